@@ -1,0 +1,45 @@
+/**
+ * Everything that can go wrong as an error. A machine that did not answer, a unit that fits nowhere and a
+ * step that failed are not errors: they are entries of a report.
+ */
+export type ErrorCode =
+  | 'usage'
+  | 'config'
+  | 'unit-name'
+  | 'unit-file'
+  | 'placement'
+  | 'unit-not-found'
+  | 'machine-not-found'
+  | 'duplicate-machine-id'
+  | 'registry-corrupt'
+  | 'registry-newer'
+  | 'registry-unavailable'
+  | 'registry-locked'
+  | 'registry-conflict'
+  | 'ssh-name'
+  | 'ssh-refused'
+  | 'ssh-timeout'
+  | 'ssh-host-key'
+  | 'ssh-authentication'
+  | 'ssh-lost'
+  | 'remote-script'
+  | 'interrupted';
+
+/** The one error class. `code` is what callers decide by; `message` and `hint` are for people. */
+export class FleetError extends Error {
+  readonly code: ErrorCode;
+  /** What to do next, on a line of its own. */
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'FleetError';
+    this.code = code;
+    this.hint = options.hint;
+  }
+}
+
+/** True for a FleetError, of that code when one is given. */
+export function isFleetError(error: unknown, code?: ErrorCode): error is FleetError {
+  return error instanceof FleetError && (code === undefined || error.code === code);
+}

@@ -1,0 +1,11 @@
+import { createHash } from 'node:crypto';
+
+/** SHA-1 in lower-case hex: fleet's own unit hash (it names a unit file to people and guards nothing). */
+export function sha1(text: string): string {
+  return createHash('sha1').update(text).digest('hex');
+}
+
+/** SHA-256 in lower-case hex of the UTF-8 bytes of `text`. */
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,35 @@
+/** One key with its value. `revision` is the store's revision at which this key last changed. */
+export type StoreRecord = { readonly key: string; readonly value: string; readonly revision: number };
+
+/**
+ * One change of a commit. `ifRevision` is the revision the key must have now, 0 for a key that must not
+ * exist. `check` changes nothing: it makes the commit depend on a key.
+ */
+export type Change =
+  | { readonly kind: 'put'; readonly key: string; readonly value: string; readonly ifRevision: number }
+  | { readonly kind: 'delete'; readonly key: string; readonly ifRevision: number }
+  | { readonly kind: 'check'; readonly key: string; readonly ifRevision: number };
+
+export type CommitResult =
+  | { readonly kind: 'committed'; readonly revision: number }
+  | { readonly kind: 'conflict'; readonly key: string };
+
+/**
+ * A small ordered map of text with revisions: the contract under the registry.
+ *
+ * - Revisions are whole numbers from 1, rise by one with every commit that changes something, and are never
+ *   used twice, not even after keys are deleted.
+ * - `commit` is all or nothing, for every reader and after a crash at any point; when it resolves with
+ *   `committed`, the changes are on disk.
+ * - A conflict changes nothing and is a result, not an error. Errors are FleetErrors with a `registry-…` code.
+ */
+export interface Store {
+  /** The record of one key. */
+  get(key: string): Promise<StoreRecord | undefined>;
+  /** All records whose key starts with `prefix`, sorted by key, as they stood at one `revision` of the store. */
+  list(prefix: string): Promise<{ readonly revision: number; readonly records: readonly StoreRecord[] }>;
+  /** Applies all changes if every `ifRevision` holds, else none. The same key may not appear twice. */
+  commit(changes: readonly Change[]): Promise<CommitResult>;
+  /** Lets go of everything held. */
+  close(): Promise<void>;
+}
