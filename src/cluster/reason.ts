@@ -1,0 +1,27 @@
+import type { MachineId } from '../machine/machine-id.ts';
+
+/** Why a machine was not chosen for a unit. Made where it is decided, worded in output/. */
+export type Reason =
+  | { readonly code: 'machine-id'; readonly wanted: MachineId }
+  | {
+      readonly code: 'machine-metadata';
+      readonly key: string;
+      readonly wanted: readonly string[];
+      readonly actual: string | undefined;
+    }
+  | { readonly code: 'machine-of-elsewhere'; readonly unit: string; readonly machine: string }
+  | { readonly code: 'machine-of-nowhere'; readonly unit: string }
+  | {
+      readonly code: 'conflict';
+      readonly unit: string;
+      readonly pattern: string;
+      /** Which of the two names the other in Conflicts=. */
+      readonly declaredBy: 'this' | 'other';
+      readonly global: boolean;
+    }
+  | { readonly code: 'other-cluster'; readonly cluster: string }
+  | { readonly code: 'machine-silent'; readonly silentMs: number; readonly message: string }
+  | { readonly code: 'machine-removed'; readonly machine: MachineId };
+
+/** One machine that a unit does not fit, with the first rule that excluded it. */
+export type Rejection = { readonly machine: string; readonly reason: Reason };

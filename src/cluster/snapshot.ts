@@ -1,0 +1,76 @@
+import type { Machine } from '../machine/machine.ts';
+import type { MachineId } from '../machine/machine-id.ts';
+import type { Placement } from '../unit/placement.ts';
+import type { TargetState } from './target-state.ts';
+import type { ObservedUnit } from './unit-state.ts';
+
+/**
+ * A registry revision that goes with a decision. A machine remembers the highest it has seen for a unit and
+ * refuses lower ones, so that a process that was paused cannot undo what was decided after it.
+ */
+export type Token = number;
+
+/** What the registry says of one unit. */
+export type DesiredUnit = {
+  readonly name: string;
+  /** The unit file, as it was submitted. */
+  readonly text: string;
+  /** fleet's hash of the unit file (40 hex digits). */
+  readonly hash: string;
+  /** SHA-256 of the unit file's bytes. */
+  readonly digest: string;
+  readonly placement: Placement;
+  readonly target: TargetState;
+  /** Where a standard unit was put; undefined while it is nowhere, and always for global units. */
+  readonly machine: MachineId | undefined;
+  readonly token: Token;
+};
+
+/** What one machine answered. */
+export type Observation = {
+  readonly id: MachineId;
+  /** The cluster that owns the machine; undefined while none does. */
+  readonly cluster: string | undefined;
+  readonly bootId: string;
+  /** Seconds since the machine booted, by its own monotonic clock. */
+  readonly uptimeSeconds: number;
+  /** Every unit fleet put there, and every unit that was asked for by name. */
+  readonly units: readonly ObservedUnit[];
+};
+
+/** Why a machine did not answer, in words for people; `code` is an ErrorCode. */
+export type Silence = {
+  /** Epoch ms of the first observation that it did not answer. */
+  readonly since: number;
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string | undefined;
+};
+
+/** A machine of the inventory with its answer or its silence: exactly one of the two is set. */
+export type MachineView = {
+  readonly machine: Machine;
+  /** Its id, from this answer or an earlier one; undefined when it never answered. */
+  readonly id: MachineId | undefined;
+  readonly observation: Observation | undefined;
+  readonly silence: Silence | undefined;
+};
+
+/** Everything a decision may depend on, at one moment. */
+export type ClusterSnapshot = {
+  /** Epoch ms. */
+  readonly now: number;
+  /** How long a machine may be silent before its units move, in ms. */
+  readonly agentTtlMs: number;
+  /** Undefined before the first change of a new registry. */
+  readonly clusterId: string | undefined;
+  /** The registry's revision. */
+  readonly revision: number;
+  readonly units: readonly DesiredUnit[];
+  readonly machines: readonly MachineView[];
+};
+
+/** What `machine` shows of unit `name`, if it answered and knows it. */
+export function observedOn(machine: MachineView, name: string): ObservedUnit | undefined {
+  return machine.observation?.units.find((unit) => unit.name === name);
+}

@@ -1,0 +1,78 @@
+import type { TargetState } from './target-state.ts';
+
+/** What systemd says of a unit on one machine: values of `systemctl show`, as systemd spells them. */
+export type SystemdState = {
+  /** LoadState: `loaded`, `not-found`, `bad-setting`, `masked`, `error`. */
+  readonly load: string;
+  /** ActiveState: `active`, `inactive`, `failed`, `activating`, `deactivating`, `reloading`. */
+  readonly active: string;
+  /** SubState: `running`, `dead`, `auto-restart`, … */
+  readonly sub: string;
+  /** Result: `success`, `exit-code`, `signal`, `timeout`, … Empty where systemd reports none. */
+  readonly result: string;
+  /** Type of a service: `simple`, `oneshot`, … Empty for other units. */
+  readonly type: string;
+  /** Exit status or signal number of the main process, and CLD code (1 exited, 2 killed, 3 dumped). */
+  readonly exitStatus: number;
+  readonly exitCode: number;
+  /** NRestarts: automatic restarts so far; 0 before systemd 235. */
+  readonly restarts: number;
+  /** The id of the current or last run; empty when the unit has not run since boot. */
+  readonly invocation: string;
+  /** The file systemd read the unit from; empty when there is none. */
+  readonly fragment: string;
+  /** Why the unit file could not be loaded, in systemd's words; empty when it could. */
+  readonly loadError: string;
+};
+
+/** What fleet noted on a machine when it put a unit there. */
+export type UnitRecord = {
+  readonly unit: string;
+  /** The token of the decision that put it there. */
+  readonly token: number;
+  /** fleet's hash of the unit file (40 hex digits). */
+  readonly hash: string;
+  /** SHA-256 of the unit file's bytes. */
+  readonly digest: string;
+  readonly target: TargetState;
+};
+
+/** One unit on one machine, as observed. */
+export type ObservedUnit = {
+  readonly name: string;
+  readonly state: SystemdState;
+  /** Undefined when fleet did not put the unit there. */
+  readonly record: UnitRecord | undefined;
+  /** SHA-256 of the unit file that is there now; undefined when there is none or it was not asked for. */
+  readonly digest: string | undefined;
+};
+
+/**
+ * Whether a launched unit is as a user wants it: active and not between automatic restarts, or a oneshot that
+ * has run and succeeded (systemd.service(5): a oneshot without RemainAfterExit= is inactive after it ran).
+ */
+export function isUp(state: SystemdState): boolean {
+  if (state.active === 'active' || state.active === 'reloading') return true;
+  return isFinished(state);
+}
+
+/** A oneshot that ran to success since the machine booted. */
+export function isFinished(state: SystemdState): boolean {
+  return (
+    state.type === 'oneshot' &&
+    state.active === 'inactive' &&
+    state.result === 'success' &&
+    state.invocation !== ''
+  );
+}
+
+/** Whether systemd has processes or jobs of the unit to stop. */
+export function isRunning(state: SystemdState): boolean {
+  return state.active !== 'inactive' && state.active !== 'failed';
+}
+
+/** The target state that a unit has reached on a machine. */
+export function reachedState(unit: ObservedUnit): TargetState {
+  if (unit.record === undefined || unit.state.load === 'not-found') return 'inactive';
+  return unit.record.target === 'launched' && isUp(unit.state) ? 'launched' : 'loaded';
+}
