@@ -1,0 +1,27 @@
+/** Words of these characters mean themselves to every shell. */
+const PLAIN = /^[A-Za-z0-9_@%+=:,./-]+$/;
+
+/**
+ * The one function by which every word reaches a shell: `word` as one word of POSIX sh, in single quotes
+ * unless it is plain. Throws a RangeError for a NUL character, which no shell word can hold.
+ */
+export function quote(word: string): string {
+  if (word.includes('\0')) throw new RangeError('A shell word cannot hold a NUL character');
+  return PLAIN.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}
+
+/**
+ * Any text as a quoted word, quotes included, from which `printf %b WORD` makes exactly the UTF-8 bytes of
+ * `text` in every POSIX sh. The word is one line of printable ASCII: everything else, the backslash and the
+ * single quote travel as `\0` and three octal digits (XCU printf, the `%b` conversion). A NUL is allowed; a
+ * lone surrogate becomes U+FFFD. Where printf is not built into the shell (mksh), Linux limits the word to
+ * 128 KiB.
+ */
+export function encodeForPrintf(text: string): string {
+  const bytes = Buffer.from(text, 'utf8').toString('latin1');
+  return `'${bytes.replace(/[^ -~]|['\\]/g, escapeByte)}'`;
+}
+
+function escapeByte(byte: string): string {
+  return byte === '\n' ? String.raw`\n` : `\\0${byte.charCodeAt(0).toString(8).padStart(3, '0')}`;
+}
