@@ -4,6 +4,7 @@ export default {
   platform: 'node',
   // ssh2 tries these native add-ons and does without them.
   external: ['cpu-features', /sshcrypto\.node$/, '@colors/colors'],
+  moduleTypes: { '.sh': 'text' },
   output: {
     dir: 'dist',
     format: 'esm',

@@ -66,6 +66,15 @@ export function isFinished(state: SystemdState): boolean {
   );
 }
 
+/**
+ * Whether a unit that was just started is really up: up now, and the same run that was up when the settle
+ * window began. `systemctl start` returns 0 for a Type=simple service that dies a moment later, and Restart=
+ * keeps such a service out of `failed`.
+ */
+export function hasStarted(before: SystemdState, after: SystemdState): boolean {
+  return isUp(after) && after.restarts === before.restarts && after.invocation === before.invocation;
+}
+
 /** Whether systemd has processes or jobs of the unit to stop. */
 export function isRunning(state: SystemdState): boolean {
   return state.active !== 'inactive' && state.active !== 'failed';

@@ -1,0 +1,38 @@
+import type { Token } from './snapshot.ts';
+import type { SystemdState } from './unit-state.ts';
+
+/** Why something could not be done with a unit on a machine. An entry of a report, worded in output/. */
+export type Failure =
+  /** The machine has a unit of that name that fleet did not put there. */
+  | { readonly code: 'foreign'; readonly path: string }
+  /** The machine has seen a newer decision about the unit. */
+  | { readonly code: 'stale'; readonly token: Token; readonly seen: Token }
+  /** Another cluster owns the machine. */
+  | { readonly code: 'other-cluster'; readonly cluster: string }
+  /** Another fleet process kept the machine's lock for too long. */
+  | { readonly code: 'locked' }
+  /** The machine could not be changed: `step` says what was tried, `detail` is what the machine said. */
+  | { readonly code: 'step'; readonly step: MachineStep; readonly detail: string }
+  /** It was started and is not up. `journal` holds its last lines, oldest first. */
+  | {
+      readonly code: 'not-up';
+      readonly state: SystemdState;
+      readonly detail: string;
+      readonly journal: readonly string[];
+    }
+  /** The machine did not answer, or stopped answering on the way. */
+  | { readonly code: 'unreachable'; readonly message: string; readonly hint: string | undefined };
+
+/** The parts of a pass on one machine that can fail by themselves. */
+export type MachineStep = 'prepare' | 'lock' | 'cluster' | 'write' | 'stop' | 'install' | 'remove' | 'reload';
+
+/** How the changes of one unit on one machine went. */
+export type UnitOutcome = {
+  readonly unit: string;
+  /** Name of the machine in fleet.conf. */
+  readonly machine: string;
+  /** What systemd says of the unit afterwards; undefined when it could not be asked. */
+  readonly state: SystemdState | undefined;
+  /** Undefined when everything asked for holds. */
+  readonly failure: Failure | undefined;
+};

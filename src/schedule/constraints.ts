@@ -1,0 +1,106 @@
+import { matchesGlob } from '../base/glob.ts';
+import type { Reason } from '../cluster/reason.ts';
+import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
+import type { MachineId } from '../machine/machine-id.ts';
+import type { Workload } from './workload.ts';
+
+/** One rule: why `unit` may not be on `machine`, or undefined when the rule has nothing against it. */
+type Constraint = (
+  unit: DesiredUnit,
+  machine: MachineView,
+  workload: Workload,
+  snapshot: ClusterSnapshot,
+) => Reason | undefined;
+
+/** What a unit asks for, in fleet's order; the first rule that excludes a machine is its reason. */
+export const CONSTRAINTS: readonly Constraint[] = [
+  // MachineID=: exactly that machine. One that never answered has no id yet: `machine-silent` speaks for it.
+  (unit, { id }) => {
+    const wanted = unit.placement.machineId;
+    return wanted === undefined || id === undefined || id.startsWith(wanted)
+      ? undefined
+      : { code: 'machine-id', wanted };
+  },
+  // MachineMetadata=: every key, any of its values.
+  (unit, { machine }) => {
+    for (const [key, wanted] of Object.entries(unit.placement.metadata)) {
+      const actual = machine.metadata[key];
+      if (actual === undefined || !wanted.includes(actual)) {
+        return { code: 'machine-metadata', key, wanted, actual };
+      }
+    }
+    return undefined;
+  },
+  // MachineOf=: the machine of every named unit.
+  (unit, { id }, workload) => {
+    for (const peer of unit.placement.machineOf) {
+      const there = workload.machineOf(peer);
+      if (there === undefined) return { code: 'machine-of-nowhere', unit: peer };
+      if (there !== id) return { code: 'machine-of-elsewhere', unit: peer, machine: workload.nameOf(there) };
+    }
+    return undefined;
+  },
+  // Conflicts=, whichever of the two declares it, with the standard units that are there.
+  (unit, { id }, workload) => (id === undefined ? undefined : conflictOn(unit, id, workload)),
+  // Conflicts=, with a global unit that would run there.
+  (unit, machine, workload) => {
+    if (unit.placement.global) return undefined;
+    for (const global of workload.globals) {
+      const reason = conflict(unit, global);
+      if (reason !== undefined && fitsMetadata(global, machine)) return reason;
+    }
+    return undefined;
+  },
+  // A machine that belongs to another cluster takes nothing from this one.
+  (_unit, { observation }, _workload, { clusterId }) =>
+    observation?.cluster === undefined || observation.cluster === clusterId
+      ? undefined
+      : { code: 'other-cluster', cluster: observation.cluster },
+  // A machine that does not answer can be given nothing.
+  (_unit, { silence }, _workload, { now }) =>
+    silence === undefined
+      ? undefined
+      : { code: 'machine-silent', silentMs: Math.max(0, now - silence.since), message: silence.message },
+];
+
+/** The first rule that keeps `unit` off `machine`. */
+export function firstObjection(
+  unit: DesiredUnit,
+  machine: MachineView,
+  workload: Workload,
+  snapshot: ClusterSnapshot,
+): Reason | undefined {
+  for (const constraint of CONSTRAINTS) {
+    const reason = constraint(unit, machine, workload, snapshot);
+    if (reason !== undefined) return reason;
+  }
+  return undefined;
+}
+
+function conflictOn(unit: DesiredUnit, machine: MachineId, workload: Workload): Reason | undefined {
+  for (const other of workload.unitsOn(machine)) {
+    const reason = conflict(unit, other);
+    if (reason !== undefined) return reason;
+  }
+  return undefined;
+}
+
+/** fleet: a unit never conflicts with itself, even when its own glob matches its name (`spread@*.service`). */
+function conflict(unit: DesiredUnit, other: DesiredUnit): Reason | undefined {
+  if (other.name === unit.name) return undefined;
+  const global = other.placement.global;
+  const mine = unit.placement.conflicts.find((pattern) => matchesGlob(pattern, other.name));
+  if (mine !== undefined) {
+    return { code: 'conflict', unit: other.name, pattern: mine, declaredBy: 'this', global };
+  }
+  const theirs = other.placement.conflicts.find((pattern) => matchesGlob(pattern, unit.name));
+  return theirs === undefined
+    ? undefined
+    : { code: 'conflict', unit: other.name, pattern: theirs, declaredBy: 'other', global };
+}
+
+function fitsMetadata(unit: DesiredUnit, { machine }: MachineView): boolean {
+  return Object.entries(unit.placement.metadata).every(([key, wanted]) =>
+    wanted.includes(machine.metadata[key] ?? ''),
+  );
+}

@@ -1,0 +1,44 @@
+import type { Reason, Rejection } from '../cluster/reason.ts';
+import type { MachineId } from '../machine/machine-id.ts';
+
+/** Where one unit goes, and why not elsewhere. */
+export type Decision =
+  /** A standard unit that was nowhere. */
+  | {
+      readonly kind: 'place';
+      readonly unit: string;
+      readonly machine: MachineId;
+      readonly rejected: readonly Rejection[];
+    }
+  /** It stays; `despite` is the rule that speaks against its machine, when nothing better can be done. */
+  | {
+      readonly kind: 'keep';
+      readonly unit: string;
+      readonly machine: MachineId;
+      readonly despite: Reason | undefined;
+    }
+  | {
+      readonly kind: 'move';
+      readonly unit: string;
+      readonly from: MachineId;
+      readonly machine: MachineId;
+      readonly because: Reason;
+      readonly rejected: readonly Rejection[];
+    }
+  /** It is wanted nowhere any more. */
+  | { readonly kind: 'release'; readonly unit: string; readonly from: MachineId | undefined }
+  /** It is wanted, and no machine fits. */
+  | { readonly kind: 'nowhere'; readonly unit: string; readonly rejected: readonly Rejection[] }
+  /** A global unit: every machine it fits. */
+  | {
+      readonly kind: 'everywhere';
+      readonly unit: string;
+      readonly machines: readonly MachineId[];
+      readonly rejected: readonly Rejection[];
+    };
+
+/** The machines on which a decision wants its unit. */
+export function machinesOf(decision: Decision): readonly MachineId[] {
+  if (decision.kind === 'everywhere') return decision.machines;
+  return 'machine' in decision ? [decision.machine] : [];
+}

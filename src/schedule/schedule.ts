@@ -1,0 +1,133 @@
+import { compareText } from '../base/compare.ts';
+import type { Reason, Rejection } from '../cluster/reason.ts';
+import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
+import type { MachineId } from '../machine/machine-id.ts';
+import { firstObjection } from './constraints.ts';
+import type { Decision } from './decision.ts';
+import { rank } from './rank.ts';
+import { Workload } from './workload.ts';
+
+/**
+ * Decides where units go. Pure: equal snapshots give equal decisions, whatever the order of their parts.
+ * Only the units named by `scope` are decided (all of them without one); the others count as they are.
+ */
+export function schedule(snapshot: ClusterSnapshot, scope?: ReadonlySet<string>): readonly Decision[] {
+  const workload = new Workload(snapshot);
+  const units = snapshot.units
+    .filter((unit) => scope === undefined || scope.has(unit.name))
+    .toSorted((a, b) => compareText(a.name, b.name));
+  const decisions = new Map<string, Decision>();
+  for (const unit of peersFirst(units)) {
+    const decision = decide(unit, workload, snapshot);
+    if (decision.kind === 'release') workload.release(unit.name);
+    if (decision.kind === 'place' || decision.kind === 'move') workload.assign(unit.name, decision.machine);
+    decisions.set(unit.name, decision);
+  }
+  return units.flatMap((unit) => decisions.get(unit.name) ?? []);
+}
+
+function decide(unit: DesiredUnit, workload: Workload, snapshot: ClusterSnapshot): Decision {
+  if (unit.target === 'inactive') return { kind: 'release', unit: unit.name, from: unit.machine };
+  if (unit.placement.global) return decideGlobal(unit, workload, snapshot);
+  if (unit.machine === undefined) return place(unit, workload, snapshot);
+  return keepOrMove(unit, unit.machine, workload, snapshot);
+}
+
+function decideGlobal(unit: DesiredUnit, workload: Workload, snapshot: ClusterSnapshot): Decision {
+  const { fitting, rejected } = sift(unit, workload, snapshot);
+  const machines = fitting.flatMap((machine) => machine.id ?? []).sort(compareText);
+  return { kind: 'everywhere', unit: unit.name, machines, rejected };
+}
+
+function place(unit: DesiredUnit, workload: Workload, snapshot: ClusterSnapshot): Decision {
+  const { best, rejected } = choose(unit, workload, snapshot);
+  return best === undefined
+    ? { kind: 'nowhere', unit: unit.name, rejected }
+    : { kind: 'place', unit: unit.name, machine: best, rejected };
+}
+
+/**
+ * A unit leaves its machine only for another one that takes it: a rule that speaks against its machine, or
+ * silence, never stops it. A silent machine is given `agentTtlMs`; when more than half of the machines are
+ * silent at once the observer is taken to be cut off, and nothing moves.
+ */
+function keepOrMove(
+  unit: DesiredUnit,
+  from: MachineId,
+  workload: Workload,
+  snapshot: ClusterSnapshot,
+): Decision {
+  const because = objectionToStaying(unit, from, workload, snapshot);
+  const keep: Decision = { kind: 'keep', unit: unit.name, machine: from, despite: because };
+  if (because === undefined) return keep;
+  if (because.code === 'machine-silent') {
+    if (because.silentMs < snapshot.agentTtlMs || isCutOff(snapshot)) return keep;
+  }
+  const { best, rejected } = choose(unit, workload, snapshot);
+  if (best === undefined) return keep;
+  return { kind: 'move', unit: unit.name, from, machine: best, because, rejected };
+}
+
+function objectionToStaying(
+  unit: DesiredUnit,
+  from: MachineId,
+  workload: Workload,
+  snapshot: ClusterSnapshot,
+): Reason | undefined {
+  const machine = snapshot.machines.find((view) => view.id === from);
+  if (machine === undefined) return { code: 'machine-removed', machine: from };
+  const reason = firstObjection(unit, machine, workload, snapshot);
+  // A peer that is gone (fleet stopped its companions), or a global unit that came later, is no reason to leave.
+  if (reason?.code === 'machine-of-nowhere') return undefined;
+  if (reason?.code === 'conflict' && reason.global) return undefined;
+  return reason;
+}
+
+/** More than half of the machines are silent: it is our own network that is down. */
+export function isCutOff(snapshot: ClusterSnapshot): boolean {
+  const silent = snapshot.machines.filter((machine) => machine.silence !== undefined).length;
+  return silent * 2 > snapshot.machines.length;
+}
+
+function choose(
+  unit: DesiredUnit,
+  workload: Workload,
+  snapshot: ClusterSnapshot,
+): { readonly best: MachineId | undefined; readonly rejected: readonly Rejection[] } {
+  const { fitting, rejected } = sift(unit, workload, snapshot);
+  return { best: rank(fitting, workload)[0]?.id, rejected };
+}
+
+/** Splits the machines into those that fit and those that do not, with the reason of each. */
+function sift(
+  unit: DesiredUnit,
+  workload: Workload,
+  snapshot: ClusterSnapshot,
+): { readonly fitting: readonly MachineView[]; readonly rejected: readonly Rejection[] } {
+  const fitting: MachineView[] = [];
+  const rejected: Rejection[] = [];
+  for (const machine of snapshot.machines) {
+    const reason = firstObjection(unit, machine, workload, snapshot);
+    if (reason === undefined) fitting.push(machine);
+    else rejected.push({ machine: machine.machine.name, reason });
+  }
+  return { fitting, rejected: rejected.toSorted((a, b) => compareText(a.machine, b.machine)) };
+}
+
+/** The same units, each after the units of its MachineOf=; the members of a circle keep their order. */
+function peersFirst(units: readonly DesiredUnit[]): readonly DesiredUnit[] {
+  const byName = new Map(units.map((unit) => [unit.name, unit]));
+  const ordered = new Set<DesiredUnit>();
+  const visiting = new Set<DesiredUnit>();
+  const visit = (unit: DesiredUnit): void => {
+    if (ordered.has(unit) || visiting.has(unit)) return;
+    visiting.add(unit);
+    for (const peer of unit.placement.machineOf) {
+      const found = byName.get(peer);
+      if (found !== undefined) visit(found);
+    }
+    ordered.add(unit);
+  };
+  for (const unit of units) visit(unit);
+  return [...ordered];
+}

@@ -1,0 +1,136 @@
+import { FleetError } from '../base/errors.ts';
+import type { Failure, MachineStep, UnitOutcome } from '../cluster/failure.ts';
+import type { Observation } from '../cluster/snapshot.ts';
+import { hasStarted, type ObservedUnit, type SystemdState } from '../cluster/unit-state.ts';
+import { parseMachineId } from '../machine/machine-id.ts';
+import type { UnitChange } from '../plan/step.ts';
+import type { Section } from './frame.ts';
+import { readDigests, readRecords } from './record.ts';
+import { parseShow } from './show.ts';
+
+/** Reads the sections of the observe script. Throws a FleetError `remote-script` when they make no sense. */
+export function readObservation(sections: readonly Section[]): Observation {
+  const facts = new Map(
+    (find(sections, 'facts')?.stdout ?? '').split('\n').map((line) => {
+      const [name = '', value = ''] = line.split(' ');
+      return [name, value];
+    }),
+  );
+  const id = parseMachineId(facts.get('machine-id') ?? '');
+  if (id === undefined) throw notUsable('it has no machine id in /etc/machine-id', sections, 'facts');
+  return {
+    id,
+    cluster: facts.get('cluster'),
+    bootId: facts.get('boot-id') ?? '',
+    uptimeSeconds: Number(facts.get('uptime') ?? 0),
+    units: readUnits(sections),
+  };
+}
+
+function readUnits(sections: readonly Section[]): readonly ObservedUnit[] {
+  const records = new Map(
+    readRecords(find(sections, 'records')?.stdout ?? '').map((record) => [record.unit, record]),
+  );
+  const digests = readDigests(find(sections, 'digests')?.stdout ?? '');
+  const shown = find(sections, 'units');
+  if (shown !== undefined && shown.status !== 0 && shown.stdout === '') {
+    throw notUsable('systemctl show failed', sections, 'units');
+  }
+  const units = new Map<string, ObservedUnit>();
+  for (const { names, state } of parseShow(shown?.stdout ?? '')) {
+    for (const name of names) {
+      units.set(name, { name, state, record: records.get(name), digest: digests.get(name) });
+    }
+  }
+  return [...units.values()];
+}
+
+function notUsable(what: string, sections: readonly Section[], section: string): FleetError {
+  const detail = find(sections, section)?.stderr ?? '';
+  return new FleetError('remote-script', detail === '' ? what : `${what}: ${detail}`);
+}
+
+/** Reads the sections of the change script: how each change went, journals not yet included. */
+export function readOutcomes(
+  machine: string,
+  changes: readonly UnitChange[],
+  sections: readonly Section[],
+): readonly UnitOutcome[] {
+  const states = statesOf(sections, 'units');
+  const before = statesOf(sections, 'started');
+  const wide = machineFailure(sections);
+  return changes.map((change, index) => {
+    const state = states.get(change.unit);
+    const failure =
+      change.obstacle ??
+      wide ??
+      stepFailure(change, index, sections) ??
+      startFailure(change, sections, before, state);
+    return { unit: change.unit, machine, state, failure };
+  });
+}
+
+function statesOf(sections: readonly Section[], name: string): ReadonlyMap<string, SystemdState> {
+  const shown = parseShow(find(sections, name)?.stdout ?? '');
+  return new Map(shown.flatMap(({ names, state }) => names.map((unit) => [unit, state] as const)));
+}
+
+/** Steps that concern the machine as a whole. */
+const MACHINE_STEPS: readonly MachineStep[] = ['prepare', 'lock', 'cluster', 'reload'];
+
+function machineFailure(sections: readonly Section[]): Failure | undefined {
+  for (const step of MACHINE_STEPS) {
+    const section = sections.find(({ name, status }) => name === step && status !== 0);
+    if (section === undefined) continue;
+    if (step === 'cluster' && section.status === 10) {
+      return { code: 'other-cluster', cluster: section.stderr };
+    }
+    // flock(1) says nothing and exits with 1 when the time it was given has passed.
+    if (step === 'lock' && section.status === 1 && section.stderr === '') return { code: 'locked' };
+    return { code: 'step', step, detail: section.stderr };
+  }
+  return undefined;
+}
+
+/** Sections of a single change, and the step that people know them by. */
+const UNIT_STEPS: Readonly<Record<string, MachineStep>> = {
+  put: 'write',
+  verify: 'write',
+  claim: 'stop',
+  stopped: 'stop',
+  install: 'install',
+  remove: 'remove',
+};
+
+function stepFailure(change: UnitChange, index: number, sections: readonly Section[]): Failure | undefined {
+  const section = sections.find(({ name, status }) => name.endsWith(`:${index}`) && status !== 0);
+  if (section === undefined) return undefined;
+  const detail = section.stderr;
+  const kind = section.name.slice(0, section.name.lastIndexOf(':'));
+  if (kind === 'guard' && section.status === 10) {
+    return { code: 'stale', token: change.token, seen: Number(detail) };
+  }
+  if (kind === 'guard') return { code: 'foreign', path: detail };
+  return { code: 'step', step: UNIT_STEPS[kind] ?? 'install', detail };
+}
+
+function startFailure(
+  change: UnitChange,
+  sections: readonly Section[],
+  before: ReadonlyMap<string, SystemdState>,
+  after: SystemdState | undefined,
+): Failure | undefined {
+  if (!change.steps.some((step) => step.kind === 'start')) return undefined;
+  const first = before.get(change.unit);
+  if (first === undefined || after === undefined) {
+    return { code: 'step', step: 'install', detail: 'systemd did not say what became of it' };
+  }
+  if (hasStarted(first, after)) return undefined;
+  const said = (find(sections, 'start')?.stderr ?? '').split('\n');
+  const detail = said.find((line) => line.includes(change.unit)) ?? '';
+  return { code: 'not-up', state: after, detail, journal: [] };
+}
+
+function find(sections: readonly Section[], name: string): Section | undefined {
+  return sections.find((section) => section.name === name);
+}

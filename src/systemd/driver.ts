@@ -1,0 +1,34 @@
+import type { UnitOutcome } from '../cluster/failure.ts';
+import type { Observation } from '../cluster/snapshot.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { UnitChange } from '../plan/step.ts';
+
+/** What is asked of a machine beside the units fleet put there. */
+export type ObserveRequest = {
+  /** Units to report in any case, known to the machine or not. */
+  readonly names: readonly string[];
+  /** Whether to read every unit file and report its digest. */
+  readonly digests: boolean;
+};
+
+/** A pass on one machine: one SSH exec, over which it is first read and then, perhaps, changed. */
+export interface MachineSession {
+  /** Rejects with a FleetError when the machine stops answering or its answer makes no sense. */
+  observe(request: ObserveRequest): Promise<Observation>;
+  /**
+   * Makes the changes on behalf of `clusterId`. Resolves with one outcome a change, in their order: a failure
+   * of one never hides another, and a connection that is lost on the way is an outcome too. Changes may have
+   * been made even if their outcome is unknown; making them again is harmless.
+   */
+  change(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]>;
+  /** Ends the session; the connection stays with the transport. */
+  close(): void;
+}
+
+/** The way to machines' systemd. */
+export interface SystemdDriver {
+  /** Starts a session; rejects with a FleetError that tells why the machine cannot be reached. */
+  connect(machine: Machine): Promise<MachineSession>;
+  /** Lets go of every connection. */
+  close(): Promise<void>;
+}

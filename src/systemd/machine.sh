@@ -1,0 +1,165 @@
+# The words every script to a machine is made of: POSIX sh, and of its tools only what coreutils, util-linux
+# and systemd bring. Set before it: M marker of the frames · D folder of unit files · L fleet's own folder ·
+# R folder of the lock · W seconds to wait for the lock · P properties to show · F folders of other unit files
+
+export LC_ALL=C SYSTEMD_COLORS=0 SYSTEMD_PAGER= SYSTEMD_URLIFY=0 PATH="$PATH:/usr/sbin:/sbin"
+# Writing to a connection that is gone must not end a half-done script.
+trap '' PIPE
+
+# frame NAME STATUS BYTES TEXT: one section of the answer; on stderr, the end of what belongs to it
+frame() {
+  printf '\n%s\n' "$M" >&2
+  printf '%s %s %s %s\n%s' "$M" "$1" "$2" "$3" "$4"
+}
+# section NAME COMMAND...: runs it apart and frames what it prints, which is also kept in $out.
+# Commands read from /dev/null: standard input holds the script itself.
+section() {
+  name=$1
+  shift
+  out=$("$@" </dev/null)
+  status=$?
+  frame "$name" "$status" "${#out}" "$out"
+  return "$status"
+}
+# step NAME COMMAND...: runs it here, where it may set variables; what it prints counts as its stderr
+step() {
+  name=$1
+  shift
+  "$@" </dev/null >&2
+  status=$?
+  frame "$name" "$status" 0 ''
+  return "$status"
+}
+
+# --- reading
+
+facts() {
+  read -r id </etc/machine-id && echo "machine-id $id"
+  read -r boot </proc/sys/kernel/random/boot_id && echo "boot-id $boot"
+  read -r uptime rest </proc/uptime && echo "uptime $uptime"
+  [ ! -s "$L/cluster" ] || { read -r owner <"$L/cluster" && echo "cluster $owner"; }
+}
+records() { cd "$L/units" && cat -- "$@"; }
+digests() { cd "$D" && sha256sum -- "$@"; }
+show() { systemctl show --no-pager --property="$P" -- "$@"; }
+
+# --- changing: what stands between lock and unlock is done by one fleet process at a time
+
+prepare() {
+  umask 022
+  for folder in "$L/units" "$L/removed" "$L/tmp" "$R"; do
+    [ -d "$folder" ] || mkdir -p "$folder" || return
+  done
+  cd "$D"
+}
+lock() { command exec 9>"$R/lock" && flock -w "$W" 9; }
+unlock() { exec 9>&-; }
+
+# cluster ID: the machine belongs to that cluster, from now on if it belonged to none
+cluster() {
+  rm -f .fleet-*
+  if [ -s "$L/cluster" ]; then
+    read -r owner <"$L/cluster"
+    [ "$owner" = "$1" ] || { echo "$owner"; return 10; }
+  else
+    printf '%s\n' "$1" >"$L/tmp/cluster" && mv -f "$L/tmp/cluster" "$L/cluster"
+  fi
+}
+
+# guard UNIT TOKEN TEMPLATE: 10 when the machine has seen a newer token, 11 when the unit is not fleet's
+guard() {
+  known=$L/units/$1 seen=0
+  [ -f "$known" ] || known=$L/removed/$1
+  if [ -f "$known" ]; then
+    while IFS='=' read -r key value; do [ "$key" != token ] || seen=$value; done <"$known"
+  fi
+  [ "${seen:-0}" -le "$2" ] || { echo "$seen"; return 10; }
+  [ ! -f "$L/units/$1" ] || return 0
+  for folder in "$D" $F; do
+    for file in "$folder/$1" ${3:+"$folder/$3"}; do
+      if [ -e "$file" ] || [ -L "$file" ]; then echo "$file"; return 11; fi
+    done
+  done
+}
+
+# put INDEX TEXT: the new unit file, beside its place
+put() { printf '%b' "$2" >".fleet-$1"; }
+
+# verify INDEX DIGEST: the bytes that arrived are the bytes that were sent
+verify() {
+  case "$sums" in *"$2  .fleet-$1
+"*) return 0 ;; esac
+  rm -f ".fleet-$1"
+  echo 'the file that arrived differs from the file that was sent'
+  return 1
+}
+
+# flush: the new files are on the disk before they are renamed, so that a power loss leaves the old file or
+# the new one, never half of it
+flush() {
+  set -- .fleet-*
+  [ ! -e "$1" ] || sync -- "$@" 2>/dev/null || sync
+}
+
+# claim UNIT TOKEN: from now on older decisions are refused
+claim() {
+  while IFS= read -r line; do
+    case "$line" in token=*) line=token=$2 ;; esac
+    printf '%s\n' "$line"
+  done <"$L/units/$1" >"$L/tmp/record" && mv -f "$L/tmp/record" "$L/units/$1"
+}
+
+# await UNIT...: until systemd has no job queued for any of them, or two minutes have passed
+await() {
+  turns=0
+  while [ "$turns" -lt 280 ]; do
+    case "$(systemctl show --no-pager --property=Job -- "$@")" in *Job=[1-9]*) ;; *) return 0 ;; esac
+    turns=$((turns + 1))
+    if [ "$turns" -lt 40 ]; then sleep 0.05; else sleep 0.5; fi
+  done
+  return 1
+}
+
+# stopped UNIT: systemd has nothing of it running any more
+stopped() {
+  state=$(systemctl show --no-pager --property=ActiveState -- "$1")
+  case "$state" in *=inactive | *=failed) return 0 ;; esac
+  echo "it is still ${state#ActiveState=}"
+  return 1
+}
+
+# note INDEX UNIT RECORD BOOT: its record, its file if there is a new one, and whether it starts at boot.
+# The record comes first: a file without one would count as somebody else's.
+note() {
+  printf '%b' "$3" >"$L/tmp/record" && mv -f "$L/tmp/record" "$L/units/$2" || return
+  [ ! -e "$L/removed/$2" ] || rm -f "$L/removed/$2" || return
+  if [ -f ".fleet-$1" ]; then
+    mv -f ".fleet-$1" "./$2" || return
+    changed=yes
+  fi
+  wants=fleet.target.wants
+  if [ "$4" = yes ]; then
+    [ -L "$wants/$2" ] || { boot_target && ln -s "../$2" "$wants/$2"; }
+  else
+    [ ! -L "$wants/$2" ] || rm -f "$wants/$2"
+  fi
+}
+
+# boot_target: what starts the launched units when the machine boots
+boot_target() {
+  for folder in fleet.target.wants multi-user.target.wants; do
+    [ -d "$folder" ] || mkdir "$folder" || return
+  done
+  if [ ! -f fleet.target ]; then
+    printf '[Unit]\nDescription=Units started by fleet\n' >.fleet-target && mv -f .fleet-target fleet.target || return
+    changed=yes
+  fi
+  [ -L multi-user.target.wants/fleet.target ] || ln -s ../fleet.target multi-user.target.wants/fleet.target
+}
+
+# remove UNIT TOKEN: its file, then its record; the token stays known
+remove() {
+  rm -f "./$1" "fleet.target.wants/$1" || return
+  changed=yes
+  printf 'token=%s\n' "$2" >"$L/tmp/record" && mv -f "$L/tmp/record" "$L/removed/$1" && rm -f "$L/units/$1"
+}

@@ -1,0 +1,45 @@
+import { TARGET_STATES } from '../cluster/target-state.ts';
+import type { UnitRecord } from '../cluster/unit-state.ts';
+
+/** The lines of `/var/lib/fleet/units/<unit>`. They start with the unit's name, so that files can be joined. */
+export function writeRecord(record: UnitRecord): string {
+  const { unit, token, hash, digest, target } = record;
+  return `unit=${unit}\ntoken=${token}\nhash=${hash}\ndigest=${digest}\ntarget=${target}\n`;
+}
+
+/** Reads any number of records, one after the other. One that is not complete is left out. */
+export function readRecords(text: string): readonly UnitRecord[] {
+  return text
+    .split(/^(?=unit=)/m)
+    .map((lines) => readRecord(lines))
+    .filter((record) => record !== undefined);
+}
+
+function readRecord(lines: string): UnitRecord | undefined {
+  const values = new Map<string, string>();
+  for (const line of lines.split('\n')) {
+    const equals = line.indexOf('=');
+    if (equals > 0) values.set(line.slice(0, equals), line.slice(equals + 1));
+  }
+  const unit = values.get('unit');
+  const target = TARGET_STATES.find((state) => state === values.get('target'));
+  if (unit === undefined || target === undefined) return undefined;
+  return {
+    unit,
+    token: Number(values.get('token')) || 0,
+    hash: values.get('hash') ?? '',
+    digest: values.get('digest') ?? '',
+    target,
+  };
+}
+
+/** The lines of `sha256sum FILE…` → file → digest. A name with a backslash is escaped, with one in front. */
+export function readDigests(text: string): ReadonlyMap<string, string> {
+  const digests = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    const match = /^(\\?)([0-9a-f]{64}) [ *](.+)$/.exec(line);
+    if (match?.[2] === undefined || match[3] === undefined) continue;
+    digests.set(match[1] === '' ? match[3] : match[3].replaceAll('\\\\', '\\'), match[2]);
+  }
+  return digests;
+}

@@ -1,0 +1,189 @@
+import type { UnitRecord } from '../cluster/unit-state.ts';
+import type { UnitChange } from '../plan/step.ts';
+import { encodeForPrintf, quote } from '../ssh/shell.ts';
+import machineShell from './machine.sh';
+import type { MachinePaths } from './machine-paths.ts';
+import { writeRecord } from './record.ts';
+import { SHOW_PROPERTIES } from './show.ts';
+
+/** How long a script waits for another fleet process on the same machine, in seconds. */
+const LOCK_WAIT_SECONDS = 30;
+
+/** What is sent first: the words of the later scripts. `marker` is random and frames every answer. */
+export function openingScript(marker: string, paths: MachinePaths): string {
+  const words: Readonly<Record<string, string>> = {
+    M: marker,
+    D: paths.units,
+    L: paths.state,
+    R: paths.run,
+    W: String(LOCK_WAIT_SECONDS),
+    P: SHOW_PROPERTIES.join(','),
+    F: paths.foreign.join(' '),
+  };
+  const settings = Object.entries(words).map(([name, value]) => `${name}=${quote(value)}`);
+  return `${settings.join('\n')}\n${machineShell}`;
+}
+
+/**
+ * Reads the machine: sections `facts`, `records`, `digests` and `units`, about every unit fleet put there and
+ * the units of `names`, which may be unknown there. `digests` costs a read of every unit file.
+ */
+export function observeScript(names: readonly string[], digests: boolean): string {
+  return complete('observe', [
+    'section facts facts',
+    'set --',
+    '[ ! -d "$L/units" ] || { cd "$L/units" && set -- *; }',
+    '[ -e "$1" ] || set --',
+    '[ $# -eq 0 ] || section records records "$@"',
+    ...(digests ? ['[ $# -eq 0 ] || section digests digests "$@"'] : []),
+    `set -- "$@" ${names.map(quote).join(' ')}`,
+    '[ $# -eq 0 ] || section units show "$@"',
+  ]);
+}
+
+/**
+ * Makes the changes, in this order: lock · cluster · guards · new files beside their places, verified · stop
+ * and wait · records, renames, removals · one daemon-reload · start · unlock · wait · settle · report. A stop
+ * comes before the rename, so that ExecStop= of the text that runs is what runs. While a stop is waited for
+ * the lock is free, and tokens are checked again after it: a stuck unit never keeps others from the machine.
+ * Sections carry the index of their change (`guard:0`); a change that fails is skipped from there on.
+ */
+export function changeScript(changes: readonly UnitChange[], clusterId: string, settleMs: number): string {
+  const all = changes.map((change, index) => ({ change, index }));
+  const stops = all.filter(({ change }) => has(change, 'stop'));
+  return complete('change', [
+    `changed= ${all.map(({ index }) => `skip${index}=`).join(' ')}`,
+    'step prepare prepare || return',
+    'step lock lock || return',
+    `step cluster cluster ${quote(clusterId)} || return`,
+    ...all.map(guard),
+    ...putFiles(all),
+    ...(stops.length === 0 ? [] : stopUnits(stops)),
+    ...all.flatMap(settleFiles),
+    '[ -z "$changed" ] || step reload systemctl daemon-reload',
+    ...startUnits(all.filter(({ change }) => has(change, 'start'))),
+    'unlock',
+    ...watchStarts(all, settleMs),
+  ]);
+}
+
+/** The last lines about each unit in the journal of the last `seconds`, by the machine's clock; a section a unit. */
+export function journalScript(units: readonly string[], lines: number, seconds: number): string {
+  return complete(
+    'journal',
+    units.map(
+      (unit, index) =>
+        `section journal:${index} journalctl --no-pager --quiet --output=cat --lines=${lines} --since=-${seconds}s --unit=${quote(unit)}`,
+    ),
+  );
+}
+
+/**
+ * A script as one function that is called by its last line: one that arrives only in part never runs in part.
+ */
+function complete(name: string, lines: readonly string[]): string {
+  return `${name}() {\n${lines.join('\n')}\n}\n${name}; unlock; step end :\n`;
+}
+
+type Indexed = { readonly change: UnitChange; readonly index: number };
+
+function has(change: UnitChange, kind: UnitChange['steps'][number]['kind']): boolean {
+  return change.steps.some((step) => step.kind === kind);
+}
+
+/** `[ "$skip3" ] || step NAME:3 COMMAND || skip3=1` */
+function attempt(index: number, name: string, command: string): string {
+  return `[ "$skip${index}" ] || step ${name}:${index} ${command} || skip${index}=1`;
+}
+
+function guard({ change, index }: Indexed): string {
+  const template = templateOf(change.unit);
+  return attempt(index, 'guard', `guard ${quote(change.unit)} ${change.token} ${quote(template)}`);
+}
+
+/** `web@.service` for `web@1.service`, empty for a plain unit. */
+function templateOf(unit: string): string {
+  const match = /^([^@]+@).+(\.[a-z]+)$/.exec(unit);
+  return match === null ? '' : `${match[1]}${match[2]}`;
+}
+
+function putFiles(all: readonly Indexed[]): readonly string[] {
+  const files = all.flatMap(({ change, index }) => {
+    const write = change.steps.find((step) => step.kind === 'write');
+    const digest = recordOf(change)?.digest ?? '';
+    return write === undefined ? [] : [{ index, text: write.text, digest }];
+  });
+  if (files.length === 0) return [];
+  return [
+    ...files.map(({ index, text }) => attempt(index, 'put', `put ${index} ${encodeForPrintf(text)}`)),
+    'sums="$(sha256sum -- .fleet-* 2>/dev/null </dev/null)\n"',
+    ...files.map(({ index, digest }) => attempt(index, 'verify', `verify ${index} ${digest}`)),
+    'step flush flush',
+  ];
+}
+
+function stopUnits(stops: readonly Indexed[]): readonly string[] {
+  return [
+    ...stops.map(({ change, index }) =>
+      attempt(index, 'claim', `claim ${quote(change.unit)} ${change.token}`),
+    ),
+    ...arguments_(stops),
+    'if [ $# -gt 0 ]; then',
+    'step stop systemctl stop --no-block -- "$@"',
+    'unlock',
+    'step await-stop await "$@"',
+    'step lock lock || return',
+    ...stops.map(guard),
+    ...stops.map(({ change, index }) => attempt(index, 'stopped', `stopped ${quote(change.unit)}`)),
+    'fi',
+  ];
+}
+
+function settleFiles({ change, index }: Indexed): readonly string[] {
+  const unit = quote(change.unit);
+  const record = recordOf(change);
+  if (has(change, 'remove')) return [attempt(index, 'remove', `remove ${unit} ${change.token}`)];
+  if (record === undefined) return [];
+  const boot = record.target === 'launched' ? 'yes' : 'no';
+  return [attempt(index, 'install', `note ${index} ${unit} ${encodeForPrintf(writeRecord(record))} ${boot}`)];
+}
+
+function startUnits(starts: readonly Indexed[]): readonly string[] {
+  const resets = starts.filter(({ change }) =>
+    change.steps.some((step) => step.kind === 'start' && step.reset),
+  );
+  return [
+    ...(resets.length === 0
+      ? []
+      : [...arguments_(resets), '[ $# -eq 0 ] || step reset systemctl reset-failed -- "$@"']),
+    ...arguments_(starts),
+    // Queued under the lock, waited for without it: a newer decision can stop a unit that hangs in its start.
+    '[ $# -eq 0 ] || step start systemctl start --no-block -- "$@"',
+  ];
+}
+
+function watchStarts(all: readonly Indexed[], settleMs: number): readonly string[] {
+  const kept = all.filter(({ change }) => !has(change, 'remove'));
+  return [
+    'if [ $# -gt 0 ]; then',
+    'step await-start await "$@"',
+    'section started show "$@"',
+    // Only a process that runs can still die: nothing is waited for when none does.
+    `case "$out" in *SubState=running*) sleep ${settleMs / 1000} || sleep 1 ;; esac`,
+    'fi',
+    ...arguments_(kept),
+    '[ $# -eq 0 ] || section units show "$@"',
+  ];
+}
+
+/** Sets the positional parameters to the units that have not failed so far. */
+function arguments_(units: readonly Indexed[]): readonly string[] {
+  return [
+    'set --',
+    ...units.map(({ change, index }) => `[ "$skip${index}" ] || set -- "$@" ${quote(change.unit)}`),
+  ];
+}
+
+function recordOf(change: UnitChange): UnitRecord | undefined {
+  return change.steps.find((step) => step.kind === 'record')?.record;
+}

@@ -1,0 +1,67 @@
+import type { SystemdState } from '../cluster/unit-state.ts';
+
+/** The properties asked of `systemctl show`, the only systemctl output that is meant to be parsed. */
+export const SHOW_PROPERTIES = [
+  'Id',
+  'Names',
+  'LoadState',
+  'LoadError',
+  'ActiveState',
+  'SubState',
+  'Type',
+  'Result',
+  'ExecMainStatus',
+  'ExecMainCode',
+  'NRestarts',
+  'InvocationID',
+  'FragmentPath',
+] as const;
+
+/** One unit of a `systemctl show` answer, under every name it goes by. */
+export type ShownUnit = { readonly names: readonly string[]; readonly state: SystemdState };
+
+/** Blocks of `Key=Value` lines with an empty line between units; keys come in any order and may be missing. */
+export function parseShow(text: string): readonly ShownUnit[] {
+  return text
+    .split(/\n\n+/)
+    .map((block) => parseBlock(block))
+    .filter((properties) => properties.has('Id'))
+    .map((properties) => ({ names: namesOf(properties), state: stateOf(properties) }));
+}
+
+function parseBlock(block: string): ReadonlyMap<string, string> {
+  const properties = new Map<string, string>();
+  for (const line of block.split('\n')) {
+    const equals = line.indexOf('=');
+    if (equals > 0) properties.set(line.slice(0, equals), line.slice(equals + 1));
+  }
+  return properties;
+}
+
+function namesOf(properties: ReadonlyMap<string, string>): readonly string[] {
+  const names = `${properties.get('Id') ?? ''} ${properties.get('Names') ?? ''}`;
+  return [...new Set(names.split(' ').filter((name) => name !== ''))];
+}
+
+function stateOf(properties: ReadonlyMap<string, string>): SystemdState {
+  const text = (key: (typeof SHOW_PROPERTIES)[number]): string => properties.get(key) ?? '';
+  const number = (key: (typeof SHOW_PROPERTIES)[number]): number => Number(properties.get(key) ?? 0) || 0;
+  return {
+    load: text('LoadState'),
+    active: text('ActiveState'),
+    sub: text('SubState'),
+    result: text('Result'),
+    type: text('Type'),
+    exitStatus: number('ExecMainStatus'),
+    exitCode: number('ExecMainCode'),
+    restarts: number('NRestarts'),
+    invocation: text('InvocationID'),
+    fragment: text('FragmentPath'),
+    loadError: loadError(text('LoadError')),
+  };
+}
+
+/** LoadError is `org.freedesktop.systemd1.BadUnitSetting "Unit x has a bad unit file setting."`, or `""`. */
+function loadError(value: string): string {
+  return /"(.*)"\s*$/.exec(value)?.[1] ?? '';
+}

@@ -1,0 +1,133 @@
+import { randomBytes } from 'node:crypto';
+import { FleetError, isFleetError } from '../base/errors.ts';
+import type { UnitOutcome } from '../cluster/failure.ts';
+import type { Observation } from '../cluster/snapshot.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { UnitChange } from '../plan/step.ts';
+import type { RemoteProcess, SshTarget, Transport } from '../ssh/transport.ts';
+import { readObservation, readOutcomes } from './answer.ts';
+import type { MachineSession, ObserveRequest, SystemdDriver } from './driver.ts';
+import { FrameReader, type Section } from './frame.ts';
+import { MACHINE_PATHS, type MachinePaths } from './machine-paths.ts';
+import { changeScript, journalScript, observeScript, openingScript } from './script.ts';
+
+/** How many journal lines of a unit that did not start are shown. */
+const JOURNAL_LINES = 10;
+/** Of how many such units, on one machine. */
+const JOURNAL_UNITS = 20;
+
+/** How to get at one machine's systemd. */
+export type Access = { readonly ssh: SshTarget; readonly sudo: boolean };
+
+export type SshDriverOptions = {
+  /** Access by the machine's name in fleet.conf. */
+  readonly access: ReadonlyMap<string, Access>;
+  /** How long a started unit is watched before it counts as up, in ms. */
+  readonly settleMs: number;
+  readonly paths?: MachinePaths;
+};
+
+/** The driver that speaks to `/bin/sh` on the machines over any transport. */
+export function createSshDriver(transport: Transport, options: SshDriverOptions): SystemdDriver {
+  return {
+    async connect(machine) {
+      const access = options.access.get(machine.name);
+      if (access === undefined)
+        throw new FleetError('machine-not-found', `No such machine: "${machine.name}"`);
+      const process = await transport.exec(access.ssh, shellCommand(access));
+      return new SshSession(machine, process, options.settleMs, options.paths ?? MACHINE_PATHS);
+    },
+    close: () => transport.close(),
+  };
+}
+
+/**
+ * What the login shell is given, whichever it is: it is replaced at once by a POSIX shell in the C locale,
+ * where a character is a byte.
+ */
+function shellCommand({ ssh, sudo }: Access): string {
+  const shell = 'env LC_ALL=C /bin/sh -s';
+  return sudo && ssh.user !== 'root' ? `exec sudo -n -- ${shell}` : `exec ${shell}`;
+}
+
+class SshSession implements MachineSession {
+  readonly #machine: Machine;
+  readonly #process: RemoteProcess;
+  readonly #settleMs: number;
+  readonly #reader: FrameReader;
+
+  constructor(machine: Machine, process: RemoteProcess, settleMs: number, paths: MachinePaths) {
+    const marker = randomBytes(16).toString('hex');
+    this.#machine = machine;
+    this.#process = process;
+    this.#settleMs = settleMs;
+    this.#reader = new FrameReader(marker);
+    process.onStdout((chunk) => this.#reader.stdout(chunk));
+    process.onStderr((chunk) => this.#reader.stderr(chunk));
+    process.exit.then(
+      (exit) => this.#reader.fail(this.#ended('status' in exit ? exit.status : exit.signal)),
+      (error: unknown) => this.#reader.fail(error instanceof Error ? error : new Error(String(error))),
+    );
+    process.write(openingScript(marker, paths));
+  }
+
+  async observe({ names, digests }: ObserveRequest): Promise<Observation> {
+    return readObservation(await this.#run(observeScript(names, digests)));
+  }
+
+  async change(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]> {
+    const possible = changes.filter(({ obstacle }) => obstacle === undefined);
+    const outcomes = possible.length === 0 ? [] : await this.#tryChange(possible, clusterId);
+    const byUnit = new Map(outcomes.map((outcome) => [outcome.unit, outcome]));
+    return changes.map(
+      ({ unit, obstacle }) =>
+        byUnit.get(unit) ?? { unit, machine: this.#machine.name, state: undefined, failure: obstacle },
+    );
+  }
+
+  close(): void {
+    this.#process.end();
+  }
+
+  async #tryChange(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]> {
+    const started = performance.now();
+    try {
+      const sections = await this.#run(changeScript(changes, clusterId, this.#settleMs));
+      const outcomes = readOutcomes(this.#machine.name, changes, sections);
+      return await this.#withJournals(outcomes, (performance.now() - started) / 1000);
+    } catch (error) {
+      if (!isFleetError(error)) throw error;
+      const failure = { code: 'unreachable', message: error.message, hint: error.hint } as const;
+      return changes.map(({ unit }) => ({ unit, machine: this.#machine.name, state: undefined, failure }));
+    }
+  }
+
+  /** Adds what the units that did not come up wrote to the journal in the last `seconds`. */
+  async #withJournals(outcomes: readonly UnitOutcome[], seconds: number): Promise<readonly UnitOutcome[]> {
+    const units = outcomes.filter(({ failure }) => failure?.code === 'not-up').map(({ unit }) => unit);
+    if (units.length === 0) return outcomes;
+    const shown = units.slice(0, JOURNAL_UNITS);
+    const sections = await this.#run(journalScript(shown, JOURNAL_LINES, Math.ceil(seconds) + 1));
+    return outcomes.map((outcome) => {
+      const section = sections.find(({ name }) => name === `journal:${shown.indexOf(outcome.unit)}`);
+      if (outcome.failure?.code !== 'not-up' || section === undefined) return outcome;
+      const journal = section.stdout.split('\n').filter((line) => line !== '');
+      return { ...outcome, failure: { ...outcome.failure, journal } };
+    });
+  }
+
+  #run(script: string): Promise<readonly Section[]> {
+    const phase = this.#reader.readPhase();
+    this.#process.write(script);
+    return phase;
+  }
+
+  /** The shell ended before its answer did: sudo refused, there is no shell, or the machine goes down. */
+  #ended(how: number | string): FleetError {
+    const said = this.#reader.remainder;
+    const what = said === '' ? `its shell ended early: ${how}` : said;
+    return new FleetError('remote-script', `Cannot use machine "${this.#machine.name}": ${what}`, {
+      hint: 'The user needs root rights: log in as root, or allow it sudo without a password',
+    });
+  }
+}
