@@ -1,0 +1,72 @@
+import * as z from 'zod/mini';
+import { FleetError } from '../base/errors.ts';
+
+/** The version of documents this program writes, and the newest it reads. */
+const VERSION = 1;
+
+const digest = z.string().check(z.regex(/^[0-9a-f]{64}$/));
+const hash = z.string().check(z.regex(/^[0-9a-f]{40}$/));
+const machineId = z.string().check(z.regex(/^[0-9a-f]{32}$/));
+
+/** Every kind of document: how its keys start, and its shape beside `version`. */
+const SHAPES = {
+  /** Who this cluster is: its id, a UUID that machines remember. */
+  cluster: z.object({ id: z.string() }),
+  /** What is wanted of a unit. `digest` names its text under `contents/`. */
+  'units/': z.object({
+    digest,
+    hash,
+    target: z.enum(['inactive', 'loaded', 'launched']),
+    machine: z.optional(machineId),
+  }),
+  /** A unit file, under the SHA-256 of its bytes; never changed. */
+  'contents/': z.object({ text: z.string() }),
+  /** The texts a unit name has had, oldest first; kept when the unit is destroyed. `at` is epoch ms. */
+  'history/': z.object({
+    entries: z.array(z.object({ digest, hash, at: z.number(), by: z.string() })),
+  }),
+  /** What is known of a machine that does not answer: its id, and epoch ms since when it has been silent. */
+  'machines/': z.object({ id: z.optional(machineId), silentSince: z.optional(z.number()) }),
+  /** Changed with every change of units, so that two decisions never rest on the same state. */
+  turn: z.object({}),
+} as const;
+
+export type DocumentKind = keyof typeof SHAPES;
+export type Document<K extends DocumentKind> = z.infer<(typeof SHAPES)[K]>;
+
+/** The text stored for a document. */
+export function writeDocument<K extends DocumentKind>(_kind: K, document: Document<K>): string {
+  return JSON.stringify({ version: VERSION, ...document });
+}
+
+/** Reads a stored document. Throws FleetError `registry-newer` or `registry-corrupt` that names its key. */
+export function readDocument<K extends DocumentKind>(kind: K, key: string, text: string): Document<K> {
+  const value = parse(key, text);
+  const version = z.safeParse(z.object({ version: z.number() }), value);
+  if (version.success && version.data.version > VERSION) {
+    throw new FleetError(
+      'registry-newer',
+      `Cannot read "${key}" of the registry: it has version ${version.data.version}, this fleetctl reads up to ${VERSION}`,
+      { hint: 'Use the newer fleetctl that wrote it' },
+    );
+  }
+  const result = z.safeParse(SHAPES[kind], value);
+  if (result.success && version.success) return result.data as Document<K>;
+  const issue = result.success ? 'it has no version' : describe(result.error);
+  throw new FleetError('registry-corrupt', `Cannot read "${key}" of the registry: ${issue}`, {
+    hint: 'Restore the registry from a backup',
+  });
+}
+
+function parse(key: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new FleetError('registry-corrupt', `Cannot read "${key}" of the registry: not JSON`, { cause });
+  }
+}
+
+function describe(error: z.core.$ZodError): string {
+  const issue = error.issues[0];
+  return issue === undefined ? 'unknown problem' : `${issue.path.join('.')}: ${issue.message}`;
+}

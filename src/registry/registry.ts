@@ -1,0 +1,102 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../base/clock.ts';
+import { FleetError } from '../base/errors.ts';
+import type { DesiredUnit } from '../cluster/snapshot.ts';
+import type { Change, Store } from '../store/store.ts';
+import { writeDocument } from './documents.ts';
+import { type KnownMachine, RegistryView } from './view.ts';
+
+/** A change of what is wanted. A unit is put whole: its token is given by the registry. */
+export type Edit =
+  | { readonly kind: 'put-unit'; readonly unit: Omit<DesiredUnit, 'placement' | 'token'> }
+  | { readonly kind: 'delete-unit'; readonly name: string }
+  | { readonly kind: 'put-machine'; readonly name: string; readonly known: KnownMachine };
+
+/** Typed, versioned documents over any store. */
+export interface Registry {
+  load(): Promise<RegistryView>;
+  /**
+   * Applies what `decide` makes of the current view, all or nothing. When somebody else was faster, loads
+   * again and asks `decide` again, so it must depend on nothing but the view. No edits, no write.
+   */
+  update(decide: (view: RegistryView) => readonly Edit[]): Promise<RegistryView>;
+  close(): Promise<void>;
+}
+
+export type RegistryOptions = {
+  readonly clock: Clock;
+  /** Who changes it, for the history: `user@host`. */
+  readonly author: string;
+};
+
+/** So many processes would have to win before us that something else must be wrong. */
+const ATTEMPTS = 100;
+
+export function createRegistry(store: Store, options: RegistryOptions): Registry {
+  const load = async (): Promise<RegistryView> => {
+    const { revision, records } = await store.list('');
+    return new RegistryView(revision, records);
+  };
+  return {
+    load,
+    async update(decide) {
+      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+        const view = await load();
+        const edits = decide(view);
+        if (edits.length === 0) return view;
+        const result = await store.commit(changesFor(edits, view, options));
+        if (result.kind === 'committed') return load();
+      }
+      throw new FleetError(
+        'registry-conflict',
+        `Cannot change the registry: others were faster ${ATTEMPTS} times`,
+        {
+          hint: 'Try again when fewer commands run at the same time',
+        },
+      );
+    },
+    close: () => store.close(),
+  };
+}
+
+/** Every change rests on the view it was decided from. */
+function changesFor(edits: readonly Edit[], view: RegistryView, options: RegistryOptions): readonly Change[] {
+  const changes = new Map<string, Change>();
+  const put = (key: string, value: string): void => {
+    changes.set(key, { kind: 'put', key, value, ifRevision: view.revisionOf(key) });
+  };
+  if (view.clusterId === undefined) put('cluster', writeDocument('cluster', { id: randomUUID() }));
+  if (edits.some(({ kind }) => kind !== 'put-machine')) put('turn', writeDocument('turn', {}));
+  for (const edit of edits) {
+    if (edit.kind === 'put-unit') putUnit(edit.unit, view, options, put);
+    if (edit.kind === 'put-machine')
+      put(`machines/${edit.name}`, writeDocument('machines/', clean(edit.known)));
+    if (edit.kind === 'delete-unit') {
+      const key = `units/${edit.name}`;
+      changes.set(key, { kind: 'delete', key, ifRevision: view.revisionOf(key) });
+    }
+  }
+  return [...changes.values()];
+}
+
+function putUnit(
+  unit: Omit<DesiredUnit, 'placement' | 'token'>,
+  view: RegistryView,
+  { clock, author }: RegistryOptions,
+  put: (key: string, value: string) => void,
+): void {
+  const { name, text, digest, hash, target, machine } = unit;
+  put(
+    `units/${name}`,
+    writeDocument('units/', { digest, hash, target, ...(machine !== undefined && { machine }) }),
+  );
+  if (view.units.get(name)?.digest === digest) return;
+  if (view.revisionOf(`contents/${digest}`) === 0)
+    put(`contents/${digest}`, writeDocument('contents/', { text }));
+  const entries = [...view.history(name), { digest, hash, at: clock.now(), by: author }];
+  put(`history/${name}`, writeDocument('history/', { entries }));
+}
+
+function clean({ id, silentSince }: KnownMachine): { id?: string; silentSince?: number } {
+  return { ...(id !== undefined && { id }), ...(silentSince !== undefined && { silentSince }) };
+}

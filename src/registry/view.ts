@@ -1,0 +1,78 @@
+import type { DesiredUnit } from '../cluster/snapshot.ts';
+import type { MachineId } from '../machine/machine-id.ts';
+import type { StoreRecord } from '../store/store.ts';
+import { parsePlacement } from '../unit/placement.ts';
+import { parseUnitFile } from '../unit/unit-file.ts';
+import { parseUnitName } from '../unit/unit-name.ts';
+import { type Document, type DocumentKind, readDocument } from './documents.ts';
+
+/** What the registry remembers of a machine between commands. */
+export type KnownMachine = { readonly id: MachineId | undefined; readonly silentSince: number | undefined };
+
+/** One text a unit name has had. `at` is epoch ms, `by` the person, as `user@host`. */
+export type HistoryEntry = Document<'history/'>['entries'][number];
+
+/** The registry as it stood at one revision. */
+export class RegistryView {
+  readonly revision: number;
+  readonly #records: ReadonlyMap<string, StoreRecord>;
+  #units: ReadonlyMap<string, DesiredUnit> | undefined;
+
+  constructor(revision: number, records: readonly StoreRecord[]) {
+    this.revision = revision;
+    this.#records = new Map(records.map((record) => [record.key, record]));
+  }
+
+  /** Undefined until something is first stored. */
+  get clusterId(): string | undefined {
+    return this.#read('cluster', 'cluster')?.id;
+  }
+
+  /** Every unit, by name, in the order of names. */
+  get units(): ReadonlyMap<string, DesiredUnit> {
+    this.#units ??= new Map(this.#keys('units/').map((name) => [name, this.#unit(name)]));
+    return this.#units;
+  }
+
+  /** What is known of machines, by their names in fleet.conf. */
+  get machines(): ReadonlyMap<string, KnownMachine> {
+    return new Map(
+      this.#keys('machines/').map((name) => {
+        const document = this.#read('machines/', `machines/${name}`);
+        return [name, { id: document?.id, silentSince: document?.silentSince }];
+      }),
+    );
+  }
+
+  /** The texts a name has had, oldest first. */
+  history(name: string): readonly HistoryEntry[] {
+    return this.#read('history/', `history/${name}`)?.entries ?? [];
+  }
+
+  /** The revision at which a key last changed, 0 when it does not exist. */
+  revisionOf(key: string): number {
+    return this.#records.get(key)?.revision ?? 0;
+  }
+
+  #keys(prefix: 'units/' | 'machines/'): readonly string[] {
+    const keys = [...this.#records.keys()].filter((key) => key.startsWith(prefix));
+    return keys.map((key) => key.slice(prefix.length));
+  }
+
+  #unit(name: string): DesiredUnit {
+    const key = `units/${name}`;
+    const { digest, hash, target, machine } = this.#must('units/', key);
+    const { text } = this.#must('contents/', `contents/${digest}`);
+    const placement = parsePlacement(parseUnitFile(text, name), parseUnitName(name));
+    return { name, text, hash, digest, placement, target, machine, token: this.revisionOf(key) };
+  }
+
+  #must<K extends DocumentKind>(kind: K, key: string): Document<K> {
+    return this.#read(kind, key) ?? readDocument(kind, key, 'null');
+  }
+
+  #read<K extends DocumentKind>(kind: K, key: string): Document<K> | undefined {
+    const record = this.#records.get(key);
+    return record === undefined ? undefined : readDocument(kind, key, record.value);
+  }
+}
