@@ -1,3 +1,7 @@
+import { FleetError } from '../base/errors.ts';
+import { sha1 } from '../base/hash.ts';
+import { quoted } from './quoted.ts';
+
 /** One `Name=Value` of a unit file. `line` counts from 1. */
 export type UnitOption = {
   readonly section: string;
@@ -9,3 +13,159 @@ export type UnitOption = {
 
 /** A parsed unit file. `text` is what the user gave us, to the byte. */
 export type UnitFile = { readonly text: string; readonly options: readonly UnitOption[] };
+
+type OptionBody = Omit<UnitOption, 'section'>;
+
+/**
+ * Reads a unit file by systemd.syntax(7). Values stay as written; {@link optionValues} tells what they mean.
+ * `source` is the name that messages give the file.
+ * @throws FleetError `unit-file`, always with the line
+ */
+export function parseUnitFile(text: string, source?: string): UnitFile {
+  checkText(text, source);
+  const lines = text.split('\n').map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line));
+  const options: UnitOption[] = [];
+  let section: string | undefined;
+  let end: number;
+  for (let start = 0; start < lines.length; start = end) {
+    // A byte order mark counts as a blank here, so it falls away with the rest of them.
+    const line = lines[start]?.trim() ?? '';
+    end = start + 1;
+    if (line === '' || isComment(line)) continue;
+    if (line.startsWith('[')) {
+      section = readSectionName(line, end, source);
+      continue;
+    }
+    if (section === undefined) throw unitFileError(source, end, `${quoted(line)} stands before any section`);
+    end = endOfOption(lines, start);
+    options.push({ section, ...readOption(lines.slice(start, end), start + 1, source) });
+  }
+  if (options.length === 0) throw unitFileError(source, 1, 'the file has no options');
+  return { text, options };
+}
+
+/**
+ * fleet's canonical form: the options in order under their section, a section once and where it first appeared, one
+ * empty line between sections, no comments.
+ */
+export function serialise(options: readonly Omit<UnitOption, 'line'>[]): string {
+  const sections = new Map<string, string>();
+  for (const { section, name, value } of options) {
+    sections.set(section, `${sections.get(section) ?? `[${section}]\n`}${name}=${value}\n`);
+  }
+  return [...sections.values()].join('\n');
+}
+
+/** fleet's unit hash: the SHA-1 of the canonical form, in 40 hex digits. Comments and blank lines do not change it. */
+export function hashUnitFile(file: UnitFile): string {
+  return sha1(serialise(file.options));
+}
+
+/**
+ * What the assignments to an option mean, in order: an empty one forgets those before it, and continued lines are
+ * joined (systemd.syntax(7)). Quotes and specifiers are left as they are.
+ */
+export function optionValues(file: UnitFile, section: string, name: string): string[] {
+  const values: string[] = [];
+  for (const option of file.options) {
+    if (option.section !== section || option.name !== name) continue;
+    const value = joinedValue(option);
+    if (value === '') values.length = 0;
+    else values.push(value);
+  }
+  return values;
+}
+
+/** The value of one assignment with its lines joined by a space and the comments between them left out. */
+export function joinedValue(option: UnitOption): string {
+  const [first = '', ...rest] = option.value.split('\n');
+  return [first, ...rest.filter((line) => !isComment(line))]
+    .map((line) => (isContinued(line) ? `${line.slice(0, -1)} ` : line))
+    .join('')
+    .trim();
+}
+
+/** The `Description=` that holds, specifiers not expanded. */
+export function description(file: UnitFile): string | undefined {
+  return optionValues(file, 'Unit', 'Description').at(-1);
+}
+
+/** Refuses what is no text, and what systemd and fleet read differently although it looks the same. */
+function checkText(text: string, source: string | undefined): void {
+  // With the flag `u` the range finds only halves of a pair; U+FFFD is what a decoder leaves of a byte it cannot read.
+  const at = text.search(/[\0\ufffd\ud800-\udfff]|\r(?!\n)/u);
+  if (at === -1) return;
+  const line = text.slice(0, at).split('\n').length;
+  const hint = 'A unit file is plain text; this looks like another kind of file';
+  if (text[at] === '\0') throw unitFileError(source, line, 'it holds a NUL byte', hint);
+  if (text[at] !== '\r') throw unitFileError(source, line, 'it is not UTF-8', hint);
+  throw unitFileError(source, line, 'a carriage return stands alone', 'End lines with LF or with CR LF');
+}
+
+function readSectionName(line: string, number: number, source: string | undefined): string {
+  const hint = 'A section header is [Name], alone on its line';
+  if (!line.includes(']')) {
+    throw unitFileError(source, number, `the section header is not closed: ${quoted(line)}`, hint);
+  }
+  const name = line.slice(1, -1);
+  if (line.endsWith(']') && name.trim() === name && /^[^[\]\p{Cc}]+$/u.test(name)) return name;
+  throw unitFileError(source, number, `invalid section header: ${quoted(line)}`, hint);
+}
+
+/** One option from the lines it takes up. */
+function readOption(lines: readonly string[], line: number, source: string | undefined): OptionBody {
+  const [first = ''] = lines;
+  const last = lines.at(-1) ?? '';
+  const equals = first.indexOf('=');
+  const name = first.slice(0, Math.max(equals, 0)).trim();
+  if (name === '') {
+    const missing = equals === -1 ? '"=" is missing' : 'the name before "=" is missing';
+    throw unitFileError(source, line, `${missing}: ${quoted(first.trim())}`, 'Write Name=Value');
+  }
+  if (!isContinued(last) && isContinued(last.trimEnd()) && !isComment(last)) {
+    // Neither systemd nor fleet continues such a line; written without its blanks, as fleet does, it would be.
+    const hint = 'Remove the blanks to join the next line, or the backslash';
+    throw unitFileError(source, line + lines.length - 1, 'blanks follow the backslash', hint);
+  }
+  const value = [first.slice(equals + 1), ...lines.slice(1)].join('\n').trim();
+  // A continuation into nothing keeps the empty line that ends it, as in fleet: else the next option would be joined.
+  return { name, value: dangles(lines) ? `${value}\n` : value, line };
+}
+
+/**
+ * The index behind the last line of the option that begins at `start`. Comments do not end a continuation, whatever
+ * they end in; an empty line does (systemd.syntax(7); fleet keeps comments as part of the value).
+ */
+function endOfOption(lines: readonly string[], start: number): number {
+  let end = start + 1;
+  let open = isContinued(lines[start] ?? '');
+  while (open && end < lines.length) {
+    const line = lines[end] ?? '';
+    open = isComment(line) || isContinued(line);
+    end++;
+  }
+  return end;
+}
+
+/** True when the lines of an option end while a continuation is open: at an empty line or at the end of the file. */
+function dangles(lines: readonly string[]): boolean {
+  const last = lines.at(-1) ?? '';
+  return isContinued(last) || (lines.length > 1 && (last.trim() === '' || isComment(last)));
+}
+
+function isComment(line: string): boolean {
+  return /^\s*[#;]/.test(line);
+}
+
+/** True for an odd number of backslashes at the end: systemd reads an even number as escaped backslashes. */
+function isContinued(line: string): boolean {
+  let first = line.length;
+  while (line[first - 1] === '\\') first--;
+  return (line.length - first) % 2 === 1;
+}
+
+function unitFileError(source: string | undefined, line: number, problem: string, hint?: string): FleetError {
+  const file = source === undefined ? 'the unit file' : `unit file ${quoted(source)}`;
+  const message = `Cannot read ${file}, line ${line}: ${problem}`;
+  return new FleetError('unit-file', message, hint === undefined ? {} : { hint });
+}

@@ -1,3 +1,6 @@
+import { FleetError } from '../base/errors.ts';
+import { quoted } from './quoted.ts';
+
 /** The unit types that fleet runs: those that are files a person writes (no device, no scope). */
 export const UNIT_TYPES = [
   'service',
@@ -22,3 +25,65 @@ export type UnitName = {
   /** What stands between `@` and the suffix; empty for a template, undefined for a plain unit. Specifier `%i`. */
   readonly instance: string | undefined;
 };
+
+/** systemd's UNIT_NAME_MAX without the closing NUL, in characters (all of them ASCII). */
+const MAX_LENGTH = 255;
+
+/**
+ * Reads the name of a unit by systemd.unit(5): `web@1` → web@1.service. Without a known suffix it is a service, as in
+ * fleet: `foo.bogus` → foo.bogus.service. Takes a name, never a path.
+ * @throws FleetError `unit-name`
+ */
+export function parseUnitName(text: string): UnitName {
+  const problem = unitNameProblem(text);
+  if (problem !== undefined) {
+    throw new FleetError('unit-name', `Cannot use ${quoted(text)} as a unit name: ${problem}`, {
+      hint: hintFor(text),
+    });
+  }
+  const full = withSuffix(text);
+  const dot = full.lastIndexOf('.');
+  const type = full.slice(dot + 1) as UnitType;
+  // systemd splits at the first "@"; an instance may hold more of them.
+  const at = full.indexOf('@');
+  if (at === -1) return { text: full, type, prefix: full.slice(0, dot), instance: undefined };
+  return { text: full, type, prefix: full.slice(0, at), instance: full.slice(at + 1, dot) };
+}
+
+/** Why `text` cannot be the name of a unit, as the end of a sentence, or undefined when it can. */
+export function unitNameProblem(text: string): string | undefined {
+  if (text === '') return 'it is empty';
+  const full = withSuffix(text);
+  if (full.length > MAX_LENGTH)
+    return `it has ${full.length} characters, and systemd takes ${MAX_LENGTH} at most`;
+  const bad = /[^A-Za-z0-9:_.\\@-]/u.exec(text);
+  if (bad !== null) return `it must not contain ${quoted(bad[0])}`;
+  if (text.startsWith('@')) return 'it must not start with "@"';
+  if (full.lastIndexOf('.') === 0) return 'nothing stands before the suffix';
+  const made = /\.(device|scope)$/.exec(text);
+  if (made !== null) return `systemd makes ${made[1]} units itself, from no file`;
+  return undefined;
+}
+
+/** True for `hello@.service`: a unit file for instances, which never runs itself. */
+export function isTemplate(name: UnitName): boolean {
+  return name.instance === '';
+}
+
+/** The template of an instance, hello@1.service → hello@.service; undefined for anything that is no instance. */
+export function templateOf(name: UnitName): UnitName | undefined {
+  if (name.instance === undefined || isTemplate(name)) return undefined;
+  return { ...name, text: `${name.prefix}@.${name.type}`, instance: '' };
+}
+
+function withSuffix(text: string): string {
+  const suffix = text.slice(text.lastIndexOf('.') + 1);
+  const known = text.includes('.') && ([...UNIT_TYPES, 'device', 'scope'] as string[]).includes(suffix);
+  return known ? text : `${text}.service`;
+}
+
+function hintFor(text: string): string {
+  return text.includes('/')
+    ? 'Give the name alone, without a folder; systemd-escape --path writes a path as a name'
+    : 'A unit name has letters, digits and : - _ . \\ @, as in web@1.service';
+}

@@ -1,0 +1,118 @@
+import { FleetError } from '../base/errors.ts';
+import { nearest } from '../base/nearest.ts';
+import { quoted } from './quoted.ts';
+import { dependsOnInstance, expandSpecifiers } from './specifiers.ts';
+import { joinedValue, type UnitFile, type UnitOption } from './unit-file.ts';
+import { isTemplate, type UnitName } from './unit-name.ts';
+
+const FLEET_OPTIONS = [
+  'MachineID',
+  'MachineOf',
+  'MachineMetadata',
+  'Conflicts',
+  'Global',
+  'Replaces',
+] as const;
+
+type FleetOption = (typeof FLEET_OPTIONS)[number];
+
+/** One word of an option's value: `Conflicts=a b` has two. */
+export type Word = {
+  /** With specifiers expanded. */
+  readonly text: string;
+  readonly written: string;
+  readonly option: UnitOption;
+  readonly unit: UnitName;
+};
+
+/** The words of every option, in the order of the file. */
+export type FleetSection = Readonly<Record<FleetOption, readonly Word[]>>;
+
+/** Spellings from before the section was named after fleet, which unit files still carry. */
+const DEPRECATED: Readonly<Record<string, FleetOption>> = {
+  'X-ConditionMachineID': 'MachineID',
+  'X-ConditionMachineOf': 'MachineOf',
+  'X-ConditionMachineMetadata': 'MachineMetadata',
+  'X-Conflicts': 'Conflicts',
+};
+
+/**
+ * Reads the `[X-Fleet]` section of a unit: options known, values split into words, an empty value forgetting those
+ * before it. In a template, words that wait for the instance are left out.
+ * @throws FleetError `placement`, with the line
+ */
+export function readFleetSection(file: UnitFile, unit: UnitName): FleetSection {
+  const section: Record<FleetOption, Word[]> = {
+    MachineID: [],
+    MachineOf: [],
+    MachineMetadata: [],
+    Conflicts: [],
+    Global: [],
+    Replaces: [],
+  };
+  checkSectionNames(file, unit);
+  for (const option of file.options.filter(({ section }) => section === 'X-Fleet')) {
+    const words = section[knownName(option, unit)];
+    const value = joinedValue(option);
+    if (value === '') words.length = 0;
+    for (const word of readWords(value, option, unit)) words.push(word);
+  }
+  return section;
+}
+
+/** A FleetError `placement` about one word: the unit, the line, the option, what is wrong with it, and the word. */
+export function wordError(word: Word, problem: string, hint: string): FleetError {
+  const expanded = word.text === word.written ? '' : `, which is ${quoted(word.text)} here`;
+  const value = `${quoted(word.written)}${expanded}`;
+  return lineError(word.option, word.unit, `${word.option.name} ${problem}: ${value}`, hint);
+}
+
+function lineError(option: UnitOption, unit: UnitName, problem: string, hint: string): FleetError {
+  const place = `${quoted(unit.text)}, line ${option.line}`;
+  return new FleetError('placement', `Cannot read the placement of ${place}: ${problem}`, { hint });
+}
+
+/** systemd warns of `[x-fleet]` only in its log, and the unit would run anywhere. */
+function checkSectionNames(file: UnitFile, unit: UnitName): void {
+  for (const name of new Set(file.options.map(({ section }) => section))) {
+    if (name === 'X-Fleet' || nearest(name, ['X-Fleet', 'Fleet']) === undefined) continue;
+    const option = file.options.find(({ section }) => section === name);
+    if (option !== undefined)
+      throw lineError(option, unit, `unknown section: ${quoted(name)}`, 'Write [X-Fleet]');
+  }
+}
+
+function knownName(option: UnitOption, unit: UnitName): FleetOption {
+  const known = FLEET_OPTIONS.find((name) => name === option.name);
+  if (known !== undefined) return known;
+  const modern = Object.hasOwn(DEPRECATED, option.name) ? DEPRECATED[option.name] : undefined;
+  if (modern !== undefined) return modern;
+  const near = nearest(option.name, [...FLEET_OPTIONS, ...Object.keys(DEPRECATED)]);
+  const hint = near === undefined ? `The options are ${FLEET_OPTIONS.join(', ')}` : `Did you mean ${near}?`;
+  throw lineError(option, unit, `unknown option in [X-Fleet]: ${quoted(option.name)}`, hint);
+}
+
+function readWords(value: string, option: UnitOption, unit: UnitName): Word[] {
+  const words = splitWords(value);
+  if (words === undefined) {
+    throw lineError(
+      option,
+      unit,
+      `${option.name} has a quote that is not closed: ${quoted(value)}`,
+      'Close it',
+    );
+  }
+  return words
+    .filter((written) => !isTemplate(unit) || !dependsOnInstance(written))
+    .map((written) => ({ text: expandSpecifiers(written, unit), written, option, unit }));
+}
+
+/**
+ * Words parted by blanks; what is in double or single quotes is kept together and loses the quotes. Backslashes are
+ * left alone, for unit names hold them. Undefined when a quote is not closed.
+ */
+function splitWords(value: string): string[] | undefined {
+  const words = value.match(/(?:"[^"]*"|'[^']*'|[^\s"']+)+|["']/g) ?? [];
+  if (words.some((word) => word === '"' || word === "'")) return undefined;
+  return words.map((word) => word.replace(/"([^"]*)"|'([^']*)'/g, '$1$2'));
+}
