@@ -44,8 +44,10 @@ export function createRegistry(store: Store, options: RegistryOptions): Registry
         const view = await load();
         const edits = decide(view);
         if (edits.length === 0) return view;
-        const result = await store.commit(changesFor(edits, view, options));
-        if (result.kind === 'committed') return load();
+        const changes = changesFor(edits, view, options);
+        const result = await store.commit(changes);
+        // What was committed, not what others have made of it since: tokens go with this decision.
+        if (result.kind === 'committed') return view.after(changes, result.revision);
       }
       throw new FleetError(
         'registry-conflict',

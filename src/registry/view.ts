@@ -1,6 +1,7 @@
+import { compareText } from '../base/compare.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
-import type { StoreRecord } from '../store/store.ts';
+import type { Change, StoreRecord } from '../store/store.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { parseUnitName } from '../unit/unit-name.ts';
@@ -52,6 +53,19 @@ export class RegistryView {
   /** The revision at which a key last changed, 0 when it does not exist. */
   revisionOf(key: string): number {
     return this.#records.get(key)?.revision ?? 0;
+  }
+
+  /** This view as a commit of `changes` leaves it. */
+  after(changes: readonly Change[], revision: number): RegistryView {
+    const records = new Map(this.#records);
+    for (const change of changes) {
+      if (change.kind === 'put') records.set(change.key, { key: change.key, value: change.value, revision });
+      if (change.kind === 'delete') records.delete(change.key);
+    }
+    return new RegistryView(
+      revision,
+      [...records.values()].toSorted((a, b) => compareText(a.key, b.key)),
+    );
   }
 
   #keys(prefix: 'units/' | 'machines/'): readonly string[] {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { formatDuration } from '../base/duration.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { UnitOutcome } from '../cluster/failure.ts';
 import type { Observation } from '../cluster/snapshot.ts';
@@ -15,6 +16,11 @@ import { changeScript, journalScript, observeScript, openingScript } from './scr
 const JOURNAL_LINES = 10;
 /** Of how many such units, on one machine. */
 const JOURNAL_UNITS = 20;
+
+/** How long a machine may take to describe itself, in ms; systemctl itself gives up on systemd after 25 s. */
+const OBSERVE_DEADLINE_MS = 30_000;
+/** How long changes may take, in ms: two waits for the lock, one for stops and one for starts, and then some. */
+const CHANGE_DEADLINE_MS = 330_000;
 
 /** How to get at one machine's systemd. */
 export type Access = { readonly ssh: SshTarget; readonly sudo: boolean };
@@ -72,7 +78,7 @@ class SshSession implements MachineSession {
   }
 
   async observe({ names, digests }: ObserveRequest): Promise<Observation> {
-    return readObservation(await this.#run(observeScript(names, digests)));
+    return readObservation(await this.#run(observeScript(names, digests), OBSERVE_DEADLINE_MS));
   }
 
   async change(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]> {
@@ -92,7 +98,7 @@ class SshSession implements MachineSession {
   async #tryChange(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]> {
     const started = performance.now();
     try {
-      const sections = await this.#run(changeScript(changes, clusterId, this.#settleMs));
+      const sections = await this.#run(changeScript(changes, clusterId, this.#settleMs), CHANGE_DEADLINE_MS);
       const outcomes = readOutcomes(this.#machine.name, changes, sections);
       return await this.#withJournals(outcomes, (performance.now() - started) / 1000);
     } catch (error) {
@@ -107,7 +113,10 @@ class SshSession implements MachineSession {
     const units = outcomes.filter(({ failure }) => failure?.code === 'not-up').map(({ unit }) => unit);
     if (units.length === 0) return outcomes;
     const shown = units.slice(0, JOURNAL_UNITS);
-    const sections = await this.#run(journalScript(shown, JOURNAL_LINES, Math.ceil(seconds) + 1));
+    const sections = await this.#run(
+      journalScript(shown, JOURNAL_LINES, Math.ceil(seconds) + 1),
+      OBSERVE_DEADLINE_MS,
+    );
     return outcomes.map((outcome) => {
       const section = sections.find(({ name }) => name === `journal:${shown.indexOf(outcome.unit)}`);
       if (outcome.failure?.code !== 'not-up' || section === undefined) return outcome;
@@ -116,10 +125,26 @@ class SshSession implements MachineSession {
     });
   }
 
-  #run(script: string): Promise<readonly Section[]> {
-    const phase = this.#reader.readPhase();
-    this.#process.write(script);
-    return phase;
+  async #run(script: string, deadlineMs: number): Promise<readonly Section[]> {
+    const timer = setTimeout(() => this.#reader.fail(this.#tooSlow(deadlineMs)), deadlineMs);
+    try {
+      const phase = this.#reader.readPhase();
+      this.#process.write(script);
+      return await phase;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #tooSlow(deadlineMs: number): FleetError {
+    const wait = formatDuration(deadlineMs);
+    return new FleetError(
+      'ssh-timeout',
+      `Machine "${this.#machine.name}" is connected but gave no answer in ${wait}`,
+      {
+        hint: 'Its systemd or a disk may hang: log in and look at "systemctl list-jobs"',
+      },
+    );
   }
 
   /** The shell ended before its answer did: sudo refused, there is no shell, or the machine goes down. */

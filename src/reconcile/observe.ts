@@ -1,0 +1,73 @@
+import type { Clock } from '../base/clock.ts';
+import { FleetError, isFleetError } from '../base/errors.ts';
+import type { MachineView } from '../cluster/snapshot.ts';
+import type { Machine } from '../machine/machine.ts';
+import { formatMachineId } from '../machine/machine-id.ts';
+import type { Edit } from '../registry/registry.ts';
+import type { KnownMachine, RegistryView } from '../registry/view.ts';
+import type { MachineSession, ObserveRequest, SystemdDriver } from '../systemd/driver.ts';
+
+/** What the machines answered, and the open sessions of those that did, by machine name. */
+export type Sighting = {
+  readonly views: readonly MachineView[];
+  readonly sessions: ReadonlyMap<string, MachineSession>;
+};
+
+/**
+ * Asks all machines at once. A machine that does not answer is data, not an error; two machines with one id
+ * are an error, for nothing could tell them apart. The caller closes the sessions.
+ */
+export async function observe(
+  driver: SystemdDriver,
+  machines: readonly Machine[],
+  known: ReadonlyMap<string, KnownMachine>,
+  clock: Clock,
+  request: ObserveRequest,
+): Promise<Sighting> {
+  const sessions = new Map<string, MachineSession>();
+  const views = await Promise.all(
+    machines.map(async (machine): Promise<MachineView> => {
+      const memory = known.get(machine.name);
+      try {
+        const session = await driver.connect(machine);
+        sessions.set(machine.name, session);
+        const observation = await session.observe(request);
+        return { machine, id: observation.id, observation, silence: undefined };
+      } catch (error) {
+        if (!isFleetError(error)) throw error;
+        const { code, message, hint } = error;
+        const since = memory?.silentSince ?? clock.now();
+        return { machine, id: memory?.id, observation: undefined, silence: { since, code, message, hint } };
+      }
+    }),
+  );
+  refuseDuplicates(views);
+  return { views, sessions };
+}
+
+/** What the registry should remember of this sighting: ids, and who fell silent or came back. */
+export function memories(views: readonly MachineView[], registry: RegistryView): readonly Edit[] {
+  return views.flatMap(({ machine, id, silence }): readonly Edit[] => {
+    const known = registry.machines.get(machine.name);
+    if (known?.id === id && known?.silentSince === silence?.since) return [];
+    return [{ kind: 'put-machine', name: machine.name, known: { id, silentSince: silence?.since } }];
+  });
+}
+
+function refuseDuplicates(views: readonly MachineView[]): void {
+  const seen = new Map<string, string>();
+  for (const { machine, observation } of views) {
+    if (observation === undefined) continue;
+    const first = seen.get(observation.id);
+    seen.set(observation.id, machine.name);
+    if (first === undefined) continue;
+    const id = formatMachineId(observation.id);
+    throw new FleetError(
+      'duplicate-machine-id',
+      `Machines "${first}" and "${machine.name}" have the same machine id: ${id}`,
+      {
+        hint: 'If they are one machine, remove one section from fleet.conf; if one is a copy of the other, run "rm /etc/machine-id && systemd-machine-id-setup" on it and restart it',
+      },
+    );
+  }
+}

@@ -1,0 +1,116 @@
+import type { Clock } from '../base/clock.ts';
+import type { UnitOutcome } from '../cluster/failure.ts';
+import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
+import type { Machine } from '../machine/machine.ts';
+import { plan } from '../plan/plan.ts';
+import type { MachinePlan } from '../plan/step.ts';
+import type { Edit, Registry } from '../registry/registry.ts';
+import type { RegistryView } from '../registry/view.ts';
+import { type Decision, machinesOf } from '../schedule/decision.ts';
+import { schedule } from '../schedule/schedule.ts';
+import type { SystemdDriver } from '../systemd/driver.ts';
+import { execute } from './execute.ts';
+import { memories, observe } from './observe.ts';
+
+/** What a pass works with. */
+export type Edges = {
+  readonly registry: Registry;
+  readonly driver: SystemdDriver;
+  readonly clock: Clock;
+  readonly machines: readonly Machine[];
+  /** How long a machine may be silent before its units move, in ms. */
+  readonly agentTtlMs: number;
+};
+
+/** Everything a pass saw, decided and did. */
+export type ReconcileReport = {
+  /** The cluster as decided on, with the assignments of this pass. */
+  readonly snapshot: ClusterSnapshot;
+  readonly decisions: readonly Decision[];
+  readonly plans: readonly MachinePlan[];
+  /** One entry for every unit and machine where something had to be done. */
+  readonly outcomes: readonly UnitOutcome[];
+};
+
+/**
+ * The one pass: load, observe, schedule, assign, plan, execute. Brings the units named by `scope` to what the
+ * registry wants of them, on every machine that answers; a name the registry does not have is wanted nowhere.
+ */
+export async function reconcile(edges: Edges, scope: ReadonlySet<string>): Promise<ReconcileReport> {
+  const known = (await edges.registry.load()).machines;
+  const request = { names: [...scope], digests: true };
+  const { views, sessions } = await observe(edges.driver, edges.machines, known, edges.clock, request);
+  try {
+    const { snapshot, decisions } = await assign(edges, views, scope);
+    const plans = plan(snapshot, placementsOf(decisions, scope));
+    const outcomes = await execute(plans, decisions, snapshot, sessions);
+    await forget(edges.registry, decisions, outcomes);
+    return { snapshot, decisions, plans, outcomes };
+  } finally {
+    for (const session of sessions.values()) session.close();
+  }
+}
+
+/** Puts a registry view and a sighting together. */
+export function snapshotOf(
+  edges: Pick<Edges, 'clock' | 'agentTtlMs'>,
+  registry: RegistryView,
+  machines: readonly MachineView[],
+): ClusterSnapshot {
+  return {
+    now: edges.clock.now(),
+    agentTtlMs: edges.agentTtlMs,
+    clusterId: registry.clusterId,
+    revision: registry.revision,
+    units: [...registry.units.values()],
+    machines,
+  };
+}
+
+/** Decides where units go and stores it; a race lost against somebody else decides anew, on what they left. */
+async function assign(
+  edges: Edges,
+  views: readonly MachineView[],
+  scope: ReadonlySet<string>,
+): Promise<{ readonly snapshot: ClusterSnapshot; readonly decisions: readonly Decision[] }> {
+  let decisions: readonly Decision[] = [];
+  const registry = await edges.registry.update((view) => {
+    decisions = schedule(snapshotOf(edges, view, views), scope);
+    return [...assignments(decisions, view), ...(view.clusterId === undefined ? [] : memories(views, view))];
+  });
+  return { snapshot: snapshotOf(edges, registry, views), decisions };
+}
+
+function assignments(decisions: readonly Decision[], view: RegistryView): readonly Edit[] {
+  return decisions.flatMap((decision): readonly Edit[] => {
+    const unit = view.units.get(decision.unit);
+    if (unit === undefined || (decision.kind !== 'place' && decision.kind !== 'move')) return [];
+    return [{ kind: 'put-unit', unit: { ...unit, machine: decision.machine } }];
+  });
+}
+
+function placementsOf(
+  decisions: readonly Decision[],
+  scope: ReadonlySet<string>,
+): ReadonlyMap<string, readonly string[]> {
+  const decided = new Map(decisions.map((decision) => [decision.unit, machinesOf(decision)]));
+  return new Map([...scope].map((unit) => [unit, decided.get(unit) ?? []]));
+}
+
+/** A unit that is wanted nowhere loses its assignment when it is known to be gone, and not before. */
+async function forget(
+  registry: Registry,
+  decisions: readonly Decision[],
+  outcomes: readonly UnitOutcome[],
+): Promise<void> {
+  const failed = new Set(outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit));
+  const gone = decisions.filter(({ kind, unit }) => kind === 'release' && !failed.has(unit));
+  if (gone.length === 0) return;
+  await registry.update((view) =>
+    gone.flatMap(({ unit: name }): readonly Edit[] => {
+      const unit = view.units.get(name);
+      if (unit?.machine === undefined || unit.target !== 'inactive') return [];
+      return [{ kind: 'put-unit', unit: { ...unit, machine: undefined } }];
+    }),
+  );
+}
