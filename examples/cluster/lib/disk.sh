@@ -1,0 +1,183 @@
+# What a machine's disk holds. /usr is the box's own, read-only; everything else is a small root folder that is made once
+# and copied. It lives on a tmpfs of its own: quick, can be filled without filling the box, and gone with one umount.
+
+# Units that start at boot. Whatever else the box's packages want started is not wanted in a machine.
+AT_BOOT='systemd-journald.service systemd-tmpfiles-setup.service systemd-journald.socket systemd-journald-dev-log.socket dbus.socket'
+
+# Units that must not start even when somebody asks, because a machine has no hardware, seats or network of its own.
+MASKED='systemd-logind.service getty.target console-getty.service getty@.service serial-getty@.service
+  systemd-udevd.service systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udev-trigger.service
+  systemd-networkd.service systemd-networkd.socket systemd-resolved.service systemd-timesyncd.service
+  systemd-tmpfiles-clean.timer apt-daily.timer apt-daily-upgrade.timer man-db.timer fstrim.timer'
+
+golden_root() {
+  local root=$DIR/golden
+  [ -e "$root" ] && return 0
+  rm -rf "$root.new"
+  golden_folders "$root.new"
+  golden_etc "$root.new/etc"
+  golden_users "$root.new"
+  golden_units "$root.new/etc/systemd/system"
+  mv "$root.new" "$root"
+}
+
+golden_folders() {
+  local link
+  mkdir -p "$1"/{usr/lib,etc/ssh,dev,proc,sys,run,mnt,opt,srv,home} "$1"/var/{lib,log,cache,spool}
+  mkdir -p "$1/etc/systemd/system" "$1/etc/systemd/journald.conf.d"
+  install -d -m 1777 "$1/tmp" "$1/var/tmp"
+  ln -s ../run "$1/var/run"
+  for link in bin sbin lib lib32 lib64 libx32; do
+    [ ! -L "/$link" ] || ln -s "usr/$link" "$1/$link"
+  done
+  cp /etc/os-release "$1/usr/lib/os-release"
+}
+
+golden_etc() {
+  local file
+  for file in ld.so.cache ld.so.conf ld.so.conf.d alternatives dbus-1 profile bash.bashrc inputrc login.defs services protocols ssl/certs; do
+    [ ! -e "/etc/$file" ] || { mkdir -p "$(dirname "$1/$file")" && cp -a "/etc/$file" "$1/$file"; }
+  done
+  ln -s ../usr/lib/os-release "$1/os-release"
+  ln -s /usr/share/zoneinfo/UTC "$1/localtime"
+  ln -s /proc/self/mounts "$1/mtab"
+  printf 'passwd: files\ngroup: files\nshadow: files\nhosts: files\n' >"$1/nsswitch.conf"
+  printf 'LANG=C.UTF-8\n' >"$1/locale.conf"
+  printf '[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\n' >"$1/systemd/journald.conf.d/cluster.conf"
+  { echo '127.0.0.1 localhost' && every_address; } >"$1/hosts"
+  sshd_config >"$1/ssh/sshd_config"
+}
+
+every_address() {
+  local n
+  for ((n = 1; n <= MOST; n++)); do printf '%s %s\n' "$SUBNET.$n" "$PREFIX$n"; done
+}
+
+# UsePAM no: a login then costs no more than the SSH handshake, and a locked password does not lock out a key.
+sshd_config() {
+  cat <<'EOT'
+HostKey /etc/ssh/ssh_host_ed25519_key
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+UsePAM no
+UseDNS no
+PrintMotd no
+MaxStartups 100:30:200
+Subsystem sftp internal-sftp
+EOT
+}
+
+# root; core, who may use sudo; plain, who may not. All three let the cluster's key in. The system users are the box's.
+golden_users() {
+  local etc=$1/etc user
+  { echo 'root:x:0:0:root:/root:/bin/bash' && awk -F: '$1 != "root" && ($3 < 1000 || $3 == 65534)' /etc/passwd
+    echo 'core:x:1000:1000::/home/core:/bin/bash' && echo 'plain:x:1001:1001::/home/plain:/bin/bash'; } >"$etc/passwd"
+  { awk -F: -v OFS=: '($3 < 1000 || $3 == 65534) { print $1, $2, $3, "" }' /etc/group
+    echo 'core:x:1000:' && echo 'plain:x:1001:'; } >"$etc/group"
+  awk -F: '{ print $1 ":*:19000:0:99999:7:::" }' "$etc/passwd" >"$etc/shadow"
+  awk -F: '{ print $1 ":*::" }' "$etc/group" >"$etc/gshadow"
+  chmod 640 "$etc/shadow" "$etc/gshadow"
+  printf 'Defaults !lecture\nroot ALL=(ALL:ALL) NOPASSWD: ALL\ncore ALL=(ALL:ALL) NOPASSWD: ALL\n' >"$etc/sudoers"
+  chmod 440 "$etc/sudoers"
+  golden_pam "$etc/pam.d"
+  install -d -m 700 "$1/root" "$1/root/.ssh" && cp "$KEY.pub" "$1/root/.ssh/authorized_keys"
+  for user in core plain; do
+    install -d -m 700 "$1/home/$user" "$1/home/$user/.ssh" && cp "$KEY.pub" "$1/home/$user/.ssh/authorized_keys"
+  done
+  chown -R 1000:1000 "$1/home/core" && chown -R 1001:1001 "$1/home/plain"
+}
+
+# Root may become anybody, and sudoers decides about sudo; there are no passwords to ask for.
+golden_pam() {
+  local service
+  mkdir -p "$1"
+  for service in su su-l runuser runuser-l sudo sudo-i other; do
+    printf 'auth sufficient pam_rootok.so\nauth required pam_deny.so\naccount required pam_permit.so\nsession required pam_permit.so\n' \
+      >"$1/$service"
+  done
+}
+
+golden_units() {
+  local system=$1 unit want generator
+  ln -s /usr/lib/systemd/system/multi-user.target "$system/default.target"
+  for unit in $MASKED; do ln -s /dev/null "$system/$unit"; done
+  for want in /usr/lib/systemd/system/*.target.wants/*; do
+    [[ " $AT_BOOT " == *" ${want##*/} "* ]] || mask_want "$system" "$want"
+  done
+  mkdir -p "${system%/system}/system-generators" "$system/multi-user.target.wants" "${system%/systemd/system}/tmpfiles.d"
+  for generator in /usr/lib/systemd/system-generators/*; do
+    ln -s /dev/null "${system%/system}/system-generators/${generator##*/}"
+  done
+  # Would leave /run/nologin behind, because the unit that removes it is not wanted.
+  ln -s /dev/null "${system%/systemd/system}/tmpfiles.d/systemd-nologin.conf"
+  sshd_unit >"$system/sshd.service"
+  ln -s ../sshd.service "$system/multi-user.target.wants/sshd.service"
+}
+
+# A link to /dev/null in a .wants folder takes away the wish, not the unit.
+mask_want() {
+  local folder=${2%/*}
+  mkdir -p "$1/${folder##*/}"
+  ln -s /dev/null "$1/${folder##*/}/${2##*/}"
+}
+
+sshd_unit() {
+  cat <<'EOT'
+[Unit]
+Description=SSH server of this machine
+
+[Service]
+ExecStart=/usr/sbin/sshd -D -e
+ExecReload=/bin/kill -HUP $MAINPID
+KillMode=process
+Restart=on-failure
+RestartSec=1
+RuntimeDirectory=sshd
+RuntimeDirectoryMode=0755
+
+[Install]
+WantedBy=multi-user.target
+EOT
+}
+
+# Makes the disk of a machine. The machine id is written last: a disk without it was not finished, and is made again.
+make_disk() {
+  local name=$1 home=$DIR/machines/$1
+  local disk=$home/disk
+  mkdir -p "$disk"
+  mountpoint -q "$disk" || mount -t tmpfs -o "size=$DISK,mode=755" "fleet-cluster-$ID" "$disk"
+  [ ! -e "$disk/etc/machine-id" ] || return 0
+  find "$disk" -mindepth 1 -delete
+  cp -a "$DIR/golden/." "$disk/"
+  make_host_key "$name" "$home"
+  cp -p "$home/ssh_host_ed25519_key" "$home/ssh_host_ed25519_key.pub" "$disk/etc/ssh/"
+  printf 'ListenAddress %s:%s\n' "$(address_of "$name")" "$PORT" >>"$disk/etc/ssh/sshd_config"
+  printf '%s\n' "$name" >"$disk/etc/hostname"
+  machine_id_of "$name" >"$disk/etc/machine-id"
+}
+
+# Kept beside the disk, so that a machine whose disk is made anew is still who known_hosts says it is.
+make_host_key() {
+  [ ! -e "$2/ssh_host_ed25519_key.pub" ] || return 0
+  rm -f "$2/new_key" "$2/new_key.pub"
+  ssh-keygen -q -t ed25519 -N '' -C "root@$1" -f "$2/new_key"
+  mv "$2/new_key" "$2/ssh_host_ed25519_key"
+  mv "$2/new_key.pub" "$2/ssh_host_ed25519_key.pub"
+}
+
+# Full: the tmpfs becomes exactly as large as what is on it.
+fill_machine() {
+  local disk=$DIR/machines/$1/disk try used
+  for try in 1 2 3 4 5; do
+    used=$(df --block-size=1 --output=used "$disk" | tail -n 1)
+    ! mount -o "remount,size=$((used))" "$disk" 2>/dev/null || break
+    [ "$try" -lt 5 ] || fail "could not fill the disk of $1: it is written to all the time"
+  done
+  say "the disk of $1 is full"
+}
+
+unfill_machine() {
+  mount -o "remount,size=$DISK" "$DIR/machines/$1/disk"
+  say "the disk of $1 has room again"
+}

@@ -1,0 +1,37 @@
+# Taking the cluster away: processes, mounts, packet rules, cgroups, folder. It relies on nothing the script wrote, so that it also
+# works when the script was killed half way, or the folder was deleted by hand.
+
+down() {
+  local name
+  if is_cluster; then lock_out_others; fi
+  kill_cgroup "$(cluster_cgroup)"
+  for name in $(machine_names); do forget_nspawn "$name"; done
+  unmount_disks
+  remove_nft_table
+  remove_cgroup "$(cluster_cgroup)"
+  remove_folder
+  say "there is no cluster in $DIR any more"
+}
+
+lock_out_others() {
+  exec 9<"$DIR"
+  flock --nonblock 9 || { say "waiting for another \"cluster\" command" && flock --timeout 300 9; } ||
+    fail "another \"cluster\" command has been at work for 5 minutes"
+}
+
+unmount_disks() {
+  local target
+  while read -r target; do
+    umount "$target" 2>/dev/null || umount --lazy "$target"
+  done < <(awk -v source="fleet-cluster-$ID" '$1 == source { print $2 }' /proc/mounts)
+}
+
+# The settings go last: as long as they are there, the folder is known to be a cluster's and may be removed.
+remove_folder() {
+  [ -d "$DIR" ] || return 0
+  if is_cluster; then
+    find "$DIR" -mindepth 1 -maxdepth 1 ! -name settings -exec rm -rf --one-file-system {} +
+    rm -f "$DIR/settings"
+  fi
+  rmdir "$DIR" 2>/dev/null || say "$DIR is not empty and not a cluster; left alone"
+}

@@ -1,0 +1,186 @@
+# What can be done to one machine.
+
+# Runs VERB_machine for each machine named.
+each_machine() {
+  local verb=$1 name
+  shift
+  require_cluster
+  [ $# -gt 0 ] || usage_error "which machine? cluster $verb M"
+  for name in "$@"; do require_machine "$name"; done
+  take_lock
+  for name in "$@"; do "${verb}_machine" "$name"; done
+}
+
+require_machine() {
+  [ -e "$DIR/machines/$1/disk/etc/machine-id" ] || fail "there is no machine \"$1\"; there are: $(echo $(machine_names))"
+}
+
+is_running() { is_populated "$(cgroup_of "$1")"; }
+
+is_hung() { is_running "$1" && is_frozen "$(cgroup_of "$1")"; }
+
+# Starts systemd inside, and returns when there is a process to wait for, not when it has booted.
+boot_machine() {
+  local name=$1 home=$DIR/machines/$1 cgroup id
+  cgroup=$(cgroup_of "$name")
+  id=$(<"$home/disk/etc/machine-id")
+  require_free_address "$(address_of "$name")"
+  remove_cgroup "$cgroup"
+  forget_nspawn "$name"
+  (
+    trap - EXIT
+    join_cgroup "$cgroup"
+    # The container sees cgroup v2 alone, like a machine of today, also where the box still has v1.
+    export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
+    exec setsid --fork systemd-nspawn --quiet --settings=no --directory="$home/disk" --bind-ro=/usr --boot \
+      --machine="$(nspawn_name "$name")" --hostname="$name" --uuid="$id" \
+      --register=no --keep-unit --console=pipe --link-journal=no --resolv-conf=off --timezone=off
+  ) </dev/null >>"$home/console.log" 2>&1 9>&-
+}
+
+nspawn_name() { printf %s "fleet-cluster-$ID-$1"; }
+
+# What nspawn leaves in /run when it is killed.
+forget_nspawn() {
+  local folder
+  for folder in /run/systemd/nspawn/{unix-export,propagate}/"$(nspawn_name "$1")"; do
+    [ -d "$folder" ] || continue
+    ! mountpoint -q "$folder" || umount --lazy "$folder"
+    rm -rf --one-file-system "$folder"
+  done
+  rm -f "/run/systemd/nspawn/locks/$(stat --format 'inode-%d:%i' "$DIR/machines/$1/disk")"
+}
+
+# Up means: its SSH server greets, and systemd has started everything.
+wait_for_machine() {
+  local name=$1
+  if is_cut "$name"; then
+    say "$name is running, and cut off: not waiting for its SSH server"
+  elif until_true 600 greets_or_died "$name" && is_running "$name" && wait_for_systemd "$name"; then
+    say "$name is up at $(address_of "$name")"
+  else
+    tail -n 10 "$DIR/machines/$name/console.log" >&2
+    fail "$name did not come up; the lines above are the last of $DIR/machines/$name/console.log"
+  fi
+}
+
+greets_or_died() { greets "$(address_of "$1")" || ! is_running "$1"; }
+
+# Does an SSH server at this address say its name?
+greets() {
+  local banner=''
+  { exec 3<>"/dev/tcp/$1/$PORT"; } 2>/dev/null || return 1
+  read -r -t 2 -u 3 banner || true
+  exec 3>&-
+  [[ $banner == SSH-2.0-* ]]
+}
+
+# is-system-running --wait answers when the boot is over; whether some unit failed in it is the user's affair.
+wait_for_systemd() {
+  local state
+  state=$(timeout 60 nsenter --target "$(leader_of "$1")" --mount --pid -- systemctl is-system-running --wait 2>/dev/null 9>&- || true)
+  [[ $state == running || $state == degraded ]]
+}
+
+# The pid, seen from the box, of the machine's systemd.
+leader_of() {
+  local pid=''
+  read -r pid <"$(cgroup_of "$1")/payload/init.scope/cgroup.procs" || true
+  [ -n "$pid" ] || fail "$1 has no systemd to talk to"
+  printf %s "$pid"
+}
+
+start_machine() {
+  if is_hung "$1"; then fail "$1 is hung; cluster resume $1"; fi
+  if is_running "$1"; then say "$1 already runs" && return; fi
+  boot_machine "$1"
+  wait_for_machine "$1"
+}
+
+reboot_machine() {
+  shut_down_machine "$1"
+  start_machine "$1"
+}
+
+# What the power button does: systemd stops everything in order. A machine that hangs is simply switched off.
+shut_down_machine() {
+  local cgroup pid
+  cgroup=$(cgroup_of "$1")
+  if is_running "$1" && ! is_hung "$1" && read -r pid <"$cgroup/supervisor/cgroup.procs"; then
+    kill -TERM "$pid" 2>/dev/null || true
+    until_true 400 is_empty_cgroup "$cgroup" || say "$1 did not shut down in 20 s; switching it off"
+  fi
+  power_off "$1"
+}
+
+power_off() {
+  local cgroup
+  cgroup=$(cgroup_of "$1")
+  kill_cgroup "$cgroup"
+  thaw_cgroup "$cgroup"
+}
+
+kill_machine() {
+  power_off "$1"
+  say "$1 is dead"
+}
+
+hang_machine() {
+  is_running "$1" || fail "$1 does not run"
+  freeze_cgroup "$(cgroup_of "$1")"
+  say "$1 hangs"
+}
+
+resume_machine() {
+  thaw_cgroup "$(cgroup_of "$1")"
+  say "$1 goes on"
+}
+
+# Not over SSH, so that it also works on a machine that is cut off. The process belongs to the machine: it dies with it.
+exec_inside() {
+  local name=${1:-} leader
+  require_cluster
+  [ -n "$name" ] || usage_error "which machine? cluster exec M COMMAND"
+  shift
+  require_machine "$name"
+  [ $# -gt 0 ] || set -- /bin/bash -l
+  is_running "$name" || fail "$name does not run"
+  ! is_hung "$name" || fail "$name hangs; cluster resume $name"
+  leader=$(leader_of "$name")
+  join_cgroup "$(cgroup_of "$name")/exec"
+  exec nsenter --target "$leader" --mount --uts --ipc --pid --root --wd -- \
+    env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}" "$@"
+}
+
+status() {
+  local name cut
+  require_cluster
+  cut=$(cut_addresses)
+  {
+    echo 'MACHINE ADDRESS STATE MACHINE-ID'
+    for name in $(machine_names); do
+      printf '%s %s %s %s\n' "$name" "$(endpoint_of "$name")" "$(state_of "$name" "$cut")" "$(machine_id_of "$name")"
+    done
+  } | column_table
+}
+
+# address, and the port where it is not SSH's own
+endpoint_of() {
+  address_of "$1"
+  [ "$PORT" = 22 ] || printf ':%s' "$PORT"
+}
+
+state_of() { # name, cut addresses
+  local state=running
+  is_running "$1" || state=stopped
+  ! is_hung "$1" || state=hung
+  if [[ " $2 " == *" $(address_of "$1") "* ]]; then
+    if [ "$state" = running ]; then state=cut; else state=$state,cut; fi
+  fi
+  printf %s "$state"
+}
+
+column_table() {
+  awk '{ for (i = 1; i <= NF; i++) { cell[NR, i] = $i; if (length($i) > width[i]) width[i] = length($i) } last = NF }
+    END { for (r = 1; r <= NR; r++) { for (i = 1; i < last; i++) printf "%-" (width[i] + 2) "s", cell[r, i]; print cell[r, last] } }'
+}

@@ -1,0 +1,119 @@
+# Starting and growing the cluster, and what fleetctl needs to know about it.
+
+up() {
+  local wanted='' name missing=()
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --user) LOGIN=${2:-} && shift ;;
+      --disk) DISK=${2:-} && shift ;;
+      -*) usage_error "\"up\" has no option $1" ;;
+      *) wanted=$1 ;;
+    esac
+    shift
+  done
+  check_settings
+  [[ ${wanted:-1} =~ ^[0-9]{1,3}$ ]] && [ "$((10#${wanted:-1}))" -ge 1 ] && [ "$((10#${wanted:-1}))" -le $MOST ] ||
+    usage_error "\"up\" takes a number from 1 to $MOST: $wanted"
+  make_cluster_folder
+  take_lock
+  choose_port
+  save_settings
+  make_key
+  golden_root
+  for name in $(names_to_start "$wanted"); do
+    if is_hung "$name"; then say "$name hangs; cluster resume $name"
+    elif is_running "$name"; then say "$name already runs"
+    else missing+=("$name"); fi
+  done
+  boot_machines "${missing[@]}"
+  write_known_hosts
+  write_conf
+  for name in "${missing[@]}"; do wait_for_machine "$name"; done
+  say "try it: fleetctl --config $CONF list-machines"
+}
+
+make_cluster_folder() {
+  [ ! -d "$DIR" ] || is_cluster || [ -z "$(ls -A "$DIR")" ] || fail "$DIR exists and is not a cluster; choose another FLEET_CLUSTER_DIR"
+  mkdir -p "$DIR"
+}
+
+# One command at a time changes a cluster. The lock is the folder itself, and falls when its holder dies. What a holder that was
+# killed left running (half-made disks, not machines) sits in the cgroup `script` and ends here.
+take_lock() {
+  exec 9<"$DIR"
+  flock --nonblock 9 || { say "waiting for another \"cluster\" command" && flock --timeout 300 9; } ||
+    fail "another \"cluster\" command has been at work for 5 minutes"
+  [ "$DIR" -ef /proc/$$/fd/9 ] || fail "the cluster in $DIR was taken down meanwhile"
+  kill_cgroup "$(cgroup_of script)"
+  join_cgroup "$(cgroup_of script)"
+}
+
+make_key() {
+  [ ! -e "$KEY.pub" ] || return 0
+  rm -f "$KEY"
+  ssh-keygen -q -t ed25519 -N '' -C fleet-cluster -f "$KEY"
+}
+
+# m1 to mN; without N, every machine there is, and at least three.
+names_to_start() {
+  local n highest
+  highest=$(machine_names | tail -n 1)
+  highest=${1:-${highest:+$(number_of "$highest")}}
+  [ -n "$1" ] || [ "${highest:-0}" -ge 3 ] || highest=3
+  for ((n = 1; n <= 10#$highest; n++)); do printf '%s\n' "$PREFIX$n"; done
+}
+
+# Disks are made two at a time per processor; the machines then boot all together.
+boot_machines() {
+  local name pid pids=() most
+  [ $# -gt 0 ] || return 0
+  raise_inotify "$(($(machine_names | wc -l) + $#))"
+  most=$(($(nproc) * 2))
+  for name in "$@"; do
+    [ "${#pids[@]}" -lt "$most" ] || { wait "${pids[0]}" || fail "$name was not started"; pids=("${pids[@]:1}"); }
+    { make_disk "$name" && boot_machine "$name"; } 9>&- &
+    pids+=($!)
+  done
+  for pid in "${pids[@]}"; do wait "$pid" || fail "not every machine was started"; done
+}
+
+# A systemd takes about ten inotify instances, and the usual limit is 128 for everything root runs on the box.
+raise_inotify() {
+  local limit=/proc/sys/fs/inotify/max_user_instances
+  [ "$1" -gt 8 ] && [ "$(<$limit)" -lt 1024 ] || return 0
+  say "raising fs.inotify.max_user_instances from $(<$limit) to 1024"
+  echo 1024 >$limit
+}
+
+write_known_hosts() {
+  local name host
+  for name in $(machine_names); do
+    host=$(address_of "$name")
+    [ "$PORT" = 22 ] || host="[$host]:$PORT"
+    printf '%s %s\n' "$host" "$(cut -d ' ' -f 1,2 "$DIR/machines/$name/ssh_host_ed25519_key.pub")"
+  done | write_file "$DIR/known_hosts"
+}
+
+write_conf() {
+  local name
+  {
+    printf '; Written by "cluster up"; a change here is lost at the next one.\n'
+    printf 'registry = file:registry\nagent_ttl = 30s\n\n[ssh]\nuser = %s\n' "$LOGIN"
+    [ "$LOGIN" = root ] || printf 'sudo = true\n'
+    printf 'identity_file = %s\nknown_hosts_file = known_hosts\n' "$KEY"
+    for name in $(machine_names); do
+      printf '\n[machine.%s]\naddress = %s\nmetadata = %s\n' "$name" "$(endpoint_of "$name")" "$(metadata_of "$name")"
+    done
+  } | write_file "$CONF"
+  give_to_caller "$DIR" "$CONF" "$KEY" "$KEY.pub" "$DIR/known_hosts"
+}
+
+# Four machines have all four combinations.
+metadata_of() {
+  local n role=(db web) region=(a a b b)
+  n=$(number_of "$1")
+  printf 'role=%s,region=%s' "${role[n % 2]}" "${region[(n - 1) % 4]}"
+}
+
+# So that who ran this with sudo can run fleetctl without it.
+give_to_caller() { [ -z "${SUDO_UID:-}" ] || chown "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" "$@"; }
