@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'unit-file'
   | 'placement'
   | 'unit-not-found'
+  | 'not-loaded'
   | 'machine-not-found'
   | 'duplicate-machine-id'
   | 'registry-corrupt'

@@ -3,6 +3,7 @@ import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Decision } from '../schedule/decision.ts';
 import type { MachineSession } from '../systemd/driver.ts';
+import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 
 /**
  * Carries out plans, all machines at once; every machine is finished and reported. Machines that were needed
@@ -62,6 +63,8 @@ function isNeeded(decision: Decision, { machine, id }: MachineView, snapshot: Cl
   }
 }
 
+/** A template is never on a machine, whatever its instances are. */
 function isGlobal(name: string, snapshot: ClusterSnapshot): boolean {
-  return snapshot.units.find((unit) => unit.name === name)?.placement.global ?? false;
+  const unit = snapshot.units.find((candidate) => candidate.name === name);
+  return unit?.placement.global === true && !isTemplate(parseUnitName(name));
 }

@@ -9,6 +9,7 @@ import type { RegistryView } from '../registry/view.ts';
 import { type Decision, machinesOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
+import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { execute } from './execute.ts';
 import { memories, observe } from './observe.ts';
 
@@ -38,7 +39,8 @@ export type ReconcileReport = {
  */
 export async function reconcile(edges: Edges, scope: ReadonlySet<string>): Promise<ReconcileReport> {
   const known = (await edges.registry.load()).machines;
-  const request = { names: [...scope], digests: true };
+  const names = [...scope].filter((name) => !isTemplate(parseUnitName(name)));
+  const request = { names, digests: true };
   const { views, sessions } = await observe(edges.driver, edges.machines, known, edges.clock, request);
   try {
     const { snapshot, decisions } = await assign(edges, views, scope);
@@ -76,7 +78,7 @@ async function assign(
   let decisions: readonly Decision[] = [];
   const registry = await edges.registry.update((view) => {
     decisions = schedule(snapshotOf(edges, view, views), scope);
-    return [...assignments(decisions, view), ...(view.clusterId === undefined ? [] : memories(views, view))];
+    return [...assignments(decisions, view), ...memories(views, view)];
   });
   return { snapshot: snapshotOf(edges, registry, views), decisions };
 }

@@ -1,0 +1,82 @@
+import { FleetError, isFleetError } from '../base/errors.ts';
+import { sha256 } from '../base/hash.ts';
+import type { DesiredUnit } from '../cluster/snapshot.ts';
+import type { RegistryView } from '../registry/view.ts';
+import { parsePlacement } from '../unit/placement.ts';
+import { hashUnitFile, parseUnitFile } from '../unit/unit-file.ts';
+import { templateOf, type UnitName } from '../unit/unit-name.ts';
+import type { LocalFile, LocalUnit } from './local-file.ts';
+
+/** Where a unit was found, in the order that is searched: registry, disk, template in registry, template on disk. */
+export type FoundUnit =
+  | {
+      readonly kind: 'known';
+      readonly unit: DesiredUnit;
+      /** The local file whose text is another one; undefined when it is the same or there is none. */
+      readonly differs: string | undefined;
+    }
+  | { readonly kind: 'new'; readonly unit: DesiredUnit }
+  | { readonly kind: 'problem'; readonly error: FleetError };
+
+/** Finds the text of a unit by fleet's order of search, and checks it. */
+export function findUnit(local: LocalUnit, registry: RegistryView): FoundUnit {
+  const { name } = local;
+  const known = registry.units.get(name.text);
+  if (known !== undefined) return { kind: 'known', unit: known, differs: differingFile(local, known) };
+  const template = templateOf(name)?.text;
+  const stored = template === undefined ? undefined : registry.units.get(template);
+  try {
+    if (local.own !== undefined)
+      return { kind: 'new', unit: newUnit(name, contentOf(local.own), local.own.path) };
+    if (stored !== undefined) return { kind: 'new', unit: newUnit(name, stored.text, stored.name) };
+    if (local.template !== undefined) {
+      return { kind: 'new', unit: newUnit(name, contentOf(local.template), local.template.path) };
+    }
+  } catch (error) {
+    if (isFleetError(error)) return { kind: 'problem', error };
+    throw error;
+  }
+  return { kind: 'problem', error: notFound(name, template) };
+}
+
+function differingFile({ own, template }: LocalUnit, known: DesiredUnit): string | undefined {
+  const file = own ?? template;
+  if (file === undefined || typeof file.content !== 'string') return undefined;
+  return sha256(file.content) === known.digest ? undefined : file.path;
+}
+
+function contentOf(file: LocalFile): string {
+  if (typeof file.content === 'string') return file.content;
+  throw file.content;
+}
+
+/** A unit that the registry does not have yet; throws a FleetError when its text is no good. */
+function newUnit(name: UnitName, text: string, source: string): DesiredUnit {
+  const file = parseUnitFile(text, source);
+  const placement = parsePlacement(file, name);
+  if (placement.replaces.length > 0) {
+    throw new FleetError('placement', `Cannot use "${source}": Replaces= is not supported yet`, {
+      hint: 'Remove the line, and destroy the old unit before starting the new one',
+    });
+  }
+  const digest = sha256(text);
+  return {
+    name: name.text,
+    text,
+    hash: hashUnitFile(file),
+    digest,
+    placement,
+    target: 'inactive',
+    machine: undefined,
+    token: 0,
+  };
+}
+
+function notFound(name: UnitName, template: string | undefined): FleetError {
+  const also = template === undefined ? '' : `, nor its template "${template}"`;
+  return new FleetError(
+    'unit-not-found',
+    `Cannot find unit "${name.text}"${also}: it is not in the registry and not on disk`,
+    { hint: 'Units in the registry: fleetctl list-unit-files' },
+  );
+}

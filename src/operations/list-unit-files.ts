@@ -1,0 +1,83 @@
+import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
+import { TARGET_STATES, type TargetState } from '../cluster/target-state.ts';
+import { reachedState } from '../cluster/unit-state.ts';
+import type { Edges } from '../reconcile/reconcile.ts';
+import type { Decision } from '../schedule/decision.ts';
+import { schedule } from '../schedule/schedule.ts';
+import { description, parseUnitFile } from '../unit/unit-file.ts';
+import { look } from './look.ts';
+import { type MachineRef, machineRef } from './unit-result.ts';
+import { type Listing, unreachableMachines } from './unreachable.ts';
+
+/** One unit of the registry. */
+export type UnitFileRow = {
+  readonly unit: string;
+  /** fleet's hash, 40 hex digits. */
+  readonly hash: string;
+  readonly target: TargetState;
+  /** How far it has come; for a global unit the farthest of its machines. */
+  readonly state: TargetState | 'unknown';
+  /** Where a standard unit is assigned. */
+  readonly machine: MachineRef | undefined;
+  readonly global: boolean;
+  /** For a global unit that is wanted: machines on which its target state holds, of those it fits. */
+  readonly coverage: { readonly reached: number; readonly eligible: number } | undefined;
+  readonly description: string;
+};
+
+export async function listUnitFiles(edges: Edges): Promise<Listing<UnitFileRow>> {
+  const snapshot = await look(edges);
+  const globals = snapshot.units.filter(({ placement }) => placement.global).map(({ name }) => name);
+  const decisions = new Map(
+    schedule(snapshot, new Set(globals)).map((decision) => [decision.unit, decision]),
+  );
+  return {
+    rows: snapshot.units.map((unit) => row(unit, decisions.get(unit.name), snapshot)),
+    unreachable: unreachableMachines(snapshot),
+  };
+}
+
+function row(unit: DesiredUnit, decision: Decision | undefined, snapshot: ClusterSnapshot): UnitFileRow {
+  const assigned = snapshot.machines.find(({ id }) => id !== undefined && id === unit.machine);
+  const common = {
+    unit: unit.name,
+    hash: unit.hash,
+    target: unit.target,
+    global: unit.placement.global,
+    description: description(parseUnitFile(unit.text)) ?? '',
+  };
+  if (decision?.kind === 'everywhere') return { ...common, ...spread(unit, decision, snapshot) };
+  // A machine that has left the inventory is still where the unit is assigned.
+  const gone = unit.machine === undefined ? undefined : { name: '', id: unit.machine, address: '' };
+  return {
+    ...common,
+    state: unit.machine === undefined ? 'inactive' : stateOn(assigned, unit.name),
+    machine: assigned === undefined ? gone : machineRef(assigned),
+    coverage: undefined,
+  };
+}
+
+function spread(
+  unit: DesiredUnit,
+  decision: Extract<Decision, { kind: 'everywhere' }>,
+  snapshot: ClusterSnapshot,
+): Pick<UnitFileRow, 'state' | 'machine' | 'coverage'> {
+  const views = decision.machines.flatMap((id) => snapshot.machines.find((view) => view.id === id) ?? []);
+  const states = views.map((view) => stateOn(view, unit.name));
+  const silent = decision.rejected.filter(({ reason }) => reason.code === 'machine-silent').length;
+  const farthest = TARGET_STATES.findLast((state) => states.includes(state));
+  return {
+    state: farthest ?? (silent > 0 ? 'unknown' : 'inactive'),
+    machine: undefined,
+    coverage: {
+      reached: states.filter((state) => state === unit.target).length,
+      eligible: decision.machines.length + silent,
+    },
+  };
+}
+
+function stateOn(machine: MachineView | undefined, unit: string): TargetState | 'unknown' {
+  if (machine?.observation === undefined) return 'unknown';
+  const observed = observedOn(machine, unit);
+  return observed === undefined ? 'inactive' : reachedState(observed);
+}

@@ -1,0 +1,73 @@
+import { compareText } from '../base/compare.ts';
+import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
+import type { Edges } from '../reconcile/reconcile.ts';
+import { schedule } from '../schedule/schedule.ts';
+import { look } from './look.ts';
+import { type MachineRef, machineRef } from './unit-result.ts';
+import { type Listing, unreachableMachines } from './unreachable.ts';
+
+/** One unit on one machine, in systemd's words; `unknown` / `unreachable` where the machine does not answer. */
+export type UnitRow = {
+  readonly unit: string;
+  readonly machine: MachineRef;
+  readonly load: string;
+  readonly active: string;
+  readonly sub: string;
+  /** fleet's hash of the unit file that is there (40 hex digits); empty when it is not known. */
+  readonly hash: string;
+};
+
+/** Every unit fleet put on a machine, and every unit that should be on one. */
+export async function listUnits(edges: Edges): Promise<Listing<UnitRow>> {
+  const snapshot = await look(edges);
+  const rows = snapshot.machines.flatMap((machine) => [
+    ...presentOn(machine),
+    ...missingOn(machine, expectedOn(machine, snapshot)),
+  ]);
+  return {
+    rows: rows.toSorted(
+      (a, b) => compareText(a.unit, b.unit) || compareText(a.machine.id ?? '', b.machine.id ?? ''),
+    ),
+    unreachable: unreachableMachines(snapshot),
+  };
+}
+
+function presentOn(machine: MachineView): readonly UnitRow[] {
+  return (machine.observation?.units ?? []).map(({ name, state, record }) => ({
+    unit: name,
+    machine: machineRef(machine),
+    load: state.load,
+    active: state.active,
+    sub: state.sub,
+    hash: record?.hash ?? '',
+  }));
+}
+
+/** Units that should be on the machine: unknown when it is silent, absent when it answered without them. */
+function missingOn(machine: MachineView, expected: readonly DesiredUnit[]): readonly UnitRow[] {
+  const state =
+    machine.observation === undefined
+      ? { load: 'unknown', active: 'unknown', sub: 'unreachable', hash: '' }
+      : { load: 'not-found', active: 'inactive', sub: 'dead', hash: '' };
+  const present = new Set(machine.observation?.units.map(({ name }) => name));
+  return expected
+    .filter(({ name }) => !present.has(name))
+    .map(({ name }) => ({ unit: name, machine: machineRef(machine), ...state }));
+}
+
+/** Standard units by their assignment; global units only where nobody can say whether they are there. */
+function expectedOn(machine: MachineView, snapshot: ClusterSnapshot): readonly DesiredUnit[] {
+  const wanted = snapshot.units.filter(({ target }) => target !== 'inactive');
+  const assigned = wanted.filter((unit) => unit.machine !== undefined && unit.machine === machine.id);
+  if (machine.silence === undefined) return assigned;
+  const globals = wanted.filter(({ placement }) => placement.global);
+  const decisions = schedule(snapshot, new Set(globals.map(({ name }) => name)));
+  const here = new Set(
+    decisions.flatMap((decision) => {
+      if (decision.kind !== 'everywhere') return [];
+      const rejection = decision.rejected.find((entry) => entry.machine === machine.machine.name);
+      return rejection?.reason.code === 'machine-silent' ? [decision.unit] : [];
+    }),
+  );
+  return [...assigned, ...globals.filter(({ name }) => here.has(name))];
+}

@@ -1,0 +1,34 @@
+import { isFleetError } from '../base/errors.ts';
+import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
+import { memories, observe } from '../reconcile/observe.ts';
+import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
+import type { RegistryView } from '../registry/view.ts';
+
+/** The cluster as it is now, for a listing; nothing is changed on machines. */
+export async function look(edges: Edges): Promise<ClusterSnapshot> {
+  const registry = await edges.registry.load();
+  const request = { names: [], digests: false };
+  const { views, sessions } = await observe(
+    edges.driver,
+    edges.machines,
+    registry.machines,
+    edges.clock,
+    request,
+  );
+  for (const session of sessions.values()) session.close();
+  await remember(edges, views, registry);
+  return snapshotOf(edges, registry, views);
+}
+
+/**
+ * Keeps who is silent since when. A listing leaves an empty registry empty, and may be run by people who can
+ * read the registry but not write it.
+ */
+async function remember(edges: Edges, views: readonly MachineView[], registry: RegistryView): Promise<void> {
+  if (registry.clusterId === undefined || memories(views, registry).length === 0) return;
+  try {
+    await edges.registry.update((view) => memories(views, view));
+  } catch (error) {
+    if (!isFleetError(error, 'registry-unavailable')) throw error;
+  }
+}

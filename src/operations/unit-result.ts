@@ -1,0 +1,77 @@
+import type { FleetError } from '../base/errors.ts';
+import type { Failure } from '../cluster/failure.ts';
+import type { Rejection } from '../cluster/reason.ts';
+import type { MachineView } from '../cluster/snapshot.ts';
+import type { TargetState } from '../cluster/target-state.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { MachineId } from '../machine/machine-id.ts';
+import type { ReconcileReport } from '../reconcile/reconcile.ts';
+import { machinesOf } from '../schedule/decision.ts';
+
+/** A machine as people are shown it: `148a18ff.../10.10.1.1`. */
+export type MachineRef = {
+  readonly name: string;
+  readonly id: MachineId | undefined;
+  readonly address: string;
+};
+
+/** What became of one unit of a request. */
+export type UnitResult = {
+  readonly unit: string;
+  readonly target: TargetState;
+  readonly global: boolean;
+  /** Where its target state holds now. */
+  readonly machines: readonly MachineRef[];
+  /** For a global unit: how many machines it fits, those that are silent among them. */
+  readonly eligible: number;
+  /** Where it does not hold, and why. */
+  readonly failures: readonly { readonly machine: MachineRef; readonly failure: Failure }[];
+  /** It is wanted and no machine fits. */
+  readonly nowhere: boolean;
+  /** The machines it does not fit, each with the first rule that excluded it. */
+  readonly rejected: readonly Rejection[];
+};
+
+/** An argument that could not be acted on; the others were. */
+export type UnitProblem = { readonly unit: string; readonly error: FleetError };
+
+/** What became of a request over several units: every one of them is in exactly one of the two lists. */
+export type RequestResult = {
+  readonly results: readonly UnitResult[];
+  readonly problems: readonly UnitProblem[];
+  /** Local files whose text differs from the registry's: the registry's was used. */
+  readonly differing: readonly { readonly unit: string; readonly path: string }[];
+};
+
+/** What a pass did for each of its units, in the order of names. */
+export function unitResults(report: ReconcileReport): readonly UnitResult[] {
+  const units = new Map(report.snapshot.units.map((unit) => [unit.name, unit]));
+  const machines = new Map(report.snapshot.machines.map((view) => [view.machine.name, view]));
+  return report.decisions.map((decision): UnitResult => {
+    const failures = report.outcomes.flatMap(({ unit, machine, failure }) => {
+      const view = machines.get(machine);
+      if (unit !== decision.unit || failure === undefined || view === undefined) return [];
+      return [{ machine: machineRef(view), failure }];
+    });
+    const failed = new Set(failures.map(({ machine }) => machine.name));
+    const placed = machinesOf(decision).flatMap(
+      (id) => report.snapshot.machines.find((view) => view.id === id) ?? [],
+    );
+    const unit = units.get(decision.unit);
+    const rejected = 'rejected' in decision ? decision.rejected : [];
+    return {
+      unit: decision.unit,
+      target: unit?.target ?? 'inactive',
+      global: unit?.placement.global ?? false,
+      machines: placed.map(machineRef).filter(({ name }) => !failed.has(name)),
+      eligible: placed.length + rejected.filter(({ reason }) => reason.code === 'machine-silent').length,
+      failures,
+      nowhere: decision.kind === 'nowhere',
+      rejected,
+    };
+  });
+}
+
+export function machineRef({ machine, id }: Pick<MachineView, 'id'> & { machine: Machine }): MachineRef {
+  return { name: machine.name, id, address: machine.address };
+}
