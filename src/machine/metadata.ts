@@ -1,3 +1,5 @@
+import { compareText } from '../base/compare.ts';
+
 /** What a machine says of itself: `{ region: 'eu', disk: 'ssd' }`. */
 export type Metadata = Readonly<Record<string, string>>;
 
@@ -8,22 +10,22 @@ export type MetadataResult =
 
 /** Reads `region=eu,disk=ssd`. */
 export function parseMetadata(text: string): MetadataResult {
-  const metadata: Record<string, string> = {};
+  const metadata = new Map<string, string>();
   for (const pair of text.split(',').map((part) => part.trim())) {
     if (pair === '') continue;
     const match = /^([^=\s]+)=(\S+)$/.exec(pair);
     if (match?.[1] === undefined || match[2] === undefined)
       return { kind: 'malformed', pair, expected: 'key=value' };
-    if (Object.hasOwn(metadata, match[1])) return { kind: 'malformed', pair, expected: 'every key once' };
-    metadata[match[1]] = match[2];
+    if (metadata.has(match[1])) return { kind: 'malformed', pair, expected: 'every key once' };
+    metadata.set(match[1], match[2]);
   }
-  return { kind: 'metadata', metadata };
+  return { kind: 'metadata', metadata: Object.fromEntries(metadata) };
 }
 
 /** Metadata as fleet's METADATA column shows it: pairs sorted by key, `-` for none. */
 export function formatMetadata(metadata: Metadata): string {
   const pairs = Object.keys(metadata)
-    .sort()
+    .sort(compareText)
     .map((key) => `${key}=${metadata[key]}`);
   return pairs.length === 0 ? '-' : pairs.join(',');
 }

@@ -1,0 +1,56 @@
+import type { Machine } from '../machine/machine.ts';
+import type { SshTarget } from '../ssh/transport.ts';
+import { findConfig } from './locate.ts';
+
+/** How to reach a machine of the inventory. */
+export type MachineConfig = {
+  readonly machine: Machine;
+  readonly ssh: SshTarget;
+  /** Whether the script that runs on the machine needs sudo; never for root. */
+  readonly sudo: boolean;
+};
+
+/** Everything that fleet.conf, the environment and the global flags decide; frozen. Paths are absolute. */
+export type Config = {
+  readonly file: string;
+  readonly registry: { readonly kind: 'file'; readonly directory: string };
+  /** How long a machine may be silent before its units move, in ms. */
+  readonly agentTtlMs: number;
+  /** How long a started unit is watched before it counts as up, in ms. */
+  readonly settleMs: number;
+  readonly knownHostsFile: string;
+  /** In file order, never empty; names and end points are unique. */
+  readonly machines: readonly MachineConfig[];
+};
+
+/** Global flags as the command line gives them; undefined or left out when a flag was not given. */
+export type ConfigFlags = {
+  readonly config?: string | undefined;
+  readonly sshUsername?: string | undefined;
+  readonly sshIdentityFile?: string | undefined;
+  readonly sshTimeout?: string | undefined;
+  readonly knownHostsFile?: string | undefined;
+  readonly strictHostKeyChecking?: string | undefined;
+};
+
+/** What the process was given. `flags` beat `env`, which beats the file. */
+export type ConfigRequest = {
+  readonly flags: ConfigFlags;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Absolute; relative paths in flags and environment start here. */
+  readonly cwd: string;
+  /** The home folder, absolute: what `~` stands for. */
+  readonly home: string;
+};
+
+/**
+ * Finds, reads and checks the configuration. Throws FleetError `config` that names file, line, section, key, the
+ * value and what was expected, or the flag or variable.
+ */
+export async function loadConfig(request: ConfigRequest): Promise<Config> {
+  const { flags, env, cwd, home } = request;
+  const file = await findConfig({ flag: flags.config, env, cwd, home });
+  // Only commands that need a configuration pay for loading ini and zod.
+  const [{ parseSections }, { readConfig }] = await Promise.all([import('./parse.ts'), import('./read.ts')]);
+  return readConfig(file.path, parseSections(file.path, file.text), request);
+}

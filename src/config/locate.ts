@@ -1,0 +1,102 @@
+import { isUtf8 } from 'node:buffer';
+import { open } from 'node:fs/promises';
+import { isAbsolute, join, resolve } from 'node:path';
+import { expandPath, expectedPath } from './path.ts';
+import { excerpt, problem, quote } from './problem.ts';
+
+/** The configuration of everybody who works on this machine. */
+export const SYSTEM_FILE = '/etc/fleet/fleet.conf';
+
+/** The shortest useful configuration, for hints. */
+export const MINIMAL_FILE = '[machine.web-1]\naddress = 10.10.1.1';
+
+/** No fleet.conf is this long, in bytes; a device or the wrong file can be. */
+const LARGEST_FILE = 1024 * 1024;
+
+/** Where a configuration is looked for. `flag` is what `--config` says, if it was given. */
+export type Search = {
+  readonly flag: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly home: string;
+};
+
+/** A configuration that was found: its absolute path and its text without a byte order mark. */
+export type ConfigFile = { readonly path: string; readonly text: string };
+
+/**
+ * Finds and reads the configuration: `--config`, `$FLEETCTL_CONFIG`, then the usual places. Of those, only a file
+ * that is not there is passed over: one that cannot be read might have named other machines.
+ * Throws `config` when there is none, or when it cannot be read as UTF-8 text.
+ */
+export async function findConfig(search: Search): Promise<ConfigFile> {
+  const named = namedFile(search);
+  const places = named === undefined ? usualPlaces(search) : [named];
+  for (const place of places) {
+    const text = await readText(place);
+    if (text !== undefined) return { path: place.path, text };
+  }
+  if (named !== undefined) throw cannotRead(named, 'no such file');
+  throw problem(
+    `no configuration found, looked for ${places.map(({ path }) => quote(path)).join(', ')}`,
+    `Name a file with --config or FLEETCTL_CONFIG, or write a fleet.conf such as:\n${MINIMAL_FILE}`,
+  );
+}
+
+/** A file to try; `by` says who named it. */
+type Place = { readonly path: string; readonly by: string | undefined };
+
+/** The file that was asked for. An empty variable counts as unset, an empty flag is a mistake. */
+function namedFile({ flag, env, cwd, home }: Search): Place | undefined {
+  const by = flag === undefined ? 'environment variable "FLEETCTL_CONFIG"' : 'flag "--config"';
+  const text = flag ?? (env.FLEETCTL_CONFIG || undefined);
+  if (text === undefined) return undefined;
+  const path = expandPath(text, { directory: cwd, home });
+  if (path === undefined) throw problem(`${by} must be ${expectedPath(text)}: ${excerpt(text)}`);
+  return { path, by };
+}
+
+/** The XDG base directory specification has relative paths ignored. */
+function usualPlaces({ env, cwd, home }: Search): readonly Place[] {
+  const xdg = env.XDG_CONFIG_HOME ?? '';
+  const configHome = isAbsolute(xdg) ? xdg : join(home, '.config');
+  const paths = [resolve(cwd, 'fleet.conf'), resolve(cwd, configHome, 'fleet/fleet.conf'), SYSTEM_FILE];
+  return [...new Set(paths)].map((path) => ({ path, by: undefined }));
+}
+
+/** The text of a file, undefined when there is none. */
+async function readText(place: Place): Promise<string | undefined> {
+  const bytes = await readStart(place);
+  if (bytes === undefined) return undefined;
+  if (bytes.length > LARGEST_FILE) throw cannotRead(place, 'it is longer than 1 MiB');
+  if (!isUtf8(bytes)) throw cannotRead(place, 'it is not UTF-8 text');
+  return new TextDecoder().decode(bytes);
+}
+
+/** Up to one byte more than the limit. Pipes are read too, for `--config <(…)`. */
+async function readStart(place: Place): Promise<Buffer | undefined> {
+  try {
+    const handle = await open(place.path);
+    const chunks: Buffer[] = [];
+    for await (const chunk of handle.createReadStream({ end: LARGEST_FILE })) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw cannotRead(place, whyUnreadable(code, error), error);
+  }
+}
+
+function whyUnreadable(code: unknown, error: unknown): string {
+  if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
+  if (code === 'EISDIR') return 'it is a directory';
+  return error instanceof Error ? error.message : String(error);
+}
+
+function cannotRead({ path, by }: Place, why: string, cause?: unknown): Error {
+  return problem(
+    `cannot read the configuration ${quote(path)}: ${why}`,
+    by && `It was named by ${by}`,
+    cause,
+  );
+}

@@ -1,0 +1,35 @@
+import type { ConfigFlags } from './config.ts';
+import type { Section, Setting } from './parse.ts';
+
+/** Each flag, its environment twin, and the key of `[ssh]` that both stand for. */
+const OVERRIDES = [
+  ['sshUsername', '--ssh-username', 'FLEETCTL_SSH_USERNAME', 'user'],
+  ['sshIdentityFile', '--ssh-identity-file', 'FLEETCTL_SSH_IDENTITY_FILE', 'identity_file'],
+  ['sshTimeout', '--ssh-timeout', 'FLEETCTL_SSH_TIMEOUT', 'connect_timeout'],
+  ['knownHostsFile', '--known-hosts-file', 'FLEETCTL_KNOWN_HOSTS_FILE', 'known_hosts_file'],
+  [
+    'strictHostKeyChecking',
+    '--strict-host-key-checking',
+    'FLEETCTL_STRICT_HOST_KEY_CHECKING',
+    'strict_host_key_checking',
+  ],
+] as const;
+
+/**
+ * What flags and environment say, as a section of the same keys as `[ssh]`. A flag beats its variable; an empty
+ * variable counts as unset, an empty flag is a value.
+ */
+export function overrideSection(
+  flags: ConfigFlags,
+  env: Readonly<Record<string, string | undefined>>,
+): Section {
+  const settings = new Map<string, Setting>();
+  for (const [name, flag, variable, key] of OVERRIDES) {
+    const given = flags[name];
+    const value = given ?? env[variable];
+    if (value === undefined || (given === undefined && value === '')) continue;
+    const where = given === undefined ? `environment variable "${variable}"` : `flag "${flag}"`;
+    settings.set(key, { key, value, where, line: 0 });
+  }
+  return { name: 'flags and environment', where: 'flags and environment', line: 0, settings };
+}

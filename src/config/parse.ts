@@ -1,0 +1,97 @@
+import { unsafe } from 'ini';
+import { excerpt, problem, quote } from './problem.ts';
+
+/** One `key = value`, from a file or elsewhere. `where` names it in messages: file, line, key and section. */
+export type Setting = {
+  readonly key: string;
+  readonly value: string;
+  readonly where: string;
+  /** Line in the file, from 1; 0 for a setting that is not from a file. */
+  readonly line: number;
+};
+
+/** A `[name]` and its settings by key. What stands before the first header has the name `''` and line 0. */
+export type Section = {
+  readonly name: string;
+  readonly where: string;
+  readonly line: number;
+  readonly settings: ReadonlyMap<string, Setting>;
+};
+
+/**
+ * Splits a fleet.conf into its sections by name, all in file order. `file` is for messages only. Throws `config`
+ * for what is not a header, a setting or a comment, and for what is there twice.
+ *
+ * ini reads the values. It tells no line numbers, merges what is repeated, nests names with dots, takes a header
+ * with a comment for a key and turns `true` into a boolean; so lines, headers and comments are split here, and a
+ * value arrives exactly as written or is refused. A comment is a line that starts with `;` or `#`, or the rest of
+ * a line from a blank and one of these on. In double quotes a value may hold anything, spelled as in JSON.
+ */
+export function parseSections(file: string, text: string): ReadonlyMap<string, Section> {
+  let open: OpenSection = { name: '', where: quote(file), line: 0, settings: new Map() };
+  const sections = new Map([[open.name, open]]);
+  for (const [index, raw] of text.split(/\r\n|\n|\r/).entries()) {
+    const line: Line = { text: raw.trim(), number: index + 1, where: `${quote(file)} line ${index + 1}` };
+    if (hasControlCharacter(line.text.replaceAll('\t', ' ')))
+      throw problem(`${line.where} has a control character: ${excerpt(line.text)}`);
+    if (line.text === '' || /^[;#]/.test(line.text)) continue;
+    if (line.text.startsWith('[')) {
+      open = openSection(line, sections);
+      sections.set(open.name, open);
+    } else addSetting(line, open);
+  }
+  return sections;
+}
+
+type Line = { readonly text: string; readonly number: number; readonly where: string };
+type OpenSection = Section & { readonly settings: Map<string, Setting> };
+
+function openSection(line: Line, sections: ReadonlyMap<string, Section>): OpenSection {
+  const name = /^\[([^[\]\t]{1,200})\](?:\s*[;#].*)?$/.exec(line.text)?.[1]?.trim();
+  if (name === undefined || name === '')
+    throw problem(`${line.where} must be a section such as [ssh]: ${excerpt(line.text)}`);
+  const earlier = sections.get(name);
+  if (earlier !== undefined)
+    throw problem(
+      `${line.where}: section was already given on line ${earlier.line}: [${name}]`,
+      'Put all of its keys into one section',
+    );
+  return { name, where: `${line.where}: [${name}]`, line: line.number, settings: new Map() };
+}
+
+function addSetting(line: Line, section: OpenSection): void {
+  const equals = line.text.indexOf('=');
+  const key = line.text.slice(0, Math.max(0, equals)).trim();
+  if (key === '') throw problem(`${line.where} must be "key = value" or a comment: ${excerpt(line.text)}`);
+  const where = `${line.where}: ${excerpt(key)} ${section.name === '' ? 'at the top' : `in [${section.name}]`}`;
+  const value = readValue(line.text.slice(equals + 1), where);
+  const earlier = section.settings.get(key);
+  if (earlier !== undefined)
+    throw problem(`${where} was already given on line ${earlier.line}: ${excerpt(value)}`);
+  section.settings.set(key, { key, value, where, line: line.number });
+}
+
+/** The value in what follows the `=`. */
+function readValue(text: string, where: string): string {
+  const written = cutComment(text);
+  const value = unsafe(written);
+  // ini leaves quotes that it cannot read where they are, and cuts or unescapes what is not in quotes.
+  const faithful = written.startsWith('"') ? value !== written : value === written && !/^'/.test(written);
+  if (!faithful)
+    throw problem(
+      `${where} can be read in more than one way: ${excerpt(written)}`,
+      'Put the value in double quotes; within them \\ is written \\\\ and " is written \\"',
+    );
+  if (hasControlCharacter(value)) throw problem(`${where} has a control character: ${excerpt(value)}`);
+  return value;
+}
+
+/** The value as written, with its quotes and without a comment. */
+function cutComment(text: string): string {
+  const quoted = /^\s*("[^"\\]*(?:\\.[^"\\]*)*")\s*(?:[;#].*)?$/.exec(text)?.[1];
+  return quoted ?? text.replace(/(?:^|\s)[;#].*$/, '').trim();
+}
+
+function hasControlCharacter(text: string): boolean {
+  return /\p{Cc}/u.test(text);
+}

@@ -1,0 +1,77 @@
+import { dirname, join } from 'node:path';
+import { nearest } from '../base/nearest.ts';
+import type { Config, ConfigRequest } from './config.ts';
+import { type MachineSection, readMachines } from './inventory.ts';
+import { MINIMAL_FILE, SYSTEM_FILE } from './locate.ts';
+import { overrideSection } from './override.ts';
+import type { Section } from './parse.ts';
+import { problem, quote } from './problem.ts';
+import { parseUser, sectionSchemas } from './schema.ts';
+import { readSection } from './section.ts';
+
+/** Makes a Config of a parsed file, the environment and the flags. `file` is absolute. */
+export function readConfig(
+  file: string,
+  sections: ReadonlyMap<string, Section>,
+  { flags, env, cwd, home }: ConfigRequest,
+): Config {
+  const here = sectionSchemas({ directory: cwd, home });
+  const override = readSection(here, here.ssh, overrideSection(flags, env));
+  const schemas = sectionSchemas({ directory: dirname(file), home });
+  const top = readSection(schemas, schemas.top, sections.get('') ?? emptySection(''));
+  const ssh = readSection(schemas, schemas.ssh, sections.get('ssh') ?? emptySection('ssh'));
+  const machines = machineSections(file, sections);
+  return freeze({
+    file,
+    registry: { kind: 'file', directory: top.registry ?? defaultRegistry(file) },
+    agentTtlMs: top.agent_ttl ?? 30_000,
+    settleMs: top.settle ?? 500,
+    knownHostsFile: override.known_hosts_file ?? ssh.known_hosts_file ?? join(home, '.fleetctl/known_hosts'),
+    machines: readMachines(schemas, machines, { ssh, override, localUser: localUser(env) }),
+  });
+}
+
+/** The machines of a file. Throws `config` when it has none, and for a section that is no machine's nor `[ssh]`. */
+function machineSections(file: string, sections: ReadonlyMap<string, Section>): readonly MachineSection[] {
+  const machines: MachineSection[] = [];
+  for (const section of sections.values()) {
+    if (section.name === '' || section.name === 'ssh') continue;
+    const name = /^machine\.(.*)$/.exec(section.name)?.[1];
+    if (name === undefined)
+      throw problem(`${section.where} is not a known section`, sectionHint(section.name));
+    if (!/^[a-z0-9][a-z0-9._-]*$/i.test(name))
+      throw problem(
+        `${section.where} must name a machine with letters, digits, "-", "_" and ".": ${quote(name)}`,
+      );
+    machines.push({ name, section });
+  }
+  if (machines.length > 0) return machines;
+  throw problem(`no machines in the configuration ${quote(file)}`, `Add one, such as:\n${MINIMAL_FILE}`);
+}
+
+function sectionHint(name: string): string {
+  const [first = '', ...rest] = name.split('.');
+  const near = nearest(first, ['ssh', 'machine']);
+  const meant = near === 'machine' ? `[machine.${rest.join('.') || 'NAME'}]` : near && `[${near}]`;
+  return `${meant === undefined ? '' : `Did you mean ${meant}? `}Sections are [ssh] and [machine.NAME]`;
+}
+
+/** Beside the file; the configuration of the whole system keeps its registry where state belongs (hier(7)). */
+function defaultRegistry(file: string): string {
+  return file === SYSTEM_FILE ? '/var/lib/fleet/registry' : join(dirname(file), 'registry');
+}
+
+/** Who ssh would log in as: the local user. */
+function localUser(env: Readonly<Record<string, string | undefined>>): string {
+  return parseUser(env.USER ?? '') ?? parseUser(env.LOGNAME ?? '') ?? 'root';
+}
+
+function emptySection(name: string): Section {
+  return { name, where: name, line: 0, settings: new Map() };
+}
+
+/** Freezes an object and everything in it. */
+function freeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) if (typeof inner === 'object' && inner !== null) freeze(inner);
+  return Object.freeze(value);
+}

@@ -1,0 +1,99 @@
+import * as z from 'zod/mini';
+import { formatDuration, parseDuration } from '../base/duration.ts';
+import { parseMetadata } from '../machine/metadata.ts';
+import { parseAddress, parsePort } from './address.ts';
+import { expandPath, expectedPath, type PathBase } from './path.ts';
+
+/** What each kind of section may hold: keys as in the file, every value a text that is read here. */
+export type Schemas = ReturnType<typeof sectionSchemas>;
+export type SshSettings = z.output<Schemas['ssh']>;
+export type MachineSettings = z.output<Schemas['machine']>;
+
+/** The schemas for settings whose relative paths start at `base`. The message of an issue is what was expected. */
+export function sectionSchemas(base: PathBase) {
+  const path = value(expectedPath, (text) => expandPath(text, base));
+  const perMachine = {
+    user: z.exactOptional(value('a user name', parseUser)),
+    identity_file: z.exactOptional(path),
+    sudo: z.exactOptional(value('true or false', parseBoolean)),
+    strict_host_key_checking: z.exactOptional(value(expectedHostKeyChecking, parseHostKeyChecking)),
+    connect_timeout: z.exactOptional(duration(100, 600_000, '5s')),
+    keepalive_timeout: z.exactOptional(duration(1000, 3_600_000, '15s')),
+    port: z.exactOptional(value('a port from 1 to 65535', parsePort)),
+  };
+  return {
+    top: z.strictObject({
+      registry: z.exactOptional(value(expectedRegistry, (text) => parseRegistry(text, base))),
+      agent_ttl: z.exactOptional(duration(1000, 86_400_000, '30s')),
+      settle: z.exactOptional(duration(0, 60_000, '500ms')),
+    }),
+    ssh: z.strictObject({ ...perMachine, known_hosts_file: z.exactOptional(path) }),
+    machine: z.strictObject({
+      address: value('host, host:port or [IPv6]:port', parseAddress),
+      metadata: z.exactOptional(value(expectedMetadata, readMetadata)),
+      ...perMachine,
+    }),
+  };
+}
+
+/** A text that `read` understands; it answers undefined for one that is not what was `expected`. */
+function value<T>(expected: string | ((text: string) => string), read: (text: string) => T | undefined) {
+  const transform = z.transform((text: string, context): T => {
+    const result = read(text);
+    if (result !== undefined) return result;
+    const message = typeof expected === 'string' ? expected : expected(text);
+    context.issues.push({ code: 'custom', message, input: text });
+    return z.NEVER;
+  });
+  return z.pipe(z.string(typeof expected === 'string' ? expected : undefined), transform);
+}
+
+/** A duration in ms, within bounds that timers can hold and that make sense for what it is used for. */
+function duration(min: number, max: number, example: string) {
+  const bounds = `from ${formatDuration(min)} to ${formatDuration(max)}`;
+  return value(`a duration ${bounds}, such as ${example}`, (text) => {
+    const ms = parseDuration(text);
+    return ms !== undefined && ms >= min && ms <= max ? ms : undefined;
+  });
+}
+
+/** A name as useradd(8) or a directory service gives it (`CORP\alice`); nothing ssh could take for an option. */
+export function parseUser(text: string): string | undefined {
+  return /^[^\s\p{Cc}-][^\s\p{Cc}]*$/u.test(text) ? text : undefined;
+}
+
+function parseBoolean(text: string): boolean | undefined {
+  return text === 'true' || text === 'false' ? text === 'true' : undefined;
+}
+
+/** `yes` asks as `ask` does: where there is nobody to ask, both refuse a host that is not known. */
+function parseHostKeyChecking(text: string): 'ask' | 'accept-new' | undefined {
+  if (text === 'ask' || text === 'yes') return 'ask';
+  return text === 'accept-new' ? text : undefined;
+}
+
+function expectedHostKeyChecking(text: string): string {
+  const off = ['no', 'off', 'false'].includes(text.toLowerCase());
+  return `ask, yes or accept-new${off ? ' (host keys are always verified)' : ''}`;
+}
+
+/** The folder of a `file:PATH`. `file:///path` is a folder too, `file://host/path` is not. */
+function parseRegistry(text: string, base: PathBase): string | undefined {
+  const path = /^file:(?!\/\/[^/])(.+)$/.exec(text)?.[1];
+  return path === undefined ? undefined : expandPath(path, base);
+}
+
+function expectedRegistry(text: string): string {
+  return `file:PATH${text.startsWith('etcd:') ? ' (etcd registries are not supported yet)' : ''}`;
+}
+
+function readMetadata(text: string) {
+  const result = parseMetadata(text);
+  return result.kind === 'metadata' ? result.metadata : undefined;
+}
+
+function expectedMetadata(text: string): string {
+  const result = parseMetadata(text);
+  const detail = result.kind === 'malformed' ? ` (${result.expected}, not "${result.pair}")` : '';
+  return `pairs such as region=eu,disk=ssd${detail}`;
+}

@@ -1,0 +1,59 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll } from 'vitest';
+import { isFleetError } from '../../src/base/errors.ts';
+import { type Config, type ConfigRequest, loadConfig } from '../../src/config/config.ts';
+
+export type Sandbox = {
+  /** Where the process stands, absolute. */
+  readonly cwd: string;
+  readonly home: string;
+  /** Writes a file; the path is relative to `cwd`. Answers its absolute path. */
+  write(path: string, content: string | Uint8Array): Promise<string>;
+  /** Loads a configuration; nothing of the real environment is seen. */
+  load(request?: Partial<ConfigRequest>): Promise<Config>;
+  /** Loads this text as `./fleet.conf`. */
+  loadText(text: string | Uint8Array, request?: Partial<ConfigRequest>): Promise<Config>;
+};
+
+/** Folders of their own for the tests of a file, gone when they are done. */
+export function sandbox(): Sandbox {
+  let root = '';
+  beforeAll(async () => {
+    root = await mkdtemp(join(tmpdir(), 'fleet-config-'));
+    await mkdir(join(root, 'cwd'));
+    await mkdir(join(root, 'home'));
+  });
+  afterAll(() => rm(root, { recursive: true, force: true }));
+  const box: Sandbox = {
+    get cwd() {
+      return join(root, 'cwd');
+    },
+    get home() {
+      return join(root, 'home');
+    },
+    async write(path, content) {
+      const file = join(box.cwd, path);
+      await mkdir(dirname(file), { recursive: true });
+      await writeFile(file, content);
+      return file;
+    },
+    load: (request) => loadConfig({ flags: {}, env: {}, cwd: box.cwd, home: box.home, ...request }),
+    async loadText(text, request) {
+      await box.write('fleet.conf', text);
+      return box.load(request);
+    },
+  };
+  return box;
+}
+
+/** Message and hint of the `config` error that `work` must end with. Paths below `folder` are shown without it. */
+export async function problemOf(work: Promise<unknown>, folder: string): Promise<readonly [string, string]> {
+  const error: unknown = await work.then(
+    () => new Error('nothing was wrong'),
+    (reason: unknown) => reason,
+  );
+  if (!isFleetError(error, 'config')) throw error;
+  return [error.message.replaceAll(`${folder}/`, ''), (error.hint ?? '').replaceAll(`${folder}/`, '')];
+}
