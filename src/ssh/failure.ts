@@ -1,0 +1,98 @@
+import { formatDuration } from '../base/duration.ts';
+import { type ErrorCode, FleetError } from '../base/errors.ts';
+import type { SshTarget } from './transport.ts';
+
+export type FailureOptions = { readonly hint?: string; readonly cause?: unknown };
+
+/** How far a connection had come: waiting for TCP, for the SSH handshake, or to be let in. */
+export type OpenPhase = 'connect' | 'handshake' | 'authentication';
+
+/** A connection that did not come about: `Cannot reach machine "m1" (127.77.0.1:22): connection refused`. */
+export function cannotReach(
+  target: SshTarget,
+  code: ErrorCode,
+  what: string,
+  options: FailureOptions = {},
+): FleetError {
+  return new FleetError(code, `Cannot reach machine "${target.name}" (${address(target)}): ${what}`, options);
+}
+
+/** A connection, or a command on it, that went away: `Lost machine "m1" (127.77.0.1:22): connection closed`. */
+export function lost(target: SshTarget, what: string, options: FailureOptions = {}): FleetError {
+  return new FleetError('ssh-lost', `Lost machine "${target.name}" (${address(target)}): ${what}`, options);
+}
+
+/**
+ * Why a connection could not be opened, from what the socket or ssh2 reported. `bytesRead` are the bytes that
+ * came from the other side so far. Errors of authentication proper are told in authentication.ts.
+ */
+export function openFailure(
+  target: SshTarget,
+  phase: OpenPhase,
+  error: Error,
+  bytesRead: number,
+): FleetError {
+  const { code, level } = error as { readonly code?: unknown; readonly level?: unknown };
+  const known = SOCKET_ERRORS[String(code)];
+  if (known !== undefined)
+    return cannotReach(target, ...known, { cause: error, ...hintFor(target, known[0]) });
+  if (phase === 'connect') return cannotReach(target, 'ssh-refused', String(code), { cause: error });
+  // ssh2 reports a connection that ended before the other side named its SSH version as a protocol error.
+  if (level === 'protocol' && bytesRead === 0) return closedWhile(target, phase);
+  if (level === 'protocol') {
+    const hint = 'Check the port in "address"';
+    return cannotReach(target, 'ssh-refused', 'what answers there is not an SSH server', { hint });
+  }
+  return cannotReach(target, 'ssh-refused', `no SSH connection: ${error.message}`, { cause: error });
+}
+
+/** The other side closed the connection in that phase and gave no reason. */
+export function closedWhile(target: SshTarget, phase: OpenPhase): FleetError {
+  const step = phase === 'authentication' ? 'authentication' : 'the SSH handshake';
+  const hint =
+    'The log of sshd on the machine says why; MaxStartups, penalties and firewalls are usual causes';
+  return cannotReach(target, 'ssh-lost', `the connection was closed during ${step}`, { hint });
+}
+
+/** The transport was closed before there was a connection. */
+export function closedHere(target: SshTarget): FleetError {
+  return cannotReach(target, 'ssh-lost', 'the transport is closed');
+}
+
+/** Nothing more came for `connectTimeoutMs`. */
+export function timedOut(target: SshTarget, phase: OpenPhase): FleetError {
+  const what = {
+    connect: 'no answer',
+    handshake: 'it accepts connections but does not speak SSH',
+    authentication: 'authentication did not finish',
+  }[phase];
+  const time = formatDuration(target.connectTimeoutMs);
+  return cannotReach(target, 'ssh-timeout', `${what} within ${time}`, hintFor(target, 'ssh-timeout'));
+}
+
+/** `host:port`, with brackets around an IPv6 address. */
+export function address({ host, port }: Pick<SshTarget, 'host' | 'port'>): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** errno → code and words. getaddrinfo(3) has the two names, connect(2) the others. */
+const SOCKET_ERRORS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  ENOTFOUND: ['ssh-name', 'there is no such host name'],
+  EAI_AGAIN: ['ssh-name', 'the name server did not answer'],
+  ECONNREFUSED: ['ssh-refused', 'connection refused'],
+  EHOSTUNREACH: ['ssh-refused', 'no route to host'],
+  ENETUNREACH: ['ssh-refused', 'network unreachable'],
+  ETIMEDOUT: ['ssh-timeout', 'no answer'],
+  ECONNRESET: ['ssh-lost', 'connection reset'],
+  EPIPE: ['ssh-lost', 'connection reset'],
+};
+
+function hintFor(target: SshTarget, code: ErrorCode): { readonly hint?: string } {
+  const hints: Partial<Record<ErrorCode, string>> = {
+    'ssh-name': `Check "address" in [machine.${target.name}]`,
+    'ssh-refused': `Check that sshd listens on port ${target.port} there`,
+    'ssh-timeout': `Check that the machine is up and that no firewall drops port ${target.port}`,
+  };
+  const hint = hints[code];
+  return hint === undefined ? {} : { hint };
+}

@@ -1,0 +1,186 @@
+import { spawn } from 'node:child_process';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import ssh2, { type AuthContext, type ServerChannel } from 'ssh2';
+
+/** What a server does wrong, on purpose. */
+export type Misbehaviour =
+  /** Lets nobody in. */
+  | { readonly kind: 'refuse-authentication' }
+  /** Accepts connections and never says a word. */
+  | { readonly kind: 'never-answer' }
+  /** Cuts the connection once commands have written this many bytes to standard output. */
+  | { readonly kind: 'drop-after'; readonly bytes: number }
+  /** Waits this long before every command. */
+  | { readonly kind: 'delay'; readonly ms: number }
+  /** Refuses every session, as a server at its MaxSessions does. */
+  | { readonly kind: 'refuse-sessions' };
+
+export type SshdOptions = {
+  /** Private host keys in a format that ssh2 reads; one new ed25519 key when there are none. */
+  readonly hostKeys?: readonly string[];
+  /** Public keys that are let in; without a list, every key is. The signature is checked either way. */
+  readonly acceptedKeys?: readonly string[];
+  /** The only user that is let in; without one, every user is. */
+  readonly user?: string;
+  /** 0, the default, takes a free port. A server that comes back needs the one it had. */
+  readonly port?: number;
+  readonly misbehaviour?: Misbehaviour;
+};
+
+export type Sshd = {
+  readonly host: string;
+  readonly port: number;
+  /** The public host keys as in a known_hosts line: type, space, base64. */
+  readonly hostKeys: readonly string[];
+  /** TCP connections accepted so far. */
+  connections(): number;
+  /** Every command that a client asked for, in order, whether it ran or not. */
+  execs(): readonly string[];
+  /** Users in the order in which they were let in. */
+  logins(): readonly string[];
+  /** Cuts every connection without a word and goes on listening. */
+  cut(): void;
+  /** Stops reading from the connections there are, as a stopped process or a cut cable does. */
+  stall(): void;
+  /** Kills what still runs, cuts every connection and stops listening. */
+  close(): Promise<void>;
+};
+
+/** A new key pair in OpenSSH's own formats, made for one test and never stored. */
+export function newKey(
+  type: 'ed25519' | 'ecdsa' | 'rsa' = 'ed25519',
+  passphrase?: string,
+): { readonly private: string; readonly public: string } {
+  const { generateKeyPairSync } = ssh2.utils;
+  const lock: object = passphrase === undefined ? {} : { passphrase, cipher: 'aes256-ctr', rounds: 1 };
+  if (type === 'rsa') return generateKeyPairSync('rsa', { bits: 2048, ...lock });
+  if (type === 'ecdsa') return generateKeyPairSync('ecdsa', { bits: 256, ...lock });
+  return generateKeyPairSync('ed25519', { ...lock });
+}
+
+/**
+ * An SSH server in this process, on a loopback address, that runs commands with a real `/bin/sh`: streams are
+ * wired, exit statuses and signals come back. For tests that need a machine to answer, or to misbehave. Its
+ * one weakness is ssh2's: a command may not fill both output streams with megabytes at once.
+ */
+export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
+  const hostKeys = options.hostKeys ?? [newKey().private];
+  const sockets = new Map<number, Socket>();
+  const kills = new Set<() => void>();
+  const seen = { connections: 0, execs: [] as string[], logins: [] as string[] };
+  const { misbehaviour } = options;
+
+  const ssh = new ssh2.Server({ hostKeys: [...hostKeys] }, (client, { port }) => {
+    client.on('error', () => undefined);
+    client.on('authentication', (context) => authenticate(context, options, seen.logins));
+    client.on('session', (accept, reject) => {
+      if (misbehaviour?.kind === 'refuse-sessions') return reject();
+      accept().on('exec', (acceptExec, _reject, { command }) => {
+        seen.execs.push(command);
+        const start = (): void => {
+          kills.add(run(command, acceptExec(), misbehaviour, () => sockets.get(port)?.destroy()));
+        };
+        if (misbehaviour?.kind !== 'delay') return start();
+        const timer = setTimeout(start, misbehaviour.ms);
+        kills.add(() => clearTimeout(timer));
+      });
+    });
+  });
+  const server = createServer((socket) => {
+    const port = socket.remotePort ?? 0;
+    seen.connections++;
+    sockets.set(port, socket);
+    socket.on('error', () => undefined).on('close', () => sockets.delete(port));
+    if (misbehaviour?.kind !== 'never-answer') ssh.injectSocket(socket);
+  });
+  const host = '127.0.0.1';
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(options.port ?? 0, host, resolve);
+  });
+
+  const cut = (): void => {
+    for (const socket of sockets.values()) socket.destroy();
+  };
+  return {
+    host,
+    port: (server.address() as AddressInfo).port,
+    hostKeys: hostKeys.map(publicLine),
+    connections: () => seen.connections,
+    execs: () => seen.execs,
+    logins: () => seen.logins,
+    cut,
+    stall: () => {
+      for (const socket of sockets.values()) socket.pause();
+    },
+    close: async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      cut();
+      for (const kill of kills) kill();
+      await closed;
+    },
+  };
+}
+
+/** Type, space, base64 of the public half, as in a known_hosts line. */
+export function publicLine(key: string): string {
+  const parsed = parse(key);
+  return `${parsed.type} ${parsed.getPublicSSH().toString('base64')}`;
+}
+
+function parse(key: string | Buffer): ssh2.ParsedKey {
+  const parsed = ssh2.utils.parseKey(key);
+  if (parsed instanceof Error) throw parsed;
+  return Array.isArray(parsed) ? parsed[0] : parsed;
+}
+
+function authenticate(context: AuthContext, options: SshdOptions, logins: string[]): void {
+  if (!isLetIn(context, options)) {
+    context.reject(['publickey']);
+    return;
+  }
+  if (context.method === 'publickey' && context.signature !== undefined) logins.push(context.username);
+  context.accept();
+}
+
+/** True for an accepted user with an accepted key whose signature, where there is one, is right. */
+function isLetIn(context: AuthContext, options: SshdOptions): boolean {
+  if (options.misbehaviour?.kind === 'refuse-authentication') return false;
+  if (context.method !== 'publickey') return false;
+  if (options.user !== undefined && options.user !== context.username) return false;
+  const key = parse(context.key.data);
+  const accepted = options.acceptedKeys?.some((line) => parse(line).getPublicSSH().equals(context.key.data));
+  if (accepted === false) return false;
+  if (context.signature === undefined || context.blob === undefined) return true;
+  return key.verify(context.blob, context.signature, context.hashAlgo);
+}
+
+/** Runs a command over a channel; returns what kills it. */
+function run(
+  command: string,
+  channel: ServerChannel,
+  misbehaviour: Misbehaviour | undefined,
+  drop: () => void,
+): () => void {
+  const child = spawn('/bin/sh', ['-c', command], { detached: true, env: { PATH: process.env.PATH } });
+  let bytes = 0;
+  child.stdout.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (misbehaviour?.kind === 'drop-after' && bytes >= misbehaviour.bytes) drop();
+  });
+  child.stdout.pipe(channel, { end: false });
+  child.stderr.pipe(channel.stderr, { end: false });
+  channel.pipe(child.stdin);
+  child.stdin.on('error', () => undefined);
+  channel.on('error', () => undefined);
+  const kill = (): void => {
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+    process.kill(-child.pid, 'SIGKILL');
+  };
+  child.on('close', (status, signal) => {
+    if (status !== null) channel.exit(status);
+    else channel.exit((signal ?? 'SIGKILL').slice('SIG'.length));
+    channel.end();
+  });
+  channel.on('close', kill);
+  return kill;
+}
