@@ -187,6 +187,7 @@ describe('a value that can be read in more than one way', () => {
     ['an escaped ;', 'a\\;b', 'a\\;b'],
     ['two backslashes', 'CORP\\\\alice', 'CORP\\\\alice'],
     ['single quotes', "'core'", "'core'"],
+    ['single quotes that a comment opens', "'a ; b'", "'a"],
     ['quotes that are not closed', '"core', '"core'],
     ['quotes that are closed too early', '"a" b', '"a" b'],
     ['quotes around an escape that JSON does not have', '"a\\qb"', '"a\\qb"'],
