@@ -39,8 +39,12 @@ const CLASS_RANGE = `(${CLASS_CHAR})(?:-(${CLASS_CHAR}))?`;
 const CLASS = String.raw`\[(?:\^|(?!\^))(?:${CLASS_RANGE})+\]`;
 const TOKEN = String.raw`\*|\?|${CLASS}|\\[^\p{L}\p{N}]|\\(?=.)|[^\\[]`;
 
+/** In code units. Longer than any glob over unit names, and short enough for the regular expressions. */
+const MAX_LENGTH = 4096;
+
 /** The pieces of a pattern, or what is wrong with it. */
 function parseGlob(pattern: string): readonly Piece[] | string {
+  if (pattern.length > MAX_LENGTH) return `it has more than ${MAX_LENGTH} characters`;
   const pieces: Piece[] = [];
   const token = new RegExp(TOKEN, 'suy');
   while (token.lastIndex < pattern.length) {

@@ -95,12 +95,7 @@ function knownName(option: UnitOption, unit: UnitName): FleetOption {
 function readWords(value: string, option: UnitOption, unit: UnitName): Word[] {
   const words = splitWords(value);
   if (words === undefined) {
-    throw lineError(
-      option,
-      unit,
-      `${option.name} has a quote that is not closed: ${quoted(value)}`,
-      'Close it',
-    );
+    throw lineError(option, unit, `${option.name} has an open quote: ${quoted(value)}`, 'Close the quote');
   }
   return words
     .filter((written) => !isTemplate(unit) || !dependsOnInstance(written))
@@ -112,7 +107,16 @@ function readWords(value: string, option: UnitOption, unit: UnitName): Word[] {
  * left alone, for unit names hold them. Undefined when a quote is not closed.
  */
 function splitWords(value: string): string[] | undefined {
-  const words = value.match(/(?:"[^"]*"|'[^']*'|[^\s"']+)+|["']/g) ?? [];
-  if (words.some((word) => word === '"' || word === "'")) return undefined;
-  return words.map((word) => word.replace(/"([^"]*)"|'([^']*)'/g, '$1$2'));
+  const words: string[] = [];
+  let word: string | undefined;
+  for (const [part] of `${value} `.matchAll(/"[^"]*"|'[^']*'|[^\s"']+|\s+|["']/g)) {
+    if (part === '"' || part === "'") return undefined;
+    if (part.trim() !== '') {
+      word = (word ?? '') + (/^["']/.test(part) ? part.slice(1, -1) : part);
+    } else if (word !== undefined) {
+      words.push(word);
+      word = undefined;
+    }
+  }
+  return words;
 }

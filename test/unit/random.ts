@@ -1,0 +1,22 @@
+/** A seeded stream of numbers in [0, 1): the same seed gives the same stream everywhere (mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** One of `choices`. */
+export function pick<T>(random: () => number, choices: readonly T[]): T {
+  const choice = choices[Math.floor(random() * choices.length)];
+  if (choice === undefined) throw new Error('nothing to pick from');
+  return choice;
+}
+
+/** Up to `most` of `choices`, with repeats, joined into one text. */
+export function pickText(random: () => number, choices: readonly string[], most: number): string {
+  return Array.from({ length: Math.floor(random() * (most + 1)) }, () => pick(random, choices)).join('');
+}
