@@ -1,6 +1,25 @@
-export async function main(): Promise<number> {
-  void Promise.resolve(1);
-  g();
-  return 0;
+import { isFleetError } from '../base/errors.ts';
+import { writeLines } from './command.ts';
+import { EXIT, type ExitStatus, exitStatusOf } from './exit-status.ts';
+import type { Streams } from './streams.ts';
+import { VERSION_LINE } from './version.ts';
+
+export { processStreams } from './streams.ts';
+
+/** Runs one command line and returns its exit status; everything it prints goes to `streams`. */
+export async function main(argv: readonly string[], streams: Streams): Promise<ExitStatus> {
+  // The one answer that needs no parser: scripts and prompts ask for it often.
+  if (argv.length === 1 && argv[0] === '--version') {
+    streams.out(`${VERSION_LINE}\n`);
+    return EXIT.done;
+  }
+  try {
+    const { runProgram } = await import('./program.ts');
+    return await runProgram(argv, streams);
+  } catch (error) {
+    if (!isFleetError(error)) throw error;
+    const { errorLines } = await import('../output/report.ts');
+    writeLines(streams.err, errorLines(error));
+    return exitStatusOf(error);
+  }
 }
-async function g(): Promise<void> {}

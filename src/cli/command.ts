@@ -1,0 +1,38 @@
+import type { ConfigFlags } from '../config/config.ts';
+import type { ExitStatus } from './exit-status.ts';
+import type { Streams } from './streams.ts';
+
+/** An option of a command, as commander writes it: `-o, --output <format>`. */
+export type CommandOption = {
+  readonly flags: string;
+  readonly description: string;
+  readonly choices?: readonly string[];
+};
+
+/** One verb. Its code is loaded by `run` alone, so that help and other verbs do not pay for it. */
+export type Command = {
+  readonly name: string;
+  /** As commander writes them: `<unit...>`. */
+  readonly arguments: string;
+  readonly summary: string;
+  /** What help says beyond the summary. */
+  readonly description: string;
+  readonly options: readonly CommandOption[];
+  /** Command lines with what they do. */
+  readonly examples: readonly (readonly [string, string])[];
+  readonly run: (call: Call) => Promise<ExitStatus>;
+};
+
+/** One call of a command. */
+export type Call = {
+  readonly arguments: readonly string[];
+  /** Options by their long names in camel case; a flag is true, an option with a value is text. */
+  readonly options: Readonly<Record<string, string | boolean | undefined>>;
+  readonly flags: ConfigFlags;
+  readonly streams: Streams;
+};
+
+/** Writes lines to one of the streams. */
+export function writeLines(write: (text: string) => void, lines: readonly string[]): void {
+  if (lines.length > 0) write(`${lines.join('\n')}\n`);
+}

@@ -1,0 +1,19 @@
+import type { Command } from '../command.ts';
+import { runUnitVerb } from '../unit-command.ts';
+
+export const loadCommand: Command = {
+  name: 'load',
+  arguments: '<unit...>',
+  summary: 'Put units on machines without starting them',
+  description:
+    'Submits units that the registry does not have yet, picks a machine for each and puts its unit file there.\nA unit that is launched stays launched. Unit files are searched in the registry, on disk, then as templates.',
+  options: [],
+  examples: [
+    ['fleetctl load hello.service', 'put it on a machine, not started'],
+    ['fleetctl load web@1 web@2', 'two instances of web@.service'],
+  ],
+  async run(call) {
+    const { load } = await import('../../operations/set-target-state.ts');
+    return runUnitVerb('load', call, (edges) => load(edges, call.arguments, call.streams.cwd));
+  },
+};

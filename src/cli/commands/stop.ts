@@ -1,0 +1,19 @@
+import type { Command } from '../command.ts';
+import { runUnitVerb } from '../unit-command.ts';
+
+export const stopCommand: Command = {
+  name: 'stop',
+  arguments: '<unit...>',
+  summary: 'Stop units; they stay on their machines',
+  description:
+    'Stops units wherever they run and waits for it. They stay loaded: `fleetctl start` starts them again on the\nsame machine.',
+  options: [],
+  examples: [
+    ['fleetctl stop hello.service', 'stop it, leave it loaded'],
+    ['fleetctl stop web@1 web@2', 'stop two instances'],
+  ],
+  async run(call) {
+    const { stop } = await import('../../operations/set-target-state.ts');
+    return runUnitVerb('stop', call, (edges) => stop(edges, call.arguments));
+  },
+};

@@ -1,0 +1,16 @@
+import type { Command } from '../command.ts';
+import { runUnitVerb } from '../unit-command.ts';
+
+export const unloadCommand: Command = {
+  name: 'unload',
+  arguments: '<unit...>',
+  summary: 'Stop units and take them from their machines',
+  description:
+    'Stops units, waits for it and removes their unit files from the machines. The registry keeps them.',
+  options: [],
+  examples: [['fleetctl unload hello.service', 'take it from its machine']],
+  async run(call) {
+    const { unload } = await import('../../operations/set-target-state.ts');
+    return runUnitVerb('unload', call, (edges) => unload(edges, call.arguments));
+  },
+};

@@ -1,0 +1,61 @@
+import { hostname, userInfo } from 'node:os';
+import { systemClock } from '../base/clock.ts';
+import { type ConfigFlags, loadConfig } from '../config/config.ts';
+import type { Edges } from '../reconcile/reconcile.ts';
+import { createRegistry, type Registry } from '../registry/registry.ts';
+import { createSsh2Transport } from '../ssh/pool.ts';
+import { openFileStore } from '../store/file.ts';
+import { createSshDriver } from '../systemd/ssh-driver.ts';
+import { askHostKey } from './ask-host-key.ts';
+import type { Streams } from './streams.ts';
+
+/** Runs `work` with everything that reaches outside, built from the configuration, and lets go of it after. */
+export async function withEdges<T>(
+  flags: ConfigFlags,
+  streams: Streams,
+  work: (edges: Edges) => Promise<T>,
+): Promise<T> {
+  const { env, cwd, home } = streams;
+  const config = await loadConfig({ flags, env, cwd, home });
+  const transport = createSsh2Transport({
+    knownHostsFile: config.knownHostsFile,
+    askHostKey: askHostKey(streams),
+    agentSocket: env.SSH_AUTH_SOCK,
+    homeFolder: home,
+  });
+  const access = new Map(config.machines.map(({ machine, ssh, sudo }) => [machine.name, { ssh, sudo }]));
+  const edges: Edges = {
+    registry: registryAt(config.registry.directory),
+    driver: createSshDriver(transport, { access, settleMs: config.settleMs }),
+    clock: systemClock,
+    machines: config.machines.map(({ machine }) => machine),
+    agentTtlMs: config.agentTtlMs,
+  };
+  try {
+    return await work(edges);
+  } finally {
+    await Promise.all([edges.driver.close(), edges.registry.close()]);
+  }
+}
+
+/** The same for commands that need the registry and no machine. */
+export async function withRegistry<T>(
+  flags: ConfigFlags,
+  { env, cwd, home }: Streams,
+  work: (registry: Registry) => Promise<T>,
+): Promise<T> {
+  const config = await loadConfig({ flags, env, cwd, home });
+  const registry = registryAt(config.registry.directory);
+  try {
+    return await work(registry);
+  } finally {
+    await registry.close();
+  }
+}
+
+function registryAt(folder: string): Registry {
+  return createRegistry(openFileStore(folder), {
+    clock: systemClock,
+    author: `${userInfo().username}@${hostname()}`,
+  });
+}

@@ -1,0 +1,62 @@
+import { type ErrorCode, isFleetError } from '../base/errors.ts';
+import type { RequestResult } from '../operations/unit-result.ts';
+
+/** Exit statuses; the README explains them. */
+export const EXIT = {
+  /** Everything asked for holds. */
+  done: 0,
+  /** Something failed. */
+  failed: 1,
+  /** The command line or the configuration is wrong; nothing was done. */
+  usage: 2,
+  /** No such unit or machine. */
+  notFound: 4,
+  /** A machine that was needed did not answer. */
+  unreachable: 5,
+  /** Ctrl-C. */
+  interrupted: 130,
+} as const;
+
+export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
+
+const BY_CODE: Readonly<Record<ErrorCode, ExitStatus>> = {
+  usage: EXIT.usage,
+  config: EXIT.usage,
+  'unit-name': EXIT.usage,
+  'unit-file': EXIT.failed,
+  placement: EXIT.failed,
+  'unit-not-found': EXIT.notFound,
+  'not-loaded': EXIT.failed,
+  'machine-not-found': EXIT.notFound,
+  'duplicate-machine-id': EXIT.usage,
+  'registry-corrupt': EXIT.failed,
+  'registry-newer': EXIT.failed,
+  'registry-unavailable': EXIT.failed,
+  'registry-locked': EXIT.failed,
+  'registry-conflict': EXIT.failed,
+  'ssh-name': EXIT.unreachable,
+  'ssh-refused': EXIT.unreachable,
+  'ssh-timeout': EXIT.unreachable,
+  'ssh-host-key': EXIT.unreachable,
+  'ssh-authentication': EXIT.unreachable,
+  'ssh-lost': EXIT.unreachable,
+  'remote-script': EXIT.failed,
+  interrupted: EXIT.interrupted,
+};
+
+export function exitStatusOf(error: unknown): ExitStatus {
+  return isFleetError(error) ? BY_CODE[error.code] : EXIT.failed;
+}
+
+/** The status of a request over several units: a failure outweighs a missing unit, that a silent machine. */
+export function requestStatus({ results, problems }: RequestResult): ExitStatus {
+  const statuses = new Set<ExitStatus>(problems.map(({ error }) => BY_CODE[error.code]));
+  for (const { nowhere, global, target, eligible, failures } of results) {
+    if (nowhere || (global && target !== 'inactive' && eligible === 0)) statuses.add(EXIT.failed);
+    for (const { failure } of failures) {
+      statuses.add(failure.code === 'unreachable' ? EXIT.unreachable : EXIT.failed);
+    }
+  }
+  const order = [EXIT.usage, EXIT.failed, EXIT.notFound, EXIT.unreachable];
+  return order.find((status) => statuses.has(status)) ?? EXIT.done;
+}

@@ -1,0 +1,121 @@
+import { Command as Commander, CommanderError, Option } from 'commander';
+import type { ConfigFlags } from '../config/config.ts';
+import type { Command } from './command.ts';
+import { catCommand } from './commands/cat.ts';
+import { destroyCommand } from './commands/destroy.ts';
+import { listMachinesCommand } from './commands/list-machines.ts';
+import { listUnitFilesCommand } from './commands/list-unit-files.ts';
+import { listUnitsCommand } from './commands/list-units.ts';
+import { loadCommand } from './commands/load.ts';
+import { startCommand } from './commands/start.ts';
+import { stopCommand } from './commands/stop.ts';
+import { submitCommand } from './commands/submit.ts';
+import { unloadCommand } from './commands/unload.ts';
+import { versionCommand } from './commands/version.ts';
+import { EXIT, type ExitStatus } from './exit-status.ts';
+import type { Streams } from './streams.ts';
+import { VERSION_LINE } from './version.ts';
+
+/** Every verb, in the order help shows them. */
+export const COMMANDS: readonly Command[] = [
+  submitCommand,
+  loadCommand,
+  startCommand,
+  stopCommand,
+  unloadCommand,
+  destroyCommand,
+  catCommand,
+  listUnitsCommand,
+  listUnitFilesCommand,
+  listMachinesCommand,
+  versionCommand,
+];
+
+/** Options of every verb; each has a twin in the environment, FLEETCTL_ and its name. */
+export const GLOBAL_OPTIONS: readonly (readonly [string, string])[] = [
+  ['--config <file>', 'fleet.conf to use, instead of the first that is found'],
+  ['--ssh-username <user>', 'log in to every machine as this user'],
+  ['--ssh-identity-file <file>', 'private key for every machine'],
+  ['--ssh-timeout <duration>', 'how long a connection may take: 500ms, 5s, 1m'],
+  ['--known-hosts-file <file>', 'host keys of machines, in the format of OpenSSH'],
+  [
+    '--strict-host-key-checking <mode>',
+    'ask about new host keys, or accept-new; changed ones are always refused',
+  ],
+];
+
+/** Parses the command line and runs its verb. */
+export async function runProgram(argv: readonly string[], streams: Streams): Promise<ExitStatus> {
+  let status: ExitStatus = EXIT.done;
+  const program = createProgram(streams, (result) => {
+    status = result;
+  });
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return status;
+  } catch (error) {
+    // commander has printed its message; help and version end this way too, with 0.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    throw error;
+  }
+}
+
+/** The command line as commander knows it; `done` gets the status of the verb that ran. */
+export function createProgram(streams: Streams, done: (status: ExitStatus) => void): Commander {
+  const program = new Commander('fleetctl')
+    .description('Treat a set of machines as one init system: systemd units over SSH, no agents.')
+    .version(VERSION_LINE, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help for a command')
+    .showSuggestionAfterError()
+    .showHelpAfterError('hint: fleetctl --help')
+    .configureOutput({
+      writeOut: streams.out,
+      writeErr: streams.err,
+      outputError: (text, write) => write(tidy(text)),
+    })
+    .exitOverride();
+  for (const [flags, description] of GLOBAL_OPTIONS) program.option(flags, description);
+  program.addHelpText(
+    'after',
+    '\nExamples:\n  $ fleetctl start hello.service\n  $ fleetctl list-units\n  $ fleetctl help start',
+  );
+  for (const command of COMMANDS) addCommand(program, command, streams, done);
+  return program;
+}
+
+function addCommand(
+  program: Commander,
+  command: Command,
+  streams: Streams,
+  done: (status: ExitStatus) => void,
+): void {
+  // .command() hands exitOverride and configureOutput down; addCommand() would not.
+  const verb = program
+    .command(`${command.name} ${command.arguments}`.trim())
+    .summary(command.summary)
+    .description(`${command.summary}.\n\n${command.description}`)
+    .showHelpAfterError(`hint: fleetctl help ${command.name}`);
+  for (const { flags, description, choices } of command.options) {
+    const option = new Option(flags, description);
+    verb.addOption(choices === undefined ? option : option.choices([...choices]));
+  }
+  verb.addHelpText(
+    'after',
+    `\nExamples:\n${exampleLines(command).join('\n')}\n\nGlobal options: fleetctl --help`,
+  );
+  verb.action(async (..._: unknown[]) => {
+    const flags: ConfigFlags = program.opts();
+    done(await command.run({ arguments: verb.args, options: verb.opts(), flags, streams }));
+  });
+}
+
+function exampleLines({ examples }: Command): readonly string[] {
+  const widest = Math.max(...examples.map(([line]) => line.length));
+  return examples.map(([line, what]) => `  $ ${line.padEnd(widest)}   ${what}`);
+}
+
+/** commander starts its messages with "error:"; ours start with a capital. */
+function tidy(text: string): string {
+  return text.replace(/^error: /, 'Error: ');
+}

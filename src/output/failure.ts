@@ -1,0 +1,80 @@
+import type { Failure, MachineStep } from '../cluster/failure.ts';
+import type { SystemdState } from '../cluster/unit-state.ts';
+
+/** What went wrong on a machine: the sentence, lines that belong under it, and what to do next. */
+export type FailureText = {
+  readonly summary: string;
+  readonly lines: readonly string[];
+  readonly hint: string | undefined;
+};
+
+export function failureText(failure: Failure): FailureText {
+  switch (failure.code) {
+    case 'foreign':
+      return plain(`the machine has a unit of that name that fleet did not put there: ${failure.path}`, [
+        'Rename your unit, or remove that one from the machine',
+      ]);
+    case 'stale':
+      return plain(
+        `a newer decision about it was made meanwhile (revision ${failure.seen}, this one is ${failure.token})`,
+        ['Look where it stands now: fleetctl list-unit-files'],
+      );
+    case 'other-cluster':
+      return plain(`the machine belongs to another cluster: ${failure.cluster}`, [
+        'If that cluster is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove it from fleet.conf',
+      ]);
+    case 'locked':
+      return plain('another fleetctl has been busy on the machine for 30s', ['Try again when it is done']);
+    case 'step':
+      return plain(`${STEPS[failure.step]}${failure.detail === '' ? '' : `: ${lastLine(failure.detail)}`}`);
+    case 'not-up':
+      return {
+        summary: notUp(failure.state),
+        lines: [...(failure.detail === '' ? [] : [failure.detail]), ...failure.journal],
+        hint: undefined,
+      };
+    case 'unreachable':
+      return { summary: failure.message, lines: [], hint: failure.hint };
+  }
+}
+
+const STEPS: Readonly<Record<MachineStep, string>> = {
+  prepare: 'could not prepare the folders of fleet',
+  lock: 'could not take the lock of the machine',
+  cluster: 'could not note the cluster the machine belongs to',
+  write: 'could not write the unit file',
+  stop: 'could not stop it',
+  install: 'could not put the unit file in place',
+  remove: 'could not remove the unit file',
+  reload: 'systemd could not reload its unit files',
+};
+
+function plain(summary: string, [hint]: readonly string[] = []): FailureText {
+  return { summary, lines: [], hint };
+}
+
+function notUp(state: SystemdState): string {
+  const what = `${state.active} (${state.sub})`;
+  if (state.load === 'bad-setting' || state.load === 'error') {
+    return `systemd refuses it: ${state.loadError === '' ? state.load : state.loadError}`;
+  }
+  if (state.active === 'activating' && state.sub !== 'auto-restart') {
+    return `it is still starting: ${what}`;
+  }
+  if (state.active === 'inactive' && state.result === 'success') {
+    return `it ended right after its start: ${what}${ending(state)}`;
+  }
+  const restarts = state.restarts > 0 ? `, ${state.restarts} restarts` : '';
+  return `it did not stay up: ${what}, result ${state.result}${ending(state)}${restarts}`;
+}
+
+/** systemd's ExecMainCode is a CLD_ code of wait(2): 1 exited, 2 killed, 3 dumped core; 0 when nothing ran. */
+function ending({ exitCode, exitStatus }: SystemdState): string {
+  if (exitCode === 1) return `, exit status ${exitStatus}`;
+  if (exitCode === 2 || exitCode === 3) return `, signal ${exitStatus}`;
+  return '';
+}
+
+function lastLine(text: string): string {
+  return text.split('\n').at(-1) ?? text;
+}

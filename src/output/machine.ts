@@ -1,0 +1,13 @@
+import { formatMachineId, shortMachineId } from '../machine/machine-id.ts';
+import type { MachineRef } from '../operations/unit-result.ts';
+
+/** `148a18ff.../10.10.1.1`, with the whole id when `full`; `-` for an id that is not known. */
+export function machineLabel({ id, address }: MachineRef, full = false): string {
+  const shown = id === undefined ? '-' : full ? formatMachineId(id) : shortMachineId(id);
+  return address === '' ? shown : `${shown}/${address}`;
+}
+
+/** How messages name a machine: `"m1" (10.10.1.1)`. */
+export function machineTitle({ name, address }: MachineRef): string {
+  return `"${name}" (${address})`;
+}

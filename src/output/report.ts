@@ -1,0 +1,83 @@
+import type { FleetError } from '../base/errors.ts';
+import type { RequestResult, UnitResult } from '../operations/unit-result.ts';
+import type { UnreachableMachine } from '../operations/unreachable.ts';
+import { failureText } from './failure.ts';
+import { machineLabel, machineTitle } from './machine.ts';
+import { reasonText, seconds } from './reason.ts';
+
+/** Lines for standard output and for standard error, each without its newline. */
+export type ReportLines = { readonly out: readonly string[]; readonly err: readonly string[] };
+
+/** The verbs that change units. */
+export type UnitVerb = 'load' | 'start' | 'stop' | 'unload' | 'destroy';
+
+/** How a request over several units went: fleet's own lines for what holds, sentences for what does not. */
+export function requestReport(verb: UnitVerb, request: RequestResult): ReportLines {
+  const differing = request.differing.flatMap(({ unit, path }) => [
+    `Warning: unit "${unit}" in the registry differs from file "${path}"; the registry's is used`,
+    `hint: To use the file: fleetctl destroy ${unit}, then submit it again (--replace will do both in one step)`,
+  ]);
+  return {
+    out: request.results.flatMap((result) => successLine(verb, result)),
+    err: [
+      ...differing,
+      ...request.results.flatMap((result) => failureLines(verb, result)),
+      ...request.problems.flatMap(({ error }) => errorLines(error)),
+    ],
+  };
+}
+
+/** An error as people see it: what happened, and the hint on its own line. */
+export function errorLines(error: FleetError): readonly string[] {
+  return [`Error: ${error.message}`, ...hintLines(error.hint)];
+}
+
+/** The words about machines that a listing could not ask. */
+export function unreachableLines(unreachable: readonly UnreachableMachine[]): readonly string[] {
+  return unreachable.flatMap(({ message, hint, silentMs }) => {
+    const since = silentMs < 1000 ? '' : ` (silent for ${seconds(silentMs)})`;
+    return [`Warning: ${message}${since}; what it runs is unknown`, ...hintLines(hint)];
+  });
+}
+
+function successLine(verb: UnitVerb, result: UnitResult): readonly string[] {
+  const { unit, target, global, machines, eligible, failures, nowhere } = result;
+  if (nowhere) return [];
+  if (target === 'inactive') {
+    if (failures.length > 0) return [];
+    return [verb === 'destroy' ? `Destroyed ${unit}` : `Unit ${unit} inactive`];
+  }
+  if (global) return [`Unit ${unit} ${target} on ${machines.length} of ${eligible} machines`];
+  return machines.map((machine) => `Unit ${unit} ${target} on ${machineLabel(machine)}`);
+}
+
+function failureLines(verb: UnitVerb, result: UnitResult): readonly string[] {
+  return [...nowhereLines(result), ...result.failures.flatMap((entry) => machineLines(verb, result, entry))];
+}
+
+function nowhereLines({ unit, nowhere, global, eligible, target, rejected }: UnitResult): readonly string[] {
+  const lost = nowhere || (global && target !== 'inactive' && eligible === 0);
+  if (!lost) return [];
+  return [
+    `Error: Cannot place unit "${unit}": no machine fits`,
+    ...rejected.map(({ machine, reason }) => `  ${machine}: ${reasonText(reason)}`),
+    `hint: It stays ${target} in the registry; run the command again when a machine fits`,
+  ];
+}
+
+function machineLines(
+  verb: UnitVerb,
+  { unit }: UnitResult,
+  { machine, failure }: UnitResult['failures'][number],
+): readonly string[] {
+  const { summary, lines, hint } = failureText(failure);
+  return [
+    `Error: Cannot ${verb} unit "${unit}" on machine ${machineTitle(machine)}: ${summary}`,
+    ...lines.map((line) => `  ${line}`),
+    ...hintLines(hint),
+  ];
+}
+
+function hintLines(hint: string | undefined): readonly string[] {
+  return hint === undefined ? [] : [`hint: ${hint}`];
+}
