@@ -19,6 +19,10 @@ export type Reason =
       readonly declaredBy: 'this' | 'other';
       readonly global: boolean;
     }
+  /** A timer, socket or path goes where the unit is that it starts. */
+  | { readonly code: 'triggers-elsewhere'; readonly unit: string; readonly machine: string }
+  /** The machine has a unit of that name that fleet did not put there. */
+  | { readonly code: 'foreign-unit'; readonly path: string }
   | { readonly code: 'other-cluster'; readonly cluster: string }
   | { readonly code: 'machine-silent'; readonly silentMs: number; readonly message: string }
   | { readonly code: 'machine-removed'; readonly machine: MachineId };

@@ -80,6 +80,11 @@ export function isRunning(state: SystemdState): boolean {
   return state.active !== 'inactive' && state.active !== 'failed';
 }
 
+/** A unit that systemd knows and that fleet did not put there. */
+export function isForeign({ record, state }: ObservedUnit): boolean {
+  return record === undefined && (state.load !== 'not-found' || isRunning(state));
+}
+
 /** The target state that a unit has reached on a machine. */
 export function reachedState(unit: ObservedUnit): TargetState {
   if (unit.record === undefined || unit.state.load === 'not-found') return 'inactive';

@@ -3,6 +3,7 @@ import { sha256 } from '../base/hash.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { parsePlacement } from '../unit/placement.ts';
+import { triggeredUnit } from '../unit/trigger.ts';
 import { hashUnitFile, parseUnitFile } from '../unit/unit-file.ts';
 import { templateOf, type UnitName } from '../unit/unit-name.ts';
 import type { LocalFile, LocalUnit } from './local-file.ts';
@@ -66,6 +67,7 @@ function newUnit(name: UnitName, text: string, source: string): DesiredUnit {
     hash: hashUnitFile(file),
     digest,
     placement,
+    triggers: triggeredUnit(file, name),
     target: 'inactive',
     machine: undefined,
     token: 0,

@@ -21,6 +21,10 @@ export function reasonText(reason: Reason): string {
         ? `Conflicts=${reason.pattern}, and ${kind}"${reason.unit}" is there`
         : `${kind}"${reason.unit}" is there and has Conflicts=${reason.pattern}`;
     }
+    case 'triggers-elsewhere':
+      return `it starts "${reason.unit}", which is on "${reason.machine}"`;
+    case 'foreign-unit':
+      return `the machine has a unit of that name that fleet did not put there: ${reason.path}`;
     case 'other-cluster':
       return `it belongs to another cluster: ${reason.cluster}`;
     case 'machine-silent':

@@ -1,5 +1,5 @@
 import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
-import { isRunning, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
+import { isForeign, isRunning, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
 
 /** One unit on one machine: what is wanted of it there (undefined: that it is not there), and what is. */
 export type Pair = {
@@ -33,7 +33,7 @@ const RULES: readonly (readonly [Situation, (pair: Pair) => boolean])[] = [
   // Nobody wants it any more, and fleet put it there.
   ['surplus', ({ wanted }) => wanted === undefined],
   // The machine has a unit of that name from elsewhere: not ours to touch or to shadow.
-  ['foreign', ({ observed }) => observed?.record === undefined && isKnownToSystemd(observed)],
+  ['foreign', ({ observed }) => observed !== undefined && isForeign(observed)],
   // It is not there yet.
   ['to-load', (pair) => !isWritten(pair) && pair.wanted?.target === 'loaded' && !runs(pair)],
   ['to-launch', (pair) => !isWritten(pair) && pair.wanted?.target === 'launched' && !runs(pair)],
@@ -50,10 +50,6 @@ const RULES: readonly (readonly [Situation, (pair: Pair) => boolean])[] = [
 
 export function classify(pair: Pair): Situation {
   return RULES.find(([, holds]) => holds(pair))?.[0] ?? 'in-place';
-}
-
-function isKnownToSystemd(observed: ObservedUnit | undefined): boolean {
-  return observed !== undefined && (observed.state.load !== 'not-found' || isRunning(observed.state));
 }
 
 function isWritten({ wanted, observed }: Pair): boolean {

@@ -1,5 +1,7 @@
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
-import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
+import type { Reason } from '../cluster/reason.ts';
+import { type ClusterSnapshot, type MachineView, observedOn } from '../cluster/snapshot.ts';
+import { isForeign } from '../cluster/unit-state.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Decision } from '../schedule/decision.ts';
 import type { MachineSession } from '../systemd/driver.ts';
@@ -25,22 +27,25 @@ export async function execute(
   return [...done.flat(), ...decisions.flatMap((decision) => outOfReach(decision, snapshot))];
 }
 
-/** What could not be done for a decision because a machine is silent or belongs to another cluster. */
+/** What could not be done for a decision because a machine is silent, foreign to us, or has a foreign unit. */
 function outOfReach(decision: Decision, snapshot: ClusterSnapshot): readonly UnitOutcome[] {
   return snapshot.machines.flatMap((machine): readonly UnitOutcome[] => {
-    const failure = obstacleOn(machine, snapshot);
-    if (failure === undefined || !isNeeded(decision, machine, snapshot)) return [];
+    const failure = isNeeded(decision, machine, snapshot)
+      ? obstacleOn(machine, decision.unit, snapshot.clusterId)
+      : undefined;
+    if (failure === undefined) return [];
     return [{ unit: decision.unit, machine: machine.machine.name, state: undefined, failure }];
   });
 }
 
-function obstacleOn(
-  { silence, observation }: MachineView,
-  { clusterId }: ClusterSnapshot,
-): Failure | undefined {
+function obstacleOn(machine: MachineView, unit: string, clusterId: string | undefined): Failure | undefined {
+  const { silence, observation } = machine;
   if (silence !== undefined) return { code: 'unreachable', message: silence.message, hint: silence.hint };
   const cluster = observation?.cluster;
-  return cluster === undefined || cluster === clusterId ? undefined : { code: 'other-cluster', cluster };
+  if (cluster !== undefined && cluster !== clusterId) return { code: 'other-cluster', cluster };
+  const there = observedOn(machine, unit);
+  if (there === undefined || !isForeign(there)) return undefined;
+  return { code: 'foreign', path: there.state.fragment };
 }
 
 /** Whether the decision asks for something on that machine. */
@@ -49,18 +54,29 @@ function isNeeded(decision: Decision, { machine, id }: MachineView, snapshot: Cl
     case 'place':
     case 'keep':
     case 'move':
-      return decision.machine === id;
+      // The plan speaks for a machine that answered.
+      return decision.machine === id && !isPlanned(decision.machine, snapshot);
     case 'everywhere':
       return decision.rejected.some(
-        ({ machine: name, reason }) =>
-          name === machine.name && (reason.code === 'machine-silent' || reason.code === 'other-cluster'),
+        (rejection) => rejection.machine === machine.name && IN_THE_WAY.has(rejection.reason.code),
       );
     case 'release':
       // A global unit may be on any machine that cannot be asked; a standard one is where it was assigned.
-      return isGlobal(decision.unit, snapshot) || decision.from === id;
+      return (isGlobal(decision.unit, snapshot) || decision.from === id) && !isPlanned(id, snapshot);
     case 'nowhere':
       return false;
   }
+}
+
+/** Reasons that keep a global unit from a machine it is meant for. */
+const IN_THE_WAY: ReadonlySet<Reason['code']> = new Set(['machine-silent', 'other-cluster', 'foreign-unit']);
+
+/** Whether plans are made for the machine: it answered, and belongs to this cluster or to none. */
+function isPlanned(id: string | undefined, { machines, clusterId }: ClusterSnapshot): boolean {
+  const observation = machines.find((machine) => machine.id === id)?.observation;
+  return (
+    observation !== undefined && (observation.cluster === undefined || observation.cluster === clusterId)
+  );
 }
 
 /** A template is never on a machine, whatever its instances are. */

@@ -6,9 +6,12 @@ import type { Change, Store } from '../store/store.ts';
 import { writeDocument } from './documents.ts';
 import { type KnownMachine, RegistryView } from './view.ts';
 
+/** A unit as it is stored: what its text says is read from the text again. */
+export type StoredUnit = Omit<DesiredUnit, 'placement' | 'triggers' | 'token'>;
+
 /** A change of what is wanted. A unit is put whole: its token is given by the registry. */
 export type Edit =
-  | { readonly kind: 'put-unit'; readonly unit: Omit<DesiredUnit, 'placement' | 'token'> }
+  | { readonly kind: 'put-unit'; readonly unit: StoredUnit }
   | { readonly kind: 'delete-unit'; readonly name: string }
   | { readonly kind: 'put-machine'; readonly name: string; readonly known: KnownMachine };
 
@@ -82,7 +85,7 @@ function changesFor(edits: readonly Edit[], view: RegistryView, options: Registr
 }
 
 function putUnit(
-  unit: Omit<DesiredUnit, 'placement' | 'token'>,
+  unit: StoredUnit,
   view: RegistryView,
   { clock, author }: RegistryOptions,
   put: (key: string, value: string) => void,

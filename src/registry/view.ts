@@ -3,6 +3,7 @@ import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { Change, StoreRecord } from '../store/store.ts';
 import { parsePlacement } from '../unit/placement.ts';
+import { triggeredUnit } from '../unit/trigger.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { parseUnitName } from '../unit/unit-name.ts';
 import { type Document, type DocumentKind, readDocument } from './documents.ts';
@@ -77,8 +78,11 @@ export class RegistryView {
     const key = `units/${name}`;
     const { digest, hash, target, machine } = this.#must('units/', key);
     const { text } = this.#must('contents/', `contents/${digest}`);
-    const placement = parsePlacement(parseUnitFile(text, name), parseUnitName(name));
-    return { name, text, hash, digest, placement, target, machine, token: this.revisionOf(key) };
+    const unitName = parseUnitName(name);
+    const file = parseUnitFile(text, name);
+    const placement = parsePlacement(file, unitName);
+    const triggers = triggeredUnit(file, unitName);
+    return { name, text, hash, digest, placement, triggers, target, machine, token: this.revisionOf(key) };
   }
 
   #must<K extends DocumentKind>(kind: K, key: string): Document<K> {

@@ -1,6 +1,7 @@
 import { matchesGlob } from '../base/glob.ts';
 import type { Reason } from '../cluster/reason.ts';
-import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
+import { isForeign } from '../cluster/unit-state.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { Workload } from './workload.ts';
 
@@ -40,6 +41,12 @@ export const CONSTRAINTS: readonly Constraint[] = [
     }
     return undefined;
   },
+  // A timer, socket or path, beside the unit it starts: systemd refuses one whose unit is not there.
+  ({ triggers }, { id }, workload) => {
+    const there = triggers === undefined ? undefined : workload.machineOf(triggers);
+    if (triggers === undefined || there === undefined || there === id) return undefined;
+    return { code: 'triggers-elsewhere', unit: triggers, machine: workload.nameOf(there) };
+  },
   // Conflicts=, whichever of the two declares it, with the standard units that are there.
   (unit, { id }, workload) => (id === undefined ? undefined : conflictOn(unit, id, workload)),
   // Conflicts=, with a global unit that would run there.
@@ -50,6 +57,13 @@ export const CONSTRAINTS: readonly Constraint[] = [
       if (reason !== undefined && fitsMetadata(global, machine)) return reason;
     }
     return undefined;
+  },
+  // A unit of that name that is not fleet's is neither touched nor shadowed.
+  (unit, machine) => {
+    const there = observedOn(machine, unit.name);
+    return there !== undefined && isForeign(there)
+      ? { code: 'foreign-unit', path: there.state.fragment }
+      : undefined;
   },
   // A machine that belongs to another cluster takes nothing from this one.
   (_unit, { observation }, _workload, { clusterId }) =>

@@ -77,8 +77,9 @@ function objectionToStaying(
   const machine = snapshot.machines.find((view) => view.id === from);
   if (machine === undefined) return { code: 'machine-removed', machine: from };
   const reason = firstObjection(unit, machine, workload, snapshot);
-  // A peer that is gone (fleet stopped its companions), or a global unit that came later, is no reason to leave.
-  if (reason?.code === 'machine-of-nowhere') return undefined;
+  // A peer that is gone (fleet stopped its companions), a global unit that came later, or a unit that lost its
+  // record there is no reason to leave.
+  if (reason?.code === 'machine-of-nowhere' || reason?.code === 'foreign-unit') return undefined;
   if (reason?.code === 'conflict' && reason.global) return undefined;
   return reason;
 }
@@ -114,7 +115,7 @@ function sift(
   return { fitting, rejected: rejected.toSorted((a, b) => compareText(a.machine, b.machine)) };
 }
 
-/** The same units, each after the units of its MachineOf=; the members of a circle keep their order. */
+/** The same units, each after those it has to share a machine with; the members of a circle keep their order. */
 function peersFirst(units: readonly DesiredUnit[]): readonly DesiredUnit[] {
   const byName = new Map(units.map((unit) => [unit.name, unit]));
   const ordered = new Set<DesiredUnit>();
@@ -122,8 +123,8 @@ function peersFirst(units: readonly DesiredUnit[]): readonly DesiredUnit[] {
   const visit = (unit: DesiredUnit): void => {
     if (ordered.has(unit) || visiting.has(unit)) return;
     visiting.add(unit);
-    for (const peer of unit.placement.machineOf) {
-      const found = byName.get(peer);
+    for (const peer of [...unit.placement.machineOf, unit.triggers]) {
+      const found = byName.get(peer ?? '');
       if (found !== undefined) visit(found);
     }
     ordered.add(unit);

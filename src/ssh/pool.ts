@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { isFleetError } from '../base/errors.ts';
 import { Authentication } from './authentication.ts';
 import type { Connection } from './connection.ts';
@@ -34,6 +35,8 @@ class Ssh2Transport implements Transport {
   constructor(options: Ssh2TransportOptions) {
     this.#options = options;
     this.#trust = new HostKeyTrust(options.knownHostsFile, options.askHostKey);
+    // Every connection that is being opened listens, which node would report as a leak from the eleventh on.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   async exec(target: SshTarget, command: string): Promise<RemoteProcess> {

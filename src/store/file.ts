@@ -1,0 +1,135 @@
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FleetError } from '../base/errors.ts';
+import { makeFolder, NOTHING_STORED, readStored, recordsPath, writeStored } from './folder.ts';
+import { type LockAttempt, sweepLocks, tryLock } from './lock.ts';
+import { applyChanges, findRecord, recordsBelow, type Snapshot } from './snapshot.ts';
+import type { Change, CommitResult, Store, StoreRecord } from './store.ts';
+import { unavailable } from './system-error.ts';
+
+export type FileStoreOptions = {
+  /** How long a commit waits for one process to finish its own, in ms. */
+  readonly lockTimeout?: number;
+};
+
+/**
+ * A store in a folder, for the processes of one machine. Its one file, `records`, is replaced as a whole by
+ * every commit: `snapshot-file.ts` has its text, `lock.ts` how the commits of processes exclude each other.
+ *
+ * A folder that does not exist is an empty store. Reading makes nothing and takes no lock; the first commit
+ * makes the folder (mode 0700) and the file (0600).
+ *
+ * Errors, of any call: `registry-corrupt`, `registry-newer`, `registry-unavailable` (the disk or permissions
+ * refuse) and `registry-locked` (one process held the lock for `lockTimeout`).
+ */
+export function openFileStore(folder: string, options: FileStoreOptions = {}): Store {
+  return new FileStore(resolve(folder), options.lockTimeout ?? 10_000);
+}
+
+class FileStore implements Store {
+  readonly #folder: string;
+  readonly #lockTimeout: number;
+  #stored = NOTHING_STORED;
+  #lastCommit: Promise<unknown> = Promise.resolve();
+
+  constructor(folder: string, lockTimeout: number) {
+    this.#folder = folder;
+    this.#lockTimeout = lockTimeout;
+  }
+
+  async get(key: string): Promise<StoreRecord | undefined> {
+    return findRecord(this.#read(), key);
+  }
+
+  async list(prefix: string): Promise<{ revision: number; records: readonly StoreRecord[] }> {
+    const snapshot = this.#read();
+    return { revision: snapshot.revision, records: recordsBelow(snapshot, prefix) };
+  }
+
+  commit(changes: readonly Change[]): Promise<CommitResult> {
+    const result = this.#lastCommit.then(() => this.#commit(changes));
+    this.#lastCommit = result.catch(() => {});
+    return result;
+  }
+
+  async close(): Promise<void> {
+    await this.#lastCommit;
+    this.#stored = NOTHING_STORED;
+  }
+
+  async #commit(changes: readonly Change[]): Promise<CommitResult> {
+    const wait = boundedWait(this.#folder, this.#lockTimeout);
+    for (;;) {
+      const before = this.#read();
+      const outcome = applyChanges(before, changes);
+      if (outcome.kind === 'conflict') return outcome;
+      // The lock is for the very next revision: once it is ours, what held for `before` still holds.
+      const attempt = outcome.after === before ? 'nothing to write' : await this.#write(outcome.after);
+      if (attempt === 'written' || attempt === 'nothing to write') {
+        return { kind: 'committed', revision: outcome.after.revision };
+      }
+      if (attempt.kind === 'busy') await wait(attempt);
+    }
+  }
+
+  #read(): Snapshot {
+    const { snapshot: last } = this.#stored;
+    try {
+      const stored = readStored(this.#folder, this.#stored);
+      if (stored.snapshot.revision < last.revision) throw wentBack(this.#folder, last, stored.snapshot);
+      this.#stored = stored;
+      return stored.snapshot;
+    } catch (error) {
+      throw unavailable('read', this.#folder, error);
+    }
+  }
+
+  async #write(snapshot: Snapshot): Promise<'written' | Exclude<LockAttempt, { kind: 'locked' }>> {
+    try {
+      if (snapshot.revision === 1) await makeFolder(this.#folder);
+      const attempt = tryLock(this.#folder, snapshot.revision, () => this.#read().revision);
+      if (attempt.kind !== 'locked') return attempt;
+      try {
+        this.#stored = await writeStored(this.#folder, attempt.lock.name, snapshot);
+      } finally {
+        attempt.lock.release();
+      }
+      sweepLocks(this.#folder, snapshot.revision);
+      return 'written';
+    } catch (error) {
+      throw unavailable('write', this.#folder, error);
+    }
+  }
+}
+
+/**
+ * Waits a little longer with each call, 2 to 20 ms, at random so that processes do not keep step. Throws
+ * `registry-locked` once the same lock has been in the way for `timeout` ms.
+ */
+function boundedWait(folder: string, timeout: number) {
+  let inTheWay = '';
+  let since = 0;
+  let delay = 2;
+  return async ({ owner, path }: Extract<LockAttempt, { kind: 'busy' }>): Promise<void> => {
+    if (path !== inTheWay) [inTheWay, since, delay] = [path, performance.now(), 2];
+    const waited = performance.now() - since;
+    if (waited >= timeout) {
+      throw new FleetError(
+        'registry-locked',
+        `could not write the registry "${folder}": process ${owner.pid} ("${owner.command}") has held its lock for ${Math.round(waited / 1000)} s`,
+        { hint: `end that process if it hangs; if it is gone, or not one of fleet, remove "${path}"` },
+      );
+    }
+    await sleep(delay * (0.5 + Math.random() / 2));
+    delay = Math.min(20, delay * 1.5);
+  };
+}
+
+/** A file that is older, or gone, must not look like units that are no longer wanted. */
+function wentBack(folder: string, last: Snapshot, found: Snapshot): FleetError {
+  return new FleetError(
+    'registry-corrupt',
+    `the registry "${recordsPath(folder)}" went back from revision ${last.revision} to ${found.revision} while in use`,
+    { hint: 'put the newer file back; or start again to go on with this one' },
+  );
+}

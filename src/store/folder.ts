@@ -1,0 +1,100 @@
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs';
+import { open, rename, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts';
+import { decodeSnapshot, encodeSnapshot } from './snapshot-file.ts';
+import { hasCode } from './system-error.ts';
+
+/** A snapshot with what tells its file from every other one: equal `version`, equal contents. */
+export type StoredSnapshot = { readonly snapshot: Snapshot; readonly version: string };
+
+export const NOTHING_STORED: StoredSnapshot = { snapshot: EMPTY_SNAPSHOT, version: '' };
+
+/** The file that holds the registry, in its folder. */
+export function recordsPath(folder: string): string {
+  return join(folder, 'records');
+}
+
+/**
+ * Reads the snapshot, or returns `known` again if it is still the one. A missing file or folder is an empty
+ * store. Makes nothing. Throws `registry-corrupt`, `registry-newer` and errors of node:fs.
+ *
+ * Without leaving the thread: a look at the file takes a few microseconds, fifty times less than by promises.
+ */
+export function readStored(folder: string, known: StoredSnapshot): StoredSnapshot {
+  const path = recordsPath(folder);
+  const file = openIfThere(path);
+  if (file === undefined) return NOTHING_STORED;
+  try {
+    const version = versionOf(file);
+    if (version === known.version) return known;
+    return { version, snapshot: decodeSnapshot(path, readFileSync(file)) };
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Replaces the snapshot, on disk when it resolves. Readers see the old one or the new one. `name` must be
+ * nobody else's. On an error nothing has changed, unless it came from the fsync of the folder at the very end:
+ * then the new snapshot is there to be read, but may not survive a power loss.
+ */
+export async function writeStored(folder: string, name: string, snapshot: Snapshot): Promise<StoredSnapshot> {
+  const path = join(folder, `records.${name}`);
+  try {
+    const version = await writeDurably(path, encodeSnapshot(snapshot));
+    await rename(path, recordsPath(folder));
+    await syncFolder(folder);
+    return { snapshot, version };
+  } catch (error) {
+    await unlink(path).catch(() => {});
+    throw error;
+  }
+}
+
+/** Makes the folder, and those above it, for the owner alone, on disk when it resolves. */
+export async function makeFolder(folder: string): Promise<void> {
+  const first = mkdirSync(folder, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
+}
+
+function openIfThere(path: string): number | undefined {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The first line (revision and checksum, well within 256 bytes) would do for every file fleet wrote. The rest is for a file changed by
+ * other means; alone it would not do, as inode numbers are used again and timestamps are coarse.
+ */
+function versionOf(file: number): string {
+  const { ino, mtimeNs, size } = fstatSync(file, { bigint: true });
+  const head = Buffer.alloc(256);
+  const length = readSync(file, head, 0, head.length, 0);
+  return `${ino} ${mtimeNs} ${size} ${head.toString('latin1', 0, length)}`;
+}
+
+async function writeDurably(path: string, bytes: Buffer): Promise<string> {
+  const handle = await open(path, 'wx+', 0o600);
+  try {
+    await handle.writeFile(bytes);
+    await handle.sync();
+    return versionOf(handle.fd);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,94 @@
+import { readFileSync, readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
+import { attempt, hasCode } from './system-error.ts';
+
+/** A process, described so that no later process with the same number is taken for it. */
+export type Owner = {
+  readonly pid: number;
+  /** When it started, in clock ticks since boot (proc_pid_stat(5), field 22). Empty without a usable /proc. */
+  readonly started: string;
+  /** The kernel's random id of this boot. Empty without a usable /proc. */
+  readonly boot: string;
+  /** The pid namespace in which `pid` counts: another container counts its own. Empty without a usable /proc. */
+  readonly namespace: string;
+  /** What people would recognise it by. */
+  readonly command: string;
+};
+
+/** The process this code runs in. */
+export function thisProcess(): Owner {
+  self ??= describeThisProcess();
+  return self;
+}
+
+/**
+ * False only when it is certain that the owner has ended. In doubt it may be running: taking a lock from a
+ * live process can lose a commit, and waiting for a dead one cannot.
+ *
+ * - A number of another namespace says nothing here, and its boot id neither (LXC and systemd-nspawn give
+ *   each container its own), so such an owner may be running.
+ * - One namespace never exists under two boots: another boot id means a reboot.
+ * - Without /proc (macOS) a process that got the number later is taken for the owner.
+ */
+export function mayBeRunning(owner: Owner): boolean {
+  const me = thisProcess();
+  if (owner.namespace !== me.namespace) return true;
+  if (differ(owner.boot, me.boot)) return false;
+  if (!pidExists(owner.pid)) return false;
+  const found = me.started === '' ? undefined : readStat(owner.pid);
+  return found === undefined || !(found.ended || differ(owner.started, found.started));
+}
+
+/** Reads `JSON.stringify(owner)`; undefined for anything else. */
+export function parseOwner(text: string): Owner | undefined {
+  try {
+    const { pid, started, boot, namespace, command } = JSON.parse(text);
+    // Numbers below 1 mean process groups to kill(2).
+    if (!Number.isSafeInteger(pid) || pid < 1) return undefined;
+    return { pid, started: `${started}`, boot: `${boot}`, namespace: `${namespace}`, command: `${command}` };
+  } catch {
+    return undefined;
+  }
+}
+
+let self: Owner | undefined;
+
+function describeThisProcess(): Owner {
+  // A /proc of another pid namespace (`unshare --pid` alone) numbers processes differently: of no use.
+  const usable = attempt(() => readlinkSync('/proc/self')) === `${process.pid}`;
+  const [script = process.execPath, ...words] = process.argv.slice(1);
+  return {
+    pid: process.pid,
+    started: (usable && readStat(process.pid)?.started) || '',
+    boot: (usable && attempt(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim())) || '',
+    namespace: attempt(() => readlinkSync('/proc/self/ns/pid')) ?? '',
+    command: [basename(script), ...words].join(' ').slice(0, 200),
+  };
+}
+
+/**
+ * `ended` is a zombie: killed, not yet waited for by its parent. While some of its threads are left, a rename
+ * may still be under way in one of them, and it is not ended yet.
+ */
+function readStat(pid: number): { readonly started: string; readonly ended: boolean } | undefined {
+  const text = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  // The second field is the name in parentheses, and the name may hold anything.
+  const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ') ?? [];
+  const [state, threads, started] = [fields[0], fields[17], fields[19]];
+  if (state === undefined || started === undefined) return undefined;
+  return { started, ended: state === 'X' || (state === 'Z' && Number(threads) <= 1) };
+}
+
+/** True for two known values that are not the same. */
+function differ(a: string, b: string): boolean {
+  return a !== '' && b !== '' && a !== b;
+}
+
+function pidExists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !hasCode(error, 'ESRCH');
+  }
+}

@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { FleetError } from '../base/errors.ts';
+import type { Snapshot } from './snapshot.ts';
+import type { StoreRecord } from './store.ts';
+
+/**
+ * The text of a snapshot, made to be searched with grep and compared with diff:
+ *
+ *     {"fleet":"registry","format":1,"revision":7,"sha256":"…"}
+ *     {"key":"unit/hello.service","revision":7,"value":"…"}
+ *
+ * one JSON object a line, records sorted by key, the last line ended too. `sha256` is over the whole file
+ * with `,"sha256":"…"` left out of the first line, so that it guards the revision as well.
+ */
+export const FORMAT = 1;
+
+export function encodeSnapshot({ revision, records }: Snapshot): Buffer {
+  const body = Buffer.from(records.map((record) => `${encodeRecord(record)}\n`).join(''));
+  return Buffer.concat([Buffer.from(`${encodeHeader(revision, checksum(revision, body))}\n`), body]);
+}
+
+/**
+ * Reads what `encodeSnapshot` wrote. `path` is for messages only.
+ * Throws `registry-newer` for a format of a later version and `registry-corrupt`, with the line, for
+ * everything else that was not written exactly so.
+ */
+export function decodeSnapshot(path: string, bytes: Buffer): Snapshot {
+  const headerEnd = bytes.indexOf('\n');
+  if (headerEnd < 0) throw corrupt(path, 1, bytes.length === 0 ? 'the file is empty' : 'the line is cut off');
+  const headerLine = bytes.toString('utf8', 0, headerEnd);
+  const header = parseHeader(path, headerLine);
+  const body = bytes.subarray(headerEnd + 1);
+  const records = parseRecords(path, body.toString('utf8'), header.revision);
+
+  const sum = checksum(header.revision, body);
+  if (header.sha256 !== sum) throw corrupt(path, 1, 'the checksum does not match the contents');
+  if (headerLine !== encodeHeader(header.revision, sum))
+    throw corrupt(path, 1, 'not a header as fleet writes it');
+  return { revision: header.revision, records };
+}
+
+function encodeHeader(revision: number, sha256: string): string {
+  return JSON.stringify({ fleet: 'registry', format: FORMAT, revision, sha256 });
+}
+
+function encodeRecord({ key, revision, value }: StoreRecord): string {
+  return JSON.stringify({ key, revision, value });
+}
+
+function checksum(revision: number, body: Buffer): string {
+  const header = JSON.stringify({ fleet: 'registry', format: FORMAT, revision });
+  return createHash('sha256').update(`${header}\n`).update(body).digest('hex');
+}
+
+function parseHeader(path: string, line: string): { readonly revision: number; readonly sha256: string } {
+  const { fleet, format, revision, sha256 } = parseObject(path, 1, line);
+  if (fleet !== 'registry' || !isRevision(format))
+    throw corrupt(path, 1, 'not the header of a fleet registry');
+  if (format > FORMAT) {
+    throw new FleetError(
+      'registry-newer',
+      `could not read the registry "${path}": it is of format ${format}, and this version knows format ${FORMAT}`,
+      { hint: 'a newer fleetctl wrote it: update fleetctl here' },
+    );
+  }
+  if (!isRevision(revision)) throw corrupt(path, 1, `bad revision: ${JSON.stringify(revision)}`);
+  return { revision, sha256: String(sha256) };
+}
+
+function parseRecords(path: string, body: string, newest: number): StoreRecord[] {
+  const lines = body.split('\n');
+  if (lines.pop() !== '') throw corrupt(path, lines.length + 2, 'the line is cut off');
+  let last: string | undefined;
+  return lines.map((text, index) => {
+    const line = index + 2;
+    const { key, revision, value } = parseObject(path, line, text);
+    if (typeof key !== 'string' || typeof value !== 'string')
+      throw corrupt(path, line, 'not a key with its value');
+    if (!isRevision(revision) || revision > newest) {
+      throw corrupt(path, line, `bad revision: ${JSON.stringify(revision)}`);
+    }
+    if (last !== undefined && key <= last)
+      throw corrupt(path, line, `key out of order: ${JSON.stringify(key)}`);
+    last = key;
+    return { key, value, revision };
+  });
+}
+
+function parseObject(path: string, line: number, text: string): Record<string, unknown> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (cause) {
+    throw corrupt(path, line, 'not JSON', cause);
+  }
+  if (typeof parsed !== 'object' || parsed === null) throw corrupt(path, line, 'not a JSON object');
+  return { ...parsed };
+}
+
+function isRevision(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 1;
+}
+
+function corrupt(path: string, line: number, what: string, cause?: unknown): FleetError {
+  return new FleetError('registry-corrupt', `the registry "${path}" is damaged in line ${line}: ${what}`, {
+    hint: 'restore this file from a backup; fleetctl does not change a damaged registry',
+    cause,
+  });
+}

@@ -1,0 +1,71 @@
+import type { Change, StoreRecord } from './store.ts';
+
+/** Everything a store holds at one revision. Never changed in place: a commit makes the next one. */
+export type Snapshot = {
+  readonly revision: number;
+  /** Sorted by key in the order of `<`, every key once. */
+  readonly records: readonly StoreRecord[];
+};
+
+export const EMPTY_SNAPSHOT: Snapshot = { revision: 0, records: [] };
+
+export function findRecord(snapshot: Snapshot, key: string): StoreRecord | undefined {
+  const record = snapshot.records[positionOf(snapshot.records, key)];
+  return record?.key === key ? record : undefined;
+}
+
+/** The records whose key starts with `prefix`: they lie side by side. */
+export function recordsBelow(snapshot: Snapshot, prefix: string): readonly StoreRecord[] {
+  const start = positionOf(snapshot.records, prefix);
+  let end = start;
+  while (snapshot.records[end]?.key.startsWith(prefix)) end++;
+  return snapshot.records.slice(start, end);
+}
+
+/**
+ * The snapshot after a commit, or the conflict that prevents it. Where there is nothing to change (only
+ * checks, or keys deleted that do not exist) it is the same snapshot again.
+ */
+export function applyChanges(
+  before: Snapshot,
+  changes: readonly Change[],
+): { kind: 'applied'; after: Snapshot } | { kind: 'conflict'; key: string } {
+  const byKey = new Map(changes.map((change) => [change.key, change]));
+  if (byKey.size < changes.length) throw new TypeError('a commit names a key twice');
+
+  const lost = changes.find(({ key, ifRevision }) => revisionOf(before, key) !== ifRevision);
+  if (lost) return { kind: 'conflict', key: lost.key };
+
+  const effective = changes.filter(
+    ({ kind, ifRevision }) => kind === 'put' || (kind === 'delete' && ifRevision > 0),
+  );
+  if (effective.length === 0) return { kind: 'applied', after: before };
+
+  const revision = before.revision + 1;
+  const kept = before.records.filter(({ key }) => (byKey.get(key)?.kind ?? 'check') === 'check');
+  const put = changes.flatMap((change) =>
+    change.kind === 'put' ? [{ key: change.key, value: change.value, revision }] : [],
+  );
+  return { kind: 'applied', after: { revision, records: [...kept, ...put].sort(byKeyOrder) } };
+}
+
+/** The revision a key last changed at, 0 when it does not exist. */
+function revisionOf(snapshot: Snapshot, key: string): number {
+  return findRecord(snapshot, key)?.revision ?? 0;
+}
+
+/** Where `key` is, or would have to be put. */
+function positionOf(records: readonly StoreRecord[], key: string): number {
+  let low = 0;
+  let high = records.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((records[middle]?.key ?? key) < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function byKeyOrder(a: StoreRecord, b: StoreRecord): number {
+  return a.key < b.key ? -1 : 1;
+}

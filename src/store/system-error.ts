@@ -1,0 +1,47 @@
+import { FleetError } from '../base/errors.ts';
+
+/** True for an error of the operating system with this name, such as `ENOENT`. */
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
+
+/** What `action` returns, undefined when it throws: for what may fail without harm. */
+export function attempt<T>(action: () => T): T | undefined {
+  try {
+    return action();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Makes an error of the operating system `registry-unavailable`; gives any other one back as it is. */
+export function unavailable(verb: 'read' | 'write', folder: string, error: unknown): unknown {
+  if (!(error instanceof Error && 'syscall' in error && 'code' in error)) return error;
+  return new FleetError(
+    'registry-unavailable',
+    `could not ${verb} the registry "${folder}": ${error.message}`,
+    {
+      hint: HINTS[`${error.code}`] ?? 'check the disk that holds it',
+      cause: error,
+    },
+  );
+}
+
+const NOT_PERMITTED = 'run as a user who may use that folder, or name another one in the configuration';
+const NOT_A_FOLDER = 'name a folder in the configuration: something else is there';
+const NO_SPACE = 'make room on that file system and try again';
+const READ_ONLY = 'name a folder in the configuration that can be written to';
+const NO_LINKS = 'name a folder in the configuration on a file system with hard links';
+
+const HINTS: Readonly<Record<string, string>> = {
+  EACCES: NOT_PERMITTED,
+  EPERM: NOT_PERMITTED,
+  EROFS: READ_ONLY,
+  ENOTDIR: NOT_A_FOLDER,
+  EEXIST: NOT_A_FOLDER,
+  EISDIR: NOT_A_FOLDER,
+  ENOSPC: NO_SPACE,
+  EDQUOT: NO_SPACE,
+  ENOTSUP: NO_LINKS,
+  EOPNOTSUPP: NO_LINKS,
+};
