@@ -34,6 +34,8 @@ export type Sshd = {
   readonly hostKeys: readonly string[];
   /** TCP connections accepted so far. */
   connections(): number;
+  /** TCP connections that are open now. */
+  openConnections(): number;
   /** Every command that a client asked for, in order, whether it ran or not. */
   execs(): readonly string[];
   /** Users in the order in which they were let in. */
@@ -86,7 +88,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
       });
     });
   });
-  const server = createServer((socket) => {
+  const server = createServer({ noDelay: true }, (socket) => {
     const port = socket.remotePort ?? 0;
     seen.connections++;
     sockets.set(port, socket);
@@ -106,6 +108,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     port: (server.address() as AddressInfo).port,
     hostKeys: hostKeys.map(publicLine),
     connections: () => seen.connections,
+    openConnections: () => sockets.size,
     execs: () => seen.execs,
     logins: () => seen.logins,
     cut,

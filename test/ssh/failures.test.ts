@@ -1,0 +1,144 @@
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { closedWhile, openFailure } from '../../src/ssh/failure.ts';
+import { createRig, createTransport, failure, run, targetOf, temporaryFolder } from './support.ts';
+
+describe('a machine that cannot be reached', () => {
+  test('because nothing listens there', async () => {
+    const { transport, target, sshd } = await createRig();
+    await sshd.close();
+    const error = await failure(transport.exec(target, 'true'), 'ssh-refused');
+    expect(error.message).toBe(`Cannot reach machine "m1" (127.0.0.1:${sshd.port}): connection refused`);
+    expect(error.hint).toBe(`Check that sshd listens on port ${sshd.port} there`);
+  });
+
+  test('because its name does not exist', async () => {
+    const { transport, target } = await createRig({}, { host: 'no-such-machine.invalid' });
+    const error = await failure(transport.exec(target, 'true'), 'ssh-name');
+    expect(error.message).toMatch(/^Cannot reach machine "m1" \(no-such-machine\.invalid:\d+\): /);
+    expect(error.hint).toBe('Check "address" in [machine.m1]');
+  });
+
+  test('because it accepts connections and says nothing, as a stopped sshd does', async () => {
+    const { transport, target } = await createRig(
+      { misbehaviour: { kind: 'never-answer' } },
+      { connectTimeoutMs: 300 },
+    );
+    const error = await failure(transport.exec(target, 'true'), 'ssh-timeout');
+    expect(error.message).toMatch(/: it accepts connections but does not speak SSH within 300ms$/);
+  });
+
+  test('because something else listens there', async () => {
+    const port = await listen((socket) => {
+      socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
+    });
+    const error = await failureAt(port, 'ssh-refused');
+    expect(error.message).toMatch(/: what answers there is not an SSH server$/);
+  });
+
+  test('because it hangs up at once, as sshd does at its MaxStartups', async () => {
+    const port = await listen((socket) => socket.end());
+    const error = await failureAt(port, 'ssh-lost');
+    expect(error.message).toMatch(/: the connection was closed during the SSH handshake$/);
+  });
+
+  test('because it resets the connection', async () => {
+    const port = await listen((socket) => socket.resetAndDestroy());
+    expect((await failureAt(port, 'ssh-lost')).message).toMatch(/: connection reset$/);
+  });
+
+  test('because it speaks a version of SSH that nobody knows', async () => {
+    const port = await listen((socket) => socket.write('SSH-99\r\n'));
+    expect((await failureAt(port, 'ssh-refused')).message).toMatch(/: no SSH connection: /);
+  });
+
+  test('because it ends the key exchange with a reason', async () => {
+    const port = await listen((socket) => {
+      socket.write('SSH-2.0-odd\r\n');
+      socket.once('data', () => socket.write(disconnect('Not allowed at this time')));
+    });
+    expect((await failureAt(port, 'ssh-refused')).message).toMatch(
+      /: no SSH connection: Not allowed at this time$/,
+    );
+  });
+});
+
+describe('a session that is not granted', () => {
+  test('is refused by the machine', async () => {
+    const { transport, target, sshd } = await createRig({ misbehaviour: { kind: 'refuse-sessions' } });
+    const error = await failure(transport.exec(target, 'true'), 'ssh-refused');
+    expect(error.message).toMatch(/: it granted no session$/);
+    expect(error.hint).toMatch(/MaxSessions/);
+    expect(sshd.execs()).toEqual([]);
+  });
+
+  test('in time is a timeout, and a command that starts after all is let go', async () => {
+    const { transport, target } = await createRig(
+      { misbehaviour: { kind: 'delay', ms: 600 } },
+      { connectTimeoutMs: 300 },
+    );
+    const error = await failure(transport.exec(target, 'sleep 60'), 'ssh-timeout');
+    expect(error.message).toMatch(/: it did not start a session within 300ms$/);
+  });
+});
+
+test('a machine that is down does not disturb the others', async () => {
+  const { transport, target } = await createRig();
+  const folder = await temporaryFolder();
+  const down = targetOf({ host: '127.0.0.1', port: 1 }, `${folder}/none`);
+  const [failed, ran] = await Promise.all([
+    failure(transport.exec({ ...target, name: 'm2', port: 1 }, 'true'), 'ssh-refused'),
+    run(transport, target, 'echo here'),
+  ]);
+  expect(failed.message).toContain('machine "m2"');
+  expect(ran.stdout).toBe('here\n');
+  await failure(transport.exec(down, 'true'), 'ssh-authentication');
+});
+
+describe('the words for errors that cannot be had on a loopback address', () => {
+  const target = targetOf({ host: '::1', port: 22 }, undefined);
+  test.each([
+    ['EHOSTUNREACH', 'ssh-refused', 'no route to host'],
+    ['ENETUNREACH', 'ssh-refused', 'network unreachable'],
+    ['ETIMEDOUT', 'ssh-timeout', 'no answer'],
+    ['EAI_AGAIN', 'ssh-name', 'the name server did not answer'],
+    ['EACCES', 'ssh-refused', 'EACCES'],
+  ])('%s is %s', (code, fleetCode, words) => {
+    const error = openFailure(target, 'connect', Object.assign(new Error('x'), { code }), 0);
+    expect(error).toMatchObject({ code: fleetCode });
+    expect(error.message).toBe(`Cannot reach machine "m1" ([::1]:22): ${words}`);
+  });
+
+  test('a login that is cut off', () => {
+    expect(closedWhile(target, 'authentication').message).toMatch(/ was closed during authentication$/);
+  });
+});
+
+async function failureAt(port: number, code: Parameters<typeof failure>[1]) {
+  const { target, folder } = await createRig();
+  const transport = createTransport(folder);
+  onTestFinished(() => transport.close());
+  return failure(transport.exec({ ...target, port, connectTimeoutMs: 5000 }, 'true'), code);
+}
+
+/** A server that does one thing to everybody who connects. */
+async function listen(greet: (socket: Socket) => void): Promise<number> {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    greet(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+/** An unencrypted SSH_MSG_DISCONNECT (RFC 4253, 11.1), reason 2. */
+function disconnect(description: string): Buffer {
+  const text = Buffer.from(description);
+  const payload = Buffer.concat([Buffer.from([1, 0, 0, 0, 2, 0, 0, 0, text.length]), text, Buffer.alloc(4)]);
+  const padding = 8 - ((payload.length + 5) % 8) + 8;
+  const head = Buffer.alloc(5);
+  head.writeUInt32BE(payload.length + padding + 1);
+  head[4] = padding;
+  return Buffer.concat([head, payload, Buffer.alloc(padding)]);
+}
