@@ -1,0 +1,113 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const SRC = resolve(import.meta.dirname, '../src');
+
+/** The house: a folder imports from lower floors and from itself, never sideways, never up. */
+const FLOORS: readonly (readonly string[])[] = [
+  ['base'],
+  ['unit', 'machine'],
+  ['cluster'],
+  ['schedule', 'plan'],
+  ['ssh', 'store'],
+  ['registry', 'systemd', 'config'],
+  ['reconcile'],
+  ['operations'],
+  ['output'],
+  ['cli'],
+];
+
+/** Folders whose answers depend on their arguments alone. */
+const PURE = ['unit', 'machine', 'cluster', 'schedule', 'plan', 'output'];
+const IMPURE_WORDS = /\bprocess\.|\bconsole\.|\bDate\b|\bMath\.random\b|\bsetTimeout\b|\bsetInterval\b|\bfetch\(|\bperformance\b/;
+
+/** Which folders may import a package; a package that is not listed may be imported by none. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  ssh2: ['ssh'],
+  commander: ['cli'],
+  'cli-table3': ['output'],
+  'string-width': ['output'],
+  ini: ['config'],
+  'zod/mini': ['config', 'registry'],
+};
+
+const MOST_LINES = 400;
+
+type Import = { readonly file: string; readonly folder: string; readonly target: string };
+
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'))
+  .sort();
+const imports = files.flatMap(importsOf);
+
+describe('the house', () => {
+  it('was looked at: a sensible number of files and imports', () => {
+    expect(files.length).toBeGreaterThan(80);
+    expect(imports.length).toBeGreaterThan(300);
+  });
+
+  it('gives every folder a floor', () => {
+    expect(files.filter((file) => floorOf(folderOf(file)) < 0)).toEqual([]);
+  });
+
+  it('lets imports point down only', () => {
+    const wrong = imports.filter(({ folder, target }) => {
+      if (!target.startsWith('.')) return false;
+      const to = folderOf(target.slice(2));
+      return to !== folder && floorOf(to) >= floorOf(folder);
+    });
+    expect(wrong.map(show)).toEqual([]);
+  });
+
+  it('keeps the pure folders free of Node, clocks, randomness and output', () => {
+    const builtin = imports.filter(({ folder, target }) => PURE.includes(folder) && target.startsWith('node:'));
+    const ambient = files.filter(
+      (file) => PURE.includes(folderOf(file)) && IMPURE_WORDS.test(withoutComments(read(file))),
+    );
+    expect([...builtin.map(show), ...ambient]).toEqual([]);
+  });
+
+  it('lets a package be imported by its owner only', () => {
+    const wrong = imports.filter(({ folder, target }) => {
+      if (target.startsWith('.') || target.startsWith('node:')) return false;
+      return !PACKAGES[target]?.includes(folder);
+    });
+    expect(wrong.map(show)).toEqual([]);
+  });
+
+  it(`has no file over ${MOST_LINES} lines`, () => {
+    expect(files.filter((file) => read(file).split('\n').length > MOST_LINES)).toEqual([]);
+  });
+});
+
+/** Targets are packages, `node:…`, or paths below src that start with `./`. */
+function importsOf(file: string): readonly Import[] {
+  const found = read(file).matchAll(/\b(?:from|import\(|import)\s*'([^']+)'/g);
+  return [...found].flatMap(([, target = '']) => {
+    const inside = target.startsWith('.') ? relative(SRC, resolve(SRC, dirname(file), target)) : undefined;
+    // package.json, for the version.
+    if (inside?.startsWith('..')) return [];
+    return [{ file, folder: folderOf(file), target: inside === undefined ? target : `./${inside}` }];
+  });
+}
+
+function show({ file, target }: Import): string {
+  return `${file} -> ${target}`;
+}
+
+function folderOf(file: string): string {
+  return file.split('/')[0] ?? '';
+}
+
+function floorOf(folder: string): number {
+  return FLOORS.findIndex((floor) => floor.includes(folder));
+}
+
+function read(file: string): string {
+  return readFileSync(join(SRC, file), 'utf8');
+}
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+}
