@@ -1,0 +1,96 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdirSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { newKey } from '../support/sshd.ts';
+import { temporaryFolder } from './support.ts';
+
+const PROGRAM = '/usr/sbin/sshd';
+export const hasSshd = existsSync(PROGRAM);
+
+export type OpenSsh = {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly folder: string;
+  /** Private key that is let in. */
+  readonly identityFile: string;
+  /** The listening process; those of the sessions are its children. */
+  readonly pid: number;
+};
+
+/** A throwaway OpenSSH server on a free loopback port, with a configuration of its own, for one test. */
+export async function startOpenSsh(config: readonly string[] = []): Promise<OpenSsh> {
+  const folder = await temporaryFolder();
+  const key = newKey();
+  const port = await freePort();
+  const identityFile = join(folder, 'id');
+  const write = (name: string, text: string): Promise<void> =>
+    writeFile(join(folder, name), text, { mode: 0o600 });
+  await Promise.all([
+    write('id', key.private),
+    write('authorized_keys', `${key.public}\n`),
+    ...(['ed25519', 'ecdsa', 'rsa'] as const).map((type) => write(`host_${type}`, newKey(type).private)),
+    write('config', configuration(folder, port, config)),
+  ]);
+  // sshd run by root wants this folder; systemd makes it for a sshd.service.
+  if (userInfo().uid === 0) mkdirSync('/run/sshd', { recursive: true });
+  const child = spawn(PROGRAM, ['-D', '-e', '-f', join(folder, 'config')], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  onTestFinished(() => stop(child));
+  await listening(child);
+  return { host: '127.0.0.1', port, user: userInfo().username, folder, identityFile, pid: child.pid ?? 0 };
+}
+
+function configuration(folder: string, port: number, config: readonly string[]): string {
+  return [
+    ...config,
+    `Port ${port}`,
+    'ListenAddress 127.0.0.1',
+    `HostKey ${folder}/host_ed25519`,
+    `HostKey ${folder}/host_ecdsa`,
+    `HostKey ${folder}/host_rsa`,
+    `AuthorizedKeysFile ${folder}/authorized_keys`,
+    `PidFile ${folder}/pid`,
+    'StrictModes no',
+    'UsePAM no',
+    'PasswordAuthentication no',
+    'PermitRootLogin prohibit-password',
+    // bash reads ~/.bashrc under sshd, unless it believes that it runs in another shell.
+    'SetEnv SHLVL=1',
+    '',
+  ].join('\n');
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Resolves when sshd says that it listens. */
+function listening(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let log = '';
+    child.stderr?.on('data', (chunk: Buffer) => {
+      log += chunk;
+      if (log.includes('Server listening on')) resolve();
+    });
+    child.on('error', reject).on('exit', () => reject(new Error(`sshd did not start: ${log}`)));
+  });
+}
+
+function stop(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve();
+    child.on('exit', () => resolve());
+    child.kill('SIGKILL');
+    return undefined;
+  });
+}
