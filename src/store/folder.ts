@@ -69,8 +69,9 @@ function openIfThere(path: string): number | undefined {
 }
 
 /**
- * The first line (revision and checksum, well within 256 bytes) would do for every file fleet wrote. The rest is for a file changed by
- * other means; alone it would not do, as inode numbers are used again and timestamps are coarse.
+ * For files that fleet wrote, the revision and the checksum would do; the header is well within 256 bytes. The
+ * rest is for a file changed by other means, and would not do alone: inode numbers are used again at once, and
+ * timestamps are coarse.
  */
 function versionOf(file: number): string {
   const { ino, mtimeNs, size } = fstatSync(file, { bigint: true });

@@ -34,6 +34,9 @@ import { attempt, hasCode } from './system-error.ts';
  *
  * For the processes of one machine. Others that share the folder over a network look as if they had died in
  * an earlier boot.
+ *
+ * Plain files, since Node has no flock(2), and a socket as a lock would not do: an abstract one is Linux only
+ * and not shared between containers, one in the folder must have a path of about 100 bytes at most.
  */
 export type Lock = {
   /** `<revision>.<turn>`: no other process writes a file with this in its name. */

@@ -12,7 +12,7 @@ import type { StoreRecord } from './store.ts';
  * one JSON object a line, records sorted by key, the last line ended too. `sha256` is over the whole file
  * with `,"sha256":"…"` left out of the first line, so that it guards the revision as well.
  */
-export const FORMAT = 1;
+const FORMAT = 1;
 
 export function encodeSnapshot({ revision, records }: Snapshot): Buffer {
   const body = Buffer.from(records.map((record) => `${encodeRecord(record)}\n`).join(''));

@@ -15,21 +15,30 @@ export type CommitResult =
   | { readonly kind: 'conflict'; readonly key: string };
 
 /**
- * A small ordered map of text with revisions: the contract under the registry.
+ * A small ordered map of text with revisions: the contract under the registry. Keys and values are any text,
+ * values also empty or of several MB.
  *
  * - Revisions are whole numbers from 1, rise by one with every commit that changes something, and are never
  *   used twice, not even after keys are deleted.
  * - `commit` is all or nothing, for every reader and after a crash at any point; when it resolves with
  *   `committed`, the changes are on disk.
+ * - Putting a value again unchanged is a change. Checking is none, nor is deleting a key that does not exist.
  * - A conflict changes nothing and is a result, not an error. Errors are FleetErrors with a `registry-…` code.
+ * - What one store has committed, every other one over the same data reads from then on.
  */
 export interface Store {
   /** The record of one key. */
   get(key: string): Promise<StoreRecord | undefined>;
-  /** All records whose key starts with `prefix`, sorted by key, as they stood at one `revision` of the store. */
+  /**
+   * All records whose key starts with `prefix`, sorted by key in the order of `<`, as they stood at one
+   * `revision` of the store: 0 before the first commit.
+   */
   list(prefix: string): Promise<{ readonly revision: number; readonly records: readonly StoreRecord[] }>;
-  /** Applies all changes if every `ifRevision` holds, else none. The same key may not appear twice. */
+  /**
+   * Applies all changes if every `ifRevision` holds, else none, and then names the first key that failed.
+   * The same key may not appear twice: that is a TypeError.
+   */
   commit(changes: readonly Change[]): Promise<CommitResult>;
-  /** Lets go of everything held. */
+  /** Waits for the commits under way and lets go of everything held. */
   close(): Promise<void>;
 }

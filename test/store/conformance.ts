@@ -1,0 +1,285 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Change, Store } from '../../src/store/store.ts';
+
+/** A fresh, empty store. `reopen` gives another one over the same data. */
+export type StoreUnderTest = {
+  readonly store: Store;
+  readonly reopen: () => Promise<Store>;
+  readonly tearDown: () => Promise<void>;
+};
+
+/** What every store must do. `setUp` is called before each test. */
+export function describeStore(name: string, setUp: () => Promise<StoreUnderTest>): void {
+  let tested: StoreUnderTest;
+  let store: Store;
+
+  beforeEach(async () => {
+    tested = await setUp();
+    store = tested.store;
+  });
+
+  afterEach(() => tested.tearDown());
+
+  describe(`${name}: reading`, () => {
+    it('is empty at revision 0 before the first commit', async () => {
+      expect(await store.list('')).toEqual({ revision: 0, records: [] });
+      expect(await store.get('a')).toBeUndefined();
+    });
+
+    it('gives a key back with its value and the revision it last changed at', async () => {
+      await commit(put('a', 'one'));
+      await commit(put('b', 'other'));
+      expect(await store.get('a')).toEqual({ key: 'a', value: 'one', revision: 1 });
+    });
+
+    it('does not take the beginning of a key for the key', async () => {
+      await commit(put('unit/a.service', ''));
+      expect(await store.get('unit/a')).toBeUndefined();
+      expect(await store.get('unit/a.service.d')).toBeUndefined();
+    });
+
+    it('lists in the order of the keys, whatever the order they came in', async () => {
+      await commit(put('b'), put('a/2'), put('a'));
+      await commit(put('a/1'), put('Z'), put('a/10'));
+      expect(await keys('')).toEqual(['Z', 'a', 'a/1', 'a/10', 'a/2', 'b']);
+    });
+
+    const prefixes: [why: string, prefix: string, found: string[]][] = [
+      ['a folder', 'unit/', ['unit/a', 'unit/b']],
+      ['a prefix that is itself a key', 'unit', ['unit', 'unit-file/a', 'unit/a', 'unit/b', 'units/a']],
+      ['a whole key', 'unit/b', ['unit/b']],
+      ['nothing below it', 'unit/c', []],
+      ['beyond the last key', 'v', []],
+      ['before the first key', 'A', []],
+    ];
+    it.each(prefixes)('lists a prefix: %s', async (_why, prefix, found) => {
+      await commit(...['unit/b', 'units/a', 'unit', 'unit/a', 'unit-file/a', 'm'].map((key) => put(key)));
+      expect(await keys(prefix)).toEqual(found);
+    });
+
+    it('keeps a list as it was when a later commit changes the store', async () => {
+      await commit(put('a', 'before'));
+      const before = await store.list('');
+      await commit(put('a', 'after', 1));
+      expect(before).toEqual({ revision: 1, records: [{ key: 'a', value: 'before', revision: 1 }] });
+    });
+
+    it('shows another store over the same data what was committed, at once', async () => {
+      const other = await tested.reopen();
+      await commit(put('a', 'x'));
+      expect(await other.get('a')).toEqual({ key: 'a', value: 'x', revision: 1 });
+      await other.commit([put('a', 'y', 1)]);
+      expect(await store.get('a')).toEqual({ key: 'a', value: 'y', revision: 2 });
+      await other.close();
+    });
+  });
+
+  describe(`${name}: values`, () => {
+    const values: [what: string, value: string][] = [
+      ['nothing', ''],
+      ['line ends of every kind', 'one\ntwo\r\nthree\rfour\u2028five\u2029\n'],
+      ['quotes, backslashes and control characters', '"\\"\\\\n\t\u0000\u0001\u001f\u007f'],
+      ['other scripts and characters outside the basic plane', 'Grüße, 你好, 🚀, e\u0301'],
+      ['what looks like a record', '{"key":"a","revision":1,"value":""}'],
+      ['one MB', 'abcdefgh12345678'.repeat(65_536)],
+    ];
+    it.each(values)('are kept to the letter: %s', async (_what, value) => {
+      await commit(put('a', value), put('b', 'untouched'));
+      const again = await tested.reopen();
+      expect((await again.get('a'))?.value).toBe(value);
+      expect((await again.get('b'))?.value).toBe('untouched');
+      await again.close();
+    });
+
+    it('may stand under any key', async () => {
+      const odd = ['a b', 'a"b', 'a\\b', 'a\nb', '__proto__', 'constructor', 'é', '你好', '🚀'];
+      await commit(...odd.map((key) => put(key, `value of ${key}`)));
+      const again = await tested.reopen();
+      for (const key of odd) expect((await again.get(key))?.value).toBe(`value of ${key}`);
+      expect((await again.list('')).records).toHaveLength(odd.length);
+      await again.close();
+    });
+  });
+
+  describe(`${name}: revisions`, () => {
+    it('rise by one with every commit that changes something, however many keys', async () => {
+      expect(await commit(put('a'))).toEqual({ kind: 'committed', revision: 1 });
+      expect(await commit(put('b'), put('c'))).toEqual({ kind: 'committed', revision: 2 });
+      expect(await commit(remove('b', 2), put('d'))).toEqual({ kind: 'committed', revision: 3 });
+      expect((await store.list('')).revision).toBe(3);
+    });
+
+    it('are given to all keys of a commit alike, and leave the others theirs', async () => {
+      await commit(put('a'));
+      await commit(put('b'), put('c'));
+      const { records } = await store.list('');
+      expect(records.map(({ key, revision }) => [key, revision])).toEqual([
+        ['a', 1],
+        ['b', 2],
+        ['c', 2],
+      ]);
+    });
+
+    it('rise when a value is put again unchanged', async () => {
+      await commit(put('a', 'same'));
+      expect(await commit(put('a', 'same', 1))).toEqual({ kind: 'committed', revision: 2 });
+    });
+
+    it('are never used again, not even when everything is deleted', async () => {
+      await commit(put('a'));
+      await commit(remove('a', 1));
+      const again = await tested.reopen();
+      expect(await again.list('')).toEqual({ revision: 2, records: [] });
+      expect(await again.commit([put('a')])).toEqual({ kind: 'committed', revision: 3 });
+      await again.close();
+    });
+
+    const idle: [what: string, ...Change[]][] = [
+      ['no changes at all'],
+      ['a check of a key', check('a', 1)],
+      ['a check that there is no such key', check('b', 0)],
+      ['the deletion of a key that does not exist', remove('b', 0)],
+    ];
+    it.each(idle)('do not rise for %s', async (_what, ...changes) => {
+      await commit(put('a'));
+      expect(await commit(...changes)).toEqual({ kind: 'committed', revision: 1 });
+      expect((await store.list('')).revision).toBe(1);
+    });
+  });
+
+  describe(`${name}: conditions`, () => {
+    const conflicts: [what: string, lost: string, ...Change[]][] = [
+      ['a new key that exists', 'a', put('a', 'x', 0)],
+      ['a change of an older revision', 'b', put('b', 'x', 1)],
+      ['a change of a revision that never was', 'a', put('a', 'x', 7)],
+      ['a change of a key that does not exist', 'c', put('c', 'x', 1)],
+      ['a deletion of an older revision', 'b', remove('b', 1)],
+      ['a deletion of a key taken to be absent', 'a', remove('a', 0)],
+      ['a check of an older revision', 'b', check('b', 1)],
+      ['a check that a key is absent', 'a', check('a', 0)],
+      ['one of several', 'b', put('c', 'x', 0), check('b', 1), remove('a', 1)],
+      ['the first of several', 'b', put('b', 'x', 1), remove('a', 2), put('c', 'x', 0)],
+    ];
+    it.each(conflicts)('refuse and change nothing: %s', async (_what, lost, ...changes) => {
+      await commit(put('a', 'A'), put('b', 'B'));
+      await commit(put('b', 'BB', 1));
+      const before = await store.list('');
+      expect(await commit(...changes)).toEqual({ kind: 'conflict', key: lost });
+      expect(await store.list('')).toEqual(before);
+    });
+
+    it('let a commit through that meets all of them, and apply it as a whole', async () => {
+      await commit(put('a', 'A'), put('b', 'B'), put('c', 'C'));
+      await commit(put('b', 'BB', 1), remove('a', 1), put('d', 'D'), check('c', 1), check('e', 0));
+      expect(await store.list('')).toEqual({
+        revision: 2,
+        records: [
+          { key: 'b', value: 'BB', revision: 2 },
+          { key: 'c', value: 'C', revision: 1 },
+          { key: 'd', value: 'D', revision: 2 },
+        ],
+      });
+    });
+
+    it('hold for a key deleted and made again', async () => {
+      await commit(put('a', 'old'));
+      await commit(remove('a', 1));
+      await commit(put('a', 'new'));
+      expect(await commit(put('a', 'x', 1))).toEqual({ kind: 'conflict', key: 'a' });
+      expect(await commit(put('a', 'x', 3))).toEqual({ kind: 'committed', revision: 4 });
+    });
+
+    const twice: [what: string, ...Change[]][] = [
+      ['put twice', put('a', 'x'), put('a', 'y')],
+      ['put and deleted', put('a', 'x'), remove('a', 0)],
+      ['put and checked', check('a', 0), put('b'), put('a', 'x')],
+    ];
+    it.each(twice)('refuse a key that is %s in one commit, as an error', async (_what, ...changes) => {
+      await expect(store.commit(changes)).rejects.toThrow(TypeError);
+      expect(await store.list('')).toEqual({ revision: 0, records: [] });
+      expect(await commit(put('a'))).toEqual({ kind: 'committed', revision: 1 });
+    });
+  });
+
+  describe(`${name}: at the same time`, () => {
+    it('exactly one of many commits on one key wins', async () => {
+      const other = await tested.reopen();
+      await commit(put('a', 'start'));
+      const results = await Promise.all(
+        Array.from({ length: 20 }, (_, i) => (i % 2 ? store : other).commit([put('a', `${i}`, 1)])),
+      );
+      const winners = results.flatMap((result, i) => (result.kind === 'committed' ? [i] : []));
+      expect(winners).toHaveLength(1);
+      expect(await store.get('a')).toEqual({ key: 'a', value: `${winners[0]}`, revision: 2 });
+      await other.close();
+    });
+
+    it('commits on different keys all win, each with its own revision', async () => {
+      const other = await tested.reopen();
+      const results = await Promise.all(
+        Array.from({ length: 20 }, (_, i) => (i % 2 ? store : other).commit([put(`key ${i}`)])),
+      );
+      const revisions = results.map((result) => (result.kind === 'committed' ? result.revision : 0));
+      expect(revisions.sort((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+      expect((await store.list('')).records).toHaveLength(20);
+      await other.close();
+    });
+
+    it('no list shows half a commit', async () => {
+      const other = await tested.reopen();
+      let writing = true;
+      const writer = (async () => {
+        for (let i = 0; i < 30; i++) await other.commit([put('a', `${i}`, i), put('b', `${i}`, i)]);
+      })().finally(() => {
+        writing = false;
+      });
+      let seen = 0;
+      while (writing) {
+        const { revision, records } = await store.list('');
+        expect(records.map(({ value }) => value)).toEqual(
+          revision === 0 ? [] : [`${revision - 1}`, `${revision - 1}`],
+        );
+        expect(revision).toBeGreaterThanOrEqual(seen);
+        seen = revision;
+        await new Promise(setImmediate);
+      }
+      await writer;
+      expect((await store.list('')).revision).toBe(30);
+      await other.close();
+    });
+
+    it('closing waits for the commits under way', async () => {
+      const commits = ['a', 'b', 'c'].map((key) => store.commit([put(key)]));
+      await store.close();
+      const other = await tested.reopen();
+      expect((await other.list('')).revision).toBe(3);
+      expect((await Promise.all(commits)).map(({ kind }) => kind)).toEqual([
+        'committed',
+        'committed',
+        'committed',
+      ]);
+      await other.close();
+    });
+  });
+
+  function commit(...changes: Change[]) {
+    return store.commit(changes);
+  }
+
+  async function keys(prefix: string): Promise<string[]> {
+    return (await store.list(prefix)).records.map(({ key }) => key);
+  }
+}
+
+/** A change for tests: without `ifRevision` the key must be new. */
+export function put(key: string, value = '', ifRevision = 0): Change {
+  return { kind: 'put', key, value, ifRevision };
+}
+
+function remove(key: string, ifRevision: number): Change {
+  return { kind: 'delete', key, ifRevision };
+}
+
+function check(key: string, ifRevision: number): Change {
+  return { kind: 'check', key, ifRevision };
+}
