@@ -14,23 +14,30 @@ POLICY=/usr/sbin/policy-rc.d
 
 # Can this box do it? Changes nothing.
 check() {
-  local missing
+  local missing=()
   require_box
-  missing=$(missing_packages "$NEEDED")
-  [ -z "$missing" ] || require_installable $missing
-  if [ -z "$missing" ]; then printf 'OK\n'; else printf 'OK, "up" will install: %s\n' "$(echo $missing)"; fi
+  mapfile -t missing < <(missing_packages "$NEEDED")
+  if [ ${#missing[@]} -eq 0 ]; then printf 'OK\n' && return; fi
+  require_installable "${missing[@]}"
+  printf 'OK, "up" will install: %s\n' "${missing[*]}"
 }
 
 # Check, then install what is missing.
 require() {
-  local missing
   require_box
-  missing=$(missing_packages "$NEEDED")
-  [ -z "$missing" ] || install_packages $missing
+  require_packages "$NEEDED"
 }
 
+require_packages() {
+  local missing=()
+  mapfile -t missing < <(missing_packages "$1")
+  [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
+}
+
+require_linux() { [ "$(uname -s)" = Linux ] || cannot "this needs Linux with systemd-nspawn, and this is $(uname -s)"; }
+
 require_root() {
-  [ "$(uname -s)" = Linux ] || cannot "this needs Linux with systemd-nspawn, and this is $(uname -s)"
+  require_linux
   [ "$(id -u)" = 0 ] || cannot "this must run as root, because it starts machines: sudo $0"
   shopt -s inherit_errexit
   CGROUPS=$(cgroup2_mount)
@@ -41,19 +48,19 @@ require_box() {
   [ -n "$CGROUPS" ] || cannot "no cgroup v2 hierarchy is mounted on this box, and machines are held in one"
   [ -w "$CGROUPS/cgroup.procs" ] || cannot "$CGROUPS is read-only, so machines cannot be started (a container without privileges?)"
   kernel_is_at_least 5 14 || cannot "Linux 5.14 or newer is needed to kill a whole cgroup, and this is $(uname -r)"
-  [ -L /bin ] && [ -L /lib ] || cannot "/bin and /lib must be links into /usr, because machines share /usr with the box"
+  if [ ! -L /bin ] || [ ! -L /lib ]; then
+    cannot "/bin and /lib must be links into /usr, because machines share /usr with the box"
+  fi
   unshare --mount true 2>/dev/null || cannot "this root may not mount anything (a container without privileges?)"
 }
 
 # On boxes that still have cgroup v1, v2 sits beside it.
-cgroup2_mount() {
-  awk '$3 == "cgroup2" && !seen++ { print $2 }' /proc/mounts
-}
+cgroup2_mount() { awk '$3 == "cgroup2" && !seen++ { print $2 }' /proc/mounts; }
 
 kernel_is_at_least() {
   local major minor
   IFS=.- read -r major minor _ < <(uname -r)
-  [ "$major" -gt "$1" ] || { [ "$major" -eq "$1" ] && [ "$minor" -ge "$2" ]; }
+  [ "$((major * 1000 + minor))" -ge "$(($1 * 1000 + $2))" ]
 }
 
 missing_packages() {
@@ -77,14 +84,11 @@ have_package_lists() { [ -n "$(find /var/lib/apt/lists -name '*Packages*' -print
 has_candidate() { [[ $(LC_ALL=C apt-cache policy "$1" 2>/dev/null) =~ Candidate:\ [^\(] ]]; }
 
 install_packages() {
-  local package
   require_installable "$@"
   say "installing with apt-get: $*"
   no_service_starts
-  for package in "$@"; do
-    has_candidate "$package" || { apt_get update && break; }
-  done
-  apt_get_install "$@" || { apt_get update && apt_get_install "$@"; } ||
+  have_package_lists || apt_get update || fail "apt-get update failed"
+  apt_get_install "$@" || { say "trying again after apt-get update" && apt_get update && apt_get_install "$@"; } ||
     fail "apt-get could not install: $*"
   no_service_is_enabled "$@"
   services_may_start
@@ -97,7 +101,10 @@ apt_get_install() { apt_get install --yes --no-install-recommends --no-remove -o
 apt_get() {
   local log
   log=$(mktemp)
-  if DEBIAN_FRONTEND=noninteractive apt-get -q "$@" </dev/null >"$log" 2>&1; then rm -f "$log" && return; fi
+  if DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null >"$log" 2>&1; then
+    rm -f "$log"
+    return 0
+  fi
   tail -n 20 "$log" >&2
   rm -f "$log"
   return 1
@@ -106,24 +113,28 @@ apt_get() {
 # Debian starts a service when its package is installed. The box's own sshd must not start because somebody tried a
 # cluster, neither now (policy-rc.d) nor at the next boot (disable).
 no_service_starts() {
-  [ -e "$POLICY" ] && ! grep -q 'fleet cluster' "$POLICY" && return 0
+  if [ -e "$POLICY" ] && ! is_our_policy; then return; fi
   trap services_may_start EXIT
   printf '#!/bin/sh\n# fleet cluster: while it installs packages\nexit 101\n' >"$POLICY"
   chmod 755 "$POLICY"
 }
 
 services_may_start() {
-  ! grep -qs 'fleet cluster' "$POLICY" || rm -f "$POLICY"
+  ! is_our_policy || rm -f "$POLICY"
   trap - EXIT
 }
 
+is_our_policy() { grep -qs 'fleet cluster' "$POLICY"; }
+
 no_service_is_enabled() {
-  local package unit
+  local package name
   for package in "$@"; do
     case $package in openssh-server | podman | docker-registry | nftables) ;; *) continue ;; esac
-    dpkg -L "$package" | sed -n 's|.*/systemd/system/\([^/@]*\.\(service\|socket\|timer\)\)$|\1|p' | sort -u |
-      while read -r unit; do systemctl --quiet --no-reload disable "$unit" >/dev/null 2>&1 || true; done
-    dpkg -L "$package" | sed -n 's|^/etc/init\.d/||p' |
-      while read -r unit; do update-rc.d "$unit" disable >/dev/null 2>&1 || true; done
+    for name in $(dpkg -L "$package" | sed -n -E 's,.*/systemd/system/([^/@]+\.(service|socket|timer))$,\1,p' | sort -u); do
+      systemctl --quiet disable "$name" >/dev/null 2>&1 || true
+    done
+    for name in $(dpkg -L "$package" | sed -n 's,^/etc/init\.d/,,p'); do
+      update-rc.d "$name" disable >/dev/null 2>&1 || true
+    done
   done
 }

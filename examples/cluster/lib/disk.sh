@@ -18,6 +18,7 @@ golden_root() {
   golden_etc "$root.new/etc"
   golden_users "$root.new"
   golden_units "$root.new/etc/systemd/system"
+  [ "$CONTAINERS" = no ] || golden_containers "$root.new/etc"
   mv "$root.new" "$root"
 }
 
@@ -150,20 +151,20 @@ make_disk() {
   [ ! -e "$disk/etc/machine-id" ] || return 0
   find "$disk" -mindepth 1 -delete
   cp -a "$DIR/golden/." "$disk/"
-  make_host_key "$name" "$home"
+  # Kept beside the disk, so that a machine whose disk is made anew is still who known_hosts says it is.
+  make_key "$home/ssh_host_ed25519_key" "root@$name"
   cp -p "$home/ssh_host_ed25519_key" "$home/ssh_host_ed25519_key.pub" "$disk/etc/ssh/"
   printf 'ListenAddress %s:%s\n' "$(address_of "$name")" "$PORT" >>"$disk/etc/ssh/sshd_config"
   printf '%s\n' "$name" >"$disk/etc/hostname"
-  machine_id_of "$name" >"$disk/etc/machine-id"
+  machine_id_of "$name" | write_file "$disk/etc/machine-id"
 }
 
-# Kept beside the disk, so that a machine whose disk is made anew is still who known_hosts says it is.
-make_host_key() {
-  [ ! -e "$2/ssh_host_ed25519_key.pub" ] || return 0
-  rm -f "$2/new_key" "$2/new_key.pub"
-  ssh-keygen -q -t ed25519 -N '' -C "root@$1" -f "$2/new_key"
-  mv "$2/new_key" "$2/ssh_host_ed25519_key"
-  mv "$2/new_key.pub" "$2/ssh_host_ed25519_key.pub"
+make_key() { # file, comment
+  [ ! -e "$1.pub" ] || return 0
+  rm -f "$1" "$1.new" "$1.new.pub"
+  ssh-keygen -q -t ed25519 -N '' -C "$2" -f "$1.new"
+  mv "$1.new" "$1"
+  mv "$1.new.pub" "$1.pub"
 }
 
 # Full: the tmpfs becomes exactly as large as what is on it.

@@ -3,7 +3,7 @@
 
 down() {
   local name
-  if is_cluster; then lock_out_others; fi
+  ! is_cluster || lock_folder
   kill_cgroup "$(cluster_cgroup)"
   for name in $(machine_names); do forget_nspawn "$name"; done
   unmount_disks
@@ -11,12 +11,6 @@ down() {
   remove_cgroup "$(cluster_cgroup)"
   remove_folder
   say "there is no cluster in $DIR any more"
-}
-
-lock_out_others() {
-  exec 9<"$DIR"
-  flock --nonblock 9 || { say "waiting for another \"cluster\" command" && flock --timeout 300 9; } ||
-    fail "another \"cluster\" command has been at work for 5 minutes"
 }
 
 unmount_disks() {
@@ -29,9 +23,11 @@ unmount_disks() {
 # The settings go last: as long as they are there, the folder is known to be a cluster's and may be removed.
 remove_folder() {
   [ -d "$DIR" ] || return 0
-  if is_cluster; then
+  if is_ours; then
     find "$DIR" -mindepth 1 -maxdepth 1 ! -name settings -exec rm -rf --one-file-system {} +
     rm -f "$DIR/settings"
+    rmdir "$DIR"
+  else
+    say "$DIR is not a cluster's folder; left alone"
   fi
-  rmdir "$DIR" 2>/dev/null || say "$DIR is not empty and not a cluster; left alone"
 }

@@ -12,7 +12,7 @@ each_machine() {
 }
 
 require_machine() {
-  [ -e "$DIR/machines/$1/disk/etc/machine-id" ] || fail "there is no machine \"$1\"; there are: $(echo $(machine_names))"
+  [ -e "$DIR/machines/$1/disk/etc/machine-id" ] || fail "there is no machine \"$1\"; there are: $(machine_names | paste -s -d " ")"
 }
 
 is_running() { is_populated "$(cgroup_of "$1")"; }
@@ -28,7 +28,6 @@ boot_machine() {
   remove_cgroup "$cgroup"
   forget_nspawn "$name"
   (
-    trap - EXIT
     join_cgroup "$cgroup"
     # The container sees cgroup v2 alone, like a machine of today, also where the box still has v1.
     export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
@@ -85,7 +84,7 @@ wait_for_systemd() {
 # The pid, seen from the box, of the machine's systemd.
 leader_of() {
   local pid=''
-  read -r pid <"$(cgroup_of "$1")/payload/init.scope/cgroup.procs" || true
+  read -r pid 2>/dev/null <"$(cgroup_of "$1")/payload/init.scope/cgroup.procs" || true
   [ -n "$pid" ] || fail "$1 has no systemd to talk to"
   printf %s "$pid"
 }
@@ -147,8 +146,8 @@ exec_inside() {
   is_running "$name" || fail "$name does not run"
   ! is_hung "$name" || fail "$name hangs; cluster resume $name"
   leader=$(leader_of "$name")
-  join_cgroup "$(cgroup_of "$name")/exec"
-  exec nsenter --target "$leader" --mount --uts --ipc --pid --root --wd -- \
+  join_cgroup "$(cgroup_of "$name")/payload/exec"
+  exec nsenter --target "$leader" --mount --uts --ipc --pid --cgroup --root --wd -- \
     env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}" "$@"
 }
 
@@ -175,7 +174,7 @@ state_of() { # name, cut addresses
   is_running "$1" || state=stopped
   ! is_hung "$1" || state=hung
   if [[ " $2 " == *" $(address_of "$1") "* ]]; then
-    if [ "$state" = running ]; then state=cut; else state=$state,cut; fi
+    case $state in running) state='cut' ;; *) state=$state,cut ;; esac
   fi
   printf %s "$state"
 }

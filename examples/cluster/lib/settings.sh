@@ -20,6 +20,9 @@ settings() {
 
 is_cluster() { [ -e "$DIR/settings" ]; }
 
+# A folder that may be taken for a cluster, or removed with one: ours, or empty but for what a killed `up` left in its first moment.
+is_ours() { is_cluster || [ -z "$(ls -A -I settings.new "$DIR")" ]; }
+
 require_cluster() { is_cluster || fail "there is no cluster in $DIR; start one with: cluster up"; }
 
 remembered_settings() {
@@ -47,7 +50,7 @@ check_settings() {
   [[ $SUBNET =~ ^127\.$octet\.$octet$ ]] || usage_error "FLEET_CLUSTER_SUBNET must look like 127.77.0: $SUBNET"
   [[ $PREFIX =~ ^[a-z][a-z0-9-]{0,20}$ ]] || usage_error "FLEET_CLUSTER_PREFIX must be letters, digits and dashes: $PREFIX"
   [[ $PORT =~ ^[0-9]{0,5}$ ]] || usage_error "FLEET_CLUSTER_PORT must be a number: $PORT"
-  [[ $DISK =~ ^[0-9]+[MG]$ ]] || usage_error "--disk must look like 64M or 2G: $DISK"
+  [[ $DISK =~ ^[1-9][0-9]*[MG]$ ]] || usage_error "--disk must look like 64M or 2G: $DISK"
   [[ $LOGIN =~ ^(root|core|plain)$ ]] || usage_error "--user must be root, core or plain: $LOGIN"
 }
 

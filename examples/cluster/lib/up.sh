@@ -2,24 +2,17 @@
 
 up() {
   local wanted='' name missing=()
-  while [ $# -gt 0 ]; do
-    case $1 in
-      --user) LOGIN=${2:-} && shift ;;
-      --disk) DISK=${2:-} && shift ;;
-      -*) usage_error "\"up\" has no option $1" ;;
-      *) wanted=$1 ;;
-    esac
-    shift
-  done
-  check_settings
-  [[ ${wanted:-1} =~ ^[0-9]{1,3}$ ]] && [ "$((10#${wanted:-1}))" -ge 1 ] && [ "$((10#${wanted:-1}))" -le $MOST ] ||
-    usage_error "\"up\" takes a number from 1 to $MOST: $wanted"
+  read_up_options "$@"
   make_cluster_folder
   take_lock
+  # Once more, now that nobody else is at work.
+  settings
+  read_up_options "$@"
   choose_port
   save_settings
-  make_key
+  make_key "$KEY" fleet-cluster
   golden_root
+  [ "$CONTAINERS" = no ] || start_registry
   for name in $(names_to_start "$wanted"); do
     if is_hung "$name"; then say "$name hangs; cluster resume $name"
     elif is_running "$name"; then say "$name already runs"
@@ -32,26 +25,29 @@ up() {
   say "try it: fleetctl --config $CONF list-machines"
 }
 
+# Sets LOGIN and DISK, and `wanted` of its caller.
+read_up_options() {
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --user | --disk)
+        [ $# -gt 1 ] || usage_error "$1 needs a value"
+        if [ "$1" = --user ]; then LOGIN=$2; else DISK=$2; fi
+        shift
+        ;;
+      -*) usage_error "\"up\" has no option $1" ;;
+      *)
+        [[ $1 =~ ^[1-9][0-9]{0,2}$ && $1 -le $MOST ]] || usage_error "\"up\" takes a number from 1 to $MOST: $1"
+        wanted=$1
+        ;;
+    esac
+    shift
+  done
+  check_settings
+}
+
 make_cluster_folder() {
-  [ ! -d "$DIR" ] || is_cluster || [ -z "$(ls -A "$DIR")" ] || fail "$DIR exists and is not a cluster; choose another FLEET_CLUSTER_DIR"
+  [ ! -d "$DIR" ] || is_ours || fail "$DIR exists and is not a cluster; choose another FLEET_CLUSTER_DIR"
   mkdir -p "$DIR"
-}
-
-# One command at a time changes a cluster. The lock is the folder itself, and falls when its holder dies. What a holder that was
-# killed left running (half-made disks, not machines) sits in the cgroup `script` and ends here.
-take_lock() {
-  exec 9<"$DIR"
-  flock --nonblock 9 || { say "waiting for another \"cluster\" command" && flock --timeout 300 9; } ||
-    fail "another \"cluster\" command has been at work for 5 minutes"
-  [ "$DIR" -ef /proc/$$/fd/9 ] || fail "the cluster in $DIR was taken down meanwhile"
-  kill_cgroup "$(cgroup_of script)"
-  join_cgroup "$(cgroup_of script)"
-}
-
-make_key() {
-  [ ! -e "$KEY.pub" ] || return 0
-  rm -f "$KEY"
-  ssh-keygen -q -t ed25519 -N '' -C fleet-cluster -f "$KEY"
 }
 
 # m1 to mN; without N, every machine there is, and at least three.
@@ -60,7 +56,7 @@ names_to_start() {
   highest=$(machine_names | tail -n 1)
   highest=${1:-${highest:+$(number_of "$highest")}}
   [ -n "$1" ] || [ "${highest:-0}" -ge 3 ] || highest=3
-  for ((n = 1; n <= 10#$highest; n++)); do printf '%s\n' "$PREFIX$n"; done
+  for ((n = 1; n <= highest; n++)); do printf '%s\n' "$PREFIX$n"; done
 }
 
 # Disks are made two at a time per processor; the machines then boot all together.
@@ -71,7 +67,7 @@ boot_machines() {
   most=$(($(nproc) * 2))
   for name in "$@"; do
     [ "${#pids[@]}" -lt "$most" ] || { wait "${pids[0]}" || fail "$name was not started"; pids=("${pids[@]:1}"); }
-    { make_disk "$name" && boot_machine "$name"; } 9>&- &
+    { make_disk "$name"; boot_machine "$name"; } 9>&- &
     pids+=($!)
   done
   for pid in "${pids[@]}"; do wait "$pid" || fail "not every machine was started"; done
