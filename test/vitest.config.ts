@@ -28,6 +28,7 @@ export default defineConfig({
           // Real machines: one file after the other, and after everything else.
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          globalSetup: 'test/e2e/setup.ts',
           fileParallelism: false,
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,

@@ -1,0 +1,151 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, inject } from 'vitest';
+import { addressOf, IDENTITY_FILE, KNOWN_HOSTS_FILE } from '../support/cluster.ts';
+
+/** What an operator's fleet.conf says; the rest is the same for all. */
+export type Settings = {
+  /** k1, k2 and k3 unless given. */
+  readonly machines?: readonly string[];
+  /** Keys at the top of the file, and in [ssh]. */
+  readonly top?: Readonly<Record<string, string>>;
+  readonly ssh?: Readonly<Record<string, string>>;
+  /** Metadata of machines, by their names. */
+  readonly metadata?: Readonly<Record<string, string>>;
+};
+
+/** How a fleetctl ended: its status, null when it was killed, and what it printed. */
+export type Outcome = { readonly status: number | null; readonly stdout: string; readonly stderr: string };
+
+/** A fleetctl that runs. */
+export type Launched = {
+  readonly process: ChildProcess;
+  /** Its outcome to the byte, and how long it took, in ms. */
+  readonly ended: Promise<Outcome & { readonly ms: number }>;
+};
+
+/** An operator for the tests of a suite, who is gone after them. */
+export function hire(settings: Settings = {}): Operator {
+  const operator = new Operator();
+  beforeAll(() => operator.configure(settings));
+  afterAll(() => operator.leave());
+  return operator;
+}
+
+/** A person with a folder that holds a fleet.conf, its registry and unit files; fleetctl runs there. */
+export class Operator {
+  readonly folder = join(tmpdir(), `fleet-operator-${randomBytes(4).toString('hex')}`);
+
+  /** Writes fleet.conf anew. */
+  configure({ machines = ['k1', 'k2', 'k3'], top, ssh, metadata = {} }: Settings): void {
+    const login = { user: 'root', identity_file: IDENTITY_FILE, known_hosts_file: KNOWN_HOSTS_FILE };
+    const sections = machines.map((name) => {
+      const pairs = metadata[name];
+      return section(`[machine.${name}]`, { address: addressOf(name), ...(pairs && { metadata: pairs }) });
+    });
+    this.write(
+      'fleet.conf',
+      [
+        section('', { registry: 'file:registry', settle: '200ms', ...top }),
+        section('[ssh]', { ...login, connect_timeout: '2s', ...ssh }),
+        ...sections,
+      ].join('\n'),
+    );
+  }
+
+  /** Writes a file of the folder, and returns its path. */
+  write(name: string, content: string | Buffer): string {
+    const path = join(this.folder, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, content);
+    return path;
+  }
+
+  read(name: string): string {
+    return readFileSync(join(this.folder, name), 'utf8');
+  }
+
+  /** Runs fleetctl to its end. In what it printed, ids are zeros and the operator's folder is HERE. */
+  async fleetctl(...words: readonly string[]): Promise<Outcome> {
+    const { status, stdout, stderr } = await this.launch(words).ended;
+    return { status, stdout: this.#masked(stdout), stderr: this.#masked(stderr) };
+  }
+
+  /** Starts fleetctl in the operator's folder, with nothing of ours in its environment. */
+  launch(words: readonly string[], options: LaunchOptions = {}): Launched {
+    const started = performance.now();
+    const child = spawn(PROGRAM, words, {
+      cwd: join(this.folder, options.cwd ?? ''),
+      env: { ...this.environment, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: 90_000,
+    });
+    const status = new Promise<number | null>((resolve, reject) =>
+      child.on('close', resolve).on('error', reject),
+    );
+    const ended = Promise.all([status, text(child.stdout), text(child.stderr)]);
+    return {
+      process: child,
+      ended: ended.then(([status, stdout, stderr]) => ({
+        status,
+        stdout,
+        stderr,
+        ms: performance.now() - started,
+      })),
+    };
+  }
+
+  get environment(): Readonly<Record<string, string>> {
+    return {
+      PATH: process.env.PATH ?? '',
+      HOME: this.folder,
+      USER: 'root',
+      FLEETCTL_CONFIG: join(this.folder, 'fleet.conf'),
+    };
+  }
+
+  leave(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #masked(printed: string): string {
+    return printed
+      .replaceAll(this.folder, 'HERE')
+      .replaceAll(/\b[0-9a-f]{8}(?=\.\.\.\/)/g, '00000000')
+      .replaceAll(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, '00000000-0000-0000-0000-000000000000');
+  }
+}
+
+type LaunchOptions = {
+  /** Below the operator's folder. */
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+};
+
+export const PROGRAM = join(inject('program'), 'bin/fleetctl');
+
+function section(header: string, settings: Readonly<Record<string, string>>): string {
+  return [header, ...Object.entries(settings).map(([key, value]) => `${key} = ${value}`), ''].join('\n');
+}
+
+/** The outcome of a command that did all that was asked. Text is given with any indentation. */
+export function done(stdout = ''): Outcome {
+  return { status: 0, stdout: flush(stdout), stderr: '' };
+}
+
+/** The outcome of a command that did not. */
+export function failed(status: number, stderr: string, stdout = ''): Outcome {
+  return { status, stdout: flush(stdout), stderr: flush(stderr) };
+}
+
+/** Takes the indentation of the first line from every line. */
+function flush(block: string): string {
+  const lines = block.split('\n').slice(block.startsWith('\n') ? 1 : 0);
+  const indent = /^ */.exec(lines[0] ?? '')?.[0] ?? '';
+  if (lines.at(-1)?.trim() === '') lines.pop();
+  return lines.map((line) => `${line.startsWith(indent) ? line.slice(indent.length) : line}\n`).join('');
+}

@@ -1,0 +1,50 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { cluster } from '../support/cluster.ts';
+
+const ROOT = new URL('../..', import.meta.url).pathname;
+
+/** Before the first file of tests: the program, built from the source as it is now, and three machines. */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const obstacle = whyNot();
+  if (obstacle !== undefined) {
+    process.stderr.write(`The tests on real machines are skipped: ${obstacle}\n`);
+    project.provide('program', '');
+    return async () => undefined;
+  }
+  const program = mkdtempSync(join(tmpdir(), 'fleet-program-'));
+  const takeDown = async (): Promise<void> => {
+    await cluster('down');
+    rmSync(program, { recursive: true });
+  };
+  try {
+    build(program);
+    await cluster('down');
+    await cluster('up', '3');
+  } catch (error) {
+    await takeDown();
+    throw error;
+  }
+  project.provide('program', program);
+  return takeDown;
+}
+
+function whyNot(): string | undefined {
+  const { status, stderr } = spawnSync(join(ROOT, 'examples/cluster/cluster'), ['check'], {
+    encoding: 'utf8',
+  });
+  return status === 0 ? undefined : stderr.trim();
+}
+
+/** In a folder of its own: `npm run build` empties `dist`, also while a program from there runs. */
+function build(folder: string): void {
+  const rolldown = join(ROOT, 'node_modules/.bin/rolldown');
+  execFileSync(rolldown, ['--config', 'src/rolldown.config.js', '--dir', join(folder, 'dist')], {
+    cwd: ROOT,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  cpSync(join(ROOT, 'bin'), join(folder, 'bin'), { recursive: true });
+}

@@ -1,0 +1,155 @@
+import { spawnSync } from 'node:child_process';
+import { beforeAll, expect, it } from 'vitest';
+import { inside, onMachines } from '../support/cluster.ts';
+import { done, failed, hire, PROGRAM } from './operator.ts';
+import { HELLO, HELLO_HASH, SLEEPER, service } from './units.ts';
+
+onMachines('the three lists', () => {
+  const operator = hire({ metadata: { k1: 'region=eu,disk=ssd', k3: 'region=us' } });
+
+  it('have nothing but titles before the first unit', async () => {
+    expect(await operator.fleetctl('list-units')).toEqual(done('UNIT  MACHINE  ACTIVE  SUB'));
+    expect(await operator.fleetctl('list-unit-files')).toEqual(done('UNIT  HASH  DSTATE  STATE  TMACHINE'));
+  });
+
+  it('show a standard and a global unit in the shapes of fleet', async () => {
+    operator.write('standard-unit.service', SLEEPER);
+    operator.write('global-unit.service', service('ExecStart=/bin/sleep 100000', 'Global=true'));
+    expect(await operator.fleetctl('start', 'standard-unit', 'global-unit')).toEqual(
+      done(`
+        Unit global-unit.service launched on 3 of 3 machines
+        Unit standard-unit.service launched on 00000000.../127.76.0.1
+      `),
+    );
+    expect(await operator.fleetctl('list-units')).toEqual(
+      done(`
+        UNIT                   MACHINE                 ACTIVE  SUB
+        global-unit.service    00000000.../127.76.0.1  active  running
+        global-unit.service    00000000.../127.76.0.2  active  running
+        global-unit.service    00000000.../127.76.0.3  active  running
+        standard-unit.service  00000000.../127.76.0.1  active  running
+      `),
+    );
+    expect(await operator.fleetctl('list-unit-files')).toEqual(
+      done(`
+        UNIT                   HASH     DSTATE    STATE     TMACHINE
+        global-unit.service    c8249a2  launched  launched  3 of 3
+        standard-unit.service  f2c9561  launched  launched  00000000.../127.76.0.1
+      `),
+    );
+    expect(await operator.fleetctl('list-machines')).toEqual(
+      done(`
+        MACHINE                               IP          METADATA
+        00000000-0000-0000-0000-000000000000  127.76.0.1  disk=ssd,region=eu
+        00000000-0000-0000-0000-000000000000  127.76.0.2  -
+        00000000-0000-0000-0000-000000000000  127.76.0.3  region=us
+      `),
+    );
+  });
+
+  it('print ids and hashes whole with --full', async () => {
+    const { stdout } = await operator.fleetctl(
+      'list-units',
+      '--full',
+      '--no-legend',
+      '--fields=machine,hash',
+    );
+    const machine = '00000000-0000-0000-0000-000000000000/127.76.0.1';
+    expect(stdout.split('\n')[0]).toBe(`${machine}  c8249a246e4a4c730c7a72660cf9cd501b7f76dc`);
+  });
+
+  it('show the columns that are asked for, in that order', async () => {
+    expect(await operator.fleetctl('list-units', '--fields', 'sub,unit', '--no-legend')).toEqual(
+      done(`
+        running  global-unit.service
+        running  global-unit.service
+        running  global-unit.service
+        running  standard-unit.service
+      `),
+    );
+    expect(await operator.fleetctl('list-units', '--fields', 'unit,machin')).toEqual(
+      failed(
+        2,
+        `
+        Error: No such field: "machin"
+        hint: Did you mean "machine"? Fields: unit, machine, load, active, sub, hash
+        `,
+      ),
+    );
+  });
+});
+
+onMachines('a list for programs', () => {
+  const operator = hire({ metadata: { k1: 'region=eu' } });
+  const ask = async (verb: string) => JSON.parse((await operator.launch([verb, '-o', 'json']).ended).stdout);
+  let machine: object;
+
+  beforeAll(async () => {
+    operator.write('hello.service', HELLO);
+    await operator.fleetctl('start', 'hello');
+    const id = (await inside('k1', 'cat /etc/machine-id')).trim();
+    const uuid = id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+    machine = { id: uuid, name: 'k1', ip: '127.76.0.1' };
+  });
+
+  it('has every field of list-units', async () => {
+    expect(await ask('list-units')).toEqual({
+      units: [
+        {
+          unit: 'hello.service',
+          machine,
+          load: 'loaded',
+          active: 'active',
+          sub: 'running',
+          hash: HELLO_HASH,
+        },
+      ],
+      unreachable: [],
+    });
+  });
+
+  it('has every field of list-unit-files', async () => {
+    expect(await ask('list-unit-files')).toEqual({
+      unitFiles: [
+        {
+          unit: 'hello.service',
+          hash: HELLO_HASH,
+          desiredState: 'launched',
+          state: 'launched',
+          machine,
+          global: false,
+          coverage: null,
+          description: 'Hello World',
+        },
+      ],
+      unreachable: [],
+    });
+  });
+
+  it('has every field of list-machines', async () => {
+    const { machines } = await ask('list-machines');
+    expect(machines).toHaveLength(3);
+    expect(machines[0]).toEqual({ ...machine, metadata: { region: 'eu' }, state: 'reachable' });
+  });
+});
+
+onMachines('the streams', () => {
+  const operator = hire();
+
+  it('carry no colours into a pipe, also when colours are asked for', async () => {
+    const env = { TERM: 'xterm-256color', FORCE_COLOR: '1', CLICOLOR_FORCE: '1' };
+    const { stdout, stderr } = await operator.launch(['list-machines'], { env }).ended;
+    expect(stdout + stderr).not.toContain('\u001b');
+    expect(stdout).toContain('127.76.0.1');
+  });
+
+  it('may be closed by a reader that has seen enough', () => {
+    const script = `{ "$0" list-machines; echo "status $?" >&3; } 3>&2 | true`;
+    const { stdout, stderr } = spawnSync('/bin/sh', ['-c', script, PROGRAM], {
+      cwd: operator.folder,
+      env: operator.environment,
+      encoding: 'utf8',
+    });
+    expect({ stdout, stderr }).toEqual({ stdout: '', stderr: 'status 0\n' });
+  });
+});

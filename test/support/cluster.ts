@@ -1,0 +1,82 @@
+import { execFile } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { beforeAll, describe, inject } from 'vitest';
+
+const run = promisify(execFile);
+const SCRIPT = new URL('../../examples/cluster/cluster', import.meta.url).pathname;
+
+/** One folder for every run, so that a run takes down what one that was killed has left. */
+export const CLUSTER_FOLDER = join(tmpdir(), 'fleet-e2e');
+
+const ENVIRONMENT = {
+  ...process.env,
+  FLEET_CLUSTER_DIR: CLUSTER_FOLDER,
+  FLEET_CLUSTER_SUBNET: '127.76.0',
+  // The ids of k1, k2, k3 and k4, made from these names, sort like the names; so do the rows of tables.
+  FLEET_CLUSTER_PREFIX: 'k',
+};
+
+/** The key that every user of every machine lets in, and the host keys of the machines. */
+export const IDENTITY_FILE = join(CLUSTER_FOLDER, 'id_ed25519');
+export const KNOWN_HOSTS_FILE = join(CLUSTER_FOLDER, 'known_hosts');
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Folder of the program as built for this run; empty where the machines cannot be started. */
+    program: string;
+  }
+}
+
+/**
+ * Tests on machines k1, k2 and k3: all of them are well, and have nothing of fleet, when the first one starts.
+ * Skipped on a box that cannot run them.
+ */
+export function onMachines(title: string, body: () => void): void {
+  describe.skipIf(inject('program') === '')(title, () => {
+    beforeAll(restoreMachines);
+    body();
+  });
+}
+
+export function addressOf(machine: string): string {
+  return `127.76.0.${machine.slice(1)}`;
+}
+
+/** One verb of the cluster script, see its help: `cluster('kill', 'k2')`. Rejects with what it printed. */
+export async function cluster(...words: readonly string[]): Promise<string> {
+  const { stdout } = await run(SCRIPT, words, { env: ENVIRONMENT });
+  return stdout;
+}
+
+/** Runs a shell script inside a machine, not over the network, and returns what it printed. */
+export function inside(machine: string, script: string): Promise<string> {
+  return cluster('exec', machine, '/bin/sh', '-euc', script);
+}
+
+/** The same in several machines at once. */
+export function insideAll(machines: readonly string[], script: string): Promise<readonly string[]> {
+  return Promise.all(machines.map((machine) => inside(machine, script)));
+}
+
+const MACHINES = ['k1', 'k2', 'k3'];
+
+async function restoreMachines(): Promise<void> {
+  for (const verb of ['resume', 'heal', 'unfill']) await cluster(verb, ...MACHINES);
+  await cluster('up', `${MACHINES.length}`);
+  await wipe(...MACHINES);
+}
+
+/** Takes everything of fleet from machines, as if no cluster had ever owned them. */
+export async function wipe(...machines: readonly string[]): Promise<void> {
+  await insideAll(
+    machines,
+    `cd /etc/systemd/system
+    units=$(ls /var/lib/fleet/units 2>/dev/null || true)
+    [ -z "$units" ] || { systemctl stop -- $units; rm -f -- $units; }
+    rm -rf .fleet-* fleet.target* multi-user.target.wants/fleet.target /var/lib/fleet
+    systemctl daemon-reload
+    systemctl reset-failed`,
+  );
+}
