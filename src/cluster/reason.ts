@@ -24,7 +24,13 @@ export type Reason =
   /** The machine has a unit of that name that fleet did not put there. */
   | { readonly code: 'foreign-unit'; readonly path: string }
   | { readonly code: 'other-cluster'; readonly cluster: string }
-  | { readonly code: 'machine-silent'; readonly silentMs: number; readonly message: string }
+  | {
+      readonly code: 'machine-silent';
+      readonly silentMs: number;
+      readonly message: string;
+      /** False when the machine is there and only refuses us: its key changed, or ours is not accepted. */
+      readonly mayBeDown: boolean;
+    }
   | { readonly code: 'machine-removed'; readonly machine: MachineId };
 
 /** One machine that a unit does not fit, with the first rule that excluded it. */

@@ -34,7 +34,7 @@ export function failureText(failure: Failure): FailureText {
         hint: undefined,
       };
     case 'unreachable':
-      return { summary: failure.message, lines: [], hint: failure.hint };
+      return { summary: lowerFirst(failure.message), lines: [], hint: failure.hint };
   }
 }
 
@@ -73,6 +73,10 @@ function ending({ exitCode, exitStatus }: SystemdState): string {
   if (exitCode === 1) return `, exit status ${exitStatus}`;
   if (exitCode === 2 || exitCode === 3) return `, signal ${exitStatus}`;
   return '';
+}
+
+function lowerFirst(text: string): string {
+  return `${text.slice(0, 1).toLowerCase()}${text.slice(1)}`;
 }
 
 function lastLine(text: string): string {

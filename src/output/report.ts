@@ -71,8 +71,10 @@ function machineLines(
   { machine, failure }: UnitResult['failures'][number],
 ): readonly string[] {
   const { summary, lines, hint } = failureText(failure);
+  // A machine that cannot be reached is named in the summary already.
+  const where = failure.code === 'unreachable' ? '' : ` on machine ${machineTitle(machine)}`;
   return [
-    `Error: Cannot ${verb} unit "${unit}" on machine ${machineTitle(machine)}: ${summary}`,
+    `Error: Cannot ${verb} unit "${unit}"${where}: ${summary}`,
     ...lines.map((line) => `  ${line}`),
     ...hintLines(hint),
   ];

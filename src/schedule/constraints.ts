@@ -74,8 +74,16 @@ export const CONSTRAINTS: readonly Constraint[] = [
   (_unit, { silence }, _workload, { now }) =>
     silence === undefined
       ? undefined
-      : { code: 'machine-silent', silentMs: Math.max(0, now - silence.since), message: silence.message },
+      : {
+          code: 'machine-silent',
+          silentMs: Math.max(0, now - silence.since),
+          message: silence.message,
+          mayBeDown: DOWN.has(silence.code),
+        },
 ];
+
+/** How a machine that is down looks from here. A name, a key or a login that fails says nothing of the kind. */
+const DOWN: ReadonlySet<string> = new Set(['ssh-refused', 'ssh-timeout', 'ssh-lost']);
 
 /** The first rule that keeps `unit` off `machine`. */
 export function firstObjection(

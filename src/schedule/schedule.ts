@@ -48,7 +48,7 @@ function place(unit: DesiredUnit, workload: Workload, snapshot: ClusterSnapshot)
 
 /**
  * A unit leaves its machine only for another one that takes it: a rule that speaks against its machine, or
- * silence, never stops it. A silent machine is given `agentTtlMs`; when more than half of the machines are
+ * silence, never stops it. A machine that may be down is given `agentTtlMs`; when more than half of the machines are
  * silent at once the observer is taken to be cut off, and nothing moves.
  */
 function keepOrMove(
@@ -61,7 +61,7 @@ function keepOrMove(
   const keep: Decision = { kind: 'keep', unit: unit.name, machine: from, despite: because };
   if (because === undefined) return keep;
   if (because.code === 'machine-silent') {
-    if (because.silentMs < snapshot.agentTtlMs || isCutOff(snapshot)) return keep;
+    if (!because.mayBeDown || because.silentMs < snapshot.agentTtlMs || isCutOff(snapshot)) return keep;
   }
   const { best, rejected } = choose(unit, workload, snapshot);
   if (best === undefined) return keep;

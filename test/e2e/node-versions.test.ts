@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import ssh2 from 'ssh2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -9,41 +10,55 @@ const CACHE = join(ROOT, 'node_modules/.cache/fleet-node');
 const UNIT = '[Service]\nExecStart=/bin/true\n';
 
 /** The suite runs on one Node; the built program must start and load all its parts on the others. */
-describe.runIf(process.platform === 'linux' && process.arch === 'x64').each(['22', '24'])('on Node %s', (major) => {
-  let node = '';
-  let folder = '';
+describe.runIf(process.platform === 'linux' && process.arch === 'x64').each(['22', '24'])(
+  'on Node %s',
+  (major) => {
+    let node = '';
+    let folder = '';
 
-  beforeAll(() => {
-    node = nodeBinary(major);
-    folder = mkdtempSync(join(tmpdir(), 'fleet-node-'));
-    writeFileSync(join(folder, 'fleet.conf'), '[machine.m1]\naddress = 127.0.0.1:1\n');
-    writeFileSync(join(folder, 'hello.service'), UNIT);
-  });
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+    beforeAll(() => {
+      node = nodeBinary(major);
+      folder = mkdtempSync(join(tmpdir(), 'fleet-node-'));
+      writeFileSync(join(folder, 'key'), ssh2.utils.generateKeyPairSync('ed25519').private, { mode: 0o600 });
+      writeFileSync(
+        join(folder, 'fleet.conf'),
+        '[ssh]\nidentity_file = key\n\n[machine.m1]\naddress = 127.0.0.1:1\n',
+      );
+      writeFileSync(join(folder, 'hello.service'), UNIT);
+    });
+    afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  const fleetctl = (...args: string[]) =>
-    spawnSync(node, [join(ROOT, 'bin/fleetctl'), ...args], { cwd: folder, encoding: 'utf8' });
+    const fleetctl = (...args: string[]) =>
+      spawnSync(node, [join(ROOT, 'bin/fleetctl'), ...args], { cwd: folder, encoding: 'utf8' });
 
-  it('is the Node it says', () => {
-    expect(execFileSync(node, ['--version'], { encoding: 'utf8' })).toMatch(new RegExp(`^v${major}\\.`));
-  });
+    it('is the Node it says', () => {
+      expect(execFileSync(node, ['--version'], { encoding: 'utf8' })).toMatch(new RegExp(`^v${major}\\.`));
+    });
 
-  it('prints version and help', () => {
-    expect(fleetctl('--version')).toMatchObject({ status: 0, stderr: '' });
-    expect(fleetctl('help', 'start')).toMatchObject({ status: 0, stderr: '' });
-  });
+    it('prints version and help', () => {
+      expect(fleetctl('--version')).toMatchObject({ status: 0, stderr: '' });
+      expect(fleetctl('help', 'start')).toMatchObject({ status: 0, stderr: '' });
+    });
 
-  it('reads the configuration, and writes and reads a registry', () => {
-    expect(fleetctl('submit', 'hello')).toMatchObject({ status: 0, stdout: 'Unit hello.service inactive\n', stderr: '' });
-    expect(fleetctl('cat', 'hello')).toMatchObject({ status: 0, stdout: UNIT, stderr: '' });
-  });
+    it('reads the configuration, and writes and reads a registry', () => {
+      expect(fleetctl('submit', 'hello')).toMatchObject({
+        status: 0,
+        stdout: 'Unit hello.service inactive\n',
+        stderr: '',
+      });
+      expect(fleetctl('cat', 'hello')).toMatchObject({ status: 0, stdout: UNIT, stderr: '' });
+    });
 
-  it('loads the SSH client and the tables', () => {
-    const { status, stdout, stderr } = fleetctl('list-machines');
-    expect({ status, stdout }).toEqual({ status: 0, stdout: 'MACHINE  IP           METADATA\n-        127.0.0.1:1  -\n' });
-    expect(stderr).toContain('connection refused');
-  });
-});
+    it('loads the SSH client and the tables', () => {
+      const { status, stdout, stderr } = fleetctl('list-machines');
+      expect({ status, stdout }).toEqual({
+        status: 0,
+        stdout: 'MACHINE  IP           METADATA\n-        127.0.0.1:1  -\n',
+      });
+      expect(stderr).toContain('connection refused');
+    });
+  },
+);
 
 /** npm carries the binaries of Node; the first run fetches them into node_modules/.cache. */
 function nodeBinary(major: string): string {
