@@ -41,8 +41,8 @@ export function unreachableLines(unreachable: readonly UnreachableMachine[]): re
 }
 
 function successLine(verb: UnitVerb, result: UnitResult): readonly string[] {
-  const { unit, target, global, machines, eligible, failures, nowhere } = result;
-  if (nowhere) return [];
+  const { unit, target, global, machines, eligible, failures } = result;
+  if (isLost(result)) return [];
   if (target === 'inactive') {
     if (failures.length > 0) return [];
     return [verb === 'destroy' ? `Destroyed ${unit}` : `Unit ${unit} inactive`];
@@ -55,14 +55,19 @@ function failureLines(verb: UnitVerb, result: UnitResult): readonly string[] {
   return [...nowhereLines(result), ...result.failures.flatMap((entry) => machineLines(verb, result, entry))];
 }
 
-function nowhereLines({ unit, nowhere, global, eligible, target, rejected }: UnitResult): readonly string[] {
-  const lost = nowhere || (global && target !== 'inactive' && eligible === 0);
-  if (!lost) return [];
+function nowhereLines(result: UnitResult): readonly string[] {
+  if (!isLost(result)) return [];
+  const { unit, target, rejected } = result;
   return [
     `Error: Cannot place unit "${unit}": no machine fits`,
     ...rejected.map(({ machine, reason }) => `  ${machine}: ${reasonText(reason)}`),
     `hint: It stays ${target} in the registry; run the command again when a machine fits`,
   ];
+}
+
+/** It is wanted, and there is no machine for it. */
+function isLost({ nowhere, global, eligible, target }: UnitResult): boolean {
+  return nowhere || (global && target !== 'inactive' && eligible === 0);
 }
 
 function machineLines(
