@@ -1,6 +1,7 @@
 import { hostname, userInfo } from 'node:os';
 import { systemClock } from '../base/clock.ts';
-import { type ConfigFlags, loadConfig } from '../config/config.ts';
+import type { ConfigFlags } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import { createRegistry, type Registry } from '../registry/registry.ts';
 import { createSsh2Transport } from '../ssh/pool.ts';

@@ -1,6 +1,5 @@
 import type { Machine } from '../machine/machine.ts';
 import type { SshTarget } from '../ssh/transport.ts';
-import { findConfig } from './locate.ts';
 
 /** How to reach a machine of the inventory. */
 export type MachineConfig = {
@@ -42,15 +41,3 @@ export type ConfigRequest = {
   /** The home folder, absolute: what `~` stands for. */
   readonly home: string;
 };
-
-/**
- * Finds, reads and checks the configuration. Throws FleetError `config` that names file, line, section, key, the
- * value and what was expected, or the flag or variable.
- */
-export async function loadConfig(request: ConfigRequest): Promise<Config> {
-  const { flags, env, cwd, home } = request;
-  const file = await findConfig({ flag: flags.config, env, cwd, home });
-  // Only commands that need a configuration pay for loading ini and zod.
-  const [{ parseSections }, { readConfig }] = await Promise.all([import('./parse.ts'), import('./read.ts')]);
-  return readConfig(file.path, parseSections(file.path, file.text), request);
-}

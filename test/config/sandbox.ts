@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { isFleetError } from '../../src/base/errors.ts';
-import { type Config, type ConfigRequest, loadConfig } from '../../src/config/config.ts';
+import type { Config, ConfigRequest } from '../../src/config/config.ts';
+import { loadConfig } from '../../src/config/load.ts';
 
 export type Sandbox = {
   /** Where the process stands, absolute. */

@@ -6,7 +6,7 @@ export const listUnitFilesCommand: Command = {
   arguments: '',
   summary: 'Show every unit of the registry, wanted state beside actual state',
   description:
-    'DSTATE is what is wanted, STATE how far it has come; TMACHINE is where, or for a global unit on how many of the\nmachines it fits.',
+    'DSTATE is what is wanted, STATE how far it has come; TMACHINE is where, or for a global unit on how many of the machines it fits.',
   options: listOptions('unit, hash, dstate, state, tmachine (or target), global, desc'),
   examples: [
     ['fleetctl list-unit-files', 'all units of the registry'],

@@ -6,7 +6,7 @@ export const loadCommand: Command = {
   arguments: '<unit...>',
   summary: 'Put units on machines without starting them',
   description:
-    'Submits units that the registry does not have yet, picks a machine for each and puts its unit file there.\nA unit that is launched stays launched. Unit files are searched in the registry, on disk, then as templates.',
+    'Submits units that the registry does not have yet, picks a machine for each and puts its unit file there. A unit that is launched stays launched. Unit files are searched in the registry, on disk, then as templates.',
   options: [],
   examples: [
     ['fleetctl load hello.service', 'put it on a machine, not started'],

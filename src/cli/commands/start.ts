@@ -6,7 +6,7 @@ export const startCommand: Command = {
   arguments: '<unit...>',
   summary: 'Start units somewhere in the cluster and keep them there',
   description:
-    'Submits units that the registry does not have yet, picks a machine for each, starts it there and watches\nuntil it is really up. Unit files are searched in the registry, on disk, then as templates.',
+    'Submits units that the registry does not have yet, picks a machine for each, starts it there and watches until it is really up. Unit files are searched in the registry, on disk, then as templates.',
   options: [],
   examples: [
     ['fleetctl start hello.service', 'start ./hello.service on some machine'],

@@ -6,7 +6,7 @@ export const stopCommand: Command = {
   arguments: '<unit...>',
   summary: 'Stop units; they stay on their machines',
   description:
-    'Stops units wherever they run and waits for it. They stay loaded: `fleetctl start` starts them again on the\nsame machine.',
+    'Stops units wherever they run and waits for it. They stay loaded: `fleetctl start` starts them again on the same machine.',
   options: [],
   examples: [
     ['fleetctl stop hello.service', 'stop it, leave it loaded'],

@@ -5,7 +5,7 @@ export const submitCommand: Command = {
   arguments: '<unit...>',
   summary: 'Put unit files into the registry without placing them',
   description:
-    'Checks unit files and stores them. No machine is contacted. A unit that the registry has already stays as it is;\na local file that differs from it is reported.',
+    'Checks unit files and stores them. No machine is contacted. A unit that the registry has already stays as it is; a local file that differs from it is reported.',
   options: [],
   examples: [
     ['fleetctl submit hello.service', 'store ./hello.service'],
