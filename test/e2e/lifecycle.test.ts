@@ -1,0 +1,217 @@
+import { expect, it } from 'vitest';
+import { inside, insideAll, onMachines } from '../support/cluster.ts';
+import { done, failed, hire, type Outcome } from './operator.ts';
+import { SLEEPER, service } from './units.ts';
+
+const FILES = ['list-unit-files', '--no-legend', '--fields=unit,dstate,state,tmachine'];
+const UNITS = ['list-units', '--no-legend'];
+
+function noSuchUnit(name: string, stdout = ''): Outcome {
+  return failed(
+    4,
+    `
+    Error: No such unit: "${name}"
+    hint: Units in the registry: fleetctl list-unit-files
+    `,
+    stdout,
+  );
+}
+
+onMachines('the life of a unit', () => {
+  const operator = hire();
+
+  it('goes from submit over load, start, stop and unload to destroy', async () => {
+    operator.write('web.service', SLEEPER);
+    expect(await operator.fleetctl('submit', 'web.service')).toEqual(done('Unit web.service inactive'));
+    expect(await operator.fleetctl(...FILES)).toEqual(done('web.service  inactive  inactive  -'));
+    expect(await operator.fleetctl(...UNITS)).toEqual(done());
+
+    expect(await operator.fleetctl('load', 'web')).toEqual(
+      done('Unit web.service loaded on 00000000.../127.76.0.1'),
+    );
+    expect(await operator.fleetctl(...FILES)).toEqual(
+      done('web.service  loaded  loaded  00000000.../127.76.0.1'),
+    );
+    expect(await operator.fleetctl(...UNITS)).toEqual(
+      done('web.service  00000000.../127.76.0.1  inactive  dead'),
+    );
+
+    expect(await operator.fleetctl('start', 'web')).toEqual(
+      done('Unit web.service launched on 00000000.../127.76.0.1'),
+    );
+    expect(await operator.fleetctl(...UNITS)).toEqual(
+      done('web.service  00000000.../127.76.0.1  active  running'),
+    );
+    expect(await inside('k1', 'cat /etc/systemd/system/web.service')).toBe(SLEEPER);
+
+    expect(await operator.fleetctl('stop', 'web')).toEqual(
+      done('Unit web.service loaded on 00000000.../127.76.0.1'),
+    );
+    expect(await operator.fleetctl(...UNITS)).toEqual(
+      done('web.service  00000000.../127.76.0.1  inactive  dead'),
+    );
+
+    expect(await operator.fleetctl('unload', 'web')).toEqual(done('Unit web.service inactive'));
+    expect(await operator.fleetctl(...FILES)).toEqual(done('web.service  inactive  inactive  -'));
+    expect(await inside('k1', 'ls /etc/systemd/system/web.service 2>/dev/null || echo none')).toBe('none\n');
+
+    expect(await operator.fleetctl('destroy', 'web')).toEqual(done('Destroyed web.service'));
+    expect(await operator.fleetctl(...FILES)).toEqual(done());
+    expect(await operator.fleetctl('cat', 'web')).toEqual(noSuchUnit('web.service'));
+  });
+
+  it('may be lived in one step, and every step may be repeated', async () => {
+    operator.write('web.service', SLEEPER);
+    for (const _ of [1, 2]) {
+      expect(await operator.fleetctl('start', 'web')).toEqual(
+        done('Unit web.service launched on 00000000.../127.76.0.1'),
+      );
+    }
+    const pid = await inside('k1', 'systemctl show --property=MainPID web.service');
+    expect(await operator.fleetctl('load', 'web')).toEqual(
+      done('Unit web.service launched on 00000000.../127.76.0.1'),
+    );
+    expect(await inside('k1', 'systemctl show --property=MainPID web.service')).toBe(pid);
+    expect(await operator.fleetctl('destroy', 'web')).toEqual(done('Destroyed web.service'));
+    expect(await insideAll(['k1', 'k2', 'k3'], 'systemctl is-active web.service || true')).toEqual(
+      Array(3).fill('inactive\n'),
+    );
+    expect(await operator.fleetctl('destroy', 'web')).toEqual(noSuchUnit('web.service'));
+  });
+
+  it('knows the unit by name, with and without suffix, and by path', async () => {
+    operator.write('units/a.service', SLEEPER);
+    operator.write('units/b.service', SLEEPER);
+    expect(await operator.fleetctl('submit', 'units/a', `${operator.folder}/units/b.service`)).toEqual(
+      done('Unit a.service inactive\nUnit b.service inactive'),
+    );
+    expect(await operator.fleetctl('start', 'a', 'b.service', 'units/a.service')).toEqual(
+      done(`
+        Unit a.service launched on 00000000.../127.76.0.1
+        Unit b.service launched on 00000000.../127.76.0.2
+      `),
+    );
+    expect(await operator.fleetctl('destroy', 'units/a', 'b')).toEqual(
+      done('Destroyed a.service\nDestroyed b.service'),
+    );
+  });
+
+  it('keeps the text of the registry when the file on disk is another one, and says so', async () => {
+    operator.write('web.service', SLEEPER);
+    await operator.fleetctl('submit', 'web');
+    operator.write('web.service', `# changed\n${SLEEPER}`);
+    expect(await operator.fleetctl('submit', 'web')).toEqual(
+      failed(
+        0,
+        `
+        Warning: unit "web.service" in the registry differs from file "HERE/web.service"; the registry's is used
+        hint: To use the file: fleetctl destroy web.service, then submit it again (--replace will do both in one step)
+        `,
+      ),
+    );
+    expect(await operator.fleetctl('cat', 'web')).toEqual(done(SLEEPER));
+    await operator.fleetctl('destroy', 'web');
+  });
+});
+
+onMachines('instances of a template', () => {
+  const operator = hire();
+  const template = service('ExecStart=/bin/sh -c "echo I am %i of %p; exec sleep 100000"');
+
+  it('start from the template on disk, and from the registry once it was submitted', async () => {
+    operator.write('web@.service', template);
+    expect(await operator.fleetctl('start', 'web@1', 'web@2.service')).toEqual(
+      done(`
+        Unit web@1.service launched on 00000000.../127.76.0.1
+        Unit web@2.service launched on 00000000.../127.76.0.2
+      `),
+    );
+    expect(await inside('k2', 'journalctl --quiet --output=cat --unit=web@2.service')).toContain(
+      'I am 2 of web\n',
+    );
+
+    expect(await operator.fleetctl('submit', 'web@.service')).toEqual(done('Unit web@.service inactive'));
+    const elsewhere = operator.launch(['start', 'web@3'], { cwd: '..' });
+    expect((await elsewhere.ended).stdout).toMatch(
+      /^Unit web@3\.service launched on .{8}\.\.\.\/127\.76\.0\.3\n$/,
+    );
+    expect(await operator.fleetctl(...FILES)).toEqual(
+      done(`
+        web@.service   inactive  inactive  -
+        web@1.service  launched  launched  00000000.../127.76.0.1
+        web@2.service  launched  launched  00000000.../127.76.0.2
+        web@3.service  launched  launched  00000000.../127.76.0.3
+      `),
+    );
+  });
+
+  it('are the only ones of their kind that can be started', async () => {
+    expect(await operator.fleetctl('start', 'web@')).toEqual(
+      failed(
+        2,
+        `
+        Error: Cannot start template "web@.service": it is a pattern for units, not a unit
+        hint: Name an instance of it: fleetctl start web@1.service
+        `,
+      ),
+    );
+  });
+
+  it('are destroyed one by one', async () => {
+    expect(await operator.fleetctl('destroy', 'web@1', 'web@2', 'web@3', 'web@')).toEqual(
+      done(
+        'Destroyed web@.service\nDestroyed web@1.service\nDestroyed web@2.service\nDestroyed web@3.service',
+      ),
+    );
+    expect(await operator.fleetctl(...UNITS)).toEqual(done());
+  });
+});
+
+onMachines('one bad unit among good ones', () => {
+  const operator = hire();
+
+  it('hides none of them', async () => {
+    operator.write('good.service', SLEEPER);
+    operator.write('fine.service', SLEEPER);
+    operator.write('broken.service', 'ExecStart=/bin/true\n');
+    expect(await operator.fleetctl('start', 'good', 'broken', 'missing', 'fine')).toEqual(
+      failed(
+        1,
+        `
+        Error: Cannot read unit file "HERE/broken.service", line 1: "ExecStart=/bin/true" stands before any section
+        Error: Cannot find unit "missing.service": it is not in the registry and not on disk
+        hint: Units in the registry: fleetctl list-unit-files
+        `,
+        `
+        Unit fine.service launched on 00000000.../127.76.0.1
+        Unit good.service launched on 00000000.../127.76.0.2
+        `,
+      ),
+    );
+    expect(await operator.fleetctl('stop', 'good', 'missing', 'fine')).toEqual(
+      noSuchUnit(
+        'missing.service',
+        `
+        Unit fine.service loaded on 00000000.../127.76.0.1
+        Unit good.service loaded on 00000000.../127.76.0.2
+        `,
+      ),
+    );
+    expect(await operator.fleetctl('destroy', 'good', 'missing', 'fine')).toEqual(
+      noSuchUnit('missing.service', 'Destroyed fine.service\nDestroyed good.service'),
+    );
+  });
+
+  it('is told apart from a name that no unit can have: nothing is done then', async () => {
+    expect(await operator.fleetctl('start', 'good', 'no spaces')).toEqual(
+      failed(
+        2,
+        `
+        Error: Cannot use "no spaces" as a unit name: it must not contain " "
+        hint: A unit name has letters, digits and : - _ . \\ @, as in web@1.service
+        `,
+      ),
+    );
+    expect(await operator.fleetctl(...FILES)).toEqual(done());
+  });
+});
