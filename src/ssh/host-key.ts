@@ -35,6 +35,32 @@ export function judgeHostKey(known: readonly KnownHostKey[], key: Buffer): HostK
     : { kind: 'changed', line: other.line, expected: other.key };
 }
 
+/**
+ * Judges the keys that one connection presents. Keys come again with every new key exchange; from the second
+ * on it must be the very key that was accepted.
+ */
+export class HostKeyCheck {
+  /** The key that was accepted although the file does not hold it; it is to be learnt. */
+  newHostKey: Buffer | undefined;
+  readonly #knownKeys: readonly KnownHostKey[];
+  readonly #acceptNew: boolean;
+  #accepted: Buffer | undefined;
+
+  constructor(knownKeys: readonly KnownHostKey[], acceptNew: boolean) {
+    this.#knownKeys = knownKeys;
+    this.#acceptNew = acceptNew;
+  }
+
+  judge(key: Buffer): HostKeyVerdict {
+    if (this.#accepted !== undefined) return { kind: this.#accepted.equals(key) ? 'known' : 'unknown' };
+    const verdict = judgeHostKey(this.#knownKeys, key);
+    const isNew = verdict.kind === 'unknown' && this.#acceptNew;
+    if (isNew) this.newHostKey = key;
+    if (isNew || verdict.kind === 'known') this.#accepted = key;
+    return isNew ? { kind: 'known' } : verdict;
+  }
+}
+
 /** The host key algorithms to ask for, best first; those of the known keys come before all others. */
 export function hostKeyAlgorithms(known: readonly KnownHostKey[]): ServerHostKeyAlgorithm[] {
   const knownTypes = new Set(known.filter(({ revoked }) => !revoked).map(({ key }) => keyType(key)));

@@ -4,7 +4,7 @@ import type { FleetError } from '../base/errors.ts';
 import type { Authentication } from './authentication.ts';
 import { Connection, pingInterval } from './connection.ts';
 import { closedHere, closedWhile, type OpenPhase, openFailure, timedOut } from './failure.ts';
-import { type HostKeyVerdict, hostKeyAlgorithms, judgeHostKey } from './host-key.ts';
+import { HostKeyCheck, type HostKeyVerdict, hostKeyAlgorithms } from './host-key.ts';
 import type { KnownHostKey } from './known-hosts.ts';
 import type { SshTarget } from './transport.ts';
 
@@ -67,31 +67,6 @@ export function openConnection(attempt: Attempt): Promise<Opened> {
       }),
     );
   });
-}
-
-/**
- * Judges the keys that one connection presents. Keys come again with every new key exchange; from the second
- * on it must be the very key that was accepted.
- */
-class HostKeyCheck {
-  newHostKey: Buffer | undefined;
-  readonly #knownKeys: readonly KnownHostKey[];
-  readonly #acceptNew: boolean;
-  #accepted: Buffer | undefined;
-
-  constructor(knownKeys: readonly KnownHostKey[], acceptNew: boolean) {
-    this.#knownKeys = knownKeys;
-    this.#acceptNew = acceptNew;
-  }
-
-  judge(key: Buffer): HostKeyVerdict {
-    if (this.#accepted !== undefined) return { kind: this.#accepted.equals(key) ? 'known' : 'unknown' };
-    const verdict = judgeHostKey(this.#knownKeys, key);
-    const isNew = verdict.kind === 'unknown' && this.#acceptNew;
-    if (isNew) this.newHostKey = key;
-    if (isNew || verdict.kind === 'known') this.#accepted = key;
-    return isNew ? { kind: 'known' } : verdict;
-  }
 }
 
 function clientConfig(

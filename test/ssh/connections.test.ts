@@ -94,7 +94,11 @@ describe('a machine that falls silent', () => {
   });
 });
 
-test('no more than 32 machines are being connected to at a time', async () => {
+test('no more than 32 machines are being connected to at a time, without a warning', async () => {
+  const warnings: Error[] = [];
+  const note = (warning: Error): void => void warnings.push(warning);
+  process.on('warning', note);
+  onTestFinished(() => void process.off('warning', note));
   const sshd = await startSshd({ misbehaviour: { kind: 'never-answer' } });
   onTestFinished(() => sshd.close());
   const { transport, target } = await createRig();
@@ -113,6 +117,7 @@ test('no more than 32 machines are being connected to at a time', async () => {
   );
   expect(seenAtFirstFailure).toBe(32);
   expect(sshd.connections()).toBe(40);
+  expect(warnings).toEqual([]);
 });
 
 describe('closing the transport', () => {

@@ -1,10 +1,10 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { describeHostKey } from '../../src/ssh/host-key.ts';
 import { createSsh2Transport } from '../../src/ssh/pool.ts';
 import type { AskHostKey, HostKeyQuestion } from '../../src/ssh/trust.ts';
-import { newKey, publicLine, startSshd } from '../support/sshd.ts';
+import { newKey, publicLine, type Sshd, startSshd } from '../support/sshd.ts';
 import { createRig, createTransport, failure, run } from './support.ts';
 
 const hostKey = newKey();
@@ -83,7 +83,7 @@ describe('nothing but the key exchange reaches a host', () => {
     const error = await failure(transport.exec(target, 'touch /tmp/never'), 'ssh-host-key');
     expect(error.message).toMatch(message);
     expect(error.hint).toMatch(hint);
-    expect({ logins: sshd.logins(), execs: sshd.execs() }).toEqual({ logins: [], execs: [] });
+    await expectNothingSaid(sshd);
     expect(await readFile(knownHostsFile, 'utf8').catch(() => '')).toBe(text);
   });
 
@@ -91,7 +91,7 @@ describe('nothing but the key exchange reaches a host', () => {
     const { target, sshd, transport, knownHostsFile } = await createRig(server);
     await writeFile(knownHostsFile, `[127.0.0.1]:${target.port} ${otherLine}\n`);
     await failure(transport.exec(target, 'true'), 'ssh-host-key');
-    expect({ logins: sshd.logins(), execs: sshd.execs() }).toEqual({ logins: [], execs: [] });
+    await expectNothingSaid(sshd);
   });
 
   test('while a person thinks, and no timeout runs meanwhile', async () => {
@@ -106,7 +106,7 @@ describe('nothing but the key exchange reaches a host', () => {
     const outcome = run(transport, target, 'echo in');
     expect(await asked.promise).toEqual({ machine: 'm1', host: '127.0.0.1', port: sshd.port, key: shown });
     await new Promise((resolve) => setTimeout(resolve, 600));
-    expect({ logins: sshd.logins(), execs: sshd.execs() }).toEqual({ logins: [], execs: [] });
+    await expectNothingSaid(sshd);
     answer.resolve(true);
     expect((await outcome).stdout).toBe('in\n');
   });
@@ -221,6 +221,13 @@ test('a file of known hosts that cannot be read stops everything', async () => {
   expect(error.message).toMatch(/^Cannot read the file of known hosts "/);
   expect(sshd.connections()).toBe(0);
 });
+
+/** The server saw a key exchange and the end of the connection, but no login and no command. */
+async function expectNothingSaid(sshd: Sshd): Promise<void> {
+  await vi.waitFor(() => expect(sshd.openConnections()).toBe(0));
+  expect(sshd.connections()).toBe(1);
+  expect({ logins: sshd.logins(), execs: sshd.execs() }).toEqual({ logins: [], execs: [] });
+}
 
 function deferred<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
   let settle: (value: T) => void = () => undefined;

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { describeHostKey, hostKeyAlgorithms, judgeHostKey } from '../../src/ssh/host-key.ts';
+import { describeHostKey, HostKeyCheck, hostKeyAlgorithms, judgeHostKey } from '../../src/ssh/host-key.ts';
 import { keysOfHost, parseKnownHosts } from '../../src/ssh/known-hosts.ts';
 import { newKey, publicLine } from '../support/sshd.ts';
 
@@ -55,6 +55,37 @@ describe('a host that presents its key', () => {
     ['is unknown when only an authority is named', [`@cert-authority h ${ED25519}`], { kind: 'unknown' }],
   ])('%s', (_, lines, verdict) => {
     expect(judgeHostKey(known(lines), blob(ED25519))).toMatchObject(verdict);
+  });
+});
+
+describe('a connection that presents a key again, in a new key exchange', () => {
+  test('goes on with the key that it began with', () => {
+    const check = new HostKeyCheck(known([`h ${ED25519}`]), false);
+    expect(check.judge(blob(ED25519))).toEqual({ kind: 'known' });
+    expect(check.judge(blob(ED25519))).toEqual({ kind: 'known' });
+    expect(check.newHostKey).toBe(undefined);
+  });
+
+  test('does not go on with another one, known or new', () => {
+    const check = new HostKeyCheck(known([`h ${ED25519}`, `h ${RSA}`]), true);
+    expect(check.judge(blob(ED25519))).toEqual({ kind: 'known' });
+    expect(check.judge(blob(RSA)).kind).not.toBe('known');
+    expect(check.judge(blob(ECDSA)).kind).not.toBe('known');
+  });
+
+  test('goes on with a new key, and does not take a second one', () => {
+    const check = new HostKeyCheck([], true);
+    expect(check.judge(blob(ED25519))).toEqual({ kind: 'known' });
+    expect(check.newHostKey).toEqual(blob(ED25519));
+    expect(check.judge(blob(ED25519))).toEqual({ kind: 'known' });
+    expect(check.judge(blob(RSA)).kind).not.toBe('known');
+    expect(check.newHostKey).toEqual(blob(ED25519));
+  });
+
+  test('begins with no unknown key where new ones are not taken', () => {
+    const check = new HostKeyCheck([], false);
+    expect(check.judge(blob(ED25519))).toEqual({ kind: 'unknown' });
+    expect(check.newHostKey).toBe(undefined);
   });
 });
 

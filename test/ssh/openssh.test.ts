@@ -18,6 +18,12 @@ against('streams, statuses and signals are passed', async () => {
   expect((await run(transport, target, 'kill -TERM $$')).exit).toEqual({ signal: 'SIGTERM' });
 });
 
+against('a command that closes its output goes on until it exits', async () => {
+  const { transport, target } = await setUp();
+  const outcome = await run(transport, target, 'echo last; exec >&- 2>&-; sleep 0.2; exit 5');
+  expect(outcome).toEqual({ exit: { status: 5 }, stdout: 'last\n', stderr: '' });
+});
+
 against('megabytes go in and come out on both streams, through new key exchanges', async () => {
   const { transport, target } = await setUp(['RekeyLimit 1M']);
   const input = 'x'.repeat(10 * MEGABYTE);
