@@ -72,6 +72,14 @@ export type ClusterSnapshot = {
   readonly machines: readonly MachineView[];
 };
 
+/** The cluster that owns `machine`, when it is not the one of the snapshot. */
+export function otherCluster(
+  { observation }: MachineView,
+  { clusterId }: Pick<ClusterSnapshot, 'clusterId'>,
+): string | undefined {
+  return observation?.cluster === clusterId ? undefined : observation?.cluster;
+}
+
 /** What `machine` shows of unit `name`, if it answered and knows it. */
 export function observedOn(machine: MachineView, name: string): ObservedUnit | undefined {
   return machine.observation?.units.find((unit) => unit.name === name);

@@ -1,5 +1,10 @@
 import { compareText } from '../base/compare.ts';
-import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
+import {
+  type ClusterSnapshot,
+  type DesiredUnit,
+  type MachineView,
+  otherCluster,
+} from '../cluster/snapshot.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { look } from './look.ts';
@@ -21,7 +26,7 @@ export type UnitRow = {
 export async function listUnits(edges: Edges): Promise<Listing<UnitRow>> {
   const snapshot = await look(edges);
   const rows = snapshot.machines.flatMap((machine) => [
-    ...presentOn(machine),
+    ...(otherCluster(machine, snapshot) === undefined ? presentOn(machine) : []),
     ...missingOn(machine, expectedOn(machine, snapshot)),
   ]);
   return {

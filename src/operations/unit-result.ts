@@ -1,6 +1,6 @@
 import type { FleetError } from '../base/errors.ts';
 import type { Failure } from '../cluster/failure.ts';
-import type { Rejection } from '../cluster/reason.ts';
+import type { Reason, Rejection } from '../cluster/reason.ts';
 import type { MachineView } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/target-state.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -26,6 +26,8 @@ export type UnitResult = {
   readonly eligible: number;
   /** Where it does not hold, and why. */
   readonly failures: readonly { readonly machine: MachineRef; readonly failure: Failure }[];
+  /** It stays where it is although this rule speaks against its machine. */
+  readonly despite: Reason | undefined;
   /** It is wanted and no machine fits. */
   readonly nowhere: boolean;
   /** The machines it does not fit, each with the first rule that excluded it. */
@@ -66,6 +68,7 @@ export function unitResults(report: ReconcileReport): readonly UnitResult[] {
       machines: placed.map(machineRef).filter(({ name }) => !failed.has(name)),
       eligible: placed.length + rejected.filter(({ reason }) => reason.code === 'machine-silent').length,
       failures,
+      despite: decision.kind === 'keep' ? decision.despite : undefined,
       nowhere: decision.kind === 'nowhere',
       rejected,
     };

@@ -1,7 +1,7 @@
-import type { ClusterSnapshot } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, otherCluster } from '../cluster/snapshot.ts';
 import { type MachineRef, machineRef } from './unit-result.ts';
 
-/** A machine that a listing could not ask, and why. */
+/** A machine that a listing says nothing about, because it did not answer or is not ours, and why. */
 export type UnreachableMachine = {
   readonly machine: MachineRef;
   readonly message: string;
@@ -18,6 +18,11 @@ export type Listing<Row> = {
 
 export function unreachableMachines(snapshot: ClusterSnapshot): readonly UnreachableMachine[] {
   return snapshot.machines.flatMap((view) => {
+    const cluster = otherCluster(view, snapshot);
+    if (cluster !== undefined) {
+      const message = `Machine "${view.machine.name}" (${view.machine.address}) belongs to another cluster: ${cluster}`;
+      return [{ machine: machineRef(view), message, hint: undefined, silentMs: 0 }];
+    }
     if (view.silence === undefined) return [];
     const { message, hint, since } = view.silence;
     return [{ machine: machineRef(view), message, hint, silentMs: Math.max(0, snapshot.now - since) }];

@@ -11,22 +11,27 @@ export type FailureText = {
 export function failureText(failure: Failure): FailureText {
   switch (failure.code) {
     case 'foreign':
-      return plain(`the machine has a unit of that name that fleet did not put there: ${failure.path}`, [
+      return plain(
+        `the machine has a unit of that name that fleet did not put there: ${failure.path}`,
         'Rename your unit, or remove that one from the machine',
-      ]);
+      );
     case 'stale':
       return plain(
         `a newer decision about it was made meanwhile (revision ${failure.seen}, this one is ${failure.token})`,
-        ['Look where it stands now: fleetctl list-unit-files'],
+        'Look where it stands now: fleetctl list-unit-files',
       );
     case 'other-cluster':
-      return plain(`the machine belongs to another cluster: ${failure.cluster}`, [
+      return plain(
+        `the machine belongs to another cluster: ${failure.cluster}`,
         'If that cluster is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove it from fleet.conf',
-      ]);
+      );
     case 'locked':
-      return plain('another fleetctl has been busy on the machine for 30s', ['Try again when it is done']);
-    case 'step':
-      return plain(`${STEPS[failure.step]}${failure.detail === '' ? '' : `: ${lastLine(failure.detail)}`}`);
+      return plain('another fleetctl has been busy on the machine for 30s', 'Try again when it is done');
+    case 'step': {
+      const said = failure.detail === '' ? '' : `: ${lastLine(failure.detail)}`;
+      const early = failure.step === 'prepare' || failure.step === 'lock';
+      return plain(`${STEPS[failure.step]}${said}`, early ? NEEDS_ROOT : undefined);
+    }
     case 'not-up':
       return {
         summary: notUp(failure.state),
@@ -49,7 +54,9 @@ const STEPS: Readonly<Record<MachineStep, string>> = {
   reload: 'systemd could not reload its unit files',
 };
 
-function plain(summary: string, [hint]: readonly string[] = []): FailureText {
+const NEEDS_ROOT = 'The user needs root rights there, and /etc, /var/lib and /run must be writable';
+
+function plain(summary: string, hint?: string): FailureText {
   return { summary, lines: [], hint };
 }
 

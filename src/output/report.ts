@@ -52,7 +52,11 @@ function successLine(verb: UnitVerb, result: UnitResult): readonly string[] {
 }
 
 function failureLines(verb: UnitVerb, result: UnitResult): readonly string[] {
-  return [...nowhereLines(result), ...result.failures.flatMap((entry) => machineLines(verb, result, entry))];
+  return [
+    ...nowhereLines(result),
+    ...result.failures.flatMap((entry) => machineLines(verb, result, entry)),
+    ...despiteLines(result),
+  ];
 }
 
 function nowhereLines(result: UnitResult): readonly string[] {
@@ -70,6 +74,20 @@ function isLost({ nowhere, global, eligible, target }: UnitResult): boolean {
   return nowhere || (global && target !== 'inactive' && eligible === 0);
 }
 
+/** Why a unit is where it should not be, or when it will leave a machine that is silent. */
+function despiteLines({ unit, despite, global }: UnitResult): readonly string[] {
+  if (despite === undefined || global) return [];
+  if (despite.code !== 'machine-silent') {
+    return [
+      `Warning: unit "${unit}" stays on a machine it does not fit, for no other one fits: ${reasonText(despite)}`,
+    ];
+  }
+  const so = seconds(despite.silentMs);
+  return despite.mayBeDown
+    ? [`hint: It moves when its machine has been silent for agent_ttl (${so} so far)`]
+    : [];
+}
+
 function machineLines(
   verb: UnitVerb,
   { unit }: UnitResult,
@@ -82,8 +100,14 @@ function machineLines(
     `Error: Cannot ${verb} unit "${unit}"${where}: ${summary}`,
     ...lines.map((line) => `  ${line}`),
     ...hintLines(hint),
+    ...(failure.code === 'unreachable' && (verb === 'destroy' || verb === 'unload')
+      ? hintLines(GONE_FOR_GOOD)
+      : []),
   ];
 }
+
+const GONE_FOR_GOOD =
+  'It stays in the registry until its machine answers; if the machine is gone for good, remove it from fleet.conf and try again';
 
 function hintLines(hint: string | undefined): readonly string[] {
   return hint === undefined ? [] : [`hint: ${hint}`];

@@ -1,5 +1,11 @@
 import { compareText } from '../base/compare.ts';
-import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
+import {
+  type ClusterSnapshot,
+  type DesiredUnit,
+  type MachineView,
+  observedOn,
+  otherCluster,
+} from '../cluster/snapshot.ts';
 import type { UnitRecord } from '../cluster/unit-state.ts';
 import { classify, type Pair, type Situation } from './classify.ts';
 import type { MachinePlan, Obstacle, Step, UnitChange } from './step.ts';
@@ -15,7 +21,8 @@ export function plan(
   const desired = new Map(snapshot.units.map((unit) => [unit.name, unit]));
   const names = [...placements.keys()].sort(compareText);
   const plans = snapshot.machines
-    .filter((machine) => machine.observation !== undefined && !belongsElsewhere(machine, snapshot))
+    // A machine of another cluster is left alone, whatever is there.
+    .filter((machine) => machine.observation !== undefined && otherCluster(machine, snapshot) === undefined)
     .map((machine) => ({
       machine: machine.machine.name,
       changes: names.flatMap((name) => {
@@ -25,11 +32,6 @@ export function plan(
       }),
     }));
   return plans.filter(({ changes }) => changes.length > 0);
-}
-
-/** A machine of another cluster is left alone, whatever is there. */
-function belongsElsewhere({ observation }: MachineView, { clusterId }: ClusterSnapshot): boolean {
-  return observation?.cluster !== undefined && observation.cluster !== clusterId;
 }
 
 function change(

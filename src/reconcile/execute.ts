@@ -1,6 +1,6 @@
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { Reason } from '../cluster/reason.ts';
-import { type ClusterSnapshot, type MachineView, observedOn } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, type MachineView, observedOn, otherCluster } from '../cluster/snapshot.ts';
 import { isForeign } from '../cluster/unit-state.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Decision } from '../schedule/decision.ts';
@@ -31,18 +31,18 @@ export async function execute(
 function outOfReach(decision: Decision, snapshot: ClusterSnapshot): readonly UnitOutcome[] {
   return snapshot.machines.flatMap((machine): readonly UnitOutcome[] => {
     const failure = isNeeded(decision, machine, snapshot)
-      ? obstacleOn(machine, decision.unit, snapshot.clusterId)
+      ? obstacleOn(machine, decision.unit, snapshot)
       : undefined;
     if (failure === undefined) return [];
     return [{ unit: decision.unit, machine: machine.machine.name, state: undefined, failure }];
   });
 }
 
-function obstacleOn(machine: MachineView, unit: string, clusterId: string | undefined): Failure | undefined {
-  const { silence, observation } = machine;
+function obstacleOn(machine: MachineView, unit: string, snapshot: ClusterSnapshot): Failure | undefined {
+  const { silence } = machine;
   if (silence !== undefined) return { code: 'unreachable', message: silence.message, hint: silence.hint };
-  const cluster = observation?.cluster;
-  if (cluster !== undefined && cluster !== clusterId) return { code: 'other-cluster', cluster };
+  const cluster = otherCluster(machine, snapshot);
+  if (cluster !== undefined) return { code: 'other-cluster', cluster };
   const there = observedOn(machine, unit);
   if (there === undefined || !isForeign(there)) return undefined;
   return { code: 'foreign', path: there.state.fragment };
@@ -72,11 +72,9 @@ function isNeeded(decision: Decision, { machine, id }: MachineView, snapshot: Cl
 const IN_THE_WAY: ReadonlySet<Reason['code']> = new Set(['machine-silent', 'other-cluster', 'foreign-unit']);
 
 /** Whether plans are made for the machine: it answered, and belongs to this cluster or to none. */
-function isPlanned(id: string | undefined, { machines, clusterId }: ClusterSnapshot): boolean {
-  const observation = machines.find((machine) => machine.id === id)?.observation;
-  return (
-    observation !== undefined && (observation.cluster === undefined || observation.cluster === clusterId)
-  );
+function isPlanned(id: string | undefined, snapshot: ClusterSnapshot): boolean {
+  const machine = snapshot.machines.find((candidate) => candidate.id === id);
+  return machine?.observation !== undefined && otherCluster(machine, snapshot) === undefined;
 }
 
 /** A template is never on a machine, whatever its instances are. */

@@ -1,6 +1,12 @@
 import { matchesGlob } from '../base/glob.ts';
 import type { Reason } from '../cluster/reason.ts';
-import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
+import {
+  type ClusterSnapshot,
+  type DesiredUnit,
+  type MachineView,
+  observedOn,
+  otherCluster,
+} from '../cluster/snapshot.ts';
 import { isForeign } from '../cluster/unit-state.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { Workload } from './workload.ts';
@@ -66,10 +72,10 @@ export const CONSTRAINTS: readonly Constraint[] = [
       : undefined;
   },
   // A machine that belongs to another cluster takes nothing from this one.
-  (_unit, { observation }, _workload, { clusterId }) =>
-    observation?.cluster === undefined || observation.cluster === clusterId
-      ? undefined
-      : { code: 'other-cluster', cluster: observation.cluster },
+  (_unit, machine, _workload, snapshot) => {
+    const cluster = otherCluster(machine, snapshot);
+    return cluster === undefined ? undefined : { code: 'other-cluster', cluster };
+  },
   // A machine that does not answer can be given nothing.
   (_unit, { silence }, _workload, { now }) =>
     silence === undefined

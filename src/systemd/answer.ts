@@ -8,8 +8,8 @@ import type { Section } from './frame.ts';
 import { readDigests, readRecords } from './record.ts';
 import { parseShow } from './show.ts';
 
-/** Reads the sections of the observe script. Throws a FleetError `remote-script` when they make no sense. */
-export function readObservation(sections: readonly Section[]): Observation {
+/** Reads the sections of the observe script of `machine`. Throws a FleetError `remote-script` when they make no sense. */
+export function readObservation(machine: string, sections: readonly Section[]): Observation {
   const facts = new Map(
     (find(sections, 'facts')?.stdout ?? '').split('\n').map((line) => {
       const [name = '', value = ''] = line.split(' ');
@@ -17,24 +17,25 @@ export function readObservation(sections: readonly Section[]): Observation {
     }),
   );
   const id = parseMachineId(facts.get('machine-id') ?? '');
-  if (id === undefined) throw notUsable('it has no machine id in /etc/machine-id', sections, 'facts');
+  if (id === undefined)
+    throw notUsable(machine, 'it has no machine id in /etc/machine-id', find(sections, 'facts'));
   return {
     id,
     cluster: facts.get('cluster'),
     bootId: facts.get('boot-id') ?? '',
     uptimeSeconds: Number(facts.get('uptime') ?? 0),
-    units: readUnits(sections),
+    units: readUnits(machine, sections),
   };
 }
 
-function readUnits(sections: readonly Section[]): readonly ObservedUnit[] {
+function readUnits(machine: string, sections: readonly Section[]): readonly ObservedUnit[] {
   const records = new Map(
     readRecords(find(sections, 'records')?.stdout ?? '').map((record) => [record.unit, record]),
   );
   const digests = readDigests(find(sections, 'digests')?.stdout ?? '');
   const shown = find(sections, 'units');
   if (shown !== undefined && shown.status !== 0 && shown.stdout === '') {
-    throw notUsable('systemctl show failed', sections, 'units');
+    throw notUsable(machine, 'systemctl show failed', shown);
   }
   const units = new Map<string, ObservedUnit>();
   for (const { names, state } of parseShow(shown?.stdout ?? '')) {
@@ -45,9 +46,10 @@ function readUnits(sections: readonly Section[]): readonly ObservedUnit[] {
   return [...units.values()];
 }
 
-function notUsable(what: string, sections: readonly Section[], section: string): FleetError {
-  const detail = find(sections, section)?.stderr ?? '';
-  return new FleetError('remote-script', detail === '' ? what : `${what}: ${detail}`);
+function notUsable(machine: string, what: string, section: Section | undefined): FleetError {
+  const said = section?.stderr ?? '';
+  const why = said === '' ? what : `${what}: ${said}`;
+  return new FleetError('remote-script', `Cannot use machine "${machine}": ${why}`);
 }
 
 /** Reads the sections of the change script: how each change went, journals not yet included. */

@@ -53,9 +53,10 @@ export class FrameReader {
     this.#waiting = undefined;
   }
 
-  /** What came on standard error and belongs to no section yet: the words of a shell or of sudo. */
+  /** What came and belongs to no section yet: the words of a shell, of sudo, or of nologin (on stdout). */
   get remainder(): string {
-    return this.#stderr.trim();
+    const said = this.#stderr.trim();
+    return said === '' ? this.#stdout.toString('utf8', 0, 500).trim() : said;
   }
 
   /** All sections up to the next `end`, which is left out. Rejects when the script ends before it. */

@@ -78,7 +78,8 @@ class SshSession implements MachineSession {
   }
 
   async observe({ names, digests }: ObserveRequest): Promise<Observation> {
-    return readObservation(await this.#run(observeScript(names, digests), OBSERVE_DEADLINE_MS));
+    const sections = await this.#run(observeScript(names, digests), OBSERVE_DEADLINE_MS);
+    return readObservation(this.#machine.name, sections);
   }
 
   async change(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]> {
