@@ -34,10 +34,12 @@ export function errorLines(error: FleetError): readonly string[] {
 
 /** The words about machines that a listing could not ask. */
 export function unreachableLines(unreachable: readonly UnreachableMachine[]): readonly string[] {
-  return unreachable.flatMap(({ message, hint, silentMs }) => {
+  const warnings = unreachable.map(({ message, silentMs }) => {
     const since = silentMs < 1000 ? '' : ` (silent for ${seconds(silentMs)})`;
-    return [`Warning: ${message}${since}; what it runs is unknown`, ...hintLines(hint)];
+    return `Warning: ${message}${since}; what it runs is unknown`;
   });
+  const hints = new Set(unreachable.flatMap(({ hint }) => hint ?? []));
+  return [...warnings, ...[...hints].flatMap((hint) => hintLines(hint))];
 }
 
 function successLine(verb: UnitVerb, result: UnitResult): readonly string[] {
