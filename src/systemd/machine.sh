@@ -42,6 +42,8 @@ facts() {
 records() { cd "$L/units" && cat -- "$@"; }
 digests() { cd "$D" && sha256sum -- "$@"; }
 show() { systemctl show --no-pager --property="$P" -- "$@"; }
+# journal UNIT LINES SECONDS: the last lines about it. Together with --since, --lines would give the first ones.
+journal() { journalctl --no-pager --quiet --output=cat --since="-$3s" --unit="$1" | tail -n "$2"; }
 
 # --- changing: what stands between lock and unlock is done by one fleet process at a time
 

@@ -69,13 +69,11 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
 
 /** The last lines about each unit in the journal of the last `seconds`, by the machine's clock; a section a unit. */
 export function journalScript(units: readonly string[], lines: number, seconds: number): string {
-  return complete(
-    'journal',
-    units.map(
-      (unit, index) =>
-        `section journal:${index} journalctl --no-pager --quiet --output=cat --lines=${lines} --since=-${seconds}s --unit=${quote(unit)}`,
-    ),
-  );
+  return complete('journals', [
+    // Else journald may not have read yet what a process wrote just before it ended.
+    'journalctl --quiet --sync </dev/null >/dev/null 2>&1',
+    ...units.map((unit, index) => `section journal:${index} journal ${quote(unit)} ${lines} ${seconds}`),
+  ]);
 }
 
 /**
