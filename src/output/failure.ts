@@ -69,7 +69,10 @@ function notUp(state: SystemdState): string {
     return `it is still starting: ${what}`;
   }
   if (state.active === 'inactive' && state.result === 'success') {
-    return `it ended right after its start: ${what}${ending(state)}`;
+    // A condition that did not hold or a requirement that is missing: no process was ever there to end.
+    return state.exitCode === 0
+      ? `it did not start: ${what}`
+      : `it ended right after its start: ${what}${ending(state)}`;
   }
   const restarts = state.restarts > 0 ? `, ${state.restarts} restarts` : '';
   return `it did not stay up: ${what}, result ${state.result}${ending(state)}${restarts}`;
