@@ -91,18 +91,17 @@ export const CONSTRAINTS: readonly Constraint[] = [
 /** How a machine that is down looks from here. A name, a key or a login that fails says nothing of the kind. */
 const DOWN: ReadonlySet<string> = new Set(['ssh-refused', 'ssh-timeout', 'ssh-lost']);
 
-/** The first rule that keeps `unit` off `machine`. */
-export function firstObjection(
+/** Every rule that speaks against `unit` on `machine`, in order; the first is the one people are told. */
+export function* objections(
   unit: DesiredUnit,
   machine: MachineView,
   workload: Workload,
   snapshot: ClusterSnapshot,
-): Reason | undefined {
+): Generator<Reason, undefined> {
   for (const constraint of CONSTRAINTS) {
     const reason = constraint(unit, machine, workload, snapshot);
-    if (reason !== undefined) return reason;
+    if (reason !== undefined) yield reason;
   }
-  return undefined;
 }
 
 function conflictOn(unit: DesiredUnit, machine: MachineId, workload: Workload): Reason | undefined {

@@ -2,7 +2,7 @@ import { compareText } from '../base/compare.ts';
 import type { Reason, Rejection } from '../cluster/reason.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
-import { firstObjection } from './constraints.ts';
+import { objections } from './constraints.ts';
 import type { Decision } from './decision.ts';
 import { rank } from './rank.ts';
 import { Workload } from './workload.ts';
@@ -68,6 +68,7 @@ function keepOrMove(
   return { kind: 'move', unit: unit.name, from, machine: best, because, rejected };
 }
 
+/** What speaks against the machine a unit is on. Silence before anything else: nothing can be stopped there. */
 function objectionToStaying(
   unit: DesiredUnit,
   from: MachineId,
@@ -76,12 +77,17 @@ function objectionToStaying(
 ): Reason | undefined {
   const machine = snapshot.machines.find((view) => view.id === from);
   if (machine === undefined) return { code: 'machine-removed', machine: from };
-  const reason = firstObjection(unit, machine, workload, snapshot);
-  // A peer that is gone (fleet stopped its companions), a global unit that came later, or a unit that lost its
-  // record there is no reason to leave.
-  if (reason?.code === 'machine-of-nowhere' || reason?.code === 'foreign-unit') return undefined;
-  if (reason?.code === 'conflict' && reason.global) return undefined;
-  return reason;
+  const reasons = [...objections(unit, machine, workload, snapshot)].filter(isReasonToLeave);
+  return reasons.find(({ code }) => code === 'machine-silent') ?? reasons[0];
+}
+
+/**
+ * A peer that is gone (fleet stopped its companions), a global unit that came later, or a unit that lost its
+ * record there is no reason to leave.
+ */
+function isReasonToLeave(reason: Reason): boolean {
+  if (reason.code === 'conflict') return !reason.global;
+  return reason.code !== 'machine-of-nowhere' && reason.code !== 'foreign-unit';
 }
 
 /** More than half of the machines are silent: it is our own network that is down. */
@@ -108,7 +114,7 @@ function sift(
   const fitting: MachineView[] = [];
   const rejected: Rejection[] = [];
   for (const machine of snapshot.machines) {
-    const reason = firstObjection(unit, machine, workload, snapshot);
+    const reason = objections(unit, machine, workload, snapshot).next().value;
     if (reason === undefined) fitting.push(machine);
     else rejected.push({ machine: machine.machine.name, reason });
   }
