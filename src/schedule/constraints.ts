@@ -9,6 +9,7 @@ import {
 } from '../cluster/snapshot.ts';
 import { isForeign } from '../cluster/unit-state.ts';
 import type { MachineId } from '../machine/machine-id.ts';
+import type { Metadata } from '../machine/metadata.ts';
 import type { Workload } from './workload.ts';
 
 /** One rule: why `unit` may not be on `machine`, or undefined when the rule has nothing against it. */
@@ -29,15 +30,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
       : { code: 'machine-id', wanted };
   },
   // MachineMetadata=: every key, any of its values.
-  (unit, { machine }) => {
-    for (const [key, wanted] of Object.entries(unit.placement.metadata)) {
-      const actual = machine.metadata[key];
-      if (actual === undefined || !wanted.includes(actual)) {
-        return { code: 'machine-metadata', key, wanted, actual };
-      }
-    }
-    return undefined;
-  },
+  (unit, { machine }) => metadataObjection(unit, machine.metadata),
   // MachineOf=: the machine of every named unit.
   (unit, { id }, workload) => {
     for (const peer of unit.placement.machineOf) {
@@ -60,7 +53,8 @@ export const CONSTRAINTS: readonly Constraint[] = [
     if (unit.placement.global) return undefined;
     for (const global of workload.globals) {
       const reason = conflict(unit, global);
-      if (reason !== undefined && fitsMetadata(global, machine)) return reason;
+      if (reason !== undefined && metadataObjection(global, machine.machine.metadata) === undefined)
+        return reason;
     }
     return undefined;
   },
@@ -126,8 +120,12 @@ function conflict(unit: DesiredUnit, other: DesiredUnit): Reason | undefined {
     : { code: 'conflict', unit: other.name, pattern: theirs, declaredBy: 'other', global };
 }
 
-function fitsMetadata(unit: DesiredUnit, { machine }: MachineView): boolean {
-  return Object.entries(unit.placement.metadata).every(([key, wanted]) =>
-    wanted.includes(machine.metadata[key] ?? ''),
-  );
+function metadataObjection(unit: DesiredUnit, metadata: Metadata): Reason | undefined {
+  for (const [key, wanted] of Object.entries(unit.placement.metadata)) {
+    const actual = Object.hasOwn(metadata, key) ? metadata[key] : undefined;
+    if (actual === undefined || !wanted.includes(actual)) {
+      return { code: 'machine-metadata', key, wanted, actual };
+    }
+  }
+  return undefined;
 }
