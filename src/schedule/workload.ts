@@ -8,7 +8,7 @@ import type { MachineId } from '../machine/machine-id.ts';
  */
 export class Workload {
   readonly machines: readonly MachineView[];
-  /** Global units that are wanted. */
+  /** Global units that are wanted, by name. */
   readonly globals: readonly DesiredUnit[];
   readonly #units: ReadonlyMap<string, DesiredUnit>;
   readonly #machineOf = new Map<string, MachineId>();
@@ -17,7 +17,9 @@ export class Workload {
   constructor(snapshot: ClusterSnapshot) {
     const wanted = snapshot.units.filter((unit) => unit.target !== 'inactive');
     this.machines = snapshot.machines;
-    this.globals = wanted.filter((unit) => unit.placement.global);
+    this.globals = wanted
+      .filter((unit) => unit.placement.global)
+      .toSorted((a, b) => compareText(a.name, b.name));
     this.#units = new Map(wanted.map((unit) => [unit.name, unit]));
     for (const unit of wanted) {
       if (!unit.placement.global && unit.machine !== undefined) this.assign(unit.name, unit.machine);
