@@ -61,6 +61,7 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
     ...(stops.length === 0 ? [] : stopUnits(stops)),
     ...all.flatMap(settleFiles),
     '[ -z "$changed" ] || step reload systemctl daemon-reload',
+    ...forgetRemoved(all.filter(({ change }) => has(change, 'remove'))),
     ...startUnits(all.filter(({ change }) => has(change, 'start'))),
     'unlock',
     ...watchStarts(all, settleMs),
@@ -144,6 +145,12 @@ function settleFiles({ change, index }: Indexed): readonly string[] {
   if (record === undefined) return [];
   const boot = record.target === 'launched' ? 'yes' : 'no';
   return [attempt(index, 'install', `note ${index} ${unit} ${encodeForPrintf(writeRecord(record))} ${boot}`)];
+}
+
+/** Else systemd would list a unit that has failed as `not-found failed`, and call the machine degraded. */
+function forgetRemoved(removals: readonly Indexed[]): readonly string[] {
+  if (removals.length === 0) return [];
+  return [...arguments_(removals), '[ $# -eq 0 ] || step forget systemctl reset-failed -- "$@"'];
 }
 
 function startUnits(starts: readonly Indexed[]): readonly string[] {
