@@ -50,11 +50,10 @@ export const CONSTRAINTS: readonly Constraint[] = [
   (unit, { id }, workload) => (id === undefined ? undefined : conflictOn(unit, id, workload)),
   // Conflicts=, with a global unit that would run there.
   (unit, machine, workload) => {
-    if (unit.placement.global) return undefined;
     for (const global of workload.globals) {
       const reason = conflict(unit, global);
-      if (reason !== undefined && metadataObjection(global, machine.machine.metadata) === undefined)
-        return reason;
+      if (reason === undefined || !comesFirst(global, unit, machine)) continue;
+      if (metadataObjection(global, machine.machine.metadata) === undefined) return reason;
     }
     return undefined;
   },
@@ -118,6 +117,13 @@ function conflict(unit: DesiredUnit, other: DesiredUnit): Reason | undefined {
   return theirs === undefined
     ? undefined
     : { code: 'conflict', unit: other.name, pattern: theirs, declaredBy: 'other', global };
+}
+
+/** Of two global units in conflict, the one that is there stays; else the first by name has the machine. */
+function comesFirst(global: DesiredUnit, unit: DesiredUnit, machine: MachineView): boolean {
+  if (!unit.placement.global) return true;
+  const isThere = ({ name }: DesiredUnit): boolean => observedOn(machine, name)?.record !== undefined;
+  return isThere(global) === isThere(unit) ? global.name < unit.name : isThere(global);
 }
 
 function metadataObjection(unit: DesiredUnit, metadata: Metadata): Reason | undefined {
