@@ -1,0 +1,105 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Cluster } from './cluster.js';
+import { Fleet } from './fleet.js';
+import { CannotRun, chooseSuites, readOptions } from './options.js';
+import { describe, verdicts } from './report.js';
+import { installClush, Rivals } from './rivals.js';
+import { interruption } from './run.js';
+
+/** One place for every run, so that a run takes down what one that was killed has left. */
+const FOLDER = join(tmpdir(), 'fleet-bench');
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => interrupt(signal));
+// Nobody reads any more: as in `npm run bench | head`.
+process.stdout.on('error', () => interrupt('nobody reads the figures'));
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args) {
+  try {
+    const options = readOptions(args);
+    if (options.help !== undefined) {
+      print(options.help);
+      return 0;
+    }
+    const missed = await measureAll(chooseSuites(options));
+    if (missed.length > 0) print(`\nOver budget: ${missed.join(', ')}`);
+    return missed.length === 0 ? 0 : 1;
+  } catch (error) {
+    say(`bench: ${error instanceof Error ? error.message : error}`);
+    if (interruption.signal.aborted) return 130;
+    return error instanceof CannotRun ? 2 : 1;
+  }
+}
+
+/** Plays the suites on a cluster that is gone afterwards, and returns what was over its budget. */
+async function measureAll(suites) {
+  const cluster = new Cluster(join(FOLDER, 'cluster'));
+  const needsCluster = suites.some(({ machines }) => machines > 0);
+  const obstacle = needsCluster ? await cluster.obstacle() : undefined;
+  if (obstacle !== undefined) throw new CannotRun(obstacle);
+  takeFolder();
+  try {
+    if (needsCluster) await cluster.down();
+    const clushObstacle = suites.some(({ name }) => name === 'list-units')
+      ? await installClush(say)
+      : undefined;
+    const fleet = new Fleet(join(FOLDER, 'fleet'), cluster);
+    await fleet.build();
+    print(heading());
+    return await play(suites, { cluster, fleet, rivals: new Rivals(cluster), clushObstacle });
+  } finally {
+    if (needsCluster) await cluster.down();
+    rmSync(FOLDER, { recursive: true, force: true });
+  }
+}
+
+async function play(suites, { cluster, fleet, rivals, clushObstacle }) {
+  const missed = [];
+  for (const { name, machines, rounds, measure } of suites) {
+    if (machines > cluster.machines.length) {
+      say(`starting machines: ${machines}`);
+      for (const line of await cluster.grow(machines)) say(line);
+      await fleet.adopt();
+    }
+    say(`measuring: ${name}`);
+    const outcome = await measure({ fleet, rivals, machines, clushObstacle }, rounds);
+    print(`\n${describe(outcome).join('\n')}`);
+    const over = verdicts(outcome).filter(({ isOver }) => isOver);
+    missed.push(...over.map(({ of }) => `${of} (${outcome.title})`));
+  }
+  return missed;
+}
+
+/** The folder is ours from here on, unless another bench is at work in it. */
+function takeFolder() {
+  const owner = join(FOLDER, 'pid');
+  const other = existsSync(owner) ? readFileSync(owner, 'utf8') : '';
+  if (other !== '' && existsSync(`/proc/${other}/cmdline`)) {
+    const words = readFileSync(`/proc/${other}/cmdline`, 'utf8');
+    if (words.includes('bench.js')) throw new CannotRun(`another bench is running, as process ${other}`);
+  }
+  mkdirSync(FOLDER, { recursive: true });
+  writeFileSync(owner, `${process.pid}`);
+}
+
+function heading() {
+  const load = loadavg()
+    .map((average) => average.toFixed(2))
+    .join(' ');
+  return `Node ${process.version}, ${availableParallelism()} cores, load average ${load}`;
+}
+
+function interrupt(why) {
+  if (interruption.signal.aborted) return;
+  interruption.abort(new Error(`interrupted: ${why}`));
+}
+
+function print(text) {
+  process.stdout.write(`${text}\n`);
+}
+
+function say(line) {
+  process.stderr.write(`${line}\n`);
+}

@@ -1,0 +1,76 @@
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from './run.js';
+
+const ROOT = new URL('../..', import.meta.url).pathname;
+
+/** A service that runs until it is stopped. */
+export const SLEEPER = '[Service]\nExecStart=/bin/sleep 1000000\n';
+
+/** So many units are on every machine when lists are measured. */
+export const UNITS = ['everywhere@1', 'everywhere@2', 'everywhere@3', 'everywhere@4'].map(
+  (name) => `${name}.service`,
+);
+
+/** fleetctl, its registry and its fleet.conf for machines of the cluster. */
+export class Fleet {
+  #cluster;
+  #folder;
+
+  /**
+   * @param {string} folder absolute
+   * @param {import('./cluster.js').Cluster} cluster
+   */
+  constructor(folder, cluster) {
+    this.#folder = folder;
+    this.#cluster = cluster;
+    this.program = join(folder, 'bin/fleetctl');
+  }
+
+  /** Builds the source as it is now, to a place where no other build replaces it during the run. */
+  async build() {
+    const bundler = join(ROOT, 'node_modules/.bin/rolldown');
+    const config = join(ROOT, 'src/rolldown.config.js');
+    await run([bundler, '--config', config, '--dir', join(this.#folder, 'dist')]);
+    cpSync(join(ROOT, 'bin'), join(this.#folder, 'bin'), { recursive: true });
+    // Says that these are ES modules, as it does where they come from.
+    cpSync(join(ROOT, 'package.json'), join(this.#folder, 'package.json'));
+  }
+
+  /** Takes the machines that the cluster has now, and starts UNITS on all of them. */
+  async adopt() {
+    this.#writeConf('fleet.conf', '');
+    this.#writeConf('unsettled.conf', 'settle = 0ms\n');
+    const template = this.writeUnit('everywhere@.service', `${SLEEPER}\n[X-Fleet]\nGlobal=true\n`);
+    await run(this.command('submit', template));
+    await run(this.command('start', ...UNITS));
+  }
+
+  /** The command line of a verb. */
+  command(...words) {
+    return [this.program, '--config', join(this.#folder, 'fleet.conf'), ...words];
+  }
+
+  /** The same, where a started unit is not watched for a while before it counts as up. */
+  commandWithoutSettling(...words) {
+    return [this.program, '--config', join(this.#folder, 'unsettled.conf'), ...words];
+  }
+
+  /** Writes a unit file and returns its path. */
+  writeUnit(name, text) {
+    const path = join(this.#folder, 'units', name);
+    mkdirSync(join(this.#folder, 'units'), { recursive: true });
+    writeFileSync(path, text);
+    return path;
+  }
+
+  #writeConf(name, top) {
+    const { identityFile, knownHostsFile, machines } = this.#cluster;
+    const ssh = `user = root\nidentity_file = ${identityFile}\nknown_hosts_file = ${knownHostsFile}\n`;
+    const sections = machines.map(
+      (machine) => `[machine.${machine.name}]\naddress = ${machine.host}:${machine.port}\n`,
+    );
+    const text = [`registry = file:registry\n${top}`, `[ssh]\n${ssh}`, ...sections].join('\n');
+    writeFileSync(join(this.#folder, name), text);
+  }
+}

@@ -1,0 +1,81 @@
+import { CommandError, run } from './run.js';
+
+/** What people use today, as they would type it: OpenSSH with its defaults, and clush with its own. */
+export class Rivals {
+  #cluster;
+
+  /** @param {import('./cluster.js').Cluster} cluster */
+  constructor(cluster) {
+    this.#cluster = cluster;
+  }
+
+  /** `ssh HOST COMMAND` on one machine, the first. */
+  ssh(...command) {
+    const [{ host, port }] = this.#cluster.machines;
+    return ['ssh', ...this.#options, '-p', port, `root@${host}`, ...command];
+  }
+
+  /** The same on all machines at once, from a shell; fails when one of them fails. */
+  sshEverywhere(options, ...command) {
+    const lines = this.#cluster.machines.map(
+      ({ host, port }) =>
+        `${['ssh', ...this.#options, ...options, '-p', port, `root@${host}`, ...command].join(' ')} & pids="$pids $!"`,
+    );
+    return ['sh', '-c', `${lines.join('\n')}\nfor pid in $pids; do wait "$pid" || exit; done`];
+  }
+
+  /** clush on all machines, with its own fanout; fails when a command does. */
+  clush(...command) {
+    const hosts = this.#cluster.machines.map(({ host }) => host).join(',');
+    const [{ port }] = this.#cluster.machines;
+    const options = [...this.#options, '-p', port].join(' ');
+    return ['clush', '-S', '-l', 'root', '-w', hosts, '-o', options, ...command];
+  }
+
+  /** Copy a unit file, reload, start: three commands one after the other, on one machine. */
+  copyReloadStart(path, unit) {
+    const [{ host, port }] = this.#cluster.machines;
+    const copy = ['scp', '-q', ...this.#options, '-P', port, path, `root@${host}:/etc/systemd/system/`];
+    const steps = [copy, this.ssh('systemctl', 'daemon-reload'), this.ssh('systemctl', 'start', unit)];
+    return ['sh', '-c', steps.map((words) => words.join(' ')).join(' && ')];
+  }
+
+  /** Nothing of the box's configuration of ssh counts, and nobody is asked anything. */
+  get #options() {
+    const { identityFile, knownHostsFile } = this.#cluster;
+    const settings = [`UserKnownHostsFile=${knownHostsFile}`, 'IdentitiesOnly=yes', 'BatchMode=yes'];
+    return ['-F', 'none', '-i', identityFile, ...settings.flatMap((setting) => ['-o', setting])];
+  }
+}
+
+/**
+ * Makes sure that clush is there, from Debian's package clustershell. Returns why it is not, or undefined.
+ *
+ * @param {(line: string) => void} say
+ */
+export async function installClush(say) {
+  if (await succeeds('clush', '--version')) return undefined;
+  say('installing with apt-get: clustershell');
+  const install = [
+    'apt-get',
+    '-q',
+    'install',
+    '--yes',
+    '--no-install-recommends',
+    '--no-remove',
+    'clustershell',
+  ];
+  if (await succeeds(...install)) return undefined;
+  if ((await succeeds('apt-get', '-q', 'update')) && (await succeeds(...install))) return undefined;
+  return 'clush is left out: apt-get could not install clustershell';
+}
+
+async function succeeds(...words) {
+  try {
+    await run(words, { env: { DEBIAN_FRONTEND: 'noninteractive' } });
+    return true;
+  } catch (error) {
+    if (error instanceof CommandError) return false;
+    throw error;
+  }
+}
