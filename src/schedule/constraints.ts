@@ -40,10 +40,12 @@ export const CONSTRAINTS: readonly Constraint[] = [
     }
     return undefined;
   },
-  // A timer, socket or path, beside the unit it starts: systemd refuses one whose unit is not there.
-  ({ triggers }, { id }, workload) => {
+  // A timer, socket or path, beside the unit it starts: systemd refuses one whose unit is not there. A unit
+  // that asks to be beside its timer comes to it instead.
+  ({ name, triggers }, { id }, workload) => {
     const there = triggers === undefined ? undefined : workload.machineOf(triggers);
     if (triggers === undefined || there === undefined || there === id) return undefined;
+    if (workload.follows(triggers, name)) return undefined;
     return { code: 'triggers-elsewhere', unit: triggers, machine: workload.nameOf(there) };
   },
   // Conflicts=, whichever of the two declares it, with the standard units that are there.

@@ -129,10 +129,13 @@ function peersFirst(units: readonly DesiredUnit[]): readonly DesiredUnit[] {
   const visit = (unit: DesiredUnit): void => {
     if (ordered.has(unit) || visiting.has(unit)) return;
     visiting.add(unit);
-    for (const peer of [...unit.placement.machineOf, unit.triggers]) {
-      const found = byName.get(peer ?? '');
+    for (const peer of unit.placement.machineOf) {
+      const found = byName.get(peer);
       if (found !== undefined) visit(found);
     }
+    // Beside the unit it starts, unless that one asks to be beside its timer.
+    const started = byName.get(unit.triggers ?? '');
+    if (started !== undefined && !started.placement.machineOf.includes(unit.name)) visit(started);
     ordered.add(unit);
   };
   for (const unit of units) visit(unit);

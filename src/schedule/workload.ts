@@ -31,6 +31,11 @@ export class Workload {
     return this.#machineOf.get(unit);
   }
 
+  /** Whether `unit` asks for the machine of `other`. */
+  follows(unit: string, other: string): boolean {
+    return this.#units.get(unit)?.placement.machineOf.includes(other) ?? false;
+  }
+
   /** Standard units assigned to a machine, by name. */
   unitsOn(machine: MachineId): readonly DesiredUnit[] {
     const names = [...(this.#unitsOn.get(machine) ?? [])].sort(compareText);
