@@ -3,7 +3,7 @@ import { FleetError, isFleetError } from '../../src/base/errors.ts';
 import { type Placement, parsePlacement } from '../../src/unit/placement.ts';
 import { parseUnitFile } from '../../src/unit/unit-file.ts';
 import { parseUnitName } from '../../src/unit/unit-name.ts';
-import { pickText, seeded } from './random.ts';
+import { pickText, seeded } from '../support/random.ts';
 
 const ID = '4b9e6343d3256ef6877f201be0a19a18';
 

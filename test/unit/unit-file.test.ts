@@ -8,7 +8,7 @@ import {
   serialise,
   type UnitFile,
 } from '../../src/unit/unit-file.ts';
-import { pick, pickText, seeded } from './random.ts';
+import { pick, pickText, seeded } from '../support/random.ts';
 
 /** Options as `Section.Name=Value`, which reads better in a table than objects. */
 function options(file: UnitFile): string[] {

@@ -7,7 +7,7 @@ import {
   UNIT_TYPES,
   unitNameProblem,
 } from '../../src/unit/unit-name.ts';
-import { pickText, seeded } from './random.ts';
+import { pickText, seeded } from '../support/random.ts';
 
 describe('parseUnitName', () => {
   it.each([
