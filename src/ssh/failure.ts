@@ -36,7 +36,10 @@ export function openFailure(
   const known = SOCKET_ERRORS[String(code)];
   if (known !== undefined)
     return cannotReach(target, ...known, { cause: error, ...hintFor(target, known[0]) });
-  if (phase === 'connect') return cannotReach(target, 'ssh-refused', String(code), { cause: error });
+  if (phase === 'connect') {
+    const what = typeof code === 'string' ? code : error.message;
+    return cannotReach(target, 'ssh-refused', what, { cause: error });
+  }
   // ssh2 reports a connection that ended before the other side named its SSH version as a protocol error.
   if (level === 'protocol' && bytesRead === 0) return closedWhile(target, phase);
   if (level === 'protocol') {
@@ -71,7 +74,7 @@ export function timedOut(target: SshTarget, phase: OpenPhase): FleetError {
 }
 
 /** `host:port`, with brackets around an IPv6 address. */
-export function address({ host, port }: Pick<SshTarget, 'host' | 'port'>): string {
+function address({ host, port }: Pick<SshTarget, 'host' | 'port'>): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 

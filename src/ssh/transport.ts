@@ -4,34 +4,41 @@ export type SshTarget = {
   readonly host: string;
   readonly port: number;
   readonly user: string;
-  /** Private key file; without one the agent and then OpenSSH's default key files are tried. */
+  /**
+   * Path of the private key; the agent signs when the file is encrypted or holds the public half only. Without
+   * one, the agent's keys and then OpenSSH's default key files are tried.
+   */
   readonly identityFile: string | undefined;
+  /** What to do about a host that was never seen before. A host whose key has changed is always refused. */
   readonly strictHostKeyChecking: 'ask' | 'accept-new';
-  /** From the first packet to a session that is ready, in ms; time spent asking a person does not count. */
+  /**
+   * From the first packet to the login, in ms, and again from asking for a session to having it. Time spent
+   * asking a person does not count.
+   */
   readonly connectTimeoutMs: number;
-  /** A connection that has not answered for this long while in use is lost, in ms. */
+  /** A connection over which nothing has come for this long, in ms, not even the answer to a ping, is lost. */
   readonly keepaliveTimeoutMs: number;
 };
 
-/** How a remote command ended: its exit status, or the signal that ended it. */
+/** How a remote command ended: its exit status, or the signal that ended it, such as `SIGTERM`. */
 export type RemoteExit = { readonly status: number } | { readonly signal: string };
 
 /** A command that runs on a machine, with its three streams. */
 export interface RemoteProcess {
-  /** Writes to the command's standard input. Does nothing once the command has ended. */
+  /** Writes to the command's standard input, of any length. Does nothing once the command has ended. */
   write(text: string): void;
   /** Ends the command's standard input. */
   end(): void;
-  /** Called with every piece of standard output, from the first on. */
+  /** Called with every piece of standard output, from the first on, however late the listener comes. */
   onStdout(listener: (chunk: Buffer) => void): void;
-  /** Called with every piece of standard error, from the first on. */
+  /** The same for standard error. */
   onStderr(listener: (chunk: Buffer) => void): void;
   /**
    * Settles when the command has ended and all of its output has been delivered. Rejects with an `ssh-lost`
-   * FleetError when the connection went away first: that is never a success.
+   * FleetError when the connection went away first: that is never a success. Need not be looked at.
    */
   readonly exit: Promise<RemoteExit>;
-  /** Lets go of the command without waiting for it; `exit` rejects. */
+  /** Lets go of the command without waiting for it; `exit` rejects. The command may go on running over there. */
   close(): void;
 }
 
@@ -42,10 +49,17 @@ export interface RemoteProcess {
  */
 export interface Transport {
   /**
-   * Starts `command` with the user's login shell. Rejects with a FleetError whose code tells what failed:
-   * `ssh-name`, `ssh-refused`, `ssh-timeout`, `ssh-host-key`, `ssh-authentication` or `ssh-lost`.
+   * Starts `command` with the user's login shell; an idle connection that has died is opened anew first.
+   * Rejects with a FleetError whose code tells what failed:
+   *
+   * - `ssh-name`: the host name leads nowhere;
+   * - `ssh-refused`: nothing listens, there is no way, it is no SSH server, or it grants no session;
+   * - `ssh-timeout`: no answer, or no SSH, or no login, or no session in time;
+   * - `ssh-host-key`: the host key is unknown, changed or revoked, or a person did not accept it;
+   * - `ssh-authentication`: there is no key, or none was accepted;
+   * - `ssh-lost`: the connection was there and went away, or the transport is closed.
    */
   exec(target: SshTarget, command: string): Promise<RemoteProcess>;
-  /** Closes every connection. */
+  /** Closes every connection; commands that run, and those that are being started, are lost. */
   close(): Promise<void>;
 }

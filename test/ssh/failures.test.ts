@@ -1,15 +1,14 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { closedWhile, openFailure } from '../../src/ssh/failure.ts';
 import { createRig, createTransport, failure, run, targetOf, temporaryFolder } from './support.ts';
 
 describe('a machine that cannot be reached', () => {
   test('because nothing listens there', async () => {
-    const { transport, target, sshd } = await createRig();
-    await sshd.close();
+    const { transport, target } = await createRig({}, { port: 1 });
     const error = await failure(transport.exec(target, 'true'), 'ssh-refused');
-    expect(error.message).toBe(`Cannot reach machine "m1" (127.0.0.1:${sshd.port}): connection refused`);
-    expect(error.hint).toBe(`Check that sshd listens on port ${sshd.port} there`);
+    expect(error.message).toBe('Cannot reach machine "m1" (127.0.0.1:1): connection refused');
+    expect(error.hint).toBe('Check that sshd listens on port 1 there');
   });
 
   test('because its name does not exist', async () => {
@@ -73,12 +72,13 @@ describe('a session that is not granted', () => {
   });
 
   test('in time is a timeout, and a command that starts after all is let go', async () => {
-    const { transport, target } = await createRig(
-      { misbehaviour: { kind: 'delay', ms: 600 } },
-      { connectTimeoutMs: 300 },
+    const { transport, target, sshd } = await createRig(
+      { misbehaviour: { kind: 'delay', ms: 1500 } },
+      { connectTimeoutMs: 1000 },
     );
     const error = await failure(transport.exec(target, 'sleep 60'), 'ssh-timeout');
-    expect(error.message).toMatch(/: it did not start a session within 300ms$/);
+    expect(error.message).toMatch(/: it did not start a session within 1s$/);
+    await vi.waitFor(() => expect(sshd.commands()).toEqual({ started: 1, running: 0 }), 5000);
   });
 });
 

@@ -101,11 +101,11 @@ describe('nothing but the key exchange reaches a host', () => {
       asked.resolve(question);
       return answer.promise;
     };
-    const changes = { ...ask, connectTimeoutMs: 300 };
+    const changes = { ...ask, connectTimeoutMs: 1000 };
     const { target, sshd, transport } = await createRig(server, changes, { askHostKey });
     const outcome = run(transport, target, 'echo in');
     expect(await asked.promise).toEqual({ machine: 'm1', host: '127.0.0.1', port: sshd.port, key: shown });
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await new Promise((resolve) => setTimeout(resolve, 1200));
     await expectNothingSaid(sshd);
     answer.resolve(true);
     expect((await outcome).stdout).toBe('in\n');
