@@ -50,7 +50,6 @@ export function observeScript(names: readonly string[], digests: boolean): strin
  */
 export function changeScript(changes: readonly UnitChange[], clusterId: string, settleMs: number): string {
   const all = changes.map((change, index) => ({ change, index }));
-  const stops = all.filter(({ change }) => has(change, 'stop'));
   return complete('change', [
     `changed= ${all.map(({ index }) => `skip${index}=`).join(' ')}`,
     'step prepare prepare || return',
@@ -58,7 +57,7 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
     `step cluster cluster ${quote(clusterId)} || return`,
     ...all.map(guard),
     ...putFiles(all),
-    ...(stops.length === 0 ? [] : stopUnits(stops)),
+    ...stopUnits(all),
     ...all.flatMap(settleFiles),
     '[ -z "$changed" ] || step reload systemctl daemon-reload',
     ...forgetRemoved(all.filter(({ change }) => has(change, 'remove'))),
@@ -121,7 +120,9 @@ function putFiles(all: readonly Indexed[]): readonly string[] {
   ];
 }
 
-function stopUnits(stops: readonly Indexed[]): readonly string[] {
+function stopUnits(all: readonly Indexed[]): readonly string[] {
+  const stops = all.filter(({ change }) => has(change, 'stop'));
+  if (stops.length === 0) return [];
   return [
     ...stops.map(({ change, index }) =>
       attempt(index, 'claim', `claim ${quote(change.unit)} ${change.token}`),
@@ -132,7 +133,7 @@ function stopUnits(stops: readonly Indexed[]): readonly string[] {
     'unlock',
     'step await-stop await "$@"',
     'step lock lock || return',
-    ...stops.map(guard),
+    ...all.map(guard),
     ...stops.map(({ change, index }) => attempt(index, 'stopped', `stopped ${quote(change.unit)}`)),
     'fi',
   ];
