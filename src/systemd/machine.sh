@@ -103,8 +103,9 @@ flush() {
   [ ! -e "$1" ] || sync -- "$@" 2>/dev/null || sync
 }
 
-# claim UNIT TOKEN: from now on older decisions are refused
+# claim UNIT TOKEN: from now on older decisions are refused. One that is not there has left its token behind.
 claim() {
+  [ -f "$L/units/$1" ] || return 0
   while IFS= read -r line; do
     case "$line" in token=*) line=token=$2 ;; esac
     printf '%s\n' "$line"
