@@ -56,10 +56,20 @@ prepare() {
 }
 lock() { command exec 9>"$R/lock" && flock -w "$W" 9; }
 unlock() { exec 9>&-; }
+# leave: nothing of this script waits for the lock any more
+leave() { exec 8>&- 9>&-; }
+
+# sweep: takes away the files of scripts that were killed. A script that is under way holds "busy" all the time,
+# also while it waits for a stop without the lock; only when none does is a file nobody's.
+sweep() {
+  command exec 8>"$R/busy" || return
+  ! flock -n 8 || rm -f .fleet-*
+  flock -s 8
+}
 
 # cluster ID: the machine belongs to that cluster, from now on if it belonged to none
 cluster() {
-  rm -f .fleet-*
+  sweep || return
   if [ -s "$L/cluster" ]; then
     read -r owner <"$L/cluster"
     [ "$owner" = "$1" ] || { echo "$owner"; return 10; }
@@ -84,14 +94,13 @@ guard() {
   done
 }
 
-# put INDEX TEXT: the new unit file, beside its place
-put() { printf '%b' "$2" >".fleet-$1"; }
+# put INDEX TEXT: the new unit file, beside its place, under a name that no other script uses
+put() { printf '%b' "$2" >".fleet-$$-$1"; }
 
 # verify INDEX DIGEST: the bytes that arrived are the bytes that were sent
 verify() {
-  case "$sums" in *"$2  .fleet-$1
+  case "$sums" in *"$2  .fleet-$$-$1
 "*) return 0 ;; esac
-  rm -f ".fleet-$1"
   echo 'the file that arrived differs from the file that was sent'
   return 1
 }
@@ -99,7 +108,7 @@ verify() {
 # flush: the new files are on the disk before they are renamed, so that a power loss leaves the old file or
 # the new one, never half of it
 flush() {
-  set -- .fleet-*
+  set -- .fleet-$$-*
   [ ! -e "$1" ] || sync -- "$@" 2>/dev/null || sync
 }
 
@@ -136,8 +145,8 @@ stopped() {
 note() {
   printf '%b' "$3" >"$L/tmp/record" && mv -f "$L/tmp/record" "$L/units/$2" || return
   [ ! -e "$L/removed/$2" ] || rm -f "$L/removed/$2" || return
-  if [ -f ".fleet-$1" ]; then
-    mv -f ".fleet-$1" "./$2" || return
+  if [ -f ".fleet-$$-$1" ]; then
+    mv -f ".fleet-$$-$1" "./$2" || return
     changed=yes
   fi
   wants=fleet.target.wants
@@ -154,7 +163,7 @@ boot_target() {
     [ -d "$folder" ] || mkdir "$folder" || return
   done
   if [ ! -f fleet.target ]; then
-    printf '[Unit]\nDescription=Units started by fleet\n' >.fleet-target && mv -f .fleet-target fleet.target || return
+    printf '[Unit]\nDescription=Units started by fleet\n' >".fleet-$$-target" && mv -f ".fleet-$$-target" fleet.target || return
     changed=yes
   fi
   [ -L multi-user.target.wants/fleet.target ] || ln -s ../fleet.target multi-user.target.wants/fleet.target

@@ -62,7 +62,8 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
     '[ -z "$changed" ] || step reload systemctl daemon-reload',
     ...forgetRemoved(all.filter(({ change }) => has(change, 'remove'))),
     ...startUnits(all.filter(({ change }) => has(change, 'start'))),
-    'unlock',
+    'rm -f .fleet-$$-*',
+    'leave',
     ...watchStarts(all, settleMs),
   ]);
 }
@@ -80,7 +81,7 @@ export function journalScript(units: readonly string[], lines: number, seconds: 
  * A script as one function that is called by its last line: one that arrives only in part never runs in part.
  */
 function complete(name: string, lines: readonly string[]): string {
-  return `${name}() {\n${lines.join('\n')}\n}\n${name}; unlock; step end :\n`;
+  return `${name}() {\n${lines.join('\n')}\n}\n${name}; leave; step end :\n`;
 }
 
 type Indexed = { readonly change: UnitChange; readonly index: number };
@@ -114,7 +115,7 @@ function putFiles(all: readonly Indexed[]): readonly string[] {
   if (files.length === 0) return [];
   return [
     ...files.map(({ index, text }) => attempt(index, 'put', `put ${index} ${encodeForPrintf(text)}`)),
-    'sums="$(sha256sum -- .fleet-* 2>/dev/null </dev/null)\n"',
+    'sums="$(sha256sum -- .fleet-$$-* 2>/dev/null </dev/null)\n"',
     ...files.map(({ index, digest }) => attempt(index, 'verify', `verify ${index} ${digest}`)),
     'step flush flush',
   ];
