@@ -50,17 +50,20 @@ forget_nspawn() {
   rm -f "/run/systemd/nspawn/locks/$(stat --format 'inode-%d:%i' "$DIR/machines/$1/disk")"
 }
 
-# Up means: its SSH server greets, and systemd has started everything.
 wait_for_machine() {
   local name=$1
-  if is_cut "$name"; then
-    say "$name is running, and cut off: not waiting for its SSH server"
-  elif until_true 600 greets_or_died "$name" && is_running "$name" && wait_for_systemd "$name"; then
-    say "$name is up at $(address_of "$name")"
+  if is_up "$name"; then
+    say "$name is up at $(endpoint_of "$name")$(! is_cut "$name" || printf ', and cut off')"
   else
     tail -n 10 "$DIR/machines/$name/console.log" >&2
     fail "$name did not come up; the lines above are the last of $DIR/machines/$name/console.log"
   fi
+}
+
+# Up means: its SSH server greets, and systemd has started everything. Waits up to 30 s for either.
+is_up() {
+  is_cut "$1" || until_true 600 greets_or_died "$1"
+  until_true 600 started_or_died "$1" && is_running "$1"
 }
 
 greets_or_died() { greets "$(address_of "$1")" || ! is_running "$1"; }
@@ -74,17 +77,20 @@ greets() {
   [[ $banner == SSH-2.0-* ]]
 }
 
-# is-system-running --wait answers when the boot is over; whether some unit failed in it is the user's affair.
-wait_for_systemd() {
-  local state
-  state=$(timeout 60 nsenter --target "$(leader_of "$1")" --mount --pid -- systemctl is-system-running --wait 2>/dev/null 9>&- || true)
-  [[ $state == running || $state == degraded ]]
+# is-system-running --wait answers when the boot is over. That some unit failed in it, or takes longer than 10 s, is the affair of who
+# put that unit there.
+started_or_died() {
+  local leader state status=0
+  is_running "$1" || return 0
+  leader=$(leader_of "$1" 2>/dev/null) || return 1
+  state=$(timeout 10 nsenter --target "$leader" --mount --pid -- systemctl is-system-running --wait 2>/dev/null 9>&-) || status=$?
+  [[ $state == running || $state == degraded || $status == 124 ]]
 }
 
 # The pid, seen from the box, of the machine's systemd.
 leader_of() {
   local pid=''
-  read -r pid 2>/dev/null <"$(cgroup_of "$1")/payload/init.scope/cgroup.procs" || true
+  { read -r pid <"$(cgroup_of "$1")/payload/init.scope/cgroup.procs"; } 2>/dev/null || true
   [ -n "$pid" ] || fail "$1 has no systemd to talk to"
   printf %s "$pid"
 }

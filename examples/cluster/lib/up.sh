@@ -1,7 +1,7 @@
 # Starting and growing the cluster, and what fleetctl needs to know about it.
 
 up() {
-  local wanted='' name missing=()
+  local wanted='' name running=() missing=()
   read_up_options "$@"
   make_cluster_folder
   take_lock
@@ -11,16 +11,18 @@ up() {
   choose_port
   save_settings
   make_key "$KEY" fleet-cluster
+  [ -n "$(machine_names)" ] || rm -rf "$DIR/golden"
   golden_root
   [ "$CONTAINERS" = no ] || start_registry
   for name in $(names_to_start "$wanted"); do
     if is_hung "$name"; then say "$name hangs; cluster resume $name"
-    elif is_running "$name"; then say "$name already runs"
+    elif is_running "$name"; then running+=("$name")
     else missing+=("$name"); fi
   done
   boot_machines "${missing[@]}"
   write_known_hosts
   write_conf
+  for name in "${running[@]}"; do make_sure_of "$name"; done
   for name in "${missing[@]}"; do wait_for_machine "$name"; done
   say "try it: fleetctl --config $CONF list-machines"
 }
@@ -71,6 +73,16 @@ boot_machines() {
     pids+=($!)
   done
   for pid in "${pids[@]}"; do wait "$pid" || fail "not every machine was started"; done
+}
+
+# A machine that had processes a moment ago: it may still be booting, or dying, when another script was killed at its work.
+make_sure_of() {
+  if is_up "$1"; then
+    say "$1 already runs"
+  else
+    is_running "$1" || boot_machine "$1"
+    wait_for_machine "$1"
+  fi
 }
 
 # A systemd takes about ten inotify instances, and the usual limit is 128 for everything root runs on the box.
