@@ -1,0 +1,251 @@
+import { describe, expect, it } from 'vitest';
+import { isCutOff } from '../../src/schedule/schedule.ts';
+import { type ClusterBuilder, cluster, foreignUnit, idOf, TTL_MS } from '../support/builders.ts';
+import { decisionOf, placesOf } from './ask.ts';
+
+const THREE = cluster().machine('m1').machine('m2').machine('m3');
+const A = 'a.service';
+const B = 'b.service';
+
+describe('staying', () => {
+  const stays = { kind: 'keep', unit: A, machine: idOf('m1'), despite: undefined };
+
+  it.each<readonly [string, ClusterBuilder]>([
+    ['whatever the load of its machine', THREE.unit(A, '', { machine: 'm1' }).unit(B, '', { machine: 'm1' })],
+    [
+      'when the unit it was put beside is gone',
+      THREE.unit(A, 'MachineOf=b.service', { machine: 'm1' }).unit(B, '', { target: 'inactive' }),
+    ],
+    [
+      'when a global unit in conflict came later',
+      THREE.unit(A, 'Conflicts=b.*', { machine: 'm1' }).unit(B, 'Global=true'),
+    ],
+    [
+      'when its record there was lost, so that it looks like a foreign unit',
+      cluster()
+        .machine('m1', {}, { units: [foreignUnit(A)] })
+        .machine('m2')
+        .unit(A, '', { machine: 'm1' }),
+    ],
+  ])('%s', (_, builder) => {
+    expect(decisionOf(A, builder)).toEqual(stays);
+  });
+
+  it('despite a rule against its machine, when there is no better one', () => {
+    const builder = cluster()
+      .machine('m1')
+      .machine('m2')
+      .unit(A, 'MachineMetadata=role=db', { machine: 'm1' });
+    expect(decisionOf(A, builder)).toMatchObject({
+      ...stays,
+      despite: { code: 'machine-metadata', key: 'role' },
+    });
+  });
+});
+
+describe('moving', () => {
+  it.each<readonly [string, ClusterBuilder, string]>([
+    [
+      'when its machine lost the metadata it asks for',
+      cluster()
+        .machine('m1')
+        .machine('m2', { role: 'db' })
+        .unit(A, 'MachineMetadata=role=db', { machine: 'm1' }),
+      'machine-metadata',
+    ],
+    [
+      'when the unit it asks to be beside is elsewhere',
+      THREE.unit(A, 'MachineOf=b.service', { machine: 'm1' }).unit(B, '', { machine: 'm2' }),
+      'machine-of-elsewhere',
+    ],
+    [
+      'when a unit in conflict is there too',
+      THREE.unit(A, 'Conflicts=b.service', { machine: 'm1' }).unit(B, '', { machine: 'm1' }),
+      'conflict',
+    ],
+    [
+      'when its machine went over to another cluster',
+      cluster().machine('m1', {}, { cluster: 'other' }).machine('m2').unit(A, '', { machine: 'm1' }),
+      'other-cluster',
+    ],
+    [
+      'also when that machine has a unit of its name',
+      cluster()
+        .machine('m1', {}, { cluster: 'other', units: [foreignUnit(A)] })
+        .machine('m2')
+        .unit(A, '', { machine: 'm1' }),
+      'other-cluster',
+    ],
+  ])('%s', (_, builder, code) => {
+    expect(decisionOf(A, builder)).toMatchObject({
+      kind: 'move',
+      from: idOf('m1'),
+      machine: idOf('m2'),
+      because: { code },
+    });
+  });
+
+  it('when its machine is not in fleet.conf any more', () => {
+    expect(decisionOf(A, THREE.unit(A, '', { machine: 'm9' }))).toEqual({
+      kind: 'move',
+      unit: A,
+      from: idOf('m9'),
+      machine: idOf('m1'),
+      because: { code: 'machine-removed', machine: idOf('m9') },
+      rejected: [],
+    });
+  });
+
+  it('not from a machine that was removed, when there is no other one', () => {
+    const builder = cluster().silent('m1', 0).unit(A, '', { machine: 'm9' });
+    expect(decisionOf(A, builder)).toMatchObject({ kind: 'keep', despite: { code: 'machine-removed' } });
+  });
+
+  it('makes room for a unit of the same pass that comes later by name', () => {
+    const builder = cluster()
+      .machine('m1')
+      .machine('m2')
+      .unit(A, 'Conflicts=b.service c.service', { machine: 'm1' })
+      .unit(B, '', { machine: 'm1' })
+      .unit('c.service', 'MachineOf=b.service');
+    expect(placesOf(builder)).toEqual({ [A]: 'm2', [B]: 'm1', 'c.service': 'm1' });
+  });
+});
+
+describe('a silent machine', () => {
+  const on = (m1: ClusterBuilder, fleet = '') =>
+    m1.machine('m2').machine('m3').unit(A, fleet, { machine: 'm1' });
+
+  it.each([
+    ['just fallen silent', 0, 'keep'],
+    ['a moment before agent_ttl', TTL_MS - 1, 'keep'],
+    ['exactly agent_ttl', TTL_MS, 'move'],
+    ['long after', TTL_MS * 1000, 'move'],
+  ])('%s', (_, ms, kind) => {
+    expect(decisionOf(A, on(cluster().silent('m1', ms)))).toMatchObject({ kind });
+  });
+
+  it.each(['ssh-host-key', 'ssh-authentication', 'ssh-name', 'remote-script'])(
+    'that is there and refuses us (%s) keeps its units',
+    (code) => {
+      const builder = on(cluster().silent('m1', TTL_MS * 10, {}, { code }));
+      expect(decisionOf(A, builder)).toMatchObject({ kind: 'keep', despite: { mayBeDown: false } });
+    },
+  );
+
+  it('gives the reason of the move, and why other machines did not get the unit', () => {
+    const builder = cluster()
+      .silent('m1', TTL_MS, { role: 'db' })
+      .machine('m2')
+      .machine('m3', { role: 'db' })
+      .unit(A, 'MachineMetadata=role=db', { machine: 'm1' });
+    expect(decisionOf(A, builder)).toMatchObject({
+      kind: 'move',
+      machine: idOf('m3'),
+      because: { code: 'machine-silent', silentMs: TTL_MS },
+      rejected: [
+        { machine: 'm1', reason: { code: 'machine-silent' } },
+        { machine: 'm2', reason: { code: 'machine-metadata' } },
+      ],
+    });
+  });
+
+  it('keeps a unit that fits nowhere else', () => {
+    const builder = on(cluster().silent('m1', TTL_MS, { role: 'db' }), 'MachineMetadata=role=db');
+    expect(decisionOf(A, builder)).toMatchObject({ kind: 'keep', despite: { code: 'machine-silent' } });
+  });
+
+  it('keeps its units within agent_ttl even when another rule speaks against it too', () => {
+    const builder = cluster()
+      .silent('m1', 1000)
+      .machine('m2', { role: 'db' })
+      .machine('m3')
+      .unit(A, 'MachineMetadata=role=db', { machine: 'm1' });
+    expect(decisionOf(A, builder)).toMatchObject({ kind: 'keep', despite: { code: 'machine-silent' } });
+  });
+
+  it('loses a unit although a global one in conflict came later', () => {
+    const builder = cluster()
+      .silent('m1', TTL_MS, { role: 'web' })
+      .machine('m2')
+      .machine('m3')
+      .unit(A, '', { machine: 'm1' })
+      .unit(B, 'Global=true\nConflicts=a.service\nMachineMetadata=role=web');
+    expect(decisionOf(A, builder)).toMatchObject({ kind: 'move', because: { code: 'machine-silent' } });
+  });
+
+  it('loses units that go together to one machine', () => {
+    const builder = cluster()
+      .silent('m1', TTL_MS)
+      .machine('m2')
+      .machine('m3')
+      .unit('a.timer', '', { machine: 'm1' })
+      .unit(A, '', { machine: 'm1' })
+      .unit(B, 'MachineOf=a.service', { machine: 'm1' })
+      .unit('x.service', '', { machine: 'm2' });
+    expect(placesOf(builder)).toMatchObject({ 'a.timer': 'm3', [A]: 'm3', [B]: 'm3' });
+  });
+
+  it('loses a timer and the service that asks to be beside it', () => {
+    const builder = cluster()
+      .silent('m1', TTL_MS)
+      .machine('m2')
+      .machine('m3')
+      .unit('a.timer', '', { machine: 'm1' })
+      .unit(A, 'MachineOf=a.timer', { machine: 'm1' });
+    expect(placesOf(builder)).toEqual({ 'a.timer': 'm2', [A]: 'm2' });
+  });
+
+  it('keeps a unit whose companion is out of scope and stays', () => {
+    const builder = on(cluster().silent('m1', TTL_MS), 'MachineOf=b.service').unit(B, '', { machine: 'm1' });
+    expect(placesOf(builder, [A])).toEqual({ [A]: 'm1' });
+    expect(placesOf(builder)).toEqual({ [A]: 'm2', [B]: 'm2' });
+  });
+
+  it('gets no new unit', () => {
+    expect(placesOf(cluster().silent('m1', 0).machine('m2').unit(A))[A]).toBe('m2');
+  });
+});
+
+describe('when more than half of the machines are silent', () => {
+  const silent = (count: number, of: number) =>
+    Array.from({ length: of }, (_, index) => `m${index + 1}`).reduce(
+      (so, name, index) => (index < count ? so.silent(name, TTL_MS * 10) : so.machine(name)),
+      cluster(),
+    );
+
+  it.each([
+    [1, 1, true],
+    [1, 2, false],
+    [2, 2, true],
+    [1, 3, false],
+    [2, 3, true],
+    [2, 4, false],
+    [3, 5, true],
+    [0, 0, false],
+  ])('%d of %d: cut off is %j', (count, of, expected) => {
+    expect(isCutOff(silent(count, of).snapshot())).toBe(expected);
+  });
+
+  it('nothing leaves a silent machine', () => {
+    expect(decisionOf(A, silent(2, 3).unit(A, '', { machine: 'm1' }))).toMatchObject({
+      kind: 'keep',
+      despite: { code: 'machine-silent' },
+    });
+    expect(decisionOf(A, silent(1, 3).unit(A, '', { machine: 'm1' }))).toMatchObject({ kind: 'move' });
+  });
+
+  it('not even when another rule speaks against its machine', () => {
+    const builder = silent(2, 3).unit(A, 'MachineOf=b.service', { machine: 'm1' });
+    expect(decisionOf(A, builder.unit(B, '', { machine: 'm3' }))).toMatchObject({ kind: 'keep' });
+  });
+
+  it('machines that never answered count', () => {
+    const builder = cluster().never('m1').never('m2').machine('m3');
+    expect(isCutOff(builder.snapshot())).toBe(true);
+  });
+
+  it('new units are still placed on what answers', () => {
+    expect(placesOf(silent(2, 3).unit(A))[A]).toBe('m3');
+  });
+});
