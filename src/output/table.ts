@@ -33,7 +33,7 @@ export function selectColumns<Row>(
 }
 
 /** How many rows one table object draws: cli-table3's cost is quadratic in them. */
-const BLOCK = 200;
+const BLOCK = 100;
 const GAP = 2;
 
 /** Columns padded with two spaces, no borders, no trailing spaces; every line ends with a newline. */
