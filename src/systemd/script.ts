@@ -183,11 +183,16 @@ function watchStarts(all: readonly Indexed[], settleMs: number): readonly string
   ];
 }
 
-/** Sets the positional parameters to the units that have not failed so far. */
+/**
+ * Sets the positional parameters to the units that have not failed so far. Those that start others come first:
+ * a socket must listen before its service runs, and must have been told to stop before its service has stopped.
+ */
 function arguments_(units: readonly Indexed[]): readonly string[] {
+  const isTrigger = ({ change }: Indexed) => /\.(socket|timer|path|automount)$/.test(change.unit);
+  const ordered = units.toSorted((a, b) => Number(isTrigger(b)) - Number(isTrigger(a)));
   return [
     'set --',
-    ...units.map(({ change, index }) => `[ "$skip${index}" ] || set -- "$@" ${quote(change.unit)}`),
+    ...ordered.map(({ change, index }) => `[ "$skip${index}" ] || set -- "$@" ${quote(change.unit)}`),
   ];
 }
 
