@@ -17,9 +17,10 @@ export function schedule(snapshot: ClusterSnapshot, scope?: ReadonlySet<string>)
     .filter((unit) => scope === undefined || scope.has(unit.name))
     .toSorted((a, b) => compareText(a.name, b.name));
   const decisions = new Map<string, Decision>();
-  for (const unit of peersFirst(units)) {
+  // What is on a machine comes first: where it moves away, there is room for what is new.
+  const isNew = ({ machine }: DesiredUnit): number => (machine === undefined ? 1 : 0);
+  for (const unit of peersFirst(units.toSorted((a, b) => isNew(a) - isNew(b)))) {
     const decision = decide(unit, workload, snapshot);
-    if (decision.kind === 'release') workload.release(unit.name);
     if (decision.kind === 'place' || decision.kind === 'move') workload.assign(unit.name, decision.machine);
     decisions.set(unit.name, decision);
   }

@@ -47,17 +47,11 @@ export class Workload {
   }
 
   assign(unit: string, machine: MachineId): void {
-    this.release(unit);
+    const before = this.#machineOf.get(unit);
+    if (before !== undefined) this.#unitsOn.get(before)?.delete(unit);
     this.#machineOf.set(unit, machine);
     const there = this.#unitsOn.get(machine) ?? new Set<string>();
     this.#unitsOn.set(machine, there.add(unit));
-  }
-
-  release(unit: string): void {
-    const machine = this.#machineOf.get(unit);
-    if (machine === undefined) return;
-    this.#machineOf.delete(unit);
-    this.#unitsOn.get(machine)?.delete(unit);
   }
 
   /** The machine's name in fleet.conf, or its id when the inventory does not have it. */
