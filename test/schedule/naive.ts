@@ -1,0 +1,106 @@
+import type { ClusterSnapshot, DesiredUnit, MachineView } from '../../src/cluster/snapshot.ts';
+import { type Decision, machinesOf } from '../../src/schedule/decision.ts';
+
+/** Unit → ids of its machines: what a schedule comes to. */
+export type World = ReadonlyMap<string, readonly string[]>;
+
+/** Where units are before anything is decided; global units are where they were seen. */
+export function worldBefore(snapshot: ClusterSnapshot): World {
+  return new Map(
+    snapshot.units
+      .filter(({ target }) => target !== 'inactive')
+      .map((unit) => [
+        unit.name,
+        unit.placement.global ? [] : unit.machine === undefined ? [] : [unit.machine],
+      ]),
+  );
+}
+
+export function worldAfter(snapshot: ClusterSnapshot, decisions: readonly Decision[]): World {
+  const world = new Map(worldBefore(snapshot));
+  for (const decision of decisions) {
+    if (decision.kind === 'release') world.delete(decision.unit);
+    else world.set(decision.unit, machinesOf(decision));
+  }
+  return world;
+}
+
+/** The snapshot as a later pass finds it when these decisions were stored. */
+export function afterDecisions(snapshot: ClusterSnapshot, decisions: readonly Decision[]): ClusterSnapshot {
+  const stored = new Map(decisions.map((decision) => [decision.unit, decision]));
+  return {
+    ...snapshot,
+    units: snapshot.units.map((unit) => {
+      const decision = stored.get(unit.name);
+      const moved = decision?.kind === 'place' || decision?.kind === 'move';
+      return moved ? { ...unit, machine: decision.machine } : unit;
+    }),
+  };
+}
+
+/**
+ * Everything that is wrong with `unit` on `machine` while the others are as `world` says: the rules once more, written
+ * the long way round and with nothing of the code they check.
+ */
+export function faults(
+  unit: DesiredUnit,
+  machine: MachineView,
+  world: World,
+  snapshot: ClusterSnapshot,
+): ReadonlySet<string> {
+  const found = new Set<string>();
+  const { placement } = unit;
+  const id = machine.id;
+  if (placement.machineId !== undefined && id?.slice(0, placement.machineId.length) !== placement.machineId) {
+    found.add('machine-id');
+  }
+  if (!fitsMetadata(unit, machine)) found.add('machine-metadata');
+  for (const peer of placement.machineOf) {
+    const there = standardPlace(peer, world, snapshot);
+    if (there === undefined) found.add('machine-of-nowhere');
+    else if (there !== id) found.add('machine-of-elsewhere');
+  }
+  const started = snapshot.units.find(({ name }) => name === unit.triggers);
+  if (started !== undefined && !started.placement.machineOf.some((peer) => peer === unit.name)) {
+    const there = standardPlace(started.name, world, snapshot);
+    if (there !== undefined && there !== id) found.add('triggers-elsewhere');
+  }
+  for (const other of snapshot.units) {
+    if (!world.has(other.name) || !atOdds(unit, other)) continue;
+    const isThere = id !== undefined && world.get(other.name)?.includes(id);
+    const wouldRun = other.placement.global && fitsMetadata(other, machine);
+    if (isThere || (wouldRun && !unit.placement.global)) found.add('conflict');
+    // Of two global units only one can have the machine: that the other one might is a reason, and no fault.
+    else if (wouldRun) found.add('rival');
+  }
+  if (machine.silence !== undefined) found.add('machine-silent');
+  const owner = machine.observation?.cluster;
+  if (owner !== undefined && owner !== snapshot.clusterId) found.add('other-cluster');
+  for (const seen of machine.observation?.units ?? []) {
+    const known = seen.state.load !== 'not-found' || seen.state.active === 'active';
+    if (seen.name === unit.name && seen.record === undefined && known) found.add('foreign-unit');
+  }
+  return found;
+}
+
+function standardPlace(name: string, world: World, snapshot: ClusterSnapshot): string | undefined {
+  const unit = snapshot.units.find((candidate) => candidate.name === name);
+  return unit === undefined || unit.placement.global ? undefined : world.get(name)?.[0];
+}
+
+function fitsMetadata({ placement }: DesiredUnit, { machine }: MachineView): boolean {
+  const pairs = new Set(Object.entries(machine.metadata).map(([key, value]) => `${key}=${value}`));
+  return Object.entries(placement.metadata).every(([key, values]) =>
+    values.some((value) => pairs.has(`${key}=${value}`)),
+  );
+}
+
+function atOdds(a: DesiredUnit, b: DesiredUnit): boolean {
+  if (a.name === b.name) return false;
+  const matches = (pattern: string, name: string): boolean =>
+    new RegExp(`^${pattern.replaceAll('.', '[.]').replaceAll('*', '.*')}$`).test(name);
+  return (
+    a.placement.conflicts.some((pattern) => matches(pattern, b.name)) ||
+    b.placement.conflicts.some((pattern) => matches(pattern, a.name))
+  );
+}

@@ -1,0 +1,174 @@
+import { describe, expect, it } from 'vitest';
+import type { ClusterSnapshot, MachineView } from '../../src/cluster/snapshot.ts';
+import { type Decision, machinesOf } from '../../src/schedule/decision.ts';
+import { schedule } from '../../src/schedule/schedule.ts';
+import { seeded } from '../support/random.ts';
+import { randomCluster, shuffled } from '../support/random-cluster.ts';
+import { afterDecisions, faults, worldAfter, worldBefore } from './naive.ts';
+
+const SEEDS = Array.from({ length: 500 }, (_, index) => index + 1);
+
+/** Holds `check` against the decisions about many random clusters; a failure names its seed. */
+function always(
+  check: (snapshot: ClusterSnapshot, decisions: readonly Decision[], seed: number) => void,
+): void {
+  for (const seed of SEEDS) {
+    const snapshot = randomCluster(seed);
+    try {
+      check(snapshot, schedule(snapshot), seed);
+    } catch (error) {
+      throw new Error(`seed ${seed}: ${String(error)}`, { cause: error });
+    }
+  }
+}
+
+function changes(decisions: readonly Decision[]): readonly Decision[] {
+  return decisions.filter(({ kind }) => kind === 'place' || kind === 'move');
+}
+
+function machineWith(snapshot: ClusterSnapshot, id: string): MachineView | undefined {
+  return snapshot.machines.find((view) => view.id === id);
+}
+
+describe('over random clusters', () => {
+  it('the clusters are worth it: every kind of decision and every reason occurs often', () => {
+    const seen = new Map<string, number>();
+    const count = (what: string): unknown => seen.set(what, (seen.get(what) ?? 0) + 1);
+    always((_, decisions) => {
+      for (const decision of decisions) {
+        count(decision.kind);
+        if (decision.kind === 'move') count(`move: ${decision.because.code}`);
+        if ('rejected' in decision) for (const { reason } of decision.rejected) count(reason.code);
+      }
+    });
+    const kinds = ['place', 'keep', 'move', 'release', 'nowhere', 'everywhere'];
+    const rules = [
+      'machine-id',
+      'machine-metadata',
+      'machine-of-elsewhere',
+      'triggers-elsewhere',
+      'conflict',
+    ].concat('other-cluster', 'machine-silent');
+    const moves = [...rules, 'machine-removed'].map((code) => `move: ${code}`);
+    const others = ['machine-of-nowhere', 'foreign-unit'];
+    expect([...seen.keys()].sort()).toEqual([...kinds, ...rules, ...moves, ...others].sort());
+    expect([...kinds, ...rules, ...others].filter((what) => (seen.get(what) ?? 0) < 100)).toEqual([]);
+  });
+
+  it('every unit gets one decision, in the order of names, and a standard unit one machine at most', () => {
+    always((snapshot, decisions) => {
+      expect(decisions.map(({ unit }) => unit)).toEqual(snapshot.units.map(({ name }) => name).sort());
+      for (const decision of decisions) {
+        const unit = snapshot.units.find(({ name }) => name === decision.unit);
+        if (unit?.placement.global)
+          expect(new Set(machinesOf(decision)).size).toBe(machinesOf(decision).length);
+        else expect(machinesOf(decision).length).toBeLessThanOrEqual(1);
+      }
+    });
+  });
+
+  it('no new assignment breaks a rule, as a naive reading of the rules has it', () => {
+    always((snapshot, decisions) => {
+      const world = worldAfter(snapshot, decisions);
+      for (const decision of decisions.filter(({ kind }) => kind !== 'keep')) {
+        const unit = snapshot.units.find(({ name }) => name === decision.unit);
+        for (const id of machinesOf(decision)) {
+          const machine = machineWith(snapshot, id);
+          if (unit === undefined || machine === undefined) throw new Error('assigned out of this world');
+          const others = new Map([...world].filter(([name]) => name !== unit.name));
+          const found = [...faults(unit, machine, others, snapshot)].filter((code) => code !== 'rival');
+          expect([unit.name, id, ...found]).toEqual([unit.name, id]);
+        }
+      }
+    });
+  });
+
+  it('every reason is true, before the pass or after it', () => {
+    always((snapshot, decisions) => {
+      const worlds = [worldBefore(snapshot), worldAfter(snapshot, decisions)];
+      for (const decision of decisions) {
+        const unit = snapshot.units.find(({ name }) => name === decision.unit);
+        if (!('rejected' in decision) || unit === undefined) continue;
+        for (const { machine: name, reason } of decision.rejected) {
+          const machine = snapshot.machines.find((view) => view.machine.name === name);
+          if (machine === undefined) throw new Error('a reason about no machine');
+          const found = worlds.flatMap((world) => [...faults(unit, machine, world, snapshot)]);
+          const codes = found.map((code) => (code === 'rival' ? 'conflict' : code));
+          expect([unit.name, name, ...codes]).toContain(reason.code);
+        }
+      }
+    });
+  });
+
+  it('every machine that does not get a unit which looks for one has a reason', () => {
+    always((snapshot, decisions) => {
+      for (const decision of decisions) {
+        if (decision.kind === 'nowhere') expect(decision.rejected).toHaveLength(snapshot.machines.length);
+        if (decision.kind === 'everywhere')
+          expect(decision.machines.length + decision.rejected.length).toBe(snapshot.machines.length);
+      }
+    });
+  });
+
+  it('no unit leaves a machine that answers without a reason that is true', () => {
+    always((snapshot, decisions) => {
+      const worlds = [worldBefore(snapshot), worldAfter(snapshot, decisions)];
+      for (const decision of decisions) {
+        if (decision.kind !== 'move') continue;
+        const from = machineWith(snapshot, decision.from);
+        const unit = snapshot.units.find(({ name }) => name === decision.unit);
+        if (unit === undefined || from?.silence !== undefined) continue;
+        const found = from && worlds.flatMap((world) => [...faults(unit, from, world, snapshot)]);
+        expect(found ?? ['machine-removed']).toContain(decision.because.code);
+      }
+    });
+  });
+
+  it('no unit leaves a silent machine before its time, nor one that is there and refuses us', () => {
+    always((snapshot, decisions) => {
+      const silent = snapshot.machines.filter(({ silence }) => silence !== undefined);
+      for (const decision of decisions) {
+        const silence = decision.kind === 'move' && machineWith(snapshot, decision.from)?.silence;
+        if (!silence) continue;
+        expect(snapshot.now - silence.since).toBeGreaterThanOrEqual(snapshot.agentTtlMs);
+        expect(['ssh-timeout', 'ssh-refused']).toContain(silence.code);
+        expect(silent.length / snapshot.machines.length).toBeLessThanOrEqual(0.5);
+      }
+    });
+  });
+
+  it('the order of units, machines and answers changes nothing', () => {
+    always((snapshot, decisions, seed) => {
+      expect(schedule(shuffled(snapshot, seed))).toEqual(decisions);
+    });
+  });
+
+  it('a scope limits what is decided, and leaves it in order', () => {
+    always((snapshot, _, seed) => {
+      const random = seeded(seed);
+      const scope = new Set(snapshot.units.map(({ name }) => name).filter(() => random() < 0.5));
+      expect(schedule(snapshot, scope).map(({ unit }) => unit)).toEqual([...scope].sort());
+    });
+  });
+
+  it('a second pass changes nothing of what the first one decided from scratch', () => {
+    always((snapshot) => {
+      const units = snapshot.units.map((unit) => ({ ...unit, machine: undefined }));
+      const empty = { ...snapshot, units };
+      const second = schedule(afterDecisions(empty, schedule(empty)));
+      expect(changes(second)).toEqual([]);
+    });
+  });
+
+  it('passes come to rest, whatever they began with', () => {
+    always((snapshot) => {
+      let current = snapshot;
+      let passes = 0;
+      while (changes(schedule(current)).length > 0) {
+        current = afterDecisions(current, schedule(current));
+        passes += 1;
+        expect(passes).toBeLessThanOrEqual(3);
+      }
+    });
+  });
+});
