@@ -140,21 +140,18 @@ stopped() {
   return 1
 }
 
-# note INDEX UNIT RECORD BOOT: its record, its file if there is a new one, and whether it starts at boot.
-# The record comes first: a file without one would count as somebody else's.
+# note INDEX UNIT RECORD BOOT: whether it starts at boot, its record, and its file if there is a new one. The
+# record comes before the file: a file without one would count as somebody else's.
 note() {
-  printf '%b' "$3" >"$L/tmp/record" && mv -f "$L/tmp/record" "$L/units/$2" || return
-  [ ! -e "$L/removed/$2" ] || rm -f "$L/removed/$2" || return
-  if [ -f ".fleet-$$-$1" ]; then
-    mv -f ".fleet-$$-$1" "./$2" || return
-    changed=yes
-  fi
   wants=fleet.target.wants
   if [ "$4" = yes ]; then
-    [ -L "$wants/$2" ] || { boot_target && ln -s "../$2" "$wants/$2"; }
+    [ -L "$wants/$2" ] || { boot_target && ln -s "../$2" "$wants/$2"; } || return
   else
-    [ ! -L "$wants/$2" ] || rm -f "$wants/$2"
+    [ ! -L "$wants/$2" ] || rm -f "$wants/$2" || return
   fi
+  printf '%b' "$3" >"$L/tmp/record" && mv -f "$L/tmp/record" "$L/units/$2" || return
+  [ ! -e "$L/removed/$2" ] || rm -f "$L/removed/$2" || return
+  [ ! -f ".fleet-$$-$1" ] || { changed=yes && mv -f ".fleet-$$-$1" "./$2"; }
 }
 
 # boot_target: what starts the launched units when the machine boots
