@@ -3,18 +3,24 @@ import { systemClock } from '../base/clock.ts';
 import type { ConfigFlags } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
-import { createRegistry, type Registry } from '../registry/registry.ts';
+import { previewRegistry } from '../registry/preview.ts';
+import { createRegistry, type Registry, type RegistryOptions } from '../registry/registry.ts';
 import { createSsh2Transport } from '../ssh/pool.ts';
 import { openFileStore } from '../store/file.ts';
+import { previewDriver } from '../systemd/preview-driver.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { askHostKey } from './ask-host-key.ts';
 import type { Streams } from './streams.ts';
 
-/** Runs `work` with everything that reaches outside, built from the configuration, and lets go of it after. */
+/**
+ * Runs `work` with everything that reaches outside, built from the configuration, and lets go of it after. With
+ * `dryRun` machines are only looked at, and what would be stored is forgotten.
+ */
 export async function withEdges<T>(
   flags: ConfigFlags,
   streams: Streams,
   work: (edges: Edges) => Promise<T>,
+  { dryRun }: { readonly dryRun: boolean } = { dryRun: false },
 ): Promise<T> {
   const { env, cwd, home } = streams;
   const config = await loadConfig({ flags, env, cwd, home });
@@ -25,9 +31,11 @@ export async function withEdges<T>(
     homeFolder: home,
   });
   const access = new Map(config.machines.map(({ machine, ssh, sudo }) => [machine.name, { ssh, sudo }]));
+  const registry = registryAt(config.registry.directory);
+  const driver = createSshDriver(transport, { access, settleMs: config.settleMs });
   const edges: Edges = {
-    registry: registryAt(config.registry.directory),
-    driver: createSshDriver(transport, { access, settleMs: config.settleMs }),
+    registry: dryRun ? previewRegistry(registry, registryOptions()) : registry,
+    driver: dryRun ? previewDriver(driver) : driver,
     clock: systemClock,
     machines: config.machines.map(({ machine }) => machine),
     agentTtlMs: config.agentTtlMs,
@@ -55,8 +63,9 @@ export async function withRegistry<T>(
 }
 
 function registryAt(folder: string): Registry {
-  return createRegistry(openFileStore(folder), {
-    clock: systemClock,
-    author: `${userInfo().username}@${hostname()}`,
-  });
+  return createRegistry(openFileStore(folder), registryOptions());
+}
+
+function registryOptions(): RegistryOptions {
+  return { clock: systemClock, author: `${userInfo().username}@${hostname()}` };
 }

@@ -1,8 +1,27 @@
+import type { SubmitRequest } from '../operations/submit.ts';
 import type { RequestResult } from '../operations/unit-result.ts';
 import type { UnitVerb } from '../output/report.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
-import { type Call, writeLines } from './command.ts';
+import { type Call, type CommandOption, writeLines } from './command.ts';
 import type { ExitStatus } from './exit-status.ts';
+
+/** The option of the verbs that submit. */
+export const REPLACE: CommandOption = {
+  flags: '--replace',
+  description:
+    'use local files that differ from the registry; running units get the new text and are restarted',
+};
+
+/** The option of every verb that changes something. */
+export const DRY_RUN: CommandOption = {
+  flags: '--dry-run',
+  description: 'show what would be done on which machine, and do nothing',
+};
+
+/** What the verbs that submit ask of the registry. */
+export function submitRequest({ arguments: units, options, streams }: Call): SubmitRequest {
+  return { units, cwd: streams.cwd, replace: options.replace === true };
+}
 
 /** What every verb over several units does around its operation: open, run, report, exit status. */
 export async function runUnitVerb(
@@ -10,13 +29,14 @@ export async function runUnitVerb(
   call: Call,
   operation: (edges: Edges) => Promise<RequestResult>,
 ): Promise<ExitStatus> {
-  const [{ withEdges }, { requestReport }, { requestStatus }] = await Promise.all([
+  const [{ withEdges }, { dryRunReport, requestReport }, { requestStatus }] = await Promise.all([
     import('./context.ts'),
     import('../output/report.ts'),
     import('./exit-status.ts'),
   ]);
-  const request = await withEdges(call.flags, call.streams, operation);
-  const { out, err } = requestReport(verb, request);
+  const dryRun = call.options.dryRun === true;
+  const request = await withEdges(call.flags, call.streams, operation, { dryRun });
+  const { out, err } = dryRun ? dryRunReport(verb, request) : requestReport(verb, request);
   writeLines(call.streams.out, out);
   writeLines(call.streams.err, err);
   return requestStatus(request);

@@ -1,13 +1,9 @@
-import { FleetError } from '../base/errors.ts';
 import type { Registry } from '../registry/registry.ts';
-import { unitNameOf } from './local-file.ts';
+import { selectUnits } from './select-units.ts';
 
 /** The text of a unit as it was submitted. Throws FleetError `unit-not-found`. */
 export async function cat(registry: Registry, argument: string): Promise<string> {
-  const name = unitNameOf(argument).text;
-  const unit = (await registry.load()).units.get(name);
-  if (unit !== undefined) return unit.text;
-  throw new FleetError('unit-not-found', `No such unit: "${name}"`, {
-    hint: 'Units in the registry: fleetctl list-unit-files',
-  });
+  const { units, problems } = selectUnits([argument], await registry.load());
+  for (const { error } of problems) throw error;
+  return units.map(({ text }) => text).join('');
 }

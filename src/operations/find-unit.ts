@@ -5,8 +5,9 @@ import type { RegistryView } from '../registry/view.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { triggeredUnit } from '../unit/trigger.ts';
 import { hashUnitFile, parseUnitFile } from '../unit/unit-file.ts';
-import { templateOf, type UnitName } from '../unit/unit-name.ts';
+import { parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
 import type { LocalFile, LocalUnit } from './local-file.ts';
+import type { DifferingFile } from './unit-result.ts';
 
 /** Where a unit was found, in the order that is searched: registry, disk, template in registry, template on disk. */
 export type FoundUnit =
@@ -14,7 +15,7 @@ export type FoundUnit =
       readonly kind: 'known';
       readonly unit: DesiredUnit;
       /** The local file whose text is another one; undefined when it is the same or there is none. */
-      readonly differs: string | undefined;
+      readonly differing: DifferingFile | undefined;
     }
   | { readonly kind: 'new'; readonly unit: DesiredUnit }
   | { readonly kind: 'problem'; readonly error: FleetError };
@@ -23,7 +24,7 @@ export type FoundUnit =
 export function findUnit(local: LocalUnit, registry: RegistryView): FoundUnit {
   const { name } = local;
   const known = registry.units.get(name.text);
-  if (known !== undefined) return { kind: 'known', unit: known, differs: differingFile(local, known) };
+  if (known !== undefined) return { kind: 'known', unit: known, differing: differingFile(local, known) };
   const template = templateOf(name)?.text;
   const stored = template === undefined ? undefined : registry.units.get(template);
   try {
@@ -40,15 +41,25 @@ export function findUnit(local: LocalUnit, registry: RegistryView): FoundUnit {
   return { kind: 'problem', error: notFound(name, template) };
 }
 
-function differingFile({ own, template }: LocalUnit, known: DesiredUnit): string | undefined {
+function differingFile({ own, template }: LocalUnit, known: DesiredUnit): DifferingFile | undefined {
   const file = own ?? template;
   if (file === undefined || typeof file.content !== 'string') return undefined;
-  return sha256(file.content) === known.digest ? undefined : file.path;
+  if (sha256(file.content) === known.digest) return undefined;
+  return { unit: known.name, path: file.path, registryText: known.text, fileText: file.content };
 }
 
 function contentOf(file: LocalFile): string {
   if (typeof file.content === 'string') return file.content;
   throw file.content;
+}
+
+/**
+ * A unit of the registry with the text of another file; everything else stays. Throws a FleetError when the
+ * text is no good.
+ */
+export function withText(unit: DesiredUnit, { fileText, path }: DifferingFile): DesiredUnit {
+  const { target, machine, token } = unit;
+  return { ...newUnit(parseUnitName(unit.name), fileText, path), target, machine, token };
 }
 
 /** A unit that the registry does not have yet; throws a FleetError when its text is no good. */

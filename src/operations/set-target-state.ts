@@ -1,23 +1,31 @@
 import { FleetError } from '../base/errors.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/target-state.ts';
-import { type Edges, reconcile } from '../reconcile/reconcile.ts';
+import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
 import type { Edit } from '../registry/registry.ts';
 import { isTemplate } from '../unit/unit-name.ts';
 import { unitNameOf } from './local-file.ts';
-import { submit } from './submit.ts';
-import { type RequestResult, type UnitProblem, unitResults } from './unit-result.ts';
+import { selectUnits } from './select-units.ts';
+import { type Submission, type SubmitRequest, submit } from './submit.ts';
+import { type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
+
+/** `submit`: puts unit files into the registry. Where a text was replaced, machines get the new one. */
+export async function submitUnits(
+  edges: Edges,
+  request: SubmitRequest,
+): Promise<RequestResult & Pick<Submission, 'created'>> {
+  const { created, replaced, problems, differing } = await submit(edges.registry, request);
+  return { ...requestResult(await pass(edges, replaced), problems, differing), created };
+}
 
 /** `start`: submits what is new, then brings every unit to `launched`. */
-export function start(edges: Edges, arguments_: readonly string[], cwd: string): Promise<RequestResult> {
-  return raise(edges, arguments_, cwd, 'start', () => 'launched');
+export function start(edges: Edges, request: SubmitRequest): Promise<RequestResult> {
+  return raise(edges, request, 'start', () => 'launched');
 }
 
 /** `load`: submits what is new, then brings every unit to `loaded`. One that is launched stays launched. */
-export function load(edges: Edges, arguments_: readonly string[], cwd: string): Promise<RequestResult> {
-  return raise(edges, arguments_, cwd, 'load', (unit) =>
-    unit.target === 'launched' ? 'launched' : 'loaded',
-  );
+export function load(edges: Edges, request: SubmitRequest): Promise<RequestResult> {
+  return raise(edges, request, 'load', (unit) => (unit.target === 'launched' ? 'launched' : 'loaded'));
 }
 
 /** `stop`: from `launched` to `loaded`; the unit stays on its machine. */
@@ -38,14 +46,14 @@ export function unload(edges: Edges, arguments_: readonly string[]): Promise<Req
 
 async function raise(
   edges: Edges,
-  arguments_: readonly string[],
-  cwd: string,
+  request: SubmitRequest,
   verb: string,
   aim: (unit: DesiredUnit) => TargetState,
 ): Promise<RequestResult> {
-  for (const argument of arguments_) refuseTemplate(argument, verb);
-  const { units, problems, differing } = await submit(edges.registry, arguments_, cwd, aim);
-  return { results: await pass(edges, units), problems, differing };
+  for (const unit of request.units) refuseTemplate(unit, verb);
+  const { units, replaced, problems, differing } = await submit(edges.registry, request, aim);
+  const names = new Set([...units.map(({ name }) => name), ...replaced]);
+  return requestResult(await pass(edges, names), problems, differing);
 }
 
 async function lower(
@@ -53,30 +61,27 @@ async function lower(
   arguments_: readonly string[],
   aim: (unit: DesiredUnit) => TargetState | FleetError,
 ): Promise<RequestResult> {
-  const names = [...new Set(arguments_.map((argument) => unitNameOf(argument).text))];
   let problems: UnitProblem[] = [];
-  let units: readonly DesiredUnit[] = [];
+  let names = new Set<string>();
   await edges.registry.update((view) => {
-    problems = [];
-    units = names.flatMap((name) => view.units.get(name) ?? missing(problems, name));
-    return units.flatMap((unit): readonly Edit[] => {
+    const selected = selectUnits(arguments_, view);
+    problems = [...selected.problems];
+    names = new Set();
+    return selected.units.flatMap((unit): readonly Edit[] => {
       const target = aim(unit);
-      if (typeof target !== 'string') problems.push({ unit: unit.name, error: target });
-      if (typeof target !== 'string' || target === unit.target) return [];
-      return [{ kind: 'put-unit', unit: { ...unit, target } }];
+      if (typeof target !== 'string') {
+        problems.push({ unit: unit.name, error: target });
+        return [];
+      }
+      names.add(unit.name);
+      return target === unit.target ? [] : [{ kind: 'put-unit', unit: { ...unit, target } }];
     });
   });
-  const refused = new Set(problems.map(({ unit }) => unit));
-  const results = await pass(
-    edges,
-    units.filter(({ name }) => !refused.has(name)),
-  );
-  return { results, problems, differing: [] };
+  return requestResult(await pass(edges, names), problems);
 }
 
-async function pass(edges: Edges, units: readonly DesiredUnit[]): Promise<RequestResult['results']> {
-  if (units.length === 0) return [];
-  return unitResults(await reconcile(edges, new Set(units.map(({ name }) => name))));
+async function pass(edges: Edges, names: ReadonlySet<string>): Promise<ReconcileReport | undefined> {
+  return names.size === 0 ? undefined : reconcile(edges, names);
 }
 
 function refuseTemplate(argument: string, verb: string): void {
@@ -89,13 +94,4 @@ function refuseTemplate(argument: string, verb: string): void {
       hint: `Name an instance of it: fleetctl ${verb} ${name.prefix}@1.${name.type}`,
     },
   );
-}
-
-/** Notes that the registry has no such unit. */
-export function missing(problems: UnitProblem[], name: string): readonly [] {
-  const error = new FleetError('unit-not-found', `No such unit: "${name}"`, {
-    hint: 'Units in the registry: fleetctl list-unit-files',
-  });
-  problems.push({ unit: name, error });
-  return [];
 }

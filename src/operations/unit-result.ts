@@ -5,6 +5,7 @@ import type { MachineView } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/target-state.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { MachineId } from '../machine/machine-id.ts';
+import type { MachinePlan } from '../plan/step.ts';
 import type { ReconcileReport } from '../reconcile/reconcile.ts';
 import { machinesOf } from '../schedule/decision.ts';
 
@@ -42,11 +43,31 @@ export type RequestResult = {
   readonly results: readonly UnitResult[];
   readonly problems: readonly UnitProblem[];
   /** Local files whose text differs from the registry's: the registry's was used. */
-  readonly differing: readonly { readonly unit: string; readonly path: string }[];
+  readonly differing: readonly DifferingFile[];
+  /** What was done on which machine. */
+  readonly plans: readonly MachinePlan[];
 };
 
+export type DifferingFile = {
+  readonly unit: string;
+  readonly path: string;
+  /** The text of the registry, and that of the file. */
+  readonly registryText: string;
+  readonly fileText: string;
+};
+
+/** A request whose pass is over, or that came to no pass. */
+export function requestResult(
+  report: ReconcileReport | undefined,
+  problems: readonly UnitProblem[],
+  differing: readonly DifferingFile[] = [],
+): RequestResult {
+  const results = report === undefined ? [] : unitResults(report);
+  return { results, problems, differing, plans: report?.plans ?? [] };
+}
+
 /** What a pass did for each of its units, in the order of names. */
-export function unitResults(report: ReconcileReport): readonly UnitResult[] {
+function unitResults(report: ReconcileReport): readonly UnitResult[] {
   const units = new Map(report.snapshot.units.map((unit) => [unit.name, unit]));
   const machines = new Map(report.snapshot.machines.map((view) => [view.machine.name, view]));
   return report.decisions.map((decision): UnitResult => {

@@ -3,19 +3,20 @@ import type { RequestResult, UnitResult } from '../operations/unit-result.ts';
 import type { UnreachableMachine } from '../operations/unreachable.ts';
 import { failureText } from './failure.ts';
 import { machineLabel, machineTitle } from './machine.ts';
+import { planLines } from './plan.ts';
 import { reasonText, seconds } from './reason.ts';
 
 /** Lines for standard output and for standard error, each without its newline. */
 export type ReportLines = { readonly out: readonly string[]; readonly err: readonly string[] };
 
 /** The verbs that change units. */
-export type UnitVerb = 'load' | 'start' | 'stop' | 'unload' | 'destroy';
+export type UnitVerb = 'submit' | 'load' | 'start' | 'stop' | 'unload' | 'destroy';
 
 /** How a request over several units went: fleet's own lines for what holds, sentences for what does not. */
 export function requestReport(verb: UnitVerb, request: RequestResult): ReportLines {
   const differing = request.differing.flatMap(({ unit, path }) => [
     `Warning: unit "${unit}" in the registry differs from file "${path}"; the registry's is used`,
-    `hint: To use the file: fleetctl destroy ${unit}, then submit it again (--replace will do both in one step)`,
+    'hint: Add --replace to use the file',
   ]);
   return {
     out: request.results.flatMap((result) => successLine(verb, result)),
@@ -25,6 +26,13 @@ export function requestReport(verb: UnitVerb, request: RequestResult): ReportLin
       ...request.problems.flatMap(({ error }) => errorLines(error)),
     ],
   };
+}
+
+/** What a request would do: the steps of every machine in their order, and why the rest would not be done. */
+export function dryRunReport(verb: UnitVerb, request: RequestResult): ReportLines {
+  const { err } = requestReport(verb, request);
+  const steps = request.plans.flatMap(planLines);
+  return { out: steps.length === 0 ? ['Nothing to do'] : steps, err };
 }
 
 /** An error as people see it: what happened, and the hint on its own line. */

@@ -34,15 +34,26 @@ export type ReconcileReport = {
 };
 
 /**
- * The one pass: load, observe, schedule, assign, plan, execute. Brings the units named by `scope` to what the
+ * The one pass: load, observe, schedule, assign, plan, execute. Brings the units named by `only` to what the
  * registry wants of them, on every machine that answers; a name the registry does not have is wanted nowhere.
  */
-export async function reconcile(edges: Edges, scope: ReadonlySet<string>): Promise<ReconcileReport> {
-  const known = (await edges.registry.load()).machines;
-  const names = [...scope].filter((name) => !isTemplate(parseUnitName(name)));
+export async function reconcile(
+  edges: Edges,
+  only: ReadonlySet<string> | 'everything',
+): Promise<ReconcileReport> {
+  const registry = await edges.registry.load();
+  const asked = only === 'everything' ? registry.units.keys() : only;
+  const names = [...asked].filter((name) => !isTemplate(parseUnitName(name)));
   const request = { names, digests: true };
-  const { views, sessions } = await observe(edges.driver, edges.machines, known, edges.clock, request);
+  const { views, sessions } = await observe(
+    edges.driver,
+    edges.machines,
+    registry.machines,
+    edges.clock,
+    request,
+  );
   try {
+    const scope = only === 'everything' ? everything(registry, views) : only;
     const { snapshot, decisions } = await assign(edges, views, scope);
     const plans = plan(snapshot, placementsOf(decisions, scope));
     const outcomes = await execute(plans, decisions, snapshot, sessions);
@@ -51,6 +62,13 @@ export async function reconcile(edges: Edges, scope: ReadonlySet<string>): Promi
   } finally {
     for (const session of sessions.values()) session.close();
   }
+}
+
+/** Every unit of the registry, and every unit that fleet put on a machine and the registry does not have. */
+function everything(registry: RegistryView, views: readonly MachineView[]): ReadonlySet<string> {
+  const found = views.flatMap(({ observation }) => observation?.units ?? []);
+  const ours = found.filter(({ record }) => record !== undefined).map(({ name }) => name);
+  return new Set([...registry.units.keys(), ...ours]);
 }
 
 /** Puts a registry view and a sighting together. */

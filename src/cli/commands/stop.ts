@@ -1,5 +1,5 @@
 import type { Command } from '../command.ts';
-import { runUnitVerb } from '../unit-command.ts';
+import { DRY_RUN, runUnitVerb } from '../unit-command.ts';
 
 export const stopCommand: Command = {
   name: 'stop',
@@ -7,7 +7,7 @@ export const stopCommand: Command = {
   summary: 'Stop units; they stay on their machines',
   description:
     'Stops units wherever they run and waits for it. They stay loaded: `fleetctl start` starts them again on the same machine.',
-  options: [],
+  options: [DRY_RUN],
   examples: [
     ['fleetctl stop hello.service', 'stop it, leave it loaded'],
     ['fleetctl stop web@1 web@2', 'stop two instances'],

@@ -1,31 +1,27 @@
 import { type Command, writeLines } from '../command.ts';
+import { DRY_RUN, REPLACE, runUnitVerb, submitRequest } from '../unit-command.ts';
 
 export const submitCommand: Command = {
   name: 'submit',
   arguments: '<unit...>',
   summary: 'Put unit files into the registry without placing them',
   description:
-    'Checks unit files and stores them. No machine is contacted. A unit that the registry has already stays as it is; a local file that differs from it is reported.',
-  options: [],
+    'Checks unit files and stores them. A unit that the registry has already stays as it is, and a local file that differs from it is reported. Machines are contacted only where --replace changes a unit that is on them.',
+  options: [REPLACE, DRY_RUN],
   examples: [
     ['fleetctl submit hello.service', 'store ./hello.service'],
     ['fleetctl submit units/web@.service', 'store a template, to start instances of it from anywhere'],
+    ['fleetctl submit --replace web@.service', 'a new text for the template and all its instances'],
   ],
-  async run({ arguments: units, flags, streams }) {
-    const [{ withRegistry }, { submit }, { requestReport }, { requestStatus }] = await Promise.all([
-      import('../context.ts'),
-      import('../../operations/submit.ts'),
-      import('../../output/report.ts'),
-      import('../exit-status.ts'),
-    ]);
-    const submission = await withRegistry(flags, streams, (registry) => submit(registry, units, streams.cwd));
-    const { problems, differing, created } = submission;
-    const request = { results: [], problems, differing };
-    writeLines(
-      streams.out,
-      [...created].map((unit) => `Unit ${unit} inactive`),
-    );
-    writeLines(streams.err, requestReport('load', request).err);
-    return requestStatus(request);
+  async run(call) {
+    const { submitUnits } = await import('../../operations/set-target-state.ts');
+    return runUnitVerb('submit', call, async (edges) => {
+      const request = await submitUnits(edges, submitRequest(call));
+      writeLines(
+        call.streams.out,
+        [...request.created].map((unit) => `Unit ${unit} inactive`),
+      );
+      return request;
+    });
   },
 };
