@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { sha256 } from '../../src/base/hash.ts';
+import { insideAll, onMachines } from '../support/cluster.ts';
+import { seeded } from '../support/random.ts';
+import { hire } from './operator.ts';
+import { SLEEPER } from './units.ts';
+
+const MACHINES = ['k1', 'k2', 'k3'];
+const KILLS = 16;
+
+/** So long that being written takes a while; cut anywhere, it has another digest. */
+const LONG_UNIT = `${SLEEPER}${'# to be read by nobody, but to the end\n'.repeat(3000)}`;
+
+onMachines('kill -9 of a fleetctl', () => {
+  const operator = hire();
+  const names = Array.from({ length: 6 }, (_, index) => `long-${index}.service`);
+
+  it('at any moment leaves whole files and a registry that the next command can use', async () => {
+    for (const name of names) operator.write(name, LONG_UNIT);
+    const random = seeded(20260723);
+    let inTheMiddle = 0;
+    for (let kill = 0; kill < KILLS; kill++) {
+      const victim = operator.launch([kill % 2 === 0 ? 'start' : 'destroy', ...names]);
+      await sleep(50 + random() * 650);
+      victim.process.kill('SIGKILL');
+      if ((await victim.ended).status === null) inTheMiddle++;
+
+      const listing = await operator.fleetctl('list-unit-files', '--no-legend');
+      expect({ kill, status: listing.status, stderr: listing.stderr }).toEqual({
+        kill,
+        status: 0,
+        stderr: '',
+      });
+      for (const digests of await insideAll(MACHINES, 'cd /etc/systemd/system; sha256sum long-* || true')) {
+        for (const digest of digests.match(/^[0-9a-f]{64}/gm) ?? [])
+          expect({ kill, digest }).toEqual({ kill, digest: sha256(LONG_UNIT) });
+      }
+    }
+    // Else the kills missed what this is about.
+    expect(inTheMiddle).toBeGreaterThan(KILLS / 2);
+  });
+
+  it('is made good by the next pass', async () => {
+    expect(await operator.fleetctl('start', ...names)).toMatchObject({ status: 0, stderr: '' });
+    const running = 'systemctl list-units --plain --no-legend --state=running "long-*" | cut -d" " -f1';
+    const found = (await insideAll(MACHINES, running)).flatMap((lines) => lines.split('\n').filter(Boolean));
+    expect(found.toSorted()).toEqual(names);
+    expect(await insideAll(MACHINES, 'ls -A /etc/systemd/system | grep -e "^[.]fleet" || true')).toEqual(
+      Array(3).fill(''),
+    );
+  });
+
+  it('leaves nothing that destroy would not take away', async () => {
+    expect(await operator.fleetctl('destroy', ...names)).toMatchObject({ status: 0, stderr: '' });
+    const left =
+      'ls -A /etc/systemd/system /etc/systemd/system/fleet.target.wants /var/lib/fleet/units | grep -e long- -e "^[.]fleet" || true';
+    expect(await insideAll(MACHINES, left)).toEqual(Array(3).fill(''));
+  });
+});

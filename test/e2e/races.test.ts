@@ -1,0 +1,91 @@
+import { expect, it } from 'vitest';
+import { compareText } from '../../src/base/compare.ts';
+import { insideAll, onMachines } from '../support/cluster.ts';
+import { hire, type Operator } from './operator.ts';
+import { SLEEPER, service } from './units.ts';
+
+const MACHINES = ['k1', 'k2', 'k3'];
+
+onMachines('two fleetctl at the same moment', () => {
+  const operator = hire();
+
+  it('start fifty units each: none is lost, none runs twice, all are spread evenly', async () => {
+    operator.write('a@.service', SLEEPER);
+    operator.write('b@.service', SLEEPER);
+    const names = [instances('a', 50), instances('b', 50)];
+    const outcomes = await Promise.all(names.map((each) => operator.fleetctl('start', ...each)));
+    for (const [index, { status, stdout, stderr }] of outcomes.entries()) {
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      expect(unitsOf(stdout)).toEqual(names[index]?.toSorted(compareText));
+    }
+    expect(await running(operator)).toEqual(names.flat().toSorted(compareText));
+    const perMachine = await insideAll(MACHINES, 'pgrep -fc "^/bin/sleep 100000"');
+    expect(perMachine.map(Number).toSorted((a, b) => a - b)).toEqual([33, 33, 34]);
+  });
+
+  it('start the same fifty: each runs once, both say so', async () => {
+    const names = instances('a', 50);
+    const outcomes = await Promise.all([1, 2].map(() => operator.fleetctl('start', ...names)));
+    for (const { status, stdout } of outcomes) {
+      expect(status).toBe(0);
+      expect(unitsOf(stdout)).toEqual(names.toSorted(compareText));
+    }
+  });
+
+  it('destroy fifty each: nothing is left', async () => {
+    const outcomes = await Promise.all(
+      ['a', 'b'].map((prefix) => operator.fleetctl('destroy', ...instances(prefix, 50))),
+    );
+    expect(outcomes.map(({ status, stderr }) => ({ status, stderr }))).toEqual(
+      Array(2).fill({ status: 0, stderr: '' }),
+    );
+    expect(await running(operator)).toEqual([]);
+    const left = 'pgrep -fc "^/bin/sleep 100000" || true; ls /etc/systemd/system | grep -c "@[0-9]" || true';
+    expect(await insideAll(MACHINES, left)).toEqual(Array(3).fill('0\n0\n'));
+  });
+
+  it('start units that exclude each other: one on each machine, the others are told why', async () => {
+    const alone = service('ExecStart=/bin/sleep 100000', 'Conflicts=only-*.service');
+    const names = [1, 2].map((half) => [1, 2, 3, 4, 5].map((each) => `only-${half}${each}.service`));
+    for (const name of names.flat()) operator.write(name, alone);
+    const outcomes = await Promise.all(names.map((each) => operator.fleetctl('start', ...each)));
+    const placed = outcomes.flatMap(({ stdout }) => unitsOf(stdout));
+    expect(placed).toHaveLength(3);
+    expect(await running(operator)).toEqual(placed.toSorted(compareText));
+    expect(await insideAll(MACHINES, 'systemctl list-units --plain --no-legend "only-*" | wc -l')).toEqual(
+      Array(3).fill('1\n'),
+    );
+    const refused = outcomes.flatMap(({ stderr }) => stderr.match(/^Error: Cannot place unit/gm) ?? []);
+    expect(refused).toHaveLength(7);
+  });
+
+  it('start and destroy the same units: each ends as one of the two says', async () => {
+    operator.write('c@.service', SLEEPER);
+    const names = instances('c', 20);
+    await Promise.all([operator.fleetctl('start', ...names), operator.fleetctl('destroy', ...names)]);
+    // Whatever came last holds after one more pass, on machines as well as in the registry.
+    const wanted = (await operator.fleetctl('list-unit-files', '--no-legend', '--fields=unit,dstate')).stdout;
+    const launched = [...wanted.matchAll(/^(c@\d+\.service) +launched$/gm)].map(([, name = '']) => name);
+    if (launched.length > 0) await operator.fleetctl('start', ...launched);
+    expect((await running(operator)).filter((name) => name.startsWith('c@'))).toEqual(
+      launched.toSorted(compareText),
+    );
+  });
+});
+
+function instances(prefix: string, count: number): readonly string[] {
+  return Array.from({ length: count }, (_, index) => `${prefix}@${index + 1}.service`);
+}
+
+/** The units that fleetctl says it has launched, by name. */
+function unitsOf(stdout: string): readonly string[] {
+  return [...stdout.matchAll(/^Unit (\S+) launched on /gm)]
+    .map(([, name = '']) => name)
+    .toSorted(compareText);
+}
+
+/** The units that run, once for every machine where they do, by name. */
+async function running(operator: Operator): Promise<readonly string[]> {
+  const { stdout } = await operator.fleetctl('list-units', '--no-legend', '--fields=unit,sub');
+  return [...stdout.matchAll(/^(\S+) +running$/gm)].map(([, name = '']) => name).toSorted(compareText);
+}
