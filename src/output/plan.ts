@@ -1,18 +1,20 @@
-import type { MachinePlan, Step, UnitChange } from '../plan/step.ts';
+import type { MachinePlan, Step } from '../plan/step.ts';
 
-/** One line a step, grouped by machine: `m1: stop web.service`. */
+/** The steps of a machine in the order in which its script takes them, and the words for them. */
+const STEPS: readonly (readonly [Step['kind'], string])[] = [
+  ['write', 'write the unit file of'],
+  ['stop', 'stop'],
+  ['record', 'note'],
+  ['remove', 'remove'],
+  ['start', 'start'],
+];
+
+/** One line a step: `m1: stop web.service`. */
 export function planLines({ machine, changes }: MachinePlan): readonly string[] {
-  return changes.flatMap((change) => stepTexts(change).map((text) => `${machine}: ${text}`));
+  const possible = changes.filter(({ obstacle }) => obstacle === undefined);
+  return STEPS.flatMap(([kind, words]) =>
+    possible
+      .filter(({ steps }) => steps.some((step) => step.kind === kind))
+      .map(({ unit }) => `${machine}: ${words} ${unit}`),
+  );
 }
-
-function stepTexts({ unit, steps, obstacle }: UnitChange): readonly string[] {
-  return obstacle === undefined ? steps.map((step) => `${WORDS[step.kind]} ${unit}`) : [];
-}
-
-const WORDS: Readonly<Record<Step['kind'], string>> = {
-  stop: 'stop',
-  write: 'write',
-  record: 'note',
-  start: 'start',
-  remove: 'remove',
-};
