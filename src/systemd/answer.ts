@@ -102,6 +102,7 @@ const UNIT_STEPS: Readonly<Record<string, MachineStep>> = {
   stopped: 'stop',
   install: 'install',
   remove: 'remove',
+  bury: 'remove',
 };
 
 function stepFailure(change: UnitChange, index: number, sections: readonly Section[]): Failure | undefined {

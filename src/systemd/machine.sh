@@ -70,6 +70,7 @@ sweep() {
 # cluster ID: the machine belongs to that cluster, from now on if it belonged to none
 cluster() {
   sweep || return
+  [ ! -e "$L/reload" ] || changed=yes
   if [ -s "$L/cluster" ]; then
     read -r owner <"$L/cluster"
     [ "$owner" = "$1" ] || { echo "$owner"; return 10; }
@@ -140,6 +141,11 @@ stopped() {
   return 1
 }
 
+# touched: unit files are about to change. Should this script be killed before systemd has read them, the next
+# one makes up for it.
+touched() { changed=yes && printf '' >"$L/reload"; }
+reload() { systemctl daemon-reload && rm -f "$L/reload"; }
+
 # note INDEX UNIT RECORD BOOT: whether it starts at boot, its record, and its file if there is a new one. The
 # record comes before the file: a file without one would count as somebody else's.
 note() {
@@ -151,7 +157,7 @@ note() {
   fi
   printf '%b' "$3" >"$L/tmp/record" && mv -f "$L/tmp/record" "$L/units/$2" || return
   [ ! -e "$L/removed/$2" ] || rm -f "$L/removed/$2" || return
-  [ ! -f ".fleet-$$-$1" ] || { changed=yes && mv -f ".fleet-$$-$1" "./$2"; }
+  [ ! -f ".fleet-$$-$1" ] || { touched && mv -f ".fleet-$$-$1" "./$2"; }
 }
 
 # boot_target: what starts the launched units when the machine boots
@@ -160,15 +166,17 @@ boot_target() {
     [ -d "$folder" ] || mkdir "$folder" || return
   done
   if [ ! -f fleet.target ]; then
-    printf '[Unit]\nDescription=Units started by fleet\n' >".fleet-$$-target" && mv -f ".fleet-$$-target" fleet.target || return
-    changed=yes
+    touched && printf '[Unit]\nDescription=Units started by fleet\n' >".fleet-$$-target" || return
+    mv -f ".fleet-$$-target" fleet.target || return
   fi
   [ -L multi-user.target.wants/fleet.target ] || ln -s ../fleet.target multi-user.target.wants/fleet.target
 }
 
-# remove UNIT TOKEN: its file, then its record; the token stays known
-remove() {
-  rm -f "./$1" "fleet.target.wants/$1" || return
-  changed=yes
+# remove UNIT: its file, and its start at boot
+remove() { touched && rm -f "./$1" "fleet.target.wants/$1"; }
+
+# bury UNIT TOKEN: its record, once systemd has read that the unit is gone; else the unit that systemd still knows
+# would count as somebody else's. The token stays known.
+bury() {
   printf 'token=%s\n' "$2" >"$L/tmp/record" && mv -f "$L/tmp/record" "$L/removed/$1" && rm -f "$L/units/$1"
 }

@@ -43,9 +43,10 @@ export function observeScript(names: readonly string[], digests: boolean): strin
 
 /**
  * Makes the changes, in this order: lock · cluster · guards · new files beside their places, verified · stop
- * and wait · records, renames, removals · one daemon-reload · start · unlock · wait · settle · report. A stop
- * comes before the rename, so that ExecStop= of the text that runs is what runs. While a stop is waited for
- * the lock is free, and tokens are checked again after it: a stuck unit never keeps others from the machine.
+ * and wait · records, renames, removals · one daemon-reload · records of what was removed · start · unlock ·
+ * wait · settle · report. A stop comes before the rename, so that ExecStop= of the text that runs is what runs.
+ * While a stop is waited for the lock is free, and tokens are checked again after it: a stuck unit never keeps
+ * others from the machine.
  * Sections carry the index of their change (`guard:0`); a change that fails is skipped from there on.
  */
 export function changeScript(changes: readonly UnitChange[], clusterId: string, settleMs: number): string {
@@ -59,7 +60,7 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
     ...putFiles(all),
     ...stopUnits(all),
     ...all.flatMap(settleFiles),
-    '[ -z "$changed" ] || step reload systemctl daemon-reload',
+    '[ -z "$changed" ] || step reload reload || return',
     ...forgetRemoved(all.filter(({ change }) => has(change, 'remove'))),
     ...startUnits(all.filter(({ change }) => has(change, 'start'))),
     'rm -f .fleet-$$-*',
@@ -143,7 +144,7 @@ function stopUnits(all: readonly Indexed[]): readonly string[] {
 function settleFiles({ change, index }: Indexed): readonly string[] {
   const unit = quote(change.unit);
   const record = recordOf(change);
-  if (has(change, 'remove')) return [attempt(index, 'remove', `remove ${unit} ${change.token}`)];
+  if (has(change, 'remove')) return [attempt(index, 'remove', `remove ${unit}`)];
   if (record === undefined) return [];
   const boot = record.target === 'launched' ? 'yes' : 'no';
   return [attempt(index, 'install', `note ${index} ${unit} ${encodeForPrintf(writeRecord(record))} ${boot}`)];
@@ -152,7 +153,13 @@ function settleFiles({ change, index }: Indexed): readonly string[] {
 /** Else systemd would list a unit that has failed as `not-found failed`, and call the machine degraded. */
 function forgetRemoved(removals: readonly Indexed[]): readonly string[] {
   if (removals.length === 0) return [];
-  return [...arguments_(removals), '[ $# -eq 0 ] || step forget systemctl reset-failed -- "$@"'];
+  return [
+    ...arguments_(removals),
+    '[ $# -eq 0 ] || step forget systemctl reset-failed -- "$@"',
+    ...removals.map(({ change: { unit, token }, index }) =>
+      attempt(index, 'bury', `bury ${quote(unit)} ${token}`),
+    ),
+  ];
 }
 
 function startUnits(starts: readonly Indexed[]): readonly string[] {
