@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import type { ObservedUnit } from '../../src/cluster/unit-state.ts';
+import { classify, type Situation } from '../../src/plan/classify.ts';
+import { desiredUnit, foreignUnit, observedUnit, recordOf, systemdState } from '../support/builders.ts';
+
+const NAME = 'a.service';
+const launched = desiredUnit(NAME, '', { token: 5 });
+const loaded = desiredUnit(NAME, '', { token: 5, target: 'loaded' });
+const oneshot = desiredUnit(NAME, '', { token: 5, text: '[Service]\nType=oneshot\nExecStart=/bin/true\n' });
+
+const running = systemdState('running');
+const dead = systemdState('dead');
+const unknown: ObservedUnit = {
+  name: NAME,
+  state: systemdState('unknown'),
+  record: undefined,
+  digest: undefined,
+};
+const withToken = (token: number, state = running): ObservedUnit =>
+  observedUnit(launched, { record: recordOf(launched, { token }), state });
+const oldText = { digest: 'old', record: recordOf(launched, { digest: 'old', token: 4 }) };
+
+type Row = readonly [string, typeof launched | undefined, ObservedUnit | undefined, Situation];
+
+describe('classify', () => {
+  it.each<Row>([
+    ['wanted nowhere, never heard of', undefined, undefined, 'absent'],
+    ['wanted nowhere, unknown to systemd', undefined, unknown, 'absent'],
+    ['wanted nowhere, and not ours', undefined, foreignUnit(NAME, { active: 'active' }), 'absent'],
+    ['wanted nowhere, and ours', undefined, withToken(4), 'surplus'],
+    ['wanted nowhere, ours, and long dead', undefined, withToken(5, dead), 'surplus'],
+    ['wanted nowhere, ours, its file gone', undefined, { ...withToken(4), digest: undefined }, 'surplus'],
+    ['wanted nowhere, but put there later', undefined, withToken(6), 'stale'],
+    ['wanted, but put there later', launched, withToken(6), 'stale'],
+    ['wanted, put there later, another text', launched, { ...withToken(6), digest: 'new' }, 'stale'],
+    ['wanted, never heard of', launched, undefined, 'to-launch'],
+    ['wanted, unknown to systemd', launched, unknown, 'to-launch'],
+    ['wanted loaded, unknown to systemd', loaded, unknown, 'to-load'],
+    ['wanted, somebody else runs one', launched, foreignUnit(NAME, { active: 'active' }), 'foreign'],
+    ['wanted, somebody else has one', loaded, foreignUnit(NAME), 'foreign'],
+    ['wanted, masked by somebody else', launched, foreignUnit(NAME, { load: 'masked' }), 'foreign'],
+    [
+      'wanted, runs without a file or a record',
+      launched,
+      { ...unknown, state: systemdState('unknown', { active: 'active' }) },
+      'foreign',
+    ],
+    ['another text, and dead', launched, { ...withToken(4, dead), ...oldText }, 'to-launch'],
+    [
+      'another text, and failed',
+      launched,
+      { ...withToken(4), ...oldText, state: systemdState('failed') },
+      'to-launch',
+    ],
+    ['another text, and running', launched, { ...withToken(4), ...oldText }, 'to-restart'],
+    [
+      'another text, between restarts',
+      launched,
+      { ...withToken(4), ...oldText, state: systemdState('restarting') },
+      'to-restart',
+    ],
+    ['another text, wanted loaded, running', loaded, { ...withToken(4), ...oldText }, 'to-rewrite'],
+    ['another text, wanted loaded, dead', loaded, { ...withToken(4, dead), ...oldText }, 'to-load'],
+    ['its file was deleted while it ran', launched, { ...withToken(5), digest: undefined }, 'to-restart'],
+    [
+      'its file was deleted when it was dead',
+      launched,
+      { ...withToken(5, dead), digest: undefined },
+      'to-launch',
+    ],
+    ['runs, and should not', loaded, observedUnit(loaded, { state: running }), 'to-stop'],
+    [
+      'between restarts, and should not be',
+      loaded,
+      observedUnit(loaded, { state: systemdState('restarting') }),
+      'to-stop',
+    ],
+    ['still stopping', loaded, observedUnit(loaded, { state: systemdState('stopping') }), 'to-stop'],
+    [
+      'failed, which is stopped too',
+      loaded,
+      observedUnit(loaded, { state: systemdState('failed') }),
+      'in-place',
+    ],
+    ['dead, and should run', launched, withToken(5, dead), 'to-start'],
+    ['failed, and should run', launched, withToken(5, systemdState('failed')), 'to-start'],
+    ['between restarts, and should run', launched, withToken(5, systemdState('restarting')), 'to-start'],
+    ['being started', launched, withToken(5, systemdState('starting')), 'to-start'],
+    ['being stopped, and should run', launched, withToken(5, systemdState('stopping')), 'to-start'],
+    ['reloading', launched, withToken(5, systemdState('reloading')), 'in-place'],
+    ['runs as wanted', launched, withToken(5), 'in-place'],
+    ['loaded as wanted', loaded, observedUnit(loaded), 'in-place'],
+    [
+      'a oneshot that has finished',
+      oneshot,
+      observedUnit(oneshot, { state: systemdState('finished') }),
+      'in-place',
+    ],
+    [
+      'a oneshot that has not run since the machine booted',
+      oneshot,
+      observedUnit(oneshot, { state: systemdState('finished', { invocation: '' }) }),
+      'to-start',
+    ],
+    ['runs as wanted, by an older decision', launched, withToken(4), 'to-note'],
+    [
+      'runs as wanted, and is noted as loaded',
+      launched,
+      observedUnit(launched, { record: recordOf(launched, { target: 'loaded' }) }),
+      'to-note',
+    ],
+    [
+      'its text is right and its note is not',
+      launched,
+      observedUnit(launched, { record: recordOf(launched, { digest: 'old' }) }),
+      'to-note',
+    ],
+    [
+      'loaded as wanted, by an older decision',
+      loaded,
+      observedUnit(loaded, { record: recordOf(loaded, { token: 4 }) }),
+      'to-note',
+    ],
+  ])('%s', (_, wanted, observed, situation) => {
+    expect(classify({ wanted, token: 5, observed })).toBe(situation);
+  });
+});

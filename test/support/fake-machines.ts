@@ -1,0 +1,168 @@
+import { FleetError } from '../../src/base/errors.ts';
+import { sha256 } from '../../src/base/hash.ts';
+import type { Failure, UnitOutcome } from '../../src/cluster/failure.ts';
+import type { Observation } from '../../src/cluster/snapshot.ts';
+import { isRunning, isUp, type SystemdState, type UnitRecord } from '../../src/cluster/unit-state.ts';
+import type { Machine } from '../../src/machine/machine.ts';
+import type { Step, UnitChange } from '../../src/plan/step.ts';
+import type { ObserveRequest, SystemdDriver } from '../../src/systemd/driver.ts';
+import { idOf, systemdState } from './builders.ts';
+
+/** A unit on a machine: its file, what fleet noted of it, what systemd says of it. */
+export type FakeUnit = {
+  text: string | undefined;
+  record: UnitRecord | undefined;
+  state: SystemdState;
+};
+
+/**
+ * A machine in memory that does what it is told, step by step, and refuses what a real one refuses. What no plan may
+ * ever ask for, such as removing a unit that runs, is an Error.
+ */
+export class FakeMachine {
+  readonly machine: Machine;
+  readonly id: string;
+  cluster: string | undefined;
+  /** Why it does not answer. */
+  silence: FleetError | undefined;
+  readonly units = new Map<string, FakeUnit>();
+  /** Tokens of units that were removed. */
+  readonly removed = new Map<string, number>();
+  /** Everything that was done here: `stop a.service`. */
+  readonly log: string[] = [];
+  #runs = 0;
+
+  constructor(machine: Machine) {
+    this.machine = machine;
+    this.id = idOf(machine.name);
+  }
+
+  observe({ names, digests }: ObserveRequest): Observation {
+    const recorded = [...this.units].filter(([, { record }]) => record !== undefined).map(([name]) => name);
+    return {
+      id: this.id,
+      cluster: this.cluster,
+      bootId: 'boot',
+      uptimeSeconds: 1000,
+      units: [...new Set([...recorded, ...names])].map((name) => {
+        const unit = this.units.get(name);
+        const digest = digests && unit?.record && unit.text !== undefined ? sha256(unit.text) : undefined;
+        return { name, state: unit?.state ?? systemdState('unknown'), record: unit?.record, digest };
+      }),
+    };
+  }
+
+  change(changes: readonly UnitChange[], clusterId: string): readonly UnitOutcome[] {
+    const { cluster } = this;
+    const theirs = cluster !== undefined && cluster !== clusterId ? cluster : undefined;
+    if (theirs === undefined) this.cluster = clusterId;
+    return changes.map((change) => {
+      const obstacle: Failure | undefined =
+        theirs === undefined ? this.#obstacle(change) : { code: 'other-cluster', cluster: theirs };
+      if (obstacle === undefined) for (const step of change.steps) this.#do(step, change);
+      const state = this.units.get(change.unit)?.state ?? systemdState('unknown');
+      const failure = obstacle ?? notUp(change, state);
+      return { unit: change.unit, machine: this.machine.name, state, failure };
+    });
+  }
+
+  #obstacle({ unit, token, obstacle }: UnitChange): Failure | undefined {
+    if (obstacle !== undefined) return obstacle;
+    const here = this.units.get(unit);
+    const seen = here?.record?.token ?? this.removed.get(unit) ?? 0;
+    if (seen > token) return { code: 'stale', token, seen };
+    if (here === undefined || here.record !== undefined) return undefined;
+    return { code: 'foreign', path: here.state.fragment };
+  }
+
+  #do(step: Step, { unit, token }: UnitChange): void {
+    this.log.push(`${step.kind} ${unit}`);
+    const here = this.units.get(unit) ?? {
+      text: undefined,
+      record: undefined,
+      state: systemdState('unknown'),
+    };
+    switch (step.kind) {
+      case 'stop':
+        here.state = stopped(here.state);
+        break;
+      case 'write':
+        if (isRunning(here.state)) throw new Error(`${unit} is replaced while it runs`);
+        here.text = step.text;
+        here.state = systemdState('dead', { fragment: `/etc/systemd/system/${unit}` });
+        break;
+      case 'record':
+        if (here.text === undefined || sha256(here.text) !== step.record.digest)
+          throw new Error(`${unit} is noted with a text that is not there`);
+        here.record = step.record;
+        break;
+      case 'start':
+        if (here.text === undefined) throw new Error(`${unit} is started without a file`);
+        this.#runs += 1;
+        here.state = started(unit, here.text, `run${this.#runs}`, here.state);
+        break;
+      case 'remove':
+        if (isRunning(here.state)) throw new Error(`${unit} is removed while it runs`);
+        this.removed.set(unit, token);
+        this.units.delete(unit);
+        return;
+    }
+    this.units.set(unit, here);
+  }
+}
+
+function stopped(state: SystemdState): SystemdState {
+  return isRunning(state) ? { ...state, active: 'inactive', sub: 'dead', result: 'success' } : state;
+}
+
+/** What becomes of a unit that is started, by its text: /bin/false fails, a oneshot finishes, a timer waits. */
+function started(unit: string, text: string, invocation: string, before: SystemdState): SystemdState {
+  if (isUp(before) && before.active === 'active') return before;
+  const changes = { invocation, fragment: `/etc/systemd/system/${unit}` };
+  if (text.includes('ExecStart=/bin/false')) return systemdState('failed', changes);
+  if (text.includes('Type=oneshot')) return systemdState('finished', changes);
+  return systemdState(unit.endsWith('.service') ? 'running' : 'waiting', changes);
+}
+
+function notUp({ steps }: UnitChange, state: SystemdState): Failure | undefined {
+  if (!steps.some(({ kind }) => kind === 'start') || isUp(state)) return undefined;
+  return { code: 'not-up', state, detail: '', journal: ['it said this'] };
+}
+
+/** Machines by name, and the driver that reaches them. */
+export type FakeMachines = {
+  readonly driver: SystemdDriver;
+  readonly machines: readonly Machine[];
+  /** The machine of that name. */
+  of(name: string): FakeMachine;
+  /** Makes a machine silent, or lets it answer again. */
+  silence(name: string, error?: FleetError | undefined): void;
+};
+
+export function fakeMachines(machines: readonly Machine[]): FakeMachines {
+  const fakes = new Map(machines.map((machine) => [machine.name, new FakeMachine(machine)]));
+  const of = (name: string): FakeMachine => {
+    const fake = fakes.get(name);
+    if (fake === undefined) throw new Error(`no machine ${name}`);
+    return fake;
+  };
+  return {
+    machines,
+    of,
+    silence: (name, error = new FleetError('ssh-timeout', `Cannot reach machine "${name}"`)) => {
+      of(name).silence = error;
+    },
+    driver: {
+      connect: async ({ name }) => {
+        const fake = of(name);
+        if (fake.silence !== undefined) throw fake.silence;
+        return {
+          observe: async (request) => fake.observe(request),
+          change: async (changes, clusterId) => fake.change(changes, clusterId),
+          close: () => undefined,
+        };
+      },
+      close: async () => undefined,
+    },
+  };
+}
