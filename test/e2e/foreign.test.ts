@@ -1,0 +1,168 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { inside, insideAll, onMachines, wipe } from '../support/cluster.ts';
+import { done, failed, hire } from './operator.ts';
+import { SLEEPER, service } from './units.ts';
+
+const MACHINES = ['k1', 'k2', 'k3'];
+
+/** All unit files and all of fleet on a machine: modes, targets of links, contents; and what runs. */
+const INVENTORY = `
+  cd /
+  find etc/systemd/system run/systemd/system var/lib/fleet -exec stat --format '%F %A %Y %N' {} + | sort
+  find etc/systemd/system run/systemd/system var/lib/fleet -type f -exec md5sum {} + | sort
+  systemctl list-units --all --plain --no-legend 'mine*' 'web*' 'agent*'`;
+
+onMachines('a unit that a machine has from elsewhere', () => {
+  const operator = hire({ machines: ['k1'] });
+  const foreign = [
+    ['mine.service', '/etc/systemd/system/mine.service'],
+    ['mine-linked.service', '/etc/systemd/system/mine.service'],
+    ['mine-masked.service', '/etc/systemd/system/mine-masked.service'],
+    ['mine@1.service', '/etc/systemd/system/mine@.service'],
+    ['mine-for-now.service', '/run/systemd/system/mine-for-now.service'],
+    ['fstrim.service', '/lib/systemd/system/fstrim.service'],
+  ] as const;
+  const names = foreign.map(([name]) => name);
+
+  beforeAll(async () => {
+    await inside(
+      'k1',
+      `cd /etc/systemd/system
+      printf '[Service]\\nExecStart=/bin/sleep 4242\\n' | tee mine.service >mine@.service
+      mkdir -p /run/systemd/system
+      cp mine.service /run/systemd/system/mine-for-now.service
+      ln -s /dev/null mine-masked.service
+      ln -s mine.service mine-linked.service
+      systemctl daemon-reload
+      systemctl start mine.service`,
+    );
+    for (const name of names) operator.write(name, SLEEPER);
+    // What belongs to fleet is there before, so that the rest of the machine can be compared.
+    operator.write('ours.service', SLEEPER);
+    await operator.fleetctl('start', 'ours');
+  });
+  afterAll(() =>
+    inside(
+      'k1',
+      `systemctl stop mine.service
+      rm -f /etc/systemd/system/mine* /run/systemd/system/mine*
+      systemctl daemon-reload`,
+    ),
+  );
+
+  it('is neither touched nor shadowed, and the unit of that name is refused', async () => {
+    const before = await inside('k1', INVENTORY);
+    for (const verb of ['load', 'start']) {
+      const { status, stdout, stderr } = await operator.fleetctl(verb, ...names);
+      expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+      for (const [name, path] of foreign) {
+        expect(stderr).toContain(
+          `Error: Cannot place unit "${name}": no machine fits\n` +
+            `  k1: the machine has a unit of that name that fleet did not put there: ${path}\n`,
+        );
+      }
+      expect(await inside('k1', INVENTORY)).toBe(before);
+    }
+    expect(await operator.fleetctl('destroy', ...names)).toMatchObject({ status: 0, stderr: '' });
+    expect(await inside('k1', INVENTORY)).toBe(before);
+  });
+
+  it('does not count as the unit of fleet', async () => {
+    await operator.fleetctl('submit', 'mine.service');
+    expect(await operator.fleetctl('list-units', '--no-legend', '--fields=unit')).toEqual(
+      done('ours.service'),
+    );
+  });
+
+  it('keeps one of several machines from being chosen', async () => {
+    operator.configure({ machines: MACHINES });
+    expect(await operator.fleetctl('start', 'mine')).toEqual(
+      done('Unit mine.service launched on 00000000.../127.76.0.2'),
+    );
+    await operator.fleetctl('destroy', 'mine');
+  });
+});
+
+onMachines('a file of fleet that somebody changed on the machine', () => {
+  const operator = hire();
+
+  it('is put right by the next start', async () => {
+    operator.write('web.service', SLEEPER);
+    await operator.fleetctl('start', 'web');
+    await inside('k1', 'echo "# edited" >>/etc/systemd/system/web.service');
+    expect(await operator.fleetctl('start', 'web')).toEqual(
+      done('Unit web.service launched on 00000000.../127.76.0.1'),
+    );
+    expect(await inside('k1', 'cat /etc/systemd/system/web.service')).toBe(SLEEPER);
+    await inside(
+      'k1',
+      'systemctl kill --signal=KILL web.service; rm /etc/systemd/system/web.service; systemctl daemon-reload',
+    );
+    expect(await operator.fleetctl('start', 'web')).toEqual(
+      done('Unit web.service launched on 00000000.../127.76.0.1'),
+    );
+    expect(await operator.fleetctl('destroy', 'web')).toEqual(done('Destroyed web.service'));
+  });
+});
+
+onMachines('machines of another cluster', () => {
+  const owner = hire();
+  const stranger = hire();
+  const THEIRS = '00000000-0000-0000-0000-000000000000';
+
+  beforeAll(async () => {
+    for (const each of [owner, stranger]) {
+      each.write('web.service', SLEEPER);
+      each.write('agent.service', service('ExecStart=/bin/sleep 100000', 'Global=true'));
+    }
+    await owner.fleetctl('start', 'web', 'agent');
+  });
+
+  it('are refused to the stranger, who is told how to get them', async () => {
+    const before = await insideAll(MACHINES, INVENTORY);
+    expect(await stranger.fleetctl('start', 'web')).toEqual(
+      failed(
+        1,
+        `
+        Error: Cannot place unit "web.service": no machine fits
+          k1: it belongs to another cluster: ${THEIRS}
+          k2: it belongs to another cluster: ${THEIRS}
+          k3: it belongs to another cluster: ${THEIRS}
+        hint: It stays launched in the registry; run the command again when a machine fits
+        `,
+      ),
+    );
+    const { status, stdout, stderr } = await stranger.fleetctl('start', 'agent');
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toContain(
+      `Error: Cannot start unit "agent.service" on machine "k2" (127.76.0.2): the machine belongs to another cluster: ${THEIRS}\n` +
+        'hint: If that cluster is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove it from fleet.conf\n',
+    );
+    await stranger.fleetctl('stop', 'web');
+    await stranger.fleetctl('unload', 'web');
+    await stranger.fleetctl('destroy', 'web', 'agent');
+    expect(await insideAll(MACHINES, INVENTORY)).toEqual(before);
+  });
+
+  it('are named by the lists of the stranger, which show nothing of them', async () => {
+    const warning = (machine: number) =>
+      `Warning: Machine "k${machine}" (127.76.0.${machine}) belongs to another cluster: ${THEIRS}; what it runs is unknown`;
+    expect(await stranger.fleetctl('list-units')).toEqual(
+      failed(0, [1, 2, 3].map(warning).join('\n'), 'UNIT  MACHINE  ACTIVE  SUB'),
+    );
+  });
+
+  it('are the stranger’s when they are free', async () => {
+    await owner.fleetctl('destroy', 'web', 'agent');
+    await wipe('k3');
+    expect(await stranger.fleetctl('start', 'web')).toEqual(
+      done('Unit web.service launched on 00000000.../127.76.0.3'),
+    );
+    const { status, stdout, stderr } = await stranger.fleetctl('start', 'agent');
+    expect({ status, stdout }).toEqual({
+      status: 1,
+      stdout: 'Unit agent.service launched on 1 of 1 machines\n',
+    });
+    expect(stderr.match(/^Error: .*"k[123]"/gm)).toHaveLength(2);
+  });
+});
