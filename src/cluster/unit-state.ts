@@ -4,7 +4,7 @@ import type { TargetState } from './target-state.ts';
 export type SystemdState = {
   /** LoadState: `loaded`, `not-found`, `bad-setting`, `masked`, `error`. */
   readonly load: string;
-  /** ActiveState: `active`, `inactive`, `failed`, `activating`, `deactivating`, `reloading`. */
+  /** ActiveState: `active`, `inactive`, `failed`, `activating`, `deactivating`, `reloading`, `refreshing`. */
   readonly active: string;
   /** SubState: `running`, `dead`, `auto-restart`, … */
   readonly sub: string;
@@ -52,8 +52,8 @@ export type ObservedUnit = {
  * has run and succeeded (systemd.service(5): a oneshot without RemainAfterExit= is inactive after it ran).
  */
 export function isUp(state: SystemdState): boolean {
-  if (state.active === 'active' || state.active === 'reloading') return true;
-  return isFinished(state);
+  // The three that `systemctl is-active` takes for active; `refreshing` came with systemd 257.
+  return ['active', 'reloading', 'refreshing'].includes(state.active) || isFinished(state);
 }
 
 /** A oneshot that ran to success since the machine booted. */
