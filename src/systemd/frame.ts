@@ -1,3 +1,4 @@
+import { StringDecoder } from 'node:string_decoder';
 import { FleetError } from '../base/errors.ts';
 
 /** One framed part of a script's answer. `stderr` is what was written to standard error meanwhile. */
@@ -28,6 +29,8 @@ export class FrameReader {
   readonly #sections: Section[] = [];
   #stdout: Buffer = Buffer.alloc(0);
   #stderr = '';
+  /** Keeps the bytes of a character that came only in part. */
+  readonly #stderrDecoder = new StringDecoder('utf8');
   #waiting: Waiting | undefined;
   #failure: Error | undefined;
 
@@ -42,7 +45,7 @@ export class FrameReader {
   }
 
   stderr(chunk: Buffer): void {
-    this.#stderr += chunk.toString('utf8');
+    this.#stderr += this.#stderrDecoder.write(chunk);
     this.#advance();
   }
 
