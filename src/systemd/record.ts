@@ -7,10 +7,13 @@ export function writeRecord(record: UnitRecord): string {
   return `unit=${unit}\ntoken=${token}\nhash=${hash}\ndigest=${digest}\ntarget=${target}\n`;
 }
 
-/** Reads any number of records, one after the other. One that is not complete is left out. */
+/**
+ * Reads any number of records, one after the other. One that is not complete is left out; the next one may follow
+ * it on the same line, for none of the values can hold `unit=`.
+ */
 export function readRecords(text: string): readonly UnitRecord[] {
   return text
-    .split(/^(?=unit=)/m)
+    .split(/(?=unit=)/)
     .map((lines) => readRecord(lines))
     .filter((record) => record !== undefined);
 }
