@@ -24,6 +24,7 @@ type Waiting = {
  * frame; bytes that stand between sections are not ours and are dropped.
  */
 export class FrameReader {
+  readonly #marker: string;
   readonly #header: RegExp;
   readonly #errorEnd: string;
   readonly #sections: Section[] = [];
@@ -35,6 +36,7 @@ export class FrameReader {
   #failure: Error | undefined;
 
   constructor(marker: string) {
+    this.#marker = marker;
     this.#header = new RegExp(`${marker} (\\S+) (\\d+) (\\d+)\\n`);
     this.#errorEnd = `\n${marker}\n`;
   }
@@ -58,8 +60,10 @@ export class FrameReader {
 
   /** What came and belongs to no section yet: the words of a shell, of sudo, or of nologin (on stdout). */
   get remainder(): string {
-    const said = this.#stderr.trim();
-    return said === '' ? this.#stdout.toString('utf8', 0, 500).trim() : said;
+    const said = this.#stderr.replaceAll(this.#errorEnd, '').trim();
+    if (said !== '') return said;
+    const [before = ''] = this.#stdout.toString('utf8', 0, 500).split(this.#marker, 1);
+    return before.trim();
   }
 
   /** All sections up to the next `end`, which is left out. Rejects when the script ends before it. */
