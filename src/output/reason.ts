@@ -24,17 +24,25 @@ export function reasonText(reason: Reason): string {
     case 'triggers-elsewhere':
       return `it starts "${reason.unit}", which is on "${reason.machine}"`;
     case 'foreign-unit':
-      return `the machine has a unit of that name that fleet did not put there: ${reason.path}`;
+      return foreignUnit(reason.path);
     case 'other-cluster':
       return `it belongs to another cluster: ${reason.cluster}`;
     case 'machine-silent':
-      return `it has not answered for ${seconds(reason.silentMs)}: ${reason.message}`;
+      return reason.silentMs < 1000
+        ? `it does not answer: ${reason.message}`
+        : `it has not answered for ${howLong(reason.silentMs)}: ${reason.message}`;
     case 'machine-removed':
       return 'it is not in fleet.conf any more';
   }
 }
 
-/** Whole seconds, for people. */
-export function seconds(ms: number): string {
-  return formatDuration(Math.round(ms / 1000) * 1000);
+/** `path` is empty for units that systemd made itself: from the mount table, or from a file that is gone. */
+export function foreignUnit(path: string): string {
+  return `the machine has a unit of that name that fleet did not put there${path === '' ? '' : `: ${path}`}`;
+}
+
+/** For people: whole seconds up to two minutes, then minutes up to two hours, then hours. */
+export function howLong(ms: number): string {
+  const unit = ms < 120_000 ? 1000 : ms < 7_200_000 ? 60_000 : 3_600_000;
+  return ms < 500 ? '0s' : formatDuration(Math.round(ms / unit) * unit);
 }

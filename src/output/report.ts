@@ -4,7 +4,7 @@ import type { UnreachableMachine } from '../operations/unreachable.ts';
 import { failureText } from './failure.ts';
 import { machineLabel, machineTitle } from './machine.ts';
 import { planLines } from './plan.ts';
-import { reasonText, seconds } from './reason.ts';
+import { howLong, reasonText } from './reason.ts';
 
 /** Lines for standard output and for standard error, each without its newline. */
 export type ReportLines = { readonly out: readonly string[]; readonly err: readonly string[] };
@@ -43,7 +43,7 @@ export function errorLines(error: FleetError): readonly string[] {
 /** The words about machines that a listing could not ask. */
 export function unreachableLines(unreachable: readonly UnreachableMachine[]): readonly string[] {
   const warnings = unreachable.map(({ message, silentMs }) => {
-    const since = silentMs < 1000 ? '' : ` (silent for ${seconds(silentMs)})`;
+    const since = silentMs < 1000 ? '' : ` (silent for ${howLong(silentMs)})`;
     return `Warning: ${message}${since}; what it runs is unknown`;
   });
   const hints = new Set(unreachable.flatMap(({ hint }) => hint ?? []));
@@ -92,7 +92,7 @@ function despiteLines({ unit, despite, global }: UnitResult): readonly string[] 
       `Warning: unit "${unit}" stays on a machine it does not fit, for no other one fits: ${reasonText(despite)}`,
     ];
   }
-  const so = seconds(despite.silentMs);
+  const so = howLong(despite.silentMs);
   return despite.mayBeDown
     ? [`hint: It moves when its machine has been silent for agent_ttl (${so} so far)`]
     : [];
