@@ -1,5 +1,6 @@
 import type { Failure, MachineStep } from '../cluster/failure.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
+import { foreignUnit } from './reason.ts';
 
 /** What went wrong on a machine: the sentence, lines that belong under it, and what to do next. */
 export type FailureText = {
@@ -11,10 +12,7 @@ export type FailureText = {
 export function failureText(failure: Failure): FailureText {
   switch (failure.code) {
     case 'foreign':
-      return plain(
-        `the machine has a unit of that name that fleet did not put there: ${failure.path}`,
-        'Rename your unit, or remove that one from the machine',
-      );
+      return plain(foreignUnit(failure.path), 'Rename your unit, or remove that one from the machine');
     case 'stale':
       return plain(
         `a newer decision about it was made meanwhile (revision ${failure.seen}, this one is ${failure.token})`,
@@ -62,7 +60,7 @@ function plain(summary: string, hint?: string): FailureText {
 
 function notUp(state: SystemdState): string {
   const what = `${state.active} (${state.sub})`;
-  if (state.load === 'bad-setting' || state.load === 'error') {
+  if (state.load !== 'loaded') {
     return `systemd refuses it: ${state.loadError === '' ? state.load : state.loadError}`;
   }
   if (state.active === 'activating' && state.sub !== 'auto-restart') {
@@ -74,7 +72,8 @@ function notUp(state: SystemdState): string {
       ? `it did not start: ${what}`
       : `it ended right after its start: ${what}${ending(state)}`;
   }
-  const restarts = state.restarts > 0 ? `, ${state.restarts} restarts` : '';
+  const restarts =
+    state.restarts === 0 ? '' : `, ${state.restarts} restart${state.restarts === 1 ? '' : 's'}`;
   return `it did not stay up: ${what}, result ${state.result}${ending(state)}${restarts}`;
 }
 
