@@ -82,7 +82,8 @@ function widthOf(text: string): number {
   return ASCII.test(text) ? text.length : stringWidth(text);
 }
 
-/** A row is one line, whatever a description holds; an empty cell is `-`, as in fleet. */
+/** A row is one line and nothing a terminal obeys, whatever a description holds; an empty cell is `-`, as in fleet. */
 function oneLine(text: string): string {
-  return text === '' ? '-' : text.replaceAll(/\s+/g, ' ');
+  const line = text.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim();
+  return line === '' ? '-' : line;
 }
