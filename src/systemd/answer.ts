@@ -130,7 +130,8 @@ function startFailure(
   }
   if (hasStarted(first, after)) return undefined;
   const said = (find(sections, 'start')?.stderr ?? '').split('\n');
-  const detail = said.find((line) => line.includes(change.unit)) ?? '';
+  // systemctl puts a blank before names; web.service is not spoken of where myweb.service is.
+  const detail = said.find((line) => line.includes(` ${change.unit}`)) ?? '';
   return { code: 'not-up', state: after, detail, journal: [] };
 }
 
