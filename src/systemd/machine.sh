@@ -86,7 +86,8 @@ guard() {
   if [ -f "$known" ]; then
     while IFS='=' read -r key value; do [ "$key" != token ] || seen=$value; done <"$known"
   fi
-  [ "${seen:-0}" -le "$2" ] || { echo "$seen"; return 10; }
+  case "$seen" in '' | *[!0-9]*) seen=0 ;; esac
+  [ "$seen" -le "$2" ] || { echo "$seen"; return 10; }
   [ ! -f "$L/units/$1" ] || return 0
   for folder in "$D" $F; do
     for file in "$folder/$1" ${3:+"$folder/$3"}; do
