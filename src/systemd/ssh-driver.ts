@@ -114,10 +114,12 @@ class SshSession implements MachineSession {
     const units = outcomes.filter(({ failure }) => failure?.code === 'not-up').map(({ unit }) => unit);
     if (units.length === 0) return outcomes;
     const shown = units.slice(0, JOURNAL_UNITS);
-    const sections = await this.#run(
-      journalScript(shown, JOURNAL_LINES, Math.ceil(seconds) + 1),
-      OBSERVE_DEADLINE_MS,
-    );
+    const script = journalScript(shown, JOURNAL_LINES, Math.ceil(seconds) + 1);
+    // What became of the units is known, even if their journals are out of reach.
+    const sections = await this.#run(script, OBSERVE_DEADLINE_MS).catch((error: unknown) => {
+      if (!isFleetError(error)) throw error;
+      return [];
+    });
     return outcomes.map((outcome) => {
       const section = sections.find(({ name }) => name === `journal:${shown.indexOf(outcome.unit)}`);
       if (outcome.failure?.code !== 'not-up' || section === undefined) return outcome;
