@@ -1,0 +1,65 @@
+import { FleetError } from '../base/errors.ts';
+import type { Machine } from './machine.ts';
+import { type MachineId, shortMachineId } from './machine-id.ts';
+
+/** A machine with its id, as far as that is known. */
+export type IdentifiedMachine = { readonly machine: Machine; readonly id: MachineId | undefined };
+
+/**
+ * The machines that `text` may mean. A name of fleet.conf means that machine alone; else an address, with or
+ * without its port; else the beginning of an id, with or without dashes.
+ */
+export function matchMachines<M extends IdentifiedMachine>(
+  text: string,
+  machines: readonly M[],
+): readonly M[] {
+  const ways = [
+    ({ machine }: M) => machine.name === text,
+    ({ machine }: M) => isAddress(text, machine.address),
+    ({ id }: M) => id !== undefined && isIdPrefix(text) && id.startsWith(digits(text)),
+  ];
+  for (const way of ways) {
+    const found = machines.filter(way);
+    if (found.length > 0) return found;
+  }
+  return [];
+}
+
+/**
+ * The one machine that `text` means by {@link matchMachines}. Throws FleetError `machine-not-found`, and `usage`
+ * when it may mean several.
+ */
+export function selectMachine<M extends IdentifiedMachine>(text: string, machines: readonly M[]): M {
+  const found = matchMachines(text, machines);
+  const [machine] = found;
+  if (machine !== undefined && found.length === 1) return machine;
+  if (found.length > 1) {
+    const list = found.map(describeMachine).join(', ');
+    throw new FleetError('usage', `Cannot tell which machine "${text}" is: ${list}`, {
+      hint: 'Give the name of the machine, or more digits of its id',
+    });
+  }
+  throw new FleetError('machine-not-found', `No such machine: "${text}"`, {
+    hint: 'Machines, with their names: fleetctl list-machines --fields machine,name,ip',
+  });
+}
+
+/** True for what may be the beginning of a machine id: hex digits, with or without dashes. */
+export function isIdPrefix(text: string): boolean {
+  return /^[0-9a-f-]+$/i.test(text) && digits(text) !== '';
+}
+
+/** How a list of machines names one: `m1 (148a18ff.../10.10.1.1)`. */
+export function describeMachine({ machine, id }: IdentifiedMachine): string {
+  return `${machine.name} (${id === undefined ? '' : `${shortMachineId(id)}/`}${machine.address})`;
+}
+
+function digits(text: string): string {
+  return text.toLowerCase().replaceAll('-', '');
+}
+
+/** Host names are the same in upper and lower case. */
+function isAddress(text: string, address: string): boolean {
+  const [, v6, name] = /^(?:\[(.+)\]|([^:]+)):\d+$/.exec(address) ?? [];
+  return [address, v6, name].some((form) => form?.toLowerCase() === text.toLowerCase());
+}
