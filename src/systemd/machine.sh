@@ -34,7 +34,8 @@ step() {
 # --- reading
 
 facts() {
-  read -r id </etc/machine-id && echo "machine-id $id"
+  # A file without a newline at its end still holds a line.
+  { read -r id || [ "$id" ]; } </etc/machine-id && echo "machine-id $id"
   read -r boot </proc/sys/kernel/random/boot_id && echo "boot-id $boot"
   read -r uptime rest </proc/uptime && echo "uptime $uptime"
   [ ! -s "$L/cluster" ] || { read -r owner <"$L/cluster" && echo "cluster $owner"; }
