@@ -15,6 +15,8 @@ export class ClosingLine implements Reporter {
     const { passed, failed, skipped } = this.#counts;
     if (passed + failed === 0) process.exitCode = 1;
     // After the default reporter's summary, whatever the order of reporters.
-    process.once('exit', () => process.stdout.write(`\nTests: ${passed} passed, ${failed} failed, ${skipped} skipped\n`));
+    process.once('exit', () =>
+      process.stdout.write(`\nTests: ${passed} passed, ${failed} failed, ${skipped} skipped\n`),
+    );
   }
 }
