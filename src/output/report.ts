@@ -52,7 +52,7 @@ export function unreachableLines(unreachable: readonly UnreachableMachine[]): re
 
 function successLine(verb: UnitVerb, result: UnitResult): readonly string[] {
   const { unit, target, global, machines, eligible, failures } = result;
-  if (isLost(result)) return [];
+  if (isLost(result) || (target !== 'inactive' && machines.length === 0)) return [];
   if (target === 'inactive') {
     if (failures.length > 0) return [];
     return [verb === 'destroy' ? `Destroyed ${unit}` : `Unit ${unit} inactive`];
