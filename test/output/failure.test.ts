@@ -1,0 +1,171 @@
+import { describe, expect, it } from 'vitest';
+import type { Failure, MachineStep } from '../../src/cluster/failure.ts';
+import type { SystemdState } from '../../src/cluster/unit-state.ts';
+import { type FailureText, failureText } from '../../src/output/failure.ts';
+import { type StateName, systemdState } from '../support/builders.ts';
+
+function only(summary: string, hint?: string): FailureText {
+  return { summary, lines: [], hint };
+}
+
+/** Failures of every code with their words: a code without any does not compile. */
+const WORDS: {
+  readonly [Code in Failure['code']]: readonly (readonly [Failure & { code: Code }, FailureText])[];
+} = {
+  foreign: [
+    [
+      { code: 'foreign', path: '/etc/systemd/system/a.service' },
+      only(
+        'the machine has a unit of that name that fleet did not put there: /etc/systemd/system/a.service',
+        'Rename your unit, or remove that one from the machine',
+      ),
+    ],
+    [
+      { code: 'foreign', path: '' },
+      only(
+        'the machine has a unit of that name that fleet did not put there',
+        'Rename your unit, or remove that one from the machine',
+      ),
+    ],
+  ],
+  stale: [
+    [
+      { code: 'stale', token: 5, seen: 7 },
+      only(
+        'a newer decision about it was made meanwhile (revision 7, this one is 5)',
+        'Look where it stands now: fleetctl list-unit-files',
+      ),
+    ],
+  ],
+  'other-cluster': [
+    [
+      { code: 'other-cluster', cluster: 'c2' },
+      only(
+        'the machine belongs to another cluster: c2',
+        'If that cluster is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove it from fleet.conf',
+      ),
+    ],
+  ],
+  locked: [
+    [
+      { code: 'locked' },
+      only('another fleetctl has been busy on the machine for 30s', 'Try again when it is done'),
+    ],
+  ],
+  step: [
+    [
+      {
+        code: 'step',
+        step: 'write',
+        detail: 'warning: x\nsh: 1: cannot create a.service: No space left on device',
+      },
+      only('could not write the unit file: sh: 1: cannot create a.service: No space left on device'),
+    ],
+    [{ code: 'step', step: 'reload', detail: '' }, only('systemd could not reload its unit files')],
+  ],
+  'not-up': [
+    [
+      {
+        code: 'not-up',
+        state: systemdState('failed'),
+        detail: 'Job for a.service failed.',
+        journal: ['first', 'last'],
+      },
+      {
+        summary: 'it did not stay up: failed (failed), result exit-code, exit status 1',
+        lines: ['Job for a.service failed.', 'first', 'last'],
+        hint: undefined,
+      },
+    ],
+    [
+      { code: 'not-up', state: systemdState('failed'), detail: '', journal: [] },
+      only('it did not stay up: failed (failed), result exit-code, exit status 1'),
+    ],
+  ],
+  unreachable: [
+    [
+      {
+        code: 'unreachable',
+        message: 'Cannot reach machine "m1" (10.0.0.1:22): no answer',
+        hint: 'Check it',
+      },
+      only('cannot reach machine "m1" (10.0.0.1:22): no answer', 'Check it'),
+    ],
+    [{ code: 'unreachable', message: 'Lost machine "m1"', hint: undefined }, only('lost machine "m1"')],
+  ],
+};
+
+describe('a failure in words', () => {
+  it.each<readonly [Failure, FailureText]>(Object.values(WORDS).flat())('%o', (failure, expected) => {
+    expect(failureText(failure)).toEqual(expected);
+  });
+});
+
+describe('a step that failed', () => {
+  const ROOT = 'The user needs root rights there, and /etc, /var/lib and /run must be writable';
+  const sentences: { readonly [step in MachineStep]: readonly [string, string?] } = {
+    prepare: ['could not prepare the folders of fleet', ROOT],
+    lock: ['could not take the lock of the machine', ROOT],
+    cluster: ['could not note the cluster the machine belongs to'],
+    write: ['could not write the unit file'],
+    stop: ['could not stop it'],
+    install: ['could not put the unit file in place'],
+    remove: ['could not remove the unit file'],
+    reload: ['systemd could not reload its unit files'],
+  };
+  it.each(Object.entries(sentences))('%s', (step, [summary, hint]) => {
+    const failure: Failure = { code: 'step', step: step as MachineStep, detail: 'said' };
+    expect(failureText(failure)).toEqual(only(`${summary}: said`, hint));
+  });
+});
+
+describe('a unit that is not up', () => {
+  it.each<readonly [StateName, Partial<SystemdState>, string]>([
+    ['failed', {}, 'it did not stay up: failed (failed), result exit-code, exit status 1'],
+    [
+      'failed',
+      { result: 'signal', exitCode: 2, exitStatus: 9 },
+      'it did not stay up: failed (failed), result signal, signal 9',
+    ],
+    [
+      'failed',
+      { result: 'core-dump', exitCode: 3, exitStatus: 11 },
+      'it did not stay up: failed (failed), result core-dump, signal 11',
+    ],
+    ['failed', { result: 'timeout', exitCode: 0 }, 'it did not stay up: failed (failed), result timeout'],
+    [
+      'failed',
+      { restarts: 5 },
+      'it did not stay up: failed (failed), result exit-code, exit status 1, 5 restarts',
+    ],
+    [
+      'restarting',
+      { restarts: 1 },
+      'it did not stay up: activating (auto-restart), result exit-code, exit status 1, 1 restart',
+    ],
+    ['running', { restarts: 1 }, 'it did not stay up: active (running), result success, 1 restart'],
+    [
+      'dead',
+      { exitCode: 1, invocation: 'a' },
+      'it ended right after its start: inactive (dead), exit status 0',
+    ],
+    ['dead', {}, 'it did not start: inactive (dead)'],
+    ['starting', {}, 'it is still starting: activating (start)'],
+    ['starting', { sub: 'start-pre' }, 'it is still starting: activating (start-pre)'],
+    [
+      'dead',
+      { load: 'bad-setting', loadError: 'Unit a.service has a bad unit file setting.' },
+      'systemd refuses it: Unit a.service has a bad unit file setting.',
+    ],
+    ['dead', { load: 'error' }, 'systemd refuses it: error'],
+    [
+      'dead',
+      { load: 'masked', loadError: 'Unit a.service is masked.' },
+      'systemd refuses it: Unit a.service is masked.',
+    ],
+    ['unknown', { loadError: 'Unit a.service not found.' }, 'systemd refuses it: Unit a.service not found.'],
+  ])('%s %o', (name, changes, summary) => {
+    const state = systemdState(name, changes);
+    expect(failureText({ code: 'not-up', state, detail: '', journal: [] }).summary).toBe(summary);
+  });
+});

@@ -1,0 +1,177 @@
+import { describe, expect, it } from 'vitest';
+import type { MachineRow } from '../../src/operations/list-machines.ts';
+import type { UnitFileRow } from '../../src/operations/list-unit-files.ts';
+import type { UnitRow } from '../../src/operations/list-units.ts';
+import type { MachineRef } from '../../src/operations/unit-result.ts';
+import { type ListingView, MACHINES, UNIT_FILES, UNITS } from '../../src/output/listings.ts';
+import { renderTable, selectColumns, type TableOptions } from '../../src/output/table.ts';
+
+const WEB: MachineRef = { name: 'web-1', id: '148a18ff6e954cd892dac9de9bb90d5a', address: '10.10.1.1' };
+const SILENT: MachineRef = { name: 'web-2', id: undefined, address: '10.10.1.2' };
+
+function show<Row>(
+  view: ListingView<Row>,
+  rows: readonly Row[],
+  options: Partial<TableOptions> & { readonly fields?: readonly string[] } = {},
+): string {
+  const columns = selectColumns(view.columns, options.fields ?? view.fields);
+  return `\n${renderTable(columns, rows, { legend: true, full: false, ...options })}`;
+}
+
+/** Every field a listing has. */
+function all<Row>(view: ListingView<Row>): readonly string[] {
+  return view.columns.map(({ field }) => field);
+}
+
+const unit = (changes: Partial<UnitRow> = {}): UnitRow => ({
+  unit: 'standard-unit.service',
+  machine: WEB,
+  load: 'loaded',
+  active: 'active',
+  sub: 'running',
+  hash: '7710e8a0c1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6',
+  ...changes,
+});
+
+const unitFile = (changes: Partial<UnitFileRow> = {}): UnitFileRow => ({
+  unit: 'standard-unit.service',
+  hash: '7710e8a0c1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6',
+  target: 'launched',
+  state: 'launched',
+  machine: WEB,
+  global: false,
+  coverage: undefined,
+  description: 'Hello World',
+  ...changes,
+});
+
+const globalFile = unitFile({
+  unit: 'global-unit.service',
+  hash: '8ff68b9aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',
+  machine: undefined,
+  global: true,
+  coverage: { reached: 3, eligible: 3 },
+});
+
+const machine = (changes: Partial<MachineRow> = {}): MachineRow => ({
+  ...WEB,
+  metadata: {},
+  state: 'reachable',
+  ...changes,
+});
+
+describe('list-units', () => {
+  it('shows every unit on every machine', () => {
+    expect(show(UNITS, [unit({ unit: 'global-unit.service' }), unit()])).toMatchInlineSnapshot(`
+      "
+      UNIT                   MACHINE                ACTIVE  SUB
+      global-unit.service    148a18ff.../10.10.1.1  active  running
+      standard-unit.service  148a18ff.../10.10.1.1  active  running
+      "
+    `);
+  });
+
+  it('shows what is not known of a silent machine', () => {
+    const row = unit({ machine: SILENT, load: 'unknown', active: 'unknown', sub: 'unreachable', hash: '' });
+    expect(show(UNITS, [row], { fields: all(UNITS) })).toMatchInlineSnapshot(`
+      "
+      UNIT                   MACHINE      LOAD     ACTIVE   SUB          HASH
+      standard-unit.service  -/10.10.1.2  unknown  unknown  unreachable  -
+      "
+    `);
+  });
+
+  it('shows whole ids and hashes with --full', () => {
+    expect(show(UNITS, [unit()], { full: true, fields: ['machine', 'hash'] })).toMatchInlineSnapshot(`
+      "
+      MACHINE                                         HASH
+      148a18ff-6e95-4cd8-92da-c9de9bb90d5a/10.10.1.1  7710e8a0c1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6
+      "
+    `);
+  });
+});
+
+describe('list-unit-files', () => {
+  it('shows wanted beside actual', () => {
+    expect(show(UNIT_FILES, [globalFile, unitFile()])).toMatchInlineSnapshot(`
+      "
+      UNIT                   HASH     DSTATE    STATE     TMACHINE
+      global-unit.service    8ff68b9  launched  launched  3 of 3
+      standard-unit.service  7710e8a  launched  launched  148a18ff.../10.10.1.1
+      "
+    `);
+  });
+
+  it('shows a unit that is nowhere, a template, and a machine that has left fleet.conf', () => {
+    const rows = [
+      unitFile({ unit: 'nowhere.service', state: 'inactive', machine: undefined }),
+      unitFile({
+        unit: 'web@.service',
+        target: 'inactive',
+        state: 'inactive',
+        machine: undefined,
+        global: true,
+      }),
+      unitFile({ unit: 'x.service', state: 'unknown', machine: { ...WEB, name: '', address: '' } }),
+    ];
+    expect(show(UNIT_FILES, rows)).toMatchInlineSnapshot(`
+      "
+      UNIT             HASH     DSTATE    STATE     TMACHINE
+      nowhere.service  7710e8a  launched  inactive  -
+      web@.service     7710e8a  inactive  inactive  -
+      x.service        7710e8a  launched  unknown   148a18ff...
+      "
+    `);
+  });
+
+  it('has every field, the old name of TMACHINE among them', () => {
+    expect(
+      show(UNIT_FILES, [globalFile, unitFile({ description: '' })], { fields: all(UNIT_FILES) }),
+    ).toMatchInlineSnapshot(`
+        "
+        UNIT                   HASH     DSTATE    STATE     TMACHINE               TARGET                 GLOBAL  DESC
+        global-unit.service    8ff68b9  launched  launched  3 of 3                 3 of 3                 true    Hello World
+        standard-unit.service  7710e8a  launched  launched  148a18ff.../10.10.1.1  148a18ff.../10.10.1.1  false   -
+        "
+      `);
+  });
+
+  it('counts nothing of nothing', () => {
+    const none = { ...globalFile, coverage: { reached: 0, eligible: 0 } };
+    expect(show(UNIT_FILES, [none], { fields: ['tmachine'], legend: false })).toBe('\n0 of 0\n');
+  });
+});
+
+describe('list-machines', () => {
+  it('shows ids as UUIDs, and "-" for what is not there', () => {
+    expect(show(MACHINES, [machine()])).toMatchInlineSnapshot(`
+      "
+      MACHINE                               IP         METADATA
+      148a18ff-6e95-4cd8-92da-c9de9bb90d5a  10.10.1.1  -
+      "
+    `);
+  });
+
+  it('has every field, and sorts metadata', () => {
+    const rows = [
+      machine({ metadata: { role: 'web', disk: 'ssd' } }),
+      machine({ ...SILENT, state: 'unreachable' }),
+    ];
+    expect(show(MACHINES, rows, { fields: all(MACHINES) })).toMatchInlineSnapshot(`
+      "
+      MACHINE                               NAME   IP         METADATA           STATE
+      148a18ff-6e95-4cd8-92da-c9de9bb90d5a  web-1  10.10.1.1  disk=ssd,role=web  reachable
+      -                                     web-2  10.10.1.2  -                  unreachable
+      "
+    `);
+  });
+});
+
+it.each([
+  ['list-units', UNITS as ListingView<never>],
+  ['list-unit-files', UNIT_FILES as ListingView<never>],
+  ['list-machines', MACHINES as ListingView<never>],
+])('%s has each field once, and those it shows unasked', (_, view) => {
+  expect(new Set(all(view)).size).toBe(view.columns.length);
+  expect(all(view)).toEqual(expect.arrayContaining([...view.fields]));
+});

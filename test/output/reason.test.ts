@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import type { Reason } from '../../src/cluster/reason.ts';
+import { howLong, reasonText } from '../../src/output/reason.ts';
+
+const conflict = {
+  code: 'conflict',
+  unit: 'b.service',
+  pattern: 'b@*.service',
+  declaredBy: 'this',
+  global: false,
+} as const;
+const silent = {
+  code: 'machine-silent',
+  silentMs: 12_400,
+  message: 'Cannot reach machine "m1" (10.0.0.1:22): connection refused',
+  mayBeDown: true,
+} as const;
+const metadata = { code: 'machine-metadata', key: 'role', wanted: ['db'], actual: 'web' } as const;
+
+/** Reasons of every code with their sentences: a code without one does not compile. */
+const SENTENCES: {
+  readonly [Code in Reason['code']]: readonly (readonly [Reason & { code: Code }, string])[];
+} = {
+  'machine-id': [[{ code: 'machine-id', wanted: 'deadbeef' }, 'MachineID=deadbeef names another machine']],
+  'machine-metadata': [
+    [metadata, 'MachineMetadata= asks for role=db, it has role=web'],
+    [{ ...metadata, actual: undefined }, 'MachineMetadata= asks for role=db, it has no role'],
+    [
+      { ...metadata, wanted: ['db', 'cache'] },
+      'MachineMetadata= asks for role=db or role=cache, it has role=web',
+    ],
+  ],
+  'machine-of-elsewhere': [
+    [
+      { code: 'machine-of-elsewhere', unit: 'b.service', machine: 'm2' },
+      'MachineOf=b.service, which is on "m2"',
+    ],
+  ],
+  'machine-of-nowhere': [
+    [{ code: 'machine-of-nowhere', unit: 'b.service' }, 'MachineOf=b.service, which is on no machine'],
+  ],
+  conflict: [
+    [conflict, 'Conflicts=b@*.service, and "b.service" is there'],
+    [{ ...conflict, declaredBy: 'other' }, '"b.service" is there and has Conflicts=b@*.service'],
+    [{ ...conflict, global: true }, 'Conflicts=b@*.service, and global unit "b.service" is there'],
+    [
+      { ...conflict, declaredBy: 'other', global: true },
+      'global unit "b.service" is there and has Conflicts=b@*.service',
+    ],
+  ],
+  'triggers-elsewhere': [
+    [
+      { code: 'triggers-elsewhere', unit: 'b.service', machine: 'm2' },
+      'it starts "b.service", which is on "m2"',
+    ],
+  ],
+  'foreign-unit': [
+    [
+      { code: 'foreign-unit', path: '/usr/lib/systemd/system/a.service' },
+      'the machine has a unit of that name that fleet did not put there: /usr/lib/systemd/system/a.service',
+    ],
+    [{ code: 'foreign-unit', path: '' }, 'the machine has a unit of that name that fleet did not put there'],
+  ],
+  'other-cluster': [[{ code: 'other-cluster', cluster: 'c2' }, 'it belongs to another cluster: c2']],
+  'machine-silent': [
+    [silent, 'it has not answered for 12s: Cannot reach machine "m1" (10.0.0.1:22): connection refused'],
+    [
+      { ...silent, silentMs: 0 },
+      'it does not answer: Cannot reach machine "m1" (10.0.0.1:22): connection refused',
+    ],
+  ],
+  'machine-removed': [[{ code: 'machine-removed', machine: 'm9' }, 'it is not in fleet.conf any more']],
+};
+
+describe('a reason in words', () => {
+  it.each<readonly [Reason, string]>(Object.values(SENTENCES).flat())('%o', (reason, sentence) => {
+    expect(reasonText(reason)).toBe(sentence);
+  });
+});
+
+describe('how long', () => {
+  it.each([
+    [0, '0s'],
+    [499, '0s'],
+    [500, '1s'],
+    [59_600, '1m'],
+    [61_000, '61s'],
+    [119_400, '119s'],
+    [119_999, '2m'],
+    [150_000, '3m'],
+    [3_599_000, '1h'],
+    [5_400_000, '90m'],
+    [7_200_000, '2h'],
+    [172_801_000, '48h'],
+  ])('%d ms is %s', (ms, text) => {
+    expect(howLong(ms)).toBe(text);
+  });
+});

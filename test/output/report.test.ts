@@ -1,0 +1,307 @@
+import { describe, expect, it } from 'vitest';
+import { FleetError } from '../../src/base/errors.ts';
+import type { MachineRef, RequestResult, UnitResult } from '../../src/operations/unit-result.ts';
+import {
+  dryRunReport,
+  errorLines,
+  requestReport,
+  type UnitVerb,
+  unreachableLines,
+} from '../../src/output/report.ts';
+import type { MachinePlan } from '../../src/plan/step.ts';
+import { desiredUnit, recordOf, systemdState } from '../support/builders.ts';
+
+const M1: MachineRef = { name: 'm1', id: '148a18ff6e954cd892dac9de9bb90d5a', address: '10.0.0.1' };
+const M2: MachineRef = { name: 'm2', id: 'f614ea2e6e954cd892dac9de9bb90d5a', address: '10.0.0.2' };
+
+function result(changes: Partial<UnitResult> = {}): UnitResult {
+  return {
+    unit: 'a.service',
+    target: 'launched',
+    global: false,
+    machines: [],
+    eligible: 0,
+    failures: [],
+    despite: undefined,
+    nowhere: false,
+    rejected: [],
+    ...changes,
+  };
+}
+
+function request(changes: Partial<RequestResult> = {}): RequestResult {
+  return { results: [], problems: [], differing: [], plans: [], ...changes };
+}
+
+/** The lines about one unit. */
+function report(verb: UnitVerb, changes: Partial<UnitResult>) {
+  return requestReport(verb, request({ results: [result(changes)] }));
+}
+
+const failed = {
+  machine: M1,
+  failure: { code: 'not-up', state: systemdState('failed'), detail: '', journal: ['last words'] },
+} as const;
+const silent = {
+  machine: M2,
+  failure: {
+    code: 'unreachable',
+    message: 'Cannot reach machine "m2" (10.0.0.2:22): no answer',
+    hint: 'Check it',
+  },
+} as const;
+
+describe('what holds', () => {
+  it.each<readonly [UnitVerb, Partial<UnitResult>, readonly string[]]>([
+    ['start', { machines: [M1], eligible: 1 }, ['Unit a.service launched on 148a18ff.../10.0.0.1']],
+    ['load', { target: 'loaded', machines: [M1] }, ['Unit a.service loaded on 148a18ff.../10.0.0.1']],
+    ['load', { machines: [M1] }, ['Unit a.service launched on 148a18ff.../10.0.0.1']],
+    ['stop', { target: 'loaded', machines: [M1] }, ['Unit a.service loaded on 148a18ff.../10.0.0.1']],
+    ['unload', { target: 'inactive' }, ['Unit a.service inactive']],
+    ['destroy', { target: 'inactive' }, ['Destroyed a.service']],
+    [
+      'start',
+      { global: true, machines: [M1, M2], eligible: 2 },
+      ['Unit a.service launched on 2 of 2 machines'],
+    ],
+    [
+      'stop',
+      { global: true, target: 'loaded', machines: [M1], eligible: 1 },
+      ['Unit a.service loaded on 1 of 1 machines'],
+    ],
+    ['unload', { global: true, target: 'inactive' }, ['Unit a.service inactive']],
+  ])('%s %o', (verb, changes, lines) => {
+    expect(report(verb, changes)).toEqual({ out: lines, err: [] });
+  });
+});
+
+describe('what does not hold', () => {
+  it('a unit that is not up: why, its last words, and no success', () => {
+    expect(report('start', { failures: [failed] })).toEqual({
+      out: [],
+      err: [
+        'Error: Cannot start unit "a.service" on machine "m1" (10.0.0.1): it did not stay up: failed (failed), result exit-code, exit status 1',
+        '  last words',
+      ],
+    });
+  });
+
+  it('a machine that did not answer is named once, and the hint has its own line', () => {
+    expect(report('stop', { target: 'loaded', failures: [silent] })).toEqual({
+      out: [],
+      err: [
+        'Error: Cannot stop unit "a.service": cannot reach machine "m2" (10.0.0.2:22): no answer',
+        'hint: Check it',
+      ],
+    });
+  });
+
+  it.each<UnitVerb>(['unload', 'destroy'])('%s says what to do about a machine that is gone', (verb) => {
+    const { out, err } = report(verb, { target: 'inactive', failures: [silent] });
+    expect(out).toEqual([]);
+    expect(err.slice(1)).toEqual([
+      'hint: Check it',
+      'hint: It stays in the registry until its machine answers; if the machine is gone for good, remove it from fleet.conf and try again',
+    ]);
+  });
+
+  it('a unit that no machine fits: every machine with its rule', () => {
+    const rejected = [
+      { machine: 'm1', reason: { code: 'machine-metadata', key: 'role', wanted: ['db'], actual: 'web' } },
+      {
+        machine: 'm2',
+        reason: { code: 'machine-silent', silentMs: 0, message: 'no answer', mayBeDown: true },
+      },
+    ] as const;
+    expect(report('start', { nowhere: true, rejected })).toEqual({
+      out: [],
+      err: [
+        'Error: Cannot place unit "a.service": no machine fits',
+        '  m1: MachineMetadata= asks for role=db, it has role=web',
+        '  m2: it does not answer: no answer',
+        'hint: It stays launched in the registry; run the command again when a machine fits',
+      ],
+    });
+  });
+
+  it('a global unit that no machine fits is launched on no machines', () => {
+    const { out, err } = report('start', { global: true });
+    expect(out).toEqual([]);
+    expect(err[0]).toBe('Error: Cannot place unit "a.service": no machine fits');
+  });
+
+  it('a global unit that fails on some machines holds on the others', () => {
+    const { out, err } = report('start', { global: true, machines: [M2], eligible: 2, failures: [failed] });
+    expect(out).toEqual(['Unit a.service launched on 1 of 2 machines']);
+    expect(err).toHaveLength(2);
+  });
+
+  it('a global unit that fails on all machines holds nowhere, and nothing says that it does', () => {
+    expect(report('start', { global: true, eligible: 1, failures: [failed] }).out).toEqual([]);
+  });
+
+  it('a global unit that is silent somewhere', () => {
+    const { out, err } = report('start', { global: true, machines: [M1], eligible: 2, failures: [silent] });
+    expect(out).toEqual(['Unit a.service launched on 1 of 2 machines']);
+    expect(err[0]).toMatch(/^Error: Cannot start unit "a.service": cannot reach machine "m2"/);
+  });
+
+  it('a copy that could not be stopped where the unit left', () => {
+    const stuck = {
+      machine: M2,
+      failure: { code: 'step', step: 'stop', detail: 'it is still active' },
+    } as const;
+    expect(report('start', { machines: [M1], failures: [stuck] })).toEqual({
+      out: ['Unit a.service launched on 148a18ff.../10.0.0.1'],
+      err: [
+        'Error: Cannot start unit "a.service" on machine "m2" (10.0.0.2): could not stop it: it is still active',
+      ],
+    });
+  });
+});
+
+describe('a unit that stays although', () => {
+  const despite = {
+    code: 'machine-silent',
+    silentMs: 12_000,
+    message: 'no answer',
+    mayBeDown: true,
+  } as const;
+
+  it('its machine is silent: when it will move', () => {
+    const { err } = report('start', { failures: [silent], despite });
+    expect(err.slice(2)).toEqual([
+      'hint: It moves when its machine has been silent for agent_ttl (12s so far)',
+    ]);
+  });
+
+  it('its machine refuses us: nothing, for it will not move', () => {
+    expect(report('start', { despite: { ...despite, mayBeDown: false } }).err).toEqual([]);
+  });
+
+  it('a rule speaks against its machine', () => {
+    const rule = { code: 'machine-metadata', key: 'role', wanted: ['db'], actual: undefined } as const;
+    expect(report('start', { machines: [M1], despite: rule })).toEqual({
+      out: ['Unit a.service launched on 148a18ff.../10.0.0.1'],
+      err: [
+        'Warning: unit "a.service" stays on a machine it does not fit, for no other one fits: MachineMetadata= asks for role=db, it has no role',
+      ],
+    });
+  });
+});
+
+describe('a request over several units', () => {
+  it('says all that holds on one stream, and all that does not on the other', () => {
+    const mixed = request({
+      results: [
+        result({ machines: [M1] }),
+        result({ unit: 'b.service', failures: [failed] }),
+        result({ unit: 'c.service', nowhere: true }),
+        result({ unit: 'd.service', machines: [M2] }),
+      ],
+      problems: [
+        {
+          unit: 'e.service',
+          error: new FleetError('unit-not-found', 'Cannot find unit "e.service"', { hint: 'Look' }),
+        },
+      ],
+      differing: [{ unit: 'a.service', path: '/x/a.service', registryText: 'a', fileText: 'b' }],
+    });
+    expect(requestReport('start', mixed)).toEqual({
+      out: [
+        'Unit a.service launched on 148a18ff.../10.0.0.1',
+        'Unit d.service launched on f614ea2e.../10.0.0.2',
+      ],
+      err: [
+        'Warning: unit "a.service" in the registry differs from file "/x/a.service"; the registry\'s is used',
+        'hint: Add --replace to use the file',
+        'Error: Cannot start unit "b.service" on machine "m1" (10.0.0.1): it did not stay up: failed (failed), result exit-code, exit status 1',
+        '  last words',
+        'Error: Cannot place unit "c.service": no machine fits',
+        'hint: It stays launched in the registry; run the command again when a machine fits',
+        'Error: Cannot find unit "e.service"',
+        'hint: Look',
+      ],
+    });
+  });
+
+  it('of nothing says nothing', () => {
+    expect(requestReport('start', request())).toEqual({ out: [], err: [] });
+  });
+});
+
+describe('a dry run', () => {
+  const unit = desiredUnit('a.service');
+  const change = { token: 1, obstacle: undefined };
+  const plans: readonly MachinePlan[] = [
+    {
+      machine: 'm1',
+      changes: [
+        {
+          ...change,
+          unit: 'a.service',
+          steps: [
+            { kind: 'stop' },
+            { kind: 'write', text: unit.text },
+            { kind: 'record', record: recordOf(unit) },
+            { kind: 'start', reset: false },
+          ],
+        },
+        { ...change, unit: 'b.service', steps: [{ kind: 'stop' }, { kind: 'remove' }] },
+        { ...change, unit: 'c.service', steps: [], obstacle: { code: 'foreign', path: '/x' } },
+      ],
+    },
+    {
+      machine: 'm2',
+      changes: [{ ...change, unit: 'b.service', steps: [{ kind: 'stop' }, { kind: 'remove' }] }],
+    },
+  ];
+
+  it('shows the steps of every machine in the order in which they are taken', () => {
+    expect(dryRunReport('start', request({ plans })).out).toEqual([
+      'm1: write the unit file of a.service',
+      'm1: stop a.service',
+      'm1: stop b.service',
+      'm1: note a.service',
+      'm1: remove b.service',
+      'm1: start a.service',
+      'm2: stop b.service',
+      'm2: remove b.service',
+    ]);
+  });
+
+  it('says that there is nothing to do, and why', () => {
+    const { out, err } = dryRunReport('start', request({ results: [result({ nowhere: true })] }));
+    expect(out).toEqual(['Nothing to do']);
+    expect(err[0]).toBe('Error: Cannot place unit "a.service": no machine fits');
+  });
+
+  it('does not say that anything holds', () => {
+    expect(
+      dryRunReport('start', request({ plans, results: [result({ machines: [M1] })] })).out,
+    ).not.toContain('Unit a.service launched on 148a18ff.../10.0.0.1');
+  });
+});
+
+describe('errors and warnings', () => {
+  it('an error without a hint is one line', () => {
+    expect(errorLines(new FleetError('usage', 'Cannot do "x"'))).toEqual(['Error: Cannot do "x"']);
+  });
+
+  it('a listing names every machine it says nothing about, and each hint once', () => {
+    const machine = M1;
+    expect(
+      unreachableLines([
+        { machine, message: 'Cannot reach machine "m1"', hint: 'Check it', silentMs: 999 },
+        { machine, message: 'Cannot reach machine "m2"', hint: 'Check it', silentMs: 172_801_000 },
+        { machine, message: 'Machine "m3" belongs to another cluster: x', hint: undefined, silentMs: 0 },
+      ]),
+    ).toEqual([
+      'Warning: Cannot reach machine "m1"; what it runs is unknown',
+      'Warning: Cannot reach machine "m2" (silent for 48h); what it runs is unknown',
+      'Warning: Machine "m3" belongs to another cluster: x; what it runs is unknown',
+      'hint: Check it',
+    ]);
+    expect(unreachableLines([])).toEqual([]);
+  });
+});

@@ -1,0 +1,157 @@
+import stringWidth from 'string-width';
+import { describe, expect, it } from 'vitest';
+import { FleetError } from '../../src/base/errors.ts';
+import { type Column, renderTable, selectColumns, type TableOptions } from '../../src/output/table.ts';
+import { pickText, seeded } from '../support/random.ts';
+
+type Row = readonly string[];
+
+const COLUMNS: readonly Column<Row>[] = ['unit', 'machine', 'sub'].map((field, index) => ({
+  field,
+  value: (row) => row[index] ?? '',
+}));
+
+const PLAIN: TableOptions = { legend: true, full: false };
+
+function table(rows: readonly Row[], options: Partial<TableOptions> = {}): string {
+  return renderTable(COLUMNS, rows, { ...PLAIN, ...options });
+}
+
+describe('a table', () => {
+  it('has two spaces between columns, no borders, and titles in capitals', () => {
+    expect(table([['global-unit.service', 'a', 'b']])).toBe(
+      'UNIT                 MACHINE  SUB\nglobal-unit.service  a        b\n',
+    );
+  });
+
+  it('is as wide as its widest cell, in whatever row', () => {
+    expect(
+      table([
+        ['a', '1', 'x'],
+        ['abcdefgh', '123456789', 'x'],
+      ]),
+    ).toBe('UNIT      MACHINE    SUB\na         1          x\nabcdefgh  123456789  x\n');
+  });
+
+  it('without rows is its titles', () => {
+    expect(table([])).toBe('UNIT  MACHINE  SUB\n');
+  });
+
+  it('without legend is its rows, as wide as they are', () => {
+    expect(table([['a', 'b', 'c']], { legend: false })).toBe('a  b  c\n');
+    expect(table([], { legend: false })).toBe('');
+  });
+
+  it('shows an empty cell as "-", first, in the middle and last', () => {
+    expect(
+      table([
+        ['', 'b', 'c'],
+        ['a', '', 'c'],
+        ['a', 'b', ''],
+        ['', '', ''],
+        [' ', '\n', '\t'],
+      ]),
+    ).toBe(
+      'UNIT  MACHINE  SUB\n-     b        c\na     -        c\na     b        -\n-     -        -\n-     -        -\n',
+    );
+  });
+
+  it('of one column has nothing but that', () => {
+    expect(renderTable(COLUMNS.slice(0, 1), [['abc'], ['x']], PLAIN)).toBe('UNIT\nabc\nx\n');
+  });
+
+  it('keeps a row on one line, whatever a cell holds', () => {
+    expect(table([['a\nb', 'c\r\n\td', '  e  ']])).toBe('UNIT  MACHINE  SUB\na b   c d      e\n');
+  });
+
+  it('hands nothing to the terminal that it would obey', () => {
+    const nasty = '\u001b[31mred\u001b[0m\u0007\u0000\u009b2J';
+    expect(table([[nasty, 'b', 'c']], { legend: false })).toBe('[31mred [0m 2J  b  c\n');
+  });
+
+  it.each([
+    ['Chinese', '数据库'],
+    ['Japanese, half of it narrow', 'ﾃﾞｰﾀベース'],
+    ['an emoji', '🚀'],
+    ['an emoji of several', '👨‍👩‍👧'],
+    ['a combining accent', 'cafe\u0301'],
+    ['letters that look like others', 'ｗｅｂ'],
+  ])('stays aligned under %s', (_, wide) => {
+    const lines = table([
+      [wide, 'b', 'c'],
+      ['plain.service', 'b', 'c'],
+    ]).split('\n');
+    const starts = lines
+      .slice(0, 3)
+      .map((line) => stringWidth(line.slice(0, line.search(/[ ](MACHINE|b)/) + 1)));
+    expect(new Set(starts).size).toBe(1);
+    expect(starts[0]).toBe(Math.max(stringWidth(wide), 'plain.service'.length) + 2);
+  });
+
+  it('never cuts a cell, at random', () => {
+    const random = seeded(7);
+    const text = (): string =>
+      pickText(random, ['a', 'bc', ' ', '数', '🚀', 'é', '…', '%', '\\', '|', '─'], 12);
+    const rows = Array.from({ length: 300 }, () => [text(), text(), text()]);
+    const lines = table(rows, { legend: false }).split('\n');
+    expect(lines).toHaveLength(301);
+    const words = (line: string): string => line.split(/\s+/).filter(Boolean).join(' ');
+    rows.forEach((row, index) => {
+      const expected = row.map((cell) => cell.trim() || '-').join(' ');
+      expect(words(lines[index] ?? '')).toBe(words(expected));
+      expect(lines[index]).not.toMatch(/\s$/);
+    });
+  });
+});
+
+describe('a long table', () => {
+  it.each([99, 100, 101, 199, 200, 201, 5000])(
+    'of %d rows has every row once, in order and aligned',
+    (count) => {
+      const rows = Array.from({ length: count }, (_, index) => [`u${index}.service`, `m${index % 7}`, 'x']);
+      const lines = table(rows).split('\n');
+      const width = `u${count - 1}.service`.length + 2;
+      const line = (unit: string, machine: string, sub: string): string =>
+        `${unit.padEnd(width)}${machine.padEnd(9)}${sub}`;
+      expect(lines).toEqual([
+        line('UNIT', 'MACHINE', 'SUB'),
+        ...rows.map(([unit = '', machine = '', sub = '']) => line(unit, machine, sub)),
+        '',
+      ]);
+    },
+  );
+
+  it('is as wide as a cell of its last rows needs', () => {
+    const rows = Array.from({ length: 450 }, (_, index) => [index === 449 ? 'a'.repeat(60) : 'a', 'b', 'c']);
+    const lines = table(rows).split('\n').slice(0, -1);
+    expect(new Set(lines.map((line) => line.length - line.trimEnd().length))).toEqual(new Set([0]));
+    expect(new Set(lines.slice(1).map((line) => line.indexOf('b')))).toEqual(new Set([62]));
+  });
+});
+
+describe('--fields', () => {
+  const fieldsOf = (...fields: string[]): readonly string[] =>
+    selectColumns(COLUMNS, fields).map(({ field }) => field);
+  const problemOf = (...fields: string[]): unknown => {
+    try {
+      return fieldsOf(...fields);
+    } catch (error) {
+      return error instanceof FleetError && [error.code, error.message, error.hint];
+    }
+  };
+
+  it('chooses columns and their order, one twice if need be', () => {
+    expect(fieldsOf('sub', 'unit', 'sub')).toEqual(['sub', 'unit', 'sub']);
+  });
+
+  it.each([
+    ['machin', 'Did you mean "machine"? Fields: unit, machine, sub'],
+    ['UNIT', 'Did you mean "unit"? Fields: unit, machine, sub'],
+    ['sbu', 'Fields: unit, machine, sub'],
+    ['hostname', 'Fields: unit, machine, sub'],
+    ['', 'Fields: unit, machine, sub'],
+    ['toString', 'Fields: unit, machine, sub'],
+  ])('%j is no field', (field, hint) => {
+    expect(problemOf('unit', field)).toEqual(['usage', `No such field: "${field}"`, hint]);
+  });
+});
