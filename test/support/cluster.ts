@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -42,6 +43,15 @@ export function onMachines(title: string, body: () => void): void {
 
 export function addressOf(machine: string): string {
   return `127.76.0.${machine.slice(1)}`;
+}
+
+/** The public host key of a machine as in a line of known_hosts: type, space, base64. */
+export function hostKeyOf(machine: string): string {
+  const start = `${addressOf(machine)} `;
+  const line = readFileSync(KNOWN_HOSTS_FILE, 'utf8')
+    .split('\n')
+    .find((each) => each.startsWith(start));
+  return line?.slice(start.length) ?? '';
 }
 
 /** One verb of the cluster script, see its help: `cluster('kill', 'k2')`. Rejects with what it printed. */

@@ -1,0 +1,129 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { beforeAll, expect, it } from 'vitest';
+import { addressOf, cluster, hostKeyOf, inside, onMachines } from '../support/cluster.ts';
+import { done, hire } from './operator.ts';
+import { SLEEPER, service } from './units.ts';
+
+const UNITS = ['list-units', '--no-legend'];
+const TTL_MS = 1000;
+
+onMachines('a machine that reboots', () => {
+  const operator = hire();
+
+  it('starts what is launched, and nothing else', async () => {
+    operator.write('launched.service', SLEEPER);
+    operator.write('loaded.service', SLEEPER);
+    operator.write('stopped.service', SLEEPER);
+    operator.write('tick.timer', '[Timer]\nOnCalendar=daily\nUnit=launched.service\n');
+    operator.write('agent.service', service('ExecStart=/bin/sleep 100000', 'Global=true'));
+    operator.configure({ machines: ['k1'] });
+    await operator.fleetctl('start', 'launched', 'stopped', 'agent', 'tick.timer');
+    await operator.fleetctl('load', 'loaded');
+    await operator.fleetctl('stop', 'stopped');
+    await cluster('reboot', 'k1');
+    expect(await operator.fleetctl(...UNITS, '--fields=unit,active,sub')).toEqual(
+      done(`
+        agent.service     active    running
+        launched.service  active    running
+        loaded.service    inactive  dead
+        stopped.service   inactive  dead
+        tick.timer        active    waiting
+      `),
+    );
+  });
+
+  it('does so after a power loss, too', async () => {
+    await cluster('kill', 'k1');
+    await cluster('start', 'k1');
+    expect(await operator.fleetctl(...UNITS, '--fields=unit,active')).toEqual(
+      done(`
+        agent.service     active
+        launched.service  active
+        loaded.service    inactive
+        stopped.service   inactive
+        tick.timer        active
+      `),
+    );
+  });
+});
+
+onMachines('a unit whose machine is silent', () => {
+  const operator = hire({ top: { agent_ttl: `${TTL_MS}ms` }, ssh: { connect_timeout: '1s' } });
+
+  beforeAll(async () => {
+    operator.write('web@.service', SLEEPER);
+    operator.write('agent.service', service('ExecStart=/bin/sleep 100000', 'Global=true'));
+    await operator.fleetctl('start', 'web@1', 'web@2', 'web@3', 'agent');
+  });
+
+  it('stays for agent_ttl and then moves when it is started again', async () => {
+    await cluster('kill', 'k1');
+    const early = await operator.fleetctl('start', 'web@1');
+    expect({ status: early.status, stdout: early.stdout }).toEqual({ status: 5, stdout: '' });
+    await sleep(TTL_MS);
+    expect(await operator.fleetctl('start', 'web@1')).toEqual(
+      done('Unit web@1.service launched on 00000000.../127.76.0.2'),
+    );
+    const agent = await operator.fleetctl('start', 'agent');
+    expect({ status: agent.status, stdout: agent.stdout }).toEqual({
+      status: 5,
+      stdout: 'Unit agent.service launched on 2 of 3 machines\n',
+    });
+  });
+
+  it('has left a copy that the next pass stops when the machine is back', async () => {
+    await cluster('start', 'k1');
+    expect(await operator.fleetctl(...UNITS)).toEqual(
+      done(`
+        agent.service  00000000.../127.76.0.1  active  running
+        agent.service  00000000.../127.76.0.2  active  running
+        agent.service  00000000.../127.76.0.3  active  running
+        web@1.service  00000000.../127.76.0.1  active  running
+        web@1.service  00000000.../127.76.0.2  active  running
+        web@2.service  00000000.../127.76.0.2  active  running
+        web@3.service  00000000.../127.76.0.3  active  running
+      `),
+    );
+    expect(await operator.fleetctl('start', 'web@1')).toEqual(
+      done('Unit web@1.service launched on 00000000.../127.76.0.2'),
+    );
+    expect(await inside('k1', 'ls /etc/systemd/system; systemctl is-active web@1 || true')).not.toMatch(
+      /web@1|^active/m,
+    );
+  });
+
+  it('does not move when more than half of the machines are silent', async () => {
+    await cluster('cut', 'k2', 'k3');
+    await operator.fleetctl('list-units');
+    await sleep(TTL_MS);
+    const { status, stdout } = await operator.fleetctl('start', 'web@1', 'web@2', 'web@3');
+    expect({ status, stdout }).toEqual({ status: 5, stdout: '' });
+    await cluster('heal', 'k2', 'k3');
+    expect(await operator.fleetctl('list-unit-files', '--no-legend', '--fields=unit,state,tmachine')).toEqual(
+      done(`
+        agent.service  launched  3 of 3
+        web@1.service  launched  00000000.../127.76.0.2
+        web@2.service  launched  00000000.../127.76.0.2
+        web@3.service  launched  00000000.../127.76.0.3
+      `),
+    );
+  });
+
+  it('does not move when the machine is there and only fleetctl cannot use it', async () => {
+    operator.write('known_hosts', `${addressOf('k2')} ${hostKeyOf('k1')}\n`);
+    const trust = { known_hosts_file: 'known_hosts', strict_host_key_checking: 'accept-new' };
+    operator.configure({ top: { agent_ttl: `${TTL_MS}ms` }, ssh: trust });
+    await operator.fleetctl('list-units');
+    await sleep(TTL_MS);
+    const { status, stdout, stderr } = await operator.fleetctl('start', 'web@2');
+    expect({ status, stdout }).toEqual({ status: 5, stdout: '' });
+    expect(stderr).toContain('its host key has changed');
+  });
+
+  it('moves when its machine is taken out of fleet.conf', async () => {
+    operator.configure({ machines: ['k1', 'k2'] });
+    expect(await operator.fleetctl('start', 'web@3')).toEqual(
+      done('Unit web@3.service launched on 00000000.../127.76.0.1'),
+    );
+  });
+});

@@ -1,0 +1,189 @@
+import { beforeAll, expect, it } from 'vitest';
+import { cluster, inside, onMachines } from '../support/cluster.ts';
+import { done, failed, hire } from './operator.ts';
+import { SLEEPER, service } from './units.ts';
+
+const FALLS = [
+  {
+    fall: 'kill',
+    rise: 'start',
+    why: 'connection refused',
+    hint: 'Check that sshd listens on port 22 there',
+  },
+  {
+    fall: 'hang',
+    rise: 'resume',
+    why: 'it accepts connections but does not speak SSH within 1s',
+    hint: 'Check that the machine is up and that no firewall drops port 22',
+  },
+  {
+    fall: 'cut',
+    rise: 'heal',
+    why: 'no answer within 1s',
+    hint: 'Check that the machine is up and that no firewall drops port 22',
+  },
+] as const;
+
+onMachines('a machine that does not answer', () => {
+  const operator = hire({ ssh: { connect_timeout: '1s' } });
+
+  beforeAll(async () => {
+    operator.write('web@.service', SLEEPER);
+    operator.write('agent.service', service('ExecStart=/bin/sleep 100000', 'Global=true'));
+    await operator.fleetctl('start', 'web@1', 'web@2', 'web@3', 'agent');
+  });
+
+  for (const { fall, rise, why, hint } of FALLS) {
+    it(`after "${fall}" is named by every command that misses it, and everything else goes on`, async () => {
+      await cluster(fall, 'k2');
+      try {
+        expect(await operator.fleetctl('list-units')).toEqual(
+          failed(
+            0,
+            `
+            Warning: Cannot reach machine "k2" (127.76.0.2:22): ${why}; what it runs is unknown
+            hint: ${hint}
+            `,
+            `
+            UNIT           MACHINE                 ACTIVE   SUB
+            agent.service  00000000.../127.76.0.1  active   running
+            agent.service  00000000.../127.76.0.2  unknown  unreachable
+            agent.service  00000000.../127.76.0.3  active   running
+            web@1.service  00000000.../127.76.0.1  active   running
+            web@2.service  00000000.../127.76.0.2  unknown  unreachable
+            web@3.service  00000000.../127.76.0.3  active   running
+            `,
+          ),
+        );
+        const needed = await operator.fleetctl('start', 'web@2');
+        expect({ status: needed.status, stdout: needed.stdout }).toEqual({ status: 5, stdout: '' });
+        expect(needed.stderr).toContain(
+          `Error: Cannot start unit "web@2.service": cannot reach machine "k2" (127.76.0.2:22): ${why}\nhint: ${hint}\n`,
+        );
+        expect(await operator.fleetctl('start', 'web@1')).toEqual(
+          done('Unit web@1.service launched on 00000000.../127.76.0.1'),
+        );
+      } finally {
+        await cluster(rise, 'k2');
+      }
+      expect(await operator.fleetctl('start', 'web@2', 'agent')).toEqual(
+        done(`
+          Unit agent.service launched on 3 of 3 machines
+          Unit web@2.service launched on 00000000.../127.76.0.2
+        `),
+      );
+    });
+  }
+
+  it('is shown by each list in its own way', async () => {
+    await cluster('kill', 'k2');
+    const reason = 'Cannot reach machine "k2" (127.76.0.2:22): connection refused';
+    const machines = await operator.fleetctl('list-machines');
+    expect(machines.status).toBe(0);
+    expect(machines.stdout).toContain('00000000-0000-0000-0000-000000000000  127.76.0.2  -\n');
+    expect(machines.stderr).toContain(reason);
+
+    const files = await operator.fleetctl(
+      'list-unit-files',
+      '--fields=unit,dstate,state,tmachine',
+      '--no-legend',
+    );
+    expect(files.status).toBe(0);
+    expect(files.stderr).toContain(reason);
+    expect(files.stdout).toMatch(/^agent\.service +launched +launched +2 of 3$/m);
+    expect(files.stdout).toMatch(/^web@2\.service +launched +unknown +00000000\.\.\.\/127\.76\.0\.2$/m);
+
+    const json = await operator.launch(['list-units', '--output=json']).ended;
+    expect(json.status).toBe(0);
+    const { units, unreachable } = JSON.parse(json.stdout);
+    expect(unreachable).toMatchObject([{ name: 'k2', ip: '127.76.0.2', reason }]);
+    expect(unreachable[0].silentMs).toBeGreaterThan(0);
+    expect(units.filter(({ sub }: { sub: string }) => sub === 'unreachable')).toHaveLength(2);
+
+    expect(await operator.fleetctl('start', 'web@4', 'web@5', 'web@6')).toEqual(
+      done(`
+        Unit web@4.service launched on 00000000.../127.76.0.1
+        Unit web@5.service launched on 00000000.../127.76.0.3
+        Unit web@6.service launched on 00000000.../127.76.0.1
+      `),
+    );
+    await cluster('start', 'k2');
+  });
+
+  it('and never answered has no id', async () => {
+    operator.configure({ machines: ['k1', 'k9'], ssh: { connect_timeout: '1s' } });
+    const { status, stdout, stderr } = await operator.fleetctl('list-machines', '--no-legend');
+    expect({ status, stdout }).toEqual({
+      status: 0,
+      stdout:
+        '00000000-0000-0000-0000-000000000000  127.76.0.1  -\n-                                     127.76.0.9  -\n',
+    });
+    expect(stderr).toContain('Warning: Cannot reach machine "k9" (127.76.0.9:22): connection refused');
+  });
+});
+
+onMachines('a machine that stops answering in the middle of a command', () => {
+  const operator = hire({ machines: ['k1'], ssh: { connect_timeout: '1s', keepalive_timeout: '1s' } });
+
+  for (const { fall, rise } of FALLS) {
+    it(`because of "${fall}" is given up after keepalive_timeout`, async () => {
+      // After a power loss it starts again at boot, and finds nothing to wait for.
+      await inside('k1', 'touch /run/wait');
+      operator.write(
+        'slow.service',
+        service('Type=oneshot\nExecStart=/bin/sh -c "[ ! -e /run/wait ] || sleep 30"'),
+      );
+      const start = operator.launch(['start', 'slow']);
+      await inside(
+        'k1',
+        'until systemctl show --property=ActiveState slow.service | grep -q activating; do sleep 0.05; done',
+      );
+      await cluster(fall, 'k1');
+      const { status, stdout, stderr } = await start.ended;
+      await cluster(rise, 'k1');
+      expect({ status, stdout }).toEqual({ status: 5, stdout: '' });
+      expect(stderr).toMatch(
+        /^Error: Cannot start unit "slow\.service": lost machine "k1" \(127\.76\.0\.1:22\): /,
+      );
+      expect(await operator.fleetctl('destroy', 'slow')).toEqual(done('Destroyed slow.service'));
+    });
+  }
+});
+
+onMachines('a cluster in which no machine answers', () => {
+  const operator = hire({ ssh: { connect_timeout: '1s' } });
+
+  it('has lists that say so, and takes nothing', async () => {
+    operator.write('web.service', SLEEPER);
+    operator.write('late.service', SLEEPER);
+    await operator.fleetctl('start', 'web');
+    await cluster('kill', 'k1', 'k2', 'k3');
+    const list = await operator.fleetctl('list-units', '--no-legend', '--fields=unit,active,sub');
+    expect({ status: list.status, stdout: list.stdout }).toEqual({
+      status: 0,
+      stdout: 'web.service  unknown  unreachable\n',
+    });
+    expect(list.stderr.match(/^Warning: /gm)).toHaveLength(3);
+
+    const needed = await operator.fleetctl('start', 'web');
+    expect({ status: needed.status, stdout: needed.stdout }).toEqual({ status: 5, stdout: '' });
+    expect(needed.stderr).toContain('cannot reach machine "k1" (127.76.0.1:22): connection refused');
+
+    const late = await operator.fleetctl('start', 'late');
+    expect({ status: late.status, stdout: late.stdout }).toEqual({ status: 1, stdout: '' });
+    expect(late.stderr).toContain('Error: Cannot place unit "late.service": no machine fits\n');
+    for (const name of ['k1', 'k2', 'k3']) {
+      expect(late.stderr).toMatch(
+        new RegExp(`^  ${name}: it .* answer.*: Cannot reach machine "${name}" `, 'm'),
+      );
+    }
+
+    await cluster('start', 'k1', 'k2', 'k3');
+    expect(await operator.fleetctl('start', 'web', 'late')).toEqual(
+      done(`
+        Unit late.service launched on 00000000.../127.76.0.2
+        Unit web.service launched on 00000000.../127.76.0.1
+      `),
+    );
+  });
+});
