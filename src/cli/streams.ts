@@ -32,10 +32,13 @@ export function processStreams(home: string): Streams {
   };
 }
 
+/** Ctrl-D is no answer and counts as a no; Ctrl-C, which a terminal that is asking keeps to itself, ends the process. */
 async function askOnTerminal(question: string): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
+  const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('no')));
   try {
-    return await terminal.question(question);
+    return await Promise.race([terminal.question(question).catch(() => 'no'), closed]);
   } finally {
     terminal.close();
   }
