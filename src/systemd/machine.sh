@@ -97,8 +97,9 @@ guard() {
   done
 }
 
-# put INDEX TEXT: the new unit file, beside its place, under a name that no other script uses
-put() { printf '%b' "$2" >".fleet-$$-$1"; }
+# put INDEX TEXT: the new unit file, beside its place, under a name that no other script uses. One that does not
+# fit leaves its room to the others.
+put() { printf '%b' "$2" >".fleet-$$-$1" || { rm -f ".fleet-$$-$1"; return 1; }; }
 
 # verify INDEX DIGEST: the bytes that arrived are the bytes that were sent
 verify() {
