@@ -1,0 +1,192 @@
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import type { UnitOutcome } from '../../src/cluster/failure.ts';
+import type { Observation } from '../../src/cluster/snapshot.ts';
+import type { UnitChange } from '../../src/plan/step.ts';
+import type { SshTarget } from '../../src/ssh/transport.ts';
+import type { MachineSession } from '../../src/systemd/driver.ts';
+import type { MachinePaths } from '../../src/systemd/machine-paths.ts';
+import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
+import { LocalShell, type LocalShellOptions } from './local-shell.ts';
+
+export const CLUSTER = '5f0c6c1e-0000-4000-8000-000000000001';
+export const MACHINE_ID = '148a18ff6e954cd892dac9de9bb90d5a';
+
+const STUBS = join(import.meta.dirname, 'stubs');
+/** The commands a script calls, apart from what is built into the shell. */
+const COMMANDS = ['cat', 'flock', 'ln', 'mkdir', 'mv', 'rm', 'sha256sum', 'sleep', 'sync', 'systemctl'];
+
+const TARGET: SshTarget = {
+  name: 'web-1',
+  host: '127.0.0.1',
+  port: 22,
+  user: 'root',
+  identityFile: undefined,
+  strictHostKeyChecking: 'ask',
+  connectTimeoutMs: 1000,
+  keepaliveTimeoutMs: 1000,
+};
+
+export type SessionOptions = Partial<Pick<LocalShellOptions, 'shell' | 'setup' | 'rewrite'>> & {
+  /** Kills the script's shell where it calls its nth command, which is not run any more. */
+  readonly killAt?: number;
+};
+
+/** A machine that is a folder: the real script in a real shell, and a stand-in for systemd that keeps files. */
+export class LocalMachine {
+  readonly folder: string;
+  readonly paths: MachinePaths;
+  readonly #defaults: SessionOptions;
+
+  constructor(folder: string, defaults: SessionOptions) {
+    this.folder = folder;
+    this.#defaults = defaults;
+    this.paths = {
+      units: join(folder, 'etc'),
+      state: join(folder, 'var'),
+      run: join(folder, 'run'),
+      foreign: [join(folder, 'foreign-run'), join(folder, 'foreign-usr')],
+    };
+  }
+
+  /** Connects through the real driver; `shell` is what it speaks to. */
+  async connect(options: SessionOptions = {}): Promise<{ session: MachineSession; shell: LocalShell }> {
+    const shell = new LocalShell(this.#shellOptions({ ...this.#defaults, ...options }));
+    onTestFinished(() => shell.kill());
+    const access = new Map([['web-1', { ssh: TARGET, sudo: true }]]);
+    const driver = createSshDriver(shell, { access, settleMs: 0, paths: this.paths });
+    const session = await driver.connect({ name: 'web-1', address: '127.0.0.1', metadata: {} });
+    return { session, shell };
+  }
+
+  /** Another machine, as this one is now. */
+  async copy(): Promise<LocalMachine> {
+    const other = await createLocalMachine(this.#defaults);
+    await rm(other.folder, { recursive: true });
+    await cp(this.folder, other.folder, { recursive: true, verbatimSymlinks: true });
+    return other;
+  }
+
+  /** One session that changes, to its end. */
+  async change(
+    changes: readonly UnitChange[],
+    options: SessionOptions & { readonly cluster?: string } = {},
+  ): Promise<readonly UnitOutcome[]> {
+    const { session, shell } = await this.connect(options);
+    const outcomes = await session.change(changes, options.cluster ?? CLUSTER);
+    session.close();
+    await shell.close();
+    return outcomes;
+  }
+
+  /** One session that observes, to its end. */
+  async observe(names: readonly string[] = [], options: SessionOptions = {}): Promise<Observation> {
+    const { session, shell } = await this.connect(options);
+    try {
+      return await session.observe({ names, digests: true });
+    } finally {
+      session.close();
+      await shell.close();
+    }
+  }
+
+  /** Calls of systemctl so far, those that start with `verb`. */
+  calls(verb = ''): readonly string[] {
+    return this.#lines('calls').filter((call) => call.startsWith(verb));
+  }
+
+  /** What units did, in order: `start web.service as Description`, `stop …`, `stopped …`. */
+  events(): readonly string[] {
+    return this.#lines('events');
+  }
+
+  /** Tells the stand-in something: see stubs/systemctl. */
+  tell(file: string, text = ''): void {
+    writeFileSync(this.path('stub', file), text);
+  }
+
+  /** Takes back what was told. */
+  forget(file: string): void {
+    rmSync(this.path('stub', file));
+  }
+
+  write(file: string, text: string): void {
+    writeFileSync(this.path(file), text);
+  }
+
+  remove(file: string): void {
+    rmSync(this.path(file));
+  }
+
+  /** The permissions of a file. */
+  mode(file: string): number {
+    return statSync(this.path(file)).mode & 0o777;
+  }
+
+  path(...parts: readonly string[]): string {
+    return join(this.folder, ...parts);
+  }
+
+  /** The text of a file, undefined where there is none. */
+  text(...parts: readonly string[]): string | undefined {
+    const path = this.path(...parts);
+    return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+  }
+
+  /** Every file and link below a folder, sorted. */
+  files(...parts: readonly string[]): readonly string[] {
+    const entries = readdirSync(this.path(...parts), { recursive: true, withFileTypes: true });
+    const start = this.path(...parts).length + 1;
+    return entries
+      .filter((entry) => !entry.isDirectory())
+      .map((entry) => join(entry.parentPath, entry.name).slice(start))
+      .sort();
+  }
+
+  #lines(file: string): readonly string[] {
+    return (this.text('stub', file) ?? '').split('\n').filter((line) => line !== '');
+  }
+
+  #shellOptions({ shell = '/bin/sh', setup = '', rewrite, killAt }: SessionOptions): LocalShellOptions {
+    const path = `${STUBS}:${process.env.PATH ?? ''}`;
+    const killing = killAt !== undefined && {
+      PATH: `${this.path('killing')}:${path}`,
+      REAL_PATH: path,
+      KILL_AT: String(killAt),
+    };
+    const environment = {
+      PATH: path,
+      STUB: this.path('stub'),
+      STUB_UNITS: [this.paths.units, ...this.paths.foreign].join('\n'),
+      ...killing,
+    };
+    const local = (script: string): string =>
+      script.replaceAll('/etc/machine-id', '"$STUB/machine-id"').replace(/^W=30$/m, 'W=1');
+    return { shell, setup, environment, rewrite: (script) => local(rewrite?.(script) ?? script) };
+  }
+}
+
+/** A machine that nobody has used, gone when the test is over. `name` is that of its folder. */
+export async function createLocalMachine(
+  defaults: SessionOptions & { readonly name?: string } = {},
+): Promise<LocalMachine> {
+  const outer = await mkdtemp(join(tmpdir(), 'fleet-machine-'));
+  onTestFinished(() => rm(outer, { recursive: true, force: true }));
+  const machine = new LocalMachine(join(outer, defaults.name ?? 'm'), defaults);
+  const folders = [
+    'etc',
+    'foreign-run',
+    'foreign-usr',
+    'stub/loaded',
+    'stub/active',
+    'stub/journal',
+    'killing',
+  ];
+  for (const folder of folders) await mkdir(machine.path(folder), { recursive: true });
+  for (const command of COMMANDS) await symlink(join(STUBS, 'killing'), machine.path('killing', command));
+  await writeFile(machine.path('stub/machine-id'), `${MACHINE_ID}\n`);
+  return machine;
+}

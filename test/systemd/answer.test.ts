@@ -1,0 +1,225 @@
+import { describe, expect, it } from 'vitest';
+import { FleetError } from '../../src/base/errors.ts';
+import type { Failure } from '../../src/cluster/failure.ts';
+import type { UnitChange } from '../../src/plan/step.ts';
+import { readObservation, readOutcomes } from '../../src/systemd/answer.ts';
+import type { Section } from '../../src/systemd/frame.ts';
+import { writeRecord } from '../../src/systemd/record.ts';
+import { changes, recordOf } from './changes.ts';
+
+const ID = '148a18ff6e954cd892dac9de9bb90d5a';
+const FACTS = `machine-id ${ID}\nboot-id b0b0\nuptime 12.34\ncluster 5f0c`;
+const WEB = 'web.service';
+
+const section = (name: string, stdout = '', status = 0, stderr = ''): Section => ({
+  name,
+  status,
+  stdout,
+  stderr,
+});
+
+/** What systemctl shows of a unit that runs. */
+const shown = (unit: string, changed: Readonly<Record<string, string>> = {}): string =>
+  Object.entries({
+    Id: unit,
+    LoadState: 'loaded',
+    ActiveState: 'active',
+    SubState: 'running',
+    NRestarts: '0',
+    InvocationID: 'i1',
+    ...changed,
+  })
+    .map(([key, value]) => `${key}=${value}\n`)
+    .join('');
+
+describe('an observation', () => {
+  it('has the facts, and every unit with its record and digest', () => {
+    const record = recordOf(WEB, 'text', 3, 'launched');
+    const observation = readObservation('web-1', [
+      section('facts', FACTS),
+      section('records', writeRecord(record)),
+      section('digests', `${'d'.repeat(64)}  ${WEB}\n`),
+      section('units', `${shown(WEB)}\n${shown('ssh.service')}`),
+    ]);
+    expect(observation).toMatchObject({ id: ID, cluster: '5f0c', bootId: 'b0b0', uptimeSeconds: 12.34 });
+    expect(observation.units.map(({ name, record: noted, digest }) => [name, noted, digest])).toEqual([
+      [WEB, record, 'd'.repeat(64)],
+      ['ssh.service', undefined, undefined],
+    ]);
+  });
+
+  it('of a machine with nothing on it has no units and no cluster', () => {
+    const observation = readObservation('web-1', [section('facts', `machine-id ${ID}`)]);
+    expect(observation).toEqual({ id: ID, cluster: undefined, bootId: '', uptimeSeconds: 0, units: [] });
+  });
+
+  it('finds a unit by each of its names', () => {
+    const units = `${shown('a.service')}Names=a.service b.service\n`;
+    const observation = readObservation('web-1', [section('facts', FACTS), section('units', units)]);
+    expect(observation.units.map(({ name }) => name)).toEqual(['a.service', 'b.service']);
+  });
+
+  it.each([
+    ['no facts', [], 'Cannot use machine "web-1": it has no machine id in /etc/machine-id'],
+    [
+      'a machine id that is none',
+      [section('facts', 'machine-id uninitialized')],
+      'Cannot use machine "web-1": it has no machine id in /etc/machine-id',
+    ],
+    [
+      'no file with a machine id',
+      [section('facts', 'boot-id b', 0, 'sh: /etc/machine-id: No such file')],
+      'Cannot use machine "web-1": it has no machine id in /etc/machine-id: sh: /etc/machine-id: No such file',
+    ],
+    [
+      'a systemd that does not answer',
+      [section('facts', FACTS), section('units', '', 1, 'Failed to connect to bus')],
+      'Cannot use machine "web-1": systemctl show failed: Failed to connect to bus',
+    ],
+  ])('is refused for %s', (_, sections, message) => {
+    const read = (): unknown => readObservation('web-1', sections);
+    expect(read).toThrow(FleetError);
+    expect(read).toThrow(expect.objectContaining({ code: 'remote-script', message }));
+  });
+
+  it('takes what systemctl said even if it ended with an error', () => {
+    const units = section('units', shown(WEB), 4, 'Unit x.service not found');
+    expect(readObservation('web-1', [section('facts', FACTS), units]).units).toHaveLength(1);
+  });
+});
+
+describe('the outcome of a change', () => {
+  const launch = changes.launch(WEB, 'text', 5);
+  const up = [section('started', shown(WEB)), section('units', shown(WEB))];
+
+  /** What was reported for `change`, the second of two. */
+  const failureOf = (sections: readonly Section[], change: UnitChange = launch): Failure | undefined =>
+    readOutcomes('web-1', [changes.load('a.service', '', 5), change], sections)[1]?.failure;
+
+  it('is none, with the state at the end, when all went well', () => {
+    const [outcome] = readOutcomes('web-1', [launch], up);
+    expect(outcome).toMatchObject({
+      unit: WEB,
+      machine: 'web-1',
+      state: { active: 'active' },
+      failure: undefined,
+    });
+  });
+
+  const failures: readonly (readonly [string, Section, Failure])[] = [
+    ['another cluster', section('cluster', '', 10, 'other'), { code: 'other-cluster', cluster: 'other' }],
+    [
+      'a cluster file that cannot be written',
+      section('cluster', '', 1, 'EROFS'),
+      { code: 'step', step: 'cluster', detail: 'EROFS' },
+    ],
+    ['a lock that is held for too long', section('lock', '', 1, ''), { code: 'locked' }],
+    [
+      'a lock that cannot be taken',
+      section('lock', '', 1, 'EROFS'),
+      { code: 'step', step: 'lock', detail: 'EROFS' },
+    ],
+    ['no flock on the machine', section('lock', '', 127, ''), { code: 'step', step: 'lock', detail: '' }],
+    [
+      'folders that cannot be made',
+      section('prepare', '', 1, 'EROFS'),
+      { code: 'step', step: 'prepare', detail: 'EROFS' },
+    ],
+    [
+      'a failed reload',
+      section('reload', '', 1, 'no bus'),
+      { code: 'step', step: 'reload', detail: 'no bus' },
+    ],
+    ['a newer decision', section('guard:1', '', 10, '9'), { code: 'stale', token: 5, seen: 9 }],
+    ['a unit from elsewhere', section('guard:1', '', 11, '/etc/x'), { code: 'foreign', path: '/etc/x' }],
+    [
+      'a file that cannot be written',
+      section('put:1', '', 1, 'ENOSPC'),
+      { code: 'step', step: 'write', detail: 'ENOSPC' },
+    ],
+    [
+      'bytes that changed on the way',
+      section('verify:1', '', 1, 'differs'),
+      { code: 'step', step: 'write', detail: 'differs' },
+    ],
+    [
+      'a token that cannot be noted',
+      section('claim:1', '', 1, 'EIO'),
+      { code: 'step', step: 'stop', detail: 'EIO' },
+    ],
+    [
+      'a unit that does not stop',
+      section('stopped:1', '', 1, 'it is still active'),
+      { code: 'step', step: 'stop', detail: 'it is still active' },
+    ],
+    [
+      'a file that cannot be renamed',
+      section('install:1', '', 1, 'EIO'),
+      { code: 'step', step: 'install', detail: 'EIO' },
+    ],
+    [
+      'a file that cannot be removed',
+      section('remove:1', '', 1, 'EIO'),
+      { code: 'step', step: 'remove', detail: 'EIO' },
+    ],
+    [
+      'a record that cannot be removed',
+      section('bury:1', '', 1, 'EIO'),
+      { code: 'step', step: 'remove', detail: 'EIO' },
+    ],
+  ];
+
+  it.each(failures)('tells %s', (_, failed, failure) => {
+    expect(failureOf([...up, failed])).toEqual(failure);
+  });
+
+  it.each(failures.filter(([, { name }]) => name.endsWith(':1')))(
+    'keeps %s from the other units',
+    (_, failed) => {
+      const outcomes = readOutcomes('web-1', [changes.load('a.service', '', 5), launch], [...up, failed]);
+      expect(outcomes[0]?.failure).toBeUndefined();
+    },
+  );
+
+  it('belongs to the change with its number, not to one whose number ends alike', () => {
+    const twelve = Array.from({ length: 12 }, (_, index) => changes.load(`a${index}.service`, '', 5));
+    const failed = readOutcomes('web-1', twelve, [section('put:11', '', 1, 'ENOSPC')]);
+    expect(failed.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit)).toEqual([
+      'a11.service',
+    ]);
+  });
+
+  it('is the first thing that went wrong', () => {
+    const sections = [section('guard:1', '', 11, '/etc/x'), section('put:1', '', 1, 'ENOSPC')];
+    expect(failureOf(sections)).toEqual({ code: 'foreign', path: '/etc/x' });
+  });
+
+  it.each([
+    ['that died', { ActiveState: 'failed' }],
+    ['that was restarted', { NRestarts: '1' }],
+    ['that runs again, another time', { InvocationID: 'i2' }],
+    ['that waits to be restarted', { ActiveState: 'activating', SubState: 'auto-restart' }],
+  ])('is `not-up` for a unit %s while it was watched', (_, changed) => {
+    const sections = [section('started', shown(WEB)), section('units', shown(WEB, changed))];
+    expect(failureOf(sections)).toMatchObject({ code: 'not-up', detail: '', journal: [] });
+  });
+
+  it('of a start holds what systemctl said of this unit, not of one whose name ends alike', () => {
+    const failed = shown(WEB, { ActiveState: 'inactive' });
+    const said = `Failed to start my${WEB}: Unit my${WEB} is masked.\nFailed to start ${WEB}: Unit ${WEB} has a bad unit file setting.`;
+    const sections = [section('start', '', 1, said), section('started', failed), section('units', failed)];
+    expect(failureOf(sections)).toMatchObject({ detail: said.split('\n')[1] });
+  });
+
+  it('of a start is no success when systemd said nothing', () => {
+    expect(failureOf([section('units', shown(WEB))])).toMatchObject({ code: 'step', step: 'install' });
+    expect(failureOf([section('started', shown(WEB))])).toMatchObject({ code: 'step', step: 'install' });
+  });
+
+  it('of anything but a start does not depend on what systemd says', () => {
+    expect(failureOf([], changes.remove(WEB, 5))).toBeUndefined();
+    expect(
+      failureOf([section('units', shown(WEB, { ActiveState: 'failed' }))], changes.stop(WEB, '', 5)),
+    ).toBeUndefined();
+  });
+});

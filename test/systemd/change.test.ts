@@ -1,0 +1,253 @@
+import { readlinkSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { CLUSTER, createLocalMachine, type LocalMachine, MACHINE_ID } from '../support/local-machine.ts';
+import { changes, recordOf, unitText } from './changes.ts';
+
+const WEB = 'web.service';
+const OLD = unitText('old', 'ExecStart=/bin/sleep 1000', 'ExecStop=three-looks');
+const NEW = unitText('new');
+
+/** What stands in `etc` beside unit files once something starts at boot. */
+const BOOT = ['fleet.target', 'multi-user.target.wants/fleet.target'];
+
+describe.each(['/bin/sh', 'bash --posix', 'busybox sh'])('a machine with %s', (shell) => {
+  const create = (): Promise<LocalMachine> => createLocalMachine({ shell });
+
+  it('that is empty says what it is, and is left as it was', async () => {
+    const machine = await create();
+    const observation = await machine.observe([WEB]);
+    expect(observation).toMatchObject({ id: MACHINE_ID, cluster: undefined });
+    expect(observation.bootId).toMatch(/^[0-9a-f-]{36}$/);
+    expect(observation.uptimeSeconds).toBeGreaterThan(0);
+    expect(observation.units).toMatchObject([{ name: WEB, state: { load: 'not-found' }, record: undefined }]);
+    expect([machine.files('etc'), machine.text('var/cluster')]).toEqual([[], undefined]);
+  });
+
+  it('is asked nothing of systemd when there is nothing to ask', async () => {
+    const machine = await create();
+    expect((await machine.observe()).units).toEqual([]);
+    expect(machine.calls()).toEqual([]);
+  });
+
+  it('gets a unit: file, record, start now and at boot, one daemon-reload', async () => {
+    const machine = await create();
+    const [outcome] = await machine.change([changes.launch(WEB, OLD, 7)]);
+    expect(outcome).toMatchObject({
+      unit: WEB,
+      machine: 'web-1',
+      state: { active: 'active' },
+      failure: undefined,
+    });
+    expect(machine.text('etc', WEB)).toBe(OLD);
+    expect(machine.files('etc')).toEqual([
+      ...BOOT.slice(0, 1),
+      `fleet.target.wants/${WEB}`,
+      ...BOOT.slice(1),
+      WEB,
+    ]);
+    expect(readlinkSync(machine.path('etc/fleet.target.wants', WEB))).toBe(`../${WEB}`);
+    expect(readlinkSync(machine.path('etc/multi-user.target.wants/fleet.target'))).toBe('../fleet.target');
+    expect(machine.text('var/cluster')).toBe(`${CLUSTER}\n`);
+    expect(machine.calls('daemon-reload')).toHaveLength(1);
+    const { cluster, units } = await machine.observe();
+    expect(cluster).toBe(CLUSTER);
+    const record = recordOf(WEB, OLD, 7, 'launched');
+    expect(units).toMatchObject([{ name: WEB, record, digest: record.digest, state: { active: 'active' } }]);
+  });
+
+  it('loads a unit without starting it, now or at boot', async () => {
+    const machine = await create();
+    await machine.change([changes.load(WEB, OLD, 1)]);
+    expect([machine.files('etc'), machine.events()]).toEqual([[WEB], []]);
+    expect((await machine.observe()).units[0]?.record?.target).toBe('loaded');
+  });
+
+  it('stops a unit, waits for it, and does not start it at boot any more', async () => {
+    const machine = await create();
+    await machine.change([changes.launch(WEB, OLD, 1)]);
+    const [outcome] = await machine.change([changes.stop(WEB, OLD, 2)]);
+    expect(outcome).toMatchObject({ state: { active: 'inactive' }, failure: undefined });
+    expect(machine.files('etc')).toEqual([...BOOT, WEB]);
+    expect((await machine.observe()).units[0]?.record).toEqual(recordOf(WEB, OLD, 2, 'loaded'));
+  });
+
+  it('restarts a unit with another text: the old text stops, the new one starts', async () => {
+    const machine = await create();
+    await machine.change([changes.launch(WEB, OLD, 1)]);
+    const [outcome] = await machine.change([changes.restart(WEB, NEW, 2)]);
+    expect(outcome?.failure).toBeUndefined();
+    expect(machine.text('etc', WEB)).toBe(NEW);
+    expect(machine.events().slice(1)).toEqual([
+      `stop ${WEB} as old beside old`,
+      `stopped ${WEB}`,
+      `start ${WEB} as new`,
+    ]);
+  });
+
+  it('removes a unit after it has stopped, and keeps nothing but the token', async () => {
+    const machine = await create();
+    await machine.change([changes.launch(WEB, OLD, 1)]);
+    const [outcome] = await machine.change([changes.remove(WEB, 2)]);
+    expect(outcome).toMatchObject({ unit: WEB, state: undefined, failure: undefined });
+    expect(machine.events().slice(1)).toEqual([`stop ${WEB} as old beside old`, `stopped ${WEB}`]);
+    expect(machine.files('etc')).toEqual(BOOT);
+    expect(machine.files('var')).toEqual(['cluster', `removed/${WEB}`]);
+    expect(machine.text('var/removed', WEB)).toBe('token=2\n');
+    expect((await machine.observe([WEB])).units).toMatchObject([
+      { record: undefined, state: { load: 'not-found' } },
+    ]);
+  });
+
+  it('takes a unit again that was removed', async () => {
+    const machine = await create();
+    for (const change of [changes.launch(WEB, OLD, 1), changes.remove(WEB, 2), changes.launch(WEB, NEW, 3)]) {
+      expect((await machine.change([change]))[0]?.failure).toBeUndefined();
+    }
+    expect(machine.files('var')).toEqual(['cluster', `units/${WEB}`]);
+  });
+
+  it('keeps what failed apart from what did not', async () => {
+    const machine = await create();
+    machine.tell('journal/bad.service', 'first\n\nlast\n');
+    const outcomes = await machine.change([
+      changes.launch('bad.service', unitText('bad', 'ExecStart=/bin/false'), 1),
+      changes.launch('good.service', NEW, 1),
+      changes.launch('none.service', unitText('none', 'ExecStart=/nonexistent'), 1),
+      changes.launch('once.service', unitText('once', 'Type=oneshot'), 1),
+    ]);
+    expect(outcomes.map(({ failure }) => failure?.code)).toEqual(['not-up', undefined, 'not-up', undefined]);
+    expect(outcomes[0]?.failure).toMatchObject({ state: { active: 'failed' }, journal: ['first', 'last'] });
+    expect(outcomes[2]?.failure).toMatchObject({
+      detail: 'Failed to start none.service: Unit none.service has a bad unit file setting.',
+      journal: [],
+    });
+  });
+});
+
+describe('a change', () => {
+  it('reloads once for any number of units', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch('a.service', OLD, 1), changes.load('b.service', OLD, 1)]);
+    expect(machine.calls('daemon-reload')).toHaveLength(1);
+    await machine.change([
+      changes.restart('a.service', NEW, 2),
+      changes.remove('b.service', 2),
+      changes.launch('c.service', NEW, 2),
+    ]);
+    expect(machine.calls('daemon-reload')).toHaveLength(2);
+  });
+
+  it('reloads nothing when no file changed', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch(WEB, OLD, 1)]);
+    await machine.change([changes.stop(WEB, OLD, 2)]);
+    await machine.change([changes.start(WEB, OLD, 3)]);
+    await machine.change([changes.note(WEB, OLD, 4)]);
+    expect(machine.calls('daemon-reload')).toHaveLength(1);
+    expect(machine.events().filter((event) => event.startsWith('start'))).toHaveLength(2);
+  });
+
+  it('starts nothing by an old text when systemd cannot reload, and the next pass makes up for it', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch(WEB, OLD, 1)]);
+    machine.tell('refuse-reload');
+    const failed = await machine.change([changes.restart(WEB, NEW, 2), changes.launch('b.service', NEW, 2)]);
+    const failure = { code: 'step', step: 'reload', detail: 'Failed to reload daemon: Connection timed out' };
+    expect(failed.map((outcome) => outcome.failure)).toEqual([failure, failure]);
+    expect(machine.events().at(-1)).toBe(`stopped ${WEB}`);
+    machine.forget('refuse-reload');
+    const [outcome] = await machine.change([changes.start(WEB, NEW, 2)]);
+    expect(outcome?.failure).toBeUndefined();
+    expect(machine.events().at(-1)).toBe(`start ${WEB} as new`);
+  });
+
+  it('clears a failure before the start when that is asked for', async () => {
+    const machine = await createLocalMachine();
+    const failing = unitText('bad', 'ExecStart=/bin/false');
+    await machine.change([changes.launch(WEB, failing, 1)]);
+    expect(machine.calls('reset-failed')).toEqual([]);
+    await machine.change([changes.start(WEB, failing, 2)]);
+    expect(machine.calls('reset-failed')).toEqual([`reset-failed -- ${WEB}`]);
+  });
+
+  it('of a unit that will not stop leaves its file, and says so', async () => {
+    const machine = await createLocalMachine();
+    const stubborn = unitText('stubborn', 'ExecStart=/bin/sleep 1000', 'ExecStop=never');
+    await machine.change([changes.launch(WEB, stubborn, 1), changes.launch('b.service', OLD, 1)]);
+    const outcomes = await machine.change([changes.remove(WEB, 2), changes.remove('b.service', 2)]);
+    expect(outcomes.map(({ failure }) => failure)).toEqual([
+      { code: 'step', step: 'stop', detail: 'it is still active' },
+      undefined,
+    ]);
+    expect(machine.text('etc', WEB)).toBe(stubborn);
+    expect((await machine.observe()).units).toMatchObject([{ name: WEB, record: { token: 2 } }]);
+  });
+
+  it('that has an obstacle is reported and not sent', async () => {
+    const machine = await createLocalMachine();
+    const obstacle = { code: 'foreign', path: '/usr/lib/systemd/system/ssh.service' } as const;
+    const change = { unit: 'ssh.service', token: 1, steps: [], obstacle };
+    const alone = await machine.change([change]);
+    expect(alone).toEqual([{ unit: 'ssh.service', machine: 'web-1', state: undefined, failure: obstacle }]);
+    expect(machine.text('var/cluster')).toBeUndefined();
+    const outcomes = await machine.change([change, changes.launch(WEB, NEW, 1)]);
+    expect(outcomes.map(({ failure }) => failure)).toEqual([obstacle, undefined]);
+  });
+
+  it('runs in one process, that of a POSIX shell in the C locale', async () => {
+    const machine = await createLocalMachine();
+    const { session, shell } = await machine.connect();
+    await session.observe({ names: [WEB], digests: true });
+    await session.change([changes.launch(WEB, NEW, 1)], CLUSTER);
+    await session.observe({ names: [], digests: false });
+    session.close();
+    await shell.close();
+    expect(shell.commands).toEqual(['exec env LC_ALL=C /bin/sh -s']);
+  });
+
+  it('leaves files that anybody can read, whatever the umask of the login shell', async () => {
+    const machine = await createLocalMachine({ setup: 'umask 077' });
+    await machine.change([changes.launch(WEB, NEW, 1)]);
+    for (const file of [`etc/${WEB}`, 'etc/fleet.target', `var/units/${WEB}`, 'var/cluster']) {
+      expect([file, machine.mode(file)]).toEqual([file, 0o644]);
+    }
+  });
+});
+
+describe('an observation', () => {
+  it('sees a file that somebody changed, and one that somebody took away', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.load('a.service', OLD, 1), changes.load('b.service', OLD, 1)]);
+    machine.write('etc/a.service', NEW);
+    machine.remove('etc/b.service');
+    const { units } = await machine.observe();
+    expect(units.map(({ name, digest }) => [name, digest])).toEqual([
+      ['a.service', recordOf('a.service', NEW, 1, 'loaded').digest],
+      ['b.service', undefined],
+    ]);
+  });
+
+  it('needs no newline at the end of /etc/machine-id', async () => {
+    const machine = await createLocalMachine();
+    machine.tell('machine-id', MACHINE_ID);
+    expect((await machine.observe()).id).toBe(MACHINE_ID);
+  });
+
+  it('sees units whose names start with a dash', async () => {
+    const machine = await createLocalMachine();
+    const names = ['-.mount', '-odd.service'];
+    await machine.change(names.map((name) => changes.load(name, OLD, 1)));
+    const { units } = await machine.observe();
+    expect(units.map(({ name, record, digest }) => [name, record?.unit, digest === record?.digest])).toEqual(
+      names.map((name) => [name, name, true]),
+    );
+  });
+
+  it('fails with the words of systemctl when it cannot reach systemd', async () => {
+    const machine = await createLocalMachine();
+    machine.tell('out-of-order');
+    await expect(machine.observe([WEB])).rejects.toThrow(
+      'Cannot use machine "web-1": systemctl show failed: Failed to connect to bus: Connection refused',
+    );
+  });
+});

@@ -1,0 +1,72 @@
+import { rm } from 'node:fs/promises';
+import { describe, expect, it } from 'vitest';
+import { createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
+import { unitText } from './changes.ts';
+import { pass, planFor, type Wish } from './pass.ts';
+
+const OLD = unitText('old', 'ExecStart=/bin/sleep 1000', 'ExecStop=three-looks');
+const NEW = unitText('new');
+
+/** Bounds for the commands that the script calls, so that the loop is known to have seen them and to end. */
+const FEWEST_CALLS = 40;
+const MOST_CALLS = 100;
+
+const BEFORE: readonly Wish[] = [
+  { name: 'gone.service', text: OLD, target: 'launched', token: 1 },
+  { name: 'new.service', text: OLD, target: 'launched', token: 1 },
+  { name: 'rest.service', text: OLD, target: 'launched', token: 1 },
+];
+
+const AFTER: readonly Wish[] = [
+  { name: 'first.service', text: NEW, target: 'launched', token: 2 },
+  { name: 'gone.service', text: OLD, target: 'inactive', token: 2 },
+  { name: 'new.service', text: NEW, target: 'launched', token: 2 },
+  { name: 'rest.service', text: NEW, target: 'loaded', token: 2 },
+  { name: 'spare.service', text: NEW, target: 'loaded', token: 2 },
+];
+
+describe('a script that is killed', () => {
+  it('before any command that it calls leaves whole files, and the next pass ends as if nothing had been', async () => {
+    const prepared = await arrange();
+    const reference = await prepared.copy();
+    await pass(reference, AFTER);
+    for (let call = 1; call <= MOST_CALLS; call++) {
+      const machine = await prepared.copy();
+      await pass(machine, AFTER, { killAt: call }).catch(() => undefined);
+      if (Number(machine.text('stub/killing') ?? 0) < call) return expect(call).toBeGreaterThan(FEWEST_CALLS);
+      expectWholeFiles(machine);
+      const outcomes = await pass(machine, AFTER);
+      expect([call, outcomes.filter(({ failure }) => failure !== undefined)]).toEqual([call, []]);
+      expect([call, stateOf(machine)]).toEqual([call, stateOf(reference)]);
+      expect([call, planFor(AFTER, await machine.observe())]).toEqual([call, []]);
+    }
+    expect.fail('the script never came to its end');
+  }, 120_000);
+});
+
+/** The machine before: units run, and somebody took away what starts them at boot. */
+async function arrange(): Promise<LocalMachine> {
+  const machine = await createLocalMachine();
+  await pass(machine, BEFORE);
+  await rm(machine.path('etc/fleet.target'));
+  await rm(machine.path('etc/multi-user.target.wants'), { recursive: true });
+  return machine;
+}
+
+function expectWholeFiles(machine: LocalMachine): void {
+  const files = machine.files('etc').filter((name) => /^\w+\.service$/.test(name));
+  for (const file of files) {
+    const texts = [...BEFORE, ...AFTER].filter(({ name }) => name === file).map(({ text }) => text);
+    expect(texts).toContain(machine.text('etc', file));
+  }
+}
+
+/** What has to be the same in the end, whatever happened on the way. */
+function stateOf(machine: LocalMachine): unknown {
+  const contents = (folder: string): unknown =>
+    machine.files(folder).map((file) => [file, machine.text(folder, file)]);
+  const active = machine
+    .files('stub/active')
+    .map((file) => [file, machine.text('stub/active', file)?.replace(/ invocation=.*/s, '')]);
+  return { etc: contents('etc'), var: contents('var'), known: contents('stub/loaded'), active };
+}

@@ -1,0 +1,202 @@
+import { mkdir, symlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { UnitChange } from '../../src/plan/step.ts';
+import { CLUSTER, createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
+import { changes, unitText } from './changes.ts';
+
+const WEB = 'web.service';
+const FIRST = unitText('first');
+const SECOND = unitText('second');
+
+/** Everything fleet could have touched. */
+function everything(machine: LocalMachine): unknown {
+  return ['etc', 'var', 'foreign-run', 'foreign-usr'].flatMap((folder) =>
+    machine.files(folder).map((file) => [folder, file, machine.text(folder, file)]),
+  );
+}
+
+describe('the token of a unit', () => {
+  const present: readonly (readonly [string, (token: number) => UnitChange])[] = [
+    ['launch', (token) => changes.launch(WEB, SECOND, token)],
+    ['load', (token) => changes.load(WEB, SECOND, token)],
+    ['restart', (token) => changes.restart(WEB, SECOND, token)],
+    ['start', (token) => changes.start(WEB, FIRST, token)],
+    ['stop', (token) => changes.stop(WEB, FIRST, token)],
+    ['note', (token) => changes.note(WEB, FIRST, token)],
+    ['remove', (token) => changes.remove(WEB, token)],
+  ];
+
+  it.each(present)('keeps an older decision to %s it from doing anything', async (_, change) => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch(WEB, FIRST, 10)]);
+    const before = everything(machine);
+    const [outcome] = await machine.change([change(9)]);
+    expect(outcome?.failure).toEqual({ code: 'stale', token: 9, seen: 10 });
+    expect(everything(machine)).toEqual(before);
+    expect(machine.events()).toEqual([`start ${WEB} as first`]);
+  });
+
+  it.each(present)('lets the same decision to %s it through again, and a newer one', async (_, change) => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch(WEB, FIRST, 10)]);
+    for (const token of [10, 11, 11]) {
+      const [outcome] = await machine.change([change(token)]);
+      expect([token, outcome?.failure]).toEqual([token, undefined]);
+    }
+  });
+
+  it('is compared as a number: 9 is older than 10, and large ones are not rounded', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.load(WEB, FIRST, 9_007_199_254_740_991)]);
+    const [outcome] = await machine.change([changes.load(WEB, SECOND, 9_007_199_254_740_990)]);
+    expect(outcome?.failure).toMatchObject({ code: 'stale', seen: 9_007_199_254_740_991 });
+  });
+
+  it('outlives the unit: what was removed does not come back by an older decision', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch(WEB, FIRST, 1)]);
+    await machine.change([changes.remove(WEB, 5)]);
+    const before = everything(machine);
+    for (const change of [changes.launch(WEB, SECOND, 4), changes.remove(WEB, 4)]) {
+      const [outcome] = await machine.change([change]);
+      expect(outcome?.failure).toEqual({ code: 'stale', token: 4, seen: 5 });
+    }
+    expect(everything(machine)).toEqual(before);
+    const [outcome] = await machine.change([changes.launch(WEB, SECOND, 5)]);
+    expect(outcome?.failure).toBeUndefined();
+  });
+
+  it('is noted before a stop, so that an older decision cannot start the unit meanwhile', async () => {
+    const machine = await createLocalMachine();
+    const stubborn = unitText('stubborn', 'ExecStart=/bin/sleep 1000', 'ExecStop=never');
+    await machine.change([changes.launch(WEB, stubborn, 1)]);
+    await machine.change([changes.remove(WEB, 3)]);
+    const [outcome] = await machine.change([changes.start(WEB, stubborn, 2)]);
+    expect(outcome?.failure).toEqual({ code: 'stale', token: 2, seen: 3 });
+  });
+
+  it('concerns no other unit', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.load(WEB, FIRST, 10)]);
+    const outcomes = await machine.change([
+      changes.load(WEB, SECOND, 9),
+      changes.load('b.service', SECOND, 9),
+    ]);
+    expect(outcomes.map(({ failure }) => failure?.code)).toEqual(['stale', undefined]);
+  });
+
+  it('counts as none where a record is damaged', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.load(WEB, FIRST, 10)]);
+    machine.write(`var/units/${WEB}`, 'unit=web.service\ntoken=1x\n');
+    const [outcome] = await machine.change([changes.load(WEB, SECOND, 9)]);
+    expect(outcome?.failure).toBeUndefined();
+  });
+});
+
+describe('a unit that fleet did not put there', () => {
+  it.each([
+    ['by the administrator', 'etc/web.service', WEB],
+    ['for this boot', 'foreign-run/web.service', WEB],
+    ['by a package', 'foreign-usr/web.service', WEB],
+    ['as a template of the administrator', 'etc/web@.service', 'web@1.service'],
+    ['as a template of a package', 'foreign-usr/web@.service', 'web@1.service'],
+    ['as an instance', 'foreign-run/web@a@b.service', 'web@a@b.service'],
+    ['as a template, whatever the instance', 'foreign-usr/web@.service', String.raw`web@a\x2d:@_.b.service`],
+  ])('is neither touched nor shadowed: put there %s', async (_, file, unit) => {
+    const machine = await createLocalMachine();
+    machine.write(file, FIRST);
+    const outcomes = await machine.change([
+      changes.launch(unit, SECOND, 1),
+      changes.launch('b.service', SECOND, 1),
+    ]);
+    expect(outcomes.map(({ failure }) => failure)).toEqual([
+      { code: 'foreign', path: machine.path(file) },
+      undefined,
+    ]);
+    expect(machine.text(file)).toBe(FIRST);
+    expect(machine.files('var')).toEqual(['cluster', 'units/b.service']);
+    expect(machine.events()).toEqual(['start b.service as second']);
+  });
+
+  it.each([
+    ['masked by hand', '/dev/null'],
+    ['a link to nowhere', '/nowhere/web.service'],
+  ])('may be %s', async (_, target) => {
+    const machine = await createLocalMachine();
+    await symlink(target, machine.path('etc', WEB));
+    const [outcome] = await machine.change([changes.launch(WEB, SECOND, 1)]);
+    expect(outcome?.failure).toEqual({ code: 'foreign', path: machine.path('etc', WEB) });
+  });
+
+  it('is not removed either', async () => {
+    const machine = await createLocalMachine();
+    machine.write(`etc/${WEB}`, FIRST);
+    const [outcome] = await machine.change([changes.remove(WEB, 1)]);
+    expect(outcome?.failure).toMatchObject({ code: 'foreign' });
+    expect(machine.text('etc', WEB)).toBe(FIRST);
+  });
+
+  it('does not stand in the way of a unit whose name it only resembles', async () => {
+    const machine = await createLocalMachine();
+    for (const file of ['web@.service', 'xweb.service', 'web.socket', 'web@.socket', 'web.service.d']) {
+      machine.write(`foreign-usr/${file}`, FIRST);
+    }
+    const [outcome] = await machine.change([changes.launch(WEB, SECOND, 1)]);
+    expect(outcome?.failure).toBeUndefined();
+  });
+
+  it('that comes to a name of fleet later does not take the unit away', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch(WEB, FIRST, 1)]);
+    machine.write(`foreign-usr/${WEB}`, 'a package');
+    const [outcome] = await machine.change([changes.restart(WEB, SECOND, 2)]);
+    expect(outcome?.failure).toBeUndefined();
+    expect(machine.text('foreign-usr', WEB)).toBe('a package');
+  });
+});
+
+describe('the cluster of a machine', () => {
+  it('is the first one that changes it, and no other', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch(WEB, FIRST, 1)]);
+    const before = everything(machine);
+    const other = { cluster: '5f0c6c1e-0000-4000-8000-000000000002' };
+    const outcomes = await machine.change(
+      [changes.remove(WEB, 9), changes.launch('b.service', SECOND, 9)],
+      other,
+    );
+    const failure = { code: 'other-cluster', cluster: CLUSTER };
+    expect(outcomes.map((outcome) => outcome.failure)).toEqual([failure, failure]);
+    expect(everything(machine)).toEqual(before);
+    expect(machine.events()).toHaveLength(1);
+    expect((await machine.change([changes.remove(WEB, 9)]))[0]?.failure).toBeUndefined();
+  });
+
+  it('is not claimed by looking', async () => {
+    const machine = await createLocalMachine();
+    await machine.observe([WEB]);
+    expect((await machine.observe()).cluster).toBeUndefined();
+  });
+
+  it('is claimed anew where its file is empty, as a power loss may leave it', async () => {
+    const machine = await createLocalMachine();
+    await mkdir(dirname(machine.path('var/cluster')), { recursive: true });
+    machine.write('var/cluster', '');
+    const [outcome] = await machine.change([changes.launch(WEB, FIRST, 1)]);
+    expect([outcome?.failure, machine.text('var/cluster')]).toEqual([undefined, `${CLUSTER}\n`]);
+  });
+
+  it('is claimed by one of two that come at once', async () => {
+    const machine = await createLocalMachine();
+    const clusters = ['first', 'second', 'third'];
+    const outcomes = await Promise.all(
+      clusters.map((cluster) => machine.change([changes.load(`${cluster}.service`, FIRST, 1)], { cluster })),
+    );
+    const winner = machine.text('var/cluster')?.trim();
+    expect(clusters).toContain(winner);
+    expect(machine.files('etc')).toEqual([`${winner}.service`]);
+    expect(outcomes.flat().filter(({ failure }) => failure === undefined)).toHaveLength(1);
+  });
+});

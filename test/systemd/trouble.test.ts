@@ -1,0 +1,195 @@
+import { execFileSync } from 'node:child_process';
+import { describe, expect, it, onTestFinished, type TestContext } from 'vitest';
+import { CLUSTER, createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
+import { seeded } from '../support/random.ts';
+import { changes, unitText } from './changes.ts';
+
+const OLD = unitText('old');
+const NEW = unitText('new', 'ExecStart=/bin/sleep 1000', `# ${'x'.repeat(2000)}`);
+const LARGE = unitText('large', 'ExecStart=/bin/sleep 1000', `# ${'x'.repeat(100_000)}`);
+
+describe('a script that arrives in part', () => {
+  it('does nothing, wherever it is cut', async () => {
+    const machine = await arrange();
+    const before = everything(machine);
+    const random = seeded(7);
+    for (let turn = 0; turn < 40; turn++) {
+      const cut = random();
+      await changeWithCut(machine, (script) => Math.floor(cut * script.lastIndexOf('\n}\n')));
+      expect([cut, everything(machine)]).toEqual([cut, before]);
+    }
+  }, 60_000);
+
+  it('is done whole or not at all when only its last line is cut', async () => {
+    const reference = await arrange();
+    const before = everything(reference);
+    await changeWithCut(reference, (script) => script.length);
+    const after = everything(reference);
+    for (let missing = 1; missing <= 24; missing++) {
+      const machine = await arrange();
+      await changeWithCut(machine, (script) => script.length - missing);
+      expect([missing, [before, after]]).toEqual([missing, expect.arrayContaining([everything(machine)])]);
+    }
+  }, 60_000);
+});
+
+describe('a shell that is killed while it writes a file', () => {
+  it('leaves the old file whole, and the next pass sweeps what it left', async () => {
+    const machine = await arrange();
+    const killed = { setup: 'ulimit -f 40' };
+    const [outcome] = await machine.change([changes.restart('web.service', LARGE, 2)], killed);
+    expect(outcome?.failure).toMatchObject({ code: 'unreachable' });
+    expect(machine.text('etc/web.service')).toBe(OLD);
+    expect(leftovers(machine)).toHaveLength(1);
+    expect(machine.events()).toEqual(['start web.service as old']);
+    await machine.change([changes.restart('web.service', NEW, 3)]);
+    expect([machine.text('etc/web.service'), leftovers(machine)]).toEqual([NEW, []]);
+  });
+});
+
+describe('a disk that is full', () => {
+  it('keeps a unit that does not fit as it is, and running; others are done', async (context) => {
+    const machine = await arrange();
+    mountSmall(context, machine, 'etc', 'size=64k');
+    await machine.change([changes.launch('web.service', OLD, 2)]);
+    const outcomes = await machine.change([
+      changes.restart('web.service', LARGE, 3),
+      changes.launch('small.service', OLD, 3),
+    ]);
+    expect(outcomes.map(({ failure }) => failure)).toEqual([
+      { code: 'step', step: 'write', detail: expect.stringMatching(/\S/) },
+      undefined,
+    ]);
+    expect(machine.text('etc/web.service')).toBe(OLD);
+    expect(machine.text('etc/small.service')).toBe(OLD);
+    expect([leftovers(machine), machine.events().filter((event) => event.startsWith('stop'))]).toEqual([
+      [],
+      [],
+    ]);
+  });
+
+  it('with no room for records changes no unit', async (context) => {
+    const machine = await arrange();
+    mountSmall(context, machine, 'var', 'size=8k,nr_inodes=6');
+    const outcomes = await machine.change([changes.launch('small.service', OLD, 3)]);
+    expect(outcomes[0]?.failure).toMatchObject({
+      code: 'step',
+      detail: expect.stringContaining('No space left'),
+    });
+    expect(machine.text('etc/small.service')).toBeUndefined();
+    expect(leftovers(machine)).toEqual([]);
+  });
+});
+
+describe('a folder that cannot be written', () => {
+  it.each([
+    ['of unit files', 'etc', ['write', 'remove']],
+    ['of records', 'var', ['install', 'stop']],
+  ])('%s fails each unit where it is, and leaves it whole', async (_, folder, steps) => {
+    const machine = await arrange();
+    await machine.change([changes.load('gone.service', OLD, 1)]);
+    const before = everything(machine);
+    makeReadOnly(machine, folder);
+    const outcomes = await machine.change([
+      changes.load('new.service', NEW, 2),
+      changes.remove('gone.service', 2),
+    ]);
+    expect(outcomes.map(({ failure }) => failure)).toEqual(
+      steps.map((step) => ({ code: 'step', step, detail: expect.stringMatching(/\S/) })),
+    );
+    expect(unitFiles(everything(machine))).toEqual(unitFiles(before));
+    expect(machine.files('var/units')).toEqual(['gone.service', 'web.service']);
+  });
+});
+
+describe('a login shell', () => {
+  it.each([
+    ['that greets', 'echo "Welcome!"; echo "Last login: today" >&2'],
+    ['that ends no line', 'printf "Welcome"; printf "warning" >&2'],
+    ['that imitates an answer', 'printf "\\n%s facts 0 3\\nfoo" 0123456789abcdef0123456789abcdef'],
+    [
+      'with odd settings',
+      'export IFS=/ CDPATH=/ LC_ALL=de_DE.UTF-8 POSIXLY_CORRECT=1 PS4="\\$(false)" name=x status=1 out=y',
+    ],
+  ])('%s does not disturb', async (_, setup) => {
+    const machine = await createLocalMachine({ setup });
+    const [outcome] = await machine.change([changes.launch('web.service', OLD, 1)]);
+    expect(outcome?.failure).toBeUndefined();
+    expect((await machine.observe()).units).toMatchObject([
+      { name: 'web.service', state: { active: 'active' } },
+    ]);
+  });
+
+  it('that is not let in is quoted', async () => {
+    const machine = await createLocalMachine({ setup: 'echo "sudo: a password is required" >&2; exit 1' });
+    await expect(machine.observe()).rejects.toMatchObject({
+      code: 'remote-script',
+      message: 'Cannot use machine "web-1": sudo: a password is required',
+    });
+  });
+});
+
+/** A machine on which web.service runs with the old text. */
+async function arrange(): Promise<LocalMachine> {
+  const machine = await createLocalMachine();
+  await machine.change([changes.launch('web.service', OLD, 1)]);
+  return machine;
+}
+
+/** Sends a change of three units of which only that many characters arrive. */
+async function changeWithCut(machine: LocalMachine, cut: (script: string) => number): Promise<void> {
+  const { session, shell } = await machine.connect({
+    rewrite: (script) => (script.startsWith('change() {') ? script.slice(0, cut(script)) : script),
+  });
+  const outcome = session.change(
+    [
+      changes.restart('web.service', NEW, 2),
+      changes.launch('b.service', `# ' "; rm -rf x; $(false)\n${NEW}`, 2),
+      changes.load('c.service', NEW, 2),
+    ],
+    CLUSTER,
+  );
+  session.close();
+  await outcome;
+  await shell.close();
+}
+
+type Files = readonly (readonly [string, string | undefined])[];
+
+function everything(machine: LocalMachine): Files {
+  return ['etc', 'var'].flatMap((folder) =>
+    machine.files(folder).map((file) => [`${folder}/${file}`, machine.text(folder, file)] as const),
+  );
+}
+
+function unitFiles(files: Files): Files {
+  return files.filter(([file]) => file.startsWith('etc/'));
+}
+
+function leftovers(machine: LocalMachine): readonly string[] {
+  return machine.files('etc').filter((file) => file.startsWith('.'));
+}
+
+/** Puts a tmpfs over a folder; only root may, and not in every container. */
+function mountSmall({ skip }: TestContext, machine: LocalMachine, folder: string, options: string): void {
+  const path = machine.path(folder);
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', path], { stdio: 'pipe' });
+  } catch {
+    skip('mounting needs root');
+  }
+  onTestFinished(() => void execFileSync('umount', [path]));
+}
+
+/** Root writes whatever the permissions say, but not on a file system that is mounted read-only. */
+function makeReadOnly(machine: LocalMachine, folder: string): void {
+  const path = machine.path(folder);
+  if (process.getuid?.() !== 0) {
+    execFileSync('chmod', ['-R', 'a-w', path]);
+    onTestFinished(() => void execFileSync('chmod', ['-R', 'u+w', path]));
+    return;
+  }
+  execFileSync('mount', ['--bind', path, path]);
+  onTestFinished(() => void execFileSync('umount', [path]));
+  execFileSync('mount', ['-o', 'remount,bind,ro', path]);
+}
