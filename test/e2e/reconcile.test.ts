@@ -1,0 +1,77 @@
+import { expect, it } from 'vitest';
+import { cluster, inside, onMachines } from '../support/cluster.ts';
+import { done, hire } from './operator.ts';
+import { SLEEPER, service } from './units.ts';
+
+const NOTHING = done('Nothing to do');
+
+onMachines('reconcile', () => {
+  const operator = hire({ top: { agent_ttl: '1s' } });
+
+  it('has nothing to do after a start', async () => {
+    operator.write('a.service', SLEEPER);
+    operator.write('b.service', SLEEPER);
+    operator.write('agent.service', service('ExecStart=/bin/sleep 100000', 'Global=true'));
+    expect((await operator.fleetctl('start', 'a', 'b', 'agent')).status).toBe(0);
+    expect(await operator.fleetctl('reconcile')).toEqual(NOTHING);
+  });
+
+  it('shows and repairs a unit that was stopped and a file that was edited on a machine', async () => {
+    await inside('k1', 'systemctl stop a.service');
+    await inside('k2', 'echo "# by hand" >>/etc/systemd/system/b.service');
+    const steps = `
+      k1: note a.service
+      k1: start a.service
+      k2: write the unit file of b.service
+      k2: stop b.service
+      k2: note b.service
+      k2: start b.service
+    `;
+    expect(await operator.fleetctl('reconcile', '--dry-run')).toEqual(done(steps));
+    expect(await inside('k1', 'systemctl is-active a.service || true')).toBe('inactive\n');
+    expect(await operator.fleetctl('reconcile')).toEqual(done(steps));
+    expect(await inside('k1', 'systemctl is-active a.service')).toBe('active\n');
+    expect(await inside('k2', 'cat /etc/systemd/system/b.service')).toBe(SLEEPER);
+    expect(await operator.fleetctl('reconcile')).toEqual(NOTHING);
+  });
+
+  it('moves the units of a machine that died, and takes the copies away when it is back', async () => {
+    await cluster('kill', 'k1');
+    const first = await operator.fleetctl('reconcile');
+    expect(first).toMatchObject({ status: 5, stdout: 'Nothing to do\n' });
+    expect(first.stderr).toContain(
+      'Cannot reconcile unit "a.service": machine "k1" (127.76.0.1) does not answer',
+    );
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const moved = await operator.fleetctl('reconcile', '-o', 'json');
+    expect(moved.status).toBe(0);
+    expect(JSON.parse(moved.stdout)).toMatchObject({
+      moves: [{ unit: 'a.service', from: { name: 'k1' }, to: { name: 'k3' } }],
+      changes: [{ unit: 'a.service', machine: 'k3', steps: ['write', 'record', 'start'] }],
+      failures: [],
+      unreachable: [{ name: 'k1' }],
+    });
+    await cluster('start', 'k1');
+    expect(await operator.fleetctl('reconcile')).toEqual(
+      done(`
+        k1: stop a.service
+        k1: remove a.service
+      `),
+    );
+    expect(await inside('k1', 'ls /var/lib/fleet/units')).toBe('agent.service\n');
+    expect(await operator.fleetctl('reconcile')).toEqual(NOTHING);
+  });
+
+  it('removes nothing on the word of a registry that is an old backup', async () => {
+    const backup = operator.read('registry/records');
+    operator.write('new.service', SLEEPER);
+    expect((await operator.fleetctl('start', 'new')).status).toBe(0);
+    operator.write('registry/records', backup);
+    const { status, stderr } = await operator.fleetctl('reconcile');
+    expect(status).toBe(1);
+    expect(stderr).toContain('Error: The registry is older than what it decides about');
+    const units = await operator.fleetctl('list-machines', '--fields=state', '--no-legend');
+    expect(units).toEqual(done('reachable\n'.repeat(3)));
+    expect(await inside('k1', 'systemctl is-active new.service')).toBe('active\n');
+  });
+});
