@@ -3,6 +3,7 @@ import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { compareText } from '../../src/base/compare.ts';
 import type { UnitOutcome } from '../../src/cluster/failure.ts';
 import type { Observation } from '../../src/cluster/snapshot.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
@@ -143,7 +144,7 @@ export class LocalMachine {
     return entries
       .filter((entry) => !entry.isDirectory())
       .map((entry) => join(entry.parentPath, entry.name).slice(start))
-      .sort();
+      .sort(compareText);
   }
 
   #lines(file: string): readonly string[] {

@@ -1,6 +1,7 @@
 import { readlinkSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { CLUSTER, createLocalMachine, type LocalMachine, MACHINE_ID } from '../support/local-machine.ts';
+import { SHELLS } from '../support/shells.ts';
 import { changes, recordOf, unitText } from './changes.ts';
 
 const WEB = 'web.service';
@@ -10,7 +11,7 @@ const NEW = unitText('new');
 /** What stands in `etc` beside unit files once something starts at boot. */
 const BOOT = ['fleet.target', 'multi-user.target.wants/fleet.target'];
 
-describe.each(['/bin/sh', 'bash --posix', 'busybox sh'])('a machine with %s', (shell) => {
+describe.each(SHELLS)('a machine with %s', (shell) => {
   const create = (): Promise<LocalMachine> => createLocalMachine({ shell });
 
   it('that is empty says what it is, and is left as it was', async () => {
