@@ -1,0 +1,102 @@
+import { describe, expect, it } from 'vitest';
+import { cat } from '../../src/operations/cat.ts';
+import { destroy } from '../../src/operations/destroy.ts';
+import { GLOBAL, makeScene, outcome, SLEEP } from './scene.ts';
+
+describe('destroy', () => {
+  it('stops units, takes them from machines, and forgets them', async () => {
+    const scene = await makeScene();
+    await scene.write('a.service', SLEEP);
+    await scene.write('g.service', GLOBAL);
+    await scene.start('a', 'g');
+    expect(outcome(await destroy(scene.edges, ['a', 'g']))).toEqual([
+      'a.service: inactive',
+      'g.service: inactive',
+    ]);
+    expect([scene.there(), await scene.wanted()]).toEqual([{}, {}]);
+    await expect(cat(scene.edges.registry, 'a')).rejects.toMatchObject({ code: 'unit-not-found' });
+  });
+
+  it('forgets what is on no machine without touching any', async () => {
+    const scene = await makeScene();
+    await scene.write('a.service', SLEEP);
+    await scene.submit(['a']);
+    const request = await destroy(scene.edges, ['a']);
+    expect([outcome(request), request.plans]).toEqual([['a.service: inactive'], []]);
+    expect(await scene.wanted()).toEqual({});
+  });
+
+  it('of a template leaves its instances alone', async () => {
+    const scene = await makeScene();
+    await scene.write('web@.service', SLEEP);
+    await scene.submit(['web@.service']);
+    await scene.start('web@1');
+    await destroy(scene.edges, ['web@.service']);
+    expect(await scene.wanted()).toEqual({ 'web@1.service': 'launched m1' });
+    expect(scene.there()).toEqual({ m1: ['web@1.service running'] });
+  });
+
+  it('keeps, inactive, what it could not take from a machine, until that answers', async () => {
+    const scene = await makeScene();
+    await scene.write('a.service', SLEEP);
+    await scene.write('g.service', GLOBAL);
+    await scene.start('a', 'g');
+    scene.machines.silence('m1');
+    expect(outcome(await destroy(scene.edges, ['a', 'g']))).toEqual([
+      'a.service: unreachable on m1',
+      'g.service: unreachable on m1',
+    ]);
+    expect(await scene.wanted()).toEqual({ 'a.service': 'inactive m1', 'g.service': 'inactive' });
+    scene.machines.of('m1').silence = undefined;
+    expect(outcome(await destroy(scene.edges, ['a', 'g']))).toEqual([
+      'a.service: inactive',
+      'g.service: inactive',
+    ]);
+    expect([scene.there(), await scene.wanted()]).toEqual([{}, {}]);
+  });
+
+  it('does what it can, and names what there is not', async () => {
+    const scene = await makeScene();
+    await scene.write('a.service', SLEEP);
+    await scene.start('a');
+    expect(outcome(await destroy(scene.edges, ['b', 'a', 'c*']))).toEqual([
+      'a.service: inactive',
+      'b.service: unit-not-found',
+      'c*: unit-not-found',
+    ]);
+    expect(outcome(await destroy(scene.edges, ['a']))).toEqual(['a.service: unit-not-found']);
+  });
+
+  it('takes every copy away, also one that an earlier machine still had', async () => {
+    const scene = await makeScene();
+    await scene.write('a.service', SLEEP);
+    await scene.start('a');
+    const copy = scene.machines.of('m1').units.get('a.service');
+    if (copy) scene.machines.of('m2').units.set('a.service', copy);
+    await destroy(scene.edges, ['a']);
+    expect(scene.there()).toEqual({});
+  });
+
+  it('leaves a unit of that name that is not fleet’s where it is', async () => {
+    const scene = await makeScene();
+    await scene.write('a.service', SLEEP);
+    await scene.start('a');
+    const copy = scene.machines.of('m1').units.get('a.service');
+    if (copy) scene.machines.of('m2').units.set('a.service', { ...copy, record: undefined });
+    expect(outcome(await destroy(scene.edges, ['a']))).toEqual(['a.service: inactive']);
+    expect(scene.there()).toEqual({ m2: ['a.service running'] });
+  });
+
+  it('keeps the history of the name, and a new unit of it has a higher token', async () => {
+    const scene = await makeScene();
+    await scene.write('a.service', SLEEP);
+    await scene.start('a');
+    const before = (await scene.edges.registry.load()).units.get('a.service')?.token ?? 0;
+    await destroy(scene.edges, ['a']);
+    await scene.start('a');
+    const view = await scene.edges.registry.load();
+    expect(view.units.get('a.service')?.token).toBeGreaterThan(before);
+    expect(view.history('a.service').length).toBeGreaterThan(0);
+    expect(scene.there()).toEqual({ m1: ['a.service running'] });
+  });
+});

@@ -1,0 +1,251 @@
+import { describe, expect, it } from 'vitest';
+import { FleetError } from '../../src/base/errors.ts';
+import { listMachines } from '../../src/operations/list-machines.ts';
+import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
+import { listUnits } from '../../src/operations/list-units.ts';
+import { stop } from '../../src/operations/set-target-state.ts';
+import type { Edges } from '../../src/reconcile/reconcile.ts';
+import { systemdState } from '../support/builders.ts';
+import { FALSE, GLOBAL, makeScene, SLEEP } from './scene.ts';
+
+async function units(edges: Edges): Promise<readonly string[]> {
+  const { rows } = await listUnits(edges);
+  return rows.map(
+    ({ unit, machine, load, active, sub }) => `${unit} ${machine.name} ${load} ${active} ${sub}`,
+  );
+}
+
+async function unitFiles(edges: Edges): Promise<readonly string[]> {
+  const { rows } = await listUnitFiles(edges);
+  return rows.map(({ unit, target, state, machine, coverage }) => {
+    const where = coverage === undefined ? machine?.name : `${coverage.reached} of ${coverage.eligible}`;
+    return `${unit} ${target} ${state} ${where ?? '-'}`;
+  });
+}
+
+/** a on m1, b on m2, g everywhere, and idle in the registry alone. */
+async function busy() {
+  const scene = await makeScene();
+  for (const name of ['a', 'b', 'idle']) await scene.write(`${name}.service`, SLEEP);
+  await scene.write('g.service', GLOBAL);
+  await scene.submit(['idle']);
+  await scene.start('a', 'b', 'g');
+  return scene;
+}
+
+describe('list-units', () => {
+  it('has one row for each unit and machine, by unit and then by id', async () => {
+    const { edges } = await busy();
+    expect(await units(edges)).toEqual([
+      'a.service m1 loaded active running',
+      'b.service m2 loaded active running',
+      'g.service m1 loaded active running',
+      'g.service m2 loaded active running',
+      'g.service m3 loaded active running',
+    ]);
+  });
+
+  it('shows the hash of the file that is there', async () => {
+    const { edges } = await busy();
+    const { rows } = await listUnits(edges);
+    const wanted = (await edges.registry.load()).units;
+    expect(rows.map(({ hash }) => hash)).toEqual(rows.map(({ unit }) => wanted.get(unit)?.hash));
+  });
+
+  it('keeps the rows of a machine that does not answer, and says which and why', async () => {
+    const { edges, machines, clock } = await busy();
+    machines.silence('m1', new FleetError('ssh-refused', 'Cannot reach machine "m1"', { hint: 'Check it' }));
+    await listUnits(edges);
+    clock.time += 5000;
+    const { rows, unreachable } = await listUnits(edges);
+    expect(
+      rows
+        .filter(({ machine }) => machine.name === 'm1')
+        .map(({ unit, active, sub, hash }) => [unit, active, sub, hash]),
+    ).toEqual([
+      ['a.service', 'unknown', 'unreachable', ''],
+      ['g.service', 'unknown', 'unreachable', ''],
+    ]);
+    expect(unreachable).toMatchObject([
+      { machine: { name: 'm1' }, message: 'Cannot reach machine "m1"', hint: 'Check it', silentMs: 5000 },
+    ]);
+  });
+
+  it('shows no global unit on a silent machine that it does not fit', async () => {
+    const scene = await makeScene({ m1: { role: 'db' }, m2: { role: 'web' } });
+    await scene.write('g.service', `${GLOBAL}MachineMetadata=role=web\n`);
+    await scene.start('g');
+    scene.machines.silence('m1');
+    expect(await units(scene.edges)).toEqual(['g.service m2 loaded active running']);
+  });
+
+  it('shows a unit that is missing where it should be, and one that nobody knows where it is', async () => {
+    const { edges, machines } = await busy();
+    machines.of('m1').units.delete('a.service');
+    const stray = machines.of('m2').units.get('b.service');
+    if (stray?.record)
+      machines
+        .of('m3')
+        .units.set('stray.service', { ...stray, record: { ...stray.record, unit: 'stray.service' } });
+    const rows = await units(edges);
+    expect(rows).toContain('a.service m1 not-found inactive dead');
+    expect(rows).toContain('stray.service m3 loaded active running');
+  });
+
+  it('says nothing about the units of a machine of another cluster', async () => {
+    const { edges, machines } = await busy();
+    machines.of('m3').cluster = 'another';
+    const { rows, unreachable } = await listUnits(edges);
+    expect(rows.filter(({ machine }) => machine.name === 'm3')).toEqual([]);
+    expect(unreachable.map(({ message }) => message)).toEqual([
+      'Machine "m3" (10.0.0.3) belongs to another cluster: another',
+    ]);
+  });
+
+  it('changes nothing on machines, and leaves an empty registry empty', async () => {
+    const scene = await makeScene();
+    scene.machines.silence('m2');
+    expect(await units(scene.edges)).toEqual([]);
+    expect((await scene.edges.registry.load()).revision).toBe(0);
+    expect(scene.machines.of('m1').log).toEqual([]);
+  });
+
+  it('goes on when the registry cannot be written', async () => {
+    const { edges, machines } = await busy();
+    machines.silence('m1');
+    const refuse = async (): Promise<never> => {
+      throw new FleetError('registry-unavailable', 'Cannot write the registry');
+    };
+    const readOnly: Edges = { ...edges, registry: { ...edges.registry, update: refuse } };
+    expect(await units(readOnly)).toContain('a.service m1 unknown unknown unreachable');
+  });
+});
+
+describe('list-unit-files', () => {
+  it('shows wanted beside actual, and for a global unit on how many machines', async () => {
+    const { edges } = await busy();
+    expect(await unitFiles(edges)).toEqual([
+      'a.service launched launched m1',
+      'b.service launched launched m2',
+      'g.service launched launched 3 of 3',
+      'idle.service inactive inactive -',
+    ]);
+  });
+
+  it('shows a failed unit as launched beside loaded', async () => {
+    const scene = await makeScene();
+    await scene.write('false.service', FALSE);
+    await scene.start('false');
+    expect(await unitFiles(scene.edges)).toEqual(['false.service launched loaded m1']);
+  });
+
+  it('shows a unit that fits nowhere, and a template', async () => {
+    const scene = await makeScene();
+    await scene.write('lost.service', `${SLEEP}[X-Fleet]\nMachineID=deadbeef\n`);
+    await scene.write('web@.service', GLOBAL);
+    await scene.submit(['web@.service']);
+    await scene.start('lost');
+    expect(await unitFiles(scene.edges)).toEqual([
+      'lost.service launched inactive -',
+      'web@.service inactive inactive -',
+    ]);
+  });
+
+  it('shows "unknown" for what a silent machine has', async () => {
+    const { edges, machines } = await busy();
+    machines.silence('m1');
+    expect(await unitFiles(edges)).toEqual([
+      'a.service launched unknown m1',
+      'b.service launched launched m2',
+      'g.service launched launched 2 of 3',
+      'idle.service inactive inactive -',
+    ]);
+    for (const name of ['m2', 'm3']) machines.silence(name);
+    expect((await unitFiles(edges))[2]).toBe('g.service launched unknown 0 of 3');
+  });
+
+  it('counts machines where a global unit is as wanted, of those it fits', async () => {
+    const { edges, machines } = await busy();
+    const unit = machines.of('m2').units.get('g.service');
+    if (unit) unit.state = systemdState('failed');
+    expect((await unitFiles(edges))[2]).toBe('g.service launched launched 2 of 3');
+    machines.of('m3').units.delete('g.service');
+    expect((await unitFiles(edges))[2]).toBe('g.service launched launched 1 of 3');
+  });
+
+  it('counts a machine that is new to fleet.conf', async () => {
+    const scene = await makeScene({ m1: {}, m2: {}, m3: {}, m4: {} });
+    const { edges } = scene;
+    const three = { ...edges, machines: edges.machines.slice(0, 3) };
+    await scene.write('g.service', GLOBAL);
+    scene.machines.silence('m4');
+    await scene.start('g');
+    scene.machines.of('m4').silence = undefined;
+    expect(await unitFiles(three)).toEqual(['g.service launched launched 3 of 3']);
+    expect(await unitFiles(edges)).toEqual(['g.service launched launched 3 of 4']);
+    await scene.start('g');
+    expect(await unitFiles(edges)).toEqual(['g.service launched launched 4 of 4']);
+  });
+
+  it('counts by the target state: a stopped global unit is loaded on all', async () => {
+    const { edges } = await busy();
+    await stop(edges, ['g']);
+    expect((await unitFiles(edges))[2]).toBe('g.service loaded loaded 3 of 3');
+  });
+
+  it('leaves out machines that a global unit may not use', async () => {
+    const scene = await makeScene({ m1: { role: 'web' }, m2: {}, m3: { role: 'web' } });
+    await scene.write('g.service', `${GLOBAL}MachineMetadata=role=web\nConflicts=b.service\n`);
+    await scene.write('b.service', SLEEP);
+    await scene.start('b');
+    await scene.start('g');
+    expect(await unitFiles(scene.edges)).toEqual([
+      'b.service launched launched m1',
+      'g.service launched launched 1 of 1',
+    ]);
+  });
+
+  it('shows where a unit was when its machine has left fleet.conf', async () => {
+    const { edges } = await busy();
+    const { rows } = await listUnitFiles({ ...edges, machines: edges.machines.slice(1) });
+    expect(rows[0]).toMatchObject({
+      unit: 'a.service',
+      state: 'unknown',
+      machine: { name: '', address: '', id: expect.stringMatching(/^[0-9a-f]{32}$/) },
+    });
+  });
+
+  it('shows the description', async () => {
+    const scene = await makeScene();
+    await scene.write('a.service', `[Unit]\nDescription=Hello World\n${SLEEP}`);
+    await scene.submit(['a']);
+    expect((await listUnitFiles(scene.edges)).rows).toMatchObject([{ description: 'Hello World' }]);
+  });
+});
+
+describe('list-machines', () => {
+  it('shows every machine, by id', async () => {
+    const scene = await makeScene({ m2: { role: 'db' }, m1: {} });
+    expect(
+      (await listMachines(scene.edges)).rows.map(({ name, metadata, state }) => [name, metadata, state]),
+    ).toEqual([
+      ['m1', {}, 'reachable'],
+      ['m2', { role: 'db' }, 'reachable'],
+    ]);
+  });
+
+  it('remembers the id of a machine that has fallen silent, and puts those it never saw last', async () => {
+    const scene = await makeScene({ m0: {}, m1: {}, m2: {} });
+    scene.machines.silence('m0');
+    await scene.write('g.service', GLOBAL);
+    await scene.start('g');
+    scene.machines.silence('m1');
+    const { rows, unreachable } = await listMachines(scene.edges);
+    expect(rows.map(({ name, id, state }) => [name, id !== undefined, state])).toEqual([
+      ['m1', true, 'unreachable'],
+      ['m2', true, 'reachable'],
+      ['m0', false, 'unreachable'],
+    ]);
+    expect(unreachable.map(({ machine }) => machine.name)).toEqual(['m0', 'm1']);
+  });
+});

@@ -1,0 +1,94 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { compareText } from '../../src/base/compare.ts';
+import type { Machine } from '../../src/machine/machine.ts';
+import type { Metadata } from '../../src/machine/metadata.ts';
+import { load, start } from '../../src/operations/set-target-state.ts';
+import { type Submission, submit } from '../../src/operations/submit.ts';
+import type { RequestResult } from '../../src/operations/unit-result.ts';
+import type { Edges } from '../../src/reconcile/reconcile.ts';
+import { createRegistry } from '../../src/registry/registry.ts';
+import { createMemoryStore } from '../../src/store/memory.ts';
+import { idOf, NOW, TTL_MS } from '../support/builders.ts';
+import { type FakeMachines, fakeMachines } from '../support/fake-machines.ts';
+
+export const SLEEP = '[Service]\nExecStart=/bin/sleep infinity\n';
+export const FALSE = '[Service]\nExecStart=/bin/false\n';
+export const GLOBAL = `${SLEEP}[X-Fleet]\nGlobal=true\n`;
+
+/** A user at a desk: a registry, machines in memory, a folder with unit files, and a clock to turn. */
+export type Scene = {
+  readonly edges: Edges;
+  readonly machines: FakeMachines;
+  readonly cwd: string;
+  readonly clock: { time: number };
+  /** Writes a file below `cwd`. */
+  write(path: string, content: string | Uint8Array): Promise<void>;
+  submit(units: readonly string[], replace?: boolean): Promise<Submission>;
+  load(...units: readonly string[]): Promise<RequestResult>;
+  start(...units: readonly string[]): Promise<RequestResult>;
+  /** What the registry wants: `{ 'a.service': 'launched m1' }`. */
+  wanted(): Promise<Readonly<Record<string, string>>>;
+  /** What machines have: `{ m1: ['a.service running'] }`; machines without units are left out. */
+  there(): Readonly<Record<string, readonly string[]>>;
+};
+
+export async function makeScene(names: Readonly<Record<string, Metadata>> = THREE): Promise<Scene> {
+  const cwd = await mkdtemp(join(tmpdir(), 'fleet-operations-'));
+  onTestFinished(() => rm(cwd, { recursive: true, force: true }));
+  const clock = { time: NOW, now: () => clock.time };
+  const inventory = Object.entries(names).map(
+    ([name, metadata], index): Machine => ({ name, address: `10.0.0.${index + 1}`, metadata }),
+  );
+  const machines = fakeMachines(inventory);
+  const registry = createRegistry(createMemoryStore(), { clock, author: 'me@here' });
+  const edges: Edges = { registry, driver: machines.driver, clock, machines: inventory, agentTtlMs: TTL_MS };
+  const nameOf = new Map(inventory.map(({ name }) => [idOf(name), name]));
+  return {
+    edges,
+    machines,
+    cwd,
+    clock,
+    async write(path, content) {
+      await mkdir(dirname(join(cwd, path)), { recursive: true });
+      await writeFile(join(cwd, path), content);
+    },
+    submit: (units, replace = false) => submit(registry, { units, cwd, replace }),
+    load: (...units) => load(edges, { units, cwd, replace: false }),
+    start: (...units) => start(edges, { units, cwd, replace: false }),
+    async wanted() {
+      const { units } = await registry.load();
+      return Object.fromEntries(
+        [...units.values()].map(({ name, target, machine }) => {
+          const where = machine === undefined ? '' : ` ${nameOf.get(machine) ?? 'gone'}`;
+          return [name, `${target}${where}`];
+        }),
+      );
+    },
+    there() {
+      const units = inventory.map(({ name }) => {
+        const here = [...machines.of(name).units].map(([unit, { state }]) => `${unit} ${state.sub}`);
+        return [name, here.sort(compareText)] as const;
+      });
+      return Object.fromEntries(units.filter(([, here]) => here.length > 0));
+    },
+  };
+}
+
+const THREE: Readonly<Record<string, Metadata>> = { m1: {}, m2: {}, m3: {} };
+
+/** What became of a request: `a.service: launched m1`, `b.service: not-up on m1`, `c.service: unit-not-found`. */
+export function outcome({ results, problems }: RequestResult): readonly string[] {
+  return [
+    ...results.flatMap(({ unit, target, machines, failures, nowhere }) => [
+      ...(nowhere ? [`${unit}: nowhere`] : []),
+      ...(nowhere || (failures.length > 0 && machines.length === 0)
+        ? []
+        : [[`${unit}: ${target}`, ...machines.map(({ name }) => name)].join(' ')]),
+      ...failures.map(({ machine, failure }) => `${unit}: ${failure.code} on ${machine.name}`),
+    ]),
+    ...problems.map(({ unit, error }) => `${unit}: ${error.code}`),
+  ];
+}

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { selectUnits } from '../../src/operations/select-units.ts';
+import { makeScene, SLEEP } from './scene.ts';
+
+const FILES = ['web@1.service', 'web@2.service', 'webby.service', 'web.timer', 'db.service'];
+
+describe('units of the registry are named', () => {
+  it.each<readonly [string, readonly string[], readonly string[]]>([
+    ['by their names', ['db.service'], ['db.service']],
+    ['without .service', ['db'], ['db.service']],
+    [
+      'as paths, whether there is a file or not',
+      ['units/db.service', '/x/web@1'],
+      ['db.service', 'web@1.service'],
+    ],
+    ['with their own suffix', ['web.timer'], ['web.timer']],
+    ['by a glob', ['web@*.service'], ['web@1.service', 'web@2.service']],
+    ['by a glob without .service', ['web@?'], ['web@1.service', 'web@2.service']],
+    ['by a class', ['web@[1-1]*'], ['web@1.service']],
+    ['by a glob over suffixes', ['web*.timer'], ['web.timer']],
+    [
+      'by a glob over everything',
+      ['*'],
+      ['db.service', 'web.timer', 'web@1.service', 'web@2.service', 'webby.service'],
+    ],
+    ['twice, in whatever way', ['db', 'd*', 'db.service'], ['db.service']],
+    ['in the order of the arguments', ['webby', 'db'], ['webby.service', 'db.service']],
+  ])('%s', async (_, words, expected) => {
+    const scene = await makeScene();
+    for (const file of FILES)
+      await scene.write(file, file.endsWith('r') ? '[Timer]\nOnActiveSec=1h\n' : SLEEP);
+    await scene.submit(FILES);
+    const { units, problems } = selectUnits(words, await scene.edges.registry.load());
+    expect([units.map(({ name }) => name), problems]).toEqual([expected, []]);
+  });
+
+  it('a name and a glob without units are told apart, and stop no other', async () => {
+    const scene = await makeScene();
+    await scene.write('db.service', SLEEP);
+    await scene.submit(['db']);
+    const { units, problems } = selectUnits(['none', 'none@*', 'db'], await scene.edges.registry.load());
+    expect(units.map(({ name }) => name)).toEqual(['db.service']);
+    expect(problems.map(({ unit, error }) => [unit, error.code, error.message])).toEqual([
+      ['none.service', 'unit-not-found', 'No such unit: "none.service"'],
+      ['none@*', 'unit-not-found', 'No unit matches "none@*"'],
+    ]);
+  });
+
+  it('what can be no name is an error', async () => {
+    const view = await (await makeScene()).edges.registry.load();
+    expect(() => selectUnits(['db', 'bad name'], view)).toThrow('Cannot use "bad name" as a unit name');
+  });
+});
