@@ -40,7 +40,8 @@ export async function runListing<Row>(
   return EXIT.done;
 }
 
-function fieldsOf(option: string | boolean | undefined): readonly string[] | undefined {
+/** The names given to --fields; undefined without it. Throws FleetError `usage`. */
+export function fieldsOf(option: string | boolean | undefined): readonly string[] | undefined {
   if (typeof option !== 'string') return undefined;
   const fields = option.split(',').map((field) => field.trim());
   if (fields.every((field) => field !== '')) return fields;

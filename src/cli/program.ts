@@ -3,16 +3,20 @@ import type { ConfigFlags } from '../config/config.ts';
 import type { Command } from './command.ts';
 import { catCommand } from './commands/cat.ts';
 import { destroyCommand } from './commands/destroy.ts';
+import { historyCommand } from './commands/history.ts';
 import { listMachinesCommand } from './commands/list-machines.ts';
 import { listUnitFilesCommand } from './commands/list-unit-files.ts';
 import { listUnitsCommand } from './commands/list-units.ts';
 import { loadCommand } from './commands/load.ts';
+import { reconcileCommand } from './commands/reconcile.ts';
+import { rollbackCommand } from './commands/rollback.ts';
+import { sshCommand } from './commands/ssh.ts';
 import { startCommand } from './commands/start.ts';
 import { stopCommand } from './commands/stop.ts';
 import { submitCommand } from './commands/submit.ts';
 import { unloadCommand } from './commands/unload.ts';
 import { versionCommand } from './commands/version.ts';
-import { EXIT, type ExitStatus } from './exit-status.ts';
+import { EXIT } from './exit-status.ts';
 import type { Streams } from './streams.ts';
 import { VERSION_LINE } from './version.ts';
 
@@ -25,9 +29,13 @@ export const COMMANDS: readonly Command[] = [
   unloadCommand,
   destroyCommand,
   catCommand,
+  historyCommand,
+  rollbackCommand,
   listUnitsCommand,
   listUnitFilesCommand,
   listMachinesCommand,
+  sshCommand,
+  reconcileCommand,
   versionCommand,
 ];
 
@@ -45,8 +53,8 @@ export const GLOBAL_OPTIONS: readonly (readonly [string, string])[] = [
 ];
 
 /** Parses the command line and runs its verb. */
-export async function runProgram(argv: readonly string[], streams: Streams): Promise<ExitStatus> {
-  let status: ExitStatus = EXIT.done;
+export async function runProgram(argv: readonly string[], streams: Streams): Promise<number> {
+  let status: number = EXIT.done;
   const program = createProgram(streams, (result) => {
     status = result;
   });
@@ -61,7 +69,7 @@ export async function runProgram(argv: readonly string[], streams: Streams): Pro
 }
 
 /** The command line as commander knows it; `done` gets the status of the verb that ran. */
-export function createProgram(streams: Streams, done: (status: ExitStatus) => void): Commander {
+export function createProgram(streams: Streams, done: (status: number) => void): Commander {
   const program = new Commander('fleetctl')
     .description('Treat a set of machines as one init system: systemd units over SSH, no agents.')
     .version(VERSION_LINE, '-V, --version', 'print the version')
@@ -74,6 +82,8 @@ export function createProgram(streams: Streams, done: (status: ExitStatus) => vo
       writeErr: streams.err,
       outputError: (text, write) => write(tidy(text)),
     })
+    // Global options are known before a verb and, as options of every verb, after it: see addCommand.
+    .enablePositionalOptions()
     .exitOverride();
   for (const [flags, description] of GLOBAL_OPTIONS) program.option(flags, description);
   program.addHelpText(
@@ -88,24 +98,26 @@ function addCommand(
   program: Commander,
   command: Command,
   streams: Streams,
-  done: (status: ExitStatus) => void,
+  done: (status: number) => void,
 ): void {
   // .command() hands exitOverride and configureOutput down; addCommand() would not.
   const verb = program
     .command(`${command.name} ${command.arguments}`.trim())
     .summary(command.summary)
     .description(`${command.summary}.\n\n${command.description}`)
-    .showHelpAfterError(`hint: fleetctl help ${command.name}`);
+    .showHelpAfterError(`hint: fleetctl help ${command.name}`)
+    .passThroughOptions(command.passThrough === true);
   for (const { flags, description, choices } of command.options) {
     const option = new Option(flags, description);
     verb.addOption(choices === undefined ? option : option.choices([...choices]));
   }
+  for (const [flags] of GLOBAL_OPTIONS) verb.addOption(new Option(flags).hideHelp());
   verb.addHelpText(
     'after',
     `\nExamples:\n${exampleLines(command).join('\n')}\n\nGlobal options: fleetctl --help`,
   );
   verb.action(async (..._: unknown[]) => {
-    const flags: ConfigFlags = program.opts();
+    const flags: ConfigFlags = { ...program.opts(), ...verb.opts() };
     done(await command.run({ arguments: verb.args, options: verb.opts(), flags, streams }));
   });
 }

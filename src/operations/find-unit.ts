@@ -57,7 +57,10 @@ function contentOf(file: LocalFile): string {
  * A unit of the registry with the text of another file; everything else stays. Throws a FleetError when the
  * text is no good.
  */
-export function withText(unit: DesiredUnit, { fileText, path }: DifferingFile): DesiredUnit {
+export function withText(
+  unit: DesiredUnit,
+  { fileText, path }: Pick<DifferingFile, 'fileText' | 'path'>,
+): DesiredUnit {
   const { target, machine, token } = unit;
   return { ...newUnit(parseUnitName(unit.name), fileText, path), target, machine, token };
 }

@@ -112,7 +112,7 @@ class Draft {
 }
 
 /** The instances of a template in the registry; none for a unit that is no template. */
-function instancesOf(name: string, registry: RegistryView): readonly string[] {
+export function instancesOf(name: string, registry: RegistryView): readonly string[] {
   if (!isTemplate(parseUnitName(name))) return [];
   return [...registry.units.keys()].filter((unit) => templateOf(parseUnitName(unit))?.text === name);
 }

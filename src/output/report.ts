@@ -10,7 +10,7 @@ import { howLong, reasonText } from './reason.ts';
 export type ReportLines = { readonly out: readonly string[]; readonly err: readonly string[] };
 
 /** The verbs that change units. */
-export type UnitVerb = 'submit' | 'load' | 'start' | 'stop' | 'unload' | 'destroy';
+export type UnitVerb = 'submit' | 'load' | 'start' | 'stop' | 'unload' | 'destroy' | 'rollback' | 'reconcile';
 
 /** How a request over several units went: fleet's own lines for what holds, sentences for what does not. */
 export function requestReport(verb: UnitVerb, request: RequestResult): ReportLines {
@@ -20,12 +20,16 @@ export function requestReport(verb: UnitVerb, request: RequestResult): ReportLin
   ]);
   return {
     out: request.results.flatMap((result) => successLine(verb, result)),
-    err: [
-      ...differing,
-      ...request.results.flatMap((result) => failureLines(verb, result)),
-      ...request.problems.flatMap(({ error }) => errorLines(error)),
-    ],
+    err: [...differing, ...requestFailures(verb, request)],
   };
+}
+
+/** Everything that a request could not do. */
+export function requestFailures(verb: UnitVerb, request: RequestResult): readonly string[] {
+  return [
+    ...request.results.flatMap((result) => failureLines(verb, result)),
+    ...request.problems.flatMap(({ error }) => errorLines(error)),
+  ];
 }
 
 /** What a request would do: the steps of every machine in their order, and why the rest would not be done. */

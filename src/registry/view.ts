@@ -51,6 +51,11 @@ export class RegistryView {
     return this.#read('history/', `history/${name}`)?.entries ?? [];
   }
 
+  /** The text with that SHA-256, which a unit or a history entry names. */
+  text(digest: string): string {
+    return this.#must('contents/', `contents/${digest}`).text;
+  }
+
   /** The revision at which a key last changed, 0 when it does not exist. */
   revisionOf(key: string): number {
     return this.#records.get(key)?.revision ?? 0;
@@ -77,7 +82,7 @@ export class RegistryView {
   #unit(name: string): DesiredUnit {
     const key = `units/${name}`;
     const { digest, hash, target, machine } = this.#must('units/', key);
-    const { text } = this.#must('contents/', `contents/${digest}`);
+    const text = this.text(digest);
     const unitName = parseUnitName(name);
     const file = parseUnitFile(text, name);
     const placement = parsePlacement(file, unitName);

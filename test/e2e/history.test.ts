@@ -9,7 +9,8 @@ const BAD = service('ExecStart=/bin/sh -c "exit 7"');
 
 onMachines('history and rollback', () => {
   const operator = hire();
-  const running = (unit: string) => inside('k1', `systemctl show --value --property=ExecMainPID,SubState ${unit}`);
+  const running = (unit: string) =>
+    inside('k1', `systemctl show --value --property=ExecMainPID,SubState ${unit}`);
   const textOn = (unit: string) => inside('k1', `cat /etc/systemd/system/${unit}`);
 
   it('puts right what a bad replace broke, and both are remembered', async () => {
@@ -19,7 +20,7 @@ onMachines('history and rollback', () => {
     expect((await operator.fleetctl('start', 'web', '--replace')).status).toBe(1);
 
     expect(await operator.fleetctl('rollback', 'web')).toEqual(
-      done('Unit web.service gets the text HASH\nUnit web.service launched on 00000000.../127.76.0.1'),
+      done('Unit web.service gets the text 9be842c\nUnit web.service launched on 00000000.../127.76.0.1'),
     );
     expect(await textOn('web.service')).toBe(OLD);
     expect(await running('web.service')).toContain('running');

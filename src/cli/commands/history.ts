@@ -1,0 +1,31 @@
+import type { Command } from '../command.ts';
+import { EXIT } from '../exit-status.ts';
+import { fieldsOf, listOptions } from '../list-command.ts';
+
+export const historyCommand: Command = {
+  name: 'history',
+  arguments: '<unit>',
+  summary: 'Show every text a unit has had',
+  description:
+    'Newest first, with the hash, the time (UTC) and who submitted it; units that were destroyed have a history too. No machine is contacted.',
+  options: listOptions('hash, time, who, current, digest (SHA-256 of the file)'),
+  examples: [
+    ['fleetctl history web.service', 'when it changed, and by whom'],
+    ['fleetctl history web.service -o json', 'the same, as JSON'],
+  ],
+  async run({ arguments: [unit = ''], options, flags, streams }) {
+    const [{ withRegistry }, { history }, { HISTORY, historyJson }, table] = await Promise.all([
+      import('../context.ts'),
+      import('../../operations/history.ts'),
+      import('../../output/history.ts'),
+      import('../../output/table.ts'),
+    ]);
+    const columns = table.selectColumns(HISTORY.columns, fieldsOf(options.fields) ?? HISTORY.fields);
+    const found = await withRegistry(flags, streams, (registry) => history(registry, unit));
+    const shape = { legend: options.legend !== false, full: options.full === true };
+    streams.out(
+      options.output === 'json' ? historyJson(found) : table.renderTable(columns, found.rows, shape),
+    );
+    return EXIT.done;
+  },
+};

@@ -1,0 +1,32 @@
+import { type Command, writeLines } from '../command.ts';
+import { DRY_RUN, runUnitVerb } from '../unit-command.ts';
+
+export const rollbackCommand: Command = {
+  name: 'rollback',
+  arguments: '<unit>',
+  summary: 'Give a unit back a text it has had before',
+  description:
+    'Takes the text before the present one, or that of --to, as a new entry of the history. Machines get it; a unit that runs is restarted, if its text is another one. The instances of a template follow it. A second rollback undoes the first.',
+  options: [
+    { flags: '--to <hash>', description: 'the text with that hash, or the beginning of it' },
+    DRY_RUN,
+  ],
+  examples: [
+    ['fleetctl rollback web.service', 'undo the last --replace'],
+    ['fleetctl rollback web.service --to 8ff68b9', 'a hash of fleetctl history'],
+    ['fleetctl rollback web.service --dry-run', 'see first what would be done'],
+  ],
+  async run(call) {
+    const { rollback } = await import('../../operations/rollback.ts');
+    const [unit = ''] = call.arguments;
+    const { to, dryRun } = call.options;
+    return runUnitVerb('rollback', call, async (edges) => {
+      const request = await rollback(edges, { unit, to: typeof to === 'string' ? to : undefined });
+      const goes = dryRun === true ? 'would get' : 'gets';
+      writeLines(call.streams.out, [
+        `Unit ${request.unit} ${goes} the text ${request.entry.hash.slice(0, 7)}`,
+      ]);
+      return request;
+    });
+  },
+};

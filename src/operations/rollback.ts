@@ -1,0 +1,95 @@
+import { FleetError, isFleetError } from '../base/errors.ts';
+import type { DesiredUnit } from '../cluster/snapshot.ts';
+import { type Edges, reconcile } from '../reconcile/reconcile.ts';
+import type { HistoryEntry, RegistryView } from '../registry/view.ts';
+import { withText } from './find-unit.ts';
+import { type HistoryRow, historyRows } from './history.ts';
+import { unitNameOf } from './local-file.ts';
+import { instancesOf } from './submit.ts';
+import { type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
+
+export type RollbackRequest = {
+  readonly unit: string;
+  /** The beginning of the hash to go back to; undefined for the text before the present one. */
+  readonly to: string | undefined;
+};
+
+/** What a rollback did, and to which text. */
+export type Rollback = RequestResult & { readonly unit: string; readonly entry: HistoryEntry };
+
+/**
+ * Gives a unit a text it has had before, as a new entry of its history; the instances of a template follow it.
+ * Machines get the text, and the unit is restarted where it ran with another one.
+ * Throws FleetError `unit-not-found`, and `usage` for a hash that is none of its own or may be several.
+ */
+export async function rollback(edges: Edges, { unit: argument, to }: RollbackRequest): Promise<Rollback> {
+  const unit = unitNameOf(argument).text;
+  let chosen: HistoryEntry | undefined;
+  let problems: UnitProblem[] = [];
+  let changed: readonly DesiredUnit[] = [];
+  await edges.registry.update((view) => {
+    problems = [];
+    const entry = to === undefined ? previousText(unit, view) : namedText(unit, to, view);
+    chosen = entry;
+    changed = [unit, ...instancesOf(unit, view)].flatMap((name) => withEntry(name, entry, view, problems));
+    return changed
+      .filter(({ name, digest }) => view.units.get(name)?.digest !== digest)
+      .map((each) => ({ kind: 'put-unit', unit: each }) as const);
+  });
+  if (chosen === undefined) throw new TypeError('update decided nothing');
+  const names = new Set(changed.map(({ name }) => name));
+  return { ...requestResult(await reconcile(edges, names), problems), unit, entry: chosen };
+}
+
+function previousText(unit: string, view: RegistryView): HistoryRow {
+  const [current, ...older] = rowsOfKnown(unit, view);
+  const found = older.find(({ digest }) => digest !== current?.digest);
+  if (found !== undefined) return found;
+  throw new FleetError('usage', `Cannot roll back unit "${unit}": it never had another text`, {
+    hint: `Its texts: fleetctl history ${unit}`,
+  });
+}
+
+/** The newest text whose hash begins with `prefix`; texts that differ in comments alone share a hash. */
+function namedText(unit: string, prefix: string, view: RegistryView): HistoryRow {
+  const found = rowsOfKnown(unit, view).filter(({ hash }) => hash.startsWith(prefix.toLowerCase()));
+  const hashes = new Set(found.map(({ hash }) => hash));
+  const [first] = found;
+  const hint = `Its texts: fleetctl history --full ${unit}`;
+  if (first === undefined || prefix === '')
+    throw new FleetError('usage', `Cannot roll back unit "${unit}": it never had hash "${prefix}"`, { hint });
+  if (hashes.size === 1) return first;
+  const many = `Cannot tell to which text of unit "${unit}" to go back: ${hashes.size} hashes begin with "${prefix}"`;
+  throw new FleetError('usage', many, { hint });
+}
+
+function rowsOfKnown(unit: string, view: RegistryView): readonly HistoryRow[] {
+  if (view.units.has(unit)) return historyRows(unit, view);
+  const destroyed = view.history(unit).length > 0;
+  throw new FleetError(
+    'unit-not-found',
+    destroyed ? `Cannot roll back unit "${unit}": it was destroyed` : `No such unit: "${unit}"`,
+    {
+      hint: destroyed
+        ? `Submit it again: fleetctl submit ${unit}`
+        : 'Units in the registry: fleetctl list-unit-files',
+    },
+  );
+}
+
+function withEntry(
+  name: string,
+  entry: HistoryEntry,
+  view: RegistryView,
+  problems: UnitProblem[],
+): readonly DesiredUnit[] {
+  const unit = view.units.get(name);
+  if (unit === undefined) return [];
+  try {
+    return [withText(unit, { fileText: view.text(entry.digest), path: name })];
+  } catch (error) {
+    if (!isFleetError(error)) throw error;
+    problems.push({ unit: name, error });
+    return [];
+  }
+}
