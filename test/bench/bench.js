@@ -3,10 +3,10 @@ import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Cluster } from './cluster.js';
 import { Fleet } from './fleet.js';
-import { CannotRun, chooseSuites, readOptions } from './options.js';
+import { chooseSuites, readOptions } from './options.js';
 import { describe, verdicts } from './report.js';
 import { installClush, Rivals } from './rivals.js';
-import { interruption } from './run.js';
+import { CannotRun, interruption } from './run.js';
 
 /** One place for every run, so that a run takes down what one that was killed has left. */
 const FOLDER = join(tmpdir(), 'fleet-bench');

@@ -1,6 +1,6 @@
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { run } from './run.js';
+import { CannotRun, run } from './run.js';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 
@@ -30,6 +30,7 @@ export class Fleet {
   /** Builds the source as it is now, to a place where no other build replaces it during the run. */
   async build() {
     const bundler = join(ROOT, 'node_modules/.bin/rolldown');
+    if (!existsSync(bundler)) throw new CannotRun('there is nothing to build with: run "npm ci" first');
     const config = join(ROOT, 'src/rolldown.config.js');
     await run([bundler, '--config', config, '--dir', join(this.#folder, 'dist')]);
     cpSync(join(ROOT, 'bin'), join(this.#folder, 'bin'), { recursive: true });
@@ -67,9 +68,10 @@ export class Fleet {
   #writeConf(name, top) {
     const { identityFile, knownHostsFile, machines } = this.#cluster;
     const ssh = `user = root\nidentity_file = ${identityFile}\nknown_hosts_file = ${knownHostsFile}\n`;
-    const sections = machines.map(
-      (machine) => `[machine.${machine.name}]\naddress = ${machine.host}:${machine.port}\n`,
-    );
+    const sections = machines.map(({ name, host, port }) => {
+      const address = port === '22' ? host : `${host}:${port}`;
+      return `[machine.${name}]\naddress = ${address}\n`;
+    });
     const text = [`registry = file:registry\n${top}`, `[ssh]\n${ssh}`, ...sections].join('\n');
     writeFileSync(join(this.#folder, name), text);
   }

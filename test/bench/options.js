@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { CannotRun } from './run.js';
 import { SUITES } from './suites.js';
 
 const NAMES = [...new Set(SUITES.map(({ name }) => name))];
@@ -15,9 +16,6 @@ Exits with 1 when a budget is missed or a command fails, with 2 when it cannot r
 
 /** Rounds of --quick: at most so many. */
 const QUICK = 3;
-
-/** The bench cannot run here, or not like that. The message is the sentence that says why. */
-export class CannotRun extends Error {}
 
 /** @param {readonly string[]} args */
 export function readOptions(args) {

@@ -54,6 +54,9 @@ export async function run([program, ...rest], { env = {}, outlivesInterruption =
   }
 }
 
+/** The bench cannot run here, or not like that. The message is the sentence that says why. */
+export class CannotRun extends Error {}
+
 /** A command that did not do what it should. */
 export class CommandError extends Error {
   /**
