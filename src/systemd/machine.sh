@@ -97,9 +97,12 @@ guard() {
   done
 }
 
+# save FILE TEXT: a shell calls a full disk an "I/O error"; cat tells what it is
+save() { printf '%b' "$2" >"$1" || printf '%b' "$2" | cat >"$1"; }
+
 # put INDEX TEXT: the new unit file, beside its place, under a name that no other script uses. One that does not
 # fit leaves its room to the others.
-put() { printf '%b' "$2" >".fleet-$$-$1" || { rm -f ".fleet-$$-$1"; return 1; }; }
+put() { save ".fleet-$$-$1" "$2" || { rm -f ".fleet-$$-$1"; return 1; }; }
 
 # verify INDEX DIGEST: the bytes that arrived are the bytes that were sent
 verify() {
@@ -117,12 +120,13 @@ flush() {
 }
 
 # claim UNIT TOKEN: from now on older decisions are refused. One that is not there has left its token behind.
+# "claimed" stays until somebody has carried out what comes after the stop.
 claim() {
   [ -f "$L/units/$1" ] || return 0
   while IFS= read -r line; do
-    case "$line" in token=*) line=token=$2 ;; esac
+    case "$line" in token=*) line=token=$2 ;; claimed=*) continue ;; esac
     printf '%s\n' "$line"
-  done <"$L/units/$1" >"$L/tmp/record" && mv -f "$L/tmp/record" "$L/units/$1"
+  done <"$L/units/$1" >"$L/tmp/record" && echo claimed=yes >>"$L/tmp/record" && mv -f "$L/tmp/record" "$L/units/$1"
 }
 
 # await UNIT...: until systemd has no job queued for any of them, or two minutes have passed
@@ -136,10 +140,12 @@ await() {
   return 1
 }
 
-# stopped UNIT: systemd has nothing of it running any more
+# stopped UNIT: systemd has nothing of it running any more, or runs it again because another script has carried out
+# the same decision meanwhile
 stopped() {
   state=$(systemctl show --no-pager --property=ActiveState -- "$1")
   case "$state" in *=inactive | *=failed) return 0 ;; esac
+  case "$(cat -- "$L/units/$1" 2>/dev/null)" in '' | *claimed=*) ;; *) return 0 ;; esac
   echo "it is still ${state#ActiveState=}"
   return 1
 }
@@ -158,7 +164,7 @@ note() {
   else
     [ ! -L "$wants/$2" ] || rm -f "$wants/$2" || return
   fi
-  printf '%b' "$3" >"$L/tmp/record" && mv -f "$L/tmp/record" "$L/units/$2" || return
+  save "$L/tmp/record" "$3" && mv -f "$L/tmp/record" "$L/units/$2" || return
   [ ! -e "$L/removed/$2" ] || rm -f "$L/removed/$2" || return
   [ ! -f ".fleet-$$-$1" ] || { touched && mv -f ".fleet-$$-$1" "./$2"; }
 }
@@ -181,5 +187,5 @@ remove() { touched && rm -f "./$1" "fleet.target.wants/$1"; }
 # bury UNIT TOKEN: its record, once systemd has read that the unit is gone; else the unit that systemd still knows
 # would count as somebody else's. The token stays known.
 bury() {
-  printf 'token=%s\n' "$2" >"$L/tmp/record" && mv -f "$L/tmp/record" "$L/removed/$1" && rm -f "$L/units/$1"
+  save "$L/tmp/record" "token=$2\n" && mv -f "$L/tmp/record" "$L/removed/$1" && rm -f "$L/units/$1"
 }

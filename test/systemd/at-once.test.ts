@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { UnitOutcome } from '../../src/cluster/failure.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
 import { createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
 import { changes, recordOf, unitText } from './changes.ts';
@@ -78,6 +79,35 @@ describe('two fleet processes on one machine at once', () => {
     const second = await machine.change([changes.remove('web.service', 2)]);
     expect([...first, ...second].map(({ failure }) => failure)).toEqual([undefined, undefined]);
     expect(machine.files('var')).toEqual(['cluster', 'removed/web.service']);
+  });
+
+  it('may both restart a unit by the same decision', async () => {
+    const machine = await createLocalMachine();
+    let second: Promise<readonly UnitOutcome[]> = Promise.resolve([]);
+    const failures = await meanwhile(machine, [changes.restart('slow.service', NEW, 2)], async () => {
+      second = machine.change([changes.restart('slow.service', NEW, 2)]);
+      await vi.waitUntil(() => machine.calls('stop').length > 1);
+    });
+    expect([failures, (await second).map(({ failure }) => failure)]).toEqual([[undefined], [undefined]]);
+    expect(machine.events().filter((event) => event.endsWith('as new'))).toHaveLength(1);
+  });
+
+  it('both tell that a unit does not stop', async () => {
+    const machine = await createLocalMachine();
+    const stubborn = unitText('stubborn', 'ExecStart=/bin/sleep 1000', 'ExecStop=never');
+    await machine.change([changes.launch('b.service', stubborn, 1)]);
+    let second: Promise<readonly UnitOutcome[]> = Promise.resolve([]);
+    const both = [changes.restart('slow.service', NEW, 2), changes.restart('b.service', NEW, 2)];
+    const failures = await meanwhile(machine, both, async () => {
+      second = machine.change([changes.restart('b.service', NEW, 2)]);
+      await second;
+    });
+    const failure = { code: 'step', step: 'stop', detail: 'it is still active' };
+    expect([failures, (await second).map((outcome) => outcome.failure)]).toEqual([
+      [undefined, failure],
+      [failure],
+    ]);
+    expect(machine.text('etc/b.service')).toBe(stubborn);
   });
 
   it('leave no file behind when a unit is given up on the way', async () => {
