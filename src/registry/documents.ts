@@ -52,9 +52,14 @@ export function readDocument<K extends DocumentKind>(kind: K, key: string, text:
   }
   const result = z.safeParse(SHAPES[kind], value);
   if (result.success && version.success) return result.data as Document<K>;
-  const issue = result.success ? 'it has no version' : describe(result.error);
-  throw new FleetError('registry-corrupt', `Cannot read "${key}" of the registry: ${issue}`, {
+  throw corrupt(key, result.success ? 'it has no version' : describe(result.error));
+}
+
+/** The error for a document that cannot be what this or an older program wrote; `what` ends its message. */
+export function corrupt(key: string, what: string, cause?: unknown): FleetError {
+  return new FleetError('registry-corrupt', `Cannot read "${key}" of the registry: ${what}`, {
     hint: 'Restore the registry from a backup',
+    cause,
   });
 }
 
@@ -62,11 +67,12 @@ function parse(key: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new FleetError('registry-corrupt', `Cannot read "${key}" of the registry: not JSON`, { cause });
+    throw corrupt(key, 'not JSON', cause);
   }
 }
 
 function describe(error: z.core.$ZodError): string {
   const issue = error.issues[0];
-  return issue === undefined ? 'unknown problem' : `${issue.path.join('.')}: ${issue.message}`;
+  if (issue === undefined || issue.path.length === 0) return 'not an object with the fields it should have';
+  return `${issue.path.join('.')}: ${issue.message}`;
 }

@@ -6,7 +6,7 @@ import { parsePlacement } from '../unit/placement.ts';
 import { triggeredUnit } from '../unit/trigger.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { parseUnitName } from '../unit/unit-name.ts';
-import { type Document, type DocumentKind, readDocument } from './documents.ts';
+import { corrupt, type Document, type DocumentKind, readDocument } from './documents.ts';
 
 /** What the registry remembers of a machine between commands. */
 export type KnownMachine = { readonly id: MachineId | undefined; readonly silentSince: number | undefined };
@@ -19,6 +19,7 @@ export class RegistryView {
   readonly revision: number;
   readonly #records: ReadonlyMap<string, StoreRecord>;
   #units: ReadonlyMap<string, DesiredUnit> | undefined;
+  #machines: ReadonlyMap<string, KnownMachine> | undefined;
 
   constructor(revision: number, records: readonly StoreRecord[]) {
     this.revision = revision;
@@ -38,12 +39,13 @@ export class RegistryView {
 
   /** What is known of machines, by their names in fleet.conf. */
   get machines(): ReadonlyMap<string, KnownMachine> {
-    return new Map(
+    this.#machines ??= new Map(
       this.#keys('machines/').map((name) => {
         const document = this.#read('machines/', `machines/${name}`);
         return [name, { id: document?.id, silentSince: document?.silentSince }];
       }),
     );
+    return this.#machines;
   }
 
   /** The texts a name has had, oldest first. */
@@ -91,7 +93,9 @@ export class RegistryView {
   }
 
   #must<K extends DocumentKind>(kind: K, key: string): Document<K> {
-    return this.#read(kind, key) ?? readDocument(kind, key, 'null');
+    const document = this.#read(kind, key);
+    if (document === undefined) throw corrupt(key, 'it is missing');
+    return document;
   }
 
   #read<K extends DocumentKind>(kind: K, key: string): Document<K> | undefined {
