@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'registry-unavailable'
   | 'registry-locked'
   | 'registry-conflict'
+  | 'registry-outdated'
   | 'ssh-name'
   | 'ssh-refused'
   | 'ssh-timeout'

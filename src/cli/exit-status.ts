@@ -1,4 +1,5 @@
 import { type ErrorCode, isFleetError } from '../base/errors.ts';
+import type { PassResult } from '../operations/reconcile-everything.ts';
 import type { RequestResult } from '../operations/unit-result.ts';
 
 /** Exit statuses; the README explains them. */
@@ -34,6 +35,7 @@ const BY_CODE: Readonly<Record<ErrorCode, ExitStatus>> = {
   'registry-unavailable': EXIT.failed,
   'registry-locked': EXIT.failed,
   'registry-conflict': EXIT.failed,
+  'registry-outdated': EXIT.failed,
   'ssh-name': EXIT.unreachable,
   'ssh-refused': EXIT.unreachable,
   'ssh-timeout': EXIT.unreachable,
@@ -59,4 +61,15 @@ export function requestStatus({ results, problems }: RequestResult): ExitStatus 
   }
   const order = [EXIT.usage, EXIT.failed, EXIT.notFound, EXIT.unreachable];
   return order.find((status) => statuses.has(status)) ?? EXIT.done;
+}
+
+/**
+ * The status of a pass over everything. A silent machine counts where a unit is stuck on it; that global units
+ * lack it, or that nothing was wanted there, is no failure.
+ */
+export function passStatus(pass: PassResult): ExitStatus {
+  const status = requestStatus(pass);
+  if (status !== EXIT.done && status !== EXIT.unreachable) return status;
+  if (pass.otherCluster) return EXIT.failed;
+  return pass.stranded.length > 0 ? EXIT.unreachable : status;
 }

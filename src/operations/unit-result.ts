@@ -1,3 +1,4 @@
+import { compareText } from '../base/compare.ts';
 import type { FleetError } from '../base/errors.ts';
 import type { Failure } from '../cluster/failure.ts';
 import type { Reason, Rejection } from '../cluster/reason.ts';
@@ -66,16 +67,18 @@ export function requestResult(
   return { results, problems, differing, plans: report?.plans ?? [] };
 }
 
-/** What a pass did for each of its units, in the order of names. */
+/**
+ * What a pass did for each of its units, in the order of names; then what it did about copies of units that the
+ * registry does not have.
+ */
 function unitResults(report: ReconcileReport): readonly UnitResult[] {
+  return [...decidedResults(report), ...strayResults(report)];
+}
+
+function decidedResults(report: ReconcileReport): readonly UnitResult[] {
   const units = new Map(report.snapshot.units.map((unit) => [unit.name, unit]));
-  const machines = new Map(report.snapshot.machines.map((view) => [view.machine.name, view]));
   return report.decisions.map((decision): UnitResult => {
-    const failures = report.outcomes.flatMap(({ unit, machine, failure }) => {
-      const view = machines.get(machine);
-      if (unit !== decision.unit || failure === undefined || view === undefined) return [];
-      return [{ machine: machineRef(view), failure }];
-    });
+    const failures = failuresOf(decision.unit, report);
     const failed = new Set(failures.map(({ machine }) => machine.name));
     const placed = machinesOf(decision).flatMap(
       (id) => report.snapshot.machines.find((view) => view.id === id) ?? [],
@@ -93,6 +96,30 @@ function unitResults(report: ReconcileReport): readonly UnitResult[] {
       nowhere: decision.kind === 'nowhere',
       rejected,
     };
+  });
+}
+
+function strayResults(report: ReconcileReport): readonly UnitResult[] {
+  const decided = new Set(report.decisions.map(({ unit }) => unit));
+  const strays = new Set(report.outcomes.map(({ unit }) => unit).filter((unit) => !decided.has(unit)));
+  return [...strays].toSorted(compareText).map((unit) => ({
+    unit,
+    target: 'inactive',
+    global: false,
+    machines: [],
+    eligible: 0,
+    failures: failuresOf(unit, report),
+    despite: undefined,
+    nowhere: false,
+    rejected: [],
+  }));
+}
+
+function failuresOf(name: string, { outcomes, snapshot }: ReconcileReport): UnitResult['failures'] {
+  return outcomes.flatMap(({ unit, machine, failure }) => {
+    if (unit !== name || failure === undefined) return [];
+    const view = snapshot.machines.find((candidate) => candidate.machine.name === machine);
+    return view === undefined ? [] : [{ machine: machineRef(view), failure }];
   });
 }
 

@@ -3,7 +3,7 @@ import type { MachineRow } from '../operations/list-machines.ts';
 import type { UnitFileRow } from '../operations/list-unit-files.ts';
 import type { UnitRow } from '../operations/list-units.ts';
 import type { MachineRef } from '../operations/unit-result.ts';
-import type { Listing } from '../operations/unreachable.ts';
+import type { Listing, UnreachableMachine } from '../operations/unreachable.ts';
 
 /** `{ "units": […], "unreachable": […] }`, see the README for every field. */
 export function unitsJson(listing: Listing<UnitRow>): string {
@@ -41,14 +41,19 @@ export function machinesJson(listing: Listing<MachineRow>): string {
 }
 
 function render<Row>(name: string, listing: Listing<Row>, toJson: (row: Row) => object): string {
-  const unreachable = listing.unreachable.map(({ machine, message, silentMs }) => ({
+  const unreachable = unreachableJson(listing.unreachable);
+  return `${JSON.stringify({ [name]: listing.rows.map(toJson), unreachable }, undefined, 2)}\n`;
+}
+
+/** The array `unreachable` that every answer about machines has. */
+export function unreachableJson(unreachable: readonly UnreachableMachine[]): readonly object[] {
+  return unreachable.map(({ machine, message, silentMs }) => ({
     ...machineJson(machine),
     reason: message,
     silentMs,
   }));
-  return `${JSON.stringify({ [name]: listing.rows.map(toJson), unreachable }, undefined, 2)}\n`;
 }
 
-function machineJson({ name, id, address }: MachineRef): object {
+export function machineJson({ name, id, address }: MachineRef): object {
   return { id: id === undefined ? null : formatMachineId(id), name, ip: address };
 }

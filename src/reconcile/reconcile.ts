@@ -12,6 +12,7 @@ import type { SystemdDriver } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { execute } from './execute.ts';
 import { memories, observe } from './observe.ts';
+import { refuseOutdated } from './outdated.ts';
 
 /** What a pass works with. */
 export type Edges = {
@@ -95,7 +96,10 @@ async function assign(
 ): Promise<{ readonly snapshot: ClusterSnapshot; readonly decisions: readonly Decision[] }> {
   let decisions: readonly Decision[] = [];
   const registry = await edges.registry.update((view) => {
+    refuseOutdated(view, views);
     decisions = schedule(snapshotOf(edges, view, views), scope);
+    // A registry that holds nothing yet stays so: it may be one that was lost, and waits to be recovered.
+    if (view.clusterId === undefined) return [];
     return [...assignments(decisions, view), ...memories(views, view)];
   });
   return { snapshot: snapshotOf(edges, registry, views), decisions };

@@ -1,0 +1,119 @@
+import type { Reason } from '../cluster/reason.ts';
+import { type ClusterSnapshot, otherCluster } from '../cluster/snapshot.ts';
+import { formatMachineId, type MachineId } from '../machine/machine-id.ts';
+import type { MachinePlan } from '../plan/step.ts';
+import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
+import { isCutOff } from '../schedule/schedule.ts';
+import {
+  type MachineRef,
+  machineRef,
+  type RequestResult,
+  requestResult,
+  type UnitResult,
+} from './unit-result.ts';
+import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';
+
+/** A unit that goes to another machine, and what speaks against the one it was on. */
+export type Move = {
+  readonly unit: string;
+  readonly from: MachineRef;
+  readonly to: MachineRef;
+  readonly because: Reason;
+};
+
+/** Units that a silent machine has, and that nothing can be done about. */
+export type Stranded = {
+  readonly machine: MachineRef;
+  readonly units: readonly string[];
+  /** How long the machine has been silent, in ms, while it is given time; undefined when that is not why they stay. */
+  readonly waitedMs: number | undefined;
+};
+
+/** What a pass over everything did. Its plans are those that were carried out. */
+export type PassResult = RequestResult & {
+  readonly moves: readonly Move[];
+  readonly stranded: readonly Stranded[];
+  readonly unreachable: readonly UnreachableMachine[];
+  /** A machine belongs to another cluster: what would be one is refused. */
+  readonly otherCluster: boolean;
+  /** More than half of the machines are silent, so that no unit leaves a silent one. */
+  readonly cutOff: boolean;
+};
+
+/**
+ * One pass over everything: units leave machines that have been silent for too long, what differs from the
+ * registry is put right, copies that belong elsewhere are removed, machines get the global units they lack.
+ * Throws FleetError `registry-outdated` before anything is changed when machines know more than the registry.
+ */
+export async function reconcileEverything(edges: Edges): Promise<PassResult> {
+  const report = await reconcile(edges, 'everything');
+  const { snapshot } = report;
+  const request = requestResult(report, []);
+  return {
+    ...request,
+    results: request.results.map((result) => withoutSilent(result, snapshot)),
+    plans: carriedOut(report),
+    moves: movesOf(report),
+    stranded: strandedUnits(request.results, snapshot),
+    unreachable: unreachableMachines(snapshot),
+    otherCluster: snapshot.machines.some((view) => otherCluster(view, snapshot) !== undefined),
+    cutOff: isCutOff(snapshot),
+  };
+}
+
+/** Machines that did not answer are told once, not once a unit. */
+function withoutSilent(result: UnitResult, snapshot: ClusterSnapshot): UnitResult {
+  const failures = result.failures.filter(({ machine }) => !isSilent(machine, snapshot));
+  const despite = result.despite?.code === 'machine-silent' ? undefined : result.despite;
+  return { ...result, failures, despite };
+}
+
+function isSilent({ name }: MachineRef, { machines }: ClusterSnapshot): boolean {
+  return machines.some(({ machine, silence }) => machine.name === name && silence !== undefined);
+}
+
+function carriedOut({ plans, outcomes }: ReconcileReport): readonly MachinePlan[] {
+  const failed = new Set(
+    outcomes.flatMap(({ unit, machine, failure }) => (failure === undefined ? [] : `${machine} ${unit}`)),
+  );
+  return plans
+    .map(({ machine, changes }) => ({
+      machine,
+      changes: changes.filter(({ unit }) => !failed.has(`${machine} ${unit}`)),
+    }))
+    .filter(({ changes }) => changes.length > 0);
+}
+
+function movesOf({ decisions, snapshot }: ReconcileReport): readonly Move[] {
+  return decisions.flatMap((decision): readonly Move[] => {
+    if (decision.kind !== 'move') return [];
+    const { unit, because } = decision;
+    const from = refOf(decision.from, snapshot);
+    return [{ unit, from, to: refOf(decision.machine, snapshot), because }];
+  });
+}
+
+/** A machine that is not in fleet.conf any more goes by its id. */
+function refOf(id: MachineId, { machines }: ClusterSnapshot): MachineRef {
+  const view = machines.find((candidate) => candidate.id === id);
+  return view === undefined ? { name: formatMachineId(id), id, address: '' } : machineRef(view);
+}
+
+/** A global unit lacks a silent machine and is needed nowhere else for it: only standard units are stranded. */
+function strandedUnits(results: readonly UnitResult[], snapshot: ClusterSnapshot): readonly Stranded[] {
+  return snapshot.machines.flatMap((view): readonly Stranded[] => {
+    const here = results.filter(
+      ({ global, failures }) =>
+        !global &&
+        view.silence !== undefined &&
+        failures.some(({ machine }) => machine.name === view.machine.name),
+    );
+    if (here.length === 0) return [];
+    const waits = here.flatMap(({ despite }) =>
+      despite?.code === 'machine-silent' && despite.mayBeDown && despite.silentMs < snapshot.agentTtlMs
+        ? [despite.silentMs]
+        : [],
+    );
+    return [{ machine: machineRef(view), units: here.map(({ unit }) => unit), waitedMs: waits[0] }];
+  });
+}

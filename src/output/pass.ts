@@ -1,0 +1,84 @@
+import type { PassResult, Stranded } from '../operations/reconcile-everything.ts';
+import type { MachineRef } from '../operations/unit-result.ts';
+import { failureText } from './failure.ts';
+import { machineJson, unreachableJson } from './json.ts';
+import { machineTitle } from './machine.ts';
+import { planLines } from './plan.ts';
+import { howLong, reasonText } from './reason.ts';
+import { type ReportLines, requestFailures, unreachableLines } from './report.ts';
+
+/** What a pass over everything did, or would do: moves with their reason, then the steps, machine by machine. */
+export function passReport(pass: PassResult): ReportLines {
+  const moves = pass.moves.map(
+    ({ unit, from, to, because }) =>
+      `${unit} moves from ${title(from)} to ${title(to)}: ${reasonText(because)}`,
+  );
+  const steps = pass.plans.flatMap(planLines);
+  return {
+    out: moves.length + steps.length === 0 ? ['Nothing to do'] : [...moves, ...steps],
+    err: [
+      ...unreachableLines(pass.unreachable),
+      ...(pass.otherCluster ? LOST_REGISTRY : []),
+      ...(pass.cutOff ? [CUT_OFF] : []),
+      ...pass.stranded.flatMap(strandedLines),
+      ...requestFailures('reconcile', pass),
+    ],
+  };
+}
+
+/** `{ "moves": […], "changes": […], "failures": […], "unreachable": […] }`, see the README for every field. */
+export function passJson(pass: PassResult): string {
+  const moves = pass.moves.map(({ unit, from, to, because }) => ({
+    unit,
+    from: machineJson(from),
+    to: machineJson(to),
+    reason: reasonText(because),
+  }));
+  const changes = pass.plans.flatMap(({ machine, changes }) =>
+    changes.map(({ unit, steps }) => ({ unit, machine, steps: steps.map(({ kind }) => kind) })),
+  );
+  const answer = {
+    moves,
+    changes,
+    failures: failuresJson(pass),
+    unreachable: unreachableJson(pass.unreachable),
+  };
+  return `${JSON.stringify(answer, undefined, 2)}\n`;
+}
+
+function failuresJson({ results, stranded }: PassResult): readonly object[] {
+  const silent = stranded.flatMap(({ machine, units }) =>
+    units.map((unit) => ({ unit, machine: machine.name, reason: 'the machine does not answer' })),
+  );
+  const failed = results.flatMap(({ unit, failures, nowhere }) => [
+    ...(nowhere ? [{ unit, machine: null, reason: 'no machine fits' }] : []),
+    ...failures.map(({ machine, failure }) => ({
+      unit,
+      machine: machine.name,
+      reason: failureText(failure).summary,
+    })),
+  ]);
+  return [...silent, ...failed];
+}
+
+const CUT_OFF =
+  'Warning: more than half of the machines do not answer, so no unit leaves one: it may be the network here that is down';
+
+const LOST_REGISTRY = [
+  'Error: Cannot reconcile a machine of another cluster',
+  'hint: If the registry was lost and began anew, move it away and get the old one back: fleetctl recover',
+];
+
+function strandedLines({ machine, units, waitedMs }: Stranded): readonly string[] {
+  const what = units.length === 1 ? 'unit' : 'units';
+  return [
+    `Error: Cannot reconcile ${what} ${units.map((unit) => `"${unit}"`).join(', ')}: machine ${title(machine)} does not answer`,
+    ...(waitedMs === undefined
+      ? []
+      : [`hint: They move when it has been silent for agent_ttl (${howLong(waitedMs)} so far)`]),
+  ];
+}
+
+function title(machine: MachineRef): string {
+  return machine.address === '' ? `"${machine.name}"` : machineTitle(machine);
+}
