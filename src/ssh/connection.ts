@@ -1,10 +1,20 @@
 import type { Socket } from 'node:net';
-import type { Client, ClientChannel } from 'ssh2';
+import type { Client, ClientCallback, ClientChannel } from 'ssh2';
 import { formatDuration } from '../base/duration.ts';
 import type { FleetError } from '../base/errors.ts';
 import { cannotReach, lost } from './failure.ts';
 import { ChannelProcess } from './remote-process.ts';
-import type { RemoteProcess, SshTarget } from './transport.ts';
+import type { RemoteSession, SessionRequest, SshTarget } from './transport.ts';
+
+declare module 'ssh2' {
+  // Both take it, and neither says so in its types.
+  interface ExecOptions {
+    agentForward?: boolean;
+  }
+  interface ShellOptions {
+    agentForward?: boolean;
+  }
+}
 
 /** How often, within the keepalive timeout, the other side is asked for a sign of life. */
 const PINGS = 4;
@@ -52,10 +62,10 @@ export class Connection {
   }
 
   /**
-   * Starts a command. Rejects with `ssh-lost` when the connection is gone, with `ssh-refused` when the machine
+   * Starts a command or the login shell. Rejects with `ssh-lost` when the connection is gone, with `ssh-refused` when the machine
    * grants no session and with `ssh-timeout` when it answers, but not to this for `connectTimeoutMs`.
    */
-  exec(command: string): Promise<RemoteProcess> {
+  start(request: SessionRequest): Promise<RemoteSession> {
     return new Promise((resolve, reject) => {
       const heard = this.#socket.bytesRead;
       let isLate = false;
@@ -68,7 +78,7 @@ export class Connection {
       const answered = (error: Error | undefined, channel: ClientChannel | undefined): void => {
         clearTimeout(timer);
         if (error !== undefined || channel === undefined) {
-          reject(this.#failure ?? this.#refused(error));
+          reject(this.#failure ?? this.#refused(request, error));
           return;
         }
         this.#granted++;
@@ -77,7 +87,7 @@ export class Connection {
         else resolve(process);
       };
       try {
-        this.#client.exec(command, answered);
+        this.#ask(request, answered);
       } catch {
         // ssh2 throws when the socket no longer takes anything; its 'close' is then still to come.
         clearTimeout(timer);
@@ -94,6 +104,20 @@ export class Connection {
     if (this.#socket.writableLength > 0) this.#socket.destroy();
     else this.#socket.destroySoon();
     await this.closed;
+  }
+
+  #ask({ command, terminal, forwardAgent }: SessionRequest, answered: ClientCallback): void {
+    const agentForward = forwardAgent;
+    // The size in pixels is not known, and ssh2 would make one up.
+    const pty = terminal && {
+      term: terminal.term,
+      cols: terminal.size.columns,
+      rows: terminal.size.rows,
+      width: 0,
+      height: 0,
+    };
+    if (command === undefined) this.#client.shell(pty ?? false, { agentForward }, answered);
+    else this.#client.exec(command, { agentForward, pty: pty ?? false }, answered);
   }
 
   /**
@@ -123,8 +147,14 @@ export class Connection {
     return cannotReach(this.#target, 'ssh-timeout', `it did not start a session within ${time}`);
   }
 
-  #refused(error: Error | undefined): FleetError {
-    const hint = 'The log of sshd on the machine says why; MaxSessions limits the sessions of one connection';
-    return cannotReach(this.#target, 'ssh-refused', 'it granted no session', { hint, cause: error });
+  #refused({ terminal, forwardAgent }: SessionRequest, error: Error | undefined): FleetError {
+    const extras = [terminal && 'a terminal', forwardAgent && 'agent forwarding'].filter(Boolean);
+    const what = `it granted no session${extras.length === 0 ? '' : ` with ${extras.join(' and ')}`}`;
+    const rule =
+      extras.length === 0
+        ? 'MaxSessions limits the sessions of one connection'
+        : 'PermitTTY and AllowAgentForwarding in its sshd_config forbid these two';
+    const hint = `The log of sshd on the machine says why; ${rule}`;
+    return cannotReach(this.#target, 'ssh-refused', what, { hint, cause: error });
   }
 }

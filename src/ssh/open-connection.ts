@@ -24,6 +24,8 @@ export type Attempt = {
   readonly authentication: Authentication;
   /** What the file of known hosts says of this host. */
   readonly knownKeys: readonly KnownHostKey[];
+  /** The agent that sessions may be given, if they ask for it; it plays no part in the login. */
+  readonly agentSocket: string | undefined;
   /** Ends the attempt. */
   readonly signal: AbortSignal;
 };
@@ -70,7 +72,7 @@ export function openConnection(attempt: Attempt): Promise<Opened> {
 }
 
 function clientConfig(
-  { target, knownKeys, authentication }: Attempt,
+  { target, knownKeys, authentication, agentSocket }: Attempt,
   socket: Socket,
   hostVerifier: (key: Buffer, answer: (isTrusted: boolean) => void) => undefined,
 ): ConnectConfig {
@@ -82,6 +84,7 @@ function clientConfig(
     hostVerifier,
     algorithms: { serverHostKey: hostKeyAlgorithms(knownKeys) },
     authHandler: authentication.next,
+    ...(agentSocket !== undefined && agentSocket !== '' && { agent: agentSocket }),
     readyTimeout: 0,
     keepaliveInterval: pingInterval(target),
     // The connection itself watches for silence; ssh2 only sends the pings.

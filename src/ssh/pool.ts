@@ -6,7 +6,13 @@ import { closedHere } from './failure.ts';
 import { type KeySources, Keys } from './keys.ts';
 import { createLimit } from './limit.ts';
 import { type Opened, openConnection } from './open-connection.ts';
-import type { RemoteProcess, SshTarget, Transport } from './transport.ts';
+import type {
+  RemoteProcess,
+  RemoteSession,
+  SessionRequest,
+  SessionTransport,
+  SshTarget,
+} from './transport.ts';
 import { type AskHostKey, HostKeyTrust } from './trust.ts';
 
 export type Ssh2TransportOptions = KeySources & {
@@ -20,11 +26,11 @@ export type Ssh2TransportOptions = KeySources & {
 const MOST_OPENING = 32;
 
 /** A transport over ssh2, which is loaded with the first command. */
-export function createSsh2Transport(options: Ssh2TransportOptions): Transport {
+export function createSsh2Transport(options: Ssh2TransportOptions): SessionTransport {
   return new Ssh2Transport(options);
 }
 
-class Ssh2Transport implements Transport {
+class Ssh2Transport implements SessionTransport {
   readonly #options: Ssh2TransportOptions;
   readonly #trust: HostKeyTrust;
   readonly #limit = createLimit(MOST_OPENING);
@@ -39,19 +45,23 @@ class Ssh2Transport implements Transport {
     setMaxListeners(0, this.#closing.signal);
   }
 
-  async exec(target: SshTarget, command: string): Promise<RemoteProcess> {
+  exec(target: SshTarget, command: string): Promise<RemoteProcess> {
+    return this.open(target, { command, terminal: undefined, forwardAgent: false });
+  }
+
+  async open(target: SshTarget, request: SessionRequest): Promise<RemoteSession> {
     const pooled = this.#connection(target);
     const connection = await pooled;
     const { wasUsed, bytesRead } = connection;
     try {
-      return await connection.exec(command);
+      return await connection.start(request);
     } catch (error) {
       // An idle connection may have died unseen. If nothing came over it since, the command was never sent:
       // it is asked for in a second message, after the machine has granted a session.
       const wasDead = wasUsed && connection.bytesRead === bytesRead && isFleetError(error, 'ssh-lost');
       if (!wasDead) throw error;
       this.#drop(target, pooled);
-      return (await this.#connection(target)).exec(command);
+      return (await this.#connection(target)).start(request);
     }
   }
 
@@ -101,6 +111,7 @@ class Ssh2Transport implements Transport {
         target,
         authentication,
         knownKeys,
+        agentSocket: this.#options.agentSocket,
         signal,
       });
       if (opened.kind === 'open' && opened.newHostKey !== undefined) await this.#learn(target, opened);

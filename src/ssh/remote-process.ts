@@ -1,17 +1,16 @@
+import type { Readable } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
 import type { FleetError } from '../base/errors.ts';
 import { lost } from './failure.ts';
-import type { RemoteExit, RemoteProcess, SshTarget } from './transport.ts';
-
-type Listener = (chunk: Buffer) => void;
+import type { RemoteExit, RemoteSession, SessionListener, SshTarget, TerminalSize } from './transport.ts';
 
 /** A command over one channel of a connection. */
-export class ChannelProcess implements RemoteProcess {
+export class ChannelProcess implements RemoteSession {
   readonly exit: Promise<RemoteExit>;
   readonly #channel: ClientChannel;
   readonly #target: SshTarget;
-  readonly #stdout = new Output();
-  readonly #stderr = new Output();
+  readonly #stdout: Output;
+  readonly #stderr: Output;
   #isOpen: boolean = true;
   #reject: (error: FleetError) => void = () => undefined;
 
@@ -19,6 +18,8 @@ export class ChannelProcess implements RemoteProcess {
   constructor(channel: ClientChannel, target: SshTarget, connectionFailure: () => FleetError | undefined) {
     this.#channel = channel;
     this.#target = target;
+    this.#stdout = new Output(channel);
+    this.#stderr = new Output(channel.stderr);
     this.exit = new Promise((resolve, reject) => {
       this.#reject = reject;
       this.#follow(resolve, connectionFailure);
@@ -27,20 +28,29 @@ export class ChannelProcess implements RemoteProcess {
     this.exit.catch(() => undefined);
   }
 
-  write(text: string): void {
-    if (this.#isOpen && this.#channel.writable) this.#channel.write(text);
+  write(data: string | Uint8Array): boolean {
+    return !this.#isOpen || !this.#channel.writable || this.#channel.write(data);
   }
 
   end(): void {
     if (this.#isOpen && this.#channel.writable) this.#channel.end();
   }
 
-  onStdout(listener: Listener): void {
+  onDrain(listener: () => void): void {
+    this.#channel.on('drain', listener);
+  }
+
+  onStdout(listener: SessionListener): void {
     this.#stdout.listen(listener);
   }
 
-  onStderr(listener: Listener): void {
+  onStderr(listener: SessionListener): void {
     this.#stderr.listen(listener);
+  }
+
+  resize({ columns, rows }: TerminalSize): void {
+    // The two zeros are the size in pixels, which is not known.
+    if (this.#isOpen) this.#channel.setWindow(rows, columns, 0, 0);
   }
 
   close(): void {
@@ -81,18 +91,39 @@ export class ChannelProcess implements RemoteProcess {
   }
 }
 
-/** One output stream: what comes before the first listener waits for it. */
+/**
+ * One output stream: what comes before the first listener waits for it, and nothing comes while one is busy. Then
+ * the machine stops sending, for SSH's window fills up.
+ */
 class Output {
-  readonly #listeners: Listener[] = [];
+  readonly #source: Readable;
+  readonly #listeners: SessionListener[] = [];
   readonly #early: Buffer[] = [];
+  #busy = 0;
+
+  constructor(source: Readable) {
+    this.#source = source;
+  }
 
   push(chunk: Buffer): void {
     if (this.#listeners.length === 0) this.#early.push(chunk);
-    for (const listener of this.#listeners) listener(chunk);
+    for (const listener of this.#listeners) this.#give(listener, chunk);
   }
 
-  listen(listener: Listener): void {
+  listen(listener: SessionListener): void {
     this.#listeners.push(listener);
-    for (const chunk of this.#early.splice(0)) listener(chunk);
+    for (const chunk of this.#early.splice(0)) this.#give(listener, chunk);
+  }
+
+  #give(listener: SessionListener, chunk: Buffer): void {
+    const taken = listener(chunk);
+    if (!(taken instanceof Promise)) return;
+    this.#busy++;
+    this.#source.pause();
+    const goOn = (): void => {
+      this.#busy--;
+      if (this.#busy === 0) this.#source.resume();
+    };
+    taken.then(goOn, goOn);
   }
 }

@@ -42,6 +42,37 @@ export interface RemoteProcess {
   close(): void;
 }
 
+/** The size of a terminal, in characters. */
+export type TerminalSize = { readonly columns: number; readonly rows: number };
+
+/** What a person or another process wants to run on a machine. */
+export type SessionRequest = {
+  /** Given to the user's login shell; undefined for that shell itself, as after a login. */
+  readonly command: string | undefined;
+  /**
+   * A terminal over there: standard error comes with standard output then, and what runs is hung up when the
+   * session is closed. `term` is the value of TERM. Undefined to keep the streams apart and every byte as it is.
+   */
+  readonly terminal: { readonly term: string; readonly size: TerminalSize } | undefined;
+  /** Whether what runs may sign with the keys of the agent here. */
+  readonly forwardAgent: boolean;
+};
+
+/** A command whose streams are handed on, at the pace of whoever is at the other end of them. */
+export interface RemoteSession extends RemoteProcess {
+  /** Takes bytes as well; false when it would rather have no more before {@link onDrain}. */
+  write(data: string | Uint8Array): boolean;
+  /** Called when standard input takes more after {@link write} returned false. */
+  onDrain(listener: () => void): void;
+  /** A listener that returns a promise gets the next piece when that has settled. */
+  onStdout(listener: SessionListener): void;
+  onStderr(listener: SessionListener): void;
+  /** Tells the terminal over there its new size. */
+  resize(size: TerminalSize): void;
+}
+
+export type SessionListener = (chunk: Buffer) => unknown;
+
 /**
  * A way to run commands on machines over SSH. One connection a machine is opened when it is first needed,
  * kept while the transport lives, and shared by all commands on that machine. No more than 32 connections are
@@ -62,4 +93,10 @@ export interface Transport {
   exec(target: SshTarget, command: string): Promise<RemoteProcess>;
   /** Closes every connection; commands that run, and those that are being started, are lost. */
   close(): Promise<void>;
+}
+
+/** A transport that also opens sessions for people, over the same connections. */
+export interface SessionTransport extends Transport {
+  /** Starts a session; rejects as {@link Transport.exec} does, with `ssh-refused` for what the machine forbids. */
+  open(target: SshTarget, request: SessionRequest): Promise<RemoteSession>;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { type ErrorCode, FleetError } from '../../src/base/errors.ts';
 import { createSsh2Transport, type Ssh2TransportOptions } from '../../src/ssh/pool.ts';
-import type { RemoteExit, SshTarget, Transport } from '../../src/ssh/transport.ts';
+import type { RemoteExit, SessionTransport, SshTarget, Transport } from '../../src/ssh/transport.ts';
 import { newKey, type Sshd, type SshdOptions, startSshd } from '../support/sshd.ts';
 
 /** A folder that lives as long as the test. */
@@ -16,7 +16,7 @@ export async function temporaryFolder(): Promise<string> {
 
 export type Rig = {
   readonly sshd: Sshd;
-  readonly transport: Transport;
+  readonly transport: SessionTransport;
   readonly target: SshTarget;
   /** Holds the identity file `id`, and `known_hosts`. */
   readonly folder: string;
@@ -41,7 +41,10 @@ export async function createRig(
   return { sshd, transport, folder, knownHostsFile, target: targetOf(sshd, join(folder, 'id'), changes) };
 }
 
-export function createTransport(folder: string, options: Partial<Ssh2TransportOptions> = {}): Transport {
+export function createTransport(
+  folder: string,
+  options: Partial<Ssh2TransportOptions> = {},
+): SessionTransport {
   return createSsh2Transport({
     knownHostsFile: join(folder, 'known_hosts'),
     askHostKey: undefined,

@@ -13,7 +13,9 @@ export type Misbehaviour =
   /** Waits this long before every command. */
   | { readonly kind: 'delay'; readonly ms: number }
   /** Refuses every session, as a server at its MaxSessions does. */
-  | { readonly kind: 'refuse-sessions' };
+  | { readonly kind: 'refuse-sessions' }
+  /** Grants no terminal and no agent. */
+  | { readonly kind: 'refuse-extras' };
 
 export type SshdOptions = {
   /** Private host keys in a format that ssh2 reads; one new ed25519 key when there are none. */
@@ -36,6 +38,8 @@ export type Sshd = {
   openConnections(): number;
   /** Every command that a client asked for, in order, whether it ran or not. */
   execs(): readonly string[];
+  /** What clients asked for beside commands, in order: `pty xterm 80x24`, `window 100x40`, `agent`, `shell`. */
+  requests(): readonly string[];
   /** Commands that were started, and those of them that still run. */
   commands(): { readonly started: number; readonly running: number };
   /** Users in the order in which they were let in. */
@@ -74,7 +78,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   const sockets = new Map<number, Socket>();
   const kills = new Set<() => void>();
   const commands = { started: 0, running: 0 };
-  const seen = { connections: 0, execs: [] as string[], logins: [] as string[] };
+  const seen = { connections: 0, execs: [] as string[], logins: [] as string[], requests: [] as string[] };
   const { misbehaviour } = options;
 
   const ssh = new ssh2.Server({ hostKeys: [...hostKeys] }, (client, { port }) => {
@@ -82,19 +86,43 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     client.on('authentication', (context) => authenticate(context, options, seen.logins));
     client.on('session', (accept, reject) => {
       if (misbehaviour?.kind === 'refuse-sessions') return reject();
-      accept().on('exec', (acceptExec, _reject, { command }) => {
+      const session = accept();
+      const note = (text: string) => (grant: () => unknown, refuse: () => unknown) => {
+        seen.requests.push(text);
+        if (misbehaviour?.kind === 'refuse-extras') refuse();
+        else grant();
+      };
+      session.on('pty', (yes, no, info) => {
+        const { term } = info as unknown as { readonly term: string };
+        note(`pty ${term} ${info.cols}x${info.rows}`)(yes, no);
+      });
+      session.on('window-change', (_yes, _no, { cols, rows }) => {
+        seen.requests.push(`window ${cols}x${rows}`);
+      });
+      session.on('auth-agent', (yes, no) => note('agent')(yes, no));
+      session.on('shell', (acceptShell) => {
+        seen.requests.push('shell');
+        launch('exec /bin/sh -s', acceptShell);
+      });
+      session.on('exec', (acceptExec, _reject, { command }) => {
         seen.execs.push(command);
+        launch(command, acceptExec);
+      });
+      const launch = (command: string, open: () => ServerChannel): void => {
         const start = (): void => {
           commands.started++;
           commands.running++;
-          const channel = acceptExec();
+          const channel = open();
           channel.on('close', () => commands.running--);
           kills.add(run(command, channel, misbehaviour, () => sockets.get(port)?.destroy()));
         };
-        if (misbehaviour?.kind !== 'delay') return start();
-        const timer = setTimeout(start, misbehaviour.ms);
-        kills.add(() => clearTimeout(timer));
-      });
+        if (misbehaviour?.kind === 'delay') {
+          const timer = setTimeout(start, misbehaviour.ms);
+          kills.add(() => clearTimeout(timer));
+        } else {
+          start();
+        }
+      };
     });
   });
   const server = createServer({ noDelay: true }, (socket) => {
@@ -119,6 +147,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     connections: () => seen.connections,
     openConnections: () => sockets.size,
     execs: () => seen.execs,
+    requests: () => seen.requests,
     commands: () => commands,
     logins: () => seen.logins,
     cut,

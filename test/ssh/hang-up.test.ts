@@ -1,0 +1,55 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, test, vi } from 'vitest';
+import { hangUp } from '../../src/ssh/hang-up.ts';
+import type { RemoteProcess } from '../../src/ssh/transport.ts';
+import { hasSshd, startOpenSsh } from './openssh.ts';
+import { createTransport, run, targetOf } from './support.ts';
+
+// sshd without a terminal tells nobody when a connection goes away; only a real one shows that.
+describe.skipIf(!hasSshd || !existsSync('/proc/self/status'))('hanging up', () => {
+  test('ends a command with all its children, and nothing of other connections', async () => {
+    const server = await startOpenSsh();
+    const target = targetOf(server, server.identityFile, { user: server.user });
+    const ours = createTransport(server.folder);
+    const theirs = createTransport(server.folder);
+    const command = 'echo $$; sleep 300 & echo $!; wait';
+    const doomed = await pids(await ours.exec(target, command), 2);
+    const spared = await pids(await theirs.exec(target, command), 2);
+    await hangUp(ours, target);
+    await vi.waitFor(() => expect(doomed.filter(isAlive)).toEqual([]));
+    expect(spared.filter(isAlive)).toEqual(spared);
+    await hangUp(theirs, target);
+    await vi.waitFor(() => expect(spared.filter(isAlive)).toEqual([]));
+    await Promise.all([ours.close(), theirs.close()]);
+  });
+
+  test('leaves a connection with nothing on it as it is', async () => {
+    const server = await startOpenSsh();
+    const target = targetOf(server, server.identityFile, { user: server.user });
+    const transport = createTransport(server.folder);
+    await hangUp(transport, target);
+    expect((await run(transport, target, 'echo still here')).stdout).toBe('still here\n');
+    await transport.close();
+  });
+});
+
+/** The first numbers that a command prints. */
+function pids(process: RemoteProcess, count: number): Promise<readonly number[]> {
+  return new Promise((resolve) => {
+    let text = '';
+    process.onStdout((chunk) => {
+      text += chunk;
+      const lines = text.split('\n').slice(0, -1);
+      if (lines.length >= count) resolve(lines.map(Number));
+    });
+  });
+}
+
+/** A zombie is dead: only nobody has asked yet how it ended. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
