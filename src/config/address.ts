@@ -5,11 +5,11 @@ export type Address = { readonly host: string; readonly port: number | undefined
 
 /** Reads `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 address; undefined for anything else. */
 export function parseAddress(text: string): Address | undefined {
-  if (isIPv6(text)) return { host: text, port: undefined };
+  if (isV6(text)) return { host: text, port: undefined };
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text);
   const [, v6, name, digits] = match ?? [];
   const host = v6 ?? name;
-  if (host === undefined || !(v6 === undefined ? isHostName(host) : isIPv6(host))) return undefined;
+  if (host === undefined || !(v6 === undefined ? isHostName(host) : isV6(host))) return undefined;
   if (digits === undefined) return { host, port: undefined };
   const port = parsePort(digits);
   return port === undefined ? undefined : { host, port };
@@ -18,12 +18,12 @@ export function parseAddress(text: string): Address | undefined {
 /** The address as tables show it: with the port only when one was written. */
 export function formatAddress(address: Address): string {
   if (address.port === undefined) return address.host;
-  return `${isIPv6(address.host) ? `[${address.host}]` : address.host}:${address.port}`;
+  return `${isV6(address.host) ? `[${address.host}]` : address.host}:${address.port}`;
 }
 
 /** `host:port` in one spelling, so that two ways to write the same end point are equal. */
 export function endPoint(host: string, port: number): string {
-  if (!isIPv6(host)) return formatAddress({ host: host.toLowerCase().replace(/\.$/, ''), port });
+  if (!isV6(host)) return formatAddress({ host: host.toLowerCase().replace(/\.$/, ''), port });
   const [address = host, zone] = host.split('%');
   const canonical = new SocketAddress({ family: 'ipv6', address }).address;
   return `[${canonical}${zone === undefined ? '' : `%${zone}`}]:${port}`;
@@ -33,6 +33,11 @@ export function endPoint(host: string, port: number): string {
 export function parsePort(text: string): number | undefined {
   const port = /^[1-9]\d{0,4}$/.test(text) ? Number(text) : 0;
   return port >= 1 && port <= 65_535 ? port : undefined;
+}
+
+/** Node compiles a large expression at its first isIPv6, 4 ms; no address has fewer than two colons. */
+function isV6(text: string): boolean {
+  return text.split(':').length > 2 && isIPv6(text);
 }
 
 /** An IPv4 address or a host name (RFC 1123, and `_`); `10.1.1.300` is neither, as no top-level domain is a number. */
