@@ -1,5 +1,4 @@
 import type { ConfigFlags } from '../config/config.ts';
-import type { ExitStatus } from './exit-status.ts';
 import type { Streams } from './streams.ts';
 
 /** An option of a command, as commander writes it: `-o, --output <format>`. */
@@ -20,7 +19,10 @@ export type Command = {
   readonly options: readonly CommandOption[];
   /** Command lines with what they do. */
   readonly examples: readonly (readonly [string, string])[];
-  readonly run: (call: Call) => Promise<ExitStatus>;
+  /** Options after its first argument belong to that, and not to this command. */
+  readonly passThrough?: boolean;
+  /** Resolves with the exit status: one of EXIT, or that of a command on a machine. */
+  readonly run: (call: Call) => Promise<number>;
 };
 
 /** One call of a command. */

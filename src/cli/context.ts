@@ -6,11 +6,19 @@ import type { Edges } from '../reconcile/reconcile.ts';
 import { previewRegistry } from '../registry/preview.ts';
 import { createRegistry, type Registry, type RegistryOptions } from '../registry/registry.ts';
 import { createSsh2Transport } from '../ssh/pool.ts';
+import type { SessionTransport, SshTarget } from '../ssh/transport.ts';
 import { openFileStore } from '../store/file.ts';
 import { previewDriver } from '../systemd/preview-driver.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { askHostKey } from './ask-host-key.ts';
 import type { Streams } from './streams.ts';
+
+/** The way to the machines' shells, over the connections that the driver uses too. */
+export type SshAccess = {
+  readonly transport: SessionTransport;
+  /** By the machine's name in fleet.conf. */
+  readonly targets: ReadonlyMap<string, SshTarget>;
+};
 
 /**
  * Runs `work` with everything that reaches outside, built from the configuration, and lets go of it after. With
@@ -19,7 +27,7 @@ import type { Streams } from './streams.ts';
 export async function withEdges<T>(
   flags: ConfigFlags,
   streams: Streams,
-  work: (edges: Edges) => Promise<T>,
+  work: (edges: Edges, access: SshAccess) => Promise<T>,
   { dryRun }: { readonly dryRun: boolean } = { dryRun: false },
 ): Promise<T> {
   const { env, cwd, home } = streams;
@@ -41,7 +49,8 @@ export async function withEdges<T>(
     agentTtlMs: config.agentTtlMs,
   };
   try {
-    return await work(edges);
+    const targets = new Map(config.machines.map(({ machine, ssh }) => [machine.name, ssh]));
+    return await work(edges, { transport, targets });
   } finally {
     await Promise.all([edges.driver.close(), edges.registry.close()]);
   }

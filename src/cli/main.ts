@@ -1,13 +1,13 @@
 import { isFleetError } from '../base/errors.ts';
 import { writeLines } from './command.ts';
-import { EXIT, type ExitStatus, exitStatusOf } from './exit-status.ts';
+import { EXIT, exitStatusOf } from './exit-status.ts';
 import type { Streams } from './streams.ts';
 import { VERSION_LINE } from './version.ts';
 
 export { processStreams } from './streams.ts';
 
 /** Runs one command line and returns its exit status; everything it prints goes to `streams`. */
-export async function main(argv: readonly string[], streams: Streams): Promise<ExitStatus> {
+export async function main(argv: readonly string[], streams: Streams): Promise<number> {
   // The one answer that needs no parser: scripts and prompts ask for it often.
   if (argv.length === 1 && argv[0] === '--version') {
     streams.out(`${VERSION_LINE}\n`);

@@ -1,0 +1,128 @@
+import { constants } from 'node:os';
+import type { Readable, Writable } from 'node:stream';
+import type { RemoteExit, RemoteSession, TerminalSize } from '../ssh/transport.ts';
+import { takeOver } from './take-over.ts';
+
+/** The three streams of this process, as they are. */
+export type Stdio = {
+  readonly stdin: Readable & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown };
+  readonly stdout: Writable & {
+    readonly isTTY?: boolean;
+    readonly columns?: number;
+    readonly rows?: number;
+  };
+  readonly stderr: Writable;
+};
+
+/** How a session ended: over there, by a signal to this process, or because nobody reads what it says. */
+export type SessionEnd =
+  | { readonly kind: 'exit'; readonly exit: RemoteExit }
+  | { readonly kind: 'signal'; readonly signal: NodeJS.Signals }
+  | { readonly kind: 'unread' };
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** The size of the terminal that `stdout` is; 80 by 24, the classic one, when it is none. */
+export function terminalSize({ columns = 80, rows = 24 }: Stdio['stdout']): TerminalSize {
+  return { columns, rows };
+}
+
+/**
+ * Hands the streams over to a session until it ends, byte by byte and in raw mode when it has a terminal; they are
+ * as they were when this returns, and when the process exits before. Rejects as the session's exit does.
+ */
+export async function runSession(
+  session: RemoteSession,
+  stdio: Stdio,
+  { terminal }: { readonly terminal: boolean },
+): Promise<SessionEnd> {
+  const { promise: stopped, resolve: stop, reject } = withResolvers<SessionEnd>();
+  const undo = [
+    ...SIGNALS.map((signal) => takeOver(process, signal, () => stop({ kind: 'signal', signal }))),
+    ...[stdio.stdout, stdio.stderr].map((stream) =>
+      takeOver(stream, 'error', (error: NodeJS.ErrnoException) =>
+        error.code === 'EPIPE' ? stop({ kind: 'unread' }) : reject(error),
+      ),
+    ),
+    terminal ? joinTerminals(session, stdio) : ignore,
+    feed(session, stdio.stdin),
+  ];
+  try {
+    session.onStdout((chunk) => pass(chunk, stdio.stdout));
+    session.onStderr((chunk) => pass(chunk, stdio.stderr));
+    const exit = session.exit.then((exit): SessionEnd => ({ kind: 'exit', exit }));
+    return await Promise.race([exit, stopped]);
+  } finally {
+    for (const step of undo.toReversed()) step();
+  }
+}
+
+/** The exit status that says how a session ended, as a shell would put it: 128 and the number of a signal. */
+export function sessionStatus(end: SessionEnd): number {
+  if (end.kind === 'unread') return 0;
+  if (end.kind === 'signal') return signalStatus(end.signal);
+  return 'status' in end.exit ? end.exit.status : signalStatus(end.exit.signal);
+}
+
+function signalStatus(signal: string): number {
+  const number = (constants.signals as Readonly<Record<string, number>>)[signal];
+  return number === undefined ? 255 : 128 + number;
+}
+
+/** Raw mode here, for every key belongs to the terminal over there, and the size of the window. */
+function joinTerminals(session: RemoteSession, { stdin, stdout }: Stdio): () => void {
+  const resize = (): void => session.resize(terminalSize(stdout));
+  const setRaw = (isRaw: boolean): void => {
+    if (stdin.isTTY === true) stdin.setRawMode?.(isRaw);
+  };
+  const restore = (): void => setRaw(false);
+  setRaw(true);
+  process.once('exit', restore);
+  stdout.on('resize', resize);
+  return () => {
+    stdout.off('resize', resize);
+    process.off('exit', restore);
+    restore();
+  };
+}
+
+/** Passes standard input on for as long as the session takes it. */
+function feed(session: RemoteSession, stdin: Stdio['stdin']): () => void {
+  const write = (chunk: Buffer): void => {
+    if (!session.write(chunk)) stdin.pause();
+  };
+  const end = (): void => session.end();
+  let isOver = false;
+  session.onDrain(() => {
+    if (!isOver) stdin.resume();
+  });
+  // A terminal that went away is an error of its stream; so is the end of it.
+  stdin.on('data', write).on('end', end).on('error', end);
+  return () => {
+    isOver = true;
+    stdin.off('data', write).off('end', end).pause();
+  };
+}
+
+/** Writes a piece of output; a promise when it must not be followed by another one yet. */
+function pass(chunk: Buffer, stream: Writable): Promise<void> | undefined {
+  if (stream.write(chunk)) return undefined;
+  return new Promise((resolve) => {
+    stream.once('drain', resolve);
+    stream.once('close', resolve);
+  });
+}
+
+function withResolvers<T>() {
+  let resolve: (value: T) => void = ignore;
+  let reject: (error: unknown) => void = ignore;
+  const promise = new Promise<T>((settle, fail) => {
+    resolve = settle;
+    reject = fail;
+  });
+  return { promise, resolve, reject };
+}
+
+function ignore(): void {
+  // Nothing to undo, or nobody waits any more.
+}
