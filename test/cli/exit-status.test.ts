@@ -1,0 +1,118 @@
+import { describe, expect, it } from 'vitest';
+import { type ErrorCode, FleetError } from '../../src/base/errors.ts';
+import { EXIT, exitStatusOf, requestStatus } from '../../src/cli/exit-status.ts';
+import type { RequestResult, UnitResult } from '../../src/operations/unit-result.ts';
+import { systemdState } from '../support/builders.ts';
+
+/** The status of every error, by what it means to the person who typed the command. */
+const STATUSES: { readonly [code in ErrorCode]: number } = {
+  // Something failed.
+  'unit-file': 1,
+  placement: 1,
+  'not-loaded': 1,
+  'registry-corrupt': 1,
+  'registry-newer': 1,
+  'registry-unavailable': 1,
+  'registry-locked': 1,
+  'registry-conflict': 1,
+  'registry-outdated': 1,
+  'remote-script': 1,
+  // The command line or the configuration is wrong.
+  usage: 2,
+  config: 2,
+  'unit-name': 2,
+  'duplicate-machine-id': 2,
+  // There is no such thing.
+  'unit-not-found': 4,
+  'machine-not-found': 4,
+  // A machine did not answer.
+  'ssh-name': 5,
+  'ssh-refused': 5,
+  'ssh-timeout': 5,
+  'ssh-host-key': 5,
+  'ssh-authentication': 5,
+  'ssh-lost': 5,
+  interrupted: 130,
+};
+
+describe('the exit status of an error', () => {
+  it.each(Object.entries(STATUSES))('%s: %d', (code, status) => {
+    expect(exitStatusOf(new FleetError(code as ErrorCode, 'x'))).toBe(status);
+  });
+
+  it('of another kind is 1', () => {
+    expect(exitStatusOf(new Error('x'))).toBe(1);
+    expect(exitStatusOf('x')).toBe(1);
+  });
+});
+
+it('the numbers are those that are documented', () => {
+  expect(EXIT).toMatchObject({ done: 0, failed: 1, usage: 2, notFound: 4, unreachable: 5, interrupted: 130 });
+  expect(new Set(Object.values(EXIT)).size).toBe(Object.keys(EXIT).length);
+});
+
+describe('the exit status of a request', () => {
+  const machine = { name: 'm1', id: undefined, address: '10.0.0.1' };
+  const result = (changes: Partial<UnitResult>): UnitResult => ({
+    unit: 'a.service',
+    target: 'launched',
+    global: false,
+    machines: [machine],
+    eligible: 1,
+    failures: [],
+    despite: undefined,
+    nowhere: false,
+    rejected: [],
+    ...changes,
+  });
+  const problem = (code: ErrorCode) => ({ unit: 'p.service', error: new FleetError(code, 'x') });
+  const fine = result({});
+  const silent = result({
+    failures: [{ machine, failure: { code: 'unreachable', message: 'x', hint: undefined } }],
+  });
+  const down = result({
+    failures: [
+      { machine, failure: { code: 'not-up', state: systemdState('failed'), detail: '', journal: [] } },
+    ],
+  });
+  const lost = result({ nowhere: true, machines: [], eligible: 0 });
+  const lostGlobal = result({ global: true, machines: [], eligible: 0 });
+  const request = (
+    results: readonly UnitResult[],
+    problems: RequestResult['problems'] = [],
+    differing: RequestResult['differing'] = [],
+  ): RequestResult => ({ results, problems, differing, plans: [] });
+
+  it.each<readonly [string, number, RequestResult]>([
+    ['nothing asked, nothing failed', 0, request([])],
+    ['everything holds', 0, request([fine, fine])],
+    [
+      'a file that differs is only a warning',
+      0,
+      request([fine], [], [{ unit: 'a', path: 'a', registryText: '', fileText: ' ' }]),
+    ],
+    ['a unit that is not up', 1, request([fine, down])],
+    ['a unit that fits nowhere', 1, request([fine, lost])],
+    ['a global unit that fits nowhere', 1, request([lostGlobal])],
+    ['a global unit that is wanted nowhere', 0, request([{ ...lostGlobal, target: 'inactive' }])],
+    ['a unit file that is no good', 1, request([fine], [problem('unit-file')])],
+    ['a unit that is not loaded', 1, request([], [problem('not-loaded')])],
+    ['a unit that is not there', 4, request([fine], [problem('unit-not-found')])],
+    ['a silent machine', 5, request([fine, silent])],
+    ['a failure outweighs a missing unit', 1, request([down], [problem('unit-not-found')])],
+    ['a failure outweighs a silent machine', 1, request([silent, down])],
+    ['a missing unit outweighs a silent machine', 4, request([silent], [problem('unit-not-found')])],
+    [
+      'a wrong command line outweighs all',
+      2,
+      request([down, silent], [problem('usage'), problem('unit-not-found')]),
+    ],
+    [
+      'every kind of failure on a machine but silence is a failure',
+      1,
+      request([result({ failures: [{ machine, failure: { code: 'locked' } }] })]),
+    ],
+  ])('%s', (_, status, asked) => {
+    expect(requestStatus(asked)).toBe(status);
+  });
+});

@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import { makeDesk, REFUSING } from './desk.ts';
+
+describe('a command line that is wrong', () => {
+  it.each<readonly [readonly string[], string]>([
+    [['strat', 'a'], "Error: unknown command 'strat'\n(Did you mean start?)\nhint: fleetctl --help\n"],
+    [
+      ['list-unit'],
+      "Error: unknown command 'list-unit'\n(Did you mean list-units?)\nhint: fleetctl --help\n",
+    ],
+    [['frobnicate'], "Error: unknown command 'frobnicate'\nhint: fleetctl --help\n"],
+    [['start'], "Error: missing required argument 'unit'\nhint: fleetctl help start\n"],
+    [['cat'], "Error: missing required argument 'unit'\nhint: fleetctl help cat\n"],
+    [
+      ['cat', 'a', 'b'],
+      "Error: too many arguments for 'cat'. Expected 1 argument but got 2.\nhint: fleetctl help cat\n",
+    ],
+    [
+      ['list-units', 'a'],
+      "Error: too many arguments for 'list-units'. Expected 0 arguments but got 1.\nhint: fleetctl help list-units\n",
+    ],
+    [['list-units', '--bogus'], "Error: unknown option '--bogus'\nhint: fleetctl help list-units\n"],
+    [
+      ['list-units', '--no-legnd'],
+      "Error: unknown option '--no-legnd'\n(Did you mean --no-legend?)\nhint: fleetctl help list-units\n",
+    ],
+    [['--bogus', 'list-units'], "Error: unknown option '--bogus'\nhint: fleetctl --help\n"],
+    [
+      ['list-units', '-o', 'yaml'],
+      "Error: option '-o, --output <format>' argument 'yaml' is invalid. Allowed choices are table, json.\nhint: fleetctl help list-units\n",
+    ],
+    [
+      ['list-units', '--fields'],
+      "Error: option '--fields <fields>' argument missing\nhint: fleetctl help list-units\n",
+    ],
+    [
+      ['list-units', '--config'],
+      "Error: option '--config <file>' argument missing\nhint: fleetctl help list-units\n",
+    ],
+  ])('%j', async (words, err) => {
+    const desk = await makeDesk(REFUSING);
+    expect(await desk.run(words)).toEqual({ status: 2, out: '', err });
+  });
+
+  it('without a command shows help, on standard error', async () => {
+    const { status, out, err } = await (await makeDesk()).run([]);
+    expect([status, out]).toEqual([2, '']);
+    expect(err).toMatch(/^Usage: fleetctl \[options\] \[command\]/);
+  });
+
+  it('with help for no command shows help, on standard error', async () => {
+    const { status, out, err } = await (await makeDesk()).run(['help', 'frobnicate']);
+    expect([status, out]).toEqual([2, '']);
+    expect(err).toMatch(/^Usage: fleetctl/);
+  });
+});
+
+describe('--fields', () => {
+  it.each<readonly [readonly string[], string]>([
+    [
+      ['list-units', '--fields', 'unit,machin'],
+      'Error: No such field: "machin"\nhint: Did you mean "machine"? Fields: unit, machine, load, active, sub, hash\n',
+    ],
+    [
+      ['list-unit-files', '--fields=bogus'],
+      'Error: No such field: "bogus"\nhint: Fields: unit, hash, dstate, state, tmachine, target, global, desc\n',
+    ],
+    [
+      ['list-machines', '--fields', 'ip,'],
+      'Error: Cannot read --fields: "ip," has an empty name\nhint: Separate names with commas: --fields unit,machine\n',
+    ],
+    [
+      ['list-machines', '--fields='],
+      'Error: Cannot read --fields: "" has an empty name\nhint: Separate names with commas: --fields unit,machine\n',
+    ],
+  ])('%j is refused before anything is asked', async (words, err) => {
+    // Without a fleet.conf: that it is missing would be said otherwise.
+    expect(await (await makeDesk()).run(words)).toEqual({ status: 2, out: '', err });
+  });
+
+  it('takes blanks around names', async () => {
+    const desk = await makeDesk(REFUSING);
+    const { status, out } = await desk.run(['list-machines', '--fields', ' name , ip ']);
+    expect([status, out]).toEqual([0, 'NAME  IP\nm1    127.0.0.1:1\n']);
+  });
+});
+
+describe('the configuration', () => {
+  it('is missing', async () => {
+    const { status, out, err } = await (await makeDesk()).run(['list-machines']);
+    expect([status, out]).toEqual([2, '']);
+    expect(err).toMatch(/no configuration found, looked for "fleet.conf"/);
+    expect(err).toMatch(
+      /\nhint: Name a file with --config or FLEETCTL_CONFIG, or write a fleet.conf such as:\n\[machine\./,
+    );
+  });
+
+  it('that was named is missing', async () => {
+    const { status, err } = await (await makeDesk(REFUSING)).run(['--config', 'other.conf', 'list-machines']);
+    expect([status, err.split('\n')[0]]).toEqual([
+      2,
+      expect.stringMatching(/cannot read the configuration "other.conf": no such file$/i),
+    ]);
+  });
+
+  it('has an unknown key', async () => {
+    const { status, out, err } = await (await makeDesk(`agent_tll = 3s\n${REFUSING}`)).run(['list-units']);
+    expect([status, out]).toEqual([2, '']);
+    expect(err).toMatch(/agent_tll/);
+  });
+
+  it.each<readonly [string, readonly string[], Readonly<Record<string, string>>]>([
+    ['a flag before the command', ['--config', 'other.conf', 'list-machines'], {}],
+    ['a flag after it', ['list-machines', '--config', 'other.conf'], {}],
+    ['the environment', ['list-machines'], { FLEETCTL_CONFIG: 'other.conf' }],
+    [
+      'a flag against the environment',
+      ['list-machines', '--config=other.conf'],
+      { FLEETCTL_CONFIG: 'fleet.conf' },
+    ],
+  ])('is chosen by %s', async (_, words, env) => {
+    const desk = await makeDesk(REFUSING);
+    await desk.write('other.conf', REFUSING.replace('m1', 'other'));
+    const { out } = await desk.run([...words, '--fields', 'name', '--no-legend'], env);
+    expect(out).toBe('other\n');
+  });
+});
