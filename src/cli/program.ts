@@ -3,6 +3,7 @@ import type { ConfigFlags } from '../config/config.ts';
 import type { Command } from './command.ts';
 import { catCommand } from './commands/cat.ts';
 import { destroyCommand } from './commands/destroy.ts';
+import { explainCommand } from './commands/explain.ts';
 import { historyCommand } from './commands/history.ts';
 import { listMachinesCommand } from './commands/list-machines.ts';
 import { listUnitFilesCommand } from './commands/list-unit-files.ts';
@@ -31,6 +32,7 @@ export const COMMANDS: readonly Command[] = [
   catCommand,
   historyCommand,
   rollbackCommand,
+  explainCommand,
   listUnitsCommand,
   listUnitFilesCommand,
   listMachinesCommand,

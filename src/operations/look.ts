@@ -4,10 +4,13 @@ import { memories, observe } from '../reconcile/observe.ts';
 import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 
-/** The cluster as it is now, for a listing; nothing is changed on machines. */
-export async function look(edges: Edges): Promise<ClusterSnapshot> {
+/**
+ * The cluster as it is now, for a listing; nothing is changed on machines. Of `names` machines tell also what
+ * fleet did not put there.
+ */
+export async function look(edges: Edges, names: readonly string[] = []): Promise<ClusterSnapshot> {
   const registry = await edges.registry.load();
-  const request = { names: [], digests: false };
+  const request = { names, digests: false };
   const { views, sessions } = await observe(
     edges.driver,
     edges.machines,

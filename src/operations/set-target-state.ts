@@ -84,7 +84,8 @@ async function pass(edges: Edges, names: ReadonlySet<string>): Promise<Reconcile
   return names.size === 0 ? undefined : reconcile(edges, names);
 }
 
-function refuseTemplate(argument: string, verb: string): void {
+/** Throws FleetError `usage` for a template: only its instances run. */
+export function refuseTemplate(argument: string, verb: string): void {
   const name = unitNameOf(argument);
   if (!isTemplate(name)) return;
   throw new FleetError(

@@ -12,75 +12,106 @@ import type { MachineId } from '../machine/machine-id.ts';
 import type { Metadata } from '../machine/metadata.ts';
 import type { Workload } from './workload.ts';
 
-/** One rule: why `unit` may not be on `machine`, or undefined when the rule has nothing against it. */
-type Constraint = (
+/** Why `unit` may not be on `machine`, or undefined when the rule has nothing against it. */
+type Check = (
   unit: DesiredUnit,
   machine: MachineView,
   workload: Workload,
   snapshot: ClusterSnapshot,
 ) => Reason | undefined;
 
+/** One rule. Its name is for people and scripts, and never changes. */
+type Constraint = { readonly rule: string; readonly check: Check };
+
+/** What one rule says of a unit on a machine. */
+export type Ruling = { readonly rule: string; readonly reason: Reason | undefined };
+
 /** What a unit asks for, in fleet's order; the first rule that excludes a machine is its reason. */
 export const CONSTRAINTS: readonly Constraint[] = [
   // MachineID=: exactly that machine. One that never answered has no id yet: `machine-silent` speaks for it.
-  (unit, { id }) => {
-    const wanted = unit.placement.machineId;
-    return wanted === undefined || id === undefined || id.startsWith(wanted)
-      ? undefined
-      : { code: 'machine-id', wanted };
+  {
+    rule: 'MachineID',
+    check: (unit, { id }) => {
+      const wanted = unit.placement.machineId;
+      return wanted === undefined || id === undefined || id.startsWith(wanted)
+        ? undefined
+        : { code: 'machine-id', wanted };
+    },
   },
   // MachineMetadata=: every key, any of its values.
-  (unit, { machine }) => metadataObjection(unit, machine.metadata),
+  { rule: 'MachineMetadata', check: (unit, { machine }) => metadataObjection(unit, machine.metadata) },
   // MachineOf=: the machine of every named unit.
-  (unit, { id }, workload) => {
-    for (const peer of unit.placement.machineOf) {
-      const there = workload.machineOf(peer);
-      if (there === undefined) return { code: 'machine-of-nowhere', unit: peer };
-      if (there !== id) return { code: 'machine-of-elsewhere', unit: peer, machine: workload.nameOf(there) };
-    }
-    return undefined;
+  {
+    rule: 'MachineOf',
+    check: (unit, { id }, workload) => {
+      for (const peer of unit.placement.machineOf) {
+        const there = workload.machineOf(peer);
+        if (there === undefined) return { code: 'machine-of-nowhere', unit: peer };
+        if (there !== id)
+          return { code: 'machine-of-elsewhere', unit: peer, machine: workload.nameOf(there) };
+      }
+      return undefined;
+    },
   },
   // A timer, socket or path, beside the unit it starts: systemd refuses one whose unit is not there. A unit
   // that asks to be beside its timer comes to it instead.
-  ({ name, triggers }, { id }, workload) => {
-    const there = triggers === undefined ? undefined : workload.machineOf(triggers);
-    if (triggers === undefined || there === undefined || there === id) return undefined;
-    if (workload.follows(triggers, name)) return undefined;
-    return { code: 'triggers-elsewhere', unit: triggers, machine: workload.nameOf(there) };
+  {
+    rule: 'Triggers',
+    check: ({ name, triggers }, { id }, workload) => {
+      const there = triggers === undefined ? undefined : workload.machineOf(triggers);
+      if (triggers === undefined || there === undefined || there === id) return undefined;
+      if (workload.follows(triggers, name)) return undefined;
+      return { code: 'triggers-elsewhere', unit: triggers, machine: workload.nameOf(there) };
+    },
   },
   // Conflicts=, whichever of the two declares it, with the standard units that are there.
-  (unit, { id }, workload) => (id === undefined ? undefined : conflictOn(unit, id, workload)),
+  {
+    rule: 'Conflicts',
+    check: (unit, { id }, workload) => (id === undefined ? undefined : conflictOn(unit, id, workload)),
+  },
   // Conflicts=, with a global unit that would run there.
-  (unit, machine, workload) => {
-    for (const global of workload.globals) {
-      const reason = conflict(unit, global);
-      if (reason === undefined || !comesFirst(global, unit, machine)) continue;
-      if (metadataObjection(global, machine.machine.metadata) === undefined) return reason;
-    }
-    return undefined;
+  {
+    rule: 'GlobalConflicts',
+    check: (unit, machine, workload) => {
+      for (const global of workload.globals) {
+        const reason = conflict(unit, global);
+        if (reason === undefined || !comesFirst(global, unit, machine)) continue;
+        if (metadataObjection(global, machine.machine.metadata) === undefined) return reason;
+      }
+      return undefined;
+    },
   },
   // A unit of that name that is not fleet's is neither touched nor shadowed.
-  (unit, machine) => {
-    const there = observedOn(machine, unit.name);
-    return there !== undefined && isForeign(there)
-      ? { code: 'foreign-unit', path: there.state.fragment }
-      : undefined;
+  {
+    rule: 'ForeignUnit',
+    check: (unit, machine) => {
+      const there = observedOn(machine, unit.name);
+      return there !== undefined && isForeign(there)
+        ? { code: 'foreign-unit', path: there.state.fragment }
+        : undefined;
+    },
   },
   // A machine that belongs to another cluster takes nothing from this one.
-  (_unit, machine, _workload, snapshot) => {
-    const cluster = otherCluster(machine, snapshot);
-    return cluster === undefined ? undefined : { code: 'other-cluster', cluster };
+  {
+    rule: 'OtherCluster',
+    check: (_unit, machine, _workload, snapshot) => {
+      const cluster = otherCluster(machine, snapshot);
+      return cluster === undefined ? undefined : { code: 'other-cluster', cluster };
+    },
   },
   // A machine that does not answer can be given nothing.
-  (_unit, { silence }, _workload, { now }) =>
-    silence === undefined
-      ? undefined
-      : {
-          code: 'machine-silent',
-          silentMs: Math.max(0, now - silence.since),
-          message: silence.message,
-          mayBeDown: DOWN.has(silence.code),
-        },
+  {
+    rule: 'Silence',
+    check: (_unit, { silence }, _workload, { now }) =>
+      silence === undefined
+        ? undefined
+        : {
+            code: 'machine-silent',
+            silentMs: Math.max(0, now - silence.since),
+            message: silence.message,
+            mayBeDown: DOWN.has(silence.code),
+          },
+  },
 ];
 
 /** How a machine that is down looks from here. A name, a key or a login that fails says nothing of the kind. */
@@ -93,8 +124,8 @@ export function* objections(
   workload: Workload,
   snapshot: ClusterSnapshot,
 ): Generator<Reason, undefined> {
-  for (const constraint of CONSTRAINTS) {
-    const reason = constraint(unit, machine, workload, snapshot);
+  for (const { check } of CONSTRAINTS) {
+    const reason = check(unit, machine, workload, snapshot);
     if (reason !== undefined) yield reason;
   }
 }

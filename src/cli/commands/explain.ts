@@ -1,0 +1,49 @@
+import { type Command, writeLines } from '../command.ts';
+import { EXIT } from '../exit-status.ts';
+
+export const explainCommand: Command = {
+  name: 'explain',
+  arguments: '<unit>',
+  summary: 'Tell why a unit is where it is, or why nowhere',
+  description:
+    'Asks every rule about every machine: where the unit is or would go, the runner-up, and what would make it move. A unit file that is not submitted yet can be explained too. Nothing is changed.',
+  options: [
+    { flags: '-l, --full', description: 'show every rule, also those that hold' },
+    { flags: '-o, --output <format>', description: 'table or json', choices: ['table', 'json'] },
+  ],
+  examples: [
+    ['fleetctl explain web.service', 'why it is there'],
+    ['fleetctl explain units/new.service', 'where a unit file would go'],
+    ['fleetctl explain web.service -o json', 'every rule on every machine, as JSON'],
+  ],
+  async run({ arguments: [unit = ''], options, flags, streams }) {
+    const [{ withEdges }, { explainUnit }, output, { renderTable }, { unreachableLines }] = await Promise.all(
+      [
+        import('../context.ts'),
+        import('../../operations/explain.ts'),
+        import('../../output/explanation.ts'),
+        import('../../output/table.ts'),
+        import('../../output/report.ts'),
+      ],
+    );
+    const explanation = await withEdges(
+      flags,
+      streams,
+      (edges) => explainUnit(edges, { unit, cwd: streams.cwd }),
+      { dryRun: true },
+    );
+    if (options.output === 'json') streams.out(output.explanationJson(explanation));
+    else {
+      const full = options.full === true;
+      writeLines(streams.out, output.explanationLines(explanation));
+      streams.out(renderTable(output.RULINGS, output.rulingRows(explanation, full), { legend: true, full }));
+    }
+    const { differing } = explanation;
+    if (differing !== undefined)
+      writeLines(streams.err, [
+        `Warning: file "${differing.path}" differs from the registry; the registry's text is explained`,
+      ]);
+    writeLines(streams.err, unreachableLines(explanation.unreachable));
+    return EXIT.done;
+  },
+};

@@ -1,0 +1,39 @@
+import type { ClusterSnapshot } from '../cluster/snapshot.ts';
+import type { Edges } from '../reconcile/reconcile.ts';
+import { type Explanation, explain } from '../schedule/explain.ts';
+import { findUnit } from './find-unit.ts';
+import { readLocalUnits } from './local-file.ts';
+import { look } from './look.ts';
+import { refuseTemplate } from './set-target-state.ts';
+import type { DifferingFile } from './unit-result.ts';
+import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';
+
+/** Why a unit is where it is, with the machines that could not be asked. */
+export type UnitExplanation = Explanation & {
+  /** Whether the registry has it; else it was read from the disk. */
+  readonly submitted: boolean;
+  /** The local file that says something else; the registry's text is what was explained. */
+  readonly differing: DifferingFile | undefined;
+  readonly snapshot: ClusterSnapshot;
+  readonly unreachable: readonly UnreachableMachine[];
+};
+
+/** Explains a unit of the registry, or a unit file that is not submitted yet. Throws FleetError `unit-not-found`. */
+export async function explainUnit(
+  edges: Edges,
+  { unit: argument, cwd }: { readonly unit: string; readonly cwd: string },
+): Promise<UnitExplanation> {
+  refuseTemplate(argument, 'explain');
+  const [local] = await readLocalUnits([argument], cwd);
+  if (local === undefined) throw new TypeError('one argument is one unit');
+  const found = findUnit(local, await edges.registry.load());
+  if (found.kind === 'problem') throw found.error;
+  const snapshot = await look(edges, [found.unit.name]);
+  return {
+    ...explain(snapshot, found.unit),
+    submitted: found.kind === 'known',
+    differing: found.kind === 'known' ? found.differing : undefined,
+    snapshot,
+    unreachable: unreachableMachines(snapshot),
+  };
+}

@@ -1,0 +1,64 @@
+import { compareText } from '../base/compare.ts';
+import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
+import { CONSTRAINTS, type Ruling } from './constraints.ts';
+import { type Decision, machinesOf } from './decision.ts';
+import { rank } from './rank.ts';
+import { isCutOff, schedule } from './schedule.ts';
+import { Workload } from './workload.ts';
+
+/** What every rule says of a unit on one machine. */
+export type MachineCase = {
+  readonly machine: MachineView;
+  /** Standard units there, beside the one that is explained. */
+  readonly units: number;
+  readonly rulings: readonly Ruling[];
+  readonly fits: boolean;
+};
+
+/** Why a unit is where it is, or why nowhere. */
+export type Explanation = {
+  readonly unit: DesiredUnit;
+  /** What a pass would decide now; for a unit that is inactive, what it would decide if the unit was wanted. */
+  readonly decision: Decision;
+  /** Every machine: where the unit is or goes, then those it fits, best first, then the others by name. */
+  readonly machines: readonly MachineCase[];
+  /** Where a standard unit would go if there was no other choice to make; undefined when there is no such machine. */
+  readonly runnerUp: MachineView | undefined;
+  /** More than half of the machines are silent, so that silence moves nothing. */
+  readonly cutOff: boolean;
+};
+
+/** Explains `unit`, which the snapshot may not have yet. Pure, and by the very rules that decide. */
+export function explain(snapshot: ClusterSnapshot, unit: DesiredUnit): Explanation {
+  const wanted: DesiredUnit = { ...unit, target: unit.target === 'inactive' ? 'loaded' : unit.target };
+  const others = snapshot.units.filter(({ name }) => name !== unit.name);
+  const asked: ClusterSnapshot = { ...snapshot, units: [...others, wanted] };
+  const [decision] = schedule(asked, new Set([unit.name]));
+  if (decision === undefined) throw new TypeError(`nothing was decided about ${unit.name}`);
+  // Without the unit itself: it must not count as load of the machine it is on.
+  const load = new Workload({ ...snapshot, units: others });
+  const workload = new Workload(asked);
+  const cases = rank(snapshot.machines, load).map((machine): MachineCase => {
+    const rulings = CONSTRAINTS.map(({ rule, check }) => ({
+      rule,
+      reason: check(wanted, machine, workload, asked),
+    }));
+    const fits = rulings.every(({ reason }) => reason === undefined);
+    return { machine, units: load.count(machine.id ?? ''), rulings, fits };
+  });
+  const chosen = machinesOf(decision);
+  const isChosen = ({ machine }: MachineCase): boolean => chosen.includes(machine.id ?? '');
+  const fitting = cases.filter((each) => each.fits && !isChosen(each));
+  const rest = cases.filter((each) => !each.fits && !isChosen(each)).toSorted(byName);
+  return {
+    unit,
+    decision,
+    machines: [...cases.filter(isChosen), ...fitting, ...rest],
+    runnerUp: decision.kind === 'everywhere' ? undefined : fitting[0]?.machine,
+    cutOff: isCutOff(snapshot),
+  };
+}
+
+function byName(a: MachineCase, b: MachineCase): number {
+  return compareText(a.machine.machine.name, b.machine.machine.name);
+}
