@@ -15,7 +15,7 @@ export type Sighting = {
 
 /**
  * Asks all machines at once. A machine that does not answer is data, not an error; two machines with one id
- * are an error, for nothing could tell them apart. The caller closes the sessions.
+ * are an error, for nothing could tell them apart. The caller closes the sessions; after an error none is open.
  */
 export async function observe(
   driver: SystemdDriver,
@@ -25,24 +25,34 @@ export async function observe(
   request: ObserveRequest,
 ): Promise<Sighting> {
   const sessions = new Map<string, MachineSession>();
-  const views = await Promise.all(
-    machines.map(async (machine): Promise<MachineView> => {
-      const memory = known.get(machine.name);
-      try {
-        const session = await driver.connect(machine);
-        sessions.set(machine.name, session);
-        const observation = await session.observe(request);
-        return { machine, id: observation.id, observation, silence: undefined };
-      } catch (error) {
-        if (!isFleetError(error)) throw error;
-        const { code, message, hint } = error;
-        const since = memory?.silentSince ?? clock.now();
-        return { machine, id: memory?.id, observation: undefined, silence: { since, code, message, hint } };
-      }
-    }),
-  );
-  refuseDuplicates(views);
-  return { views, sessions };
+  const look = async (machine: Machine): Promise<MachineView> => {
+    const memory = known.get(machine.name);
+    try {
+      const session = await driver.connect(machine);
+      sessions.set(machine.name, session);
+      const observation = await session.observe(request);
+      return { machine, id: observation.id, observation, silence: undefined };
+    } catch (error) {
+      if (!isFleetError(error)) throw error;
+      const { code, message, hint } = error;
+      const since = memory?.silentSince ?? clock.now();
+      return { machine, id: memory?.id, observation: undefined, silence: { since, code, message, hint } };
+    }
+  };
+  try {
+    const views = await all(machines.map(look));
+    refuseDuplicates(views);
+    return { views, sessions };
+  } catch (error) {
+    for (const session of sessions.values()) session.close();
+    throw error;
+  }
+}
+
+/** Like Promise.all, but nothing is under way any more when it rejects. */
+async function all<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
 }
 
 /** What the registry should remember of this sighting: ids, and who fell silent or came back. */
