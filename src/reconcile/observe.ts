@@ -42,7 +42,7 @@ export async function observe(
   try {
     const views = await all(machines.map(look));
     refuseDuplicates(views);
-    return { views, sessions };
+    return { views: withoutTakenIds(views), sessions };
   } catch (error) {
     for (const session of sessions.values()) session.close();
     throw error;
@@ -53,6 +53,16 @@ export async function observe(
 async function all<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
   await Promise.allSettled(work);
   return Promise.all(work);
+}
+
+/** An id that another machine answers with is no longer that of the silent one that had it. */
+function withoutTakenIds(views: readonly MachineView[]): readonly MachineView[] {
+  const taken = new Set(views.flatMap(({ observation }) => observation?.id ?? []));
+  return views.map((view) =>
+    view.silence !== undefined && view.id !== undefined && taken.has(view.id)
+      ? { ...view, id: undefined }
+      : view,
+  );
 }
 
 /** What the registry should remember of this sighting: ids, and who fell silent or came back. */
