@@ -87,15 +87,9 @@ describe('over random clusters', () => {
           seen.set(kind, (seen.get(kind) ?? 0) + 1);
       }
     });
-    expect([...seen.keys()].sort()).toEqual([
-      'foreign',
-      'record',
-      'remove',
-      'stale',
-      'start',
-      'stop',
-      'write',
-    ]);
+    expect(new Set(seen.keys())).toEqual(
+      new Set(['foreign', 'record', 'remove', 'stale', 'start', 'stop', 'write']),
+    );
     expect(Math.min(...seen.values())).toBeGreaterThan(10);
   });
 
