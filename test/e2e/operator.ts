@@ -81,6 +81,7 @@ export class Operator {
     const child = spawn(PROGRAM, words, {
       cwd: join(this.folder, options.cwd ?? ''),
       env: { ...this.environment, ...options.env },
+      ...(options.uid !== undefined && { uid: options.uid, gid: options.uid }),
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: 90_000,
     });
@@ -124,6 +125,8 @@ type LaunchOptions = {
   /** Below the operator's folder. */
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** The user, and the group, who runs it; root unless given. */
+  readonly uid?: number;
 };
 
 export const PROGRAM = join(inject('program'), 'bin/fleetctl');

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
@@ -16,6 +16,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     return async () => undefined;
   }
   const program = mkdtempSync(join(tmpdir(), 'fleet-program-'));
+  // For every user of the box.
+  chmodSync(program, 0o755);
   const takeDown = async (): Promise<void> => {
     await cluster('down');
     rmSync(program, { recursive: true });

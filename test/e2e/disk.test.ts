@@ -1,0 +1,93 @@
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { CLUSTER_FOLDER, cluster, inside, onMachines } from '../support/cluster.ts';
+import { done, hire } from './operator.ts';
+import { SLEEPER } from './units.ts';
+
+/** The user that owns nothing. */
+const NOBODY = 65_534;
+
+onMachines('a machine whose disk is full', () => {
+  const operator = hire({ machines: ['k1'] });
+  const FILES =
+    'ls -A /etc/systemd/system /etc/systemd/system/fleet.target.wants /var/lib/fleet/units | grep -e old -e new -e "^[.]f"; cat /etc/systemd/system/old.service';
+
+  it('takes no unit, says why, and keeps what it has whole', async () => {
+    operator.write('old.service', SLEEPER);
+    operator.write('new.service', `${SLEEPER}${'# long\n'.repeat(20_000)}`);
+    await operator.fleetctl('start', 'old');
+    const before = await inside('k1', FILES);
+    await cluster('fill', 'k1');
+    const { status, stdout, stderr } = await operator.fleetctl('start', 'new');
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toMatch(
+      /^Error: Cannot start unit "new\.service" on machine "k1" \(127\.76\.0\.1\): could not write the unit file: .*No space left on device\n/,
+    );
+    expect(await inside('k1', FILES)).toBe(before);
+    expect(await operator.fleetctl('start', 'old')).toEqual(
+      done('Unit old.service launched on 00000000.../127.76.0.1'),
+    );
+    expect(await operator.fleetctl('list-units', '--no-legend', '--fields=unit,sub')).toEqual(
+      done('new.service  dead\nold.service  running'),
+    );
+  });
+
+  it('goes on where it was once it has room again', async () => {
+    await cluster('unfill', 'k1');
+    expect(await operator.fleetctl('start', 'new')).toEqual(
+      done('Unit new.service launched on 00000000.../127.76.0.1'),
+    );
+    expect(await operator.fleetctl('destroy', 'new', 'old')).toEqual(
+      done('Destroyed new.service\nDestroyed old.service'),
+    );
+  });
+});
+
+onMachines('a registry', () => {
+  // The disk of a machine is a file system of its own, which can be filled.
+  const disk = join(CLUSTER_FOLDER, 'machines/k3/disk');
+  const operator = hire({ machines: ['k1'], top: { registry: `file:${disk}/registry` } });
+
+  it('on a full disk changes nothing, says so, and can still be read', async () => {
+    operator.write('old.service', SLEEPER);
+    operator.write('new.service', SLEEPER);
+    await operator.fleetctl('start', 'old');
+    await cluster('fill', 'k3');
+    for (const command of [
+      ['submit', 'new'],
+      ['start', 'new'],
+      ['stop', 'old'],
+      ['destroy', 'old'],
+    ]) {
+      const { status, stdout, stderr } = await operator.fleetctl(...command);
+      expect({ command, status, stdout }).toEqual({ command, status: 1, stdout: '' });
+      expect(stderr).toMatch(
+        /^Error: .*registry ".*\/k3\/disk\/registry": .*no space left on device.*\nhint: .*\n$/i,
+      );
+    }
+    expect(await operator.fleetctl('list-units', '--no-legend')).toEqual(
+      done('old.service  00000000.../127.76.0.1  active  running'),
+    );
+    await cluster('unfill', 'k3');
+    expect(await operator.fleetctl('destroy', 'old')).toEqual(done('Destroyed old.service'));
+  });
+
+  it('that may not be written is refused, and nothing is started', async () => {
+    operator.configure({ top: { registry: 'file:registry' } });
+    await operator.fleetctl('submit', 'old');
+    for (const command of [['submit', 'new'], ['start', 'new'], ['list-units']]) {
+      const { status, stdout, stderr } = await operator.launch(command, { uid: NOBODY }).ended;
+      expect({ command, status, stdout }).toEqual({ command, status: 1, stdout: '' });
+      expect(stderr).toMatch(/^Error: .*registry ".*\/registry": .*permission denied.*\nhint: .*\n$/i);
+    }
+  });
+
+  it('that cannot be a folder is refused', async () => {
+    operator.configure({ top: { registry: 'file:old.service/registry' } });
+    const { status, stdout, stderr } = await operator.fleetctl('start', 'old');
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toMatch(
+      /^Error: .*registry "HERE\/old\.service\/registry": .*not a directory.*\nhint: .*\n$/i,
+    );
+  });
+});
