@@ -12,6 +12,12 @@ export const REPLACE: CommandOption = {
     'use local files that differ from the registry; running units get the new text and are restarted',
 };
 
+/** Another option of the verbs that submit. */
+export const VERBOSE: CommandOption = {
+  flags: '-v, --verbose',
+  description: 'show how local files differ from the registry, as unified diffs',
+};
+
 /** The option of every verb that changes something. */
 export const DRY_RUN: CommandOption = {
   flags: '--dry-run',
@@ -39,5 +45,9 @@ export async function runUnitVerb(
   const { out, err } = dryRun ? dryRunReport(verb, request) : requestReport(verb, request);
   writeLines(call.streams.out, out);
   writeLines(call.streams.err, err);
+  if (call.options.verbose === true && request.differing.length > 0) {
+    const { differenceLines } = await import('../output/difference.ts');
+    writeLines(call.streams.err, request.differing.flatMap(differenceLines));
+  }
   return requestStatus(request);
 }

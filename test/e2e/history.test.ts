@@ -31,6 +31,14 @@ onMachines('history and rollback', () => {
     expect(history[0]?.by).toMatch(/^root@/);
   });
 
+  it('shows with -v how a file differs that is not taken', async () => {
+    const outcome = await operator.fleetctl('load', 'web', '-v');
+    expect(outcome.stderr).toContain(
+      'hint: Add --replace to use the file\n--- registry:web.service\n+++ HERE/web.service\n',
+    );
+    expect(outcome.stderr).toContain('-ExecStart=/bin/sleep 111111\n+ExecStart=/bin/sh -c "exit 7"\n');
+  });
+
   it('restarts nothing whose text is the same already', async () => {
     const before = await running('web.service');
     const { stdout } = await operator.fleetctl('history', 'web', '--no-legend', '--fields=hash,current');
