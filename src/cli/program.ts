@@ -10,6 +10,7 @@ import { listUnitFilesCommand } from './commands/list-unit-files.ts';
 import { listUnitsCommand } from './commands/list-units.ts';
 import { loadCommand } from './commands/load.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
+import { restartCommand } from './commands/restart.ts';
 import { rollbackCommand } from './commands/rollback.ts';
 import { sshCommand } from './commands/ssh.ts';
 import { startCommand } from './commands/start.ts';
@@ -27,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
   loadCommand,
   startCommand,
   stopCommand,
+  restartCommand,
   unloadCommand,
   destroyCommand,
   catCommand,

@@ -12,7 +12,7 @@ import type { UnitProblem } from './unit-result.ts';
  */
 export function selectUnits(
   arguments_: readonly string[],
-  registry: RegistryView,
+  registry: Pick<RegistryView, 'units'>,
 ): { readonly units: readonly DesiredUnit[]; readonly problems: readonly UnitProblem[] } {
   const units = new Map<string, DesiredUnit>();
   const problems: UnitProblem[] = [];
@@ -25,7 +25,7 @@ export function selectUnits(
 }
 
 /** The names an argument may mean; throws FleetError `unit-name` for what can be no name. */
-function namesOf(argument: string, registry: RegistryView): readonly string[] {
+function namesOf(argument: string, registry: Pick<RegistryView, 'units'>): readonly string[] {
   const pattern = basename(argument);
   if (!isGlob(pattern)) return [unitNameOf(argument).text];
   return [...registry.units.keys()].filter(

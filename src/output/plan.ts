@@ -7,6 +7,7 @@ const STEPS: readonly (readonly [Step['kind'], string])[] = [
   ['record', 'note'],
   ['remove', 'remove'],
   ['start', 'start'],
+  ['restart', 'restart'],
 ];
 
 /** One line a step: `m1: stop web.service`. */

@@ -10,7 +10,16 @@ import { howLong, reasonText } from './reason.ts';
 export type ReportLines = { readonly out: readonly string[]; readonly err: readonly string[] };
 
 /** The verbs that change units. */
-export type UnitVerb = 'submit' | 'load' | 'start' | 'stop' | 'unload' | 'destroy' | 'rollback' | 'reconcile';
+export type UnitVerb =
+  | 'submit'
+  | 'load'
+  | 'start'
+  | 'stop'
+  | 'unload'
+  | 'destroy'
+  | 'rollback'
+  | 'reconcile'
+  | 'restart';
 
 /** How a request over several units went: fleet's own lines for what holds, sentences for what does not. */
 export function requestReport(verb: UnitVerb, request: RequestResult): ReportLines {

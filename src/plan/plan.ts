@@ -13,10 +13,12 @@ import type { MachinePlan, Obstacle, Step, UnitChange } from './step.ts';
 /**
  * What has to be done on every machine that answered, so that each unit of `scope` is exactly where
  * `placements` (unit → ids of the machines that shall have it) says. Machines with nothing to do are left out.
+ * With `restart`, launched units that are in place are restarted.
  */
 export function plan(
   snapshot: ClusterSnapshot,
   placements: ReadonlyMap<string, readonly string[]>,
+  { restart }: PlanOptions = { restart: false },
 ): readonly MachinePlan[] {
   const desired = new Map(snapshot.units.map((unit) => [unit.name, unit]));
   const names = [...placements.keys()].sort(compareText);
@@ -28,23 +30,33 @@ export function plan(
       changes: names.flatMap((name) => {
         const here = placements.get(name)?.includes(machine.id ?? '') ?? false;
         const unit = desired.get(name);
-        return change(name, machine, here ? unit : undefined, unit?.token ?? snapshot.revision) ?? [];
+        const pair = pairOf(name, machine, here ? unit : undefined, unit?.token ?? snapshot.revision);
+        return change(name, pair, restart) ?? [];
       }),
     }));
   return plans.filter(({ changes }) => changes.length > 0);
 }
 
-function change(
-  unit: string,
-  machine: MachineView,
-  wanted: DesiredUnit | undefined,
-  token: number,
-): UnitChange | undefined {
-  const pair: Pair = { wanted, token, observed: observedOn(machine, unit) };
+/** How plans are made. */
+export type PlanOptions = { readonly restart: boolean };
+
+function pairOf(unit: string, machine: MachineView, wanted: DesiredUnit | undefined, token: number): Pair {
+  return { wanted, token, observed: observedOn(machine, unit) };
+}
+
+function change(unit: string, pair: Pair, restart: boolean): UnitChange | undefined {
   const situation = classify(pair);
   const obstacle = obstacleOf(situation, pair);
-  const steps = stepsFor(situation, pair);
-  return obstacle === undefined && steps.length === 0 ? undefined : { unit, token, steps, obstacle };
+  const steps = [...stepsFor(situation, pair), ...(restart ? restartFor(situation, pair) : [])];
+  return obstacle === undefined && steps.length === 0
+    ? undefined
+    : { unit, token: pair.token, steps, obstacle };
+}
+
+/** What has to be started anyway needs no restart. */
+function restartFor(situation: Situation, { wanted }: Pair): readonly Step[] {
+  const runsAsWanted = situation === 'in-place' || situation === 'to-note';
+  return runsAsWanted && wanted?.target === 'launched' ? [{ kind: 'restart' }] : [];
 }
 
 function obstacleOf(situation: Situation, { token, observed }: Pair): Obstacle | undefined {

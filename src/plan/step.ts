@@ -12,6 +12,8 @@ export type Step =
   | { readonly kind: 'record'; readonly record: UnitRecord }
   /** Start it; `reset` clears an earlier failure first, which would otherwise count against start limits. */
   | { readonly kind: 'start'; readonly reset: boolean }
+  /** Stop and start it in one job of systemd, which brings back what was stopped along with it. */
+  | { readonly kind: 'restart' }
   /** Take away its file and its record. */
   | { readonly kind: 'remove' };
 

@@ -8,23 +8,37 @@ import type { MachineSession } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 
 /**
- * Carries out plans, all machines at once; every machine is finished and reported. Machines that were needed
- * for a decision and did not answer are reported too.
+ * Carries out plans, one wave after the other; in a wave all machines at once, and every machine is finished and
+ * reported. A wave with a failure is the last one. Machines that were needed for a decision and did not answer
+ * are reported too.
  */
 export async function execute(
-  plans: readonly MachinePlan[],
+  waves: readonly (readonly MachinePlan[])[],
   decisions: readonly Decision[],
   snapshot: ClusterSnapshot,
+  sessions: ReadonlyMap<string, MachineSession>,
+): Promise<readonly UnitOutcome[]> {
+  const done: UnitOutcome[] = [];
+  for (const plans of waves) {
+    const outcomes = await executeAtOnce(plans, snapshot, sessions);
+    done.push(...outcomes);
+    if (outcomes.some(({ failure }) => failure !== undefined)) break;
+  }
+  return [...done, ...decisions.flatMap((decision) => outOfReach(decision, snapshot))];
+}
+
+async function executeAtOnce(
+  plans: readonly MachinePlan[],
+  { clusterId }: ClusterSnapshot,
   sessions: ReadonlyMap<string, MachineSession>,
 ): Promise<readonly UnitOutcome[]> {
   const done = await Promise.all(
     plans.map(async ({ machine, changes }) => {
       const session = sessions.get(machine);
-      if (session === undefined || snapshot.clusterId === undefined) return [];
-      return session.change(changes, snapshot.clusterId);
+      return session === undefined || clusterId === undefined ? [] : session.change(changes, clusterId);
     }),
   );
-  return [...done.flat(), ...decisions.flatMap((decision) => outOfReach(decision, snapshot))];
+  return done.flat();
 }
 
 /** What could not be done for a decision because a machine is silent, foreign to us, or has a foreign unit. */

@@ -4,6 +4,7 @@ import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import { plan } from '../plan/plan.ts';
 import type { MachinePlan } from '../plan/step.ts';
+import { wavesOf } from '../plan/waves.ts';
 import type { Edit, Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { type Decision, machinesOf } from '../schedule/decision.ts';
@@ -24,23 +25,30 @@ export type Edges = {
   readonly agentTtlMs: number;
 };
 
+/** How many copies a pass that restarts units may take down at once; it ends with the first failure. */
+export type RollingRestart = { readonly maxParallel: number };
+
 /** Everything a pass saw, decided and did. */
 export type ReconcileReport = {
   /** The cluster as decided on, with the assignments of this pass. */
   readonly snapshot: ClusterSnapshot;
   readonly decisions: readonly Decision[];
   readonly plans: readonly MachinePlan[];
-  /** One entry for every unit and machine where something had to be done. */
+  /** The plans in the order in which they were to be carried out; none follows one with a failure. */
+  readonly waves: readonly (readonly MachinePlan[])[];
+  /** One entry for every unit and machine where something was done, or could not be. */
   readonly outcomes: readonly UnitOutcome[];
 };
 
 /**
  * The one pass: load, observe, schedule, assign, plan, execute. Brings the units named by `only` to what the
  * registry wants of them, on every machine that answers; a name the registry does not have is wanted nowhere.
+ * With `rolling`, units that run as wanted are restarted.
  */
 export async function reconcile(
   edges: Edges,
   only: ReadonlySet<string> | 'everything',
+  rolling?: RollingRestart,
 ): Promise<ReconcileReport> {
   const registry = await edges.registry.load();
   const asked = only === 'everything' ? registry.units.keys() : only;
@@ -56,10 +64,11 @@ export async function reconcile(
   try {
     const scope = only === 'everything' ? everything(registry, views) : only;
     const { snapshot, decisions } = await assign(edges, views, scope);
-    const plans = plan(snapshot, placementsOf(decisions, scope));
-    const outcomes = await execute(plans, decisions, snapshot, sessions);
+    const plans = plan(snapshot, placementsOf(decisions, scope), { restart: rolling !== undefined });
+    const waves = rolling === undefined ? [plans] : wavesOf(plans, rolling.maxParallel);
+    const outcomes = await execute(waves, decisions, snapshot, sessions);
     await forget(edges.registry, decisions, outcomes);
-    return { snapshot, decisions, plans, outcomes };
+    return { snapshot, decisions, plans, waves, outcomes };
   } finally {
     for (const session of sessions.values()) session.close();
   }

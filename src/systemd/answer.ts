@@ -123,13 +123,13 @@ function startFailure(
   before: ReadonlyMap<string, SystemdState>,
   after: SystemdState | undefined,
 ): Failure | undefined {
-  if (!change.steps.some((step) => step.kind === 'start')) return undefined;
+  if (!change.steps.some(({ kind }) => kind === 'start' || kind === 'restart')) return undefined;
   const first = before.get(change.unit);
   if (first === undefined || after === undefined) {
     return { code: 'step', step: 'install', detail: 'systemd did not say what became of it' };
   }
   if (hasStarted(first, after)) return undefined;
-  const said = (find(sections, 'start')?.stderr ?? '').split('\n');
+  const said = ['start', 'restart'].flatMap((name) => (find(sections, name)?.stderr ?? '').split('\n'));
   // systemctl puts a blank before names; web.service is not spoken of where myweb.service is.
   const detail = said.find((line) => line.includes(` ${change.unit}`)) ?? '';
   return { code: 'not-up', state: after, detail, journal: [] };

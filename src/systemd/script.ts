@@ -62,7 +62,7 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
     ...all.flatMap(settleFiles),
     '[ -z "$changed" ] || step reload reload || return',
     ...forgetRemoved(all.filter(({ change }) => has(change, 'remove'))),
-    ...startUnits(all.filter(({ change }) => has(change, 'start'))),
+    ...startUnits(all),
     'rm -f .fleet-$$-*',
     'leave',
     ...watchStarts(all, settleMs),
@@ -162,9 +162,11 @@ function forgetRemoved(removals: readonly Indexed[]): readonly string[] {
   ];
 }
 
-function startUnits(starts: readonly Indexed[]): readonly string[] {
-  const resets = starts.filter(({ change }) =>
-    change.steps.some((step) => step.kind === 'start' && step.reset),
+function startUnits(all: readonly Indexed[]): readonly string[] {
+  const starts = all.filter(({ change }) => has(change, 'start'));
+  const restarts = all.filter(({ change }) => has(change, 'restart'));
+  const resets = all.filter(({ change }) =>
+    change.steps.some((step) => (step.kind === 'start' && step.reset) || step.kind === 'restart'),
   );
   return [
     ...(resets.length === 0
@@ -173,6 +175,13 @@ function startUnits(starts: readonly Indexed[]): readonly string[] {
     ...arguments_(starts),
     // Queued under the lock, waited for without it: a newer decision can stop a unit that hangs in its start.
     '[ $# -eq 0 ] || step start systemctl start --no-block -- "$@"',
+    ...(restarts.length === 0
+      ? []
+      : [
+          ...arguments_(restarts),
+          '[ $# -eq 0 ] || step restart systemctl restart --no-block -- "$@"',
+          ...arguments_([...starts, ...restarts]),
+        ]),
   ];
 }
 

@@ -101,6 +101,11 @@ export class FakeMachine {
         this.#runs += 1;
         here.state = started(unit, here.text, `run${this.#runs}`, here.state);
         break;
+      case 'restart':
+        if (!isUp(here.state)) throw new Error(`${unit} is restarted and does not run`);
+        this.#runs += 1;
+        here.state = started(unit, here.text ?? '', `run${this.#runs}`, systemdState('dead'));
+        break;
       case 'remove':
         if (isRunning(here.state)) throw new Error(`${unit} is removed while it runs`);
         this.removed.set(unit, token);
@@ -125,7 +130,7 @@ function started(unit: string, text: string, invocation: string, before: Systemd
 }
 
 function notUp({ steps }: UnitChange, state: SystemdState): Failure | undefined {
-  if (!steps.some(({ kind }) => kind === 'start') || isUp(state)) return undefined;
+  if (!steps.some(({ kind }) => kind === 'start' || kind === 'restart') || isUp(state)) return undefined;
   return { code: 'not-up', state, detail: '', journal: ['it said this'] };
 }
 

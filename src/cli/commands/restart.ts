@@ -1,0 +1,43 @@
+import { FleetError } from '../../base/errors.ts';
+import { type Command, writeLines } from '../command.ts';
+import { requestStatus } from '../exit-status.ts';
+import { DRY_RUN } from '../unit-command.ts';
+
+export const restartCommand: Command = {
+  name: 'restart',
+  arguments: '<unit...>',
+  summary: 'Restart units where they are, one after the other',
+  description:
+    'Restarts every copy of launched units on its machine. The next copy follows only when the last one is really up; the first failure ends it, and what was not restarted is named. Globs stand for all units of the registry that they match.',
+  options: [
+    { flags: '--max-parallel <n>', description: 'how many copies may be down at once (1 unless given)' },
+    DRY_RUN,
+  ],
+  examples: [
+    ['fleetctl restart hello.service', 'restart it on its machine'],
+    ["fleetctl restart 'web@*'", 'all instances, one at a time'],
+    ['fleetctl restart --max-parallel 5 agent.service', 'a global unit, on five machines at once'],
+    ["fleetctl restart --dry-run 'web@*'", 'show the batches'],
+  ],
+  async run({ arguments: units, options, flags, streams }) {
+    const maxParallel = readCount(options.maxParallel ?? '1');
+    const [{ withEdges }, { restart }, { restartPreview, restartReport }] = await Promise.all([
+      import('../context.ts'),
+      import('../../operations/restart.ts'),
+      import('../../output/restart.ts'),
+    ]);
+    const dryRun = options.dryRun === true;
+    const result = await withEdges(flags, streams, (edges) => restart(edges, units, maxParallel), { dryRun });
+    const { out, err } = dryRun ? restartPreview(result) : restartReport(result);
+    writeLines(streams.out, out);
+    writeLines(streams.err, err);
+    return requestStatus(result);
+  },
+};
+
+function readCount(option: string | boolean): number {
+  if (typeof option === 'string' && /^[1-9]\d{0,5}$/.test(option)) return Number(option);
+  throw new FleetError('usage', `Cannot read --max-parallel: "${option}" is not a whole number from 1`, {
+    hint: 'fleetctl restart --max-parallel 2 agent.service',
+  });
+}

@@ -1,0 +1,84 @@
+import { basename } from 'node:path';
+import { FleetError } from '../base/errors.ts';
+import { isGlob } from '../base/glob.ts';
+import type { DesiredUnit } from '../cluster/snapshot.ts';
+import type { MachinePlan } from '../plan/step.ts';
+import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
+import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+import { selectUnits } from './select-units.ts';
+import { refuseTemplate } from './set-target-state.ts';
+import {
+  type MachineRef,
+  machineRef,
+  type RequestResult,
+  requestResult,
+  type UnitProblem,
+} from './unit-result.ts';
+
+/** A unit on one machine. */
+export type UnitOnMachine = { readonly unit: string; readonly machine: MachineRef };
+
+export type RestartResult = RequestResult & {
+  /** What was to be done at once, in order; after the first wave with a failure there was no more. */
+  readonly waves: readonly (readonly MachinePlan[])[];
+  /** What is up again. */
+  readonly restarted: readonly UnitOnMachine[];
+  /** What was not touched, because something before it failed. */
+  readonly left: readonly UnitOnMachine[];
+};
+
+/**
+ * Restarts launched units, `maxParallel` copies at a time: the next ones only when these are really up, and none
+ * after a failure. A unit that differs from what is wanted is put right by the same restart. Nothing is stored.
+ */
+export async function restart(
+  edges: Edges,
+  arguments_: readonly string[],
+  maxParallel: number,
+): Promise<RestartResult> {
+  for (const argument of arguments_) {
+    if (!isGlob(basename(argument))) refuseTemplate(argument, 'restart');
+  }
+  const { units: all } = await edges.registry.load();
+  const selected = selectUnits(arguments_, { units: withoutTemplates(all) });
+  const problems = [...selected.problems, ...selected.units.flatMap(notLaunched)];
+  const names = selected.units.filter(({ target }) => target === 'launched').map(({ name }) => name);
+  if (names.length === 0)
+    return { ...requestResult(undefined, problems), waves: [], restarted: [], left: [] };
+  const report = await reconcile(edges, new Set(names), { maxParallel });
+  return { ...requestResult(report, problems), waves: report.waves, ...progressOf(report) };
+}
+
+/** A glob means the units that can run. */
+function withoutTemplates(units: ReadonlyMap<string, DesiredUnit>): ReadonlyMap<string, DesiredUnit> {
+  return new Map([...units].filter(([name]) => !isTemplate(parseUnitName(name))));
+}
+
+function notLaunched({ name, target }: DesiredUnit): readonly UnitProblem[] {
+  if (target === 'launched') return [];
+  const error = new FleetError('not-loaded', `Cannot restart unit "${name}": it is ${target}, not launched`, {
+    hint: `fleetctl start ${name}`,
+  });
+  return [{ unit: name, error }];
+}
+
+function progressOf(report: ReconcileReport): Pick<RestartResult, 'restarted' | 'left'> {
+  const refs = new Map(report.snapshot.machines.map((view) => [view.machine.name, machineRef(view)]));
+  const restarted: UnitOnMachine[] = [];
+  const left: UnitOnMachine[] = [];
+  for (const { machine: name, changes } of report.waves.flat()) {
+    const machine = refs.get(name);
+    if (machine === undefined) continue;
+    for (const { unit } of changes.filter(isStart)) {
+      const outcome = report.outcomes.find((entry) => entry.unit === unit && entry.machine === name);
+      if (outcome === undefined) left.push({ unit, machine });
+      else if (outcome.failure === undefined) restarted.push({ unit, machine });
+    }
+  }
+  return { restarted, left };
+}
+
+/** An obstacle is in the way of a start too. */
+function isStart({ steps, obstacle }: MachinePlan['changes'][number]): boolean {
+  return obstacle !== undefined || steps.some(({ kind }) => kind === 'start' || kind === 'restart');
+}
