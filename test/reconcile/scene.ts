@@ -1,0 +1,79 @@
+import { expect } from 'vitest';
+import type { Failure } from '../../src/cluster/failure.ts';
+import type { TargetState } from '../../src/cluster/target-state.ts';
+import { type Edges, type ReconcileReport, reconcile } from '../../src/reconcile/reconcile.ts';
+import { createRegistry, type Registry } from '../../src/registry/registry.ts';
+import { createMemoryStore } from '../../src/store/memory.ts';
+import type { Store } from '../../src/store/store.ts';
+import { desiredUnit, idOf, NOW, TTL_MS } from '../support/builders.ts';
+import { FakeDriver } from '../support/fake-driver.ts';
+
+/** A registry, machines in memory and a clock to turn, with the pass between them. */
+export class Scene {
+  readonly driver: FakeDriver;
+  readonly registry: Registry;
+  readonly store: Store;
+  readonly edges: Edges;
+  readonly clock = { time: NOW, now: (): number => this.clock.time };
+
+  constructor(names: readonly string[], store: Store = createMemoryStore()) {
+    const machines = names.map((name) => ({ name, address: `${name}.example`, metadata: { name } }));
+    this.store = store;
+    this.driver = new FakeDriver(machines);
+    this.registry = createRegistry(store, { clock: this.clock, author: 'me@here' });
+    const { registry, driver, clock } = this;
+    this.edges = { registry, driver, clock, machines, agentTtlMs: TTL_MS };
+  }
+
+  /** Puts units into the registry, where they are, with another text or target state. `fleet` is `[X-Fleet]`. */
+  async want(target: TargetState, fleet: string, ...names: readonly string[]): Promise<void> {
+    await this.registry.update((view) =>
+      names.map((name) => {
+        const { text, hash, digest } = desiredUnit(name, fleet);
+        return {
+          kind: 'put-unit',
+          unit: { name, text, hash, digest, target, machine: view.units.get(name)?.machine },
+        };
+      }),
+    );
+  }
+
+  /** One pass; whatever comes of it, machines are asked once and every session is closed. */
+  async pass(...names: readonly string[]): Promise<ReconcileReport> {
+    this.driver.log.length = 0;
+    try {
+      return await reconcile(this.edges, names.length === 0 ? 'everything' : new Set(names));
+    } finally {
+      expect(this.driver.complaints).toEqual([]);
+      expect(this.driver.openSessions()).toBe(0);
+      expect(Object.values(this.driver.connections()).filter((count) => count !== 1)).toEqual([]);
+    }
+  }
+
+  /** Where a unit is assigned: the machine's name. */
+  async assigned(unit: string): Promise<string | undefined> {
+    const machine = (await this.registry.load()).units.get(unit)?.machine;
+    return this.edges.machines.find(({ name }) => idOf(name) === machine)?.name ?? machine;
+  }
+
+  /** What is on machines: `m1 a.service running`. */
+  there(): readonly string[] {
+    return this.edges.machines.flatMap(({ name }) =>
+      [...this.driver.of(name).units].map(([unit, { state }]) => `${name} ${unit} ${state.sub}`).sort(),
+    );
+  }
+}
+
+/** `a.service m1 unreachable`, of everything that failed. */
+export function failuresOf({ outcomes }: ReconcileReport): readonly string[] {
+  return outcomes.flatMap(({ unit, machine, failure }) =>
+    failure === undefined ? [] : [`${unit} ${machine} ${failure.code}`],
+  );
+}
+
+/** `a.service place`, of every decision. */
+export function decisionsOf({ decisions }: ReconcileReport): readonly string[] {
+  return decisions.map(({ unit, kind }) => `${unit} ${kind}`);
+}
+
+export const WRITE_FAILED: Failure = { code: 'step', step: 'write', detail: 'No space left on device' };

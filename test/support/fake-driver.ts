@@ -1,0 +1,149 @@
+import { FleetError } from '../../src/base/errors.ts';
+import type { Failure, UnitOutcome } from '../../src/cluster/failure.ts';
+import type { Observation } from '../../src/cluster/snapshot.ts';
+import type { Machine } from '../../src/machine/machine.ts';
+import type { UnitChange } from '../../src/plan/step.ts';
+import type { MachineSession, ObserveRequest, SystemdDriver } from '../../src/systemd/driver.ts';
+import { FakeMachine } from './fake-machines.ts';
+
+/** What can go wrong with one machine. */
+export type Trouble = {
+  /** Why it cannot be reached. */
+  silent?: FleetError | undefined;
+  /** It takes the connection, and then falls silent. */
+  silentOnObserve?: FleetError;
+  /** The connection is lost while it is changed; `after` its changes were made, or `before`. */
+  lostOnChange?: 'before' | 'after';
+  /** Its machine id, when it is not its own. */
+  id?: string;
+  /** Units that fail, with nothing done. */
+  readonly failing: Map<string, Failure>;
+};
+
+/**
+ * A driver whose machines are in memory. It takes notes of every session, and of every call that the contract of
+ * SystemdDriver forbids: see `complaints`.
+ */
+export class FakeDriver implements SystemdDriver {
+  readonly complaints: string[] = [];
+  /** Everything that happened, in order: `connect m1`, `observe m1`, `change m1 a.service`, `close m1`. */
+  readonly log: string[] = [];
+  readonly #machines: ReadonlyMap<string, FakeMachine>;
+  readonly #troubles: ReadonlyMap<string, Trouble>;
+
+  constructor(machines: readonly Machine[]) {
+    this.#machines = new Map(machines.map((machine) => [machine.name, new FakeMachine(machine)]));
+    this.#troubles = new Map(machines.map(({ name }) => [name, { failing: new Map() }]));
+  }
+
+  of(name: string): FakeMachine {
+    return found(this.#machines, name);
+  }
+
+  trouble(name: string): Trouble {
+    return found(this.#troubles, name);
+  }
+
+  /** Makes machines silent. */
+  silence(...names: readonly string[]): void {
+    for (const name of names) {
+      this.trouble(name).silent = new FleetError('ssh-timeout', `Cannot reach machine "${name}"`, {
+        hint: 'Wait',
+      });
+    }
+  }
+
+  /** Lets machines answer again. */
+  heal(...names: readonly string[]): void {
+    for (const name of names) this.trouble(name).silent = undefined;
+  }
+
+  async connect({ name }: Machine): Promise<MachineSession> {
+    const { silent } = this.trouble(name);
+    if (silent !== undefined) throw silent;
+    this.log.push(`connect ${name}`);
+    return new FakeSession(this, this.of(name));
+  }
+
+  async close(): Promise<void> {
+    this.complaints.push('a pass closed the driver, which belongs to its caller');
+  }
+
+  /** How often each machine was connected to. */
+  connections(): Readonly<Record<string, number>> {
+    const counts: Record<string, number> = {};
+    for (const line of this.log.filter((entry) => entry.startsWith('connect '))) {
+      const name = line.slice('connect '.length);
+      counts[name] = (counts[name] ?? 0) + 1;
+    }
+    return counts;
+  }
+
+  /** Sessions that are open now. */
+  openSessions(): number {
+    const count = (verb: string): number => this.log.filter((line) => line.startsWith(`${verb} `)).length;
+    return count('connect') - count('close');
+  }
+}
+
+class FakeSession implements MachineSession {
+  readonly #driver: FakeDriver;
+  readonly #machine: FakeMachine;
+  #state: 'new' | 'observed' | 'closed' = 'new';
+
+  constructor(driver: FakeDriver, machine: FakeMachine) {
+    this.#driver = driver;
+    this.#machine = machine;
+  }
+
+  async observe(request: ObserveRequest): Promise<Observation> {
+    const { name } = this.#machine.machine;
+    this.#expect('new', 'observed');
+    this.#state = 'observed';
+    const trouble = this.#driver.trouble(name);
+    if (trouble.silentOnObserve !== undefined) throw trouble.silentOnObserve;
+    this.#driver.log.push(`observe ${name}`);
+    const observation = this.#machine.observe(request);
+    return { ...observation, id: trouble.id ?? observation.id };
+  }
+
+  async change(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]> {
+    const { name } = this.#machine.machine;
+    this.#expect('observed', 'changed');
+    if (changes.length === 0) this.#complain('changed with nothing to change');
+    this.#driver.log.push(`change ${name} ${changes.map(({ unit }) => unit).join(' ')}`);
+    const { lostOnChange, failing } = this.#driver.trouble(name);
+    const possible = changes.filter(({ unit }) => !failing.has(unit));
+    const outcomes = lostOnChange === 'before' ? [] : this.#machine.change(possible, clusterId);
+    const lost: Failure = { code: 'unreachable', message: `Machine "${name}" is lost`, hint: undefined };
+    return changes.map(({ unit }): UnitOutcome => {
+      const outcome = outcomes.find((entry) => entry.unit === unit);
+      const failure = lostOnChange === undefined ? failing.get(unit) : lost;
+      return failure === undefined && outcome !== undefined
+        ? outcome
+        : { unit, machine: name, state: undefined, failure };
+    });
+  }
+
+  close(): void {
+    if (this.#state === 'closed') this.#complain('closed twice');
+    this.#state = 'closed';
+    this.#driver.log.push(`close ${this.#machine.machine.name}`);
+  }
+
+  #expect(state: 'new' | 'observed', what: string): void {
+    if (this.#state !== state) this.#complain(`${what} while ${this.#state}`);
+  }
+
+  #complain(what: string): never {
+    const complaint = `a session with ${this.#machine.machine.name} was ${what}`;
+    this.#driver.complaints.push(complaint);
+    throw new Error(complaint);
+  }
+}
+
+function found<T>(entries: ReadonlyMap<string, T>, name: string): T {
+  const entry = entries.get(name);
+  if (entry === undefined) throw new Error(`no machine ${name}`);
+  return entry;
+}
