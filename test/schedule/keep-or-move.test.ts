@@ -101,7 +101,25 @@ describe('moving', () => {
     expect(decisionOf(A, builder)).toMatchObject({ kind: 'keep', despite: { code: 'machine-removed' } });
   });
 
-  it('makes room for a unit of the same pass that comes later by name', () => {
+  it('makes room for a unit that is new in the same pass, whatever the names', () => {
+    const builder = cluster()
+      .machine('m1')
+      .machine('m2', { role: 'db' })
+      .unit(A, 'Conflicts=b.service\nMachineID=6d310000')
+      .unit(B, 'MachineMetadata=role=db', { machine: 'm1' });
+    expect(placesOf(builder)).toEqual({ [A]: 'm1', [B]: 'm2' });
+  });
+
+  it('comes before what is new, when there is one place for both', () => {
+    const builder = cluster()
+      .silent('m1', TTL_MS)
+      .machine('m2')
+      .unit(A, 'Conflicts=b.service')
+      .unit(B, '', { machine: 'm1' });
+    expect(placesOf(builder)).toEqual({ [A]: '-', [B]: 'm2' });
+  });
+
+  it('puts units in conflict apart, and leaves one of them', () => {
     const builder = cluster()
       .machine('m1')
       .machine('m2')
