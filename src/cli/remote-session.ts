@@ -108,8 +108,11 @@ function feed(session: RemoteSession, stdin: Stdio['stdin']): () => void {
 function pass(chunk: Buffer, stream: Writable): Promise<void> | undefined {
   if (stream.write(chunk)) return undefined;
   return new Promise((resolve) => {
-    stream.once('drain', resolve);
-    stream.once('close', resolve);
+    const goOn = (): void => {
+      stream.off('drain', goOn).off('close', goOn);
+      resolve();
+    };
+    stream.on('drain', goOn).on('close', goOn);
   });
 }
 

@@ -1,12 +1,7 @@
 import { FleetError } from '../../base/errors.ts';
 import type { MachineQuestion } from '../../operations/find-machine.ts';
 import { quote } from '../../ssh/shell.ts';
-import type { SessionRequest } from '../../ssh/transport.ts';
 import type { Call, Command } from '../command.ts';
-import type { SshAccess } from '../context.ts';
-
-/** How long the end of what runs on the machine may take after a signal, in ms. */
-const HANG_UP_MS = 3000;
 
 export const sshCommand: Command = {
   name: 'ssh',
@@ -31,39 +26,25 @@ export const sshCommand: Command = {
     ['fleetctl ssh web-1 cat /etc/hosts > hosts', 'streams are passed on as they are'],
   ],
   async run(call) {
-    const { question, request } = readCall(call);
-    const [{ withEdges }, { findMachine }] = await Promise.all([
+    const { question, words } = readTarget(call);
+    const wish = {
+      command: commandLine(words),
+      tty: call.options.tty === true,
+      forwardAgent: wantsAgent(call),
+    };
+    const [{ withEdges }, { findMachine }, { logIn }] = await Promise.all([
       import('../context.ts'),
       import('../../operations/find-machine.ts'),
+      import('../log-in.ts'),
     ]);
-    return withEdges(call.flags, call.streams, async (edges, access) => {
-      const machine = await findMachine(edges, question);
-      return runOn(machine.name, access, request, call);
-    });
+    return withEdges(call.flags, call.streams, async (edges, access) =>
+      logIn(access, await findMachine(edges, question), wish, call.streams),
+    );
   },
 };
 
-function readCall(call: Call): { question: MachineQuestion; request: SessionRequest } {
-  const { question, words } = readTarget(call);
-  const { env } = call.streams;
-  const forwardAgent = call.options.forwardAgent === true;
-  if (forwardAgent && !env.SSH_AUTH_SOCK) {
-    throw new FleetError('usage', 'Cannot forward the SSH agent: SSH_AUTH_SOCK is not set', {
-      hint: 'Start an agent and give it a key: eval "$(ssh-agent)" && ssh-add',
-    });
-  }
-  const isPerson = process.stdin.isTTY === true && process.stdout.isTTY === true;
-  const wantsTerminal = call.options.tty === true || (words.length === 0 && isPerson);
-  const { columns = 80, rows = 24 } = process.stdout;
-  const terminal = wantsTerminal ? { term: env.TERM ?? 'dumb', size: { columns, rows } } : undefined;
-  return { question, request: { command: commandLine(words), terminal, forwardAgent } };
-}
-
 /** Which machine is asked for, and the words of the command. */
-function readTarget({ arguments: given, options }: Call): {
-  question: MachineQuestion;
-  words: readonly string[];
-} {
+function readTarget({ arguments: given, options }: Call): Target {
   const { machine, unit } = options;
   if (typeof machine === 'string' && typeof unit === 'string') {
     throw new FleetError('usage', 'Cannot use --machine and --unit together', {
@@ -81,48 +62,18 @@ function readTarget({ arguments: given, options }: Call): {
   return { question: { kind: 'either', text }, words: words[0] === '--' ? words.slice(1) : words };
 }
 
+type Target = { readonly question: MachineQuestion; readonly words: readonly string[] };
+
 /** What the login shell is given: one word as it is, as ssh does, several so that they arrive as they are. */
 function commandLine(words: readonly string[]): string | undefined {
   const [only] = words;
   return words.length > 1 ? words.map(quote).join(' ') : only;
 }
 
-async function runOn(
-  machine: string,
-  { transport, targets }: SshAccess,
-  request: SessionRequest,
-  { streams }: Call,
-): Promise<number> {
-  const target = targets.get(machine);
-  if (target === undefined) throw new FleetError('machine-not-found', `No such machine: "${machine}"`);
-  const { runSession, sessionStatus } = await import('../remote-session.ts');
-  const session = await transport.open(target, request);
-  const end = await runSession(session, process, { terminal: request.terminal !== undefined });
-  if (end.kind === 'exit') return sessionStatus(end);
-  session.close();
-  if (request.terminal === undefined) {
-    const { hangUp } = await import('../../ssh/hang-up.ts');
-    const isTold = await within(HANG_UP_MS, hangUp(transport, target));
-    if (!isTold) streams.err(`Warning: what was started on machine "${machine}" may go on there\n`);
-  }
-  return sessionStatus(end);
-}
-
-/** Whether the work was done in that time, in ms. */
-async function within(ms: number, work: Promise<void>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), ms);
+function wantsAgent({ options, streams }: Call): boolean {
+  if (options.forwardAgent !== true) return false;
+  if (streams.env.SSH_AUTH_SOCK) return true;
+  throw new FleetError('usage', 'Cannot forward the SSH agent: SSH_AUTH_SOCK is not set', {
+    hint: 'Start an agent and give it a key: eval "$(ssh-agent)" && ssh-add',
   });
-  try {
-    return await Promise.race([
-      work.then(
-        () => true,
-        () => false,
-      ),
-      late,
-    ]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,0 +1,114 @@
+import { expect, it } from 'vitest';
+import { isFleetError } from '../../src/base/errors.ts';
+import { findMachine, type MachineQuestion } from '../../src/operations/find-machine.ts';
+import { look } from '../../src/operations/look.ts';
+import { idOf } from '../support/builders.ts';
+import { GLOBAL, makeScene, type Scene, SLEEP } from './scene.ts';
+
+/** Unit a on m1, global unit g on all three, unit m2 like the machine, template t@, and idle, which is nowhere. */
+async function busyScene(): Promise<Scene> {
+  const scene = await makeScene();
+  await scene.write('a.service', `${SLEEP}[X-Fleet]\nMachineID=${idOf('m1')}\n`);
+  await scene.write('g.service', GLOBAL);
+  for (const name of ['m2', 'idle', 't@']) await scene.write(`${name}.service`, SLEEP);
+  await scene.start('a', 'g');
+  await scene.submit(['m2', 'idle', 't@']);
+  return scene;
+}
+
+async function ask({ edges }: Scene, text: string, kind: MachineQuestion['kind'] = 'either') {
+  try {
+    return (await findMachine(edges, { kind, text })).name;
+  } catch (error) {
+    if (!isFleetError(error)) throw error;
+    return `${error.code}: ${error.message}`;
+  }
+}
+
+it.each<readonly [string, string, MachineQuestion['kind'], string]>([
+  ['a machine by its name', 'm1', 'either', 'm1'],
+  ['a machine by its address', '10.0.0.3', 'either', 'm3'],
+  ['a machine by its id', idOf('m3'), 'either', 'm3'],
+  ['a machine where a unit has the name too', 'm2', 'machine', 'm2'],
+  ['where a unit is', 'a', 'either', 'm1'],
+  ['where a unit is, by its whole name', 'a.service', 'unit', 'm1'],
+  ['where a unit is, by a path', './a.service', 'either', 'm1'],
+])('finds %s', async (_, text, kind, name) => {
+  expect(await ask(await busyScene(), text, kind)).toBe(name);
+});
+
+it.each<readonly [string, string, MachineQuestion['kind'], string]>([
+  [
+    'a machine and a unit',
+    'm2',
+    'either',
+    `usage: Cannot tell what "m2" is: machine m2 (${idOf('m2').slice(0, 8)}.../10.0.0.2), or unit "m2.service"`,
+  ],
+  [
+    'several machines',
+    '6d3',
+    'either',
+    'usage: Cannot tell which machine "6d3" is: m1 (6d310000.../10.0.0.1), m2 (6d320000.../10.0.0.2), m3 (6d330000.../10.0.0.3)',
+  ],
+  [
+    'the machines of a global unit',
+    'g',
+    'either',
+    'usage: Cannot tell which machine of unit "g.service" is meant: m1 (6d310000.../10.0.0.1), m2 (6d320000.../10.0.0.2), m3 (6d330000.../10.0.0.3)',
+  ],
+  ['nothing', 'gone', 'either', 'machine-not-found: No such machine or unit: "gone"'],
+  [
+    'nothing, though it could begin an id',
+    'ff',
+    'either',
+    'machine-not-found: No such machine or unit: "ff"',
+  ],
+  ['no machine', 'a', 'machine', 'machine-not-found: No such machine: "a"'],
+  ['no unit', 'm1', 'unit', 'unit-not-found: No such unit: "m1.service"'],
+  [
+    'a unit that is on no machine',
+    'idle',
+    'either',
+    'not-loaded: Cannot tell the machine of unit "idle.service": it is on none',
+  ],
+  [
+    'a template, which is on none either',
+    't@',
+    'either',
+    'not-loaded: Cannot tell the machine of unit "t@.service": it is on none',
+  ],
+])('says so when a word means %s', async (_, text, kind, message) => {
+  expect(await ask(await busyScene(), text, kind)).toBe(message);
+});
+
+it('refuses what can be no unit name only where a unit is meant', async () => {
+  const scene = await busyScene();
+  expect(await ask(scene, '[::1]')).toBe('machine-not-found: No such machine or unit: "[::1]"');
+  expect(await ask(scene, 'a b', 'unit')).toMatch(/^unit-name: /);
+});
+
+it('asks no machine when the registry knows enough', async () => {
+  const scene = await busyScene();
+  const { edges } = scene;
+  const driver = { ...edges.driver, connect: () => Promise.reject(new Error('a machine was asked')) };
+  for (const text of ['m3', '10.0.0.3', idOf('m3'), 'a'])
+    expect(await ask({ ...scene, edges: { ...edges, driver } }, text)).toMatch(/^m[13]$/);
+});
+
+it('asks the machines for an id that the registry does not know yet', async () => {
+  expect(await ask(await makeScene(), idOf('m2').slice(0, 4))).toBe('m2');
+});
+
+it('goes to the only machine that has a global unit', async () => {
+  const scene = await busyScene();
+  for (const name of ['m1', 'm3']) scene.machines.silence(name);
+  expect(await ask(scene, 'g')).toBe('m2');
+});
+
+it('finds a machine that is silent by what is remembered of it', async () => {
+  const scene = await busyScene();
+  scene.machines.silence('m1');
+  await look(scene.edges);
+  expect(await ask(scene, 'a')).toBe('m1');
+  expect(await ask(scene, idOf('m1'))).toBe('m1');
+});
