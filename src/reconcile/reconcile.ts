@@ -67,7 +67,7 @@ export async function reconcile(
     const plans = plan(snapshot, placementsOf(decisions, scope), { restart: rolling !== undefined });
     const waves = rolling === undefined ? [plans] : wavesOf(plans, rolling.maxParallel);
     const outcomes = await execute(waves, decisions, snapshot, sessions);
-    await forget(edges.registry, decisions, outcomes);
+    await forget(edges.registry, snapshot, decisions, outcomes);
     return { snapshot, decisions, plans, waves, outcomes };
   } finally {
     for (const session of sessions.values()) session.close();
@@ -130,19 +130,24 @@ function placementsOf(
   return new Map([...scope].map((unit) => [unit, decided.get(unit) ?? []]));
 }
 
-/** A unit that is wanted nowhere loses its assignment when it is known to be gone, and not before. */
+/**
+ * A unit that is wanted nowhere loses its assignment when it is known to be gone, and not before. One that was
+ * changed since the decision may have been started again.
+ */
 async function forget(
   registry: Registry,
+  snapshot: ClusterSnapshot,
   decisions: readonly Decision[],
   outcomes: readonly UnitOutcome[],
 ): Promise<void> {
   const failed = new Set(outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit));
   const gone = decisions.filter(({ kind, unit }) => kind === 'release' && !failed.has(unit));
   if (gone.length === 0) return;
+  const decided = new Map(snapshot.units.map(({ name, token }) => [name, token]));
   await registry.update((view) =>
     gone.flatMap(({ unit: name }): readonly Edit[] => {
       const unit = view.units.get(name);
-      if (unit?.machine === undefined || unit.target !== 'inactive') return [];
+      if (unit?.machine === undefined || unit.token !== decided.get(name)) return [];
       return [{ kind: 'put-unit', unit: { ...unit, machine: undefined } }];
     }),
   );
