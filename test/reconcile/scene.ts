@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { compareText } from '../../src/base/compare.ts';
 import type { Failure } from '../../src/cluster/failure.ts';
 import type { TargetState } from '../../src/cluster/target-state.ts';
 import { type Edges, type ReconcileReport, reconcile } from '../../src/reconcile/reconcile.ts';
@@ -16,10 +17,11 @@ export class Scene {
   readonly edges: Edges;
   readonly clock = { time: NOW, now: (): number => this.clock.time };
 
-  constructor(names: readonly string[], store: Store = createMemoryStore()) {
+  /** With `beside`, the machines of that scene, for somebody else who works on them. */
+  constructor(names: readonly string[], store: Store = createMemoryStore(), beside?: Scene) {
     const machines = names.map((name) => ({ name, address: `${name}.example`, metadata: { name } }));
     this.store = store;
-    this.driver = new FakeDriver(machines);
+    this.driver = new FakeDriver(machines, beside?.driver);
     this.registry = createRegistry(store, { clock: this.clock, author: 'me@here' });
     const { registry, driver, clock } = this;
     this.edges = { registry, driver, clock, machines, agentTtlMs: TTL_MS };
@@ -59,7 +61,9 @@ export class Scene {
   /** What is on machines: `m1 a.service running`. */
   there(): readonly string[] {
     return this.edges.machines.flatMap(({ name }) =>
-      [...this.driver.of(name).units].map(([unit, { state }]) => `${name} ${unit} ${state.sub}`).sort(),
+      [...this.driver.of(name).units]
+        .map(([unit, { state }]) => `${name} ${unit} ${state.sub}`)
+        .sort(compareText),
     );
   }
 }

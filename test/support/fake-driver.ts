@@ -31,8 +31,12 @@ export class FakeDriver implements SystemdDriver {
   readonly #machines: ReadonlyMap<string, FakeMachine>;
   readonly #troubles: ReadonlyMap<string, Trouble>;
 
-  constructor(machines: readonly Machine[]) {
-    this.#machines = new Map(machines.map((machine) => [machine.name, new FakeMachine(machine)]));
+  /** With `other`, the machines of that driver, as another process would reach them. */
+  constructor(machines: readonly Machine[], other?: FakeDriver) {
+    this.#machines =
+      other === undefined
+        ? new Map(machines.map((machine) => [machine.name, new FakeMachine(machine)]))
+        : other.#machines;
     this.#troubles = new Map(machines.map(({ name }) => [name, { failing: new Map() }]));
   }
 
@@ -114,7 +118,13 @@ class FakeSession implements MachineSession {
     this.#driver.log.push(`change ${name} ${changes.map(({ unit }) => unit).join(' ')}`);
     const { lostOnChange, failing } = this.#driver.trouble(name);
     const possible = changes.filter(({ unit }) => !failing.has(unit));
-    const outcomes = lostOnChange === 'before' ? [] : this.#machine.change(possible, clusterId);
+    const outcomes =
+      lostOnChange === 'before'
+        ? []
+        : this.#machine.change(
+            possible.map((change) => this.#anew(change)),
+            clusterId,
+          );
     const lost: Failure = { code: 'unreachable', message: `Machine "${name}" is lost`, hint: undefined };
     return changes.map(({ unit }): UnitOutcome => {
       const outcome = outcomes.find((entry) => entry.unit === unit);
@@ -123,6 +133,12 @@ class FakeSession implements MachineSession {
         ? outcome
         : { unit, machine: name, state: undefined, failure };
     });
+  }
+
+  /** Somebody may have carried out the same decision meanwhile: bytes that are there already change nothing. */
+  #anew(change: UnitChange): UnitChange {
+    const text = this.#machine.units.get(change.unit)?.text;
+    return { ...change, steps: change.steps.filter((step) => step.kind !== 'write' || step.text !== text) };
   }
 
   close(): void {

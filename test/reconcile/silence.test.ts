@@ -1,0 +1,180 @@
+import { describe, expect, it } from 'vitest';
+import { FleetError } from '../../src/base/errors.ts';
+import { idOf, NOW, TTL_MS } from '../support/builders.ts';
+import { decisionsOf, failuresOf, Scene } from './scene.ts';
+
+const FIVE = ['m1', 'm2', 'm3', 'm4', 'm5'];
+
+/** Five machines, with a unit on the first. */
+async function arrange(): Promise<Scene> {
+  const scene = new Scene(FIVE);
+  await scene.want('launched', '', 'a.service');
+  await scene.pass();
+  return scene;
+}
+
+const tokenOf = async (scene: Scene): Promise<number> =>
+  (await scene.registry.load()).units.get('a.service')?.token ?? 0;
+
+describe('a machine that is silent', () => {
+  it('keeps its units while it may come back', async () => {
+    const scene = await arrange();
+    scene.driver.silence('m1');
+    for (const ms of [0, TTL_MS / 2, TTL_MS - 1]) {
+      scene.clock.time = NOW + ms;
+      const report = await scene.pass();
+      expect([ms, decisionsOf(report), failuresOf(report)]).toEqual([
+        ms,
+        ['a.service keep'],
+        ['a.service m1 unreachable'],
+      ]);
+    }
+    expect(scene.there()).toEqual(['m1 a.service running']);
+  });
+
+  it('is silent since it was first found so, however often and by whomever', async () => {
+    const scene = await arrange();
+    scene.driver.silence('m1');
+    await scene.pass();
+    scene.clock.time += TTL_MS / 3;
+    const { snapshot } = await scene.pass();
+    expect(snapshot.machines[0]?.silence).toMatchObject({ since: NOW, code: 'ssh-timeout', hint: 'Wait' });
+    expect((await scene.registry.load()).machines.get('m1')).toEqual({ id: idOf('m1'), silentSince: NOW });
+  });
+
+  it('loses its units after the ttl, to a machine that gets a higher token', async () => {
+    const scene = await arrange();
+    const before = await tokenOf(scene);
+    scene.driver.silence('m1');
+    await scene.pass();
+    scene.clock.time += TTL_MS;
+    const report = await scene.pass();
+    expect([decisionsOf(report), failuresOf(report)]).toEqual([['a.service move'], []]);
+    expect(await scene.assigned('a.service')).toBe('m2');
+    expect(await tokenOf(scene)).toBeGreaterThan(before);
+    expect(scene.driver.of('m2').units.get('a.service')?.record?.token).toBe(await tokenOf(scene));
+  });
+
+  it('that was seen again in between starts anew', async () => {
+    const scene = await arrange();
+    scene.driver.silence('m1');
+    await scene.pass();
+    scene.clock.time += TTL_MS - 1;
+    scene.driver.heal('m1');
+    await scene.pass();
+    expect((await scene.registry.load()).machines.get('m1')?.silentSince).toBeUndefined();
+    scene.driver.silence('m1');
+    scene.clock.time += 1;
+    expect(decisionsOf(await scene.pass())).toEqual(['a.service keep']);
+  });
+
+  it('is cleaned when it returns, and the unit is not stopped where it is now', async () => {
+    const scene = await arrange();
+    scene.driver.silence('m1');
+    await scene.pass();
+    scene.clock.time += TTL_MS;
+    await scene.pass();
+    expect(scene.there()).toEqual(['m1 a.service running', 'm2 a.service running']);
+    scene.driver.heal('m1');
+    const report = await scene.pass();
+    expect([decisionsOf(report), failuresOf(report)]).toEqual([['a.service keep'], []]);
+    expect(scene.there()).toEqual(['m2 a.service running']);
+    expect(scene.driver.of('m1').log.slice(-2)).toEqual(['stop a.service', 'remove a.service']);
+    expect(scene.driver.of('m1').removed.get('a.service')).toBe(await tokenOf(scene));
+    expect((await scene.pass()).plans).toEqual([]);
+  });
+
+  it('may fall silent after it took the connection', async () => {
+    const scene = await arrange();
+    scene.driver.trouble('m1').silentOnObserve = new FleetError('remote-script', 'It says nothing');
+    const report = await scene.pass();
+    expect(failuresOf(report)).toEqual(['a.service m1 unreachable']);
+    expect(report.snapshot.machines[0]).toMatchObject({
+      id: idOf('m1'),
+      silence: { message: 'It says nothing' },
+    });
+  });
+
+  it('that nobody has ever seen has no id, and is remembered as silent', async () => {
+    const scene = new Scene(['m1', 'm2', 'm3']);
+    scene.driver.silence('m3');
+    await scene.want('launched', '', 'a.service');
+    const { snapshot } = await scene.pass();
+    expect(snapshot.machines[2]?.id).toBeUndefined();
+    expect((await scene.registry.load()).machines.get('m3')).toEqual({ id: undefined, silentSince: NOW });
+  });
+
+  it('that refuses us is there: its units stay, however long', async () => {
+    const scene = await arrange();
+    scene.driver.trouble('m1').silent = new FleetError('ssh-host-key', 'Its key changed');
+    await scene.pass();
+    scene.clock.time += 10 * TTL_MS;
+    expect(decisionsOf(await scene.pass())).toEqual(['a.service keep']);
+  });
+});
+
+describe('more than half of the machines, silent at once,', () => {
+  it('move nothing, for it is us who are cut off', async () => {
+    const scene = await arrange();
+    scene.driver.silence('m1', 'm3', 'm4');
+    await scene.pass();
+    scene.clock.time += 10 * TTL_MS;
+    const report = await scene.pass();
+    expect([decisionsOf(report), failuresOf(report)]).toEqual([
+      ['a.service keep'],
+      ['a.service m1 unreachable'],
+    ]);
+    scene.driver.heal('m4');
+    expect(decisionsOf(await scene.pass())).toEqual(['a.service move']);
+  });
+
+  it('do not keep a new unit from a machine that answers', async () => {
+    const scene = new Scene(FIVE);
+    scene.driver.silence('m1', 'm2', 'm3', 'm4');
+    await scene.want('launched', '', 'a.service');
+    expect(decisionsOf(await scene.pass())).toEqual(['a.service place']);
+    expect(scene.there()).toEqual(['m5 a.service running']);
+  });
+
+  it('may be all of them: the pass ends with a report', async () => {
+    const scene = await arrange();
+    scene.driver.silence(...FIVE);
+    scene.clock.time += 10 * TTL_MS;
+    expect(failuresOf(await scene.pass())).toEqual(['a.service m1 unreachable']);
+  });
+});
+
+describe('the id of a silent machine', () => {
+  it("that another one answers with is that one's, whichever comes first in fleet.conf", async () => {
+    for (const [old, renamed] of [
+      ['m1', 'm5'],
+      ['m5', 'm1'],
+    ] as const) {
+      const scene = new Scene(FIVE);
+      await scene.want('launched', `MachineMetadata=name=${old}`, 'a.service');
+      scene.driver.silence(renamed);
+      await scene.pass();
+      scene.driver.silence(old);
+      await scene.pass();
+      // The machine of the old section answers under the new one, with all that is on it.
+      scene.driver.heal(renamed);
+      scene.driver.trouble(renamed).id = idOf(old);
+      for (const [unit, there] of scene.driver.of(old).units) scene.driver.of(renamed).units.set(unit, there);
+      await scene.want('launched', '', 'a.service');
+      scene.clock.time += 2 * TTL_MS;
+      const { snapshot, ...report } = await scene.pass();
+      expect([old, decisionsOf({ snapshot, ...report })]).toEqual([old, ['a.service keep']]);
+      expect(
+        snapshot.machines.filter(({ id }) => id === idOf(old)).map(({ machine }) => machine.name),
+      ).toEqual([renamed]);
+      expect((await scene.registry.load()).machines.get(old)?.id).toBeUndefined();
+    }
+  });
+
+  it('is no duplicate of the id of a machine that answers', async () => {
+    const scene = await arrange();
+    scene.driver.silence('m1');
+    scene.driver.trouble('m2').id = idOf('m1');
+    await expect(scene.pass()).resolves.toBeDefined();
+  });
+});
