@@ -1,0 +1,230 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { insideAll, onMachines } from '../support/cluster.ts';
+import { done, hire, type Outcome } from './operator.ts';
+import { SLEEPER, service } from './units.ts';
+
+/** What fleetctl would have changed on machines, and how often somebody has logged in. */
+function lookAtMachines(): Promise<readonly string[]> {
+  return insideAll(
+    ['k1', 'k2', 'k3'],
+    'ls -A /etc/systemd/system /var/lib; journalctl --quiet --unit=sshd | grep -c Accepted || true',
+  );
+}
+
+/** One clear line that starts with `says`, perhaps a hint below it, and nothing on standard output. */
+function expectRefusal({ status, stdout, stderr }: Outcome, expected: number, says: string): void {
+  const [line = '', hint = 'hint: ', ...more] = stderr.trimEnd().split('\n');
+  expect({ status, stdout, line: line.slice(0, says.length) }).toEqual({
+    status: expected,
+    stdout: '',
+    line: says,
+  });
+  expect(hint).toMatch(/^hint: /);
+  // A hint may show a few lines of a file to write.
+  if (!hint.endsWith(':')) expect(more).toEqual([]);
+}
+
+onMachines('a configuration that is wrong', () => {
+  const operator = hire();
+  let before: readonly string[];
+  beforeAll(async () => {
+    before = await lookAtMachines();
+  });
+  afterAll(async () => expect(await lookAtMachines()).toEqual(before));
+  const machine = '[machine.k1]\naddress = 127.76.0.1\n';
+
+  it.each([
+    [
+      'an unknown key',
+      `${machine}[ssh]\nidenty_file = x\n`,
+      '"HERE/fleet.conf" line 4: "identy_file" in [ssh] is not a known key: "x"',
+    ],
+    [
+      'an unknown section',
+      '[machines.k1]\n',
+      '"HERE/fleet.conf" line 1: [machines.k1] is not a known section',
+    ],
+    [
+      'a machine twice',
+      machine + machine,
+      '"HERE/fleet.conf" line 3: section was already given on line 1: [machine.k1]',
+    ],
+    [
+      'two machines with one address',
+      `${machine}[machine.k2]\naddress = 127.76.0.1\n`,
+      '"HERE/fleet.conf" line 4: "address" in [machine.k2] is already that of machine "k1" on line 2: "127.76.0.1"',
+    ],
+    [
+      'a bad duration',
+      `agent_ttl = 3 weeks\n${machine}`,
+      '"HERE/fleet.conf" line 1: "agent_ttl" at the top must be a duration from 1s to 24h, such as 30s: "3 weeks"',
+    ],
+    [
+      'a bad address',
+      '[machine.k1]\naddress = 127.76.0.1:99999\n',
+      '"HERE/fleet.conf" line 2: "address" in [machine.k1] must be host, host:port or [IPv6]:port: "127.76.0.1:99999"',
+    ],
+    ['no machine', '; nothing yet\n', 'no machines in the configuration "HERE/fleet.conf"'],
+    ['no text', '\u0000\u0001', '"HERE/fleet.conf" line 1 has a control character'],
+  ])('is refused: %s', async (_what, text, says) => {
+    operator.write('fleet.conf', text);
+    operator.write('web.service', SLEEPER);
+    expectRefusal(await operator.fleetctl('start', 'web'), 2, `Error: ${says}`);
+    expect(existsSync(join(operator.folder, 'registry'))).toBe(false);
+  });
+
+  it('is refused: one that cannot be read', async () => {
+    operator.configure({});
+    mkdirSync(join(operator.folder, 'folder.conf'));
+    const nowhere = await operator.fleetctl('--config', 'nowhere.conf', 'list-units');
+    expectRefusal(nowhere, 2, 'Error: cannot read the configuration "HERE/nowhere.conf": no such file');
+    const folder = await operator.fleetctl('--config', 'folder.conf', 'list-units');
+    expectRefusal(folder, 2, 'Error: cannot read the configuration "HERE/folder.conf": it is a directory');
+    operator.write('secret/fleet.conf', machine);
+    operator.lock('secret/fleet.conf');
+    const secret = operator.launch(['--config', 'secret/fleet.conf', 'list-units'], { uid: 65_534 });
+    expectRefusal(
+      await secret.ended,
+      2,
+      `Error: cannot read the configuration "${operator.folder}/secret/fleet.conf": permission denied`,
+    );
+    const missing = operator.launch(['list-units'], { env: { FLEETCTL_CONFIG: '' }, cwd: 'folder.conf' });
+    expectRefusal(await missing.ended, 2, 'Error: no configuration found, looked for "');
+  });
+});
+
+onMachines('a command line that is wrong', () => {
+  const operator = hire();
+
+  it.each([
+    [['list-unit'], "Error: unknown command 'list-unit'"],
+    [['list-units', 'web'], "Error: too many arguments for 'list-units'"],
+    [['list-units', '-o', 'xml'], "Error: option '-o, --output <format>' argument 'xml' is invalid."],
+    [['list-units', '--fields', 'unit,machin'], 'Error: No such field: "machin"'],
+    [['--no-such', 'list-units'], "Error: unknown option '--no-such'"],
+    [
+      ['--ssh-timeout', 'soon', 'list-units'],
+      'Error: flag "--ssh-timeout" must be a duration from 100ms to 10m, such as 5s: "soon"',
+    ],
+    [['start'], "Error: missing required argument 'unit'"],
+    [['start', 'no spaces'], 'Error: Cannot use "no spaces" as a unit name: it must not contain " "'],
+    [['start', '$(id)'], 'Error: Cannot use "$(id)" as a unit name: it must not contain "$"'],
+    [
+      ['start', 'sda.device'],
+      'Error: Cannot use "sda.device" as a unit name: systemd makes device units itself, from no file',
+    ],
+    [['start', ''], 'Error: Cannot use "" as a unit name: it is empty'],
+    [['start', 'x'.repeat(300)], `Error: Cannot use "${'x'.repeat(10)}`],
+    [['start', 'web@'], 'Error: Cannot start template "web@.service": it is a pattern for units, not a unit'],
+    [
+      ['load', 'web@.service'],
+      'Error: Cannot load template "web@.service": it is a pattern for units, not a unit',
+    ],
+  ])('is refused: %j', async (words, says) => {
+    operator.write('web@.service', SLEEPER);
+    const { status, stdout, stderr } = await operator.fleetctl(...words);
+    expect({ status, stdout, said: stderr.slice(0, says.length) }).toEqual({
+      status: 2,
+      stdout: '',
+      said: says,
+    });
+    expect(stderr.trimEnd().split('\n').length).toBeLessThanOrEqual(3);
+  });
+});
+
+onMachines('a unit file that is wrong', () => {
+  const operator = hire();
+
+  it.each([
+    ['is empty', '', 'Cannot read unit file "HERE/bad.service", line 1: the file has no options'],
+    [
+      'has comments only',
+      '# later\n',
+      'Cannot read unit file "HERE/bad.service", line 1: the file has no options',
+    ],
+    [
+      'is binary',
+      Buffer.from('7f454c46fffe', 'hex'),
+      'Cannot read unit file "HERE/bad.service": it is not UTF-8 text',
+    ],
+    [
+      'holds a NUL',
+      '[Service]\nExecStart=/bin/true\u0000\n',
+      'Cannot read unit file "HERE/bad.service", line 2: it holds a NUL byte',
+    ],
+    [
+      'has no section',
+      'ExecStart=/bin/true\n',
+      'Cannot read unit file "HERE/bad.service", line 1: "ExecStart=/bin/true" stands before any section',
+    ],
+    [
+      'has no "="',
+      '[Service]\nExecStart /bin/true\n',
+      'Cannot read unit file "HERE/bad.service", line 2: "=" is missing: "ExecStart /bin/true"',
+    ],
+    [
+      'has a bad boolean',
+      service('ExecStart=/bin/true', 'Global=maybe'),
+      'Cannot read the placement of "bad.service", line 5: Global is neither true nor false: "maybe"',
+    ],
+    [
+      'has a bad pair',
+      service('ExecStart=/bin/true', 'MachineMetadata=roleweb'),
+      'Cannot read the placement of "bad.service", line 5: MachineMetadata is not key=value: "roleweb"',
+    ],
+    [
+      'has an unknown option',
+      service('ExecStart=/bin/true', 'MachinMetadata=a=b'),
+      'Cannot read the placement of "bad.service", line 5: unknown option in [X-Fleet]: "MachinMetadata"',
+    ],
+  ])('because it %s is refused, and not submitted', async (_what, text, says) => {
+    operator.write('bad.service', text);
+    for (const verb of ['submit', 'start'])
+      expectRefusal(await operator.fleetctl(verb, 'bad'), 1, `Error: ${says}`);
+    expect(await operator.fleetctl('list-unit-files', '--no-legend')).toEqual(done());
+  });
+
+  it('because it is a folder is refused', async () => {
+    mkdirSync(join(operator.folder, 'web.service'));
+    mkdirSync(join(operator.folder, 'app'));
+    for (const [name, path] of [
+      ['web', 'web.service'],
+      ['app', 'app'],
+    ] as const) {
+      const says = `Error: Cannot read unit file "HERE/${path}": it is a folder`;
+      expectRefusal(await operator.fleetctl('start', name), 1, says);
+    }
+  });
+});
+
+onMachines('a registry file that is wrong', () => {
+  const operator = hire();
+
+  it.each([
+    [
+      'is from a newer version',
+      (text: string) => text.replace('"format":1', '"format":2'),
+      /format 2.*\nhint: .*newer/,
+    ],
+    ['is cut off', (text: string) => text.slice(0, -20), /damaged in line \d+: .*\nhint: .*backup/],
+    ['is something else', () => 'rubbish\n', /damaged in line 1: .*\nhint: .*backup/],
+    ['is empty', () => '', /damaged in line 1: the file is empty\nhint: .*backup/],
+  ])('because it %s is refused, and left as it is', async (_what, damage, says) => {
+    operator.write('web.service', SLEEPER);
+    operator.write('new.service', SLEEPER);
+    await operator.fleetctl('submit', 'web');
+    const whole = operator.read('registry/records');
+    const damaged = damage(whole);
+    operator.write('registry/records', damaged);
+    for (const command of [['list-units'], ['start', 'new'], ['destroy', 'web']]) {
+      const { status, stdout, stderr } = await operator.fleetctl(...command);
+      expect({ command, status, stdout }).toEqual({ command, status: 1, stdout: '' });
+      expect(stderr).toMatch(says);
+      expect(stderr).toContain('"HERE/registry');
+    }
+    expect(operator.read('registry/records')).toBe(damaged);
+    operator.write('registry/records', whole);
+  });
+});
