@@ -6,6 +6,8 @@ export type CommandOption = {
   readonly flags: string;
   readonly description: string;
   readonly choices?: readonly string[];
+  /** Names its value may list, with commas; for completion. */
+  readonly list?: readonly string[];
 };
 
 /** One verb. Its code is loaded by `run` alone, so that help and other verbs do not pay for it. */

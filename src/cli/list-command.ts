@@ -10,7 +10,12 @@ export function listOptions(fields: string): readonly CommandOption[] {
   return [
     { flags: '-l, --full', description: 'print ids and hashes whole' },
     { flags: '--no-legend', description: 'leave out the line of titles' },
-    { flags: '--fields <fields>', description: `comma-separated columns: ${fields}` },
+    {
+      flags: '--fields <fields>',
+      description: `comma-separated columns: ${fields}`,
+      // `tmachine (or target)` is one field with a remark.
+      list: fields.split(', ').map((field) => field.replace(/ .*/, '')),
+    },
     { flags: '-o, --output <format>', description: 'table or json', choices: ['table', 'json'] },
   ];
 }

@@ -14,6 +14,12 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
     return EXIT.done;
   }
   try {
+    // Asked by completion scripts with every press of a key: whatever follows is no command line yet.
+    if (argv[0] === '__complete') {
+      const { answerCompletion } = await import('./completion/answer.ts');
+      await answerCompletion(argv.slice(1), streams);
+      return EXIT.done;
+    }
     const { runProgram } = await import('./program.ts');
     return await runProgram(argv, streams);
   } catch (error) {

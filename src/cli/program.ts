@@ -2,6 +2,7 @@ import { Command as Commander, CommanderError, Option } from 'commander';
 import type { ConfigFlags } from '../config/config.ts';
 import type { Command } from './command.ts';
 import { catCommand } from './commands/cat.ts';
+import { completionCommand } from './commands/completion.ts';
 import { destroyCommand } from './commands/destroy.ts';
 import { explainCommand } from './commands/explain.ts';
 import { historyCommand } from './commands/history.ts';
@@ -10,10 +11,12 @@ import { listUnitFilesCommand } from './commands/list-unit-files.ts';
 import { listUnitsCommand } from './commands/list-units.ts';
 import { loadCommand } from './commands/load.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
+import { recoverCommand } from './commands/recover.ts';
 import { restartCommand } from './commands/restart.ts';
 import { rollbackCommand } from './commands/rollback.ts';
 import { sshCommand } from './commands/ssh.ts';
 import { startCommand } from './commands/start.ts';
+import { statusCommand } from './commands/status.ts';
 import { stopCommand } from './commands/stop.ts';
 import { submitCommand } from './commands/submit.ts';
 import { unloadCommand } from './commands/unload.ts';
@@ -35,11 +38,14 @@ export const COMMANDS: readonly Command[] = [
   historyCommand,
   rollbackCommand,
   explainCommand,
+  statusCommand,
   listUnitsCommand,
   listUnitFilesCommand,
   listMachinesCommand,
   sshCommand,
   reconcileCommand,
+  recoverCommand,
+  completionCommand,
   versionCommand,
 ];
 

@@ -1,5 +1,5 @@
 import { compareText } from '../base/compare.ts';
-import type { DesiredUnit } from '../cluster/snapshot.ts';
+import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { Change, StoreRecord } from '../store/store.ts';
 import { parsePlacement } from '../unit/placement.ts';
@@ -31,9 +31,24 @@ export class RegistryView {
     return this.#read('cluster', 'cluster')?.id;
   }
 
+  /** The names of all units, in their order; their documents are not read. */
+  get unitNames(): readonly string[] {
+    return this.#keys('units/');
+  }
+
+  /** The token of a decision that rests on this view. */
+  get token(): Token {
+    return this.revision + this.#tokenBase;
+  }
+
+  get #tokenBase(): number {
+    return this.#read('cluster', 'cluster')?.tokenBase ?? 0;
+  }
+
   /** Every unit, by name, in the order of names. */
   get units(): ReadonlyMap<string, DesiredUnit> {
-    this.#units ??= new Map(this.#keys('units/').map((name) => [name, this.#unit(name)]));
+    const base = this.#tokenBase;
+    this.#units ??= new Map(this.unitNames.map((name) => [name, this.#unit(name, base)]));
     return this.#units;
   }
 
@@ -81,7 +96,7 @@ export class RegistryView {
     return keys.map((key) => key.slice(prefix.length));
   }
 
-  #unit(name: string): DesiredUnit {
+  #unit(name: string, tokenBase: number): DesiredUnit {
     const key = `units/${name}`;
     const { digest, hash, target, machine } = this.#must('units/', key);
     const text = this.text(digest);
@@ -89,7 +104,8 @@ export class RegistryView {
     const file = parseUnitFile(text, name);
     const placement = parsePlacement(file, unitName);
     const triggers = triggeredUnit(file, unitName);
-    return { name, text, hash, digest, placement, triggers, target, machine, token: this.revisionOf(key) };
+    const token = this.revisionOf(key) + tokenBase;
+    return { name, text, hash, digest, placement, triggers, target, machine, token };
   }
 
   #must<K extends DocumentKind>(kind: K, key: string): Document<K> {

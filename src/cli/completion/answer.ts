@@ -1,0 +1,44 @@
+import { COMMANDS, GLOBAL_OPTIONS } from '../program.ts';
+import type { Streams } from '../streams.ts';
+import { type Candidate, complete, type Sources } from './complete.ts';
+
+/**
+ * Answers a completion script: a line a candidate, then perhaps a tab and what it is. `argv` is `--` and the
+ * words after the program's name.
+ */
+export async function answerCompletion(argv: readonly string[], streams: Streams): Promise<void> {
+  const words = argv[0] === '--' ? argv.slice(1) : argv;
+  const globals = GLOBAL_OPTIONS.map(([flags, description]) => ({ flags, description }));
+  const candidates = await complete({
+    words,
+    commands: COMMANDS,
+    globals: [...globals, ...ALONE],
+    sources: sourcesOf(streams),
+    streams,
+  });
+  streams.out(candidates.map(lineOf).join(''));
+}
+
+const ALONE = [
+  { flags: '-h, --help', description: 'show help' },
+  { flags: '-V, --version', description: 'print the version' },
+];
+
+function lineOf({ word, about }: Candidate): string {
+  return about === undefined ? `${word}\n` : `${word}\t${about}\n`;
+}
+
+function sourcesOf(streams: Streams): Sources {
+  return {
+    async units(flags) {
+      const { withRegistry } = await import('../context.ts');
+      return withRegistry(flags, streams, async (registry) => (await registry.load()).unitNames);
+    },
+    async machines(flags) {
+      const { loadConfig } = await import('../../config/load.ts');
+      const { env, cwd, home } = streams;
+      const { machines } = await loadConfig({ flags, env, cwd, home });
+      return machines.map(({ machine: { name, address } }) => ({ word: name, about: address }));
+    },
+  };
+}

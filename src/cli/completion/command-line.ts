@@ -1,0 +1,81 @@
+import type { ConfigFlags } from '../../config/config.ts';
+import type { Command, CommandOption } from '../command.ts';
+
+/** What stands on a command line before the word that is being typed. */
+export type TypedLine = {
+  readonly command: Command | undefined;
+  /** What `--config` and its like say so far. */
+  readonly flags: ConfigFlags;
+  /** The option whose value is being typed. */
+  readonly pending: CommandOption | undefined;
+  /** How many arguments the command has been given. */
+  readonly operands: number;
+  /** No option can follow: `--` stands there, or the words belong to a command on a machine. */
+  readonly literal: boolean;
+};
+
+/** Reads the words of a command line that is not finished, and may be wrong, as far as it can be understood. */
+export function readTypedLine(
+  words: readonly string[],
+  commands: readonly Command[],
+  globals: readonly CommandOption[],
+): TypedLine {
+  let command: Command | undefined;
+  let pending: CommandOption | undefined;
+  let operands = 0;
+  let literal = false;
+  const flags: Record<string, string> = {};
+  for (const word of words) {
+    if (pending !== undefined) {
+      note(flags, pending, word);
+      pending = undefined;
+    } else if (!literal && word === '--') {
+      literal = true;
+    } else if (!literal && word.startsWith('-')) {
+      const option = optionNamed(word, optionsOf(command, globals));
+      const equals = word.indexOf('=');
+      if (option !== undefined && equals > 0) note(flags, option, word.slice(equals + 1));
+      else if (option !== undefined && valueName(option) !== undefined) pending = option;
+    } else if (command === undefined) {
+      command = commands.find(({ name }) => name === word);
+      // Of an unknown command nothing is known.
+      if (command === undefined) return { command, flags, pending, operands: 1, literal: true };
+    } else {
+      operands += 1;
+      literal ||= command.passThrough === true;
+    }
+  }
+  return { command, flags, pending, operands, literal };
+}
+
+/** The options that can stand after a command: global ones only before it. */
+export function optionsOf(
+  command: Command | undefined,
+  globals: readonly CommandOption[],
+): readonly CommandOption[] {
+  return command === undefined ? globals : [...command.options, HELP];
+}
+
+const HELP: CommandOption = { flags: '-h, --help', description: 'show help' };
+
+/** The option that `word` names, as `--output`, `--output=json` or `-o`. */
+export function optionNamed(word: string, options: readonly CommandOption[]): CommandOption | undefined {
+  const [name = ''] = word.split('=', 1);
+  return options.find((option) => namesOf(option).includes(name));
+}
+
+/** `-o, --output <format>` → `-o` and `--output`. */
+export function namesOf({ flags }: CommandOption): readonly string[] {
+  return flags.match(/(?<![\w-])--?[a-zA-Z][\w-]*/g) ?? [];
+}
+
+/** `-o, --output <format>` → `format`; undefined for an option without a value. */
+export function valueName({ flags }: CommandOption): string | undefined {
+  return /<([^>]+)>/.exec(flags)?.[1];
+}
+
+/** Keeps the value of an option under the name that its command would find it by: `--ssh-timeout` → sshTimeout. */
+function note(flags: Record<string, string>, option: CommandOption, value: string): void {
+  const long = namesOf(option).at(-1)?.slice(2) ?? '';
+  flags[long.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())] = value;
+}

@@ -1,0 +1,141 @@
+import { isFleetError } from '../../base/errors.ts';
+import type { ConfigFlags } from '../../config/config.ts';
+import type { Command, CommandOption } from '../command.ts';
+import type { Streams } from '../streams.ts';
+import { namesOf, optionNamed, optionsOf, readTypedLine, type TypedLine, valueName } from './command-line.ts';
+import { localFiles } from './local-files.ts';
+
+/** Something that may stand where the cursor is. One that ends in `/`, `=`, `,` or `@` is not finished by it. */
+export type Candidate = { readonly word: string; readonly about?: string };
+
+/** What there is to complete with, beside commands and options. */
+export type Sources = {
+  /** Names of units and templates in the registry. */
+  units(flags: ConfigFlags): Promise<readonly string[]>;
+  /** Machines of fleet.conf, with what tells them apart. */
+  machines(flags: ConfigFlags): Promise<readonly Candidate[]>;
+};
+
+export type CompletionRequest = {
+  /** The words after the program's name, the last one as far as it is typed. */
+  readonly words: readonly string[];
+  readonly commands: readonly Command[];
+  readonly globals: readonly CommandOption[];
+  readonly sources: Sources;
+  readonly streams: Pick<Streams, 'cwd'>;
+};
+
+/** Everything that may stand in place of the last word and begins like it. No network, and no word is an error. */
+export async function complete(request: CompletionRequest): Promise<readonly Candidate[]> {
+  const typed = request.words.at(-1) ?? '';
+  const line = readTypedLine(request.words.slice(0, -1), request.commands, request.globals);
+  try {
+    const candidates = await candidatesFor(typed, line, request);
+    // A name that holds what terminals obey, or a line end, cannot be offered.
+    return candidates.filter(({ word }) => word.startsWith(typed) && !/\p{Cc}/u.test(word));
+  } catch (error) {
+    if (isFleetError(error)) return [];
+    throw error;
+  }
+}
+
+async function candidatesFor(
+  typed: string,
+  line: TypedLine,
+  request: CompletionRequest,
+): Promise<readonly Candidate[]> {
+  const { command, pending, literal } = line;
+  const options = optionsOf(command, request.globals);
+  if (pending !== undefined) return valuesOf(pending, typed, line.flags, request);
+  if (!literal && typed.startsWith('-')) {
+    const equals = typed.indexOf('=');
+    const option = equals < 0 ? undefined : optionNamed(typed, options);
+    if (option === undefined) return options.flatMap(optionCandidates);
+    const values = await valuesOf(option, typed.slice(equals + 1), line.flags, request);
+    return values.map(({ word }) => ({ word: `${typed.slice(0, equals + 1)}${word}` }));
+  }
+  if (command === undefined) {
+    const isTopic = request.words.at(-2) === 'help';
+    return literal && !isTopic ? [] : commandNames(request);
+  }
+  return operands(command, typed, line, request);
+}
+
+function optionCandidates(option: CommandOption): readonly Candidate[] {
+  const long = namesOf(option).filter((name) => name.startsWith('--'));
+  return long.map((word) => ({ word, about: option.description }));
+}
+
+function commandNames({ commands }: CompletionRequest): readonly Candidate[] {
+  return [
+    ...commands.map(({ name, summary }) => ({ word: name, about: summary })),
+    { word: 'help', about: 'show help for a command' },
+  ];
+}
+
+/** What an option's value may be, by its choices or by the name in its angle brackets. */
+async function valuesOf(
+  option: CommandOption,
+  typed: string,
+  flags: ConfigFlags,
+  { sources, streams }: CompletionRequest,
+): Promise<readonly Candidate[]> {
+  const { choices, list } = option;
+  if (choices !== undefined) return choices.map((word) => ({ word }));
+  if (list !== undefined) {
+    const before = typed.slice(0, typed.lastIndexOf(',') + 1);
+    const given = before.split(',');
+    return list.filter((name) => !given.includes(name)).map((name) => ({ word: `${before}${name}` }));
+  }
+  const kind = valueName(option);
+  if (kind === 'machine') return sources.machines(flags);
+  if (kind === 'unit') return (await sources.units(flags)).map((word) => ({ word }));
+  return kind === 'file' ? localFiles(typed, streams.cwd, () => true) : [];
+}
+
+/** `<unit...>`, `[machine|unit] [command...]`: the names in the brackets say what an argument may be. */
+async function operands(
+  command: Command,
+  typed: string,
+  line: TypedLine,
+  request: CompletionRequest,
+): Promise<readonly Candidate[]> {
+  const places = command.arguments.split(' ').filter((place) => place !== '');
+  const place = places[line.operands] ?? (places.at(-1)?.includes('...') ? places.at(-1) : undefined);
+  const kinds: readonly string[] = place?.match(/[a-z]+/g) ?? [];
+  const { sources, streams } = request;
+  const isPath = /[/.]/.test(typed.slice(0, 1)) || typed.includes('/');
+  const takesFiles = command.options.some(({ flags }) => flags.startsWith('--replace'));
+  const found = await Promise.all([
+    kinds.filter((kind) => SHELLS.has(kind)).map((word) => ({ word })),
+    kinds.includes('unit') ? unitsFor(command, await sources.units(line.flags)) : [],
+    kinds.includes('machine') ? sources.machines(line.flags) : [],
+    kinds.includes('file') || (kinds.includes('unit') && (takesFiles || isPath))
+      ? localFiles(typed, streams.cwd, isUnitFile)
+      : [],
+  ]);
+  const once = new Map(found.flat().map((candidate) => [candidate.word, candidate]));
+  return [...once.values()];
+}
+
+const SHELLS: ReadonlySet<string> = new Set(['bash', 'zsh', 'fish']);
+
+/** Verbs about unit files, which take a template for what it is. */
+const ABOUT_FILES: ReadonlySet<string> = new Set([
+  'submit',
+  'destroy',
+  'cat',
+  'history',
+  'rollback',
+  'verify',
+]);
+
+/** Where a template cannot stand, its name is the beginning of its instances'. */
+function unitsFor({ name }: Command, units: readonly string[]): readonly Candidate[] {
+  if (ABOUT_FILES.has(name)) return units.map((word) => ({ word }));
+  return units.map((unit) => ({ word: unit.replace(/^([^@]+@)\.[a-z]+$/, '$1') }));
+}
+
+function isUnitFile(name: string): boolean {
+  return /.\.(service|socket|timer|path|mount|automount|swap|target|slice)$/.test(name);
+}

@@ -1,0 +1,247 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { answerCompletion } from '../../src/cli/completion/answer.ts';
+import { SCRIPTS } from '../../src/cli/completion/scripts.ts';
+import { COMMANDS } from '../../src/cli/program.ts';
+import type { Streams } from '../../src/cli/streams.ts';
+import { createRegistry } from '../../src/registry/registry.ts';
+import { openFileStore } from '../../src/store/file.ts';
+import { desiredUnit } from '../support/builders.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'fleet-completion-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Names in which a careless script would find commands, words or escapes. */
+const NASTY = ['$(touch HERE)', 'a b', "it's", 'semi;touch HERE', '`touch HERE`', 'star*'];
+
+beforeAll(async () => {
+  writeFileSync(
+    join(folder, 'fleet.conf'),
+    '[ssh]\nuser = me\n\n[machine.web-1]\naddress = 10.0.0.1\n\n[machine.db-1]\naddress = 10.0.0.2\n',
+  );
+  const registry = createRegistry(openFileStore(join(folder, 'registry')), {
+    clock: { now: () => 0 },
+    author: 'me@here',
+  });
+  const units = ['app@.service', 'app@1.service', 'app@2.service', 'db.service', 'mnt-a\\x2db.mount'];
+  await registry.update(() => units.map((name) => ({ kind: 'put-unit', unit: desiredUnit(name) })));
+  await registry.close();
+  for (const name of [
+    'local.service',
+    'my units/new.timer',
+    'notes.txt',
+    '.hidden.service',
+    'line\nend.service',
+  ])
+    write(name);
+  for (const name of NASTY) write(`nasty/${name.replaceAll('HERE', 'harm')}.service`);
+});
+
+function write(name: string): void {
+  const path = join(folder, name);
+  mkdirSync(join(path, '..'), { recursive: true });
+  writeFileSync(path, '');
+}
+
+/** The words offered in place of the last of `words`, without what they are. */
+async function offered(...words: readonly string[]): Promise<readonly string[]> {
+  const lines: string[] = [];
+  const streams = {
+    out: (text: string) => lines.push(text),
+    err: (text: string) => lines.push(`stderr: ${text}`),
+    ask: undefined,
+    env: {},
+    cwd: folder,
+    home: folder,
+  } as unknown as Streams;
+  await answerCompletion(['--', ...words], streams);
+  return lines
+    .join('')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => line.replace(/\t.*/, ''));
+}
+
+describe('what is offered', () => {
+  it('in the first place is every command, and the options of all', async () => {
+    expect(await offered('')).toEqual([...COMMANDS.map(({ name }) => name), 'help']);
+    expect(await offered('--ssh-')).toEqual(['--ssh-username', '--ssh-identity-file', '--ssh-timeout']);
+  });
+
+  it.each<[string, readonly string[], readonly string[]]>([
+    ['commands that begin so', ['rol'], ['rollback']],
+    ['commands, for help', ['help', 'rol'], ['rollback']],
+    ['options of the command', ['list-units', '--no'], ['--no-legend']],
+    ['help, as an option of every command', ['cat', '--h'], ['--help']],
+    ['the choices of an option', ['list-units', '-o', ''], ['table', 'json']],
+    ['its choices behind an equals sign', ['list-units', '--output=j'], ['--output=json']],
+    ['fields', ['list-unit-files', '--fields', 'd'], ['dstate', 'desc']],
+    [
+      'fields not given yet',
+      ['history', 'db', '--fields', 'hash,time,'],
+      ['hash,time,who', 'hash,time,current', 'hash,time,digest'],
+    ],
+    ['fields behind an equals sign', ['history', '--fields=hash,t'], ['--fields=hash,time']],
+    ['units, and the beginning of instances', ['stop', 'a'], ['app@', 'app@1.service', 'app@2.service']],
+    ['templates where a file is meant', ['cat', 'app@.'], ['app@.service']],
+    [
+      'units and unit files where units are submitted',
+      ['start', ''],
+      [
+        'app@',
+        'app@1.service',
+        'app@2.service',
+        'db.service',
+        'mnt-a\\x2db.mount',
+        'local.service',
+        'my units/',
+        'nasty/',
+        'registry/',
+      ],
+    ],
+    ['unit files in folders', ['submit', 'my units/'], ['my units/new.timer']],
+    ['hidden files once the dot is there', ['submit', '.'], ['.hidden.service']],
+    ['paths to every verb about units, once it is one', ['explain', './lo'], ['./local.service']],
+    ['another unit after the first', ['stop', 'db', 'd'], ['db.service']],
+    ['nothing after the only unit', ['cat', 'db', ''], []],
+    ['units after two dashes, but no options', ['stop', '--', '-'], []],
+    ['machines and units', ['ssh', 'd'], ['db.service', 'db-1']],
+    ['machines as a value', ['ssh', '--machine', 'w'], ['web-1']],
+    ['nothing in a command for a machine', ['ssh', 'web-1', ''], []],
+    ['any file for a global option', ['--config', 'n'], ['nasty/', 'notes.txt']],
+    ['units of the configuration that is named', ['--config', 'fleet.conf', 'cat', 'db'], ['db.service']],
+    ['nothing of a configuration that is not there', ['--config', 'nix.conf', 'cat', ''], []],
+    ['nothing after an unknown command', ['nix', ''], []],
+    ['shells', ['completion', ''], ['bash', 'zsh', 'fish']],
+  ])('is %s', async (_, words, expected) => {
+    expect((await offered(...words)).toSorted()).toEqual([...expected].toSorted());
+  });
+});
+
+/** A `fleetctl` for shells, made from the source as it is. */
+function program(): string {
+  const root = new URL('../..', import.meta.url).pathname;
+  execFileSync(
+    join(root, 'node_modules/.bin/rolldown'),
+    ['--config', 'src/rolldown.config.js', '--dir', join(folder, 'program/dist')],
+    { cwd: root, stdio: 'ignore' },
+  );
+  mkdirSync(join(folder, 'program/bin'));
+  mkdirSync(join(folder, 'path'));
+  execFileSync('cp', [join(root, 'bin/fleetctl'), join(folder, 'program/bin/fleetctl')]);
+  symlinkSync(join(folder, 'program/bin/fleetctl'), join(folder, 'path/fleetctl'));
+  return join(folder, 'path');
+}
+
+const hasShell = (shell: string): boolean => spawnSync(shell, ['-c', 'exit 0']).status === 0;
+
+describe('the scripts', () => {
+  let path = '';
+  beforeAll(() => {
+    path = program();
+  });
+
+  /** What the shell says after it has run `script` where the unit files are. */
+  function run(shell: string, options: readonly string[], script: string): readonly string[] {
+    const { stdout, stderr } = spawnSync(shell, [...options, '-c', script], {
+      cwd: folder,
+      encoding: 'utf8',
+      env: { PATH: `${path}:${process.env.PATH}`, HOME: folder },
+    });
+    expect(stderr).toBe('');
+    return stdout.split('\n').filter((line) => line !== '');
+  }
+
+  /** What bash would put in place of the word behind the last of its word breaks. */
+  function inBash(line: string): readonly string[] {
+    return run(
+      'bash',
+      ['--norc'],
+      `${SCRIPTS.get('bash')}
+      COMP_WORDBREAKS=$' \\t\\n"\\'@><=;|&(:'
+      COMP_LINE=${quoted(line)} COMP_POINT=\${#COMP_LINE} COMP_WORDS=($'fleetctl') COMP_CWORD=1
+      _fleetctl
+      printf '%s\\n' "\${COMPREPLY[@]}"`,
+    );
+  }
+
+  function inZsh(...words: readonly string[]): readonly string[] {
+    return run(
+      'zsh',
+      ['-f'],
+      `compdef() { :; }
+      compadd() { print -rl -- "\${(@P)\${@[-1]}}"; }
+      ${SCRIPTS.get('zsh')}
+      words=(fleetctl ${words.map(quoted).join(' ')}) CURRENT=\${#words} PREFIX=\${words[-1]}
+      _fleetctl`,
+    );
+  }
+
+  const inFish = (line: string): readonly string[] =>
+    run('fish', ['--no-config'], `${SCRIPTS.get('fish')}\ncomplete --do-complete ${quoted(line)}`).map(
+      (each) => each.replace(/\t.*/, ''),
+    );
+
+  const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
+
+  const noHarm = (): void => {
+    expect(spawnSync('find', [folder, '-name', 'harm']).stdout.toString()).toBe('');
+  };
+
+  it.each([
+    ['a command', 'fleetctl rol', ['rollback']],
+    ['a unit', 'fleetctl cat d', ['db.service']],
+    ['the end of an instance, for @ parts words there', 'fleetctl stop app@', ['', '1.service', '2.service']],
+    ['the value behind an equals sign', 'fleetctl list-units --output=j', ['json']],
+    ['a name with a backslash, so that bash reads it again', 'fleetctl cat mnt', ['mnt-a\\\\x2db.mount']],
+    ['what was typed with a backslash', 'fleetctl cat mnt-a\\\\x', ['mnt-a\\\\x2db.mount']],
+    ['a folder with a blank', 'fleetctl submit my\\ units/', ['my\\ units/new.timer']],
+    ['nothing for what is unknown', 'fleetctl nix ', []],
+  ])('complete %s in bash', (_, line, replies) => {
+    expect(inBash(line)).toEqual(replies.filter((reply) => reply !== ''));
+  });
+
+  it('offer every name in bash as one word that means it', () => {
+    const replies = inBash('fleetctl submit nasty/');
+    expect(replies).toHaveLength(NASTY.length);
+    const read = run('bash', ['--norc'], `printf '%s\\n' ${replies.join(' ')}`);
+    expect(read.toSorted()).toEqual(
+      NASTY.map((name) => `nasty/${name.replaceAll('HERE', 'harm')}.service`).toSorted(),
+    );
+    noHarm();
+  });
+
+  it.each([
+    ['$(touch harm)'],
+    ['`touch harm`'],
+    ['"; touch harm; "'],
+    ['$HOME'],
+    ['~'],
+    ['*'],
+    ['<(touch harm)'],
+  ])('run nothing of what was typed: %s', (typed) => {
+    inBash(`fleetctl stop ${typed}`);
+    inBash(`fleetctl ${typed} `);
+    if (hasShell('zsh')) inZsh('stop', typed);
+    if (hasShell('fish')) inFish(`fleetctl ${typed} stop a`);
+    noHarm();
+  });
+
+  it.skipIf(!hasShell('zsh'))('complete commands, units and options in zsh', () => {
+    expect(inZsh('rol')).toEqual(['rollback']);
+    expect(inZsh('cat', 'd')).toEqual(['db.service']);
+    expect(inZsh('stop', 'db', 'a')).toEqual(['app@1.service', 'app@2.service', 'app@']);
+    expect(inZsh('list-units', '--output=j')).toEqual(['--output=json']);
+    expect(inZsh('--config', 'fleet.conf', 'cat', 'd')).toEqual(['db.service']);
+  });
+
+  it.skipIf(!hasShell('fish'))('complete commands, units and options in fish', () => {
+    expect(inFish('fleetctl rol')).toEqual(['rollback']);
+    expect(inFish('fleetctl cat d')).toEqual(['db.service']);
+    expect(inFish('fleetctl stop db a')).toEqual(['app@', 'app@1.service', 'app@2.service']);
+    expect(inFish('fleetctl list-units --output=j')).toEqual(['--output=json']);
+  });
+});
