@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compareText } from '../../src/base/compare.ts';
 import { answerCompletion } from '../../src/cli/completion/answer.ts';
 import { SCRIPTS } from '../../src/cli/completion/scripts.ts';
 import { COMMANDS } from '../../src/cli/program.ts';
@@ -117,7 +118,7 @@ describe('what is offered', () => {
     ['nothing after an unknown command', ['nix', ''], []],
     ['shells', ['completion', ''], ['bash', 'zsh', 'fish']],
   ])('is %s', async (_, words, expected) => {
-    expect((await offered(...words)).toSorted()).toEqual([...expected].toSorted());
+    expect((await offered(...words)).toSorted(compareText)).toEqual([...expected].toSorted(compareText));
   });
 });
 
@@ -208,8 +209,8 @@ describe('the scripts', () => {
     const replies = inBash('fleetctl submit nasty/');
     expect(replies).toHaveLength(NASTY.length);
     const read = run('bash', ['--norc'], `printf '%s\\n' ${replies.join(' ')}`);
-    expect(read.toSorted()).toEqual(
-      NASTY.map((name) => `nasty/${name.replaceAll('HERE', 'harm')}.service`).toSorted(),
+    expect(read.toSorted(compareText)).toEqual(
+      NASTY.map((name) => `nasty/${name.replaceAll('HERE', 'harm')}.service`).toSorted(compareText),
     );
     noHarm();
   });
