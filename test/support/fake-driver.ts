@@ -69,8 +69,17 @@ export class FakeDriver implements SystemdDriver {
     return new FakeSession(this, this.of(name));
   }
 
+  async journal(): Promise<never> {
+    return this.complain('a pass read a journal');
+  }
+
   async close(): Promise<void> {
-    this.complaints.push('a pass closed the driver, which belongs to its caller');
+    this.complain('a pass closed the driver, which belongs to its caller');
+  }
+
+  complain(what: string): never {
+    this.complaints.push(what);
+    throw new Error(what);
   }
 
   /** How often each machine was connected to. */
@@ -141,6 +150,10 @@ class FakeSession implements MachineSession {
     return { ...change, steps: change.steps.filter((step) => step.kind !== 'write' || step.text !== text) };
   }
 
+  async status(): Promise<never> {
+    return this.#complain('asked for a status');
+  }
+
   close(): void {
     if (this.#state === 'closed') this.#complain('closed twice');
     this.#state = 'closed';
@@ -152,9 +165,7 @@ class FakeSession implements MachineSession {
   }
 
   #complain(what: string): never {
-    const complaint = `a session with ${this.#machine.machine.name} was ${what}`;
-    this.#driver.complaints.push(complaint);
-    throw new Error(complaint);
+    return this.#driver.complain(`a session with ${this.#machine.machine.name} was ${what}`);
   }
 }
 

@@ -113,8 +113,8 @@ describe('frames', () => {
     expect(await reader.readPhase()).toEqual([ODD]);
   });
 
-  it('of 4 MB are read whole', async () => {
-    const large = section('units', 'Id=ünit.service\n'.repeat(256 * 1024));
+  it('of 1 MB are read whole', async () => {
+    const large = section('units', 'Id=ünit.service\n'.repeat(64 * 1024));
     const { reader, phase } = readerOf();
     const { stdout, stderr } = print([large, END]);
     reader.stderr(stderr);
