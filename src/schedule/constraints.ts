@@ -1,4 +1,3 @@
-import { matchesGlob } from '../base/glob.ts';
 import type { Reason } from '../cluster/reason.ts';
 import {
   type ClusterSnapshot,
@@ -74,7 +73,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
     rule: 'GlobalConflicts',
     check: (unit, machine, workload) => {
       for (const global of workload.globals) {
-        const reason = conflict(unit, global);
+        const reason = conflict(unit, global, workload);
         if (reason === undefined || !comesFirst(global, unit, machine)) continue;
         if (metadataObjection(global, machine.machine.metadata) === undefined) return reason;
       }
@@ -132,21 +131,21 @@ export function* objections(
 
 function conflictOn(unit: DesiredUnit, machine: MachineId, workload: Workload): Reason | undefined {
   for (const other of workload.unitsOn(machine)) {
-    const reason = conflict(unit, other);
+    const reason = conflict(unit, other, workload);
     if (reason !== undefined) return reason;
   }
   return undefined;
 }
 
 /** fleet: a unit never conflicts with itself, even when its own glob matches its name (`spread@*.service`). */
-function conflict(unit: DesiredUnit, other: DesiredUnit): Reason | undefined {
+function conflict(unit: DesiredUnit, other: DesiredUnit, workload: Workload): Reason | undefined {
   if (other.name === unit.name) return undefined;
   const global = other.placement.global;
-  const mine = unit.placement.conflicts.find((pattern) => matchesGlob(pattern, other.name));
+  const mine = unit.placement.conflicts.find((pattern) => workload.matches(pattern, other.name));
   if (mine !== undefined) {
     return { code: 'conflict', unit: other.name, pattern: mine, declaredBy: 'this', global };
   }
-  const theirs = other.placement.conflicts.find((pattern) => matchesGlob(pattern, unit.name));
+  const theirs = other.placement.conflicts.find((pattern) => workload.matches(pattern, unit.name));
   return theirs === undefined
     ? undefined
     : { code: 'conflict', unit: other.name, pattern: theirs, declaredBy: 'other', global };

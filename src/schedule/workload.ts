@@ -1,4 +1,5 @@
 import { compareText } from '../base/compare.ts';
+import { globMatcher } from '../base/glob.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 
@@ -12,7 +13,8 @@ export class Workload {
   readonly globals: readonly DesiredUnit[];
   readonly #units: ReadonlyMap<string, DesiredUnit>;
   readonly #machineOf = new Map<string, MachineId>();
-  readonly #unitsOn = new Map<MachineId, Set<string>>();
+  readonly #unitsOn = new Map<MachineId, readonly DesiredUnit[]>();
+  readonly #globs = new Map<string, (text: string) => boolean>();
 
   constructor(snapshot: ClusterSnapshot) {
     const wanted = snapshot.units.filter((unit) => unit.target !== 'inactive');
@@ -36,22 +38,38 @@ export class Workload {
     return this.#units.get(unit)?.placement.machineOf.includes(other) ?? false;
   }
 
+  /** Whether a glob of Conflicts= matches a name; every glob is read once. */
+  matches(glob: string, name: string): boolean {
+    const matcher = this.#globs.get(glob) ?? globMatcher(glob);
+    this.#globs.set(glob, matcher);
+    return matcher(name);
+  }
+
   /** Standard units assigned to a machine, by name. */
   unitsOn(machine: MachineId): readonly DesiredUnit[] {
-    const names = [...(this.#unitsOn.get(machine) ?? [])].sort(compareText);
-    return names.flatMap((name) => this.#units.get(name) ?? []);
+    return this.#unitsOn.get(machine) ?? [];
   }
 
   count(machine: MachineId): number {
-    return this.#unitsOn.get(machine)?.size ?? 0;
+    return this.unitsOn(machine).length;
   }
 
-  assign(unit: string, machine: MachineId): void {
-    const before = this.#machineOf.get(unit);
-    if (before !== undefined) this.#unitsOn.get(before)?.delete(unit);
-    this.#machineOf.set(unit, machine);
-    const there = this.#unitsOn.get(machine) ?? new Set<string>();
-    this.#unitsOn.set(machine, there.add(unit));
+  assign(name: string, machine: MachineId): void {
+    const unit = this.#units.get(name);
+    if (unit === undefined) return;
+    const before = this.#machineOf.get(name);
+    if (before !== undefined) {
+      this.#unitsOn.set(
+        before,
+        this.unitsOn(before).filter((other) => other !== unit),
+      );
+    }
+    this.#machineOf.set(name, machine);
+    const there = [...this.unitsOn(machine), unit];
+    this.#unitsOn.set(
+      machine,
+      there.sort((a, b) => compareText(a.name, b.name)),
+    );
   }
 
   /** The machine's name in fleet.conf, or its id when the inventory does not have it. */
