@@ -16,10 +16,10 @@ describe.skipIf(!hasSshd || !existsSync('/proc/self/status'))('hanging up', () =
     const doomed = await pids(await ours.exec(target, command), 2);
     const spared = await pids(await theirs.exec(target, command), 2);
     await hangUp(ours, target);
-    await vi.waitFor(() => expect(doomed.filter(isAlive)).toEqual([]));
+    await vi.waitFor(() => expect(doomed.filter(isAlive)).toEqual([]), { timeout: 20_000 });
     expect(spared.filter(isAlive)).toEqual(spared);
     await hangUp(theirs, target);
-    await vi.waitFor(() => expect(spared.filter(isAlive)).toEqual([]));
+    await vi.waitFor(() => expect(spared.filter(isAlive)).toEqual([]), { timeout: 20_000 });
     await Promise.all([ours.close(), theirs.close()]);
   });
 

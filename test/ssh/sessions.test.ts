@@ -1,10 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import type { RemoteSession, SessionRequest } from '../../src/ssh/transport.ts';
 import { createRig, failure, run } from './support.ts';
 
 const MEGABYTE = 1024 * 1024;
 const PLAIN: SessionRequest = { command: undefined, terminal: undefined, forwardAgent: false };
+/** For a box that has much else to do. */
+const PATIENCE = { timeout: 20_000 };
 const TERMINAL = { term: 'xterm-256color', size: { columns: 100, rows: 40 } };
 
 describe('a session', () => {
@@ -44,8 +48,9 @@ describe('a session', () => {
   });
 
   test('does not take more input than the command reads', async () => {
-    const { transport, target } = await createRig();
-    const session = await transport.open(target, { ...PLAIN, command: 'read -r line; wc -c' });
+    const { transport, target, folder } = await createRig();
+    const command = `until [ -e ${folder}/go ]; do sleep 0.05; done; wc -c`;
+    const session = await transport.open(target, { ...PLAIN, command });
     const drained = vi.fn();
     session.onDrain(drained);
     const block = Buffer.alloc(MEGABYTE, 'x');
@@ -53,9 +58,10 @@ describe('a session', () => {
     while (session.write(block) && blocks < 50) blocks++;
     expect(blocks).toBeLessThan(50);
     expect(drained).not.toHaveBeenCalled();
-    session.write('\n');
-    await vi.waitFor(() => expect(drained).toHaveBeenCalled());
-    session.close();
+    await writeFile(join(folder, 'go'), '');
+    await vi.waitFor(() => expect(drained).toHaveBeenCalled(), PATIENCE);
+    session.end();
+    expect(await session.exit).toEqual({ status: 0 });
   });
 
   test('gives a busy listener nothing more, and then the rest', async () => {
@@ -71,7 +77,7 @@ describe('a session', () => {
       heard += chunk.length;
       return busy;
     });
-    await vi.waitFor(() => expect(heard).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(heard).toBeGreaterThan(0), PATIENCE);
     const first = heard;
     // Long enough for all of it to come if it were not held back.
     await run(transport, target, 'sleep 0.5');
