@@ -43,6 +43,15 @@ export class LocalShell implements Transport {
     for (const child of this.#processes) child.kill('SIGKILL');
   }
 
+  /** Loses the connection: what the shells print goes nowhere, and no more comes in. */
+  cut(): void {
+    for (const child of this.#processes) {
+      child.stdin?.destroy();
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    }
+  }
+
   /** Waits until every shell has ended, and all that it started and that holds its streams. */
   async close(): Promise<void> {
     for (const child of this.#processes) child.stdin?.end();

@@ -12,7 +12,7 @@ const NEW = unitText('new');
 const BOOT = ['fleet.target', 'multi-user.target.wants/fleet.target'];
 
 describe.each(SHELLS)('a machine with %s', (shell) => {
-  const create = (): Promise<LocalMachine> => createLocalMachine({ shell });
+  const create = (): Promise<LocalMachine> => createLocalMachine({ shell, setup: 'export LC_ALL=C.UTF-8' });
 
   it('that is empty says what it is, and is left as it was', async () => {
     const machine = await create();
@@ -109,7 +109,7 @@ describe.each(SHELLS)('a machine with %s', (shell) => {
 
   it('keeps what failed apart from what did not', async () => {
     const machine = await create();
-    machine.tell('journal/bad.service', 'first\n\nlast\n');
+    machine.tell('journal/bad.service', 'größer 🚢\n\nlast\n');
     const outcomes = await machine.change([
       changes.launch('bad.service', unitText('bad', 'ExecStart=/bin/false'), 1),
       changes.launch('good.service', NEW, 1),
@@ -117,7 +117,10 @@ describe.each(SHELLS)('a machine with %s', (shell) => {
       changes.launch('once.service', unitText('once', 'Type=oneshot'), 1),
     ]);
     expect(outcomes.map(({ failure }) => failure?.code)).toEqual(['not-up', undefined, 'not-up', undefined]);
-    expect(outcomes[0]?.failure).toMatchObject({ state: { active: 'failed' }, journal: ['first', 'last'] });
+    expect(outcomes[0]?.failure).toMatchObject({
+      state: { active: 'failed' },
+      journal: ['größer 🚢', 'last'],
+    });
     expect(outcomes[2]?.failure).toMatchObject({
       detail: 'Failed to start none.service: Unit none.service has a bad unit file setting.',
       journal: [],

@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { describe, expect, it, onTestFinished, type TestContext } from 'vitest';
+import { describe, expect, it, onTestFinished, type TestContext, vi } from 'vitest';
 import { CLUSTER, createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
 import { seeded } from '../support/random.ts';
 import { changes, unitText } from './changes.ts';
 
 const OLD = unitText('old');
 const NEW = unitText('new', 'ExecStart=/bin/sleep 1000', `# ${'x'.repeat(2000)}`);
+const HOLDING = unitText('holding', 'ExecStart=/bin/sleep 1000', 'ExecStop=hold');
 const LARGE = unitText('large', 'ExecStart=/bin/sleep 1000', `# ${'x'.repeat(100_000)}`);
 
 describe('a script that arrives in part', () => {
@@ -31,6 +32,25 @@ describe('a script that arrives in part', () => {
       expect([missing, [before, after]]).toEqual([missing, expect.arrayContaining([everything(machine)])]);
     }
   }, 60_000);
+});
+
+describe('a connection that is lost while a script runs', () => {
+  it('does not stop it half-way', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch('web.service', HOLDING, 1)]);
+    const { session, shell } = await machine.connect();
+    void session.change(
+      [changes.restart('web.service', NEW, 2), changes.launch('b.service', NEW, 2)],
+      CLUSTER,
+    );
+    await vi.waitUntil(() => machine.calls('stop').length > 0);
+    shell.cut();
+    machine.tell('release');
+    await shell.close();
+    expect([machine.text('etc/web.service'), machine.text('etc/b.service')]).toEqual([NEW, NEW]);
+    expect(machine.events().slice(-2)).toEqual(['start web.service as new', 'start b.service as new']);
+    expect(leftovers(machine)).toEqual([]);
+  });
 });
 
 describe('a shell that is killed while it writes a file', () => {

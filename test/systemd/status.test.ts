@@ -1,0 +1,28 @@
+import { describe, expect, it } from 'vitest';
+import { createLocalMachine } from '../support/local-machine.ts';
+import { SHELLS } from '../support/shells.ts';
+import { pass } from './pass.ts';
+
+describe.each(SHELLS)('the status of units in %s', (shell) => {
+  it('is what systemctl prints of each, whatever it exits with, in the order asked for', async () => {
+    const machine = await createLocalMachine({ shell });
+    const text = '[Service]\nExecStart=/bin/sleep 1\n';
+    await pass(machine, [
+      { name: 'up.service', text, target: 'launched', token: 1 },
+      { name: 'down.service', text, target: 'loaded', token: 2 },
+    ]);
+    const { session, shell: process } = await machine.connect();
+    try {
+      const answer = await session.status(['down.service', 'gone.service', 'up.service'], 5);
+      expect(answer).toEqual([
+        '● down.service is inactive',
+        'Unit gone.service could not be found.',
+        '● up.service is active',
+      ]);
+      expect(machine.calls('status')).toContain('status --no-pager --full --lines=5 -- up.service');
+    } finally {
+      session.close();
+      await process.close();
+    }
+  });
+});
