@@ -4,6 +4,7 @@ import type { TargetState } from '../cluster/target-state.ts';
 import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
 import type { Edit } from '../registry/registry.ts';
 import { isTemplate } from '../unit/unit-name.ts';
+import { idleTriggers } from './idle-triggers.ts';
 import { unitNameOf } from './local-file.ts';
 import { selectUnits } from './select-units.ts';
 import { type Submission, type SubmitRequest, submit } from './submit.ts';
@@ -18,9 +19,17 @@ export async function submitUnits(
   return { ...requestResult(await pass(edges, replaced), problems, differing), created };
 }
 
-/** `start`: submits what is new, then brings every unit to `launched`. */
-export function start(edges: Edges, request: SubmitRequest): Promise<RequestResult> {
-  return raise(edges, request, 'start', () => 'launched');
+/**
+ * `start`: submits what is new, then brings every unit to `launched`. A timer, socket or path that has nothing to
+ * start is left out before anything is written.
+ */
+export async function start(edges: Edges, request: SubmitRequest): Promise<RequestResult> {
+  for (const unit of request.units) refuseTemplate(unit, 'start');
+  const idle = await idleTriggers(edges, request);
+  const isIdle = (argument: string): boolean => idle.some(({ unit }) => unit === unitNameOf(argument).text);
+  const units = request.units.filter((argument) => !isIdle(argument));
+  const result = await raise(edges, { ...request, units }, 'start', () => 'launched');
+  return { ...result, problems: [...result.problems, ...idle] };
 }
 
 /** `load`: submits what is new, then brings every unit to `loaded`. One that is launched stays launched. */

@@ -1,0 +1,57 @@
+import { FleetError } from '../base/errors.ts';
+import type { DesiredUnit } from '../cluster/snapshot.ts';
+import type { Edges } from '../reconcile/reconcile.ts';
+import { previewRegistry } from '../registry/preview.ts';
+import type { RegistryView } from '../registry/view.ts';
+import { unitNameOf } from './local-file.ts';
+import { look } from './look.ts';
+import { type SubmitRequest, submit } from './submit.ts';
+import type { UnitProblem } from './unit-result.ts';
+
+/** A timer, socket or path, and the unit it starts. */
+type Trigger = { readonly unit: string; readonly starts: string };
+
+/**
+ * The timers, sockets and paths of a request that have nothing to start: their unit is not in the registry, not
+ * among the arguments and on no machine that answers. Machines are asked only when the registry does not have it.
+ */
+export async function idleTriggers(edges: Edges, request: SubmitRequest): Promise<readonly UnitProblem[]> {
+  if (!request.units.some(mayTrigger)) return [];
+  const preview = previewRegistry(edges.registry, { clock: edges.clock, author: '' });
+  const { units } = await submit(preview, request);
+  const triggers = unknownTriggers(units, await preview.load());
+  if (triggers.length === 0) return [];
+  const { machines } = await look(edges, [...new Set(triggers.map(({ starts }) => starts))]);
+  const answers = machines.flatMap(({ observation }) => observation ?? []);
+  // Nobody can tell when no machine answers; that is said elsewhere.
+  if (answers.length === 0) return [];
+  const there = new Set(
+    answers
+      .flatMap((answer) => answer.units)
+      .filter(({ state }) => state.load !== 'not-found')
+      .map(({ name }) => name),
+  );
+  return triggers.filter(({ starts }) => !there.has(starts)).map(problemOf);
+}
+
+/** Those of `units` that start a unit which the registry does not have. */
+export function unknownTriggers(
+  units: readonly DesiredUnit[],
+  registry: Pick<RegistryView, 'units'>,
+): readonly Trigger[] {
+  return units.flatMap(({ name, triggers }) =>
+    triggers === undefined || registry.units.has(triggers) ? [] : [{ unit: name, starts: triggers }],
+  );
+}
+
+function mayTrigger(argument: string): boolean {
+  return ['timer', 'socket', 'path'].includes(unitNameOf(argument).type);
+}
+
+function problemOf({ unit, starts }: Trigger): UnitProblem {
+  const message = `Cannot start unit "${unit}": it starts "${starts}", which is neither in the registry nor on a machine`;
+  return {
+    unit,
+    error: new FleetError('not-loaded', message, { hint: `Submit it first: fleetctl submit ${starts}` }),
+  };
+}
