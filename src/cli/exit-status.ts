@@ -1,5 +1,6 @@
 import { type ErrorCode, isFleetError } from '../base/errors.ts';
 import type { PassResult } from '../operations/reconcile-everything.ts';
+import type { StatusResult } from '../operations/status.ts';
 import type { RequestResult } from '../operations/unit-result.ts';
 
 /** Exit statuses; the README explains them. */
@@ -10,6 +11,8 @@ export const EXIT = {
   failed: 1,
   /** The command line or the configuration is wrong; nothing was done. */
   usage: 2,
+  /** A unit is not active (`status`). */
+  notActive: 3,
   /** No such unit or machine. */
   notFound: 4,
   /** A machine that was needed did not answer. */
@@ -72,4 +75,13 @@ export function passStatus(pass: PassResult): ExitStatus {
   if (status !== EXIT.done && status !== EXIT.unreachable) return status;
   if (pass.otherCluster) return EXIT.failed;
   return pass.stranded.length > 0 ? EXIT.unreachable : status;
+}
+
+/** The status of `status`, with systemctl's idea of active: an unknown unit outweighs a silent machine, that a unit that is down. */
+export function statusStatus({ statuses, problems, unreachable }: StatusResult): ExitStatus {
+  if (problems.some(({ error }) => error.code !== 'not-loaded')) return EXIT.notFound;
+  if (unreachable.length > 0) return EXIT.unreachable;
+  const isActive = ({ state }: StatusResult['statuses'][number]): boolean =>
+    state !== undefined && ['active', 'reloading', 'refreshing'].includes(state.active);
+  return problems.length === 0 && statuses.every(isActive) ? EXIT.done : EXIT.notActive;
 }

@@ -60,8 +60,11 @@ function missingOn(machine: MachineView, expected: readonly DesiredUnit[]): read
     .map(({ name }) => ({ unit: name, machine: machineRef(machine), ...state }));
 }
 
-/** Standard units by their assignment; global units only where nobody can say whether they are there. */
-function expectedOn(machine: MachineView, snapshot: ClusterSnapshot): readonly DesiredUnit[] {
+/**
+ * What should be on a machine. Standard units by their assignment; global units only where nobody can say whether
+ * they are there.
+ */
+export function expectedOn(machine: MachineView, snapshot: ClusterSnapshot): readonly DesiredUnit[] {
   const wanted = snapshot.units.filter(({ target }) => target !== 'inactive');
   const assigned = wanted.filter((unit) => unit.machine !== undefined && unit.machine === machine.id);
   if (machine.silence === undefined) return assigned;

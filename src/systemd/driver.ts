@@ -2,6 +2,7 @@ import type { UnitOutcome } from '../cluster/failure.ts';
 import type { Observation } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { UnitChange } from '../plan/step.ts';
+import type { JournalRequest, JournalStream } from './journal.ts';
 
 /** What is asked of a machine beside the units fleet put there. */
 export type ObserveRequest = {
@@ -9,6 +10,8 @@ export type ObserveRequest = {
   readonly names: readonly string[];
   /** Whether to read every unit file and report its digest. */
   readonly digests: boolean;
+  /** Whether to read every unit file whole, and every token: `backup` of the observation. */
+  readonly backup?: boolean;
 };
 
 /** A pass on one machine: one SSH exec, over which it is first read and then, perhaps, changed. */
@@ -21,6 +24,11 @@ export interface MachineSession {
    * been made even if their outcome is unknown; making them again is harmless.
    */
   change(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]>;
+  /**
+   * What `systemctl status` prints of each unit, with up to `lines` lines of its journal, in the order of `units`.
+   * Rejects as {@link observe} does.
+   */
+  status(units: readonly string[], lines: number): Promise<readonly string[]>;
   /** Ends the session; the connection stays with the transport. */
   close(): void;
 }
@@ -29,6 +37,8 @@ export interface MachineSession {
 export interface SystemdDriver {
   /** Starts a session; rejects with a FleetError that tells why the machine cannot be reached. */
   connect(machine: Machine): Promise<MachineSession>;
+  /** Starts to read a journal; rejects as {@link connect} does. */
+  journal(machine: Machine, request: JournalRequest): Promise<JournalStream>;
   /** Lets go of every connection. */
   close(): Promise<void>;
 }

@@ -45,6 +45,8 @@ digests() { cd "$D" && sha256sum -- "$@"; }
 show() { systemctl show --no-pager --property="$P" -- "$@"; }
 # journal UNIT LINES SECONDS: the last lines about it. Together with --since, --lines would give the first ones.
 journal() { journalctl --no-pager --quiet --output=cat --since="-$3s" --unit="$1" | tail -n "$2"; }
+# status_of UNIT LINES: for people, with the characters their terminals can show
+status_of() { LC_ALL=C.UTF-8 systemctl status --no-pager --full --lines="$2" -- "$1"; }
 
 # --- changing: what stands between lock and unlock is done by one fleet process at a time
 

@@ -14,9 +14,11 @@ export function previewDriver(driver: SystemdDriver): SystemdDriver {
             state: undefined,
             failure: obstacle,
           })),
+        status: (units, lines) => session.status(units, lines),
         close: () => session.close(),
       };
     },
+    journal: (machine, request) => driver.journal(machine, request),
     close: () => driver.close(),
   };
 }

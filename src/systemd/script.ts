@@ -78,6 +78,14 @@ export function journalScript(units: readonly string[], lines: number, seconds: 
   ]);
 }
 
+/** What people are shown of each unit, with up to `lines` lines of its journal; a section `status:INDEX` a unit. */
+export function statusScript(units: readonly string[], lines: number): string {
+  return complete(
+    'statuses',
+    units.map((unit, index) => `section status:${index} status_of ${quote(unit)} ${lines}`),
+  );
+}
+
 /**
  * A script as one function that is called by its last line: one that arrives only in part never runs in part.
  */

@@ -9,8 +9,10 @@ import type { RemoteProcess, SshTarget, Transport } from '../ssh/transport.ts';
 import { readObservation, readOutcomes } from './answer.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from './driver.ts';
 import { FrameReader, type Section } from './frame.ts';
+import { readJournalScript } from './journal.ts';
+import { openJournal } from './journal-stream.ts';
 import { MACHINE_PATHS, type MachinePaths } from './machine-paths.ts';
-import { changeScript, journalScript, observeScript, openingScript } from './script.ts';
+import { changeScript, journalScript, observeScript, openingScript, statusScript } from './script.ts';
 
 /** How many journal lines of a unit that did not start are shown. */
 const JOURNAL_LINES = 10;
@@ -35,13 +37,23 @@ export type SshDriverOptions = {
 
 /** The driver that speaks to `/bin/sh` on the machines over any transport. */
 export function createSshDriver(transport: Transport, options: SshDriverOptions): SystemdDriver {
+  const accessTo = ({ name }: Machine): Access => {
+    const access = options.access.get(name);
+    if (access === undefined) throw new FleetError('machine-not-found', `No such machine: "${name}"`);
+    return access;
+  };
   return {
     async connect(machine) {
-      const access = options.access.get(machine.name);
-      if (access === undefined)
-        throw new FleetError('machine-not-found', `No such machine: "${machine.name}"`);
+      const access = accessTo(machine);
       const process = await transport.exec(access.ssh, shellCommand(access));
       return new SshSession(machine, process, options.settleMs, options.paths ?? MACHINE_PATHS);
+    },
+    async journal(machine, request) {
+      const { ssh, sudo } = accessTo(machine);
+      const process = await transport.exec(ssh, shellCommand({ ssh, sudo: sudo || request.sudo }));
+      const marker = randomBytes(16).toString('hex');
+      process.write(readJournalScript(marker, request));
+      return openJournal(machine.name, process, marker);
     },
     close: () => transport.close(),
   };
@@ -77,8 +89,8 @@ class SshSession implements MachineSession {
     process.write(openingScript(marker, paths));
   }
 
-  async observe({ names, digests }: ObserveRequest): Promise<Observation> {
-    const sections = await this.#run(observeScript(names, digests), OBSERVE_DEADLINE_MS);
+  async observe(request: ObserveRequest): Promise<Observation> {
+    const sections = await this.#run(observeScript(request), OBSERVE_DEADLINE_MS);
     return readObservation(this.#machine.name, sections);
   }
 
@@ -90,6 +102,14 @@ class SshSession implements MachineSession {
       ({ unit, obstacle }) =>
         byUnit.get(unit) ?? { unit, machine: this.#machine.name, state: undefined, failure: obstacle },
     );
+  }
+
+  async status(units: readonly string[], lines: number): Promise<readonly string[]> {
+    const sections = await this.#run(statusScript(units, lines), OBSERVE_DEADLINE_MS);
+    return units.map((_, index) => {
+      const section = sections.find(({ name }) => name === `status:${index}`);
+      return [section?.stdout, section?.stderr].find((said) => said) ?? '';
+    });
   }
 
   close(): void {

@@ -7,6 +7,7 @@ import type { Machine } from '../../src/machine/machine.ts';
 import type { Step, UnitChange } from '../../src/plan/step.ts';
 import type { ObserveRequest, SystemdDriver } from '../../src/systemd/driver.ts';
 import { idOf, systemdState } from './builders.ts';
+import { FakeJournal } from './fake-journal.ts';
 
 /** A unit on a machine: its file, what fleet noted of it, what systemd says of it. */
 export type FakeUnit = {
@@ -28,6 +29,7 @@ export class FakeMachine {
   readonly units = new Map<string, FakeUnit>();
   /** Tokens of units that were removed. */
   readonly removed = new Map<string, number>();
+  readonly journal = new FakeJournal();
   /** Everything that was done here: `stop a.service`. */
   readonly log: string[] = [];
   #runs = 0;
@@ -164,8 +166,14 @@ export function fakeMachines(machines: readonly Machine[]): FakeMachines {
         return {
           observe: async (request) => fake.observe(request),
           change: async (changes, clusterId) => fake.change(changes, clusterId),
+          status: async (units, lines) => units.map((unit) => `${unit} on ${name}, ${lines} lines`),
           close: () => undefined,
         };
+      },
+      journal: async ({ name }, request) => {
+        const fake = of(name);
+        if (fake.silence !== undefined) throw fake.silence;
+        return fake.journal.read(request);
       },
       close: async () => undefined,
     },

@@ -1,0 +1,59 @@
+import { isFleetError } from '../base/errors.ts';
+import type { SystemdState } from '../cluster/unit-state.ts';
+import type { Edges } from '../reconcile/reconcile.ts';
+import { byMachine, type PlacesRequest, withPlaces } from './unit-places.ts';
+import { type MachineRef, machineRef, type UnitProblem } from './unit-result.ts';
+import type { UnreachableMachine } from './unreachable.ts';
+
+export type StatusRequest = PlacesRequest & {
+  /** How many lines of the journal belong to it; undefined for the states alone. */
+  readonly lines: number | undefined;
+};
+
+/** One unit on one machine. */
+export type UnitStatus = {
+  readonly unit: string;
+  readonly machine: MachineRef;
+  /** Undefined for a unit that should be there and of which systemd knows nothing. */
+  readonly state: SystemdState | undefined;
+  /** What `systemctl status` prints; empty when it was not asked for. */
+  readonly text: string;
+};
+
+export type StatusResult = {
+  readonly statuses: readonly UnitStatus[];
+  readonly problems: readonly UnitProblem[];
+  readonly unreachable: readonly UnreachableMachine[];
+};
+
+/** How units are, on every machine they are on; what one machine cannot tell hides nothing of the others. */
+export function unitStatus(edges: Edges, request: StatusRequest): Promise<StatusResult> {
+  return withPlaces(edges, request, async ({ places, problems, unreachable }, sessions) => {
+    const lost: UnreachableMachine[] = [];
+    const texts = new Map<string, string>();
+    const ask = async ({ view, units }: ReturnType<typeof byMachine>[number]): Promise<void> => {
+      const { name } = view.machine;
+      try {
+        const answer = (await sessions.get(name)?.status(units, request.lines ?? 0)) ?? [];
+        for (const [index, unit] of units.entries()) texts.set(`${unit} ${name}`, answer[index] ?? '');
+      } catch (error) {
+        if (!isFleetError(error)) throw error;
+        lost.push({ machine: machineRef(view), message: error.message, hint: error.hint, silentMs: 0 });
+      }
+    };
+    if (request.lines !== undefined) await Promise.all(byMachine(places).map(ask));
+    const silent = new Set(lost.map(({ machine }) => machine.name));
+    return {
+      statuses: places
+        .filter(({ view }) => !silent.has(view.machine.name))
+        .map(({ unit, view, state }) => ({
+          unit,
+          machine: machineRef(view),
+          state,
+          text: texts.get(`${unit} ${view.machine.name}`) ?? '',
+        })),
+      problems,
+      unreachable: [...unreachable, ...lost],
+    };
+  });
+}

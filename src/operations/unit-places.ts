@@ -1,0 +1,155 @@
+import { compareText } from '../base/compare.ts';
+import { FleetError } from '../base/errors.ts';
+import { isGlob } from '../base/glob.ts';
+import {
+  type ClusterSnapshot,
+  type DesiredUnit,
+  type MachineView,
+  observedOn,
+  otherCluster,
+} from '../cluster/snapshot.ts';
+import type { SystemdState } from '../cluster/unit-state.ts';
+import type { Machine } from '../machine/machine.ts';
+import { observe } from '../reconcile/observe.ts';
+import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
+import type { RegistryView } from '../registry/view.ts';
+import type { MachineSession } from '../systemd/driver.ts';
+import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+import { findMachine } from './find-machine.ts';
+import { expectedOn } from './list-units.ts';
+import { selectUnits } from './select-units.ts';
+import { refuseTemplate } from './set-target-state.ts';
+import type { UnitProblem } from './unit-result.ts';
+import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';
+
+/** Which units somebody wants to look at, as names or globs, and on which machine, if not on all of theirs. */
+export type PlacesRequest = {
+  readonly verb: string;
+  readonly units: readonly string[];
+  readonly machine: string | undefined;
+};
+
+/** A unit on a machine that answered. */
+export type UnitPlace = {
+  readonly unit: string;
+  readonly view: MachineView;
+  /** Undefined for a unit that should be there and of which systemd knows nothing. */
+  readonly state: SystemdState | undefined;
+};
+
+export type UnitPlaces = {
+  /** In the order of units, and of machines. */
+  readonly places: readonly UnitPlace[];
+  /** Units that do not exist, and units that are on no machine. */
+  readonly problems: readonly UnitProblem[];
+  /** The machines that may have one of the units, and did not answer. */
+  readonly unreachable: readonly UnreachableMachine[];
+};
+
+/**
+ * Finds the machines of units: a standard unit is where it was put, a global one where it is found. Only machines
+ * that may have one are asked; their sessions, by machine name, are open while `work` runs.
+ */
+export async function withPlaces<T>(
+  edges: Edges,
+  request: PlacesRequest,
+  work: (found: UnitPlaces, sessions: ReadonlyMap<string, MachineSession>) => Promise<T>,
+): Promise<T> {
+  const registry = await edges.registry.load();
+  const { units, problems } = selectNamed(request, registry);
+  const only =
+    request.machine === undefined
+      ? undefined
+      : await findMachine(edges, { kind: 'machine', text: request.machine });
+  const asked = units.length === 0 ? [] : only === undefined ? candidates(edges, units, registry) : [only];
+  const names = units.map(({ name }) => name);
+  const { views, sessions } = await observe(edges.driver, asked, registry.machines, edges.clock, {
+    names,
+    digests: false,
+  });
+  try {
+    const found = locate(units, snapshotOf(edges, registry, views));
+    const missing = found.missing.map((unit) => nowhere(unit, only));
+    return await work({ ...found, problems: [...problems, ...missing] }, sessions);
+  } finally {
+    for (const session of sessions.values()) session.close();
+  }
+}
+
+/** The machines of places, each with the units there. */
+export function byMachine(
+  places: readonly UnitPlace[],
+): readonly { readonly view: MachineView; readonly units: readonly string[] }[] {
+  const views = new Set(places.map(({ view }) => view));
+  return [...views].map((view) => ({
+    view,
+    units: places.filter((place) => place.view === view).map(({ unit }) => unit),
+  }));
+}
+
+/** A glob means no template; a template that is named is refused. */
+function selectNamed(
+  { units: arguments_, verb }: PlacesRequest,
+  registry: RegistryView,
+): ReturnType<typeof selectUnits> {
+  for (const argument of arguments_) if (!isGlob(argument)) refuseTemplate(argument, verb);
+  const { units, problems } = selectUnits(arguments_, registry);
+  return { units: units.filter(({ name }) => !isTemplate(parseUnitName(name))), problems };
+}
+
+/** The machines to ask: those of the units, or all when one is global or on a machine whose name is not known. */
+function candidates(
+  { machines }: Pick<Edges, 'machines'>,
+  units: readonly DesiredUnit[],
+  registry: RegistryView,
+): readonly Machine[] {
+  const ids = new Set(units.flatMap(({ machine }) => machine ?? []));
+  const holders = machines.filter(({ name }) => ids.has(registry.machines.get(name)?.id ?? ''));
+  const isEnough = holders.length === ids.size && !units.some(({ placement }) => placement.global);
+  return isEnough ? holders : machines;
+}
+
+function locate(
+  units: readonly DesiredUnit[],
+  snapshot: ClusterSnapshot,
+): Omit<UnitPlaces, 'problems'> & { readonly missing: readonly DesiredUnit[] } {
+  const places: UnitPlace[] = [];
+  const asked = new Set(units.map(({ name }) => name));
+  const seen = new Set<string>();
+  const silent = new Set<string>();
+  for (const view of snapshot.machines) {
+    const isOurs = view.observation !== undefined && otherCluster(view, snapshot) === undefined;
+    const here = isOurs ? units.filter((unit) => isOn(unit, view)) : [];
+    for (const { name } of here) {
+      seen.add(name);
+      places.push({ unit: name, view, state: observedOn(view, name)?.state });
+    }
+    const expected = isOurs ? [] : expectedOn(view, snapshot).filter(({ name }) => asked.has(name));
+    for (const { name } of expected) seen.add(name);
+    if (expected.length > 0) silent.add(view.machine.name);
+  }
+  return {
+    places: places.toSorted(
+      (a, b) => compareText(a.unit, b.unit) || compareText(a.view.machine.name, b.view.machine.name),
+    ),
+    missing: units.filter(({ name }) => !seen.has(name)),
+    unreachable: unreachableMachines(snapshot).filter(({ machine }) => silent.has(machine.name)),
+  };
+}
+
+function isOn({ name, machine, placement }: DesiredUnit, view: MachineView): boolean {
+  if (placement.global) return observedOn(view, name)?.record !== undefined;
+  return machine !== undefined && machine === view.id;
+}
+
+function nowhere({ name, target }: DesiredUnit, only: Machine | undefined): UnitProblem {
+  const error =
+    only === undefined
+      ? new FleetError('not-loaded', `Unit "${name}" is on no machine: it is ${target} in the registry`, {
+          hint: `Start it: fleetctl start ${name}`,
+        })
+      : new FleetError('not-loaded', `Unit "${name}" is not on machine "${only.name}"`, {
+          hint: 'Where it is: fleetctl list-units',
+        });
+  return { unit: name, error };
+}

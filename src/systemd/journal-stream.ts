@@ -1,0 +1,135 @@
+import { StringDecoder } from 'node:string_decoder';
+import { FleetError, isFleetError } from '../base/errors.ts';
+import type { RemoteProcess } from '../ssh/transport.ts';
+import { type JournalStream, type MachineClock, parseClock } from './journal.ts';
+
+/** How long a machine may take to tell its clock, and journalctl to end when it is told to, in ms. */
+const CLOCK_DEADLINE_MS = 30_000;
+const END_DEADLINE_MS = 2000;
+/** How much of what a machine says on standard error is kept, in characters. */
+const MOST_SAID = 4000;
+
+/**
+ * The answer of a `readJournalScript`, once it has begun. Rejects with a FleetError when the shell of `machine` ends
+ * before that, or takes too long.
+ */
+export async function openJournal(
+  machine: string,
+  process: RemoteProcess,
+  marker: string,
+): Promise<JournalStream> {
+  const journal = new RunningJournal(machine, process, marker);
+  await journal.begun();
+  return journal;
+}
+
+class RunningJournal implements JournalStream {
+  readonly ended: Promise<void>;
+  readonly #machine: string;
+  readonly #process: RemoteProcess;
+  readonly #marker: string;
+  readonly #clock: Promise<void>;
+  #text = '';
+  #said = '';
+  #found: MachineClock | undefined;
+  #isClosed: boolean = false;
+  #listener: ((text: string) => void) | undefined;
+
+  constructor(machine: string, process: RemoteProcess, marker: string) {
+    this.#machine = machine;
+    this.#process = process;
+    this.#marker = marker;
+    const errors = new StringDecoder('utf8');
+    process.onStderr((chunk) => {
+      this.#said = `${this.#said}${errors.write(chunk)}`.slice(-MOST_SAID);
+    });
+    const output = new StringDecoder('utf8');
+    this.#clock = new Promise((resolve) => {
+      process.onStdout((chunk) => this.#receive(output.write(chunk), resolve));
+    });
+    this.ended = this.#outcome();
+    // A stream that is closed before its end is looked at by nobody.
+    this.ended.catch(() => undefined);
+  }
+
+  get clock(): MachineClock {
+    if (this.#found === undefined) throw new TypeError('the journal has not begun');
+    return this.#found;
+  }
+
+  async begun(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(this.#tooSlow()), CLOCK_DEADLINE_MS);
+    });
+    try {
+      await Promise.race([this.#clock, this.ended.then(() => this.#clock), late]);
+    } catch (error) {
+      this.#process.end();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  onText(listener: (text: string) => void): void {
+    this.#listener = listener;
+    this.#pass();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#process.end();
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, END_DEADLINE_MS);
+    });
+    await Promise.race([this.ended, late]);
+    clearTimeout(timer);
+    this.#process.close();
+  }
+
+  #receive(text: string, begin: () => void): void {
+    this.#text += text;
+    if (this.#found === undefined) {
+      // What a login shell prints comes before.
+      const [line] = new RegExp(`^${this.#marker} .*\n`, 'm').exec(this.#text) ?? [];
+      if (line === undefined) return;
+      this.#found = parseClock(line.trimEnd());
+      this.#text = this.#text.slice(this.#text.indexOf(line) + line.length);
+      begin();
+    }
+    this.#pass();
+  }
+
+  #pass(): void {
+    if (this.#listener === undefined || this.#found === undefined || this.#text === '') return;
+    const text = this.#text;
+    this.#text = '';
+    this.#listener(text);
+  }
+
+  async #outcome(): Promise<void> {
+    try {
+      const exit = await this.#process.exit;
+      if (this.#isClosed || ('status' in exit && exit.status === 0 && this.#found !== undefined)) return;
+      throw this.#failed('status' in exit ? `exit status ${exit.status}` : exit.signal);
+    } catch (error) {
+      if (!this.#isClosed || !isFleetError(error)) throw error;
+    }
+  }
+
+  #failed(how: string): FleetError {
+    const said = this.#said.trim().split('\n').at(-1) ?? '';
+    const why = said === '' ? `journalctl ended early: ${how}` : said;
+    return new FleetError('remote-script', `Cannot read the journal on machine "${this.#machine}": ${why}`);
+  }
+
+  #tooSlow(): FleetError {
+    return new FleetError(
+      'ssh-timeout',
+      `Machine "${this.#machine}" is connected but gave no answer in ${CLOCK_DEADLINE_MS / 1000}s`,
+      { hint: 'Its systemd or a disk may hang: log in and look at "systemctl list-jobs"' },
+    );
+  }
+}

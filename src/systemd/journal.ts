@@ -1,0 +1,66 @@
+import { quote } from '../ssh/shell.ts';
+import journalShell from './journal.sh';
+
+/** What to read of the journal of one machine. */
+export type JournalRequest = {
+  readonly units: readonly string[];
+  /** A format of journalctl(1). */
+  readonly output: string;
+  /** No more than the last so many entries. journalctl takes it for the first ones when `since` is given too. */
+  readonly lines: number | undefined;
+  /** Times as journalctl(1) reads them, by the machine's clock. */
+  readonly since: string | undefined;
+  readonly until: string | undefined;
+  /** The cursor of an entry: only what comes after it. */
+  readonly after: string | undefined;
+  readonly follow: boolean;
+  /** Whether to read with root rights also where fleet.conf says `sudo = false`. */
+  readonly sudo: boolean;
+};
+
+/** What a machine's clock shows, and how it writes times. */
+export type MachineClock = {
+  /** Epoch seconds. */
+  readonly now: number;
+  /** Of its time zone, east of Greenwich, and the name of that. */
+  readonly offsetMinutes: number;
+  readonly zone: string;
+};
+
+/** The journal of a machine, as it is being read. */
+export interface JournalStream {
+  /** As it was before the first entry. */
+  readonly clock: MachineClock;
+  /** Called with every piece of what journalctl prints, from the first on. */
+  onText(listener: (text: string) => void): void;
+  /** Resolves at the end, or after {@link close}. Rejects with a FleetError when journalctl or the connection failed. */
+  readonly ended: Promise<void>;
+  /** Ends journalctl on the machine, waits for that, and never rejects. */
+  close(): Promise<void>;
+}
+
+/** Reads the journal, for /bin/sh on the machine; `marker` begins the line that tells its clock. */
+export function readJournalScript(marker: string, request: JournalRequest): string {
+  const { units, output, lines, since, until, after, follow } = request;
+  const words = [
+    'journalctl',
+    '--no-pager',
+    '--quiet',
+    '--all',
+    `--output=${output}`,
+    ...units.map((unit) => `--unit=${unit}`),
+    ...(lines === undefined ? ['--no-tail'] : [`--lines=${lines}`]),
+    ...(since === undefined ? [] : [`--since=${since}`]),
+    ...(until === undefined ? [] : [`--until=${until}`]),
+    ...(after === undefined ? [] : [`--after-cursor=${after}`]),
+    ...(follow ? ['--follow'] : []),
+  ];
+  return `M=${quote(marker)}\n${journalShell}\nread_journal ${words.map(quote).join(' ')}; exit\n`;
+}
+
+/** Reads the first line of the answer: `MARKER 1795414339 +0100 CET`. */
+export function parseClock(line: string): MachineClock {
+  const [, now = '0', offset = '+0000', zone = 'UTC'] = line.split(' ');
+  const minutes = Number(offset.slice(1, 3)) * 60 + Number(offset.slice(3, 5));
+  return { now: Number(now), offsetMinutes: offset.startsWith('-') ? -minutes : minutes, zone };
+}
