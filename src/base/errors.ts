@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'registry-locked'
   | 'registry-conflict'
   | 'registry-outdated'
+  | 'not-recoverable'
   | 'ssh-name'
   | 'ssh-refused'
   | 'ssh-timeout'

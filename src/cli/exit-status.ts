@@ -1,5 +1,6 @@
 import { type ErrorCode, isFleetError } from '../base/errors.ts';
 import type { PassResult } from '../operations/reconcile-everything.ts';
+import type { RecoverResult } from '../operations/recover.ts';
 import type { StatusResult } from '../operations/status.ts';
 import type { RequestResult } from '../operations/unit-result.ts';
 
@@ -39,6 +40,7 @@ const BY_CODE: Readonly<Record<ErrorCode, ExitStatus>> = {
   'registry-locked': EXIT.failed,
   'registry-conflict': EXIT.failed,
   'registry-outdated': EXIT.failed,
+  'not-recoverable': EXIT.failed,
   'ssh-name': EXIT.unreachable,
   'ssh-refused': EXIT.unreachable,
   'ssh-timeout': EXIT.unreachable,
@@ -75,6 +77,12 @@ export function passStatus(pass: PassResult): ExitStatus {
   if (status !== EXIT.done && status !== EXIT.unreachable) return status;
   if (pass.otherCluster) return EXIT.failed;
   return pass.stranded.length > 0 ? EXIT.unreachable : status;
+}
+
+/** The status of a recovery: nothing was stored when a machine was silent, a unit is missing when its file was. */
+export function recoverStatus(result: RecoverResult): ExitStatus {
+  if (result.kind === 'silent') return EXIT.unreachable;
+  return result.discrepancies.some(({ kind }) => kind === 'no-file') ? EXIT.failed : EXIT.done;
 }
 
 /** The status of `status`, with systemctl's idea of active: an unknown unit outweighs a silent machine, that a unit that is down. */

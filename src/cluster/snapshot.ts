@@ -5,8 +5,9 @@ import type { TargetState } from './target-state.ts';
 import type { ObservedUnit } from './unit-state.ts';
 
 /**
- * A registry revision that goes with a decision. A machine remembers the highest it has seen for a unit and
- * refuses lower ones, so that a process that was paused cannot undo what was decided after it.
+ * A registry revision that goes with a decision; of a registry that was rebuilt, counted on from where the lost one
+ * had been. A machine remembers the highest it has seen for a unit and refuses lower ones, so that a process that
+ * was paused cannot undo what was decided after it.
  */
 export type Token = number;
 
@@ -38,6 +39,16 @@ export type Observation = {
   readonly uptimeSeconds: number;
   /** Every unit fleet put there, and every unit that was asked for by name. */
   readonly units: readonly ObservedUnit[];
+  /** Only when it was asked for. */
+  readonly backup?: MachineBackup;
+};
+
+/** What a machine keeps of the registry beside its records. */
+export type MachineBackup = {
+  /** The unit files that fleet put there, as they are now. */
+  readonly texts: ReadonlyMap<string, string>;
+  /** The highest token the machine has seen. */
+  readonly token: Token;
 };
 
 /** Why a machine did not answer, in words for people; `code` is an ErrorCode. */
@@ -66,8 +77,8 @@ export type ClusterSnapshot = {
   readonly agentTtlMs: number;
   /** Undefined before the first change of a new registry. */
   readonly clusterId: string | undefined;
-  /** The registry's revision. */
-  readonly revision: number;
+  /** The registry's revision, as a token. */
+  readonly revision: Token;
   readonly units: readonly DesiredUnit[];
   readonly machines: readonly MachineView[];
 };

@@ -21,7 +21,7 @@ export function failureText(failure: Failure): FailureText {
     case 'other-cluster':
       return plain(
         `the machine belongs to another cluster: ${failure.cluster}`,
-        'If that cluster is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove it from fleet.conf',
+        'If that cluster is yours and its registry was lost: fleetctl help recover; if it is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove it from fleet.conf',
       );
     case 'locked':
       return plain('another fleetctl has been busy on the machine for 30s', 'Try again when it is done');

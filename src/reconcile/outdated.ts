@@ -10,11 +10,11 @@ import type { RegistryView } from '../registry/view.ts';
 export function refuseOutdated(view: RegistryView, machines: readonly MachineView[]): void {
   for (const { machine, observation } of machines) {
     if (observation === undefined || observation.cluster !== view.clusterId) continue;
-    const newer = observation.units.find(({ record }) => (record?.token ?? 0) > view.revision);
+    const newer = observation.units.find(({ record }) => (record?.token ?? 0) > view.token);
     if (newer === undefined) continue;
     throw new FleetError(
       'registry-outdated',
-      `The registry is older than what it decides about: it is at revision ${view.revision}, and machine "${machine.name}" has unit "${newer.name}" of revision ${newer.record?.token}`,
+      `The registry is older than what it decides about: it is at revision ${view.token}, and machine "${machine.name}" has unit "${newer.name}" of revision ${newer.record?.token}`,
       {
         hint: 'Put a newer backup back; or move this registry away, and run "fleetctl recover" to rebuild it from the machines',
       },

@@ -91,7 +91,7 @@ export function snapshotOf(
     now: edges.clock.now(),
     agentTtlMs: edges.agentTtlMs,
     clusterId: registry.clusterId,
-    revision: registry.revision,
+    revision: registry.token,
     units: [...registry.units.values()],
     machines,
   };

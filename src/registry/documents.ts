@@ -10,8 +10,11 @@ const machineId = z.string().check(z.regex(/^[0-9a-f]{32}$/));
 
 /** Every kind of document: how its keys start, and its shape beside `version`. */
 const SHAPES = {
-  /** Who this cluster is: its id, a UUID that machines remember. */
-  cluster: z.object({ id: z.string() }),
+  /**
+   * Who this cluster is: its id, a UUID that machines remember. `tokenBase` is the highest token that machines had
+   * seen when the registry was rebuilt from them: revisions count from 1 again, and tokens go on from there.
+   */
+  cluster: z.object({ id: z.string(), tokenBase: z.optional(z.number()) }),
   /** What is wanted of a unit. `digest` names its text under `contents/`. */
   'units/': z.object({
     digest,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { FleetError } from '../base/errors.ts';
-import type { DesiredUnit } from '../cluster/snapshot.ts';
+import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
 import type { Change, Store } from '../store/store.ts';
 import { writeDocument } from './documents.ts';
 import { type KnownMachine, RegistryView } from './view.ts';
@@ -13,6 +13,8 @@ export type StoredUnit = Omit<DesiredUnit, 'placement' | 'triggers' | 'token'>;
 export type Edit =
   | { readonly kind: 'put-unit'; readonly unit: StoredUnit }
   | { readonly kind: 'delete-unit'; readonly name: string }
+  /** The cluster that an empty registry is of; it gets a new id without. */
+  | { readonly kind: 'put-cluster'; readonly id: string; readonly tokenBase: Token }
   | { readonly kind: 'put-machine'; readonly name: string; readonly known: KnownMachine };
 
 /** Typed, versioned documents over any store. */
@@ -77,6 +79,8 @@ export function changesFor(
   if (view.clusterId === undefined) put('cluster', writeDocument('cluster', { id: randomUUID() }));
   if (edits.some(({ kind }) => kind !== 'put-machine')) put('turn', writeDocument('turn', {}));
   for (const edit of edits) {
+    if (edit.kind === 'put-cluster')
+      put('cluster', writeDocument('cluster', { id: edit.id, tokenBase: edit.tokenBase }));
     if (edit.kind === 'put-unit') putUnit(edit.unit, view, options, put);
     if (edit.kind === 'put-machine')
       put(`machines/${edit.name}`, writeDocument('machines/', clean(edit.known)));

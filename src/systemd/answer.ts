@@ -4,6 +4,7 @@ import type { Observation } from '../cluster/snapshot.ts';
 import { hasStarted, type ObservedUnit, type SystemdState } from '../cluster/unit-state.ts';
 import { parseMachineId } from '../machine/machine-id.ts';
 import type { UnitChange } from '../plan/step.ts';
+import { readBackup } from './backup.ts';
 import type { Section } from './frame.ts';
 import { readDigests, readRecords } from './record.ts';
 import { parseShow } from './show.ts';
@@ -19,12 +20,16 @@ export function readObservation(machine: string, sections: readonly Section[]): 
   const id = parseMachineId(facts.get('machine-id') ?? '');
   if (id === undefined)
     throw notUsable(machine, 'it has no machine id in /etc/machine-id', find(sections, 'facts'));
+  const texts = find(sections, 'texts');
   return {
     id,
     cluster: facts.get('cluster'),
     bootId: facts.get('boot-id') ?? '',
     uptimeSeconds: Number(facts.get('uptime') ?? 0),
     units: readUnits(machine, sections),
+    ...(texts !== undefined && {
+      backup: readBackup(texts.stdout, find(sections, 'tokens')?.stdout ?? ''),
+    }),
   };
 }
 

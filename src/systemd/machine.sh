@@ -42,11 +42,31 @@ facts() {
 }
 records() { cd "$L/units" && cat -- "$@"; }
 digests() { cd "$D" && sha256sum -- "$@"; }
+# texts UNIT...: their files, each as a line `unit base64`: that keeps every byte, which $(...) would not
+texts() {
+  cd "$D" || return
+  for unit; do [ ! -f "./$unit" ] || printf '%s %s\n' "$unit" "$(base64 -w 0 <"./$unit")"; done
+}
+# tokens: everything that holds a token, also of what was removed
+tokens() { cd "$L" && cat -- units/* removed/* 2>/dev/null; }
 show() { systemctl show --no-pager --property="$P" -- "$@"; }
 # journal UNIT LINES SECONDS: the last lines about it. Together with --since, --lines would give the first ones.
 journal() { journalctl --no-pager --quiet --output=cat --since="-$3s" --unit="$1" | tail -n "$2"; }
 # status_of UNIT LINES: for people, with the characters their terminals can show
 status_of() { LC_ALL=C.UTF-8 systemctl status --no-pager --full --lines="$2" -- "$1"; }
+
+# stage: an empty folder for unit files that are only looked at; $V names it
+stage() { { [ -d "$R" ] || mkdir -p "$R"; } && V=$(mktemp -d "$R/verify.XXXXXX"); }
+# analyze PATH...: what systemd has against them, and its version. Its exit status counts warnings since 250, if
+# asked to; without --man=no a manual page that is not installed would be an error.
+analyze() {
+  version=$(systemd-analyze --version) || return
+  version=${version#systemd }
+  version=${version%%[!0-9]*}
+  echo "$version"
+  [ "${version:-0}" -lt 250 ] || set -- --recursive-errors=one "$@"
+  cd "$V" && systemd-analyze verify --man=no "$@"
+}
 
 # --- changing: what stands between lock and unlock is done by one fleet process at a time
 

@@ -1,10 +1,12 @@
 import type { UnitRecord } from '../cluster/unit-state.ts';
 import type { UnitChange } from '../plan/step.ts';
 import { encodeForPrintf, quote } from '../ssh/shell.ts';
+import type { ObserveRequest } from './driver.ts';
 import machineShell from './machine.sh';
 import type { MachinePaths } from './machine-paths.ts';
 import { writeRecord } from './record.ts';
 import { SHOW_PROPERTIES } from './show.ts';
+import { type VerifyRequest, verifyLines } from './verification.ts';
 
 /** How long a script waits for another fleet process on the same machine, in seconds. */
 const LOCK_WAIT_SECONDS = 30;
@@ -26,9 +28,10 @@ export function openingScript(marker: string, paths: MachinePaths): string {
 
 /**
  * Reads the machine: sections `facts`, `records`, `digests` and `units`, about every unit fleet put there and
- * the units of `names`, which may be unknown there. `digests` costs a read of every unit file.
+ * the units of `names`, which may be unknown there. `digests` costs a read of every unit file. With `backup` also
+ * `texts` and `tokens`, what a registry is rebuilt from.
  */
-export function observeScript(names: readonly string[], digests: boolean): string {
+export function observeScript({ names, digests, backup = false }: ObserveRequest): string {
   return complete('observe', [
     'section facts facts',
     'set --',
@@ -36,6 +39,7 @@ export function observeScript(names: readonly string[], digests: boolean): strin
     '[ -e "$1" ] || set --',
     '[ $# -eq 0 ] || section records records "$@"',
     ...(digests ? ['[ $# -eq 0 ] || section digests digests "$@"'] : []),
+    ...(backup ? ['section texts texts "$@"', 'section tokens tokens'] : []),
     `set -- "$@" ${names.map(quote).join(' ')}`,
     '[ $# -eq 0 ] || section units show "$@"',
   ]);
@@ -84,6 +88,11 @@ export function statusScript(units: readonly string[], lines: number): string {
     'statuses',
     units.map((unit, index) => `section status:${index} status_of ${quote(unit)} ${lines}`),
   );
+}
+
+/** Checks unit files that are not there yet: a section `verify`. */
+export function verifyScript(request: VerifyRequest): string {
+  return complete('verification', verifyLines(request));
 }
 
 /**

@@ -16,6 +16,7 @@ const STATUSES: { readonly [code in ErrorCode]: number } = {
   'registry-locked': 1,
   'registry-conflict': 1,
   'registry-outdated': 1,
+  'not-recoverable': 1,
   'remote-script': 1,
   // The command line or the configuration is wrong.
   usage: 2,

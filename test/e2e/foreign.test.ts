@@ -136,7 +136,7 @@ onMachines('machines of another cluster', () => {
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toContain(
       `Error: Cannot start unit "agent.service" on machine "k2" (127.76.0.2): the machine belongs to another cluster: ${THEIRS}\n` +
-        'hint: If that cluster is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove it from fleet.conf\n',
+        'hint: If that cluster is yours and its registry was lost: fleetctl help recover; if it is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove it from fleet.conf\n',
     );
     await stranger.fleetctl('stop', 'web');
     await stranger.fleetctl('unload', 'web');

@@ -1,11 +1,12 @@
 import { FleetError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import type { Failure, UnitOutcome } from '../../src/cluster/failure.ts';
-import type { Observation } from '../../src/cluster/snapshot.ts';
+import type { MachineBackup, Observation } from '../../src/cluster/snapshot.ts';
 import { isRunning, isUp, type SystemdState, type UnitRecord } from '../../src/cluster/unit-state.ts';
 import type { Machine } from '../../src/machine/machine.ts';
 import type { Step, UnitChange } from '../../src/plan/step.ts';
 import type { ObserveRequest, SystemdDriver } from '../../src/systemd/driver.ts';
+import type { VerifyRequest } from '../../src/systemd/verification.ts';
 import { idOf, systemdState } from './builders.ts';
 import { FakeJournal } from './fake-journal.ts';
 
@@ -39,9 +40,10 @@ export class FakeMachine {
     this.id = idOf(machine.name);
   }
 
-  observe({ names, digests }: ObserveRequest): Observation {
+  observe({ names, digests, backup = false }: ObserveRequest): Observation {
     const recorded = [...this.units].filter(([, { record }]) => record !== undefined).map(([name]) => name);
     return {
+      ...(backup && { backup: this.#backup() }),
       id: this.id,
       cluster: this.cluster,
       bootId: 'boot',
@@ -52,6 +54,14 @@ export class FakeMachine {
         return { name, state: unit?.state ?? systemdState('unknown'), record: unit?.record, digest };
       }),
     };
+  }
+
+  /** systemd's complaints: `/bin/false` is not what anybody wants to run. */
+  verify({ files, units }: VerifyRequest): readonly string[] {
+    this.log.push(`verify ${units.join(' ')}`);
+    return files
+      .filter(({ name, text }) => units.includes(name) && text.includes('/bin/false'))
+      .map(({ name }) => `${name}: Command /bin/false is not executable`);
   }
 
   change(changes: readonly UnitChange[], clusterId: string): readonly UnitOutcome[] {
@@ -66,6 +76,16 @@ export class FakeMachine {
       const failure = obstacle ?? notUp(change, state);
       return { unit: change.unit, machine: this.machine.name, state, failure };
     });
+  }
+
+  #backup(): MachineBackup {
+    const noted = [...this.units].flatMap(([name, { text, record }]) =>
+      record === undefined ? [] : [{ name, text, token: record.token }],
+    );
+    return {
+      texts: new Map(noted.flatMap(({ name, text }) => (text === undefined ? [] : [[name, text] as const]))),
+      token: Math.max(0, ...noted.map(({ token }) => token), ...this.removed.values()),
+    };
   }
 
   #obstacle({ unit, token, obstacle }: UnitChange): Failure | undefined {
@@ -167,6 +187,7 @@ export function fakeMachines(machines: readonly Machine[]): FakeMachines {
           observe: async (request) => fake.observe(request),
           change: async (changes, clusterId) => fake.change(changes, clusterId),
           status: async (units, lines) => units.map((unit) => `${unit} on ${name}, ${lines} lines`),
+          verify: async (request) => fake.verify(request),
           close: () => undefined,
         };
       },
