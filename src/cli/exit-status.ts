@@ -1,8 +1,9 @@
 import { type ErrorCode, isFleetError } from '../base/errors.ts';
+import type { JournalResult } from '../operations/journal.ts';
 import type { PassResult } from '../operations/reconcile-everything.ts';
 import type { RecoverResult } from '../operations/recover.ts';
 import type { StatusResult } from '../operations/status.ts';
-import type { RequestResult } from '../operations/unit-result.ts';
+import { fitsNowhere, type RequestResult } from '../operations/unit-result.ts';
 
 /** Exit statuses; the README explains them. */
 export const EXIT = {
@@ -58,8 +59,12 @@ export function exitStatusOf(error: unknown): ExitStatus {
 /** The status of a request over several units: a failure outweighs a missing unit, that a silent machine. */
 export function requestStatus({ results, problems }: RequestResult): ExitStatus {
   const statuses = new Set<ExitStatus>(problems.map(({ error }) => BY_CODE[error.code]));
-  for (const { nowhere, global, target, eligible, failures } of results) {
-    if (nowhere || (global && target !== 'inactive' && eligible === 0)) statuses.add(EXIT.failed);
+  for (const result of results) {
+    const { failures, rejected } = result;
+    if (fitsNowhere(result)) {
+      const silent = rejected.length > 0 && rejected.every(({ reason }) => reason.code === 'machine-silent');
+      statuses.add(silent ? EXIT.unreachable : EXIT.failed);
+    }
     for (const { failure } of failures) {
       statuses.add(failure.code === 'unreachable' ? EXIT.unreachable : EXIT.failed);
     }
@@ -92,4 +97,13 @@ export function statusStatus({ statuses, problems, unreachable }: StatusResult):
   const isActive = ({ state }: StatusResult['statuses'][number]): boolean =>
     state !== undefined && ['active', 'reloading', 'refreshing'].includes(state.active);
   return problems.length === 0 && statuses.every(isActive) ? EXIT.done : EXIT.notActive;
+}
+
+/** The status of `journal`: what could not be read outweighs a unit that does not exist, that a silent machine. */
+export function journalStatus({ problems, unreachable, failures }: JournalResult): ExitStatus {
+  const statuses = new Set(problems.map(({ error }) => BY_CODE[error.code]));
+  if (failures.length > 0) return EXIT.failed;
+  if (statuses.has(EXIT.notFound)) return EXIT.notFound;
+  if (unreachable.length > 0) return EXIT.unreachable;
+  return statuses.size > 0 ? EXIT.failed : EXIT.done;
 }

@@ -62,18 +62,14 @@ export function withText(
   { fileText, path }: Pick<DifferingFile, 'fileText' | 'path'>,
 ): DesiredUnit {
   const { target, machine, token } = unit;
-  return { ...newUnit(parseUnitName(unit.name), fileText, path), target, machine, token };
+  const replaced = newUnit(parseUnitName(unit.name), fileText, path);
+  return { ...replaced, target, machine: replaced.placement.global ? undefined : machine, token };
 }
 
 /** A unit that the registry does not have yet; throws a FleetError when its text is no good. */
 function newUnit(name: UnitName, text: string, source: string): DesiredUnit {
   const file = parseUnitFile(text, source);
   const placement = parsePlacement(file, name);
-  if (placement.replaces.length > 0) {
-    throw new FleetError('placement', `Cannot use "${source}": Replaces= is not supported yet`, {
-      hint: 'Remove the line, and destroy the old unit before starting the new one',
-    });
-  }
   const digest = sha256(text);
   return {
     name: name.text,

@@ -22,19 +22,36 @@ export type UnitRow = {
   readonly hash: string;
 };
 
+const UNREACHABLE = { load: 'unknown', active: 'unknown', sub: 'unreachable', hash: '' };
+
 /** Every unit fleet put on a machine, and every unit that should be on one. */
 export async function listUnits(edges: Edges): Promise<Listing<UnitRow>> {
   const snapshot = await look(edges);
-  const rows = snapshot.machines.flatMap((machine) => [
-    ...(otherCluster(machine, snapshot) === undefined ? presentOn(machine) : []),
-    ...missingOn(machine, expectedOn(machine, snapshot)),
-  ]);
+  const rows = [
+    ...leftBehind(snapshot),
+    ...snapshot.machines.flatMap((machine) => [
+      ...(otherCluster(machine, snapshot) === undefined ? presentOn(machine) : []),
+      ...missingOn(machine, expectedOn(machine, snapshot)),
+    ]),
+  ];
   return {
     rows: rows.toSorted(
       (a, b) => compareText(a.unit, b.unit) || compareText(a.machine.id ?? '', b.machine.id ?? ''),
     ),
     unreachable: unreachableMachines(snapshot),
   };
+}
+
+/** Units assigned to a machine that has left fleet.conf: nobody can say what became of them. */
+function leftBehind(snapshot: ClusterSnapshot): readonly UnitRow[] {
+  const known = new Set(snapshot.machines.map(({ id }) => id));
+  return snapshot.units
+    .filter(({ machine, target }) => machine !== undefined && target !== 'inactive' && !known.has(machine))
+    .map(({ name, machine }) => ({
+      unit: name,
+      machine: { name: '', id: machine, address: '' },
+      ...UNREACHABLE,
+    }));
 }
 
 function presentOn(machine: MachineView): readonly UnitRow[] {
@@ -52,7 +69,7 @@ function presentOn(machine: MachineView): readonly UnitRow[] {
 function missingOn(machine: MachineView, expected: readonly DesiredUnit[]): readonly UnitRow[] {
   const state =
     machine.observation === undefined
-      ? { load: 'unknown', active: 'unknown', sub: 'unreachable', hash: '' }
+      ? UNREACHABLE
       : { load: 'not-found', active: 'inactive', sub: 'dead', hash: '' };
   const present = new Set(machine.observation?.units.map(({ name }) => name));
   return expected

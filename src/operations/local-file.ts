@@ -25,7 +25,12 @@ export async function readLocalUnits(
   cwd: string,
 ): Promise<readonly LocalUnit[]> {
   const named = arguments_.map((argument) => ({ argument, name: unitNameOf(argument) }));
-  const once = new Map(named.map((entry) => [entry.name.text, entry]));
+  const once = new Map<string, (typeof named)[number]>();
+  for (const entry of named) {
+    const first = once.get(entry.name.text) ?? entry;
+    once.set(entry.name.text, first);
+    if (dirname(first.argument) !== dirname(entry.argument)) throw namedTwice(first.argument, entry.argument);
+  }
   return Promise.all(
     [...once.values()].map(async ({ argument, name }) => {
       const folder = resolve(cwd, dirname(argument));
@@ -74,5 +79,11 @@ function unreadable(path: string, why: string, cause: unknown): FleetError {
   return new FleetError('unit-file', `Cannot read unit file "${path}": ${why}`, {
     cause,
     hint: 'Name a unit file, such as hello.service',
+  });
+}
+
+function namedTwice(first: string, second: string): FleetError {
+  return new FleetError('usage', `Cannot tell which file is meant: "${first}" and "${second}" are one unit`, {
+    hint: 'Name one of them',
   });
 }

@@ -3,12 +3,13 @@ import { FleetError } from '../base/errors.ts';
 import { isGlob, matchesGlob } from '../base/glob.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { RegistryView } from '../registry/view.ts';
+import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { unitNameOf } from './local-file.ts';
 import type { UnitProblem } from './unit-result.ts';
 
 /**
  * The units of the registry that arguments name, as names, paths or globs (`web@*`, which stands for
- * `web@*.service` too), each once; and a problem for every argument that names none.
+ * `web@*.service` too, and never for a template), each once; and a problem for every argument that names none.
  */
 export function selectUnits(
   arguments_: readonly string[],
@@ -29,7 +30,9 @@ function namesOf(argument: string, registry: Pick<RegistryView, 'units'>): reado
   const pattern = basename(argument);
   if (!isGlob(pattern)) return [unitNameOf(argument).text];
   return [...registry.units.keys()].filter(
-    (name) => matchesGlob(pattern, name) || matchesGlob(`${pattern}.service`, name),
+    (name) =>
+      !isTemplate(parseUnitName(name)) &&
+      (matchesGlob(pattern, name) || matchesGlob(`${pattern}.service`, name)),
   );
 }
 

@@ -36,6 +36,11 @@ export type UnitResult = {
   readonly rejected: readonly Rejection[];
 };
 
+/** Whether a unit that is wanted somewhere has no machine to go to. */
+export function fitsNowhere({ nowhere, global, target, eligible }: UnitResult): boolean {
+  return nowhere || (global && target !== 'inactive' && eligible === 0);
+}
+
 /** An argument that could not be acted on; the others were. */
 export type UnitProblem = { readonly unit: string; readonly error: FleetError };
 
@@ -45,6 +50,8 @@ export type RequestResult = {
   readonly problems: readonly UnitProblem[];
   /** Local files whose text differs from the registry's: the registry's was used. */
   readonly differing: readonly DifferingFile[];
+  /** Units that the registry did not have before, where that is all that was asked for. */
+  readonly created?: ReadonlySet<string>;
   /** What was done on which machine. */
   readonly plans: readonly MachinePlan[];
 };

@@ -1,5 +1,5 @@
 import type { FleetError } from '../base/errors.ts';
-import type { RequestResult, UnitResult } from '../operations/unit-result.ts';
+import { fitsNowhere, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
 import type { UnreachableMachine } from '../operations/unreachable.ts';
 import { failureText } from './failure.ts';
 import { machineLabel, machineTitle } from './machine.ts';
@@ -28,7 +28,10 @@ export function requestReport(verb: UnitVerb, request: RequestResult): ReportLin
     'hint: Add --replace to use the file',
   ]);
   return {
-    out: request.results.flatMap((result) => successLine(verb, result)),
+    out: [
+      ...[...(request.created ?? [])].map((unit) => `Unit ${unit} inactive`),
+      ...request.results.flatMap((result) => successLine(verb, result)),
+    ],
     err: [...differing, ...requestFailures(verb, request)],
   };
 }
@@ -44,13 +47,14 @@ export function requestFailures(verb: UnitVerb, request: RequestResult): readonl
 /** What a request would do: the steps of every machine in their order, and why the rest would not be done. */
 export function dryRunReport(verb: UnitVerb, request: RequestResult): ReportLines {
   const { err } = requestReport(verb, request);
-  const steps = request.plans.flatMap(planLines);
+  const added = [...(request.created ?? [])].map((unit) => `registry: add ${unit}`);
+  const steps = [...added, ...request.plans.flatMap(planLines)];
   return { out: steps.length === 0 ? ['Nothing to do'] : steps, err };
 }
 
 /** An error as people see it: what happened, and the hint on its own line. */
 export function errorLines(error: FleetError): readonly string[] {
-  return [`Error: ${error.message}`, ...hintLines(error.hint)];
+  return [`Error: ${upperFirst(error.message)}`, ...hintLines(error.hint)];
 }
 
 /** The words about machines that a listing could not ask. */
@@ -65,7 +69,7 @@ export function unreachableLines(unreachable: readonly UnreachableMachine[]): re
 
 function successLine(verb: UnitVerb, result: UnitResult): readonly string[] {
   const { unit, target, global, machines, eligible, failures } = result;
-  if (isLost(result) || (target !== 'inactive' && machines.length === 0)) return [];
+  if (fitsNowhere(result) || (target !== 'inactive' && machines.length === 0)) return [];
   if (target === 'inactive') {
     if (failures.length > 0) return [];
     return [verb === 'destroy' ? `Destroyed ${unit}` : `Unit ${unit} inactive`];
@@ -83,18 +87,13 @@ function failureLines(verb: UnitVerb, result: UnitResult): readonly string[] {
 }
 
 function nowhereLines(result: UnitResult): readonly string[] {
-  if (!isLost(result)) return [];
+  if (!fitsNowhere(result)) return [];
   const { unit, target, rejected } = result;
   return [
     `Error: Cannot place unit "${unit}": no machine fits`,
     ...rejected.map(({ machine, reason }) => `  ${machine}: ${reasonText(reason)}`),
     `hint: It stays ${target} in the registry; run the command again when a machine fits`,
   ];
-}
-
-/** It is wanted, and there is no machine for it. */
-function isLost({ nowhere, global, eligible, target }: UnitResult): boolean {
-  return nowhere || (global && target !== 'inactive' && eligible === 0);
 }
 
 /** Why a unit is where it should not be, or when it will leave a machine that is silent. */
@@ -131,6 +130,10 @@ function machineLines(
 
 const GONE_FOR_GOOD =
   'It stays in the registry until its machine answers; if the machine is gone for good, remove it from fleet.conf and try again';
+
+function upperFirst(text: string): string {
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+}
 
 function hintLines(hint: string | undefined): readonly string[] {
   return hint === undefined ? [] : [`hint: ${hint}`];

@@ -76,7 +76,8 @@ function isNeeded(decision: Decision, { machine, id }: MachineView, snapshot: Cl
       );
     case 'release':
       // A global unit may be on any machine that cannot be asked; a standard one is where it was assigned.
-      return (isGlobal(decision.unit, snapshot) || decision.from === id) && !isPlanned(id, snapshot);
+      if (!isGlobal(decision.unit, snapshot) && (id === undefined || decision.from !== id)) return false;
+      return !isPlanned(id, snapshot);
     case 'nowhere':
       return false;
   }

@@ -60,9 +60,9 @@ function keepOrMove(
 ): Decision {
   const because = objectionToStaying(unit, from, workload, snapshot);
   const keep: Decision = { kind: 'keep', unit: unit.name, machine: from, despite: because };
-  if (because === undefined) return keep;
+  if (because === undefined || isCutOff(snapshot)) return keep;
   if (because.code === 'machine-silent') {
-    if (!because.mayBeDown || because.silentMs < snapshot.agentTtlMs || isCutOff(snapshot)) return keep;
+    if (!because.mayBeDown || because.silentMs < snapshot.agentTtlMs) return keep;
   }
   const { best, rejected } = choose(unit, workload, snapshot);
   if (best === undefined) return keep;
@@ -103,7 +103,7 @@ function choose(
   snapshot: ClusterSnapshot,
 ): { readonly best: MachineId | undefined; readonly rejected: readonly Rejection[] } {
   const { fitting, rejected } = sift(unit, workload, snapshot);
-  return { best: rank(fitting, workload)[0]?.id, rejected };
+  return { best: rank(unit, fitting, workload)[0]?.id, rejected };
 }
 
 /** Splits the machines into those that fit and those that do not, with the reason of each. */

@@ -1,3 +1,4 @@
+import { expandSpecifiers } from './specifiers.ts';
 import { optionValues, type UnitFile } from './unit-file.ts';
 import type { UnitName } from './unit-name.ts';
 
@@ -13,7 +14,7 @@ export function triggeredUnit(file: UnitFile, name: UnitName): string | undefine
   if (name.type !== 'timer' && name.type !== 'socket' && name.type !== 'path') return undefined;
   const [section, option] = TRIGGERS[name.type];
   const named = optionValues(file, section, option).at(-1);
-  if (named !== undefined) return named;
+  if (named !== undefined) return expandSpecifiers(named, name);
   const accept = optionValues(file, 'Socket', 'Accept').at(-1)?.toLowerCase() ?? 'no';
   if (['1', 'yes', 'true', 'on', 'y', 't'].includes(accept)) return undefined;
   return name.text.replace(/\.[a-z]+$/, '.service');

@@ -89,7 +89,7 @@ describe('the configuration', () => {
   it('is missing', async () => {
     const { status, out, err } = await (await makeDesk()).run(['list-machines']);
     expect([status, out]).toEqual([2, '']);
-    expect(err).toMatch(/no configuration found, looked for "fleet.conf"/);
+    expect(err).toMatch(/No configuration found, looked for "fleet.conf"/);
     expect(err).toMatch(
       /\nhint: Name a file with --config or FLEETCTL_CONFIG, or write a fleet.conf such as:\n\[machine\./,
     );

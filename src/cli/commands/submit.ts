@@ -1,4 +1,4 @@
-import { type Command, writeLines } from '../command.ts';
+import type { Command } from '../command.ts';
 import { DRY_RUN, REPLACE, runUnitVerb, submitRequest, VERBOSE } from '../unit-command.ts';
 
 export const submitCommand: Command = {
@@ -15,13 +15,6 @@ export const submitCommand: Command = {
   ],
   async run(call) {
     const { submitUnits } = await import('../../operations/set-target-state.ts');
-    return runUnitVerb('submit', call, async (edges) => {
-      const request = await submitUnits(edges, submitRequest(call));
-      writeLines(
-        call.streams.out,
-        [...request.created].map((unit) => `Unit ${unit} inactive`),
-      );
-      return request;
-    });
+    return runUnitVerb('submit', call, (edges) => submitUnits(edges, submitRequest(call)));
   },
 };
