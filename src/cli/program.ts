@@ -6,6 +6,7 @@ import { completionCommand } from './commands/completion.ts';
 import { destroyCommand } from './commands/destroy.ts';
 import { explainCommand } from './commands/explain.ts';
 import { historyCommand } from './commands/history.ts';
+import { journalCommand } from './commands/journal.ts';
 import { listMachinesCommand } from './commands/list-machines.ts';
 import { listUnitFilesCommand } from './commands/list-unit-files.ts';
 import { listUnitsCommand } from './commands/list-units.ts';
@@ -20,6 +21,7 @@ import { statusCommand } from './commands/status.ts';
 import { stopCommand } from './commands/stop.ts';
 import { submitCommand } from './commands/submit.ts';
 import { unloadCommand } from './commands/unload.ts';
+import { verifyCommand } from './commands/verify.ts';
 import { versionCommand } from './commands/version.ts';
 import { EXIT } from './exit-status.ts';
 import type { Streams } from './streams.ts';
@@ -38,7 +40,9 @@ export const COMMANDS: readonly Command[] = [
   historyCommand,
   rollbackCommand,
   explainCommand,
+  verifyCommand,
   statusCommand,
+  journalCommand,
   listUnitsCommand,
   listUnitFilesCommand,
   listMachinesCommand,

@@ -3,6 +3,7 @@ import type { Observation } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { UnitChange } from '../plan/step.ts';
 import type { JournalRequest, JournalStream } from './journal.ts';
+import type { VerifyRequest } from './verification.ts';
 
 /** What is asked of a machine beside the units fleet put there. */
 export type ObserveRequest = {
@@ -29,6 +30,11 @@ export interface MachineSession {
    * Rejects as {@link observe} does.
    */
   status(units: readonly string[], lines: number): Promise<readonly string[]>;
+  /**
+   * What systemd there has against unit files that are not there yet, a line each. They are put into a folder of
+   * their own for that. Rejects as {@link observe} does.
+   */
+  verify(request: VerifyRequest): Promise<readonly string[]>;
   /** Ends the session; the connection stays with the transport. */
   close(): void;
 }

@@ -15,6 +15,7 @@ export function previewDriver(driver: SystemdDriver): SystemdDriver {
             failure: obstacle,
           })),
         status: (units, lines) => session.status(units, lines),
+        verify: (request) => session.verify(request),
         close: () => session.close(),
       };
     },

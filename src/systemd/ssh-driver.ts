@@ -12,7 +12,15 @@ import { FrameReader, type Section } from './frame.ts';
 import { readJournalScript } from './journal.ts';
 import { openJournal } from './journal-stream.ts';
 import { MACHINE_PATHS, type MachinePaths } from './machine-paths.ts';
-import { changeScript, journalScript, observeScript, openingScript, statusScript } from './script.ts';
+import {
+  changeScript,
+  journalScript,
+  observeScript,
+  openingScript,
+  statusScript,
+  verifyScript,
+} from './script.ts';
+import { readVerification, type VerifyRequest } from './verification.ts';
 
 /** How many journal lines of a unit that did not start are shown. */
 const JOURNAL_LINES = 10;
@@ -110,6 +118,11 @@ class SshSession implements MachineSession {
       const section = sections.find(({ name }) => name === `status:${index}`);
       return [section?.stdout, section?.stderr].find((said) => said) ?? '';
     });
+  }
+
+  async verify(request: VerifyRequest): Promise<readonly string[]> {
+    const sections = await this.#run(verifyScript(request), OBSERVE_DEADLINE_MS);
+    return readVerification(request, sections);
   }
 
   close(): void {

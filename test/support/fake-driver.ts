@@ -150,6 +150,10 @@ class FakeSession implements MachineSession {
     return { ...change, steps: change.steps.filter((step) => step.kind !== 'write' || step.text !== text) };
   }
 
+  async verify(): Promise<never> {
+    return this.#complain('asked to verify');
+  }
+
   async status(): Promise<never> {
     return this.#complain('asked for a status');
   }

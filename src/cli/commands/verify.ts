@@ -1,0 +1,38 @@
+import { type Command, writeLines } from '../command.ts';
+import { EXIT } from '../exit-status.ts';
+import { submitRequest } from '../unit-command.ts';
+
+export const verifyCommand: Command = {
+  name: 'verify',
+  arguments: '<file...>',
+  summary: 'Check unit files, also by systemd on the machines, and change nothing',
+  description:
+    'Checks what fleet reads of unit files, then has systemd check all of them together on every machine they could go to: programs that are missing there, misspelt settings, units that are required and not there. Units of the registry can be checked too. Exits with 1 when anything fails.',
+  options: [
+    { flags: '--machine <machine>', description: 'ask this machine alone, whether they fit it or not' },
+    { flags: '-o, --output <format>', description: 'table or json', choices: ['table', 'json'] },
+  ],
+  examples: [
+    ['fleetctl verify app.service app.timer', 'two files that belong together'],
+    ['fleetctl verify app.service --machine web-1', 'on one machine'],
+    ['fleetctl start --verify app.service', 'check first, and start only what passes'],
+  ],
+  async run(call) {
+    const [{ withEdges }, { verify }, { verificationJson, verificationReport }] = await Promise.all([
+      import('../context.ts'),
+      import('../../operations/verify.ts'),
+      import('../../output/verification.ts'),
+    ]);
+    const { options, flags, streams } = call;
+    const machine = typeof options.machine === 'string' ? options.machine : undefined;
+    const request = { ...submitRequest(call), replace: true, machine };
+    const verification = await withEdges(flags, streams, (edges) => verify(edges, request), { dryRun: true });
+    const { out, err } = verificationReport(verification);
+    if (options.output === 'json') streams.out(verificationJson(verification));
+    else writeLines(streams.out, out);
+    writeLines(streams.err, err);
+    if (verification.passed) return EXIT.done;
+    const silent = machine !== undefined && verification.unreachable.length > 0;
+    return silent ? EXIT.unreachable : EXIT.failed;
+  },
+};

@@ -1,0 +1,27 @@
+import { FleetError } from '../base/errors.ts';
+import { start } from '../operations/set-target-state.ts';
+import { type RequestResult, requestResult } from '../operations/unit-result.ts';
+import { verify } from '../operations/verify.ts';
+import { verificationReport } from '../output/verification.ts';
+import type { Edges } from '../reconcile/reconcile.ts';
+import { keepSessions } from '../systemd/kept-sessions.ts';
+import { type Call, writeLines } from './command.ts';
+import { submitRequest } from './unit-command.ts';
+
+/** Starts units if every machine they could go to lets them pass; else nothing is written anywhere. */
+export async function verifiedStart(edges: Edges, call: Call): Promise<RequestResult> {
+  const request = submitRequest(call);
+  const driver = keepSessions(edges.driver);
+  try {
+    const verification = await verify({ ...edges, driver }, { ...request, machine: undefined });
+    if (verification.passed) return await start({ ...edges, driver }, request);
+    const { out, err } = verificationReport(verification);
+    writeLines(call.streams.err, [...out, ...err]);
+    const error = new FleetError('unit-file', 'Nothing was started: the units do not pass', {
+      hint: 'Nothing was written either; correct them, or start without --verify',
+    });
+    return requestResult(undefined, [{ unit: request.units.join(' '), error }]);
+  } finally {
+    await driver.close();
+  }
+}

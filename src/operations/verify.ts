@@ -1,0 +1,146 @@
+import { FleetError, isFleetError } from '../base/errors.ts';
+import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
+import { selectMachine } from '../machine/selector.ts';
+import { observe } from '../reconcile/observe.ts';
+import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
+import { previewRegistry } from '../registry/preview.ts';
+import { machinesOf } from '../schedule/decision.ts';
+import { explain } from '../schedule/explain.ts';
+import type { MachineSession } from '../systemd/driver.ts';
+import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+import { unknownTriggers } from './idle-triggers.ts';
+import { type SubmitRequest, submit } from './submit.ts';
+import { type MachineRef, machineRef, type UnitProblem } from './unit-result.ts';
+import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';
+
+/** What one machine makes of the units that could go there. */
+export type MachineVerdict = {
+  readonly machine: MachineRef;
+  readonly units: readonly string[];
+  /** What systemd there has against them, a line each; none when they pass. */
+  readonly problems: readonly string[];
+};
+
+export type Verification = {
+  /** What fleet itself has against the files. */
+  readonly problems: readonly UnitProblem[];
+  readonly machines: readonly MachineVerdict[];
+  /** Machines that could not be asked. */
+  readonly unreachable: readonly UnreachableMachine[];
+  readonly passed: boolean;
+};
+
+/** Files or units of the registry, with `machine` on that machine alone, wherever they could go. */
+export type VerifyUnits = SubmitRequest & { readonly machine: string | undefined };
+
+/**
+ * Checks units as they would be after a submit, and changes nothing: fleet's own checks first, then systemd's on
+ * every machine a unit could go to, all files together. Throws FleetError `machine-not-found`.
+ */
+export async function verify(edges: Edges, request: VerifyUnits): Promise<Verification> {
+  const preview = previewRegistry(edges.registry, { clock: edges.clock, author: '' });
+  const { units: named, problems } = await submit(preview, request);
+  const bad = new Set(problems.map(({ unit }) => unit));
+  const units = named.filter(({ name }) => !bad.has(name));
+  const registry = await preview.load();
+  const triggers = unknownTriggers(units, registry);
+  // A template is on no machine, and systemctl takes its name for none.
+  const runnable = units.map(({ name }) => name).filter((name) => !isTemplate(parseUnitName(name)));
+  const names = [...new Set([...runnable, ...triggers.map(({ starts }) => starts)])];
+  const { views, sessions } = await observe(edges.driver, edges.machines, registry.machines, edges.clock, {
+    names,
+    digests: false,
+  });
+  try {
+    const snapshot = snapshotOf(edges, registry, views);
+    const target = request.machine === undefined ? undefined : selectMachine(request.machine, views);
+    const places = placesOf(units, snapshot, target);
+    const own = [
+      ...problems,
+      ...triggers.filter(({ starts }) => !isSomewhere(starts, views)).map(idleProblem),
+      ...units.filter(({ name }) => ![...places.values()].flat().includes(name)).map(nowhereProblem),
+    ];
+    const machines = await askMachines(places, units, sessions);
+    const passed = own.length === 0 && machines.every((each) => each.problems.length === 0);
+    return { problems: own, machines, unreachable: unreachableOf(snapshot, target), passed };
+  } finally {
+    for (const session of sessions.values()) session.close();
+  }
+}
+
+/** Machine → the units that could go there, machines that answered alone. */
+function placesOf(
+  units: readonly DesiredUnit[],
+  snapshot: ClusterSnapshot,
+  target: MachineView | undefined,
+): ReadonlyMap<MachineView, readonly string[]> {
+  const places = new Map<MachineView, string[]>();
+  const put = (machine: MachineView, unit: string): void => {
+    if (machine.observation === undefined) return;
+    places.set(machine, [...(places.get(machine) ?? []), unit]);
+  };
+  const set = new Set(units.map(({ name }) => name));
+  for (const unit of units) {
+    if (target !== undefined) {
+      put(target, unit.name);
+      continue;
+    }
+    const { machines, decision } = explain(snapshot, unit);
+    const wanted = machinesOf(decision);
+    for (const { machine, rulings } of machines) {
+      // A peer that goes with it is on no machine yet.
+      const against = rulings.filter(
+        ({ reason }) =>
+          reason !== undefined && !(reason.code === 'machine-of-nowhere' && set.has(reason.unit)),
+      );
+      if (against.length === 0 || wanted.includes(machine.id ?? '')) put(machine, unit.name);
+    }
+  }
+  return places;
+}
+
+function askMachines(
+  places: ReadonlyMap<MachineView, readonly string[]>,
+  units: readonly DesiredUnit[],
+  sessions: ReadonlyMap<string, MachineSession>,
+): Promise<readonly MachineVerdict[]> {
+  const files = units.map(({ name, text }) => ({ name, text }));
+  return Promise.all(
+    [...places].map(async ([view, names]): Promise<MachineVerdict> => {
+      const verdict = { machine: machineRef(view), units: names };
+      try {
+        const said = await sessions.get(view.machine.name)?.verify({ files, units: names });
+        return { ...verdict, problems: said ?? ['it does not answer'] };
+      } catch (error) {
+        if (!isFleetError(error)) throw error;
+        return { ...verdict, problems: [error.message] };
+      }
+    }),
+  );
+}
+
+function isSomewhere(unit: string, views: readonly MachineView[]): boolean {
+  const found = views.map((view) => observedOn(view, unit));
+  return found.some((each) => each !== undefined && each.state.load !== 'not-found');
+}
+
+function idleProblem({ unit, starts }: { unit: string; starts: string }): UnitProblem {
+  const message = `Unit "${unit}" starts "${starts}", which is neither among the files nor in the registry nor on a machine`;
+  const hint = `Name its file too, or submit it first: fleetctl submit ${starts}`;
+  return { unit, error: new FleetError('not-loaded', message, { hint }) };
+}
+
+function nowhereProblem({ name }: DesiredUnit): UnitProblem {
+  const error = new FleetError('placement', `Cannot verify unit "${name}": no machine that answers fits it`, {
+    hint: `Why: fleetctl explain ${name}; or name a machine with --machine`,
+  });
+  return { unit: name, error };
+}
+
+function unreachableOf(
+  snapshot: ClusterSnapshot,
+  target: MachineView | undefined,
+): readonly UnreachableMachine[] {
+  const all = unreachableMachines(snapshot);
+  return target === undefined ? all : all.filter(({ machine }) => machine.name === target.machine.name);
+}

@@ -1,0 +1,37 @@
+import { encodeForPrintf, quote } from '../ssh/shell.ts';
+import type { Section } from './frame.ts';
+
+/** Unit files that belong together, and those among them that are to be checked. */
+export type VerifyRequest = {
+  readonly files: readonly { readonly name: string; readonly text: string }[];
+  readonly units: readonly string[];
+};
+
+/** The lines of the script: the files go into a folder of their own, which is gone afterwards. */
+export function verifyLines({ files, units }: VerifyRequest): readonly string[] {
+  return [
+    'step stage stage || return',
+    ...files.map(({ name, text }) => `printf '%b' ${encodeForPrintf(text)} >"$V"/${quote(name)}`),
+    `section verify analyze ${units.map((unit) => quote(`./${unit}`)).join(' ')}`,
+    'rm -rf "$V"',
+  ];
+}
+
+/**
+ * What systemd has against the units, a line each; none when they pass. Since version 250 its exit status counts
+ * warnings (`--recursive-errors=`); before that, what it says about one of the files counts.
+ */
+export function readVerification({ files }: VerifyRequest, sections: readonly Section[]): readonly string[] {
+  const stage = sections.find(({ name }) => name === 'stage');
+  const verify = sections.find(({ name }) => name === 'verify');
+  if (verify === undefined) return [stage?.stderr || 'the unit files could not be put there'];
+  const said = verify.stderr
+    .split('\n')
+    .map((line) => line.replaceAll(/\/\S*\/verify\.[A-Za-z0-9]+\//g, '').trim())
+    // Before version 213 systemd did not know that sections in X- are not for it.
+    .filter((line) => line !== '' && !/Unknown section '?X-Fleet/.test(line));
+  const ours = said.filter((line) => files.some(({ name }) => line.includes(name)));
+  if (verify.status === 0) return Number(verify.stdout) >= 250 ? [] : [...new Set(ours)];
+  const told = ours.length > 0 ? ours : said;
+  return told.length > 0 ? [...new Set(told)] : [`systemd-analyze ended with status ${verify.status}`];
+}
