@@ -57,7 +57,7 @@ function withoutTemplates(units: ReadonlyMap<string, DesiredUnit>): ReadonlyMap<
 function notLaunched({ name, target }: DesiredUnit): readonly UnitProblem[] {
   if (target === 'launched') return [];
   const error = new FleetError('not-loaded', `Cannot restart unit "${name}": it is ${target}, not launched`, {
-    hint: `fleetctl start ${name}`,
+    hint: `Start it: fleetctl start ${name}`,
   });
   return [{ unit: name, error }];
 }

@@ -15,8 +15,9 @@ export async function submitUnits(
   edges: Edges,
   request: SubmitRequest,
 ): Promise<RequestResult & Pick<Submission, 'created'>> {
-  const { created, replaced, problems, differing } = await submit(edges.registry, request);
-  return { ...requestResult(await pass(edges, replaced), problems, differing), created };
+  const { created, replaced, outgoing, problems, differing } = await submit(edges.registry, request);
+  const names = new Set([...replaced, ...outgoing]);
+  return { ...requestResult(await pass(edges, names), problems, differing), created };
 }
 
 /**
@@ -60,8 +61,8 @@ async function raise(
   aim: (unit: DesiredUnit) => TargetState,
 ): Promise<RequestResult> {
   for (const unit of request.units) refuseTemplate(unit, verb);
-  const { units, replaced, problems, differing } = await submit(edges.registry, request, aim);
-  const names = new Set([...units.map(({ name }) => name), ...replaced]);
+  const { units, replaced, outgoing, problems, differing } = await submit(edges.registry, request, aim);
+  const names = new Set([...units.map(({ name }) => name), ...replaced, ...outgoing]);
   return requestResult(await pass(edges, names), problems, differing);
 }
 

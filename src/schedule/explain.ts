@@ -38,7 +38,7 @@ export function explain(snapshot: ClusterSnapshot, unit: DesiredUnit): Explanati
   // Without the unit itself: it must not count as load of the machine it is on.
   const load = new Workload({ ...snapshot, units: others });
   const workload = new Workload(asked);
-  const cases = rank(snapshot.machines, load).map((machine): MachineCase => {
+  const cases = rank(unit, snapshot.machines, load).map((machine): MachineCase => {
     const rulings = CONSTRAINTS.map(({ rule, check }) => ({
       rule,
       reason: check(wanted, machine, workload, asked),

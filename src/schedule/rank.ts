@@ -1,10 +1,22 @@
 import { compareText } from '../base/compare.ts';
-import type { MachineView } from '../cluster/snapshot.ts';
+import type { DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import type { Workload } from './workload.ts';
 
-/** Best machine first: fewest standard units, then the lowest id, so that equal snapshots decide alike. */
-export function rank(machines: readonly MachineView[], workload: Workload): readonly MachineView[] {
+/**
+ * Best machine for `unit` first: the one that a unit it replaces leaves to it, then fewest standard units, then the
+ * lowest id, so that equal snapshots decide alike.
+ */
+export function rank(
+  unit: DesiredUnit,
+  machines: readonly MachineView[],
+  workload: Workload,
+): readonly MachineView[] {
+  const legacy = workload.legacyOf(unit);
+  const isOther = ({ id }: MachineView): number => (legacy !== undefined && id === legacy ? 0 : 1);
   return machines.toSorted(
-    (a, b) => workload.count(a.id ?? '') - workload.count(b.id ?? '') || compareText(a.id ?? '', b.id ?? ''),
+    (a, b) =>
+      isOther(a) - isOther(b) ||
+      workload.count(a.id ?? '') - workload.count(b.id ?? '') ||
+      compareText(a.id ?? '', b.id ?? ''),
   );
 }

@@ -13,6 +13,8 @@ export class Workload {
   readonly globals: readonly DesiredUnit[];
   readonly #units: ReadonlyMap<string, DesiredUnit>;
   readonly #machineOf = new Map<string, MachineId>();
+  /** Units that are wanted nowhere any more, and where they are. */
+  readonly #left = new Map<string, MachineId>();
   readonly #unitsOn = new Map<MachineId, readonly DesiredUnit[]>();
   readonly #globs = new Map<string, (text: string) => boolean>();
 
@@ -23,6 +25,9 @@ export class Workload {
       .filter((unit) => unit.placement.global)
       .toSorted((a, b) => compareText(a.name, b.name));
     this.#units = new Map(wanted.map((unit) => [unit.name, unit]));
+    for (const { name, target, machine } of snapshot.units) {
+      if (target === 'inactive' && machine !== undefined) this.#left.set(name, machine);
+    }
     for (const unit of wanted) {
       if (!unit.placement.global && unit.machine !== undefined) this.assign(unit.name, unit.machine);
     }
@@ -31,6 +36,11 @@ export class Workload {
   /** Where a standard unit is assigned now. */
   machineOf(unit: string): MachineId | undefined {
     return this.#machineOf.get(unit);
+  }
+
+  /** The machine that a unit leaves to `unit`, which replaces it. */
+  legacyOf({ placement }: DesiredUnit): MachineId | undefined {
+    return placement.replaces.flatMap((name) => this.#left.get(name) ?? [])[0];
   }
 
   /** Whether `unit` asks for the machine of `other`. */

@@ -86,7 +86,7 @@ onMachines('restart', () => {
         1,
         `
         Error: Cannot restart unit "web@1.service": it is loaded, not launched
-        hint: fleetctl start web@1.service
+        hint: Start it: fleetctl start web@1.service
         `,
       ),
     );

@@ -113,7 +113,7 @@ describe('restart', () => {
       'Error: No such unit: "absent.service"',
       'hint: Units in the registry: fleetctl list-unit-files',
       'Error: Cannot restart unit "idle.service": it is loaded, not launched',
-      'hint: fleetctl start idle.service',
+      'hint: Start it: fleetctl start idle.service',
       'status 1',
     ]);
     await expect(restart(scene.edges, ['web@'], 1)).rejects.toMatchObject({ code: 'usage' });

@@ -116,9 +116,9 @@ describe('a file that is no good', () => {
       'placement: Cannot read the placement of "a.service", line 4: unknown option in [X-Fleet]: "MachineFoo"',
     ],
     [
-      'with Replaces=',
-      `${SLEEP}[X-Fleet]\nReplaces=b.service\n`,
-      'placement: Cannot use "a.service": Replaces= is not supported yet',
+      'with Replaces= and Conflicts=',
+      `${SLEEP}[X-Fleet]\nReplaces=b.service\nConflicts=c.service\n`,
+      'placement: Cannot read the placement of "a.service", line 4: Replaces cannot be used with Conflicts: "b.service"',
     ],
   ])('%s', async (_, content, problem) => {
     const scene = await makeScene();

@@ -38,6 +38,6 @@ export const restartCommand: Command = {
 function readCount(option: string | boolean): number {
   if (typeof option === 'string' && /^[1-9]\d{0,5}$/.test(option)) return Number(option);
   throw new FleetError('usage', `Cannot read --max-parallel: "${option}" is not a whole number from 1`, {
-    hint: 'fleetctl restart --max-parallel 2 agent.service',
+    hint: 'Give the number of copies that may be down at once: --max-parallel 2',
   });
 }
