@@ -17,6 +17,8 @@ export default {
   // ssh2 tries these native add-ons and does without them.
   external: ['cpu-features', /sshcrypto\.node$/, '@colors/colors'],
   moduleTypes: { '.sh': 'text' },
+  // ssh2 is CommonJS and asks where it is; an ES module knows under another name.
+  transform: { define: { __dirname: 'import.meta.dirname' } },
   output: {
     dir: 'dist',
     format: 'esm',
