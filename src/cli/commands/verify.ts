@@ -7,7 +7,7 @@ export const verifyCommand: Command = {
   arguments: '<file...>',
   summary: 'Check unit files, also by systemd on the machines, and change nothing',
   description:
-    'Checks what fleet reads of unit files, then has systemd check all of them together on every machine they could go to: programs that are missing there, misspelt settings, units that are required and not there. Units of the registry can be checked too. Exits with 1 when anything fails.',
+    'Checks what fleet reads of unit files, then has systemd check all of them together on every machine they could go to: programs that are missing there, misspelt settings, units that are required and not there. Units of the registry can be checked too. Exits with 1 when anything fails. `fleetctl start --verify` does it first.',
   options: [
     { flags: '--machine <machine>', description: 'ask this machine alone, whether they fit it or not' },
     { flags: '-o, --output <format>', description: 'table or json', choices: ['table', 'json'] },
@@ -15,7 +15,7 @@ export const verifyCommand: Command = {
   examples: [
     ['fleetctl verify app.service app.timer', 'two files that belong together'],
     ['fleetctl verify app.service --machine web-1', 'on one machine'],
-    ['fleetctl start --verify app.service', 'check first, and start only what passes'],
+    ['fleetctl verify app.service -o json', 'what every machine says, as JSON'],
   ],
   async run(call) {
     const [{ withEdges }, { verify }, { verificationJson, verificationReport }] = await Promise.all([
