@@ -4,7 +4,7 @@ export type JournalEntry = {
   readonly cursor: string;
   /** __REALTIME_TIMESTAMP: epoch µs, by the machine's clock. */
   readonly time: number;
-  readonly fields: Readonly<Record<string, string>>;
+  readonly fields: Readonly<Record<string, string | undefined>>;
 };
 
 /** Reads a line of `journalctl --output=json`; undefined for one that is none. */

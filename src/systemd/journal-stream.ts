@@ -84,7 +84,7 @@ class RunningJournal implements JournalStream {
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, END_DEADLINE_MS);
     });
-    await Promise.race([this.ended, late]);
+    await Promise.race([this.ended.catch(() => undefined), late]);
     clearTimeout(timer);
     this.#process.close();
   }

@@ -26,6 +26,11 @@ export class FakeJournal {
     }
   }
 
+  /** How many follow it now. */
+  get following(): number {
+    return this.#followers.size;
+  }
+
   read(request: JournalRequest): JournalStream {
     this.requests.push(request);
     const found = this.#lines.filter((line) => matches(line, request));

@@ -1,0 +1,132 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { JournalQuestion, JournalReader, JournalResult } from '../../operations/journal.ts';
+import { type Call, type Command, writeLines } from '../command.ts';
+import { EXIT, journalStatus } from '../exit-status.ts';
+import { numberOf } from '../number-option.ts';
+import { takeOver } from '../take-over.ts';
+
+/** As many as fleet shows. */
+const LINES = 10;
+/** How long the end of what runs on the machines may take after Ctrl-C, in ms. */
+const END_MS = 3000;
+
+/** The formats of journalctl(1). */
+const FORMATS = [
+  ...['short', 'short-full', 'short-iso', 'short-iso-precise', 'short-precise', 'short-monotonic'],
+  ...['short-unix', 'short-delta', 'with-unit', 'cat', 'verbose', 'export'],
+  ...['json', 'json-pretty', 'json-sse', 'json-seq'],
+];
+
+export const journalCommand: Command = {
+  name: 'journal',
+  arguments: '<unit...>',
+  summary: 'Show what units wrote to the journal, on every machine they are on',
+  description:
+    'Of one unit on one machine the lines are those of journalctl. Several units or machines are merged by time, and every line begins with [machine unit]. Times are those of the machines. What cannot be read of a machine is told on standard error, and the others are shown all the same.',
+  options: [
+    {
+      flags: '-f, --follow',
+      description: 'go on with what comes, until Ctrl-C; a connection that is lost is made again',
+    },
+    {
+      flags: '-n, --lines <number>',
+      description: `the last lines, of all machines together; ${LINES} unless given, all with --since or --until`,
+    },
+    {
+      flags: '--since <time>',
+      description: 'not what is older: "2026-11-23 06:00", "-1h", today, as journalctl',
+    },
+    { flags: '--until <time>', description: 'not what is newer' },
+    { flags: '-o, --output <format>', description: 'a format of journalctl', choices: FORMATS },
+    {
+      flags: '--machine <machine>',
+      description: 'only there: its name, its address or the beginning of its id',
+    },
+    { flags: '--sudo', description: 'read with sudo also where fleet.conf says sudo = false' },
+  ],
+  examples: [
+    ['fleetctl journal hello.service', 'its last ten lines'],
+    ['fleetctl journal -f everywhere', 'a global unit, live from all machines'],
+    ["fleetctl journal 'web@*' --since -1h", 'all instances, in one order'],
+    ['fleetctl journal hello -n 100 -o json', 'every field, a line an entry'],
+  ],
+  async run(call) {
+    const lines = numberOf('--lines', call.options.lines);
+    const [{ withEdges }, { readJournals }, output, { machineTitle }] = await Promise.all([
+      import('../context.ts'),
+      import('../../operations/journal.ts'),
+      import('../../output/journal.ts'),
+      import('../../output/machine.ts'),
+    ]);
+    const question = questionOf(call, lines, output.canFormat);
+    const { out, err } = call.streams;
+    const colours = hasColours(call);
+    const reader: JournalReader = {
+      text: out,
+      entries: (entries, merged) =>
+        writeLines(out, output.entryLines(entries, question.output, { merged, colours })),
+      lost: (machine, { message }) =>
+        err(`Warning: the journal on machine ${machineTitle(machine)} stopped: ${message}; trying again\n`),
+      back: (machine) => err(`Following machine ${machineTitle(machine)} again from where it stopped\n`),
+      missing: (result) => writeLines(err, output.missingLines(result)),
+    };
+    return untilInterrupted(async (signal) => {
+      const work = withEdges(call.flags, call.streams, (edges) =>
+        Promise.race([readJournals(edges, question, reader, signal), tooLong(signal)]),
+      );
+      return journalStatus(await work);
+    });
+  },
+};
+
+function questionOf(
+  { arguments: units, options }: Call,
+  lines: number | undefined,
+  canFormat: (format: string) => boolean,
+): JournalQuestion {
+  const text = (name: string): string | undefined => {
+    const value = options[name];
+    return typeof value === 'string' ? value : undefined;
+  };
+  const since = text('since');
+  const until = text('until');
+  const output = text('output') ?? 'short';
+  return {
+    verb: 'read the journal of',
+    units,
+    machine: text('machine'),
+    lines: lines ?? (since === undefined && until === undefined ? LINES : undefined),
+    since,
+    until,
+    output,
+    canFormat: canFormat(output),
+    follow: options.follow === true,
+    sudo: options.sudo === true,
+  };
+}
+
+function hasColours({ streams: { env } }: Call): boolean {
+  return process.stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
+}
+
+/** Ctrl-C ends the work in order, and what it leads to does not matter then. */
+async function untilInterrupted(work: (signal: AbortSignal) => Promise<number>): Promise<number> {
+  const interrupt = new AbortController();
+  const giveBack = takeOver(process, 'SIGINT', () => interrupt.abort());
+  try {
+    const status = await work(interrupt.signal);
+    return interrupt.signal.aborted ? EXIT.interrupted : status;
+  } catch (error) {
+    if (interrupt.signal.aborted) return EXIT.interrupted;
+    throw error;
+  } finally {
+    giveBack();
+  }
+}
+
+/** Settles when the work has not ended in time after it was interrupted. */
+async function tooLong(signal: AbortSignal): Promise<JournalResult> {
+  await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  await wait(END_MS, undefined, { ref: false });
+  return { problems: [], unreachable: [], failures: [] };
+}

@@ -1,0 +1,103 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { FleetError, isFleetError } from '../base/errors.ts';
+import type { SystemdDriver } from '../systemd/driver.ts';
+import { inOrder, type JournalSource, onEntries, type PlacedEntry, untilEnd } from './journal-source.ts';
+import type { MachineRef } from './unit-result.ts';
+
+/** How long entries of several machines wait for each other, to be put in order, in ms. */
+const GATHER_MS = 150;
+/** How long after a loss the next attempt is made, in ms. */
+const RETRY_MS = 1000;
+
+/** Where the following of a machine starts. */
+export type FollowStart = {
+  readonly source: JournalSource;
+  /** The cursor of the last entry that was read; undefined when there was none. */
+  readonly after: string | undefined;
+  /** The machine's clock then, in epoch seconds. */
+  readonly since: number;
+};
+
+/** Who is told what comes. */
+export type FollowListener = {
+  entries(entries: readonly PlacedEntry[]): void;
+  /** A machine was lost, for that reason; it is tried again and again. */
+  lost(machine: MachineRef, error: FleetError): void;
+  /** It is there again, and nothing was missed. */
+  back(machine: MachineRef): void;
+};
+
+/** Follows journals until `signal`, over connections that come and go. */
+export async function followJournals(
+  driver: Pick<SystemdDriver, 'journal'>,
+  starts: readonly FollowStart[],
+  { sudo, merged }: { readonly sudo: boolean; readonly merged: boolean },
+  listener: FollowListener,
+  signal: AbortSignal,
+): Promise<void> {
+  const gathered = merged ? gather(listener) : { listener, flush: () => undefined };
+  await Promise.all(starts.map((start) => follow(driver, start, sudo, gathered.listener, signal)));
+  gathered.flush();
+}
+
+async function follow(
+  driver: Pick<SystemdDriver, 'journal'>,
+  { source, after, since }: FollowStart,
+  sudo: boolean,
+  listener: FollowListener,
+  signal: AbortSignal,
+): Promise<void> {
+  let cursor = after;
+  let isLost = false;
+  while (!signal.aborted) {
+    try {
+      const stream = await driver.journal(source.machine, {
+        units: source.units,
+        output: 'json',
+        lines: undefined,
+        since: cursor === undefined ? `@${since}` : undefined,
+        until: undefined,
+        after: cursor,
+        follow: true,
+        sudo,
+      });
+      if (isLost && !signal.aborted) listener.back(source.ref);
+      isLost = false;
+      onEntries(source, stream, (entries) => {
+        cursor = entries.at(-1)?.cursor ?? cursor;
+        listener.entries(entries);
+      });
+      await untilEnd(stream, signal);
+      throw new FleetError('remote-script', `journalctl ended on machine "${source.ref.name}"`);
+    } catch (error) {
+      if (!isFleetError(error)) throw error;
+      if (signal.aborted) return;
+      if (!isLost) listener.lost(source.ref, error);
+      isLost = true;
+      await wait(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
+
+/** Holds entries back for a moment, so that those of machines that speak at the same time come in order. */
+function gather(listener: FollowListener): { readonly listener: FollowListener; flush(): void } {
+  let held: readonly PlacedEntry[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    const entries = inOrder(held);
+    held = [];
+    if (entries.length > 0) listener.entries(entries);
+  };
+  return {
+    flush,
+    listener: {
+      ...listener,
+      entries: (entries) => {
+        held = [...held, ...entries];
+        timer ??= setTimeout(flush, GATHER_MS);
+      },
+    },
+  };
+}

@@ -1,0 +1,129 @@
+import { FleetError, isFleetError } from '../base/errors.ts';
+import type { Edges } from '../reconcile/reconcile.ts';
+import type { JournalRequest } from '../systemd/journal.ts';
+import { type FollowListener, type FollowStart, followJournals } from './follow-journal.ts';
+import { inOrder, type JournalSource, onEntries, type PlacedEntry, untilEnd } from './journal-source.ts';
+import { byMachine, type PlacesRequest, withPlaces } from './unit-places.ts';
+import { machineRef, type UnitProblem } from './unit-result.ts';
+import type { UnreachableMachine } from './unreachable.ts';
+
+export type JournalQuestion = PlacesRequest & {
+  /** No more than the last so many entries, of all machines together; undefined for all. */
+  readonly lines: number | undefined;
+  /** A format of journalctl, and whether entries can be printed so here. */
+  readonly output: string;
+  readonly canFormat: boolean;
+  /** Times as journalctl reads them. */
+  readonly since: string | undefined;
+  readonly until: string | undefined;
+  readonly follow: boolean;
+  readonly sudo: boolean;
+};
+
+/** Who is told what the journals say, as it comes. */
+export type JournalReader = Omit<FollowListener, 'entries'> & {
+  /** What journalctl printed: one unit on one machine. */
+  text(text: string): void;
+  /** Entries in their order; `merged` when they are of several units or machines. */
+  entries(entries: readonly PlacedEntry[], merged: boolean): void;
+  /** What the answer lacks; before anything is followed. */
+  missing(result: JournalResult): void;
+};
+
+export type JournalResult = {
+  readonly problems: readonly UnitProblem[];
+  readonly unreachable: readonly UnreachableMachine[];
+  /** Journals that could not be read on machines that answered. */
+  readonly failures: readonly FleetError[];
+};
+
+/**
+ * Reads the journals of units on every machine they are on, and follows them until `signal` if so asked. Throws
+ * FleetError `usage` for a format that journalctl alone can print where entries have to be put in order.
+ */
+export async function readJournals(
+  edges: Edges,
+  question: JournalQuestion,
+  reader: JournalReader,
+  signal: AbortSignal,
+): Promise<JournalResult> {
+  const { places, problems, unreachable } = await withPlaces(edges, question, async (found) => found);
+  const merged = places.length > 1;
+  const { since, lines, follow, sudo } = question;
+  const isRaw = !merged && !follow && (since === undefined || lines === undefined);
+  if (!isRaw && !question.canFormat) throw cannotFormat(question.output);
+  const sources = byMachine(places).map(({ view, units }) => ({
+    machine: view.machine,
+    ref: machineRef(view),
+    units,
+  }));
+  const read = isRaw ? reader.text : undefined;
+  const answers = await Promise.all(sources.map((source) => readOnce(edges, source, question, read, signal)));
+  const entries = inOrder(answers.flatMap((answer) => answer.entries));
+  reader.entries(lines === undefined ? entries : entries.slice(Math.max(0, entries.length - lines)), merged);
+  const lost = answers.flatMap((answer) => answer.unreachable ?? []);
+  const failures = answers.flatMap((answer) => answer.failure ?? []);
+  const result = { problems, unreachable: [...unreachable, ...lost], failures };
+  reader.missing(result);
+  const starts = answers.flatMap((answer) => answer.start ?? []);
+  if (follow) {
+    const listener = { ...reader, entries: (each: readonly PlacedEntry[]) => reader.entries(each, merged) };
+    await followJournals(edges.driver, starts, { sudo, merged }, listener, signal);
+  }
+  return result;
+}
+
+/** What one machine had to say, or why it did not. */
+type Answer = {
+  readonly entries: readonly PlacedEntry[];
+  readonly start?: FollowStart;
+  readonly unreachable?: UnreachableMachine;
+  readonly failure?: FleetError;
+};
+
+/** Reads what is there; with `text` as it is printed, else as entries. */
+async function readOnce(
+  { driver }: Pick<Edges, 'driver'>,
+  source: JournalSource,
+  question: JournalQuestion,
+  text: JournalReader['text'] | undefined,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const entries: PlacedEntry[] = [];
+  try {
+    const stream = await driver.journal(source.machine, requestOf(source, question, text === undefined));
+    if (text !== undefined) stream.onText(text);
+    else onEntries(source, stream, (more) => void entries.push(...more));
+    await untilEnd(stream, signal);
+    return { entries, start: { source, after: entries.at(-1)?.cursor, since: stream.clock.now } };
+  } catch (error) {
+    if (!isFleetError(error)) throw error;
+    if (error.code === 'remote-script') return { entries, failure: error };
+    const { message, hint } = error;
+    return { entries, unreachable: { machine: source.ref, message, hint, silentMs: 0 } };
+  }
+}
+
+function requestOf(
+  { units }: JournalSource,
+  { lines, since, until, output, sudo }: JournalQuestion,
+  asEntries: boolean,
+): JournalRequest {
+  return {
+    units,
+    output: asEntries ? 'json' : output,
+    // Together with --since, journalctl would give the first ones.
+    lines: since === undefined ? lines : undefined,
+    since,
+    until,
+    after: undefined,
+    follow: false,
+    sudo,
+  };
+}
+
+function cannotFormat(output: string): FleetError {
+  return new FleetError('usage', `Cannot put entries in order in the format "${output}"`, {
+    hint: 'Use it for one unit on one machine, without --follow, or choose another one, such as short-iso or json',
+  });
+}
