@@ -7,7 +7,7 @@ import { hire } from './operator.ts';
 import { SLEEPER } from './units.ts';
 
 const MACHINES = ['k1', 'k2', 'k3'];
-const KILLS = 16;
+const KILLS = 14;
 
 /** So long that being written takes a while; cut anywhere, it has another digest. */
 const LONG_UNIT = `${SLEEPER}${'# to be read by nobody, but to the end\n'.repeat(3000)}`;

@@ -105,7 +105,7 @@ onMachines('the life of a unit', () => {
         0,
         `
         Warning: unit "web.service" in the registry differs from file "HERE/web.service"; the registry's is used
-        hint: To use the file: fleetctl destroy web.service, then submit it again (--replace will do both in one step)
+        hint: Add --replace to use the file
         `,
       ),
     );

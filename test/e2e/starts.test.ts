@@ -1,5 +1,5 @@
 import { beforeAll, expect, it } from 'vitest';
-import { inside, insideAll, onMachines } from '../support/cluster.ts';
+import { inside, insideAll, onMachines, until } from '../support/cluster.ts';
 import { done, failed, hire, type Outcome } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
 
@@ -253,7 +253,7 @@ onMachines('a unit that does come up', () => {
     expect(await operator.fleetctl('start', 'tick.timer')).toEqual(
       done('Unit tick.timer launched on 00000000.../127.76.0.1'),
     );
-    await inside('k1', 'for i in $(seq 50); do [ ! -e /run/ticked ] || exit 0; sleep 0.1; done; exit 1');
+    await until('k1', '[ -e /run/ticked ]');
     expect(await operator.fleetctl(...UNITS)).toEqual(
       done('tick.service  inactive  dead\ntick.timer    active    elapsed'),
     );
@@ -278,10 +278,8 @@ onMachines('a unit that does come up', () => {
     expect(await operator.fleetctl('start', 'greet.socket')).toEqual(
       done('Unit greet.socket launched on 00000000.../127.76.0.1'),
     );
-    await inside(
-      'k1',
-      'echo hello >/run/greet; until systemctl is-active --quiet greet.service; do sleep 0.05; done',
-    );
+    await inside('k1', 'echo hello >/run/greet');
+    await until('k1', 'systemctl is-active --quiet greet.service');
     expect(await operator.fleetctl(...UNITS)).toEqual(
       done('greet.service  active  running\ngreet.socket   active  running'),
     );

@@ -70,6 +70,11 @@ export function insideAll(machines: readonly string[], script: string): Promise<
   return Promise.all(machines.map((machine) => inside(machine, script)));
 }
 
+/** Waits until a shell command succeeds inside a machine; rejects when it has not within ten seconds. */
+export async function until(machine: string, command: string): Promise<void> {
+  await inside(machine, `for try in $(seq 200); do if ${command}; then exit 0; fi; sleep 0.05; done; exit 1`);
+}
+
 const MACHINES = ['k1', 'k2', 'k3'];
 
 async function restoreMachines(): Promise<void> {
