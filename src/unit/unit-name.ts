@@ -60,6 +60,8 @@ export function unitNameProblem(text: string): string | undefined {
   if (bad !== null) return `it must not contain ${quoted(bad[0])}`;
   if (text.startsWith('@')) return 'it must not start with "@"';
   if (full.lastIndexOf('.') === 0) return 'nothing stands before the suffix';
+  // A dot in front hides a file, and its record on a machine.
+  if (text.startsWith('.')) return 'it must not start with "."';
   const made = /\.(device|scope)$/.exec(text);
   if (made !== null) return `systemd makes ${made[1]} units itself, from no file`;
   return undefined;

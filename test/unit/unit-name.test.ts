@@ -44,6 +44,7 @@ describe('parseUnitName', () => {
     ['a.service\n', 'it must not contain "\\x0a"'],
     ['units/hello.service', 'it must not contain "/"'],
     ['.service', 'nothing stands before the suffix'],
+    ['.hidden.service', 'it must not start with "."'],
     ['@1.service', 'it must not start with "@"'],
     ['@', 'it must not start with "@"'],
     ['sda.device', 'systemd makes device units itself, from no file'],
