@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { compareText } from '../base/compare.ts';
 import { FleetError } from '../base/errors.ts';
 import { isGlob } from '../base/glob.ts';
@@ -14,16 +15,17 @@ import { observe } from '../reconcile/observe.ts';
 import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { MachineSession } from '../systemd/driver.ts';
-import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+import { isTemplate, parseUnitName, type UnitName } from '../unit/unit-name.ts';
 import { findMachine } from './find-machine.ts';
 import { expectedOn } from './list-units.ts';
+import { unitNameOf } from './local-file.ts';
 import { selectUnits } from './select-units.ts';
-import { refuseTemplate } from './set-target-state.ts';
 import type { UnitProblem } from './unit-result.ts';
 import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';
 
 /** Which units somebody wants to look at, as names or globs, and on which machine, if not on all of theirs. */
 export type PlacesRequest = {
+  /** The command, for hints. */
   readonly verb: string;
   readonly units: readonly string[];
   readonly machine: string | undefined;
@@ -92,9 +94,22 @@ function selectNamed(
   { units: arguments_, verb }: PlacesRequest,
   registry: RegistryView,
 ): ReturnType<typeof selectUnits> {
-  for (const argument of arguments_) if (!isGlob(argument)) refuseTemplate(argument, verb);
+  for (const argument of arguments_) {
+    const template = isGlob(basename(argument)) ? undefined : unitNameOf(argument);
+    if (template !== undefined && isTemplate(template)) throw notRunning(template, verb);
+  }
   const { units, problems } = selectUnits(arguments_, registry);
   return { units: units.filter(({ name }) => !isTemplate(parseUnitName(name))), problems };
+}
+
+function notRunning({ text, prefix }: UnitName, verb: string): FleetError {
+  return new FleetError(
+    'usage',
+    `Template "${text}" is on no machine: it is a pattern for units, not a unit`,
+    {
+      hint: `Name its instances: fleetctl ${verb} '${prefix}@*'`,
+    },
+  );
 }
 
 /** The machines to ask: those of the units, or all when one is global or on a machine whose name is not known. */

@@ -48,7 +48,7 @@ function read(
   signal = new AbortController().signal,
 ): Promise<JournalResult> {
   const question: JournalQuestion = {
-    verb: 'read the journal of',
+    verb: 'journal',
     units,
     machine: undefined,
     lines: 10,

@@ -87,7 +87,10 @@ describe('the status of units', () => {
   });
 
   it('refuses a template', async () => {
-    await expect(told(['web@.service'])).rejects.toMatchObject({ code: 'usage' });
+    await expect(told(['web@.service'])).rejects.toMatchObject({
+      code: 'usage',
+      hint: "Name its instances: fleetctl status 'web@*'",
+    });
   });
 
   it('refuses a machine that is not there', async () => {

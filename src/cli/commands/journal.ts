@@ -92,7 +92,7 @@ function questionOf(
   const until = text('until');
   const output = text('output') ?? 'short';
   return {
-    verb: 'read the journal of',
+    verb: 'journal',
     units,
     machine: text('machine'),
     lines: lines ?? (since === undefined && until === undefined ? LINES : undefined),
