@@ -83,7 +83,7 @@ export async function runProgram(argv: readonly string[], streams: Streams): Pro
 }
 
 /** The command line as commander knows it; `done` gets the status of the verb that ran. */
-export function createProgram(streams: Streams, done: (status: number) => void): Commander {
+function createProgram(streams: Streams, done: (status: number) => void): Commander {
   const program = new Commander('fleetctl')
     .description('Treat a set of machines as one init system: systemd units over SSH, no agents.')
     .version(VERSION_LINE, '-V, --version', 'print the version')

@@ -10,7 +10,7 @@ export type Section = {
 };
 
 /** The name of the section that ends a phase of the script. */
-export const LAST_SECTION = 'end';
+const LAST_SECTION = 'end';
 
 type Waiting = {
   readonly resolve: (sections: readonly Section[]) => void;
