@@ -38,9 +38,11 @@ function parseBlock(block: string): ReadonlyMap<string, string> {
   return properties;
 }
 
+/** `Names` is a list: one with a backslash in it stands in quotes there, with every backslash doubled. */
 function namesOf(properties: ReadonlyMap<string, string>): readonly string[] {
-  const names = `${properties.get('Id') ?? ''} ${properties.get('Names') ?? ''}`;
-  return [...new Set(names.split(' ').filter((name) => name !== ''))];
+  const listed = (properties.get('Names') ?? '').matchAll(/"((?:[^"\\]|\\.)*)"|\S+/g);
+  const names = [...listed].map(([word, quoted]) => quoted?.replaceAll(/\\(.)/g, '$1') ?? word);
+  return [...new Set([properties.get('Id') ?? '', ...names].filter((name) => name !== ''))];
 }
 
 function stateOf(properties: ReadonlyMap<string, string>): SystemdState {
