@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { insideAll, onMachines } from '../support/cluster.ts';
+import { inside, insideAll, onMachines } from '../support/cluster.ts';
 import { done, hire, type Outcome } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
 
@@ -66,7 +66,7 @@ onMachines('a configuration that is wrong', () => {
       '[machine.k1]\naddress = 127.76.0.1:99999\n',
       '"HERE/fleet.conf" line 2: "address" in [machine.k1] must be host, host:port or [IPv6]:port: "127.76.0.1:99999"',
     ],
-    ['no machine', '; nothing yet\n', 'no machines in the configuration "HERE/fleet.conf"'],
+    ['no machine', '; nothing yet\n', 'No machines in the configuration "HERE/fleet.conf"'],
     ['no text', '\u0000\u0001', '"HERE/fleet.conf" line 1 has a control character'],
   ])('is refused: %s', async (_what, text, says) => {
     operator.write('fleet.conf', text);
@@ -79,19 +79,19 @@ onMachines('a configuration that is wrong', () => {
     operator.configure({});
     mkdirSync(join(operator.folder, 'folder.conf'));
     const nowhere = await operator.fleetctl('--config', 'nowhere.conf', 'list-units');
-    expectRefusal(nowhere, 2, 'Error: cannot read the configuration "HERE/nowhere.conf": no such file');
+    expectRefusal(nowhere, 2, 'Error: Cannot read the configuration "HERE/nowhere.conf": no such file');
     const folder = await operator.fleetctl('--config', 'folder.conf', 'list-units');
-    expectRefusal(folder, 2, 'Error: cannot read the configuration "HERE/folder.conf": it is a directory');
+    expectRefusal(folder, 2, 'Error: Cannot read the configuration "HERE/folder.conf": it is a directory');
     operator.write('secret/fleet.conf', machine);
     operator.lock('secret/fleet.conf');
     const secret = operator.launch(['--config', 'secret/fleet.conf', 'list-units'], { uid: 65_534 });
     expectRefusal(
       await secret.ended,
       2,
-      `Error: cannot read the configuration "${operator.folder}/secret/fleet.conf": permission denied`,
+      `Error: Cannot read the configuration "${operator.folder}/secret/fleet.conf": permission denied`,
     );
     const missing = operator.launch(['list-units'], { env: { FLEETCTL_CONFIG: '' }, cwd: 'folder.conf' });
-    expectRefusal(await missing.ended, 2, 'Error: no configuration found, looked for "');
+    expectRefusal(await missing.ended, 2, 'Error: No configuration found, looked for "');
   });
 });
 
@@ -106,7 +106,7 @@ onMachines('a command line that is wrong', () => {
     [['--no-such', 'list-units'], "Error: unknown option '--no-such'"],
     [
       ['--ssh-timeout', 'soon', 'list-units'],
-      'Error: flag "--ssh-timeout" must be a duration from 100ms to 10m, such as 5s: "soon"',
+      'Error: Flag "--ssh-timeout" must be a duration from 100ms to 10m, such as 5s: "soon"',
     ],
     [['start'], "Error: missing required argument 'unit'"],
     [['start', 'no spaces'], 'Error: Cannot use "no spaces" as a unit name: it must not contain " "'],
@@ -226,5 +226,23 @@ onMachines('a registry file that is wrong', () => {
     }
     expect(operator.read('registry/records')).toBe(damaged);
     operator.write('registry/records', whole);
+  });
+});
+
+onMachines('two machines with one machine id', () => {
+  const operator = hire();
+  const id = '0123456789abcdef0123456789abcdef';
+  beforeAll(() =>
+    insideAll(['k1', 'k3'], `cp /etc/machine-id /root/machine-id; echo ${id} >/etc/machine-id`),
+  );
+  afterAll(() => insideAll(['k1', 'k3'], 'cat /root/machine-id >/etc/machine-id'));
+
+  it('are refused, and nothing is started', async () => {
+    operator.write('web.service', SLEEPER);
+    const says =
+      'Error: Machines "k1" and "k3" have the same machine id: 00000000-0000-0000-0000-000000000000';
+    expectRefusal(await operator.fleetctl('list-units'), 2, says);
+    expectRefusal(await operator.fleetctl('start', 'web'), 2, says);
+    expect(await inside('k2', 'ls /etc/systemd/system | grep web || true')).toBe('');
   });
 });

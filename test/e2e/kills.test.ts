@@ -7,7 +7,7 @@ import { hire } from './operator.ts';
 import { SLEEPER } from './units.ts';
 
 const MACHINES = ['k1', 'k2', 'k3'];
-const KILLS = 14;
+const KILLS = 12;
 
 /** So long that being written takes a while; cut anywhere, it has another digest. */
 const LONG_UNIT = `${SLEEPER}${'# to be read by nobody, but to the end\n'.repeat(3000)}`;
@@ -22,7 +22,7 @@ onMachines('kill -9 of a fleetctl', () => {
     let inTheMiddle = 0;
     for (let kill = 0; kill < KILLS; kill++) {
       const victim = operator.launch([kill % 2 === 0 ? 'start' : 'destroy', ...names]);
-      await sleep(50 + random() * 650);
+      await sleep(50 + random() * 500);
       victim.process.kill('SIGKILL');
       if ((await victim.ended).status === null) inTheMiddle++;
 

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { sha256 } from '../../src/base/hash.ts';
 import { inside, insideAll, onMachines } from '../support/cluster.ts';
 import { done, failed, hire, type Outcome } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
@@ -85,7 +87,7 @@ onMachines('the life of a unit', () => {
     expect(await operator.fleetctl('submit', 'units/a', `${operator.folder}/units/b.service`)).toEqual(
       done('Unit a.service inactive\nUnit b.service inactive'),
     );
-    expect(await operator.fleetctl('start', 'a', 'b.service', 'units/a.service')).toEqual(
+    expect(await operator.fleetctl('start', 'a', 'b.service', 'a.service')).toEqual(
       done(`
         Unit a.service launched on 00000000.../127.76.0.1
         Unit b.service launched on 00000000.../127.76.0.2
@@ -111,6 +113,36 @@ onMachines('the life of a unit', () => {
     );
     expect(await operator.fleetctl('cat', 'web')).toEqual(done(SLEEPER));
     await operator.fleetctl('destroy', 'web');
+  });
+});
+
+onMachines('a text full of what shells and terminals act upon', () => {
+  const operator = hire();
+
+  it('arrives on the machine and comes back from the registry to the byte', async () => {
+    const odd = `"' \\ $(reboot) \`id\` \${HOME} $1 %% %s \\n \\0 \\c ! * ? ~ ; | & < > \u001b[31m \u00e9 \u{1f680}`;
+    const text = `# ${odd}\n${SLEEPER}#${'x'.repeat(1_000_000)}\n# ${odd}\r\n\n\n#`;
+    const path = operator.write('odd.service', text);
+    expect(await operator.fleetctl('start', 'odd')).toEqual(
+      done('Unit odd.service launched on 00000000.../127.76.0.1'),
+    );
+    expect(await inside('k1', 'sha256sum </etc/systemd/system/odd.service')).toBe(`${sha256(text)}  -\n`);
+    const cat = await operator.launch(['cat', 'odd']).ended;
+    expect(sha256(cat.stdout)).toBe(sha256(readFileSync(path, 'utf8')));
+    await operator.fleetctl('destroy', 'odd');
+  });
+
+  it('may in part be its name', async () => {
+    const name = 'odd\\x2dname:1_2.x@a\\x20b@c-d.service';
+    operator.write(name, SLEEPER);
+    expect(await operator.fleetctl('start', name)).toEqual(
+      done(`Unit ${name} launched on 00000000.../127.76.0.1`),
+    );
+    expect(await operator.fleetctl(...UNITS)).toEqual(
+      done(`${name}  00000000.../127.76.0.1  active  running`),
+    );
+    expect(await operator.fleetctl('destroy', name)).toEqual(done(`Destroyed ${name}`));
+    expect(await inside('k1', 'ls /etc/systemd/system | grep odd || true')).toBe('');
   });
 });
 

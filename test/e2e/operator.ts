@@ -50,7 +50,7 @@ export class Operator {
     this.write(
       'fleet.conf',
       [
-        section('', { registry: 'file:registry', settle: '200ms', ...top }),
+        section('', { registry: 'file:registry', settle: '100ms', ...top }),
         section('[ssh]', { ...login, connect_timeout: '2s', ...ssh }),
         ...sections,
       ].join('\n'),

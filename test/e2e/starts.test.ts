@@ -80,7 +80,7 @@ const BAD_UNITS = [
 ];
 
 onMachines('units that do not come up', () => {
-  const operator = hire();
+  const operator = hire({ top: { settle: '400ms' } });
   const names = BAD_UNITS.map((_, index) => `bad${index}`);
   let outcome: Outcome;
 
