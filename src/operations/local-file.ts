@@ -19,29 +19,33 @@ export function unitNameOf(argument: string): UnitName {
   return parseUnitName(basename(argument));
 }
 
-/** Looks on the disk for every argument. Relative paths start at `cwd`. Throws only for names that are none. */
+/**
+ * Looks on the disk for every argument; each unit comes once. Relative paths start at `cwd`. Throws for names
+ * that are none, and for two arguments that name one unit and find different files for it.
+ */
 export async function readLocalUnits(
   arguments_: readonly string[],
   cwd: string,
 ): Promise<readonly LocalUnit[]> {
-  const named = arguments_.map((argument) => ({ argument, name: unitNameOf(argument) }));
-  const once = new Map<string, (typeof named)[number]>();
-  for (const entry of named) {
-    const first = once.get(entry.name.text) ?? entry;
-    once.set(entry.name.text, first);
-    if (dirname(first.argument) !== dirname(entry.argument)) throw namedTwice(first.argument, entry.argument);
+  const units = new Map<string, LocalUnit>();
+  for (const unit of await Promise.all(arguments_.map((argument) => readLocalUnit(argument, cwd)))) {
+    const first = units.get(unit.name.text);
+    const [one, other] = [first?.own ?? first?.template, unit.own ?? unit.template];
+    if (one !== undefined && other !== undefined && one.path !== other.path) throw namedTwice(one, other);
+    if (first === undefined || one === undefined) units.set(unit.name.text, unit);
   }
-  return Promise.all(
-    [...once.values()].map(async ({ argument, name }) => {
-      const folder = resolve(cwd, dirname(argument));
-      const template = templateOf(name);
-      return {
-        name,
-        own: (await readLocalFile(join(folder, name.text))) ?? (await refuseFolder(resolve(cwd, argument))),
-        template: template && (await readLocalFile(join(folder, template.text))),
-      };
-    }),
-  );
+  return [...units.values()];
+}
+
+async function readLocalUnit(argument: string, cwd: string): Promise<LocalUnit> {
+  const name = unitNameOf(argument);
+  const folder = resolve(cwd, dirname(argument));
+  const template = templateOf(name);
+  return {
+    name,
+    own: (await readLocalFile(join(folder, name.text))) ?? (await refuseFolder(resolve(cwd, argument))),
+    template: template && (await readLocalFile(join(folder, template.text))),
+  };
 }
 
 async function readLocalFile(path: string): Promise<LocalFile | undefined> {
@@ -82,8 +86,8 @@ function unreadable(path: string, why: string, cause: unknown): FleetError {
   });
 }
 
-function namedTwice(first: string, second: string): FleetError {
-  return new FleetError('usage', `Cannot tell which file is meant: "${first}" and "${second}" are one unit`, {
+function namedTwice(one: LocalFile, other: LocalFile): FleetError {
+  return new FleetError('usage', `Cannot tell which file is meant: "${one.path}" or "${other.path}"`, {
     hint: 'Name one of them',
   });
 }

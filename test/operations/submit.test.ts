@@ -81,6 +81,18 @@ describe('a name', () => {
     expect(await scene.wanted()).toEqual({ 'hello.service': 'inactive' });
   });
 
+  it('given as two files is refused, and nothing is submitted', async () => {
+    const scene = await makeScene();
+    await scene.write('one/web.service', from('one'));
+    await scene.write('two/web.service', from('two'));
+    await expect(scene.submit(['one/web', 'two/web.service'])).rejects.toMatchObject({ code: 'usage' });
+    expect((await scene.edges.registry.load()).units.size).toBe(0);
+    // A name alone finds no file here, so there is only one.
+    expect([...(await scene.submit(['web', `${scene.cwd}/one/web`, 'one/web'])).created]).toEqual([
+      'web.service',
+    ]);
+  });
+
   it('given twice, in any spelling, is one unit', async () => {
     const scene = await makeScene();
     await scene.write('hello.service', SLEEP);
