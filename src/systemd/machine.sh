@@ -86,7 +86,8 @@ leave() { exec 8>&- 9>&-; }
 # also while it waits for a stop without the lock; only when none does is a file nobody's.
 sweep() {
   command exec 8>"$R/busy" || return
-  ! flock -n 8 || rm -f .fleet-*
+  set -- .fleet-*
+  [ ! -e "$1" ] || ! flock -n 8 || rm -f .fleet-*
   flock -s 8
 }
 
@@ -157,7 +158,9 @@ await() {
   while [ "$turns" -lt 280 ]; do
     case "$(systemctl show --no-pager --property=Job -- "$@")" in *Job=[1-9]*) ;; *) return 0 ;; esac
     turns=$((turns + 1))
-    if [ "$turns" -lt 40 ]; then sleep 0.05; else sleep 0.5; fi
+    # Most jobs are done in a few milliseconds. A sleep that knows no fractions waits for seconds.
+    if [ "$turns" -lt 6 ]; then pause=0.01; elif [ "$turns" -lt 40 ]; then pause=0.05; else pause=0.5; fi
+    sleep "$pause" 2>/dev/null || sleep 1
   done
   return 1
 }

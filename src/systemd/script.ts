@@ -67,7 +67,7 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
     '[ -z "$changed" ] || step reload reload || return',
     ...forgetRemoved(all.filter(({ change }) => has(change, 'remove'))),
     ...startUnits(all),
-    'rm -f .fleet-$$-*',
+    'for file in .fleet-$$-*; do [ ! -e "$file" ] || rm -f "$file"; done',
     'leave',
     ...watchStarts(all, settleMs),
   ]);
@@ -209,7 +209,9 @@ function watchStarts(all: readonly Indexed[], settleMs: number): readonly string
     'step await-start await "$@"',
     'section started show "$@"',
     // Only a process that runs can still die: nothing is waited for when none does.
-    `case "$out" in *SubState=running*) sleep ${settleMs / 1000} || sleep 1 ;; esac`,
+    ...(settleMs === 0
+      ? []
+      : [`case "$out" in *SubState=running*) sleep ${settleMs / 1000} || sleep 1 ;; esac`]),
     'fi',
     ...arguments_(kept),
     '[ $# -eq 0 ] || section units show "$@"',
