@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
-import { insideAll, onMachines } from '../support/cluster.ts';
+import { insideAll, onMachines, until } from '../support/cluster.ts';
 import { seeded } from '../support/random.ts';
-import { hire } from './operator.ts';
-import { SLEEPER } from './units.ts';
+import { done, hire } from './operator.ts';
+import { SLEEPER, service } from './units.ts';
 
 const MACHINES = ['k1', 'k2', 'k3'];
 const KILLS = 12;
@@ -56,5 +56,25 @@ onMachines('kill -9 of a fleetctl', () => {
     const left =
       'ls -A /etc/systemd/system /etc/systemd/system/fleet.target.wants /var/lib/fleet/units | grep -e long- -e "^[.]fleet" || true';
     expect(await insideAll(MACHINES, left)).toEqual(Array(3).fill(''));
+  });
+});
+
+onMachines('Ctrl-C', () => {
+  const operator = hire();
+
+  it('ends the command at once, with words and a status of its own; the machine goes on', async () => {
+    operator.write('slow.service', service('Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sleep 2'));
+    const start = operator.launch(['start', 'slow']);
+    await until('k1', 'systemctl is-active slow | grep -q activating');
+    start.process.kill('SIGINT');
+    const { status, stdout, stderr } = await start.ended;
+    expect({ status, stdout }).toEqual({ status: 130, stdout: '' });
+    expect(stderr).toBe(
+      'Interrupted. What machines were told already goes on there.\nhint: See where it stands: fleetctl list-units\n',
+    );
+    await until('k1', 'systemctl is-active --quiet slow');
+    expect(await operator.fleetctl('start', 'slow')).toEqual(
+      done('Unit slow.service launched on 00000000.../127.76.0.1'),
+    );
   });
 });

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { compareText } from '../../src/base/compare.ts';
-import { insideAll, onMachines } from '../support/cluster.ts';
+import { inside, insideAll, onMachines, until } from '../support/cluster.ts';
 import { hire, type Operator } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
 
@@ -70,6 +70,20 @@ onMachines('two fleetctl at the same moment', () => {
     expect((await running(operator)).filter((name) => name.startsWith('c@'))).toEqual(
       launched.toSorted(compareText),
     );
+  });
+
+  it('disagree while a unit stops: the newer decision holds, and the older one says so', async () => {
+    operator.write('slow.service', service('ExecStart=/bin/sleep 100000\nExecStop=/bin/sleep 2'));
+    const { stdout: launched } = await operator.fleetctl('start', 'slow');
+    const machine = `k${/127\.76\.0\.(\d)\n$/.exec(launched)?.[1]}`;
+    const destroy = operator.launch(['destroy', 'slow']);
+    await until(machine, 'systemctl is-active slow | grep -q deactivating');
+    expect(await operator.fleetctl('start', 'slow')).toMatchObject({ status: 0, stderr: '' });
+    const { status, stdout, stderr } = await destroy.ended;
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toContain('a newer decision about it was made meanwhile');
+    expect(await running(operator)).toContain('slow.service');
+    expect(await inside(machine, 'systemctl is-active slow')).toBe('active\n');
   });
 });
 

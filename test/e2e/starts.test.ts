@@ -51,7 +51,7 @@ const BAD_UNITS = [
     why: 'has no program',
     text: service('ExecStart=/usr/bin/no-such-program'),
     says: 'it did not stay up: failed (failed), result exit-code, exit status 203',
-    journal: 'UNIT: Failed at step EXEC spawning /usr/bin/no-such-program: No such file or directory',
+    journal: 'UNIT: Main process exited, code=exited, status=203/EXEC',
   },
   {
     why: 'does not get ready in time',
