@@ -1,9 +1,10 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { cluster } from '../support/cluster.ts';
+import { CLUSTER_FOLDER, cluster } from '../support/cluster.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 
@@ -15,12 +16,14 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     project.provide('program', '');
     return async () => undefined;
   }
+  const release = await takeTurn();
   const program = mkdtempSync(join(tmpdir(), 'fleet-program-'));
   // For every user of the box.
   chmodSync(program, 0o755);
   const takeDown = async (): Promise<void> => {
     await cluster('down');
     rmSync(program, { recursive: true });
+    release();
   };
   try {
     build(program);
@@ -32,6 +35,22 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   }
   project.provide('program', program);
   return takeDown;
+}
+
+/** Waits until no other run of these tests is on this box: there is one set of machines. Returns what ends the turn. */
+async function takeTurn(): Promise<() => void> {
+  // A lock on a folder leaves nothing behind, and this one falls with this process, however that ends: its end of
+  // the pipe closes then, and cat with it.
+  const holder = spawn('flock', [dirname(CLUSTER_FOLDER), 'sh', '-c', 'echo mine; exec cat >/dev/null'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const waiting = setTimeout(
+    () => process.stderr.write('Waiting for another run of these tests to end\n'),
+    2000,
+  );
+  await once(holder.stdout, 'data');
+  clearTimeout(waiting);
+  return () => holder.stdin.end();
 }
 
 function whyNot(): string | undefined {

@@ -75,7 +75,8 @@ const BAD_UNITS = [
     why: 'has a condition that does not hold',
     text: `[Unit]\nConditionPathExists=/nowhere\n\n${SLEEPER}`,
     says: 'it did not start: inactive (dead)',
-    journal: 'UNIT was skipped because of an unmet condition check (ConditionPathExists=/nowhere).',
+    // Worded differently by every second systemd.
+    journal: /condition check/i,
   },
 ];
 
@@ -102,7 +103,9 @@ onMachines('units that do not come up', () => {
       expect(first.replace(/^"(k[123])" \(127\.76\.0\.[123]\): /, '')).toBe(
         says.replaceAll('UNIT', `bad${index}.service`),
       );
-      expect(lines).toContain(`  ${journal.replaceAll('UNIT', `bad${index}.service`)}`);
+      const expected =
+        journal instanceof RegExp ? journal : `  ${journal.replaceAll('UNIT', `bad${index}.service`)}\n`;
+      expect(`${lines.join('\n')}\n`).toMatch(expected);
       expect(lines.length).toBeLessThanOrEqual(11);
     });
   }
