@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, inject } from 'vitest';
@@ -38,7 +37,8 @@ export function hire(settings: Settings = {}): Operator {
 
 /** A person with a folder that holds a fleet.conf, its registry and unit files; fleetctl runs there. */
 export class Operator {
-  readonly folder = join(tmpdir(), `fleet-operator-${randomBytes(4).toString('hex')}`);
+  /** In the folder of this run, which goes away with it whatever happens. */
+  readonly folder = join(inject('program'), `operator-${randomBytes(4).toString('hex')}`);
 
   /** Writes fleet.conf anew. */
   configure({ machines = ['k1', 'k2', 'k3'], top, ssh, metadata = {} }: Settings): void {
