@@ -99,6 +99,11 @@ function nowhereLines(result: UnitResult): readonly string[] {
 /** Why a unit is where it should not be, or when it will leave a machine that is silent. */
 function despiteLines({ unit, despite, global }: UnitResult): readonly string[] {
   if (despite === undefined || global) return [];
+  if (despite.code === 'machine-removed') {
+    return [
+      `Warning: unit "${unit}" stays assigned to a machine that is not in fleet.conf, for no other one fits`,
+    ];
+  }
   if (despite.code !== 'machine-silent') {
     return [
       `Warning: unit "${unit}" stays on a machine it does not fit, for no other one fits: ${reasonText(despite)}`,

@@ -100,6 +100,11 @@ describe('the exit status of a request', () => {
     ['a unit that is not loaded', 1, request([], [problem('not-loaded')])],
     ['a unit that is not there', 4, request([fine], [problem('unit-not-found')])],
     ['a silent machine', 5, request([fine, silent])],
+    [
+      'a machine that has left fleet.conf',
+      5,
+      request([result({ machines: [], despite: { code: 'machine-removed', machine: 'a'.repeat(32) } })]),
+    ],
     ['a failure outweighs a missing unit', 1, request([down], [problem('unit-not-found')])],
     ['a failure outweighs a silent machine', 1, request([silent, down])],
     ['a missing unit outweighs a silent machine', 4, request([silent], [problem('unit-not-found')])],

@@ -179,6 +179,16 @@ describe('a unit that stays although', () => {
     expect(report('start', { despite: { ...despite, mayBeDown: false } }).err).toEqual([]);
   });
 
+  it('its machine has left fleet.conf', () => {
+    const gone = { code: 'machine-removed', machine: 'a'.repeat(32) } as const;
+    expect(report('stop', { machines: [], despite: gone })).toEqual({
+      out: [],
+      err: [
+        'Warning: unit "a.service" stays assigned to a machine that is not in fleet.conf, for no other one fits',
+      ],
+    });
+  });
+
   it('a rule speaks against its machine', () => {
     const rule = { code: 'machine-metadata', key: 'role', wanted: ['db'], actual: undefined } as const;
     expect(report('start', { machines: [M1], despite: rule })).toEqual({
