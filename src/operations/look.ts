@@ -11,13 +11,7 @@ import type { RegistryView } from '../registry/view.ts';
 export async function look(edges: Edges, names: readonly string[] = []): Promise<ClusterSnapshot> {
   const registry = await edges.registry.load();
   const request = { names, digests: false };
-  const { views, sessions } = await observe(
-    edges.driver,
-    edges.machines,
-    registry.machines,
-    edges.clock,
-    request,
-  );
+  const { views, sessions } = await observe(edges, registry, request);
   for (const session of sessions.values()) session.close();
   await remember(edges, views, registry);
   return snapshotOf(edges, registry, views);

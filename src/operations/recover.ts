@@ -22,8 +22,7 @@ export async function recover(edges: Edges): Promise<RecoverResult> {
   const registry = await edges.registry.load();
   refuseExisting(registry);
   const request = { names: [], digests: false, backup: true };
-  const { driver, machines, clock } = edges;
-  const { views, sessions } = await observe(driver, machines, registry.machines, clock, request);
+  const { views, sessions } = await observe(edges, registry, request);
   for (const session of sessions.values()) session.close();
   if (views.some(({ silence }) => silence !== undefined)) {
     const silent = views.filter(({ silence }) => silence !== undefined);

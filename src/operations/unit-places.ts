@@ -65,7 +65,7 @@ export async function withPlaces<T>(
       : await findMachine(edges, { kind: 'machine', text: request.machine });
   const asked = units.length === 0 ? [] : only === undefined ? candidates(edges, units, registry) : [only];
   const names = units.map(({ name }) => name);
-  const { views, sessions } = await observe(edges.driver, asked, registry.machines, edges.clock, {
+  const { views, sessions } = await observe({ ...edges, machines: asked }, registry, {
     names,
     digests: false,
   });

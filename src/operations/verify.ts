@@ -47,7 +47,7 @@ export async function verify(edges: Edges, request: VerifyUnits): Promise<Verifi
   // A template is on no machine, and systemctl takes its name for none.
   const runnable = units.map(({ name }) => name).filter((name) => !isTemplate(parseUnitName(name)));
   const names = [...new Set([...runnable, ...triggers.map(({ starts }) => starts)])];
-  const { views, sessions } = await observe(edges.driver, edges.machines, registry.machines, edges.clock, {
+  const { views, sessions } = await observe(edges, registry, {
     names,
     digests: false,
   });

@@ -4,7 +4,7 @@ import type { MachineView } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import { formatMachineId } from '../machine/machine-id.ts';
 import type { Edit } from '../registry/registry.ts';
-import type { KnownMachine, RegistryView } from '../registry/view.ts';
+import type { RegistryView } from '../registry/view.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from '../systemd/driver.ts';
 
 /** What the machines answered, and the open sessions of those that did, by machine name. */
@@ -13,15 +13,20 @@ export type Sighting = {
   readonly sessions: ReadonlyMap<string, MachineSession>;
 };
 
+/** What an observation works with: the edges of a pass have it all. */
+type Witness = {
+  readonly driver: SystemdDriver;
+  readonly machines: readonly Machine[];
+  readonly clock: Clock;
+};
+
 /**
  * Asks all machines at once. A machine that does not answer is data, not an error; two machines with one id
  * are an error, for nothing could tell them apart. The caller closes the sessions; after an error none is open.
  */
 export async function observe(
-  driver: SystemdDriver,
-  machines: readonly Machine[],
-  known: ReadonlyMap<string, KnownMachine>,
-  clock: Clock,
+  { driver, machines, clock }: Witness,
+  { machines: known }: Pick<RegistryView, 'machines'>,
   request: ObserveRequest,
 ): Promise<Sighting> {
   const sessions = new Map<string, MachineSession>();

@@ -54,13 +54,7 @@ export async function reconcile(
   const asked = only === 'everything' ? registry.units.keys() : only;
   const names = [...asked].filter((name) => !isTemplate(parseUnitName(name)));
   const request = { names, digests: true };
-  const { views, sessions } = await observe(
-    edges.driver,
-    edges.machines,
-    registry.machines,
-    edges.clock,
-    request,
-  );
+  const { views, sessions } = await observe(edges, registry, request);
   try {
     const scope = only === 'everything' ? everything(registry, views) : only;
     const { snapshot, decisions } = await assign(edges, views, scope);
