@@ -1,5 +1,5 @@
 import type { Machine } from '../machine/machine.ts';
-import type { SshTarget } from '../ssh/transport.ts';
+import type { SshTarget } from '../ssh/target.ts';
 
 /** How to reach a machine of the inventory. */
 export type MachineConfig = {

@@ -1,3 +1,4 @@
+import { TARGET_DEFAULTS } from '../ssh/target.ts';
 import { endPoint, formatAddress } from './address.ts';
 import type { MachineConfig } from './config.ts';
 import type { Section } from './parse.ts';
@@ -10,6 +11,8 @@ export type Layers = {
   readonly ssh: SshSettings;
   readonly override: SshSettings;
   readonly localUser: string;
+  readonly agentSocket: string | undefined;
+  readonly knownHostsFile: string;
 };
 
 /** A `[machine.NAME]` of a parsed file. */
@@ -41,14 +44,18 @@ function readMachine(schemas: Schemas, { name, section }: MachineSection, layers
   return {
     machine: { name, address: formatAddress({ host, port: ownPort }), metadata: own.metadata ?? {} },
     ssh: {
+      ...TARGET_DEFAULTS,
       name,
       host,
-      port: ownPort ?? settings.port ?? 22,
+      port: ownPort ?? settings.port ?? TARGET_DEFAULTS.port,
       user,
-      identityFile: settings.identity_file,
-      strictHostKeyChecking: settings.strict_host_key_checking ?? 'ask',
-      connectTimeoutMs: settings.connect_timeout ?? 5000,
-      keepaliveTimeoutMs: settings.keepalive_timeout ?? 15_000,
+      identityFiles: settings.identity_file === undefined ? [] : [settings.identity_file],
+      identitiesOnly: settings.identity_file !== undefined,
+      identityAgent: layers.agentSocket,
+      userKnownHostsFiles: [layers.knownHostsFile],
+      strictHostKeyChecking: settings.strict_host_key_checking ?? TARGET_DEFAULTS.strictHostKeyChecking,
+      connectTimeoutMs: settings.connect_timeout ?? TARGET_DEFAULTS.connectTimeoutMs,
+      keepaliveTimeoutMs: settings.keepalive_timeout ?? TARGET_DEFAULTS.keepaliveTimeoutMs,
     },
     sudo: (settings.sudo ?? true) && user !== 'root',
   };

@@ -21,13 +21,17 @@ export function readConfig(
   const top = readSection(schemas, schemas.top, sections.get('') ?? emptySection(''));
   const ssh = readSection(schemas, schemas.ssh, sections.get('ssh') ?? emptySection('ssh'));
   const machines = machineSections(file, sections);
+  const knownHostsFile =
+    override.known_hosts_file ?? ssh.known_hosts_file ?? join(home, '.fleetctl/known_hosts');
+  const agentSocket = env.SSH_AUTH_SOCK || undefined;
+  const layers = { ssh, override, localUser: localUser(env), agentSocket, knownHostsFile };
   return freeze({
     file,
     registry: { kind: 'file', directory: top.registry ?? defaultRegistry(file) },
     agentTtlMs: top.agent_ttl ?? 30_000,
     settleMs: top.settle ?? 500,
-    knownHostsFile: override.known_hosts_file ?? ssh.known_hosts_file ?? join(home, '.fleetctl/known_hosts'),
-    machines: readMachines(schemas, machines, { ssh, override, localUser: localUser(env) }),
+    knownHostsFile,
+    machines: readMachines(schemas, machines, layers),
   });
 }
 

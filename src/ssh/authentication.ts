@@ -2,7 +2,7 @@ import type { AnyAuthMethod } from 'ssh2';
 import type { FleetError } from '../base/errors.ts';
 import { cannotReach } from './failure.ts';
 import type { Credentials } from './keys.ts';
-import type { SshTarget } from './transport.ts';
+import type { SshTarget } from './target.ts';
 
 /** Logs in with one key after another, without SSH's `none` probe, and remembers what was tried. */
 export class Authentication {

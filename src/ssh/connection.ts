@@ -4,7 +4,8 @@ import { formatDuration } from '../base/duration.ts';
 import type { FleetError } from '../base/errors.ts';
 import { cannotReach, lost } from './failure.ts';
 import { ChannelProcess } from './remote-process.ts';
-import type { RemoteSession, SessionRequest, SshTarget } from './transport.ts';
+import type { SshTarget } from './target.ts';
+import type { RemoteSession, SessionRequest } from './transport.ts';
 
 declare module 'ssh2' {
   // Both take it, and neither says so in its types.

@@ -1,6 +1,6 @@
 import { formatDuration } from '../base/duration.ts';
 import { type ErrorCode, FleetError } from '../base/errors.ts';
-import type { SshTarget } from './transport.ts';
+import type { SshTarget } from './target.ts';
 
 export type FailureOptions = { readonly hint?: string; readonly cause?: unknown };
 

@@ -1,4 +1,5 @@
-import type { SshTarget, Transport } from './transport.ts';
+import type { SshTarget } from './target.ts';
+import type { Transport } from './transport.ts';
 
 /**
  * Tells every process that was started over the transport's connection to the machine to end (SIGTERM), with its

@@ -4,7 +4,7 @@ import type { FleetError } from '../base/errors.ts';
 import { cannotReach } from './failure.ts';
 import { type KnownHostKey, keyType, knownHostName } from './known-hosts.ts';
 import { quote } from './shell.ts';
-import type { SshTarget } from './transport.ts';
+import type { SshTarget } from './target.ts';
 
 /** What the file of known hosts says of the key that a host presents. `line` counts from 1. */
 export type HostKeyVerdict =

@@ -3,7 +3,7 @@ import type { AnyAuthMethod, BaseAgent, ParsedKey } from 'ssh2';
 import { cannotReach } from './failure.ts';
 import { type KeyFile, readKeyFile } from './key-file.ts';
 import { quote } from './shell.ts';
-import type { SshTarget } from './transport.ts';
+import type { SshTarget } from './target.ts';
 
 /** One key to log in with. `label` names it to people: a path, or an agent's comment with the key type. */
 export type Credential = { readonly label: string; readonly login: (username: string) => AnyAuthMethod };
@@ -32,12 +32,9 @@ export class Keys {
     this.#sources = sources;
   }
 
-  /** The identity file of the target; without one the agent's keys and then OpenSSH's default key files. */
+  /** The identity files of the target; without any the agent's keys and then OpenSSH's default key files. */
   async of(target: SshTarget): Promise<Credentials> {
-    const found =
-      target.identityFile === undefined
-        ? await this.#defaults()
-        : { keys: await this.#identity(target, target.identityFile), unusable: [] };
+    const found = target.identityFiles.length === 0 ? await this.#defaults() : await this.#identities(target);
     if (found.keys.length > 0) return found;
     const reasons = found.unusable.length === 0 ? '' : `: ${found.unusable.join(', ')}`;
     const what = `there is no key to log in with as "${target.user}"${reasons}`;
@@ -49,6 +46,11 @@ export class Keys {
   forget(): void {
     this.#files.clear();
     this.#agent = undefined;
+  }
+
+  async #identities(target: SshTarget): Promise<Credentials> {
+    const keys = await Promise.all(target.identityFiles.map((path) => this.#identity(target, path)));
+    return { keys: keys.flat(), unusable: [] };
   }
 
   async #identity(target: SshTarget, path: string): Promise<readonly Credential[]> {

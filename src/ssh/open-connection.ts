@@ -6,7 +6,7 @@ import { Connection, pingInterval } from './connection.ts';
 import { closedHere, closedWhile, type OpenPhase, openFailure, timedOut } from './failure.ts';
 import { HostKeyCheck, type HostKeyVerdict, hostKeyAlgorithms } from './host-key.ts';
 import type { KnownHostKey } from './known-hosts.ts';
-import type { SshTarget } from './transport.ts';
+import type { SshTarget } from './target.ts';
 
 /**
  * What became of an attempt: a connection, with the host key if it is to be learnt; or a host key that stopped

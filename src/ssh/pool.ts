@@ -6,13 +6,8 @@ import { closedHere } from './failure.ts';
 import { type KeySources, Keys } from './keys.ts';
 import { createLimit } from './limit.ts';
 import { type Opened, openConnection } from './open-connection.ts';
-import type {
-  RemoteProcess,
-  RemoteSession,
-  SessionRequest,
-  SessionTransport,
-  SshTarget,
-} from './transport.ts';
+import type { SshTarget } from './target.ts';
+import type { RemoteProcess, RemoteSession, SessionRequest, SessionTransport } from './transport.ts';
 import { type AskHostKey, HostKeyTrust } from './trust.ts';
 
 export type Ssh2TransportOptions = KeySources & {
@@ -140,9 +135,9 @@ async function loadLibrary(sources: KeySources): Promise<Library> {
   return { ssh2, keys: new Keys(ssh2, sources) };
 }
 
-/** Targets with the same identity share a connection. */
-function identity({ name, host, port, user, identityFile }: SshTarget): string {
-  return JSON.stringify([name, host, port, user, identityFile]);
+/** Targets with the same identity share a connection: everything may change who or what it leads to. */
+function identity(target: SshTarget): string {
+  return JSON.stringify(target);
 }
 
 function ignore(): void {

@@ -2,7 +2,8 @@ import type { Readable } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
 import type { FleetError } from '../base/errors.ts';
 import { lost } from './failure.ts';
-import type { RemoteExit, RemoteSession, SessionListener, SshTarget, TerminalSize } from './transport.ts';
+import type { SshTarget } from './target.ts';
+import type { RemoteExit, RemoteSession, SessionListener, TerminalSize } from './transport.ts';
 
 /** A command over one channel of a connection. */
 export class ChannelProcess implements RemoteSession {

@@ -1,24 +1,4 @@
-/** How to reach one machine. `name` is the machine's name in fleet.conf, for messages. */
-export type SshTarget = {
-  readonly name: string;
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  /**
-   * Path of the private key; the agent signs when the file is encrypted or holds the public half only. Without
-   * one, the agent's keys and then OpenSSH's default key files are tried.
-   */
-  readonly identityFile: string | undefined;
-  /** What to do about a host that was never seen before. A host whose key has changed is always refused. */
-  readonly strictHostKeyChecking: 'ask' | 'accept-new';
-  /**
-   * From the first packet to the login, in ms, and again from asking for a session to having it. Time spent
-   * asking a person does not count.
-   */
-  readonly connectTimeoutMs: number;
-  /** A connection over which nothing has come for this long, in ms, not even the answer to a ping, is lost. */
-  readonly keepaliveTimeoutMs: number;
-};
+import type { SshTarget } from './target.ts';
 
 /** How a remote command ended: its exit status, or the signal that ended it, such as `SIGTERM`. */
 export type RemoteExit = { readonly status: number } | { readonly signal: string };

@@ -11,7 +11,7 @@ import {
   readKnownHosts,
 } from './known-hosts.ts';
 import { createLimit } from './limit.ts';
-import type { SshTarget } from './transport.ts';
+import type { SshTarget } from './target.ts';
 
 /** What a person is asked about a host that was never seen before. */
 export type HostKeyQuestion = {

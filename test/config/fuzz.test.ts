@@ -136,7 +136,7 @@ function expectSane(config: Config): void {
     expect(ssh.port >= 1 && ssh.port <= 65_535).toBe(true);
     expect(ssh.user).toMatch(/^[^\s-]\S*$/);
     expect(ssh.connectTimeoutMs >= 100 && ssh.connectTimeoutMs <= 600_000).toBe(true);
-    expect(ssh.identityFile === undefined || isAbsolute(ssh.identityFile)).toBe(true);
+    expect(ssh.identityFiles.every(isAbsolute)).toBe(true);
   }
 }
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseSections } from '../../src/config/parse.ts';
 import { readConfig } from '../../src/config/read.ts';
+import { TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import { sandbox } from './sandbox.ts';
 
 const box = sandbox();
@@ -23,10 +24,29 @@ describe('defaults', () => {
             host: '10.0.0.1',
             port: 22,
             user: 'alice',
-            identityFile: undefined,
+            via: { kind: 'direct' },
+            transport: 'ssh2',
+            identityFiles: [],
+            identitiesOnly: false,
+            identityAgent: undefined,
+            certificateFiles: [],
+            preferredAuthentications: ['publickey'],
+            passwordAuthentication: false,
+            numberOfPasswordPrompts: 3,
+            batchMode: false,
             strictHostKeyChecking: 'ask',
+            userKnownHostsFiles: [join(box.home, '.fleetctl/known_hosts')],
+            globalKnownHostsFiles: [],
+            hostKeyAlias: undefined,
+            hashKnownHosts: false,
+            algorithms: { kex: undefined, ciphers: undefined, macs: undefined, hostKeys: undefined },
+            addressFamily: 'any',
+            bindAddress: undefined,
+            compression: false,
             connectTimeoutMs: 5000,
             keepaliveTimeoutMs: 15_000,
+            forwardAgent: false,
+            environment: {},
           },
           sudo: true,
         },
@@ -86,11 +106,14 @@ keepalive_timeout = 1m
     {
       machine: { name: 'web-1', address: '10.10.1.1', metadata: { region: 'eu', disk: 'ssd' } },
       ssh: {
+        ...TARGET_DEFAULTS,
         name: 'web-1',
         host: '10.10.1.1',
         port: 2200,
         user: 'core',
-        identityFile: join(box.home, '.ssh/id_ed25519'),
+        identityFiles: [join(box.home, '.ssh/id_ed25519')],
+        identitiesOnly: true,
+        userKnownHostsFiles: [join(box.cwd, 'hosts')],
         strictHostKeyChecking: 'ask',
         connectTimeoutMs: 1500,
         keepaliveTimeoutMs: 15_000,
@@ -100,11 +123,14 @@ keepalive_timeout = 1m
     {
       machine: { name: 'db.example_2', address: 'db.example:22', metadata: { note: 'a;b#c' } },
       ssh: {
+        ...TARGET_DEFAULTS,
         name: 'db.example_2',
         host: 'db.example',
         port: 22,
         user: 'root',
-        identityFile: '/keys/db',
+        identityFiles: ['/keys/db'],
+        identitiesOnly: true,
+        userKnownHostsFiles: [join(box.cwd, 'hosts')],
         strictHostKeyChecking: 'accept-new',
         connectTimeoutMs: 9000,
         keepaliveTimeoutMs: 60_000,
@@ -211,7 +237,7 @@ describe('flags and environment', () => {
     const [user, identity, timeout, strict, hosts] = expected;
     expect([
       ssh?.user,
-      ssh?.identityFile,
+      ssh?.identityFiles[0],
       ssh?.connectTimeoutMs,
       ssh?.strictHostKeyChecking,
       config.knownHostsFile,
@@ -221,7 +247,7 @@ describe('flags and environment', () => {
   it('a home folder is expanded in them, too', async () => {
     const flags = { sshIdentityFile: '~/key', knownHostsFile: '~' };
     const config = await box.loadText(MACHINE, { flags });
-    expect(config.machines[0]?.ssh.identityFile).toBe(join(box.home, 'key'));
+    expect(config.machines[0]?.ssh.identityFiles).toEqual([join(box.home, 'key')]);
     expect(config.knownHostsFile).toBe(box.home);
   });
 });

@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import type { SshTarget, Transport } from '../../src/ssh/transport.ts';
+import type { SshTarget } from '../../src/ssh/target.ts';
+import type { Transport } from '../../src/ssh/transport.ts';
 import { hasSshd, startOpenSsh } from './openssh.ts';
 import { createTransport, failure, run, targetOf } from './support.ts';
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { type ErrorCode, FleetError } from '../../src/base/errors.ts';
 import { createSsh2Transport, type Ssh2TransportOptions } from '../../src/ssh/pool.ts';
-import type { RemoteExit, SessionTransport, SshTarget, Transport } from '../../src/ssh/transport.ts';
+import { type SshTarget, TARGET_DEFAULTS } from '../../src/ssh/target.ts';
+import type { RemoteExit, SessionTransport, Transport } from '../../src/ssh/transport.ts';
 import { newKey, type Sshd, type SshdOptions, startSshd } from '../support/sshd.ts';
 
 /** A folder that lives as long as the test. */
@@ -60,11 +61,13 @@ export function targetOf(
   changes: Partial<SshTarget> = {},
 ): SshTarget {
   return {
+    ...TARGET_DEFAULTS,
     name: 'm1',
     host: server.host,
     port: server.port,
     user: 'core',
-    identityFile,
+    identityFiles: identityFile === undefined ? [] : [identityFile],
+    identitiesOnly: identityFile !== undefined,
     strictHostKeyChecking: 'accept-new',
     connectTimeoutMs: 10_000,
     keepaliveTimeoutMs: 10_000,

@@ -7,7 +7,7 @@ import { compareText } from '../../src/base/compare.ts';
 import type { UnitOutcome } from '../../src/cluster/failure.ts';
 import type { Observation } from '../../src/cluster/snapshot.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
-import type { SshTarget } from '../../src/ssh/transport.ts';
+import { type SshTarget, TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { MachineSession } from '../../src/systemd/driver.ts';
 import type { MachinePaths } from '../../src/systemd/machine-paths.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
@@ -21,12 +21,10 @@ const STUBS = join(import.meta.dirname, 'stubs');
 const COMMANDS = ['cat', 'flock', 'ln', 'mkdir', 'mv', 'rm', 'sha256sum', 'sleep', 'sync', 'systemctl'];
 
 const TARGET: SshTarget = {
+  ...TARGET_DEFAULTS,
   name: 'web-1',
   host: '127.0.0.1',
-  port: 22,
   user: 'root',
-  identityFile: undefined,
-  strictHostKeyChecking: 'ask',
   connectTimeoutMs: 1000,
   keepaliveTimeoutMs: 1000,
 };

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import type { RemoteExit, RemoteProcess, SshTarget, Transport } from '../../src/ssh/transport.ts';
+import type { SshTarget } from '../../src/ssh/target.ts';
+import type { RemoteExit, RemoteProcess, Transport } from '../../src/ssh/transport.ts';
 
 export type LocalShellOptions = {
   /** What takes the place of `/bin/sh`: `bash --posix`. */

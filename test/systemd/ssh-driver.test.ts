@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import type { RemoteExit, RemoteProcess, SshTarget, Transport } from '../../src/ssh/transport.ts';
+import { type SshTarget, TARGET_DEFAULTS } from '../../src/ssh/target.ts';
+import type { RemoteExit, RemoteProcess, Transport } from '../../src/ssh/transport.ts';
 import type { MachineSession } from '../../src/systemd/driver.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
 import { createLocalMachine } from '../support/local-machine.ts';
@@ -65,12 +66,10 @@ class FakeProcess implements RemoteProcess {
 
 function target(user: string): SshTarget {
   return {
+    ...TARGET_DEFAULTS,
     name: 'web-1',
     host: '127.0.0.1',
-    port: 22,
     user,
-    identityFile: undefined,
-    strictHostKeyChecking: 'ask',
     connectTimeoutMs: 1000,
     keepaliveTimeoutMs: 1000,
   };
