@@ -48,6 +48,7 @@ export async function withEdges<T>(
     clock: systemClock,
     machines: config.machines.map(({ machine }) => machine),
     agentTtlMs: config.agentTtlMs,
+    tell: () => undefined,
   };
   try {
     const targets = new Map(config.machines.map(({ machine, ssh }) => [machine.name, ssh]));

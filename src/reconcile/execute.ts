@@ -6,6 +6,7 @@ import type { MachinePlan } from '../plan/step.ts';
 import type { Decision } from '../schedule/decision.ts';
 import type { MachineSession } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+import { planned, type Tell } from './events.ts';
 
 /**
  * Carries out plans, one wave after the other; in a wave all machines at once, and every machine is finished and
@@ -17,25 +18,34 @@ export async function execute(
   decisions: readonly Decision[],
   snapshot: ClusterSnapshot,
   sessions: ReadonlyMap<string, MachineSession>,
+  tell: Tell,
 ): Promise<readonly UnitOutcome[]> {
   const done: UnitOutcome[] = [];
-  for (const plans of waves) {
-    const outcomes = await executeAtOnce(plans, snapshot, sessions);
+  for (const [index, plans] of waves.entries()) {
+    if (plans.length > 0) tell({ kind: 'wave-begun', wave: index + 1, waves: waves.length });
+    const outcomes = await executeAtOnce(plans, snapshot, sessions, tell);
     done.push(...outcomes);
     if (outcomes.some(({ failure }) => failure !== undefined)) break;
   }
-  return [...done, ...decisions.flatMap((decision) => outOfReach(decision, snapshot))];
+  const unreached = decisions.flatMap((decision) => outOfReach(decision, snapshot));
+  for (const outcome of unreached) tell({ kind: 'outcome', ...outcome });
+  return [...done, ...unreached];
 }
 
 async function executeAtOnce(
   plans: readonly MachinePlan[],
   { clusterId }: ClusterSnapshot,
   sessions: ReadonlyMap<string, MachineSession>,
+  tell: Tell,
 ): Promise<readonly UnitOutcome[]> {
   const done = await Promise.all(
-    plans.map(async ({ machine, changes }) => {
-      const session = sessions.get(machine);
-      return session === undefined || clusterId === undefined ? [] : session.change(changes, clusterId);
+    plans.map(async (plan) => {
+      const session = sessions.get(plan.machine);
+      if (session === undefined || clusterId === undefined) return [];
+      tell({ kind: 'changes-sent', ...planned(plan) });
+      const outcomes = await session.change(plan.changes, clusterId);
+      for (const outcome of outcomes) tell({ kind: 'outcome', ...outcome });
+      return outcomes;
     }),
   );
   return done.flat();

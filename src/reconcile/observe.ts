@@ -6,6 +6,7 @@ import { formatMachineId } from '../machine/machine-id.ts';
 import type { Edit } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from '../systemd/driver.ts';
+import type { Tell } from './events.ts';
 
 /** What the machines answered, and the open sessions of those that did, by machine name. */
 export type Sighting = {
@@ -18,6 +19,7 @@ type Witness = {
   readonly driver: SystemdDriver;
   readonly machines: readonly Machine[];
   readonly clock: Clock;
+  readonly tell: Tell;
 };
 
 /**
@@ -25,23 +27,29 @@ type Witness = {
  * are an error, for nothing could tell them apart. The caller closes the sessions; after an error none is open.
  */
 export async function observe(
-  { driver, machines, clock }: Witness,
+  { driver, machines, clock, tell }: Witness,
   { machines: known }: Pick<RegistryView, 'machines'>,
   request: ObserveRequest,
 ): Promise<Sighting> {
   const sessions = new Map<string, MachineSession>();
   const look = async (machine: Machine): Promise<MachineView> => {
-    const memory = known.get(machine.name);
+    const { name } = machine;
+    const memory = known.get(name);
+    tell({ kind: 'machine-asked', machine: name });
     try {
       const session = await driver.connect(machine);
-      sessions.set(machine.name, session);
+      sessions.set(name, session);
       const observation = await session.observe(request);
-      return { machine, id: observation.id, observation, silence: undefined };
+      const { id } = observation;
+      tell({ kind: 'machine-answered', machine: name, id });
+      return { machine, id, observation, silence: undefined };
     } catch (error) {
       if (!isFleetError(error)) throw error;
       const { code, message, hint } = error;
       const since = memory?.silentSince ?? clock.now();
-      return { machine, id: memory?.id, observation: undefined, silence: { since, code, message, hint } };
+      const silence = { since, code, message, hint };
+      tell({ kind: 'machine-silent', machine: name, id: memory?.id, silence });
+      return { machine, id: memory?.id, observation: undefined, silence };
     }
   };
   try {

@@ -11,6 +11,7 @@ import { type Decision, machinesOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+import { decided, planned, type Tell } from './events.ts';
 import { execute } from './execute.ts';
 import { memories, observe } from './observe.ts';
 import { refuseOutdated } from './outdated.ts';
@@ -23,6 +24,8 @@ export type Edges = {
   readonly machines: readonly Machine[];
   /** How long a machine may be silent before its units move, in ms. */
   readonly agentTtlMs: number;
+  /** Who follows what a pass does, while it does it. */
+  readonly tell: Tell;
 };
 
 /** How many copies a pass that restarts units may take down at once; it ends with the first failure. */
@@ -50,6 +53,8 @@ export async function reconcile(
   only: ReadonlySet<string> | 'everything',
   rolling?: RollingRestart,
 ): Promise<ReconcileReport> {
+  const { tell } = edges;
+  tell({ kind: 'pass-begun', scope: only });
   const registry = await edges.registry.load();
   const asked = only === 'everything' ? registry.units.keys() : only;
   const names = [...asked].filter((name) => !isTemplate(parseUnitName(name)));
@@ -60,8 +65,10 @@ export async function reconcile(
     const { snapshot, decisions } = await assign(edges, views, scope);
     const plans = plan(snapshot, placementsOf(decisions, scope), { restart: rolling !== undefined });
     const waves = rolling === undefined ? [plans] : wavesOf(plans, rolling.maxParallel);
-    const outcomes = await execute(waves, decisions, snapshot, sessions);
+    tell({ kind: 'planned', waves: waves.map((wave) => wave.map(planned)) });
+    const outcomes = await execute(waves, decisions, snapshot, sessions, tell);
     await forget(edges.registry, snapshot, decisions, outcomes);
+    tell({ kind: 'pass-done', failures: outcomes.filter(({ failure }) => failure !== undefined).length });
     return { snapshot, decisions, plans, waves, outcomes };
   } finally {
     for (const session of sessions.values()) session.close();
@@ -105,7 +112,12 @@ async function assign(
     if (view.clusterId === undefined) return [];
     return [...assignments(decisions, view), ...memories(views, view)];
   });
-  return { snapshot: snapshotOf(edges, registry, views), decisions };
+  const snapshot = snapshotOf(edges, registry, views);
+  for (const decision of decisions) {
+    const event = decided(decision, snapshot);
+    if (event !== undefined) edges.tell(event);
+  }
+  return { snapshot, decisions };
 }
 
 function assignments(decisions: readonly Decision[], view: RegistryView): readonly Edit[] {

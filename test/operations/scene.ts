@@ -44,7 +44,14 @@ export async function makeScene(names: Readonly<Record<string, Metadata>> = THRE
   );
   const machines = fakeMachines(inventory);
   const registry = createRegistry(createMemoryStore(), { clock, author: 'me@here' });
-  const edges: Edges = { registry, driver: machines.driver, clock, machines: inventory, agentTtlMs: TTL_MS };
+  const edges: Edges = {
+    registry,
+    driver: machines.driver,
+    clock,
+    machines: inventory,
+    agentTtlMs: TTL_MS,
+    tell: () => undefined,
+  };
   const nameOf = new Map(inventory.map(({ name }) => [idOf(name), name]));
   return {
     edges,

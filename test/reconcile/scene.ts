@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import { compareText } from '../../src/base/compare.ts';
 import type { Failure } from '../../src/cluster/failure.ts';
 import type { TargetState } from '../../src/cluster/target-state.ts';
+import type { PassEvent } from '../../src/reconcile/events.ts';
 import { type Edges, type ReconcileReport, reconcile } from '../../src/reconcile/reconcile.ts';
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
@@ -15,6 +16,8 @@ export class Scene {
   readonly registry: Registry;
   readonly store: Store;
   readonly edges: Edges;
+  /** What the last pass told while it worked. */
+  readonly events: PassEvent[] = [];
   readonly clock = { time: NOW, now: (): number => this.clock.time };
 
   /** With `beside`, the machines of that scene, for somebody else who works on them. */
@@ -24,7 +27,8 @@ export class Scene {
     this.driver = new FakeDriver(machines, beside?.driver);
     this.registry = createRegistry(store, { clock: this.clock, author: 'me@here' });
     const { registry, driver, clock } = this;
-    this.edges = { registry, driver, clock, machines, agentTtlMs: TTL_MS };
+    const tell = (event: PassEvent): void => void this.events.push(event);
+    this.edges = { registry, driver, clock, machines, agentTtlMs: TTL_MS, tell };
   }
 
   /** Puts units into the registry, where they are, with another text or target state. `fleet` is `[X-Fleet]`. */
@@ -43,6 +47,7 @@ export class Scene {
   /** One pass; whatever comes of it, machines are asked once and every session is closed. */
   async pass(...names: readonly string[]): Promise<ReconcileReport> {
     this.driver.log.length = 0;
+    this.events.length = 0;
     try {
       return await reconcile(this.edges, names.length === 0 ? 'everything' : new Set(names));
     } finally {

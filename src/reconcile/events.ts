@@ -1,0 +1,91 @@
+import type { UnitOutcome } from '../cluster/failure.ts';
+import type { Reason } from '../cluster/reason.ts';
+import type { ClusterSnapshot, Silence, Token } from '../cluster/snapshot.ts';
+import type { MachineId } from '../machine/machine-id.ts';
+import type { MachinePlan, Obstacle, Step } from '../plan/step.ts';
+import type { Decision } from '../schedule/decision.ts';
+
+/**
+ * What happens in a pass, while it happens: names, ids and reasons for whoever follows it. Never words for people,
+ * and never the text of a unit file. Events of one machine come in the order below; machines are visited at once.
+ * A pass that ends with an error says no `pass-done`. Listings ask machines too, and say so.
+ */
+export type PassEvent =
+  | { readonly kind: 'pass-begun'; readonly scope: ReadonlySet<string> | 'everything' }
+  | { readonly kind: 'machine-asked'; readonly machine: string }
+  | { readonly kind: 'machine-answered'; readonly machine: string; readonly id: MachineId }
+  /** `id` is the one it had when it answered last. */
+  | {
+      readonly kind: 'machine-silent';
+      readonly machine: string;
+      readonly id: MachineId | undefined;
+      readonly silence: Silence;
+    }
+  | DecidedEvent
+  /** Everything that is to be done, wave after wave. */
+  | { readonly kind: 'planned'; readonly waves: readonly (readonly PlannedChanges[])[] }
+  /** `wave` counts from 1. A pass with nothing to do has none. */
+  | { readonly kind: 'wave-begun'; readonly wave: number; readonly waves: number }
+  | ({ readonly kind: 'changes-sent' } & PlannedChanges)
+  /** Also of what could not be tried, because its machine is silent or not ours: then nothing was sent before. */
+  | ({ readonly kind: 'outcome' } & UnitOutcome)
+  | { readonly kind: 'pass-done'; readonly failures: number };
+
+/** A decision that changes where a unit is, stored in the registry. */
+type DecidedEvent = {
+  readonly kind: 'decided';
+  readonly unit: string;
+  readonly decision: 'place' | 'move' | 'release';
+  readonly from: Place | undefined;
+  readonly to: Place | undefined;
+  /** What speaks against the machine it leaves. */
+  readonly because: Reason | undefined;
+  readonly token: Token;
+};
+
+/** A machine that a unit is on or goes to; one that has left fleet.conf has no name any more. */
+type Place = { readonly id: MachineId; readonly machine: string | undefined };
+
+/** What is to be done on one machine. */
+type PlannedChanges = { readonly machine: string; readonly changes: readonly PlannedChange[] };
+
+/** What is to be done with one unit, in order; an obstacle leaves nothing to do. */
+type PlannedChange = {
+  readonly unit: string;
+  readonly token: Token;
+  readonly steps: readonly Step['kind'][];
+  readonly obstacle: Obstacle | undefined;
+};
+
+/** Gets every event at once, in order. It must be quick, and must not throw. */
+export type Tell = (event: PassEvent) => void;
+
+/** Plans without the texts of unit files. */
+export function planned({ machine, changes }: MachinePlan): PlannedChanges {
+  return {
+    machine,
+    changes: changes.map((change) => ({ ...change, steps: change.steps.map(({ kind }) => kind) })),
+  };
+}
+
+/** What is told of a decision; undefined for one that leaves its unit where it is, or lets machines have a global one. */
+export function decided(decision: Decision, snapshot: ClusterSnapshot): DecidedEvent | undefined {
+  const { kind, unit } = decision;
+  if (kind !== 'place' && kind !== 'move' && kind !== 'release') return undefined;
+  const token = snapshot.units.find(({ name }) => name === unit)?.token ?? snapshot.revision;
+  const place = (id: MachineId | undefined): Place | undefined =>
+    id === undefined ? undefined : { id, machine: nameOf(id, snapshot) };
+  return {
+    kind: 'decided',
+    unit,
+    decision: kind,
+    from: place('from' in decision ? decision.from : undefined),
+    to: place('machine' in decision ? decision.machine : undefined),
+    because: 'because' in decision ? decision.because : undefined,
+    token,
+  };
+}
+
+function nameOf(id: MachineId, { machines }: ClusterSnapshot): string | undefined {
+  return machines.find((view) => view.id === id)?.machine.name;
+}
