@@ -70,18 +70,18 @@ export function planned({ machine, changes }: MachinePlan): PlannedChanges {
 
 /** What is told of a decision; undefined for one that leaves its unit where it is, or lets machines have a global one. */
 export function decided(decision: Decision, snapshot: ClusterSnapshot): DecidedEvent | undefined {
-  const { kind, unit } = decision;
-  if (kind !== 'place' && kind !== 'move' && kind !== 'release') return undefined;
+  if (decision.kind !== 'place' && decision.kind !== 'move' && decision.kind !== 'release') return undefined;
+  const { unit } = decision;
   const token = snapshot.units.find(({ name }) => name === unit)?.token ?? snapshot.revision;
   const place = (id: MachineId | undefined): Place | undefined =>
     id === undefined ? undefined : { id, machine: nameOf(id, snapshot) };
   return {
     kind: 'decided',
     unit,
-    decision: kind,
-    from: place('from' in decision ? decision.from : undefined),
-    to: place('machine' in decision ? decision.machine : undefined),
-    because: 'because' in decision ? decision.because : undefined,
+    decision: decision.kind,
+    from: place(decision.kind === 'place' ? undefined : decision.from),
+    to: place(decision.kind === 'release' ? undefined : decision.machine),
+    because: decision.kind === 'move' ? decision.because : undefined,
     token,
   };
 }
