@@ -21,6 +21,7 @@ export function previewRegistry(registry: Registry, options: RegistryOptions): R
       }
       return load();
     },
+    waitForChange: (view, signal) => registry.waitForChange(view, signal),
     close: () => registry.close(),
   };
 }

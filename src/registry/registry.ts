@@ -25,6 +25,11 @@ export interface Registry {
    * again and asks `decide` again, so it must depend on nothing but the view. No edits, no write.
    */
   update(decide: (view: RegistryView) => readonly Edit[]): Promise<RegistryView>;
+  /**
+   * Resolves with true once the registry is at another revision than `view`, and with false when `signal` aborts or
+   * the registry is closed. No change is missed; several may be told as one. Never rejects: `load` says what is wrong.
+   */
+  waitForChange(view: RegistryView, signal: AbortSignal): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -62,6 +67,7 @@ export function createRegistry(store: Store, options: RegistryOptions): Registry
         },
       );
     },
+    waitForChange: (view, signal) => store.waitForChange(view.revision, signal),
     close: () => store.close(),
   };
 }

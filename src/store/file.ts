@@ -2,14 +2,18 @@ import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FleetError } from '../base/errors.ts';
 import { makeFolder, NOTHING_STORED, readStored, recordsPath, writeStored } from './folder.ts';
+import { ringOnChange } from './folder-bell.ts';
 import { type LockAttempt, sweepLocks, tryLock } from './lock.ts';
 import { applyChanges, findRecord, recordsBelow, type Snapshot } from './snapshot.ts';
 import type { Change, CommitResult, Store, StoreRecord } from './store.ts';
-import { unavailable } from './system-error.ts';
+import { attempt, unavailable } from './system-error.ts';
+import { createWaits } from './waits.ts';
 
 export type FileStoreOptions = {
   /** How long a commit waits for one process to finish its own, in ms. */
   readonly lockTimeout?: number;
+  /** How often a wait for a change looks without having been told of one, in ms. */
+  readonly pollInterval?: number;
 };
 
 /**
@@ -23,18 +27,21 @@ export type FileStoreOptions = {
  * refuse) and `registry-locked` (one process held the lock for `lockTimeout`).
  */
 export function openFileStore(folder: string, options: FileStoreOptions = {}): Store {
-  return new FileStore(resolve(folder), options.lockTimeout ?? 10_000);
+  return new FileStore(resolve(folder), options);
 }
 
 class FileStore implements Store {
   readonly #folder: string;
   readonly #lockTimeout: number;
+  readonly #pollInterval: number;
+  readonly #waits = createWaits();
   #stored = NOTHING_STORED;
   #lastCommit: Promise<unknown> = Promise.resolve();
 
-  constructor(folder: string, lockTimeout: number) {
+  constructor(folder: string, { lockTimeout = 10_000, pollInterval = 1_000 }: FileStoreOptions) {
     this.#folder = folder;
     this.#lockTimeout = lockTimeout;
+    this.#pollInterval = pollInterval;
   }
 
   async get(key: string): Promise<StoreRecord | undefined> {
@@ -52,7 +59,15 @@ class FileStore implements Store {
     return result;
   }
 
+  waitForChange(after: number, signal: AbortSignal): Promise<boolean> {
+    const hasChanged = (): boolean => (attempt(() => this.#read().revision) ?? after) !== after;
+    return this.#waits.until(hasChanged, signal, (ring) =>
+      ringOnChange(this.#folder, this.#pollInterval, ring),
+    );
+  }
+
   async close(): Promise<void> {
+    this.#waits.close();
     await this.#lastCommit;
     this.#stored = NOTHING_STORED;
   }

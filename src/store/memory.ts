@@ -1,9 +1,11 @@
 import { applyChanges, EMPTY_SNAPSHOT, findRecord, recordsBelow } from './snapshot.ts';
 import type { Store } from './store.ts';
+import { createWaits } from './waits.ts';
 
 /** A store that lives and dies with the process. */
 export function createMemoryStore(): Store {
   let snapshot = EMPTY_SNAPSHOT;
+  const waits = createWaits();
   return {
     get: async (key) => findRecord(snapshot, key),
     list: async (prefix) => ({ revision: snapshot.revision, records: recordsBelow(snapshot, prefix) }),
@@ -11,8 +13,10 @@ export function createMemoryStore(): Store {
       const outcome = applyChanges(snapshot, changes);
       if (outcome.kind === 'conflict') return outcome;
       snapshot = outcome.after;
+      waits.ringAll();
       return { kind: 'committed', revision: snapshot.revision };
     },
-    close: async () => {},
+    waitForChange: (after, signal) => waits.until(() => snapshot.revision !== after, signal),
+    close: async () => waits.close(),
   };
 }

@@ -39,6 +39,13 @@ export interface Store {
    * The same key may not appear twice: that is a TypeError.
    */
   commit(changes: readonly Change[]): Promise<CommitResult>;
-  /** Waits for the commits under way and lets go of everything held. */
+  /**
+   * Resolves with true once the revision is another than `after`, at once where it is already; with false when
+   * `signal` aborts or the store is closed. Who passes the revision of what it has read misses nothing, however
+   * long it was busy, and however many commits there were. Never rejects: a store that cannot be read is waited
+   * for, and the next read says what is wrong with it.
+   */
+  waitForChange(after: number, signal: AbortSignal): Promise<boolean>;
+  /** Waits for the commits under way, ends the waits for a change, and lets go of everything held. */
   close(): Promise<void>;
 }

@@ -149,6 +149,17 @@ describe('a registry', () => {
     expect(view.units.get('a.service')).toMatchObject({ machine: undefined });
   });
 
+  it('tells of a change since a view, also of one that was made before it was asked', async () => {
+    const store = createMemoryStore();
+    const [mine, yours] = [registryOver(store), registryOver(store)];
+    const before = await mine.load();
+    const waiting = mine.waitForChange(before, AbortSignal.timeout(3000));
+    const after = await yours.update(() => [put(unit('web.service'))]);
+    expect(await waiting).toBe(true);
+    expect(await mine.waitForChange(before, AbortSignal.timeout(3000))).toBe(true);
+    expect(await mine.waitForChange(after, AbortSignal.timeout(10))).toBe(false);
+  });
+
   it('closes its store', async () => {
     let closed = 0;
     const store = { ...createMemoryStore(), close: async () => void closed++ };

@@ -262,6 +262,64 @@ export function describeStore(name: string, setUp: () => Promise<StoreUnderTest>
     });
   });
 
+  describe(`${name}: waiting for a change`, () => {
+    const never = new AbortController().signal;
+
+    it('ends at once when the revision is another already', async () => {
+      await commit(put('a'));
+      expect(await store.waitForChange(0, never)).toBe(true);
+      expect(await store.waitForChange(7, never)).toBe(true);
+    });
+
+    it('ends with the next commit, of this store or another, on an empty store too', async () => {
+      const other = await tested.reopen();
+      const first = store.waitForChange(0, never);
+      await other.commit([put('a')]);
+      expect(await first).toBe(true);
+      const second = [store.waitForChange(1, never), other.waitForChange(1, never)];
+      await commit(put('b'));
+      expect(await Promise.all(second)).toEqual([true, true]);
+      await other.close();
+    });
+
+    it('misses none of many commits, however slow the reader', async () => {
+      const other = await tested.reopen();
+      const writer = (async () => {
+        for (let i = 0; i < 20; i++) await other.commit([put('a', `${i}`, i)]);
+      })();
+      let seen = 0;
+      while (seen < 20) {
+        expect(await store.waitForChange(seen, AbortSignal.timeout(5000))).toBe(true);
+        seen = (await store.list('')).revision;
+        await new Promise((resolve) => setTimeout(resolve, 3));
+      }
+      await writer;
+      await other.close();
+    });
+
+    it('goes on while nothing changes', async () => {
+      await commit(put('a'));
+      const waiting = store.waitForChange(1, AbortSignal.timeout(100));
+      await commit(check('a', 1));
+      await commit(put('a', 'conflict', 0));
+      expect(await waiting).toBe(false);
+    });
+
+    it('ends with its signal, also one that was aborted before', async () => {
+      const stop = new AbortController();
+      const waiting = store.waitForChange(0, stop.signal);
+      stop.abort();
+      expect(await waiting).toBe(false);
+      expect(await store.waitForChange(0, stop.signal)).toBe(false);
+    });
+
+    it('ends when the store is closed', async () => {
+      const waiting = [store.waitForChange(0, never), store.waitForChange(0, never)];
+      await store.close();
+      expect(await Promise.all(waiting)).toEqual([false, false]);
+    });
+  });
+
   function commit(...changes: Change[]) {
     return store.commit(changes);
   }

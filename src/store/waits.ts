@@ -1,0 +1,64 @@
+/** The waits for a change of one store, which end with it. */
+export type Waits = {
+  /**
+   * Asks `hasChanged` now and after every ring of its bell, until it says yes: true. False when `signal` aborts or
+   * the waits are closed. `arrange` lets the bell be rung by something, and returns what undoes that.
+   */
+  until(
+    hasChanged: () => boolean | Promise<boolean>,
+    signal: AbortSignal,
+    arrange?: (ring: () => void) => () => void,
+  ): Promise<boolean>;
+  ringAll(): void;
+  /** Ends every wait, also those to come. */
+  close(): void;
+};
+
+export function createWaits(): Waits {
+  const bells = new Set<() => void>();
+  let closed = false;
+  const ringAll = (): void => {
+    for (const ring of bells) ring();
+  };
+  return {
+    async until(hasChanged, signal, arrange) {
+      const bell = createBell();
+      bells.add(bell.ring);
+      signal.addEventListener('abort', bell.ring);
+      const undo = arrange?.(bell.ring);
+      try {
+        while (!closed && !signal.aborted) {
+          if (await hasChanged()) return true;
+          await bell.rung();
+        }
+        return false;
+      } finally {
+        undo?.();
+        signal.removeEventListener('abort', bell.ring);
+        bells.delete(bell.ring);
+      }
+    },
+    ringAll,
+    close() {
+      closed = true;
+      ringAll();
+    },
+  };
+}
+
+/** A bell that remembers one ring: who was busy when it rang hears it on coming back. */
+function createBell(): { readonly ring: () => void; readonly rung: () => Promise<void> } {
+  let ring = (): void => {};
+  let next = new Promise<void>((resolve) => {
+    ring = resolve;
+  });
+  return {
+    ring: () => ring(),
+    async rung() {
+      await next;
+      next = new Promise((resolve) => {
+        ring = resolve;
+      });
+    },
+  };
+}
