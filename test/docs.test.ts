@@ -12,7 +12,7 @@ describe('the README', () => {
     expect(README).toMatch(new RegExp(`^\\| .*\`${name}\\b.*\\|$`, 'm'));
   });
 
-  it.each(GLOBAL_OPTIONS.map(([flags]) => flags.split(' ')[0] ?? ''))(
+  it.each(GLOBAL_OPTIONS.map(([flags]) => /--[\w-]+/.exec(flags)?.[0] ?? ''))(
     'names the option %s and its variable',
     (flag) => {
       const variable = `FLEETCTL_${flag.slice(2).toUpperCase().replaceAll('-', '_')}`;
@@ -34,6 +34,8 @@ describe('the README', () => {
       new Set([
         'address',
         'agent_ttl',
+        'become',
+        'become_password_command',
         'connect_timeout',
         'identity_file',
         'keepalive_timeout',

@@ -26,6 +26,11 @@ export type ErrorCode =
   | 'ssh-authentication'
   | 'ssh-lost'
   | 'remote-script'
+  | 'become-password'
+  | 'become-refused'
+  | 'become-denied'
+  | 'become-tty'
+  | 'become-missing'
   | 'interrupted';
 
 /** The one error class. `code` is what callers decide by; `message` and `hint` are for people. */

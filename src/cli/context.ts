@@ -12,6 +12,7 @@ import { openFileStore } from '../store/file.ts';
 import { previewDriver } from '../systemd/preview-driver.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { askHostKey } from './ask-host-key.ts';
+import { accessTo } from './become-password.ts';
 import type { Streams } from './streams.ts';
 
 /** The way to the machines' shells, over the connections that the driver uses too. */
@@ -39,7 +40,7 @@ export async function withEdges<T>(
     agentSocket: env.SSH_AUTH_SOCK,
     homeFolder: home,
   });
-  const access = new Map(config.machines.map(({ machine, ssh, sudo }) => [machine.name, { ssh, sudo }]));
+  const access = await accessTo(config, streams);
   const registry = registryAt(config.registry.directory);
   const driver = createSshDriver(transport, { access, settleMs: config.settleMs });
   const edges: Edges = {

@@ -49,6 +49,11 @@ const BY_CODE: Readonly<Record<ErrorCode, ExitStatus>> = {
   'ssh-authentication': EXIT.unreachable,
   'ssh-lost': EXIT.unreachable,
   'remote-script': EXIT.failed,
+  'become-password': EXIT.failed,
+  'become-refused': EXIT.failed,
+  'become-denied': EXIT.failed,
+  'become-tty': EXIT.failed,
+  'become-missing': EXIT.failed,
   interrupted: EXIT.interrupted,
 };
 

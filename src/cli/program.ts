@@ -58,6 +58,7 @@ export const GLOBAL_OPTIONS: readonly (readonly [string, string])[] = [
   ['--config <file>', 'fleet.conf to use, instead of the first that is found'],
   ['--ssh-username <user>', 'log in to every machine as this user'],
   ['--ssh-identity-file <file>', 'private key for every machine'],
+  ['-K, --ask-become-pass', 'ask once for the password that sudo wants on the machines'],
   ['--ssh-timeout <duration>', 'how long a connection may take: 500ms, 5s, 1m'],
   ['--known-hosts-file <file>', 'host keys of machines, in the format of OpenSSH'],
   [

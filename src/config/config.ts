@@ -1,12 +1,15 @@
 import type { Machine } from '../machine/machine.ts';
+import type { Become } from '../ssh/become.ts';
 import type { SshTarget } from '../ssh/target.ts';
 
 /** How to reach a machine of the inventory. */
 export type MachineConfig = {
   readonly machine: Machine;
   readonly ssh: SshTarget;
-  /** Whether the script that runs on the machine needs sudo; never for root. */
-  readonly sudo: boolean;
+  /** How the script that runs on the machine gets root's rights; `none` for root. */
+  readonly become: Become;
+  /** A line for the shell here that prints the password sudo asks for. */
+  readonly becomePasswordCommand: string | undefined;
 };
 
 /** Everything that fleet.conf, the environment and the global flags decide; frozen. Paths are absolute. */
@@ -18,6 +21,8 @@ export type Config = {
   /** How long a started unit is watched before it counts as up, in ms. */
   readonly settleMs: number;
   readonly knownHostsFile: string;
+  /** Whether the person is to be asked for the password of sudo. */
+  readonly askBecomePass: boolean;
   /** In file order, never empty; names and end points are unique. */
   readonly machines: readonly MachineConfig[];
 };
@@ -30,6 +35,7 @@ export type ConfigFlags = {
   readonly sshTimeout?: string | undefined;
   readonly knownHostsFile?: string | undefined;
   readonly strictHostKeyChecking?: string | undefined;
+  readonly askBecomePass?: boolean | undefined;
 };
 
 /** What the process was given. `flags` beat `env`, which beats the file. */

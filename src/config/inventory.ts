@@ -1,3 +1,4 @@
+import type { Become } from '../ssh/become.ts';
 import { TARGET_DEFAULTS } from '../ssh/target.ts';
 import { endPoint, formatAddress } from './address.ts';
 import type { MachineConfig } from './config.ts';
@@ -9,6 +10,7 @@ import { readSection } from './section.ts';
 /** What stands for what a machine's own section leaves out: `[ssh]`; and what beats both. */
 export type Layers = {
   readonly ssh: SshSettings;
+  readonly become: Become | undefined;
   readonly override: SshSettings;
   readonly localUser: string;
   readonly agentSocket: string | undefined;
@@ -57,8 +59,16 @@ function readMachine(schemas: Schemas, { name, section }: MachineSection, layers
       connectTimeoutMs: settings.connect_timeout ?? TARGET_DEFAULTS.connectTimeoutMs,
       keepaliveTimeoutMs: settings.keepalive_timeout ?? TARGET_DEFAULTS.keepaliveTimeoutMs,
     },
-    sudo: (settings.sudo ?? true) && user !== 'root',
+    become: user === 'root' ? 'none' : (becomeOf(own, section) ?? layers.become ?? 'sudo'),
+    becomePasswordCommand: settings.become_password_command,
   };
+}
+
+/** What a section says of it: `sudo = true` is another spelling of `become = sudo`, `sudo = false` of `become = none`. */
+export function becomeOf({ become, sudo }: SshSettings, { settings }: Section): Become | undefined {
+  const twice = become !== undefined && settings.get('sudo');
+  if (twice) throw problem(`${twice.where} is an older way to say "become", which is there too`, 'Remove it');
+  return become ?? (sudo === undefined ? undefined : sudo ? 'sudo' : 'none');
 }
 
 /** The port that the section itself names, in its address or by its key. */

@@ -1,5 +1,7 @@
 import type { ConfigFlags } from './config.ts';
 import type { Section, Setting } from './parse.ts';
+import { excerpt, problem } from './problem.ts';
+import { parseBoolean } from './schema.ts';
 
 /** Each flag, its environment twin, and the key of `[ssh]` that both stand for. */
 const OVERRIDES = [
@@ -32,4 +34,15 @@ export function overrideSection(
     settings.set(key, { key, value, where, line: 0 });
   }
   return { name: 'flags and environment', where: 'flags and environment', line: 0, settings };
+}
+
+/** `--ask-become-pass`, or its variable. */
+export function asksBecomePass(
+  flags: ConfigFlags,
+  env: Readonly<Record<string, string | undefined>>,
+): boolean {
+  const text = env.FLEETCTL_ASK_BECOME_PASS || 'false';
+  const asks = parseBoolean(text);
+  if (asks !== undefined) return flags.askBecomePass === true || asks;
+  throw problem(`environment variable "FLEETCTL_ASK_BECOME_PASS" must be true or false: ${excerpt(text)}`);
 }

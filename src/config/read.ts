@@ -1,9 +1,9 @@
 import { dirname, join } from 'node:path';
 import { nearest } from '../base/nearest.ts';
 import type { Config, ConfigRequest } from './config.ts';
-import { type MachineSection, readMachines } from './inventory.ts';
+import { becomeOf, type MachineSection, readMachines } from './inventory.ts';
 import { MINIMAL_FILE, SYSTEM_FILE } from './locate.ts';
-import { overrideSection } from './override.ts';
+import { asksBecomePass, overrideSection } from './override.ts';
 import type { Section } from './parse.ts';
 import { problem, quote } from './problem.ts';
 import { parseUser, sectionSchemas } from './schema.ts';
@@ -20,17 +20,19 @@ export function readConfig(
   const schemas = sectionSchemas({ directory: dirname(file), home });
   const top = readSection(schemas, schemas.top, sections.get('') ?? emptySection(''));
   const ssh = readSection(schemas, schemas.ssh, sections.get('ssh') ?? emptySection('ssh'));
+  const become = becomeOf(ssh, sections.get('ssh') ?? emptySection('ssh'));
   const machines = machineSections(file, sections);
   const knownHostsFile =
     override.known_hosts_file ?? ssh.known_hosts_file ?? join(home, '.fleetctl/known_hosts');
   const agentSocket = env.SSH_AUTH_SOCK || undefined;
-  const layers = { ssh, override, localUser: localUser(env), agentSocket, knownHostsFile };
+  const layers = { ssh, become, override, localUser: localUser(env), agentSocket, knownHostsFile };
   return freeze({
     file,
     registry: { kind: 'file', directory: top.registry ?? defaultRegistry(file) },
     agentTtlMs: top.agent_ttl ?? 30_000,
     settleMs: top.settle ?? 500,
     knownHostsFile,
+    askBecomePass: asksBecomePass(flags, env),
     machines: readMachines(schemas, machines, layers),
   });
 }

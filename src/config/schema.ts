@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { formatDuration, parseDuration } from '../base/duration.ts';
 import { parseMetadata } from '../machine/metadata.ts';
+import type { Become } from '../ssh/become.ts';
 import { parseAddress, parsePort } from './address.ts';
 import { expandPath, expectedPath, type PathBase } from './path.ts';
 
@@ -15,7 +16,9 @@ export function sectionSchemas(base: PathBase) {
   const perMachine = {
     user: z.exactOptional(value('a user name', parseUser)),
     identity_file: z.exactOptional(path),
+    become: z.exactOptional(value('sudo, doas or none', parseBecome)),
     sudo: z.exactOptional(value('true or false', parseBoolean)),
+    become_password_command: z.exactOptional(value('a command', (text) => text || undefined)),
     strict_host_key_checking: z.exactOptional(value(expectedHostKeyChecking, parseHostKeyChecking)),
     connect_timeout: z.exactOptional(duration(100, 600_000, '5s')),
     keepalive_timeout: z.exactOptional(duration(1000, 3_600_000, '15s')),
@@ -62,7 +65,11 @@ export function parseUser(text: string): string | undefined {
   return /^[^\s\p{Cc}-][^\s\p{Cc}]*$/u.test(text) ? text : undefined;
 }
 
-function parseBoolean(text: string): boolean | undefined {
+function parseBecome(text: string): Become | undefined {
+  return text === 'sudo' || text === 'doas' || text === 'none' ? text : undefined;
+}
+
+export function parseBoolean(text: string): boolean | undefined {
   return text === 'true' || text === 'false' ? text === 'true' : undefined;
 }
 

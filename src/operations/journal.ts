@@ -98,7 +98,8 @@ async function readOnce(
     return { entries, start: { source, after: entries.at(-1)?.cursor, since: stream.clock.now } };
   } catch (error) {
     if (!isFleetError(error)) throw error;
-    if (error.code === 'remote-script') return { entries, failure: error };
+    if (error.code === 'remote-script' || error.code.startsWith('become-'))
+      return { entries, failure: error };
     const { message, hint } = error;
     return { entries, unreachable: { machine: source.ref, message, hint, silentMs: 0 } };
   }

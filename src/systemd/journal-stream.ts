@@ -1,5 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import { type Access, becomes, shellEnded } from '../ssh/become.ts';
 import type { RemoteProcess } from '../ssh/transport.ts';
 import { type JournalStream, type MachineClock, parseClock } from './journal.ts';
 
@@ -10,22 +11,22 @@ const END_DEADLINE_MS = 2000;
 const MOST_SAID = 4000;
 
 /**
- * The answer of a `readJournalScript`, once it has begun. Rejects with a FleetError when the shell of `machine` ends
+ * The answer of a `readJournalScript`, once it has begun. Rejects with a FleetError when the shell ends
  * before that, or takes too long.
  */
 export async function openJournal(
-  machine: string,
+  access: Access,
   process: RemoteProcess,
   marker: string,
 ): Promise<JournalStream> {
-  const journal = new RunningJournal(machine, process, marker);
+  const journal = new RunningJournal(access, process, marker);
   await journal.begun();
   return journal;
 }
 
 class RunningJournal implements JournalStream {
   readonly ended: Promise<void>;
-  readonly #machine: string;
+  readonly #access: Access;
   readonly #process: RemoteProcess;
   readonly #marker: string;
   readonly #clock: Promise<void>;
@@ -35,8 +36,8 @@ class RunningJournal implements JournalStream {
   #isClosed: boolean = false;
   #listener: ((text: string) => void) | undefined;
 
-  constructor(machine: string, process: RemoteProcess, marker: string) {
-    this.#machine = machine;
+  constructor(access: Access, process: RemoteProcess, marker: string) {
+    this.#access = access;
     this.#process = process;
     this.#marker = marker;
     const errors = new StringDecoder('utf8');
@@ -121,14 +122,18 @@ class RunningJournal implements JournalStream {
 
   #failed(how: string): FleetError {
     const said = this.#said.trim().split('\n').at(-1) ?? '';
+    if (this.#found === undefined && becomes(this.#access)) return shellEnded(this.#access, said, how);
     const why = said === '' ? `journalctl ended early: ${how}` : said;
-    return new FleetError('remote-script', `Cannot read the journal on machine "${this.#machine}": ${why}`);
+    return new FleetError(
+      'remote-script',
+      `Cannot read the journal on machine "${this.#access.ssh.name}": ${why}`,
+    );
   }
 
   #tooSlow(): FleetError {
     return new FleetError(
       'ssh-timeout',
-      `Machine "${this.#machine}" is connected but gave no answer in ${CLOCK_DEADLINE_MS / 1000}s`,
+      `Machine "${this.#access.ssh.name}" is connected but gave no answer in ${CLOCK_DEADLINE_MS / 1000}s`,
       { hint: 'Its systemd or a disk may hang: log in and look at "systemctl list-jobs"' },
     );
   }

@@ -14,7 +14,7 @@ export type JournalRequest = {
   /** The cursor of an entry: only what comes after it. */
   readonly after: string | undefined;
   readonly follow: boolean;
-  /** Whether to read with root rights also where fleet.conf says `sudo = false`. */
+  /** Whether to read with root rights also where fleet.conf says `become = none`. */
   readonly sudo: boolean;
 };
 

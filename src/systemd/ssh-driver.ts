@@ -5,7 +5,8 @@ import type { UnitOutcome } from '../cluster/failure.ts';
 import type { Observation } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { UnitChange } from '../plan/step.ts';
-import type { SshTarget } from '../ssh/target.ts';
+import { type Access, shellEnded } from '../ssh/become.ts';
+import { openRootShell } from '../ssh/root-shell.ts';
 import type { RemoteProcess, Transport } from '../ssh/transport.ts';
 import { readObservation, readOutcomes } from './answer.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from './driver.ts';
@@ -33,9 +34,6 @@ const OBSERVE_DEADLINE_MS = 30_000;
 /** How long changes may take, in ms: two waits for the lock, one for stops and one for starts, and then some. */
 const CHANGE_DEADLINE_MS = 330_000;
 
-/** How to get at one machine's systemd. */
-export type Access = { readonly ssh: SshTarget; readonly sudo: boolean };
-
 export type SshDriverOptions = {
   /** Access by the machine's name in fleet.conf. */
   readonly access: ReadonlyMap<string, Access>;
@@ -54,38 +52,30 @@ export function createSshDriver(transport: Transport, options: SshDriverOptions)
   return {
     async connect(machine) {
       const access = accessTo(machine);
-      const process = await transport.exec(access.ssh, shellCommand(access));
-      return new SshSession(machine, process, options.settleMs, options.paths ?? MACHINE_PATHS);
+      const process = await openRootShell(transport, access);
+      return new SshSession(access, process, options.settleMs, options.paths ?? MACHINE_PATHS);
     },
     async journal(machine, request) {
-      const { ssh, sudo } = accessTo(machine);
-      const process = await transport.exec(ssh, shellCommand({ ssh, sudo: sudo || request.sudo }));
+      const access = accessTo(machine);
+      const become = access.become === 'none' && request.sudo ? 'sudo' : access.become;
+      const process = await openRootShell(transport, { ...access, become });
       const marker = randomBytes(16).toString('hex');
       process.write(readJournalScript(marker, request));
-      return openJournal(machine.name, process, marker);
+      return openJournal(access, process, marker);
     },
     close: () => transport.close(),
   };
 }
 
-/**
- * What the login shell is given, whichever it is: it is replaced at once by a POSIX shell in the C locale,
- * where a character is a byte.
- */
-function shellCommand({ ssh, sudo }: Access): string {
-  const shell = 'env LC_ALL=C /bin/sh -s';
-  return sudo && ssh.user !== 'root' ? `exec sudo -n -- ${shell}` : `exec ${shell}`;
-}
-
 class SshSession implements MachineSession {
-  readonly #machine: Machine;
+  readonly #access: Access;
   readonly #process: RemoteProcess;
   readonly #settleMs: number;
   readonly #reader: FrameReader;
 
-  constructor(machine: Machine, process: RemoteProcess, settleMs: number, paths: MachinePaths) {
+  constructor(access: Access, process: RemoteProcess, settleMs: number, paths: MachinePaths) {
     const marker = randomBytes(16).toString('hex');
-    this.#machine = machine;
+    this.#access = access;
     this.#process = process;
     this.#settleMs = settleMs;
     this.#reader = new FrameReader(marker);
@@ -100,7 +90,7 @@ class SshSession implements MachineSession {
 
   async observe(request: ObserveRequest): Promise<Observation> {
     const sections = await this.#run(observeScript(request), OBSERVE_DEADLINE_MS);
-    return readObservation(this.#machine.name, sections);
+    return readObservation(this.#access.ssh.name, sections);
   }
 
   async change(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]> {
@@ -109,7 +99,7 @@ class SshSession implements MachineSession {
     const byUnit = new Map(outcomes.map((outcome) => [outcome.unit, outcome]));
     return changes.map(
       ({ unit, obstacle }) =>
-        byUnit.get(unit) ?? { unit, machine: this.#machine.name, state: undefined, failure: obstacle },
+        byUnit.get(unit) ?? { unit, machine: this.#access.ssh.name, state: undefined, failure: obstacle },
     );
   }
 
@@ -134,12 +124,12 @@ class SshSession implements MachineSession {
     const started = performance.now();
     try {
       const sections = await this.#run(changeScript(changes, clusterId, this.#settleMs), CHANGE_DEADLINE_MS);
-      const outcomes = readOutcomes(this.#machine.name, changes, sections);
+      const outcomes = readOutcomes(this.#access.ssh.name, changes, sections);
       return await this.#withJournals(outcomes, (performance.now() - started) / 1000);
     } catch (error) {
       if (!isFleetError(error)) throw error;
       const failure = { code: 'unreachable', message: error.message, hint: error.hint } as const;
-      return changes.map(({ unit }) => ({ unit, machine: this.#machine.name, state: undefined, failure }));
+      return changes.map(({ unit }) => ({ unit, machine: this.#access.ssh.name, state: undefined, failure }));
     }
   }
 
@@ -177,7 +167,7 @@ class SshSession implements MachineSession {
     const wait = formatDuration(deadlineMs);
     return new FleetError(
       'ssh-timeout',
-      `Machine "${this.#machine.name}" is connected but gave no answer in ${wait}`,
+      `Machine "${this.#access.ssh.name}" is connected but gave no answer in ${wait}`,
       {
         hint: 'Its systemd or a disk may hang: log in and look at "systemctl list-jobs"',
       },
@@ -186,10 +176,6 @@ class SshSession implements MachineSession {
 
   /** The shell ended before its answer did: sudo refused, there is no shell, or the machine goes down. */
   #ended(how: number | string): FleetError {
-    const said = this.#reader.remainder;
-    const what = said === '' ? `its shell ended early: ${how}` : said;
-    return new FleetError('remote-script', `Cannot use machine "${this.#machine.name}": ${what}`, {
-      hint: 'The user needs root rights: log in as root, or allow it sudo without a password',
-    });
+    return shellEnded(this.#access, this.#reader.remainder, how);
   }
 }

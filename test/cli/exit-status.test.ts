@@ -18,6 +18,11 @@ const STATUSES: { readonly [code in ErrorCode]: number } = {
   'registry-outdated': 1,
   'not-recoverable': 1,
   'remote-script': 1,
+  'become-password': 1,
+  'become-refused': 1,
+  'become-denied': 1,
+  'become-tty': 1,
+  'become-missing': 1,
   // The command line or the configuration is wrong.
   usage: 2,
   config: 2,

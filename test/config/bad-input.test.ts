@@ -4,7 +4,7 @@ import { problemOf, sandbox } from './sandbox.ts';
 const box = sandbox();
 const MACHINE = '[machine.a]\naddress = 10.0.0.1\n';
 const SSH_KEYS =
-  'user, identity_file, sudo, strict_host_key_checking, connect_timeout, keepalive_timeout, port';
+  'user, identity_file, become, sudo, become_password_command, strict_host_key_checking, connect_timeout, keepalive_timeout, port';
 const SECTIONS = 'Sections are [ssh] and [machine.NAME]';
 const QUOTES = 'Put the value in double quotes; within them \\ is written \\\\ and " is written \\"';
 
@@ -228,6 +228,8 @@ describe('a bad value', () => {
     ['a negative timeout', 'ssh', 'keepalive_timeout = -1s', 'a duration from 1s to 1h, such as 15s'],
     ['a boolean in another language', 'ssh', 'sudo = yes', 'true or false'],
     ['an empty boolean', 'ssh', 'sudo =', 'true or false'],
+    ['another way to root', 'ssh', 'become = su', 'sudo, doas or none'],
+    ['no command', 'ssh', 'become_password_command =', 'a command'],
     ['an empty user', 'ssh', 'user =', 'a user name'],
     ['a user that is only a comment', 'ssh', 'user = ; me', 'a user name'],
     ['a user with a blank', 'ssh', 'user = two words', 'a user name'],

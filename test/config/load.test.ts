@@ -16,6 +16,7 @@ describe('defaults', () => {
       agentTtlMs: 30_000,
       settleMs: 500,
       knownHostsFile: join(box.home, '.fleetctl/known_hosts'),
+      askBecomePass: false,
       machines: [
         {
           machine: { name: 'a', address: '10.0.0.1', metadata: {} },
@@ -48,7 +49,8 @@ describe('defaults', () => {
             forwardAgent: false,
             environment: {},
           },
-          sudo: true,
+          become: 'sudo',
+          becomePasswordCommand: undefined,
         },
       ],
     });
@@ -118,7 +120,8 @@ keepalive_timeout = 1m
         connectTimeoutMs: 1500,
         keepaliveTimeoutMs: 15_000,
       },
-      sudo: true,
+      become: 'sudo',
+      becomePasswordCommand: undefined,
     },
     {
       machine: { name: 'db.example_2', address: 'db.example:22', metadata: { note: 'a;b#c' } },
@@ -135,7 +138,8 @@ keepalive_timeout = 1m
         connectTimeoutMs: 9000,
         keepaliveTimeoutMs: 60_000,
       },
-      sudo: false,
+      become: 'none',
+      becomePasswordCommand: undefined,
     },
   ]);
 });
@@ -169,11 +173,32 @@ describe('machines', () => {
   });
 
   it.each([
-    ['the user is root', 'user = root', false],
-    ['sudo is off', 'user = core\nsudo = false', false],
-    ['the user is not root', 'user = core', true],
-  ])('sudo when %s', async (_, text, sudo) => {
-    expect((await box.loadText(`[ssh]\n${text}\n${MACHINE}`)).machines[0]?.sudo).toBe(sudo);
+    ['the user is root', 'user = root\nbecome = doas', '', 'none'],
+    ['sudo is off', 'user = core\nsudo = false', '', 'none'],
+    ['the user is not root', 'user = core', '', 'sudo'],
+    ['the machine has another way', 'user = core\nsudo = false', 'become = doas', 'doas'],
+    ['the machine has its own old spelling', 'user = core\nbecome = doas', 'sudo = true', 'sudo'],
+  ])('become root when %s', async (_, ssh, own, become) => {
+    const config = await box.loadText(`[ssh]\n${ssh}\n${MACHINE}${own}\n`);
+    expect(config.machines[0]?.become).toBe(become);
+  });
+
+  it('may have commands that print their passwords', async () => {
+    const text = `[ssh]\nbecome_password_command = pass a\n${MACHINE}become_password_command = "pass b; true"`;
+    const config = await box.loadText(`${text}\n[machine.other]\naddress = other`);
+    expect(config.machines.map(({ becomePasswordCommand }) => becomePasswordCommand)).toEqual([
+      'pass b; true',
+      'pass a',
+    ]);
+  });
+
+  it.each([
+    [{}, {}, false],
+    [{ askBecomePass: true }, {}, true],
+    [{}, { FLEETCTL_ASK_BECOME_PASS: 'true' }, true],
+    [{}, { FLEETCTL_ASK_BECOME_PASS: '' }, false],
+  ])('ask for the password with flags %j and variables %j: %j', async (flags, env, asks) => {
+    expect((await box.loadText(MACHINE, { flags, env })).askBecomePass).toBe(asks);
   });
 });
 

@@ -55,7 +55,7 @@ export class LocalMachine {
   async connect(options: SessionOptions = {}): Promise<{ session: MachineSession; shell: LocalShell }> {
     const shell = new LocalShell(this.#shellOptions({ ...this.#defaults, ...options }));
     onTestFinished(() => shell.kill());
-    const access = new Map([['web-1', { ssh: TARGET, sudo: true }]]);
+    const access = new Map([['web-1', { ssh: TARGET, become: 'sudo' as const }]]);
     const driver = createSshDriver(shell, { access, settleMs: 0, paths: this.paths });
     const session = await driver.connect({ name: 'web-1', address: '127.0.0.1', metadata: {} });
     return { session, shell };

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
+import type { Become } from '../../src/ssh/become.ts';
 import { type SshTarget, TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { RemoteExit, RemoteProcess, Transport } from '../../src/ssh/transport.ts';
 import type { MachineSession } from '../../src/systemd/driver.ts';
@@ -77,7 +78,7 @@ function target(user: string): SshTarget {
 
 async function open(
   user = 'root',
-  sudo = true,
+  become: Become = 'sudo',
 ): Promise<{
   session: MachineSession;
   process: FakeProcess;
@@ -96,7 +97,7 @@ async function open(
       isClosed = true;
     },
   };
-  const access = new Map([['web-1', { ssh: target(user), sudo }]]);
+  const access = new Map([['web-1', { ssh: target(user), become }]]);
   const driver = createSshDriver(transport, { access, settleMs: 1500 });
   const session = await driver.connect(MACHINE);
   return { session, process, commands, closed: () => isClosed };
@@ -107,12 +108,13 @@ const failureOf = async (outcome: ReturnType<MachineSession['change']>): Promise
 
 describe('the command for a machine', () => {
   it.each([
-    ['root', true, 'exec env LC_ALL=C /bin/sh -s'],
-    ['root', false, 'exec env LC_ALL=C /bin/sh -s'],
-    ['core', true, 'exec sudo -n -- env LC_ALL=C /bin/sh -s'],
-    ['core', false, 'exec env LC_ALL=C /bin/sh -s'],
-  ])('for user %s, sudo %s, is one exec: %s', async (user, sudo, command) => {
-    expect((await open(user, sudo)).commands).toEqual([command]);
+    ['root', 'sudo', 'exec env LC_ALL=C /bin/sh -s'],
+    ['root', 'none', 'exec env LC_ALL=C /bin/sh -s'],
+    ['core', 'sudo', 'exec env LC_ALL=C sudo -n -- env LC_ALL=C /bin/sh -s'],
+    ['core', 'none', 'exec env LC_ALL=C /bin/sh -s'],
+    ['core', 'doas', 'exec env LC_ALL=C doas -n -- env LC_ALL=C /bin/sh -s'],
+  ] as const)('for user %s, become %s, is one exec: %s', async (user, become, command) => {
+    expect((await open(user, become)).commands).toEqual([command]);
   });
 
   it('is not sent to a machine that fleet.conf does not have', async () => {

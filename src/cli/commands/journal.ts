@@ -42,7 +42,7 @@ export const journalCommand: Command = {
       flags: '--machine <machine>',
       description: 'only there: its name, its address or the beginning of its id',
     },
-    { flags: '--sudo', description: 'read with sudo also where fleet.conf says sudo = false' },
+    { flags: '--sudo', description: 'read with sudo also where fleet.conf says become = none' },
   ],
   examples: [
     ['fleetctl journal hello.service', 'its last ten lines'],

@@ -1,0 +1,76 @@
+import { type ErrorCode, FleetError } from '../base/errors.ts';
+import type { BecomePassword } from './become-password.ts';
+import type { SshTarget } from './target.ts';
+
+/** How a user gets root's rights on a machine. */
+export type Become = 'sudo' | 'doas' | 'none';
+
+/** How to get a shell with the rights that fleet needs on one machine. */
+export type Access = {
+  readonly ssh: SshTarget;
+  readonly become: Become;
+  /** What sudo may ask for; undefined where nobody gave one. */
+  readonly password?: BecomePassword | undefined;
+};
+
+/** Why there is no root shell. */
+type BecomeCode = Extract<ErrorCode, `become-${string}`>;
+
+/**
+ * What sudo(8), sudo-rs and doas(1) say, in the C locale that they are started in, about each reason. All of them
+ * exit with 1 whatever it was.
+ */
+const SAYINGS: readonly (readonly [RegExp, BecomeCode])[] = [
+  [/must have a tty/, 'become-tty'],
+  [/incorrect password|Sorry, try again|Authentication failed/, 'become-refused'],
+  [/password is required|no password was provided|Authentication required/i, 'become-password'],
+  [/interactive authentication is required/i, 'become-password'],
+  [/not in the sudoers|not allowed to|may not run sudo|I'm afraid I can't do that/, 'become-denied'],
+  [/^doas: .*(?:not permitted|not enabled)/im, 'become-denied'],
+  [/(?:sudo|doas)\W.*(?:No such file|not found)/, 'become-missing'],
+];
+
+/** The shell of machine `ssh.name` ended before it did anything. `said` is what came of it, `how` its exit. */
+export function shellEnded(access: Access, said: string, how: number | string): FleetError {
+  const { ssh, become } = access;
+  const what = said === '' ? `its shell ended early: ${how}` : said;
+  const code = becomes(access) ? SAYINGS.find(([saying]) => saying.test(said))?.[1] : undefined;
+  const hint = code === undefined ? ROOT_HINT : HINTS[code](ssh.user, become);
+  return cannotUse(access, code ?? 'remote-script', what, hint);
+}
+
+/** The password was refused by machine `by`, which may be this one. */
+export function passwordRefused(access: Access, by: string): FleetError {
+  const what =
+    by === access.ssh.name
+      ? 'sudo did not take the password'
+      : `the password for sudo was not sent there, as machine "${by}" did not take it`;
+  return cannotUse(access, 'become-refused', what, HINTS['become-refused'](access.ssh.user, 'sudo'));
+}
+
+/** Whether a tool is asked for root's rights; root needs none. */
+export function becomes({ ssh, become }: Access): boolean {
+  return become !== 'none' && ssh.user !== 'root';
+}
+
+const ROOT_HINT = 'The user needs root rights: log in as root, or allow it sudo without a password';
+
+const HINTS: Readonly<Record<BecomeCode, (user: string, become: Become) => string>> = {
+  'become-password': (user, become) =>
+    become === 'doas'
+      ? `doas takes a password from a terminal only: write "permit nopass ${user}" into /etc/doas.conf there`
+      : `Give its password with --ask-become-pass, FLEETCTL_BECOME_PASSWORD or become_password_command, or allow it sudo without one: "${user} ALL=(ALL) NOPASSWD: ALL" in sudoers`,
+  'become-refused': () =>
+    'Give the right one. It was tried once, so that no account is locked; machines that had not taken it before were not sent it',
+  'become-denied': (user, become) =>
+    become === 'doas'
+      ? `Write "permit nopass ${user}" into /etc/doas.conf there`
+      : `Run visudo there and add "${user} ALL=(ALL) ALL", or log in as another user`,
+  'become-tty': (user) => `Run visudo there and add "Defaults:${user} !requiretty"`,
+  'become-missing': (_, become) =>
+    `Install ${become} there, log in as root, or say in fleet.conf what the machine has: become = sudo, doas or none`,
+};
+
+function cannotUse({ ssh }: Access, code: ErrorCode, what: string, hint: string): FleetError {
+  return new FleetError(code, `Cannot use machine "${ssh.name}": ${what}`, { hint });
+}

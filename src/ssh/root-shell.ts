@@ -1,0 +1,139 @@
+import { randomBytes } from 'node:crypto';
+import { StringDecoder } from 'node:string_decoder';
+import { FleetError, isFleetError } from '../base/errors.ts';
+import { type Access, becomes, passwordRefused, shellEnded } from './become.ts';
+import type { BecomePassword } from './become-password.ts';
+import { quote } from './shell.ts';
+import type { RemoteProcess, Transport } from './transport.ts';
+
+/** A character is a byte there, and what tools say is the same everywhere. */
+const C_LOCALE = 'env LC_ALL=C';
+
+/** How long sudo may take for an answer, in ms; a wrong password alone costs it two seconds. */
+const ANSWER_DEADLINE_MS = 30_000;
+
+/**
+ * Starts a POSIX shell with root's rights, in the C locale, that reads its script from standard input. The login
+ * shell, whichever it is, is replaced at once. Rejects with a FleetError: those of {@link Transport.exec}, and a
+ * `become-` code when sudo asked for a password and did not take it.
+ */
+export async function openRootShell(transport: Transport, access: Access): Promise<RemoteProcess> {
+  const { ssh, become, password } = access;
+  const shell = `${C_LOCALE} /bin/sh -s`;
+  if (!becomes(access)) return transport.exec(ssh, `exec ${shell}`);
+  if (become === 'sudo' && password !== undefined) return openWithPassword(transport, access, password);
+  return transport.exec(ssh, `exec ${C_LOCALE} ${become} -n -- ${shell}`);
+}
+
+/**
+ * sudo asks with words that nobody else knows, whatever the locale, and what it runs says when it is there. Nothing
+ * but the password is written before that: sudo would take the first line of a script for one.
+ */
+async function openWithPassword(
+  transport: Transport,
+  access: Access,
+  password: BecomePassword,
+): Promise<RemoteProcess> {
+  const nonce = randomBytes(16).toString('hex');
+  const begin = quote(`echo ready-${nonce}; exec /bin/sh -s`);
+  const sudo = `sudo -S -p ask-${nonce} -- ${C_LOCALE} /bin/sh -c ${begin}`;
+  const process = await transport.exec(access.ssh, `exec ${C_LOCALE} ${sudo}`);
+  const dialogue = new Dialogue(access, process, nonce);
+  try {
+    if ((await dialogue.next()) === 'asks') await answer(access, password, process, dialogue);
+    return process;
+  } catch (error) {
+    process.end();
+    throw error;
+  }
+}
+
+async function answer(
+  access: Access,
+  password: BecomePassword,
+  process: RemoteProcess,
+  dialogue: Dialogue,
+): Promise<void> {
+  let failure: FleetError | undefined;
+  const verdict = await password.offer(access.ssh.name, async (text) => {
+    process.write(`${text}\n`);
+    try {
+      // Asked again, it was wrong; a second attempt could lock the account.
+      return (await dialogue.next()) === 'ready';
+    } catch (error) {
+      if (!isFleetError(error) || error.code === 'ssh-lost') throw error;
+      failure = error;
+      // sudo looks at its rules when the password was right.
+      return error.code === 'become-denied';
+    }
+  });
+  if (failure !== undefined) throw failure;
+  if (verdict.kind === 'refused') throw passwordRefused(access, verdict.by);
+}
+
+/** What sudo does, one thing after the other: it asks, or what it was to start is ready. */
+class Dialogue {
+  readonly #access: Access;
+  readonly #asks: string;
+  readonly #ready: string;
+  readonly #exit: Promise<never>;
+  #said = '';
+  #stdout = '';
+  #heard: () => void = () => undefined;
+
+  constructor(access: Access, process: RemoteProcess, nonce: string) {
+    this.#access = access;
+    this.#asks = `ask-${nonce}`;
+    this.#ready = `ready-${nonce}\n`;
+    const decoders = [new StringDecoder('utf8'), new StringDecoder('utf8')] as const;
+    process.onStderr((chunk) => {
+      this.#said += decoders[0].write(chunk);
+      this.#heard();
+    });
+    process.onStdout((chunk) => {
+      if (!this.#stdout.includes(this.#ready)) this.#stdout += decoders[1].write(chunk);
+      this.#heard();
+    });
+    this.#exit = process.exit.then((exit) => {
+      const said = [this.#said.replaceAll(this.#asks, ''), this.#stdout].map((text) => text.trim());
+      const how = 'status' in exit ? exit.status : exit.signal;
+      throw shellEnded(access, said.find((text) => text !== '') ?? '', how);
+    });
+    this.#exit.catch(() => undefined);
+  }
+
+  /** Rejects when sudo has ended, with the reason, or does neither in time. */
+  async next(): Promise<'asks' | 'ready'> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(this.#tooSlow()), ANSWER_DEADLINE_MS);
+    });
+    try {
+      return await Promise.race([this.#event(), this.#exit, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #event(): Promise<'asks' | 'ready'> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        const at = this.#said.indexOf(this.#asks);
+        if (this.#stdout.includes(this.#ready)) resolve('ready');
+        else if (at >= 0) {
+          this.#said = this.#said.slice(at + this.#asks.length);
+          resolve('asks');
+        }
+      };
+      this.#heard = look;
+      look();
+    });
+  }
+
+  #tooSlow(): FleetError {
+    const { name } = this.#access.ssh;
+    return new FleetError('ssh-timeout', `Machine "${name}" is connected but sudo gave no answer there`, {
+      hint: 'Log in and look what "sudo -v" waits for',
+    });
+  }
+}

@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import { isFleetError } from '../../src/base/errors.ts';
+import { accessTo } from '../../src/cli/become-password.ts';
+import type { Streams } from '../../src/cli/streams.ts';
+import type { MachineConfig } from '../../src/config/config.ts';
+import { targetOf } from '../ssh/support.ts';
+
+function machine(name: string, become: MachineConfig['become'], command?: string): MachineConfig {
+  const ssh = targetOf({ host: 'h', port: 22 }, undefined, { name });
+  return { machine: { name, address: 'h', metadata: {} }, ssh, become, becomePasswordCommand: command };
+}
+
+function streams(env: Record<string, string>, askSecret?: Streams['askSecret']): Streams {
+  const nothing = (): undefined => undefined;
+  return { out: nothing, err: nothing, ask: undefined, askSecret, env, cwd: '/', home: '/' };
+}
+
+/** The passwords that machines would get, by their names. */
+async function passwords(
+  machines: readonly MachineConfig[],
+  from: Streams,
+  askBecomePass = false,
+): Promise<Record<string, string | undefined>> {
+  const access = await accessTo({ machines, askBecomePass }, from);
+  const found = [...access].map(async ([name, { password }]) => {
+    let sent: string | undefined;
+    await password?.offer(name, async (text) => {
+      sent = text;
+      return true;
+    });
+    return [name, sent] as const;
+  });
+  return Object.fromEntries(await Promise.all(found));
+}
+
+const codeOf = (work: Promise<unknown>): Promise<string> =>
+  work.then(
+    () => 'none',
+    (error: unknown) => (isFleetError(error) ? `${error.code}: ${error.message}` : String(error)),
+  );
+
+describe('the password of sudo', () => {
+  const two = [machine('a', 'sudo', 'echo printed; echo more'), machine('b', 'sudo')];
+
+  it('is the one that is typed, before the variable, before the command', async () => {
+    const env = { FLEETCTL_BECOME_PASSWORD: 'variable' };
+    expect(
+      await passwords(
+        two,
+        streams(env, async () => 'typed'),
+        true,
+      ),
+    ).toEqual({ a: 'typed', b: 'typed' });
+    expect(await passwords(two, streams(env))).toEqual({ a: 'variable', b: 'variable' });
+    expect(await passwords(two, streams({}))).toEqual({ a: 'printed', b: undefined });
+  });
+
+  it('is not asked for where no machine uses sudo', async () => {
+    const ask = (): Promise<string> => Promise.reject(new Error('asked'));
+    expect(await passwords([machine('a', 'none')], streams({}, ask), true)).toEqual({ a: undefined });
+  });
+
+  it.each([
+    [streams({}), 'usage: Cannot ask for the password for sudo: there is no terminal'],
+    [streams({}, async () => ''), 'interrupted: No password for sudo was given'],
+    [streams({}, async () => 'a\nb'), 'usage: Cannot use the password for sudo: it has more than one line'],
+  ])('is refused when it cannot be one', async (from, message) => {
+    expect(await codeOf(passwords(two, from, true))).toBe(message);
+  });
+
+  it.each([
+    ['true', 'it printed no password'],
+    ['echo secret; exit 3', 'it ended with 3'],
+  ])('of the command %j is refused, and not told', async (command, why) => {
+    const message = await codeOf(passwords([machine('a', 'sudo', command)], streams({})));
+    expect(message).toBe(`config: Cannot use become_password_command: ${why}`);
+  });
+});
