@@ -1,8 +1,9 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Client, ClientCallback, ClientChannel } from 'ssh2';
 import { formatDuration } from '../base/duration.ts';
 import type { FleetError } from '../base/errors.ts';
-import { cannotReach, lost } from './failure.ts';
+import { cannotReach, lost, MAX_SESSIONS, NoMoreSessions, noWay } from './failure.ts';
+import type { Line, Meter } from './line.ts';
 import { ChannelProcess } from './remote-process.ts';
 import type { SshTarget } from './target.ts';
 import type { RemoteSession, SessionRequest } from './transport.ts';
@@ -25,20 +26,23 @@ export function pingInterval(target: SshTarget): number {
   return Math.max(1, Math.floor(target.keepaliveTimeoutMs / PINGS));
 }
 
-/** An open connection to a machine: ssh2's client and the socket under it, from the login to the end. */
+/** An open connection to a machine: ssh2's client and the line under it, from the login to the end. */
 export class Connection {
   /** Resolves when the connection is gone, for whatever reason. */
   readonly closed: Promise<void>;
   readonly #client: Client;
-  readonly #socket: Socket;
+  readonly #line: Line;
+  readonly #meter: Meter;
   readonly #target: SshTarget;
   #failure: FleetError | undefined;
   #reason: string | undefined;
   #granted = 0;
+  #asking = 0;
 
-  constructor(client: Client, socket: Socket, target: SshTarget) {
+  constructor(client: Client, line: Line, meter: Meter, target: SshTarget) {
     this.#client = client;
-    this.#socket = socket;
+    this.#line = line;
+    this.#meter = meter;
     this.#target = target;
     client.on('error', (error) => this.#abandon(error.message));
     const watch = this.#watchForSilence();
@@ -46,7 +50,7 @@ export class Connection {
       // ssh2 says 'close' before it ends the channels, so that every command finds the failure in place.
       client.on('close', () => {
         clearInterval(watch);
-        this.#failure = lost(target, this.#reason ?? 'the connection was closed');
+        this.#failure = lost(target, this.#reason ?? line.trouble() ?? 'the connection was closed');
         resolve();
       });
     });
@@ -59,37 +63,45 @@ export class Connection {
 
   /** Bytes received so far. */
   get bytesRead(): number {
-    return this.#socket.bytesRead;
+    return this.#meter.bytesRead;
+  }
+
+  /** Why the connection is gone, once it is. */
+  get failure(): FleetError | undefined {
+    return this.#failure;
   }
 
   /**
-   * Starts a command or the login shell. Rejects with `ssh-lost` when the connection is gone, with `ssh-refused` when the machine
-   * grants no session and with `ssh-timeout` when it answers, but not to this for `connectTimeoutMs`.
+   * Starts a command or the login shell. Rejects with `ssh-lost` when the connection is gone, with `ssh-refused`,
+   * {@link NoMoreSessions} for one, when the machine grants no session and with `ssh-timeout` when it answers, but not to this for
+   * `connectTimeoutMs`.
    */
   start(request: SessionRequest): Promise<RemoteSession> {
     return new Promise((resolve, reject) => {
-      const heard = this.#socket.bytesRead;
+      const heard = this.#meter.bytesRead;
       let isLate = false;
       // A machine that says nothing at all is left to the watch, which knows a dead connection from a slow one.
       const timer = setTimeout(() => {
-        if (this.#socket.bytesRead === heard) return timer.refresh();
+        if (this.#meter.bytesRead === heard) return timer.refresh();
         isLate = true;
         return reject(this.#slow());
       }, this.#target.connectTimeoutMs);
       const answered = (error: Error | undefined, channel: ClientChannel | undefined): void => {
+        this.#asking--;
         clearTimeout(timer);
         if (error !== undefined || channel === undefined) {
           reject(this.#failure ?? this.#refused(request, error));
           return;
         }
-        this.#granted++;
-        const process = new ChannelProcess(channel, this.#target, () => this.#failure);
+        const process = this.#follow(channel);
         if (isLate) process.close();
         else resolve(process);
       };
+      this.#asking++;
       try {
         this.#ask(request, answered);
       } catch {
+        this.#asking--;
         // ssh2 throws when the socket no longer takes anything; its 'close' is then still to come.
         clearTimeout(timer);
         reject(this.#failure ?? lost(this.#target, 'the connection was closed'));
@@ -97,14 +109,39 @@ export class Connection {
     });
   }
 
-  /** Says goodbye and closes the socket; commands that still run are lost. Resolves when it is closed. */
+  /**
+   * Opens a way from there to the host of a target. Rejects with `ssh-refused` when the machine cannot reach that
+   * host, or must not (AllowTcpForwarding, PermitOpen), and with the failure of a connection that is gone.
+   */
+  forward(target: SshTarget): Promise<Duplex> {
+    return new Promise((resolve, reject) => {
+      const answered = (error: Error | undefined, channel: ClientChannel): void => {
+        if (error === undefined) resolve(channel);
+        else reject(this.#failure ? noWay(target, this.#failure) : this.#noForwarding(target, error));
+      };
+      try {
+        // The origin is for the log of sshd only.
+        this.#client.forwardOut('127.0.0.1', 0, target.host, target.port, answered);
+      } catch {
+        reject(noWay(target, this.#failure ?? lost(this.#target, 'the connection was closed')));
+      }
+    });
+  }
+
+  /** Says goodbye and closes the line; commands that still run are lost. Resolves when it is closed. */
   async close(): Promise<void> {
     this.#reason ??= 'the connection was closed here';
     this.#client.end();
+    const { stream } = this.#line;
     // What a dead machine does not take must not hold up the end.
-    if (this.#socket.writableLength > 0) this.#socket.destroy();
-    else this.#socket.destroySoon();
+    if (stream.writableLength > 0) stream.destroy();
+    else stream.end(() => stream.destroy());
     await this.closed;
+  }
+
+  #follow(channel: ClientChannel): RemoteSession {
+    this.#granted++;
+    return new ChannelProcess(channel, this.#target, () => this.#failure);
   }
 
   #ask({ command, terminal, forwardAgent }: SessionRequest, answered: ClientCallback): void {
@@ -130,8 +167,8 @@ export class Connection {
     let heard = -1;
     let silent = 0;
     const look = (): void => {
-      silent = this.#socket.bytesRead === heard ? silent + 1 : 0;
-      heard = this.#socket.bytesRead;
+      silent = this.#meter.bytesRead === heard ? silent + 1 : 0;
+      heard = this.#meter.bytesRead;
       if (silent < PINGS) return;
       this.#abandon(`it has not answered for ${formatDuration(this.#target.keepaliveTimeoutMs)}`);
     };
@@ -140,7 +177,7 @@ export class Connection {
 
   #abandon(reason: string): void {
     this.#reason ??= reason;
-    this.#socket.destroy();
+    this.#line.stream.destroy();
   }
 
   #slow(): FleetError {
@@ -149,13 +186,26 @@ export class Connection {
   }
 
   #refused({ terminal, forwardAgent }: SessionRequest, error: Error | undefined): FleetError {
+    // A number is the reason of a refused channel; a refused terminal or agent has none.
+    const isChannel = typeof (error as { reason?: unknown } | undefined)?.reason === 'number';
+    if (isChannel && this.#granted + this.#asking > 0) return new NoMoreSessions(this.#target, error);
     const extras = [terminal && 'a terminal', forwardAgent && 'agent forwarding'].filter(Boolean);
-    const what = `it granted no session${extras.length === 0 ? '' : ` with ${extras.join(' and ')}`}`;
-    const rule =
-      extras.length === 0
-        ? 'MaxSessions limits the sessions of one connection'
-        : 'PermitTTY and AllowAgentForwarding in its sshd_config forbid these two';
-    const hint = `The log of sshd on the machine says why; ${rule}`;
+    const isPlain = isChannel || extras.length === 0;
+    const what = `it granted no session${isPlain ? '' : ` with ${extras.join(' and ')}`}`;
+    const hint = isPlain
+      ? MAX_SESSIONS
+      : 'The log of sshd on the machine says why; PermitTTY and AllowAgentForwarding in its sshd_config forbid these two';
     return cannotReach(this.#target, 'ssh-refused', what, { hint, cause: error });
+  }
+
+  /** OpenSSH says what connect(2) said, and the reason is 1 where its configuration forbids it (RFC 4254, 5.1). */
+  #noForwarding(target: SshTarget, error: Error & { reason?: unknown }): FleetError {
+    const via = `its jump host "${this.#target.name}"`;
+    if (error.reason === 1) {
+      const hint = `AllowTcpForwarding and PermitOpen in the sshd_config of "${this.#target.name}" decide that`;
+      return cannotReach(target, 'ssh-refused', `${via} does not let it through`, { hint, cause: error });
+    }
+    const said = error.message.replace('(SSH) Channel open failure: ', '').toLowerCase();
+    return cannotReach(target, 'ssh-refused', `${via} cannot reach it: ${said}`, { cause: error });
   }
 }

@@ -14,7 +14,22 @@ export function cannotReach(
   what: string,
   options: FailureOptions = {},
 ): FleetError {
-  return new FleetError(code, `Cannot reach machine "${target.name}" (${address(target)}): ${what}`, options);
+  return new FleetError(code, `${cannotReachIt(target)}: ${what}`, options);
+}
+
+/** A machine that carries sessions over a connection, and grants no further one over it. */
+export class NoMoreSessions extends FleetError {
+  constructor(target: SshTarget, cause: unknown) {
+    super('ssh-refused', `${cannotReachIt(target)}: it granted no session`, { hint: MAX_SESSIONS, cause });
+  }
+}
+
+/** The hint that goes with a refused session. */
+export const MAX_SESSIONS =
+  'The log of sshd on the machine says why; MaxSessions limits the sessions of one connection';
+
+function cannotReachIt(target: SshTarget): string {
+  return `Cannot reach machine "${target.name}" (${address(target)})`;
 }
 
 /** A connection, or a command on it, that went away: `Lost machine "m1" (127.77.0.1:22): connection closed`. */
@@ -22,39 +37,46 @@ export function lost(target: SshTarget, what: string, options: FailureOptions = 
   return new FleetError('ssh-lost', `Lost machine "${target.name}" (${address(target)}): ${what}`, options);
 }
 
-/**
- * Why a connection could not be opened, from what the socket or ssh2 reported. `bytesRead` are the bytes that
- * came from the other side so far. Errors of authentication proper are told in authentication.ts.
- */
-export function openFailure(
-  target: SshTarget,
-  phase: OpenPhase,
-  error: Error,
-  bytesRead: number,
-): FleetError {
+/** SSH_DISCONNECT_KEY_EXCHANGE_FAILED (RFC 4253, 11.1). */
+const KEY_EXCHANGE_FAILED = 3;
+
+/** Why a connection could not be opened, from what the socket or ssh2 reported. */
+export function openFailure(target: SshTarget, phase: OpenPhase, error: Error): FleetError {
   const { code, level } = error as { readonly code?: unknown; readonly level?: unknown };
-  const known = SOCKET_ERRORS[String(code)];
+  const known = typeof code === 'string' ? SOCKET_ERRORS[code] : undefined;
   if (known !== undefined)
     return cannotReach(target, ...known, { cause: error, ...hintFor(target, known[0]) });
   if (phase === 'connect') {
     const what = typeof code === 'string' ? code : error.message;
     return cannotReach(target, 'ssh-refused', what, { cause: error });
   }
-  // ssh2 reports a connection that ended before the other side named its SSH version as a protocol error.
-  if (level === 'protocol' && bytesRead === 0) return closedWhile(target, phase);
   if (level === 'protocol') {
     const hint = 'Check the port in "address"';
     return cannotReach(target, 'ssh-refused', 'what answers there is not an SSH server', { hint });
   }
-  return cannotReach(target, 'ssh-refused', `no SSH connection: ${error.message}`, { cause: error });
+  // The two sides found no algorithm that both of them have: so says ssh2, or the reason of a DISCONNECT message.
+  const hint = level === 'handshake' || code === KEY_EXCHANGE_FAILED ? { hint: otherTransport(target) } : {};
+  return cannotReach(target, 'ssh-refused', `no SSH connection: ${error.message}`, { cause: error, ...hint });
 }
 
-/** The other side closed the connection in that phase and gave no reason. */
-export function closedWhile(target: SshTarget, phase: OpenPhase): FleetError {
+/** What to do where ssh2 does not know what a machine wants. */
+function otherTransport({ name }: SshTarget): string {
+  return `Set "transport = openssh" in [machine.${name}]: the ssh program may know what this machine wants`;
+}
+
+/** The other side closed the connection in that phase; `trouble` is what it, or the way to it, said. */
+export function closedWhile(target: SshTarget, phase: OpenPhase, trouble?: string): FleetError {
   const step = phase === 'authentication' ? 'authentication' : 'the SSH handshake';
   const hint =
     'The log of sshd on the machine says why; MaxStartups, penalties and firewalls are usual causes';
-  return cannotReach(target, 'ssh-lost', `the connection was closed during ${step}`, { hint });
+  const why = trouble === undefined ? '' : `: ${trouble}`;
+  return cannotReach(target, 'ssh-lost', `the connection was closed during ${step}${why}`, { hint });
+}
+
+/** A jump host on the way to the target cannot be used; the code is that of its own failure. */
+export function noWay(target: SshTarget, { code, message, hint }: FleetError): FleetError {
+  const why = `${message.slice(0, 1).toLowerCase()}${message.slice(1)}`;
+  return cannotReach(target, code, why, hint === undefined ? {} : { hint });
 }
 
 /** The transport was closed before there was a connection. */

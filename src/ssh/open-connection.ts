@@ -1,20 +1,24 @@
-import { connect, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Client, ConnectConfig } from 'ssh2';
-import type { FleetError } from '../base/errors.ts';
+import { type FleetError, isFleetError } from '../base/errors.ts';
+import { offeredAlgorithms } from './algorithms.ts';
 import type { Authentication } from './authentication.ts';
 import { Connection, pingInterval } from './connection.ts';
 import { closedHere, closedWhile, type OpenPhase, openFailure, timedOut } from './failure.ts';
-import { HostKeyCheck, type HostKeyVerdict, hostKeyAlgorithms } from './host-key.ts';
+import { HostKeyCheck, type HostKeyVerdict } from './host-key.ts';
 import type { KnownHostKey } from './known-hosts.ts';
+import { dial, type Line, Meter } from './line.ts';
 import type { SshTarget } from './target.ts';
 
 /**
- * What became of an attempt: a connection, with the host key if it is to be learnt; or a host key that stopped
- * the attempt before anything but the key exchange was said.
+ * What became of an attempt: a connection, with the host key if it is to be learnt; a host key that stopped the
+ * attempt before anything but the key exchange was said; or a host that hung up before it said what it is, as a
+ * sshd does that is at its MaxStartups: it may have time for us later.
  */
 export type Opened =
   | { readonly kind: 'open'; readonly connection: Connection; readonly newHostKey: Buffer | undefined }
-  | { readonly kind: 'host-key'; readonly key: Buffer; readonly verdict: Refused };
+  | { readonly kind: 'host-key'; readonly key: Buffer; readonly verdict: Refused }
+  | { readonly kind: 'turned-away'; readonly error: FleetError };
 
 type Refused = Exclude<HostKeyVerdict, { kind: 'known' }>;
 
@@ -26,63 +30,119 @@ export type Attempt = {
   readonly knownKeys: readonly KnownHostKey[];
   /** The agent that sessions may be given, if they ask for it; it plays no part in the login. */
   readonly agentSocket: string | undefined;
+  /** The connection to the last jump host, where the way goes through one. */
+  readonly jumpHost: Connection | undefined;
+  /** How long it may take, in ms. */
+  readonly timeoutMs: number;
   /** Ends the attempt. */
   readonly signal: AbortSignal;
 };
 
 /**
- * Connects, checks the host key and logs in, all within `connectTimeoutMs`. An unknown host key is accepted
- * only where the target says `accept-new`; a person is asked elsewhere, when nothing is held open. Rejects with
- * a FleetError with one of the `ssh-` codes.
+ * Connects, checks the host key and logs in, all within `timeoutMs`. An unknown host key is accepted only where
+ * the target says `accept-new`; a person is asked elsewhere, when nothing is held open. Rejects with a FleetError
+ * with one of the `ssh-` codes.
  */
-export function openConnection(attempt: Attempt): Promise<Opened> {
-  const { client, target, signal } = attempt;
-  if (signal.aborted) return Promise.reject(closedHere(target));
-  // Nagle's algorithm costs 40 ms a connection, and ssh2 leaves it on.
-  const socket = connect({ host: target.host, port: target.port, noDelay: true });
-  return new Promise((resolve, reject) => {
-    const check = new HostKeyCheck(attempt.knownKeys, target.strictHostKeyChecking === 'accept-new');
-    const finish = (settle: () => void): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', abort);
-      settle();
-    };
-    const fail = (error: FleetError): void => {
-      socket.destroy();
-      finish(() => reject(error));
-    };
-    const abort = (): void => fail(closedHere(target));
-    const phase = followPhase(attempt, socket, fail);
-    const timer = setTimeout(() => fail(timedOut(target, phase())), target.connectTimeoutMs);
-    signal.addEventListener('abort', abort, { once: true });
-
-    client.on('ready', () => {
-      const { newHostKey } = check;
-      finish(() => resolve({ kind: 'open', connection: new Connection(client, socket, target), newHostKey }));
+export async function openConnection(attempt: Attempt): Promise<Opened> {
+  const { target, signal, timeoutMs } = attempt;
+  if (signal.aborted) throw closedHere(target);
+  const over = new AbortController();
+  const progress: Progress = { phase: 'connect', line: undefined };
+  try {
+    return await new Promise<Opened>((resolve, reject) => {
+      const timer = setTimeout(() => reject(timedOut(target, progress.phase)), timeoutMs);
+      const abort = (): void => reject(closedHere(target));
+      signal.addEventListener('abort', abort, { once: true });
+      over.signal.addEventListener('abort', () => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', abort);
+      });
+      connectAndLogIn(attempt, progress, over.signal).then(resolve, reject);
     });
-    client.connect(
-      clientConfig(attempt, socket, (key, answer) => {
-        const verdict = check.judge(key);
-        if (verdict.kind !== 'known') finish(() => resolve({ kind: 'host-key', key, verdict }));
-        answer(verdict.kind === 'known');
-        if (verdict.kind !== 'known') socket.destroy();
-      }),
-    );
+  } catch (error) {
+    progress.line?.stream.destroy();
+    throw error;
+  } finally {
+    over.abort();
+  }
+}
+
+/** How far an attempt has come. */
+type Progress = { phase: OpenPhase; line: Line | undefined };
+
+async function connectAndLogIn(attempt: Attempt, progress: Progress, over: AbortSignal): Promise<Opened> {
+  const { target, jumpHost } = attempt;
+  const line = await dial(target, jumpHost, over).catch((error: Error) => {
+    throw isFleetError(error) ? error : openFailure(target, 'connect', error);
   });
+  if (over.aborted) line.stream.destroy();
+  progress.line = line;
+  progress.phase = 'handshake';
+  return logIn(attempt, line, progress);
+}
+
+function logIn(attempt: Attempt, line: Line, progress: Progress): Promise<Opened> {
+  const { client, target, authentication } = attempt;
+  const { stream } = line;
+  const check = new HostKeyCheck(attempt.knownKeys, target.strictHostKeyChecking === 'accept-new');
+  return new Promise((resolve, reject) => {
+    client.on('handshake', () => {
+      progress.phase = 'authentication';
+    });
+    client.on('ready', () => {
+      const connection = new Connection(client, line, meter, target);
+      resolve({ kind: 'open', connection, newHostKey: check.newHostKey });
+    });
+    const closed = (): void => {
+      const error = closedWhile(target, progress.phase, line.trouble() ?? meter.greeting);
+      if (progress.phase === 'handshake' && !line.isBroken()) resolve({ kind: 'turned-away', error });
+      else reject(error);
+    };
+    client.on('close', closed);
+    client.on('error', (error: Error & { level?: string; code?: unknown }) => {
+      const isAboutKeys = error.level === 'agent' || error.level === 'client-authentication';
+      // ssh2 reports a key or an agent that cannot sign, and goes on with the next key.
+      if (isAboutKeys && !authentication.isOver) return authentication.noteProblem(error.message);
+      if (isAboutKeys) return reject(authentication.failure(undefined));
+      // A number is the reason of a DISCONNECT message, such as "Too many authentication failures".
+      const wasTold = progress.phase === 'authentication' && typeof error.code === 'number';
+      if (wasTold) return reject(authentication.failure(error.message));
+      return isHangUp(error, meter) ? closed() : reject(openFailure(target, progress.phase, error));
+    });
+    const verify = (key: Buffer, answer: (isTrusted: boolean) => void): undefined => {
+      const verdict = check.judge(key);
+      if (verdict.kind !== 'known') resolve({ kind: 'host-key', key, verdict });
+      answer(verdict.kind === 'known');
+      if (verdict.kind !== 'known') stream.destroy();
+    };
+    client.connect(clientConfig(attempt, stream, verify));
+    // After ssh2, which pauses the stream until it reads itself.
+    const meter = new Meter(stream);
+  });
+}
+
+/**
+ * Whether the other side ended the connection with no word of SSH; ssh2 reports that as a protocol error. A sshd that
+ * has no place says so in plain text first.
+ */
+function isHangUp(
+  error: Error & { level?: string; code?: unknown },
+  { bytesRead, greeting }: Meter,
+): boolean {
+  if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return true;
+  return error.level === 'protocol' && (bytesRead === 0 || greeting !== undefined);
 }
 
 function clientConfig(
   { target, knownKeys, authentication, agentSocket }: Attempt,
-  socket: Socket,
+  stream: Duplex,
   hostVerifier: (key: Buffer, answer: (isTrusted: boolean) => void) => undefined,
 ): ConnectConfig {
   return {
-    sock: socket,
+    sock: stream,
     username: target.user,
-    // Only what this function hands to its callback counts: ssh2 takes any return value but false and
-    // undefined, a promise of false included, for a yes.
     hostVerifier,
-    algorithms: { serverHostKey: hostKeyAlgorithms(knownKeys) },
+    algorithms: offeredAlgorithms(target, knownKeys),
     authHandler: authentication.next,
     ...(agentSocket !== undefined && agentSocket !== '' && { agent: agentSocket }),
     readyTimeout: 0,
@@ -90,32 +150,4 @@ function clientConfig(
     // The connection itself watches for silence; ssh2 only sends the pings.
     keepaliveCountMax: Number.POSITIVE_INFINITY,
   };
-}
-
-/** Turns every way in which ssh2 can fail before the login into one error; returns what tells the phase. */
-function followPhase(
-  { client, target, authentication }: Attempt,
-  socket: Socket,
-  fail: (error: FleetError) => void,
-): () => OpenPhase {
-  let phase: OpenPhase = 'connect';
-  client.on('connect', () => {
-    phase = 'handshake';
-  });
-  client.on('handshake', () => {
-    phase = 'authentication';
-  });
-  client.on('error', (error: Error & { level?: string; code?: unknown }) => {
-    const isAboutKeys = error.level === 'agent' || error.level === 'client-authentication';
-    // ssh2 reports a key or an agent that cannot sign, and goes on with the next key.
-    if (isAboutKeys && !authentication.isOver) return authentication.noteProblem(error.message);
-    if (isAboutKeys) return fail(authentication.failure(undefined));
-    // A number is the reason of a DISCONNECT message, such as "Too many authentication failures".
-    const wasTold = phase === 'authentication' && typeof error.code === 'number';
-    fail(
-      wasTold ? authentication.failure(error.message) : openFailure(target, phase, error, socket.bytesRead),
-    );
-  });
-  client.on('close', () => fail(closedWhile(target, phase)));
-  return () => phase;
 }

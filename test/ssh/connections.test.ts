@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { startSshd } from '../support/sshd.ts';
+import { type Sshd, startSshd } from '../support/sshd.ts';
 import { createRig, createTransport, failure, run, temporaryFolder } from './support.ts';
 
 describe('one connection a machine', () => {
@@ -98,25 +98,41 @@ test('no more than 32 machines are being connected to at a time, without a warni
   const note = (warning: Error): void => void warnings.push(warning);
   process.on('warning', note);
   onTestFinished(() => void process.off('warning', note));
-  const sshd = await startSshd({ misbehaviour: { kind: 'never-answer' } });
-  onTestFinished(() => sshd.close());
+  const servers = await Promise.all([1, 2, 3, 4, 5].map(muteServer));
+  const connections = (): number => servers.reduce((sum, server) => sum + server.connections(), 0);
   const { transport, target } = await createRig();
-  const machines = Array.from({ length: 40 }, (_, i) => ({
-    ...target,
-    name: `m${i}`,
-    port: sshd.port,
-    connectTimeoutMs: 700,
-  }));
+  const machines = servers.flatMap(({ port }, server) =>
+    Array.from({ length: 8 }, (_, i) => ({
+      ...target,
+      name: `m${server}-${i}`,
+      port,
+      connectTimeoutMs: 700,
+    })),
+  );
   let seenAtFirstFailure = 0;
   await Promise.all(
     machines.map(async (machine) => {
       await failure(transport.exec(machine, 'true'), 'ssh-timeout');
-      seenAtFirstFailure ||= sshd.connections();
+      seenAtFirstFailure ||= connections();
     }),
   );
   expect(seenAtFirstFailure).toBe(32);
-  expect(sshd.connections()).toBe(40);
+  expect(connections()).toBe(40);
   expect(warnings).toEqual([]);
+});
+
+test('no more than 8 logins to one address are under way at a time', async () => {
+  const server = await muteServer();
+  const { transport, target } = await createRig();
+  let seenAtFirstFailure = 0;
+  await Promise.all(
+    Array.from({ length: 10 }, async (_, i) => {
+      const machine = { ...target, name: `m${i}`, port: server.port, connectTimeoutMs: 500 };
+      await failure(transport.exec(machine, 'true'), 'ssh-timeout');
+      seenAtFirstFailure ||= server.connections();
+    }),
+  );
+  expect(seenAtFirstFailure).toBe(8);
 });
 
 describe('closing the transport', () => {
@@ -193,6 +209,12 @@ test('a connection that turns to nonsense is given up', async () => {
   near[0]?.write('x'.repeat(4096));
   await failure(process.exit, 'ssh-lost');
 });
+
+async function muteServer(): Promise<Sshd> {
+  const server = await startSshd({ misbehaviour: { kind: 'never-answer' } });
+  onTestFinished(() => server.close());
+  return server;
+}
 
 /** How many resources of that kind hold this process alive; the sockets of the server are among them. */
 function alive(kind: string): number {

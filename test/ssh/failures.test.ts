@@ -37,13 +37,13 @@ describe('a machine that cannot be reached', () => {
 
   test('because it hangs up at once, as sshd does at its MaxStartups', async () => {
     const port = await listen((socket) => socket.end());
-    const error = await failureAt(port, 'ssh-lost');
+    const error = await failureAt(port, 'ssh-lost', 400);
     expect(error.message).toMatch(/: the connection was closed during the SSH handshake$/);
   });
 
   test('because it resets the connection', async () => {
     const port = await listen((socket) => socket.resetAndDestroy());
-    expect((await failureAt(port, 'ssh-lost')).message).toMatch(/: connection reset$/);
+    expect((await failureAt(port, 'ssh-lost', 400)).message).toMatch(/: connection reset$/);
   });
 
   test('because it speaks a version of SSH that nobody knows', async () => {
@@ -104,7 +104,7 @@ describe('the words for errors that cannot be had on a loopback address', () => 
     ['EAI_AGAIN', 'ssh-name', 'the name server did not answer'],
     ['EACCES', 'ssh-refused', 'EACCES'],
   ])('%s is %s', (code, fleetCode, words) => {
-    const error = openFailure(target, 'connect', Object.assign(new Error('x'), { code }), 0);
+    const error = openFailure(target, 'connect', Object.assign(new Error('x'), { code }));
     expect(error).toMatchObject({ code: fleetCode });
     expect(error.message).toBe(`Cannot reach machine "m1" ([::1]:22): ${words}`);
   });
@@ -114,11 +114,11 @@ describe('the words for errors that cannot be had on a loopback address', () => 
   });
 });
 
-async function failureAt(port: number, code: Parameters<typeof failure>[1]) {
+async function failureAt(port: number, code: Parameters<typeof failure>[1], connectTimeoutMs = 5000) {
   const { target, folder } = await createRig();
   const transport = createTransport(folder);
   onTestFinished(() => transport.close());
-  return failure(transport.exec({ ...target, port, connectTimeoutMs: 5000 }, 'true'), code);
+  return failure(transport.exec({ ...target, port, connectTimeoutMs }, 'true'), code);
 }
 
 /** A server that does one thing to everybody who connects. */

@@ -93,14 +93,6 @@ against('a command that is silent for long is left alone', async () => {
   expect((await run(transport, target, 'sleep 2; echo done')).stdout).toBe('done\n');
 });
 
-against('a session beyond MaxSessions is refused, and the others go on', async () => {
-  const { transport, target } = await setUp(['MaxSessions 1']);
-  const first = await transport.exec(target, 'cat');
-  expect((await failure(transport.exec(target, 'true'), 'ssh-refused')).hint).toMatch(/MaxSessions/);
-  first.end();
-  expect(await first.exit).toEqual({ status: 0 });
-});
-
 async function setUp(config: readonly string[] = [], changes: Partial<SshTarget> = {}) {
   const server = await startOpenSsh(config);
   const transport = createTransport(server.folder);

@@ -20,6 +20,8 @@ export type OpenSsh = {
   readonly identityFile: string;
   /** The listening process; those of the sessions are its children. */
   readonly pid: number;
+  /** What it has said so far. */
+  log(): string;
 };
 
 /** A throwaway OpenSSH server on a free loopback port, with a configuration of its own, for one test. */
@@ -42,8 +44,21 @@ export async function startOpenSsh(config: readonly string[] = []): Promise<Open
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   onTestFinished(() => stop(child));
+  let log = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    log += chunk;
+  });
   await listening(child);
-  return { host: '127.0.0.1', port, user: userInfo().username, folder, identityFile, pid: child.pid ?? 0 };
+  const { username } = userInfo();
+  return {
+    host: '127.0.0.1',
+    port,
+    user: username,
+    folder,
+    identityFile,
+    pid: child.pid ?? 0,
+    log: () => log,
+  };
 }
 
 function configuration(folder: string, port: number, config: readonly string[]): string {

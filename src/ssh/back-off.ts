@@ -1,0 +1,41 @@
+/** The first pause, in ms; every next one is twice as long, up to the longest. */
+const FIRST_MS = 100;
+const LONGEST_MS = 1000;
+const MOST_PAUSES = 8;
+
+/**
+ * Pauses before attempts are made again, for as long as there is time left. Each is a random part of what it may
+ * be, the upper half of it, so that those who were turned away together do not come back together.
+ */
+export class BackOff {
+  readonly #end: number;
+  #pauses = 0;
+
+  /** `budgetMs` is the time from now on in which attempts and pauses have to fit. */
+  constructor(budgetMs: number) {
+    this.#end = performance.now() + budgetMs;
+  }
+
+  /** What is left of the time, in ms; negative when it is over. */
+  get leftMs(): number {
+    return this.#end - performance.now();
+  }
+
+  /** Waits, and returns true when another attempt is worth it. `signal` ends the wait; then it is not. */
+  async pause(signal: AbortSignal): Promise<boolean> {
+    const most = Math.min(FIRST_MS * 2 ** this.#pauses, LONGEST_MS);
+    const ms = most * (0.5 + Math.random() / 2);
+    this.#pauses++;
+    if (signal.aborted || this.#pauses > MOST_PAUSES || ms >= this.leftMs) return false;
+    return new Promise((resolve) => {
+      const done = (isOver: boolean): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', abort);
+        resolve(isOver);
+      };
+      const abort = (): void => done(false);
+      const timer = setTimeout(() => done(true), ms);
+      signal.addEventListener('abort', abort, { once: true });
+    });
+  }
+}

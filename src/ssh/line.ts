@@ -1,0 +1,72 @@
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Connection } from './connection.ts';
+import { ProxyCommand } from './proxy-command.ts';
+import type { SshTarget } from './target.ts';
+
+/** What carries the bytes of an SSH connection. */
+export interface Line {
+  readonly stream: Duplex;
+  /** Why it ended, as far as the way itself knows: the standard error of a ProxyCommand, a lost jump host. */
+  trouble(): string | undefined;
+  /** Whether another attempt would end in the same way. */
+  isBroken(): boolean;
+}
+
+/**
+ * Goes the way of the target, up to where SSH begins; `jumpHost` is the connection to the last jump host, where
+ * there is one. Rejects with a FleetError, or with the error of the socket. `signal` ends the attempt.
+ */
+export async function dial(
+  target: SshTarget,
+  jumpHost: Connection | undefined,
+  signal: AbortSignal,
+): Promise<Line> {
+  if (jumpHost !== undefined) return dialFrom(jumpHost, target, signal);
+  if (target.via.kind === 'command') {
+    const stream = new ProxyCommand(target.via.command);
+    return { stream, trouble: () => stream.trouble, isBroken: () => stream.isMissing };
+  }
+  return dialDirectly(target, signal);
+}
+
+const FAMILIES = { any: 0, inet: 4, inet6: 6 } as const;
+
+function dialDirectly(target: SshTarget, signal: AbortSignal): Promise<Line> {
+  const { host, port, addressFamily, bindAddress } = target;
+  // Nagle's algorithm costs 40 ms a connection, and ssh2 leaves it on.
+  const local = bindAddress === undefined ? {} : { localAddress: bindAddress };
+  const socket = connect({ host, port, noDelay: true, family: FAMILIES[addressFamily], ...local });
+  const abort = (): void => void socket.destroy(new Error('given up'));
+  signal.addEventListener('abort', abort, { once: true });
+  return new Promise<Line>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.once('connect', () => {
+      socket.off('error', reject);
+      resolve({ stream: socket, trouble: () => undefined, isBroken: () => false });
+    });
+  }).finally(() => signal.removeEventListener('abort', abort));
+}
+
+async function dialFrom(jumpHost: Connection, target: SshTarget, signal: AbortSignal): Promise<Line> {
+  const stream = await jumpHost.forward(target);
+  if (signal.aborted) stream.destroy();
+  return { stream, trouble: () => jumpHost.failure?.message, isBroken: () => jumpHost.failure !== undefined };
+}
+
+/** What a sshd says in place of its SSH version when it has no place, or a penalty, for whoever connects. */
+const GREETING = /^(Exceeded MaxStartups|Not allowed at this time)/;
+
+/** Counts what comes in over a stream that somebody else reads. */
+export class Meter {
+  bytesRead = 0;
+  /** What sshd said in place of SSH. */
+  greeting: string | undefined;
+
+  constructor(stream: Duplex) {
+    stream.on('data', (chunk: Buffer) => {
+      if (this.bytesRead === 0) [this.greeting] = GREETING.exec(chunk.toString('latin1', 0, 100)) ?? [];
+      this.bytesRead += chunk.length;
+    });
+  }
+}

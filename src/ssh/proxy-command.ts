@@ -1,0 +1,66 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { Duplex } from 'node:stream';
+
+/** How much of what a command says on standard error is kept, in characters. */
+const MOST_SAID = 4000;
+
+/**
+ * The standard streams of a command that leads to a host (ssh_config(5), ProxyCommand), as one stream. The command
+ * is killed when the stream is destroyed, and the stream ends when the command has.
+ */
+export class ProxyCommand extends Duplex {
+  readonly #child: ChildProcessWithoutNullStreams;
+  #said = '';
+  #end = 'was cut off';
+  #status: number | null = null;
+
+  constructor(command: string) {
+    super();
+    // Ctrl-C is for fleetctl alone, which may still have something to do over there.
+    const child = spawn('/bin/sh', ['-c', `trap '' INT; exec ${command}`], { stdio: 'pipe' });
+    this.#child = child;
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.#said = `${this.#said}${text}`.slice(-MOST_SAID);
+    });
+    child.stdout.on('data', (chunk: Buffer) => {
+      if (!this.push(chunk)) child.stdout.pause();
+    });
+    child.stdin.on('error', () => undefined);
+    child.on('error', (error) => this.destroy(error));
+    child.on('close', (status, signal) => {
+      this.#status = status;
+      this.#end = status === null ? `was ended by ${signal}` : `ended with status ${status}`;
+      this.push(null);
+      this.destroy();
+    });
+  }
+
+  /** How it ended, with the last line it said. */
+  get trouble(): string {
+    const words = this.#said.trim().split('\n').at(-1);
+    return `its ProxyCommand ${this.#end}${words ? `: ${words}` : ''}`;
+  }
+
+  /** Whether the shell found no such program, or one it may not run (XCU 2.8.2). */
+  get isMissing(): boolean {
+    return this.#status === 126 || this.#status === 127;
+  }
+
+  override _read(): void {
+    this.#child.stdout.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    // One that no longer reads is about to end, and then this stream does.
+    this.#child.stdin.write(chunk, () => done());
+  }
+
+  override _final(done: () => void): void {
+    this.#child.stdin.end(() => done());
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#child.kill();
+    done(error);
+  }
+}
