@@ -9,6 +9,7 @@ import { createSsh2Transport } from '../ssh/pool.ts';
 import type { SshTarget } from '../ssh/target.ts';
 import type { SessionTransport } from '../ssh/transport.ts';
 import { openFileStore } from '../store/file.ts';
+import { PATIENT, type Patience } from '../systemd/patience.ts';
 import { previewDriver } from '../systemd/preview-driver.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { askHostKey } from './ask-host-key.ts';
@@ -22,15 +23,17 @@ export type SshAccess = {
   readonly targets: ReadonlyMap<string, SshTarget>;
 };
 
+type EdgeOptions = { readonly dryRun: boolean; readonly patience: Patience };
+
 /**
  * Runs `work` with everything that reaches outside, built from the configuration, and lets go of it after. With
- * `dryRun` machines are only looked at, and what would be stored is forgotten.
+ * `dryRun` machines are only looked at, and what would be stored is forgotten. `patience` is for what units do.
  */
 export async function withEdges<T>(
   flags: ConfigFlags,
   streams: Streams,
   work: (edges: Edges, access: SshAccess) => Promise<T>,
-  { dryRun }: { readonly dryRun: boolean } = { dryRun: false },
+  { dryRun = false, patience = PATIENT }: Partial<EdgeOptions> = {},
 ): Promise<T> {
   const { env, cwd, home } = streams;
   const config = await loadConfig({ flags, env, cwd, home });
@@ -42,7 +45,7 @@ export async function withEdges<T>(
   });
   const access = await accessTo(config, streams);
   const registry = registryAt(config.registry.directory);
-  const driver = createSshDriver(transport, { access, settleMs: config.settleMs });
+  const driver = createSshDriver(transport, { access, settleMs: config.settleMs, patience });
   const edges: Edges = {
     registry: dryRun ? previewRegistry(registry, registryOptions()) : registry,
     driver: dryRun ? previewDriver(driver) : driver,

@@ -4,6 +4,7 @@ import type { UnitVerb } from '../output/report.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import { type Call, type CommandOption, writeLines } from './command.ts';
 import type { ExitStatus } from './exit-status.ts';
+import { patienceOf } from './wait-options.ts';
 
 /** The option of the verbs that submit. */
 export const REPLACE: CommandOption = {
@@ -41,7 +42,8 @@ export async function runUnitVerb(
     import('./exit-status.ts'),
   ]);
   const dryRun = call.options.dryRun === true;
-  const request = await withEdges(call.flags, call.streams, operation, { dryRun });
+  const patience = patienceOf(call.options);
+  const request = await withEdges(call.flags, call.streams, operation, { dryRun, patience });
   const { out, err } = dryRun ? dryRunReport(verb, request) : requestReport(verb, request);
   writeLines(call.streams.out, out);
   writeLines(call.streams.err, err);

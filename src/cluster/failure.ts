@@ -35,4 +35,6 @@ export type UnitOutcome = {
   readonly state: SystemdState | undefined;
   /** Undefined when everything asked for holds. */
   readonly failure: Failure | undefined;
+  /** The job that was handed to systemd and not waited for. */
+  readonly triggered?: 'start' | 'stop';
 };

@@ -26,6 +26,8 @@ export type UnitResult = {
   readonly machines: readonly MachineRef[];
   /** For a global unit: how many machines it fits, those that are silent among them. */
   readonly eligible: number;
+  /** Where systemd was given the job, and nobody waited for it. */
+  readonly triggered: readonly MachineRef[];
   /** Where it does not hold, and why. */
   readonly failures: readonly { readonly machine: MachineRef; readonly failure: Failure }[];
   /** It stays where it is although this rule speaks against its machine. */
@@ -87,16 +89,23 @@ function decidedResults(report: ReconcileReport): readonly UnitResult[] {
   return report.decisions.map((decision): UnitResult => {
     const failures = failuresOf(decision.unit, report);
     const failed = new Set(failures.map(({ machine }) => machine.name));
+    const queued = new Set(
+      report.outcomes.flatMap(({ unit, machine, triggered }) =>
+        unit === decision.unit && triggered !== undefined ? [machine] : [],
+      ),
+    );
     const placed = machinesOf(decision).flatMap(
       (id) => report.snapshot.machines.find((view) => view.id === id) ?? [],
     );
     const unit = units.get(decision.unit);
     const rejected = 'rejected' in decision ? decision.rejected : [];
+    const refs = placed.map(machineRef).filter(({ name }) => !failed.has(name));
     return {
       unit: decision.unit,
       target: unit?.target ?? 'inactive',
       global: unit?.placement.global ?? false,
-      machines: placed.map(machineRef).filter(({ name }) => !failed.has(name)),
+      machines: refs.filter(({ name }) => !queued.has(name)),
+      triggered: refs.filter(({ name }) => queued.has(name)),
       eligible: placed.length + rejected.filter(({ reason }) => reason.code === 'machine-silent').length,
       failures,
       despite: decision.kind === 'keep' ? decision.despite : undefined,
@@ -114,6 +123,7 @@ function strayResults(report: ReconcileReport): readonly UnitResult[] {
     target: 'inactive',
     global: false,
     machines: [],
+    triggered: [],
     eligible: 0,
     failures: failuresOf(unit, report),
     despite: undefined,

@@ -24,7 +24,7 @@ export function failureText(failure: Failure): FailureText {
         'If that cluster is yours and its registry was lost: fleetctl help recover; if it is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove it from fleet.conf',
       );
     case 'locked':
-      return plain('another fleetctl has been busy on the machine for 30s', 'Try again when it is done');
+      return plain('another fleetctl is busy on the machine', 'Try again when it is done');
     case 'step': {
       const said = failure.detail === '' ? '' : `: ${lastLine(failure.detail)}`;
       const early = failure.step === 'prepare' || failure.step === 'lock';
@@ -34,7 +34,7 @@ export function failureText(failure: Failure): FailureText {
       return {
         summary: notUp(failure.state),
         lines: [...(failure.detail === '' ? [] : [failure.detail]), ...failure.journal],
-        hint: undefined,
+        hint: isStarting(failure.state) ? GOES_ON : undefined,
       };
     case 'unreachable':
       return { summary: lowerFirst(failure.message), lines: [], hint: failure.hint };
@@ -54,6 +54,9 @@ const STEPS: Readonly<Record<MachineStep, string>> = {
 
 const NEEDS_ROOT = 'The user needs root rights there, and /etc, /var/lib and /run must be writable';
 
+/** systemd does not know that nobody waits any more. */
+const GOES_ON = 'It goes on there; see what becomes of it: fleetctl list-units';
+
 function plain(summary: string, hint?: string): FailureText {
   return { summary, lines: [], hint };
 }
@@ -63,7 +66,7 @@ function notUp(state: SystemdState): string {
   if (state.load !== 'loaded') {
     return `systemd refuses it: ${state.loadError === '' ? state.load : state.loadError}`;
   }
-  if (state.active === 'activating' && state.sub !== 'auto-restart') {
+  if (isStarting(state)) {
     return `it is still starting: ${what}`;
   }
   if (state.active === 'inactive' && state.result === 'success') {
@@ -75,6 +78,10 @@ function notUp(state: SystemdState): string {
   const restarts =
     state.restarts === 0 ? '' : `, ${state.restarts} restart${state.restarts === 1 ? '' : 's'}`;
   return `it did not stay up: ${what}, result ${state.result}${ending(state)}${restarts}`;
+}
+
+function isStarting({ load, active, sub }: SystemdState): boolean {
+  return load === 'loaded' && active === 'activating' && sub !== 'auto-restart';
 }
 
 /** systemd's ExecMainCode is a CLD_ code of wait(2): 1 exited, 2 killed, 3 dumped core; 0 when nothing ran. */

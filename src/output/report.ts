@@ -69,13 +69,23 @@ export function unreachableLines(unreachable: readonly UnreachableMachine[]): re
 
 function successLine(verb: UnitVerb, result: UnitResult): readonly string[] {
   const { unit, target, global, machines, eligible, failures } = result;
-  if (fitsNowhere(result) || (target !== 'inactive' && machines.length === 0)) return [];
+  if (fitsNowhere(result)) return [];
   if (target === 'inactive') {
     if (failures.length > 0) return [];
     return [verb === 'destroy' ? `Destroyed ${unit}` : `Unit ${unit} inactive`];
   }
-  if (global) return [`Unit ${unit} ${target} on ${machines.length} of ${eligible} machines`];
-  return machines.map((machine) => `Unit ${unit} ${target} on ${machineLabel(machine)}`);
+  const queued = triggeredLines(result);
+  if (machines.length === 0) return queued;
+  if (global) return [...queued, `Unit ${unit} ${target} on ${machines.length} of ${eligible} machines`];
+  return [...queued, ...machines.map((machine) => `Unit ${unit} ${target} on ${machineLabel(machine)}`)];
+}
+
+/** fleet's words for what --no-block did not wait for. */
+function triggeredLines({ unit, target, global, triggered, eligible }: UnitResult): readonly string[] {
+  const job = target === 'launched' ? 'start' : 'stop';
+  if (triggered.length === 0) return [];
+  if (global) return [`Triggered global unit ${unit} ${job} on ${triggered.length} of ${eligible} machines`];
+  return triggered.map((machine) => `Triggered unit ${unit} ${job} on ${machineLabel(machine)}`);
 }
 
 function failureLines(verb: UnitVerb, result: UnitResult): readonly string[] {

@@ -1,7 +1,7 @@
 import { FleetError } from '../base/errors.ts';
 import type { Failure, MachineStep, UnitOutcome } from '../cluster/failure.ts';
 import type { Observation } from '../cluster/snapshot.ts';
-import { hasStarted, type ObservedUnit, type SystemdState } from '../cluster/unit-state.ts';
+import { hasStarted, isRunning, isUp, type ObservedUnit, type SystemdState } from '../cluster/unit-state.ts';
 import { parseMachineId } from '../machine/machine-id.ts';
 import type { UnitChange } from '../plan/step.ts';
 import { readBackup } from './backup.ts';
@@ -57,11 +57,15 @@ function notUsable(machine: string, what: string, section: Section | undefined):
   return new FleetError('remote-script', `Cannot use machine "${machine}": ${why}`);
 }
 
-/** Reads the sections of the change script: how each change went, journals not yet included. */
+/**
+ * Reads the sections of the change script: how each change went, journals not yet included. Unless the script
+ * blocked, nobody looked what became of starts and stops.
+ */
 export function readOutcomes(
   machine: string,
   changes: readonly UnitChange[],
   sections: readonly Section[],
+  blocks = true,
 ): readonly UnitOutcome[] {
   const states = statesOf(sections, 'units');
   const before = statesOf(sections, 'started');
@@ -72,8 +76,9 @@ export function readOutcomes(
       change.obstacle ??
       wide ??
       stepFailure(change, index, sections) ??
-      startFailure(change, sections, before, state);
-    return { unit: change.unit, machine, state, failure };
+      (blocks ? startFailure(change, sections, before, state) : queueFailure(change, sections, state));
+    const triggered = blocks || failure !== undefined ? undefined : triggeredJob(change);
+    return { unit: change.unit, machine, state, failure, ...(triggered && { triggered }) };
   });
 }
 
@@ -128,16 +133,49 @@ function startFailure(
   before: ReadonlyMap<string, SystemdState>,
   after: SystemdState | undefined,
 ): Failure | undefined {
-  if (!change.steps.some(({ kind }) => kind === 'start' || kind === 'restart')) return undefined;
+  if (!isStarted(change)) return undefined;
   const first = before.get(change.unit);
-  if (first === undefined || after === undefined) {
-    return { code: 'step', step: 'install', detail: 'systemd did not say what became of it' };
-  }
-  if (hasStarted(first, after)) return undefined;
-  const said = ['start', 'restart'].flatMap((name) => (find(sections, name)?.stderr ?? '').split('\n'));
+  if (first === undefined || after === undefined) return UNKNOWN;
+  return hasStarted(first, after) ? undefined : notUp(change, sections, after);
+}
+
+/** Why systemd did not even take the job. */
+function queueFailure(
+  change: UnitChange,
+  sections: readonly Section[],
+  after: SystemdState | undefined,
+): Failure | undefined {
+  if (!isStarted(change)) return undefined;
+  if (after === undefined) return UNKNOWN;
+  const refused = sections.some(({ name, status }) => START_SECTIONS.includes(name) && status !== 0);
+  // One that has run to its end already, or runs, was taken, whichever other was not.
+  const isTaken = after.load === 'loaded' && (!refused || isRunning(after) || isUp(after));
+  return isTaken ? undefined : notUp(change, sections, after);
+}
+
+/** The job that was queued and not waited for. A stop before a file is replaced or removed is. */
+function triggeredJob(change: UnitChange): 'start' | 'stop' | undefined {
+  const kinds = new Set(change.steps.map(({ kind }) => kind));
+  if (isStarted(change)) return 'start';
+  return kinds.has('stop') && !kinds.has('write') && !kinds.has('remove') ? 'stop' : undefined;
+}
+
+function isStarted({ steps }: UnitChange): boolean {
+  return steps.some(({ kind }) => kind === 'start' || kind === 'restart');
+}
+
+const START_SECTIONS = ['start', 'restart'];
+const UNKNOWN: Failure = {
+  code: 'step',
+  step: 'install',
+  detail: 'systemd did not say what became of it',
+};
+
+function notUp({ unit }: UnitChange, sections: readonly Section[], state: SystemdState): Failure {
+  const said = START_SECTIONS.flatMap((name) => (find(sections, name)?.stderr ?? '').split('\n'));
   // systemctl puts a blank before names; web.service is not spoken of where myweb.service is.
-  const detail = said.find((line) => line.includes(` ${change.unit}`)) ?? '';
-  return { code: 'not-up', state: after, detail, journal: [] };
+  const detail = said.find((line) => line.includes(` ${unit}`)) ?? '';
+  return { code: 'not-up', state, detail, journal: [] };
 }
 
 function find(sections: readonly Section[], name: string): Section | undefined {

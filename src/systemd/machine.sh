@@ -152,17 +152,23 @@ claim() {
   done <"$L/units/$1" >"$L/tmp/record" && echo claimed=yes >>"$L/tmp/record" && mv -f "$L/tmp/record" "$L/units/$1"
 }
 
-# await UNIT...: until systemd has no job queued for any of them, or two minutes have passed
+# clock: hundredths of a second since the machine booted, in $now
+clock() { read -r now rest </proc/uptime && now=$((${now%.*} * 100 + 1${now#*.} - 100)); }
+
+# await UNIT...: until systemd has no job queued for any of them, $deadline is reached, or without one two minutes
+# have passed
 await() {
-  turns=0
-  while [ "$turns" -lt 280 ]; do
+  clock
+  turns=0 end=${deadline:-$((now + 12000))}
+  while :; do
     case "$(systemctl show --no-pager --property=Job -- "$@")" in *Job=[1-9]*) ;; *) return 0 ;; esac
+    clock
+    [ "$now" -lt "$end" ] || return 1
     turns=$((turns + 1))
     # Most jobs are done in a few milliseconds. A sleep that knows no fractions waits for seconds.
     if [ "$turns" -lt 6 ]; then pause=0.01; elif [ "$turns" -lt 40 ]; then pause=0.05; else pause=0.5; fi
     sleep "$pause" 2>/dev/null || sleep 1
   done
-  return 1
 }
 
 # stopped UNIT: systemd has nothing of it running any more, or runs it again because another script has carried out

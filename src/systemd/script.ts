@@ -11,6 +11,16 @@ import { type VerifyRequest, verifyLines } from './verification.ts';
 /** How long a script waits for another fleet process on the same machine, in seconds. */
 const LOCK_WAIT_SECONDS = 30;
 
+/** What a change waits for. */
+export type Waits = {
+  /** Whether stops and starts are waited for at all. */
+  readonly blocks: boolean;
+  /** How long, in ms; undefined for two minutes each. */
+  readonly ms: number | undefined;
+  /** How long a started unit is watched after that before it counts as up, in ms. */
+  readonly settleMs: number;
+};
+
 /** What is sent first: the words of the later scripts. `marker` is random and frames every answer. */
 export function openingScript(marker: string, paths: MachinePaths): string {
   const words: Readonly<Record<string, string>> = {
@@ -50,26 +60,27 @@ export function observeScript({ names, digests, backup = false }: ObserveRequest
  * and wait · records, renames, removals · one daemon-reload · records of what was removed · start · unlock ·
  * wait · settle · report. A stop comes before the rename, so that ExecStop= of the text that runs is what runs.
  * While a stop is waited for the lock is free, and tokens are checked again after it: a stuck unit never keeps
- * others from the machine.
+ * others from the machine. Where nobody waits, a stop is still waited for if a file is replaced or removed after it.
  * Sections carry the index of their change (`guard:0`); a change that fails is skipped from there on.
  */
-export function changeScript(changes: readonly UnitChange[], clusterId: string, settleMs: number): string {
+export function changeScript(changes: readonly UnitChange[], clusterId: string, waits: Waits): string {
   const all = changes.map((change, index) => ({ change, index }));
   return complete('change', [
-    `changed= ${all.map(({ index }) => `skip${index}=`).join(' ')}`,
+    `changed= deadline= ${all.map(({ index }) => `skip${index}=`).join(' ')}`,
+    ...deadline(waits.ms),
     'step prepare prepare || return',
     'step lock lock || return',
     `step cluster cluster ${quote(clusterId)} || return`,
     ...all.map(guard),
     ...putFiles(all),
-    ...stopUnits(all),
+    ...stopUnits(all, waits),
     ...all.flatMap(settleFiles),
     '[ -z "$changed" ] || step reload reload || return',
     ...forgetRemoved(all.filter(({ change }) => has(change, 'remove'))),
     ...startUnits(all),
     'for file in .fleet-$$-*; do [ ! -e "$file" ] || rm -f "$file"; done',
     'leave',
-    ...watchStarts(all, settleMs),
+    ...watchStarts(all, waits),
   ]);
 }
 
@@ -139,21 +150,30 @@ function putFiles(all: readonly Indexed[]): readonly string[] {
   ];
 }
 
-function stopUnits(all: readonly Indexed[]): readonly string[] {
+/** All waits of a change end at the same time, and the one for the lock does not last longer. */
+function deadline(ms: number | undefined): readonly string[] {
+  if (ms === undefined) return [];
+  const lockSeconds = Math.min(LOCK_WAIT_SECONDS, Math.ceil(ms / 1000));
+  return [`clock && deadline=$((now + ${Math.ceil(ms / 10)})) W=${lockSeconds}`];
+}
+
+function stopUnits(all: readonly Indexed[], { blocks }: Waits): readonly string[] {
   const stops = all.filter(({ change }) => has(change, 'stop'));
   if (stops.length === 0) return [];
+  const awaited = stops.filter(({ change }) => blocks || has(change, 'write') || has(change, 'remove'));
   return [
     ...stops.map(({ change, index }) =>
       attempt(index, 'claim', `claim ${quote(change.unit)} ${change.token}`),
     ),
     ...arguments_(stops),
+    '[ $# -eq 0 ] || step stop systemctl stop --no-block -- "$@"',
+    ...(awaited.length < stops.length ? arguments_(awaited) : []),
     'if [ $# -gt 0 ]; then',
-    'step stop systemctl stop --no-block -- "$@"',
     'unlock',
     'step await-stop await "$@"',
     'step lock lock || return',
     ...all.map(guard),
-    ...stops.map(({ change, index }) => attempt(index, 'stopped', `stopped ${quote(change.unit)}`)),
+    ...awaited.map(({ change, index }) => attempt(index, 'stopped', `stopped ${quote(change.unit)}`)),
     'fi',
   ];
 }
@@ -202,9 +222,9 @@ function startUnits(all: readonly Indexed[]): readonly string[] {
   ];
 }
 
-function watchStarts(all: readonly Indexed[], settleMs: number): readonly string[] {
+function watchStarts(all: readonly Indexed[], { blocks, settleMs }: Waits): readonly string[] {
   const kept = all.filter(({ change }) => !has(change, 'remove'));
-  return [
+  const watch = [
     'if [ $# -gt 0 ]; then',
     'step await-start await "$@"',
     'section started show "$@"',
@@ -213,9 +233,8 @@ function watchStarts(all: readonly Indexed[], settleMs: number): readonly string
       ? []
       : [`case "$out" in *SubState=running*) sleep ${settleMs / 1000} || sleep 1 ;; esac`]),
     'fi',
-    ...arguments_(kept),
-    '[ $# -eq 0 ] || section units show "$@"',
   ];
+  return [...(blocks ? watch : []), ...arguments_(kept), '[ $# -eq 0 ] || section units show "$@"'];
 }
 
 /**

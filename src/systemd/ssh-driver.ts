@@ -14,6 +14,7 @@ import { FrameReader, type Section } from './frame.ts';
 import { readJournalScript } from './journal.ts';
 import { openJournal } from './journal-stream.ts';
 import { MACHINE_PATHS, type MachinePaths } from './machine-paths.ts';
+import { PATIENT, type Patience } from './patience.ts';
 import {
   changeScript,
   journalScript,
@@ -21,6 +22,7 @@ import {
   openingScript,
   statusScript,
   verifyScript,
+  type Waits,
 } from './script.ts';
 import { readVerification, type VerifyRequest } from './verification.ts';
 
@@ -33,12 +35,16 @@ const JOURNAL_UNITS = 20;
 const OBSERVE_DEADLINE_MS = 30_000;
 /** How long changes may take, in ms: two waits for the lock, one for stops and one for starts, and then some. */
 const CHANGE_DEADLINE_MS = 330_000;
+/** The same without the waits for stops and starts. */
+const WAITLESS_DEADLINE_MS = 90_000;
 
 export type SshDriverOptions = {
   /** Access by the machine's name in fleet.conf. */
   readonly access: ReadonlyMap<string, Access>;
   /** How long a started unit is watched before it counts as up, in ms. */
   readonly settleMs: number;
+  /** {@link PATIENT} unless given. */
+  readonly patience?: Patience;
   readonly paths?: MachinePaths;
 };
 
@@ -49,11 +55,18 @@ export function createSshDriver(transport: Transport, options: SshDriverOptions)
     if (access === undefined) throw new FleetError('machine-not-found', `No such machine: "${name}"`);
     return access;
   };
+  const { settleMs, patience: { blocks, timeoutMs } = PATIENT, paths = MACHINE_PATHS } = options;
+  const deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
+  const waits = (): Waits => ({
+    blocks,
+    ms: deadline === undefined ? undefined : Math.max(0, deadline - performance.now()),
+    settleMs,
+  });
   return {
     async connect(machine) {
       const access = accessTo(machine);
       const process = await openRootShell(transport, access);
-      return new SshSession(access, process, options.settleMs, options.paths ?? MACHINE_PATHS);
+      return new SshSession(access, process, waits, paths);
     },
     async journal(machine, request) {
       const access = accessTo(machine);
@@ -70,14 +83,14 @@ export function createSshDriver(transport: Transport, options: SshDriverOptions)
 class SshSession implements MachineSession {
   readonly #access: Access;
   readonly #process: RemoteProcess;
-  readonly #settleMs: number;
+  readonly #waits: () => Waits;
   readonly #reader: FrameReader;
 
-  constructor(access: Access, process: RemoteProcess, settleMs: number, paths: MachinePaths) {
+  constructor(access: Access, process: RemoteProcess, waits: () => Waits, paths: MachinePaths) {
     const marker = randomBytes(16).toString('hex');
     this.#access = access;
     this.#process = process;
-    this.#settleMs = settleMs;
+    this.#waits = waits;
     this.#reader = new FrameReader(marker);
     process.onStdout((chunk) => this.#reader.stdout(chunk));
     process.onStderr((chunk) => this.#reader.stderr(chunk));
@@ -122,9 +135,11 @@ class SshSession implements MachineSession {
 
   async #tryChange(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]> {
     const started = performance.now();
+    const waits = this.#waits();
+    const deadlineMs = waits.ms === undefined ? CHANGE_DEADLINE_MS : WAITLESS_DEADLINE_MS + waits.ms;
     try {
-      const sections = await this.#run(changeScript(changes, clusterId, this.#settleMs), CHANGE_DEADLINE_MS);
-      const outcomes = readOutcomes(this.#access.ssh.name, changes, sections);
+      const sections = await this.#run(changeScript(changes, clusterId, waits), deadlineMs);
+      const outcomes = readOutcomes(this.#access.ssh.name, changes, sections, waits.blocks);
       return await this.#withJournals(outcomes, (performance.now() - started) / 1000);
     } catch (error) {
       if (!isFleetError(error)) throw error;

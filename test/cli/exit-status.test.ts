@@ -64,6 +64,7 @@ describe('the exit status of a request', () => {
     target: 'launched',
     global: false,
     machines: [machine],
+    triggered: [],
     eligible: 1,
     failures: [],
     despite: undefined,

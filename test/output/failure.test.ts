@@ -47,10 +47,7 @@ const WORDS: {
     ],
   ],
   locked: [
-    [
-      { code: 'locked' },
-      only('another fleetctl has been busy on the machine for 30s', 'Try again when it is done'),
-    ],
+    [{ code: 'locked' }, only('another fleetctl is busy on the machine', 'Try again when it is done')],
   ],
   step: [
     [
@@ -166,6 +163,9 @@ describe('a unit that is not up', () => {
     ['unknown', { loadError: 'Unit a.service not found.' }, 'systemd refuses it: Unit a.service not found.'],
   ])('%s %o', (name, changes, summary) => {
     const state = systemdState(name, changes);
-    expect(failureText({ code: 'not-up', state, detail: '', journal: [] }).summary).toBe(summary);
+    const text = failureText({ code: 'not-up', state, detail: '', journal: [] });
+    expect(text.summary).toBe(summary);
+    const hint = 'It goes on there; see what becomes of it: fleetctl list-units';
+    expect(text.hint).toBe(name === 'starting' ? hint : undefined);
   });
 });

@@ -20,6 +20,7 @@ function result(changes: Partial<UnitResult> = {}): UnitResult {
     target: 'launched',
     global: false,
     machines: [],
+    triggered: [],
     eligible: 0,
     failures: [],
     despite: undefined,
@@ -28,6 +29,34 @@ function result(changes: Partial<UnitResult> = {}): UnitResult {
     ...changes,
   };
 }
+
+const LAUNCHED_ON_M1 = { machines: [M1], eligible: 2 };
+
+describe('what --no-block did not wait for', () => {
+  it.each<readonly [string, Partial<UnitResult>, readonly string[]]>([
+    ['start', { triggered: [M1] }, ['Triggered unit a.service start on 148a18ff.../10.0.0.1']],
+    [
+      'stop',
+      { triggered: [M1], target: 'loaded' },
+      ['Triggered unit a.service stop on 148a18ff.../10.0.0.1'],
+    ],
+    [
+      'of a global unit',
+      { triggered: [M1, M2], eligible: 2, global: true },
+      ['Triggered global unit a.service start on 2 of 2 machines'],
+    ],
+    [
+      'beside what holds already',
+      { ...LAUNCHED_ON_M1, triggered: [M2], global: true },
+      [
+        'Triggered global unit a.service start on 1 of 2 machines',
+        'Unit a.service launched on 1 of 2 machines',
+      ],
+    ],
+  ])('%s', (_, changes, out) => {
+    expect(report('start', changes)).toEqual({ out, err: [] });
+  });
+});
 
 function request(changes: Partial<RequestResult> = {}): RequestResult {
   return { results: [], problems: [], differing: [], plans: [], ...changes };

@@ -10,6 +10,7 @@ import type { UnitChange } from '../../src/plan/step.ts';
 import { type SshTarget, TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { MachineSession } from '../../src/systemd/driver.ts';
 import type { MachinePaths } from '../../src/systemd/machine-paths.ts';
+import { PATIENT, type Patience } from '../../src/systemd/patience.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
 import { LocalShell, type LocalShellOptions } from './local-shell.ts';
 
@@ -32,6 +33,7 @@ const TARGET: SshTarget = {
 export type SessionOptions = Partial<Pick<LocalShellOptions, 'shell' | 'setup' | 'rewrite'>> & {
   /** Kills the script's shell where it calls its nth command, which is not run any more. */
   readonly killAt?: number;
+  readonly patience?: Patience;
 };
 
 /** A machine that is a folder: the real script in a real shell, and a stand-in for systemd that keeps files. */
@@ -53,10 +55,11 @@ export class LocalMachine {
 
   /** Connects through the real driver; `shell` is what it speaks to. */
   async connect(options: SessionOptions = {}): Promise<{ session: MachineSession; shell: LocalShell }> {
+    const { patience = PATIENT } = options;
     const shell = new LocalShell(this.#shellOptions({ ...this.#defaults, ...options }));
     onTestFinished(() => shell.kill());
     const access = new Map([['web-1', { ssh: TARGET, become: 'sudo' as const }]]);
-    const driver = createSshDriver(shell, { access, settleMs: 0, paths: this.paths });
+    const driver = createSshDriver(shell, { access, settleMs: 0, patience, paths: this.paths });
     const session = await driver.connect({ name: 'web-1', address: '127.0.0.1', metadata: {} });
     return { session, shell };
   }

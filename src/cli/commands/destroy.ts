@@ -1,12 +1,13 @@
 import type { Command } from '../command.ts';
 import { DRY_RUN, runUnitVerb } from '../unit-command.ts';
+import { LIMITS } from '../wait-options.ts';
 
 export const destroyCommand: Command = {
   name: 'destroy',
   arguments: '<unit...>',
   summary: 'Stop units and forget them',
   description: 'Stops units, waits for it, removes them from the machines and then from the registry.',
-  options: [DRY_RUN],
+  options: [...LIMITS, DRY_RUN],
   examples: [
     ['fleetctl destroy hello.service', 'stop and forget it'],
     ['fleetctl destroy web@.service', 'forget a template; its instances stay'],

@@ -1,7 +1,9 @@
 import { FleetError } from '../../base/errors.ts';
+import type { Edges } from '../../reconcile/reconcile.ts';
 import { type Command, writeLines } from '../command.ts';
 import { requestStatus } from '../exit-status.ts';
 import { DRY_RUN } from '../unit-command.ts';
+import { LIMITS, patienceOf } from '../wait-options.ts';
 
 export const restartCommand: Command = {
   name: 'restart',
@@ -11,6 +13,7 @@ export const restartCommand: Command = {
     'Restarts every copy of launched units on its machine. The next copy follows only when the last one is really up; the first failure ends it, and what was not restarted is named. Globs stand for all units of the registry that they match.',
   options: [
     { flags: '--max-parallel <n>', description: 'how many copies may be down at once (1 unless given)' },
+    ...LIMITS,
     DRY_RUN,
   ],
   examples: [
@@ -27,7 +30,9 @@ export const restartCommand: Command = {
       import('../../output/restart.ts'),
     ]);
     const dryRun = options.dryRun === true;
-    const result = await withEdges(flags, streams, (edges) => restart(edges, units, maxParallel), { dryRun });
+    const patience = patienceOf(options);
+    const work = (edges: Edges) => restart(edges, units, maxParallel);
+    const result = await withEdges(flags, streams, work, { dryRun, patience });
     const { out, err } = dryRun ? restartPreview(result) : restartReport(result);
     writeLines(streams.out, out);
     writeLines(streams.err, err);

@@ -1,5 +1,6 @@
 import type { Command, CommandOption } from '../command.ts';
 import { DRY_RUN, REPLACE, runUnitVerb, submitRequest, VERBOSE } from '../unit-command.ts';
+import { LIMITS, NO_BLOCK } from '../wait-options.ts';
 
 const VERIFY: CommandOption = {
   flags: '--verify',
@@ -12,11 +13,13 @@ export const startCommand: Command = {
   summary: 'Start units somewhere in the cluster and keep them there',
   description:
     'Submits units that the registry does not have yet, picks a machine for each, starts it there and watches until it is really up. Unit files are searched in the registry, on disk, then as templates.',
-  options: [REPLACE, VERIFY, VERBOSE, DRY_RUN],
+  options: [REPLACE, VERIFY, VERBOSE, NO_BLOCK, ...LIMITS, DRY_RUN],
   examples: [
     ['fleetctl start hello.service', 'start ./hello.service on some machine'],
     ['fleetctl start web@{1..3}', 'three instances of web@.service'],
     ['fleetctl start app.service app.timer', 'several units at once'],
+    ['fleetctl start --no-block app.service', 'do not wait until it is up'],
+    ['fleetctl start --timeout 5m app.service', 'wait for five minutes at most'],
     ['fleetctl start --verify app.service', 'only if systemd on the machines has nothing against it'],
   ],
   async run(call) {

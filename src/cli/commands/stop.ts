@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts';
 import { DRY_RUN, runUnitVerb } from '../unit-command.ts';
+import { LIMITS, NO_BLOCK } from '../wait-options.ts';
 
 export const stopCommand: Command = {
   name: 'stop',
@@ -7,10 +8,11 @@ export const stopCommand: Command = {
   summary: 'Stop units; they stay on their machines',
   description:
     'Stops units wherever they run and waits for it. They stay loaded: `fleetctl start` starts them again on the same machine.',
-  options: [DRY_RUN],
+  options: [NO_BLOCK, ...LIMITS, DRY_RUN],
   examples: [
     ['fleetctl stop hello.service', 'stop it, leave it loaded'],
     ['fleetctl stop web@1 web@2', 'stop two instances'],
+    ['fleetctl stop --no-block hello.service', 'do not wait until it has stopped'],
   ],
   async run(call) {
     const { stop } = await import('../../operations/set-target-state.ts');

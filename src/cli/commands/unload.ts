@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts';
 import { DRY_RUN, runUnitVerb } from '../unit-command.ts';
+import { LIMITS } from '../wait-options.ts';
 
 export const unloadCommand: Command = {
   name: 'unload',
@@ -7,7 +8,7 @@ export const unloadCommand: Command = {
   summary: 'Stop units and take them from their machines',
   description:
     'Stops units, waits for it and removes their unit files from the machines. The registry keeps them.',
-  options: [DRY_RUN],
+  options: [...LIMITS, DRY_RUN],
   examples: [['fleetctl unload hello.service', 'take it from its machine']],
   async run(call) {
     const { unload } = await import('../../operations/set-target-state.ts');

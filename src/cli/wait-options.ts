@@ -1,0 +1,55 @@
+import { formatDuration, parseDuration } from '../base/duration.ts';
+import { FleetError } from '../base/errors.ts';
+import type { Patience } from '../systemd/patience.ts';
+import type { Call, CommandOption } from './command.ts';
+import { numberOf } from './number-option.ts';
+
+/** Hands jobs to systemd and comes back. Not where something has to follow: a file is never taken from a unit that runs. */
+export const NO_BLOCK: CommandOption = {
+  flags: '--no-block',
+  description: 'hand the jobs to systemd on the machines, and do not wait for them',
+};
+
+/** How long a verb waits at most. */
+export const LIMITS: readonly CommandOption[] = [
+  {
+    flags: '--timeout <duration>',
+    description:
+      'how long to wait at most (30s, 5m; two minutes for stops and two for starts unless given); what is not done then goes on, and counts as failed',
+  },
+  {
+    flags: '--block-attempts <n>',
+    description: 'the same in seconds, as fleet has it; 0 waits for as long as it takes',
+  },
+];
+
+const LEAST_MS = 100;
+/** A day: longer than anybody waits, and what timers can hold. */
+const MOST_MS = 86_400_000;
+
+/** What the options above say. Throws FleetError `usage` for what they cannot hold, and for two that exclude each other. */
+export function patienceOf({ block, timeout, blockAttempts }: Call['options']): Patience {
+  const given = [
+    block === false && '--no-block',
+    timeout !== undefined && '--timeout',
+    blockAttempts !== undefined && '--block-attempts',
+  ].filter((flag) => flag !== false);
+  if (given.length > 1) {
+    throw new FleetError('usage', `Cannot use ${given.slice(0, 2).join(' and ')} together`, {
+      hint: 'Each of them says how long to wait: leave one out',
+    });
+  }
+  const attempts = numberOf('--block-attempts', blockAttempts);
+  const attemptsMs = attempts === undefined ? undefined : Math.min(attempts * 1000 || MOST_MS, MOST_MS);
+  return { blocks: block !== false, timeoutMs: readTimeout(timeout) ?? attemptsMs };
+}
+
+function readTimeout(option: string | boolean | undefined): number | undefined {
+  if (typeof option !== 'string') return undefined;
+  const ms = parseDuration(option);
+  if (ms !== undefined && ms >= LEAST_MS && ms <= MOST_MS) return ms;
+  const bounds = `from ${formatDuration(LEAST_MS)} to ${formatDuration(MOST_MS)}`;
+  throw new FleetError('usage', `Cannot read --timeout: "${option}" is not a duration ${bounds}`, {
+    hint: 'Give one: --timeout 30s',
+  });
+}
