@@ -12,7 +12,7 @@ const groups = [
 ].map((group, index, all) => ({ ...group, priority: all.length - index }));
 
 export default {
-  input: { fleetctl: 'src/cli/main.ts' },
+  input: { fleetctl: 'src/cli/main.ts', fleetd: 'src/cli/fleetd/main.ts' },
   platform: 'node',
   // ssh2 tries these native add-ons and does without them.
   external: ['cpu-features', /sshcrypto\.node$/, '@colors/colors'],

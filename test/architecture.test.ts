@@ -14,7 +14,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['registry', 'systemd', 'config'],
   ['reconcile'],
   ['operations'],
-  ['output'],
+  ['output', 'controller'],
   ['cli'],
 ];
 

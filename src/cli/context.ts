@@ -1,6 +1,6 @@
 import { hostname, userInfo } from 'node:os';
 import { systemClock } from '../base/clock.ts';
-import type { ConfigFlags } from '../config/config.ts';
+import type { Config, ConfigFlags } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import { previewRegistry } from '../registry/preview.ts';
@@ -23,7 +23,12 @@ export type SshAccess = {
   readonly targets: ReadonlyMap<string, SshTarget>;
 };
 
-type EdgeOptions = { readonly dryRun: boolean; readonly patience: Patience };
+type EdgesOptions = {
+  readonly dryRun?: boolean;
+  readonly patience?: Patience;
+  /** Changes the configuration before anything is built from it. */
+  readonly adapt?: (config: Config) => Config;
+};
 
 /**
  * Runs `work` with everything that reaches outside, built from the configuration, and lets go of it after. With
@@ -33,10 +38,10 @@ export async function withEdges<T>(
   flags: ConfigFlags,
   streams: Streams,
   work: (edges: Edges, access: SshAccess) => Promise<T>,
-  { dryRun = false, patience = PATIENT }: Partial<EdgeOptions> = {},
+  { dryRun = false, patience = PATIENT, adapt = (config) => config }: EdgesOptions = {},
 ): Promise<T> {
   const { env, cwd, home } = streams;
-  const config = await loadConfig({ flags, env, cwd, home });
+  const config = adapt(await loadConfig({ flags, env, cwd, home }));
   const transport = createSsh2Transport({
     knownHostsFile: config.knownHostsFile,
     askHostKey: askHostKey(streams),

@@ -1,3 +1,4 @@
 import manifest from '../../package.json' with { type: 'json' };
 
-export const VERSION_LINE = `fleetctl version ${manifest.version}`;
+export const VERSION: string = manifest.version;
+export const VERSION_LINE = `fleetctl version ${VERSION}`;

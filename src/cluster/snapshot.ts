@@ -67,6 +67,8 @@ export type MachineView = {
   readonly id: MachineId | undefined;
   readonly observation: Observation | undefined;
   readonly silence: Silence | undefined;
+  /** Epoch ms at which its last silence ended; undefined when none is remembered. */
+  readonly backSince: number | undefined;
 };
 
 /** Everything a decision may depend on, at one moment. */
@@ -89,6 +91,17 @@ export function otherCluster(
   { clusterId }: Pick<ClusterSnapshot, 'clusterId'>,
 ): string | undefined {
   return observation?.cluster === clusterId ? undefined : observation?.cluster;
+}
+
+/**
+ * Whether a machine has answered for long enough to be trusted with what another one has lost: for as long as a
+ * machine may be silent. One that comes and goes would else take units along with it, again and again.
+ */
+export function isSteady(
+  { backSince }: MachineView,
+  { now, agentTtlMs }: Pick<ClusterSnapshot, 'now' | 'agentTtlMs'>,
+): boolean {
+  return backSince === undefined || now - backSince >= agentTtlMs;
 }
 
 /** What `machine` shows of unit `name`, if it answered and knows it. */

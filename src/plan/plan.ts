@@ -1,11 +1,5 @@
 import { compareText } from '../base/compare.ts';
-import {
-  type ClusterSnapshot,
-  type DesiredUnit,
-  type MachineView,
-  observedOn,
-  otherCluster,
-} from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, type DesiredUnit, otherCluster } from '../cluster/snapshot.ts';
 import type { UnitRecord } from '../cluster/unit-state.ts';
 import { classify, type Pair, type Situation } from './classify.ts';
 import type { MachinePlan, Obstacle, Step, UnitChange } from './step.ts';
@@ -21,27 +15,43 @@ export function plan(
   { restart }: PlanOptions = { restart: false },
 ): readonly MachinePlan[] {
   const desired = new Map(snapshot.units.map((unit) => [unit.name, unit]));
-  const names = [...placements.keys()].sort(compareText);
+  const wantedOn = byMachine(placements);
   const plans = snapshot.machines
     // A machine of another cluster is left alone, whatever is there.
     .filter((machine) => machine.observation !== undefined && otherCluster(machine, snapshot) === undefined)
-    .map((machine) => ({
-      machine: machine.machine.name,
-      changes: names.flatMap((name) => {
-        const here = placements.get(name)?.includes(machine.id ?? '') ?? false;
-        const unit = desired.get(name);
-        const pair = pairOf(name, machine, here ? unit : undefined, unit?.token ?? snapshot.revision);
-        return change(name, pair, restart) ?? [];
-      }),
-    }));
+    .map((machine) => {
+      const observed = new Map(machine.observation?.units.map((unit) => [unit.name, unit]));
+      const wanted = wantedOn.get(machine.id ?? '') ?? new Set();
+      // What is neither wanted here nor was ever put here is none of our business.
+      const ours = [...observed.values()].filter(
+        ({ name, record }) => record !== undefined && placements.has(name),
+      );
+      const names = [...new Set([...wanted, ...ours.map(({ name }) => name)])].sort(compareText);
+      return {
+        machine: machine.machine.name,
+        changes: names.flatMap((name) => {
+          const unit = desired.get(name);
+          const token = unit?.token ?? snapshot.revision;
+          const pair = { wanted: wanted.has(name) ? unit : undefined, token, observed: observed.get(name) };
+          return change(name, pair, restart) ?? [];
+        }),
+      };
+    });
   return plans.filter(({ changes }) => changes.length > 0);
 }
 
 /** How plans are made. */
 export type PlanOptions = { readonly restart: boolean };
 
-function pairOf(unit: string, machine: MachineView, wanted: DesiredUnit | undefined, token: number): Pair {
-  return { wanted, token, observed: observedOn(machine, unit) };
+/** Machine id → the units that are to be there. */
+function byMachine(
+  placements: ReadonlyMap<string, readonly string[]>,
+): ReadonlyMap<string, ReadonlySet<string>> {
+  const units = new Map<string, Set<string>>();
+  for (const [name, machines] of placements) {
+    for (const machine of machines) units.set(machine, (units.get(machine) ?? new Set()).add(name));
+  }
+  return units;
 }
 
 function change(unit: string, pair: Pair, restart: boolean): UnitChange | undefined {

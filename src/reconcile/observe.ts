@@ -42,20 +42,20 @@ export async function observe(
       const observation = await session.observe(request);
       const { id } = observation;
       tell({ kind: 'machine-answered', machine: name, id });
-      return { machine, id, observation, silence: undefined };
+      const backSince = memory?.silentSince === undefined ? memory?.backSince : clock.now();
+      return { machine, id, observation, silence: undefined, backSince };
     } catch (error) {
       if (!isFleetError(error)) throw error;
       const { code, message, hint } = error;
       const since = memory?.silentSince ?? clock.now();
       const silence = { since, code, message, hint };
       tell({ kind: 'machine-silent', machine: name, id: memory?.id, silence });
-      return { machine, id: memory?.id, observation: undefined, silence };
+      return { machine, id: memory?.id, observation: undefined, silence, backSince: undefined };
     }
   };
   try {
     const views = await all(machines.map(look));
-    refuseDuplicates(views);
-    return { views: withoutTakenIds(views), sessions };
+    return { views: settleViews(views), sessions };
   } catch (error) {
     for (const session of sessions.values()) session.close();
     throw error;
@@ -66,6 +66,15 @@ export async function observe(
 async function all<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
   await Promise.allSettled(work);
   return Promise.all(work);
+}
+
+/**
+ * What machines were seen to be, put together. Throws FleetError `duplicate-machine-id` where two answered with the
+ * same id.
+ */
+export function settleViews(views: readonly MachineView[]): readonly MachineView[] {
+  refuseDuplicates(views);
+  return withoutTakenIds(views);
 }
 
 /** An id that another machine answers with is no longer that of the silent one that had it. */
@@ -80,10 +89,13 @@ function withoutTakenIds(views: readonly MachineView[]): readonly MachineView[] 
 
 /** What the registry should remember of this sighting: ids, and who fell silent or came back. */
 export function memories(views: readonly MachineView[], registry: RegistryView): readonly Edit[] {
-  return views.flatMap(({ machine, id, silence }): readonly Edit[] => {
+  return views.flatMap(({ machine, id, silence, backSince }): readonly Edit[] => {
     const known = registry.machines.get(machine.name);
-    if (known?.id === id && known?.silentSince === silence?.since) return [];
-    return [{ kind: 'put-machine', name: machine.name, known: { id, silentSince: silence?.since } }];
+    const silentSince = silence?.since;
+    const isKnown = known?.id === id && known?.silentSince === silentSince && known?.backSince === backSince;
+    return isKnown
+      ? []
+      : [{ kind: 'put-machine', name: machine.name, known: { id, silentSince, backSince } }];
   });
 }
 

@@ -7,7 +7,7 @@ import type { MachinePlan } from '../plan/step.ts';
 import { wavesOf } from '../plan/waves.ts';
 import type { Edit, Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
-import { type Decision, machinesOf } from '../schedule/decision.ts';
+import { type Decision, placementsOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
@@ -126,14 +126,6 @@ function assignments(decisions: readonly Decision[], view: RegistryView): readon
     if (unit === undefined || (decision.kind !== 'place' && decision.kind !== 'move')) return [];
     return [{ kind: 'put-unit', unit: { ...unit, machine: decision.machine } }];
   });
-}
-
-function placementsOf(
-  decisions: readonly Decision[],
-  scope: ReadonlySet<string>,
-): ReadonlyMap<string, readonly string[]> {
-  const decided = new Map(decisions.map((decision) => [decision.unit, machinesOf(decision)]));
-  return new Map([...scope].map((unit) => [unit, decided.get(unit) ?? []]));
 }
 
 /**

@@ -28,8 +28,15 @@ const SHAPES = {
   'history/': z.object({
     entries: z.array(z.object({ digest, hash, at: z.number(), by: z.string() })),
   }),
-  /** What is known of a machine that does not answer: its id, and epoch ms since when it has been silent. */
-  'machines/': z.object({ id: z.optional(machineId), silentSince: z.optional(z.number()) }),
+  /**
+   * What is known of a machine: its id, and epoch ms since when it has been silent, or since when it has been back
+   * from its last silence.
+   */
+  'machines/': z.object({
+    id: z.optional(machineId),
+    silentSince: z.optional(z.number()),
+    backSince: z.optional(z.number()),
+  }),
   /** Changed with every change of units, so that two decisions never rest on the same state. */
   turn: z.object({}),
 } as const;

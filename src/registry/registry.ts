@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { FleetError } from '../base/errors.ts';
 import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
 import type { Change, Store } from '../store/store.ts';
-import { writeDocument } from './documents.ts';
+import { type Document, writeDocument } from './documents.ts';
 import { type KnownMachine, RegistryView } from './view.ts';
 
 /** A unit as it is stored: what its text says is read from the text again. */
@@ -116,6 +116,10 @@ function putUnit(
   put(`history/${name}`, writeDocument('history/', { entries }));
 }
 
-function clean({ id, silentSince }: KnownMachine): { id?: string; silentSince?: number } {
-  return { ...(id !== undefined && { id }), ...(silentSince !== undefined && { silentSince }) };
+function clean({ id, silentSince, backSince }: KnownMachine): Document<'machines/'> {
+  return {
+    ...(id !== undefined && { id }),
+    ...(silentSince !== undefined && { silentSince }),
+    ...(backSince !== undefined && { backSince }),
+  };
 }

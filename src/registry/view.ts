@@ -9,7 +9,11 @@ import { parseUnitName } from '../unit/unit-name.ts';
 import { corrupt, type Document, type DocumentKind, readDocument } from './documents.ts';
 
 /** What the registry remembers of a machine between commands. */
-export type KnownMachine = { readonly id: MachineId | undefined; readonly silentSince: number | undefined };
+export type KnownMachine = {
+  readonly id: MachineId | undefined;
+  readonly silentSince: number | undefined;
+  readonly backSince: number | undefined;
+};
 
 /** One text a unit name has had. `at` is epoch ms, `by` the person, as `user@host`. */
 export type HistoryEntry = Document<'history/'>['entries'][number];
@@ -56,8 +60,8 @@ export class RegistryView {
   get machines(): ReadonlyMap<string, KnownMachine> {
     this.#machines ??= new Map(
       this.#keys('machines/').map((name) => {
-        const document = this.#read('machines/', `machines/${name}`);
-        return [name, { id: document?.id, silentSince: document?.silentSince }];
+        const { id, silentSince, backSince } = this.#must('machines/', `machines/${name}`);
+        return [name, { id, silentSince, backSince }];
       }),
     );
     return this.#machines;

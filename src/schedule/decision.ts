@@ -42,3 +42,12 @@ export function machinesOf(decision: Decision): readonly MachineId[] {
   if (decision.kind === 'everywhere') return decision.machines;
   return 'machine' in decision ? [decision.machine] : [];
 }
+
+/** Unit → ids of the machines that shall have it; a unit of `scope` that nothing was decided about is wanted nowhere. */
+export function placementsOf(
+  decisions: readonly Decision[],
+  scope: ReadonlySet<string>,
+): ReadonlyMap<string, readonly string[]> {
+  const decided = new Map(decisions.map((decision) => [decision.unit, machinesOf(decision)]));
+  return new Map([...scope].map((unit) => [unit, decided.get(unit) ?? []]));
+}

@@ -1,6 +1,6 @@
 import { compareText } from '../base/compare.ts';
 import type { Reason, Rejection } from '../cluster/reason.ts';
-import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, type DesiredUnit, isSteady, type MachineView } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import { objections } from './constraints.ts';
 import type { Decision } from './decision.ts';
@@ -61,12 +61,16 @@ function keepOrMove(
   const because = objectionToStaying(unit, from, workload, snapshot);
   const keep: Decision = { kind: 'keep', unit: unit.name, machine: from, despite: because };
   if (because === undefined || isCutOff(snapshot)) return keep;
-  if (because.code === 'machine-silent') {
-    if (!because.mayBeDown || because.silentMs < snapshot.agentTtlMs) return keep;
-  }
-  const { best, rejected } = choose(unit, workload, snapshot);
+  const isLost = because.code === 'machine-silent';
+  if (isLost && (!because.mayBeDown || because.silentMs < snapshot.agentTtlMs)) return keep;
+  const { best, rejected } = choose(unit, workload, isLost ? steadyOf(snapshot) : snapshot);
   if (best === undefined) return keep;
   return { kind: 'move', unit: unit.name, from, machine: best, because, rejected };
+}
+
+/** The same without the machines that came back a moment ago: they are not trusted with what another one lost. */
+function steadyOf(snapshot: ClusterSnapshot): ClusterSnapshot {
+  return { ...snapshot, machines: snapshot.machines.filter((machine) => isSteady(machine, snapshot)) };
 }
 
 /** What speaks against the machine a unit is on. Silence before anything else: nothing can be stopped there. */

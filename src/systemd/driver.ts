@@ -35,6 +35,8 @@ export interface MachineSession {
    * their own for that. Rejects as {@link observe} does.
    */
   verify(request: VerifyRequest): Promise<readonly string[]>;
+  /** Resolves when the session is over: closed here or there, or lost. */
+  readonly ended: Promise<void>;
   /** Ends the session; the connection stays with the transport. */
   close(): void;
 }

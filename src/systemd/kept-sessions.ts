@@ -16,6 +16,7 @@ export function keepSessions(driver: SystemdDriver): SystemdDriver {
         change: (changes, clusterId) => session.change(changes, clusterId),
         status: (units, lines) => session.status(units, lines),
         verify: (request) => session.verify(request),
+        ended: session.ended,
         close: () => undefined,
       };
     },

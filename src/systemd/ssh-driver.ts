@@ -81,6 +81,7 @@ export function createSshDriver(transport: Transport, options: SshDriverOptions)
 }
 
 class SshSession implements MachineSession {
+  readonly ended: Promise<void>;
   readonly #access: Access;
   readonly #process: RemoteProcess;
   readonly #waits: () => Waits;
@@ -94,7 +95,7 @@ class SshSession implements MachineSession {
     this.#reader = new FrameReader(marker);
     process.onStdout((chunk) => this.#reader.stdout(chunk));
     process.onStderr((chunk) => this.#reader.stderr(chunk));
-    process.exit.then(
+    this.ended = process.exit.then(
       (exit) => this.#reader.fail(this.#ended('status' in exit ? exit.status : exit.signal)),
       (error: unknown) => this.#reader.fail(error instanceof Error ? error : new Error(String(error))),
     );

@@ -68,7 +68,11 @@ describe('a pass tells', () => {
     const scene = await arrange();
     scene.driver.silence('m1');
     await scene.registry.update(() => [
-      { kind: 'put-machine', name: 'm1', known: { id: idOf('m1'), silentSince: scene.clock.time - TTL_MS } },
+      {
+        kind: 'put-machine',
+        name: 'm1',
+        known: { id: idOf('m1'), silentSince: scene.clock.time - TTL_MS, backSince: undefined },
+      },
     ]);
     await scene.pass();
     const token = (await scene.registry.load()).units.get('a.service')?.token;

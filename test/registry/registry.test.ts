@@ -84,7 +84,11 @@ describe('a registry', () => {
     const changed = await registry.update(() => [
       put(unit('a.service', 'second')),
       { kind: 'delete-unit', name: 'b.service' },
-      { kind: 'put-machine', name: 'm1', known: { id: idOf('m1'), silentSince: undefined } },
+      {
+        kind: 'put-machine',
+        name: 'm1',
+        known: { id: idOf('m1'), silentSince: undefined, backSince: undefined },
+      },
     ]);
     const loaded = await registry.load();
     expect(changed.units).toEqual(loaded.units);
@@ -96,7 +100,7 @@ describe('a registry', () => {
   it('makes its cluster id once, with the first change of any kind', async () => {
     const edits: readonly Edit[] = [
       put(unit('a.service')),
-      { kind: 'put-machine', name: 'm1', known: { id: undefined, silentSince: NOW } },
+      { kind: 'put-machine', name: 'm1', known: { id: undefined, silentSince: NOW, backSince: undefined } },
     ];
     const ids = new Set<string | undefined>();
     for (const edit of edits) {
@@ -135,7 +139,9 @@ describe('a registry', () => {
   it('remembers machines, and forgets what is not known of them any more', async () => {
     const registry = registryOver(createMemoryStore());
     const remember = (silentSince: number | undefined): Promise<unknown> =>
-      registry.update(() => [{ kind: 'put-machine', name: 'm1', known: { id: idOf('m1'), silentSince } }]);
+      registry.update(() => [
+        { kind: 'put-machine', name: 'm1', known: { id: idOf('m1'), silentSince, backSince: undefined } },
+      ]);
     await remember(NOW);
     expect((await registry.load()).machines.get('m1')).toEqual({ id: idOf('m1'), silentSince: NOW });
     await remember(undefined);
@@ -268,7 +274,7 @@ describe('a change', () => {
     const store = createMemoryStore();
     const other = registryOver(store);
     await other.update(() => [put(unit('a.service'))]);
-    const known = { id: idOf('m1'), silentSince: undefined };
+    const known = { id: idOf('m1'), silentSince: undefined, backSince: undefined };
     const seen = (): Promise<unknown> => other.update(() => [{ kind: 'put-machine', name: 'm1', known }]);
     let decided = 0;
     await registryOver(slow(store, 1, seen)).update(() => {

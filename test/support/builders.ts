@@ -183,6 +183,7 @@ function answering(name: string, metadata: Metadata, options: MachineOptions): M
       units: options.units ?? [],
     },
     silence: undefined,
+    backSince: undefined,
   };
 }
 

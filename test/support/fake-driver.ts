@@ -102,6 +102,7 @@ export class FakeDriver implements SystemdDriver {
 class FakeSession implements MachineSession {
   readonly #driver: FakeDriver;
   readonly #machine: FakeMachine;
+  readonly ended = new Promise<void>(() => undefined);
   #state: 'new' | 'observed' | 'closed' = 'new';
 
   constructor(driver: FakeDriver, machine: FakeMachine) {

@@ -188,6 +188,7 @@ export function fakeMachines(machines: readonly Machine[]): FakeMachines {
           change: async (changes, clusterId) => fake.change(changes, clusterId),
           status: async (units, lines) => units.map((unit) => `${unit} on ${name}, ${lines} lines`),
           verify: async (request) => fake.verify(request),
+          ended: new Promise<void>(() => undefined),
           close: () => undefined,
         };
       },

@@ -26,7 +26,7 @@ export function planFor(wishes: readonly Wish[], observation: Observation): read
     clusterId: CLUSTER,
     revision: Math.max(...wishes.map(({ token }) => token)),
     units: wishes.map(desired),
-    machines: [{ machine, id: MACHINE_ID, observation, silence: undefined }],
+    machines: [{ machine, id: MACHINE_ID, observation, silence: undefined, backSince: undefined }],
   };
   const placements = wishes.map(
     ({ name, target }) => [name, target === 'inactive' ? [] : [MACHINE_ID]] as const,

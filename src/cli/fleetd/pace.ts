@@ -1,0 +1,27 @@
+import type { Config } from '../../config/config.ts';
+
+/** How often a controller asks each machine, and how long that may take: three times within agent_ttl, in ms. */
+export function paceOf({ agentTtlMs }: Pick<Config, 'agentTtlMs'>): {
+  intervalMs: number;
+  deadlineMs: number;
+} {
+  return { intervalMs: agentTtlMs / 3, deadlineMs: Math.max(1_000, agentTtlMs / 3) };
+}
+
+/**
+ * The configuration as a controller needs it: it watches units by itself, so that no start has to settle, and it has
+ * no use for a connection that has been mute for longer than a machine may take to answer.
+ */
+export function forController(config: Config): Config {
+  const { deadlineMs } = paceOf(config);
+  const machines = config.machines.map((machine) => {
+    const { connectTimeoutMs, keepaliveTimeoutMs } = machine.ssh;
+    const ssh = {
+      ...machine.ssh,
+      connectTimeoutMs: Math.min(connectTimeoutMs, deadlineMs),
+      keepaliveTimeoutMs: Math.min(keepaliveTimeoutMs, deadlineMs),
+    };
+    return { ...machine, ssh };
+  });
+  return { ...config, settleMs: 0, machines };
+}

@@ -1,0 +1,31 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** After a ring, so many ms pass before anybody wakes: what happens together is looked at together. */
+const GATHER_MS = 20;
+
+/** Wakes one sleeper when something has happened; a ring while nobody sleeps is kept for the next who does. */
+export class Alarm {
+  #rang: boolean = false;
+  #sleeping = new AbortController();
+
+  ring(): void {
+    this.#rang = true;
+    this.#sleeping.abort();
+  }
+
+  /** Whether it rang since it was asked last. */
+  takeRing(): boolean {
+    const rang = this.#rang;
+    this.#rang = false;
+    return rang;
+  }
+
+  /** Sleeps for `ms`, or until a ring or `signal`. */
+  async sleep(ms: number, signal: AbortSignal): Promise<void> {
+    this.#sleeping = new AbortController();
+    if (this.#rang) this.#sleeping.abort();
+    const either = AbortSignal.any([signal, this.#sleeping.signal]);
+    await sleep(Math.max(0, ms), undefined, { signal: either }).catch(() => undefined);
+    if (this.#rang) await sleep(GATHER_MS);
+  }
+}

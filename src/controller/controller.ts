@@ -1,0 +1,176 @@
+import { isFleetError } from '../base/errors.ts';
+import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
+import type { ControllerEvent } from '../reconcile/notice.ts';
+import { memories, settleViews } from '../reconcile/observe.ts';
+import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
+import type { RegistryView } from '../registry/view.ts';
+import { Alarm } from './alarm.ts';
+import { MachineWatch } from './machine-watch.ts';
+import { News } from './news.ts';
+import { Passes } from './passes.ts';
+import { toDo } from './to-do.ts';
+
+export type ControllerOptions = {
+  /** Its clock must not jump: silence is measured with it. */
+  readonly edges: Omit<Edges, 'tell'>;
+  /** How often each machine is asked, in ms. */
+  readonly intervalMs: number;
+  /** How long a machine may take to answer, in ms. */
+  readonly deadlineMs: number;
+  /** Whether this controller may decide at this moment. */
+  readonly leads: () => boolean;
+  readonly tell: (event: ControllerEvent) => void;
+};
+
+/** The longest sleep, in ms: whoever wakes much later than that was not awake. */
+const TICK_MS = 1_000;
+
+/**
+ * The loop around the one pass: watches every machine, and when something has changed (on a machine, in the registry,
+ * or because time has passed) begins passes over the units that need one. A machine that hangs delays nobody but
+ * itself.
+ */
+export class Controller {
+  readonly #options: ControllerOptions;
+  readonly #watches: ReadonlyMap<string, MachineWatch>;
+  readonly #passes: Passes;
+  readonly #news: News;
+  readonly #alarm = new Alarm();
+  #registry: RegistryView | undefined;
+  #awakeAt: number;
+  /** How long it did not run, in ms, when that has not been dealt with yet. */
+  #pausedMs = 0;
+  /** When time alone changes what there is to do, epoch ms. */
+  #due = 0;
+
+  constructor(options: ControllerOptions) {
+    const { edges, intervalMs, deadlineMs, tell } = options;
+    const { driver, clock } = edges;
+    const wake = (): void => this.wake();
+    const watchOptions = { driver, clock, intervalMs, deadlineMs, onChange: wake };
+    const watches = edges.machines.map(
+      (machine) => [machine.name, new MachineWatch(machine, watchOptions)] as const,
+    );
+    this.#options = options;
+    this.#watches = new Map(watches);
+    this.#passes = new Passes({ edges, watches: this.#watches, deadlineMs, tell, onDone: wake });
+    this.#news = new News(tell);
+    this.#awakeAt = clock.now();
+  }
+
+  /** The cluster as it was seen last; undefined before every machine was asked once and the registry was read. */
+  get snapshot(): ClusterSnapshot | undefined {
+    return this.#registry === undefined ? undefined : this.#snapshot(this.#registry);
+  }
+
+  /** Has it look at everything again, as when leadership has changed. */
+  wake(): void {
+    this.#alarm.ring();
+  }
+
+  /** Works until `signal` is raised; then the passes in hand are finished, and nothing is stopped on machines. */
+  async run(signal: AbortSignal): Promise<void> {
+    const watches = [...this.#watches.values()];
+    const watching = watches.map((watch) => watch.run(signal));
+    const following = this.#followRegistry(signal);
+    await Promise.all(watches.map(({ whenSeen }) => whenSeen));
+    const tick = setInterval(() => this.#notePause(), TICK_MS);
+    while (!signal.aborted) {
+      await this.#catchUp();
+      this.#news.leads(this.#options.leads());
+      if (this.#alarm.takeRing() || this.#now() >= this.#due) await this.#decide();
+      await this.#alarm.sleep(Math.min(this.#due - this.#now(), TICK_MS), signal);
+    }
+    clearInterval(tick);
+    await Promise.all([this.#passes.idle(), ...watching, following]);
+  }
+
+  #notePause(): void {
+    const ms = this.#now() - this.#awakeAt;
+    this.#awakeAt = this.#now();
+    if (ms < TICK_MS + this.#options.edges.agentTtlMs / 2) return;
+    this.#pausedMs = ms;
+    this.wake();
+  }
+
+  /** Who was not awake has not seen a machine be silent: after a pause it counts anew, and looks before it decides. */
+  async #catchUp(): Promise<void> {
+    this.#notePause();
+    if (this.#pausedMs === 0) return;
+    this.#options.tell({ kind: 'overslept', ms: this.#pausedMs });
+    this.#pausedMs = 0;
+    const watches = [...this.#watches.values()];
+    for (const watch of watches) watch.beginAnew();
+    await Promise.all(watches.map((watch) => watch.look()));
+  }
+
+  async #followRegistry(signal: AbortSignal): Promise<void> {
+    const { registry } = this.#options.edges;
+    const retry = new Alarm();
+    while (!signal.aborted) {
+      try {
+        const view = await registry.load();
+        this.#news.registry(undefined);
+        this.#registry = view;
+        this.wake();
+        await registry.waitForChange(view, signal);
+      } catch (error) {
+        if (!isFleetError(error)) throw error;
+        this.#news.registry(error);
+        await retry.sleep(TICK_MS, signal);
+      }
+    }
+  }
+
+  async #decide(): Promise<void> {
+    if (this.#registry === undefined || this.#news.isRegistryLost || !this.#options.leads()) {
+      this.#due = Number.POSITIVE_INFINITY;
+      return;
+    }
+    try {
+      const snapshot = this.#snapshot(await this.#remember(this.#registry));
+      const { groups, decisions } = toDo(snapshot);
+      this.#news.machines(snapshot);
+      this.#news.decisions(decisions, snapshot);
+      this.#passes.begin(groups, snapshot);
+      this.#due = this.#deadline(snapshot);
+    } catch (error) {
+      if (!isFleetError(error)) throw error;
+      this.#options.tell({ kind: 'pass-failed', units: [], error });
+      this.#due = this.#now() + TICK_MS;
+    }
+  }
+
+  /** Stores who fell silent and who came back, so that every pass and every command counts alike. */
+  async #remember(registry: RegistryView): Promise<RegistryView> {
+    const views = this.#views(registry);
+    if (registry.clusterId === undefined || memories(views, registry).length === 0) return registry;
+    this.#registry = await this.#options.edges.registry.update((view) => memories(views, view));
+    return this.#registry;
+  }
+
+  #snapshot(registry: RegistryView): ClusterSnapshot {
+    return snapshotOf(this.#options.edges, registry, this.#views(registry));
+  }
+
+  /** What was seen of every machine; the registry knows the id of one that has not answered since the start. */
+  #views(registry: RegistryView): readonly MachineView[] {
+    const seen = [...this.#watches.values()].flatMap(({ view }) => view ?? []);
+    return settleViews(
+      seen.map((view) => ({ ...view, id: view.id ?? registry.machines.get(view.machine.name)?.id })),
+    );
+  }
+
+  /** The next moment at which a machine has been silent, or back, for long enough, or a unit may be tried again. */
+  #deadline({ machines, agentTtlMs, now }: ClusterSnapshot): number {
+    const turns = machines
+      .flatMap(({ silence, backSince }) => silence?.since ?? backSince ?? [])
+      .map((since) => since + agentTtlMs)
+      .filter((turn) => turn > now);
+    return Math.min(this.#passes.nextTry(now), ...turns);
+  }
+
+  #now(): number {
+    return this.#options.edges.clock.now();
+  }
+}

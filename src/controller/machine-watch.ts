@@ -1,0 +1,168 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../base/clock.ts';
+import { type Deferred, deferred } from '../base/deferred.ts';
+import { type FleetError, isFleetError } from '../base/errors.ts';
+import type { MachineView, Observation } from '../cluster/snapshot.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
+import { within } from './deadline.ts';
+
+export type WatchOptions = {
+  readonly driver: SystemdDriver;
+  /** Must not jump: silence is measured with it. */
+  readonly clock: Clock;
+  /** From an answer to the next question, in ms; up to a tenth less, so that machines are not asked in step. */
+  readonly intervalMs: number;
+  /** A machine that has not answered a question for so long, in ms, is silent. */
+  readonly deadlineMs: number;
+  /** Called when a machine falls silent or comes back, and when what it answers has changed. */
+  readonly onChange: () => void;
+};
+
+/** The first pause after a question that was not answered, in ms; it doubles up to the interval. */
+const FIRST_RETRY_MS = 250;
+
+/**
+ * Keeps an eye on one machine: over a session that stays open it asks at an interval, and at once when the session
+ * ends. It never waits for another machine, and what it saw last can be had at any time.
+ */
+export class MachineWatch {
+  readonly machine: Machine;
+  readonly #options: WatchOptions;
+  #view: MachineView | undefined;
+  #error: FleetError | undefined;
+  #session: Promise<MachineSession> | undefined;
+  #failures = 0;
+  #pause = new AbortController();
+  #nextRound: Deferred<void> = deferred();
+  readonly #seen: Deferred<void> = deferred();
+
+  constructor(machine: Machine, options: WatchOptions) {
+    this.machine = machine;
+    this.#options = options;
+  }
+
+  /** Resolves when the machine has answered for the first time, or has not. */
+  get whenSeen(): Promise<void> {
+    return this.#seen.promise;
+  }
+
+  /** What was seen last; undefined before the first answer or silence. */
+  get view(): MachineView | undefined {
+    return this.#view;
+  }
+
+  /** Why the machine is silent; undefined while it answers. */
+  get silence(): FleetError | undefined {
+    return this.#error;
+  }
+
+  /** Watches until `signal` is raised; then it has let go of its session. */
+  async run(signal: AbortSignal): Promise<void> {
+    const wake = (): void => this.#pause.abort();
+    signal.addEventListener('abort', wake);
+    while (!signal.aborted) {
+      const round = this.#nextRound;
+      this.#nextRound = deferred();
+      await this.#ask();
+      round.resolve();
+      this.#seen.resolve();
+      if (!signal.aborted) await this.#rest();
+    }
+    signal.removeEventListener('abort', wake);
+    this.#nextRound.resolve();
+    this.#drop();
+  }
+
+  /** Asks again at once; resolves when a question has been settled that was put after this call. */
+  look(): Promise<void> {
+    const { promise } = this.#nextRound;
+    this.#pause.abort();
+    return promise;
+  }
+
+  /** Counts silence from now on: whoever measures it was not awake. */
+  beginAnew(): void {
+    if (this.#view?.silence === undefined) return;
+    this.#view = { ...this.#view, silence: { ...this.#view.silence, since: this.#options.clock.now() } };
+  }
+
+  /** It did not answer what was asked at `asked`, epoch ms. */
+  failed(asked: number, error: FleetError): void {
+    this.#drop();
+    this.#failures++;
+    this.#error = error;
+    const before = this.#view;
+    const { code, message, hint } = error;
+    const silence = { since: before?.silence?.since ?? asked, code, message, hint };
+    this.#view = {
+      machine: this.machine,
+      id: before?.id,
+      observation: undefined,
+      silence,
+      backSince: undefined,
+    };
+    if (before?.silence?.code !== code) this.#options.onChange();
+  }
+
+  async #ask(): Promise<void> {
+    const { clock, deadlineMs } = this.#options;
+    const asked = clock.now();
+    try {
+      this.#answered(await within(deadlineMs, this.machine, this.#observe()));
+    } catch (error) {
+      if (!isFleetError(error)) throw error;
+      this.failed(asked, error);
+    }
+  }
+
+  async #observe(): Promise<Observation> {
+    this.#session ??= this.#connect();
+    return (await this.#session).observe({ names: [], digests: true });
+  }
+
+  #connect(): Promise<MachineSession> {
+    const connecting = this.#options.driver.connect(this.machine);
+    connecting.then(
+      ({ ended }) => ended.then(() => this.#session === connecting && this.#pause.abort()),
+      () => undefined,
+    );
+    return connecting;
+  }
+
+  #answered(observation: Observation): void {
+    const { machine } = this;
+    const before = this.#view;
+    const backSince = before?.silence === undefined ? before?.backSince : this.#options.clock.now();
+    this.#failures = 0;
+    this.#error = undefined;
+    this.#view = { machine, id: observation.id, observation, silence: undefined, backSince };
+    if (!isAlike(before?.observation, observation)) this.#options.onChange();
+  }
+
+  async #rest(): Promise<void> {
+    const { intervalMs } = this.#options;
+    const retryMs = FIRST_RETRY_MS * 2 ** (this.#failures - 1);
+    const ms =
+      (this.#failures === 0 ? intervalMs : Math.min(retryMs, intervalMs)) * (0.9 + Math.random() / 10);
+    await sleep(ms, undefined, { signal: this.#pause.signal }).catch(() => undefined);
+    this.#pause = new AbortController();
+  }
+
+  #drop(): void {
+    const session = this.#session;
+    this.#session = undefined;
+    session?.then(
+      (open) => open.close(),
+      () => undefined,
+    );
+  }
+}
+
+/** Whether two observations show the same, but for the clocks. */
+function isAlike(a: Observation | undefined, b: Observation): boolean {
+  return (
+    a !== undefined &&
+    JSON.stringify({ ...a, uptimeSeconds: 0 }) === JSON.stringify({ ...b, uptimeSeconds: 0 })
+  );
+}

@@ -1,0 +1,81 @@
+import type { FleetError } from '../base/errors.ts';
+import type { ClusterSnapshot } from '../cluster/snapshot.ts';
+import type { Notice } from '../reconcile/notice.ts';
+import type { Decision } from '../schedule/decision.ts';
+import { isCutOff } from '../schedule/schedule.ts';
+
+/** Tells what has changed since it was told last, and nothing twice. */
+export class News {
+  readonly #tell: (notice: Notice) => void;
+  #leads: boolean | undefined;
+  #registryError: FleetError | undefined;
+  #cutOff = false;
+  #silent = new Map<string, number>();
+  #stuck = new Map<string, string>();
+
+  constructor(tell: (notice: Notice) => void) {
+    this.#tell = tell;
+  }
+
+  leads(leads: boolean): void {
+    if (leads !== this.#leads) this.#tell({ kind: leads ? 'leads' : 'stands-by' });
+    this.#leads = leads;
+  }
+
+  /** Why the registry cannot be read; undefined when it could be. */
+  registry(error: FleetError | undefined): void {
+    if (error !== undefined && error.code !== this.#registryError?.code)
+      this.#tell({ kind: 'registry-lost', error });
+    if (error === undefined && this.#registryError !== undefined) this.#tell({ kind: 'registry-back' });
+    this.#registryError = error;
+  }
+
+  get isRegistryLost(): boolean {
+    return this.#registryError !== undefined;
+  }
+
+  machines(snapshot: ClusterSnapshot): void {
+    const silent = new Map<string, number>();
+    for (const { machine, silence } of snapshot.machines) {
+      const before = this.#silent.get(machine.name);
+      if (silence !== undefined) silent.set(machine.name, silence.since);
+      if (silence !== undefined && before === undefined) {
+        this.#tell({ kind: 'machine-lost', machine: machine.name, silence });
+      }
+      if (silence === undefined && before !== undefined) {
+        this.#tell({ kind: 'machine-back', machine: machine.name, silentMs: snapshot.now - before });
+      }
+    }
+    this.#silent = silent;
+    const cutOff = isCutOff(snapshot);
+    if (cutOff && !this.#cutOff) {
+      this.#tell({ kind: 'cut-off', silent: silent.size, machines: snapshot.machines.length });
+    }
+    if (!cutOff && this.#cutOff) this.#tell({ kind: 'connected' });
+    this.#cutOff = cutOff;
+  }
+
+  decisions(decisions: readonly Decision[], { agentTtlMs }: ClusterSnapshot): void {
+    const stuck = new Map<string, string>();
+    for (const decision of decisions) {
+      const reasons = reasonsOf(decision, agentTtlMs);
+      if (reasons === undefined || (decision.kind !== 'nowhere' && decision.kind !== 'keep')) continue;
+      stuck.set(decision.unit, reasons);
+      if (this.#stuck.get(decision.unit) !== reasons) this.#tell({ kind: 'stuck', decision });
+    }
+    this.#stuck = stuck;
+  }
+}
+
+/**
+ * What keeps a unit from being where it should be, in a form that can be compared; undefined when nothing does. A
+ * machine that is silent has its time before anything is wrong.
+ */
+function reasonsOf(decision: Decision, agentTtlMs: number): string | undefined {
+  if (decision.kind === 'nowhere') {
+    return decision.rejected.map(({ machine, reason }) => `${machine} ${reason.code}`).join(' ');
+  }
+  if (decision.kind !== 'keep' || decision.despite === undefined) return undefined;
+  const { despite } = decision;
+  return despite.code === 'machine-silent' && despite.silentMs < agentTtlMs ? undefined : despite.code;
+}

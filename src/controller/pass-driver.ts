@@ -1,0 +1,97 @@
+import type { Clock } from '../base/clock.ts';
+import { FleetError, isFleetError } from '../base/errors.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
+import { within } from './deadline.ts';
+import type { MachineWatch } from './machine-watch.ts';
+
+export type PassDriverOptions = {
+  readonly driver: SystemdDriver;
+  readonly clock: Clock;
+  /** By the machine's name. */
+  readonly watches: ReadonlyMap<string, MachineWatch>;
+  /** Names of the machines to ask anew; of the others, what their watches have seen is good enough. */
+  readonly fresh: ReadonlySet<string>;
+  readonly deadlineMs: number;
+};
+
+/**
+ * The driver of one pass of a controller, which knows already who is silent: such a machine is told at once and not
+ * waited for, and one that gives no answer in time is silent from then on.
+ */
+export function passDriver(options: PassDriverOptions): SystemdDriver {
+  const { driver, watches, fresh } = options;
+  return {
+    async connect(machine) {
+      const watch = watches.get(machine.name);
+      if (watch === undefined)
+        throw new FleetError('machine-not-found', `No such machine: "${machine.name}"`);
+      if (watch.silence !== undefined) throw watch.silence;
+      return fresh.has(machine.name) ? askAnew(machine, watch, options) : lazySession(machine, watch, driver);
+    },
+    journal: (machine, request) => driver.journal(machine, request),
+    close: async () => undefined,
+  };
+}
+
+async function askAnew(
+  machine: Machine,
+  watch: MachineWatch,
+  { driver, clock, deadlineMs }: PassDriverOptions,
+): Promise<MachineSession> {
+  const asked = clock.now();
+  const bounded = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await within(deadlineMs, machine, work);
+    } catch (error) {
+      if (isFleetError(error)) watch.failed(asked, error);
+      throw error;
+    }
+  };
+  const connecting = driver.connect(machine);
+  connecting.catch(() => undefined);
+  const session = await bounded(connecting);
+  return {
+    observe: (request) => bounded(session.observe(request)),
+    change: (changes, clusterId) => session.change(changes, clusterId),
+    status: (units, lines) => session.status(units, lines),
+    verify: (request) => session.verify(request),
+    ended: session.ended,
+    close: () => session.close(),
+  };
+}
+
+/** A session that is opened when something has to be done on the machine. */
+function lazySession(machine: Machine, watch: MachineWatch, driver: SystemdDriver): MachineSession {
+  let opened: Promise<MachineSession> | undefined;
+  const open = (): Promise<MachineSession> => {
+    opened ??= driver.connect(machine);
+    return opened;
+  };
+  return {
+    async observe() {
+      const observation = watch.view?.observation;
+      if (observation === undefined)
+        throw watch.silence ?? new FleetError('ssh-lost', `Lost machine "${machine.name}"`);
+      return observation;
+    },
+    async change(changes, clusterId) {
+      try {
+        return await (await open()).change(changes, clusterId);
+      } catch (error) {
+        if (!isFleetError(error)) throw error;
+        const failure = { code: 'unreachable', message: error.message, hint: error.hint } as const;
+        return changes.map(({ unit }) => ({ unit, machine: machine.name, state: undefined, failure }));
+      }
+    },
+    status: async (units, lines) => (await open()).status(units, lines),
+    verify: async (request) => (await open()).verify(request),
+    ended: new Promise(() => undefined),
+    close: () => {
+      opened?.then(
+        (session) => session.close(),
+        () => undefined,
+      );
+    },
+  };
+}

@@ -1,0 +1,96 @@
+import { isFleetError } from '../base/errors.ts';
+import type { ClusterSnapshot } from '../cluster/snapshot.ts';
+import type { ControllerEvent } from '../reconcile/notice.ts';
+import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
+import { Backoff } from './backoff.ts';
+import type { MachineWatch } from './machine-watch.ts';
+import { passDriver } from './pass-driver.ts';
+import type { Group } from './to-do.ts';
+
+export type PassesOptions = {
+  readonly edges: Omit<Edges, 'tell'>;
+  readonly watches: ReadonlyMap<string, MachineWatch>;
+  readonly deadlineMs: number;
+  readonly tell: (event: ControllerEvent) => void;
+  /** Called when a pass is over, and everything it touched has been looked at again. */
+  readonly onDone: () => void;
+};
+
+/** How many passes are under way at once; each of them is about other units. */
+const MOST = 8;
+
+/** The passes of a controller. None waits for another; a unit is in one at a time. */
+export class Passes {
+  readonly #options: PassesOptions;
+  readonly #backoff = new Backoff();
+  readonly #busy = new Set<string>();
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(options: PassesOptions) {
+    this.#options = options;
+  }
+
+  /** Begins passes over the groups, as many as there is room for; the end of one makes room for the next. */
+  begin(groups: readonly Group[], snapshot: ClusterSnapshot): void {
+    const tokens = new Map(snapshot.units.map(({ name, token }) => [name, token]));
+    const isFree = (unit: string): boolean =>
+      !this.#busy.has(unit) &&
+      !this.#backoff.holds(unit, tokens.get(unit) ?? snapshot.revision, snapshot.now);
+    for (const { units, machines } of groups) {
+      const free = new Set([...units].filter(isFree));
+      if (this.#running.size >= MOST) return;
+      if (free.size > 0) this.#track(free, this.#pass(free, machines));
+    }
+  }
+
+  /** When a unit that failed may be tried again, epoch ms; Infinity when there is none. */
+  nextTry(now: number): number {
+    return this.#backoff.next(now);
+  }
+
+  /** Resolves when every pass is over. */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  #track(units: ReadonlySet<string>, pass: Promise<void>): void {
+    for (const unit of units) this.#busy.add(unit);
+    const running = pass.finally(() => {
+      for (const unit of units) this.#busy.delete(unit);
+      this.#running.delete(running);
+      this.#options.onDone();
+    });
+    this.#running.add(running);
+  }
+
+  async #pass(units: ReadonlySet<string>, fresh: ReadonlySet<string>): Promise<void> {
+    const { edges, tell } = this.#options;
+    const { driver: wrapped } = edges;
+    const driver = passDriver({ ...this.#options, driver: wrapped, clock: edges.clock, fresh });
+    try {
+      const report = await reconcile({ ...edges, driver, tell }, units);
+      this.#learn(report, units);
+      const touched = new Set([...fresh, ...report.plans.map(({ machine }) => machine)]);
+      await Promise.all([...touched].map((name) => this.#options.watches.get(name)?.look()));
+    } catch (error) {
+      if (!isFleetError(error)) throw error;
+      const now = edges.clock.now();
+      for (const unit of units) this.#backoff.failed(unit, undefined, now);
+      tell({ kind: 'pass-failed', units: [...units], error });
+    }
+  }
+
+  /** A unit that has come where it is wanted is looked after again at once; one that has not is given time. */
+  #learn({ snapshot, decisions, outcomes }: ReconcileReport, units: ReadonlySet<string>): void {
+    const now = this.#options.edges.clock.now();
+    const failed = new Set([
+      ...outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit),
+      ...decisions.filter(({ kind }) => kind === 'nowhere').map(({ unit }) => unit),
+    ]);
+    for (const name of units) {
+      const token = snapshot.units.find((unit) => unit.name === name)?.token ?? snapshot.revision;
+      if (failed.has(name)) this.#backoff.failed(name, token, now);
+      else this.#backoff.succeeded(name);
+    }
+  }
+}

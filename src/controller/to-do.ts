@@ -1,0 +1,71 @@
+import type { ClusterSnapshot } from '../cluster/snapshot.ts';
+import { plan } from '../plan/plan.ts';
+import { type Decision, machinesOf, placementsOf } from '../schedule/decision.ts';
+import { schedule } from '../schedule/schedule.ts';
+import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+
+/** Units to do something about in one pass, and the names of the machines that have to be looked at for it. */
+export type Group = { readonly units: Set<string>; readonly machines: Set<string> };
+
+/** What the last look at the cluster asks for. */
+export type ToDo = {
+  /** Groups need not wait for each other, and no two have a unit in common. */
+  readonly groups: readonly Group[];
+  readonly decisions: readonly Decision[];
+};
+
+/** Finds what a pass over everything would do; pure, and by the very functions that a pass decides with. */
+export function toDo(snapshot: ClusterSnapshot): ToDo {
+  const scope = everything(snapshot);
+  const decisions = schedule(snapshot, scope);
+  const groups = new Groups();
+  for (const decision of decisions) {
+    const machines = machinesOf(decision).flatMap((id) => nameOf(id, snapshot) ?? []);
+    // What one machine has lost moves in one decision.
+    if (decision.kind === 'move') groups.add(decision.unit, `from ${decision.from}`, machines);
+    if (decision.kind === 'place') groups.add(decision.unit, 'place', machines);
+    if (isGone(decision, snapshot)) groups.add(decision.unit, 'forget', []);
+  }
+  for (const { machine, changes } of plan(snapshot, placementsOf(decisions, scope))) {
+    for (const { unit, obstacle } of changes) {
+      if (obstacle === undefined) groups.add(unit, `on ${machine}`, [machine]);
+    }
+  }
+  return { groups: groups.all, decisions };
+}
+
+class Groups {
+  readonly #byKey = new Map<string, Group>();
+  readonly #byUnit = new Map<string, Group>();
+
+  get all(): readonly Group[] {
+    return [...this.#byKey.values()];
+  }
+
+  /** Puts a unit into the group of `key`, unless it is in one already, and machines into the group it is in. */
+  add(unit: string, key: string, machines: readonly string[]): void {
+    const group = this.#byUnit.get(unit) ?? this.#byKey.get(key) ?? { units: new Set(), machines: new Set() };
+    if (!this.#byUnit.has(unit)) this.#byKey.set(key, group);
+    this.#byUnit.set(unit, group);
+    group.units.add(unit);
+    for (const machine of machines) group.machines.add(machine);
+  }
+}
+
+/** Every unit of the registry, and every unit that fleet put on a machine and the registry does not have. */
+function everything({ units, machines }: ClusterSnapshot): ReadonlySet<string> {
+  const found = machines.flatMap(({ observation }) => observation?.units ?? []);
+  const ours = found.filter(({ record }) => record !== undefined);
+  const names = [...units, ...ours].map(({ name }) => name);
+  return new Set(names.filter((name) => !isTemplate(parseUnitName(name))));
+}
+
+/** A unit that is wanted nowhere and still assigned, though its machine answers or has left fleet.conf. */
+function isGone(decision: Decision, { machines }: ClusterSnapshot): boolean {
+  if (decision.kind !== 'release' || decision.from === undefined) return false;
+  return machines.find(({ id }) => id === decision.from)?.silence === undefined;
+}
+
+function nameOf(id: string, { machines }: ClusterSnapshot): string | undefined {
+  return machines.find((machine) => machine.id === id)?.machine.name;
+}

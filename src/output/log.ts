@@ -1,0 +1,176 @@
+import type { UnitOutcome } from '../cluster/failure.ts';
+import type { ControllerEvent } from '../reconcile/notice.ts';
+import { failureText } from './failure.ts';
+import { howLong, reasonText } from './reason.ts';
+
+/** One line of a controller's log: words for people, and the same in fields for machines. */
+export type LogEntry = {
+  readonly level: 'info' | 'warning' | 'error';
+  readonly event: string;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, string | number | readonly string[]>>;
+};
+
+/** What a controller logs of an event; undefined for what is only of use to somebody who waits for it. */
+export function logEntry(event: ControllerEvent): LogEntry | undefined {
+  switch (event.kind) {
+    case 'decided':
+      return decidedEntry(event);
+    case 'changes-sent':
+    case 'pass-begun':
+    case 'planned':
+    case 'wave-begun':
+    case 'pass-done':
+    // Its watches tell of machines.
+    case 'machine-asked':
+    case 'machine-answered':
+    case 'machine-silent':
+      return undefined;
+    case 'outcome':
+      return outcomeEntry(event);
+    default:
+      return noticeEntry(event);
+  }
+}
+
+/** `warning: machine "m1" does not answer: …`; journald takes the level from the prefix (sd-daemon(3)). */
+export function logText({ level, message }: LogEntry): string {
+  return `${level === 'info' ? '' : `${level}: `}${message.replaceAll('\n', ' ')}\n`;
+}
+
+/** One object a line; `time` is ISO 8601. */
+export function logJson({ level, event, message, fields }: LogEntry, time: string): string {
+  return `${JSON.stringify({ time, level, event, message, ...fields })}\n`;
+}
+
+type Of<K extends ControllerEvent['kind']> = Extract<ControllerEvent, { kind: K }>;
+
+function decidedEntry({ unit, decision, from, to, because, token }: Of<'decided'>): LogEntry | undefined {
+  // Letting go of a unit that is on no machine is no news.
+  if (from === undefined && to === undefined) return undefined;
+  const name = (place: typeof from): string => `"${place?.machine ?? place?.id ?? ''}"`;
+  const reason = because === undefined ? '' : `: ${reasonText(because)}`;
+  const message = {
+    place: `unit ${unit} goes to ${name(to)}`,
+    move: `unit ${unit} moves from ${name(from)} to ${name(to)}${reason}`,
+    release: `unit ${unit} leaves ${name(from)}`,
+  }[decision];
+  return {
+    level: 'info',
+    event: decision,
+    message: `${message} (revision ${token})`,
+    fields: {
+      unit,
+      ...(from !== undefined && { from: from.machine ?? from.id }),
+      ...(to !== undefined && { to: to.machine ?? to.id }),
+      ...(because !== undefined && { reason: because.code }),
+      revision: token,
+    },
+  };
+}
+
+function outcomeEntry({ unit, machine, state, failure }: UnitOutcome): LogEntry {
+  const fields = { unit, machine };
+  if (failure === undefined) {
+    const now = state === undefined ? 'is as wanted' : `is ${state.active} (${state.sub})`;
+    return { level: 'info', event: 'done', message: `unit ${unit} on "${machine}" ${now}`, fields };
+  }
+  const { summary } = failureText(failure);
+  return {
+    level: failure.code === 'unreachable' ? 'warning' : 'error',
+    event: 'failed',
+    message: `unit ${unit} on "${machine}": ${summary}`,
+    fields: { ...fields, reason: failure.code },
+  };
+}
+
+type Noticed = Exclude<
+  ControllerEvent,
+  Of<
+    | 'decided'
+    | 'outcome'
+    | 'changes-sent'
+    | 'pass-begun'
+    | 'planned'
+    | 'wave-begun'
+    | 'pass-done'
+    | 'machine-asked'
+    | 'machine-answered'
+    | 'machine-silent'
+  >
+>;
+
+function noticeEntry(notice: Noticed): LogEntry {
+  const entry = (level: LogEntry['level'], message: string, fields: LogEntry['fields'] = {}): LogEntry => ({
+    level,
+    event: notice.kind,
+    message,
+    fields,
+  });
+  switch (notice.kind) {
+    case 'leads':
+      return entry('info', 'this controller decides');
+    case 'stands-by':
+      return entry('info', 'another controller decides; this one stands by');
+    case 'registry-lost':
+      return entry('error', `nothing is decided, for the registry cannot be read: ${notice.error.message}`);
+    case 'registry-back':
+      return entry('info', 'the registry can be read again');
+    case 'machine-lost':
+      return entry('warning', `machine "${notice.machine}" does not answer: ${notice.silence.message}`, {
+        machine: notice.machine,
+        reason: notice.silence.code,
+      });
+    case 'machine-back':
+      return entry('info', `machine "${notice.machine}" answers again after ${howLong(notice.silentMs)}`, {
+        machine: notice.machine,
+        silentMs: Math.round(notice.silentMs),
+      });
+    case 'cut-off':
+      return entry(
+        'error',
+        `${notice.silent} of ${notice.machines} machines do not answer, so that no unit leaves one: it may be the network here that is down`,
+        { silent: notice.silent, machines: notice.machines },
+      );
+    case 'connected':
+      return entry('info', 'enough machines answer again');
+    case 'overslept':
+      return entry(
+        'warning',
+        `did not run for ${howLong(notice.ms)}; silence of machines counts from now on`,
+        {
+          ms: Math.round(notice.ms),
+        },
+      );
+    case 'stuck':
+      return stuckEntry(notice);
+    case 'pass-failed':
+      return entry('error', `a pass failed: ${notice.error.message}`, {
+        units: notice.units,
+        reason: notice.error.code,
+      });
+  }
+}
+
+function stuckEntry({ decision }: Of<'stuck'>): LogEntry {
+  const { unit } = decision;
+  if (decision.kind === 'nowhere') {
+    const why = decision.rejected
+      .map(({ machine, reason }) => `${machine}: ${reasonText(reason)}`)
+      .join('; ');
+    return {
+      level: 'warning',
+      event: 'nowhere',
+      message: `no machine fits unit ${unit}: ${why}`,
+      fields: { unit },
+    };
+  }
+  const why = decision.despite === undefined ? '' : `: ${reasonText(decision.despite)}`;
+  const reason = decision.despite?.code ?? '';
+  return {
+    level: 'warning',
+    event: 'stays',
+    message: `unit ${unit} stays where it should not be${why}`,
+    fields: { unit, reason },
+  };
+}

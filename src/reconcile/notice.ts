@@ -1,0 +1,26 @@
+import type { FleetError } from '../base/errors.ts';
+import type { Silence } from '../cluster/snapshot.ts';
+import type { Decision } from '../schedule/decision.ts';
+import type { PassEvent } from './events.ts';
+
+/** What a controller has to say beside the events of its passes; worded in output/. */
+export type Notice =
+  /** From now on it decides; or somebody else does, and it only watches. */
+  | { readonly kind: 'leads' }
+  | { readonly kind: 'stands-by' }
+  /** The registry cannot be read, so that nothing can be decided; or it can again. */
+  | { readonly kind: 'registry-lost'; readonly error: FleetError }
+  | { readonly kind: 'registry-back' }
+  | { readonly kind: 'machine-lost'; readonly machine: string; readonly silence: Silence }
+  | { readonly kind: 'machine-back'; readonly machine: string; readonly silentMs: number }
+  /** So many machines are silent at once that no unit leaves them; or no longer. */
+  | { readonly kind: 'cut-off'; readonly silent: number; readonly machines: number }
+  | { readonly kind: 'connected' }
+  /** It did not run for a while, and measures silence from now on. */
+  | { readonly kind: 'overslept'; readonly ms: number }
+  /** A unit fits nowhere, or stays where it should not be. */
+  | { readonly kind: 'stuck'; readonly decision: Extract<Decision, { kind: 'nowhere' | 'keep' }> }
+  | { readonly kind: 'pass-failed'; readonly units: readonly string[]; readonly error: FleetError };
+
+/** Everything that happens in a controller. */
+export type ControllerEvent = PassEvent | Notice;

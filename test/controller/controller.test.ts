@@ -1,0 +1,128 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it, vi } from 'vitest';
+import { desiredUnit } from '../support/builders.ts';
+import { AWAY, House, TTL_MS } from './support.ts';
+
+const soon = { timeout: 10_000, interval: 10 };
+
+describe('a controller', () => {
+  it('brings a unit to a machine, and looks after it there', async () => {
+    const house = new House(['m1', 'm2']);
+    await house.want('launched', '', 'a.service');
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
+    const unit = house.fakes.of('m1').units.get('a.service');
+    if (unit !== undefined) unit.state = { ...unit.state, active: 'inactive', sub: 'dead' };
+    expect(house.runs('a.service')).toEqual([]);
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
+  });
+
+  it('moves a unit when its machine has been silent for agent_ttl, and not before', async () => {
+    const house = new House(['m1', 'm2', 'm3']);
+    await house.want('launched', '', 'a.service');
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
+    const lost = Date.now();
+    house.fakes.silence('m1');
+    await vi.waitFor(() => expect(house.runs('a.service')).toContain('m2'), soon);
+    expect(Date.now() - lost).toBeGreaterThanOrEqual(TTL_MS);
+    expect(await house.assigned('a.service')).toBe('m2');
+    // Nothing was stopped because something could not be reached.
+    expect(house.fakes.of('m1').log).not.toContain('stop a.service');
+
+    house.fakes.of('m1').silence = undefined;
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m2']), soon);
+    expect(house.kinds()).toEqual(expect.arrayContaining(['machine-lost', 'machine-back']));
+  });
+
+  it('gives a global unit to a machine that comes', async () => {
+    const house = new House(['m1', 'm2', 'm3']);
+    house.fakes.silence('m3');
+    await house.want('launched', 'Global=true', 'g.service');
+    await vi.waitFor(() => expect(house.runs('g.service')).toEqual(['m1', 'm2']), soon);
+    house.fakes.of('m3').silence = undefined;
+    await vi.waitFor(() => expect(house.runs('g.service')).toEqual(['m1', 'm2', 'm3']), soon);
+  });
+
+  it('is not delayed by a machine that takes connections and never answers', async () => {
+    const house = new House(['m1', 'm2', 'm3']);
+    house.hung.add('m1');
+    await house.want('launched', '', 'a.service');
+    const wanted = Date.now();
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m2']), soon);
+    expect(Date.now() - wanted).toBeLessThan(5_000);
+  });
+
+  it('moves nothing when more than half of the machines are silent', async () => {
+    const house = new House(['m1', 'm2', 'm3']);
+    await house.want('launched', '', 'a.service');
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
+    house.fakes.silence('m1');
+    house.fakes.silence('m2');
+    await vi.waitFor(() => expect(house.kinds()).toContain('cut-off'), soon);
+    await sleep(2 * TTL_MS);
+    expect(await house.assigned('a.service')).toBe('m1');
+  });
+
+  it('does not give what a machine has lost to one that came back a moment ago', async () => {
+    const house = new House(['m1', 'm2', 'm3'], { agentTtlMs: 1_500 });
+    await house.want('launched', 'MachineMetadata=name=m1\nMachineMetadata=name=m2', 'a.service');
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
+    house.fakes.silence('m2');
+    await vi.waitFor(() => expect(house.kinds()).toContain('machine-lost'), soon);
+    house.fakes.silence('m1');
+    await sleep(1_000);
+    house.fakes.of('m2').silence = undefined;
+    const back = Date.now();
+    await vi.waitFor(() => expect(house.runs('a.service')).toContain('m2'), soon);
+    expect(Date.now() - back).toBeGreaterThanOrEqual(1_400);
+  });
+
+  it('does nothing while another one leads, and everything from then on', async () => {
+    let leads = false;
+    const house = new House(['m1'], { leads: () => leads });
+    await house.want('launched', '', 'a.service');
+    await sleep(300);
+    expect(house.runs('a.service')).toEqual([]);
+    expect(house.controller.snapshot?.units.map(({ name }) => name)).toEqual(['a.service']);
+    leads = true;
+    house.controller.wake();
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
+  });
+
+  it('does nothing while the registry is away, and goes on when it is back', async () => {
+    const house = new House(['m1', 'm2', 'm3']);
+    await house.want('launched', '', 'a.service');
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
+    house.registryError = AWAY;
+    await house.want('launched', '', 'b.service');
+    await vi.waitFor(() => expect(house.kinds()).toContain('registry-lost'), soon);
+    house.fakes.silence('m1');
+    await sleep(2 * TTL_MS);
+    expect(house.runs('a.service')).toEqual(['m1']);
+    expect(house.kinds().filter((kind) => kind === 'registry-lost')).toHaveLength(1);
+    house.registryError = undefined;
+    await vi.waitFor(() => expect(house.runs('a.service')).toContain('m2'), soon);
+    await vi.waitFor(() => expect(house.runs('b.service')).toHaveLength(1), soon);
+  });
+
+  it('tries a unit that cannot start again later, and later still', async () => {
+    const house = new House(['m1']);
+    const text = '[Service]\nExecStart=/bin/false\n';
+    const { hash, digest } = desiredUnit('a.service', '', { text });
+    const unit = { name: 'a.service', text, hash, digest, target: 'launched', machine: undefined } as const;
+    await house.registry.update(() => [{ kind: 'put-unit', unit }]);
+    const starts = () => house.fakes.of('m1').log.filter((line) => line === 'start a.service').length;
+    await vi.waitFor(() => expect(starts()).toBe(2), soon);
+    await sleep(1_000);
+    expect(starts()).toBe(2);
+  });
+
+  it('finishes the pass in hand when it is told to end', async () => {
+    const house = new House(['m1', 'm2']);
+    await house.want('launched', '', 'a.service', 'b.service');
+    await vi.waitFor(() => expect(house.kinds()).toContain('changes-sent'), soon);
+    await house.end();
+    const sent = house.events.filter(({ kind }) => kind === 'changes-sent').length;
+    expect(house.events.filter(({ kind }) => kind === 'outcome').length).toBeGreaterThanOrEqual(sent);
+    expect(house.fakes.of('m1').log).not.toContain('stop a.service');
+  });
+});

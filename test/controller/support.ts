@@ -1,0 +1,125 @@
+import { afterEach } from 'vitest';
+import { FleetError } from '../../src/base/errors.ts';
+import { Controller } from '../../src/controller/controller.ts';
+import type { ControllerEvent } from '../../src/reconcile/notice.ts';
+import { createRegistry } from '../../src/registry/registry.ts';
+import { createMemoryStore } from '../../src/store/memory.ts';
+import type { MachineSession, SystemdDriver } from '../../src/systemd/driver.ts';
+import { desiredUnit, idOf } from '../support/builders.ts';
+import { type FakeMachines, fakeMachines } from '../support/fake-machines.ts';
+
+/** How long a machine may be silent here, in ms. */
+export const TTL_MS = 600;
+
+type HouseOptions = {
+  readonly leads?: () => boolean;
+  readonly agentTtlMs?: number;
+};
+
+/** A controller at work on machines in memory, in real time; it ends with the test. */
+export class House {
+  readonly fakes: FakeMachines;
+  readonly events: ControllerEvent[] = [];
+  readonly store = createMemoryStore();
+  readonly registry = createRegistry(this.store, { clock: { now: () => Date.now() }, author: 'me@here' });
+  /** Machines that take a connection and never answer. */
+  readonly hung = new Set<string>();
+  /** Set, the registry cannot be read. */
+  registryError: FleetError | undefined;
+  readonly #stop = new AbortController();
+  readonly controller: Controller;
+  readonly #running: Promise<void>;
+
+  constructor(names: readonly string[], { leads = () => true, agentTtlMs = TTL_MS }: HouseOptions = {}) {
+    this.fakes = fakeMachines(
+      names.map((name) => ({ name, address: `${name}.example`, metadata: { name } })),
+    );
+    this.controller = new Controller({
+      edges: {
+        registry: { ...this.registry, load: () => this.#load() },
+        driver: this.#driver(),
+        clock: { now: () => Date.now() },
+        machines: this.fakes.machines,
+        agentTtlMs,
+      },
+      intervalMs: 50,
+      deadlineMs: 100,
+      leads,
+      tell: (event) => void this.events.push(event),
+    });
+    this.#running = this.controller.run(this.#stop.signal);
+    houses.push(this);
+  }
+
+  /** Has the registry want units; `fleet` is their `[X-Fleet]`. */
+  async want(
+    target: 'inactive' | 'loaded' | 'launched',
+    fleet: string,
+    ...names: readonly string[]
+  ): Promise<void> {
+    await this.registry.update((view) =>
+      names.map((name) => {
+        const { text, hash, digest } = desiredUnit(name, fleet);
+        const { machine } = view.units.get(name) ?? {};
+        return { kind: 'put-unit', unit: { name, text, hash, digest, target, machine } };
+      }),
+    );
+  }
+
+  /** The machines on which a unit runs. */
+  runs(unit: string): readonly string[] {
+    const isUp = (name: string) => this.fakes.of(name).units.get(unit)?.state.active === 'active';
+    return this.fakes.machines.map(({ name }) => name).filter(isUp);
+  }
+
+  /** Where a unit is assigned. */
+  async assigned(unit: string): Promise<string | undefined> {
+    const id = (await this.registry.load()).units.get(unit)?.machine;
+    return this.fakes.machines.find(({ name }) => idOf(name) === id)?.name;
+  }
+
+  kinds(): readonly string[] {
+    return this.events.map(({ kind }) => kind);
+  }
+
+  async end(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async #load(): ReturnType<typeof this.registry.load> {
+    if (this.registryError !== undefined) throw this.registryError;
+    return this.registry.load();
+  }
+
+  #driver(): SystemdDriver {
+    const never = new Promise<never>(() => undefined);
+    const answer = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+      if (this.hung.has(name)) return never;
+      // A machine that has fallen silent does not answer over a session that is open either.
+      const { silence } = this.fakes.of(name);
+      if (silence !== undefined) throw silence;
+      return work();
+    };
+    return {
+      ...this.fakes.driver,
+      connect: async (machine): Promise<MachineSession> => {
+        const session = await answer(machine.name, () => this.fakes.driver.connect(machine));
+        return {
+          ...session,
+          observe: (request) => answer(machine.name, () => session.observe(request)),
+          change: (changes, cluster) => answer(machine.name, () => session.change(changes, cluster)),
+        };
+      },
+    };
+  }
+}
+
+const houses: House[] = [];
+
+afterEach(async () => {
+  await Promise.all(houses.splice(0).map((house) => house.end()));
+});
+
+/** The store, away. */
+export const AWAY = new FleetError('registry-unavailable', 'Cannot read the registry: it is away');
