@@ -25,6 +25,7 @@ const IMPURE_WORDS =
 
 /** Which folders may import a package; a package that is not listed may be imported by none. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  'bcrypt-pbkdf': ['ssh'],
   ssh2: ['ssh'],
   commander: ['cli'],
   'cli-table3': ['output'],

@@ -38,6 +38,7 @@ describe('the README', () => {
         'become_password_command',
         'connect_timeout',
         'identity_file',
+        'identity_passphrase_file',
         'keepalive_timeout',
         'known_hosts_file',
         'metadata',

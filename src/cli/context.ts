@@ -12,7 +12,7 @@ import { openFileStore } from '../store/file.ts';
 import { PATIENT, type Patience } from '../systemd/patience.ts';
 import { previewDriver } from '../systemd/preview-driver.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
-import { askHostKey } from './ask-host-key.ts';
+import { askHostKey, askPerson } from './ask-person.ts';
 import { accessTo } from './become-password.ts';
 import type { Streams } from './streams.ts';
 
@@ -45,7 +45,8 @@ export async function withEdges<T>(
   const transport = createSsh2Transport({
     knownHostsFile: config.knownHostsFile,
     askHostKey: askHostKey(streams),
-    agentSocket: env.SSH_AUTH_SOCK,
+    ask: askPerson(streams),
+    passphraseFile: config.identityPassphraseFile,
     homeFolder: home,
   });
   const access = await accessTo(config, streams);

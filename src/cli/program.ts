@@ -59,6 +59,7 @@ export const GLOBAL_OPTIONS: readonly (readonly [string, string])[] = [
   ['--ssh-username <user>', 'log in to every machine as this user'],
   ['--ssh-identity-file <file>', 'private key for every machine'],
   ['-K, --ask-become-pass', 'ask once for the password that sudo wants on the machines'],
+  ['--identity-passphrase-file <file>', 'passphrase of private keys that are encrypted, on its first line'],
   ['--ssh-timeout <duration>', 'how long a connection may take: 500ms, 5s, 1m'],
   ['--known-hosts-file <file>', 'host keys of machines, in the format of OpenSSH'],
   [

@@ -23,6 +23,8 @@ export type Config = {
   readonly knownHostsFile: string;
   /** Whether the person is to be asked for the password of sudo. */
   readonly askBecomePass: boolean;
+  /** Holds the passphrase of encrypted private keys. */
+  readonly identityPassphraseFile: string | undefined;
   /** In file order, never empty; names and end points are unique. */
   readonly machines: readonly MachineConfig[];
 };
@@ -32,6 +34,7 @@ export type ConfigFlags = {
   readonly config?: string | undefined;
   readonly sshUsername?: string | undefined;
   readonly sshIdentityFile?: string | undefined;
+  readonly identityPassphraseFile?: string | undefined;
   readonly sshTimeout?: string | undefined;
   readonly knownHostsFile?: string | undefined;
   readonly strictHostKeyChecking?: string | undefined;

@@ -7,6 +7,12 @@ import { parseBoolean } from './schema.ts';
 const OVERRIDES = [
   ['sshUsername', '--ssh-username', 'FLEETCTL_SSH_USERNAME', 'user'],
   ['sshIdentityFile', '--ssh-identity-file', 'FLEETCTL_SSH_IDENTITY_FILE', 'identity_file'],
+  [
+    'identityPassphraseFile',
+    '--identity-passphrase-file',
+    'FLEETCTL_IDENTITY_PASSPHRASE_FILE',
+    'identity_passphrase_file',
+  ],
   ['sshTimeout', '--ssh-timeout', 'FLEETCTL_SSH_TIMEOUT', 'connect_timeout'],
   ['knownHostsFile', '--known-hosts-file', 'FLEETCTL_KNOWN_HOSTS_FILE', 'known_hosts_file'],
   [

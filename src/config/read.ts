@@ -33,6 +33,7 @@ export function readConfig(
     settleMs: top.settle ?? 500,
     knownHostsFile,
     askBecomePass: asksBecomePass(flags, env),
+    identityPassphraseFile: override.identity_passphrase_file ?? ssh.identity_passphrase_file,
     machines: readMachines(schemas, machines, layers),
   });
 }

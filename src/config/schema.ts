@@ -30,7 +30,11 @@ export function sectionSchemas(base: PathBase) {
       agent_ttl: z.exactOptional(duration(1000, 86_400_000, '30s')),
       settle: z.exactOptional(duration(0, 60_000, '500ms')),
     }),
-    ssh: z.strictObject({ ...perMachine, known_hosts_file: z.exactOptional(path) }),
+    ssh: z.strictObject({
+      ...perMachine,
+      known_hosts_file: z.exactOptional(path),
+      identity_passphrase_file: z.exactOptional(path),
+    }),
     machine: z.strictObject({
       address: value('host, host:port or [IPv6]:port', parseAddress),
       metadata: z.exactOptional(value(expectedMetadata, readMetadata)),

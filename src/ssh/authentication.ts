@@ -1,64 +1,174 @@
-import type { AnyAuthMethod } from 'ssh2';
 import type { FleetError } from '../base/errors.ts';
+import type { Deadline } from './deadline.ts';
 import { cannotReach } from './failure.ts';
-import type { Credentials } from './keys.ts';
-import type { SshTarget } from './target.ts';
+import { algorithmsFor, type Credential } from './keys/credential.ts';
+import type { Credentials } from './keys/keys.ts';
+import { type Ask, harmless } from './person.ts';
+import type { AuthenticationMethod, SshTarget } from './target.ts';
+import type { Answer, UserAuth } from './user-auth.ts';
 
-/** Logs in with one key after another, without SSH's `none` probe, and remembers what was tried. */
+/** Logs in: with one key after another, and where it is wanted with what a person answers; remembers what was tried. */
 export class Authentication {
   readonly #target: SshTarget;
   readonly #credentials: Credentials;
+  readonly #ask: Ask | undefined;
   readonly #problems: string[] = [];
-  #tried = 0;
-  #methodsLeft: readonly string[] = [];
-  #partial: boolean | null = null;
-  #isOver: boolean = false;
+  readonly #tried: string[] = [];
+  #asked = 0;
+  #next = 0;
+  /** What the machine would take; it says so with its first no. */
+  #methods: readonly string[] | undefined;
+  #isPartial: boolean = false;
 
-  constructor(target: SshTarget, credentials: Credentials) {
+  constructor(target: SshTarget, credentials: Credentials, ask: Ask | undefined) {
     this.#target = target;
     this.#credentials = credentials;
+    this.#ask = target.batchMode ? undefined : ask;
   }
 
-  /** ssh2's authHandler: the next key to try, or false at the end. Both parameters are null at the first call. */
-  readonly next = (methodsLeft: readonly string[] | null, partial: boolean | null): AnyAuthMethod | false => {
-    this.#methodsLeft = methodsLeft ?? ['publickey'];
-    this.#partial = partial;
-    const credential = this.#credentials.keys[this.#tried];
-    this.#isOver = credential === undefined || !this.#methodsLeft.includes('publickey');
-    if (credential === undefined || this.#isOver) return false;
-    this.#tried++;
-    return credential.login(this.#target.user);
-  };
-
-  /** True when {@link next} has no key left that the machine would take. */
-  get isOver(): boolean {
-    return this.#isOver;
-  }
-
-  /** Notes that the key being tried could not sign; ssh2 goes on to the next one. */
-  noteProblem(message: string): void {
-    const { label } = this.#credentials.keys[this.#tried - 1] ?? { label: 'agent' };
-    this.#problems.push(`${label}: ${message}`);
+  /** Resolves when the user is let in; rejects with an `ssh-authentication` error. Time with a person is not counted. */
+  async run(auth: UserAuth, deadline: Deadline): Promise<void> {
+    for (;;) {
+      const method = this.#choose();
+      if (method === undefined) throw this.failure(undefined);
+      const answer = await this.#try(method, auth, deadline);
+      if (answer?.kind === 'success') return;
+      if (answer?.kind !== 'failure') continue;
+      this.#methods = answer.methods;
+      this.#isPartial ||= answer.isPartial;
+    }
   }
 
   /** Why nobody was let in. `serverSays` is the reason with which the machine ended the connection itself. */
   failure(serverSays: string | undefined): FleetError {
     const fail = (what: string, hint?: string): FleetError =>
       cannotReach(this.#target, 'ssh-authentication', what, hint === undefined ? {} : { hint });
-    const others = this.#methodsLeft.join(', ');
-    if (this.#partial === true)
-      return fail(`after a key it also asks for ${others}, which cannot be answered here`);
-    if (!this.#methodsLeft.includes('publickey')) return fail(`it accepts no keys, only ${others}`);
-
-    const tried = this.#credentials.keys.slice(0, this.#tried).map(({ label }) => label);
+    const { user } = this.#target;
+    const methods = this.#methods ?? ['publickey'];
+    const others = methods.join(', ');
+    if (this.#isPartial && this.#asked === 0)
+      return fail(
+        `after a key it also asks for ${others}, which cannot be answered here`,
+        methods.includes('keyboard-interactive') ? 'Log in from a terminal' : undefined,
+      );
+    if (!methods.includes('publickey') && this.#asked === 0)
+      return fail(
+        `it accepts no keys, only ${others}`,
+        'A password is asked for on a terminal only, and only where PreferredAuthentications names it',
+      );
     const reasons = [serverSays, ...this.#problems, ...this.#credentials.unusable].filter(Boolean);
     const more = reasons.length === 0 ? '' : ` (${reasons.join('; ')})`;
-    const { user } = this.#target;
     return fail(
-      `it did not let "${user}" in with ${tried.join(', ')}${more}`,
-      this.#tried < this.#credentials.keys.length
+      `it did not let "${user}" in with ${this.#tried.join(', ')}${more}`,
+      this.#next < this.#credentials.keys.length
         ? 'Say which key is the right one with identity_file in [ssh]'
         : `Add one of these keys to authorized_keys of "${user}" there, or set user and identity_file in [ssh]`,
     );
+  }
+
+  /** The first way to log in that is wanted, that the machine takes, and that is not used up. */
+  #choose(): AuthenticationMethod | undefined {
+    const { preferredAuthentications, passwordAuthentication, numberOfPasswordPrompts } = this.#target;
+    const wanted = [
+      ...preferredAuthentications,
+      ...(this.#isPartial ? (['keyboard-interactive'] as const) : []),
+    ];
+    const mayAsk = this.#ask !== undefined && this.#asked < numberOfPasswordPrompts;
+    return wanted.find((method) => {
+      if (this.#methods?.includes(method) === false) return false;
+      if (method === 'publickey') return this.#next < this.#credentials.keys.length;
+      return mayAsk && (passwordAuthentication || (this.#isPartial && method === 'keyboard-interactive'));
+    });
+  }
+
+  /** Undefined when nothing came of it and the next way is to be tried. */
+  async #try(method: AuthenticationMethod, auth: UserAuth, deadline: Deadline): Promise<Answer | undefined> {
+    if (method === 'publickey') return this.#tryKey(auth, deadline);
+    this.#asked++;
+    this.#note(method === 'password' ? 'a password' : 'answers to its questions');
+    return method === 'password' ? this.#tryPassword(auth, deadline) : this.#tryDialog(auth, deadline);
+  }
+
+  async #tryKey(auth: UserAuth, deadline: Deadline): Promise<Answer | undefined> {
+    const credential = this.#credentials.keys[this.#next++];
+    if (credential === undefined) return undefined;
+    this.#note(credential.label);
+    let answer: Answer | undefined;
+    for (const algorithm of algorithmsFor(credential.blob, auth.acceptedAlgorithms)) {
+      answer = await this.#login(credential, algorithm, auth, deadline);
+      // RSA keys have a second algorithm, for machines that say what they take after the first try only.
+      const isNews = auth.acceptedAlgorithms?.includes(algorithm.signature) === false;
+      if (answer?.kind !== 'failure' || answer.isPartial || !isNews) return answer;
+    }
+    if (answer === undefined) this.#problem(credential, 'the machine takes no signature of RSA with SHA-2');
+    return answer;
+  }
+
+  async #login(
+    credential: Credential,
+    { offered, signature }: { readonly offered: string; readonly signature: string },
+    auth: UserAuth,
+    deadline: Deadline,
+  ): Promise<Answer | undefined> {
+    const { blob, asksFirst } = credential;
+    if (asksFirst) {
+      const answer = await auth.offerKey(offered, blob);
+      if (answer.kind !== 'key-accepted') return answer;
+    }
+    try {
+      // A passphrase, a touch or a confirmation may be needed.
+      return await auth.useKey(offered, blob, (data) =>
+        deadline.pauseWhile(credential.sign(data, signature)),
+      );
+    } catch (error) {
+      this.#problem(credential, (error as Error).message);
+      return undefined;
+    }
+  }
+
+  async #tryPassword(auth: UserAuth, deadline: Deadline): Promise<Answer | undefined> {
+    const password = await this.#question('password: ', true, deadline);
+    if (password === undefined) return this.#giveUp();
+    const answer = await auth.usePassword(password);
+    if (answer.kind !== 'password-expired') return answer;
+    this.#problems.push('the password has expired');
+    return this.#giveUp();
+  }
+
+  async #tryDialog(auth: UserAuth, deadline: Deadline): Promise<Answer | undefined> {
+    let answer = await auth.startDialog();
+    while (answer.kind === 'prompts') {
+      const { name, instructions, prompts } = answer;
+      const answers: string[] = [];
+      for (const [i, { prompt, echo }] of prompts.entries()) {
+        const before = i === 0 ? [name, instructions].filter((text) => text !== '') : [];
+        const given = await this.#question([...before, prompt].join('\n'), !echo, deadline);
+        if (given === undefined) return this.#giveUp();
+        answers.push(given);
+      }
+      answer = await auth.answerPrompts(answers);
+    }
+    return answer;
+  }
+
+  /** As OpenSSH words it, so that nobody gives the password of one machine to another. */
+  async #question(text: string, isSecret: boolean, deadline: Deadline): Promise<string | undefined> {
+    const { user, name } = this.#target;
+    const shown = `(${user}@${name}) ${harmless(text)}`;
+    return deadline.pauseWhile(this.#ask?.({ text: shown, isSecret }) ?? Promise.resolve(undefined));
+  }
+
+  /** Nobody answers, so nobody is asked again. */
+  #giveUp(): undefined {
+    this.#asked = Number.POSITIVE_INFINITY;
+    return undefined;
+  }
+
+  #note(label: string): void {
+    if (!this.#tried.includes(label)) this.#tried.push(label);
+  }
+
+  #problem({ label }: Credential, message: string): void {
+    this.#problems.push(`${label.replace(/ \([^()]*\)$/, '')}: ${message}`);
   }
 }

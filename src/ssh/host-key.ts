@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { ServerHostKeyAlgorithm } from 'ssh2';
 import type { FleetError } from '../base/errors.ts';
 import { cannotReach } from './failure.ts';
-import { type KnownHostKey, keyType, knownHostName } from './known-hosts.ts';
+import { describeKey, keyType } from './keys/public-key.ts';
+import { type KnownHostKey, knownHostName } from './known-hosts.ts';
 import { quote } from './shell.ts';
 import type { SshTarget } from './target.ts';
 
@@ -69,12 +69,6 @@ export function hostKeyAlgorithms(known: readonly KnownHostKey[]): ServerHostKey
   return ordered.flatMap((type) => ALGORITHMS.get(type) ?? []);
 }
 
-/** Type and fingerprint as OpenSSH prints them: `ssh-ed25519 SHA256:` and base64 without padding. */
-export function describeHostKey(key: Buffer): string {
-  const hash = createHash('sha256').update(key).digest('base64').replace(/=+$/, '');
-  return `${keyType(key)} SHA256:${hash}`;
-}
-
 /** Why a key that is not known is refused. `declined` says that a person was asked. */
 export function hostKeyRefusal(
   target: SshTarget,
@@ -82,7 +76,7 @@ export function hostKeyRefusal(
   key: Buffer,
   verdict: Exclude<HostKeyVerdict, { kind: 'known' }> | { readonly kind: 'declined' },
 ): FleetError {
-  const shown = describeHostKey(key);
+  const shown = describeKey(key);
   const place =
     verdict.kind === 'changed' || verdict.kind === 'revoked' ? `line ${verdict.line} of "${file}"` : '';
   const name = quote(knownHostName(target.host, target.port));
@@ -102,7 +96,7 @@ export function hostKeyRefusal(
       );
     case 'changed':
       return refuse(
-        `its host key has changed: it shows ${shown}, but ${place} has ${describeHostKey(verdict.expected)}`,
+        `its host key has changed: it shows ${shown}, but ${place} has ${describeKey(verdict.expected)}`,
         'Somebody may be listening in. If the machine was set up anew: ' +
           `ssh-keygen -R ${name} -f ${quote(file)}`,
       );

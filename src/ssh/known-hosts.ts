@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { keyType } from './keys/public-key.ts';
 
 /** One key that a known_hosts file holds for a host. `line` counts from 1. `key` is the wire form of RFC 4253. */
 export type KnownHostKey = { readonly line: number; readonly revoked: boolean; readonly key: Buffer };
@@ -59,12 +60,6 @@ export async function appendKnownHost(file: string, name: string, key: Buffer): 
   } finally {
     await handle.close();
   }
-}
-
-/** The type that a public key in wire form names itself, such as `ssh-ed25519`; empty when it is none. */
-export function keyType(key: Buffer): string {
-  const length = key.length < 4 ? 0 : key.readUInt32BE(0);
-  return length > key.length - 4 ? '' : key.toString('latin1', 4, 4 + length);
 }
 
 const LINE =

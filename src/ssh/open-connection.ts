@@ -4,11 +4,13 @@ import { type FleetError, isFleetError } from '../base/errors.ts';
 import { offeredAlgorithms } from './algorithms.ts';
 import type { Authentication } from './authentication.ts';
 import { Connection, pingInterval } from './connection.ts';
+import { createDeadline, type Deadline } from './deadline.ts';
 import { closedHere, closedWhile, type OpenPhase, openFailure, timedOut } from './failure.ts';
 import { HostKeyCheck, type HostKeyVerdict } from './host-key.ts';
 import type { KnownHostKey } from './known-hosts.ts';
 import { dial, type Line, Meter } from './line.ts';
 import type { SshTarget } from './target.ts';
+import { UserAuth } from './user-auth.ts';
 
 /**
  * What became of an attempt: a connection, with the host key if it is to be learnt; a host key that stopped the
@@ -50,14 +52,14 @@ export async function openConnection(attempt: Attempt): Promise<Opened> {
   const progress: Progress = { phase: 'connect', line: undefined };
   try {
     return await new Promise<Opened>((resolve, reject) => {
-      const timer = setTimeout(() => reject(timedOut(target, progress.phase)), timeoutMs);
+      const deadline = createDeadline(timeoutMs, () => reject(timedOut(target, progress.phase)));
       const abort = (): void => reject(closedHere(target));
       signal.addEventListener('abort', abort, { once: true });
       over.signal.addEventListener('abort', () => {
-        clearTimeout(timer);
+        deadline.cancel();
         signal.removeEventListener('abort', abort);
       });
-      connectAndLogIn(attempt, progress, over.signal).then(resolve, reject);
+      connectAndLogIn(attempt, progress, deadline, over.signal).then(resolve, reject);
     });
   } catch (error) {
     progress.line?.stream.destroy();
@@ -70,7 +72,12 @@ export async function openConnection(attempt: Attempt): Promise<Opened> {
 /** How far an attempt has come. */
 type Progress = { phase: OpenPhase; line: Line | undefined };
 
-async function connectAndLogIn(attempt: Attempt, progress: Progress, over: AbortSignal): Promise<Opened> {
+async function connectAndLogIn(
+  attempt: Attempt,
+  progress: Progress,
+  deadline: Deadline,
+  over: AbortSignal,
+): Promise<Opened> {
   const { target, jumpHost } = attempt;
   const line = await dial(target, jumpHost, over).catch((error: Error) => {
     throw isFleetError(error) ? error : openFailure(target, 'connect', error);
@@ -78,10 +85,10 @@ async function connectAndLogIn(attempt: Attempt, progress: Progress, over: Abort
   if (over.aborted) line.stream.destroy();
   progress.line = line;
   progress.phase = 'handshake';
-  return logIn(attempt, line, progress);
+  return logIn(attempt, line, progress, deadline);
 }
 
-function logIn(attempt: Attempt, line: Line, progress: Progress): Promise<Opened> {
+function logIn(attempt: Attempt, line: Line, progress: Progress, deadline: Deadline): Promise<Opened> {
   const { client, target, authentication } = attempt;
   const { stream } = line;
   const check = new HostKeyCheck(attempt.knownKeys, target.strictHostKeyChecking === 'accept-new');
@@ -100,10 +107,6 @@ function logIn(attempt: Attempt, line: Line, progress: Progress): Promise<Opened
     };
     client.on('close', closed);
     client.on('error', (error: Error & { level?: string; code?: unknown }) => {
-      const isAboutKeys = error.level === 'agent' || error.level === 'client-authentication';
-      // ssh2 reports a key or an agent that cannot sign, and goes on with the next key.
-      if (isAboutKeys && !authentication.isOver) return authentication.noteProblem(error.message);
-      if (isAboutKeys) return reject(authentication.failure(undefined));
       // A number is the reason of a DISCONNECT message, such as "Too many authentication failures".
       const wasTold = progress.phase === 'authentication' && typeof error.code === 'number';
       if (wasTold) return reject(authentication.failure(error.message));
@@ -116,6 +119,7 @@ function logIn(attempt: Attempt, line: Line, progress: Progress): Promise<Opened
       if (verdict.kind !== 'known') stream.destroy();
     };
     client.connect(clientConfig(attempt, stream, verify));
+    new UserAuth(client, target.user, (auth) => void authentication.run(auth, deadline).catch(reject));
     // After ssh2, which pauses the stream until it reads itself.
     const meter = new Meter(stream);
   });
@@ -134,7 +138,7 @@ function isHangUp(
 }
 
 function clientConfig(
-  { target, knownKeys, authentication, agentSocket }: Attempt,
+  { target, knownKeys, agentSocket }: Attempt,
   stream: Duplex,
   hostVerifier: (key: Buffer, answer: (isTrusted: boolean) => void) => undefined,
 ): ConnectConfig {
@@ -143,7 +147,8 @@ function clientConfig(
     username: target.user,
     hostVerifier,
     algorithms: offeredAlgorithms(target, knownKeys),
-    authHandler: authentication.next,
+    // ssh2 tries nothing by itself: see UserAuth.
+    authHandler: () => false,
     ...(agentSocket !== undefined && agentSocket !== '' && { agent: agentSocket }),
     readyTimeout: 0,
     keepaliveInterval: pingInterval(target),

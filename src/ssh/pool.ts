@@ -4,9 +4,10 @@ import { Authentication } from './authentication.ts';
 import { BackOff } from './back-off.ts';
 import type { Connection } from './connection.ts';
 import { closedHere, NoMoreSessions, noWay } from './failure.ts';
-import { type KeySources, Keys } from './keys.ts';
+import { type KeySources, Keys } from './keys/keys.ts';
 import { createLimit, type Limit } from './limit.ts';
 import { type Opened, openConnection } from './open-connection.ts';
+import { type Ask, oneAtATime } from './person.ts';
 import type { SshTarget } from './target.ts';
 import type { RemoteProcess, RemoteSession, SessionRequest, SessionTransport } from './transport.ts';
 import { type AskHostKey, HostKeyTrust } from './trust.ts';
@@ -31,17 +32,19 @@ export function createSsh2Transport(options: Ssh2TransportOptions): SessionTrans
 }
 
 class Ssh2Transport implements SessionTransport {
-  readonly #options: Ssh2TransportOptions;
   readonly #trust: HostKeyTrust;
+  readonly #keys: Keys;
+  readonly #ask: Ask | undefined;
   readonly #limit = createLimit(MOST_OPENING);
   readonly #limitsOfPlaces = new Map<string, Limit>();
   readonly #closing = new AbortController();
   readonly #connections = new Map<string, Promise<Connection>>();
-  #library: Promise<Library> | undefined;
 
   constructor(options: Ssh2TransportOptions) {
-    this.#options = options;
-    this.#trust = new HostKeyTrust(options.knownHostsFile, options.askHostKey);
+    const questions = createLimit(1);
+    this.#ask = options.ask && oneAtATime(options.ask, questions);
+    this.#trust = new HostKeyTrust(options.knownHostsFile, options.askHostKey, questions);
+    this.#keys = new Keys({ ...options, ask: this.#ask });
     // Every connection that is being opened listens, which node would report as a leak from the eleventh on.
     setMaxListeners(0, this.#closing.signal);
   }
@@ -159,9 +162,8 @@ class Ssh2Transport implements SessionTransport {
   async #attempt(target: SshTarget, jumpHost: Connection | undefined, timeoutMs: number): Promise<Opened> {
     const { signal } = this.#closing;
     if (signal.aborted) throw closedHere(target);
-    this.#library ??= loadLibrary(this.#options);
-    const { ssh2, keys } = await this.#library;
-    const authentication = new Authentication(target, await keys.of(target));
+    const { default: ssh2 } = await import('ssh2');
+    const authentication = new Authentication(target, await this.#keys.of(target), this.#ask);
     const knownKeys = await this.#trust.known(target);
     try {
       const opened = await openConnection({
@@ -169,7 +171,7 @@ class Ssh2Transport implements SessionTransport {
         target,
         authentication,
         knownKeys,
-        agentSocket: this.#options.agentSocket,
+        agentSocket: target.identityAgent,
         jumpHost,
         timeoutMs,
         signal,
@@ -177,7 +179,7 @@ class Ssh2Transport implements SessionTransport {
       if (opened.kind === 'open' && opened.newHostKey !== undefined) await this.#learn(target, opened);
       return opened;
     } catch (error) {
-      if (isFleetError(error, 'ssh-authentication')) keys.forget();
+      if (isFleetError(error, 'ssh-authentication')) this.#keys.forget();
       throw error;
     }
   }
@@ -191,13 +193,6 @@ class Ssh2Transport implements SessionTransport {
       throw error;
     }
   }
-}
-
-type Library = { readonly ssh2: typeof import('ssh2'); readonly keys: Keys };
-
-async function loadLibrary(sources: KeySources): Promise<Library> {
-  const { default: ssh2 } = await import('ssh2');
-  return { ssh2, keys: new Keys(ssh2, sources) };
 }
 
 /** Targets with the same identity share connections: everything may change who or what it leads to. */

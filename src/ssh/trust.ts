@@ -1,6 +1,7 @@
 import { FleetError } from '../base/errors.ts';
 import { closedHere } from './failure.ts';
-import { describeHostKey, hostKeyRefusal, judgeHostKey } from './host-key.ts';
+import { hostKeyRefusal, judgeHostKey } from './host-key.ts';
+import { describeKey } from './keys/public-key.ts';
 import {
   appendKnownHost,
   type KnownHostKey,
@@ -10,7 +11,7 @@ import {
   parseKnownHosts,
   readKnownHosts,
 } from './known-hosts.ts';
-import { createLimit } from './limit.ts';
+import type { Limit } from './limit.ts';
 import type { SshTarget } from './target.ts';
 
 /** What a person is asked about a host that was never seen before. */
@@ -30,12 +31,14 @@ export type AskHostKey = (question: HostKeyQuestion) => Promise<boolean>;
 export class HostKeyTrust {
   readonly #file: string;
   readonly #ask: AskHostKey | undefined;
-  readonly #oneAtATime = createLimit(1);
+  readonly #oneAtATime: Limit;
   #text = '';
   #lines: readonly KnownHostsLine[] = [];
 
-  constructor(file: string, ask: AskHostKey | undefined) {
+  /** `oneAtATime` is for everything that a person is asked. */
+  constructor(file: string, ask: AskHostKey | undefined, oneAtATime: Limit) {
     this.#file = file;
+    this.#oneAtATime = oneAtATime;
     this.#ask = ask;
   }
 
@@ -65,7 +68,7 @@ export class HostKeyTrust {
       if (verdict.kind === 'known') return;
       if (verdict.kind !== 'unknown' || this.#ask === undefined) throw this.refusal(target, key, verdict);
       const { name: machine, host, port } = target;
-      const question = { machine, host, port, key: describeHostKey(key) };
+      const question = { machine, host, port, key: describeKey(key) };
       const answer: unknown = await Promise.race([this.#ask(question), aborted(signal)]);
       if (signal.aborted) throw closedHere(target);
       if (answer !== true) throw this.refusal(target, key, { kind: 'declined' });

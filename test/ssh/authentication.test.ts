@@ -67,13 +67,13 @@ describe('a login fails', () => {
     [
       'with the wrong identity file, and nothing else is tried',
       { identity: 'k', files: { k: other.private }, agent: [mine], accepted: mine },
-      /: it did not let "core" in with \S+\/k$/,
+      /: it did not let "core" in with \S+\/k \(ecdsa-sha2-nistp256 SHA256:\S{43}\)$/,
       /authorized_keys of "core"/,
     ],
     [
       'with wrong keys of the agent and of the home folder, which are named',
       { agent: [other], files: { '.ssh/id_rsa': third.private }, accepted: mine },
-      /in with agent key "key 0" \(ecdsa-sha2-nistp256\), \S+\/\.ssh\/id_rsa$/,
+      /in with \S+\/\.ssh\/id_rsa \(ssh-rsa SHA256:\S+\), agent key "key 0" \(ecdsa-sha2-nistp256 SHA256:\S+\)$/,
       /authorized_keys/,
     ],
     [
@@ -103,7 +103,7 @@ describe('a login fails', () => {
     [
       'with an encrypted default key file, which is told',
       { files: { '.ssh/id_ed25519': locked.private }, accepted: unlocked },
-      /there is no key to log in with as "core": \S+id_ed25519 is encrypted and not in the agent$/,
+      /there is no key to log in with as "core": the key file \S+id_ed25519" is encrypted and there is no agent$/,
       /ssh-add/,
     ],
     [
@@ -115,7 +115,7 @@ describe('a login fails', () => {
     [
       'with an identity file that is no key',
       { identity: 'k', files: { k: 'Dear Ms. Meier' }, accepted: mine },
-      /: cannot use the key file "\S+\/k": Unsupported key format$/,
+      /: cannot use the key file "\S+\/k": it is no private key in a format that OpenSSH writes$/,
       /Check identity_file/,
     ],
   ])('%s', async (_, given, message, hint) => {
@@ -135,9 +135,10 @@ describe('a login fails', () => {
 
   test('where nobody answers on the socket of the agent', async () => {
     const { target, folder } = await setUp({ accepted: mine });
-    const transport = createTransport(folder, { agentSocket: join(folder, 'gone') });
+    const transport = createTransport(folder);
     onTestFinished(() => transport.close());
-    await failure(transport.exec(target, 'true'), 'ssh-authentication');
+    const lonely = { ...target, identityAgent: join(folder, 'gone') };
+    await failure(transport.exec(lonely, 'true'), 'ssh-authentication');
   });
 
   test('where no keys are accepted, only passwords', async () => {
@@ -161,11 +162,14 @@ describe('a login fails', () => {
     const folder = await temporaryFolder();
     const agentSocket = await startAgent(folder, [mine], 'refuses');
     const sshd = await startSshd({ acceptedKeys: [mine.public] });
-    const transport = createTransport(folder, { agentSocket });
+    const transport = createTransport(folder);
     onTestFinished(() => sshd.close());
     onTestFinished(() => transport.close());
-    const error = await failure(transport.exec(targetOf(sshd, undefined), 'true'), 'ssh-authentication');
-    expect(error.message).toMatch(/in with agent key "key 0" \(ssh-ed25519\) \(agent key "key 0" .*: .+\)$/);
+    const target = targetOf(sshd, undefined, { identityAgent: agentSocket });
+    const error = await failure(transport.exec(target, 'true'), 'ssh-authentication');
+    expect(error.message).toMatch(
+      /in with agent key "key 0" \(ssh-ed25519 \S+\) \(agent key "key 0": the agent refused to sign\)$/,
+    );
   });
 });
 
@@ -195,10 +199,12 @@ async function setUp({ files = {}, identity, agent, accepted }: Case) {
   }
   const agentSocket = agent === undefined ? undefined : await startAgent(folder, agent);
   const sshd = await startSshd({ user: 'core', acceptedKeys: [accepted.public] });
-  const transport = createTransport(folder, { agentSocket });
+  const transport = createTransport(folder);
   onTestFinished(() => sshd.close());
   onTestFinished(() => transport.close());
-  const target = targetOf(sshd, identity === undefined ? undefined : join(folder, identity));
+  const target = targetOf(sshd, identity === undefined ? undefined : join(folder, identity), {
+    identityAgent: agentSocket,
+  });
   return { folder, sshd, transport, target };
 }
 

@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { describeHostKey } from '../../src/ssh/host-key.ts';
+import { describeKey } from '../../src/ssh/keys/public-key.ts';
 import { createSsh2Transport } from '../../src/ssh/pool.ts';
 import type { AskHostKey, HostKeyQuestion } from '../../src/ssh/trust.ts';
 import { newKey, publicLine, type Sshd, startSshd } from '../support/sshd.ts';
@@ -9,7 +9,7 @@ import { createRig, createTransport, failure, run } from './support.ts';
 
 const hostKey = newKey();
 const line = publicLine(hostKey.private);
-const shown = describeHostKey(blob(line));
+const shown = describeKey(blob(line));
 const otherLine = publicLine(newKey().private);
 const ecdsa = newKey('ecdsa');
 const server = { hostKeys: [hostKey.private] };
@@ -205,7 +205,8 @@ test('a new key that cannot be written down is not used', async () => {
   const transport = createSsh2Transport({
     knownHostsFile: join(folder, 'file', 'known_hosts'),
     askHostKey: undefined,
-    agentSocket: undefined,
+    ask: undefined,
+    passphraseFile: undefined,
     homeFolder: folder,
   });
   onTestFinished(() => transport.close());

@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { describeHostKey, HostKeyCheck, hostKeyAlgorithms, judgeHostKey } from '../../src/ssh/host-key.ts';
+import { HostKeyCheck, hostKeyAlgorithms, judgeHostKey } from '../../src/ssh/host-key.ts';
+import { describeKey } from '../../src/ssh/keys/public-key.ts';
 import { keysOfHost, parseKnownHosts } from '../../src/ssh/known-hosts.ts';
 import { newKey, publicLine } from '../support/sshd.ts';
 
@@ -122,7 +123,7 @@ test.skipIf(!hasKeygen).each([ED25519, ECDSA, RSA])('the fingerprint is the one 
   const { stdout } = spawnSync('ssh-keygen', ['-l', '-f', '-'], { input: `${line}\n`, encoding: 'utf8' });
   const fingerprint = stdout.split(' ')[1];
   expect(fingerprint).toMatch(/^SHA256:/);
-  expect(describeHostKey(blob(line))).toBe(`${line.split(' ')[0]} ${fingerprint}`);
+  expect(describeKey(blob(line))).toBe(`${line.split(' ')[0]} ${fingerprint}`);
 });
 
 function known(lines: readonly string[]) {

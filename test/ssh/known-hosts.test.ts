@@ -3,10 +3,10 @@ import { existsSync } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { keyType } from '../../src/ssh/keys/public-key.ts';
 import {
   appendKnownHost,
   keysOfHost,
-  keyType,
   knownHostName,
   parseKnownHosts,
   readKnownHosts,

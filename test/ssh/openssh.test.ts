@@ -62,7 +62,7 @@ against('too many wrong keys end the login with what the machine says', async ()
   onTestFinished(() => transport.close());
   await writeFile(join(server.folder, 'authorized_keys'), '');
   const error = await failure(transport.exec(target, 'true'), 'ssh-authentication');
-  expect(error.message).toMatch(/ in with \S+\/id \(Too many authentication failures\)$/);
+  expect(error.message).toMatch(/ in with \S+\/id \(ssh-ed25519 \S+\) \(Too many authentication failures\)$/);
 });
 
 against('a stopped sshd is a timeout', async () => {

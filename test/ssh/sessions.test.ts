@@ -120,10 +120,10 @@ describe('a terminal', () => {
 
 describe('the agent', () => {
   // Nothing listens there: it is asked only when a machine wants a signature.
-  const agentSocket = '/nonexistent/agent';
+  const identityAgent = '/nonexistent/agent';
 
   test('is offered to a session that asks for it, and to no other', async () => {
-    const { transport, target, sshd } = await createRig({}, {}, { agentSocket });
+    const { transport, target, sshd } = await createRig({}, { identityAgent });
     await run(transport, target, 'true');
     expect(sshd.requests()).toEqual([]);
     const session = await transport.open(target, { ...PLAIN, command: 'true', forwardAgent: true });
@@ -134,8 +134,7 @@ describe('the agent', () => {
   test('that the machine does not take is told as such', async () => {
     const { transport, target } = await createRig(
       { misbehaviour: { kind: 'refuse-extras' } },
-      {},
-      { agentSocket },
+      { identityAgent },
     );
     const opening = transport.open(target, { ...PLAIN, command: 'true', forwardAgent: true });
     expect((await failure(opening, 'ssh-refused')).message).toMatch(

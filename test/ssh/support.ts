@@ -49,7 +49,8 @@ export function createTransport(
   return createSsh2Transport({
     knownHostsFile: join(folder, 'known_hosts'),
     askHostKey: undefined,
-    agentSocket: undefined,
+    ask: undefined,
+    passphraseFile: undefined,
     homeFolder: folder,
     ...options,
   });

@@ -1,4 +1,5 @@
 import { FleetError } from '../base/errors.ts';
+import type { Ask } from '../ssh/person.ts';
 import type { AskHostKey } from '../ssh/trust.ts';
 import type { Streams } from './streams.ts';
 
@@ -20,4 +21,9 @@ export function askHostKey({ ask, err }: Streams): AskHostKey | undefined {
       `Cannot tell whether the key of machine "${machine}" is right: no answer`,
     );
   };
+}
+
+/** What logging in takes: passphrases, passwords and codes; undefined where nobody can answer. */
+export function askPerson({ ask, askSecret }: Streams): Ask | undefined {
+  return ask && askSecret && (({ text, isSecret }) => (isSecret ? askSecret(text) : ask(text)));
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { askHostKey } from '../../src/cli/ask-host-key.ts';
+import { askHostKey } from '../../src/cli/ask-person.ts';
 
 const KEY = { machine: 'm1', host: '127.0.0.1', port: 22, key: 'ssh-ed25519 SHA256:abc' };
 

@@ -1,0 +1,84 @@
+import { isSignedBy, keyType } from './public-key.ts';
+import { WireReader, wireStrings } from './wire.ts';
+
+/** An OpenSSH certificate (PROTOCOL.certkeys), not yet checked in any way. */
+export type Certificate = {
+  readonly kind: 'user' | 'host' | 'unknown';
+  /** The key that it is for, plain, in wire form. */
+  readonly publicKey: Buffer;
+  readonly keyId: string;
+  /** User or host names; with none it is for all of them. */
+  readonly principals: readonly string[];
+  /** Seconds since 1970. */
+  readonly validAfter: bigint;
+  readonly validBefore: bigint;
+  readonly criticalOptions: readonly string[];
+  /** The key of the authority that signed it. */
+  readonly authority: Buffer;
+  readonly isSigned: boolean;
+};
+
+const SUFFIX = '-cert-v01@openssh.com';
+
+/** The plain type of the key in a certificate of that type; undefined for plain types. */
+export function certifiedType(type: string): string | undefined {
+  if (!type.endsWith(SUFFIX)) return undefined;
+  const plain = type.slice(0, -SUFFIX.length);
+  // Security keys carry the domain in their plain names too.
+  return plain.startsWith('sk-') ? `${plain}@openssh.com` : plain;
+}
+
+/** The name of a certificate's type, or of a signature algorithm for one: `rsa-sha2-512-cert-v01@openssh.com`. */
+export function certificateName(plain: string): string {
+  return `${plain.replace(/@openssh\.com$/, '')}${SUFFIX}`;
+}
+
+/** Undefined for what is no certificate, or a damaged one. */
+export function parseCertificate(blob: Buffer): Certificate | undefined {
+  const plainType = certifiedType(keyType(blob));
+  const fields = PUBLIC_FIELDS[plainType ?? ''];
+  if (plainType === undefined || fields === undefined) return undefined;
+  try {
+    return readFields(blob, plainType, fields);
+  } catch {
+    return undefined;
+  }
+}
+
+/** How many strings of the certificate make up the public key, beside its type. */
+const PUBLIC_FIELDS: Readonly<Record<string, number>> = {
+  'ssh-ed25519': 1,
+  'ssh-rsa': 2,
+  'ecdsa-sha2-nistp256': 2,
+  'ecdsa-sha2-nistp384': 2,
+  'ecdsa-sha2-nistp521': 2,
+  'sk-ssh-ed25519@openssh.com': 2,
+  'sk-ecdsa-sha2-nistp256@openssh.com': 3,
+};
+
+function readFields(blob: Buffer, plainType: string, fields: number): Certificate {
+  const reader = new WireReader(blob);
+  reader.string();
+  reader.string(); // a nonce
+  const publicKey = wireStrings(plainType, ...Array.from({ length: fields }, () => reader.string()));
+  reader.uint64(); // a serial number
+  const kind = KINDS[reader.uint32()] ?? 'unknown';
+  const keyId = reader.text();
+  const principals = new WireReader(reader.string()).strings().map(String);
+  const [validAfter, validBefore] = [reader.uint64(), reader.uint64()];
+  const criticalOptions = new WireReader(reader.string())
+    .strings()
+    .filter((_, i) => i % 2 === 0)
+    .map(String);
+  reader.string(); // extensions
+  reader.string(); // reserved
+  const authority = reader.string();
+  const signed = blob.subarray(0, reader.position);
+  const signature = reader.string();
+  // Certificates of certificates are not a thing, and nothing may follow the signature.
+  const isSigned = reader.isAtEnd && isSignedBy(authority, signed, signature);
+  const validity = { validAfter, validBefore };
+  return { kind, publicKey, keyId, principals, ...validity, criticalOptions, authority, isSigned };
+}
+
+const KINDS: Readonly<Record<number, 'user' | 'host'>> = { 1: 'user', 2: 'host' };

@@ -1,0 +1,214 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cannotReach } from '../failure.ts';
+import { quote } from '../shell.ts';
+import type { SshTarget } from '../target.ts';
+import { type AgentKey, listAgentKeys } from './agent.ts';
+import { parseCertificate } from './certificate.ts';
+import {
+  agentSigner,
+  type Credential,
+  fileSigner,
+  type Named,
+  plainKey,
+  type Signer,
+  toCredentials,
+} from './credential.ts';
+import { type KeyFile, type LockedKey, readKeyFile } from './key-file.ts';
+import { type PassphraseSources, Passphrases } from './passphrases.ts';
+import { parsePublicLine } from './public-key.ts';
+
+/** The keys to try, in order, and the ones that cannot be tried, each with the reason. */
+export type Credentials = { readonly keys: readonly Credential[]; readonly unusable: readonly string[] };
+
+/** Where keys come from beside what the target names: the folder that holds `.ssh`, and passphrases. */
+export type KeySources = PassphraseSources & { readonly homeFolder: string };
+
+/** Why an identity cannot be used, and what to do about it. */
+type Problem = { readonly what: string; readonly hint: string };
+/** What an identity gives: `last` are keys for which a person has to be asked, should the machine take them. */
+type Identity = {
+  readonly signers: readonly Signer[];
+  readonly last?: readonly Signer[];
+  readonly problem?: Problem;
+};
+
+/**
+ * Finds the keys for a machine. Every file is read once and the agent is asked once for all machines, until
+ * {@link forget}. All errors are FleetErrors of code `ssh-authentication`.
+ */
+export class Keys {
+  readonly #sources: KeySources;
+  readonly #passphrases: Passphrases;
+  readonly #files = new Map<string, Promise<KeyFile>>();
+  readonly #certificates = new Map<string, Promise<Named | undefined>>();
+  readonly #agents = new Map<string, Promise<readonly AgentKey[]>>();
+
+  constructor(sources: KeySources) {
+    this.#sources = sources;
+    this.#passphrases = new Passphrases(sources);
+  }
+
+  /**
+   * The identity files of the target or else OpenSSH's default ones, and then the agent's other keys. So a machine
+   * that ends the login after a few keys (MaxAuthTries) has seen those that somebody named.
+   */
+  async of(target: SshTarget): Promise<Credentials> {
+    const isNamed = target.identityFiles.length > 0;
+    const defaults = DEFAULT_FILES.map((name) => join(this.#sources.homeFolder, '.ssh', name));
+    const paths = isNamed ? target.identityFiles : defaults;
+    const agent = await this.#agent(target.identityAgent);
+    const identities = await Promise.all(paths.map((path) => this.#identity(target, path, agent)));
+    const named = identities.flatMap(({ signers }) => signers);
+    const others = target.identitiesOnly ? [] : agent.filter(({ publicKey }) => !holds(named, publicKey));
+    const asksFirst = named.length + others.length > 1;
+    const signers = [
+      ...named,
+      ...others.map((key) => agentSigner(target.identityAgent ?? '', key, asksFirst)),
+      ...identities.flatMap(({ last = [] }) => last),
+    ];
+    const certificates = await this.#certificatesFor(target, paths);
+    const keys = unique(signers.flatMap((signer) => toCredentials(signer, certificates)));
+    const problems = identities.flatMap(({ problem }) => problem ?? []);
+    if (keys.length === 0) throw noKey(target, problems);
+    return { keys, unusable: problems.map(({ what }) => what) };
+  }
+
+  /** Reads files and agents anew from now on: after a refused login the person may change them. */
+  forget(): void {
+    this.#files.clear();
+    this.#certificates.clear();
+    this.#agents.clear();
+    this.#passphrases.forget();
+  }
+
+  async #identity(target: SshTarget, path: string, agent: readonly AgentKey[]): Promise<Identity> {
+    const file = await this.#file(path);
+    const isNamed = target.identityFiles.length > 0;
+    const fromAgent = (publicKey: Buffer): Signer[] =>
+      agent
+        .filter((key) => plainKey(key.publicKey).equals(publicKey))
+        .map((key) => agentSigner(target.identityAgent ?? '', key, false));
+    switch (file.kind) {
+      case 'private':
+        // The agent may have a certificate for it; those come first.
+        return { signers: [...fromAgent(file.key.publicKey), fileSigner(path, file.key)] };
+      case 'missing':
+        if (!isNamed) return { signers: [] };
+        return refuse(`there is no key file "${path}"`, 'Check identity_file');
+      case 'unusable':
+        return refuse(`cannot use the key file "${path}": ${file.why}`, 'Check identity_file');
+      case 'public': {
+        const signers = fromAgent(file.publicKey);
+        if (signers.length > 0) return { signers };
+        const why = `holds a public key only and ${missingIn(target)}`;
+        return refuse(`the key file "${path}" ${why}`, PUBLIC_ONLY);
+      }
+      case 'locked': {
+        const signers = file.publicKey === undefined ? [] : fromAgent(file.publicKey);
+        return signers.length > 0 ? { signers } : this.#locked(target, path, file, agent);
+      }
+    }
+  }
+
+  /** A key that somebody named is opened before there is a connection; a default one only for a machine that takes it. */
+  async #locked(
+    target: SshTarget,
+    path: string,
+    file: LockedKey,
+    agent: readonly AgentKey[],
+  ): Promise<Identity> {
+    const quiet = target.batchMode;
+    const open = () => this.#passphrases.open(path, file, quiet);
+    const advice = `Add it to the agent: ssh-add ${quote(path)}`;
+    if (!this.#passphrases.canOpen(quiet)) {
+      // What such a key is called by the agent cannot be known: any of its keys may be this one.
+      if (file.publicKey === undefined && agent.length > 0)
+        return {
+          signers: agent.map((key) => agentSigner(target.identityAgent ?? '', key, agent.length > 1)),
+        };
+      return refuse(`the key file "${path}" is encrypted and ${missingIn(target)}`, advice);
+    }
+    if (target.identityFiles.length === 0 && file.publicKey !== undefined) {
+      const sign: Signer['sign'] = async (data, algorithm) => {
+        const opened = await open();
+        if (opened.kind === 'closed') throw new Error(opened.why);
+        return fileSigner(path, opened.key).sign(data, algorithm);
+      };
+      return { signers: [], last: [{ origin: path, publicKey: file.publicKey, asksFirst: true, sign }] };
+    }
+    const opened = await open();
+    if (opened.kind === 'open') return { signers: [fileSigner(path, opened.key)] };
+    return refuse(`cannot open the key file "${path}": ${opened.why}`, advice);
+  }
+
+  #file(path: string): Promise<KeyFile> {
+    const file = this.#files.get(path) ?? readKeyFile(path);
+    this.#files.set(path, file);
+    return file;
+  }
+
+  /** Certificates stand beside their keys, or where somebody says. */
+  async #certificatesFor(target: SshTarget, identities: readonly string[]): Promise<Named[]> {
+    const beside = identities.map((path) => `${path.replace(/\.pub$/, '')}-cert.pub`);
+    const found = await Promise.all(
+      [...target.certificateFiles, ...beside].map((path) => this.#certificate(path)),
+    );
+    return found.filter((certificate) => certificate !== undefined);
+  }
+
+  #certificate(path: string): Promise<Named | undefined> {
+    const certificate = this.#certificates.get(path) ?? readCertificate(path);
+    this.#certificates.set(path, certificate);
+    return certificate;
+  }
+
+  /** The agent's keys; none when there is no agent or it does not answer. */
+  #agent(socket: string | undefined): Promise<readonly AgentKey[]> {
+    if (socket === undefined || socket === '') return Promise.resolve([]);
+    const keys = this.#agents.get(socket) ?? listAgentKeys(socket).catch(() => []);
+    this.#agents.set(socket, keys);
+    return keys;
+  }
+}
+
+/** OpenSSH's default key files (ssh_config(5), IdentityFile), the best kind first. */
+const DEFAULT_FILES = ['id_ed25519', 'id_ecdsa', 'id_rsa'];
+
+const PUBLIC_ONLY = 'Name the private key in identity_file, or add it to the agent with ssh-add';
+
+function refuse(what: string, hint: string): Identity {
+  return { signers: [], problem: { what, hint } };
+}
+
+function missingIn({ identityAgent }: SshTarget): string {
+  return identityAgent === undefined ? 'there is no agent' : 'the agent does not hold it';
+}
+
+function holds(signers: readonly Signer[], key: Buffer): boolean {
+  return signers.some(({ publicKey }) => publicKey.equals(key));
+}
+
+function unique(keys: readonly Credential[]): Credential[] {
+  const seen = new Set<string>();
+  return keys.filter(({ blob }) => {
+    const name = blob.toString('base64');
+    return !seen.has(name) && seen.add(name);
+  });
+}
+
+/** Files that hold no user certificate are passed over, as ssh(1) does. */
+async function readCertificate(path: string): Promise<Named | undefined> {
+  const blob = parsePublicLine(await readFile(path, 'utf8').catch(() => ''));
+  return blob && parseCertificate(blob)?.kind === 'user' ? { path, blob } : undefined;
+}
+
+function noKey(target: SshTarget, problems: readonly Problem[]) {
+  const [first] = problems;
+  if (target.identityFiles.length === 1 && first !== undefined)
+    return cannotReach(target, 'ssh-authentication', first.what, { hint: first.hint });
+  const reasons = problems.length === 0 ? '' : `: ${problems.map(({ what }) => what).join('; ')}`;
+  const what = `there is no key to log in with as "${target.user}"${reasons}`;
+  const hint = 'Set identity_file in [ssh], or add a key to the agent with ssh-add';
+  return cannotReach(target, 'ssh-authentication', what, { hint });
+}

@@ -1,0 +1,126 @@
+import {
+  createDecipheriv,
+  createPrivateKey,
+  type DecipherGCM,
+  type JsonWebKey,
+  type KeyObject,
+} from 'node:crypto';
+import { bcryptPbkdf } from './bcrypt.ts';
+import { CURVES, ecJwk, encode, positive } from './public-key.ts';
+import { WireReader } from './wire.ts';
+
+/** A private key in OpenSSH's own format (PROTOCOL.key), as far as it can be read without its passphrase. */
+export type OpenSshKey = {
+  readonly cipher: string;
+  readonly kdf: string;
+  readonly kdfOptions: Buffer;
+  readonly publicKey: Buffer;
+  /** The private half, encrypted with `cipher`, and what some ciphers put behind it. */
+  readonly body: Buffer;
+  readonly tag: Buffer;
+};
+
+/** Undefined for any other format; throws a RangeError where the data ends too early. */
+export function readOpenSshKey(text: string): OpenSshKey | undefined {
+  const base64 = /-----BEGIN OPENSSH PRIVATE KEY-----([\sA-Za-z0-9+/=]+)-----END/.exec(text)?.[1];
+  if (base64 === undefined) return undefined;
+  const reader = new WireReader(Buffer.from(base64, 'base64'));
+  if (reader.bytes(MAGIC.length).toString('latin1') !== MAGIC) throw new RangeError('the start is damaged');
+  const [cipher, kdf, kdfOptions] = [reader.text(), reader.text(), reader.string()];
+  if (reader.uint32() !== 1) throw new RangeError('it does not hold one key');
+  const publicKey = reader.string();
+  const body = reader.string();
+  const tag = reader.bytes(CIPHERS.get(cipher)?.tag ?? 0);
+  return { cipher, kdf, kdfOptions, publicKey, body, tag };
+}
+
+/**
+ * The private key; undefined when the passphrase does not open it. The passphrase of a key that is not encrypted
+ * is not looked at. Throws a RangeError for a key that is damaged, or of a kind that is not known.
+ */
+export async function openOpenSshKey(file: OpenSshKey, passphrase: string): Promise<KeyObject | undefined> {
+  const plain = file.cipher === 'none' ? file.body : await decrypt(file, passphrase);
+  if (plain === undefined) return undefined;
+  const reader = new WireReader(plain);
+  // Two times the same random number, to tell a wrong passphrase.
+  if (!reader.bytes(4).equals(reader.bytes(4))) {
+    if (file.cipher === 'none') throw new RangeError('the key is damaged');
+    return undefined;
+  }
+  return createPrivateKey({ key: privateJwk(reader), format: 'jwk' });
+}
+
+const MAGIC = 'openssh-key-v1\0';
+
+type Cipher = { readonly name: string; readonly key: number; readonly iv: number; readonly tag?: number };
+
+const CHACHA = 'chacha20-poly1305@openssh.com';
+
+/** OpenSSH's name → OpenSSL's, and sizes in bytes. */
+const CIPHERS: ReadonlyMap<string, Cipher> = new Map<string, Cipher>([
+  ...[128, 192, 256].flatMap((bits): [string, Cipher][] =>
+    ['ctr', 'cbc'].map((mode) => [
+      `aes${bits}-${mode}`,
+      { name: `aes-${bits}-${mode}`, key: bits / 8, iv: 16 },
+    ]),
+  ),
+  ['aes128-gcm@openssh.com', { name: 'aes-128-gcm', key: 16, iv: 12, tag: 16 }],
+  ['aes256-gcm@openssh.com', { name: 'aes-256-gcm', key: 32, iv: 12, tag: 16 }],
+  ['3des-cbc', { name: 'des-ede3-cbc', key: 24, iv: 8 }],
+  [CHACHA, { name: 'chacha20', key: 64, iv: 0, tag: 16 }],
+]);
+
+async function decrypt(file: OpenSshKey, passphrase: string): Promise<Buffer | undefined> {
+  const cipher = CIPHERS.get(file.cipher);
+  if (cipher === undefined || file.kdf !== 'bcrypt')
+    throw new RangeError(`its cipher is not known: ${file.cipher} with ${file.kdf}`);
+  const options = new WireReader(file.kdfOptions);
+  const [salt, rounds] = [options.string(), options.uint32()];
+  const secret = await bcryptPbkdf(Buffer.from(passphrase), salt, rounds, cipher.key + cipher.iv);
+  const isChaCha = file.cipher === CHACHA;
+  // OpenSSH's ChaCha20 has a second key, for packet lengths, and starts here with block 1 of packet 0. Its tag is
+  // not checked: a wrong passphrase is told by the two equal numbers, and damage by the halves that do not match.
+  const key = isChaCha ? secret.subarray(0, 32) : secret.subarray(0, cipher.key);
+  const iv = isChaCha ? Buffer.from('01'.padEnd(32, '0'), 'hex') : secret.subarray(cipher.key);
+  const decipher = createDecipheriv(cipher.name, key, iv);
+  if (cipher.name.endsWith('-gcm')) (decipher as DecipherGCM).setAuthTag(file.tag);
+  decipher.setAutoPadding(false);
+  try {
+    return Buffer.concat([decipher.update(file.body), decipher.final()]);
+  } catch {
+    return undefined;
+  }
+}
+
+function privateJwk(reader: WireReader): JsonWebKey {
+  const type = reader.text();
+  if (type === 'ssh-ed25519') {
+    const x = reader.string();
+    // The seed, and the public half once more.
+    return { kty: 'OKP', crv: 'Ed25519', x: encode(x), d: encode(reader.string().subarray(0, 32)) };
+  }
+  if (type === 'ssh-rsa') return rsaJwk(reader);
+  const curve = CURVES.find(({ name }) => type === `ecdsa-sha2-${name}`);
+  if (curve === undefined) throw new RangeError(`keys of type "${type}" are not known`);
+  reader.string();
+  const point = ecJwk(curve, reader.string());
+  const d = positive(reader);
+  return { ...point, d: encode(Buffer.concat([Buffer.alloc(curve.bytes - d.length), d])) };
+}
+
+/** OpenSSH leaves out the two exponents that the Chinese remainder theorem needs. */
+function rsaJwk(reader: WireReader): JsonWebKey {
+  const next = (): Buffer => positive(reader);
+  const [n, e, d, qi, p, q] = [next(), next(), next(), next(), next(), next()];
+  const modulo = (prime: Buffer): string => {
+    const hex = (toBigInt(d) % (toBigInt(prime) - 1n)).toString(16);
+    return encode(Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex'));
+  };
+  const numbers = { n, e, d, qi, p, q };
+  const texts = Object.fromEntries(Object.entries(numbers).map(([name, bytes]) => [name, encode(bytes)]));
+  return { kty: 'RSA', ...texts, dp: modulo(p), dq: modulo(q) };
+}
+
+function toBigInt(bytes: Buffer): bigint {
+  return BigInt(`0x${bytes.toString('hex') || '0'}`);
+}

@@ -1,0 +1,63 @@
+import type { Client } from 'ssh2';
+
+/**
+ * What fleet uses of ssh2 beside its documented interface. That is why package.json pins ssh2 to one version, and
+ * why the tests against OpenSSH's own server have to pass before that is changed: user-certificates.test.ts,
+ * host-certificates.test.ts and round-trips.test.ts fail when a part is no longer what it was.
+ */
+export type Protocol = {
+  /** The key exchange: the first one, then new ones as the connection goes on. */
+  _kex: KeyExchange | undefined;
+  /** Set while a key exchange is under way; packets wait in `_queue` then. */
+  _kexinit: unknown;
+  _queue: Buffer[] | undefined;
+  /** What is offered in key exchanges, read-only. */
+  _offer: KexInit;
+  readonly _cipher: { readonly encrypt: (packet: Buffer) => void };
+  readonly _packetRW: { readonly write: PacketWriter };
+  /** The methods of the requests that wait for an answer. */
+  readonly _authsQueue: string[];
+  // biome-ignore lint/suspicious/noExplicitAny: every message has parameters of its own
+  readonly _handlers: Record<string, ((protocol: Protocol, ...parameters: any[]) => void) | undefined>;
+  service: (name: string) => void;
+  authInfoRes: (answers: string[]) => void;
+};
+
+/** The offer of one side: lists of names for everything that is negotiated. */
+export type KexInit = { readonly lists: { readonly serverHostKey: List; readonly all: Buffer } };
+type List = { readonly array: readonly string[] };
+
+export type KeyExchange = {
+  readonly sessionID: Buffer | undefined;
+  /** The key, or certificate, that the host presents. */
+  _hostKey: Buffer | undefined;
+  readonly negotiated: { serverHostKey: string };
+};
+
+type PacketWriter = {
+  readonly alloc: (payloadLength: number) => Buffer;
+  /** Where the payload begins in what `alloc` returned. */
+  readonly allocStart: number;
+  readonly finalize: (packet: Buffer) => Buffer;
+};
+
+/** What has to be there, and as what. */
+const SHAPE = {
+  service: 'function',
+  authInfoRes: 'function',
+  _handlers: 'object',
+  _authsQueue: 'object',
+  _packetRW: 'object',
+  _cipher: 'object',
+  _offer: 'object',
+} as const satisfies Partial<Record<keyof Protocol, 'function' | 'object'>>;
+
+/** The protocol of a client, once `connect` was called. Throws when ssh2 is not what it is taken for. */
+export function privateParts(client: Client): Protocol {
+  const { _protocol } = client as unknown as { readonly _protocol: Protocol };
+  const found: Readonly<Partial<Record<string, unknown>>> = _protocol;
+  const missing = Object.entries(SHAPE).filter(([name, type]) => typeof found[name] !== type);
+  if (missing.length > 0)
+    throw new TypeError(`ssh2 has no ${missing.join(', ')}: it is not the version for fleet`);
+  return _protocol;
+}

@@ -1,0 +1,127 @@
+import type { Client } from 'ssh2';
+import { wireStrings } from './keys/wire.ts';
+import { privateParts } from './ssh2-parts.ts';
+
+export type Prompt = { readonly prompt: string; readonly echo: boolean };
+
+/** What a machine says to a request of a login (RFC 4252, RFC 4256). */
+export type Answer =
+  | { readonly kind: 'success' }
+  /** `methods` can go on; `isPartial`: this one was right, and the machine wants another one beside. */
+  | { readonly kind: 'failure'; readonly methods: readonly string[]; readonly isPartial: boolean }
+  /** A signature with this key would be taken. */
+  | { readonly kind: 'key-accepted' }
+  | {
+      readonly kind: 'prompts';
+      readonly name: string;
+      readonly instructions: string;
+      readonly prompts: readonly Prompt[];
+    }
+  | { readonly kind: 'password-expired' };
+
+const USERAUTH_REQUEST = 50;
+
+/**
+ * The requests of a login over a connection of ssh2, one at a time, in place of ssh2's own. Those ask for every key
+ * whether it would be taken before they sign, know no certificates, and cut what security keys add to a signature.
+ */
+export class UserAuth {
+  readonly #client: Client;
+  readonly #user: string;
+  #answered: ((answer: Answer) => void) | undefined;
+  /** The signature algorithms that the machine takes; undefined until it says so. */
+  acceptedAlgorithms: readonly string[] | undefined;
+
+  /**
+   * Calls `begin` when the host key is verified, everything is encrypted and the machine was asked for a login; its
+   * answer to that is not waited for, which saves a round trip. Call it right after ssh2's `connect`.
+   */
+  constructor(client: Client, user: string, begin: (auth: UserAuth) => void) {
+    this.#client = client;
+    this.#user = user;
+    const protocol = privateParts(client);
+    const { _handlers: handlers, service } = protocol;
+    protocol.service = (name) => {
+      service.call(protocol, name);
+      // What came in the same packet with the end of the key exchange is read first: it names the algorithms.
+      queueMicrotask(() => begin(this));
+    };
+    handlers.SERVICE_ACCEPT = () => undefined;
+    handlers.EXT_INFO = (_, extensions: readonly { name: string; algs: readonly string[] }[]) => {
+      this.acceptedAlgorithms = extensions.find(({ name }) => name === 'server-sig-algs')?.algs;
+    };
+    handlers.USERAUTH_FAILURE = (_, methods: readonly string[] = [], isPartial: boolean) =>
+      this.#settle({ kind: 'failure', methods, isPartial });
+    handlers.USERAUTH_PK_OK = () => this.#settle({ kind: 'key-accepted' });
+    handlers.USERAUTH_PASSWD_CHANGEREQ = () => this.#settle({ kind: 'password-expired' });
+    handlers.USERAUTH_INFO_REQUEST = (_, name: string, instructions: string, prompts: readonly Prompt[]) =>
+      this.#settle({ kind: 'prompts', name, instructions, prompts });
+    client.once('ready', () => this.#settle({ kind: 'success' }));
+  }
+
+  /** Asks whether a key would be taken. */
+  offerKey(algorithm: string, key: Buffer): Promise<Answer> {
+    return this.#request('publickey', this.#keyRequest(algorithm, key, false));
+  }
+
+  /** Logs in with a key. `sign` gets what is to be signed. */
+  async useKey(algorithm: string, key: Buffer, sign: (data: Buffer) => Promise<Buffer>): Promise<Answer> {
+    const request = this.#keyRequest(algorithm, key, true);
+    const session = privateParts(this.#client)._kex?.sessionID ?? Buffer.alloc(0);
+    const signature = await sign(Buffer.concat([wireStrings(session), request]));
+    return this.#request('publickey', Buffer.concat([request, wireStrings(signature)]));
+  }
+
+  usePassword(password: string): Promise<Answer> {
+    const start = this.#start('password');
+    return this.#request('password', Buffer.concat([start, Buffer.of(0), wireStrings(password)]));
+  }
+
+  /** Starts a dialog in which the machine asks and somebody answers. */
+  startDialog(): Promise<Answer> {
+    const start = this.#start('keyboard-interactive');
+    return this.#request('keyboard-interactive', Buffer.concat([start, wireStrings('', '')]));
+  }
+
+  answerPrompts(answers: readonly string[]): Promise<Answer> {
+    const answer = this.#next();
+    privateParts(this.#client).authInfoRes([...answers]);
+    return answer;
+  }
+
+  #keyRequest(algorithm: string, key: Buffer, isSigned: boolean): Buffer {
+    const flag = Buffer.of(isSigned ? 1 : 0);
+    return Buffer.concat([this.#start('publickey'), flag, wireStrings(algorithm, key)]);
+  }
+
+  #start(method: string): Buffer {
+    return Buffer.concat([Buffer.of(USERAUTH_REQUEST), wireStrings(this.#user, 'ssh-connection', method)]);
+  }
+
+  /** `method` tells ssh2 how to read message 60, which means something else with each. */
+  #request(method: string, payload: Buffer): Promise<Answer> {
+    const answer = this.#next();
+    const protocol = privateParts(this.#client);
+    protocol._authsQueue.splice(0, Number.POSITIVE_INFINITY, method);
+    const writer = protocol._packetRW.write;
+    const packet = writer.alloc(payload.length);
+    packet.set(payload, writer.allocStart);
+    const finished = writer.finalize(packet);
+    if (protocol._kexinit === undefined) protocol._cipher.encrypt(finished);
+    else protocol._queue = [...(protocol._queue ?? []), finished];
+    return answer;
+  }
+
+  #next(): Promise<Answer> {
+    return new Promise((resolve) => {
+      this.#answered = resolve;
+    });
+  }
+
+  /** What nobody has asked for is not heard. */
+  #settle(answer: Answer): void {
+    const answered = this.#answered;
+    this.#answered = undefined;
+    answered?.(answer);
+  }
+}
