@@ -5,6 +5,8 @@ import type { SystemdState } from './unit-state.ts';
 export type Failure =
   /** The machine has a unit of that name that fleet did not put there. */
   | { readonly code: 'foreign'; readonly path: string }
+  /** The machine has a unit that is called as one of its other names (`Alias=`) is. */
+  | { readonly code: 'alias-taken'; readonly alias: string; readonly path: string }
   /** The machine has seen a newer decision about the unit. */
   | { readonly code: 'stale'; readonly token: Token; readonly seen: Token }
   /** Another cluster owns the machine. */

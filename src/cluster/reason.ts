@@ -19,7 +19,7 @@ export type Reason =
       readonly declaredBy: 'this' | 'other';
       readonly global: boolean;
     }
-  /** A timer, socket or path goes where the unit is that it starts. */
+  /** A timer, socket, path or automount goes where the unit is that it starts. */
   | { readonly code: 'triggers-elsewhere'; readonly unit: string; readonly machine: string }
   /** The machine has a unit of that name that fleet did not put there. */
   | { readonly code: 'foreign-unit'; readonly path: string }

@@ -21,7 +21,7 @@ export type DesiredUnit = {
   /** SHA-256 of the unit file's bytes. */
   readonly digest: string;
   readonly placement: Placement;
-  /** For a timer, socket or path: the unit it starts. */
+  /** For a timer, socket, path or automount: the unit it starts. */
   readonly triggers: string | undefined;
   readonly target: TargetState;
   /** Where a standard unit was put; undefined while it is nowhere, and always for global units. */

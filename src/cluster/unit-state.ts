@@ -45,6 +45,8 @@ export type ObservedUnit = {
   readonly record: UnitRecord | undefined;
   /** SHA-256 of the unit file that is there now; undefined when there is none or it was not asked for. */
   readonly digest: string | undefined;
+  /** Links that make other units pull it in, `fleet.target.wants/web.service`; undefined when not asked for. */
+  readonly links?: readonly string[];
 };
 
 /**
@@ -80,9 +82,11 @@ export function isRunning(state: SystemdState): boolean {
   return state.active !== 'inactive' && state.active !== 'failed';
 }
 
-/** A unit that systemd knows and that fleet did not put there. */
-export function isForeign({ record, state }: ObservedUnit): boolean {
-  return record === undefined && (state.load !== 'not-found' || isRunning(state));
+/** A unit that systemd knows and that fleet did not put there. It knows every slice, also one that has no file. */
+export function isForeign({ name, record, state }: ObservedUnit): boolean {
+  if (record !== undefined) return false;
+  if (name.endsWith('.slice') && state.load === 'loaded') return state.fragment !== '';
+  return state.load !== 'not-found' || isRunning(state);
 }
 
 /** The target state that a unit has reached on a machine. */

@@ -2,6 +2,7 @@ import { FleetError, isFleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { RegistryView } from '../registry/view.ts';
+import { checkInstall } from '../unit/install.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { triggeredUnit } from '../unit/trigger.ts';
 import { hashUnitFile, parseUnitFile } from '../unit/unit-file.ts';
@@ -70,6 +71,7 @@ export function withText(
 function newUnit(name: UnitName, text: string, source: string): DesiredUnit {
   const file = parseUnitFile(text, source);
   const placement = parsePlacement(file, name);
+  checkInstall(file, name);
   const digest = sha256(text);
   return {
     name: name.text,

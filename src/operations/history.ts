@@ -1,7 +1,9 @@
 import { FleetError } from '../base/errors.ts';
+import { isGlob } from '../base/glob.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { HistoryEntry, RegistryView } from '../registry/view.ts';
 import { unitNameOf } from './local-file.ts';
+import { selectUnits } from './select-units.ts';
 
 /** One text a unit has had. */
 export type HistoryRow = HistoryEntry & {
@@ -14,11 +16,24 @@ export type History = { readonly unit: string; readonly rows: readonly HistoryRo
 
 /** What a unit looked like before, also one that was destroyed. Throws FleetError `unit-not-found`. */
 export async function history(registry: Registry, argument: string): Promise<History> {
-  const unit = unitNameOf(argument).text;
-  const rows = historyRows(unit, await registry.load());
+  const view = await registry.load();
+  const unit = isGlob(argument) ? onlyMatch(argument, view) : unitNameOf(argument).text;
+  const rows = historyRows(unit, view);
   if (rows.length > 0) return { unit, rows };
   throw new FleetError('unit-not-found', `No such unit: "${unit}"`, {
     hint: 'Units in the registry: fleetctl list-unit-files',
+  });
+}
+
+/** The one unit of the registry that a glob matches. */
+function onlyMatch(glob: string, view: RegistryView): string {
+  const { units, problems } = selectUnits([glob], view);
+  const [only] = units;
+  for (const { error } of problems) throw error;
+  if (only !== undefined && units.length === 1) return only.name;
+  const names = units.map(({ name }) => name).join(', ');
+  throw new FleetError('usage', `Cannot tell which unit is meant by "${glob}": ${names}`, {
+    hint: 'Name one of them',
   });
 }
 

@@ -8,18 +8,24 @@ import { look } from './look.ts';
 import { type SubmitRequest, submit } from './submit.ts';
 import type { UnitProblem } from './unit-result.ts';
 
-/** A timer, socket or path, and the unit it starts. */
+/** A timer, socket, path or automount, and the unit it starts. */
 type Trigger = { readonly unit: string; readonly starts: string };
 
 /**
- * The timers, sockets and paths of a request that have nothing to start: their unit is not in the registry, not
- * among the arguments and on no machine that answers. Machines are asked only when the registry does not have it.
+ * The timers, sockets, paths and automounts of a request that have nothing to start: their unit is not in the
+ * registry, not among the arguments and on no machine that answers. Machines are asked only when the registry does not have it.
  */
-export async function idleTriggers(edges: Edges, request: SubmitRequest): Promise<readonly UnitProblem[]> {
+export async function idleTriggers(
+  edges: Edges,
+  request: SubmitRequest,
+  verb: 'start' | 'load' | 'submit',
+): Promise<readonly UnitProblem[]> {
   if (!request.units.some(mayTrigger)) return [];
   const preview = previewRegistry(edges.registry, { clock: edges.clock, author: '' });
   const { units } = await submit(preview, request);
-  const triggers = unknownTriggers(units, await preview.load());
+  // What is only submitted goes to no machine, unless it is on one already.
+  const pushed = units.filter(({ target }) => verb !== 'submit' || target !== 'inactive');
+  const triggers = unknownTriggers(pushed, await preview.load());
   if (triggers.length === 0) return [];
   const { machines } = await look(edges, [...new Set(triggers.map(({ starts }) => starts))]);
   const answers = machines.flatMap(({ observation }) => observation ?? []);
@@ -31,7 +37,7 @@ export async function idleTriggers(edges: Edges, request: SubmitRequest): Promis
       .filter(({ state }) => state.load !== 'not-found')
       .map(({ name }) => name),
   );
-  return triggers.filter(({ starts }) => !there.has(starts)).map(problemOf);
+  return triggers.filter(({ starts }) => !there.has(starts)).map((trigger) => problemOf(trigger, verb));
 }
 
 /** Those of `units` that start a unit which the registry does not have. */
@@ -45,11 +51,11 @@ export function unknownTriggers(
 }
 
 function mayTrigger(argument: string): boolean {
-  return ['timer', 'socket', 'path'].includes(unitNameOf(argument).type);
+  return ['timer', 'socket', 'path', 'automount'].includes(unitNameOf(argument).type);
 }
 
-function problemOf({ unit, starts }: Trigger): UnitProblem {
-  const message = `Cannot start unit "${unit}": it starts "${starts}", which is neither in the registry nor on a machine`;
+function problemOf({ unit, starts }: Trigger, verb: string): UnitProblem {
+  const message = `Cannot ${verb} unit "${unit}": it starts "${starts}", which is neither in the registry nor on a machine`;
   return {
     unit,
     error: new FleetError('not-loaded', message, { hint: `Submit it first: fleetctl submit ${starts}` }),

@@ -36,7 +36,8 @@ function namesOf(argument: string, registry: Pick<RegistryView, 'units'>): reado
   );
 }
 
-function noSuchUnit(argument: string): UnitProblem {
+/** The problem of an argument, a glob perhaps, that names no unit. */
+export function noSuchUnit(argument: string): UnitProblem {
   const glob = isGlob(basename(argument));
   const unit = glob ? argument : unitNameOf(argument).text;
   const error = new FleetError(

@@ -1,12 +1,15 @@
+import { basename } from 'node:path';
 import { FleetError } from '../base/errors.ts';
+import { isGlob } from '../base/glob.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/target-state.ts';
 import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
 import type { Edit } from '../registry/registry.ts';
 import { isTemplate } from '../unit/unit-name.ts';
-import { idleTriggers } from './idle-triggers.ts';
+import { actionable } from './actionable.ts';
 import { unitNameOf } from './local-file.ts';
 import { selectUnits } from './select-units.ts';
+import { startedAlone } from './started-alone.ts';
 import { type Submission, type SubmitRequest, submit } from './submit.ts';
 import { type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
 
@@ -15,22 +18,16 @@ export async function submitUnits(
   edges: Edges,
   request: SubmitRequest,
 ): Promise<RequestResult & Pick<Submission, 'created'>> {
-  const { created, replaced, outgoing, problems, differing } = await submit(edges.registry, request);
+  const asked = await actionable(edges, request, 'submit');
+  const { created, replaced, outgoing, problems, differing } = await submit(edges.registry, asked.request);
   const names = new Set([...replaced, ...outgoing]);
-  return { ...requestResult(await pass(edges, names), problems, differing), created };
+  const report = await pass(edges, names);
+  return { ...requestResult(report, [...asked.problems, ...problems], differing), created };
 }
 
-/**
- * `start`: submits what is new, then brings every unit to `launched`. A timer, socket or path that has nothing to
- * start is left out before anything is written.
- */
-export async function start(edges: Edges, request: SubmitRequest): Promise<RequestResult> {
-  for (const unit of request.units) refuseTemplate(unit, 'start');
-  const idle = await idleTriggers(edges, request);
-  const isIdle = (argument: string): boolean => idle.some(({ unit }) => unit === unitNameOf(argument).text);
-  const units = request.units.filter((argument) => !isIdle(argument));
-  const result = await raise(edges, { ...request, units }, 'start', () => 'launched');
-  return { ...result, problems: [...result.problems, ...idle] };
+/** `start`: submits what is new, then brings every unit to `launched`. */
+export function start(edges: Edges, request: SubmitRequest): Promise<RequestResult> {
+  return raise(edges, request, 'start', () => 'launched');
 }
 
 /** `load`: submits what is new, then brings every unit to `loaded`. One that is launched stays launched. */
@@ -57,13 +54,20 @@ export function unload(edges: Edges, arguments_: readonly string[]): Promise<Req
 async function raise(
   edges: Edges,
   request: SubmitRequest,
-  verb: string,
+  verb: 'start' | 'load',
   aim: (unit: DesiredUnit) => TargetState,
 ): Promise<RequestResult> {
-  for (const unit of request.units) refuseTemplate(unit, verb);
-  const { units, replaced, outgoing, problems, differing } = await submit(edges.registry, request, aim);
+  for (const unit of request.units.filter((each) => !isGlob(basename(each)))) refuseTemplate(unit, verb);
+  const asked = await actionable(edges, request, verb);
+  const submission = await submit(edges.registry, asked.request, aim);
+  const { units, replaced, outgoing, differing } = submission;
+  const problems = [...submission.problems, ...asked.problems];
   const names = new Set([...units.map(({ name }) => name), ...replaced, ...outgoing]);
-  return requestResult(await pass(edges, names), problems, differing);
+  const report = await pass(edges, names);
+  return {
+    ...requestResult(report, problems, differing),
+    alone: startedAlone(names, report?.snapshot.units ?? []),
+  };
 }
 
 async function lower(

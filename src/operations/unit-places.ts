@@ -161,7 +161,7 @@ function nowhere({ name, target }: DesiredUnit, only: Machine | undefined): Unit
   const error =
     only === undefined
       ? new FleetError('not-loaded', `Unit "${name}" is on no machine: it is ${target} in the registry`, {
-          hint: `Start it: fleetctl start ${name}`,
+          hint: target === 'inactive' ? `Start it: fleetctl start ${name}` : `Why: fleetctl explain ${name}`,
         })
       : new FleetError('not-loaded', `Unit "${name}" is not on machine "${only.name}"`, {
           hint: 'Where it is: fleetctl list-units',

@@ -9,6 +9,7 @@ import type { MachineId } from '../machine/machine-id.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { ReconcileReport } from '../reconcile/reconcile.ts';
 import { machinesOf } from '../schedule/decision.ts';
+import type { StartedAlone } from './started-alone.ts';
 
 /** A machine as people are shown it: `148a18ff.../10.10.1.1`. */
 export type MachineRef = {
@@ -54,6 +55,8 @@ export type RequestResult = {
   readonly differing: readonly DifferingFile[];
   /** Units that the registry did not have before, where that is all that was asked for. */
   readonly created?: ReadonlySet<string>;
+  /** Units that were started without what their `Also=` names. */
+  readonly alone?: readonly StartedAlone[];
   /** What was done on which machine. */
   readonly plans: readonly MachinePlan[];
 };

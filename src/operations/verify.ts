@@ -8,6 +8,7 @@ import { machinesOf } from '../schedule/decision.ts';
 import { explain } from '../schedule/explain.ts';
 import type { MachineSession } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+import { expandGlobs } from './expand-globs.ts';
 import { unknownTriggers } from './idle-triggers.ts';
 import { type SubmitRequest, submit } from './submit.ts';
 import { type MachineRef, machineRef, type UnitProblem } from './unit-result.ts';
@@ -39,7 +40,10 @@ export type VerifyUnits = SubmitRequest & { readonly machine: string | undefined
  */
 export async function verify(edges: Edges, request: VerifyUnits): Promise<Verification> {
   const preview = previewRegistry(edges.registry, { clock: edges.clock, author: '' });
-  const { units: named, problems } = await submit(preview, request);
+  const asked = await expandGlobs(edges.registry, request, 'with templates');
+  const submission = await submit(preview, asked.request);
+  const { units: named } = submission;
+  const problems = [...asked.unmatched, ...submission.problems];
   const bad = new Set(problems.map(({ unit }) => unit));
   const units = named.filter(({ name }) => !bad.has(name));
   const registry = await preview.load();

@@ -13,6 +13,11 @@ export function failureText(failure: Failure): FailureText {
   switch (failure.code) {
     case 'foreign':
       return plain(foreignUnit(failure.path), 'Rename your unit, or remove that one from the machine');
+    case 'alias-taken':
+      return plain(
+        `its Alias=${failure.alias} is taken there: ${failure.path}`,
+        'Remove that Alias= from [Install], or that unit from the machine',
+      );
     case 'stale':
       return plain(
         `a newer decision about it was made meanwhile (revision ${failure.seen}, this one is ${failure.token})`,

@@ -14,8 +14,17 @@ const STEPS: readonly (readonly [Step['kind'], string])[] = [
 export function planLines({ machine, changes }: MachinePlan): readonly string[] {
   const possible = changes.filter(({ obstacle }) => obstacle === undefined);
   return STEPS.flatMap(([kind, words]) =>
-    possible
-      .filter(({ steps }) => steps.some((step) => step.kind === kind))
-      .map(({ unit }) => `${machine}: ${words} ${unit}`),
+    possible.flatMap(({ unit, steps }) =>
+      steps
+        .filter((step) => step.kind === kind)
+        .map((step) => `${machine}: ${words} ${unit}${linksText(step)}`),
+    ),
   );
+}
+
+/** What `[Install]` asks for; that a launched unit starts at boot goes without saying. */
+function linksText(step: Step): string {
+  if (step.kind !== 'record') return '';
+  const links = step.links.filter((link) => !link.startsWith('fleet.target.wants/'));
+  return links.length === 0 ? '' : `, enable it: ${links.join(' ')}`;
 }

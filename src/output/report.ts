@@ -27,12 +27,16 @@ export function requestReport(verb: UnitVerb, request: RequestResult): ReportLin
     `Warning: unit "${unit}" in the registry differs from file "${path}"; the registry's is used`,
     'hint: Add --replace to use the file',
   ]);
+  const alone = (request.alone ?? []).flatMap(({ unit, also }) => [
+    `Warning: unit "${unit}" has Also=${also.join(' ')} in [Install], which is not launched`,
+    `hint: Start it too: fleetctl start ${also.join(' ')}`,
+  ]);
   return {
     out: [
       ...[...(request.created ?? [])].map((unit) => `Unit ${unit} inactive`),
       ...request.results.flatMap((result) => successLine(verb, result)),
     ],
-    err: [...differing, ...requestFailures(verb, request)],
+    err: [...differing, ...alone, ...requestFailures(verb, request)],
   };
 }
 

@@ -1,5 +1,6 @@
 import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
 import { isForeign, isRunning, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
+import { isAlias, linksOf } from './links.ts';
 
 /** One unit on one machine: what is wanted of it there (undefined: that it is not there), and what is. */
 export type Pair = {
@@ -43,7 +44,7 @@ const RULES: readonly (readonly [Situation, (pair: Pair) => boolean])[] = [
   // The text is right; the state is not.
   ['to-stop', (pair) => pair.wanted?.target === 'loaded' && runs(pair)],
   ['to-start', (pair) => pair.wanted?.target === 'launched' && !isPairUp(pair)],
-  // Only the note is old: a newer token, or another target.
+  // Only the note is old, a newer token or another target; or what starts it at boot is not as it should be.
   ['to-note', (pair) => !isNoted(pair)],
   ['in-place', () => true],
 ];
@@ -67,6 +68,16 @@ function runs({ observed }: Pair): boolean {
 function isNoted({ wanted, observed }: Pair): boolean {
   const record = observed?.record;
   return (
-    record?.token === wanted?.token && record?.target === wanted?.target && record?.digest === wanted?.digest
+    record?.token === wanted?.token &&
+    record?.target === wanted?.target &&
+    record?.digest === wanted?.digest &&
+    isLinked(wanted, observed?.links)
   );
+}
+
+/** Other names are not looked at: they are there when the link is that starts the unit at boot. */
+function isLinked(wanted: DesiredUnit | undefined, links: ObservedUnit['links']): boolean {
+  if (wanted === undefined || links === undefined) return true;
+  const expected = linksOf(wanted).filter((link) => !isAlias(link));
+  return expected.length === links.length && expected.every((link) => links.includes(link));
 }

@@ -2,6 +2,7 @@ import { compareText } from '../base/compare.ts';
 import { type ClusterSnapshot, type DesiredUnit, otherCluster } from '../cluster/snapshot.ts';
 import type { UnitRecord } from '../cluster/unit-state.ts';
 import { classify, type Pair, type Situation } from './classify.ts';
+import { linksOf } from './links.ts';
 import type { MachinePlan, Obstacle, Step, UnitChange } from './step.ts';
 
 /**
@@ -79,7 +80,8 @@ function stepsFor(situation: Situation, { wanted, observed }: Pair): readonly St
   const stop: Step = { kind: 'stop' };
   const start: Step = { kind: 'start', reset: observed?.state.active === 'failed' };
   const write: Step = { kind: 'write', text: wanted?.text ?? '' };
-  const record: readonly Step[] = wanted === undefined ? [] : [{ kind: 'record', record: recordOf(wanted) }];
+  const record: readonly Step[] =
+    wanted === undefined ? [] : [{ kind: 'record', record: recordOf(wanted), links: linksOf(wanted) }];
   switch (situation) {
     case 'surplus':
       // Stopped even when it looks stopped: a timer or a restart may start it between the look and the removal.

@@ -8,8 +8,8 @@ export type Step =
   | { readonly kind: 'stop' }
   /** Put its unit file there. */
   | { readonly kind: 'write'; readonly text: string }
-  /** Note what was put there, and whether it starts at boot. */
-  | { readonly kind: 'record'; readonly record: UnitRecord }
+  /** Note what was put there. `links` are all the links to it: what starts it at boot, what `[Install]` asks for. */
+  | { readonly kind: 'record'; readonly record: UnitRecord; readonly links: readonly string[] }
   /** Start it; `reset` clears an earlier failure first, which would otherwise count against start limits. */
   | { readonly kind: 'start'; readonly reset: boolean }
   /** Stop and start it in one job of systemd, which brings back what was stopped along with it. */

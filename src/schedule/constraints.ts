@@ -52,7 +52,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
       return undefined;
     },
   },
-  // A timer, socket or path, beside the unit it starts: systemd refuses one whose unit is not there. A unit
+  // A timer, socket, path or automount, beside the unit it starts: systemd refuses one whose unit is not there. A unit
   // that asks to be beside its timer comes to it instead.
   {
     rule: 'Triggers',

@@ -9,8 +9,15 @@ import type { Section } from './frame.ts';
 import { readDigests, readRecords } from './record.ts';
 import { parseShow } from './show.ts';
 
-/** Reads the sections of the observe script of `machine`. Throws a FleetError `remote-script` when they make no sense. */
-export function readObservation(machine: string, sections: readonly Section[]): Observation {
+/**
+ * Reads the sections of the observe script of `machine`, which was asked for `names` beside what fleet put there.
+ * Throws a FleetError `remote-script` when they make no sense.
+ */
+export function readObservation(
+  machine: string,
+  names: readonly string[],
+  sections: readonly Section[],
+): Observation {
   const facts = new Map(
     (find(sections, 'facts')?.stdout ?? '').split('\n').map((line) => {
       const [name = '', value = ''] = line.split(' ');
@@ -26,29 +33,48 @@ export function readObservation(machine: string, sections: readonly Section[]): 
     cluster: facts.get('cluster'),
     bootId: facts.get('boot-id') ?? '',
     uptimeSeconds: Number(facts.get('uptime') ?? 0),
-    units: readUnits(machine, sections),
+    units: readUnits(machine, names, sections),
     ...(texts !== undefined && {
       backup: readBackup(texts.stdout, find(sections, 'tokens')?.stdout ?? ''),
     }),
   };
 }
 
-function readUnits(machine: string, sections: readonly Section[]): readonly ObservedUnit[] {
+function readUnits(
+  machine: string,
+  asked: readonly string[],
+  sections: readonly Section[],
+): readonly ObservedUnit[] {
   const records = new Map(
     readRecords(find(sections, 'records')?.stdout ?? '').map((record) => [record.unit, record]),
   );
   const digests = readDigests(find(sections, 'digests')?.stdout ?? '');
+  const links = readLinks(find(sections, 'links')?.stdout);
   const shown = find(sections, 'units');
   if (shown !== undefined && shown.status !== 0 && shown.stdout === '') {
     throw notUsable(machine, 'systemctl show failed', shown);
   }
   const units = new Map<string, ObservedUnit>();
   for (const { names, state } of parseShow(shown?.stdout ?? '')) {
-    for (const name of names) {
-      units.set(name, { name, state, record: records.get(name), digest: digests.get(name) });
+    // Another name of a unit of ours is no unit of its own, unless it is asked for as one.
+    const isOurs = names.some((name) => records.has(name));
+    for (const name of names.filter((each) => !isOurs || records.has(each) || asked.includes(each))) {
+      const here = links === undefined ? {} : { links: links.get(name) ?? [] };
+      units.set(name, { name, state, record: records.get(name), digest: digests.get(name), ...here });
     }
   }
   return [...units.values()];
+}
+
+/** Lines such as `fleet.target.wants/web.service` by the unit they end in; undefined when links were not asked for. */
+function readLinks(text: string | undefined): ReadonlyMap<string, readonly string[]> | undefined {
+  if (text === undefined) return undefined;
+  const links = new Map<string, string[]>();
+  for (const link of text.split('\n')) {
+    const unit = link.slice(link.indexOf('/') + 1);
+    links.set(unit, [...(links.get(unit) ?? []), link]);
+  }
+  return links;
 }
 
 function notUsable(machine: string, what: string, section: Section | undefined): FleetError {
@@ -122,6 +148,10 @@ function stepFailure(change: UnitChange, index: number, sections: readonly Secti
   const kind = section.name.slice(0, section.name.lastIndexOf(':'));
   if (kind === 'guard' && section.status === 10) {
     return { code: 'stale', token: change.token, seen: Number(detail) };
+  }
+  if (kind === 'guard' && section.status === 12) {
+    const [alias = '', path = ''] = detail.split(' ');
+    return { code: 'alias-taken', alias, path };
   }
   if (kind === 'guard') return { code: 'foreign', path: detail };
   return { code: 'step', step: UNIT_STEPS[kind] ?? 'install', detail };

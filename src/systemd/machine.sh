@@ -42,6 +42,11 @@ facts() {
 }
 records() { cd "$L/units" && cat -- "$@"; }
 digests() { cd "$D" && sha256sum -- "$@"; }
+# links: what makes other units pull a unit in
+links() {
+  cd "$D" || return
+  for link in *.wants/* *.requires/* *.upholds/*; do [ ! -L "$link" ] || printf '%s\n' "$link"; done
+}
 # texts UNIT...: their files, each as a line `unit base64`: that keeps every byte, which $(...) would not
 texts() {
   cd "$D" || return
@@ -75,7 +80,9 @@ prepare() {
   for folder in "$L/units" "$L/removed" "$L/tmp" "$R"; do
     [ -d "$folder" ] || mkdir -p "$folder" || return
   done
-  cd "$D"
+  cd "$D" || return
+  names=
+  for file in *; do [ ! -L "$file" ] || names="$names $file"; done
 }
 lock() { command exec 9>"$R/lock" && flock -w "$W" 9; }
 unlock() { exec 9>&-; }
@@ -86,8 +93,11 @@ leave() { exec 8>&- 9>&-; }
 # also while it waits for a stop without the lock; only when none does is a file nobody's.
 sweep() {
   command exec 8>"$R/busy" || return
-  set -- .fleet-*
-  [ ! -e "$1" ] || ! flock -n 8 || rm -f .fleet-*
+  for file in .fleet-* "$L/tmp/"*; do
+    [ -e "$file" ] || continue
+    ! flock -n 8 || rm -f .fleet-* "$L/tmp/"*
+    break
+  done
   flock -s 8
 }
 
@@ -103,7 +113,8 @@ cluster() {
   fi
 }
 
-# guard UNIT TOKEN TEMPLATE: 10 when the machine has seen a newer token, 11 when the unit is not fleet's
+# guard UNIT TOKEN TEMPLATE ALIAS...: 10 when the machine has seen a newer token, 11 when the unit is not fleet's,
+# 12 when one of its other names is that of something else
 guard() {
   known=$L/units/$1 seen=0
   [ -f "$known" ] || known=$L/removed/$1
@@ -112,12 +123,24 @@ guard() {
   fi
   case "$seen" in '' | *[!0-9]*) seen=0 ;; esac
   [ "$seen" -le "$2" ] || { echo "$seen"; return 10; }
-  [ ! -f "$L/units/$1" ] || return 0
+  unit=$1 template=$3
+  shift 3
   for folder in "$D" $F; do
-    for file in "$folder/$1" ${3:+"$folder/$3"}; do
-      if [ -e "$file" ] || [ -L "$file" ]; then echo "$file"; return 11; fi
+    for alias; do
+      if is_there "$folder/$alias" && ! is_name "$folder/$alias" "$unit"; then echo "$alias $folder/$alias"; return 12; fi
+    done
+    [ ! -f "$L/units/$unit" ] || continue
+    for file in "$folder/$unit" ${template:+"$folder/$template"}; do
+      if is_there "$file"; then echo "$file"; return 11; fi
     done
   done
+}
+is_there() { [ -e "$1" ] || [ -L "$1" ]; }
+# is_name FILE UNIT: whether it is another name of the unit, whose file need not be there yet
+is_name() {
+  [ -L "$1" ] || return
+  if [ -e "$1" ]; then [ "$1" -ef "$D/$2" ]; return; fi
+  case "$(readlink "$1")" in "$2" | */"$2") ;; *) return 1 ;; esac
 }
 
 # save FILE TEXT: a shell calls a full disk an "I/O error"; cat tells what it is
@@ -135,10 +158,14 @@ verify() {
   return 1
 }
 
-# flush: the new files are on the disk before they are renamed, so that a power loss leaves the old file or
+# draft INDEX RECORD: the new record, beside its place
+draft() { save "$L/tmp/$$-$1" "$2" || { rm -f "$L/tmp/$$-$1"; return 1; }; }
+
+# flush: new files and records are on the disk before they are renamed, so that a power loss leaves the old one or
 # the new one, never half of it
 flush() {
-  set -- .fleet-$$-*
+  set -- .fleet-$$-* "$L/tmp/$$-"*
+  [ -e "$1" ] || shift
   [ ! -e "$1" ] || sync -- "$@" 2>/dev/null || sync
 }
 
@@ -146,10 +173,22 @@ flush() {
 # "claimed" stays until somebody has carried out what comes after the stop.
 claim() {
   [ -f "$L/units/$1" ] || return 0
+  text=
   while IFS= read -r line; do
-    case "$line" in token=*) line=token=$2 ;; claimed=*) continue ;; esac
-    printf '%s\n' "$line"
-  done <"$L/units/$1" >"$L/tmp/record" && echo claimed=yes >>"$L/tmp/record" && mv -f "$L/tmp/record" "$L/units/$1"
+    case "$line" in token=*) line=token=$2 ;; '' | claimed=*) continue ;; esac
+    text="$text$line
+"
+  done <"$L/units/$1"
+  overwrite "$L/units/$1" "${text}claimed=yes"
+}
+
+# overwrite FILE TEXT: in its place and at once. It is smaller than a block, so this needs no room on a full disk, and
+# a power loss leaves the old text or the new one. Empty lines cover what is left of a longer one.
+overwrite() {
+  old=$(cat -- "$1") text=$2
+  while [ "${#text}" -lt "${#old}" ]; do text="$text
+"; done
+  printf '%s\n' "$text" 1<>"$1"
 }
 
 # clock: hundredths of a second since the machine booted, in $now
@@ -186,18 +225,56 @@ stopped() {
 touched() { changed=yes && printf '' >"$L/reload"; }
 reload() { systemctl daemon-reload && rm -f "$L/reload"; }
 
-# note INDEX UNIT RECORD BOOT: whether it starts at boot, its record, and its file if there is a new one. The
-# record comes before the file: a file without one would count as somebody else's.
+# note INDEX UNIT RECORD LINK...: its record, its links, and its file if there is a new one. The record comes before
+# the file: a file without one would count as somebody else's. The file comes last: as long as it is the old one, or
+# the last link is missing, the next pass does all of this again.
 note() {
-  wants=fleet.target.wants
-  if [ "$4" = yes ]; then
-    [ -L "$wants/$2" ] || { boot_target && ln -s "../$2" "$wants/$2"; } || return
+  index=$1 unit=$2 record=$3
+  shift 3
+  unlink_others "$unit" "$@" && keep "$index" "$unit" "$record" || return
+  [ ! -e "$L/removed/$unit" ] || rm -f "$L/removed/$unit" || return
+  link "$unit" "$@" || return
+  [ ! -f ".fleet-$$-$index" ] || { touched && mv -f ".fleet-$$-$index" "./$unit"; }
+}
+
+# keep INDEX UNIT RECORD: puts the record in place; over the old one where the disk has no room for another
+keep() {
+  if [ ! -f "$L/tmp/$$-$1" ] && ! draft "$1" "$3" 2>/dev/null && [ -f "$L/units/$2" ]; then
+    overwrite "$L/units/$2" "$(printf '%b' "$3")"
   else
-    [ ! -L "$wants/$2" ] || rm -f "$wants/$2" || return
+    [ -f "$L/tmp/$$-$1" ] || draft "$1" "$3" || return
+    mv -f "$L/tmp/$$-$1" "$L/units/$2"
   fi
-  save "$L/tmp/record" "$3" && mv -f "$L/tmp/record" "$L/units/$2" || return
-  [ ! -e "$L/removed/$2" ] || rm -f "$L/removed/$2" || return
-  [ ! -f ".fleet-$$-$1" ] || { touched && mv -f ".fleet-$$-$1" "./$2"; }
+}
+
+# unlink_others UNIT LINK...: nothing leads to the unit but these links
+unlink_others() {
+  unit=$1
+  shift
+  for link in *.wants/"$unit" *.requires/"$unit" *.upholds/"$unit" $names; do
+    [ -L "$link" ] || continue
+    case " $* " in *" $link "*) continue ;; esac
+    case "$link" in
+      fleet.target.wants/*) ;;
+      */*) touched || return ;;
+      *) is_name "$D/$link" "$unit" || continue; touched || return ;;
+    esac
+    rm -f "./$link" || return
+  done
+}
+
+# link UNIT LINK...: these links lead to it; those in the folder itself are its other names
+link() {
+  unit=$1
+  shift
+  for link; do
+    [ ! -L "$link" ] || continue
+    case "$link" in
+      fleet.target.wants/*) boot_target && ln -s "../$unit" "$link" ;;
+      */*) touched && { [ -d "${link%/*}" ] || mkdir "${link%/*}"; } && ln -s "../$unit" "$link" ;;
+      *) touched && ln -s "$unit" "./$link" ;;
+    esac || return
+  done
 }
 
 # boot_target: what starts the launched units when the machine boots
@@ -212,11 +289,13 @@ boot_target() {
   [ -L multi-user.target.wants/fleet.target ] || ln -s ../fleet.target multi-user.target.wants/fleet.target
 }
 
-# remove UNIT: its file, and its start at boot
-remove() { touched && rm -f "./$1" "fleet.target.wants/$1"; }
+# remove UNIT: its file, and what leads to it
+remove() { touched && unlink_others "$1" && rm -f "./$1"; }
 
 # bury UNIT TOKEN: its record, once systemd has read that the unit is gone; else the unit that systemd still knows
 # would count as somebody else's. The token stays known.
 bury() {
-  save "$L/tmp/record" "token=$2\n" && mv -f "$L/tmp/record" "$L/removed/$1" && rm -f "$L/units/$1"
+  { save "$L/tmp/record" "token=$2\n" && mv -f "$L/tmp/record" "$L/removed/$1"; } ||
+    mv -f "$L/units/$1" "$L/removed/$1" || return
+  rm -f "$L/units/$1"
 }

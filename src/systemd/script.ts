@@ -1,5 +1,5 @@
-import type { UnitRecord } from '../cluster/unit-state.ts';
-import type { UnitChange } from '../plan/step.ts';
+import { isAlias } from '../plan/links.ts';
+import type { Step, UnitChange } from '../plan/step.ts';
 import { encodeForPrintf, quote } from '../ssh/shell.ts';
 import type { ObserveRequest } from './driver.ts';
 import machineShell from './machine.sh';
@@ -37,7 +37,7 @@ export function openingScript(marker: string, paths: MachinePaths): string {
 }
 
 /**
- * Reads the machine: sections `facts`, `records`, `digests` and `units`, about every unit fleet put there and
+ * Reads the machine: sections `facts`, `records`, `digests`, `links` and `units`, about every unit fleet put there and
  * the units of `names`, which may be unknown there. `digests` costs a read of every unit file. With `backup` also
  * `texts` and `tokens`, what a registry is rebuilt from.
  */
@@ -48,7 +48,7 @@ export function observeScript({ names, digests, backup = false }: ObserveRequest
     '[ ! -d "$L/units" ] || { cd "$L/units" && set -- *; }',
     '[ -e "$1" ] || set --',
     '[ $# -eq 0 ] || section records records "$@"',
-    ...(digests ? ['[ $# -eq 0 ] || section digests digests "$@"'] : []),
+    ...(digests ? ['[ $# -eq 0 ] || section digests digests "$@"', 'section links links'] : []),
     ...(backup ? ['section texts texts "$@"', 'section tokens tokens'] : []),
     `set -- "$@" ${names.map(quote).join(' ')}`,
     '[ $# -eq 0 ] || section units show "$@"',
@@ -56,8 +56,8 @@ export function observeScript({ names, digests, backup = false }: ObserveRequest
 }
 
 /**
- * Makes the changes, in this order: lock · cluster · guards · new files beside their places, verified · stop
- * and wait · records, renames, removals · one daemon-reload · records of what was removed · start · unlock ·
+ * Makes the changes, in this order: lock · cluster · guards · new files and records beside their places, verified ·
+ * stop and wait · records, links, renames, removals · one daemon-reload · records of what was removed · start · unlock ·
  * wait · settle · report. A stop comes before the rename, so that ExecStop= of the text that runs is what runs.
  * While a stop is waited for the lock is free, and tokens are checked again after it: a stuck unit never keeps
  * others from the machine. Where nobody waits, a stop is still waited for if a file is replaced or removed after it.
@@ -72,13 +72,14 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
     'step lock lock || return',
     `step cluster cluster ${quote(clusterId)} || return`,
     ...all.map(guard),
+    ...draftRecords(all),
     ...putFiles(all),
     ...stopUnits(all, waits),
     ...all.flatMap(settleFiles),
     '[ -z "$changed" ] || step reload reload || return',
     ...forgetRemoved(all.filter(({ change }) => has(change, 'remove'))),
     ...startUnits(all),
-    'for file in .fleet-$$-*; do [ ! -e "$file" ] || rm -f "$file"; done',
+    'for file in .fleet-$$-* "$L/tmp/$$-"*; do [ ! -e "$file" ] || rm -f "$file"; done',
     'leave',
     ...watchStarts(all, waits),
   ]);
@@ -125,8 +126,8 @@ function attempt(index: number, name: string, command: string): string {
 }
 
 function guard({ change, index }: Indexed): string {
-  const template = templateOf(change.unit);
-  return attempt(index, 'guard', `guard ${quote(change.unit)} ${change.token} ${quote(template)}`);
+  const words = [templateOf(change.unit), ...(recordOf(change)?.links ?? []).filter(isAlias)];
+  return attempt(index, 'guard', `guard ${quote(change.unit)} ${change.token} ${words.map(quote).join(' ')}`);
 }
 
 /** `web@.service` for `web@1.service`, empty for a plain unit. */
@@ -135,13 +136,25 @@ function templateOf(unit: string): string {
   return match === null ? '' : `${match[1]}${match[2]}`;
 }
 
+/** Records wait beside their places, so that they are on the disk together with the new files. */
+function draftRecords(all: readonly Indexed[]): readonly string[] {
+  return all.flatMap(({ change, index }) => {
+    const step = recordOf(change);
+    if (step === undefined) return [];
+    return [
+      `record${index}=${encodeForPrintf(writeRecord(step.record))}`,
+      `[ "$skip${index}" ] || draft ${index} "$record${index}" 2>/dev/null`,
+    ];
+  });
+}
+
 function putFiles(all: readonly Indexed[]): readonly string[] {
   const files = all.flatMap(({ change, index }) => {
     const write = change.steps.find((step) => step.kind === 'write');
-    const digest = recordOf(change)?.digest ?? '';
+    const digest = recordOf(change)?.record.digest ?? '';
     return write === undefined ? [] : [{ index, text: write.text, digest }];
   });
-  if (files.length === 0) return [];
+  if (files.length === 0) return all.some(({ change }) => has(change, 'record')) ? ['step flush flush'] : [];
   return [
     ...files.map(({ index, text }) => attempt(index, 'put', `put ${index} ${encodeForPrintf(text)}`)),
     'sums="$(sha256sum -- .fleet-$$-* 2>/dev/null </dev/null)\n"',
@@ -180,11 +193,11 @@ function stopUnits(all: readonly Indexed[], { blocks }: Waits): readonly string[
 
 function settleFiles({ change, index }: Indexed): readonly string[] {
   const unit = quote(change.unit);
-  const record = recordOf(change);
+  const step = recordOf(change);
   if (has(change, 'remove')) return [attempt(index, 'remove', `remove ${unit}`)];
-  if (record === undefined) return [];
-  const boot = record.target === 'launched' ? 'yes' : 'no';
-  return [attempt(index, 'install', `note ${index} ${unit} ${encodeForPrintf(writeRecord(record))} ${boot}`)];
+  if (step === undefined) return [];
+  const links = step.links.map((link) => ` ${quote(link)}`).join('');
+  return [attempt(index, 'install', `note ${index} ${unit} "$record${index}"${links}`)];
 }
 
 /** Else systemd would list a unit that has failed as `not-found failed`, and call the machine degraded. */
@@ -250,6 +263,6 @@ function arguments_(units: readonly Indexed[]): readonly string[] {
   ];
 }
 
-function recordOf(change: UnitChange): UnitRecord | undefined {
-  return change.steps.find((step) => step.kind === 'record')?.record;
+function recordOf(change: UnitChange): Extract<Step, { kind: 'record' }> | undefined {
+  return change.steps.find((step) => step.kind === 'record');
 }

@@ -104,7 +104,7 @@ class SshSession implements MachineSession {
 
   async observe(request: ObserveRequest): Promise<Observation> {
     const sections = await this.#run(observeScript(request), OBSERVE_DEADLINE_MS);
-    return readObservation(this.#access.ssh.name, sections);
+    return readObservation(this.#access.ssh.name, request.names, sections);
   }
 
   async change(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]> {

@@ -32,6 +32,19 @@ onMachines('a machine whose disk is full', () => {
     );
   });
 
+  it('lets go of units, which is what people do then', async () => {
+    expect(await operator.fleetctl('stop', 'old')).toEqual(
+      done('Unit old.service loaded on 00000000.../127.76.0.1'),
+    );
+    expect(
+      await operator.fleetctl('list-unit-files', '--no-legend', '--fields=dstate,state', '-o', 'table'),
+    ).toEqual(done('launched  inactive\nloaded    loaded'));
+    expect(await operator.fleetctl('unload', 'old')).toEqual(done('Unit old.service inactive'));
+    expect(
+      await inside('k1', 'ls /var/lib/fleet/units; systemctl list-units --all --plain --no-legend "old*"'),
+    ).toBe('');
+  });
+
   it('goes on where it was once it has room again', async () => {
     await cluster('unfill', 'k1');
     expect(await operator.fleetctl('start', 'new')).toEqual(

@@ -46,6 +46,18 @@ describe('history', () => {
     ]);
   });
 
+  it('takes a glob that matches one unit, and no other', async () => {
+    const scene = await sceneWith('web.service', text('a'));
+    expect(await textsOf(scene, 'w*')).toEqual(['a*']);
+    await scene.write('work.service', SLEEP);
+    await scene.submit(['work']);
+    await expect(textsOf(scene, 'w*')).rejects.toMatchObject({
+      code: 'usage',
+      message: 'Cannot tell which unit is meant by "w*": web.service, work.service',
+    });
+    await expect(textsOf(scene, 'x*')).rejects.toMatchObject({ code: 'unit-not-found' });
+  });
+
   it('is kept when the unit is destroyed, and goes on when it comes back', async () => {
     const scene = await sceneWith('web.service', text('a'));
     await destroy(scene.edges, ['web']);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { start } from '../../src/operations/set-target-state.ts';
+import { load, start, submitUnits } from '../../src/operations/set-target-state.ts';
 import { systemdState } from '../support/builders.ts';
 import { makeScene, outcome, type Scene, SLEEP } from './scene.ts';
 
@@ -33,6 +33,25 @@ describe('a timer without its service', () => {
     expect(scene.there()).toEqual({});
   });
 
+  it.each(['load', 'submit'] as const)('is refused by %s with a file that would be pushed', async (verb) => {
+    const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': SLEEP });
+    await scene.load('x.timer', 'x.service');
+    await scene.write('x.timer', `${TIMER}Unit=other.service\n`);
+    const replace = { units: ['x.timer'], cwd: scene.cwd, replace: true };
+    const request = await (verb === 'load' ? load : submitUnits)(scene.edges, replace);
+    expect(outcome(request)).toEqual(REFUSED);
+    expect(request.problems[0]?.error.message).toMatch(
+      new RegExp(`^Cannot ${verb} unit "x.timer": it starts "other`),
+    );
+  });
+
+  it('is refused by load like by start, and may be submitted', async () => {
+    const scene = await sceneWith({ 'x.timer': TIMER });
+    expect(outcome(await scene.load('x.timer'))).toEqual(REFUSED);
+    expect(await scene.wanted()).toEqual({});
+    expect((await scene.submit(['x.timer'])).problems).toEqual([]);
+  });
+
   it('hides nothing of the others', async () => {
     const scene = await sceneWith({ 'x.timer': TIMER, 'web.service': SLEEP });
     expect(outcome(await scene.start('x.timer', 'web'))).toEqual(['web.service: launched m1', ...REFUSED]);
@@ -40,6 +59,7 @@ describe('a timer without its service', () => {
 
   it.each([
     ['a socket', 's.socket', '[Socket]\nListenStream=/run/s\n'],
+    ['an automount', 'data.automount', '[Automount]\nWhere=/data\n'],
     ['a path', 'p.path', '[Path]\nPathExists=/run/p\n'],
     ['a timer that names its unit', 't.timer', `${TIMER}Unit=other.service\n`],
     ['the timer of an instance', 't@1.timer', TIMER],

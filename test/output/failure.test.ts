@@ -12,6 +12,15 @@ function only(summary: string, hint?: string): FailureText {
 const WORDS: {
   readonly [Code in Failure['code']]: readonly (readonly [Failure & { code: Code }, FailureText])[];
 } = {
+  'alias-taken': [
+    [
+      { code: 'alias-taken', alias: 'www.service', path: '/usr/lib/systemd/system/www.service' },
+      only(
+        'its Alias=www.service is taken there: /usr/lib/systemd/system/www.service',
+        'Remove that Alias= from [Install], or that unit from the machine',
+      ),
+    ],
+  ],
   foreign: [
     [
       { code: 'foreign', path: '/etc/systemd/system/a.service' },

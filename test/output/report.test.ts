@@ -282,7 +282,7 @@ describe('a dry run', () => {
           steps: [
             { kind: 'stop' },
             { kind: 'write', text: unit.text },
-            { kind: 'record', record: recordOf(unit) },
+            { kind: 'record', record: recordOf(unit), links: [] },
             { kind: 'start', reset: false },
           ],
         },

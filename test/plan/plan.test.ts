@@ -24,7 +24,11 @@ const earlier = recordOf(launched, { token: 4 });
 const stop: Step = { kind: 'stop' };
 const remove: Step = { kind: 'remove' };
 const write: Step = { kind: 'write', text: launched.text };
-const record = (unit = launched): Step => ({ kind: 'record', record: recordOf(unit) });
+const record = (unit = launched): Step => ({
+  kind: 'record',
+  record: recordOf(unit),
+  links: unit.target === 'launched' ? [`fleet.target.wants/${unit.name}`] : [],
+});
 const start: Step = { kind: 'start', reset: false };
 const restart: Step = { kind: 'start', reset: true };
 

@@ -19,7 +19,19 @@ export const MACHINE_ID = '148a18ff6e954cd892dac9de9bb90d5a';
 
 const STUBS = join(import.meta.dirname, 'stubs');
 /** The commands a script calls, apart from what is built into the shell. */
-const COMMANDS = ['cat', 'flock', 'ln', 'mkdir', 'mv', 'rm', 'sha256sum', 'sleep', 'sync', 'systemctl'];
+const COMMANDS = [
+  'cat',
+  'flock',
+  'ln',
+  'mkdir',
+  'mv',
+  'readlink',
+  'rm',
+  'sha256sum',
+  'sleep',
+  'sync',
+  'systemctl',
+];
 
 const TARGET: SshTarget = {
   ...TARGET_DEFAULTS,

@@ -35,6 +35,7 @@ const write = (text: string): Step => ({ kind: 'write', text });
 const record = (unit: string, text: string, token: number, target: TargetState): Step => ({
   kind: 'record',
   record: recordOf(unit, text, token, target),
+  links: target === 'launched' ? [`fleet.target.wants/${unit}`] : [],
 });
 
 function change(unit: string, token: number, steps: readonly Step[]): UnitChange {

@@ -4,12 +4,21 @@ import { createLocalMachine, type LocalMachine } from '../support/local-machine.
 import { unitText } from './changes.ts';
 import { pass, planFor, type Wish } from './pass.ts';
 
-const OLD = unitText('old', 'ExecStart=/bin/sleep 1000', 'ExecStop=three-looks');
-const NEW = unitText('new');
+const OLD = unitText(
+  'old',
+  'ExecStart=/bin/sleep 1000',
+  'ExecStop=three-looks',
+  '[Install]\nAlias=old-%n both-%n\nWantedBy=old.target',
+);
+const NEW = unitText(
+  'new',
+  'ExecStart=/bin/sleep 1000',
+  '[Install]\nAlias=new-%n both-%n\nRequiredBy=new.target',
+);
 
 /** Bounds for the commands that the script calls, so that the loop is known to have seen them and to end. */
 const FEWEST_CALLS = 40;
-const MOST_CALLS = 100;
+const MOST_CALLS = 160;
 /** How many machines are killed at once. */
 const AT_ONCE = 4;
 
