@@ -4,6 +4,7 @@ import type { Command } from './command.ts';
 import { catCommand } from './commands/cat.ts';
 import { completionCommand } from './commands/completion.ts';
 import { destroyCommand } from './commands/destroy.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { explainCommand } from './commands/explain.ts';
 import { historyCommand } from './commands/history.ts';
 import { journalCommand } from './commands/journal.ts';
@@ -46,6 +47,7 @@ export const COMMANDS: readonly Command[] = [
   listUnitsCommand,
   listUnitFilesCommand,
   listMachinesCommand,
+  doctorCommand,
   sshCommand,
   reconcileCommand,
   recoverCommand,

@@ -14,6 +14,8 @@ export type TableOptions = {
   readonly legend: boolean;
   /** Print ids and hashes whole. */
   readonly full: boolean;
+  /** How wide columns are at least, for rows that are drawn one after the other. */
+  readonly widths?: readonly number[];
 };
 
 /** The columns named by `fields` (`unit,machine`), in that order. Throws FleetError `usage` for an unknown one. */
@@ -46,7 +48,10 @@ export function renderTable<Row>(
   const cells = rows.map((row) => columns.map((column) => oneLine(column.value(row, options))));
   const lines = options.legend ? [titles, ...cells] : cells;
   const widths = columns.map((_, index) =>
-    lines.reduce((widest, line) => Math.max(widest, widthOf(line[index] ?? '')), 0),
+    lines.reduce(
+      (widest, line) => Math.max(widest, widthOf(line[index] ?? '')),
+      options.widths?.[index] ?? 0,
+    ),
   );
   const blocks: string[] = [];
   for (let start = 0; start < lines.length; start += BLOCK) {

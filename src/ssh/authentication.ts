@@ -39,6 +39,11 @@ export class Authentication {
     }
   }
 
+  /** What was tried last: what let the user in, once that is so. */
+  get credential(): string | undefined {
+    return this.#tried.at(-1);
+  }
+
   /** Why nobody was let in. `serverSays` is the reason with which the machine ended the connection itself. */
   failure(serverSays: string | undefined): FleetError {
     const fail = (what: string, hint?: string): FleetError =>

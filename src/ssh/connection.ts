@@ -6,7 +6,7 @@ import { cannotReach, lost, MAX_SESSIONS, NoMoreSessions, noWay } from './failur
 import type { Line, Meter } from './line.ts';
 import { ChannelProcess } from './remote-process.ts';
 import type { SshTarget } from './target.ts';
-import type { RemoteSession, SessionRequest } from './transport.ts';
+import type { Login, RemoteSession, SessionRequest } from './transport.ts';
 
 declare module 'ssh2' {
   // Both take it, and neither says so in its types.
@@ -30,6 +30,7 @@ export function pingInterval(target: SshTarget): number {
 export class Connection {
   /** Resolves when the connection is gone, for whatever reason. */
   readonly closed: Promise<void>;
+  readonly login: Login;
   readonly #client: Client;
   readonly #line: Line;
   readonly #meter: Meter;
@@ -39,7 +40,8 @@ export class Connection {
   #granted = 0;
   #asking = 0;
 
-  constructor(client: Client, line: Line, meter: Meter, target: SshTarget) {
+  constructor(client: Client, line: Line, meter: Meter, target: SshTarget, credential: string | undefined) {
+    this.login = { address: line.address, credential };
     this.#client = client;
     this.#line = line;
     this.#meter = meter;

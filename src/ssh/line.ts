@@ -7,6 +7,8 @@ import type { SshTarget } from './target.ts';
 /** What carries the bytes of an SSH connection. */
 export interface Line {
   readonly stream: Duplex;
+  /** The address that was connected to, where that is known. */
+  readonly address: string | undefined;
   /** Why it ended, as far as the way itself knows: the standard error of a ProxyCommand, a lost jump host. */
   trouble(): string | undefined;
   /** Whether another attempt would end in the same way. */
@@ -25,7 +27,7 @@ export async function dial(
   if (jumpHost !== undefined) return dialFrom(jumpHost, target, signal);
   if (target.via.kind === 'command') {
     const stream = new ProxyCommand(target.via.command);
-    return { stream, trouble: () => stream.trouble, isBroken: () => stream.isMissing };
+    return { stream, address: undefined, trouble: () => stream.trouble, isBroken: () => stream.isMissing };
   }
   return dialDirectly(target, signal);
 }
@@ -43,7 +45,12 @@ function dialDirectly(target: SshTarget, signal: AbortSignal): Promise<Line> {
     socket.once('error', reject);
     socket.once('connect', () => {
       socket.off('error', reject);
-      resolve({ stream: socket, trouble: () => undefined, isBroken: () => false });
+      resolve({
+        stream: socket,
+        address: socket.remoteAddress,
+        trouble: () => undefined,
+        isBroken: () => false,
+      });
     });
   }).finally(() => signal.removeEventListener('abort', abort));
 }
@@ -51,7 +58,12 @@ function dialDirectly(target: SshTarget, signal: AbortSignal): Promise<Line> {
 async function dialFrom(jumpHost: Connection, target: SshTarget, signal: AbortSignal): Promise<Line> {
   const stream = await jumpHost.forward(target);
   if (signal.aborted) stream.destroy();
-  return { stream, trouble: () => jumpHost.failure?.message, isBroken: () => jumpHost.failure !== undefined };
+  return {
+    stream,
+    address: undefined,
+    trouble: () => jumpHost.failure?.message,
+    isBroken: () => jumpHost.failure !== undefined,
+  };
 }
 
 /** What a sshd says in place of its SSH version when it has no place, or a penalty, for whoever connects. */

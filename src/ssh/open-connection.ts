@@ -97,7 +97,7 @@ function logIn(attempt: Attempt, line: Line, progress: Progress, deadline: Deadl
       progress.phase = 'authentication';
     });
     client.on('ready', () => {
-      const connection = new Connection(client, line, meter, target);
+      const connection = new Connection(client, line, meter, target, authentication.credential);
       resolve({ kind: 'open', connection, newHostKey: check.newHostKey });
     });
     const closed = (): void => {

@@ -9,7 +9,7 @@ import { createLimit, type Limit } from './limit.ts';
 import { type Opened, openConnection } from './open-connection.ts';
 import { type Ask, oneAtATime } from './person.ts';
 import type { SshTarget } from './target.ts';
-import type { RemoteProcess, RemoteSession, SessionRequest, SessionTransport } from './transport.ts';
+import type { Login, RemoteProcess, RemoteSession, SessionRequest, SessionTransport } from './transport.ts';
 import { type AskHostKey, HostKeyTrust } from './trust.ts';
 
 export type Ssh2TransportOptions = KeySources & {
@@ -66,6 +66,10 @@ class Ssh2Transport implements SessionTransport {
       if (!(await backOff.pause(this.#closing.signal))) throw found;
       index = -1;
     }
+  }
+
+  async login(target: SshTarget): Promise<Login> {
+    return (await this.#connection(target, 0)).login;
   }
 
   async close(): Promise<void> {

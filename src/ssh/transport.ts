@@ -75,8 +75,18 @@ export interface Transport {
   close(): Promise<void>;
 }
 
+/** How a connection came about. */
+export type Login = {
+  /** The address that was connected to; undefined where it is not known. */
+  readonly address: string | undefined;
+  /** What the user logged in with, in words: the path of a key, or a key of the agent. */
+  readonly credential: string | undefined;
+};
+
 /** A transport that also opens sessions for people, over the same connections. */
 export interface SessionTransport extends Transport {
   /** Starts a session; rejects as {@link Transport.exec} does, with `ssh-refused` for what the machine forbids. */
   open(target: SshTarget, request: SessionRequest): Promise<RemoteSession>;
+  /** Connects, or uses the connection there is; rejects as {@link Transport.exec} does. */
+  login(target: SshTarget): Promise<Login>;
 }

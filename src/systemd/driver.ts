@@ -2,6 +2,7 @@ import type { UnitOutcome } from '../cluster/failure.ts';
 import type { Observation } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { UnitChange } from '../plan/step.ts';
+import type { Examination } from './examination.ts';
 import type { JournalRequest, JournalStream } from './journal.ts';
 import type { VerifyRequest } from './verification.ts';
 
@@ -37,6 +38,8 @@ export interface MachineSession {
   verify(request: VerifyRequest): Promise<readonly string[]>;
   /** Resolves when the session is over: closed here or there, or lost. */
   readonly ended: Promise<void>;
+  /** How the machine is: everything that fleet needs of it. Rejects as {@link observe} does. */
+  examine(): Promise<Examination>;
   /** Ends the session; the connection stays with the transport. */
   close(): void;
 }

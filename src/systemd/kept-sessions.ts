@@ -17,6 +17,7 @@ export function keepSessions(driver: SystemdDriver): SystemdDriver {
         status: (units, lines) => session.status(units, lines),
         verify: (request) => session.verify(request),
         ended: session.ended,
+        examine: () => session.examine(),
         close: () => undefined,
       };
     },

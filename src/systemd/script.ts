@@ -2,6 +2,7 @@ import { isAlias } from '../plan/links.ts';
 import type { Step, UnitChange } from '../plan/step.ts';
 import { encodeForPrintf, quote } from '../ssh/shell.ts';
 import type { ObserveRequest } from './driver.ts';
+import { examinationLines } from './examination.ts';
 import machineShell from './machine.sh';
 import type { MachinePaths } from './machine-paths.ts';
 import { writeRecord } from './record.ts';
@@ -105,6 +106,11 @@ export function statusScript(units: readonly string[], lines: number): string {
 /** Checks unit files that are not there yet: a section `verify`. */
 export function verifyScript(request: VerifyRequest): string {
   return complete('verification', verifyLines(request));
+}
+
+/** Looks at the machine's health: see `readExamination`. */
+export function examineScript(): string {
+  return complete('examination', examinationLines());
 }
 
 /**

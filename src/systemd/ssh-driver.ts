@@ -10,6 +10,7 @@ import { openRootShell } from '../ssh/root-shell.ts';
 import type { RemoteProcess, Transport } from '../ssh/transport.ts';
 import { readObservation, readOutcomes } from './answer.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from './driver.ts';
+import { type Examination, readExamination } from './examination.ts';
 import { FrameReader, type Section } from './frame.ts';
 import { readJournalScript } from './journal.ts';
 import { openJournal } from './journal-stream.ts';
@@ -17,6 +18,7 @@ import { MACHINE_PATHS, type MachinePaths } from './machine-paths.ts';
 import { PATIENT, type Patience } from './patience.ts';
 import {
   changeScript,
+  examineScript,
   journalScript,
   observeScript,
   openingScript,
@@ -85,6 +87,7 @@ class SshSession implements MachineSession {
   readonly #access: Access;
   readonly #process: RemoteProcess;
   readonly #waits: () => Waits;
+  readonly #paths: MachinePaths;
   readonly #reader: FrameReader;
 
   constructor(access: Access, process: RemoteProcess, waits: () => Waits, paths: MachinePaths) {
@@ -92,6 +95,7 @@ class SshSession implements MachineSession {
     this.#access = access;
     this.#process = process;
     this.#waits = waits;
+    this.#paths = paths;
     this.#reader = new FrameReader(marker);
     process.onStdout((chunk) => this.#reader.stdout(chunk));
     process.onStderr((chunk) => this.#reader.stderr(chunk));
@@ -128,6 +132,12 @@ class SshSession implements MachineSession {
   async verify(request: VerifyRequest): Promise<readonly string[]> {
     const sections = await this.#run(verifyScript(request), OBSERVE_DEADLINE_MS);
     return readVerification(request, sections);
+  }
+
+  async examine(): Promise<Examination> {
+    const sections = await this.#run(examineScript(), OBSERVE_DEADLINE_MS);
+    const { units, state, run } = this.#paths;
+    return readExamination(sections, [units, state, run]);
   }
 
   close(): void {

@@ -155,6 +155,10 @@ class FakeSession implements MachineSession {
     return this.#complain('asked to verify');
   }
 
+  async examine(): Promise<never> {
+    return this.#complain('asked how it is');
+  }
+
   async status(): Promise<never> {
     return this.#complain('asked for a status');
   }

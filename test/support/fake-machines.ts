@@ -6,6 +6,7 @@ import { isRunning, isUp, type SystemdState, type UnitRecord } from '../../src/c
 import type { Machine } from '../../src/machine/machine.ts';
 import type { Step, UnitChange } from '../../src/plan/step.ts';
 import type { ObserveRequest, SystemdDriver } from '../../src/systemd/driver.ts';
+import type { Examination } from '../../src/systemd/examination.ts';
 import type { VerifyRequest } from '../../src/systemd/verification.ts';
 import { idOf, systemdState } from './builders.ts';
 import { FakeJournal } from './fake-journal.ts';
@@ -15,6 +16,23 @@ export type FakeUnit = {
   text: string | undefined;
   record: UnitRecord | undefined;
   state: SystemdState;
+};
+
+/** A machine on which all is well. */
+export const HEALTHY: Examination = {
+  uid: 0,
+  machineId: '',
+  systemd: { version: 252, state: 'running' },
+  folders: ['/etc/systemd/system', '/var/lib/fleet', '/run/fleet'].map((folder) => ({
+    folder,
+    obstacle: undefined,
+  })),
+  absent: [],
+  cluster: undefined,
+  clock: undefined,
+  space: [{ folder: '/etc/systemd/system', kib: 1_000_000, inodes: 1000 }],
+  journalObstacle: undefined,
+  containers: [],
 };
 
 /**
@@ -31,6 +49,8 @@ export class FakeMachine {
   /** Tokens of units that were removed. */
   readonly removed = new Map<string, number>();
   readonly journal = new FakeJournal();
+  /** How it is. */
+  examination: Examination;
   /** Everything that was done here: `stop a.service`. */
   readonly log: string[] = [];
   #runs = 0;
@@ -38,6 +58,7 @@ export class FakeMachine {
   constructor(machine: Machine) {
     this.machine = machine;
     this.id = idOf(machine.name);
+    this.examination = { ...HEALTHY, machineId: this.id };
   }
 
   observe({ names, digests, backup = false }: ObserveRequest): Observation {
@@ -189,6 +210,7 @@ export function fakeMachines(machines: readonly Machine[]): FakeMachines {
           status: async (units, lines) => units.map((unit) => `${unit} on ${name}, ${lines} lines`),
           verify: async (request) => fake.verify(request),
           ended: new Promise<void>(() => undefined),
+          examine: async () => fake.examination,
           close: () => undefined,
         };
       },

@@ -1,0 +1,62 @@
+import { FleetError } from '../../base/errors.ts';
+import type { Machine } from '../../machine/machine.ts';
+import type { Examiner } from '../../operations/doctor.ts';
+import type { Edges } from '../../reconcile/reconcile.ts';
+import type { SshTarget } from '../../ssh/target.ts';
+import type { Command } from '../command.ts';
+import type { SshAccess } from '../context.ts';
+import { EXIT } from '../exit-status.ts';
+
+export const doctorCommand: Command = {
+  name: 'doctor',
+  arguments: '[machine...]',
+  summary: 'Check everything that fleet needs of machines',
+  description:
+    'Looks at all machines, or at those that are named, side by side, and changes nothing: name, port, host key, login, shell, root rights, systemd, folders, tools, cluster, clock, free space, journal, and the container tools that units there use. What fails is shown with the one thing that mends it; what needs it is skipped. The exit status is 0 when all is well, else 1.',
+  options: [
+    { flags: '-a, --all', description: 'show every check, also those that are well' },
+    { flags: '-o, --output <format>', description: 'table or json', choices: ['table', 'json'] },
+  ],
+  examples: [
+    ['fleetctl doctor', 'all machines'],
+    ['fleetctl doctor web-1 --all', 'every check of one'],
+    ['fleetctl doctor -o json', 'for a program'],
+  ],
+  async run({ arguments: names, options, flags, streams }) {
+    const [{ withEdges }, operation, output] = await Promise.all([
+      import('../context.ts'),
+      import('../../operations/doctor.ts'),
+      import('../../output/doctor.ts'),
+    ]);
+    const json = options.output === 'json';
+    return withEdges(flags, streams, async (edges, access) => {
+      const view = { all: options.all === true, names: edges.machines.map(({ name }) => name) };
+      let titles = json ? '' : output.doctorTitles(view);
+      const machines = await operation.doctor(
+        examinerOf(edges, access),
+        operation.finder(edges),
+        names,
+        (health) => {
+          if (!json) streams.out(`${titles}${output.doctorLines(health, view)}`);
+          titles = '';
+        },
+      );
+      if (json) streams.out(output.doctorJson(machines));
+      return machines.every(operation.isHealthy) ? EXIT.done : EXIT.failed;
+    });
+  },
+};
+
+/** What a look at machines works with. */
+export function examinerOf(edges: Edges, { transport, targets }: SshAccess): Examiner {
+  const target = ({ name }: Machine): SshTarget => {
+    const found = targets.get(name);
+    if (found === undefined) throw new FleetError('machine-not-found', `No such machine: "${name}"`);
+    return found;
+  };
+  return {
+    ...edges,
+    login: (machine) => transport.login(target(machine)),
+    userOf: (machine) => target(machine).user,
+  };
+}

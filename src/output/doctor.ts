@@ -1,0 +1,164 @@
+import { type CheckResult, type Finding, OLDEST_SYSTEMD } from '../operations/checks.ts';
+import { isHealthy, type MachineHealth } from '../operations/doctor.ts';
+import { machineJson } from './json.ts';
+import { renderTable } from './table.ts';
+
+type Row = {
+  readonly machine: string;
+  readonly check: string;
+  readonly status: string;
+  readonly detail: string;
+};
+
+const COLUMNS = (['machine', 'check', 'status', 'detail'] as const).map((field) => ({
+  field,
+  value: (row: Row) => row[field],
+}));
+
+export type DoctorView = {
+  /** Every check, also those that are well or were skipped. */
+  readonly all: boolean;
+  /** The names of all machines, so that lines that come one after the other stand below each other. */
+  readonly names: readonly string[];
+};
+
+/** The line of titles. */
+export function doctorTitles(view: DoctorView): string {
+  return renderTable(COLUMNS, [], { legend: true, full: false, widths: widthsOf(view) });
+}
+
+/** What is to be told of one machine: what failed with what mends it, and the rest in a line. */
+export function doctorLines(health: MachineHealth, view: DoctorView): string {
+  const { machine, checks } = health;
+  const shown = view.all ? checks : checks.filter(({ status }) => status === 'failed');
+  const texts = shown.map((result) => {
+    const row = {
+      machine: machine.name,
+      check: result.check,
+      status: result.status,
+      detail: detailOf(result),
+    };
+    const fix = fixOf(result);
+    return `${table([row], view)}${fix === undefined ? '' : `  fix: ${fix}\n`}`;
+  });
+  if (view.all) return texts.join('');
+  const rest = isHealthy(health)
+    ? { check: 'all', status: 'ok', detail: summary(checks) }
+    : { check: 'rest', status: skippedOf(checks) > 0 ? 'skipped' : 'ok', detail: restOf(checks) };
+  return `${texts.join('')}${table([{ machine: machine.name, ...rest }], view)}`;
+}
+
+/** `{ "machines": […] }`, see the README for every field. */
+export function doctorJson(machines: readonly MachineHealth[]): string {
+  const rows = machines.map((health) => ({
+    ...machineJson(health.machine),
+    healthy: isHealthy(health),
+    checks: health.checks.map((result) => ({
+      check: result.check,
+      status: result.status,
+      detail: detailOf(result) || null,
+      fix: fixOf(result) ?? null,
+    })),
+  }));
+  return `${JSON.stringify({ machines: rows }, undefined, 2)}\n`;
+}
+
+function table(rows: readonly Row[], view: DoctorView): string {
+  return renderTable(COLUMNS, rows, { legend: false, full: false, widths: widthsOf(view) });
+}
+
+/** The longest name of a check, and of a status, are known before anything is. */
+function widthsOf({ names }: DoctorView): readonly number[] {
+  return [Math.max(7, ...names.map((name) => name.length)), 10, 7, 0];
+}
+
+/** What a person most wants to know of a machine that is well. */
+function summary(checks: readonly CheckResult[]): string {
+  const told = checks.filter(({ check }) => check === 'login' || check === 'systemd').map(detailOf);
+  return [`${checks.length} checks`, ...told].filter(Boolean).join(', ');
+}
+
+function restOf(checks: readonly CheckResult[]): string {
+  const skipped = skippedOf(checks);
+  const well = checks.filter(({ status }) => status === 'ok').length;
+  return `${well} ok${skipped === 0 ? '' : `, ${skipped} not possible before that`}`;
+}
+
+function skippedOf(checks: readonly CheckResult[]): number {
+  return checks.filter(({ status }) => status === 'skipped').length;
+}
+
+function detailOf({ status, finding }: CheckResult): string {
+  switch (finding.code) {
+    case 'well':
+      return '';
+    case 'error':
+      return finding.message;
+    case 'address':
+      return finding.address;
+    case 'credential':
+      return `${finding.user} with ${finding.credential}`;
+    case 'uid':
+      return status === 'ok' ? '' : `its shell runs with user id ${finding.uid}`;
+    case 'systemd':
+      return `systemd ${finding.version}, ${finding.state || 'in no known state'}`;
+    case 'no-systemd':
+      return 'systemctl does not answer';
+    case 'not-writable':
+      return finding.folders.map(({ folder, obstacle }) => `${folder}: ${obstacle}`).join('; ');
+    case 'absent':
+      return `not there: ${finding.tools.join(', ')}`;
+    case 'cluster':
+      return finding.cluster ?? 'none yet';
+    case 'clock':
+      return offsetText(finding.offsetSeconds);
+    case 'space':
+      return `${sizeText(finding.least.kib)} and ${finding.least.inodes ?? 'enough'} inodes free in ${finding.least.folder}`;
+    case 'journal':
+      return finding.said;
+    case 'containers':
+      return status === 'ok' ? finding.tools.join(', ') : `units need ${finding.tools.join(' and ')}`;
+  }
+}
+
+function offsetText(seconds: number): string {
+  if (seconds === 0) return 'as here';
+  return `${Math.abs(seconds)}s ${seconds > 0 ? 'ahead' : 'behind'}`;
+}
+
+function sizeText(kib: number): string {
+  if (kib < 10_240) return `${kib} KiB`;
+  return kib < 10_485_760 ? `${Math.floor(kib / 1024)} MiB` : `${Math.floor(kib / 1_048_576)} GiB`;
+}
+
+/** The one thing that mends it; undefined where nothing is to be mended. */
+function fixOf({ status, finding }: CheckResult): string | undefined {
+  if (status !== 'failed') return undefined;
+  return finding.code === 'error' ? finding.hint : FIXES[finding.code]?.(finding as never);
+}
+
+type Fixes = {
+  readonly [Code in Finding['code']]?: (finding: Extract<Finding, { code: Code }>) => string;
+};
+
+const FIXES: Fixes = {
+  uid: () => 'in fleet.conf say become = sudo or doas, or user = root',
+  systemd: ({ version, state }) =>
+    version < OLDEST_SYSTEMD
+      ? `upgrade the machine: below systemd ${OLDEST_SYSTEMD} restarts of units are not counted, and "start" cannot tell whether one stays up`
+      : `boot the machine with systemd as its init: it is ${state}`,
+  'no-systemd': () => 'systemctl --version there must work: the machine needs systemd',
+  'not-writable': ({ folders }) => {
+    const [{ folder, obstacle } = { folder: '/', obstacle: '' }] = folders;
+    if (/space|quota/i.test(obstacle ?? '')) return 'df -h there shows what is full';
+    return `mount -o remount,rw "$(findmnt -nro TARGET -T ${folder})" there; dmesg tells why it was read-only`;
+  },
+  absent: ({ tools }) =>
+    `install ${tools.includes('flock') ? 'util-linux' : 'coreutils'}${tools.includes('flock') && tools.length > 1 ? ' and coreutils' : ''} there`,
+  cluster: () =>
+    'if that cluster is yours and its registry was lost: fleetctl help recover; if it is gone: rm /var/lib/fleet/cluster there',
+  clock: () => 'timedatectl set-ntp true there',
+  space: ({ least }) => `make room in ${least.folder} there, such as with journalctl --vacuum-size=100M`,
+  journal: () => 'systemctl restart systemd-journald there',
+  containers: ({ tools }) => `install ${tools.join(' and ')} there`,
+};

@@ -1,0 +1,42 @@
+# What a look at a machine's health is made of, beside the words of machine.sh; it leaves nothing behind.
+
+identity() { id -u; cat /etc/machine-id; }
+# nearest FOLDER: it, or the first one above that is there
+nearest() {
+  folder=$1
+  while [ -n "$folder" ] && [ ! -d "$folder" ]; do folder=${folder%/*}; done
+  printf '%s\n' "${folder:-/}"
+}
+# writable FOLDER: a file can be made there, which is the one proof that holds for root too
+writable() {
+  probe=$(nearest "$1")/.fleet-doctor-$$
+  : >"$probe" && rm -f "$probe"
+}
+# absent TOOL...: those that are not there
+absent() { for tool; do command -v "$tool" >/dev/null || printf '%s\n' "$tool"; done; }
+# space FOLDER...: lines `KiB inodes folder` of what is free; a file system without inodes of its own says "-"
+space() {
+  for place; do
+    place=$(nearest "$place")
+    printf '%s %s %s\n' "$(df -Pk "$place" | column 4)" "$(df -Pi "$place" 2>/dev/null | column 4)" "$place"
+  done
+}
+# column N: that word of the second line
+column() {
+  read -r line
+  read -r line
+  set -- "$1" $line
+  shift "$1"
+  printf '%s' "${1:--}"
+}
+# containers: the tools that unit files of fleet name, a line `tool yes` or `tool no`
+containers() {
+  cd "$L/units" 2>/dev/null || return 0
+  for tool in podman docker; do
+    for unit in *; do
+      grep -qsw "$tool" "$D/$unit" || continue
+      if command -v "$tool" >/dev/null; then echo "$tool yes"; else echo "$tool no"; fi
+      break
+    done
+  done
+}

@@ -1,0 +1,99 @@
+import doctorShell from './doctor.sh';
+import type { Section } from './frame.ts';
+
+/** What cannot be done without on a machine; all but the first are of coreutils, which is everywhere. */
+const TOOLS = ['flock', 'sha256sum', 'base64', 'mktemp', 'sync', 'tail', 'mv', 'ln', 'rm', 'mkdir', 'sleep'];
+
+/** A folder of fleet on a machine, and why it cannot be written; undefined when it can. */
+export type FolderFact = { readonly folder: string; readonly obstacle: string | undefined };
+
+/** What is free where a folder is; undefined for inodes where the file system has none to count. */
+export type SpaceFact = {
+  readonly folder: string;
+  readonly kib: number;
+  readonly inodes: number | undefined;
+};
+
+/** How a machine is, as its root shell found it. */
+export type Examination = {
+  readonly uid: number;
+  readonly machineId: string;
+  /** undefined where systemctl does not answer; `state` is what `is-system-running` says. */
+  readonly systemd: { readonly version: number; readonly state: string } | undefined;
+  /** Unit files, what fleet knows, its lock: in this order. */
+  readonly folders: readonly FolderFact[];
+  readonly absent: readonly string[];
+  /** The cluster that owns the machine; undefined for none. */
+  readonly cluster: string | undefined;
+  /** Its clock, in epoch seconds; undefined when it did not say. */
+  readonly clock: number | undefined;
+  readonly space: readonly SpaceFact[];
+  /** Why the journal cannot be read. */
+  readonly journalObstacle: string | undefined;
+  /** Tools for containers that its units use. */
+  readonly containers: readonly { readonly tool: string; readonly present: boolean }[];
+};
+
+/** The folders that are looked at, by the names they have in scripts. */
+const FOLDERS = ['D', 'L', 'R'] as const;
+
+/** The lines of the script: sections for {@link readExamination}. */
+export function examinationLines(): readonly string[] {
+  return [
+    doctorShell,
+    'section identity identity',
+    'section facts facts',
+    'section systemd systemctl --version',
+    'section state systemctl is-system-running',
+    ...FOLDERS.map((name) => `section folder writable "$${name}"`),
+    `section absent absent ${TOOLS.join(' ')}`,
+    'section clock date +%s',
+    `section space space ${FOLDERS.map((name) => `"$${name}"`).join(' ')}`,
+    'section journal journalctl --quiet --no-pager --lines=1 --output=cat',
+    'section containers containers',
+  ];
+}
+
+/** Reads its answer; `folders` are those of the script. */
+export function readExamination(sections: readonly Section[], folders: readonly string[]): Examination {
+  const text = (name: string): string => sections.find((section) => section.name === name)?.stdout ?? '';
+  const lines = (name: string): readonly string[] => text(name).split('\n').filter(Boolean);
+  const [uid = '', machineId = ''] = lines('identity');
+  const version = /^systemd (\d+)/.exec(text('systemd'))?.[1];
+  const journal = sections.find(({ name }) => name === 'journal');
+  const probes = sections.filter(({ name }) => name === 'folder');
+  const clock = Number(text('clock'));
+  return {
+    uid: Number(uid),
+    machineId,
+    systemd: version === undefined ? undefined : { version: Number(version), state: text('state').trim() },
+    folders: folders.map((folder, index) => ({ folder, obstacle: obstacleOf(probes[index]) })),
+    absent: lines('absent'),
+    cluster: /^cluster (\S+)/m.exec(text('facts'))?.[1],
+    clock: clock > 0 ? clock : undefined,
+    space: lines('space').map(readSpace),
+    journalObstacle: obstacleOf(journal),
+    containers: lines('containers').map((line) => {
+      const [tool = '', present] = line.split(' ');
+      return { tool, present: present === 'yes' };
+    }),
+  };
+}
+
+function readSpace(line: string): SpaceFact {
+  const [kib = '', inodes = '', ...folder] = line.split(' ');
+  const counted = Number(inodes);
+  return {
+    folder: folder.join(' '),
+    kib: Number(kib),
+    inodes: counted > 0 || inodes === '0' ? counted : undefined,
+  };
+}
+
+/** The last thing that a part of the script said, when it failed. */
+function obstacleOf(section: Section | undefined): string | undefined {
+  if (section?.status === 0) return undefined;
+  // `sh: 7: cannot create /etc/x: Read-only file system`: the folder is known.
+  const said = section?.stderr.split('\n').at(-1)?.split(': ').at(-1) ?? '';
+  return said === '' ? 'no reason given' : said;
+}

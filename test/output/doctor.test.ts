@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import { FleetError } from '../../src/base/errors.ts';
+import { judge, type Sight } from '../../src/operations/checks.ts';
+import { doctorJson, doctorLines, doctorTitles } from '../../src/output/doctor.ts';
+import type { Examination } from '../../src/systemd/examination.ts';
+import { HEALTHY } from '../support/fake-machines.ts';
+
+const VIEW = { all: false, names: ['m1', 'machine-two'] };
+const SIGHT: Sight = {
+  user: 'core',
+  login: { address: '10.0.0.1', credential: '/id' },
+  examination: HEALTHY,
+  offsetSeconds: 0,
+  clusterId: 'ours',
+};
+
+const health = (sight: Partial<Sight> = {}) => ({
+  machine: { name: 'm1', id: '148a18ff6e954cd892dac9de9bb90d5a', address: '10.0.0.1' },
+  checks: judge({ ...SIGHT, ...sight }),
+});
+const examined = (changes: Partial<Examination>) => health({ examination: { ...HEALTHY, ...changes } });
+
+describe('the words about a machine', () => {
+  it('stand in columns, also when they come one after the other', () => {
+    expect(doctorTitles(VIEW)).toBe('MACHINE      CHECK       STATUS   DETAIL\n');
+    expect(doctorLines(health(), VIEW)).toBe(
+      'm1           all         ok       14 checks, core with /id, systemd 252, running\n',
+    );
+  });
+
+  it('are what failed, what mends it, and how much of the rest was possible', () => {
+    const examination = new FleetError('become-tty', 'you must have a tty', { hint: 'Run visudo' });
+    expect(doctorLines(health({ examination }), VIEW)).toBe(
+      [
+        'm1           root        failed   you must have a tty',
+        '  fix: Run visudo',
+        'm1           rest        skipped  5 ok, 8 not possible before that',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  it('are every check when they are asked for', () => {
+    const lines = doctorLines(health({ offsetSeconds: -7200 }), { ...VIEW, all: true }).split('\n');
+    expect(lines).toHaveLength(14 + 2);
+    expect(lines).toContain('m1           port        ok       10.0.0.1');
+    expect(lines).toContain('m1           clock       failed   7200s behind');
+    expect(lines).toContain('  fix: timedatectl set-ntp true there');
+  });
+
+  it.each<[Partial<Examination>, string, string]>([
+    [{ uid: 1000 }, 'its shell runs with user id 1000', 'become = sudo or doas, or user = root'],
+    [{ systemd: undefined }, 'systemctl does not answer', 'the machine needs systemd'],
+    [{ systemd: { version: 219, state: 'running' } }, 'systemd 219, running', 'upgrade the machine: below'],
+    [{ systemd: { version: 252, state: 'offline' } }, 'systemd 252, offline', 'it is offline'],
+    [
+      { folders: [{ folder: '/etc/systemd/system', obstacle: 'Read-only file system' }] },
+      '/etc/systemd/system: Read-only file system',
+      'mount -o remount,rw "$(findmnt -nro TARGET -T /etc/systemd/system)" there',
+    ],
+    [
+      { folders: [{ folder: '/etc', obstacle: 'No space left on device' }] },
+      '/etc: No space left on device',
+      'df -h there',
+    ],
+    [{ absent: ['flock'] }, 'not there: flock', 'install util-linux there'],
+    [{ absent: ['base64'] }, 'not there: base64', 'install coreutils there'],
+    [{ absent: ['flock', 'base64'] }, 'not there: flock, base64', 'install util-linux and coreutils there'],
+    [{ cluster: 'theirs' }, 'theirs', 'fleetctl help recover'],
+    [
+      { space: [{ folder: '/var', kib: 100, inodes: 7 }] },
+      '100 KiB and 7 inodes free in /var',
+      'make room in /var there',
+    ],
+    [{ journalObstacle: 'broken' }, 'broken', 'systemctl restart systemd-journald'],
+    [{ containers: [{ tool: 'podman', present: false }] }, 'units need podman', 'install podman there'],
+  ])('tell what was found and what mends it: %j', (changes, detail, fix) => {
+    const [row, mend] = doctorLines(examined(changes), VIEW).split('\n');
+    expect(row).toContain(` failed   ${detail}`);
+    expect(mend).toMatch(/^ {2}fix: /);
+    expect(mend).toContain(fix);
+  });
+
+  it('are in JSON for a program', () => {
+    const { machines } = JSON.parse(doctorJson([health({ offsetSeconds: 6 })]));
+    expect(machines).toHaveLength(1);
+    expect(machines[0]).toMatchObject({ name: 'm1', ip: '10.0.0.1', healthy: false });
+    expect(machines[0].checks).toHaveLength(14);
+    expect(machines[0].checks[10]).toEqual({
+      check: 'clock',
+      status: 'failed',
+      detail: '6s ahead',
+      fix: 'timedatectl set-ntp true there',
+    });
+    expect(machines[0].checks[0]).toEqual({ check: 'name', status: 'ok', detail: null, fix: null });
+  });
+});
