@@ -48,7 +48,7 @@ export const doctorCommand: Command = {
 };
 
 /** What a look at machines works with. */
-export function examinerOf(edges: Edges, { transport, targets }: SshAccess): Examiner {
+function examinerOf(edges: Edges, { transport, targets }: SshAccess): Examiner {
   const target = ({ name }: Machine): SshTarget => {
     const found = targets.get(name);
     if (found === undefined) throw new FleetError('machine-not-found', `No such machine: "${name}"`);
