@@ -36,6 +36,11 @@ export type Call = {
   readonly streams: Streams;
 };
 
+/** Tells what went well, to whoever wants to know. */
+export function talk({ out, quiet }: Streams, lines: readonly string[]): void {
+  if (quiet !== true) writeLines(out, lines);
+}
+
 /** Writes lines to one of the streams. */
 export function writeLines(write: (text: string) => void, lines: readonly string[]): void {
   if (lines.length > 0) write(`${lines.join('\n')}\n`);

@@ -14,6 +14,7 @@ import { previewDriver } from '../systemd/preview-driver.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { askHostKey, askPerson } from './ask-person.ts';
 import { accessTo } from './become-password.ts';
+import { followPass } from './follow-pass.ts';
 import type { Streams } from './streams.ts';
 
 /** The way to the machines' shells, over the connections that the driver uses too. */
@@ -52,18 +53,20 @@ export async function withEdges<T>(
   const access = await accessTo(config, streams);
   const registry = registryAt(config.registry.directory);
   const driver = createSshDriver(transport, { access, settleMs: config.settleMs, patience });
+  const follower = followPass(streams, dryRun);
   const edges: Edges = {
     registry: dryRun ? previewRegistry(registry, registryOptions()) : registry,
     driver: dryRun ? previewDriver(driver) : driver,
     clock: systemClock,
     machines: config.machines.map(({ machine }) => machine),
     agentTtlMs: config.agentTtlMs,
-    tell: () => undefined,
+    tell: follower.tell,
   };
   try {
     const targets = new Map(config.machines.map(({ machine, ssh }) => [machine.name, ssh]));
     return await work(edges, { transport, targets });
   } finally {
+    follower.end();
     await Promise.all([edges.driver.close(), edges.registry.close()]);
   }
 }

@@ -19,8 +19,12 @@ export const EXIT = {
   notFound: 4,
   /** A machine that was needed did not answer. */
   unreachable: 5,
+  /** The terminal is gone (SIGHUP). */
+  hungUp: 129,
   /** Ctrl-C. */
   interrupted: 130,
+  /** Told to end (SIGTERM). */
+  terminated: 143,
 } as const;
 
 export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];

@@ -1,4 +1,5 @@
 import { Command as Commander, CommanderError, Option } from 'commander';
+import { FleetError } from '../base/errors.ts';
 import type { ConfigFlags } from '../config/config.ts';
 import type { Command } from './command.ts';
 import { catCommand } from './commands/cat.ts';
@@ -57,6 +58,7 @@ export const COMMANDS: readonly Command[] = [
 
 /** Options of every verb; each has a twin in the environment, FLEETCTL_ and its name. */
 export const GLOBAL_OPTIONS: readonly (readonly [string, string])[] = [
+  ['-q, --quiet', 'tell neither progress nor what went well; data, warnings and errors as always'],
   ['--config <file>', 'fleet.conf to use, instead of the first that is found'],
   ['--ssh-username <user>', 'log in to every machine as this user'],
   ['--ssh-identity-file <file>', 'private key for every machine'],
@@ -135,9 +137,21 @@ function addCommand(
     `\nExamples:\n${exampleLines(command).join('\n')}\n\nGlobal options: fleetctl --help`,
   );
   verb.action(async (..._: unknown[]) => {
-    const flags: ConfigFlags = { ...program.opts(), ...verb.opts() };
-    done(await command.run({ arguments: verb.args, options: verb.opts(), flags, streams }));
+    const { quiet, ...flags }: ConfigFlags & { quiet?: true } = { ...program.opts(), ...verb.opts() };
+    const audience = { ...streams, quiet: quiet ?? isQuiet(streams.env) };
+    done(await command.run({ arguments: verb.args, options: verb.opts(), flags, streams: audience }));
   });
+}
+
+/** The twin of --quiet. Throws FleetError `usage` for a value that is neither yes nor no. */
+function isQuiet({ FLEETCTL_QUIET: value = '' }: Streams['env']): boolean {
+  if (['', 'false', '0'].includes(value)) return false;
+  if (['true', '1'].includes(value)) return true;
+  throw new FleetError(
+    'usage',
+    `Cannot use environment variable "FLEETCTL_QUIET": "${value}" is not true or false`,
+    { hint: 'Set it to true or unset it' },
+  );
 }
 
 function exampleLines({ examples }: Command): readonly string[] {

@@ -1,5 +1,8 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
+import { writeLines } from './command.ts';
+import { EXIT } from './exit-status.ts';
+import { LiveArea } from './live-area.ts';
 
 /** The process as commands see it: where they write, what they were given, whether a person is there. */
 export type Streams = {
@@ -11,28 +14,66 @@ export type Streams = {
   readonly ask: ((question: string) => Promise<string>) | undefined;
   /** The same, for a secret: what is typed is not shown. */
   readonly askSecret?: ((question: string) => Promise<string>) | undefined;
+  /** Lines that come and go on the terminal behind standard error; undefined when there is none that can. */
+  readonly live?: LiveArea | undefined;
+  /** Neither progress nor what went well is told. */
+  readonly quiet?: boolean;
+  /** Takes what a signal that ends the process is answered with, or undefined for no more than that it is. */
+  readonly ifInterrupted?: (words: (() => readonly string[]) | undefined) => void;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly home: string;
 };
 
-/** The streams of this process. A reader that goes away (`| head -1`) ends it quietly. */
+/**
+ * The streams of this process, and what ends it: a reader of the data that goes away (`| head -1`) does so quietly,
+ * signals with words.
+ */
 export function processStreams(home: string): Streams {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') process.exit();
-      throw error;
-    });
-  }
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit();
+    throw error;
+  });
+  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+    // Nobody listens any more, or the terminal is gone: no reason to leave something half done.
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+  });
+  const canMove = process.stderr.isTTY === true && process.env.TERM !== 'dumb';
+  const live = canMove ? new LiveArea(process.stderr) : undefined;
+  const hold = <T>(work: () => Promise<T>): Promise<T> => (live === undefined ? work() : live.hold(work));
   const isPerson = process.stdin.isTTY === true && process.stderr.isTTY === true;
   return {
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
-    ask: isPerson ? (question) => askOnTerminal(question, process.stderr, 'no') : undefined,
-    askSecret: isPerson ? askSecretly : undefined,
+    out: (text) => {
+      live?.clear();
+      process.stdout.write(text);
+    },
+    err: (text) => {
+      live?.clear();
+      process.stderr.write(text);
+    },
+    ask: isPerson ? (question) => hold(() => askOnTerminal(question, process.stderr, 'no')) : undefined,
+    askSecret: isPerson ? (question) => hold(() => askSecretly(question)) : undefined,
+    live,
+    ifInterrupted: endOnSignals(live),
     env: process.env,
     cwd: process.cwd(),
     home,
+  };
+}
+
+/** Ends the process when a signal says so, with the words that were registered last and a status of its own. */
+function endOnSignals(live: LiveArea | undefined): NonNullable<Streams['ifInterrupted']> {
+  let words: (() => readonly string[]) | undefined;
+  const ends = { SIGHUP: EXIT.hungUp, SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated };
+  for (const [signal, status] of Object.entries(ends)) {
+    process.on(signal, () => {
+      live?.clear();
+      writeLines((text) => void process.stderr.write(text), words?.() ?? ['Interrupted.']);
+      process.exit(status);
+    });
+  }
+  return (given) => {
+    words = given;
   };
 }
 

@@ -2,7 +2,7 @@ import type { SubmitRequest } from '../operations/submit.ts';
 import type { RequestResult } from '../operations/unit-result.ts';
 import type { UnitVerb } from '../output/report.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
-import { type Call, type CommandOption, writeLines } from './command.ts';
+import { type Call, type CommandOption, talk, writeLines } from './command.ts';
 import type { ExitStatus } from './exit-status.ts';
 import { patienceOf } from './wait-options.ts';
 
@@ -45,7 +45,8 @@ export async function runUnitVerb(
   const patience = patienceOf(call.options);
   const request = await withEdges(call.flags, call.streams, operation, { dryRun, patience });
   const { out, err } = dryRun ? dryRunReport(verb, request) : requestReport(verb, request);
-  writeLines(call.streams.out, out);
+  if (dryRun) writeLines(call.streams.out, out);
+  else talk(call.streams, out);
   writeLines(call.streams.err, err);
   if (call.options.verbose === true && request.differing.length > 0) {
     const { differenceLines } = await import('../output/difference.ts');

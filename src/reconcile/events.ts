@@ -50,7 +50,7 @@ type Place = { readonly id: MachineId; readonly machine: string | undefined };
 type PlannedChanges = { readonly machine: string; readonly changes: readonly PlannedChange[] };
 
 /** What is to be done with one unit, in order; an obstacle leaves nothing to do. */
-type PlannedChange = {
+export type PlannedChange = {
   readonly unit: string;
   readonly token: Token;
   readonly steps: readonly Step['kind'][];

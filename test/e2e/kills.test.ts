@@ -73,11 +73,31 @@ onMachines('Ctrl-C', () => {
     const { status, stdout, stderr } = await start.ended;
     expect({ status, stdout }).toEqual({ status: 130, stdout: '' });
     expect(stderr).toBe(
-      'Interrupted. What machines were told already goes on there.\nhint: See where it stands: fleetctl list-units\n',
+      [
+        'Interrupted. What machines were told already goes on there.',
+        'Under way on "k1": slow.service',
+        'hint: See where it stands: fleetctl list-units; the same command again does the rest\n',
+      ].join('\n'),
     );
     await until('k1', 'systemctl is-active --quiet slow');
     expect(await operator.fleetctl('start', 'slow')).toEqual(
       done('Unit slow.service launched on 00000000.../127.76.0.1'),
     );
+    await operator.fleetctl('destroy', 'slow');
+  });
+
+  it('tells what is done, under way and not begun, whichever signal it was', async () => {
+    const slow = service('Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sleep 3');
+    for (const name of ['a', 'b', 'c']) operator.write(`${name}.service`, name === 'b' ? slow : SLEEPER);
+    await operator.fleetctl('start', 'a', 'b', 'c');
+    const restart = operator.launch(['restart', 'a', 'b', 'c']);
+    await until('k2', 'systemctl is-active b | grep -q activating');
+    restart.process.kill('SIGTERM');
+    const { status, stderr } = await restart.ended;
+    expect({ status, stderr: stderr.split('\n').slice(1, 4) }).toEqual({
+      status: 143,
+      stderr: ['Done on "k1": a.service', 'Under way on "k2": b.service', 'Not begun on "k3": c.service'],
+    });
+    await operator.fleetctl('destroy', 'a', 'b', 'c');
   });
 });

@@ -1,4 +1,4 @@
-import { type Command, writeLines } from '../command.ts';
+import { type Command, talk, writeLines } from '../command.ts';
 import { passStatus } from '../exit-status.ts';
 import { DRY_RUN } from '../unit-command.ts';
 
@@ -27,7 +27,8 @@ export const reconcileCommand: Command = {
     const pass = await withEdges(flags, streams, reconcileEverything, { dryRun });
     const { out, err } = passReport(pass);
     if (options.output === 'json') streams.out(passJson(pass));
-    else writeLines(streams.out, out);
+    else if (dryRun) writeLines(streams.out, out);
+    else talk(streams, out);
     writeLines(streams.err, err);
     return passStatus(pass);
   },

@@ -1,4 +1,4 @@
-import { type Command, writeLines } from '../command.ts';
+import { type Command, talk, writeLines } from '../command.ts';
 import { recoverStatus } from '../exit-status.ts';
 import { DRY_RUN } from '../unit-command.ts';
 
@@ -22,7 +22,8 @@ export const recoverCommand: Command = {
     const dryRun = options.dryRun === true;
     const result = await withEdges(flags, streams, recover, { dryRun });
     const { out, err } = recoverReport(result, dryRun);
-    writeLines(streams.out, out);
+    if (dryRun) writeLines(streams.out, out);
+    else talk(streams, out);
     writeLines(streams.err, err);
     return recoverStatus(result);
   },

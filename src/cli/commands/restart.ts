@@ -1,6 +1,6 @@
 import { FleetError } from '../../base/errors.ts';
 import type { Edges } from '../../reconcile/reconcile.ts';
-import { type Command, writeLines } from '../command.ts';
+import { type Command, talk, writeLines } from '../command.ts';
 import { requestStatus } from '../exit-status.ts';
 import { DRY_RUN } from '../unit-command.ts';
 import { LIMITS, patienceOf } from '../wait-options.ts';
@@ -34,7 +34,8 @@ export const restartCommand: Command = {
     const work = (edges: Edges) => restart(edges, units, maxParallel);
     const result = await withEdges(flags, streams, work, { dryRun, patience });
     const { out, err } = dryRun ? restartPreview(result) : restartReport(result);
-    writeLines(streams.out, out);
+    if (dryRun) writeLines(streams.out, out);
+    else talk(streams, out);
     writeLines(streams.err, err);
     return requestStatus(result);
   },

@@ -1,4 +1,4 @@
-import { type Command, writeLines } from '../command.ts';
+import { type Command, talk, writeLines } from '../command.ts';
 import { DRY_RUN, runUnitVerb } from '../unit-command.ts';
 
 export const rollbackCommand: Command = {
@@ -22,10 +22,9 @@ export const rollbackCommand: Command = {
     const { to, dryRun } = call.options;
     return runUnitVerb('rollback', call, async (edges) => {
       const request = await rollback(edges, { unit, to: typeof to === 'string' ? to : undefined });
-      const goes = dryRun === true ? 'would get' : 'gets';
-      writeLines(call.streams.out, [
-        `Unit ${request.unit} ${goes} the text ${request.entry.hash.slice(0, 7)}`,
-      ]);
+      const hash = request.entry.hash.slice(0, 7);
+      if (dryRun === true) writeLines(call.streams.out, [`Unit ${request.unit} would get the text ${hash}`]);
+      else talk(call.streams, [`Unit ${request.unit} gets the text ${hash}`]);
       return request;
     });
   },

@@ -1,0 +1,56 @@
+import { expect, it } from 'vitest';
+import { onMachines, until } from '../support/cluster.ts';
+import { done, failed, hire, PROGRAM } from './operator.ts';
+import { hasTerminals, Terminal } from './terminal.ts';
+import { SLEEPER, service } from './units.ts';
+
+const slow = (seconds: number): string =>
+  service(`Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sleep ${seconds}`);
+
+onMachines('a start that takes a while', () => {
+  const operator = hire();
+
+  it.skipIf(!hasTerminals)('shows on a terminal what it waits for, and leaves nothing of it', async () => {
+    operator.write('slow.service', slow(2));
+    const terminal = new Terminal([PROGRAM, 'start', 'slow'], {
+      cwd: operator.folder,
+      env: { ...operator.environment, TERM: 'xterm' },
+    });
+    await terminal.shows(/Waiting for k1 to start slow\.service {2}\d+s\r\n/);
+    expect(await terminal.ended).toEqual({ status: 0, restored: true });
+    // One line up, to its beginning, and clear the rest: then comes the answer.
+    const last = terminal.screen.split('\x1b[1A\r\x1b[J').at(-1);
+    expect(last).toMatch(/^Unit slow\.service launched on \S+\r\n$/);
+    await operator.fleetctl('destroy', 'slow');
+  });
+
+  it('says so once in a log, and nothing at all with --quiet', async () => {
+    operator.write('slow.service', slow(4));
+    const wait = 'Waiting for k1 to start slow.service\n';
+    expect(await operator.fleetctl('start', 'slow')).toEqual(
+      failed(0, wait, 'Unit slow.service launched on 00000000.../127.76.0.1'),
+    );
+    expect(await operator.fleetctl('destroy', '-q', 'slow')).toEqual(done());
+  });
+
+  it('is not waited for with --no-block', async () => {
+    operator.write('slow.service', slow(60));
+    const triggered = done('Triggered unit slow.service start on 00000000.../127.76.0.1');
+    expect(await operator.fleetctl('start', '--no-block', 'slow')).toEqual(triggered);
+    await until('k1', 'systemctl is-active slow | grep -q activating');
+    await operator.fleetctl('destroy', 'slow');
+  });
+
+  it('is not waited for longer than --timeout, and goes on', async () => {
+    operator.write('slow.service', slow(60));
+    operator.write('quick.service', SLEEPER);
+    const { status, stdout, stderr } = await operator.fleetctl('start', '--timeout=1s', 'quick', 'slow');
+    expect({ status, stdout }).toEqual({
+      status: 1,
+      stdout: 'Unit quick.service launched on 00000000.../127.76.0.1\n',
+    });
+    expect(stderr).toContain('it is still starting: activating (start)\n');
+    await until('k2', 'systemctl is-active slow | grep -q activating');
+    await operator.fleetctl('destroy', 'slow', 'quick');
+  });
+});
