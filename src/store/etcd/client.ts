@@ -1,0 +1,170 @@
+import type { FleetError } from '../../base/errors.ts';
+import { type HttpAnswer, NoAnswer, openHttp, type Post } from './http.ts';
+import { type Endpoint, type EtcdOptions, readSecrets } from './options.ts';
+import { type Refusal, readRefusal, refused, type Silence, unreachable, wantsNewToken } from './trouble.ts';
+
+/** A message of the v3 API as the JSON gateway writes it: bytes in base64, 64-bit numbers as text, no zeros. */
+export type Message = { readonly [field: string]: unknown };
+
+export type CallOptions = {
+  readonly signal?: AbortSignal;
+  /** Only one endpoint is asked, once: for what must not be done twice. */
+  readonly once?: boolean;
+};
+
+export type CallResult =
+  | { readonly kind: 'answer'; readonly message: Message }
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  /** Nobody answered. With `once` it may have been done all the same. */
+  | { readonly kind: 'unreachable'; readonly error: FleetError };
+
+/** How long one endpoint may be silent before the next is asked, in ms. */
+const SILENCE = 2_000;
+
+/**
+ * etcd over its v3 JSON gateway (https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway). Endpoints are asked one after
+ * the other, beginning with the one that answered last; every call ends within 2 s for each.
+ */
+export class EtcdClient {
+  readonly #options: EtcdOptions;
+  readonly #password: string | undefined;
+  readonly #http;
+  #preferred = 0;
+  #token: Promise<string> | undefined;
+
+  /** Throws `config` when a file that the options name cannot be read. */
+  constructor(options: EtcdOptions) {
+    const secrets = readSecrets(options);
+    this.#options = options;
+    this.#password = secrets.password;
+    this.#http = openHttp(options.tls, secrets);
+  }
+
+  /** The answer, or a FleetError `registry-unavailable`. `path` is below `/v3/`. */
+  async call(path: string, message: Message, options: CallOptions = {}): Promise<Message> {
+    const result = await this.ask(path, message, options);
+    if (result.kind === 'answer') return result.message;
+    throw result.kind === 'refused' ? refused(result.refusal) : result.error;
+  }
+
+  /** The same where a refusal or silence is something to decide by. */
+  async ask(path: string, message: Message, options: CallOptions = {}): Promise<CallResult> {
+    const post = { path: `/v3/${path}`, body: JSON.stringify(message), silence: SILENCE, ...options };
+    for (let renewed = false; ; renewed = true) {
+      const token = await this.#currentToken(options.signal);
+      const result = await this.#anyEndpoint({ ...post, token }, options.once === true);
+      if (result.kind !== 'refused' || token === undefined || renewed) return result;
+      if (!wantsNewToken(result.refusal)) return result;
+      this.#token = undefined;
+    }
+  }
+
+  /**
+   * Waits for a change of `key` after a revision of etcd, at most `silence` ms without a word. False when the watch
+   * ended otherwise: whoever calls looks again and starts the next one from what it found, so nothing is missed.
+   */
+  async watch(key: string, after: bigint, silence: number, signal: AbortSignal): Promise<boolean> {
+    const found = new AbortController();
+    const create = { key: toBase64(key), start_revision: `${after + 1n}` };
+    try {
+      const token = await this.#currentToken(signal);
+      await this.#http.post(this.#endpoints[this.#preferred] as Endpoint, {
+        path: '/v3/watch',
+        body: JSON.stringify({ create_request: create }),
+        token,
+        silence,
+        signal: AbortSignal.any([signal, found.signal]),
+        onLine: (line) => {
+          const { result } = JSON.parse(line) as { result?: { events?: unknown[]; canceled?: boolean } };
+          if (result?.events !== undefined || result?.canceled !== undefined) found.abort();
+        },
+      });
+    } catch {
+      // Silence, a lost connection, or what was waited for.
+    }
+    return found.signal.aborted;
+  }
+
+  close(): void {
+    this.#http.close();
+  }
+
+  get #endpoints(): readonly Endpoint[] {
+    return this.#options.endpoints;
+  }
+
+  async #anyEndpoint(post: Post, once: boolean): Promise<CallResult> {
+    const silences: Silence[] = [];
+    const { length } = this.#endpoints;
+    const first = this.#preferred;
+    for (let tried = 0; tried < (once ? 1 : length); tried++) {
+      const index = (first + tried) % length;
+      const endpoint = this.#endpoints[index] as Endpoint;
+      const result = await this.#endpoint(endpoint, post, once);
+      post.signal?.throwIfAborted();
+      this.#preferred = 'why' in result ? (index + 1) % length : index;
+      if (!('why' in result)) return result;
+      silences.push({ endpoint: nameOf(endpoint), ...result });
+    }
+    return { kind: 'unreachable', error: unreachable(silences) };
+  }
+
+  async #endpoint(
+    endpoint: Endpoint,
+    post: Post,
+    once: boolean,
+  ): Promise<Exclude<CallResult, { kind: 'unreachable' }> | Omit<Silence, 'endpoint'>> {
+    try {
+      const answer = await this.#http.post(endpoint, post);
+      if (answer.status === 200) return { kind: 'answer', message: readMessage(answer) };
+      const refusal = readRefusal(answer);
+      return typeof refusal === 'string' ? { why: refusal, code: '' } : { kind: 'refused', refusal };
+    } catch (error) {
+      if (error instanceof NoAnswer && error.stale && !once) return this.#endpoint(endpoint, post, once);
+      return { why: String(Object(error).message), code: String(Object(error).code ?? '') };
+    }
+  }
+
+  /** A token of the user, the one from before while it is good; none without a user. */
+  async #currentToken(signal: AbortSignal | undefined): Promise<string | undefined> {
+    const { user: name } = this.#options;
+    if (name === undefined) return undefined;
+    this.#token ??= this.#authenticate(name, signal);
+    try {
+      return await this.#token;
+    } catch (error) {
+      this.#token = undefined;
+      throw error;
+    }
+  }
+
+  async #authenticate(name: string, signal: AbortSignal | undefined): Promise<string> {
+    const body = JSON.stringify({ name, password: this.#password });
+    const post = { path: '/v3/auth/authenticate', body, token: undefined, silence: SILENCE, signal };
+    const result = await this.#anyEndpoint(post, false);
+    if (result.kind === 'answer') return `${result.message.token}`;
+    throw result.kind === 'refused' ? refused(result.refusal) : result.error;
+  }
+}
+
+/** The text as the gateway takes bytes. */
+export function toBase64(text: string | Uint8Array): string {
+  return (typeof text === 'string' ? Buffer.from(text) : Buffer.from(text)).toString('base64');
+}
+
+/** The first key after all that start with `prefix`, which must end with a `/`. */
+export function endOf(prefix: string): string {
+  return `${prefix.slice(0, -1)}0`;
+}
+
+function readMessage({ body }: HttpAnswer): Message {
+  try {
+    return JSON.parse(body) as Message;
+  } catch {
+    throw new NoAnswer('not an answer of etcd: not JSON');
+  }
+}
+
+function nameOf({ host, port }: Endpoint): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}

@@ -1,0 +1,122 @@
+import { findRecord } from '../snapshot.ts';
+import { type CallResult, type EtcdClient, type Message, toBase64 } from './client.ts';
+import type { Keys } from './keys.ts';
+import {
+  corrupt,
+  decodeHead,
+  decodeRecord,
+  type KeyValue,
+  NO_STATE,
+  type Pieces,
+  readKeys,
+  type State,
+  sortRecords,
+} from './records.ts';
+import { isCompacted, refused } from './trouble.ts';
+
+/** The state as it is now; `known` again, up to a later revision of etcd, if that is still it. */
+export async function readState(
+  client: EtcdClient,
+  keys: Keys,
+  known: State,
+  signal?: AbortSignal,
+): Promise<State> {
+  const options = signal === undefined ? {} : { signal };
+  for (;;) {
+    // Nothing known yet: a head that cannot be, so that all is asked for.
+    const head = known === NO_STATE ? '-1' : known.headRevision;
+    const answer = await client.call('kv/txn', question(keys, head), options);
+    const etcdRevision = revisionOf(answer);
+    if (answer.succeeded === true) return { ...known, etcdRevision };
+    const [headRange, recordRange] = rangesOf(answer);
+    const [head0] = readKeys(headRange ?? {});
+    const stored = readKeys(recordRange ?? {});
+    const texts = await readPieces(client, keys, stored, known, etcdRevision, options);
+    if (texts !== 'compacted') return stateFrom(keys, head0, stored, texts, etcdRevision);
+  }
+}
+
+function question(keys: Keys, headRevision: string): Message {
+  const compare = [{ key: toBase64(keys.head), target: 'MOD', result: 'EQUAL', mod_revision: headRevision }];
+  return { compare, failure: [range(keys.head), range(...keys.records)] };
+}
+
+function range(key: string, end?: string): Message {
+  return {
+    request_range: { key: toBase64(key), ...(end !== undefined && { range_end: toBase64(end) }) },
+  };
+}
+
+/** The values that are in pieces, by the name of the pieces; those that are known are not read again. */
+async function readPieces(
+  client: EtcdClient,
+  keys: Keys,
+  stored: readonly KeyValue[],
+  known: State,
+  etcdRevision: bigint,
+  options: { readonly signal?: AbortSignal },
+): Promise<ReadonlyMap<string, string> | 'compacted'> {
+  const texts = new Map<string, string>();
+  for (const [key, { id }] of known.pieces) {
+    const record = findRecord(known.snapshot, key);
+    if (record !== undefined) texts.set(id, record.value);
+  }
+  for (const { key, value: text } of stored) {
+    const { value } = decodeRecord(key, text);
+    if (typeof value === 'string' || texts.has(value.id)) continue;
+    const [begin, end] = keys.pieces(value.id);
+    const message = { key: toBase64(begin), range_end: toBase64(end), revision: `${etcdRevision}` };
+    const result = await client.ask('kv/range', message, options);
+    if (result.kind === 'refused' && isCompacted(result.refusal)) return 'compacted';
+    texts.set(value.id, joinPieces(key, value, messageOf(result)));
+  }
+  return texts;
+}
+
+function joinPieces(key: string, { count }: Pieces, answer: Message): string {
+  const { kvs = [] } = answer as { kvs?: { value?: string }[] };
+  if (kvs.length !== count) throw corrupt(key, `${kvs.length} of ${count} pieces of its value are there`);
+  // Joined as bytes: a piece may end within a character.
+  return Buffer.concat(kvs.map(({ value = '' }) => Buffer.from(value, 'base64'))).toString('utf8');
+}
+
+function messageOf(result: CallResult): Message {
+  if (result.kind === 'answer') return result.message;
+  throw result.kind === 'refused' ? refused(result.refusal) : result.error;
+}
+
+function stateFrom(
+  keys: Keys,
+  head: KeyValue | undefined,
+  stored: readonly KeyValue[],
+  texts: ReadonlyMap<string, string>,
+  etcdRevision: bigint,
+): State {
+  if (head === undefined) {
+    if (stored[0] !== undefined) throw corrupt(stored[0].key, `there is no "${keys.head}" beside it`);
+    return { ...NO_STATE, etcdRevision };
+  }
+  const { revision, commits } = decodeHead(head.key, head.value);
+  const pieces = new Map<string, Pieces>();
+  const records = stored.map(({ key: storedKey, value: text }) => {
+    const record = decodeRecord(storedKey, text);
+    if (record.revision > revision)
+      throw corrupt(storedKey, `it is of revision ${record.revision}, beyond ${revision}`);
+    const key = storedKey.slice(keys.records[0].length);
+    if (typeof record.value === 'string') return { key, value: record.value, revision: record.revision };
+    pieces.set(key, record.value);
+    return { key, value: texts.get(record.value.id) ?? '', revision: record.revision };
+  });
+  const snapshot = { revision, records: sortRecords(records) };
+  return { snapshot, headRevision: head.modRevision, etcdRevision, commits, pieces };
+}
+
+/** The revision of etcd at which an answer was given. */
+export function revisionOf({ header }: Message): bigint {
+  return BigInt((header as { revision?: string } | undefined)?.revision ?? '0');
+}
+
+function rangesOf({ responses }: Message): readonly Message[] {
+  const all = (responses ?? []) as readonly { response_range?: Message }[];
+  return all.map(({ response_range }) => response_range ?? {});
+}

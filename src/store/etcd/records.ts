@@ -1,0 +1,122 @@
+import { FleetError } from '../../base/errors.ts';
+import { EMPTY_SNAPSHOT, type Snapshot } from '../snapshot.ts';
+import type { StoreRecord } from '../store.ts';
+import type { Message } from './client.ts';
+
+/**
+ * The registry in etcd, below the prefix of the cluster:
+ *
+ *     revision               {"fleet":"registry","format":1,"revision":7,"commits":["…"]}
+ *     records/units/a.service   7⏎{"version":1,…}
+ *     records/contents/…        7 4f1c… 3⏎
+ *     pieces/4f1c…/0, 1, 2   a value that is too long for one request, in pieces
+ *
+ * A record is the revision at which it last changed, a line end, and the value. `commits` names the last commits,
+ * newest first.
+ */
+const FORMAT = 1;
+
+/** How many commits the head names: so many may come between a commit and the question whether it happened. */
+export const COMMITS_KEPT = 32;
+
+/** The registry as it stood at one revision of etcd. */
+export type State = {
+  readonly snapshot: Snapshot;
+  /** The revision of etcd at which the head was written: equal for equal states. 0 for none. */
+  readonly headRevision: string;
+  /** The revision of etcd up to which this is known to be the state. */
+  readonly etcdRevision: bigint;
+  /** The names of the last commits, newest first. */
+  readonly commits: readonly string[];
+  /** Which pieces the value of a key is in, for those that are. */
+  readonly pieces: ReadonlyMap<string, Pieces>;
+};
+
+/** `id` names them, `count` is how many. */
+export type Pieces = { readonly id: string; readonly count: number };
+
+export const NO_STATE: State = {
+  snapshot: EMPTY_SNAPSHOT,
+  headRevision: '0',
+  etcdRevision: 0n,
+  commits: [],
+  pieces: new Map(),
+};
+
+export type Head = { readonly revision: number; readonly commits: readonly string[] };
+
+export function encodeHead({ revision, commits }: Head): string {
+  return JSON.stringify({ fleet: 'registry', format: FORMAT, revision, commits });
+}
+
+/** Throws `registry-newer` and `registry-corrupt`. */
+export function decodeHead(key: string, text: string): Head {
+  const { fleet, format, revision, commits } = parseObject(key, text);
+  if (fleet !== 'registry' || typeof format !== 'number')
+    throw corrupt(key, 'not the head of a fleet registry');
+  if (format > FORMAT) {
+    throw new FleetError(
+      'registry-newer',
+      `could not read the etcd registry: "${key}" is of format ${format}, and this version knows format ${FORMAT}`,
+      { hint: 'a newer fleetctl wrote it: update fleetctl here' },
+    );
+  }
+  if (!Number.isSafeInteger(revision) || Number(revision) < 1 || !Array.isArray(commits))
+    throw corrupt(key, 'bad revision');
+  return { revision: Number(revision), commits: commits.map(String) };
+}
+
+/** The stored text of a record whose value is in it, or in pieces. */
+export function encodeRecord(revision: number, value: string | Pieces): string {
+  return typeof value === 'string' ? `${revision}\n${value}` : `${revision} ${value.id} ${value.count}\n`;
+}
+
+/** Reads a stored record. Throws `registry-corrupt` with the key. */
+export function decodeRecord(
+  key: string,
+  text: string,
+): { readonly revision: number; readonly value: string | Pieces } {
+  const [head = '', revision, id, count] = /^(\d+)(?: ([0-9a-f-]+) (\d+))?\n/.exec(text) ?? [];
+  if (revision === undefined) throw corrupt(key, 'not a record as fleet writes it');
+  const value = id === undefined ? text.slice(head.length) : { id, count: Number(count) };
+  return { revision: Number(revision), value };
+}
+
+/** Records in the order of a store. */
+export function sortRecords(records: readonly StoreRecord[]): readonly StoreRecord[] {
+  return records.toSorted((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+/** The error for keys of etcd that no fleetctl wrote so. */
+export function corrupt(key: string, what: string): FleetError {
+  return new FleetError('registry-corrupt', `the etcd registry is damaged at "${key}": ${what}`, {
+    hint: 'restore etcd from a backup, or name another prefix in fleet.conf if these keys are not of fleet',
+  });
+}
+
+/** A key of etcd with its value, as text. */
+export type KeyValue = { readonly key: string; readonly value: string; readonly modRevision: string };
+
+/** The keys that one range of an answer holds. */
+export function readKeys(range: Message): readonly KeyValue[] {
+  const { kvs = [] } = range as { kvs?: { key: string; value?: string; mod_revision: string }[] };
+  return kvs.map(({ key, value = '', mod_revision }) => ({
+    key: fromBase64(key),
+    value: fromBase64(value),
+    modRevision: mod_revision,
+  }));
+}
+
+export function fromBase64(text: string): string {
+  return Buffer.from(text, 'base64').toString('utf8');
+}
+
+function parseObject(key: string, text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return { ...value };
+  } catch {
+    // Told below.
+  }
+  throw corrupt(key, 'not JSON');
+}

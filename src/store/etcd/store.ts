@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FleetError } from '../../base/errors.ts';
+import { applyChanges, findRecord, recordsBelow, type Snapshot } from '../snapshot.ts';
+import type { Change, CommitResult, Store, StoreRecord } from '../store.ts';
+import { EtcdClient } from './client.ts';
+import { keysOf } from './keys.ts';
+import type { EtcdOptions } from './options.ts';
+import { readState } from './read.ts';
+import { COMMITS_KEPT, NO_STATE, type State } from './records.ts';
+import { writeState } from './write.ts';
+
+/**
+ * A store in etcd, for the processes of many machines. `records.ts` has what is stored, `write.ts` how.
+ *
+ * Every commit replaces the head, and only the head it was decided from: what was true of the snapshot then is true
+ * when the commit is applied, so conditions are checked here and etcd checks one key. Reading asks whether the head
+ * is still the one that is known, and for everything only when it is not, in the same request.
+ *
+ * Throws `config` when a file that the options name cannot be read. Errors of any call: `registry-unavailable`
+ * (nobody answers within 2 s for each end point, etcd refuses, or it cannot be known whether a commit happened),
+ * `registry-corrupt` and `registry-newer`.
+ */
+export function openEtcdStore(options: EtcdOptions): Store {
+  return new EtcdStore(options);
+}
+
+/** How long a watch may be silent before the head is looked at again, in ms: the connection may be dead. */
+const WATCH_SILENCE = 10_000;
+/** How long to wait after a look or a watch that failed, in ms. */
+const WATCH_PAUSE = 500;
+/** So many others would have to be faster that something else must be wrong. */
+const ATTEMPTS = 100;
+/** How often a commit that nobody answered is sent again. */
+const DOUBTS = 3;
+
+class EtcdStore implements Store {
+  readonly #client: EtcdClient;
+  readonly #keys;
+  readonly #closing = new AbortController();
+  #state = NO_STATE;
+  #lastCommit: Promise<unknown> = Promise.resolve();
+
+  constructor(options: EtcdOptions) {
+    this.#client = new EtcdClient(options);
+    this.#keys = keysOf(options.prefix);
+  }
+
+  async get(key: string): Promise<StoreRecord | undefined> {
+    return findRecord((await this.#read()).snapshot, key);
+  }
+
+  async list(prefix: string): Promise<{ revision: number; records: readonly StoreRecord[] }> {
+    const { snapshot } = await this.#read();
+    return { revision: snapshot.revision, records: recordsBelow(snapshot, prefix) };
+  }
+
+  commit(changes: readonly Change[]): Promise<CommitResult> {
+    const result = this.#lastCommit.then(() => this.#commit(changes));
+    this.#lastCommit = result.catch(() => {});
+    return result;
+  }
+
+  async waitForChange(after: number, signal: AbortSignal): Promise<boolean> {
+    const ended = AbortSignal.any([signal, this.#closing.signal]);
+    while (!ended.aborted) {
+      const found = await this.#read(ended).catch(() => undefined);
+      if (found !== undefined && found.snapshot.revision !== after) return !ended.aborted;
+      const told =
+        found !== undefined &&
+        (await this.#client.watch(this.#keys.head, found.etcdRevision, WATCH_SILENCE, ended));
+      if (!told) await sleep(WATCH_PAUSE, undefined, { signal: ended }).catch(() => {});
+    }
+    return false;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#lastCommit;
+    this.#client.close();
+  }
+
+  /**
+   * A commit that was sent and not answered may have happened, or may still: it is looked for by its name, and where
+   * it is not found sent again under the same condition, of which etcd can meet one at most.
+   */
+  async #commit(changes: readonly Change[]): Promise<CommitResult> {
+    const name = randomUUID();
+    let doubt: FleetError | undefined;
+    let sentAt = 0;
+    for (let attempt = 0, doubts = 0; attempt < ATTEMPTS && doubts < DOUBTS; attempt++) {
+      const before = await this.#read().catch((error) => {
+        throw doubt === undefined ? error : uncertain(error);
+      });
+      const { revision } = before.snapshot;
+      const age = before.commits.indexOf(name);
+      if (age >= 0) return { kind: 'committed', revision: revision - age };
+      if (doubt !== undefined && revision - sentAt > COMMITS_KEPT) throw uncertain(doubt);
+      const outcome = applyChanges(before.snapshot, changes);
+      if (outcome.kind === 'conflict') return outcome;
+      if (outcome.after === before.snapshot) return { kind: 'committed', revision };
+      const result = await this.#write(before, outcome.after, changes, name);
+      if (result === 'written') return { kind: 'committed', revision: outcome.after.revision };
+      if (result === 'late') await sleep(Math.random() * Math.min(attempt * 4, 40));
+      else [doubt, sentAt, doubts] = [result, doubt === undefined ? revision : sentAt, doubts + 1];
+    }
+    throw doubt === undefined ? overtaken() : uncertain(doubt);
+  }
+
+  async #read(signal?: AbortSignal): Promise<State> {
+    const found = await readState(this.#client, this.#keys, this.#state, signal);
+    const [{ revision }, last] = [found.snapshot, this.#state.snapshot.revision];
+    // Reads of one store may overtake each other, so only what etcd says later counts.
+    if (found.etcdRevision < this.#state.etcdRevision) return found;
+    if (revision < last) throw wentBack(last, revision);
+    this.#state = found;
+    return found;
+  }
+
+  async #write(before: State, after: Snapshot, changes: readonly Change[], name: string) {
+    const result = await writeState(this.#client, this.#keys, { before, after, changes, name });
+    if (result.kind === 'unanswered') return result.error;
+    if (result.kind === 'late') return 'late';
+    this.#state = result.state;
+    return 'written';
+  }
+}
+
+function uncertain(cause: FleetError): FleetError {
+  return new FleetError(
+    'registry-unavailable',
+    `It is not known whether a change of the registry was stored. ${cause.message}`,
+    { hint: 'look at what is stored (fleetctl list-unit-files) before trying again', cause },
+  );
+}
+
+function overtaken(): FleetError {
+  return new FleetError(
+    'registry-conflict',
+    `Cannot change the registry: others were faster ${ATTEMPTS} times`,
+    {
+      hint: 'Try again when fewer commands run at the same time',
+    },
+  );
+}
+
+/** A registry that is older, or gone, must not look like units that are no longer wanted. */
+function wentBack(last: number, found: number): FleetError {
+  return new FleetError(
+    'registry-corrupt',
+    `the etcd registry went back from revision ${last} to ${found} while in use`,
+    { hint: 'restore the newer state of etcd; or start again to go on with this one' },
+  );
+}

@@ -1,0 +1,140 @@
+import { randomUUID } from 'node:crypto';
+import { FleetError } from '../../base/errors.ts';
+import type { Snapshot } from '../snapshot.ts';
+import type { Change } from '../store.ts';
+import { type EtcdClient, toBase64 } from './client.ts';
+import type { Keys } from './keys.ts';
+import { revisionOf } from './read.ts';
+import { COMMITS_KEPT, encodeHead, encodeRecord, type Pieces, type State } from './records.ts';
+import { batches, keep, nest, type Operation, put, REQUEST_BYTES, remove, sizeOf } from './transaction.ts';
+import { refused } from './trouble.ts';
+
+/** A commit: what it makes of a state, and the name by which it can be found later. */
+export type Commit = {
+  readonly before: State;
+  readonly after: Snapshot;
+  readonly changes: readonly Change[];
+  readonly name: string;
+};
+
+export type WriteResult =
+  | { readonly kind: 'written'; readonly state: State }
+  /** Another commit came first; nothing changed. */
+  | { readonly kind: 'late' }
+  /** It may be written, now or later, unless another commit comes first. */
+  | { readonly kind: 'unanswered'; readonly error: FleetError };
+
+/**
+ * Writes a commit in one transaction, if the head is still that of `before`.
+ *
+ * One request holds 1.5 MiB. What does not fit goes ahead in pieces under a lease, which nothing refers to; the
+ * transaction then takes them out of the lease, or fails because they are gone. So a commit that is not finished
+ * leaves pieces that etcd itself removes a minute later.
+ */
+export async function writeState(client: EtcdClient, keys: Keys, commit: Commit): Promise<WriteResult> {
+  const { before, after, name } = commit;
+  const commits = [name, ...before.commits].slice(0, COMMITS_KEPT);
+  const head = put(keys.head, encodeHead({ revision: after.revision, commits }));
+  const long = tooLong(keys, commit, head.bytes);
+  const staged = new Map(long.map(({ key, value }) => [key, { ...cut(value), bytes: Buffer.from(value) }]));
+  const operations = [head, ...operationsFor(keys, commit, staged)];
+  if (sizeOf(operations) > REQUEST_BYTES) throw tooMuch(commit.changes.length);
+
+  const lease = staged.size === 0 ? undefined : await stage(client, keys, [...staged.values()]);
+  const compare = [
+    { key: toBase64(keys.head), target: 'MOD', result: 'EQUAL', mod_revision: before.headRevision },
+  ];
+  const result = await client.ask('kv/txn', { compare, success: nest(operations) }, { once: true });
+  if (result.kind === 'refused') throw refused(result.refusal);
+  if (result.kind === 'unreachable') return { kind: 'unanswered', error: result.error };
+  if (lease !== undefined) await client.ask('lease/revoke', { ID: lease });
+  if (result.message.succeeded !== true) return { kind: 'late' };
+  const etcdRevision = revisionOf(result.message);
+  const pieces = piecesAfter(commit, staged);
+  return {
+    kind: 'written',
+    state: { snapshot: after, headRevision: `${etcdRevision}`, etcdRevision, commits, pieces },
+  };
+}
+
+type Put = Extract<Change, { kind: 'put' }>;
+type Staged = Pieces & { readonly bytes: Buffer };
+
+/** The bytes of one piece: half a request. */
+const PIECE_BYTES = REQUEST_BYTES / 2;
+/** How long pieces may wait for their commit, in seconds. */
+const STAGE_TTL = 60;
+
+/** The longest values, as many as must go ahead so that the rest fits into a request. */
+function tooLong(keys: Keys, commit: Commit, headBytes: number): readonly Put[] {
+  const puts = commit.changes.filter((change) => change.kind === 'put');
+  const chosen: Put[] = [];
+  let bytes = headBytes + sizeOf(operationsFor(keys, commit, new Map()));
+  for (const change of puts.toSorted((a, b) => b.value.length - a.value.length)) {
+    const pieces = cut(change.value);
+    // What stays of it: the name of the pieces, and one operation for each of them.
+    const rest = encodeRecord(0, pieces).length + sizeOf(keepAll(keys, pieces));
+    const gain = Buffer.byteLength(change.value) - rest;
+    if (bytes <= REQUEST_BYTES || gain <= 0) break;
+    bytes -= gain;
+    chosen.push(change);
+  }
+  return chosen;
+}
+
+function cut(value: string): Pieces {
+  return { id: randomUUID(), count: Math.ceil(Buffer.byteLength(value) / PIECE_BYTES) };
+}
+
+function operationsFor(
+  keys: Keys,
+  commit: Commit,
+  staged: ReadonlyMap<string, Pieces>,
+): readonly Operation[] {
+  const { before, after, changes } = commit;
+  return changes.flatMap((change) => {
+    if (change.kind === 'check') return [];
+    const key = keys.record(change.key);
+    const old = before.pieces.get(change.key);
+    const dropped = old === undefined ? [] : [remove(...keys.pieces(old.id))];
+    if (change.kind === 'delete') return change.ifRevision === 0 ? [] : [remove(key), ...dropped];
+    const pieces = staged.get(change.key);
+    const kept = pieces === undefined ? [] : keepAll(keys, pieces);
+    return [put(key, encodeRecord(after.revision, pieces ?? change.value)), ...kept, ...dropped];
+  });
+}
+
+function keepAll(keys: Keys, { id, count }: Pieces): readonly Operation[] {
+  return Array.from({ length: count }, (_, index) => keep(keys.piece(id, index)));
+}
+
+/** Puts pieces under a lease, whose name it returns. */
+async function stage(client: EtcdClient, keys: Keys, all: readonly Staged[]): Promise<string> {
+  const { ID } = await client.call('lease/grant', { TTL: `${STAGE_TTL}` });
+  const lease = `${ID}`;
+  const puts = all.flatMap(({ id, count, bytes }) =>
+    Array.from({ length: count }, (_, index) =>
+      put(keys.piece(id, index), bytes.subarray(index * PIECE_BYTES, (index + 1) * PIECE_BYTES), lease),
+    ),
+  );
+  for (const batch of batches(puts)) await client.call('kv/txn', { success: nest(batch) });
+  return lease;
+}
+
+function piecesAfter({ before, changes }: Commit, staged: ReadonlyMap<string, Pieces>) {
+  const pieces = new Map(before.pieces);
+  for (const { kind, key } of changes) {
+    if (kind !== 'check') pieces.delete(key);
+    const now = staged.get(key);
+    if (now !== undefined) pieces.set(key, now);
+  }
+  return pieces;
+}
+
+function tooMuch(changes: number): FleetError {
+  return new FleetError(
+    'registry-unavailable',
+    `Cannot store ${changes} changes at once: they do not fit into one request of etcd`,
+    { hint: 'ask for fewer units at once' },
+  );
+}
