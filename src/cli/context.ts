@@ -1,7 +1,8 @@
 import { hostname, userInfo } from 'node:os';
 import { systemClock } from '../base/clock.ts';
-import type { Config, ConfigFlags } from '../config/config.ts';
+import type { Config, ConfigFlags, EtcdSettings } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import type { RegistryPlace } from '../config/registry-place.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import { previewRegistry } from '../registry/preview.ts';
 import { createRegistry, type Registry, type RegistryOptions } from '../registry/registry.ts';
@@ -51,7 +52,7 @@ export async function withEdges<T>(
     homeFolder: home,
   });
   const access = await accessTo(config, streams);
-  const registry = registryAt(config.registry.directory);
+  const registry = await openRegistry(config.registry, config.etcd);
   const driver = createSshDriver(transport, { access, settleMs: config.settleMs, patience });
   const follower = followPass(streams, dryRun);
   const edges: Edges = {
@@ -78,7 +79,7 @@ export async function withRegistry<T>(
   work: (registry: Registry) => Promise<T>,
 ): Promise<T> {
   const config = await loadConfig({ flags, env, cwd, home });
-  const registry = registryAt(config.registry.directory);
+  const registry = await openRegistry(config.registry, config.etcd);
   try {
     return await work(registry);
   } finally {
@@ -86,8 +87,11 @@ export async function withRegistry<T>(
   }
 }
 
-function registryAt(folder: string): Registry {
-  return createRegistry(openFileStore(folder), registryOptions());
+/** Opens a registry wherever it is. What speaks to etcd is loaded only for one that is there. */
+export async function openRegistry(place: RegistryPlace, settings: EtcdSettings): Promise<Registry> {
+  if (place.kind === 'file') return createRegistry(openFileStore(place.directory), registryOptions());
+  const { openEtcdStore } = await import('../store/etcd/store.ts');
+  return createRegistry(openEtcdStore({ ...place, ...settings }), registryOptions());
 }
 
 function registryOptions(): RegistryOptions {

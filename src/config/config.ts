@@ -1,6 +1,7 @@
 import type { Machine } from '../machine/machine.ts';
 import type { Become } from '../ssh/become.ts';
 import type { SshTarget } from '../ssh/target.ts';
+import type { RegistryPlace } from './registry-place.ts';
 
 /** How to reach a machine of the inventory. */
 export type MachineConfig = {
@@ -12,10 +13,21 @@ export type MachineConfig = {
   readonly becomePasswordCommand: string | undefined;
 };
 
+/** How to get into etcd; files by their absolute paths, read when they are needed. */
+export type EtcdSettings = {
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  readonly user?: string;
+  readonly passwordFile?: string;
+};
+
 /** Everything that fleet.conf, the environment and the global flags decide; frozen. Paths are absolute. */
 export type Config = {
   readonly file: string;
-  readonly registry: { readonly kind: 'file'; readonly directory: string };
+  readonly registry: RegistryPlace;
+  /** What goes with every registry in etcd that is named. */
+  readonly etcd: EtcdSettings;
   /** How long a machine may be silent before its units move, in ms. */
   readonly agentTtlMs: number;
   /** How long a started unit is watched before it counts as up, in ms. */

@@ -1,12 +1,13 @@
 import { dirname, join } from 'node:path';
 import { nearest } from '../base/nearest.ts';
-import type { Config, ConfigRequest } from './config.ts';
+import type { Config, ConfigRequest, EtcdSettings } from './config.ts';
 import { becomeOf, type MachineSection, readMachines } from './inventory.ts';
 import { MINIMAL_FILE, SYSTEM_FILE } from './locate.ts';
 import { asksBecomePass, overrideSection } from './override.ts';
 import type { Section } from './parse.ts';
 import { problem, quote } from './problem.ts';
-import { parseUser, sectionSchemas } from './schema.ts';
+import { checkEtcdSettings, type RegistryPlace } from './registry-place.ts';
+import { parseUser, sectionSchemas, type TopSettings } from './schema.ts';
 import { readSection } from './section.ts';
 
 /** Makes a Config of a parsed file, the environment and the flags. `file` is absolute. */
@@ -26,9 +27,13 @@ export function readConfig(
     override.known_hosts_file ?? ssh.known_hosts_file ?? join(home, '.fleetctl/known_hosts');
   const agentSocket = env.SSH_AUTH_SOCK || undefined;
   const layers = { ssh, become, override, localUser: localUser(env), agentSocket, knownHostsFile };
+  const registry = top.registry ?? defaultRegistry(file);
+  const etcd = etcdSettings(top);
+  checkEtcdSettings(registry, etcd);
   return freeze({
     file,
-    registry: { kind: 'file', directory: top.registry ?? defaultRegistry(file) },
+    registry,
+    etcd,
     agentTtlMs: top.agent_ttl ?? 30_000,
     settleMs: top.settle ?? 500,
     knownHostsFile,
@@ -64,8 +69,19 @@ function sectionHint(name: string): string {
 }
 
 /** Beside the file; the configuration of the whole system keeps its registry where state belongs (hier(7)). */
-function defaultRegistry(file: string): string {
-  return file === SYSTEM_FILE ? '/var/lib/fleet/registry' : join(dirname(file), 'registry');
+function defaultRegistry(file: string): RegistryPlace {
+  const directory = file === SYSTEM_FILE ? '/var/lib/fleet/registry' : join(dirname(file), 'registry');
+  return { kind: 'file', directory };
+}
+
+function etcdSettings(top: TopSettings): EtcdSettings {
+  return {
+    ...(top.etcd_ca_file !== undefined && { caFile: top.etcd_ca_file }),
+    ...(top.etcd_cert_file !== undefined && { certFile: top.etcd_cert_file }),
+    ...(top.etcd_key_file !== undefined && { keyFile: top.etcd_key_file }),
+    ...(top.etcd_user !== undefined && { user: top.etcd_user }),
+    ...(top.etcd_password_file !== undefined && { passwordFile: top.etcd_password_file }),
+  };
 }
 
 /** Who ssh would log in as: the local user. */

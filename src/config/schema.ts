@@ -4,9 +4,11 @@ import { parseMetadata } from '../machine/metadata.ts';
 import type { Become } from '../ssh/become.ts';
 import { parseAddress, parsePort } from './address.ts';
 import { expandPath, expectedPath, type PathBase } from './path.ts';
+import { EXPECTED_REGISTRY, parseRegistryPlace } from './registry-place.ts';
 
 /** What each kind of section may hold: keys as in the file, every value a text that is read here. */
 export type Schemas = ReturnType<typeof sectionSchemas>;
+export type TopSettings = z.output<Schemas['top']>;
 export type SshSettings = z.output<Schemas['ssh']>;
 export type MachineSettings = z.output<Schemas['machine']>;
 
@@ -26,9 +28,14 @@ export function sectionSchemas(base: PathBase) {
   };
   return {
     top: z.strictObject({
-      registry: z.exactOptional(value(expectedRegistry, (text) => parseRegistry(text, base))),
+      registry: z.exactOptional(value(EXPECTED_REGISTRY, (text) => parseRegistryPlace(text, base))),
       agent_ttl: z.exactOptional(duration(1000, 86_400_000, '30s')),
       settle: z.exactOptional(duration(0, 60_000, '500ms')),
+      etcd_ca_file: z.exactOptional(path),
+      etcd_cert_file: z.exactOptional(path),
+      etcd_key_file: z.exactOptional(path),
+      etcd_user: z.exactOptional(value('a user of etcd', parseEtcdUser)),
+      etcd_password_file: z.exactOptional(path),
     }),
     ssh: z.strictObject({
       ...perMachine,
@@ -88,14 +95,9 @@ function expectedHostKeyChecking(text: string): string {
   return `ask, yes or accept-new${off ? ' (host keys are always verified)' : ''}`;
 }
 
-/** The folder of a `file:PATH`. `file:///path` is a folder too, `file://host/path` is not. */
-function parseRegistry(text: string, base: PathBase): string | undefined {
-  const path = /^file:(?!\/\/[^/])(.+)$/.exec(text)?.[1];
-  return path === undefined ? undefined : expandPath(path, base);
-}
-
-function expectedRegistry(text: string): string {
-  return `file:PATH${text.startsWith('etcd:') ? ' (etcd registries are not supported yet)' : ''}`;
+/** A name of etcd, which takes almost any text. */
+function parseEtcdUser(text: string): string | undefined {
+  return /^[^\p{Cc}]+$/u.test(text) ? text : undefined;
 }
 
 function readMetadata(text: string) {

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { EXPECTED_REGISTRY } from '../../src/config/registry-place.ts';
 import { problemOf, sandbox } from './sandbox.ts';
 
 const box = sandbox();
 const MACHINE = '[machine.a]\naddress = 10.0.0.1\n';
+const TOP_KEYS =
+  'registry, agent_ttl, settle, etcd_ca_file, etcd_cert_file, etcd_key_file, etcd_user, etcd_password_file';
 const SSH_KEYS =
   'user, identity_file, become, sudo, become_password_command, strict_host_key_checking, connect_timeout, keepalive_timeout, port';
 const SECTIONS = 'Sections are [ssh] and [machine.NAME]';
@@ -89,7 +92,7 @@ describe('a key that is not known', () => {
       'a typing error at the top',
       'agent_tll = 30s\n',
       'line 1: "agent_tll" at the top is not a known key: "30s"',
-      'Did you mean "agent_ttl"? The top of the file takes registry, agent_ttl, settle',
+      `Did you mean "agent_ttl"? The top of the file takes ${TOP_KEYS}`,
     ],
     [
       'a typing error in [ssh]',
@@ -113,7 +116,7 @@ describe('a key that is not known', () => {
       'a key of sections at the top',
       'user = core\n',
       'line 1: "user" at the top is not a known key: "core"',
-      '"user" belongs in [ssh] or in [machine.NAME]. The top of the file takes registry, agent_ttl, settle',
+      `"user" belongs in [ssh] or in [machine.NAME]. The top of the file takes ${TOP_KEYS}`,
     ],
     [
       'a list as ini spells it',
@@ -125,13 +128,13 @@ describe('a key that is not known', () => {
       'a prototype key',
       '__proto__ = x\n',
       'line 1: "__proto__" at the top is not a known key: "x"',
-      'The top of the file takes registry, agent_ttl, settle',
+      `The top of the file takes ${TOP_KEYS}`,
     ],
     [
       'an inherited name',
       'constructor = x\n',
       'line 1: "constructor" at the top is not a known key: "x"',
-      'The top of the file takes registry, agent_ttl, settle',
+      `The top of the file takes ${TOP_KEYS}`,
     ],
   ];
   each(rows);
@@ -204,16 +207,16 @@ describe('a value that can be read in more than one way', () => {
 
 describe('a bad value', () => {
   const rows = [
-    ['a registry without a kind', 'top', 'registry = /var/lib/x', 'file:PATH'],
-    ['a registry without a path', 'top', 'registry = file:', 'file:PATH'],
-    ['a registry on another host', 'top', 'registry = file://host/x', 'file:PATH'],
-    ["a registry in somebody else's home", 'top', 'registry = file:~bob/x', 'file:PATH'],
-    [
-      'a registry in etcd',
-      'top',
-      'registry = etcd://10.0.0.1:2379/fleet',
-      'file:PATH (etcd registries are not supported yet)',
-    ],
+    ['a registry without a kind', 'top', 'registry = /var/lib/x', EXPECTED_REGISTRY],
+    ['a registry without a path', 'top', 'registry = file:', EXPECTED_REGISTRY],
+    ['a registry on another host', 'top', 'registry = file://host/x', EXPECTED_REGISTRY],
+    ["a registry in somebody else's home", 'top', 'registry = file:~bob/x', EXPECTED_REGISTRY],
+    ['a registry in etcd without a host', 'top', 'registry = etcd:///fleet', EXPECTED_REGISTRY],
+    ['a registry in etcd with a bad port', 'top', 'registry = etcd://a:0/fleet', EXPECTED_REGISTRY],
+    ['a registry in etcd with one bad host', 'top', 'registry = etcd://a,,b/fleet', EXPECTED_REGISTRY],
+    ['a password in the registry', 'top', 'registry = etcd://me@a/fleet', EXPECTED_REGISTRY],
+    ['a prefix that ends in a slash', 'top', 'registry = etcd://a/fleet/', EXPECTED_REGISTRY],
+    ['a user of etcd that is empty', 'top', 'etcd_user =', 'a user of etcd'],
     ['a duration without a unit', 'top', 'agent_ttl = 30', 'a duration from 1s to 24h, such as 30s'],
     ['a duration in words', 'top', 'agent_ttl = 30 seconds', 'a duration from 1s to 24h, such as 30s'],
     ['a ttl that moves units at once', 'top', 'agent_ttl = 999ms', 'a duration from 1s to 24h, such as 30s'],

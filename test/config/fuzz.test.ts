@@ -56,6 +56,8 @@ const KEYS = [
   'registry',
   'agent_ttl',
   'settle',
+  'etcd_ca_file',
+  'etcd_user',
   'user',
   'identity_file',
   'sudo',
@@ -129,7 +131,9 @@ function randomRequest(next: Random): ConfigRequest {
 
 function expectSane(config: Config): void {
   expect(config.machines.length).toBeGreaterThan(0);
-  expect([config.registry.directory, config.knownHostsFile].every(isAbsolute)).toBe(true);
+  const { registry } = config;
+  const place = registry.kind === 'file' ? registry.directory : registry.prefix;
+  expect([place, config.knownHostsFile].every(isAbsolute)).toBe(true);
   expect(new Set(config.machines.map(({ machine }) => machine.address)).size).toBe(config.machines.length);
   for (const { machine, ssh } of config.machines) {
     expect(machine.name).toMatch(/^[a-z0-9][\w.-]*$/i);

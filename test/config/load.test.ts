@@ -13,6 +13,7 @@ describe('defaults', () => {
     expect(await box.loadText(MACHINE, { env: { USER: 'alice' } })).toEqual({
       file: join(box.cwd, 'fleet.conf'),
       registry: { kind: 'file', directory: join(box.cwd, 'registry') },
+      etcd: {},
       agentTtlMs: 30_000,
       settleMs: 500,
       knownHostsFile: join(box.home, '.fleetctl/known_hosts'),
@@ -68,9 +69,9 @@ describe('defaults', () => {
   it('keep the registry of the system configuration under /var/lib', () => {
     const file = '/etc/fleet/fleet.conf';
     const request = { flags: {}, env: {}, cwd: '/', home: '/root' };
-    const read = (text: string) => readConfig(file, parseSections(file, text), request).registry.directory;
-    expect(read(MACHINE)).toBe('/var/lib/fleet/registry');
-    expect(read(`registry = file:here\n${MACHINE}`)).toBe('/etc/fleet/here');
+    const read = (text: string) => readConfig(file, parseSections(file, text), request).registry;
+    expect(read(MACHINE)).toEqual({ kind: 'file', directory: '/var/lib/fleet/registry' });
+    expect(read(`registry = file:here\n${MACHINE}`)).toEqual({ kind: 'file', directory: '/etc/fleet/here' });
   });
 });
 
@@ -101,7 +102,7 @@ strict_host_key_checking = accept-new
 connect_timeout = 9s
 keepalive_timeout = 1m
 `);
-  expect(config.registry.directory).toBe(join(box.cwd, 'state/registry'));
+  expect(config.registry).toEqual({ kind: 'file', directory: join(box.cwd, 'state/registry') });
   expect([config.agentTtlMs, config.settleMs]).toEqual([120_000, 0]);
   expect(config.knownHostsFile).toBe(join(box.cwd, 'hosts'));
   expect(config.machines).toEqual([
@@ -290,7 +291,7 @@ describe('paths', () => {
     await box.write('deep/fleet.conf', `registry = ${value}\n${MACHINE}`);
     const config = await box.load({ flags: { config: 'deep/fleet.conf' } });
     const expected = join(path.startsWith('/') ? '/' : join(box.cwd, 'deep'), path);
-    expect(config.registry.directory).toBe(expected);
+    expect(config.registry).toEqual({ kind: 'file', directory: expected });
   });
 });
 

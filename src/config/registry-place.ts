@@ -1,0 +1,66 @@
+import { parseAddress } from './address.ts';
+import type { EtcdSettings } from './config.ts';
+import { expandPath, type PathBase } from './path.ts';
+import { problem, quote } from './problem.ts';
+
+/** Where a registry is: a folder of this machine, or keys of an etcd. */
+export type RegistryPlace = FilePlace | EtcdPlace;
+
+export type FilePlace = { readonly kind: 'file'; readonly directory: string };
+
+export type EtcdPlace = {
+  readonly kind: 'etcd';
+  readonly endpoints: readonly { readonly host: string; readonly port: number }[];
+  /** What its keys start with: `/fleet`. */
+  readonly prefix: string;
+  readonly tls: boolean;
+};
+
+export const EXPECTED_REGISTRY = 'file:PATH, or etcd://HOST:PORT,HOST:PORT/PREFIX (etcds:// with TLS)';
+
+/** The port of etcd, registered with IANA. */
+const ETCD_PORT = 2379;
+
+/** Reads `file:PATH`, `etcd://…` or `etcds://…`; undefined for anything else. */
+export function parseRegistryPlace(text: string, base: PathBase): RegistryPlace | undefined {
+  // `file:///path` is a folder too, `file://host/path` is not.
+  const path = /^file:(?!\/\/[^/])(.+)$/.exec(text)?.[1];
+  const directory = path === undefined ? undefined : expandPath(path, base);
+  return directory === undefined ? parseEtcd(text) : { kind: 'file', directory };
+}
+
+/**
+ * Refuses settings for etcd that do not go with a place, since each of them would be ignored in silence: keys of TLS
+ * where there is none, a certificate without its key, a user without a password. Throws `config`.
+ */
+export function checkEtcdSettings(place: RegistryPlace, settings: EtcdSettings): void {
+  if (place.kind !== 'etcd') return;
+  const { caFile, certFile, keyFile, user, passwordFile } = settings;
+  if (!place.tls && (caFile ?? certFile ?? keyFile) !== undefined) {
+    throw problem(
+      'etcd_ca_file, etcd_cert_file and etcd_key_file are for TLS, and the registry is reached without',
+      'Write "registry = etcds://…"',
+    );
+  }
+  if ((certFile === undefined) !== (keyFile === undefined))
+    throw problem(
+      `etcd_cert_file and etcd_key_file go together: ${quote(certFile ?? keyFile ?? '')} is alone`,
+    );
+  if ((user === undefined) !== (passwordFile === undefined))
+    throw problem(
+      `etcd_user and etcd_password_file go together: ${quote(user ?? passwordFile ?? '')} is alone`,
+    );
+}
+
+/** Without a prefix it is `/fleet`. */
+function parseEtcd(text: string): EtcdPlace | undefined {
+  const [, secure, list = '', prefix = '/fleet'] =
+    /^etcd(s?):\/\/([^/]+)((?:\/[\w.@:-]+)+)?$/.exec(text) ?? [];
+  if (secure === undefined) return undefined;
+  const endpoints = list.split(',').flatMap((address) => {
+    const { host, port = ETCD_PORT } = parseAddress(address.trim()) ?? {};
+    return host === undefined ? [] : [{ host, port }];
+  });
+  if (endpoints.length !== list.split(',').length) return undefined;
+  return { kind: 'etcd', endpoints, prefix, tls: secure === 's' };
+}

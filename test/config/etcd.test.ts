@@ -1,0 +1,71 @@
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { sandbox } from './sandbox.ts';
+
+const box = sandbox();
+const MACHINE = '[machine.a]\naddress = 10.0.0.1\n';
+
+describe('a registry in etcd', () => {
+  it.each([
+    ['one member', 'etcd://10.0.0.1:2379/fleet', [['10.0.0.1', 2379]], '/fleet', false],
+    ['port and prefix left out', 'etcd://etcd.example', [['etcd.example', 2379]], '/fleet', false],
+    [
+      'several members, one of them IPv6',
+      'etcd://a:1,b:2,[::1]:3/x/y',
+      [
+        ['a', 1],
+        ['b', 2],
+        ['::1', 3],
+      ],
+      '/x/y',
+      false,
+    ],
+    ['TLS', 'etcds://a/fleet', [['a', 2379]], '/fleet', true],
+  ])('with %s', async (_, value, endpoints, prefix, tls) => {
+    const { registry } = await box.loadText(`registry = ${value}\n${MACHINE}`);
+    expect(registry).toEqual({
+      kind: 'etcd',
+      endpoints: endpoints.map(([host, port]) => ({ host, port })),
+      prefix,
+      tls,
+    });
+  });
+
+  it('comes with files beside fleet.conf, and a user', async () => {
+    const keys = ['ca', 'cert', 'key', 'password'].map((key) => `etcd_${key}_file = pki/${key}\n`).join('');
+    const { etcd } = await box.loadText(`registry = etcds://a\n${keys}etcd_user = fleet\n${MACHINE}`);
+    const at = (name: string): string => join(box.cwd, 'pki', name);
+    expect(etcd).toEqual({
+      caFile: at('ca'),
+      certFile: at('cert'),
+      keyFile: at('key'),
+      user: 'fleet',
+      passwordFile: at('password'),
+    });
+  });
+
+  it.each([
+    ['a CA without TLS', 'etcd://a\netcd_ca_file = ca', 'are for TLS'],
+    [
+      'a certificate without its key',
+      'etcds://a\netcd_cert_file = cert',
+      'etcd_cert_file and etcd_key_file go together',
+    ],
+    ['a user without a password', 'etcd://a\netcd_user = me', 'etcd_user and etcd_password_file go together'],
+    [
+      'a password without a user',
+      'etcd://a\netcd_password_file = p',
+      'etcd_user and etcd_password_file go together',
+    ],
+  ])('is refused with %s', async (_, text, message) => {
+    await expect(box.loadText(`registry = ${text}\n${MACHINE}`)).rejects.toMatchObject({
+      code: 'config',
+      message: expect.stringContaining(message),
+    });
+  });
+
+  it('is not there, and what belongs to it may be', async () => {
+    const { registry } = await box.loadText(`etcd_user = me\n${MACHINE}`);
+    expect(registry.kind).toBe('file');
+  });
+});
