@@ -11,7 +11,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['cluster'],
   ['schedule', 'plan'],
   ['ssh', 'store'],
-  ['registry', 'systemd', 'config'],
+  ['registry', 'lease', 'systemd', 'config'],
   ['reconcile'],
   ['operations'],
   ['output', 'controller'],

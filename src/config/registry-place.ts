@@ -57,10 +57,10 @@ function parseEtcd(text: string): EtcdPlace | undefined {
   const [, secure, list = '', prefix = '/fleet'] =
     /^etcd(s?):\/\/([^/]+)((?:\/[\w.@:-]+)+)?$/.exec(text) ?? [];
   if (secure === undefined) return undefined;
-  const endpoints = list.split(',').flatMap((address) => {
-    const { host, port = ETCD_PORT } = parseAddress(address.trim()) ?? {};
-    return host === undefined ? [] : [{ host, port }];
-  });
-  if (endpoints.length !== list.split(',').length) return undefined;
+  const addresses = list.split(',').map((address) => parseAddress(address.trim()));
+  const endpoints = addresses.flatMap((address) =>
+    address === undefined ? [] : [{ host: address.host, port: address.port ?? ETCD_PORT }],
+  );
+  if (endpoints.length < addresses.length) return undefined;
   return { kind: 'etcd', endpoints, prefix, tls: secure === 's' };
 }

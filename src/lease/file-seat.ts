@@ -1,0 +1,75 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { openFileStore } from '../store/file.ts';
+import { mayBeRunning, parseOwner, thisProcess } from '../store/owner.ts';
+import type { Store, StoreRecord } from '../store/store.ts';
+import { attempt } from '../store/system-error.ts';
+import type { Seat } from './seat.ts';
+
+/** How often to look whether the leader has died, in ms. */
+const LOOK = 500;
+const KEY = 'leader';
+
+/**
+ * The seat of a registry in a folder: the record `leader` in a store of its own below it, so that renewals are no
+ * revisions of the registry.
+ *
+ * It is free when its owner has surely ended (`store/owner.ts`), or when it was not renewed for its time. For that,
+ * each who wants it looks at its own clock from when it has first seen the record, which is after the renewal that
+ * wrote it was asked for: so whoever has the seat knows first that its time is over.
+ */
+export function fileSeat(directory: string, ttlMs: number): Seat {
+  const store = openFileStore(join(directory, KEY));
+  const value = JSON.stringify({ ...thisProcess(), ttlMs, seat: randomUUID() });
+  const stale = staleness();
+  let ours = 0;
+  let seen = 0;
+  const put = async (ifRevision: number): Promise<boolean> => {
+    const result = await store.commit([{ kind: 'put', key: KEY, value, ifRevision }]);
+    if (result.kind === 'conflict') return false;
+    ours = result.revision;
+    return true;
+  };
+  return {
+    ttlMs,
+    async take() {
+      const { revision, record } = await look(store);
+      seen = revision;
+      const free = record === undefined || hasEnded(record) || stale(record);
+      return free && (await put(record?.revision ?? 0));
+    },
+    renew: () => put(ours),
+    async leave() {
+      await store.commit([{ kind: 'delete', key: KEY, ifRevision: ours }]);
+    },
+    async waitUntilFree(signal) {
+      await store.waitForChange(seen, AbortSignal.any([signal, AbortSignal.timeout(LOOK)]));
+    },
+    close: () => store.close(),
+  };
+}
+
+async function look(store: Store): Promise<{ revision: number; record: StoreRecord | undefined }> {
+  const { revision, records } = await store.list('');
+  return { revision, record: records.find(({ key }) => key === KEY) };
+}
+
+function hasEnded({ value }: StoreRecord): boolean {
+  const owner = parseOwner(value);
+  return owner !== undefined && !mayBeRunning(owner);
+}
+
+/** Tells whether a record has been as it is for as long as its owner may go without renewing it. */
+function staleness(): (record: StoreRecord) => boolean {
+  let revision = 0;
+  let since = 0;
+  return (record) => {
+    if (record.revision !== revision) [revision, since] = [record.revision, performance.now()];
+    return performance.now() - since >= ttlOf(record);
+  };
+}
+
+/** What is no number was not written by fleet, and is nobody's. */
+function ttlOf({ value }: StoreRecord): number {
+  return Number(attempt(() => JSON.parse(value).ttlMs)) || 0;
+}
