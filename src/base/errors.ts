@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'registry-conflict'
   | 'registry-outdated'
   | 'not-recoverable'
+  | 'not-copyable'
   | 'ssh-name'
   | 'ssh-refused'
   | 'ssh-timeout'

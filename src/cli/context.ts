@@ -10,6 +10,7 @@ import { createSsh2Transport } from '../ssh/pool.ts';
 import type { SshTarget } from '../ssh/target.ts';
 import type { SessionTransport } from '../ssh/transport.ts';
 import { openFileStore } from '../store/file.ts';
+import type { Store } from '../store/store.ts';
 import { PATIENT, type Patience } from '../systemd/patience.ts';
 import { previewDriver } from '../systemd/preview-driver.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
@@ -87,11 +88,15 @@ export async function withRegistry<T>(
   }
 }
 
-/** Opens a registry wherever it is. What speaks to etcd is loaded only for one that is there. */
-export async function openRegistry(place: RegistryPlace, settings: EtcdSettings): Promise<Registry> {
-  if (place.kind === 'file') return createRegistry(openFileStore(place.directory), registryOptions());
+async function openRegistry(place: RegistryPlace, settings: EtcdSettings): Promise<Registry> {
+  return createRegistry(await openStore(place, settings), registryOptions());
+}
+
+/** Opens the store of a registry, wherever it is. What speaks to etcd is loaded only for one that is there. */
+export async function openStore(place: RegistryPlace, settings: EtcdSettings): Promise<Store> {
+  if (place.kind === 'file') return openFileStore(place.directory);
   const { openEtcdStore } = await import('../store/etcd/store.ts');
-  return createRegistry(openEtcdStore({ ...place, ...settings }), registryOptions());
+  return openEtcdStore({ ...place, ...settings });
 }
 
 function registryOptions(): RegistryOptions {

@@ -46,6 +46,7 @@ const BY_CODE: Readonly<Record<ErrorCode, ExitStatus>> = {
   'registry-conflict': EXIT.failed,
   'registry-outdated': EXIT.failed,
   'not-recoverable': EXIT.failed,
+  'not-copyable': EXIT.failed,
   'ssh-name': EXIT.unreachable,
   'ssh-refused': EXIT.unreachable,
   'ssh-timeout': EXIT.unreachable,

@@ -15,6 +15,7 @@ import { listUnitsCommand } from './commands/list-units.ts';
 import { loadCommand } from './commands/load.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
 import { recoverCommand } from './commands/recover.ts';
+import { registryCommand } from './commands/registry.ts';
 import { restartCommand } from './commands/restart.ts';
 import { rollbackCommand } from './commands/rollback.ts';
 import { sshCommand } from './commands/ssh.ts';
@@ -52,6 +53,7 @@ export const COMMANDS: readonly Command[] = [
   sshCommand,
   reconcileCommand,
   recoverCommand,
+  registryCommand,
   completionCommand,
   versionCommand,
 ];

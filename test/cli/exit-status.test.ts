@@ -17,6 +17,7 @@ const STATUSES: { readonly [code in ErrorCode]: number } = {
   'registry-conflict': 1,
   'registry-outdated': 1,
   'not-recoverable': 1,
+  'not-copyable': 1,
   'remote-script': 1,
   'become-password': 1,
   'become-refused': 1,

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EtcdOptions } from '../../src/store/etcd/options.ts';
 
-/** Whether etcd is installed (Debian's etcd-server). Says so once where it is not. */
+/** Whether etcd (Debian's etcd-server) and openssl are installed. Says so once where not. */
 export const HAS_ETCD = hasEtcd();
 
 export type EtcdSetup = {
@@ -152,8 +152,11 @@ function wordsFor(
 }
 
 function hasEtcd(): boolean {
-  const found = spawnSync('etcd', ['--version']).status === 0;
-  if (!found) console.warn('no tests against etcd: install etcd-server');
+  const found = ['etcd --version', 'openssl version'].every((line) => {
+    const [command = '', ...words] = line.split(' ');
+    return spawnSync(command, words).status === 0;
+  });
+  if (!found) console.warn('no tests against etcd: install etcd-server and openssl');
   return found;
 }
 

@@ -41,10 +41,9 @@ function question(keys: Keys, headRevision: string): Message {
   return { compare, failure: [range(keys.head), range(...keys.records)] };
 }
 
-function range(key: string, end?: string): Message {
-  return {
-    request_range: { key: toBase64(key), ...(end !== undefined && { range_end: toBase64(end) }) },
-  };
+function range(begin: string, end?: string, revision = 0n): Message {
+  const keys = { key: toBase64(begin), ...(end !== undefined && { range_end: toBase64(end) }) };
+  return { request_range: { ...keys, revision: `${revision}` } };
 }
 
 /** The values that are in pieces, by the name of the pieces; those that are known are not read again. */
@@ -61,17 +60,25 @@ async function readPieces(
     const record = findRecord(known.snapshot, key);
     if (record !== undefined) texts.set(id, record.value);
   }
-  for (const { key, value: text } of stored) {
+  const missing = stored.flatMap(({ key, value: text }) => {
     const { value } = decodeRecord(key, text);
-    if (typeof value === 'string' || texts.has(value.id)) continue;
-    const [begin, end] = keys.pieces(value.id);
-    const message = { key: toBase64(begin), range_end: toBase64(end), revision: `${etcdRevision}` };
-    const result = await client.ask('kv/range', message, options);
+    return typeof value === 'string' || texts.has(value.id) ? [] : [{ key, pieces: value }];
+  });
+  for (let start = 0; start < missing.length; start += AT_ONCE) {
+    const some = missing.slice(start, start + AT_ONCE);
+    const success = some.map(({ pieces }) => range(...keys.pieces(pieces.id), etcdRevision));
+    const result = await client.ask('kv/txn', { success }, options);
     if (result.kind === 'refused' && isCompacted(result.refusal)) return 'compacted';
-    texts.set(value.id, joinPieces(key, value, messageOf(result)));
+    const ranges = rangesOf(messageOf(result));
+    for (const [index, { key, pieces }] of some.entries()) {
+      texts.set(pieces.id, joinPieces(key, pieces, ranges[index] ?? {}));
+    }
   }
   return texts;
 }
+
+/** So many values are asked for in one request: etcd takes 128 operations in a transaction. */
+const AT_ONCE = 64;
 
 function joinPieces(key: string, { count }: Pieces, answer: Message): string {
   const { kvs = [] } = answer as { kvs?: { value?: string }[] };

@@ -107,7 +107,7 @@ export function readKeys(range: Message): readonly KeyValue[] {
   }));
 }
 
-export function fromBase64(text: string): string {
+function fromBase64(text: string): string {
   return Buffer.from(text, 'base64').toString('utf8');
 }
 

@@ -2,7 +2,7 @@ import { FleetError } from '../../base/errors.ts';
 import type { HttpAnswer } from './http.ts';
 
 /** Codes of gRPC, as the gateway writes them: https://grpc.io/docs/guides/status-codes */
-export const GRPC = {
+const GRPC = {
   invalidArgument: 3,
   notFound: 5,
   permissionDenied: 7,

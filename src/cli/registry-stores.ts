@@ -1,0 +1,36 @@
+import { FleetError } from '../base/errors.ts';
+import type { ConfigFlags } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
+import { checkEtcdSettings, EXPECTED_REGISTRY, parseRegistryPlace } from '../config/registry-place.ts';
+import type { Store } from '../store/store.ts';
+import { openStore } from './context.ts';
+import type { Streams } from './streams.ts';
+
+/** A store with its place as fleet.conf has to say it. */
+type PlacedStore = { readonly store: Store; readonly text: string };
+
+/** Runs `work` with the stores at two places that somebody wrote down, relative to the working folder. */
+export async function withStores<T>(
+  [from, to]: readonly [string, string],
+  flags: ConfigFlags,
+  { env, cwd, home }: Streams,
+  work: (stores: readonly [PlacedStore, PlacedStore]) => Promise<T>,
+): Promise<T> {
+  const config = await loadConfig({ flags, env, cwd, home });
+  const open = async (text: string): Promise<PlacedStore> => {
+    const place = parseRegistryPlace(text, { directory: cwd, home });
+    if (place === undefined) {
+      throw new FleetError('usage', `Not a place for a registry: "${text}"`, { hint: EXPECTED_REGISTRY });
+    }
+    checkEtcdSettings(place, config.etcd);
+    const store = await openStore(place, config.etcd);
+    return { store, text: place.kind === 'file' ? `file:${place.directory}` : text };
+  };
+  const source = await open(from);
+  try {
+    const target = await open(to);
+    return await work([source, target]).finally(() => target.store.close());
+  } finally {
+    await source.store.close();
+  }
+}

@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { makeDesk, REFUSING } from './desk.ts';
+
+const HELLO = '[Service]\nExecStart=/bin/sleep infinity\n';
+
+describe('registry copy', () => {
+  it('says what it did and what is left to do, and the copy is a registry', async () => {
+    const desk = await makeDesk(REFUSING);
+    await desk.write('hello.service', HELLO);
+    await desk.run(['submit', 'hello']);
+    const { status, out, err } = await desk.run(['registry', 'copy', 'file:registry', 'file:copy']);
+    const place = 'file:copy';
+    expect(status).toBe(0);
+    expect(out).toMatch(new RegExp(`^Copied cluster [0-9a-f-]{36} to ${place}: units 1, records 5\n$`));
+    expect(err).toBe(
+      `hint: Write "registry = ${place}" into every fleet.conf of this cluster, and move the old registry away\n`,
+    );
+    await desk.write('fleet.conf', `registry = file:copy\n${REFUSING}`);
+    expect(await desk.run(['cat', 'hello'])).toEqual({ status: 0, out: HELLO, err: '' });
+  });
+
+  it.each([
+    ['another verb', ['move', 'file:a', 'file:b'], 2, 'Cannot "move" a registry'],
+    ['no place', ['copy', 'registry', 'file:b'], 2, 'Not a place for a registry: "registry"'],
+    ['a place with nothing', ['copy', 'file:none', 'file:b'], 1, 'there is nothing in it'],
+    [
+      'the place itself',
+      ['copy', 'file:registry', 'file:registry'],
+      1,
+      'there is something where it is to go',
+    ],
+    [
+      'an etcd that is not there',
+      ['copy', 'etcd://127.0.0.1:1/x', 'file:b'],
+      1,
+      'Cannot reach the etcd registry',
+    ],
+  ])('refuses %s', async (_, words, expected, message) => {
+    const desk = await makeDesk(REFUSING);
+    await desk.write('hello.service', HELLO);
+    await desk.run(['submit', 'hello']);
+    const { status, out, err } = await desk.run(['registry', ...words]);
+    expect([status, out]).toEqual([expected, '']);
+    expect(err).toContain(message);
+  });
+});
