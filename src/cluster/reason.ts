@@ -28,6 +28,8 @@ export type Reason =
       readonly code: 'machine-silent';
       readonly silentMs: number;
       readonly message: string;
+      /** What to do about it. */
+      readonly hint?: string | undefined;
       /** False when the machine is there and only refuses us: its key changed, or ours is not accepted. */
       readonly mayBeDown: boolean;
     }

@@ -8,7 +8,7 @@ import { howLong, reasonText } from './reason.ts';
 import { type ReportLines, requestFailures, unreachableLines } from './report.ts';
 
 /** What a pass over everything did, or would do: moves with their reason, then the steps, machine by machine. */
-export function passReport(pass: PassResult): ReportLines {
+export function passReport(pass: PassResult, dryRun = false): ReportLines {
   const moves = pass.moves.map(
     ({ unit, from, to, because }) =>
       `${unit} moves from ${title(from)} to ${title(to)}: ${reasonText(because)}`,
@@ -21,7 +21,7 @@ export function passReport(pass: PassResult): ReportLines {
       ...(pass.otherCluster ? LOST_REGISTRY : []),
       ...(pass.cutOff ? [CUT_OFF] : []),
       ...pass.stranded.flatMap(strandedLines),
-      ...requestFailures('reconcile', pass),
+      ...requestFailures('reconcile', pass, dryRun),
     ],
   };
 }

@@ -22,7 +22,7 @@ export type UnitVerb =
   | 'restart';
 
 /** How a request over several units went: fleet's own lines for what holds, sentences for what does not. */
-export function requestReport(verb: UnitVerb, request: RequestResult): ReportLines {
+export function requestReport(verb: UnitVerb, request: RequestResult, dryRun = false): ReportLines {
   const differing = request.differing.flatMap(({ unit, path }) => [
     `Warning: unit "${unit}" in the registry differs from file "${path}"; the registry's is used`,
     'hint: Add --replace to use the file',
@@ -36,21 +36,21 @@ export function requestReport(verb: UnitVerb, request: RequestResult): ReportLin
       ...[...(request.created ?? [])].map((unit) => `Unit ${unit} inactive`),
       ...request.results.flatMap((result) => successLine(verb, result)),
     ],
-    err: [...differing, ...alone, ...requestFailures(verb, request)],
+    err: [...differing, ...alone, ...requestFailures(verb, request, dryRun)],
   };
 }
 
-/** Everything that a request could not do. */
-export function requestFailures(verb: UnitVerb, request: RequestResult): readonly string[] {
+/** Everything that a request could not do, or in a dry run could not. */
+export function requestFailures(verb: UnitVerb, request: RequestResult, dryRun = false): readonly string[] {
   return [
-    ...request.results.flatMap((result) => failureLines(verb, result)),
+    ...request.results.flatMap((result) => failureLines(verb, result, dryRun)),
     ...request.problems.flatMap(({ error }) => errorLines(error)),
   ];
 }
 
 /** What a request would do: the steps of every machine in their order, and why the rest would not be done. */
 export function dryRunReport(verb: UnitVerb, request: RequestResult): ReportLines {
-  const { err } = requestReport(verb, request);
+  const { err } = requestReport(verb, request, true);
   const added = [...(request.created ?? [])].map((unit) => `registry: add ${unit}`);
   const steps = [...added, ...request.plans.flatMap(planLines)];
   return { out: steps.length === 0 ? ['Nothing to do'] : steps, err };
@@ -92,21 +92,28 @@ function triggeredLines({ unit, target, global, triggered, eligible }: UnitResul
   return triggered.map((machine) => `Triggered unit ${unit} ${job} on ${machineLabel(machine)}`);
 }
 
-function failureLines(verb: UnitVerb, result: UnitResult): readonly string[] {
+function failureLines(verb: UnitVerb, result: UnitResult, dryRun: boolean): readonly string[] {
   return [
-    ...nowhereLines(result),
+    ...nowhereLines(result, dryRun),
     ...result.failures.flatMap((entry) => machineLines(verb, result, entry)),
     ...despiteLines(result),
   ];
 }
 
-function nowhereLines(result: UnitResult): readonly string[] {
+function nowhereLines(result: UnitResult, dryRun: boolean): readonly string[] {
   if (!fitsNowhere(result)) return [];
   const { unit, target, rejected } = result;
+  // What makes a silent machine answer, each way once.
+  const ways = new Set(
+    rejected.flatMap(({ reason }) => (reason.code === 'machine-silent' ? reason.hint : [])),
+  );
   return [
     `Error: Cannot place unit "${unit}": no machine fits`,
     ...rejected.map(({ machine, reason }) => `  ${machine}: ${reasonText(reason)}`),
-    `hint: It stays ${target} in the registry; run the command again when a machine fits`,
+    ...[...ways].flatMap(hintLines),
+    dryRun
+      ? `hint: It would be ${target} in the registry, and on no machine`
+      : `hint: It stays ${target} in the registry; run the command again when a machine fits`,
   ];
 }
 

@@ -19,7 +19,7 @@ export function restartPreview(result: RestartResult): ReportLines {
   ]);
   return {
     out: batches.length === 0 ? ['Nothing to do'] : batches,
-    err: requestFailures('restart', result),
+    err: requestFailures('restart', result, true),
   };
 }
 

@@ -108,6 +108,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
             code: 'machine-silent',
             silentMs: Math.max(0, now - silence.since),
             message: silence.message,
+            hint: silence.hint,
             mayBeDown: DOWN.has(silence.code),
           },
   },

@@ -151,6 +151,7 @@ describe('with a machine that refuses connections', () => {
       [
         'Error: Cannot place unit "hello.service": no machine fits',
         `  m1: it does not answer: ${CANNOT}`,
+        'hint: Check that sshd listens on port 1 there',
         'hint: It stays launched in the registry; run the command again when a machine fits',
         '',
       ].join('\n'),

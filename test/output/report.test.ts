@@ -105,6 +105,19 @@ describe('what holds', () => {
 });
 
 describe('what does not hold', () => {
+  it('a unit that fits nowhere for machines that refuse us says once what to do about that', () => {
+    const reason = { code: 'machine-silent', silentMs: 0, message: 'no key', mayBeDown: false } as const;
+    const hint = 'Run "ssh-add"';
+    const rejected = ['m1', 'm2'].map((machine) => ({ machine, reason: { ...reason, hint } }));
+    expect(report('start', { nowhere: true, rejected }).err).toEqual([
+      'Error: Cannot place unit "a.service": no machine fits',
+      '  m1: it does not answer: no key',
+      '  m2: it does not answer: no key',
+      'hint: Run "ssh-add"',
+      'hint: It stays launched in the registry; run the command again when a machine fits',
+    ]);
+  });
+
   it('a unit that is not up: why, its last words, and no success', () => {
     expect(report('start', { failures: [failed] })).toEqual({
       out: [],
@@ -270,6 +283,14 @@ describe('a request over several units', () => {
 });
 
 describe('a dry run', () => {
+  it('of a unit that fits nowhere promises nothing about the registry', () => {
+    const nowhere = result({ nowhere: true });
+    expect(dryRunReport('start', request({ results: [nowhere] })).err).toEqual([
+      'Error: Cannot place unit "a.service": no machine fits',
+      'hint: It would be launched in the registry, and on no machine',
+    ]);
+  });
+
   const unit = desiredUnit('a.service');
   const change = { token: 1, obstacle: undefined };
   const plans: readonly MachinePlan[] = [

@@ -25,7 +25,7 @@ export const reconcileCommand: Command = {
     ]);
     const dryRun = options.dryRun === true;
     const pass = await withEdges(flags, streams, reconcileEverything, { dryRun });
-    const { out, err } = passReport(pass);
+    const { out, err } = passReport(pass, dryRun);
     if (options.output === 'json') streams.out(passJson(pass));
     else if (dryRun) writeLines(streams.out, out);
     else talk(streams, out);
