@@ -1,6 +1,6 @@
 import { afterAll, expect, it } from 'vitest';
-import { inside, onMachines } from '../support/cluster.ts';
-import { done, hire } from './operator.ts';
+import { inside, insideAll, onMachines } from '../support/cluster.ts';
+import { hire } from './operator.ts';
 import { service } from './units.ts';
 
 /** Units of every type but services, what systemd says of each once it is started, and what proves that it works. */
@@ -32,46 +32,33 @@ onMachines('every type of unit', () => {
     for (const [name, text] of UNITS) operator.write(name, `${text}\n${placement}\n`);
     await operator.fleetctl('load', 'done');
     expect(await operator.fleetctl('start', ...NAMES)).toMatchObject({ status: 0, stderr: '' });
-    const rows = UNITS.flatMap(([name, , sub]) => Array.from({ length: copies }, () => [name, sub]));
-    const { stdout } = await operator.fleetctl('list-units', '--no-legend', '--fields=unit,sub');
-    const shown = stdout
+    const rows = await listed();
+    expect(rows.map(({ unit, sub }) => [unit, sub])).toEqual(
+      UNITS.flatMap(([name, , sub]) => Array.from({ length: copies }, () => [name, sub])),
+    );
+    for (const machine of new Set(rows.map((row) => row.machine))) {
+      const here = rows.filter((row) => row.machine === machine).map(({ unit }) => unit);
+      const proofs = UNITS.filter(([name]) => here.includes(name)).map(
+        ([name, , , proof]) => `${proof} || echo ${name}`,
+      );
+      expect(await inside(machine, proofs.join('\n'))).toBe('');
+    }
+    expect(await operator.fleetctl('stop', ...NAMES)).toMatchObject({ status: 0, stderr: '' });
+    expect(await operator.fleetctl('destroy', '*')).toMatchObject({ status: 0, stderr: '' });
+    expect(await insideAll(['k1', 'k2', 'k3'], 'mountpoint -q /run/store || echo gone')).toEqual(
+      Array.from({ length: 3 }, () => 'gone\n'),
+    );
+  });
+
+  /** The units of the table, where they are and how they are. */
+  async function listed() {
+    const { stdout } = await operator.fleetctl('list-units', '--no-legend', '--fields=unit,machine,sub');
+    const rows = stdout
       .trim()
       .split('\n')
       .map((line) => line.split(/ +/));
-    expect(shown.filter(([name]) => name !== 'done.service')).toEqual(rows);
-    for (const [name, , , proof] of UNITS) {
-      const row = (await operator.fleetctl('list-units', '--no-legend', '--fields=unit,machine')).stdout
-        .split('\n')
-        .find((line) => line.startsWith(name));
-      expect(await inside(`k${row?.at(-1)}`, `${proof} && echo ${name}`)).toBe(`${name}\n`);
-    }
-    expect(await operator.fleetctl('stop', ...NAMES)).toMatchObject({ status: 0, stderr: '' });
-    expect(await operator.fleetctl('destroy', 'done', ...NAMES)).toEqual(
-      done(
-        [...NAMES, 'done.service']
-          .sort()
-          .map((name) => `Destroyed ${name}`)
-          .join('\n'),
-      ),
-    );
-    expect(await inside('k1', 'mountpoint -q /run/store || echo gone')).toBe('gone\n');
-  });
-
-  it.each(['load', 'start'])(
-    'that starts another unit is refused by %s where that unit is missing',
-    async (verb) => {
-      operator.write('lone.timer', '[Timer]\nOnCalendar=daily\n');
-      for (const words of [[], ['--replace']]) {
-        const { status, stdout, stderr } = await operator.fleetctl(verb, ...words, 'lone.timer');
-        expect({ status, stdout, stderr }).toEqual({
-          status: 1,
-          stdout: '',
-          stderr:
-            `Error: Cannot ${verb} unit "lone.timer": it starts "lone.service", which is neither in the registry nor on a machine\n` +
-            'hint: Submit it first: fleetctl submit lone.service\n',
-        });
-      }
-      expect(await operator.fleetctl('list-unit-files', '--no-legend')).toEqual(done(''));
-    },
-  );
+    return rows
+      .map(([unit, machine, sub]) => ({ unit: String(unit), machine: `k${machine?.at(-1)}`, sub }))
+      .filter(({ unit }) => NAMES.includes(unit));
+  }
 });
