@@ -46,7 +46,6 @@ export async function withEdges<T>(
   const { env, cwd, home } = streams;
   const config = adapt(await loadConfig({ flags, env, cwd, home }));
   const transport = createSsh2Transport({
-    knownHostsFile: config.knownHostsFile,
     askHostKey: askHostKey(streams),
     ask: askPerson(streams),
     passphraseFile: config.identityPassphraseFile,

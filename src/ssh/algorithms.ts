@@ -1,16 +1,13 @@
 import type { AlgorithmList, Algorithms } from 'ssh2';
 import { hostKeyAlgorithms } from './host-key.ts';
-import type { KnownHostKey } from './known-hosts.ts';
+import type { KnownHost } from './known-host.ts';
 import type { SshTarget } from './target.ts';
 
 /**
  * What ssh2 offers a host: what the target names, as far as ssh2 has it, and ssh2's own lists where it names
  * nothing. If nothing is left of a list, there is nothing to agree on, and the handshake fails with that.
  */
-export function offeredAlgorithms(
-  { algorithms, compression }: SshTarget,
-  known: readonly KnownHostKey[],
-): Algorithms {
+export function offeredAlgorithms({ algorithms, compression }: SshTarget, known: KnownHost): Algorithms {
   const { kex, ciphers, macs, hostKeys } = algorithms;
   const keys = hostKeyAlgorithms(known).filter((name) => hostKeys?.includes(name) ?? true);
   return {

@@ -1,13 +1,20 @@
-import { createHmac } from 'node:crypto';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { createHmac, randomBytes } from 'node:crypto';
+import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { keyType } from './keys/public-key.ts';
 
-/** One key that a known_hosts file holds for a host. `line` counts from 1. `key` is the wire form of RFC 4253. */
-export type KnownHostKey = { readonly line: number; readonly revoked: boolean; readonly key: Buffer };
-
-/** One line that names a key: `hosts` are patterns, or one hashed name. */
-export type KnownHostsLine = KnownHostKey & { readonly hosts: string };
+/**
+ * One line of a known_hosts file: `hosts` are patterns, or one hashed name; `key` is in the wire form of RFC 4253.
+ * Without a marker the key is that of the hosts; with one it must not be used by them, or may sign certificates
+ * for them. `line` counts from 1.
+ */
+export type KnownHostsLine = {
+  readonly file: string;
+  readonly line: number;
+  readonly marker: 'revoked' | 'cert-authority' | undefined;
+  readonly hosts: string;
+  readonly key: Buffer;
+};
 
 /** The name under which a host stands in a known_hosts file: `web-1`, or `[web-1]:2222` for another port. */
 export function knownHostName(host: string, port: number): string {
@@ -16,39 +23,39 @@ export function knownHostName(host: string, port: number): string {
 
 /**
  * Reads OpenSSH's known_hosts format (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). Comments and lines that make no
- * sense are passed over, as OpenSSH does; so are `@cert-authority` lines, for ssh2 knows no host certificates.
+ * sense are passed over, as OpenSSH does.
  */
-export function parseKnownHosts(text: string): KnownHostsLine[] {
+export function parseKnownHosts(file: string, text: string): KnownHostsLine[] {
   return text.split('\n').flatMap((line, index) => {
-    const match = LINE.exec(line);
-    const { marker, hosts, type, key: base64 } = match?.groups ?? {};
-    if (hosts === undefined || base64 === undefined || (marker !== undefined && marker !== 'revoked'))
-      return [];
+    const { marker, hosts, type, key: base64 } = LINE.exec(line)?.groups ?? {};
+    if (hosts === undefined || base64 === undefined) return [];
+    if (marker !== undefined && marker !== 'revoked' && marker !== 'cert-authority') return [];
     const key = Buffer.from(base64, 'base64');
-    return keyType(key) === type ? [{ line: index + 1, revoked: marker === 'revoked', hosts, key }] : [];
+    return keyType(key) === type ? [{ file, line: index + 1, marker, hosts, key }] : [];
   });
 }
 
-/** The keys that the lines hold for the host of that {@link knownHostName}, revoked ones included. */
-export function keysOfHost(lines: readonly KnownHostsLine[], name: string): KnownHostKey[] {
-  return lines.filter(({ hosts }) => (hosts.startsWith('|') ? isHashOf(hosts, name) : matches(hosts, name)));
+/** True when the line speaks of the host of that {@link knownHostName}. */
+export function speaksOf({ hosts }: KnownHostsLine, name: string): boolean {
+  return isHashed(hosts) ? isHashOf(hosts, name) : matches(hosts, name);
 }
 
-/** The text of a known_hosts file; a file that is not there is empty. */
-export async function readKnownHosts(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
-  }
+/** True for a name of which only a hash is written down. */
+export function isHashed(hosts: string): boolean {
+  return hosts.startsWith('|');
 }
 
 /**
  * Adds a line, and the file (mode 0600) and its folder (0700) where there are none. The line goes out in one
  * write at the end of the file, so that processes that add at the same time do not tear each other's lines.
+ * With `hashed` nobody who reads the file learns the name from it.
  */
-export async function appendKnownHost(file: string, name: string, key: Buffer): Promise<void> {
+export async function appendKnownHost(
+  file: string,
+  name: string,
+  key: Buffer,
+  hashed: boolean = false,
+): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   const handle = await open(file, 'a+', 0o600);
   try {
@@ -56,7 +63,9 @@ export async function appendKnownHost(file: string, name: string, key: Buffer): 
     const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, Math.max(0, size - 1));
     // A file that was edited by hand may lack its last newline.
     const start = size > 0 && buffer[0] !== 0x0a ? '\n' : '';
-    await handle.write(`${start}${name} ${keyType(key)} ${key.toString('base64')}\n`);
+    await handle.write(
+      `${start}${hashed ? hashOf(name, randomBytes(20)) : name} ${keyType(key)} ${key.toString('base64')}\n`,
+    );
   } finally {
     await handle.close();
   }
@@ -66,11 +75,14 @@ const LINE =
   /^[ \t]*(?:@(?<marker>\S+)[ \t]+)?(?<hosts>[^#\s]\S*)[ \t]+(?<type>\S+)[ \t]+(?<key>[A-Za-z0-9+/]+=*)(?:\s|$)/;
 
 /** `|1|salt|hash`: HMAC-SHA1 of the name under the salt, both in base64. */
+function hashOf(name: string, salt: Buffer): string {
+  const hash = createHmac('sha1', salt).update(name).digest('base64');
+  return `|1|${salt.toString('base64')}|${hash}`;
+}
+
 function isHashOf(hashed: string, name: string): boolean {
-  const [, version, salt = '', hash] = hashed.split('|');
-  return (
-    version === '1' && createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash
-  );
+  const [, version, salt = ''] = hashed.split('|');
+  return version === '1' && hashOf(name, Buffer.from(salt, 'base64')) === hashed;
 }
 
 /** True when one of the comma-separated patterns matches and none with a `!` in front does. */

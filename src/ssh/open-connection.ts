@@ -6,8 +6,10 @@ import type { Authentication } from './authentication.ts';
 import { Connection, pingInterval } from './connection.ts';
 import { createDeadline, type Deadline } from './deadline.ts';
 import { closedHere, closedWhile, type OpenPhase, openFailure, timedOut } from './failure.ts';
-import { HostKeyCheck, type HostKeyVerdict } from './host-key.ts';
-import type { KnownHostKey } from './known-hosts.ts';
+import { HostCertificates } from './host-certificates.ts';
+import { HostKeyCheck, hostKeyAlgorithms } from './host-key.ts';
+import { certificateName } from './keys/certificate.ts';
+import type { HostKeyVerdict, KnownHost } from './known-host.ts';
 import { dial, type Line, Meter } from './line.ts';
 import type { SshTarget } from './target.ts';
 import { UserAuth } from './user-auth.ts';
@@ -28,8 +30,8 @@ export type Attempt = {
   readonly client: Client;
   readonly target: SshTarget;
   readonly authentication: Authentication;
-  /** What the file of known hosts says of this host. */
-  readonly knownKeys: readonly KnownHostKey[];
+  /** What the files of known hosts say of this host. */
+  readonly knownHost: KnownHost;
   /** The agent that sessions may be given, if they ask for it; it plays no part in the login. */
   readonly agentSocket: string | undefined;
   /** The connection to the last jump host, where the way goes through one. */
@@ -91,7 +93,7 @@ async function connectAndLogIn(
 function logIn(attempt: Attempt, line: Line, progress: Progress, deadline: Deadline): Promise<Opened> {
   const { client, target, authentication } = attempt;
   const { stream } = line;
-  const check = new HostKeyCheck(attempt.knownKeys, target.strictHostKeyChecking === 'accept-new');
+  const check = new HostKeyCheck(attempt.knownHost, target.strictHostKeyChecking === 'accept-new');
   return new Promise((resolve, reject) => {
     client.on('handshake', () => {
       progress.phase = 'authentication';
@@ -115,10 +117,12 @@ function logIn(attempt: Attempt, line: Line, progress: Progress, deadline: Deadl
     const verify = (key: Buffer, answer: (isTrusted: boolean) => void): undefined => {
       const verdict = check.judge(key);
       if (verdict.kind !== 'known') resolve({ kind: 'host-key', key, verdict });
+      else certificates?.admit(key);
       answer(verdict.kind === 'known');
       if (verdict.kind !== 'known') stream.destroy();
     };
     client.connect(clientConfig(attempt, stream, verify));
+    const certificates = offerCertificates(attempt);
     new UserAuth(client, target.user, (auth) => void authentication.run(auth, deadline).catch(reject));
     // After ssh2, which pauses the stream until it reads itself.
     const meter = new Meter(stream);
@@ -137,8 +141,19 @@ function isHangUp(
   return error.level === 'protocol' && (bytesRead === 0 || greeting !== undefined);
 }
 
+/** Certificates are asked for where the files of known hosts name somebody who signs them for this host. */
+function offerCertificates({ client, target, knownHost }: Attempt): HostCertificates | undefined {
+  if (!knownHost.hasAuthority) return undefined;
+  const { hostKeys } = target.algorithms;
+  const names = hostKeyAlgorithms(knownHost).map(certificateName);
+  return new HostCertificates(
+    client,
+    names.filter((name) => hostKeys?.includes(name) ?? true),
+  );
+}
+
 function clientConfig(
-  { target, knownKeys, agentSocket }: Attempt,
+  { target, knownHost, agentSocket }: Attempt,
   stream: Duplex,
   hostVerifier: (key: Buffer, answer: (isTrusted: boolean) => void) => undefined,
 ): ConnectConfig {
@@ -146,7 +161,7 @@ function clientConfig(
     sock: stream,
     username: target.user,
     hostVerifier,
-    algorithms: offeredAlgorithms(target, knownKeys),
+    algorithms: offeredAlgorithms(target, knownHost),
     // ssh2 tries nothing by itself: see UserAuth.
     authHandler: () => false,
     ...(agentSocket !== undefined && agentSocket !== '' && { agent: agentSocket }),

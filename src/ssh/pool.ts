@@ -4,6 +4,7 @@ import { Authentication } from './authentication.ts';
 import { BackOff } from './back-off.ts';
 import type { Connection } from './connection.ts';
 import { closedHere, NoMoreSessions, noWay } from './failure.ts';
+import { hostKeyRefusal } from './host-key.ts';
 import { type KeySources, Keys } from './keys/keys.ts';
 import { createLimit, type Limit } from './limit.ts';
 import { type Opened, openConnection } from './open-connection.ts';
@@ -13,8 +14,6 @@ import type { Login, RemoteProcess, RemoteSession, SessionRequest, SessionTransp
 import { type AskHostKey, HostKeyTrust } from './trust.ts';
 
 export type Ssh2TransportOptions = KeySources & {
-  /** fleet's own file in OpenSSH's format; it and its folder are made when the first key is learnt. */
-  readonly knownHostsFile: string;
   /** Asks whether the key of a host that was never seen before is right; undefined without a terminal. */
   readonly askHostKey: AskHostKey | undefined;
 };
@@ -43,7 +42,7 @@ class Ssh2Transport implements SessionTransport {
   constructor(options: Ssh2TransportOptions) {
     const questions = createLimit(1);
     this.#ask = options.ask && oneAtATime(options.ask, questions);
-    this.#trust = new HostKeyTrust(options.knownHostsFile, options.askHostKey, questions);
+    this.#trust = new HostKeyTrust(options.askHostKey, questions);
     this.#keys = new Keys({ ...options, ask: this.#ask });
     // Every connection that is being opened listens, which node would report as a leak from the eleventh on.
     setMaxListeners(0, this.#closing.signal);
@@ -120,11 +119,14 @@ class Ssh2Transport implements SessionTransport {
   /** An unknown host key is asked about between two attempts, so that no timeout of either side runs meanwhile. */
   async #open(target: SshTarget): Promise<Connection> {
     let opened = await this.#attemptUntilHeard(target);
+    // Which of many hashed lines are about this host is only known now; its known key is asked for first this time.
+    if (opened.kind === 'host-key' && opened.verdict.kind === 'changed' && !opened.verdict.isCertain)
+      opened = await this.#attemptUntilHeard(target);
     if (opened.kind === 'host-key' && opened.verdict.kind === 'unknown') {
       await this.#trust.agree(target, opened.key, this.#closing.signal);
       opened = await this.#attemptUntilHeard(target);
     }
-    if (opened.kind === 'host-key') throw this.#trust.refusal(target, opened.key, opened.verdict);
+    if (opened.kind === 'host-key') throw hostKeyRefusal(target, opened.key, opened.verdict);
     return opened.connection;
   }
 
@@ -168,13 +170,13 @@ class Ssh2Transport implements SessionTransport {
     if (signal.aborted) throw closedHere(target);
     const { default: ssh2 } = await import('ssh2');
     const authentication = new Authentication(target, await this.#keys.of(target), this.#ask);
-    const knownKeys = await this.#trust.known(target);
+    const knownHost = await this.#trust.known(target);
     try {
       const opened = await openConnection({
         client: new ssh2.Client(),
         target,
         authentication,
-        knownKeys,
+        knownHost,
         agentSocket: target.identityAgent,
         jumpHost,
         timeoutMs,

@@ -11,7 +11,7 @@ export type Protocol = {
   /** Set while a key exchange is under way; packets wait in `_queue` then. */
   _kexinit: unknown;
   _queue: Buffer[] | undefined;
-  /** What is offered in key exchanges, read-only. */
+  /** What is offered in key exchanges. */
   _offer: KexInit;
   readonly _cipher: { readonly encrypt: (packet: Buffer) => void };
   readonly _packetRW: { readonly write: PacketWriter };
@@ -24,12 +24,20 @@ export type Protocol = {
 };
 
 /** The offer of one side: lists of names for everything that is negotiated. */
-export type KexInit = { readonly lists: { readonly serverHostKey: List; readonly all: Buffer } };
+export type KexInit = {
+  readonly lists: {
+    readonly kex: List;
+    readonly serverHostKey: List;
+    readonly cs: Side;
+    readonly sc: Side;
+  };
+};
 type List = { readonly array: readonly string[] };
+type Side = Readonly<Record<'cipher' | 'mac' | 'compress' | 'lang', List>>;
 
 export type KeyExchange = {
   readonly sessionID: Buffer | undefined;
-  /** The key, or certificate, that the host presents. */
+  /** The key that the host presents: read first for the hash of the exchange, then to verify its signature. */
   _hostKey: Buffer | undefined;
   readonly negotiated: { serverHostKey: string };
 };

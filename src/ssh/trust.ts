@@ -1,16 +1,11 @@
 import { FleetError } from '../base/errors.ts';
 import { closedHere } from './failure.ts';
-import { hostKeyRefusal, judgeHostKey } from './host-key.ts';
+import { hostKeyRefusal, nameInFiles } from './host-key.ts';
+import { plainKey } from './keys/certificate.ts';
 import { describeKey } from './keys/public-key.ts';
-import {
-  appendKnownHost,
-  type KnownHostKey,
-  type KnownHostsLine,
-  keysOfHost,
-  knownHostName,
-  parseKnownHosts,
-  readKnownHosts,
-} from './known-hosts.ts';
+import { type HostNames, KnownHost } from './known-host.ts';
+import { appendKnownHost } from './known-hosts.ts';
+import { type KnownHostsFile, KnownHostsFiles } from './known-hosts-file.ts';
 import type { Limit } from './limit.ts';
 import type { SshTarget } from './target.ts';
 
@@ -27,67 +22,77 @@ export type HostKeyQuestion = {
 /** Asks a person. Only a promise that resolves to true is a yes; what it rejects with goes to the caller. */
 export type AskHostKey = (question: HostKeyQuestion) => Promise<boolean>;
 
-/** Knows the hosts of one known_hosts file, and learns new ones. */
+/** Knows the hosts of the targets' known_hosts files, and learns new ones. */
 export class HostKeyTrust {
-  readonly #file: string;
   readonly #ask: AskHostKey | undefined;
   readonly #oneAtATime: Limit;
-  #text = '';
-  #lines: readonly KnownHostsLine[] = [];
+  readonly #files = new KnownHostsFiles();
 
   /** `oneAtATime` is for everything that a person is asked. */
-  constructor(file: string, ask: AskHostKey | undefined, oneAtATime: Limit) {
-    this.#file = file;
-    this.#oneAtATime = oneAtATime;
+  constructor(ask: AskHostKey | undefined, oneAtATime: Limit) {
     this.#ask = ask;
+    this.#oneAtATime = oneAtATime;
   }
 
-  /** The keys that the file holds for a host at this moment. */
-  async known(target: SshTarget): Promise<KnownHostKey[]> {
-    const text = await this.#try('read', () => readKnownHosts(this.#file));
-    if (text !== this.#text) this.#lines = parseKnownHosts(text);
-    this.#text = text;
-    return keysOfHost(this.#lines, knownHostName(target.host, target.port));
+  /** What the files say of a host at this moment. */
+  async known(target: SshTarget): Promise<KnownHost> {
+    const paths = [...target.userKnownHostsFiles, ...target.globalKnownHostsFiles];
+    const files = await Promise.all(paths.map((path) => this.#read(path)));
+    return new KnownHost(files, namesOf(target));
   }
 
-  /** Writes a key that a host has proven to own to the file. */
+  /** Writes a key that a host has proven to own to the first file. */
   async learn(target: SshTarget, key: Buffer): Promise<void> {
-    const name = knownHostName(target.host, target.port);
-    await this.#try('write', () => appendKnownHost(this.#file, name, key));
+    const [file] = target.userKnownHostsFiles;
+    const name = nameInFiles(target);
+    if (file === undefined) throw hostKeyRefusal(target, key, { kind: 'unknown' });
+    const hashed = target.hashKnownHosts || (await this.#read(file)).isHashed;
+    await attempt('write', file, () => appendKnownHost(file, name, key, hashed));
   }
 
   /**
    * Returns when a person has accepted the key and it stands in the file; rejects with an `ssh-host-key` error
    * in every other case. One question is asked at a time; `signal` ends the wait for an answer.
    */
-  agree(target: SshTarget, key: Buffer, signal: AbortSignal): Promise<void> {
+  agree(target: SshTarget, presented: Buffer, signal: AbortSignal): Promise<void> {
+    // A certificate of an authority that nobody named is worth no more than the key in it.
+    const key = plainKey(presented);
     return this.#oneAtATime(async () => {
       if (signal.aborted) throw closedHere(target);
       // Another question, or another process, may have settled it meanwhile.
-      const verdict = judgeHostKey(await this.known(target), key);
+      const verdict = (await this.known(target)).judge(key);
       if (verdict.kind === 'known') return;
-      if (verdict.kind !== 'unknown' || this.#ask === undefined) throw this.refusal(target, key, verdict);
+      const ask = target.strictHostKeyChecking === 'ask' && !target.batchMode ? this.#ask : undefined;
+      if (verdict.kind !== 'unknown' || ask === undefined) throw hostKeyRefusal(target, key, verdict);
       const { name: machine, host, port } = target;
       const question = { machine, host, port, key: describeKey(key) };
-      const answer: unknown = await Promise.race([this.#ask(question), aborted(signal)]);
+      const answer: unknown = await Promise.race([ask(question), aborted(signal)]);
       if (signal.aborted) throw closedHere(target);
-      if (answer !== true) throw this.refusal(target, key, { kind: 'declined' });
+      if (answer !== true) throw hostKeyRefusal(target, key, { kind: 'declined' });
       await this.learn(target, key);
     });
   }
 
-  /** The error for a key that must not be trusted. */
-  refusal(target: SshTarget, key: Buffer, verdict: Parameters<typeof hostKeyRefusal>[3]): FleetError {
-    return hostKeyRefusal(target, this.#file, key, verdict);
+  #read(path: string): Promise<KnownHostsFile> {
+    return attempt('read', path, () => this.#files.read(path));
   }
+}
 
-  async #try<T>(verb: string, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (cause) {
-      const message = `Cannot ${verb} the file of known hosts "${this.#file}": ${(cause as Error).message}`;
-      throw new FleetError('ssh-host-key', message, { cause });
-    }
+/** A key that stands there without a port is good for all ports, as with ssh(1); an alias is a name of its own. */
+function namesOf(target: SshTarget): HostNames {
+  const host = target.hostKeyAlias ?? target.host;
+  const name = nameInFiles(target);
+  const plain = target.host.toLowerCase();
+  const isPlain = target.hostKeyAlias !== undefined || name === plain;
+  return { host, names: isPlain ? [name] : [name, plain] };
+}
+
+async function attempt<T>(verb: string, file: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const message = `Cannot ${verb} the file of known hosts "${file}": ${(cause as Error).message}`;
+    throw new FleetError('ssh-host-key', message, { cause });
   }
 }
 

@@ -165,7 +165,10 @@ describe('a login fails', () => {
     const transport = createTransport(folder);
     onTestFinished(() => sshd.close());
     onTestFinished(() => transport.close());
-    const target = targetOf(sshd, undefined, { identityAgent: agentSocket });
+    const target = targetOf(sshd, undefined, {
+      identityAgent: agentSocket,
+      userKnownHostsFiles: [join(folder, 'known_hosts')],
+    });
     const error = await failure(transport.exec(target, 'true'), 'ssh-authentication');
     expect(error.message).toMatch(
       /in with agent key "key 0" \(ssh-ed25519 \S+\) \(agent key "key 0": the agent refused to sign\)$/,
@@ -204,6 +207,7 @@ async function setUp({ files = {}, identity, agent, accepted }: Case) {
   onTestFinished(() => transport.close());
   const target = targetOf(sshd, identity === undefined ? undefined : join(folder, identity), {
     identityAgent: agentSocket,
+    userKnownHostsFiles: [join(folder, 'known_hosts')],
   });
   return { folder, sshd, transport, target };
 }

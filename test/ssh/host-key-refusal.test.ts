@@ -2,7 +2,6 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { describeKey } from '../../src/ssh/keys/public-key.ts';
-import { createSsh2Transport } from '../../src/ssh/pool.ts';
 import type { AskHostKey, HostKeyQuestion } from '../../src/ssh/trust.ts';
 import { newKey, publicLine, type Sshd, startSshd } from '../support/sshd.ts';
 import { createRig, createTransport, failure, run } from './support.ts';
@@ -200,17 +199,10 @@ describe('a person', () => {
 });
 
 test('a new key that cannot be written down is not used', async () => {
-  const { target, sshd, folder } = await createRig(server);
+  const { target, sshd, folder, transport } = await createRig(server);
   await writeFile(join(folder, 'file'), '');
-  const transport = createSsh2Transport({
-    knownHostsFile: join(folder, 'file', 'known_hosts'),
-    askHostKey: undefined,
-    ask: undefined,
-    passphraseFile: undefined,
-    homeFolder: folder,
-  });
-  onTestFinished(() => transport.close());
-  const error = await failure(transport.exec(target, 'true'), 'ssh-host-key');
+  const lost = { ...target, userKnownHostsFiles: [join(folder, 'file', 'known_hosts')] };
+  const error = await failure(transport.exec(lost, 'true'), 'ssh-host-key');
   expect(error.message).toMatch(/^Cannot (read|write) the file of known hosts "/);
   expect(sshd.execs()).toEqual([]);
 });

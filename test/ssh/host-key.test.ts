@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { HostKeyCheck, hostKeyAlgorithms, judgeHostKey } from '../../src/ssh/host-key.ts';
+import { HostKeyCheck, hostKeyAlgorithms } from '../../src/ssh/host-key.ts';
 import { describeKey } from '../../src/ssh/keys/public-key.ts';
-import { keysOfHost, parseKnownHosts } from '../../src/ssh/known-hosts.ts';
+import { KnownHost } from '../../src/ssh/known-host.ts';
+import { KnownHostsFile } from '../../src/ssh/known-hosts-file.ts';
 import { newKey, publicLine } from '../support/sshd.ts';
 
 const ED25519 = publicLine(newKey().private);
@@ -28,34 +29,34 @@ describe('a host that presents its key', () => {
     [
       'has changed when another key of the type is known',
       [`h ${OTHER_ED25519}`],
-      { kind: 'changed', line: 1 },
+      { kind: 'changed', by: { line: 1 } },
     ],
     [
       'has changed when only a key of another type is known',
       [`x ${RSA}`, `h ${RSA}`],
-      { kind: 'changed', line: 2 },
+      { kind: 'changed', by: { line: 2 } },
     ],
     [
       'has changed, told by the line of the same type first',
       [`h ${RSA}`, `h ${OTHER_ED25519}`],
-      { kind: 'changed', line: 2 },
+      { kind: 'changed', by: { line: 2 } },
     ],
     [
       'is unknown beside keys that cannot be asked for',
       [`h ${SECURITY_KEY}`, `h ${DSS}`],
       { kind: 'unknown' },
     ],
-    ['is revoked by a line for it', [`@revoked h ${ED25519}`], { kind: 'revoked', line: 1 }],
+    ['is revoked by a line for it', [`@revoked h ${ED25519}`], { kind: 'revoked', by: { line: 1 } }],
     [
       'is revoked even where it is known',
       [`h ${ED25519}`, `@revoked * ${ED25519}`],
-      { kind: 'revoked', line: 2 },
+      { kind: 'revoked', by: { line: 2 } },
     ],
     ['is not revoked for another host', [`@revoked x ${ED25519}`, `h ${ED25519}`], { kind: 'known' }],
     ['is unknown when its old key was revoked', [`@revoked h ${OTHER_ED25519}`], { kind: 'unknown' }],
     ['is unknown when only an authority is named', [`@cert-authority h ${ED25519}`], { kind: 'unknown' }],
   ])('%s', (_, lines, verdict) => {
-    expect(judgeHostKey(known(lines), blob(ED25519))).toMatchObject(verdict);
+    expect(known(lines).judge(blob(ED25519))).toMatchObject(verdict);
   });
 });
 
@@ -75,7 +76,7 @@ describe('a connection that presents a key again, in a new key exchange', () => 
   });
 
   test('goes on with a new key, and does not take a second one', () => {
-    const check = new HostKeyCheck([], true);
+    const check = new HostKeyCheck(known([]), true);
     expect(check.judge(blob(ED25519))).toEqual({ kind: 'known' });
     expect(check.newHostKey).toEqual(blob(ED25519));
     expect(check.judge(blob(ED25519))).toEqual({ kind: 'known' });
@@ -84,7 +85,7 @@ describe('a connection that presents a key again, in a new key exchange', () => 
   });
 
   test('begins with no unknown key where new ones are not taken', () => {
-    const check = new HostKeyCheck([], false);
+    const check = new HostKeyCheck(known([]), false);
     expect(check.judge(blob(ED25519))).toEqual({ kind: 'unknown' });
     expect(check.newHostKey).toBe(undefined);
   });
@@ -127,7 +128,7 @@ test.skipIf(!hasKeygen).each([ED25519, ECDSA, RSA])('the fingerprint is the one 
 });
 
 function known(lines: readonly string[]) {
-  return keysOfHost(parseKnownHosts(lines.join('\n')), 'h');
+  return new KnownHost([new KnownHostsFile('known_hosts', lines.join('\n'))], { host: 'h', names: ['h'] });
 }
 
 function blob(line: string): Buffer {

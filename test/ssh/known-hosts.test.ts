@@ -6,16 +6,19 @@ import { describe, expect, test } from 'vitest';
 import { keyType } from '../../src/ssh/keys/public-key.ts';
 import {
   appendKnownHost,
-  keysOfHost,
+  type KnownHostsLine,
   knownHostName,
   parseKnownHosts,
-  readKnownHosts,
+  speaksOf,
 } from '../../src/ssh/known-hosts.ts';
+import { KnownHostsFile, KnownHostsFiles } from '../../src/ssh/known-hosts-file.ts';
 import { newKey, publicLine } from '../support/sshd.ts';
 import { temporaryFolder } from './support.ts';
 
 const ED25519 = publicLine(newKey().private);
 const ECDSA = publicLine(newKey('ecdsa').private);
+const keysOfHost = (lines: readonly KnownHostsLine[], name: string) =>
+  lines.filter((line) => speaksOf(line, name));
 const blob = (line: string): Buffer => Buffer.from(line.split(' ')[1] ?? '', 'base64');
 
 describe('the name of a host', () => {
@@ -49,14 +52,14 @@ describe('a line speaks of a host', () => {
     ['when the negated pattern speaks of another', 'web-*,!web-1', 'web-2', true],
     ['not when it only says whom it does not mean', '!web-2', 'web-1', false],
   ])('%s', (_, hosts, name, expected) => {
-    const lines = parseKnownHosts(`${hosts} ${ED25519}\n`);
+    const lines = parseKnownHosts('f', `${hosts} ${ED25519}\n`);
     expect(lines).toHaveLength(1);
-    expect(keysOfHost(lines, name)).toHaveLength(expected ? 1 : 0);
+    expect(lines.filter((line) => speaksOf(line, name))).toHaveLength(expected ? 1 : 0);
   });
 
   test('by the hash of its name, as ssh-keygen -H of OpenSSH 9.2 wrote it', () => {
     const hashed = '|1|h6eTPHEEbXxEJnwyt5cj5QaQg8o=|0kTQt7oojvmwuToP7ftyQ7q8itI=';
-    const lines = parseKnownHosts(`${hashed} ${ED25519}\n`);
+    const lines = parseKnownHosts('f', `${hashed} ${ED25519}\n`);
     expect(keysOfHost(lines, '[web-1]:2222')).toHaveLength(1);
     expect(keysOfHost(lines, 'web-1')).toHaveLength(0);
   });
@@ -81,15 +84,27 @@ describe('reading', () => {
   ].join('\n');
 
   test('takes the lines that hold a key, with their numbers, and passes over the others', () => {
-    expect(keysOfHost(parseKnownHosts(text), 'web-1')).toMatchObject([
-      { line: 3, revoked: false, key: blob(ED25519) },
-      { line: 5, revoked: false, key: blob(ECDSA) },
-      { line: 10, revoked: true, key: blob(ED25519) },
+    expect(keysOfHost(parseKnownHosts('f', text), 'web-1')).toMatchObject([
+      { line: 3, marker: undefined, key: blob(ED25519) },
+      { line: 5, marker: undefined, key: blob(ECDSA) },
+      { line: 9, marker: 'cert-authority', key: blob(ED25519) },
+      { line: 10, marker: 'revoked', key: blob(ED25519) },
     ]);
   });
 
   test('a file that is not there is empty', async () => {
-    expect(await readKnownHosts(join(await temporaryFolder(), 'none'))).toBe('');
+    const file = await new KnownHostsFiles().read(join(await temporaryFolder(), 'none'));
+    expect(file.lines).toEqual([]);
+  });
+
+  test('a file is read anew when it has changed', async () => {
+    const files = new KnownHostsFiles();
+    const path = join(await temporaryFolder(), 'known_hosts');
+    await appendKnownHost(path, 'web-1', blob(ED25519));
+    const first = await files.read(path);
+    expect(await files.read(path)).toBe(first);
+    await appendKnownHost(path, 'web-2', blob(ED25519));
+    expect((await files.read(path)).lines).toHaveLength(2);
   });
 
   test('the type of a key is what it says itself', () => {
@@ -119,11 +134,22 @@ describe('appending', () => {
     expect(await readFile(file, 'utf8')).toBe(`${before}\n[web-1]:2222 ${ED25519}\nweb-2 ${ECDSA}\n`);
   });
 
+  test('a hashed name is found and not seen', async () => {
+    const file = join(await temporaryFolder(), 'known_hosts');
+    await appendKnownHost(file, '[web-1]:2222', blob(ED25519), true);
+    const text = await readFile(file, 'utf8');
+    expect(text).toMatch(/^\|1\|\S{27}=\|\S{27}= ssh-ed25519 \S+\n$/);
+    const known = new KnownHostsFile(file, text);
+    expect(known.isHashed).toBe(true);
+    expect(known.withKey(blob(ED25519), '[web-1]:2222')).toHaveLength(1);
+    expect(known.all('web-1')).toEqual([]);
+  });
+
   test('lines that are added at the same time stay whole', async () => {
     const file = join(await temporaryFolder(), 'known_hosts');
     const names = Array.from({ length: 50 }, (_, i) => `web-${i}`);
     await Promise.all(names.map((name) => appendKnownHost(file, name, blob(ED25519))));
-    const lines = parseKnownHosts(await readFile(file, 'utf8'));
+    const lines = parseKnownHosts('f', await readFile(file, 'utf8'));
     expect(lines).toHaveLength(50);
     expect(new Set(lines.map(({ hosts }) => hosts))).toEqual(new Set(names));
   });
@@ -139,7 +165,9 @@ test.skipIf(!hasKeygen)('agrees with ssh-keygen about hashed names', async () =>
   expect(spawnSync('ssh-keygen', ['-H', '-f', file]).status).toBe(0);
   const text = await readFile(file, 'utf8');
   expect(text).not.toContain('web');
-  expect(keysOfHost(parseKnownHosts(text), '[web-1]:2222')).toMatchObject([{ line: 1, key: blob(ED25519) }]);
-  expect(keysOfHost(parseKnownHosts(text), 'web-2')).toMatchObject([{ line: 2, key: blob(ECDSA) }]);
-  expect(keysOfHost(parseKnownHosts(text), 'web-1')).toEqual([]);
+  expect(keysOfHost(parseKnownHosts('f', text), '[web-1]:2222')).toMatchObject([
+    { line: 1, key: blob(ED25519) },
+  ]);
+  expect(keysOfHost(parseKnownHosts('f', text), 'web-2')).toMatchObject([{ line: 2, key: blob(ECDSA) }]);
+  expect(keysOfHost(parseKnownHosts('f', text), 'web-1')).toEqual([]);
 });

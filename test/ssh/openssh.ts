@@ -24,8 +24,11 @@ export type OpenSsh = {
   log(): string;
 };
 
+/** Lines for sshd_config; a function gets the folder of the server with all keys in it, and may add to it. */
+export type OpenSshConfig = readonly string[] | ((folder: string) => readonly string[]);
+
 /** A throwaway OpenSSH server on a free loopback port, with a configuration of its own, for one test. */
-export async function startOpenSsh(config: readonly string[] = []): Promise<OpenSsh> {
+export async function startOpenSsh(config: OpenSshConfig = []): Promise<OpenSsh> {
   const folder = await temporaryFolder();
   const key = newKey();
   const port = await freePort();
@@ -35,9 +38,14 @@ export async function startOpenSsh(config: readonly string[] = []): Promise<Open
   await Promise.all([
     write('id', key.private),
     write('authorized_keys', `${key.public}\n`),
-    ...(['ed25519', 'ecdsa', 'rsa'] as const).map((type) => write(`host_${type}`, newKey(type).private)),
-    write('config', configuration(folder, port, config)),
+    write('id.pub', `${key.public}\n`),
+    ...(['ed25519', 'ecdsa', 'rsa'] as const).flatMap((type) => {
+      const hostKey = newKey(type);
+      return [write(`host_${type}`, hostKey.private), write(`host_${type}.pub`, `${hostKey.public}\n`)];
+    }),
   ]);
+  const lines = typeof config === 'function' ? config(folder) : config;
+  await write('config', configuration(folder, port, lines));
   // sshd run by root wants this folder; systemd makes it for a sshd.service.
   if (userInfo().uid === 0) mkdirSync('/run/sshd', { recursive: true });
   const child = spawn(PROGRAM, ['-D', '-e', '-f', join(folder, 'config')], {

@@ -1,6 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { type ErrorCode, FleetError } from '../../src/base/errors.ts';
 import { createSsh2Transport, type Ssh2TransportOptions } from '../../src/ssh/pool.ts';
@@ -35,7 +35,7 @@ export async function createRig(
   await writeFile(join(folder, 'id'), key.private);
   const sshd = await startSshd({ acceptedKeys: [key.public], ...server });
   const knownHostsFile = join(folder, 'known_hosts');
-  const transport = createTransport(folder, { knownHostsFile, ...options });
+  const transport = createTransport(folder, options);
   // Whatever is registered last is finished first: the transport, then the server.
   onTestFinished(() => sshd.close());
   onTestFinished(() => transport.close());
@@ -47,7 +47,6 @@ export function createTransport(
   options: Partial<Ssh2TransportOptions> = {},
 ): SessionTransport {
   return createSsh2Transport({
-    knownHostsFile: join(folder, 'known_hosts'),
     askHostKey: undefined,
     ask: undefined,
     passphraseFile: undefined,
@@ -69,6 +68,8 @@ export function targetOf(
     user: 'core',
     identityFiles: identityFile === undefined ? [] : [identityFile],
     identitiesOnly: identityFile !== undefined,
+    // Beside the identity.
+    userKnownHostsFiles: identityFile === undefined ? [] : [join(dirname(identityFile), 'known_hosts')],
     strictHostKeyChecking: 'accept-new',
     connectTimeoutMs: 10_000,
     keepaliveTimeoutMs: 10_000,

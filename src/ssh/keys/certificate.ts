@@ -1,3 +1,4 @@
+import { matchesGlob } from '../../base/glob.ts';
 import { isSignedBy, keyType } from './public-key.ts';
 import { WireReader, wireStrings } from './wire.ts';
 
@@ -45,6 +46,11 @@ export function parseCertificate(blob: Buffer): Certificate | undefined {
   }
 }
 
+/** The key itself, without the certificate that may be around it. */
+export function plainKey(blob: Buffer): Buffer {
+  return parseCertificate(blob)?.publicKey ?? blob;
+}
+
 /** How many strings of the certificate make up the public key, beside its type. */
 const PUBLIC_FIELDS: Readonly<Record<string, number>> = {
   'ssh-ed25519': 1,
@@ -82,3 +88,26 @@ function readFields(blob: Buffer, plainType: string, fields: number): Certificat
 }
 
 const KINDS: Readonly<Record<number, 'user' | 'host'>> = { 1: 'user', 2: 'host' };
+
+/**
+ * Why a certificate does not say that a host is who it says; undefined when it does. The authority is not looked
+ * at. `now` is in ms since 1970.
+ */
+export function certificateFault(certificate: Certificate, host: string, now: number): string | undefined {
+  const { kind, isSigned, principals, criticalOptions, validAfter, validBefore } = certificate;
+  const seconds = BigInt(Math.floor(now / 1000));
+  if (!isSigned) return 'its signature is wrong';
+  if (kind !== 'host') return 'it is not for hosts';
+  if (criticalOptions.length > 0) return `it has options that are not known: ${criticalOptions.join(', ')}`;
+  if (seconds < validAfter) return `it is valid from ${day(validAfter)} on`;
+  if (seconds >= validBefore) return `it has expired on ${day(validBefore)}`;
+  // A certificate for every name there is would be one for whoever gets hold of its key.
+  if (principals.length === 0) return 'it names no host';
+  const isFor = principals.some((principal) => matchesGlob(principal.toLowerCase(), host.toLowerCase()));
+  return isFor ? undefined : `it is for ${principals.map((name) => `"${name}"`).join(', ')}`;
+}
+
+function day(seconds: bigint): string {
+  const date = new Date(Number(seconds) * 1000);
+  return Number.isNaN(date.getTime()) ? 'a day that never comes' : date.toISOString().replace(/\.\d+Z$/, 'Z');
+}

@@ -1,5 +1,5 @@
 import { type AgentKey, signWithAgent } from './agent.ts';
-import { certificateName, certifiedType, parseCertificate } from './certificate.ts';
+import { certificateName, certifiedType, parseCertificate, plainKey } from './certificate.ts';
 import { type PrivateKey, signWith } from './private-key.ts';
 import { fingerprint, keyType, RSA_HASHES } from './public-key.ts';
 
@@ -60,11 +60,6 @@ export function toCredentials(signer: Signer, certificates: readonly Named[]): C
 
 /** A certificate from a file. */
 export type Named = { readonly path: string; readonly blob: Buffer };
-
-/** The key itself, without the certificate that may be around it. */
-export function plainKey(blob: Buffer): Buffer {
-  return parseCertificate(blob)?.publicKey ?? blob;
-}
 
 /** What a login says about a signature: the name of the method for the key, and that of the signature itself. */
 export type Algorithm = { readonly offered: string; readonly signature: string };

@@ -4,13 +4,12 @@ import { cannotReach } from '../failure.ts';
 import { quote } from '../shell.ts';
 import type { SshTarget } from '../target.ts';
 import { type AgentKey, listAgentKeys } from './agent.ts';
-import { parseCertificate } from './certificate.ts';
+import { parseCertificate, plainKey } from './certificate.ts';
 import {
   agentSigner,
   type Credential,
   fileSigner,
   type Named,
-  plainKey,
   type Signer,
   toCredentials,
 } from './credential.ts';

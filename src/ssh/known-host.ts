@@ -1,0 +1,117 @@
+import { certificateFault, parseCertificate } from './keys/certificate.ts';
+import { keyType } from './keys/public-key.ts';
+import type { KnownHostsLine } from './known-hosts.ts';
+import type { KnownHostsFile } from './known-hosts-file.ts';
+
+/** What the files of known hosts say of the key, or the certificate, that a host presents. */
+export type HostKeyVerdict =
+  | { readonly kind: 'known' }
+  | { readonly kind: 'unknown' }
+  /** `isCertain`: the host was asked for keys of the known types first. */
+  | { readonly kind: 'changed'; readonly by: KnownHostsLine; readonly isCertain: boolean }
+  | { readonly kind: 'revoked'; readonly by: KnownHostsLine }
+  | { readonly kind: 'certificate'; readonly why: string };
+
+/** How a host is called: `host` in certificates, the first of `names` in files, the others as a second choice. */
+export type HostNames = { readonly host: string; readonly names: readonly [string, ...string[]] };
+
+/** One host, as the files of known hosts know it at one moment. */
+export class KnownHost {
+  /** The types of its keys, to be asked for first. */
+  readonly types: ReadonlySet<string>;
+  /** True when somebody may sign certificates for it. */
+  readonly hasAuthority: boolean;
+  readonly #files: readonly KnownHostsFile[];
+  readonly #names: HostNames;
+  readonly #isCertain: boolean;
+
+  constructor(files: readonly KnownHostsFile[], names: HostNames) {
+    this.#files = files;
+    this.#names = names;
+    this.#isCertain = files.every((file) => names.names.every((name) => file.knowsAll(name)));
+    this.hasAuthority = this.#marked('cert-authority').length > 0;
+    this.types = new Set(this.#isCertain ? this.#ownTypes() : this.#likelyTypes());
+  }
+
+  /**
+   * Judges a key in wire form; the first rule that fits decides:
+   *
+   * 1. a `@revoked` line holds it, or the key of the authority that signed it: revoked;
+   * 2. it is a certificate of an authority that a `@cert-authority` line names: known if it is valid for this host;
+   * 3. a line holds it: known. A certificate of somebody else counts as the plain key in it;
+   * 4. the files hold another key for the host: changed. OpenSSH says so for a key of the same type only, and
+   *    calls a key of another type new. But the known types are asked for first, and a host that still has its
+   *    known key presents it then; who presents another type does not have that key;
+   * 5. otherwise unknown. Keys of types that this client cannot ask for (ssh-dss, security keys) are no evidence.
+   *
+   * `now` is in ms since 1970.
+   */
+  judge(presented: Buffer, now: number = Date.now()): HostKeyVerdict {
+    const certificate = parseCertificate(presented);
+    const key = certificate?.publicKey ?? presented;
+    const forbidden = [presented, key, ...(certificate ? [certificate.authority] : [])];
+    const revoked = forbidden.flatMap((one) => this.#withKey(one, 'revoked'))[0];
+    if (revoked !== undefined) return { kind: 'revoked', by: revoked };
+    if (certificate !== undefined) {
+      const isOurs = this.#withKey(certificate.authority, 'cert-authority').length > 0;
+      const why = isOurs ? certificateFault(certificate, this.#names.host, now) : undefined;
+      if (isOurs) return why === undefined ? { kind: 'known' } : { kind: 'certificate', why };
+    }
+    if (this.#withKey(key, undefined).length > 0) return { kind: 'known' };
+    return this.#judgeStranger(key);
+  }
+
+  #judgeStranger(key: Buffer): HostKeyVerdict {
+    // Lines of the other names are found too, for the next connection; they speak of other ports, if they do not hold it.
+    const [others = []] = this.#names.names.map((name) => this.#evidence(name));
+    const other = others.find((line) => keyType(line.key) === keyType(key)) ?? others[0];
+    return other === undefined
+      ? { kind: 'unknown' }
+      : { kind: 'changed', by: other, isCertain: this.#isCertain };
+  }
+
+  /** The lines that say which key the host has under one of its names. */
+  #evidence(name: string): KnownHostsLine[] {
+    return this.#files.flatMap((file) => file.all(name)).filter(isEvidence);
+  }
+
+  #ownTypes(): string[] {
+    return this.#names.names.flatMap((name) => this.#evidence(name)).map(({ key }) => keyType(key));
+  }
+
+  /** Which lines with hashed names are about this host is not known yet; it will be when its key is on none of them. */
+  #likelyTypes(): string[] {
+    const { names } = this.#names;
+    const lines = this.#files.flatMap((file) => names.flatMap((name) => file.inClear(name)));
+    const types = lines.filter(isEvidence).map(({ key }) => keyType(key));
+    return types.length > 0 ? types : this.#files.flatMap(({ hashedTypes }) => [...hashedTypes]);
+  }
+
+  #withKey(key: Buffer, marker: KnownHostsLine['marker']): KnownHostsLine[] {
+    const { names } = this.#names;
+    const lines = this.#files.flatMap((file) => names.flatMap((name) => file.withKey(key, name)));
+    return lines.filter((line) => line.marker === marker);
+  }
+
+  #marked(marker: KnownHostsLine['marker']): KnownHostsLine[] {
+    const { names } = this.#names;
+    return this.#files.flatMap((file) => names.flatMap((name) => file.marked(marker, name)));
+  }
+}
+
+/** Whether a line says which key the host has. */
+function isEvidence({ marker, key }: KnownHostsLine): boolean {
+  return marker === undefined && HOST_KEY_TYPES.has(keyType(key));
+}
+
+/**
+ * Key type → signature algorithms, best first: ssh2's own order without ssh-rsa (SHA-1) and ssh-dss, which
+ * OpenSSH has not offered since 8.8 and 7.0.
+ */
+export const HOST_KEY_TYPES: ReadonlyMap<string, readonly string[]> = new Map([
+  ['ssh-ed25519', ['ssh-ed25519']],
+  ['ecdsa-sha2-nistp256', ['ecdsa-sha2-nistp256']],
+  ['ecdsa-sha2-nistp384', ['ecdsa-sha2-nistp384']],
+  ['ecdsa-sha2-nistp521', ['ecdsa-sha2-nistp521']],
+  ['ssh-rsa', ['rsa-sha2-512', 'rsa-sha2-256']],
+]);

@@ -1,0 +1,103 @@
+import { readFile, stat } from 'node:fs/promises';
+import { keyType } from './keys/public-key.ts';
+import { isHashed, type KnownHostsLine, parseKnownHosts, speaksOf } from './known-hosts.ts';
+
+/**
+ * The lines of one file, sorted for many questions. A name that is hashed takes a hash a line to find, which for
+ * thousands of lines and hundreds of hosts is seconds; so lines are found by their key where that is known.
+ */
+export class KnownHostsFile {
+  readonly lines: readonly KnownHostsLine[];
+  /** The types of the keys of hosts that are hashed. */
+  readonly hashedTypes = new Set<string>();
+  readonly #byName = new Map<string, KnownHostsLine[]>();
+  readonly #byKey = new Map<string, KnownHostsLine[]>();
+  readonly #patterns: KnownHostsLine[] = [];
+  readonly #hashed: KnownHostsLine[] = [];
+  readonly #marked: KnownHostsLine[] = [];
+  readonly #found = new Map<string, readonly KnownHostsLine[]>();
+
+  constructor(path: string, text: string) {
+    this.lines = parseKnownHosts(path, text);
+    for (const line of this.lines) {
+      add(this.#byKey, line.key.toString('base64'), line);
+      if (line.marker !== undefined) this.#marked.push(line);
+      else if (isHashed(line.hosts)) this.hashedTypes.add(keyType(line.key));
+      if (isHashed(line.hosts)) this.#hashed.push(line);
+      else if (/[*?!]/.test(line.hosts)) this.#patterns.push(line);
+      else for (const name of new Set(line.hosts.toLowerCase().split(','))) add(this.#byName, name, line);
+    }
+  }
+
+  /** The lines that speak of a host, without those with a hashed name. */
+  inClear(name: string): KnownHostsLine[] {
+    const fitting = this.#patterns.filter((line) => speaksOf(line, name));
+    return [...(this.#byName.get(name) ?? []), ...fitting].toSorted((a, b) => a.line - b.line);
+  }
+
+  /** All lines that speak of a host. */
+  all(name: string): readonly KnownHostsLine[] {
+    const found =
+      this.#found.get(name) ??
+      [...this.inClear(name), ...this.#hashed.filter((line) => speaksOf(line, name))].toSorted(
+        (a, b) => a.line - b.line,
+      );
+    this.#found.set(name, found);
+    return found;
+  }
+
+  /** The lines that hold a key, and speak of a host. */
+  withKey(key: Buffer, name: string): KnownHostsLine[] {
+    return (this.#byKey.get(key.toString('base64')) ?? []).filter((line) => speaksOf(line, name));
+  }
+
+  /** The lines with a marker that speak of a host; there are few. */
+  marked(marker: KnownHostsLine['marker'], name: string): KnownHostsLine[] {
+    return this.#marked.filter((line) => line.marker === marker && speaksOf(line, name));
+  }
+
+  /** True when it is known which lines speak of a host without hashing many names. */
+  knowsAll(name: string): boolean {
+    return this.#hashed.length === 0 || this.#found.has(name);
+  }
+
+  /** True when all hosts are hashed here, so that a new one should be. */
+  get isHashed(): boolean {
+    return this.#hashed.length > 0 && this.#hashed.length === this.lines.length;
+  }
+}
+
+/** Reads files anew only when they have changed; a file that is not there is empty. */
+export class KnownHostsFiles {
+  readonly #files = new Map<string, { readonly stamp: string; readonly content: Promise<KnownHostsFile> }>();
+
+  async read(path: string): Promise<KnownHostsFile> {
+    const stamp = await stampOf(path);
+    const known = this.#files.get(path);
+    if (known?.stamp === stamp) return known.content;
+    const content = readWhole(path, stamp !== '');
+    this.#files.set(path, { stamp, content });
+    return content;
+  }
+}
+
+async function readWhole(path: string, isThere: boolean): Promise<KnownHostsFile> {
+  return new KnownHostsFile(path, isThere ? await readFile(path, 'utf8') : '');
+}
+
+/** What changes with a file; empty for none. */
+async function stampOf(path: string): Promise<string> {
+  try {
+    const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+    return [ino, size, mtimeNs, ctimeNs].join(' ');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw error;
+  }
+}
+
+function add(map: Map<string, KnownHostsLine[]>, key: string, line: KnownHostsLine): void {
+  const lines = map.get(key);
+  if (lines === undefined) map.set(key, [line]);
+  else lines.push(line);
+}
