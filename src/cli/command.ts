@@ -1,4 +1,5 @@
 import type { ConfigFlags } from '../config/config.ts';
+import type { ReportLines } from '../output/report.ts';
 import type { Streams } from './streams.ts';
 
 /** An option of a command, as commander writes it: `-o, --output <format>`. */
@@ -39,6 +40,28 @@ export type Call = {
 /** Tells what went well, to whoever wants to know. */
 export function talk({ out, quiet }: Streams, lines: readonly string[]): void {
   if (quiet !== true) writeLines(out, lines);
+}
+
+/** The option of commands that answer in lines. */
+export const OUTPUT: CommandOption = {
+  flags: '-o, --output <format>',
+  description: 'text or json',
+  choices: ['text', 'json'],
+};
+
+/** Prints an answer in lines or, with `-o json`, as one object; what is for people goes to standard error in both. */
+export async function printAnswer(
+  { options, streams }: Pick<Call, 'options' | 'streams'>,
+  { out, err }: ReportLines,
+  json: () => object,
+  mayBeQuiet = false,
+): Promise<void> {
+  if (options.output === 'json') {
+    const { jsonText } = await import('../output/json.ts');
+    streams.out(jsonText(json()));
+  } else if (mayBeQuiet) talk(streams, out);
+  else writeLines(streams.out, out);
+  writeLines(streams.err, err);
 }
 
 /** Writes lines to one of the streams. */

@@ -1,11 +1,12 @@
+import { formatDuration } from '../base/duration.ts';
 import { FleetError } from '../base/errors.ts';
 import type { Listing } from '../operations/unreachable.ts';
 import type { ListingView } from '../output/listings.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import { type Call, type CommandOption, writeLines } from './command.ts';
-import { EXIT, type ExitStatus } from './exit-status.ts';
+import { EXIT } from './exit-status.ts';
 
-/** The options that every listing has. */
+/** The options of everything that prints a table. */
 export function listOptions(fields: string): readonly CommandOption[] {
   return [
     { flags: '-l, --full', description: 'print ids and hashes whole' },
@@ -20,29 +21,69 @@ export function listOptions(fields: string): readonly CommandOption[] {
   ];
 }
 
-/** What every listing does around its operation: check the fields, ask, print, tell who did not answer. */
+/** The options of lists that can be looked at again and again. */
+export const WATCH: readonly CommandOption[] = [
+  {
+    flags: '-w, --watch',
+    description:
+      'show it live, until Ctrl-C: drawn anew on a terminal; in a pipe again with every change, as one JSON object a line with -o json',
+  },
+  {
+    flags: '--interval <duration>',
+    description: 'how long --watch rests between two looks; 2s unless given',
+  },
+];
+
+/** What every listing does around its operation: check the options, ask, print, tell who did not answer. */
 export async function runListing<Row>(
   call: Call,
   view: ListingView<Row>,
   list: (edges: Edges) => Promise<Listing<Row>>,
-  toJson: (listing: Listing<Row>) => string,
-): Promise<ExitStatus> {
+  toJson: (listing: Listing<Row>) => object,
+): Promise<number> {
   const { options, flags, streams } = call;
   const table = await import('../output/table.ts');
   const columns = table.selectColumns(view.columns, fieldsOf(options.fields) ?? view.fields);
+  const shape = { legend: options.legend !== false, full: options.full === true };
+  const render = ({ rows }: Listing<Row>): string => table.renderTable(columns, rows, shape);
+  if (options.watch === true || options.interval !== undefined) return watch(call, list, render, toJson);
   const { withEdges } = await import('./context.ts');
   const listing = await withEdges(flags, streams, list);
-  const text =
-    options.output === 'json'
-      ? toJson(listing)
-      : table.renderTable(columns, listing.rows, {
-          legend: options.legend !== false,
-          full: options.full === true,
-        });
-  streams.out(text);
+  const { jsonText } = await import('../output/json.ts');
+  streams.out(options.output === 'json' ? jsonText(toJson(listing)) : render(listing));
   const { unreachableLines } = await import('../output/report.ts');
   writeLines(streams.err, unreachableLines(listing.unreachable));
   return EXIT.done;
+}
+
+async function watch<Row>(
+  call: Call,
+  list: (edges: Edges) => Promise<Listing<Row>>,
+  render: (listing: Listing<Row>) => string,
+  toJson: (listing: Listing<Row>) => object,
+): Promise<number> {
+  const [{ watchInterval, watchListing }, { screenView, streamView }, { jsonLine, withoutMeasures }] =
+    await Promise.all([import('./watch.ts'), import('../output/watch.ts'), import('../output/json.ts')]);
+  const intervalMs = watchInterval(call);
+  const { out, err, screen } = call.streams;
+  const interval = formatDuration(intervalMs);
+  const viewer =
+    call.options.output === 'json'
+      ? streamView<Row>(
+          {
+            out,
+            err,
+            render: (listing) => jsonLine(toJson(listing)),
+            signature: (listing) => withoutMeasures(toJson(listing)),
+          },
+          '',
+        )
+      : screen === undefined
+        ? streamView<Row>({ out, err, render })
+        : screenView<Row>({ out, err, render }, { size: screen, now: Date.now, interval });
+  // What is drawn in place leaves no room for progress.
+  const streams = { ...call.streams, live: undefined, quiet: true };
+  return watchListing({ ...call, streams }, list, viewer, intervalMs);
 }
 
 /** The names given to --fields; undefined without it. Throws FleetError `usage`. */

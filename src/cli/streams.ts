@@ -20,6 +20,8 @@ export type Streams = {
   readonly quiet?: boolean;
   /** Takes what a signal that ends the process is answered with, or undefined for no more than that it is. */
   readonly ifInterrupted?: (words: (() => readonly string[]) | undefined) => void;
+  /** How large the terminal is that data goes to; undefined when there is none that can be drawn on. */
+  readonly screen?: (() => { readonly columns: number; readonly rows: number }) | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly home: string;
@@ -55,6 +57,10 @@ export function processStreams(home: string): Streams {
     askSecret: isPerson ? (question) => hold(() => askSecretly(question)) : undefined,
     live,
     ifInterrupted: endOnSignals(live),
+    screen:
+      process.stdout.isTTY === true && process.env.TERM !== 'dumb'
+        ? () => ({ columns: process.stdout.columns, rows: process.stdout.rows })
+        : undefined,
     env: process.env,
     cwd: process.cwd(),
     home,

@@ -2,7 +2,7 @@ import type { SubmitRequest } from '../operations/submit.ts';
 import type { RequestResult } from '../operations/unit-result.ts';
 import type { UnitVerb } from '../output/report.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
-import { type Call, type CommandOption, talk, writeLines } from './command.ts';
+import { type Call, type CommandOption, printAnswer, writeLines } from './command.ts';
 import type { ExitStatus } from './exit-status.ts';
 import { patienceOf } from './wait-options.ts';
 
@@ -31,23 +31,24 @@ export function submitRequest({ arguments: units, options, streams }: Call): Sub
 }
 
 /** What every verb over several units does around its operation: open, run, report, exit status. */
-export async function runUnitVerb(
+export async function runUnitVerb<Result extends RequestResult>(
   verb: UnitVerb,
   call: Call,
-  operation: (edges: Edges) => Promise<RequestResult>,
+  operation: (edges: Edges) => Promise<Result>,
+  toJson?: (result: Result, dryRun: boolean) => object,
 ): Promise<ExitStatus> {
-  const [{ withEdges }, { dryRunReport, requestReport }, { requestStatus }] = await Promise.all([
-    import('./context.ts'),
-    import('../output/report.ts'),
-    import('./exit-status.ts'),
-  ]);
+  const [{ withEdges }, { dryRunReport, requestReport }, { requestJson }, { requestStatus }] =
+    await Promise.all([
+      import('./context.ts'),
+      import('../output/report.ts'),
+      import('../output/request.ts'),
+      import('./exit-status.ts'),
+    ]);
   const dryRun = call.options.dryRun === true;
   const patience = patienceOf(call.options);
   const request = await withEdges(call.flags, call.streams, operation, { dryRun, patience });
-  const { out, err } = dryRun ? dryRunReport(verb, request) : requestReport(verb, request);
-  if (dryRun) writeLines(call.streams.out, out);
-  else talk(call.streams, out);
-  writeLines(call.streams.err, err);
+  const report = dryRun ? dryRunReport(verb, request) : requestReport(verb, request);
+  await printAnswer(call, report, () => (toJson ?? requestJson)(request, dryRun), !dryRun);
   if (call.options.verbose === true && request.differing.length > 0) {
     const { differenceLines } = await import('../output/difference.ts');
     writeLines(call.streams.err, request.differing.flatMap(differenceLines));

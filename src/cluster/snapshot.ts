@@ -41,6 +41,18 @@ export type Observation = {
   readonly units: readonly ObservedUnit[];
   /** Only when it was asked for. */
   readonly backup?: MachineBackup;
+  /** Only when it was asked for. */
+  readonly vitals?: MachineVitals;
+};
+
+/** How busy a machine is, and what it runs; undefined what it does not tell. */
+export type MachineVitals = {
+  /** The number of its systemd: `252`. */
+  readonly systemd: string | undefined;
+  /** Of the last 1, 5 and 15 minutes. */
+  readonly loadAverage: readonly number[] | undefined;
+  /** Available is what programs could have without swapping, by the kernel's estimate. */
+  readonly memory: { readonly totalBytes: number; readonly availableBytes: number } | undefined;
 };
 
 /** What a machine keeps of the registry beside its records. */

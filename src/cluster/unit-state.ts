@@ -23,6 +23,12 @@ export type SystemdState = {
   readonly fragment: string;
   /** Why the unit file could not be loaded, in systemd's words; empty when it could. */
   readonly loadError: string;
+  /** Epoch ms since when it has been in this state, by the machine's clock; undefined for one that never was in another. */
+  readonly since: number | undefined;
+  /** What its processes use now; undefined where systemd does not count it, as for units that do not run. */
+  readonly memoryBytes: number | undefined;
+  /** CPU time of its current or last run, in ns; undefined where systemd does not count it. */
+  readonly cpuNs: number | undefined;
 };
 
 /** What fleet noted on a machine when it put a unit there. */

@@ -7,7 +7,7 @@ import type { Login } from '../ssh/transport.ts';
 import type { Examination } from '../systemd/examination.ts';
 import { type CheckResult, judge } from './checks.ts';
 import { findMachine } from './find-machine.ts';
-import { type MachineRef, machineRef } from './unit-result.ts';
+import { type MachineRef, machineRef } from './machine-ref.ts';
 
 /** How one machine is, check by check. */
 export type MachineHealth = {

@@ -28,7 +28,7 @@ export async function explainUnit(
   if (local === undefined) throw new TypeError('one argument is one unit');
   const found = findUnit(local, await edges.registry.load());
   if (found.kind === 'problem') throw found.error;
-  const snapshot = await look(edges, [found.unit.name]);
+  const snapshot = await look(edges, { names: [found.unit.name] });
   return {
     ...explain(snapshot, found.unit),
     submitted: found.kind === 'known',

@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
 import { inOrder, type JournalSource, onEntries, type PlacedEntry, untilEnd } from './journal-source.ts';
-import type { MachineRef } from './unit-result.ts';
+import type { MachineRef } from './machine-ref.ts';
 
 /** How long entries of several machines wait for each other, to be put in order, in ms. */
 const GATHER_MS = 150;

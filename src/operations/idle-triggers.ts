@@ -27,7 +27,7 @@ export async function idleTriggers(
   const pushed = units.filter(({ target }) => verb !== 'submit' || target !== 'inactive');
   const triggers = unknownTriggers(pushed, await preview.load());
   if (triggers.length === 0) return [];
-  const { machines } = await look(edges, [...new Set(triggers.map(({ starts }) => starts))]);
+  const { machines } = await look(edges, { names: [...new Set(triggers.map(({ starts }) => starts))] });
   const answers = machines.flatMap(({ observation }) => observation ?? []);
   // Nobody can tell when no machine answers; that is said elsewhere.
   if (answers.length === 0) return [];

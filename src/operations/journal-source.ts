@@ -2,7 +2,7 @@ import { compareText } from '../base/compare.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { JournalStream, MachineClock } from '../systemd/journal.ts';
 import { type JournalEntry, parseEntry, unitOfEntry } from '../systemd/journal-entry.ts';
-import type { MachineRef } from './unit-result.ts';
+import type { MachineRef } from './machine-ref.ts';
 
 /** A machine and the units of it whose journal is read. */
 export type JournalSource = {

@@ -3,8 +3,9 @@ import type { Edges } from '../reconcile/reconcile.ts';
 import type { JournalRequest } from '../systemd/journal.ts';
 import { type FollowListener, type FollowStart, followJournals } from './follow-journal.ts';
 import { inOrder, type JournalSource, onEntries, type PlacedEntry, untilEnd } from './journal-source.ts';
+import { machineRef } from './machine-ref.ts';
 import { byMachine, type PlacesRequest, withPlaces } from './unit-places.ts';
-import { machineRef, type UnitProblem } from './unit-result.ts';
+import type { UnitProblem } from './unit-result.ts';
 import type { UnreachableMachine } from './unreachable.ts';
 
 export type JournalQuestion = PlacesRequest & {

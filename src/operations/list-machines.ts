@@ -1,28 +1,58 @@
 import { compareText } from '../base/compare.ts';
+import {
+  type ClusterSnapshot,
+  type MachineView,
+  type MachineVitals,
+  otherCluster,
+} from '../cluster/snapshot.ts';
 import type { Metadata } from '../machine/metadata.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import { look } from './look.ts';
-import { type MachineRef, machineRef } from './unit-result.ts';
+import { type MachineRef, machineRef } from './machine-ref.ts';
 import { type Listing, unreachableMachines } from './unreachable.ts';
 
 /** One machine of the inventory. */
 export type MachineRow = MachineRef & {
   readonly metadata: Metadata;
   readonly state: 'reachable' | 'unreachable';
+  /** How many units fleet put there; undefined, as all below, for one that does not answer or is not ours. */
+  readonly units: number | undefined;
+  readonly vitals: MachineVitals | undefined;
+  readonly uptimeSeconds: number | undefined;
+  /**
+   * Epoch ms of its last answer, so far as it is known without writing the registry at every look: now, or when it
+   * was first missed; undefined for a machine that never answered.
+   */
+  readonly lastSeen: number | undefined;
 };
 
 /** Every machine, those that never answered (and have no known id) last. */
 export async function listMachines(edges: Edges): Promise<Listing<MachineRow>> {
-  const snapshot = await look(edges);
+  const snapshot = await look(edges, { vitals: true });
   const rows = snapshot.machines.map(
     (view): MachineRow => ({
       ...machineRef(view),
       metadata: view.machine.metadata,
       state: view.silence === undefined ? 'reachable' : 'unreachable',
+      ...answerOf(view, snapshot),
     }),
   );
   return {
     rows: rows.toSorted((a, b) => compareText(a.id ?? '~', b.id ?? '~') || compareText(a.name, b.name)),
     unreachable: unreachableMachines(snapshot),
+  };
+}
+
+function answerOf(
+  view: MachineView,
+  snapshot: ClusterSnapshot,
+): Pick<MachineRow, 'units' | 'vitals' | 'uptimeSeconds' | 'lastSeen'> {
+  const { observation, silence, id } = view;
+  const isOurs = otherCluster(view, snapshot) === undefined;
+  return {
+    units: isOurs ? observation?.units.filter(({ record }) => record !== undefined).length : undefined,
+    vitals: observation?.vitals,
+    uptimeSeconds: observation?.uptimeSeconds,
+    lastSeen: id === undefined ? undefined : (silence?.since ?? snapshot.now),
   };
 }

@@ -6,7 +6,7 @@ import type { Decision } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { description, parseUnitFile } from '../unit/unit-file.ts';
 import { look } from './look.ts';
-import { type MachineRef, machineRef } from './unit-result.ts';
+import { type MachineRef, machineRef } from './machine-ref.ts';
 import { type Listing, unreachableMachines } from './unreachable.ts';
 
 /** One unit of the registry. */

@@ -5,10 +5,11 @@ import {
   type MachineView,
   otherCluster,
 } from '../cluster/snapshot.ts';
+import type { SystemdState } from '../cluster/unit-state.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { look } from './look.ts';
-import { type MachineRef, machineRef } from './unit-result.ts';
+import { type MachineRef, machineRef } from './machine-ref.ts';
 import { type Listing, unreachableMachines } from './unreachable.ts';
 
 /** One unit on one machine, in systemd's words; `unknown` / `unreachable` where the machine does not answer. */
@@ -20,9 +21,22 @@ export type UnitRow = {
   readonly sub: string;
   /** fleet's hash of the unit file that is there (40 hex digits); empty when it is not known. */
   readonly hash: string;
-};
+  /** What systemd counts; undefined where it does not, or is not asked. */
+  readonly restarts: number | undefined;
+} & Usage;
 
-const UNREACHABLE = { load: 'unknown', active: 'unknown', sub: 'unreachable', hash: '' };
+/** Since when a unit is as it is, in epoch ms, and what it uses. */
+type Usage = Pick<SystemdState, 'since' | 'memoryBytes' | 'cpuNs'>;
+
+const NO_USAGE = {
+  hash: '',
+  restarts: undefined,
+  since: undefined,
+  memoryBytes: undefined,
+  cpuNs: undefined,
+};
+const UNREACHABLE = { load: 'unknown', active: 'unknown', sub: 'unreachable', ...NO_USAGE };
+const ABSENT = { load: 'not-found', active: 'inactive', sub: 'dead', ...NO_USAGE };
 
 /** Every unit fleet put on a machine, and every unit that should be on one. */
 export async function listUnits(edges: Edges): Promise<Listing<UnitRow>> {
@@ -62,15 +76,16 @@ function presentOn(machine: MachineView): readonly UnitRow[] {
     active: state.active,
     sub: state.sub,
     hash: record?.hash ?? '',
+    restarts: state.restarts,
+    since: state.since,
+    memoryBytes: state.memoryBytes,
+    cpuNs: state.cpuNs,
   }));
 }
 
 /** Units that should be on the machine: unknown when it is silent, absent when it answered without them. */
 function missingOn(machine: MachineView, expected: readonly DesiredUnit[]): readonly UnitRow[] {
-  const state =
-    machine.observation === undefined
-      ? UNREACHABLE
-      : { load: 'not-found', active: 'inactive', sub: 'dead', hash: '' };
+  const state = machine.observation === undefined ? UNREACHABLE : ABSENT;
   const present = new Set(machine.observation?.units.map(({ name }) => name));
   return expected
     .filter(({ name }) => !present.has(name))

@@ -3,14 +3,18 @@ import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import { memories, observe } from '../reconcile/observe.ts';
 import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
+import type { ObserveRequest } from '../systemd/driver.ts';
 
 /**
  * The cluster as it is now, for a listing; nothing is changed on machines. Of `names` machines tell also what
- * fleet did not put there.
+ * fleet did not put there, with `vitals` how busy each is.
  */
-export async function look(edges: Edges, names: readonly string[] = []): Promise<ClusterSnapshot> {
+export async function look(
+  edges: Edges,
+  { names = [], vitals = false }: Partial<Pick<ObserveRequest, 'names' | 'vitals'>> = {},
+): Promise<ClusterSnapshot> {
   const registry = await edges.registry.load();
-  const request = { names, digests: false };
+  const request = { names, digests: false, vitals };
   const { views, sessions } = await observe(edges, registry, request);
   for (const session of sessions.values()) session.close();
   await remember(edges, views, registry);

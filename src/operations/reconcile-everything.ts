@@ -1,17 +1,10 @@
 import type { Reason } from '../cluster/reason.ts';
 import { type ClusterSnapshot, otherCluster } from '../cluster/snapshot.ts';
 import { formatMachineId, type MachineId } from '../machine/machine-id.ts';
-import type { MachinePlan } from '../plan/step.ts';
 import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
 import { isCutOff } from '../schedule/schedule.ts';
-import {
-  type MachineRef,
-  machineRef,
-  type RequestResult,
-  requestResult,
-  type UnitResult,
-} from './unit-result.ts';
-import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';
+import { type MachineRef, machineRef } from './machine-ref.ts';
+import { type RequestResult, requestResult, type UnitResult } from './unit-result.ts';
 
 /** A unit that goes to another machine, and what speaks against the one it was on. */
 export type Move = {
@@ -29,11 +22,10 @@ export type Stranded = {
   readonly waitedMs: number | undefined;
 };
 
-/** What a pass over everything did. Its plans are those that were carried out. */
+/** What a pass over everything did. */
 export type PassResult = RequestResult & {
   readonly moves: readonly Move[];
   readonly stranded: readonly Stranded[];
-  readonly unreachable: readonly UnreachableMachine[];
   /** A machine belongs to another cluster: what would be one is refused. */
   readonly otherCluster: boolean;
   /** More than half of the machines are silent, so that no unit leaves a silent one. */
@@ -52,10 +44,8 @@ export async function reconcileEverything(edges: Edges): Promise<PassResult> {
   return {
     ...request,
     results: request.results.map((result) => withoutSilent(result, snapshot)),
-    plans: carriedOut(report),
     moves: movesOf(report),
     stranded: strandedUnits(request.results, snapshot),
-    unreachable: unreachableMachines(snapshot),
     otherCluster: snapshot.machines.some((view) => otherCluster(view, snapshot) !== undefined),
     cutOff: isCutOff(snapshot),
   };
@@ -70,18 +60,6 @@ function withoutSilent(result: UnitResult, snapshot: ClusterSnapshot): UnitResul
 
 function isSilent({ name }: MachineRef, { machines }: ClusterSnapshot): boolean {
   return machines.some(({ machine, silence }) => machine.name === name && silence !== undefined);
-}
-
-function carriedOut({ plans, outcomes }: ReconcileReport): readonly MachinePlan[] {
-  const failed = new Set(
-    outcomes.flatMap(({ unit, machine, failure }) => (failure === undefined ? [] : `${machine} ${unit}`)),
-  );
-  return plans
-    .map(({ machine, changes }) => ({
-      machine,
-      changes: changes.filter(({ unit }) => !failed.has(`${machine} ${unit}`)),
-    }))
-    .filter(({ changes }) => changes.length > 0);
 }
 
 function movesOf({ decisions, snapshot }: ReconcileReport): readonly Move[] {

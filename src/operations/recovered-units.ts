@@ -8,7 +8,7 @@ import type { StoredUnit } from '../registry/registry.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { hashUnitFile, parseUnitFile } from '../unit/unit-file.ts';
 import { parseUnitName } from '../unit/unit-name.ts';
-import { type MachineRef, machineRef } from './unit-result.ts';
+import { type MachineRef, machineRef } from './machine-ref.ts';
 
 /** A unit as machines remember it. */
 export type RecoveredUnit = {

@@ -5,15 +5,10 @@ import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+import { type MachineRef, machineRef } from './machine-ref.ts';
 import { selectUnits } from './select-units.ts';
 import { refuseTemplate } from './set-target-state.ts';
-import {
-  type MachineRef,
-  machineRef,
-  type RequestResult,
-  requestResult,
-  type UnitProblem,
-} from './unit-result.ts';
+import { type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
 
 /** A unit on one machine. */
 export type UnitOnMachine = { readonly unit: string; readonly machine: MachineRef };

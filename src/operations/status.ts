@@ -1,8 +1,9 @@
 import { isFleetError } from '../base/errors.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
+import { type MachineRef, machineRef } from './machine-ref.ts';
 import { byMachine, type PlacesRequest, withPlaces } from './unit-places.ts';
-import { type MachineRef, machineRef, type UnitProblem } from './unit-result.ts';
+import type { UnitProblem } from './unit-result.ts';
 import type { UnreachableMachine } from './unreachable.ts';
 
 export type StatusRequest = PlacesRequest & {

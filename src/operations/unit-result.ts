@@ -2,21 +2,13 @@ import { compareText } from '../base/compare.ts';
 import type { FleetError } from '../base/errors.ts';
 import type { Failure } from '../cluster/failure.ts';
 import type { Reason, Rejection } from '../cluster/reason.ts';
-import type { MachineView } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/target-state.ts';
-import type { Machine } from '../machine/machine.ts';
-import type { MachineId } from '../machine/machine-id.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { ReconcileReport } from '../reconcile/reconcile.ts';
 import { machinesOf } from '../schedule/decision.ts';
+import { type MachineRef, machineRef } from './machine-ref.ts';
 import type { StartedAlone } from './started-alone.ts';
-
-/** A machine as people are shown it: `148a18ff.../10.10.1.1`. */
-export type MachineRef = {
-  readonly name: string;
-  readonly id: MachineId | undefined;
-  readonly address: string;
-};
+import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';
 
 /** What became of one unit of a request. */
 export type UnitResult = {
@@ -57,8 +49,10 @@ export type RequestResult = {
   readonly created?: ReadonlySet<string>;
   /** Units that were started without what their `Also=` names. */
   readonly alone?: readonly StartedAlone[];
-  /** What was done on which machine. */
+  /** What was done on which machine; what failed is left out. */
   readonly plans: readonly MachinePlan[];
+  /** Every machine that did not answer, needed or not. */
+  readonly unreachable: readonly UnreachableMachine[];
 };
 
 export type DifferingFile = {
@@ -75,8 +69,26 @@ export function requestResult(
   problems: readonly UnitProblem[],
   differing: readonly DifferingFile[] = [],
 ): RequestResult {
-  const results = report === undefined ? [] : unitResults(report);
-  return { results, problems, differing, plans: report?.plans ?? [] };
+  if (report === undefined) return { results: [], problems, differing, plans: [], unreachable: [] };
+  return {
+    results: unitResults(report),
+    problems,
+    differing,
+    plans: carriedOut(report),
+    unreachable: unreachableMachines(report.snapshot),
+  };
+}
+
+function carriedOut({ plans, outcomes }: ReconcileReport): readonly MachinePlan[] {
+  const done = new Set(
+    outcomes.flatMap(({ unit, machine, failure }) => (failure === undefined ? `${machine} ${unit}` : [])),
+  );
+  return plans
+    .map(({ machine, changes }) => ({
+      machine,
+      changes: changes.filter(({ unit }) => done.has(`${machine} ${unit}`)),
+    }))
+    .filter(({ changes }) => changes.length > 0);
 }
 
 /**
@@ -141,8 +153,4 @@ function failuresOf(name: string, { outcomes, snapshot }: ReconcileReport): Unit
     const view = snapshot.machines.find((candidate) => candidate.machine.name === machine);
     return view === undefined ? [] : [{ machine: machineRef(view), failure }];
   });
-}
-
-export function machineRef({ machine, id }: Pick<MachineView, 'id'> & { machine: Machine }): MachineRef {
-  return { name: machine.name, id, address: machine.address };
 }

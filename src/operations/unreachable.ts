@@ -1,5 +1,5 @@
 import { type ClusterSnapshot, otherCluster } from '../cluster/snapshot.ts';
-import { type MachineRef, machineRef } from './unit-result.ts';
+import { type MachineRef, machineRef } from './machine-ref.ts';
 
 /** A machine that a listing says nothing about, because it did not answer or is not ours, and why. */
 export type UnreachableMachine = {

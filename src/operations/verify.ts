@@ -10,8 +10,9 @@ import type { MachineSession } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { expandGlobs } from './expand-globs.ts';
 import { unknownTriggers } from './idle-triggers.ts';
+import { type MachineRef, machineRef } from './machine-ref.ts';
 import { type SubmitRequest, submit } from './submit.ts';
-import { type MachineRef, machineRef, type UnitProblem } from './unit-result.ts';
+import type { UnitProblem } from './unit-result.ts';
 import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';
 
 /** What one machine makes of the units that could go there. */

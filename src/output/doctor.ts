@@ -49,7 +49,7 @@ export function doctorLines(health: MachineHealth, view: DoctorView): string {
 }
 
 /** `{ "machines": […] }`, see the README for every field. */
-export function doctorJson(machines: readonly MachineHealth[]): string {
+export function doctorJson(machines: readonly MachineHealth[]): object {
   const rows = machines.map((health) => ({
     ...machineJson(health.machine),
     healthy: isHealthy(health),
@@ -60,7 +60,7 @@ export function doctorJson(machines: readonly MachineHealth[]): string {
       fix: fixOf(result) ?? null,
     })),
   }));
-  return `${JSON.stringify({ machines: rows }, undefined, 2)}\n`;
+  return { machines: rows };
 }
 
 function table(rows: readonly Row[], view: DoctorView): string {

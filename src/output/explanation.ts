@@ -1,6 +1,6 @@
 import type { MachineView } from '../cluster/snapshot.ts';
 import type { UnitExplanation } from '../operations/explain.ts';
-import { machineRef } from '../operations/unit-result.ts';
+import { machineRef } from '../operations/machine-ref.ts';
 import type { Ruling } from '../schedule/constraints.ts';
 import { machinesOf } from '../schedule/decision.ts';
 import type { MachineCase } from '../schedule/explain.ts';
@@ -80,14 +80,14 @@ function loadedTitle({ machine, units }: MachineCase): string {
 }
 
 /** `{ "unit": …, "decision": …, "machine": …, "runnerUp": …, "machines": […] }`, see the README. */
-export function explanationJson(explanation: UnitExplanation): string {
+export function explanationJson(explanation: UnitExplanation): object {
   const { unit, submitted, decision, machines, runnerUp, snapshot } = explanation;
   const [machineId] = machinesOf(decision);
   const chosen = machines.find(({ machine }) => machine.id !== undefined && machine.id === machineId);
   const because =
     decision.kind === 'move' ? decision.because : decision.kind === 'keep' ? decision.despite : undefined;
   const global = unit.placement.global;
-  const value = {
+  return {
     unit: unit.name,
     submitted,
     desiredState: unit.target,
@@ -108,7 +108,6 @@ export function explanationJson(explanation: UnitExplanation): string {
       })),
     })),
   };
-  return `${JSON.stringify(value, undefined, 2)}\n`;
 }
 
 function viewJson(view: MachineView | undefined): object | null {

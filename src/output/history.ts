@@ -15,7 +15,7 @@ export const HISTORY: ListingView<HistoryRow> = {
 };
 
 /** `{ "unit": …, "history": […] }`, newest first. */
-export function historyJson({ unit, rows }: History): string {
+export function historyJson({ unit, rows }: History): object {
   const history = rows.map(({ hash, digest, at, by, current }) => ({
     hash,
     digest,
@@ -23,5 +23,5 @@ export function historyJson({ unit, rows }: History): string {
     by,
     current,
   }));
-  return `${JSON.stringify({ unit, history }, undefined, 2)}\n`;
+  return { unit, history };
 }

@@ -1,25 +1,31 @@
+import { formatTime } from '../base/time.ts';
+import type { DesiredUnit } from '../cluster/snapshot.ts';
+import type { SystemdState } from '../cluster/unit-state.ts';
 import { formatMachineId } from '../machine/machine-id.ts';
 import type { MachineRow } from '../operations/list-machines.ts';
 import type { UnitFileRow } from '../operations/list-unit-files.ts';
 import type { UnitRow } from '../operations/list-units.ts';
-import type { MachineRef } from '../operations/unit-result.ts';
+import type { MachineRef } from '../operations/machine-ref.ts';
+import type { UnitProblem } from '../operations/unit-result.ts';
 import type { Listing, UnreachableMachine } from '../operations/unreachable.ts';
 
 /** `{ "units": […], "unreachable": […] }`, see the README for every field. */
-export function unitsJson(listing: Listing<UnitRow>): string {
-  return render('units', listing, ({ unit, machine, load, active, sub, hash }) => ({
-    unit,
-    machine: machineJson(machine),
-    load,
-    active,
-    sub,
-    hash: hash === '' ? null : hash,
+export function unitsJson(listing: Listing<UnitRow>): object {
+  return listingJson('units', listing, (row) => ({
+    unit: row.unit,
+    machine: machineJson(row.machine),
+    load: row.load,
+    active: row.active,
+    sub: row.sub,
+    hash: row.hash === '' ? null : row.hash,
+    restarts: row.restarts ?? null,
+    ...usageJson(row),
   }));
 }
 
 /** `{ "unitFiles": […], "unreachable": […] }` */
-export function unitFilesJson(listing: Listing<UnitFileRow>): string {
-  return render('unitFiles', listing, (row) => ({
+export function unitFilesJson(listing: Listing<UnitFileRow>): object {
+  return listingJson('unitFiles', listing, (row) => ({
     unit: row.unit,
     hash: row.hash,
     desiredState: row.target,
@@ -32,17 +38,67 @@ export function unitFilesJson(listing: Listing<UnitFileRow>): string {
 }
 
 /** `{ "machines": […], "unreachable": […] }` */
-export function machinesJson(listing: Listing<MachineRow>): string {
-  return render('machines', listing, (row) => ({
+export function machinesJson(listing: Listing<MachineRow>): object {
+  return listingJson('machines', listing, ({ vitals, ...row }) => ({
     ...machineJson(row),
     metadata: row.metadata,
     state: row.state,
+    units: row.units ?? null,
+    systemd: vitals?.systemd === undefined ? null : Number(vitals.systemd),
+    loadAverage: vitals?.loadAverage ?? null,
+    memoryTotalBytes: vitals?.memory?.totalBytes ?? null,
+    memoryAvailableBytes: vitals?.memory?.availableBytes ?? null,
+    uptimeSeconds: row.uptimeSeconds ?? null,
+    lastSeen: timeJson(row.lastSeen),
   }));
 }
 
-function render<Row>(name: string, listing: Listing<Row>, toJson: (row: Row) => object): string {
-  const unreachable = unreachableJson(listing.unreachable);
-  return `${JSON.stringify({ [name]: listing.rows.map(toJson), unreachable }, undefined, 2)}\n`;
+/** `{ "texts": […] }`: unit files to the byte, so far as they are UTF-8. */
+export function textsJson(units: readonly DesiredUnit[]): object {
+  return { texts: units.map(({ name, hash, digest, text }) => ({ unit: name, hash, digest, text })) };
+}
+
+function listingJson<Row>(name: string, listing: Listing<Row>, toJson: (row: Row) => object): object {
+  return { [name]: listing.rows.map(toJson), unreachable: unreachableJson(listing.unreachable) };
+}
+
+/** Since when a unit is as it is, and what it uses; null what is not known. */
+export function usageJson(state: Partial<Pick<SystemdState, 'since' | 'memoryBytes' | 'cpuNs'>>): object {
+  return {
+    since: timeJson(state.since),
+    memoryBytes: state.memoryBytes ?? null,
+    cpuNs: state.cpuNs ?? null,
+  };
+}
+
+function timeJson(ms: number | undefined): string | null {
+  return ms === undefined ? null : formatTime(ms);
+}
+
+/** What `-o json` prints: indented, for programs and for people who look. */
+export function jsonText(value: object): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}
+
+/** One object a line (NDJSON), for answers that follow each other. */
+export function jsonLine(value: object): string {
+  return `${JSON.stringify(value)}\n`;
+}
+
+/** What changes with every look although nothing happens. */
+const MEASURES = new Set([
+  ...['memoryBytes', 'cpuNs', 'loadAverage', 'memoryTotalBytes', 'memoryAvailableBytes'],
+  ...['uptimeSeconds', 'lastSeen', 'silentMs'],
+]);
+
+/** The text that two answers share when nothing but their measures differs. */
+export function withoutMeasures(value: object): string {
+  return JSON.stringify(value, (key, held: unknown) => (MEASURES.has(key) ? undefined : held));
+}
+
+/** An array `problems`: arguments that could not be acted on. */
+export function problemsJson(problems: readonly UnitProblem[]): readonly object[] {
+  return problems.map(({ unit, error }) => ({ unit, message: error.message, hint: error.hint ?? null }));
 }
 
 /** The array `unreachable` that every answer about machines has. */

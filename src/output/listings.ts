@@ -1,8 +1,10 @@
+import type { MachineVitals } from '../cluster/snapshot.ts';
 import { formatMachineId } from '../machine/machine-id.ts';
 import { formatMetadata } from '../machine/metadata.ts';
 import type { MachineRow } from '../operations/list-machines.ts';
 import type { UnitFileRow } from '../operations/list-unit-files.ts';
 import type { UnitRow } from '../operations/list-units.ts';
+import { bytesText, cpuText, spanText, timeText } from './amount.ts';
 import { machineLabel } from './machine.ts';
 import type { Column, TableOptions } from './table.ts';
 
@@ -21,6 +23,10 @@ export const UNITS: ListingView<UnitRow> = {
     { field: 'active', value: (row) => row.active },
     { field: 'sub', value: (row) => row.sub },
     { field: 'hash', value: hash },
+    { field: 'since', value: ({ since }) => known(since, timeText) },
+    { field: 'restarts', value: ({ restarts }) => known(restarts, String) },
+    { field: 'memory', value: ({ memoryBytes }) => known(memoryBytes, bytesText) },
+    { field: 'cpu', value: ({ cpuNs }) => known(cpuNs, cpuText) },
   ],
 };
 
@@ -47,8 +53,29 @@ export const MACHINES: ListingView<MachineRow> = {
     { field: 'ip', value: (row) => row.address },
     { field: 'metadata', value: (row) => formatMetadata(row.metadata) },
     { field: 'state', value: (row) => row.state },
+    { field: 'units', value: ({ units }) => known(units, String) },
+    { field: 'systemd', value: ({ vitals }) => vitals?.systemd ?? '' },
+    { field: 'load', value: ({ vitals }) => known(vitals?.loadAverage, loadText) },
+    { field: 'memory', value: ({ vitals }) => known(vitals?.memory, memoryText) },
+    { field: 'uptime', value: ({ uptimeSeconds }) => known(uptimeSeconds, spanText) },
+    { field: 'lastseen', value: ({ lastSeen }) => known(lastSeen, timeText) },
   ],
 };
+
+/** A cell of something that may not be known; an empty one is shown as `-`. */
+function known<T>(value: T | undefined, text: (value: T) => string): string {
+  return value === undefined ? '' : text(value);
+}
+
+/** `0.10 0.20 0.30`, as in uptime(1). */
+function loadText(averages: readonly number[]): string {
+  return averages.map((average) => average.toFixed(2)).join(' ');
+}
+
+/** Used of total: `1.2G/3.8G`. */
+function memoryText({ totalBytes, availableBytes }: NonNullable<MachineVitals['memory']>): string {
+  return `${bytesText(totalBytes - availableBytes)}/${bytesText(totalBytes)}`;
+}
 
 /** Seven digits, as git and fleet shorten a hash. */
 function hash(row: { readonly hash: string }, { full }: TableOptions): string {

@@ -1,5 +1,5 @@
 import { formatMachineId, shortMachineId } from '../machine/machine-id.ts';
-import type { MachineRef } from '../operations/unit-result.ts';
+import type { MachineRef } from '../operations/machine-ref.ts';
 
 /** `148a18ff.../10.10.1.1`, with the whole id when `full`; `-` for an id that is not known. */
 export function machineLabel({ id, address }: MachineRef, full = false): string {

@@ -1,11 +1,12 @@
+import type { MachineRef } from '../operations/machine-ref.ts';
 import type { PassResult, Stranded } from '../operations/reconcile-everything.ts';
-import type { MachineRef } from '../operations/unit-result.ts';
 import { failureText } from './failure.ts';
 import { machineJson, unreachableJson } from './json.ts';
 import { machineTitle } from './machine.ts';
 import { planLines } from './plan.ts';
 import { howLong, reasonText } from './reason.ts';
 import { type ReportLines, requestFailures, unreachableLines } from './report.ts';
+import { changesJson } from './request.ts';
 
 /** What a pass over everything did, or would do: moves with their reason, then the steps, machine by machine. */
 export function passReport(pass: PassResult, dryRun = false): ReportLines {
@@ -27,23 +28,19 @@ export function passReport(pass: PassResult, dryRun = false): ReportLines {
 }
 
 /** `{ "moves": […], "changes": […], "failures": […], "unreachable": […] }`, see the README for every field. */
-export function passJson(pass: PassResult): string {
+export function passJson(pass: PassResult): object {
   const moves = pass.moves.map(({ unit, from, to, because }) => ({
     unit,
     from: machineJson(from),
     to: machineJson(to),
     reason: reasonText(because),
   }));
-  const changes = pass.plans.flatMap(({ machine, changes }) =>
-    changes.map(({ unit, steps }) => ({ unit, machine, steps: steps.map(({ kind }) => kind) })),
-  );
-  const answer = {
+  return {
     moves,
-    changes,
+    changes: changesJson(pass.plans),
     failures: failuresJson(pass),
     unreachable: unreachableJson(pass.unreachable),
   };
-  return `${JSON.stringify(answer, undefined, 2)}\n`;
 }
 
 function failuresJson({ results, stranded }: PassResult): readonly object[] {

@@ -1,5 +1,5 @@
 import type { StatusResult } from '../operations/status.ts';
-import { machineJson, unreachableJson } from './json.ts';
+import { machineJson, problemsJson, unreachableJson, usageJson } from './json.ts';
 import { errorLines, type ReportLines, unreachableLines } from './report.ts';
 
 /** systemctl's own text of every unit and machine, under a heading where there are several. */
@@ -14,8 +14,8 @@ export function statusReport({ statuses, problems, unreachable }: StatusResult):
   };
 }
 
-/** `{ "statuses": […], "unreachable": […] }`, see the README for every field. */
-export function statusJson({ statuses, unreachable }: StatusResult): string {
+/** `{ "statuses": […], "problems": […], "unreachable": […] }`, see the README for every field. */
+export function statusJson({ statuses, problems, unreachable }: StatusResult): object {
   const rows = statuses.map(({ unit, machine, state }) => ({
     unit,
     machine: machineJson(machine),
@@ -27,11 +27,12 @@ export function statusJson({ statuses, unreachable }: StatusResult): string {
     exitStatus: state?.exitStatus ?? 0,
     exitCode: state?.exitCode ?? 0,
     restarts: state?.restarts ?? 0,
+    ...usageJson(state ?? {}),
     invocation: orNull(state?.invocation),
     fragment: orNull(state?.fragment),
     loadError: orNull(state?.loadError),
   }));
-  return `${JSON.stringify({ statuses: rows, unreachable: unreachableJson(unreachable) }, undefined, 2)}\n`;
+  return { statuses: rows, problems: problemsJson(problems), unreachable: unreachableJson(unreachable) };
 }
 
 function orNull(text: string | undefined): string | null {

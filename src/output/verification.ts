@@ -1,5 +1,5 @@
 import type { Verification } from '../operations/verify.ts';
-import { machineJson, unreachableJson } from './json.ts';
+import { machineJson, problemsJson, unreachableJson } from './json.ts';
 import { machineTitle } from './machine.ts';
 import { errorLines, type ReportLines, unreachableLines } from './report.ts';
 
@@ -15,10 +15,10 @@ export function verificationReport({ problems, machines, unreachable }: Verifica
 }
 
 /** `{ "passed": …, "problems": […], "machines": […], "unreachable": […] }` */
-export function verificationJson({ passed, problems, machines, unreachable }: Verification): string {
-  const value = {
+export function verificationJson({ passed, problems, machines, unreachable }: Verification): object {
+  return {
     passed,
-    problems: problems.map(({ unit, error }) => ({ unit, message: error.message, hint: error.hint ?? null })),
+    problems: problemsJson(problems),
     machines: machines.map(({ machine, units, problems: found }) => ({
       ...machineJson(machine),
       units,
@@ -27,5 +27,4 @@ export function verificationJson({ passed, problems, machines, unreachable }: Ve
     })),
     unreachable: unreachableJson(unreachable),
   };
-  return `${JSON.stringify(value, undefined, 2)}\n`;
 }

@@ -1,6 +1,6 @@
 import { FleetError } from '../base/errors.ts';
 import type { Failure, MachineStep, UnitOutcome } from '../cluster/failure.ts';
-import type { Observation } from '../cluster/snapshot.ts';
+import type { MachineVitals, Observation } from '../cluster/snapshot.ts';
 import { hasStarted, isRunning, isUp, type ObservedUnit, type SystemdState } from '../cluster/unit-state.ts';
 import { parseMachineId } from '../machine/machine-id.ts';
 import type { UnitChange } from '../plan/step.ts';
@@ -18,16 +18,12 @@ export function readObservation(
   names: readonly string[],
   sections: readonly Section[],
 ): Observation {
-  const facts = new Map(
-    (find(sections, 'facts')?.stdout ?? '').split('\n').map((line) => {
-      const [name = '', value = ''] = line.split(' ');
-      return [name, value];
-    }),
-  );
+  const facts = readFacts(find(sections, 'facts'));
   const id = parseMachineId(facts.get('machine-id') ?? '');
   if (id === undefined)
     throw notUsable(machine, 'it has no machine id in /etc/machine-id', find(sections, 'facts'));
   const texts = find(sections, 'texts');
+  const vitals = find(sections, 'vitals');
   return {
     id,
     cluster: facts.get('cluster'),
@@ -37,6 +33,26 @@ export function readObservation(
     ...(texts !== undefined && {
       backup: readBackup(texts.stdout, find(sections, 'tokens')?.stdout ?? ''),
     }),
+    ...(vitals !== undefined && { vitals: readVitals(readFacts(vitals)) }),
+  };
+}
+
+/** Lines of a name and a value. */
+function readFacts(section: Section | undefined): ReadonlyMap<string, string> {
+  const lines = (section?.stdout ?? '').split('\n');
+  return new Map(lines.map((line) => /^(\S*) ?(.*)$/.exec(line)?.slice(1, 3) as [string, string]));
+}
+
+function readVitals(facts: ReadonlyMap<string, string>): MachineVitals {
+  const numbers = (name: string): readonly number[] => (facts.get(name) ?? '').split(' ').map(Number);
+  const [totalKib = 0, availableKib = 0] = numbers('memory');
+  const systemd = facts.get('systemd');
+  return {
+    systemd: systemd === '' ? undefined : systemd,
+    loadAverage: facts.has('load') ? numbers('load') : undefined,
+    memory: facts.has('memory')
+      ? { totalBytes: totalKib * 1024, availableBytes: availableKib * 1024 }
+      : undefined,
   };
 }
 

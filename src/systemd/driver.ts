@@ -14,6 +14,8 @@ export type ObserveRequest = {
   readonly digests: boolean;
   /** Whether to read every unit file whole, and every token: `backup` of the observation. */
   readonly backup?: boolean;
+  /** Whether to tell how busy the machine is: `vitals` of the observation. */
+  readonly vitals?: boolean;
 };
 
 /** A pass on one machine: one SSH exec, over which it is first read and then, perhaps, changed. */

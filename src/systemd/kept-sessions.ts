@@ -1,4 +1,5 @@
 import type { MachineSession, SystemdDriver } from './driver.ts';
+import { handed } from './renewed-sessions.ts';
 
 /**
  * A driver whose sessions outlive their users, so that two passes over a machine need one exec. `close` ends them
@@ -11,15 +12,7 @@ export function keepSessions(driver: SystemdDriver): SystemdDriver {
       const kept = open.get(machine.name) ?? driver.connect(machine);
       open.set(machine.name, kept);
       const session = await kept;
-      return {
-        observe: (request) => session.observe(request),
-        change: (changes, clusterId) => session.change(changes, clusterId),
-        status: (units, lines) => session.status(units, lines),
-        verify: (request) => session.verify(request),
-        ended: session.ended,
-        examine: () => session.examine(),
-        close: () => undefined,
-      };
+      return handed(session);
     },
     journal: (machine, request) => driver.journal(machine, request),
     async close() {

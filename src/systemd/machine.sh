@@ -40,6 +40,16 @@ facts() {
   read -r uptime rest </proc/uptime && echo "uptime $uptime"
   [ ! -s "$L/cluster" ] || { read -r owner <"$L/cluster" && echo "cluster $owner"; }
 }
+# version_of PROGRAM: sets $version to the number that the programs of systemd all have
+version_of() { version=$("$1" --version) && version=${version#systemd } && version=${version%%[!0-9]*}; }
+# vitals: how busy the machine is, and its systemd; only for those who ask, for that costs a process
+vitals() {
+  read -r one five fifteen rest </proc/loadavg && echo "load $one $five $fifteen"
+  # MemTotal, MemFree and, since Linux 3.14, MemAvailable are the first lines, in KiB.
+  { read -r key total rest && read -r key rest && read -r key available rest; } </proc/meminfo &&
+    [ "$key" = MemAvailable: ] && echo "memory $total $available"
+  version_of systemctl && echo "systemd $version"
+}
 records() { cd "$L/units" && cat -- "$@"; }
 digests() { cd "$D" && sha256sum -- "$@"; }
 # links: what makes other units pull a unit in
@@ -54,7 +64,8 @@ texts() {
 }
 # tokens: everything that holds a token, also of what was removed
 tokens() { cd "$L" && cat -- units/* removed/* 2>/dev/null; }
-show() { systemctl show --no-pager --property="$P" -- "$@"; }
+# show UNIT...: its times in UTC, for that is how they are read
+show() { TZ=UTC systemctl show --no-pager --property="$P" -- "$@"; }
 # journal UNIT LINES SECONDS: the last lines about it. Together with --since, --lines would give the first ones.
 journal() { journalctl --no-pager --quiet --output=cat --since="-$3s" --unit="$1" | tail -n "$2"; }
 # status_of UNIT LINES: for people, with the characters their terminals can show
@@ -65,9 +76,7 @@ stage() { { [ -d "$R" ] || mkdir -p "$R"; } && V=$(mktemp -d "$R/verify.XXXXXX")
 # analyze PATH...: what systemd has against them, and its version. Its exit status counts warnings since 250, if
 # asked to; without --man=no a manual page that is not installed would be an error.
 analyze() {
-  version=$(systemd-analyze --version) || return
-  version=${version#systemd }
-  version=${version%%[!0-9]*}
+  version_of systemd-analyze || return
   echo "$version"
   [ "${version:-0}" -lt 250 ] || set -- --recursive-errors=one "$@"
   cd "$V" && systemd-analyze verify --man=no "$@"

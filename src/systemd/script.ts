@@ -39,12 +39,13 @@ export function openingScript(marker: string, paths: MachinePaths): string {
 
 /**
  * Reads the machine: sections `facts`, `records`, `digests`, `links` and `units`, about every unit fleet put there and
- * the units of `names`, which may be unknown there. `digests` costs a read of every unit file. With `backup` also
- * `texts` and `tokens`, what a registry is rebuilt from.
+ * the units of `names`, which may be unknown there. `digests` costs a read of every unit file, `vitals` a process.
+ * With `backup` also `texts` and `tokens`, what a registry is rebuilt from.
  */
-export function observeScript({ names, digests, backup = false }: ObserveRequest): string {
+export function observeScript({ names, digests, backup = false, vitals = false }: ObserveRequest): string {
   return complete('observe', [
     'section facts facts',
+    ...(vitals ? ['section vitals vitals'] : []),
     'set --',
     '[ ! -d "$L/units" ] || { cd "$L/units" && set -- *; }',
     '[ -e "$1" ] || set --',

@@ -15,6 +15,10 @@ export const SHOW_PROPERTIES = [
   'NRestarts',
   'InvocationID',
   'FragmentPath',
+  'ActiveEnterTimestamp',
+  'StateChangeTimestamp',
+  'MemoryCurrent',
+  'CPUUsageNSec',
 ] as const;
 
 /** One unit of a `systemctl show` answer, under every name it goes by. */
@@ -60,7 +64,29 @@ function stateOf(properties: ReadonlyMap<string, string>): SystemdState {
     invocation: text('InvocationID'),
     fragment: text('FragmentPath'),
     loadError: loadError(text('LoadError')),
+    since: readTime(
+      text(IS_ACTIVE.has(text('ActiveState')) ? 'ActiveEnterTimestamp' : 'StateChangeTimestamp'),
+    ),
+    memoryBytes: readAmount(text('MemoryCurrent')),
+    cpuNs: readAmount(text('CPUUsageNSec')),
   };
+}
+
+/** Where `systemctl status`, too, says since when a unit has been active: a reload does not count. */
+const IS_ACTIVE = new Set(['active', 'reloading', 'refreshing']);
+
+/** `Mon 2026-11-23 06:05:41 UTC` → epoch ms; undefined for `n/a` or nothing. */
+function readTime(value: string): number | undefined {
+  const match = /(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC$/.exec(value);
+  return match === null ? undefined : Date.parse(`${match[1]}T${match[2]}Z`);
+}
+
+/** 2⁶⁴-1, how systemd before 239 spells `[not set]`. */
+const NOT_SET = '18446744073709551615';
+
+/** A number, unless nobody counts it: `[not set]`, `[no data]`, or a systemd that knows no such property. */
+function readAmount(value: string): number | undefined {
+  return /^\d+$/.test(value) && value !== NOT_SET ? Number(value) : undefined;
 }
 
 /** LoadError is `org.freedesktop.systemd1.BadUnitSetting "Unit x has a bad unit file setting."`, or `""`. */

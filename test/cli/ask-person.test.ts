@@ -10,6 +10,7 @@ async function ask(...answers: readonly string[]) {
   const question = askHostKey({
     out: () => undefined,
     err: (text) => void printed.push(text),
+    screen: undefined,
     ask: async () => left.shift() ?? '',
     env: {},
     cwd: '/',
@@ -49,6 +50,7 @@ describe('the question about a host key', () => {
       out: () => undefined,
       err: () => undefined,
       ask: undefined,
+      screen: undefined,
       env: {},
       cwd: '/',
       home: '/',

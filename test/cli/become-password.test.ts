@@ -12,7 +12,16 @@ function machine(name: string, become: MachineConfig['become'], command?: string
 
 function streams(env: Record<string, string>, askSecret?: Streams['askSecret']): Streams {
   const nothing = (): undefined => undefined;
-  return { out: nothing, err: nothing, ask: undefined, askSecret, env, cwd: '/', home: '/' };
+  return {
+    out: nothing,
+    err: nothing,
+    ask: undefined,
+    screen: undefined,
+    askSecret,
+    env,
+    cwd: '/',
+    home: '/',
+  };
 }
 
 /** The passwords that machines would get, by their names. */

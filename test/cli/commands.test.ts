@@ -3,6 +3,16 @@ import { openFileStore } from '../../src/store/file.ts';
 import { makeDesk, REFUSING } from './desk.ts';
 
 const HELLO = '[Unit]\nDescription=Hello World\n\n[Service]\nExecStart=/bin/sleep infinity\n';
+/** What list-machines says of a machine that never answered. */
+const UNKNOWN = {
+  units: null,
+  systemd: null,
+  loadAverage: null,
+  memoryTotalBytes: null,
+  memoryAvailableBytes: null,
+  uptimeSeconds: null,
+  lastSeen: null,
+};
 const CANNOT = 'Cannot reach machine "m1" (127.0.0.1:1): connection refused';
 
 describe('commands that need no machine', () => {
@@ -118,7 +128,7 @@ describe('with a machine that refuses connections', () => {
     const { status, out, err } = await (await makeDesk(REFUSING)).run(['list-machines', '-o', 'json']);
     expect(status).toBe(0);
     expect(JSON.parse(out)).toEqual({
-      machines: [{ id: null, name: 'm1', ip: '127.0.0.1:1', metadata: {}, state: 'unreachable' }],
+      machines: [{ ...UNKNOWN, id: null, name: 'm1', ip: '127.0.0.1:1', metadata: {}, state: 'unreachable' }],
       unreachable: [
         { id: null, name: 'm1', ip: '127.0.0.1:1', reason: CANNOT, silentMs: expect.any(Number) },
       ],

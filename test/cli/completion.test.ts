@@ -54,6 +54,7 @@ async function offered(...words: readonly string[]): Promise<readonly string[]> 
     out: (text: string) => lines.push(text),
     err: (text: string) => lines.push(`stderr: ${text}`),
     ask: undefined,
+    screen: undefined,
     env: {},
     cwd: folder,
     home: folder,

@@ -40,6 +40,7 @@ export async function makeDesk(conf?: string): Promise<Desk> {
           printed.err += text;
         },
         ask: undefined,
+        screen: undefined,
         env,
         cwd,
         home: join(root, 'home'),

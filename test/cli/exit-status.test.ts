@@ -89,7 +89,7 @@ describe('the exit status of a request', () => {
     results: readonly UnitResult[],
     problems: RequestResult['problems'] = [],
     differing: RequestResult['differing'] = [],
-  ): RequestResult => ({ results, problems, differing, plans: [] });
+  ): RequestResult => ({ results, problems, differing, plans: [], unreachable: [] });
 
   it.each<readonly [string, number, RequestResult]>([
     ['nothing asked, nothing failed', 0, request([])],

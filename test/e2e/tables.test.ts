@@ -72,12 +72,15 @@ onMachines('the three lists', () => {
         2,
         `
         Error: No such field: "machin"
-        hint: Did you mean "machine"? Fields: unit, machine, load, active, sub, hash
+        hint: Did you mean "machine"? Fields: unit, machine, load, active, sub, hash, since, restarts, memory, cpu
         `,
       ),
     );
   });
 });
+
+/** Some time of today or yesterday, to the second. */
+const RECENTLY = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 
 onMachines('a list for programs', () => {
   const operator = hire({ metadata: { k1: 'region=eu' } });
@@ -102,6 +105,11 @@ onMachines('a list for programs', () => {
           active: 'active',
           sub: 'running',
           hash: HELLO_HASH,
+          restarts: 0,
+          since: expect.stringMatching(RECENTLY),
+          // The machines of these tests count no memory.
+          memoryBytes: null,
+          cpuNs: expect.any(Number),
         },
       ],
       unreachable: [],
@@ -129,7 +137,19 @@ onMachines('a list for programs', () => {
   it('has every field of list-machines', async () => {
     const { machines } = await ask('list-machines');
     expect(machines).toHaveLength(3);
-    expect(machines[0]).toEqual({ ...machine, metadata: { region: 'eu' }, state: 'reachable' });
+    expect(machines[0]).toEqual({
+      ...machine,
+      metadata: { region: 'eu' },
+      state: 'reachable',
+      units: 1,
+      systemd: expect.any(Number),
+      loadAverage: [expect.any(Number), expect.any(Number), expect.any(Number)],
+      memoryTotalBytes: expect.any(Number),
+      memoryAvailableBytes: expect.any(Number),
+      uptimeSeconds: expect.any(Number),
+      lastSeen: expect.stringMatching(RECENTLY),
+    });
+    expect(machines[1]).toMatchObject({ units: 0 });
   });
 });
 

@@ -95,7 +95,7 @@ describe('explain tells scripts', () => {
   it('every rule on every machine', async () => {
     const scene = await makeScene(ROLES);
     await scene.write('db.service', DB);
-    const value = JSON.parse(explanationJson(await ask(scene, 'db')));
+    const value = explanationJson(await ask(scene, 'db'));
     expect(value).toMatchObject({
       unit: 'db.service',
       submitted: false,
@@ -105,10 +105,9 @@ describe('explain tells scripts', () => {
       runnerUp: null,
       because: null,
       agentTtlMs: TTL_MS,
+      machines: [{ rules: { length: 9 } }, {}, {}],
     });
-    expect(value.machines).toHaveLength(3);
-    expect(value.machines[0].rules).toHaveLength(9);
-    expect(value.machines[0].rules[1]).toEqual({
+    expect(value).toHaveProperty('machines[0].rules[1]', {
       rule: 'MachineMetadata',
       holds: false,
       reason: 'MachineMetadata= asks for role=db, it has role=web',

@@ -249,3 +249,43 @@ describe('list-machines', () => {
     expect(unreachable.map(({ machine }) => machine.name)).toEqual(['m0', 'm1']);
   });
 });
+
+describe('list-machines tells of', () => {
+  const told = async (edges: Edges) =>
+    (await listMachines(edges)).rows.map(({ name, units, vitals, uptimeSeconds, lastSeen }) => [
+      ...[name, units, vitals?.systemd, uptimeSeconds, lastSeen],
+    ]);
+
+  it('machines that answer, now, and of one that does not, when it was first missed', async () => {
+    const { edges, machines, clock } = await busy();
+    const before = clock.time;
+    machines.silence('m2');
+    await listUnits(edges);
+    clock.time += 5000;
+    expect(await told(edges)).toEqual([
+      ['m1', 2, '252', 1000, before + 5000],
+      ['m2', undefined, undefined, undefined, before],
+      ['m3', 1, '252', 1000, before + 5000],
+    ]);
+  });
+
+  it('a machine that never answered, nothing', async () => {
+    const { edges, machines } = await makeScene({ m1: {} });
+    machines.silence('m1');
+    expect(await told(edges)).toEqual([['m1', undefined, undefined, undefined, undefined]]);
+  });
+
+  it('a machine of another cluster what it tells itself, and no units', async () => {
+    const { edges, machines, clock } = await busy();
+    machines.of('m1').cluster = 'theirs';
+    expect((await told(edges))[0]).toEqual(['m1', undefined, '252', 1000, clock.time]);
+  });
+
+  it('machines without writing the registry', async () => {
+    const { edges, clock } = await busy();
+    const { revision } = await edges.registry.load();
+    clock.time += 5000;
+    await listMachines(edges);
+    expect((await edges.registry.load()).revision).toBe(revision);
+  });
+});

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import type { Clock } from '../../src/base/clock.ts';
 import { compareText } from '../../src/base/compare.ts';
 import type { Machine } from '../../src/machine/machine.ts';
 import type { Metadata } from '../../src/machine/metadata.ts';
@@ -23,7 +24,7 @@ export type Scene = {
   readonly edges: Edges;
   readonly machines: FakeMachines;
   readonly cwd: string;
-  readonly clock: { time: number };
+  readonly clock: Clock & { time: number };
   /** Writes a file below `cwd`. */
   write(path: string, content: string | Uint8Array): Promise<void>;
   submit(units: readonly string[], replace?: boolean): Promise<Submission>;

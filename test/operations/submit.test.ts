@@ -6,7 +6,7 @@ import { makeScene, type Scene, SLEEP } from './scene.ts';
 const from = (place: string): string => `${SLEEP}Environment=FROM=${place}\n`;
 
 async function placeOf(scene: Scene, unit: string): Promise<string | undefined> {
-  const text = await cat(scene.edges.registry, unit);
+  const text = (await cat(scene.edges.registry, unit)).map((each) => each.text).join('');
   return /FROM=(.*)/.exec(text)?.[1];
 }
 

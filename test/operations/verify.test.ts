@@ -152,7 +152,7 @@ it('is shown to people machine by machine, and to scripts whole', async () => {
     out: ['Failed on "m1" (10.0.0.1): web.service', '  web.service: Command /bin/false is not executable'],
     err: [],
   });
-  expect(JSON.parse(verificationJson(verification))).toMatchObject({
+  expect(verificationJson(verification)).toMatchObject({
     passed: false,
     problems: [],
     machines: [{ name: 'm1', units: ['web.service'], passed: false }],

@@ -82,7 +82,7 @@ describe('the words about a machine', () => {
   });
 
   it('are in JSON for a program', () => {
-    const { machines } = JSON.parse(doctorJson([health({ offsetSeconds: 6 })]));
+    const { machines } = JSON.parse(JSON.stringify(doctorJson([health({ offsetSeconds: 6 })])));
     expect(machines).toHaveLength(1);
     expect(machines[0]).toMatchObject({ name: 'm1', ip: '10.0.0.1', healthy: false });
     expect(machines[0].checks).toHaveLength(14);

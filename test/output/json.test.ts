@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import type { MachineRef } from '../../src/operations/unit-result.ts';
-import { machinesJson, unitFilesJson, unitsJson } from '../../src/output/json.ts';
+import type { MachineRef } from '../../src/operations/machine-ref.ts';
+import {
+  jsonLine,
+  jsonText,
+  machinesJson,
+  unitFilesJson,
+  unitsJson,
+  withoutMeasures,
+} from '../../src/output/json.ts';
 
 const WEB: MachineRef = { name: 'web-1', id: '148a18ff6e954cd892dac9de9bb90d5a', address: '10.10.1.1' };
 const WEB_JSON = { id: '148a18ff-6e95-4cd8-92da-c9de9bb90d5a', name: 'web-1', ip: '10.10.1.1' };
@@ -9,29 +16,27 @@ const SILENT_JSON = { id: null, name: 'web-2', ip: '10.10.1.2' };
 
 const unreachable = [{ machine: SILENT, message: 'no answer', hint: 'Check it', silentMs: 1500 }];
 const UNREACHABLE_JSON = [{ ...SILENT_JSON, reason: 'no answer', silentMs: 1500 }];
+const SINCE = Date.UTC(2026, 10, 23, 6, 5, 41);
+
+const UNIT = { unit: 'a.service', load: 'loaded', active: 'active', sub: 'running', hash: 'abc' };
+const RUNNING = { ...UNIT, machine: WEB, restarts: 2, since: SINCE, memoryBytes: 4096, cpuNs: 15_000_000 };
 
 describe('JSON', () => {
   it('of list-units', () => {
-    const row = {
-      unit: 'a.service',
-      machine: WEB,
-      load: 'loaded',
-      active: 'active',
-      sub: 'running',
-      hash: 'abc',
-    };
-    const silent = {
-      ...row,
-      machine: SILENT,
-      load: 'unknown',
-      active: 'unknown',
-      sub: 'unreachable',
-      hash: '',
-    };
-    expect(JSON.parse(unitsJson({ rows: [row, silent], unreachable }))).toEqual({
+    const nothing = { restarts: undefined, since: undefined, memoryBytes: undefined, cpuNs: undefined };
+    const silent = { ...UNIT, machine: SILENT, hash: '', ...nothing };
+    expect(unitsJson({ rows: [RUNNING, silent], unreachable })).toEqual({
       units: [
-        { ...row, machine: WEB_JSON },
-        { ...silent, machine: SILENT_JSON, hash: null },
+        { ...RUNNING, machine: WEB_JSON, since: '2026-11-23T06:05:41Z' },
+        {
+          ...silent,
+          machine: SILENT_JSON,
+          hash: null,
+          restarts: null,
+          since: null,
+          memoryBytes: null,
+          cpuNs: null,
+        },
       ],
       unreachable: UNREACHABLE_JSON,
     });
@@ -59,27 +64,83 @@ describe('JSON', () => {
       coverage: null,
       description: 'Hello',
     };
-    expect(JSON.parse(unitFilesJson({ rows: [row, global], unreachable: [] }))).toEqual({
+    expect(unitFilesJson({ rows: [row, global], unreachable: [] })).toEqual({
       unitFiles: [json, { ...json, machine: null, global: true, coverage: { reached: 1, eligible: 2 } }],
       unreachable: [],
     });
   });
 
   it('of list-machines', () => {
-    const rows = [
-      { ...WEB, metadata: { role: 'web' }, state: 'reachable' as const },
-      { ...SILENT, metadata: {}, state: 'unreachable' as const },
-    ];
-    expect(JSON.parse(machinesJson({ rows, unreachable }))).toEqual({
+    const web = {
+      ...WEB,
+      metadata: { role: 'web' },
+      state: 'reachable' as const,
+      units: 3,
+      vitals: {
+        systemd: '252',
+        loadAverage: [0.1, 0.2, 0.3],
+        memory: { totalBytes: 4096, availableBytes: 1024 },
+      },
+      uptimeSeconds: 12.5,
+      lastSeen: SINCE,
+    };
+    const silent = {
+      ...SILENT,
+      metadata: {},
+      state: 'unreachable' as const,
+      units: undefined,
+      vitals: undefined,
+      uptimeSeconds: undefined,
+      lastSeen: undefined,
+    };
+    expect(machinesJson({ rows: [web, silent], unreachable })).toEqual({
       machines: [
-        { ...WEB_JSON, metadata: { role: 'web' }, state: 'reachable' },
-        { ...SILENT_JSON, metadata: {}, state: 'unreachable' },
+        {
+          ...WEB_JSON,
+          metadata: { role: 'web' },
+          state: 'reachable',
+          units: 3,
+          systemd: 252,
+          loadAverage: [0.1, 0.2, 0.3],
+          memoryTotalBytes: 4096,
+          memoryAvailableBytes: 1024,
+          uptimeSeconds: 12.5,
+          lastSeen: '2026-11-23T06:05:41Z',
+        },
+        {
+          ...SILENT_JSON,
+          metadata: {},
+          state: 'unreachable',
+          units: null,
+          systemd: null,
+          loadAverage: null,
+          memoryTotalBytes: null,
+          memoryAvailableBytes: null,
+          uptimeSeconds: null,
+          lastSeen: null,
+        },
       ],
       unreachable: UNREACHABLE_JSON,
     });
   });
 
   it('is whole when there is nothing, indented, and ends with its line', () => {
-    expect(unitsJson({ rows: [], unreachable: [] })).toBe('{\n  "units": [],\n  "unreachable": []\n}\n');
+    const nothing = unitsJson({ rows: [], unreachable: [] });
+    expect(jsonText(nothing)).toBe('{\n  "units": [],\n  "unreachable": []\n}\n');
+    expect(jsonLine(nothing)).toBe('{"units":[],"unreachable":[]}\n');
+  });
+
+  it('is the same without its measures while nothing happens', () => {
+    const text = (changes: Partial<typeof RUNNING>, silentMs = 0): string =>
+      withoutMeasures(
+        unitsJson({
+          rows: [{ ...RUNNING, ...changes }],
+          unreachable: [{ ...unreachable[0], silentMs } as never],
+        }),
+      );
+    expect(text({ memoryBytes: 1, cpuNs: 2 }, 5000)).toBe(text({}));
+    expect(text({ sub: 'exited' })).not.toBe(text({}));
+    expect(text({ since: SINCE + 1000 })).not.toBe(text({}));
+    expect(text({ restarts: 3 })).not.toBe(text({}));
   });
 });

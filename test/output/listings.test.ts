@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { MachineRow } from '../../src/operations/list-machines.ts';
 import type { UnitFileRow } from '../../src/operations/list-unit-files.ts';
 import type { UnitRow } from '../../src/operations/list-units.ts';
-import type { MachineRef } from '../../src/operations/unit-result.ts';
+import type { MachineRef } from '../../src/operations/machine-ref.ts';
 import { type ListingView, MACHINES, UNIT_FILES, UNITS } from '../../src/output/listings.ts';
 import { renderTable, selectColumns, type TableOptions } from '../../src/output/table.ts';
 
@@ -30,6 +30,10 @@ const unit = (changes: Partial<UnitRow> = {}): UnitRow => ({
   active: 'active',
   sub: 'running',
   hash: '7710e8a0c1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6',
+  restarts: 2,
+  since: Date.UTC(2026, 10, 23, 6, 5, 41),
+  memoryBytes: 5_452_595,
+  cpuNs: 15_900_000,
   ...changes,
 });
 
@@ -57,6 +61,14 @@ const machine = (changes: Partial<MachineRow> = {}): MachineRow => ({
   ...WEB,
   metadata: {},
   state: 'reachable',
+  units: 3,
+  vitals: {
+    systemd: '252',
+    loadAverage: [0.1, 1.25, 12],
+    memory: { totalBytes: 4 * 1024 ** 3, availableBytes: 2.5 * 1024 ** 3 },
+  },
+  uptimeSeconds: 273_900.5,
+  lastSeen: Date.UTC(2026, 10, 23, 6, 6, 0),
   ...changes,
 });
 
@@ -72,11 +84,22 @@ describe('list-units', () => {
   });
 
   it('shows what is not known of a silent machine', () => {
-    const row = unit({ machine: SILENT, load: 'unknown', active: 'unknown', sub: 'unreachable', hash: '' });
-    expect(show(UNITS, [row], { fields: all(UNITS) })).toMatchInlineSnapshot(`
+    const row = unit({
+      machine: SILENT,
+      load: 'unknown',
+      active: 'unknown',
+      sub: 'unreachable',
+      hash: '',
+      restarts: undefined,
+      since: undefined,
+      memoryBytes: undefined,
+      cpuNs: undefined,
+    });
+    expect(show(UNITS, [row, unit()], { fields: all(UNITS) })).toMatchInlineSnapshot(`
       "
-      UNIT                   MACHINE      LOAD     ACTIVE   SUB          HASH
-      standard-unit.service  -/10.10.1.2  unknown  unknown  unreachable  -
+      UNIT                   MACHINE                LOAD     ACTIVE   SUB          HASH     SINCE                    RESTARTS  MEMORY  CPU
+      standard-unit.service  -/10.10.1.2            unknown  unknown  unreachable  -        -                        -         -       -
+      standard-unit.service  148a18ff.../10.10.1.1  loaded   active   running      7710e8a  2026-11-23 06:05:41 UTC  2         5.1M    15ms
       "
     `);
   });
@@ -155,13 +178,20 @@ describe('list-machines', () => {
   it('has every field, and sorts metadata', () => {
     const rows = [
       machine({ metadata: { role: 'web', disk: 'ssd' } }),
-      machine({ ...SILENT, state: 'unreachable' }),
+      machine({
+        ...SILENT,
+        state: 'unreachable',
+        units: undefined,
+        vitals: undefined,
+        uptimeSeconds: undefined,
+        lastSeen: undefined,
+      }),
     ];
     expect(show(MACHINES, rows, { fields: all(MACHINES) })).toMatchInlineSnapshot(`
       "
-      MACHINE                               NAME   IP         METADATA           STATE
-      148a18ff-6e95-4cd8-92da-c9de9bb90d5a  web-1  10.10.1.1  disk=ssd,role=web  reachable
-      -                                     web-2  10.10.1.2  -                  unreachable
+      MACHINE                               NAME   IP         METADATA           STATE        UNITS  SYSTEMD  LOAD             MEMORY     UPTIME  LASTSEEN
+      148a18ff-6e95-4cd8-92da-c9de9bb90d5a  web-1  10.10.1.1  disk=ssd,role=web  reachable    3      252      0.10 1.25 12.00  1.5G/4.0G  3d 4h   2026-11-23 06:06:00 UTC
+      -                                     web-2  10.10.1.2  -                  unreachable  -      -        -                -          -       -
       "
     `);
   });

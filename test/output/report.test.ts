@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import type { MachineRef, RequestResult, UnitResult } from '../../src/operations/unit-result.ts';
+import type { MachineRef } from '../../src/operations/machine-ref.ts';
+import type { RequestResult, UnitResult } from '../../src/operations/unit-result.ts';
 import {
   dryRunReport,
   errorLines,
@@ -59,7 +60,7 @@ describe('what --no-block did not wait for', () => {
 });
 
 function request(changes: Partial<RequestResult> = {}): RequestResult {
-  return { results: [], problems: [], differing: [], plans: [], ...changes };
+  return { results: [], problems: [], differing: [], plans: [], unreachable: [], ...changes };
 }
 
 /** The lines about one unit. */

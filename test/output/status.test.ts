@@ -55,7 +55,7 @@ describe('the text of a status', () => {
 
 describe('the JSON of a status', () => {
   it('has what systemctl show says', () => {
-    expect(JSON.parse(statusJson(result({ statuses: [on('m1')], unreachable: [SILENT] })))).toMatchObject({
+    expect(statusJson(result({ statuses: [on('m1')], unreachable: [SILENT] }))).toMatchObject({
       statuses: [
         { unit: 'a.service', machine: { name: 'm1' }, load: 'loaded', active: 'active', sub: 'running' },
       ],
@@ -65,7 +65,7 @@ describe('the JSON of a status', () => {
 
   it('calls a unit that systemd knows nothing of not found', () => {
     const gone = { ...on('m1'), state: undefined };
-    expect(JSON.parse(statusJson(result({ statuses: [gone] })))).toMatchObject({
+    expect(statusJson(result({ statuses: [gone] }))).toMatchObject({
       statuses: [{ load: 'not-found', active: 'inactive', sub: 'dead', fragment: null }],
     });
   });

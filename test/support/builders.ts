@@ -67,6 +67,9 @@ export function systemdState(name: StateName, changes: Partial<SystemdState> = {
     invocation: '',
     fragment: '/etc/systemd/system/a.service',
     loadError: '',
+    since: NOW - 60_000,
+    memoryBytes: 5_452_595,
+    cpuNs: 15_000_000,
     ...STATES[name],
     ...changes,
   };

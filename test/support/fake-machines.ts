@@ -1,7 +1,7 @@
 import { FleetError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import type { Failure, UnitOutcome } from '../../src/cluster/failure.ts';
-import type { MachineBackup, Observation } from '../../src/cluster/snapshot.ts';
+import type { MachineBackup, MachineVitals, Observation } from '../../src/cluster/snapshot.ts';
 import { isRunning, isUp, type SystemdState, type UnitRecord } from '../../src/cluster/unit-state.ts';
 import type { Machine } from '../../src/machine/machine.ts';
 import type { Step, UnitChange } from '../../src/plan/step.ts';
@@ -10,6 +10,13 @@ import type { Examination } from '../../src/systemd/examination.ts';
 import type { VerifyRequest } from '../../src/systemd/verification.ts';
 import { idOf, systemdState } from './builders.ts';
 import { FakeJournal } from './fake-journal.ts';
+
+/** How busy every machine is. */
+const VITALS: MachineVitals = {
+  systemd: '252',
+  loadAverage: [0.1, 0.2, 0.3],
+  memory: { totalBytes: 4096, availableBytes: 1024 },
+};
 
 /** A unit on a machine: its file, what fleet noted of it, what systemd says of it. */
 export type FakeUnit = {
@@ -61,10 +68,11 @@ export class FakeMachine {
     this.examination = { ...HEALTHY, machineId: this.id };
   }
 
-  observe({ names, digests, backup = false }: ObserveRequest): Observation {
+  observe({ names, digests, backup = false, vitals = false }: ObserveRequest): Observation {
     const recorded = [...this.units].filter(([, { record }]) => record !== undefined).map(([name]) => name);
     return {
       ...(backup && { backup: this.#backup() }),
+      ...(vitals && { vitals: VITALS }),
       id: this.id,
       cluster: this.cluster,
       bootId: 'boot',

@@ -57,6 +57,27 @@ describe('an observation', () => {
     expect(observation).toEqual({ id: ID, cluster: undefined, bootId: '', uptimeSeconds: 0, units: [] });
   });
 
+  it.each([
+    [
+      'all it can',
+      'load 0.10 0.22 12.31\nmemory 4096 1024\nsystemd 252',
+      {
+        systemd: '252',
+        loadAverage: [0.1, 0.22, 12.31],
+        memory: { totalBytes: 4194304, availableBytes: 1048576 },
+      },
+    ],
+    ['nothing', '', { systemd: undefined, loadAverage: undefined, memory: undefined }],
+    [
+      'no number of its systemd',
+      'systemd ',
+      { systemd: undefined, loadAverage: undefined, memory: undefined },
+    ],
+  ])('has how busy a machine is that tells %s', (_, text, vitals) => {
+    const observation = readObservation('web-1', [], [section('facts', FACTS), section('vitals', text)]);
+    expect(observation.vitals).toEqual(vitals);
+  });
+
   it('finds a unit by each of its names', () => {
     const units = `${shown('a.service')}Names=a.service b.service\n`;
     const observation = readObservation('web-1', [], [section('facts', FACTS), section('units', units)]);

@@ -30,6 +30,18 @@ describe.each(SHELLS)('a machine with %s', (shell) => {
     expect(machine.calls()).toEqual([]);
   });
 
+  it('says how busy it is when it is asked', async () => {
+    const { session } = await (await create()).connect();
+    const { vitals } = await session.observe({ names: [], digests: false, vitals: true });
+    expect(vitals).toEqual({
+      systemd: '252',
+      loadAverage: [expect.any(Number), expect.any(Number), expect.any(Number)],
+      memory: { totalBytes: expect.any(Number), availableBytes: expect.any(Number) },
+    });
+    expect(vitals?.memory?.availableBytes).toBeLessThan(vitals?.memory?.totalBytes ?? 0);
+    session.close();
+  });
+
   it('gets a unit: file, record, start now and at boot, one daemon-reload', async () => {
     const machine = await create();
     const [outcome] = await machine.change([changes.launch(WEB, OLD, 7)]);

@@ -14,6 +14,10 @@ ExecMainCode=0
 NRestarts=2
 InvocationID=0123456789abcdef0123456789abcdef
 FragmentPath=/etc/systemd/system/web.service
+ActiveEnterTimestamp=Mon 2026-11-23 06:05:41 UTC
+StateChangeTimestamp=Mon 2026-11-23 06:07:00 UTC
+MemoryCurrent=5312512
+CPUUsageNSec=15382000
 `;
 
 const NOTHING = {
@@ -28,6 +32,9 @@ const NOTHING = {
   invocation: '',
   fragment: '',
   loadError: '',
+  since: undefined,
+  memoryBytes: undefined,
+  cpuNs: undefined,
 };
 
 describe('the answer of systemctl show', () => {
@@ -45,6 +52,9 @@ describe('the answer of systemctl show', () => {
           restarts: 2,
           invocation: '0123456789abcdef0123456789abcdef',
           fragment: '/etc/systemd/system/web.service',
+          since: Date.UTC(2026, 10, 23, 6, 5, 41),
+          memoryBytes: 5_312_512,
+          cpuNs: 15_382_000,
         },
       },
     ]);
@@ -94,6 +104,33 @@ describe('the answer of systemctl show', () => {
     ['nothing', 'NRestarts=', 0],
   ])('counts restarts: %s', (_, line, expected) => {
     expect(parseShow(`Id=x.service\n${line}`)[0]?.state.restarts).toBe(expected);
+  });
+
+  const ENTERED = 'ActiveEnterTimestamp=Mon 2026-11-23 06:05:41 UTC';
+  const CHANGED = 'StateChangeTimestamp=Mon 2026-11-23 06:07:00 UTC';
+  it.each([
+    ['a unit that is active, since it is', `ActiveState=active\n${ENTERED}\n${CHANGED}`, '06:05:41'],
+    ['one that is reloading', `ActiveState=reloading\n${ENTERED}\n${CHANGED}`, '06:05:41'],
+    ['one that has failed, since then', `ActiveState=failed\n${ENTERED}\n${CHANGED}`, '06:07:00'],
+    ['one that never was anything else', 'ActiveState=inactive\nStateChangeTimestamp=', undefined],
+    ['one without a time in another spelling', 'ActiveState=inactive\nStateChangeTimestamp=n/a', undefined],
+    ['a time that is not in UTC', `ActiveState=active\n${ENTERED.replace('UTC', 'CET')}`, undefined],
+    ['systemd before 230, which has no such property', 'ActiveState=inactive', undefined],
+  ])('tells since when: %s', (_, lines, time) => {
+    const since = time === undefined ? undefined : Date.parse(`2026-11-23T${time}Z`);
+    expect(parseShow(`Id=x.service\n${lines}`)[0]?.state.since).toBe(since);
+  });
+
+  it.each([
+    ['a number', '5312512', 5_312_512],
+    ['zero', '0', 0],
+    ['what is not set', '[not set]', undefined],
+    ['what is not set, in the spelling of systemd before 239', '18446744073709551615', undefined],
+    ['what cannot be read', '[no data]', undefined],
+    ['nothing', '', undefined],
+  ])('reads amounts: %s', (_, value, expected) => {
+    const state = parseShow(`Id=x.service\nMemoryCurrent=${value}\nCPUUsageNSec=${value}`)[0]?.state;
+    expect([state?.memoryBytes, state?.cpuNs]).toEqual([expected, expected]);
   });
 
   it('keeps everything after the first equals sign', () => {

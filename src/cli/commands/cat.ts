@@ -1,4 +1,4 @@
-import type { Command } from '../command.ts';
+import { type Command, OUTPUT } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
 
 export const catCommand: Command = {
@@ -6,17 +6,19 @@ export const catCommand: Command = {
   arguments: '<unit>',
   summary: 'Print the text of a unit, as it was submitted',
   description: 'Prints the unit file from the registry to the byte. No machine is contacted.',
-  options: [],
+  options: [OUTPUT],
   examples: [
     ['fleetctl cat hello.service', 'print it'],
     ['fleetctl cat hello > hello.service', 'get a lost file back'],
   ],
-  async run({ arguments: [unit = ''], flags, streams }) {
-    const [{ withRegistry }, { cat }] = await Promise.all([
+  async run({ arguments: [unit = ''], options, flags, streams }) {
+    const [{ withRegistry }, { cat, textOf }, { jsonText, textsJson }] = await Promise.all([
       import('../context.ts'),
       import('../../operations/cat.ts'),
+      import('../../output/json.ts'),
     ]);
-    streams.out(await withRegistry(flags, streams, (registry) => cat(registry, unit)));
+    const units = await withRegistry(flags, streams, (registry) => cat(registry, unit));
+    streams.out(options.output === 'json' ? jsonText(textsJson(units)) : textOf(units));
     return EXIT.done;
   },
 };

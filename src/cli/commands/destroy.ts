@@ -1,4 +1,4 @@
-import type { Command } from '../command.ts';
+import { type Command, OUTPUT } from '../command.ts';
 import { DRY_RUN, runUnitVerb } from '../unit-command.ts';
 import { LIMITS } from '../wait-options.ts';
 
@@ -7,7 +7,7 @@ export const destroyCommand: Command = {
   arguments: '<unit...>',
   summary: 'Stop units and forget them',
   description: 'Stops units, waits for it, removes them from the machines and then from the registry.',
-  options: [...LIMITS, DRY_RUN],
+  options: [...LIMITS, DRY_RUN, OUTPUT],
   examples: [
     ['fleetctl destroy hello.service', 'stop and forget it'],
     ['fleetctl destroy web@.service', 'forget a template; its instances stay'],

@@ -23,10 +23,11 @@ export const doctorCommand: Command = {
     ['fleetctl doctor -o json', 'for a program'],
   ],
   async run({ arguments: names, options, flags, streams }) {
-    const [{ withEdges }, operation, output] = await Promise.all([
+    const [{ withEdges }, operation, output, { jsonText }] = await Promise.all([
       import('../context.ts'),
       import('../../operations/doctor.ts'),
       import('../../output/doctor.ts'),
+      import('../../output/json.ts'),
     ]);
     const json = options.output === 'json';
     return withEdges(flags, streams, async (edges, access) => {
@@ -41,7 +42,7 @@ export const doctorCommand: Command = {
           titles = '';
         },
       );
-      if (json) streams.out(output.doctorJson(machines));
+      if (json) streams.out(jsonText(output.doctorJson(machines)));
       return machines.every(operation.isHealthy) ? EXIT.done : EXIT.failed;
     });
   },

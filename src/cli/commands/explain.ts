@@ -32,8 +32,10 @@ export const explainCommand: Command = {
       (edges) => explainUnit(edges, { unit, cwd: streams.cwd }),
       { dryRun: true },
     );
-    if (options.output === 'json') streams.out(output.explanationJson(explanation));
-    else {
+    if (options.output === 'json') {
+      const { jsonText } = await import('../../output/json.ts');
+      streams.out(jsonText(output.explanationJson(explanation)));
+    } else {
       const full = options.full === true;
       writeLines(streams.out, output.explanationLines(explanation));
       streams.out(renderTable(output.RULINGS, output.rulingRows(explanation, full), { legend: true, full }));

@@ -14,17 +14,20 @@ export const historyCommand: Command = {
     ['fleetctl history web.service -o json', 'the same, as JSON'],
   ],
   async run({ arguments: [unit = ''], options, flags, streams }) {
-    const [{ withRegistry }, { history }, { HISTORY, historyJson }, table] = await Promise.all([
+    const [{ withRegistry }, { history }, { HISTORY, historyJson }, table, { jsonText }] = await Promise.all([
       import('../context.ts'),
       import('../../operations/history.ts'),
       import('../../output/history.ts'),
       import('../../output/table.ts'),
+      import('../../output/json.ts'),
     ]);
     const columns = table.selectColumns(HISTORY.columns, fieldsOf(options.fields) ?? HISTORY.fields);
     const found = await withRegistry(flags, streams, (registry) => history(registry, unit));
     const shape = { legend: options.legend !== false, full: options.full === true };
     streams.out(
-      options.output === 'json' ? historyJson(found) : table.renderTable(columns, found.rows, shape),
+      options.output === 'json'
+        ? jsonText(historyJson(found))
+        : table.renderTable(columns, found.rows, shape),
     );
     return EXIT.done;
   },

@@ -1,9 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { JournalQuestion, JournalReader, JournalResult } from '../../operations/journal.ts';
 import { type Call, type Command, writeLines } from '../command.ts';
-import { EXIT, journalStatus } from '../exit-status.ts';
+import { journalStatus } from '../exit-status.ts';
 import { numberOf } from '../number-option.ts';
-import { takeOver } from '../take-over.ts';
+import { untilInterrupted } from '../until-interrupted.ts';
 
 /** As many as fleet shows. */
 const LINES = 10;
@@ -107,21 +107,6 @@ function questionOf(
 
 function hasColours({ streams: { env } }: Call): boolean {
   return process.stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
-}
-
-/** Ctrl-C ends the work in order, and what it leads to does not matter then. */
-async function untilInterrupted(work: (signal: AbortSignal) => Promise<number>): Promise<number> {
-  const interrupt = new AbortController();
-  const giveBack = takeOver(process, 'SIGINT', () => interrupt.abort());
-  try {
-    const status = await work(interrupt.signal);
-    return interrupt.signal.aborted ? EXIT.interrupted : status;
-  } catch (error) {
-    if (interrupt.signal.aborted) return EXIT.interrupted;
-    throw error;
-  } finally {
-    giveBack();
-  }
 }
 
 /** Settles when the work has not ended in time after it was interrupted. */

@@ -1,16 +1,17 @@
 import type { Command } from '../command.ts';
-import { listOptions, runListing } from '../list-command.ts';
+import { listOptions, runListing, WATCH } from '../list-command.ts';
 
 export const listUnitsCommand: Command = {
   name: 'list-units',
   arguments: '',
   summary: 'Show every unit on every machine, as systemd there sees it',
   description:
-    'One row for each unit and machine. A machine that does not answer leaves its units as "unknown unreachable".',
-  options: listOptions('unit, machine, load, active, sub, hash'),
+    'One row for each unit and machine. A machine that does not answer leaves its units as "unknown unreachable". SINCE is when it came to be as it is, RESTARTS how often systemd has restarted it by itself; "-" where systemd does not count.',
+  options: [...listOptions('unit, machine, load, active, sub, hash, since, restarts, memory, cpu'), ...WATCH],
   examples: [
     ['fleetctl list-units', 'all units'],
     ['fleetctl list-units --fields unit,active --no-legend', 'for scripts'],
+    ['fleetctl list-units --watch', 'live, until Ctrl-C'],
     ['fleetctl list-units -o json', 'every field, as JSON'],
   ],
   async run(call) {

@@ -1,4 +1,4 @@
-import { type Command, talk, writeLines } from '../command.ts';
+import { type Command, OUTPUT, printAnswer } from '../command.ts';
 import { passStatus } from '../exit-status.ts';
 import { DRY_RUN } from '../unit-command.ts';
 
@@ -8,10 +8,7 @@ export const reconcileCommand: Command = {
   summary: 'Put everything right that differs from what is wanted, once',
   description:
     'One pass over all units and machines, for cron or after repairs. Units leave machines that have been silent for longer than agent_ttl; units that were stopped or whose files were edited on a machine are put right; copies that belong elsewhere or that the registry does not know are removed; machines get the global units they lack. Exit status 5 only when a unit is stuck on a machine that does not answer.',
-  options: [
-    DRY_RUN,
-    { flags: '-o, --output <format>', description: 'text or json', choices: ['text', 'json'] },
-  ],
+  options: [DRY_RUN, OUTPUT],
   examples: [
     ['fleetctl reconcile', 'put everything right'],
     ['fleetctl reconcile --dry-run', 'show what differs, and change nothing'],
@@ -25,11 +22,7 @@ export const reconcileCommand: Command = {
     ]);
     const dryRun = options.dryRun === true;
     const pass = await withEdges(flags, streams, reconcileEverything, { dryRun });
-    const { out, err } = passReport(pass, dryRun);
-    if (options.output === 'json') streams.out(passJson(pass));
-    else if (dryRun) writeLines(streams.out, out);
-    else talk(streams, out);
-    writeLines(streams.err, err);
+    await printAnswer({ options, streams }, passReport(pass, dryRun), () => passJson(pass), !dryRun);
     return passStatus(pass);
   },
 };

@@ -1,6 +1,6 @@
 import { FleetError } from '../../base/errors.ts';
 import type { Edges } from '../../reconcile/reconcile.ts';
-import { type Command, talk, writeLines } from '../command.ts';
+import { type Command, OUTPUT, printAnswer } from '../command.ts';
 import { requestStatus } from '../exit-status.ts';
 import { DRY_RUN } from '../unit-command.ts';
 import { LIMITS, patienceOf } from '../wait-options.ts';
@@ -15,6 +15,7 @@ export const restartCommand: Command = {
     { flags: '--max-parallel <n>', description: 'how many copies may be down at once (1 unless given)' },
     ...LIMITS,
     DRY_RUN,
+    OUTPUT,
   ],
   examples: [
     ['fleetctl restart hello.service', 'restart it on its machine'],
@@ -24,19 +25,19 @@ export const restartCommand: Command = {
   ],
   async run({ arguments: units, options, flags, streams }) {
     const maxParallel = readCount(options.maxParallel ?? '1');
-    const [{ withEdges }, { restart }, { restartPreview, restartReport }] = await Promise.all([
-      import('../context.ts'),
-      import('../../operations/restart.ts'),
-      import('../../output/restart.ts'),
-    ]);
+    const [{ withEdges }, { restart }, { restartPreview, restartReport }, { restartJson }] =
+      await Promise.all([
+        import('../context.ts'),
+        import('../../operations/restart.ts'),
+        import('../../output/restart.ts'),
+        import('../../output/request.ts'),
+      ]);
     const dryRun = options.dryRun === true;
     const patience = patienceOf(options);
     const work = (edges: Edges) => restart(edges, units, maxParallel);
     const result = await withEdges(flags, streams, work, { dryRun, patience });
-    const { out, err } = dryRun ? restartPreview(result) : restartReport(result);
-    if (dryRun) writeLines(streams.out, out);
-    else talk(streams, out);
-    writeLines(streams.err, err);
+    const report = dryRun ? restartPreview(result) : restartReport(result);
+    await printAnswer({ options, streams }, report, () => restartJson(result, dryRun), !dryRun);
     return requestStatus(result);
   },
 };

@@ -1,4 +1,6 @@
-import { type Command, talk, writeLines } from '../command.ts';
+import type { Rollback } from '../../operations/rollback.ts';
+import type { Edges } from '../../reconcile/reconcile.ts';
+import { type Command, OUTPUT, talk, writeLines } from '../command.ts';
 import { DRY_RUN, runUnitVerb } from '../unit-command.ts';
 
 export const rollbackCommand: Command = {
@@ -10,6 +12,7 @@ export const rollbackCommand: Command = {
   options: [
     { flags: '--to <hash>', description: 'the text with that hash, or the beginning of it' },
     DRY_RUN,
+    OUTPUT,
   ],
   examples: [
     ['fleetctl rollback web.service', 'undo the last --replace'],
@@ -17,15 +20,20 @@ export const rollbackCommand: Command = {
     ['fleetctl rollback web.service --dry-run', 'see first what would be done'],
   ],
   async run(call) {
-    const { rollback } = await import('../../operations/rollback.ts');
+    const [{ rollback }, { rollbackJson }] = await Promise.all([
+      import('../../operations/rollback.ts'),
+      import('../../output/request.ts'),
+    ]);
     const [unit = ''] = call.arguments;
-    const { to, dryRun } = call.options;
-    return runUnitVerb('rollback', call, async (edges) => {
+    const { to, dryRun, output } = call.options;
+    const operation = async (edges: Edges): Promise<Rollback> => {
       const request = await rollback(edges, { unit, to: typeof to === 'string' ? to : undefined });
       const hash = request.entry.hash.slice(0, 7);
+      if (output === 'json') return request;
       if (dryRun === true) writeLines(call.streams.out, [`Unit ${request.unit} would get the text ${hash}`]);
       else talk(call.streams, [`Unit ${request.unit} gets the text ${hash}`]);
       return request;
-    });
+    };
+    return runUnitVerb('rollback', call, operation, rollbackJson);
   },
 };

@@ -1,4 +1,4 @@
-import { type Command, writeLines } from '../command.ts';
+import { type Command, OUTPUT, printAnswer } from '../command.ts';
 import { statusStatus } from '../exit-status.ts';
 import { numberOf } from '../number-option.ts';
 
@@ -17,7 +17,7 @@ export const statusCommand: Command = {
       description: 'only there: its name, its address or the beginning of its id',
     },
     { flags: '-n, --lines <number>', description: `lines of the journal to show, ${LINES} unless given` },
-    { flags: '-o, --output <format>', description: 'text or json', choices: ['text', 'json'] },
+    OUTPUT,
   ],
   examples: [
     ['fleetctl status hello.service', 'wherever it is'],
@@ -36,10 +36,7 @@ export const statusCommand: Command = {
     const machine = typeof options.machine === 'string' ? options.machine : undefined;
     const request = { verb: 'status', units, machine, lines: json ? undefined : lines };
     const result = await withEdges(flags, streams, (edges) => unitStatus(edges, request));
-    const { out, err } = statusReport(result);
-    if (json) streams.out(statusJson(result));
-    else writeLines(streams.out, out);
-    writeLines(streams.err, err);
+    await printAnswer({ options, streams }, statusReport(result), () => statusJson(result));
     return statusStatus(result);
   },
 };

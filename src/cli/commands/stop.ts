@@ -1,4 +1,4 @@
-import type { Command } from '../command.ts';
+import { type Command, OUTPUT } from '../command.ts';
 import { DRY_RUN, runUnitVerb } from '../unit-command.ts';
 import { LIMITS, NO_BLOCK } from '../wait-options.ts';
 
@@ -8,7 +8,7 @@ export const stopCommand: Command = {
   summary: 'Stop units; they stay on their machines',
   description:
     'Stops units wherever they run and waits for it. They stay loaded: `fleetctl start` starts them again on the same machine.',
-  options: [NO_BLOCK, ...LIMITS, DRY_RUN],
+  options: [NO_BLOCK, ...LIMITS, DRY_RUN, OUTPUT],
   examples: [
     ['fleetctl stop hello.service', 'stop it, leave it loaded'],
     ['fleetctl stop web@1 web@2', 'stop two instances'],

@@ -1,4 +1,4 @@
-import type { Command } from '../command.ts';
+import { type Command, OUTPUT } from '../command.ts';
 import { DRY_RUN, runUnitVerb } from '../unit-command.ts';
 import { LIMITS } from '../wait-options.ts';
 
@@ -8,7 +8,7 @@ export const unloadCommand: Command = {
   summary: 'Stop units and take them from their machines',
   description:
     'Stops units, waits for it and removes their unit files from the machines. The registry keeps them.',
-  options: [...LIMITS, DRY_RUN],
+  options: [...LIMITS, DRY_RUN, OUTPUT],
   examples: [['fleetctl unload hello.service', 'take it from its machine']],
   async run(call) {
     const { unload } = await import('../../operations/set-target-state.ts');

@@ -1,4 +1,4 @@
-import { type Command, writeLines } from '../command.ts';
+import { type Command, OUTPUT, printAnswer } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
 import { submitRequest } from '../unit-command.ts';
 
@@ -10,7 +10,7 @@ export const verifyCommand: Command = {
     'Checks what fleet reads of unit files, then has systemd check all of them together on every machine they could go to: programs that are missing there, misspelt settings, units that are required and not there. Units of the registry can be checked too. Exits with 1 when anything fails. `fleetctl start --verify` does it first.',
   options: [
     { flags: '--machine <machine>', description: 'ask this machine alone, whether they fit it or not' },
-    { flags: '-o, --output <format>', description: 'table or json', choices: ['table', 'json'] },
+    OUTPUT,
   ],
   examples: [
     ['fleetctl verify app.service app.timer', 'two files that belong together'],
@@ -27,10 +27,7 @@ export const verifyCommand: Command = {
     const machine = typeof options.machine === 'string' ? options.machine : undefined;
     const request = { ...submitRequest(call), replace: true, machine };
     const verification = await withEdges(flags, streams, (edges) => verify(edges, request), { dryRun: true });
-    const { out, err } = verificationReport(verification);
-    if (options.output === 'json') streams.out(verificationJson(verification));
-    else writeLines(streams.out, out);
-    writeLines(streams.err, err);
+    await printAnswer(call, verificationReport(verification), () => verificationJson(verification));
     if (verification.passed) return EXIT.done;
     const silent = machine !== undefined && verification.unreachable.length > 0;
     return silent ? EXIT.unreachable : EXIT.failed;

@@ -1,16 +1,16 @@
-import type { Command } from '../command.ts';
+import { type Command, OUTPUT, printAnswer } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
-import { VERSION_LINE } from '../version.ts';
+import { VERSION, VERSION_LINE } from '../version.ts';
 
 export const versionCommand: Command = {
   name: 'version',
   arguments: '',
   summary: 'Print the version',
   description: 'The same as fleetctl --version.',
-  options: [],
+  options: [OUTPUT],
   examples: [['fleetctl version', 'print it']],
-  async run({ streams }) {
-    streams.out(`${VERSION_LINE}\n`);
+  async run({ options, streams }) {
+    await printAnswer({ options, streams }, { out: [VERSION_LINE], err: [] }, () => ({ version: VERSION }));
     return EXIT.done;
   },
 };

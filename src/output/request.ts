@@ -1,0 +1,91 @@
+import type { RecoverResult } from '../operations/recover.ts';
+import type { RestartResult, UnitOnMachine } from '../operations/restart.ts';
+import type { Rollback } from '../operations/rollback.ts';
+import { fitsNowhere, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
+import type { MachinePlan } from '../plan/step.ts';
+import { failureText } from './failure.ts';
+import { machineJson, problemsJson, unreachableJson } from './json.ts';
+import { reasonText } from './reason.ts';
+
+/**
+ * What every verb over units did, or would do with `dryRun`:
+ * `{ "dryRun": …, "results": […], "changes": […], "created": […], "alone": […], "differing": […], "problems": […], "unreachable": […] }`.
+ */
+export function requestJson(request: RequestResult, dryRun: boolean): object {
+  return {
+    dryRun,
+    results: request.results.map(resultJson),
+    changes: changesJson(request.plans),
+    created: [...(request.created ?? [])],
+    alone: [...(request.alone ?? [])],
+    differing: request.differing.map(({ unit, path }) => ({ unit, path })),
+    problems: problemsJson(request.problems),
+    unreachable: unreachableJson(request.unreachable),
+  };
+}
+
+/** The same with the batches of a restart, and the copies that were left alone because one before them failed. */
+export function restartJson(result: RestartResult, dryRun: boolean): object {
+  const batches = result.waves.map((plans) =>
+    plans.flatMap(({ machine, changes }) => changes.map(({ unit }) => ({ unit, machine }))),
+  );
+  return { ...requestJson(result, dryRun), batches, left: result.left.map(leftJson) };
+}
+
+/** The same with the text that the unit got. */
+export function rollbackJson(result: Rollback, dryRun: boolean): object {
+  const { unit, entry } = result;
+  return { unit, hash: entry.hash, digest: entry.digest, ...requestJson(result, dryRun) };
+}
+
+/** `cluster` is null when nothing was stored, because of the machines under `unreachable`. */
+export function recoverJson(result: RecoverResult, dryRun: boolean): object {
+  if (result.kind === 'silent') {
+    const unreachable = unreachableJson(result.unreachable);
+    return { dryRun, cluster: null, units: [], discrepancies: [], unreachable };
+  }
+  const { clusterId, units, discrepancies } = result;
+  return {
+    dryRun,
+    cluster: clusterId,
+    units: units.map(({ stored, target, machines }) => ({
+      unit: stored.name,
+      desiredState: target,
+      machines: machines.map(machineJson),
+    })),
+    discrepancies: discrepancies.map(({ kind, unit, machine }) => ({
+      kind,
+      unit,
+      machine: machineJson(machine),
+    })),
+    unreachable: [],
+  };
+}
+
+/** Steps by unit and machine: an array `changes`. */
+export function changesJson(plans: readonly MachinePlan[]): readonly object[] {
+  return plans.flatMap(({ machine, changes }) =>
+    changes.map(({ unit, steps }) => ({ unit, machine, steps: steps.map(({ kind }) => kind) })),
+  );
+}
+
+function resultJson(result: UnitResult): object {
+  const { unit, target, global, machines, failures, rejected, despite } = result;
+  return {
+    unit,
+    desiredState: target,
+    holds: failures.length === 0 && !fitsNowhere(result),
+    global,
+    machines: machines.map(machineJson),
+    failures: failures.map(({ machine, failure }) => {
+      const { summary, lines, hint } = failureText(failure);
+      return { machine: machineJson(machine), reason: summary, lines, hint: hint ?? null };
+    }),
+    rejected: rejected.map(({ machine, reason }) => ({ machine, reason: reasonText(reason) })),
+    despite: despite === undefined ? null : reasonText(despite),
+  };
+}
+
+function leftJson({ unit, machine }: UnitOnMachine): object {
+  return { unit, machine: machineJson(machine) };
+}

@@ -1,0 +1,67 @@
+import type { MachineSession, SystemdDriver } from './driver.ts';
+
+/**
+ * A driver for those who look again and again: one session a machine, used for as long as it answers. One that was
+ * lost meanwhile is made anew at once, so that a connection that broke is not taken for a machine that is silent.
+ * After `close` nothing but plain errors come back: what is still under way then says nothing about machines. The
+ * driver beneath stays as it is.
+ */
+export function renewSessions(driver: SystemdDriver): SystemdDriver {
+  const open = new Map<string, MachineSession>();
+  let isOver = false;
+  /** The answer of `work`, or its error, after which the session is not used again. */
+  async function attempt<T>(name: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      open.get(name)?.close();
+      open.delete(name);
+      throw isOver ? new Error('Nobody looks any more', { cause: error }) : error;
+    }
+  }
+  return {
+    async connect(machine) {
+      const { name } = machine;
+      const anew = (): Promise<MachineSession> =>
+        attempt(name, async () => {
+          const session = await driver.connect(machine);
+          if (isOver) session.close();
+          else open.set(name, session);
+          return session;
+        });
+      const kept = open.get(name);
+      const session = kept ?? (await anew());
+      return {
+        ...handed(session),
+        observe: (request) => {
+          const look = attempt(name, () => session.observe(request));
+          if (kept === undefined) return look;
+          return look.catch(async (error: unknown) => {
+            if (isOver) throw error;
+            const next = await anew();
+            return attempt(name, () => next.observe(request));
+          });
+        },
+      };
+    },
+    journal: (machine, request) => driver.journal(machine, request),
+    async close() {
+      isOver = true;
+      for (const session of open.values()) session.close();
+      open.clear();
+    },
+  };
+}
+
+/** A session in the hands of somebody who may not end it. */
+export function handed(session: MachineSession): MachineSession {
+  return {
+    observe: (request) => session.observe(request),
+    change: (changes, clusterId) => session.change(changes, clusterId),
+    status: (units, lines) => session.status(units, lines),
+    verify: (request) => session.verify(request),
+    ended: session.ended,
+    examine: () => session.examine(),
+    close: () => undefined,
+  };
+}

@@ -1,0 +1,165 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { compareText } from '../src/base/compare.ts';
+import { cat } from '../src/operations/cat.ts';
+import { doctor, finder } from '../src/operations/doctor.ts';
+import { explainUnit } from '../src/operations/explain.ts';
+import { history } from '../src/operations/history.ts';
+import { listMachines } from '../src/operations/list-machines.ts';
+import { listUnitFiles } from '../src/operations/list-unit-files.ts';
+import { listUnits } from '../src/operations/list-units.ts';
+import { reconcileEverything } from '../src/operations/reconcile-everything.ts';
+import { recover } from '../src/operations/recover.ts';
+import { restart } from '../src/operations/restart.ts';
+import { rollback } from '../src/operations/rollback.ts';
+import { start } from '../src/operations/set-target-state.ts';
+import { unitStatus } from '../src/operations/status.ts';
+import { verify } from '../src/operations/verify.ts';
+import { doctorJson } from '../src/output/doctor.ts';
+import { explanationJson } from '../src/output/explanation.ts';
+import { historyJson } from '../src/output/history.ts';
+import { machinesJson, textsJson, unitFilesJson, unitsJson } from '../src/output/json.ts';
+import { passJson } from '../src/output/pass.ts';
+import { recoverJson, requestJson, restartJson, rollbackJson } from '../src/output/request.ts';
+import { statusJson } from '../src/output/status.ts';
+import { verificationJson } from '../src/output/verification.ts';
+import { createRegistry } from '../src/registry/registry.ts';
+import { createMemoryStore } from '../src/store/memory.ts';
+import { makeDesk } from './cli/desk.ts';
+import { FALSE, GLOBAL, makeScene, type Scene, SLEEP } from './operations/scene.ts';
+import { TTL_MS } from './support/builders.ts';
+
+const README = readFileSync(resolve(import.meta.dirname, '../README.md'), 'utf8');
+const EXAMPLES = [...README.matchAll(/^```json\n(.*?)^```$/gms)].map(([, text = '']): object =>
+  JSON.parse(text),
+);
+
+/** Every answer, as the program gives it when there is something of everything. */
+const ANSWERS: Readonly<Record<string, (scene: Scene) => Promise<object>>> = {
+  'list-units': async ({ edges }) => unitsJson(await listUnits(edges)),
+  'list-unit-files': async ({ edges }) => unitFilesJson(await listUnitFiles(edges)),
+  'list-machines': async ({ edges }) => machinesJson(await listMachines(edges)),
+  status: async ({ edges }) =>
+    statusJson(
+      await unitStatus(edges, { verb: 'status', units: ['a', 'g'], machine: undefined, lines: undefined }),
+    ),
+  history: async ({ edges }) => historyJson(await history(edges.registry, 'a')),
+  explain: async ({ edges, cwd }) => explanationJson(await explainUnit(edges, { unit: 'a', cwd })),
+  reconcile: async ({ edges, clock, start, machines }) => {
+    await start('bad');
+    machines.of('m3').silence = undefined;
+    machines.silence('m1');
+    await listUnits(edges);
+    clock.time += 2 * TTL_MS;
+    return passJson(await reconcileEverything(edges));
+  },
+  verify: async ({ edges, cwd }) =>
+    verificationJson(
+      await verify(edges, { units: ['a', 'lost.timer'], cwd, replace: true, machine: undefined }),
+    ),
+  start: async ({ edges, cwd, write }) => {
+    await write('a.service', `# other\n${SLEEP}`);
+    await write('also.service', `${SLEEP}[Install]\nAlso=a.socket\n`);
+    const request = { units: ['a', 'c', 'db', 'bad', 'also', 'gone'], cwd, replace: false };
+    return requestJson(await start(edges, request), false);
+  },
+  rollback: async (scene) => {
+    await scene.write('a.service', `${SLEEP}Nice=1\n`);
+    await scene.submit(['a'], true);
+    return besides(rollbackJson(await rollback(scene.edges, { unit: 'a', to: undefined }), false));
+  },
+  restart: async ({ edges, write, submit }) => {
+    await write('a.service', FALSE);
+    await submit(['a'], true);
+    return besides(restartJson(await restart(edges, ['a', 'b'], 1), false));
+  },
+  recover: async ({ edges, machines, clock }) => {
+    machines.of('m3').silence = undefined;
+    const here = machines.of('m1').units.get('a.service');
+    if (here !== undefined) here.text = `${SLEEP}# edited\n`;
+    const registry = createRegistry(createMemoryStore(), { clock, author: 'me@here' });
+    return recoverJson(await recover({ ...edges, registry }), false);
+  },
+  doctor: async ({ edges, machines }) => {
+    machines.silence('m3');
+    const login = async () => ({ address: '10.0.0.1', credential: 'id' });
+    const examiner = { ...edges, login, userOf: () => 'core' };
+    return doctorJson(await doctor(examiner, finder(edges), [], () => undefined));
+  },
+  cat: async ({ edges }) => textsJson(await cat(edges.registry, 'a')),
+  version: async () => JSON.parse((await (await makeDesk('')).run(['version', '-o', 'json'])).out),
+};
+
+/** a on m1, b on m2, g everywhere; m3 does not answer. */
+async function busy(): Promise<Scene> {
+  const scene = await makeScene({ m1: { role: 'web' }, m2: {}, m3: {} });
+  await scene.write('a.service', SLEEP);
+  await scene.write('b.service', SLEEP);
+  await scene.write('c.service', SLEEP);
+  await scene.write('g.service', GLOBAL);
+  await scene.write('bad.service', FALSE);
+  await scene.write('db.service', `${SLEEP}[X-Fleet]\nMachineMetadata=role=db\n`);
+  await scene.write('lost.timer', '[Timer]\nOnActiveSec=1h\n');
+  await scene.start('a', 'b', 'g');
+  scene.machines.silence('m3');
+  await listUnits(scene.edges);
+  return scene;
+}
+
+/** What an answer has beyond what all verbs over units have, but for the unit and its text. */
+function besides(answer: object): object {
+  const shared = new Set([
+    'dryRun',
+    'results',
+    'changes',
+    'created',
+    'alone',
+    'differing',
+    'problems',
+    'unreachable',
+  ]);
+  return Object.fromEntries(Object.entries(answer).filter(([key]) => !shared.has(key)));
+}
+
+/** The paths of all keys: `units[].machine.id`. What metadata holds is up to people. */
+function pathsOf(value: unknown, path = ''): readonly string[] {
+  if (Array.isArray(value)) return [...new Set(value.flatMap((each) => pathsOf(each, `${path}[]`)))];
+  if (typeof value !== 'object' || value === null || path.endsWith('metadata')) return [];
+  return Object.entries(value).flatMap(([key, held]) => [
+    `${path}.${key}`,
+    ...pathsOf(held, `${path}.${key}`),
+  ]);
+}
+
+const keysOf = (answer: object): readonly string[] => Object.keys(answer).toSorted(compareText);
+const lastOf = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
+const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('.'));
+
+describe('the README', () => {
+  const documented = new Set(EXAMPLES.flatMap((example) => pathsOf(example)).map(lastOf));
+
+  it.each(Object.entries(ANSWERS))(
+    'shows the answer of %s with every key it has, and no others',
+    async (verb, ask) => {
+      const answer = await ask(await busy());
+      const keys = keysOf(answer);
+      const example = EXAMPLES.find((each) => String(keysOf(each)) === String(keys));
+      if (verb === 'rollback') {
+        // Its keys are told in words.
+        for (const key of keys) expect(README).toContain(`\`${key}\``);
+        return;
+      }
+      expect({ keys, example }).toEqual({ keys, example: expect.anything() });
+      const shown = pathsOf(example);
+      const given = pathsOf(answer);
+      expect(shown.filter((path) => !given.includes(path))).toEqual([]);
+      const open = new Set(shown.map(parentOf));
+      // What is empty or null in one example, such as `unreachable`, is shown in another.
+      const missing = given.filter(
+        (path) => !shown.includes(path) && (open.has(parentOf(path)) || !documented.has(lastOf(path))),
+      );
+      expect(missing).toEqual([]);
+    },
+  );
+});

@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import { FleetError } from '../../src/base/errors.ts';
+import type { Listing } from '../../src/operations/unreachable.ts';
+import { screenView, streamView } from '../../src/output/watch.ts';
+
+const LOCKED = new FleetError('registry-locked', 'the registry is locked', { hint: 'Wait' });
+const M1 = { name: 'm1', id: undefined, address: '10.0.0.1' };
+
+const listing = (rows: readonly string[], silentMs?: number): Listing<string> => ({
+  rows,
+  unreachable:
+    silentMs === undefined ? [] : [{ machine: M1, message: 'm1 is silent', hint: undefined, silentMs }],
+});
+
+/** What is printed, on both streams in their order. */
+function canvas() {
+  const printed: string[] = [];
+  return {
+    printed,
+    out: (text: string) => void printed.push(`out: ${text}`),
+    err: (text: string) => void printed.push(`err: ${text}`),
+    render: ({ rows }: Listing<string>): string => rows.map((row) => `${row}\n`).join(''),
+  };
+}
+
+describe('in a pipe', () => {
+  it('a list is printed again when it has changed, after an empty line', () => {
+    const paper = canvas();
+    const view = streamView(paper);
+    for (const rows of [['a'], ['a'], ['b'], ['b']]) view.seen(listing(rows));
+    expect(paper.printed).toEqual(['out: a\n', 'out: \nb\n']);
+  });
+
+  it('a signature says what has changed, and nothing stands between lines that are one each', () => {
+    const paper = { ...canvas(), signature: ({ rows }: Listing<string>): string => String(rows[0]) };
+    const view = streamView(paper, '');
+    for (const rows of [
+      ['a', '1'],
+      ['a', '2'],
+      ['b', '3'],
+    ])
+      view.seen(listing(rows));
+    expect(paper.printed).toEqual(['out: a\n1\n', 'out: b\n3\n']);
+  });
+
+  it('a machine that falls silent is told once, and again when it has been back', () => {
+    const paper = canvas();
+    const view = streamView(paper);
+    for (const silentMs of [undefined, 0, 2000, 4000, undefined, 0]) view.seen(listing(['a'], silentMs));
+    const warning = 'err: Warning: m1 is silent; what it runs is unknown\n';
+    expect(paper.printed).toEqual(['out: a\n', warning, warning]);
+  });
+
+  it('a look that fails is told once for as long as it fails', () => {
+    const paper = canvas();
+    const view = streamView(paper);
+    view.seen(listing(['a']));
+    view.failed(LOCKED);
+    view.failed(LOCKED);
+    view.seen(listing(['a']));
+    view.failed(LOCKED);
+    const error = 'err: Error: The registry is locked\nhint: Wait\n';
+    expect(paper.printed).toEqual(['out: a\n', error, error]);
+  });
+});
+
+describe('on a screen', () => {
+  const START = Date.UTC(2026, 10, 23, 6, 5, 41);
+  const make = () => {
+    const paper = canvas();
+    const size = { columns: 60, rows: 12 };
+    return { paper, view: screenView(paper, { size: () => size, now: () => START, interval: '2s' }), size };
+  };
+  const HEAD = 'out: \u001b[H2026-11-23 06:05:41 UTC, every 2s\u001b[K\n\u001b[K\n';
+
+  it('a list is drawn anew with every look', () => {
+    const { paper, view } = make();
+    view.seen(listing(['a']));
+    view.seen(listing(['a']));
+    expect(paper.printed).toEqual(Array(2).fill(`${HEAD}a\u001b[K\n\u001b[J`));
+  });
+
+  it('silent machines stand below it', () => {
+    const { paper, view } = make();
+    view.seen(listing(['a'], 5000));
+    expect(paper.printed[0]).toContain(
+      'a\u001b[K\n\u001b[K\nWarning: m1 is silent (silent for 5s); what it runs is unkno\u001b[K\n',
+    );
+  });
+
+  it('what was seen last stays while looks fail', () => {
+    const { paper, view } = make();
+    view.seen(listing(['a']));
+    view.failed(LOCKED);
+    expect(paper.printed[1]).toBe(
+      `${HEAD}a\u001b[K\n\u001b[K\nError: The registry is locked\u001b[K\nhint: Wait\u001b[K\n\u001b[J`,
+    );
+  });
+});
