@@ -15,8 +15,8 @@ export type CommitResult =
   | { readonly kind: 'conflict'; readonly key: string };
 
 /**
- * A small ordered map of text with revisions: the contract under the registry. Keys and values are any text,
- * values also empty or of several MB.
+ * A small ordered map of text with revisions: the contract under the registry. Keys and values are any well-formed
+ * text, values also empty or of several MB.
  *
  * - Revisions are whole numbers from 1, rise by one with every commit that changes something, and are never
  *   used twice, not even after keys are deleted.

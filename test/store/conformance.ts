@@ -282,6 +282,18 @@ export function describeStore(name: string, setUp: () => Promise<StoreUnderTest>
       await other.close();
     });
 
+    it('ends soon after the commit, when it has been waiting for a while', async () => {
+      const other = await tested.reopen();
+      await commit(put('a'));
+      const waiting = store.waitForChange(1, never);
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      const since = performance.now();
+      await other.commit([put('b')]);
+      expect(await waiting).toBe(true);
+      expect(performance.now() - since).toBeLessThan(2000);
+      await other.close();
+    });
+
     it('misses none of many commits, however slow the reader', async () => {
       const other = await tested.reopen();
       const writer = (async () => {

@@ -1,4 +1,5 @@
 import type { FleetError } from '../../base/errors.ts';
+import { attempt } from '../system-error.ts';
 import { type HttpAnswer, NoAnswer, openHttp, type Post } from './http.ts';
 import { type Endpoint, type EtcdOptions, readSecrets } from './options.ts';
 import { type Refusal, readRefusal, refused, type Silence, unreachable, wantsNewToken } from './trouble.ts';
@@ -157,12 +158,13 @@ export function endOf(prefix: string): string {
   return `${prefix.slice(0, -1)}0`;
 }
 
+/** Every answer of etcd has a header; without this, whoever answers `{}` would be an empty registry. */
 function readMessage({ body }: HttpAnswer): Message {
-  try {
-    return JSON.parse(body) as Message;
-  } catch {
-    throw new NoAnswer('not an answer of etcd: not JSON');
-  }
+  const message = attempt(() => Object(JSON.parse(body)) as Message);
+  const { header } = Object(message?.result ?? message);
+  if (message === undefined || Object(header).cluster_id === undefined)
+    throw new NoAnswer('not an answer of etcd');
+  return message;
 }
 
 function nameOf({ host, port }: Endpoint): string {

@@ -108,12 +108,11 @@ class EtcdStore implements Store {
   }
 
   async #read(signal?: AbortSignal): Promise<State> {
-    const found = await readState(this.#client, this.#keys, this.#state, signal);
-    const [{ revision }, last] = [found.snapshot, this.#state.snapshot.revision];
-    // Reads of one store may overtake each other, so only what etcd says later counts.
-    if (found.etcdRevision < this.#state.etcdRevision) return found;
-    if (revision < last) throw wentBack(last, revision);
-    this.#state = found;
+    const known = this.#state;
+    const found = await readState(this.#client, this.#keys, known, signal);
+    if (found.snapshot.revision < known.snapshot.revision) throw wentBack(known.snapshot, found.snapshot);
+    // Reads and commits of this store may have overtaken this one.
+    if (found.etcdRevision >= this.#state.etcdRevision) this.#state = found;
     return found;
   }
 
@@ -145,10 +144,10 @@ function overtaken(): FleetError {
 }
 
 /** A registry that is older, or gone, must not look like units that are no longer wanted. */
-function wentBack(last: number, found: number): FleetError {
+function wentBack(known: Snapshot, found: Snapshot): FleetError {
   return new FleetError(
     'registry-corrupt',
-    `the etcd registry went back from revision ${last} to ${found} while in use`,
+    `the etcd registry went back from revision ${known.revision} to ${found.revision} while in use`,
     { hint: 'restore the newer state of etcd; or start again to go on with this one' },
   );
 }

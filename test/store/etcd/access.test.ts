@@ -156,16 +156,18 @@ describe.runIf(HAS_ETCD)('something else than what was named', () => {
     await etcd.end();
   });
 
-  it('is a web server', async () => {
-    const server = createServer((_, response) => response.writeHead(404).end('Not Found'));
+  it.each([
+    ['that knows nothing', 404, 'Not Found', 'not an answer of etcd: HTTP 404', /JSON gateway/],
+    ['that likes everything', 200, '{}', 'not an answer of etcd', /check that etcd runs/],
+    ['that shows a page', 200, '<html>', 'not an answer of etcd', /check that etcd runs/],
+  ])('is a web server %s', async (_, status, body, why, expected) => {
+    const server = createServer((_request, response) => response.writeHead(status).end(body));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
     const endpoints = [{ host: '127.0.0.1', port }];
     const { message, hint } = await refusalOf({ endpoints, prefix: '/fleet', tls: false });
-    expect(message).toBe(
-      `Cannot reach the etcd registry: 127.0.0.1:${port} (not an answer of etcd: HTTP 404)`,
-    );
-    expect(hint).toMatch(/JSON gateway/);
+    expect(message).toBe(`Cannot reach the etcd registry: 127.0.0.1:${port} (${why})`);
+    expect(hint).toMatch(expected);
     server.close();
   });
 });

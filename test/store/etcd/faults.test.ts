@@ -90,6 +90,22 @@ describe.runIf(HAS_ETCD)('an etcd that fails', () => {
     );
     for (const { port } of etcd.members) expect(error.message).toContain(`127.0.0.1:${port} (`);
   });
+
+  it('that has lost what was stored is not taken for one where nothing is wanted', async () => {
+    const etcd = await start();
+    const options = etcd.options();
+    const store = open(options);
+    await store.commit([put('a')]);
+    const base64 = (text: string): string => Buffer.from(text).toString('base64');
+    await etcd.post('kv/deleterange', {
+      key: base64(`${options.prefix}/`),
+      range_end: base64(`${options.prefix}0`),
+    });
+    for (const call of [() => store.list(''), () => store.commit([put('b')])]) {
+      await expect(call()).rejects.toThrow('the etcd registry went back from revision 1 to 0 while in use');
+    }
+    expect((await open(options).list('')).revision).toBe(0);
+  });
 });
 
 describe.runIf(HAS_ETCD)('a wait for a change', () => {
