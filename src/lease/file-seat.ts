@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { untilAny } from '../base/abort.ts';
 import { openFileStore } from '../store/file.ts';
 import { mayBeRunning, parseOwner, thisProcess } from '../store/owner.ts';
 import type { Store, StoreRecord } from '../store/store.ts';
@@ -43,7 +44,7 @@ export function fileSeat(directory: string, ttlMs: number): Seat {
       await store.commit([{ kind: 'delete', key: KEY, ifRevision: ours }]);
     },
     async waitUntilFree(signal) {
-      await store.waitForChange(seen, AbortSignal.any([signal, AbortSignal.timeout(LOOK)]));
+      await untilAny([signal, AbortSignal.timeout(LOOK)], (ended) => store.waitForChange(seen, ended));
     },
     close: () => store.close(),
   };

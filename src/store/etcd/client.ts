@@ -1,3 +1,4 @@
+import { untilAny } from '../../base/abort.ts';
 import type { FleetError } from '../../base/errors.ts';
 import { attempt } from '../system-error.ts';
 import { type HttpAnswer, NoAnswer, openHttp, type Post } from './http.ts';
@@ -67,19 +68,23 @@ export class EtcdClient {
   async watch(key: string, after: bigint, silence: number, signal: AbortSignal): Promise<boolean> {
     const found = new AbortController();
     const create = { key: toBase64(key), start_revision: `${after + 1n}` };
+    const onLine = (line: string): void => {
+      const { result } = JSON.parse(line) as { result?: { events?: unknown; canceled?: unknown } };
+      if (result?.events !== undefined || result?.canceled !== undefined) found.abort();
+    };
     try {
       const token = await this.#currentToken(signal);
-      await this.#http.post(this.#endpoints[this.#preferred] as Endpoint, {
-        path: '/v3/watch',
-        body: JSON.stringify({ create_request: create }),
-        token,
-        silence,
-        signal: AbortSignal.any([signal, found.signal]),
-        onLine: (line) => {
-          const { result } = JSON.parse(line) as { result?: { events?: unknown[]; canceled?: boolean } };
-          if (result?.events !== undefined || result?.canceled !== undefined) found.abort();
-        },
-      });
+      const body = JSON.stringify({ create_request: create });
+      await untilAny([signal, found.signal], (ended) =>
+        this.#http.post(this.#endpoints[this.#preferred] as Endpoint, {
+          path: '/v3/watch',
+          body,
+          token,
+          silence,
+          signal: ended,
+          onLine,
+        }),
+      );
     } catch {
       // Silence, a lost connection, or what was waited for.
     }

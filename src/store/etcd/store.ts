@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { untilAny } from '../../base/abort.ts';
 import { FleetError } from '../../base/errors.ts';
 import { applyChanges, findRecord, recordsBelow, type Snapshot } from '../snapshot.ts';
 import type { Change, CommitResult, Store, StoreRecord } from '../store.ts';
@@ -61,17 +62,18 @@ class EtcdStore implements Store {
     return result;
   }
 
-  async waitForChange(after: number, signal: AbortSignal): Promise<boolean> {
-    const ended = AbortSignal.any([signal, this.#closing.signal]);
-    while (!ended.aborted) {
-      const found = await this.#read(ended).catch(() => undefined);
-      if (found !== undefined && found.snapshot.revision !== after) return !ended.aborted;
-      const told =
-        found !== undefined &&
-        (await this.#client.watch(this.#keys.head, found.etcdRevision, WATCH_SILENCE, ended));
-      if (!told) await sleep(WATCH_PAUSE, undefined, { signal: ended }).catch(() => {});
-    }
-    return false;
+  waitForChange(after: number, signal: AbortSignal): Promise<boolean> {
+    return untilAny([signal, this.#closing.signal], async (ended) => {
+      while (!ended.aborted) {
+        const found = await this.#read(ended).catch(() => undefined);
+        if (found !== undefined && found.snapshot.revision !== after) return !ended.aborted;
+        const told =
+          found !== undefined &&
+          (await this.#client.watch(this.#keys.head, found.etcdRevision, WATCH_SILENCE, ended));
+        if (!told) await sleep(WATCH_PAUSE, undefined, { signal: ended }).catch(() => {});
+      }
+      return false;
+    });
   }
 
   async close(): Promise<void> {
