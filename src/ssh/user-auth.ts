@@ -46,6 +46,11 @@ export class UserAuth {
       // What came in the same packet with the end of the key exchange is read first: it names the algorithms.
       queueMicrotask(() => begin(this));
     };
+    // sshd names all its host keys after a login; ssh2 would have each of them proven, and nobody wants to know.
+    const { GLOBAL_REQUEST } = handlers;
+    handlers.GLOBAL_REQUEST = (from, name: string, ...more) => {
+      if (name !== 'hostkeys-00@openssh.com') GLOBAL_REQUEST?.(from, name, ...more);
+    };
     handlers.SERVICE_ACCEPT = () => undefined;
     handlers.EXT_INFO = (_, extensions: readonly { name: string; algs: readonly string[] }[]) => {
       this.acceptedAlgorithms = extensions.find(({ name }) => name === 'server-sig-algs')?.algs;

@@ -86,13 +86,13 @@ describe('a login fails', () => {
       'with an encrypted identity file and no agent',
       { identity: 'k', files: { k: locked.private }, accepted: unlocked },
       /: the key file "\S+\/k" is encrypted and there is no agent$/,
-      /^Add it to the agent: ssh-add \S+\/k$/,
+      /^Add it to the agent: ssh-add \S+\/k; or set identity_passphrase_file/,
     ],
     [
       'with an encrypted identity file that the agent does not hold',
       { identity: 'k', files: { k: locked.private }, agent: [mine], accepted: mine },
       /is encrypted and the agent does not hold it$/,
-      /^Add it to the agent: ssh-add \S+\/k$/,
+      /^Add it to the agent: ssh-add \S+\/k; or set identity_passphrase_file/,
     ],
     [
       'with a public key and nobody who holds the other half',

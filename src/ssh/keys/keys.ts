@@ -119,7 +119,7 @@ export class Keys {
   ): Promise<Identity> {
     const quiet = target.batchMode;
     const open = () => this.#passphrases.open(path, file, quiet);
-    const advice = `Add it to the agent: ssh-add ${quote(path)}`;
+    const advice = `Add it to the agent: ssh-add ${quote(path)}; or set identity_passphrase_file in [ssh]`;
     if (!this.#passphrases.canOpen(quiet)) {
       // What such a key is called by the agent cannot be known: any of its keys may be this one.
       if (file.publicKey === undefined && agent.length > 0)
