@@ -4,7 +4,7 @@ import { EXIT, exitStatusOf } from './exit-status.ts';
 import type { Streams } from './streams.ts';
 import { VERSION_LINE } from './version.ts';
 
-export { processStreams } from './streams.ts';
+export { commandStreams } from './streams.ts';
 
 /** Runs one command line and returns its exit status; everything it prints goes to `streams`. */
 export async function main(argv: readonly string[], streams: Streams): Promise<number> {

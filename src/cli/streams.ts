@@ -27,10 +27,13 @@ export type Streams = {
   readonly home: string;
 };
 
-/**
- * The streams of this process, and what ends it: a reader of the data that goes away (`| head -1`) does so quietly,
- * signals with words.
- */
+/** The streams of a process that a signal ends, with words. A daemon has signals of its own. */
+export function commandStreams(home: string): Streams {
+  const streams = processStreams(home);
+  return { ...streams, ifInterrupted: endOnSignals(streams.live) };
+}
+
+/** The streams of this process. A reader of the data that goes away (`| head -1`) ends it quietly. */
 export function processStreams(home: string): Streams {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit();
@@ -56,7 +59,6 @@ export function processStreams(home: string): Streams {
     ask: isPerson ? (question) => hold(() => askOnTerminal(question, process.stderr, 'no')) : undefined,
     askSecret: isPerson ? (question) => hold(() => askSecretly(question)) : undefined,
     live,
-    ifInterrupted: endOnSignals(live),
     screen:
       process.stdout.isTTY === true && process.env.TERM !== 'dumb'
         ? () => ({ columns: process.stdout.columns, rows: process.stdout.rows })
