@@ -24,6 +24,8 @@ export type Command = {
   readonly examples: readonly (readonly [string, string])[];
   /** Options after its first argument belong to that, and not to this command. */
   readonly passThrough?: boolean;
+  /** Verbs of its own, that come after its name. */
+  readonly subcommands?: readonly Command[];
   /** Resolves with the exit status: one of EXIT, or that of a command on a machine. */
   readonly run: (call: Call) => Promise<number>;
 };

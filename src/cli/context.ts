@@ -41,15 +41,25 @@ export async function withEdges<T>(
   flags: ConfigFlags,
   streams: Streams,
   work: (edges: Edges, access: SshAccess) => Promise<T>,
-  { dryRun = false, patience = PATIENT, adapt = (config) => config }: EdgesOptions = {},
+  options: EdgesOptions = {},
 ): Promise<T> {
   const { env, cwd, home } = streams;
-  const config = adapt(await loadConfig({ flags, env, cwd, home }));
+  const config = await loadConfig({ flags, env, cwd, home });
+  return withConfig(options.adapt?.(config) ?? config, streams, work, options);
+}
+
+/** The same with a configuration that may not be written yet. */
+export async function withConfig<T>(
+  config: Config,
+  streams: Streams,
+  work: (edges: Edges, access: SshAccess) => Promise<T>,
+  { dryRun = false, patience = PATIENT }: EdgesOptions = {},
+): Promise<T> {
   const transport = createSsh2Transport({
     askHostKey: askHostKey(streams),
     ask: askPerson(streams),
     passphraseFile: config.identityPassphraseFile,
-    homeFolder: home,
+    homeFolder: streams.home,
   });
   const access = await accessTo(config, streams);
   const registry = await openRegistry(config.registry, config.etcd);

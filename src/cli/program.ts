@@ -13,6 +13,7 @@ import { listMachinesCommand } from './commands/list-machines.ts';
 import { listUnitFilesCommand } from './commands/list-unit-files.ts';
 import { listUnitsCommand } from './commands/list-units.ts';
 import { loadCommand } from './commands/load.ts';
+import { machinesCommand } from './commands/machines.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
 import { recoverCommand } from './commands/recover.ts';
 import { registryCommand } from './commands/registry.ts';
@@ -49,6 +50,7 @@ export const COMMANDS: readonly Command[] = [
   listUnitsCommand,
   listUnitFilesCommand,
   listMachinesCommand,
+  machinesCommand,
   doctorCommand,
   sshCommand,
   reconcileCommand,
@@ -117,17 +119,19 @@ function createProgram(streams: Streams, done: (status: number) => void): Comman
 }
 
 function addCommand(
-  program: Commander,
+  parent: Commander,
   command: Command,
   streams: Streams,
   done: (status: number) => void,
 ): void {
   // .command() hands exitOverride and configureOutput down; addCommand() would not.
-  const verb = program
+  const verb = parent
     .command(`${command.name} ${command.arguments}`.trim())
     .summary(command.summary)
     .description(`${command.summary}.\n\n${command.description}`)
-    .showHelpAfterError(`hint: fleetctl help ${command.name}`)
+    .showHelpAfterError(
+      parent.parent === null ? `hint: fleetctl help ${command.name}` : `hint: fleetctl help ${parent.name()}`,
+    )
     .passThroughOptions(command.passThrough === true);
   for (const { flags, description, choices } of command.options) {
     const option = new Option(flags, description);
@@ -138,8 +142,13 @@ function addCommand(
     'after',
     `\nExamples:\n${exampleLines(command).join('\n')}\n\nGlobal options: fleetctl --help`,
   );
+  for (const each of command.subcommands ?? []) addCommand(verb, each, streams, done);
   verb.action(async (..._: unknown[]) => {
-    const { quiet, ...flags }: ConfigFlags & { quiet?: true } = { ...program.opts(), ...verb.opts() };
+    const { quiet, ...flags }: ConfigFlags & { quiet?: true } = {
+      ...parent.parent?.opts(),
+      ...parent.opts(),
+      ...verb.opts(),
+    };
     const audience = { ...streams, quiet: quiet ?? isQuiet(streams.env) };
     done(await command.run({ arguments: verb.args, options: verb.opts(), flags, streams: audience }));
   });

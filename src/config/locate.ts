@@ -43,6 +43,14 @@ export async function findConfig(search: Search): Promise<ConfigFile> {
   );
 }
 
+/** The file that an operator who has none begins: the one looked for first. Undefined when there is one somewhere. */
+export async function newConfigPath(search: Search): Promise<string | undefined> {
+  const named = namedFile(search);
+  const places = named === undefined ? usualPlaces(search) : [named];
+  for (const place of places) if ((await readText(place)) !== undefined) return undefined;
+  return places[0]?.path;
+}
+
 /** A file to try; `by` says who named it. */
 type Place = { readonly path: string; readonly by: string | undefined };
 

@@ -87,7 +87,7 @@ function readValue(text: string, where: string): string {
 }
 
 /** The value as written, with its quotes and without a comment. */
-function cutComment(text: string): string {
+export function cutComment(text: string): string {
   const quoted = /^\s*("[^"\\]*(?:\\.[^"\\]*)*")\s*(?:[;#].*)?$/.exec(text)?.[1];
   return quoted ?? text.replace(/(?:^|\s)[;#].*$/, '').trim();
 }

@@ -91,7 +91,8 @@ async function writeDurably(path: string, bytes: Buffer): Promise<string> {
   }
 }
 
-async function syncFolder(folder: string): Promise<void> {
+/** What was made, renamed or removed in a folder is on the disk when this resolves. */
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {
     await handle.sync();

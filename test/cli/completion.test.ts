@@ -73,6 +73,13 @@ describe('what is offered', () => {
     expect(await offered('--ssh-')).toEqual(['--ssh-username', '--ssh-identity-file', '--ssh-timeout']);
   });
 
+  it('after a command with commands of its own are these, and then what they take', async () => {
+    expect(await offered('machines', '')).toEqual(['add', 'set', 'remove']);
+    expect(await offered('machines', 'remove', 'w')).toEqual(['web-1']);
+    expect(await offered('machines', 'add', 'x', 'y', '--us')).toEqual(['--user']);
+    expect(await offered('machines', 'nonsense', '')).toEqual([]);
+  });
+
   it.each<[string, readonly string[], readonly string[]]>([
     ['commands that begin so', ['rol'], ['rollback']],
     ['commands, for help', ['help', 'rol'], ['rollback']],

@@ -50,12 +50,11 @@ describe('help', () => {
 
   it('names no option in an example that the command does not have', () => {
     // What follows the machine in "ssh MACHINE COMMAND" is not ours.
-    for (const { examples, options } of COMMANDS.filter(
+    for (const { examples, options, subcommands = [] } of COMMANDS.filter(
       (command) => !command.arguments.includes('[command'),
     )) {
-      const known = [...options.map(({ flags }) => flags), ...GLOBAL_OPTIONS.map(([flags]) => flags)].join(
-        ' ',
-      );
+      const own = [...options, ...subcommands.flatMap((each) => each.options)];
+      const known = [...own.map(({ flags }) => flags), ...GLOBAL_OPTIONS.map(([flags]) => flags)].join(' ');
       for (const [line] of examples) {
         for (const [option] of line.matchAll(/(?<= )--?[a-z][a-z-]*/g) ?? [])
           expect(known.split(/[ ,]+/)).toContain(option);
@@ -64,8 +63,11 @@ describe('help', () => {
   });
 
   it('fits on a terminal of 80 columns, apart from examples', async () => {
-    for (const { name } of COMMANDS) {
-      const [text = ''] = (await run('help', name)).out.split('\nExamples:\n');
+    const within = COMMANDS.flatMap(({ name, subcommands = [] }) =>
+      subcommands.map((each) => [name, each.name, '--help']),
+    );
+    for (const words of [...COMMANDS.map(({ name }) => ['help', name]), ...within]) {
+      const [text = ''] = (await run(...words)).out.split('\nExamples:\n');
       expect(text.split('\n').filter((line) => line.length > 80)).toEqual([]);
     }
   });

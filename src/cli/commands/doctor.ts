@@ -1,10 +1,4 @@
-import { FleetError } from '../../base/errors.ts';
-import type { Machine } from '../../machine/machine.ts';
-import type { Examiner } from '../../operations/doctor.ts';
-import type { Edges } from '../../reconcile/reconcile.ts';
-import type { SshTarget } from '../../ssh/target.ts';
 import type { Command } from '../command.ts';
-import type { SshAccess } from '../context.ts';
 import { EXIT } from '../exit-status.ts';
 
 export const doctorCommand: Command = {
@@ -23,8 +17,9 @@ export const doctorCommand: Command = {
     ['fleetctl doctor -o json', 'for a program'],
   ],
   async run({ arguments: names, options, flags, streams }) {
-    const [{ withEdges }, operation, output, { jsonText }] = await Promise.all([
+    const [{ withEdges }, { examinerOf }, operation, output, { jsonText }] = await Promise.all([
       import('../context.ts'),
+      import('../examiner.ts'),
       import('../../operations/doctor.ts'),
       import('../../output/doctor.ts'),
       import('../../output/json.ts'),
@@ -47,17 +42,3 @@ export const doctorCommand: Command = {
     });
   },
 };
-
-/** What a look at machines works with. */
-function examinerOf(edges: Edges, { transport, targets }: SshAccess): Examiner {
-  const target = ({ name }: Machine): SshTarget => {
-    const found = targets.get(name);
-    if (found === undefined) throw new FleetError('machine-not-found', `No such machine: "${name}"`);
-    return found;
-  };
-  return {
-    ...edges,
-    login: (machine) => transport.login(target(machine)),
-    userOf: (machine) => target(machine).user,
-  };
-}

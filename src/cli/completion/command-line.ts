@@ -40,6 +40,9 @@ export function readTypedLine(
       command = commands.find(({ name }) => name === word);
       // Of an unknown command nothing is known.
       if (command === undefined) return { command, flags, pending, operands: 1, literal: true };
+    } else if (operands === 0 && command.subcommands !== undefined) {
+      command = command.subcommands.find(({ name }) => name === word);
+      if (command === undefined) return { command, flags, pending, operands: 1, literal: true };
     } else {
       operands += 1;
       literal ||= command.passThrough === true;

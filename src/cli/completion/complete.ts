@@ -58,6 +58,7 @@ async function candidatesFor(
     const isTopic = request.words.at(-2) === 'help';
     return literal && !isTopic ? [] : commandNames(request);
   }
+  if (command.subcommands !== undefined) return command.subcommands.map(named);
   return operands(command, typed, line, request);
 }
 
@@ -67,10 +68,11 @@ function optionCandidates(option: CommandOption): readonly Candidate[] {
 }
 
 function commandNames({ commands }: CompletionRequest): readonly Candidate[] {
-  return [
-    ...commands.map(({ name, summary }) => ({ word: name, about: summary })),
-    { word: 'help', about: 'show help for a command' },
-  ];
+  return [...commands.map(named), { word: 'help', about: 'show help for a command' }];
+}
+
+function named({ name, summary }: Command): Candidate {
+  return { word: name, about: summary };
 }
 
 /** What an option's value may be, by its choices or by the name in its angle brackets. */

@@ -1,0 +1,17 @@
+import type { Config } from '../config/config.ts';
+import { doctor, finder, isHealthy } from '../operations/doctor.ts';
+import { doctorLines, doctorTitles } from '../output/doctor.ts';
+import { withConfig } from './context.ts';
+import { examinerOf } from './examiner.ts';
+import type { Streams } from './streams.ts';
+
+/** Looks at one machine of a configuration, tells what is wrong with it, and answers whether nothing is. */
+export function checkMachine(config: Config, name: string, streams: Streams): Promise<boolean> {
+  return withConfig(config, streams, async (edges, access) => {
+    const view = { all: false, names: [name] };
+    const [health] = await doctor(examinerOf(edges, access), finder(edges), [name], () => undefined);
+    if (health === undefined || isHealthy(health)) return true;
+    streams.err(`${doctorTitles(view)}${doctorLines(health, view)}`);
+    return false;
+  });
+}

@@ -1,0 +1,150 @@
+import { FleetError } from '../../base/errors.ts';
+import type { MachineEdit } from '../../config/edit.ts';
+import { type Call, type Command, writeLines } from '../command.ts';
+import { EXIT } from '../exit-status.ts';
+
+const NO_CHECK = { flags: '--no-check', description: 'do not look at the machine first' };
+
+/** Options of `add`, with the keys of fleet.conf that they stand for, in the order in which they are written. */
+const SETTINGS = [
+  ['metadata', '--metadata <pairs>', 'what units can ask for: region=eu,disk=ssd'],
+  ['user', '--user <user>', 'who logs in'],
+  ['port', '--port <port>', 'where its SSH server listens'],
+  ['identity_file', '--identity-file <file>', 'private key'],
+  ['become', '--become <how>', 'how the user gets root rights: sudo, doas or none'],
+] as const;
+
+const addCommand: Command = {
+  name: 'add',
+  arguments: '<name> <address>',
+  summary: 'Add a machine to fleet.conf',
+  description:
+    'Looks at the machine as doctor does, and writes it at the end of fleet.conf when all is well. Without a fleet.conf one is begun.',
+  options: [...SETTINGS.map(([, flags, description]) => ({ flags, description })), NO_CHECK],
+  examples: [
+    ['fleetctl machines add web-3 10.10.1.3', 'with the settings of [ssh]'],
+    ['fleetctl machines add db-1 db.example:2222 --user core --metadata disk=ssd', 'with its own'],
+  ],
+  run(call) {
+    const [name = '', address = ''] = call.arguments;
+    const given = SETTINGS.flatMap(([key, flags]): readonly (readonly [string, string])[] => {
+      const value = call.options[optionName(flags)];
+      return typeof value === 'string' ? [[key, value]] : [];
+    });
+    const settings = new Map([['address', address], ...absolute(given, call)] as [string, string][]);
+    return change(call, { kind: 'add', name, settings }, 'added to');
+  },
+};
+
+const setCommand: Command = {
+  name: 'set',
+  arguments: '<machine> <key=value...>',
+  summary: 'Change settings of a machine',
+  description:
+    'Keys are those of a [machine.NAME] section; "key=" takes one away. The machine is looked at first, as doctor does, unless only its metadata changes.',
+  options: [NO_CHECK],
+  examples: [
+    ['fleetctl machines set web-3 metadata=region=eu,disk=ssd', 'what units can ask for'],
+    ['fleetctl machines set web-3 address=10.10.1.9 user=', 'a new address, and the user of [ssh] again'],
+  ],
+  run(call) {
+    const [name = '', ...words] = call.arguments;
+    const pairs = words.map((word): readonly [string, string] => {
+      const equals = word.indexOf('=');
+      if (equals > 0) return [word.slice(0, equals).trim(), word.slice(equals + 1).trim()];
+      throw new FleetError('usage', `Cannot read "${word}"`, {
+        hint: 'Write key=value, or key= to take a key away',
+      });
+    });
+    const settings = new Map(
+      absolute(pairs, call).map(([key, value]) => [key, value === '' ? undefined : value]),
+    );
+    return change(call, { kind: 'set', name, settings }, 'changed in');
+  },
+};
+
+const removeCommand: Command = {
+  name: 'remove',
+  arguments: '<machine>',
+  summary: 'Take a machine out of fleet.conf',
+  description:
+    'Refused while units are assigned to it. What fleet put on the machine stays there: the command says what.',
+  options: [],
+  examples: [['fleetctl machines remove web-3', 'when no unit is assigned to it']],
+  async run({ arguments: [name = ''], flags, streams }) {
+    const [{ prepareEdit }, { withRegistry }, { leaveMachine }, output] = await Promise.all([
+      import('../../config/edit-file.ts'),
+      import('../context.ts'),
+      import('../../operations/leave-machine.ts'),
+      import('../../output/machines.ts'),
+    ]);
+    const { env, cwd, home } = streams;
+    const edit = await prepareEdit({ flags, env, cwd, home }, { kind: 'remove', name });
+    const left = await withRegistry(flags, streams, async (registry) =>
+      leaveMachine(await registry.load(), name),
+    );
+    await edit.write();
+    streams.out(`Machine ${name} removed from ${edit.path}\n`);
+    writeLines(streams.err, output.leftBehindLines(name, left));
+    return EXIT.done;
+  },
+};
+
+export const machinesCommand: Command = {
+  name: 'machines',
+  arguments: '',
+  summary: 'Add machines to fleet.conf, change them, or take them out',
+  description:
+    'fleet.conf is edited in place: comments, order and line ends stay, and a file that would not say exactly what is meant is not written. Machines are listed by list-machines.',
+  options: [],
+  examples: [...addCommand.examples, ...setCommand.examples, ...removeCommand.examples],
+  subcommands: [addCommand, setCommand, removeCommand],
+  async run() {
+    throw new FleetError('usage', 'Cannot tell what to do with machines: add, set or remove is missing', {
+      hint: 'To list them: fleetctl list-machines',
+    });
+  },
+};
+
+/** Makes the edit on paper, looks at the machine as it would be, and writes. */
+async function change(
+  { options, flags, streams }: Call,
+  edit: MachineEdit & { kind: 'add' | 'set' },
+  done: string,
+): Promise<number> {
+  const { env, cwd, home } = streams;
+  const { prepareEdit } = await import('../../config/edit-file.ts');
+  const prepared = await prepareEdit({ flags, env, cwd, home }, edit);
+  const isFar = [...edit.settings.keys()].some((key) => key !== 'metadata');
+  if (options.check !== false && isFar) {
+    const { checkMachine } = await import('../check-machine.ts');
+    if (!(await checkMachine(prepared.config, edit.name, streams))) {
+      writeLines(streams.err, [
+        `Error: Machine "${edit.name}" was not ${done} ${prepared.path}, for not all is well with it`,
+        'hint: Mend it, or add --no-check',
+      ]);
+      return EXIT.failed;
+    }
+  }
+  await prepared.write();
+  if (prepared.isNew) streams.err(`There was no fleet.conf: began ${prepared.path}\n`);
+  streams.out(`Machine ${edit.name} ${done} ${prepared.path}\n`);
+  return EXIT.done;
+}
+
+/** Paths of a command line start where the person is, those of the file where the file is. */
+function absolute(
+  pairs: readonly (readonly [string, string])[],
+  { streams: { cwd } }: Call,
+): readonly (readonly [string, string])[] {
+  return pairs.map(([key, value]) => {
+    const isRelative = key === 'identity_file' && value !== '' && !/^[/~]/.test(value);
+    return [key, isRelative ? `${cwd}/${value}` : value];
+  });
+}
+
+/** `--identity-file <file>` → identityFile, as commander calls it. */
+function optionName(flags: string): string {
+  const [name = ''] = flags.slice(2).split(' ', 1);
+  return name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}

@@ -1,0 +1,100 @@
+import { randomBytes } from 'node:crypto';
+import { open, readFile, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { syncFolder } from '../store/folder.ts';
+import type { Config, ConfigRequest } from './config.ts';
+import { editMachines, type MachineEdit } from './edit.ts';
+import { type ConfigFile, findConfig, newConfigPath } from './locate.ts';
+import { parseSections } from './parse.ts';
+import { problem, quote } from './problem.ts';
+import { readConfig } from './read.ts';
+
+/** An edit that would be right: the configuration it leads to, and what carries it out. */
+export type PreparedEdit = {
+  /** The file, absolute; `isNew` when there is none yet. */
+  readonly path: string;
+  readonly isNew: boolean;
+  readonly config: Config;
+  /** Replaces the file; rejects with FleetError `config` when somebody has changed it meanwhile, or it cannot be. */
+  write(): Promise<void>;
+};
+
+/**
+ * Reads the configuration and makes the edit, on paper. Throws FleetError `config` when the result would not be a
+ * configuration, with the words of the parser. Without any file, `add` begins the one that is looked for first.
+ */
+export async function prepareEdit(request: ConfigRequest, edit: MachineEdit): Promise<PreparedEdit> {
+  const { flags, env, cwd, home } = request;
+  const search = { flag: flags.config, env, cwd, home };
+  const fresh = edit.kind === 'add' ? await newConfigPath(search) : undefined;
+  const file: ConfigFile = fresh === undefined ? await findConfig(search) : { path: fresh, text: '' };
+  const text = editMachines(file.path, file.text, edit);
+  const config = readConfig(file.path, parseSections(file.path, text), request);
+  const isNew = fresh !== undefined;
+  return {
+    path: file.path,
+    isNew,
+    config,
+    write: () => (isNew ? create(file.path, text) : replace(file, text)),
+  };
+}
+
+/** The mark that some editors begin a file with; it is no part of the text. */
+const BYTE_ORDER_MARK = '\uFEFF';
+
+/** Atomically, with the owner and the mode of the file; a link stays a link. */
+async function replace({ path, text: old }: ConfigFile, text: string): Promise<void> {
+  await attempt(path, async () => {
+    const place = await realpath(path);
+    const found = await stat(place);
+    if (!found.isFile()) throw problem(`cannot edit ${quote(path)}: it is not a file`);
+    const { mode, uid, gid } = found;
+    const now = new TextDecoder('utf-8', { ignoreBOM: true }).decode(await readFile(place));
+    const mark = now.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK : '';
+    if (now.slice(mark.length) !== old)
+      throw problem(`${quote(path)} was changed by somebody else meanwhile`, 'Run the command again');
+    const temporary = join(dirname(place), `.fleet.conf.${randomBytes(6).toString('hex')}`);
+    try {
+      await writeDurably(temporary, `${mark}${text}`, { mode: mode & 0o7777, uid, gid });
+      await rename(temporary, place);
+    } catch (error) {
+      await unlink(temporary).catch(() => undefined);
+      throw error;
+    }
+    await syncFolder(dirname(place));
+  });
+}
+
+async function create(path: string, text: string): Promise<void> {
+  await attempt(path, async () => {
+    await writeDurably(path, text);
+    await syncFolder(dirname(path));
+  });
+}
+
+type Owner = { readonly mode: number; readonly uid: number; readonly gid: number };
+
+async function writeDurably(path: string, text: string, owner?: Owner): Promise<void> {
+  const handle = await open(path, 'wx', owner === undefined ? 0o644 : 0o600);
+  try {
+    await handle.writeFile(text);
+    if (owner !== undefined) {
+      const made = await handle.stat();
+      if (made.uid !== owner.uid || made.gid !== owner.gid) await handle.chown(owner.uid, owner.gid);
+      await handle.chmod(owner.mode);
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function attempt(path: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === undefined || code === 'config') throw error;
+    throw problem(`cannot write the configuration ${quote(path)}: ${message}`, undefined, error);
+  }
+}

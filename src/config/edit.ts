@@ -1,0 +1,178 @@
+import { cutComment, parseSections } from './parse.ts';
+import { problem, quote } from './problem.ts';
+
+/** A change of one machine's section; `set` takes a key away where the value is undefined. */
+export type MachineEdit =
+  | { readonly kind: 'add'; readonly name: string; readonly settings: ReadonlyMap<string, string> }
+  | {
+      readonly kind: 'set';
+      readonly name: string;
+      readonly settings: ReadonlyMap<string, string | undefined>;
+    }
+  | { readonly kind: 'remove'; readonly name: string };
+
+/**
+ * The text of a fleet.conf with one machine changed; every other byte, comments, order and line ends stay as they
+ * are. `file` is for messages only. Throws FleetError `config` when the text is no fleet.conf, the machine is there
+ * already or is not there, or a value cannot be written so that it reads back: nothing is changed on a guess.
+ */
+export function editMachines(file: string, text: string, edit: MachineEdit): string {
+  const header = `machine.${edit.name}`;
+  const before = parseSections(file, text);
+  const section = before.get(header);
+  if (edit.kind === 'add' && section !== undefined)
+    throw problem(
+      `${section.where}: machine ${quote(edit.name)} is there already`,
+      `Change it with: fleetctl machines set ${edit.name} key=value`,
+    );
+  if (edit.kind !== 'add' && section === undefined)
+    throw problem(`${quote(file)} has no machine ${quote(edit.name)}`, 'Machines: fleetctl list-machines');
+  const lines = splitLines(text);
+  const edited =
+    edit.kind === 'add'
+      ? added(lines, header, edit.settings)
+      : edit.kind === 'remove'
+        ? removed(lines, header)
+        : [...edit.settings].reduce((left, [key, value]) => withSetting(left, header, key, value), lines);
+  const result = edited.join('');
+  const wanted = intended(settingsOf(before), header, edit);
+  if (JSON.stringify(settingsOf(parseSections(file, result))) === JSON.stringify(wanted)) return result;
+  throw problem(`cannot change ${quote(file)} so that it says what is meant`, 'Edit it by hand');
+}
+
+type Settings = readonly (readonly [section: string, settings: readonly (readonly [string, string])[]])[];
+
+/** What a file says, in its order. */
+function settingsOf(sections: ReturnType<typeof parseSections>): Settings {
+  return [...sections.values()].map(({ name, settings }) => [
+    name,
+    [...settings.values()].map(({ key, value }) => [key, value] as const),
+  ]);
+}
+
+/** What it is to say after the edit. */
+function intended(before: Settings, header: string, edit: MachineEdit): Settings {
+  if (edit.kind === 'add') return [...before, [header, [...edit.settings]]];
+  if (edit.kind === 'remove') return before.filter(([name]) => name !== header);
+  return before.map(([name, settings]) => {
+    if (name !== header) return [name, settings];
+    const values = new Map(settings);
+    for (const [key, value] of edit.settings) {
+      if (value === undefined) values.delete(key);
+      else values.set(key, value);
+    }
+    return [name, [...values]];
+  });
+}
+
+/** Every line with its end, so that the lines together are the text. */
+function splitLines(text: string): readonly string[] {
+  return text.match(/[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+$/g) ?? [];
+}
+
+function endOf(line: string | undefined): string {
+  return /(?:\r\n|\n|\r)$/.exec(line ?? '')?.[0] ?? '';
+}
+
+/** How lines of this file end: as the first one does. */
+function lineEnd(lines: readonly string[]): string {
+  return endOf(lines[0]) || '\n';
+}
+
+function added(
+  lines: readonly string[],
+  header: string,
+  settings: ReadonlyMap<string, string>,
+): readonly string[] {
+  const end = lineEnd(lines);
+  const last = lines.at(-1);
+  const gap = last === undefined ? '' : `${endOf(last) === '' ? end : ''}${last.trim() === '' ? '' : end}`;
+  const own = [...settings].map(([key, value]) => `${key} = ${written(value)}${end}`);
+  return [...lines, `${gap}[${header}]${end}`, ...own];
+}
+
+/**
+ * The section goes from its header to its last setting, with the comments between; what comes after that may be
+ * about the next section. Of two empty lines that meet one goes too.
+ */
+function removed(lines: readonly string[], header: string): readonly string[] {
+  const { start, last } = extent(lines, header);
+  const isEmpty = (line: string | undefined): boolean => line === undefined || line.trim() === '';
+  const meets = start > 0 && isEmpty(lines[start - 1]) && isEmpty(lines[last + 1]);
+  return [...lines.slice(0, meets ? start - 1 : start), ...lines.slice(last + 1)];
+}
+
+function withSetting(
+  lines: readonly string[],
+  header: string,
+  key: string,
+  value: string | undefined,
+): readonly string[] {
+  const { start, last } = extent(lines, header);
+  const at = lines.findIndex((line, index) => index > start && index <= last && keyOf(line) === key);
+  if (at >= 0) {
+    const line = value === undefined ? [] : [withValue(lines[at] ?? '', value)];
+    return [...lines.slice(0, at), ...line, ...lines.slice(at + 1)];
+  }
+  if (value === undefined) return lines;
+  const end = lineEnd(lines);
+  const before = lines[last] ?? '';
+  const indent = last > start ? (/^[ \t]*/.exec(before)?.[0] ?? '') : '';
+  const whole = endOf(before) === '' ? `${before}${end}` : before;
+  return [
+    ...lines.slice(0, last),
+    whole,
+    `${indent}${key} = ${written(value)}${end}`,
+    ...lines.slice(last + 1),
+  ];
+}
+
+/** The indexes of a section's header and of its last setting; that of the header when it has none. */
+function extent(lines: readonly string[], header: string): { readonly start: number; readonly last: number } {
+  const start = lines.findIndex((line) => headerOf(line) === header);
+  let last = start;
+  for (let index = start + 1; index < lines.length; index++) {
+    if (headerOf(lines[index] ?? '') !== undefined) break;
+    if (keyOf(lines[index] ?? '') !== undefined) last = index;
+  }
+  return { start, last };
+}
+
+/** `[name]` → name. The file was parsed: a line is a comment, empty, a header or a setting. */
+function headerOf(line: string): string | undefined {
+  return /^\[([^\]]*)\]/.exec(line.trim())?.[1]?.trim();
+}
+
+function keyOf(line: string): string | undefined {
+  const text = line.trim();
+  if (text === '' || /^[;#[]/.test(text)) return undefined;
+  return text.slice(0, text.indexOf('=')).trim();
+}
+
+/** The line with another value; the blanks around it and the comment after it stay. */
+function withValue(line: string, value: string): string {
+  const start = line.indexOf('=') + 1;
+  const rest = line.slice(start, line.length - endOf(line).length);
+  const old = cutComment(rest);
+  if (old === '') {
+    const blanks = /^[ \t]*/.exec(rest)?.[0] ?? '';
+    const comment = rest.slice(blanks.length);
+    const gap = comment.trim() === '' ? '' : ' ';
+    return `${line.slice(0, start)}${blanks || ' '}${written(value)}${gap}${comment}${endOf(line)}`;
+  }
+  const at = start + rest.indexOf(old);
+  return `${line.slice(0, at)}${written(value)}${line.slice(at + old.length)}`;
+}
+
+/** A value as it is, or in quotes where it would be read as something else. */
+function written(value: string): string {
+  return reads(value) ? value : JSON.stringify(value);
+}
+
+function reads(value: string): boolean {
+  try {
+    return parseSections('', `key = ${value}`).get('')?.settings.get('key')?.value === value;
+  } catch {
+    return false;
+  }
+}

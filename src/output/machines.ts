@@ -1,0 +1,15 @@
+import { quote } from '../ssh/shell.ts';
+
+/** What stays on a machine that left fleet.conf, and how to take it away there. */
+export function leftBehindLines(name: string, units: readonly string[]): readonly string[] {
+  if (units.length === 0)
+    return [
+      `hint: What fleet keeps on machine "${name}" stays in /var/lib/fleet there; rm -r /var/lib/fleet ends that`,
+    ];
+  const names = units.map(quote);
+  const files = names.map((unit) => `${unit} fleet.target.wants/${unit}`).join(' ');
+  return [
+    `Warning: global units stay on machine "${name}" and run on: ${units.join(' ')}`,
+    `hint: To end that, run there: systemctl stop ${names.join(' ')}; cd /etc/systemd/system && rm -f ${files} && rm -r /var/lib/fleet && systemctl daemon-reload`,
+  ];
+}
