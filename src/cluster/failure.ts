@@ -13,6 +13,8 @@ export type Failure =
   | { readonly code: 'other-cluster'; readonly cluster: string }
   /** Another fleet process kept the machine's lock for too long. */
   | { readonly code: 'locked' }
+  /** The machine lacks tools without which it cannot be changed safely. */
+  | { readonly code: 'tools'; readonly tools: readonly string[] }
   /** The machine could not be changed: `step` says what was tried, `detail` is what the machine said. */
   | { readonly code: 'step'; readonly step: MachineStep; readonly detail: string }
   /** It was started and is not up. `journal` holds its last lines, oldest first. */

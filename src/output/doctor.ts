@@ -1,6 +1,7 @@
 import { type CheckResult, type Finding, OLDEST_SYSTEMD } from '../operations/checks.ts';
 import { isHealthy, type MachineHealth } from '../operations/doctor.ts';
 import { machineJson } from './json.ts';
+import { packagesOf } from './machine.ts';
 import { renderTable } from './table.ts';
 
 type Row = {
@@ -153,8 +154,7 @@ const FIXES: Fixes = {
     if (/space|quota/i.test(obstacle ?? '')) return 'df -h there shows what is full';
     return `mount -o remount,rw "$(findmnt -nro TARGET -T ${folder})" there; dmesg tells why it was read-only`;
   },
-  absent: ({ tools }) =>
-    `install ${tools.includes('flock') ? 'util-linux' : 'coreutils'}${tools.includes('flock') && tools.length > 1 ? ' and coreutils' : ''} there`,
+  absent: ({ tools }) => `install ${packagesOf(tools)} there`,
   cluster: () =>
     'if that cluster is yours and its registry was lost: fleetctl help recover; if it is gone: rm /var/lib/fleet/cluster there',
   clock: () => 'timedatectl set-ntp true there',

@@ -1,5 +1,6 @@
 import type { Failure, MachineStep } from '../cluster/failure.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
+import { packagesOf } from './machine.ts';
 import { foreignUnit } from './reason.ts';
 
 /** What went wrong on a machine: the sentence, lines that belong under it, and what to do next. */
@@ -30,6 +31,8 @@ export function failureText(failure: Failure): FailureText {
       );
     case 'locked':
       return plain('another fleetctl is busy on the machine', 'Try again when it is done');
+    case 'tools':
+      return plain(`it lacks ${failure.tools.join(' and ')}`, `Install ${packagesOf(failure.tools)} there`);
     case 'step': {
       const said = failure.detail === '' ? '' : `: ${lastLine(failure.detail)}`;
       const early = failure.step === 'prepare' || failure.step === 'lock';

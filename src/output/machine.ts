@@ -11,3 +11,9 @@ export function machineLabel({ id, address }: MachineRef, full = false): string 
 export function machineTitle({ name, address }: MachineRef): string {
   return `"${name}" (${address})`;
 }
+
+/** The packages that bring what a machine lacks. */
+export function packagesOf(tools: readonly string[]): string {
+  const names = tools.map((tool) => (tool === 'flock' ? 'util-linux' : 'coreutils'));
+  return [...new Set(names)].join(' and ');
+}

@@ -23,6 +23,8 @@ export function readObservation(
   if (id === undefined)
     throw notUsable(machine, 'it has no machine id in /etc/machine-id', find(sections, 'facts'));
   const texts = find(sections, 'texts');
+  if (texts !== undefined && texts.status !== 0)
+    throw notUsable(machine, 'its unit files cannot be read', texts);
   const vitals = find(sections, 'vitals');
   return {
     id,
@@ -139,6 +141,8 @@ function machineFailure(sections: readonly Section[]): Failure | undefined {
     if (step === 'cluster' && section.status === 10) {
       return { code: 'other-cluster', cluster: section.stderr };
     }
+    if (step === 'prepare' && section.status === 12)
+      return { code: 'tools', tools: section.stderr.split(' ') };
     // flock(1) says nothing and exits with 1 when the time it was given has passed.
     if (step === 'lock' && section.status === 1 && section.stderr === '') return { code: 'locked' };
     return { code: 'step', step, detail: section.stderr };

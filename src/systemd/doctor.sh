@@ -12,8 +12,6 @@ writable() {
   probe=$(nearest "$1")/.fleet-doctor-$$
   : >"$probe" && rm -f "$probe"
 }
-# absent TOOL...: those that are not there
-absent() { for tool; do command -v "$tool" >/dev/null || printf '%s\n' "$tool"; done; }
 # space FOLDER...: lines `KiB inodes folder` of what is free; a file system without inodes of its own says "-"
 space() {
   for place; do

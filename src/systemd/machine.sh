@@ -31,6 +31,9 @@ step() {
   return "$status"
 }
 
+# absent TOOL...: those that are not there
+absent() { for tool; do command -v "$tool" >/dev/null || printf '%s\n' "$tool"; done; }
+
 # --- reading
 
 facts() {
@@ -59,6 +62,8 @@ links() {
 }
 # texts UNIT...: their files, each as a line `unit base64`: that keeps every byte, which $(...) would not
 texts() {
+  # Else every text would be empty.
+  [ -z "$(absent base64)" ] || { echo 'base64 is not there, install coreutils' >&2; return 12; }
   cd "$D" || return
   for unit; do [ ! -f "./$unit" ] || printf '%s %s\n' "$unit" "$(base64 -w 0 <"./$unit")"; done
 }
@@ -84,8 +89,11 @@ analyze() {
 
 # --- changing: what stands between lock and unlock is done by one fleet process at a time
 
+# prepare: the folders of fleet; 12 when a tool is not there without which nothing must be changed
 prepare() {
   umask 022
+  tools=$(absent flock sha256sum)
+  [ -z "$tools" ] || { echo $tools; return 12; }
   for folder in "$L/units" "$L/removed" "$L/tmp" "$R"; do
     [ -d "$folder" ] || mkdir -p "$folder" || return
   done

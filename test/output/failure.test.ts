@@ -55,6 +55,13 @@ const WORDS: {
       ),
     ],
   ],
+  tools: [
+    [{ code: 'tools', tools: ['flock'] }, only('it lacks flock', 'Install util-linux there')],
+    [
+      { code: 'tools', tools: ['flock', 'sha256sum'] },
+      only('it lacks flock and sha256sum', 'Install util-linux and coreutils there'),
+    ],
+  ],
   locked: [
     [{ code: 'locked' }, only('another fleetctl is busy on the machine', 'Try again when it is done')],
   ],

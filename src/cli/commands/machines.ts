@@ -1,6 +1,6 @@
 import { FleetError } from '../../base/errors.ts';
 import type { MachineEdit } from '../../config/edit.ts';
-import { type Call, type Command, writeLines } from '../command.ts';
+import { type Call, type Command, talk, writeLines } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
 
 const NO_CHECK = { flags: '--no-check', description: 'do not look at the machine first' };
@@ -84,7 +84,7 @@ const removeCommand: Command = {
       leaveMachine(await registry.load(), name),
     );
     await edit.write();
-    streams.out(`Machine ${name} removed from ${edit.path}\n`);
+    talk(streams, [`Machine ${name} removed from ${edit.path}`]);
     writeLines(streams.err, output.leftBehindLines(name, left));
     return EXIT.done;
   },
@@ -128,7 +128,7 @@ async function change(
   }
   await prepared.write();
   if (prepared.isNew) streams.err(`There was no fleet.conf: began ${prepared.path}\n`);
-  streams.out(`Machine ${edit.name} ${done} ${prepared.path}\n`);
+  talk(streams, [`Machine ${edit.name} ${done} ${prepared.path}`]);
   return EXIT.done;
 }
 
