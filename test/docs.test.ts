@@ -68,7 +68,8 @@ describe('the README', () => {
       const documented = rowsOf('| option | of |')
         .filter(([, of = '']) => of.startsWith('all but') !== wordsOf(of).includes(name))
         .flatMap(([flags = '']) => wordsOf(flags));
-      const known = command.options.flatMap((option) => namesOf(option));
+      const all = [command, ...(command.subcommands ?? [])].flatMap(({ options }) => options);
+      const known = [...new Set(all.flatMap((option) => namesOf(option)))];
       expect(documented.toSorted(compareText)).toEqual(known.toSorted(compareText));
     },
   );
