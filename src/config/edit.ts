@@ -1,3 +1,4 @@
+import { FleetError } from '../base/errors.ts';
 import { cutComment, parseSections } from './parse.ts';
 import { problem, quote } from './problem.ts';
 
@@ -14,7 +15,8 @@ export type MachineEdit =
 /**
  * The text of a fleet.conf with one machine changed; every other byte, comments, order and line ends stay as they
  * are. `file` is for messages only. Throws FleetError `config` when the text is no fleet.conf, the machine is there
- * already or is not there, or a value cannot be written so that it reads back: nothing is changed on a guess.
+ * already, or a value cannot be written so that it reads back, and
+ * `machine-not-found`: nothing is changed on a guess.
  */
 export function editMachines(file: string, text: string, edit: MachineEdit): string {
   const header = `machine.${edit.name}`;
@@ -26,7 +28,9 @@ export function editMachines(file: string, text: string, edit: MachineEdit): str
       `Change it with: fleetctl machines set ${edit.name} key=value`,
     );
   if (edit.kind !== 'add' && section === undefined)
-    throw problem(`${quote(file)} has no machine ${quote(edit.name)}`, 'Machines: fleetctl list-machines');
+    throw new FleetError('machine-not-found', `No such machine in ${quote(file)}: ${quote(edit.name)}`, {
+      hint: 'Machines: fleetctl list-machines',
+    });
   const lines = splitLines(text);
   const edited =
     edit.kind === 'add'

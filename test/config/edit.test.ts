@@ -80,8 +80,8 @@ describe('an edit of fleet.conf', () => {
 
   it.each<[string, MachineEdit, string]>([
     ['a machine that is there', add('web-1', { address: 'x' }), 'is there already'],
-    ['a machine that is not there', set('web-9', { user: 'x' }), 'has no machine "web-9"'],
-    ['to take out a machine that is not there', remove('web-9'), 'has no machine "web-9"'],
+    ['a machine that is not there', set('web-9', { user: 'x' }), 'No such machine in "/f": "web-9"'],
+    ['to take out a machine that is not there', remove('web-9'), 'No such machine in "/f": "web-9"'],
     ['a name that ends its header', add('a]\n[ssh', { address: 'x' }), ''],
     ['a name with a line end', add('a\nb', { address: 'x' }), ''],
     ['a value with a line end', set('web-1', { user: 'x\nport = 1' }), 'control character'],
@@ -92,7 +92,8 @@ describe('an edit of fleet.conf', () => {
     try {
       expect(edit(FILE, change)).toBe('nothing');
     } catch (error) {
-      if (!isFleetError(error, 'config')) throw error;
+      if (!isFleetError(error)) throw error;
+      expect(error.code).toBe(message.startsWith('No such') ? 'machine-not-found' : 'config');
       expect(error.message).toContain(message);
     }
   });
@@ -202,7 +203,10 @@ it('any edit of any file says exactly what is meant, and leaves every other line
     try {
       after = edit(text, change);
     } catch (error) {
-      expect([seed, isFleetError(error, 'config')]).toEqual([seed, true]);
+      expect([seed, isFleetError(error, change.kind === 'add' ? 'config' : 'machine-not-found')]).toEqual([
+        seed,
+        true,
+      ]);
       expect([seed, before.has(header)]).toEqual([seed, change.kind === 'add']);
       seen.refused++;
       continue;
