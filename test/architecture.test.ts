@@ -88,7 +88,7 @@ describe('the house', () => {
 
 /** Targets are packages, `node:…`, or paths below src that start with `./`. */
 function importsOf(file: string): readonly Import[] {
-  const found = read(file).matchAll(/\b(?:from|import\(|import)\s*'([^']+)'/g);
+  const found = read(file).matchAll(/(?<!['\w])(?:from|import\(|import)\s*'([^']+)'/g);
   return [...found].flatMap(([, target = '']) => {
     const inside = target.startsWith('.') ? relative(SRC, resolve(SRC, dirname(file), target)) : undefined;
     // package.json, for the version.

@@ -8,3 +8,12 @@ export function numberOf(flag: string, option: string | boolean | undefined): nu
     hint: `Give one: ${flag}=10`,
   });
 }
+
+/** A whole number from 1; `fallback` without the option. Throws FleetError `usage`. */
+export function countOption(flag: string, option: string | boolean | undefined, fallback: number): number {
+  if (option === undefined) return fallback;
+  if (typeof option === 'string' && /^[1-9]\d{0,5}$/.test(option)) return Number(option);
+  throw new FleetError('usage', `Cannot read ${flag}: "${option}" is not a whole number from 1`, {
+    hint: `Give one: ${flag} 2`,
+  });
+}

@@ -4,8 +4,11 @@ import type { ConfigFlags } from '../config/config.ts';
 import type { Command } from './command.ts';
 import { catCommand } from './commands/cat.ts';
 import { completionCommand } from './commands/completion.ts';
+import { cordonCommand, uncordonCommand } from './commands/cordon.ts';
 import { destroyCommand } from './commands/destroy.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { drainCommand } from './commands/drain.ts';
+import { eventsCommand } from './commands/events.ts';
 import { explainCommand } from './commands/explain.ts';
 import { historyCommand } from './commands/history.ts';
 import { journalCommand } from './commands/journal.ts';
@@ -53,6 +56,10 @@ export const COMMANDS: readonly Command[] = [
   machinesCommand,
   doctorCommand,
   sshCommand,
+  cordonCommand,
+  uncordonCommand,
+  drainCommand,
+  eventsCommand,
   reconcileCommand,
   recoverCommand,
   registryCommand,

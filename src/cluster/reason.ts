@@ -33,6 +33,10 @@ export type Reason =
       /** False when the machine is there and only refuses us: its key changed, or ours is not accepted. */
       readonly mayBeDown: boolean;
     }
+  /** The machine takes no new units, by the word of a person. */
+  | { readonly code: 'cordoned' }
+  /** The machine is being emptied. */
+  | { readonly code: 'drained' }
   | { readonly code: 'machine-removed'; readonly machine: MachineId };
 
 /** One machine that a unit does not fit, with the first rule that excluded it. */

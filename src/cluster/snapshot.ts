@@ -83,6 +83,9 @@ export type MachineView = {
   readonly backSince: number | undefined;
 };
 
+/** Which units a machine takes no more of: standard ones, or global ones too, which leave it then. */
+export type Cordon = 'standard' | 'all';
+
 /** Everything a decision may depend on, at one moment. */
 export type ClusterSnapshot = {
   /** Epoch ms. */
@@ -95,6 +98,10 @@ export type ClusterSnapshot = {
   readonly revision: Token;
   readonly units: readonly DesiredUnit[];
   readonly machines: readonly MachineView[];
+  /** By the machine's name. */
+  readonly cordons: ReadonlyMap<string, Cordon>;
+  /** Name of a machine that its standard units are to leave. */
+  readonly drained: string | undefined;
 };
 
 /** The cluster that owns `machine`, when it is not the one of the snapshot. */

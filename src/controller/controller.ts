@@ -144,8 +144,9 @@ export class Controller {
   /** Stores who fell silent and who came back, so that every pass and every command counts alike. */
   async #remember(registry: RegistryView): Promise<RegistryView> {
     const views = this.#views(registry);
-    if (registry.clusterId === undefined || memories(views, registry).length === 0) return registry;
-    this.#registry = await this.#options.edges.registry.update((view) => memories(views, view));
+    const now = this.#now();
+    if (registry.clusterId === undefined || memories(views, registry, now).length === 0) return registry;
+    this.#registry = await this.#options.edges.registry.update((view) => memories(views, view, now));
     return this.#registry;
   }
 

@@ -26,9 +26,10 @@ export async function look(
  * read the registry but not write it.
  */
 async function remember(edges: Edges, views: readonly MachineView[], registry: RegistryView): Promise<void> {
-  if (registry.clusterId === undefined || memories(views, registry).length === 0) return;
+  const now = edges.clock.now();
+  if (registry.clusterId === undefined || memories(views, registry, now).length === 0) return;
   try {
-    await edges.registry.update((view) => memories(views, view));
+    await edges.registry.update((view) => memories(views, view, now));
   } catch (error) {
     if (!isFleetError(error, 'registry-unavailable')) throw error;
   }

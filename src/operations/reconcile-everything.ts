@@ -1,18 +1,9 @@
-import type { Reason } from '../cluster/reason.ts';
 import { type ClusterSnapshot, otherCluster } from '../cluster/snapshot.ts';
-import { formatMachineId, type MachineId } from '../machine/machine-id.ts';
-import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
+import { type Edges, reconcile } from '../reconcile/reconcile.ts';
 import { isCutOff } from '../schedule/schedule.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
+import { type Move, movesOf } from './moves.ts';
 import { type RequestResult, requestResult, type UnitResult } from './unit-result.ts';
-
-/** A unit that goes to another machine, and what speaks against the one it was on. */
-export type Move = {
-  readonly unit: string;
-  readonly from: MachineRef;
-  readonly to: MachineRef;
-  readonly because: Reason;
-};
 
 /** Units that a silent machine has, and that nothing can be done about. */
 export type Stranded = {
@@ -60,21 +51,6 @@ function withoutSilent(result: UnitResult, snapshot: ClusterSnapshot): UnitResul
 
 function isSilent({ name }: MachineRef, { machines }: ClusterSnapshot): boolean {
   return machines.some(({ machine, silence }) => machine.name === name && silence !== undefined);
-}
-
-function movesOf({ decisions, snapshot }: ReconcileReport): readonly Move[] {
-  return decisions.flatMap((decision): readonly Move[] => {
-    if (decision.kind !== 'move') return [];
-    const { unit, because } = decision;
-    const from = refOf(decision.from, snapshot);
-    return [{ unit, from, to: refOf(decision.machine, snapshot), because }];
-  });
-}
-
-/** A machine that is not in fleet.conf any more goes by its id. */
-function refOf(id: MachineId, { machines }: ClusterSnapshot): MachineRef {
-  const view = machines.find((candidate) => candidate.id === id);
-  return view === undefined ? { name: formatMachineId(id), id, address: '' } : machineRef(view);
 }
 
 /** A global unit lacks a silent machine and is needed nowhere else for it: only standard units are stranded. */

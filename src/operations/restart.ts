@@ -40,7 +40,7 @@ export async function restart(
   const names = selected.units.filter(({ target }) => target === 'launched').map(({ name }) => name);
   if (names.length === 0)
     return { ...requestResult(undefined, problems), waves: [], restarted: [], left: [] };
-  const report = await reconcile(edges, new Set(names), { maxParallel });
+  const report = await reconcile(edges, new Set(names), { restart: { maxParallel } });
   return { ...requestResult(report, problems), waves: report.waves, ...progressOf(report) };
 }
 

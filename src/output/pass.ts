@@ -1,5 +1,6 @@
 import type { MachineRef } from '../operations/machine-ref.ts';
 import type { PassResult, Stranded } from '../operations/reconcile-everything.ts';
+import type { UnitResult } from '../operations/unit-result.ts';
 import { failureText } from './failure.ts';
 import { machineJson, unreachableJson } from './json.ts';
 import { machineTitle } from './machine.ts';
@@ -47,7 +48,12 @@ function failuresJson({ results, stranded }: PassResult): readonly object[] {
   const silent = stranded.flatMap(({ machine, units }) =>
     units.map((unit) => ({ unit, machine: machine.name, reason: 'the machine does not answer' })),
   );
-  const failed = results.flatMap(({ unit, failures, nowhere }) => [
+  return [...silent, ...failedJson(results)];
+}
+
+/** `[{ "unit": …, "machine": …, "reason": … }]`; no machine for a unit that fits none. */
+export function failedJson(results: readonly UnitResult[]): readonly object[] {
+  return results.flatMap(({ unit, failures, nowhere }) => [
     ...(nowhere ? [{ unit, machine: null, reason: 'no machine fits' }] : []),
     ...failures.map(({ machine, failure }) => ({
       unit,
@@ -55,7 +61,6 @@ function failuresJson({ results, stranded }: PassResult): readonly object[] {
       reason: failureText(failure).summary,
     })),
   ]);
-  return [...silent, ...failed];
 }
 
 const CUT_OFF =

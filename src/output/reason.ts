@@ -31,6 +31,10 @@ export function reasonText(reason: Reason): string {
       return reason.silentMs < 1000
         ? `it does not answer: ${reason.message}`
         : `it has not answered for ${howLong(reason.silentMs)}: ${reason.message}`;
+    case 'cordoned':
+      return 'it is cordoned and takes no new units';
+    case 'drained':
+      return 'it is drained';
     case 'machine-removed':
       return 'it is not in fleet.conf any more';
   }

@@ -19,7 +19,8 @@ export type UnitVerb =
   | 'destroy'
   | 'rollback'
   | 'reconcile'
-  | 'restart';
+  | 'restart'
+  | 'drain';
 
 /** How a request over several units went: fleet's own lines for what holds, sentences for what does not. */
 export function requestReport(verb: UnitVerb, request: RequestResult, dryRun = false): ReportLines {

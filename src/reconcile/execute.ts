@@ -8,31 +8,22 @@ import type { MachineSession } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { planned, type Tell } from './events.ts';
 
-/**
- * Carries out plans, one wave after the other; in a wave all machines at once, and every machine is finished and
- * reported. A wave with a failure is the last one. Machines that were needed for a decision and did not answer
- * are reported too.
- */
-export async function execute(
+/** Carries out plans, one wave after the other; a wave with a failure is the last one. */
+export async function executeWaves(
   waves: readonly (readonly MachinePlan[])[],
-  decisions: readonly Decision[],
-  snapshot: ClusterSnapshot,
-  sessions: ReadonlyMap<string, MachineSession>,
-  tell: Tell,
+  run: (plans: readonly MachinePlan[]) => Promise<readonly UnitOutcome[]>,
 ): Promise<readonly UnitOutcome[]> {
   const done: UnitOutcome[] = [];
-  for (const [index, plans] of waves.entries()) {
-    if (plans.length > 0) tell({ kind: 'wave-begun', wave: index + 1, waves: waves.length });
-    const outcomes = await executeAtOnce(plans, snapshot, sessions, tell);
+  for (const plans of waves) {
+    const outcomes = await run(plans);
     done.push(...outcomes);
     if (outcomes.some(({ failure }) => failure !== undefined)) break;
   }
-  const unreached = decisions.flatMap((decision) => outOfReach(decision, snapshot));
-  for (const outcome of unreached) tell({ kind: 'outcome', ...outcome });
-  return [...done, ...unreached];
+  return done;
 }
 
-async function executeAtOnce(
+/** Carries out plans on all machines at once; every machine is finished and reported. */
+export async function execute(
   plans: readonly MachinePlan[],
   { clusterId }: ClusterSnapshot,
   sessions: ReadonlyMap<string, MachineSession>,
@@ -49,6 +40,17 @@ async function executeAtOnce(
     }),
   );
   return done.flat();
+}
+
+/** Machines that were needed for decisions, and did not answer, are not ours, or have a foreign unit. */
+export function unreached(
+  decisions: readonly Decision[],
+  snapshot: ClusterSnapshot,
+  tell: Tell,
+): readonly UnitOutcome[] {
+  const outcomes = decisions.flatMap((decision) => outOfReach(decision, snapshot));
+  for (const outcome of outcomes) tell({ kind: 'outcome', ...outcome });
+  return outcomes;
 }
 
 /** What could not be done for a decision because a machine is silent, foreign to us, or has a foreign unit. */

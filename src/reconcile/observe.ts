@@ -4,9 +4,10 @@ import type { MachineView } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import { formatMachineId } from '../machine/machine-id.ts';
 import type { Edit } from '../registry/registry.ts';
-import type { RegistryView } from '../registry/view.ts';
+import { type RegistryView, UNKNOWN_MACHINE } from '../registry/view.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from '../systemd/driver.ts';
 import type { Tell } from './events.ts';
+import { logSilences } from './log.ts';
 
 /** What the machines answered, and the open sessions of those that did, by machine name. */
 export type Sighting = {
@@ -87,16 +88,22 @@ function withoutTakenIds(views: readonly MachineView[]): readonly MachineView[] 
   );
 }
 
-/** What the registry should remember of this sighting: ids, and who fell silent or came back. */
-export function memories(views: readonly MachineView[], registry: RegistryView): readonly Edit[] {
-  return views.flatMap(({ machine, id, silence, backSince }): readonly Edit[] => {
-    const known = registry.machines.get(machine.name);
+/**
+ * What the registry should remember of this sighting: ids, and who fell silent or came back. `now` is epoch ms. None
+ * where it knows everything already.
+ */
+export function memories(
+  views: readonly MachineView[],
+  registry: RegistryView,
+  now: number,
+): readonly Edit[] {
+  const edits = views.flatMap(({ machine: { name }, id, silence, backSince }): readonly Edit[] => {
+    const known = registry.machines.get(name) ?? UNKNOWN_MACHINE;
     const silentSince = silence?.since;
-    const isKnown = known?.id === id && known?.silentSince === silentSince && known?.backSince === backSince;
-    return isKnown
-      ? []
-      : [{ kind: 'put-machine', name: machine.name, known: { id, silentSince, backSince } }];
+    const isKnown = known.id === id && known.silentSince === silentSince && known.backSince === backSince;
+    return isKnown ? [] : [{ kind: 'put-machine', name, known: { ...known, id, silentSince, backSince } }];
   });
+  return [...edits, ...logSilences(views, registry, now)];
 }
 
 function refuseDuplicates(views: readonly MachineView[]): void {

@@ -12,7 +12,9 @@ import { schedule } from '../schedule/schedule.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { decided, planned, type Tell } from './events.ts';
-import { execute } from './execute.ts';
+import { execute, executeWaves, unreached } from './execute.ts';
+import { carryOut, failedMoves, type Handover, splitMoves, takeBack } from './handover.ts';
+import { logDecisions } from './log.ts';
 import { memories, observe } from './observe.ts';
 import { refuseOutdated } from './outdated.ts';
 
@@ -28,14 +30,20 @@ export type Edges = {
   readonly tell: Tell;
 };
 
-/** How many copies a pass that restarts units may take down at once; it ends with the first failure. */
-export type RollingRestart = { readonly maxParallel: number };
+/** What a pass does beside putting things right. */
+export type PassOptions = {
+  /** Restarts units that run as wanted, so many copies at once; it ends with the first failure. */
+  readonly restart?: { readonly maxParallel: number };
+  /** Name of a machine that its standard units leave. */
+  readonly drain?: string;
+};
 
 /** Everything a pass saw, decided and did. */
 export type ReconcileReport = {
   /** The cluster as decided on, with the assignments of this pass. */
   readonly snapshot: ClusterSnapshot;
   readonly decisions: readonly Decision[];
+  /** What was to be done, in this order; a machine comes again where something has to wait for another one. */
   readonly plans: readonly MachinePlan[];
   /** The plans in the order in which they were to be carried out; none follows one with a failure. */
   readonly waves: readonly (readonly MachinePlan[])[];
@@ -46,12 +54,11 @@ export type ReconcileReport = {
 /**
  * The one pass: load, observe, schedule, assign, plan, execute. Brings the units named by `only` to what the
  * registry wants of them, on every machine that answers; a name the registry does not have is wanted nowhere.
- * With `rolling`, units that run as wanted are restarted.
  */
 export async function reconcile(
   edges: Edges,
   only: ReadonlySet<string> | 'everything',
-  rolling?: RollingRestart,
+  { restart, drain }: PassOptions = {},
 ): Promise<ReconcileReport> {
   const { tell } = edges;
   tell({ kind: 'pass-begun', scope: only });
@@ -62,14 +69,24 @@ export async function reconcile(
   const { views, sessions } = await observe(edges, registry, request);
   try {
     const scope = only === 'everything' ? everything(registry, views) : only;
-    const { snapshot, decisions } = await assign(edges, views, scope);
-    const plans = plan(snapshot, placementsOf(decisions, scope), { restart: rolling !== undefined });
-    const waves = rolling === undefined ? [plans] : wavesOf(plans, rolling.maxParallel);
+    const { snapshot, decisions } = await assign(edges, views, scope, drain);
+    const plans = plan(snapshot, placementsOf(decisions, scope), { restart: restart !== undefined });
+    const moving = splitMoves(plans, decisions, snapshot);
+    const waves =
+      restart === undefined
+        ? [moving.before, moving.main, moving.after].filter(({ length }) => length > 0)
+        : wavesOf(plans, restart.maxParallel);
     tell({ kind: 'planned', waves: waves.map((wave) => wave.map(planned)) });
-    const outcomes = await execute(waves, decisions, snapshot, sessions, tell);
-    await forget(edges.registry, snapshot, decisions, outcomes);
+    let wave = 0;
+    const run = (now: readonly MachinePlan[]): Promise<readonly UnitOutcome[]> => {
+      if (now.length > 0) tell({ kind: 'wave-begun', wave: ++wave, waves: waves.length });
+      return execute(now, snapshot, sessions, tell);
+    };
+    const done = restart === undefined ? await carryOut(moving, run) : await executeWaves(waves, run);
+    const outcomes = [...done, ...unreached(decisions, snapshot, tell)];
+    await settle(edges.registry, snapshot, decisions, outcomes, restart === undefined ? moving : undefined);
     tell({ kind: 'pass-done', failures: outcomes.filter(({ failure }) => failure !== undefined).length });
-    return { snapshot, decisions, plans, waves, outcomes };
+    return { snapshot, decisions, plans: waves.flat(), waves, outcomes };
   } finally {
     for (const session of sessions.values()) session.close();
   }
@@ -87,6 +104,7 @@ export function snapshotOf(
   edges: Pick<Edges, 'clock' | 'agentTtlMs'>,
   registry: RegistryView,
   machines: readonly MachineView[],
+  drained?: string,
 ): ClusterSnapshot {
   return {
     now: edges.clock.now(),
@@ -95,6 +113,10 @@ export function snapshotOf(
     revision: registry.token,
     units: [...registry.units.values()],
     machines,
+    cordons: new Map(
+      [...registry.machines].flatMap(([name, { cordon }]) => (cordon ? [[name, cordon]] : [])),
+    ),
+    drained,
   };
 }
 
@@ -103,16 +125,22 @@ async function assign(
   edges: Edges,
   views: readonly MachineView[],
   scope: ReadonlySet<string>,
+  drained: string | undefined,
 ): Promise<{ readonly snapshot: ClusterSnapshot; readonly decisions: readonly Decision[] }> {
   let decisions: readonly Decision[] = [];
   const registry = await edges.registry.update((view) => {
     refuseOutdated(view, views);
-    decisions = schedule(snapshotOf(edges, view, views), scope);
+    const before = snapshotOf(edges, view, views, drained);
+    decisions = schedule(before, scope);
     // A registry that holds nothing yet stays so: it may be one that was lost, and waits to be recovered.
     if (view.clusterId === undefined) return [];
-    return [...assignments(decisions, view), ...memories(views, view)];
+    return [
+      ...assignments(decisions, view),
+      ...logDecisions(decisions, before),
+      ...memories(views, view, before.now),
+    ];
   });
-  const snapshot = snapshotOf(edges, registry, views);
+  const snapshot = snapshotOf(edges, registry, views, drained);
   for (const decision of decisions) {
     const event = decided(decision, snapshot);
     if (event !== undefined) edges.tell(event);
@@ -128,25 +156,30 @@ function assignments(decisions: readonly Decision[], view: RegistryView): readon
   });
 }
 
-/**
- * A unit that is wanted nowhere loses its assignment when it is known to be gone, and not before. One that was
- * changed since the decision may have been started again.
- */
-async function forget(
+/** Stores what came of a pass: units that are gone lose their assignment, and moves that failed are taken back. */
+async function settle(
   registry: Registry,
   snapshot: ClusterSnapshot,
   decisions: readonly Decision[],
   outcomes: readonly UnitOutcome[],
+  moving: Handover | undefined,
 ): Promise<void> {
   const failed = new Set(outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit));
   const gone = decisions.filter(({ kind, unit }) => kind === 'release' && !failed.has(unit));
-  if (gone.length === 0) return;
+  const returning = moving === undefined ? [] : failedMoves(moving, decisions, outcomes);
+  if (gone.length + returning.length === 0) return;
+  await registry.update((view) => [...forget(gone, snapshot, view), ...takeBack(returning, snapshot, view)]);
+}
+
+/**
+ * A unit that is wanted nowhere loses its assignment when it is known to be gone, and not before. One that was
+ * changed since the decision may have been started again.
+ */
+function forget(gone: readonly Decision[], snapshot: ClusterSnapshot, view: RegistryView): readonly Edit[] {
   const decided = new Map(snapshot.units.map(({ name, token }) => [name, token]));
-  await registry.update((view) =>
-    gone.flatMap(({ unit: name }): readonly Edit[] => {
-      const unit = view.units.get(name);
-      if (unit?.machine === undefined || unit.token !== decided.get(name)) return [];
-      return [{ kind: 'put-unit', unit: { ...unit, machine: undefined } }];
-    }),
-  );
+  return gone.flatMap(({ unit: name }): readonly Edit[] => {
+    const unit = view.units.get(name);
+    if (unit?.machine === undefined || unit.token !== decided.get(name)) return [];
+    return [{ kind: 'put-unit', unit: { ...unit, machine: undefined } }];
+  });
 }

@@ -30,12 +30,19 @@ const SHAPES = {
   }),
   /**
    * What is known of a machine: its id, and epoch ms since when it has been silent, or since when it has been back
-   * from its last silence.
+   * from its last silence. `cordon` keeps new units from it: standard ones, or all.
    */
   'machines/': z.object({
     id: z.optional(machineId),
     silentSince: z.optional(z.number()),
     backSince: z.optional(z.number()),
+    cordon: z.optional(z.enum(['standard', 'all'])),
+  }),
+  /** What was decided at one time, and by whom; the newest are kept. `events` are {@link LoggedEvent}s. */
+  'events/': z.object({
+    at: z.number(),
+    by: z.string(),
+    events: z.array(z.looseObject({ kind: z.string() })),
   }),
   /** Changed with every change of units, so that two decisions never rest on the same state. */
   turn: z.object({}),

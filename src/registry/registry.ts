@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
 import { FleetError } from '../base/errors.ts';
+import type { LoggedEvent } from '../cluster/logged-event.ts';
 import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
 import type { Change, Store } from '../store/store.ts';
 import { type Document, writeDocument } from './documents.ts';
+import { logChanges } from './log.ts';
 import { type KnownMachine, RegistryView } from './view.ts';
 
 /** A unit as it is stored: what its text says is read from the text again. */
@@ -15,7 +17,9 @@ export type Edit =
   | { readonly kind: 'delete-unit'; readonly name: string }
   /** The cluster that an empty registry is of; it gets a new id without. */
   | { readonly kind: 'put-cluster'; readonly id: string; readonly tokenBase: Token }
-  | { readonly kind: 'put-machine'; readonly name: string; readonly known: KnownMachine };
+  | { readonly kind: 'put-machine'; readonly name: string; readonly known: KnownMachine }
+  /** What was decided, beside what the other edits tell by themselves. */
+  | { readonly kind: 'log'; readonly events: readonly LoggedEvent[] };
 
 /** Typed, versioned documents over any store. */
 export interface Registry {
@@ -83,7 +87,8 @@ export function changesFor(
     changes.set(key, { kind: 'put', key, value, ifRevision: view.revisionOf(key) });
   };
   if (view.clusterId === undefined) put('cluster', writeDocument('cluster', { id: randomUUID() }));
-  if (edits.some(({ kind }) => kind !== 'put-machine')) put('turn', writeDocument('turn', {}));
+  if (edits.some(({ kind }) => kind !== 'put-machine' && kind !== 'log'))
+    put('turn', writeDocument('turn', {}));
   for (const edit of edits) {
     if (edit.kind === 'put-cluster')
       put('cluster', writeDocument('cluster', { id: edit.id, tokenBase: edit.tokenBase }));
@@ -95,6 +100,7 @@ export function changesFor(
       changes.set(key, { kind: 'delete', key, ifRevision: view.revisionOf(key) });
     }
   }
+  for (const change of logChanges(edits, view, options)) changes.set(change.key, change);
   return [...changes.values()];
 }
 
@@ -116,10 +122,11 @@ function putUnit(
   put(`history/${name}`, writeDocument('history/', { entries }));
 }
 
-function clean({ id, silentSince, backSince }: KnownMachine): Document<'machines/'> {
+function clean({ id, silentSince, backSince, cordon }: KnownMachine): Document<'machines/'> {
   return {
     ...(id !== undefined && { id }),
     ...(silentSince !== undefined && { silentSince }),
     ...(backSince !== undefined && { backSince }),
+    ...(cordon !== undefined && { cordon }),
   };
 }

@@ -1,5 +1,6 @@
 import { compareText } from '../base/compare.ts';
-import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
+import type { LogEntry } from '../cluster/logged-event.ts';
+import type { Cordon, DesiredUnit, Token } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { Change, StoreRecord } from '../store/store.ts';
 import { parsePlacement } from '../unit/placement.ts';
@@ -13,6 +14,16 @@ export type KnownMachine = {
   readonly id: MachineId | undefined;
   readonly silentSince: number | undefined;
   readonly backSince: number | undefined;
+  /** Which units the machine takes no more of; undefined when it takes all. */
+  readonly cordon: Cordon | undefined;
+};
+
+/** What is known of a machine that nothing is known of. */
+export const UNKNOWN_MACHINE: KnownMachine = {
+  id: undefined,
+  silentSince: undefined,
+  backSince: undefined,
+  cordon: undefined,
 };
 
 /** One text a unit name has had. `at` is epoch ms, `by` the person, as `user@host`. */
@@ -60,8 +71,8 @@ export class RegistryView {
   get machines(): ReadonlyMap<string, KnownMachine> {
     this.#machines ??= new Map(
       this.#keys('machines/').map((name) => {
-        const { id, silentSince, backSince } = this.#must('machines/', `machines/${name}`);
-        return [name, { id, silentSince, backSince }];
+        const { id, silentSince, backSince, cordon } = this.#must('machines/', `machines/${name}`);
+        return [name, { id, silentSince, backSince, cordon }];
       }),
     );
     return this.#machines;
@@ -70,6 +81,20 @@ export class RegistryView {
   /** The texts a name has had, oldest first. */
   history(name: string): readonly HistoryEntry[] {
     return this.#read('history/', `history/${name}`)?.entries ?? [];
+  }
+
+  /** The keys of {@link events}, oldest first. */
+  get eventKeys(): readonly string[] {
+    return this.#keys('events/');
+  }
+
+  /** What was decided lately, oldest first, each under its key. */
+  get events(): readonly (LogEntry & { readonly key: string })[] {
+    return this.eventKeys.map((key) => {
+      const { at, by, events } = this.#must('events/', `events/${key}`);
+      // One that is newer than this program is told as it stands.
+      return { key, at, by, events: events as unknown as LogEntry['events'] };
+    });
   }
 
   /** The text with that SHA-256, which a unit or a history entry names. */
@@ -95,7 +120,7 @@ export class RegistryView {
     );
   }
 
-  #keys(prefix: 'units/' | 'machines/'): readonly string[] {
+  #keys(prefix: 'units/' | 'machines/' | 'events/'): readonly string[] {
     const keys = [...this.#records.keys()].filter((key) => key.startsWith(prefix));
     return keys.map((key) => key.slice(prefix.length));
   }

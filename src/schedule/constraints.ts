@@ -80,6 +80,18 @@ export const CONSTRAINTS: readonly Constraint[] = [
       return undefined;
     },
   },
+  // A machine that is cordoned takes no new units, and one that is drained keeps none that can run elsewhere.
+  {
+    rule: 'Cordon',
+    check: (unit, machine, _workload, { cordons, drained }) => {
+      const { name } = machine.machine;
+      const { global } = unit.placement;
+      if (drained === name && !global) return { code: 'drained' };
+      const cordon = cordons.get(name);
+      const mayStay = global && cordon === 'standard' && observedOn(machine, unit.name)?.record !== undefined;
+      return cordon === undefined || mayStay ? undefined : { code: 'cordoned' };
+    },
+  },
   // A unit of that name that is not fleet's is neither touched nor shadowed.
   {
     rule: 'ForeignUnit',

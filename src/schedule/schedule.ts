@@ -87,13 +87,19 @@ function objectionToStaying(
 }
 
 /**
- * A peer that is gone (fleet stopped its companions), a global unit that came later, or a unit that lost its
- * record there is no reason to leave.
+ * A peer that is gone (fleet stopped its companions), a global unit that came later, a unit that lost its record, or
+ * a cordon is no reason to leave.
  */
 function isReasonToLeave(reason: Reason): boolean {
   if (reason.code === 'conflict') return !reason.global;
-  return reason.code !== 'machine-of-nowhere' && reason.code !== 'foreign-unit';
+  return !NO_REASON_TO_LEAVE.has(reason.code);
 }
+
+const NO_REASON_TO_LEAVE: ReadonlySet<Reason['code']> = new Set([
+  'machine-of-nowhere',
+  'foreign-unit',
+  'cordoned',
+]);
 
 /** More than half of the machines are silent: it is our own network that is down. */
 export function isCutOff(snapshot: ClusterSnapshot): boolean {

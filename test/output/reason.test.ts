@@ -69,6 +69,8 @@ const SENTENCES: {
       'it does not answer: Cannot reach machine "m1" (10.0.0.1:22): connection refused',
     ],
   ],
+  cordoned: [[{ code: 'cordoned' }, 'it is cordoned and takes no new units']],
+  drained: [[{ code: 'drained' }, 'it is drained']],
   'machine-removed': [[{ code: 'machine-removed', machine: 'm9' }, 'it is not in fleet.conf any more']],
 };
 

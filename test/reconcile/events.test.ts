@@ -71,7 +71,12 @@ describe('a pass tells', () => {
       {
         kind: 'put-machine',
         name: 'm1',
-        known: { id: idOf('m1'), silentSince: scene.clock.time - TTL_MS, backSince: undefined },
+        known: {
+          id: idOf('m1'),
+          silentSince: scene.clock.time - TTL_MS,
+          backSince: undefined,
+          cordon: undefined,
+        },
       },
     ]);
     await scene.pass();
@@ -109,7 +114,7 @@ describe('a pass tells', () => {
     await scene.pass();
     scene.driver.trouble('m2').failing.set('a.service', WRITE_FAILED);
     scene.events.length = 0;
-    await reconcile(scene.edges, new Set(['a.service']), { maxParallel: 1 });
+    await reconcile(scene.edges, new Set(['a.service']), { restart: { maxParallel: 1 } });
     expect(told(scene).slice(-8)).toEqual([
       'planned m1 m2 m3',
       'wave-begun 1 of 3',

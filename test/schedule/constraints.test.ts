@@ -277,7 +277,9 @@ describe('the order of the rules', () => {
     };
     const foreign = cluster().machine('m1', {}, { cluster: 'other', units: [foreignUnit('a.timer')] });
     const codes = (silent: boolean) =>
-      against(everything(silent).snapshot(), 'a.timer').map(({ code }) => code);
+      against(everything(silent).snapshot({ cordons: new Map([['m1', 'standard']]) }), 'a.timer').map(
+        ({ code }) => code,
+      );
     const asked = [
       'machine-id',
       'machine-metadata',
@@ -285,9 +287,10 @@ describe('the order of the rules', () => {
       'triggers-elsewhere',
       'conflict',
       'conflict',
+      'cordoned',
     ];
     expect(codes(false)).toEqual([...asked, 'foreign-unit', 'other-cluster']);
     expect(codes(true)).toEqual([...asked, 'machine-silent']);
-    expect(CONSTRAINTS).toHaveLength(9);
+    expect(CONSTRAINTS).toHaveLength(10);
   });
 });

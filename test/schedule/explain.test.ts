@@ -32,6 +32,7 @@ describe('explain', () => {
       'Triggers',
       'Conflicts',
       'GlobalConflicts',
+      'Cordon',
       'ForeignUnit',
       'OtherCluster',
       'Silence',

@@ -169,6 +169,8 @@ export function cluster(
       revision: 100,
       units,
       machines,
+      cordons: new Map(),
+      drained: undefined,
       ...changes,
     }),
   };

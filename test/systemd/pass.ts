@@ -27,6 +27,8 @@ export function planFor(wishes: readonly Wish[], observation: Observation): read
     revision: Math.max(...wishes.map(({ token }) => token)),
     units: wishes.map(desired),
     machines: [{ machine, id: MACHINE_ID, observation, silence: undefined, backSince: undefined }],
+    cordons: new Map(),
+    drained: undefined,
   };
   const placements = wishes.map(
     ({ name, target }) => [name, target === 'inactive' ? [] : [MACHINE_ID]] as const,

@@ -1,7 +1,7 @@
-import { FleetError } from '../../base/errors.ts';
 import type { Edges } from '../../reconcile/reconcile.ts';
 import { type Command, OUTPUT, printAnswer } from '../command.ts';
 import { requestStatus } from '../exit-status.ts';
+import { countOption } from '../number-option.ts';
 import { DRY_RUN } from '../unit-command.ts';
 import { LIMITS, patienceOf } from '../wait-options.ts';
 
@@ -24,7 +24,7 @@ export const restartCommand: Command = {
     ["fleetctl restart --dry-run 'web@*'", 'show the batches'],
   ],
   async run({ arguments: units, options, flags, streams }) {
-    const maxParallel = readCount(options.maxParallel ?? '1');
+    const maxParallel = countOption('--max-parallel', options.maxParallel, 1);
     const [{ withEdges }, { restart }, { restartPreview, restartReport }, { restartJson }] =
       await Promise.all([
         import('../context.ts'),
@@ -41,10 +41,3 @@ export const restartCommand: Command = {
     return requestStatus(result);
   },
 };
-
-function readCount(option: string | boolean): number {
-  if (typeof option === 'string' && /^[1-9]\d{0,5}$/.test(option)) return Number(option);
-  throw new FleetError('usage', `Cannot read --max-parallel: "${option}" is not a whole number from 1`, {
-    hint: 'Give the number of copies that may be down at once: --max-parallel 2',
-  });
-}

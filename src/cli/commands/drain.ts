@@ -1,0 +1,47 @@
+import type { Edges } from '../../reconcile/reconcile.ts';
+import { type Command, writeLines } from '../command.ts';
+import { EXIT, requestStatus } from '../exit-status.ts';
+import { countOption } from '../number-option.ts';
+import { DRY_RUN } from '../unit-command.ts';
+
+export const drainCommand: Command = {
+  name: 'drain',
+  arguments: '<machine>',
+  summary: 'Move all standard units of a machine to others',
+  description:
+    'The machine is cordoned first. Each unit is up on another machine before its old copy stops, unless its Conflicts= names itself. One that does not come up elsewhere, or fits no other machine, stays; the first failure ends the drain. Global units stay unless told.',
+  options: [
+    {
+      flags: '--max-parallel <n>',
+      description: 'how many units may be on their way at once (1 unless given)',
+    },
+    { flags: '--globals', description: 'global units leave it too' },
+    DRY_RUN,
+    { flags: '-o, --output <format>', description: 'text or json', choices: ['text', 'json'] },
+  ],
+  examples: [
+    ['fleetctl drain web-1', 'empty a machine before it is switched off'],
+    ['fleetctl drain --dry-run web-1', 'where its units would go'],
+    ['fleetctl drain --max-parallel 10 web-1', 'ten units at a time'],
+  ],
+  async run({ arguments: [machine = ''], options, flags, streams }) {
+    const request = {
+      machine,
+      maxParallel: countOption('--max-parallel', options.maxParallel, 1),
+      globals: options.globals === true,
+    };
+    const [{ withEdges }, { drain }, { drainJson, drainPreview, drainReport }] = await Promise.all([
+      import('../context.ts'),
+      import('../../operations/drain.ts'),
+      import('../../output/drain.ts'),
+    ]);
+    const dryRun = options.dryRun === true;
+    const result = await withEdges(flags, streams, (edges: Edges) => drain(edges, request), { dryRun });
+    const { out, err } = dryRun ? drainPreview(result) : drainReport(result);
+    if (options.output === 'json') streams.out(drainJson(result));
+    else writeLines(streams.out, out);
+    writeLines(streams.err, err);
+    const status = requestStatus(result);
+    return status === EXIT.done && result.left.length > 0 ? EXIT.failed : status;
+  },
+};

@@ -1,0 +1,40 @@
+import type { MachineId } from '../machine/machine-id.ts';
+import type { Reason } from './reason.ts';
+import type { TargetState } from './target-state.ts';
+
+/** A machine of an event: its name in fleet.conf at that time, if it had one. */
+export type LoggedMachine = { readonly id: MachineId; readonly name: string | undefined };
+
+/** One thing that was decided or found out, as the registry keeps it. Worded in output/. */
+export type LoggedEvent =
+  /** Somebody wants a unit in another state than before; one that is new was wanted nowhere. */
+  | { readonly kind: 'target'; readonly unit: string; readonly target: TargetState }
+  /** It has a new text; `hash` is fleet's. */
+  | { readonly kind: 'text'; readonly unit: string; readonly hash: string }
+  | { readonly kind: 'destroy'; readonly unit: string }
+  | { readonly kind: 'place'; readonly unit: string; readonly to: LoggedMachine }
+  | {
+      readonly kind: 'move';
+      readonly unit: string;
+      readonly from: LoggedMachine;
+      readonly to: LoggedMachine;
+      readonly because: Reason;
+    }
+  /** A move that was taken back: the unit did not come up on `from`, and is still on `to`. */
+  | {
+      readonly kind: 'return';
+      readonly unit: string;
+      readonly from: LoggedMachine;
+      readonly to: LoggedMachine;
+    }
+  | { readonly kind: 'machine-lost'; readonly machine: string; readonly message: string }
+  | { readonly kind: 'machine-back'; readonly machine: string; readonly silentMs: number }
+  | { readonly kind: 'cordon'; readonly machine: string; readonly globals: boolean }
+  | { readonly kind: 'uncordon'; readonly machine: string };
+
+/** What happened in one change of the registry: when (epoch ms) and by whom (`user@host`). */
+export type LogEntry = {
+  readonly at: number;
+  readonly by: string;
+  readonly events: readonly LoggedEvent[];
+};

@@ -1,0 +1,65 @@
+import { formatTime } from '../base/time.ts';
+import type { LoggedEvent, LoggedMachine } from '../cluster/logged-event.ts';
+import { formatMachineId } from '../machine/machine-id.ts';
+import type { EventRow } from '../operations/list-events.ts';
+import { howLong, reasonText } from './reason.ts';
+
+/** `2026-11-23T06:05:41Z  web.service moves from m1 to m3: it has not answered for 30s  (fleetd@ctl)` */
+export function eventLine({ at, by, event }: EventRow): string {
+  return `${formatTime(at)}  ${eventText(event)}  (${by})`;
+}
+
+/** One object: `time`, `by`, `event` and what belongs to it, see the README. */
+export function eventJson({ at, by, event }: EventRow): object {
+  const { kind, ...rest } = event;
+  return {
+    time: formatTime(at),
+    by,
+    event: kind,
+    ...rest,
+    ...('from' in event && { from: machineJson(event.from) }),
+    ...('to' in event && { to: machineJson(event.to) }),
+    ...('because' in event && { because: event.because.code, reason: reasonText(event.because) }),
+  };
+}
+
+function eventText(event: LoggedEvent): string {
+  switch (event.kind) {
+    case 'target':
+      return `${event.unit} shall be ${event.target}`;
+    case 'text':
+      return `${event.unit} has a new text, ${event.hash.slice(0, 7)}`;
+    case 'destroy':
+      return `${event.unit} is destroyed`;
+    case 'place':
+      return `${event.unit} goes to ${name(event.to)}`;
+    case 'move':
+      return `${event.unit} moves from ${name(event.from)} to ${name(event.to)}: ${reasonText(event.because)}`;
+    case 'return':
+      return `${event.unit} stays on ${name(event.to)}: it did not come up on ${name(event.from)}`;
+    case 'machine-lost':
+      return `${event.machine} does not answer: ${event.message}`;
+    case 'machine-back':
+      return `${event.machine} answers again after ${howLong(event.silentMs)}`;
+    case 'cordon':
+      return `${event.machine} takes no new units${event.globals ? ', and global ones leave it' : ''}`;
+    case 'uncordon':
+      return `${event.machine} takes units again`;
+    default:
+      return unknownText(event);
+  }
+}
+
+/** An event that a newer fleet has stored: what it is called is better than nothing. */
+function unknownText(event: never): string {
+  const { kind, ...rest } = event as { readonly kind: string };
+  return `${kind} ${JSON.stringify(rest)}`;
+}
+
+function name({ id, name: called }: LoggedMachine): string {
+  return called ?? formatMachineId(id);
+}
+
+function machineJson({ id, name: called }: LoggedMachine): object {
+  return { id: formatMachineId(id), name: called ?? null };
+}

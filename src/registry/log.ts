@@ -1,0 +1,55 @@
+import type { LoggedEvent } from '../cluster/logged-event.ts';
+import type { Change } from '../store/store.ts';
+import { writeDocument } from './documents.ts';
+import type { Edit, RegistryOptions } from './registry.ts';
+import type { RegistryView } from './view.ts';
+
+/** How many changes are remembered; an older one makes room for each that comes. */
+const MOST = 500;
+
+/** What the log gains and loses by `edits`: one document for all that one commit does. */
+export function logChanges(
+  edits: readonly Edit[],
+  view: RegistryView,
+  { clock, author }: RegistryOptions,
+): readonly Change[] {
+  const events = edits.flatMap((edit) => eventsOf(edit, view));
+  if (events.length === 0) return [];
+  const at = clock.now();
+  // In the order of time; what falls into one millisecond is in the order of revisions.
+  const key = `events/${padded(Math.round(at))}-${padded(view.token)}`;
+  const value = writeDocument('events/', { at, by: author, events: events.map((event) => ({ ...event })) });
+  const surplus = view.eventKeys.slice(0, Math.max(0, view.eventKeys.length + 1 - MOST));
+  return [
+    { kind: 'put', key, value, ifRevision: 0 },
+    ...surplus.map((old): Change => {
+      const oldKey = `events/${old}`;
+      return { kind: 'delete', key: oldKey, ifRevision: view.revisionOf(oldKey) };
+    }),
+  ];
+}
+
+function padded(value: number): string {
+  return String(value).padStart(16, '0');
+}
+
+/** What an edit says by itself: a decision comes with its reason, as an edit of its own. */
+function eventsOf(edit: Edit, view: RegistryView): readonly LoggedEvent[] {
+  switch (edit.kind) {
+    case 'log':
+      return edit.events;
+    case 'delete-unit':
+      return [{ kind: 'destroy', unit: edit.name }];
+    case 'put-unit': {
+      const { name: unit, target, hash, digest } = edit.unit;
+      const before = view.units.get(unit);
+      return [
+        ...(before?.digest === digest ? [] : [{ kind: 'text', unit, hash } as const]),
+        ...((before?.target ?? 'inactive') === target ? [] : [{ kind: 'target', unit, target } as const]),
+      ];
+    }
+    case 'put-machine':
+    case 'put-cluster':
+      return [];
+  }
+}

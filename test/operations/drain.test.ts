@@ -1,0 +1,160 @@
+import { describe, expect, it } from 'vitest';
+import { setCordon } from '../../src/operations/cordon.ts';
+import { drain } from '../../src/operations/drain.ts';
+import { listEvents } from '../../src/operations/list-events.ts';
+import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
+import { previewRegistry } from '../../src/registry/preview.ts';
+import { previewDriver } from '../../src/systemd/preview-driver.ts';
+import { GLOBAL, makeScene, type Scene, SLEEP } from './scene.ts';
+
+const ALONE = `${SLEEP}[X-Fleet]\nConflicts=alone.service\n`;
+const HERE = (name: string): string => `${SLEEP}[X-Fleet]\nMachineMetadata=name=${name}\n`;
+
+async function withUnits(units: Readonly<Record<string, string>>): Promise<Scene> {
+  const scene = await makeScene({ m1: { name: 'm1' }, m2: { name: 'm2' }, m3: { name: 'm3' } });
+  for (const [name, text] of Object.entries(units)) {
+    await scene.write(name, text);
+    await scene.start(name);
+  }
+  return scene;
+}
+
+const request = { machine: 'm1', maxParallel: 1, globals: false };
+
+describe('drain', () => {
+  it('moves standard units, one after the other, and leaves global ones', async () => {
+    const scene = await withUnits({
+      'a.service': SLEEP,
+      'g.service': GLOBAL,
+      'b.service': SLEEP,
+      'c.service': SLEEP,
+      'd.service': SLEEP,
+    });
+    expect(scene.there().m1).toEqual(['a.service running', 'd.service running', 'g.service running']);
+    const result = await drain(scene.edges, request);
+    expect(result.moves.map(({ unit, to }) => `${unit} ${to.name}`)).toEqual([
+      'a.service m2',
+      'd.service m3',
+    ]);
+    expect(result.left).toEqual([]);
+    expect(scene.there().m1).toEqual(['g.service running']);
+    expect((await scene.edges.registry.load()).machines.get('m1')?.cordon).toBe('standard');
+  });
+
+  it('has the new copy up before the old one stops', async () => {
+    const scene = await withUnits({ 'a.service': SLEEP });
+    const order: string[] = [];
+    const edges = { ...scene.edges, tell: tellChanges(order) };
+    await drain(edges, request);
+    expect(order).toEqual(['m2 write+record+start', 'm1 stop+remove']);
+  });
+
+  it('stops a unit first that may never run twice', async () => {
+    const scene = await withUnits({ 'alone.service': ALONE });
+    const order: string[] = [];
+    await drain({ ...scene.edges, tell: tellChanges(order) }, request);
+    expect(order).toEqual(['m1 stop+remove', 'm2 write+record+start']);
+  });
+
+  it('takes a move back when the unit does not come up, and ends', async () => {
+    const scene = await withUnits({ 'a.service': SLEEP, 'b.service': HERE('m1') });
+    // m2 and m3 have a unit of that name of their own.
+    for (const name of ['m2', 'm3']) breakStarts(scene, name);
+    const result = await drain(scene.edges, request);
+    expect(result.left).toEqual(['a.service', 'b.service']);
+    expect(result.results.flatMap(({ failures }) => failures.map(({ failure }) => failure.code))).toEqual([
+      'not-up',
+    ]);
+    expect(await scene.wanted()).toMatchObject({ 'a.service': 'launched m1' });
+    expect(scene.there().m1).toContain('a.service running');
+    const log = (await listEvents(scene.edges.registry, { about: ['a'], lines: 1 })).map(
+      ({ event }) => event.kind,
+    );
+    expect(log).toEqual(['return']);
+  });
+
+  it('leaves what fits no other machine, and says so', async () => {
+    const scene = await withUnits({ 'a.service': HERE('m1') });
+    const result = await drain(scene.edges, request);
+    expect([result.moves, result.left]).toEqual([[], ['a.service']]);
+    expect(scene.there().m1).toEqual(['a.service running']);
+  });
+
+  it('takes global units along when told', async () => {
+    const scene = await withUnits({ 'g.service': GLOBAL });
+    await drain(scene.edges, { ...request, globals: true });
+    expect(scene.there()).toEqual({ m2: ['g.service running'], m3: ['g.service running'] });
+    await setCordon(scene.edges, ['m1'], undefined);
+    await reconcileEverything(scene.edges);
+    expect(scene.there().m1).toEqual(['g.service running']);
+  });
+
+  it('changes nothing in a dry run', async () => {
+    const scene = await withUnits({ 'a.service': SLEEP });
+    const before = scene.there();
+    const registry = previewRegistry(scene.edges.registry, {
+      clock: scene.clock as never,
+      author: 'me@here',
+    });
+    const result = await drain(
+      { ...scene.edges, registry, driver: previewDriver(scene.edges.driver) },
+      request,
+    );
+    expect(result.moves.map(({ unit }) => unit)).toEqual(['a.service']);
+    expect(scene.there()).toEqual(before);
+    expect((await scene.edges.registry.load()).machines.get('m1')?.cordon).toBeUndefined();
+  });
+
+  it('asks for a machine that is there', async () => {
+    const scene = await withUnits({});
+    await expect(drain(scene.edges, { ...request, machine: 'm9' })).rejects.toMatchObject({
+      code: 'machine-not-found',
+    });
+  });
+});
+
+describe('cordon', () => {
+  it('keeps new units away and leaves what is there', async () => {
+    const scene = await withUnits({ 'a.service': SLEEP });
+    expect(await setCordon(scene.edges, ['m1', 'm1'], 'standard')).toEqual([
+      { machine: 'm1', changed: true },
+    ]);
+    expect(await setCordon(scene.edges, ['m1'], 'standard')).toEqual([{ machine: 'm1', changed: false }]);
+    for (const unit of ['b.service', 'c.service', 'd.service']) {
+      await scene.write(unit, SLEEP);
+      await scene.start(unit);
+    }
+    await reconcileEverything(scene.edges);
+    expect(scene.there().m1).toEqual(['a.service running']);
+  });
+
+  it('outlives a silence of the machine', async () => {
+    const scene = await withUnits({ 'a.service': SLEEP });
+    await setCordon(scene.edges, ['m2'], 'standard');
+    scene.machines.silence('m2');
+    await reconcileEverything(scene.edges);
+    scene.machines.of('m2').silence = undefined;
+    await reconcileEverything(scene.edges);
+    expect((await scene.edges.registry.load()).machines.get('m2')?.cordon).toBe('standard');
+  });
+});
+
+function tellChanges(order: string[]): Scene['edges']['tell'] {
+  return (event) => {
+    if (event.kind !== 'changes-sent') return;
+    for (const { steps } of event.changes) order.push(`${event.machine} ${steps.join('+')}`);
+  };
+}
+
+/** From now on, what is started there fails. */
+function breakStarts(scene: Scene, name: string): void {
+  const machine = scene.machines.of(name);
+  const change = machine.change.bind(machine);
+  machine.change = (changes, cluster) =>
+    change(changes, cluster).map((outcome, index) => {
+      const isStart = changes[index]?.steps.some(({ kind }) => kind === 'start') ?? false;
+      const { state } = outcome;
+      if (!isStart || state === undefined) return outcome;
+      return { ...outcome, failure: { code: 'not-up', state, detail: '', journal: [] } };
+    });
+}

@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest';
+import { destroy } from '../../src/operations/destroy.ts';
+import { followEvents, listEvents } from '../../src/operations/list-events.ts';
+import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
+import { stop } from '../../src/operations/set-target-state.ts';
+import { eventJson, eventLine } from '../../src/output/events.ts';
+import { TTL_MS } from '../support/builders.ts';
+import { makeScene, type Scene, SLEEP } from './scene.ts';
+
+async function told(scene: Scene, ...about: readonly string[]): Promise<readonly string[]> {
+  const rows = await listEvents(scene.edges.registry, { about, lines: undefined });
+  return rows.map(eventLine);
+}
+
+describe('events', () => {
+  it('tell the story of a unit', async () => {
+    const scene = await makeScene();
+    await scene.write('a.service', SLEEP);
+    await scene.start('a.service');
+    scene.machines.silence('m1');
+    scene.clock.time += 1000;
+    await reconcileEverything(scene.edges);
+    scene.clock.time += TTL_MS;
+    await reconcileEverything(scene.edges);
+    scene.machines.of('m1').silence = undefined;
+    scene.clock.time += 60_000;
+    await reconcileEverything(scene.edges);
+    await stop(scene.edges, ['a']);
+    await destroy(scene.edges, ['a']);
+    const lines = (await told(scene)).map((line) => line.replace(/^2024-01-01T/, ''));
+    expect(lines).toEqual([
+      expect.stringMatching(/^00:00:00Z {2}a.service has a new text, [0-9a-f]{7} {2}\(me@here\)$/),
+      '00:00:00Z  a.service shall be launched  (me@here)',
+      '00:00:00Z  a.service goes to m1  (me@here)',
+      '00:00:01Z  m1 does not answer: Cannot reach machine "m1"  (me@here)',
+      '00:00:31Z  a.service moves from m1 to m2: it has not answered for 30s: Cannot reach machine "m1"  (me@here)',
+      '00:01:31Z  m1 answers again after 90s  (me@here)',
+      '00:01:31Z  a.service shall be loaded  (me@here)',
+      '00:01:31Z  a.service shall be inactive  (me@here)',
+      '00:01:31Z  a.service is destroyed  (me@here)',
+    ]);
+  });
+
+  it('are found by unit, with or without its suffix, by glob and by machine', async () => {
+    const scene = await makeScene();
+    for (const name of ['web@1.service', 'web@2.service', 'db.service']) {
+      await scene.write(name, SLEEP);
+      await scene.start(name);
+    }
+    expect(await told(scene, 'db')).toEqual(await told(scene, 'db.service'));
+    expect(await told(scene, 'db')).toHaveLength(3);
+    expect(await told(scene, 'web@*')).toHaveLength(6);
+    expect(await told(scene, 'm2')).toEqual([expect.stringContaining('web@2.service goes to m2')]);
+    expect(await listEvents(scene.edges.registry, { about: [], lines: 2 })).toHaveLength(2);
+    expect(await listEvents(scene.edges.registry, { about: [], lines: 0 })).toEqual([]);
+  });
+
+  it('are kept to the last 500 changes', async () => {
+    const scene = await makeScene();
+    const { registry } = scene.edges;
+    for (let turn = 0; turn < 510; turn++) {
+      scene.clock.time += 1;
+      await registry.update(() => [{ kind: 'log', events: [{ kind: 'uncordon', machine: `m${turn}` }] }]);
+    }
+    const { events } = await registry.load();
+    expect(events).toHaveLength(500);
+    expect(events[0]?.events).toEqual([{ kind: 'uncordon', machine: 'm10' }]);
+  });
+
+  it('are followed as they happen, each told once', async () => {
+    const scene = await makeScene();
+    const { registry } = scene.edges;
+    const end = new AbortController();
+    const log = (machine: string) =>
+      registry.update(() => [{ kind: 'log', events: [{ kind: 'uncordon', machine }] }]);
+    await log('before');
+    const seen: string[] = [];
+    for await (const rows of followEvents(registry, { about: [], lines: undefined }, end.signal)) {
+      for (const { event } of rows) seen.push('machine' in event ? event.machine : event.unit);
+      if (seen.length === 1) void log('first').then(() => log('second'));
+      if (seen.length === 3) end.abort();
+    }
+    expect(seen).toEqual(['before', 'first', 'second']);
+  });
+
+  it('are objects for programs', async () => {
+    const scene = await makeScene();
+    await scene.write('a.service', SLEEP);
+    await scene.start('a.service');
+    const rows = await listEvents(scene.edges.registry, { about: ['m1'], lines: undefined });
+    expect(rows.map(eventJson)).toEqual([
+      {
+        time: '2024-01-01T00:00:00Z',
+        by: 'me@here',
+        event: 'place',
+        unit: 'a.service',
+        to: { id: expect.stringMatching(/^[0-9a-f-]{36}$/), name: 'm1' },
+      },
+    ]);
+  });
+
+  it('of a kind that only a newer fleet knows are told as they stand', () => {
+    const event = { kind: 'teleport', unit: 'a.service' } as never;
+    expect(eventLine({ at: 0, by: 'me@here', event })).toBe(
+      '1970-01-01T00:00:00Z  teleport {"unit":"a.service"}  (me@here)',
+    );
+  });
+});
