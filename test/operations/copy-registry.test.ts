@@ -25,7 +25,7 @@ describe('a copy of a registry', () => {
   it('says the same, with tokens that go on', async () => {
     const [from, to] = [await filled(), createMemoryStore()];
     const before = await registryOver(from).load();
-    expect(await copyRegistry(from, to)).toEqual({ clusterId: before.clusterId, units: 2, records: 7 });
+    expect(await copyRegistry(from, to)).toEqual({ clusterId: before.clusterId, units: 2, records: 9 });
     const after = await registryOver(to).load();
     expect(after.clusterId).toBe(before.clusterId);
     expect(after.history('a.service')).toEqual(before.history('a.service'));
