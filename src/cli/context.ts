@@ -16,6 +16,7 @@ import { previewDriver } from '../systemd/preview-driver.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { askHostKey, askPerson } from './ask-person.ts';
 import { accessTo } from './become-password.ts';
+import { writeLines } from './command.ts';
 import { followPass } from './follow-pass.ts';
 import type { Streams } from './streams.ts';
 
@@ -55,6 +56,7 @@ export async function withConfig<T>(
   work: (edges: Edges, access: SshAccess) => Promise<T>,
   { dryRun = false, patience = PATIENT }: EdgesOptions = {},
 ): Promise<T> {
+  if (config.verbose) writeLines(streams.err, config.sshConfigNotes);
   const transport = createSsh2Transport({
     askHostKey: askHostKey(streams),
     ask: askPerson(streams),
@@ -88,7 +90,8 @@ export async function withRegistry<T>(
   { env, cwd, home }: Streams,
   work: (registry: Registry) => Promise<T>,
 ): Promise<T> {
-  const config = await loadConfig({ flags, env, cwd, home });
+  // There is no machine to look up.
+  const config = await loadConfig({ flags: { ...flags, sshConfig: 'none' }, env, cwd, home });
   const registry = await openRegistry(config.registry, config.etcd);
   try {
     return await work(registry);

@@ -34,7 +34,12 @@ export async function logIn(
     tty || (command === undefined && isPerson)
       ? { term: env.TERM ?? 'dumb', size: terminalSize(process.stdout) }
       : undefined;
-  const session = await transport.open(target, { command, terminal, forwardAgent });
+  const session = await transport.open(target, {
+    command,
+    terminal,
+    forwardAgent: forwardAgent || (target.forwardAgent && target.identityAgent !== undefined),
+    environment: target.environment,
+  });
   const end = await runSession(session, process, { terminal: terminal !== undefined });
   if (end.kind === 'exit') return sessionStatus(end);
   session.close();

@@ -76,11 +76,13 @@ export const GLOBAL_OPTIONS: readonly (readonly [string, string])[] = [
   ['-K, --ask-become-pass', 'ask once for the password that sudo wants on the machines'],
   ['--identity-passphrase-file <file>', 'passphrase of private keys that are encrypted, on its first line'],
   ['--ssh-timeout <duration>', 'how long a connection may take: 500ms, 5s, 1m'],
+  ['--ssh-config <file>', "file to read instead of ssh's own configuration, or none"],
   ['--known-hosts-file <file>', 'host keys of machines, in the format of OpenSSH'],
   [
     '--strict-host-key-checking <mode>',
     'ask about new host keys, or accept-new; changed ones are always refused',
   ],
+  ['-v, --verbose', 'tell which lines of ssh_config are not followed'],
 ];
 
 /** Parses the command line and runs its verb. */
@@ -144,7 +146,8 @@ function addCommand(
     const option = new Option(flags, description);
     verb.addOption(choices === undefined ? option : option.choices([...choices]));
   }
-  for (const [flags] of GLOBAL_OPTIONS) verb.addOption(new Option(flags).hideHelp());
+  const own = new Set(command.options.map(({ flags }) => flags));
+  for (const [flags] of GLOBAL_OPTIONS) if (!own.has(flags)) verb.addOption(new Option(flags).hideHelp());
   verb.addHelpText(
     'after',
     `\nExamples:\n${exampleLines(command).join('\n')}\n\nGlobal options: fleetctl --help`,

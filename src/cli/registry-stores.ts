@@ -16,7 +16,7 @@ export async function withStores<T>(
   { env, cwd, home }: Streams,
   work: (stores: readonly [PlacedStore, PlacedStore]) => Promise<T>,
 ): Promise<T> {
-  const config = await loadConfig({ flags, env, cwd, home });
+  const config = await loadConfig({ flags: { ...flags, sshConfig: 'none' }, env, cwd, home });
   const open = async (text: string): Promise<PlacedStore> => {
     const place = parseRegistryPlace(text, { directory: cwd, home });
     if (place === undefined) {

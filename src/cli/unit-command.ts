@@ -49,7 +49,7 @@ export async function runUnitVerb<Result extends RequestResult>(
   const request = await withEdges(call.flags, call.streams, operation, { dryRun, patience });
   const report = dryRun ? dryRunReport(verb, request) : requestReport(verb, request);
   await printAnswer(call, report, () => (toJson ?? requestJson)(request, dryRun), !dryRun);
-  if (call.options.verbose === true && request.differing.length > 0) {
+  if (call.flags.verbose === true && request.differing.length > 0) {
     const { differenceLines } = await import('../output/difference.ts');
     writeLines(call.streams.err, request.differing.flatMap(differenceLines));
   }

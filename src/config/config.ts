@@ -32,7 +32,10 @@ export type Config = {
   readonly agentTtlMs: number;
   /** How long a started unit is watched before it counts as up, in ms. */
   readonly settleMs: number;
-  readonly knownHostsFile: string;
+  /** Whether to tell what a person usually need not know. */
+  readonly verbose: boolean;
+  /** Lines of ssh_config that are not followed, each told in one line. */
+  readonly sshConfigNotes: readonly string[];
   /** Whether the person is to be asked for the password of sudo. */
   readonly askBecomePass: boolean;
   /** Holds the passphrase of encrypted private keys. */
@@ -48,9 +51,11 @@ export type ConfigFlags = {
   readonly sshIdentityFile?: string | undefined;
   readonly identityPassphraseFile?: string | undefined;
   readonly sshTimeout?: string | undefined;
+  readonly sshConfig?: string | undefined;
   readonly knownHostsFile?: string | undefined;
   readonly strictHostKeyChecking?: string | undefined;
   readonly askBecomePass?: boolean | undefined;
+  readonly verbose?: boolean | undefined;
 };
 
 /** What the process was given. `flags` beat `env`, which beats the file. */

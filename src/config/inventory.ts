@@ -1,20 +1,19 @@
 import type { Become } from '../ssh/become.ts';
-import { TARGET_DEFAULTS } from '../ssh/target.ts';
+import type { SshTarget } from '../ssh/target.ts';
 import { endPoint, formatAddress } from './address.ts';
-import type { MachineConfig } from './config.ts';
+import type { Config, MachineConfig } from './config.ts';
 import type { Section } from './parse.ts';
 import { excerpt, problem } from './problem.ts';
 import type { MachineSettings, Schemas, SshSettings } from './schema.ts';
 import { readSection } from './section.ts';
+import type { SshDefaults } from './ssh-defaults.ts';
 
 /** What stands for what a machine's own section leaves out: `[ssh]`; and what beats both. */
 export type Layers = {
   readonly ssh: SshSettings;
   readonly become: Become | undefined;
   readonly override: SshSettings;
-  readonly localUser: string;
-  readonly agentSocket: string | undefined;
-  readonly knownHostsFile: string;
+  readonly defaults: SshDefaults;
 };
 
 /** A `[machine.NAME]` of a parsed file. */
@@ -25,42 +24,67 @@ export function readMachines(
   schemas: Schemas,
   sections: readonly MachineSection[],
   layers: Layers,
-): readonly MachineConfig[] {
+): Pick<Config, 'machines' | 'sshConfigNotes'> {
   const seen = new Map<string, MachineSection>();
-  return sections.map((each) => {
-    const machine = readMachine(schemas, each, layers);
-    const key = endPoint(machine.ssh.host, machine.ssh.port);
+  const notes = new Set<string>();
+  const machines = sections.map((each) => {
+    const machine = readMachine(schemas, each, layers, notes);
+    const key = placeOf(machine.ssh);
     const earlier = seen.get(key);
     if (earlier !== undefined) throw sameEndPoint(each.section, earlier);
     seen.set(key, each);
     return machine;
   });
+  return { machines, sshConfigNotes: [...notes] };
 }
 
-function readMachine(schemas: Schemas, { name, section }: MachineSection, layers: Layers): MachineConfig {
+/** Behind different jump hosts, one address is different machines. */
+function placeOf({ host, port, via }: SshTarget): string {
+  if (via.kind !== 'jump') return JSON.stringify([endPoint(host, port), via]);
+  return JSON.stringify([endPoint(host, port), ...via.jumps.map(placeOf)]);
+}
+
+function readMachine(
+  schemas: Schemas,
+  { name, section }: MachineSection,
+  layers: Layers,
+  notes: Set<string>,
+): MachineConfig {
   const own = readSection(schemas, schemas.machine, section);
   const settings = { ...layers.ssh, ...own, ...layers.override };
   const ownPort = portOf(own, section);
-  const user = settings.user ?? layers.localUser;
   const { host } = own.address;
+  const { resolver, base } = layers.defaults;
+  const given = { host, user: settings.user, port: ownPort ?? settings.port };
+  const resolution = resolver.resolve({ ...given, base, always: alwaysOf(settings) });
+  for (const note of resolution.notes) notes.add(note);
+  const ssh = { ...resolution.target, ...identityOf(settings), name };
   return {
     machine: { name, address: formatAddress({ host, port: ownPort }), metadata: own.metadata ?? {} },
-    ssh: {
-      ...TARGET_DEFAULTS,
-      name,
-      host,
-      port: ownPort ?? settings.port ?? TARGET_DEFAULTS.port,
-      user,
-      identityFiles: settings.identity_file === undefined ? [] : [settings.identity_file],
-      identitiesOnly: settings.identity_file !== undefined,
-      identityAgent: layers.agentSocket,
-      userKnownHostsFiles: [layers.knownHostsFile],
-      strictHostKeyChecking: settings.strict_host_key_checking ?? TARGET_DEFAULTS.strictHostKeyChecking,
-      connectTimeoutMs: settings.connect_timeout ?? TARGET_DEFAULTS.connectTimeoutMs,
-      keepaliveTimeoutMs: settings.keepalive_timeout ?? TARGET_DEFAULTS.keepaliveTimeoutMs,
-    },
-    become: user === 'root' ? 'none' : (becomeOf(own, section) ?? layers.become ?? 'sudo'),
+    ssh,
+    become: ssh.user === 'root' ? 'none' : (becomeOf(own, section) ?? layers.become ?? 'sudo'),
     becomePasswordCommand: settings.become_password_command,
+  };
+}
+
+/** The key of fleet.conf is the machine's alone: jump hosts have theirs in ssh_config. */
+function identityOf({ identity_file: file }: SshSettings): Partial<SshTarget> {
+  return file === undefined ? {} : { identityFiles: [file], identitiesOnly: true };
+}
+
+/** What fleet.conf says of every connection, on the way to the machine as well. */
+function alwaysOf(settings: SshSettings): Partial<SshTarget> {
+  const {
+    strict_host_key_checking: checking,
+    connect_timeout: connect,
+    keepalive_timeout: keepalive,
+  } = settings;
+  const file = settings.known_hosts_file;
+  return {
+    ...(checking !== undefined && { strictHostKeyChecking: checking }),
+    ...(connect !== undefined && { connectTimeoutMs: connect }),
+    ...(keepalive !== undefined && { keepaliveTimeoutMs: keepalive }),
+    ...(file !== undefined && { userKnownHostsFiles: [file], hashKnownHosts: false }),
   };
 }
 

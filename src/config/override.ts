@@ -14,6 +14,7 @@ const OVERRIDES = [
     'identity_passphrase_file',
   ],
   ['sshTimeout', '--ssh-timeout', 'FLEETCTL_SSH_TIMEOUT', 'connect_timeout'],
+  ['sshConfig', '--ssh-config', 'FLEETCTL_SSH_CONFIG', 'ssh_config'],
   ['knownHostsFile', '--known-hosts-file', 'FLEETCTL_KNOWN_HOSTS_FILE', 'known_hosts_file'],
   [
     'strictHostKeyChecking',
@@ -42,13 +43,14 @@ export function overrideSection(
   return { name: 'flags and environment', where: 'flags and environment', line: 0, settings };
 }
 
-/** `--ask-become-pass`, or its variable. */
-export function asksBecomePass(
-  flags: ConfigFlags,
+/** Whether a flag without a value is given, or its variable is true. */
+export function isAsked(
+  given: boolean | undefined,
+  variable: string,
   env: Readonly<Record<string, string | undefined>>,
 ): boolean {
-  const text = env.FLEETCTL_ASK_BECOME_PASS || 'false';
+  const text = env[variable] || 'false';
   const asks = parseBoolean(text);
-  if (asks !== undefined) return flags.askBecomePass === true || asks;
-  throw problem(`environment variable "FLEETCTL_ASK_BECOME_PASS" must be true or false: ${excerpt(text)}`);
+  if (asks !== undefined) return given === true || asks;
+  throw problem(`environment variable "${variable}" must be true or false: ${excerpt(text)}`);
 }

@@ -3,19 +3,21 @@ import { nearest } from '../base/nearest.ts';
 import type { Config, ConfigRequest, EtcdSettings } from './config.ts';
 import { becomeOf, type MachineSection, readMachines } from './inventory.ts';
 import { MINIMAL_FILE, SYSTEM_FILE } from './locate.ts';
-import { asksBecomePass, overrideSection } from './override.ts';
+import { isAsked, overrideSection } from './override.ts';
 import type { Section } from './parse.ts';
 import { problem, quote } from './problem.ts';
 import { checkEtcdSettings, type RegistryPlace } from './registry-place.ts';
 import { parseUser, sectionSchemas, type TopSettings } from './schema.ts';
 import { readSection } from './section.ts';
+import { sshDefaults } from './ssh-defaults.ts';
 
 /** Makes a Config of a parsed file, the environment and the flags. `file` is absolute. */
 export function readConfig(
   file: string,
   sections: ReadonlyMap<string, Section>,
-  { flags, env, cwd, home }: ConfigRequest,
+  request: ConfigRequest,
 ): Config {
+  const { flags, env, cwd, home } = request;
   const here = sectionSchemas({ directory: cwd, home });
   const override = readSection(here, here.ssh, overrideSection(flags, env));
   const schemas = sectionSchemas({ directory: dirname(file), home });
@@ -23,10 +25,8 @@ export function readConfig(
   const ssh = readSection(schemas, schemas.ssh, sections.get('ssh') ?? emptySection('ssh'));
   const become = becomeOf(ssh, sections.get('ssh') ?? emptySection('ssh'));
   const machines = machineSections(file, sections);
-  const knownHostsFile =
-    override.known_hosts_file ?? ssh.known_hosts_file ?? join(home, '.fleetctl/known_hosts');
-  const agentSocket = env.SSH_AUTH_SOCK || undefined;
-  const layers = { ssh, become, override, localUser: localUser(env), agentSocket, knownHostsFile };
+  const defaults = sshDefaults({ ...ssh, ...override }, request, localUser(env));
+  const inventory = readMachines(schemas, machines, { ssh, become, override, defaults });
   const registry = top.registry ?? defaultRegistry(file);
   const etcd = etcdSettings(top);
   checkEtcdSettings(registry, etcd);
@@ -36,10 +36,10 @@ export function readConfig(
     etcd,
     agentTtlMs: top.agent_ttl ?? 30_000,
     settleMs: top.settle ?? 500,
-    knownHostsFile,
-    askBecomePass: asksBecomePass(flags, env),
+    verbose: isAsked(flags.verbose, 'FLEETCTL_VERBOSE', env),
+    askBecomePass: isAsked(flags.askBecomePass, 'FLEETCTL_ASK_BECOME_PASS', env),
     identityPassphraseFile: override.identity_passphrase_file ?? ssh.identity_passphrase_file,
-    machines: readMachines(schemas, machines, layers),
+    ...inventory,
   });
 }
 

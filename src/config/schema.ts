@@ -41,6 +41,9 @@ export function sectionSchemas(base: PathBase) {
       ...perMachine,
       known_hosts_file: z.exactOptional(path),
       identity_passphrase_file: z.exactOptional(path),
+      ssh_config: z.exactOptional(
+        value(expectedPath, (text) => (text === 'none' ? text : expandPath(text, base))),
+      ),
     }),
     machine: z.strictObject({
       address: value('host, host:port or [IPv6]:port', parseAddress),

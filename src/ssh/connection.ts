@@ -146,8 +146,9 @@ export class Connection {
     return new ChannelProcess(channel, this.#target, () => this.#failure);
   }
 
-  #ask({ command, terminal, forwardAgent }: SessionRequest, answered: ClientCallback): void {
+  #ask({ command, terminal, forwardAgent, environment }: SessionRequest, answered: ClientCallback): void {
     const agentForward = forwardAgent;
+    const env = { ...environment };
     // The size in pixels is not known, and ssh2 would make one up.
     const pty = terminal && {
       term: terminal.term,
@@ -156,8 +157,8 @@ export class Connection {
       width: 0,
       height: 0,
     };
-    if (command === undefined) this.#client.shell(pty ?? false, { agentForward }, answered);
-    else this.#client.exec(command, { agentForward, pty: pty ?? false }, answered);
+    if (command === undefined) this.#client.shell(pty ?? false, { agentForward, env }, answered);
+    else this.#client.exec(command, { agentForward, env, pty: pty ?? false }, answered);
   }
 
   /**

@@ -36,6 +36,8 @@ export type SessionRequest = {
   readonly terminal: { readonly term: string; readonly size: TerminalSize } | undefined;
   /** Whether what runs may sign with the keys of the agent here. */
   readonly forwardAgent: boolean;
+  /** Variables for what runs, as far as the machine takes them (sshd_config(5), AcceptEnv). */
+  readonly environment?: Readonly<Record<string, string>>;
 };
 
 /** A command whose streams are handed on, at the pace of whoever is at the other end of them. */

@@ -70,7 +70,12 @@ async function offered(...words: readonly string[]): Promise<readonly string[]> 
 describe('what is offered', () => {
   it('in the first place is every command, and the options of all', async () => {
     expect(await offered('')).toEqual([...COMMANDS.map(({ name }) => name), 'help']);
-    expect(await offered('--ssh-')).toEqual(['--ssh-username', '--ssh-identity-file', '--ssh-timeout']);
+    expect(await offered('--ssh-')).toEqual([
+      '--ssh-username',
+      '--ssh-identity-file',
+      '--ssh-timeout',
+      '--ssh-config',
+    ]);
   });
 
   it('after a command with commands of its own are these, and then what they take', async () => {

@@ -98,13 +98,13 @@ describe('a key that is not known', () => {
       'a typing error in [ssh]',
       '[ssh]\n\nconect_timeout = 5s',
       'line 3: "conect_timeout" in [ssh] is not a known key: "5s"',
-      `Did you mean "connect_timeout"? [ssh] takes ${SSH_KEYS}, known_hosts_file, identity_passphrase_file`,
+      `Did you mean "connect_timeout"? [ssh] takes ${SSH_KEYS}, known_hosts_file, identity_passphrase_file, ssh_config`,
     ],
     [
       'a top-level key after a header',
       '[ssh]\nregistry = file:x',
       'line 2: "registry" in [ssh] is not a known key: "file:x"',
-      `"registry" belongs at the top of the file. [ssh] takes ${SSH_KEYS}, known_hosts_file, identity_passphrase_file`,
+      `"registry" belongs at the top of the file. [ssh] takes ${SSH_KEYS}, known_hosts_file, identity_passphrase_file, ssh_config`,
     ],
     [
       'a key of [ssh] in a machine',
@@ -348,7 +348,7 @@ describe('the rest', () => {
     check(
       '[ssh]\nport = 22\nusr = x\nsudo = 2\n[machine.a]\n',
       'line 3: "usr" in [ssh] is not a known key: "x"',
-      `Did you mean "user"? [ssh] takes ${SSH_KEYS}, known_hosts_file, identity_passphrase_file`,
+      `Did you mean "user"? [ssh] takes ${SSH_KEYS}, known_hosts_file, identity_passphrase_file, ssh_config`,
     ));
 
   it('cuts a very long value', async () => {

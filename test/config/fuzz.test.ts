@@ -120,6 +120,7 @@ function damagedFile(next: Random): string {
 function randomRequest(next: Random): ConfigRequest {
   const maybe = () => (next(8) === 0 ? pick(next, VALUES) : undefined);
   const flags = {
+    sshConfig: 'none',
     sshUsername: maybe(),
     sshIdentityFile: maybe(),
     sshTimeout: maybe(),
@@ -133,14 +134,14 @@ function expectSane(config: Config): void {
   expect(config.machines.length).toBeGreaterThan(0);
   const { registry } = config;
   const place = registry.kind === 'file' ? registry.directory : registry.prefix;
-  expect([place, config.knownHostsFile].every(isAbsolute)).toBe(true);
+  expect(isAbsolute(place)).toBe(true);
   expect(new Set(config.machines.map(({ machine }) => machine.address)).size).toBe(config.machines.length);
   for (const { machine, ssh } of config.machines) {
     expect(machine.name).toMatch(/^[a-z0-9][\w.-]*$/i);
     expect(ssh.port >= 1 && ssh.port <= 65_535).toBe(true);
     expect(ssh.user).toMatch(/^[^\s-]\S*$/);
     expect(ssh.connectTimeoutMs >= 100 && ssh.connectTimeoutMs <= 600_000).toBe(true);
-    expect(ssh.identityFiles.every(isAbsolute)).toBe(true);
+    expect([...ssh.identityFiles, ...ssh.userKnownHostsFiles].every(isAbsolute)).toBe(true);
   }
 }
 

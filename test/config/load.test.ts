@@ -16,7 +16,8 @@ describe('defaults', () => {
       etcd: {},
       agentTtlMs: 30_000,
       settleMs: 500,
-      knownHostsFile: join(box.home, '.fleetctl/known_hosts'),
+      verbose: false,
+      sshConfigNotes: [],
       askBecomePass: false,
       machines: [
         {
@@ -37,8 +38,12 @@ describe('defaults', () => {
             numberOfPasswordPrompts: 3,
             batchMode: false,
             strictHostKeyChecking: 'ask',
-            userKnownHostsFiles: [join(box.home, '.fleetctl/known_hosts')],
-            globalKnownHostsFiles: [],
+            userKnownHostsFiles: [
+              join(box.home, '.fleetctl/known_hosts'),
+              join(box.home, '.ssh/known_hosts'),
+              join(box.home, '.ssh/known_hosts2'),
+            ],
+            globalKnownHostsFiles: ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'],
             hostKeyAlias: undefined,
             hashKnownHosts: false,
             algorithms: { kex: undefined, ciphers: undefined, macs: undefined, hostKeys: undefined },
@@ -104,12 +109,12 @@ keepalive_timeout = 1m
 `);
   expect(config.registry).toEqual({ kind: 'file', directory: join(box.cwd, 'state/registry') });
   expect([config.agentTtlMs, config.settleMs]).toEqual([120_000, 0]);
-  expect(config.knownHostsFile).toBe(join(box.cwd, 'hosts'));
   expect(config.machines).toEqual([
     {
       machine: { name: 'web-1', address: '10.10.1.1', metadata: { region: 'eu', disk: 'ssd' } },
       ssh: {
         ...TARGET_DEFAULTS,
+        globalKnownHostsFiles: ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'],
         name: 'web-1',
         host: '10.10.1.1',
         port: 2200,
@@ -128,6 +133,7 @@ keepalive_timeout = 1m
       machine: { name: 'db.example_2', address: 'db.example:22', metadata: { note: 'a;b#c' } },
       ssh: {
         ...TARGET_DEFAULTS,
+        globalKnownHostsFiles: ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'],
         name: 'db.example_2',
         host: 'db.example',
         port: 22,
@@ -266,7 +272,7 @@ describe('flags and environment', () => {
       ssh?.identityFiles[0],
       ssh?.connectTimeoutMs,
       ssh?.strictHostKeyChecking,
-      config.knownHostsFile,
+      ssh?.userKnownHostsFiles[0],
     ]).toEqual([user, join(box.cwd, String(identity)), timeout, strict, join(box.cwd, String(hosts))]);
   });
 
@@ -274,7 +280,7 @@ describe('flags and environment', () => {
     const flags = { sshIdentityFile: '~/key', knownHostsFile: '~' };
     const config = await box.loadText(MACHINE, { flags });
     expect(config.machines[0]?.ssh.identityFiles).toEqual([join(box.home, 'key')]);
-    expect(config.knownHostsFile).toBe(box.home);
+    expect(config.machines[0]?.ssh.userKnownHostsFiles).toEqual([box.home]);
   });
 });
 

@@ -40,7 +40,15 @@ export function sandbox(): Sandbox {
       await writeFile(file, content);
       return file;
     },
-    load: (request) => loadConfig({ flags: {}, env: {}, cwd: box.cwd, home: box.home, ...request }),
+    load: ({ flags, ...request } = {}) =>
+      // What this machine has in /etc/ssh is of no concern.
+      loadConfig({
+        flags: { sshConfig: 'none', ...flags },
+        env: {},
+        cwd: box.cwd,
+        home: box.home,
+        ...request,
+      }),
     async loadText(text, request) {
       await box.write('fleet.conf', text);
       return box.load(request);

@@ -1,0 +1,132 @@
+import { BlockList, isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { matchesList } from './pattern.ts';
+import { type Place, problemAt } from './problem.ts';
+import { nextWord } from './words.ts';
+
+/** One condition of a Match line; `argument` is empty for those that take none. */
+export type Criterion = {
+  readonly name: 'all' | 'final' | Compared;
+  readonly negated: boolean;
+  readonly argument: string;
+};
+
+type Compared = 'host' | 'originalhost' | 'user' | 'localuser' | 'tagged' | 'localnetwork' | 'exec';
+
+/** What the conditions of Match lines are about. */
+export type Situation = {
+  readonly isFinal: boolean;
+  readonly host: string;
+  readonly originalHost: string;
+  readonly user: string;
+  readonly localUser: string;
+  readonly tag: string;
+  /** Runs a command, whose tokens it expands, and tells whether it ended well. */
+  readonly exec: (command: string) => boolean;
+};
+
+/** Reads what follows `Match`. Throws `config` for conditions that ssh would refuse, or that only ssh can judge. */
+export function parseCriteria(place: Place, text: string): readonly Criterion[] {
+  const criteria: Criterion[] = [];
+  for (let { word, rest } = nextWord(text); isWord(word); { word, rest } = nextWord(rest)) {
+    const negated = word.startsWith('!');
+    const name = word.slice(negated ? 1 : 0).toLowerCase();
+    if (name === 'all') {
+      if (criteria.length > 1 || isWord(nextWord(rest).word))
+        throw problemAt(place, '"all" cannot be combined with other conditions');
+      return [...criteria, { name, negated, argument: '' }];
+    }
+    if (name === 'canonical' || name === 'final') {
+      criteria.push({ name: 'final', negated, argument: name });
+      continue;
+    }
+    if (!isCompared(name)) throw unknownCriterion(place, name);
+    const next = nextWord(rest);
+    if (!isWord(next.word)) throw problemAt(place, `"${name}" has no argument`);
+    criteria.push({ name, negated, argument: next.word });
+    rest = next.rest;
+  }
+  if (criteria.length === 0) throw problemAt(place, '"match" has no condition');
+  return criteria;
+}
+
+/** True when all conditions hold. No command runs once one of them does not. */
+export function holds(criteria: readonly Criterion[], situation: Situation): boolean {
+  return criteria.every((criterion) => test(criterion, situation) !== criterion.negated);
+}
+
+/** Whether any condition asks for a second look at the files, which `final` does and `canonical` does not. */
+export function wantsFinalPass(criteria: readonly Criterion[]): boolean {
+  return criteria.some(({ argument, name }) => name === 'final' && argument === 'final');
+}
+
+function test({ name, argument }: Criterion, situation: Situation): boolean {
+  switch (name) {
+    case 'all':
+      return true;
+    case 'final':
+      return situation.isFinal;
+    case 'host':
+      return matchesList(situation.host.toLowerCase(), argument.toLowerCase());
+    case 'originalhost':
+      return matchesList(situation.originalHost.toLowerCase(), argument.toLowerCase());
+    case 'user':
+      return matchesList(situation.user, argument);
+    case 'localuser':
+      return matchesList(situation.localUser, argument);
+    case 'tagged':
+      return matchesList(situation.tag, argument);
+    case 'localnetwork':
+      return isInNetwork(argument);
+    case 'exec':
+      return situation.exec(argument);
+  }
+}
+
+/** True when an interface of this machine that is no loopback has an address in one of the networks. */
+function isInNetwork(list: string): boolean {
+  const networks = new BlockList();
+  for (const network of list.split(',')) {
+    const [address = '', bits] = network.split('/');
+    const version = isIP(address);
+    if (version === 0) continue;
+    const prefix = bits === undefined ? (version === 4 ? 32 : 128) : Number(bits);
+    networks.addSubnet(address, prefix, version === 4 ? 'ipv4' : 'ipv6');
+  }
+  return Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .some(
+      ({ address, family, internal }) =>
+        !internal && networks.check(address, family === 'IPv4' ? 'ipv4' : 'ipv6'),
+    );
+}
+
+function isWord(word: string | undefined): word is string {
+  return word !== undefined && word !== '' && !word.startsWith('#');
+}
+
+const COMPARED: ReadonlySet<string> = new Set<Compared>([
+  'host',
+  'originalhost',
+  'user',
+  'localuser',
+  'tagged',
+  'localnetwork',
+  'exec',
+]);
+
+function isCompared(name: string): name is Compared {
+  return COMPARED.has(name);
+}
+
+function unknownCriterion(place: Place, name: string) {
+  const isNew = ['command', 'sessiontype', 'version'].includes(name);
+  return problemAt(
+    place,
+    `"match" ${isNew ? 'with' : 'has the unknown condition'} "${name}"${isNew ? ' is not supported' : ''}`,
+    isNew ? ONLY_OPENSSH : undefined,
+  );
+}
+
+/** What to do about what only OpenSSH itself can do. */
+export const ONLY_OPENSSH = 'Set "transport = openssh" for this machine to leave the connection to ssh';

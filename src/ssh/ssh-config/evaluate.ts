@@ -1,0 +1,194 @@
+import { holds, wantsFinalPass } from './criteria.ts';
+import { expandTokens } from './expand.ts';
+import type { ConfigFile, ConfigFiles } from './files.ts';
+import type { Directive } from './parse.ts';
+import { type HostPattern, matchesList, matchesPattern } from './pattern.ts';
+import { type Place, problem, problemAt } from './problem.ts';
+import { normalHost, type Surroundings } from './surroundings.ts';
+
+/** The values of one line that applies, and where it is; nowhere for what was given beforehand. */
+export type Setting = { readonly values: readonly string[]; readonly place: Place | undefined };
+
+/** What applies, by keyword: one setting each, several for keywords that add up. */
+export type Settings = ReadonlyMap<string, readonly Setting[]>;
+
+/** What is asked for: the name as a person would write it after `ssh`, and what beats every file. */
+export type Query = { readonly name: string; readonly given: Readonly<Record<string, string | undefined>> };
+
+/** What the files say about a host: its name or address, and all settings. */
+export type Evaluated = { readonly host: string; readonly settings: Settings };
+
+/** OpenSSH's READCONF_MAX_DEPTH. */
+const DEEPEST_INCLUDE = 16;
+
+/** Finds what applies to a host: of every keyword the first line whose Host and Match let it. */
+export function evaluate(
+  query: Query,
+  roots: readonly ConfigFile[],
+  files: ConfigFiles,
+  surroundings: Surroundings,
+): Evaluated {
+  const evaluation = new Evaluation(query, files, surroundings);
+  evaluation.pass(roots);
+  if (evaluation.wantsFinal || evaluation.isCanonical) evaluation.finalPass(roots);
+  return { host: evaluation.host(), settings: evaluation.settings };
+}
+
+class Evaluation {
+  readonly settings = new Map<string, Setting[]>();
+  wantsFinal: boolean = false;
+  readonly #query: Query;
+  readonly #files: ConfigFiles;
+  readonly #surroundings: Surroundings;
+  #matched: string;
+  #isFinal = false;
+
+  constructor(query: Query, files: ConfigFiles, surroundings: Surroundings) {
+    this.#query = query;
+    this.#files = files;
+    this.#surroundings = surroundings;
+    this.#matched = query.name;
+    for (const [name, value] of Object.entries(query.given))
+      if (value !== undefined) this.settings.set(name, [{ values: [value], place: undefined }]);
+  }
+
+  pass(roots: readonly ConfigFile[]): void {
+    for (const file of roots) this.#walk(file, true, 0);
+  }
+
+  /** Once more, with the name that the first pass led to: what was found stays. */
+  finalPass(roots: readonly ConfigFile[]): void {
+    this.#matched = this.host();
+    this.#isFinal = true;
+    this.settings.set('hostname', [{ values: [escapeTokens(this.#matched)], place: undefined }]);
+    this.pass(roots);
+  }
+
+  /** Whether host names are to be made canonical, with which the files are read once more, too. */
+  get isCanonical(): boolean {
+    return (this.#first('canonicalizehostname') ?? 'no') !== 'no';
+  }
+
+  /** The name or address to connect to, so far. */
+  host(): string {
+    const setting = this.settings.get('hostname')?.[0];
+    if (setting === undefined) return normalHost(this.#query.name);
+    const expanded = expandTokens(setting.values[0] ?? '', { h: this.#query.name });
+    if ('text' in expanded) return normalHost(expanded.text);
+    const what = `"hostname" ${expanded.problem}`;
+    throw setting.place === undefined ? problem(what) : problemAt(setting.place, what);
+  }
+
+  #walk(file: ConfigFile, isActive: boolean, depth: number): void {
+    let active = isActive;
+    for (const directive of file.directives) {
+      switch (directive.kind) {
+        case 'host':
+          active = isActive && this.#matchesHost(directive.patterns);
+          break;
+        case 'match':
+          active = this.#matches(directive, isActive);
+          break;
+        case 'include':
+          if (depth === DEEPEST_INCLUDE)
+            throw problemAt(directive.place, `files include each other more than ${DEEPEST_INCLUDE} deep`);
+          for (const inner of this.#files.included(directive, file)) this.#walk(inner, active, depth + 1);
+          break;
+        case 'unknown':
+          this.#unknown(directive);
+          break;
+        case 'option':
+          if (active && directive.keyword.name === 'sendenv') this.#setSendEnv(directive);
+          else if (active) this.#set(directive);
+      }
+    }
+  }
+
+  #matchesHost(patterns: readonly HostPattern[]): boolean {
+    let found = false;
+    const name = this.#matched;
+    for (const pattern of patterns) {
+      if (pattern.isName ? pattern.text !== name : !matchesPattern(name, pattern.text)) continue;
+      if (pattern.negated) return false;
+      found = true;
+    }
+    return found;
+  }
+
+  /** Conditions are looked at where nothing can apply, too: `final` counts everywhere. */
+  #matches({ criteria, place }: Directive & { kind: 'match' }, isActive: boolean): boolean {
+    if (wantsFinalPass(criteria)) this.wantsFinal = true;
+    return isActive && holds(criteria, this.#situation(place));
+  }
+
+  #situation(place: Place) {
+    const localUser = this.#surroundings.facts.user;
+    const host = this.#rawHost();
+    const user = this.#first('user') ?? localUser;
+    return {
+      isFinal: this.#isFinal,
+      host,
+      originalHost: this.#query.name,
+      user,
+      localUser,
+      tag: this.#first('tag') ?? '',
+      exec: (command: string) => this.#exec(command, { host, user, place }),
+    };
+  }
+
+  /** The name as the last lines left it, in the letters it was written in. */
+  #rawHost(): string {
+    const text = this.#first('hostname');
+    if (text === undefined) return this.#matched;
+    const expanded = expandTokens(text, { h: this.#query.name });
+    return 'text' in expanded ? expanded.text : this.host();
+  }
+
+  #exec(command: string, { host, user, place }: { host: string; user: string; place: Place }): boolean {
+    const alias = this.#first('hostkeyalias') ?? host;
+    const port = this.#first('port') ?? '22';
+    const tokens = this.#surroundings.tokens({ name: this.#query.name, host, port, user, alias });
+    return this.#surroundings.exec(command, tokens, place);
+  }
+
+  #unknown({ name, place }: Directive & { kind: 'unknown' }): void {
+    const ignored = this.#first('ignoreunknown');
+    if (ignored === undefined || !matchesList(name, ignored.toLowerCase()))
+      throw problemAt(place, `"${name}" is not an option of ssh_config`, 'IgnoreUnknown lets it stand');
+  }
+
+  #set({ keyword, values, place }: Directive & { kind: 'option' }): void {
+    const { name } = keyword;
+    if (values.length === 0) return;
+    const earlier = this.settings.get(name);
+    if (earlier === undefined) {
+      if (!this.#isTooLate(name)) this.settings.set(name, [{ values, place }]);
+    } else if (keyword.adds && !earlier.some((each) => each.values[0] === values[0])) {
+      earlier.push({ values, place });
+    }
+  }
+
+  /** Of ProxyCommand and ProxyJump the first one counts, but for a ProxyJump that is none. */
+  #isTooLate(name: string): boolean {
+    if (name === 'proxyjump') return this.settings.has('proxycommand');
+    return name === 'proxycommand' && (this.#first('proxyjump') ?? 'none').toLowerCase() !== 'none';
+  }
+
+  /** Names add up; one with a `-` in front takes away what it matches. */
+  #setSendEnv({ values: names, place }: Directive & { kind: 'option' }): void {
+    let sent = this.settings.get('sendenv')?.flatMap(({ values }) => values) ?? [];
+    for (const name of names) {
+      if (name.startsWith('-')) sent = sent.filter((each) => !matchesPattern(each, name.slice(1)));
+      else sent.push(name);
+    }
+    this.settings.set('sendenv', [{ values: sent, place }]);
+  }
+
+  #first(name: string): string | undefined {
+    return this.settings.get(name)?.[0]?.values[0];
+  }
+}
+
+function escapeTokens(text: string): string {
+  return text.replaceAll('%', '%%');
+}

@@ -1,0 +1,143 @@
+import { join } from 'node:path';
+import type { SshTarget, Via } from '../target.ts';
+import { type Evaluated, evaluate } from './evaluate.ts';
+import { type ConfigFile, ConfigFiles } from './files.ts';
+import { parseJumps } from './jump.ts';
+import { problem } from './problem.ts';
+import { notesOf, refuseDecisive } from './roles.ts';
+import { SettingsReader } from './settings.ts';
+import { type LocalFacts, Surroundings } from './surroundings.ts';
+
+/** Which files are read: those that ssh reads, one instead of them, or none. */
+export type Sources = { readonly kind: 'usual' | 'none' } | { readonly kind: 'file'; readonly path: string };
+
+/** A host to look up. */
+export type Lookup = {
+  /** What a person would write after `ssh`. */
+  readonly host: string;
+  /** These two beat every file, as options of ssh do. */
+  readonly user: string | undefined;
+  readonly port: number | undefined;
+  /** What holds where no file says anything, of jump hosts as well. */
+  readonly base: Base;
+  /** What holds whatever the files say, of jump hosts as well. */
+  readonly always: Partial<Base>;
+};
+
+export type Base = Omit<SshTarget, 'name' | 'host'>;
+
+/** Where a lookup led. `notes` tell which lines are passed over, without a newline at the end. */
+export type Resolution = { readonly target: SshTarget; readonly notes: readonly string[] };
+
+/** More jump hosts than that are hosts that lead to each other. */
+const MOST_JUMPS = 16;
+
+/** Looks hosts up in the files of ssh_config, which are read with the first one. */
+export class SshConfigResolver {
+  readonly #files: ConfigFiles;
+  readonly #surroundings: Surroundings;
+  readonly #sources: Sources;
+  #roots: readonly ConfigFile[] | undefined;
+
+  constructor(sources: Sources, facts: LocalFacts) {
+    this.#sources = sources;
+    this.#files = new ConfigFiles(facts.home);
+    this.#surroundings = new Surroundings(facts);
+  }
+
+  /**
+   * What `ssh HOST` would connect to, and how. Throws `config` for a line that ssh would refuse, and for one that
+   * has a say in who or what is reached in a way that fleet does not have.
+   */
+  resolve(lookup: Lookup): Resolution {
+    const notes: string[] = [];
+    return { target: this.#target(lookup, undefined, { depth: 0, notes }), notes };
+  }
+
+  /** What the files say about a host. `jumps` are the hosts that a ProxyJump has put in front of it. */
+  lookUp({ host: name, base, ...given }: Omit<Lookup, 'always'>, jumps?: string): LookedUp {
+    this.#roots ??= this.#read();
+    const port = given.port === undefined ? undefined : String(given.port);
+    const query = { name, given: { user: given.user, port, proxyjump: jumps } };
+    const evaluated = evaluate(query, this.#roots, this.#files, this.#surroundings);
+    const { host, settings } = evaluated;
+    const text = (keyword: string): string | undefined => settings.get(keyword)?.[0]?.values[0];
+    const user = text('user') ?? base.user;
+    const place = { host, port: text('port') ?? String(base.port), user };
+    const alias = text('hostkeyalias')?.toLowerCase() ?? name;
+    const tokens = this.#surroundings.tokens({ name, ...place, alias });
+    const reader = new SettingsReader(settings, tokens, this.#surroundings.facts);
+    return { ...evaluated, ...place, port: Number(place.port), reader };
+  }
+
+  #target(lookup: Lookup, jumps: string | undefined, trail: Trail): SshTarget {
+    const { host: name, base, always } = lookup;
+    const found = this.lookUp(lookup, jumps);
+    refuseDecisive(found);
+    trail.notes.push(...notesOf(found.settings));
+    const settled = found.reader.read();
+    const { host, port, user } = found;
+    const target = { ...base, ...settled, ...knownHosts(settled, base), ...always, name, host, port, user };
+    return { ...target, via: this.#via(found.reader, target, lookup, trail) };
+  }
+
+  #via(reader: SettingsReader, target: SshTarget, { base, always }: Lookup, trail: Trail): Via {
+    const command = reader.expandWay('proxycommand');
+    if (command !== undefined) return { kind: 'command', command };
+    const list = reader.expandWay('proxyjump');
+    if (list === undefined) return base.via;
+    const last = parseJumps(list)?.at(-1);
+    if (last === undefined) throw problem(`"proxyjump" leads through no host: ${JSON.stringify(list)}`);
+    const isItself = last.host === target.host && (last.port ?? 22) === target.port;
+    if ((isItself && (last.user ?? target.user) === target.user) || trail.depth === MOST_JUMPS)
+      throw problem(
+        `"proxyjump" of ${JSON.stringify(target.name)} leads back to where it came from: ${JSON.stringify(list)}`,
+        'Except the jump host from it: Match host !BASTION,*',
+      );
+    const before = list.includes(',') ? list.slice(0, list.lastIndexOf(',')) : undefined;
+    const lookup = { ...last, base: { ...base, via: DIRECT }, always };
+    const jump = this.#target(lookup, before, { ...trail, depth: trail.depth + 1 });
+    if (jump.via.kind !== 'jump') return { kind: 'jump', jumps: [jump] };
+    return { kind: 'jump', jumps: [...jump.via.jumps, { ...jump, via: DIRECT }] };
+  }
+
+  #read(): readonly ConfigFile[] {
+    const sources = this.#sources;
+    if (sources.kind === 'none') return [];
+    const { home } = this.#surroundings.facts;
+    const files =
+      sources.kind === 'file'
+        ? [this.#files.read(sources.path, { isUser: true, isRequired: true, isChecked: false })]
+        : [
+            this.#files.read(join(home, '.ssh/config'), { isUser: true, isRequired: false, isChecked: true }),
+            this.#files.read('/etc/ssh/ssh_config', { isUser: false, isRequired: false, isChecked: false }),
+          ];
+    return files.filter((file) => file !== undefined);
+  }
+}
+
+/** What was found, and what reads it. */
+export type LookedUp = Evaluated & {
+  readonly port: number;
+  readonly user: string;
+  readonly reader: SettingsReader;
+};
+
+type Trail = { readonly depth: number; readonly notes: string[] };
+
+const DIRECT: Via = { kind: 'direct' };
+
+/**
+ * New keys go to the first file that ssh_config names, and fleet's own is read as well. Where that file keeps
+ * nothing, a host key could change without anybody noticing: then they go to fleet's own.
+ */
+function knownHosts({ userKnownHostsFiles: named, hashKnownHosts }: Partial<SshTarget>, base: Base) {
+  const files = named?.filter((path) => path !== '/dev/null') ?? [];
+  const own = base.userKnownHostsFiles.slice(0, 1);
+  if (files.length === 0)
+    return {
+      userKnownHostsFiles: named === undefined ? base.userKnownHostsFiles : own,
+      hashKnownHosts: false,
+    };
+  return { userKnownHostsFiles: [...files, ...own], hashKnownHosts: hashKnownHosts ?? false };
+}

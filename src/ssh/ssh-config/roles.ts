@@ -1,0 +1,58 @@
+import { isIP } from 'node:net';
+import { ONLY_OPENSSH } from './criteria.ts';
+import type { Evaluated, Setting, Settings } from './evaluate.ts';
+import { keywordOf } from './keywords.ts';
+import { refused } from './settings.ts';
+
+/** Values with which a keyword that is not supported changes nothing. */
+const HARMLESS: Readonly<Record<string, readonly string[]>> = {
+  connectionattempts: ['1'],
+  securitykeyprovider: ['internal'],
+};
+
+/** Throws `config` for the first line that has a say in who or what is reached and that only ssh can follow. */
+export function refuseDecisive({ host, settings }: Evaluated): void {
+  for (const [name, [setting]] of settings) {
+    if (setting === undefined || keywordOf(name)?.role !== 'decisive' || isHarmless(name, setting)) continue;
+    if (name === 'canonicalizehostname' && !searchesDomains(host, settings)) continue;
+    if (name === 'proxyusefdpass' && !settings.has('proxycommand')) continue;
+    if (name === 'refuseconnection') throw refused(name, setting, `forbids it: ${setting.values[0]}`);
+    throw refused(name, setting, `is not supported: ${setting.values.join(' ')}`, ONLY_OPENSSH);
+  }
+}
+
+/** A sentence for every line that applies and that is not followed, or not to the letter. */
+export function notesOf(settings: Settings): readonly string[] {
+  const notes: string[] = [];
+  const note = (name: string, setting: Setting, what: string): void => {
+    if (setting.place !== undefined) notes.push(refused(name, setting, what).message);
+  };
+  for (const [name, [setting]] of settings) {
+    if (setting === undefined) continue;
+    const [value = ''] = setting.values;
+    if (keywordOf(name)?.role === 'passed over' && !isHarmless(name, setting))
+      note(name, setting, 'is passed over');
+    if (name === 'localcommand' && settings.get('permitlocalcommand')?.[0]?.values[0] !== 'yes') notes.pop();
+    if (name === 'stricthostkeychecking' && value === 'off')
+      note(name, setting, 'is taken for accept-new: host keys are always verified');
+    if (name === 'userknownhostsfile' && /^(?:none|\/dev\/null)$/i.test(value))
+      note(name, setting, "keeps nothing: new host keys are kept in fleet's own file");
+    if (name === 'forwardagent' && !/^(?:yes|no|true|false)$/i.test(value))
+      note(name, setting, 'names an agent of its own: no agent is forwarded');
+  }
+  return notes;
+}
+
+function isHarmless(name: string, { values: [value = ''] }: Setting): boolean {
+  return ['no', 'none', ''].includes(value.toLowerCase()) || (HARMLESS[name]?.includes(value) ?? false);
+}
+
+/** Whether a name is looked for in the domains of CanonicalDomains (ssh_config(5), CanonicalizeHostname). */
+function searchesDomains(host: string, settings: Settings): boolean {
+  const first = (name: string): string | undefined => settings.get(name)?.[0]?.values[0];
+  const domains = first('canonicaldomains') ?? 'none';
+  const mostDots = Number(first('canonicalizemaxdots') ?? 1);
+  const isDirect = !settings.has('proxycommand') && !settings.has('proxyjump');
+  const applies = isDirect || first('canonicalizehostname') === 'always';
+  return applies && domains !== 'none' && isIP(host) === 0 && host.split('.').length - 1 <= mostDots;
+}

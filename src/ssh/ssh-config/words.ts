@@ -1,0 +1,66 @@
+/** Blanks as OpenSSH counts them within a line. */
+const BLANKS = /^[ \t\r\n]*/;
+
+/** A word and what comes after it; both undefined at the end, `word` alone for a quote without its other half. */
+export type NextWord = { readonly word: string | undefined; readonly rest: string | undefined };
+
+/**
+ * Takes the first word off a text as strdelim() of OpenSSH does: it ends at blanks, at a double quote, or at one
+ * `=` with blanks around it. A word in double quotes may hold all of these.
+ */
+export function nextWord(text: string | undefined): NextWord {
+  if (text === undefined) return { word: undefined, rest: undefined };
+  const end = text.search(/[ \t\r\n"=]/);
+  if (end < 0) return { word: text, rest: undefined };
+  if (text[end] === '"') {
+    const quoted = text.slice(0, end) + text.slice(end + 1);
+    const close = quoted.indexOf('"', end);
+    if (close < 0) return { word: undefined, rest: undefined };
+    return { word: quoted.slice(0, close), rest: skipBlanks(quoted.slice(close + 1)) };
+  }
+  const rest = skipBlanks(text.slice(end + 1));
+  const isEquals = text[end] !== '=' && rest.startsWith('=');
+  return { word: text.slice(0, end), rest: isEquals ? skipBlanks(rest.slice(1)) : rest };
+}
+
+/**
+ * The words of a text as argv_split() of OpenSSH makes them: quotes of both kinds anywhere in a word, `\` before a
+ * quote, a backslash or (outside of quotes) a blank, and a comment from a `#` at the start of a word on. Undefined
+ * where a quote is not closed.
+ */
+export function splitWords(text: string): readonly string[] | undefined {
+  const words: string[] = [];
+  for (let at = 0; at < text.length; ) {
+    if (text[at] === ' ' || text[at] === '\t') at++;
+    else if (text[at] === '#') break;
+    else {
+      const word = readWord(text, at);
+      if (word === undefined) return undefined;
+      words.push(word.text);
+      at = word.end;
+    }
+  }
+  return words;
+}
+
+export function skipBlanks(text: string): string {
+  return text.replace(BLANKS, '');
+}
+
+function readWord(line: string, start: number): { text: string; end: number } | undefined {
+  let text = '';
+  let quote = '';
+  let at = start;
+  for (; at < line.length; at++) {
+    const char = line[at] ?? '';
+    const next = line[at + 1] ?? '';
+    if (char === '\\' && (/['"\\]/.test(next) || (quote === '' && next === ' '))) {
+      text += next;
+      at++;
+    } else if (quote === '' && (char === ' ' || char === '\t')) break;
+    else if (quote === '' && (char === '"' || char === "'")) quote = char;
+    else if (char === quote) quote = '';
+    else text += char;
+  }
+  return quote === '' ? { text, end: at } : undefined;
+}
