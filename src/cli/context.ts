@@ -6,7 +6,7 @@ import type { RegistryPlace } from '../config/registry-place.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import { previewRegistry } from '../registry/preview.ts';
 import { createRegistry, type Registry, type RegistryOptions } from '../registry/registry.ts';
-import { createSsh2Transport } from '../ssh/pool.ts';
+import { createTransport } from '../ssh/any-transport.ts';
 import type { SshTarget } from '../ssh/target.ts';
 import type { SessionTransport } from '../ssh/transport.ts';
 import { openFileStore } from '../store/file.ts';
@@ -57,7 +57,9 @@ export async function withConfig<T>(
   { dryRun = false, patience = PATIENT }: EdgesOptions = {},
 ): Promise<T> {
   if (config.verbose) writeLines(streams.err, config.sshConfigNotes);
-  const transport = createSsh2Transport({
+  const transport = createTransport({
+    environment: streams.env,
+    sshConfigFile: config.sshConfigFile,
     askHostKey: askHostKey(streams),
     ask: askPerson(streams),
     passphraseFile: config.identityPassphraseFile,

@@ -32,7 +32,7 @@ export async function logIn(
   const isPerson = process.stdin.isTTY === true && process.stdout.isTTY === true;
   const terminal =
     tty || (command === undefined && isPerson)
-      ? { term: env.TERM ?? 'dumb', size: terminalSize(process.stdout) }
+      ? { term: env.TERM ?? 'dumb', size: terminalSize(process.stdout), isHere: isPerson }
       : undefined;
   const session = await transport.open(target, {
     command,

@@ -44,8 +44,9 @@ export async function runSession(
         error.code === 'EPIPE' ? stop({ kind: 'unread' }) : reject(error),
       ),
     ),
-    terminal ? joinTerminals(session, stdio) : ignore,
-    feed(session, stdio.stdin),
+    ...(session.hasTerminal
+      ? []
+      : [terminal ? joinTerminals(session, stdio) : ignore, feed(session, stdio.stdin)]),
   ];
   try {
     session.onStdout((chunk) => pass(chunk, stdio.stdout));

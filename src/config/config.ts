@@ -34,6 +34,8 @@ export type Config = {
   readonly settleMs: number;
   /** Whether to tell what a person usually need not know. */
   readonly verbose: boolean;
+  /** The ssh_config that is read instead of the usual ones, or `none`. */
+  readonly sshConfigFile: string | undefined;
   /** Lines of ssh_config that are not followed, each told in one line. */
   readonly sshConfigNotes: readonly string[];
   /** Whether the person is to be asked for the password of sudo. */

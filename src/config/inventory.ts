@@ -82,6 +82,7 @@ function alwaysOf(settings: SshSettings): Partial<SshTarget> {
   const file = settings.known_hosts_file;
   return {
     ...(checking !== undefined && { strictHostKeyChecking: checking }),
+    ...(settings.transport !== undefined && { transport: settings.transport }),
     ...(connect !== undefined && { connectTimeoutMs: connect }),
     ...(keepalive !== undefined && { keepaliveTimeoutMs: keepalive }),
     ...(file !== undefined && { userKnownHostsFiles: [file], hashKnownHosts: false }),

@@ -39,6 +39,7 @@ export function readConfig(
     verbose: isAsked(flags.verbose, 'FLEETCTL_VERBOSE', env),
     askBecomePass: isAsked(flags.askBecomePass, 'FLEETCTL_ASK_BECOME_PASS', env),
     identityPassphraseFile: override.identity_passphrase_file ?? ssh.identity_passphrase_file,
+    sshConfigFile: override.ssh_config ?? ssh.ssh_config,
     ...inventory,
   });
 }

@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { formatDuration, parseDuration } from '../base/duration.ts';
 import { parseMetadata } from '../machine/metadata.ts';
 import type { Become } from '../ssh/become.ts';
+import type { SshTarget } from '../ssh/target.ts';
 import { parseAddress, parsePort } from './address.ts';
 import { expandPath, expectedPath, type PathBase } from './path.ts';
 import { EXPECTED_REGISTRY, parseRegistryPlace } from './registry-place.ts';
@@ -22,6 +23,7 @@ export function sectionSchemas(base: PathBase) {
     sudo: z.exactOptional(value('true or false', parseBoolean)),
     become_password_command: z.exactOptional(value('a command', (text) => text || undefined)),
     strict_host_key_checking: z.exactOptional(value(expectedHostKeyChecking, parseHostKeyChecking)),
+    transport: z.exactOptional(value('ssh2 or openssh', parseTransport)),
     connect_timeout: z.exactOptional(duration(100, 600_000, '5s')),
     keepalive_timeout: z.exactOptional(duration(1000, 3_600_000, '15s')),
     port: z.exactOptional(value('a port from 1 to 65535', parsePort)),
@@ -77,6 +79,10 @@ function duration(min: number, max: number, example: string) {
 /** A name as useradd(8) or a directory service gives it (`CORP\alice`); nothing ssh could take for an option. */
 export function parseUser(text: string): string | undefined {
   return /^[^\s\p{Cc}-][^\s\p{Cc}]*$/u.test(text) ? text : undefined;
+}
+
+function parseTransport(text: string): SshTarget['transport'] | undefined {
+  return text === 'ssh2' || text === 'openssh' ? text : undefined;
 }
 
 function parseBecome(text: string): Become | undefined {

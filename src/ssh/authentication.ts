@@ -1,6 +1,6 @@
 import type { FleetError } from '../base/errors.ts';
 import type { Deadline } from './deadline.ts';
-import { cannotReach } from './failure.ts';
+import { cannotReach, otherTransport } from './failure.ts';
 import { algorithmsFor, type Credential } from './keys/credential.ts';
 import type { Credentials } from './keys/keys.ts';
 import { type Ask, harmless } from './person.ts';
@@ -59,7 +59,9 @@ export class Authentication {
     if (!methods.includes('publickey') && this.#asked === 0)
       return fail(
         `it accepts no keys, only ${others}`,
-        'A password is asked for on a terminal only, and only where PreferredAuthentications names it',
+        methods.some((method) => method.startsWith('gssapi'))
+          ? otherTransport(this.#target)
+          : 'A password is asked for on a terminal only, and only where PreferredAuthentications names it',
       );
     const reasons = [serverSays, ...this.#problems, ...this.#credentials.unusable].filter(Boolean);
     const more = reasons.length === 0 ? '' : ` (${reasons.join('; ')})`;

@@ -1,8 +1,8 @@
-import type { Duplex } from 'node:stream';
 import type { Client, ClientCallback, ClientChannel } from 'ssh2';
 import { formatDuration } from '../base/duration.ts';
 import type { FleetError } from '../base/errors.ts';
-import { cannotReach, lost, MAX_SESSIONS, NoMoreSessions, noWay } from './failure.ts';
+import type { Carrier } from './carriers.ts';
+import { cannotReach, lost, MAX_SESSIONS, NoMoreSessions, noWay, Unsent } from './failure.ts';
 import type { Line, Meter } from './line.ts';
 import { ChannelProcess } from './remote-process.ts';
 import type { SshTarget } from './target.ts';
@@ -27,7 +27,7 @@ export function pingInterval(target: SshTarget): number {
 }
 
 /** An open connection to a machine: ssh2's client and the line under it, from the login to the end. */
-export class Connection {
+export class Connection implements Carrier {
   /** Resolves when the connection is gone, for whatever reason. */
   readonly closed: Promise<void>;
   readonly login: Login;
@@ -58,30 +58,25 @@ export class Connection {
     });
   }
 
-  /** True when a command has run over this connection, or still does. */
-  get wasUsed(): boolean {
-    return this.#granted > 0;
-  }
-
-  /** Bytes received so far. */
-  get bytesRead(): number {
-    return this.#meter.bytesRead;
-  }
-
   /** Why the connection is gone, once it is. */
   get failure(): FleetError | undefined {
     return this.#failure;
   }
 
   /**
-   * Starts a command or the login shell. Rejects with `ssh-lost` when the connection is gone, with `ssh-refused`,
-   * {@link NoMoreSessions} for one, when the machine grants no session and with `ssh-timeout` when it answers, but not to this for
-   * `connectTimeoutMs`.
+   * Starts a command or the login shell. Rejects with `ssh-lost`, {@link Unsent} for one, when the connection is
+   * gone, with `ssh-refused`, {@link NoMoreSessions} for one, when the machine grants no session and with
+   * `ssh-timeout` when it answers, but not to this for `connectTimeoutMs`.
    */
   start(request: SessionRequest): Promise<RemoteSession> {
     return new Promise((resolve, reject) => {
+      const wasUsed = this.#granted > 0;
       const heard = this.#meter.bytesRead;
       let isLate = false;
+      // An idle connection may have died unseen. If nothing came over it since, the command was never sent: it is
+      // asked for in a second message, after the machine has granted a session.
+      const gone = (failure: FleetError): void =>
+        reject(wasUsed && this.#meter.bytesRead === heard ? new Unsent(failure) : failure);
       // A machine that says nothing at all is left to the watch, which knows a dead connection from a slow one.
       const timer = setTimeout(() => {
         if (this.#meter.bytesRead === heard) return timer.refresh();
@@ -92,7 +87,8 @@ export class Connection {
         this.#asking--;
         clearTimeout(timer);
         if (error !== undefined || channel === undefined) {
-          reject(this.#failure ?? this.#refused(request, error));
+          if (this.#failure !== undefined) gone(this.#failure);
+          else reject(this.#refused(request, error));
           return;
         }
         const process = this.#follow(channel);
@@ -106,7 +102,7 @@ export class Connection {
         this.#asking--;
         // ssh2 throws when the socket no longer takes anything; its 'close' is then still to come.
         clearTimeout(timer);
-        reject(this.#failure ?? lost(this.#target, 'the connection was closed'));
+        gone(this.#failure ?? lost(this.#target, 'the connection was closed'));
       }
     });
   }
@@ -115,7 +111,7 @@ export class Connection {
    * Opens a way from there to the host of a target. Rejects with `ssh-refused` when the machine cannot reach that
    * host, or must not (AllowTcpForwarding, PermitOpen), and with the failure of a connection that is gone.
    */
-  forward(target: SshTarget): Promise<Duplex> {
+  forward(target: SshTarget): Promise<ClientChannel> {
     return new Promise((resolve, reject) => {
       const answered = (error: Error | undefined, channel: ClientChannel): void => {
         if (error === undefined) resolve(channel);

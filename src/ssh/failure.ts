@@ -24,6 +24,13 @@ export class NoMoreSessions extends FleetError {
   }
 }
 
+/** A login that was found to be gone when a session was asked for: nothing of the request has been sent. */
+export class Unsent extends FleetError {
+  constructor({ code, message, hint }: FleetError) {
+    super(code, message, hint === undefined ? {} : { hint });
+  }
+}
+
 /** The hint that goes with a refused session. */
 export const MAX_SESSIONS =
   'The log of sshd on the machine says why; MaxSessions limits the sessions of one connection';
@@ -60,7 +67,7 @@ export function openFailure(target: SshTarget, phase: OpenPhase, error: Error): 
 }
 
 /** What to do where ssh2 does not know what a machine wants. */
-function otherTransport({ name }: SshTarget): string {
+export function otherTransport({ name }: SshTarget): string {
   return `Set "transport = openssh" in [machine.${name}]: the ssh program may know what this machine wants`;
 }
 

@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { Duplex } from 'node:stream';
+import type { ClientChannel } from 'ssh2';
 import type { Connection } from './connection.ts';
 import { ProxyCommand } from './proxy-command.ts';
 import type { SshTarget } from './target.ts';
@@ -56,7 +57,7 @@ function dialDirectly(target: SshTarget, signal: AbortSignal): Promise<Line> {
 }
 
 async function dialFrom(jumpHost: Connection, target: SshTarget, signal: AbortSignal): Promise<Line> {
-  const stream = await jumpHost.forward(target);
+  const stream = new Tunnel(await jumpHost.forward(target));
   if (signal.aborted) stream.destroy();
   return {
     stream,
@@ -64,6 +65,40 @@ async function dialFrom(jumpHost: Connection, target: SshTarget, signal: AbortSi
     trouble: () => jumpHost.failure?.message,
     isBroken: () => jumpHost.failure !== undefined,
   };
+}
+
+/** A channel of a jump host that is gone when it is destroyed, whatever the jump host still has to pass on. */
+class Tunnel extends Duplex {
+  readonly #channel: ClientChannel;
+
+  constructor(channel: ClientChannel) {
+    super();
+    this.#channel = channel;
+    channel.on('error', () => undefined);
+    channel.on('data', (chunk: Buffer) => {
+      if (!this.push(chunk)) channel.pause();
+    });
+    channel.on('end', () => this.push(null)).on('close', () => this.destroy());
+    channel.stderr.resume();
+  }
+
+  override _read(): void {
+    this.#channel.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.#channel.write(chunk, () => done());
+  }
+
+  override _final(done: () => void): void {
+    this.#channel.end();
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    this.#channel.close();
+    done(error);
+  }
 }
 
 /** What a sshd says in place of its SSH version when it has no place, or a penalty, for whoever connects. */

@@ -1,8 +1,9 @@
 import type { Duplex } from 'node:stream';
 import type { Client, ConnectConfig } from 'ssh2';
-import { type FleetError, isFleetError } from '../base/errors.ts';
+import { isFleetError } from '../base/errors.ts';
 import { offeredAlgorithms } from './algorithms.ts';
 import type { Authentication } from './authentication.ts';
+import type { TurnedAway } from './carriers.ts';
 import { Connection, pingInterval } from './connection.ts';
 import { createDeadline, type Deadline } from './deadline.ts';
 import { closedHere, closedWhile, type OpenPhase, openFailure, timedOut } from './failure.ts';
@@ -16,13 +17,12 @@ import { UserAuth } from './user-auth.ts';
 
 /**
  * What became of an attempt: a connection, with the host key if it is to be learnt; a host key that stopped the
- * attempt before anything but the key exchange was said; or a host that hung up before it said what it is, as a
- * sshd does that is at its MaxStartups: it may have time for us later.
+ * attempt before anything but the key exchange was said; or a host that has no time for us now.
  */
 export type Opened =
   | { readonly kind: 'open'; readonly connection: Connection; readonly newHostKey: Buffer | undefined }
   | { readonly kind: 'host-key'; readonly key: Buffer; readonly verdict: Refused }
-  | { readonly kind: 'turned-away'; readonly error: FleetError };
+  | TurnedAway;
 
 type Refused = Exclude<HostKeyVerdict, { kind: 'known' }>;
 

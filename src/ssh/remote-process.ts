@@ -1,44 +1,54 @@
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
-import type { FleetError } from '../base/errors.ts';
+import { type FleetError, isFleetError } from '../base/errors.ts';
 import { lost } from './failure.ts';
 import type { SshTarget } from './target.ts';
 import type { RemoteExit, RemoteSession, SessionListener, TerminalSize } from './transport.ts';
 
-/** A command over one channel of a connection. */
-export class ChannelProcess implements RemoteSession {
+/** The three streams of a command, as they are here. */
+type Streams = { readonly stdin: Writable; readonly stdout: Readable; readonly stderr: Readable };
+
+/** A command whose streams are those of something here: a channel, or a process. */
+export abstract class StreamSession implements RemoteSession {
   readonly exit: Promise<RemoteExit>;
-  readonly #channel: ClientChannel;
+  readonly hasTerminal: boolean = false;
   readonly #target: SshTarget;
+  readonly #stdin: Writable;
   readonly #stdout: Output;
   readonly #stderr: Output;
   #isOpen: boolean = true;
+  #resolve: (exit: RemoteExit) => void = () => undefined;
   #reject: (error: FleetError) => void = () => undefined;
 
-  /** `connectionFailure` tells why the connection is gone, once it is. */
-  constructor(channel: ClientChannel, target: SshTarget, connectionFailure: () => FleetError | undefined) {
-    this.#channel = channel;
+  constructor(target: SshTarget, { stdin, stdout, stderr }: Streams) {
     this.#target = target;
-    this.#stdout = new Output(channel);
-    this.#stderr = new Output(channel.stderr);
+    this.#stdin = stdin;
+    this.#stdout = new Output(stdout);
+    this.#stderr = new Output(stderr);
     this.exit = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
       this.#reject = reject;
-      this.#follow(resolve, connectionFailure);
     });
     // Nobody has to look at the exit of a command that was let go.
     this.exit.catch(() => undefined);
+    const pass = (output: Output) => (chunk: Buffer) => {
+      if (this.#isOpen) output.push(chunk);
+    };
+    stdin.on('error', () => undefined);
+    stdout.on('data', pass(this.#stdout));
+    stderr.on('data', pass(this.#stderr));
   }
 
   write(data: string | Uint8Array): boolean {
-    return !this.#isOpen || !this.#channel.writable || this.#channel.write(data);
+    return !this.#isOpen || !this.#stdin.writable || this.#stdin.write(data);
   }
 
   end(): void {
-    if (this.#isOpen && this.#channel.writable) this.#channel.end();
+    if (this.#isOpen && this.#stdin.writable) this.#stdin.end();
   }
 
   onDrain(listener: () => void): void {
-    this.#channel.on('drain', listener);
+    this.#stdin.on('drain', listener);
   }
 
   onStdout(listener: SessionListener): void {
@@ -49,46 +59,69 @@ export class ChannelProcess implements RemoteSession {
     this.#stderr.listen(listener);
   }
 
-  resize({ columns, rows }: TerminalSize): void {
-    // The two zeros are the size in pixels, which is not known.
-    if (this.#isOpen) this.#channel.setWindow(rows, columns, 0, 0);
-  }
+  abstract resize(size: TerminalSize): void;
 
   close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.#channel.close();
+    this.letGo();
     this.#reject(lost(this.#target, 'the command was let go'));
+  }
+
+  /** Ends what is here of the command. */
+  protected abstract letGo(): void;
+
+  protected get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** To be called when all output has been delivered; an error says why there is no exit. */
+  protected over(end: RemoteExit | FleetError): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    if (isFleetError(end)) this.#reject(end);
+    else this.#resolve(end);
+  }
+}
+
+/** A command over one channel of a connection. */
+export class ChannelProcess extends StreamSession {
+  readonly #channel: ClientChannel;
+
+  /** `connectionFailure` tells why the connection is gone, once it is. */
+  constructor(channel: ClientChannel, target: SshTarget, connectionFailure: () => FleetError | undefined) {
+    super(target, { stdin: channel, stdout: channel, stderr: channel.stderr });
+    this.#channel = channel;
+    this.#follow(target, connectionFailure);
+  }
+
+  resize({ columns, rows }: TerminalSize): void {
+    // The two zeros are the size in pixels, which is not known.
+    if (this.isOpen) this.#channel.setWindow(rows, columns, 0, 0);
+  }
+
+  protected letGo(): void {
+    this.#channel.close();
   }
 
   /**
    * A command is over when both streams have ended and the channel is closed. A connection that is killed ends
    * all three as well, without an error: only an exit status over a connection that is still there is an exit.
    */
-  #follow(resolve: (exit: RemoteExit) => void, connectionFailure: () => FleetError | undefined): void {
+  #follow(target: SshTarget, connectionFailure: () => FleetError | undefined): void {
     const channel = this.#channel;
     let exit: RemoteExit | undefined;
     let awaited = 3;
-    const over = (): void => {
+    const ended = (): void => {
       awaited--;
-      if (awaited > 0 || !this.#isOpen) return;
-      this.#isOpen = false;
-      const failure = connectionFailure();
-      if (failure !== undefined) this.#reject(failure);
-      else if (exit === undefined)
-        this.#reject(lost(this.#target, 'the command ended without an exit status'));
-      else resolve(exit);
+      if (awaited > 0) return;
+      this.over(connectionFailure() ?? exit ?? lost(target, 'the command ended without an exit status'));
     };
-    const pass = (output: Output) => (chunk: Buffer) => {
-      if (this.#isOpen) output.push(chunk);
-    };
-    channel.on('error', () => undefined);
-    channel.on('data', pass(this.#stdout)).on('end', over);
-    channel.stderr.on('data', pass(this.#stderr)).on('end', over);
+    channel.on('end', ended).on('close', ended);
+    channel.stderr.on('end', ended);
     channel.on('exit', (status: number | null, signal?: string) => {
       exit = status === null ? { signal: signal ?? 'SIGKILL' } : { status };
     });
-    channel.on('close', over);
   }
 }
 

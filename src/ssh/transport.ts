@@ -1,6 +1,9 @@
 import type { SshTarget } from './target.ts';
 
-/** How a remote command ended: its exit status, or the signal that ended it, such as `SIGTERM`. */
+/**
+ * How a remote command ended: its exit status, or the signal that ended it, such as `SIGTERM`. Over ssh(1), which
+ * does not tell the signal, that is status 255.
+ */
 export type RemoteExit = { readonly status: number } | { readonly signal: string };
 
 /** A command that runs on a machine, with its three streams. */
@@ -31,9 +34,12 @@ export type SessionRequest = {
   readonly command: string | undefined;
   /**
    * A terminal over there: standard error comes with standard output then, and what runs is hung up when the
-   * session is closed. `term` is the value of TERM. Undefined to keep the streams apart and every byte as it is.
+   * session is closed. `term` is the value of TERM. `isHere` says that it is the terminal of this process, which
+   * a session may take for itself then: see {@link RemoteSession.hasTerminal}. Undefined to keep the streams apart and every byte as it is.
    */
-  readonly terminal: { readonly term: string; readonly size: TerminalSize } | undefined;
+  readonly terminal:
+    | { readonly term: string; readonly size: TerminalSize; readonly isHere?: boolean }
+    | undefined;
   /** Whether what runs may sign with the keys of the agent here. */
   readonly forwardAgent: boolean;
   /** Variables for what runs, as far as the machine takes them (sshd_config(5), AcceptEnv). */
@@ -42,6 +48,8 @@ export type SessionRequest = {
 
 /** A command whose streams are handed on, at the pace of whoever is at the other end of them. */
 export interface RemoteSession extends RemoteProcess {
+  /** Whether it reads and writes the terminal of this process by itself; nobody else must then, until its exit. */
+  readonly hasTerminal: boolean;
   /** Takes bytes as well; false when it would rather have no more before {@link onDrain}. */
   write(data: string | Uint8Array): boolean;
   /** Called when standard input takes more after {@link write} returned false. */

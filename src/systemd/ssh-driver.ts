@@ -190,12 +190,16 @@ class SshSession implements MachineSession {
   }
 
   #tooSlow(deadlineMs: number): FleetError {
-    const wait = formatDuration(deadlineMs);
+    const [said] = this.#reader.remainder.split('\n');
+    const words = said ? `; it said: ${said}` : '';
+    const hang = 'Its systemd or a disk may hang: log in and look at "systemctl list-jobs"';
     return new FleetError(
       'ssh-timeout',
-      `Machine "${this.#access.ssh.name}" is connected but gave no answer in ${wait}`,
+      `Machine "${this.#access.ssh.name}" is connected but gave no answer in ${formatDuration(deadlineMs)}${words}`,
       {
-        hint: 'Its systemd or a disk may hang: log in and look at "systemctl list-jobs"',
+        hint: said
+          ? `${hang}. Or a ForceCommand or the login shell there runs something else than a shell`
+          : hang,
       },
     );
   }

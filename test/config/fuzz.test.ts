@@ -62,6 +62,7 @@ const KEYS = [
   'identity_file',
   'sudo',
   'strict_host_key_checking',
+  'transport',
   'known_hosts_file',
   'connect_timeout',
   'keepalive_timeout',

@@ -17,6 +17,7 @@ describe('defaults', () => {
       agentTtlMs: 30_000,
       settleMs: 500,
       verbose: false,
+      sshConfigFile: 'none',
       sshConfigNotes: [],
       askBecomePass: false,
       machines: [

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { type ErrorCode, FleetError } from '../../src/base/errors.ts';
+import { createOpensshTransport } from '../../src/ssh/openssh/transport.ts';
 import { createSsh2Transport, type Ssh2TransportOptions } from '../../src/ssh/pool.ts';
 import { type SshTarget, TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { RemoteExit, SessionTransport, Transport } from '../../src/ssh/transport.ts';
@@ -32,14 +33,19 @@ export async function createRig(
 ): Promise<Rig> {
   const folder = await temporaryFolder();
   const key = newKey();
-  await writeFile(join(folder, 'id'), key.private);
+  await writeFile(join(folder, 'id'), key.private, { mode: 0o600 });
   const sshd = await startSshd({ acceptedKeys: [key.public], ...server });
   const knownHostsFile = join(folder, 'known_hosts');
-  const transport = createTransport(folder, options);
+  const transport = changes.transport === 'openssh' ? createOpenssh() : createTransport(folder, options);
   // Whatever is registered last is finished first: the transport, then the server.
   onTestFinished(() => sshd.close());
   onTestFinished(() => transport.close());
   return { sshd, transport, folder, knownHostsFile, target: targetOf(sshd, join(folder, 'id'), changes) };
+}
+
+/** The transport over ssh(1), with nothing of whoever runs the tests. */
+export function createOpenssh(): SessionTransport {
+  return createOpensshTransport({ configFile: 'none', hasTerminal: false, environment: process.env });
 }
 
 export function createTransport(

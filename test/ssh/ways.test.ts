@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { SshTarget } from '../../src/ssh/target.ts';
 import { hasSshd, type OpenSsh, startOpenSsh } from './openssh.ts';
-import { createRig, createTransport, failure, run, targetOf, temporaryFolder } from './support.ts';
+import { createRig, failure, run, targetOf } from './support.ts';
 
 if (!hasSshd) console.log('skipped: the ways to OpenSSH, for there is no /usr/sbin/sshd');
 const against = describe.skipIf(!hasSshd);
@@ -12,14 +12,14 @@ const against = describe.skipIf(!hasSshd);
 against('through jump hosts', () => {
   test('two of them, each with a key, a host key and one connection of its own', async () => {
     const [first, second, last] = await Promise.all([startOpenSsh(), startOpenSsh(), startOpenSsh()]);
-    const folder = await temporaryFolder();
-    const transport = createTransport(folder);
-    onTestFinished(() => transport.close());
+    const { transport } = await createRig();
     const target = through([first, second], toOpenSsh(last));
     const client = await run(transport, target, 'echo $SSH_CLIENT; echo $PPID');
     expect(client.exit).toEqual({ status: 0 });
-    const known = await readFile(join(folder, 'known_hosts'), 'utf8');
-    expect(known.match(/^\S+/gm)).toEqual([first, second, last].map(({ port }) => `[127.0.0.1]:${port}`));
+    for (const { folder, port } of [first, second, last])
+      expect(await readFile(join(folder, 'known_hosts'), 'utf8')).toMatch(
+        new RegExp(`^\\[127\\.0\\.0\\.1\\]:${port} ssh-ed25519 \\S+\n$`),
+      );
     const others = ['a', 'b', 'c', 'd'].map((name) => run(transport, { ...target, name }, 'echo in'));
     expect((await Promise.all(others)).map(({ stdout }) => stdout)).toEqual(Array(4).fill('in\n'));
     const inside = await run(transport, toOpenSsh(first), `pgrep -c -P ${first.pid}`);
@@ -77,6 +77,15 @@ against('through jump hosts', () => {
     const error = await failure(command.exit, 'ssh-lost');
     expect(error.message).toContain('Lost machine "m1"');
     expect((await run(transport, far, 'echo again')).stdout).toBe('again\n');
+  });
+
+  test('let go of a machine that stops reading in the middle of much', async () => {
+    const jumpHost = await startOpenSsh();
+    const { sshd, transport, target } = await createRig({}, { keepaliveTimeoutMs: 600 });
+    const command = await transport.exec(through([jumpHost], target), 'cat');
+    sshd.stall();
+    command.write('x'.repeat(30_000_000));
+    await failure(command.exit, 'ssh-lost');
   });
 
   test('that stop answering do so as well', async () => {

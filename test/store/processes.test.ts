@@ -4,9 +4,9 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { rolldown } from 'rolldown';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openFileStore } from '../../src/store/file.ts';
+import { bundle } from '../support/bundle.ts';
 import { put } from './conformance.ts';
 
 let base: string;
@@ -15,13 +15,7 @@ let folder: string;
 
 beforeAll(async () => {
   base = mkdtempSync(join(tmpdir(), 'fleet-processes-'));
-  worker = join(base, 'worker.mjs');
-  const bundle = await rolldown({
-    input: new URL('./worker.ts', import.meta.url).pathname,
-    platform: 'node',
-  });
-  await bundle.write({ file: worker, format: 'esm' });
-  await bundle.close();
+  worker = await bundle(new URL('./worker.ts', import.meta.url), base);
 });
 
 beforeEach(() => {

@@ -7,7 +7,9 @@ import { compareText } from '../../src/base/compare.ts';
 import type { UnitOutcome } from '../../src/cluster/failure.ts';
 import type { Observation } from '../../src/cluster/snapshot.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
+import { quote } from '../../src/ssh/shell.ts';
 import { type SshTarget, TARGET_DEFAULTS } from '../../src/ssh/target.ts';
+import type { RemoteProcess, Transport } from '../../src/ssh/transport.ts';
 import type { MachineSession } from '../../src/systemd/driver.ts';
 import type { MachinePaths } from '../../src/systemd/machine-paths.ts';
 import { PATIENT, type Patience } from '../../src/systemd/patience.ts';
@@ -74,6 +76,21 @@ export class LocalMachine {
     const driver = createSshDriver(shell, { access, settleMs: 0, patience, paths: this.paths });
     const session = await driver.connect({ name: 'web-1', address: '127.0.0.1', metadata: {} });
     return { session, shell };
+  }
+
+  /** Connects through the real driver and a transport whose far end is this box: what it runs finds this machine. */
+  async connectOver(transport: Transport, ssh: SshTarget): Promise<MachineSession> {
+    const { environment, rewrite } = this.#shellOptions(this.#defaults);
+    const variables = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}; `);
+    const exec = async (target: SshTarget, command: string): Promise<RemoteProcess> => {
+      const process = await transport.exec(target, variables.join('') + command);
+      const write = process.write.bind(process);
+      return Object.assign(process, { write: (text: string) => write(rewrite(text)) });
+    };
+    const access = new Map([['web-1', { ssh, become: 'none' as const }]]);
+    const options = { access, settleMs: 0, patience: PATIENT, paths: this.paths };
+    const driver = createSshDriver({ exec, close: () => transport.close() }, options);
+    return driver.connect({ name: 'web-1', address: ssh.host, metadata: {} });
   }
 
   /** Another machine, as this one is now. */

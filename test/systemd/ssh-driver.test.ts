@@ -200,6 +200,17 @@ describe('a machine that is connected and says nothing', () => {
     await Promise.all([failed, vi.advanceTimersByTimeAsync(1)]);
   });
 
+  it('is told with what it did say, as a ForceCommand does that is no shell', async () => {
+    const { session, process } = await open();
+    const look = session.observe({ names: [], digests: true });
+    process.say('Backups only.\nBye.\n');
+    const failed = expect(look).rejects.toMatchObject({
+      message: 'Machine "web-1" is connected but gave no answer in 30s; it said: Backups only.',
+      hint: expect.stringContaining('ForceCommand'),
+    });
+    await Promise.all([failed, vi.advanceTimersByTimeAsync(30_000)]);
+  });
+
   it('is given the time that two locks, a stop and a start may take for a change', async () => {
     const { session } = await open();
     const outcomes = session.change([WEB], 'c');

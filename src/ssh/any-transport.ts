@@ -1,0 +1,27 @@
+import { createOpensshTransport } from './openssh/transport.ts';
+import { createSsh2Transport, type Ssh2TransportOptions } from './pool.ts';
+import type { SshTarget } from './target.ts';
+import type { SessionTransport } from './transport.ts';
+
+export type TransportOptions = Ssh2TransportOptions & {
+  /** The ssh_config that ssh(1) reads beside what targets say, or `none`; undefined for those it reads by itself. */
+  readonly sshConfigFile: string | undefined;
+  /** The environment of ssh(1). */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+};
+
+/** The transport that goes the way each target asks for: ssh2, or the ssh(1) that is installed here. */
+export function createTransport(options: TransportOptions): SessionTransport {
+  const ssh2 = createSsh2Transport(options);
+  const hasTerminal = options.askHostKey !== undefined;
+  const { environment, sshConfigFile: configFile } = options;
+  const openssh = createOpensshTransport({ configFile, hasTerminal, environment });
+  const transportOf = ({ transport }: SshTarget): SessionTransport =>
+    transport === 'openssh' ? openssh : ssh2;
+  return {
+    exec: (target, command) => transportOf(target).exec(target, command),
+    open: (target, request) => transportOf(target).open(target, request),
+    login: (target) => transportOf(target).login(target),
+    close: async () => void (await Promise.all([ssh2.close(), openssh.close()])),
+  };
+}

@@ -1,0 +1,172 @@
+import { setMaxListeners } from 'node:events';
+import { type FleetError, isFleetError } from '../base/errors.ts';
+import { BackOff } from './back-off.ts';
+import { NoMoreSessions, noWay, Unsent } from './failure.ts';
+import { createLimit, type Limit } from './limit.ts';
+import type { SshTarget } from './target.ts';
+import type { Login, RemoteSession, SessionRequest } from './transport.ts';
+
+/** A login at a host, over which sessions are started and other hosts are reached. */
+export interface Carrier {
+  readonly login: Login;
+  /** Resolves when it is gone, for whatever reason. */
+  readonly closed: Promise<void>;
+  /** Starts a session; rejects with {@link NoMoreSessions} and {@link Unsent} among other FleetErrors. */
+  start(request: SessionRequest): Promise<RemoteSession>;
+  /** Lets go of it. */
+  close(): Promise<void>;
+}
+
+/** A host that hung up before it said what it is, as a sshd does that is at its MaxStartups. */
+export type TurnedAway = { readonly kind: 'turned-away'; readonly error: FleetError };
+
+/** Logs in at a target; `jumpHost` is the login at the last host on the way to it, where there is one. */
+type LogIn<C> = (target: SshTarget, jumpHost: C | undefined) => Promise<C>;
+
+/** Handshakes cost processor time here; more of them at a time only make each other late. */
+const MOST_OPENING = 32;
+/** A sshd begins to drop connections at random when ten of them have not logged in yet (MaxStartups). */
+const MOST_OPENING_AT_ONE_PLACE = 8;
+/** Logins at one machine, for those that allow few sessions over each (MaxSessions). */
+const MOST_CARRIERS = 8;
+
+/** The logins of a transport: one a target where that is enough, jump hosts shared, and never a storm of them. */
+export class Carriers<C extends Carrier> {
+  readonly #logIn: LogIn<C>;
+  readonly #limit = createLimit(MOST_OPENING);
+  readonly #limitsOfPlaces = new Map<string, Limit>();
+  readonly #carriers = new Map<string, Promise<C>>();
+  readonly #closing = new AbortController();
+
+  constructor(logIn: LogIn<C>) {
+    this.#logIn = logIn;
+    // Every login that is under way listens, which node would report as a leak from the eleventh on.
+    setMaxListeners(0, this.closing);
+  }
+
+  /** Raised by {@link close}. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /**
+   * Starts a session. A machine that grants no further one over a login is asked over another login, and when it
+   * has as many as it gets here, again later.
+   */
+  async open(target: SshTarget, request: SessionRequest): Promise<RemoteSession> {
+    const backOff = new BackOff(target.connectTimeoutMs);
+    for (let index = 0; ; index++) {
+      const found = await this.#start(target, index, request);
+      if (!isFleetError(found)) return found;
+      if (index + 1 < MOST_CARRIERS) continue;
+      if (!(await backOff.pause(this.closing))) throw found;
+      index = -1;
+    }
+  }
+
+  /** How the first login at the target came about; logs in where there is none. */
+  async login(target: SshTarget): Promise<Login> {
+    return (await this.#carrier(target, 0)).login;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all([...this.#carriers.values()].map((carrier) => carrier.then((c) => c.close(), ignore)));
+  }
+
+  /**
+   * Makes one attempt after the other, within the timeout, for as long as the machine hangs up before it says a
+   * word; never too many at once. An attempt is given the time it may take, in ms.
+   */
+  async untilHeard<T extends { readonly kind: string }>(
+    target: SshTarget,
+    attempt: (timeoutMs: number) => Promise<T | TurnedAway>,
+  ): Promise<Exclude<T, TurnedAway>> {
+    const atThisPlace = this.#limitOf(target);
+    let backOff: BackOff | undefined;
+    for (;;) {
+      const outcome = await atThisPlace(() =>
+        this.#limit(() => {
+          backOff ??= new BackOff(target.connectTimeoutMs);
+          return attempt(backOff.leftMs);
+        }),
+      );
+      if (!isTurnedAway(outcome)) return outcome as Exclude<T, TurnedAway>;
+      if (!(await backOff?.pause(this.closing))) throw outcome.error;
+    }
+  }
+
+  /** Starts a session over the nth login; returns the refusal when that carries as many as it may. */
+  async #start(
+    target: SshTarget,
+    index: number,
+    request: SessionRequest,
+  ): Promise<RemoteSession | FleetError> {
+    const pooled = this.#carrier(target, index);
+    const carrier = await pooled;
+    try {
+      return await carrier.start(request);
+    } catch (error) {
+      if (error instanceof NoMoreSessions) return error;
+      if (!(error instanceof Unsent)) throw error;
+      this.#drop(target, index, pooled);
+      return (await this.#carrier(target, index)).start(request);
+    }
+  }
+
+  /** The nth login at the target: the one there is, or a new one. */
+  #carrier(target: SshTarget, index: number): Promise<C> {
+    const key = identity(target, index);
+    const known = this.#carriers.get(key);
+    if (known !== undefined) return known;
+    const opening = this.#jumpHost(target).then((jumpHost) => this.#logIn(target, jumpHost));
+    this.#carriers.set(key, opening);
+    const drop = (): void => this.#drop(target, index, opening);
+    opening.then((carrier) => carrier.closed.then(drop), drop);
+    return opening;
+  }
+
+  #drop(target: SshTarget, index: number, pooled: Promise<C>): void {
+    const key = identity(target, index);
+    if (this.#carriers.get(key) === pooled) this.#carriers.delete(key);
+  }
+
+  /** The login at the last host on the way to the target; it is shared by all that lies behind that. */
+  async #jumpHost(target: SshTarget): Promise<C | undefined> {
+    const host = lastJump(target);
+    try {
+      return host && (await this.#carrier(host, 0));
+    } catch (error) {
+      throw isFleetError(error) ? noWay(target, error) : error;
+    }
+  }
+
+  /** ProxyCommands lead to one place, as far as anybody knows: a jump host that they all log in to. */
+  #limitOf({ host, port, via }: SshTarget): Limit {
+    const place = JSON.stringify(via.kind === 'command' ? via.kind : [host, port, via]);
+    const limit = this.#limitsOfPlaces.get(place) ?? createLimit(MOST_OPENING_AT_ONE_PLACE);
+    this.#limitsOfPlaces.set(place, limit);
+    return limit;
+  }
+}
+
+/** Targets with the same identity share logins: everything may change who or what it leads to. */
+function identity(target: SshTarget, index: number): string {
+  return JSON.stringify([target, index]);
+}
+
+/** The last host before the target, with the way to it. */
+function lastJump({ via }: SshTarget): SshTarget | undefined {
+  if (via.kind !== 'jump') return undefined;
+  const last = via.jumps.at(-1);
+  const jumps = via.jumps.slice(0, -1);
+  return last && jumps.length > 0 ? { ...last, via: { kind: 'jump', jumps } } : last;
+}
+
+function isTurnedAway<T extends { readonly kind: string }>(outcome: T | TurnedAway): outcome is TurnedAway {
+  return outcome.kind === 'turned-away';
+}
+
+function ignore(): void {
+  // An attempt that failed has nothing to close.
+}

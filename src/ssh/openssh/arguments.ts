@@ -1,0 +1,144 @@
+import { quote } from '../shell.ts';
+import type { SshTarget } from '../target.ts';
+import type { SessionRequest } from '../transport.ts';
+
+/** What the command lines of ssh(1) have in common. */
+export type Program = {
+  /** For `-F`: the configuration ssh reads beside what a target says; undefined for the person's own. */
+  readonly configFile: string | undefined;
+  /** Whether ssh may ask a person, on the terminal. */
+  readonly mayAsk: boolean;
+};
+
+/** What a master prints when it takes sessions. */
+export const READY = 'fleet-ready';
+
+/** The command line of a master: it logs in, listens at `socket` and stays. `jumpSocket` is the master on the way. */
+export function masterArguments(
+  target: SshTarget,
+  { configFile, mayAsk }: Program,
+  files: { readonly socket: string; readonly log: string; readonly jumpSocket: string | undefined },
+): string[] {
+  const options = [
+    ...connectionOptions(target),
+    ...way(target, files.jumpSocket),
+    `BatchMode=${mayAsk ? 'no' : 'yes'}`,
+    ['ControlMaster=yes', `ControlPath=${escaped(files.socket)}`, 'ControlPersist=no'],
+    ['PermitLocalCommand=yes', `LocalCommand=echo ${READY}`],
+    // What a person wants of an interactive session has no place here. Sessions get the agent where they ask for it.
+    ['ClearAllForwardings=yes', 'ForwardX11=no', 'RemoteCommand=none', 'RequestTTY=no', 'ForwardAgent=yes'],
+  ].flat();
+  return [
+    'ssh',
+    ...configuration(configFile),
+    '-N',
+    ...logTo(files.log),
+    ...asOptions(options),
+    '--',
+    target.host,
+  ];
+}
+
+/** The command line of a session over the master at `socket`; where that is gone there is no other way. */
+export function sessionArguments(
+  request: SessionRequest,
+  files: { readonly socket: string; readonly log: string },
+): string[] {
+  const tty = request.terminal === undefined ? '-T' : '-tt';
+  const agent = request.forwardAgent ? '-A' : '-a';
+  // Variables go over a master from the environment of who asks it.
+  const variables = asOptions(Object.keys(request.environment ?? {}).map((name) => `SendEnv=${name}`));
+  const command = request.command === undefined ? [] : ['--', request.command];
+  return [
+    '-F',
+    'none',
+    ...throughMaster(files.socket),
+    ...logTo(files.log),
+    tty,
+    agent,
+    ...variables,
+    'machine',
+    ...command,
+  ];
+}
+
+/** The command line that asks whether the master at `socket` is there. */
+export function checkArguments(socket: string): string[] {
+  return ['-F', 'none', ...throughMaster(socket), '-O', 'check', 'machine'];
+}
+
+/** What a target says about the connection, as ssh_config(5) has it. Host keys are never taken unseen. */
+function connectionOptions(target: SshTarget): string[] {
+  const { kex, ciphers, macs, hostKeys } = target.algorithms;
+  const seconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000));
+  return [
+    `Port=${target.port}`,
+    `User=${target.user}`,
+    ...target.identityFiles.map((file) => `IdentityFile=${escaped(file)}`),
+    ...target.certificateFiles.map((file) => `CertificateFile=${escaped(file)}`),
+    ...(target.identitiesOnly ? ['IdentitiesOnly=yes'] : []),
+    `IdentityAgent=${target.identityAgent === undefined ? 'none' : escaped(target.identityAgent)}`,
+    `NumberOfPasswordPrompts=${target.numberOfPasswordPrompts}`,
+    `StrictHostKeyChecking=${target.strictHostKeyChecking}`,
+    `UserKnownHostsFile=${fileList(target.userKnownHostsFiles)}`,
+    `GlobalKnownHostsFile=${fileList(target.globalKnownHostsFiles)}`,
+    ...(target.hostKeyAlias === undefined ? [] : [`HostKeyAlias=${target.hostKeyAlias}`]),
+    `HashKnownHosts=${yesOrNo(target.hashKnownHosts)}`,
+    'UpdateHostKeys=no',
+    ...list('KexAlgorithms', kex),
+    ...list('Ciphers', ciphers),
+    ...list('MACs', macs),
+    ...list('HostKeyAlgorithms', hostKeys),
+    `AddressFamily=${target.addressFamily}`,
+    ...(target.bindAddress === undefined ? [] : [`BindAddress=${target.bindAddress}`]),
+    `Compression=${yesOrNo(target.compression)}`,
+    `ConnectTimeout=${seconds(target.connectTimeoutMs)}`,
+    `ServerAliveInterval=${seconds(target.keepaliveTimeoutMs / 4)}`,
+    'ServerAliveCountMax=3',
+  ];
+}
+
+/** The way is decided: `none` keeps ssh from looking for another one in its own configuration. */
+function way({ via, host, port }: SshTarget, jumpSocket: string | undefined): string[] {
+  if (jumpSocket !== undefined) {
+    const place = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const words = ['ssh', '-F', 'none', ...throughMaster(jumpSocket), '-W', place, 'machine'];
+    return [`ProxyCommand=${words.map(quote).join(' ').replaceAll('%', '%%')}`];
+  }
+  return [`ProxyCommand=${via.kind === 'command' ? via.command.replaceAll('%', '%%') : 'none'}`];
+}
+
+/** Without its master ssh would connect anew, with nothing of what the target says: `false` is no connection. */
+function throughMaster(socket: string): string[] {
+  return ['-S', escaped(socket), ...asOptions(['ControlMaster=no', 'ProxyCommand=false'])];
+}
+
+/** ssh's own words, with the steps of a login, go to a file: standard error is for the machine. */
+function logTo(file: string): string[] {
+  return ['-v', '-E', file];
+}
+
+function configuration(file: string | undefined): string[] {
+  return file === undefined ? [] : ['-F', file];
+}
+
+function asOptions(options: readonly string[]): string[] {
+  return options.flatMap((option) => ['-o', option]);
+}
+
+function list(name: string, names: readonly string[] | undefined): string[] {
+  return names === undefined ? [] : [`${name}=${names.join(',')}`];
+}
+
+function fileList(files: readonly string[]): string {
+  return files.length === 0 ? '/dev/null' : files.map((file) => `"${escaped(file)}"`).join(' ');
+}
+
+/** A path with no tokens to expand. */
+function escaped(path: string): string {
+  return path.replaceAll('%', '%%');
+}
+
+function yesOrNo(isSo: boolean): string {
+  return isSo ? 'yes' : 'no';
+}

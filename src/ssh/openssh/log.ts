@@ -1,0 +1,117 @@
+import type { FleetError } from '../../base/errors.ts';
+import { cannotReach, closedWhile, type OpenPhase } from '../failure.ts';
+import type { SshTarget } from '../target.ts';
+import type { Login } from '../transport.ts';
+
+/** How far ssh had come with a login, by the steps that it writes to its log at level DEBUG1, the last one first. */
+const STEPS = [
+  ['authentication', 'debug1: SSH2_MSG_SERVICE_ACCEPT received'],
+  ['host-key', 'debug1: Server host key: '],
+  ['handshake', 'debug1: Remote protocol version '],
+  ['banner', 'debug1: Connection established.'],
+  ['banner', 'debug1: Executing proxy command: '],
+  ['connect', 'debug1: Connecting to '],
+] as const;
+
+type Step = (typeof STEPS)[number][0] | 'name';
+
+/** What became of a login, told by the log of a ssh that has ended with status 255. */
+export type LoginFailure = {
+  readonly error: FleetError;
+  /** The other side hung up before there was a login: it may have time later. */
+  readonly isTurnedAway: boolean;
+};
+
+/** Reads why ssh did not get in. */
+export function loginFailure(target: SshTarget, log: string): LoginFailure {
+  const lines = log.split(/\r?\n/);
+  const step = stepOf(lines);
+  const error = failureAt(step, target, lines);
+  return { error, isTurnedAway: error.code === 'ssh-lost' && step !== 'authentication' };
+}
+
+/** Reads how a login came about. */
+export function readLogin(log: string): Login {
+  const [, address] = /^debug1: Connecting to .* \[(.*)\] port \d+/m.exec(log) ?? [];
+  const [, key] = /^debug1: Server accepts key: (.*) \S+ SHA256:/m.exec(log) ?? [];
+  return { address, credential: key };
+}
+
+/** How far the login had come whose log this is. */
+export function phaseOf(log: string): OpenPhase {
+  const step = stepOf(log.split(/\r?\n/));
+  if (step === 'authentication') return step;
+  return step === 'name' || step === 'connect' ? 'connect' : 'handshake';
+}
+
+/** Whether the log of a session says that the machine has granted it. */
+export function isGranted(log: string): boolean {
+  return /^debug1: mux_client_request_session: master session id: \d/m.test(log);
+}
+
+/** Whether it says that the machine has refused it. */
+export function isRefused(log: string): boolean {
+  return log.includes('session request failed: Session open refused by peer');
+}
+
+/** The last words of ssh that are no steps. */
+export function lastWords(log: string): string | undefined {
+  return wordsOf(log.split(/\r?\n/)).at(-1);
+}
+
+function stepOf(lines: readonly string[]): Step {
+  return STEPS.find(([, mark]) => lines.some((line) => line.startsWith(mark)))?.[0] ?? 'name';
+}
+
+function failureAt(step: Step, target: SshTarget, lines: readonly string[]): FleetError {
+  const words = wordsOf(lines).at(-1) ?? 'ssh gave no reason';
+  const hasEnded =
+    /^(Connection (closed|reset)|kex_exchange_identification|ssh_dispatch_run_fatal: .*(closed|reset))/i;
+  switch (step) {
+    case 'name':
+      return /^ssh: Could not resolve hostname/.test(words)
+        ? cannotReach(target, 'ssh-name', 'there is no such host name', nameHint(target))
+        : cannotReach(target, 'ssh-refused', words);
+    case 'connect':
+      return cannotReach(target, /timed out$/.test(words) ? 'ssh-timeout' : 'ssh-refused', words);
+    case 'banner':
+      return closedWhile(target, 'handshake', words);
+    case 'handshake':
+      return hasEnded.test(words)
+        ? closedWhile(target, 'handshake', words)
+        : cannotReach(target, 'ssh-refused', `no SSH connection: ${words}`);
+    case 'host-key':
+      return hasEnded.test(words) ? closedWhile(target, 'handshake', words) : hostKeyFailure(target, lines);
+    case 'authentication':
+      return hasEnded.test(words)
+        ? closedWhile(target, 'authentication', words)
+        : cannotReach(target, 'ssh-authentication', `it did not let "${target.user}" in: ${words}`, {
+            hint: `Log in once with "ssh ${target.user}@${target.host} -p ${target.port}" to see what it asks for`,
+          });
+  }
+}
+
+function hostKeyFailure(target: SshTarget, lines: readonly string[]): FleetError {
+  const key = / host key: (.*)$/.exec(
+    lines.find((line) => line.startsWith('debug1: Server host key: ')) ?? '',
+  )?.[1];
+  const offending = lines.map((line) => /^Offending .* key in (.*)$/.exec(line)?.[1]).find(Boolean);
+  const hasChanged = lines.some((line) => line.includes('REMOTE HOST IDENTIFICATION HAS CHANGED'));
+  if (!hasChanged)
+    return cannotReach(target, 'ssh-host-key', `its host key is not known: ${key}`, {
+      hint: 'If that is the right fingerprint, accept it on a terminal, or set "strict_host_key_checking = accept-new" in [ssh]',
+    });
+  const where = offending === undefined ? '' : `, but ${offending} has another one`;
+  return cannotReach(target, 'ssh-host-key', `its host key has changed: it shows ${key}${where}`, {
+    hint: 'Somebody may be listening in. If the machine was set up anew, remove its line with ssh-keygen -R',
+  });
+}
+
+function wordsOf(lines: readonly string[]): string[] {
+  const isStep = /^(debug\d: |OpenSSH_|@@@|Authenticated to |\s*$)/;
+  return lines.filter((line) => !isStep.test(line)).map((line) => line.trim());
+}
+
+function nameHint({ name }: SshTarget): { readonly hint: string } {
+  return { hint: `Check "address" in [machine.${name}]` };
+}

@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFile, rm } from 'node:fs/promises';
+import { PassThrough } from 'node:stream';
+import { formatDuration } from '../../base/duration.ts';
+import { cannotReach, lost, NoMoreSessions, Unsent } from '../failure.ts';
+import { StreamSession } from '../remote-process.ts';
+import type { SshTarget } from '../target.ts';
+import type { RemoteSession, SessionRequest } from '../transport.ts';
+import { sessionArguments } from './arguments.ts';
+import { isGranted, isRefused, lastWords } from './log.ts';
+import type { Master, Surroundings } from './master.ts';
+
+/** How often, in ms, the log of a session is looked at until it has been granted: nothing else tells. */
+const LOOK_MS = 5;
+
+/**
+ * Starts a session over a master and returns when the machine has granted it. Rejects with {@link NoMoreSessions}
+ * when it does not, and with {@link Unsent} when the master is gone.
+ */
+export async function startSession(
+  master: Master,
+  target: SshTarget,
+  request: SessionRequest,
+  { folder, environment }: Surroundings,
+): Promise<RemoteSession> {
+  const log = await folder.newFile('.log');
+  const hasTerminal = request.terminal?.isHere === true;
+  const term = request.terminal === undefined ? {} : { TERM: request.terminal.term };
+  const child = spawn('ssh', sessionArguments(request, { socket: master.socket, log }), {
+    stdio: hasTerminal ? 'inherit' : 'pipe',
+    // Ctrl-C on a terminal goes to all that run there; a session outlives it, unless it has that terminal.
+    detached: !hasTerminal,
+    env: { ...environment, ...request.environment, ...term },
+  });
+  const session = new ChildSession(child, target, master, hasTerminal);
+  const state = await untilGranted(child, log, target.connectTimeoutMs);
+  const words = lastWords(await readFile(log, 'utf8').catch(() => ''));
+  await rm(log, { force: true });
+  if (state === 'granted') return session;
+  session.close();
+  if (state === 'refused') throw new NoMoreSessions(target, undefined);
+  if (state === 'late') throw slow(target);
+  if (!(await master.isAlive())) throw new Unsent(await master.failure());
+  throw cannotReach(target, 'ssh-refused', `it granted no session: ${words ?? 'ssh gave no reason'}`);
+}
+
+type State = 'granted' | 'refused' | 'late' | 'gone';
+
+async function untilGranted(child: ChildProcess, log: string, timeoutMs: number): Promise<State> {
+  const end = performance.now() + timeoutMs;
+  for (;;) {
+    const hasEnded = child.exitCode !== null || child.signalCode !== null || child.pid === undefined;
+    const text = await readFile(log, 'utf8').catch(() => '');
+    if (isGranted(text)) return 'granted';
+    if (isRefused(text)) return 'refused';
+    if (hasEnded) return 'gone';
+    if (performance.now() > end) return 'late';
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
+
+/** A command over a session of a master: the streams of the ssh that asked for it. */
+class ChildSession extends StreamSession {
+  override readonly hasTerminal: boolean;
+  readonly #child: ChildProcess;
+
+  constructor(child: ChildProcess, target: SshTarget, master: Master, hasTerminal: boolean) {
+    const { stdin, stdout, stderr } = child;
+    const none = new PassThrough().end();
+    super(target, { stdin: stdin ?? none, stdout: stdout ?? none, stderr: stderr ?? none });
+    this.hasTerminal = hasTerminal;
+    this.#child = child;
+    child.on('error', () => undefined);
+    child.once('close', (status) => void this.#ended(status, target, master));
+  }
+
+  /** ssh asks the terminal itself. */
+  resize(): void {
+    // Without one there is no size to tell.
+  }
+
+  protected letGo(): void {
+    this.#child.kill();
+    for (const stream of [this.#child.stdout, this.#child.stderr]) stream?.destroy();
+  }
+
+  /** 255 is what ssh says when it has no exit status; it is a command's own only where the connection still lives. */
+  async #ended(status: number | null, target: SshTarget, master: Master): Promise<void> {
+    if (status !== null && status !== 255) this.over({ status });
+    else if (!(await master.isAlive())) this.over(await master.failure());
+    else this.over(status === null ? lost(target, 'its ssh was killed') : { status });
+  }
+}
+
+function slow(target: SshTarget): Error {
+  const time = formatDuration(target.connectTimeoutMs);
+  return cannotReach(target, 'ssh-timeout', `it did not start a session within ${time}`);
+}

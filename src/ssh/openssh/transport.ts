@@ -1,0 +1,72 @@
+import { isFleetError } from '../../base/errors.ts';
+import { Carriers } from '../carriers.ts';
+import { createLimit } from '../limit.ts';
+import type { SshTarget } from '../target.ts';
+import type { Login, RemoteProcess, RemoteSession, SessionRequest, SessionTransport } from '../transport.ts';
+import { PrivateFolder } from './folder.ts';
+import { type Master, startMaster } from './master.ts';
+
+export type OpensshTransportOptions = {
+  /** What ssh reads beside what a target says, for `-F`; undefined for the person's own configuration. */
+  readonly configFile: string | undefined;
+  /** Whether there is a terminal on which ssh may ask a person. */
+  readonly hasTerminal: boolean;
+  /** The environment of ssh. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+};
+
+/** A transport over the ssh(1) that is installed here. */
+export function createOpensshTransport(options: OpensshTransportOptions): SessionTransport {
+  return new OpensshTransport(options);
+}
+
+class OpensshTransport implements SessionTransport {
+  readonly #options: OpensshTransportOptions;
+  readonly #folder = new PrivateFolder();
+  readonly #oneAtATime = createLimit(1);
+  readonly #masters: Carriers<Master>;
+
+  constructor(options: OpensshTransportOptions) {
+    this.#options = options;
+    this.#masters = new Carriers((target, jumpHost) => this.#logIn(target, jumpHost));
+  }
+
+  exec(target: SshTarget, command: string): Promise<RemoteProcess> {
+    return this.open(target, { command, terminal: undefined, forwardAgent: false });
+  }
+
+  open(target: SshTarget, request: SessionRequest): Promise<RemoteSession> {
+    return this.#masters.open(target, request);
+  }
+
+  login(target: SshTarget): Promise<Login> {
+    return this.#masters.login(target);
+  }
+
+  async close(): Promise<void> {
+    await this.#masters.close();
+    await this.#folder.remove();
+  }
+
+  /** All machines are tried at once with no question asked; those that need an answer follow one by one. */
+  async #logIn(target: SshTarget, jumpHost: Master | undefined): Promise<Master> {
+    const { hasTerminal } = this.#options;
+    try {
+      return await this.#attempt(target, jumpHost, false);
+    } catch (error) {
+      const needsAnswer = isFleetError(error, 'ssh-authentication') || isFleetError(error, 'ssh-host-key');
+      if (!needsAnswer || !hasTerminal || target.batchMode) throw error;
+      return this.#oneAtATime(() => this.#attempt(target, jumpHost, true));
+    }
+  }
+
+  async #attempt(target: SshTarget, jumpHost: Master | undefined, mayAsk: boolean): Promise<Master> {
+    const { configFile, environment } = this.#options;
+    const surroundings = { configFile, environment, mayAsk, folder: this.#folder };
+    const signal = this.#masters.closing;
+    const { master } = await this.#masters.untilHeard(target, (timeoutMs) =>
+      startMaster(target, jumpHost, surroundings, { timeoutMs, signal }),
+    );
+    return master;
+  }
+}
