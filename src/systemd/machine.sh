@@ -167,6 +167,9 @@ save() { printf '%b' "$2" >"$1" || printf '%b' "$2" 2>/dev/null | cat >"$1"; }
 # fit leaves its room to the others.
 put() { save ".fleet-$$-$1" "$2" || { rm -f ".fleet-$$-$1"; return 1; }; }
 
+# has UNIT DIGEST: its file is that one
+has() { case "$(sha256sum 2>/dev/null <"./$1")" in "$2 "*) return 0 ;; *) return 1 ;; esac; }
+
 # verify INDEX DIGEST: the bytes that arrived are the bytes that were sent
 verify() {
   case "$sums" in *"$2  .fleet-$$-$1

@@ -182,20 +182,37 @@ function stopUnits(all: readonly Indexed[], { blocks }: Waits): readonly string[
   if (stops.length === 0) return [];
   const awaited = stops.filter(({ change }) => blocks || has(change, 'write') || has(change, 'remove'));
   return [
+    ...stops.map(isDone),
     ...stops.map(({ change, index }) =>
-      attempt(index, 'claim', `claim ${quote(change.unit)} ${change.token}`),
+      unlessDone(index, attempt(index, 'claim', `claim ${quote(change.unit)} ${change.token}`)),
     ),
-    ...arguments_(stops),
+    ...arguments_(stops, 'unlessDone'),
     '[ $# -eq 0 ] || step stop systemctl stop --no-block -- "$@"',
-    ...(awaited.length < stops.length ? arguments_(awaited) : []),
+    ...(awaited.length < stops.length ? arguments_(awaited, 'unlessDone') : []),
     'if [ $# -gt 0 ]; then',
     'unlock',
     'step await-stop await "$@"',
     'step lock lock || return',
     ...all.map(guard),
-    ...awaited.map(({ change, index }) => attempt(index, 'stopped', `stopped ${quote(change.unit)}`)),
+    ...awaited.map(({ change, index }) =>
+      unlessDone(index, attempt(index, 'stopped', `stopped ${quote(change.unit)}`)),
+    ),
     'fi',
   ];
+}
+
+/**
+ * A unit that gets a new text and has it by now: while this script waited for the lock another one has carried out the
+ * same decision. What runs is what is wanted, and is not stopped again.
+ */
+function isDone({ change, index }: Indexed): string {
+  const digest = has(change, 'write') && has(change, 'start') ? recordOf(change)?.record.digest : undefined;
+  const lookup = `[ "$skip${index}" ] || ! has ${quote(change.unit)} ${digest} || { done${index}=1; rm -f .fleet-$$-${index}; }`;
+  return digest === undefined ? `done${index}=` : `done${index}=; ${lookup}`;
+}
+
+function unlessDone(index: number, command: string): string {
+  return `[ "$done${index}" ] || ${command}`;
 }
 
 function settleFiles({ change, index }: Indexed): readonly string[] {
@@ -261,12 +278,15 @@ function watchStarts(all: readonly Indexed[], { blocks, settleMs }: Waits): read
  * Sets the positional parameters to the units that have not failed so far. Those that start others come first:
  * a socket must listen before its service runs, and must have been told to stop before its service has stopped.
  */
-function arguments_(units: readonly Indexed[]): readonly string[] {
+function arguments_(units: readonly Indexed[], which?: 'unlessDone'): readonly string[] {
   const isTrigger = ({ change }: Indexed) => /\.(socket|timer|path|automount)$/.test(change.unit);
   const ordered = units.toSorted((a, b) => Number(isTrigger(b)) - Number(isTrigger(a)));
   return [
     'set --',
-    ...ordered.map(({ change, index }) => `[ "$skip${index}" ] || set -- "$@" ${quote(change.unit)}`),
+    ...ordered.map(({ change, index }) => {
+      const done = which === undefined ? '' : `$done${index}`;
+      return `[ "$skip${index}${done}" ] || set -- "$@" ${quote(change.unit)}`;
+    }),
   ];
 }
 

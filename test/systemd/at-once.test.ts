@@ -92,6 +92,22 @@ describe('two fleet processes on one machine at once', () => {
     expect(machine.events().filter((event) => event.endsWith('as new'))).toHaveLength(1);
   });
 
+  it('restart a unit once by the same decision, also when the second one comes late', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch('web.service', unitText('first'), 1)]);
+    const restart = [changes.restart('web.service', NEW, 2)];
+    for (const _ of ['the first', 'the second'])
+      expect((await machine.change(restart)).map(({ failure }) => failure)).toEqual([undefined]);
+    const stops = () => machine.events().filter((event) => event.startsWith('stop web.service'));
+    expect(stops()).toHaveLength(1);
+    expect(machine.text('etc/web.service')).toBe(NEW);
+    // What was edited by hand since is put right, by the same decision too.
+    machine.write('etc/web.service', OTHER);
+    await machine.change(restart);
+    expect(machine.text('etc/web.service')).toBe(NEW);
+    expect(stops()).toHaveLength(2);
+  });
+
   it('both tell that a unit does not stop', async () => {
     const machine = await createLocalMachine();
     const stubborn = unitText('stubborn', 'ExecStart=/bin/sleep 1000', 'ExecStop=never');
