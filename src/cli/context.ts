@@ -3,6 +3,7 @@ import { systemClock } from '../base/clock.ts';
 import type { Config, ConfigFlags, EtcdSettings } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import type { RegistryPlace } from '../config/registry-place.ts';
+import type { Seat } from '../lease/seat.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import { previewRegistry } from '../registry/preview.ts';
 import { createRegistry, type Registry, type RegistryOptions } from '../registry/registry.ts';
@@ -75,6 +76,7 @@ export async function withConfig<T>(
     clock: systemClock,
     machines: config.machines.map(({ machine }) => machine),
     agentTtlMs: config.agentTtlMs,
+    cutOff: config.cutOff,
     tell: follower.tell,
   };
   try {
@@ -111,6 +113,17 @@ export async function openStore(place: RegistryPlace, settings: EtcdSettings): P
   if (place.kind === 'file') return openFileStore(place.directory);
   const { openEtcdStore } = await import('../store/etcd/store.ts');
   return openEtcdStore({ ...place, ...settings });
+}
+
+/** The seat of the one leader, beside the registry. */
+export async function openSeat(
+  { registry, etcd }: Pick<Config, 'registry' | 'etcd'>,
+  ttlMs: number,
+): Promise<Seat> {
+  if (registry.kind === 'file')
+    return (await import('../lease/file-seat.ts')).fileSeat(registry.directory, ttlMs);
+  const { etcdSeat } = await import('../lease/etcd-seat.ts');
+  return etcdSeat({ ...registry, ...etcd }, ttlMs);
 }
 
 function registryOptions(): RegistryOptions {

@@ -92,6 +92,8 @@ export type ClusterSnapshot = {
   readonly now: number;
   /** How long a machine may be silent before its units move, in ms. */
   readonly agentTtlMs: number;
+  /** The share of the machines, from 0 to 1: when more than these are silent at once, it is the observer that is. */
+  readonly cutOff: number;
   /** Undefined before the first change of a new registry. */
   readonly clusterId: string | undefined;
   /** The registry's revision, as a token. */

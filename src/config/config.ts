@@ -32,6 +32,8 @@ export type Config = {
   readonly agentTtlMs: number;
   /** How long a started unit is watched before it counts as up, in ms. */
   readonly settleMs: number;
+  /** The share of the machines, from 0 to 1, above which silence is our own and moves nothing. */
+  readonly cutOff: number;
   /** Whether to tell what a person usually need not know. */
   readonly verbose: boolean;
   /** The ssh_config that is read instead of the usual ones, or `none`. */

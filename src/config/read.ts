@@ -36,6 +36,7 @@ export function readConfig(
     etcd,
     agentTtlMs: top.agent_ttl ?? 30_000,
     settleMs: top.settle ?? 500,
+    cutOff: top.cut_off ?? 0.5,
     verbose: isAsked(flags.verbose, 'FLEETCTL_VERBOSE', env),
     askBecomePass: isAsked(flags.askBecomePass, 'FLEETCTL_ASK_BECOME_PASS', env),
     identityPassphraseFile: override.identity_passphrase_file ?? ssh.identity_passphrase_file,

@@ -33,6 +33,7 @@ export function sectionSchemas(base: PathBase) {
       registry: z.exactOptional(value(EXPECTED_REGISTRY, (text) => parseRegistryPlace(text, base))),
       agent_ttl: z.exactOptional(duration(1000, 86_400_000, '30s')),
       settle: z.exactOptional(duration(0, 60_000, '500ms')),
+      cut_off: z.exactOptional(value('a percentage from 1% to 100%, such as 50%', parsePercentage)),
       etcd_ca_file: z.exactOptional(path),
       etcd_cert_file: z.exactOptional(path),
       etcd_key_file: z.exactOptional(path),
@@ -83,6 +84,12 @@ export function parseUser(text: string): string | undefined {
 
 function parseTransport(text: string): SshTarget['transport'] | undefined {
   return text === 'ssh2' || text === 'openssh' ? text : undefined;
+}
+
+/** `50%` → 0.5 */
+function parsePercentage(text: string): number | undefined {
+  const percent = Number(/^(\d{1,3})%$/.exec(text)?.[1]);
+  return percent >= 1 && percent <= 100 ? percent / 100 : undefined;
 }
 
 function parseBecome(text: string): Become | undefined {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { untilAny } from '../base/abort.ts';
 
 /** After a ring, so many ms pass before anybody wakes: what happens together is looked at together. */
 const GATHER_MS = 20;
@@ -24,8 +25,9 @@ export class Alarm {
   async sleep(ms: number, signal: AbortSignal): Promise<void> {
     this.#sleeping = new AbortController();
     if (this.#rang) this.#sleeping.abort();
-    const either = AbortSignal.any([signal, this.#sleeping.signal]);
-    await sleep(Math.max(0, ms), undefined, { signal: either }).catch(() => undefined);
+    const rest = (either: AbortSignal): Promise<void> =>
+      sleep(Math.max(0, ms), undefined, { signal: either }).catch(() => undefined);
+    await untilAny([signal, this.#sleeping.signal], rest);
     if (this.#rang) await sleep(GATHER_MS);
   }
 }

@@ -25,6 +25,9 @@ export type ControllerOptions = {
 /** The longest sleep, in ms: whoever wakes much later than that was not awake. */
 const TICK_MS = 1_000;
 
+/** A loop that has not turned for so long, in ms, hangs: a registry has at most 10 s for a change. */
+const AWAKE_MS = 30_000;
+
 /**
  * The loop around the one pass: watches every machine, and when something has changed (on a machine, in the registry,
  * or because time has passed) begins passes over the units that need one. A machine that hangs delays nobody but
@@ -38,6 +41,7 @@ export class Controller {
   readonly #alarm = new Alarm();
   #registry: RegistryView | undefined;
   #awakeAt: number;
+  #turnedAt: number;
   /** How long it did not run, in ms, when that has not been dealt with yet. */
   #pausedMs = 0;
   /** When time alone changes what there is to do, epoch ms. */
@@ -56,11 +60,22 @@ export class Controller {
     this.#passes = new Passes({ edges, watches: this.#watches, deadlineMs, tell, onDone: wake });
     this.#news = new News(tell);
     this.#awakeAt = clock.now();
+    this.#turnedAt = clock.now();
   }
 
   /** The cluster as it was seen last; undefined before every machine was asked once and the registry was read. */
   get snapshot(): ClusterSnapshot | undefined {
     return this.#registry === undefined ? undefined : this.#snapshot(this.#registry);
+  }
+
+  /** Resolves when every machine has been asked once. */
+  get whenReady(): Promise<void> {
+    return Promise.all([...this.#watches.values()].map(({ whenSeen }) => whenSeen)).then(() => undefined);
+  }
+
+  /** Whether the loop has turned lately: what a watchdog wants to know. */
+  get isAwake(): boolean {
+    return this.#now() - this.#turnedAt < AWAKE_MS;
   }
 
   /** Has it look at everything again, as when leadership has changed. */
@@ -73,10 +88,11 @@ export class Controller {
     const watches = [...this.#watches.values()];
     const watching = watches.map((watch) => watch.run(signal));
     const following = this.#followRegistry(signal);
-    await Promise.all(watches.map(({ whenSeen }) => whenSeen));
+    await this.whenReady;
     const tick = setInterval(() => this.#notePause(), TICK_MS);
     while (!signal.aborted) {
       await this.#catchUp();
+      this.#turnedAt = this.#now();
       this.#news.leads(this.#options.leads());
       if (this.#alarm.takeRing() || this.#now() >= this.#due) await this.#decide();
       await this.#alarm.sleep(Math.min(this.#due - this.#now(), TICK_MS), signal);

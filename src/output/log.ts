@@ -112,6 +112,8 @@ function noticeEntry(notice: Noticed): LogEntry {
       return entry('info', 'this controller decides');
     case 'stands-by':
       return entry('info', 'another controller decides; this one stands by');
+    case 'election-failed':
+      return entry('error', `cannot tell who decides: ${notice.error.message}`);
     case 'registry-lost':
       return entry('error', `nothing is decided, for the registry cannot be read: ${notice.error.message}`);
     case 'registry-back':

@@ -8,6 +8,8 @@ export type Notice =
   /** From now on it decides; or somebody else does, and it only watches. */
   | { readonly kind: 'leads' }
   | { readonly kind: 'stands-by' }
+  /** It cannot stand for election, for the registry's store does not answer. */
+  | { readonly kind: 'election-failed'; readonly error: FleetError }
   /** The registry cannot be read, so that nothing can be decided; or it can again. */
   | { readonly kind: 'registry-lost'; readonly error: FleetError }
   | { readonly kind: 'registry-back' }

@@ -26,6 +26,8 @@ export type Edges = {
   readonly machines: readonly Machine[];
   /** How long a machine may be silent before its units move, in ms. */
   readonly agentTtlMs: number;
+  /** The share of the machines, from 0 to 1, above which silence moves nothing. */
+  readonly cutOff: number;
   /** Who follows what a pass does, while it does it. */
   readonly tell: Tell;
 };
@@ -101,7 +103,7 @@ function everything(registry: RegistryView, views: readonly MachineView[]): Read
 
 /** Puts a registry view and a sighting together. */
 export function snapshotOf(
-  edges: Pick<Edges, 'clock' | 'agentTtlMs'>,
+  edges: Pick<Edges, 'clock' | 'agentTtlMs' | 'cutOff'>,
   registry: RegistryView,
   machines: readonly MachineView[],
   drained?: string,
@@ -109,6 +111,7 @@ export function snapshotOf(
   return {
     now: edges.clock.now(),
     agentTtlMs: edges.agentTtlMs,
+    cutOff: edges.cutOff,
     clusterId: registry.clusterId,
     revision: registry.token,
     units: [...registry.units.values()],

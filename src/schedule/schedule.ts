@@ -101,10 +101,10 @@ const NO_REASON_TO_LEAVE: ReadonlySet<Reason['code']> = new Set([
   'cordoned',
 ]);
 
-/** More than half of the machines are silent: it is our own network that is down. */
-export function isCutOff(snapshot: ClusterSnapshot): boolean {
-  const silent = snapshot.machines.filter((machine) => machine.silence !== undefined).length;
-  return silent * 2 > snapshot.machines.length;
+/** So many machines are silent at once that it is our own network that is down: more than half, unless told. */
+export function isCutOff({ machines, cutOff }: Pick<ClusterSnapshot, 'machines' | 'cutOff'>): boolean {
+  const silent = machines.filter(({ silence }) => silence !== undefined).length;
+  return silent > machines.length * cutOff;
 }
 
 function choose(

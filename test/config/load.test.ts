@@ -15,6 +15,7 @@ describe('defaults', () => {
       registry: { kind: 'file', directory: join(box.cwd, 'registry') },
       etcd: {},
       agentTtlMs: 30_000,
+      cutOff: 0.5,
       settleMs: 500,
       verbose: false,
       sshConfigFile: 'none',

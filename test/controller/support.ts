@@ -41,6 +41,7 @@ export class House {
         clock: { now: () => Date.now() },
         machines: this.fakes.machines,
         agentTtlMs,
+        cutOff: 0.5,
       },
       intervalMs: 50,
       deadlineMs: 100,

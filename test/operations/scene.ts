@@ -51,6 +51,7 @@ export async function makeScene(names: Readonly<Record<string, Metadata>> = THRE
     clock,
     machines: inventory,
     agentTtlMs: TTL_MS,
+    cutOff: 0.5,
     tell: () => undefined,
   };
   const nameOf = new Map(inventory.map(({ name }) => [idOf(name), name]));

@@ -261,6 +261,7 @@ describe('when more than half of the machines are silent', () => {
   it('machines that never answered count', () => {
     const builder = cluster().never('m1').never('m2').machine('m3');
     expect(isCutOff(builder.snapshot())).toBe(true);
+    expect(isCutOff(builder.snapshot({ cutOff: 1 }))).toBe(false);
   });
 
   it('new units are still placed on what answers', () => {

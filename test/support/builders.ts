@@ -165,6 +165,7 @@ export function cluster(
     snapshot: (changes = {}) => ({
       now: NOW,
       agentTtlMs: TTL_MS,
+      cutOff: 0.5,
       clusterId: CLUSTER_ID,
       revision: 100,
       units,

@@ -23,6 +23,7 @@ export function planFor(wishes: readonly Wish[], observation: Observation): read
   const snapshot: ClusterSnapshot = {
     now: 0,
     agentTtlMs: 30_000,
+    cutOff: 0.5,
     clusterId: CLUSTER,
     revision: Math.max(...wishes.map(({ token }) => token)),
     units: wishes.map(desired),

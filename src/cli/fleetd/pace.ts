@@ -8,6 +8,11 @@ export function paceOf({ agentTtlMs }: Pick<Config, 'agentTtlMs'>): {
   return { intervalMs: agentTtlMs / 3, deadlineMs: Math.max(1_000, agentTtlMs / 3) };
 }
 
+/** How long a leader that is gone keeps its seat, in ms: half of what a machine is given. etcd takes no less than 2 s. */
+export function leaderTtlOf({ agentTtlMs }: Pick<Config, 'agentTtlMs'>): number {
+  return Math.max(2_000, agentTtlMs / 2);
+}
+
 /**
  * The configuration as a controller needs it: it watches units by itself, so that no start has to settle, and it has
  * no use for a connection that has been mute for longer than a machine may take to answer.

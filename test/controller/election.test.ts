@@ -1,0 +1,62 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { FleetError } from '../../src/base/errors.ts';
+import { Election } from '../../src/controller/election.ts';
+import { fileSeat } from '../../src/lease/file-seat.ts';
+import type { Seat } from '../../src/lease/seat.ts';
+import { AWAY } from './support.ts';
+
+const TTL_MS = 600;
+const soon = { timeout: 10_000, interval: 10 };
+
+async function folder(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), 'fleet-election-'));
+  onTestFinished(() => rm(path, { recursive: true, force: true }));
+  return path;
+}
+
+/** A candidate that stands until it is told to end, or the test is over. */
+function candidate(seat: Seat) {
+  const stop = new AbortController();
+  const failures: FleetError[] = [];
+  const onChange = vi.fn();
+  const election = new Election({ seat, onChange, onFailure: (error) => void failures.push(error) });
+  const run = election.run(stop.signal);
+  const end = async (): Promise<void> => {
+    stop.abort();
+    await run;
+  };
+  onTestFinished(end);
+  return { election, onChange, failures, end };
+}
+
+describe('an election', () => {
+  it('has one winner, and another when that one ends', async () => {
+    const path = await folder();
+    const first = candidate(fileSeat(path, TTL_MS));
+    await vi.waitFor(() => expect(first.election.isWon).toBe(true), soon);
+    const second = candidate(fileSeat(path, TTL_MS));
+    await new Promise((resolve) => setTimeout(resolve, 2 * TTL_MS));
+    expect([first.election.isWon, second.election.isWon]).toEqual([true, false]);
+    await first.end();
+    expect(first.election.isWon).toBe(false);
+    await vi.waitFor(() => expect(second.election.isWon).toBe(true), soon);
+    expect(second.onChange).toHaveBeenCalledTimes(1);
+  });
+
+  it('goes on when the store is back, and tells once that it was away', async () => {
+    const seat = fileSeat(await folder(), TTL_MS);
+    let away = true;
+    const take = async (): Promise<boolean> => {
+      if (away) throw AWAY;
+      return seat.take();
+    };
+    const { election, failures } = candidate({ ...seat, take });
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect([election.isWon, failures]).toEqual([false, [AWAY]]);
+    away = false;
+    await vi.waitFor(() => expect(election.isWon).toBe(true), soon);
+  });
+});
