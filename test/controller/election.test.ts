@@ -48,7 +48,7 @@ describe('an election', () => {
 
   it('goes on when the store is back, and tells once that it was away', async () => {
     const seat = fileSeat(await folder(), TTL_MS);
-    let away = true;
+    let away: boolean = true;
     const take = async (): Promise<boolean> => {
       if (away) throw AWAY;
       return seat.take();
