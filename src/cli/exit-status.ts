@@ -1,4 +1,5 @@
 import { type ErrorCode, isFleetError } from '../base/errors.ts';
+import type { DrainResult } from '../operations/drain.ts';
 import type { JournalResult } from '../operations/journal.ts';
 import type { PassResult } from '../operations/reconcile-everything.ts';
 import type { RecoverResult } from '../operations/recover.ts';
@@ -83,6 +84,12 @@ export function requestStatus({ results, problems }: RequestResult): ExitStatus 
   }
   const order = [EXIT.usage, EXIT.failed, EXIT.notFound, EXIT.unreachable];
   return order.find((status) => statuses.has(status)) ?? EXIT.done;
+}
+
+/** The status of a drain: what is left on the machine is a failure. */
+export function drainStatus(result: DrainResult): ExitStatus {
+  const status = requestStatus(result);
+  return status === EXIT.done && result.left.length > 0 ? EXIT.failed : status;
 }
 
 /**

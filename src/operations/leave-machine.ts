@@ -1,5 +1,16 @@
 import { FleetError } from '../base/errors.ts';
+import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
+
+/** Forgets what was said of a machine that has left fleet.conf: under that name another one may come. */
+export async function forgetMachine(registry: Registry, name: string): Promise<void> {
+  await registry.update(({ machines }) => {
+    const known = machines.get(name);
+    return known?.cordon === undefined
+      ? []
+      : [{ kind: 'put-machine', name, known: { ...known, cordon: undefined } }];
+  });
+}
 
 /**
  * What stays on a machine that leaves fleet.conf: the global units that are wanted, as far as the registry knows.
@@ -12,7 +23,7 @@ export function leaveMachine(registry: RegistryView, name: string): readonly str
   if (assigned.length > 0) {
     const names = assigned.map((unit) => unit.name).join(' ');
     throw new FleetError('usage', `Cannot remove machine "${name}": units are assigned to it: ${names}`, {
-      hint: `Take them off it first: fleetctl unload ${names}; started again without it, they go to another machine`,
+      hint: `Move them to other machines first: fleetctl machines remove ${name} --drain; or end them: fleetctl unload ${names}`,
     });
   }
   return id === undefined

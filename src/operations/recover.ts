@@ -2,7 +2,7 @@ import { FleetError } from '../base/errors.ts';
 import type { MachineView } from '../cluster/snapshot.ts';
 import { memories, observe } from '../reconcile/observe.ts';
 import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
-import type { Edit } from '../registry/registry.ts';
+import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { type RecoveredUnits, recoverUnits } from './recovered-units.ts';
 import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';

@@ -4,7 +4,7 @@ import { sha256 } from '../base/hash.ts';
 import type { MachineView } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/target-state.ts';
 import type { UnitRecord } from '../cluster/unit-state.ts';
-import type { StoredUnit } from '../registry/registry.ts';
+import type { StoredUnit } from '../registry/edit.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { hashUnitFile, parseUnitFile } from '../unit/unit-file.ts';
 import { parseUnitName } from '../unit/unit-name.ts';

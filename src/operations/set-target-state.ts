@@ -4,7 +4,7 @@ import { isGlob } from '../base/glob.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/target-state.ts';
 import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
-import type { Edit } from '../registry/registry.ts';
+import type { Edit } from '../registry/edit.ts';
 import { isTemplate } from '../unit/unit-name.ts';
 import { actionable } from './actionable.ts';
 import { unitNameOf } from './local-file.ts';

@@ -1,7 +1,8 @@
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/target-state.ts';
-import type { Edit, Registry } from '../registry/registry.ts';
+import type { Edit } from '../registry/edit.ts';
+import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { isTemplate, parseUnitName, templateOf } from '../unit/unit-name.ts';
 import { findUnit, withText } from './find-unit.ts';

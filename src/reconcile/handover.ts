@@ -2,7 +2,7 @@ import { globMatcher } from '../base/glob.ts';
 import type { UnitOutcome } from '../cluster/failure.ts';
 import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachinePlan } from '../plan/step.ts';
-import type { Edit } from '../registry/registry.ts';
+import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Decision } from '../schedule/decision.ts';
 

@@ -1,6 +1,6 @@
 import type { LoggedEvent } from '../cluster/logged-event.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
-import type { Edit } from '../registry/registry.ts';
+import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Decision } from '../schedule/decision.ts';
 

@@ -3,7 +3,7 @@ import { FleetError, isFleetError } from '../base/errors.ts';
 import type { MachineView } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import { formatMachineId } from '../machine/machine-id.ts';
-import type { Edit } from '../registry/registry.ts';
+import type { Edit } from '../registry/edit.ts';
 import { type RegistryView, UNKNOWN_MACHINE } from '../registry/view.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from '../systemd/driver.ts';
 import type { Tell } from './events.ts';

@@ -1,7 +1,7 @@
 import type { LoggedEvent } from '../cluster/logged-event.ts';
 import type { Change } from '../store/store.ts';
 import { writeDocument } from './documents.ts';
-import type { Edit, RegistryOptions } from './registry.ts';
+import type { Edit, RegistryOptions } from './edit.ts';
 import type { RegistryView } from './view.ts';
 
 /** How many changes are remembered; an older one makes room for each that comes. */

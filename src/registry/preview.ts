@@ -1,4 +1,5 @@
-import { changesFor, type Registry, type RegistryOptions } from './registry.ts';
+import type { RegistryOptions } from './edit.ts';
+import { changesFor, type Registry } from './registry.ts';
 import type { RegistryView } from './view.ts';
 
 /**

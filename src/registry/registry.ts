@@ -1,25 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '../base/clock.ts';
 import { FleetError } from '../base/errors.ts';
-import type { LoggedEvent } from '../cluster/logged-event.ts';
-import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
 import type { Change, Store } from '../store/store.ts';
 import { type Document, writeDocument } from './documents.ts';
+import type { Edit, RegistryOptions, StoredUnit } from './edit.ts';
 import { logChanges } from './log.ts';
 import { type KnownMachine, RegistryView } from './view.ts';
-
-/** A unit as it is stored: what its text says is read from the text again. */
-export type StoredUnit = Omit<DesiredUnit, 'placement' | 'triggers' | 'token'>;
-
-/** A change of what is wanted. A unit is put whole: its token is given by the registry. */
-export type Edit =
-  | { readonly kind: 'put-unit'; readonly unit: StoredUnit }
-  | { readonly kind: 'delete-unit'; readonly name: string }
-  /** The cluster that an empty registry is of; it gets a new id without. */
-  | { readonly kind: 'put-cluster'; readonly id: string; readonly tokenBase: Token }
-  | { readonly kind: 'put-machine'; readonly name: string; readonly known: KnownMachine }
-  /** What was decided, beside what the other edits tell by themselves. */
-  | { readonly kind: 'log'; readonly events: readonly LoggedEvent[] };
 
 /** Typed, versioned documents over any store. */
 export interface Registry {
@@ -36,12 +21,6 @@ export interface Registry {
   waitForChange(view: RegistryView, signal: AbortSignal): Promise<boolean>;
   close(): Promise<void>;
 }
-
-export type RegistryOptions = {
-  readonly clock: Clock;
-  /** Who changes it, for the history: `user@host`. */
-  readonly author: string;
-};
 
 /** So many processes would have to win before us that something else must be wrong. */
 const ATTEMPTS = 100;

@@ -1,6 +1,6 @@
 import type { Edges } from '../../reconcile/reconcile.ts';
 import { type Command, writeLines } from '../command.ts';
-import { EXIT, requestStatus } from '../exit-status.ts';
+import { drainStatus } from '../exit-status.ts';
 import { countOption } from '../number-option.ts';
 import { DRY_RUN } from '../unit-command.ts';
 
@@ -41,7 +41,6 @@ export const drainCommand: Command = {
     if (options.output === 'json') streams.out(drainJson(result));
     else writeLines(streams.out, out);
     writeLines(streams.err, err);
-    const status = requestStatus(result);
-    return status === EXIT.done && result.left.length > 0 ? EXIT.failed : status;
+    return drainStatus(result);
   },
 };

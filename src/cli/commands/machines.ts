@@ -1,7 +1,7 @@
 import { FleetError } from '../../base/errors.ts';
 import type { MachineEdit } from '../../config/edit.ts';
 import { type Call, type Command, talk, writeLines } from '../command.ts';
-import { EXIT } from '../exit-status.ts';
+import { drainStatus, EXIT, type ExitStatus } from '../exit-status.ts';
 
 const NO_CHECK = { flags: '--no-check', description: 'do not look at the machine first' };
 
@@ -68,11 +68,24 @@ const removeCommand: Command = {
   arguments: '<machine>',
   summary: 'Take a machine out of fleet.conf',
   description:
-    'Refused while units are assigned to it. What fleet put on the machine stays there: the command says what.',
-  options: [],
-  examples: [['fleetctl machines remove web-3', 'when no unit is assigned to it']],
-  async run({ arguments: [name = ''], flags, streams }) {
-    const [{ prepareEdit }, { withRegistry }, { leaveMachine }, output] = await Promise.all([
+    'Refused while units are assigned to it, unless it is drained first. What else fleet put on the machine stays there: the command says what.',
+  options: [
+    {
+      flags: '--drain',
+      description: 'move its units to other machines first, and take global ones from it',
+    },
+  ],
+  examples: [
+    ['fleetctl machines remove web-3', 'when no unit is assigned to it'],
+    ['fleetctl machines remove web-3 --drain', 'its units go to other machines first'],
+  ],
+  async run(call) {
+    const {
+      arguments: [name = ''],
+      flags,
+      streams,
+    } = call;
+    const [{ prepareEdit }, { withRegistry }, { forgetMachine, leaveMachine }, output] = await Promise.all([
       import('../../config/edit-file.ts'),
       import('../context.ts'),
       import('../../operations/leave-machine.ts'),
@@ -80,10 +93,16 @@ const removeCommand: Command = {
     ]);
     const { env, cwd, home } = streams;
     const edit = await prepareEdit({ flags, env, cwd, home }, { kind: 'remove', name });
-    const left = await withRegistry(flags, streams, async (registry) =>
-      leaveMachine(await registry.load(), name),
-    );
-    await edit.write();
+    if (call.options.drain === true) {
+      const status = await drainFirst(call, name);
+      if (status !== EXIT.done) return status;
+    }
+    const left = await withRegistry(flags, streams, async (registry) => {
+      const stays = leaveMachine(await registry.load(), name);
+      await edit.write();
+      await forgetMachine(registry, name);
+      return call.options.drain === true ? [] : stays;
+    });
     talk(streams, [`Machine ${name} removed from ${edit.path}`]);
     writeLines(streams.err, output.leftBehindLines(name, left));
     return EXIT.done;
@@ -105,6 +124,21 @@ export const machinesCommand: Command = {
     });
   },
 };
+
+/** Moves everything away, as `fleetctl drain --globals` does; nothing is edited unless that went well. */
+async function drainFirst({ flags, streams }: Call, machine: string): Promise<ExitStatus> {
+  const [{ withEdges }, { drain }, { drainReport }] = await Promise.all([
+    import('../context.ts'),
+    import('../../operations/drain.ts'),
+    import('../../output/drain.ts'),
+  ]);
+  const request = { machine, maxParallel: 1, globals: true };
+  const result = await withEdges(flags, streams, (edges) => drain(edges, request));
+  const { out, err } = drainReport(result);
+  talk(streams, out);
+  writeLines(streams.err, err);
+  return drainStatus(result);
+}
 
 /** Makes the edit on paper, looks at the machine as it would be, and writes. */
 async function change(

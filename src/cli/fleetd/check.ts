@@ -6,7 +6,7 @@ import { writeLines } from '../command.ts';
 import { withEdges } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import type { Streams } from '../streams.ts';
-import type { Flags } from './main.ts';
+import type { Flags } from './flags.ts';
 
 /** Reads everything that fleetd needs and asks every machine once: status 5 when one does not answer. */
 export function check(flags: Flags, streams: Streams): Promise<ExitStatus> {

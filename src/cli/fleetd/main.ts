@@ -4,15 +4,9 @@ import { writeLines } from '../command.ts';
 import { EXIT, exitStatusOf } from '../exit-status.ts';
 import type { Streams } from '../streams.ts';
 import { VERSION } from '../version.ts';
+import type { Flags } from './flags.ts';
 
 export { processStreams } from '../streams.ts';
-
-/** The words of fleetd's command line. */
-export type Flags = {
-  readonly config?: string;
-  readonly check?: true;
-  readonly log: 'text' | 'json';
-};
 
 /** Runs one fleetd and returns its exit status; everything it says goes to `streams`. */
 export async function main(argv: readonly string[], streams: Streams): Promise<number> {

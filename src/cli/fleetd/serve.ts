@@ -13,7 +13,7 @@ import { writeLines } from '../command.ts';
 import { openSeat, withConfig } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import type { Streams } from '../streams.ts';
-import type { Flags } from './main.ts';
+import type { Flags } from './flags.ts';
 import { forController, leaderTtlOf, paceOf } from './pace.ts';
 import { handleSignals } from './signals.ts';
 import { type Supervisor, superviseBy } from './supervisor.ts';

@@ -1,0 +1,24 @@
+import type { Clock } from '../base/clock.ts';
+import type { LoggedEvent } from '../cluster/logged-event.ts';
+import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
+import type { KnownMachine } from './view.ts';
+
+/** A unit as it is stored: what its text says is read from the text again. */
+export type StoredUnit = Omit<DesiredUnit, 'placement' | 'triggers' | 'token'>;
+
+/** A change of what is wanted. A unit is put whole: its token is given by the registry. */
+export type Edit =
+  | { readonly kind: 'put-unit'; readonly unit: StoredUnit }
+  | { readonly kind: 'delete-unit'; readonly name: string }
+  /** The cluster that an empty registry is of; it gets a new id without. */
+  | { readonly kind: 'put-cluster'; readonly id: string; readonly tokenBase: Token }
+  | { readonly kind: 'put-machine'; readonly name: string; readonly known: KnownMachine }
+  /** What was decided, beside what the other edits tell by themselves. */
+  | { readonly kind: 'log'; readonly events: readonly LoggedEvent[] };
+
+/** What goes with every change. */
+export type RegistryOptions = {
+  readonly clock: Clock;
+  /** Who changes it, for the history: `user@host`. */
+  readonly author: string;
+};

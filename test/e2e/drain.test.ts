@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest';
+import { inside, onMachines } from '../support/cluster.ts';
+import { done, hire } from './operator.ts';
+import { SLEEPER, service } from './units.ts';
+
+onMachines('a machine', () => {
+  describe('that is drained', () => {
+    const operator = hire();
+
+    it('is cordoned first, and loses its units to others', async () => {
+      for (const name of ['a.service', 'b.service', 'c.service']) operator.write(name, SLEEPER);
+      operator.write('all.service', service('ExecStart=/bin/sleep 100000', 'Global=true'));
+      await operator.fleetctl('start', 'a.service', 'b.service', 'c.service', 'all.service');
+      const drained = await operator.fleetctl('drain', 'k1');
+      expect(drained).toEqual(done('Unit a.service moved to "k2" (127.76.0.2)\nMachine k1 drained'));
+      expect(await operator.fleetctl('list-units', '--no-legend', '--fields=unit,machine')).toEqual(
+        done(`
+          a.service    00000000.../127.76.0.2
+          all.service  00000000.../127.76.0.1
+          all.service  00000000.../127.76.0.2
+          all.service  00000000.../127.76.0.3
+          b.service    00000000.../127.76.0.2
+          c.service    00000000.../127.76.0.3`),
+      );
+    });
+
+    it('takes no new units until it is uncordoned', async () => {
+      operator.write('d.service', SLEEPER);
+      expect(await operator.fleetctl('start', 'd.service')).toEqual(
+        done('Unit d.service launched on 00000000.../127.76.0.3'),
+      );
+      expect(await operator.fleetctl('uncordon', 'k1')).toEqual(done('Machine k1 uncordoned'));
+      operator.write('e.service', SLEEPER);
+      expect(await operator.fleetctl('start', 'e.service')).toEqual(
+        done('Unit e.service launched on 00000000.../127.76.0.1'),
+      );
+    });
+
+    it('is remembered by the registry, with the reason', async () => {
+      const { stdout } = await operator.fleetctl('events', 'a', 'k1');
+      expect(stdout.split('\n').map((line) => line.replace(/^\S+ {2}/, '').replace(/ {2}\(.*/, ''))).toEqual([
+        expect.stringMatching(/^a\.service has a new text, [0-9a-f]{7}$/),
+        'a.service shall be launched',
+        'a.service goes to k1',
+        'k1 takes no new units',
+        'a.service moves from k1 to k2: it is drained',
+        'k1 takes units again',
+        'e.service goes to k1',
+        '',
+      ]);
+    });
+
+    it('keeps a unit that does not come up elsewhere, and the drain ends', async () => {
+      operator.write(
+        'picky.service',
+        `[Service]\nExecStart=/bin/sh -c 'test $$(uname -n) = k1 && exec sleep infinity'\n`,
+      );
+      for (const machine of ['k2', 'k3']) await operator.fleetctl('cordon', machine);
+      await operator.fleetctl('start', 'picky.service');
+      for (const machine of ['k2', 'k3']) await operator.fleetctl('uncordon', machine);
+      const { status, stderr } = await operator.fleetctl('drain', '--max-parallel=5', 'k1');
+      expect([status, stderr]).toEqual([
+        1,
+        expect.stringMatching(/Cannot drain unit "picky.service" on machine "k[23]"/),
+      ]);
+      expect(stderr).toContain('Warning: unit "picky.service" is still on machine "k1" (127.76.0.1)');
+      const where = await operator.fleetctl('list-units', '--no-legend', '--fields=unit,machine,active');
+      expect(where.stdout).toMatch(/^picky\.service +00000000\.\.\.\/127\.76\.0\.1 +active$/m);
+    });
+
+    it('leaves fleet.conf on the way, when it is told to', async () => {
+      await operator.fleetctl('unload', 'picky.service');
+      await operator.fleetctl('uncordon', 'k1');
+      operator.write('f.service', SLEEPER);
+      await operator.fleetctl('start', 'f.service');
+      const refused = await operator.fleetctl('machines', 'remove', 'k1');
+      expect([refused.status, refused.stderr]).toEqual([
+        2,
+        expect.stringContaining('machines remove k1 --drain'),
+      ]);
+      const { status, stdout } = await operator.fleetctl('machines', 'remove', 'k1', '--drain');
+      expect([status, stdout]).toEqual([
+        0,
+        expect.stringMatching(
+          /^Unit f\.service moved to "k[23]" .*\nMachine k1 drained\nMachine k1 removed from HERE\/fleet\.conf\n$/,
+        ),
+      ]);
+      expect(
+        await inside('k1', 'ls /var/lib/fleet/units; systemctl is-active all.service f.service || true'),
+      ).toBe('inactive\ninactive\n');
+      expect(operator.read('fleet.conf')).not.toContain('[machine.k1]');
+    });
+  });
+});
