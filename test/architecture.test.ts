@@ -13,8 +13,8 @@ const FLOORS: readonly (readonly string[])[] = [
   ['ssh', 'store'],
   ['registry', 'lease', 'systemd', 'config'],
   ['reconcile'],
-  ['operations'],
-  ['output', 'controller'],
+  ['operations', 'metrics'],
+  ['output', 'controller', 'api'],
   ['cli'],
 ];
 

@@ -32,6 +32,8 @@ export type ErrorCode =
   | 'become-denied'
   | 'become-tty'
   | 'become-missing'
+  | 'cannot-listen'
+  | 'endpoint'
   | 'interrupted';
 
 /** The one error class. `code` is what callers decide by; `message` and `hint` are for people. */

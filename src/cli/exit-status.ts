@@ -60,6 +60,8 @@ const BY_CODE: Readonly<Record<ErrorCode, ExitStatus>> = {
   'become-denied': EXIT.failed,
   'become-tty': EXIT.failed,
   'become-missing': EXIT.failed,
+  'cannot-listen': EXIT.failed,
+  endpoint: EXIT.failed,
   interrupted: EXIT.interrupted,
 };
 

@@ -1,6 +1,7 @@
 import type { Machine } from '../machine/machine.ts';
 import type { Become } from '../ssh/become.ts';
 import type { SshTarget } from '../ssh/target.ts';
+import type { ListenPlace } from './listen.ts';
 import type { RegistryPlace } from './registry-place.ts';
 
 /** How to reach a machine of the inventory. */
@@ -22,12 +23,24 @@ export type EtcdSettings = {
   readonly passwordFile?: string;
 };
 
+/** Where a controller can be asked over HTTP, and what over TCP guards it; files by their absolute paths. */
+export type ApiSettings = {
+  readonly listen: readonly ListenPlace[];
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
+  /** Clients have to show a certificate of this CA. */
+  readonly clientCaFile: string | undefined;
+  /** Whether TCP may do without TLS. */
+  readonly insecure: boolean;
+};
+
 /** Everything that fleet.conf, the environment and the global flags decide; frozen. Paths are absolute. */
 export type Config = {
   readonly file: string;
   readonly registry: RegistryPlace;
   /** What goes with every registry in etcd that is named. */
   readonly etcd: EtcdSettings;
+  readonly api: ApiSettings;
   /** How long a machine may be silent before its units move, in ms. */
   readonly agentTtlMs: number;
   /** How long a started unit is watched before it counts as up, in ms. */

@@ -1,7 +1,8 @@
 import { dirname, join } from 'node:path';
 import { nearest } from '../base/nearest.ts';
-import type { Config, ConfigRequest, EtcdSettings } from './config.ts';
+import type { ApiSettings, Config, ConfigRequest, EtcdSettings } from './config.ts';
 import { becomeOf, type MachineSection, readMachines } from './inventory.ts';
+import { checkListen, defaultListen } from './listen.ts';
 import { MINIMAL_FILE, SYSTEM_FILE } from './locate.ts';
 import { isAsked, overrideSection } from './override.ts';
 import type { Section } from './parse.ts';
@@ -30,10 +31,13 @@ export function readConfig(
   const registry = top.registry ?? defaultRegistry(file);
   const etcd = etcdSettings(top);
   checkEtcdSettings(registry, etcd);
+  const api = apiSettings(file, top);
+  checkListen(api);
   return freeze({
     file,
     registry,
     etcd,
+    api,
     agentTtlMs: top.agent_ttl ?? 30_000,
     settleMs: top.settle ?? 500,
     cutOff: top.cut_off ?? 0.5,
@@ -83,6 +87,16 @@ function etcdSettings(top: TopSettings): EtcdSettings {
     ...(top.etcd_key_file !== undefined && { keyFile: top.etcd_key_file }),
     ...(top.etcd_user !== undefined && { user: top.etcd_user }),
     ...(top.etcd_password_file !== undefined && { passwordFile: top.etcd_password_file }),
+  };
+}
+
+function apiSettings(file: string, top: TopSettings): ApiSettings {
+  return {
+    listen: top.listen ?? defaultListen(file),
+    certFile: top.listen_cert_file,
+    keyFile: top.listen_key_file,
+    clientCaFile: top.listen_client_ca_file,
+    insecure: top.listen_insecure ?? false,
   };
 }
 

@@ -1,4 +1,4 @@
-import { isFleetError } from '../base/errors.ts';
+import { type FleetError, isFleetError } from '../base/errors.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
 import { memories, settleViews } from '../reconcile/observe.ts';
@@ -40,6 +40,8 @@ export class Controller {
   readonly #news: News;
   readonly #alarm = new Alarm();
   #registry: RegistryView | undefined;
+  /** Whether every machine has answered, or has not, at least once. */
+  #hasLooked = false;
   #awakeAt: number;
   #turnedAt: number;
   /** How long it did not run, in ms, when that has not been dealt with yet. */
@@ -65,7 +67,23 @@ export class Controller {
 
   /** The cluster as it was seen last; undefined before every machine was asked once and the registry was read. */
   get snapshot(): ClusterSnapshot | undefined {
-    return this.#registry === undefined ? undefined : this.#snapshot(this.#registry);
+    return this.#registry === undefined || !this.#hasLooked ? undefined : this.#snapshot(this.#registry);
+  }
+
+  /** Epoch ms of the oldest answer that the snapshot rests on; of machines that are silent nothing is claimed. */
+  get seenAt(): number {
+    const answers = [...this.#watches.values()].filter(({ silence }) => silence === undefined);
+    return Math.min(this.#now(), ...answers.map(({ seenAt }) => seenAt));
+  }
+
+  /** Why the registry cannot be read; undefined when it can. */
+  get registryError(): FleetError | undefined {
+    return this.#news.registryError;
+  }
+
+  /** Asks every machine anew; resolves when each has answered, or has not. */
+  async look(): Promise<void> {
+    await Promise.all([...this.#watches.values()].map((watch) => watch.look()));
   }
 
   /** Resolves when every machine has been asked once. */
@@ -89,6 +107,7 @@ export class Controller {
     const watching = watches.map((watch) => watch.run(signal));
     const following = this.#followRegistry(signal);
     await this.whenReady;
+    this.#hasLooked = true;
     const tick = setInterval(() => this.#notePause(), TICK_MS);
     while (!signal.aborted) {
       await this.#catchUp();
@@ -115,9 +134,8 @@ export class Controller {
     if (this.#pausedMs === 0) return;
     this.#options.tell({ kind: 'overslept', ms: this.#pausedMs });
     this.#pausedMs = 0;
-    const watches = [...this.#watches.values()];
-    for (const watch of watches) watch.beginAnew();
-    await Promise.all(watches.map((watch) => watch.look()));
+    for (const watch of this.#watches.values()) watch.beginAnew();
+    await this.look();
   }
 
   async #followRegistry(signal: AbortSignal): Promise<void> {
@@ -139,7 +157,8 @@ export class Controller {
   }
 
   async #decide(): Promise<void> {
-    if (this.#registry === undefined || this.#news.isRegistryLost || !this.#options.leads()) {
+    this.#news.units([...this.#watches.values()].flatMap(({ view }) => view ?? []));
+    if (this.#registry === undefined || this.#news.registryError !== undefined || !this.#options.leads()) {
       this.#due = Number.POSITIVE_INFINITY;
       return;
     }

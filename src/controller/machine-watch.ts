@@ -33,6 +33,7 @@ export class MachineWatch {
   #error: FleetError | undefined;
   #session: Promise<MachineSession> | undefined;
   #failures = 0;
+  #seenAt = 0;
   #pause = new AbortController();
   #nextRound: Deferred<void> = deferred();
   readonly #seen: Deferred<void> = deferred();
@@ -50,6 +51,11 @@ export class MachineWatch {
   /** What was seen last; undefined before the first answer or silence. */
   get view(): MachineView | undefined {
     return this.#view;
+  }
+
+  /** When the question was put that it answered last, epoch ms; 0 before it ever answered. */
+  get seenAt(): number {
+    return this.#seenAt;
   }
 
   /** Why the machine is silent; undefined while it answers. */
@@ -110,6 +116,7 @@ export class MachineWatch {
     const asked = clock.now();
     try {
       this.#answered(await within(deadlineMs, this.machine, this.#observe()));
+      this.#seenAt = asked;
     } catch (error) {
       if (!isFleetError(error)) throw error;
       this.failed(asked, error);
@@ -118,7 +125,7 @@ export class MachineWatch {
 
   async #observe(): Promise<Observation> {
     this.#session ??= this.#connect();
-    return (await this.#session).observe({ names: [], digests: true });
+    return (await this.#session).observe({ names: [], digests: true, vitals: true });
   }
 
   #connect(): Promise<MachineSession> {
@@ -159,10 +166,13 @@ export class MachineWatch {
   }
 }
 
-/** Whether two observations show the same, but for the clocks. */
+/** Whether two observations show the same, but for the clocks and for what is used of the machine. */
 function isAlike(a: Observation | undefined, b: Observation): boolean {
-  return (
-    a !== undefined &&
-    JSON.stringify({ ...a, uptimeSeconds: 0 }) === JSON.stringify({ ...b, uptimeSeconds: 0 })
-  );
+  return a !== undefined && JSON.stringify(a, withoutUse) === JSON.stringify(b, withoutUse);
+}
+
+const USE = new Set(['uptimeSeconds', 'vitals', 'memoryBytes', 'cpuNs']);
+
+function withoutUse(key: string, value: unknown): unknown {
+  return USE.has(key) ? undefined : value;
 }

@@ -1,8 +1,10 @@
 import type { FleetError } from '../base/errors.ts';
-import type { ClusterSnapshot } from '../cluster/snapshot.ts';
+import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import type { Notice } from '../reconcile/notice.ts';
 import type { Decision } from '../schedule/decision.ts';
 import { isCutOff } from '../schedule/schedule.ts';
+
+type UnitState = Extract<Notice, { kind: 'unit-state' }>['state'];
 
 /** Tells what has changed since it was told last, and nothing twice. */
 export class News {
@@ -11,6 +13,7 @@ export class News {
   #registryError: FleetError | undefined;
   #cutOff = false;
   #silent = new Map<string, number>();
+  readonly #states = new Map<string, ReadonlyMap<string, UnitState>>();
   #stuck = new Map<string, string>();
 
   constructor(tell: (notice: Notice) => void) {
@@ -30,8 +33,8 @@ export class News {
     this.#registryError = error;
   }
 
-  get isRegistryLost(): boolean {
-    return this.#registryError !== undefined;
+  get registryError(): FleetError | undefined {
+    return this.#registryError;
   }
 
   machines(snapshot: ClusterSnapshot): void {
@@ -53,6 +56,25 @@ export class News {
     }
     if (!cutOff && this.#cutOff) this.#tell({ kind: 'connected' });
     this.#cutOff = cutOff;
+  }
+
+  /** Of a machine that is seen for the first time, and of one that is silent, nothing is told. */
+  units(views: readonly MachineView[]): void {
+    for (const { machine, observation } of views) {
+      if (observation === undefined) continue;
+      const before = this.#states.get(machine.name);
+      const ours = observation.units.filter(({ record }) => record !== undefined);
+      const states = new Map(
+        ours.map(({ name, state: { load, active, sub } }) => [name, { load, active, sub }]),
+      );
+      this.#states.set(machine.name, states);
+      if (before === undefined) continue;
+      for (const unit of new Set([...before.keys(), ...states.keys()])) {
+        const state = states.get(unit);
+        if (JSON.stringify(state) === JSON.stringify(before.get(unit))) continue;
+        this.#tell({ kind: 'unit-state', unit, machine: machine.name, state });
+      }
+    }
   }
 
   decisions(decisions: readonly Decision[], { agentTtlMs }: ClusterSnapshot): void {

@@ -6,8 +6,7 @@ import {
   otherCluster,
 } from '../cluster/snapshot.ts';
 import type { Metadata } from '../machine/metadata.ts';
-import type { Edges } from '../reconcile/reconcile.ts';
-import { look } from './look.ts';
+import { look, type Viewpoint } from './look.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 import { type Listing, unreachableMachines } from './unreachable.ts';
 
@@ -27,8 +26,8 @@ export type MachineRow = MachineRef & {
 };
 
 /** Every machine, those that never answered (and have no known id) last. */
-export async function listMachines(edges: Edges): Promise<Listing<MachineRow>> {
-  const snapshot = await look(edges, { vitals: true });
+export async function listMachines(from: Viewpoint): Promise<Listing<MachineRow>> {
+  const snapshot = await look(from, { vitals: true });
   const rows = snapshot.machines.map(
     (view): MachineRow => ({
       ...machineRef(view),

@@ -1,11 +1,10 @@
 import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
 import { TARGET_STATES, type TargetState } from '../cluster/target-state.ts';
 import { reachedState } from '../cluster/unit-state.ts';
-import type { Edges } from '../reconcile/reconcile.ts';
 import type { Decision } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { description, parseUnitFile } from '../unit/unit-file.ts';
-import { look } from './look.ts';
+import { look, type Viewpoint } from './look.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 import { type Listing, unreachableMachines } from './unreachable.ts';
 
@@ -25,19 +24,24 @@ export type UnitFileRow = {
   readonly description: string;
 };
 
-export async function listUnitFiles(edges: Edges): Promise<Listing<UnitFileRow>> {
-  const snapshot = await look(edges);
+export async function listUnitFiles(from: Viewpoint): Promise<Listing<UnitFileRow>> {
+  const snapshot = await look(from);
   const globals = snapshot.units.filter(({ placement }) => placement.global).map(({ name }) => name);
   const decisions = new Map(
     schedule(snapshot, new Set(globals)).map((decision) => [decision.unit, decision]),
   );
   return {
-    rows: snapshot.units.map((unit) => row(unit, decisions.get(unit.name), snapshot)),
+    rows: snapshot.units.map((unit) => unitFileRow(unit, decisions.get(unit.name), snapshot)),
     unreachable: unreachableMachines(snapshot),
   };
 }
 
-function row(unit: DesiredUnit, decision: Decision | undefined, snapshot: ClusterSnapshot): UnitFileRow {
+/** The row of a unit; `decision` is what a pass would make of a global one. */
+export function unitFileRow(
+  unit: DesiredUnit,
+  decision: Decision | undefined,
+  snapshot: ClusterSnapshot,
+): UnitFileRow {
   const assigned = snapshot.machines.find(({ id }) => id !== undefined && id === unit.machine);
   const common = {
     unit: unit.name,

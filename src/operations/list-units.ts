@@ -6,9 +6,8 @@ import {
   otherCluster,
 } from '../cluster/snapshot.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
-import type { Edges } from '../reconcile/reconcile.ts';
 import { schedule } from '../schedule/schedule.ts';
-import { look } from './look.ts';
+import { look, type Viewpoint } from './look.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 import { type Listing, unreachableMachines } from './unreachable.ts';
 
@@ -39,8 +38,8 @@ const UNREACHABLE = { load: 'unknown', active: 'unknown', sub: 'unreachable', ..
 const ABSENT = { load: 'not-found', active: 'inactive', sub: 'dead', ...NO_USAGE };
 
 /** Every unit fleet put on a machine, and every unit that should be on one. */
-export async function listUnits(edges: Edges): Promise<Listing<UnitRow>> {
-  const snapshot = await look(edges);
+export async function listUnits(from: Viewpoint): Promise<Listing<UnitRow>> {
+  const snapshot = await look(from);
   const rows = [
     ...leftBehind(snapshot),
     ...snapshot.machines.flatMap((machine) => [

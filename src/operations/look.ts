@@ -5,14 +5,19 @@ import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { ObserveRequest } from '../systemd/driver.ts';
 
+/** Where a listing has the cluster from: machines that are asked now, or somebody who watches them. */
+export type Viewpoint = Edges | { readonly snapshot: () => Promise<ClusterSnapshot> };
+
 /**
  * The cluster as it is now, for a listing; nothing is changed on machines. Of `names` machines tell also what
  * fleet did not put there, with `vitals` how busy each is.
  */
 export async function look(
-  edges: Edges,
+  from: Viewpoint,
   { names = [], vitals = false }: Partial<Pick<ObserveRequest, 'names' | 'vitals'>> = {},
 ): Promise<ClusterSnapshot> {
+  if ('snapshot' in from) return from.snapshot();
+  const edges = from;
   const registry = await edges.registry.load();
   const request = { names, digests: false, vitals };
   const { views, sessions } = await observe(edges, registry, request);

@@ -42,7 +42,16 @@ export async function submit(
   { units, cwd, replace }: SubmitRequest,
   aim: (unit: DesiredUnit) => TargetState = (unit) => unit.target,
 ): Promise<Submission> {
-  const locals = await readLocalUnits(units, cwd);
+  return submitFiles(registry, await readLocalUnits(units, cwd), replace, aim);
+}
+
+/** The same for files that have been read already. */
+export async function submitFiles(
+  registry: Registry,
+  locals: readonly LocalUnit[],
+  replace: boolean,
+  aim: (unit: DesiredUnit) => TargetState,
+): Promise<Submission> {
   let draft = new Draft(replace, aim);
   const view = await registry.update((current) => {
     draft = new Draft(replace, aim);

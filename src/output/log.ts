@@ -21,6 +21,7 @@ export function logEntry(event: ControllerEvent): LogEntry | undefined {
     case 'planned':
     case 'wave-begun':
     case 'pass-done':
+    case 'unit-state':
     // Its watches tell of machines.
     case 'machine-asked':
     case 'machine-answered':
@@ -31,6 +32,12 @@ export function logEntry(event: ControllerEvent): LogEntry | undefined {
     default:
       return noticeEntry(event);
   }
+}
+
+/** What a controller logs of an error that nobody expected. */
+export function bugEntry(error: unknown): LogEntry {
+  const message = `a request failed: ${error instanceof Error ? (error.stack ?? error.message) : error}`;
+  return { level: 'error', event: 'bug', message, fields: {} };
 }
 
 /** `warning: machine "m1" does not answer: …`; journald takes the level from the prefix (sd-daemon(3)). */
@@ -94,6 +101,7 @@ type Noticed = Exclude<
     | 'planned'
     | 'wave-begun'
     | 'pass-done'
+    | 'unit-state'
     | 'machine-asked'
     | 'machine-answered'
     | 'machine-silent'

@@ -29,7 +29,7 @@ export type PassEvent =
   | ({ readonly kind: 'changes-sent' } & PlannedChanges)
   /** Also of what could not be tried, because its machine is silent or not ours: then nothing was sent before. */
   | ({ readonly kind: 'outcome' } & UnitOutcome)
-  | { readonly kind: 'pass-done'; readonly failures: number };
+  | { readonly kind: 'pass-done'; readonly failures: number; readonly ms: number };
 
 /** A decision that changes where a unit is, stored in the registry. */
 type DecidedEvent = {

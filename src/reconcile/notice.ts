@@ -1,5 +1,6 @@
 import type { FleetError } from '../base/errors.ts';
 import type { Silence } from '../cluster/snapshot.ts';
+import type { SystemdState } from '../cluster/unit-state.ts';
 import type { Decision } from '../schedule/decision.ts';
 import type { PassEvent } from './events.ts';
 
@@ -15,6 +16,13 @@ export type Notice =
   | { readonly kind: 'registry-back' }
   | { readonly kind: 'machine-lost'; readonly machine: string; readonly silence: Silence }
   | { readonly kind: 'machine-back'; readonly machine: string; readonly silentMs: number }
+  /** A unit that fleet put on a machine is not as it was seen before; undefined when it is gone from there. */
+  | {
+      readonly kind: 'unit-state';
+      readonly unit: string;
+      readonly machine: string;
+      readonly state: Pick<SystemdState, 'load' | 'active' | 'sub'> | undefined;
+    }
   /** So many machines are silent at once that no unit leaves them; or no longer. */
   | { readonly kind: 'cut-off'; readonly silent: number; readonly machines: number }
   | { readonly kind: 'connected' }

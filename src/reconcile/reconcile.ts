@@ -63,7 +63,8 @@ export async function reconcile(
   only: ReadonlySet<string> | 'everything',
   { restart, drain }: PassOptions = {},
 ): Promise<ReconcileReport> {
-  const { tell } = edges;
+  const { tell, clock } = edges;
+  const begun = clock.now();
   tell({ kind: 'pass-begun', scope: only });
   const registry = await edges.registry.load();
   const asked = only === 'everything' ? registry.units.keys() : only;
@@ -88,7 +89,8 @@ export async function reconcile(
     const done = restart === undefined ? await carryOut(moving, run) : await executeWaves(waves, run);
     const outcomes = [...done, ...unreached(decisions, snapshot, tell)];
     await settle(edges.registry, snapshot, decisions, outcomes, restart === undefined ? moving : undefined);
-    tell({ kind: 'pass-done', failures: outcomes.filter(({ failure }) => failure !== undefined).length });
+    const failures = outcomes.filter(({ failure }) => failure !== undefined).length;
+    tell({ kind: 'pass-done', failures, ms: clock.now() - begun });
     return { snapshot, decisions, plans: waves.flat(), waves, outcomes };
   } finally {
     for (const session of sessions.values()) session.close();

@@ -24,6 +24,8 @@ const STATUSES: { readonly [code in ErrorCode]: number } = {
   'become-denied': 1,
   'become-tty': 1,
   'become-missing': 1,
+  'cannot-listen': 1,
+  endpoint: 1,
   // The command line or the configuration is wrong.
   usage: 2,
   config: 2,

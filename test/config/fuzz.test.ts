@@ -56,6 +56,8 @@ const KEYS = [
   'registry',
   'agent_ttl',
   'settle',
+  'listen',
+  'listen_insecure',
   'etcd_ca_file',
   'etcd_user',
   'user',

@@ -1,6 +1,7 @@
 import { afterEach } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import { Controller } from '../../src/controller/controller.ts';
+import type { Machine } from '../../src/machine/machine.ts';
 import type { ControllerEvent } from '../../src/reconcile/notice.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
@@ -20,23 +21,35 @@ type HouseOptions = {
 export class House {
   readonly fakes: FakeMachines;
   readonly events: ControllerEvent[] = [];
+  /** Who else is told of events. */
+  readonly listeners: ((event: ControllerEvent) => void)[] = [];
   readonly store = createMemoryStore();
   readonly registry = createRegistry(this.store, { clock: { now: () => Date.now() }, author: 'me@here' });
   /** Machines that take a connection and never answer. */
   readonly hung = new Set<string>();
   /** Set, the registry cannot be read. */
   registryError: FleetError | undefined;
+  /** The registry as the controller has it. */
+  readonly watchedRegistry = { ...this.registry, load: () => this.#load() };
   readonly #stop = new AbortController();
   readonly controller: Controller;
   readonly #running: Promise<void>;
 
-  constructor(names: readonly string[], { leads = () => true, agentTtlMs = TTL_MS }: HouseOptions = {}) {
+  /** `machines` are names, or machines whole. */
+  constructor(
+    machines: readonly (string | Machine)[],
+    { leads = () => true, agentTtlMs = TTL_MS }: HouseOptions = {},
+  ) {
     this.fakes = fakeMachines(
-      names.map((name) => ({ name, address: `${name}.example`, metadata: { name } })),
+      machines.map((machine) =>
+        typeof machine === 'string'
+          ? { name: machine, address: `${machine}.example`, metadata: { name: machine } }
+          : machine,
+      ),
     );
     this.controller = new Controller({
       edges: {
-        registry: { ...this.registry, load: () => this.#load() },
+        registry: this.watchedRegistry,
         driver: this.#driver(),
         clock: { now: () => Date.now() },
         machines: this.fakes.machines,
@@ -46,7 +59,10 @@ export class House {
       intervalMs: 50,
       deadlineMs: 100,
       leads,
-      tell: (event) => void this.events.push(event),
+      tell: (event) => {
+        for (const listener of [(told: ControllerEvent) => void this.events.push(told), ...this.listeners])
+          listener(event);
+      },
     });
     this.#running = this.controller.run(this.#stop.signal);
     houses.push(this);

@@ -1,11 +1,17 @@
+import { EventStream } from '../../api/events.ts';
+import { InheritedSockets } from '../../api/inherited.ts';
+import { serveApi } from '../../api/serve.ts';
 import { steadyClock } from '../../base/clock.ts';
 import { isFleetError } from '../../base/errors.ts';
 import { formatTime } from '../../base/time.ts';
 import type { Config } from '../../config/config.ts';
+import { originOf } from '../../config/listen.ts';
 import { loadConfig } from '../../config/load.ts';
 import { Controller } from '../../controller/controller.ts';
 import { Election } from '../../controller/election.ts';
-import { type LogEntry, logEntry, logJson, logText } from '../../output/log.ts';
+import { countedDriver } from '../../metrics/counted-driver.ts';
+import { Metrics } from '../../metrics/metrics.ts';
+import { bugEntry, type LogEntry, logEntry, logJson, logText } from '../../output/log.ts';
 import { errorLines } from '../../output/report.ts';
 import type { ControllerEvent } from '../../reconcile/notice.ts';
 import type { Edges } from '../../reconcile/reconcile.ts';
@@ -28,6 +34,8 @@ export async function serve(flags: Flags, streams: Streams): Promise<ExitStatus>
     log(entry);
     if (event.kind === 'leads' || event.kind === 'stands-by') supervisor.status(entry.message);
   };
+  const inherited = new InheritedSockets(streams.env, process.pid);
+  const onBug = (error: unknown): void => log(bugEntry(error));
   const load = (): Promise<Config> => configOf(flags, streams);
   const signals = handleSignals(() => isUsable(load, streams));
   signals.ended.addEventListener('abort', () => supervisor.stopping());
@@ -35,7 +43,8 @@ export async function serve(flags: Flags, streams: Streams): Promise<ExitStatus>
     while (!signals.ended.aborted) {
       const round = signals.nextRound();
       const config = await load();
-      await withConfig(config, streams, (edges) => keep(edges, config, { signal: round, tell, supervisor }));
+      const given = { signal: round, tell, supervisor, inherited, onBug };
+      await withConfig(config, streams, (edges) => keep(edges, config, given));
       if (!signals.ended.aborted) supervisor.reloading();
     }
     return EXIT.done;
@@ -48,20 +57,39 @@ type Round = {
   readonly signal: AbortSignal;
   readonly tell: (event: ControllerEvent) => void;
   readonly supervisor: Supervisor;
+  readonly inherited: InheritedSockets;
+  readonly onBug: (error: unknown) => void;
 };
 
 /** One configuration's time: from the first look at the machines to the end of the last step. */
-async function keep(edges: Edges, config: Config, { signal, tell, supervisor }: Round): Promise<void> {
+async function keep(edges: Edges, config: Config, round: Round): Promise<void> {
+  const { signal, supervisor } = round;
+  const metrics = new Metrics();
+  const events = new EventStream(Date.now().toString(36));
+  const tell = (event: ControllerEvent): void => {
+    for (const listener of [metrics, events]) listener.note(event);
+    round.tell(event);
+  };
+  const clock = steadyClock();
+  const leads = (): boolean => election.isWon;
   const election = new Election({
     seat: await openSeat(config, leaderTtlOf(config)),
     onChange: () => controller.wake(),
     onFailure: (error) => tell({ kind: 'election-failed', error }),
   });
   const controller = new Controller({
-    edges: { ...edges, clock: steadyClock() },
+    edges: {
+      ...edges,
+      driver: countedDriver(edges.driver, (failure) => metrics.noteConnect(failure)),
+      clock,
+    },
     ...paceOf(config),
-    leads: () => election.isWon,
+    leads,
     tell,
+  });
+  const api = await serveApi({
+    ...{ ...round, registry: edges.registry, watcher: controller, origin: originOf(config), clock, leads },
+    ...{ settings: config.api, metrics, events },
   });
   const endWatch = supervisor.watch(() => controller.isAwake);
   void controller.whenReady.then(() => supervisor.ready());
@@ -74,6 +102,7 @@ async function keep(edges: Edges, config: Config, { signal, tell, supervisor }: 
     await standing;
   } finally {
     endWatch();
+    await api.close();
   }
 }
 

@@ -1,0 +1,65 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ApiError } from './answer.ts';
+
+/** No unit file is this long, in bytes. */
+const LARGEST_BODY = 1024 * 1024;
+
+/** One request: its path in decoded pieces, and what comes with it. */
+export type Call = {
+  readonly method: string;
+  readonly path: readonly string[];
+  readonly query: URLSearchParams;
+  readonly headers: IncomingMessage['headers'];
+  /** The body as text. Rejects with {@link ApiError} 413 when it is too long. */
+  readonly body: () => Promise<string>;
+  /** Tells the client that the answer takes a while (status 102). */
+  readonly takesAWhile: () => void;
+};
+
+/** Throws {@link ApiError} 400 for a path that cannot be decoded. */
+export function readCall(request: IncomingMessage, response: ServerResponse): Call {
+  const [path = '', query = ''] = (request.url ?? '').split('?', 2);
+  return {
+    method: request.method ?? 'GET',
+    path: path
+      .split('/')
+      .filter((piece) => piece !== '')
+      .map(decoded),
+    query: new URLSearchParams(query),
+    headers: request.headers,
+    body: () => readBody(request),
+    takesAWhile: () => response.writeProcessing(),
+  };
+}
+
+function decoded(piece: string): string {
+  try {
+    return decodeURIComponent(piece);
+  } catch {
+    throw new ApiError(400, `cannot decode "${piece}"`);
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    length += piece.length;
+    if (length > LARGEST_BODY) throw new ApiError(413, `a request has at most ${LARGEST_BODY} bytes`);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces).toString('utf8');
+}
+
+/** What a body in JSON holds. Throws {@link ApiError} 400. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new ApiError(400, `unable to decode body: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,94 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../base/clock.ts';
+import type { FleetError } from '../base/errors.ts';
+import type { ClusterSnapshot } from '../cluster/snapshot.ts';
+import { snapshotOf } from '../reconcile/reconcile.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { RegistryView } from '../registry/view.ts';
+import { ApiError } from './answer.ts';
+
+/** Somebody who keeps an eye on every machine: a controller. */
+export interface Watcher {
+  /** Undefined before every machine was asked once. May throw a FleetError, as for two machines with one id. */
+  readonly snapshot: ClusterSnapshot | undefined;
+  /** Epoch ms of the oldest answer in it. */
+  readonly seenAt: number;
+  /** Whether its loop has turned lately. */
+  readonly isAwake: boolean;
+  /** Why it cannot read the registry; undefined when it can. */
+  readonly registryError: FleetError | undefined;
+  /** Asks every machine anew. */
+  look(): Promise<void>;
+}
+
+export type ClusterOptions = {
+  readonly registry: Registry;
+  readonly watcher: Watcher;
+  readonly origin: string;
+  readonly clock: Clock;
+  readonly leads: () => boolean;
+};
+
+/** What machines do follows a change of the registry; for so many ms after one, they are asked before an answer. */
+const FOLLOWS_MS = 10_000;
+/** How long such an answer waits for machines, in ms. */
+const PATIENCE_MS = 1_000;
+
+/** The cluster as answers tell it: what is wanted, as the registry has it now, and machines as they were seen last. */
+export class Cluster {
+  readonly registry: Registry;
+  readonly watcher: Watcher;
+  /** Names the registry and the machines, for those who look for a controller of theirs. */
+  readonly origin: string;
+  readonly #clock: Clock;
+  readonly #leads: () => boolean;
+  #view: RegistryView | undefined;
+  #changedAt = 0;
+
+  constructor({ registry, watcher, origin, clock, leads }: ClusterOptions) {
+    this.registry = registry;
+    this.watcher = watcher;
+    this.origin = origin;
+    this.#clock = clock;
+    this.#leads = leads;
+  }
+
+  /** Whether the controller decides at this moment, or another one does. */
+  get leads(): boolean {
+    return this.#leads();
+  }
+
+  get now(): number {
+    return this.#clock.now();
+  }
+
+  /** What was wanted at the last answer and what was seen; throws {@link ApiError} 503 as long as nothing was. */
+  async snapshot(): Promise<ClusterSnapshot> {
+    const view = await this.#load();
+    const { snapshot } = this.watcher;
+    if (snapshot === undefined) throw new ApiError(503, 'fleetd has not asked every machine yet');
+    return snapshotOf({ ...snapshot, clock: this.#clock }, view, snapshot.machines);
+  }
+
+  /** The same, and whoever has just changed something through the registry finds it done; that `takesAWhile`. */
+  async settledSnapshot(takesAWhile: () => void): Promise<ClusterSnapshot> {
+    await this.#load();
+    if (this.now - this.#changedAt < FOLLOWS_MS && this.watcher.snapshot !== undefined) {
+      takesAWhile();
+      const patience = new AbortController();
+      const late = sleep(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined);
+      await Promise.race([this.watcher.look(), late]);
+      patience.abort();
+    }
+    return this.snapshot();
+  }
+
+  /** Units are read from their texts once a revision. */
+  async #load(): Promise<RegistryView> {
+    const view = await this.registry.load();
+    if (this.#view?.revision === view.revision) return this.#view;
+    this.#view = view;
+    this.#changedAt = this.now;
+    return view;
+  }
+}

@@ -1,0 +1,76 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isFleetError } from '../base/errors.ts';
+import { CONTENT_TYPE } from '../metrics/exposition.ts';
+import type { Metrics } from '../metrics/metrics.ts';
+import { type Answer, ApiError, errorAnswer } from './answer.ts';
+import { type Call, readCall } from './call.ts';
+import type { Cluster } from './cluster.ts';
+import type { EventStream } from './events.ts';
+import { answerTo } from './routes.ts';
+
+export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+export type HandlerOptions = {
+  readonly cluster: Cluster;
+  readonly metrics: Metrics;
+  readonly events: EventStream;
+  /** Gets what nobody expected; the request is answered with 500. */
+  readonly onBug: (error: unknown) => void;
+};
+
+/** What every server here does with a request. */
+export function createHandler(options: HandlerOptions): Handler {
+  return (request, response) => {
+    void respond(options, request, response);
+  };
+}
+
+async function respond(
+  options: HandlerOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    // Pages of the web have no business here, and a browser would let them ask a port of the loopback.
+    if (request.headers.origin !== undefined)
+      throw new ApiError(403, 'no requests of web pages are answered');
+    const call = readCall(request, response);
+    if (call.method === 'GET' && call.path.join('/') === 'events') {
+      const last = request.headers['last-event-id'];
+      return options.events.follow(response, typeof last === 'string' ? last : undefined);
+    }
+    send(response, await answer(options, call));
+  } catch (error) {
+    const known = asApiError(error);
+    if (known === undefined) options.onBug(error);
+    send(response, errorAnswer(known ?? new ApiError(500, 'internal error; the log of fleetd has more')));
+  }
+}
+
+async function answer({ cluster, metrics }: HandlerOptions, call: Call): Promise<Answer> {
+  if (call.method !== 'GET' || call.path.join('/') !== 'metrics') return answerTo(cluster, call);
+  const { leads, now, watcher } = cluster;
+  const { snapshot, seenAt } = watcher;
+  return {
+    status: 200,
+    body: { type: CONTENT_TYPE, text: metrics.text({ leads, now, seenAt, snapshot }) },
+  };
+}
+
+function send(response: ServerResponse, { status, body }: Answer): void {
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(status, {
+    ...(body !== undefined && { 'content-type': body.type, 'content-length': Buffer.byteLength(body.text) }),
+    // What is left of a body that is too long is not waited for.
+    ...(status === 413 && { connection: 'close' }),
+  });
+  response.end(body?.text);
+}
+
+/** What is wrong with a request is 400; what has become of the cluster, 503. Undefined for what nobody expected. */
+function asApiError(error: unknown): ApiError | undefined {
+  if (error instanceof ApiError) return error;
+  if (!isFleetError(error)) return undefined;
+  const isRequest = ['unit-name', 'unit-file', 'placement', 'usage'].includes(error.code);
+  return new ApiError(isRequest ? 400 : 503, error.message, { cause: error });
+}

@@ -1,0 +1,68 @@
+import { readFile } from 'node:fs/promises';
+import http from 'node:http';
+import https from 'node:https';
+import { FleetError } from '../base/errors.ts';
+import type { ApiSettings } from '../config/config.ts';
+import type { Handler } from './handler.ts';
+
+/** What a client may take, times in ms: nobody holds a connection without using it. */
+const LIMITS = {
+  maxHeaderSize: 16 * 1024,
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 10_000,
+  connectionsCheckingInterval: 5_000,
+} as const;
+const MOST_CONNECTIONS = 256;
+/** A connection over which nothing moves for so long is closed. */
+const IDLE_MS = 60_000;
+
+/** Certificate and key of a server, and the CA that clients have to be known to. */
+export type Tls = { readonly cert: Buffer; readonly key: Buffer; readonly ca: Buffer | undefined };
+
+export function createServer(handler: Handler, tls: Tls | undefined): http.Server {
+  const server = tls === undefined ? http.createServer(LIMITS, handler) : secured(handler, tls);
+  server.maxConnections = MOST_CONNECTIONS;
+  server.timeout = IDLE_MS;
+  return server;
+}
+
+/** Reads the files of TLS; undefined when there are none. Throws FleetError `cannot-listen`. */
+export async function readTls({ certFile, keyFile, clientCaFile }: ApiSettings): Promise<Tls | undefined> {
+  if (certFile === undefined || keyFile === undefined) return undefined;
+  return {
+    cert: await read(certFile),
+    key: await read(keyFile),
+    ca: clientCaFile === undefined ? undefined : await read(clientCaFile),
+  };
+}
+
+/** Lets go of a server and of all its connections. */
+export function closeServer(server: http.Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
+
+function secured(handler: Handler, { cert, key, ca }: Tls): http.Server {
+  const who = ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true };
+  try {
+    return https.createServer({ ...LIMITS, cert, key, minVersion: 'TLSv1.2', ...who }, handler);
+  } catch (error) {
+    const message = `Cannot use listen_cert_file and listen_key_file: ${error instanceof Error ? error.message : error}`;
+    throw new FleetError('cannot-listen', message, {
+      hint: 'Both are in PEM, and belong together',
+      cause: error,
+    });
+  }
+}
+
+async function read(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : error;
+    throw new FleetError('cannot-listen', `Cannot read a file of TLS: ${why}`, { cause: error });
+  }
+}

@@ -1,0 +1,46 @@
+import type { ClusterSnapshot } from '../cluster/snapshot.ts';
+import { type Answer, json } from './answer.ts';
+import { type Call, isObject } from './call.ts';
+import type { Cluster } from './cluster.ts';
+
+/** The cluster as a controller sees it, as it travels. */
+export type SnapshotDocument = {
+  readonly version: 1;
+  /** What it is a view of: the same registry and the same machines have the same. */
+  readonly origin: string;
+  /** How old the oldest answer of a machine in it is, in ms. */
+  readonly ageMs: number;
+  readonly leads: boolean;
+  readonly snapshot: ClusterSnapshot;
+};
+
+/** Answered by whoever leads and by those who stand by. */
+export async function snapshotAnswer(cluster: Cluster, { takesAWhile }: Call): Promise<Answer> {
+  const snapshot = await cluster.settledSnapshot(takesAWhile);
+  const document: SnapshotDocument = {
+    version: 1,
+    origin: cluster.origin,
+    ageMs: Math.max(0, Math.round(cluster.now - cluster.watcher.seenAt)),
+    leads: cluster.leads,
+    snapshot,
+  };
+  return json({ ...document, snapshot: { ...snapshot, cordons: [...snapshot.cordons] } });
+}
+
+/** Reads a document; undefined for anything else, as from a program that is newer or is no fleetd. */
+export function readSnapshot(text: string): SnapshotDocument | undefined {
+  const value = parsed(text);
+  if (!isObject(value) || value.version !== 1 || !isObject(value.snapshot)) return undefined;
+  const { units, machines, cordons } = value.snapshot;
+  if (!Array.isArray(units) || !Array.isArray(machines) || !Array.isArray(cordons)) return undefined;
+  const document = value as SnapshotDocument;
+  return { ...document, snapshot: { ...document.snapshot, cordons: new Map(cordons) } };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

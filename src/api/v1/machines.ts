@@ -1,0 +1,61 @@
+import { compareText } from '../../base/compare.ts';
+import type { MachineView } from '../../cluster/snapshot.ts';
+import { parseMachineId } from '../../machine/machine-id.ts';
+import { type Answer, ApiError, json } from '../answer.ts';
+import { type Call, isObject, parseJson } from '../call.ts';
+import type { Cluster } from '../cluster.ts';
+import { collection, pageOf } from '../page.ts';
+
+/** A change of metadata that a client asks for; `value` is undefined for one that is to go. */
+type Change = { readonly machine: string; readonly key: string; readonly value: string | undefined };
+
+/** The machines that answer: others are no members of a fleet. */
+export async function listMachines(cluster: Cluster, { query }: Call): Promise<Answer> {
+  const { machines } = await cluster.snapshot();
+  const present = machines.filter(({ observation }) => observation !== undefined);
+  const sorted = present.toSorted((a, b) => compareText(a.id ?? '', b.id ?? ''));
+  const page = pageOf(sorted, query.get('nextPageToken'));
+  return json(collection('machines', { ...page, items: page.items.map(machineJson) }));
+}
+
+/**
+ * Metadata is written in fleet.conf, and that belongs to people: a change that holds already is done, any other one
+ * is refused with where to make it.
+ */
+export async function patchMachines(cluster: Cluster, { body }: Call): Promise<Answer> {
+  const changes = readChanges(parseJson(await body()));
+  const { machines } = await cluster.snapshot();
+  for (const { machine, key, value } of changes) {
+    const view = machines.find(({ id }) => id !== undefined && id === parseMachineId(machine));
+    if (view === undefined) throw new ApiError(404, `machine does not exist: "${machine}"`);
+    const { name, metadata } = view.machine;
+    const held = Object.hasOwn(metadata, key) ? metadata[key] : undefined;
+    if (held === value) continue;
+    const wanted = value === undefined ? `remove "${key}"` : `write "${key}=${value}"`;
+    const where = `under "metadata" of [machine.${name}] in fleet.conf`;
+    throw new ApiError(409, `metadata is not kept by this API: ${wanted} ${where} and send SIGHUP to fleetd`);
+  }
+  return { status: 204 };
+}
+
+function machineJson({ id, machine: { metadata, address } }: MachineView): object {
+  return { id, ...(Object.keys(metadata).length > 0 && { metadata }), primaryIP: address };
+}
+
+function readChanges(body: unknown): readonly Change[] {
+  if (!Array.isArray(body)) throw new ApiError(400, 'unable to decode body: it is not a list of operations');
+  return body.map(readChange);
+}
+
+/** As RFC 6902 has them, so far as fleet understands it. */
+function readChange(operation: unknown): Change {
+  const { op, path, value } = isObject(operation) ? operation : {};
+  if (op !== 'add' && op !== 'replace' && op !== 'remove')
+    throw new ApiError(400, 'invalid op: expect add, remove, or replace');
+  const [, machine, key] = /^\/([^/]+)\/metadata\/([^/]+)$/.exec(String(path)) ?? [];
+  if (machine === undefined || key === undefined)
+    throw new ApiError(400, 'invalid path: expect /{machineID}/metadata/{key}');
+  if (op === 'remove') return { machine, key, value: undefined };
+  if (typeof value === 'string' && value !== '') return { machine, key, value };
+  throw new ApiError(400, 'invalid value: add and replace require a value');
+}

@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { stat, writeFile } from 'node:fs/promises';
+import { createServer as createNetServer } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { listenAt } from '../../src/api/listen.ts';
+import { closeServer, createServer, type Tls } from '../../src/api/server.ts';
+import type { ListenPlace } from '../../src/config/listen.ts';
+import { ask, makeFolder } from './support.ts';
+
+const hello = (_: unknown, response: { end(text: string): void }): void => response.end('hello');
+
+async function listen(place: ListenPlace, tls?: Tls) {
+  const server = createServer(hello, tls);
+  await listenAt(server, place);
+  onTestFinished(() => closeServer(server));
+  return server;
+}
+
+/** What a process leaves behind that is killed while it listens. */
+async function leaveStale(path: string): Promise<void> {
+  const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
+  await once(spawn(process.execPath, ['-e', script]), 'exit');
+  expect((await stat(path)).isSocket()).toBe(true);
+}
+
+describe('a socket of the file system', () => {
+  it('is for its owner and its group', async () => {
+    const path = join(await makeFolder(), 's');
+    await listen({ kind: 'unix', path });
+    expect((await stat(path)).mode & 0o777).toBe(0o660);
+    expect(await ask({ socketPath: path }, 'GET', '/')).toEqual({ status: 200, body: 'hello' });
+  });
+
+  it('of a process that is gone is replaced', async () => {
+    const path = join(await makeFolder(), 's');
+    await leaveStale(path);
+    await listen({ kind: 'unix', path });
+    expect((await ask({ socketPath: path }, 'GET', '/')).body).toBe('hello');
+  });
+
+  it('that is answered is an error, and goes on', async () => {
+    const path = join(await makeFolder(), 's');
+    await listen({ kind: 'unix', path });
+    await expect(listen({ kind: 'unix', path })).rejects.toMatchObject({
+      code: 'cannot-listen',
+      message: `Cannot listen on "unix:${path}": it is taken`,
+    });
+    expect((await ask({ socketPath: path }, 'GET', '/')).body).toBe('hello');
+  });
+
+  it('does not take the place of a file', async () => {
+    const path = join(await makeFolder(), 's');
+    await writeFile(path, 'mine');
+    await expect(listen({ kind: 'unix', path })).rejects.toMatchObject({ code: 'cannot-listen' });
+    expect((await stat(path)).size).toBe(4);
+  });
+
+  it('with a path that is too long is an error that says so', async () => {
+    const path = join(await makeFolder(), 'x'.repeat(120));
+    await expect(listen({ kind: 'unix', path })).rejects.toMatchObject({
+      message: expect.stringContaining('a socket has a path of 107 bytes at most'),
+    });
+  });
+});
+
+describe('TCP', () => {
+  it('is listened on, and one port by one program', async () => {
+    const taken = createNetServer().listen(0, '127.0.0.1');
+    onTestFinished(() => void taken.close());
+    await once(taken, 'listening');
+    const { port } = taken.address() as { port: number };
+    await expect(listen({ kind: 'tcp', host: '127.0.0.1', port })).rejects.toMatchObject({
+      message: `Cannot listen on "127.0.0.1:${port}": it is taken`,
+    });
+    const server = await listen({ kind: 'tcp', host: '127.0.0.1', port: 0 });
+    const { port: own } = server.address() as { port: number };
+    expect((await ask({ host: '127.0.0.1', port: own }, 'GET', '/')).body).toBe('hello');
+  });
+});

@@ -1,0 +1,109 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { onTestFinished } from 'vitest';
+import { EventStream } from '../../src/api/events.ts';
+import { InheritedSockets } from '../../src/api/inherited.ts';
+import { serveApi } from '../../src/api/serve.ts';
+import type { ApiSettings } from '../../src/config/config.ts';
+import { Metrics } from '../../src/metrics/metrics.ts';
+import type { House } from '../controller/support.ts';
+
+/** What one request was answered with; `body` is what JSON said, or the text. */
+export type Said = { readonly status: number; readonly body: unknown };
+
+export type Asking = {
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+const NO_TLS: Omit<ApiSettings, 'listen'> = {
+  certFile: undefined,
+  keyFile: undefined,
+  clientCaFile: undefined,
+  insecure: false,
+};
+
+/** A folder that goes away with the test. */
+export async function makeFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'fleet-api-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** The API of the controller of a house. */
+export class Api {
+  readonly bugs: unknown[] = [];
+  readonly metrics = new Metrics();
+  readonly events = new EventStream('run');
+  readonly socketPath: string;
+
+  private constructor(socketPath: string) {
+    this.socketPath = socketPath;
+  }
+
+  /** Serves on a socket of its own until the test ends. */
+  static async of(house: House, leads = true): Promise<Api> {
+    const api = new Api(join(await makeFolder(), 'fleet.sock'));
+    house.listeners.push(
+      (event) => api.metrics.note(event),
+      (event) => api.events.note(event),
+    );
+    const { close } = await serveApi({
+      registry: house.watchedRegistry,
+      watcher: house.controller,
+      origin: 'here',
+      clock: { now: () => Date.now() },
+      leads: () => leads,
+      settings: { ...NO_TLS, listen: [{ kind: 'unix', path: api.socketPath }] },
+      inherited: new InheritedSockets({}, 1),
+      metrics: api.metrics,
+      events: api.events,
+      onBug: (error) => void api.bugs.push(error),
+    });
+    onTestFinished(close);
+    return api;
+  }
+
+  get(path: string): Promise<Said> {
+    return this.ask('GET', path);
+  }
+
+  put(path: string, body: object): Promise<Said> {
+    const headers = { 'content-type': 'application/json' };
+    return this.ask('PUT', path, { body: JSON.stringify(body), headers });
+  }
+
+  ask(method: string, path: string, asking: Asking = {}): Promise<Said> {
+    return ask({ socketPath: this.socketPath }, method, path, asking);
+  }
+}
+
+/** Sends one request, over a connection of its own. */
+export async function ask(
+  where: http.RequestOptions,
+  method: string,
+  path: string,
+  { body, headers = {} }: Asking = {},
+): Promise<Said> {
+  const response = await open(where, method, path, { headers, ...(body !== undefined && { body }) });
+  const answer = await text(response);
+  const isJson = response.headers['content-type'] === 'application/json';
+  return { status: response.statusCode ?? 0, body: isJson ? JSON.parse(answer) : answer };
+}
+
+/** Sends a request and resolves with the answer as soon as it begins. */
+export function open(
+  where: http.RequestOptions,
+  method: string,
+  path: string,
+  { body, headers = {} }: Asking = {},
+): Promise<http.IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const request = http.request({ ...where, method, path, headers, agent: false }, resolve);
+    request.on('error', reject);
+    request.end(body);
+  });
+}
