@@ -3,7 +3,7 @@ import { StringDecoder } from 'node:string_decoder';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { type Access, becomes, passwordRefused, shellEnded } from './become.ts';
 import type { BecomePassword } from './become-password.ts';
-import { quote } from './shell.ts';
+import { encodeForPrintf, quote } from './shell.ts';
 import type { RemoteProcess, Transport } from './transport.ts';
 
 /** A character is a byte there, and what tools say is the same everywhere. */
@@ -13,16 +13,42 @@ const C_LOCALE = 'env LC_ALL=C';
 const ANSWER_DEADLINE_MS = 30_000;
 
 /**
- * Starts a POSIX shell with root's rights, in the C locale, that reads its script from standard input. The login
- * shell, whichever it is, is replaced at once. Rejects with a FleetError: those of {@link Transport.exec}, and a
- * `become-` code when sudo asked for a password and did not take it.
+ * How long a command may be, in bytes: dropbear takes 9000 (MAX_CMD_LEN). What every SSH server has to take in a message
+ * is more (RFC 4253, 6.1), and so is what Linux takes as one argument.
  */
-export async function openRootShell(transport: Transport, access: Access): Promise<RemoteProcess> {
+const LONGEST_COMMAND = 8000;
+
+/**
+ * Starts a POSIX shell with root's rights, in the C locale, which runs `first` and then reads scripts from standard
+ * input; those must begin with an empty line. The login shell, whichever it is, is replaced at once. `first` is part of
+ * the command, where others on the machine can see it: sshd opens standard input only after it has started the command,
+ * so that saves a round trip. A script that is too long for that goes in on standard input, and so does any where
+ * sudo may ask for a password there. Rejects with a FleetError: those of {@link Transport.exec}, and a `become-` code
+ * when sudo asked for a password and did not take it.
+ */
+export async function openRootShell(
+  transport: Transport,
+  access: Access,
+  first: string,
+): Promise<RemoteProcess> {
   const { ssh, become, password } = access;
-  const shell = `${C_LOCALE} /bin/sh -s`;
-  if (!becomes(access)) return transport.exec(ssh, `exec ${shell}`);
-  if (become === 'sudo' && password !== undefined) return openWithPassword(transport, access, password);
-  return transport.exec(ssh, `exec ${C_LOCALE} ${become} -n -- ${shell}`);
+  if (becomes(access) && become === 'sudo' && password !== undefined)
+    return begin(await openWithPassword(transport, access, password), first);
+  const prefix = becomes(access) ? `${C_LOCALE} ${become} -n -- ${C_LOCALE}` : C_LOCALE;
+  const command = `exec ${prefix} /bin/sh ${runAndRead(first)}`;
+  if (first !== '' && command.length <= LONGEST_COMMAND) return transport.exec(ssh, command);
+  return begin(await transport.exec(ssh, `exec ${prefix} /bin/sh -s`), first);
+}
+
+function begin(process: RemoteProcess, script: string): RemoteProcess {
+  process.write(script);
+  return process;
+}
+
+/** The arguments of a shell that runs a script and then, unless standard input is at its end, reads more there. */
+function runAndRead(script: string): string {
+  const word = encodeForPrintf(`${script}! read -r line || exec /bin/sh -s\n`);
+  return `-c 'eval "$(printf %b "$1")"' sh ${word}`;
 }
 
 /**

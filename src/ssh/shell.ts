@@ -12,14 +12,14 @@ export function quote(word: string): string {
 
 /**
  * Any text as a quoted word, quotes included, from which `printf %b WORD` makes exactly the UTF-8 bytes of
- * `text` in every POSIX sh. The word is one line of printable ASCII: everything else, the backslash and the
- * single quote travel as `\0` and three octal digits (XCU printf, the `%b` conversion). A NUL is allowed; a
- * lone surrogate becomes U+FFFD. Where printf is not built into the shell (mksh), Linux limits the word to
- * 128 KiB.
+ * `text` in every POSIX sh. The word is one line of printable ASCII: everything else, the backslash, the single quote
+ * and `!`, which csh takes for its history even in quotes, travel as `\0` and three octal digits (XCU printf, the `%b`
+ * conversion). So it means the same to every login shell, fish and csh among them. A NUL is allowed; a lone surrogate
+ * becomes U+FFFD. Where printf is not built into the shell (mksh), Linux limits the word to 128 KiB.
  */
 export function encodeForPrintf(text: string): string {
   const bytes = Buffer.from(text, 'utf8').toString('latin1');
-  return `'${bytes.replace(/[^ -~]|['\\]/g, escapeByte)}'`;
+  return `'${bytes.replace(/[^ -~]|[!'\\]/g, escapeByte)}'`;
 }
 
 function escapeByte(byte: string): string {

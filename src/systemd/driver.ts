@@ -38,7 +38,7 @@ export interface MachineSession {
    * their own for that. Rejects as {@link observe} does.
    */
   verify(request: VerifyRequest): Promise<readonly string[]>;
-  /** Resolves when the session is over: closed here or there, or lost. */
+  /** Resolves when the session is over, if it ever began: closed here or there, or lost. */
   readonly ended: Promise<void>;
   /** How the machine is: everything that fleet needs of it. Rejects as {@link observe} does. */
   examine(): Promise<Examination>;
@@ -48,9 +48,12 @@ export interface MachineSession {
 
 /** The way to machines' systemd. */
 export interface SystemdDriver {
-  /** Starts a session; rejects with a FleetError that tells why the machine cannot be reached. */
+  /**
+   * A session with the machine, which begins with the first question and tells by its answer when the machine cannot be
+   * reached. Rejects with FleetError `machine-not-found`, or where it is known already that it cannot.
+   */
   connect(machine: Machine): Promise<MachineSession>;
-  /** Starts to read a journal; rejects as {@link connect} does. */
+  /** Starts to read a journal; rejects with a FleetError that tells why the machine cannot be reached. */
   journal(machine: Machine, request: JournalRequest): Promise<JournalStream>;
   /** Lets go of every connection. */
   close(): Promise<void>;

@@ -1,6 +1,7 @@
 import { isAlias } from '../plan/links.ts';
 import type { Step, UnitChange } from '../plan/step.ts';
 import { encodeForPrintf, quote } from '../ssh/shell.ts';
+import changeShell from './change.sh';
 import type { ObserveRequest } from './driver.ts';
 import { examinationLines } from './examination.ts';
 import machineShell from './machine.sh';
@@ -22,19 +23,27 @@ export type Waits = {
   readonly settleMs: number;
 };
 
-/** What is sent first: the words of the later scripts. `marker` is random and frames every answer. */
-export function openingScript(marker: string, paths: MachinePaths): string {
+/**
+ * What is sent first: the words of the later scripts, those of `changeScript` only for `change`. `marker` is random and
+ * frames every answer.
+ */
+export function openingScript(marker: string, paths: MachinePaths, purpose: 'read' | 'change'): string {
   const words: Readonly<Record<string, string>> = {
     M: marker,
     D: paths.units,
     L: paths.state,
     R: paths.run,
-    W: String(LOCK_WAIT_SECONDS),
     P: SHOW_PROPERTIES.join(','),
-    F: paths.foreign.join(' '),
+    ...(purpose === 'change' && { W: String(LOCK_WAIT_SECONDS), F: paths.foreign.join(' ') }),
   };
-  const settings = Object.entries(words).map(([name, value]) => `${name}=${quote(value)}`);
-  return `${settings.join('\n')}\n${machineShell}`;
+  const settings = Object.entries(words).map(([name, value]) => `${name}=${quote(value)}\n`);
+  const shell = purpose === 'change' ? machineShell + changeShell : machineShell;
+  return settings.join('') + withoutComments(shell);
+}
+
+/** Nor indents and empty lines, none of which our shell files have inside of a word. */
+function withoutComments(shell: string): string {
+  return shell.replaceAll(/^ *#.*\n|^ +|^\n/gm, '');
 }
 
 /**

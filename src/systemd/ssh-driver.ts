@@ -1,27 +1,26 @@
 import { randomBytes } from 'node:crypto';
-import { formatDuration } from '../base/duration.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { UnitOutcome } from '../cluster/failure.ts';
 import type { Observation } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { UnitChange } from '../plan/step.ts';
-import { type Access, shellEnded } from '../ssh/become.ts';
+import type { Access } from '../ssh/become.ts';
 import { openRootShell } from '../ssh/root-shell.ts';
-import type { RemoteProcess, Transport } from '../ssh/transport.ts';
+import type { Transport } from '../ssh/transport.ts';
 import { readObservation, readOutcomes } from './answer.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from './driver.ts';
 import { type Examination, readExamination } from './examination.ts';
-import { FrameReader, type Section } from './frame.ts';
+import type { Section } from './frame.ts';
 import { readJournalScript } from './journal.ts';
 import { openJournal } from './journal-stream.ts';
 import { MACHINE_PATHS, type MachinePaths } from './machine-paths.ts';
 import { PATIENT, type Patience } from './patience.ts';
+import { Phases } from './phases.ts';
 import {
   changeScript,
   examineScript,
   journalScript,
   observeScript,
-  openingScript,
   statusScript,
   verifyScript,
   type Waits,
@@ -66,16 +65,14 @@ export function createSshDriver(transport: Transport, options: SshDriverOptions)
   });
   return {
     async connect(machine) {
-      const access = accessTo(machine);
-      const process = await openRootShell(transport, access);
-      return new SshSession(access, process, waits, paths);
+      return new SshSession(transport, accessTo(machine), waits, paths);
     },
     async journal(machine, request) {
       const access = accessTo(machine);
       const become = access.become === 'none' && request.sudo ? 'sudo' : access.become;
-      const process = await openRootShell(transport, { ...access, become });
       const marker = randomBytes(16).toString('hex');
-      process.write(readJournalScript(marker, request));
+      const script = readJournalScript(marker, request);
+      const process = await openRootShell(transport, { ...access, become }, script);
       return openJournal(access, process, marker);
     },
     close: () => transport.close(),
@@ -83,31 +80,24 @@ export function createSshDriver(transport: Transport, options: SshDriverOptions)
 }
 
 class SshSession implements MachineSession {
-  readonly ended: Promise<void>;
   readonly #access: Access;
-  readonly #process: RemoteProcess;
   readonly #waits: () => Waits;
   readonly #paths: MachinePaths;
-  readonly #reader: FrameReader;
+  readonly #phases: Phases;
 
-  constructor(access: Access, process: RemoteProcess, waits: () => Waits, paths: MachinePaths) {
-    const marker = randomBytes(16).toString('hex');
+  constructor(transport: Transport, access: Access, waits: () => Waits, paths: MachinePaths) {
     this.#access = access;
-    this.#process = process;
     this.#waits = waits;
     this.#paths = paths;
-    this.#reader = new FrameReader(marker);
-    process.onStdout((chunk) => this.#reader.stdout(chunk));
-    process.onStderr((chunk) => this.#reader.stderr(chunk));
-    this.ended = process.exit.then(
-      (exit) => this.#reader.fail(this.#ended('status' in exit ? exit.status : exit.signal)),
-      (error: unknown) => this.#reader.fail(error instanceof Error ? error : new Error(String(error))),
-    );
-    process.write(openingScript(marker, paths));
+    this.#phases = new Phases(transport, access, paths);
+  }
+
+  get ended(): Promise<void> {
+    return this.#phases.ended;
   }
 
   async observe(request: ObserveRequest): Promise<Observation> {
-    const sections = await this.#run(observeScript(request), OBSERVE_DEADLINE_MS);
+    const sections = await this.#read(observeScript(request));
     return readObservation(this.#access.ssh.name, request.names, sections);
   }
 
@@ -122,7 +112,7 @@ class SshSession implements MachineSession {
   }
 
   async status(units: readonly string[], lines: number): Promise<readonly string[]> {
-    const sections = await this.#run(statusScript(units, lines), OBSERVE_DEADLINE_MS);
+    const sections = await this.#read(statusScript(units, lines));
     return units.map((_, index) => {
       const section = sections.find(({ name }) => name === `status:${index}`);
       return [section?.stdout, section?.stderr].find((said) => said) ?? '';
@@ -130,18 +120,18 @@ class SshSession implements MachineSession {
   }
 
   async verify(request: VerifyRequest): Promise<readonly string[]> {
-    const sections = await this.#run(verifyScript(request), OBSERVE_DEADLINE_MS);
+    const sections = await this.#send(verifyScript(request), OBSERVE_DEADLINE_MS);
     return readVerification(request, sections);
   }
 
   async examine(): Promise<Examination> {
-    const sections = await this.#run(examineScript(), OBSERVE_DEADLINE_MS);
+    const sections = await this.#read(examineScript());
     const { units, state, run } = this.#paths;
     return readExamination(sections, [units, state, run]);
   }
 
   close(): void {
-    this.#process.end();
+    this.#phases.close();
   }
 
   async #tryChange(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]> {
@@ -149,7 +139,7 @@ class SshSession implements MachineSession {
     const waits = this.#waits();
     const deadlineMs = waits.ms === undefined ? CHANGE_DEADLINE_MS : WAITLESS_DEADLINE_MS + waits.ms;
     try {
-      const sections = await this.#run(changeScript(changes, clusterId, waits), deadlineMs);
+      const sections = await this.#send(changeScript(changes, clusterId, waits), deadlineMs);
       const outcomes = readOutcomes(this.#access.ssh.name, changes, sections, waits.blocks);
       return await this.#withJournals(outcomes, (performance.now() - started) / 1000);
     } catch (error) {
@@ -166,7 +156,7 @@ class SshSession implements MachineSession {
     const shown = units.slice(0, JOURNAL_UNITS);
     const script = journalScript(shown, JOURNAL_LINES, Math.ceil(seconds) + 1);
     // What became of the units is known, even if their journals are out of reach.
-    const sections = await this.#run(script, OBSERVE_DEADLINE_MS).catch((error: unknown) => {
+    const sections = await this.#read(script).catch((error: unknown) => {
       if (!isFleetError(error)) throw error;
       return [];
     });
@@ -178,34 +168,12 @@ class SshSession implements MachineSession {
     });
   }
 
-  async #run(script: string, deadlineMs: number): Promise<readonly Section[]> {
-    const timer = setTimeout(() => this.#reader.fail(this.#tooSlow(deadlineMs)), deadlineMs);
-    try {
-      const phase = this.#reader.readPhase();
-      this.#process.write(script);
-      return await phase;
-    } finally {
-      clearTimeout(timer);
-    }
+  #read(script: string): Promise<readonly Section[]> {
+    return this.#phases.run({ script, deadlineMs: OBSERVE_DEADLINE_MS, isPublic: true });
   }
 
-  #tooSlow(deadlineMs: number): FleetError {
-    const [said] = this.#reader.remainder.split('\n');
-    const words = said ? `; it said: ${said}` : '';
-    const hang = 'Its systemd or a disk may hang: log in and look at "systemctl list-jobs"';
-    return new FleetError(
-      'ssh-timeout',
-      `Machine "${this.#access.ssh.name}" is connected but gave no answer in ${formatDuration(deadlineMs)}${words}`,
-      {
-        hint: said
-          ? `${hang}. Or a ForceCommand or the login shell there runs something else than a shell`
-          : hang,
-      },
-    );
-  }
-
-  /** The shell ended before its answer did: sudo refused, there is no shell, or the machine goes down. */
-  #ended(how: number | string): FleetError {
-    return shellEnded(this.#access, this.#reader.remainder, how);
+  /** For scripts with the texts of units, which may hold what others on the machine must not see. */
+  #send(script: string, deadlineMs: number): Promise<readonly Section[]> {
+    return this.#phases.run({ script, deadlineMs, isPublic: false });
   }
 }

@@ -1,6 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { openRootShell } from '../../src/ssh/root-shell.ts';
+import { quote } from '../../src/ssh/shell.ts';
 import { PATIENT } from '../../src/systemd/patience.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
 import { startSshd } from '../support/sshd.ts';
@@ -9,25 +11,25 @@ import { createRig, createTransport, failure, run, targetOf } from './support.ts
 
 if (!hasSshd) console.log('skipped: odd machines, for there is no /usr/sbin/sshd');
 const against = describe.skipIf(!hasSshd);
-/** What a pass gives to a login shell, and what it then says to the shell it asked for. */
-const COMMAND = 'exec env LC_ALL=C /bin/sh -s';
-const SCRIPT = 'cd /; x=a; echo "$x $LC_ALL"; exit 3\n';
+/** Every character that may mean something to a shell, in one word. */
+const WORD = `${String.fromCharCode(...Array.from({ length: 95 }, (_, index) => 32 + index))}\n\tü!!`;
+const FIRST = `x=${quote(WORD)}\nprintf '%s' "$x" "$LC_ALL"\n`;
+const NEXT = '\ncd /; x=a; echo ", $x $LC_ALL"; exit 3\n';
+const ANSWER = { exit: { status: 3 }, stdout: `${WORD}C, a C\n`, stderr: '' };
 
 against('a login shell', () => {
-  test.each([
-    ['fish', 'fish -c'],
-    ['csh', 'csh -c'],
-    ['zsh', 'zsh -c'],
-    ['dash', 'dash -c'],
-  ])('that is %s is replaced at once', async (program, shell) => {
-    if (spawnSync(program, ['-c', ':']).status !== 0) return console.log(`skipped: there is no ${program}`);
-    const outcome = await runBehind(`${shell} "$SSH_ORIGINAL_COMMAND"`);
-    expect(outcome).toEqual({ exit: { status: 3 }, stdout: 'a C\n', stderr: '' });
-  });
+  test.each(['sh', 'bash', 'dash', 'zsh', 'fish', 'csh', 'tcsh', 'ksh', 'mksh', 'busybox sh'])(
+    'that is %s is replaced at once',
+    async (shell) => {
+      if (spawnSync('sh', ['-c', `${shell} -c :`]).status !== 0)
+        return console.log(`skipped: there is no ${shell}`);
+      expect(await runBehind(`exec ${shell} -c "$SSH_ORIGINAL_COMMAND"`)).toEqual(ANSWER);
+    },
+  );
 
   test('that greets, sleeps and warns first is no hindrance', async () => {
     const outcome = await runBehind('echo Welcome; sleep 0.5; echo Old! >&2; sh -c "$SSH_ORIGINAL_COMMAND"');
-    expect(outcome).toEqual({ exit: { status: 3 }, stdout: 'Welcome\na C\n', stderr: 'Old!\n' });
+    expect(outcome).toEqual({ ...ANSWER, stdout: `Welcome\n${ANSWER.stdout}`, stderr: 'Old!\n' });
   });
 
   test('that lets nobody work says so', async () => {
@@ -44,7 +46,12 @@ against('a login shell', () => {
 
   async function runBehind(force: string) {
     const { transport, target } = await connection(force);
-    return run(transport, target, COMMAND, SCRIPT);
+    const process = await openRootShell(transport, { ssh: target, become: 'none' }, FIRST);
+    const output = { stdout: '', stderr: '' };
+    process.onStdout((chunk) => (output.stdout += chunk));
+    process.onStderr((chunk) => (output.stderr += chunk));
+    process.write(NEXT);
+    return { exit: await process.exit, ...output };
   }
 
   async function observeBehind(force: string) {

@@ -18,7 +18,7 @@ type Situation = {
   readonly environment?: Readonly<Record<string, string>>;
 };
 
-/** Opens a shell on machines that share the password, one after the other, and has each say `hello`. */
+/** Opens a shell on machines that share the password, one after the other, and has each say something twice. */
 async function open(situation: Situation, machines: readonly string[] = ['m1']) {
   const { user = 'core', become = 'sudo', password, environment } = situation;
   const log = join(await temporaryFolder(), 'log');
@@ -34,10 +34,14 @@ async function open(situation: Situation, machines: readonly string[] = ['m1']) 
   for (const name of machines) {
     const ssh = targetOf({ host: '127.0.0.1', port: 22 }, undefined, { name, user });
     try {
-      const process = await openRootShell(shell, { ssh, become, password: given });
-      const said = new Promise<string>((resolve) => process.onStdout((chunk) => resolve(String(chunk))));
-      process.write('echo "hello $LC_ALL"; exit\n');
-      ends.push({ code: 'open', message: await said });
+      const process = await openRootShell(shell, { ssh, become, password: given }, 'echo "hello $LC_ALL"\n');
+      let said = '';
+      process.onStdout((chunk) => {
+        said += chunk;
+      });
+      process.write('\necho "and $LC_ALL"; exit\n');
+      await process.exit;
+      ends.push({ code: 'open', message: said.replace(/^ready-.*\n/, '') });
     } catch (error) {
       if (!isFleetError(error)) throw error;
       ends.push({ code: error.code, message: error.message, hint: error.hint });
@@ -48,12 +52,13 @@ async function open(situation: Situation, machines: readonly string[] = ['m1']) 
 
 describe('a root shell', () => {
   it.each([
-    ['root', 'sudo', 'exec env LC_ALL=C /bin/sh -s'],
-    ['core', 'none', 'exec env LC_ALL=C /bin/sh -s'],
-    ['core', 'sudo', 'exec env LC_ALL=C sudo -n -- env LC_ALL=C /bin/sh -s'],
-  ] as const)('of %s with become = %s is one exec', async (user, become, command) => {
+    ['root', 'sudo', 'exec env LC_ALL=C /bin/sh -c '],
+    ['core', 'none', 'exec env LC_ALL=C /bin/sh -c '],
+    ['core', 'sudo', 'exec env LC_ALL=C sudo -n -- env LC_ALL=C /bin/sh -c '],
+  ] as const)('of %s with become = %s is one exec', async (user, become, start) => {
     const { ends, commands } = await open({ user, become });
-    expect([ends, commands]).toEqual([[{ code: 'open', message: 'hello C\n' }], [command]]);
+    expect(ends).toEqual([{ code: 'open', message: 'hello C\nand C\n' }]);
+    expect(commands).toEqual([expect.stringContaining(start)]);
   });
 
   it('is had for a password, which is asked for once and is in no command', async () => {
@@ -61,14 +66,14 @@ describe('a root shell', () => {
       password: 'it\'s \\ a "secret" $x',
       environment: { SUDO_PASSWORD: 'it\'s \\ a "secret" $x' },
     });
-    expect(ends).toEqual([{ code: 'open', message: 'hello C\n' }]);
+    expect(ends).toEqual([{ code: 'open', message: 'hello C\nand C\n' }]);
     expect(sent).toBe('it\'s \\ a "secret" $x\n');
     expect(commands.join()).not.toContain('secret');
   });
 
   it('is had without the password where none is asked for: it is not sent', async () => {
     const { ends, sent } = await open({ password: 'secret' });
-    expect([ends, sent]).toEqual([[{ code: 'open', message: 'hello C\n' }], '']);
+    expect([ends, sent]).toEqual([[{ code: 'open', message: 'hello C\nand C\n' }], '']);
   });
 
   it('is not had with a wrong password, which one machine gets once, whatever language sudo speaks', async () => {

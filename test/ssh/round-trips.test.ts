@@ -1,5 +1,6 @@
 import { type AddressInfo, createServer, Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
+import { openRootShell } from '../../src/ssh/root-shell.ts';
 import type { SshTarget } from '../../src/ssh/target.ts';
 import type { Transport } from '../../src/ssh/transport.ts';
 import { hasSshd, startOpenSsh } from './openssh.ts';
@@ -9,40 +10,45 @@ if (!hasSshd) console.log('skipped: round trips, for there is no /usr/sbin/sshd'
 
 /**
  * In ms: so much more than this box needs to think that time counts round trips. TCP, the names of both sides with
- * what they offer, the key exchange, the login, a session, the command, the script and its answer: seven. That is as
- * few as there can be: sshd takes nothing on a session's standard input before it has started the command.
+ * what they offer, the key exchange, the login, a session, the command with its script and the answer: six. A script on
+ * standard input is one more, for sshd takes nothing there before it has started the command.
  */
 const ROUND_TRIP = 300;
 const ONE_WAY = ROUND_TRIP / 2;
 
 test.skipIf(!hasSshd)(
-  'the first pass takes seven round trips, with the one of TCP, and every other one three',
+  'the first look takes six round trips, with the one of TCP, every other one two, and a change one more',
   { timeout: 30_000 },
   async () => {
     const server = await startOpenSsh();
     const near = targetOf(server, server.identityFile, { user: server.user });
     // ssh2 is loaded before anything is measured.
-    await roundTrips(createTransport(server.folder), near);
+    await look(createTransport(server.folder), near);
     const far = { ...near, port: await startLongWay(server.port) };
     const transport = createTransport(server.folder);
     onTestFinished(() => transport.close());
-    expect(await roundTrips(transport, far)).toBe(7);
-    expect(await roundTrips(transport, far)).toBe(3);
-    expect(await roundTrips(transport, far)).toBe(3);
+    const [first, second] = [await look(transport, far), await look(transport, far)];
+    expect([first.looking, second.looking]).toEqual([6, 2]);
+    expect([first.changing, second.changing]).toEqual([1, 1]);
   },
 );
 
-/** What a pass does on a machine: a shell, a script on its standard input, and the answer. */
-async function roundTrips(transport: Transport, target: SshTarget): Promise<number> {
+/** A shell that runs a script at once and then another one: the round trips of both. */
+async function look(transport: Transport, ssh: SshTarget) {
   const start = performance.now();
-  const process = await transport.exec(target, 'exec /bin/sh -s');
-  const answer = new Promise<string>((resolve) => process.onStdout((chunk) => resolve(String(chunk))));
-  process.write('echo answer\n');
-  expect(await answer).toBe('answer\n');
-  const time = performance.now() - start;
+  const process = await openRootShell(transport, { ssh, become: 'none' }, 'echo seen\n');
+  const answers: ((answer: string) => void)[] = [];
+  process.onStdout((chunk) => answers.shift()?.(String(chunk)));
+  const answer = () => new Promise<string>((resolve) => answers.push(resolve));
+  expect(await answer()).toBe('seen\n');
+  const looked = performance.now();
+  process.write('\necho changed\n');
+  expect(await answer()).toBe('changed\n');
+  const changed = performance.now();
   process.end();
   await process.exit;
-  return Math.floor(time / ROUND_TRIP);
+  const trips = (time: number): number => Math.floor(time / ROUND_TRIP);
+  return { looking: trips(looked - start), changing: trips(changed - looked) };
 }
 
 /** A port that leads to another one, half a round trip away. */

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { encodeForPrintf } from '../../src/ssh/shell.ts';
 import type { SshTarget } from '../../src/ssh/target.ts';
 import type { RemoteExit, RemoteProcess, Transport } from '../../src/ssh/transport.ts';
 
@@ -8,9 +9,30 @@ export type LocalShellOptions = {
   /** Commands for the login shell, before it is replaced; SCRIPT_SHELL is the process id it keeps. */
   readonly setup: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** Changes what is written to the shell. */
+  /** Changes what the shell is given, in the command or on standard input. */
   readonly rewrite: (script: string) => string;
 };
+
+/** The script in a command of `openRootShell`, encoded. */
+const FIRST_SCRIPT = /(?<= sh )'([^']*)'$/;
+
+/** The script that a command of `openRootShell` brings along; empty when it brings none. */
+export function scriptIn(command: string): string {
+  return decode(FIRST_SCRIPT.exec(command)?.[1] ?? '');
+}
+
+/** Changes the script in a command. */
+export function rewriteCommand(command: string, rewrite: (script: string) => string): string {
+  return command.replace(FIRST_SCRIPT, (_, word: string) => encodeForPrintf(rewrite(decode(word))));
+}
+
+/** What printf makes of an encoded script. */
+function decode(word: string): string {
+  const bytes = word.replaceAll(/\\(?:n|0(\d{3}))/g, (_, octal?: string) =>
+    octal === undefined ? '\n' : String.fromCharCode(Number.parseInt(octal, 8)),
+  );
+  return Buffer.from(bytes, 'latin1').toString('utf8');
+}
 
 /** A transport whose machine is this one: every command is a process here, with nothing in between. */
 export class LocalShell implements Transport {
@@ -25,7 +47,8 @@ export class LocalShell implements Transport {
   async exec(_target: SshTarget, command: string): Promise<RemoteProcess> {
     const { shell, setup, environment, rewrite } = this.#options;
     this.commands.push(command);
-    const script = `export SCRIPT_SHELL=$$\n${setup}\n${command.replace('/bin/sh -s', `${shell} -s`)}`;
+    const ours = rewriteCommand(command, rewrite).replaceAll(/\/bin\/sh -(?=[cs])/g, `${shell} -`);
+    const script = `export SCRIPT_SHELL=$$\n${setup}\n${ours}`;
     const child = spawn('/bin/sh', ['-c', script], { env: { ...environment } });
     this.#processes.push(child);
     child.stdin.on('error', () => undefined);

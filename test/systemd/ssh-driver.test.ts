@@ -1,3 +1,5 @@
+import { EventEmitter } from 'node:events';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import type { Become } from '../../src/ssh/become.ts';
@@ -6,6 +8,7 @@ import type { RemoteExit, RemoteProcess, Transport } from '../../src/ssh/transpo
 import type { MachineSession } from '../../src/systemd/driver.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
 import { createLocalMachine } from '../support/local-machine.ts';
+import { scriptIn } from '../support/local-shell.ts';
 import { changes, unitText } from './changes.ts';
 
 const MACHINE = { name: 'web-1', address: '127.0.0.1', metadata: {} };
@@ -14,13 +17,14 @@ const LOST = new FleetError('ssh-lost', 'The connection to machine "web-1" is lo
 
 /** A command on a machine that does only what a test tells it to. */
 class FakeProcess implements RemoteProcess {
-  readonly written: string[] = [];
+  /** What it was given, in the command and on standard input. */
+  readonly scripts: string[] = [];
   ended = false;
   readonly exit: Promise<RemoteExit>;
   settle: (exit: RemoteExit) => void = () => undefined;
   lose: (error: Error) => void = () => undefined;
-  #stdout: (chunk: Buffer) => void = () => undefined;
-  #stderr: (chunk: Buffer) => void = () => undefined;
+  readonly #stdout = new EventEmitter();
+  readonly #stderr = new EventEmitter();
 
   constructor() {
     this.exit = new Promise((resolve, reject) => {
@@ -33,19 +37,22 @@ class FakeProcess implements RemoteProcess {
   answer(
     ...sections: readonly (readonly [name: string, status: number, stdout: string, stderr: string])[]
   ): void {
-    const marker = /^M=(\w+)$/m.exec(this.written.join(''))?.[1] ?? '';
+    const marker = /^M=(\w+)$/m.exec(this.scripts.join(''))?.[1] ?? '';
     for (const [name, status, stdout, stderr] of [...sections, ['end', 0, '', ''] as const]) {
-      this.#stderr(Buffer.from(`${stderr}\n${marker}\n`));
-      this.#stdout(Buffer.from(`${marker} ${name} ${status} ${Buffer.byteLength(stdout)}\n${stdout}`));
+      this.say(`${stderr}\n${marker}\n`);
+      this.#stdout.emit(
+        '',
+        Buffer.from(`${marker} ${name} ${status} ${Buffer.byteLength(stdout)}\n${stdout}`),
+      );
     }
   }
 
   say(text: string): void {
-    this.#stderr(Buffer.from(text));
+    this.#stderr.emit('', Buffer.from(text));
   }
 
   write(text: string): void {
-    this.written.push(text);
+    this.scripts.push(text);
   }
 
   end(): void {
@@ -53,11 +60,11 @@ class FakeProcess implements RemoteProcess {
   }
 
   onStdout(listener: (chunk: Buffer) => void): void {
-    this.#stdout = listener;
+    this.#stdout.on('', listener);
   }
 
   onStderr(listener: (chunk: Buffer) => void): void {
-    this.#stderr = listener;
+    this.#stderr.on('', listener);
   }
 
   close(): void {
@@ -91,6 +98,7 @@ async function open(
   const transport: Transport = {
     exec: async (_, command) => {
       commands.push(command);
+      process.scripts.push(scriptIn(command));
       return process;
     },
     close: async () => {
@@ -106,15 +114,52 @@ async function open(
 const failureOf = async (outcome: ReturnType<MachineSession['change']>): Promise<unknown> =>
   (await outcome).map(({ failure }) => failure);
 
+const LOOK = { names: ['web.service'], digests: true };
+
 describe('the command for a machine', () => {
   it.each([
-    ['root', 'sudo', 'exec env LC_ALL=C /bin/sh -s'],
-    ['root', 'none', 'exec env LC_ALL=C /bin/sh -s'],
-    ['core', 'sudo', 'exec env LC_ALL=C sudo -n -- env LC_ALL=C /bin/sh -s'],
-    ['core', 'none', 'exec env LC_ALL=C /bin/sh -s'],
-    ['core', 'doas', 'exec env LC_ALL=C doas -n -- env LC_ALL=C /bin/sh -s'],
-  ] as const)('for user %s, become %s, is one exec: %s', async (user, become, command) => {
-    expect((await open(user, become)).commands).toEqual([command]);
+    ['root', 'sudo', 'exec env LC_ALL=C /bin/sh '],
+    ['root', 'none', 'exec env LC_ALL=C /bin/sh '],
+    ['core', 'sudo', 'exec env LC_ALL=C sudo -n -- env LC_ALL=C /bin/sh '],
+    ['core', 'none', 'exec env LC_ALL=C /bin/sh '],
+    ['core', 'doas', 'exec env LC_ALL=C doas -n -- env LC_ALL=C /bin/sh '],
+  ] as const)('for user %s, become %s, is one exec: %s', async (user, become, start) => {
+    const { session, commands } = await open(user, become);
+    expect(commands).toEqual([]);
+    void session.observe(LOOK).catch(() => undefined);
+    const word = String.raw`-c 'eval "\$\(printf %b "\$1"\)"' sh '[ "-&(-~]+'`;
+    expect(commands).toEqual([expect.stringMatching(`^${start}${word}$`)]);
+  });
+
+  it('brings the first look along, and nothing of what changes machines', async () => {
+    const { session, process } = await open();
+    void session.observe(LOOK).catch(() => undefined);
+    await turn();
+    expect(process.scripts).toEqual([expect.stringContaining('\nset -- "$@" web.service\n')]);
+    expect(process.scripts[0]).not.toContain('daemon-reload');
+  });
+
+  it('holds no text of a unit: those may be secret, and others can see commands', async () => {
+    for (const ask of [
+      (session: MachineSession) => session.change([WEB], 'c'),
+      (session: MachineSession) =>
+        session.verify({ files: [{ name: 'a.service', text: 'text' }], units: [] }),
+    ]) {
+      const { session, process, commands } = await open();
+      void ask(session).catch(() => undefined);
+      await turn();
+      expect(commands).toEqual(['exec env LC_ALL=C /bin/sh -s']);
+      expect(process.scripts.join('')).toMatch(/'text'/);
+    }
+  });
+
+  it('is not too long for any SSH server, however many units are asked for', async () => {
+    const { session, process, commands } = await open();
+    const names = Array.from({ length: 500 }, (_, index) => `unit-${index}.service`);
+    void session.observe({ names, digests: true }).catch(() => undefined);
+    await turn();
+    expect(commands).toEqual(['exec env LC_ALL=C /bin/sh -s']);
+    expect(process.scripts.join('')).toContain('unit-499.service');
   });
 
   it('is not sent to a machine that fleet.conf does not have', async () => {
@@ -125,17 +170,23 @@ describe('the command for a machine', () => {
 
   it('ends with the session, and the connection with the driver', async () => {
     const { session, process } = await open();
+    void session.observe(LOOK).catch(() => undefined);
     session.close();
+    await turn();
     expect(process.ended).toBe(true);
+    await expect(session.observe(LOOK)).rejects.toThrow();
   });
 
   it('gets another marker every time', async () => {
-    const first = await open();
-    const second = await open();
-    expect(first.process.written[0]).not.toBe(second.process.written[0]);
-    expect(first.process.written[0]?.replace(/^M=.*/m, '')).toBe(
-      second.process.written[0]?.replace(/^M=.*/m, ''),
+    const scripts = await Promise.all(
+      [1, 2].map(async () => {
+        const { session, process } = await open();
+        void session.observe(LOOK).catch(() => undefined);
+        return process.scripts.join('');
+      }),
     );
+    expect(scripts[0]).not.toBe(scripts[1]);
+    expect(scripts[0]?.replace(/^M=.*/m, '')).toBe(scripts[1]?.replace(/^M=.*/m, ''));
   });
 });
 
@@ -143,6 +194,7 @@ describe('a machine that is lost', () => {
   it('while it is looked at fails the look with the reason of the transport', async () => {
     const { session, process } = await open();
     const look = session.observe({ names: [], digests: true });
+    await turn();
     process.lose(LOST);
     await expect(look).rejects.toBe(LOST);
   });
@@ -150,6 +202,7 @@ describe('a machine that is lost', () => {
   it('while it is changed is an outcome of every change', async () => {
     const { session, process } = await open();
     const outcomes = session.change([WEB, changes.remove('b.service', 1)], 'c');
+    await turn();
     process.lose(LOST);
     const failure = { code: 'unreachable', message: LOST.message, hint: LOST.hint };
     expect(await failureOf(outcomes)).toEqual([failure, failure]);
@@ -157,6 +210,10 @@ describe('a machine that is lost', () => {
 
   it('after it was looked at is an outcome too', async () => {
     const { session, process } = await open();
+    const look = session.observe(LOOK);
+    await turn();
+    process.answer(['facts', 0, 'machine-id 148a18ff6e954cd892dac9de9bb90d5a', '']);
+    await look;
     process.lose(LOST);
     await process.exit.catch(() => undefined);
     expect(await failureOf(session.change([WEB], 'c'))).toMatchObject([{ code: 'unreachable' }]);
@@ -166,8 +223,9 @@ describe('a machine that is lost', () => {
     const { session, process } = await open();
     const outcomes = session.change([WEB, changes.load('b.service', 'text', 1)], 'c');
     const dead = 'Id=web.service\nLoadState=loaded\nActiveState=failed\n';
+    await turn();
     process.answer(['started', 0, dead, ''], ['units', 0, dead, '']);
-    await vi.waitUntil(() => process.written.some((script) => script.startsWith('journals() {')));
+    await vi.waitUntil(() => process.scripts.some((script) => script.includes('journals() {')));
     process.lose(LOST);
     expect(await failureOf(outcomes)).toMatchObject([{ code: 'not-up', journal: [] }, undefined]);
   });
@@ -179,6 +237,7 @@ describe('a machine that is lost', () => {
   ])('because its shell ended %s says so', async (_, words, exit, message) => {
     const { session, process } = await open();
     const look = session.observe({ names: [], digests: true });
+    await turn();
     process.say(words);
     process.settle(exit);
     await expect(look).rejects.toMatchObject({ code: 'remote-script', message });
@@ -203,6 +262,7 @@ describe('a machine that is connected and says nothing', () => {
   it('is told with what it did say, as a ForceCommand does that is no shell', async () => {
     const { session, process } = await open();
     const look = session.observe({ names: [], digests: true });
+    await turn();
     process.say('Backups only.\nBye.\n');
     const failed = expect(look).rejects.toMatchObject({
       message: 'Machine "web-1" is connected but gave no answer in 30s; it said: Backups only.',
@@ -223,6 +283,7 @@ describe('a machine that is connected and says nothing', () => {
     const { session, process } = await open();
     await vi.advanceTimersByTimeAsync(60_000);
     const look = session.observe({ names: [], digests: true });
+    await turn();
     process.answer(['facts', 0, 'machine-id 148a18ff6e954cd892dac9de9bb90d5a', '']);
     expect((await look).units).toEqual([]);
     expect(vi.getTimerCount()).toBe(0);
@@ -233,7 +294,8 @@ describe('a unit that was started', () => {
   it('is watched for the settle window when it runs, and not when nothing of it runs', async () => {
     const { session, process } = await open();
     void session.change([WEB], 'c');
-    expect(process.written.at(-1)).toContain('case "$out" in *SubState=running*) sleep 1.5 ||');
+    await turn();
+    expect(process.scripts.at(-1)).toContain('case "$out" in *SubState=running*) sleep 1.5 ||');
   });
 
   it('has the journals of at most twenty units shown', async () => {

@@ -159,7 +159,7 @@ async function arrange(): Promise<LocalMachine> {
 /** Sends a change of three units of which only that many characters arrive. */
 async function changeWithCut(machine: LocalMachine, cut: (script: string) => number): Promise<void> {
   const { session, shell } = await machine.connect({
-    rewrite: (script) => (script.startsWith('change() {') ? script.slice(0, cut(script)) : script),
+    rewrite: (script) => (script.includes('\nchange() {') ? script.slice(0, cut(script)) : script),
   });
   const outcome = session.change(
     [

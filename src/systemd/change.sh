@@ -1,0 +1,231 @@
+# What changes a machine, beside the words of machine.sh. What stands between lock and unlock is done by one fleet
+# process at a time.
+
+# prepare: the folders of fleet; 12 when a tool is not there without which nothing must be changed
+prepare() {
+  umask 022
+  tools=$(absent flock sha256sum)
+  [ -z "$tools" ] || { echo $tools; return 12; }
+  for folder in "$L/units" "$L/removed" "$L/tmp" "$R"; do
+    [ -d "$folder" ] || mkdir -p "$folder" || return
+  done
+  cd "$D" || return
+  names=
+  for file in *; do [ ! -L "$file" ] || names="$names $file"; done
+}
+lock() { command exec 9>"$R/lock" && flock -w "$W" 9; }
+unlock() { exec 9>&-; }
+
+# sweep: takes away the files of scripts that were killed. A script that is under way holds "busy" all the time,
+# also while it waits for a stop without the lock; only when none does is a file nobody's.
+sweep() {
+  command exec 8>"$R/busy" || return
+  for file in .fleet-* "$L/tmp/"*; do
+    [ -e "$file" ] || continue
+    ! flock -n 8 || rm -f .fleet-* "$L/tmp/"*
+    break
+  done
+  flock -s 8
+}
+
+# cluster ID: the machine belongs to that cluster, from now on if it belonged to none
+cluster() {
+  sweep || return
+  [ ! -e "$L/reload" ] || changed=yes
+  if [ -s "$L/cluster" ]; then
+    read -r owner <"$L/cluster"
+    [ "$owner" = "$1" ] || { echo "$owner"; return 10; }
+  else
+    printf '%s\n' "$1" >"$L/tmp/cluster" && mv -f "$L/tmp/cluster" "$L/cluster"
+  fi
+}
+
+# guard UNIT TOKEN TEMPLATE ALIAS...: 10 when the machine has seen a newer token, 11 when the unit is not fleet's,
+# 12 when one of its other names is that of something else
+guard() {
+  known=$L/units/$1 seen=0
+  [ -f "$known" ] || known=$L/removed/$1
+  if [ -f "$known" ]; then
+    while IFS='=' read -r key value; do [ "$key" != token ] || seen=$value; done <"$known"
+  fi
+  case "$seen" in '' | *[!0-9]*) seen=0 ;; esac
+  [ "$seen" -le "$2" ] || { echo "$seen"; return 10; }
+  unit=$1 template=$3
+  shift 3
+  for folder in "$D" $F; do
+    for alias; do
+      if is_there "$folder/$alias" && ! is_name "$folder/$alias" "$unit"; then echo "$alias $folder/$alias"; return 12; fi
+    done
+    [ ! -f "$L/units/$unit" ] || continue
+    for file in "$folder/$unit" ${template:+"$folder/$template"}; do
+      if is_there "$file"; then echo "$file"; return 11; fi
+    done
+  done
+}
+is_there() { [ -e "$1" ] || [ -L "$1" ]; }
+# is_name FILE UNIT: whether it is another name of the unit, whose file need not be there yet
+is_name() {
+  [ -L "$1" ] || return
+  if [ -e "$1" ]; then [ "$1" -ef "$D/$2" ]; return; fi
+  case "$(readlink "$1")" in "$2" | */"$2") ;; *) return 1 ;; esac
+}
+
+# save FILE TEXT: a shell calls a full disk an "I/O error"; cat tells what it is
+save() { printf '%b' "$2" >"$1" || printf '%b' "$2" 2>/dev/null | cat >"$1"; }
+
+# put INDEX TEXT: the new unit file, beside its place, under a name that no other script uses. One that does not
+# fit leaves its room to the others.
+put() { save ".fleet-$$-$1" "$2" || { rm -f ".fleet-$$-$1"; return 1; }; }
+
+# has UNIT DIGEST: its file is that one
+has() { case "$(sha256sum 2>/dev/null <"./$1")" in "$2 "*) return 0 ;; *) return 1 ;; esac; }
+
+# verify INDEX DIGEST: the bytes that arrived are the bytes that were sent
+verify() {
+  case "$sums" in *"$2  .fleet-$$-$1
+"*) return 0 ;; esac
+  echo 'the file that arrived differs from the file that was sent'
+  return 1
+}
+
+# draft INDEX RECORD: the new record, beside its place
+draft() { save "$L/tmp/$$-$1" "$2" || { rm -f "$L/tmp/$$-$1"; return 1; }; }
+
+# flush: new files and records are on the disk before they are renamed, so that a power loss leaves the old one or
+# the new one, never half of it
+flush() {
+  set -- .fleet-$$-* "$L/tmp/$$-"*
+  [ -e "$1" ] || shift
+  [ ! -e "$1" ] || sync -- "$@" 2>/dev/null || sync
+}
+
+# claim UNIT TOKEN: from now on older decisions are refused. One that is not there has left its token behind.
+# "claimed" stays until somebody has carried out what comes after the stop.
+claim() {
+  [ -f "$L/units/$1" ] || return 0
+  text=
+  while IFS= read -r line; do
+    case "$line" in token=*) line=token=$2 ;; '' | claimed=*) continue ;; esac
+    text="$text$line
+"
+  done <"$L/units/$1"
+  overwrite "$L/units/$1" "${text}claimed=yes"
+}
+
+# overwrite FILE TEXT: in its place and at once. It is smaller than a block, so this needs no room on a full disk, and
+# a power loss leaves the old text or the new one. Empty lines cover what is left of a longer one.
+overwrite() {
+  old=$(cat -- "$1") text=$2
+  while [ "${#text}" -lt "${#old}" ]; do text="$text
+"; done
+  printf '%s\n' "$text" 1<>"$1"
+}
+
+# clock: hundredths of a second since the machine booted, in $now
+clock() { read -r now rest </proc/uptime && now=$((${now%.*} * 100 + 1${now#*.} - 100)); }
+
+# await UNIT...: until systemd has no job queued for any of them, $deadline is reached, or without one two minutes
+# have passed
+await() {
+  clock
+  turns=0 end=${deadline:-$((now + 12000))}
+  while :; do
+    case "$(systemctl show --no-pager --property=Job -- "$@")" in *Job=[1-9]*) ;; *) return 0 ;; esac
+    clock
+    [ "$now" -lt "$end" ] || return 1
+    turns=$((turns + 1))
+    # Most jobs are done in a few milliseconds. A sleep that knows no fractions waits for seconds.
+    if [ "$turns" -lt 6 ]; then pause=0.01; elif [ "$turns" -lt 40 ]; then pause=0.05; else pause=0.5; fi
+    sleep "$pause" 2>/dev/null || sleep 1
+  done
+}
+
+# stopped UNIT: systemd has nothing of it running any more, or runs it again because another script has carried out
+# the same decision meanwhile
+stopped() {
+  state=$(systemctl show --no-pager --property=ActiveState -- "$1")
+  case "$state" in *=inactive | *=failed) return 0 ;; esac
+  case "$(cat -- "$L/units/$1" 2>/dev/null)" in '' | *claimed=*) ;; *) return 0 ;; esac
+  echo "it is still ${state#ActiveState=}"
+  return 1
+}
+
+# touched: unit files are about to change. Should this script be killed before systemd has read them, the next
+# one makes up for it.
+touched() { changed=yes && printf '' >"$L/reload"; }
+reload() { systemctl daemon-reload && rm -f "$L/reload"; }
+
+# note INDEX UNIT RECORD LINK...: its record, its links, and its file if there is a new one. The record comes before
+# the file: a file without one would count as somebody else's. The file comes last: as long as it is the old one, or
+# the last link is missing, the next pass does all of this again.
+note() {
+  index=$1 unit=$2 record=$3
+  shift 3
+  unlink_others "$unit" "$@" && keep "$index" "$unit" "$record" || return
+  [ ! -e "$L/removed/$unit" ] || rm -f "$L/removed/$unit" || return
+  link "$unit" "$@" || return
+  [ ! -f ".fleet-$$-$index" ] || { touched && mv -f ".fleet-$$-$index" "./$unit"; }
+}
+
+# keep INDEX UNIT RECORD: puts the record in place; over the old one where the disk has no room for another
+keep() {
+  if [ ! -f "$L/tmp/$$-$1" ] && ! draft "$1" "$3" 2>/dev/null && [ -f "$L/units/$2" ]; then
+    overwrite "$L/units/$2" "$(printf '%b' "$3")"
+  else
+    [ -f "$L/tmp/$$-$1" ] || draft "$1" "$3" || return
+    mv -f "$L/tmp/$$-$1" "$L/units/$2"
+  fi
+}
+
+# unlink_others UNIT LINK...: nothing leads to the unit but these links
+unlink_others() {
+  unit=$1
+  shift
+  for link in *.wants/"$unit" *.requires/"$unit" *.upholds/"$unit" $names; do
+    [ -L "$link" ] || continue
+    case " $* " in *" $link "*) continue ;; esac
+    case "$link" in
+      fleet.target.wants/*) ;;
+      */*) touched || return ;;
+      *) is_name "$D/$link" "$unit" || continue; touched || return ;;
+    esac
+    rm -f "./$link" || return
+  done
+}
+
+# link UNIT LINK...: these links lead to it; those in the folder itself are its other names
+link() {
+  unit=$1
+  shift
+  for link; do
+    [ ! -L "$link" ] || continue
+    case "$link" in
+      fleet.target.wants/*) boot_target && ln -s "../$unit" "$link" ;;
+      */*) touched && { [ -d "${link%/*}" ] || mkdir "${link%/*}"; } && ln -s "../$unit" "$link" ;;
+      *) touched && ln -s "$unit" "./$link" ;;
+    esac || return
+  done
+}
+
+# boot_target: what starts the launched units when the machine boots
+boot_target() {
+  for folder in fleet.target.wants multi-user.target.wants; do
+    [ -d "$folder" ] || mkdir "$folder" || return
+  done
+  if [ ! -f fleet.target ]; then
+    touched && printf '[Unit]\nDescription=Units started by fleet\n' >".fleet-$$-target" || return
+    mv -f ".fleet-$$-target" fleet.target || return
+  fi
+  [ -L multi-user.target.wants/fleet.target ] || ln -s ../fleet.target multi-user.target.wants/fleet.target
+}
+
+# remove UNIT: its file, and what leads to it
+remove() { touched && unlink_others "$1" && rm -f "./$1"; }
+
+# bury UNIT TOKEN: its record, once systemd has read that the unit is gone; else the unit that systemd still knows
+# would count as somebody else's. The token stays known.
+bury() {
+  { save "$L/tmp/record" "token=$2\n" && mv -f "$L/tmp/record" "$L/removed/$1"; } ||
+    mv -f "$L/units/$1" "$L/removed/$1" || return
+  rm -f "$L/units/$1"
+}

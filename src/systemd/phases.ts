@@ -1,0 +1,115 @@
+import { randomBytes } from 'node:crypto';
+import { deferred } from '../base/deferred.ts';
+import { formatDuration } from '../base/duration.ts';
+import { FleetError } from '../base/errors.ts';
+import { type Access, shellEnded } from '../ssh/become.ts';
+import { lost } from '../ssh/failure.ts';
+import { openRootShell } from '../ssh/root-shell.ts';
+import type { RemoteProcess, Transport } from '../ssh/transport.ts';
+import { FrameReader, type Section } from './frame.ts';
+import type { MachinePaths } from './machine-paths.ts';
+import { openingScript } from './script.ts';
+
+/** A script and how long its answer may take, in ms. */
+export type Phase = {
+  readonly script: string;
+  readonly deadlineMs: number;
+  /** Whether others on the machine may see it. It needs no more than the words for reading then. */
+  readonly isPublic: boolean;
+};
+
+/** Scripts for one root shell, one after the other, and what they answer. The shell is opened with the first one. */
+export class Phases {
+  readonly #transport: Transport;
+  readonly #access: Access;
+  readonly #paths: MachinePaths;
+  readonly #marker = randomBytes(16).toString('hex');
+  readonly #reader = new FrameReader(this.#marker);
+  readonly #over = deferred<void>();
+  #opening: Promise<RemoteProcess> | undefined;
+  #knowsAllWords: boolean = false;
+  #isClosed: boolean = false;
+
+  constructor(transport: Transport, access: Access, paths: MachinePaths) {
+    this.#transport = transport;
+    this.#access = access;
+    this.#paths = paths;
+  }
+
+  /** Resolves when a shell that was opened has ended. */
+  get ended(): Promise<void> {
+    return this.#over.promise;
+  }
+
+  /** Rejects with a FleetError when there is no shell, it ends before its answer does, or that takes too long. */
+  async run({ script, deadlineMs, isPublic }: Phase): Promise<readonly Section[]> {
+    const answer = this.#reader.readPhase();
+    answer.catch(() => undefined);
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      if (this.#opening !== undefined) this.#write(await this.#opening, script);
+      else if (isPublic) await this.#open(this.#words('read') + script);
+      else this.#write(await this.#open(''), script);
+      timer = setTimeout(() => this.#reader.fail(this.#tooSlow(deadlineMs)), deadlineMs);
+      return await answer;
+    } catch (error) {
+      if (error instanceof Error) this.#reader.fail(error);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#opening?.then(
+      (process) => process.end(),
+      () => undefined,
+    );
+  }
+
+  #open(first: string): Promise<RemoteProcess> {
+    if (this.#isClosed) throw lost(this.#access.ssh, 'the session was closed here');
+    this.#opening = openRootShell(this.#transport, this.#access, first).then((process) => {
+      process.onStdout((chunk) => this.#reader.stdout(chunk));
+      process.onStderr((chunk) => this.#reader.stderr(chunk));
+      process.exit
+        .then(
+          (exit) => this.#reader.fail(this.#ended('status' in exit ? exit.status : exit.signal)),
+          (error: unknown) => this.#reader.fail(error instanceof Error ? error : new Error(String(error))),
+        )
+        .then(this.#over.resolve);
+      return process;
+    });
+    return this.#opening;
+  }
+
+  #write(process: RemoteProcess, script: string): void {
+    process.write(`\n${this.#knowsAllWords ? '' : this.#words('change')}${script}`);
+    this.#knowsAllWords = true;
+  }
+
+  #words(purpose: 'read' | 'change'): string {
+    return openingScript(this.#marker, this.#paths, purpose);
+  }
+
+  #tooSlow(deadlineMs: number): FleetError {
+    const [said] = this.#reader.remainder.split('\n');
+    const words = said ? `; it said: ${said}` : '';
+    const hang = 'Its systemd or a disk may hang: log in and look at "systemctl list-jobs"';
+    return new FleetError(
+      'ssh-timeout',
+      `Machine "${this.#access.ssh.name}" is connected but gave no answer in ${formatDuration(deadlineMs)}${words}`,
+      {
+        hint: said
+          ? `${hang}. Or a ForceCommand or the login shell there runs something else than a shell`
+          : hang,
+      },
+    );
+  }
+
+  /** The shell ended before its answer did: sudo refused, there is no shell, or the machine goes down. */
+  #ended(how: number | string): FleetError {
+    return shellEnded(this.#access, this.#reader.remainder, how);
+  }
+}
