@@ -1,8 +1,8 @@
 import { formatDuration } from '../base/duration.ts';
 import { FleetError } from '../base/errors.ts';
+import type { Viewpoint } from '../operations/look.ts';
 import type { Listing } from '../operations/unreachable.ts';
 import type { ListingView } from '../output/listings.ts';
-import type { Edges } from '../reconcile/reconcile.ts';
 import { type Call, type CommandOption, writeLines } from './command.ts';
 import { EXIT } from './exit-status.ts';
 
@@ -38,7 +38,7 @@ export const WATCH: readonly CommandOption[] = [
 export async function runListing<Row>(
   call: Call,
   view: ListingView<Row>,
-  list: (edges: Edges) => Promise<Listing<Row>>,
+  list: (from: Viewpoint) => Promise<Listing<Row>>,
   toJson: (listing: Listing<Row>) => object,
 ): Promise<number> {
   const { options, flags, streams } = call;
@@ -47,8 +47,8 @@ export async function runListing<Row>(
   const shape = { legend: options.legend !== false, full: options.full === true };
   const render = ({ rows }: Listing<Row>): string => table.renderTable(columns, rows, shape);
   if (options.watch === true || options.interval !== undefined) return watch(call, list, render, toJson);
-  const { withEdges } = await import('./context.ts');
-  const listing = await withEdges(flags, streams, list);
+  const { withViewpoint } = await import('./viewpoint.ts');
+  const listing = await withViewpoint(flags, streams, list);
   const { jsonText } = await import('../output/json.ts');
   streams.out(options.output === 'json' ? jsonText(toJson(listing)) : render(listing));
   const { unreachableLines } = await import('../output/report.ts');
@@ -58,7 +58,7 @@ export async function runListing<Row>(
 
 async function watch<Row>(
   call: Call,
-  list: (edges: Edges) => Promise<Listing<Row>>,
+  list: (from: Viewpoint) => Promise<Listing<Row>>,
   render: (listing: Listing<Row>) => string,
   toJson: (listing: Listing<Row>) => object,
 ): Promise<number> {

@@ -71,6 +71,10 @@ export const COMMANDS: readonly Command[] = [
 export const GLOBAL_OPTIONS: readonly (readonly [string, string])[] = [
   ['-q, --quiet', 'tell neither progress nor what went well; data, warnings and errors as always'],
   ['--config <file>', 'fleet.conf to use, instead of the first that is found'],
+  [
+    '--endpoint <where>',
+    'ask the fleetd there for lists: unix:///PATH, http(s)://HOST:PORT, or none to ask the machines',
+  ],
   ['--ssh-username <user>', 'log in to every machine as this user'],
   ['--ssh-identity-file <file>', 'private key for every machine'],
   ['-K, --ask-become-pass', 'ask once for the password that sudo wants on the machines'],

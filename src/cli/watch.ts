@@ -1,13 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseDuration } from '../base/duration.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import type { Viewpoint } from '../operations/look.ts';
 import type { Listing } from '../operations/unreachable.ts';
-import type { Edges } from '../reconcile/reconcile.ts';
 import { renewSessions } from '../systemd/renewed-sessions.ts';
 import type { Call } from './command.ts';
-import { withEdges } from './context.ts';
 import { EXIT } from './exit-status.ts';
 import { untilInterrupted } from './until-interrupted.ts';
+import { withViewpoint } from './viewpoint.ts';
 
 /** How long a listing rests between two looks, in ms. */
 const INTERVAL_MS = 2000;
@@ -39,22 +39,23 @@ export function watchInterval({ options }: Pick<Call, 'options'>): number {
 /** Looks again and again over the same sessions, until Ctrl-C; resolves with 130 then. */
 export function watchListing<Row>(
   { flags, streams }: Call,
-  list: (edges: Edges) => Promise<Listing<Row>>,
+  list: (from: Viewpoint) => Promise<Listing<Row>>,
   viewer: Viewer<Row>,
   intervalMs: number,
 ): Promise<number> {
   return untilInterrupted((signal) =>
-    withEdges(flags, streams, async (edges) => {
-      const driver = renewSessions(edges.driver);
+    withViewpoint(flags, streams, async (from) => {
+      const driver = 'snapshot' in from ? undefined : renewSessions(from.driver);
+      const seenFrom = 'snapshot' in from || driver === undefined ? from : { ...from, driver };
       const looks = lookAgain(
-        () => list({ ...edges, driver }),
+        () => list(seenFrom),
         viewer,
         () => wait(intervalMs, undefined, { signal }),
       );
       try {
         await Promise.race([looks, interrupted(signal)]);
       } finally {
-        await driver.close();
+        await driver?.close();
         viewer.end();
       }
       return EXIT.interrupted;

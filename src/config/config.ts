@@ -64,6 +64,8 @@ export type Config = {
 /** Global flags as the command line gives them; undefined or left out when a flag was not given. */
 export type ConfigFlags = {
   readonly config?: string | undefined;
+  /** Where a controller is asked instead of machines; `none` asks none. */
+  readonly endpoint?: string | undefined;
   readonly sshUsername?: string | undefined;
   readonly sshIdentityFile?: string | undefined;
   readonly identityPassphraseFile?: string | undefined;

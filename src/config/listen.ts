@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path';
 import { sha256 } from '../base/hash.ts';
 import { endPoint, parseAddress } from './address.ts';
-import type { ApiSettings, Config } from './config.ts';
+import type { ApiSettings, Config, MachineConfig } from './config.ts';
 import { SYSTEM_FILE } from './locate.ts';
 import { expandPath, type PathBase } from './path.ts';
 import { problem, quote } from './problem.ts';
@@ -53,8 +53,10 @@ export function checkListen({ listen, certFile, keyFile, clientCaFile, insecure 
   }
 }
 
+type Origin = Pick<Config, 'registry'> & { readonly machines: readonly Pick<MachineConfig, 'machine'>[] };
+
 /** Names what a configuration is about: the same registry and the same machines have the same. */
-export function originOf({ registry, machines }: Pick<Config, 'registry' | 'machines'>): string {
+export function originOf({ registry, machines }: Origin): string {
   return sha256(JSON.stringify([registry, machines.map(({ machine }) => machine)]));
 }
 

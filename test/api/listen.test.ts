@@ -1,12 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { stat, writeFile } from 'node:fs/promises';
+import type { IncomingMessage } from 'node:http';
+import https from 'node:https';
 import { createServer as createNetServer } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { listenAt } from '../../src/api/listen.ts';
-import { closeServer, createServer, type Tls } from '../../src/api/server.ts';
+import { closeServer, createServer, readTls, type Tls } from '../../src/api/server.ts';
 import type { ListenPlace } from '../../src/config/listen.ts';
+import { makeCertificates } from '../support/certificates.ts';
 import { ask, makeFolder } from './support.ts';
 
 const hello = (_: unknown, response: { end(text: string): void }): void => response.end('hello');
@@ -77,5 +82,27 @@ describe('TCP', () => {
     const server = await listen({ kind: 'tcp', host: '127.0.0.1', port: 0 });
     const { port: own } = server.address() as { port: number };
     expect((await ask({ host: '127.0.0.1', port: own }, 'GET', '/')).body).toBe('hello');
+  });
+});
+
+describe('TLS', () => {
+  it('is spoken over TCP, to those who show a certificate when a CA for clients is given', async () => {
+    const folder = await makeFolder();
+    const files = makeCertificates(folder);
+    const settings = { listen: [], insecure: false, certFile: files.server.cert, keyFile: files.server.key };
+    const tls = await readTls({ ...settings, clientCaFile: files.ca });
+    const [ca, cert, key] = [files.ca, files.client.cert, files.client.key].map((file) => readFileSync(file));
+    const server = await listen({ kind: 'tcp', host: '127.0.0.1', port: 0 }, tls);
+    const { port } = server.address() as { port: number };
+    const where = { host: '127.0.0.1', port, ca, agent: false } as const;
+    const get = async (options: https.RequestOptions): Promise<string> => {
+      const request = https.request({ ...where, ...options });
+      request.end();
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      return text(response);
+    };
+    expect(await get({ cert, key })).toBe('hello');
+    await expect(get({})).rejects.toThrow(/certificate required|ECONNRESET|socket hang up/);
+    await expect(ask({ host: '127.0.0.1', port }, 'GET', '/')).rejects.toThrow();
   });
 });

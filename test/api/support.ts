@@ -19,6 +19,8 @@ export type Asking = {
   readonly headers?: Readonly<Record<string, string>>;
 };
 
+type ApiChanges = { readonly socketPath?: string; readonly origin?: string };
+
 const NO_TLS: Omit<ApiSettings, 'listen'> = {
   certFile: undefined,
   keyFile: undefined,
@@ -44,9 +46,9 @@ export class Api {
     this.socketPath = socketPath;
   }
 
-  /** Serves on a socket of its own until the test ends. */
-  static async of(house: House, leads = true): Promise<Api> {
-    const api = new Api(join(await makeFolder(), 'fleet.sock'));
+  /** Serves until the test ends, on a socket of its own unless told. */
+  static async of(house: House, { socketPath, origin = 'here' }: ApiChanges = {}): Promise<Api> {
+    const api = new Api(socketPath ?? join(await makeFolder(), 'fleet.sock'));
     house.listeners.push(
       (event) => api.metrics.note(event),
       (event) => api.events.note(event),
@@ -54,9 +56,9 @@ export class Api {
     const { close } = await serveApi({
       registry: house.watchedRegistry,
       watcher: house.controller,
-      origin: 'here',
+      origin,
       clock: { now: () => Date.now() },
-      leads: () => leads,
+      leads: () => true,
       settings: { ...NO_TLS, listen: [{ kind: 'unix', path: api.socketPath }] },
       inherited: new InheritedSockets({}, 1),
       metrics: api.metrics,

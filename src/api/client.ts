@@ -1,0 +1,102 @@
+import http from 'node:http';
+import https from 'node:https';
+import { text } from 'node:stream/consumers';
+import { FleetError } from '../base/errors.ts';
+import { isObject } from './call.ts';
+import { readSnapshot, type SnapshotDocument } from './snapshot.ts';
+
+/** Where a controller is asked. */
+export type Endpoint = {
+  readonly name: string;
+  readonly options: http.RequestOptions;
+  readonly tls: boolean;
+};
+
+/** How long a controller may be silent before it says that it works on the answer, and then, in ms. */
+export type ClientPatience = { readonly firstMs: number; readonly wholeMs: number };
+
+/** Reads `unix:///run/fleet.sock`, `http://HOST:PORT` or `https://HOST:PORT`; undefined for anything else. */
+export function parseEndpoint(name: string): Endpoint | undefined {
+  const path = /^unix:(?:\/\/)?(\/.+)$/.exec(name)?.[1];
+  if (path !== undefined) return { name, options: { socketPath: path }, tls: false };
+  const [, scheme, address] = /^(https?):\/\/([^/?#@]+)\/?$/.exec(name) ?? [];
+  if (scheme === undefined || address === undefined || !URL.canParse(name)) return undefined;
+  const { hostname, port } = new URL(name);
+  const host = hostname.replace(/^\[(.*)\]$/, '$1');
+  return { name, options: { host, ...(port !== '' && { port: Number(port) }) }, tls: scheme === 'https' };
+}
+
+/** What a controller sees. Throws FleetError `endpoint` when it cannot be had in time. */
+export async function fetchSnapshot(endpoint: Endpoint, patience: ClientPatience): Promise<SnapshotDocument> {
+  const { status, body } = await get(endpoint, '/fleet/v2/snapshot', patience).catch((error: Error) => {
+    throw unreachable(endpoint, error);
+  });
+  if (status !== 200)
+    throw new FleetError('endpoint', `${asked(endpoint)} cannot tell: ${reasonIn(body) ?? status}`);
+  const document = readSnapshot(body);
+  if (document !== undefined) return document;
+  throw new FleetError('endpoint', `${asked(endpoint)} does not answer as fleetd does`, {
+    hint: 'It may be of another version, or another program; "--endpoint none" asks the machines',
+  });
+}
+
+type Got = { readonly status: number; readonly body: string };
+
+function get({ options, tls }: Endpoint, path: string, { firstMs, wholeMs }: ClientPatience): Promise<Got> {
+  return new Promise((resolve, reject) => {
+    const request = (tls ? https : http).request({ ...options, path, agent: false });
+    const late = (ms: number) =>
+      setTimeout(() => request.destroy(new Error(`no answer within ${ms / 1000} s`)), ms);
+    let timer = late(firstMs);
+    const goOn = (): void => {
+      clearTimeout(timer);
+      timer = late(wholeMs);
+    };
+    request.on('information', goOn);
+    request.on('response', (response) => {
+      goOn();
+      text(response)
+        .then((body) => resolve({ status: response.statusCode ?? 0, body }), reject)
+        .finally(() => clearTimeout(timer));
+    });
+    request.on('error', (error) => {
+      clearTimeout(timer);
+      reject(error);
+    });
+    request.end();
+  });
+}
+
+function asked({ name }: Endpoint): string {
+  return `The endpoint "${name}"`;
+}
+
+function unreachable(endpoint: Endpoint, error: Error): FleetError {
+  const code = 'code' in error ? String(error.code) : '';
+  const message = `${asked(endpoint)} cannot be reached: ${WORDS[code] ?? error.message}`;
+  return new FleetError('endpoint', message, {
+    hint: HINTS[code] ?? 'Is fleetd running there? "--endpoint none" asks the machines',
+    cause: error,
+  });
+}
+
+function reasonIn(body: string): string | undefined {
+  try {
+    const answer: unknown = JSON.parse(body);
+    const error = isObject(answer) ? answer.error : undefined;
+    return isObject(error) && typeof error.message === 'string' ? error.message : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const WORDS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such socket',
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'the connection was closed',
+  EACCES: 'permission denied',
+  ENOTFOUND: 'no such host',
+};
+const HINTS: Readonly<Record<string, string>> = {
+  EACCES: 'The owner of the socket and its group may use it',
+};

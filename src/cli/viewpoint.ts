@@ -1,0 +1,74 @@
+import { existsSync } from 'node:fs';
+import { type ClientPatience, type Endpoint, fetchSnapshot, parseEndpoint } from '../api/client.ts';
+import type { SnapshotDocument } from '../api/snapshot.ts';
+import { FleetError, isFleetError } from '../base/errors.ts';
+import type { Config, ConfigFlags } from '../config/config.ts';
+import { originOf } from '../config/listen.ts';
+import { loadConfig } from '../config/load.ts';
+import type { Viewpoint } from '../operations/look.ts';
+import { howLong } from '../output/reason.ts';
+import { withConfig } from './context.ts';
+import type { Streams } from './streams.ts';
+
+/** For an endpoint that somebody named. */
+const NAMED: ClientPatience = { firstMs: 5_000, wholeMs: 30_000 };
+/** For one that was found: asking machines takes little longer than waiting for it. */
+const FOUND: ClientPatience = { firstMs: 50, wholeMs: 2_000 };
+
+/**
+ * Runs `work` with where the cluster can be seen from: the endpoint that was named, a fleetd of the same cluster on
+ * this box that answers at once, or the machines themselves.
+ */
+export async function withViewpoint<T>(
+  flags: ConfigFlags,
+  streams: Streams,
+  work: (from: Viewpoint) => Promise<T>,
+): Promise<T> {
+  const { env, cwd, home } = streams;
+  const named = flags.endpoint ?? (env.FLEETCTL_ENDPOINT || undefined);
+  if (named !== undefined && named !== 'none') return work(seenBy(readEndpoint(named), streams));
+  const config = await loadConfig({ flags, env, cwd, home });
+  const found = named === 'none' ? undefined : await controllerOf(config, streams);
+  return found === undefined ? withConfig(config, streams, work) : work(found);
+}
+
+function readEndpoint(text: string): Endpoint {
+  const endpoint = parseEndpoint(text);
+  if (endpoint !== undefined) return endpoint;
+  throw new FleetError('usage', `Cannot use the endpoint "${text}"`, {
+    hint: 'Write unix:///run/fleet.sock, http://HOST:PORT, https://HOST:PORT, or none to ask the machines',
+  });
+}
+
+/** The view of the fleetd that listens where `config` says, if it is about the same registry and machines. */
+async function controllerOf(config: Config, streams: Streams): Promise<Viewpoint | undefined> {
+  const place = config.api.listen.find(({ kind }) => kind === 'unix');
+  if (place?.kind !== 'unix' || !existsSync(place.path)) return undefined;
+  const endpoint: Endpoint = {
+    name: `unix://${place.path}`,
+    options: { socketPath: place.path },
+    tls: false,
+  };
+  try {
+    const first = await fetchSnapshot(endpoint, FOUND);
+    return first.origin === originOf(config) ? seenBy(endpoint, streams, first) : undefined;
+  } catch (error) {
+    if (isFleetError(error)) return undefined;
+    throw error;
+  }
+}
+
+/** `first` is an answer that is there already. */
+function seenBy(endpoint: Endpoint, { err, live, quiet }: Streams, first?: SnapshotDocument): Viewpoint {
+  let next = first;
+  return {
+    async snapshot() {
+      const { snapshot, ageMs } = next ?? (await fetchSnapshot(endpoint, NAMED));
+      next = undefined;
+      // A person who has changed something by hand wants to know; a script reads nothing but data.
+      if (live !== undefined && quiet !== true && ageMs >= 1_000)
+        err(`As fleetd saw it ${howLong(ageMs)} ago; "--endpoint none" asks the machines\n`);
+      return snapshot;
+    },
+  };
+}
