@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, rm, symlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { asUser } from '../support/as-user.ts';
 import { problemOf, sandbox } from './sandbox.ts';
 
 const box = sandbox();
 const TEXT = '[machine.a]\naddress = a\n';
-const isRoot = process.getuid?.() === 0;
 
 beforeEach(async () => {
   for (const folder of [box.cwd, box.home]) {
@@ -137,11 +137,13 @@ describe('a file that cannot be read', () => {
     );
   });
 
-  it.skipIf(isRoot)('is not ours to read, and no other place is tried', async () => {
+  it('is not ours to read, and no other place is tried', async () => {
     await box.write('../home/.config/fleet/fleet.conf', TEXT);
     await chmod(await box.write('fleet.conf', TEXT), 0);
-    expect((await problemOf(box.load(), box.cwd))[0]).toBe(
-      'cannot read the configuration "fleet.conf": permission denied',
+    await asUser([dirname(box.cwd), box.cwd], async () =>
+      expect((await problemOf(box.load(), box.cwd))[0]).toBe(
+        'cannot read the configuration "fleet.conf": permission denied',
+      ),
     );
   });
 

@@ -16,6 +16,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FileStoreOptions, openFileStore } from '../../src/store/file.ts';
 import { tryLock } from '../../src/store/lock.ts';
 import { thisProcess } from '../../src/store/owner.ts';
+import { asUser } from '../support/as-user.ts';
 import { describeStore, put } from './conformance.ts';
 
 let base: string;
@@ -216,9 +217,8 @@ describe('a place that cannot be used', () => {
     await expect(store.commit([put('a')])).rejects.toMatchObject(unavailable);
   });
 
-  it.skipIf(process.getuid?.() === 0)(
-    'a folder without permission (skipped for root, whom nothing binds)',
-    async () => {
+  it('a folder without permission', () =>
+    asUser([base], async () => {
       const store = openFileStore(folder);
       await store.commit([put('a', 'x')]);
       chmodSync(folder, 0o500);
@@ -230,8 +230,7 @@ describe('a place that cannot be used', () => {
       });
       chmodSync(folder, 0o700);
       expect(readdirSync(folder)).toEqual(['records']);
-    },
-  );
+    }));
 
   it('a link to nowhere: reads as empty, and cannot be written', async () => {
     symlinkSync(join(base, 'nowhere'), folder);
