@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { ClosingLine } from './support/closing-line.ts';
 
@@ -7,6 +8,9 @@ const shellText = {
   transform: (code: string, id: string) =>
     id.endsWith('.sh') ? `export default ${JSON.stringify(code)}` : undefined,
 };
+
+/** How long tests wait for what has to happen, in ms: far more than it takes, for a box that is busy. */
+const poll = { timeout: 20_000 };
 
 export default defineConfig({
   test: {
@@ -19,7 +23,10 @@ export default defineConfig({
           name: 'fast',
           include: ['test/**/*.test.ts'],
           exclude: ['test/e2e/**'],
-          testTimeout: 30_000,
+          testTimeout: 120_000,
+          expect: { poll },
+          // Many of these tests wait for processes.
+          maxWorkers: availableParallelism() + 1,
         },
       },
       {
@@ -29,6 +36,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: 'test/e2e/setup.ts',
+          expect: { poll },
           fileParallelism: false,
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,

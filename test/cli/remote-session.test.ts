@@ -86,7 +86,7 @@ describe('a session without a terminal', () => {
       read += stdio.stdout.read()?.length ?? 0;
     }, 1);
     await ended;
-    await vi.waitFor(() => expect(read).toBe(bytes), { timeout: 20_000 });
+    await expect.poll(() => read).toBe(bytes);
     clearInterval(reader);
     expect(most).toBeLessThan(1024 * 1024);
   });

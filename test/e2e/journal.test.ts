@@ -6,9 +6,6 @@ import { service } from './units.ts';
 const TICK = 'i=0; while :; do i=$$((i+1)); echo tick $$i; sleep 0.2; done';
 const MACHINES = ['k1', 'k2', 'k3'];
 
-/** For a box that has much else to do. */
-const BUSY = { timeout: 10_000 };
-
 onMachines('the journal of units', () => {
   const operator = hire({ metadata: { k1: 'name=k1' } });
 
@@ -114,10 +111,10 @@ onMachines('the journal of units', () => {
 
     it('ends on the machine when fleetctl is killed', async () => {
       const { process, ended } = operator.launch(['journal', '-f', 'one']);
-      await vi.waitUntil(async () => (await inside('k1', 'pgrep -x journalctl || true')) !== '', BUSY);
+      await expect.poll(() => inside('k1', 'pgrep -x journalctl || true')).not.toBe('');
       process.kill('SIGKILL');
       await ended;
-      await vi.waitUntil(async () => (await inside('k1', 'pgrep -x journalctl || true')) === '', BUSY);
+      await expect.poll(() => inside('k1', 'pgrep -x journalctl || true')).toBe('');
     });
   });
 

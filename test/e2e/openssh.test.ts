@@ -6,7 +6,7 @@ import { hasTerminals, Terminal } from './terminal.ts';
 import { SLEEPER } from './units.ts';
 
 onMachines('transport = openssh', () => {
-  const operator = hire({ ssh: { transport: 'openssh' } });
+  const operator = hire({ ssh: { transport: 'openssh', connect_timeout: '20s' } });
 
   it('does what the built-in client does, and leaves nothing running', async () => {
     operator.write('web@.service', SLEEPER);

@@ -74,7 +74,10 @@ export class Operator {
     return readFileSync(join(this.folder, name), 'utf8');
   }
 
-  /** Runs fleetctl to its end. In what it printed, ids are zeros and the operator's folder is HERE. */
+  /**
+   * Runs fleetctl to its end. In what it printed, ids are zeros and the operator's folder is HERE; what it waits for is
+   * told only on a box that has much else to do, and left out.
+   */
   async fleetctl(...words: readonly string[]): Promise<Outcome> {
     const { status, stdout, stderr } = await this.launch(words).ended;
     return { status, stdout: this.#masked(stdout), stderr: this.#masked(stderr) };
@@ -121,6 +124,7 @@ export class Operator {
   #masked(printed: string): string {
     return printed
       .replaceAll(this.folder, 'HERE')
+      .replaceAll(/^Waiting for \S+ to .*\n/gm, '')
       .replaceAll(/\b[0-9a-f]{8}(?=\.\.\.\/)/g, '00000000')
       .replaceAll(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, '00000000-0000-0000-0000-000000000000');
   }

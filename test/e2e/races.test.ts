@@ -73,12 +73,18 @@ onMachines('two fleetctl at the same moment', () => {
   });
 
   it('disagree while a unit stops: the newer decision holds, and the older one says so', async () => {
-    operator.write('slow.service', service('ExecStart=/bin/sleep 100000\nExecStop=/bin/sleep 2'));
+    const stop = 'ExecStop=/bin/sh -c "until [ -e /run/may-stop ]; do sleep 0.1; done"';
+    operator.write('slow.service', service(`ExecStart=/bin/sleep 100000\n${stop}`));
     const { stdout: launched } = await operator.fleetctl('start', 'slow');
     const machine = `k${/127\.76\.0\.(\d)\n$/.exec(launched)?.[1]}`;
     const destroy = operator.launch(['destroy', 'slow']);
     await until(machine, 'systemctl is-active slow | grep -q deactivating');
-    expect(await operator.fleetctl('start', 'slow')).toMatchObject({ status: 0, stderr: '' });
+    const record = (): Promise<string> => inside(machine, 'cat /var/lib/fleet/units/slow.service');
+    const older = await record();
+    const start = operator.fleetctl('start', 'slow');
+    await expect.poll(record).not.toBe(older);
+    await inside(machine, 'touch /run/may-stop');
+    expect(await start).toMatchObject({ status: 0, stderr: '' });
     const { status, stdout, stderr } = await destroy.ended;
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toContain('a newer decision about it was made meanwhile');

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import {
   type JournalQuestion,
@@ -117,7 +117,7 @@ describe('journals that are followed', () => {
   it('go on with what comes, until they are interrupted', async () => {
     const interrupt = new AbortController();
     const reading = read(['one'], { follow: true }, interrupt.signal);
-    await vi.waitUntil(() => journal('m1').following === 1);
+    await expect.poll(() => journal('m1').following).toBe(1);
     journal('m1').say('one.service', 120, 'e');
     journal('m1').say('all.service', 121, 'not asked for');
     interrupt.abort();
@@ -129,7 +129,7 @@ describe('journals that are followed', () => {
   it('start at the machine’s own time where there was no entry yet', async () => {
     const interrupt = new AbortController();
     const reading = read(['all'], { follow: true, machine: 'm3' }, interrupt.signal);
-    await vi.waitUntil(() => journal('m3').following === 1);
+    await expect.poll(() => journal('m3').following).toBe(1);
     interrupt.abort();
     await reading;
     expect(journal('m3').requests[1]).toMatchObject({ after: undefined, since: '@1000', follow: true });
@@ -138,11 +138,11 @@ describe('journals that are followed', () => {
   it('go on after the last entry when the connection was lost, and say so', async () => {
     const interrupt = new AbortController();
     const reading = read(['one'], { follow: true }, interrupt.signal);
-    await vi.waitUntil(() => journal('m1').following === 1);
+    await expect.poll(() => journal('m1').following).toBe(1);
     journal('m1').say('one.service', 120, 'e');
     journal('m1').drop();
     journal('m1').say('one.service', 121, 'f');
-    await vi.waitUntil(() => told.includes('f'), { timeout: 5000 });
+    await expect.poll(() => told.includes('f')).toBe(true);
     interrupt.abort();
     await reading;
     expect(told).toEqual(['c', 'e', 'lost m1', 'back m1', 'f']);
@@ -152,7 +152,7 @@ describe('journals that are followed', () => {
   it('of several machines come in order', async () => {
     const interrupt = new AbortController();
     const reading = read(['all'], { follow: true, lines: 0 }, interrupt.signal);
-    await vi.waitUntil(() => ['m1', 'm2', 'm3'].every((name) => journal(name).following === 1));
+    await expect.poll(() => ['m1', 'm2', 'm3'].every((name) => journal(name).following === 1)).toBe(true);
     journal('m2').say('all.service', 1131, 'later');
     journal('m1').say('all.service', 1130, 'sooner');
     interrupt.abort();

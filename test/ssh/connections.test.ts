@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Sshd, startSshd } from '../support/sshd.ts';
 import { createRig, createTransport, failure, run, temporaryFolder } from './support.ts';
 
@@ -131,7 +131,7 @@ describe('closing the transport', () => {
     await run(second, target, 'true');
     expect(alive('TCPSocketWrap')).toBeGreaterThan(sockets);
     await Promise.all([transport.close(), second.close()]);
-    await vi.waitFor(() => expect(sshd.openConnections()).toBe(0));
+    await expect.poll(() => sshd.openConnections()).toBe(0);
     expect(alive('TCPSocketWrap')).toBe(sockets);
     expect(alive('Timeout')).toBeLessThanOrEqual(timers);
   });
@@ -176,7 +176,7 @@ describe('closing the transport', () => {
       await lost;
     });
     await Promise.all(outcomes);
-    await vi.waitFor(() => expect(sshd.openConnections()).toBe(0));
+    await expect.poll(() => sshd.openConnections()).toBe(0);
   });
 });
 

@@ -1,5 +1,5 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { closedWhile, openFailure } from '../../src/ssh/failure.ts';
 import { createRig, createTransport, failure, run, targetOf, temporaryFolder } from './support.ts';
 
@@ -78,7 +78,7 @@ describe('a session that is not granted', () => {
     );
     const error = await failure(transport.exec(target, 'sleep 60'), 'ssh-timeout');
     expect(error.message).toMatch(/: it did not start a session within 1s$/);
-    await vi.waitFor(() => expect(sshd.commands()).toEqual({ started: 1, running: 0 }), 5000);
+    await expect.poll(() => sshd.commands()).toEqual({ started: 1, running: 0 });
   });
 });
 

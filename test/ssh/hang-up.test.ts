@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { hangUp } from '../../src/ssh/hang-up.ts';
 import type { RemoteProcess } from '../../src/ssh/transport.ts';
 import { hasSshd, startOpenSsh } from './openssh.ts';
@@ -16,10 +16,10 @@ describe.skipIf(!hasSshd || !existsSync('/proc/self/status'))('hanging up', () =
     const doomed = await pids(await ours.exec(target, command), 2);
     const spared = await pids(await theirs.exec(target, command), 2);
     await hangUp(ours, target);
-    await vi.waitFor(() => expect(doomed.filter(isAlive)).toEqual([]), { timeout: 20_000 });
+    await expect.poll(() => doomed.filter(isAlive)).toEqual([]);
     expect(spared.filter(isAlive)).toEqual(spared);
     await hangUp(theirs, target);
-    await vi.waitFor(() => expect(spared.filter(isAlive)).toEqual([]), { timeout: 20_000 });
+    await expect.poll(() => spared.filter(isAlive)).toEqual([]);
     await Promise.all([ours.close(), theirs.close()]);
   });
 

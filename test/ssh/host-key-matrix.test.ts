@@ -11,8 +11,8 @@ import { hasKeygen, newAuthority } from './authority.ts';
 import { createTransport, failure, run, targetOf, temporaryFolder } from './support.ts';
 
 /**
- * Everything that decides about a host key, in all combinations: what the host shows and the file says, what fleet is
- * set to, how the host is named in the file, and what a person answers.
+ * Everything that decides about a host key: what the host shows and the file says, what fleet is set to and what a
+ * person answers, in all combinations; and how the host is named in the file, with each of these three.
  */
 const MODES = ['ask', 'accept-new', 'yes'] as const;
 const NAMINGS = ['port', 'alias', 'hashed'] as const;
@@ -102,42 +102,42 @@ if (!hasKeygen) console.log('skipped: hosts with certificates, for there is no /
 /** So that nobody can take the last rows out of a table and see green. */
 let combinations = 0;
 afterAll(() => {
-  const all = Object.keys(STATES).length * MODES.length * NAMINGS.length * Object.keys(ANSWERS).length;
+  const all = Object.keys(STATES).length * MODES.length * Object.keys(ANSWERS).length;
   expect(combinations).toBe(all);
 });
 
-test.each(Object.entries(STATES))('a host that is %s', { timeout: 60_000 }, async (_, state) => {
+test.each(Object.entries(STATES))('a host that is %s', async (_, state) => {
   const folder = await temporaryFolder();
   const authority = hasKeygen ? newAuthority(folder) : { line: '', sign: () => '' };
   await writeFile(join(folder, 'id'), newKey().private);
   await writeFile(join(folder, 'host.pub'), hostKey.public);
   const certificate = state.certificate && authority.sign(join(folder, 'host.pub'), ...state.certificate);
   const server = await startHost(state, certificate);
-  for (const mode of MODES)
-    for (const naming of NAMINGS)
-      for (const [answer, askHostKey] of Object.entries(ANSWERS)) {
-        combinations++;
-        const host = named(naming, server.port);
-        const text = state.file(host.inFile, publicLine(hostKey.private), authority.line);
-        const file = join(folder, `known_hosts-${mode}-${naming}-${answer}`);
-        await writeFile(file, text);
-        const target = targetOf({ host: '127.0.0.1', port: server.port }, join(folder, 'id'), {
-          strictHostKeyChecking: mode,
-          hostKeyAlias: host.alias,
-          userKnownHostsFiles: [file],
-        });
-        const accepted =
-          state.outcome === 'trusted' ||
-          (state.outcome === 'new' && (mode === 'accept-new' || (mode === 'ask' && answer === 'yes')));
-        const before = server.heard();
-        const outcome = await attempt(folder, target, askHostKey, state.stolen === true);
-        const seen = { mode, naming, answer, outcome, heard: server.heard() > before };
-        expect(seen).toEqual({ mode, naming, answer, outcome: accepted ? 'in' : 'refused', heard: accepted });
-        const isLearnt = accepted && state.outcome === 'new';
-        const after = await readFile(file, 'utf8');
-        expect(after.startsWith(text)).toBe(true);
-        expect(after.slice(text.length)).toMatch(isLearnt ? / ssh-ed25519 \S+\n$/ : /^$/);
-      }
+  for (const [row, mode] of MODES.entries())
+    for (const [column, [answer, askHostKey]] of Object.entries(ANSWERS).entries()) {
+      const naming = NAMINGS[(row + column) % NAMINGS.length] ?? 'port';
+      combinations++;
+      const host = named(naming, server.port);
+      const text = state.file(host.inFile, publicLine(hostKey.private), authority.line);
+      const file = join(folder, `known_hosts-${mode}-${naming}-${answer}`);
+      await writeFile(file, text);
+      const target = targetOf({ host: '127.0.0.1', port: server.port }, join(folder, 'id'), {
+        strictHostKeyChecking: mode,
+        hostKeyAlias: host.alias,
+        userKnownHostsFiles: [file],
+      });
+      const accepted =
+        state.outcome === 'trusted' ||
+        (state.outcome === 'new' && (mode === 'accept-new' || (mode === 'ask' && answer === 'yes')));
+      const before = server.heard();
+      const outcome = await attempt(folder, target, askHostKey, state.stolen === true);
+      const seen = { mode, naming, answer, outcome, heard: server.heard() > before };
+      expect(seen).toEqual({ mode, naming, answer, outcome: accepted ? 'in' : 'refused', heard: accepted });
+      const isLearnt = accepted && state.outcome === 'new';
+      const after = await readFile(file, 'utf8');
+      expect(after.startsWith(text)).toBe(true);
+      expect(after.slice(text.length)).toMatch(isLearnt ? / ssh-ed25519 \S+\n$/ : /^$/);
+    }
 });
 
 async function attempt(

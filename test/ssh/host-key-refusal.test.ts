@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { describeKey } from '../../src/ssh/keys/public-key.ts';
 import type { AskHostKey, HostKeyQuestion } from '../../src/ssh/trust.ts';
 import { newKey, publicLine, type Sshd, startSshd } from '../support/sshd.ts';
@@ -217,7 +217,7 @@ test('a file of known hosts that cannot be read stops everything', async () => {
 
 /** The server saw a key exchange and the end of the connection, but no login and no command. */
 async function expectNothingSaid(sshd: Sshd): Promise<void> {
-  await vi.waitFor(() => expect(sshd.openConnections()).toBe(0));
+  await expect.poll(() => sshd.openConnections()).toBe(0);
   expect(sshd.connections()).toBe(1);
   expect({ logins: sshd.logins(), execs: sshd.execs() }).toEqual({ logins: [], execs: [] });
 }

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openFileStore } from '../../src/store/file.ts';
 import { put } from './conformance.ts';
 
@@ -79,13 +79,13 @@ describe('a wait for a change of a file store', () => {
     const store = openFileStore(folder);
     const watches = () => process.getActiveResourcesInfo().filter((kind) => kind === 'FSEventWrap').length;
     // libuv closes a handle in its next turn: first those of the tests before.
-    await vi.waitFor(() => expect(watches()).toBe(0));
+    await expect.poll(() => watches()).toBe(0);
     const stop = new AbortController();
     const waiting = Array.from({ length: 5 }, () => store.waitForChange(0, stop.signal));
     expect(watches()).toBe(5);
     stop.abort();
     await Promise.all(waiting);
-    await vi.waitFor(() => expect(watches()).toBe(0));
+    await expect.poll(() => watches()).toBe(0);
     await store.close();
   });
 });

@@ -38,7 +38,7 @@ describe('several processes on one registry', () => {
 });
 
 describe('kill -9 at any moment', () => {
-  const KILLS = 40;
+  const KILLS = 24;
 
   it('loses no acknowledged commit, breaks nothing and is in nobody’s way', async () => {
     // Not even 0 ms are waited for the lock of a dead process.
@@ -65,7 +65,7 @@ describe('kill -9 at any moment', () => {
     expect(acknowledged.length).toBeGreaterThanOrEqual(KILLS);
     // Else the kills missed what this is about.
     expect(locksLeft).toBeGreaterThan(KILLS / 4);
-  }, 60_000);
+  });
 
   it('of one of three lets the others go on', async () => {
     const survivors = [start('survivor-1', 60), start('survivor-2', 60)];
@@ -80,7 +80,7 @@ describe('kill -9 at any moment', () => {
     expect((await store.get('counter'))?.value).toBe(`${records.length}`);
     expect(revision).toBe(records.length);
     expect(records.filter(({ key }) => key.startsWith('done/survivor-'))).toHaveLength(120);
-  }, 60_000);
+  });
 });
 
 function start(name: string, times: number): Worker {

@@ -194,8 +194,7 @@ export class LocalMachine {
       STUB_UNITS: [this.paths.units, ...this.paths.foreign].join('\n'),
       ...killing,
     };
-    const local = (script: string): string =>
-      script.replaceAll('/etc/machine-id', '"$STUB/machine-id"').replace(/^W=30$/m, 'W=1');
+    const local = (script: string): string => script.replaceAll('/etc/machine-id', '"$STUB/machine-id"');
     return { shell, setup, environment, rewrite: (script) => local(rewrite?.(script) ?? script) };
   }
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type { UnitOutcome } from '../../src/cluster/failure.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
 import { createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
@@ -18,7 +18,9 @@ async function meanwhile(
 ): Promise<readonly unknown[]> {
   await machine.change([changes.launch('slow.service', HOLDING, 1)]);
   const outcomes = machine.change(first);
-  await vi.waitUntil(() => machine.calls('show --no-pager --property=Job -- slow.service').length > 1);
+  await expect
+    .poll(() => machine.calls('show --no-pager --property=Job -- slow.service').length)
+    .toBeGreaterThan(1);
   await second();
   machine.tell('release');
   return (await outcomes).map(({ failure }) => failure);
@@ -43,7 +45,9 @@ describe('two fleet processes on one machine at once', () => {
     let second: Promise<unknown> = Promise.resolve();
     const failures = await meanwhile(machine, [changes.restart('slow.service', NEW, 2)], async () => {
       second = machine.change([changes.restart('stuck.service', OTHER, 3)]);
-      await vi.waitUntil(() => machine.calls('show --no-pager --property=Job -- stuck').length > 1);
+      await expect
+        .poll(() => machine.calls('show --no-pager --property=Job -- stuck').length)
+        .toBeGreaterThan(1);
     });
     await second;
     expect(failures).toEqual([undefined]);
@@ -86,7 +90,7 @@ describe('two fleet processes on one machine at once', () => {
     let second: Promise<readonly UnitOutcome[]> = Promise.resolve([]);
     const failures = await meanwhile(machine, [changes.restart('slow.service', NEW, 2)], async () => {
       second = machine.change([changes.restart('slow.service', NEW, 2)]);
-      await vi.waitUntil(() => machine.calls('stop').length > 1);
+      await expect.poll(() => machine.calls('stop').length).toBeGreaterThan(1);
     });
     expect([failures, (await second).map(({ failure }) => failure)]).toEqual([[undefined], [undefined]]);
     expect(machine.events().filter((event) => event.endsWith('as new'))).toHaveLength(1);
@@ -158,10 +162,10 @@ describe('the lock of a machine', () => {
     onTestFinished(() => void holder.kill());
     await once(holder.stdout, 'data');
     const calls = machine.calls().length;
-    const outcomes = await machine.change([
-      changes.restart('web.service', NEW, 2),
-      changes.launch('b.service', NEW, 2),
-    ]);
+    const outcomes = await machine.change(
+      [changes.restart('web.service', NEW, 2), changes.launch('b.service', NEW, 2)],
+      { rewrite: (script) => script.replace(/^W=30$/m, 'W=1') },
+    );
     expect(outcomes.map(({ failure }) => failure)).toEqual([{ code: 'locked' }, { code: 'locked' }]);
     expect(machine.calls()).toHaveLength(calls);
     expect(machine.text('etc/web.service')).toBe(OTHER);
@@ -183,7 +187,7 @@ describe('the lock of a machine', () => {
     await machine.change([changes.launch('web.service', HOLDING, 1)]);
     const { session, shell } = await machine.connect();
     const lost = session.change([changes.restart('web.service', NEW, 2)], 'c');
-    await vi.waitUntil(() => machine.calls('stop').length > 0 || machine.calls('show').length > 0);
+    await expect.poll(() => machine.calls('stop').length + machine.calls('show').length).toBeGreaterThan(0);
     shell.kill();
     await lost;
     machine.tell('release');

@@ -77,13 +77,13 @@ const bytesOf = (machine: LocalMachine, name: string): string =>
 const hex = (text: string): string => Buffer.from(text).toString('hex');
 
 describe.each(SHELLS)('whatever a unit is called and holds, %s', (shell) => {
-  it.each([1, 2, 3])('puts exactly that there and runs none of it (seed %i)', async (seed) => {
+  it.each([1, 2])('puts exactly that there and runs none of it (seed %i)', async (seed) => {
     const random = seeded(seed);
     const machine = await createLocalMachine({ shell, name: `it's "$(touch pwned)" \`x\` \\n %s; & * #` });
     mkdirSync(machine.path('canary'));
     const setup = 'cd "$STUB/../canary"';
     const units = new Map(
-      Array.from({ length: 25 }, () => [nameOf(random), pickText(random, HOSTILE, 60)] as const),
+      Array.from({ length: 20 }, () => [nameOf(random), pickText(random, HOSTILE, 60)] as const),
     );
     const all = [...units].map(([name, text]) => changes.load(name, text, seed));
     const outcomes = await machine.change(all, { setup });

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { JournalRequest, JournalStream } from '../../src/systemd/journal.ts';
 import { parseClock } from '../../src/systemd/journal.ts';
@@ -68,7 +68,7 @@ describe.each(SHELLS)('a journal in %s', (shell) => {
 
   it('ends journalctl when it is closed', async () => {
     const { stream, pid } = await open('exec sleep 1000', { shell, follow: true });
-    await vi.waitUntil(() => pid() > 0);
+    await expect.poll(() => pid()).toBeGreaterThan(0);
     await stream.close();
     expect(existsSync(`/proc/${pid()}`)).toBe(false);
   });

@@ -225,7 +225,7 @@ describe('a machine that is lost', () => {
     const dead = 'Id=web.service\nLoadState=loaded\nActiveState=failed\n';
     await turn();
     process.answer(['started', 0, dead, ''], ['units', 0, dead, '']);
-    await vi.waitUntil(() => process.scripts.some((script) => script.includes('journals() {')));
+    await expect.poll(() => process.scripts.some((script) => script.includes('journals() {'))).toBe(true);
     process.lose(LOST);
     expect(await failureOf(outcomes)).toMatchObject([{ code: 'not-up', journal: [] }, undefined]);
   });

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { describe, expect, it, onTestFinished, type TestContext, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, type TestContext } from 'vitest';
 import { CLUSTER, createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
 import { seeded } from '../support/random.ts';
 import { changes, unitText } from './changes.ts';
@@ -19,7 +19,7 @@ describe('a script that arrives in part', () => {
       await changeWithCut(machine, (script) => Math.floor(cut * script.lastIndexOf('\n}\n')));
       expect([cut, everything(machine)]).toEqual([cut, before]);
     }
-  }, 60_000);
+  });
 
   it('is done whole or not at all when only its last line is cut', async () => {
     const reference = await arrange();
@@ -31,7 +31,7 @@ describe('a script that arrives in part', () => {
       await changeWithCut(machine, (script) => script.length - missing);
       expect([missing, [before, after]]).toEqual([missing, expect.arrayContaining([everything(machine)])]);
     }
-  }, 60_000);
+  });
 });
 
 describe('a connection that is lost while a script runs', () => {
@@ -43,7 +43,7 @@ describe('a connection that is lost while a script runs', () => {
       [changes.restart('web.service', NEW, 2), changes.launch('b.service', NEW, 2)],
       CLUSTER,
     );
-    await vi.waitUntil(() => machine.calls('stop').length > 0);
+    await expect.poll(() => machine.calls('stop').length).toBeGreaterThan(0);
     shell.cut();
     machine.tell('release');
     await shell.close();

@@ -122,12 +122,12 @@ describe('parseUnitFile', () => {
   });
 
   it.each([
-    ['one long value', `A=${'x'.repeat(4_000_000)}`],
-    ['one long run of blanks', `A=x${' '.repeat(4_000_000)}x`],
-    ['one long run of backslashes', `A=${'\\'.repeat(4_000_000)}x`],
-    ['a value of very many lines', `A=1 \\\n${'# c\nx \\\n'.repeat(400_000)}x`],
-    ['very many options', 'A=1\n'.repeat(400_000)],
-    ['very many repeated sections', '[S]\nA=1\n'.repeat(200_000)],
+    ['one long value', `A=${'x'.repeat(1_000_000)}`],
+    ['one long run of blanks', `A=x${' '.repeat(1_000_000)}x`],
+    ['one long run of backslashes', `A=${'\\'.repeat(1_000_000)}x`],
+    ['a value of very many lines', `A=1 \\\n${'# c\nx \\\n'.repeat(100_000)}x`],
+    ['very many options', 'A=1\n'.repeat(100_000)],
+    ['very many repeated sections', '[S]\nA=1\n'.repeat(50_000)],
   ])('reads, writes and hashes %s', (_, body) => {
     const file = parseUnitFile(`[S]\n${body}\n`);
     expect(hashUnitFile(parseUnitFile(serialise(file.options)))).toBe(hashUnitFile(file));
@@ -236,7 +236,7 @@ describe('on arbitrary input', () => {
 
   it('keeps the text, and reads the same from its own canonical form', () => {
     let read = 0;
-    for (let seed = 0; seed < 20_000; seed++) {
+    for (let seed = 0; seed < 5000; seed++) {
       const random = seeded(seed);
       const text = (random() < 0.9 ? '[S]\nA=1\n' : '') + pickText(random, PIECES, 30);
       const file = parseOrRefuse(text, seed);
@@ -248,7 +248,7 @@ describe('on arbitrary input', () => {
       expect(serialise(again.options), `seed ${seed}: ${JSON.stringify(text)}`).toBe(canonical);
       expect(again.options.map(({ line, ...rest }) => rest)).toEqual(gathered(file));
     }
-    expect(read).toBeGreaterThan(2000);
+    expect(read).toBeGreaterThan(500);
   });
 
   it('meets bytes with a FleetError or a file', () => {
