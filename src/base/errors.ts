@@ -34,7 +34,8 @@ export type ErrorCode =
   | 'become-missing'
   | 'cannot-listen'
   | 'endpoint'
-  | 'interrupted';
+  | 'interrupted'
+  | 'output';
 
 /** The one error class. `code` is what callers decide by; `message` and `hint` are for people. */
 export class FleetError extends Error {

@@ -63,6 +63,7 @@ const BY_CODE: Readonly<Record<ErrorCode, ExitStatus>> = {
   'cannot-listen': EXIT.failed,
   endpoint: EXIT.failed,
   interrupted: EXIT.interrupted,
+  output: EXIT.failed,
 };
 
 export function exitStatusOf(error: unknown): ExitStatus {

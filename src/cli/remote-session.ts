@@ -1,6 +1,9 @@
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
+import { deferred } from '../base/deferred.ts';
+import type { FleetError } from '../base/errors.ts';
 import type { RemoteExit, RemoteSession, TerminalSize } from '../ssh/transport.ts';
+import { cannotWrite } from './output-file.ts';
 import { takeOver } from './take-over.ts';
 
 /** The three streams of this process, as they are. */
@@ -14,11 +17,12 @@ export type Stdio = {
   readonly stderr: Writable;
 };
 
-/** How a session ended: over there, by a signal to this process, or because nobody reads what it says. */
+/** How a session ended: over there, by a signal to this process, or because nobody reads what it says, or can. */
 export type SessionEnd =
   | { readonly kind: 'exit'; readonly exit: RemoteExit }
   | { readonly kind: 'signal'; readonly signal: NodeJS.Signals }
-  | { readonly kind: 'unread' };
+  | { readonly kind: 'unread' }
+  | { readonly kind: 'unwritten'; readonly error: FleetError };
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -36,12 +40,12 @@ export async function runSession(
   stdio: Stdio,
   { terminal }: { readonly terminal: boolean },
 ): Promise<SessionEnd> {
-  const { promise: stopped, resolve: stop, reject } = withResolvers<SessionEnd>();
+  const { promise: stopped, resolve: stop } = deferred<SessionEnd>();
   const undo = [
     ...SIGNALS.map((signal) => takeOver(process, signal, () => stop({ kind: 'signal', signal }))),
     ...[stdio.stdout, stdio.stderr].map((stream) =>
       takeOver(stream, 'error', (error: NodeJS.ErrnoException) =>
-        error.code === 'EPIPE' ? stop({ kind: 'unread' }) : reject(error),
+        stop(error.code === 'EPIPE' ? { kind: 'unread' } : { kind: 'unwritten', error: cannotWrite(error) }),
       ),
     ),
     ...(session.hasTerminal
@@ -58,8 +62,12 @@ export async function runSession(
   }
 }
 
-/** The exit status that says how a session ended, as a shell would put it: 128 and the number of a signal. */
+/**
+ * The exit status that says how a session ended, as a shell would put it: 128 and the number of a signal. Throws what
+ * kept its output from being written.
+ */
 export function sessionStatus(end: SessionEnd): number {
+  if (end.kind === 'unwritten') throw end.error;
   if (end.kind === 'unread') return 0;
   if (end.kind === 'signal') return signalStatus(end.signal);
   return 'status' in end.exit ? end.exit.status : signalStatus(end.exit.signal);
@@ -115,16 +123,6 @@ function pass(chunk: Buffer, stream: Writable): Promise<void> | undefined {
     };
     stream.on('drain', goOn).on('close', goOn);
   });
-}
-
-function withResolvers<T>() {
-  let resolve: (value: T) => void = ignore;
-  let reject: (error: unknown) => void = ignore;
-  const promise = new Promise<T>((settle, fail) => {
-    resolve = settle;
-    reject = fail;
-  });
-  return { promise, resolve, reject };
 }
 
 function ignore(): void {

@@ -3,6 +3,7 @@ import { Writable } from 'node:stream';
 import { writeLines } from './command.ts';
 import { EXIT } from './exit-status.ts';
 import { LiveArea } from './live-area.ts';
+import { cannotWrite, writeWhole } from './output-file.ts';
 
 /** The process as commands see it: where they write, what they were given, whether a person is there. */
 export type Streams = {
@@ -33,16 +34,19 @@ export function commandStreams(home: string): Streams {
   return { ...streams, ifInterrupted: endOnSignals(streams.live) };
 }
 
-/** The streams of this process. A reader of the data that goes away (`| head -1`) ends it quietly. */
+/**
+ * The streams of this process. A reader of the data that goes away (`| head -1`) ends it quietly, a full disk with an
+ * error.
+ */
 export function processStreams(home: string): Streams {
+  writeWhole(process.stdout);
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit();
-    throw error;
+    process.stderr.write(`Error: ${cannotWrite(error).message}\n`);
+    process.exit(EXIT.failed);
   });
-  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
-    // Nobody listens any more, or the terminal is gone: no reason to leave something half done.
-    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
-  });
+  // Nobody listens any more, or the terminal is gone: no reason to leave something half done.
+  process.stderr.on('error', () => undefined);
   const canMove = process.stderr.isTTY === true && process.env.TERM !== 'dumb';
   const live = canMove ? new LiveArea(process.stderr) : undefined;
   const hold = <T>(work: () => Promise<T>): Promise<T> => (live === undefined ? work() : live.hold(work));

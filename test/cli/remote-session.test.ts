@@ -61,15 +61,18 @@ describe('a session without a terminal', () => {
     expect(listeners()).toEqual(before);
   });
 
-  it('is over when nobody reads what it says', async () => {
+  it.each([
+    ['nobody reads what it says', 'EPIPE', { kind: 'unread' }],
+    ['what it says does not go in', 'ENOSPC', { kind: 'unwritten', error: { code: 'output' } }],
+  ])('is over when %s', async (_, code, expected) => {
     const { session } = await open('yes');
     const stdout = new Writable({
-      write: (_chunk, _encoding, done) => done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
+      write: (_chunk, _encoding, done) => done(Object.assign(new Error(`write ${code}`), { code })),
     });
     const others = vi.fn();
     stdout.on('error', others);
     const end = await runSession(session, { ...makeStdio(), stdout }, { terminal: false });
-    expect(end).toEqual({ kind: 'unread' });
+    expect(end).toMatchObject(expected);
     expect(others).not.toHaveBeenCalled();
     expect(stdout.listeners('error')).toEqual([others]);
   });

@@ -1,0 +1,46 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bundle } from '../support/bundle.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'fleet-output-'));
+const file = join(folder, 'file');
+afterAll(() => rmSync(folder, { recursive: true }));
+
+let program = '';
+beforeAll(async () => {
+  program = await bundle(new URL('output-worker.ts', import.meta.url), folder);
+});
+
+/** A process that says a warning and 100,000 bytes, with its streams led elsewhere. */
+function run(redirections: string, before = ':') {
+  const script = `trap '' XFSZ; ${before}; exec ${process.execPath} "$1" ${redirections}`;
+  const { status, stderr } = spawnSync('sh', ['-c', script, 'sh', program, file], { encoding: 'utf8' });
+  return { status, stderr };
+}
+
+describe('output', () => {
+  it('goes to a file, whole', () => {
+    expect(run('>"$2"')).toEqual({ status: 0, stderr: 'a warning\n' });
+    expect(statSync(file).size).toBe(100_000);
+  });
+
+  it.each([
+    ['to a device that is full', '>/dev/full', ':', 'no space left on device'],
+    ['of which a part goes in, as on a disk that is full,', '>"$2"', 'ulimit -f 8', 'file too large'],
+  ])('%s is an error', (_, redirections, before, why) => {
+    const stderr = `a warning\nError: Cannot write the output: ${why}\n`;
+    expect(run(redirections, before)).toEqual({ status: 1, stderr });
+  });
+
+  it('nobody reads is no error', () => {
+    expect(run('| head -c 1 >&2').stderr).toBe('a warning\nx');
+  });
+
+  it('that are warnings may be lost: data is not', () => {
+    expect(run('2>/dev/full >"$2"')).toEqual({ status: 0, stderr: '' });
+    expect(statSync(file).size).toBe(100_000);
+  });
+});
