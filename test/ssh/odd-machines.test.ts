@@ -1,13 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openRootShell } from '../../src/ssh/root-shell.ts';
 import { quote } from '../../src/ssh/shell.ts';
 import { PATIENT } from '../../src/systemd/patience.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
-import { startSshd } from '../support/sshd.ts';
 import { hasSshd, startOpenSsh } from './openssh.ts';
-import { createRig, createTransport, failure, run, targetOf } from './support.ts';
+import { createRig, failure, targetOf } from './support.ts';
 
 if (!hasSshd) console.log('skipped: odd machines, for there is no /usr/sbin/sshd');
 const against = describe.skipIf(!hasSshd);
@@ -59,58 +57,3 @@ against('a login shell', () => {
     return failure(session.observe({ names: [], digests: false }), 'remote-script');
   }
 });
-
-describe('a machine that somebody else takes the place of', () => {
-  test.each(['ssh2', 'openssh'] as const)(
-    'over %s gets no login and not a byte of a script',
-    async (transport) => {
-      const rig = await createRig({}, { transport });
-      const thief = await startSshd();
-      onTestFinished(() => thief.close());
-      const road = await relay(rig.sshd.port);
-      const target = { ...rig.target, port: road.port };
-      const first = await rig.transport.exec(target, 'cat');
-      road.turn(thief.port);
-      await failure(first.exit, 'ssh-lost');
-      const error = await failure(rig.transport.exec(target, 'cat'), 'ssh-host-key');
-      expect(error.message).toContain('its host key has changed');
-      expect([thief.logins(), thief.execs(), thief.connections()]).toEqual([[], [], 1]);
-    },
-  );
-
-  test.skipIf(!hasSshd)('behind a jump host that is the right one', async () => {
-    const [jumpHost, rig, thief] = [await startOpenSsh(), await createRig(), await startSshd()];
-    onTestFinished(() => thief.close());
-    const road = await relay(rig.sshd.port);
-    const jump = { ...targetOf(jumpHost, jumpHost.identityFile, { user: jumpHost.user }), name: 'jump' };
-    const target = { ...rig.target, port: road.port, via: { kind: 'jump' as const, jumps: [jump] } };
-    await run(rig.transport, target, 'true');
-    const later = createTransport(rig.folder);
-    onTestFinished(() => later.close());
-    road.turn(thief.port);
-    await failure(later.exec(target, 'cat'), 'ssh-host-key');
-    expect([thief.logins(), thief.execs()]).toEqual([[], []]);
-  });
-});
-
-/** A port that leads to another one, until it is turned: then what is open is cut, and the next comes out elsewhere. */
-async function relay(port: number) {
-  let exit = port;
-  const open: Socket[] = [];
-  const server = createServer((near) => {
-    const far = connect(exit, '127.0.0.1');
-    open.push(near, far);
-    for (const socket of [near, far]) socket.on('error', () => undefined);
-    near.pipe(far).pipe(near);
-    near.on('close', () => far.destroy());
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => void server.close());
-  return {
-    port: (server.address() as AddressInfo).port,
-    turn: (to: number) => {
-      exit = to;
-      for (const socket of open.splice(0)) socket.destroy();
-    },
-  };
-}
