@@ -27,8 +27,14 @@ export type OpenSsh = {
 /** Lines for sshd_config; a function gets the folder of the server with all keys in it, and may add to it. */
 export type OpenSshConfig = readonly string[] | ((folder: string) => readonly string[]);
 
-/** A throwaway OpenSSH server on a free loopback port, with a configuration of its own, for one test. */
-export async function startOpenSsh(config: OpenSshConfig = []): Promise<OpenSsh> {
+/**
+ * A throwaway OpenSSH server on a free loopback port, with a configuration of its own, for one test. `pam` are the lines
+ * of its PAM service, which `UsePAM yes` turns on; nobody but this server sees them.
+ */
+export async function startOpenSsh(
+  config: OpenSshConfig = [],
+  pam: readonly string[] = [],
+): Promise<OpenSsh> {
   const folder = await temporaryFolder();
   const key = newKey();
   const port = await freePort();
@@ -48,9 +54,18 @@ export async function startOpenSsh(config: OpenSshConfig = []): Promise<OpenSsh>
   await write('config', configuration(folder, port, lines));
   // sshd run by root wants this folder; systemd makes it for a sshd.service.
   if (userInfo().uid === 0) mkdirSync('/run/sshd', { recursive: true });
-  const child = spawn(PROGRAM, ['-D', '-e', '-f', join(folder, 'config')], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const words = [PROGRAM, '-D', '-e', '-f', join(folder, 'config')];
+  await write('pam', `${pam.join('\n')}\n`);
+  const own = [
+    'unshare',
+    '--mount',
+    'sh',
+    '-c',
+    'mount --bind "$0" /etc/pam.d/sshd && exec "$@"',
+    join(folder, 'pam'),
+  ];
+  const [program = '', ...options] = pam.length === 0 ? words : [...own, ...words];
+  const child = spawn(program, options, { stdio: ['ignore', 'ignore', 'pipe'] });
   onTestFinished(() => stop(child));
   let log = '';
   child.stderr.on('data', (chunk: Buffer) => {
