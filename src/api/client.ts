@@ -1,7 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { text } from 'node:stream/consumers';
-import { FleetError } from '../base/errors.ts';
+import { FleetError, isFleetError } from '../base/errors.ts';
 import { isObject } from './call.ts';
 import { readSnapshot, type SnapshotDocument } from './snapshot.ts';
 
@@ -29,7 +29,7 @@ export function parseEndpoint(name: string): Endpoint | undefined {
 /** What a controller sees. Throws FleetError `endpoint` when it cannot be had in time. */
 export async function fetchSnapshot(endpoint: Endpoint, patience: ClientPatience): Promise<SnapshotDocument> {
   const { status, body } = await get(endpoint, '/fleet/v2/snapshot', patience).catch((error: Error) => {
-    throw unreachable(endpoint, error);
+    throw isFleetError(error) ? error : unreachable(endpoint, error);
   });
   if (status !== 200)
     throw new FleetError('endpoint', `${asked(endpoint)} cannot tell: ${reasonIn(body) ?? status}`);
@@ -44,7 +44,9 @@ type Got = { readonly status: number; readonly body: string };
 
 function get({ options, tls }: Endpoint, path: string, { firstMs, wholeMs }: ClientPatience): Promise<Got> {
   return new Promise((resolve, reject) => {
-    const request = (tls ? https : http).request({ ...options, path, agent: false });
+    // A connection of its own; where one is made for us, node wants no agent at all.
+    const agent = options.createConnection === undefined ? { agent: false as const } : {};
+    const request = (tls ? https : http).request({ ...options, ...agent, path });
     const late = (ms: number) =>
       setTimeout(() => request.destroy(new Error(`no answer within ${ms / 1000} s`)), ms);
     let timer = late(firstMs);

@@ -59,14 +59,7 @@ export async function withConfig<T>(
   { dryRun = false, patience = PATIENT }: EdgesOptions = {},
 ): Promise<T> {
   if (config.verbose) writeLines(streams.err, config.sshConfigNotes);
-  const transport = createTransport({
-    environment: streams.env,
-    sshConfigFile: config.sshConfigFile,
-    askHostKey: askHostKey(streams),
-    ask: askPerson(streams),
-    passphraseFile: config.identityPassphraseFile,
-    homeFolder: streams.home,
-  });
+  const transport = transportFor(config, streams);
   const access = await accessTo(config, streams);
   const registry = await openRegistry(config.registry, config.etcd);
   const driver = createSshDriver(transport, { access, settleMs: config.settleMs, patience });
@@ -87,6 +80,18 @@ export async function withConfig<T>(
     follower.end();
     await Promise.all([edges.driver.close(), edges.registry.close()]);
   }
+}
+
+/** The way to machines' shells, for this person. */
+export function transportFor(config: Config, streams: Streams): SessionTransport {
+  return createTransport({
+    environment: streams.env,
+    sshConfigFile: config.sshConfigFile,
+    askHostKey: askHostKey(streams),
+    ask: askPerson(streams),
+    passphraseFile: config.identityPassphraseFile,
+    homeFolder: streams.home,
+  });
 }
 
 /** The same for commands that need the registry and no machine. */

@@ -75,6 +75,7 @@ export const GLOBAL_OPTIONS: readonly (readonly [string, string])[] = [
     '--endpoint <where>',
     'ask the fleetd there for lists: unix:///PATH, http(s)://HOST:PORT, or none to ask the machines',
   ],
+  ['--tunnel <host>', 'ask the fleetd on that box, over SSH: HOST, USER@HOST:PORT or an alias of ssh_config'],
   ['--ssh-username <user>', 'log in to every machine as this user'],
   ['--ssh-identity-file <file>', 'private key for every machine'],
   ['-K, --ask-become-pass', 'ask once for the password that sudo wants on the machines'],

@@ -9,6 +9,7 @@ import type { Viewpoint } from '../operations/look.ts';
 import { howLong } from '../output/reason.ts';
 import { withConfig } from './context.ts';
 import type { Streams } from './streams.ts';
+import { withTunnel } from './tunnel.ts';
 
 /** For an endpoint that somebody named. */
 const NAMED: ClientPatience = { firstMs: 5_000, wholeMs: 30_000 };
@@ -26,6 +27,9 @@ export async function withViewpoint<T>(
 ): Promise<T> {
   const { env, cwd, home } = streams;
   const named = flags.endpoint ?? (env.FLEETCTL_ENDPOINT || undefined);
+  const host = flags.tunnel ?? (env.FLEETCTL_TUNNEL || undefined);
+  if (host !== undefined)
+    return withTunnel(host, named, { flags, streams }, (endpoint) => work(seenBy(endpoint, streams)));
   if (named !== undefined && named !== 'none') return work(seenBy(readEndpoint(named), streams));
   const config = await loadConfig({ flags, env, cwd, home });
   const found = named === 'none' ? undefined : await controllerOf(config, streams);

@@ -66,6 +66,8 @@ export type ConfigFlags = {
   readonly config?: string | undefined;
   /** Where a controller is asked instead of machines; `none` asks none. */
   readonly endpoint?: string | undefined;
+  /** The box of that controller, over SSH. */
+  readonly tunnel?: string | undefined;
   readonly sshUsername?: string | undefined;
   readonly sshIdentityFile?: string | undefined;
   readonly identityPassphraseFile?: string | undefined;

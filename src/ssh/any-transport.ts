@@ -22,6 +22,7 @@ export function createTransport(options: TransportOptions): SessionTransport {
     exec: (target, command) => transportOf(target).exec(target, command),
     open: (target, request) => transportOf(target).open(target, request),
     login: (target) => transportOf(target).login(target),
+    socket: (target, path) => transportOf(target).socket(target, path),
     close: async () => void (await Promise.all([ssh2.close(), openssh.close()])),
   };
 }

@@ -66,7 +66,12 @@ export class Carriers<C extends Carrier> {
 
   /** How the first login at the target came about; logs in where there is none. */
   async login(target: SshTarget): Promise<Login> {
-    return (await this.#carrier(target, 0)).login;
+    return (await this.first(target)).login;
+  }
+
+  /** The first login at the target itself. */
+  first(target: SshTarget): Promise<C> {
+    return this.#carrier(target, 0);
   }
 
   async close(): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { Client, ClientCallback, ClientChannel } from 'ssh2';
 import { formatDuration } from '../base/duration.ts';
 import type { FleetError } from '../base/errors.ts';
@@ -126,6 +127,20 @@ export class Connection implements Carrier {
     });
   }
 
+  /** Opens a way to a socket of the file system over there; rejects with `ssh-refused` when it is not let through. */
+  forwardSocket(path: string): Promise<Duplex> {
+    return new Promise((resolve, reject) => {
+      try {
+        this.#client.openssh_forwardOutStreamLocal(path, (error, channel) => {
+          if (error === undefined) resolve(channel);
+          else reject(this.#failure ?? this.#noSocket(path, error));
+        });
+      } catch {
+        reject(this.#failure ?? lost(this.#target, 'the connection was closed'));
+      }
+    });
+  }
+
   /** Says goodbye and closes the line; commands that still run are lost. Resolves when it is closed. */
   async close(): Promise<void> {
     this.#reason ??= 'the connection was closed here';
@@ -206,5 +221,12 @@ export class Connection implements Carrier {
     }
     const said = error.message.replace('(SSH) Channel open failure: ', '').toLowerCase();
     return cannotReach(target, 'ssh-refused', `${via} cannot reach it: ${said}`, { cause: error });
+  }
+
+  #noSocket(path: string, error: Error): FleetError {
+    const said = error.message.replace('(SSH) Channel open failure: ', '').toLowerCase();
+    const hint = `Is it there, and may "${this.#target.user}" use it? AllowStreamLocalForwarding in its sshd_config decides, too`;
+    const what = `no way to "${path}" there: ${said}`;
+    return cannotReach(this.#target, 'ssh-refused', what, { hint, cause: error });
   }
 }

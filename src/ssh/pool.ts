@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { isFleetError } from '../base/errors.ts';
 import { Authentication } from './authentication.ts';
 import { Carriers } from './carriers.ts';
@@ -46,6 +47,10 @@ class Ssh2Transport implements SessionTransport {
 
   login(target: SshTarget): Promise<Login> {
     return this.#connections.login(target);
+  }
+
+  async socket(target: SshTarget, path: string): Promise<Duplex> {
+    return (await this.#connections.first(target)).forwardSocket(path);
   }
 
   close(): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { SshTarget } from './target.ts';
 
 /**
@@ -99,4 +100,9 @@ export interface SessionTransport extends Transport {
   open(target: SshTarget, request: SessionRequest): Promise<RemoteSession>;
   /** Connects, or uses the connection there is; rejects as {@link Transport.exec} does. */
   login(target: SshTarget): Promise<Login>;
+  /**
+   * Opens a way to a socket of the file system over there. Rejects as {@link Transport.exec} does, with `ssh-refused`
+   * also where the way cannot go through the ssh(1) that is installed here.
+   */
+  socket(target: SshTarget, path: string): Promise<Duplex>;
 }

@@ -6,6 +6,8 @@ import { parseEndpoint } from '../../src/api/client.ts';
 import { originOf } from '../../src/config/listen.ts';
 import { Api } from '../api/support.ts';
 import { House } from '../controller/support.ts';
+import { hasSshd, startOpenSsh } from '../ssh/openssh.ts';
+import { startSshd } from '../support/sshd.ts';
 import { makeDesk } from './desk.ts';
 
 const soon = { timeout: 10_000, interval: 10 };
@@ -66,6 +68,58 @@ describe('--endpoint', () => {
     vi.spyOn(house.controller, 'snapshot', 'get').mockReturnValue(undefined);
     const { err } = await (await makeDesk()).run(['list-units', '--endpoint', `unix:${socketPath}`]);
     expect(err).toContain('cannot tell: fleetd has not asked every machine yet');
+  });
+});
+
+describe('--tunnel', () => {
+  it('reaches the socket on another box over SSH, and no box whose key is not known', async () => {
+    const { socketPath } = await Api.of(await busyHouse());
+    const sshd = await startSshd({ user: 'core' });
+    onTestFinished(() => sshd.close());
+    const desk = await makeDesk();
+    const endpoint = ['--endpoint', `unix:${socketPath}`];
+    const tunnel = [
+      '--tunnel',
+      `core@${sshd.host}:${sshd.port}`,
+      '--ssh-identity-file',
+      'key',
+      '--ssh-config',
+      'none',
+    ];
+    const unknown = await desk.run([...UNITS, ...endpoint, ...tunnel]);
+    expect([unknown.status, unknown.err]).toEqual([5, expect.stringContaining('host key')]);
+    await desk.write('known', `[${sshd.host}]:${sshd.port} ${sshd.hostKeys[0]}\n`);
+    const known = ['--known-hosts-file', 'known'];
+    expect(await desk.run([...UNITS, ...endpoint, ...tunnel, ...known])).toEqual(RUNNING);
+    await vi.waitFor(() => expect(sshd.openConnections()).toBe(0), soon);
+
+    const nowhere = await desk.run([...UNITS, '--endpoint', 'unix:///nowhere.sock', ...tunnel, ...known]);
+    expect([nowhere.status, nowhere.err]).toEqual([
+      5,
+      expect.stringContaining('no way to "/nowhere.sock" there'),
+    ]);
+    expect((await desk.run([...UNITS, '--endpoint', 'http://a:1', ...tunnel])).status).toBe(2);
+    expect((await desk.run([...UNITS, '--tunnel', 'a b@c:d'])).status).toBe(2);
+  });
+});
+
+describe.skipIf(!hasSshd)('--tunnel through the sshd of OpenSSH', () => {
+  it('reaches the socket, and says why not where sshd does not let it through', async () => {
+    const { socketPath } = await Api.of(await busyHouse());
+    const ask = async (config: readonly string[]) => {
+      const sshd = await startOpenSsh(config);
+      const tunnel = [
+        '--tunnel',
+        `${sshd.user}@${sshd.host}:${sshd.port}`,
+        '--endpoint',
+        `unix:${socketPath}`,
+      ];
+      const key = ['--ssh-identity-file', sshd.identityFile, '--strict-host-key-checking', 'accept-new'];
+      return (await makeDesk()).run([...UNITS, ...tunnel, ...key, '--ssh-config', 'none']);
+    };
+    expect(await ask([])).toEqual(RUNNING);
+    const { status, err } = await ask(['AllowStreamLocalForwarding no']);
+    expect([status, err]).toEqual([5, expect.stringContaining('AllowStreamLocalForwarding')]);
   });
 });
 

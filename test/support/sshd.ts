@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import ssh2, { type AuthContext, type ServerChannel } from 'ssh2';
 
 /** What a server does wrong, on purpose. */
@@ -84,6 +84,14 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   const ssh = new ssh2.Server({ hostKeys: [...hostKeys] }, (client, { port }) => {
     client.on('error', () => undefined);
     client.on('authentication', (context) => authenticate(context, options, seen.logins));
+    client.on('openssh.streamlocal', (accept, reject, { socketPath }) => {
+      const socket = connect(socketPath);
+      socket.once('error', () => reject());
+      socket.once('connect', () => {
+        const channel = accept();
+        socket.pipe(channel).pipe(socket);
+      });
+    });
     client.on('session', (accept, reject) => {
       if (misbehaviour?.kind === 'refuse-sessions') return reject();
       const session = accept();

@@ -1,5 +1,6 @@
 import { isFleetError } from '../../base/errors.ts';
 import { Carriers } from '../carriers.ts';
+import { cannotReach } from '../failure.ts';
 import { createLimit } from '../limit.ts';
 import type { SshTarget } from '../target.ts';
 import type { Login, RemoteProcess, RemoteSession, SessionRequest, SessionTransport } from '../transport.ts';
@@ -41,6 +42,12 @@ class OpensshTransport implements SessionTransport {
 
   login(target: SshTarget): Promise<Login> {
     return this.#masters.login(target);
+  }
+
+  async socket(target: SshTarget): Promise<never> {
+    throw cannotReach(target, 'ssh-refused', 'a socket there is not reached with transport = openssh', {
+      hint: 'Leave "transport" out for it',
+    });
   }
 
   async close(): Promise<void> {
