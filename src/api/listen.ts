@@ -80,6 +80,7 @@ const WORDS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EINVAL: `a socket has a path of ${LONGEST_PATH} bytes at most`,
   ENOENT: 'its folder does not exist',
+  EROFS: 'the file system is read-only',
 };
 const HINTS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'A fleetd is running already; or name another place with "listen" in fleet.conf',
