@@ -63,9 +63,8 @@ function readUnits(
   asked: readonly string[],
   sections: readonly Section[],
 ): readonly ObservedUnit[] {
-  const records = new Map(
-    readRecords(find(sections, 'records')?.stdout ?? '').map((record) => [record.unit, record]),
-  );
+  const texts = ['records', 'late'].map((name) => find(sections, name)?.stdout ?? '');
+  const records = new Map(texts.flatMap(readRecords).map((record) => [record.unit, record]));
   const digests = readDigests(find(sections, 'digests')?.stdout ?? '');
   const links = readLinks(find(sections, 'links')?.stdout);
   const shown = find(sections, 'units');

@@ -58,6 +58,17 @@ vitals() {
   version_of systemctl && echo "systemd $version"
 }
 records() { cd "$L/units" && cat -- "$@"; }
+# late UNIT...: the records that have come since those in $known were read, or what another fleet process has just put
+# there would count as somebody else's
+late() {
+  cd "$L/units" 2>/dev/null || return 0
+  for unit; do
+    shift
+    case "$known" in *" $unit "*) continue ;; esac
+    [ ! -f "./$unit" ] || set -- "$@" "$unit"
+  done
+  [ $# -eq 0 ] || section late cat -- "$@"
+}
 digests() { cd "$D" && sha256sum -- "$@"; }
 # links: what makes other units pull a unit in
 links() {

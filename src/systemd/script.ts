@@ -48,7 +48,7 @@ function withoutComments(shell: string): string {
 
 /**
  * Reads the machine: sections `facts`, `records`, `digests`, `links` and `units`, about every unit fleet put there and
- * the units of `names`, which may be unknown there. `digests` costs a read of every unit file, `vitals` a process.
+ * the units of `names`, which may be unknown there; and `late` about those of them that somebody else put there meanwhile. `digests` costs a read of every unit file, `vitals` a process.
  * With `backup` also `texts` and `tokens`, what a registry is rebuilt from.
  */
 export function observeScript({ names, digests, backup = false, vitals = false }: ObserveRequest): string {
@@ -61,8 +61,10 @@ export function observeScript({ names, digests, backup = false, vitals = false }
     '[ $# -eq 0 ] || section records records "$@"',
     ...(digests ? ['[ $# -eq 0 ] || section digests digests "$@"', 'section links links'] : []),
     ...(backup ? ['section texts texts "$@"', 'section tokens tokens'] : []),
+    'known=" $* "',
     `set -- "$@" ${names.map(quote).join(' ')}`,
     '[ $# -eq 0 ] || section units show "$@"',
+    ...(names.length === 0 ? [] : [`late ${names.map(quote).join(' ')}`]),
   ]);
 }
 

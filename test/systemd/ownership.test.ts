@@ -95,6 +95,20 @@ describe('the token of a unit', () => {
   });
 });
 
+describe('a unit that another fleet process puts there while the machine is looked at', () => {
+  it('is not taken for somebody else', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch(WEB, FIRST, 1)]);
+    const late = `mv "$L/units/${WEB}" "$L/aside"; section_() { mv "$L/aside" "$L/units/${WEB}"; section "$@"; }`;
+    const rewrite = (script: string): string =>
+      script
+        .replace('section facts facts', `${late}; section facts facts`)
+        .replace('section units show', 'section_ units show');
+    const { units } = await machine.observe([WEB], { rewrite });
+    expect(units.map(({ name, record }) => [name, record?.token])).toEqual([[WEB, 1]]);
+  });
+});
+
 describe('a unit that fleet did not put there', () => {
   it.each([
     ['by the administrator', 'etc/web.service', WEB],
