@@ -22,7 +22,7 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/e2e/**'],
+          exclude: ['test/e2e/**', 'test/soak/**'],
           testTimeout: 120_000,
           expect: { poll },
           // Many of these tests wait for processes.
@@ -34,7 +34,7 @@ export default defineConfig({
         test: {
           // Real machines: one file after the other, and after everything else.
           name: 'e2e',
-          include: ['test/e2e/**/*.test.ts'],
+          include: ['test/e2e/**/*.test.ts', 'test/soak/**/*.test.ts'],
           globalSetup: 'test/e2e/setup.ts',
           expect: { poll },
           fileParallelism: false,

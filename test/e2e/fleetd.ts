@@ -1,0 +1,116 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, inject } from 'vitest';
+import type { Operator } from './operator.ts';
+
+/** One line of the log; `event` is empty for what is not JSON. */
+export type LogLine = {
+  readonly time: string;
+  readonly level: string;
+  readonly event: string;
+  readonly message: string;
+  readonly unit?: string;
+  readonly machine?: string;
+};
+
+/** A fleetd that an operator runs in the foreground. */
+export class Fleetd {
+  readonly log: LogLine[] = [];
+  readonly #process: ChildProcess;
+  readonly #exit: Promise<unknown>;
+  #isTold = false;
+
+  constructor(operator: Operator) {
+    this.#process = spawn(join(inject('program'), 'bin/fleetd'), ['--log', 'json'], {
+      cwd: operator.folder,
+      env: operator.environment,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    this.#exit = once(this.#process, 'exit');
+    const lines = createInterface({ input: this.#process.stderr as NodeJS.ReadableStream });
+    lines.on('line', (line) => this.log.push(parse(line)));
+  }
+
+  get isRunning(): boolean {
+    return this.#process.exitCode === null && this.#process.signalCode === null;
+  }
+
+  /** What it holds in memory, in MiB. */
+  get residentMiB(): number {
+    const status = readFileSync(`/proc/${this.#process.pid}/status`, 'utf8');
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+  }
+
+  /** What it has used of the processors, in seconds: proc(5), of which Linux gives 100 ticks a second. */
+  get cpuSeconds(): number {
+    const fields = readFileSync(`/proc/${this.#process.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  }
+
+  /** How it ended, if nobody told it to. */
+  get crash(): string | undefined {
+    return this.isRunning || this.#isTold ? undefined : this.text;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#isTold ||= signal === 'SIGKILL' || signal === 'SIGTERM';
+    this.#process.kill(signal);
+  }
+
+  /** Ends it by a signal; resolves to its exit status, null when the signal ended it at once. */
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    if (this.isRunning) {
+      this.signal('SIGCONT');
+      this.signal(signal);
+      await this.#exit;
+    }
+    return this.#process.exitCode;
+  }
+
+  /** Waits for a line with this event, and more if asked; rejects when there is none within `ms`. */
+  said(event: string, more: Partial<LogLine> = {}, ms = 20_000): Promise<LogLine> {
+    const wanted = Object.entries({ event, ...more });
+    const find = (): LogLine | undefined =>
+      this.log.find((line) => wanted.every(([key, value]) => Object(line)[key] === value));
+    return eventually(find, ms, () => `${JSON.stringify(wanted)} in\n${this.text}`);
+  }
+
+  get text(): string {
+    return this.log.map(({ time, event, message }) => `${time} ${event}: ${message}`).join('\n');
+  }
+}
+
+/** Starts fleetd for an operator as often as a suite wants; none outlives the suite. */
+export function recruit(operator: Operator): () => Fleetd {
+  const all: Fleetd[] = [];
+  afterAll(() => Promise.all(all.map((fleetd) => fleetd.end('SIGKILL'))));
+  return () => {
+    const fleetd = new Fleetd(operator);
+    all.push(fleetd);
+    return fleetd;
+  };
+}
+
+/** Waits until `find` finds something; rejects when it has not within `ms`. */
+export async function eventually<T>(
+  find: () => T | undefined | false,
+  ms: number,
+  what: () => string,
+): Promise<T> {
+  const end = performance.now() + ms;
+  for (;;) {
+    const found = find();
+    if (found !== undefined && found !== false) return found;
+    if (performance.now() > end) throw new Error(`not within ${ms} ms: ${what()}`);
+    await sleep(25);
+  }
+}
+
+function parse(line: string): LogLine {
+  if (line.startsWith('{')) return JSON.parse(line);
+  return { time: '', level: '', event: '', message: line };
+}

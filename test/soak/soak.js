@@ -1,0 +1,30 @@
+import { spawnSync } from 'node:child_process';
+import { parseArgs } from 'node:util';
+
+const HELP = `Troubles a cluster of real machines on this box that two fleetd keep, and looks whether it holds. Needs root.
+
+Usage: npm run soak -- [--minutes 20] [--machines 10] [--units 200] [--seed N]`;
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '20' },
+    machines: { type: 'string', default: '10' },
+    units: { type: 'string', default: '200' },
+    seed: { type: 'string', default: `${Date.now() % 1_000_000}` },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+process.exitCode = values.help ? print(HELP) : run();
+
+function run() {
+  const { minutes, machines, units, seed } = values;
+  const env = { SOAK_MINUTES: minutes, SOAK_MACHINES: machines, SOAK_UNITS: units, SOAK_SEED: seed };
+  const words = ['vitest', 'run', '--config', 'test/vitest.config.ts', '--project', 'e2e', 'test/soak'];
+  return spawnSync('npx', words, { stdio: 'inherit', env: { ...process.env, ...env } }).status ?? 1;
+}
+
+function print(text) {
+  process.stdout.write(`${text}\n`);
+  return 0;
+}

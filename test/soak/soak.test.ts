@@ -1,0 +1,42 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { recruit } from '../e2e/fleetd.ts';
+import { hire } from '../e2e/operator.ts';
+import { cluster, onMachines } from '../support/cluster.ts';
+import { soak } from './soak.ts';
+
+// Little of it with every run of the tests; `npm run soak` for all of it.
+const MINUTES = Number(process.env.SOAK_MINUTES ?? 0.5);
+const COUNT = Number(process.env.SOAK_MACHINES ?? 4);
+const UNITS = Number(process.env.SOAK_UNITS ?? 40);
+const SEED = Number(process.env.SOAK_SEED ?? 20261125);
+const MACHINES = Array.from({ length: COUNT }, (_, i) => `k${i + 1}`);
+/** Half of the machines are asked for by some units. */
+const METADATA = Object.fromEntries(
+  MACHINES.slice(0, Math.ceil(COUNT / 2)).map((name) => [name, 'half=first']),
+);
+
+onMachines(`${UNITS} units on ${COUNT} machines, and ${MINUTES} minutes of trouble (--seed ${SEED})`, () => {
+  const operator = hire({ machines: MACHINES, top: { agent_ttl: '5s' }, metadata: METADATA });
+  const start = recruit(operator);
+
+  beforeAll(() => cluster('up', `${COUNT}`));
+  // The cluster shrinks by switching off.
+  afterAll(() => cluster('kill', ...MACHINES.slice(3)));
+
+  it(
+    'leave every unit where the registry says, once, and stop none without a reason',
+    async () => {
+      const { report, ...findings } = await soak({
+        operator,
+        start,
+        machines: MACHINES,
+        units: UNITS,
+        ms: MINUTES * 60_000,
+        seed: SEED,
+      });
+      if (process.env.SOAK_MINUTES !== undefined) process.stderr.write(`${report.join('\n')}\n`);
+      expect(findings).toEqual({ misplaced: [], outdated: [], unexplained: [], crashed: [] });
+    },
+    MINUTES * 60_000 + 300_000,
+  );
+});

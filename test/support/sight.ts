@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CLUSTER_FOLDER } from './cluster.ts';
+
+/** The services that have processes on each machine, which the kernel of this box knows: also of one that is cut off or hangs. */
+export type Sight = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** What runs at this moment; only services whose names match. */
+export function look(machines: readonly string[], pattern: RegExp): Sight {
+  return new Map(machines.map((machine) => [machine, servicesOf(machine, pattern)]));
+}
+
+/** The machines on which a unit has processes, in the order of `machines`. */
+export function whereRuns(unit: string, machines: readonly string[]): readonly string[] {
+  const sight = look(machines, /./);
+  return machines.filter((machine) => sight.get(machine)?.has(unit));
+}
+
+/** What all processes of a machine have used of the processors since it was switched on, in seconds. */
+export function cpuSeconds(machine: string): number {
+  const stat = readFileSync(join(cgroupOf(machine), 'cpu.stat'), 'utf8');
+  return Number(/^usage_usec (\d+)$/m.exec(stat)?.[1]) / 1e6;
+}
+
+function servicesOf(machine: string, pattern: RegExp): ReadonlySet<string> {
+  const top = join(cgroupOf(machine), 'payload/system.slice');
+  const slices = ['.', ...foldersOf(top).filter((name) => name.endsWith('.slice'))];
+  const services = slices.flatMap((slice) =>
+    foldersOf(join(top, slice))
+      .filter((name) => name.endsWith('.service') && pattern.test(name))
+      .map((name) => ({ name: unescaped(name), folder: join(top, slice, name) })),
+  );
+  return new Set(services.filter(({ folder }) => isPopulated(folder)).map(({ name }) => name));
+}
+
+function foldersOf(path: string): readonly string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? entry.name : [],
+    );
+  } catch {
+    return []; // The machine does not run.
+  }
+}
+
+function isPopulated(folder: string): boolean {
+  try {
+    return readFileSync(join(folder, 'cgroup.events'), 'utf8').includes('populated 1');
+  } catch {
+    return false; // Gone meanwhile.
+  }
+}
+
+/** systemd puts `_` before what the kernel has a use for. */
+function unescaped(name: string): string {
+  return name.replace(/^_/, '');
+}
+
+/** As the cluster script names them. */
+function cgroupOf(machine: string): string {
+  const id = createHash('md5').update(CLUSTER_FOLDER).digest('hex').slice(0, 8);
+  return join(cgroups(), `fleet-cluster-${id}`, machine);
+}
+
+let mounted: string | undefined;
+
+function cgroups(): string {
+  mounted ??= readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' '))
+    .find(([, path = '', type]) => type === 'cgroup2' && existsSync(path))?.[1];
+  return mounted ?? '/sys/fs/cgroup';
+}
