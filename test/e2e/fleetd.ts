@@ -15,6 +15,8 @@ export type LogLine = {
   readonly message: string;
   readonly unit?: string;
   readonly machine?: string;
+  readonly from?: string;
+  readonly to?: string;
 };
 
 /** A fleetd that an operator runs in the foreground. */

@@ -23,7 +23,7 @@ const TRICKS: Readonly<Record<TroubleKind, Trick>> = {
   hang: { begin: (machine) => cluster('hang', machine), end: (machine) => cluster('resume', machine) },
   cut: { begin: (machine) => cluster('cut', machine), end: (machine) => cluster('heal', machine) },
   sshd: {
-    begin: (machine) => inside(machine, 'systemctl stop sshd'),
+    begin: (machine) => inside(machine, 'systemctl kill --signal=KILL sshd; systemctl stop sshd'),
     end: (machine) => inside(machine, 'systemctl start sshd'),
   },
   reboot: { begin: (machine) => cluster('reboot', machine), end: async () => undefined },

@@ -1,3 +1,4 @@
+import { compareText } from '../../src/base/compare.ts';
 import type { Fleetd } from '../e2e/fleetd.ts';
 import type { Chronicle } from './chronicle.ts';
 import { overlaps, type Run } from './runs.ts';
@@ -53,7 +54,7 @@ function countBy<T>(all: readonly T[], keyOf: (one: T) => string): string {
   for (const one of all) counts.set(keyOf(one), (counts.get(keyOf(one)) ?? 0) + 1);
   return [...counts]
     .map(([key, count]) => `${key} ${count}`)
-    .sort()
+    .toSorted(compareText)
     .join(', ');
 }
 
