@@ -119,7 +119,7 @@ function noticeEntry(notice: Noticed): LogEntry {
     case 'leads':
       return entry('info', 'this controller decides');
     case 'stands-by':
-      return entry('info', 'another controller decides; this one stands by');
+      return entry('info', 'this controller does not decide, and stands by');
     case 'election-failed':
       return entry('error', `cannot tell who decides: ${notice.error.message}`);
     case 'registry-lost':

@@ -104,13 +104,15 @@ onMachines('fleetd with a registry in etcd', () => {
     it('moves, stops and starts nothing while etcd is away, nor when it is back', async () => {
       const before = await insideAll(MACHINES, INVOCATIONS);
       await killEtcd();
-      await fleetd.said('registry-lost');
+      await fleetd.said('election-failed');
       await cluster('kill', 'k3');
       await sleep(2 * TTL_MS);
       await cluster('start', 'k3');
       for (const member of etcd.members) member.start();
       await etcd.ready();
-      await fleetd.said('registry-back');
+      const isBack = () =>
+        fleetd.log.findLast(({ event }) => /leads|stands-by/.test(event))?.event === 'leads';
+      await eventually(isBack, PATIENCE_MS, () => fleetd.text);
       await sleep(TTL_MS);
       expect((await insideAll(MACHINES, INVOCATIONS)).slice(0, 2)).toEqual(before.slice(0, 2));
       expect(homesOf(UNITS)).toEqual(['k2', 'k2', 'k3']);

@@ -6,42 +6,47 @@ import { isGlobal } from './units.ts';
 export type Run = {
   readonly unit: string;
   readonly machine: string;
+  /** Of its text. */
+  readonly version: string;
   readonly from: number;
   readonly to: number;
   readonly isStop: boolean;
 };
 
-/** Reads what units wrote down on a machine: `seconds start|stop unit` a line. */
+/** Reads what units wrote down on a machine: `seconds start|stop unit version` a line. */
 export function runsOf(machine: string, diary: string, chronicle: Chronicle): readonly Run[] {
-  const notes = diary
-    .split('\n')
-    .map((line) => /^(\d+\.\d+) (start|stop) (\S+)$/.exec(line))
-    .flatMap((match) =>
-      match === null ? [] : { at: Number(match[1]) * 1000, what: match[2], unit: match[3] ?? '' },
-    );
-  const begun = new Map<string, number>();
+  const begun = new Map<string, Run>();
   const runs: Run[] = [];
-  const end = (unit: string, to: number, isStop: boolean): void => {
-    const from = begun.get(unit);
-    if (from !== undefined) runs.push({ unit, machine, from, to, isStop });
-    begun.delete(unit);
+  const end = (run: Run | undefined, to: number, isStop: boolean): void => {
+    if (run === undefined) return;
+    runs.push({ ...run, to, isStop });
+    begun.delete(run.unit);
   };
-  for (const { at, what, unit } of notes.toSorted((a, b) => a.at - b.at || compareText(a.unit, b.unit))) {
-    const from = begun.get(unit);
+  for (const { at, what, unit, version } of notesIn(diary)) {
+    const before = begun.get(unit);
+    if (what === 'stop') end(before, at, true);
+    if (what === 'stop') continue;
     // It could not write that it ended: its machine lost power meanwhile.
-    if (what === 'start' && from !== undefined)
-      end(unit, powerLoss(machine, from, at, chronicle) ?? at, false);
-    if (what === 'start') begun.set(unit, at);
-    else end(unit, at, true);
+    if (before !== undefined) end(before, powerLoss(before, at, chronicle) ?? at, false);
+    begun.set(unit, { unit, machine, version, from: at, to: at, isStop: false });
   }
-  for (const [unit, from] of begun) {
-    const to = powerLoss(machine, from, Number.POSITIVE_INFINITY, chronicle) ?? Number.POSITIVE_INFINITY;
-    runs.push({ unit, machine, from, to, isStop: false });
+  for (const run of begun.values()) {
+    end(run, powerLoss(run, Number.POSITIVE_INFINITY, chronicle) ?? Number.POSITIVE_INFINITY, false);
   }
   return runs;
 }
 
-function powerLoss(machine: string, from: number, to: number, chronicle: Chronicle): number | undefined {
+type Note = { readonly at: number; readonly what: string; readonly unit: string; readonly version: string };
+
+function notesIn(diary: string): readonly Note[] {
+  const matches = diary.split('\n').map((line) => /^(\d+\.\d+) (start|stop) (\S+) (\S+)$/.exec(line));
+  return matches
+    .flatMap((match) => (match === null ? [] : [match.slice(1) as [string, string, string, string]]))
+    .map(([at, what, unit, version]) => ({ at: Number(at) * 1000, what, unit, version }))
+    .toSorted((a, b) => a.at - b.at || compareText(a.unit, b.unit));
+}
+
+function powerLoss({ machine, from }: Run, to: number, chronicle: Chronicle): number | undefined {
   return chronicle
     .troublesOf(machine, from, to)
     .find((trouble) => trouble.kind === 'kill' && trouble.from >= from)?.from;

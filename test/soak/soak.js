@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 
 const HELP = `Troubles a cluster of real machines on this box that two fleetd keep, and looks whether it holds. Needs root.
 
-Usage: npm run soak -- [--minutes 20] [--machines 10] [--units 200] [--seed N]`;
+Usage: npm run soak -- [--minutes 20] [--machines 10] [--units 200] [--seed N] [--log FILE]`;
 
 const { values } = parseArgs({
   options: {
@@ -11,6 +11,7 @@ const { values } = parseArgs({
     machines: { type: 'string', default: '10' },
     units: { type: 'string', default: '200' },
     seed: { type: 'string', default: `${Date.now() % 1_000_000}` },
+    log: { type: 'string', default: '' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -18,8 +19,14 @@ const { values } = parseArgs({
 process.exitCode = values.help ? print(HELP) : run();
 
 function run() {
-  const { minutes, machines, units, seed } = values;
-  const env = { SOAK_MINUTES: minutes, SOAK_MACHINES: machines, SOAK_UNITS: units, SOAK_SEED: seed };
+  const { minutes, machines, units, seed, log } = values;
+  const env = {
+    SOAK_MINUTES: minutes,
+    SOAK_MACHINES: machines,
+    SOAK_UNITS: units,
+    SOAK_SEED: seed,
+    SOAK_LOG: log,
+  };
   const words = ['vitest', 'run', '--config', 'test/vitest.config.ts', '--project', 'e2e', 'test/soak'];
   return spawnSync('npx', words, { stdio: 'inherit', env: { ...process.env, ...env } }).status ?? 1;
 }

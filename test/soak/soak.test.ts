@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { recruit } from '../e2e/fleetd.ts';
 import { hire } from '../e2e/operator.ts';
@@ -26,7 +27,7 @@ onMachines(`${UNITS} units on ${COUNT} machines, and ${MINUTES} minutes of troub
   it(
     'leave every unit where the registry says, once, and stop none without a reason',
     async () => {
-      const { report, ...findings } = await soak({
+      const { report, log, ...findings } = await soak({
         operator,
         start,
         machines: MACHINES,
@@ -35,6 +36,7 @@ onMachines(`${UNITS} units on ${COUNT} machines, and ${MINUTES} minutes of troub
         seed: SEED,
       });
       if (process.env.SOAK_MINUTES !== undefined) process.stderr.write(`${report.join('\n')}\n`);
+      if (process.env.SOAK_LOG) writeFileSync(process.env.SOAK_LOG, `${report.join('\n')}\n${log}\n`);
       expect(findings).toEqual({ misplaced: [], outdated: [], unexplained: [], crashed: [] });
     },
     MINUTES * 60_000 + 300_000,

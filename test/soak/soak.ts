@@ -25,6 +25,8 @@ export type Findings = {
   readonly unexplained: readonly string[];
   readonly crashed: readonly string[];
   readonly report: readonly string[];
+  /** What every fleetd logged. */
+  readonly log: string;
 };
 
 /** How long a cluster may take to be in order when nothing troubles it any more, in ms. */
@@ -71,6 +73,7 @@ export async function soak(options: SoakOptions): Promise<Findings> {
     unexplained: unexplained(runs, chronicle),
     crashed: all.flatMap((fleetd) => fleetd.crash ?? []),
     report: [...reportOf(chronicle, runs), ...memory.report, `in order ${calmMs} ms after the last trouble`],
+    log: all.map(({ text }, index) => text.replaceAll(/^/gm, `fleetd ${index}: `)).join('\n'),
   };
 }
 

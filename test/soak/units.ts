@@ -23,7 +23,8 @@ export function fileOf(unit: string): string {
 
 /** The text of a unit's file; another `version` is another text. */
 export function textOf(unit: string, version: number): string {
-  const note = (what: string): string => `/bin/sh -c 'echo "$$(date +%%s.%%3N) ${what} %n" >>${DIARY}`;
+  const note = (what: string): string =>
+    `/bin/sh -c 'echo "$$(date +%%s.%%3N) ${what} %n ${version}" >>${DIARY}`;
   return [
     `[Unit]\nDescription=${version}`,
     `[Service]\nExecStart=${note('start')}; exec sleep 100000'\nExecStopPost=${note('stop')}'`,

@@ -62,7 +62,7 @@ export function diaries(machines: readonly string[]): Promise<readonly string[]>
 /** The stops for which there was no reason: neither a decision about the unit, nor a command, nor a reboot. */
 export function unexplained(runs: readonly Run[], chronicle: Chronicle): readonly string[] {
   return runs
-    .filter((run) => run.isStop && !isExplained(run, chronicle))
+    .filter((run) => run.isStop && !hasNewText(run, runs) && !isExplained(run, chronicle))
     .map(
       ({ unit, machine, from, to }) =>
         `${unit} on ${machine}, started ${iso(from)}, stopped ${iso(to)}; told: ${chronicle.told
@@ -70,6 +70,13 @@ export function unexplained(runs: readonly Run[], chronicle: Chronicle): readonl
           .map((told) => `${told.time} ${told.event} ${told.to?.name ?? told.target ?? ''}`)
           .join(', ')}`,
     );
+}
+
+/** It was stopped for the sake of another text. */
+function hasNewText({ unit, machine, version, to }: Run, runs: readonly Run[]): boolean {
+  const later = runs.filter((run) => run.unit === unit && run.machine === machine && run.from >= to);
+  const next = later.toSorted((a, b) => a.from - b.from)[0];
+  return next !== undefined && next.version !== version;
 }
 
 function isExplained({ unit, machine, from, to }: Run, chronicle: Chronicle): boolean {
@@ -81,19 +88,23 @@ function isExplained({ unit, machine, from, to }: Run, chronicle: Chronicle): bo
     (words[0] === 'restart' && words.includes(unit)) ||
     (words[0] === 'by-hand' && words[1] === unit && words[2] === machine);
   if (chronicle.deeds.some((deed) => told(deed.words) && deed.from <= to && deed.to >= to)) return true;
-  return !isGlobal(unit) && homeAfter(about) !== machine;
+  const home = homeAfter(about);
+  return home.isWanted ? !isGlobal(unit) && home.machine !== machine : true;
 }
 
-/** Where the unit is to run after all that was decided about it; undefined for nowhere. */
-function homeAfter(about: readonly Told[]): string | undefined {
-  let home: string | undefined;
+/** Where the unit is to run after all that was decided about it, if it is. */
+function homeAfter(about: readonly Told[]): {
+  readonly isWanted: boolean;
+  readonly machine: string | undefined;
+} {
+  let machine: string | undefined;
   let isWanted = false;
   for (const { event, to, target } of about) {
-    if (to !== undefined) home = to.name ?? undefined;
+    if (to !== undefined) machine = to.name ?? undefined;
     if (target !== undefined) isWanted = target === 'launched';
     if (event === 'destroy') isWanted = false;
   }
-  return isWanted ? home : undefined;
+  return { isWanted, machine };
 }
 
 function at({ time }: Told): number {
