@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type FleetError, isFleetError } from '../base/errors.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
@@ -103,6 +104,8 @@ export class Controller {
 
   /** Works until `signal` is raised; then the passes in hand are finished, and nothing is stopped on machines. */
   async run(signal: AbortSignal): Promise<void> {
+    // Every watch listens to it: what Node takes for a leak is a cluster of more than ten machines.
+    setMaxListeners(0, signal);
     const watches = [...this.#watches.values()];
     const watching = watches.map((watch) => watch.run(signal));
     const following = this.#followRegistry(signal);

@@ -16,6 +16,16 @@ describe('a controller', () => {
     await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
   });
 
+  it('has no more to say about many machines than about few', async () => {
+    const warned = vi.fn();
+    process.on('warning', warned);
+    const house = new House(Array.from({ length: 20 }, (_, index) => `m${index}`));
+    await house.want('launched', '', 'a.service');
+    await vi.waitFor(() => expect(house.runs('a.service')).toHaveLength(1), soon);
+    process.off('warning', warned);
+    expect(warned.mock.calls).toEqual([]);
+  });
+
   it('moves a unit when its machine has been silent for agent_ttl, and not before', async () => {
     const house = new House(['m1', 'm2', 'm3']);
     await house.want('launched', '', 'a.service');

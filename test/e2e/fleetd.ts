@@ -47,12 +47,6 @@ export class Fleetd {
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
   }
 
-  /** What it has used of the processors, in seconds: proc(5), of which Linux gives 100 ticks a second. */
-  get cpuSeconds(): number {
-    const fields = readFileSync(`/proc/${this.#process.pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-    return (Number(fields[11]) + Number(fields[12])) / 100;
-  }
-
   /** How it ended, if nobody told it to. */
   get crash(): string | undefined {
     return this.isRunning || this.#isTold ? undefined : this.text;

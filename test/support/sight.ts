@@ -17,12 +17,6 @@ export function whereRuns(unit: string, machines: readonly string[]): readonly s
   return machines.filter((machine) => sight.get(machine)?.has(unit));
 }
 
-/** What all processes of a machine have used of the processors since it was switched on, in seconds. */
-export function cpuSeconds(machine: string): number {
-  const stat = readFileSync(join(cgroupOf(machine), 'cpu.stat'), 'utf8');
-  return Number(/^usage_usec (\d+)$/m.exec(stat)?.[1]) / 1e6;
-}
-
 function servicesOf(machine: string, pattern: RegExp): ReadonlySet<string> {
   const top = join(cgroupOf(machine), 'payload/system.slice');
   const slices = ['.', ...foldersOf(top).filter((name) => name.endsWith('.slice'))];
