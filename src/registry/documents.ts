@@ -48,6 +48,9 @@ const SHAPES = {
   turn: z.object({}),
 } as const;
 
+/** What all of them have. Made once: a registry is read after every change, and holds thousands of documents. */
+const VERSIONED = z.object({ version: z.number() });
+
 export type DocumentKind = keyof typeof SHAPES;
 export type Document<K extends DocumentKind> = z.infer<(typeof SHAPES)[K]>;
 
@@ -59,7 +62,7 @@ export function writeDocument<K extends DocumentKind>(_kind: K, document: Docume
 /** Reads a stored document. Throws FleetError `registry-newer` or `registry-corrupt` that names its key. */
 export function readDocument<K extends DocumentKind>(kind: K, key: string, text: string): Document<K> {
   const value = parse(key, text);
-  const version = z.safeParse(z.object({ version: z.number() }), value);
+  const version = z.safeParse(VERSIONED, value);
   if (version.success && version.data.version > VERSION) {
     throw new FleetError(
       'registry-newer',

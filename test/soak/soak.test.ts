@@ -17,7 +17,9 @@ const METADATA = Object.fromEntries(
 );
 
 onMachines(`${UNITS} units on ${COUNT} machines, and ${MINUTES} minutes of trouble (--seed ${SEED})`, () => {
-  const operator = hire({ machines: MACHINES, top: { agent_ttl: '5s' }, metadata: METADATA });
+  // Two fleetd cannot listen in one place.
+  const top = { agent_ttl: '5s', listen: 'none' };
+  const operator = hire({ machines: MACHINES, top, metadata: METADATA });
   const start = recruit(operator);
 
   beforeAll(() => cluster('up', `${COUNT}`));
