@@ -1,6 +1,7 @@
 import { compareText } from '../base/compare.ts';
 import {
   type ClusterSnapshot,
+  type Cordon,
   type MachineView,
   type MachineVitals,
   otherCluster,
@@ -14,6 +15,8 @@ import { type Listing, unreachableMachines } from './unreachable.ts';
 export type MachineRow = MachineRef & {
   readonly metadata: Metadata;
   readonly state: 'reachable' | 'unreachable';
+  /** Which units it takes no more of; undefined when it takes all. */
+  readonly cordon: Cordon | undefined;
   /** How many units fleet put there; undefined, as all below, for one that does not answer or is not ours. */
   readonly units: number | undefined;
   readonly vitals: MachineVitals | undefined;
@@ -33,6 +36,7 @@ export async function listMachines(from: Viewpoint): Promise<Listing<MachineRow>
       ...machineRef(view),
       metadata: view.machine.metadata,
       state: view.silence === undefined ? 'reachable' : 'unreachable',
+      cordon: snapshot.cordons.get(view.machine.name),
       ...answerOf(view, snapshot),
     }),
   );

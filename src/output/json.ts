@@ -43,6 +43,7 @@ export function machinesJson(listing: Listing<MachineRow>): object {
     ...machineJson(row),
     metadata: row.metadata,
     state: row.state,
+    cordon: row.cordon ?? null,
     units: row.units ?? null,
     systemd: vitals?.systemd === undefined ? null : Number(vitals.systemd),
     loadAverage: vitals?.loadAverage ?? null,

@@ -53,6 +53,7 @@ export const MACHINES: ListingView<MachineRow> = {
     { field: 'ip', value: (row) => row.address },
     { field: 'metadata', value: (row) => formatMetadata(row.metadata) },
     { field: 'state', value: (row) => row.state },
+    { field: 'cordon', value: ({ cordon }) => cordon ?? '' },
     { field: 'units', value: ({ units }) => known(units, String) },
     { field: 'systemd', value: ({ vitals }) => vitals?.systemd ?? '' },
     { field: 'load', value: ({ vitals }) => known(vitals?.loadAverage, loadText) },

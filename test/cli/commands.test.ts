@@ -12,6 +12,7 @@ const UNKNOWN = {
   memoryAvailableBytes: null,
   uptimeSeconds: null,
   lastSeen: null,
+  cordon: null,
 };
 const CANNOT = 'Cannot reach machine "m1" (127.0.0.1:1): connection refused';
 

@@ -141,6 +141,7 @@ onMachines('a list for programs', () => {
       ...machine,
       metadata: { region: 'eu' },
       state: 'reachable',
+      cordon: null,
       units: 1,
       systemd: expect.any(Number),
       loadAverage: [expect.any(Number), expect.any(Number), expect.any(Number)],

@@ -61,6 +61,7 @@ const machine = (changes: Partial<MachineRow> = {}): MachineRow => ({
   ...WEB,
   metadata: {},
   state: 'reachable',
+  cordon: undefined,
   units: 3,
   vitals: {
     systemd: '252',
@@ -189,9 +190,9 @@ describe('list-machines', () => {
     ];
     expect(show(MACHINES, rows, { fields: all(MACHINES) })).toMatchInlineSnapshot(`
       "
-      MACHINE                               NAME   IP         METADATA           STATE        UNITS  SYSTEMD  LOAD             MEMORY     UPTIME  LASTSEEN
-      148a18ff-6e95-4cd8-92da-c9de9bb90d5a  web-1  10.10.1.1  disk=ssd,role=web  reachable    3      252      0.10 1.25 12.00  1.5G/4.0G  3d 4h   2026-11-23 06:06:00 UTC
-      -                                     web-2  10.10.1.2  -                  unreachable  -      -        -                -          -       -
+      MACHINE                               NAME   IP         METADATA           STATE        CORDON  UNITS  SYSTEMD  LOAD             MEMORY     UPTIME  LASTSEEN
+      148a18ff-6e95-4cd8-92da-c9de9bb90d5a  web-1  10.10.1.1  disk=ssd,role=web  reachable    -       3      252      0.10 1.25 12.00  1.5G/4.0G  3d 4h   2026-11-23 06:06:00 UTC
+      -                                     web-2  10.10.1.2  -                  unreachable  -       -      -        -                -          -       -
       "
     `);
   });

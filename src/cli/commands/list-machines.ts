@@ -8,7 +8,9 @@ export const listMachinesCommand: Command = {
   description:
     'A machine that never answered has no known id: "-". UNITS counts what fleet put there, LOAD is that of the last 1, 5 and 15 minutes, MEMORY used of all. LASTSEEN is now, or for a machine that does not answer, when it was first missed.',
   options: [
-    ...listOptions('machine, name, ip, metadata, state, units, systemd, load, memory, uptime, lastseen'),
+    ...listOptions(
+      'machine, name, ip, metadata, state, cordon, units, systemd, load, memory, uptime, lastseen',
+    ),
     ...WATCH,
   ],
   examples: [
