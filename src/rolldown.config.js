@@ -10,11 +10,11 @@ const groups = [
   { name: 'program', test: /node_modules\/commander\/|src\/cli\/program/ },
   {
     name: 'fleet',
-    test: /src\/(?!controller|lease|store\/etcd|cli\/fleetd|output\/difference)|node_modules\/(zod|ini)\//,
+    test: /src\/(?!controller|api|metrics|lease|store\/etcd|cli\/fleetd|output\/difference)|node_modules\/(zod|ini)\//,
   },
   // What few commands need.
   { name: 'etcd', test: /src\/store\/etcd\// },
-  { name: 'controller', test: /src\/(controller|lease|cli\/fleetd)\// },
+  { name: 'controller', test: /src\/(controller|api|metrics|lease|cli\/fleetd)\// },
   { name: 'difference', test: /src\/output\/difference/ },
 ].map((group, index, all) => ({ ...group, priority: all.length - index }));
 
