@@ -40,7 +40,7 @@ onMachines('operators with a registry in etcd', () => {
     it('are told when etcd does not answer, and nothing changes', async () => {
       const before = await insideAll(MACHINES, WHAT_RUNS);
       expect(before.join('').match(/sleep/g)).toHaveLength(20);
-      etcd.members[0]?.freeze();
+      await etcd.members[0]?.freeze();
       const outcomes = await Promise.all([
         alice.fleetctl('stop', 'a@1.service'),
         bob.fleetctl('list-units'),

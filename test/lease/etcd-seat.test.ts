@@ -31,7 +31,7 @@ describe.runIf(HAS_ETCD)('with a real etcd', () => {
     const options = etcd.options();
     const seat = etcdSeat(options, TTL);
     const leadership = await campaign(seat, { signal: AbortSignal.timeout(3000) });
-    etcd.members[0]?.freeze();
+    await etcd.members[0]?.freeze();
     try {
       await sleep(TTL * 1.2);
       expect(leadership?.lost.aborted).toBe(true);

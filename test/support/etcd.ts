@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -33,8 +33,18 @@ export class EtcdMember {
     this.#process = spawn('etcd', this.#words, { stdio: 'ignore' });
   }
 
-  freeze(): void {
+  /** Returns when none of its threads runs any more; one that is in the kernel first comes back from there. */
+  async freeze(): Promise<void> {
     this.#process?.kill('SIGSTOP');
+    while (this.#threads().some((state) => state !== 'T')) await sleep(5);
+  }
+
+  /** How its threads are: proc_pid_stat(5), field 3. */
+  #threads(): readonly (string | undefined)[] {
+    const tasks = `/proc/${this.#process?.pid}/task`;
+    return readdirSync(tasks).map(
+      (task) => /\) (\S)/.exec(readFileSync(join(tasks, task, 'stat'), 'utf8'))?.[1],
+    );
   }
 
   thaw(): void {

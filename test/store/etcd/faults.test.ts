@@ -49,7 +49,7 @@ describe.runIf(HAS_ETCD)('an etcd that fails', () => {
     const etcd = await start();
     const store = open(etcd.options());
     await store.commit([put('a')]);
-    etcd.members[0]?.freeze();
+    await etcd.members[0]?.freeze();
     const since = performance.now();
     await expect(store.list('')).rejects.toThrow(/\(no answer within 2 s\)$/);
     expect(performance.now() - since).toBeLessThan(4000);
@@ -70,7 +70,7 @@ describe.runIf(HAS_ETCD)('an etcd that fails', () => {
       member.start();
       await etcd.ready();
     }
-    etcd.members[0]?.freeze();
+    await etcd.members[0]?.freeze();
     const frozen = open({ ...etcd.options(), prefix: '/none' });
     expect((await frozen.list('')).revision).toBe(0);
     const since = performance.now();
@@ -129,7 +129,7 @@ describe.runIf(HAS_ETCD)('a wait for a change', () => {
   it('ends at once when it is called off, also while etcd is frozen', async () => {
     const etcd = await start();
     const store = open(etcd.options());
-    etcd.members[0]?.freeze();
+    await etcd.members[0]?.freeze();
     const stop = new AbortController();
     const waiting = store.waitForChange(0, stop.signal);
     await sleep(50);
