@@ -28,8 +28,9 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64').each(['22
     });
     afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-    const fleetctl = (...args: string[]) =>
-      spawnSync(node, [join(ROOT, 'bin/fleetctl'), ...args], { cwd: folder, encoding: 'utf8' });
+    const run = (program: string, args: readonly string[]) =>
+      spawnSync(node, [join(ROOT, 'bin', program), ...args], { cwd: folder, encoding: 'utf8' });
+    const fleetctl = (...args: string[]) => run('fleetctl', args);
 
     it('is the Node it says', () => {
       expect(execFileSync(node, ['--version'], { encoding: 'utf8' })).toMatch(new RegExp(`^v${major}\\.`));
@@ -56,6 +57,20 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64').each(['22
         stdout: 'MACHINE  IP           METADATA\n-        127.0.0.1:1  -\n',
       });
       expect(stderr).toContain('connection refused');
+    });
+
+    it('edits the configuration', () => {
+      expect(fleetctl('machines', 'add', '--no-check', 'm2', '127.0.0.1:2')).toMatchObject({ status: 0 });
+      expect(fleetctl('machines', 'remove', 'm2')).toMatchObject({ status: 0 });
+    });
+
+    it('runs fleetd, which tells the version and looks around', () => {
+      expect(run('fleetd', ['--version'])).toMatchObject({ status: 0, stderr: '' });
+      const { status, stdout } = run('fleetd', ['--config', 'fleet.conf', '--check']);
+      expect({ status, stdout }).toEqual({
+        status: 5,
+        stdout: 'NAME  IP           STATE\nm1    127.0.0.1:1  unreachable\n',
+      });
     });
   },
 );
