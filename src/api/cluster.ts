@@ -67,7 +67,8 @@ export class Cluster {
     const view = await this.#load();
     const { snapshot } = this.watcher;
     if (snapshot === undefined) throw new ApiError(503, 'fleetd has not asked every machine yet');
-    return snapshotOf({ ...snapshot, clock: this.#clock }, view, snapshot.machines);
+    const { leases, ...rest } = snapshot;
+    return snapshotOf({ ...rest, clock: this.#clock, leases: () => leases }, view, snapshot.machines);
   }
 
   /** The same, and whoever has just changed something through the registry finds it done; that `takesAWhile`. */

@@ -27,8 +27,13 @@ export const DRY_RUN: CommandOption = {
 
 /** What the verbs that submit ask of the registry. */
 export function submitRequest({ arguments: units, options, streams }: Call): SubmitRequest {
-  return { units, cwd: streams.cwd, replace: options.replace === true };
+  const { timeoutMs = LEASE_WAIT_MS } = patienceOf(options);
+  const leaseWaitMs = options.dryRun === true ? 0 : timeoutMs;
+  return { units, cwd: streams.cwd, replace: options.replace === true, leaseWaitMs };
 }
+
+/** How long a controller has to give the first lease, in ms, unless `--timeout` says something else. */
+const LEASE_WAIT_MS = 10_000;
 
 /** What every verb over several units does around its operation: open, run, report, exit status. */
 export async function runUnitVerb<Result extends RequestResult>(

@@ -1,3 +1,4 @@
+import type { FenceReason } from './reason.ts';
 import type { Token } from './snapshot.ts';
 import type { SystemdState } from './unit-state.ts';
 
@@ -11,6 +12,8 @@ export type Failure =
   | { readonly code: 'stale'; readonly token: Token; readonly seen: Token }
   /** Another cluster owns the machine. */
   | { readonly code: 'other-cluster'; readonly cluster: string }
+  /** It is fenced, and may not be started there. */
+  | { readonly code: 'fenced'; readonly reason: FenceReason }
   /** Another fleet process kept the machine's lock for too long. */
   | { readonly code: 'locked' }
   /** The machine lacks tools without which it cannot be changed safely. */
@@ -28,7 +31,16 @@ export type Failure =
   | { readonly code: 'unreachable'; readonly message: string; readonly hint: string | undefined };
 
 /** The parts of a pass on one machine that can fail by themselves. */
-export type MachineStep = 'prepare' | 'lock' | 'cluster' | 'write' | 'stop' | 'install' | 'remove' | 'reload';
+export type MachineStep =
+  | 'prepare'
+  | 'lock'
+  | 'cluster'
+  | 'write'
+  | 'stop'
+  | 'install'
+  | 'remove'
+  | 'forbid'
+  | 'reload';
 
 /** How the changes of one unit on one machine went. */
 export type UnitOutcome = {

@@ -37,7 +37,15 @@ export type Reason =
   | { readonly code: 'cordoned' }
   /** The machine is being emptied. */
   | { readonly code: 'drained' }
+  | FenceReason
   | { readonly code: 'machine-removed'; readonly machine: MachineId };
+
+/** Why a fenced unit may not be started on a machine. */
+export type FenceReason =
+  /** It has no lease: no controller runs, or none has given it one yet. */
+  | { readonly code: 'no-lease' }
+  /** A silent machine may run the unit for so long, in ms; undefined for who cannot know. */
+  | { readonly code: 'lease-may-hold'; readonly machine: string; readonly forMs: number | undefined };
 
 /** One machine that a unit does not fit, with the first rule that excluded it. */
 export type Rejection = { readonly machine: string; readonly reason: Reason };

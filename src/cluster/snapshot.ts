@@ -1,6 +1,7 @@
 import type { Machine } from '../machine/machine.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { Placement } from '../unit/placement.ts';
+import type { Lease, LeaseEnds } from './lease.ts';
 import type { TargetState } from './target-state.ts';
 import type { ObservedUnit } from './unit-state.ts';
 
@@ -39,6 +40,8 @@ export type Observation = {
   readonly uptimeSeconds: number;
   /** Every unit fleet put there, and every unit that was asked for by name. */
   readonly units: readonly ObservedUnit[];
+  /** The lease it has, under which its fenced units run; undefined when it has none. */
+  readonly lease?: Lease | undefined;
   /** Only when it was asked for. */
   readonly backup?: MachineBackup;
   /** Only when it was asked for. */
@@ -104,6 +107,8 @@ export type ClusterSnapshot = {
   readonly cordons: ReadonlyMap<string, Cordon>;
   /** Name of a machine that its standard units are to leave. */
   readonly drained: string | undefined;
+  /** Known to a controller that leads alone. */
+  readonly leases?: LeaseEnds | undefined;
 };
 
 /** The cluster that owns `machine`, when it is not the one of the snapshot. */

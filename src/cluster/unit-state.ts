@@ -53,6 +53,8 @@ export type ObservedUnit = {
   readonly digest: string | undefined;
   /** Links that make other units pull it in, `fleet.target.wants/web.service`; undefined when not asked for. */
   readonly links?: readonly string[];
+  /** SHA-256 of the drop-in that ties it to the lease; undefined when there is none or it was not asked for. */
+  readonly fence?: string | undefined;
 };
 
 /**

@@ -1,11 +1,13 @@
 import { setMaxListeners } from 'node:events';
 import { type FleetError, isFleetError } from '../base/errors.ts';
+import { heldUntil } from '../cluster/lease.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
 import { memories, settleViews } from '../reconcile/observe.ts';
 import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { Alarm } from './alarm.ts';
+import { Leases } from './leases.ts';
 import { MachineWatch } from './machine-watch.ts';
 import { News } from './news.ts';
 import { Passes } from './passes.ts';
@@ -13,7 +15,7 @@ import { toDo } from './to-do.ts';
 
 export type ControllerOptions = {
   /** Its clock must not jump: silence is measured with it. */
-  readonly edges: Omit<Edges, 'tell'>;
+  readonly edges: Omit<Edges, 'tell' | 'leases'>;
   /** How often each machine is asked, in ms. */
   readonly intervalMs: number;
   /** How long a machine may take to answer, in ms. */
@@ -36,6 +38,8 @@ const AWAKE_MS = 30_000;
  */
 export class Controller {
   readonly #options: ControllerOptions;
+  readonly #edges: Omit<Edges, 'tell'>;
+  readonly #leases: Leases;
   readonly #watches: ReadonlyMap<string, MachineWatch>;
   readonly #passes: Passes;
   readonly #news: News;
@@ -51,14 +55,19 @@ export class Controller {
   #due = 0;
 
   constructor(options: ControllerOptions) {
-    const { edges, intervalMs, deadlineMs, tell } = options;
-    const { driver, clock } = edges;
+    const { intervalMs, deadlineMs, leads, tell } = options;
+    const { driver, clock, agentTtlMs } = options.edges;
+    const leases = new Leases({ clock, agentTtlMs, leads });
+    const edges = { ...options.edges, leases: () => leases.ends };
     const wake = (): void => this.wake();
-    const watchOptions = { driver, clock, intervalMs, deadlineMs, onChange: wake };
+    const grant = leases.grant.bind(leases);
+    const watchOptions = { driver, clock, intervalMs, deadlineMs, grant, onChange: wake };
     const watches = edges.machines.map(
       (machine) => [machine.name, new MachineWatch(machine, watchOptions)] as const,
     );
     this.#options = options;
+    this.#edges = edges;
+    this.#leases = leases;
     this.#watches = new Map(watches);
     this.#passes = new Passes({ edges, watches: this.#watches, deadlineMs, tell, onDone: wake });
     this.#news = new News(tell);
@@ -115,7 +124,7 @@ export class Controller {
     while (!signal.aborted) {
       await this.#catchUp();
       this.#turnedAt = this.#now();
-      this.#news.leads(this.#options.leads());
+      this.#news.leads(this.#leases.leads);
       if (this.#alarm.takeRing() || this.#now() >= this.#due) await this.#decide();
       await this.#alarm.sleep(Math.min(this.#due - this.#now(), TICK_MS), signal);
     }
@@ -138,6 +147,7 @@ export class Controller {
     this.#options.tell({ kind: 'overslept', ms: this.#pausedMs });
     this.#pausedMs = 0;
     for (const watch of this.#watches.values()) watch.beginAnew();
+    this.#leases.beginAnew();
     await this.look();
   }
 
@@ -166,7 +176,9 @@ export class Controller {
       return;
     }
     try {
-      const snapshot = this.#snapshot(await this.#remember(this.#registry));
+      const registry = await this.#remember(this.#registry);
+      await this.#admit(registry);
+      const snapshot = this.#snapshot(registry);
       const { groups, decisions } = toDo(snapshot);
       this.#news.machines(snapshot);
       this.#news.decisions(decisions, snapshot);
@@ -188,8 +200,19 @@ export class Controller {
     return this.#registry;
   }
 
+  /** Lets machines have leases, after a look at a registry that no pass over fenced units is about to change. */
+  async #admit(registry: RegistryView): Promise<void> {
+    const isFenced = (unit: string): boolean => registry.units.get(unit)?.placement.fence !== undefined;
+    const waits = this.#leases.waiting(this.#views(registry), registry).length > 0;
+    if (!waits || this.#passes.isBusy(isFenced)) return;
+    const latest = await this.#options.edges.registry.load();
+    const admitted = this.#leases.waiting(this.#views(latest), latest);
+    this.#leases.admit(admitted);
+    for (const { machine } of admitted) void this.#watches.get(machine.name)?.look();
+  }
+
   #snapshot(registry: RegistryView): ClusterSnapshot {
-    return snapshotOf(this.#options.edges, registry, this.#views(registry));
+    return snapshotOf(this.#edges, registry, this.#views(registry));
   }
 
   /** What was seen of every machine; the registry knows the id of one that has not answered since the start. */
@@ -201,11 +224,16 @@ export class Controller {
   }
 
   /** The next moment at which a machine has been silent, or back, for long enough, or a unit may be tried again. */
-  #deadline({ machines, agentTtlMs, now }: ClusterSnapshot): number {
-    const turns = machines
-      .flatMap(({ silence, backSince }) => silence?.since ?? backSince ?? [])
-      .map((since) => since + agentTtlMs)
-      .filter((turn) => turn > now);
+  #deadline({ machines, units, agentTtlMs, now, leases }: ClusterSnapshot): number {
+    const silent = machines.filter(({ silence }) => silence !== undefined);
+    const turns = [
+      ...machines
+        .flatMap(({ silence, backSince }) => silence?.since ?? backSince ?? [])
+        .map((since) => since + agentTtlMs),
+      ...units
+        .filter(({ placement, target }) => placement.fence !== undefined && target !== 'inactive')
+        .flatMap((unit) => silent.map(({ id }) => heldUntil(unit, id, leases))),
+    ].filter((turn) => turn > now);
     return Math.min(this.#passes.nextTry(now), ...turns);
   }
 

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deferred.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
+import type { Lease } from '../cluster/lease.ts';
 import type { MachineView, Observation } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
@@ -15,6 +16,8 @@ export type WatchOptions = {
   readonly intervalMs: number;
   /** A machine that has not answered a question for so long, in ms, is silent. */
   readonly deadlineMs: number;
+  /** The lease that the machine gets for an answer, if any; told also whether it was silent before. */
+  readonly grant: (observation: Observation, wasSilent: boolean) => Lease | undefined;
   /** Called when a machine falls silent or comes back, and when what it answers has changed. */
   readonly onChange: () => void;
 };
@@ -125,7 +128,10 @@ export class MachineWatch {
 
   async #observe(): Promise<Observation> {
     this.#session ??= this.#connect();
-    return (await this.#session).observe({ names: [], digests: true, vitals: true });
+    const session = await this.#session;
+    const observation = await session.observe({ names: [], digests: true, vitals: true });
+    const lease = this.#options.grant(observation, this.#view?.observation === undefined);
+    return lease !== undefined && (await session.extend(lease)) ? { ...observation, lease } : observation;
   }
 
   #connect(): Promise<MachineSession> {
@@ -171,7 +177,7 @@ function isAlike(a: Observation | undefined, b: Observation): boolean {
   return a !== undefined && JSON.stringify(a, withoutUse) === JSON.stringify(b, withoutUse);
 }
 
-const USE = new Set(['uptimeSeconds', 'vitals', 'memoryBytes', 'cpuNs']);
+const USE = new Set(['uptimeSeconds', 'deadline', 'vitals', 'memoryBytes', 'cpuNs']);
 
 function withoutUse(key: string, value: unknown): unknown {
   return USE.has(key) ? undefined : value;

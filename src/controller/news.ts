@@ -95,6 +95,8 @@ export class News {
  */
 function reasonsOf(decision: Decision, agentTtlMs: number): string | undefined {
   if (decision.kind === 'nowhere') {
+    // A lease comes by itself.
+    if (decision.rejected.some(({ reason }) => reason.code === 'no-lease')) return undefined;
     return decision.rejected.map(({ machine, reason }) => `${machine} ${reason.code}`).join(' ');
   }
   if (decision.kind !== 'keep' || decision.despite === undefined) return undefined;

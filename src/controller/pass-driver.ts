@@ -56,6 +56,7 @@ async function askAnew(
     change: (changes, clusterId) => session.change(changes, clusterId),
     status: (units, lines) => session.status(units, lines),
     verify: (request) => session.verify(request),
+    extend: (lease) => session.extend(lease),
     examine: () => session.examine(),
     ended: session.ended,
     close: () => session.close(),
@@ -87,6 +88,7 @@ function lazySession(machine: Machine, watch: MachineWatch, driver: SystemdDrive
     },
     status: async (units, lines) => (await open()).status(units, lines),
     verify: async (request) => (await open()).verify(request),
+    extend: async (lease) => (await open()).extend(lease),
     examine: async () => (await open()).examine(),
     ended: new Promise(() => undefined),
     close: () => {

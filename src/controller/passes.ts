@@ -43,6 +43,11 @@ export class Passes {
     }
   }
 
+  /** Whether a pass over such a unit is under way. */
+  isBusy(isMeant: (unit: string) => boolean): boolean {
+    return [...this.#busy].some(isMeant);
+  }
+
   /** When a unit that failed may be tried again, epoch ms; Infinity when there is none. */
   nextTry(now: number): number {
     return this.#backoff.next(now);

@@ -31,7 +31,19 @@ export function toDo(snapshot: ClusterSnapshot): ToDo {
       if (obstacle === undefined) groups.add(unit, `on ${machine}`, [machine]);
     }
   }
+  askEverywhere(groups.all, snapshot);
   return { groups: groups.all, decisions };
+}
+
+/** Where a fenced unit is, or may be, must be known of every machine. */
+function askEverywhere(groups: readonly Group[], { units, machines }: ClusterSnapshot): void {
+  const fenced = new Set(
+    units.filter(({ placement }) => placement.fence !== undefined).map(({ name }) => name),
+  );
+  for (const group of groups) {
+    if (![...group.units].some((unit) => fenced.has(unit))) continue;
+    for (const { machine } of machines) group.machines.add(machine.name);
+  }
 }
 
 class Groups {

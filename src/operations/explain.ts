@@ -1,3 +1,4 @@
+import { leaseEnd } from '../cluster/lease.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import { type Explanation, explain } from '../schedule/explain.ts';
@@ -28,7 +29,7 @@ export async function explainUnit(
   if (local === undefined) throw new TypeError('one argument is one unit');
   const found = findUnit(local, await edges.registry.load());
   if (found.kind === 'problem') throw found.error;
-  const snapshot = await look(edges, { names: [found.unit.name] });
+  const snapshot = withLeases(await look(edges, { names: [found.unit.name] }));
   return {
     ...explain(snapshot, found.unit),
     submitted: found.kind === 'known',
@@ -36,4 +37,13 @@ export async function explainUnit(
     snapshot,
     unreachable: unreachableMachines(snapshot),
   };
+}
+
+/** With what a controller reckons with that has led all the time: its last answers came before machines fell silent. */
+function withLeases(snapshot: ClusterSnapshot): ClusterSnapshot {
+  const { machines, agentTtlMs } = snapshot;
+  const ends = machines.flatMap(({ id, silence }) =>
+    id === undefined || silence === undefined ? [] : [[id, leaseEnd(silence.since, agentTtlMs)] as const],
+  );
+  return { ...snapshot, leases: { ofMachines: new Map(ends), ofOthers: 0 } };
 }

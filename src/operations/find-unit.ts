@@ -64,7 +64,22 @@ export function withText(
 ): DesiredUnit {
   const { target, machine, token } = unit;
   const replaced = newUnit(parseUnitName(unit.name), fileText, path);
+  refuseTighterFence(unit, replaced);
   return { ...replaced, target, machine: replaced.placement.global ? undefined : machine, token };
+}
+
+/**
+ * What may run on a machine that does not answer is reckoned by the text of the registry: a copy that is there must not
+ * take longer to stop than that says.
+ */
+function refuseTighterFence(unit: DesiredUnit, next: DesiredUnit): void {
+  const before = unit.placement.fence?.stopMs ?? Number.POSITIVE_INFINITY;
+  if (unit.machine === undefined || next.placement.fence === undefined) return;
+  if (next.placement.fence.stopMs >= before) return;
+  const what = unit.placement.fence === undefined ? 'Fenced=true' : 'a shorter stop timeout';
+  throw new FleetError('placement', `Cannot give unit "${unit.name}" ${what} while it is on a machine`, {
+    hint: `Take it from there first: fleetctl unload ${unit.name}`,
+  });
 }
 
 /** A unit that the registry does not have yet; throws a FleetError when its text is no good. */

@@ -7,6 +7,7 @@ import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconc
 import type { Edit } from '../registry/edit.ts';
 import { isTemplate } from '../unit/unit-name.ts';
 import { actionable } from './actionable.ts';
+import { awaitLease } from './await-lease.ts';
 import { unitNameOf } from './local-file.ts';
 import { selectUnits } from './select-units.ts';
 import { startedAlone } from './started-alone.ts';
@@ -63,6 +64,7 @@ async function raise(
   const { units, replaced, outgoing, differing } = submission;
   const problems = [...submission.problems, ...asked.problems];
   const names = new Set([...units.map(({ name }) => name), ...replaced, ...outgoing]);
+  await awaitLease(edges, units, request.leaseWaitMs ?? 0);
   const report = await pass(edges, names);
   return {
     ...requestResult(report, problems, differing),

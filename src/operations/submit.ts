@@ -16,6 +16,8 @@ export type SubmitRequest = {
   readonly cwd: string;
   /** Take local files that differ from the registry; the instances of a template follow it. */
   readonly replace: boolean;
+  /** How long a controller may take to give leases for fenced units that are started, in ms; 0 unless given. */
+  readonly leaseWaitMs?: number;
 };
 
 /** What submitting did: the units that were named, as the registry has them now. */

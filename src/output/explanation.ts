@@ -59,6 +59,8 @@ function whereLine({ unit, decision }: UnitExplanation, first: MachineCase | und
 function moveLines({ decision, runnerUp, snapshot, machines, cutOff }: UnitExplanation): readonly string[] {
   if (decision.kind === 'move') return [`It moves: ${reasonText(decision.because)}`];
   if (decision.kind === 'keep' && decision.despite !== undefined) {
+    if (decision.despite.code === 'lease-may-hold')
+      return [`It moves later: ${reasonText(decision.despite)}`];
     const why = `It stays although ${reasonText(decision.despite)}`;
     if (decision.despite.code !== 'machine-silent') return [`${why}; no other machine fits`];
     if (cutOff) return [`${why}; more than half of the machines are silent, so nothing moves`];

@@ -1,7 +1,7 @@
 import type { Failure, MachineStep } from '../cluster/failure.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import { packagesOf } from './machine.ts';
-import { foreignUnit } from './reason.ts';
+import { foreignUnit, reasonText } from './reason.ts';
 
 /** What went wrong on a machine: the sentence, lines that belong under it, and what to do next. */
 export type FailureText = {
@@ -28,6 +28,11 @@ export function failureText(failure: Failure): FailureText {
       return plain(
         `the machine belongs to another cluster: ${failure.cluster}`,
         'If that cluster is yours and its registry was lost: fleetctl help recover; if it is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove it from fleet.conf',
+      );
+    case 'fenced':
+      return plain(
+        `it is not started, for ${reasonText(failure.reason)}`,
+        'Is it there? systemctl status fleetd',
       );
     case 'locked':
       return plain('another fleetctl is busy on the machine', 'Try again when it is done');
@@ -57,6 +62,7 @@ const STEPS: Readonly<Record<MachineStep, string>> = {
   stop: 'could not stop it',
   install: 'could not put the unit file in place',
   remove: 'could not remove the unit file',
+  forbid: 'it may be running there, so that it starts nowhere else',
   reload: 'systemd could not reload its unit files',
 };
 

@@ -35,6 +35,12 @@ export function reasonText(reason: Reason): string {
       return 'it is cordoned and takes no new units';
     case 'drained':
       return 'it is drained';
+    case 'no-lease':
+      return 'it has no lease: Fenced=true needs a running fleetd';
+    case 'lease-may-hold':
+      return reason.forMs === undefined
+        ? `machine "${reason.machine}" is silent and may run it under its lease; only fleetd knows when that is over`
+        : `machine "${reason.machine}" is silent and may run it under its lease for another ${howLong(reason.forMs)}`;
     case 'machine-removed':
       return 'it is not in fleet.conf any more';
   }

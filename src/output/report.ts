@@ -126,6 +126,7 @@ function despiteLines({ unit, despite, global }: UnitResult): readonly string[] 
       `Warning: unit "${unit}" stays assigned to a machine that is not in fleet.conf, for no other one fits`,
     ];
   }
+  if (despite.code === 'lease-may-hold') return [`hint: It is fenced: ${reasonText(despite)}`];
   if (despite.code !== 'machine-silent') {
     return [
       `Warning: unit "${unit}" stays on a machine it does not fit, for no other one fits: ${reasonText(despite)}`,

@@ -1,5 +1,7 @@
+import { sha256 } from '../base/hash.ts';
 import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
 import { isForeign, isRunning, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
+import { fenceText } from './fence.ts';
 import { isAlias, linksOf } from './links.ts';
 
 /** One unit on one machine: what is wanted of it there (undefined: that it is not there), and what is. */
@@ -44,7 +46,7 @@ const RULES: readonly (readonly [Situation, (pair: Pair) => boolean])[] = [
   // The text is right; the state is not.
   ['to-stop', (pair) => pair.wanted?.target === 'loaded' && runs(pair)],
   ['to-start', (pair) => pair.wanted?.target === 'launched' && !isPairUp(pair)],
-  // Only the note is old, a newer token or another target; or what starts it at boot is not as it should be.
+  // Only the note is old, a newer token or another target; or what starts it at boot, or fences it, is not as it should be.
   ['to-note', (pair) => !isNoted(pair)],
   ['in-place', () => true],
 ];
@@ -71,8 +73,15 @@ function isNoted({ wanted, observed }: Pair): boolean {
     record?.token === wanted?.token &&
     record?.target === wanted?.target &&
     record?.digest === wanted?.digest &&
-    isLinked(wanted, observed?.links)
+    isLinked(wanted, observed?.links) &&
+    isFenced(wanted, observed)
   );
+}
+
+/** Whether the drop-in of a fenced unit is there, and that of another one is not. */
+function isFenced(wanted: DesiredUnit | undefined, observed: ObservedUnit | undefined): boolean {
+  const fence = wanted === undefined ? undefined : fenceText(wanted);
+  return observed?.fence === (fence === undefined ? undefined : sha256(fence));
 }
 
 /** Other names are not looked at: they are there when the link is that starts the unit at boot. */

@@ -5,10 +5,12 @@ import { parseUnitName } from '../unit/unit-name.ts';
 
 /**
  * The links to a unit that its machine shall have, below the folder of unit files: none unless it is launched; else
- * those of its `[Install]` section, other names first, and last the one that starts it at boot.
+ * those of its `[Install]` section, other names first, and last the one that starts it at boot. Nothing but a
+ * controller starts a fenced unit: it has its other names alone.
  */
-export function linksOf({ name, text, target }: DesiredUnit): readonly string[] {
+export function linksOf({ name, text, target, placement }: DesiredUnit): readonly string[] {
   if (target !== 'launched') return [];
+  if (placement.fence !== undefined) return installLinks(name, text).filter(isAlias);
   return [...installLinks(name, text), `fleet.target.wants/${name}`];
 }
 

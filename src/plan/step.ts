@@ -1,4 +1,5 @@
 import type { Failure } from '../cluster/failure.ts';
+import type { Lease } from '../cluster/lease.ts';
 import type { Token } from '../cluster/snapshot.ts';
 import type { UnitRecord } from '../cluster/unit-state.ts';
 
@@ -6,19 +7,32 @@ import type { UnitRecord } from '../cluster/unit-state.ts';
 export type Step =
   /** Stop it and wait until it has stopped. */
   | { readonly kind: 'stop' }
-  /** Put its unit file there. */
-  | { readonly kind: 'write'; readonly text: string }
-  /** Note what was put there. `links` are all the links to it: what starts it at boot, what `[Install]` asks for. */
-  | { readonly kind: 'record'; readonly record: UnitRecord; readonly links: readonly string[] }
-  /** Start it; `reset` clears an earlier failure first, which would otherwise count against start limits. */
-  | { readonly kind: 'start'; readonly reset: boolean }
+  /** Put its unit file there; with `under` as for a start, for what is there may be started by others. */
+  | { readonly kind: 'write'; readonly text: string; readonly under?: Lease | undefined }
+  /**
+   * Note what was put there. `links` are all the links to it: what starts it at boot, what `[Install]` asks for.
+   * `fence` is the text of the drop-in that ties it to the lease.
+   */
+  | {
+      readonly kind: 'record';
+      readonly record: UnitRecord;
+      readonly links: readonly string[];
+      readonly fence?: string;
+    }
+  /**
+   * Start it; `reset` clears an earlier failure first, which would otherwise count against start limits. With `under`
+   * only as long as the deadline of that lease has not passed, even if a newer one holds by then.
+   */
+  | { readonly kind: 'start'; readonly reset: boolean; readonly under?: Lease | undefined }
   /** Stop and start it in one job of systemd, which brings back what was stopped along with it. */
-  | { readonly kind: 'restart' }
+  | { readonly kind: 'restart'; readonly under?: Lease | undefined }
+  /** See that it does not run, and from now on refuse to start it for an older decision. */
+  | { readonly kind: 'forbid' }
   /** Take away its file and its record. */
   | { readonly kind: 'remove' };
 
 /** Why nothing may be done with a unit on a machine. */
-export type Obstacle = Extract<Failure, { code: 'foreign' | 'stale' }>;
+export type Obstacle = Extract<Failure, { code: 'foreign' | 'stale' | 'fenced' }>;
 
 /** All that happens to one unit on one machine, in order; an obstacle leaves nothing to do. */
 export type UnitChange = {

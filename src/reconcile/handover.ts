@@ -4,14 +4,14 @@ import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
-import type { Decision } from '../schedule/decision.ts';
+import { type Decision, machinesOf } from '../schedule/decision.ts';
 
 type Move = Extract<Decision, { kind: 'move' }>;
 type Plans = readonly MachinePlan[];
 
 /** The plans of a pass, in the order in which they are carried out. */
 export type Handover = {
-  /** Old copies of units of which there may never be two: they go before the new ones come. */
+  /** Other copies of units of which there may never be two: they go before the new ones come. */
   readonly before: Plans;
   readonly main: Plans;
   /** All other old copies of units that move: each goes when the new one is up. */
@@ -20,7 +20,8 @@ export type Handover = {
 
 /**
  * Splits plans so that a unit that moves between two machines that answer is away for as short as can be: its
- * replacement is up before the old copy stops. One whose Conflicts= names itself is stopped first.
+ * replacement is up before the old copy stops. One that is fenced, or whose Conflicts= names itself, is stopped first,
+ * wherever it is.
  */
 export function splitMoves(
   plans: Plans,
@@ -31,11 +32,17 @@ export function splitMoves(
   const from = new Map(
     decisions.flatMap((each) => (each.kind === 'move' ? [[each.unit, nameOf(each.from, snapshot)]] : [])),
   );
-  const leaves = (machine: string, unit: string): boolean => from.get(unit) === machine;
+  const places = new Map(
+    decisions.map((each) => [each.unit, machinesOf(each).map((id) => nameOf(id, snapshot))]),
+  );
+  const isFirst = (machine: string, unit: string): boolean =>
+    isAlone(units.get(unit)) && !places.get(unit)?.includes(machine);
+  const isLast = (machine: string, unit: string): boolean =>
+    from.get(unit) === machine && !isFirst(machine, unit);
   return {
-    before: select(plans, (machine, unit) => leaves(machine, unit) && isAlone(units.get(unit))),
-    main: select(plans, (machine, unit) => !leaves(machine, unit)),
-    after: select(plans, (machine, unit) => leaves(machine, unit) && !isAlone(units.get(unit))),
+    before: select(plans, isFirst),
+    main: select(plans, (machine, unit) => !isFirst(machine, unit) && !isLast(machine, unit)),
+    after: select(plans, isLast),
   };
 }
 
@@ -94,6 +101,7 @@ export function takeBack(
 
 /** fleet lets a unit that names itself in Conflicts= run; that there are never two of it is what it asks for. */
 function isAlone(unit: DesiredUnit | undefined): boolean {
+  if (unit?.placement.fence !== undefined) return true;
   return unit?.placement.conflicts.some((pattern) => globMatcher(pattern)(unit.name)) ?? false;
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import type { UnitOutcome } from '../cluster/failure.ts';
+import type { LeaseEnds } from '../cluster/lease.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import { plan } from '../plan/plan.ts';
@@ -31,6 +32,8 @@ export type Edges = {
   readonly cutOff: number;
   /** Who follows what a pass does, while it does it. */
   readonly tell: Tell;
+  /** Until when leases hold on silent machines; undefined, or without an answer, for who cannot know. */
+  readonly leases?: () => LeaseEnds | undefined;
 };
 
 /** What a pass does beside putting things right. */
@@ -76,10 +79,9 @@ export async function reconcile(
     const { snapshot, decisions } = await assign(edges, views, scope, drain);
     const plans = plan(snapshot, placementsOf(decisions, scope), { restart: restart !== undefined });
     const moving = splitMoves(plans, decisions, snapshot);
-    const waves =
-      restart === undefined
-        ? [moving.before, moving.main, moving.after].filter(({ length }) => length > 0)
-        : wavesOf(plans, restart.maxParallel);
+    const { before, main, after } = moving;
+    const rest = restart === undefined ? [main, after] : wavesOf([...main, ...after], restart.maxParallel);
+    const waves = [before, ...rest].filter(({ length }) => length > 0);
     tell({ kind: 'planned', waves: waves.map((wave) => wave.map(planned)) });
     let wave = 0;
     const run = (now: readonly MachinePlan[]): Promise<readonly UnitOutcome[]> => {
@@ -106,7 +108,7 @@ function everything(registry: RegistryView, views: readonly MachineView[]): Read
 
 /** Puts a registry view and a sighting together. */
 export function snapshotOf(
-  edges: Pick<Edges, 'clock' | 'agentTtlMs' | 'cutOff'>,
+  edges: Pick<Edges, 'clock' | 'agentTtlMs' | 'cutOff' | 'leases'>,
   registry: RegistryView,
   machines: readonly MachineView[],
   drained?: string,
@@ -123,6 +125,7 @@ export function snapshotOf(
       [...registry.machines].flatMap(([name, { cordon }]) => (cordon ? [[name, cordon]] : [])),
     ),
     drained,
+    leases: edges.leases?.(),
   };
 }
 

@@ -1,3 +1,4 @@
+import { fenceObjection } from '../cluster/lease.ts';
 import type { Reason } from '../cluster/reason.ts';
 import {
   type ClusterSnapshot,
@@ -124,6 +125,8 @@ export const CONSTRAINTS: readonly Constraint[] = [
             mayBeDown: DOWN.has(silence.code),
           },
   },
+  // Fenced=: under a lease, and only when no other machine may run it.
+  { rule: 'Fenced', check: (unit, machine, _workload, snapshot) => fenceObjection(unit, machine, snapshot) },
 ];
 
 /** How a machine that is down looks from here. A name, a key or a login that fails says nothing of the kind. */

@@ -50,7 +50,8 @@ function place(unit: DesiredUnit, workload: Workload, snapshot: ClusterSnapshot)
 /**
  * A unit leaves its machine only for another one that takes it: a rule that speaks against its machine, or
  * silence, never stops it. A machine that may be down is given `agentTtlMs`; when more than half of the machines are
- * silent at once the observer is taken to be cut off, and nothing moves.
+ * silent at once the observer is taken to be cut off, and nothing moves. A fenced unit stays, too, for as long as it may
+ * run there.
  */
 function keepOrMove(
   unit: DesiredUnit,
@@ -64,7 +65,10 @@ function keepOrMove(
   const isLost = because.code === 'machine-silent';
   if (isLost && (!because.mayBeDown || because.silentMs < snapshot.agentTtlMs)) return keep;
   const { best, rejected } = choose(unit, workload, isLost ? steadyOf(snapshot) : snapshot);
-  if (best === undefined) return keep;
+  if (best === undefined) {
+    const held = rejected.find(({ reason }) => reason.code === 'lease-may-hold');
+    return held === undefined ? keep : { ...keep, despite: held.reason };
+  }
   return { kind: 'move', unit: unit.name, from, machine: best, because, rejected };
 }
 
@@ -99,6 +103,8 @@ const NO_REASON_TO_LEAVE: ReadonlySet<Reason['code']> = new Set([
   'machine-of-nowhere',
   'foreign-unit',
   'cordoned',
+  'no-lease',
+  'lease-may-hold',
 ]);
 
 /** So many machines are silent at once that it is our own network that is down: more than half, unless told. */

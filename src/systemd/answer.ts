@@ -1,5 +1,6 @@
 import { FleetError } from '../base/errors.ts';
 import type { Failure, MachineStep, UnitOutcome } from '../cluster/failure.ts';
+import type { Lease } from '../cluster/lease.ts';
 import type { MachineVitals, Observation } from '../cluster/snapshot.ts';
 import { hasStarted, isRunning, isUp, type ObservedUnit, type SystemdState } from '../cluster/unit-state.ts';
 import { parseMachineId } from '../machine/machine-id.ts';
@@ -31,12 +32,33 @@ export function readObservation(
     cluster: facts.get('cluster'),
     bootId: facts.get('boot-id') ?? '',
     uptimeSeconds: Number(facts.get('uptime') ?? 0),
+    lease: readLease(facts),
     units: readUnits(machine, names, sections),
     ...(texts !== undefined && {
       backup: readBackup(texts.stdout, find(sections, 'tokens')?.stdout ?? ''),
     }),
     ...(vitals !== undefined && { vitals: readVitals(readFacts(vitals)) }),
   };
+}
+
+/** The machine counts in hundredths of a second. */
+function readLease(facts: ReadonlyMap<string, string>): Lease | undefined {
+  const deadline = facts.get('lease');
+  return deadline === undefined
+    ? undefined
+    : { bootId: facts.get('boot-id') ?? '', deadline: Number(deadline) / 100 };
+}
+
+/** Whether the machine took the lease; throws a FleetError `remote-script` when it could not. */
+export function readExtension(machine: string, sections: readonly Section[]): boolean {
+  const section = find(sections, 'extend');
+  if (section?.status === 0) return true;
+  if (section?.status === 10 || section?.status === 11) return false;
+  const said = section?.stderr ?? '';
+  throw new FleetError(
+    'remote-script',
+    `Cannot give machine "${machine}" a lease${said === '' ? '' : `: ${said}`}`,
+  );
 }
 
 /** Lines of a name and a value. */
@@ -77,7 +99,15 @@ function readUnits(
     const isOurs = names.some((name) => records.has(name));
     for (const name of names.filter((each) => !isOurs || records.has(each) || asked.includes(each))) {
       const here = links === undefined ? {} : { links: links.get(name) ?? [] };
-      units.set(name, { name, state, record: records.get(name), digest: digests.get(name), ...here });
+      const fence = digests.get(`${name}.d/zz-fleet-fenced.conf`);
+      units.set(name, {
+        name,
+        state,
+        record: records.get(name),
+        digest: digests.get(name),
+        ...here,
+        ...(fence !== undefined && { fence }),
+      });
     }
   }
   return [...units.values()];
@@ -158,6 +188,7 @@ const UNIT_STEPS: Readonly<Record<string, MachineStep>> = {
   install: 'install',
   remove: 'remove',
   bury: 'remove',
+  forbid: 'forbid',
 };
 
 function stepFailure(change: UnitChange, index: number, sections: readonly Section[]): Failure | undefined {
@@ -173,6 +204,7 @@ function stepFailure(change: UnitChange, index: number, sections: readonly Secti
     return { code: 'alias-taken', alias, path };
   }
   if (kind === 'guard') return { code: 'foreign', path: detail };
+  if (kind === 'under') return { code: 'fenced', reason: { code: 'no-lease' } };
   return { code: 'step', step: UNIT_STEPS[kind] ?? 'install', detail };
 }
 

@@ -40,9 +40,8 @@ cluster() {
   fi
 }
 
-# guard UNIT TOKEN TEMPLATE ALIAS...: 10 when the machine has seen a newer token, 11 when the unit is not fleet's,
-# 12 when one of its other names is that of something else
-guard() {
+# seen UNIT TOKEN: 10 when the machine has seen a newer token
+seen() {
   known=$L/units/$1 seen=0
   [ -f "$known" ] || known=$L/removed/$1
   if [ -f "$known" ]; then
@@ -50,6 +49,11 @@ guard() {
   fi
   case "$seen" in '' | *[!0-9]*) seen=0 ;; esac
   [ "$seen" -le "$2" ] || { echo "$seen"; return 10; }
+}
+# guard UNIT TOKEN TEMPLATE ALIAS...: the same; 11 when the unit is not fleet's, 12 when one of its other names is
+# that of something else
+guard() {
+  seen "$1" "$2" || return
   unit=$1 template=$3
   shift 3
   for folder in "$D" $F; do
@@ -121,9 +125,6 @@ overwrite() {
   printf '%s\n' "$text" 1<>"$1"
 }
 
-# clock: hundredths of a second since the machine booted, in $now
-clock() { read -r now rest </proc/uptime && now=$((${now%.*} * 100 + 1${now#*.} - 100)); }
-
 # await UNIT...: until systemd has no job queued for any of them, $deadline is reached, or without one two minutes
 # have passed
 await() {
@@ -155,15 +156,27 @@ stopped() {
 touched() { changed=yes && printf '' >"$L/reload"; }
 reload() { systemctl daemon-reload && rm -f "$L/reload"; }
 
+# forbid UNIT TOKEN: it is not here, and whoever decided earlier cannot bring it any more
+forbid() {
+  [ ! -f "$L/units/$1" ] || { echo 'it has come there meanwhile'; return 1; }
+  save "$L/tmp/$$-forbid" "token=$2\n" && mv -f "$L/tmp/$$-forbid" "$L/removed/$1"
+}
+
+# under BOOT DEADLINE: 13 when the lease that a start was decided under is over
+under() {
+  read -r boot </proc/sys/kernel/random/boot_id && [ "$boot" = "$1" ] && clock && [ "$now" -lt "$2" ] || return 13
+}
+
 # note INDEX UNIT RECORD LINK...: its record, its links, and its file if there is a new one. The record comes before
 # the file: a file without one would count as somebody else's. The file comes last: as long as it is the old one, or
-# the last link is missing, the next pass does all of this again.
+# the last link is missing, the next pass does all of this again. $fenced is the text of its fence, empty for none.
 note() {
   index=$1 unit=$2 record=$3
   shift 3
   unlink_others "$unit" "$@" && keep "$index" "$unit" "$record" || return
   [ ! -e "$L/removed/$unit" ] || rm -f "$L/removed/$unit" || return
   link "$unit" "$@" || return
+  fence "$unit" "$fenced" || return
   [ ! -f ".fleet-$$-$index" ] || { touched && mv -f ".fleet-$$-$index" "./$unit"; }
 }
 
@@ -207,6 +220,20 @@ link() {
   done
 }
 
+# fence UNIT TEXT: the drop-in that ties it to the lease of the machine, on the disk before its unit file counts
+fence() {
+  dropin=$1.d/zz-fleet-fenced.conf
+  if [ -z "$2" ]; then
+    [ -f "./$dropin" ] || return 0
+    touched && unfence "$1"
+    return
+  fi
+  touched && { [ -d "./$1.d" ] || mkdir "./$1.d"; } && save "./$1.d/.fleet-$$" "$2" || return
+  sync -- "./$1.d/.fleet-$$" 2>/dev/null || sync
+  mv -f "./$1.d/.fleet-$$" "./$dropin"
+}
+unfence() { rm -f "./$1.d/zz-fleet-fenced.conf" && { rmdir "./$1.d" 2>/dev/null || :; }; }
+
 # boot_target: what starts the launched units when the machine boots
 boot_target() {
   for folder in fleet.target.wants multi-user.target.wants; do
@@ -225,6 +252,8 @@ remove() { touched && unlink_others "$1" && rm -f "./$1"; }
 # bury UNIT TOKEN: its record, once systemd has read that the unit is gone; else the unit that systemd still knows
 # would count as somebody else's. The token stays known.
 bury() {
+  # What is fenced must not have been started between its stop and the reload that made it unknown.
+  if [ -f "./$1.d/zz-fleet-fenced.conf" ]; then stopped "$1" && unfence "$1" || return; fi
   { save "$L/tmp/record" "token=$2\n" && mv -f "$L/tmp/record" "$L/removed/$1"; } ||
     mv -f "$L/units/$1" "$L/removed/$1" || return
   rm -f "$L/units/$1"

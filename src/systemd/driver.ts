@@ -1,4 +1,5 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
+import type { Lease } from '../cluster/lease.ts';
 import type { Observation } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { UnitChange } from '../plan/step.ts';
@@ -28,6 +29,11 @@ export interface MachineSession {
    * been made even if their outcome is unknown; making them again is harmless.
    */
   change(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]>;
+  /**
+   * Extends the lease of the machine up to that deadline; false when it is past there, or the machine has rebooted.
+   * Rejects as {@link observe} does.
+   */
+  extend(lease: Lease): Promise<boolean>;
   /**
    * What `systemctl status` prints of each unit, with up to `lines` lines of its journal, in the order of `units`.
    * Rejects as {@link observe} does.

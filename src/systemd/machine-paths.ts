@@ -4,8 +4,10 @@ export type MachinePaths = {
   readonly units: string;
   /** What fleet knows: records, tokens of what was removed, the owning cluster. */
   readonly state: string;
-  /** The lock; gone after a reboot. */
+  /** The lock, and the lease; gone after a reboot. */
   readonly run: string;
+  /** Unit files that a reboot takes away: systemd.unit(5). */
+  readonly volatile: string;
   /** The other folders a unit file may be in; fleet refuses to shadow one of theirs. */
   readonly foreign: readonly string[];
 };
@@ -14,6 +16,7 @@ export const MACHINE_PATHS: MachinePaths = {
   units: '/etc/systemd/system',
   state: '/var/lib/fleet',
   run: '/run/fleet',
+  volatile: '/run/systemd/system',
   foreign: [
     '/run/systemd/system',
     '/usr/local/lib/systemd/system',

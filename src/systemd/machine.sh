@@ -40,12 +40,23 @@ absent() { for tool; do command -v "$tool" >/dev/null || printf '%s\n' "$tool"; 
 
 # --- reading
 
+# clock: hundredths of a second since the machine booted, in $now
+clock() { read -r now rest </proc/uptime && now=$((${now%.*} * 100 + 1${now#*.} - 100)); }
 facts() {
   # A file without a newline at its end still holds a line.
   { read -r id || [ "$id" ]; } </etc/machine-id && echo "machine-id $id"
   read -r boot </proc/sys/kernel/random/boot_id && echo "boot-id $boot"
   read -r uptime rest </proc/uptime && echo "uptime $uptime"
   [ ! -s "$L/cluster" ] || { read -r owner <"$L/cluster" && echo "cluster $owner"; }
+  leased
+  [ "$deadline" = 0 ] || ! systemctl is-active --quiet fleet-lease.service || echo "lease $deadline"
+}
+# leased: sets $deadline to that of the lease of the machine, 0 when it has none; $boot is its boot id
+leased() {
+  deadline=0
+  [ -s "$R/lease" ] || return 0
+  read -r leased_boot deadline <"$R/lease" && [ "$leased_boot" = "$boot" ] || deadline=0
+  case "$deadline" in '' | *[!0-9]*) deadline=0 ;; esac
 }
 # version_of PROGRAM: sets $version to the number that the programs of systemd all have
 version_of() { version=$("$1" --version) && version=${version#systemd } && version=${version%%[!0-9]*}; }
@@ -69,7 +80,12 @@ late() {
   done
   [ $# -eq 0 ] || section late cat -- "$@"
 }
-digests() { cd "$D" && sha256sum -- "$@"; }
+# digests UNIT...: of unit files, and of the drop-ins that fence units
+digests() {
+  cd "$D" || return
+  for dropin in *.d/zz-fleet-fenced.conf; do [ ! -f "$dropin" ] || set -- "$@" "$dropin"; done
+  sha256sum -- "$@"
+}
 # links: what makes other units pull a unit in
 links() {
   cd "$D" || return

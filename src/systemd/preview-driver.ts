@@ -17,6 +17,7 @@ export function previewDriver(driver: SystemdDriver): SystemdDriver {
         status: (units, lines) => session.status(units, lines),
         verify: (request) => session.verify(request),
         ended: session.ended,
+        extend: async () => false,
         examine: () => session.examine(),
         close: () => session.close(),
       };

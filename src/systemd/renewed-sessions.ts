@@ -61,6 +61,7 @@ export function handed(session: MachineSession): MachineSession {
     status: (units, lines) => session.status(units, lines),
     verify: (request) => session.verify(request),
     ended: session.ended,
+    extend: (lease) => session.extend(lease),
     examine: () => session.examine(),
     close: () => undefined,
   };

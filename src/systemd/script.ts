@@ -1,9 +1,11 @@
+import type { Lease } from '../cluster/lease.ts';
 import { isAlias } from '../plan/links.ts';
 import type { Step, UnitChange } from '../plan/step.ts';
 import { encodeForPrintf, quote } from '../ssh/shell.ts';
 import changeShell from './change.sh';
 import type { ObserveRequest } from './driver.ts';
 import { examinationLines } from './examination.ts';
+import leaseShell from './lease.sh';
 import machineShell from './machine.sh';
 import type { MachinePaths } from './machine-paths.ts';
 import { writeRecord } from './record.ts';
@@ -33,6 +35,7 @@ export function openingScript(marker: string, paths: MachinePaths, purpose: 'rea
     D: paths.units,
     L: paths.state,
     R: paths.run,
+    T: paths.volatile,
     P: SHOW_PROPERTIES.join(','),
     ...(purpose === 'change' && { W: String(LOCK_WAIT_SECONDS), F: paths.foreign.join(' ') }),
   };
@@ -68,6 +71,16 @@ export function observeScript({ names, digests, backup = false, vitals = false }
   ]);
 }
 
+/** Extends the lease of the machine: a section `extend`. */
+export function extendScript(lease: Lease): string {
+  return `${withoutComments(leaseShell)}${complete('extension', [`step extend extend ${leaseWords(lease)}`])}`;
+}
+
+/** Boot id and deadline, the latter in hundredths of a second, as machines count. */
+function leaseWords({ bootId, deadline }: Lease): string {
+  return `${quote(bootId)} ${Math.floor(deadline * 100)}`;
+}
+
 /**
  * Makes the changes, in this order: lock · cluster · guards · new files and records beside their places, verified ·
  * stop and wait · records, links, renames, removals · one daemon-reload · records of what was removed · start · unlock ·
@@ -84,11 +97,12 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
     'step prepare prepare || return',
     'step lock lock || return',
     `step cluster cluster ${quote(clusterId)} || return`,
-    ...all.map(guard),
+    ...all.flatMap(guards),
     ...draftRecords(all),
     ...putFiles(all),
     ...stopUnits(all, waits),
     ...all.flatMap(settleFiles),
+    ...all.filter(({ change }) => has(change, 'forbid')).map(forbid),
     '[ -z "$changed" ] || step reload reload || return',
     ...forgetRemoved(all.filter(({ change }) => has(change, 'remove'))),
     ...startUnits(all),
@@ -144,6 +158,7 @@ function attempt(index: number, name: string, command: string): string {
 }
 
 function guard({ change, index }: Indexed): string {
+  if (has(change, 'forbid')) return attempt(index, 'guard', `seen ${quote(change.unit)} ${change.token}`);
   const words = [templateOf(change.unit), ...(recordOf(change)?.links ?? []).filter(isAlias)];
   return attempt(index, 'guard', `guard ${quote(change.unit)} ${change.token} ${words.map(quote).join(' ')}`);
 }
@@ -204,7 +219,7 @@ function stopUnits(all: readonly Indexed[], { blocks }: Waits): readonly string[
     'unlock',
     'step await-stop await "$@"',
     'step lock lock || return',
-    ...all.map(guard),
+    ...all.flatMap(guards),
     ...awaited.map(({ change, index }) =>
       unlessDone(index, attempt(index, 'stopped', `stopped ${quote(change.unit)}`)),
     ),
@@ -232,7 +247,11 @@ function settleFiles({ change, index }: Indexed): readonly string[] {
   if (has(change, 'remove')) return [attempt(index, 'remove', `remove ${unit}`)];
   if (step === undefined) return [];
   const links = step.links.map((link) => ` ${quote(link)}`).join('');
-  return [attempt(index, 'install', `note ${index} ${unit} "$record${index}"${links}`)];
+  const { fence = '' } = step;
+  return [
+    fence === '' ? 'fenced=' : `fenced=${encodeForPrintf(fence)}`,
+    attempt(index, 'install', `note ${index} ${unit} "$record${index}"${links}`),
+  ];
 }
 
 /** Else systemd would list a unit that has failed as `not-found failed`, and call the machine degraded. */
@@ -247,6 +266,20 @@ function forgetRemoved(removals: readonly Indexed[]): readonly string[] {
   ];
 }
 
+function forbid({ change: { unit, token }, index }: Indexed): string {
+  return attempt(index, 'forbid', `forbid ${quote(unit)} ${token}`);
+}
+
+function guards(indexed: Indexed): readonly string[] {
+  return [guard(indexed), ...checkLease(indexed)];
+}
+
+/** What is to run under a lease that is over by now is neither brought nor started. */
+function checkLease({ change, index }: Indexed): readonly string[] {
+  const under = change.steps.flatMap((step) => ('under' in step ? (step.under ?? []) : []))[0];
+  return under === undefined ? [] : [attempt(index, 'under', `under ${leaseWords(under)}`)];
+}
+
 function startUnits(all: readonly Indexed[]): readonly string[] {
   const starts = all.filter(({ change }) => has(change, 'start'));
   const restarts = all.filter(({ change }) => has(change, 'restart'));
@@ -254,6 +287,7 @@ function startUnits(all: readonly Indexed[]): readonly string[] {
     change.steps.some((step) => (step.kind === 'start' && step.reset) || step.kind === 'restart'),
   );
   return [
+    ...all.flatMap(checkLease),
     ...(resets.length === 0
       ? []
       : [...arguments_(resets), '[ $# -eq 0 ] || step reset systemctl reset-failed -- "$@"']),
@@ -271,7 +305,7 @@ function startUnits(all: readonly Indexed[]): readonly string[] {
 }
 
 function watchStarts(all: readonly Indexed[], { blocks, settleMs }: Waits): readonly string[] {
-  const kept = all.filter(({ change }) => !has(change, 'remove'));
+  const kept = all.filter(({ change }) => !has(change, 'remove') && !has(change, 'forbid'));
   const watch = [
     'if [ $# -gt 0 ]; then',
     'step await-start await "$@"',

@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { UnitOutcome } from '../cluster/failure.ts';
+import type { Lease } from '../cluster/lease.ts';
 import type { Observation } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { UnitChange } from '../plan/step.ts';
 import type { Access } from '../ssh/become.ts';
 import { openRootShell } from '../ssh/root-shell.ts';
 import type { Transport } from '../ssh/transport.ts';
-import { readObservation, readOutcomes } from './answer.ts';
+import { readExtension, readObservation, readOutcomes } from './answer.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from './driver.ts';
 import { type Examination, readExamination } from './examination.ts';
 import type { Section } from './frame.ts';
@@ -19,6 +20,7 @@ import { Phases } from './phases.ts';
 import {
   changeScript,
   examineScript,
+  extendScript,
   journalScript,
   observeScript,
   statusScript,
@@ -109,6 +111,10 @@ class SshSession implements MachineSession {
       ({ unit, obstacle }) =>
         byUnit.get(unit) ?? { unit, machine: this.#access.ssh.name, state: undefined, failure: obstacle },
     );
+  }
+
+  async extend(lease: Lease): Promise<boolean> {
+    return readExtension(this.#access.ssh.name, await this.#read(extendScript(lease)));
   }
 
   async status(units: readonly string[], lines: number): Promise<readonly string[]> {

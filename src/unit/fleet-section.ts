@@ -12,6 +12,7 @@ const FLEET_OPTIONS = [
   'Conflicts',
   'Global',
   'Replaces',
+  'Fenced',
 ] as const;
 
 type FleetOption = (typeof FLEET_OPTIONS)[number];
@@ -49,6 +50,7 @@ export function readFleetSection(file: UnitFile, unit: UnitName): FleetSection {
     Conflicts: [],
     Global: [],
     Replaces: [],
+    Fenced: [],
   };
   checkSectionNames(file, unit);
   for (const option of file.options.filter(({ section }) => section === 'X-Fleet')) {

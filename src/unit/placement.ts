@@ -1,4 +1,5 @@
 import { globProblem, isGlob, matchesGlob } from '../base/glob.ts';
+import { type Fence, readFence } from './fence.ts';
 import { type FleetSection, readFleetSection, type Word, wordError } from './fleet-section.ts';
 import { quoted } from './quoted.ts';
 import type { UnitFile } from './unit-file.ts';
@@ -16,11 +17,13 @@ export type Placement = {
   readonly conflicts: readonly string[];
   readonly global: boolean;
   readonly replaces: readonly string[];
+  /** Of a unit of which there may never be two copies. */
+  readonly fence: Fence | undefined;
 };
 
 /**
  * Reads what a unit asks of its machine. Values are parted by blanks and may be quoted; repeated options add up, the
- * last `Global=` holds. For a template, whatever depends on the instance is left out.
+ * last `Global=` and `Fenced=` hold. For a template, whatever depends on the instance is left out.
  * @throws FleetError `placement`, with the line, also where fleet would have ignored the mistake
  */
 export function parsePlacement(file: UnitFile, name: UnitName): Placement {
@@ -32,6 +35,7 @@ export function parsePlacement(file: UnitFile, name: UnitName): Placement {
     conflicts: section.Conflicts.map(readConflict),
     global: section.Global.map(readBoolean).at(-1) ?? false,
     replaces: section.Replaces.map(readOtherUnit),
+    fence: readFenced(section.Fenced, file),
   };
   checkTogether(placement, section);
   return placement;
@@ -106,6 +110,12 @@ function readRunnable(word: Word): UnitName {
   throw wordError(word, 'names a template, which never runs itself', hint);
 }
 
+function readFenced(words: readonly Word[], file: UnitFile): Fence | undefined {
+  const isFenced = words.map(readBoolean).at(-1) ?? false;
+  const last = words.at(-1);
+  return isFenced && last !== undefined ? readFence(file, last) : undefined;
+}
+
 /** The booleans of systemd.syntax(7), and the single letters that systemd reads too. */
 function readBoolean(word: Word): boolean {
   if (/^(1|yes|y|true|t|on)$/i.test(word.text)) return true;
@@ -126,6 +136,10 @@ function checkTogether(placement: Placement, section: FleetSection): void {
       'cannot be used with Global',
       'A global unit runs on all machines that MachineMetadata allows',
     );
+  }
+  const fenced = section.Fenced.at(-1);
+  if (placement.global && placement.fence !== undefined && fenced !== undefined) {
+    throw wordError(fenced, 'cannot be used with Global', 'A global unit has a copy on every machine');
   }
   const replaced = section.Replaces[0];
   if (placement.conflicts.length > 0 && replaced !== undefined) {

@@ -105,7 +105,7 @@ describe('explain tells scripts', () => {
       runnerUp: null,
       because: null,
       agentTtlMs: TTL_MS,
-      machines: [{ rules: { length: 10 } }, {}, {}],
+      machines: [{ rules: { length: 11 } }, {}, {}],
     });
     expect(value).toHaveProperty('machines[0].rules[1]', {
       rule: 'MachineMetadata',

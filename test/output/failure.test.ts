@@ -21,6 +21,15 @@ const WORDS: {
       ),
     ],
   ],
+  fenced: [
+    [
+      { code: 'fenced', reason: { code: 'no-lease' } },
+      only(
+        'it is not started, for it has no lease: Fenced=true needs a running fleetd',
+        'Is it there? systemctl status fleetd',
+      ),
+    ],
+  ],
   foreign: [
     [
       { code: 'foreign', path: '/etc/systemd/system/a.service' },
@@ -124,6 +133,7 @@ describe('a step that failed', () => {
     stop: ['could not stop it'],
     install: ['could not put the unit file in place'],
     remove: ['could not remove the unit file'],
+    forbid: ['it may be running there, so that it starts nowhere else'],
     reload: ['systemd could not reload its unit files'],
   };
   it.each(Object.entries(sentences))('%s', (step, [summary, hint]) => {

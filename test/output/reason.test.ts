@@ -71,6 +71,17 @@ const SENTENCES: {
   ],
   cordoned: [[{ code: 'cordoned' }, 'it is cordoned and takes no new units']],
   drained: [[{ code: 'drained' }, 'it is drained']],
+  'no-lease': [[{ code: 'no-lease' }, 'it has no lease: Fenced=true needs a running fleetd']],
+  'lease-may-hold': [
+    [
+      { code: 'lease-may-hold', machine: 'm2', forMs: 12_300 },
+      'machine "m2" is silent and may run it under its lease for another 12s',
+    ],
+    [
+      { code: 'lease-may-hold', machine: 'm2', forMs: undefined },
+      'machine "m2" is silent and may run it under its lease; only fleetd knows when that is over',
+    ],
+  ],
   'machine-removed': [[{ code: 'machine-removed', machine: 'm9' }, 'it is not in fleet.conf any more']],
 };
 

@@ -291,6 +291,6 @@ describe('the order of the rules', () => {
     ];
     expect(codes(false)).toEqual([...asked, 'foreign-unit', 'other-cluster']);
     expect(codes(true)).toEqual([...asked, 'machine-silent']);
-    expect(CONSTRAINTS).toHaveLength(10);
+    expect(CONSTRAINTS).toHaveLength(11);
   });
 });

@@ -36,6 +36,7 @@ describe('explain', () => {
       'ForeignUnit',
       'OtherCluster',
       'Silence',
+      'Fenced',
     ]);
   });
 

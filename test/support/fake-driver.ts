@@ -151,6 +151,10 @@ class FakeSession implements MachineSession {
     return { ...change, steps: change.steps.filter((step) => step.kind !== 'write' || step.text !== text) };
   }
 
+  async extend(): Promise<never> {
+    return this.#complain('given a lease');
+  }
+
   async verify(): Promise<never> {
     return this.#complain('asked to verify');
   }

@@ -1,6 +1,7 @@
 import { FleetError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import type { Failure, UnitOutcome } from '../../src/cluster/failure.ts';
+import type { Lease } from '../../src/cluster/lease.ts';
 import type { MachineBackup, MachineVitals, Observation } from '../../src/cluster/snapshot.ts';
 import { isRunning, isUp, type SystemdState, type UnitRecord } from '../../src/cluster/unit-state.ts';
 import type { Machine } from '../../src/machine/machine.ts';
@@ -23,6 +24,7 @@ export type FakeUnit = {
   text: string | undefined;
   record: UnitRecord | undefined;
   state: SystemdState;
+  fence?: string | undefined;
 };
 
 /** A machine on which all is well. */
@@ -53,6 +55,9 @@ export class FakeMachine {
   /** Why it does not answer. */
   silence: FleetError | undefined;
   readonly units = new Map<string, FakeUnit>();
+  /** What its clock says, in seconds, and the lease it has. */
+  uptimeSeconds = 1000;
+  lease: Lease | undefined;
   /** Tokens of units that were removed. */
   readonly removed = new Map<string, number>();
   readonly journal = new FakeJournal();
@@ -76,13 +81,22 @@ export class FakeMachine {
       id: this.id,
       cluster: this.cluster,
       bootId: 'boot',
-      uptimeSeconds: 1000,
+      uptimeSeconds: this.uptimeSeconds,
+      lease: this.lease,
       units: [...new Set([...recorded, ...names])].map((name) => {
         const unit = this.units.get(name);
         const digest = digests && unit?.record && unit.text !== undefined ? sha256(unit.text) : undefined;
-        return { name, state: unit?.state ?? systemdState('unknown'), record: unit?.record, digest };
+        const state = unit?.state ?? systemdState('unknown');
+        const fence = unit?.fence === undefined ? {} : { fence: sha256(unit.fence) };
+        return { name, state, record: unit?.record, digest, ...fence };
       }),
     };
+  }
+
+  extend(lease: Lease): boolean {
+    if (lease.bootId !== 'boot' || lease.deadline <= this.uptimeSeconds) return false;
+    if (lease.deadline > (this.lease?.deadline ?? 0)) this.lease = lease;
+    return true;
   }
 
   /** systemd's complaints: `/bin/false` is not what anybody wants to run. */
@@ -146,9 +160,12 @@ export class FakeMachine {
         if (here.text === undefined || sha256(here.text) !== step.record.digest)
           throw new Error(`${unit} is noted with a text that is not there`);
         here.record = step.record;
+        here.fence = step.fence;
         break;
       case 'start':
         if (here.text === undefined) throw new Error(`${unit} is started without a file`);
+        if (here.fence !== undefined && step.under === undefined)
+          throw new Error(`${unit} is started without a lease`);
         this.#runs += 1;
         here.state = started(unit, here.text, `run${this.#runs}`, here.state);
         break;
@@ -157,6 +174,10 @@ export class FakeMachine {
         this.#runs += 1;
         here.state = started(unit, here.text ?? '', `run${this.#runs}`, systemdState('dead'));
         break;
+      case 'forbid':
+        if (here.record !== undefined) throw new Error(`${unit} is forbidden where it is`);
+        this.removed.set(unit, token);
+        return;
       case 'remove':
         if (isRunning(here.state)) throw new Error(`${unit} is removed while it runs`);
         this.removed.set(unit, token);
@@ -218,6 +239,7 @@ export function fakeMachines(machines: readonly Machine[]): FakeMachines {
           status: async (units, lines) => units.map((unit) => `${unit} on ${name}, ${lines} lines`),
           verify: async (request) => fake.verify(request),
           ended: new Promise<void>(() => undefined),
+          extend: async (lease) => fake.extend(lease),
           examine: async () => fake.examination,
           close: () => undefined,
         };

@@ -63,6 +63,7 @@ export class LocalMachine {
       units: join(folder, 'etc'),
       state: join(folder, 'var'),
       run: join(folder, 'run'),
+      volatile: join(folder, 'foreign-run'),
       foreign: [join(folder, 'foreign-run'), join(folder, 'foreign-usr')],
     };
   }

@@ -14,6 +14,7 @@ const NOTHING: Placement = {
   conflicts: [],
   global: false,
   replaces: [],
+  fence: undefined,
 };
 
 /** The placement of a unit with these lines in `[X-Fleet]`, which begins on line 4. */

@@ -1,0 +1,86 @@
+import type { MachineId } from '../machine/machine-id.ts';
+import type { FenceReason } from './reason.ts';
+import type { ClusterSnapshot, DesiredUnit, MachineView, Observation } from './snapshot.ts';
+
+/** The right of a machine to run fenced units, until its own monotonic clock says `deadline`, in seconds. */
+export type Lease = { readonly bootId: string; readonly deadline: number };
+
+/** How much slower than ours the clock of a machine may run. */
+const DRIFT = 0.01;
+/** From the deadline of a lease until systemd has been told to stop the units under it, in ms. */
+const MARGIN_MS = 1000;
+
+/**
+ * Until when leases hold on machines that are silent. Epoch ms by the clock of the snapshot's `now`: later than
+ * that, no lease that was ever given holds.
+ */
+export type LeaseEnds = {
+  readonly ofMachines: ReadonlyMap<MachineId, number>;
+  /** Of machines that are not named: others may have given them leases before us. */
+  readonly ofOthers: number;
+};
+
+/**
+ * The lease that a machine may have on the strength of an answer: it lasts `ttlMs` from the moment of that answer, by
+ * the clock that the machine told with it. However long it is on its way, it ends then.
+ */
+export function leaseFor({ bootId, uptimeSeconds }: Observation, ttlMs: number): Lease {
+  return { bootId, deadline: uptimeSeconds + ttlMs / 1000 };
+}
+
+/** When a lease from {@link leaseFor} is over at the latest, by the clock of whoever got the answer at `answeredAt`. */
+export function leaseEnd(answeredAt: number, ttlMs: number): number {
+  return answeredAt + ttlMs * (1 + DRIFT);
+}
+
+/** The lease that a machine had when it answered; undefined when it had none, or it was over. */
+export function leaseOf({ observation }: MachineView): Lease | undefined {
+  const lease = observation?.lease;
+  return lease !== undefined && lease.deadline > (observation?.uptimeSeconds ?? 0) ? lease : undefined;
+}
+
+/** What speaks against starting a fenced unit on `machine`: it has no lease, or another machine may run the unit. */
+export function fenceObjection(
+  unit: DesiredUnit,
+  machine: MachineView,
+  snapshot: ClusterSnapshot,
+): FenceReason | undefined {
+  if (unit.placement.fence === undefined) return undefined;
+  const held = heldElsewhere(unit, machine, snapshot);
+  if (held !== undefined) return held;
+  return machine.observation !== undefined && leaseOf(machine) === undefined
+    ? { code: 'no-lease' }
+    : undefined;
+}
+
+/** The silent machine under whose lease the unit may run longest: it may have been there before it came to its own. */
+function heldElsewhere(
+  unit: DesiredUnit,
+  { id }: MachineView,
+  { machines, now, leases }: ClusterSnapshot,
+): FenceReason | undefined {
+  const silent = machines.filter((view) => view.silence !== undefined && view.id !== id);
+  const isRemoved = unit.machine !== undefined && machines.every((view) => view.id !== unit.machine);
+  const places = [
+    ...silent.map((view) => ({ id: view.id, name: view.machine.name })),
+    ...(isRemoved ? [{ id: unit.machine, name: unit.machine }] : []),
+  ];
+  const [longest] = places
+    .map((place) => ({ ...place, until: heldUntil(unit, place.id, leases) }))
+    .filter(({ until }) => now < until)
+    .toSorted((a, b) => b.until - a.until);
+  if (longest === undefined) return undefined;
+  const forMs = longest.until - now;
+  return { code: 'lease-may-hold', machine: longest.name, forMs: Number.isFinite(forMs) ? forMs : undefined };
+}
+
+/** From when on nothing of a fenced unit can run on a machine that is silent; Infinity for who cannot know. */
+export function heldUntil(
+  { placement }: DesiredUnit,
+  id: MachineId | undefined,
+  leases: LeaseEnds | undefined,
+): number {
+  if (leases === undefined) return Number.POSITIVE_INFINITY;
+  const end = leases.ofMachines.get(id ?? '') ?? leases.ofOthers;
+  return end + (placement.fence?.stopMs ?? 0) + MARGIN_MS;
+}

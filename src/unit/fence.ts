@@ -1,0 +1,69 @@
+import { formatDuration } from '../base/duration.ts';
+import { type Word, wordError } from './fleet-section.ts';
+import { quoted } from './quoted.ts';
+import { parseTimeSpan } from './time-span.ts';
+import { joinedValue, optionValues, type UnitFile, type UnitOption } from './unit-file.ts';
+
+/** What `Fenced=true` comes to for one unit. */
+export type Fence = {
+  /** TimeoutStopSec= of the unit, in ms: how long each part of its stop may take. */
+  readonly timeoutMs: number;
+  /** How long its stop may take as a whole, in ms; after that nothing of it runs. */
+  readonly stopMs: number;
+};
+
+/** TimeoutStopSec= of a fenced unit that sets none, in ms. */
+const DEFAULT_MS = 10_000;
+/** The longest that may be waited for, in ms: for so long a unit would be nowhere. */
+const MOST_MS = 300_000;
+
+/**
+ * The fence of a unit whose `Fenced=true` is `word`: its stop must have an end, and leave nothing behind.
+ * @throws FleetError `placement` for a unit that cannot be fenced
+ */
+export function readFence(file: UnitFile, word: Word): Fence {
+  if (word.unit.type !== 'service') {
+    throw wordError(
+      word,
+      'is for services',
+      'Fence the service that it starts, which then runs nowhere without a lease',
+    );
+  }
+  const killMode = optionValues(file, 'Service', 'KillMode').at(-1) ?? 'control-group';
+  if (killMode === 'none' || killMode === 'process') {
+    throw wordError(
+      word,
+      `cannot be used with KillMode=${killMode}, which leaves processes behind`,
+      'Remove KillMode=, or use mixed',
+    );
+  }
+  const timeoutMs = stopTimeout(file, word);
+  const count = (name: string): number => optionValues(file, 'Service', name).length;
+  // systemd.service(5): each ExecStop= and ExecStopPost= has that time, and so has the SIGTERM after either of them.
+  const posts = count('ExecStopPost');
+  const parts = count('ExecStop') + 1 + (posts === 0 ? 0 : posts + 1);
+  return { timeoutMs, stopMs: parts * timeoutMs };
+}
+
+function stopTimeout(file: UnitFile, word: Word): number {
+  const option = file.options.filter(isTimeout).at(-1);
+  if (option === undefined) return DEFAULT_MS;
+  const ms = parseTimeSpan(joinedValue(option));
+  // systemd takes 0 for "no limit" here.
+  if (ms !== undefined && ms > 0 && ms <= MOST_MS) return ms;
+  throw wordError(
+    word,
+    `needs a stop that ends, and ${option.name}=${quoted(joinedValue(option))} in line ${option.line} does not`,
+    `Give ${option.name}= up to ${formatDuration(MOST_MS)}, or leave it out for ${formatDuration(DEFAULT_MS)}`,
+  );
+}
+
+/** TimeoutSec= sets both timeouts; whichever comes last counts. An empty value is ignored with a warning. */
+function isTimeout(option: UnitOption): boolean {
+  const { section, name } = option;
+  return (
+    section === 'Service' &&
+    (name === 'TimeoutStopSec' || name === 'TimeoutSec') &&
+    joinedValue(option) !== ''
+  );
+}

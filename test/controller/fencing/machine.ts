@@ -1,0 +1,187 @@
+import { sha256 } from '../../../src/base/hash.ts';
+import type { UnitOutcome } from '../../../src/cluster/failure.ts';
+import type { Lease } from '../../../src/cluster/lease.ts';
+import type { Observation } from '../../../src/cluster/snapshot.ts';
+import type { UnitRecord } from '../../../src/cluster/unit-state.ts';
+import type { Step, UnitChange } from '../../../src/plan/step.ts';
+import { CLUSTER_ID, idOf, systemdState } from '../../support/builders.ts';
+import type { World } from './world.ts';
+
+/** How long the stop of the unit may take, in ms, and the guard of a lease to notice that it is over. */
+export const STOP_MS = 1000;
+const GUARD_MS = 900;
+const NO_LEASE: UnitOutcome['failure'] = { code: 'fenced', reason: { code: 'no-lease' } };
+
+/** A machine with one fenced unit: what systemd and the scripts of fleet do there, by a clock of its own. */
+export class SimMachine {
+  readonly name: string;
+  readonly id: string;
+  isOn: boolean = true;
+  readonly #world: World;
+  readonly #rate: number;
+  #boot = 1;
+  #bootedAt = 0;
+  #deadline = 0;
+  #hasLease: boolean = false;
+  #record: UnitRecord | undefined;
+  #fence: string | undefined;
+  #removed = 0;
+  #state: 'dead' | 'running' | 'stopping' = 'dead';
+
+  constructor(name: string, world: World) {
+    this.name = name;
+    this.id = idOf(name);
+    this.#world = world;
+    // Two clocks differ by less than one per cent.
+    this.#rate = 0.996 + world.upTo(0.008);
+  }
+
+  observe(): Observation {
+    const isHere = this.#record !== undefined;
+    const state = this.#state === 'dead' ? 'dead' : this.#state;
+    const unit = {
+      name: 'a.service',
+      state: systemdState(isHere ? state : 'unknown'),
+      record: this.#record,
+      digest: this.#record?.digest,
+      ...(this.#fence !== undefined && { fence: sha256(this.#fence) }),
+    };
+    return {
+      id: this.id,
+      cluster: CLUSTER_ID,
+      bootId: this.#bootId,
+      uptimeSeconds: this.#uptime,
+      ...(this.#hasLease && { lease: { bootId: this.#bootId, deadline: this.#deadline } }),
+      units: [unit],
+    };
+  }
+
+  extend({ bootId, deadline }: Lease): boolean {
+    if (bootId !== this.#bootId || deadline <= this.#uptime) return false;
+    this.#deadline = Math.max(this.#deadline, deadline);
+    this.#hasLease = true;
+    this.#watch();
+    return true;
+  }
+
+  /** Carries out a change; `done` gets its outcome when stops have ended. */
+  change(change: UnitChange, done: (failure: UnitOutcome['failure']) => void): void {
+    const stale = this.#staleness(change.token);
+    if (stale !== undefined || !stops(change)) {
+      done(stale ?? this.#carryOut(change));
+      return;
+    }
+    if (this.#record !== undefined) this.#record = { ...this.#record, token: change.token };
+    this.#stop(() => done(this.#carryOut(change)));
+  }
+
+  /** What is there starts by itself: a timer, a socket, a person. */
+  startByItself(): void {
+    if (this.isOn && this.#record !== undefined) this.#start();
+  }
+
+  losePower(): void {
+    this.isOn = false;
+    this.#hasLease = false;
+    this.#deadline = 0;
+    if (this.#state !== 'dead') this.#world.ends(this.name);
+    this.#state = 'dead';
+  }
+
+  boot(): void {
+    this.isOn = true;
+    this.#boot++;
+    this.#bootedAt = this.#world.now;
+  }
+
+  get #bootId(): string {
+    return `${this.name} ${this.#boot}`;
+  }
+
+  get #uptime(): number {
+    return ((this.#world.now - this.#bootedAt) / 1000) * this.#rate;
+  }
+
+  #staleness(token: number): UnitOutcome['failure'] {
+    const seen = this.#record?.token ?? this.#removed;
+    return seen > token ? { code: 'stale', token, seen } : undefined;
+  }
+
+  #carryOut(change: UnitChange): UnitOutcome['failure'] {
+    const stale = this.#staleness(change.token);
+    if (stale !== undefined) return stale;
+    // Something may have started it again meanwhile.
+    if (stops(change) && this.#state !== 'dead') return { code: 'step', step: 'stop', detail: '' };
+    for (const step of change.steps) {
+      const failure = this.#do(step, change.token);
+      if (failure !== undefined) return failure;
+    }
+    return undefined;
+  }
+
+  #do(step: Step, token: number): UnitOutcome['failure'] {
+    switch (step.kind) {
+      case 'record':
+        this.#record = step.record;
+        this.#fence = step.fence;
+        return undefined;
+      case 'start':
+      case 'restart':
+        return this.#isOver(step.under) || !this.#start() ? NO_LEASE : undefined;
+      case 'forbid':
+        if (this.#record !== undefined) return { code: 'step', step: 'forbid', detail: '' };
+        this.#removed = token;
+        return undefined;
+      case 'remove':
+        this.#record = undefined;
+        this.#fence = undefined;
+        this.#removed = token;
+        return undefined;
+      case 'write':
+        return this.#isOver(step.under) ? NO_LEASE : undefined;
+      case 'stop':
+        return undefined;
+    }
+  }
+
+  #isOver(under: Lease | undefined): boolean {
+    return under === undefined || under.bootId !== this.#bootId || under.deadline <= this.#uptime;
+  }
+
+  #start(): boolean {
+    if (!this.#hasLease || this.#state === 'stopping') return false;
+    if (this.#state === 'dead') this.#world.begins(this.name);
+    this.#state = 'running';
+    return true;
+  }
+
+  #stop(done: () => void): void {
+    const boot = this.#boot;
+    if (this.#state === 'running') this.#state = 'stopping';
+    // Some units stop at once, and some only when they are killed.
+    const ms = this.#state === 'dead' ? 0 : this.#world.chance(0.5) ? STOP_MS : this.#world.upTo(STOP_MS);
+    this.#world.in(ms, () => {
+      if (boot !== this.#boot || !this.isOn) return;
+      if (this.#state === 'stopping') {
+        this.#state = 'dead';
+        this.#world.ends(this.name);
+      }
+      done();
+    });
+  }
+
+  /** The guard of the lease. */
+  #watch(): void {
+    const boot = this.#boot;
+    const left = (this.#deadline - this.#uptime) * 1000;
+    this.#world.in(left / this.#rate + this.#world.upTo(GUARD_MS), () => {
+      if (boot !== this.#boot || !this.isOn || this.#uptime < this.#deadline) return;
+      this.#hasLease = false;
+      if (this.#state === 'running') this.#stop(() => undefined);
+    });
+  }
+}
+
+function stops({ steps }: UnitChange): boolean {
+  return steps.some(({ kind }) => kind === 'stop');
+}
