@@ -19,8 +19,9 @@ export function toDo(snapshot: ClusterSnapshot): ToDo {
   const scope = everything(snapshot);
   const decisions = schedule(snapshot, scope);
   const groups = new Groups();
+  const names = new Map(snapshot.machines.map(({ id, machine }) => [id, machine.name]));
   for (const decision of decisions) {
-    const machines = machinesOf(decision).flatMap((id) => nameOf(id, snapshot) ?? []);
+    const machines = machinesOf(decision).flatMap((id) => names.get(id) ?? []);
     // What one machine has lost moves in one decision.
     if (decision.kind === 'move') groups.add(decision.unit, `from ${decision.from}`, machines);
     if (decision.kind === 'place') groups.add(decision.unit, 'place', machines);
@@ -76,8 +77,4 @@ function everything({ units, machines }: ClusterSnapshot): ReadonlySet<string> {
 function isGone(decision: Decision, { machines }: ClusterSnapshot): boolean {
   if (decision.kind !== 'release' || decision.from === undefined) return false;
   return machines.find(({ id }) => id === decision.from)?.silence === undefined;
-}
-
-function nameOf(id: string, { machines }: ClusterSnapshot): string | undefined {
-  return machines.find((machine) => machine.id === id)?.machine.name;
 }
