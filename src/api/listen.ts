@@ -30,15 +30,12 @@ async function listenAtSocket(server: Server, path: string): Promise<void> {
   try {
     await listening(server, { path });
   } catch (error) {
-    if (codeOf(error) !== 'EADDRINUSE' || !(await isStale(path))) throw error;
+    if (codeOf(error) !== 'EADDRINUSE') throw error;
+    if (!(await lstat(path)).isSocket()) throw Object.assign(new Error(), { code: 'ENOTSOCK' });
+    if (await isAnswered(path)) throw error;
     await unlink(path);
     await listening(server, { path });
   }
-}
-
-/** Whether it is the socket of a process that is gone. A file that is no socket refuses connections too. */
-async function isStale(path: string): Promise<boolean> {
-  return (await lstat(path)).isSocket() && !(await isAnswered(path));
 }
 
 /** Resolves when it listens. */
@@ -57,6 +54,11 @@ function isAnswered(path: string): Promise<boolean> {
     });
     socket.once('error', (error) => resolve(codeOf(error) !== 'ECONNREFUSED'));
   });
+}
+
+/** Whether somebody who runs has the place already. */
+export function isTaken(error: unknown): boolean {
+  return error instanceof Error && codeOf(error.cause) === 'EADDRINUSE';
 }
 
 function asCannotListen(error: unknown, place: ListenPlace): unknown {
@@ -80,6 +82,7 @@ const WORDS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EINVAL: `a socket has a path of ${LONGEST_PATH} bytes at most`,
   ENOENT: 'its folder does not exist',
+  ENOTSOCK: 'there is a file that is no socket',
   EROFS: 'the file system is read-only',
 };
 const HINTS: Readonly<Record<string, string>> = {

@@ -1,9 +1,12 @@
+import type { Server } from 'node:http';
 import type { ApiSettings } from '../config/config.ts';
+import { formatPlace, type ListenPlace } from '../config/listen.ts';
+import type { Notice } from '../reconcile/notice.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 import type { EventStream } from './events.ts';
 import { createHandler, type HandlerOptions } from './handler.ts';
 import type { InheritedSockets } from './inherited.ts';
-import { listenAt } from './listen.ts';
+import { isTaken, listenAt } from './listen.ts';
 import { closeServer, createServer, readTls } from './server.ts';
 
 export type ApiOptions = ClusterOptions &
@@ -12,9 +15,16 @@ export type ApiOptions = ClusterOptions &
     /** Where there are any, nothing else is listened on. */
     readonly inherited: InheritedSockets;
     readonly events: EventStream;
+    readonly tell: (notice: Notice) => void;
   };
 
-/** Answers requests over HTTP until it is closed. Throws FleetError `cannot-listen`; then nothing is open. */
+/** How often a socket that another fleetd of this box has is asked for again, in ms. */
+const RETRY_MS = 2_000;
+
+/**
+ * Answers requests over HTTP until it is closed. The socket of another fleetd that runs is waited for: whoever stands by
+ * has it when the other one ends. Throws FleetError `cannot-listen` for anything else; then nothing is open.
+ */
 export async function serveApi(options: ApiOptions): Promise<{ close(): Promise<void> }> {
   const { settings, inherited, events } = options;
   const tls = await readTls(settings);
@@ -22,7 +32,9 @@ export async function serveApi(options: ApiOptions): Promise<{ close(): Promise<
   if (inherited.areThere) await inherited.serve(handler, tls, settings.insecure);
   const places = inherited.areThere ? [] : settings.listen;
   const servers = places.map((place) => createServer(handler, place.kind === 'tcp' ? tls : undefined));
+  const retries: NodeJS.Timeout[] = [];
   const close = async (): Promise<void> => {
+    for (const retry of retries) clearInterval(retry);
     events.close();
     inherited.rest();
     await Promise.all(servers.filter(({ listening }) => listening).map(closeServer));
@@ -30,11 +42,33 @@ export async function serveApi(options: ApiOptions): Promise<{ close(): Promise<
   try {
     for (const [index, place] of places.entries()) {
       const server = servers[index];
-      if (server !== undefined) await listenAt(server, place);
+      if (server === undefined || (await listenIfFree(server, place))) continue;
+      options.tell({ kind: 'socket-taken', path: formatPlace(place) });
+      retries.push(listenWhenFree(server, place));
     }
   } catch (error) {
     await close();
     throw error;
   }
   return { close };
+}
+
+/** False when another process answers on that socket. */
+async function listenIfFree(server: Server, place: ListenPlace): Promise<boolean> {
+  try {
+    await listenAt(server, place);
+    return true;
+  } catch (error) {
+    if (place.kind === 'unix' && isTaken(error)) return false;
+    throw error;
+  }
+}
+
+function listenWhenFree(server: Server, place: ListenPlace): NodeJS.Timeout {
+  const retry = setInterval(() => {
+    // What else may be wrong with it by then was told when this process started, or is not worth ending it for.
+    const free = listenIfFree(server, place).catch(() => false);
+    void free.then((listens) => listens && clearInterval(retry));
+  }, RETRY_MS);
+  return retry;
 }

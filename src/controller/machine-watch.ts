@@ -36,6 +36,7 @@ export class MachineWatch {
   #error: FleetError | undefined;
   #session: Promise<MachineSession> | undefined;
   #failures = 0;
+  #isResting: boolean = false;
   #seenAt = 0;
   #pause = new AbortController();
   #nextRound: Deferred<void> = deferred();
@@ -137,7 +138,8 @@ export class MachineWatch {
   #connect(): Promise<MachineSession> {
     const connecting = this.#options.driver.connect(this.machine);
     connecting.then(
-      ({ ended }) => ended.then(() => this.#session === connecting && this.#pause.abort()),
+      // While a question is open its own failure tells, and is followed by a rest.
+      ({ ended }) => ended.then(() => this.#session === connecting && this.#isResting && this.#pause.abort()),
       () => undefined,
     );
     return connecting;
@@ -158,7 +160,9 @@ export class MachineWatch {
     const retryMs = FIRST_RETRY_MS * 2 ** (this.#failures - 1);
     const ms =
       (this.#failures === 0 ? intervalMs : Math.min(retryMs, intervalMs)) * (0.9 + Math.random() / 10);
+    this.#isResting = true;
     await sleep(ms, undefined, { signal: this.#pause.signal }).catch(() => undefined);
+    this.#isResting = false;
     this.#pause = new AbortController();
   }
 

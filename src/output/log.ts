@@ -122,6 +122,8 @@ function noticeEntry(notice: Noticed): LogEntry {
       return entry('info', 'this controller does not decide, and stands by');
     case 'election-failed':
       return entry('error', `cannot tell who decides: ${notice.error.message}`);
+    case 'socket-taken':
+      return entry('info', `another fleetd answers on ${notice.path}; this one will when that has ended`);
     case 'registry-lost':
       return entry('error', `nothing is decided, for the registry cannot be read: ${notice.error.message}`);
     case 'registry-back':

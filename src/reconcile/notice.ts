@@ -11,6 +11,8 @@ export type Notice =
   | { readonly kind: 'stands-by' }
   /** It cannot stand for election, for the registry's store does not answer. */
   | { readonly kind: 'election-failed'; readonly error: FleetError }
+  /** Another fleetd of this box answers there; this one will when that one has ended. */
+  | { readonly kind: 'socket-taken'; readonly path: string }
   /** The registry cannot be read, so that nothing can be decided; or it can again. */
   | { readonly kind: 'registry-lost'; readonly error: FleetError }
   | { readonly kind: 'registry-back' }

@@ -38,9 +38,14 @@ export async function makeFolder(): Promise<string> {
 /** The API of the controller of a house. */
 export class Api {
   readonly bugs: unknown[] = [];
+  /** What it said of itself. */
+  readonly notices: string[] = [];
   readonly metrics = new Metrics();
   readonly events = new EventStream('run');
   readonly socketPath: string;
+
+  /** Ends it before the test does. */
+  close: () => Promise<void> = async () => undefined;
 
   private constructor(socketPath: string) {
     this.socketPath = socketPath;
@@ -64,7 +69,9 @@ export class Api {
       metrics: api.metrics,
       events: api.events,
       onBug: (error) => void api.bugs.push(error),
+      tell: ({ kind }) => void api.notices.push(kind),
     });
+    api.close = close;
     onTestFinished(close);
     return api;
   }
