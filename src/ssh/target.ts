@@ -4,6 +4,8 @@ export type SshTarget = {
   readonly name: string;
   /** The name or address to connect to. */
   readonly host: string;
+  /** The host as it was written, which ssh(1) looks for in its own files; `host` where it is not given. */
+  readonly alias?: string;
   readonly port: number;
   readonly user: string;
   readonly via: Via;

@@ -38,6 +38,16 @@ describe('ssh_config', () => {
     expect(machines[0]?.become).toBe('sudo');
   });
 
+  it('is left to ssh, with every line that only ssh can follow, where transport = openssh says so', async () => {
+    const only = `${TEXT}BindInterface lo\nKexAlgorithms mlkem768x25519-sha256\n`;
+    await expect(box.loadText(ONLY_A_NAME, await withSshConfig(only))).rejects.toMatchObject({
+      hint: expect.stringContaining('transport = openssh'),
+    });
+    const { machines } = await box.loadText(`${ONLY_A_NAME}transport = openssh\n`, await withSshConfig(only));
+    expect(machines[0]?.ssh).toMatchObject({ alias: 'web-1', host: '10.0.0.5', port: 2222, user: 'core' });
+    expect(machines[0]?.ssh.algorithms.kex).toBeUndefined();
+  });
+
   it.each([
     ['[ssh]', '[ssh]\nuser = root\nport = 23\nidentity_file = /k\n', ''],
     ['the machine', '', 'user = root\nport = 23\nidentity_file = /k\n'],

@@ -3,7 +3,9 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { appendFile, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { FleetError } from '../../src/base/errors.ts';
 import { PrivateFolder } from '../../src/ssh/openssh/folder.ts';
+import { createOpensshTransport } from '../../src/ssh/openssh/transport.ts';
 import type { SshTarget } from '../../src/ssh/target.ts';
 import { bundle } from '../support/bundle.ts';
 import { hasSshd, type OpenSsh, startOpenSsh } from './openssh.ts';
@@ -50,6 +52,20 @@ describe.skipIf(!hasBoth)('ssh(1) as a transport', () => {
     const names = Array.from({ length: 8 }, (_, i) => `m${i}`);
     const outcomes = await Promise.all(names.map((name) => run(transport, { ...target, name }, 'echo in')));
     expect(outcomes.map(({ stdout }) => stdout)).toEqual(names.map(() => 'in\n'));
+  });
+
+  test('looks into its own files for the name that was written', async () => {
+    const server = await startOpenSsh();
+    const folder = await temporaryFolder();
+    const configFile = join(folder, 'config');
+    // A server that has to have a key that it does not have: whoever follows this does not get in.
+    await appendFile(configFile, 'Host barred\n  HostKeyAlgorithms ecdsa-sha2-nistp521\n');
+    const transport = createOpensshTransport({ configFile, hasTerminal: false, environment: process.env });
+    onTestFinished(() => transport.close());
+    const target = { ...aim(server, folder), connectTimeoutMs: 10_000 };
+    expect((await run(transport, { ...target, alias: 'free' }, 'echo in')).stdout).toBe('in\n');
+    const barred = { ...target, name: 'barred', alias: 'barred' };
+    await expect(run(transport, barred, 'echo in')).rejects.toBeInstanceOf(FleetError);
   });
 
   test('speaks with a server that ssh2 has nothing in common with', async () => {

@@ -35,7 +35,7 @@ export function masterArguments(
     ...logTo(files.log),
     ...asOptions(options),
     '--',
-    target.host,
+    target.alias ?? target.host,
   ];
 }
 
@@ -72,6 +72,8 @@ function connectionOptions(target: SshTarget): string[] {
   const { kex, ciphers, macs, hostKeys } = target.algorithms;
   const seconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000));
   return [
+    // Its own files are asked for the name that was written; where that leads is settled.
+    `HostName=${target.host.replaceAll('%', '%%')}`,
     `Port=${target.port}`,
     `User=${target.user}`,
     ...target.identityFiles.map((file) => `IdentityFile=${escaped(file)}`),

@@ -47,7 +47,7 @@ export class SshConfigResolver {
 
   /**
    * What `ssh HOST` would connect to, and how. Throws `config` for a line that ssh would refuse, and for one that
-   * has a say in who or what is reached in a way that fleet does not have.
+   * has a say in who or what is reached in a way that fleet does not have; ssh itself has all of them.
    */
   resolve(lookup: Lookup): Resolution {
     const notes: string[] = [];
@@ -73,11 +73,16 @@ export class SshConfigResolver {
   #target(lookup: Lookup, jumps: string | undefined, trail: Trail): SshTarget {
     const { host: name, base, always } = lookup;
     const found = this.lookUp(lookup, jumps);
-    refuseDecisive(found);
-    trail.notes.push(...notesOf(found.settings));
-    const settled = found.reader.read();
+    // ssh(1) reads the same files and follows every line of them.
+    const isFollowed = (always.transport ?? base.transport) === 'openssh';
+    if (!isFollowed) {
+      refuseDecisive(found);
+      trail.notes.push(...notesOf(found.settings));
+    }
+    const settled = found.reader.read({ algorithms: !isFollowed });
     const { host, port, user } = found;
-    const target = { ...base, ...settled, ...knownHosts(settled, base), ...always, name, host, port, user };
+    const known = knownHosts(settled, base);
+    const target = { ...base, ...settled, ...known, ...always, name, alias: name, host, port, user };
     return { ...target, via: this.#via(found.reader, target, lookup, trail) };
   }
 

@@ -25,12 +25,16 @@ export class SettingsReader {
     this.#facts = facts;
   }
 
-  /** Everything that is set; a setting that is not there has no key. */
-  read(): Settled {
+  /**
+   * Everything that is set; a setting that is not there has no key. Lists of algorithms are read against those of ssh2,
+   * so that for another client they are left out.
+   */
+  read({ algorithms = true }: { readonly algorithms?: boolean } = {}): Settled {
     const settled = {
       ...this.#keys(),
       ...this.#hostKeys(),
       ...this.#connection(),
+      algorithms: algorithms ? this.#algorithms() : undefined,
       forwardAgent: this.#is('forwardagent', 'yes', 'true'),
       environment: this.#environment(),
     };
@@ -76,7 +80,6 @@ export class SettingsReader {
     const count = this.#number('serveralivecountmax') ?? 3;
     const timeout = this.#number('connecttimeout');
     return {
-      algorithms: this.#algorithms(),
       addressFamily: this.#text('addressfamily') as SshTarget['addressFamily'] | undefined,
       bindAddress: this.#text('bindaddress'),
       compression: this.#is('compression', 'yes'),

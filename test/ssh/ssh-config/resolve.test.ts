@@ -46,7 +46,7 @@ const config = (text: string, env?: Readonly<Record<string, string>>) => homeWit
 describe('a target', () => {
   it('is the base where nothing is said', async () => {
     const { target } = await config('');
-    expect(target('Web-1')).toEqual({ ...BASE, name: 'Web-1', host: 'web-1' });
+    expect(target('Web-1')).toEqual({ ...BASE, name: 'Web-1', alias: 'Web-1', host: 'web-1' });
   });
 
   it('is everything that is said', async () => {
@@ -88,6 +88,7 @@ describe('a target', () => {
     expect(target('web-1')).toEqual({
       ...BASE,
       name: 'web-1',
+      alias: 'web-1',
       host: 'web-1.example',
       port: 2222,
       user: 'core',
