@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { cluster, inside, onMachines } from '../support/cluster.ts';
+import { add, cluster, inside, onMachines } from '../support/cluster.ts';
 import { whereRuns } from '../support/sight.ts';
 import { eventually, type Fleetd, recruit } from './fleetd.ts';
 import { hire } from './operator.ts';
@@ -31,7 +31,7 @@ onMachines('fleetd', () => {
     operator.write('web@.service', SLEEPER);
     operator.write('agent.service', service('ExecStart=/bin/sleep 100000', 'Global=true'));
     // The fifth machine comes later.
-    await cluster('up', '4');
+    await add('k4');
     fleetd = start();
     await fleetd.said('machine-lost', { machine: 'k5' });
   });

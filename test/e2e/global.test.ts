@@ -1,5 +1,5 @@
 import { afterAll, expect, it } from 'vitest';
-import { cluster, onMachines } from '../support/cluster.ts';
+import { add, cluster, onMachines } from '../support/cluster.ts';
 import { done, failed, hire } from './operator.ts';
 import { service } from './units.ts';
 
@@ -16,7 +16,7 @@ onMachines('a global unit', () => {
   });
 
   it('lacks a machine that was added to fleet.conf, until it is started again', async () => {
-    await cluster('up', '4');
+    await add('k4');
     operator.configure({ machines: ['k1', 'k2', 'k3', 'k4'] });
     const coverage = ['list-unit-files', '--fields=unit,dstate,state,tmachine', '--no-legend'];
     expect(await operator.fleetctl(...coverage)).toEqual(done('agent.service  launched  launched  3 of 4'));

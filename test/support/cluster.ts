@@ -83,6 +83,12 @@ async function restoreMachines(): Promise<void> {
   await wipe(...MACHINES);
 }
 
+/** Starts machines beyond the third, with nothing of those who had them before. */
+export async function add(...machines: readonly string[]): Promise<void> {
+  await cluster('up', `${MACHINES.length + machines.length}`);
+  await wipe(...machines);
+}
+
 /** Takes everything of fleet from machines, as if no cluster had ever owned them. */
 export async function wipe(...machines: readonly string[]): Promise<void> {
   await insideAll(
