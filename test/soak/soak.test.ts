@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { recruit } from '../e2e/fleetd.ts';
 import { hire } from '../e2e/operator.ts';
-import { cluster, onMachines } from '../support/cluster.ts';
+import { add, cluster, onMachines } from '../support/cluster.ts';
 import { soak } from './soak.ts';
 
 // Little of it with every run of the tests; `npm run soak` for all of it.
@@ -22,7 +22,7 @@ onMachines(`${UNITS} units on ${COUNT} machines, and ${MINUTES} minutes of troub
   const operator = hire({ machines: MACHINES, top, metadata: METADATA });
   const start = recruit(operator);
 
-  beforeAll(() => cluster('up', `${COUNT}`));
+  beforeAll(() => add(...MACHINES.slice(3)));
   // The cluster shrinks by switching off.
   afterAll(() => cluster('kill', ...MACHINES.slice(3)));
 
