@@ -27,6 +27,7 @@ describe('defaults', () => {
           machine: { name: 'a', address: '10.0.0.1', metadata: {} },
           ssh: {
             name: 'a',
+            alias: '10.0.0.1',
             host: '10.0.0.1',
             port: 22,
             user: 'alice',
@@ -119,6 +120,7 @@ keepalive_timeout = 1m
         ...TARGET_DEFAULTS,
         globalKnownHostsFiles: ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'],
         name: 'web-1',
+        alias: '10.10.1.1',
         host: '10.10.1.1',
         port: 2200,
         user: 'core',
@@ -138,6 +140,7 @@ keepalive_timeout = 1m
         ...TARGET_DEFAULTS,
         globalKnownHostsFiles: ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'],
         name: 'db.example_2',
+        alias: 'db.example',
         host: 'db.example',
         port: 22,
         user: 'root',
