@@ -130,6 +130,14 @@ export function isSteady(
   return backSince === undefined || now - backSince >= agentTtlMs;
 }
 
+/** The name in fleet.conf of the machine with that id; undefined for one that has left it, or never was there. */
+export function machineNameOf(
+  id: MachineId | undefined,
+  { machines }: Pick<ClusterSnapshot, 'machines'>,
+): string | undefined {
+  return id === undefined ? undefined : machines.find((view) => view.id === id)?.machine.name;
+}
+
 /** What `machine` shows of unit `name`, if it answered and knows it. */
 export function observedOn(machine: MachineView, name: string): ObservedUnit | undefined {
   return machine.observation?.units.find((unit) => unit.name === name);

@@ -1,6 +1,6 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
 import type { Reason } from '../cluster/reason.ts';
-import type { ClusterSnapshot, Silence, Token } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, machineNameOf, type Silence, type Token } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { MachinePlan, Obstacle, Step } from '../plan/step.ts';
 import type { Decision } from '../schedule/decision.ts';
@@ -74,7 +74,7 @@ export function decided(decision: Decision, snapshot: ClusterSnapshot): DecidedE
   const { unit } = decision;
   const token = snapshot.units.find(({ name }) => name === unit)?.token ?? snapshot.revision;
   const place = (id: MachineId | undefined): Place | undefined =>
-    id === undefined ? undefined : { id, machine: nameOf(id, snapshot) };
+    id === undefined ? undefined : { id, machine: machineNameOf(id, snapshot) };
   return {
     kind: 'decided',
     unit,
@@ -84,8 +84,4 @@ export function decided(decision: Decision, snapshot: ClusterSnapshot): DecidedE
     because: decision.kind === 'move' ? decision.because : undefined,
     token,
   };
-}
-
-function nameOf(id: MachineId, { machines }: ClusterSnapshot): string | undefined {
-  return machines.find((view) => view.id === id)?.machine.name;
 }

@@ -1,6 +1,6 @@
 import { globMatcher } from '../base/glob.ts';
 import type { UnitOutcome } from '../cluster/failure.ts';
-import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, type DesiredUnit, machineNameOf } from '../cluster/snapshot.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
@@ -30,10 +30,12 @@ export function splitMoves(
 ): Handover {
   const units = new Map(snapshot.units.map((unit) => [unit.name, unit]));
   const from = new Map(
-    decisions.flatMap((each) => (each.kind === 'move' ? [[each.unit, nameOf(each.from, snapshot)]] : [])),
+    decisions.flatMap((each) =>
+      each.kind === 'move' ? [[each.unit, machineNameOf(each.from, snapshot)]] : [],
+    ),
   );
   const places = new Map(
-    decisions.map((each) => [each.unit, machinesOf(each).map((id) => nameOf(id, snapshot))]),
+    decisions.map((each) => [each.unit, machinesOf(each).map((id) => machineNameOf(id, snapshot))]),
   );
   const isFirst = (machine: string, unit: string): boolean =>
     isAlone(units.get(unit)) && !places.get(unit)?.includes(machine);
@@ -90,7 +92,7 @@ export function takeBack(
   return moves.flatMap(({ unit: name, from, machine }): readonly Edit[] => {
     const unit = view.units.get(name);
     if (unit?.machine !== machine || unit.token !== decided.get(name)) return [];
-    const place = (id: string) => ({ id, name: nameOf(id, snapshot) });
+    const place = (id: string) => ({ id, name: machineNameOf(id, snapshot) });
     const event = { kind: 'return', unit: name, from: place(machine), to: place(from) } as const;
     return [
       { kind: 'put-unit', unit: { ...unit, machine: from } },
@@ -109,8 +111,4 @@ function select(plans: Plans, holds: (machine: string, unit: string) => boolean)
   return plans
     .map(({ machine, changes }) => ({ machine, changes: changes.filter(({ unit }) => holds(machine, unit)) }))
     .filter(({ changes }) => changes.length > 0);
-}
-
-function nameOf(id: string | undefined, { machines }: ClusterSnapshot): string | undefined {
-  return machines.find((machine) => machine.id === id)?.machine.name;
 }

@@ -1,5 +1,5 @@
 import type { LoggedEvent } from '../cluster/logged-event.ts';
-import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, type MachineView, machineNameOf } from '../cluster/snapshot.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Decision } from '../schedule/decision.ts';
@@ -8,7 +8,7 @@ import type { Decision } from '../schedule/decision.ts';
 export function logDecisions(decisions: readonly Decision[], snapshot: ClusterSnapshot): readonly Edit[] {
   const place = (id: string) => ({
     id,
-    name: snapshot.machines.find((view) => view.id === id)?.machine.name,
+    name: machineNameOf(id, snapshot),
   });
   return log(
     decisions.flatMap((decision): readonly LoggedEvent[] => {
