@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { untilAny } from '../base/abort.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
 import { campaign, type Leadership } from '../lease/campaign.ts';
 import type { Seat } from '../lease/seat.ts';
@@ -35,7 +37,7 @@ export class Election {
       this.#leadership = await this.#stand(signal);
       if (this.#leadership === undefined) continue;
       onChange();
-      await untilRaised(signal, this.#leadership.lost);
+      await untilAny([signal, this.#leadership.lost], raised);
       await this.#leadership.resign();
       onChange();
     }
@@ -58,16 +60,7 @@ export class Election {
   }
 }
 
-/** Resolves when one of the two signals is raised. */
-async function untilRaised(a: AbortSignal, b: AbortSignal): Promise<void> {
-  if (a.aborted || b.aborted) return;
-  await new Promise<void>((resolve) => {
-    const end = (): void => {
-      a.removeEventListener('abort', end);
-      b.removeEventListener('abort', end);
-      resolve();
-    };
-    a.addEventListener('abort', end);
-    b.addEventListener('abort', end);
-  });
+/** Resolves when the signal is raised. */
+async function raised(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
 }
