@@ -130,7 +130,7 @@ export class MachineWatch {
   async #observe(): Promise<Observation> {
     this.#session ??= this.#connect();
     const session = await this.#session;
-    const observation = await session.observe({ names: [], digests: true, vitals: true });
+    const observation = await session.observe({ names: [], digests: true, vitals: true, sparing: true });
     const lease = this.#options.grant(observation, this.#view?.observation === undefined);
     return lease !== undefined && (await session.extend(lease)) ? { ...observation, lease } : observation;
   }

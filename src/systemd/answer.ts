@@ -2,22 +2,31 @@ import { FleetError } from '../base/errors.ts';
 import type { Failure, MachineStep, UnitOutcome } from '../cluster/failure.ts';
 import type { Lease } from '../cluster/lease.ts';
 import type { MachineVitals, Observation } from '../cluster/snapshot.ts';
-import { hasStarted, isRunning, isUp, type ObservedUnit, type SystemdState } from '../cluster/unit-state.ts';
+import {
+  hasStarted,
+  isRunning,
+  isUp,
+  type ObservedUnit,
+  type SystemdState,
+  type UnitRecord,
+} from '../cluster/unit-state.ts';
 import { parseMachineId } from '../machine/machine-id.ts';
 import type { UnitChange } from '../plan/step.ts';
 import { readBackup } from './backup.ts';
 import type { Section } from './frame.ts';
 import { readDigests, readRecords } from './record.ts';
-import { parseShow } from './show.ts';
+import { parseShow, type ShownUnit } from './show.ts';
 
 /**
- * Reads the sections of the observe script of `machine`, which was asked for `names` beside what fleet put there.
- * Throws a FleetError `remote-script` when they make no sense.
+ * Reads the sections of the observe script of `machine`, which was asked for `names` beside what fleet put there;
+ * `shown` is what systemd tells of all these units, unless it is among the sections. Throws a FleetError
+ * `remote-script` when they make no sense.
  */
 export function readObservation(
   machine: string,
   names: readonly string[],
   sections: readonly Section[],
+  shown: readonly ShownUnit[] = readShown(machine, sections),
 ): Observation {
   const facts = readFacts(find(sections, 'facts'));
   const id = parseMachineId(facts.get('machine-id') ?? '');
@@ -33,7 +42,7 @@ export function readObservation(
     bootId: facts.get('boot-id') ?? '',
     uptimeSeconds: Number(facts.get('uptime') ?? 0),
     lease: readLease(facts),
-    units: readUnits(machine, names, sections),
+    units: readUnits(names, sections, shown),
     ...(texts !== undefined && {
       backup: readBackup(texts.stdout, find(sections, 'tokens')?.stdout ?? ''),
     }),
@@ -80,21 +89,30 @@ function readVitals(facts: ReadonlyMap<string, string>): MachineVitals {
   };
 }
 
-function readUnits(
-  machine: string,
-  asked: readonly string[],
-  sections: readonly Section[],
-): readonly ObservedUnit[] {
-  const texts = ['records', 'late'].map((name) => find(sections, name)?.stdout ?? '');
-  const records = new Map(texts.flatMap(readRecords).map((record) => [record.unit, record]));
-  const digests = readDigests(find(sections, 'digests')?.stdout ?? '');
-  const links = readLinks(find(sections, 'links')?.stdout);
+/** What systemd tells of units; throws a FleetError `remote-script` when it tells nothing. */
+export function readShown(machine: string, sections: readonly Section[]): readonly ShownUnit[] {
   const shown = find(sections, 'units');
   if (shown !== undefined && shown.status !== 0 && shown.stdout === '') {
     throw notUsable(machine, 'systemctl show failed', shown);
   }
+  return parseShow(shown?.stdout ?? '');
+}
+
+/** The records of the units that fleet put there. */
+export function readAllRecords(sections: readonly Section[]): readonly UnitRecord[] {
+  return ['records', 'late'].flatMap((name) => readRecords(find(sections, name)?.stdout ?? ''));
+}
+
+function readUnits(
+  asked: readonly string[],
+  sections: readonly Section[],
+  shown: readonly ShownUnit[],
+): readonly ObservedUnit[] {
+  const records = new Map(readAllRecords(sections).map((record) => [record.unit, record]));
+  const digests = readDigests(find(sections, 'digests')?.stdout ?? '');
+  const links = readLinks(find(sections, 'links')?.stdout);
   const units = new Map<string, ObservedUnit>();
-  for (const { names, state } of parseShow(shown?.stdout ?? '')) {
+  for (const { names, state } of shown) {
     // Another name of a unit of ours is no unit of its own, unless it is asked for as one.
     const isOurs = names.some((name) => records.has(name));
     for (const name of names.filter((each) => !isOurs || records.has(each) || asked.includes(each))) {

@@ -17,6 +17,11 @@ export type ObserveRequest = {
   readonly backup?: boolean;
   /** Whether to tell how busy the machine is: `vitals` of the observation. */
   readonly vitals?: boolean;
+  /**
+   * For who asks again and again in one session: whether what systemd tells of a unit that looks unchanged may be as
+   * old as two minutes. Which units there are, their files, whether they run and in which run is always as of now.
+   */
+  readonly sparing?: boolean;
 };
 
 /** A pass on one machine: one SSH exec, over which it is first read and then, perhaps, changed. */

@@ -100,6 +100,25 @@ texts() {
 }
 # tokens: everything that holds a token, also of what was removed
 tokens() { cd "$L" && cat -- units/* removed/* 2>/dev/null; }
+# glance UNIT...: a line each of those that systemd has in memory. All of them cost as much as a few that are shown, for
+# systemd collects every property of a unit to show one. Names are taken for patterns here: ? stands for a backslash.
+glance() {
+  for unit; do
+    shift
+    while case "$unit" in *\\*) ;; *) false ;; esac; do unit=${unit%%\\*}?${unit#*\\}; done
+    set -- "$@" "$unit"
+  done
+  systemctl list-units --all --full --plain --no-legend --no-pager -- "$@"
+}
+# runs UNIT...: the run that each is in, where it is in one; systemd since 233 keeps links to their invocation ids
+runs() {
+  cd /run/systemd/units || return
+  for unit; do
+    shift
+    [ ! -L "invocation:$unit" ] || set -- "$@" "invocation:$unit"
+  done
+  [ $# -eq 0 ] || stat -c '%n %N' -- "$@"
+}
 # show UNIT...: its times in UTC, for that is how they are read
 show() { TZ=UTC systemctl show --no-pager --property="$P" -- "$@"; }
 # journal UNIT LINES SECONDS: the last lines about it. Together with --since, --lines would give the first ones.

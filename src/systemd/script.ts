@@ -52,9 +52,16 @@ function withoutComments(shell: string): string {
 /**
  * Reads the machine: sections `facts`, `records`, `digests`, `links` and `units`, about every unit fleet put there and
  * the units of `names`, which may be unknown there; and `late` about those of them that somebody else put there meanwhile. `digests` costs a read of every unit file, `vitals` a process.
- * With `backup` also `texts` and `tokens`, what a registry is rebuilt from.
+ * With `backup` also `texts` and `tokens`, what a registry is rebuilt from. With `sparing` it has `glance` and `runs` in
+ * place of `units`.
  */
-export function observeScript({ names, digests, backup = false, vitals = false }: ObserveRequest): string {
+export function observeScript({
+  names,
+  digests,
+  backup = false,
+  vitals = false,
+  sparing = false,
+}: ObserveRequest): string {
   return complete('observe', [
     'section facts facts',
     ...(vitals ? ['section vitals vitals'] : []),
@@ -66,9 +73,16 @@ export function observeScript({ names, digests, backup = false, vitals = false }
     ...(backup ? ['section texts texts "$@"', 'section tokens tokens'] : []),
     'known=" $* "',
     `set -- "$@" ${names.map(quote).join(' ')}`,
-    '[ $# -eq 0 ] || section units show "$@"',
+    ...(sparing
+      ? ['[ $# -eq 0 ] || section glance glance "$@"', '[ $# -eq 0 ] || section runs runs "$@"']
+      : ['[ $# -eq 0 ] || section units show "$@"']),
     ...(names.length === 0 ? [] : [`late ${names.map(quote).join(' ')}`]),
   ]);
+}
+
+/** What systemd tells of `units`: a section `units`. */
+export function showScript(units: readonly string[]): string {
+  return complete('showing', [`section units show ${units.map(quote).join(' ')}`]);
 }
 
 /** Extends the lease of the machine: a section `extend`. */

@@ -8,10 +8,11 @@ import type { UnitChange } from '../plan/step.ts';
 import type { Access } from '../ssh/become.ts';
 import { openRootShell } from '../ssh/root-shell.ts';
 import type { Transport } from '../ssh/transport.ts';
-import { readExtension, readObservation, readOutcomes } from './answer.ts';
+import { readAllRecords, readExtension, readObservation, readOutcomes, readShown } from './answer.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from './driver.ts';
 import { type Examination, readExamination } from './examination.ts';
 import type { Section } from './frame.ts';
+import { readLooks, ShownUnits } from './glance.ts';
 import { readJournalScript } from './journal.ts';
 import { openJournal } from './journal-stream.ts';
 import { MACHINE_PATHS, type MachinePaths } from './machine-paths.ts';
@@ -23,10 +24,12 @@ import {
   extendScript,
   journalScript,
   observeScript,
+  showScript,
   statusScript,
   verifyScript,
   type Waits,
 } from './script.ts';
+import type { ShownUnit } from './show.ts';
 import { readVerification, type VerifyRequest } from './verification.ts';
 
 /** How many journal lines of a unit that did not start are shown. */
@@ -86,6 +89,7 @@ class SshSession implements MachineSession {
   readonly #waits: () => Waits;
   readonly #paths: MachinePaths;
   readonly #phases: Phases;
+  readonly #shown = new ShownUnits();
 
   constructor(transport: Transport, access: Access, waits: () => Waits, paths: MachinePaths) {
     this.#access = access;
@@ -99,8 +103,10 @@ class SshSession implements MachineSession {
   }
 
   async observe(request: ObserveRequest): Promise<Observation> {
+    const { name } = this.#access.ssh;
     const sections = await this.#read(observeScript(request));
-    return readObservation(this.#access.ssh.name, request.names, sections);
+    const shown = request.sparing ? await this.#showChanged(request, sections) : undefined;
+    return readObservation(name, request.names, sections, shown);
   }
 
   async change(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]> {
@@ -138,6 +144,19 @@ class SshSession implements MachineSession {
 
   close(): void {
     this.#phases.close();
+  }
+
+  /** What systemd tells of all units, of which only those are asked for that do not look as they did. */
+  async #showChanged({ names }: ObserveRequest, glance: readonly Section[]): Promise<readonly ShownUnit[]> {
+    const units = [...new Set([...readAllRecords(glance).map(({ unit }) => unit), ...names])];
+    const looks = readLooks(glance);
+    const now = performance.now();
+    const missing = this.#shown.missing(units, looks, now);
+    if (missing.length > 0) {
+      const sections = await this.#read(showScript(missing));
+      this.#shown.learn(missing, looks, readShown(this.#access.ssh.name, sections), now);
+    }
+    return this.#shown.keep(units);
   }
 
   async #tryChange(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]> {
