@@ -22,8 +22,18 @@ export type WatchOptions = {
   readonly onChange: () => void;
 };
 
-/** The first pause after a question that was not answered, in ms; it doubles up to the interval. */
+/** The first and the longest pause after a question that was not answered, in ms; they double in between. */
 const FIRST_RETRY_MS = 250;
+const LONGEST_RETRY_MS = 2_000;
+
+/**
+ * The rest of a watch whose last `failures` questions were not answered, in ms. A machine that comes back may run what
+ * has moved meanwhile, so that it is looked for more often than one that answers is asked.
+ */
+export function restMs(failures: number, intervalMs: number): number {
+  if (failures === 0) return intervalMs;
+  return Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), LONGEST_RETRY_MS, intervalMs);
+}
 
 /**
  * Keeps an eye on one machine: over a session that stays open it asks at an interval, and at once when the session
@@ -156,10 +166,7 @@ export class MachineWatch {
   }
 
   async #rest(): Promise<void> {
-    const { intervalMs } = this.#options;
-    const retryMs = FIRST_RETRY_MS * 2 ** (this.#failures - 1);
-    const ms =
-      (this.#failures === 0 ? intervalMs : Math.min(retryMs, intervalMs)) * (0.9 + Math.random() / 10);
+    const ms = restMs(this.#failures, this.#options.intervalMs) * (0.9 + Math.random() / 10);
     this.#isResting = true;
     await sleep(ms, undefined, { signal: this.#pause.signal }).catch(() => undefined);
     this.#isResting = false;

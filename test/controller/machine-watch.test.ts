@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import { MachineWatch } from '../../src/controller/machine-watch.ts';
+import { MachineWatch, restMs } from '../../src/controller/machine-watch.ts';
 import { fakeMachines } from '../support/fake-machines.ts';
 
 it('a session that ends before it has answered is not begun again at once', async () => {
@@ -37,3 +37,17 @@ it('a session that ends before it has answered is not begun again at once', asyn
   expect(asked).toBeGreaterThan(0);
   expect(asked).toBeLessThan(5);
 });
+
+it.each([
+  [0, 10_000, 10_000],
+  [1, 10_000, 250],
+  [3, 10_000, 1_000],
+  [5, 10_000, 2_000],
+  [1_000, 10_000, 2_000],
+  [1_000, 1_500, 1_500],
+])(
+  'after %i questions that were not answered, a watch of every %i ms rests for %i ms',
+  (failures, intervalMs, ms) => {
+    expect(restMs(failures, intervalMs)).toBe(ms);
+  },
+);
