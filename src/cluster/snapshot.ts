@@ -1,6 +1,7 @@
 import type { Machine } from '../machine/machine.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { Placement } from '../unit/placement.ts';
+import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import type { Lease, LeaseEnds } from './lease.ts';
 import type { TargetState } from './target-state.ts';
 import type { ObservedUnit } from './unit-state.ts';
@@ -110,6 +111,19 @@ export type ClusterSnapshot = {
   /** Known to a controller that leads alone. */
   readonly leases?: LeaseEnds | undefined;
 };
+
+/**
+ * Names of all units there are: those `submitted` to the registry, and those that fleet put on a machine and the registry
+ * does not have. Templates run nowhere and are none.
+ */
+export function everyUnit(
+  submitted: Iterable<string>,
+  machines: readonly MachineView[],
+): ReadonlySet<string> {
+  const found = machines.flatMap(({ observation }) => observation?.units ?? []);
+  const ours = found.filter(({ record }) => record !== undefined).map(({ name }) => name);
+  return new Set([...submitted, ...ours].filter((name) => !isTemplate(parseUnitName(name))));
+}
 
 /** The cluster that owns `machine`, when it is not the one of the snapshot. */
 export function otherCluster(

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { Machine } from '../machine/machine.ts';
+import { alteredSession } from '../systemd/altered-session.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
 import { within } from './deadline.ts';
 import type { MachineWatch } from './machine-watch.ts';
@@ -51,16 +52,7 @@ async function askAnew(
   const connecting = driver.connect(machine);
   connecting.catch(() => undefined);
   const session = await bounded(connecting);
-  return {
-    observe: (request) => bounded(session.observe(request)),
-    change: (changes, clusterId) => session.change(changes, clusterId),
-    status: (units, lines) => session.status(units, lines),
-    verify: (request) => session.verify(request),
-    extend: (lease) => session.extend(lease),
-    examine: () => session.examine(),
-    ended: session.ended,
-    close: () => session.close(),
-  };
+  return alteredSession(session, { observe: (request) => bounded(session.observe(request)) });
 }
 
 /** A session that is opened when something has to be done on the machine. */

@@ -1,8 +1,7 @@
-import type { ClusterSnapshot } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, everyUnit } from '../cluster/snapshot.ts';
 import { plan } from '../plan/plan.ts';
 import { type Decision, machinesOf, placementsOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
-import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 
 /** Units to do something about in one pass, and the names of the machines that have to be looked at for it. */
 export type Group = { readonly units: Set<string>; readonly machines: Set<string> };
@@ -16,7 +15,11 @@ export type ToDo = {
 
 /** Finds what a pass over everything would do; pure, and by the very functions that a pass decides with. */
 export function toDo(snapshot: ClusterSnapshot): ToDo {
-  const scope = everything(snapshot);
+  const { units, machines } = snapshot;
+  const scope = everyUnit(
+    units.map(({ name }) => name),
+    machines,
+  );
   const decisions = schedule(snapshot, scope);
   const groups = new Groups();
   const names = new Map(snapshot.machines.map(({ id, machine }) => [id, machine.name]));
@@ -63,14 +66,6 @@ class Groups {
     group.units.add(unit);
     for (const machine of machines) group.machines.add(machine);
   }
-}
-
-/** Every unit of the registry, and every unit that fleet put on a machine and the registry does not have. */
-function everything({ units, machines }: ClusterSnapshot): ReadonlySet<string> {
-  const found = machines.flatMap(({ observation }) => observation?.units ?? []);
-  const ours = found.filter(({ record }) => record !== undefined);
-  const names = [...units, ...ours].map(({ name }) => name);
-  return new Set(names.filter((name) => !isTemplate(parseUnitName(name))));
 }
 
 /** A unit that is wanted nowhere and still assigned, though its machine answers or has left fleet.conf. */

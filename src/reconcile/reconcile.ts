@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { UnitOutcome } from '../cluster/failure.ts';
 import type { LeaseEnds } from '../cluster/lease.ts';
-import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, everyUnit, type MachineView } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import { plan } from '../plan/plan.ts';
 import type { MachinePlan } from '../plan/step.ts';
@@ -75,7 +75,7 @@ export async function reconcile(
   const request = { names, digests: true };
   const { views, sessions } = await observe(edges, registry, request);
   try {
-    const scope = only === 'everything' ? everything(registry, views) : only;
+    const scope = only === 'everything' ? everyUnit(registry.units.keys(), views) : only;
     const { snapshot, decisions } = await assign(edges, views, scope, drain);
     const plans = plan(snapshot, placementsOf(decisions, scope), { restart: restart !== undefined });
     const moving = splitMoves(plans, decisions, snapshot);
@@ -97,13 +97,6 @@ export async function reconcile(
   } finally {
     for (const session of sessions.values()) session.close();
   }
-}
-
-/** Every unit of the registry, and every unit that fleet put on a machine and the registry does not have. */
-function everything(registry: RegistryView, views: readonly MachineView[]): ReadonlySet<string> {
-  const found = views.flatMap(({ observation }) => observation?.units ?? []);
-  const ours = found.filter(({ record }) => record !== undefined).map(({ name }) => name);
-  return new Set([...registry.units.keys(), ...ours]);
 }
 
 /** Puts a registry view and a sighting together. */

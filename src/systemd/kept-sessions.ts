@@ -1,5 +1,5 @@
+import { alteredSession } from './altered-session.ts';
 import type { MachineSession, SystemdDriver } from './driver.ts';
-import { handed } from './renewed-sessions.ts';
 
 /**
  * A driver whose sessions outlive their users, so that two passes over a machine need one exec. `close` ends them
@@ -11,8 +11,7 @@ export function keepSessions(driver: SystemdDriver): SystemdDriver {
     async connect(machine) {
       const kept = open.get(machine.name) ?? driver.connect(machine);
       open.set(machine.name, kept);
-      const session = await kept;
-      return handed(session);
+      return alteredSession(await kept, { close: () => undefined });
     },
     journal: (machine, request) => driver.journal(machine, request),
     async close() {

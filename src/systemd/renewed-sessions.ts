@@ -1,3 +1,4 @@
+import { alteredSession } from './altered-session.ts';
 import type { MachineSession, SystemdDriver } from './driver.ts';
 
 /**
@@ -31,8 +32,8 @@ export function renewSessions(driver: SystemdDriver): SystemdDriver {
         });
       const kept = open.get(name);
       const session = kept ?? (await anew());
-      return {
-        ...handed(session),
+      return alteredSession(session, {
+        close: () => undefined,
         observe: (request) => {
           const look = attempt(name, () => session.observe(request));
           if (kept === undefined) return look;
@@ -42,7 +43,7 @@ export function renewSessions(driver: SystemdDriver): SystemdDriver {
             return attempt(name, () => next.observe(request));
           });
         },
-      };
+      });
     },
     journal: (machine, request) => driver.journal(machine, request),
     async close() {
@@ -50,19 +51,5 @@ export function renewSessions(driver: SystemdDriver): SystemdDriver {
       for (const session of open.values()) session.close();
       open.clear();
     },
-  };
-}
-
-/** A session in the hands of somebody who may not end it. */
-export function handed(session: MachineSession): MachineSession {
-  return {
-    observe: (request) => session.observe(request),
-    change: (changes, clusterId) => session.change(changes, clusterId),
-    status: (units, lines) => session.status(units, lines),
-    verify: (request) => session.verify(request),
-    ended: session.ended,
-    extend: (lease) => session.extend(lease),
-    examine: () => session.examine(),
-    close: () => undefined,
   };
 }
