@@ -1,24 +1,25 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { describe, expect, it, type TestContext, vi } from 'vitest';
 import type { FleetError } from '../../src/base/errors.ts';
 import { Election } from '../../src/controller/election.ts';
 import { fileSeat } from '../../src/lease/file-seat.ts';
 import type { Seat } from '../../src/lease/seat.ts';
 import { AWAY } from './support.ts';
 
-const TTL_MS = 1000;
-const soon = { timeout: 10_000, interval: 10 };
+/** So long that a busy box renews a seat in time, too. */
+const TTL_MS = 4000;
+const soon = { timeout: 20_000, interval: 10 };
 
-async function folder(): Promise<string> {
+async function folder({ onTestFinished }: TestContext): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), 'fleet-election-'));
   onTestFinished(() => rm(path, { recursive: true, force: true }));
   return path;
 }
 
 /** A candidate that stands until it is told to end, or the test is over. */
-function candidate(seat: Seat) {
+function candidate({ onTestFinished }: TestContext, seat: Seat) {
   const stop = new AbortController();
   const failures: FleetError[] = [];
   const onChange = vi.fn();
@@ -32,13 +33,12 @@ function candidate(seat: Seat) {
   return { election, onChange, failures, end };
 }
 
-// A leader that a busy box keeps from renewing in time loses its seat, as it should.
-describe('an election', { retry: 3 }, () => {
-  it('has one winner, and another when that one ends', async () => {
-    const path = await folder();
-    const first = candidate(fileSeat(path, TTL_MS));
+describe.concurrent('an election', () => {
+  it('has one winner, and another when that one ends', async (context) => {
+    const path = await folder(context);
+    const first = candidate(context, fileSeat(path, TTL_MS));
     await vi.waitFor(() => expect(first.election.isWon).toBe(true), soon);
-    const second = candidate(fileSeat(path, TTL_MS));
+    const second = candidate(context, fileSeat(path, TTL_MS));
     await new Promise((resolve) => setTimeout(resolve, 2 * TTL_MS));
     expect([first.election.isWon, second.election.isWon]).toEqual([true, false]);
     await first.end();
@@ -47,14 +47,14 @@ describe('an election', { retry: 3 }, () => {
     expect(second.onChange).toHaveBeenCalledTimes(1);
   });
 
-  it('goes on when the store is back, and tells once that it was away', async () => {
-    const seat = fileSeat(await folder(), TTL_MS);
+  it('goes on when the store is back, and tells once that it was away', async (context) => {
+    const seat = fileSeat(await folder(context), TTL_MS);
     let away: boolean = true;
     const take = async (): Promise<boolean> => {
       if (away) throw AWAY;
       return seat.take();
     };
-    const { election, failures } = candidate({ ...seat, take });
+    const { election, failures } = candidate(context, { ...seat, take });
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     expect([election.isWon, failures]).toEqual([false, [AWAY]]);
     away = false;

