@@ -1,3 +1,4 @@
+import { CLOCK_DRIFT } from '../base/clock.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { FenceReason } from './reason.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView, Observation } from './snapshot.ts';
@@ -5,8 +6,6 @@ import type { ClusterSnapshot, DesiredUnit, MachineView, Observation } from './s
 /** The right of a machine to run fenced units, until its own monotonic clock says `deadline`, in seconds. */
 export type Lease = { readonly bootId: string; readonly deadline: number };
 
-/** How much slower than ours the clock of a machine may run. */
-const DRIFT = 0.01;
 /** From the deadline of a lease until systemd has been told to stop the units under it, in ms. */
 const MARGIN_MS = 1000;
 
@@ -28,9 +27,12 @@ export function leaseFor({ bootId, uptimeSeconds }: Observation, ttlMs: number):
   return { bootId, deadline: uptimeSeconds + ttlMs / 1000 };
 }
 
-/** When a lease from {@link leaseFor} is over at the latest, by the clock of whoever got the answer at `answeredAt`. */
+/**
+ * When a lease from {@link leaseFor} is over at the latest, by the clock of whoever got the answer at `answeredAt`; that
+ * clock may run faster than the machine's by {@link CLOCK_DRIFT}.
+ */
 export function leaseEnd(answeredAt: number, ttlMs: number): number {
-  return answeredAt + ttlMs * (1 + DRIFT);
+  return answeredAt + byOurClock(ttlMs);
 }
 
 /** The lease that a machine had when it answered; undefined when it had none, or it was over. */
@@ -82,5 +84,10 @@ export function heldUntil(
 ): number {
   if (leases === undefined) return Number.POSITIVE_INFINITY;
   const end = leases.ofMachines.get(id ?? '') ?? leases.ofOthers;
-  return end + (placement.fence?.stopMs ?? 0) + MARGIN_MS;
+  return end + byOurClock((placement.fence?.stopMs ?? 0) + MARGIN_MS);
+}
+
+/** What the clock of a machine counts as `ms` lasts no longer than this by ours. */
+function byOurClock(ms: number): number {
+  return ms * (1 + CLOCK_DRIFT);
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CLOCK_DRIFT } from '../base/clock.ts';
 import type { Seat } from './seat.ts';
 
 /** Being the leader, until it is lost or given up. */
@@ -37,6 +38,14 @@ export async function campaign(
   return undefined;
 }
 
+/**
+ * How long a seat may be counted on from when it was asked for, in ms: less than its time, for the clock that gives it to
+ * others when that is over may run faster than ours.
+ */
+export function safeTime({ ttlMs }: Pick<Seat, 'ttlMs'>): number {
+  return ttlMs * (1 - CLOCK_DRIFT);
+}
+
 class Held implements Leadership {
   readonly #seat: Seat;
   readonly #now: () => number;
@@ -59,7 +68,7 @@ class Held implements Leadership {
   }
 
   isHeld(): boolean {
-    if (this.#now() - this.#since >= this.#seat.ttlMs) this.#lose();
+    if (this.#now() - this.#since >= safeTime(this.#seat)) this.#lose();
     return !this.lost.aborted;
   }
 
