@@ -3,22 +3,22 @@
 # is in /run: nothing survives a reboot. Set before it: T folder of unit files that do not survive one
 
 # extend BOOT DEADLINE: a renewal that was on its way for too long, or comes from before a reboot, extends nothing; and
-# none takes away what another one has given
+# none takes away what another one has given. There is no lease before systemd knows its service: until then, nothing
+# but the absence of $R/lease keeps fenced units from being started
 extend() {
   read -r boot </proc/sys/kernel/random/boot_id && [ "$boot" = "$1" ] || { echo 'the machine has rebooted'; return 10; }
   clock
   [ "$now" -lt "$2" ] || { echo 'it came too late'; return 11; }
   leased
-  if [ "$deadline" -lt "$2" ]; then
-    [ -d "$R" ] || mkdir -p "$R" || return
-    printf '%s %s\n' "$1" "$2" >"$R/.lease-$$" && mv -f "$R/.lease-$$" "$R/lease" || return
-  fi
-  ! systemctl is-active --quiet fleet-lease.service || return 0
-  if [ ! -f "$T/fleet-lease.service" ]; then
-    [ -d "$T" ] || mkdir -p "$T" || return
+  if [ ! -s "$R/lease" ] || [ ! -f "$T/fleet-lease.service" ]; then
+    for folder in "$R" "$T"; do [ -d "$folder" ] || mkdir -p "$folder" || return; done
     guard_text >"$R/lease-guard" && lease_unit >"$R/.unit-$$" && mv -f "$R/.unit-$$" "$T/fleet-lease.service" &&
       systemctl daemon-reload || return
   fi
+  if [ "$deadline" -lt "$2" ]; then
+    printf '%s %s\n' "$1" "$2" >"$R/.lease-$$" && mv -f "$R/.lease-$$" "$R/lease" || return
+  fi
+  ! systemctl is-active --quiet fleet-lease.service || return 0
   systemctl start fleet-lease.service 2>/dev/null || { systemctl daemon-reload && systemctl start fleet-lease.service; }
 }
 

@@ -11,14 +11,23 @@ import { service } from './units.ts';
 
 const MACHINES = ['k1', 'k2', 'k3'];
 const TTL_MS = 5000;
-/** From the last answer until a fenced unit leaves: the lease, 1 % for clocks, its stop timeout, and a second. */
+/** From the last answer until a fenced unit leaves: the lease, its stop timeout, a second, and 10 % more for clocks. */
 const STOP_MS = 1000;
-const HELD_MS = TTL_MS * 1.01 + STOP_MS + 1000;
+const HELD_MS = (TTL_MS + STOP_MS + 1000) * 1.1;
 
 /** Notes every 50 ms that it runs, by a clock that all machines share; only SIGKILL ends it. */
 const DIARY = '/var/tmp/fenced-diary';
 const NOTING = `while read -r up rest </proc/uptime; do echo $$up; sleep 0.05; done >>${DIARY}`;
 const UNIT = service(`TimeoutStopSec=1\nExecStart=/bin/sh -c "trap '' TERM; ${NOTING}"`, 'Fenced=true');
+
+/** A timer and a service that start the unit, now and at every boot; and the boot itself. */
+const BESIDE = `cd /etc/systemd/system
+  printf '[Timer]\\nOnActiveSec=0\\nAccuracySec=1ms\\nUnit=one.service\\n' >beside.timer
+  printf '[Unit]\\nWants=one.service\\n[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/bin/true\\n' >beside.service
+  ln -s ../one.service ../beside.timer ../beside.service multi-user.target.wants/
+  systemctl daemon-reload
+  systemctl start beside.timer beside.service`;
+const BESIDE_GONE = 'cd /etc/systemd/system && rm -f beside.* multi-user.target.wants/beside.*';
 
 onMachines('a fenced unit', () => {
   const operator = hire({
@@ -110,14 +119,29 @@ onMachines('a fenced unit', () => {
     expect(overlapMs()).toBe(0);
   });
 
-  it('is not started by a reboot without fleetd', async () => {
+  it('is started by no timer and no other unit of its machine without a lease', async () => {
     await end();
+    const isDown = '[ "$(systemctl show -P MainPID one.service)" = 0 ]';
+    await until(here, `! systemctl is-active --quiet fleet-lease && ${isDown}`);
+    const before = times(here).length;
+    await inside(here, BESIDE);
+    await until(here, 'systemctl show -P LastTriggerUSec beside.timer | grep -q .');
+    expect(await inside(here, 'systemctl is-active beside.service one.service || true')).toMatch(
+      /^active\n(inactive|failed)\n$/,
+    );
+    await inside(here, isDown);
+    expect(times(here).length).toBe(before);
+  });
+
+  it('is not started by a reboot without fleetd, whatever wants it', async () => {
     await cluster('reboot', here);
     const start = 'systemctl is-active one.service || systemctl start one.service 2>&1 || true';
+    await until(here, 'systemctl is-active --quiet beside.service');
     expect(await inside(here, start)).toMatch(/^inactive\n.*fleet-lease\.service not found/);
     expect((await operator.fleetctl('explain', 'one')).stdout).toContain('it has no lease');
     expect(await operator.fleetctl('unload', 'one')).toMatchObject({ status: 0 });
     expect(await inside(here, 'ls -d /etc/systemd/system/one* 2>/dev/null || true')).toBe('');
+    await inside(here, BESIDE_GONE);
     expect(overlapMs()).toBe(0);
   });
 });
