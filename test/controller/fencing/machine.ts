@@ -9,7 +9,7 @@ import type { World } from './world.ts';
 
 /** How long the stop of the unit may take, in ms, and the guard of a lease to notice that it is over. */
 export const STOP_MS = 1000;
-const GUARD_MS = 900;
+const GUARD_MS = 1000;
 const NO_LEASE: UnitOutcome['failure'] = { code: 'fenced', reason: { code: 'no-lease' } };
 
 /** A machine with one fenced unit: what systemd and the scripts of fleet do there, by a clock of its own. */
@@ -24,6 +24,9 @@ export class SimMachine {
   #deadline = 0;
   #hasLease: boolean = false;
   #record: UnitRecord | undefined;
+  /** SHA-256 of the unit file. */
+  #digest: string | undefined;
+  /** SHA-256 of its drop-in. */
   #fence: string | undefined;
   #removed = 0;
   #state: 'dead' | 'running' | 'stopping' = 'dead';
@@ -32,19 +35,16 @@ export class SimMachine {
     this.name = name;
     this.id = idOf(name);
     this.#world = world;
-    // Two clocks differ by less than one per cent.
-    this.#rate = 0.996 + world.upTo(0.008);
+    this.#rate = world.clockRate();
   }
 
   observe(): Observation {
-    const isHere = this.#record !== undefined;
-    const state = this.#state === 'dead' ? 'dead' : this.#state;
     const unit = {
       name: 'a.service',
-      state: systemdState(isHere ? state : 'unknown'),
+      state: systemdState(this.#digest === undefined ? 'unknown' : this.#state),
       record: this.#record,
-      digest: this.#record?.digest,
-      ...(this.#fence !== undefined && { fence: sha256(this.#fence) }),
+      digest: this.#digest,
+      ...(this.#fence !== undefined && { fence: this.#fence }),
     };
     return {
       id: this.id,
@@ -64,8 +64,17 @@ export class SimMachine {
     return true;
   }
 
-  /** Carries out a change; `done` gets its outcome when stops have ended. */
+  /** Carries out a change, perhaps after waiting for its turn; `done` gets its outcome when stops have ended. */
   change(change: UnitChange, done: (failure: UnitOutcome['failure']) => void): void {
+    const boot = this.#boot;
+    const { isCalm } = this.#world;
+    const longest = this.#world.chance(0.4) ? 15_000 : 2500;
+    this.#in(!isCalm && this.#world.chance(0.15) ? this.#world.upTo(longest) : 0, () => {
+      if (boot === this.#boot && this.isOn) this.#begin(change, done);
+    });
+  }
+
+  #begin(change: UnitChange, done: (failure: UnitOutcome['failure']) => void): void {
     const stale = this.#staleness(change.token);
     if (stale !== undefined || !stops(change)) {
       done(stale ?? this.#carryOut(change));
@@ -77,7 +86,7 @@ export class SimMachine {
 
   /** What is there starts by itself: a timer, a socket, a person. */
   startByItself(): void {
-    if (this.isOn && this.#record !== undefined) this.#start();
+    if (this.isOn) this.#start();
   }
 
   losePower(): void {
@@ -123,7 +132,7 @@ export class SimMachine {
     switch (step.kind) {
       case 'record':
         this.#record = step.record;
-        this.#fence = step.fence;
+        this.#fence = step.fence === undefined ? undefined : sha256(step.fence);
         return undefined;
       case 'start':
       case 'restart':
@@ -134,11 +143,14 @@ export class SimMachine {
         return undefined;
       case 'remove':
         this.#record = undefined;
+        this.#digest = undefined;
         this.#fence = undefined;
         this.#removed = token;
         return undefined;
       case 'write':
-        return this.#isOver(step.under) ? NO_LEASE : undefined;
+        if (this.#isOver(step.under)) return NO_LEASE;
+        this.#digest = sha256(step.text);
+        return undefined;
       case 'stop':
         return undefined;
     }
@@ -149,7 +161,7 @@ export class SimMachine {
   }
 
   #start(): boolean {
-    if (!this.#hasLease || this.#state === 'stopping') return false;
+    if (this.#digest === undefined || !this.#hasLease || this.#state === 'stopping') return false;
     if (this.#state === 'dead') this.#world.begins(this.name);
     this.#state = 'running';
     return true;
@@ -159,8 +171,8 @@ export class SimMachine {
     const boot = this.#boot;
     if (this.#state === 'running') this.#state = 'stopping';
     // Some units stop at once, and some only when they are killed.
-    const ms = this.#state === 'dead' ? 0 : this.#world.chance(0.5) ? STOP_MS : this.#world.upTo(STOP_MS);
-    this.#world.in(ms, () => {
+    const ms = this.#state === 'dead' ? 0 : this.#world.upToAll(STOP_MS);
+    this.#in(ms, () => {
       if (boot !== this.#boot || !this.isOn) return;
       if (this.#state === 'stopping') {
         this.#state = 'dead';
@@ -170,11 +182,16 @@ export class SimMachine {
     });
   }
 
+  /** Has `step` happen in so many ms by its own clock. */
+  #in(ms: number, step: () => void): void {
+    this.#world.in(ms / this.#rate, step);
+  }
+
   /** The guard of the lease. */
   #watch(): void {
     const boot = this.#boot;
     const left = (this.#deadline - this.#uptime) * 1000;
-    this.#world.in(left / this.#rate + this.#world.upTo(GUARD_MS), () => {
+    this.#in(left + this.#world.upToAll(GUARD_MS), () => {
       if (boot !== this.#boot || !this.isOn || this.#uptime < this.#deadline) return;
       this.#hasLease = false;
       if (this.#state === 'running') this.#stop(() => undefined);

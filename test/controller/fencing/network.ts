@@ -6,20 +6,34 @@ export class Network {
   readonly #world: World;
   /** Pairs that do not hear each other, and until when. */
   readonly #cuts = new Map<string, number>();
-  /** Whether anything goes wrong. */
-  isCalm: boolean = false;
+  /** What most of its messages take at most, in ms: the next room, or the next country. */
+  readonly #lagMs: number;
+  /** The share of messages that take longer, by the pair. */
+  readonly #late = new Map<string, number>();
 
   constructor(world: World) {
     this.#world = world;
+    this.#lagMs = world.chance(0.6) ? 2 : 60;
+  }
+
+  /** How long a message takes that goes well, in ms. */
+  lag(): number {
+    return this.#world.upTo(this.#lagMs);
   }
 
   cut(actor: string, machine: string, ms: number): void {
     this.#cuts.set(`${actor} ${machine}`, this.#world.now + ms);
   }
 
-  heal(): void {
+  /** From now on all hear each other. */
+  mend(): void {
     this.#cuts.clear();
-    this.isCalm = true;
+  }
+
+  /** And nothing goes wrong any more. */
+  heal(): void {
+    this.mend();
+    this.#world.isCalm = true;
   }
 
   /** `serve` runs on the machine for every copy of the request that arrives; `answered` here for the first answer. */
@@ -40,19 +54,26 @@ export class Network {
 
   #carry(actor: string, machine: string, arrive: () => void): void {
     const world = this.#world;
-    const healed = this.#cuts.get(`${actor} ${machine}`) ?? 0;
+    const pair = `${actor} ${machine}`;
+    const healed = this.#cuts.get(pair) ?? 0;
     const wait = Math.max(0, healed - world.now);
-    if (this.isCalm) {
-      if (wait === 0) world.in(1 + world.upTo(20), arrive);
+    if (world.isCalm) {
+      if (wait === 0) world.in(this.lag(), arrive);
       return;
     }
-    // What is sent into a cut is lost, or lies in a buffer until it is over.
+    // What is sent into a cut is lost, or sent again by TCP: after pauses that double, and so up to twice the cut.
     if (wait > 0 && world.chance(0.5)) return;
     const copies = world.chance(0.05) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
-      const dice = world.random();
-      const delay = dice < 0.93 ? world.upTo(60) : dice < 0.98 ? world.upTo(2500) : world.upTo(15_000);
-      world.in(wait + delay, arrive);
+      const late = world.chance(0.2) ? 15_000 : 2000;
+      const delay = world.chance(this.#lateOf(pair)) ? world.upTo(late) : this.lag();
+      world.in(wait + world.upTo(wait) + delay, arrive);
     }
+  }
+
+  #lateOf(pair: string): number {
+    const late = this.#late.get(pair) ?? (this.#world.chance(0.25) ? 0.4 : 0.03);
+    this.#late.set(pair, late);
+    return late;
   }
 }

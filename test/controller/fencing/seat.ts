@@ -1,21 +1,29 @@
 import type { World } from './world.ts';
 
-/** The seat of the leader: who has it knows by a clock of its own when it may be somebody else's. */
+/** The seat of the leader, by a clock of its own; who has it must know first when it may be somebody else's. */
 export class SimSeat {
-  readonly #world: World;
   readonly ttlMs: number;
-  #holder = '';
+  readonly #world: World;
+  readonly #rate: number;
+  #holder: object | undefined;
   #until = 0;
 
   constructor(world: World, ttlMs: number) {
     this.#world = world;
+    this.#rate = world.clockRate();
     this.ttlMs = ttlMs;
   }
 
-  take(who: string): boolean {
-    if (this.#holder !== who && this.#world.now < this.#until) return false;
+  take(who: object): boolean {
+    const now = this.#world.now * this.#rate;
+    if (this.#holder !== who && now < this.#until) return false;
     this.#holder = who;
-    this.#until = this.#world.now + this.ttlMs;
+    this.#until = now + this.ttlMs;
     return true;
+  }
+
+  /** It is free at once: its holder has ended, and that was noticed. */
+  leave(who: object): void {
+    if (this.#holder === who) this.#until = 0;
   }
 }

@@ -3,14 +3,20 @@ export class World {
   readonly random: () => number;
   /** True time, in ms. */
   now = 0;
+  /** Whether all is well from now on. */
+  isCalm: boolean = false;
   /** What two machines did at once. */
   readonly violations: string[] = [];
+  /** How often the unit has begun to run. */
+  begun = 0;
+  readonly #drift: number;
   readonly #running = new Set<string>();
   readonly #queue: { readonly at: number; readonly order: number; readonly event: () => void }[] = [];
   #order = 0;
 
-  constructor(random: () => number) {
+  constructor(random: () => number, drift: number) {
     this.random = random;
+    this.#drift = drift;
   }
 
   /** Has `event` happen in so many ms. */
@@ -45,11 +51,22 @@ export class World {
     return this.random() * most;
   }
 
+  /** The same, and mostly the most. */
+  upToAll(most: number): number {
+    return this.chance(0.8) ? most : this.upTo(most);
+  }
+
+  /** How fast a clock runs: true time is that of the slow ones, and the fast ones gain the drift on it. */
+  clockRate(): number {
+    return this.chance(0.5) ? 1 : 1 + this.#drift;
+  }
+
   chance(share: number): boolean {
     return this.random() < share;
   }
 
   begins(machine: string): void {
+    this.begun++;
     if (this.#running.size > 0)
       this.violations.push(`at ${Math.round(this.now)} ms ${machine} beside ${[...this.#running].join(' ')}`);
     this.#running.add(machine);

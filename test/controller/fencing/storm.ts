@@ -1,0 +1,138 @@
+import { pick } from '../../support/random.ts';
+import { SimController } from './controller.ts';
+import { fleetctl, VERBS, type Verb } from './fleetctl.ts';
+import { build, type House } from './house.ts';
+import type { SimMachine } from './machine.ts';
+
+export const STORM_MS = 22_000;
+const CALM_MS = 20_000;
+
+/** A house, who works in it, and what goes wrong there. */
+export class Storm {
+  readonly house: House;
+  readonly controllers: SimController[];
+  #isolatedUntil = 0;
+  /** What goes wrong this time: not everything, so that each of it has room. */
+  readonly #kinds: readonly (() => void)[];
+
+  constructor(house: House) {
+    const { world } = house;
+    this.house = house;
+    this.controllers = ['c1', 'c2'].map((name) => new SimController(name, house));
+    const kinds = [
+      () => this.#part(pick(world.random, ['c1', 'c2', 'fleetctl']), 500 + world.upTo(12_000)),
+      () => pick(world.random, this.controllers).pause(200 + world.upTo(9000)),
+      () => this.#crash(),
+      () => this.#unseat(),
+      () => this.#waver(),
+      () => this.command(),
+      () => this.#losePower(),
+    ];
+    this.#kinds = [() => this.#isolate(), ...kinds.filter(() => world.chance(0.4))];
+  }
+
+  /** One of what may go wrong, or of what people want. */
+  strike(): void {
+    pick(this.house.world.random, this.#kinds)();
+  }
+
+  /** Somebody runs fleetctl, most often to have the unit run. */
+  command(): void {
+    const { world, registry } = this.house;
+    const isDown = registry.units[0]?.target !== 'launched';
+    const verb = world.chance(isDown ? 0.8 : 0.2) ? 'start' : pick(world.random, VERBS);
+    this.#begin(verb);
+  }
+
+  /** A fleetctl, which may be stopped at any moment, with ^Z or with ^C. */
+  #begin(verb: Verb): void {
+    const { world } = this.house;
+    const command = fleetctl(this.house, verb);
+    const dice = world.random();
+    if (dice < 0.5)
+      world.in(world.upTo(1500), () => command.pause(world.upTo(world.chance(0.5) ? 2000 : 14_000)));
+    else if (dice < 0.6) world.in(world.upTo(1500), () => command.end());
+  }
+
+  #part(actor: string, ms: number): void {
+    this.house.network.cut(actor, this.#victim().name, ms);
+  }
+
+  /** Nobody reaches one machine, for about as long as its lease may hold; with two of three silent, nothing would move. */
+  #isolate(): void {
+    const { world, network } = this.house;
+    if (world.now < this.#isolatedUntil) return;
+    network.mend();
+    const { name } = this.#victim();
+    const ms = 4000 + world.upTo(5000);
+    this.#isolatedUntil = world.now + ms;
+    for (const actor of ['c1', 'c2', 'fleetctl']) network.cut(actor, name, ms);
+  }
+
+  /** People change their minds: where the unit shall be is decided anew, perhaps before it is there. */
+  #waver(): void {
+    const { world, registry } = this.house;
+    const turn = (): void => {
+      registry.unfit.clear();
+      registry.unfit.add(this.#victim().name);
+    };
+    for (let at = 0; at < 2000; at += 100 + world.upTo(700)) {
+      world.in(at, turn);
+      if (world.chance(0.5)) world.in(at, () => this.#begin('reconcile'));
+    }
+    if (world.chance(0.5)) world.in(world.upTo(2500), () => this.#isolate());
+  }
+
+  #losePower(): void {
+    const { world } = this.house;
+    const machine = this.#victim();
+    if (!machine.isOn) return;
+    machine.losePower();
+    world.in(500 + world.upTo(6000), () => machine.boot());
+  }
+
+  /** A controller is gone, and after a while there is another one in its place. */
+  #crash(): void {
+    const { world } = this.house;
+    const crashed = pick(world.random, this.controllers);
+    crashed.crash();
+    const next = new SimController(crashed.name, this.house);
+    next.pause(200 + world.upTo(4000));
+    this.controllers.splice(this.controllers.indexOf(crashed), 1, next);
+  }
+
+  /** Another controller leads from now on, and may not reach all that the first one reaches still. */
+  #unseat(): void {
+    const { world } = this.house;
+    const first = pick(world.random, this.controllers);
+    first.unseat(1000 + world.upTo(9000));
+    for (const { name } of this.controllers)
+      if (name !== first.name && world.chance(0.7)) this.#part(name, 4000 + world.upTo(8000));
+  }
+
+  /** A machine, most often the one that has the unit or is to have it. */
+  #victim(): SimMachine {
+    const { world, machines, registry } = this.house;
+    const chosen = machines.filter(({ id }) => id === registry.units[0]?.machine);
+    return pick(world.random, chosen.length > 0 && world.chance(0.8) ? chosen : machines);
+  }
+}
+
+/** One run: what was wrong, and where the unit runs when all has been well for a while. */
+export function run(
+  seed: number,
+  drift?: number,
+): { readonly violations: readonly string[]; readonly running: readonly string[] } {
+  const house = build(seed, drift);
+  const { world, network, registry, machines } = house;
+  const storm = new Storm(house);
+  registry.put({ target: 'launched' });
+  for (let at = 3000; at < STORM_MS; at += world.upTo(4000)) world.in(at, () => storm.strike());
+  for (let at = 0; at < STORM_MS; at += 150) world.in(at, () => pick(world.random, machines).startByItself());
+  world.runUntil(STORM_MS);
+  network.heal();
+  registry.unfit.clear();
+  registry.put({ target: 'launched' });
+  world.runUntil(STORM_MS + CALM_MS);
+  return { violations: world.violations, running: world.running };
+}
