@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandError, run } from './run.js';
 
@@ -52,6 +54,39 @@ export class Cluster {
         return { name, host, port };
       });
     return stderr.split('\n').filter((line) => line !== '' && !/^b\d+ |^try it/.test(line));
+  }
+
+  /** One verb of the cluster script for a machine: `kill`, `start`. */
+  async tell(verb, machine) {
+    await run([SCRIPT, verb, machine], { env: this.#environment });
+  }
+
+  /** The CPU time that all machines together have used so far, in ms, by the kernel's account. */
+  get cpu() {
+    const usages = this.machines.map(({ name }) => readFileSync(`${this.#cgroupOf(name)}/cpu.stat`, 'utf8'));
+    return usages.reduce((sum, usage) => sum + Number(/^usage_usec (\d+)/.exec(usage)?.[1]) / 1000, 0);
+  }
+
+  /** The names of the machines on which a service has processes, by the kernel's account: nobody is asked for that. */
+  whereRuns(service) {
+    return this.machines
+      .map(({ name }) => name)
+      .filter((name) => {
+        try {
+          const path = `${this.#cgroupOf(name)}/payload/system.slice/${service}/cgroup.events`;
+          return readFileSync(path, 'utf8').includes('populated 1');
+        } catch {
+          return false;
+        }
+      });
+  }
+
+  /** As the cluster script names it. */
+  #cgroupOf(machine) {
+    const id = createHash('md5').update(this.folder).digest('hex').slice(0, 8);
+    const mounts = readFileSync('/proc/mounts', 'utf8').split('\n');
+    const [, path] = mounts.map((line) => line.split(' ')).find(([, , type]) => type === 'cgroup2') ?? [];
+    return join(path ?? '/sys/fs/cgroup', `fleet-cluster-${id}`, machine);
   }
 
   /** Takes everything away, also what a run that was killed has left. */

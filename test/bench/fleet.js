@@ -57,6 +57,18 @@ export class Fleet {
     return [this.program, '--config', join(this.#folder, 'unsettled.conf'), ...words];
   }
 
+  /** The same with a fleet.conf for a controller; it answers at `socket`. */
+  commandOf(program, agentTtl, ...words) {
+    const name = `ttl-${agentTtl}.conf`;
+    this.#writeConf(name, `listen = unix://${this.socket}\nagent_ttl = ${agentTtl}\n`);
+    return [join(this.#folder, 'bin', program), '--config', join(this.#folder, name), ...words];
+  }
+
+  /** Where a controller answers. */
+  get socket() {
+    return join(this.#folder, 'fleet.sock');
+  }
+
   /** Writes a unit file and returns its path. */
   writeUnit(name, text) {
     const path = join(this.#folder, 'units', name);

@@ -10,7 +10,7 @@ export const interruption = new AbortController();
  * What commands get of our environment: next to nothing, and this very Node before any other. Some variables cost
  * time at every start (NODE_EXTRA_CA_CERTS 50 ms in Node 20), others change what ssh or fleetctl do.
  */
-const ENVIRONMENT = {
+export const ENVIRONMENT = {
   PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
   HOME: tmpdir(),
   LANG: 'C.UTF-8',

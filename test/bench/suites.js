@@ -1,4 +1,5 @@
 import { contest } from './contest.js';
+import { failOver, idle, listThroughController } from './controller.js';
 import { SLEEPER, UNITS } from './fleet.js';
 import { run } from './run.js';
 
@@ -11,6 +12,7 @@ import { run } from './run.js';
  *
  * @typedef {object} Ground what suites are played on
  * @property {import('./fleet.js').Fleet} fleet
+ * @property {import('./cluster.js').Cluster} cluster
  * @property {import('./rivals.js').Rivals} rivals
  * @property {number} machines
  * @property {string | undefined} clushObstacle why clush cannot take part
@@ -22,9 +24,13 @@ export const SUITES = [
   { name: 'start', machines: 3, rounds: 9, measure: startOne },
   { name: 'everyday', machines: 3, rounds: 5, measure: everyday },
   { name: 'list-units', machines: 3, rounds: 11, measure: listUnits },
+  { name: 'controller', machines: 3, rounds: 11, measure: listThroughController },
+  { name: 'idle', machines: 3, rounds: 3, measure: idle },
+  { name: 'failover', machines: 3, rounds: 10, measure: failOver },
   { name: 'list-units', machines: 10, rounds: 9, measure: listUnits },
   { name: 'many', machines: 10, rounds: 3, measure: startMany },
   { name: 'list-units', machines: 40, rounds: 5, measure: listUnits },
+  { name: 'controller', machines: 40, rounds: 5, measure: listThroughController },
 ];
 
 async function version({ fleet }, rounds) {

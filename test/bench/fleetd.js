@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ENVIRONMENT, interruption } from './run.js';
+
+/** So long it may take until it is ready, and until it has ended, in ms. */
+const LONGEST = 120_000;
+/** The unit of times in /proc/PID/stat, in ms: USER_HZ is 100 on every Linux that Node runs on. */
+const TICK = 10;
+
+/** A fleetd that runs. */
+export class Fleetd {
+  #process;
+  #ended;
+
+  /** @param {import('node:child_process').ChildProcess} process */
+  constructor(process) {
+    this.#process = process;
+    this.#ended = new Promise((resolve) => process.once('exit', resolve));
+  }
+
+  /**
+   * Starts one and waits until it has asked every machine.
+   *
+   * @param {readonly string[]} command
+   * @param {string} socket where it answers
+   */
+  static async start([program, ...rest], socket) {
+    const fleetd = new Fleetd(spawn(program, rest, { env: ENVIRONMENT, stdio: 'ignore', detached: true }));
+    const end = performance.now() + LONGEST;
+    while ((await health(socket)) !== 200) {
+      interruption.signal.throwIfAborted();
+      if (performance.now() > end) throw new Error('fleetd is not ready after two minutes');
+      await sleep(50);
+    }
+    return fleetd;
+  }
+
+  /** The CPU time it has used so far, in ms. */
+  get cpu() {
+    const [, words] = this.#read('stat').split(') ');
+    const [user, system] = words.split(' ').slice(11, 13).map(Number);
+    return (user + system) * TICK;
+  }
+
+  /** The memory it has, in MiB. */
+  get memory() {
+    return Number(/^VmRSS:\s+(\d+)/m.exec(this.#read('status'))?.[1]) / 1024;
+  }
+
+  /** Ends it and waits for that. */
+  async stop() {
+    this.#process.kill('SIGTERM');
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), LONGEST);
+    await this.#ended;
+    clearTimeout(timer);
+  }
+
+  #read(file) {
+    return readFileSync(`/proc/${this.#process.pid}/${file}`, 'utf8');
+  }
+}
+
+/** What it answers to /healthz; undefined while it does not. */
+function health(socketPath) {
+  return new Promise((resolve) => {
+    const asked = request({ socketPath, path: '/healthz', timeout: 5_000 }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    });
+    asked.once('timeout', () => asked.destroy());
+    asked.once('error', () => resolve(undefined));
+    asked.end();
+  });
+}
