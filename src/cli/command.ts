@@ -1,6 +1,6 @@
 import type { ConfigFlags } from '../config/config.ts';
 import type { ReportLines } from '../output/report.ts';
-import type { Streams } from './streams.ts';
+import { type Streams, writeLines } from './streams.ts';
 
 /** An option of a command, as commander writes it: `-o, --output <format>`. */
 export type CommandOption = {
@@ -64,9 +64,4 @@ export async function printAnswer(
   } else if (mayBeQuiet) talk(streams, out);
   else writeLines(streams.out, out);
   writeLines(streams.err, err);
-}
-
-/** Writes lines to one of the streams. */
-export function writeLines(write: (text: string) => void, lines: readonly string[]): void {
-  if (lines.length > 0) write(`${lines.join('\n')}\n`);
 }

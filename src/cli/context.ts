@@ -18,9 +18,8 @@ import { previewDriver } from '../systemd/preview-driver.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { askHostKey, askPerson } from './ask-person.ts';
 import { accessTo } from './become-password.ts';
-import { writeLines } from './command.ts';
 import { followPass } from './follow-pass.ts';
-import type { Streams } from './streams.ts';
+import { type Streams, writeLines } from './streams.ts';
 
 /** The way to the machines' shells, over the connections that the driver uses too. */
 export type SshAccess = {

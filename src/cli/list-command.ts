@@ -3,8 +3,9 @@ import { FleetError } from '../base/errors.ts';
 import type { Viewpoint } from '../operations/look.ts';
 import type { Listing } from '../operations/unreachable.ts';
 import type { ListingView } from '../output/listings.ts';
-import { type Call, type CommandOption, writeLines } from './command.ts';
+import type { Call, CommandOption } from './command.ts';
 import { EXIT } from './exit-status.ts';
+import { writeLines } from './streams.ts';
 
 /** The options of everything that prints a table. */
 export function listOptions(fields: string): readonly CommandOption[] {

@@ -1,7 +1,6 @@
 import { isFleetError } from '../base/errors.ts';
-import { writeLines } from './command.ts';
 import { EXIT, exitStatusOf } from './exit-status.ts';
-import type { Streams } from './streams.ts';
+import { type Streams, writeLines } from './streams.ts';
 import { VERSION_LINE } from './version.ts';
 
 export { commandStreams } from './streams.ts';

@@ -1,6 +1,5 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
-import { writeLines } from './command.ts';
 import { EXIT } from './exit-status.ts';
 import { LiveArea } from './live-area.ts';
 import { cannotWrite, writeWhole } from './output-file.ts';
@@ -27,6 +26,11 @@ export type Streams = {
   readonly cwd: string;
   readonly home: string;
 };
+
+/** Writes lines to one of the streams. */
+export function writeLines(write: (text: string) => void, lines: readonly string[]): void {
+  if (lines.length > 0) write(`${lines.join('\n')}\n`);
+}
 
 /** The streams of a process that a signal ends, with words. A daemon has signals of its own. */
 export function commandStreams(home: string): Streams {

@@ -2,8 +2,9 @@ import type { SubmitRequest } from '../operations/submit.ts';
 import type { RequestResult } from '../operations/unit-result.ts';
 import type { UnitVerb } from '../output/report.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
-import { type Call, type CommandOption, printAnswer, writeLines } from './command.ts';
+import { type Call, type CommandOption, printAnswer } from './command.ts';
 import type { ExitStatus } from './exit-status.ts';
+import { writeLines } from './streams.ts';
 import { patienceOf } from './wait-options.ts';
 
 /** The option of the verbs that submit. */

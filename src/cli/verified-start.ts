@@ -5,7 +5,8 @@ import { verify } from '../operations/verify.ts';
 import { verificationReport } from '../output/verification.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import { keepSessions } from '../systemd/kept-sessions.ts';
-import { type Call, writeLines } from './command.ts';
+import type { Call } from './command.ts';
+import { writeLines } from './streams.ts';
 import { submitRequest } from './unit-command.ts';
 
 /** Starts units if every machine they could go to lets them pass; else nothing is written anywhere. */

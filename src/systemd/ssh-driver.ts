@@ -9,6 +9,7 @@ import type { Access } from '../ssh/become.ts';
 import { openRootShell } from '../ssh/root-shell.ts';
 import type { Transport } from '../ssh/transport.ts';
 import { readAllRecords, readExtension, readObservation, readOutcomes, readShown } from './answer.ts';
+import { changeScript, type Waits } from './change-script.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from './driver.ts';
 import { type Examination, readExamination } from './examination.ts';
 import type { Section } from './frame.ts';
@@ -19,7 +20,6 @@ import { MACHINE_PATHS, type MachinePaths } from './machine-paths.ts';
 import { PATIENT, type Patience } from './patience.ts';
 import { Phases } from './phases.ts';
 import {
-  changeScript,
   examineScript,
   extendScript,
   journalScript,
@@ -27,7 +27,6 @@ import {
   showScript,
   statusScript,
   verifyScript,
-  type Waits,
 } from './script.ts';
 import type { ShownUnit } from './show.ts';
 import { readVerification, type VerifyRequest } from './verification.ts';

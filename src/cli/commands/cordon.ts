@@ -1,6 +1,7 @@
 import type { Cordon } from '../../cluster/snapshot.ts';
-import { type Call, type Command, type CommandOption, writeLines } from '../command.ts';
+import type { Call, Command, CommandOption } from '../command.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { writeLines } from '../streams.ts';
 import { DRY_RUN } from '../unit-command.ts';
 
 const OUTPUT: CommandOption = {

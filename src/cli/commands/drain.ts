@@ -1,7 +1,8 @@
 import type { Edges } from '../../reconcile/reconcile.ts';
-import { type Command, writeLines } from '../command.ts';
+import type { Command } from '../command.ts';
 import { drainStatus } from '../exit-status.ts';
 import { countOption } from '../number-option.ts';
+import { writeLines } from '../streams.ts';
 import { DRY_RUN } from '../unit-command.ts';
 
 export const drainCommand: Command = {

@@ -1,6 +1,7 @@
-import { type Command, writeLines } from '../command.ts';
+import type { Command } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
 import { numberOf } from '../number-option.ts';
+import { writeLines } from '../streams.ts';
 import { untilInterrupted } from '../until-interrupted.ts';
 
 export const eventsCommand: Command = {

@@ -1,5 +1,6 @@
-import { type Command, writeLines } from '../command.ts';
+import type { Command } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
+import { writeLines } from '../streams.ts';
 
 export const explainCommand: Command = {
   name: 'explain',

@@ -1,8 +1,9 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { JournalQuestion, JournalReader, JournalResult } from '../../operations/journal.ts';
-import { type Call, type Command, writeLines } from '../command.ts';
+import type { Call, Command } from '../command.ts';
 import { journalStatus } from '../exit-status.ts';
 import { numberOf } from '../number-option.ts';
+import { writeLines } from '../streams.ts';
 import { untilInterrupted } from '../until-interrupted.ts';
 
 /** As many as fleet shows. */

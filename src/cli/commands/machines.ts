@@ -1,7 +1,8 @@
 import { FleetError } from '../../base/errors.ts';
 import type { MachineEdit } from '../../config/edit.ts';
-import { type Call, type Command, talk, writeLines } from '../command.ts';
+import { type Call, type Command, talk } from '../command.ts';
 import { drainStatus, EXIT, type ExitStatus } from '../exit-status.ts';
+import { writeLines } from '../streams.ts';
 
 const NO_CHECK = { flags: '--no-check', description: 'do not look at the machine first' };
 

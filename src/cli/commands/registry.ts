@@ -1,6 +1,7 @@
 import { FleetError } from '../../base/errors.ts';
-import { type Command, writeLines } from '../command.ts';
+import type { Command } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
+import { writeLines } from '../streams.ts';
 
 export const registryCommand: Command = {
   name: 'registry',

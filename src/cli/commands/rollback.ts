@@ -1,6 +1,7 @@
 import type { Rollback } from '../../operations/rollback.ts';
 import type { Edges } from '../../reconcile/reconcile.ts';
-import { type Command, OUTPUT, talk, writeLines } from '../command.ts';
+import { type Command, OUTPUT, talk } from '../command.ts';
+import { writeLines } from '../streams.ts';
 import { DRY_RUN, runUnitVerb } from '../unit-command.ts';
 
 export const rollbackCommand: Command = {

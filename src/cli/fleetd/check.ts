@@ -2,10 +2,9 @@ import { listMachines } from '../../operations/list-machines.ts';
 import { MACHINES } from '../../output/listings.ts';
 import { unreachableLines } from '../../output/report.ts';
 import { renderTable, selectColumns } from '../../output/table.ts';
-import { writeLines } from '../command.ts';
 import { withEdges } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import type { Streams } from '../streams.ts';
+import { type Streams, writeLines } from '../streams.ts';
 import type { Flags } from './flags.ts';
 
 /** Reads everything that fleetd needs and asks every machine once: status 5 when one does not answer. */

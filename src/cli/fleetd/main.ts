@@ -1,8 +1,7 @@
 import { Command as Commander, CommanderError, Option } from 'commander';
 import { isFleetError } from '../../base/errors.ts';
-import { writeLines } from '../command.ts';
 import { EXIT, exitStatusOf } from '../exit-status.ts';
-import type { Streams } from '../streams.ts';
+import { type Streams, writeLines } from '../streams.ts';
 import { VERSION } from '../version.ts';
 import type { Flags } from './flags.ts';
 

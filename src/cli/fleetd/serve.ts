@@ -15,10 +15,9 @@ import { bugEntry, type LogEntry, logEntry, logJson, logText } from '../../outpu
 import { errorLines } from '../../output/report.ts';
 import type { ControllerEvent } from '../../reconcile/notice.ts';
 import type { Edges } from '../../reconcile/reconcile.ts';
-import { writeLines } from '../command.ts';
 import { openSeat, withConfig } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import type { Streams } from '../streams.ts';
+import { type Streams, writeLines } from '../streams.ts';
 import type { Flags } from './flags.ts';
 import { forController, leaderTtlOf, paceOf } from './pace.ts';
 import { handleSignals } from './signals.ts';
