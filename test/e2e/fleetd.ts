@@ -41,6 +41,11 @@ export class Fleetd {
     return this.#process.exitCode === null && this.#process.signalCode === null;
   }
 
+  /** Whether it decides, by what it said last. */
+  get leads(): boolean {
+    return this.log.findLast(({ event }) => event === 'leads' || event === 'stands-by')?.event === 'leads';
+  }
+
   /** What it holds in memory, in MiB. */
   get residentMiB(): number {
     const status = readFileSync(`/proc/${this.#process.pid}/status`, 'utf8');

@@ -1,13 +1,20 @@
+import type { LoggedEvent } from '../../src/cluster/logged-event.ts';
+import type { RegistryView } from '../../src/registry/view.ts';
 import type { Outcome } from '../e2e/operator.ts';
 
-/** What a machine goes through; `to` is Infinity while it lasts. Epoch ms. */
+/** What a machine, or a fleetd, goes through; `to` is Infinity while it lasts. Epoch ms. */
 export type Trouble = {
-  readonly machine: string;
-  readonly kind: TroubleKind;
+  readonly victim: string;
+  readonly kind: TroubleKind | ControllerTroubleKind;
   readonly from: number;
   to: number;
 };
 export type TroubleKind = 'kill' | 'hang' | 'cut' | 'sshd' | 'reboot';
+export type ControllerTroubleKind = 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGHUP';
+
+/** The victims that are no machines: the fleetd that led when its trouble began, and the other. */
+export const LEADER = 'leader';
+export const STANDBY = 'standby';
 
 /** A command of the operator, or what somebody did by hand on a machine. */
 export type Deed = {
@@ -17,47 +24,52 @@ export type Deed = {
   readonly outcome: Outcome | undefined;
 };
 
-/** One change of the registry, as `fleetctl events -o json` tells it. */
-export type Told = {
-  readonly time: string;
-  readonly event: string;
-  readonly unit?: string;
-  readonly from?: Place;
-  readonly to?: Place;
-  readonly target?: string;
-};
-type Place = { readonly name: string | null };
+/** One thing that the log of the registry tells; epoch ms. */
+export type Told = { readonly at: number; readonly event: LoggedEvent };
 
 /** Everything that was done to a cluster, and what it said about it. */
 export class Chronicle {
+  /** How long a lease lasts, in ms: the `agent_ttl` of the cluster. */
+  readonly ttlMs: number;
   readonly troubles: Trouble[] = [];
   readonly deeds: Deed[] = [];
-  readonly #told = new Map<string, Told>();
+  /** When a fleetd began to lead, or ceased to: on a box that is busy, without trouble. Epoch ms. */
+  readonly reigns: number[] = [];
+  readonly #told = new Map<string, readonly Told[]>();
 
-  /** Adds lines of `fleetctl events -o json`, of which some may be known already. */
-  tell(lines: string): void {
-    for (const line of lines.split('\n').filter(Boolean)) this.#told.set(line, JSON.parse(line));
+  constructor(ttlMs: number) {
+    this.ttlMs = ttlMs;
+  }
+
+  /** Adds what the log of the registry tells now, of which some may be known already: it forgets what is old. */
+  tell({ events }: RegistryView): void {
+    for (const { key, at, events: all } of events) {
+      this.#told.set(
+        key,
+        all.map((event) => ({ at, event })),
+      );
+    }
   }
 
   /** Oldest first. */
   get told(): readonly Told[] {
-    return [...this.#told.values()];
+    return [...this.#told.values()].flat();
   }
 
-  begin(machine: string, kind: TroubleKind): Trouble {
-    const trouble = { machine, kind, from: Date.now(), to: Number.POSITIVE_INFINITY };
+  begin(victim: string, kind: Trouble['kind']): Trouble {
+    const trouble = { victim, kind, from: Date.now(), to: Number.POSITIVE_INFINITY };
     this.troubles.push(trouble);
     return trouble;
   }
 
-  isInTrouble(machine: string): boolean {
-    return this.troubles.some((trouble) => trouble.machine === machine && !Number.isFinite(trouble.to));
+  isInTrouble(victim: string): boolean {
+    return this.troubles.some((trouble) => trouble.victim === victim && !Number.isFinite(trouble.to));
   }
 
-  /** The troubles that a machine was in at some moment between the two. */
-  troublesOf(machine: string, from: number, to: number): readonly Trouble[] {
+  /** The troubles that a machine, or fleetd, was in at some moment between the two. */
+  troublesOf(victim: string, from: number, to: number): readonly Trouble[] {
     return this.troubles.filter(
-      (trouble) => trouble.machine === machine && trouble.from <= to && trouble.to >= from,
+      (trouble) => trouble.victim === victim && trouble.from <= to && trouble.to >= from,
     );
   }
 }

@@ -3,7 +3,13 @@ import type { Fleetd } from '../e2e/fleetd.ts';
 import type { Operator } from '../e2e/operator.ts';
 import { cluster, inside } from '../support/cluster.ts';
 import { pick } from '../support/random.ts';
-import type { Chronicle, TroubleKind } from './chronicle.ts';
+import {
+  type Chronicle,
+  type ControllerTroubleKind,
+  LEADER,
+  STANDBY,
+  type TroubleKind,
+} from './chronicle.ts';
 import { fileOf, some, textOf } from './units.ts';
 
 /** What all who make trouble share. Each has random numbers of its own, so that their order does not matter. */
@@ -32,7 +38,7 @@ const TRICKS: Readonly<Record<TroubleKind, Trick>> = {
 /** Troubles one machine after the other, each for up to `mostMs`; several of these never take the same machine. */
 export async function troubleMachines(scene: Scene, random: () => number, mostMs: number): Promise<void> {
   while (!scene.isOver()) {
-    await sleep(1_000 + random() * 4_000);
+    await sleep(random() * scene.chronicle.ttlMs);
     const well = scene.machines.filter((machine) => !scene.chronicle.isInTrouble(machine));
     const machine = pick(random, well);
     const kind = pick(random, Object.keys(TRICKS) as TroubleKind[]);
@@ -44,7 +50,13 @@ export async function troubleMachines(scene: Scene, random: () => number, mostMs
   }
 }
 
-/** Kills, freezes, ends and reloads controllers, and has new ones in their place. */
+/** What can happen to the first fleetd, whose memory is told over the whole time, and to the second. */
+const MISFORTUNES: readonly (readonly ControllerTroubleKind[])[] = [
+  ['SIGSTOP', 'SIGHUP'],
+  ['SIGKILL', 'SIGTERM', 'SIGSTOP', 'SIGHUP'],
+];
+
+/** Freezes and reloads both controllers; kills and ends the second, and has a new one in its place. */
 export async function troubleControllers(
   scene: Scene,
   random: () => number,
@@ -54,14 +66,17 @@ export async function troubleControllers(
     await sleep(5_000 + random() * 15_000);
     const place = random() < 0.5 ? 0 : 1;
     const victim = crew.now[place];
-    const what = pick(random, ['SIGKILL', 'SIGTERM', 'SIGSTOP', 'SIGHUP'] as const);
+    const what = pick(random, MISFORTUNES[place] ?? []);
+    const trouble = scene.chronicle.begin(victim?.leads ? LEADER : STANDBY, what);
     victim?.signal(what);
     if (what === 'SIGSTOP') await sleep(random() * 12_000);
     if (what === 'SIGSTOP') victim?.signal('SIGCONT');
     if (what === 'SIGKILL') await sleep(random() * 8_000);
-    if (what !== 'SIGKILL' && what !== 'SIGTERM') continue;
-    await victim?.end(what);
-    crew.now[place] = crew.start();
+    if (what === 'SIGKILL' || what === 'SIGTERM') {
+      await victim?.end(what);
+      crew.now[place] = crew.start();
+    }
+    trouble.to = Date.now();
   }
 }
 

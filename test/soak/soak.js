@@ -3,13 +3,14 @@ import { parseArgs } from 'node:util';
 
 const HELP = `Troubles a cluster of real machines on this box that two fleetd keep, and looks whether it holds. Needs root.
 
-Usage: npm run soak -- [--minutes 20] [--machines 10] [--units 200] [--seed N] [--log FILE]`;
+Usage: npm run soak -- [--minutes 20] [--machines 10] [--units 200] [--ttl 10] [--seed N] [--log FILE]`;
 
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '20' },
     machines: { type: 'string', default: '10' },
     units: { type: 'string', default: '200' },
+    ttl: { type: 'string', default: '10' },
     seed: { type: 'string', default: `${Date.now() % 1_000_000}` },
     log: { type: 'string', default: '' },
     help: { type: 'boolean', default: false },
@@ -19,11 +20,12 @@ const { values } = parseArgs({
 process.exitCode = values.help ? print(HELP) : run();
 
 function run() {
-  const { minutes, machines, units, seed, log } = values;
+  const { minutes, machines, units, ttl, seed, log } = values;
   const env = {
     SOAK_MINUTES: minutes,
     SOAK_MACHINES: machines,
     SOAK_UNITS: units,
+    SOAK_TTL: ttl,
     SOAK_SEED: seed,
     SOAK_LOG: log,
   };

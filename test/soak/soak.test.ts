@@ -10,6 +10,8 @@ const MINUTES = Number(process.env.SOAK_MINUTES ?? 0.5);
 const COUNT = Number(process.env.SOAK_MACHINES ?? 4);
 const UNITS = Number(process.env.SOAK_UNITS ?? 40);
 const SEED = Number(process.env.SOAK_SEED ?? 20261125);
+/** In seconds. */
+const TTL = Number(process.env.SOAK_TTL ?? 5);
 const MACHINES = Array.from({ length: COUNT }, (_, i) => `k${i + 1}`);
 /** Half of the machines are asked for by some units. */
 const METADATA = Object.fromEntries(
@@ -18,7 +20,7 @@ const METADATA = Object.fromEntries(
 
 onMachines(`${UNITS} units on ${COUNT} machines, and ${MINUTES} minutes of trouble (--seed ${SEED})`, () => {
   // Two fleetd cannot listen in one place.
-  const top = { agent_ttl: '5s', listen: 'none' };
+  const top = { agent_ttl: `${TTL}s`, listen: 'none' };
   const operator = hire({ machines: MACHINES, top, metadata: METADATA });
   const start = recruit(operator);
 
@@ -35,12 +37,20 @@ onMachines(`${UNITS} units on ${COUNT} machines, and ${MINUTES} minutes of troub
         machines: MACHINES,
         units: UNITS,
         ms: MINUTES * 60_000,
+        ttlMs: TTL * 1000,
         seed: SEED,
       });
       if (process.env.SOAK_MINUTES !== undefined) process.stderr.write(`${report.join('\n')}\n`);
       if (process.env.SOAK_LOG) writeFileSync(process.env.SOAK_LOG, `${report.join('\n')}\n${log}\n`);
-      expect(findings).toEqual({ misplaced: [], outdated: [], unexplained: [], crashed: [] });
+      expect(findings).toEqual({
+        misplaced: [],
+        outdated: [],
+        unexplained: [],
+        doubled: [],
+        grown: [],
+        crashed: [],
+      });
     },
-    MINUTES * 60_000 + 300_000,
+    MINUTES * 120_000 + 300_000,
   );
 });

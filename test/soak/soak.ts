@@ -1,13 +1,20 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '../../src/base/clock.ts';
+import { createRegistry, type Registry } from '../../src/registry/registry.ts';
+import { openFileStore } from '../../src/store/file.ts';
 import type { Fleetd } from '../e2e/fleetd.ts';
 import type { Operator } from '../e2e/operator.ts';
 import { seeded } from '../support/random.ts';
 import { Chronicle } from './chronicle.ts';
+import { copiesOf } from './copies.ts';
+import { Memory } from './memory.ts';
 import { command, operate, type Scene, troubleControllers, troubleMachines } from './mischief.ts';
-import { Memory, reportOf } from './report.ts';
+import { reportOf } from './report.ts';
 import { runsOf } from './runs.ts';
-import { fileOf, textOf, unitNames } from './units.ts';
-import { diaries, misplaced, outdated, unexplained } from './verdict.ts';
+import { unexplained } from './stops.ts';
+import { fileOf, isFenced, textOf, unitNames } from './units.ts';
+import { diaries, doubled, misplaced, otherClocks, outdated } from './verdict.ts';
 
 export type SoakOptions = {
   readonly operator: Operator;
@@ -15,6 +22,8 @@ export type SoakOptions = {
   readonly machines: readonly string[];
   readonly units: number;
   readonly ms: number;
+  /** The `agent_ttl` of the cluster, in ms. */
+  readonly ttlMs: number;
   readonly seed: number;
 };
 
@@ -23,6 +32,10 @@ export type Findings = {
   readonly misplaced: readonly string[];
   readonly outdated: readonly string[];
   readonly unexplained: readonly string[];
+  /** Fenced units of which two copies ran. */
+  readonly doubled: readonly string[];
+  /** The fleetd whose memory grew. */
+  readonly grown: readonly string[];
   readonly crashed: readonly string[];
   readonly report: readonly string[];
   /** What every fleetd logged. */
@@ -30,50 +43,118 @@ export type Findings = {
 };
 
 /** How long a cluster may take to be in order when nothing troubles it any more, in ms. */
-const CALM_MS = 60_000;
+const CALM_MS = 120_000;
+/** For how long everything happens before the cluster has to be in order again, in ms. */
+const ROUND_MS = 120_000;
 
-/** Lets everything happen to a cluster for a while, and looks at what has become of it. */
+/** Lets everything happen to a cluster, round after round, and looks at what becomes of it. */
 export async function soak(options: SoakOptions): Promise<Findings> {
-  const { operator, machines, start, seed } = options;
-  const end = Date.now() + options.ms;
-  const chronicle = new Chronicle();
-  const units = unitNames(options.units);
-  const scene: Scene = { operator, machines, units, chronicle, isOver: () => Date.now() > end };
+  const stage = setUp(options);
+  const { scene, all, memory, registry } = stage;
+  const rounds = Math.max(1, Math.round(options.ms / ROUND_MS));
+  await command(scene, 'start', ...scene.units);
+  await untilCalm(stage);
+  const ends: End[] = [];
+  while (ends.length < rounds) {
+    await uproar(stage, options.ms / rounds);
+    ends.push(await settle(stage, `after round ${ends.length + 1}: `));
+    await stage.tell();
+  }
+  await registry.close();
+  const { machines, units, chronicle } = scene;
+  const written = await diaries(machines);
+  const runs = machines.flatMap((machine, i) => runsOf(machine, written[i] ?? '', chronicle));
+  chronicle.reigns.push(...all.flatMap(reignsOf));
+  const copies = copiesOf(units.filter(isFenced), machines, chronicle);
+  return {
+    misplaced: ends.flatMap(({ misplaced }) => misplaced),
+    outdated: ends.flatMap(({ outdated }) => outdated),
+    unexplained: [...(await otherClocks(machines)), ...unexplained(runs, copies, chronicle)],
+    doubled: doubled(copies),
+    grown: memory.grown,
+    crashed: all.flatMap((fleetd) => fleetd.crash ?? []),
+    report: [
+      ...reportOf(chronicle, runs, copies),
+      ...memory.report,
+      `in order so many ms after each round: ${ends.map(({ ms }) => ms).join(' ')}`,
+    ],
+    log: all.map(({ text }, index) => text.replaceAll(/^/gm, `fleetd ${index}: `)).join('\n'),
+  };
+}
+
+/** All that takes part. */
+type Stage = {
+  readonly scene: Scene & { end: number };
+  readonly registry: Registry;
+  /** The two fleetd of the moment, and all there have been. */
+  readonly crew: { readonly now: Fleetd[]; readonly start: () => Fleetd };
+  readonly all: readonly Fleetd[];
+  readonly memory: Memory;
+  /** Has the chronicle hear what the registry tells. */
+  readonly tell: () => Promise<void>;
+  readonly ofControllers: Random;
+  readonly ofOperators: readonly Random[];
+  readonly ofMachines: readonly Random[];
+};
+type Random = () => number;
+
+function setUp({ operator, machines, units: count, start, seed, ttlMs }: SoakOptions): Stage {
+  const units = unitNames(count);
   for (const unit of units) operator.write(fileOf(unit), textOf(unit, 1));
+  const chronicle = new Chronicle(ttlMs);
+  const scene = { operator, machines, units, chronicle, end: 0, isOver: () => Date.now() > scene.end };
   const all: Fleetd[] = [];
   const hire = (): Fleetd => {
     const fleetd = start();
     all.push(fleetd);
     return fleetd;
   };
-  const crew = { now: [hire(), hire()], start: hire };
-  await command(scene, 'start', ...units);
-  const memory = new Memory();
-  const troublemakers = Math.max(1, Math.floor((machines.length - 1) / 3));
-  await Promise.all([
-    ...Array.from({ length: troublemakers }, (_, i) =>
-      troubleMachines(scene, seeded(seed + 10 + i), Math.min(20_000, options.ms / 4)),
-    ),
-    troubleControllers(scene, seeded(seed + 1), crew),
-    operate(scene, seeded(seed + 2)),
-    operate(scene, seeded(seed + 3)),
-    each(scene, 10_000, () => readEvents(scene)),
-    each(scene, 5_000, async () => memory.sample(crew.now)),
-  ]);
-  const calmAt = Date.now();
-  await command(scene, 'uncordon', ...machines);
-  const left = await untilCalm(scene);
-  const calmMs = Date.now() - calmAt;
-  await readEvents(scene);
-  const written = await diaries(machines);
-  const runs = machines.flatMap((machine, i) => runsOf(machine, written[i] ?? '', chronicle));
+  const store = openFileStore(join(operator.folder, 'registry'));
+  const registry = createRegistry(store, { clock: systemClock, author: 'soak' });
+  const troublemakers = Math.max(1, Math.floor((machines.length - 1) / 4));
   return {
-    misplaced: left,
-    outdated: await outdated(scene),
-    unexplained: unexplained(runs, chronicle),
-    crashed: all.flatMap((fleetd) => fleetd.crash ?? []),
-    report: [...reportOf(chronicle, runs), ...memory.report, `in order ${calmMs} ms after the last trouble`],
-    log: all.map(({ text }, index) => text.replaceAll(/^/gm, `fleetd ${index}: `)).join('\n'),
+    scene,
+    registry,
+    crew: { now: [hire(), hire()], start: hire },
+    all,
+    memory: new Memory(),
+    tell: async () => chronicle.tell(await registry.load()),
+    ofControllers: seeded(seed),
+    ofOperators: [seeded(seed + 1), seeded(seed + 2)],
+    ofMachines: Array.from({ length: troublemakers }, (_, i) => seeded(seed + 3 + i)),
+  };
+}
+
+/** Lets everything happen for so many ms. */
+async function uproar(stage: Stage, ms: number): Promise<void> {
+  const { scene, crew, memory, tell, ofControllers, ofOperators, ofMachines } = stage;
+  scene.end = Date.now() + ms;
+  await Promise.all([
+    ...ofMachines.map((random) => troubleMachines(scene, random, Math.min(20_000, ms / 4))),
+    ...ofOperators.map((random) => operate(scene, random)),
+    troubleControllers(scene, ofControllers, crew),
+    each(scene, 10_000, tell),
+    each(scene, 1_000, async () => memory.sample(crew.now)),
+  ]);
+}
+
+/** How a round ended: what was not in order, and how long it took until all was. */
+type End = {
+  readonly misplaced: readonly string[];
+  readonly outdated: readonly string[];
+  readonly ms: number;
+};
+
+async function settle(stage: Stage, when: string): Promise<End> {
+  const from = Date.now();
+  await command(stage.scene, 'uncordon', ...stage.scene.machines);
+  const problems = await untilCalm(stage);
+  const ms = Date.now() - from;
+  const told = (problems: readonly string[]): readonly string[] => problems.map((problem) => when + problem);
+  return {
+    misplaced: told(problems),
+    outdated: told(outdated(stage.scene, await stage.registry.load())),
+    ms,
   };
 }
 
@@ -84,16 +165,17 @@ async function each(scene: Scene, ms: number, act: () => Promise<void>): Promise
   }
 }
 
-async function readEvents({ operator, chronicle }: Scene): Promise<void> {
-  const { stdout } = await operator.fleetctl('events', '-o', 'json');
-  chronicle.tell(stdout);
+/** When it began to lead, and ceased to, by what it logged; epoch ms. */
+function reignsOf({ log }: Fleetd): readonly number[] {
+  const changes = log.filter(({ event }) => event === 'leads' || event === 'stands-by');
+  return changes.map(({ time }) => Date.parse(time));
 }
 
 /** Waits until nothing is where it should not be, and still so a second later; returns what is after all. */
-async function untilCalm(scene: Scene): Promise<readonly string[]> {
+async function untilCalm({ scene, registry }: Stage): Promise<readonly string[]> {
   const end = Date.now() + CALM_MS;
   for (let calm = 0; ; await sleep(1_000)) {
-    const problems = await misplaced(scene);
+    const problems = misplaced(scene, await registry.load());
     calm = problems.length === 0 ? calm + 1 : 0;
     if (calm === 2 || Date.now() > end) return problems;
   }
