@@ -26,10 +26,11 @@ export class Fleetd {
   readonly #exit: Promise<unknown>;
   #isTold = false;
 
-  constructor(operator: Operator) {
+  /** `nodeOptions` are for Node. */
+  constructor(operator: Operator, nodeOptions = '') {
     this.#process = spawn(join(inject('program'), 'bin/fleetd'), ['--log', 'json'], {
       cwd: operator.folder,
-      env: operator.environment,
+      env: { ...operator.environment, NODE_OPTIONS: nodeOptions },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#exit = once(this.#process, 'exit');
@@ -86,11 +87,11 @@ export class Fleetd {
 }
 
 /** Starts fleetd for an operator as often as a suite wants; none outlives the suite. */
-export function recruit(operator: Operator): () => Fleetd {
+export function recruit(operator: Operator, nodeOptions?: string): () => Fleetd {
   const all: Fleetd[] = [];
   afterAll(() => Promise.all(all.map((fleetd) => fleetd.end('SIGKILL'))));
   return () => {
-    const fleetd = new Fleetd(operator);
+    const fleetd = new Fleetd(operator, nodeOptions);
     all.push(fleetd);
     return fleetd;
   };

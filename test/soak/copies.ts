@@ -47,6 +47,8 @@ function read(unit: string, machine: string, chronicle: Chronicle): Copies {
       // In hundredths of a second, as fleet writes it down.
       const end = begunAt + Number(line.slice(5)) * 10;
       if (last !== undefined && last.to >= end) lapses.push({ unit, machine, at: last.to });
+    } else if (line.startsWith('ending ')) {
+      if (last !== undefined && Number(line.slice(7)) > 0) lapses.push({ unit, machine, at: last.to });
     } else {
       const at = begunAt + Number(line) * 1000;
       const woke = !hasBegun && last !== undefined && stoodStill(machine, last.to, at, chronicle);

@@ -5,7 +5,7 @@ type Sample = { readonly at: number; readonly mib: number; readonly leads: boole
 
 /** A life that is told of lasted for this long, in ms: what node itself takes at first, it keeps. */
 const LONG_MS = 5 * 60_000;
-/** How much more it may keep in the last third of its life than in the second. */
+/** How much more it may keep in the last third of its life than in the others: what leaks is most at the end. */
 const GROWTH = 1.1;
 
 /** What fleetds hold in memory. */
@@ -23,10 +23,13 @@ export class Memory {
     }
   }
 
-  /** Those who lived for long and keep more at the end than in the middle. */
+  /** Those who lived for long and keep more at the end than before. */
   get grown(): readonly string[] {
     return this.#long
-      .filter((samples) => thirds(samples)[2] > thirds(samples)[1] * GROWTH)
+      .filter((samples) => {
+        const [start, middle, end] = thirds(samples);
+        return end > Math.max(start, middle) * GROWTH;
+      })
       .map((samples) => lifeOf(samples));
   }
 
