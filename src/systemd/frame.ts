@@ -12,6 +12,12 @@ export type Section = {
 /** The name of the section that ends a phase of the script. */
 const LAST_SECTION = 'end';
 
+/** Where the text of a section is, in bytes of what has come and is in no section yet. */
+type Frame = { readonly name: string; readonly status: number; readonly start: number; readonly end: number };
+
+/** More than the marker, the name of a section and two numbers take, in bytes. */
+const LONGEST_HEADER = 300;
+
 type Waiting = {
   readonly resolve: (sections: readonly Section[]) => void;
   readonly reject: (error: Error) => void;
@@ -28,7 +34,11 @@ export class FrameReader {
   readonly #header: RegExp;
   readonly #errorEnd: string;
   readonly #sections: Section[] = [];
-  #stdout: Buffer = Buffer.alloc(0);
+  /** What came and is in no section yet; joined only when there is something to be found in it. */
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  /** The section that is on its way. */
+  #frame: Frame | undefined;
   #stderr = '';
   /** Keeps the bytes of a character that came only in part. */
   readonly #stderrDecoder = new StringDecoder('utf8');
@@ -37,12 +47,13 @@ export class FrameReader {
 
   constructor(marker: string) {
     this.#marker = marker;
-    this.#header = new RegExp(`${marker} (\\S+) (\\d+) (\\d+)\\n`);
+    this.#header = new RegExp(`^${marker} (\\S+) (\\d+) (\\d+)\\n`);
     this.#errorEnd = `\n${marker}\n`;
   }
 
   stdout(chunk: Buffer): void {
-    this.#stdout = Buffer.concat([this.#stdout, chunk]);
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
     this.#advance();
   }
 
@@ -94,21 +105,44 @@ export class FrameReader {
   /** The next section, once both of its streams are complete. */
   #take(): Section | undefined {
     if (this.#waiting === undefined) return undefined;
-    // Headers are short ASCII lines; latin1 keeps one character a byte, so that offsets are byte offsets.
-    const match = this.#header.exec(this.#stdout.toString('latin1'));
+    this.#frame ??= this.#findFrame();
     const errorEnd = this.#stderr.indexOf(this.#errorEnd);
-    if (match === null || errorEnd < 0) return undefined;
-    const start = match.index + match[0].length;
-    const end = start + Number(match[3]);
-    if (this.#stdout.length < end) return undefined;
+    if (this.#frame === undefined || errorEnd < 0 || this.#bytes < this.#frame.end) return undefined;
+    const { name, status, start, end } = this.#frame;
+    const stdout = this.#stdout;
     const section: Section = {
-      name: match[1] ?? '',
-      status: Number(match[2]),
-      stdout: this.#stdout.toString('utf8', start, end),
+      name,
+      status,
+      stdout: stdout.toString('utf8', start, end),
       stderr: this.#stderr.slice(0, errorEnd).trim(),
     };
-    this.#stdout = this.#stdout.subarray(end);
+    this.#frame = undefined;
+    this.#chunks = [stdout.subarray(end)];
+    this.#bytes -= end;
     this.#stderr = this.#stderr.slice(errorEnd + this.#errorEnd.length);
     return section;
+  }
+
+  /** The next header; words in front of it may hold the marker as well, where a terminal shows what it is given. */
+  #findFrame(): Frame | undefined {
+    const stdout = this.#stdout;
+    let at = stdout.indexOf(this.#marker);
+    while (at >= 0) {
+      // Headers are short ASCII lines; latin1 keeps one character a byte.
+      const match = this.#header.exec(stdout.toString('latin1', at, at + LONGEST_HEADER));
+      const start = at + (match?.[0].length ?? 0);
+      if (match !== null)
+        return { name: match[1] ?? '', status: Number(match[2]), start, end: start + Number(match[3]) };
+      at = stdout.indexOf(this.#marker, at + 1);
+    }
+    return undefined;
+  }
+
+  get #stdout(): Buffer {
+    const [first = Buffer.alloc(0), ...others] = this.#chunks;
+    if (others.length === 0) return first;
+    const joined = Buffer.concat(this.#chunks);
+    this.#chunks = [joined];
+    return joined;
   }
 }

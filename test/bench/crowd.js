@@ -7,8 +7,8 @@ import { Fleet, SLEEPER } from './fleet.js';
 import { Fleetd } from './fleetd.js';
 import { CannotRun, ENVIRONMENT, interruption, run } from './run.js';
 
-const MACHINES = 500;
-const UNITS = 5_000;
+const MACHINES = 100;
+const UNITS = 1_000;
 const MINUTE = 60_000;
 
 /**

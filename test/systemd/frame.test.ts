@@ -53,6 +53,14 @@ describe('frames', () => {
     }
   });
 
+  it('are found behind a shell that shows what it is given', async () => {
+    const { stdout, stderr } = print([FACTS, ODD, END], `M='${MARKER}'\n$ section facts ${MARKER}\n`);
+    const { reader, phase } = readerOf();
+    reader.stderr(stderr);
+    for (const byte of stdout) reader.stdout(Buffer.from([byte]));
+    expect(await phase).toEqual([FACTS, ODD]);
+  });
+
   it('may be split at any byte of standard error, inside a character too', async () => {
     const { stdout, stderr } = print([FACTS, ODD, END]);
     for (let at = 0; at <= stderr.length; at++) {
