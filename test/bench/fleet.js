@@ -38,15 +38,10 @@ export class Fleet {
     cpSync(join(ROOT, 'package.json'), join(this.#folder, 'package.json'));
   }
 
-  /** Takes the machines that the cluster has now. */
-  configure() {
+  /** Takes the machines that the cluster has now, and starts UNITS on all of them. */
+  async adopt() {
     this.#writeConf('fleet.conf', '');
     this.#writeConf('unsettled.conf', 'settle = 0ms\n');
-  }
-
-  /** The same, and starts UNITS on all of them. */
-  async adopt() {
-    this.configure();
     const template = this.writeUnit('everywhere@.service', `${SLEEPER}\n[X-Fleet]\nGlobal=true\n`);
     await run(this.command('submit', template));
     await run(this.command('start', ...UNITS));

@@ -1,6 +1,5 @@
 import { contest } from './contest.js';
 import { failOver, idle, listThroughController } from './controller.js';
-import { crowd } from './crowd.js';
 import { SLEEPER, UNITS } from './fleet.js';
 import { run } from './run.js';
 
@@ -15,14 +14,12 @@ import { run } from './run.js';
  * @property {import('./fleet.js').Fleet} fleet
  * @property {import('./cluster.js').Cluster} cluster
  * @property {import('./rivals.js').Rivals} rivals
- * @property {string} folder for what a suite needs
  * @property {number} machines
  * @property {string | undefined} clushObstacle why clush cannot take part
  */
 
 /** In the order in which they run: the cluster grows, and never shrinks. @type {readonly Suite[]} */
 export const SUITES = [
-  { name: 'crowd', machines: 0, rounds: 3, measure: crowd },
   { name: 'version', machines: 0, rounds: 21, measure: version },
   { name: 'start', machines: 3, rounds: 9, measure: startOne },
   { name: 'everyday', machines: 3, rounds: 5, measure: everyday },
