@@ -37,6 +37,11 @@ onMachines('a machine that is looked at again and again', () => {
   afterAll(async () => {
     session.close();
     await driver.close();
+    // Nobody knows it any more, and nobody else would take it away.
+    await inside(
+      'k1',
+      'systemctl stop flaps.service; rm /etc/systemd/system/flaps.service; systemctl daemon-reload',
+    );
   });
 
   it('has its units shown at first, and not again while nothing happens', async () => {
