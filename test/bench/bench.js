@@ -64,10 +64,7 @@ async function play(suites, { cluster, fleet, rivals, clushObstacle }) {
       await fleet.adopt();
     }
     say(`measuring: ${name}`);
-    const outcome = await measure(
-      { folder: FOLDER, fleet, cluster, rivals, machines, clushObstacle },
-      rounds,
-    );
+    const outcome = await measure({ fleet, cluster, rivals, machines, clushObstacle }, rounds);
     print(`\n${describe(outcome).join('\n')}`);
     const over = verdicts(outcome).filter(({ isOver }) => isOver);
     missed.push(...over.map(({ of }) => `${of} (${outcome.title})`));
