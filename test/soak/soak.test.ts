@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { recruit } from '../e2e/fleetd.ts';
 import { hire } from '../e2e/operator.ts';
@@ -12,6 +12,7 @@ const UNITS = Number(process.env.SOAK_UNITS ?? 40);
 const SEED = Number(process.env.SOAK_SEED ?? 20261125);
 /** In seconds. */
 const TTL = Number(process.env.SOAK_TTL ?? 5);
+const LOG = process.env.SOAK_LOG;
 const MACHINES = Array.from({ length: COUNT }, (_, i) => `k${i + 1}`);
 /** Half of the machines are asked for by some units. */
 const METADATA = Object.fromEntries(
@@ -32,7 +33,8 @@ onMachines(`${UNITS} units on ${COUNT} machines, and ${MINUTES} minutes of troub
   it(
     'leave every unit where the registry says, once, and stop none without a reason',
     async () => {
-      const { report, log, ...findings } = await soak({
+      if (LOG) writeFileSync(LOG, '');
+      const { log, ...findings } = await soak({
         operator,
         start,
         machines: MACHINES,
@@ -40,9 +42,9 @@ onMachines(`${UNITS} units on ${COUNT} machines, and ${MINUTES} minutes of troub
         ms: MINUTES * 60_000,
         ttlMs: TTL * 1000,
         seed: SEED,
+        say,
       });
-      if (process.env.SOAK_MINUTES !== undefined) process.stderr.write(`${report.join('\n')}\n`);
-      if (process.env.SOAK_LOG) writeFileSync(process.env.SOAK_LOG, `${report.join('\n')}\n${log}\n`);
+      if (LOG) appendFileSync(LOG, `${log}\n`);
       expect(findings).toEqual({
         misplaced: [],
         outdated: [],
@@ -55,3 +57,8 @@ onMachines(`${UNITS} units on ${COUNT} machines, and ${MINUTES} minutes of troub
     MINUTES * 120_000 + 300_000,
   );
 });
+
+function say(line: string): void {
+  if (process.env.SOAK_MINUTES !== undefined) process.stderr.write(`${line}\n`);
+  if (LOG) appendFileSync(LOG, `${line}\n`);
+}

@@ -1,3 +1,4 @@
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../src/base/clock.ts';
@@ -25,6 +26,8 @@ export type SoakOptions = {
   /** The `agent_ttl` of the cluster, in ms. */
   readonly ttlMs: number;
   readonly seed: number;
+  /** Hears how it goes, a line at a time. */
+  readonly say: (line: string) => void;
 };
 
 /** What a soak found; all lists are empty when everything held. */
@@ -37,7 +40,6 @@ export type Findings = {
   /** The fleetd whose memory grew. */
   readonly grown: readonly string[];
   readonly crashed: readonly string[];
-  readonly report: readonly string[];
   /** What every fleetd logged. */
   readonly log: string;
 };
@@ -51,14 +53,24 @@ const ROUND_MS = 120_000;
 export async function soak(options: SoakOptions): Promise<Findings> {
   const stage = setUp(options);
   const { scene, all, memory, registry } = stage;
+  const { say } = options;
   const rounds = Math.max(1, Math.round(options.ms / ROUND_MS));
+  const begun = Date.now();
   await command(scene, 'start', ...scene.units);
   await untilCalm(stage);
+  say(`in order after ${secondsSince(begun)} s`);
   const ends: End[] = [];
   while (ends.length < rounds) {
+    const round = `round ${ends.length + 1} of ${rounds}`;
+    const from = Date.now();
     await uproar(stage, options.ms / rounds);
-    ends.push(await settle(stage, `after round ${ends.length + 1}: `));
+    const calmFrom = Date.now();
+    const end = await settle(stage, `after ${round}: `);
+    ends.push(end);
     await stage.tell();
+    const trouble = `${secondsSince(from, calmFrom)} s of trouble`;
+    say(`${round}: ${trouble}, in order after ${secondsSince(calmFrom)} s; load ${loadavg()[0]}`);
+    for (const problem of [...end.misplaced, ...end.outdated]) say(problem);
   }
   await registry.close();
   const { machines, units, chronicle } = scene;
@@ -66,6 +78,7 @@ export async function soak(options: SoakOptions): Promise<Findings> {
   const runs = machines.flatMap((machine, i) => runsOf(machine, written[i] ?? '', chronicle));
   chronicle.reigns.push(...all.flatMap(reignsOf));
   const copies = copiesOf(units.filter(isFenced), machines, chronicle);
+  for (const line of [...reportOf(chronicle, runs, copies), ...memory.report]) say(line);
   return {
     misplaced: ends.flatMap(({ misplaced }) => misplaced),
     outdated: ends.flatMap(({ outdated }) => outdated),
@@ -73,11 +86,6 @@ export async function soak(options: SoakOptions): Promise<Findings> {
     doubled: doubled(copies),
     grown: memory.grown,
     crashed: all.flatMap((fleetd) => fleetd.crash ?? []),
-    report: [
-      ...reportOf(chronicle, runs, copies),
-      ...memory.report,
-      `in order so many ms after each round: ${ends.map(({ ms }) => ms).join(' ')}`,
-    ],
     log: all.map(({ text }, index) => text.replaceAll(/^/gm, `fleetd ${index}: `)).join('\n'),
   };
 }
@@ -138,24 +146,21 @@ async function uproar(stage: Stage, ms: number): Promise<void> {
   ]);
 }
 
-/** How a round ended: what was not in order, and how long it took until all was. */
-type End = {
-  readonly misplaced: readonly string[];
-  readonly outdated: readonly string[];
-  readonly ms: number;
-};
+/** What was not in order after a round. */
+type End = Pick<Findings, 'misplaced' | 'outdated'>;
 
 async function settle(stage: Stage, when: string): Promise<End> {
-  const from = Date.now();
   await command(stage.scene, 'uncordon', ...stage.scene.machines);
   const problems = await untilCalm(stage);
-  const ms = Date.now() - from;
   const told = (problems: readonly string[]): readonly string[] => problems.map((problem) => when + problem);
   return {
     misplaced: told(problems),
     outdated: told(outdated(stage.scene, await stage.registry.load())),
-    ms,
   };
+}
+
+function secondsSince(from: number, to = Date.now()): number {
+  return Math.round((to - from) / 1000);
 }
 
 async function each(scene: Scene, ms: number, act: () => Promise<void>): Promise<void> {
