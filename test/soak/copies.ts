@@ -13,7 +13,7 @@ export type Span = {
   readonly woke: boolean;
 };
 
-/** A copy of a fenced unit was told to stop when the lease of its machine was over; epoch ms. */
+/** The lease under which a copy of a fenced unit ran was over when it was told to stop, or before a new one came; epoch ms. */
 export type Lapse = { readonly unit: string; readonly machine: string; readonly at: number };
 
 /** What became of fenced units. */
@@ -39,16 +39,21 @@ function read(unit: string, machine: string, chronicle: Chronicle): Copies {
   const lapses: Lapse[] = [];
   const begunAt = bootedAt();
   let hasBegun = false;
+  let leaseEnd = Number.POSITIVE_INFINITY;
+  const noteLapse = (at = 0): void => {
+    if (at >= leaseEnd) lapses.push({ unit, machine, at });
+  };
   for (const line of linesOf(machine, pulseOf(unit))) {
     const last = spans.at(-1);
     if (line === 'begin') {
       hasBegun = true;
-    } else if (line.startsWith('term ')) {
+      leaseEnd = Number.POSITIVE_INFINITY;
+    } else if (line === 'term') {
+      noteLapse(last?.to);
+    } else if (line.startsWith('lease ')) {
+      noteLapse(last?.to);
       // In hundredths of a second, as fleet writes it down.
-      const end = begunAt + Number(line.slice(5)) * 10;
-      if (last !== undefined && last.to >= end) lapses.push({ unit, machine, at: last.to });
-    } else if (line.startsWith('ending ')) {
-      if (last !== undefined && Number(line.slice(7)) > 0) lapses.push({ unit, machine, at: last.to });
+      leaseEnd = begunAt + Number(line.slice(6)) * 10;
     } else {
       const at = begunAt + Number(line) * 1000;
       const woke = !hasBegun && last !== undefined && stoodStill(machine, last.to, at, chronicle);

@@ -58,16 +58,16 @@ export function hashOf(unit: string, version: number): string {
 }
 
 /**
- * Notes that it begins, when it runs, and when it is told to stop: when the lease ends, and whether systemd is about to
- * end that, which comes first where a lease is renewed too late. Starts no process while it runs: read(1) of bash waits
- * on a pipe to which nobody writes.
+ * Notes that it begins, when it runs, when the lease ends each time that this changes, and that it is told to stop. Starts
+ * no process: read(1) of bash waits on a pipe to which nobody writes.
  */
 function pulse(unit: string): string {
-  const beat = 'read -r up rest </proc/uptime; echo "$$up"';
-  const job = 'systemctl show --property=Job --value fleet-lease.service';
-  const onTerm = `${beat}; read -r boot end </run/fleet/lease; echo "term $$end"; echo "ending $$(${job})"${unit.startsWith('deaf-') ? '' : '; exit'}`;
-  const loop = `trap on_term TERM; echo begin; while :; do ${beat}; read -t 0.05 <&3; done`;
-  return `/bin/bash -c 'exec 3<> <(:) >>${pulseOf(unit)}; on_term() { ${onTerm}; }; ${loop}'`;
+  const lease = 'if [ "$$new" != "$$end" ]; then end=$$new; echo "lease $$end"; fi';
+  const beat = `read -r boot new </run/fleet/lease; read -r up rest </proc/uptime; echo "$$up"; ${lease}`;
+  const onTerm = `beat; echo term${unit.startsWith('deaf-') ? '' : '; exit'}`;
+  const loop = `trap on_term TERM; echo begin; while :; do beat; read -t 0.05 <&3; done`;
+  const words = `beat() { ${beat}; }; on_term() { ${onTerm}; }`;
+  return `/bin/bash -c 'exec 3<> <(:) >>${pulseOf(unit)}; ${words}; ${loop}'`;
 }
 
 function placementOf(unit: string): string {
