@@ -39,7 +39,7 @@ export type Observation = {
   readonly bootId: string;
   /** Seconds since the machine booted, by its own monotonic clock. */
   readonly uptimeSeconds: number;
-  /** Every unit fleet put there, and every unit that was asked for by name. */
+  /** Every unit fleet put there, and those that were asked for by name which systemd there knows. */
   readonly units: readonly ObservedUnit[];
   /** The lease it has, under which its fenced units run; undefined when it has none. */
   readonly lease?: Lease | undefined;

@@ -66,7 +66,6 @@ guard() {
     done
   done
 }
-is_there() { [ -e "$1" ] || [ -L "$1" ]; }
 # is_name FILE UNIT: whether it is another name of the unit, whose file need not be there yet
 is_name() {
   [ -L "$1" ] || return

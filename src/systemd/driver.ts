@@ -9,7 +9,7 @@ import type { VerifyRequest } from './verification.ts';
 
 /** What is asked of a machine beside the units fleet put there. */
 export type ObserveRequest = {
-  /** Units to report in any case, known to the machine or not. */
+  /** Units to report if systemd there knows them, whoever put them there. */
   readonly names: readonly string[];
   /** Whether to read every unit file and report its digest. */
   readonly digests: boolean;

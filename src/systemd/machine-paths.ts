@@ -18,7 +18,13 @@ export const MACHINE_PATHS: MachinePaths = {
   run: '/run/fleet',
   volatile: '/run/systemd/system',
   foreign: [
+    '/etc/systemd/system.attached',
     '/run/systemd/system',
+    '/run/systemd/system.attached',
+    '/run/systemd/transient',
+    '/run/systemd/generator.early',
+    '/run/systemd/generator',
+    '/run/systemd/generator.late',
     '/usr/local/lib/systemd/system',
     '/usr/lib/systemd/system',
     '/lib/systemd/system',

@@ -1,7 +1,7 @@
 # The words every script to a machine is made of: POSIX sh, and of its tools only what coreutils, util-linux
 # and systemd bring. Set before it: M marker of the frames · D folder of unit files · L fleet's own folder ·
-# R folder of the lock · P properties to show; for change.sh also W seconds to wait for the lock · F folders of
-# other unit files
+# R folder of the lock · P properties to show · F folders of other unit files; for change.sh also W seconds to wait
+# for the lock
 
 export LC_ALL=C SYSTEMD_COLORS=0 SYSTEMD_PAGER= SYSTEMD_URLIFY=0 PATH="$PATH:/usr/sbin:/sbin"
 # Writing to a connection that is gone must not end a half-done script.
@@ -79,6 +79,28 @@ late() {
     [ ! -f "./$unit" ] || set -- "$@" "$unit"
   done
   [ $# -eq 0 ] || section late cat -- "$@"
+}
+is_there() { [ -e "$1" ] || [ -L "$1" ]; }
+# there UNIT...: those of them in $there that systemd may tell something of, and that are not in $known. With many
+# names, most are of other machines, and systemd would look everywhere for each of them.
+there() {
+  there= folders=
+  for folder in "$D" $F; do [ ! -d "$folder" ] || folders="$folders $folder"; done
+  for unit; do
+    case "$known" in *" $unit "*) continue ;; esac
+    ! has_traces "$unit" || there="$there $unit"
+  done
+}
+# has_traces UNIT: there is a file of it, or of its template, or a run that it is in; systemd before 233 keeps no
+# links to runs
+has_traces() {
+  [ ! -L "/run/systemd/units/invocation:$1" ] && [ -d /run/systemd/units ] || return 0
+  template=
+  case "$1" in *@*) template=${1%%@*}@.${1##*.} ;; esac
+  for folder in $folders; do
+    for file in "$1" $template; do ! is_there "$folder/$file" || return 0; done
+  done
+  return 1
 }
 # digests UNIT...: of unit files, and of the drop-ins that fence units
 digests() {

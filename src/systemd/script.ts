@@ -24,7 +24,8 @@ export function openingScript(marker: string, paths: MachinePaths, purpose: 'rea
     R: paths.run,
     T: paths.volatile,
     P: SHOW_PROPERTIES.join(','),
-    ...(purpose === 'change' && { W: String(LOCK_WAIT_SECONDS), F: paths.foreign.join(' ') }),
+    F: paths.foreign.join(' '),
+    ...(purpose === 'change' && { W: String(LOCK_WAIT_SECONDS) }),
   };
   const settings = Object.entries(words).map(([name, value]) => `${name}=${quote(value)}\n`);
   const shell = purpose === 'change' ? machineShell + changeShell : machineShell;
@@ -38,7 +39,8 @@ function withoutComments(shell: string): string {
 
 /**
  * Reads the machine: sections `facts`, `records`, `digests`, `links` and `units`, about every unit fleet put there and
- * the units of `names`, which may be unknown there; and `late` about those of them that somebody else put there meanwhile. `digests` costs a read of every unit file, `vitals` a process.
+ * those of the units `names` that systemd there may know something of; and `late` about those of them that somebody else
+ * put there meanwhile. Who asks for units hears in any case when systemd does not answer. `digests` costs a read of every unit file, `vitals` a process.
  * With `backup` also `texts` and `tokens`, what a registry is rebuilt from. With `sparing` it has `glance` and `runs` in
  * place of `units`.
  */
@@ -49,6 +51,7 @@ export function observeScript({
   vitals = false,
   sparing = false,
 }: ObserveRequest): string {
+  const words = names.map(quote).join(' ');
   return complete('observe', [
     'section facts facts',
     ...(vitals ? ['section vitals vitals'] : []),
@@ -59,11 +62,11 @@ export function observeScript({
     ...(digests ? ['[ $# -eq 0 ] || section digests digests "$@"', 'section links links'] : []),
     ...(backup ? ['section texts texts "$@"', 'section tokens tokens'] : []),
     'known=" $* "',
-    `set -- "$@" ${names.map(quote).join(' ')}`,
+    ...(names.length === 0 ? [] : [`there ${words}`, 'set -f', 'set -- "$@" $there', 'set +f']),
     ...(sparing
       ? ['[ $# -eq 0 ] || section glance glance "$@"', '[ $# -eq 0 ] || section runs runs "$@"']
-      : ['[ $# -eq 0 ] || section units show "$@"']),
-    ...(names.length === 0 ? [] : [`late ${names.map(quote).join(' ')}`]),
+      : [`${names.length === 0 ? '[ $# -eq 0 ] || ' : ''}section units show "$@"`]),
+    ...(names.length === 0 ? [] : [`late ${words}`]),
   ]);
 }
 

@@ -195,7 +195,8 @@ export class LocalMachine {
       STUB_UNITS: [this.paths.units, ...this.paths.foreign].join('\n'),
       ...killing,
     };
-    const local = (script: string): string => script.replaceAll('/etc/machine-id', '"$STUB/machine-id"');
+    const local = (script: string): string =>
+      script.replaceAll('/etc/machine-id', '"$STUB/machine-id"').replaceAll('/run/systemd/units', '$STUB/runs');
     return { shell, setup, environment, rewrite: (script) => local(rewrite?.(script) ?? script) };
   }
 }
@@ -214,6 +215,7 @@ export async function createLocalMachine(
     'stub/loaded',
     'stub/active',
     'stub/journal',
+    'stub/runs',
     'killing',
   ];
   for (const folder of folders) await mkdir(machine.path(folder), { recursive: true });

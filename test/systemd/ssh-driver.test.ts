@@ -135,7 +135,7 @@ describe('the command for a machine', () => {
     const { session, process } = await open();
     void session.observe(LOOK).catch(() => undefined);
     await turn();
-    expect(process.scripts).toEqual([expect.stringContaining('\nset -- "$@" web.service\n')]);
+    expect(process.scripts).toEqual([expect.stringContaining('\nthere web.service\n')]);
     expect(process.scripts[0]).not.toContain('daemon-reload');
   });
 
