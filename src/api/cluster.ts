@@ -71,11 +71,10 @@ export class Cluster {
     return snapshotOf({ ...rest, clock: this.#clock, leases: () => leases }, view, snapshot.machines);
   }
 
-  /** The same, and whoever has just changed something through the registry finds it done; that `takesAWhile`. */
-  async settledSnapshot(takesAWhile: () => void): Promise<ClusterSnapshot> {
+  /** The same, and whoever has just changed something through the registry finds it done; that takes a while. */
+  async settledSnapshot(): Promise<ClusterSnapshot> {
     await this.#load();
     if (this.now - this.#changedAt < FOLLOWS_MS && this.watcher.snapshot !== undefined) {
-      takesAWhile();
       const patience = new AbortController();
       const late = sleep(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined);
       await Promise.race([this.watcher.look(), late]);

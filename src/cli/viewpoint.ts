@@ -13,8 +13,10 @@ import { withTunnel } from './tunnel.ts';
 
 /** For an endpoint that somebody named. */
 const NAMED: ClientPatience = { firstMs: 5_000, wholeMs: 30_000 };
-/** For one that was found: asking machines takes little longer than waiting for it. */
-const FOUND: ClientPatience = { firstMs: 50, wholeMs: 2_000 };
+/** For one that was found: asking so many machines takes little longer than waiting for it. */
+function patienceWithFound(machines: number): ClientPatience {
+  return { firstMs: 50 + 5 * machines, wholeMs: 2_000 + 5 * machines };
+}
 
 /**
  * Runs `work` with where the cluster can be seen from: the endpoint that was named, a fleetd of the same cluster on
@@ -54,7 +56,7 @@ async function controllerOf(config: Config, streams: Streams): Promise<Viewpoint
     tls: false,
   };
   try {
-    const first = await fetchSnapshot(endpoint, FOUND);
+    const first = await fetchSnapshot(endpoint, patienceWithFound(config.machines.length));
     return first.origin === originOf(config) ? seenBy(endpoint, streams, first) : undefined;
   } catch (error) {
     if (isFleetError(error)) return undefined;

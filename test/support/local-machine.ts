@@ -196,7 +196,9 @@ export class LocalMachine {
       ...killing,
     };
     const local = (script: string): string =>
-      script.replaceAll('/etc/machine-id', '"$STUB/machine-id"').replaceAll('/run/systemd/units', '$STUB/runs');
+      script
+        .replaceAll('/etc/machine-id', '"$STUB/machine-id"')
+        .replaceAll('/run/systemd/units', '$STUB/runs');
     return { shell, setup, environment, rewrite: (script) => local(rewrite?.(script) ?? script) };
   }
 }
