@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { parseEndpoint } from '../../src/api/client.ts';
 import { originOf } from '../../src/config/listen.ts';
@@ -133,6 +134,20 @@ describe('a fleetd on this box', () => {
     await vi.waitFor(async () => expect(await desk.run(UNITS)).toEqual(RUNNING), soon);
     const direct = await desk.run([...UNITS, '--endpoint', 'none']);
     expect([direct.out, direct.err]).toEqual(['', expect.stringContaining('connection refused')]);
+  });
+
+  it('is waited for when it says that it works on its answer', async () => {
+    const desk = await makeDesk(CONF);
+    const registry = { kind: 'file', directory: join(desk.cwd, 'registry') } as const;
+    const origin = originOf({ registry, machines: [{ machine: M1 }] });
+    const house = await busyHouse();
+    await Api.of(house, { socketPath: join(desk.cwd, 'fleet.sock'), origin });
+    const load = house.registry.load.bind(house.registry);
+    vi.spyOn(house.registry, 'load').mockImplementation(async () => {
+      await sleep(500);
+      return load();
+    });
+    await vi.waitFor(async () => expect(await desk.run(UNITS)).toEqual(RUNNING), soon);
   });
 
   it('of another cluster is none of ours', async () => {
