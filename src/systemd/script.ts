@@ -40,9 +40,9 @@ function withoutComments(shell: string): string {
 /**
  * Reads the machine: sections `facts`, `records`, `digests`, `links` and `units`, about every unit fleet put there and
  * those of the units `names` that systemd there may know something of; and `late` about those of them that somebody else
- * put there meanwhile. Who asks for units hears in any case when systemd does not answer. `digests` costs a read of every unit file, `vitals` a process.
- * With `backup` also `texts` and `tokens`, what a registry is rebuilt from. With `sparing` it has `glance` and `runs` in
- * place of `units`.
+ * put there meanwhile. Who asks for units hears in any case when systemd does not answer. `digests` costs a read of every
+ * unit file, `vitals` a process. With `backup` also `texts` and `tokens`, what a registry is rebuilt from. With `sparing`
+ * it has `glance` and `runs` in place of `units`.
  */
 export function observeScript({
   names,
@@ -51,6 +51,7 @@ export function observeScript({
   vitals = false,
   sparing = false,
 }: ObserveRequest): string {
+  const asks = names.length > 0;
   const words = names.map(quote).join(' ');
   return complete('observe', [
     'section facts facts',
@@ -62,11 +63,12 @@ export function observeScript({
     ...(digests ? ['[ $# -eq 0 ] || section digests digests "$@"', 'section links links'] : []),
     ...(backup ? ['section texts texts "$@"', 'section tokens tokens'] : []),
     'known=" $* "',
-    ...(names.length === 0 ? [] : [`there ${words}`, 'set -f', 'set -- "$@" $there', 'set +f']),
+    // Some shells take a backslash for a pattern of file names.
+    ...(asks ? [`there ${words}`, 'set -f', 'set -- "$@" $there', 'set +f'] : []),
     ...(sparing
       ? ['[ $# -eq 0 ] || section glance glance "$@"', '[ $# -eq 0 ] || section runs runs "$@"']
-      : [`${names.length === 0 ? '[ $# -eq 0 ] || ' : ''}section units show "$@"`]),
-    ...(names.length === 0 ? [] : [`late ${words}`]),
+      : [asks ? 'section units show "$@"' : '[ $# -eq 0 ] || section units show "$@"']),
+    ...(asks ? [`late ${words}`] : []),
   ]);
 }
 

@@ -26,6 +26,13 @@ async function busyHouse(): Promise<House> {
   return house;
 }
 
+/** A desk with CONF finds that controller by itself. */
+function listenAt({ cwd }: { readonly cwd: string }, house: House): Promise<Api> {
+  const registry = { kind: 'file', directory: join(cwd, 'registry') } as const;
+  const origin = originOf({ registry, machines: [{ machine: M1 }] });
+  return Api.of(house, { socketPath: join(cwd, 'fleet.sock'), origin });
+}
+
 describe('--endpoint', () => {
   it('has every list from the controller there, without a fleet.conf', async () => {
     const { socketPath } = await Api.of(await busyHouse());
@@ -127,9 +134,7 @@ describe.skipIf(!hasSshd)('--tunnel through the sshd of OpenSSH', () => {
 describe('a fleetd on this box', () => {
   it('is found by itself when it has the same registry and machines, unless machines are to be asked', async () => {
     const desk = await makeDesk(CONF);
-    const registry = { kind: 'file', directory: join(desk.cwd, 'registry') } as const;
-    const origin = originOf({ registry, machines: [{ machine: M1 }] });
-    await Api.of(await busyHouse(), { socketPath: join(desk.cwd, 'fleet.sock'), origin });
+    await listenAt(desk, await busyHouse());
     // On a box that is busy it may not answer quickly enough.
     await vi.waitFor(async () => expect(await desk.run(UNITS)).toEqual(RUNNING), soon);
     const direct = await desk.run([...UNITS, '--endpoint', 'none']);
@@ -138,10 +143,8 @@ describe('a fleetd on this box', () => {
 
   it('is waited for when it says that it works on its answer', async () => {
     const desk = await makeDesk(CONF);
-    const registry = { kind: 'file', directory: join(desk.cwd, 'registry') } as const;
-    const origin = originOf({ registry, machines: [{ machine: M1 }] });
     const house = await busyHouse();
-    await Api.of(house, { socketPath: join(desk.cwd, 'fleet.sock'), origin });
+    await listenAt(desk, house);
     const load = house.registry.load.bind(house.registry);
     vi.spyOn(house.registry, 'load').mockImplementation(async () => {
       await sleep(500);

@@ -58,7 +58,7 @@ export async function soak(options: SoakOptions): Promise<Findings> {
   const begun = Date.now();
   await command(scene, 'start', ...scene.units);
   await untilCalm(stage);
-  say(`in order after ${secondsSince(begun)} s`);
+  say(`in order after ${secondsBetween(begun, Date.now())} s`);
   const ends: End[] = [];
   while (ends.length < rounds) {
     const round = `round ${ends.length + 1} of ${rounds}`;
@@ -68,8 +68,10 @@ export async function soak(options: SoakOptions): Promise<Findings> {
     const end = await settle(stage, `after ${round}: `);
     ends.push(end);
     await stage.tell();
-    const trouble = `${secondsSince(from, calmFrom)} s of trouble`;
-    say(`${round}: ${trouble}, in order after ${secondsSince(calmFrom)} s; load ${loadavg()[0]}`);
+    const trouble = `${secondsBetween(from, calmFrom)} s of trouble`;
+    say(
+      `${round}: ${trouble}, in order after ${secondsBetween(calmFrom, Date.now())} s; load ${loadavg()[0]}`,
+    );
     for (const problem of [...end.misplaced, ...end.outdated]) say(problem);
   }
   await registry.close();
@@ -159,7 +161,7 @@ async function settle(stage: Stage, when: string): Promise<End> {
   };
 }
 
-function secondsSince(from: number, to = Date.now()): number {
+function secondsBetween(from: number, to: number): number {
   return Math.round((to - from) / 1000);
 }
 
