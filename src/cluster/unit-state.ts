@@ -58,6 +58,36 @@ export type ObservedUnit = {
 };
 
 /**
+ * The state of a unit that the machine could not show: it may run, and it may not. `why` is one line, in the words of
+ * the machine. No decision may rest on such a state.
+ */
+export function unknownState(why: string): SystemdState {
+  return {
+    load: UNKNOWN,
+    active: UNKNOWN,
+    sub: UNKNOWN,
+    result: '',
+    type: '',
+    exitStatus: 0,
+    exitCode: 0,
+    restarts: 0,
+    invocation: '',
+    fragment: '',
+    loadError: why,
+    since: undefined,
+    memoryBytes: undefined,
+    cpuNs: undefined,
+  };
+}
+
+/** LoadState, ActiveState and SubState of {@link unknownState}; systemd itself has no such value. */
+const UNKNOWN = 'unknown';
+
+export function isUnknown({ load }: Pick<SystemdState, 'load'>): boolean {
+  return load === UNKNOWN;
+}
+
+/**
  * Whether a launched unit is as a user wants it: active and not between automatic restarts, or a oneshot that
  * has run and succeeded (systemd.service(5): a oneshot without RemainAfterExit= is inactive after it ran).
  */

@@ -9,6 +9,11 @@ export type Section = {
   readonly stderr: string;
 };
 
+/** The first section of that name. */
+export function findSection(sections: readonly Section[], name: string): Section | undefined {
+  return sections.find((section) => section.name === name);
+}
+
 /** The name of the section that ends a phase of the script. */
 const LAST_SECTION = 'end';
 

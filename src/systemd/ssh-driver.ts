@@ -8,7 +8,6 @@ import type { UnitChange } from '../plan/step.ts';
 import type { Access } from '../ssh/become.ts';
 import { openRootShell } from '../ssh/root-shell.ts';
 import type { Transport } from '../ssh/transport.ts';
-import { readAllRecords, readExtension, readObservation, readOutcomes, readShown } from './answer.ts';
 import { changeScript, type Waits } from './change-script.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from './driver.ts';
 import { type Examination, readExamination } from './examination.ts';
@@ -19,6 +18,8 @@ import { openJournal } from './journal-stream.ts';
 import { MACHINE_PATHS, type MachinePaths } from './machine-paths.ts';
 import { PATIENT, type Patience } from './patience.ts';
 import { Phases } from './phases.ts';
+import { readAllRecords, readExtension, readObservation, readShown } from './read-observation.ts';
+import { readOutcomes } from './read-outcomes.ts';
 import {
   examineScript,
   extendScript,

@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import type { Failure } from '../../src/cluster/failure.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
-import { readObservation, readOutcomes } from '../../src/systemd/answer.ts';
 import type { Section } from '../../src/systemd/frame.ts';
+import { readObservation } from '../../src/systemd/read-observation.ts';
+import { readOutcomes } from '../../src/systemd/read-outcomes.ts';
 import { writeRecord } from '../../src/systemd/record.ts';
 import { changes, recordOf } from './changes.ts';
 

@@ -1,0 +1,140 @@
+import { FleetError } from '../base/errors.ts';
+import type { Lease } from '../cluster/lease.ts';
+import type { MachineVitals, Observation } from '../cluster/snapshot.ts';
+import type { ObservedUnit, UnitRecord } from '../cluster/unit-state.ts';
+import { parseMachineId } from '../machine/machine-id.ts';
+import { readBackup } from './backup.ts';
+import { findSection as find, type Section } from './frame.ts';
+import { readDigests, readRecords } from './record.ts';
+import { parseShow, type ShownUnit } from './show.ts';
+
+/**
+ * Reads the sections of the observe script of `machine`, which was asked for `names` beside what fleet put there;
+ * `shown` is what systemd tells of all these units, unless it is among the sections. Throws a FleetError
+ * `remote-script` when they make no sense.
+ */
+export function readObservation(
+  machine: string,
+  names: readonly string[],
+  sections: readonly Section[],
+  shown: readonly ShownUnit[] = readShown(machine, sections),
+): Observation {
+  const facts = readFacts(find(sections, 'facts'));
+  const id = parseMachineId(facts.get('machine-id') ?? '');
+  if (id === undefined)
+    throw notUsable(machine, 'it has no machine id in /etc/machine-id', find(sections, 'facts'));
+  const texts = find(sections, 'texts');
+  if (texts !== undefined && texts.status !== 0)
+    throw notUsable(machine, 'its unit files cannot be read', texts);
+  const vitals = find(sections, 'vitals');
+  return {
+    id,
+    cluster: facts.get('cluster'),
+    bootId: facts.get('boot-id') ?? '',
+    uptimeSeconds: Number(facts.get('uptime') ?? 0),
+    lease: readLease(facts),
+    units: readUnits(names, sections, shown),
+    ...(texts !== undefined && {
+      backup: readBackup(texts.stdout, find(sections, 'tokens')?.stdout ?? ''),
+    }),
+    ...(vitals !== undefined && { vitals: readVitals(readFacts(vitals)) }),
+  };
+}
+
+/** The machine counts in hundredths of a second. */
+function readLease(facts: ReadonlyMap<string, string>): Lease | undefined {
+  const deadline = facts.get('lease');
+  return deadline === undefined
+    ? undefined
+    : { bootId: facts.get('boot-id') ?? '', deadline: Number(deadline) / 100 };
+}
+
+/** Whether the machine took the lease; throws a FleetError `remote-script` when it could not. */
+export function readExtension(machine: string, sections: readonly Section[]): boolean {
+  const section = find(sections, 'extend');
+  if (section?.status === 0) return true;
+  if (section?.status === 10 || section?.status === 11) return false;
+  const said = section?.stderr ?? '';
+  throw new FleetError(
+    'remote-script',
+    `Cannot give machine "${machine}" a lease${said === '' ? '' : `: ${said}`}`,
+  );
+}
+
+/** Lines of a name and a value. */
+function readFacts(section: Section | undefined): ReadonlyMap<string, string> {
+  const lines = (section?.stdout ?? '').split('\n');
+  return new Map(lines.map((line) => /^(\S*) ?(.*)$/.exec(line)?.slice(1, 3) as [string, string]));
+}
+
+function readVitals(facts: ReadonlyMap<string, string>): MachineVitals {
+  const numbers = (name: string): readonly number[] => (facts.get(name) ?? '').split(' ').map(Number);
+  const [totalKib = 0, availableKib = 0] = numbers('memory');
+  const systemd = facts.get('systemd');
+  return {
+    systemd: systemd === '' ? undefined : systemd,
+    loadAverage: facts.has('load') ? numbers('load') : undefined,
+    memory: facts.has('memory')
+      ? { totalBytes: totalKib * 1024, availableBytes: availableKib * 1024 }
+      : undefined,
+  };
+}
+
+/** What systemd tells of units; throws a FleetError `remote-script` when it tells nothing. */
+export function readShown(machine: string, sections: readonly Section[]): readonly ShownUnit[] {
+  const shown = find(sections, 'units');
+  if (shown !== undefined && shown.status !== 0 && shown.stdout === '') {
+    throw notUsable(machine, 'systemctl show failed', shown);
+  }
+  return parseShow(shown?.stdout ?? '');
+}
+
+/** The records of the units that fleet put there. */
+export function readAllRecords(sections: readonly Section[]): readonly UnitRecord[] {
+  return ['records', 'late'].flatMap((name) => readRecords(find(sections, name)?.stdout ?? ''));
+}
+
+function readUnits(
+  asked: readonly string[],
+  sections: readonly Section[],
+  shown: readonly ShownUnit[],
+): readonly ObservedUnit[] {
+  const records = new Map(readAllRecords(sections).map((record) => [record.unit, record]));
+  const digests = readDigests(find(sections, 'digests')?.stdout ?? '');
+  const links = readLinks(find(sections, 'links')?.stdout);
+  const units = new Map<string, ObservedUnit>();
+  for (const { names, state } of shown) {
+    // Another name of a unit of ours is no unit of its own, unless it is asked for as one.
+    const isOurs = names.some((name) => records.has(name));
+    for (const name of names.filter((each) => !isOurs || records.has(each) || asked.includes(each))) {
+      const here = links === undefined ? {} : { links: links.get(name) ?? [] };
+      const fence = digests.get(`${name}.d/zz-fleet-fenced.conf`);
+      units.set(name, {
+        name,
+        state,
+        record: records.get(name),
+        digest: digests.get(name),
+        ...here,
+        ...(fence !== undefined && { fence }),
+      });
+    }
+  }
+  return [...units.values()];
+}
+
+/** Lines such as `fleet.target.wants/web.service` by the unit they end in; undefined when links were not asked for. */
+function readLinks(text: string | undefined): ReadonlyMap<string, readonly string[]> | undefined {
+  if (text === undefined) return undefined;
+  const links = new Map<string, string[]>();
+  for (const link of text.split('\n')) {
+    const unit = link.slice(link.indexOf('/') + 1);
+    links.set(unit, [...(links.get(unit) ?? []), link]);
+  }
+  return links;
+}
+
+function notUsable(machine: string, what: string, section: Section | undefined): FleetError {
+  const said = section?.stderr ?? '';
+  const why = said === '' ? what : `${what}: ${said}`;
+  return new FleetError('remote-script', `Cannot use machine "${machine}": ${why}`);
+}
