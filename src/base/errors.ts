@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'placement'
   | 'unit-not-found'
   | 'not-loaded'
+  | 'contradiction'
   | 'machine-not-found'
   | 'duplicate-machine-id'
   | 'registry-corrupt'

@@ -38,6 +38,7 @@ const BY_CODE: Readonly<Record<ErrorCode, ExitStatus>> = {
   placement: EXIT.failed,
   'unit-not-found': EXIT.notFound,
   'not-loaded': EXIT.failed,
+  contradiction: EXIT.failed,
   'machine-not-found': EXIT.notFound,
   'duplicate-machine-id': EXIT.usage,
   'registry-corrupt': EXIT.failed,

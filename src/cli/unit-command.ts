@@ -14,6 +14,13 @@ export const REPLACE: CommandOption = {
     'use local files that differ from the registry; running units get the new text and are restarted',
 };
 
+/** The option of the verbs that submit, for units that something else starts. */
+export const NOW: CommandOption = {
+  flags: '--now',
+  description:
+    'with --replace, also stop what runs with the old text because its timer, socket or path started it; else that text ends with its run',
+};
+
 /** Another option of the verbs that submit. */
 export const VERBOSE: CommandOption = {
   flags: '-v, --verbose',
@@ -30,7 +37,13 @@ export const DRY_RUN: CommandOption = {
 export function submitRequest({ arguments: units, options, streams }: Call): SubmitRequest {
   const { timeoutMs = LEASE_WAIT_MS } = patienceOf(options);
   const leaseWaitMs = options.dryRun === true ? 0 : timeoutMs;
-  return { units, cwd: streams.cwd, replace: options.replace === true, leaseWaitMs };
+  return {
+    units,
+    cwd: streams.cwd,
+    replace: options.replace === true,
+    now: options.now === true,
+    leaseWaitMs,
+  };
 }
 
 /** How long a controller has to give the first lease, in ms, unless `--timeout` says something else. */

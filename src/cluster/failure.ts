@@ -1,3 +1,4 @@
+import type { Tie } from './dependencies.ts';
 import type { FenceReason } from './reason.ts';
 import type { Token } from './snapshot.ts';
 import type { SystemdState } from './unit-state.ts';
@@ -12,6 +13,12 @@ export type Failure =
   | { readonly code: 'stale'; readonly token: Token; readonly seen: Token }
   /** Another cluster owns the machine. */
   | { readonly code: 'other-cluster'; readonly cluster: string }
+  /** The machine could not show the unit, so that nothing may rest on its state; `detail` is why. */
+  | { readonly code: 'unknown'; readonly detail: string }
+  /** It is not started, for systemd would stop another unit that runs there (`Conflicts=` of `[Unit]`). */
+  | { readonly code: 'excluded'; readonly tie: Tie }
+  /** It is not touched, for another unit has to come or go first, and did not. */
+  | { readonly code: 'waits'; readonly unit: string }
   /** It is fenced, and may not be started there. */
   | { readonly code: 'fenced'; readonly reason: FenceReason }
   /** Another fleet process kept the machine's lock for too long. */

@@ -1,4 +1,5 @@
 import type { MachineId } from '../machine/machine-id.ts';
+import type { Tie } from './dependencies.ts';
 
 /** Why a machine was not chosen for a unit. Made where it is decided, worded in output/. */
 export type Reason =
@@ -19,8 +20,18 @@ export type Reason =
       readonly declaredBy: 'this' | 'other';
       readonly global: boolean;
     }
+  /** `Conflicts=` of `[Unit]`: systemd stops one of the two when it starts the other. */
+  | { readonly code: 'unit-conflict'; readonly tie: Tie }
   /** A timer, socket, path or automount goes where the unit is that it starts. */
   | { readonly code: 'triggers-elsewhere'; readonly unit: string; readonly machine: string }
+  /** The unit that it starts, which would have to come along, does not fit there. */
+  | { readonly code: 'triggered-unit'; readonly unit: string; readonly reason: Reason }
+  /** A timer, socket, path or automount starts it, and is elsewhere; `machine` is undefined for more than one, or none. */
+  | { readonly code: 'triggered-elsewhere'; readonly trigger: string; readonly machine: string | undefined }
+  /** A template that no wanted socket needs. */
+  | { readonly code: 'not-triggered' }
+  /** A unit whose Replaces= names it is there. */
+  | { readonly code: 'replaced'; readonly unit: string }
   /** The machine has a unit of that name that fleet did not put there. */
   | { readonly code: 'foreign-unit'; readonly path: string }
   | { readonly code: 'other-cluster'; readonly cluster: string }

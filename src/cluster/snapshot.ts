@@ -1,5 +1,6 @@
 import type { Machine } from '../machine/machine.ts';
 import type { MachineId } from '../machine/machine-id.ts';
+import type { Dependency } from '../unit/dependencies.ts';
 import type { Placement } from '../unit/placement.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import type { Lease, LeaseEnds } from './lease.ts';
@@ -23,8 +24,10 @@ export type DesiredUnit = {
   /** SHA-256 of the unit file's bytes. */
   readonly digest: string;
   readonly placement: Placement;
-  /** For a timer, socket, path or automount: the unit it starts. */
+  /** For a timer, socket, path or automount: the unit it starts, or the template of those. */
   readonly triggers: string | undefined;
+  /** What its text says about other units. */
+  readonly dependencies: readonly Dependency[];
   readonly target: TargetState;
   /** Where a standard unit was put; undefined while it is nowhere, and always for global units. */
   readonly machine: MachineId | undefined;
@@ -39,6 +42,8 @@ export type Observation = {
   readonly bootId: string;
   /** Seconds since the machine booted, by its own monotonic clock. */
   readonly uptimeSeconds: number;
+  /** Epoch ms by the machine's own clock, to the second; undefined when it was not asked for. */
+  readonly clock?: number | undefined;
   /** Every unit fleet put there, and those that were asked for by name which systemd there knows. */
   readonly units: readonly ObservedUnit[];
   /** The lease it has, under which its fenced units run; undefined when it has none. */
@@ -114,15 +119,18 @@ export type ClusterSnapshot = {
 
 /**
  * Names of all units there are: those `submitted` to the registry, and those that fleet put on a machine and the registry
- * does not have. Templates run nowhere and are none.
+ * does not have. A template counts only where a socket needs its file.
  */
 export function everyUnit(
-  submitted: Iterable<string>,
+  submitted: Iterable<Pick<DesiredUnit, 'name' | 'target'>>,
   machines: readonly MachineView[],
 ): ReadonlySet<string> {
   const found = machines.flatMap(({ observation }) => observation?.units ?? []);
   const ours = found.filter(({ record }) => record !== undefined).map(({ name }) => name);
-  return new Set([...submitted, ...ours].filter((name) => !isTemplate(parseUnitName(name))));
+  const wanted = [...submitted].filter(
+    ({ name, target }) => target !== 'inactive' || !isTemplate(parseUnitName(name)),
+  );
+  return new Set([...wanted.map(({ name }) => name), ...ours]);
 }
 
 /** The cluster that owns `machine`, when it is not the one of the snapshot. */

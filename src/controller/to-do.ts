@@ -16,10 +16,7 @@ export type ToDo = {
 /** Finds what a pass over everything would do; pure, and by the very functions that a pass decides with. */
 export function toDo(snapshot: ClusterSnapshot): ToDo {
   const { units, machines } = snapshot;
-  const scope = everyUnit(
-    units.map(({ name }) => name),
-    machines,
-  );
+  const scope = everyUnit(units, machines);
   const decisions = schedule(snapshot, scope);
   const groups = new Groups();
   const names = new Map(snapshot.machines.map(({ id, machine }) => [id, machine.name]));

@@ -1,4 +1,5 @@
 import { type Edges, reconcile } from '../reconcile/reconcile.ts';
+import { contradictionsOf } from './contradictions.ts';
 import { selectUnits } from './select-units.ts';
 import { type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
 
@@ -11,15 +12,18 @@ export async function destroy(edges: Edges, arguments_: readonly string[]): Prom
   let scope: ReadonlySet<string> = new Set();
   await edges.registry.update((view) => {
     const selected = selectUnits(arguments_, view);
-    problems = selected.problems;
-    scope = new Set(selected.units.map(({ name }) => name));
-    return selected.units
+    const contradictions = contradictionsOf(selected.units, 'destroy', view);
+    const refused = new Set(contradictions.map(({ unit }) => unit));
+    const units = selected.units.filter(({ name }) => !refused.has(name));
+    problems = [...selected.problems, ...contradictions];
+    scope = new Set(units.map(({ name }) => name));
+    return units
       .filter(({ target }) => target !== 'inactive')
       .map((unit) => ({ kind: 'put-unit', unit: { ...unit, target: 'inactive' } }) as const);
   });
   if (scope.size === 0) return requestResult(undefined, problems);
   const request = requestResult(await reconcile(edges, scope), problems);
-  const gone = request.results.filter(({ failures }) => failures.length === 0);
+  const gone = request.results.filter(({ unit, failures }) => scope.has(unit) && failures.length === 0);
   await edges.registry.update((current) =>
     // Somebody may have started it again meanwhile: then it is theirs.
     gone

@@ -1,7 +1,7 @@
 import { compareText } from '../base/compare.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
-import { type Edges, reconcile } from '../reconcile/reconcile.ts';
+import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { setCordon } from './cordon.ts';
 import { findMachine } from './find-machine.ts';
@@ -31,23 +31,21 @@ export type DrainResult = RequestResult & {
 export async function drain(edges: Edges, request: DrainRequest): Promise<DrainResult> {
   const machine = await findMachine(edges, { kind: 'machine', text: request.machine });
   await setCordon(edges, [machine.name], request.globals ? 'all' : 'standard');
-  const results: RequestResult[] = [];
-  const moves: Move[] = [];
-  const pass = async (units: readonly string[]): Promise<RequestResult> => {
-    const report = await reconcile(edges, new Set(units), { drain: machine.name });
-    const result = requestResult(report, []);
-    results.push(result);
-    moves.push(...movesOf(report).filter(({ unit }) => hasGone(unit, result)));
-    return result;
-  };
   const first = await edges.registry.load();
-  if (request.globals) await pass(globalUnits(first));
-  let waiting = unitsOn(machine, first);
-  while (waiting.length > 0) {
-    const { results: done } = await pass(waiting.slice(0, request.maxParallel));
-    if (done.some(({ failures }) => failures.length > 0)) break;
-    waiting = waiting.slice(request.maxParallel);
-  }
+  const pass = async (
+    units: readonly string[],
+    maxParallel?: number,
+  ): Promise<ReconcileReport | undefined> =>
+    units.length === 0
+      ? undefined
+      : reconcile(edges, new Set(units), { drain: machine.name, ...(maxParallel && { maxParallel }) });
+  const globals = request.globals ? await pass(globalUnits(first)) : undefined;
+  const standard = await pass(unitsOn(machine, first), request.maxParallel);
+  const results = [globals, standard].map((report) => requestResult(report, []));
+  const moves = [globals, standard].flatMap((report, index) => {
+    const result = results[index];
+    return report && result ? movesOf(report).filter(({ unit }) => hasGone(unit, result)) : [];
+  });
   const view = await edges.registry.load();
   return {
     ...merged(results),
@@ -57,20 +55,15 @@ export async function drain(edges: Edges, request: DrainRequest): Promise<DrainR
   };
 }
 
-/** Standard units that are wanted on a machine; those that others follow (MachineOf=) first. */
+/** Standard units that are wanted on a machine, by name. */
 function unitsOn({ name }: Machine, view: RegistryView): readonly string[] {
   const id = view.machines.get(name)?.id;
   const isThere = ({ machine, target, placement }: DesiredUnit): boolean =>
     id !== undefined && machine === id && target !== 'inactive' && !placement.global;
   return [...view.units.values()]
     .filter(isThere)
-    .toSorted(
-      (a, b) =>
-        a.placement.machineOf.length - b.placement.machineOf.length ||
-        Number(a.triggers !== undefined) - Number(b.triggers !== undefined) ||
-        compareText(a.name, b.name),
-    )
-    .map(({ name: unit }) => unit);
+    .map(({ name: unit }) => unit)
+    .toSorted(compareText);
 }
 
 function globalUnits(view: RegistryView): readonly string[] {
@@ -78,7 +71,9 @@ function globalUnits(view: RegistryView): readonly string[] {
 }
 
 function hasGone(name: string, { results }: RequestResult): boolean {
-  return results.some(({ unit, failures }) => unit === name && failures.length === 0);
+  return results.some(
+    ({ unit, failures, machines }) => unit === name && failures.length === 0 && machines.length > 0,
+  );
 }
 
 /** The results of passes, one after the other. */

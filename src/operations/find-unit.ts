@@ -2,6 +2,7 @@ import { FleetError, isFleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { RegistryView } from '../registry/view.ts';
+import { readDependencies } from '../unit/dependencies.ts';
 import { checkInstall } from '../unit/install.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { triggeredUnit } from '../unit/trigger.ts';
@@ -95,6 +96,7 @@ function newUnit(name: UnitName, text: string, source: string): DesiredUnit {
     digest,
     placement,
     triggers: triggeredUnit(file, name),
+    dependencies: readDependencies(file, name),
     target: 'inactive',
     machine: undefined,
     token: 0,

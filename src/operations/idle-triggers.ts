@@ -5,7 +5,7 @@ import { previewRegistry } from '../registry/preview.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { unitNameOf } from './local-file.ts';
 import { look } from './look.ts';
-import { type SubmitRequest, submit } from './submit.ts';
+import { type Aim, type SubmitRequest, submit } from './submit.ts';
 import type { UnitProblem } from './unit-result.ts';
 
 /** A timer, socket, path or automount, and the unit it starts. */
@@ -22,7 +22,8 @@ export async function idleTriggers(
 ): Promise<readonly UnitProblem[]> {
   if (!request.units.some(mayTrigger)) return [];
   const preview = previewRegistry(edges.registry, { clock: edges.clock, author: '' });
-  const { units } = await submit(preview, request);
+  const aim: Aim = ({ target }) => (verb !== 'submit' && target === 'inactive' ? 'loaded' : target);
+  const { units } = await submit(preview, request, aim);
   // What is only submitted goes to no machine, unless it is on one already.
   const pushed = units.filter(({ target }) => verb !== 'submit' || target !== 'inactive');
   const triggers = unknownTriggers(pushed, await preview.load());

@@ -40,7 +40,8 @@ export async function restart(
   const names = selected.units.filter(({ target }) => target === 'launched').map(({ name }) => name);
   if (names.length === 0)
     return { ...requestResult(undefined, problems), waves: [], restarted: [], left: [] };
-  const report = await reconcile(edges, new Set(names), { restart: { maxParallel } });
+  const asked = new Map(names.map((name) => [name, 'restart'] as const));
+  const report = await reconcile(edges, new Set(names), { asked, maxParallel });
   return { ...requestResult(report, problems), waves: report.waves, ...progressOf(report) };
 }
 

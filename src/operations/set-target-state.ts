@@ -2,16 +2,18 @@ import { basename } from 'node:path';
 import { FleetError } from '../base/errors.ts';
 import { isGlob } from '../base/glob.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
-import type { TargetState } from '../cluster/target-state.ts';
+import type { Asked } from '../plan/steps.ts';
 import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
 import type { Edit } from '../registry/edit.ts';
-import { isTemplate } from '../unit/unit-name.ts';
+import { parseUnitFile } from '../unit/unit-file.ts';
+import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { actionable } from './actionable.ts';
 import { awaitLease } from './await-lease.ts';
+import { contradictionsOf } from './contradictions.ts';
 import { unitNameOf } from './local-file.ts';
 import { selectUnits } from './select-units.ts';
 import { startedAlone } from './started-alone.ts';
-import { type Submission, type SubmitRequest, submit } from './submit.ts';
+import { type Aim, type Submission, type SubmitRequest, submit } from './submit.ts';
 import { type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
 
 /** `submit`: puts unit files into the registry. Where a text was replaced, machines get the new one. */
@@ -20,15 +22,26 @@ export async function submitUnits(
   request: SubmitRequest,
 ): Promise<RequestResult & Pick<Submission, 'created'>> {
   const asked = await actionable(edges, request, 'submit');
-  const { created, replaced, outgoing, problems, differing } = await submit(edges.registry, asked.request);
-  const names = new Set([...replaced, ...outgoing]);
-  const report = await pass(edges, names);
+  const { units, created, replaced, companions, problems, differing } = await submit(
+    edges.registry,
+    asked.request,
+  );
+  // What a wanted trigger was waiting for goes to a machine at once.
+  const needed = units.filter(({ name, target }) => created.has(name) && target !== 'inactive');
+  const names = new Set([...replaced, ...companions, ...needed.map(({ name }) => name)]);
+  const report = await pass(edges, names, endOfRuns(request, replaced));
   return { ...requestResult(report, [...asked.problems, ...problems], differing), created };
 }
 
-/** `start`: submits what is new, then brings every unit to `launched`. */
+/**
+ * `start`: submits what is new, then brings every unit to `launched`. A unit that a wanted trigger starts is `loaded`,
+ * unless it has an `[Install]` section and so is meant to run by itself as well; named without its trigger it is run
+ * once, now.
+ */
 export function start(edges: Edges, request: SubmitRequest): Promise<RequestResult> {
-  return raise(edges, request, 'start', () => 'launched');
+  return raise(edges, request, 'start', (unit, triggers) =>
+    unit.target !== 'launched' && triggers.length > 0 && !hasInstall(unit) ? 'loaded' : 'launched',
+  );
 }
 
 /** `load`: submits what is new, then brings every unit to `loaded`. One that is launched stays launched. */
@@ -36,68 +49,92 @@ export function load(edges: Edges, request: SubmitRequest): Promise<RequestResul
   return raise(edges, request, 'load', (unit) => (unit.target === 'launched' ? 'launched' : 'loaded'));
 }
 
-/** `stop`: from `launched` to `loaded`; the unit stays on its machine. */
+/** `stop`: from `launched` to `loaded`, and a unit that is loaded already is stopped; the unit stays on its machine. */
 export function stop(edges: Edges, arguments_: readonly string[]): Promise<RequestResult> {
-  return lower(edges, arguments_, (unit) =>
-    unit.target === 'inactive'
-      ? new FleetError('not-loaded', `Cannot stop unit "${unit.name}": it is not loaded`, {
-          hint: `Where it stands: fleetctl list-unit-files`,
-        })
-      : 'loaded',
-  );
+  return lower(edges, arguments_, 'stop');
 }
 
 /** `unload`: stops the unit and takes it from its machine; the registry keeps it. */
 export function unload(edges: Edges, arguments_: readonly string[]): Promise<RequestResult> {
-  return lower(edges, arguments_, () => 'inactive');
+  return lower(edges, arguments_, 'unload');
 }
 
 async function raise(
   edges: Edges,
   request: SubmitRequest,
   verb: 'start' | 'load',
-  aim: (unit: DesiredUnit) => TargetState,
+  aim: Aim,
 ): Promise<RequestResult> {
   for (const unit of request.units.filter((each) => !isGlob(basename(each)))) refuseTemplate(unit, verb);
   const asked = await actionable(edges, request, verb);
   const submission = await submit(edges.registry, asked.request, aim);
-  const { units, replaced, outgoing, differing } = submission;
+  const { units, replaced, companions, differing } = submission;
   const problems = [...submission.problems, ...asked.problems];
-  const names = new Set([...units.map(({ name }) => name), ...replaced, ...outgoing]);
+  const names = new Set([...units.map(({ name }) => name), ...replaced, ...companions]);
   await awaitLease(edges, units, request.leaseWaitMs ?? 0);
-  const report = await pass(edges, names);
+  const started = verb === 'start' ? units.map((unit) => [unit.name, askedOf(unit, units)] as const) : [];
+  const report = await pass(edges, names, new Map([...endOfRuns(request, replaced), ...started]));
   return {
     ...requestResult(report, problems, differing),
     alone: startedAlone(names, report?.snapshot.units ?? []),
   };
 }
 
+/** A unit that is loaded is run once, unless it is named together with what starts it. */
+function askedOf({ name, target }: DesiredUnit, named: readonly DesiredUnit[]): Asked | undefined {
+  if (target === 'launched') return 'start';
+  return named.some(({ triggers }) => triggers === name) || isTemplate(parseUnitName(name))
+    ? undefined
+    : 'run';
+}
+
+/** With `now`, what runs with a text that was replaced is stopped, where only its trigger starts it. */
+function endOfRuns({ now }: SubmitRequest, replaced: ReadonlySet<string>): ReadonlyMap<string, Asked> {
+  return new Map(now === true ? [...replaced].map((name) => [name, 'stop']) : []);
+}
+
+function hasInstall({ text }: DesiredUnit): boolean {
+  return parseUnitFile(text).options.some(({ section }) => section === 'Install');
+}
+
 async function lower(
   edges: Edges,
   arguments_: readonly string[],
-  aim: (unit: DesiredUnit) => TargetState | FleetError,
+  verb: 'stop' | 'unload',
 ): Promise<RequestResult> {
+  const target = verb === 'stop' ? 'loaded' : 'inactive';
   let problems: UnitProblem[] = [];
   let names = new Set<string>();
   await edges.registry.update((view) => {
     const selected = selectUnits(arguments_, view);
-    problems = [...selected.problems];
-    names = new Set();
-    return selected.units.flatMap((unit): readonly Edit[] => {
-      const target = aim(unit);
-      if (typeof target !== 'string') {
-        problems.push({ unit: unit.name, error: target });
-        return [];
-      }
-      names.add(unit.name);
-      return target === unit.target ? [] : [{ kind: 'put-unit', unit: { ...unit, target } }];
-    });
+    const contradictions = contradictionsOf(selected.units, verb, view);
+    const refused = new Set(contradictions.map(({ unit }) => unit));
+    const units = selected.units.filter(({ name }) => !refused.has(name));
+    const lowered = units.filter((unit) => verb === 'unload' || unit.target !== 'inactive');
+    const idle = units.filter((unit) => !lowered.includes(unit)).map(notLoaded);
+    problems = [...selected.problems, ...contradictions, ...idle];
+    names = new Set(lowered.map(({ name }) => name));
+    return lowered
+      .filter((unit) => unit.target !== target)
+      .map((unit): Edit => ({ kind: 'put-unit', unit: { ...unit, target } }));
   });
-  return requestResult(await pass(edges, names), problems);
+  const asked = new Map([...names].map((name) => [name, 'stop'] as const));
+  return requestResult(await pass(edges, names, asked), problems);
 }
 
-async function pass(edges: Edges, names: ReadonlySet<string>): Promise<ReconcileReport | undefined> {
-  return names.size === 0 ? undefined : reconcile(edges, names);
+function notLoaded({ name }: DesiredUnit): UnitProblem {
+  const error = new FleetError('not-loaded', `Cannot stop unit "${name}": it is not loaded`, {
+    hint: 'Where it stands: fleetctl list-unit-files',
+  });
+  return { unit: name, error };
+}
+
+async function pass(
+  edges: Edges,
+  names: ReadonlySet<string>,
+  asked: ReadonlyMap<string, Asked | undefined>,
+): Promise<ReconcileReport | undefined> {
+  return names.size === 0 ? undefined : reconcile(edges, names, { asked });
 }
 
 /** Throws FleetError `usage` for a template: only its instances run. */

@@ -1,10 +1,13 @@
-import { FleetError, isFleetError } from '../base/errors.ts';
+import { dirname, join } from 'node:path';
+import { isFleetError } from '../base/errors.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/target-state.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
-import { isTemplate, parseUnitName, templateOf } from '../unit/unit-name.ts';
+import { triggeredUnit } from '../unit/trigger.ts';
+import { parseUnitFile } from '../unit/unit-file.ts';
+import { isTemplate, parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
 import { findUnit, withText } from './find-unit.ts';
 import { type LocalUnit, readLocalUnits } from './local-file.ts';
 import { refuseCircle } from './replaces.ts';
@@ -16,9 +19,17 @@ export type SubmitRequest = {
   readonly cwd: string;
   /** Take local files that differ from the registry; the instances of a template follow it. */
   readonly replace: boolean;
+  /** Stop what runs with a text that was replaced, where a pass would let it come to its end. */
+  readonly now?: boolean;
   /** How long a controller may take to give leases for fenced units that are started, in ms; 0 unless given. */
   readonly leaseWaitMs?: number;
 };
+
+/**
+ * The target state that a verb gives a unit. `triggers` are the timers, sockets, paths and automounts that start it and
+ * are wanted, or named together with it.
+ */
+export type Aim = (unit: DesiredUnit, triggers: readonly string[]) => TargetState;
 
 /** What submitting did: the units that were named, as the registry has them now. */
 export type Submission = {
@@ -27,8 +38,8 @@ export type Submission = {
   readonly created: ReadonlySet<string>;
   /** Units whose text was replaced, instances of a replaced template among them. */
   readonly replaced: ReadonlySet<string>;
-  /** Units that have to go because one that was raised has them in Replaces=. */
-  readonly outgoing: ReadonlySet<string>;
+  /** Units that became `loaded` because a trigger among those that were named starts them. */
+  readonly companions: ReadonlySet<string>;
   readonly problems: readonly UnitProblem[];
   /** Files that differ and were not taken. */
   readonly differing: readonly DifferingFile[];
@@ -36,37 +47,39 @@ export type Submission = {
 
 /**
  * Puts unit files into the registry, all in one change. A unit it has already stays as it is, unless its text
- * is to be replaced. `aim` gives each unit its target state in the same change; the units that it replaces
- * (Replaces=) become inactive with it.
+ * is to be replaced. `aim` gives each unit its target state in the same change. The unit that a wanted trigger starts
+ * becomes `loaded` at least; where the registry does not have it, its file is looked for beside that of the trigger.
  */
 export async function submit(
   registry: Registry,
   { units, cwd, replace }: SubmitRequest,
-  aim: (unit: DesiredUnit) => TargetState = (unit) => unit.target,
+  aim: Aim = (unit) => unit.target,
 ): Promise<Submission> {
-  return submitFiles(registry, await readLocalUnits(units, cwd), replace, aim);
+  const locals = await readLocalUnits(units, cwd);
+  return submitFiles(registry, locals, replace, aim, await readCompanions(locals));
 }
 
-/** The same for files that have been read already. */
+/** The same for files that have been read already; `companions` are taken where a wanted trigger needs them. */
 export async function submitFiles(
   registry: Registry,
   locals: readonly LocalUnit[],
   replace: boolean,
-  aim: (unit: DesiredUnit) => TargetState,
+  aim: Aim,
+  companions: readonly LocalUnit[] = [],
 ): Promise<Submission> {
   let draft = new Draft(replace, aim);
   const view = await registry.update((current) => {
     draft = new Draft(replace, aim);
     for (const local of locals) draft.add(local, current);
-    draft.sendAway(current);
+    draft.setTargets(current, companions);
     return draft.edits();
   });
-  const { created, replaced, outgoing, problems, differing } = draft;
+  const { created, replaced, problems, differing } = draft;
   return {
     units: draft.names.flatMap((name) => view.units.get(name) ?? []),
     created,
     replaced,
-    outgoing,
+    companions: draft.companions,
     problems,
     differing,
   };
@@ -77,14 +90,14 @@ class Draft {
   readonly names: string[] = [];
   readonly created = new Set<string>();
   readonly replaced = new Set<string>();
-  readonly outgoing = new Set<string>();
+  readonly companions = new Set<string>();
   readonly problems: UnitProblem[] = [];
   readonly differing: DifferingFile[] = [];
   readonly #changed = new Map<string, DesiredUnit>();
   readonly #replace: boolean;
-  readonly #aim: (unit: DesiredUnit) => TargetState;
+  readonly #aim: Aim;
 
-  constructor(replace: boolean, aim: (unit: DesiredUnit) => TargetState) {
+  constructor(replace: boolean, aim: Aim) {
     this.#replace = replace;
     this.#aim = aim;
   }
@@ -98,38 +111,64 @@ class Draft {
     }
     if (found.kind === 'new' && this.#isCircular(found.unit, registry)) return;
     this.names.push(name);
-    if (found.kind === 'new') this.created.add(name);
-    const target = this.#aim(found.unit);
-    if (found.kind === 'new' || target !== found.unit.target)
-      this.#changed.set(name, { ...found.unit, target });
+    if (found.kind === 'new') {
+      this.created.add(name);
+      this.#changed.set(name, found.unit);
+    }
     if (found.kind === 'known' && found.differing !== undefined) this.#differs(found.differing, registry);
   }
 
-  /**
-   * What comes, or gets another text, ends what it replaces. What is there already has done so; only what is still
-   * on its way out belongs to the pass.
-   */
-  sendAway(registry: RegistryView): void {
-    const lookup = (name: string) => this.#latest(name, registry);
-    for (const name of new Set([...this.names, ...this.replaced])) {
-      const unit = lookup(name);
-      const wasThere = (registry.units.get(name)?.target ?? 'inactive') !== 'inactive';
-      if (unit === undefined || unit.target === 'inactive') continue;
-      for (const old of unit.placement.replaces.flatMap((each) => lookup(each) ?? [])) {
-        const isLeaving = old.target === 'inactive' && old.machine !== undefined;
-        const hasToGo = old.target !== 'inactive' && (!wasThere || this.replaced.has(name));
-        if (isLeaving || hasToGo) this.outgoing.add(old.name);
-        if (hasToGo) this.#end(old, name);
-      }
+  /** Triggers first: whether the unit that one starts is wanted depends on it. */
+  setTargets(registry: RegistryView, companions: readonly LocalUnit[]): void {
+    const named = this.names.flatMap((name) => this.#latest(name, registry) ?? []);
+    for (const unit of named.filter(({ triggers }) => triggers !== undefined))
+      this.#raise(unit, this.#aim(unit, []));
+    for (const unit of named.filter(({ triggers }) => triggers === undefined)) {
+      this.#raise(unit, this.#aim(unit, this.#triggersOf(unit.name, registry)));
+    }
+    for (const local of companions) this.#addCompanion(local, registry);
+    for (const unit of [...registry.units.values(), ...this.#changed.values()]) {
+      const isNeeded =
+        this.#isTouched(unit, registry) && this.#wantedTriggersOf(unit.name, registry).length > 0;
+      if (!isNeeded || this.#latest(unit.name, registry)?.target !== 'inactive') continue;
+      this.#raise(this.#latest(unit.name, registry) ?? unit, 'loaded');
+      if (!this.names.includes(unit.name)) this.companions.add(unit.name);
     }
   }
 
-  #end(old: DesiredUnit, by: string): void {
-    this.#changed.set(old.name, { ...old, target: 'inactive' });
-    if (!this.names.includes(old.name)) return;
-    const message = `Cannot use unit "${old.name}" together with "${by}", which replaces it`;
-    const error = new FleetError('placement', message, { hint: 'Name one of the two' });
-    this.problems.push({ unit: old.name, error });
+  #addCompanion(local: LocalUnit, registry: RegistryView): void {
+    const name = local.name.text;
+    const isKnown = this.#latest(name, registry) !== undefined;
+    if (isKnown || this.#wantedTriggersOf(name, registry).length === 0) return;
+    const found = findUnit(local, registry);
+    if (found.kind === 'new') this.#changed.set(name, found.unit);
+    else if (found.kind === 'problem') this.problems.push({ unit: name, error: found.error });
+  }
+
+  /** Whether the request is about the unit or one of its triggers. */
+  #isTouched({ name }: DesiredUnit, registry: RegistryView): boolean {
+    return (
+      this.names.includes(name) ||
+      this.names.some((other) => this.#latest(other, registry)?.triggers === name)
+    );
+  }
+
+  /** Those that start `unit` and are wanted, or named in this request. */
+  #triggersOf(unit: string, registry: RegistryView): readonly string[] {
+    const named = this.names.filter((name) => this.#latest(name, registry)?.triggers === unit);
+    return [...new Set([...named, ...this.#wantedTriggersOf(unit, registry)])];
+  }
+
+  #wantedTriggersOf(unit: string, registry: RegistryView): readonly string[] {
+    const all = new Map([...registry.units, ...this.#changed]);
+    return [...all.values()]
+      .filter(({ triggers, target }) => triggers === unit && target !== 'inactive')
+      .map(({ name }) => name);
+  }
+
+  #raise(unit: DesiredUnit, target: TargetState): void {
+    if (this.#changed.has(unit.name) || target !== unit.target)
+      this.#changed.set(unit.name, { ...unit, target });
   }
 
   #latest(name: string, registry: RegistryView): DesiredUnit | undefined {
@@ -172,6 +211,29 @@ class Draft {
       if (!isFleetError(error)) throw error;
       this.problems.push({ unit: name, error });
     }
+  }
+}
+
+/** The files of the units that triggers among `locals` start, beside theirs, where there are any. */
+async function readCompanions(locals: readonly LocalUnit[]): Promise<readonly LocalUnit[]> {
+  const named = new Set(locals.map(({ name }) => name.text));
+  const paths = locals.flatMap(({ name, own, template }) => {
+    const file = own ?? template;
+    if (file === undefined || typeof file.content !== 'string') return [];
+    const started = triggeredBy(name, file.content);
+    return started === undefined || named.has(started) ? [] : [join(dirname(file.path), started)];
+  });
+  const found = await Promise.all([...new Set(paths)].map((path) => readLocalUnits([path], '/')));
+  return found.flat().filter(({ own, template }) => own !== undefined || template !== undefined);
+}
+
+/** The unit that a trigger with that text starts; undefined for a text that makes no sense, which is reported elsewhere. */
+function triggeredBy(name: UnitName, text: string): string | undefined {
+  try {
+    return triggeredUnit(parseUnitFile(text), name);
+  } catch (error) {
+    if (!isFleetError(error)) throw error;
+    return undefined;
   }
 }
 

@@ -2,8 +2,10 @@ import { compareText } from '../base/compare.ts';
 import type { FleetError } from '../base/errors.ts';
 import type { Failure } from '../cluster/failure.ts';
 import type { Reason, Rejection } from '../cluster/reason.ts';
+import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/target-state.ts';
-import type { MachinePlan } from '../plan/step.ts';
+import { isFinished, isRunning } from '../cluster/unit-state.ts';
+import type { MachinePlan, Step } from '../plan/step.ts';
 import type { ReconcileReport } from '../reconcile/reconcile.ts';
 import { machinesOf } from '../schedule/decision.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
@@ -21,6 +23,12 @@ export type UnitResult = {
   readonly eligible: number;
   /** Where systemd was given the job, and nobody waited for it. */
   readonly triggered: readonly MachineRef[];
+  /** The wanted timers, sockets, paths and automounts that start it, for one that is not launched itself. */
+  readonly triggers: readonly string[];
+  /** Where it was run because a person asked for it, its target state aside; `isOver` when it has run to success. */
+  readonly ran: readonly { readonly machine: MachineRef; readonly isOver: boolean }[];
+  /** Where a run that goes on has the text from before. */
+  readonly outdated: readonly MachineRef[];
   /** Where it does not hold, and why. */
   readonly failures: readonly { readonly machine: MachineRef; readonly failure: Failure }[];
   /** It stays where it is although this rule speaks against its machine. */
@@ -101,6 +109,7 @@ function unitResults(report: ReconcileReport): readonly UnitResult[] {
 
 function decidedResults(report: ReconcileReport): readonly UnitResult[] {
   const units = new Map(report.snapshot.units.map((unit) => [unit.name, unit]));
+  const untried = untriedChanges(report);
   return report.decisions.map((decision): UnitResult => {
     const failures = failuresOf(decision.unit, report);
     const failed = new Set(failures.map(({ machine }) => machine.name));
@@ -114,13 +123,18 @@ function decidedResults(report: ReconcileReport): readonly UnitResult[] {
     );
     const unit = units.get(decision.unit);
     const rejected = 'rejected' in decision ? decision.rejected : [];
-    const refs = placed.map(machineRef).filter(({ name }) => !failed.has(name));
+    const refs = placed
+      .map(machineRef)
+      .filter(({ name }) => !failed.has(name) && !untried.has(`${name} ${decision.unit}`));
     return {
       unit: decision.unit,
       target: unit?.target ?? 'inactive',
       global: unit?.placement.global ?? false,
       machines: refs.filter(({ name }) => !queued.has(name)),
       triggered: refs.filter(({ name }) => queued.has(name)),
+      triggers: unit === undefined ? [] : triggersOf(unit, report),
+      ran: unit?.target === 'loaded' ? runsOf(unit.name, refs, report) : [],
+      outdated: unit?.target === 'loaded' ? outdatedRuns(unit.name, refs, report) : [],
       eligible: placed.length + rejected.filter(({ reason }) => reason.code === 'machine-silent').length,
       failures,
       despite: decision.kind === 'keep' ? decision.despite : undefined,
@@ -128,6 +142,48 @@ function decidedResults(report: ReconcileReport): readonly UnitResult[] {
       rejected,
     };
   });
+}
+
+function triggersOf({ name, target }: DesiredUnit, { snapshot }: ReconcileReport): readonly string[] {
+  if (target !== 'loaded') return [];
+  const triggers = snapshot.units.filter((unit) => unit.triggers === name && unit.target !== 'inactive');
+  return triggers.map((unit) => unit.name);
+}
+
+function runsOf(name: string, refs: readonly MachineRef[], report: ReconcileReport): UnitResult['ran'] {
+  return refs.flatMap((machine) => {
+    const steps = stepsFor(name, machine, report);
+    const outcome = report.outcomes.find((entry) => entry.unit === name && entry.machine === machine.name);
+    if (!steps.includes('start') || steps.includes('stop') || outcome === undefined) return [];
+    return [{ machine, isOver: outcome.state !== undefined && isFinished(outcome.state) }];
+  });
+}
+
+function outdatedRuns(
+  name: string,
+  refs: readonly MachineRef[],
+  report: ReconcileReport,
+): readonly MachineRef[] {
+  return refs.filter((machine) => {
+    const steps = stepsFor(name, machine, report);
+    const outcome = report.outcomes.find((entry) => entry.unit === name && entry.machine === machine.name);
+    const isKept = steps.includes('write') && !steps.includes('stop') && !steps.includes('start');
+    return isKept && outcome?.state !== undefined && isRunning(outcome.state);
+  });
+}
+
+function stepsFor(unit: string, { name }: MachineRef, { plans }: ReconcileReport): readonly Step['kind'][] {
+  return plans
+    .filter(({ machine }) => machine === name)
+    .flatMap(({ changes }) => changes.filter((change) => change.unit === unit))
+    .flatMap(({ steps }) => steps.map(({ kind }) => kind));
+}
+
+/** What was planned and never begun, because something before it failed: `machine unit`. */
+function untriedChanges({ plans, outcomes }: ReconcileReport): ReadonlySet<string> {
+  const done = new Set(outcomes.map(({ machine, unit }) => `${machine} ${unit}`));
+  const planned = plans.flatMap(({ machine, changes }) => changes.map(({ unit }) => `${machine} ${unit}`));
+  return new Set(planned.filter((entry) => !done.has(entry)));
 }
 
 function strayResults(report: ReconcileReport): readonly UnitResult[] {
@@ -139,6 +195,9 @@ function strayResults(report: ReconcileReport): readonly UnitResult[] {
     global: false,
     machines: [],
     triggered: [],
+    triggers: [],
+    ran: [],
+    outdated: [],
     eligible: 0,
     failures: failuresOf(unit, report),
     despite: undefined,

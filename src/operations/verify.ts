@@ -1,4 +1,5 @@
 import { FleetError, isFleetError } from '../base/errors.ts';
+import type { Reason } from '../cluster/reason.ts';
 import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
 import { selectMachine } from '../machine/selector.ts';
 import { observe } from '../reconcile/observe.ts';
@@ -93,15 +94,17 @@ function placesOf(
     const { machines, decision } = explain(snapshot, unit);
     const wanted = machinesOf(decision);
     for (const { machine, rulings } of machines) {
-      // A peer that goes with it is on no machine yet.
-      const against = rulings.filter(
-        ({ reason }) =>
-          reason !== undefined && !(reason.code === 'machine-of-nowhere' && set.has(reason.unit)),
-      );
+      const against = rulings.filter(({ reason }) => reason !== undefined && !waitsForOther(reason, set));
       if (against.length === 0 || wanted.includes(machine.id ?? '')) put(machine, unit.name);
     }
   }
   return places;
+}
+
+/** Whether a rule only says that something which goes with the unit is on no machine yet. */
+function waitsForOther(reason: Reason, set: ReadonlySet<string>): boolean {
+  if (reason.code === 'machine-of-nowhere') return set.has(reason.unit);
+  return reason.code === 'not-triggered' || reason.code === 'triggered-elsewhere';
 }
 
 function askMachines(

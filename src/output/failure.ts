@@ -1,7 +1,7 @@
 import type { Failure, MachineStep } from '../cluster/failure.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import { packagesOf } from './machine.ts';
-import { foreignUnit, reasonText } from './reason.ts';
+import { foreignUnit, reasonText, tieText } from './reason.ts';
 
 /** What went wrong on a machine: the sentence, lines that belong under it, and what to do next. */
 export type FailureText = {
@@ -24,6 +24,18 @@ export function failureText(failure: Failure): FailureText {
         `a newer decision about it was made meanwhile (revision ${failure.seen}, this one is ${failure.token})`,
         'Look where it stands now: fleetctl list-unit-files',
       );
+    case 'unknown':
+      return plain(
+        `the machine cannot say whether it runs${failure.detail === '' ? '' : `: ${failure.detail}`}`,
+        'It is left as it is; "fleetctl stop", "start --replace" and "destroy" do not depend on that',
+      );
+    case 'excluded':
+      return plain(
+        `"${failure.tie.unit}" runs there, and systemd never runs both: ${tieText(failure.tie)}`,
+        `It starts when that one has ended; or give them different machines, or stop one: fleetctl stop ${failure.tie.unit}`,
+      );
+    case 'waits':
+      return plain(`"${failure.unit}" has to leave first, and did not`, 'Run the command again');
     case 'other-cluster':
       return plain(
         `the machine belongs to another cluster: ${failure.cluster}`,

@@ -8,6 +8,7 @@ const STEPS: readonly (readonly [Step['kind'], string])[] = [
   ['remove', 'remove'],
   ['start', 'start'],
   ['restart', 'restart'],
+  ['watch', 'watch'],
 ];
 
 /** One line a step: `m1: stop web.service`. */

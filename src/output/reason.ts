@@ -1,4 +1,5 @@
 import { formatDuration } from '../base/duration.ts';
+import type { Tie } from '../cluster/dependencies.ts';
 import type { Reason } from '../cluster/reason.ts';
 
 /** A reason as the end of a sentence: `m1: its metadata has role=web, not role=db`. */
@@ -23,6 +24,18 @@ export function reasonText(reason: Reason): string {
     }
     case 'triggers-elsewhere':
       return `it starts "${reason.unit}", which is on "${reason.machine}"`;
+    case 'triggered-unit':
+      return `it starts "${reason.unit}", which does not fit there: ${reasonText(reason.reason)}`;
+    case 'triggered-elsewhere':
+      return reason.machine === undefined
+        ? `"${reason.trigger}" starts it, and is not there`
+        : `"${reason.trigger}" starts it, and is on "${reason.machine}"`;
+    case 'not-triggered':
+      return 'it is a template, and no socket there needs it';
+    case 'replaced':
+      return `"${reason.unit}" is there and has Replaces= of it`;
+    case 'unit-conflict':
+      return `"${reason.tie.unit}" is there, and systemd never runs both: ${tieText(reason.tie)}`;
     case 'foreign-unit':
       return foreignUnit(reason.path);
     case 'other-cluster':
@@ -44,6 +57,11 @@ export function reasonText(reason: Reason): string {
     case 'machine-removed':
       return 'it is not in fleet.conf any more';
   }
+}
+
+/** The line that ties two units together: `Requires=db.service in line 3 of "web.service"`. */
+export function tieText({ declaredBy, dependency }: Tie): string {
+  return `${dependency.kind}=${dependency.unit} in line ${dependency.line} of "${declaredBy}"`;
 }
 
 /** `path` is empty for units that systemd made itself: from the mount table, or from a file that is gone. */

@@ -79,15 +79,56 @@ function successLine(verb: UnitVerb, result: UnitResult): readonly string[] {
     if (failures.length > 0) return [];
     return [verb === 'destroy' ? `Destroyed ${unit}` : `Unit ${unit} inactive`];
   }
-  const queued = triggeredLines(result);
-  if (machines.length === 0) return queued;
-  if (global) return [...queued, `Unit ${unit} ${target} on ${machines.length} of ${eligible} machines`];
-  return [...queued, ...machines.map((machine) => `Unit ${unit} ${target} on ${machineLabel(machine)}`)];
+  const ran = new Set(result.ran.map(({ machine }) => machine.name));
+  const others = machines.filter(({ name }) => !ran.has(name));
+  const where =
+    global || machines.length > 1
+      ? machines.length === 0
+        ? []
+        : [`${machines.length} of ${eligible} machines`]
+      : others.map((machine) => machineLabel(machine));
+  return [
+    ...triggeredLines(verb, result),
+    ...where.map((place) => `Unit ${unit} ${target} on ${place}`),
+    ...runLines(result),
+    ...companionLines(result),
+  ];
 }
 
+/** What came of a unit that was run because a person asked for it. */
+function runLines({ unit, ran }: UnitResult): readonly string[] {
+  return ran.map(
+    ({ machine, isOver }) =>
+      `Unit ${unit} ${isOver ? 'ran to success' : 'started'} on ${machineLabel(machine)}`,
+  );
+}
+
+/** What starts a unit that is not launched itself, and which text a run that goes on has. */
+function companionLines({ unit, triggers, outdated }: UnitResult): readonly string[] {
+  return [
+    ...triggers.map(
+      (trigger) => `${trigger} starts ${unit} ${OCCASIONS[trigger.slice(trigger.lastIndexOf('.'))]}`,
+    ),
+    ...outdated.map(
+      (machine) =>
+        `${unit} goes on with its previous text on ${machineLabel(machine)}; the new one counts from its next start on`,
+    ),
+  ];
+}
+
+const OCCASIONS: Readonly<Record<string, string>> = {
+  '.timer': 'when it elapses',
+  '.socket': 'when a connection comes in',
+  '.path': 'when its path changes',
+  '.automount': 'when it is accessed',
+};
+
 /** fleet's words for what --no-block did not wait for. */
-function triggeredLines({ unit, target, global, triggered, eligible }: UnitResult): readonly string[] {
-  const job = target === 'launched' ? 'start' : 'stop';
+function triggeredLines(
+  verb: UnitVerb,
+  { unit, target, global, triggered, eligible }: UnitResult,
+): readonly string[] {
+  const job = target === 'launched' || verb === 'start' ? 'start' : 'stop';
   if (triggered.length === 0) return [];
   if (global) return [`Triggered global unit ${unit} ${job} on ${triggered.length} of ${eligible} machines`];
   return triggered.map((machine) => `Triggered unit ${unit} ${job} on ${machineLabel(machine)}`);

@@ -70,13 +70,16 @@ export function changesJson(plans: readonly MachinePlan[]): readonly object[] {
 }
 
 function resultJson(result: UnitResult): object {
-  const { unit, target, global, machines, failures, rejected, despite } = result;
+  const { unit, target, global, machines, triggers, ran, outdated, failures, rejected, despite } = result;
   return {
     unit,
     desiredState: target,
     holds: failures.length === 0 && !fitsNowhere(result),
     global,
     machines: machines.map(machineJson),
+    triggers,
+    ran: ran.map(({ machine, isOver }) => ({ machine: machineJson(machine), isOver })),
+    outdated: outdated.map(machineJson),
     failures: failures.map(({ machine, failure }) => {
       const { summary, lines, hint } = failureText(failure);
       return { machine: machineJson(machine), reason: summary, lines, hint: hint ?? null };

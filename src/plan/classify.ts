@@ -1,6 +1,6 @@
 import { sha256 } from '../base/hash.ts';
 import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
-import { isForeign, isRunning, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
+import { isForeign, isRunning, isUnknown, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
 import { fenceText } from './fence.ts';
 import { isAlias, linksOf } from './links.ts';
 
@@ -10,14 +10,18 @@ export type Pair = {
   /** The token of what is wanted. */
   readonly token: Token;
   readonly observed: ObservedUnit | undefined;
+  /** It is wanted on another machine, and a run that is under way here may come to its end. */
+  readonly mayLinger?: boolean;
 };
 
 /** How what is wanted differs from what is. */
 export type Situation =
   | 'absent'
   | 'surplus'
+  | 'lingering'
   | 'foreign'
   | 'stale'
+  | 'unknown'
   | 'to-load'
   | 'to-launch'
   | 'to-rewrite'
@@ -27,32 +31,53 @@ export type Situation =
   | 'to-note'
   | 'in-place';
 
-/** Evaluated in order; the first rule that holds names the situation. */
+/**
+ * Evaluated in order; the first rule that holds names the situation. A unit whose target is `loaded` may run because a
+ * trigger, a dependency or a person started it: no rule stops it, but for the change from `launched` to `loaded`.
+ */
 const RULES: readonly (readonly [Situation, (pair: Pair) => boolean])[] = [
   // Nobody wants it, fleet did not put it there.
   ['absent', ({ wanted, observed }) => wanted === undefined && observed?.record === undefined],
-  // Somebody decided later than we did.
+  // The machine has applied a newer decision.
   ['stale', ({ token, observed }) => (observed?.record?.token ?? 0) > token],
-  // Nobody wants it any more, and fleet put it there.
+  // It has moved, and was started here by something else.
+  ['lingering', (pair) => pair.wanted === undefined && pair.mayLinger === true && isLoadedRun(pair)],
+  // It is not wanted any more, and fleet put it there.
   ['surplus', ({ wanted }) => wanted === undefined],
   // The machine has a unit of that name from elsewhere: not ours to touch or to shadow.
   ['foreign', ({ observed }) => observed !== undefined && isForeign(observed)],
-  // It is not there yet.
-  ['to-load', (pair) => !isWritten(pair) && pair.wanted?.target === 'loaded' && !runs(pair)],
-  ['to-launch', (pair) => !isWritten(pair) && pair.wanted?.target === 'launched' && !runs(pair)],
+  // The machine cannot say whether it runs, so that it must not be started a second time.
+  ['unknown', (pair) => isWritten(pair) && pair.wanted?.target === 'launched' && isPairUnknown(pair)],
+  // It was launched with another text, and is not to be launched any more.
+  ['to-rewrite', (pair) => !isWritten(pair) && isLowered(pair)],
+  // It is not there yet, or with another text, which counts from its next run on.
+  ['to-load', (pair) => !isWritten(pair) && pair.wanted?.target === 'loaded'],
+  ['to-launch', (pair) => !isWritten(pair) && !runs(pair)],
   // It is there with another text, and running with it.
-  ['to-restart', (pair) => !isWritten(pair) && pair.wanted?.target === 'launched'],
-  ['to-rewrite', (pair) => !isWritten(pair)],
+  ['to-restart', (pair) => !isWritten(pair)],
   // The text is right; the state is not.
-  ['to-stop', (pair) => pair.wanted?.target === 'loaded' && runs(pair)],
+  ['to-stop', (pair) => isLowered(pair)],
   ['to-start', (pair) => pair.wanted?.target === 'launched' && !isPairUp(pair)],
-  // Only the note is old, a newer token or another target; or what starts it at boot, or fences it, is not as it should be.
+  // Only the record is old, a newer token or another target; or what starts it at boot, or fences it, is not as it should be.
   ['to-note', (pair) => !isNoted(pair)],
   ['in-place', () => true],
 ];
 
 export function classify(pair: Pair): Situation {
   return RULES.find(([, holds]) => holds(pair))?.[0] ?? 'in-place';
+}
+
+/** Launched before, loaded from now on, and still running: stopped once. */
+function isLowered(pair: Pair): boolean {
+  return pair.wanted?.target === 'loaded' && pair.observed?.record?.target === 'launched' && runs(pair);
+}
+
+function isLoadedRun(pair: Pair): boolean {
+  return pair.observed?.record?.target === 'loaded' && runs(pair);
+}
+
+function isPairUnknown({ observed }: Pair): boolean {
+  return observed !== undefined && isUnknown(observed.state);
 }
 
 function isWritten({ wanted, observed }: Pair): boolean {

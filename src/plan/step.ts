@@ -24,6 +24,8 @@ export type Step =
    * only as long as the deadline of that lease has not passed, even if a newer one holds by then.
    */
   | { readonly kind: 'start'; readonly reset: boolean; readonly under?: Lease | undefined }
+  /** Leave it alone and see whether it stays up, as after a start. */
+  | { readonly kind: 'watch' }
   /** Stop and start it in one job of systemd, which brings back what was stopped along with it. */
   | { readonly kind: 'restart'; readonly under?: Lease | undefined }
   /** See that it does not run, and from now on refuse to start it for an older decision. */
@@ -32,7 +34,7 @@ export type Step =
   | { readonly kind: 'remove' };
 
 /** Why nothing may be done with a unit on a machine. */
-export type Obstacle = Extract<Failure, { code: 'foreign' | 'stale' | 'fenced' }>;
+export type Obstacle = Extract<Failure, { code: 'foreign' | 'stale' | 'fenced' | 'unknown' | 'excluded' }>;
 
 /** All that happens to one unit on one machine, in order; an obstacle leaves nothing to do. */
 export type UnitChange = {

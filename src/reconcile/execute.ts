@@ -2,24 +2,52 @@ import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { Reason } from '../cluster/reason.ts';
 import { type ClusterSnapshot, type MachineView, observedOn, otherCluster } from '../cluster/snapshot.ts';
 import { isForeign } from '../cluster/unit-state.ts';
+import type { Wave } from '../plan/order.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Decision } from '../schedule/decision.ts';
 import type { MachineSession } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { planned, type Tell } from './events.ts';
 
-/** Carries out plans, one wave after the other; a wave with a failure is the last one. */
+/**
+ * Carries out waves, one after the other. A unit that failed is left alone in the waves that follow, and so is one that
+ * waits for it, which is an outcome of its own.
+ */
 export async function executeWaves(
-  waves: readonly (readonly MachinePlan[])[],
+  waves: readonly Wave[],
   run: (plans: readonly MachinePlan[]) => Promise<readonly UnitOutcome[]>,
 ): Promise<readonly UnitOutcome[]> {
   const done: UnitOutcome[] = [];
-  for (const plans of waves) {
-    const outcomes = await run(plans);
+  const touched = new Set<string>();
+  const failed = new Set<string>();
+  let isOver = false;
+  for (const { plans, isGate, finishes, waitsFor } of waves) {
+    if (isOver && !finishes) continue;
+    const held = (unit: string): string | undefined => waitsFor.get(unit)?.find((other) => failed.has(other));
+    const isDue = (unit: string): boolean => !failed.has(unit) && (!finishes || touched.has(unit));
+    const outcomes = [
+      ...(await run(select(plans, (unit) => isDue(unit) && held(unit) === undefined))),
+      ...select(plans, (unit) => isDue(unit) && held(unit) !== undefined).flatMap(({ machine, changes }) =>
+        changes.map(({ unit }): UnitOutcome => {
+          const failure = { code: 'waits', unit: held(unit) ?? '' } as const;
+          return { unit, machine, state: undefined, failure };
+        }),
+      ),
+    ];
+    for (const { unit, failure } of outcomes) {
+      touched.add(unit);
+      if (failure !== undefined) failed.add(unit);
+    }
     done.push(...outcomes);
-    if (outcomes.some(({ failure }) => failure !== undefined)) break;
+    isOver ||= isGate && failed.size > 0;
   }
   return done;
+}
+
+function select(plans: readonly MachinePlan[], isMeant: (unit: string) => boolean): readonly MachinePlan[] {
+  return plans
+    .map(({ machine, changes }) => ({ machine, changes: changes.filter(({ unit }) => isMeant(unit)) }))
+    .filter(({ changes }) => changes.length > 0);
 }
 
 /** Carries out plans on all machines at once; every machine is finished and reported. */

@@ -1,24 +1,25 @@
 import type { Clock } from '../base/clock.ts';
 import type { UnitOutcome } from '../cluster/failure.ts';
 import type { LeaseEnds } from '../cluster/lease.ts';
-import { type ClusterSnapshot, everyUnit, type MachineView } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, type DesiredUnit, everyUnit, type MachineView } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
+import { orderOf } from '../plan/order.ts';
 import { plan } from '../plan/plan.ts';
 import type { MachinePlan } from '../plan/step.ts';
-import { wavesOf } from '../plan/waves.ts';
+import type { Asked } from '../plan/steps.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
-import { type Decision, placementsOf } from '../schedule/decision.ts';
+import { type Decision, leavingOf, placementsOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { decided, planned, type Tell } from './events.ts';
 import { execute, executeWaves, unreached } from './execute.ts';
-import { carryOut, failedMoves, type Handover, splitMoves, takeBack } from './handover.ts';
 import { logDecisions } from './log.ts';
 import { memories, observe } from './observe.ts';
 import { refuseOutdated } from './outdated.ts';
+import { failedMoves, takeBack } from './returns.ts';
 
 /** What a pass works with. */
 export type Edges = {
@@ -38,8 +39,10 @@ export type Edges = {
 
 /** What a pass does beside putting things right. */
 export type PassOptions = {
-  /** Restarts units that run as wanted, so many copies at once; it ends with the first failure. */
-  readonly restart?: { readonly maxParallel: number };
+  /** What a command asks of units in this pass alone; see {@link Asked}. */
+  readonly asked?: ReadonlyMap<string, Asked | undefined>;
+  /** How many copies may be under way at once; the pass ends with the first failure then. All without it. */
+  readonly maxParallel?: number;
   /** Name of a machine that its standard units leave. */
   readonly drain?: string;
 };
@@ -59,44 +62,63 @@ export type ReconcileReport = {
 
 /**
  * The one pass: load, observe, schedule, assign, plan, execute. Brings the units named by `only` to what the
- * registry wants of them, on every machine that answers; a name the registry does not have is wanted nowhere.
+ * registry wants of them and of their partners, on every machine that answers; a name the registry does not have is
+ * wanted nowhere.
  */
 export async function reconcile(
   edges: Edges,
   only: ReadonlySet<string> | 'everything',
-  { restart, drain }: PassOptions = {},
+  { asked = new Map(), maxParallel, drain }: PassOptions = {},
 ): Promise<ReconcileReport> {
   const { tell, clock } = edges;
   const begun = clock.now();
   tell({ kind: 'pass-begun', scope: only });
   const registry = await edges.registry.load();
-  const asked = only === 'everything' ? registry.units.keys() : only;
-  const names = [...asked].filter((name) => !isTemplate(parseUnitName(name)));
+  const named = only === 'everything' ? new Set(registry.units.keys()) : withPartners(only, registry.units);
+  const names = [...named].filter((name) => !isTemplate(parseUnitName(name)));
   const request = { names, digests: true };
   const { views, sessions } = await observe(edges, registry, request);
   try {
-    const scope = only === 'everything' ? everyUnit(registry.units.keys(), views) : only;
+    const scope = only === 'everything' ? everyUnit(registry.units.values(), views) : named;
     const { snapshot, decisions } = await assign(edges, views, scope, drain);
-    const plans = plan(snapshot, placementsOf(decisions, scope), { restart: restart !== undefined });
-    const moving = splitMoves(plans, decisions, snapshot);
-    const { before, main, after } = moving;
-    const rest = restart === undefined ? [main, after] : wavesOf([...main, ...after], restart.maxParallel);
-    const waves = [before, ...rest].filter(({ length }) => length > 0);
+    const placements = placementsOf(decisions, scope);
+    const plans = plan(snapshot, placements, { asked });
+    const leaving = leavingOf(decisions);
+    const order = orderOf({ plans, snapshot, placements, leaving, maxParallel });
+    const waves = order.map((wave) => wave.plans);
     tell({ kind: 'planned', waves: waves.map((wave) => wave.map(planned)) });
     let wave = 0;
-    const run = (now: readonly MachinePlan[]): Promise<readonly UnitOutcome[]> => {
+    const done = await executeWaves(order, (now) => {
       if (now.length > 0) tell({ kind: 'wave-begun', wave: ++wave, waves: waves.length });
       return execute(now, snapshot, sessions, tell);
-    };
-    const done = restart === undefined ? await carryOut(moving, run) : await executeWaves(waves, run);
+    });
     const outcomes = [...done, ...unreached(decisions, snapshot, tell)];
-    await settle(edges.registry, snapshot, decisions, outcomes, restart === undefined ? moving : undefined);
+    await settle(edges.registry, { snapshot, decisions, plans, outcomes });
     const failures = outcomes.filter(({ failure }) => failure !== undefined).length;
     tell({ kind: 'pass-done', failures, ms: clock.now() - begun });
     return { snapshot, decisions, plans: waves.flat(), waves, outcomes };
   } finally {
     for (const session of sessions.values()) session.close();
   }
+}
+
+/** The units and those that are decided together with them: what triggers them, what they trigger, what they replace. */
+function withPartners(
+  only: ReadonlySet<string>,
+  units: ReadonlyMap<string, DesiredUnit>,
+): ReadonlySet<string> {
+  const named = [...only].flatMap((name) => units.get(name) ?? []);
+  const started = named.flatMap(({ triggers }) => triggers ?? []);
+  const replaced = named.flatMap(({ target, placement }) =>
+    target === 'inactive' ? [] : placement.replaces,
+  );
+  const all = new Set([...only, ...started, ...replaced]);
+  const triggers = [...units.values()].filter(
+    (unit) => unit.triggers !== undefined && all.has(unit.triggers),
+  );
+  return new Set(
+    [...all, ...triggers.map(({ name }) => name)].filter((name) => only.has(name) || units.has(name)),
+  );
 }
 
 /** Puts a registry view and a sighting together. */
@@ -153,7 +175,10 @@ async function assign(
 function assignments(decisions: readonly Decision[], view: RegistryView): readonly Edit[] {
   return decisions.flatMap((decision): readonly Edit[] => {
     const unit = view.units.get(decision.unit);
-    if (unit === undefined || (decision.kind !== 'place' && decision.kind !== 'move')) return [];
+    if (unit === undefined) return [];
+    if (decision.kind === 'nowhere' && decision.from !== undefined)
+      return [{ kind: 'put-unit', unit: { ...unit, machine: undefined } }];
+    if (decision.kind !== 'place' && decision.kind !== 'move') return [];
     return [{ kind: 'put-unit', unit: { ...unit, machine: decision.machine } }];
   });
 }
@@ -161,14 +186,11 @@ function assignments(decisions: readonly Decision[], view: RegistryView): readon
 /** Stores what came of a pass: units that are gone lose their assignment, and moves that failed are taken back. */
 async function settle(
   registry: Registry,
-  snapshot: ClusterSnapshot,
-  decisions: readonly Decision[],
-  outcomes: readonly UnitOutcome[],
-  moving: Handover | undefined,
+  { snapshot, decisions, plans, outcomes }: Omit<ReconcileReport, 'waves'>,
 ): Promise<void> {
   const failed = new Set(outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit));
   const gone = decisions.filter(({ kind, unit }) => kind === 'release' && !failed.has(unit));
-  const returning = moving === undefined ? [] : failedMoves(moving, decisions, outcomes);
+  const returning = failedMoves(plans, decisions, snapshot, outcomes);
   if (gone.length + returning.length === 0) return;
   await registry.update((view) => [...forget(gone, snapshot, view), ...takeBack(returning, snapshot, view)]);
 }

@@ -3,6 +3,7 @@ import type { LogEntry } from '../cluster/logged-event.ts';
 import type { Cordon, DesiredUnit, Token } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { Change, StoreRecord } from '../store/store.ts';
+import { readDependencies } from '../unit/dependencies.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { triggeredUnit } from '../unit/trigger.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
@@ -134,7 +135,8 @@ export class RegistryView {
     const placement = parsePlacement(file, unitName);
     const triggers = triggeredUnit(file, unitName);
     const token = this.revisionOf(key) + tokenBase;
-    return { name, text, hash, digest, placement, triggers, target, machine, token };
+    const dependencies = readDependencies(file, unitName);
+    return { name, text, hash, digest, placement, triggers, dependencies, target, machine, token };
   }
 
   #must<K extends DocumentKind>(kind: K, key: string): Document<K> {

@@ -7,9 +7,10 @@ import {
   observedOn,
   otherCluster,
 } from '../cluster/snapshot.ts';
-import { isForeign } from '../cluster/unit-state.ts';
+import { isForeign, isRunning } from '../cluster/unit-state.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { Metadata } from '../machine/metadata.ts';
+import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import type { Workload } from './workload.ts';
 
 /** Why `unit` may not be on `machine`, or undefined when the rule has nothing against it. */
@@ -53,17 +54,23 @@ export const CONSTRAINTS: readonly Constraint[] = [
       return undefined;
     },
   },
-  // A timer, socket, path or automount, beside the unit it starts: systemd refuses one whose unit is not there. A unit
-  // that asks to be beside its timer comes to it instead.
+  // Replaces=: the unit that is named there leaves the machine to the one that names it.
   {
-    rule: 'Triggers',
-    check: ({ name, triggers }, { id }, workload) => {
-      const there = triggers === undefined ? undefined : workload.machineOf(triggers);
-      if (triggers === undefined || there === undefined || there === id) return undefined;
-      if (workload.follows(triggers, name)) return undefined;
-      return { code: 'triggers-elsewhere', unit: triggers, machine: workload.nameOf(there) };
+    rule: 'Replaces',
+    check: ({ name }, { id }, workload) => {
+      const replacer = workload
+        .replacersOf(name)
+        .find((other) => id !== undefined && workload.machineOf(other.name) === id);
+      return replacer === undefined ? undefined : { code: 'replaced', unit: replacer.name };
     },
   },
+  // A timer, socket, path or automount, beside the unit it starts: systemd refuses one whose unit is not there.
+  {
+    rule: 'Triggers',
+    check: (unit, machine, workload, snapshot) => triggerObjection(unit, machine, workload, snapshot),
+  },
+  // The unit that it starts, if that is not launched itself, goes where its triggers are.
+  { rule: 'TriggeredBy', check: triggeredObjection },
   // Conflicts=, whichever of the two declares it, with the standard units that are there.
   {
     rule: 'Conflicts',
@@ -81,6 +88,8 @@ export const CONSTRAINTS: readonly Constraint[] = [
       return undefined;
     },
   },
+  // Conflicts= of [Unit], between two launched units: systemd would stop one to start the other.
+  { rule: 'UnitConflicts', check: unitConflict },
   // A machine that is cordoned takes no new units, and one that is drained keeps none that can run elsewhere.
   {
     rule: 'Cordon',
@@ -143,6 +152,98 @@ export function* objections(
     const reason = check(unit, machine, workload, snapshot);
     if (reason !== undefined) yield reason;
   }
+}
+
+/**
+ * A unit that is launched itself has the say. One that is not comes along, so that what it asks for counts as well; and
+ * of several triggers that start it, all go to one machine.
+ */
+function triggerObjection(
+  unit: DesiredUnit,
+  machine: MachineView,
+  workload: Workload,
+  snapshot: ClusterSnapshot,
+): Reason | undefined {
+  const started = unit.triggers === undefined ? undefined : workload.unit(unit.triggers);
+  if (started === undefined || workload.follows(started.name, unit.name)) return undefined;
+  const elsewhere = (there: MachineId): Reason | undefined =>
+    there === machine.id
+      ? undefined
+      : { code: 'triggers-elsewhere', unit: started.name, machine: workload.nameOf(there) };
+  if (!workload.goesWithTriggers(started)) {
+    const there = workload.machineOf(started.name);
+    return there === undefined ? undefined : elsewhere(there);
+  }
+  const triggers = workload.triggersOf(started.name);
+  if (!isTemplate(parseUnitName(started.name)) && !triggers.some(({ placement }) => placement.global)) {
+    const peer = triggers.find(({ name }) => name !== unit.name && workload.machineOf(name) !== undefined);
+    const there = peer === undefined ? undefined : workload.machineOf(peer.name);
+    const objection = there === undefined ? undefined : elsewhere(there);
+    if (objection !== undefined) return objection;
+  }
+  for (const { rule, check } of CONSTRAINTS) {
+    if (!JOINT.has(rule)) continue;
+    const reason = check(started, machine, workload, snapshot);
+    if (reason !== undefined) return { code: 'triggered-unit', unit: started.name, reason };
+  }
+  return undefined;
+}
+
+/** A template is on a machine for its triggers alone; one that has lost them stays where it is. */
+function triggeredObjection(
+  unit: DesiredUnit,
+  machine: MachineView,
+  workload: Workload,
+  snapshot: ClusterSnapshot,
+): Reason | undefined {
+  const isPattern = isTemplate(parseUnitName(unit.name));
+  if (!isPattern && !workload.goesWithTriggers(unit)) return undefined;
+  const triggers = workload.triggersOf(unit.name);
+  if (triggers.length === 0) {
+    return observedOn(machine, unit.name)?.record === undefined ? { code: 'not-triggered' } : undefined;
+  }
+  const placed = triggers.filter(
+    ({ name, placement }) => placement.global || workload.machineOf(name) !== undefined,
+  );
+  const isHere = placed.some((trigger) =>
+    trigger.placement.global
+      ? objections(trigger, machine, workload, snapshot).next().value === undefined
+      : workload.machineOf(trigger.name) === machine.id,
+  );
+  if (isHere || (placed.length === 0 && !isPattern)) return undefined;
+  const trigger = (placed[0] ?? triggers[0])?.name ?? '';
+  const there = workload.machineOf(trigger);
+  return {
+    code: 'triggered-elsewhere',
+    trigger,
+    machine: there === undefined ? undefined : workload.nameOf(there),
+  };
+}
+
+/** The rules that a unit which comes along has to meet as well. */
+const JOINT: ReadonlySet<string> = new Set([
+  'MachineID',
+  'MachineMetadata',
+  'MachineOf',
+  'Conflicts',
+  'GlobalConflicts',
+  'ForeignUnit',
+]);
+
+/** Of two that are on one machine already, the one that runs there stays; else the first by name has the machine. */
+function unitConflict(unit: DesiredUnit, machine: MachineView, workload: Workload): Reason | undefined {
+  if (unit.target !== 'launched' || machine.id === undefined) return undefined;
+  const runs = (name: string): boolean => {
+    const there = observedOn(machine, name);
+    return there?.record !== undefined && isRunning(there.state);
+  };
+  const isHere = workload.machineOf(unit.name) === machine.id;
+  const tie = workload.conflicts.get(unit.name)?.find(({ unit: other }) => {
+    if (workload.machineOf(other) !== machine.id) return false;
+    if (!isHere) return true;
+    return runs(unit.name) === runs(other) ? other < unit.name : runs(other);
+  });
+  return tie === undefined ? undefined : { code: 'unit-conflict', tie };
 }
 
 function conflictOn(unit: DesiredUnit, machine: MachineId, workload: Workload): Reason | undefined {

@@ -27,9 +27,14 @@ export type Decision =
     }
   /** It is wanted nowhere any more. */
   | { readonly kind: 'release'; readonly unit: string; readonly from: MachineId | undefined }
-  /** It is wanted, and no machine fits. */
-  | { readonly kind: 'nowhere'; readonly unit: string; readonly rejected: readonly Rejection[] }
-  /** A global unit: every machine it fits. */
+  /** It is wanted, and no machine fits; `from` is one that it leaves to the unit that replaces it. */
+  | {
+      readonly kind: 'nowhere';
+      readonly unit: string;
+      readonly from?: MachineId;
+      readonly rejected: readonly Rejection[];
+    }
+  /** A global unit, or one that goes where several triggers are: every machine it fits. */
   | {
       readonly kind: 'everywhere';
       readonly unit: string;
@@ -50,4 +55,15 @@ export function placementsOf(
 ): ReadonlyMap<string, readonly string[]> {
   const decided = new Map(decisions.map((decision) => [decision.unit, machinesOf(decision)]));
   return new Map([...scope].map((unit) => [unit, decided.get(unit) ?? []]));
+}
+
+/** Unit → the machine that it leaves, for each that moves or gives way to another one. */
+export function leavingOf(decisions: readonly Decision[]): ReadonlyMap<string, MachineId> {
+  return new Map(
+    decisions.flatMap((decision) =>
+      (decision.kind === 'move' || decision.kind === 'nowhere') && decision.from !== undefined
+        ? [[decision.unit, decision.from] as const]
+        : [],
+    ),
+  );
 }

@@ -3,7 +3,7 @@ import type { DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import type { Workload } from './workload.ts';
 
 /**
- * Best machine for `unit` first: the one that a unit it replaces leaves to it, then fewest standard units, then the
+ * Best machine for `unit` first: the one of a unit that it replaces or starts, then fewest standard units, then the
  * lowest id, so that equal snapshots decide alike.
  */
 export function rank(
@@ -11,8 +11,8 @@ export function rank(
   machines: readonly MachineView[],
   workload: Workload,
 ): readonly MachineView[] {
-  const legacy = workload.legacyOf(unit);
-  const isOther = ({ id }: MachineView): number => (legacy !== undefined && id === legacy ? 0 : 1);
+  const preferred = workload.preferredBy(unit);
+  const isOther = ({ id }: MachineView): number => (preferred !== undefined && id === preferred ? 0 : 1);
   return machines.toSorted(
     (a, b) =>
       isOther(a) - isOther(b) ||

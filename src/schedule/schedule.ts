@@ -2,6 +2,7 @@ import { compareText } from '../base/compare.ts';
 import type { Reason, Rejection } from '../cluster/reason.ts';
 import { type ClusterSnapshot, type DesiredUnit, isSteady, type MachineView } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
+import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { objections } from './constraints.ts';
 import type { Decision } from './decision.ts';
 import { rank } from './rank.ts';
@@ -19,7 +20,10 @@ export function schedule(snapshot: ClusterSnapshot, scope?: ReadonlySet<string>)
   const decisions = new Map<string, Decision>();
   // What is on a machine comes first: where it moves away, there is room for what is new.
   const isNew = ({ machine }: DesiredUnit): number => (machine === undefined ? 1 : 0);
-  for (const unit of peersFirst(units.toSorted((a, b) => isNew(a) - isNew(b)))) {
+  for (const unit of peersFirst(
+    units.toSorted((a, b) => isNew(a) - isNew(b)),
+    workload,
+  )) {
     const decision = decide(unit, workload, snapshot);
     if (decision.kind === 'place' || decision.kind === 'move') workload.assign(unit.name, decision.machine);
     decisions.set(unit.name, decision);
@@ -29,7 +33,7 @@ export function schedule(snapshot: ClusterSnapshot, scope?: ReadonlySet<string>)
 
 function decide(unit: DesiredUnit, workload: Workload, snapshot: ClusterSnapshot): Decision {
   if (unit.target === 'inactive') return { kind: 'release', unit: unit.name, from: unit.machine };
-  if (unit.placement.global) return decideGlobal(unit, workload, snapshot);
+  if (unit.placement.global || isCopied(unit, workload)) return decideGlobal(unit, workload, snapshot);
   if (unit.machine === undefined) return place(unit, workload, snapshot);
   return keepOrMove(unit, unit.machine, workload, snapshot);
 }
@@ -38,6 +42,13 @@ function decideGlobal(unit: DesiredUnit, workload: Workload, snapshot: ClusterSn
   const { fitting, rejected } = sift(unit, workload, snapshot);
   const machines = fitting.flatMap((machine) => machine.id ?? []).sort(compareText);
   return { kind: 'everywhere', unit: unit.name, machines, rejected };
+}
+
+/** A template, and what a global unit starts, is wherever its triggers are. */
+function isCopied(unit: DesiredUnit, workload: Workload): boolean {
+  if (isTemplate(parseUnitName(unit.name))) return true;
+  if (!workload.goesWithTriggers(unit)) return false;
+  return workload.triggersOf(unit.name).some(({ placement }) => placement.global);
 }
 
 function place(unit: DesiredUnit, workload: Workload, snapshot: ClusterSnapshot): Decision {
@@ -51,7 +62,7 @@ function place(unit: DesiredUnit, workload: Workload, snapshot: ClusterSnapshot)
  * A unit leaves its machine only for another one that takes it: a rule that speaks against its machine, or
  * silence, never stops it. A machine that may be down is given `agentTtlMs`; when more than half of the machines are
  * silent at once the observer is taken to be cut off, and nothing moves. A fenced unit stays, too, for as long as it may
- * run there.
+ * run there. Only a unit that is replaced leaves its machine without another one.
  */
 function keepOrMove(
   unit: DesiredUnit,
@@ -65,6 +76,8 @@ function keepOrMove(
   const isLost = because.code === 'machine-silent';
   if (isLost && (!because.mayBeDown || because.silentMs < snapshot.agentTtlMs)) return keep;
   const { best, rejected } = choose(unit, workload, isLost ? steadyOf(snapshot) : snapshot);
+  if (best === undefined && because.code === 'replaced')
+    return { kind: 'nowhere', unit: unit.name, from, rejected };
   if (best === undefined) {
     const held = rejected.find(({ reason }) => reason.code === 'lease-may-hold');
     return held === undefined ? keep : { ...keep, despite: held.reason };
@@ -96,6 +109,7 @@ function objectionToStaying(
  */
 function isReasonToLeave(reason: Reason): boolean {
   if (reason.code === 'conflict') return !reason.global;
+  if (reason.code === 'triggered-unit') return isReasonToLeave(reason.reason);
   return !NO_REASON_TO_LEAVE.has(reason.code);
 }
 
@@ -139,7 +153,7 @@ function sift(
 }
 
 /** The same units, each after those it has to share a machine with; the members of a circle keep their order. */
-function peersFirst(units: readonly DesiredUnit[]): readonly DesiredUnit[] {
+function peersFirst(units: readonly DesiredUnit[], workload: Workload): readonly DesiredUnit[] {
   const byName = new Map(units.map((unit) => [unit.name, unit]));
   const ordered = new Set<DesiredUnit>();
   const visiting = new Set<DesiredUnit>();
@@ -150,9 +164,14 @@ function peersFirst(units: readonly DesiredUnit[]): readonly DesiredUnit[] {
       const found = byName.get(peer);
       if (found !== undefined) visit(found);
     }
-    // Beside the unit it starts, unless that one asks to be beside its timer.
+    for (const replacer of workload.replacersOf(unit.name)) if (byName.has(replacer.name)) visit(replacer);
+    // Beside the unit it starts, unless that one goes where its triggers are, or asks to be beside its timer.
     const started = byName.get(unit.triggers ?? '');
-    if (started !== undefined && !started.placement.machineOf.includes(unit.name)) visit(started);
+    const isLeader = started !== undefined && !workload.goesWithTriggers(started);
+    if (isLeader && !started.placement.machineOf.includes(unit.name)) visit(started);
+    if (workload.goesWithTriggers(unit)) {
+      for (const trigger of workload.triggersOf(unit.name)) if (byName.has(trigger.name)) visit(trigger);
+    }
     ordered.add(unit);
   };
   for (const unit of units) visit(unit);

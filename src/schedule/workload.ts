@@ -1,5 +1,6 @@
 import { compareText } from '../base/compare.ts';
 import { globMatcher } from '../base/glob.ts';
+import { conflictTies, type Ties } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 
@@ -11,10 +12,12 @@ export class Workload {
   readonly machines: readonly MachineView[];
   /** Global units that are wanted, by name. */
   readonly globals: readonly DesiredUnit[];
+  /** Launched units that systemd never lets run side by side. */
+  readonly conflicts: Ties;
   readonly #units: ReadonlyMap<string, DesiredUnit>;
   readonly #machineOf = new Map<string, MachineId>();
-  /** Units that are wanted nowhere any more, and where they are. */
-  readonly #left = new Map<string, MachineId>();
+  readonly #triggers = new Map<string, DesiredUnit[]>();
+  readonly #replacers = new Map<string, DesiredUnit[]>();
   readonly #unitsOn = new Map<MachineId, readonly DesiredUnit[]>();
   readonly #globs = new Map<string, (text: string) => boolean>();
 
@@ -25,8 +28,10 @@ export class Workload {
       .filter((unit) => unit.placement.global)
       .toSorted((a, b) => compareText(a.name, b.name));
     this.#units = new Map(wanted.map((unit) => [unit.name, unit]));
-    for (const { name, target, machine } of snapshot.units) {
-      if (target === 'inactive' && machine !== undefined) this.#left.set(name, machine);
+    this.conflicts = conflictTies(wanted.filter(({ target }) => target === 'launched'));
+    for (const unit of wanted) {
+      if (unit.triggers !== undefined) push(this.#triggers, unit.triggers, unit);
+      for (const old of unit.placement.replaces) push(this.#replacers, old, unit);
     }
     for (const unit of wanted) {
       if (!unit.placement.global && unit.machine !== undefined) this.assign(unit.name, unit.machine);
@@ -38,9 +43,32 @@ export class Workload {
     return this.#machineOf.get(unit);
   }
 
-  /** The machine that a unit leaves to `unit`, which replaces it. */
-  legacyOf({ placement }: DesiredUnit): MachineId | undefined {
-    return placement.replaces.flatMap((name) => this.#left.get(name) ?? [])[0];
+  /** A unit that is wanted somewhere. */
+  unit(name: string): DesiredUnit | undefined {
+    return this.#units.get(name);
+  }
+
+  /** The wanted timers, sockets, paths and automounts that start a unit, or instances of a template. */
+  triggersOf(unit: string): readonly DesiredUnit[] {
+    return this.#triggers.get(unit) ?? [];
+  }
+
+  /** Whether a unit is wanted because of its triggers, and goes where they are. One that is launched has a life of its own. */
+  goesWithTriggers({ name, target }: DesiredUnit): boolean {
+    return target === 'loaded' && this.triggersOf(name).length > 0;
+  }
+
+  /** Wanted units that have `unit` in Replaces=. */
+  replacersOf(unit: string): readonly DesiredUnit[] {
+    return this.#replacers.get(unit) ?? [];
+  }
+
+  /** Where `unit` goes if it fits: the machine of a unit that it replaces, if it is new, or of the unit that it starts. */
+  preferredBy({ machine, placement, triggers }: DesiredUnit): MachineId | undefined {
+    const replaced = machine === undefined ? placement.replaces : [];
+    return [...replaced, ...(triggers === undefined ? [] : [triggers])].flatMap(
+      (name) => this.machineOf(name) ?? [],
+    )[0];
   }
 
   /** Whether `unit` asks for the machine of `other`. */
@@ -86,4 +114,10 @@ export class Workload {
   nameOf(machine: MachineId): string {
     return this.machines.find((view) => view.id === machine)?.machine.name ?? machine;
   }
+}
+
+function push<T>(lists: Map<string, T[]>, key: string, item: T): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [item]);
+  else list.push(item);
 }

@@ -218,13 +218,13 @@ describe('fleet v1', () => {
     );
   });
 
-  it('ends what a new unit replaces', async () => {
+  it('moves what a new unit replaces', async () => {
     await house.want('launched', '', 'old.service');
     await vi.waitFor(() => expect(house.runs('old.service')).toEqual(['m1']), soon);
     const options = [...SLEEP, { section: 'X-Fleet', name: 'Replaces', value: 'old.service' }];
     await api.put(`${UNITS}/new.service`, { desiredState: 'launched', options });
     await vi.waitFor(() => expect(house.runs('new.service')).toEqual(['m1']), soon);
-    expect(house.runs('old.service')).toEqual([]);
+    await vi.waitFor(() => expect(house.runs('old.service')).toEqual(['m2']), soon);
   });
 
   it('gives a page of 100 and the token of the next one', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { explainUnit, type UnitExplanation } from '../../src/operations/explain.ts';
 import { explanationJson, explanationLines, rulingRows } from '../../src/output/explanation.ts';
+import { CONSTRAINTS } from '../../src/schedule/constraints.ts';
 import { TTL_MS } from '../support/builders.ts';
 import { makeScene, type Scene, SLEEP } from './scene.ts';
 
@@ -105,7 +106,7 @@ describe('explain tells scripts', () => {
       runnerUp: null,
       because: null,
       agentTtlMs: TTL_MS,
-      machines: [{ rules: { length: 11 } }, {}, {}],
+      machines: [{ rules: { length: CONSTRAINTS.length } }, {}, {}],
     });
     expect(value).toHaveProperty('machines[0].rules[1]', {
       rule: 'MachineMetadata',

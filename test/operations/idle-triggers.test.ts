@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { load, start, submitUnits } from '../../src/operations/set-target-state.ts';
+import { destroy } from '../../src/operations/destroy.ts';
+import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
+import { load, start, stop, submitUnits, unload } from '../../src/operations/set-target-state.ts';
 import { systemdState } from '../support/builders.ts';
-import { makeScene, outcome, type Scene, SLEEP } from './scene.ts';
+import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
 
 const TIMER = '[Timer]\nOnActiveSec=1h\n';
 const REFUSED = ['x.timer: not-loaded'];
@@ -80,6 +82,7 @@ describe('a timer without its service', () => {
     await scene.write('x.timer', `${TIMER}Unit=other.service\n`);
     const request = { units: ['x.timer'], cwd: scene.cwd };
     expect(outcome(await start(scene.edges, { ...request, replace: false }))).toEqual([
+      'x.service: loaded m1',
       'x.timer: launched m1',
     ]);
     expect(outcome(await start(scene.edges, { ...request, replace: true }))).toEqual(REFUSED);
@@ -90,15 +93,24 @@ describe('a timer is started', () => {
   it('with its service among the arguments, in any order', async () => {
     const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': SLEEP });
     expect(outcome(await scene.start('x.timer', 'x.service'))).toEqual([
-      'x.service: launched m1',
+      'x.service: loaded m1',
       'x.timer: launched m1',
     ]);
+  });
+
+  it('with its service beside it on disk', async () => {
+    const scene = await sceneWith({ 'units/x.timer': TIMER, 'units/x.service': SLEEP, 'x.service': FALSE });
+    expect(outcome(await scene.start('units/x.timer'))).toEqual([
+      'x.service: loaded m1',
+      'x.timer: launched m1',
+    ]);
+    expect((await scene.edges.registry.load()).units.get('x.service')?.text).toBe(SLEEP);
   });
 
   it('with its service in the registry', async () => {
     const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': SLEEP });
     await scene.submit(['x.service']);
-    expect(outcome(await scene.start('x.timer'))).toEqual(['x.timer: launched m1']);
+    expect(outcome(await scene.start('x.timer'))).toEqual(['x.service: loaded m1', 'x.timer: launched m1']);
   });
 
   it('with a service that a machine has from elsewhere', async () => {
@@ -107,8 +119,105 @@ describe('a timer is started', () => {
     expect(outcome(await scene.start('x.timer'))).toEqual(['x.timer: launched m1']);
   });
 
-  it('where the sockets of a template make the services: Accept=yes', async () => {
+  it('with the template of its services: Accept=yes', async () => {
     const scene = await sceneWith({ 's.socket': '[Socket]\nListenStream=/run/s\nAccept=yes\n' });
-    expect(outcome(await scene.start('s.socket'))).toEqual(['s.socket: launched m1']);
+    expect(outcome(await scene.start('s.socket'))).toEqual(['s.socket: not-loaded']);
+    await scene.write('s@.service', SLEEP);
+    expect(outcome(await scene.start('s.socket'))).toEqual([
+      's.socket: launched m1',
+      's@.service: loaded m1',
+    ]);
+    expect(scene.there()).toEqual({ m1: ['s.socket waiting', 's@.service dead'] });
+  });
+});
+
+describe('a unit that a timer starts', () => {
+  const JOB = '[Service]\nType=oneshot\nExecStart=/bin/true\n';
+  const INSTALLED = `${SLEEP}[Install]\nWantedBy=multi-user.target\n`;
+
+  it('is not run when it is started together with it, nor by later passes', async () => {
+    const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': JOB });
+    await scene.start('x.service', 'x.timer');
+    await reconcileEverything(scene.edges);
+    expect(scene.machines.of('m1').log.filter((line) => line.startsWith('start'))).toEqual(['start x.timer']);
+  });
+
+  it('is run once when it is started alone, and its target stays', async () => {
+    const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': JOB });
+    await scene.start('x.timer');
+    await scene.start('x.service');
+    await reconcileEverything(scene.edges);
+    expect(scene.machines.of('m1').log.filter((line) => line === 'start x.service')).toHaveLength(1);
+    expect(await scene.wanted()).toMatchObject({ 'x.service': 'loaded m1' });
+  });
+
+  it('is launched as well when it has [Install]', async () => {
+    const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': INSTALLED });
+    expect(outcome(await scene.start('x.timer', 'x.service'))).toEqual([
+      'x.service: launched m1',
+      'x.timer: launched m1',
+    ]);
+  });
+
+  it('that runs is stopped by a stop alone, and by no pass', async () => {
+    const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': SLEEP });
+    await scene.start('x.timer');
+    await scene.start('x.service');
+    expect(scene.there().m1).toContain('x.service running');
+    await reconcileEverything(scene.edges);
+    await scene.load('x.service');
+    expect(scene.there().m1).toContain('x.service running');
+    await stop(scene.edges, ['x.service']);
+    expect(scene.there().m1).toContain('x.service dead');
+    expect(await scene.wanted()).toMatchObject({ 'x.service': 'loaded m1', 'x.timer': 'launched m1' });
+  });
+
+  it('gets a new text while it runs, which ends the run only if asked to', async () => {
+    const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': SLEEP });
+    await scene.start('x.timer');
+    await scene.start('x.service');
+    await scene.write('x.service', `# new\n${SLEEP}`);
+    const request = { units: ['x.service'], cwd: scene.cwd, replace: true };
+    await submitUnits(scene.edges, request);
+    expect(scene.machines.of('m1').units.get('x.service')?.text).toMatch('# new');
+    expect(scene.there().m1).toContain('x.service running');
+    await scene.write('x.service', `# newer\n${SLEEP}`);
+    await submitUnits(scene.edges, { ...request, now: true });
+    expect(scene.there().m1).toContain('x.service dead');
+  });
+
+  it('stays while the timer that needs it stays', async () => {
+    const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': SLEEP });
+    await scene.start('x.timer');
+    for (const lower of [unload, destroy]) {
+      const request = await lower(scene.edges, ['x.service']);
+      expect(outcome(request)).toEqual(['x.service: contradiction']);
+      expect(request.problems[0]?.error.message).toMatch(/"x.timer", which is launched, starts it/);
+    }
+    expect(await scene.wanted()).toEqual({ 'x.service': 'loaded m1', 'x.timer': 'launched m1' });
+    expect(outcome(await destroy(scene.edges, ['x.timer']))).toEqual([
+      'x.service: loaded m1',
+      'x.timer: inactive',
+    ]);
+    expect(await scene.wanted()).toEqual({ 'x.service': 'loaded m1' });
+  });
+
+  it('goes where its timer fits, and the timer where it fits', async () => {
+    const scene = await makeScene({ m1: {}, m2: { disk: 'ssd' }, m3: { disk: 'ssd', role: 'db' } });
+    await scene.write('x.timer', `${TIMER}[X-Fleet]\nMachineMetadata=role=db\n`);
+    await scene.write('x.service', `${SLEEP}[X-Fleet]\nMachineMetadata=disk=ssd\n`);
+    expect(outcome(await scene.load('x.service'))).toEqual(['x.service: loaded m2']);
+    expect(outcome(await scene.start('x.timer'))).toEqual(['x.service: loaded m3', 'x.timer: launched m3']);
+  });
+
+  it('is wherever a global timer is', async () => {
+    const scene = await makeScene({ m1: {}, m2: { disk: 'ssd' }, m3: { disk: 'ssd' } });
+    await scene.write('x.timer', `${TIMER}[X-Fleet]\nGlobal=true\nMachineMetadata=disk=ssd\n`);
+    await scene.write('x.service', SLEEP);
+    await scene.start('x.timer');
+    expect(scene.there()).toEqual({
+      m2: ['x.service dead', 'x.timer waiting'],
+      m3: ['x.service dead', 'x.timer waiting'],
+    });
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { submitUnits, unload } from '../../src/operations/set-target-state.ts';
-import { makeScene, outcome, type Scene, SLEEP } from './scene.ts';
+import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
 
 const replacing = (...units: readonly string[]): string => `${SLEEP}[X-Fleet]\nReplaces=${units.join(' ')}\n`;
 
@@ -14,21 +15,59 @@ async function populated(): Promise<Scene> {
 }
 
 describe('a unit with Replaces=', () => {
-  it('takes the machine of the unit it replaces, which is stopped there first and stays away', async () => {
+  it('takes the machine of the unit it replaces, which comes up elsewhere first', async () => {
     const scene = await populated();
-    expect(outcome(await scene.start('new'))).toEqual(['b.service: inactive', 'new.service: launched m2']);
-    expect(await scene.wanted()).toMatchObject({ 'b.service': 'inactive', 'new.service': 'launched m2' });
+    expect(outcome(await scene.start('new'))).toEqual(['b.service: launched m1', 'new.service: launched m2']);
+    expect(await scene.wanted()).toMatchObject({ 'b.service': 'launched m1', 'new.service': 'launched m2' });
     const { log } = scene.machines.of('m2');
     expect(log.indexOf('stop b.service')).toBeLessThan(log.indexOf('start new.service'));
-    expect(scene.there()).toMatchObject({ m2: ['new.service running'] });
+    expect(scene.there()).toMatchObject({
+      m1: ['a.service running', 'b.service running'],
+      m2: ['new.service running'],
+    });
+    expect(outcome(await scene.start('new', 'b'))).toEqual([
+      'b.service: launched m1',
+      'new.service: launched m2',
+    ]);
   });
 
-  it('goes elsewhere when it does not fit there', async () => {
+  it('goes elsewhere when it does not fit there, and leaves the other one alone', async () => {
     const scene = await makeScene({ m1: {}, m2: { disk: 'ssd' } });
     await scene.write('old.service', SLEEP);
     await scene.start('old');
     await scene.write('new.service', `${replacing('old.service')}MachineMetadata=disk=ssd\n`);
-    expect(outcome(await scene.start('new'))).toEqual(['new.service: launched m2', 'old.service: inactive']);
+    expect(outcome(await scene.start('new'))).toEqual([
+      'new.service: launched m2',
+      'old.service: launched m1',
+    ]);
+  });
+
+  it('leaves what it replaces launched and without a machine where no other one fits', async () => {
+    const scene = await makeScene({ m1: {}, m2: { disk: 'ssd' } });
+    await scene.write('old.service', `${SLEEP}[X-Fleet]\nMachineMetadata=disk=ssd\n`);
+    await scene.start('old');
+    await scene.write('new.service', `${replacing('old.service')}MachineMetadata=disk=ssd\n`);
+    const request = await scene.start('new');
+    expect(outcome(request)).toEqual(['new.service: launched m2', 'old.service: nowhere']);
+    expect(request.results[1]?.rejected.map(({ machine, reason }) => `${machine} ${reason.code}`)).toEqual([
+      'm1 machine-metadata',
+      'm2 replaced',
+    ]);
+    expect(await scene.wanted()).toEqual({ 'new.service': 'launched m2', 'old.service': 'launched' });
+    expect(scene.there()).toEqual({ m2: ['new.service running'] });
+    await unload(scene.edges, ['new']);
+    await reconcileEverything(scene.edges);
+    expect(await scene.wanted()).toMatchObject({ 'old.service': 'launched m2' });
+  });
+
+  it('waits when what it replaces does not come up elsewhere', async () => {
+    const scene = await populated();
+    await scene.write('b.service', FALSE);
+    await submitUnits(scene.edges, { units: ['b'], cwd: scene.cwd, replace: true });
+    const request = await scene.start('new');
+    expect(outcome(request)).toEqual(['b.service: not-up on m1', 'new.service: waits on m2']);
+    expect(scene.there().m2).toEqual(['b.service failed']);
+    expect(await scene.wanted()).toMatchObject({ 'b.service': 'launched m2' });
   });
 
   it('replaces nothing when it is only submitted, and when what it replaces is not there', async () => {
@@ -39,42 +78,23 @@ describe('a unit with Replaces=', () => {
     expect(outcome(await scene.start('other'))).toEqual(['other.service: launched m1']);
   });
 
-  it('replaces once: what was started again beside it is left alone', async () => {
+  it('replaces when it comes by a new text, on the machine where it is', async () => {
     const scene = await populated();
     await scene.start('new');
-    await scene.start('b');
-    expect(outcome(await scene.start('new'))).toEqual(['new.service: launched m2']);
-    expect(await scene.wanted()).toMatchObject({ 'b.service': 'launched m1', 'new.service': 'launched m2' });
-  });
-
-  it('replaces when it comes by a new text', async () => {
-    const scene = await populated();
     await scene.write('a.service', replacing('b.service'));
     const request = { units: ['a'], cwd: scene.cwd, replace: true };
     expect(outcome(await submitUnits(scene.edges, request))).toEqual([
       'a.service: launched m1',
-      'b.service: inactive',
+      'b.service: launched m3',
     ]);
   });
 
-  it('finishes the end of a unit that was on its way out', async () => {
+  it('leaves a silent machine alone', async () => {
     const scene = await populated();
     scene.machines.silence('m2');
     expect(outcome(await scene.start('new'))).toEqual([
       'b.service: unreachable on m2',
       'new.service: launched m1',
-    ]);
-    scene.machines.of('m2').silence = undefined;
-    expect(outcome(await scene.start('new'))).toEqual(['b.service: inactive', 'new.service: launched m1']);
-    expect(scene.there()).not.toHaveProperty('m2');
-  });
-
-  it('cannot be started together with the unit it replaces', async () => {
-    const scene = await populated();
-    expect(outcome(await scene.start('b', 'new'))).toEqual([
-      'b.service: inactive',
-      'new.service: launched m2',
-      'b.service: placement',
     ]);
   });
 
@@ -99,7 +119,8 @@ describe('a unit with Replaces=', () => {
     await scene.start('new');
     await scene.write('newer.service', replacing('new.service', 'b.service'));
     expect(outcome(await scene.start('newer'))).toEqual([
-      'new.service: inactive',
+      'b.service: launched m1',
+      'new.service: launched m3',
       'newer.service: launched m2',
     ]);
     expect(outcome(await unload(scene.edges, ['newer']))).toEqual(['newer.service: inactive']);

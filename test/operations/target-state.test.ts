@@ -83,7 +83,7 @@ describe('start', () => {
     });
     expect(outcome(await scene.start('once', 'tick.timer', 'tick'))).toEqual([
       'once.service: launched m1',
-      'tick.service: launched m2',
+      'tick.service: loaded m2',
       'tick.timer: launched m2',
     ]);
   });

@@ -21,6 +21,37 @@ const WORDS: {
       ),
     ],
   ],
+  unknown: [
+    [
+      { code: 'unknown', detail: 'Failed to get properties' },
+      only(
+        'the machine cannot say whether it runs: Failed to get properties',
+        'It is left as it is; "fleetctl stop", "start --replace" and "destroy" do not depend on that',
+      ),
+    ],
+  ],
+  excluded: [
+    [
+      {
+        code: 'excluded',
+        tie: {
+          unit: 'b.service',
+          declaredBy: 'a.service',
+          dependency: { kind: 'Conflicts', unit: 'b.service', line: 3 },
+        },
+      },
+      only(
+        '"b.service" runs there, and systemd never runs both: Conflicts=b.service in line 3 of "a.service"',
+        'It starts when that one has ended; or give them different machines, or stop one: fleetctl stop b.service',
+      ),
+    ],
+  ],
+  waits: [
+    [
+      { code: 'waits', unit: 'b.service' },
+      only('"b.service" has to leave first, and did not', 'Run the command again'),
+    ],
+  ],
   fenced: [
     [
       { code: 'fenced', reason: { code: 'no-lease' } },

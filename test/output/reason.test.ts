@@ -54,6 +54,37 @@ const SENTENCES: {
       'it starts "b.service", which is on "m2"',
     ],
   ],
+  'triggered-unit': [
+    [
+      { code: 'triggered-unit', unit: 'b.service', reason: metadata },
+      'it starts "b.service", which does not fit there: MachineMetadata= asks for role=db, it has role=web',
+    ],
+  ],
+  'triggered-elsewhere': [
+    [
+      { code: 'triggered-elsewhere', trigger: 'b.timer', machine: 'm2' },
+      '"b.timer" starts it, and is on "m2"',
+    ],
+    [
+      { code: 'triggered-elsewhere', trigger: 'b.timer', machine: undefined },
+      '"b.timer" starts it, and is not there',
+    ],
+  ],
+  'not-triggered': [[{ code: 'not-triggered' }, 'it is a template, and no socket there needs it']],
+  replaced: [[{ code: 'replaced', unit: 'b.service' }, '"b.service" is there and has Replaces= of it']],
+  'unit-conflict': [
+    [
+      {
+        code: 'unit-conflict',
+        tie: {
+          unit: 'b.service',
+          declaredBy: 'a.service',
+          dependency: { kind: 'Conflicts', unit: 'b.service', line: 3 },
+        },
+      },
+      '"b.service" is there, and systemd never runs both: Conflicts=b.service in line 3 of "a.service"',
+    ],
+  ],
   'foreign-unit': [
     [
       { code: 'foreign-unit', path: '/usr/lib/systemd/system/a.service' },

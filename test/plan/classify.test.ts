@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ObservedUnit } from '../../src/cluster/unit-state.ts';
+import { type ObservedUnit, unknownState } from '../../src/cluster/unit-state.ts';
 import { classify, type Situation } from '../../src/plan/classify.ts';
 import { desiredUnit, foreignUnit, observedUnit, recordOf, systemdState } from '../support/builders.ts';
 
@@ -59,7 +59,13 @@ describe('classify', () => {
       { ...withToken(4), ...oldText, state: systemdState('restarting') },
       'to-restart',
     ],
-    ['another text, wanted loaded, running', loaded, { ...withToken(4), ...oldText }, 'to-rewrite'],
+    ['another text, loaded from now on, running', loaded, { ...withToken(4), ...oldText }, 'to-rewrite'],
+    [
+      'another text, loaded as before, and running',
+      loaded,
+      { ...observedUnit(loaded, { state: running }), digest: 'old' },
+      'to-load',
+    ],
     ['another text, wanted loaded, dead', loaded, { ...withToken(4, dead), ...oldText }, 'to-load'],
     ['its file was deleted while it ran', launched, { ...withToken(5), digest: undefined }, 'to-restart'],
     [
@@ -68,19 +74,30 @@ describe('classify', () => {
       { ...withToken(5, dead), digest: undefined },
       'to-launch',
     ],
-    ['runs, and should not', loaded, observedUnit(loaded, { state: running }), 'to-stop'],
+    ['loaded, and started by something else', loaded, observedUnit(loaded, { state: running }), 'in-place'],
+    ['loaded from now on, and running', loaded, withToken(4), 'to-stop'],
+    ['loaded from now on, and between restarts', loaded, withToken(4, systemdState('restarting')), 'to-stop'],
+    ['loaded from now on, and still stopping', loaded, withToken(4, systemdState('stopping')), 'to-stop'],
+    ['loaded from now on, and failed', loaded, withToken(4, systemdState('failed')), 'to-note'],
+    ['loaded, and failed', loaded, observedUnit(loaded, { state: systemdState('failed') }), 'in-place'],
+    ['launched, and nothing is known of its run', launched, withToken(5, unknownState('')), 'unknown'],
     [
-      'between restarts, and should not be',
-      loaded,
-      observedUnit(loaded, { state: systemdState('restarting') }),
-      'to-stop',
+      'another text, and nothing is known of its run',
+      launched,
+      { ...withToken(4, unknownState('')), ...oldText },
+      'to-restart',
     ],
-    ['still stopping', loaded, observedUnit(loaded, { state: systemdState('stopping') }), 'to-stop'],
     [
-      'failed, which is stopped too',
+      'loaded, and nothing is known of its run',
       loaded,
-      observedUnit(loaded, { state: systemdState('failed') }),
+      observedUnit(loaded, { state: unknownState('') }),
       'in-place',
+    ],
+    [
+      'loaded from now on, and nothing is known of its run',
+      loaded,
+      withToken(4, unknownState('')),
+      'to-stop',
     ],
     ['dead, and should run', launched, withToken(5, dead), 'to-start'],
     ['failed, and should run', launched, withToken(5, systemdState('failed')), 'to-start'],
@@ -123,5 +140,14 @@ describe('classify', () => {
     ],
   ])('%s', (_, wanted, observed, situation) => {
     expect(classify({ wanted, token: 5, observed })).toBe(situation);
+  });
+
+  it.each([
+    ['that something else started', observedUnit(loaded, { state: running }), 'lingering'],
+    ['that fleet started', withToken(4), 'surplus'],
+    ['that has ended', observedUnit(loaded), 'surplus'],
+  ] as const)('lets a run %s come to its end, or not, where the unit has moved', (_, observed, situation) => {
+    expect(classify({ wanted: undefined, token: 5, observed, mayLinger: true })).toBe(situation);
+    expect(classify({ wanted: undefined, token: 5, observed, mayLinger: false })).toBe('surplus');
   });
 });

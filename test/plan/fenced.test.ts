@@ -28,7 +28,9 @@ function seen(observed: ObservedUnit | undefined, lease: Lease | undefined): Clu
 }
 
 function planned(snapshot: ClusterSnapshot, restart = false) {
-  return plan(snapshot, new Map([['a.service', [idOf('m1')]]]), { restart })[0]?.changes[0];
+  return plan(snapshot, new Map([['a.service', [idOf('m1')]]]), {
+    asked: new Map(restart ? [['a.service', 'restart']] : []),
+  })[0]?.changes[0];
 }
 
 it('the drop-in of a fenced unit holds it back before the first lease after a boot, too', () => {

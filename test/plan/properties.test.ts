@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ClusterSnapshot } from '../../src/cluster/snapshot.ts';
-import { isForeign, reachedState } from '../../src/cluster/unit-state.ts';
+import { isForeign, isRunning, reachedState } from '../../src/cluster/unit-state.ts';
 import { plan } from '../../src/plan/plan.ts';
 import type { MachinePlan } from '../../src/plan/step.ts';
 import { machinesOf } from '../../src/schedule/decision.ts';
@@ -113,6 +113,9 @@ describe('over random clusters', () => {
           const wanted = world.placements.get(unit.name)?.includes(observation.id) ?? false;
           const seen = observation.units.find(({ name }) => name === unit.name);
           const reached = seen === undefined ? 'inactive' : reachedState(seen);
+          // What something else started comes to its end where its unit has moved away.
+          const isLingering = !wanted && seen?.record?.target === 'loaded' && isRunning(seen.state);
+          if (isLingering && unit.target !== 'inactive') continue;
           expect([machine.name, unit.name, reached]).toEqual([
             machine.name,
             unit.name,

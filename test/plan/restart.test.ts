@@ -21,7 +21,9 @@ function stepsOf(unit: typeof LAUNCHED, observed: ObservedUnit): readonly string
   const snapshot = cluster()
     .machine('m1', {}, { units: [observed] })
     .snapshot({ units: [unit] });
-  const [here] = plan(snapshot, new Map([['a.service', [idOf('m1')]]]), { restart: true });
+  const [here] = plan(snapshot, new Map([['a.service', [idOf('m1')]]]), {
+    asked: new Map([['a.service', 'restart']]),
+  });
   return (
     here?.changes.flatMap(({ steps, obstacle }) => obstacle?.code ?? steps.map(({ kind }) => kind)) ?? []
   );

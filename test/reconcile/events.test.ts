@@ -114,7 +114,10 @@ describe('a pass tells', () => {
     await scene.pass();
     scene.driver.trouble('m2').failing.set('a.service', WRITE_FAILED);
     scene.events.length = 0;
-    await reconcile(scene.edges, new Set(['a.service']), { restart: { maxParallel: 1 } });
+    await reconcile(scene.edges, new Set(['a.service']), {
+      asked: new Map([['a.service', 'restart']]),
+      maxParallel: 1,
+    });
     expect(told(scene).slice(-8)).toEqual([
       'planned m1 m2 m3',
       'wave-begun 1 of 3',

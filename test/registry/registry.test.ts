@@ -66,6 +66,7 @@ describe('a registry', () => {
       ...stored,
       placement: desiredUnit('web.service').placement,
       triggers: undefined,
+      dependencies: [],
       token: view.revision,
     });
   });

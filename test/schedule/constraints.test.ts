@@ -266,10 +266,11 @@ describe('the order of the rules', () => {
       const base = silent ? cluster().silent('m1', 9000) : foreign;
       return base
         .machine('m2')
-        .unit(
-          'a.timer',
-          `MachineID=deadbeef\nMachineMetadata=role=db\nMachineOf=c.service\nConflicts=d.service g.service`,
-        )
+        .unit('a.timer', '', {
+          text: `[Unit]\nConflicts=e.service\n[Timer]\nOnActiveSec=1h\n[X-Fleet]\nMachineID=deadbeef\nMachineMetadata=role=db\nMachineOf=c.service\nConflicts=d.service g.service\n`,
+        })
+        .unit('e.service', '', { machine: 'm1' })
+        .unit('r.service', 'Replaces=a.timer', { machine: 'm1' })
         .unit('a.service', '', { machine: 'm2' })
         .unit('c.service', '', { machine: 'm2' })
         .unit('d.service', '', { machine: 'm1' })
@@ -284,13 +285,26 @@ describe('the order of the rules', () => {
       'machine-id',
       'machine-metadata',
       'machine-of-elsewhere',
+      'replaced',
       'triggers-elsewhere',
       'conflict',
       'conflict',
+      'unit-conflict',
       'cordoned',
     ];
     expect(codes(false)).toEqual([...asked, 'foreign-unit', 'other-cluster']);
     expect(codes(true)).toEqual([...asked, 'machine-silent']);
-    expect(CONSTRAINTS).toHaveLength(11);
+    // A unit that goes with its triggers starts none itself.
+    const triggered = against(
+      cluster()
+        .machine('m1')
+        .machine('m2')
+        .unit('a.service', '', { target: 'loaded' })
+        .unit('a.timer', '', { machine: 'm2' })
+        .snapshot(),
+      'a.service',
+    );
+    expect(triggered.map(({ code }) => code)).toEqual(['triggered-elsewhere']);
+    expect(CONSTRAINTS).toHaveLength(14);
   });
 });

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { type LeaseEnds, leaseEnd, leaseFor } from '../../src/cluster/lease.ts';
 import type { ClusterSnapshot, MachineView } from '../../src/cluster/snapshot.ts';
+import { orderOf } from '../../src/plan/order.ts';
 import { plan } from '../../src/plan/plan.ts';
-import { splitMoves } from '../../src/reconcile/handover.ts';
-import { type Decision, placementsOf } from '../../src/schedule/decision.ts';
+import { type Decision, leavingOf, placementsOf } from '../../src/schedule/decision.ts';
 import { schedule } from '../../src/schedule/schedule.ts';
 import {
   cluster,
@@ -120,8 +120,12 @@ describe('the plan for a fenced unit', () => {
       0,
     );
     const decisions = schedule(snapshot);
-    const plans = plan(snapshot, placementsOf(decisions, new Set(['a.service'])));
-    const { before, main, after } = splitMoves(plans, decisions, snapshot);
+    const placements = placementsOf(decisions, new Set(['a.service']));
+    const plans = plan(snapshot, placements);
+    const leaving = leavingOf(decisions);
+    const order = orderOf({ plans, snapshot, placements, leaving, maxParallel: undefined });
+    expect(order).toHaveLength(2);
+    const [before = [], main = []] = order.map((wave) => wave.plans);
     const told = before.map(({ machine, changes }) => [machine, changes[0]?.steps.map(({ kind }) => kind)]);
     expect(told).toEqual([
       ['m2', ['stop', 'remove']],
@@ -133,7 +137,6 @@ describe('the plan for a fenced unit', () => {
       { kind: 'record', links: [], fence: expect.stringContaining('PartOf=fleet-lease.service') },
       { kind: 'start', under: LEASE },
     ]);
-    expect(after).toEqual([]);
   });
 
   it('puts a drop-in right that is missing or was changed, and leaves one that is right', () => {

@@ -63,7 +63,19 @@ export function faults(
   const started = snapshot.units.find(({ name }) => name === unit.triggers);
   if (started !== undefined && !started.placement.machineOf.some((peer) => peer === unit.name)) {
     const there = standardPlace(started.name, world, snapshot);
-    if (there !== undefined && there !== id) found.add('triggers-elsewhere');
+    if (started.target === 'launched' && there !== undefined && there !== id) found.add('triggers-elsewhere');
+    const own = started.target === 'loaded' ? faults(withoutTriggers(started), machine, world, snapshot) : [];
+    if ([...own].some((code) => ASKED.has(code) || code === 'rival')) found.add('triggered-unit');
+  }
+  const triggers = snapshot.units.filter((other) => other.triggers === unit.name && world.has(other.name));
+  if (unit.target === 'loaded' && triggers.length > 0) {
+    const isHere = triggers.some((trigger) =>
+      trigger.placement.global
+        ? [...faults(trigger, machine, world, snapshot)].every((code) => code === 'rival')
+        : id !== undefined && world.get(trigger.name)?.[0] === id,
+    );
+    const isPlaced = triggers.some(({ name, placement }) => placement.global || world.get(name)?.length);
+    if (!isHere && isPlaced) found.add('triggered-elsewhere');
   }
   for (const other of snapshot.units) {
     if (!world.has(other.name) || !atOdds(unit, other)) continue;
@@ -81,6 +93,20 @@ export function faults(
     if (seen.name === unit.name && seen.record === undefined && known) found.add('foreign-unit');
   }
   return found;
+}
+
+/** What a unit asks for that its trigger has to meet as well. */
+const ASKED = new Set([
+  'machine-id',
+  'machine-metadata',
+  'machine-of-nowhere',
+  'machine-of-elsewhere',
+  'conflict',
+  'foreign-unit',
+]);
+
+function withoutTriggers(unit: DesiredUnit): DesiredUnit {
+  return { ...unit, target: 'launched', triggers: undefined };
 }
 
 function standardPlace(name: string, world: World, snapshot: ClusterSnapshot): string | undefined {

@@ -4,6 +4,7 @@ import type { TargetState } from '../../src/cluster/target-state.ts';
 import type { ObservedUnit, SystemdState, UnitRecord } from '../../src/cluster/unit-state.ts';
 import type { MachineId } from '../../src/machine/machine-id.ts';
 import type { Metadata } from '../../src/machine/metadata.ts';
+import { readDependencies } from '../../src/unit/dependencies.ts';
 import { parsePlacement } from '../../src/unit/placement.ts';
 import { triggeredUnit } from '../../src/unit/trigger.ts';
 import { hashUnitFile, parseUnitFile } from '../../src/unit/unit-file.ts';
@@ -96,6 +97,7 @@ export function desiredUnit(name: string, fleet = '', options: UnitOptions = {})
     digest: sha256(text),
     placement: parsePlacement(file, unitName),
     triggers: triggeredUnit(file, unitName),
+    dependencies: readDependencies(file, unitName),
     target: options.target ?? 'launched',
     machine: options.machine === undefined ? undefined : idOf(options.machine),
     token: options.token ?? 1,

@@ -9,7 +9,7 @@ import type { Step, UnitChange } from '../../src/plan/step.ts';
 import type { ObserveRequest, SystemdDriver } from '../../src/systemd/driver.ts';
 import type { Examination } from '../../src/systemd/examination.ts';
 import type { VerifyRequest } from '../../src/systemd/verification.ts';
-import { idOf, systemdState } from './builders.ts';
+import { idOf, NOW, systemdState } from './builders.ts';
 import { FakeJournal } from './fake-journal.ts';
 
 /** How busy every machine is. */
@@ -82,6 +82,7 @@ export class FakeMachine {
       cluster: this.cluster,
       bootId: 'boot',
       uptimeSeconds: this.uptimeSeconds,
+      ...(digests && { clock: NOW }),
       lease: this.lease,
       units: [...new Set([...recorded, ...names])].map((name) => {
         const unit = this.units.get(name);
@@ -140,7 +141,7 @@ export class FakeMachine {
     return { code: 'foreign', path: here.state.fragment };
   }
 
-  #do(step: Step, { unit, token }: UnitChange): void {
+  #do(step: Step, { unit, token, steps }: UnitChange): void {
     this.log.push(`${step.kind} ${unit}`);
     const here = this.units.get(unit) ?? {
       text: undefined,
@@ -152,8 +153,10 @@ export class FakeMachine {
         here.state = stopped(here.state);
         break;
       case 'write':
-        if (isRunning(here.state)) throw new Error(`${unit} is replaced while it runs`);
         here.text = step.text;
+        // What only its trigger starts goes on with the text that it began with.
+        if (isRunning(here.state) && !steps.some(({ kind }) => kind === 'start')) break;
+        if (isRunning(here.state)) throw new Error(`${unit} is replaced while it runs`);
         here.state = systemdState('dead', { fragment: `/etc/systemd/system/${unit}` });
         break;
       case 'record':
@@ -174,6 +177,8 @@ export class FakeMachine {
         this.#runs += 1;
         here.state = started(unit, here.text ?? '', `run${this.#runs}`, systemdState('dead'));
         break;
+      case 'watch':
+        return;
       case 'forbid':
         if (here.record !== undefined) throw new Error(`${unit} is forbidden where it is`);
         this.removed.set(unit, token);

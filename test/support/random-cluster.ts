@@ -30,7 +30,7 @@ export function randomCluster(seed: number): ClusterSnapshot {
   const names = NAMES.filter(() => random() < 0.6);
   const machines = Array.from({ length: 1 + Math.floor(random() * 6) }, (_, index) => `m${index + 1}`);
   const withUnits = names.reduce<ClusterBuilder>(
-    (builder, name) => builder.unit(name, placement(random, name), assignment(random, machines)),
+    (builder, name) => builder.unit(name, placement(random, name), assignment(random, name, machines)),
     cluster(),
   );
   const { units } = withUnits.snapshot();
@@ -76,9 +76,15 @@ function placement(random: Random, name: string): string {
 /** Peers that no glob above matches. */
 const PEERS: readonly string[] = ['b.service', 'c.service', 'd.service', 'b.socket', 'not-there.service'];
 
-function assignment(random: Random, machines: readonly string[]) {
+function assignment(random: Random, name: string, machines: readonly string[]) {
+  const isTriggered = name === 'a.service' || name === 'b.service';
   const options = {
-    target: random() < 0.7 ? ('launched' as const) : pick(random, TARGET_STATES),
+    target:
+      isTriggered && random() < 0.6
+        ? ('loaded' as const)
+        : random() < 0.7
+          ? ('launched' as const)
+          : pick(random, TARGET_STATES),
     token: 1 + Math.floor(random() * 50),
   };
   return random() < 0.5 ? options : { ...options, machine: pick(random, [...machines, ...machines, 'm9']) };

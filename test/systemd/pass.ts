@@ -63,6 +63,7 @@ function desired({ name, text, target, token }: Wish): DesiredUnit {
     digest: sha256(text),
     placement,
     triggers: undefined,
+    dependencies: [],
     target,
     machine,
     token,

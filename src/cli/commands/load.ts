@@ -1,5 +1,5 @@
 import { type Command, OUTPUT } from '../command.ts';
-import { DRY_RUN, REPLACE, runUnitVerb, submitRequest, VERBOSE } from '../unit-command.ts';
+import { DRY_RUN, NOW, REPLACE, runUnitVerb, submitRequest, VERBOSE } from '../unit-command.ts';
 import { LIMITS, NO_BLOCK } from '../wait-options.ts';
 
 export const loadCommand: Command = {
@@ -8,7 +8,7 @@ export const loadCommand: Command = {
   summary: 'Put units on machines without starting them',
   description:
     'Submits units that the registry does not have yet, picks a machine for each and puts its unit file there. A unit that is launched stays launched. Unit files are searched in the registry, on disk, then as templates.',
-  options: [REPLACE, VERBOSE, NO_BLOCK, ...LIMITS, DRY_RUN, OUTPUT],
+  options: [REPLACE, NOW, VERBOSE, NO_BLOCK, ...LIMITS, DRY_RUN, OUTPUT],
   examples: [
     ['fleetctl load hello.service', 'put it on a machine, not started'],
     ['fleetctl load web@1 web@2', 'two instances of web@.service'],

@@ -1,5 +1,5 @@
 import { type Command, type CommandOption, OUTPUT } from '../command.ts';
-import { DRY_RUN, REPLACE, runUnitVerb, submitRequest, VERBOSE } from '../unit-command.ts';
+import { DRY_RUN, NOW, REPLACE, runUnitVerb, submitRequest, VERBOSE } from '../unit-command.ts';
 import { LIMITS, NO_BLOCK } from '../wait-options.ts';
 
 const VERIFY: CommandOption = {
@@ -13,7 +13,7 @@ export const startCommand: Command = {
   summary: 'Start units somewhere in the cluster and keep them there',
   description:
     'Submits units that the registry does not have yet, picks a machine for each, starts it there and watches until it is really up. Unit files are searched in the registry, on disk, then as templates.',
-  options: [REPLACE, VERIFY, VERBOSE, NO_BLOCK, ...LIMITS, DRY_RUN, OUTPUT],
+  options: [REPLACE, NOW, VERIFY, VERBOSE, NO_BLOCK, ...LIMITS, DRY_RUN, OUTPUT],
   examples: [
     ['fleetctl start hello.service', 'start ./hello.service on some machine'],
     ['fleetctl start web@{1..3}', 'three instances of web@.service'],

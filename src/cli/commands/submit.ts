@@ -1,5 +1,5 @@
 import { type Command, OUTPUT } from '../command.ts';
-import { DRY_RUN, REPLACE, runUnitVerb, submitRequest, VERBOSE } from '../unit-command.ts';
+import { DRY_RUN, NOW, REPLACE, runUnitVerb, submitRequest, VERBOSE } from '../unit-command.ts';
 
 export const submitCommand: Command = {
   name: 'submit',
@@ -7,7 +7,7 @@ export const submitCommand: Command = {
   summary: 'Put unit files into the registry without placing them',
   description:
     'Checks unit files and stores them. A unit that the registry has already stays as it is, and a local file that differs from it is reported. Machines are contacted only where --replace changes a unit that is on them.',
-  options: [REPLACE, VERBOSE, DRY_RUN, OUTPUT],
+  options: [REPLACE, NOW, VERBOSE, DRY_RUN, OUTPUT],
   examples: [
     ['fleetctl submit hello.service', 'store ./hello.service'],
     ['fleetctl submit units/web@.service', 'store a template, to start instances of it from anywhere'],

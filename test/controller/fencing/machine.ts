@@ -152,6 +152,7 @@ export class SimMachine {
         this.#digest = sha256(step.text);
         return undefined;
       case 'stop':
+      case 'watch':
         return undefined;
     }
   }

@@ -1,11 +1,11 @@
 import type { UnitOutcome } from '../../../src/cluster/failure.ts';
 import type { LeaseEnds } from '../../../src/cluster/lease.ts';
 import type { ClusterSnapshot, MachineView, Observation } from '../../../src/cluster/snapshot.ts';
+import { orderOf } from '../../../src/plan/order.ts';
 import { plan } from '../../../src/plan/plan.ts';
 import type { MachinePlan } from '../../../src/plan/step.ts';
 import { unreached } from '../../../src/reconcile/execute.ts';
-import { splitMoves } from '../../../src/reconcile/handover.ts';
-import { type Decision, placementsOf } from '../../../src/schedule/decision.ts';
+import { type Decision, leavingOf, placementsOf } from '../../../src/schedule/decision.ts';
 import { schedule } from '../../../src/schedule/schedule.ts';
 import { CLUSTER_ID } from '../../support/builders.ts';
 import { TTL_MS } from './house.ts';
@@ -109,17 +109,22 @@ export class SimPass {
   }
 
   #carryOut(snapshot: ClusterSnapshot, decisions: readonly Decision[], done: (went: boolean) => void): void {
-    const plans = plan(snapshot, placementsOf(decisions, SCOPE));
-    const { before, main, after } = splitMoves(plans, decisions, snapshot);
+    const placements = placementsOf(decisions, SCOPE);
+    const plans = plan(snapshot, placements);
+    const leaving = leavingOf(decisions);
+    const waves = orderOf({ plans, snapshot, placements, leaving, maxParallel: undefined });
     const isReached = unreached(decisions, snapshot, () => undefined).length === 0;
-    this.#send(before, (stopped) => {
-      if (!stopped) return done(false);
-      this.#send([...main, ...after], (begun) => {
-        const went = begun && isReached;
-        if (went) this.#forget(snapshot, decisions);
-        done(went);
-      });
-    });
+    // There is one unit: where it fails in a wave, nothing is left to do in those that follow.
+    const next = (index: number): void => {
+      const wave = waves[index];
+      if (wave !== undefined) {
+        this.#send(wave.plans, (went) => (went ? next(index + 1) : done(false)));
+        return;
+      }
+      if (isReached) this.#forget(snapshot, decisions);
+      done(isReached);
+    };
+    next(0);
   }
 
   /** A unit that is wanted nowhere and known to be gone loses its assignment, if nobody has decided about it since. */

@@ -1,0 +1,120 @@
+import { compareText } from '../base/compare.ts';
+import { conflictTies, stopTies, type Ties, takenDown } from '../cluster/dependencies.ts';
+import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
+import { isRunning, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
+import type { Step, UnitChange } from './step.ts';
+import { fenceObstacle, startStep } from './steps.ts';
+
+/** What one stop takes down, and what one start would. */
+export type UnitTies = { readonly stops: Ties; readonly conflicts: Ties };
+
+type Place = {
+  readonly machine: MachineView;
+  readonly snapshot: ClusterSnapshot;
+  readonly desired: ReadonlyMap<string, DesiredUnit>;
+  readonly ties: UnitTies;
+  /** Whether a unit belongs on this machine. */
+  readonly isWanted: (unit: DesiredUnit) => boolean;
+};
+
+export function tiesBetween(units: readonly DesiredUnit[]): UnitTies {
+  const wanted = units.filter(({ target }) => target !== 'inactive');
+  return { stops: stopTies(units), conflicts: conflictTies(wanted) };
+}
+
+/**
+ * The changes on one machine with what systemd makes of them: units that a stop takes down are started again, and none
+ * is started that would stop another one which runs.
+ */
+export function withTies(changes: readonly UnitChange[], place: Place): readonly UnitChange[] {
+  return withoutExcluded(withRevived(withReleasedSockets(changes, place), place), place);
+}
+
+/** systemd starts no socket while its service runs, so that one that is replaced takes its service along. */
+function withReleasedSockets(changes: readonly UnitChange[], place: Place): readonly UnitChange[] {
+  return changes.reduce((all, { unit, steps }) => {
+    const service = place.desired.get(unit)?.triggers;
+    const observed = service === undefined ? undefined : observedHere(service, place);
+    if (!unit.endsWith('.socket') || !isRestart(steps) || observed === undefined) return all;
+    return isRunning(observed.state) ? withSteps(all, observed, ['stop', 'start'], place) : all;
+  }, changes);
+}
+
+/**
+ * A launched unit that goes down with another one is started again; one that is only loaded and ran is, too, where the
+ * other one is only restarted, as `systemctl restart` would do.
+ */
+function withRevived(changes: readonly UnitChange[], place: Place): readonly UnitChange[] {
+  const stopped = changes.filter(({ steps }) => hasStep(steps, 'stop'));
+  if (stopped.length === 0) return changes;
+  const down = takenDown(namesOf(stopped), place.ties.stops);
+  const restarted = takenDown(namesOf(stopped.filter(({ steps }) => isRestart(steps))), place.ties.stops);
+  return [...down].sort(compareText).reduce((all, name) => {
+    const observed = observedHere(name, place);
+    const unit = place.desired.get(name);
+    if (observed === undefined || unit === undefined || !place.isWanted(unit)) return all;
+    const isRevived =
+      unit.target === 'launched'
+        ? isUp(observed.state) || isRunning(observed.state)
+        : unit.target === 'loaded' && restarted.has(name) && isRunning(observed.state);
+    return isRevived ? withSteps(all, observed, ['start'], place) : all;
+  }, changes);
+}
+
+/** The changes with those steps for a unit; what is done about it anyway comes first, and is not done twice. */
+function withSteps(
+  changes: readonly UnitChange[],
+  observed: ObservedUnit,
+  kinds: readonly ('stop' | 'start')[],
+  { desired, machine, snapshot }: Place,
+): readonly UnitChange[] {
+  const { name } = observed;
+  const wanted = desired.get(name);
+  const token = wanted?.token ?? snapshot.revision;
+  const present = changes.find(({ unit }) => unit === name);
+  if (present?.obstacle !== undefined || (observed.record?.token ?? 0) > token) return changes;
+  if (hasStep(present?.steps ?? [], 'start') || hasStep(present?.steps ?? [], 'remove')) return changes;
+  const before: readonly Step[] =
+    kinds.includes('stop') && !hasStep(present?.steps ?? [], 'stop') ? [{ kind: 'stop' }] : [];
+  const kept = (present?.steps ?? []).filter(({ kind }) => kind !== 'watch' && kind !== 'restart');
+  const steps = [...before, ...kept, startStep({ wanted, observed }, machine)];
+  const obstacle = fenceObstacle(wanted, steps, machine, snapshot);
+  const change: UnitChange = { unit: name, token, steps: obstacle === undefined ? steps : [], obstacle };
+  return present === undefined
+    ? [...changes, change]
+    : changes.map((each) => (each === present ? change : each));
+}
+
+/** A unit waits for one that runs and excludes it; of two that are to be started, the first by name is. */
+function withoutExcluded(changes: readonly UnitChange[], place: Place): readonly UnitChange[] {
+  const { conflicts } = place.ties;
+  const byName = new Map(changes.map((change) => [change.unit, change]));
+  return changes.map((change): UnitChange => {
+    if (!hasStep(change.steps, 'start') && !hasStep(change.steps, 'restart')) return change;
+    const tie = conflicts.get(change.unit)?.find(({ unit }) => {
+      const other = byName.get(unit);
+      const steps = other?.steps ?? [];
+      if (hasStep(steps, 'start')) return unit < change.unit;
+      const observed = observedHere(unit, place);
+      return observed !== undefined && isRunning(observed.state) && !hasStep(steps, 'stop');
+    });
+    return tie === undefined ? change : { ...change, steps: [], obstacle: { code: 'excluded', tie } };
+  });
+}
+
+/** A unit that fleet put on the machine. */
+function observedHere(name: string, { machine }: Place): ObservedUnit | undefined {
+  return machine.observation?.units.find((unit) => unit.name === name && unit.record !== undefined);
+}
+
+function isRestart(steps: readonly Step[]): boolean {
+  return hasStep(steps, 'stop') && hasStep(steps, 'start');
+}
+
+function hasStep(steps: readonly Step[], kind: Step['kind']): boolean {
+  return steps.some((step) => step.kind === kind);
+}
+
+function namesOf(changes: readonly UnitChange[]): readonly string[] {
+  return changes.map(({ unit }) => unit);
+}

@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest';
+import type { ClusterSnapshot } from '../../src/cluster/snapshot.ts';
+import { orderOf, type Wave } from '../../src/plan/order.ts';
+import type { MachinePlan, Step } from '../../src/plan/step.ts';
+import { cluster, idOf } from '../support/builders.ts';
+
+const RESTART: readonly Step[] = [{ kind: 'restart' }];
+const START: readonly Step[] = [
+  { kind: 'write', text: '' },
+  { kind: 'start', reset: false },
+];
+const REMOVE: readonly Step[] = [{ kind: 'stop' }, { kind: 'remove' }];
+
+/** `m1: b a` as a plan with these steps for its units; `-b` is one that is taken away. */
+function planOf(text: string, steps = START): MachinePlan {
+  const [machine = '', units = ''] = text.split(': ');
+  const changes = units.split(' ').map((word) => ({
+    unit: word.replace('-', '') + (word.includes('.') ? '' : '.service'),
+    token: 1,
+    steps: word.startsWith('-') ? REMOVE : steps,
+    obstacle: undefined,
+  }));
+  return { machine, changes };
+}
+
+function words(waves: readonly Wave[]): readonly string[] {
+  return waves.map(({ plans }) =>
+    plans
+      .map(({ machine, changes }) => {
+        const units = changes.map(
+          ({ unit, steps }) => (steps === REMOVE ? '-' : '') + unit.replace('.service', ''),
+        );
+        return `${machine}: ${units.join(' ')}`;
+      })
+      .join(', '),
+  );
+}
+
+/** `moves` are words such as `a m1 m2`: from m1 to m2; `a m1` gives way. */
+function order(
+  plans: readonly MachinePlan[],
+  options: { snapshot?: ClusterSnapshot; moves?: readonly string[]; maxParallel?: number } = {},
+): readonly Wave[] {
+  const moves = (options.moves ?? []).map((move) => move.split(' '));
+  return orderOf({
+    plans,
+    snapshot: options.snapshot ?? machines().snapshot(),
+    placements: new Map(moves.map(([unit, , to]) => [`${unit}.service`, to === undefined ? [] : [idOf(to)]])),
+    leaving: new Map(moves.map(([unit, from = '']) => [`${unit}.service`, idOf(from)])),
+    maxParallel: options.maxParallel,
+  });
+}
+
+const machines = () => cluster().machine('m1').machine('m2').machine('m3');
+
+describe('the order of work', () => {
+  it('is one wave where nothing depends on anything', () => {
+    expect(words(order(['m1: a', 'm2: a b'].map((text) => planOf(text))))).toEqual(['m1: a, m2: a b']);
+    expect(order([])).toEqual([]);
+  });
+
+  it('has the new copy up before the old one goes', () => {
+    const plans = [planOf('m1: -a b'), planOf('m2: a')];
+    expect(words(order(plans, { moves: ['a m1 m2'] }))).toEqual(['m1: b, m2: a', 'm1: -a']);
+  });
+
+  it('stops a unit first that may never run twice', () => {
+    const snapshot = machines().unit('a.service', 'Conflicts=a.service').snapshot();
+    const plans = [planOf('m1: -a'), planOf('m2: a')];
+    expect(words(order(plans, { snapshot, moves: ['a m1 m2'] }))).toEqual(['m1: -a', 'm2: a']);
+  });
+
+  it('lets a unit in only when the one that it replaces has come up elsewhere and left', () => {
+    const snapshot = machines().unit('new.service', 'Replaces=old.service').unit('old.service').snapshot();
+    const plans = [planOf('m1: -old new'), planOf('m2: old')];
+    const waves = order(plans, { snapshot, moves: ['old m1 m2'] });
+    expect(words(waves)).toEqual(['m2: old', 'm1: -old', 'm1: new']);
+    expect(waves.at(-1)?.waitsFor).toEqual(new Map([['new.service', ['old.service']]]));
+  });
+
+  it('lets a unit in when the one that it replaces fits nowhere else and has left', () => {
+    const snapshot = machines().unit('new.service', 'Replaces=old.service').unit('old.service').snapshot();
+    const waves = order([planOf('m1: -old new')], { snapshot, moves: ['old m1'] });
+    expect(words(waves)).toEqual(['m1: -old', 'm1: new']);
+  });
+});
+
+describe('with a limit', () => {
+  const plans = ['m2: b a', 'm1: a c'].map((text) => planOf(text, RESTART));
+
+  it.each([
+    [1, ['m1: a', 'm2: a', 'm2: b', 'm1: c']],
+    [2, ['m1: a, m2: a', 'm2: b, m1: c']],
+    [3, ['m1: a, m2: a b', 'm1: c']],
+    [100, ['m1: a c, m2: a b']],
+  ])('of %d the work goes by unit, then by machine, and everything comes once', (maxParallel, expected) => {
+    const waves = order(plans, { maxParallel });
+    expect(words(waves)).toEqual(expected);
+    expect(waves.every(({ isGate }) => isGate)).toBe(true);
+  });
+
+  it('each move is finished before the next one begins', () => {
+    const moving = [planOf('m1: -a -b'), planOf('m2: a'), planOf('m3: b')];
+    const waves = order(moving, { moves: ['a m1 m2', 'b m1 m3'], maxParallel: 1 });
+    expect(words(waves)).toEqual(['m2: a', 'm1: -a', 'm3: b', 'm1: -b']);
+    expect(waves.map(({ finishes }) => finishes)).toEqual([false, true, false, true]);
+  });
+
+  it('what others ask to be beside comes first, and a trigger after the unit that it starts', () => {
+    const snapshot = machines()
+      .unit('a.service', 'MachineOf=b.service')
+      .unit('b.service')
+      .unit('c.timer')
+      .unit('c.service')
+      .snapshot();
+    const moving = [planOf('m2: a b c.timer c')];
+    expect(words(order(moving, { snapshot, maxParallel: 1 }))).toEqual([
+      'm2: b',
+      'm2: c',
+      'm2: c.timer',
+      'm2: a',
+    ]);
+  });
+});
