@@ -1,6 +1,9 @@
 import type { Dependency, DependencyKind } from '../unit/dependencies.ts';
 import type { DesiredUnit } from './snapshot.ts';
 
+/** A unit with what one of its texts says about others. */
+export type DependentUnit = Pick<DesiredUnit, 'name' | 'dependencies'>;
+
 /** Two units that one line of a unit file ties together: `declaredBy` has it, in `dependency.line`. */
 export type Tie = { readonly unit: string; readonly declaredBy: string; readonly dependency: Dependency };
 
@@ -28,17 +31,17 @@ const STARTS: ReadonlySet<DependencyKind> = new Set(['Requires', 'BindsTo', 'Uph
 const STARTED_BY: ReadonlySet<DependencyKind> = new Set(['RequiredBy', 'UpheldBy']);
 
 /** Unit → the units that its stop takes down, each with the line that says so. */
-export function stopTies(units: readonly DesiredUnit[]): Ties {
+export function stopTies(units: readonly DependentUnit[]): Ties {
   return tiesOf(units, STOPPED_WITH, STOPS);
 }
 
 /** Unit → the units that start it again when they are started, or as long as they are up: a stop of it alone is in vain. */
-export function startTies(units: readonly DesiredUnit[]): Ties {
+export function startTies(units: readonly DependentUnit[]): Ties {
   return tiesOf(units, STARTS, STARTED_BY);
 }
 
 /** Unit → the units that systemd never lets run beside it (`Conflicts=` of `[Unit]`). */
-export function conflictTies(units: readonly DesiredUnit[]): Ties {
+export function conflictTies(units: readonly DependentUnit[]): Ties {
   const conflicts: ReadonlySet<DependencyKind> = new Set(['Conflicts']);
   return tiesOf(units, conflicts, conflicts);
 }
@@ -63,7 +66,7 @@ export function takenDown(stopped: Iterable<string>, ties: Ties): ReadonlySet<st
 
 /** `toDeclarer` leads from the unit that is named to the one whose text names it, `fromDeclarer` the other way. */
 function tiesOf(
-  units: readonly DesiredUnit[],
+  units: readonly DependentUnit[],
   toDeclarer: ReadonlySet<DependencyKind>,
   fromDeclarer: ReadonlySet<DependencyKind>,
 ): Ties {

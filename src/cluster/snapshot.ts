@@ -3,6 +3,7 @@ import type { MachineId } from '../machine/machine-id.ts';
 import type { Dependency } from '../unit/dependencies.ts';
 import type { Placement } from '../unit/placement.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+import type { DependentUnit } from './dependencies.ts';
 import type { Lease, LeaseEnds } from './lease.ts';
 import type { TargetState } from './target-state.ts';
 import type { ObservedUnit } from './unit-state.ts';
@@ -108,6 +109,8 @@ export type ClusterSnapshot = {
   /** The registry's revision, as a token. */
   readonly revision: Token;
   readonly units: readonly DesiredUnit[];
+  /** What other texts of units say that machines still have: of these, a stop takes effect by them. */
+  readonly olderTexts?: readonly DependentUnit[];
   readonly machines: readonly MachineView[];
   /** By the machine's name. */
   readonly cordons: ReadonlyMap<string, Cordon>;

@@ -28,7 +28,7 @@ export function plan(
 ): readonly MachinePlan[] {
   const desired = new Map(snapshot.units.map((unit) => [unit.name, unit]));
   const wantedOn = byMachine(placements);
-  const ties = tiesBetween(snapshot.units);
+  const ties = tiesBetween(snapshot);
   const plans = plannable(snapshot).map((machine) => {
     const observed = new Map(machine.observation?.units.map((unit) => [unit.name, unit]));
     const wanted = wantedOn.get(machine.id ?? '') ?? new Set();

@@ -17,9 +17,9 @@ type Place = {
   readonly isWanted: (unit: DesiredUnit) => boolean;
 };
 
-export function tiesBetween(units: readonly DesiredUnit[]): UnitTies {
+export function tiesBetween({ units, olderTexts = [] }: ClusterSnapshot): UnitTies {
   const wanted = units.filter(({ target }) => target !== 'inactive');
-  return { stops: stopTies(units), conflicts: conflictTies(wanted) };
+  return { stops: stopTies([...units, ...olderTexts]), conflicts: conflictTies(wanted) };
 }
 
 /**

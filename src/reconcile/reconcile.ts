@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts';
+import type { DependentUnit } from '../cluster/dependencies.ts';
 import type { UnitOutcome } from '../cluster/failure.ts';
 import type { LeaseEnds } from '../cluster/lease.ts';
 import { type ClusterSnapshot, type DesiredUnit, everyUnit, type MachineView } from '../cluster/snapshot.ts';
@@ -13,6 +14,8 @@ import type { RegistryView } from '../registry/view.ts';
 import { type Decision, leavingOf, placementsOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
+import { readDependencies } from '../unit/dependencies.ts';
+import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { decided, planned, type Tell } from './events.ts';
 import { execute, executeWaves, unreached } from './execute.ts';
@@ -135,6 +138,7 @@ export function snapshotOf(
     clusterId: registry.clusterId,
     revision: registry.token,
     units: [...registry.units.values()],
+    olderTexts: olderTexts(registry, machines),
     machines,
     cordons: new Map(
       [...registry.machines].flatMap(([name, { cordon }]) => (cordon ? [[name, cordon]] : [])),
@@ -142,6 +146,19 @@ export function snapshotOf(
     drained,
     leases: edges.leases?.(),
   };
+}
+
+/** What texts say that machines have of units which have another one by now, as far as the registry still has them. */
+function olderTexts(registry: RegistryView, machines: readonly MachineView[]): readonly DependentUnit[] {
+  const older = new Map<string, DependentUnit>();
+  for (const { name, record } of machines.flatMap(({ observation }) => observation?.units ?? [])) {
+    if (record === undefined || record.digest === registry.units.get(name)?.digest) continue;
+    const key = `${name} ${record.digest}`;
+    if (older.has(key) || registry.revisionOf(`contents/${record.digest}`) === 0) continue;
+    const file = parseUnitFile(registry.text(record.digest));
+    older.set(key, { name, dependencies: readDependencies(file, parseUnitName(name)) });
+  }
+  return [...older.values()];
 }
 
 /** Decides where units go and stores it; a race lost against somebody else decides anew, on what they left. */

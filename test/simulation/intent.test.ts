@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest';
+import { isUp } from '../../src/cluster/unit-state.ts';
+import type { RequestResult } from '../../src/operations/unit-result.ts';
+import type { ReconcileReport } from '../../src/reconcile/reconcile.ts';
+import { machinesOf } from '../../src/schedule/decision.ts';
+import { idOf, systemdState } from '../support/builders.ts';
+import { World } from './world.ts';
+
+const SEEDS = Array.from({ length: 300 }, (_, index) => index + 1);
+const EVENTS = 12;
+
+/** Runs a history of that seed; a failure tells the seed and what had happened. */
+async function history(seed: number, check: (world: World) => Promise<void>): Promise<void> {
+  const world = new World(seed);
+  try {
+    await check(world);
+  } catch (error) {
+    throw new Error(`seed ${seed}: ${String(error)}\n${await world.describe()}`, { cause: error });
+  } finally {
+    world.close();
+  }
+}
+
+/** Loaded units that run, by machine, with what fleet recorded of them. */
+async function loadedRuns(
+  world: World,
+): Promise<readonly { readonly machine: string; readonly unit: string }[]> {
+  const { units } = await world.registry.load();
+  return world.machines.flatMap(({ machine, units: here, isSilent }) =>
+    isSilent
+      ? []
+      : [...here].flatMap(([unit, { record }]) => {
+          const isLoaded = units.get(unit)?.target === 'loaded' && record?.target === 'loaded';
+          return isLoaded &&
+            world.machines.find((each) => each.machine === machine)?.runOf(unit) !== undefined
+            ? [{ machine: machine.name, unit }]
+            : [];
+        }),
+  );
+}
+
+/** Launched units that run somewhere; machines that are silent are left out. */
+async function launchedRuns(world: World): Promise<readonly string[]> {
+  const { units } = await world.registry.load();
+  const runs = (name: string): boolean =>
+    world.machines.some((sim) => !sim.isSilent && (sim.runOf(name) !== undefined || isUp(sim.state(name))));
+  return [...units.values()]
+    .filter(({ name, target }) => target === 'launched' && runs(name))
+    .map(({ name }) => name);
+}
+
+/** Units that a command says something about that did not go as asked, or that are not launched any more, or elsewhere. */
+function toldBy({ results, problems }: RequestResult): ReadonlySet<string> {
+  const told = results.filter(
+    ({ target, failures, nowhere, despite }) =>
+      target !== 'launched' || failures.length > 0 || nowhere || despite,
+  );
+  return new Set([...told, ...problems].map(({ unit }) => unit));
+}
+
+/** Units that a report says something went wrong with. */
+function namedIn({ outcomes, decisions, plans }: ReconcileReport): ReadonlySet<string> {
+  return new Set([
+    ...outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit),
+    ...decisions.filter(({ kind }) => kind === 'nowhere').map(({ unit }) => unit),
+    ...plans.flatMap(({ changes }) => changes.filter(({ obstacle }) => obstacle).map(({ unit }) => unit)),
+  ]);
+}
+
+describe('over random histories of a cluster', () => {
+  it('no pass stops a loaded unit that runs, two passes settle everything, and what is down is named', async () => {
+    const seen = { kept: 0, settled: 0, named: 0 };
+    for (const seed of SEEDS) {
+      await history(seed, async (world) => {
+        for (let event = 0; event < EVENTS; event++) {
+          const before = await launchedRuns(world);
+          const request = await world.happen();
+          if (request !== undefined) {
+            const told = toldBy(request);
+            const after = await launchedRuns(world);
+            expect(before.filter((unit) => !after.includes(unit) && !told.has(unit))).toEqual([]);
+          }
+          const running = await loadedRuns(world);
+          await world.pass();
+          world.story.push('pass');
+          for (const { machine, unit } of running) {
+            const sim = world.machines.find((each) => each.machine.name === machine);
+            expect([machine, unit, sim?.runOf(unit) === undefined ? 'stopped' : 'runs']).toEqual([
+              machine,
+              unit,
+              'runs',
+            ]);
+            seen.kept += 1;
+          }
+        }
+        for (const _ of ['first', 'second']) {
+          world.calm();
+          await world.pass();
+        }
+        world.calm();
+        const last = await world.pass();
+        const named = namedIn(last);
+        const steps = last.plans.flatMap(({ machine, changes }) =>
+          changes
+            .filter(({ unit }) => !named.has(unit))
+            .map(({ unit, steps }) => `${machine} ${unit} ${steps.map(({ kind }) => kind).join('+')}`),
+        );
+        expect(steps).toEqual([]);
+        seen.settled += 1;
+        for (const decision of last.decisions) {
+          const unit = last.snapshot.units.find(({ name }) => name === decision.unit);
+          if (unit?.target !== 'launched') continue;
+          for (const id of machinesOf(decision)) {
+            const sim = world.machines.find(({ machine }) => idOf(machine.name) === id);
+            const isDown =
+              sim?.runOf(decision.unit) === undefined &&
+              !isUp(sim?.state(decision.unit) ?? systemdState('dead'));
+            if (isDown) expect([...named]).toContain(decision.unit);
+            if (isDown) seen.named += 1;
+          }
+        }
+      });
+    }
+    // The histories are worth it.
+    expect(seen.settled).toBe(SEEDS.length);
+    expect(Math.min(seen.kept, seen.named)).toBeGreaterThan(50);
+  });
+});

@@ -1,0 +1,197 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FleetError } from '../../src/base/errors.ts';
+import { destroy } from '../../src/operations/destroy.ts';
+import { restart } from '../../src/operations/restart.ts';
+import { load, start, stop, submitUnits, unload } from '../../src/operations/set-target-state.ts';
+import type { RequestResult } from '../../src/operations/unit-result.ts';
+import { type Edges, type ReconcileReport, reconcile } from '../../src/reconcile/reconcile.ts';
+import { createRegistry, type Registry } from '../../src/registry/registry.ts';
+import { createMemoryStore } from '../../src/store/memory.ts';
+import type { MachineSession } from '../../src/systemd/driver.ts';
+import { NOW, TTL_MS } from '../support/builders.ts';
+import { pick, seeded } from '../support/random.ts';
+import { SimSystemd } from './systemd.ts';
+
+const SERVICES = ['a.service', 'b.service', 'c.service', 'd.service'];
+const TRIGGERS = ['a.timer', 'b.socket'];
+const NAMES = [...SERVICES, ...TRIGGERS];
+
+/** Operators, machines and what may happen to them, all of it drawn from one seed. */
+export class World {
+  readonly machines: readonly SimSystemd[];
+  readonly registry: Registry;
+  /** What happened, for the message of a failure. */
+  readonly story: string[] = [];
+  readonly #edges: Edges;
+  readonly #random: () => number;
+  readonly #folder = mkdtempSync(join(tmpdir(), 'fleet-simulation-'));
+  #time = NOW;
+
+  constructor(seed: number) {
+    this.#random = seeded(seed);
+    const names = Array.from({ length: 1 + Math.floor(this.#random() * 3) }, (_, index) => `m${index + 1}`);
+    this.machines = names.map(
+      (name, index) => new SimSystemd({ name, address: `10.0.0.${index + 1}`, metadata: { name } }),
+    );
+    const clock = { now: () => this.#time };
+    this.registry = createRegistry(createMemoryStore(), { clock, author: 'me@here' });
+    this.#edges = {
+      registry: this.registry,
+      clock,
+      machines: this.machines.map(({ machine }) => machine),
+      agentTtlMs: TTL_MS,
+      cutOff: 0.5,
+      tell: () => undefined,
+      driver: {
+        connect: async ({ name }) => this.#session(name),
+        journal: async () => {
+          throw new Error('a simulated machine has no journal');
+        },
+        close: async () => undefined,
+      },
+    };
+  }
+
+  close(): void {
+    rmSync(this.#folder, { recursive: true });
+  }
+
+  /** One pass over everything, as a controller has it. */
+  pass(): Promise<ReconcileReport> {
+    this.#time += 1000;
+    return reconcile(this.#edges, 'everything');
+  }
+
+  /** A command, a trigger, a person at a machine, or a fault. */
+  async happen(): Promise<RequestResult | undefined> {
+    const random = this.#random;
+    const machine = pick(random, this.machines);
+    const name = pick(random, NAMES);
+    const dice = random();
+    this.#time += 1000;
+    if (dice < 0.55) return this.#command();
+    if (dice < 0.65)
+      return this.#note(`${machine.machine.name}: ${name} is triggered`, () => machine.trigger(name));
+    if (dice < 0.72)
+      return this.#note(`${machine.machine.name}: systemctl start ${name}`, () => machine.start(name));
+    if (dice < 0.76)
+      return this.#note(`${machine.machine.name}: systemctl stop ${name}`, () => machine.stop(name));
+    if (dice < 0.82) return this.#note(`${machine.machine.name}: ${name} dies`, () => machine.kill(name));
+    if (dice < 0.88) return this.#note(`${machine.machine.name}: oneshots end`, () => machine.finish());
+    if (dice < 0.93) return this.#note(`${machine.machine.name} reboots`, () => machine.reboot());
+    return this.#note(`${machine.machine.name} ${machine.isSilent ? 'answers' : 'is silent'}`, () => {
+      machine.isSilent = !machine.isSilent;
+    });
+  }
+
+  /** What is wanted, and what every machine has: for the message of a failure. */
+  async describe(): Promise<string> {
+    const { units } = await this.registry.load();
+    const wanted = [...units.values()].map(
+      ({ name, target, machine, text }) =>
+        `${name} ${target} ${machine?.slice(0, 4) ?? ''}\n  ${text.trim().replaceAll('\n', '\n  ')}`,
+    );
+    const there = this.machines.flatMap(({ machine, units: here }) =>
+      [...here].map(([name, { active, record }]) => `${machine.name} ${name} ${active} ${record?.target}`),
+    );
+    return [...this.story, ...wanted, ...there].join('\n');
+  }
+
+  /** All machines answer, and nobody does anything any more. */
+  calm(): void {
+    for (const machine of this.machines) {
+      machine.isSilent = false;
+      machine.finish();
+    }
+    this.#time += 10 * TTL_MS;
+  }
+
+  #note(what: string, act: () => unknown): undefined {
+    this.story.push(what);
+    act();
+    return undefined;
+  }
+
+  async #command(): Promise<RequestResult | undefined> {
+    const random = this.#random;
+    const units = NAMES.filter(() => random() < 0.35);
+    if (units.length === 0) return undefined;
+    const verb = pick(random, [
+      'start',
+      'start',
+      'load',
+      'stop',
+      'unload',
+      'destroy',
+      'restart',
+      'replace',
+    ] as const);
+    const isSubmitted = verb === 'start' || verb === 'load' || verb === 'replace';
+    if (isSubmitted) for (const unit of units) writeFileSync(join(this.#folder, unit), this.#text(unit));
+    this.story.push(`${verb} ${units.join(' ')}`);
+    const request = { units, cwd: this.#folder, replace: verb === 'replace' || random() < 0.3 };
+    const edges = this.#edges;
+    const run: Readonly<Record<typeof verb, () => Promise<RequestResult>>> = {
+      start: () => start(edges, request),
+      load: () => load(edges, request),
+      replace: () => submitUnits(edges, request),
+      stop: () => stop(edges, units),
+      unload: () => unload(edges, units),
+      destroy: () => destroy(edges, units),
+      restart: () => restart(edges, units, 1),
+    };
+    return await run[verb]();
+  }
+
+  #text(name: string): string {
+    const random = this.#random;
+    const others = NAMES.filter((other) => other !== name);
+    const lines = [`# ${Math.floor(random() * 3)}`, '[Unit]', 'Description=x'];
+    const option = pick(random, [
+      'Requires',
+      'BindsTo',
+      'PartOf',
+      'PropagatesStopTo',
+      'Conflicts',
+      'Wants',
+      'Upholds',
+      '',
+      '',
+    ]);
+    const peer = pick(random, others);
+    if (option !== '') lines.push(`${option}=${peer}`);
+    if (name.endsWith('.service')) {
+      const main = pick(random, ['/bin/sleep infinity', '/bin/sleep infinity', '/bin/false']);
+      lines.push('[Service]', ...(random() < 0.3 ? ['Type=oneshot'] : []), `ExecStart=${main}`);
+      if (random() < 0.2) lines.push('[Install]', 'WantedBy=multi-user.target');
+    }
+    if (name.endsWith('.timer')) lines.push('[Timer]', 'OnActiveSec=1h');
+    if (name.endsWith('.socket')) lines.push('[Socket]', 'ListenStream=/run/x');
+    lines.push('[X-Fleet]');
+    if (random() < 0.15) lines.push('Global=true');
+    else if (option !== '' && random() < 0.6) lines.push(`MachineOf=${peer}`);
+    else if (random() < 0.2) lines.push(`MachineMetadata=name=${pick(random, this.machines).machine.name}`);
+    return `${lines.join('\n')}\n`;
+  }
+
+  #session(name: string): MachineSession {
+    const machine = this.machines.find((each) => each.machine.name === name);
+    if (machine === undefined || machine.isSilent)
+      throw new FleetError('ssh-timeout', `Cannot reach machine "${name}"`);
+    const refused = async (): Promise<never> => {
+      throw new Error('no pass asks that');
+    };
+    return {
+      observe: async (request) => machine.observe(request),
+      change: async (changes, clusterId) => machine.change(changes, clusterId),
+      status: refused,
+      verify: refused,
+      extend: refused,
+      examine: refused,
+      ended: new Promise(() => undefined),
+      close: () => undefined,
+    };
+  }
+}
