@@ -110,9 +110,12 @@ function soonest(realtime: string, monotonic: string, booted: number | undefined
   const times = [
     readTime(realtime),
     booted === undefined || sinceBoot === undefined ? undefined : Math.round(booted + sinceBoot),
-  ].filter((time) => time !== undefined);
+  ].filter((time) => time !== undefined && Math.abs(time) <= LAST_TIME);
   return times.length === 0 ? undefined : Math.min(...times);
 }
+
+/** The last time that a Date can be, in epoch ms. */
+const LAST_TIME = 8.64e15;
 
 /** Units of systemd.time(7), in ms. */
 const TIME_UNITS: Readonly<Record<string, number>> = {

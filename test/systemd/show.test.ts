@@ -88,7 +88,11 @@ describe('the answer of systemctl show', () => {
 
   it.each([
     ['no state', 'Id=x.service', 'systemctl show has left out its state'],
-    ['half of its state', 'Id=x.service\nLoadState=loaded\nActiveState=inacti', 'systemctl show has left out its state'],
+    [
+      'half of its state',
+      'Id=x.service\nLoadState=loaded\nActiveState=inacti',
+      'systemctl show has left out its state',
+    ],
     ['no value of its state', `${BLOCK}ActiveState=`, 'systemctl show has left out its state'],
     [
       'the reason instead',
@@ -105,9 +109,21 @@ describe('the answer of systemctl show', () => {
 
   it.each([
     ['none', '', undefined],
-    ['of the clock', 'NextElapseUSecRealtime=Tue 2026-12-01 00:00:00 UTC\nNextElapseUSecMonotonic=infinity', '2026-12-01T00:00:00Z'],
-    ['since boot', 'NextElapseUSecRealtime=\nNextElapseUSecMonotonic=1w 2d 1h 17min 35.910770s', '2026-11-10T01:17:36Z'],
-    ['of both, the first', 'NextElapseUSecRealtime=Tue 2026-12-01 00:00:00 UTC\nNextElapseUSecMonotonic=5ms', '2026-11-01T00:00:00Z'],
+    [
+      'of the clock',
+      'NextElapseUSecRealtime=Tue 2026-12-01 00:00:00 UTC\nNextElapseUSecMonotonic=infinity',
+      '2026-12-01T00:00:00Z',
+    ],
+    [
+      'since boot',
+      'NextElapseUSecRealtime=\nNextElapseUSecMonotonic=1w 2d 1h 17min 35.910770s',
+      '2026-11-10T01:17:36Z',
+    ],
+    [
+      'of both, the first',
+      'NextElapseUSecRealtime=Tue 2026-12-01 00:00:00 UTC\nNextElapseUSecMonotonic=5ms',
+      '2026-11-01T00:00:00Z',
+    ],
     ['that is none', 'NextElapseUSecRealtime=n/a\nNextElapseUSecMonotonic=0', undefined],
     ['in a unit of time that is none', 'NextElapseUSecMonotonic=5parsec', undefined],
     ['that is no date', 'NextElapseUSecRealtime=Mon 9999-99-99 00:00:00 UTC', undefined],
