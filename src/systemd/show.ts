@@ -108,9 +108,9 @@ function known<Name extends string>(
 function soonest(realtime: string, monotonic: string, booted: number | undefined): number | undefined {
   const sinceBoot = readTimespan(monotonic);
   const times = [
-    readTime(realtime),
-    booted === undefined || sinceBoot === undefined ? undefined : Math.round(booted + sinceBoot),
-  ].filter((time) => time !== undefined && Math.abs(time) <= LAST_TIME);
+    readTime(realtime) ?? Number.NaN,
+    sinceBoot === undefined ? Number.NaN : Math.round((booted ?? Number.NaN) + sinceBoot),
+  ].filter((time) => Math.abs(time) <= LAST_TIME);
   return times.length === 0 ? undefined : Math.min(...times);
 }
 

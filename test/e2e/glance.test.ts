@@ -106,7 +106,8 @@ function comparable({ uptimeSeconds: _, clock: _clock, units, ...observation }: 
   const states = units.map(
     ({ state: { memoryBytes: _memory, cpuNs: _cpu, nextElapse: _next, ...state }, ...unit }) => {
       const isInRun = unit.name.endsWith('.service') && state.active !== 'inactive';
-      return { ...unit, state: isInRun ? state : { ...state, invocation: '', since: undefined } };
+      const late = { invocation: '', since: undefined, activeExit: undefined };
+      return { ...unit, state: isInRun ? state : { ...state, ...late } };
     },
   );
   return { ...observation, units: states.toSorted((a, b) => compareText(a.name, b.name)) };
