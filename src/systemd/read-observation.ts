@@ -123,7 +123,7 @@ export function readShown(
 }
 
 /** The units that systemd was asked about: those that fleet put there, and those of the names that left a trace. */
-export function readAsked(sections: readonly Section[]): readonly string[] {
+function readAsked(sections: readonly Section[]): readonly string[] {
   const traces = (find(sections, 'there')?.stdout ?? '').split(' ').filter((name) => name !== '');
   return [
     ...new Set([...readRecords(find(sections, 'records')?.stdout ?? '').map(({ unit }) => unit), ...traces]),
