@@ -147,18 +147,21 @@ show() {
     printf 'Id=%s\nLoadState=%s\nActiveState=inactive\nSubState=dead\nFragmentPath=%s\n\n' "$unit" "$load" "$file"
   done
   clock
-  refused=0 limit=$((now + 1000))
-  while [ $# -gt 0 ]; do
+  asked=$# refused=0 limit=$((now + 500))
+  # Without a unit, systemd itself is shown.
+  while [ $# -gt 0 ] || [ "$asked" -eq 0 ]; do
     blocks=$(properties "$@")
     status=$?
     [ -z "$blocks" ] || printf '%s\n\n' "$blocks"
     [ "$status" -ne 0 ] || return 0
-    while case "$blocks" in *Id=*) ;; *) false ;; esac; do blocks=${blocks#*Id=} refused=0; shift; done
-    [ $# -gt 0 ] || return 0
     clock
+    [ -z "$blocks" ] || refused=0 limit=$((now + 500))
+    while case "$blocks" in *Id=*) ;; *) false ;; esac; do blocks=${blocks#*Id=}; shift; done
+    [ $# -gt 0 ] || [ "$asked" -eq 0 ] || return 0
     [ "$now" -lt "$limit" ] || return 1
     # A systemd that tells whether the unit is active answers; it may have been away when it was to show the unit.
-    active=$(systemctl is-active -- "$1")
+    active=
+    [ $# -eq 0 ] || active=$(systemctl is-active -- "$1")
     [ "$active" ] || { sleep 0.1 2>/dev/null || sleep 1; continue; }
     refused=$((refused + 1))
     [ "$refused" -ge 3 ] && ! why=$(properties "$1" 2>&1 >/dev/null) || continue
