@@ -29,6 +29,13 @@ export type SystemdState = {
   readonly memoryBytes: number | undefined;
   /** CPU time of its current or last run, in ns; undefined where systemd does not count it. */
   readonly cpuNs: number | undefined;
+  /** Epoch ms at which its last run ended, by the machine's clock; undefined for one whose first run is not over. */
+  readonly activeExit?: number | undefined;
+  /** Epoch ms at which a timer elapses next and did last, by the machine's clock; undefined for never, and for others. */
+  readonly nextElapse?: number | undefined;
+  readonly lastTrigger?: number | undefined;
+  /** The job that systemd has queued for it; undefined for none. */
+  readonly jobId?: number | undefined;
 };
 
 /** What fleet noted on a machine when it put a unit there. */

@@ -188,7 +188,8 @@ function isAlike(a: Observation | undefined, b: Observation): boolean {
   return a !== undefined && JSON.stringify(a, withoutUse) === JSON.stringify(b, withoutUse);
 }
 
-const USE = new Set(['uptimeSeconds', 'deadline', 'vitals', 'memoryBytes', 'cpuNs']);
+/** A time since boot is converted by a clock that counts in seconds. */
+const USE = new Set(['uptimeSeconds', 'clock', 'nextElapse', 'deadline', 'vitals', 'memoryBytes', 'cpuNs']);
 
 function withoutUse(key: string, value: unknown): unknown {
   return USE.has(key) ? undefined : value;

@@ -1,5 +1,6 @@
 import type { FleetError } from '../base/errors.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
+import { isUnknown } from '../cluster/unit-state.ts';
 import type { Notice } from '../reconcile/notice.ts';
 import type { Decision } from '../schedule/decision.ts';
 import { isCutOff } from '../schedule/schedule.ts';
@@ -65,7 +66,11 @@ export class News {
       const before = this.#states.get(machine.name);
       const ours = observation.units.filter(({ record }) => record !== undefined);
       const states = new Map(
-        ours.map(({ name, state: { load, active, sub } }) => [name, { load, active, sub }]),
+        ours.flatMap(({ name, state }) => {
+          // A state that could not be read is no change of state.
+          const { load, active, sub } = isUnknown(state) ? (before?.get(name) ?? state) : state;
+          return isUnknown({ load }) ? [] : [[name, { load, active, sub }] as const];
+        }),
       );
       this.#states.set(machine.name, states);
       if (before === undefined) continue;

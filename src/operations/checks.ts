@@ -18,6 +18,7 @@ export const CHECKS = [
   'space',
   'journal',
   'containers',
+  'units',
 ] as const;
 
 export type CheckName = (typeof CHECKS)[number];
@@ -39,7 +40,8 @@ export type Finding =
   | { readonly code: 'clock'; readonly offsetSeconds: number }
   | { readonly code: 'space'; readonly least: SpaceFact }
   | { readonly code: 'journal'; readonly said: string }
-  | { readonly code: 'containers'; readonly tools: readonly string[] };
+  | { readonly code: 'containers'; readonly tools: readonly string[] }
+  | { readonly code: 'units'; readonly unknown: Examination['unknown'] };
 
 export type CheckStatus = 'ok' | 'failed' | 'skipped';
 
@@ -159,6 +161,8 @@ const JUDGES: Readonly<Record<Inner, Judge>> = {
       ? well('containers', used.length === 0 ? WELL : { code: 'containers', tools: used })
       : failed('containers', { code: 'containers', tools: lacking });
   },
+  units: ({ unknown }) =>
+    unknown.length === 0 ? well('units') : failed('units', { code: 'units', unknown }),
 };
 
 /** The folder with the least room, and whether that is enough. */

@@ -1,12 +1,12 @@
 import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
 import { TARGET_STATES, type TargetState } from '../cluster/target-state.ts';
-import { reachedState } from '../cluster/unit-state.ts';
+import { isUnknown, reachedState } from '../cluster/unit-state.ts';
 import type { Decision } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { description, parseUnitFile } from '../unit/unit-file.ts';
 import { look, type Viewpoint } from './look.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
-import { type Listing, unreachableMachines } from './unreachable.ts';
+import { type Listing, unknownUnits, unreachableMachines } from './unreachable.ts';
 
 /** One unit of the registry. */
 export type UnitFileRow = {
@@ -33,6 +33,7 @@ export async function listUnitFiles(from: Viewpoint): Promise<Listing<UnitFileRo
   return {
     rows: snapshot.units.map((unit) => unitFileRow(unit, decisions.get(unit.name), snapshot)),
     unreachable: unreachableMachines(snapshot),
+    unknown: unknownUnits(snapshot),
   };
 }
 
@@ -71,7 +72,7 @@ function spread(
   const silent = decision.rejected.filter(({ reason }) => reason.code === 'machine-silent').length;
   const farthest = TARGET_STATES.findLast((state) => states.includes(state));
   return {
-    state: farthest ?? (silent > 0 ? 'unknown' : 'inactive'),
+    state: farthest ?? (silent > 0 || states.includes('unknown') ? 'unknown' : 'inactive'),
     machine: undefined,
     coverage: {
       reached: states.filter((state) => state === unit.target).length,
@@ -83,5 +84,6 @@ function spread(
 function stateOn(machine: MachineView | undefined, unit: string): TargetState | 'unknown' {
   if (machine?.observation === undefined) return 'unknown';
   const observed = observedOn(machine, unit);
-  return observed === undefined ? 'inactive' : reachedState(observed);
+  if (observed === undefined) return 'inactive';
+  return isUnknown(observed.state) ? 'unknown' : reachedState(observed);
 }

@@ -9,9 +9,12 @@ import type { SystemdState } from '../cluster/unit-state.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { look, type Viewpoint } from './look.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
-import { type Listing, unreachableMachines } from './unreachable.ts';
+import { type Listing, unknownUnits, unreachableMachines } from './unreachable.ts';
 
-/** One unit on one machine, in systemd's words; `unknown` / `unreachable` where the machine does not answer. */
+/**
+ * One unit on one machine, in systemd's words; `unknown` / `unreachable` where the machine does not answer, `unknown` /
+ * `unknown` where its systemd cannot show the unit.
+ */
 export type UnitRow = {
   readonly unit: string;
   readonly machine: MachineRef;
@@ -52,6 +55,7 @@ export async function listUnits(from: Viewpoint): Promise<Listing<UnitRow>> {
       (a, b) => compareText(a.unit, b.unit) || compareText(a.machine.id ?? '', b.machine.id ?? ''),
     ),
     unreachable: unreachableMachines(snapshot),
+    unknown: unknownUnits(snapshot),
   };
 }
 

@@ -1,4 +1,5 @@
 import { type ClusterSnapshot, otherCluster } from '../cluster/snapshot.ts';
+import { isUnknown } from '../cluster/unit-state.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 
 /** A machine that a listing says nothing about, because it did not answer or is not ours, and why. */
@@ -10,11 +11,23 @@ export type UnreachableMachine = {
   readonly silentMs: number;
 };
 
-/** Rows of a listing, and the machines that are missing from it. */
+/** A unit of fleet in an unknown state on a machine that answered, and why. */
+export type UnknownUnit = { readonly unit: string; readonly machine: MachineRef; readonly why: string };
+
+/** Rows of a listing, the machines that are missing from it, and the units whose state is. */
 export type Listing<Row> = {
   readonly rows: readonly Row[];
   readonly unreachable: readonly UnreachableMachine[];
+  readonly unknown?: readonly UnknownUnit[];
 };
+
+export function unknownUnits(snapshot: ClusterSnapshot): readonly UnknownUnit[] {
+  return snapshot.machines.flatMap((view) =>
+    (otherCluster(view, snapshot) === undefined ? (view.observation?.units ?? []) : [])
+      .filter(({ record, state }) => record !== undefined && isUnknown(state))
+      .map(({ name, state }) => ({ unit: name, machine: machineRef(view), why: state.loadError })),
+  );
+}
 
 export function unreachableMachines(snapshot: ClusterSnapshot): readonly UnreachableMachine[] {
   return snapshot.machines.flatMap((view) => {

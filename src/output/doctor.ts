@@ -119,6 +119,8 @@ function detailOf({ status, finding }: CheckResult): string {
       return finding.said;
     case 'containers':
       return status === 'ok' ? finding.tools.join(', ') : `units need ${finding.tools.join(' and ')}`;
+    case 'units':
+      return finding.unknown.map(({ unit, why }) => `${unit}: ${why}`).join('; ');
   }
 }
 
@@ -160,5 +162,7 @@ const FIXES: Fixes = {
   clock: () => 'timedatectl set-ntp true there',
   space: ({ least }) => `make room in ${least.folder} there, such as with journalctl --vacuum-size=100M`,
   journal: () => 'systemctl restart systemd-journald there',
+  units: ({ unknown }) =>
+    `systemctl show ${unknown.map(({ unit }) => unit).join(' ')} there must work: it cannot show text that is not UTF-8, such as "\\xfc" in ExecStart=`,
   containers: ({ tools }) => `install ${tools.join(' and ')} there`,
 };

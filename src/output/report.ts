@@ -1,6 +1,6 @@
 import type { FleetError } from '../base/errors.ts';
 import { fitsNowhere, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
-import type { UnreachableMachine } from '../operations/unreachable.ts';
+import type { UnknownUnit, UnreachableMachine } from '../operations/unreachable.ts';
 import { failureText } from './failure.ts';
 import { machineLabel, machineTitle } from './machine.ts';
 import { planLines } from './plan.ts';
@@ -70,6 +70,14 @@ export function unreachableLines(unreachable: readonly UnreachableMachine[]): re
   });
   const hints = new Set(unreachable.flatMap(({ hint }) => hint ?? []));
   return [...warnings, ...[...hints].flatMap((hint) => hintLines(hint))];
+}
+
+/** Units whose state is not known although their machines answered. */
+export function unknownLines(units: readonly UnknownUnit[]): readonly string[] {
+  return units.map(
+    ({ unit, machine, why }) =>
+      `Warning: The state of unit "${unit}" on machine "${machine.name}" is unknown: ${why}`,
+  );
 }
 
 function successLine(verb: UnitVerb, result: UnitResult): readonly string[] {

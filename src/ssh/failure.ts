@@ -61,8 +61,10 @@ export function openFailure(target: SshTarget, phase: OpenPhase, error: Error): 
     const hint = 'Check the port in "address"';
     return cannotReach(target, 'ssh-refused', 'what answers there is not an SSH server', { hint });
   }
-  // The two sides found no algorithm that both of them have: so says ssh2, or the reason of a DISCONNECT message.
-  const hint = level === 'handshake' || code === KEY_EXCHANGE_FAILED ? { hint: otherTransport(target) } : {};
+  // ssh2 cannot go on, as with a banner that is longer than its longest packet; a number is the reason that the other
+  // side gave for its DISCONNECT message.
+  const isOurs = typeof code !== 'number' || code === KEY_EXCHANGE_FAILED;
+  const hint = isOurs ? { hint: otherTransport(target) } : {};
   return cannotReach(target, 'ssh-refused', `no SSH connection: ${error.message}`, { cause: error, ...hint });
 }
 

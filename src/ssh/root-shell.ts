@@ -6,8 +6,15 @@ import type { BecomePassword } from './become-password.ts';
 import { encodeForPrintf, quote } from './shell.ts';
 import type { RemoteProcess, Transport } from './transport.ts';
 
-/** A character is a byte there, and what tools say is the same everywhere. */
+/** What tools say is the same everywhere. */
 const C_LOCALE = 'env LC_ALL=C';
+
+/**
+ * The shell that runs scripts, with the arguments that follow. A character is a byte there. Of its environment nothing
+ * but the PATH is left, for variables such as POSIXLY_CORRECT, SYSTEMD_OFFLINE, SYSTEMD_UNIT_PATH, CDPATH and
+ * QUOTING_STYLE change what its tools do.
+ */
+const SHELL = `/bin/sh -c 'exec env -i LC_ALL=C PATH="$PATH" /bin/sh "$@"' sh`;
 
 /** How long sudo may take for an answer, in ms; a wrong password alone costs it two seconds. */
 const ANSWER_DEADLINE_MS = 30_000;
@@ -16,7 +23,7 @@ const ANSWER_DEADLINE_MS = 30_000;
  * How long a command may be, in bytes: dropbear takes 9000 (MAX_CMD_LEN). What every SSH server has to take in a message
  * is more (RFC 4253, 6.1), and so is what Linux takes as one argument.
  */
-const LONGEST_COMMAND = 8000;
+const LONGEST_COMMAND = 8900;
 
 /**
  * Starts a POSIX shell with root's rights, in the C locale, which runs `first` and then reads scripts from standard
@@ -34,10 +41,10 @@ export async function openRootShell(
   const { ssh, become, password } = access;
   if (becomes(access) && become === 'sudo' && password !== undefined)
     return begin(await openWithPassword(transport, access, password), first);
-  const prefix = becomes(access) ? `${C_LOCALE} ${become} -n -- ${C_LOCALE}` : C_LOCALE;
-  const command = `exec ${prefix} /bin/sh ${runAndRead(first)}`;
+  const shell = becomes(access) ? `${C_LOCALE} ${become} -n -- ${SHELL}` : SHELL;
+  const command = `exec ${shell} ${runAndRead(first)}`;
   if (first !== '' && command.length <= LONGEST_COMMAND) return transport.exec(ssh, command);
-  return begin(await transport.exec(ssh, `exec ${prefix} /bin/sh -s`), first);
+  return begin(await transport.exec(ssh, `exec ${shell} -s`), first);
 }
 
 function begin(process: RemoteProcess, script: string): RemoteProcess {
@@ -62,7 +69,7 @@ async function openWithPassword(
 ): Promise<RemoteProcess> {
   const nonce = randomBytes(16).toString('hex');
   const begin = quote(`echo ready-${nonce}; exec /bin/sh -s`);
-  const sudo = `sudo -S -p ask-${nonce} -- ${C_LOCALE} /bin/sh -c ${begin}`;
+  const sudo = `sudo -S -p ask-${nonce} -- ${SHELL} -c ${begin}`;
   const process = await transport.exec(access.ssh, `exec ${C_LOCALE} ${sudo}`);
   const dialogue = new Dialogue(access, process, nonce);
   try {

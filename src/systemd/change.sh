@@ -257,3 +257,6 @@ bury() {
     mv -f "$L/units/$1" "$L/removed/$1" || return
   rm -f "$L/units/$1"
 }
+
+# journal UNIT LINES SECONDS: the last lines about it. Together with --since, --lines would give the first ones.
+journal() { journalctl --no-pager --quiet --output=cat --since="-$3s" --unit="$1" | tail -n "$2"; }

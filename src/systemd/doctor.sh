@@ -27,6 +27,12 @@ column() {
   shift "$1"
   printf '%s' "${1:--}"
 }
+# shown: what systemd tells of the units of fleet
+shown() {
+  cd "$L/units" 2>/dev/null || return 0
+  set -- *
+  [ ! -e "$1" ] || show "$@"
+}
 # containers: the tools that unit files of fleet name, a line `tool yes` or `tool no`
 containers() {
   cd "$L/units" 2>/dev/null || return 0

@@ -1,5 +1,7 @@
+import { isUnknown } from '../cluster/unit-state.ts';
 import doctorShell from './doctor.sh';
 import type { Section } from './frame.ts';
+import { parseShow } from './show.ts';
 
 /** What cannot be done without on a machine; all but the first are of coreutils, which is everywhere. */
 const TOOLS = ['flock', 'sha256sum', 'base64', 'mktemp', 'sync', 'tail', 'mv', 'ln', 'rm', 'mkdir', 'sleep'];
@@ -32,6 +34,8 @@ export type Examination = {
   readonly journalObstacle: string | undefined;
   /** Tools for containers that its units use. */
   readonly containers: readonly { readonly tool: string; readonly present: boolean }[];
+  /** The units of fleet there that systemd cannot show, and why. */
+  readonly unknown: readonly { readonly unit: string; readonly why: string }[];
 };
 
 /** The folders that are looked at, by the names they have in scripts. */
@@ -51,6 +55,7 @@ export function examinationLines(): readonly string[] {
     `section space space ${FOLDERS.map((name) => `"$${name}"`).join(' ')}`,
     'section journal journalctl --quiet --no-pager --lines=1 --output=cat',
     'section containers containers',
+    'section units shown',
   ];
 }
 
@@ -77,6 +82,9 @@ export function readExamination(sections: readonly Section[], folders: readonly 
       const [tool = '', present] = line.split(' ');
       return { tool, present: present === 'yes' };
     }),
+    unknown: parseShow(text('units'))
+      .filter(({ state }) => isUnknown(state))
+      .map(({ names: [unit = ''], state }) => ({ unit, why: state.loadError })),
   };
 }
 

@@ -1,3 +1,4 @@
+import { isUnknown } from '../cluster/unit-state.ts';
 import type { Section } from './frame.ts';
 import type { ShownUnit } from './show.ts';
 
@@ -35,7 +36,9 @@ export class ShownUnits {
     if (looks === undefined) return units;
     return units.filter((unit) => {
       const known = this.#known.get(unit);
-      return known === undefined || known.look !== looks.get(unit) || now - known.at >= SHOWN_AGE_MS;
+      // The next answer may be a better one.
+      if (known === undefined || isUnknown(known.shown.state)) return true;
+      return known.look !== looks.get(unit) || now - known.at >= SHOWN_AGE_MS;
     });
   }
 

@@ -93,11 +93,14 @@ class RunningJournal implements JournalStream {
   #receive(text: string, begin: () => void): void {
     this.#text += text;
     if (this.#found === undefined) {
-      // What a login shell prints comes before.
-      const [line] = new RegExp(`^${this.#marker} .*\n`, 'm').exec(this.#text) ?? [];
-      if (line === undefined) return;
-      this.#found = parseClock(line.trimEnd());
-      this.#text = this.#text.slice(this.#text.indexOf(line) + line.length);
+      // What a login shell prints comes before, and may be much.
+      const start = `\n${this.#marker} `;
+      const at = this.#text.indexOf(start);
+      this.#text = at < 0 ? this.#text.slice(-start.length) : this.#text.slice(at);
+      const end = at < 0 ? -1 : this.#text.indexOf('\n', 1);
+      if (end < 0) return;
+      this.#found = parseClock(this.#text.slice(1, end));
+      this.#text = this.#text.slice(end + 1);
       begin();
     }
     this.#pass();
@@ -121,7 +124,9 @@ class RunningJournal implements JournalStream {
   }
 
   #failed(how: string): FleetError {
-    const said = this.#said.trim().split('\n').at(-1) ?? '';
+    // What a login shell says comes before the marker.
+    const [after = ''] = this.#said.split(`\n${this.#marker}\n`).slice(-1);
+    const said = after.trim().split('\n').at(-1) ?? '';
     if (this.#found === undefined && becomes(this.#access)) return shellEnded(this.#access, said, how);
     const why = said === '' ? `journalctl ended early: ${how}` : said;
     return new FleetError(

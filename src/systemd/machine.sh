@@ -42,6 +42,7 @@ absent() { for tool; do command -v "$tool" >/dev/null || printf '%s\n' "$tool"; 
 
 # clock: hundredths of a second since the machine booted, in $now
 clock() { read -r now rest </proc/uptime && now=$((${now%.*} * 100 + 1${now#*.} - 100)); }
+# facts CLOCK: what the machine is; unless empty, CLOCK asks for the time of day, which costs a process
 facts() {
   # A file without a newline at its end still holds a line.
   { read -r id || [ "$id" ]; } </etc/machine-id && echo "machine-id $id"
@@ -50,6 +51,7 @@ facts() {
   [ ! -s "$L/cluster" ] || { read -r owner <"$L/cluster" && echo "cluster $owner"; }
   leased
   [ "$deadline" = 0 ] || ! systemctl is-active --quiet fleet-lease.service || echo "lease $deadline"
+  [ -z "$1" ] || echo "clock $(date +%s)"
 }
 # leased: sets $deadline to that of the lease of the machine, 0 when it has none; $boot is its boot id
 leased() {
@@ -68,7 +70,24 @@ vitals() {
     [ "$key" = MemAvailable: ] && echo "memory $total $available"
   version_of systemctl && echo "systemd $version"
 }
-records() { cd "$L/units" && cat -- "$@"; }
+# each COMMAND FILE...: runs it on those files that are there. It fails when one cannot be read and stays there; one that
+# another fleet process takes away meanwhile is no failure
+each() {
+  command=$1
+  shift
+  while :; do
+    for file; do shift; [ ! -e "$file" ] || set -- "$@" "$file"; done
+    [ $# -gt 0 ] || return 0
+    "$command" -- "$@" && return
+    for file; do [ -e "$file" ] || continue 2; done
+    return 1
+  done
+}
+# records UNIT...: without any, fails unless the folder of records can be read
+records() {
+  [ $# -gt 0 ] || { [ ! -e "$L/units" ] || ls -A -- "$L/units" >/dev/null; return; }
+  cd "$L/units" && each cat "$@"
+}
 # late UNIT...: the records that have come since those in $known were read, or what another fleet process has just put
 # there would count as somebody else's
 late() {
@@ -78,11 +97,13 @@ late() {
     case "$known" in *" $unit "*) continue ;; esac
     [ ! -f "./$unit" ] || set -- "$@" "$unit"
   done
-  [ $# -eq 0 ] || section late cat -- "$@"
+  [ $# -eq 0 ] || section late each cat "$@"
 }
 is_there() { [ -e "$1" ] || [ -L "$1" ]; }
-# there UNIT...: those of them in $there that systemd may tell something of, and that are not in $known. With many
-# names, most are of other machines, and systemd would look everywhere for each of them.
+# is_template UNIT: its suffix follows its first @
+is_template() { case "${1#*@}" in "$1" | .*.* | [!.]*) return 1 ;; esac; }
+# there UNIT...: those of them in $there, and in a section, that systemd may tell something of, and that are not in
+# $known. With many names, most are of other machines, and systemd would look everywhere for each of them.
 there() {
   there= folders=
   for folder in "$D" $F; do [ ! -d "$folder" ] || folders="$folders $folder"; done
@@ -90,6 +111,7 @@ there() {
     case "$known" in *" $unit "*) continue ;; esac
     ! has_traces "$unit" || there="$there $unit"
   done
+  frame there 0 "${#there}" "$there"
 }
 # has_traces UNIT: there is a file of it, or of its template, or a run that it is in; systemd before 233 keeps no
 # links to runs
@@ -105,56 +127,58 @@ has_traces() {
 # digests UNIT...: of unit files, and of the drop-ins that fence units
 digests() {
   cd "$D" || return
-  for dropin in *.d/zz-fleet-fenced.conf; do [ ! -f "$dropin" ] || set -- "$@" "$dropin"; done
-  sha256sum -- "$@"
+  set -- "$@" *.d/zz-fleet-fenced.conf
+  # The name may be that of a folder, or of a pipe without an end.
+  for file; do shift; [ ! -f "$file" ] || set -- "$@" "$file"; done
+  each sha256sum "$@"
 }
 # links: what makes other units pull a unit in
 links() {
   cd "$D" || return
   for link in *.wants/* *.requires/* *.upholds/*; do [ ! -L "$link" ] || printf '%s\n' "$link"; done
 }
-# texts UNIT...: their files, each as a line `unit base64`: that keeps every byte, which $(...) would not
-texts() {
-  # Else every text would be empty.
-  [ -z "$(absent base64)" ] || { echo 'base64 is not there, install coreutils' >&2; return 12; }
-  cd "$D" || return
-  for unit; do [ ! -f "./$unit" ] || printf '%s %s\n' "$unit" "$(base64 -w 0 <"./$unit")"; done
-}
-# tokens: everything that holds a token, also of what was removed
-tokens() { cd "$L" && cat -- units/* removed/* 2>/dev/null; }
-# glance UNIT...: a line each of those that systemd has in memory. All of them cost as much as a few that are shown, for
-# systemd collects every property of a unit to show one. Names are taken for patterns here: ? stands for a backslash.
-glance() {
+# show UNIT...: a block of properties for each, in this order, or the reason why systemd cannot show it. systemctl ends at
+# the first unit that it cannot show, and when systemd goes away to execute itself again. 1: systemd does not answer
+show() {
   for unit; do
     shift
-    while case "$unit" in *\\*) ;; *) false ;; esac; do unit=${unit%%\\*}?${unit#*\\}; done
-    set -- "$@" "$unit"
+    is_template "$unit" || { set -- "$@" "$unit"; continue; }
+    find_template "$unit"
+    printf 'Id=%s\nLoadState=%s\nActiveState=inactive\nSubState=dead\nFragmentPath=%s\n\n' "$unit" "$load" "$file"
   done
-  systemctl list-units --all --full --plain --no-legend --no-pager -- "$@"
-}
-# runs UNIT...: the run that each is in, where it is in one; systemd since 233 keeps links to their invocation ids
-runs() {
-  cd /run/systemd/units || return
-  for unit; do
+  clock
+  asked=$# refused=0 limit=$((now + 500))
+  # Without a unit, systemd itself is shown.
+  while [ $# -gt 0 ] || [ "$asked" -eq 0 ]; do
+    blocks=$(properties "$@")
+    status=$?
+    [ -z "$blocks" ] || printf '%s\n\n' "$blocks"
+    [ "$status" -ne 0 ] || return 0
+    clock
+    [ -z "$blocks" ] || refused=0 limit=$((now + 500))
+    while case "$blocks" in *Id=*) ;; *) false ;; esac; do blocks=${blocks#*Id=}; shift; done
+    [ $# -gt 0 ] || [ "$asked" -eq 0 ] || return 0
+    [ "$now" -lt "$limit" ] || return 1
+    # A systemd that tells whether the unit is active answers; it may have been away when it was to show the unit.
+    active=
+    [ $# -eq 0 ] || active=$(systemctl is-active -- "$1")
+    [ "$active" ] || { sleep 0.1 2>/dev/null || sleep 1; continue; }
+    refused=$((refused + 1))
+    [ "$refused" -ge 3 ] && ! why=$(properties "$1" 2>&1 >/dev/null) || continue
+    printf 'Id=%s\nActiveState=%s\nUnknown=%s\n\n' "$1" "$active" "${why%%
+*}"
+    refused=0
     shift
-    [ ! -L "invocation:$unit" ] || set -- "$@" "invocation:$unit"
   done
-  [ $# -eq 0 ] || stat -c '%n %N' -- "$@"
 }
-# show UNIT...: its times in UTC, for that is how they are read
-show() { TZ=UTC systemctl show --no-pager --property="$P" -- "$@"; }
-# journal UNIT LINES SECONDS: the last lines about it. Together with --since, --lines would give the first ones.
-journal() { journalctl --no-pager --quiet --output=cat --since="-$3s" --unit="$1" | tail -n "$2"; }
+# properties UNIT...: its times in UTC, for that is how they are read
+properties() { TZ=UTC systemctl show --no-pager --property="$P" -- "$@"; }
+# find_template UNIT: sets $file to the file of a template and $load to what systemd would say; it has no state of one
+find_template() {
+  load=not-found file=
+  for folder in "$D" $F; do
+    ! is_there "$folder/$1" || { load=loaded file=$folder/$1; break; }
+  done
+}
 # status_of UNIT LINES: for people, with the characters their terminals can show
 status_of() { LC_ALL=C.UTF-8 systemctl status --no-pager --full --lines="$2" -- "$1"; }
-
-# stage: an empty folder for unit files that are only looked at; $V names it
-stage() { { [ -d "$R" ] || mkdir -p "$R"; } && V=$(mktemp -d "$R/verify.XXXXXX"); }
-# analyze PATH...: what systemd has against them, and its version. Its exit status counts warnings since 250, if
-# asked to; without --man=no a manual page that is not installed would be an error.
-analyze() {
-  version_of systemd-analyze || return
-  echo "$version"
-  [ "${version:-0}" -lt 250 ] || set -- --recursive-errors=one "$@"
-  cd "$V" && systemd-analyze verify --man=no "$@"
-}

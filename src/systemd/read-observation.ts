@@ -1,31 +1,34 @@
 import { FleetError } from '../base/errors.ts';
 import type { Lease } from '../cluster/lease.ts';
 import type { MachineVitals, Observation } from '../cluster/snapshot.ts';
-import type { ObservedUnit, UnitRecord } from '../cluster/unit-state.ts';
+import { type ObservedUnit, type UnitRecord, unknownState } from '../cluster/unit-state.ts';
 import { parseMachineId } from '../machine/machine-id.ts';
 import { readBackup } from './backup.ts';
+import type { ObserveRequest } from './driver.ts';
 import { findSection as find, type Section } from './frame.ts';
 import { readDigests, readRecords } from './record.ts';
 import { parseShow, type ShownUnit } from './show.ts';
 
 /**
- * Reads the sections of the observe script of `machine`, which was asked for `names` beside what fleet put there;
- * `shown` is what systemd tells of all these units, unless it is among the sections. Throws a FleetError
- * `remote-script` when they make no sense.
+ * Reads the sections of the observe script of `machine`, the answer to `request`; `shown` is what systemd tells of all
+ * these units, unless it is among the sections. Throws a FleetError `remote-script` when they make no sense, or a part
+ * that was asked for is missing: a machine that could not read its records is no machine without units.
  */
 export function readObservation(
   machine: string,
-  names: readonly string[],
+  request: ObserveRequest,
   sections: readonly Section[],
-  shown: readonly ShownUnit[] = readShown(machine, sections),
+  shown: readonly ShownUnit[] = readShown(machine, sections, bootTime(sections)),
 ): Observation {
   const facts = readFacts(find(sections, 'facts'));
   const id = parseMachineId(facts.get('machine-id') ?? '');
   if (id === undefined)
     throw notUsable(machine, 'it has no machine id in /etc/machine-id', find(sections, 'facts'));
+  for (const { name, what } of partsOf(request, sections)) {
+    const section = find(sections, name);
+    if (section?.status !== 0) throw notUsable(machine, `${what} cannot be read`, section);
+  }
   const texts = find(sections, 'texts');
-  if (texts !== undefined && texts.status !== 0)
-    throw notUsable(machine, 'its unit files cannot be read', texts);
   const vitals = find(sections, 'vitals');
   return {
     id,
@@ -33,12 +36,37 @@ export function readObservation(
     bootId: facts.get('boot-id') ?? '',
     uptimeSeconds: Number(facts.get('uptime') ?? 0),
     lease: readLease(facts),
-    units: readUnits(names, sections, shown),
+    units: readUnits(request.names, sections, shown),
+    ...(facts.has('clock') && { clock: Number(facts.get('clock')) * 1000 }),
     ...(texts !== undefined && {
       backup: readBackup(texts.stdout, find(sections, 'tokens')?.stdout ?? ''),
     }),
     ...(vitals !== undefined && { vitals: readVitals(readFacts(vitals)) }),
   };
+}
+
+/** The sections that an answer has to have, all of them complete. */
+function partsOf(
+  { digests, backup = false }: ObserveRequest,
+  sections: readonly Section[],
+): readonly { readonly name: string; readonly what: string }[] {
+  const hasLate = find(sections, 'late') !== undefined;
+  return [
+    { name: 'records', what: 'what fleet noted there', isAsked: true },
+    { name: 'late', what: 'what fleet noted there', isAsked: hasLate },
+    { name: 'digests', what: 'the digests of its unit files', isAsked: digests },
+    { name: 'links', what: 'the links to its unit files', isAsked: digests },
+    { name: 'texts', what: 'its unit files', isAsked: backup },
+    { name: 'tokens', what: 'the tokens it has seen', isAsked: backup },
+  ].filter(({ isAsked }) => isAsked);
+}
+
+/** Epoch ms at which the machine booted, by its clock; undefined when it was not asked for that. */
+export function bootTime(sections: readonly Section[]): number | undefined {
+  const facts = readFacts(find(sections, 'facts'));
+  return facts.has('clock')
+    ? (Number(facts.get('clock')) - Number(facts.get('uptime') ?? 0)) * 1000
+    : undefined;
 }
 
 /** The machine counts in hundredths of a second. */
@@ -80,13 +108,26 @@ function readVitals(facts: ReadonlyMap<string, string>): MachineVitals {
   };
 }
 
-/** What systemd tells of units; throws a FleetError `remote-script` when it tells nothing. */
-export function readShown(machine: string, sections: readonly Section[]): readonly ShownUnit[] {
+/**
+ * What systemd tells of units, of which one that it cannot show has an unknown state; `booted` is {@link bootTime}.
+ * Throws a FleetError `remote-script` when systemd does not answer.
+ */
+export function readShown(
+  machine: string,
+  sections: readonly Section[],
+  booted: number | undefined,
+): readonly ShownUnit[] {
   const shown = find(sections, 'units');
-  if (shown !== undefined && shown.status !== 0 && shown.stdout === '') {
-    throw notUsable(machine, 'systemctl show failed', shown);
-  }
-  return parseShow(shown?.stdout ?? '');
+  if (shown !== undefined && shown.status !== 0) throw notUsable(machine, 'systemctl show failed', shown);
+  return parseShow(shown?.stdout ?? '', booted);
+}
+
+/** The units that systemd was asked about: those that fleet put there, and those of the names that left a trace. */
+function readAsked(sections: readonly Section[]): readonly string[] {
+  const traces = (find(sections, 'there')?.stdout ?? '').split(' ').filter((name) => name !== '');
+  return [
+    ...new Set([...readRecords(find(sections, 'records')?.stdout ?? '').map(({ unit }) => unit), ...traces]),
+  ];
 }
 
 /** The records of the units that fleet put there. */
@@ -103,7 +144,11 @@ function readUnits(
   const digests = readDigests(find(sections, 'digests')?.stdout ?? '');
   const links = readLinks(find(sections, 'links')?.stdout);
   const units = new Map<string, ObservedUnit>();
-  for (const { names, state } of shown) {
+  const known = new Set(shown.flatMap(({ names }) => names));
+  // A unit without its block may well run.
+  const untold = readAsked(sections).filter((name) => !known.has(name));
+  const missing = untold.map((name) => ({ names: [name], state: unknownState(UNTOLD) }));
+  for (const { names, state } of [...shown, ...missing]) {
     // Another name of a unit of ours is no unit of its own, unless it is asked for as one.
     const isOurs = names.some((name) => records.has(name));
     for (const name of names.filter((each) => !isOurs || records.has(each) || asked.includes(each))) {
@@ -122,6 +167,8 @@ function readUnits(
   return [...units.values()];
 }
 
+const UNTOLD = 'systemctl show has left it out';
+
 /** Lines such as `fleet.target.wants/web.service` by the unit they end in; undefined when links were not asked for. */
 function readLinks(text: string | undefined): ReadonlyMap<string, readonly string[]> | undefined {
   if (text === undefined) return undefined;
@@ -134,7 +181,8 @@ function readLinks(text: string | undefined): ReadonlyMap<string, readonly strin
 }
 
 function notUsable(machine: string, what: string, section: Section | undefined): FleetError {
-  const said = section?.stderr ?? '';
+  // A script that tries again says the same again.
+  const said = [...new Set(section?.stderr.split('\n'))].join('; ');
   const why = said === '' ? what : `${what}: ${said}`;
   return new FleetError('remote-script', `Cannot use machine "${machine}": ${why}`);
 }

@@ -1,12 +1,15 @@
 import type { Lease } from '../cluster/lease.ts';
 import { quote } from '../ssh/shell.ts';
+import backupShell from './backup.sh';
 import changeShell from './change.sh';
 import type { ObserveRequest } from './driver.ts';
 import { examinationLines } from './examination.ts';
+import glanceShell from './glance.sh';
 import leaseShell from './lease.sh';
 import machineShell from './machine.sh';
 import type { MachinePaths } from './machine-paths.ts';
 import { SHOW_PROPERTIES } from './show.ts';
+import verificationShell from './verification.sh';
 import { type VerifyRequest, verifyLines } from './verification.ts';
 
 /** How long a script waits for another fleet process on the same machine, in seconds. */
@@ -42,7 +45,7 @@ function withoutComments(shell: string): string {
  * those of the units `names` that systemd there may know something of; and `late` about those of them that somebody else
  * put there meanwhile. Who asks for units hears in any case when systemd does not answer. `digests` costs a read of every
  * unit file, `vitals` a process. With `backup` also `texts` and `tokens`, what a registry is rebuilt from. With `sparing`
- * it has `glance` and `runs` in place of `units`.
+ * it has `glance` and `runs` in place of `units`. The section `there` has the names that the answer is about.
  */
 export function observeScript({
   names,
@@ -53,14 +56,15 @@ export function observeScript({
 }: ObserveRequest): string {
   const asks = names.length > 0;
   const words = names.map(quote).join(' ');
-  return complete('observe', [
-    'section facts facts',
+  const more = (backup ? backupShell : '') + (sparing ? glanceShell : '');
+  const script = complete('observe', [
+    `section facts facts ${digests ? 'clock' : "''"}`,
     ...(vitals ? ['section vitals vitals'] : []),
     'set --',
-    '[ ! -d "$L/units" ] || { cd "$L/units" && set -- *; }',
-    '[ -e "$1" ] || set --',
-    '[ $# -eq 0 ] || section records records "$@"',
-    ...(digests ? ['[ $# -eq 0 ] || section digests digests "$@"', 'section links links'] : []),
+    // Where there are none, the pattern stands for itself.
+    '[ ! -d "$L/units" ] || { cd "$L/units" && set -- *; [ "$*" != "*" ] || [ -e "$1" ] || set --; }',
+    'section records records "$@"',
+    ...(digests ? ['section digests digests "$@"', 'section links links'] : []),
     ...(backup ? ['section texts texts "$@"', 'section tokens tokens'] : []),
     'known=" $* "',
     // Some shells take a backslash for a pattern of file names.
@@ -70,6 +74,7 @@ export function observeScript({
       : [asks ? 'section units show "$@"' : '[ $# -eq 0 ] || section units show "$@"']),
     ...(asks ? [`late ${words}`] : []),
   ]);
+  return withoutComments(more) + script;
 }
 
 /** What systemd tells of `units`: a section `units`. */
@@ -106,7 +111,7 @@ export function statusScript(units: readonly string[], lines: number): string {
 
 /** Checks unit files that are not there yet: a section `verify`. */
 export function verifyScript(request: VerifyRequest): string {
-  return complete('verification', verifyLines(request));
+  return withoutComments(verificationShell) + complete('verification', verifyLines(request));
 }
 
 /** Looks at the machine's health: see `readExamination`. */

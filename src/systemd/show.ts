@@ -1,4 +1,4 @@
-import type { SystemdState } from '../cluster/unit-state.ts';
+import { type SystemdState, unknownState } from '../cluster/unit-state.ts';
 
 /** The properties asked of `systemctl show`, the only systemctl output that is meant to be parsed. */
 export const SHOW_PROPERTIES = [
@@ -19,18 +19,27 @@ export const SHOW_PROPERTIES = [
   'StateChangeTimestamp',
   'MemoryCurrent',
   'CPUUsageNSec',
+  'InactiveEnterTimestamp',
+  'NextElapseUSecRealtime',
+  'NextElapseUSecMonotonic',
+  'LastTriggerUSec',
+  'Job',
 ] as const;
 
 /** One unit of a `systemctl show` answer, under every name it goes by. */
 export type ShownUnit = { readonly names: readonly string[]; readonly state: SystemdState };
 
-/** Blocks of `Key=Value` lines with an empty line between units; keys come in any order and may be missing. */
-export function parseShow(text: string): readonly ShownUnit[] {
+/**
+ * Blocks of `Key=Value` lines with an empty line between units; keys come in any order. A unit whose state is not in
+ * its block is in an unknown one, for a reason where there is a line `Unknown=`. `booted` is the time at which the
+ * machine booted, in epoch ms: without it times that count from there are left out.
+ */
+export function parseShow(text: string, booted?: number): readonly ShownUnit[] {
   return text
     .split(/\n\n+/)
     .map((block) => parseBlock(block))
     .filter((properties) => properties.has('Id'))
-    .map((properties) => ({ names: namesOf(properties), state: stateOf(properties) }));
+    .map((properties) => ({ names: namesOf(properties), state: stateOf(properties, booted) }));
 }
 
 function parseBlock(block: string): ReadonlyMap<string, string> {
@@ -49,7 +58,8 @@ function namesOf(properties: ReadonlyMap<string, string>): readonly string[] {
   return [...new Set([properties.get('Id') ?? '', ...names].filter((name) => name !== ''))];
 }
 
-function stateOf(properties: ReadonlyMap<string, string>): SystemdState {
+function stateOf(properties: ReadonlyMap<string, string>, booted: number | undefined): SystemdState {
+  if (!STATE_PROPERTIES.every((key) => properties.get(key))) return unknownState(reasonOf(properties));
   const text = (key: (typeof SHOW_PROPERTIES)[number]): string => properties.get(key) ?? '';
   const number = (key: (typeof SHOW_PROPERTIES)[number]): number => Number(properties.get(key) ?? 0) || 0;
   return {
@@ -69,7 +79,65 @@ function stateOf(properties: ReadonlyMap<string, string>): SystemdState {
     ),
     memoryBytes: readAmount(text('MemoryCurrent')),
     cpuNs: readAmount(text('CPUUsageNSec')),
+    ...known('activeExit', readTime(text('InactiveEnterTimestamp'))),
+    ...known('nextElapse', soonest(text('NextElapseUSecRealtime'), text('NextElapseUSecMonotonic'), booted)),
+    ...known('lastTrigger', readTime(text('LastTriggerUSec'))),
+    ...known('jobId', number('Job') || undefined),
   };
+}
+
+/** Without these three nothing is known of a unit. */
+const STATE_PROPERTIES = ['LoadState', 'ActiveState', 'SubState'] as const;
+
+/** What systemctl said instead of showing the unit, and the little that it does tell. */
+function reasonOf(properties: ReadonlyMap<string, string>): string {
+  const said = properties.get('Unknown');
+  if (said === undefined) return 'systemctl show has left out its state';
+  const active = properties.get('ActiveState');
+  return `${said || 'systemctl show failed'}${active ? ` (systemctl is-active: ${active})` : ''}`;
+}
+
+function known<Name extends string>(
+  name: Name,
+  value: number | undefined,
+): { readonly [key in Name]?: number } {
+  return value === undefined ? {} : ({ [name]: value } as { readonly [key in Name]?: number });
+}
+
+/** When a timer elapses next: by the clock, or after a time since boot, whichever comes first. */
+function soonest(realtime: string, monotonic: string, booted: number | undefined): number | undefined {
+  const sinceBoot = readTimespan(monotonic);
+  const times = [
+    readTime(realtime) ?? Number.NaN,
+    sinceBoot === undefined ? Number.NaN : Math.round((booted ?? Number.NaN) + sinceBoot),
+  ].filter((time) => Math.abs(time) <= LAST_TIME);
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
+/** The last time that a Date can be, in epoch ms. */
+const LAST_TIME = 8.64e15;
+
+/** Units of systemd.time(7), in ms. */
+const TIME_UNITS: Readonly<Record<string, number>> = {
+  y: 31_557_600_000,
+  month: 2_629_800_000,
+  w: 604_800_000,
+  d: 86_400_000,
+  h: 3_600_000,
+  min: 60_000,
+  s: 1000,
+  ms: 1,
+  us: 0.001,
+};
+
+/** `1h 17min 35.909314s` → ms; undefined for `infinity`, `0`, or nothing. */
+function readTimespan(value: string): number | undefined {
+  if (!/^(?:\d+(?:\.\d+)?[a-z]+ ?)+$/.test(value)) return undefined;
+  const parts = [...value.matchAll(/([\d.]+)([a-z]+)/g)];
+  return parts.reduce(
+    (sum, [, amount, unit = '']) => sum + Number(amount) * (TIME_UNITS[unit] ?? Number.NaN),
+    0,
+  );
 }
 
 /** Where `systemctl status`, too, says since when a unit has been active: a reload does not count. */
@@ -78,7 +146,8 @@ const IS_ACTIVE = new Set(['active', 'reloading', 'refreshing']);
 /** `Mon 2026-11-23 06:05:41 UTC` → epoch ms; undefined for `n/a` or nothing. */
 function readTime(value: string): number | undefined {
   const match = /(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC$/.exec(value);
-  return match === null ? undefined : Date.parse(`${match[1]}T${match[2]}Z`);
+  const time = match === null ? Number.NaN : Date.parse(`${match[1]}T${match[2]}Z`);
+  return Number.isNaN(time) ? undefined : time;
 }
 
 /** 2⁶⁴-1, how systemd before 239 spells `[not set]`. */

@@ -18,7 +18,7 @@ import { openJournal } from './journal-stream.ts';
 import { MACHINE_PATHS, type MachinePaths } from './machine-paths.ts';
 import { PATIENT, type Patience } from './patience.ts';
 import { Phases } from './phases.ts';
-import { readAllRecords, readExtension, readObservation, readShown } from './read-observation.ts';
+import { bootTime, readAllRecords, readExtension, readObservation, readShown } from './read-observation.ts';
 import { readOutcomes } from './read-outcomes.ts';
 import {
   examineScript,
@@ -106,7 +106,7 @@ class SshSession implements MachineSession {
     const { name } = this.#access.ssh;
     const sections = await this.#read(observeScript(request));
     const shown = request.sparing ? await this.#showChanged(request, sections) : undefined;
-    return readObservation(name, request.names, sections, shown);
+    return readObservation(name, request, sections, shown);
   }
 
   async change(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]> {
@@ -154,7 +154,8 @@ class SshSession implements MachineSession {
     const missing = this.#shown.missing(units, looks, now);
     if (missing.length > 0) {
       const sections = await this.#read(showScript(missing));
-      this.#shown.learn(missing, looks, readShown(this.#access.ssh.name, sections), now);
+      const shown = readShown(this.#access.ssh.name, sections, bootTime(glance));
+      this.#shown.learn(missing, looks, shown, now);
     }
     return this.#shown.keep(units);
   }

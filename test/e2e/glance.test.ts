@@ -102,11 +102,14 @@ onMachines('a machine that is looked at again and again', () => {
 });
 
 /** Without the clock, what units use, and the times of units that are in no run: these may be late. */
-function comparable({ uptimeSeconds: _, units, ...observation }: Observation) {
-  const states = units.map(({ state: { memoryBytes: _memory, cpuNs: _cpu, ...state }, ...unit }) => {
-    const isInRun = unit.name.endsWith('.service') && state.active !== 'inactive';
-    return { ...unit, state: isInRun ? state : { ...state, invocation: '', since: undefined } };
-  });
+function comparable({ uptimeSeconds: _, clock: _clock, units, ...observation }: Observation) {
+  const states = units.map(
+    ({ state: { memoryBytes: _memory, cpuNs: _cpu, nextElapse: _next, ...state }, ...unit }) => {
+      const isInRun = unit.name.endsWith('.service') && state.active !== 'inactive';
+      const late = { invocation: '', since: undefined, activeExit: undefined };
+      return { ...unit, state: isInRun ? state : { ...state, ...late } };
+    },
+  );
   return { ...observation, units: states.toSorted((a, b) => compareText(a.name, b.name)) };
 }
 

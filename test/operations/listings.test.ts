@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
+import { unknownState } from '../../src/cluster/unit-state.ts';
 import { listMachines } from '../../src/operations/list-machines.ts';
 import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
 import { listUnits } from '../../src/operations/list-units.ts';
@@ -50,6 +51,24 @@ describe('list-units', () => {
     const { rows } = await listUnits(edges);
     const wanted = (await edges.registry.load()).units;
     expect(rows.map(({ hash }) => hash)).toEqual(rows.map(({ unit }) => wanted.get(unit)?.hash));
+  });
+
+  it('has a unit that systemd cannot show as unknown, and says why', async () => {
+    const { edges, machines } = await busy();
+    for (const unit of ['a.service', 'g.service']) {
+      const there = machines.of('m1').units.get(unit);
+      if (there !== undefined) there.state = unknownState('Invalid argument');
+    }
+    const { unknown } = await listUnits(edges);
+    expect(unknown?.map(({ unit, machine, why }) => [unit, machine.name, why])).toEqual([
+      ['a.service', 'm1', 'Invalid argument'],
+      ['g.service', 'm1', 'Invalid argument'],
+    ]);
+    expect(await units(edges)).toContain('a.service m1 unknown unknown unknown');
+    expect(await unitFiles(edges)).toEqual(
+      expect.arrayContaining(['a.service launched unknown m1', 'g.service launched launched 2 of 3']),
+    );
+    expect((await listUnitFiles(edges)).unknown).toEqual(unknown);
   });
 
   it('keeps the rows of a machine that does not answer, and says which and why', async () => {

@@ -24,7 +24,7 @@ describe('the words about a machine', () => {
   it('stand in columns, also when they come one after the other', () => {
     expect(doctorTitles(VIEW)).toBe('MACHINE      CHECK       STATUS   DETAIL\n');
     expect(doctorLines(health(), VIEW)).toBe(
-      'm1           all         ok       14 checks, core with /id, systemd 252, running\n',
+      'm1           all         ok       15 checks, core with /id, systemd 252, running\n',
     );
   });
 
@@ -34,7 +34,7 @@ describe('the words about a machine', () => {
       [
         'm1           root        failed   you must have a tty',
         '  fix: Run visudo',
-        'm1           rest        skipped  5 ok, 8 not possible before that',
+        'm1           rest        skipped  5 ok, 9 not possible before that',
         '',
       ].join('\n'),
     );
@@ -42,7 +42,7 @@ describe('the words about a machine', () => {
 
   it('are every check when they are asked for', () => {
     const lines = doctorLines(health({ offsetSeconds: -7200 }), { ...VIEW, all: true }).split('\n');
-    expect(lines).toHaveLength(14 + 2);
+    expect(lines).toHaveLength(15 + 2);
     expect(lines).toContain('m1           port        ok       10.0.0.1');
     expect(lines).toContain('m1           clock       failed   7200s behind');
     expect(lines).toContain('  fix: timedatectl set-ntp true there');
@@ -51,6 +51,11 @@ describe('the words about a machine', () => {
   it.each<[Partial<Examination>, string, string]>([
     [{ uid: 1000 }, 'its shell runs with user id 1000', 'become = sudo or doas, or user = root'],
     [{ systemd: undefined }, 'systemctl does not answer', 'the machine needs systemd'],
+    [
+      { unknown: [{ unit: 'a.service', why: 'Invalid argument' }] },
+      'a.service: Invalid argument',
+      'systemctl show a.service there must work',
+    ],
     [{ systemd: { version: 219, state: 'running' } }, 'systemd 219, running', 'upgrade the machine: below'],
     [{ systemd: { version: 252, state: 'offline' } }, 'systemd 252, offline', 'it is offline'],
     [
@@ -85,7 +90,7 @@ describe('the words about a machine', () => {
     const { machines } = JSON.parse(JSON.stringify(doctorJson([health({ offsetSeconds: 6 })])));
     expect(machines).toHaveLength(1);
     expect(machines[0]).toMatchObject({ name: 'm1', ip: '10.0.0.1', healthy: false });
-    expect(machines[0].checks).toHaveLength(14);
+    expect(machines[0].checks).toHaveLength(15);
     expect(machines[0].checks[10]).toEqual({
       check: 'clock',
       status: 'failed',

@@ -97,6 +97,13 @@ test('a machine that is down does not disturb the others', async () => {
 
 describe('the words for errors that cannot be had on a loopback address', () => {
   const target = targetOf({ host: '::1', port: 22 }, undefined);
+  test('of ssh2, which reads no banner longer than a packet, name the other transport', () => {
+    const error = openFailure(target, 'authentication', new Error('Bad packet length'));
+    expect(error.hint).toContain('transport = openssh');
+    const refused = Object.assign(new Error('Too many authentication failures'), { code: 2 });
+    expect(openFailure(target, 'authentication', refused).hint).toBeUndefined();
+  });
+
   test.each([
     ['EHOSTUNREACH', 'ssh-refused', 'no route to host'],
     ['ENETUNREACH', 'ssh-refused', 'network unreachable'],

@@ -5,7 +5,7 @@ import { isFleetError } from '../../src/base/errors.ts';
 import type { Become } from '../../src/ssh/become.ts';
 import { BecomePassword } from '../../src/ssh/become-password.ts';
 import { openRootShell } from '../../src/ssh/root-shell.ts';
-import { LocalShell } from '../support/local-shell.ts';
+import { CLEAN_SHELL, LocalShell } from '../support/local-shell.ts';
 import { targetOf, temporaryFolder } from './support.ts';
 
 const STUBS = new URL('../support/stubs', import.meta.url).pathname;
@@ -52,9 +52,9 @@ async function open(situation: Situation, machines: readonly string[] = ['m1']) 
 
 describe('a root shell', () => {
   it.each([
-    ['root', 'sudo', 'exec env LC_ALL=C /bin/sh -c '],
-    ['core', 'none', 'exec env LC_ALL=C /bin/sh -c '],
-    ['core', 'sudo', 'exec env LC_ALL=C sudo -n -- env LC_ALL=C /bin/sh -c '],
+    ['root', 'sudo', `exec ${CLEAN_SHELL} -c `],
+    ['core', 'none', `exec ${CLEAN_SHELL} -c `],
+    ['core', 'sudo', `exec env LC_ALL=C sudo -n -- ${CLEAN_SHELL} -c `],
   ] as const)('of %s with become = %s is one exec', async (user, become, start) => {
     const { ends, commands } = await open({ user, become });
     expect(ends).toEqual([{ code: 'open', message: 'hello C\nand C\n' }]);

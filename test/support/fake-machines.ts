@@ -42,6 +42,7 @@ export const HEALTHY: Examination = {
   space: [{ folder: '/etc/systemd/system', kib: 1_000_000, inodes: 1000 }],
   journalObstacle: undefined,
   containers: [],
+  unknown: [],
 };
 
 /**

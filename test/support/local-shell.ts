@@ -13,6 +13,9 @@ export type LocalShellOptions = {
   readonly rewrite: (script: string) => string;
 };
 
+/** How every command begins the shell that runs scripts. */
+export const CLEAN_SHELL = `/bin/sh -c 'exec env -i LC_ALL=C PATH="$PATH" /bin/sh "$@"' sh`;
+
 /** The script in a command of `openRootShell`, encoded. */
 const FIRST_SCRIPT = /(?<= sh )'([^']*)'$/;
 
@@ -47,7 +50,11 @@ export class LocalShell implements Transport {
   async exec(_target: SshTarget, command: string): Promise<RemoteProcess> {
     const { shell, setup, environment, rewrite } = this.#options;
     this.commands.push(command);
-    const ours = rewriteCommand(command, rewrite).replaceAll(/\/bin\/sh -(?=[cs])/g, `${shell} -`);
+    // What stands in for a machine's tools is told by variables.
+    const kept = Object.keys(environment).map((name) => `${name}="$${name}"`);
+    const ours = rewriteCommand(command, rewrite)
+      .replace('env -i', `env -i SCRIPT_SHELL="$SCRIPT_SHELL" ${kept.join(' ')}`)
+      .replaceAll(/\/bin\/sh (?=-[cs]|"\$@")/g, `${shell} `);
     const script = `export SCRIPT_SHELL=$$\n${setup}\n${ours}`;
     const child = spawn('/bin/sh', ['-c', script], { env: { ...environment } });
     this.#processes.push(child);

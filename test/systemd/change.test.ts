@@ -216,7 +216,7 @@ describe('a change', () => {
     await session.observe({ names: [], digests: false });
     session.close();
     await shell.close();
-    expect(shell.commands).toEqual([expect.stringMatching(/^exec env LC_ALL=C \/bin\/sh -c /)]);
+    expect(shell.commands).toEqual([expect.stringMatching(/^exec \/bin\/sh -c 'exec env -i LC_ALL=C /)]);
   });
 
   it('leaves files that anybody can read, whatever the umask of the login shell', async () => {

@@ -14,7 +14,11 @@ function sections(glance: string, runs: string, status = 0): readonly Section[] 
 }
 
 function shown(...units: readonly string[]): readonly ShownUnit[] {
-  return parseShow(units.map((unit) => `Id=${unit}\nNames=${unit}\nSubState=running\n`).join('\n'));
+  return parseShow(
+    units
+      .map((unit) => `Id=${unit}\nNames=${unit}\nLoadState=loaded\nActiveState=active\nSubState=running\n`)
+      .join('\n'),
+  );
 }
 
 describe('the look of a unit', () => {
@@ -65,7 +69,9 @@ describe('a unit has to be shown', () => {
 
   it('and one that goes by two names is one', () => {
     const memory = new ShownUnits();
-    const both = parseShow('Id=a.service\nNames=a.service b.service\n');
+    const both = parseShow(
+      'Id=a.service\nNames=a.service b.service\nLoadState=loaded\nActiveState=active\nSubState=running\n',
+    );
     memory.learn(units, looks('1'), both, 0);
     expect(memory.keep(units)).toEqual(both);
   });

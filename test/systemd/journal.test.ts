@@ -66,6 +66,24 @@ describe.each(SHELLS)('a journal in %s', (shell) => {
     expect(Math.abs(stream.clock.now - Date.now() / 1000)).toBeLessThan(60);
   });
 
+  it.each([
+    ['text without a newline', 'head -c 1500000 /dev/zero | tr "\\0" x'],
+    ['many lines', 'yes | head -c 1500000; echo oops >&2'],
+  ])('tolerates a login shell that prints 1.5 MB: %s', async (_, setup) => {
+    const { stream, text } = await open('echo entry; echo "no such boot" >&2; exit 1', { shell, setup });
+    await expect(stream.ended).rejects.toMatchObject({
+      message: 'Cannot read the journal on machine "web-1": no such boot',
+    });
+    expect(text()).toBe('entry\n');
+  });
+
+  it('of a journalctl that ends without a word says so, and not what the login shell said', async () => {
+    const { stream } = await open('exit 3', { shell, setup: 'echo noise >&2' });
+    await expect(stream.ended).rejects.toMatchObject({
+      message: 'Cannot read the journal on machine "web-1": journalctl ended early: exit status 3',
+    });
+  });
+
   it('ends journalctl when it is closed', async () => {
     const { stream, pid } = await open('exec sleep 1000', { shell, follow: true });
     await expect.poll(() => pid()).toBeGreaterThan(0);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { unknownState } from '../../src/cluster/unit-state.ts';
 import { parseShow, SHOW_PROPERTIES } from '../../src/systemd/show.ts';
 
 const RUNNING = `Id=web.service
@@ -19,6 +20,9 @@ StateChangeTimestamp=Mon 2026-11-23 06:07:00 UTC
 MemoryCurrent=5312512
 CPUUsageNSec=15382000
 `;
+
+/** The least that a state is made of. */
+const BLOCK = 'Id=x.service\nLoadState=loaded\nActiveState=inactive\nSubState=dead\n';
 
 const NOTHING = {
   load: '',
@@ -77,8 +81,73 @@ describe('the answer of systemctl show', () => {
     expect(parseShow(text).map((unit) => unit.names)).toEqual(names);
   });
 
-  it('may lack every property but the name: systemd before 235 has no NRestarts', () => {
-    expect(parseShow('Id=a.service')).toEqual([{ names: ['a.service'], state: NOTHING }]);
+  it('may lack every property but the name and the state: systemd before 235 has no NRestarts', () => {
+    const state = { ...NOTHING, load: 'loaded', active: 'inactive', sub: 'dead' };
+    expect(parseShow(BLOCK)).toEqual([{ names: ['x.service'], state }]);
+  });
+
+  it.each([
+    ['no state', 'Id=x.service', 'systemctl show has left out its state'],
+    [
+      'half of its state',
+      'Id=x.service\nLoadState=loaded\nActiveState=inacti',
+      'systemctl show has left out its state',
+    ],
+    ['no value of its state', `${BLOCK}ActiveState=`, 'systemctl show has left out its state'],
+    [
+      'the reason instead',
+      'Id=x.service\nActiveState=active\nUnknown=Failed to get properties: Invalid argument',
+      'Failed to get properties: Invalid argument (systemctl is-active: active)',
+    ],
+    ['the reason, an empty one', 'Id=x.service\nActiveState=\nUnknown=', 'systemctl show failed'],
+  ])('has a unit in an unknown state for a block with %s', (_, block, why) => {
+    expect(parseShow(`${block}\n\n${RUNNING}`)).toEqual([
+      { names: ['x.service'], state: unknownState(why) },
+      ...parseShow(RUNNING),
+    ]);
+  });
+
+  it.each([
+    ['none', '', undefined],
+    [
+      'of the clock',
+      'NextElapseUSecRealtime=Tue 2026-12-01 00:00:00 UTC\nNextElapseUSecMonotonic=infinity',
+      '2026-12-01T00:00:00Z',
+    ],
+    [
+      'since boot',
+      'NextElapseUSecRealtime=\nNextElapseUSecMonotonic=1w 2d 1h 17min 35.910770s',
+      '2026-11-10T01:17:36Z',
+    ],
+    [
+      'of both, the first',
+      'NextElapseUSecRealtime=Tue 2026-12-01 00:00:00 UTC\nNextElapseUSecMonotonic=5ms',
+      '2026-11-01T00:00:00Z',
+    ],
+    ['that is none', 'NextElapseUSecRealtime=n/a\nNextElapseUSecMonotonic=0', undefined],
+    ['in a unit of time that is none', 'NextElapseUSecMonotonic=5parsec', undefined],
+    ['that is no date', 'NextElapseUSecRealtime=Mon 9999-99-99 00:00:00 UTC', undefined],
+  ])('has the time at which a timer elapses: %s', (_, lines, time) => {
+    const booted = Date.parse('2026-11-01T00:00:00Z');
+    const next = parseShow(`${BLOCK}${lines}`, booted)[0]?.state.nextElapse;
+    expect(next === undefined ? undefined : Math.round(next / 1000) * 1000).toBe(
+      time === undefined ? undefined : Date.parse(time),
+    );
+  });
+
+  it('has no time since boot where that is not known', () => {
+    expect(parseShow(`${BLOCK}NextElapseUSecMonotonic=5s`)[0]?.state.nextElapse).toBeUndefined();
+  });
+
+  it('has the last run of a timer, the end of the last run, and the job', () => {
+    const time = 'Mon 2026-11-23 06:05:41 UTC';
+    expect(
+      parseShow(`${BLOCK}LastTriggerUSec=${time}\nInactiveEnterTimestamp=${time}\nJob=417`)[0]?.state,
+    ).toMatchObject({
+      lastTrigger: Date.parse('2026-11-23T06:05:41Z'),
+      activeExit: Date.parse('2026-11-23T06:05:41Z'),
+      jobId: 417,
+    });
   });
 
   it('comes in any order', () => {
@@ -95,7 +164,7 @@ describe('the answer of systemctl show', () => {
     ],
     ['quotes inside', 'LoadError=a.b.C "Unit "x" is odd."', 'Unit "x" is odd.'],
   ])('tells why a unit could not be loaded: %s', (_, line, expected) => {
-    expect(parseShow(`Id=x.service\n${line}`)[0]?.state.loadError).toBe(expected);
+    expect(parseShow(`${BLOCK}${line}`)[0]?.state.loadError).toBe(expected);
   });
 
   it.each([
@@ -103,7 +172,7 @@ describe('the answer of systemctl show', () => {
     ['no number', 'NRestarts=[not set]', 0],
     ['nothing', 'NRestarts=', 0],
   ])('counts restarts: %s', (_, line, expected) => {
-    expect(parseShow(`Id=x.service\n${line}`)[0]?.state.restarts).toBe(expected);
+    expect(parseShow(`${BLOCK}${line}`)[0]?.state.restarts).toBe(expected);
   });
 
   const ENTERED = 'ActiveEnterTimestamp=Mon 2026-11-23 06:05:41 UTC';
@@ -118,7 +187,7 @@ describe('the answer of systemctl show', () => {
     ['systemd before 230, which has no such property', 'ActiveState=inactive', undefined],
   ])('tells since when: %s', (_, lines, time) => {
     const since = time === undefined ? undefined : Date.parse(`2026-11-23T${time}Z`);
-    expect(parseShow(`Id=x.service\n${lines}`)[0]?.state.since).toBe(since);
+    expect(parseShow(`${BLOCK}${lines}`)[0]?.state.since).toBe(since);
   });
 
   it.each([
@@ -129,12 +198,12 @@ describe('the answer of systemctl show', () => {
     ['what cannot be read', '[no data]', undefined],
     ['nothing', '', undefined],
   ])('reads amounts: %s', (_, value, expected) => {
-    const state = parseShow(`Id=x.service\nMemoryCurrent=${value}\nCPUUsageNSec=${value}`)[0]?.state;
+    const state = parseShow(`${BLOCK}MemoryCurrent=${value}\nCPUUsageNSec=${value}`)[0]?.state;
     expect([state?.memoryBytes, state?.cpuNs]).toEqual([expected, expected]);
   });
 
   it('keeps everything after the first equals sign', () => {
-    expect(parseShow('Id=x.service\nFragmentPath=/etc/a=b/x.service')[0]?.state.fragment).toBe(
+    expect(parseShow(`${BLOCK}FragmentPath=/etc/a=b/x.service`)[0]?.state.fragment).toBe(
       '/etc/a=b/x.service',
     );
   });

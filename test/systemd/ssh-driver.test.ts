@@ -8,7 +8,7 @@ import type { RemoteExit, RemoteProcess, Transport } from '../../src/ssh/transpo
 import type { MachineSession } from '../../src/systemd/driver.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
 import { createLocalMachine } from '../support/local-machine.ts';
-import { scriptIn } from '../support/local-shell.ts';
+import { CLEAN_SHELL, scriptIn } from '../support/local-shell.ts';
 import { changes, unitText } from './changes.ts';
 
 const MACHINE = { name: 'web-1', address: '127.0.0.1', metadata: {} };
@@ -118,17 +118,19 @@ const LOOK = { names: ['web.service'], digests: true };
 
 describe('the command for a machine', () => {
   it.each([
-    ['root', 'sudo', 'exec env LC_ALL=C /bin/sh '],
-    ['root', 'none', 'exec env LC_ALL=C /bin/sh '],
-    ['core', 'sudo', 'exec env LC_ALL=C sudo -n -- env LC_ALL=C /bin/sh '],
-    ['core', 'none', 'exec env LC_ALL=C /bin/sh '],
-    ['core', 'doas', 'exec env LC_ALL=C doas -n -- env LC_ALL=C /bin/sh '],
+    ['root', 'sudo', `exec ${CLEAN_SHELL} `],
+    ['root', 'none', `exec ${CLEAN_SHELL} `],
+    ['core', 'sudo', `exec env LC_ALL=C sudo -n -- ${CLEAN_SHELL} `],
+    ['core', 'none', `exec ${CLEAN_SHELL} `],
+    ['core', 'doas', `exec env LC_ALL=C doas -n -- ${CLEAN_SHELL} `],
   ] as const)('for user %s, become %s, is one exec: %s', async (user, become, start) => {
     const { session, commands } = await open(user, become);
     expect(commands).toEqual([]);
     void session.observe(LOOK).catch(() => undefined);
     const word = String.raw`-c 'eval "\$\(printf %b "\$1"\)"' sh '[ "-&(-~]+'`;
-    expect(commands).toEqual([expect.stringMatching(`^${start}${word}$`)]);
+    expect(commands).toEqual([
+      expect.stringMatching(`^${start.replaceAll(/[$*?.]/g, String.raw`\$&`)}${word}$`),
+    ]);
   });
 
   it('brings the first look along, and nothing of what changes machines', async () => {
@@ -148,7 +150,7 @@ describe('the command for a machine', () => {
       const { session, process, commands } = await open();
       void ask(session).catch(() => undefined);
       await turn();
-      expect(commands).toEqual(['exec env LC_ALL=C /bin/sh -s']);
+      expect(commands).toEqual([`exec ${CLEAN_SHELL} -s`]);
       expect(process.scripts.join('')).toMatch(/'text'/);
     }
   });
@@ -158,7 +160,7 @@ describe('the command for a machine', () => {
     const names = Array.from({ length: 500 }, (_, index) => `unit-${index}.service`);
     void session.observe({ names, digests: true }).catch(() => undefined);
     await turn();
-    expect(commands).toEqual(['exec env LC_ALL=C /bin/sh -s']);
+    expect(commands).toEqual([`exec ${CLEAN_SHELL} -s`]);
     expect(process.scripts.join('')).toContain('unit-499.service');
   });
 
@@ -212,7 +214,10 @@ describe('a machine that is lost', () => {
     const { session, process } = await open();
     const look = session.observe(LOOK);
     await turn();
-    process.answer(['facts', 0, 'machine-id 148a18ff6e954cd892dac9de9bb90d5a', '']);
+    process.answer(
+      ['facts', 0, 'machine-id 148a18ff6e954cd892dac9de9bb90d5a', ''],
+      ...['records', 'digests', 'links'].map((name) => [name, 0, '', ''] as const),
+    );
     await look;
     process.lose(LOST);
     await process.exit.catch(() => undefined);
@@ -284,7 +289,10 @@ describe('a machine that is connected and says nothing', () => {
     await vi.advanceTimersByTimeAsync(60_000);
     const look = session.observe({ names: [], digests: true });
     await turn();
-    process.answer(['facts', 0, 'machine-id 148a18ff6e954cd892dac9de9bb90d5a', '']);
+    process.answer(
+      ['facts', 0, 'machine-id 148a18ff6e954cd892dac9de9bb90d5a', ''],
+      ...['records', 'digests', 'links'].map((name) => [name, 0, '', ''] as const),
+    );
     expect((await look).units).toEqual([]);
     expect(vi.getTimerCount()).toBe(0);
   });

@@ -1,0 +1,28 @@
+import { describe, expect, it } from 'vitest';
+import { type SystemdState, unknownState } from '../../src/cluster/unit-state.ts';
+import { News } from '../../src/controller/news.ts';
+import { cluster, desiredUnit, observedUnit, systemdState } from '../support/builders.ts';
+
+describe('the news of a unit', () => {
+  const told: unknown[] = [];
+  const news = new News((notice) => {
+    if (notice.kind === 'unit-state') told.push(notice.state?.active);
+  });
+  const see = (...states: readonly SystemdState[]): void => {
+    const units = states.map((state) => ({ ...observedUnit(desiredUnit('a.service')), state }));
+    news.units(cluster().machine('m1', {}, { units }).snapshot().machines);
+  };
+
+  it('is no state that could not be read, and a change across one is told once', () => {
+    see(systemdState('running'));
+    see(unknownState('Invalid argument'));
+    see(systemdState('running'));
+    expect(told).toEqual([]);
+    see(unknownState('Invalid argument'));
+    see(systemdState('failed'));
+    expect(told).toEqual(['failed']);
+    see();
+    see(unknownState('Invalid argument'));
+    expect(told).toEqual(['failed', undefined]);
+  });
+});
