@@ -61,7 +61,10 @@ const ANSWERS: Readonly<Record<string, (scene: Scene) => Promise<object>>> = {
   start: async ({ edges, cwd, write }) => {
     await write('a.service', `# other\n${SLEEP}`);
     await write('also.service', `${SLEEP}[Install]\nAlso=a.socket\n`);
-    const request = { units: ['a', 'c', 'db', 'bad', 'also', 'gone'], cwd, replace: false };
+    await write('web@.service', SLEEP);
+    await start(edges, { units: ['web@1'], cwd, replace: false });
+    await write('web@.service', `# other\n${SLEEP}`);
+    const request = { units: ['a', 'c', 'db', 'bad', 'also', 'gone', 'web@2'], cwd, replace: false };
     return requestJson(await start(edges, request), false);
   },
   rollback: async (scene) => {
@@ -116,6 +119,7 @@ function besides(answer: object): object {
     'created',
     'alone',
     'differing',
+    'templates',
     'problems',
     'unreachable',
   ]);

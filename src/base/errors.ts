@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'unit-not-found'
   | 'not-loaded'
   | 'contradiction'
+  | 'overruled'
   | 'machine-not-found'
   | 'duplicate-machine-id'
   | 'registry-corrupt'

@@ -39,6 +39,7 @@ const BY_CODE: Readonly<Record<ErrorCode, ExitStatus>> = {
   'unit-not-found': EXIT.notFound,
   'not-loaded': EXIT.failed,
   contradiction: EXIT.failed,
+  overruled: EXIT.failed,
   'machine-not-found': EXIT.notFound,
   'duplicate-machine-id': EXIT.usage,
   'registry-corrupt': EXIT.failed,

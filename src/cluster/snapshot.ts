@@ -32,6 +32,8 @@ export type DesiredUnit = {
   readonly target: TargetState;
   /** Where a standard unit was put; undefined while it is nowhere, and always for global units. */
   readonly machine: MachineId | undefined;
+  /** For an instance: whether its text is that of its template; undefined where that is not known. */
+  readonly fromTemplate?: boolean | undefined;
   readonly token: Token;
 };
 

@@ -1,5 +1,6 @@
 import { type Edges, reconcile } from '../reconcile/reconcile.ts';
 import { contradictionsOf } from './contradictions.ts';
+import { type Requested, withOverruled } from './overruled.ts';
 import { selectUnits } from './select-units.ts';
 import { type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
 
@@ -22,13 +23,15 @@ export async function destroy(edges: Edges, arguments_: readonly string[]): Prom
       .map((unit) => ({ kind: 'put-unit', unit: { ...unit, target: 'inactive' } }) as const);
   });
   if (scope.size === 0) return requestResult(undefined, problems);
-  const request = requestResult(await reconcile(edges, scope), problems);
-  const gone = request.results.filter(({ unit, failures }) => scope.has(unit) && failures.length === 0);
-  await edges.registry.update((current) =>
+  const taken = requestResult(await reconcile(edges, scope), problems);
+  const requested = [...scope].map((unit): Requested => ({ unit, targets: ['inactive'], text: undefined }));
+  let request = taken;
+  await edges.registry.update((current) => {
     // Somebody may have started it again meanwhile: then it is theirs.
-    gone
-      .filter(({ unit }) => current.units.get(unit)?.target === 'inactive')
-      .map(({ unit }) => ({ kind: 'delete-unit', name: unit }) as const),
-  );
+    request = withOverruled(requested, taken, current, edges.clock.now());
+    return request.results
+      .filter(({ unit, failures }) => scope.has(unit) && failures.length === 0 && current.units.has(unit))
+      .map(({ unit }) => ({ kind: 'delete-unit', name: unit }) as const);
+  });
   return request;
 }

@@ -19,7 +19,12 @@ export type FoundUnit =
       /** The local file whose text is another one; undefined when it is the same or there is none. */
       readonly differing: DifferingFile | undefined;
     }
-  | { readonly kind: 'new'; readonly unit: DesiredUnit }
+  | {
+      readonly kind: 'new';
+      readonly unit: DesiredUnit;
+      /** The local file of the template, where the registry's template has another text. */
+      readonly differing?: DifferingFile | undefined;
+    }
   | { readonly kind: 'problem'; readonly error: FleetError };
 
 /** Finds the text of a unit by fleet's order of search, and checks it. */
@@ -29,13 +34,21 @@ export function findUnit(local: LocalUnit, registry: RegistryView): FoundUnit {
   if (known !== undefined) return { kind: 'known', unit: known, differing: differingFile(local, known) };
   const template = templateOf(name)?.text;
   const stored = template === undefined ? undefined : registry.units.get(template);
+  const made = (text: string, source: string, fromTemplate: boolean): DesiredUnit => ({
+    ...newUnit(name, text, source),
+    ...(template !== undefined && { fromTemplate }),
+  });
   try {
     if (local.own !== undefined)
-      return { kind: 'new', unit: newUnit(name, contentOf(local.own), local.own.path) };
-    if (stored !== undefined) return { kind: 'new', unit: newUnit(name, stored.text, stored.name) };
-    if (local.template !== undefined) {
-      return { kind: 'new', unit: newUnit(name, contentOf(local.template), local.template.path) };
-    }
+      return { kind: 'new', unit: made(contentOf(local.own), local.own.path, false) };
+    if (stored !== undefined)
+      return {
+        kind: 'new',
+        unit: made(stored.text, stored.name, true),
+        differing: differingFrom(local.template, stored),
+      };
+    if (local.template !== undefined)
+      return { kind: 'new', unit: made(contentOf(local.template), local.template.path, true) };
   } catch (error) {
     if (isFleetError(error)) return { kind: 'problem', error };
     throw error;
@@ -43,8 +56,13 @@ export function findUnit(local: LocalUnit, registry: RegistryView): FoundUnit {
   return { kind: 'problem', error: notFound(name, template) };
 }
 
-function differingFile({ own, template }: LocalUnit, known: DesiredUnit): DifferingFile | undefined {
-  const file = own ?? template;
+function differingFile({ name, own, template }: LocalUnit, known: DesiredUnit): DifferingFile | undefined {
+  const differing = differingFrom(own ?? template, known);
+  if (differing === undefined || templateOf(name) === undefined) return differing;
+  return { ...differing, fromTemplate: own === undefined };
+}
+
+function differingFrom(file: LocalFile | undefined, known: DesiredUnit): DifferingFile | undefined {
   if (file === undefined || typeof file.content !== 'string') return undefined;
   if (sha256(file.content) === known.digest) return undefined;
   return { unit: known.name, path: file.path, registryText: known.text, fileText: file.content };
@@ -61,12 +79,17 @@ function contentOf(file: LocalFile): string {
  */
 export function withText(
   unit: DesiredUnit,
-  { fileText, path }: Pick<DifferingFile, 'fileText' | 'path'>,
+  {
+    fileText,
+    path,
+    fromTemplate = unit.fromTemplate,
+  }: Pick<DifferingFile, 'fileText' | 'path' | 'fromTemplate'>,
 ): DesiredUnit {
   const { target, machine, token } = unit;
   const replaced = newUnit(parseUnitName(unit.name), fileText, path);
   refuseTighterFence(unit, replaced);
-  return { ...replaced, target, machine: replaced.placement.global ? undefined : machine, token };
+  const place = replaced.placement.global ? undefined : machine;
+  return { ...replaced, target, machine: place, fromTemplate, token };
 }
 
 /**

@@ -1,7 +1,8 @@
 import { FleetError } from '../base/errors.ts';
 import { isGlob } from '../base/glob.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { HistoryEntry, RegistryView } from '../registry/view.ts';
+import type { HistoryEntry, RegistryView, Verdict } from '../registry/view.ts';
+import { isTemplate, parseUnitName, templateOf } from '../unit/unit-name.ts';
 import { unitNameOf } from './local-file.ts';
 import { selectUnits } from './select-units.ts';
 
@@ -9,6 +10,8 @@ import { selectUnits } from './select-units.ts';
 export type HistoryRow = HistoryEntry & {
   /** Whether it is the text the registry has now; false throughout for a unit that was destroyed. */
   readonly current: boolean;
+  /** Whether it came up when it was started last; undefined for a text that was never started. */
+  readonly verdict: Verdict | undefined;
 };
 
 /** The texts of one unit, newest first. */
@@ -40,8 +43,35 @@ function onlyMatch(glob: string, view: RegistryView): string {
 /** The texts of `unit`, newest first; none for a name that never was one. */
 export function historyRows(unit: string, view: RegistryView): readonly HistoryRow[] {
   const isKnown = view.units.has(unit);
+  const verdicts = verdictsOn(unit, view);
   return view
     .history(unit)
-    .map((entry, index, { length }) => ({ ...entry, current: isKnown && index === length - 1 }))
+    .map((entry, index, { length }) => ({
+      ...entry,
+      current: isKnown && index === length - 1,
+      verdict: verdicts.get(entry.digest),
+    }))
     .toReversed();
+}
+
+/** By digest. A template never runs: the latest verdict that one of its instances got counts for it. */
+function verdictsOn(unit: string, view: RegistryView): ReadonlyMap<string, Verdict> {
+  const isInstance = (name: string): boolean => templateOf(parseUnitName(name))?.text === unit;
+  const names = isTemplate(parseUnitName(unit)) ? view.unitNames.filter(isInstance) : [unit];
+  const all = names.flatMap((name) => Object.entries(view.verdicts(name)));
+  return new Map(all.toSorted(([, a], [, b]) => a.at - b.at));
+}
+
+/**
+ * Of the texts of `rows` (newest first), those that came before the present one, newest first. A return to an earlier
+ * text takes back everything that came after it: of a, b, a only a is left, and nothing came before it.
+ */
+export function earlierTexts(rows: readonly HistoryRow[]): readonly HistoryRow[] {
+  const kept: HistoryRow[] = [];
+  for (const row of rows.toReversed()) {
+    const before = kept.findIndex(({ digest }) => digest === row.digest);
+    if (before >= 0) kept.length = before;
+    kept.push(row);
+  }
+  return kept.slice(0, -1).toReversed();
 }

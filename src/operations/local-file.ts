@@ -1,7 +1,7 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FleetError, isFleetError } from '../base/errors.ts';
-import { parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
+import { isTemplate, parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
 
 /** One argument that names a unit, as a name or as a path, and what the disk has for it. */
 export type LocalUnit = {
@@ -10,6 +10,8 @@ export type LocalUnit = {
   readonly own: LocalFile | undefined;
   /** The file of its template, beside where its own would be. */
   readonly template: LocalFile | undefined;
+  /** For a template: the names of all files in its folder, those that instances have for themselves among them. */
+  readonly beside: ReadonlySet<string>;
 };
 
 export type LocalFile = { readonly path: string; readonly content: string | FleetError };
@@ -45,6 +47,7 @@ async function readLocalUnit(argument: string, cwd: string): Promise<LocalUnit> 
     name,
     own: (await readLocalFile(join(folder, name.text))) ?? (await refuseFolder(resolve(cwd, argument))),
     template: template && (await readLocalFile(join(folder, template.text))),
+    beside: new Set(isTemplate(name) ? await readdir(folder).catch(() => []) : []),
   };
 }
 

@@ -20,7 +20,7 @@ export function requestUnit(
   { name, text, target, source }: UnitRequest,
 ): Promise<Submission> {
   const own = text === undefined ? undefined : { path: source, content: text };
-  const file = { name, own, template: undefined };
+  const file = { name, own, template: undefined, beside: new Set<string>() };
   return submitFiles(registry, [file], true, (unit) => target ?? unit.target);
 }
 

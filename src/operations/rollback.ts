@@ -1,21 +1,23 @@
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import { type Edges, reconcile } from '../reconcile/reconcile.ts';
-import type { HistoryEntry, RegistryView } from '../registry/view.ts';
+import type { RegistryView } from '../registry/view.ts';
+import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { withText } from './find-unit.ts';
-import { type HistoryRow, historyRows } from './history.ts';
+import { earlierTexts, type HistoryRow, historyRows } from './history.ts';
+import { instancesOf, type TemplateResult } from './instances.ts';
 import { unitNameOf } from './local-file.ts';
-import { instancesOf } from './submit.ts';
+import { overrule, requestedBy } from './overruled.ts';
 import { type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
 
 export type RollbackRequest = {
   readonly unit: string;
-  /** The beginning of the hash to go back to; undefined for the text before the present one. */
+  /** The beginning of the hash to go back to; undefined for the last good text before the present one. */
   readonly to: string | undefined;
 };
 
 /** What a rollback did, and to which text. */
-export type Rollback = RequestResult & { readonly unit: string; readonly entry: HistoryEntry };
+export type Rollback = RequestResult & { readonly unit: string; readonly entry: HistoryRow };
 
 /**
  * Gives a unit a text it has had before, as a new entry of its history; the instances of a template follow it.
@@ -24,30 +26,60 @@ export type Rollback = RequestResult & { readonly unit: string; readonly entry: 
  */
 export async function rollback(edges: Edges, { unit: argument, to }: RollbackRequest): Promise<Rollback> {
   const unit = unitNameOf(argument).text;
-  let chosen: HistoryEntry | undefined;
+  let chosen: HistoryRow | undefined;
   let problems: UnitProblem[] = [];
+  let templates: readonly TemplateResult[] = [];
   let changed: readonly DesiredUnit[] = [];
   await edges.registry.update((view) => {
     problems = [];
     const entry = to === undefined ? previousText(unit, view) : namedText(unit, to, view);
     chosen = entry;
-    changed = [unit, ...instancesOf(unit, view)].flatMap((name) => withEntry(name, entry, view, problems));
+    const instances = instancesOf(unit, view);
+    templates = isTemplate(parseUnitName(unit)) ? [{ template: unit, ...instances, behind: [] }] : [];
+    changed = [unit, ...instances.following].flatMap((name) => withEntry(name, entry, view, problems));
     return changed
       .filter(({ name, digest }) => view.units.get(name)?.digest !== digest)
       .map((each) => ({ kind: 'put-unit', unit: each }) as const);
   });
   if (chosen === undefined) throw new TypeError('update decided nothing');
   const names = new Set(changed.map(({ name }) => name));
-  return { ...requestResult(await reconcile(edges, names), problems), unit, entry: chosen };
+  const result = {
+    ...requestResult(await reconcile(edges, names), problems),
+    templates,
+    unit,
+    entry: chosen,
+  };
+  return overrule(
+    edges,
+    requestedBy({ stored: changed, created: new Set(), replaced: names }, () => []),
+    result,
+  );
 }
 
+/**
+ * The last text before the present one that came up. Where none is known to have come up, as in a registry of fleet 0.1.0
+ * or for a unit that was never started, the last one that is not known to have failed.
+ */
 function previousText(unit: string, view: RegistryView): HistoryRow {
-  const [current, ...older] = rowsOfKnown(unit, view);
-  const found = older.find(({ digest }) => digest !== current?.digest);
+  const rows = rowsOfKnown(unit, view);
+  const earlier = earlierTexts(rows);
+  const found =
+    earlier.find(({ verdict }) => verdict?.kind === 'good') ??
+    earlier.find(({ verdict }) => verdict === undefined);
   if (found !== undefined) return found;
-  throw new FleetError('usage', `Cannot roll back unit "${unit}": it never had another text`, {
-    hint: `Its texts: fleetctl history ${unit}`,
+  const isOnly = new Set(rows.map(({ digest }) => digest)).size < 2;
+  const why = isOnly ? 'it never had another text' : 'it has no earlier good text';
+  throw new FleetError('usage', `Cannot roll back unit "${unit}": ${why}`, {
+    hint: isOnly
+      ? (instancesHint(unit, view) ?? `Its texts: fleetctl history ${unit}`)
+      : `Choose one of its texts: fleetctl history ${unit}, and then fleetctl rollback ${unit} --to HASH`,
   });
+}
+
+/** A template may be new to the registry, and its instances are not. */
+function instancesHint(unit: string, view: RegistryView): string | undefined {
+  const [instance] = instancesOf(unit, view).following;
+  return instance && `Its instances have texts of their own: fleetctl rollback ${instance}`;
 }
 
 /** The newest text whose hash begins with `prefix`; texts that differ in comments alone share a hash. */
@@ -79,7 +111,7 @@ function rowsOfKnown(unit: string, view: RegistryView): readonly HistoryRow[] {
 
 function withEntry(
   name: string,
-  entry: HistoryEntry,
+  entry: HistoryRow,
   view: RegistryView,
   problems: UnitProblem[],
 ): readonly DesiredUnit[] {

@@ -11,6 +11,7 @@ import { actionable } from './actionable.ts';
 import { awaitLease } from './await-lease.ts';
 import { contradictionsOf } from './contradictions.ts';
 import { unitNameOf } from './local-file.ts';
+import { overrule, type Requested, requestedBy } from './overruled.ts';
 import { selectUnits } from './select-units.ts';
 import { startedAlone } from './started-alone.ts';
 import { type Aim, type Submission, type SubmitRequest, submit } from './submit.ts';
@@ -22,15 +23,18 @@ export async function submitUnits(
   request: SubmitRequest,
 ): Promise<RequestResult & Pick<Submission, 'created'>> {
   const asked = await actionable(edges, request, 'submit');
-  const { units, created, replaced, companions, problems, differing } = await submit(
-    edges.registry,
-    asked.request,
-  );
+  const submission = await submit(edges.registry, asked.request);
+  const { units, created, replaced, companions, problems, differing, templates } = submission;
   // What a wanted trigger was waiting for goes to a machine at once.
   const needed = units.filter(({ name, target }) => created.has(name) && target !== 'inactive');
   const names = new Set([...replaced, ...companions, ...needed.map(({ name }) => name)]);
   const report = await pass(edges, names, endOfRuns(request, replaced));
-  return { ...requestResult(report, [...asked.problems, ...problems], differing), created };
+  const result = requestResult(report, [...asked.problems, ...problems], differing);
+  return overrule(
+    edges,
+    requestedBy(submission, () => []),
+    { ...result, created, templates },
+  );
 }
 
 /**
@@ -74,10 +78,12 @@ async function raise(
   await awaitLease(edges, units, request.leaseWaitMs ?? 0);
   const started = verb === 'start' ? units.map((unit) => [unit.name, askedOf(unit, units)] as const) : [];
   const report = await pass(edges, names, new Map([...endOfRuns(request, replaced), ...started]));
-  return {
+  const requested = requestedBy(submission, (target) => [target, 'launched']);
+  return overrule(edges, requested, {
     ...requestResult(report, problems, differing),
+    templates: submission.templates,
     alone: startedAlone(names, report?.snapshot.units ?? []),
-  };
+  });
 }
 
 /** A unit that is loaded is run once, unless it is named together with what starts it. */
@@ -119,7 +125,8 @@ async function lower(
       .map((unit): Edit => ({ kind: 'put-unit', unit: { ...unit, target } }));
   });
   const asked = new Map([...names].map((name) => [name, 'stop'] as const));
-  return requestResult(await pass(edges, names, asked), problems);
+  const requested = [...names].map((unit): Requested => ({ unit, targets: [target], text: undefined }));
+  return overrule(edges, requested, requestResult(await pass(edges, names, asked), problems));
 }
 
 function notLoaded({ name }: DesiredUnit): UnitProblem {

@@ -7,8 +7,9 @@ import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { triggeredUnit } from '../unit/trigger.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
-import { isTemplate, parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
+import { isTemplate, templateOf, type UnitName } from '../unit/unit-name.ts';
 import { findUnit, withText } from './find-unit.ts';
+import { instancesBehind, instancesOf, type TemplateResult } from './instances.ts';
 import { type LocalUnit, readLocalUnits } from './local-file.ts';
 import { refuseCircle } from './replaces.ts';
 import type { DifferingFile, UnitProblem } from './unit-result.ts';
@@ -43,6 +44,9 @@ export type Submission = {
   readonly problems: readonly UnitProblem[];
   /** Files that differ and were not taken. */
   readonly differing: readonly DifferingFile[];
+  readonly templates: readonly TemplateResult[];
+  /** Every unit that was named or whose text was replaced, as it was stored. */
+  readonly stored: readonly DesiredUnit[];
 };
 
 /**
@@ -71,17 +75,21 @@ export async function submitFiles(
   const view = await registry.update((current) => {
     draft = new Draft(replace, aim);
     for (const local of locals) draft.add(local, current);
+    draft.followTemplates(current);
     draft.setTargets(current, companions);
     return draft.edits();
   });
-  const { created, replaced, problems, differing } = draft;
+  const { created, replaced, problems, differing, templates } = draft;
+  const stored = new Set([...draft.names, ...draft.replaced]);
   return {
     units: draft.names.flatMap((name) => view.units.get(name) ?? []),
+    stored: [...stored].flatMap((name) => view.units.get(name) ?? []),
     created,
     replaced,
     companions: draft.companions,
     problems,
     differing,
+    templates,
   };
 }
 
@@ -93,6 +101,11 @@ class Draft {
   readonly companions = new Set<string>();
   readonly problems: UnitProblem[] = [];
   readonly differing: DifferingFile[] = [];
+  readonly templates: TemplateResult[] = [];
+  /** Templates whose instances follow. */
+  readonly #leading: LocalUnit[] = [];
+  /** Instances that got a new text of their template, by the template's name. */
+  readonly #taken = new Map<string, DesiredUnit>();
   readonly #changed = new Map<string, DesiredUnit>();
   readonly #replace: boolean;
   readonly #aim: Aim;
@@ -115,7 +128,43 @@ class Draft {
       this.created.add(name);
       this.#changed.set(name, found.unit);
     }
-    if (found.kind === 'known' && found.differing !== undefined) this.#differs(found.differing, registry);
+    if (found.differing !== undefined) this.#differs(name, found.differing, registry);
+    if (isTemplate(local.name) && this.#replace) this.#leading.push(local);
+    const template = templateOf(local.name)?.text;
+    const now = this.#changed.get(name);
+    if (
+      template !== undefined &&
+      now?.fromTemplate === true &&
+      now.digest !== registry.units.get(name)?.digest
+    )
+      this.#taken.set(template, now);
+  }
+
+  /**
+   * The instances of a template get its text with it. Who gives a single instance a new text of the template may want
+   * it for the others, too.
+   */
+  followTemplates(registry: RegistryView): void {
+    for (const { name, beside } of this.#leading) {
+      const { following, own } = instancesOf(name.text, registry, beside);
+      const isOwn = (instance: string): boolean => this.#changed.get(instance)?.fromTemplate === false;
+      const led = following.filter((instance) => !isOwn(instance));
+      for (const instance of led) this.#follow(instance, name.text, registry);
+      const others = [...own, ...following.filter(isOwn)];
+      this.templates.push({ template: name.text, following: led, own: others, behind: [] });
+    }
+    for (const [template, { digest }] of this.#taken) {
+      const behind = instancesBehind(template, digest, registry).filter(
+        (name) => this.#latest(name, registry)?.digest !== digest,
+      );
+      if (behind.length > 0) this.templates.push({ template, following: [], own: [], behind });
+    }
+  }
+
+  #follow(instance: string, template: string, registry: RegistryView): void {
+    const source = this.#latest(template, registry);
+    if (source === undefined || this.#latest(instance, registry)?.digest === source.digest) return;
+    this.#replaceText(instance, { fileText: source.text, path: template, fromTemplate: true }, registry);
   }
 
   /** Triggers first: whether the unit that one starts is wanted depends on it. */
@@ -190,16 +239,16 @@ class Draft {
     return [...this.#changed.values()].map((unit) => ({ kind: 'put-unit', unit }));
   }
 
-  #differs(file: DifferingFile, registry: RegistryView): void {
-    if (!this.#replace) {
-      this.differing.push(file);
-      return;
-    }
-    for (const unit of [file.unit, ...instancesOf(file.unit, registry)])
-      this.#replaceText(unit, file, registry);
+  #differs(name: string, file: DifferingFile, registry: RegistryView): void {
+    if (this.#replace) this.#replaceText(name, file, registry);
+    else if (!this.differing.some(({ unit }) => unit === file.unit)) this.differing.push(file);
   }
 
-  #replaceText(name: string, file: DifferingFile, registry: RegistryView): void {
+  #replaceText(
+    name: string,
+    file: Pick<DifferingFile, 'fileText' | 'path' | 'fromTemplate'>,
+    registry: RegistryView,
+  ): void {
     const unit = this.#latest(name, registry);
     if (unit === undefined) return;
     try {
@@ -235,13 +284,4 @@ function triggeredBy(name: UnitName, text: string): string | undefined {
     if (!isFleetError(error)) throw error;
     return undefined;
   }
-}
-
-/** The instances that have the text of a template; one that was submitted from a file of its own keeps that. */
-export function instancesOf(name: string, registry: RegistryView): readonly string[] {
-  const template = registry.units.get(name);
-  if (template === undefined || !isTemplate(parseUnitName(name))) return [];
-  return [...registry.units.values()]
-    .filter((unit) => unit.digest === template.digest && templateOf(parseUnitName(unit.name))?.text === name)
-    .map((unit) => unit.name);
 }

@@ -8,6 +8,7 @@ import { isFinished, isRunning } from '../cluster/unit-state.ts';
 import type { MachinePlan, Step } from '../plan/step.ts';
 import type { ReconcileReport } from '../reconcile/reconcile.ts';
 import { machinesOf } from '../schedule/decision.ts';
+import type { TemplateResult } from './instances.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 import type { StartedAlone } from './started-alone.ts';
 import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';
@@ -57,6 +58,8 @@ export type RequestResult = {
   readonly created?: ReadonlySet<string>;
   /** Units that were started without what their `Also=` names. */
   readonly alone?: readonly StartedAlone[];
+  /** How instances stand to the templates whose files were taken. */
+  readonly templates?: readonly TemplateResult[];
   /** What was done on which machine; what failed is left out. */
   readonly plans: readonly MachinePlan[];
   /** Every machine that did not answer, needed or not. */
@@ -66,6 +69,8 @@ export type RequestResult = {
 export type DifferingFile = {
   readonly unit: string;
   readonly path: string;
+  /** For an instance: whether the file is that of its template. */
+  readonly fromTemplate?: boolean | undefined;
   /** The text of the registry, and that of the file. */
   readonly registryText: string;
   readonly fileText: string;

@@ -5,6 +5,7 @@ import { failureText } from './failure.ts';
 import { machineLabel, machineTitle } from './machine.ts';
 import { planLines } from './plan.ts';
 import { howLong, reasonText } from './reason.ts';
+import { reportedTemplates, templateLines, templateWarnings } from './templates.ts';
 
 /** Lines for standard output and for standard error, each without its newline. */
 export type ReportLines = { readonly out: readonly string[]; readonly err: readonly string[] };
@@ -32,12 +33,16 @@ export function requestReport(verb: UnitVerb, request: RequestResult, dryRun = f
     `Warning: unit "${unit}" has Also=${also.join(' ')} in [Install], which is not launched`,
     `hint: Start it too: fleetctl start ${also.join(' ')}`,
   ]);
+  const templates = reportedTemplates(request);
+  const created = [...(request.created ?? [])].filter((unit) => !templates.has(unit));
+  const results = request.results.filter(({ unit, target }) => target !== 'inactive' || !templates.has(unit));
   return {
     out: [
-      ...[...(request.created ?? [])].map((unit) => `Unit ${unit} inactive`),
-      ...request.results.flatMap((result) => successLine(verb, result)),
+      ...created.map((unit) => `Unit ${unit} inactive`),
+      ...templateLines(request),
+      ...results.flatMap((result) => successLine(verb, result)),
     ],
-    err: [...differing, ...alone, ...requestFailures(verb, request, dryRun)],
+    err: [...differing, ...alone, ...templateWarnings(request), ...requestFailures(verb, request, dryRun)],
   };
 }
 

@@ -4,12 +4,13 @@ import type { Rollback } from '../operations/rollback.ts';
 import { fitsNowhere, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import { failureText } from './failure.ts';
+import { resultOf } from './history.ts';
 import { machineJson, problemsJson, unreachableJson } from './json.ts';
 import { reasonText } from './reason.ts';
 
 /**
  * What every verb over units did, or would do with `dryRun`:
- * `{ "dryRun": …, "results": […], "changes": […], "created": […], "alone": […], "differing": […], "problems": […], "unreachable": […] }`.
+ * `{ "dryRun": …, "results": […], "changes": […], "created": […], "alone": […], "differing": […], "templates": […], "problems": […], "unreachable": […] }`.
  */
 export function requestJson(request: RequestResult, dryRun: boolean): object {
   return {
@@ -19,6 +20,7 @@ export function requestJson(request: RequestResult, dryRun: boolean): object {
     created: [...(request.created ?? [])],
     alone: [...(request.alone ?? [])],
     differing: request.differing.map(({ unit, path }) => ({ unit, path })),
+    templates: [...(request.templates ?? [])],
     problems: problemsJson(request.problems),
     unreachable: unreachableJson(request.unreachable),
   };
@@ -35,7 +37,8 @@ export function restartJson(result: RestartResult, dryRun: boolean): object {
 /** The same with the text that the unit got. */
 export function rollbackJson(result: Rollback, dryRun: boolean): object {
   const { unit, entry } = result;
-  return { unit, hash: entry.hash, digest: entry.digest, ...requestJson(result, dryRun) };
+  const { hash, digest } = entry;
+  return { unit, hash, digest, result: resultOf(entry), ...requestJson(result, dryRun) };
 }
 
 /** `cluster` is null when nothing was stored, because of the machines under `unreachable`. */

@@ -23,6 +23,7 @@ import { logDecisions } from './log.ts';
 import { memories, observe } from './observe.ts';
 import { refuseOutdated } from './outdated.ts';
 import { failedMoves, takeBack } from './returns.ts';
+import { type Pass, verdicts } from './verdicts.ts';
 
 /** What a pass works with. */
 export type Edges = {
@@ -83,7 +84,7 @@ export async function reconcile(
   const { views, sessions } = await observe(edges, registry, request);
   try {
     const scope = only === 'everything' ? everyUnit(registry.units.values(), views) : named;
-    const { snapshot, decisions } = await assign(edges, views, scope, drain);
+    const { snapshot, decisions, known } = await assign(edges, views, scope, drain);
     const placements = placementsOf(decisions, scope);
     const plans = plan(snapshot, placements, { asked });
     const leaving = leavingOf(decisions);
@@ -96,10 +97,11 @@ export async function reconcile(
       return execute(now, snapshot, sessions, tell);
     });
     const outcomes = [...done, ...unreached(decisions, snapshot, tell)];
-    await settle(edges.registry, { snapshot, decisions, plans, outcomes });
+    const pass = { snapshot, decisions, plans, outcomes };
+    await settle(edges.registry, pass, known);
     const failures = outcomes.filter(({ failure }) => failure !== undefined).length;
     tell({ kind: 'pass-done', failures, ms: clock.now() - begun });
-    return { snapshot, decisions, plans: waves.flat(), waves, outcomes };
+    return { ...pass, plans: waves.flat(), waves };
   } finally {
     for (const session of sessions.values()) session.close();
   }
@@ -167,7 +169,11 @@ async function assign(
   views: readonly MachineView[],
   scope: ReadonlySet<string>,
   drained: string | undefined,
-): Promise<{ readonly snapshot: ClusterSnapshot; readonly decisions: readonly Decision[] }> {
+): Promise<{
+  readonly snapshot: ClusterSnapshot;
+  readonly decisions: readonly Decision[];
+  readonly known: RegistryView;
+}> {
   let decisions: readonly Decision[] = [];
   const registry = await edges.registry.update((view) => {
     refuseOutdated(view, views);
@@ -186,7 +192,7 @@ async function assign(
     const event = decided(decision, snapshot);
     if (event !== undefined) edges.tell(event);
   }
-  return { snapshot, decisions };
+  return { snapshot, decisions, known: registry };
 }
 
 function assignments(decisions: readonly Decision[], view: RegistryView): readonly Edit[] {
@@ -200,16 +206,21 @@ function assignments(decisions: readonly Decision[], view: RegistryView): readon
   });
 }
 
-/** Stores what came of a pass: units that are gone lose their assignment, and moves that failed are taken back. */
-async function settle(
-  registry: Registry,
-  { snapshot, decisions, plans, outcomes }: Omit<ReconcileReport, 'waves'>,
-): Promise<void> {
+/**
+ * Stores what came of a pass: units that are gone lose their assignment, moves that failed are taken back, and what is
+ * new about texts is remembered. `known` is what the pass decided on.
+ */
+async function settle(registry: Registry, pass: Pass, known: RegistryView): Promise<void> {
+  const { snapshot, decisions, plans, outcomes } = pass;
   const failed = new Set(outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit));
   const gone = decisions.filter(({ kind, unit }) => kind === 'release' && !failed.has(unit));
   const returning = failedMoves(plans, decisions, snapshot, outcomes);
-  if (gone.length + returning.length === 0) return;
-  await registry.update((view) => [...forget(gone, snapshot, view), ...takeBack(returning, snapshot, view)]);
+  if (gone.length + returning.length + verdicts(pass, known).length === 0) return;
+  await registry.update((view) => [
+    ...forget(gone, snapshot, view),
+    ...takeBack(returning, snapshot, view),
+    ...verdicts(pass, view),
+  ]);
 }
 
 /**

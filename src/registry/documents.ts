@@ -15,18 +15,28 @@ const SHAPES = {
    * seen when the registry was rebuilt from them: revisions count from 1 again, and tokens go on from there.
    */
   cluster: z.object({ id: z.string(), tokenBase: z.optional(z.number()) }),
-  /** What is wanted of a unit. `digest` names its text under `contents/`. */
+  /**
+   * What is wanted of a unit. `digest` names its text under `contents/`. `fromTemplate` tells whether an instance has the
+   * text of its template or of a file of its own; absent where that is not known.
+   */
   'units/': z.object({
     digest,
     hash,
     target: z.enum(['inactive', 'loaded', 'launched']),
     machine: z.optional(machineId),
+    fromTemplate: z.optional(z.boolean()),
   }),
   /** A unit file, under the SHA-256 of its bytes; never changed. */
   'contents/': z.object({ text: z.string() }),
-  /** The texts a unit name has had, oldest first; kept when the unit is destroyed. `at` is epoch ms. */
+  /**
+   * The texts a unit name has had, oldest first; kept when the unit is destroyed. `at` is epoch ms. `verdicts`, by digest:
+   * whether a text came up when it was started last, and since when that has been known.
+   */
   'history/': z.object({
     entries: z.array(z.object({ digest, hash, at: z.number(), by: z.string() })),
+    verdicts: z.optional(
+      z.record(z.string(), z.object({ kind: z.enum(['good', 'failed']), at: z.number() })),
+    ),
   }),
   /**
    * What is known of a machine: its id, and epoch ms since when it has been silent, or since when it has been back

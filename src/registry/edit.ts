@@ -12,6 +12,13 @@ export type Edit =
   | { readonly kind: 'delete-unit'; readonly name: string }
   /** The cluster that an empty registry is of; it gets a new id without. */
   | { readonly kind: 'put-cluster'; readonly id: string; readonly tokenBase: Token }
+  /** Whether a text came up when it was started. */
+  | {
+      readonly kind: 'judge-text';
+      readonly unit: string;
+      readonly digest: string;
+      readonly verdict: 'good' | 'failed';
+    }
   | { readonly kind: 'put-machine'; readonly name: string; readonly known: KnownMachine }
   /** What was decided, beside what the other edits tell by themselves. */
   | { readonly kind: 'log'; readonly events: readonly LoggedEvent[] };

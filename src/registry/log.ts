@@ -48,6 +48,7 @@ function eventsOf(edit: Edit, view: RegistryView): readonly LoggedEvent[] {
         ...((before?.target ?? 'inactive') === target ? [] : [{ kind: 'target', unit, target } as const]),
       ];
     }
+    case 'judge-text':
     case 'put-machine':
     case 'put-cluster':
       return [];

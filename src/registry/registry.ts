@@ -66,12 +66,17 @@ export function changesFor(
     changes.set(key, { kind: 'put', key, value, ifRevision: view.revisionOf(key) });
   };
   if (view.clusterId === undefined) put('cluster', writeDocument('cluster', { id: randomUUID() }));
-  if (edits.some(({ kind }) => kind !== 'put-machine' && kind !== 'log'))
+  if (edits.some(({ kind }) => !['put-machine', 'log', 'judge-text'].includes(kind)))
     put('turn', writeDocument('turn', {}));
+  const histories = new Map<string, Document<'history/'>>();
   for (const edit of edits) {
+    if (edit.kind === 'judge-text' || isNewText(edit, view)) {
+      const name = edit.kind === 'judge-text' ? edit.unit : edit.unit.name;
+      histories.set(name, historyAfter(edit, histories.get(name) ?? historyIn(view, name), options));
+    }
     if (edit.kind === 'put-cluster')
       put('cluster', writeDocument('cluster', { id: edit.id, tokenBase: edit.tokenBase }));
-    if (edit.kind === 'put-unit') putUnit(edit.unit, view, options, put);
+    if (edit.kind === 'put-unit') putUnit(edit.unit, view, put);
     if (edit.kind === 'put-machine')
       put(`machines/${edit.name}`, writeDocument('machines/', clean(edit.known)));
     if (edit.kind === 'delete-unit') {
@@ -79,26 +84,50 @@ export function changesFor(
       changes.set(key, { kind: 'delete', key, ifRevision: view.revisionOf(key) });
     }
   }
+  for (const [name, history] of histories) put(`history/${name}`, writeDocument('history/', history));
   for (const change of logChanges(edits, view, options)) changes.set(change.key, change);
   return [...changes.values()];
 }
 
-function putUnit(
-  unit: StoredUnit,
-  view: RegistryView,
-  { clock, author }: RegistryOptions,
-  put: (key: string, value: string) => void,
-): void {
-  const { name, text, digest, hash, target, machine } = unit;
+function putUnit(unit: StoredUnit, view: RegistryView, put: (key: string, value: string) => void): void {
+  const { name, text, digest, hash, target, machine, fromTemplate } = unit;
   put(
     `units/${name}`,
-    writeDocument('units/', { digest, hash, target, ...(machine !== undefined && { machine }) }),
+    writeDocument('units/', {
+      digest,
+      hash,
+      target,
+      ...(machine !== undefined && { machine }),
+      ...(fromTemplate !== undefined && { fromTemplate }),
+    }),
   );
-  if (view.units.get(name)?.digest === digest) return;
   if (view.revisionOf(`contents/${digest}`) === 0)
     put(`contents/${digest}`, writeDocument('contents/', { text }));
-  const entries = [...view.history(name), { digest, hash, at: clock.now(), by: author }];
-  put(`history/${name}`, writeDocument('history/', { entries }));
+}
+
+type NewText = Extract<Edit, { kind: 'put-unit' }>;
+
+function isNewText(edit: Edit, view: RegistryView): edit is NewText {
+  return edit.kind === 'put-unit' && view.units.get(edit.unit.name)?.digest !== edit.unit.digest;
+}
+
+function historyIn(view: RegistryView, name: string): Document<'history/'> {
+  const verdicts = view.verdicts(name);
+  return { entries: [...view.history(name)], ...(Object.keys(verdicts).length > 0 && { verdicts }) };
+}
+
+/** The history of a unit with what an edit adds: a new text, or a verdict on one it has had. */
+function historyAfter(
+  edit: NewText | Extract<Edit, { kind: 'judge-text' }>,
+  history: Document<'history/'>,
+  { clock, author }: RegistryOptions,
+): Document<'history/'> {
+  if (edit.kind === 'judge-text') {
+    const verdict = { kind: edit.verdict, at: clock.now() };
+    return { ...history, verdicts: { ...history.verdicts, [edit.digest]: verdict } };
+  }
+  const { digest, hash } = edit.unit;
+  return { ...history, entries: [...history.entries, { digest, hash, at: clock.now(), by: author }] };
 }
 
 function clean({ id, silentSince, backSince, cordon }: KnownMachine): Document<'machines/'> {

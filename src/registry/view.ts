@@ -30,6 +30,9 @@ export const UNKNOWN_MACHINE: KnownMachine = {
 /** One text a unit name has had. `at` is epoch ms, `by` the person, as `user@host`. */
 export type HistoryEntry = Document<'history/'>['entries'][number];
 
+/** Whether a text came up when it was started last. `at` is epoch ms. */
+export type Verdict = NonNullable<Document<'history/'>['verdicts']>[string];
+
 /** The registry as it stood at one revision. */
 export class RegistryView {
   readonly revision: number;
@@ -84,6 +87,11 @@ export class RegistryView {
     return this.#read('history/', `history/${name}`)?.entries ?? [];
   }
 
+  /** By digest, what is known of the texts a name has had; nothing of one that was never started. */
+  verdicts(name: string): Readonly<Record<string, Verdict>> {
+    return this.#read('history/', `history/${name}`)?.verdicts ?? {};
+  }
+
   /** The keys of {@link events}, oldest first. */
   get eventKeys(): readonly string[] {
     return this.#keys('events/');
@@ -128,7 +136,7 @@ export class RegistryView {
 
   #unit(name: string, tokenBase: number): DesiredUnit {
     const key = `units/${name}`;
-    const { digest, hash, target, machine } = this.#must('units/', key);
+    const { digest, hash, target, machine, fromTemplate } = this.#must('units/', key);
     const text = this.text(digest);
     const unitName = parseUnitName(name);
     const file = parseUnitFile(text, name);
@@ -136,7 +144,19 @@ export class RegistryView {
     const triggers = triggeredUnit(file, unitName);
     const token = this.revisionOf(key) + tokenBase;
     const dependencies = readDependencies(file, unitName);
-    return { name, text, hash, digest, placement, triggers, dependencies, target, machine, token };
+    return {
+      name,
+      text,
+      hash,
+      digest,
+      placement,
+      triggers,
+      dependencies,
+      target,
+      machine,
+      fromTemplate,
+      token,
+    };
   }
 
   #must<K extends DocumentKind>(kind: K, key: string): Document<K> {

@@ -96,7 +96,7 @@ describe('what is offered', () => {
     [
       'fields not given yet',
       ['history', 'db', '--fields', 'hash,time,'],
-      ['hash,time,who', 'hash,time,current', 'hash,time,digest'],
+      ['hash,time,who', 'hash,time,current', 'hash,time,result', 'hash,time,digest'],
     ],
     ['fields behind an equals sign', ['history', '--fields=hash,t'], ['--fields=hash,time']],
     ['units, and the beginning of instances', ['stop', 'a'], ['app@', 'app@1.service', 'app@2.service']],

@@ -11,6 +11,7 @@ const STATUSES: { readonly [code in ErrorCode]: number } = {
   placement: 1,
   'not-loaded': 1,
   contradiction: 1,
+  overruled: 1,
   'registry-corrupt': 1,
   'registry-newer': 1,
   'registry-unavailable': 1,

@@ -1,10 +1,13 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { inside, onMachines } from '../support/cluster.ts';
-import { done, failed, hire } from './operator.ts';
+import { inside, insideAll, onMachines } from '../support/cluster.ts';
+import { done, failed, hire, type Outcome } from './operator.ts';
 import { service } from './units.ts';
 
 const OLD = service('ExecStart=/bin/sleep 111111');
 const NEW = service('ExecStart=/bin/sleep 222222');
+const OTHER = service('ExecStart=/bin/sleep 333333');
 const BAD = service('ExecStart=/bin/sh -c "exit 7"');
 
 onMachines('history and rollback', () => {
@@ -25,10 +28,27 @@ onMachines('history and rollback', () => {
     expect(await textOn('web.service')).toBe(OLD);
     expect(await running('web.service')).toContain('running');
     const { stdout } = await operator.fleetctl('history', 'web', '-o', 'json');
-    const { history } = JSON.parse(stdout) as { history: { hash: string; by: string; current: boolean }[] };
+    const { history } = JSON.parse(stdout) as {
+      history: { hash: string; by: string; current: boolean; result: string }[];
+    };
     expect(history.map(({ current }) => current)).toEqual([true, false, false]);
+    expect(history.map(({ result }) => result)).toEqual(['good', 'failed', 'good']);
     expect(history[0]?.hash).toBe(history[2]?.hash);
     expect(history[0]?.by).toMatch(/^root@/);
+  });
+
+  it('restores no text that is not good, and says so', async () => {
+    const before = await running('web.service');
+    expect(await operator.fleetctl('rollback', 'web')).toEqual(
+      failed(
+        2,
+        `
+        Error: Cannot roll back unit "web.service": it has no earlier good text
+        hint: Choose one of its texts: fleetctl history web.service, and then fleetctl rollback web.service --to HASH
+        `,
+      ),
+    );
+    expect([await textOn('web.service'), await running('web.service')]).toEqual([OLD, before]);
   });
 
   it('shows with -v how a file differs that is not taken', async () => {
@@ -48,22 +68,14 @@ onMachines('history and rollback', () => {
   });
 
   it('only says with --dry-run what it would do', async () => {
-    expect(await operator.fleetctl('rollback', 'web', '--dry-run')).toMatchObject({
+    const { stdout } = await operator.fleetctl('history', 'web', '-o', 'json');
+    const { history } = JSON.parse(stdout) as { history: { hash: string }[] };
+    const bad = history[1]?.hash ?? '';
+    expect(await operator.fleetctl('rollback', 'web', '--to', bad, '--dry-run')).toMatchObject({
       status: 0,
       stdout: expect.stringContaining('k1: write the unit file of web.service'),
     });
     expect(await textOn('web.service')).toBe(OLD);
-  });
-
-  it('takes the instances of a template along', async () => {
-    operator.write('app@.service', OLD);
-    await operator.fleetctl('start', 'app@1');
-    await operator.fleetctl('submit', 'app@.service');
-    operator.write('app@.service', NEW);
-    await operator.fleetctl('submit', 'app@.service', '--replace');
-    expect((await operator.fleetctl('rollback', 'app@.service')).status).toBe(0);
-    const { stdout } = await operator.fleetctl('cat', 'app@1');
-    expect(stdout).toBe(OLD);
   });
 
   it('keeps the history of a unit that was destroyed, which cannot be rolled back', async () => {
@@ -79,5 +91,47 @@ onMachines('history and rollback', () => {
         `,
       ),
     );
+  });
+
+  it('takes the instances of a template along, also when the registry never had it', async () => {
+    const texts = async (): Promise<readonly string[]> =>
+      Promise.all(
+        ['app@1', 'app@2', 'app@3'].map((each) =>
+          operator.fleetctl('cat', each).then(({ stdout }) => stdout),
+        ),
+      );
+    const replace = async (text: string): Promise<Outcome> => {
+      operator.write('units/app@.service', text);
+      return operator.fleetctl('submit', '--replace', 'units/app@.service');
+    };
+    operator.write('units/app@.service', OLD);
+    operator.write('units/app@3.service', OTHER);
+    await operator.fleetctl('start', 'units/app@1', 'units/app@2', 'units/app@3');
+    const updated = {
+      status: 0,
+      stdout: expect.stringMatching(
+        /^Template app@\.service stored; 2 of 3 instances updated\nUnit app@1\.service launched on .*\nUnit app@2\.service launched on .*\n$/,
+      ),
+      stderr: 'Warning: unit "app@3.service" keeps a text of its own, not that of template "app@.service"\n',
+    };
+    expect(await replace(NEW)).toEqual(updated);
+    expect(await texts()).toEqual([NEW, NEW, OTHER]);
+    const running = await insideAll(['k1', 'k2', 'k3'], 'pgrep -fc "^/bin/sleep 222222" || true');
+    expect(running.map(Number).reduce((sum, each) => sum + each)).toBe(2);
+
+    expect((await replace(BAD)).status).toBe(1);
+    expect((await operator.fleetctl('rollback', 'app@.service')).status).toBe(0);
+    expect(await texts()).toEqual([NEW, NEW, OTHER]);
+
+    // The machines know nothing of templates.
+    rmSync(join(operator.folder, 'registry'), { recursive: true });
+    await operator.fleetctl('recover');
+    expect(await replace(OLD)).toEqual(updated);
+    expect(await texts()).toEqual([OLD, OLD, OTHER]);
+    operator.write('units/app@.service', NEW);
+    expect(await operator.fleetctl('start', '--replace', 'units/app@1')).toMatchObject({
+      status: 0,
+      stderr: `Warning: unit "app@2.service" keeps its text of template "app@.service"\nhint: Update all instances: fleetctl submit --replace app@.service\n`,
+    });
   });
 });

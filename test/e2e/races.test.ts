@@ -87,11 +87,65 @@ onMachines('two fleetctl at the same moment', () => {
     expect(await start).toMatchObject({ status: 0, stderr: '' });
     const { status, stdout, stderr } = await destroy.ended;
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-    expect(stderr).toContain('a newer decision about it was made meanwhile');
+    expect(stderr).toMatch(
+      /^Error: Unit "slow.service" was started by root@\S+ \d+s ago; its target state is launched\n/m,
+    );
     expect(await running(operator)).toContain('slow.service');
     expect(await inside(machine, 'systemctl is-active slow')).toBe('active\n');
   });
+
+  it('decide otherwise while a unit starts: the older command says by whom, and what is wanted now', async () => {
+    const slow = (seconds: number): string =>
+      service(
+        `ExecStartPre=/bin/sh -c "until [ -e /run/may-start ]; do sleep 0.1; done"\nExecStart=/bin/sleep ${seconds}`,
+      );
+    operator.write('late.service', slow(100_000));
+    const start = operator.launch(['start', 'late']);
+    const machine = await whereItStarts('late.service');
+    expect(await operator.fleetctl('stop', 'late')).toMatchObject({ status: 0, stderr: '' });
+    expect(await start.ended).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^Error: Unit "late.service" was stopped by root@\S+ \d+s ago; its target state is loaded\nhint: /m,
+      ),
+    });
+
+    operator.write('late.service', slow(200_000));
+    const older = operator.launch(['start', 'late', '--replace']);
+    await until(machine, 'systemctl is-active late.service | grep -q activating');
+    operator.write('late.service', slow(300_000));
+    const newer = operator.fleetctl('start', 'late', '--replace');
+    await until(machine, 'grep -q 300000 /etc/systemd/system/late.service');
+    await inside(machine, 'touch /run/may-start');
+    expect(await newer).toMatchObject({ status: 0, stderr: '' });
+    expect(await older.ended).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^Error: Unit "late.service" got another text, [0-9a-f]{7}, by root@\S+ \d+s ago; its target state is launched\n/m,
+      ),
+    });
+    const { stdout } = await operator.fleetctl('history', 'late', '--no-legend', '--fields=result');
+    expect(stdout).toBe('good\nuntried\nuntried\n');
+  });
 });
+
+/** The machine on which a unit is being started, as soon as one is. */
+async function whereItStarts(unit: string): Promise<string> {
+  let found: string | undefined;
+  await expect
+    .poll(
+      async () => {
+        const states = await insideAll(MACHINES, `systemctl is-active ${unit} || true`);
+        found = MACHINES[states.indexOf('activating\n')];
+        return found;
+      },
+      { timeout: 20_000 },
+    )
+    .toBeDefined();
+  return found ?? '';
+}
 
 function instances(prefix: string, count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => `${prefix}@${index + 1}.service`);

@@ -2,10 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { destroy } from '../../src/operations/destroy.ts';
 import { history } from '../../src/operations/history.ts';
 import { rollback } from '../../src/operations/rollback.ts';
-import { submitUnits } from '../../src/operations/set-target-state.ts';
-import { makeScene, outcome, type Scene, SLEEP } from './scene.ts';
+import { stop, submitUnits } from '../../src/operations/set-target-state.ts';
+import { resultOf } from '../../src/output/history.ts';
+import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
 
 const text = (name: string): string => `${SLEEP}Environment=NAME=${name}\n`;
+/** One that does not come up. */
+const bad = (name: string): string => `${FALSE}Environment=NAME=${name}\n`;
 
 /** A scene whose unit has had these texts, one minute after the other. */
 async function sceneWith(unit: string, ...texts: readonly string[]): Promise<Scene> {
@@ -30,6 +33,22 @@ async function textsOf({ edges: { registry } }: Scene, unit: string): Promise<re
     const [, name = 'plain'] = /NAME=(.*)/.exec(view.text(digest)) ?? [];
     return current ? `${name}*` : name;
   });
+}
+
+/** The same with what is known of them: `b* failed`. */
+async function resultsOf(scene: Scene, unit: string): Promise<readonly string[]> {
+  const { rows } = await history(scene.edges.registry, unit);
+  const names = await textsOf(scene, unit);
+  return rows.map((row, index) => `${names[index]} ${resultOf(row)}`);
+}
+
+/** A scene whose unit was launched with the first of these texts, and got the others then. */
+async function started(unit: string, ...texts: readonly [string, ...string[]]): Promise<Scene> {
+  const [first, ...others] = texts;
+  const scene = await sceneWith(unit, first);
+  await scene.start(unit);
+  for (const each of others) await replace(scene, unit, each);
+  return scene;
 }
 
 const back = (scene: Scene, unit: string, to?: string) => rollback(scene.edges, { unit, to });
@@ -73,12 +92,52 @@ describe('history', () => {
 });
 
 describe('rollback', () => {
-  it('goes back to the text before the present one, and forth again', async () => {
+  it('goes back to the text before the present one, and never forth again', async () => {
     const scene = await sceneWith('web.service', text('a'), text('b'));
     await back(scene, 'web');
     expect(await textsOf(scene, 'web')).toEqual(['a*', 'b', 'a']);
+    await expect(back(scene, 'web')).rejects.toMatchObject({
+      code: 'usage',
+      message: 'Cannot roll back unit "web.service": it has no earlier good text',
+      hint: 'Choose one of its texts: fleetctl history web.service, and then fleetctl rollback web.service --to HASH',
+    });
+    expect(await textsOf(scene, 'web')).toEqual(['a*', 'b', 'a']);
+  });
+
+  it('goes back to the last text that came up, and then to the one before that', async () => {
+    const scene = await started('web.service', text('a'), text('b'), bad('c'), bad('d'));
+    expect(await resultsOf(scene, 'web')).toEqual(['d* failed', 'c failed', 'b good', 'a good']);
     await back(scene, 'web');
-    expect(await textsOf(scene, 'web')).toEqual(['b*', 'a', 'b', 'a']);
+    await back(scene, 'web');
+    expect(await textsOf(scene, 'web')).toEqual(['a*', 'b', 'd', 'c', 'b', 'a']);
+    await expect(back(scene, 'web')).rejects.toMatchObject({ code: 'usage' });
+  });
+
+  it('passes over a text that was never started where an earlier one came up', async () => {
+    const scene = await started('web.service', text('a'));
+    await stop(scene.edges, ['web']);
+    for (const each of ['b', 'c']) await replace(scene, 'web.service', text(each));
+    expect(await resultsOf(scene, 'web')).toEqual(['c* untried', 'b untried', 'a good']);
+    expect((await back(scene, 'web')).entry).toMatchObject({ verdict: { kind: 'good' } });
+    expect(await textsOf(scene, 'web')).toEqual(['a*', 'c', 'b', 'a']);
+  });
+
+  it('takes a text that was never started rather than one that failed', async () => {
+    const scene = await sceneWith('web.service', text('a'), bad('b'));
+    await scene.start('web');
+    await replace(scene, 'web.service', bad('c'));
+    expect(await resultsOf(scene, 'web')).toEqual(['c* failed', 'b failed', 'a untried']);
+    expect((await back(scene, 'web')).entry.verdict).toBeUndefined();
+    expect(await resultsOf(scene, 'web')).toEqual(['a* good', 'c failed', 'b failed', 'a good']);
+  });
+
+  it('goes by what the instances of a template did with its texts', async () => {
+    const scene = await sceneWith('web@.service', text('a'));
+    await scene.start('web@1', 'web@2');
+    for (const each of ['b', 'c']) await replace(scene, 'web@.service', bad(each));
+    expect(await resultsOf(scene, 'web@')).toEqual(['c* failed', 'b failed', 'a good']);
+    await back(scene, 'web@.service');
+    expect(await textsOf(scene, 'web@2')).toEqual(['a*', 'c', 'b', 'a']);
   });
 
   it('skips entries with the present text', async () => {

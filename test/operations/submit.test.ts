@@ -179,6 +179,7 @@ describe('a file that differs', () => {
       {
         unit: 'web@1.service',
         path: `${scene.cwd}/web@.service`,
+        fromTemplate: true,
         registryText: from('then'),
         fileText: from('now'),
       },

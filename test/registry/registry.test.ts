@@ -71,6 +71,27 @@ describe('a registry', () => {
     });
   });
 
+  it('remembers a verdict on a text beside the new text of the same change, and without a turn', async () => {
+    const { store, commits } = watched(createMemoryStore());
+    const registry = registryOver(store);
+    const [first, second] = [unit('web.service'), unit('web.service', 'second')];
+    const judge = (verdict: 'good' | 'failed', { digest }: StoredUnit): Edit => ({
+      kind: 'judge-text',
+      unit: 'web.service',
+      digest,
+      verdict,
+    });
+    await registry.update(() => [put(first)]);
+    await registry.update(() => [judge('good', first), put(second), judge('failed', second)]);
+    const view = await registry.load();
+    expect(
+      view.history('web.service').map(({ digest }) => view.verdicts('web.service')[digest]?.kind),
+    ).toEqual(['good', 'failed']);
+    await registry.update(() => [judge('good', second)]);
+    expect(commits.at(-1)?.map(({ key }) => key)).toEqual(['history/web.service']);
+    expect((await registry.load()).verdicts('web.service')[first.digest]?.kind).toBe('good');
+  });
+
   it('lists units by name, whatever the order in which they came', async () => {
     const registry = registryOver(createMemoryStore());
     for (const name of ['c.service', 'a.service', 'b@2.service', 'b@10.service']) {

@@ -7,8 +7,8 @@ export const historyCommand: Command = {
   arguments: '<unit>',
   summary: 'Show every text a unit has had',
   description:
-    'Newest first, with the hash, the time (UTC) and who submitted it; units that were destroyed have a history too. No machine is contacted.',
-  options: listOptions('hash, time, who, current, digest (SHA-256 of the file)'),
+    'Newest first, with the hash, the time (UTC) and who submitted it, and whether it came up when it was started last (good, failed or untried); units that were destroyed have a history too. No machine is contacted.',
+  options: listOptions('hash, time, who, current, result, digest (SHA-256 of the file)'),
   examples: [
     ['fleetctl history web.service', 'when it changed, and by whom'],
     ['fleetctl history web.service -o json', 'the same, as JSON'],

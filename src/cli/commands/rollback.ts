@@ -9,7 +9,7 @@ export const rollbackCommand: Command = {
   arguments: '<unit>',
   summary: 'Give a unit back a text it has had before',
   description:
-    'Takes the text before the present one, or that of --to, as a new entry of the history. Machines get it; a unit that runs is restarted, if its text is another one. The instances of a template follow it. A second rollback undoes the first.',
+    'Takes the last good text before the present one, or that of --to, as a new entry of the history; a text is good when it came up. Machines get it; a unit that runs is restarted, if its text is another one. The instances of a template follow it. A second rollback goes further back.',
   options: [
     { flags: '--to <hash>', description: 'the text with that hash, or the beginning of it' },
     DRY_RUN,
@@ -33,6 +33,10 @@ export const rollbackCommand: Command = {
       if (output === 'json') return request;
       if (dryRun === true) writeLines(call.streams.out, [`Unit ${request.unit} would get the text ${hash}`]);
       else talk(call.streams, [`Unit ${request.unit} gets the text ${hash}`]);
+      if (to === undefined && request.entry.verdict === undefined)
+        writeLines(call.streams.err, [
+          `Warning: it is not known whether text ${hash} of unit "${request.unit}" ever came up`,
+        ]);
       return request;
     };
     return runUnitVerb('rollback', call, operation, rollbackJson);

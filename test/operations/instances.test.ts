@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest';
+import { recover } from '../../src/operations/recover.ts';
+import { requestUnit } from '../../src/operations/request-unit.ts';
+import { load, start, submitUnits } from '../../src/operations/set-target-state.ts';
+import type { RequestResult } from '../../src/operations/unit-result.ts';
+import { requestReport } from '../../src/output/report.ts';
+import type { Edges } from '../../src/reconcile/reconcile.ts';
+import { createRegistry } from '../../src/registry/registry.ts';
+import { createMemoryStore } from '../../src/store/memory.ts';
+import { parseUnitName } from '../../src/unit/unit-name.ts';
+import { makeScene, type Scene, SLEEP } from './scene.ts';
+
+const text = (name: string): string => `${SLEEP}Environment=NAME=${name}\n`;
+
+/** The texts of units: `{ 'web@1.service': 'a' }`. */
+async function textsIn({ registry }: Edges): Promise<Readonly<Record<string, string>>> {
+  const { units } = await registry.load();
+  return Object.fromEntries(
+    [...units.values()].map((unit) => [unit.name, /NAME=(.*)/.exec(unit.text)?.[1] ?? '']),
+  );
+}
+
+const said = (request: RequestResult): readonly string[] => {
+  const { out, err } = requestReport('submit', request);
+  return [...out, ...err];
+};
+
+const submitTemplate = (scene: Scene, edges = scene.edges): Promise<RequestResult> =>
+  submitUnits(edges, { units: ['units/web@.service'], cwd: scene.cwd, replace: true });
+
+/** web@1 and web@2 run with the text of a template that the registry does not have, web@3 with one of its own. */
+async function running(): Promise<Scene> {
+  const scene = await makeScene();
+  await scene.write('units/web@.service', text('a'));
+  await scene.write('units/web@3.service', text('own'));
+  await scene.start('units/web@1', 'units/web@2', 'units/web@3');
+  await scene.write('units/web@.service', text('b'));
+  return scene;
+}
+
+describe('the instances of a template', () => {
+  it('follow its file, of which the registry knew nothing; one with a file of its own keeps that', async () => {
+    const scene = await running();
+    expect(said(await submitTemplate(scene))).toEqual([
+      'Template web@.service stored; 2 of 3 instances updated',
+      expect.stringMatching(/^Unit web@1.service launched on/),
+      expect.stringMatching(/^Unit web@2.service launched on/),
+      'Warning: unit "web@3.service" keeps a text of its own, not that of template "web@.service"',
+    ]);
+    expect(await textsIn(scene.edges)).toMatchObject({
+      'web@1.service': 'b',
+      'web@2.service': 'b',
+      'web@3.service': 'own',
+    });
+    await scene.write('units/web@.service', text('c'));
+    expect(said(await submitTemplate(scene))[0]).toBe(
+      'Template web@.service stored; 2 of 3 instances updated',
+    );
+    // Nothing is left to do, and that is said in the same words.
+    expect(said(await submitTemplate(scene))).toEqual([
+      'Template web@.service stored; 2 of 3 instances updated',
+      'Warning: unit "web@3.service" keeps a text of its own, not that of template "web@.service"',
+    ]);
+  });
+
+  it('follow it after a recovery, too', async () => {
+    const scene = await running();
+    const registry = createRegistry(createMemoryStore(), { clock: scene.clock, author: 'me@here' });
+    const edges = { ...scene.edges, registry };
+    await recover(edges);
+    expect(said(await submitTemplate(scene, edges))[0]).toBe(
+      'Template web@.service stored; 2 of 3 instances updated',
+    );
+    expect(await textsIn(edges)).toMatchObject({ 'web@1.service': 'b', 'web@3.service': 'own' });
+  });
+
+  it('keep a file of their own that is given along with it, in any order', async () => {
+    const scene = await running();
+    await scene.write('units/web@1.service', text('mine'));
+    await scene.write('units/web@2.service', text('mine'));
+    const units = ['units/web@1.service', 'units/web@.service', 'units/web@2.service'];
+    const request = await submitUnits(scene.edges, { units, cwd: scene.cwd, replace: true });
+    expect(said(request)[0]).toBe('Template web@.service stored; 0 of 3 instances updated');
+    expect(await textsIn(scene.edges)).toMatchObject({ 'web@1.service': 'mine', 'web@2.service': 'mine' });
+  });
+
+  it('that came over the API follow where they have its text', async () => {
+    const scene = await makeScene();
+    const put = (name: string, content: string): Promise<unknown> =>
+      requestUnit(scene.edges.registry, {
+        name: parseUnitName(name),
+        text: content,
+        target: 'inactive',
+        source: name,
+      });
+    await put('web@.service', text('a'));
+    await put('web@1.service', text('a'));
+    await put('web@2.service', text('other'));
+    await scene.write('units/web@.service', text('b'));
+    await submitTemplate(scene);
+    expect(await textsIn(scene.edges)).toEqual({
+      'web@.service': 'b',
+      'web@1.service': 'b',
+      'web@2.service': 'other',
+    });
+  });
+
+  it('are named when only one of them gets the new text', async () => {
+    const scene = await running();
+    const request = { units: ['units/web@1'], cwd: scene.cwd, replace: true };
+    const warnings = [
+      'Warning: unit "web@2.service" keeps its text of template "web@.service"',
+      'hint: Update all instances: fleetctl submit --replace web@.service',
+    ];
+    expect(said(await start(scene.edges, request)).slice(1)).toEqual(warnings);
+    expect(await textsIn(scene.edges)).toMatchObject({ 'web@1.service': 'b', 'web@2.service': 'a' });
+    await scene.write('units/web@.service', text('c'));
+    expect(
+      said(await load(scene.edges, { ...request, units: ['units/web@4'], replace: false })).slice(1),
+    ).toEqual(['Warning: unit "web@1.service" keeps its text of template "web@.service"', ...warnings]);
+  });
+});
+
+describe('a new instance of a template that the registry has', () => {
+  it('gets the text of the registry, and is told that the file differs', async () => {
+    const scene = await makeScene();
+    await scene.write('web@.service', text('a'));
+    await scene.submit(['web@.service']);
+    await scene.write('web@.service', text('b'));
+    const { differing } = await scene.start('web@1', 'web@2');
+    expect(differing.map(({ unit, path }) => [unit, path])).toEqual([
+      ['web@.service', `${scene.cwd}/web@.service`],
+    ]);
+    expect(await textsIn(scene.edges)).toMatchObject({ 'web@1.service': 'a', 'web@2.service': 'a' });
+  });
+
+  it('gets that of the file with --replace', async () => {
+    const scene = await makeScene();
+    await scene.write('web@.service', text('a'));
+    await scene.submit(['web@.service']);
+    await scene.start('web@1');
+    await scene.write('web@.service', text('b'));
+    const request = await start(scene.edges, { units: ['web@2'], cwd: scene.cwd, replace: true });
+    expect(await textsIn(scene.edges)).toEqual({
+      'web@.service': 'a',
+      'web@1.service': 'a',
+      'web@2.service': 'b',
+    });
+    expect(said(request)[1]).toBe('Warning: unit "web@1.service" keeps its text of template "web@.service"');
+  });
+});

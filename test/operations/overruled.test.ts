@@ -1,0 +1,166 @@
+import { describe, expect, it } from 'vitest';
+import { FleetError } from '../../src/base/errors.ts';
+import { destroy } from '../../src/operations/destroy.ts';
+import { rollback } from '../../src/operations/rollback.ts';
+import { load, start, stop, submitUnits, unload } from '../../src/operations/set-target-state.ts';
+import type { RequestResult } from '../../src/operations/unit-result.ts';
+import type { Edges } from '../../src/reconcile/reconcile.ts';
+import type { Registry } from '../../src/registry/registry.ts';
+import { createRegistry } from '../../src/registry/registry.ts';
+import { createMemoryStore } from '../../src/store/memory.ts';
+import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
+
+/** Two people with one registry and the same machines; a.service is there, inactive. */
+async function people(): Promise<{ readonly scene: Scene; readonly me: Edges; readonly bob: Edges }> {
+  const scene = await makeScene();
+  const store = createMemoryStore();
+  const of = (author: string): Edges => ({
+    ...scene.edges,
+    registry: createRegistry(store, { clock: scene.clock, author }),
+  });
+  const [me, bob] = [of('me@here'), of('bob@desk')];
+  await scene.write('a.service', SLEEP);
+  await submitUnits(me, { units: ['a'], cwd: scene.cwd, replace: false });
+  return { scene, me, bob };
+}
+
+/** The edges of somebody whom another one overtakes: `act` happens once, after the first change was stored. */
+function overtaken(edges: Edges, act: () => Promise<unknown>): Edges {
+  let left = 1;
+  const registry: Registry = {
+    ...edges.registry,
+    async update(decide) {
+      const view = await edges.registry.update(decide);
+      if (left-- > 0) await act();
+      return view;
+    },
+  };
+  return { ...edges, registry };
+}
+
+const words = ({ problems }: RequestResult): readonly string[] => problems.map(({ error }) => error.message);
+
+describe('a command that another one overrules', () => {
+  it.each<
+    readonly [
+      string,
+      (me: Edges, cwd: string) => Promise<RequestResult>,
+      (bob: Edges, cwd: string) => Promise<unknown>,
+      string,
+    ]
+  >([
+    [
+      'start by stop',
+      (me, cwd) => start(me, { units: ['a'], cwd, replace: false }),
+      (bob) => stop(bob, ['a']),
+      'Unit "a.service" was stopped by bob@desk 2s ago; its target state is loaded',
+    ],
+    [
+      'load by unload',
+      (me, cwd) => load(me, { units: ['a'], cwd, replace: false }),
+      (bob) => unload(bob, ['a']),
+      'Unit "a.service" was unloaded by bob@desk 2s ago; its target state is inactive',
+    ],
+    [
+      'start by destroy',
+      (me, cwd) => start(me, { units: ['a'], cwd, replace: false }),
+      (bob) => destroy(bob, ['a']),
+      'Unit "a.service" was destroyed by bob@desk 2s ago',
+    ],
+    [
+      'unload by start',
+      async (me) => unload(me, ['a']),
+      (bob, cwd) => start(bob, { units: ['a'], cwd, replace: false }),
+      'Unit "a.service" was started by bob@desk 2s ago; its target state is launched',
+    ],
+  ])('says who did it: %s', async (_, mine, theirs, message) => {
+    const { scene, me, bob } = await people();
+    const first = message.includes('was started')
+      ? [start(bob, { units: ['a'], cwd: scene.cwd, replace: false })]
+      : [];
+    await Promise.all(first);
+    const act = async (): Promise<void> => {
+      await theirs(bob, scene.cwd);
+      scene.clock.time += 2000;
+    };
+    const request = await mine(overtaken(me, act), scene.cwd);
+    expect(request.results).toEqual([]);
+    expect(outcome(request)).toEqual(['a.service: overruled']);
+    expect(words(request)).toEqual([message]);
+  });
+
+  it('says so for a text, whoever comes first', async () => {
+    const { scene, me, bob } = await people();
+    await scene.write('a.service', `# mine\n${SLEEP}`);
+    await scene.write('theirs/a.service', `# theirs\n${SLEEP}Nice=1\n`);
+    const request = (units: string) => ({ units: [units], cwd: scene.cwd, replace: true });
+    let theirs: RequestResult | undefined;
+    const act = async (): Promise<void> => {
+      theirs = await start(bob, request('theirs/a.service'));
+    };
+    const mine = await start(overtaken(me, act), request('a'));
+    expect(words(mine)).toEqual([
+      expect.stringMatching(
+        /^Unit "a.service" got another text, [0-9a-f]{7}, by bob@desk 1s ago; its target state is launched$/,
+      ),
+    ]);
+    expect(theirs && outcome(theirs)).toEqual(['a.service: launched m1']);
+    expect((await rollback(bob, { unit: 'a', to: undefined })).problems).toEqual([]);
+  });
+
+  it('is content where the other one wanted the same, or more', async () => {
+    const { scene, me, bob } = await people();
+    const request = { units: ['a'], cwd: scene.cwd, replace: false };
+    const starts = () => start(bob, request);
+    expect(outcome(await start(overtaken(me, starts), request))).toEqual(['a.service: launched m1']);
+    await unload(bob, ['a']);
+    expect(outcome(await load(overtaken(me, starts), request))).toEqual(['a.service: launched m1']);
+    const gone = await destroy(
+      overtaken(me, () => destroy(bob, ['a'])),
+      ['a'],
+    );
+    expect(gone.problems).toEqual([]);
+  });
+
+  it('does not mind another text that came up, and names one that did not', async () => {
+    const { scene, me, bob } = await people();
+    const request = { units: ['a'], cwd: scene.cwd, replace: false };
+    const replaced = (content: string) => async (): Promise<void> => {
+      await scene.write('a.service', content);
+      await submitUnits(bob, { ...request, replace: true });
+    };
+    expect(outcome(await start(overtaken(me, replaced(`# other\n${SLEEP}`)), request))).toEqual([
+      'a.service: launched m1',
+    ]);
+    await stop(bob, ['a']);
+    expect(outcome(await start(overtaken(me, replaced(FALSE)), request))).toEqual(['a.service: overruled']);
+  });
+
+  it('keeps what its pass found out when the registry cannot be read any more', async () => {
+    const { scene, me } = await people();
+    await start(me, { units: ['a'], cwd: scene.cwd, replace: false });
+    let loads = 0;
+    const load = (): ReturnType<Registry['load']> => {
+      loads += 1;
+      if (loads > 1) throw new FleetError('registry-unavailable', 'etcd does not answer');
+      return me.registry.load();
+    };
+    const request = await unload({ ...me, registry: { ...me.registry, load } }, ['a']);
+    expect(outcome(request)).toEqual(['a.service: inactive', 'a.service: registry-unavailable']);
+  });
+
+  it('destroys nothing that was started again', async () => {
+    const { scene, me, bob } = await people();
+    const request = { units: ['a'], cwd: scene.cwd, replace: false };
+    await start(bob, request);
+    expect(
+      outcome(
+        await destroy(
+          overtaken(me, () => start(bob, request)),
+          ['a'],
+        ),
+      ),
+    ).toEqual(['a.service: overruled']);
+    expect([...(await bob.registry.load()).units.keys()]).toEqual(['a.service']);
+  });
+});
