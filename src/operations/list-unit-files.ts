@@ -26,10 +26,11 @@ export type UnitFileRow = {
 
 export async function listUnitFiles(from: Viewpoint): Promise<Listing<UnitFileRow>> {
   const snapshot = await look(from);
-  const globals = snapshot.units.filter(({ placement }) => placement.global).map(({ name }) => name);
-  const decisions = new Map(
-    schedule(snapshot, new Set(globals)).map((decision) => [decision.unit, decision]),
+  const copied = snapshot.units.filter(
+    ({ placement, target, machine }) => placement.global || (target === 'loaded' && machine === undefined),
   );
+  const scope = new Set(copied.map(({ name }) => name));
+  const decisions = new Map(schedule(snapshot, scope).map((decision) => [decision.unit, decision]));
   return {
     rows: snapshot.units.map((unit) => unitFileRow(unit, decisions.get(unit.name), snapshot)),
     unreachable: unreachableMachines(snapshot),
@@ -71,8 +72,13 @@ function spread(
   const states = views.map((view) => stateOn(view, unit.name));
   const silent = decision.rejected.filter(({ reason }) => reason.code === 'machine-silent').length;
   const farthest = TARGET_STATES.findLast((state) => states.includes(state));
+  const [only] = views;
+  const state = farthest ?? (silent > 0 || states.includes('unknown') ? 'unknown' : 'inactive');
+  // A template whose socket is on one machine is where a standard unit would be.
+  if (!unit.placement.global && silent === 0 && views.length <= 1)
+    return { state, machine: only === undefined ? undefined : machineRef(only), coverage: undefined };
   return {
-    state: farthest ?? (silent > 0 || states.includes('unknown') ? 'unknown' : 'inactive'),
+    state,
     machine: undefined,
     coverage: {
       reached: states.filter((state) => state === unit.target).length,

@@ -7,6 +7,7 @@ import {
 } from '../cluster/snapshot.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import { schedule } from '../schedule/schedule.ts';
+import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { look, type Viewpoint } from './look.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 import { type Listing, unknownUnits, unreachableMachines } from './unreachable.ts';
@@ -72,7 +73,10 @@ function leftBehind(snapshot: ClusterSnapshot): readonly UnitRow[] {
 }
 
 function presentOn(machine: MachineView): readonly UnitRow[] {
-  return (machine.observation?.units ?? []).map(({ name, state, record }) => ({
+  const units = machine.observation?.units ?? [];
+  // A template has a file and no state.
+  const runnable = units.filter(({ name }) => !isTemplate(parseUnitName(name)));
+  return runnable.map(({ name, state, record }) => ({
     unit: name,
     machine: machineRef(machine),
     load: state.load,

@@ -191,24 +191,33 @@ function untriedChanges({ plans, outcomes }: ReconcileReport): ReadonlySet<strin
   return new Set(planned.filter((entry) => !done.has(entry)));
 }
 
+/** Units that nothing was decided about: copies that the registry does not have, and what a stop took down, started again. */
 function strayResults(report: ReconcileReport): readonly UnitResult[] {
   const decided = new Set(report.decisions.map(({ unit }) => unit));
   const strays = new Set(report.outcomes.map(({ unit }) => unit).filter((unit) => !decided.has(unit)));
-  return [...strays].toSorted(compareText).map((unit) => ({
-    unit,
-    target: 'inactive',
-    global: false,
-    machines: [],
-    triggered: [],
-    triggers: [],
-    ran: [],
-    outdated: [],
-    eligible: 0,
-    failures: failuresOf(unit, report),
-    despite: undefined,
-    nowhere: false,
-    rejected: [],
-  }));
+  const units = new Map(report.snapshot.units.map((unit) => [unit.name, unit]));
+  return [...strays].toSorted(compareText).map((unit) => {
+    const target = units.get(unit)?.target ?? 'inactive';
+    const done = report.outcomes.filter((each) => each.unit === unit && each.failure === undefined);
+    const views = done.flatMap(
+      ({ machine }) => report.snapshot.machines.find((view) => view.machine.name === machine) ?? [],
+    );
+    return {
+      unit,
+      target,
+      global: units.get(unit)?.placement.global ?? false,
+      machines: target === 'inactive' ? [] : views.map(machineRef),
+      triggered: [],
+      triggers: [],
+      ran: [],
+      outdated: [],
+      eligible: views.length,
+      failures: failuresOf(unit, report),
+      despite: undefined,
+      nowhere: false,
+      rejected: [],
+    };
+  });
 }
 
 function failuresOf(name: string, { outcomes, snapshot }: ReconcileReport): UnitResult['failures'] {

@@ -58,7 +58,7 @@ describe('what --no-block did not wait for', () => {
       ],
     ],
   ])('%s', (_, changes, out) => {
-    expect(report('start', changes)).toEqual({ out, err: [] });
+    expect(report(changes.target === 'loaded' ? 'stop' : 'start', changes)).toEqual({ out, err: [] });
   });
 });
 
