@@ -1,0 +1,152 @@
+import { expect, it } from 'vitest';
+import { addressOf, inside, onMachines, until } from '../support/cluster.ts';
+import { hire } from './operator.ts';
+
+const LOOP = '[Service]\nExecStart=/bin/sleep infinity\n';
+const HERE = '[X-Fleet]\nMachineMetadata=name=k1\n';
+const JOB = `[Service]\nType=oneshot\nExecStart=/bin/sh -c "sleep 30; echo over"\n`;
+
+/** `unit active` of every unit in the list. */
+async function listed(operator: ReturnType<typeof hire>): Promise<readonly string[]> {
+  const { stdout } = await operator.fleetctl('list-units', '--no-legend', '--fields=unit,active');
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.replace(/\s+/, ' '));
+}
+
+/** The run that a unit is in on k1. */
+function runOf(unit: string): Promise<string> {
+  return inside('k1', `systemctl show --value --property=InvocationID ${unit}`);
+}
+
+onMachines('a unit that something else starts', () => {
+  const operator = hire({ metadata: { k1: 'name=k1' } });
+
+  it('goes on through passes, loads and what happens to other units', async () => {
+    operator.write('job.service', `${JOB}${HERE}`);
+    operator.write('job.timer', '[Timer]\nOnActiveSec=200ms\nAccuracySec=1ms\n');
+    operator.write('watched.service', `${JOB}${HERE}`);
+    operator.write('watched.path', '[Path]\nPathExists=/run/watched\n');
+    operator.write(
+      'puller.service',
+      `[Unit]\nWants=pulled.service\nOnFailure=handler.service\n${LOOP}${HERE}`,
+    );
+    operator.write('pulled.service', `${LOOP}${HERE}`);
+    operator.write('handler.service', `${LOOP}${HERE}`);
+    operator.write('other.service', LOOP);
+    await operator.fleetctl('load', 'pulled', 'handler');
+    expect(
+      await operator.fleetctl('start', 'job.service', 'job.timer', 'watched.path', 'puller', 'other'),
+    ).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('job.timer starts job.service when it elapses'),
+    });
+    await inside('k1', 'touch /run/watched');
+    await inside('k1', 'systemctl start handler.service');
+    for (const unit of ['job', 'watched', 'pulled', 'handler'])
+      await until('k1', `systemctl show --property=ActiveState ${unit}.service | grep -q activ`);
+    const units = ['job.service', 'watched.service', 'pulled.service', 'handler.service'];
+    const before = await Promise.all(units.map(runOf));
+    await operator.fleetctl('reconcile');
+    await operator.fleetctl('load', 'job', 'watched', 'pulled', 'handler');
+    operator.write('other.service', `# new\n${LOOP}`);
+    await operator.fleetctl('submit', '--replace', 'other');
+    await operator.fleetctl('drain', 'k2');
+    await operator.fleetctl('uncordon', 'k2');
+    expect(await Promise.all(units.map(runOf))).toEqual(before);
+    expect(await listed(operator)).toEqual(
+      expect.arrayContaining(['job.service activating', 'pulled.service active', 'handler.service active']),
+    );
+    // A new text waits for the next run, unless the present one is to end.
+    operator.write('job.service', `# new\n${JOB}${HERE}`);
+    expect((await operator.fleetctl('submit', '--replace', 'job')).stdout).toMatch(
+      /goes on with its previous text/,
+    );
+    expect(await runOf('job.service')).toBe(before[0]);
+    await inside('k1', 'rm /run/watched');
+    await operator.fleetctl('stop', 'job', 'watched', 'handler');
+    expect(await listed(operator)).toEqual(
+      expect.arrayContaining(['job.service inactive', 'job.timer active', 'watched.service inactive']),
+    );
+    expect((await operator.fleetctl('destroy', '*')).status).toBe(0);
+  });
+
+  it('is run once when it is started alone, and the socket of a template serves', async () => {
+    operator.write('once.service', '[Service]\nType=oneshot\nExecStart=/bin/sh -c "echo x >>/run/once"\n');
+    operator.write('once.timer', `[Timer]\nOnCalendar=monthly\n${HERE}`);
+    operator.write('echo.socket', `[Socket]\nListenStream=${addressOf('k1')}:7007\nAccept=yes\n${HERE}`);
+    operator.write('echo@.service', '[Service]\nExecStart=/bin/cat\nStandardInput=socket\n');
+    expect((await operator.fleetctl('start', 'once.service', 'once.timer', 'echo.socket')).status).toBe(0);
+    expect((await operator.fleetctl('start', 'once')).stdout).toMatch(
+      /^Unit once.service ran to success on/m,
+    );
+    await operator.fleetctl('reconcile');
+    expect(await inside('k1', 'cat /run/once')).toBe('x\n');
+    expect(
+      await inside(
+        'k1',
+        `printf hello | bash -c 'exec 3<>/dev/tcp/${addressOf('k1')}/7007; cat >&3; head -c 5 <&3'`,
+      ),
+    ).toBe('hello');
+    expect(await operator.fleetctl('destroy', 'once')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('"once.timer", which is launched, starts it'),
+    });
+    expect(
+      (await operator.fleetctl('destroy', 'echo.socket', 'echo@.service', 'once', 'once.timer')).status,
+    ).toBe(0);
+    expect(await inside('k1', 'ls /etc/systemd/system /var/lib/fleet/units')).not.toMatch(/echo|once/);
+  });
+});
+
+onMachines('units that depend on each other', () => {
+  const operator = hire({ metadata: { k1: 'name=k1' } });
+
+  it.each(['PartOf', 'Requires', 'BindsTo'])('are up again after a replacement: %s=', async (option) => {
+    operator.write('base.service', `${LOOP}${HERE}`);
+    operator.write(
+      'part.service',
+      `[Unit]\n${option}=base.service\nAfter=base.service\n${LOOP}[X-Fleet]\nMachineOf=base.service\n`,
+    );
+    await operator.fleetctl('start', 'base', 'part');
+    operator.write('base.service', `# ${option}\n${LOOP}${HERE}`);
+    expect(await operator.fleetctl('start', '--replace', 'base')).toMatchObject({ status: 0 });
+    expect(await listed(operator)).toEqual(['base.service active', 'part.service active']);
+    await operator.fleetctl('rollback', 'base');
+    expect(await listed(operator)).toEqual(['base.service active', 'part.service active']);
+    const stop = await operator.fleetctl('stop', 'base');
+    if (option === 'PartOf') {
+      expect(stop.status).toBe(0);
+      expect(await listed(operator)).toEqual(['base.service inactive', 'part.service active']);
+    } else {
+      expect(stop.stderr).toMatch(`(${option}=base.service in line 2 of "part.service")`);
+      expect(await listed(operator)).toEqual(['base.service active', 'part.service active']);
+    }
+    expect((await operator.fleetctl('reconcile')).stdout).toBe('Nothing to do\n');
+    await operator.fleetctl('destroy', 'base', 'part');
+  });
+
+  it('exclude each other once, and not in turns', async () => {
+    operator.write('one.service', `[Unit]\nConflicts=two.service\n${LOOP}${HERE}`);
+    operator.write('two.service', `${LOOP}${HERE}`);
+    await operator.fleetctl('start', 'one');
+    const second = await operator.fleetctl('start', 'two');
+    expect(second.status).toBe(1);
+    expect(second.stderr).toMatch('Conflicts=two.service in line 2 of "one.service"');
+    const run = await runOf('one.service');
+    await operator.fleetctl('reconcile');
+    await operator.fleetctl('reconcile');
+    expect(await runOf('one.service')).toBe(run);
+    await operator.fleetctl('destroy', 'one', 'two');
+  });
+
+  it('move the one that is replaced, and have it up elsewhere first', async () => {
+    operator.write('old.service', LOOP);
+    await operator.fleetctl('start', 'old');
+    operator.write('new.service', `${LOOP}[X-Fleet]\nReplaces=old.service\n`);
+    expect((await operator.fleetctl('start', 'new')).status).toBe(0);
+    expect(await listed(operator)).toEqual(['new.service active', 'old.service active']);
+    await operator.fleetctl('destroy', 'old', 'new');
+  });
+});
