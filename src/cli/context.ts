@@ -1,4 +1,3 @@
-import { hostname, userInfo } from 'node:os';
 import { systemClock } from '../base/clock.ts';
 import type { Config, ConfigFlags, EtcdSettings } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
@@ -17,6 +16,7 @@ import { PATIENT, type Patience } from '../systemd/patience.ts';
 import { previewDriver } from '../systemd/preview-driver.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { askHostKey, askPerson } from './ask-person.ts';
+import { authorOf } from './author.ts';
 import { accessTo } from './become-password.ts';
 import { followPass } from './follow-pass.ts';
 import { type Streams, writeLines } from './streams.ts';
@@ -60,11 +60,11 @@ export async function withConfig<T>(
   if (config.verbose) writeLines(streams.err, config.sshConfigNotes);
   const transport = transportFor(config, streams);
   const access = await accessTo(config, streams);
-  const registry = await openRegistry(config.registry, config.etcd);
+  const registry = await openRegistry(config.registry, config.etcd, streams.env);
   const driver = createSshDriver(transport, { access, settleMs: config.settleMs, patience });
   const follower = followPass(streams, dryRun);
   const edges: Edges = {
-    registry: dryRun ? previewRegistry(registry, registryOptions()) : registry,
+    registry: dryRun ? previewRegistry(registry, registryOptions(streams.env)) : registry,
     driver: dryRun ? previewDriver(driver) : driver,
     clock: systemClock,
     machines: config.machines.map(({ machine }) => machine),
@@ -101,7 +101,7 @@ export async function withRegistry<T>(
 ): Promise<T> {
   // There is no machine to look up.
   const config = await loadConfig({ flags: { ...flags, sshConfig: 'none' }, env, cwd, home });
-  const registry = await openRegistry(config.registry, config.etcd);
+  const registry = await openRegistry(config.registry, config.etcd, env);
   try {
     return await work(registry);
   } finally {
@@ -109,8 +109,12 @@ export async function withRegistry<T>(
   }
 }
 
-async function openRegistry(place: RegistryPlace, settings: EtcdSettings): Promise<Registry> {
-  return createRegistry(await openStore(place, settings), registryOptions());
+async function openRegistry(
+  place: RegistryPlace,
+  settings: EtcdSettings,
+  env: Streams['env'],
+): Promise<Registry> {
+  return createRegistry(await openStore(place, settings), registryOptions(env));
 }
 
 /** Opens the store of a registry, wherever it is. What speaks to etcd is loaded only for one that is there. */
@@ -131,6 +135,6 @@ export async function openSeat(
   return etcdSeat({ ...registry, ...etcd }, ttlMs);
 }
 
-function registryOptions(): RegistryOptions {
-  return { clock: systemClock, author: `${userInfo().username}@${hostname()}` };
+function registryOptions(env: Streams['env']): RegistryOptions {
+  return { clock: systemClock, author: authorOf(env) };
 }

@@ -213,8 +213,9 @@ function machineLines(
 const GONE_FOR_GOOD =
   'It stays in the registry until its machine answers; if the machine is gone for good, remove it from fleet.conf and try again';
 
+/** The name of a setting (`etcd_ca_file`) is written in one way only. */
 function upperFirst(text: string): string {
-  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+  return /^\w+_/.test(text) ? text : `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
 }
 
 function hintLines(hint: string | undefined): readonly string[] {
