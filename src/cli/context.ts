@@ -3,6 +3,7 @@ import type { Config, ConfigFlags, EtcdSettings } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import type { RegistryPlace } from '../config/registry-place.ts';
 import type { Seat } from '../lease/seat.ts';
+import { guarded } from '../reconcile/guard.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import type { RegistryOptions } from '../registry/edit.ts';
 import { previewRegistry } from '../registry/preview.ts';
@@ -20,6 +21,7 @@ import { authorOf } from './author.ts';
 import { accessTo } from './become-password.ts';
 import { followPass } from './follow-pass.ts';
 import { type Streams, writeLines } from './streams.ts';
+import { VERSION } from './version.ts';
 
 /** The way to the machines' shells, over the connections that the driver uses too. */
 export type SshAccess = {
@@ -31,6 +33,8 @@ export type SshAccess = {
 type EdgesOptions = {
   readonly dryRun?: boolean;
   readonly patience?: Patience;
+  /** Whether the registry is compared with the machines before anything is stored; true unless given. */
+  readonly guard?: boolean;
   /** Changes the configuration before anything is built from it. */
   readonly adapt?: (config: Config) => Config;
 };
@@ -55,7 +59,7 @@ export async function withConfig<T>(
   config: Config,
   streams: Streams,
   work: (edges: Edges, access: SshAccess) => Promise<T>,
-  { dryRun = false, patience = PATIENT }: EdgesOptions = {},
+  { dryRun = false, patience = PATIENT, guard = true }: EdgesOptions = {},
 ): Promise<T> {
   if (config.verbose) writeLines(streams.err, config.sshConfigNotes);
   const transport = transportFor(config, streams);
@@ -63,7 +67,7 @@ export async function withConfig<T>(
   const registry = await openRegistry(config.registry, config.etcd, streams.env);
   const driver = createSshDriver(transport, { access, settleMs: config.settleMs, patience });
   const follower = followPass(streams, dryRun);
-  const edges: Edges = {
+  const unguarded: Edges = {
     registry: dryRun ? previewRegistry(registry, registryOptions(streams.env)) : registry,
     driver: dryRun ? previewDriver(driver) : driver,
     clock: systemClock,
@@ -72,6 +76,7 @@ export async function withConfig<T>(
     cutOff: config.cutOff,
     tell: follower.tell,
   };
+  const edges = guard ? guarded(unguarded) : unguarded;
   try {
     const targets = new Map(config.machines.map(({ machine, ssh }) => [machine.name, ssh]));
     return await work(edges, { transport, targets });
@@ -136,5 +141,5 @@ export async function openSeat(
 }
 
 function registryOptions(env: Streams['env']): RegistryOptions {
-  return { clock: systemClock, author: authorOf(env) };
+  return { clock: systemClock, author: authorOf(env), fleet: VERSION };
 }

@@ -56,6 +56,7 @@ export async function listUnits(from: Viewpoint): Promise<Listing<UnitRow>> {
     ),
     unreachable: unreachableMachines(snapshot),
     unknown: unknownUnits(snapshot),
+    unreadable: snapshot.unreadable ?? [],
   };
 }
 

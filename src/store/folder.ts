@@ -60,8 +60,8 @@ export async function writeStored(folder: string, name: string, snapshot: Snapsh
 export async function makeFolder(folder: string): Promise<void> {
   const first = mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (first === undefined) return;
-  const made = [folder];
-  while ((made[0] ?? first).length > first.length) made.unshift(dirname(made[0] ?? first));
+  const made: string[] = [];
+  for (let each = folder; each.length >= first.length; each = dirname(each)) made.unshift(each);
   for (const each of made) inheritFolderOwner(each);
   for (const each of made) await syncFolder(dirname(each));
 }
