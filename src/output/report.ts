@@ -79,7 +79,7 @@ export function unreachableLines(unreachable: readonly UnreachableMachine[]): re
 }
 
 /** Units whose state is not known although their machines answered. */
-export function unknownLines(units: readonly UnknownUnit[]): readonly string[] {
+function unknownLines(units: readonly UnknownUnit[]): readonly string[] {
   return units.map(
     ({ unit, machine, why }) =>
       `Warning: The state of unit "${unit}" on machine "${machine.name}" is unknown: ${why}`,

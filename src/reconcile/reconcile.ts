@@ -233,10 +233,10 @@ async function settle(
   const returning = failedMoves(plans, decisions, snapshot, outcomes);
   if (gone.length + returning.length + verdicts(pass, known).length + logged.length === 0) return;
   await registry.update((view) => [
+    ...logged,
     ...forget(gone, snapshot, view),
     ...takeBack(returning, snapshot, view),
     ...verdicts(pass, view),
-    ...logged,
   ]);
 }
 
