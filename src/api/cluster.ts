@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
 import type { FleetError } from '../base/errors.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
+import { comparedRegistry } from '../reconcile/outdated.ts';
 import { snapshotOf } from '../reconcile/reconcile.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
@@ -36,6 +37,7 @@ const PATIENCE_MS = 1_000;
 
 /** The cluster as answers tell it: what is wanted, as the registry has it now, and machines as they were seen last. */
 export class Cluster {
+  /** Stores nothing while machines have seen newer decisions than it has made. */
   readonly registry: Registry;
   readonly watcher: Watcher;
   /** Names the registry and the machines, for those who look for a controller of theirs. */
@@ -46,7 +48,7 @@ export class Cluster {
   #changedAt = 0;
 
   constructor({ registry, watcher, origin, clock, leads }: ClusterOptions) {
-    this.registry = registry;
+    this.registry = comparedRegistry(registry, () => this.#seen().machines);
     this.watcher = watcher;
     this.origin = origin;
     this.#clock = clock;
@@ -65,10 +67,8 @@ export class Cluster {
   /** What was wanted at the last answer and what was seen; throws {@link ApiError} 503 as long as nothing was. */
   async snapshot(): Promise<ClusterSnapshot> {
     const view = await this.#load();
-    const { snapshot } = this.watcher;
-    if (snapshot === undefined) throw new ApiError(503, 'fleetd has not asked every machine yet');
-    const { leases, ...rest } = snapshot;
-    return snapshotOf({ ...rest, clock: this.#clock, leases: () => leases }, view, snapshot.machines);
+    const { leases, machines, ...rest } = this.#seen();
+    return snapshotOf({ ...rest, clock: this.#clock, leases: () => leases }, view, machines);
   }
 
   /** The same, and whoever has just changed something through the registry finds it done; that takes a while. */
@@ -81,6 +81,12 @@ export class Cluster {
       patience.abort();
     }
     return this.snapshot();
+  }
+
+  #seen(): ClusterSnapshot {
+    const { snapshot } = this.watcher;
+    if (snapshot === undefined) throw new ApiError(503, 'fleetd has not asked every machine yet');
+    return snapshot;
   }
 
   /** Units are read from their texts once a revision. */

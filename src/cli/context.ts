@@ -1,9 +1,9 @@
-import { hostname, userInfo } from 'node:os';
 import { systemClock } from '../base/clock.ts';
 import type { Config, ConfigFlags, EtcdSettings } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import type { RegistryPlace } from '../config/registry-place.ts';
 import type { Seat } from '../lease/seat.ts';
+import { guarded } from '../reconcile/guard.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import type { RegistryOptions } from '../registry/edit.ts';
 import { previewRegistry } from '../registry/preview.ts';
@@ -17,9 +17,11 @@ import { PATIENT, type Patience } from '../systemd/patience.ts';
 import { previewDriver } from '../systemd/preview-driver.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { askHostKey, askPerson } from './ask-person.ts';
+import { authorOf } from './author.ts';
 import { accessTo } from './become-password.ts';
 import { followPass } from './follow-pass.ts';
 import { type Streams, writeLines } from './streams.ts';
+import { VERSION } from './version.ts';
 
 /** The way to the machines' shells, over the connections that the driver uses too. */
 export type SshAccess = {
@@ -31,6 +33,8 @@ export type SshAccess = {
 type EdgesOptions = {
   readonly dryRun?: boolean;
   readonly patience?: Patience;
+  /** Whether the registry is compared with the machines before anything is stored; true unless given. */
+  readonly guard?: boolean;
   /** Changes the configuration before anything is built from it. */
   readonly adapt?: (config: Config) => Config;
 };
@@ -55,16 +59,16 @@ export async function withConfig<T>(
   config: Config,
   streams: Streams,
   work: (edges: Edges, access: SshAccess) => Promise<T>,
-  { dryRun = false, patience = PATIENT }: EdgesOptions = {},
+  { dryRun = false, patience = PATIENT, guard = true }: EdgesOptions = {},
 ): Promise<T> {
   if (config.verbose) writeLines(streams.err, config.sshConfigNotes);
   const transport = transportFor(config, streams);
   const access = await accessTo(config, streams);
-  const registry = await openRegistry(config.registry, config.etcd);
+  const registry = await openRegistry(config.registry, config.etcd, streams.env);
   const driver = createSshDriver(transport, { access, settleMs: config.settleMs, patience });
   const follower = followPass(streams, dryRun);
-  const edges: Edges = {
-    registry: dryRun ? previewRegistry(registry, registryOptions()) : registry,
+  const unguarded: Edges = {
+    registry: dryRun ? previewRegistry(registry, registryOptions(streams.env)) : registry,
     driver: dryRun ? previewDriver(driver) : driver,
     clock: systemClock,
     machines: config.machines.map(({ machine }) => machine),
@@ -72,6 +76,7 @@ export async function withConfig<T>(
     cutOff: config.cutOff,
     tell: follower.tell,
   };
+  const edges = guard ? guarded(unguarded) : unguarded;
   try {
     const targets = new Map(config.machines.map(({ machine, ssh }) => [machine.name, ssh]));
     return await work(edges, { transport, targets });
@@ -101,7 +106,7 @@ export async function withRegistry<T>(
 ): Promise<T> {
   // There is no machine to look up.
   const config = await loadConfig({ flags: { ...flags, sshConfig: 'none' }, env, cwd, home });
-  const registry = await openRegistry(config.registry, config.etcd);
+  const registry = await openRegistry(config.registry, config.etcd, env);
   try {
     return await work(registry);
   } finally {
@@ -109,8 +114,12 @@ export async function withRegistry<T>(
   }
 }
 
-async function openRegistry(place: RegistryPlace, settings: EtcdSettings): Promise<Registry> {
-  return createRegistry(await openStore(place, settings), registryOptions());
+async function openRegistry(
+  place: RegistryPlace,
+  settings: EtcdSettings,
+  env: Streams['env'],
+): Promise<Registry> {
+  return createRegistry(await openStore(place, settings), registryOptions(env));
 }
 
 /** Opens the store of a registry, wherever it is. What speaks to etcd is loaded only for one that is there. */
@@ -131,6 +140,6 @@ export async function openSeat(
   return etcdSeat({ ...registry, ...etcd }, ttlMs);
 }
 
-function registryOptions(): RegistryOptions {
-  return { clock: systemClock, author: `${userInfo().username}@${hostname()}` };
+function registryOptions(env: Streams['env']): RegistryOptions {
+  return { clock: systemClock, author: authorOf(env), fleet: VERSION };
 }

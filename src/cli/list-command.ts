@@ -52,8 +52,8 @@ export async function runListing<Row>(
   const listing = await withViewpoint(flags, streams, list);
   const { jsonText } = await import('../output/json.ts');
   streams.out(options.output === 'json' ? jsonText(toJson(listing)) : render(listing));
-  const { unknownLines, unreachableLines } = await import('../output/report.ts');
-  writeLines(streams.err, [...unreachableLines(listing.unreachable), ...unknownLines(listing.unknown ?? [])]);
+  const { missingLines } = await import('../output/report.ts');
+  writeLines(streams.err, missingLines(listing));
   return EXIT.done;
 }
 

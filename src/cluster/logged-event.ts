@@ -1,4 +1,5 @@
 import type { MachineId } from '../machine/machine-id.ts';
+import type { Failure } from './failure.ts';
 import type { Reason } from './reason.ts';
 import type { TargetState } from './target-state.ts';
 
@@ -30,9 +31,17 @@ export type LoggedEvent =
   | { readonly kind: 'machine-lost'; readonly machine: string; readonly message: string }
   | { readonly kind: 'machine-back'; readonly machine: string; readonly silentMs: number }
   | { readonly kind: 'cordon'; readonly machine: string; readonly globals: boolean }
-  | { readonly kind: 'uncordon'; readonly machine: string };
+  | { readonly kind: 'uncordon'; readonly machine: string }
+  /** It was taken out of the cluster by a command. */
+  | { readonly kind: 'machine-removed'; readonly machine: string }
+  /** A unit could not be brought to where it should be; told again when it fails in another way. */
+  | { readonly kind: 'failed'; readonly unit: string; readonly machine: string; readonly failure: Failure }
+  /** The first success after such a failure. */
+  | { readonly kind: 'recovered'; readonly unit: string; readonly machine: string }
+  /** It was restarted by a command. */
+  | { readonly kind: 'restart'; readonly unit: string; readonly machine: string };
 
-/** What happened in one change of the registry: when (epoch ms) and by whom (`user@host`). */
+/** What happened in one change of the registry: when (epoch ms) by the clock of whoever made it, and by whom (`user@host`). */
 export type LogEntry = {
   readonly at: number;
   readonly by: string;

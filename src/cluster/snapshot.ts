@@ -37,6 +37,13 @@ export type DesiredUnit = {
   readonly token: Token;
 };
 
+/** A unit whose document in the registry is damaged, or of a newer fleet, and why, in words for people. */
+export type UnreadableUnit = {
+  readonly unit: string;
+  readonly message: string;
+  readonly hint: string | undefined;
+};
+
 /** What one machine answered. */
 export type Observation = {
   readonly id: MachineId;
@@ -51,6 +58,8 @@ export type Observation = {
   readonly units: readonly ObservedUnit[];
   /** The lease it has, under which its fenced units run; undefined when it has none. */
   readonly lease?: Lease | undefined;
+  /** The highest token the machine has seen. Only when it was asked for. */
+  readonly token?: Token;
   /** Only when it was asked for. */
   readonly backup?: MachineBackup;
   /** Only when it was asked for. */
@@ -84,6 +93,9 @@ export type Silence = {
   readonly hint: string | undefined;
 };
 
+/** The code of {@link Silence} for a machine that the registry knows and this fleet.conf lacks: it was not asked. */
+export const UNLISTED = 'machine-unlisted';
+
 /** A machine of the inventory with its answer or its silence: exactly one of the two is set. */
 export type MachineView = {
   readonly machine: Machine;
@@ -113,6 +125,8 @@ export type ClusterSnapshot = {
   readonly units: readonly DesiredUnit[];
   /** What other texts of units say that machines still have: of these, a stop takes effect by them. */
   readonly olderTexts?: readonly DependentUnit[];
+  /** Units that the registry knows of and cannot tell more about: no copy of them is touched. None unless given. */
+  readonly unreadable?: readonly UnreadableUnit[];
   readonly machines: readonly MachineView[];
   /** By the machine's name. */
   readonly cordons: ReadonlyMap<string, Cordon>;
@@ -136,6 +150,15 @@ export function everyUnit(
     ({ name, target }) => target !== 'inactive' || !isTemplate(parseUnitName(name)),
   );
   return new Set([...wanted.map(({ name }) => name), ...ours]);
+}
+
+/** The units of `scope` that something can be decided about. */
+export function readableOf(
+  scope: ReadonlySet<string>,
+  { unreadable = [] }: Pick<ClusterSnapshot, 'unreadable'>,
+): ReadonlySet<string> {
+  const excluded = new Set(unreadable.map(({ unit }) => unit));
+  return excluded.size === 0 ? scope : new Set([...scope].filter((name) => !excluded.has(name)));
 }
 
 /** The cluster that owns `machine`, when it is not the one of the snapshot. */

@@ -52,10 +52,10 @@ export function checkEtcdSettings(place: RegistryPlace, settings: EtcdSettings):
     );
 }
 
-/** Without a prefix it is `/fleet`. */
+/** Without a prefix it is `/fleet`; a slash at its end means nothing. */
 function parseEtcd(text: string): EtcdPlace | undefined {
   const [, secure, list = '', prefix = '/fleet'] =
-    /^etcd(s?):\/\/([^/]+)((?:\/[\w.@:-]+)+)?$/.exec(text) ?? [];
+    /^etcd(s?):\/\/([^/]+)((?:\/[\w.@:-]+)+)?\/?$/.exec(text) ?? [];
   if (secure === undefined) return undefined;
   const addresses = list.split(',').map((address) => parseAddress(address.trim()));
   const endpoints = addresses.flatMap((address) =>

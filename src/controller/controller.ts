@@ -4,6 +4,7 @@ import { heldUntil } from '../cluster/lease.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
 import { memories, settleViews } from '../reconcile/observe.ts';
+import { comparedRegistry } from '../reconcile/outdated.ts';
 import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { Alarm } from './alarm.ts';
@@ -196,7 +197,8 @@ export class Controller {
     const views = this.#views(registry);
     const now = this.#now();
     if (registry.clusterId === undefined || memories(views, registry, now).length === 0) return registry;
-    this.#registry = await this.#options.edges.registry.update((view) => memories(views, view, now));
+    const compared = comparedRegistry(this.#options.edges.registry, () => views);
+    this.#registry = await compared.update((view) => memories(views, view, now));
     return this.#registry;
   }
 

@@ -16,6 +16,7 @@ export class News {
   #silent = new Map<string, number>();
   readonly #states = new Map<string, ReadonlyMap<string, UnitState>>();
   #stuck = new Map<string, string>();
+  #unreadable = new Map<string, string>();
 
   constructor(tell: (notice: Notice) => void) {
     this.#tell = tell;
@@ -82,7 +83,11 @@ export class News {
     }
   }
 
-  decisions(decisions: readonly Decision[], { agentTtlMs }: ClusterSnapshot): void {
+  decisions(decisions: readonly Decision[], { agentTtlMs, unreadable = [] }: ClusterSnapshot): void {
+    for (const each of unreadable) {
+      if (this.#unreadable.get(each.unit) !== each.message) this.#tell({ kind: 'unreadable', ...each });
+    }
+    this.#unreadable = new Map(unreadable.map(({ unit, message }) => [unit, message]));
     const stuck = new Map<string, string>();
     for (const decision of decisions) {
       const reasons = reasonsOf(decision, agentTtlMs);

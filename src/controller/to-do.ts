@@ -1,4 +1,4 @@
-import { type ClusterSnapshot, everyUnit } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, everyUnit, readableOf } from '../cluster/snapshot.ts';
 import { plan } from '../plan/plan.ts';
 import { type Decision, machinesOf, placementsOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
@@ -16,12 +16,12 @@ export type ToDo = {
 /** Finds what a pass over everything would do; pure, and by the very functions that a pass decides with. */
 export function toDo(snapshot: ClusterSnapshot): ToDo {
   const { units, machines } = snapshot;
-  const scope = everyUnit(units, machines);
+  const scope = readableOf(everyUnit(units, machines), snapshot);
   const decisions = schedule(snapshot, scope);
   const groups = new Groups();
-  const names = new Map(snapshot.machines.map(({ id, machine }) => [id, machine.name]));
+  const machineNames = new Map(snapshot.machines.map(({ id, machine }) => [id, machine.name]));
   for (const decision of decisions) {
-    const machines = machinesOf(decision).flatMap((id) => names.get(id) ?? []);
+    const machines = machinesOf(decision).flatMap((id) => machineNames.get(id) ?? []);
     // What one machine has lost moves in one decision.
     if (decision.kind === 'move') groups.add(decision.unit, `from ${decision.from}`, machines);
     if (decision.kind === 'place') groups.add(decision.unit, 'place', machines);

@@ -1,7 +1,7 @@
 import { FleetError } from '../base/errors.ts';
-import { type Document, readDocument, writeDocument } from '../registry/documents.ts';
+import { type Document, writeDocument } from '../registry/documents.ts';
 import { RegistryView } from '../registry/view.ts';
-import type { Change, Store } from '../store/store.ts';
+import type { Change, Store, StoreRecord } from '../store/store.ts';
 
 /** What was copied. */
 export type CopiedRegistry = {
@@ -13,7 +13,7 @@ export type CopiedRegistry = {
 /**
  * Copies a registry as a whole into a store that holds nothing, in one commit, and reads it back. Revisions count
  * anew there, so its tokens go on from the last one of `from`: machines refuse lower ones than they have seen.
- * Throws `not-copyable` when there is nothing to copy, when `to` is not empty, and when `from` was changed
+ * A copy that is there already, whole, is as good as a new one. Throws `not-copyable` when there is nothing to copy, when `to` is not empty, and when `from` was changed
  * meanwhile; then the copy is taken away again.
  */
 export async function copyRegistry(from: Store, to: Store): Promise<CopiedRegistry> {
@@ -21,14 +21,18 @@ export async function copyRegistry(from: Store, to: Store): Promise<CopiedRegist
   const view = new RegistryView(source.revision, source.records);
   if (view.clusterId === undefined)
     throw notCopyable('there is nothing in it', 'check the name of the registry to copy');
-  const existing = await to.list('');
-  if (existing.records.length > 0) throw notEmpty();
-
   const cluster: Document<'cluster'> = { id: view.clusterId, tokenBase: view.token };
   const values = source.records.map(({ key, value }): [string, string] => [
     key,
     key === 'cluster' ? writeDocument('cluster', cluster) : value,
   ]);
+  const copied = { clusterId: view.clusterId, units: view.unitNames.length, records: values.length };
+  const existing = await to.list('');
+  if (existing.records.length > 0) {
+    // A copy that was made, and whose command did not come to its end.
+    if (differenceOf(existing.records, values) === undefined) return copied;
+    throw notEmpty();
+  }
   const puts = values.map(([key, value]): Change => ({ kind: 'put', key, value, ifRevision: 0 }));
   const result = await to.commit(puts);
   if (result.kind === 'conflict') throw notEmpty();
@@ -38,22 +42,27 @@ export async function copyRegistry(from: Store, to: Store): Promise<CopiedRegist
     await to.commit(values.map(([key]) => ({ kind: 'delete', key, ifRevision: result.revision })));
     throw notCopyable('it was changed meanwhile', 'try again while nobody else works with it');
   }
-  return { clusterId: view.clusterId, units: view.unitNames.length, records: values.length };
+  return copied;
 }
 
-/** Reads the copy as a command would. */
+/** Reads the copy back. */
 async function verify(to: Store, values: readonly [string, string][]): Promise<void> {
-  const { records } = await to.list('');
-  const found = new Map(records.map(({ key, value }) => [key, value]));
-  const wrong = values.find(([key, value]) => found.get(key) !== value);
-  if (wrong === undefined && found.size === values.length) {
-    readDocument('cluster', 'cluster', found.get('cluster') ?? '');
-    return;
-  }
+  const wrong = differenceOf((await to.list('')).records, values);
+  if (wrong === undefined) return;
   throw notCopyable(
-    `the copy is not the same at "${wrong?.[0] ?? ''}"`,
+    `the copy is not the same at "${wrong}"`,
     'check whether somebody else writes to where it is copied to',
   );
+}
+
+/** A key at which records and values are not the same. */
+function differenceOf(
+  records: readonly StoreRecord[],
+  values: readonly [string, string][],
+): string | undefined {
+  const found = new Map(records.map(({ key, value }) => [key, value]));
+  const wrong = values.find(([key, value]) => found.get(key) !== value)?.[0];
+  return wrong ?? (found.size === values.length ? undefined : 'the number of records');
 }
 
 function notEmpty(): FleetError {

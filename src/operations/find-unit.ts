@@ -33,6 +33,8 @@ export function findUnit(local: LocalUnit, registry: RegistryView): FoundUnit {
   const known = registry.units.get(name.text);
   if (known !== undefined) return { kind: 'known', unit: known, differing: differingFile(local, known) };
   const template = templateOf(name)?.text;
+  const newer = [name.text, template ?? ''].map((each) => registry.unreadable.get(each)).find(isOfNewer);
+  if (newer !== undefined) return { kind: 'problem', error: newer };
   const stored = template === undefined ? undefined : registry.units.get(template);
   const made = (text: string, source: string, fromTemplate: boolean): DesiredUnit => ({
     ...newUnit(name, text, source),
@@ -54,6 +56,11 @@ export function findUnit(local: LocalUnit, registry: RegistryView): FoundUnit {
     throw error;
   }
   return { kind: 'problem', error: notFound(name, template) };
+}
+
+/** A document that is damaged is written again; one of a newer fleet says what this one does not know. */
+function isOfNewer(error: FleetError | undefined): boolean {
+  return error?.code === 'registry-newer';
 }
 
 function differingFile({ name, own, template }: LocalUnit, known: DesiredUnit): DifferingFile | undefined {

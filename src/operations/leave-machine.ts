@@ -2,14 +2,23 @@ import { FleetError } from '../base/errors.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 
-/** Forgets what was said of a machine that has left fleet.conf: under that name another one may come. */
-export async function forgetMachine(registry: Registry, name: string): Promise<void> {
-  await registry.update(({ machines }) => {
-    const known = machines.get(name);
-    return known?.cordon === undefined
-      ? []
-      : [{ kind: 'put-machine', name, known: { ...known, cordon: undefined } }];
+/**
+ * Takes a machine out of the registry: under that name another one may come, and units that are still assigned to it move
+ * to other machines with the next pass. Resolves with these units.
+ */
+export async function forgetMachine(registry: Registry, name: string): Promise<readonly string[]> {
+  let units: readonly string[] = [];
+  await registry.update((view) => {
+    units = assignedTo(name, view);
+    return view.machines.has(name) ? [{ kind: 'delete-machine', name }] : [];
   });
+  return units;
+}
+
+function assignedTo(name: string, { machines, units }: RegistryView): readonly string[] {
+  const id = machines.get(name)?.id;
+  if (id === undefined) return [];
+  return [...units.values()].filter(({ machine }) => machine === id).map((unit) => unit.name);
 }
 
 /**
@@ -17,18 +26,15 @@ export async function forgetMachine(registry: Registry, name: string): Promise<v
  * Throws FleetError `usage` while units are assigned to it: they would be lost from sight.
  */
 export function leaveMachine(registry: RegistryView, name: string): readonly string[] {
-  const id = registry.machines.get(name)?.id;
-  const units = [...registry.units.values()];
-  const assigned = id === undefined ? [] : units.filter(({ machine }) => machine === id);
+  const assigned = assignedTo(name, registry);
   if (assigned.length > 0) {
-    const names = assigned.map((unit) => unit.name).join(' ');
+    const names = assigned.join(' ');
     throw new FleetError('usage', `Cannot remove machine "${name}": units are assigned to it: ${names}`, {
       hint: `Move them to other machines first: fleetctl machines remove ${name} --drain; or end them: fleetctl unload ${names}`,
     });
   }
-  return id === undefined
-    ? []
-    : units
-        .filter(({ placement, target }) => placement.global && target !== 'inactive')
-        .map((unit) => unit.name);
+  if (registry.machines.get(name)?.id === undefined) return [];
+  return [...registry.units.values()]
+    .filter(({ placement, target }) => placement.global && target !== 'inactive')
+    .map((unit) => unit.name);
 }

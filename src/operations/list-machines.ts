@@ -43,6 +43,7 @@ export async function listMachines(from: Viewpoint): Promise<Listing<MachineRow>
   return {
     rows: rows.toSorted((a, b) => compareText(a.id ?? '~', b.id ?? '~') || compareText(a.name, b.name)),
     unreachable: unreachableMachines(snapshot),
+    unreadable: snapshot.unreadable ?? [],
   };
 }
 

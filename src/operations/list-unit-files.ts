@@ -35,6 +35,7 @@ export async function listUnitFiles(from: Viewpoint): Promise<Listing<UnitFileRo
     rows: snapshot.units.map((unit) => unitFileRow(unit, decisions.get(unit.name), snapshot)),
     unreachable: unreachableMachines(snapshot),
     unknown: unknownUnits(snapshot),
+    unreadable: snapshot.unreadable ?? [],
   };
 }
 

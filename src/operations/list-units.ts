@@ -57,6 +57,7 @@ export async function listUnits(from: Viewpoint): Promise<Listing<UnitRow>> {
     ),
     unreachable: unreachableMachines(snapshot),
     unknown: unknownUnits(snapshot),
+    unreadable: snapshot.unreadable ?? [],
   };
 }
 

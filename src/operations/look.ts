@@ -28,7 +28,7 @@ export async function look(
 
 /**
  * Keeps who is silent since when. A listing leaves an empty registry empty, and may be run by people who can
- * read the registry but not write it.
+ * read the registry but not write it. One that is older than its machines is not changed by it either.
  */
 async function remember(edges: Edges, views: readonly MachineView[], registry: RegistryView): Promise<void> {
   const now = edges.clock.now();
@@ -36,6 +36,7 @@ async function remember(edges: Edges, views: readonly MachineView[], registry: R
   try {
     await edges.registry.update((view) => memories(views, view, now));
   } catch (error) {
-    if (!isFleetError(error, 'registry-unavailable')) throw error;
+    if (!isFleetError(error, 'registry-unavailable') && !isFleetError(error, 'registry-outdated'))
+      throw error;
   }
 }

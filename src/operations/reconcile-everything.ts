@@ -1,4 +1,4 @@
-import { type ClusterSnapshot, otherCluster } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, otherCluster, type UnreadableUnit } from '../cluster/snapshot.ts';
 import { type Edges, reconcile } from '../reconcile/reconcile.ts';
 import { isCutOff } from '../schedule/schedule.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
@@ -17,6 +17,8 @@ export type Stranded = {
 export type PassResult = RequestResult & {
   readonly moves: readonly Move[];
   readonly stranded: readonly Stranded[];
+  /** Units of the registry that cannot be read, and were left as they are. */
+  readonly unreadable: readonly UnreadableUnit[];
   /** A machine belongs to another cluster: what would be one is refused. */
   readonly otherCluster: boolean;
   /** More than half of the machines are silent, so that no unit leaves a silent one. */
@@ -37,6 +39,7 @@ export async function reconcileEverything(edges: Edges): Promise<PassResult> {
     results: request.results.map((result) => withoutSilent(result, snapshot)),
     moves: movesOf(report),
     stranded: strandedUnits(request.results, snapshot),
+    unreadable: snapshot.unreadable ?? [],
     otherCluster: snapshot.machines.some((view) => otherCluster(view, snapshot) !== undefined),
     cutOff: isCutOff(snapshot),
   };

@@ -24,7 +24,7 @@ export type RestartResult = RequestResult & {
 
 /**
  * Restarts launched units, `maxParallel` copies at a time: the next ones only when these are really up, and none
- * after a failure. A unit that differs from what is wanted is put right by the same restart. Nothing is stored.
+ * after a failure. A unit that differs from what is wanted is put right by the same restart. Nothing is stored but that it was done.
  */
 export async function restart(
   edges: Edges,
@@ -34,8 +34,8 @@ export async function restart(
   for (const argument of arguments_) {
     if (!isGlob(basename(argument))) refuseTemplate(argument, 'restart');
   }
-  const { units: all } = await edges.registry.load();
-  const selected = selectUnits(arguments_, { units: withoutTemplates(all) });
+  const { units: all, unreadable } = await edges.registry.load();
+  const selected = selectUnits(arguments_, { units: withoutTemplates(all), unreadable });
   const problems = [...selected.problems, ...selected.units.flatMap(notLaunched)];
   const names = selected.units.filter(({ target }) => target === 'launched').map(({ name }) => name);
   if (names.length === 0)

@@ -9,27 +9,37 @@ import type { UnitProblem } from './unit-result.ts';
 
 /**
  * The units of the registry that arguments name, as names, paths or globs (`web@*`, which stands for
- * `web@*.service` too, and never for a template), each once; and a problem for every argument that names none.
+ * `web@*.service` too, and never for a template), each once; and a problem for every argument that names none, and
+ * for every unit that cannot be read.
  */
 export function selectUnits(
   arguments_: readonly string[],
-  registry: Pick<RegistryView, 'units'>,
+  registry: Known,
 ): { readonly units: readonly DesiredUnit[]; readonly problems: readonly UnitProblem[] } {
   const units = new Map<string, DesiredUnit>();
   const problems: UnitProblem[] = [];
   for (const argument of arguments_) {
-    const found = namesOf(argument, registry).flatMap((name) => registry.units.get(name) ?? []);
+    const names = namesOf(argument, registry);
+    const found = names.flatMap((name) => registry.units.get(name) ?? []);
+    const unreadable = names.flatMap((unit) => {
+      const error = registry.unreadable?.get(unit) ?? registry.lost?.(unit);
+      return error === undefined ? [] : [{ unit, error }];
+    });
     for (const unit of found) units.set(unit.name, unit);
-    if (found.length === 0) problems.push(noSuchUnit(argument));
+    problems.push(...unreadable);
+    if (found.length + unreadable.length === 0) problems.push(noSuchUnit(argument));
   }
   return { units: [...units.values()], problems };
 }
 
+/** What is asked of a registry here. */
+type Known = Pick<RegistryView, 'units'> & Partial<Pick<RegistryView, 'unreadable' | 'lost'>>;
+
 /** The names an argument may mean; throws FleetError `unit-name` for what can be no name. */
-function namesOf(argument: string, registry: Pick<RegistryView, 'units'>): readonly string[] {
+function namesOf(argument: string, { units, unreadable }: Known): readonly string[] {
   const pattern = basename(argument);
   if (!isGlob(pattern)) return [unitNameOf(argument).text];
-  return [...registry.units.keys()].filter(
+  return [...units.keys(), ...(unreadable?.keys() ?? [])].filter(
     (name) =>
       !isTemplate(parseUnitName(name)) &&
       (matchesGlob(pattern, name) || matchesGlob(`${pattern}.service`, name)),

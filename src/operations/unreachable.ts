@@ -1,4 +1,4 @@
-import { type ClusterSnapshot, otherCluster } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, otherCluster, type UnreadableUnit } from '../cluster/snapshot.ts';
 import { isUnknown } from '../cluster/unit-state.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 
@@ -19,6 +19,8 @@ export type Listing<Row> = {
   readonly rows: readonly Row[];
   readonly unreachable: readonly UnreachableMachine[];
   readonly unknown?: readonly UnknownUnit[];
+  /** Units of the registry that cannot be read. */
+  readonly unreadable: readonly UnreadableUnit[];
 };
 
 export function unknownUnits(snapshot: ClusterSnapshot): readonly UnknownUnit[] {

@@ -2,6 +2,7 @@ import { formatTime } from '../base/time.ts';
 import type { LoggedEvent, LoggedMachine } from '../cluster/logged-event.ts';
 import { formatMachineId } from '../machine/machine-id.ts';
 import type { EventRow } from '../operations/list-events.ts';
+import { failureText } from './failure.ts';
 import { howLong, reasonText } from './reason.ts';
 
 /** `2026-11-23T06:05:41Z  web.service moves from m1 to m3: it has not answered for 30s  (fleetd@ctl)` */
@@ -19,6 +20,10 @@ export function eventJson({ at, by, event }: EventRow): object {
     ...rest,
     ...('from' in event && { from: machineJson(event.from) }),
     ...('to' in event && { to: machineJson(event.to) }),
+    ...('failure' in event && {
+      failure: event.failure.code,
+      reason: failureText(event.failure).summary,
+    }),
     ...('because' in event && { because: event.because.code, reason: reasonText(event.because) }),
   };
 }
@@ -45,6 +50,14 @@ function eventText(event: LoggedEvent): string {
       return `${event.machine} takes no new units${event.globals ? ', and global ones leave it' : ''}`;
     case 'uncordon':
       return `${event.machine} takes units again`;
+    case 'machine-removed':
+      return `${event.machine} is removed`;
+    case 'failed':
+      return `${event.unit} failed on ${event.machine}: ${failureText(event.failure).summary}`;
+    case 'recovered':
+      return `${event.unit} is as it should be on ${event.machine} again`;
+    case 'restart':
+      return `${event.unit} was restarted on ${event.machine}`;
     default:
       return unknownText(event);
   }

@@ -1,5 +1,5 @@
 import { formatTime } from '../base/time.ts';
-import type { DesiredUnit } from '../cluster/snapshot.ts';
+import type { DesiredUnit, UnreadableUnit } from '../cluster/snapshot.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import { formatMachineId } from '../machine/machine-id.ts';
 import type { MachineRow } from '../operations/list-machines.ts';
@@ -60,7 +60,11 @@ export function textsJson(units: readonly DesiredUnit[]): object {
 }
 
 function listingJson<Row>(name: string, listing: Listing<Row>, toJson: (row: Row) => object): object {
-  return { [name]: listing.rows.map(toJson), unreachable: unreachableJson(listing.unreachable) };
+  return {
+    [name]: listing.rows.map(toJson),
+    unreachable: unreachableJson(listing.unreachable),
+    unreadable: unreadableJson(listing.unreadable),
+  };
 }
 
 /** Since when a unit is as it is, and what it uses; null what is not known. */
@@ -109,6 +113,10 @@ export function unreachableJson(unreachable: readonly UnreachableMachine[]): rea
     reason: message,
     silentMs,
   }));
+}
+
+export function unreadableJson(unreadable: readonly UnreadableUnit[]): readonly object[] {
+  return unreadable.map(({ unit, message }) => ({ unit, reason: message }));
 }
 
 export function machineJson({ name, id, address }: MachineRef): object {

@@ -156,6 +156,10 @@ function noticeEntry(notice: Noticed): LogEntry {
       );
     case 'stuck':
       return stuckEntry(notice);
+    case 'unreadable':
+      return entry('error', `${notice.message}; unit "${notice.unit}" is left as it is`, {
+        unit: notice.unit,
+      });
     case 'pass-failed':
       return entry('error', `a pass failed: ${notice.error.message}`, {
         units: notice.units,

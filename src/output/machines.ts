@@ -13,3 +13,11 @@ export function leftBehindLines(name: string, units: readonly string[]): readonl
     `hint: To end that, run there: systemctl stop ${names.join(' ')}; cd /etc/systemd/system && rm -f ${files} && rm -r /var/lib/fleet && systemctl daemon-reload`,
   ];
 }
+
+/** What becomes of the units that were assigned to a machine when it was removed. */
+export function movingLines(units: readonly string[]): readonly string[] {
+  if (units.length === 0) return [];
+  return [
+    `hint: Units that were assigned to it move with the next pass (fleetctl reconcile): ${units.join(' ')}`,
+  ];
+}

@@ -2,11 +2,11 @@ import type { MachineRef } from '../operations/machine-ref.ts';
 import type { PassResult, Stranded } from '../operations/reconcile-everything.ts';
 import type { UnitResult } from '../operations/unit-result.ts';
 import { failureText } from './failure.ts';
-import { machineJson, unreachableJson } from './json.ts';
+import { machineJson, unreachableJson, unreadableJson } from './json.ts';
 import { machineTitle } from './machine.ts';
 import { planLines } from './plan.ts';
 import { howLong, reasonText } from './reason.ts';
-import { type ReportLines, requestFailures, unreachableLines } from './report.ts';
+import { missingLines, type ReportLines, requestFailures } from './report.ts';
 import { changesJson } from './request.ts';
 
 /** What a pass over everything did, or would do: moves with their reason, then the steps, machine by machine. */
@@ -19,7 +19,7 @@ export function passReport(pass: PassResult, dryRun = false): ReportLines {
   return {
     out: moves.length + steps.length === 0 ? ['Nothing to do'] : [...moves, ...steps],
     err: [
-      ...unreachableLines(pass.unreachable),
+      ...missingLines(pass),
       ...(pass.otherCluster ? LOST_REGISTRY : []),
       ...(pass.cutOff ? [CUT_OFF] : []),
       ...pass.stranded.flatMap(strandedLines),
@@ -28,7 +28,7 @@ export function passReport(pass: PassResult, dryRun = false): ReportLines {
   };
 }
 
-/** `{ "moves": […], "changes": […], "failures": […], "unreachable": […] }`, see the README for every field. */
+/** `{ "moves": […], "changes": […], "failures": […], "unreachable": […], "unreadable": […] }`, see the README for every field. */
 export function passJson(pass: PassResult): object {
   const moves = pass.moves.map(({ unit, from, to, because }) => ({
     unit,
@@ -41,6 +41,7 @@ export function passJson(pass: PassResult): object {
     changes: changesJson(pass.plans),
     failures: failuresJson(pass),
     unreachable: unreachableJson(pass.unreachable),
+    unreadable: unreadableJson(pass.unreadable),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { FleetError } from '../base/errors.ts';
+import type { UnreadableUnit } from '../cluster/snapshot.ts';
 import { fitsNowhere, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
-import type { UnknownUnit, UnreachableMachine } from '../operations/unreachable.ts';
+import type { Listing, UnknownUnit, UnreachableMachine } from '../operations/unreachable.ts';
 import { failureText } from './failure.ts';
 import { machineLabel, machineTitle } from './machine.ts';
 import { planLines } from './plan.ts';
@@ -78,11 +79,29 @@ export function unreachableLines(unreachable: readonly UnreachableMachine[]): re
 }
 
 /** Units whose state is not known although their machines answered. */
-export function unknownLines(units: readonly UnknownUnit[]): readonly string[] {
+function unknownLines(units: readonly UnknownUnit[]): readonly string[] {
   return units.map(
     ({ unit, machine, why }) =>
       `Warning: The state of unit "${unit}" on machine "${machine.name}" is unknown: ${why}`,
   );
+}
+
+/** The words about units of the registry that cannot be read. */
+function unreadableLines(unreadable: readonly UnreadableUnit[]): readonly string[] {
+  const hints = new Set(unreadable.flatMap(({ hint }) => hint ?? []));
+  return [
+    ...unreadable.map(({ unit, message }) => `Warning: ${message}; unit "${unit}" is left as it is`),
+    ...[...hints].flatMap((hint) => hintLines(hint)),
+  ];
+}
+
+/** The words about everything that a listing says nothing about. */
+export function missingLines({
+  unreachable,
+  unknown = [],
+  unreadable,
+}: Omit<Listing<unknown>, 'rows'>): readonly string[] {
+  return [...unreachableLines(unreachable), ...unknownLines(unknown), ...unreadableLines(unreadable)];
 }
 
 function successLine(verb: UnitVerb, result: UnitResult): readonly string[] {
@@ -205,16 +224,18 @@ function machineLines(
     ...lines.map((line) => `  ${line}`),
     ...hintLines(hint),
     ...(failure.code === 'unreachable' && (verb === 'destroy' || verb === 'unload')
-      ? hintLines(GONE_FOR_GOOD)
+      ? hintLines(goneForGood(machine.name))
       : []),
   ];
 }
 
-const GONE_FOR_GOOD =
-  'It stays in the registry until its machine answers; if the machine is gone for good, remove it from fleet.conf and try again';
+function goneForGood(machine: string): string {
+  return `It stays in the registry until its machine answers; if the machine is gone for good, take it out of fleet.conf, run "fleetctl machines remove ${machine}", and try again`;
+}
 
+/** The name of a setting (`etcd_ca_file`) is written in one way only. */
 function upperFirst(text: string): string {
-  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+  return /^\w+_/.test(text) ? text : `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
 }
 
 function hintLines(hint: string | undefined): readonly string[] {

@@ -1,7 +1,7 @@
 import type { FleetError } from '../base/errors.ts';
 import type { Listing } from '../operations/unreachable.ts';
 import { timeText } from './amount.ts';
-import { errorLines, unreachableLines } from './report.ts';
+import { errorLines, missingLines } from './report.ts';
 import { drawScreen, fitScreen, type ScreenSize } from './screen.ts';
 
 /** Where a view that is renewed goes, and how one listing is written. */
@@ -28,7 +28,7 @@ export function screenView<Row>(
   return {
     seen(listing: Listing<Row>): void {
       body = canvas.render(listing).split('\n').slice(0, -1);
-      draw(unreachableLines(listing.unreachable));
+      draw(missingLines(listing));
     },
     failed: (error: FleetError): void => draw(errorLines(error)),
     /** The screen stays as it is, and whatever comes next begins below. */
@@ -50,8 +50,8 @@ export function streamView<Row>(canvas: Canvas<Row>, between = '\n') {
       if (signature !== shown) canvas.out(`${shown === undefined ? '' : between}${canvas.render(listing)}`);
       shown = signature;
       // How long they have been silent changes all the time.
-      const about = listing.unreachable.map(({ message }) => message).join('\n');
-      remark(unreachableLines(listing.unreachable), about);
+      const missing = [...listing.unreachable, ...listing.unreadable];
+      remark(missingLines(listing), missing.map(({ message }) => message).join('\n'));
     },
     failed: (error: FleetError): void => remark(errorLines(error), error.message),
     end: (): void => undefined,

@@ -1,3 +1,4 @@
+import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { LoggedEvent } from '../cluster/logged-event.ts';
 import { type ClusterSnapshot, type MachineView, machineNameOf } from '../cluster/snapshot.ts';
 import type { Edit } from '../registry/edit.ts';
@@ -37,6 +38,58 @@ export function logSilences(
       return [{ kind: 'machine-back', machine: name, silentMs: Math.max(0, Math.round(now - before)) }];
     }),
   );
+}
+
+/**
+ * What it keeps of outcomes: a failure, unless the last that was told of the unit on that machine is the same, and the
+ * first success after one; of a unit whose restart a command has asked for, every success. Machines that do not
+ * answer are told of as such.
+ */
+export function logOutcomes(
+  outcomes: readonly UnitOutcome[],
+  registry: RegistryView,
+  isRestarted: (unit: string) => boolean,
+): readonly Edit[] {
+  const told = outcomes.length === 0 ? new Map<string, Failure>() : lastFailures(registry);
+  return log(
+    outcomes.flatMap(({ unit, machine, failure, triggered }): readonly LoggedEvent[] => {
+      if (failure?.code === 'unreachable' || triggered !== undefined) return [];
+      const before = told.get(`${machine} ${unit}`);
+      if (failure === undefined) {
+        if (before !== undefined) return [{ kind: 'recovered', unit, machine }];
+        return isRestarted(unit) ? [{ kind: 'restart', unit, machine }] : [];
+      }
+      const short = inShort(failure);
+      return kindOf(short) === kindOf(before) ? [] : [{ kind: 'failed', unit, machine, failure: short }];
+    }),
+  );
+}
+
+/** The failures that were told last and not followed by a success, by machine and unit. */
+function lastFailures({ events }: RegistryView): ReadonlyMap<string, Failure> {
+  const failures = new Map<string, Failure>();
+  for (const event of events.flatMap((entry) => entry.events)) {
+    if (event.kind === 'failed') failures.set(`${event.machine} ${event.unit}`, event.failure);
+    if (event.kind === 'recovered') failures.delete(`${event.machine} ${event.unit}`);
+  }
+  return failures;
+}
+
+/** Without what is for whoever waits: the log keeps no journal, and of systemd's words the last line. */
+function inShort(failure: Failure): Failure {
+  const line = (text: string): string => text.trimEnd().split('\n').at(-1)?.slice(0, 200) ?? '';
+  if (failure.code === 'not-up') return { ...failure, detail: line(failure.detail), journal: [] };
+  return failure.code === 'step' ? { ...failure, detail: line(failure.detail) } : failure;
+}
+
+/** What tells two failures apart; times, run ids and counters do not. */
+function kindOf(failure: Failure | undefined): string | undefined {
+  if (failure?.code === 'not-up') {
+    const { load, active, result, exitCode, exitStatus } = failure.state;
+    return ['not-up', load, active, result, exitCode, exitStatus].join(' ');
+  }
+  if (failure?.code === 'step') return `step ${failure.step}`;
+  return failure?.code;
 }
 
 function log(events: readonly LoggedEvent[]): readonly Edit[] {

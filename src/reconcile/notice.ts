@@ -1,5 +1,5 @@
 import type { FleetError } from '../base/errors.ts';
-import type { Silence } from '../cluster/snapshot.ts';
+import type { Silence, UnreadableUnit } from '../cluster/snapshot.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import type { Decision } from '../schedule/decision.ts';
 import type { PassEvent } from './events.ts';
@@ -32,6 +32,8 @@ export type Notice =
   | { readonly kind: 'overslept'; readonly ms: number }
   /** A unit fits nowhere, or stays where it should not be. */
   | { readonly kind: 'stuck'; readonly decision: Extract<Decision, { kind: 'nowhere' | 'keep' }> }
+  /** A unit whose document in the registry cannot be read is left as it is. */
+  | ({ readonly kind: 'unreadable' } & UnreadableUnit)
   | { readonly kind: 'pass-failed'; readonly units: readonly string[]; readonly error: FleetError };
 
 /** Everything that happens in a controller. */

@@ -2,7 +2,13 @@ import type { Clock } from '../base/clock.ts';
 import type { DependentUnit } from '../cluster/dependencies.ts';
 import type { UnitOutcome } from '../cluster/failure.ts';
 import type { LeaseEnds } from '../cluster/lease.ts';
-import { type ClusterSnapshot, type DesiredUnit, everyUnit, type MachineView } from '../cluster/snapshot.ts';
+import {
+  type ClusterSnapshot,
+  type DesiredUnit,
+  everyUnit,
+  type MachineView,
+  readableOf,
+} from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import { orderOf } from '../plan/order.ts';
 import { plan } from '../plan/plan.ts';
@@ -19,10 +25,12 @@ import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { decided, planned, type Tell } from './events.ts';
 import { execute, executeWaves, unreached } from './execute.ts';
-import { logDecisions } from './log.ts';
+import { logDecisions, logOutcomes } from './log.ts';
 import { memories, observe } from './observe.ts';
 import { refuseOutdated } from './outdated.ts';
 import { failedMoves, takeBack } from './returns.ts';
+import { withUnlisted } from './unlisted.ts';
+import { unreadableUnits } from './unreadable.ts';
 import { type Pass, verdicts } from './verdicts.ts';
 
 /** What a pass works with. */
@@ -85,7 +93,7 @@ export async function reconcile(
   try {
     const scope = only === 'everything' ? everyUnit(registry.units.values(), views) : named;
     const { snapshot, decisions, known } = await assign(edges, views, scope, drain);
-    const placements = placementsOf(decisions, scope);
+    const placements = placementsOf(decisions, readableOf(scope, snapshot));
     const plans = plan(snapshot, placements, { asked });
     const leaving = leavingOf(decisions);
     const order = orderOf({ plans, snapshot, placements, leaving, maxParallel });
@@ -98,7 +106,8 @@ export async function reconcile(
     });
     const outcomes = [...done, ...unreached(decisions, snapshot, tell)];
     const pass = { snapshot, decisions, plans, outcomes };
-    await settle(edges.registry, pass, known);
+    const logged = logOutcomes(outcomes, known, (unit) => asked.get(unit) === 'restart');
+    await settle(edges.registry, pass, known, logged);
     const failures = outcomes.filter(({ failure }) => failure !== undefined).length;
     tell({ kind: 'pass-done', failures, ms: clock.now() - begun });
     return { ...pass, plans: waves.flat(), waves };
@@ -128,20 +137,22 @@ function withPartners(
 
 /** Puts a registry view and a sighting together. */
 export function snapshotOf(
-  edges: Pick<Edges, 'clock' | 'agentTtlMs' | 'cutOff' | 'leases'>,
+  edges: Pick<Edges, 'clock' | 'agentTtlMs' | 'cutOff' | 'leases'> & Partial<Pick<Edges, 'machines'>>,
   registry: RegistryView,
   machines: readonly MachineView[],
   drained?: string,
 ): ClusterSnapshot {
+  const now = edges.clock.now();
   return {
-    now: edges.clock.now(),
+    now,
     agentTtlMs: edges.agentTtlMs,
     cutOff: edges.cutOff,
     clusterId: registry.clusterId,
     revision: registry.token,
     units: [...registry.units.values()],
     olderTexts: olderTexts(registry, machines),
-    machines,
+    unreadable: unreadableUnits(registry, machines),
+    machines: withUnlisted(machines, registry, now, edges.machines),
     cordons: new Map(
       [...registry.machines].flatMap(([name, { cordon }]) => (cordon ? [[name, cordon]] : [])),
     ),
@@ -208,15 +219,21 @@ function assignments(decisions: readonly Decision[], view: RegistryView): readon
 
 /**
  * Stores what came of a pass: units that are gone lose their assignment, moves that failed are taken back, and what is
- * new about texts is remembered. `known` is what the pass decided on.
+ * new about texts is remembered, with what is `logged`. `known` is what the pass decided on.
  */
-async function settle(registry: Registry, pass: Pass, known: RegistryView): Promise<void> {
+async function settle(
+  registry: Registry,
+  pass: Pass,
+  known: RegistryView,
+  logged: readonly Edit[],
+): Promise<void> {
   const { snapshot, decisions, plans, outcomes } = pass;
   const failed = new Set(outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit));
   const gone = decisions.filter(({ kind, unit }) => kind === 'release' && !failed.has(unit));
   const returning = failedMoves(plans, decisions, snapshot, outcomes);
-  if (gone.length + returning.length + verdicts(pass, known).length === 0) return;
+  if (gone.length + returning.length + verdicts(pass, known).length + logged.length === 0) return;
   await registry.update((view) => [
+    ...logged,
     ...forget(gone, snapshot, view),
     ...takeBack(returning, snapshot, view),
     ...verdicts(pass, view),

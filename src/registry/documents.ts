@@ -17,9 +17,11 @@ const SHAPES = {
   cluster: z.object({ id: z.string(), tokenBase: z.optional(z.number()) }),
   /**
    * What is wanted of a unit. `digest` names its text under `contents/`. `fromTemplate` tells whether an instance has the
-   * text of its template or of a file of its own; absent where that is not known.
+   * text of its template or of a file of its own; absent where that is not known. `fleet` is the version of the program
+   * that stored it: an older one may not know an option of the text.
    */
   'units/': z.object({
+    fleet: z.optional(z.string()),
     digest,
     hash,
     target: z.enum(['inactive', 'loaded', 'launched']),
@@ -30,13 +32,15 @@ const SHAPES = {
   'contents/': z.object({ text: z.string() }),
   /**
    * The texts a unit name has had, oldest first; kept when the unit is destroyed. `at` is epoch ms. `verdicts`, by digest:
-   * whether a text came up when it was started last, and since when that has been known.
+   * whether a text came up when it was started last, and since when that has been known. `destroyed` tells that the unit's
+   * document was deleted by a command, and is not lost; until 0.1.0 only the event of that says so.
    */
   'history/': z.object({
     entries: z.array(z.object({ digest, hash, at: z.number(), by: z.string() })),
     verdicts: z.optional(
       z.record(z.string(), z.object({ kind: z.enum(['good', 'failed']), at: z.number() })),
     ),
+    destroyed: z.optional(z.object({ at: z.number(), by: z.string() })),
   }),
   /**
    * What is known of a machine: its id, and epoch ms since when it has been silent, or since when it has been back
@@ -76,8 +80,8 @@ export function readDocument<K extends DocumentKind>(kind: K, key: string, text:
   if (version.success && version.data.version > VERSION) {
     throw new FleetError(
       'registry-newer',
-      `Cannot read "${key}" of the registry: it has version ${version.data.version}, this fleetctl reads up to ${VERSION}`,
-      { hint: 'Use the newer fleetctl that wrote it' },
+      `Cannot read "${key}" of the registry: it was written by a newer fleet: version ${version.data.version}, this one reads up to ${VERSION}`,
+      { hint: 'Update fleet here' },
     );
   }
   const result = z.safeParse(SHAPES[kind], value);

@@ -20,6 +20,8 @@ export type Edit =
       readonly verdict: 'good' | 'failed';
     }
   | { readonly kind: 'put-machine'; readonly name: string; readonly known: KnownMachine }
+  /** From now on nothing is known of a machine under that name: units that are assigned to it may move. */
+  | { readonly kind: 'delete-machine'; readonly name: string }
   /** What was decided, beside what the other edits tell by themselves. */
   | { readonly kind: 'log'; readonly events: readonly LoggedEvent[] };
 
@@ -28,4 +30,6 @@ export type RegistryOptions = {
   readonly clock: Clock;
   /** Who changes it, for the history: `user@host`. */
   readonly author: string;
+  /** The version of this program, for units. */
+  readonly fleet?: string;
 };

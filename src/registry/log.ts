@@ -2,6 +2,7 @@ import type { LoggedEvent } from '../cluster/logged-event.ts';
 import type { Change } from '../store/store.ts';
 import { writeDocument } from './documents.ts';
 import type { Edit, RegistryOptions } from './edit.ts';
+import { eventKey } from './event-keys.ts';
 import type { RegistryView } from './view.ts';
 
 /** How many changes are remembered; an older one makes room for each that comes. */
@@ -16,8 +17,7 @@ export function logChanges(
   const events = edits.flatMap((edit) => eventsOf(edit, view));
   if (events.length === 0) return [];
   const at = clock.now();
-  // In the order of time; what falls into one millisecond is in the order of revisions.
-  const key = `events/${padded(Math.round(at))}-${padded(view.token)}`;
+  const key = `events/${eventKey(view.token)}`;
   const value = writeDocument('events/', { at, by: author, events: events.map((event) => ({ ...event })) });
   const surplus = view.eventKeys.slice(0, Math.max(0, view.eventKeys.length + 1 - MOST));
   return [
@@ -27,10 +27,6 @@ export function logChanges(
       return { kind: 'delete', key: oldKey, ifRevision: view.revisionOf(oldKey) };
     }),
   ];
-}
-
-function padded(value: number): string {
-  return String(value).padStart(16, '0');
 }
 
 /** What an edit says by itself: a decision comes with its reason, as an edit of its own. */
@@ -48,6 +44,8 @@ function eventsOf(edit: Edit, view: RegistryView): readonly LoggedEvent[] {
         ...((before?.target ?? 'inactive') === target ? [] : [{ kind: 'target', unit, target } as const]),
       ];
     }
+    case 'delete-machine':
+      return [{ kind: 'machine-removed', machine: edit.name }];
     case 'judge-text':
     case 'put-machine':
     case 'put-cluster':

@@ -66,8 +66,11 @@ export function changesFor(
     changes.set(key, { kind: 'put', key, value, ifRevision: view.revisionOf(key) });
   };
   if (view.clusterId === undefined) put('cluster', writeDocument('cluster', { id: randomUUID() }));
-  if (edits.some(({ kind }) => !['put-machine', 'log', 'judge-text'].includes(kind)))
+  if (edits.some(({ kind }) => kind === 'put-unit' || kind === 'delete-unit' || kind === 'put-cluster'))
     put('turn', writeDocument('turn', {}));
+  const remove = (key: string): void => {
+    changes.set(key, { kind: 'delete', key, ifRevision: view.revisionOf(key) });
+  };
   const histories = new Map<string, Document<'history/'>>();
   for (const edit of edits) {
     if (edit.kind === 'judge-text' || isNewText(edit, view)) {
@@ -76,12 +79,15 @@ export function changesFor(
     }
     if (edit.kind === 'put-cluster')
       put('cluster', writeDocument('cluster', { id: edit.id, tokenBase: edit.tokenBase }));
-    if (edit.kind === 'put-unit') putUnit(edit.unit, view, put);
+    if (edit.kind === 'put-unit') putUnit(edit.unit, view, options, put);
     if (edit.kind === 'put-machine')
       put(`machines/${edit.name}`, writeDocument('machines/', clean(edit.known)));
+    if (edit.kind === 'delete-machine') remove(`machines/${edit.name}`);
     if (edit.kind === 'delete-unit') {
-      const key = `units/${edit.name}`;
-      changes.set(key, { kind: 'delete', key, ifRevision: view.revisionOf(key) });
+      remove(`units/${edit.name}`);
+      const history = histories.get(edit.name) ?? historyIn(view, edit.name);
+      const destroyed = { at: options.clock.now(), by: options.author };
+      histories.set(edit.name, { ...history, destroyed });
     }
   }
   for (const [name, history] of histories) put(`history/${name}`, writeDocument('history/', history));
@@ -89,11 +95,17 @@ export function changesFor(
   return [...changes.values()];
 }
 
-function putUnit(unit: StoredUnit, view: RegistryView, put: (key: string, value: string) => void): void {
+function putUnit(
+  unit: StoredUnit,
+  view: RegistryView,
+  { fleet }: RegistryOptions,
+  put: (key: string, value: string) => void,
+): void {
   const { name, text, digest, hash, target, machine, fromTemplate } = unit;
   put(
     `units/${name}`,
     writeDocument('units/', {
+      ...(fleet !== undefined && { fleet }),
       digest,
       hash,
       target,
@@ -113,7 +125,12 @@ function isNewText(edit: Edit, view: RegistryView): edit is NewText {
 
 function historyIn(view: RegistryView, name: string): Document<'history/'> {
   const verdicts = view.verdicts(name);
-  return { entries: [...view.history(name)], ...(Object.keys(verdicts).length > 0 && { verdicts }) };
+  const destroyed = view.destroyed(name);
+  return {
+    entries: [...view.history(name)],
+    ...(Object.keys(verdicts).length > 0 && { verdicts }),
+    ...(destroyed !== undefined && { destroyed }),
+  };
 }
 
 /** The history of a unit with what an edit adds: a new text, or a verdict on one it has had. */
@@ -127,7 +144,8 @@ function historyAfter(
     return { ...history, verdicts: { ...history.verdicts, [edit.digest]: verdict } };
   }
   const { digest, hash } = edit.unit;
-  return { ...history, entries: [...history.entries, { digest, hash, at: clock.now(), by: author }] };
+  const { destroyed: _, ...known } = history;
+  return { ...known, entries: [...known.entries, { digest, hash, at: clock.now(), by: author }] };
 }
 
 function clean({ id, silentSince, backSince, cordon }: KnownMachine): Document<'machines/'> {

@@ -1,4 +1,5 @@
 import { compareText } from '../base/compare.ts';
+import { FleetError, isFleetError } from '../base/errors.ts';
 import type { LogEntry } from '../cluster/logged-event.ts';
 import type { Cordon, DesiredUnit, Token } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
@@ -9,6 +10,7 @@ import { triggeredUnit } from '../unit/trigger.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { parseUnitName } from '../unit/unit-name.ts';
 import { corrupt, type Document, type DocumentKind, readDocument } from './documents.ts';
+import { sortEventKeys } from './event-keys.ts';
 
 /** What the registry remembers of a machine between commands. */
 export type KnownMachine = {
@@ -33,11 +35,17 @@ export type HistoryEntry = Document<'history/'>['entries'][number];
 /** Whether a text came up when it was started last. `at` is epoch ms. */
 export type Verdict = NonNullable<Document<'history/'>['verdicts']>[string];
 
+type Units = {
+  readonly units: ReadonlyMap<string, DesiredUnit>;
+  readonly unreadable: ReadonlyMap<string, FleetError>;
+};
+
 /** The registry as it stood at one revision. */
 export class RegistryView {
   readonly revision: number;
   readonly #records: ReadonlyMap<string, StoreRecord>;
-  #units: ReadonlyMap<string, DesiredUnit> | undefined;
+  #units: Units | undefined;
+  #events: readonly (LogEntry & { readonly key: string })[] | undefined;
   #machines: ReadonlyMap<string, KnownMachine> | undefined;
 
   constructor(revision: number, records: readonly StoreRecord[]) {
@@ -45,9 +53,12 @@ export class RegistryView {
     this.#records = new Map(records.map((record) => [record.key, record]));
   }
 
-  /** Undefined until something is first stored. */
+  /** Undefined until something is first stored. Throws `registry-corrupt` when this document alone is missing. */
   get clusterId(): string | undefined {
-    return this.#read('cluster', 'cluster')?.id;
+    const cluster = this.#read('cluster', 'cluster');
+    if (cluster === undefined && this.#records.size > 0)
+      throw corrupt('cluster', `it is missing, and ${this.#records.size} others are there`);
+    return cluster?.id;
   }
 
   /** The names of all units, in their order; their documents are not read. */
@@ -64,11 +75,31 @@ export class RegistryView {
     return this.#read('cluster', 'cluster')?.tokenBase ?? 0;
   }
 
-  /** Every unit, by name, in the order of names. */
+  /** Every unit that can be read, by name, in the order of names. */
   get units(): ReadonlyMap<string, DesiredUnit> {
-    const base = this.#tokenBase;
-    this.#units ??= new Map(this.unitNames.map((name) => [name, this.#unit(name, base)]));
-    return this.#units;
+    return this.#readUnits().units;
+  }
+
+  /**
+   * Why each of the other units cannot be read, by name: it is written by a newer fleet, or damaged. Such a unit is
+   * neither wanted nor unwanted.
+   */
+  get unreadable(): ReadonlyMap<string, FleetError> {
+    return this.#readUnits().unreadable;
+  }
+
+  /**
+   * Why a unit that the registry does not have cannot be taken for one that is not wanted: it had it, and no command has
+   * destroyed it. Undefined where nothing speaks against that.
+   */
+  lost(name: string): FleetError | undefined {
+    const key = `history/${name}`;
+    if (this.revisionOf(`units/${name}`) > 0 || this.revisionOf(key) === 0) return undefined;
+    if (this.destroyed(name) !== undefined || this.#wasDestroyed(name)) return undefined;
+    const message = `Cannot read "units/${name}" of the registry: it is missing, and no command has destroyed that unit`;
+    return new FleetError('registry-corrupt', message, {
+      hint: `Restore the registry from a backup; or submit it again: fleetctl submit ${name}`,
+    });
   }
 
   /** What is known of machines, by their names in fleet.conf. */
@@ -87,6 +118,11 @@ export class RegistryView {
     return this.#read('history/', `history/${name}`)?.entries ?? [];
   }
 
+  /** When a command has destroyed the unit of that name, and by whom; undefined while none has, or it is there again. */
+  destroyed(name: string): Document<'history/'>['destroyed'] {
+    return this.#read('history/', `history/${name}`)?.destroyed;
+  }
+
   /** By digest, what is known of the texts a name has had; nothing of one that was never started. */
   verdicts(name: string): Readonly<Record<string, Verdict>> {
     return this.#read('history/', `history/${name}`)?.verdicts ?? {};
@@ -94,16 +130,19 @@ export class RegistryView {
 
   /** The keys of {@link events}, oldest first. */
   get eventKeys(): readonly string[] {
-    return this.#keys('events/');
+    return sortEventKeys(this.#keys('events/'));
   }
 
-  /** What was decided lately, oldest first, each under its key. */
+  /** What was decided lately, oldest first, each under its key; those that cannot be read are left out. */
   get events(): readonly (LogEntry & { readonly key: string })[] {
-    return this.eventKeys.map((key) => {
-      const { at, by, events } = this.#must('events/', `events/${key}`);
+    this.#events ??= this.eventKeys.flatMap((key) => {
+      const entry = readable(() => this.#must('events/', `events/${key}`));
       // One that is newer than this program is told as it stands.
-      return { key, at, by, events: events as unknown as LogEntry['events'] };
+      return isFleetError(entry)
+        ? []
+        : [{ ...entry, key, events: entry.events as unknown as LogEntry['events'] }];
     });
+    return this.#events;
   }
 
   /** The text with that SHA-256, which a unit or a history entry names. */
@@ -129,6 +168,30 @@ export class RegistryView {
     );
   }
 
+  #readUnits(): Units {
+    if (this.#units !== undefined) return this.#units;
+    const base = this.#tokenBase;
+    const units = new Map<string, DesiredUnit>();
+    const unreadable = new Map<string, FleetError>();
+    for (const name of this.unitNames) {
+      const unit = readable(() => this.#unit(name, base));
+      if (isFleetError(unit)) unreadable.set(name, unit);
+      else units.set(name, unit);
+    }
+    this.#units = { units, unreadable };
+    return this.#units;
+  }
+
+  /** Whether the last event about the unit's being there is its end. */
+  #wasDestroyed(name: string): boolean {
+    const last = this.events
+      .flatMap(({ events }) => events)
+      .findLast(
+        (event) => 'unit' in event && event.unit === name && ['text', 'destroy'].includes(event.kind),
+      );
+    return last?.kind === 'destroy';
+  }
+
   #keys(prefix: 'units/' | 'machines/' | 'events/'): readonly string[] {
     const keys = [...this.#records.keys()].filter((key) => key.startsWith(prefix));
     return keys.map((key) => key.slice(prefix.length));
@@ -136,27 +199,11 @@ export class RegistryView {
 
   #unit(name: string, tokenBase: number): DesiredUnit {
     const key = `units/${name}`;
-    const { digest, hash, target, machine, fromTemplate } = this.#must('units/', key);
+    const { digest, hash, target, machine, fromTemplate, fleet } = this.#must('units/', key);
     const text = this.text(digest);
-    const unitName = parseUnitName(name);
-    const file = parseUnitFile(text, name);
-    const placement = parsePlacement(file, unitName);
-    const triggers = triggeredUnit(file, unitName);
     const token = this.revisionOf(key) + tokenBase;
-    const dependencies = readDependencies(file, unitName);
-    return {
-      name,
-      text,
-      hash,
-      digest,
-      placement,
-      triggers,
-      dependencies,
-      target,
-      machine,
-      fromTemplate,
-      token,
-    };
+    const read = readText(name, text, fleet);
+    return { name, text, hash, digest, ...read, target, machine, fromTemplate, token };
   }
 
   #must<K extends DocumentKind>(kind: K, key: string): Document<K> {
@@ -169,4 +216,38 @@ export class RegistryView {
     const record = this.#records.get(key);
     return record === undefined ? undefined : readDocument(kind, key, record.value);
   }
+}
+
+/** What `read` returns, or the FleetError that it throws. */
+function readable<T>(read: () => T): T | FleetError {
+  try {
+    return read();
+  } catch (error) {
+    if (isFleetError(error)) return error;
+    throw error;
+  }
+}
+
+/** What the text of a unit asks for. Throws `registry-newer`: it was good for the program that stored it. */
+function readText(
+  name: string,
+  text: string,
+  fleet: string | undefined,
+): Pick<DesiredUnit, 'placement' | 'triggers' | 'dependencies'> {
+  const unitName = parseUnitName(name);
+  const read = readable(() => {
+    const file = parseUnitFile(text, name);
+    return {
+      placement: parsePlacement(file, unitName),
+      triggers: triggeredUnit(file, unitName),
+      dependencies: readDependencies(file, unitName),
+    };
+  });
+  if (!isFleetError(read)) return read;
+  const writer = fleet === undefined ? 'another version of fleet' : `fleet ${fleet}`;
+  throw new FleetError(
+    'registry-newer',
+    `Cannot use unit "${name}" of the registry, as ${writer} has stored it: ${read.message}`,
+    { hint: 'Update fleet here', cause: read },
+  );
 }

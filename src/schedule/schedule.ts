@@ -1,6 +1,12 @@
 import { compareText } from '../base/compare.ts';
 import type { Reason, Rejection } from '../cluster/reason.ts';
-import { type ClusterSnapshot, type DesiredUnit, isSteady, type MachineView } from '../cluster/snapshot.ts';
+import {
+  type ClusterSnapshot,
+  type DesiredUnit,
+  isSteady,
+  type MachineView,
+  UNLISTED,
+} from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { objections } from './constraints.ts';
@@ -123,8 +129,9 @@ const NO_REASON_TO_LEAVE: ReadonlySet<Reason['code']> = new Set([
 
 /** So many machines are silent at once that it is our own network that is down: more than half, unless told. */
 export function isCutOff({ machines, cutOff }: Pick<ClusterSnapshot, 'machines' | 'cutOff'>): boolean {
-  const silent = machines.filter(({ silence }) => silence !== undefined).length;
-  return silent > machines.length * cutOff;
+  const asked = machines.filter(({ silence }) => silence?.code !== UNLISTED);
+  const silent = asked.filter(({ silence }) => silence !== undefined).length;
+  return silent > asked.length * cutOff;
 }
 
 function choose(

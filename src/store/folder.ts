@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs';
 import { open, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { inheritFolderOwner, inheritOwner } from './ownership.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts';
 import { decodeSnapshot, encodeSnapshot } from './snapshot-file.ts';
 import { hasCode } from './system-error.ts';
@@ -52,11 +53,17 @@ export async function writeStored(folder: string, name: string, snapshot: Snapsh
   }
 }
 
-/** Makes the folder, and those above it, for the owner alone, on disk when it resolves. */
+/**
+ * Makes the folder, and those above it, for the owner alone, on disk when it resolves. Made by root, they belong to the
+ * owner of the folder above them.
+ */
 export async function makeFolder(folder: string): Promise<void> {
   const first = mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (first === undefined) return;
-  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
+  const made: string[] = [];
+  for (let each = folder; each.length >= first.length; each = dirname(each)) made.unshift(each);
+  for (const each of made) inheritFolderOwner(each);
+  for (const each of made) await syncFolder(dirname(each));
 }
 
 function openIfThere(path: string): number | undefined {
@@ -83,6 +90,7 @@ function versionOf(file: number): string {
 async function writeDurably(path: string, bytes: Buffer): Promise<string> {
   const handle = await open(path, 'wx+', 0o600);
   try {
+    inheritOwner(handle.fd, dirname(path));
     await handle.writeFile(bytes);
     await handle.sync();
     return versionOf(handle.fd);

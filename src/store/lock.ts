@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { mayBeRunning, type Owner, parseOwner, thisProcess } from './owner.ts';
+import { inheritOwner } from './ownership.ts';
 import { attempt, hasCode } from './system-error.ts';
 
 /**
@@ -87,6 +88,7 @@ function take(folder: string, name: string, stillNeeded: () => boolean): LockAtt
   const file = openSync(candidate, 'wx', 0o600);
   let lock: Lock | undefined;
   try {
+    inheritOwner(file, folder);
     writeFileSync(file, JSON.stringify(thisProcess()));
     if (!linked(candidate, path)) return { kind: 'late' };
     if (!stillNeeded()) {

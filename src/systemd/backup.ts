@@ -1,4 +1,4 @@
-import type { MachineBackup } from '../cluster/snapshot.ts';
+import type { MachineBackup, Token } from '../cluster/snapshot.ts';
 
 /**
  * Reads what a machine keeps of the registry: `texts` are lines `unit base64`, `tokens` the notes of all units that
@@ -6,7 +6,6 @@ import type { MachineBackup } from '../cluster/snapshot.ts';
  */
 export function readBackup(texts: string, tokens: string): MachineBackup {
   const lines = texts.split('\n').filter((line) => line !== '');
-  const seen = [...tokens.matchAll(/token=(\d+)/g)].map(([, token]) => Number(token));
   return {
     texts: new Map(
       lines.map((line) => {
@@ -14,6 +13,12 @@ export function readBackup(texts: string, tokens: string): MachineBackup {
         return [unit, Buffer.from(encoded, 'base64').toString('utf8')];
       }),
     ),
-    token: seen.reduce((highest, token) => Math.max(highest, token), 0),
+    token: readHighestToken(tokens),
   };
+}
+
+/** The highest token in the notes of units. */
+export function readHighestToken(tokens: string): Token {
+  const seen = [...tokens.matchAll(/token=(\d+)/g)].map(([, token]) => Number(token));
+  return seen.reduce((highest, token) => Math.max(highest, token), 0);
 }

@@ -15,6 +15,8 @@ export type ObserveRequest = {
   readonly digests: boolean;
   /** Whether to read every unit file whole, and every token: `backup` of the observation. */
   readonly backup?: boolean;
+  /** Whether to tell the highest token that the machine has seen, also of units that were removed: `token`. */
+  readonly token?: boolean;
   /** Whether to tell how busy the machine is: `vitals` of the observation. */
   readonly vitals?: boolean;
   /**

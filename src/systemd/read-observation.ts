@@ -3,7 +3,7 @@ import type { Lease } from '../cluster/lease.ts';
 import type { MachineVitals, Observation } from '../cluster/snapshot.ts';
 import { type ObservedUnit, type UnitRecord, unknownState } from '../cluster/unit-state.ts';
 import { parseMachineId } from '../machine/machine-id.ts';
-import { readBackup } from './backup.ts';
+import { readBackup, readHighestToken } from './backup.ts';
 import type { ObserveRequest } from './driver.ts';
 import { findSection as find, type Section } from './frame.ts';
 import { readDigests, readRecords } from './record.ts';
@@ -30,6 +30,7 @@ export function readObservation(
   }
   const texts = find(sections, 'texts');
   const vitals = find(sections, 'vitals');
+  const tokens = find(sections, 'tokens');
   return {
     id,
     cluster: facts.get('cluster'),
@@ -39,15 +40,16 @@ export function readObservation(
     units: readUnits(request.names, sections, shown),
     ...(facts.has('clock') && { clock: Number(facts.get('clock')) * 1000 }),
     ...(texts !== undefined && {
-      backup: readBackup(texts.stdout, find(sections, 'tokens')?.stdout ?? ''),
+      backup: readBackup(texts.stdout, tokens?.stdout ?? ''),
     }),
+    ...(tokens !== undefined && { token: readHighestToken(tokens.stdout) }),
     ...(vitals !== undefined && { vitals: readVitals(readFacts(vitals)) }),
   };
 }
 
 /** The sections that an answer has to have, all of them complete. */
 function partsOf(
-  { digests, backup = false }: ObserveRequest,
+  { digests, backup = false, token = false }: ObserveRequest,
   sections: readonly Section[],
 ): readonly { readonly name: string; readonly what: string }[] {
   const hasLate = find(sections, 'late') !== undefined;
@@ -57,7 +59,7 @@ function partsOf(
     { name: 'digests', what: 'the digests of its unit files', isAsked: digests },
     { name: 'links', what: 'the links to its unit files', isAsked: digests },
     { name: 'texts', what: 'its unit files', isAsked: backup },
-    { name: 'tokens', what: 'the tokens it has seen', isAsked: backup },
+    { name: 'tokens', what: 'the tokens it has seen', isAsked: backup || token },
   ].filter(({ isAsked }) => isAsked);
 }
 

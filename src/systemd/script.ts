@@ -44,19 +44,21 @@ function withoutComments(shell: string): string {
  * Reads the machine: sections `facts`, `records`, `digests`, `links` and `units`, about every unit fleet put there and
  * those of the units `names` that systemd there may know something of; and `late` about those of them that somebody else
  * put there meanwhile. Who asks for units hears in any case when systemd does not answer. `digests` costs a read of every
- * unit file, `vitals` a process. With `backup` also `texts` and `tokens`, what a registry is rebuilt from. With `sparing`
- * it has `glance` and `runs` in place of `units`. The section `there` has the names that the answer is about.
+ * unit file, `vitals` a process. With `token` also `tokens`; with `backup` that and `texts`, what a registry is rebuilt
+ * from. With `sparing` it has `glance` and `runs` in place of `units`. The section `there` has the names that the answer is
+ * about.
  */
 export function observeScript({
   names,
   digests,
   backup = false,
   vitals = false,
+  token = false,
   sparing = false,
 }: ObserveRequest): string {
   const asks = names.length > 0;
   const words = names.map(quote).join(' ');
-  const more = (backup ? backupShell : '') + (sparing ? glanceShell : '');
+  const more = (backup || token ? backupShell : '') + (sparing ? glanceShell : '');
   const script = complete('observe', [
     `section facts facts ${digests ? 'clock' : "''"}`,
     ...(vitals ? ['section vitals vitals'] : []),
@@ -65,7 +67,8 @@ export function observeScript({
     '[ ! -d "$L/units" ] || { cd "$L/units" && set -- *; [ "$*" != "*" ] || [ -e "$1" ] || set --; }',
     'section records records "$@"',
     ...(digests ? ['section digests digests "$@"', 'section links links'] : []),
-    ...(backup ? ['section texts texts "$@"', 'section tokens tokens'] : []),
+    ...(backup ? ['section texts texts "$@"'] : []),
+    ...(backup || token ? ['section tokens tokens'] : []),
     'known=" $* "',
     // Some shells take a backslash for a pattern of file names.
     ...(asks ? [`there ${words}`, 'set -f', 'set -- "$@" $there', 'set +f'] : []),

@@ -133,6 +133,7 @@ describe('with a machine that refuses connections', () => {
       unreachable: [
         { id: null, name: 'm1', ip: '127.0.0.1:1', reason: CANNOT, silentMs: expect.any(Number) },
       ],
+      unreadable: [],
     });
     expect(err).toMatch(/^Warning: /);
   });
@@ -212,6 +213,6 @@ describe('a registry that cannot be used', () => {
     await store.commit([{ kind: 'put', key: 'units/hello.service', value, ifRevision: unit?.revision ?? 0 }]);
     await store.close();
     const { status, err } = await desk.run(['cat', 'hello']);
-    expect([status, err.includes('Use the newer fleetctl')]).toEqual([1, true]);
+    expect([status, err.includes('Update fleet here')]).toEqual([1, true]);
   });
 });

@@ -11,7 +11,7 @@ async function watch(answers: readonly (string | Error)[]): Promise<readonly str
   const look = async () => {
     const answer = answers[next++];
     if (answer instanceof Error) throw answer;
-    return { rows: [answer], unreachable: [] };
+    return { rows: [answer], unreachable: [], unreadable: [] };
   };
   const viewer = {
     seen: ({ rows }: { rows: readonly unknown[] }) => void log.push(`saw ${rows}`),

@@ -21,6 +21,8 @@ describe('a registry in etcd', () => {
       false,
     ],
     ['TLS', 'etcds://a/fleet', [['a', 2379]], '/fleet', true],
+    ['a slash after the prefix', 'etcd://a/x/y/', [['a', 2379]], '/x/y', false],
+    ['a slash in place of a prefix', 'etcd://a/', [['a', 2379]], '/fleet', false],
   ])('with %s', async (_, value, endpoints, prefix, tls) => {
     const { registry } = await box.loadText(`registry = ${value}\n${MACHINE}`);
     expect(registry).toEqual({

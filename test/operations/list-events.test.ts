@@ -2,10 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { destroy } from '../../src/operations/destroy.ts';
 import { followEvents, listEvents } from '../../src/operations/list-events.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
-import { stop } from '../../src/operations/set-target-state.ts';
+import { restart } from '../../src/operations/restart.ts';
+import { start, stop } from '../../src/operations/set-target-state.ts';
 import { eventJson, eventLine } from '../../src/output/events.ts';
 import { TTL_MS } from '../support/builders.ts';
-import { makeScene, type Scene, SLEEP } from './scene.ts';
+import { FALSE, makeScene, type Scene, SLEEP } from './scene.ts';
 
 async function told(scene: Scene, ...about: readonly string[]): Promise<readonly string[]> {
   const rows = await listEvents(scene.edges.registry, { about, lines: undefined });
@@ -39,6 +40,39 @@ describe('events', () => {
       '00:01:31Z  a.service shall be inactive  (me@here)',
       '00:01:31Z  a.service is destroyed  (me@here)',
     ]);
+  });
+
+  it('tell how it went: a failure once, the success after it, and restarts', async () => {
+    const scene = await makeScene();
+    const lines = async (): Promise<readonly string[]> =>
+      (await told(scene, 'a'))
+        .map((line) => line.replace(/^\S+ {2}/, ''))
+        .filter((line) => !/shall|text|goes/.test(line));
+    await scene.write('a.service', FALSE);
+    await scene.start('a.service');
+    const first = [
+      'a.service failed on m1: it did not stay up: failed (failed), result exit-code, exit status 1  (me@here)',
+    ];
+    expect(await lines()).toEqual(first);
+    const { revision } = await scene.edges.registry.load();
+    for (let again = 0; again < 3; again++) await reconcileEverything(scene.edges);
+    expect([await lines(), (await scene.edges.registry.load()).revision]).toEqual([first, revision]);
+    await scene.write('a.service', SLEEP);
+    await start(scene.edges, { units: ['a.service'], cwd: scene.cwd, replace: true });
+    await restart(scene.edges, ['a.service'], 1);
+    expect((await lines()).slice(1)).toEqual([
+      'a.service is as it should be on m1 again  (me@here)',
+      'a.service was restarted on m1  (me@here)',
+    ]);
+    const rows = await listEvents(scene.edges.registry, { about: [], lines: undefined });
+    const [failed] = rows.map(eventJson).filter((row) => Object(row).event === 'failed');
+    expect(failed).toMatchObject({
+      event: 'failed',
+      unit: 'a.service',
+      machine: 'm1',
+      failure: 'not-up',
+      reason: expect.stringMatching(/exit status 1$/),
+    });
   });
 
   it('are found by unit, with or without its suffix, by glob and by machine', async () => {

@@ -230,7 +230,7 @@ describe('list-unit-files', () => {
     expect(rows[0]).toMatchObject({
       unit: 'a.service',
       state: 'unknown',
-      machine: { name: '', address: '', id: expect.stringMatching(/^[0-9a-f]{32}$/) },
+      machine: { name: 'm1', address: '', id: expect.stringMatching(/^[0-9a-f]{32}$/) },
     });
   });
 

@@ -12,6 +12,7 @@ import type { RequestResult } from '../../src/operations/unit-result.ts';
 import type { Edges } from '../../src/reconcile/reconcile.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
+import type { Store } from '../../src/store/store.ts';
 import { idOf, NOW, TTL_MS } from '../support/builders.ts';
 import { type FakeMachines, fakeMachines } from '../support/fake-machines.ts';
 
@@ -23,6 +24,8 @@ export const GLOBAL = `${SLEEP}[X-Fleet]\nGlobal=true\n`;
 export type Scene = {
   readonly edges: Edges;
   readonly machines: FakeMachines;
+  /** What the registry rests on. */
+  readonly store: Store;
   readonly cwd: string;
   readonly clock: Clock & { time: number };
   /** Writes a file below `cwd`. */
@@ -44,7 +47,8 @@ export async function makeScene(names: Readonly<Record<string, Metadata>> = THRE
     ([name, metadata], index): Machine => ({ name, address: `10.0.0.${index + 1}`, metadata }),
   );
   const machines = fakeMachines(inventory);
-  const registry = createRegistry(createMemoryStore(), { clock, author: 'me@here' });
+  const store = createMemoryStore();
+  const registry = createRegistry(store, { clock, author: 'me@here' });
   const edges: Edges = {
     registry,
     driver: machines.driver,
@@ -58,6 +62,7 @@ export async function makeScene(names: Readonly<Record<string, Metadata>> = THRE
   return {
     edges,
     machines,
+    store,
     cwd,
     clock,
     async write(path, content) {

@@ -24,8 +24,9 @@ const RUNNING = { ...UNIT, machine: WEB, restarts: 2, since: SINCE, memoryBytes:
 describe('JSON', () => {
   it('of list-units', () => {
     const nothing = { restarts: undefined, since: undefined, memoryBytes: undefined, cpuNs: undefined };
+    const unreadable = [{ unit: 'x.service', message: 'it is damaged', hint: undefined }];
     const silent = { ...UNIT, machine: SILENT, hash: '', ...nothing };
-    expect(unitsJson({ rows: [RUNNING, silent], unreachable })).toEqual({
+    expect(unitsJson({ rows: [RUNNING, silent], unreachable, unreadable })).toEqual({
       units: [
         { ...RUNNING, machine: WEB_JSON, since: '2026-11-23T06:05:41Z' },
         {
@@ -39,6 +40,7 @@ describe('JSON', () => {
         },
       ],
       unreachable: UNREACHABLE_JSON,
+      unreadable: [{ unit: 'x.service', reason: 'it is damaged' }],
     });
   });
 
@@ -64,9 +66,10 @@ describe('JSON', () => {
       coverage: null,
       description: 'Hello',
     };
-    expect(unitFilesJson({ rows: [row, global], unreachable: [] })).toEqual({
+    expect(unitFilesJson({ rows: [row, global], unreachable: [], unreadable: [] })).toEqual({
       unitFiles: [json, { ...json, machine: null, global: true, coverage: { reached: 1, eligible: 2 } }],
       unreachable: [],
+      unreadable: [],
     });
   });
 
@@ -95,7 +98,7 @@ describe('JSON', () => {
       uptimeSeconds: undefined,
       lastSeen: undefined,
     };
-    expect(machinesJson({ rows: [web, silent], unreachable })).toEqual({
+    expect(machinesJson({ rows: [web, silent], unreachable, unreadable: [] })).toEqual({
       machines: [
         {
           ...WEB_JSON,
@@ -125,13 +128,14 @@ describe('JSON', () => {
         },
       ],
       unreachable: UNREACHABLE_JSON,
+      unreadable: [],
     });
   });
 
   it('is whole when there is nothing, indented, and ends with its line', () => {
-    const nothing = unitsJson({ rows: [], unreachable: [] });
-    expect(jsonText(nothing)).toBe('{\n  "units": [],\n  "unreachable": []\n}\n');
-    expect(jsonLine(nothing)).toBe('{"units":[],"unreachable":[]}\n');
+    const nothing = unitsJson({ rows: [], unreachable: [], unreadable: [] });
+    expect(jsonText(nothing)).toBe('{\n  "units": [],\n  "unreachable": [],\n  "unreadable": []\n}\n');
+    expect(jsonLine(nothing)).toBe('{"units":[],"unreachable":[],"unreadable":[]}\n');
   });
 
   it('is the same without its measures while nothing happens', () => {
@@ -140,6 +144,7 @@ describe('JSON', () => {
         unitsJson({
           rows: [{ ...RUNNING, ...changes }],
           unreachable: [{ ...unreachable[0], silentMs } as never],
+          unreadable: [],
         }),
       );
     expect(text({ memoryBytes: 1, cpuNs: 2 }, 5000)).toBe(text({}));

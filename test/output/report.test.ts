@@ -147,7 +147,7 @@ describe('what does not hold', () => {
     expect(out).toEqual([]);
     expect(err.slice(1)).toEqual([
       'hint: Check it',
-      'hint: It stays in the registry until its machine answers; if the machine is gone for good, remove it from fleet.conf and try again',
+      'hint: It stays in the registry until its machine answers; if the machine is gone for good, take it out of fleet.conf, run "fleetctl machines remove m2", and try again',
     ]);
   });
 
@@ -350,6 +350,8 @@ describe('a dry run', () => {
 describe('errors and warnings', () => {
   it('an error without a hint is one line', () => {
     expect(errorLines(new FleetError('usage', 'Cannot do "x"'))).toEqual(['Error: Cannot do "x"']);
+    expect(errorLines(new FleetError('usage', 'no "x"'))).toEqual(['Error: No "x"']);
+    expect(errorLines(new FleetError('config', 'etcd_user is alone'))).toEqual(['Error: etcd_user is alone']);
   });
 
   it('a listing names every machine it says nothing about, and each hint once', () => {

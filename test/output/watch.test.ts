@@ -10,6 +10,7 @@ const listing = (rows: readonly string[], silentMs?: number): Listing<string> =>
   rows,
   unreachable:
     silentMs === undefined ? [] : [{ machine: M1, message: 'm1 is silent', hint: undefined, silentMs }],
+  unreadable: [],
 });
 
 /** What is printed, on both streams in their order. */

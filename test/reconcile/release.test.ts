@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { idOf } from '../support/builders.ts';
 import { decisionsOf, failuresOf, Scene, WRITE_FAILED } from './scene.ts';
 
 /** Three machines; a.service runs on m1. */
@@ -50,10 +51,13 @@ describe('a unit that is unloaded', () => {
     expect([await scene.assigned('a.service'), await scene.assigned('b.service')]).toEqual(['m1', undefined]);
   });
 
-  it('loses it when its machine is no longer in fleet.conf', async () => {
+  it('loses it when its machine was removed, and not when a fleet.conf lacks it', async () => {
     const scene = await arrange();
     await scene.want('inactive', '', 'a.service');
     const smaller = new Scene(['m2', 'm3'], scene.store, scene);
+    expect(failuresOf(await smaller.pass('a.service'))).toEqual(['a.service m1 unreachable']);
+    expect(await smaller.assigned('a.service')).toBe(idOf('m1'));
+    await smaller.registry.update(() => [{ kind: 'delete-machine', name: 'm1' }]);
     expect(failuresOf(await smaller.pass('a.service'))).toEqual([]);
     expect(await smaller.assigned('a.service')).toBeUndefined();
   });

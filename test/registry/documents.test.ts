@@ -55,9 +55,9 @@ describe('documents', () => {
   it('of a newer version are refused with the way out, whatever they hold', () => {
     for (const text of ['{"version":2}', '{"version":2,"id":"x"}', '{"version":1.5}']) {
       const error = errorOf('cluster', text);
-      expect(error).toMatchObject({ code: 'registry-newer', hint: 'Use the newer fleetctl that wrote it' });
+      expect(error).toMatchObject({ code: 'registry-newer', hint: 'Update fleet here' });
       expect(error.message).toMatch(
-        /^Cannot read "units\/web.service" of the registry: it has version [\d.]+, this fleetctl reads up to 1$/,
+        /^Cannot read "units\/web.service" of the registry: it was written by a newer fleet: version [\d.]+, this one reads up to 1$/,
       );
     }
   });

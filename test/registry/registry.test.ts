@@ -221,7 +221,7 @@ describe('contents', () => {
     const registry = registryOver(store);
     await registry.update(() => [put(unit('a.service'))]);
     await registry.update(() => [put(unit('a.service', 'first', { target: 'launched' }))]);
-    expect(commits[1]?.map(({ key }) => key.replace(/\/\d.*/, '/'))).toEqual([
+    expect(commits[1]?.map(({ key }) => key.replace(/\/r\d.*/, '/'))).toEqual([
       'turn',
       'units/a.service',
       'events/',

@@ -1,10 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import { sha256 } from '../../src/base/hash.ts';
 import { writeDocument } from '../../src/registry/documents.ts';
 import { RegistryView } from '../../src/registry/view.ts';
 import type { StoreRecord } from '../../src/store/store.ts';
 import { desiredUnit, idOf } from '../support/builders.ts';
 
 const WEB = desiredUnit('web.service', 'MachineMetadata=disk=ssd\nConflicts=web@*.service');
+const NEWER = (() => {
+  const text = '[Service]\nExecStart=/bin/true\n[X-Fleet]\nFlavour=sweet\n';
+  return { ...WEB, text, digest: sha256(text) };
+})();
 const TIMER = desiredUnit('web.timer');
 
 const record = (key: string, value: string, revision = 7): StoreRecord => ({ key, value, revision });
@@ -48,12 +53,85 @@ describe('a view of the registry', () => {
     [
       'a unit of a newer version',
       [record('units/web.service', '{"version":2}')],
-      'Cannot read "units/web.service" of the registry: it has version 2, this fleetctl reads up to 1',
+      'Cannot read "units/web.service" of the registry: it was written by a newer fleet: version 2, this one reads up to 1',
     ],
-  ])('never leaves out %s', (_, records, message) => {
-    const view = new RegistryView(1, records);
-    expect(() => view.units).toThrow(message);
-    expect(() => view.units).toThrow(message);
+    [
+      'a unit whose text is for a newer fleet',
+      [
+        record('units/web.service', unitRecord(NEWER).value.replace('{', '{"fleet":"9.1.0",')),
+        textRecord(NEWER),
+      ],
+      'Cannot use unit "web.service" of the registry, as fleet 9.1.0 has stored it: ',
+    ],
+  ])('names %s, and has all others', (_, records, message) => {
+    const view = new RegistryView(1, [...records, unitRecord(TIMER), textRecord(TIMER)]);
+    expect(view.unreadable.get('web.service')?.message).toMatch(message);
+    expect([...view.unreadable.keys()]).toEqual(['web.service']);
+    expect([...view.units.keys()]).toEqual(['web.timer']);
+  });
+
+  it('that lacks the cluster alone is damaged, not new', () => {
+    const view = new RegistryView(1, [unitRecord(WEB), textRecord(WEB)]);
+    expect(() => view.clusterId).toThrow(
+      'Cannot read "cluster" of the registry: it is missing, and 2 others are there',
+    );
+    expect(view.units.size).toBe(1);
+    expect(new RegistryView(0, []).clusterId).toBeUndefined();
+  });
+
+  const HISTORY = writeDocument('history/', { entries: [] });
+  const event = (unit: string, kind: string) =>
+    writeDocument('events/', { at: 1, by: 'me@here', events: [{ kind, unit }] });
+  it.each([
+    ['that has a history alone', [record('history/a.service', HISTORY)], true],
+    ['that never was there', [], false],
+    ['that is there', [record('history/web.service', HISTORY), unitRecord(WEB)], false],
+    [
+      'that a command has destroyed',
+      [record('history/a.service', HISTORY.replace('{', '{"destroyed":{"at":1,"by":"me@here"},'))],
+      false,
+    ],
+    [
+      'that fleet 0.1.0 has destroyed',
+      [
+        record('history/a.service', HISTORY),
+        record('events/0000000000000001-0000000000000004', event('a.service', 'destroy')),
+      ],
+      false,
+    ],
+    [
+      'that came again after that',
+      [
+        record('history/a.service', HISTORY),
+        record('events/0000000000000009-0000000000000004', event('a.service', 'destroy')),
+        record('events/r0000000000000005', event('a.service', 'text')),
+      ],
+      true,
+    ],
+    [
+      'while another was destroyed',
+      [
+        record('history/a.service', HISTORY),
+        record('events/r0000000000000005', event('b.service', 'destroy')),
+      ],
+      true,
+    ],
+  ])('tells a lost unit from one that is not wanted: one %s', (_, records, isLost) => {
+    const view = new RegistryView(9, records);
+    const name = records.some(({ key }) => key === 'units/web.service') ? 'web.service' : 'a.service';
+    expect(view.lost(name) !== undefined).toBe(isLost);
+  });
+
+  it('has events in the order of revisions, those of 0.1.0 among them, and leaves out what it cannot read', () => {
+    const at = (at: number) => writeDocument('events/', { at, by: 'me@here', events: [] });
+    const view = new RegistryView(9, [
+      record('events/0000000000000010-0000000000000007', at(10)),
+      record('events/0000000000000099-0000000000000004', at(99)),
+      record('events/r0000000000000005', at(20)),
+      record('events/r0000000000000006', '{"version":2}'),
+      record('events/r0000000000000008', at(1)),
+    ]);
+    expect(view.events.map((entry) => entry.at)).toEqual([99, 20, 10, 1]);
   });
 
   it('is of use as far as it is not damaged', () => {

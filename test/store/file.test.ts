@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -51,6 +52,28 @@ describe('the folder', () => {
     for (const path of [folder, join(folder, 'of'), deep]) expect(modeOf(path)).toBe(0o700);
     expect(modeOf(join(deep, 'records'))).toBe(0o600);
   });
+
+  it.runIf(process.geteuid?.() === 0)(
+    'stays usable for the user who owns it after commits of root',
+    async () => {
+      mkdirSync(folder);
+      chownSync(folder, 65_534, 65_533);
+      const deep = join(folder, 'leader');
+      for (const place of [folder, deep]) {
+        const store = openFileStore(place);
+        await store.commit([put('a')]);
+        await store.commit([put('b')]);
+      }
+      for (const name of [...readdirSync(folder), 'leader/records']) {
+        const { uid, gid } = statSync(join(folder, name));
+        expect([name, uid, gid]).toEqual([name, 65_534, 65_533]);
+      }
+      await asUser([base], async () => {
+        const store = openFileStore(folder);
+        expect(await store.commit([put('c')])).toEqual({ kind: 'committed', revision: 3 });
+      });
+    },
+  );
 
   it('keeps the mode it was given before', async () => {
     mkdirSync(folder, { mode: 0o750 });

@@ -9,6 +9,8 @@ export type Certificates = {
   readonly otherCa: string;
   readonly server: { readonly cert: string; readonly key: string };
   readonly client: { readonly cert: string; readonly key: string };
+  /** Of the same CA, and over since yesterday. */
+  readonly expired: { readonly cert: string; readonly key: string };
 };
 
 /** Makes certificates in a folder, with openssl. */
@@ -29,13 +31,19 @@ export function makeCertificates(folder: string): Certificates {
   };
   const [ca, otherCa] = [authority('ca'), authority('other-ca')];
   writeFileSync(join(folder, 'ext'), 'subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n');
-  const signed = (name: string) => {
+  const signed = (name: string, days = '2') => {
     openssl(folder, ...REQUEST, '-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.csr`);
-    const by = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-extfile', 'ext', '-days', '2'];
+    const by = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-extfile', 'ext', '-days', days];
     openssl(folder, 'x509', '-req', '-in', `${name}.csr`, ...by, '-out', `${name}.pem`);
     return { cert: join(folder, `${name}.pem`), key: join(folder, `${name}.key`) };
   };
-  return { ca, otherCa, server: signed('server'), client: signed('client') };
+  return {
+    ca,
+    otherCa,
+    server: signed('server'),
+    client: signed('client'),
+    expired: signed('expired', '-1'),
+  };
 }
 
 const REQUEST = ['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];

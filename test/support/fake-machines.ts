@@ -66,6 +66,8 @@ export class FakeMachine {
   examination: Examination;
   /** Everything that was done here: `stop a.service`. */
   readonly log: string[] = [];
+  /** How often it was looked at. */
+  looks = 0;
   #runs = 0;
 
   constructor(machine: Machine) {
@@ -74,10 +76,12 @@ export class FakeMachine {
     this.examination = { ...HEALTHY, machineId: this.id };
   }
 
-  observe({ names, digests, backup = false, vitals = false }: ObserveRequest): Observation {
+  observe({ names, digests, backup = false, vitals = false, token = false }: ObserveRequest): Observation {
+    this.looks++;
     const recorded = [...this.units].filter(([, { record }]) => record !== undefined).map(([name]) => name);
     return {
       ...(backup && { backup: this.#backup() }),
+      ...(token && { token: this.#backup().token }),
       ...(vitals && { vitals: VITALS }),
       id: this.id,
       cluster: this.cluster,

@@ -1,4 +1,4 @@
-import { FleetError } from '../../base/errors.ts';
+import { FleetError, isFleetError } from '../../base/errors.ts';
 import type { MachineEdit } from '../../config/edit.ts';
 import { type Call, type Command, talk } from '../command.ts';
 import { drainStatus, EXIT, type ExitStatus } from '../exit-status.ts';
@@ -69,7 +69,7 @@ const removeCommand: Command = {
   arguments: '<machine>',
   summary: 'Take a machine out of fleet.conf',
   description:
-    'Refused while units are assigned to it, unless it is drained first. What else fleet put on the machine stays there: the command says what.',
+    'Refused while units are assigned to it, unless it is drained first. What else fleet put on the machine stays there: the command says what. Units stay on a machine that was taken out of fleet.conf by hand; this command lets them move.',
   options: [
     {
       flags: '--drain',
@@ -86,22 +86,26 @@ const removeCommand: Command = {
       flags,
       streams,
     } = call;
-    const [{ prepareEdit }, { withRegistry }, { forgetMachine, leaveMachine }, output] = await Promise.all([
+    const [{ prepareEdit }, { withEdges }, { forgetMachine, leaveMachine }, output] = await Promise.all([
       import('../../config/edit-file.ts'),
       import('../context.ts'),
       import('../../operations/leave-machine.ts'),
       import('../../output/machines.ts'),
     ]);
     const { env, cwd, home } = streams;
-    const edit = await prepareEdit({ flags, env, cwd, home }, { kind: 'remove', name });
+    const edit = await prepareEdit({ flags, env, cwd, home }, { kind: 'remove', name }).catch((error) => {
+      if (!isFleetError(error, 'machine-not-found') || call.options.drain === true) throw error;
+      return error;
+    });
+    if (isFleetError(edit)) return removeUnlisted(call, name, edit);
     if (call.options.drain === true) {
       const status = await drainFirst(call, name);
       if (status !== EXIT.done) return status;
     }
-    const left = await withRegistry(flags, streams, async (registry) => {
+    const left = await withEdges(flags, streams, async ({ registry }) => {
       const stays = leaveMachine(await registry.load(), name);
-      await edit.write();
       await forgetMachine(registry, name);
+      await edit.write();
       return call.options.drain === true ? [] : stays;
     });
     talk(streams, [`Machine ${name} removed from ${edit.path}`]);
@@ -125,6 +129,26 @@ export const machinesCommand: Command = {
     });
   },
 };
+
+/** A machine that was taken out of fleet.conf by hand, and that the registry still knows; `unknown` for one that it does not. */
+async function removeUnlisted(
+  { flags, streams }: Call,
+  name: string,
+  unknown: FleetError,
+): Promise<ExitStatus> {
+  const [{ withEdges }, { forgetMachine }, { movingLines }] = await Promise.all([
+    import('../context.ts'),
+    import('../../operations/leave-machine.ts'),
+    import('../../output/machines.ts'),
+  ]);
+  const units = await withEdges(flags, streams, async ({ registry }) => {
+    if (!(await registry.load()).machines.has(name)) throw unknown;
+    return forgetMachine(registry, name);
+  });
+  talk(streams, [`Machine ${name} removed from the registry`]);
+  writeLines(streams.err, movingLines(units));
+  return EXIT.done;
+}
 
 /** Moves everything away, as `fleetctl drain --globals` does; nothing is edited unless that went well. */
 async function drainFirst({ flags, streams }: Call, machine: string): Promise<ExitStatus> {

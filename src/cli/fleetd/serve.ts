@@ -43,7 +43,8 @@ export async function serve(flags: Flags, streams: Streams): Promise<ExitStatus>
       const round = signals.nextRound();
       const config = await load();
       const given = { signal: round, tell, supervisor, inherited, onBug };
-      await withConfig(config, streams, (edges) => keep(edges, config, given));
+      // The controller compares with what it sees, and waits for nobody.
+      await withConfig(config, streams, (edges) => keep(edges, config, given), { guard: false });
       if (!signals.ended.aborted) supervisor.reloading();
     }
     return EXIT.done;

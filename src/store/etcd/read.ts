@@ -28,22 +28,57 @@ export async function readState(
     const answer = await client.call('kv/txn', question(keys, head), options);
     const etcdRevision = revisionOf(answer);
     if (answer.succeeded === true) return { ...known, etcdRevision };
-    const [headRange, recordRange] = rangesOf(answer);
-    const [head0] = readKeys(headRange ?? {});
-    const stored = readKeys(recordRange ?? {});
+    const [headRange = {}, fillingRange = {}, recordRange = {}] = rangesOf(answer);
+    const [head0] = readKeys(headRange);
+    const [filling] = readKeys(fillingRange);
+    // A registry without its head is not there yet, whatever is.
+    if (head0 === undefined && filling !== undefined)
+      return { ...NO_STATE, filling: filling.modRevision, etcdRevision };
+    const stored = await readAll(client, keys, recordRange, etcdRevision, options);
+    if (stored === 'compacted') continue;
     const texts = await readPieces(client, keys, stored, known, etcdRevision, options);
     if (texts !== 'compacted') return stateFrom(keys, head0, stored, texts, etcdRevision);
   }
 }
 
-function question(keys: Keys, headRevision: string): Message {
-  const compare = [{ key: toBase64(keys.head), target: 'MOD', result: 'EQUAL', mod_revision: headRevision }];
-  return { compare, failure: [range(keys.head), range(...keys.records)] };
+/** So many records are asked for in one request: etcd answers a request whole, in 2 s. */
+const PAGE = 2_000;
+
+/** The records of a first answer, and those that follow them, as they stood then. */
+async function readAll(
+  client: EtcdClient,
+  keys: Keys,
+  first: Message,
+  etcdRevision: bigint,
+  options: { readonly signal?: AbortSignal },
+): Promise<readonly KeyValue[] | 'compacted'> {
+  const stored = [...readKeys(first)];
+  let { more } = first;
+  while (more === true) {
+    const next = `${stored.at(-1)?.key}\0`;
+    const message = { ...rangeOf(next, keys.records[1], etcdRevision), limit: PAGE };
+    const result = await client.ask('kv/range', message, options);
+    if (result.kind === 'refused' && isCompacted(result.refusal)) return 'compacted';
+    const page = messageOf(result);
+    stored.push(...readKeys(page));
+    ({ more } = page);
+  }
+  return stored;
 }
 
-function range(begin: string, end?: string, revision = 0n): Message {
+function question(keys: Keys, headRevision: string): Message {
+  const compare = [{ key: toBase64(keys.head), target: 'MOD', result: 'EQUAL', mod_revision: headRevision }];
+  const records = { request_range: { ...rangeOf(...keys.records), limit: PAGE } };
+  return { compare, failure: [range(keys.head), range(keys.filling), records] };
+}
+
+function range(begin: string, end?: string, revision?: bigint): Message {
+  return { request_range: rangeOf(begin, end, revision) };
+}
+
+function rangeOf(begin: string, end?: string, revision = 0n): Message {
   const keys = { key: toBase64(begin), ...(end !== undefined && { range_end: toBase64(end) }) };
-  return { request_range: { ...keys, revision: `${revision}` } };
+  return { ...keys, revision: `${revision}` };
 }
 
 /** The values that are in pieces, by the name of the pieces; those that are known are not read again. */
@@ -115,7 +150,7 @@ function stateFrom(
     return { key, value: texts.get(record.value.id) ?? '', revision: record.revision };
   });
   const snapshot = { revision, records: sortRecords(records) };
-  return { snapshot, headRevision: head.modRevision, etcdRevision, commits, pieces };
+  return { snapshot, headRevision: head.modRevision, filling: '0', etcdRevision, commits, pieces };
 }
 
 /** The revision of etcd at which an answer was given. */

@@ -10,6 +10,7 @@ import type { Message } from './client.ts';
  *     records/units/a.service   7⏎{"version":1,…}
  *     records/contents/…        7 4f1c… 3⏎
  *     pieces/4f1c…/0, 1, 2   a value that is too long for one request, in pieces
+ *     filling                what is there is not the registry yet: a copy that is not finished
  *
  * A record is the revision at which it last changed, a line end, and the value. `commits` names the last commits,
  * newest first.
@@ -24,6 +25,8 @@ export type State = {
   readonly snapshot: Snapshot;
   /** The revision of etcd at which the head was written: equal for equal states. 0 for none. */
   readonly headRevision: string;
+  /** The revision of etcd at which another process began to fill a registry that has no head yet; 0 for none. */
+  readonly filling: string;
   /** The revision of etcd up to which this is known to be the state. */
   readonly etcdRevision: bigint;
   /** The names of the last commits, newest first. */
@@ -38,6 +41,7 @@ export type Pieces = { readonly id: string; readonly count: number };
 export const NO_STATE: State = {
   snapshot: EMPTY_SNAPSHOT,
   headRevision: '0',
+  filling: '0',
   etcdRevision: 0n,
   commits: [],
   pieces: new Map(),

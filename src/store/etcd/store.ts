@@ -4,8 +4,8 @@ import { untilAny } from '../../base/abort.ts';
 import { FleetError } from '../../base/errors.ts';
 import { applyChanges, findRecord, recordsBelow, type Snapshot } from '../snapshot.ts';
 import type { Change, CommitResult, Store, StoreRecord } from '../store.ts';
-import { EtcdClient } from './client.ts';
-import { keysOf } from './keys.ts';
+import { EtcdClient, toBase64 } from './client.ts';
+import { keysOf, outerHeads } from './keys.ts';
 import type { EtcdOptions } from './options.ts';
 import { readState } from './read.ts';
 import { COMMITS_KEPT, NO_STATE, type State } from './records.ts';
@@ -37,6 +37,7 @@ const DOUBTS = 3;
 
 class EtcdStore implements Store {
   readonly #client: EtcdClient;
+  readonly #prefix: string;
   readonly #keys;
   readonly #closing = new AbortController();
   #state = NO_STATE;
@@ -44,6 +45,7 @@ class EtcdStore implements Store {
 
   constructor(options: EtcdOptions) {
     this.#client = new EtcdClient(options);
+    this.#prefix = options.prefix;
     this.#keys = keysOf(options.prefix);
   }
 
@@ -101,12 +103,21 @@ class EtcdStore implements Store {
       const outcome = applyChanges(before.snapshot, changes);
       if (outcome.kind === 'conflict') return outcome;
       if (outcome.after === before.snapshot) return { kind: 'committed', revision };
+      if (before.headRevision === '0') await this.#refuseNested();
       const result = await this.#write(before, outcome.after, changes, name);
       if (result === 'written') return { kind: 'committed', revision: outcome.after.revision };
       if (result === 'late') await sleep(Math.random() * Math.min(attempt * 4, 40));
       else [doubt, sentAt, doubts] = [result, doubt === undefined ? revision : sentAt, doubts + 1];
     }
     throw doubt === undefined ? overtaken() : uncertain(doubt);
+  }
+
+  /** Keys of a registry within another one would be damage to that. Throws `registry-unavailable`. */
+  async #refuseNested(): Promise<void> {
+    for (const head of outerHeads(this.#prefix)) {
+      const { kvs } = await this.#client.call('kv/range', { key: toBase64(head), keys_only: true });
+      if (kvs !== undefined) throw nested(this.#prefix, head);
+    }
   }
 
   async #read(signal?: AbortSignal): Promise<State> {
@@ -132,6 +143,14 @@ function uncertain(cause: FleetError): FleetError {
     'registry-unavailable',
     `It is not known whether a change of the registry was stored. ${cause.message}`,
     { hint: 'look at what is stored (fleetctl list-unit-files) before trying again', cause },
+  );
+}
+
+function nested(prefix: string, head: string): FleetError {
+  return new FleetError(
+    'registry-unavailable',
+    `Cannot begin a registry at "${prefix}" of etcd: "${head}" says that another one has its keys there`,
+    { hint: 'name another prefix in fleet.conf' },
   );
 }
 

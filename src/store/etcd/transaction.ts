@@ -47,13 +47,16 @@ export function nest(operations: readonly Operation[]): readonly Message[] {
   return level;
 }
 
-/** Groups that fit into one request each. An operation is taken to fit by itself. */
-export function batches(operations: readonly Operation[]): readonly (readonly Operation[])[] {
+/** Groups of up to so many bytes, which fit into one request each. An operation is taken to fit by itself. */
+export function batches(
+  operations: readonly Operation[],
+  most = REQUEST_BYTES,
+): readonly (readonly Operation[])[] {
   const groups: Operation[][] = [];
-  let bytes = REQUEST_BYTES;
+  let bytes = most;
   for (const operation of operations) {
     bytes += operation.bytes;
-    if (bytes > REQUEST_BYTES) {
+    if (bytes > most) {
       groups.push([]);
       bytes = operation.bytes;
     }

@@ -74,6 +74,10 @@ function hintFor(silences: readonly Silence[]): string {
   const has = (pattern: RegExp): boolean =>
     silences.some(({ why, code }) => pattern.test(code) || pattern.test(why));
   if (has(/ALTNAME/)) return 'write the name in fleet.conf for which the certificate of etcd was made';
+  if (has(/CERT_HAS_EXPIRED/))
+    return 'renew the certificate of etcd; if it is still valid, set the clock of this computer';
+  if (has(/CERT_NOT_YET_VALID/))
+    return 'set the clock of this computer, or that of the one that made the certificate';
   if (has(/SELF_SIGNED|UNABLE_TO|CERT_|ISSUER/))
     return 'check that etcd_ca_file in fleet.conf is the CA of this etcd';
   if (has(/alert|certificate|ERR_SSL|EPROTO|ERR_OSSL/i))

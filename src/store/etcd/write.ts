@@ -1,44 +1,39 @@
-import { randomUUID } from 'node:crypto';
 import { FleetError } from '../../base/errors.ts';
-import type { Snapshot } from '../snapshot.ts';
 import type { Change } from '../store.ts';
 import { type EtcdClient, toBase64 } from './client.ts';
+import { type Commit, cut, putPieces, type WriteResult } from './commit.ts';
+import { fill, unfinished } from './fill.ts';
 import type { Keys } from './keys.ts';
 import { revisionOf } from './read.ts';
-import { COMMITS_KEPT, encodeHead, encodeRecord, type Pieces, type State } from './records.ts';
+import { COMMITS_KEPT, encodeHead, encodeRecord, type Pieces } from './records.ts';
 import { batches, keep, nest, type Operation, put, REQUEST_BYTES, remove, sizeOf } from './transaction.ts';
 import { refused } from './trouble.ts';
-
-/** A commit: what it makes of a state, and the name by which it can be found later. */
-export type Commit = {
-  readonly before: State;
-  readonly after: Snapshot;
-  readonly changes: readonly Change[];
-  readonly name: string;
-};
-
-export type WriteResult =
-  | { readonly kind: 'written'; readonly state: State }
-  /** Another commit came first; nothing changed. */
-  | { readonly kind: 'late' }
-  /** It may be written, now or later, unless another commit comes first. */
-  | { readonly kind: 'unanswered'; readonly error: FleetError };
 
 /**
  * Writes a commit in one transaction, if the head is still that of `before`.
  *
  * One request holds 1.5 MiB. What does not fit goes ahead in pieces under a lease, which nothing refers to; the
  * transaction then takes them out of the lease, or fails because they are gone. So a commit that is not finished
- * leaves pieces that etcd itself removes a minute later.
+ * leaves pieces that etcd itself removes a minute later. The first commit of a registry may be of any size ({@link fill}).
  */
 export async function writeState(client: EtcdClient, keys: Keys, commit: Commit): Promise<WriteResult> {
   const { before, after, name } = commit;
   const commits = [name, ...before.commits].slice(0, COMMITS_KEPT);
   const head = put(keys.head, encodeHead({ revision: after.revision, commits }));
   const long = tooLong(keys, commit, head.bytes);
-  const staged = new Map(long.map(({ key, value }) => [key, { ...cut(value), bytes: Buffer.from(value) }]));
-  const operations = [head, ...operationsFor(keys, commit, staged)];
-  if (sizeOf(operations) > REQUEST_BYTES) throw tooMuch(commit.changes.length);
+  const staged = new Map(long.map(({ key, value }) => [key, { ...cut(value), value }]));
+  const isEmptied = after.records.length === 0;
+  const operations = [
+    head,
+    ...(isEmptied
+      ? [remove(...keys.records), remove(...keys.allPieces)]
+      : operationsFor(keys, commit, staged)),
+  ];
+  if (sizeOf(operations) > REQUEST_BYTES) {
+    if (before.headRevision !== '0') throw tooMuch(commit.changes.length);
+    return fill(client, keys, commit, head);
+  }
+  if (before.filling !== '0') throw unfinished();
 
   const lease = staged.size === 0 ? undefined : await stage(client, keys, [...staged.values()]);
   const compare = [
@@ -53,15 +48,20 @@ export async function writeState(client: EtcdClient, keys: Keys, commit: Commit)
   const pieces = piecesAfter(commit, staged);
   return {
     kind: 'written',
-    state: { snapshot: after, headRevision: `${etcdRevision}`, etcdRevision, commits, pieces },
+    state: {
+      snapshot: after,
+      headRevision: `${etcdRevision}`,
+      filling: '0',
+      etcdRevision,
+      commits,
+      pieces,
+    },
   };
 }
 
 type Put = Extract<Change, { kind: 'put' }>;
-type Staged = Pieces & { readonly bytes: Buffer };
+type Staged = Pieces & { readonly value: string };
 
-/** The bytes of one piece: half a request. */
-const PIECE_BYTES = REQUEST_BYTES / 2;
 /** How long pieces may wait for their commit, in seconds. */
 const STAGE_TTL = 60;
 
@@ -80,10 +80,6 @@ function tooLong(keys: Keys, commit: Commit, headBytes: number): readonly Put[] 
     chosen.push(change);
   }
   return chosen;
-}
-
-function cut(value: string): Pieces {
-  return { id: randomUUID(), count: Math.ceil(Buffer.byteLength(value) / PIECE_BYTES) };
 }
 
 function operationsFor(
@@ -112,11 +108,7 @@ function keepAll(keys: Keys, { id, count }: Pieces): readonly Operation[] {
 async function stage(client: EtcdClient, keys: Keys, all: readonly Staged[]): Promise<string> {
   const { ID } = await client.call('lease/grant', { TTL: `${STAGE_TTL}` });
   const lease = `${ID}`;
-  const puts = all.flatMap(({ id, count, bytes }) =>
-    Array.from({ length: count }, (_, index) =>
-      put(keys.piece(id, index), bytes.subarray(index * PIECE_BYTES, (index + 1) * PIECE_BYTES), lease),
-    ),
-  );
+  const puts = all.flatMap(({ value, ...pieces }) => putPieces(keys, pieces, value, lease));
   for (const batch of batches(puts)) await client.call('kv/txn', { success: nest(batch) });
   return lease;
 }

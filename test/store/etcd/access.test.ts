@@ -1,5 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -121,6 +122,23 @@ describe.runIf(HAS_ETCD)('an etcd with TLS and client certificates', () => {
   it('is not trusted without a CA of ours', async () => {
     const { caFile: _, ...rest } = known;
     expect((await refusalOf(etcd.options({ ...rest }))).hint).toContain('etcd_ca_file');
+  });
+
+  it('is not trusted with a certificate that is over, and the CA is not blamed', async () => {
+    const { cert, key } = certificates.expired;
+    const server = createTlsServer({ cert: readFileSync(cert), key: readFileSync(key) });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const endpoints = [{ host: '127.0.0.1', port }];
+    const { message, hint } = await refusalOf({
+      endpoints,
+      prefix: '/fleet',
+      tls: true,
+      caFile: certificates.ca,
+    });
+    server.close();
+    expect(message).toContain('certificate has expired');
+    expect(hint).toMatch(/^renew the certificate of etcd/);
   });
 
   it('refuses those without a certificate', async () => {

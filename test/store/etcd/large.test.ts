@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compareText } from '../../../src/base/compare.ts';
 import type { EtcdOptions } from '../../../src/store/etcd/options.ts';
 import { openEtcdStore } from '../../../src/store/etcd/store.ts';
 import type { Store } from '../../../src/store/store.ts';
@@ -89,11 +91,98 @@ describe.runIf(HAS_ETCD)('what does not fit into one request of etcd', () => {
     await close();
   });
 
-  it('is refused whole where even the keys are too many', async () => {
+  const many = (count: number) =>
+    Array.from({ length: count }, (_, i) =>
+      put(`units/${String(i).padStart(6, '0')}`, 'a value of a few words'),
+    );
+
+  it('is more than a request for a registry that is there: refused whole', async () => {
     await open();
-    const puts = Array.from({ length: 12_000 }, (_, i) => put(`units/${i}`, 'a value of a few words'));
-    await expect(store.commit(puts)).rejects.toThrow('Cannot store 12000 changes at once');
-    expect(await other.list('')).toEqual({ revision: 0, records: [] });
+    await store.commit([put('a')]);
+    await expect(store.commit(many(12_000))).rejects.toThrow('Cannot store 12000 changes at once');
+    expect((await other.list('')).records).toHaveLength(1);
     await close();
+  });
+
+  it('is a registry of 15,000 records, which comes and goes as a whole', async () => {
+    await open();
+    const puts = [...many(15_000), put('contents/long', 'x'.repeat(2 * MB))];
+    const seen = new Set<number>();
+    const done = new AbortController();
+    const reader = openEtcdStore(options);
+    const reading = (async () => {
+      while (!done.signal.aborted) {
+        seen.add((await reader.list('')).records.length);
+        await sleep(20);
+      }
+    })();
+    expect(await store.commit(puts)).toEqual({ kind: 'committed', revision: 1 });
+    done.abort();
+    await reading;
+    await reader.close();
+    expect([...seen].filter((length) => length !== 0 && length !== 15_001)).toEqual([]);
+    const { records } = await other.list('');
+    expect(records.map(({ key, value }) => `${key} ${value}`)).toEqual(
+      puts.map((each) => `${each.key} ${'value' in each ? each.value : ''}`).toSorted(compareText),
+    );
+    await other.commit([put('units/000007', 'changed', 1)]);
+    expect((await store.list('')).records).toHaveLength(15_001);
+    const all = (await store.list('')).records;
+    await store.commit(all.map(({ key, revision }) => ({ kind: 'delete', key, ifRevision: revision })));
+    expect([(await other.list('')).records, await count('records/'), await count('pieces/')]).toEqual([
+      [],
+      0,
+      0,
+    ]);
+    await close();
+  }, 120_000);
+
+  it('is whole or not there when it was interrupted, and can be stored again', async () => {
+    await open();
+    // What the process leaves that was killed on the way: its mark, and records without a head.
+    const base64 = (text: string): string => Buffer.from(text).toString('base64');
+    const leave = (key: string, value: string) =>
+      etcd.post('kv/put', { key: base64(`${options.prefix}/${key}`), value: base64(value) });
+    await leave('filling', 'another');
+    await leave('records/units/left.service', '1\nleft');
+    expect(await store.list('')).toEqual({ revision: 0, records: [] });
+    await expect(store.commit([put('a')])).rejects.toThrow('a copy into it is under way, or was interrupted');
+    expect(await store.commit(many(12_000))).toEqual({ kind: 'committed', revision: 1 });
+    const { records } = await other.list('');
+    expect([records.length, await count('records/'), await count('filling')]).toEqual([12_000, 12_000, 0]);
+    await close();
+  }, 60_000);
+
+  it('is stored by one of two who begin at the same time', async () => {
+    await open();
+    const ended = await Promise.allSettled([store.commit(many(12_000)), other.commit(many(12_000))]);
+    const committed = ended.filter((each) => each.status === 'fulfilled' && each.value.kind === 'committed');
+    expect(committed).toHaveLength(1);
+    const reader = openEtcdStore(options);
+    expect((await reader.list('')).records).toHaveLength(12_000);
+    await reader.close();
+    await close();
+  }, 120_000);
+});
+
+describe.runIf(HAS_ETCD)('a prefix within the keys of another registry', () => {
+  it.each(['records', 'pieces', 'records/x'])('is refused: %s', async (below) => {
+    const etcd = await TestEtcd.start();
+    const options = etcd.options();
+    const outer = openEtcdStore(options);
+    await outer.commit([put('a')]);
+    const inner = openEtcdStore({ ...options, prefix: `${options.prefix}/${below}` });
+    await expect(inner.commit([put('a')])).rejects.toThrow('Cannot begin a registry at');
+    expect((await outer.list('')).records).toHaveLength(1);
+    await Promise.all([outer.close(), inner.close()]);
+    await etcd.end();
+  });
+
+  it('is used where there is no such registry', async () => {
+    const etcd = await TestEtcd.start();
+    const store = openEtcdStore({ ...etcd.options(), prefix: '/backup/records/fleet' });
+    expect(await store.commit([put('a')])).toEqual({ kind: 'committed', revision: 1 });
+    await store.close();
+    await etcd.end();
   });
 });

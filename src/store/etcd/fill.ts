@@ -1,0 +1,90 @@
+import { FleetError } from '../../base/errors.ts';
+import { type EtcdClient, type Message, toBase64 } from './client.ts';
+import { type Commit, cut, PIECE_BYTES, putPieces, type WriteResult } from './commit.ts';
+import type { Keys } from './keys.ts';
+import { revisionOf } from './read.ts';
+import { encodeRecord, type Pieces } from './records.ts';
+import { batches, nest, type Operation, put, remove } from './transaction.ts';
+import { refused } from './trouble.ts';
+
+/**
+ * Writes the first commit of a registry that takes more than one request, as a copy of a large one does. Its records go
+ * ahead, under the key `filling`, and the head comes last: until then readers find nothing, and nobody else can write.
+ * One that was interrupted is removed by the next that begins; one that is overtaken by another fails.
+ */
+export async function fill(
+  client: EtcdClient,
+  keys: Keys,
+  { before, after, changes, name }: Commit,
+  head: Operation,
+): Promise<WriteResult> {
+  const isNew = unchanged(keys.head, '0');
+  const left = [put(keys.filling, name), remove(...keys.records), remove(...keys.allPieces)];
+  const begun = await client.ask(
+    'kv/txn',
+    { compare: [isNew, unchanged(keys.filling, before.filling)], success: nest(left) },
+    { once: true },
+  );
+  if (begun.kind === 'refused') throw refused(begun.refusal);
+  if (begun.kind === 'unreachable') throw begun.error;
+  if (begun.message.succeeded !== true) return { kind: 'late' };
+  const compare = [isNew, unchanged(keys.filling, `${revisionOf(begun.message)}`)];
+
+  const pieces = new Map<string, Pieces>();
+  const operations = changes.flatMap((change): readonly Operation[] => {
+    if (change.kind !== 'put') return [];
+    const { key, value } = change;
+    if (Buffer.byteLength(value) <= PIECE_BYTES)
+      return [put(keys.record(key), encodeRecord(after.revision, value))];
+    const those = cut(value);
+    pieces.set(key, those);
+    return [put(keys.record(key), encodeRecord(after.revision, those)), ...putPieces(keys, those, value)];
+  });
+  for (const batch of batches(operations, BATCH_BYTES)) {
+    const { succeeded } = await patiently(client, { compare, success: nest(batch) });
+    if (succeeded !== true) throw overtaken();
+  }
+  const success = nest([head, remove(keys.filling)]);
+  const result = await client.ask('kv/txn', { compare, success }, { once: true });
+  if (result.kind === 'refused') throw refused(result.refusal);
+  if (result.kind === 'unreachable') return { kind: 'unanswered', error: result.error };
+  if (result.message.succeeded !== true) throw overtaken();
+  const etcdRevision = revisionOf(result.message);
+  const headRevision = `${etcdRevision}`;
+  return {
+    kind: 'written',
+    state: { snapshot: after, headRevision, filling: '0', etcdRevision, commits: [name], pieces },
+  };
+}
+
+/** Less than a request may hold: thousands of keys keep a slow disk busy for longer than etcd is waited for. */
+const BATCH_BYTES = 65_536;
+
+/** Puts until somebody has answered, up to five times: the same again is harmless. */
+async function patiently(client: EtcdClient, transaction: Message): Promise<Message> {
+  for (let attempt = 1; ; attempt++) {
+    const result = await client.ask('kv/txn', transaction);
+    if (result.kind === 'answer') return result.message;
+    if (result.kind === 'refused') throw refused(result.refusal);
+    if (attempt === 5) throw result.error;
+  }
+}
+
+/** The error for a commit to a registry that somebody else is filling. */
+export function unfinished(): FleetError {
+  return new FleetError(
+    'registry-conflict',
+    'Cannot change the etcd registry: a copy into it is under way, or was interrupted',
+    { hint: 'Wait for its end; or make it again: fleetctl registry copy FROM TO' },
+  );
+}
+
+function overtaken(): FleetError {
+  return new FleetError('registry-conflict', 'Cannot fill the etcd registry: another process does so', {
+    hint: 'Look at what is there before trying again: fleetctl list-unit-files',
+  });
+}
+
+function unchanged(key: string, revision: string): Message {
+  return { key: toBase64(key), target: 'MOD', result: 'EQUAL', mod_revision: revision };
+}
