@@ -82,7 +82,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
     check: (unit, machine, workload) => {
       for (const global of workload.globals) {
         const reason = conflict(unit, global, workload);
-        if (reason === undefined || !comesFirst(global, unit, machine)) continue;
+        if (reason === undefined || !comesFirst(global, unit, machine, workload)) continue;
         if (metadataObjection(global, machine.machine.metadata) === undefined) return reason;
       }
       return undefined;
@@ -175,7 +175,7 @@ function triggerObjection(
     return there === undefined ? undefined : elsewhere(there);
   }
   const triggers = workload.triggersOf(started.name);
-  if (!isTemplate(parseUnitName(started.name)) && !triggers.some(({ placement }) => placement.global)) {
+  if (!isTemplate(parseUnitName(started.name)) && !workload.isGlobal(started)) {
     const peer = triggers.find(({ name }) => name !== unit.name && workload.machineOf(name) !== undefined);
     const there = peer === undefined ? undefined : workload.machineOf(peer.name);
     const objection = there === undefined ? undefined : elsewhere(there);
@@ -254,10 +254,10 @@ function conflictOn(unit: DesiredUnit, machine: MachineId, workload: Workload): 
   return undefined;
 }
 
-/** fleet: a unit never conflicts with itself, even when its own glob matches its name (`spread@*.service`). */
+/** fleet: a unit never conflicts with itself, even when its own glob matches its name (`spread@*.service`); nor with its trigger. */
 function conflict(unit: DesiredUnit, other: DesiredUnit, workload: Workload): Reason | undefined {
-  if (other.name === unit.name) return undefined;
-  const global = other.placement.global;
+  if (other.name === unit.name || workload.areCompanions(unit, other)) return undefined;
+  const global = workload.isGlobal(other);
   const mine = unit.placement.conflicts.find((pattern) => workload.matches(pattern, other.name));
   if (mine !== undefined) {
     return { code: 'conflict', unit: other.name, pattern: mine, declaredBy: 'this', global };
@@ -269,8 +269,13 @@ function conflict(unit: DesiredUnit, other: DesiredUnit, workload: Workload): Re
 }
 
 /** Of two global units in conflict, the one that is there stays; else the first by name has the machine. */
-function comesFirst(global: DesiredUnit, unit: DesiredUnit, machine: MachineView): boolean {
-  if (!unit.placement.global) return true;
+function comesFirst(
+  global: DesiredUnit,
+  unit: DesiredUnit,
+  machine: MachineView,
+  workload: Workload,
+): boolean {
+  if (!workload.isGlobal(unit)) return true;
   const isThere = ({ name }: DesiredUnit): boolean => observedOn(machine, name)?.record !== undefined;
   return isThere(global) === isThere(unit) ? global.name < unit.name : isThere(global);
 }

@@ -39,7 +39,9 @@ export function schedule(snapshot: ClusterSnapshot, scope?: ReadonlySet<string>)
 
 function decide(unit: DesiredUnit, workload: Workload, snapshot: ClusterSnapshot): Decision {
   if (unit.target === 'inactive') return { kind: 'release', unit: unit.name, from: unit.machine };
-  if (unit.placement.global || isCopied(unit, workload)) return decideGlobal(unit, workload, snapshot);
+  // A template is wherever its sockets are.
+  const isCopied = workload.isGlobal(unit) || isTemplate(parseUnitName(unit.name));
+  if (isCopied) return decideGlobal(unit, workload, snapshot);
   if (unit.machine === undefined) return place(unit, workload, snapshot);
   return keepOrMove(unit, unit.machine, workload, snapshot);
 }
@@ -48,13 +50,6 @@ function decideGlobal(unit: DesiredUnit, workload: Workload, snapshot: ClusterSn
   const { fitting, rejected } = sift(unit, workload, snapshot);
   const machines = fitting.flatMap((machine) => machine.id ?? []).sort(compareText);
   return { kind: 'everywhere', unit: unit.name, machines, rejected };
-}
-
-/** A template, and what a global unit starts, is wherever its triggers are. */
-function isCopied(unit: DesiredUnit, workload: Workload): boolean {
-  if (isTemplate(parseUnitName(unit.name))) return true;
-  if (!workload.goesWithTriggers(unit)) return false;
-  return workload.triggersOf(unit.name).some(({ placement }) => placement.global);
 }
 
 function place(unit: DesiredUnit, workload: Workload, snapshot: ClusterSnapshot): Decision {

@@ -10,7 +10,7 @@ import type { MachineId } from '../machine/machine-id.ts';
  */
 export class Workload {
   readonly machines: readonly MachineView[];
-  /** Global units that are wanted, by name. */
+  /** Units that are wanted on many machines, by name. */
   readonly globals: readonly DesiredUnit[];
   /** Launched units that systemd never lets run side by side. */
   readonly conflicts: Ties;
@@ -24,15 +24,15 @@ export class Workload {
   constructor(snapshot: ClusterSnapshot) {
     const wanted = snapshot.units.filter((unit) => unit.target !== 'inactive');
     this.machines = snapshot.machines;
-    this.globals = wanted
-      .filter((unit) => unit.placement.global)
-      .toSorted((a, b) => compareText(a.name, b.name));
     this.#units = new Map(wanted.map((unit) => [unit.name, unit]));
     this.conflicts = conflictTies(wanted.filter(({ target }) => target === 'launched'));
     for (const unit of wanted) {
       if (unit.triggers !== undefined) push(this.#triggers, unit.triggers, unit);
       for (const old of unit.placement.replaces) push(this.#replacers, old, unit);
     }
+    this.globals = wanted
+      .filter((unit) => this.isGlobal(unit))
+      .toSorted((a, b) => compareText(a.name, b.name));
     for (const unit of wanted) {
       if (!unit.placement.global && unit.machine !== undefined) this.assign(unit.name, unit.machine);
     }
@@ -56,6 +56,22 @@ export class Workload {
   /** Whether a unit is wanted because of its triggers, and goes where they are. One that is launched has a life of its own. */
   goesWithTriggers({ name, target }: DesiredUnit): boolean {
     return target === 'loaded' && this.triggersOf(name).length > 0;
+  }
+
+  /** Whether a unit has a copy wherever it fits: a global one, and one that goes with a global trigger. */
+  isGlobal(unit: DesiredUnit): boolean {
+    if (unit.placement.global) return true;
+    return (
+      this.goesWithTriggers(unit) && this.triggersOf(unit.name).some(({ placement }) => placement.global)
+    );
+  }
+
+  /** Whether one of the two starts the other, which comes along with it. */
+  areCompanions(one: DesiredUnit, other: DesiredUnit): boolean {
+    return (
+      (one.triggers === other.name && this.goesWithTriggers(other)) ||
+      (other.triggers === one.name && this.goesWithTriggers(one))
+    );
   }
 
   /** Wanted units that have `unit` in Replaces=. */

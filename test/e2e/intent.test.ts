@@ -67,7 +67,7 @@ onMachines('a unit that something else starts', () => {
     await inside('k1', 'rm /run/watched');
     await operator.fleetctl('stop', 'job', 'watched', 'handler');
     expect(await listed(operator)).toEqual(
-      expect.arrayContaining(['job.service inactive', 'job.timer active', 'watched.service inactive']),
+      expect.arrayContaining(['job.service failed', 'job.timer active', 'watched.service failed']),
     );
     expect((await operator.fleetctl('destroy', '*')).status).toBe(0);
   });

@@ -78,10 +78,10 @@ export function faults(
     if (!isHere && isPlaced) found.add('triggered-elsewhere');
   }
   for (const other of snapshot.units) {
-    if (!world.has(other.name) || !atOdds(unit, other)) continue;
+    if (!world.has(other.name) || !atOdds(unit, other) || areCompanions(unit, other, snapshot)) continue;
     const isThere = id !== undefined && world.get(other.name)?.includes(id);
-    const wouldRun = other.placement.global && fitsMetadata(other, machine);
-    if (isThere || (wouldRun && !unit.placement.global)) found.add('conflict');
+    const wouldRun = isCopied(other, snapshot) && fitsMetadata(other, machine);
+    if (isThere || (wouldRun && !isCopied(unit, snapshot))) found.add('conflict');
     // Of two global units only one can have the machine: that the other one might is a reason, and no fault.
     else if (wouldRun) found.add('rival');
   }
@@ -93,6 +93,23 @@ export function faults(
     if (seen.name === unit.name && seen.record === undefined && known) found.add('foreign-unit');
   }
   return found;
+}
+
+/** A unit with a copy wherever it fits: a global one, or one that a global trigger takes along. */
+function isCopied(unit: DesiredUnit, { units }: ClusterSnapshot): boolean {
+  const takenBy = units.filter((other) => other.triggers === unit.name && other.target !== 'inactive');
+  return (
+    unit.placement.global || (unit.target === 'loaded' && takenBy.some(({ placement }) => placement.global))
+  );
+}
+
+function areCompanions(one: DesiredUnit, other: DesiredUnit, { units }: ClusterSnapshot): boolean {
+  const isLoaded = (name: string): boolean =>
+    units.some((unit) => unit.name === name && unit.target === 'loaded');
+  return (
+    (one.triggers === other.name && isLoaded(other.name)) ||
+    (other.triggers === one.name && isLoaded(one.name))
+  );
 }
 
 /** What a unit asks for that its trigger has to meet as well. */

@@ -95,7 +95,8 @@ export async function wipe(...machines: readonly string[]): Promise<void> {
     machines,
     `cd /etc/systemd/system
     units=$(ls /var/lib/fleet/units 2>/dev/null || true)
-    [ -z "$units" ] || { systemctl stop -- $units; rm -f -- $units; }
+    for unit in $units; do case "$unit" in *@.*) ;; *) systemctl stop -- "$unit" ;; esac; done
+    [ -z "$units" ] || rm -f -- $units
     rm -rf .fleet-* fleet.target* multi-user.target.wants/fleet.target /var/lib/fleet
     systemctl daemon-reload
     systemctl reset-failed`,
