@@ -1,5 +1,6 @@
 import { formatDuration } from '../base/duration.ts';
 import { type ErrorCode, FleetError } from '../base/errors.ts';
+import { causeText, remedyOf } from '../base/system-error.ts';
 import type { SshTarget } from './target.ts';
 
 export type FailureOptions = { readonly hint?: string; readonly cause?: unknown };
@@ -50,6 +51,11 @@ const KEY_EXCHANGE_FAILED = 3;
 /** Why a connection could not be opened, from what the socket or ssh2 reported. */
 export function openFailure(target: SshTarget, phase: OpenPhase, error: Error): FleetError {
   const { code, level } = error as { readonly code?: unknown; readonly level?: unknown };
+  if (typeof code === 'string' && LACKS.has(code)) {
+    const what = `${cannotReachIt(target)}: this computer has no connection left: ${causeText(error)}`;
+    const hint = remedyOf(error);
+    return new FleetError('local', what, { cause: error, ...(hint !== undefined && { hint }) });
+  }
   const known = typeof code === 'string' ? SOCKET_ERRORS[code] : undefined;
   if (known !== undefined)
     return cannotReach(target, ...known, { cause: error, ...hintFor(target, known[0]) });
@@ -108,6 +114,9 @@ export function timedOut(target: SshTarget, phase: OpenPhase): FleetError {
 function address({ host, port }: Pick<SshTarget, 'host' | 'port'>): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
+
+/** Errors of socket(2) and connect(2) that tell of this computer, and nothing of a machine. */
+const LACKS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
 /** errno → code and words. getaddrinfo(3) has the two names, connect(2) the others. */
 const SOCKET_ERRORS: Readonly<Record<string, readonly [ErrorCode, string]>> = {

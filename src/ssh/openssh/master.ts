@@ -9,6 +9,7 @@ import { checkArguments, masterArguments, type Program, READY } from './argument
 import type { PrivateFolder } from './folder.ts';
 import { lastWords, loginFailure, phaseOf, readLogin } from './log.ts';
 import { startSession } from './session.ts';
+import { spawnHere } from './spawn.ts';
 
 /** Where ssh runs. */
 export type Surroundings = Program & {
@@ -55,7 +56,8 @@ export async function startMaster(
   const log = await surroundings.folder.newFile('.log');
   const words = masterArguments(target, surroundings, { socket, log, jumpSocket: jumpHost?.socket });
   const env = { ...surroundings.environment, SHELL: '/bin/sh', LC_ALL: 'C' };
-  const child = spawn('/bin/sh', ['-c', LEASH, 'sh', ...words], { stdio: 'pipe', env });
+  const program = await spawnHere('/bin/sh', ['-c', LEASH, 'sh', ...words], { stdio: 'pipe', env });
+  const child = program as ChildProcessWithoutNullStreams;
   const master = new Master(child, { target, socket, log, surroundings });
   const end = await firstOf(child, surroundings.mayAsk ? undefined : timeoutMs, signal);
   if (end === 'ready') {
