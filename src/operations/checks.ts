@@ -1,4 +1,6 @@
 import type { ErrorCode, FleetError } from '../base/errors.ts';
+import { parseMachineId } from '../machine/machine-id.ts';
+import { NotTried } from '../ssh/failure.ts';
 import type { Login } from '../ssh/transport.ts';
 import type { Examination, FolderFact, SpaceFact } from '../systemd/examination.ts';
 
@@ -13,6 +15,7 @@ export const CHECKS = [
   'systemd',
   'folders',
   'tools',
+  'id',
   'cluster',
   'clock',
   'space',
@@ -36,6 +39,12 @@ export type Finding =
   | { readonly code: 'no-systemd' }
   | { readonly code: 'not-writable'; readonly folders: readonly FolderFact[] }
   | { readonly code: 'absent'; readonly tools: readonly string[] }
+  /** Tools that are there and do not do their work. */
+  | { readonly code: 'broken'; readonly tools: readonly string[] }
+  /** What stands in the place of a machine id. */
+  | { readonly code: 'no-id'; readonly text: string }
+  /** Another machine, by its name, answers with the same id. */
+  | { readonly code: 'same-id'; readonly id: string; readonly other: string }
   | { readonly code: 'cluster'; readonly cluster: string | undefined }
   | { readonly code: 'clock'; readonly offsetSeconds: number }
   | { readonly code: 'space'; readonly least: SpaceFact }
@@ -43,6 +52,7 @@ export type Finding =
   | { readonly code: 'containers'; readonly tools: readonly string[] }
   | { readonly code: 'units'; readonly unknown: Examination['unknown'] };
 
+/** A check that was not made, because what it needs has failed, is skipped. */
 export type CheckStatus = 'ok' | 'failed' | 'skipped';
 
 export type CheckResult = {
@@ -61,6 +71,8 @@ export type Sight = {
   readonly offsetSeconds: number;
   /** The cluster of the registry; undefined for one that holds nothing yet. */
   readonly clusterId: string | undefined;
+  /** The name of another machine that has answered with the same id. */
+  readonly sameId: string | undefined;
 };
 
 /** The oldest systemd that counts restarts (NRestarts=, systemd 235), which tells whether a unit stays up. */
@@ -103,14 +115,19 @@ const AT: Partial<Record<ErrorCode, CheckName>> = {
   'become-missing': 'root',
 };
 
-/** The results up to the one at which the way there ended, if it did. */
+/**
+ * The results up to the one at which the way there ended, if it did. Where it ended before the machine was tried,
+ * nothing is known of what comes before that.
+ */
 function wayThere(
   { login, user }: Sight,
   broken: FleetError | undefined,
 ): ReadonlyMap<CheckName, CheckResult> {
   const isIn = !(login instanceof Error);
   const end = broken && (AT[broken.code] === 'port' && isIn ? 'shell' : (AT[broken.code] ?? 'shell'));
-  const reached = CHECKS.slice(0, end === undefined ? WAY.length : CHECKS.indexOf(end));
+  const wasTried = isIn || !(broken instanceof NotTried);
+  const made = end === undefined ? WAY.length : CHECKS.indexOf(end);
+  const reached = CHECKS.slice(0, wasTried ? made : 0);
   const results = reached.map((check): CheckResult => {
     if (check === 'port' && isIn && login.address !== undefined)
       return well(check, { code: 'address', address: login.address });
@@ -140,8 +157,12 @@ const JUDGES: Readonly<Record<Inner, Judge>> = {
       ? well('folders')
       : failed('folders', { code: 'not-writable', folders: closed });
   },
-  tools: ({ absent }) =>
-    absent.length === 0 ? well('tools') : failed('tools', { code: 'absent', tools: absent }),
+  tools: judgeTools,
+  id: ({ machineId }, { sameId }) => {
+    const id = parseMachineId(machineId);
+    if (id === undefined) return failed('id', { code: 'no-id', text: machineId });
+    return sameId === undefined ? well('id') : failed('id', { code: 'same-id', id, other: sameId });
+  },
   cluster: ({ cluster }, { clusterId }) =>
     verdict('cluster', cluster === undefined || clusterId === undefined || cluster === clusterId, {
       code: 'cluster',
@@ -164,6 +185,13 @@ const JUDGES: Readonly<Record<Inner, Judge>> = {
   units: ({ unknown }) =>
     unknown.length === 0 ? well('units') : failed('units', { code: 'units', unknown }),
 };
+
+/** That a tool does its work is not known where there is no folder to try it in; that check has failed then. */
+function judgeTools({ absent, broken }: Examination): CheckResult {
+  if (absent.length > 0) return failed('tools', { code: 'absent', tools: absent });
+  if (broken === undefined) return { check: 'tools', status: 'skipped', finding: WELL };
+  return broken.length === 0 ? well('tools') : failed('tools', { code: 'broken', tools: broken });
+}
 
 /** The folder with the least room, and whether that is enough. */
 function judgeSpace(space: readonly SpaceFact[]): CheckResult {

@@ -5,8 +5,8 @@ import type { SshTarget } from './target.ts';
 
 export type FailureOptions = { readonly hint?: string; readonly cause?: unknown };
 
-/** How far a connection had come: waiting for TCP, for the SSH handshake, or to be let in. */
-export type OpenPhase = 'connect' | 'handshake' | 'authentication';
+/** How far a connection had come: waiting for an address, for TCP, for the SSH handshake, or to be let in. */
+export type OpenPhase = 'name' | 'connect' | 'handshake' | 'authentication';
 
 /** A connection that did not come about: `Cannot reach machine "m1" (127.77.0.1:22): connection refused`. */
 export function cannotReach(
@@ -29,6 +29,13 @@ export class NoMoreSessions extends FleetError {
 export class Unsent extends FleetError {
   constructor({ code, message, hint }: FleetError) {
     super(code, message, hint === undefined ? {} : { hint });
+  }
+}
+
+/** The target itself was not tried: nothing leads there, or there is nothing to log in with. */
+export class NotTried extends FleetError {
+  constructor({ code, message, hint, cause }: FleetError) {
+    super(code, message, { cause, ...(hint !== undefined && { hint }) });
   }
 }
 
@@ -59,7 +66,7 @@ export function openFailure(target: SshTarget, phase: OpenPhase, error: Error): 
   const known = typeof code === 'string' ? SOCKET_ERRORS[code] : undefined;
   if (known !== undefined)
     return cannotReach(target, ...known, { cause: error, ...hintFor(target, known[0]) });
-  if (phase === 'connect') {
+  if (phase === 'name' || phase === 'connect') {
     const what = typeof code === 'string' ? code : error.message;
     return cannotReach(target, 'ssh-refused', what, { cause: error });
   }
@@ -91,7 +98,7 @@ export function closedWhile(target: SshTarget, phase: OpenPhase, trouble?: strin
 /** A jump host on the way to the target cannot be used; the code is that of its own failure. */
 export function noWay(target: SshTarget, { code, message, hint }: FleetError): FleetError {
   const why = `${message.slice(0, 1).toLowerCase()}${message.slice(1)}`;
-  return cannotReach(target, code, why, hint === undefined ? {} : { hint });
+  return new NotTried(cannotReach(target, code, why, hint === undefined ? {} : { hint }));
 }
 
 /** The transport was closed before there was a connection. */
@@ -102,12 +109,14 @@ export function closedHere(target: SshTarget): FleetError {
 /** Nothing more came for `connectTimeoutMs`. */
 export function timedOut(target: SshTarget, phase: OpenPhase): FleetError {
   const what = {
+    name: 'the name server gave no answer',
     connect: 'no answer',
     handshake: 'it accepts connections but does not speak SSH',
     authentication: 'authentication did not finish',
   }[phase];
   const time = formatDuration(target.connectTimeoutMs);
-  return cannotReach(target, 'ssh-timeout', `${what} within ${time}`, hintFor(target, 'ssh-timeout'));
+  const code = phase === 'name' ? 'ssh-name' : 'ssh-timeout';
+  return cannotReach(target, code, `${what} within ${time}`, hintFor(target, code));
 }
 
 /** `host:port`, with brackets around an IPv6 address. */

@@ -17,7 +17,8 @@ beforeAll(async () => {
   writeFileSync(join(cwd, 'long.service'), `#${'x'.repeat(1024 * 1024)}`);
   writeFileSync(join(cwd, 'most.service'), `#${'x'.repeat(1024 * 1024 - 1)}`);
   writeFileSync(join(cwd, 'bytes.service'), Buffer.from([0x23, 0xff]));
-  for (const name of ['site.container', 'net.network', 'notes.txt', 'plain']) writeFileSync(join(cwd, name), '#');
+  for (const name of ['site.container', 'net.network', 'notes.txt', 'plain'])
+    writeFileSync(join(cwd, name), '#');
   await new Promise<void>((resolve) => server.listen(join(cwd, 'socket.service'), resolve));
 });
 afterAll(() => {
@@ -48,7 +49,9 @@ it.each([
 
 it('a file of Quadlet comes with what to do', async () => {
   const [unit] = await readLocalUnits(['site.container'], cwd);
-  expect(unit?.own?.content).toMatchObject({ hint: expect.stringMatching(/^\.container files are for Quadlet: /) });
+  expect(unit?.own?.content).toMatchObject({
+    hint: expect.stringMatching(/^\.container files are for Quadlet: /),
+  });
 });
 
 it('reads up to 1 MiB', async () => {

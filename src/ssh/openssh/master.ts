@@ -1,6 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { readFile, stat, truncate } from 'node:fs/promises';
-import type { FleetError } from '../../base/errors.ts';
+import { FleetError } from '../../base/errors.ts';
 import type { Carrier, TurnedAway } from '../carriers.ts';
 import { cannotReach, closedHere, lost, MAX_SESSIONS, NoMoreSessions, timedOut } from '../failure.ts';
 import type { SshTarget } from '../target.ts';
@@ -70,7 +70,7 @@ export async function startMaster(
   if (end === 'late') throw timedOut(target, phaseOf(text));
   if (child.exitCode === 127) {
     const hint = 'Install the OpenSSH client, or leave "transport" out of fleet.conf';
-    throw cannotReach(target, 'ssh-refused', 'there is no ssh program here', { hint });
+    throw new FleetError('local', 'Cannot start ssh on this computer: there is no such program', { hint });
   }
   const { error, isTurnedAway } = loginFailure(target, text);
   if (isTurnedAway) return { kind: 'turned-away', error };
