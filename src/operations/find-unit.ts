@@ -3,6 +3,7 @@ import { sha256 } from '../base/hash.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { readDependencies } from '../unit/dependencies.ts';
+import { checkFleetSection } from '../unit/fleet-section.ts';
 import { quadletHint } from '../unit/foreign-type.ts';
 import { checkInstall } from '../unit/install.ts';
 import { parsePlacement } from '../unit/placement.ts';
@@ -118,6 +119,7 @@ function refuseTighterFence(unit: DesiredUnit, next: DesiredUnit): void {
 function newUnit(name: UnitName, text: string, source: string): DesiredUnit {
   const file = parseUnitFile(text, source);
   const placement = parsePlacement(file, name);
+  checkFleetSection(file, name);
   checkInstall(file, name);
   const digest = sha256(text);
   return {
