@@ -2,6 +2,7 @@ import { constants, type Stats } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import { isGlob } from '../base/glob.ts';
 import { causeText } from '../base/system-error.ts';
 import { foreignType, hasForeignSuffix } from '../unit/foreign-type.ts';
 import { isTemplate, parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
@@ -24,7 +25,17 @@ export type LocalFile = { readonly path: string; readonly content: string | Flee
 
 /** Reads the name out of `hello`, `hello.service` or `units/hello.service`. Throws FleetError `unit-name`. */
 export function unitNameOf(argument: string): UnitName {
-  return parseUnitName(basename(argument));
+  return parseUnitName(lastPart(argument));
+}
+
+/** The glob that an argument is, without its folder; undefined for a name. */
+export function globOf(argument: string): string | undefined {
+  return !argument.endsWith('/') && isGlob(basename(argument)) ? basename(argument) : undefined;
+}
+
+/** A folder (`units/`) is no name and no glob: it stays whole, and is refused as a name. */
+function lastPart(argument: string): string {
+  return argument.endsWith('/') ? argument : basename(argument);
 }
 
 /**

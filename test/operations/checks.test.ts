@@ -62,6 +62,14 @@ describe('the checks of a machine', () => {
     expect(statuses({ examination })).toEqual({ failed: ['folders'], skipped: ['tools'] });
   });
 
+  it('are not made of what the machine did not say', () => {
+    const examination = { ...HEALTHY, space: [] };
+    expect(statuses({ examination, offsetSeconds: undefined })).toEqual({
+      failed: [],
+      skipped: ['clock', 'space'],
+    });
+  });
+
   it.each([
     ['remote-script', 'shell'],
     ['ssh-timeout', 'shell'],

@@ -35,7 +35,6 @@ it.each([
   ['pipe@1', 'Cannot read unit file "pipe@.service": it is a pipe'],
   ['socket', 'Cannot read unit file "socket.service": it is a socket'],
   ['folder', 'Cannot read unit file "folder.service": it is a folder'],
-  ['folder/', 'Cannot read unit file "folder.service": it is a folder'],
   ['long', 'Cannot read unit file "long.service": it is longer than 1 MiB'],
   ['bytes', 'Cannot read unit file "bytes.service": it is not UTF-8 text'],
   ['site.container', `Cannot run "site.container": ${TYPES}`],
@@ -52,6 +51,10 @@ it('a file of Quadlet comes with what to do', async () => {
   expect(unit?.own?.content).toMatchObject({
     hint: expect.stringMatching(/^\.container files are for Quadlet: /),
   });
+});
+
+it('a folder is no name', async () => {
+  await expect(readLocalUnits(['folder/'], cwd)).rejects.toMatchObject({ code: 'unit-name' });
 });
 
 it('reads up to 1 MiB', async () => {
