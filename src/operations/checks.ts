@@ -67,8 +67,8 @@ export type Sight = {
   readonly login: Login | FleetError;
   /** Undefined when nobody was let in. */
   readonly examination: Examination | FleetError | undefined;
-  /** How far its clock is ahead of the one here, in seconds; 0 within what can be told. */
-  readonly offsetSeconds: number;
+  /** How far its clock is ahead of the one here, in seconds; 0 within what can be told, undefined where it said nothing. */
+  readonly offsetSeconds: number | undefined;
   /** The cluster of the registry; undefined for one that holds nothing yet. */
   readonly clusterId: string | undefined;
   /** The name of another machine that has answered with the same id. */
@@ -89,7 +89,7 @@ export function judge(sight: Sight): readonly CheckResult[] {
   const broken = login instanceof Error ? login : examination instanceof Error ? examination : undefined;
   const way = wayThere(sight, broken);
   if (broken !== undefined || examination === undefined || examination instanceof Error)
-    return CHECKS.map((check) => way.get(check) ?? { check, status: 'skipped', finding: WELL });
+    return CHECKS.map((check) => way.get(check) ?? skipped(check));
   return CHECKS.map((check) => way.get(check) ?? JUDGES[check as Inner](examination, sight, check));
 }
 
@@ -169,7 +169,9 @@ const JUDGES: Readonly<Record<Inner, Judge>> = {
       cluster,
     }),
   clock: (_, { offsetSeconds }) =>
-    verdict('clock', Math.abs(offsetSeconds) <= MOST_OFFSET, { code: 'clock', offsetSeconds }),
+    offsetSeconds === undefined
+      ? skipped('clock')
+      : verdict('clock', Math.abs(offsetSeconds) <= MOST_OFFSET, { code: 'clock', offsetSeconds }),
   space: ({ space }) => judgeSpace(space),
   journal: ({ journalObstacle }) =>
     journalObstacle === undefined
@@ -189,14 +191,14 @@ const JUDGES: Readonly<Record<Inner, Judge>> = {
 /** That a tool does its work is not known where there is no folder to try it in; that check has failed then. */
 function judgeTools({ absent, broken }: Examination): CheckResult {
   if (absent.length > 0) return failed('tools', { code: 'absent', tools: absent });
-  if (broken === undefined) return { check: 'tools', status: 'skipped', finding: WELL };
+  if (broken === undefined) return skipped('tools');
   return broken.length === 0 ? well('tools') : failed('tools', { code: 'broken', tools: broken });
 }
 
 /** The folder with the least room, and whether that is enough. */
 function judgeSpace(space: readonly SpaceFact[]): CheckResult {
   const [least] = space.toSorted((a, b) => Number(hasRoom(a)) - Number(hasRoom(b)) || a.kib - b.kib);
-  if (least === undefined) return well('space');
+  if (least === undefined) return skipped('space');
   return verdict('space', hasRoom(least), { code: 'space', least });
 }
 
@@ -210,6 +212,10 @@ function verdict(check: CheckName, isWell: boolean, finding: Finding): CheckResu
 
 function well(check: CheckName, finding: Finding = WELL): CheckResult {
   return verdict(check, true, finding);
+}
+
+function skipped(check: CheckName): CheckResult {
+  return { check, status: 'skipped', finding: WELL };
 }
 
 function failed(check: CheckName, finding: Finding): CheckResult {

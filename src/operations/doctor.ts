@@ -116,8 +116,8 @@ async function attempt<T>(work: () => Promise<T>): Promise<T | FleetError> {
 }
 
 /** A machine told whole seconds, at some time between `before` and `after`, in epoch ms: 0 within that. */
-function offset(clock: number | undefined, before: number, after: number): number {
-  if (clock === undefined) return 0;
+function offset(clock: number | undefined, before: number, after: number): number | undefined {
+  if (clock === undefined) return undefined;
   const earliest = Math.floor(before / 1000);
   const latest = Math.floor(after / 1000);
   return clock < earliest ? clock - earliest : clock > latest ? clock - latest : 0;
