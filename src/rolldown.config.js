@@ -3,7 +3,7 @@
 const groups = [
   {
     name: 'start',
-    test: /src\/(base\/errors|cli\/(main|version|streams|command|exit-status)\.)|package\.json/,
+    test: /src\/(base\/errors|cli\/(main|run-process|version|streams|command|exit-status)\.)|package\.json/,
   },
   { name: 'ssh2', test: /node_modules\/ssh2\// },
   { name: 'table', test: /node_modules\/(cli-table3|string-width)\// },

@@ -118,6 +118,7 @@ function besides(answer: object): object {
     'changes',
     'created',
     'alone',
+    'kept',
     'differing',
     'templates',
     'problems',

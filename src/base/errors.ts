@@ -37,7 +37,11 @@ export type ErrorCode =
   | 'cannot-listen'
   | 'endpoint'
   | 'interrupted'
-  | 'output';
+  | 'output'
+  /** This computer lacks what the work takes; it says nothing about a machine. */
+  | 'local'
+  /** An error that no code expected. */
+  | 'defect';
 
 /** The one error class. `code` is what callers decide by; `message` and `hint` are for people. */
 export class FleetError extends Error {

@@ -1,6 +1,5 @@
 import { systemClock } from '../base/clock.ts';
 import type { Config, ConfigFlags, EtcdSettings } from '../config/config.ts';
-import { loadConfig } from '../config/load.ts';
 import type { RegistryPlace } from '../config/registry-place.ts';
 import type { Seat } from '../lease/seat.ts';
 import { guarded } from '../reconcile/guard.ts';
@@ -20,6 +19,7 @@ import { askHostKey, askPerson } from './ask-person.ts';
 import { authorOf } from './author.ts';
 import { accessTo } from './become-password.ts';
 import { followPass } from './follow-pass.ts';
+import { ownConfig } from './own-config.ts';
 import { type Streams, writeLines } from './streams.ts';
 import { VERSION } from './version.ts';
 
@@ -49,8 +49,7 @@ export async function withEdges<T>(
   work: (edges: Edges, access: SshAccess) => Promise<T>,
   options: EdgesOptions = {},
 ): Promise<T> {
-  const { env, cwd, home } = streams;
-  const config = await loadConfig({ flags, env, cwd, home });
+  const config = await ownConfig(flags, streams);
   return withConfig(options.adapt?.(config) ?? config, streams, work, options);
 }
 
@@ -101,12 +100,12 @@ export function transportFor(config: Config, streams: Streams): SessionTransport
 /** The same for commands that need the registry and no machine. */
 export async function withRegistry<T>(
   flags: ConfigFlags,
-  { env, cwd, home }: Streams,
+  streams: Streams,
   work: (registry: Registry) => Promise<T>,
 ): Promise<T> {
   // There is no machine to look up.
-  const config = await loadConfig({ flags: { ...flags, sshConfig: 'none' }, env, cwd, home });
-  const registry = await openRegistry(config.registry, config.etcd, env);
+  const config = await ownConfig({ ...flags, sshConfig: 'none' }, streams);
+  const registry = await openRegistry(config.registry, config.etcd, streams.env);
   try {
     return await work(registry);
   } finally {

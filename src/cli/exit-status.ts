@@ -66,6 +66,8 @@ const BY_CODE: Readonly<Record<ErrorCode, ExitStatus>> = {
   endpoint: EXIT.failed,
   interrupted: EXIT.interrupted,
   output: EXIT.failed,
+  local: EXIT.failed,
+  defect: EXIT.failed,
 };
 
 export function exitStatusOf(error: unknown): ExitStatus {

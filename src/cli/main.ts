@@ -1,9 +1,12 @@
-import { isFleetError } from '../base/errors.ts';
-import { EXIT, exitStatusOf } from './exit-status.ts';
-import { type Streams, writeLines } from './streams.ts';
+import { EXIT } from './exit-status.ts';
+import { runProcess, tellError } from './run-process.ts';
+import { commandStreams, type Streams } from './streams.ts';
 import { VERSION_LINE } from './version.ts';
 
-export { commandStreams } from './streams.ts';
+/** Runs the command line of this process, which ends with its exit status. */
+export function runFleetctl(): Promise<void> {
+  return runProcess(main, commandStreams);
+}
 
 /** Runs one command line and returns its exit status; everything it prints goes to `streams`. */
 export async function main(argv: readonly string[], streams: Streams): Promise<number> {
@@ -22,9 +25,6 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
     const { runProgram } = await import('./program.ts');
     return await runProgram(argv, streams);
   } catch (error) {
-    if (!isFleetError(error)) throw error;
-    const { errorLines } = await import('../output/report.ts');
-    writeLines(streams.err, errorLines(error));
-    return exitStatusOf(error);
+    return tellError(error, streams);
   }
 }

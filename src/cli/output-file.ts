@@ -1,12 +1,11 @@
 import { fstatSync, writeSync } from 'node:fs';
 import type { Writable } from 'node:stream';
-import { getSystemErrorMap } from 'node:util';
 import { FleetError } from '../base/errors.ts';
+import { causeText } from '../base/system-error.ts';
 
 /** The data that was asked for could not be written. */
-export function cannotWrite({ errno = 0, message }: NodeJS.ErrnoException): FleetError {
-  const [, why = message] = getSystemErrorMap().get(errno) ?? [];
-  return new FleetError('output', `Cannot write the output: ${why}`);
+export function cannotWrite(error: Error): FleetError {
+  return new FleetError('output', `Cannot write the output: ${causeText(error)}`);
 }
 
 /**

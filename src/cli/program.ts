@@ -32,6 +32,7 @@ import { verifyCommand } from './commands/verify.ts';
 import { versionCommand } from './commands/version.ts';
 import { EXIT } from './exit-status.ts';
 import type { Streams } from './streams.ts';
+import { verbsFor } from './suggestion.ts';
 import { VERSION_LINE } from './version.ts';
 
 /** Every verb, in the order help shows them. */
@@ -129,7 +130,17 @@ function createProgram(streams: Streams, done: (status: number) => void): Comman
     '\nExamples:\n  $ fleetctl start hello.service\n  $ fleetctl list-units\n  $ fleetctl help start',
   );
   for (const command of COMMANDS) addCommand(program, command, streams, done);
+  program.on('command:*', ([word = '']: readonly string[]) =>
+    program.error(`error: unknown command '${word}'${suggestion(word)}`),
+  );
   return program;
+}
+
+/** In the words that commander has for options. */
+function suggestion(word: string): string {
+  const verbs = verbsFor(word, [...COMMANDS.map(({ name }) => name), 'help']);
+  if (verbs.length === 0) return '';
+  return `\n(Did you mean ${verbs.length === 1 ? '' : 'one of '}${verbs.join(', ')}?)`;
 }
 
 function addCommand(

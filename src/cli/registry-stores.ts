@@ -1,9 +1,9 @@
 import { FleetError } from '../base/errors.ts';
 import type { ConfigFlags } from '../config/config.ts';
-import { loadConfig } from '../config/load.ts';
 import { checkEtcdSettings, EXPECTED_REGISTRY, parseRegistryPlace } from '../config/registry-place.ts';
 import type { Store } from '../store/store.ts';
 import { openStore } from './context.ts';
+import { ownConfig } from './own-config.ts';
 import type { Streams } from './streams.ts';
 
 /** A store with its place as fleet.conf has to say it. */
@@ -13,10 +13,11 @@ type PlacedStore = { readonly store: Store; readonly text: string };
 export async function withStores<T>(
   [from, to]: readonly [string, string],
   flags: ConfigFlags,
-  { env, cwd, home }: Streams,
+  streams: Streams,
   work: (stores: readonly [PlacedStore, PlacedStore]) => Promise<T>,
 ): Promise<T> {
-  const config = await loadConfig({ flags: { ...flags, sshConfig: 'none' }, env, cwd, home });
+  const { cwd, home } = streams;
+  const config = await ownConfig({ ...flags, sshConfig: 'none' }, streams);
   const open = async (text: string): Promise<PlacedStore> => {
     const place = parseRegistryPlace(text, { directory: cwd, home });
     if (place === undefined) {

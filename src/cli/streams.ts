@@ -1,5 +1,8 @@
+import { homedir } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
+import { FleetError } from '../base/errors.ts';
+import { causeText } from '../base/system-error.ts';
 import { EXIT } from './exit-status.ts';
 import { LiveArea } from './live-area.ts';
 import { cannotWrite, writeWhole } from './output-file.ts';
@@ -33,16 +36,16 @@ export function writeLines(write: (text: string) => void, lines: readonly string
 }
 
 /** The streams of a process that a signal ends, with words. A daemon has signals of its own. */
-export function commandStreams(home: string): Streams {
-  const streams = processStreams(home);
+export function commandStreams(): Streams {
+  const streams = processStreams();
   return { ...streams, ifInterrupted: endOnSignals(streams.live) };
 }
 
 /**
  * The streams of this process. A reader of the data that goes away (`| head -1`) ends it quietly, a full disk with an
- * error.
+ * error. Throws FleetError `usage` for a process without a working folder or a home.
  */
-export function processStreams(home: string): Streams {
+export function processStreams(): Streams {
   writeWhole(process.stdout);
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit();
@@ -72,10 +75,35 @@ export function processStreams(home: string): Streams {
         ? () => ({ columns: process.stdout.columns, rows: process.stdout.rows })
         : undefined,
     env: process.env,
-    cwd: process.cwd(),
-    home,
+    cwd: workingFolder(),
+    home: homeFolder(),
   };
 }
+
+function workingFolder(): string {
+  try {
+    return process.cwd();
+  } catch (cause) {
+    throw new FleetError('usage', `Cannot use the current folder: ${causeText(cause)}`, {
+      hint: 'It may have been removed: go to another one, such as with cd',
+      cause,
+    });
+  }
+}
+
+function homeFolder(): string {
+  try {
+    return homedir();
+  } catch (cause) {
+    throw new FleetError('usage', `Cannot tell your home folder: user ${process.getuid?.()} has none`, {
+      hint: 'Set HOME, to any folder that is yours',
+      cause,
+    });
+  }
+}
+
+/** Resources of Node whose work is a system call in a thread. */
+const IN_THREADS = /^(FSReq|GetAddrInfo|GetNameInfo)/;
 
 /** Ends the process when a signal says so, with the words that were registered last and a status of its own. */
 function endOnSignals(live: LiveArea | undefined): NonNullable<Streams['ifInterrupted']> {
@@ -83,8 +111,13 @@ function endOnSignals(live: LiveArea | undefined): NonNullable<Streams['ifInterr
   const ends = { SIGHUP: EXIT.hungUp, SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated };
   for (const [signal, status] of Object.entries(ends)) {
     process.on(signal, () => {
+      // From here on, the next signal ends the process at once, whatever it is busy with.
+      for (const each of Object.keys(ends)) process.removeAllListeners(each);
       live?.clear();
       writeLines((text) => void process.stderr.write(text), words?.() ?? ['Interrupted.']);
+      // An exit waits for system calls in threads, such as the look-up of a name; a signal does not.
+      if (process.getActiveResourcesInfo().some((each) => IN_THREADS.test(each)))
+        process.kill(process.pid, signal);
       process.exit(status);
     });
   }

@@ -1,5 +1,5 @@
 import type { SubmitRequest } from '../operations/submit.ts';
-import type { RequestResult } from '../operations/unit-result.ts';
+import type { DifferingFile, RequestResult } from '../operations/unit-result.ts';
 import type { UnitVerb } from '../output/report.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import { type Call, type CommandOption, printAnswer } from './command.ts';
@@ -65,12 +65,22 @@ export async function runUnitVerb<Result extends RequestResult>(
     ]);
   const dryRun = call.options.dryRun === true;
   const patience = patienceOf(call.options);
-  const request = await withEdges(call.flags, call.streams, operation, { dryRun, patience });
+  const replaces = call.flags.verbose === true && call.options.replace === true;
+  let replaced: readonly DifferingFile[] = [];
+  const work = async (edges: Edges): Promise<Result> => {
+    if (replaces) {
+      const { differingFiles } = await import('../operations/differing-files.ts');
+      replaced = await differingFiles(edges.registry, submitRequest(call));
+    }
+    return operation(edges);
+  };
+  const request = await withEdges(call.flags, call.streams, work, { dryRun, patience });
   const report = dryRun ? dryRunReport(verb, request) : requestReport(verb, request);
   await printAnswer(call, report, () => (toJson ?? requestJson)(request, dryRun), !dryRun);
-  if (call.flags.verbose === true && request.differing.length > 0) {
+  const differing = [...request.differing, ...replaced];
+  if (call.flags.verbose === true && differing.length > 0) {
     const { differenceLines } = await import('../output/difference.ts');
-    writeLines(call.streams.err, request.differing.flatMap(differenceLines));
+    writeLines(call.streams.err, differing.flatMap(differenceLines));
   }
   return requestStatus(request);
 }

@@ -8,6 +8,7 @@ import { loadConfig } from '../config/load.ts';
 import type { Viewpoint } from '../operations/look.ts';
 import { howLong } from '../output/reason.ts';
 import { withConfig } from './context.ts';
+import { namedController } from './own-config.ts';
 import type { Streams } from './streams.ts';
 import { withTunnel } from './tunnel.ts';
 
@@ -27,12 +28,11 @@ export async function withViewpoint<T>(
   streams: Streams,
   work: (from: Viewpoint) => Promise<T>,
 ): Promise<T> {
-  const { env, cwd, home } = streams;
-  const named = flags.endpoint ?? (env.FLEETCTL_ENDPOINT || undefined);
-  const host = flags.tunnel ?? (env.FLEETCTL_TUNNEL || undefined);
-  if (host !== undefined)
-    return withTunnel(host, named, { flags, streams }, (endpoint) => work(seenBy(endpoint, streams)));
+  const { endpoint: named, tunnel } = namedController(flags, streams);
+  if (tunnel !== undefined)
+    return withTunnel(tunnel, named, { flags, streams }, (endpoint) => work(seenBy(endpoint, streams)));
   if (named !== undefined && named !== 'none') return work(seenBy(readEndpoint(named), streams));
+  const { env, cwd, home } = streams;
   const config = await loadConfig({ flags, env, cwd, home });
   const found = named === 'none' ? undefined : await controllerOf(config, streams);
   return found === undefined ? withConfig(config, streams, work) : work(found);

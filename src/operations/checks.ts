@@ -1,4 +1,6 @@
 import type { ErrorCode, FleetError } from '../base/errors.ts';
+import { parseMachineId } from '../machine/machine-id.ts';
+import { NotTried } from '../ssh/failure.ts';
 import type { Login } from '../ssh/transport.ts';
 import type { Examination, FolderFact, SpaceFact } from '../systemd/examination.ts';
 
@@ -13,6 +15,7 @@ export const CHECKS = [
   'systemd',
   'folders',
   'tools',
+  'id',
   'cluster',
   'clock',
   'space',
@@ -36,6 +39,12 @@ export type Finding =
   | { readonly code: 'no-systemd' }
   | { readonly code: 'not-writable'; readonly folders: readonly FolderFact[] }
   | { readonly code: 'absent'; readonly tools: readonly string[] }
+  /** Tools that are there and do not do their work. */
+  | { readonly code: 'broken'; readonly tools: readonly string[] }
+  /** What stands in the place of a machine id. */
+  | { readonly code: 'no-id'; readonly text: string }
+  /** Another machine, by its name, answers with the same id. */
+  | { readonly code: 'same-id'; readonly id: string; readonly other: string }
   | { readonly code: 'cluster'; readonly cluster: string | undefined }
   | { readonly code: 'clock'; readonly offsetSeconds: number }
   | { readonly code: 'space'; readonly least: SpaceFact }
@@ -43,6 +52,7 @@ export type Finding =
   | { readonly code: 'containers'; readonly tools: readonly string[] }
   | { readonly code: 'units'; readonly unknown: Examination['unknown'] };
 
+/** A check that was not made, because what it needs has failed, is skipped. */
 export type CheckStatus = 'ok' | 'failed' | 'skipped';
 
 export type CheckResult = {
@@ -57,10 +67,12 @@ export type Sight = {
   readonly login: Login | FleetError;
   /** Undefined when nobody was let in. */
   readonly examination: Examination | FleetError | undefined;
-  /** How far its clock is ahead of the one here, in seconds; 0 within what can be told. */
-  readonly offsetSeconds: number;
+  /** How far its clock is ahead of the one here, in seconds; 0 within what can be told, undefined where it said nothing. */
+  readonly offsetSeconds: number | undefined;
   /** The cluster of the registry; undefined for one that holds nothing yet. */
   readonly clusterId: string | undefined;
+  /** The name of another machine that has answered with the same id. */
+  readonly sameId: string | undefined;
 };
 
 /** The oldest systemd that counts restarts (NRestarts=, systemd 235), which tells whether a unit stays up. */
@@ -77,7 +89,7 @@ export function judge(sight: Sight): readonly CheckResult[] {
   const broken = login instanceof Error ? login : examination instanceof Error ? examination : undefined;
   const way = wayThere(sight, broken);
   if (broken !== undefined || examination === undefined || examination instanceof Error)
-    return CHECKS.map((check) => way.get(check) ?? { check, status: 'skipped', finding: WELL });
+    return CHECKS.map((check) => way.get(check) ?? skipped(check));
   return CHECKS.map((check) => way.get(check) ?? JUDGES[check as Inner](examination, sight, check));
 }
 
@@ -103,14 +115,19 @@ const AT: Partial<Record<ErrorCode, CheckName>> = {
   'become-missing': 'root',
 };
 
-/** The results up to the one at which the way there ended, if it did. */
+/**
+ * The results up to the one at which the way there ended, if it did. Where it ended before the machine was tried,
+ * nothing is known of what comes before that.
+ */
 function wayThere(
   { login, user }: Sight,
   broken: FleetError | undefined,
 ): ReadonlyMap<CheckName, CheckResult> {
   const isIn = !(login instanceof Error);
   const end = broken && (AT[broken.code] === 'port' && isIn ? 'shell' : (AT[broken.code] ?? 'shell'));
-  const reached = CHECKS.slice(0, end === undefined ? WAY.length : CHECKS.indexOf(end));
+  const wasTried = isIn || !(broken instanceof NotTried);
+  const made = end === undefined ? WAY.length : CHECKS.indexOf(end);
+  const reached = CHECKS.slice(0, wasTried ? made : 0);
   const results = reached.map((check): CheckResult => {
     if (check === 'port' && isIn && login.address !== undefined)
       return well(check, { code: 'address', address: login.address });
@@ -140,15 +157,21 @@ const JUDGES: Readonly<Record<Inner, Judge>> = {
       ? well('folders')
       : failed('folders', { code: 'not-writable', folders: closed });
   },
-  tools: ({ absent }) =>
-    absent.length === 0 ? well('tools') : failed('tools', { code: 'absent', tools: absent }),
+  tools: judgeTools,
+  id: ({ machineId }, { sameId }) => {
+    const id = parseMachineId(machineId);
+    if (id === undefined) return failed('id', { code: 'no-id', text: machineId });
+    return sameId === undefined ? well('id') : failed('id', { code: 'same-id', id, other: sameId });
+  },
   cluster: ({ cluster }, { clusterId }) =>
     verdict('cluster', cluster === undefined || clusterId === undefined || cluster === clusterId, {
       code: 'cluster',
       cluster,
     }),
   clock: (_, { offsetSeconds }) =>
-    verdict('clock', Math.abs(offsetSeconds) <= MOST_OFFSET, { code: 'clock', offsetSeconds }),
+    offsetSeconds === undefined
+      ? skipped('clock')
+      : verdict('clock', Math.abs(offsetSeconds) <= MOST_OFFSET, { code: 'clock', offsetSeconds }),
   space: ({ space }) => judgeSpace(space),
   journal: ({ journalObstacle }) =>
     journalObstacle === undefined
@@ -165,10 +188,17 @@ const JUDGES: Readonly<Record<Inner, Judge>> = {
     unknown.length === 0 ? well('units') : failed('units', { code: 'units', unknown }),
 };
 
+/** That a tool does its work is not known where there is no folder to try it in; that check has failed then. */
+function judgeTools({ absent, broken }: Examination): CheckResult {
+  if (absent.length > 0) return failed('tools', { code: 'absent', tools: absent });
+  if (broken === undefined) return skipped('tools');
+  return broken.length === 0 ? well('tools') : failed('tools', { code: 'broken', tools: broken });
+}
+
 /** The folder with the least room, and whether that is enough. */
 function judgeSpace(space: readonly SpaceFact[]): CheckResult {
   const [least] = space.toSorted((a, b) => Number(hasRoom(a)) - Number(hasRoom(b)) || a.kib - b.kib);
-  if (least === undefined) return well('space');
+  if (least === undefined) return skipped('space');
   return verdict('space', hasRoom(least), { code: 'space', least });
 }
 
@@ -182,6 +212,10 @@ function verdict(check: CheckName, isWell: boolean, finding: Finding): CheckResu
 
 function well(check: CheckName, finding: Finding = WELL): CheckResult {
   return verdict(check, true, finding);
+}
+
+function skipped(check: CheckName): CheckResult {
+  return { check, status: 'skipped', finding: WELL };
 }
 
 function failed(check: CheckName, finding: Finding): CheckResult {

@@ -10,6 +10,7 @@ import { type RequestResult, requestResult, type UnitProblem } from './unit-resu
  */
 export async function destroy(edges: Edges, arguments_: readonly string[]): Promise<RequestResult> {
   let problems: readonly UnitProblem[] = [];
+  let kept: readonly string[] = [];
   let scope: ReadonlySet<string> = new Set();
   await edges.registry.update((view) => {
     const selected = selectUnits(arguments_, view);
@@ -17,6 +18,7 @@ export async function destroy(edges: Edges, arguments_: readonly string[]): Prom
     const refused = new Set(contradictions.map(({ unit }) => unit));
     const units = selected.units.filter(({ name }) => !refused.has(name));
     problems = [...selected.problems, ...contradictions];
+    kept = selected.units.length === 0 ? [] : selected.templates;
     scope = new Set(units.map(({ name }) => name));
     return units
       .filter(({ target }) => target !== 'inactive')
@@ -33,5 +35,5 @@ export async function destroy(edges: Edges, arguments_: readonly string[]): Prom
       .filter(({ unit, failures }) => scope.has(unit) && failures.length === 0 && current.units.has(unit))
       .map(({ unit }) => ({ kind: 'delete-unit', name: unit }) as const);
   });
-  return request;
+  return { ...request, kept };
 }

@@ -5,7 +5,7 @@ import type { Edges } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Login } from '../ssh/transport.ts';
 import type { Examination } from '../systemd/examination.ts';
-import { type CheckResult, judge } from './checks.ts';
+import { type CheckResult, judge, type Sight } from './checks.ts';
 import { findMachine } from './find-machine.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 
@@ -28,8 +28,9 @@ export function isHealthy({ checks }: MachineHealth): boolean {
 
 /**
  * Looks at the machines that are named, or at all, side by side: one connection and one script each. `tell` gets
- * each when it is done, so that one that hangs holds up nobody. Resolves in the order of fleet.conf. Rejects with
- * FleetError `machine-not-found` or `usage` for a name that means none or several.
+ * each when it is done, so that one that hangs holds up nobody; and a second time where a later one has the same id.
+ * Resolves in the order of fleet.conf. Rejects with FleetError `machine-not-found` or `usage` for a name that means
+ * none or several, and with `local` for trouble of this computer.
  */
 export async function doctor(
   examiner: Examiner,
@@ -41,13 +42,27 @@ export async function doctor(
   const named = await Promise.all(names.map(find));
   const wanted = new Set(named.map(({ name }) => name));
   const machines = examiner.machines.filter(({ name }) => wanted.size === 0 || wanted.has(name));
-  return Promise.all(
+  // The machine that has answered first with an id.
+  const firsts = new Map<string, string>();
+  const sights = await Promise.all(
     machines.map(async (machine) => {
-      const health = await examine(examiner, machine, registry);
-      tell(health);
-      return health;
+      const sight = await lookAt(examiner, machine, registry);
+      const { id } = sight;
+      const sameId = id === undefined ? undefined : firsts.get(id);
+      if (id !== undefined && sameId === undefined) firsts.set(id, machine.name);
+      tell(healthOf(sight, sameId));
+      return { ...sight, sameId };
     }),
   );
+  return sights.map((sight): MachineHealth => {
+    if (sight.sameId !== undefined) return healthOf(sight, sight.sameId);
+    const later = sights.find(
+      ({ id, sameId }) => id !== undefined && id === sight.id && sameId === sight.machine.name,
+    );
+    const health = healthOf(sight, later?.machine.name);
+    if (later !== undefined) tell(health);
+    return health;
+  });
 }
 
 /** {@link doctor} finds machines as other commands do. */
@@ -55,24 +70,33 @@ export function finder(edges: Edges): (name: string) => Promise<Machine> {
   return (text) => findMachine(edges, { kind: 'machine', text });
 }
 
-async function examine(examiner: Examiner, machine: Machine, registry: RegistryView): Promise<MachineHealth> {
-  const known = registry.machines.get(machine.name)?.id;
-  const login = await attempt(() => examiner.login(machine));
-  const sight = { user: examiner.userOf(machine), login, clusterId: registry.clusterId };
-  if (login instanceof Error) {
-    const checks = judge({ ...sight, examination: undefined, offsetSeconds: 0 });
-    return { machine: machineRef({ machine, id: known }), checks };
-  }
-  const before = examiner.clock.now();
-  const examination = await attempt(() => lookAt(examiner, machine));
-  const offsetSeconds =
-    examination instanceof Error ? 0 : offset(examination.clock, before, examiner.clock.now());
-  const id = examination instanceof Error ? known : (parseMachineId(examination.machineId) ?? known);
-  const checks = judge({ ...sight, examination, offsetSeconds });
-  return { machine: machineRef({ machine, id }), checks };
+/** What was found of one machine. */
+type Finding = Omit<Sight, 'sameId'> & {
+  readonly machine: Machine;
+  /** What it answered with, where that is an id. */
+  readonly id: string | undefined;
+  /** What the registry knows it by. */
+  readonly known: string | undefined;
+};
+
+function healthOf({ machine, known, ...sight }: Finding, sameId: string | undefined): MachineHealth {
+  return { machine: machineRef({ machine, id: sight.id ?? known }), checks: judge({ ...sight, sameId }) };
 }
 
-async function lookAt({ driver }: Examiner, machine: Machine): Promise<Examination> {
+async function lookAt(examiner: Examiner, machine: Machine, registry: RegistryView): Promise<Finding> {
+  const known = registry.machines.get(machine.name)?.id;
+  const login = await attempt(() => examiner.login(machine));
+  const { clusterId } = registry;
+  const finding = { machine, known, user: examiner.userOf(machine), login, clusterId };
+  if (login instanceof Error) return { ...finding, id: undefined, examination: undefined, offsetSeconds: 0 };
+  const before = examiner.clock.now();
+  const examination = await attempt(() => examine(examiner, machine));
+  if (examination instanceof Error) return { ...finding, id: undefined, examination, offsetSeconds: 0 };
+  const offsetSeconds = offset(examination.clock, before, examiner.clock.now());
+  return { ...finding, id: parseMachineId(examination.machineId), examination, offsetSeconds };
+}
+
+async function examine({ driver }: Examiner, machine: Machine): Promise<Examination> {
   const session = await driver.connect(machine);
   try {
     return await session.examine();
@@ -81,19 +105,19 @@ async function lookAt({ driver }: Examiner, machine: Machine): Promise<Examinati
   }
 }
 
-/** What work came to, or its FleetError. */
+/** What work came to, or its FleetError about the machine. */
 async function attempt<T>(work: () => Promise<T>): Promise<T | FleetError> {
   try {
     return await work();
   } catch (error) {
-    if (isFleetError(error)) return error;
+    if (isFleetError(error) && error.code !== 'local') return error;
     throw error;
   }
 }
 
 /** A machine told whole seconds, at some time between `before` and `after`, in epoch ms: 0 within that. */
-function offset(clock: number | undefined, before: number, after: number): number {
-  if (clock === undefined) return 0;
+function offset(clock: number | undefined, before: number, after: number): number | undefined {
+  if (clock === undefined) return undefined;
   const earliest = Math.floor(before / 1000);
   const latest = Math.floor(after / 1000);
   return clock < earliest ? clock - earliest : clock > latest ? clock - latest : 0;

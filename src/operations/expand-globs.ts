@@ -1,9 +1,10 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { compareText } from '../base/compare.ts';
-import { globMatcher, isGlob } from '../base/glob.ts';
+import { globMatcher } from '../base/glob.ts';
 import type { Registry } from '../registry/registry.ts';
 import { isTemplate, parseUnitName, unitNameProblem } from '../unit/unit-name.ts';
+import { globOf } from './local-file.ts';
 import { noSuchUnit } from './select-units.ts';
 import type { SubmitRequest } from './submit.ts';
 import type { UnitProblem } from './unit-result.ts';
@@ -18,19 +19,25 @@ export async function expandGlobs<Request extends SubmitRequest>(
   request: Request,
   templates: 'with templates' | 'without templates',
 ): Promise<{ readonly request: Request; readonly unmatched: readonly UnitProblem[] }> {
-  if (!request.units.some((argument) => isGlob(basename(argument)))) return { request, unmatched: [] };
+  if (request.units.every((argument) => globOf(argument) === undefined)) return { request, unmatched: [] };
   const { unitNames } = await registry.load();
   const unmatched: UnitProblem[] = [];
   const units: string[] = [];
   for (const argument of request.units) {
-    if (!isGlob(basename(argument))) {
+    if (globOf(argument) === undefined) {
       units.push(argument);
       continue;
     }
-    const found = (await expand(argument, request.cwd, unitNames)).filter(
-      (path) => templates === 'with templates' || !isTemplate(parseUnitName(basename(path))),
-    );
-    if (found.length === 0) unmatched.push(noSuchUnit(argument));
+    const all = await expand(argument, request.cwd, unitNames);
+    const isPattern = (path: string): boolean => isTemplate(parseUnitName(basename(path)));
+    const found = templates === 'with templates' ? all : all.filter((path) => !isPattern(path));
+    if (found.length === 0)
+      unmatched.push(
+        noSuchUnit(
+          argument,
+          all.map((path) => basename(path)),
+        ),
+      );
     units.push(...found);
   }
   return { request: { ...request, units: [...new Set(units)] }, unmatched };

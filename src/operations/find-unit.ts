@@ -3,6 +3,8 @@ import { sha256 } from '../base/hash.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { readDependencies } from '../unit/dependencies.ts';
+import { checkFleetSection } from '../unit/fleet-section.ts';
+import { quadletHint } from '../unit/foreign-type.ts';
 import { checkInstall } from '../unit/install.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { triggeredUnit } from '../unit/trigger.ts';
@@ -117,6 +119,7 @@ function refuseTighterFence(unit: DesiredUnit, next: DesiredUnit): void {
 function newUnit(name: UnitName, text: string, source: string): DesiredUnit {
   const file = parseUnitFile(text, source);
   const placement = parsePlacement(file, name);
+  checkFleetSection(file, name);
   checkInstall(file, name);
   const digest = sha256(text);
   return {
@@ -138,6 +141,9 @@ function notFound(name: UnitName, template: string | undefined): FleetError {
   return new FleetError(
     'unit-not-found',
     `Cannot find unit "${name.text}"${also}: it is not in the registry and not on disk`,
-    { hint: 'Units in the registry: fleetctl list-unit-files' },
+    {
+      hint:
+        quadletHint(name.text.replace(/\.service$/, '')) ?? 'Units in the registry: fleetctl list-unit-files',
+    },
   );
 }

@@ -3,7 +3,9 @@ import { TARGET_STATES, type TargetState } from '../cluster/target-state.ts';
 import { isUnknown, reachedState } from '../cluster/unit-state.ts';
 import type { Decision } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
+import { expandSpecifiers } from '../unit/specifiers.ts';
 import { description, parseUnitFile } from '../unit/unit-file.ts';
+import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { look, type Viewpoint } from './look.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 import { type Listing, unknownUnits, unreachableMachines } from './unreachable.ts';
@@ -51,7 +53,7 @@ export function unitFileRow(
     hash: unit.hash,
     target: unit.target,
     global: unit.placement.global,
-    description: description(parseUnitFile(unit.text)) ?? '',
+    description: descriptionOf(unit),
   };
   if (decision?.kind === 'everywhere') return { ...common, ...spread(unit, decision, snapshot) };
   // A machine that has left the inventory is still where the unit is assigned.
@@ -62,6 +64,13 @@ export function unitFileRow(
     machine: assigned === undefined ? gone : machineRef(assigned),
     coverage: undefined,
   };
+}
+
+/** With the specifiers that follow from the name; a template keeps them, for it has no instance. */
+function descriptionOf({ name, text }: DesiredUnit): string {
+  const written = description(parseUnitFile(text)) ?? '';
+  const unit = parseUnitName(name);
+  return isTemplate(unit) ? written : expandSpecifiers(written, unit);
 }
 
 function spread(

@@ -1,7 +1,14 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { constants, type Stats } from 'node:fs';
+import { open, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import { isGlob } from '../base/glob.ts';
+import { causeText } from '../base/system-error.ts';
+import { foreignType, hasForeignSuffix } from '../unit/foreign-type.ts';
 import { isTemplate, parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
+
+/** No unit file is this long, in bytes; the wrong file can be. */
+const LARGEST_FILE = 1024 * 1024;
 
 /** One argument that names a unit, as a name or as a path, and what the disk has for it. */
 export type LocalUnit = {
@@ -18,11 +25,21 @@ export type LocalFile = { readonly path: string; readonly content: string | Flee
 
 /** Reads the name out of `hello`, `hello.service` or `units/hello.service`. Throws FleetError `unit-name`. */
 export function unitNameOf(argument: string): UnitName {
-  return parseUnitName(basename(argument));
+  return parseUnitName(lastPart(argument));
+}
+
+/** The glob that an argument is, without its folder; undefined for a name. */
+export function globOf(argument: string): string | undefined {
+  return !argument.endsWith('/') && isGlob(basename(argument)) ? basename(argument) : undefined;
+}
+
+/** A folder (`units/`) is no name and no glob: it stays whole, and is refused as a name. */
+function lastPart(argument: string): string {
+  return argument.endsWith('/') ? argument : basename(argument);
 }
 
 /**
- * Looks on the disk for every argument; each unit comes once. Relative paths start at `cwd`. Throws for names
+ * Looks on the disk for every argument; each unit comes once. Relative paths start at `cwd`. Only files are read. Throws for names
  * that are none, and for two arguments that name one unit and find different files for it.
  */
 export async function readLocalUnits(
@@ -45,7 +62,7 @@ async function readLocalUnit(argument: string, cwd: string): Promise<LocalUnit> 
   const template = templateOf(name);
   return {
     name,
-    own: (await readLocalFile(join(folder, name.text))) ?? (await refuseFolder(resolve(cwd, argument))),
+    own: (await readLocalFile(join(folder, name.text))) ?? (await refuseNamed(argument, cwd)),
     template: template && (await readLocalFile(join(folder, template.text))),
     beside: new Set(isTemplate(name) ? await readdir(folder).catch(() => []) : []),
   };
@@ -53,25 +70,49 @@ async function readLocalUnit(argument: string, cwd: string): Promise<LocalUnit> 
 
 async function readLocalFile(path: string): Promise<LocalFile | undefined> {
   try {
-    const bytes = await readFile(path);
-    return { path, content: decode(bytes, path) };
+    return { path, content: decode(await readRegularFile(path), path) };
   } catch (error) {
     if (isFleetError(error)) return { path, content: error };
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    const why =
-      code === 'EISDIR' ? 'it is a folder' : code === 'EACCES' ? 'permission denied' : String(error);
-    return { path, content: unreadable(path, why, error) };
+    return { path, content: unreadable(path, causeText(error), error) };
   }
 }
 
-/** `fleetctl start web` where `web` is a folder and there is no web.service: say so. */
-async function refuseFolder(path: string): Promise<LocalFile | undefined> {
-  const isFolder = await stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-  return isFolder ? { path, content: unreadable(path, 'it is a folder', undefined) } : undefined;
+/** The bytes of a file. A pipe or a device is never opened: that may wait for ever, or do something. */
+async function readRegularFile(path: string): Promise<Buffer> {
+  const kind = kindOf(await stat(path));
+  if (kind !== undefined) throw unreadable(path, `it is a ${kind}`, undefined);
+  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const chunks: Buffer[] = [];
+    for await (const chunk of handle.createReadStream({ end: LARGEST_FILE })) chunks.push(chunk as Buffer);
+    const bytes = Buffer.concat(chunks);
+    if (bytes.length > LARGEST_FILE) throw unreadable(path, 'it is longer than 1 MiB', undefined);
+    return bytes;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** What is there in the place of a file; undefined for a file. */
+function kindOf(stats: Stats): string | undefined {
+  if (stats.isFile()) return undefined;
+  if (stats.isDirectory()) return 'folder';
+  if (stats.isFIFO()) return 'pipe';
+  return stats.isSocket() ? 'socket' : 'device';
+}
+
+/**
+ * What exists under the very name that was given, and cannot be the unit: a folder `web` where there is no web.service,
+ * or a file of another kind, such as `site.container`.
+ */
+async function refuseNamed(argument: string, cwd: string): Promise<LocalFile | undefined> {
+  const path = resolve(cwd, argument);
+  const stats = await stat(path).catch(() => undefined);
+  if (stats?.isDirectory() === true) return { path, content: unreadable(path, 'it is a folder', undefined) };
+  if (stats === undefined || !hasForeignSuffix(basename(path))) return undefined;
+  return { path, content: foreignType(basename(path)) };
 }
 
 function decode(bytes: Buffer, path: string): string | FleetError {

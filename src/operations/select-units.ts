@@ -1,61 +1,74 @@
-import { basename } from 'node:path';
 import { FleetError } from '../base/errors.ts';
-import { isGlob, matchesGlob } from '../base/glob.ts';
+import { matchesGlob } from '../base/glob.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import { unitNameOf } from './local-file.ts';
+import { globOf, unitNameOf } from './local-file.ts';
 import type { UnitProblem } from './unit-result.ts';
+
+/** What arguments name in the registry. */
+export type Selection = {
+  readonly units: readonly DesiredUnit[];
+  /** A problem for every argument that names no unit, and for every unit that cannot be read. */
+  readonly problems: readonly UnitProblem[];
+  /** Templates that globs match, and that are not selected: a glob stands for units that can run. */
+  readonly templates: readonly string[];
+};
 
 /**
  * The units of the registry that arguments name, as names, paths or globs (`web@*`, which stands for
- * `web@*.service` too, and never for a template), each once; and a problem for every argument that names none, and
- * for every unit that cannot be read.
+ * `web@*.service` too, and never for a template), each once.
  */
-export function selectUnits(
-  arguments_: readonly string[],
-  registry: Known,
-): { readonly units: readonly DesiredUnit[]; readonly problems: readonly UnitProblem[] } {
+export function selectUnits(arguments_: readonly string[], registry: Known): Selection {
   const units = new Map<string, DesiredUnit>();
+  const templates = new Set<string>();
   const problems: UnitProblem[] = [];
   for (const argument of arguments_) {
-    const names = namesOf(argument, registry);
-    const found = names.flatMap((name) => registry.units.get(name) ?? []);
-    const unreadable = names.flatMap((unit) => {
+    const matched = namesOf(argument, registry);
+    const found = matched.names.flatMap((name) => registry.units.get(name) ?? []);
+    const unreadable = matched.names.flatMap((unit) => {
       const error = registry.unreadable?.get(unit) ?? registry.lost?.(unit);
       return error === undefined ? [] : [{ unit, error }];
     });
     for (const unit of found) units.set(unit.name, unit);
+    for (const name of matched.templates) templates.add(name);
     problems.push(...unreadable);
-    if (found.length + unreadable.length === 0) problems.push(noSuchUnit(argument));
+    if (found.length + unreadable.length === 0) problems.push(noSuchUnit(argument, matched.templates));
   }
-  return { units: [...units.values()], problems };
+  return {
+    units: [...units.values()],
+    problems,
+    templates: [...templates].filter((name) => !units.has(name)),
+  };
 }
 
 /** What is asked of a registry here. */
 type Known = Pick<RegistryView, 'units'> & Partial<Pick<RegistryView, 'unreadable' | 'lost'>>;
 
+type Match = { readonly names: readonly string[]; readonly templates: readonly string[] };
+
 /** The names an argument may mean; throws FleetError `unit-name` for what can be no name. */
-function namesOf(argument: string, { units, unreadable }: Known): readonly string[] {
-  const pattern = basename(argument);
-  if (!isGlob(pattern)) return [unitNameOf(argument).text];
-  return [...units.keys(), ...(unreadable?.keys() ?? [])].filter(
-    (name) =>
-      !isTemplate(parseUnitName(name)) &&
-      (matchesGlob(pattern, name) || matchesGlob(`${pattern}.service`, name)),
+function namesOf(argument: string, { units, unreadable }: Known): Match {
+  const pattern = globOf(argument);
+  if (pattern === undefined) return { names: [unitNameOf(argument).text], templates: [] };
+  const all = [...units.keys(), ...(unreadable?.keys() ?? [])].filter(
+    (name) => matchesGlob(pattern, name) || matchesGlob(`${pattern}.service`, name),
   );
+  const isPattern = (name: string): boolean => isTemplate(parseUnitName(name));
+  return { names: all.filter((name) => !isPattern(name)), templates: all.filter(isPattern) };
 }
 
-/** The problem of an argument, a glob perhaps, that names no unit. */
-export function noSuchUnit(argument: string): UnitProblem {
-  const glob = isGlob(basename(argument));
+/** The problem of an argument that names no unit; `templates` are those that a glob matches. */
+export function noSuchUnit(argument: string, templates: readonly string[] = []): UnitProblem {
+  const glob = globOf(argument) !== undefined;
   const unit = glob ? argument : unitNameOf(argument).text;
-  const error = new FleetError(
-    'unit-not-found',
-    glob ? `No unit matches "${unit}"` : `No such unit: "${unit}"`,
-    {
-      hint: 'Units in the registry: fleetctl list-unit-files',
-    },
-  );
+  const [template] = templates;
+  const message = glob ? `No unit matches "${unit}"` : `No such unit: "${unit}"`;
+  const error =
+    template === undefined
+      ? new FleetError('unit-not-found', message, { hint: 'Units in the registry: fleetctl list-unit-files' })
+      : new FleetError('unit-not-found', `${message}, only template "${template}"`, {
+          hint: `A glob stands for units that can run; name a template itself: ${template}`,
+        });
   return { unit, error };
 }

@@ -19,7 +19,7 @@ import { isTemplate, parseUnitName, type UnitName } from '../unit/unit-name.ts';
 import { findMachine } from './find-machine.ts';
 import { expectedOn } from './list-units.ts';
 import { unitNameOf } from './local-file.ts';
-import { selectUnits } from './select-units.ts';
+import { type Selection, selectUnits } from './select-units.ts';
 import type { UnitProblem } from './unit-result.ts';
 import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';
 
@@ -93,7 +93,7 @@ export function byMachine(
 function selectNamed(
   { units: arguments_, verb }: PlacesRequest,
   registry: RegistryView,
-): ReturnType<typeof selectUnits> {
+): Pick<Selection, 'units' | 'problems'> {
   for (const argument of arguments_) {
     const template = isGlob(basename(argument)) ? undefined : unitNameOf(argument);
     if (template !== undefined && isTemplate(template)) throw notRunning(template, verb);

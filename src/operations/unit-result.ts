@@ -60,6 +60,8 @@ export type RequestResult = {
   readonly alone?: readonly StartedAlone[];
   /** How instances stand to the templates whose files were taken. */
   readonly templates?: readonly TemplateResult[];
+  /** Templates that a glob matched, and that were not destroyed with the units. */
+  readonly kept?: readonly string[];
   /** What was done on which machine; what failed is left out. */
   readonly plans: readonly MachinePlan[];
   /** Every machine that did not answer, needed or not. */

@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { Reason } from '../cluster/reason.ts';
 import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
@@ -11,15 +12,19 @@ import type { MachineSession } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { expandGlobs } from './expand-globs.ts';
 import { unknownTriggers } from './idle-triggers.ts';
+import { unitNameOf } from './local-file.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 import { type SubmitRequest, submit } from './submit.ts';
 import type { UnitProblem } from './unit-result.ts';
 import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';
+import { unitsBlamed } from './verified-units.ts';
 
 /** What one machine makes of the units that could go there. */
 export type MachineVerdict = {
   readonly machine: MachineRef;
   readonly units: readonly string[];
+  /** The units among them that do not pass. */
+  readonly failed: readonly string[];
   /** What systemd there has against them, a line each; none when they pass. */
   readonly problems: readonly string[];
 };
@@ -64,7 +69,9 @@ export async function verify(edges: Edges, request: VerifyUnits): Promise<Verifi
     const own = [
       ...problems,
       ...triggers.filter(({ starts }) => !isSomewhere(starts, views)).map(idleProblem),
-      ...units.filter(({ name }) => ![...places.values()].flat().includes(name)).map(nowhereProblem),
+      ...units
+        .filter(({ name }) => ![...places.values()].flat().includes(name))
+        .map(({ name }) => nowhereProblem(name, asked.request.units)),
     ];
     const machines = await askMachines(places, units, sessions);
     const passed = own.length === 0 && machines.every((each) => each.problems.length === 0);
@@ -118,10 +125,11 @@ function askMachines(
       const verdict = { machine: machineRef(view), units: names };
       try {
         const said = await sessions.get(view.machine.name)?.verify({ files, units: names });
-        return { ...verdict, problems: said ?? ['it does not answer'] };
+        const problems = said ?? ['it does not answer'];
+        return { ...verdict, failed: unitsBlamed(names, problems), problems };
       } catch (error) {
         if (!isFleetError(error)) throw error;
-        return { ...verdict, problems: [error.message] };
+        return { ...verdict, failed: names, problems: [error.message] };
       }
     }),
   );
@@ -138,11 +146,16 @@ function idleProblem({ unit, starts }: { unit: string; starts: string }): UnitPr
   return { unit, error: new FleetError('not-loaded', message, { hint }) };
 }
 
-function nowhereProblem({ name }: DesiredUnit): UnitProblem {
-  const error = new FleetError('placement', `Cannot verify unit "${name}": no machine that answers fits it`, {
-    hint: `Why: fleetctl explain ${name}; or name a machine with --machine`,
+/** `arguments_` say where the file is. */
+function nowhereProblem(unit: string, arguments_: readonly string[]): UnitProblem {
+  const argument = arguments_.find((each) => unitNameOf(each).text === unit) ?? unit;
+  const name = parseUnitName(unit);
+  // A template is explained by an instance of it.
+  const explained = isTemplate(name) ? join(dirname(argument), `${name.prefix}@1.${name.type}`) : argument;
+  const error = new FleetError('placement', `Cannot verify unit "${unit}": no machine that answers fits it`, {
+    hint: `Why: fleetctl explain ${explained}; or name a machine with --machine`,
   });
-  return { unit: name, error };
+  return { unit, error };
 }
 
 function unreachableOf(

@@ -1,3 +1,4 @@
+import { formatMachineId } from '../machine/machine-id.ts';
 import { type CheckResult, type Finding, OLDEST_SYSTEMD } from '../operations/checks.ts';
 import { isHealthy, type MachineHealth } from '../operations/doctor.ts';
 import { machineJson } from './json.ts';
@@ -109,6 +110,12 @@ function detailOf({ status, finding }: CheckResult): string {
       return finding.folders.map(({ folder, obstacle }) => `${folder}: ${obstacle}`).join('; ');
     case 'absent':
       return `not there: ${finding.tools.join(', ')}`;
+    case 'broken':
+      return `there, but not at work: ${finding.tools.join(', ')}`;
+    case 'no-id':
+      return finding.text === '' ? 'it has no machine id' : `not a machine id: ${finding.text}`;
+    case 'same-id':
+      return `machine "${finding.other}" has the same: ${formatMachineId(finding.id)}`;
     case 'cluster':
       return finding.cluster ?? 'none yet';
     case 'clock':
@@ -157,6 +164,10 @@ const FIXES: Fixes = {
     return `mount -o remount,rw "$(findmnt -nro TARGET -T ${folder})" there; dmesg tells why it was read-only`;
   },
   absent: ({ tools }) => `install ${packagesOf(tools)} there`,
+  broken: ({ tools }) => `run ${tools[0] ?? 'it'} there by hand; install ${packagesOf(tools)} again`,
+  'no-id': () => 'run "rm -f /etc/machine-id && systemd-machine-id-setup" there, and restart it',
+  'same-id': () =>
+    'if they are one machine, remove one section from fleet.conf; if one is a copy of the other, run "rm /etc/machine-id && systemd-machine-id-setup" on it and restart it',
   cluster: () =>
     'if that cluster is yours and its registry was lost: fleetctl help recover; if it is gone: rm /var/lib/fleet/cluster there',
   clock: () => 'timedatectl set-ntp true there',

@@ -6,7 +6,7 @@ import { machineJson, unreachableJson, unreadableJson } from './json.ts';
 import { machineTitle } from './machine.ts';
 import { planLines } from './plan.ts';
 import { howLong, reasonText } from './reason.ts';
-import { missingLines, type ReportLines, requestFailures } from './report.ts';
+import { missingLines, type ReportLines, requestFailures, workLines } from './report.ts';
 import { changesJson } from './request.ts';
 
 /** What a pass over everything did, or would do: moves with their reason, then the steps, machine by machine. */
@@ -16,15 +16,14 @@ export function passReport(pass: PassResult, dryRun = false): ReportLines {
       `${unit} moves from ${title(from)} to ${title(to)}: ${reasonText(because)}`,
   );
   const steps = pass.plans.flatMap(planLines);
+  const failures = [
+    ...(pass.otherCluster ? LOST_REGISTRY : []),
+    ...pass.stranded.flatMap(strandedLines),
+    ...requestFailures('reconcile', pass, dryRun),
+  ];
   return {
-    out: moves.length + steps.length === 0 ? ['Nothing to do'] : [...moves, ...steps],
-    err: [
-      ...missingLines(pass),
-      ...(pass.otherCluster ? LOST_REGISTRY : []),
-      ...(pass.cutOff ? [CUT_OFF] : []),
-      ...pass.stranded.flatMap(strandedLines),
-      ...requestFailures('reconcile', pass, dryRun),
-    ],
+    out: workLines([...moves, ...steps], failures.length > 0),
+    err: [...missingLines(pass), ...(pass.cutOff ? [CUT_OFF] : []), ...failures],
   };
 }
 

@@ -43,8 +43,22 @@ export function requestReport(verb: UnitVerb, request: RequestResult, dryRun = f
       ...templateLines(request),
       ...results.flatMap((result) => successLine(verb, result)),
     ],
-    err: [...differing, ...alone, ...templateWarnings(request), ...requestFailures(verb, request, dryRun)],
+    err: [
+      ...differing,
+      ...alone,
+      ...templateWarnings(request),
+      ...keptLines(request, dryRun),
+      ...requestFailures(verb, request, dryRun),
+    ],
   };
+}
+
+/** A template that stays would take precedence over a local file. */
+function keptLines({ kept = [] }: RequestResult, dryRun: boolean): readonly string[] {
+  return kept.flatMap((name) => [
+    `Warning: template "${name}" ${dryRun ? 'would stay' : 'stays'} in the registry, for a glob stands for units that can run`,
+    `hint: Destroy it too: fleetctl destroy ${name}`,
+  ]);
 }
 
 /** Everything that a request could not do, or in a dry run could not. */
@@ -60,7 +74,12 @@ export function dryRunReport(verb: UnitVerb, request: RequestResult): ReportLine
   const { err } = requestReport(verb, request, true);
   const added = [...(request.created ?? [])].map((unit) => `registry: add ${unit}`);
   const steps = [...added, ...request.plans.flatMap(planLines)];
-  return { out: steps.length === 0 ? ['Nothing to do'] : steps, err };
+  return { out: workLines(steps, requestFailures(verb, request, true).length > 0), err };
+}
+
+/** The work; that there is none is said only where nothing is in its way. */
+export function workLines(work: readonly string[], hasFailed: boolean): readonly string[] {
+  return work.length === 0 && !hasFailed ? ['Nothing to do'] : work;
 }
 
 /** An error as people see it: what happened, and the hint on its own line. */

@@ -10,7 +10,7 @@ import { reasonText } from './reason.ts';
 
 /**
  * What every verb over units did, or would do with `dryRun`:
- * `{ "dryRun": …, "results": […], "changes": […], "created": […], "alone": […], "differing": […], "templates": […], "problems": […], "unreachable": […] }`.
+ * `{ "dryRun": …, "results": […], "changes": […], "created": […], "alone": […], "kept": […], "differing": […], "templates": […], "problems": […], "unreachable": […] }`.
  */
 export function requestJson(request: RequestResult, dryRun: boolean): object {
   return {
@@ -19,6 +19,7 @@ export function requestJson(request: RequestResult, dryRun: boolean): object {
     changes: changesJson(request.plans),
     created: [...(request.created ?? [])],
     alone: [...(request.alone ?? [])],
+    kept: [...(request.kept ?? [])],
     differing: request.differing.map(({ unit, path }) => ({ unit, path })),
     templates: [...(request.templates ?? [])],
     problems: problemsJson(request.problems),

@@ -1,7 +1,7 @@
 import type { RestartResult, UnitOnMachine } from '../operations/restart.ts';
 import { machineLabel, machineTitle } from './machine.ts';
 import { planLines } from './plan.ts';
-import { type ReportLines, requestFailures } from './report.ts';
+import { type ReportLines, requestFailures, workLines } from './report.ts';
 
 /** What was restarted, what was not, and why. */
 export function restartReport(result: RestartResult): ReportLines {
@@ -17,10 +17,8 @@ export function restartPreview(result: RestartResult): ReportLines {
     `Batch ${index + 1} of ${result.waves.length}`,
     ...plans.flatMap(planLines),
   ]);
-  return {
-    out: batches.length === 0 ? ['Nothing to do'] : batches,
-    err: requestFailures('restart', result, true),
-  };
+  const err = requestFailures('restart', result, true);
+  return { out: workLines(batches, err.length > 0), err };
 }
 
 function leftLines(left: readonly UnitOnMachine[]): readonly string[] {

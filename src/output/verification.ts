@@ -3,13 +3,15 @@ import { machineJson, problemsJson, unreachableJson } from './json.ts';
 import { machineTitle } from './machine.ts';
 import { errorLines, type ReportLines, unreachableLines } from './report.ts';
 
-/** A line for every machine, with what systemd there has to say below it; fleet's own complaints apart. */
+/** What passed and what failed on every machine, with what systemd there has to say; fleet's own complaints apart. */
 export function verificationReport({ problems, machines, unreachable }: Verification): ReportLines {
   return {
-    out: machines.flatMap(({ machine, units, problems: found }) => [
-      `${found.length === 0 ? 'Passed' : 'Failed'} on ${machineTitle(machine)}: ${units.join(' ')}`,
-      ...found.map((line) => `  ${line}`),
-    ]),
+    out: machines.flatMap(({ machine, units, failed, problems: found }) => {
+      const passed = units.filter((unit) => !failed.includes(unit));
+      const line = (what: string, names: readonly string[]): readonly string[] =>
+        names.length === 0 ? [] : [`${what} on ${machineTitle(machine)}: ${names.join(' ')}`];
+      return [...line('Passed', passed), ...line('Failed', failed), ...found.map((each) => `  ${each}`)];
+    }),
     err: [...problems.flatMap(({ error }) => errorLines(error)), ...unreachableLines(unreachable)],
   };
 }
@@ -19,9 +21,10 @@ export function verificationJson({ passed, problems, machines, unreachable }: Ve
   return {
     passed,
     problems: problemsJson(problems),
-    machines: machines.map(({ machine, units, problems: found }) => ({
+    machines: machines.map(({ machine, units, failed, problems: found }) => ({
       ...machineJson(machine),
       units,
+      failed,
       passed: found.length === 0,
       problems: found,
     })),

@@ -46,7 +46,8 @@ export async function observe(
       const backSince = memory?.silentSince === undefined ? memory?.backSince : clock.now();
       return { machine, id, observation, silence: undefined, backSince };
     } catch (error) {
-      if (!isFleetError(error)) throw error;
+      // What this computer lacks says nothing about the machine.
+      if (!isFleetError(error) || error.code === 'local') throw error;
       const { code, message, hint } = error;
       const since = memory?.silentSince ?? clock.now();
       const silence = { since, code, message, hint };

@@ -1,11 +1,12 @@
 import { formatDuration } from '../base/duration.ts';
 import { type ErrorCode, FleetError } from '../base/errors.ts';
+import { causeText, remedyOf } from '../base/system-error.ts';
 import type { SshTarget } from './target.ts';
 
 export type FailureOptions = { readonly hint?: string; readonly cause?: unknown };
 
-/** How far a connection had come: waiting for TCP, for the SSH handshake, or to be let in. */
-export type OpenPhase = 'connect' | 'handshake' | 'authentication';
+/** How far a connection had come: waiting for an address, for TCP, for the SSH handshake, or to be let in. */
+export type OpenPhase = 'name' | 'connect' | 'handshake' | 'authentication';
 
 /** A connection that did not come about: `Cannot reach machine "m1" (127.77.0.1:22): connection refused`. */
 export function cannotReach(
@@ -31,6 +32,13 @@ export class Unsent extends FleetError {
   }
 }
 
+/** The target itself was not tried: nothing leads there, or there is nothing to log in with. */
+export class NotTried extends FleetError {
+  constructor({ code, message, hint, cause }: FleetError) {
+    super(code, message, { cause, ...(hint !== undefined && { hint }) });
+  }
+}
+
 /** The hint that goes with a refused session. */
 export const MAX_SESSIONS =
   'The log of sshd on the machine says why; MaxSessions limits the sessions of one connection';
@@ -50,10 +58,15 @@ const KEY_EXCHANGE_FAILED = 3;
 /** Why a connection could not be opened, from what the socket or ssh2 reported. */
 export function openFailure(target: SshTarget, phase: OpenPhase, error: Error): FleetError {
   const { code, level } = error as { readonly code?: unknown; readonly level?: unknown };
+  if (typeof code === 'string' && LACKS.has(code)) {
+    const what = `${cannotReachIt(target)}: this computer has no connection left: ${causeText(error)}`;
+    const hint = remedyOf(error);
+    return new FleetError('local', what, { cause: error, ...(hint !== undefined && { hint }) });
+  }
   const known = typeof code === 'string' ? SOCKET_ERRORS[code] : undefined;
   if (known !== undefined)
     return cannotReach(target, ...known, { cause: error, ...hintFor(target, known[0]) });
-  if (phase === 'connect') {
+  if (phase === 'name' || phase === 'connect') {
     const what = typeof code === 'string' ? code : error.message;
     return cannotReach(target, 'ssh-refused', what, { cause: error });
   }
@@ -85,7 +98,7 @@ export function closedWhile(target: SshTarget, phase: OpenPhase, trouble?: strin
 /** A jump host on the way to the target cannot be used; the code is that of its own failure. */
 export function noWay(target: SshTarget, { code, message, hint }: FleetError): FleetError {
   const why = `${message.slice(0, 1).toLowerCase()}${message.slice(1)}`;
-  return cannotReach(target, code, why, hint === undefined ? {} : { hint });
+  return new NotTried(cannotReach(target, code, why, hint === undefined ? {} : { hint }));
 }
 
 /** The transport was closed before there was a connection. */
@@ -96,18 +109,23 @@ export function closedHere(target: SshTarget): FleetError {
 /** Nothing more came for `connectTimeoutMs`. */
 export function timedOut(target: SshTarget, phase: OpenPhase): FleetError {
   const what = {
+    name: 'the name server gave no answer',
     connect: 'no answer',
     handshake: 'it accepts connections but does not speak SSH',
     authentication: 'authentication did not finish',
   }[phase];
   const time = formatDuration(target.connectTimeoutMs);
-  return cannotReach(target, 'ssh-timeout', `${what} within ${time}`, hintFor(target, 'ssh-timeout'));
+  const code = phase === 'name' ? 'ssh-name' : 'ssh-timeout';
+  return cannotReach(target, code, `${what} within ${time}`, hintFor(target, code));
 }
 
 /** `host:port`, with brackets around an IPv6 address. */
 function address({ host, port }: Pick<SshTarget, 'host' | 'port'>): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
+
+/** Errors of socket(2) and connect(2) that tell of this computer, and nothing of a machine. */
+const LACKS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
 /** errno → code and words. getaddrinfo(3) has the two names, connect(2) the others. */
 const SOCKET_ERRORS: Readonly<Record<string, readonly [ErrorCode, string]>> = {

@@ -18,28 +18,31 @@ export interface Line {
 
 /**
  * Goes the way of the target, up to where SSH begins; `jumpHost` is the connection to the last jump host, where
- * there is one. Rejects with a FleetError, or with the error of the socket. `signal` ends the attempt.
+ * there is one. Rejects with a FleetError, or with the error of the socket. `signal` ends the attempt; `resolved`
+ * is called once the name has an address.
  */
 export async function dial(
   target: SshTarget,
   jumpHost: Connection | undefined,
   signal: AbortSignal,
+  resolved: () => void,
 ): Promise<Line> {
   if (jumpHost !== undefined) return dialFrom(jumpHost, target, signal);
   if (target.via.kind === 'command') {
     const stream = new ProxyCommand(target.via.command);
     return { stream, address: undefined, trouble: () => stream.trouble, isBroken: () => stream.isMissing };
   }
-  return dialDirectly(target, signal);
+  return dialDirectly(target, signal, resolved);
 }
 
 const FAMILIES = { any: 0, inet: 4, inet6: 6 } as const;
 
-function dialDirectly(target: SshTarget, signal: AbortSignal): Promise<Line> {
+function dialDirectly(target: SshTarget, signal: AbortSignal, resolved: () => void): Promise<Line> {
   const { host, port, addressFamily, bindAddress } = target;
   // Nagle's algorithm costs 40 ms a connection, and ssh2 leaves it on.
   const local = bindAddress === undefined ? {} : { localAddress: bindAddress };
   const socket = connect({ host, port, noDelay: true, family: FAMILIES[addressFamily], ...local });
+  socket.once('lookup', (error: Error | null) => error ?? resolved());
   const abort = (): void => void socket.destroy(new Error('given up'));
   signal.addEventListener('abort', abort, { once: true });
   return new Promise<Line>((resolve, reject) => {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Client, ConnectConfig } from 'ssh2';
 import { isFleetError } from '../base/errors.ts';
@@ -51,7 +52,7 @@ export async function openConnection(attempt: Attempt): Promise<Opened> {
   const { target, signal, timeoutMs } = attempt;
   if (signal.aborted) throw closedHere(target);
   const over = new AbortController();
-  const progress: Progress = { phase: 'connect', line: undefined };
+  const progress: Progress = { phase: needsLookUp(attempt) ? 'name' : 'connect', line: undefined };
   try {
     return await new Promise<Opened>((resolve, reject) => {
       const deadline = createDeadline(timeoutMs, () => reject(timedOut(target, progress.phase)));
@@ -71,6 +72,10 @@ export async function openConnection(attempt: Attempt): Promise<Opened> {
   }
 }
 
+function needsLookUp({ target, jumpHost }: Attempt): boolean {
+  return jumpHost === undefined && target.via.kind !== 'command' && isIP(target.host) === 0;
+}
+
 /** How far an attempt has come. */
 type Progress = { phase: OpenPhase; line: Line | undefined };
 
@@ -81,8 +86,11 @@ async function connectAndLogIn(
   over: AbortSignal,
 ): Promise<Opened> {
   const { target, jumpHost } = attempt;
-  const line = await dial(target, jumpHost, over).catch((error: Error) => {
-    throw isFleetError(error) ? error : openFailure(target, 'connect', error);
+  const resolved = (): void => {
+    progress.phase = 'connect';
+  };
+  const line = await dial(target, jumpHost, over, resolved).catch((error: Error) => {
+    throw isFleetError(error) ? error : openFailure(target, progress.phase, error);
   });
   if (over.aborted) line.stream.destroy();
   progress.line = line;

@@ -1,4 +1,5 @@
 import { FleetError } from '../base/errors.ts';
+import { causeText } from '../base/system-error.ts';
 import { closedHere } from './failure.ts';
 import { hostKeyRefusal, nameInFiles } from './host-key.ts';
 import { plainKey } from './keys/certificate.ts';
@@ -34,14 +35,14 @@ export class HostKeyTrust {
     this.#oneAtATime = oneAtATime;
   }
 
-  /** What the files say of a host at this moment. */
+  /** What the files say of a host at this moment. Rejects with FleetError `local` for a file that cannot be read. */
   async known(target: SshTarget): Promise<KnownHost> {
     const paths = [...target.userKnownHostsFiles, ...target.globalKnownHostsFiles];
     const files = await Promise.all(paths.map((path) => this.#read(path)));
     return new KnownHost(files, namesOf(target));
   }
 
-  /** Writes a key that a host has proven to own to the first file. */
+  /** Writes a key that a host has proven to own to the first file. Rejects with FleetError `local` when it cannot. */
   async learn(target: SshTarget, key: Buffer): Promise<void> {
     const [file] = target.userKnownHostsFiles;
     const name = nameInFiles(target);
@@ -52,7 +53,7 @@ export class HostKeyTrust {
 
   /**
    * Returns when a person has accepted the key and it stands in the file; rejects with an `ssh-host-key` error
-   * in every other case. One question is asked at a time; `signal` ends the wait for an answer.
+   * or that of the file in every other case. One question is asked at a time; `signal` ends the wait for an answer.
    */
   agree(target: SshTarget, presented: Buffer, signal: AbortSignal): Promise<void> {
     // A certificate of an authority that nobody named is worth no more than the key in it.
@@ -91,8 +92,11 @@ async function attempt<T>(verb: string, file: string, work: () => Promise<T>): P
   try {
     return await work();
   } catch (cause) {
-    const message = `Cannot ${verb} the file of known hosts "${file}": ${(cause as Error).message}`;
-    throw new FleetError('ssh-host-key', message, { cause });
+    const message = `Cannot ${verb} the file of known hosts "${file}": ${causeText(cause)}`;
+    throw new FleetError('local', message, {
+      hint: 'Name another one with known_hosts_file in [ssh]',
+      cause,
+    });
   }
 }
 

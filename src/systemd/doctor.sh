@@ -12,6 +12,33 @@ writable() {
   probe=$(nearest "$1")/.fleet-doctor-$$
   : >"$probe" && rm -f "$probe"
 }
+# broken: the tools that do not do their work, a line each; fails where there is no folder to try them in
+broken() {
+  t=$(nearest "$R")/.fleet-doctor-$$.d
+  command mkdir -- "$t" 2>/dev/null && [ -d "$t" ] || return 1
+  : >"$t/a" || return 1
+  works flock flock -n "$t/a" true
+  works sha256sum sums
+  works base64 [ "$(printf x | base64)" = eA== ]
+  works mktemp [ -f "$(mktemp "$t/XXXXXX")" ]
+  works sync sync
+  works tail [ "$(printf 'a\nb\n' | tail -n 1)" = b ]
+  works ln linked
+  works mv moved
+  works sleep sleep 0
+  works rm removed
+  [ ! -d "$t" ] || rmdir "$t"
+}
+# works TOOL COMMAND...: names the tool when the command fails
+works() {
+  name=$1
+  shift
+  "$@" >/dev/null 2>&1 || printf '%s\n' "$name"
+}
+sums() { case "$(printf x | sha256sum)" in 2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\ *) ;; *) return 1 ;; esac; }
+linked() { ln -s a "$t/l" && [ -L "$t/l" ]; }
+moved() { mv -- "$t/a" "$t/m" && [ -f "$t/m" ]; }
+removed() { rm -rf -- "$t" && [ ! -e "$t" ]; }
 # space FOLDER...: lines `KiB inodes folder` of what is free; a file system without inodes of its own says "-"
 space() {
   for place; do

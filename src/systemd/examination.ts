@@ -25,6 +25,8 @@ export type Examination = {
   /** Unit files, what fleet knows, its lock: in this order. */
   readonly folders: readonly FolderFact[];
   readonly absent: readonly string[];
+  /** Tools that are there and do not do their work; undefined where there was no folder to try them in. */
+  readonly broken: readonly string[] | undefined;
   /** The cluster that owns the machine; undefined for none. */
   readonly cluster: string | undefined;
   /** Its clock, in epoch seconds; undefined when it did not say. */
@@ -51,6 +53,7 @@ export function examinationLines(): readonly string[] {
     'section state systemctl is-system-running',
     ...FOLDERS.map((name) => `section folder writable "$${name}"`),
     `section absent absent ${TOOLS.join(' ')}`,
+    'section broken broken',
     'section clock date +%s',
     `section space space ${FOLDERS.map((name) => `"$${name}"`).join(' ')}`,
     'section journal journalctl --quiet --no-pager --lines=1 --output=cat',
@@ -74,6 +77,7 @@ export function readExamination(sections: readonly Section[], folders: readonly 
     systemd: version === undefined ? undefined : { version: Number(version), state: text('state').trim() },
     folders: folders.map((folder, index) => ({ folder, obstacle: obstacleOf(probes[index]) })),
     absent: lines('absent'),
+    broken: sections.find(({ name }) => name === 'broken')?.status === 0 ? lines('broken') : undefined,
     cluster: /^cluster (\S+)/m.exec(text('facts'))?.[1],
     clock: clock > 0 ? clock : undefined,
     space: lines('space').map(readSpace),

@@ -1,7 +1,7 @@
 import { FleetError } from '../base/errors.ts';
 import { nearest } from '../base/nearest.ts';
 import { quoted } from './quoted.ts';
-import { dependsOnInstance, expandSpecifiers } from './specifiers.ts';
+import { dependsOnInstance, expandSpecifiers, machineSpecifier } from './specifiers.ts';
 import { joinedValue, type UnitFile, type UnitOption } from './unit-file.ts';
 import { isTemplate, type UnitName } from './unit-name.ts';
 
@@ -60,6 +60,20 @@ export function readFleetSection(file: UnitFile, unit: UnitName): FleetSection {
     for (const word of readWords(value, option, unit)) words.push(word);
   }
   return section;
+}
+
+/**
+ * Throws a FleetError `placement` for the first word with a specifier that only the machine knows: it would match
+ * nothing.
+ */
+export function checkFleetSection(file: UnitFile, unit: UnitName): void {
+  for (const option of file.options.filter(({ section }) => section === 'X-Fleet')) {
+    const value = joinedValue(option);
+    const specifier = machineSpecifier(value);
+    if (specifier === undefined) continue;
+    const problem = `${option.name} has the specifier ${specifier}, which only the machine knows: ${quoted(value)}`;
+    throw lineError(option, unit, problem, 'The specifiers are %n, %N, %p, %P, %i, %I, %j, %J and %%');
+  }
 }
 
 /** A FleetError `placement` about one word: the unit, the line, the option, what is wrong with it, and the word. */

@@ -1,21 +1,52 @@
 import type { UnitName } from './unit-name.ts';
 
+/** The specifiers of systemd.unit(5) that follow from the name alone. */
+const FROM_NAME: Readonly<Record<string, (name: UnitName) => string>> = {
+  n: ({ text }) => text,
+  N: ({ text, type }) => text.slice(0, -`.${type}`.length),
+  p: ({ prefix }) => prefix,
+  P: ({ prefix }) => unescapeName(prefix),
+  i: ({ instance }) => instance ?? '',
+  I: ({ instance }) => unescapeName(instance ?? ''),
+  j: lastPart,
+  J: (name) => unescapeName(lastPart(name)),
+  '%': () => '%',
+};
+
 /**
- * Replaces the specifiers of systemd.unit(5) that follow from the name alone: `%n` the whole name, `%N` the name
- * without its suffix, `%p` the prefix, `%i` the instance (empty where there is none), `%%` a percent sign. All others
- * (`%H`, `%m`, …) are known only to the machine and stay as they are, as in fleet.
+ * Replaces the specifiers that follow from the name alone: `%n` the whole name, `%N` the name without its suffix, `%p`
+ * the prefix, `%i` the instance (empty where there is none), `%j` what stands behind the last dash of the prefix, `%P`,
+ * `%I` and `%J` the same unescaped, `%%` a percent sign. All others (`%H`, `%m`, …) are known only to the machine and
+ * stay as they are, as in fleet.
  */
 export function expandSpecifiers(text: string, name: UnitName): string {
-  return text.replace(/%([nNpi%])/g, (_, letter: string) => {
-    if (letter === 'n') return name.text;
-    if (letter === 'N') return name.text.slice(0, -`.${name.type}`.length);
-    if (letter === 'p') return name.prefix;
-    if (letter === 'i') return name.instance ?? '';
-    return '%';
-  });
+  return text.replace(/%./gs, (written) => FROM_NAME[written.slice(1)]?.(name) ?? written);
 }
 
 /** True when the meaning of `text` differs from instance to instance, so that it says nothing in a template yet. */
 export function dependsOnInstance(text: string): boolean {
-  return (text.match(/%./gs) ?? []).some((specifier) => ['%n', '%N', '%i'].includes(specifier));
+  return specifiersOf(text).some((specifier) => ['%n', '%N', '%i', '%I'].includes(specifier));
+}
+
+/** The first specifier that only the machine knows. */
+export function machineSpecifier(text: string): string | undefined {
+  return specifiersOf(text).find(
+    (specifier) => /[a-zA-Z]$/.test(specifier) && FROM_NAME[specifier.slice(1)] === undefined,
+  );
+}
+
+function specifiersOf(text: string): readonly string[] {
+  return text.match(/%./gs) ?? [];
+}
+
+function lastPart({ prefix }: UnitName): string {
+  return prefix.slice(prefix.lastIndexOf('-') + 1);
+}
+
+/** The reverse of systemd-escape(1): a dash is a slash, `\xHH` a byte. */
+function unescapeName(text: string): string {
+  const bytes = text
+    .replaceAll('-', '/')
+    .replaceAll(/\\x([\da-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  return Buffer.from(bytes, 'latin1').toString('utf8');
 }

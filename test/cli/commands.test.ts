@@ -51,6 +51,16 @@ describe('commands that need no machine', () => {
     expect(err).toContain('\nhint: ');
   });
 
+  it.each([['--dry-run'], []])('submit --replace -v %s shows what is replaced', async (...options) => {
+    const desk = await makeDesk(REFUSING);
+    await desk.write('hello.service', HELLO);
+    await desk.run(['submit', 'hello']);
+    await desk.write('hello.service', `${HELLO}Nice=1\n`);
+    const { status, err } = await desk.run(['submit', 'hello', '--replace', '-v', ...options]);
+    expect(status).toBe(0);
+    expect(err).toMatch(/^--- registry:hello\.service\n\+\+\+ hello\.service\n@@ .*\n[\s\S]*\n\+Nice=1\n$/);
+  });
+
   it('cat gives the text back to the byte', async () => {
     const desk = await makeDesk(REFUSING);
     const text = `\ufeff# comment\r\n[Service]\r\nExecStart=/bin/echo  "a  b" \\\r\n  c\r\n\r\n; no end of line`;
@@ -177,7 +187,7 @@ describe('with a machine that refuses connections', () => {
     const desk = await makeDesk(REFUSING);
     await desk.write('hello.service', HELLO);
     const { out, err } = await desk.run(['start', '--dry-run', 'hello']);
-    expect(out).toBe('Nothing to do\n');
+    expect(out).toBe('');
     expect(err).toMatch(/^Error: Cannot place unit "hello.service"/);
     expect((await desk.run(['list-unit-files', '--no-legend'])).out).toBe('');
   });

@@ -45,6 +45,8 @@ const STATUSES: { readonly [code in ErrorCode]: number } = {
   'ssh-authentication': 5,
   'ssh-lost': 5,
   interrupted: 130,
+  local: 1,
+  defect: 1,
 };
 
 describe('the exit status of an error', () => {

@@ -1,5 +1,5 @@
 import { processStreams } from '../../src/cli/streams.ts';
 
-const streams = processStreams('/');
+const streams = processStreams();
 streams.err('a warning\n');
 streams.out('x'.repeat(100_000));

@@ -8,6 +8,10 @@ describe('a command line that is wrong', () => {
       ['list-unit'],
       "Error: unknown command 'list-unit'\n(Did you mean list-units?)\nhint: fleetctl --help\n",
     ],
+    [
+      ['show', '-n', '3', 'a'],
+      "Error: unknown command 'show'\n(Did you mean one of status, cat?)\nhint: fleetctl --help\n",
+    ],
     [['frobnicate'], "Error: unknown command 'frobnicate'\nhint: fleetctl --help\n"],
     [['start'], "Error: missing required argument 'unit'\nhint: fleetctl help start\n"],
     [['cat'], "Error: missing required argument 'unit'\nhint: fleetctl help cat\n"],

@@ -94,7 +94,9 @@ onMachines('verify', () => {
       'db.service',
     );
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-    expect(stderr).toContain('Failed on "k1" (127.76.0.1): bad.service db.service\n');
+    expect(stderr).toContain(
+      'Passed on "k1" (127.76.0.1): db.service\nFailed on "k1" (127.76.0.1): bad.service\n',
+    );
     expect(stderr).toContain('Error: Nothing was started: the units do not pass\n');
     expect((await operator.fleetctl('list-unit-files', '--no-legend')).stdout).toBe('');
     expect(await left()).toEqual(['', '', '']);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, FleetError } from '../../src/base/errors.ts';
 import { CHECKS, type CheckResult, judge, type Sight } from '../../src/operations/checks.ts';
+import { NotTried } from '../../src/ssh/failure.ts';
 import type { Examination } from '../../src/systemd/examination.ts';
 import { HEALTHY } from '../support/fake-machines.ts';
 
@@ -10,6 +11,7 @@ const SIGHT: Sight = {
   examination: HEALTHY,
   offsetSeconds: 0,
   clusterId: 'ours',
+  sameId: undefined,
 };
 
 function statuses(sight: Partial<Sight>): Readonly<Record<string, readonly string[]>> {
@@ -46,6 +48,29 @@ describe('the checks of a machine', () => {
   });
 
   it.each([
+    ['ssh-authentication', 'login'],
+    ['ssh-name', 'name'],
+  ] as const)('are not made before %s where the machine itself was not tried', (code, check) => {
+    const login = new NotTried(new FleetError(code, 'no key'));
+    const others = CHECKS.filter((each) => each !== check);
+    expect(statuses({ login, examination: undefined })).toEqual({ failed: [check], skipped: others });
+  });
+
+  it('do not say that tools work where there was no folder to try them in', () => {
+    const folders = [{ folder: '/run', obstacle: 'Read-only file system' }];
+    const examination = { ...HEALTHY, folders, broken: undefined };
+    expect(statuses({ examination })).toEqual({ failed: ['folders'], skipped: ['tools'] });
+  });
+
+  it('are not made of what the machine did not say', () => {
+    const examination = { ...HEALTHY, space: [] };
+    expect(statuses({ examination, offsetSeconds: undefined })).toEqual({
+      failed: [],
+      skipped: ['clock', 'space'],
+    });
+  });
+
+  it.each([
     ['remote-script', 'shell'],
     ['ssh-timeout', 'shell'],
     ['ssh-lost', 'shell'],
@@ -69,6 +94,8 @@ describe('the checks of a machine', () => {
     ['a systemd that is too old', { systemd: { version: 234, state: 'running' } }, 'systemd'],
     ['a systemd that is not the init', { systemd: { version: 252, state: 'offline' } }, 'systemd'],
     ['a folder', { folders: [{ folder: '/etc', obstacle: 'Read-only file system' }] }, 'folders'],
+    ['a tool that does not run', { broken: ['flock'] }, 'tools'],
+    ['a machine id that is none', { machineId: 'uninitialized' }, 'id'],
     ['a tool that is missing', { absent: ['flock'] }, 'tools'],
     ['another cluster', { cluster: 'theirs' }, 'cluster'],
     ['a full disk', { space: [{ folder: '/', kib: 16_383, inodes: 1000 }] }, 'space'],

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { cat } from '../../src/operations/cat.ts';
 import { destroy } from '../../src/operations/destroy.ts';
+import { requestReport } from '../../src/output/report.ts';
 import { GLOBAL, makeScene, outcome, SLEEP } from './scene.ts';
 
 describe('destroy', () => {
@@ -34,6 +35,22 @@ describe('destroy', () => {
     await destroy(scene.edges, ['web@.service']);
     expect(await scene.wanted()).toEqual({ 'web@1.service': 'launched m1' });
     expect(scene.there()).toEqual({ m1: ['web@1.service running'] });
+  });
+
+  it('by a glob tells the template that stays', async () => {
+    const scene = await makeScene();
+    await scene.write('web@.service', SLEEP);
+    await scene.submit(['web@.service']);
+    await scene.start('web@1');
+    const request = await destroy(scene.edges, ['web@*']);
+    expect(await scene.wanted()).toEqual({ 'web@.service': 'inactive' });
+    expect(requestReport('destroy', request)).toEqual({
+      out: ['Destroyed web@1.service'],
+      err: [
+        'Warning: template "web@.service" stays in the registry, for a glob stands for units that can run',
+        'hint: Destroy it too: fleetctl destroy web@.service',
+      ],
+    });
   });
 
   it('keeps, inactive, what it could not take from a machine, until that answers', async () => {

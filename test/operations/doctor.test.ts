@@ -64,6 +64,29 @@ it('a machine that lets nobody in is a result like others', async () => {
   });
 });
 
+it('machines with one id are told apart by it: the one that was well at first is told again', async () => {
+  const scene = await makeScene();
+  const [one, other] = [scene.machines.of('m1'), scene.machines.of('m3')];
+  other.examination = { ...other.examination, machineId: one.examination.machineId };
+  const { found, told } = await look(scene, []);
+  const ids = found.map(({ checks }) => checks.find(({ check }) => check === 'id')?.finding);
+  const id = one.id;
+  expect(ids).toEqual([
+    { code: 'same-id', id, other: 'm3' },
+    { code: 'well' },
+    { code: 'same-id', id, other: 'm1' },
+  ]);
+  expect([told.length, told.at(-1)]).toEqual([4, 'm1']);
+});
+
+it('trouble of this computer says nothing about a machine', async () => {
+  const scene = await makeScene();
+  const login = async () => {
+    throw new FleetError('local', 'too many open files');
+  };
+  await expect(look(scene, ['m1'], login)).rejects.toMatchObject({ code: 'local' });
+});
+
 it.each([
   [0, 0],
   [-1, -1],

@@ -234,6 +234,16 @@ describe('list-unit-files', () => {
     });
   });
 
+  it('shows the description with the specifiers that fleet knows', async () => {
+    const scene = await makeScene();
+    await scene.write('web@.service', `[Unit]\nDescription=Web %i of %p on %H\n${SLEEP}`);
+    await scene.submit(['web@.service', 'web@1']);
+    expect((await listUnitFiles(scene.edges)).rows.map((row) => row.description)).toEqual([
+      'Web %i of %p on %H',
+      'Web 1 of web on %H',
+    ]);
+  });
+
   it('shows the description', async () => {
     const scene = await makeScene();
     await scene.write('a.service', `[Unit]\nDescription=Hello World\n${SLEEP}`);

@@ -96,7 +96,6 @@ describe('a silent machine', () => {
     const scene = await populated();
     scene.machines.silence('m1');
     expect(await pass(scene)).toEqual([
-      'Nothing to do',
       warning(''),
       'Error: Cannot reconcile unit "a.service": machine "m1" (10.0.0.1) does not answer',
       'hint: They move when it has been silent for agent_ttl (0s so far)',
@@ -125,7 +124,7 @@ describe('a silent machine', () => {
     await pass(scene);
     scene.clock.time += 10 * TTL_MS;
     const said = await pass(scene);
-    expect(said[0]).toBe('Nothing to do');
+    expect(said).not.toContain('Nothing to do');
     expect(said).toContain(
       'Warning: more than half of the machines do not answer, so no unit leaves one: it may be the network here that is down',
     );
@@ -161,7 +160,6 @@ describe('what a pass cannot do', () => {
         failure: { code: 'step', step: 'stop', detail: 'it is still deactivating' },
       }));
     expect(await pass(scene)).toEqual([
-      'Nothing to do',
       'Error: Cannot reconcile unit "stray.service" on machine "m2" (10.0.0.2): could not stop it: it is still deactivating',
       'status 1',
     ]);
@@ -187,7 +185,7 @@ describe('a registry that is not what it was', () => {
     const registry = createRegistry(createMemoryStore(), { clock: scene.edges.clock, author: 'me@here' });
     const anew: Scene = { ...scene, edges: { ...scene.edges, registry } };
     const said = await pass(anew);
-    expect(said[0]).toBe('Nothing to do');
+    expect(said).not.toContain('Nothing to do');
     expect(said).toContain(
       'hint: If the registry was lost and began anew, move it away and get the old one back: fleetctl recover',
     );

@@ -34,6 +34,24 @@ describe('units of the registry are named', () => {
     expect([units.map(({ name }) => name), problems]).toEqual([expected, []]);
   });
 
+  it('by a glob that matches templates too, which are told', async () => {
+    const scene = await makeScene();
+    for (const file of ['bk@.service', 'web@.service', 'web@1.service']) await scene.write(file, SLEEP);
+    await scene.submit(['bk@.service', 'web@.service', 'web@1']);
+    const view = await scene.edges.registry.load();
+    const select = (...words: readonly string[]) => {
+      const { units, problems, templates } = selectUnits(words, view);
+      return [units.map(({ name }) => name), problems.map(({ error }) => error.message), templates];
+    };
+    expect(select('web@*')).toEqual([['web@1.service'], [], ['web@.service']]);
+    expect(select('web@*', 'web@.service')).toEqual([['web@1.service', 'web@.service'], [], []]);
+    const [, problems] = select('bk@*');
+    expect(problems).toEqual(['No unit matches "bk@*", only template "bk@.service"']);
+    expect(selectUnits(['bk@*'], view).problems[0]?.error.hint).toBe(
+      'A glob stands for units that can run; name a template itself: bk@.service',
+    );
+  });
+
   it('a name and a glob without units are told apart, and stop no other', async () => {
     const scene = await makeScene();
     await scene.write('db.service', SLEEP);
@@ -49,5 +67,8 @@ describe('units of the registry are named', () => {
   it('what can be no name is an error', async () => {
     const view = await (await makeScene()).edges.registry.load();
     expect(() => selectUnits(['db', 'bad name'], view)).toThrow('Cannot use "bad name" as a unit name');
+    // A glob over folders is none over units.
+    for (const folder of ['*/', 'units/', '/'])
+      expect(() => selectUnits([folder], view)).toThrow(`Cannot use "${folder}" as a unit name`);
   });
 });

@@ -12,6 +12,7 @@ const SIGHT: Sight = {
   examination: HEALTHY,
   offsetSeconds: 0,
   clusterId: 'ours',
+  sameId: undefined,
 };
 
 const health = (sight: Partial<Sight> = {}) => ({
@@ -24,7 +25,7 @@ describe('the words about a machine', () => {
   it('stand in columns, also when they come one after the other', () => {
     expect(doctorTitles(VIEW)).toBe('MACHINE      CHECK       STATUS   DETAIL\n');
     expect(doctorLines(health(), VIEW)).toBe(
-      'm1           all         ok       15 checks, core with /id, systemd 252, running\n',
+      'm1           all         ok       16 checks, core with /id, systemd 252, running\n',
     );
   });
 
@@ -34,7 +35,7 @@ describe('the words about a machine', () => {
       [
         'm1           root        failed   you must have a tty',
         '  fix: Run visudo',
-        'm1           rest        skipped  5 ok, 9 not possible before that',
+        'm1           rest        skipped  5 ok, 10 not possible before that',
         '',
       ].join('\n'),
     );
@@ -42,13 +43,16 @@ describe('the words about a machine', () => {
 
   it('are every check when they are asked for', () => {
     const lines = doctorLines(health({ offsetSeconds: -7200 }), { ...VIEW, all: true }).split('\n');
-    expect(lines).toHaveLength(15 + 2);
+    expect(lines).toHaveLength(16 + 2);
     expect(lines).toContain('m1           port        ok       10.0.0.1');
     expect(lines).toContain('m1           clock       failed   7200s behind');
     expect(lines).toContain('  fix: timedatectl set-ntp true there');
   });
 
   it.each<[Partial<Examination>, string, string]>([
+    [{ broken: ['flock', 'tail'] }, 'there, but not at work: flock, tail', 'run flock there by hand'],
+    [{ machineId: 'uninitialized' }, 'not a machine id: uninitialized', 'systemd-machine-id-setup'],
+    [{ machineId: '' }, 'it has no machine id', 'systemd-machine-id-setup'],
     [{ uid: 1000 }, 'its shell runs with user id 1000', 'become = sudo or doas, or user = root'],
     [{ systemd: undefined }, 'systemctl does not answer', 'the machine needs systemd'],
     [
@@ -86,12 +90,18 @@ describe('the words about a machine', () => {
     expect(mend).toContain(fix);
   });
 
+  it('name the machine that has the same id', () => {
+    expect(doctorLines(health({ sameId: 'm2' }), VIEW)).toContain(
+      'id          failed   machine "m2" has the same: 148a18ff-6e95-4cd8-92da-c9de9bb90d5a\n  fix: if they are one machine',
+    );
+  });
+
   it('are in JSON for a program', () => {
     const { machines } = JSON.parse(JSON.stringify(doctorJson([health({ offsetSeconds: 6 })])));
     expect(machines).toHaveLength(1);
     expect(machines[0]).toMatchObject({ name: 'm1', ip: '10.0.0.1', healthy: false });
-    expect(machines[0].checks).toHaveLength(15);
-    expect(machines[0].checks[10]).toEqual({
+    expect(machines[0].checks).toHaveLength(16);
+    expect(machines[0].checks[11]).toEqual({
       check: 'clock',
       status: 'failed',
       detail: '6s ahead',

@@ -147,7 +147,7 @@ describe('--fields', () => {
   it.each([
     ['machin', 'Did you mean "machine"? Fields: unit, machine, sub'],
     ['UNIT', 'Did you mean "unit"? Fields: unit, machine, sub'],
-    ['sbu', 'Fields: unit, machine, sub'],
+    ['sbu', 'Did you mean "sub"? Fields: unit, machine, sub'],
     ['hostname', 'Fields: unit, machine, sub'],
     ['', 'Fields: unit, machine, sub'],
     ['toString', 'Fields: unit, machine, sub'],

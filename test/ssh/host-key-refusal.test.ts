@@ -202,7 +202,7 @@ test('a new key that cannot be written down is not used', async () => {
   const { target, sshd, folder, transport } = await createRig(server);
   await writeFile(join(folder, 'file'), '');
   const lost = { ...target, userKnownHostsFiles: [join(folder, 'file', 'known_hosts')] };
-  const error = await failure(transport.exec(lost, 'true'), 'ssh-host-key');
+  const error = await failure(transport.exec(lost, 'true'), 'local');
   expect(error.message).toMatch(/^Cannot (read|write) the file of known hosts "/);
   expect(sshd.execs()).toEqual([]);
 });
@@ -210,7 +210,7 @@ test('a new key that cannot be written down is not used', async () => {
 test('a file of known hosts that cannot be read stops everything', async () => {
   const { target, sshd, transport, knownHostsFile } = await createRig(server);
   await mkdir(knownHostsFile);
-  const error = await failure(transport.exec(target, 'true'), 'ssh-host-key');
+  const error = await failure(transport.exec(target, 'true'), 'local');
   expect(error.message).toMatch(/^Cannot read the file of known hosts "/);
   expect(sshd.connections()).toBe(0);
 });

@@ -5,7 +5,7 @@ import { rolldown } from 'rolldown';
 export async function bundle(source: URL, folder: string): Promise<string> {
   const file = join(folder, `${basename(source.pathname, '.ts')}.mjs`);
   const built = await rolldown({ input: source.pathname, platform: 'node' });
-  await built.write({ file, format: 'esm' });
+  await built.write({ file, format: 'esm', codeSplitting: false });
   await built.close();
   return file;
 }

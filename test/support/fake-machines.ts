@@ -30,15 +30,16 @@ export type FakeUnit = {
 /** A machine on which all is well. */
 export const HEALTHY: Examination = {
   uid: 0,
-  machineId: '',
+  machineId: '148a18ff6e954cd892dac9de9bb90d5a',
   systemd: { version: 252, state: 'running' },
   folders: ['/etc/systemd/system', '/var/lib/fleet', '/run/fleet'].map((folder) => ({
     folder,
     obstacle: undefined,
   })),
   absent: [],
+  broken: [],
   cluster: undefined,
-  clock: undefined,
+  clock: Math.floor(NOW / 1000),
   space: [{ folder: '/etc/systemd/system', kib: 1_000_000, inodes: 1000 }],
   journalObstacle: undefined,
   containers: [],

@@ -75,6 +75,29 @@ describe('a look at a machine', () => {
     expect((await examine(await createLocalMachine(), without('flock'))).absent).toEqual(['flock']);
   });
 
+  it('tells which tools are there and do not do their work', async () => {
+    const machine = await createLocalMachine();
+    const bin = machine.path('broken-tools');
+    mkdirSync(bin);
+    for (const tool of ['base64', 'sha256sum', 'sleep']) {
+      writeFileSync(`${bin}/${tool}`, '#!/bin/sh\nexit 127\n');
+      chmodSync(`${bin}/${tool}`, 0o755);
+    }
+    const before = machine.files();
+    const found = await examine(machine, {
+      rewrite: (script) => script.replace('broken() {', `broken() {\nPATH=${bin}:$PATH`),
+    });
+    expect([found.absent, found.broken]).toEqual([[], ['sha256sum', 'base64', 'sleep']]);
+    expect(machine.files().filter((file) => !before.includes(file) && !file.startsWith('stub/'))).toEqual([]);
+  });
+
+  it('does not say that tools work where it cannot try them', async () => {
+    const found = await examine(await createLocalMachine(), {
+      rewrite: (script) => script.replace(/^R=.*$/m, 'R=/proc/sys'),
+    });
+    expect(found.broken).toBeUndefined();
+  });
+
   it('goes on where systemctl and journalctl are not there', async () => {
     const machine = await createLocalMachine();
     const bin = machine.path('broken');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { dependsOnInstance, expandSpecifiers } from '../../src/unit/specifiers.ts';
+import { dependsOnInstance, expandSpecifiers, machineSpecifier } from '../../src/unit/specifiers.ts';
 import { parseUnitName } from '../../src/unit/unit-name.ts';
 
 describe('expandSpecifiers', () => {
@@ -17,7 +17,13 @@ describe('expandSpecifiers', () => {
     ['100%%', 'web', '100%'],
     ['%%i', 'web@1', '%i'],
     ['%%%i', 'web@1', '%1'],
-    ['%H %m %I', 'web@1', '%H %m %I'],
+    ['%H %m %z', 'web@1', '%H %m %z'],
+    ['%I', 'a@srv-data', 'srv/data'],
+    ['%I', 'a@b\\x2dc\\xc3\\xbc', 'b-cü'],
+    ['%I', 'a.service', ''],
+    ['%P %p', 'mnt-a\\x2db.mount', 'mnt/a-b mnt-a\\x2db'],
+    ['%j %J', 'app-web\\x2d1@x.service', 'web\\x2d1 web-1'],
+    ['%j', 'web@1', 'web'],
     ['50%', 'web', '50%'],
     ['%i', 'a@b\\x2dc', 'b\\x2dc'],
     ['no specifier', 'web', 'no specifier'],
@@ -38,12 +44,28 @@ describe('dependsOnInstance', () => {
     ['%n', true],
     ['%N', true],
     ['%%%i', true],
+    ['%I', true],
     ['%p', false],
+    ['%j', false],
     ['%%i', false],
     ['%H', false],
     ['%', false],
     ['', false],
   ])('%j: %j', (text, expected) => {
     expect(dependsOnInstance(text)).toBe(expected);
+  });
+});
+
+describe('machineSpecifier', () => {
+  it.each([
+    ['role=%H', '%H'],
+    ['%i-%m', '%m'],
+    ['%%H', undefined],
+    ['%%%H', '%H'],
+    ['%n %N %p %P %i %I %j %J %%', undefined],
+    ['50%', undefined],
+    ['50% of', undefined],
+  ])('%j: %j', (text, expected) => {
+    expect(machineSpecifier(text)).toBe(expected);
   });
 });

@@ -6,7 +6,7 @@ export const doctorCommand: Command = {
   arguments: '[machine...]',
   summary: 'Check everything that fleet needs of machines',
   description:
-    'Looks at all machines, or at those that are named, side by side, and changes nothing: name, port, host key, login, shell, root rights, systemd, folders, tools, cluster, clock, free space, journal, and the container tools that units there use. What fails is shown with the one thing that mends it; what needs it is skipped. The exit status is 0 when all is well, else 1.',
+    'Looks at all machines, or at those that are named, side by side, and changes nothing: name, port, host key, login, shell, root rights, systemd, folders, tools (which are run), machine id, cluster, clock, free space, journal, the container tools that units there use, and whether systemd can show its units. What fails is shown with the one thing that mends it; what needs it is skipped. The exit status is 0 when all is well, else 1.',
   options: [
     { flags: '-a, --all', description: 'show every check, also those that are well' },
     { flags: '-o, --output <format>', description: 'table or json', choices: ['table', 'json'] },

@@ -2,6 +2,7 @@ import { FleetError, isFleetError } from '../../base/errors.ts';
 import type { MachineEdit } from '../../config/edit.ts';
 import { type Call, type Command, talk } from '../command.ts';
 import { drainStatus, EXIT, type ExitStatus } from '../exit-status.ts';
+import { refuseController } from '../own-config.ts';
 import { writeLines } from '../streams.ts';
 
 const NO_CHECK = { flags: '--no-check', description: 'do not look at the machine first' };
@@ -92,6 +93,7 @@ const removeCommand: Command = {
       import('../../operations/leave-machine.ts'),
       import('../../output/machines.ts'),
     ]);
+    refuseController(flags, streams);
     const { env, cwd, home } = streams;
     const edit = await prepareEdit({ flags, env, cwd, home }, { kind: 'remove', name }).catch((error) => {
       if (!isFleetError(error, 'machine-not-found') || call.options.drain === true) throw error;
@@ -171,6 +173,7 @@ async function change(
   edit: MachineEdit & { kind: 'add' | 'set' },
   done: string,
 ): Promise<number> {
+  refuseController(flags, streams);
   const { env, cwd, home } = streams;
   const { prepareEdit } = await import('../../config/edit-file.ts');
   const prepared = await prepareEdit({ flags, env, cwd, home }, edit);

@@ -1,11 +1,14 @@
 import { Command as Commander, CommanderError, Option } from 'commander';
-import { isFleetError } from '../../base/errors.ts';
-import { EXIT, exitStatusOf } from '../exit-status.ts';
-import { type Streams, writeLines } from '../streams.ts';
+import { EXIT } from '../exit-status.ts';
+import { runProcess, tellError } from '../run-process.ts';
+import { processStreams, type Streams } from '../streams.ts';
 import { VERSION } from '../version.ts';
 import type { Flags } from './flags.ts';
 
-export { processStreams } from '../streams.ts';
+/** Runs the fleetd of this process, which ends with its exit status. */
+export function runFleetd(): Promise<void> {
+  return runProcess(main, processStreams);
+}
 
 /** Runs one fleetd and returns its exit status; everything it says goes to `streams`. */
 export async function main(argv: readonly string[], streams: Streams): Promise<number> {
@@ -17,10 +20,7 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
     return await (await import('./serve.ts')).serve(flags, streams);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    if (!isFleetError(error)) throw error;
-    const { errorLines } = await import('../../output/report.ts');
-    writeLines(streams.err, errorLines(error));
-    return exitStatusOf(error);
+    return tellError(error, streams);
   }
 }
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cannotReach } from '../failure.ts';
+import { cannotReach, NotTried } from '../failure.ts';
 import { quote } from '../shell.ts';
 import type { SshTarget } from '../target.ts';
 import { type AgentKey, listAgentKeys } from './agent.ts';
@@ -205,9 +205,9 @@ async function readCertificate(path: string): Promise<Named | undefined> {
 function noKey(target: SshTarget, problems: readonly Problem[]) {
   const [first] = problems;
   if (target.identityFiles.length === 1 && first !== undefined)
-    return cannotReach(target, 'ssh-authentication', first.what, { hint: first.hint });
+    return new NotTried(cannotReach(target, 'ssh-authentication', first.what, { hint: first.hint }));
   const reasons = problems.length === 0 ? '' : `: ${problems.map(({ what }) => what).join('; ')}`;
   const what = `there is no key to log in with as "${target.user}"${reasons}`;
   const hint = 'Set identity_file in [ssh], or add a key to the agent with ssh-add';
-  return cannotReach(target, 'ssh-authentication', what, { hint });
+  return new NotTried(cannotReach(target, 'ssh-authentication', what, { hint }));
 }

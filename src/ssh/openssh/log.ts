@@ -1,5 +1,5 @@
 import type { FleetError } from '../../base/errors.ts';
-import { cannotReach, closedWhile, type OpenPhase } from '../failure.ts';
+import { cannotReach, closedWhile, NotTried, type OpenPhase } from '../failure.ts';
 import type { SshTarget } from '../target.ts';
 import type { Login } from '../transport.ts';
 
@@ -40,8 +40,7 @@ export function readLogin(log: string): Login {
 /** How far the login had come whose log this is. */
 export function phaseOf(log: string): OpenPhase {
   const step = stepOf(log.split(/\r?\n/));
-  if (step === 'authentication') return step;
-  return step === 'name' || step === 'connect' ? 'connect' : 'handshake';
+  return step === 'authentication' || step === 'name' || step === 'connect' ? step : 'handshake';
 }
 
 /** Whether the log of a session says that the machine has granted it. */
@@ -71,7 +70,7 @@ function failureAt(step: Step, target: SshTarget, lines: readonly string[]): Fle
     case 'name':
       return /^ssh: Could not resolve hostname/.test(words)
         ? cannotReach(target, 'ssh-name', 'there is no such host name', nameHint(target))
-        : cannotReach(target, 'ssh-refused', words);
+        : new NotTried(cannotReach(target, 'ssh-refused', words));
     case 'connect':
       return cannotReach(target, /timed out$/.test(words) ? 'ssh-timeout' : 'ssh-refused', words);
     case 'banner':

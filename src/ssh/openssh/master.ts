@@ -1,6 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { readFile, stat, truncate } from 'node:fs/promises';
-import type { FleetError } from '../../base/errors.ts';
+import { FleetError } from '../../base/errors.ts';
 import type { Carrier, TurnedAway } from '../carriers.ts';
 import { cannotReach, closedHere, lost, MAX_SESSIONS, NoMoreSessions, timedOut } from '../failure.ts';
 import type { SshTarget } from '../target.ts';
@@ -9,6 +9,7 @@ import { checkArguments, masterArguments, type Program, READY } from './argument
 import type { PrivateFolder } from './folder.ts';
 import { lastWords, loginFailure, phaseOf, readLogin } from './log.ts';
 import { startSession } from './session.ts';
+import { spawnHere } from './spawn.ts';
 
 /** Where ssh runs. */
 export type Surroundings = Program & {
@@ -55,7 +56,8 @@ export async function startMaster(
   const log = await surroundings.folder.newFile('.log');
   const words = masterArguments(target, surroundings, { socket, log, jumpSocket: jumpHost?.socket });
   const env = { ...surroundings.environment, SHELL: '/bin/sh', LC_ALL: 'C' };
-  const child = spawn('/bin/sh', ['-c', LEASH, 'sh', ...words], { stdio: 'pipe', env });
+  const program = await spawnHere('/bin/sh', ['-c', LEASH, 'sh', ...words], { stdio: 'pipe', env });
+  const child = program as ChildProcessWithoutNullStreams;
   const master = new Master(child, { target, socket, log, surroundings });
   const end = await firstOf(child, surroundings.mayAsk ? undefined : timeoutMs, signal);
   if (end === 'ready') {
@@ -68,7 +70,7 @@ export async function startMaster(
   if (end === 'late') throw timedOut(target, phaseOf(text));
   if (child.exitCode === 127) {
     const hint = 'Install the OpenSSH client, or leave "transport" out of fleet.conf';
-    throw cannotReach(target, 'ssh-refused', 'there is no ssh program here', { hint });
+    throw new FleetError('local', 'Cannot start ssh on this computer: there is no such program', { hint });
   }
   const { error, isTurnedAway } = loginFailure(target, text);
   if (isTurnedAway) return { kind: 'turned-away', error };

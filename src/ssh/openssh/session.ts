@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
 import { formatDuration } from '../../base/duration.ts';
@@ -9,6 +9,7 @@ import type { RemoteSession, SessionRequest } from '../transport.ts';
 import { sessionArguments } from './arguments.ts';
 import { isGranted, isRefused, lastWords } from './log.ts';
 import type { Master, Surroundings } from './master.ts';
+import { spawnHere } from './spawn.ts';
 
 /** How often, in ms, the log of a session is looked at until it has been granted: nothing else tells. */
 const LOOK_MS = 5;
@@ -26,7 +27,7 @@ export async function startSession(
   const log = await folder.newFile('.log');
   const hasTerminal = request.terminal?.isHere === true;
   const term = request.terminal === undefined ? {} : { TERM: request.terminal.term };
-  const child = spawn('ssh', sessionArguments(request, { socket: master.socket, log }), {
+  const child = await spawnHere('ssh', sessionArguments(request, { socket: master.socket, log }), {
     stdio: hasTerminal ? 'inherit' : 'pipe',
     // Ctrl-C on a terminal goes to all that run there; a session outlives it, unless it has that terminal.
     detached: !hasTerminal,

@@ -1,0 +1,42 @@
+import { FleetError } from '../base/errors.ts';
+import type { Config, ConfigFlags } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
+import type { Streams } from './streams.ts';
+
+/** The fleetd that is to be asked, by flag or environment: its socket or URL, and the box it is on. */
+export type NamedController = { readonly endpoint: string | undefined; readonly tunnel: string | undefined };
+
+export function namedController(flags: ConfigFlags, { env }: Pick<Streams, 'env'>): NamedController {
+  return {
+    endpoint: flags.endpoint ?? (env.FLEETCTL_ENDPOINT || undefined),
+    tunnel: flags.tunnel ?? (env.FLEETCTL_TUNNEL || undefined),
+  };
+}
+
+/**
+ * The configuration of this computer, for a command that works with its own registry and machines. Throws FleetError
+ * `usage` where a fleetd was named: the cluster of that one may be another.
+ */
+export async function ownConfig(flags: ConfigFlags, streams: Streams): Promise<Config> {
+  refuseController(flags, streams);
+  const { env, cwd, home } = streams;
+  return loadConfig({ flags, env, cwd, home });
+}
+
+/** Throws FleetError `usage` where a fleetd was named and the command cannot ask it. */
+export function refuseController(flags: ConfigFlags, streams: Pick<Streams, 'env'>): void {
+  const { endpoint, tunnel } = namedController(flags, streams);
+  if (tunnel !== undefined) throw notAsked('tunnel', flags.tunnel, tunnel);
+  if (endpoint !== undefined && endpoint !== 'none') throw notAsked('endpoint', flags.endpoint, endpoint);
+}
+
+function notAsked(option: 'tunnel' | 'endpoint', flag: string | undefined, value: string): FleetError {
+  const variable = `FLEETCTL_${option.toUpperCase()}`;
+  const [given, remedy] =
+    flag === undefined
+      ? [`environment variable "${variable}"`, `unset ${variable}`]
+      : [`--${option}`, 'leave it out'];
+  return new FleetError('usage', `Cannot use ${given} with this command: it does not ask "${value}"`, {
+    hint: `Only list-units, list-unit-files and list-machines ask a fleetd; ${remedy} to use the registry and the machines of fleet.conf`,
+  });
+}
