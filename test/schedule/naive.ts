@@ -40,13 +40,14 @@ export function afterDecisions(snapshot: ClusterSnapshot, decisions: readonly De
 
 /**
  * Everything that is wrong with `unit` on `machine` while the others are as `world` says: the rules once more, written
- * the long way round and with nothing of the code they check.
+ * the long way round and with nothing of the code they check; of a unit `alone` without those about what triggers it.
  */
 export function faults(
   unit: DesiredUnit,
   machine: MachineView,
   world: World,
   snapshot: ClusterSnapshot,
+  how: 'alone' | 'with triggers' = 'with triggers',
 ): ReadonlySet<string> {
   const found = new Set<string>();
   const { placement } = unit;
@@ -64,14 +65,15 @@ export function faults(
   if (started !== undefined && !started.placement.machineOf.some((peer) => peer === unit.name)) {
     const there = standardPlace(started.name, world, snapshot);
     if (started.target === 'launched' && there !== undefined && there !== id) found.add('triggers-elsewhere');
-    const own = started.target === 'loaded' ? faults(withoutTriggers(started), machine, world, snapshot) : [];
-    if ([...own].some((code) => ASKED.has(code) || code === 'rival')) found.add('triggered-unit');
+    const own = started.target === 'loaded' ? faults(started, machine, world, snapshot, 'alone') : [];
+    if ([...own].some((code) => ASKED.has(code))) found.add('triggered-unit');
+    else if ([...own].includes('rival')) found.add('triggered-rival');
   }
   const triggers = snapshot.units.filter((other) => other.triggers === unit.name && world.has(other.name));
-  if (unit.target === 'loaded' && triggers.length > 0) {
+  if (how === 'with triggers' && unit.target === 'loaded' && triggers.length > 0) {
     const isHere = triggers.some((trigger) =>
       trigger.placement.global
-        ? [...faults(trigger, machine, world, snapshot)].every((code) => code === 'rival')
+        ? [...faults(trigger, machine, world, snapshot)].every((code) => code.endsWith('rival'))
         : id !== undefined && world.get(trigger.name)?.[0] === id,
     );
     const isPlaced = triggers.some(({ name, placement }) => placement.global || world.get(name)?.length);
@@ -121,10 +123,6 @@ const ASKED = new Set([
   'conflict',
   'foreign-unit',
 ]);
-
-function withoutTriggers(unit: DesiredUnit): DesiredUnit {
-  return { ...unit, target: 'launched', triggers: undefined };
-}
 
 function standardPlace(name: string, world: World, snapshot: ClusterSnapshot): string | undefined {
   const unit = snapshot.units.find((candidate) => candidate.name === name);

@@ -28,7 +28,7 @@ export class SimSystemd {
   #cluster: string | undefined;
   readonly #removed = new Map<string, number>();
   #runs = 0;
-  #isUpholding = false;
+  #isUpholding: boolean = false;
 
   constructor(machine: Machine) {
     this.machine = machine;
