@@ -27,6 +27,22 @@ export type Failure =
   | { readonly code: 'tools'; readonly tools: readonly string[] }
   /** The machine could not be changed: `step` says what was tried, `detail` is what the machine said. */
   | { readonly code: 'step'; readonly step: MachineStep; readonly detail: string }
+  /**
+   * It was to stop and is not down: its ActiveState and SubState, or `job start`. `again`: it is in another run than
+   * before, which `causes` may have begun. `detail` is what systemctl said, `journal` its last lines, oldest first.
+   */
+  | {
+      readonly code: 'not-down';
+      readonly state: string;
+      readonly again: boolean;
+      readonly causes: readonly Cause[];
+      readonly detail: string;
+      readonly journal: readonly string[];
+    }
+  /** It is not up, for its start waits in systemd for other jobs, such as `db.service/start`. */
+  | { readonly code: 'queued'; readonly waitsFor: readonly string[] }
+  /** The machine did not say what became of it. */
+  | { readonly code: 'unverified' }
   /** It was started and is not up. `journal` holds its last lines, oldest first. */
   | {
       readonly code: 'not-up';
@@ -36,6 +52,11 @@ export type Failure =
     }
   /** The machine did not answer, or stopped answering on the way. */
   | { readonly code: 'unreachable'; readonly message: string; readonly hint: string | undefined };
+
+/** A unit that is up and what it has to do with another one, which systemd may have started for its sake. */
+export type Cause = { readonly relation: CauseRelation; readonly unit: string };
+export const CAUSE_RELATIONS = ['UpheldBy', 'TriggeredBy', 'BoundBy', 'RequiredBy'] as const;
+export type CauseRelation = (typeof CAUSE_RELATIONS)[number];
 
 /** The parts of a pass on one machine that can fail by themselves. */
 export type MachineStep =
@@ -60,4 +81,6 @@ export type UnitOutcome = {
   readonly failure: Failure | undefined;
   /** The job that was handed to systemd and not waited for. */
   readonly triggered?: 'start' | 'stop';
+  /** How many of its processes go on running although it was stopped, as its KillMode= says; undefined for none. */
+  readonly left?: number;
 };

@@ -32,6 +32,8 @@ export type UnitResult = {
   readonly outdated: readonly MachineRef[];
   /** Where it does not hold, and why. */
   readonly failures: readonly { readonly machine: MachineRef; readonly failure: Failure }[];
+  /** Where processes of it go on running although it was stopped, and how many. */
+  readonly left?: readonly { readonly machine: MachineRef; readonly processes: number }[];
   /** It stays where it is although this rule speaks against its machine. */
   readonly despite: Reason | undefined;
   /** It is wanted and no machine fits. */
@@ -144,6 +146,7 @@ function decidedResults(report: ReconcileReport): readonly UnitResult[] {
       outdated: unit?.target === 'loaded' ? outdatedRuns(unit.name, refs, report) : [],
       eligible: placed.length + rejected.filter(({ reason }) => reason.code === 'machine-silent').length,
       failures,
+      ...leftOf(decision.unit, report),
       despite: decision.kind === 'keep' ? decision.despite : undefined,
       nowhere: decision.kind === 'nowhere',
       rejected,
@@ -215,6 +218,7 @@ function strayResults(report: ReconcileReport): readonly UnitResult[] {
       outdated: [],
       eligible: views.length,
       failures: failuresOf(unit, report),
+      ...leftOf(unit, report),
       despite: undefined,
       nowhere: false,
       rejected: [],
@@ -228,4 +232,13 @@ function failuresOf(name: string, { outcomes, snapshot }: ReconcileReport): Unit
     const view = snapshot.machines.find((candidate) => candidate.machine.name === machine);
     return view === undefined ? [] : [{ machine: machineRef(view), failure }];
   });
+}
+
+function leftOf(name: string, { outcomes, snapshot }: ReconcileReport): Pick<UnitResult, 'left'> {
+  const left = outcomes.flatMap(({ unit, machine, left }) => {
+    if (unit !== name || left === undefined) return [];
+    const view = snapshot.machines.find((candidate) => candidate.machine.name === machine);
+    return view === undefined ? [] : [{ machine: machineRef(view), processes: left }];
+  });
+  return left.length === 0 ? {} : { left };
 }

@@ -1,4 +1,4 @@
-import type { Failure, MachineStep } from '../cluster/failure.ts';
+import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import { packagesOf } from './machine.ts';
 import { foreignUnit, reasonText, tieText } from './reason.ts';
@@ -9,6 +9,8 @@ export type FailureText = {
   readonly lines: readonly string[];
   readonly hint: string | undefined;
 };
+
+type NotDown = Extract<Failure, { code: 'not-down' }>;
 
 export function failureText(failure: Failure): FailureText {
   switch (failure.code) {
@@ -50,19 +52,39 @@ export function failureText(failure: Failure): FailureText {
       return plain('another fleetctl is busy on the machine', 'Try again when it is done');
     case 'tools':
       return plain(`it lacks ${failure.tools.join(' and ')}`, `Install ${packagesOf(failure.tools)} there`);
+    case 'unreachable':
+      return { summary: lowerFirst(failure.message), lines: [], hint: failure.hint };
+    default:
+      return changeText(failure);
+  }
+}
+
+/** How the change of a unit failed, once it had begun. */
+function changeText(
+  failure: Extract<Failure, { code: 'step' | 'not-down' | 'queued' | 'unverified' | 'not-up' }>,
+): FailureText {
+  switch (failure.code) {
     case 'step': {
-      const said = failure.detail === '' ? '' : `: ${lastLine(failure.detail)}`;
       const early = failure.step === 'prepare' || failure.step === 'lock';
-      return plain(`${STEPS[failure.step]}${said}`, early ? NEEDS_ROOT : undefined);
+      return said(STEPS[failure.step], failure.detail, early ? NEEDS_ROOT : undefined);
     }
+    case 'not-down':
+      return notDown(failure);
+    case 'queued':
+      return plain(
+        failure.waitsFor.length === 0
+          ? 'its start waits in the queue of systemd'
+          : `its start waits in systemd for ${failure.waitsFor.join(' and ')}`,
+        GOES_ON,
+      );
+    case 'unverified':
+      return plain('the machine did not say what became of it', 'See where it stands: fleetctl list-units');
     case 'not-up':
       return {
         summary: notUp(failure.state),
-        lines: [...(failure.detail === '' ? [] : [failure.detail]), ...failure.journal],
+        lines: [...linesOf(failure.detail), ...failure.journal],
         hint: isStarting(failure.state) ? GOES_ON : undefined,
       };
-    case 'unreachable':
-      return { summary: lowerFirst(failure.message), lines: [], hint: failure.hint };
   }
 }
 
@@ -86,6 +108,40 @@ const GOES_ON = 'It goes on there; see what becomes of it: fleetctl list-units';
 function plain(summary: string, hint?: string): FailureText {
   return { summary, lines: [], hint };
 }
+
+/** What a command said: behind a colon when it is one line, else below. */
+function said(what: string, detail: string, hint: string | undefined): FailureText {
+  const [first, ...more] = linesOf(detail);
+  if (first === undefined || more.length > 0) return { summary: what, lines: linesOf(detail), hint };
+  return plain(`${what}: ${first}`, hint);
+}
+
+const RELATIONS: Readonly<Record<CauseRelation, string>> = {
+  UpheldBy: 'upholds it (Upholds=)',
+  TriggeredBy: 'triggers it',
+  BoundBy: 'is bound to it (BindsTo=)',
+  RequiredBy: 'requires it (Requires=)',
+};
+
+function notDown({ state, again, causes, detail, journal }: NotDown): FailureText {
+  const [active = '', sub = ''] = state.split(' ');
+  const now = active === 'job' ? `it has a ${sub} job` : `it is${again ? '' : ' still'} ${active} (${sub})`;
+  if (!again) {
+    const summary = `${STEPS.stop}: ${now}`;
+    const hint = /requested by dependency only/.test(detail) ? REFUSES_STOP : undefined;
+    return { summary, lines: [...linesOf(detail), ...journal], hint };
+  }
+  const whose = causes.map(({ unit, relation }) => `${unit} ${RELATIONS[relation]}`).join(', ');
+  const others = [...new Set(causes.map(({ unit }) => unit))].join(' and ');
+  return {
+    summary: `it was stopped and started again${whose === '' ? `: ${now}` : `: ${whose}`}`,
+    lines: linesOf(detail),
+    hint: others === '' ? undefined : `Stop ${others} first`,
+  };
+}
+
+const REFUSES_STOP =
+  'It has RefuseManualStop=yes: stop what requires it, or set that to no on the machine ("systemctl edit --runtime" and the unit), and try again';
 
 function notUp(state: SystemdState): string {
   const what = `${state.active} (${state.sub})`;
@@ -121,6 +177,6 @@ function lowerFirst(text: string): string {
   return `${text.slice(0, 1).toLowerCase()}${text.slice(1)}`;
 }
 
-function lastLine(text: string): string {
-  return text.split('\n').at(-1) ?? text;
+function linesOf(text: string): readonly string[] {
+  return text.split('\n').filter((line) => line !== '');
 }

@@ -48,6 +48,7 @@ export function requestReport(verb: UnitVerb, request: RequestResult, dryRun = f
       ...alone,
       ...templateWarnings(request),
       ...keptLines(request, dryRun),
+      ...request.results.flatMap(leftLines),
       ...requestFailures(verb, request, dryRun),
     ],
   };
@@ -59,6 +60,14 @@ function keptLines({ kept = [] }: RequestResult, dryRun: boolean): readonly stri
     `Warning: template "${name}" ${dryRun ? 'would stay' : 'stays'} in the registry, for a glob stands for units that can run`,
     `hint: Destroy it too: fleetctl destroy ${name}`,
   ]);
+}
+
+/** The processes that KillMode= keeps from being ended along with their unit. */
+function leftLines({ unit, left = [] }: UnitResult): readonly string[] {
+  return left.map(({ machine, processes }) => {
+    const what = processes === 1 ? '1 process of it goes on' : `${processes} processes of it go on`;
+    return `Warning: unit "${unit}" was stopped on machine ${machineTitle(machine)}, and ${what}: see its KillMode=`;
+  });
 }
 
 /** Everything that a request could not do, or in a dry run could not. */

@@ -30,12 +30,21 @@ const SAYINGS: readonly (readonly [RegExp, BecomeCode])[] = [
   [/(?:sudo|doas)\W.*(?:No such file|not found)/, 'become-missing'],
 ];
 
-/** The shell of machine `ssh.name` ended before it did anything. `said` is what came of it, `how` its exit. */
-export function shellEnded(access: Access, said: string, how: number | string): FleetError {
+/**
+ * The shell of machine `ssh.name` ended before it was done, or before it did anything unless it `hasAnswered`. `said` is
+ * what came of it, `how` its exit.
+ */
+export function shellEnded(
+  access: Access,
+  said: string,
+  how: number | string,
+  hasAnswered = false,
+): FleetError {
   const { ssh, become } = access;
   const what = said === '' ? `its shell ended early: ${how}` : said;
-  const code = becomes(access) ? SAYINGS.find(([saying]) => saying.test(said))?.[1] : undefined;
-  const hint = code === undefined ? ROOT_HINT : HINTS[code](ssh.user, become);
+  const code =
+    becomes(access) && !hasAnswered ? SAYINGS.find(([saying]) => saying.test(said))?.[1] : undefined;
+  const hint = code === undefined ? endHint(access, hasAnswered) : HINTS[code](ssh.user, become);
   return cannotUse(access, code ?? 'remote-script', what, hint);
 }
 
@@ -53,6 +62,16 @@ export function becomes({ ssh, become }: Access): boolean {
   return become !== 'none' && ssh.user !== 'root';
 }
 
+/** Why a shell may end early where no tool refused its rights. */
+function endHint(access: Access, hasAnswered: boolean): string {
+  if (hasAnswered) return becomes(access) ? SUDO_ENDED : SHELL_ENDED;
+  return access.ssh.user === 'root' ? ROOT_ENDED : ROOT_HINT;
+}
+
+const SHELL_ENDED = 'It was under way: the machine may be going down, or its shell was killed';
+const SUDO_ENDED = `${SHELL_ENDED}, also by a command_timeout in sudoers`;
+const ROOT_ENDED =
+  'root logs in there, but gets no shell: look at ForceCommand in sshd_config, command= in authorized_keys, and the start-up files of its shell (.bashrc, .profile)';
 const ROOT_HINT = 'The user needs root rights: log in as root, or allow it sudo without a password';
 
 const HINTS: Readonly<Record<BecomeCode, (user: string, become: Become) => string>> = {

@@ -61,8 +61,9 @@ guard() {
       if is_there "$folder/$alias" && ! is_name "$folder/$alias" "$unit"; then echo "$alias $folder/$alias"; return 12; fi
     done
     [ ! -f "$L/units/$unit" ] || continue
-    for file in "$folder/$unit" ${template:+"$folder/$template"}; do
-      if is_there "$file"; then echo "$file"; return 11; fi
+    for file in "$unit" $template; do
+      [ ! -f "$L/units/$file" ] || continue
+      if is_there "$folder/$file"; then echo "$folder/$file"; return 11; fi
     done
   done
 }
@@ -124,37 +125,6 @@ overwrite() {
   printf '%s\n' "$text" 1<>"$1"
 }
 
-# await UNIT...: until systemd has no job queued for any of them, $deadline is reached, or without one two minutes
-# have passed
-await() {
-  clock
-  turns=0 end=${deadline:-$((now + 12000))}
-  while :; do
-    case "$(systemctl show --no-pager --property=Job -- "$@")" in *Job=[1-9]*) ;; *) return 0 ;; esac
-    clock
-    [ "$now" -lt "$end" ] || return 1
-    turns=$((turns + 1))
-    # Most jobs are done in a few milliseconds. A sleep that knows no fractions waits for seconds.
-    if [ "$turns" -lt 6 ]; then pause=0.01; elif [ "$turns" -lt 40 ]; then pause=0.05; else pause=0.5; fi
-    sleep "$pause" 2>/dev/null || sleep 1
-  done
-}
-
-# stopped UNIT: systemd has nothing of it running any more, or runs it again because another script has carried out
-# the same decision meanwhile
-stopped() {
-  state=$(systemctl show --no-pager --property=ActiveState -- "$1")
-  case "$state" in *=inactive | *=failed) return 0 ;; esac
-  case "$(cat -- "$L/units/$1" 2>/dev/null)" in '' | *claimed=*) ;; *) return 0 ;; esac
-  echo "it is still ${state#ActiveState=}"
-  return 1
-}
-
-# touched: unit files are about to change. Should this script be killed before systemd has read them, the next
-# one makes up for it.
-touched() { changed=yes && printf '' >"$L/reload"; }
-reload() { systemctl daemon-reload && rm -f "$L/reload"; }
-
 # forbid UNIT TOKEN: it is not here, and whoever decided earlier cannot bring it any more
 forbid() {
   [ ! -f "$L/units/$1" ] || { echo 'it has come there meanwhile'; return 1; }
@@ -189,19 +159,28 @@ keep() {
   fi
 }
 
-# unlink_others UNIT LINK...: nothing leads to the unit but these links
-unlink_others() {
+# loosen UNIT LINK...: nothing pulls the unit in but these links
+loosen() {
   unit=$1
   shift
-  for link in *.wants/"$unit" *.requires/"$unit" *.upholds/"$unit" $names; do
-    [ -L "$link" ] || continue
+  for link in *.wants/"$unit" *.requires/"$unit" *.upholds/"$unit"; do
+    [ -L "./$link" ] || continue
     case " $* " in *" $link "*) continue ;; esac
-    case "$link" in
-      fleet.target.wants/*) ;;
-      */*) touched || return ;;
-      *) is_name "$D/$link" "$unit" || continue; touched || return ;;
-    esac
-    rm -f "./$link" || return
+    case "$link" in fleet.target.wants/*) rm -f "$link" || return; continue ;; esac
+    touched && rm -f "./$link" || return
+    rmdir "./${link%/*}" 2>/dev/null || :
+  done
+}
+
+# unlink_others UNIT LINK...: nothing leads to the unit but these links
+unlink_others() {
+  loosen "$@" || return
+  unit=$1
+  shift
+  for link in $names; do
+    case " $* " in *" $link "*) continue ;; esac
+    [ -L "./$link" ] && is_name "$D/$link" "$unit" || continue
+    touched && rm -f "./$link" || return
   done
 }
 
@@ -210,11 +189,12 @@ link() {
   unit=$1
   shift
   for link; do
-    [ ! -L "$link" ] || continue
+    case "$link" in fleet.target.wants/*) boot_target || return ;; esac
+    [ ! -L "./$link" ] || continue
     case "$link" in
-      fleet.target.wants/*) boot_target && ln -s "../$unit" "$link" ;;
-      */*) touched && { [ -d "${link%/*}" ] || mkdir "${link%/*}"; } && ln -s "../$unit" "$link" ;;
-      *) touched && ln -s "$unit" "./$link" ;;
+      fleet.target.wants/*) ln -s "../$unit" "$link" ;;
+      */*) touched && { [ -d "./${link%/*}" ] || mkdir "./${link%/*}"; } && ln -s "../$unit" "./$link" ;;
+      *) touched && ln -s -- "$unit" "./$link" ;;
     esac || return
   done
 }
@@ -238,10 +218,8 @@ boot_target() {
   for folder in fleet.target.wants multi-user.target.wants; do
     [ -d "$folder" ] || mkdir "$folder" || return
   done
-  if [ ! -f fleet.target ]; then
-    touched && printf '[Unit]\nDescription=Units started by fleet\n' >".fleet-$$-target" || return
-    mv -f ".fleet-$$-target" fleet.target || return
-  fi
+  boots || { touched && save ".fleet-$$-target" "$boot_text\n" && mv -f ".fleet-$$-target" fleet.target; } ||
+    [ -f fleet.target ] || return
   [ -L multi-user.target.wants/fleet.target ] || ln -s ../fleet.target multi-user.target.wants/fleet.target
 }
 
@@ -251,8 +229,7 @@ remove() { touched && unlink_others "$1" && rm -f "./$1"; }
 # bury UNIT TOKEN: its record, once systemd has read that the unit is gone; else the unit that systemd still knows
 # would count as somebody else's. The token stays known.
 bury() {
-  # What is fenced must not have been started between its stop and the reload that made it unknown.
-  if [ -f "./$1.d/zz-fleet-fenced.conf" ]; then stopped "$1" && unfence "$1" || return; fi
+  [ ! -f "./$1.d/zz-fleet-fenced.conf" ] || unfence "$1" || return
   { save "$L/tmp/record" "token=$2\n" && mv -f "$L/tmp/record" "$L/removed/$1"; } ||
     mv -f "$L/units/$1" "$L/removed/$1" || return
   rm -f "$L/units/$1"

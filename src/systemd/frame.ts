@@ -44,6 +44,7 @@ export class FrameReader {
   #bytes = 0;
   /** The section that is on its way. */
   #frame: Frame | undefined;
+  #hasAnswered: boolean = false;
   #stderr = '';
   /** Keeps the bytes of a character that came only in part. */
   readonly #stderrDecoder = new StringDecoder('utf8');
@@ -72,6 +73,11 @@ export class FrameReader {
     this.#failure ??= error;
     this.#waiting?.reject(this.#failure);
     this.#waiting = undefined;
+  }
+
+  /** Whether a section has come: there was a shell with the rights that it needs. */
+  get hasAnswered(): boolean {
+    return this.#hasAnswered;
   }
 
   /** What came and belongs to no section yet: the words of a shell, of sudo, or of nologin (on stdout). */
@@ -122,6 +128,7 @@ export class FrameReader {
       stderr: this.#stderr.slice(0, errorEnd).trim(),
     };
     this.#frame = undefined;
+    this.#hasAnswered = true;
     this.#chunks = [stdout.subarray(end)];
     this.#bytes -= end;
     this.#stderr = this.#stderr.slice(errorEnd + this.#errorEnd.length);

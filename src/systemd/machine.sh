@@ -132,10 +132,24 @@ digests() {
   for file; do shift; [ ! -f "$file" ] || set -- "$@" "$file"; done
   each sha256sum "$@"
 }
-# links: what makes other units pull a unit in
+# What starts the launched units at boot. It is not ordered after them, as targets are by default: it starts with
+# multi-user.target, and a unit that is After= that one would be before it as well.
+boot_text='[Unit]
+Description=Units started by fleet
+DefaultDependencies=no
+Conflicts=shutdown.target
+Before=shutdown.target'
+# boots: fleet.target is there with that text
+boots() { [ "$(cat fleet.target 2>/dev/null)" = "$boot_text" ]; }
+# links: what makes other units pull a unit in. Without the right fleet.target, nothing starts one at boot.
 links() {
   cd "$D" || return
-  for link in *.wants/* *.requires/* *.upholds/*; do [ ! -L "$link" ] || printf '%s\n' "$link"; done
+  useless='fleet.target.wants/*'
+  ! boots || [ ! -L multi-user.target.wants/fleet.target ] || useless=
+  for link in *.wants/* *.requires/* *.upholds/*; do
+    case "$link" in $useless) continue ;; esac
+    [ ! -L "./$link" ] || printf '%s\n' "$link"
+  done
 }
 # show UNIT...: a block of properties for each, in this order, or the reason why systemd cannot show it. systemctl ends at
 # the first unit that it cannot show, and when systemd goes away to execute itself again. 1: systemd does not answer

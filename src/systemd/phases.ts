@@ -110,6 +110,6 @@ export class Phases {
 
   /** The shell ended before its answer did: sudo refused, there is no shell, or the machine goes down. */
   #ended(how: number | string): FleetError {
-    return shellEnded(this.#access, this.#reader.remainder, how);
+    return shellEnded(this.#access, this.#reader.remainder, how, this.#reader.hasAnswered);
   }
 }

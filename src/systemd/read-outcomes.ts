@@ -1,12 +1,13 @@
-import type { Failure, MachineStep, UnitOutcome } from '../cluster/failure.ts';
+import { CAUSE_RELATIONS, type Failure, type MachineStep, type UnitOutcome } from '../cluster/failure.ts';
 import { hasStarted, isRunning, isUp, type SystemdState } from '../cluster/unit-state.ts';
 import type { UnitChange } from '../plan/step.ts';
-import { findSection as find, type Section } from './frame.ts';
-import { parseShow } from './show.ts';
+import { has, isTemplate } from './change-words.ts';
+import type { Section } from './frame.ts';
+import { readLeft, readQueued, readStates, type States, saidAbout } from './read-evidence.ts';
 
 /**
- * Reads the sections of the change script: how each change went, journals not yet included. Unless the script
- * blocked, nobody looked what became of starts and stops.
+ * Reads the sections of the change script: how each change went, journals not yet included. What nothing tells of has
+ * not succeeded. Unless the script blocked, it did not look what became of starts and stops.
  */
 export function readOutcomes(
   machine: string,
@@ -14,24 +15,29 @@ export function readOutcomes(
   sections: readonly Section[],
   blocks = true,
 ): readonly UnitOutcome[] {
-  const states = statesOf(sections, 'units');
-  const before = statesOf(sections, 'started');
+  const names = changes.map(({ unit }) => unit);
+  const states = readStates(names, sections, 'units');
+  const before = readStates(names, sections, 'started');
   const wide = machineFailure(sections);
   return changes.map((change, index) => {
-    const state = states.get(change.unit);
+    const state = has(change, 'remove', 'forbid') ? undefined : states.get(change.unit);
     const failure =
       change.obstacle ??
       wide ??
       stepFailure(change, index, sections) ??
+      (isProven(change, index, sections, state, blocks) ? undefined : UNVERIFIED) ??
       (blocks ? startFailure(change, sections, before, state) : queueFailure(change, sections, state));
     const triggered = blocks || failure !== undefined ? undefined : triggeredJob(change);
-    return { unit: change.unit, machine, state, failure, ...(triggered && { triggered }) };
+    const left = failure === undefined ? readLeft(change.unit, sections) : undefined;
+    return {
+      unit: change.unit,
+      machine,
+      state,
+      failure,
+      ...(triggered && { triggered }),
+      ...(left !== undefined && { left }),
+    };
   });
-}
-
-function statesOf(sections: readonly Section[], name: string): ReadonlyMap<string, SystemdState> {
-  const shown = parseShow(find(sections, name)?.stdout ?? '');
-  return new Map(shown.flatMap(({ names, state }) => names.map((unit) => [unit, state] as const)));
 }
 
 /** Steps that concern the machine as a whole. */
@@ -58,7 +64,7 @@ const UNIT_STEPS: Readonly<Record<string, MachineStep>> = {
   put: 'write',
   verify: 'write',
   claim: 'stop',
-  stopped: 'stop',
+  loosen: 'stop',
   install: 'install',
   remove: 'remove',
   bury: 'remove',
@@ -79,19 +85,55 @@ function stepFailure(change: UnitChange, index: number, sections: readonly Secti
   }
   if (kind === 'guard') return { code: 'foreign', path: detail };
   if (kind === 'under') return { code: 'fenced', reason: { code: 'no-lease' } };
+  if (kind === 'file') return UNVERIFIED;
+  if (STOP_CHECKS.includes(kind))
+    return section.status === 14 ? notDown(change, section, sections) : UNVERIFIED;
   return { code: 'step', step: UNIT_STEPS[kind] ?? 'install', detail };
+}
+
+/** Sections of a unit that has to be down: after its stop, after the reload that made it unknown, and in the end. */
+const STOP_CHECKS = ['stopped', 'gone', 'down'];
+const UNVERIFIED: Failure = { code: 'unverified' };
+
+/** Lines of `stopped` in jobs.sh: the state, `again` for another run, and `RELATION=UNIT`. */
+function notDown({ unit }: UnitChange, { stderr }: Section, sections: readonly Section[]): Failure {
+  const [state = '', ...rest] = stderr.split('\n');
+  const causes = rest.flatMap((line) => {
+    const relation = CAUSE_RELATIONS.find((each) => line.startsWith(`${each}=`));
+    return relation === undefined ? [] : [{ relation, unit: line.slice(relation.length + 1) }];
+  });
+  const detail = saidAbout(unit, sections, ['stop']);
+  return { code: 'not-down', state, again: rest[0] === 'again', causes, detail, journal: [] };
+}
+
+/** Whether there is an answer about the unit from after all that was done. */
+function isProven(
+  change: UnitChange,
+  index: number,
+  sections: readonly Section[],
+  state: SystemdState | undefined,
+  blocks: boolean,
+): boolean {
+  const passed = (kind: string): boolean =>
+    sections.some(({ name, status }) => name === `${kind}:${index}` && status === 0);
+  if (has(change, 'forbid')) return passed('forbid');
+  if (has(change, 'remove')) return passed('bury');
+  if (blocks && has(change, 'stop') && !has(change, 'start') && !passed('down')) return false;
+  return isTemplate(change) ? !has(change, 'record') || passed('file') : state !== undefined;
 }
 
 function startFailure(
   change: UnitChange,
   sections: readonly Section[],
-  before: ReadonlyMap<string, SystemdState>,
+  before: States,
   after: SystemdState | undefined,
 ): Failure | undefined {
-  if (!isStarted(change)) return undefined;
+  if (isTemplate(change) || !has(change, 'start', 'restart', 'watch')) return undefined;
   const first = before.get(change.unit);
-  if (first === undefined || after === undefined) return UNKNOWN;
-  return hasStarted(first, after) ? undefined : notUp(change, sections, after);
+  if (first === undefined || after === undefined) return UNVERIFIED;
+  if (hasStarted(first, after)) return undefined;
+  const waitsFor = isRunning(after) ? undefined : readQueued(change.unit, sections);
+  return waitsFor === undefined ? notUp(change, sections, after) : { code: 'queued', waitsFor };
 }
 
 /** Why systemd did not even take the job. */
@@ -101,7 +143,7 @@ function queueFailure(
   after: SystemdState | undefined,
 ): Failure | undefined {
   if (!isStarted(change)) return undefined;
-  if (after === undefined) return UNKNOWN;
+  if (after === undefined) return UNVERIFIED;
   const refused = sections.some(({ name, status }) => START_SECTIONS.includes(name) && status !== 0);
   // One that has run to its end already, or runs, was taken, whichever other was not.
   const isTaken = after.load === 'loaded' && (!refused || isRunning(after) || isUp(after));
@@ -110,25 +152,16 @@ function queueFailure(
 
 /** The job that was queued and not waited for. A stop before a file is replaced or removed is. */
 function triggeredJob(change: UnitChange): 'start' | 'stop' | undefined {
-  const kinds = new Set(change.steps.map(({ kind }) => kind));
   if (isStarted(change)) return 'start';
-  return kinds.has('stop') && !kinds.has('write') && !kinds.has('remove') ? 'stop' : undefined;
+  return has(change, 'stop') && !has(change, 'write', 'remove') ? 'stop' : undefined;
 }
 
-function isStarted({ steps }: UnitChange): boolean {
-  return steps.some(({ kind }) => kind === 'start' || kind === 'restart');
+function isStarted(change: UnitChange): boolean {
+  return !isTemplate(change) && has(change, 'start', 'restart');
 }
 
 const START_SECTIONS = ['start', 'restart'];
-const UNKNOWN: Failure = {
-  code: 'step',
-  step: 'install',
-  detail: 'systemd did not say what became of it',
-};
 
 function notUp({ unit }: UnitChange, sections: readonly Section[], state: SystemdState): Failure {
-  const said = START_SECTIONS.flatMap((name) => (find(sections, name)?.stderr ?? '').split('\n'));
-  // systemctl puts a blank before names; web.service is not spoken of where myweb.service is.
-  const detail = said.find((line) => line.includes(` ${unit}`)) ?? '';
-  return { code: 'not-up', state, detail, journal: [] };
+  return { code: 'not-up', state, detail: saidAbout(unit, sections, START_SECTIONS), journal: [] };
 }

@@ -5,6 +5,7 @@ import changeShell from './change.sh';
 import type { ObserveRequest } from './driver.ts';
 import { examinationLines } from './examination.ts';
 import glanceShell from './glance.sh';
+import jobsShell from './jobs.sh';
 import leaseShell from './lease.sh';
 import machineShell from './machine.sh';
 import type { MachinePaths } from './machine-paths.ts';
@@ -31,7 +32,7 @@ export function openingScript(marker: string, paths: MachinePaths, purpose: 'rea
     ...(purpose === 'change' && { W: String(LOCK_WAIT_SECONDS) }),
   };
   const settings = Object.entries(words).map(([name, value]) => `${name}=${quote(value)}\n`);
-  const shell = purpose === 'change' ? machineShell + changeShell : machineShell;
+  const shell = purpose === 'change' ? machineShell + glanceShell + jobsShell + changeShell : machineShell;
   return settings.join('') + withoutComments(shell);
 }
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { FleetError, isFleetError } from '../base/errors.ts';
-import type { UnitOutcome } from '../cluster/failure.ts';
+import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { Lease } from '../cluster/lease.ts';
 import type { Observation } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -8,7 +8,8 @@ import type { UnitChange } from '../plan/step.ts';
 import type { Access } from '../ssh/become.ts';
 import { openRootShell } from '../ssh/root-shell.ts';
 import type { Transport } from '../ssh/transport.ts';
-import { changeScript, type Waits } from './change-script.ts';
+import { changeScript } from './change-script.ts';
+import type { Waits } from './change-words.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from './driver.ts';
 import { type Examination, readExamination } from './examination.ts';
 import type { Section } from './frame.ts';
@@ -175,9 +176,9 @@ class SshSession implements MachineSession {
     }
   }
 
-  /** Adds what the units that did not come up wrote to the journal in the last `seconds`. */
+  /** Adds what the units that did not come up or go down wrote to the journal in the last `seconds`. */
   async #withJournals(outcomes: readonly UnitOutcome[], seconds: number): Promise<readonly UnitOutcome[]> {
-    const units = outcomes.filter(({ failure }) => failure?.code === 'not-up').map(({ unit }) => unit);
+    const units = outcomes.filter(({ failure }) => hasJournal(failure)).map(({ unit }) => unit);
     if (units.length === 0) return outcomes;
     const shown = units.slice(0, JOURNAL_UNITS);
     const script = journalScript(shown, JOURNAL_LINES, Math.ceil(seconds) + 1);
@@ -188,7 +189,7 @@ class SshSession implements MachineSession {
     });
     return outcomes.map((outcome) => {
       const section = sections.find(({ name }) => name === `journal:${shown.indexOf(outcome.unit)}`);
-      if (outcome.failure?.code !== 'not-up' || section === undefined) return outcome;
+      if (!hasJournal(outcome.failure) || section === undefined) return outcome;
       const journal = section.stdout.split('\n').filter((line) => line !== '');
       return { ...outcome, failure: { ...outcome.failure, journal } };
     });
@@ -202,4 +203,12 @@ class SshSession implements MachineSession {
   #send(script: string, deadlineMs: number): Promise<readonly Section[]> {
     return this.#phases.run({ script, deadlineMs, isPublic: false });
   }
+}
+
+/** Whether the journal may tell more about it. */
+function hasJournal(
+  failure: Failure | undefined,
+): failure is Extract<Failure, { code: 'not-up' | 'not-down' }> {
+  if (failure?.code === 'not-down') return !failure.again && failure.detail === '';
+  return failure?.code === 'not-up';
 }

@@ -8,6 +8,15 @@ function only(summary: string, hint?: string): FailureText {
   return { summary, lines: [], hint };
 }
 
+const STILL = {
+  code: 'not-down',
+  state: 'active mounted',
+  again: false,
+  causes: [],
+  detail: '',
+  journal: [],
+} as const;
+
 /** Failures of every code with their words: a code without any does not compile. */
 const WORDS: {
   readonly [Code in Failure['code']]: readonly (readonly [Failure & { code: Code }, FailureText])[];
@@ -112,9 +121,77 @@ const WORDS: {
         step: 'write',
         detail: 'warning: x\nsh: 1: cannot create a.service: No space left on device',
       },
-      only('could not write the unit file: sh: 1: cannot create a.service: No space left on device'),
+      {
+        summary: 'could not write the unit file',
+        lines: ['warning: x', 'sh: 1: cannot create a.service: No space left on device'],
+        hint: undefined,
+      },
     ],
     [{ code: 'step', step: 'reload', detail: '' }, only('systemd could not reload its unit files')],
+  ],
+  'not-down': [
+    [
+      { ...STILL, causes: [], journal: ['umount: /mnt: target is busy.'] },
+      {
+        summary: 'could not stop it: it is still active (mounted)',
+        lines: ['umount: /mnt: target is busy.'],
+        hint: undefined,
+      },
+    ],
+    [
+      {
+        ...STILL,
+        detail:
+          'Failed to stop a.service: Operation refused, unit a.service may be requested by dependency only.',
+      },
+      {
+        summary: 'could not stop it: it is still active (mounted)',
+        lines: [
+          'Failed to stop a.service: Operation refused, unit a.service may be requested by dependency only.',
+        ],
+        hint: 'It has RefuseManualStop=yes: stop what requires it, or set that to no on the machine ("systemctl edit --runtime" and the unit), and try again',
+      },
+    ],
+    [
+      {
+        ...STILL,
+        again: true,
+        causes: [
+          { relation: 'UpheldBy', unit: 'b.service' },
+          { relation: 'TriggeredBy', unit: 'a.path' },
+        ],
+      },
+      only(
+        'it was stopped and started again: b.service upholds it (Upholds=), a.path triggers it',
+        'Stop b.service and a.path first',
+      ),
+    ],
+    [
+      { ...STILL, again: true, state: 'job start' },
+      only('it was stopped and started again: it has a start job'),
+    ],
+  ],
+  queued: [
+    [
+      { code: 'queued', waitsFor: ['a.service/start', 'b.mount/start'] },
+      only(
+        'its start waits in systemd for a.service/start and b.mount/start',
+        'It goes on there; see what becomes of it: fleetctl list-units',
+      ),
+    ],
+    [
+      { code: 'queued', waitsFor: [] },
+      only(
+        'its start waits in the queue of systemd',
+        'It goes on there; see what becomes of it: fleetctl list-units',
+      ),
+    ],
+  ],
+  unverified: [
+    [
+      { code: 'unverified' },
+      only('the machine did not say what became of it', 'See where it stands: fleetctl list-units'),
+    ],
   ],
   'not-up': [
     [

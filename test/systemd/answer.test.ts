@@ -119,7 +119,7 @@ describe('an observation', () => {
 
 describe('the outcome of a change', () => {
   const launch = changes.launch(WEB, 'text', 5);
-  const up = [section('started', shown(WEB)), section('units', shown(WEB))];
+  const up = [section('started', shown(WEB)), section('units', `${shown('a.service')}\n${shown(WEB)}`)];
 
   /** What was reported for `change`, the second of two. */
   const failureOf = (sections: readonly Section[], change: UnitChange = launch): Failure | undefined =>
@@ -178,8 +178,20 @@ describe('the outcome of a change', () => {
     ],
     [
       'a unit that does not stop',
-      section('stopped:1', '', 1, 'it is still active'),
-      { code: 'step', step: 'stop', detail: 'it is still active' },
+      section('stopped:1', '', 14, 'active running\nagain\nUpheldBy=app.target'),
+      {
+        code: 'not-down',
+        state: 'active running',
+        again: true,
+        causes: [{ relation: 'UpheldBy', unit: 'app.target' }],
+        detail: '',
+        journal: [],
+      },
+    ],
+    [
+      'a unit that nothing is known of after its stop',
+      section('stopped:1', '', 15, ''),
+      { code: 'unverified' },
     ],
     [
       'a file that cannot be renamed',
@@ -212,7 +224,11 @@ describe('the outcome of a change', () => {
 
   it('belongs to the change with its number, not to one whose number ends alike', () => {
     const twelve = Array.from({ length: 12 }, (_, index) => changes.load(`a${index}.service`, '', 5));
-    const failed = readOutcomes('web-1', twelve, [section('put:11', '', 1, 'ENOSPC')]);
+    const shows = twelve.map(({ unit }) => shown(unit)).join('\n');
+    const failed = readOutcomes('web-1', twelve, [
+      section('put:11', '', 1, 'ENOSPC'),
+      section('units', shows),
+    ]);
     expect(failed.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit)).toEqual([
       'a11.service',
     ]);
@@ -240,15 +256,52 @@ describe('the outcome of a change', () => {
     expect(failureOf(sections)).toMatchObject({ detail: said.split('\n')[1] });
   });
 
-  it('of a start is no success when systemd said nothing', () => {
-    expect(failureOf([section('units', shown(WEB))])).toMatchObject({ code: 'step', step: 'install' });
-    expect(failureOf([section('started', shown(WEB))])).toMatchObject({ code: 'step', step: 'install' });
+  it('of a stop that systemd refused holds what it said', () => {
+    const said = `Failed to stop ${WEB}: Operation refused.\nSee system logs and 'systemctl status ${WEB}' for details.`;
+    const sections = [section('stop', '', 1, said), section('down:1', '', 14, 'active running')];
+    expect(failureOf(sections, changes.stop(WEB, '', 5))).toMatchObject({
+      code: 'not-down',
+      again: false,
+      detail: said.split('\n')[0],
+    });
   });
 
-  it('of anything but a start does not depend on what systemd says', () => {
-    expect(failureOf([], changes.remove(WEB, 5))).toBeUndefined();
-    expect(
-      failureOf([section('units', shown(WEB, { ActiveState: 'failed' }))], changes.stop(WEB, '', 5)),
-    ).toBeUndefined();
+  it('is `unverified` when nothing tells of the unit', () => {
+    const unverified = { code: 'unverified' };
+    const stop = changes.stop(WEB, '', 5);
+    expect(failureOf([section('units', shown(WEB))])).toEqual(unverified);
+    expect(failureOf([section('started', shown(WEB))])).toEqual(unverified);
+    expect(failureOf([], changes.remove(WEB, 5))).toEqual(unverified);
+    expect(failureOf([section('units', shown(WEB))], stop)).toEqual(unverified);
+    expect(failureOf([section('down:1', '')], stop)).toEqual(unverified);
+    expect(failureOf([], changes.load('web@.service', '', 5))).toEqual(unverified);
+  });
+
+  it('is none when there is an answer after a stop, a removal, or of a template', () => {
+    const failed = section('units', shown(WEB, { ActiveState: 'failed' }));
+    expect(failureOf([section('down:1', ''), failed], changes.stop(WEB, '', 5))).toBeUndefined();
+    expect(failureOf([section('bury:1', '')], changes.remove(WEB, 5))).toBeUndefined();
+    expect(failureOf([section('file:1', '')], changes.load('web@.service', '', 5))).toBeUndefined();
+  });
+
+  it('rests on the lists of systemd for a unit that it cannot show', () => {
+    const run = (id: string) => `|${WEB} active running|\ninvocation:${WEB} 'invocation:${WEB}' -> '${id}'`;
+    const [first, second] = ['1'.repeat(32), '2'.repeat(32)];
+    const started = section('started-sighted', run(first));
+    expect(failureOf([started, section('units-sighted', run(first))])).toBeUndefined();
+    expect(failureOf([started, section('units-sighted', run(second))])).toMatchObject({ code: 'not-up' });
+    expect(failureOf([started, section('units-sighted', '|')])).toMatchObject({ code: 'not-up' });
+  });
+
+  it('tells what a start waits for that is still queued', () => {
+    const waits = shown(WEB, { ActiveState: 'inactive', SubState: 'dead' });
+    const queue = `7 a.service start running\n8 ${WEB} start waiting\n└─    \twaiting for job 7 (a.service/start) - -\n9 z.service start waiting\n└─    \twaiting for job 8 (x/start) - -`;
+    const sections = [section('started', waits), section('units', waits), section('queue', queue)];
+    expect(failureOf(sections)).toEqual({ code: 'queued', waitsFor: ['a.service/start'] });
+  });
+
+  it('tells how many processes a stop left running', () => {
+    const sections = [section('bury:0', ''), section('left', `${WEB} 2\n`)];
+    expect(readOutcomes('web-1', [changes.remove(WEB, 5)], sections)[0]).toMatchObject({ left: 2 });
   });
 });

@@ -18,9 +18,7 @@ async function meanwhile(
 ): Promise<readonly unknown[]> {
   await machine.change([changes.launch('slow.service', HOLDING, 1)]);
   const outcomes = machine.change(first);
-  await expect
-    .poll(() => machine.calls('show --no-pager --property=Job -- slow.service').length)
-    .toBeGreaterThan(1);
+  await expect.poll(() => machine.calls('list-jobs').length).toBeGreaterThan(1);
   await second();
   machine.tell('release');
   return (await outcomes).map(({ failure }) => failure);
@@ -46,8 +44,8 @@ describe('two fleet processes on one machine at once', () => {
     const failures = await meanwhile(machine, [changes.restart('slow.service', NEW, 2)], async () => {
       second = machine.change([changes.restart('stuck.service', OTHER, 3)]);
       await expect
-        .poll(() => machine.calls('show --no-pager --property=Job -- stuck').length)
-        .toBeGreaterThan(1);
+        .poll(() => machine.calls('stop').filter((call) => call.includes('stuck')).length)
+        .toBeGreaterThan(0);
     });
     await second;
     expect(failures).toEqual([undefined]);
@@ -122,7 +120,14 @@ describe('two fleet processes on one machine at once', () => {
       second = machine.change([changes.restart('b.service', NEW, 2)]);
       await second;
     });
-    const failure = { code: 'step', step: 'stop', detail: 'it is still active' };
+    const failure = {
+      code: 'not-down',
+      state: 'active running',
+      again: false,
+      causes: [],
+      detail: '',
+      journal: [],
+    };
     expect([failures, (await second).map((outcome) => outcome.failure)]).toEqual([
       [undefined, failure],
       [failure],

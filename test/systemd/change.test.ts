@@ -1,8 +1,10 @@
-import { readlinkSync } from 'node:fs';
+import { existsSync, readlinkSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import type { UnitChange } from '../../src/plan/step.ts';
 import { CLUSTER, createLocalMachine, type LocalMachine, MACHINE_ID } from '../support/local-machine.ts';
 import { SHELLS } from '../support/shells.ts';
 import { changes, recordOf, unitText } from './changes.ts';
+import { pass } from './pass.ts';
 
 const WEB = 'web.service';
 const OLD = unitText('old', 'ExecStart=/bin/sleep 1000', 'ExecStop=three-looks');
@@ -175,13 +177,101 @@ describe('a change', () => {
     expect(machine.events().at(-1)).toBe(`start ${WEB} as new`);
   });
 
-  it('clears a failure before the start when that is asked for', async () => {
+  it('has earlier starts forgotten before each start, or its start limit would count them', async () => {
     const machine = await createLocalMachine();
-    const failing = unitText('bad', 'ExecStart=/bin/false');
-    await machine.change([changes.launch(WEB, failing, 1)]);
-    expect(machine.calls('reset-failed')).toEqual([]);
-    await machine.change([changes.start(WEB, failing, 2)]);
-    expect(machine.calls('reset-failed')).toEqual([`reset-failed -- ${WEB}`]);
+    await machine.change([changes.launch(WEB, NEW, 1)]);
+    await machine.change([changes.stop(WEB, NEW, 2)]);
+    await machine.change([changes.start(WEB, NEW, 3)]);
+    expect(machine.calls('reset-failed')).toEqual([`reset-failed -- ${WEB}`, `reset-failed -- ${WEB}`]);
+  });
+
+  it('goes on when systemd executes itself again in the middle of it', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch(WEB, OLD, 1), changes.launch('b.service', OLD, 1)]);
+    machine.tell('reexec');
+    const outcomes = await machine.change([changes.remove(WEB, 2), changes.restart('b.service', NEW, 2)]);
+    expect(outcomes.map(({ failure }) => failure)).toEqual([undefined, undefined]);
+    expect(machine.events().filter((event) => event.startsWith('stopped'))).toHaveLength(2);
+  });
+
+  it('takes away what upholds a unit before it stops it, and its empty folder', async () => {
+    const machine = await createLocalMachine();
+    const upheld = `${NEW}[Install]\nUpheldBy=app.target\n`;
+    const launched = { name: WEB, text: upheld, target: 'launched', token: 1 } as const;
+    await pass(machine, [launched]);
+    expect(machine.files('etc')).toContain(`app.target.upholds/${WEB}`);
+    const [stopped] = await pass(machine, [{ ...launched, target: 'loaded', token: 2 }]);
+    expect([stopped?.failure, stopped?.state?.active]).toEqual([undefined, 'inactive']);
+    expect(existsSync(machine.path('etc/app.target.upholds'))).toBe(false);
+    await pass(machine, [{ ...launched, token: 3 }]);
+    const [replaced] = await pass(machine, [{ ...launched, text: `${upheld}# new\n`, token: 4 }]);
+    expect([replaced?.failure, machine.files('etc')]).toEqual([
+      undefined,
+      expect.arrayContaining([`app.target.upholds/${WEB}`]),
+    ]);
+    const [gone] = await pass(machine, [{ ...launched, target: 'inactive', token: 5 }]);
+    expect([gone?.failure, machine.events().filter((event) => event.startsWith('again'))]).toEqual([
+      undefined,
+      [],
+    ]);
+  });
+
+  it('of a unit that something else starts again changes nothing, and names it', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch(WEB, OLD, 1), changes.launch('app.target', NEW, 1)]);
+    machine.tell('upheld', `${WEB}\n`);
+    const [outcome] = await machine.change([changes.remove(WEB, 2)]);
+    expect(outcome?.failure).toMatchObject({
+      code: 'not-down',
+      again: true,
+      causes: [{ relation: 'UpheldBy', unit: 'app.target' }],
+    });
+    expect([machine.text('etc', WEB), machine.text('var/units', WEB)]).toEqual([OLD, expect.anything()]);
+  });
+
+  it('installs a new text of a unit that runs without a stop when none is asked for', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch(WEB, NEW, 1)]);
+    const [outcome] = await machine.change([changes.load(WEB, OLD, 2)]);
+    expect([outcome?.failure, outcome?.state?.active]).toEqual([undefined, 'active']);
+    expect([machine.text('etc', WEB), machine.calls('daemon-reload').length]).toEqual([OLD, 2]);
+    expect(machine.calls('stop')).toEqual([]);
+  });
+
+  it('watches a unit that another one has started, and touches nothing', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch(WEB, NEW, 1)]);
+    const watch: UnitChange = { unit: WEB, token: 1, steps: [{ kind: 'watch' }], obstacle: undefined };
+    expect((await machine.change([watch]))[0]?.failure).toBeUndefined();
+    await machine.change([changes.stop(WEB, NEW, 2)]);
+    expect((await machine.change([{ ...watch, token: 2 }]))[0]?.failure).toMatchObject({ code: 'not-up' });
+    expect(machine.events()).toHaveLength(3);
+  });
+
+  it('stops and starts a unit whose text stays', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch(WEB, NEW, 1)]);
+    const again: UnitChange = {
+      unit: WEB,
+      token: 1,
+      steps: [{ kind: 'stop' }, { kind: 'start', reset: false }],
+      obstacle: undefined,
+    };
+    expect((await machine.change([again]))[0]?.failure).toBeUndefined();
+    expect(machine.events().slice(-2)).toEqual([`stopped ${WEB}`, `start ${WEB} as new`]);
+  });
+
+  it('of a template installs its file, and stops the instances that fleet did not put there', async () => {
+    const machine = await createLocalMachine();
+    const template = 'echo@.service';
+    await machine.change([changes.load(template, NEW, 1), changes.launch('echo@own.service', NEW, 1)]);
+    machine.tell('loaded/echo@7.service', NEW);
+    machine.tell('active/echo@7.service', 'active=active sub=running result=success invocation=x looks=0');
+    const [outcome] = await machine.change([changes.remove(template, 2)]);
+    expect(outcome?.failure).toBeUndefined();
+    expect(machine.calls('stop')).toEqual(['stop --no-block -- echo@7.service']);
+    expect(machine.calls('show').filter((call) => call.includes(template))).toEqual([]);
+    expect(machine.files('etc')).not.toContain(template);
   });
 
   it('of a unit that will not stop leaves its file, and says so', async () => {
@@ -190,7 +280,7 @@ describe('a change', () => {
     await machine.change([changes.launch(WEB, stubborn, 1), changes.launch('b.service', OLD, 1)]);
     const outcomes = await machine.change([changes.remove(WEB, 2), changes.remove('b.service', 2)]);
     expect(outcomes.map(({ failure }) => failure)).toEqual([
-      { code: 'step', step: 'stop', detail: 'it is still active' },
+      { code: 'not-down', state: 'active running', again: false, causes: [], detail: '', journal: [] },
       undefined,
     ]);
     expect(machine.text('etc', WEB)).toBe(stubborn);

@@ -21,7 +21,7 @@ describe('a change that nobody waits for', () => {
     const machine = await createLocalMachine();
     const outcomes = await machine.change([changes.launch(WEB, SLOW_START, 1)], AT_ONCE);
     expect(said(outcomes)).toEqual([['activating', undefined, 'start']]);
-    expect(machine.calls('show --no-pager --property=Job')).toEqual([]);
+    expect(machine.calls('list-jobs')).toEqual([]);
   });
 
   it('still tells what systemd does not even take', async () => {
@@ -95,10 +95,10 @@ describe('a change that is waited for no longer than that', () => {
   it('leaves a unit where it is that has not stopped, and the next pass ends it', async () => {
     const machine = await createLocalMachine();
     await machine.change([changes.launch(WEB, SLOW_STOP, 1)]);
-    expect((await machine.change([changes.remove(WEB, 2)], SHORT))[0]?.failure).toEqual({
-      code: 'step',
-      step: 'stop',
-      detail: 'it is still deactivating',
+    expect((await machine.change([changes.remove(WEB, 2)], SHORT))[0]?.failure).toMatchObject({
+      code: 'not-down',
+      state: 'deactivating stop-sigterm',
+      again: false,
     });
     expect(machine.text('etc', WEB)).toBe(SLOW_STOP);
     machine.tell('release');

@@ -227,9 +227,10 @@ describe('a machine that is lost', () => {
   it('while journals are read leaves what is known', async () => {
     const { session, process } = await open();
     const outcomes = session.change([WEB, changes.load('b.service', 'text', 1)], 'c');
-    const dead = 'Id=web.service\nLoadState=loaded\nActiveState=failed\n';
+    const dead = 'Id=web.service\nLoadState=loaded\nActiveState=failed\nSubState=failed\n';
     await turn();
-    process.answer(['started', 0, dead, ''], ['units', 0, dead, '']);
+    const loaded = 'Id=b.service\nLoadState=loaded\nActiveState=inactive\nSubState=dead\n';
+    process.answer(['started', 0, dead, ''], ['units', 0, `${dead}\n${loaded}`, '']);
     await expect.poll(() => process.scripts.some((script) => script.includes('journals() {'))).toBe(true);
     process.lose(LOST);
     expect(await failureOf(outcomes)).toMatchObject([{ code: 'not-up', journal: [] }, undefined]);
@@ -303,7 +304,9 @@ describe('a unit that was started', () => {
     const { session, process } = await open();
     void session.change([WEB], 'c');
     await turn();
-    expect(process.scripts.at(-1)).toContain('case "$out" in *SubState=running*) sleep 1.5 ||');
+    expect(process.scripts.at(-1)).toContain(
+      `case "$out" in *SubState=running* | *' running|'*) sleep 1.5 ||`,
+    );
   });
 
   it('has the journals of at most twenty units shown', async () => {

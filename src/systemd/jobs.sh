@@ -1,0 +1,132 @@
+# What systemd is asked to do, and what it then says about it. A unit that systemctl cannot show is in its lists all the
+# same.
+
+# is_away: systemd has not answered, for it executes itself again (daemon-reexec), as $said tells
+is_away() { case "$said" in *'timed out'*) return 1 ;; *onnect* | *'Broken pipe'*) ;; *) return 1 ;; esac; }
+# tell COMMAND...: again while systemd is away, for five seconds at most, and only once after that. What it said in
+# the end is in $said.
+tell() {
+  clock
+  patience=$((now + ${weary:-500}))
+  while :; do
+    said=$("$@" 2>&1) && return
+    failed=$?
+    is_away || return "$failed"
+    clock
+    [ "$now" -lt "$patience" ] || { weary=0; return "$failed"; }
+    sleep 0.1 2>/dev/null || sleep 1
+  done
+}
+# order COMMAND...: the same, and prints what it said
+order() {
+  tell "$@"
+  failed=$?
+  [ -z "$said" ] || printf '%s\n' "$said"
+  return "$failed"
+}
+# batch WORD UNIT...: does it for all units at once, or one by one when systemd goes away meanwhile
+batch() {
+  word=$1
+  shift
+  said=$("$word" "$@" 2>&1)
+  failed=$?
+  if [ "$failed" -eq 0 ] || ! is_away; then
+    [ -z "$said" ] || printf '%s\n' "$said"
+    return "$failed"
+  fi
+  worst=0
+  for one; do order "$word" "$one" || worst=$failed; done
+  return "$worst"
+}
+start_job() { systemctl start --no-block -- "$@"; }
+restart_job() { systemctl restart --no-block -- "$@"; }
+stop_job() { systemctl stop --no-block -- "$@"; }
+reset_failed() { systemctl reset-failed -- "$@"; }
+
+# queue: all jobs in $said
+queue() { tell systemctl list-jobs --full --plain --no-legend --no-pager; }
+
+# await UNIT...: until systemd has no job queued for any of them; 1 when $deadline is reached, or without one two
+# minutes have passed
+await() {
+  clock
+  turns=0 end=${deadline:-$((now + 12000))}
+  while queue || return; do
+    case "$(printf '%s\n' "$said" | while read -r id unit rest; do case " $* " in *" $unit "*) echo yes ;; esac; done)" in
+      '') return 0 ;;
+    esac
+    clock
+    [ "$now" -lt "$end" ] || return 1
+    turns=$((turns + 1))
+    # Most jobs are done in a few milliseconds. A sleep that knows no fractions waits for seconds.
+    if [ "$turns" -lt 6 ]; then pause=0.01; elif [ "$turns" -lt 40 ]; then pause=0.05; else pause=0.5; fi
+    sleep "$pause" 2>/dev/null || sleep 1
+  done
+}
+
+# look: what is not down, in $busy, as "|UNIT ACTIVE SUB|UNIT ACTIVE SUB|". A unit that is down and has a job is among
+# them. $listed holds the units that systemd lists: active ones, failed ones, and those with jobs.
+look() {
+  looked=
+  queue || { printf '%s\n' "$said"; return 1; }
+  jobs=$said
+  tell systemctl list-units --full --plain --no-legend --no-pager || { printf '%s\n' "$said"; return 1; }
+  listed=$said looked=yes
+  busy="|$(printf '%s\n' "$listed" | while read -r unit load active sub rest; do
+    case "$active" in inactive | failed) ;; *) printf '%s %s %s|' "$unit" "$active" "$sub" ;; esac
+  done)$(printf '%s\n' "$jobs" | while read -r id unit kind rest; do printf '%s job %s|' "$unit" "$kind"; done)"
+}
+# sighted UNIT...: what is not down, as the last look found it, and the runs of these units
+sighted() {
+  printf '%s\n' "$busy"
+  runs "$@"
+}
+
+# instances TEMPLATE: those that systemd lists, without those that fleet put there one by one
+instances() {
+  printf '%s\n' "$listed" | while read -r unit rest; do
+    case "$unit" in "${1%@*}@"?*".${1##*.}") [ -f "$L/units/$unit" ] || printf '%s\n' "$unit" ;; esac
+  done
+}
+
+# stopped UNIT [again]: the last look found it down. It may also be up because another script has carried out the same
+# decision meanwhile; with "again", also because something else has started it. Else 14, and its state, whether it
+# is in another run than in $ran, and what may have started it.
+stopped() {
+  [ "$looked" ] || return 15
+  case "$busy" in *"|$1 "*) ;; *) return 0 ;; esac
+  case "$(cat -- "$L/units/$1" 2>/dev/null)" in '' | *claimed=*) ;; *) return 0 ;; esac
+  run=$(runs "$1" 2>/dev/null)
+  case "$ran" in *"$run"*) run= ;; *) [ -z "$2" ] || return 0 ;; esac
+  state=${busy#*"|$1 "}
+  printf '%s\n' "${state%%|*}"
+  [ -z "$run" ] || { echo again && causes "$1"; }
+  return 14
+}
+# stopped_all TEMPLATE: the same of its instances
+stopped_all() {
+  [ "$looked" ] || return 15
+  for unit in $(instances "$1"); do stopped "$unit" || return; done
+}
+# causes UNIT: the relations through which what is up now may have started it
+causes() {
+  systemctl show --no-pager --property=UpheldBy,TriggeredBy,BoundBy,RequiredBy -- "$1" 2>/dev/null |
+    while IFS='=' read -r relation units; do
+      for unit in $units; do case "$busy" in *"|$unit "*) printf '%s=%s\n' "$relation" "$unit" ;; esac; done
+    done
+}
+# left UNIT...: how many processes there are of those that are down, where KillMode= leaves them running
+left() {
+  systemctl show --no-pager --property=ControlGroup -- "$@" 2>/dev/null | while IFS='=' read -r key group; do
+    for tree in /sys/fs/cgroup /sys/fs/cgroup/systemd; do
+      [ "$group" ] && [ -r "$tree$group/cgroup.procs" ] || continue
+      number=$(wc -l <"$tree$group/cgroup.procs")
+      [ "$number" -eq 0 ] || echo "${group##*/} $number"
+    done
+  done
+}
+
+# touched: unit files are about to change. Should this script be killed before systemd has read them, the next
+# one makes up for it.
+touched() { changed=yes && printf '' >"$L/reload"; }
+reload() { order systemctl daemon-reload && rm -f "$L/reload" && changed=; }

@@ -1,0 +1,86 @@
+import type { UnitChange } from '../plan/step.ts';
+import { quote } from '../ssh/shell.ts';
+import {
+  attempt,
+  has,
+  type Indexed,
+  isTemplate,
+  orderedUnits,
+  recordOf,
+  type Waits,
+} from './change-words.ts';
+
+/**
+ * Stops what is to stop. What a text or a file depends on is waited for, and everything where stops are waited for at
+ * all; the lock is free meanwhile, and `guards` are checked again after it. What is not down then is skipped.
+ */
+export function stopUnits(
+  all: readonly Indexed[],
+  guards: readonly string[],
+  { blocks }: Waits,
+): readonly string[] {
+  const stops = all.filter(({ change }) => has(change, 'stop'));
+  if (stops.length === 0) return [];
+  const awaited = stops.filter(({ change }) => blocks || has(change, 'write', 'remove', 'start'));
+  return [
+    ...stops.map(isDone),
+    ...stops.map(({ change, index }) =>
+      unlessDone(index, attempt(index, 'claim', `claim ${quote(change.unit)} ${change.token}`)),
+    ),
+    ...stops
+      .filter(({ change }) => !isRestart(change))
+      .map(({ change, index }) =>
+        unlessDone(
+          index,
+          attempt(index, 'loosen', `loosen ${[change.unit, ...keptLinks(change)].map(quote).join(' ')}`),
+        ),
+      ),
+    // systemd must not start again what it is about to stop.
+    '[ -z "$changed" ] || step reload reload || return',
+    ...(stops.some(({ change }) => isTemplate(change)) ? ['step look look'] : []),
+    ...orderedUnits(stops, 'unlessDone'),
+    'if [ $# -gt 0 ]; then',
+    'ran=$(runs "$@" 2>/dev/null)',
+    'step stop batch stop_job "$@"',
+    'fi',
+    ...(awaited.length < stops.length ? orderedUnits(awaited, 'unlessDone') : []),
+    'if [ $# -gt 0 ]; then',
+    'unlock',
+    'step await-stop await "$@"',
+    'step lock lock || return',
+    ...guards,
+    'step look look',
+    ...awaited.map(({ change, index }) => unlessDone(index, attempt(index, 'stopped', isDown(change)))),
+    'section left left "$@"',
+    'fi',
+  ];
+}
+
+/** Whether the last look found it down; one that is to be started with the same text may be up again already. */
+export function isDown(change: UnitChange): string {
+  const word = isTemplate(change) ? 'stopped_all' : 'stopped';
+  return `${word} ${quote(change.unit)}${isRestart(change) ? ' again' : ''}`;
+}
+
+function isRestart(change: UnitChange): boolean {
+  return has(change, 'start') && !has(change, 'write');
+}
+
+/** The links that are to stay while it is stopped: those through which systemd starts nothing that is down. */
+function keptLinks(change: UnitChange): readonly string[] {
+  return (recordOf(change)?.links ?? []).filter((link) => !link.includes('.upholds/'));
+}
+
+/**
+ * A unit that gets a new text and has it by now: while this script waited for the lock another one has carried out the
+ * same decision. What runs is what is wanted, and is not stopped again.
+ */
+function isDone({ change, index }: Indexed): string {
+  const digest = has(change, 'write') && has(change, 'start') ? recordOf(change)?.record.digest : undefined;
+  const lookup = `[ "$skip${index}" ] || ! has ${quote(change.unit)} ${digest} || { done${index}=1; rm -f .fleet-$$-${index}; }`;
+  return digest === undefined ? `done${index}=` : `done${index}=; ${lookup}`;
+}
+
+function unlessDone(index: number, command: string): string {
+  return `[ "$done${index}" ] || ${command}`;
+}
