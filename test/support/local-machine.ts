@@ -14,7 +14,7 @@ import type { MachineSession } from '../../src/systemd/driver.ts';
 import type { MachinePaths } from '../../src/systemd/machine-paths.ts';
 import { PATIENT, type Patience } from '../../src/systemd/patience.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
-import { LocalShell, type LocalShellOptions, rewriteCommand } from './local-shell.ts';
+import { keepVariables, LocalShell, type LocalShellOptions, rewriteCommand } from './local-shell.ts';
 
 export const CLUSTER = '5f0c6c1e-0000-4000-8000-000000000001';
 export const MACHINE_ID = '148a18ff6e954cd892dac9de9bb90d5a';
@@ -84,7 +84,8 @@ export class LocalMachine {
     const { environment, rewrite } = this.#shellOptions(this.#defaults);
     const variables = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}; `);
     const exec = async (target: SshTarget, command: string): Promise<RemoteProcess> => {
-      const process = await transport.exec(target, variables.join('') + rewriteCommand(command, rewrite));
+      const ours = keepVariables(rewriteCommand(command, rewrite), Object.keys(environment));
+      const process = await transport.exec(target, variables.join('') + ours);
       const write = process.write.bind(process);
       return Object.assign(process, { write: (text: string) => write(rewrite(text)) });
     };

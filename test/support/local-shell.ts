@@ -29,6 +29,11 @@ export function rewriteCommand(command: string, rewrite: (script: string) => str
   return command.replace(FIRST_SCRIPT, (_, word: string) => encodeForPrintf(rewrite(decode(word))));
 }
 
+/** Lets variables through to the scripts of a command: they tell what stands in for a machine's tools. */
+export function keepVariables(command: string, names: readonly string[]): string {
+  return command.replace('env -i', `env -i ${names.map((name) => `${name}="$${name}"`).join(' ')}`);
+}
+
 /** What printf makes of an encoded script. */
 function decode(word: string): string {
   const bytes = word.replaceAll(/\\(?:n|0(\d{3}))/g, (_, octal?: string) =>
@@ -50,11 +55,10 @@ export class LocalShell implements Transport {
   async exec(_target: SshTarget, command: string): Promise<RemoteProcess> {
     const { shell, setup, environment, rewrite } = this.#options;
     this.commands.push(command);
-    // What stands in for a machine's tools is told by variables.
-    const kept = Object.keys(environment).map((name) => `${name}="$${name}"`);
-    const ours = rewriteCommand(command, rewrite)
-      .replace('env -i', `env -i SCRIPT_SHELL="$SCRIPT_SHELL" ${kept.join(' ')}`)
-      .replaceAll(/\/bin\/sh (?=-[cs]|"\$@")/g, `${shell} `);
+    const ours = keepVariables(rewriteCommand(command, rewrite), [
+      'SCRIPT_SHELL',
+      ...Object.keys(environment),
+    ]).replaceAll(/\/bin\/sh (?=-[cs]|"\$@")/g, `${shell} `);
     const script = `export SCRIPT_SHELL=$$\n${setup}\n${ours}`;
     const child = spawn('/bin/sh', ['-c', script], { env: { ...environment } });
     this.#processes.push(child);
