@@ -10,11 +10,12 @@ const groups = [
   { name: 'program', test: /node_modules\/commander\/|src\/cli\/program/ },
   {
     name: 'fleet',
-    test: /src\/(?!controller|api|metrics|lease|store\/etcd|cli\/fleetd|output\/difference)|node_modules\/(zod|ini)\//,
+    test: /src\/(?!controller|api|metrics|lease|install|store\/etcd|cli\/fleetd|output\/difference)|node_modules\/(zod|ini)\//,
   },
   // What few commands need.
   { name: 'etcd', test: /src\/store\/etcd\// },
   { name: 'controller', test: /src\/(controller|api|metrics|lease|cli\/fleetd)\// },
+  { name: 'install', test: /src\/(install|cli\/install)\// },
   { name: 'difference', test: /src\/output\/difference/ },
 ].map((group, index, all) => ({ ...group, priority: all.length - index }));
 
@@ -25,7 +26,7 @@ export default {
   platform: 'node',
   // ssh2 tries these native add-ons and does without them.
   external: ['cpu-features', /sshcrypto\.node$/, '@colors/colors'],
-  moduleTypes: { '.sh': 'text' },
+  moduleTypes: { '.sh': 'text', '.service': 'text', '.socket': 'text' },
   // ssh2 is CommonJS and asks where it is; an ES module knows under another name.
   transform: { define: { __dirname: 'import.meta.dirname' } },
   output: {

@@ -3,3 +3,13 @@ declare module '*.sh' {
   const text: string;
   export default text;
 }
+
+/** A unit that is shipped, imported as its text. */
+declare module '*.service' {
+  const text: string;
+  export default text;
+}
+declare module '*.socket' {
+  const text: string;
+  export default text;
+}

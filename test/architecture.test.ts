@@ -12,7 +12,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['schedule', 'plan'],
   ['ssh', 'store'],
   ['registry', 'lease', 'systemd', 'config'],
-  ['reconcile'],
+  ['reconcile', 'install'],
   ['operations', 'metrics'],
   ['output', 'controller', 'api'],
   ['cli'],

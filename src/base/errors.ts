@@ -36,6 +36,7 @@ export type ErrorCode =
   | 'become-missing'
   | 'cannot-listen'
   | 'endpoint'
+  | 'install'
   | 'interrupted'
   | 'output'
   /** This computer lacks what the work takes; it says nothing about a machine. */

@@ -5,7 +5,7 @@ export function sha1(text: string): string {
   return createHash('sha1').update(text).digest('hex');
 }
 
-/** SHA-256 in lower-case hex of the UTF-8 bytes of `text`. */
-export function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+/** SHA-256 in lower-case hex of bytes, or of the UTF-8 bytes of a text. */
+export function sha256(content: string | Uint8Array): string {
+  return createHash('sha256').update(content).digest('hex');
 }

@@ -1,6 +1,7 @@
 import { systemClock } from '../base/clock.ts';
-import type { Config, ConfigFlags, EtcdSettings } from '../config/config.ts';
-import type { RegistryPlace } from '../config/registry-place.ts';
+import { FleetError } from '../base/errors.ts';
+import type { Config, ConfigFlags } from '../config/config.ts';
+import { formatRegistryPlace, type RegistryPlace } from '../config/registry-place.ts';
 import type { Seat } from '../lease/seat.ts';
 import { guarded } from '../reconcile/guard.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
@@ -63,7 +64,7 @@ export async function withConfig<T>(
   if (config.verbose) writeLines(streams.err, config.sshConfigNotes);
   const transport = transportFor(config, streams);
   const access = await accessTo(config, streams);
-  const registry = await openRegistry(config.registry, config.etcd, streams.env);
+  const registry = await openRegistry(config, streams);
   const driver = createSshDriver(transport, { access, settleMs: config.settleMs, patience });
   const follower = followPass(streams, dryRun);
   const unguarded: Edges = {
@@ -103,9 +104,8 @@ export async function withRegistry<T>(
   streams: Streams,
   work: (registry: Registry) => Promise<T>,
 ): Promise<T> {
-  // There is no machine to look up.
-  const config = await ownConfig({ ...flags, sshConfig: 'none' }, streams);
-  const registry = await openRegistry(config.registry, config.etcd, streams.env);
+  const config = await registryConfig(flags, streams);
+  const registry = await openRegistry(config, streams);
   try {
     return await work(registry);
   } finally {
@@ -113,19 +113,25 @@ export async function withRegistry<T>(
   }
 }
 
-async function openRegistry(
-  place: RegistryPlace,
-  settings: EtcdSettings,
-  env: Streams['env'],
-): Promise<Registry> {
-  return createRegistry(await openStore(place, settings), registryOptions(env));
+/** The configuration for those who need the registry alone: machines are looked up only where it is on one. */
+async function registryConfig(flags: ConfigFlags, streams: Streams): Promise<Config> {
+  const config = await ownConfig({ ...flags, sshConfig: 'none' }, streams);
+  return config.registry.kind === 'ssh' ? ownConfig(flags, streams) : config;
 }
 
-/** Opens the store of a registry, wherever it is. What speaks to etcd is loaded only for one that is there. */
-export async function openStore(place: RegistryPlace, settings: EtcdSettings): Promise<Store> {
+async function openRegistry(config: Config, streams: Streams): Promise<Registry> {
+  return createRegistry(await openStore(config.registry, config, streams), registryOptions(streams.env));
+}
+
+/** Opens the store of a registry, wherever it is. What speaks to others is loaded only for one that is there. */
+export async function openStore(place: RegistryPlace, config: Config, streams: Streams): Promise<Store> {
   if (place.kind === 'file') return openFileStore(place.directory);
+  if (place.kind === 'ssh') {
+    const { openRemoteStore } = await import('./install/remote-store.ts');
+    return openRemoteStore(place, config, streams, transportFor(config, streams));
+  }
   const { openEtcdStore } = await import('../store/etcd/store.ts');
-  return openEtcdStore({ ...place, ...settings });
+  return openEtcdStore({ ...place, ...config.etcd });
 }
 
 /** The seat of the one leader, beside the registry. */
@@ -133,6 +139,14 @@ export async function openSeat(
   { registry, etcd }: Pick<Config, 'registry' | 'etcd'>,
   ttlMs: number,
 ): Promise<Seat> {
+  if (registry.kind === 'ssh')
+    throw new FleetError(
+      'config',
+      `fleetd cannot use a registry of another computer: ${formatRegistryPlace(registry)}`,
+      {
+        hint: 'Run it where the registry is, or keep the registry in etcd',
+      },
+    );
   if (registry.kind === 'file')
     return (await import('../lease/file-seat.ts')).fileSeat(registry.directory, ttlMs);
   const { etcdSeat } = await import('../lease/etcd-seat.ts');

@@ -64,6 +64,7 @@ const BY_CODE: Readonly<Record<ErrorCode, ExitStatus>> = {
   'become-missing': EXIT.failed,
   'cannot-listen': EXIT.failed,
   endpoint: EXIT.failed,
+  install: EXIT.failed,
   interrupted: EXIT.interrupted,
   output: EXIT.failed,
   local: EXIT.failed,

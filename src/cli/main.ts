@@ -22,6 +22,12 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
       await answerCompletion(argv.slice(1), streams);
       return EXIT.done;
     }
+    // The other end of a registry that is reached over SSH.
+    if (argv[0] === '__registry') {
+      const { serveRegistry } = await import('./install/remote-store.ts');
+      await serveRegistry(argv.slice(1));
+      return EXIT.done;
+    }
     const { runProgram } = await import('./program.ts');
     return await runProgram(argv, streams);
   } catch (error) {

@@ -4,6 +4,7 @@ import type { ConfigFlags } from '../config/config.ts';
 import type { Command } from './command.ts';
 import { catCommand } from './commands/cat.ts';
 import { completionCommand } from './commands/completion.ts';
+import { controllerCommand } from './commands/controller.ts';
 import { cordonCommand, uncordonCommand } from './commands/cordon.ts';
 import { destroyCommand } from './commands/destroy.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -64,6 +65,7 @@ export const COMMANDS: readonly Command[] = [
   reconcileCommand,
   recoverCommand,
   registryCommand,
+  controllerCommand,
   completionCommand,
   versionCommand,
 ];

@@ -17,14 +17,16 @@ export async function withStores<T>(
   work: (stores: readonly [PlacedStore, PlacedStore]) => Promise<T>,
 ): Promise<T> {
   const { cwd, home } = streams;
-  const config = await ownConfig({ ...flags, sshConfig: 'none' }, streams);
+  const isFar = [from, to].some((text) => text.startsWith('ssh:'));
+  // There is no machine to look up where no place is on one.
+  const config = await ownConfig(isFar ? flags : { ...flags, sshConfig: 'none' }, streams);
   const open = async (text: string): Promise<PlacedStore> => {
     const place = parseRegistryPlace(text, { directory: cwd, home });
     if (place === undefined) {
       throw new FleetError('usage', `Not a place for a registry: "${text}"`, { hint: EXPECTED_REGISTRY });
     }
     checkEtcdSettings(place, config.etcd);
-    const store = await openStore(place, config.etcd);
+    const store = await openStore(place, config, streams);
     return { store, text: place.kind === 'file' ? `file:${place.directory}` : text };
   };
   const source = await open(from);

@@ -3,7 +3,7 @@ import { open, readFile, realpath, rename, stat, unlink } from 'node:fs/promises
 import { dirname, join } from 'node:path';
 import { syncFolder } from '../store/folder.ts';
 import type { Config, ConfigRequest } from './config.ts';
-import { editMachines, type MachineEdit } from './edit.ts';
+import { type ConfigEdit, editConfig } from './edit.ts';
 import { type ConfigFile, findConfig, newConfigPath } from './locate.ts';
 import { parseSections } from './parse.ts';
 import { problem, quote } from './problem.ts';
@@ -23,12 +23,12 @@ export type PreparedEdit = {
  * Reads the configuration and makes the edit, on paper. Throws FleetError `config` when the result would not be a
  * configuration, with the words of the parser. Without any file, `add` begins the one that is looked for first.
  */
-export async function prepareEdit(request: ConfigRequest, edit: MachineEdit): Promise<PreparedEdit> {
+export async function prepareEdit(request: ConfigRequest, edit: ConfigEdit): Promise<PreparedEdit> {
   const { flags, env, cwd, home } = request;
   const search = { flag: flags.config, env, cwd, home };
   const fresh = edit.kind === 'add' ? await newConfigPath(search) : undefined;
   const file: ConfigFile = fresh === undefined ? await findConfig(search) : { path: fresh, text: '' };
-  const text = editMachines(file.path, file.text, edit);
+  const text = editConfig(file.path, file.text, edit);
   const config = readConfig(file.path, parseSections(file.path, text), request);
   const isNew = fresh !== undefined;
   return {

@@ -2,7 +2,14 @@ import { FleetError } from '../base/errors.ts';
 import { cutComment, parseSections } from './parse.ts';
 import { problem, quote } from './problem.ts';
 
-/** A change of one machine's section; `set` takes a key away where the value is undefined. */
+/**
+ * A change of one machine's section, or of the keys at the top; `set` and `top` take a key away where the value is
+ * undefined.
+ */
+export type ConfigEdit = MachineEdit | TopEdit;
+
+type TopEdit = { readonly kind: 'top'; readonly settings: ReadonlyMap<string, string | undefined> };
+
 export type MachineEdit =
   | { readonly kind: 'add'; readonly name: string; readonly settings: ReadonlyMap<string, string> }
   | {
@@ -13,13 +20,13 @@ export type MachineEdit =
   | { readonly kind: 'remove'; readonly name: string };
 
 /**
- * The text of a fleet.conf with one machine changed; every other byte, comments, order and line ends stay as they
+ * The text of a fleet.conf with one section changed; every other byte, comments, order and line ends stay as they
  * are. `file` is for messages only. Throws FleetError `config` when the text is no fleet.conf, the machine is there
  * already, or a value cannot be written so that it reads back, and
  * `machine-not-found`: nothing is changed on a guess.
  */
-export function editMachines(file: string, text: string, edit: MachineEdit): string {
-  const header = `machine.${edit.name}`;
+export function editConfig(file: string, text: string, edit: ConfigEdit): string {
+  const header = edit.kind === 'top' ? '' : `machine.${edit.name}`;
   const before = parseSections(file, text);
   const section = before.get(header);
   if (edit.kind === 'add' && section !== undefined)
@@ -27,7 +34,7 @@ export function editMachines(file: string, text: string, edit: MachineEdit): str
       `${section.where}: machine ${quote(edit.name)} is there already`,
       `Change it with: fleetctl machines set ${edit.name} key=value`,
     );
-  if (edit.kind !== 'add' && section === undefined)
+  if (edit.kind !== 'add' && edit.kind !== 'top' && section === undefined)
     throw new FleetError('machine-not-found', `No such machine in ${quote(file)}: ${quote(edit.name)}`, {
       hint: 'Machines: fleetctl list-machines',
     });
@@ -55,7 +62,7 @@ function settingsOf(sections: ReturnType<typeof parseSections>): Settings {
 }
 
 /** What it is to say after the edit. */
-function intended(before: Settings, header: string, edit: MachineEdit): Settings {
+function intended(before: Settings, header: string, edit: ConfigEdit): Settings {
   if (edit.kind === 'add') return [...before, [header, [...edit.settings]]];
   if (edit.kind === 'remove') return before.filter(([name]) => name !== header);
   return before.map(([name, settings]) => {
@@ -91,7 +98,7 @@ function added(
   const end = lineEnd(lines);
   const last = lines.at(-1);
   const gap = last === undefined ? '' : `${endOf(last) === '' ? end : ''}${last.trim() === '' ? '' : end}`;
-  const own = [...settings].map(([key, value]) => `${key} = ${written(value)}${end}`);
+  const own = [...settings].map(([key, value]) => `${key} = ${writtenValue(value)}${end}`);
   return [...lines, `${gap}[${header}]${end}`, ...own];
 }
 
@@ -121,12 +128,13 @@ function withSetting(
   if (value === undefined) return lines;
   const end = lineEnd(lines);
   const before = lines[last] ?? '';
+  if (last < 0) return [`${key} = ${writtenValue(value)}${end}`, ...lines];
   const indent = last > start ? (/^[ \t]*/.exec(before)?.[0] ?? '') : '';
   const whole = endOf(before) === '' ? `${before}${end}` : before;
   return [
     ...lines.slice(0, last),
     whole,
-    `${indent}${key} = ${written(value)}${end}`,
+    `${indent}${key} = ${writtenValue(value)}${end}`,
     ...lines.slice(last + 1),
   ];
 }
@@ -162,14 +170,14 @@ function withValue(line: string, value: string): string {
     const blanks = /^[ \t]*/.exec(rest)?.[0] ?? '';
     const comment = rest.slice(blanks.length);
     const gap = comment.trim() === '' ? '' : ' ';
-    return `${line.slice(0, start)}${blanks || ' '}${written(value)}${gap}${comment}${endOf(line)}`;
+    return `${line.slice(0, start)}${blanks || ' '}${writtenValue(value)}${gap}${comment}${endOf(line)}`;
   }
   const at = start + rest.indexOf(old);
-  return `${line.slice(0, at)}${written(value)}${line.slice(at + old.length)}`;
+  return `${line.slice(0, at)}${writtenValue(value)}${line.slice(at + old.length)}`;
 }
 
 /** A value as it is, or in quotes where it would be read as something else. */
-function written(value: string): string {
+export function writtenValue(value: string): string {
   return reads(value) ? value : JSON.stringify(value);
 }
 

@@ -1,12 +1,15 @@
-import { parseAddress } from './address.ts';
+import { endPoint, parseAddress } from './address.ts';
 import type { EtcdSettings } from './config.ts';
 import { expandPath, type PathBase } from './path.ts';
 import { problem, quote } from './problem.ts';
 
-/** Where a registry is: a folder of this machine, or keys of an etcd. */
-export type RegistryPlace = FilePlace | EtcdPlace;
+/** Where a registry is: a folder of this machine or of a controller's, or keys of an etcd. */
+export type RegistryPlace = FilePlace | RemotePlace | EtcdPlace;
 
 export type FilePlace = { readonly kind: 'file'; readonly directory: string };
+
+/** `host` is a machine of the configuration by its name, or USER@HOST[:PORT]. */
+export type RemotePlace = { readonly kind: 'ssh'; readonly host: string; readonly directory: string };
 
 export type EtcdPlace = {
   readonly kind: 'etcd';
@@ -16,17 +19,29 @@ export type EtcdPlace = {
   readonly tls: boolean;
 };
 
-export const EXPECTED_REGISTRY = 'file:PATH, or etcd://HOST:PORT,HOST:PORT/PREFIX (etcds:// with TLS)';
+export const EXPECTED_REGISTRY =
+  'file:PATH, ssh://MACHINE/PATH, or etcd://HOST:PORT,HOST:PORT/PREFIX (etcds:// with TLS)';
 
 /** The port of etcd, registered with IANA. */
 const ETCD_PORT = 2379;
 
-/** Reads `file:PATH`, `etcd://…` or `etcds://…`; undefined for anything else. */
+/** Reads `file:PATH`, `ssh://…`, `etcd://…` or `etcds://…`; undefined for anything else. */
 export function parseRegistryPlace(text: string, base: PathBase): RegistryPlace | undefined {
   // `file:///path` is a folder too, `file://host/path` is not.
   const path = /^file:(?!\/\/[^/])(.+)$/.exec(text)?.[1];
   const directory = path === undefined ? undefined : expandPath(path, base);
-  return directory === undefined ? parseEtcd(text) : { kind: 'file', directory };
+  if (directory !== undefined) return { kind: 'file', directory };
+  const [, host, remote] = /^ssh:\/\/([^/\s-][^/\s]*)(\/[^\0]+)$/.exec(text) ?? [];
+  if (host !== undefined && remote !== undefined) return { kind: 'ssh', host, directory: remote };
+  return parseEtcd(text);
+}
+
+/** A place as fleet.conf has it. */
+export function formatRegistryPlace(place: RegistryPlace): string {
+  if (place.kind === 'file') return `file:${place.directory}`;
+  if (place.kind === 'ssh') return `ssh://${place.host}${place.directory}`;
+  const endpoints = place.endpoints.map(({ host, port }) => endPoint(host, port)).join(',');
+  return `etcd${place.tls ? 's' : ''}://${endpoints}${place.prefix}`;
 }
 
 /**

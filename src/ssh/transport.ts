@@ -10,7 +10,7 @@ export type RemoteExit = { readonly status: number } | { readonly signal: string
 /** A command that runs on a machine, with its three streams. */
 export interface RemoteProcess {
   /** Writes to the command's standard input, of any length. Does nothing once the command has ended. */
-  write(text: string): void;
+  write(data: string | Uint8Array): void;
   /** Ends the command's standard input. */
   end(): void;
   /** Called with every piece of standard output, from the first on, however late the listener comes. */

@@ -3,9 +3,9 @@ import { causeText } from '../base/system-error.ts';
 import { closedHere } from './failure.ts';
 import { hostKeyRefusal, nameInFiles } from './host-key.ts';
 import { plainKey } from './keys/certificate.ts';
-import { describeKey } from './keys/public-key.ts';
+import { describeKey, keyType } from './keys/public-key.ts';
 import { type HostNames, KnownHost } from './known-host.ts';
-import { appendKnownHost } from './known-hosts.ts';
+import { appendKnownHost, knownHostName } from './known-hosts.ts';
 import { type KnownHostsFile, KnownHostsFiles } from './known-hosts-file.ts';
 import type { Limit } from './limit.ts';
 import type { SshTarget } from './target.ts';
@@ -77,6 +77,23 @@ export class HostKeyTrust {
   #read(path: string): Promise<KnownHostsFile> {
     return attempt('read', path, () => this.#files.read(path));
   }
+}
+
+/**
+ * What the files of known hosts say of a target, as lines of a file for somebody else who connects to the same host and
+ * port: its keys, those that are revoked, and those that may sign for it. Rejects with `ssh-host-key` when a file cannot be read.
+ */
+export async function knownHostLines(target: SshTarget): Promise<readonly string[]> {
+  const files = new KnownHostsFiles();
+  const paths = [...target.userKnownHostsFiles, ...target.globalKnownHostsFiles];
+  const read = await Promise.all(paths.map((path) => attempt('read', path, () => files.read(path))));
+  const name = knownHostName(target.host, target.port);
+  const lines = namesOf(target).names.flatMap((each) => read.flatMap((file) => file.all(each)));
+  const written = lines.map(({ marker, key }) => {
+    const mark = marker === undefined ? '' : `@${marker} `;
+    return `${mark}${name} ${keyType(key)} ${key.toString('base64')}`;
+  });
+  return [...new Set(written)];
 }
 
 /** A key that stands there without a port is good for all ports, as with ssh(1); an alias is a name of its own. */

@@ -28,6 +28,7 @@ const STATUSES: { readonly [code in ErrorCode]: number } = {
   'become-missing': 1,
   'cannot-listen': 1,
   endpoint: 1,
+  install: 1,
   output: 1,
   // The command line or the configuration is wrong.
   usage: 2,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { isFleetError } from '../../src/base/errors.ts';
-import { editMachines, type MachineEdit } from '../../src/config/edit.ts';
+import { type ConfigEdit, editConfig, type MachineEdit } from '../../src/config/edit.ts';
 import { parseSections } from '../../src/config/parse.ts';
 import { pick, seeded } from '../support/random.ts';
 
@@ -26,18 +26,18 @@ metadata = region=eu
 # the end
 `;
 
-const add = (name: string, settings: Record<string, string>): MachineEdit => ({
+const add = (name: string, settings: Record<string, string>): ConfigEdit => ({
   kind: 'add',
   name,
   settings: new Map(Object.entries(settings)),
 });
-const set = (name: string, settings: Record<string, string | undefined>): MachineEdit => ({
+const set = (name: string, settings: Record<string, string | undefined>): ConfigEdit => ({
   kind: 'set',
   name,
   settings: new Map(Object.entries(settings)),
 });
-const remove = (name: string): MachineEdit => ({ kind: 'remove', name });
-const edit = (text: string, change: MachineEdit): string => editMachines('/f', text, change);
+const remove = (name: string): ConfigEdit => ({ kind: 'remove', name });
+const edit = (text: string, change: ConfigEdit): string => editConfig('/f', text, change);
 
 describe('an edit of fleet.conf', () => {
   it('adds a machine at the end', () => {
@@ -78,7 +78,7 @@ describe('an edit of fleet.conf', () => {
     expect(edit(edit(FILE, add('z', { address: 'z' })), remove('z'))).toBe(FILE);
   });
 
-  it.each<[string, MachineEdit, string]>([
+  it.each<[string, ConfigEdit, string]>([
     ['a machine that is there', add('web-1', { address: 'x' }), 'is there already'],
     ['a machine that is not there', set('web-9', { user: 'x' }), 'No such machine in "/f": "web-9"'],
     ['to take out a machine that is not there', remove('web-9'), 'No such machine in "/f": "web-9"'],
@@ -181,6 +181,18 @@ function common(a: readonly string[], b: readonly string[]): number {
   while (back < Math.min(a.length, b.length) - front && a.at(-1 - back) === b.at(-1 - back)) back++;
   return front + back;
 }
+
+it.each([
+  ['[machine.a]\r\naddress = 1.1.1.1\r\n', 'registry = file:/r\r\n[machine.a]\r\naddress = 1.1.1.1\r\n'],
+  ['; ours\nregistry = old ; why\n\n[machine.a]\n', '; ours\nregistry = file:/r ; why\n\n[machine.a]\n'],
+  [
+    'settle = 1s\n; registry = x\n[ssh]\nport = 1\n',
+    'settle = 1s\nregistry = file:/r\n; registry = x\n[ssh]\nport = 1\n',
+  ],
+  ['', 'registry = file:/r\n'],
+])('sets a key at the top: %j', (text, wanted) => {
+  expect(edit(text, { kind: 'top', settings: new Map([['registry', 'file:/r']]) })).toBe(wanted);
+});
 
 it('any edit of any file says exactly what is meant, and leaves every other line to the byte; or is refused', () => {
   const seen = { add: 0, set: 0, remove: 0, refused: 0 };

@@ -136,7 +136,7 @@ function randomRequest(next: Random): ConfigRequest {
 function expectSane(config: Config): void {
   expect(config.machines.length).toBeGreaterThan(0);
   const { registry } = config;
-  const place = registry.kind === 'file' ? registry.directory : registry.prefix;
+  const place = registry.kind === 'etcd' ? registry.prefix : registry.directory;
   expect(isAbsolute(place)).toBe(true);
   expect(new Set(config.machines.map(({ machine }) => machine.address)).size).toBe(config.machines.length);
   for (const { machine, ssh } of config.machines) {

@@ -132,7 +132,7 @@ function watchedDriver(): { driver: SystemdDriver; asked: string[] } {
       const process = await transport.exec(...words);
       const write = process.write.bind(process);
       process.write = (text) => {
-        if (text.includes('\nshowing;')) asked.push(text);
+        if (String(text).includes('\nshowing;')) asked.push(String(text));
         write(text);
       };
       return process;

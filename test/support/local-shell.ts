@@ -64,7 +64,7 @@ export class LocalShell implements Transport {
     this.#processes.push(child);
     child.stdin.on('error', () => undefined);
     return {
-      write: (text) => void child.stdin.write(rewrite(text)),
+      write: (text) => void child.stdin.write(rewrite(String(text))),
       end: () => void child.stdin.end(),
       onStdout: (listener) => void child.stdout.on('data', listener),
       onStderr: (listener) => void child.stderr.on('data', listener),

@@ -1,0 +1,134 @@
+import { FleetError } from '../../base/errors.ts';
+import { type Call, type Command, talk } from '../command.ts';
+import { EXIT } from '../exit-status.ts';
+import { writeLines } from '../streams.ts';
+import { DRY_RUN } from '../unit-command.ts';
+
+const installCommand: Command = {
+  name: 'install',
+  arguments: '[machine]',
+  summary: 'Set up a controller (fleetd) that keeps the cluster, or bring it up to date',
+  description:
+    'On this computer (as root), on a machine of fleet.conf, or on USER@HOST. The host needs systemd; where it has no Node 20.19 or later, that of this computer is copied. The controller gets a user, a key that every machine lets in, the host keys that you have verified (unknown ones are asked about, by their fingerprints) and, from a folder, the registry; fleet.conf then names its new place. fleetd is started once it reaches every machine that you reach. Run it again after a change of fleet.conf or of fleet: what is in place stays.',
+  options: [{ ...DRY_RUN, description: 'show the steps, and do nothing' }],
+  examples: [
+    ['fleetctl controller install', 'on this computer, as root'],
+    ['fleetctl controller install web-1 --dry-run', 'what would be done on a machine'],
+    ['fleetctl controller install core@control', 'on a host that is no machine of the cluster'],
+  ],
+  run: install,
+};
+
+const removeCommand: Command = {
+  name: 'remove',
+  arguments: '[machine]',
+  summary: 'End the controller and take it away; the registry stays',
+  description:
+    'Removes the units, the program, the configuration and the key, which no machine lets in any more. Units run on, and fleetctl goes on with the registry where it is.',
+  options: [],
+  examples: [
+    ['fleetctl controller remove', 'from this computer, as root'],
+    ['fleetctl controller remove web-1', 'from a machine'],
+  ],
+  run: remove,
+};
+
+export const controllerCommand: Command = {
+  name: 'controller',
+  arguments: '',
+  summary: 'Set up a controller (fleetd) as a service, or take it away',
+  description:
+    'The host of a controller is this computer, a machine of fleet.conf, or USER@HOST. All of the controller is in /opt/fleet, /etc/fleet/controller*, /var/lib/fleet-controller, fleetd.service and fleetd.socket.',
+  options: [],
+  examples: [...installCommand.examples, ...removeCommand.examples],
+  subcommands: [installCommand, removeCommand],
+  async run() {
+    throw new FleetError(
+      'usage',
+      'Cannot tell what to do with the controller: install or remove is missing',
+      {
+        hint: 'fleetctl help controller',
+      },
+    );
+  },
+};
+
+async function install(call: Call): Promise<number> {
+  const { arguments: words, options, flags, streams } = call;
+  const [machine] = words;
+  const [
+    { withSite },
+    { filesFor, wantedOf },
+    operation,
+    { lookAtHost },
+    { LAYOUT },
+    plan,
+    output,
+    { prepareEdit },
+  ] = await Promise.all([
+    import('../install/site.ts'),
+    import('../install/wanted.ts'),
+    import('../../operations/install-controller.ts'),
+    import('../../install/facts.ts'),
+    import('../../install/layout.ts'),
+    import('../../install/plan.ts'),
+    import('../../output/installation.ts'),
+    import('../../config/edit-file.ts'),
+  ]);
+  const dryRun = options.dryRun === true;
+  return withSite(call, async (found, config) => {
+    const { env, cwd, home } = streams;
+    const site = {
+      ...found,
+      writeOwnConfig: async (settings: ReadonlyMap<string, string>) =>
+        (await prepareEdit({ flags, env, cwd, home }, { kind: 'top', settings })).write(),
+    };
+    const look = async (seen: typeof config) => {
+      // Which files there are does not depend on what is in them.
+      const { program, units, configuration } = await filesFor(seen, machine, { nodes: [] });
+      const paths = [...program, ...units, ...configuration].map(({ path }) => path);
+      const facts = await lookAtHost(site.host, [...paths, LAYOUT.knownHosts]);
+      const survey = await operation.surveyMachines(site, plan.keyOf(facts));
+      return { survey, facts, wanted: await wantedOf(seen, machine, facts, survey) };
+    };
+    const { survey, wanted, facts } = await look(config);
+    const obstacles = [...plan.obstacles(facts, wanted), ...survey.obstacles];
+    if (obstacles.length > 0) {
+      writeLines(streams.err, output.obstacleLines(site.host.name, obstacles));
+      return EXIT.failed;
+    }
+    writeLines(streams.err, output.silentLines(survey.machines));
+    for (const step of plan.planInstallation(facts, wanted)) {
+      talk(streams, [output.stepLine(step, dryRun)]);
+      if (!dryRun && !step.isDone) await operation.carryOut(step, site);
+    }
+    if (dryRun) return EXIT.done;
+    const { ownConfig } = await import('../own-config.ts');
+    const after = await look(await ownConfig(flags, streams));
+    const left = plan.planInstallation(after.facts, after.wanted).filter(({ isDone }) => !isDone);
+    if (left.length > 0)
+      throw new FleetError(
+        'install',
+        `The controller on "${site.host.name}" is not as it should be: ${left.map(output.stepText).join('; ')}`,
+        { hint: 'Run the command again' },
+      );
+    talk(streams, [`A controller keeps the cluster on ${site.host.name}`]);
+    return EXIT.done;
+  });
+}
+
+async function remove(call: Call): Promise<number> {
+  const { streams } = call;
+  const [{ withSite }, { removeController }, { removedReport }] = await Promise.all([
+    import('../install/site.ts'),
+    import('../../operations/remove-controller.ts'),
+    import('../../output/installation.ts'),
+  ]);
+  return withSite(call, async (site, { registry }) => {
+    const removed = await removeController(site, registry.kind === 'ssh');
+    const { out, err } = removedReport(site.host.name, removed);
+    talk(streams, out);
+    writeLines(streams.err, err);
+    return removed.left.length === 0 ? EXIT.done : EXIT.failed;
+  });
+}

@@ -1,0 +1,37 @@
+import { hostname } from 'node:os';
+import { FleetError } from '../../base/errors.ts';
+import type { Config } from '../../config/config.ts';
+import { sshHost, thisHost } from '../../install/host.ts';
+import type { Site } from '../../operations/install-controller.ts';
+import { accessTo } from '../become-password.ts';
+import type { Call } from '../command.ts';
+import { transportFor } from '../context.ts';
+import { ownConfig } from '../own-config.ts';
+import { reach } from './reach.ts';
+
+/** The host of a controller: MACHINE or USER@HOST over SSH, or this computer, and the machines of the cluster. */
+export async function withSite<T>(
+  { arguments: [machine], flags, streams }: Call,
+  work: (site: Omit<Site, 'writeOwnConfig'>, config: Config) => Promise<T>,
+): Promise<T> {
+  const config = await ownConfig(flags, streams);
+  if (machine === undefined && process.getuid?.() !== 0)
+    throw new FleetError('usage', 'Cannot work on this computer without root rights', {
+      hint: 'Run the command with sudo, or name a machine',
+    });
+  const transport = transportFor(config, streams);
+  try {
+    const access = await accessTo(config, streams);
+    const host =
+      machine === undefined
+        ? thisHost(hostname())
+        : sshHost(
+            transport,
+            access.get(machine) ?? (await reach(machine, config, streams, 'MACHINE')),
+            machine,
+          );
+    return await work({ host, transport, access }, config);
+  } finally {
+    await transport.close();
+  }
+}

@@ -1,0 +1,117 @@
+import { readFile } from 'node:fs/promises';
+import { FleetError } from '../../base/errors.ts';
+import type { Config } from '../../config/config.ts';
+import { formatPlace } from '../../config/listen.ts';
+import { formatRegistryPlace, type RegistryPlace } from '../../config/registry-place.ts';
+import { type ControllerConf, controllerConf } from '../../install/controller-conf.ts';
+import type { HostFacts } from '../../install/facts.ts';
+import { programFiles, UNIT_FILES } from '../../install/files.ts';
+import { type HostFile, LAYOUT } from '../../install/layout.ts';
+import { nodeOf, type Wanted } from '../../install/plan.ts';
+import { registryFolderAt, type Survey } from '../../operations/install-controller.ts';
+
+/** Where the program is that runs now: the folder above `dist`, or above `src` where it runs from there. */
+const PROGRAM = new URL(import.meta.url).pathname.replace(/\/(?:dist|src)\/.*$/, '');
+
+/** Names of `uname -m` by those of Node. */
+const ARCHITECTURES: Readonly<Record<string, string>> = {
+  x64: 'x86_64',
+  arm64: 'aarch64',
+  s390x: 's390x',
+  ppc64: 'ppc64le',
+};
+
+/** What does not depend on the machines; `machine` is what the command line names, undefined for this computer. */
+export async function filesFor(
+  config: Config,
+  machine: string | undefined,
+  facts: Pick<HostFacts, 'nodes'>,
+): Promise<Pick<Wanted, 'program' | 'units' | 'configuration'>> {
+  const conf = controllerConf(config, placeOnHost(config.registry, machine));
+  return {
+    program: await programFiles(PROGRAM, nodeOf(facts) ?? LAYOUT.node),
+    units: UNIT_FILES,
+    configuration: [...(await secrets(conf)), confFile(conf)],
+  };
+}
+
+/** Everything an installation is to lead to. */
+export async function wantedOf(
+  config: Config,
+  machine: string | undefined,
+  facts: HostFacts,
+  survey: Survey,
+): Promise<Wanted> {
+  const files = await filesFor(config, machine, facts);
+  const { registry } = config;
+  const isInPlace =
+    registry.kind === 'file' && machine === undefined && registry.directory === LAYOUT.registry;
+  return {
+    ...files,
+    configuration: [...files.configuration, knownHostsFile(facts.knownHosts, survey.knownHosts)],
+    architecture: ARCHITECTURES[process.arch] ?? process.arch,
+    machines: survey.machines,
+    registryFolder:
+      registry.kind === 'file' && !isInPlace ? await registryFolderAt(registry.directory) : undefined,
+    ownConfig: ownConfig(config, machine),
+  };
+}
+
+/** The registry as the host sees it. Throws `config` for one that is kept by another host. */
+function placeOnHost(place: RegistryPlace, machine: string | undefined): RegistryPlace {
+  if (place.kind === 'etcd') return place;
+  if (place.kind === 'file') return { kind: 'file', directory: LAYOUT.registry };
+  if (place.host === machine) return { kind: 'file', directory: place.directory };
+  throw new FleetError(
+    'config',
+    `The registry is kept by a controller already: ${formatRegistryPlace(place)}`,
+    {
+      hint: `To bring that up to date: fleetctl controller install ${place.host}`,
+    },
+  );
+}
+
+/** What the operator's fleet.conf has to say, and does not say yet, so that commands find the registry and lists the controller. */
+function ownConfig({ registry, api }: Config, machine: string | undefined): ReadonlyMap<string, string> {
+  const wanted = new Map<string, string>();
+  if (registry.kind === 'file') {
+    const place: RegistryPlace =
+      machine === undefined
+        ? { kind: 'file', directory: LAYOUT.registry }
+        : { kind: 'ssh', host: machine, directory: LAYOUT.registry };
+    const text = formatRegistryPlace(place);
+    if (text !== formatRegistryPlace(registry)) wanted.set('registry', text);
+  }
+  if (
+    machine === undefined &&
+    !api.listen.some((place) => place.kind === 'unix' && place.path === LAYOUT.socket)
+  ) {
+    const ports = api.listen.filter(({ kind }) => kind === 'tcp').map(formatPlace);
+    wanted.set('listen', [`unix:${LAYOUT.socket}`, ...ports].join(', '));
+  }
+  return wanted;
+}
+
+async function secrets({ files }: ControllerConf): Promise<readonly HostFile[]> {
+  return Promise.all(
+    files.map(async ({ key, from, to }): Promise<HostFile> => {
+      const content = await readFile(from).catch((error: Error) => {
+        throw new FleetError('config', `Cannot read ${key} "${from}": ${error.message}`);
+      });
+      return { path: to, mode: '0640', owner: 'root:fleet', content };
+    }),
+  );
+}
+
+function confFile({ text }: ControllerConf): HostFile {
+  return { path: LAYOUT.config, mode: '0644', owner: 'root:root', content: Buffer.from(text) };
+}
+
+/** Lines about hosts of which nothing new is known stay. */
+function knownHostsFile(now: string, lines: readonly string[]): HostFile {
+  const hostOf = (line: string): string => line.replace(/^@\S+ /, '').split(' ', 1)[0] ?? '';
+  const renewed = new Set(lines.map(hostOf));
+  const kept = now.split('\n').filter((line) => line !== '' && !renewed.has(hostOf(line)));
+  const content = Buffer.from([...new Set([...kept, ...lines]), ''].join('\n'));
+  return { path: LAYOUT.knownHosts, mode: '0644', owner: 'root:root', content };
+}

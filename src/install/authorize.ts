@@ -1,0 +1,73 @@
+import type { Access } from '../ssh/become.ts';
+import { quote } from '../ssh/shell.ts';
+import type { Transport } from '../ssh/transport.ts';
+import { type Host, runWell, sshHost } from './host.ts';
+
+/**
+ * Sets `file` to where the user has the keys that may log in, a link followed. A script has no HOME: the shell knows the
+ * folder of a user by name, and a session begins there.
+ */
+const FILE = [
+  'user=$(id -un)',
+  'home=$PWD',
+  'case $user in *[!A-Za-z0-9._-]*) ;; *) eval "home=~$user" ;; esac',
+  'file=$(readlink -f "$home/.ssh/authorized_keys") || file=$home/.ssh/authorized_keys',
+].join('\n');
+
+/** The machine as the user who logs in, without root's rights: it is about the user's own file. */
+export function loginOf(transport: Transport, { ssh }: Access): Host {
+  return sshHost(transport, { ssh, become: 'none' });
+}
+
+/** Whether the key of a line `TYPE BASE64 COMMENT` may log in there; false for no key. */
+export async function isAuthorized(login: Host, publicLine: string | undefined): Promise<boolean> {
+  const lines = [FILE, `key=${quote(keyOf(publicLine ?? '') || 'none')}`, ...COUNT, 'echo "found $found"'];
+  return /^found [1-9]/m.test(await runWell(login, lines.join('\n'), 'read authorized_keys'));
+}
+
+/** Lets a key log in; a file with it already stays as it is. */
+export async function authorize(login: Host, publicLine: string): Promise<void> {
+  const script = [
+    FILE,
+    `key=${quote(keyOf(publicLine))}`,
+    ...COUNT,
+    '[ "$found" = 0 ] || return 0',
+    'umask 077',
+    'mkdir -p "$home/.ssh"',
+    // A file that was edited by hand may lack its last newline.
+    '[ ! -s "$file" ] || [ -z "$(tail -c 1 "$file")" ] || echo >>"$file"',
+    `printf '%s\\n' ${quote(publicLine)} >>"$file"`,
+  ];
+  await runWell(login, script.join('\n'), 'authorize the key of the controller');
+}
+
+/** Lets a key log in no more; every other line stays as it is. */
+export async function forbid(login: Host, publicLine: string): Promise<void> {
+  const script = [
+    FILE,
+    `key=${quote(keyOf(publicLine))}`,
+    ...COUNT,
+    '[ "$found" != 0 ] || return 0',
+    'cp -p "$file" "$file.new"',
+    'while IFS= read -r line || [ -n "$line" ]; do',
+    '  case $line in *"$key"*) ;; *) printf "%s\\n" "$line" ;; esac',
+    'done <"$file" >"$file.new"',
+    'mv -f "$file.new" "$file"',
+  ];
+  await runWell(login, script.join('\n'), 'take the key of the controller away');
+}
+
+/** Sets `found` to the number of lines that hold `$key`. */
+const COUNT = [
+  'found=0',
+  'if [ -e "$file" ]; then',
+  '  while IFS= read -r line || [ -n "$line" ]; do',
+  '    case $line in *"$key"*) found=$((found + 1)) ;; esac',
+  '  done <"$file"',
+  'fi',
+];
+
+/** The key itself, in base64, without type and comment. */
+function keyOf(publicLine: string): string {
+  return publicLine.split(' ')[1] ?? '';
+}

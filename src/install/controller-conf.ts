@@ -1,0 +1,90 @@
+import { formatDuration } from '../base/duration.ts';
+import { sha256 } from '../base/hash.ts';
+import { endPoint, parseAddress } from '../config/address.ts';
+import type { Config, MachineConfig } from '../config/config.ts';
+import { writtenValue } from '../config/edit.ts';
+import { formatPlace } from '../config/listen.ts';
+import { formatRegistryPlace, type RegistryPlace } from '../config/registry-place.ts';
+import { LAYOUT } from './layout.ts';
+
+const MARK = '; Written by "fleetctl controller install" for ';
+const SUM = '; SHA-256 of what follows: ';
+
+/** A file that the configuration names and the host needs a copy of. */
+export type NamedFile = { readonly key: string; readonly from: string; readonly to: string };
+
+/** Everything that {@link controllerConf} makes of a configuration. */
+export type ControllerConf = { readonly text: string; readonly files: readonly NamedFile[] };
+
+/**
+ * The configuration of the controller: the same cluster as `config`, reached with the controller's own key and host
+ * keys, and nothing left to ssh_config, which its user does not have. `registry` is where it is on the host.
+ */
+export function controllerConf(config: Config, registry: RegistryPlace): ControllerConf {
+  const { etcd, api } = config;
+  const named: readonly (readonly [string, string | undefined])[] = [
+    ['etcd_ca_file', etcd.caFile],
+    ['etcd_cert_file', etcd.certFile],
+    ['etcd_key_file', etcd.keyFile],
+    ['etcd_password_file', etcd.passwordFile],
+    ['listen_cert_file', api.certFile],
+    ['listen_key_file', api.keyFile],
+    ['listen_client_ca_file', api.clientCaFile],
+  ];
+  const files = named.flatMap(([key, from]) =>
+    from === undefined ? [] : [{ key, from, to: `${LAYOUT.secrets}/${key}` }],
+  );
+  const ports = api.listen.filter(({ kind }) => kind === 'tcp').map(formatPlace);
+  const body = [
+    ...settings({
+      registry: formatRegistryPlace(registry),
+      agent_ttl: formatDuration(config.agentTtlMs),
+      settle: formatDuration(config.settleMs),
+      cut_off: `${Math.round(config.cutOff * 100)}%`,
+      listen: [`unix:${LAYOUT.socket}`, ...ports].join(', '),
+      listen_insecure: api.insecure ? 'true' : undefined,
+      etcd_user: etcd.user,
+      ...Object.fromEntries(files.map(({ key, to }) => [key, to])),
+    }),
+    '',
+    '[ssh]',
+    ...settings({ identity_file: LAYOUT.key, known_hosts_file: LAYOUT.knownHosts, ssh_config: 'none' }),
+    ...config.machines.flatMap(machineSection),
+    '',
+  ].join('\n');
+  return { text: `${MARK}${config.file}\n${SUM}${sha256(body)}\n${body}`, files };
+}
+
+/** Whether a text of {@link controllerConf} is as it was written; undefined for any other text. */
+export function isUntouched(text: string): boolean | undefined {
+  const [first = '', second = '', ...body] = text.split('\n');
+  if (!first.startsWith(MARK)) return undefined;
+  return second === `${SUM}${sha256(body.join('\n'))}`;
+}
+
+function machineSection({ machine, ssh, become, becomePasswordCommand }: MachineConfig): readonly string[] {
+  // The address as it is written where it leads there by itself, so that both configurations are about the same machines.
+  const written = parseAddress(machine.address);
+  const isPlain = written?.host === ssh.host && (written.port ?? 22) === ssh.port;
+  const metadata = Object.entries(machine.metadata).map(([key, value]) => `${key}=${value}`);
+  return [
+    '',
+    `[machine.${machine.name}]`,
+    ...settings({
+      address: isPlain ? machine.address : endPoint(ssh.host, ssh.port),
+      metadata: metadata.length === 0 ? undefined : metadata.join(','),
+      user: ssh.user,
+      become: ssh.user === 'root' ? undefined : become,
+      become_password_command: becomePasswordCommand,
+      transport: ssh.transport === 'ssh2' ? undefined : ssh.transport,
+      connect_timeout: formatDuration(ssh.connectTimeoutMs),
+      keepalive_timeout: formatDuration(ssh.keepaliveTimeoutMs),
+    }),
+  ];
+}
+
+function settings(values: Readonly<Record<string, string | undefined>>): readonly string[] {
+  return Object.entries(values).flatMap(([key, value]) =>
+    value === undefined ? [] : [`${key} = ${writtenValue(value)}`],
+  );
+}

@@ -1,0 +1,41 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import service from '../../examples/fleetd/fleetd.service';
+import socket from '../../examples/fleetd/fleetd.socket';
+import { FleetError } from '../base/errors.ts';
+import { type HostFile, LAYOUT } from './layout.ts';
+
+/** The units, as they are shipped. */
+export const UNIT_FILES: readonly HostFile[] = [
+  unitFile('fleetd.service', service),
+  unitFile('fleetd.socket', socket),
+];
+
+/** The program in `folder`, which holds `bin` and `dist`, and what starts it with that Node. Throws `install` when it is not built. */
+export async function programFiles(folder: string, node: string): Promise<readonly HostFile[]> {
+  const chunks = await readdir(join(folder, 'dist/chunks')).catch(() => []);
+  if (chunks.length === 0)
+    throw new FleetError('install', `Cannot find the program to install in "${folder}"`, {
+      hint: 'Build it: npm run build',
+    });
+  const names = ['bin/fleetctl', 'bin/fleetd', 'dist/fleetctl.js', 'dist/fleetd.js'];
+  const copied = [...names, ...chunks.toSorted().map((name) => `dist/chunks/${name}`)].map(async (name) =>
+    programFile(name, await readFile(join(folder, name))),
+  );
+  const launchers = ['fleetctl', 'fleetd'].map((name) =>
+    programFile(name, Buffer.from(`#!/bin/sh\nexec ${node} ${LAYOUT.program}/bin/${name} "$@"\n`)),
+  );
+  // It says that the files are ES modules and, before any of them is there, where they come from.
+  const said = { description: 'fleet, brought by fleetctl controller install', type: 'module' };
+  const manifest = programFile('package.json', Buffer.from(`${JSON.stringify(said)}\n`));
+  return [manifest, ...(await Promise.all(copied)), ...launchers];
+}
+
+function programFile(name: string, content: Buffer): HostFile {
+  const mode = /^(?:bin\/|fleet)/.test(name) ? '0755' : '0644';
+  return { path: `${LAYOUT.program}/${name}`, mode, owner: 'root:root', content };
+}
+
+function unitFile(name: string, text: string): HostFile {
+  return { path: `${LAYOUT.units}/${name}`, mode: '0644', owner: 'root:root', content: Buffer.from(text) };
+}

@@ -1,0 +1,113 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { StringDecoder } from 'node:string_decoder';
+import { FleetError } from '../base/errors.ts';
+import type { Access } from '../ssh/become.ts';
+import { openRootShell } from '../ssh/root-shell.ts';
+import type { RemoteProcess, Transport } from '../ssh/transport.ts';
+
+/** A computer on which scripts can be run. */
+export type Host = {
+  /** For messages. */
+  readonly name: string;
+  /** Runs a script of POSIX sh with `set -eu`; `input` is its standard input, empty unless given. Rejects when it cannot be run at all. */
+  run(script: string, input?: Buffer): Promise<Ran>;
+};
+
+/** How a script ended; `output` is its standard output, without what a login shell printed before it. */
+export type Ran = { readonly status: number; readonly output: string; readonly errors: string };
+
+/** This computer, as the user who runs this process. */
+export function thisHost(name: string): Host {
+  return {
+    name,
+    async run(script, input) {
+      const child = spawn('/bin/sh', ['-s'], { stdio: 'pipe', env: { PATH: process.env.PATH, LC_ALL: 'C' } });
+      const exit = new Promise<number>((resolve, reject) => {
+        child.once('close', (code) => resolve(code ?? 255)).once('error', reject);
+      });
+      // A script that ends early does not read all of its input.
+      child.stdin.on('error', () => undefined);
+      const streams = {
+        write: (data: string | Uint8Array) => void child.stdin.write(data),
+        end: () => void child.stdin.end(),
+        onStdout: (listener: (chunk: Buffer) => void) => void child.stdout.on('data', listener),
+        onStderr: (listener: (chunk: Buffer) => void) => void child.stderr.on('data', listener),
+      };
+      return converse(streams, exit, script, input);
+    },
+  };
+}
+
+/** A computer over SSH, with the rights that `access` gives. */
+export function sshHost(transport: Transport, access: Access, name: string = access.ssh.name): Host {
+  return {
+    name,
+    async run(script, input) {
+      const process = await openRootShell(transport, access, '');
+      const exit = process.exit.then((how) => ('status' in how ? how.status : 255));
+      return converse(process, exit, script, input);
+    },
+  };
+}
+
+/** Runs a script that has to succeed, and returns what it printed. Throws `install` with what it said. */
+export async function runWell(host: Host, script: string, what: string, input?: Buffer): Promise<string> {
+  const { status, output, errors } = await host.run(script, input);
+  if (status === 0) return output;
+  const said = errors.trim() || `exit status ${status}`;
+  throw new FleetError('install', `Cannot ${what} on "${host.name}": ${said}`);
+}
+
+/** Finds the tools of root also where a login has few folders in its PATH. */
+export const WHOLE_PATH = 'export PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"';
+
+type ShellStreams = Pick<RemoteProcess, 'write' | 'end' | 'onStdout' | 'onStderr'>;
+
+/** Input follows when the script runs: before that, the shell could take it for more of the script. */
+async function converse(
+  shell: ShellStreams,
+  exit: Promise<number>,
+  script: string,
+  input: Buffer | undefined,
+): Promise<Ran> {
+  const marker = randomBytes(16).toString('hex');
+  const said = { output: '', errors: '' };
+  const decoders = { output: new StringDecoder(), errors: new StringDecoder() };
+  let awaited = input;
+  shell.onStdout((chunk) => {
+    said.output += decoders.output.write(chunk);
+    if (awaited === undefined || !said.output.includes(marker)) return;
+    shell.write(awaited);
+    shell.end();
+    awaited = undefined;
+  });
+  shell.onStderr((chunk) => {
+    said.errors += decoders.errors.write(chunk);
+  });
+  shell.write(wrapped(script, marker, input === undefined ? '</dev/null' : ''));
+  if (input === undefined) shell.end();
+  return ranOf(await exit, said.output, said.errors, marker);
+}
+
+/** One function, called by the last line: a script that arrives in part does nothing. */
+function wrapped(script: string, marker: string, from: string): string {
+  return [
+    '',
+    WHOLE_PATH,
+    'main() {',
+    `echo ${marker}`,
+    'set -eu',
+    script,
+    '}',
+    `main ${from}; exit $?`,
+    '',
+  ].join('\n');
+}
+
+/** Without the marker the script did not begin: the shell said why not. */
+function ranOf(status: number, output: string, errors: string, marker: string): Ran {
+  const start = output.indexOf(`${marker}\n`);
+  if (start >= 0) return { status, output: output.slice(start + marker.length + 1), errors };
+  return { status: status === 0 ? 255 : status, output: '', errors: errors.trim() || output.trim() };
+}

@@ -1,0 +1,136 @@
+import { sha256 } from '../base/hash.ts';
+import { isUntouched } from './controller-conf.ts';
+import type { HostFacts } from './facts.ts';
+import { type HostFile, isNewEnough, LAYOUT } from './layout.ts';
+
+/** A machine of the cluster, as the operator found it. */
+export type Reached =
+  | { readonly kind: 'reached'; readonly isAuthorized: boolean }
+  | { readonly kind: 'silent'; readonly why: string };
+
+/** What an installation is to lead to. Files by what they are for. */
+export type Wanted = {
+  readonly program: readonly HostFile[];
+  readonly units: readonly HostFile[];
+  readonly configuration: readonly HostFile[];
+  /** How this computer's `uname -m` would read: a copy of its Node runs nowhere else. */
+  readonly architecture: string;
+  readonly machines: ReadonlyMap<string, Reached>;
+  /** The folder of this computer whose registry is to move; undefined where it is in its place, or is in etcd. */
+  readonly registryFolder: string | undefined;
+  /** The keys at the top of the operator's fleet.conf that are to change. */
+  readonly ownConfig: ReadonlyMap<string, string>;
+};
+
+/** One thing to do, or that is done already. The order of {@link planInstallation} is the order to do them in. */
+export type Step = { readonly isDone: boolean } & (
+  | { readonly kind: 'node' }
+  | {
+      readonly kind: 'files';
+      readonly what: 'program' | 'configuration' | 'units';
+      /** Those that differ. */
+      readonly files: readonly HostFile[];
+    }
+  | { readonly kind: 'user' }
+  | { readonly kind: 'key' }
+  | { readonly kind: 'authorize'; readonly machine: string }
+  | { readonly kind: 'check'; readonly except: readonly string[] }
+  | { readonly kind: 'move-registry'; readonly from: string }
+  | { readonly kind: 'own-config'; readonly settings: ReadonlyMap<string, string> }
+  | { readonly kind: 'start' }
+);
+
+/** Why nothing can be installed on a host, with what to do about it. */
+export type Obstacle = { readonly what: string; readonly remedy: string };
+
+/** Everything that keeps an installation from beginning; none when it is empty. */
+export function obstacles(facts: HostFacts, wanted: Wanted): readonly Obstacle[] {
+  const found: Obstacle[] = [];
+  const add = (isThere: boolean, what: string, remedy: string): void => {
+    if (isThere) found.push({ what, remedy });
+  };
+  add(!facts.isRoot, 'root rights are missing', 'Run the command with sudo');
+  add(!facts.hasSystemd, 'it does not run systemd', 'Choose a host that was booted with systemd');
+  add(
+    facts.missing.length > 0,
+    `tools are missing: ${facts.missing.join(' ')}`,
+    'Install coreutils, util-linux and systemd',
+  );
+  add(
+    nodeOf(facts) === undefined && facts.architecture !== wanted.architecture,
+    `it has no Node 20.19 or later, and the one of this computer is for ${wanted.architecture}, not ${facts.architecture}`,
+    'Install Node there: apt-get install nodejs, where the release has one that is new enough',
+  );
+  add(
+    facts.isForeign,
+    `${LAYOUT.program} is there, and not from fleetctl`,
+    'Move it away, or choose another host',
+  );
+  add(
+    facts.userId !== undefined && facts.userId >= 1000,
+    `the user ${LAYOUT.user} there is a person's account`,
+    'Choose another host, or rename that account',
+  );
+  const byHand = [...facts.fragments.values()];
+  add(
+    isByHand(facts),
+    `a fleetd that was set up by hand is there: ${byHand.join(' ')}`,
+    `Take it away first: systemctl disable --now fleetd.socket fleetd; rm ${byHand.join(' ')}. Its registry stays: write its place into fleet.conf`,
+  );
+  add(
+    facts.config !== undefined && isUntouched(facts.config) !== true,
+    `${LAYOUT.config} was changed by hand`,
+    `Make the change in your fleet.conf, remove ${LAYOUT.config} there, and run the command again`,
+  );
+  add(
+    facts.hasRegistry && wanted.registryFolder !== undefined,
+    `a registry is there already: ${LAYOUT.registry}`,
+    `If it is the one to use, write its place into fleet.conf; if not, move it away. The registry of this computer is ${wanted.registryFolder}`,
+  );
+  return found;
+}
+
+/** Whether units of that name are there that no installation has brought. */
+export function isByHand({ fragments, config }: Pick<HostFacts, 'fragments' | 'config'>): boolean {
+  return fragments.size > 0 && (config === undefined || isUntouched(config) === undefined);
+}
+
+/** The steps of an installation. An installation is complete when all of them are done. */
+export function planInstallation(facts: HostFacts, wanted: Wanted): readonly Step[] {
+  const files = (what: 'program' | 'configuration' | 'units'): Step => {
+    const differing = wanted[what].filter(({ path, content }) => facts.digests.get(path) !== sha256(content));
+    return { kind: 'files', what, files: differing, isDone: differing.length === 0 };
+  };
+  const machines = [...wanted.machines];
+  const before: readonly Step[] = [
+    files('program'),
+    { kind: 'node', isDone: nodeOf(facts) !== undefined },
+    { kind: 'user', isDone: facts.userId !== undefined },
+    { kind: 'key', isDone: keyOf(facts) !== undefined },
+    files('configuration'),
+    ...machines.flatMap(([machine, found]): Step[] =>
+      found.kind === 'silent' ? [] : [{ kind: 'authorize', machine, isDone: found.isAuthorized }],
+    ),
+    files('units'),
+  ];
+  const move: readonly Step[] =
+    wanted.registryFolder === undefined
+      ? []
+      : [{ kind: 'move-registry', from: wanted.registryFolder, isDone: false }];
+  const own: readonly Step[] =
+    wanted.ownConfig.size === 0 ? [] : [{ kind: 'own-config', settings: wanted.ownConfig, isDone: false }];
+  const runs = facts.isActive && facts.isEnabled;
+  const isDone = runs && [...before, ...move].every((step) => step.isDone);
+  const except = machines.flatMap(([name, { kind }]) => (kind === 'silent' ? [name] : []));
+  return [...before, { kind: 'check', except, isDone }, ...move, ...own, { kind: 'start', isDone }];
+}
+
+/** The public half of a key that can be used. */
+export function keyOf({ hasPrivateKey, publicKey }: HostFacts): string | undefined {
+  return hasPrivateKey ? publicKey : undefined;
+}
+
+/** The Node that the controller is to run with; undefined when one has to be brought. */
+export function nodeOf({ nodes }: Pick<HostFacts, 'nodes'>): string | undefined {
+  return nodes.find(({ version }) => isNewEnough(version))?.path;
+}

@@ -1,0 +1,208 @@
+import { mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FleetError, isFleetError } from '../base/errors.ts';
+import { authorize, isAuthorized, loginOf } from '../install/authorize.ts';
+import { lookAtHost } from '../install/facts.ts';
+import { type Host, runWell } from '../install/host.ts';
+import { type HostFile, LAYOUT } from '../install/layout.ts';
+import { nodeOf, type Obstacle, type Reached, type Step } from '../install/plan.ts';
+import {
+  checkScript,
+  linkScript,
+  placeRegistryScript,
+  stagedRegistry,
+  stageRegistryScript,
+  startScript,
+  tryNodeScript,
+  userScript,
+  writeScript,
+} from '../install/scripts.ts';
+import type { Access } from '../ssh/become.ts';
+import { newKey } from '../ssh/keys/new-key.ts';
+import type { Transport } from '../ssh/transport.ts';
+import { knownHostLines } from '../ssh/trust.ts';
+import { openFileStore } from '../store/file.ts';
+import { copyRegistry } from './copy-registry.ts';
+
+/** What an installation works with. */
+export type Site = {
+  readonly host: Host;
+  readonly transport: Transport;
+  /** The operator's own way to every machine of the cluster. */
+  readonly access: ReadonlyMap<string, Access>;
+  /** Writes keys at the top of the operator's fleet.conf. */
+  writeOwnConfig(settings: ReadonlyMap<string, string>): Promise<void>;
+};
+
+/** Errors that say that a machine does not answer; others say that somebody has to do something about it first. */
+const SILENCE: ReadonlySet<string> = new Set(['ssh-refused', 'ssh-timeout', 'ssh-lost']);
+
+/** What was found at the machines: how they answered, obstacles, and lines of known hosts of those that did. */
+export type Survey = {
+  readonly machines: ReadonlyMap<string, Reached>;
+  readonly obstacles: readonly Obstacle[];
+  readonly knownHosts: readonly string[];
+};
+
+/** Logs in to every machine as the operator and looks whether the controller's key may, too. Changes nothing there. */
+export async function surveyMachines(
+  { transport, access }: Pick<Site, 'transport' | 'access'>,
+  publicKey: string | undefined,
+): Promise<Survey> {
+  const obstacles: Obstacle[] = [];
+  const found = await Promise.all(
+    [...access].map(async ([name, each]) => {
+      const lines = async (): Promise<readonly string[]> => knownHostLines(each.ssh);
+      if (each.ssh.via.kind !== 'direct')
+        obstacles.push({
+          what: `machine "${name}" is reached through another host, which ssh_config of this computer names`,
+          remedy: 'Choose a host that reaches every machine by itself, and run the command there',
+        });
+      try {
+        const is = await isAuthorized(loginOf(transport, each), publicKey);
+        const reached: Reached = { kind: 'reached', isAuthorized: is };
+        return { name, reached, knownHosts: await lines() };
+      } catch (error) {
+        if (!isFleetError(error)) throw error;
+        if (!SILENCE.has(error.code))
+          obstacles.push({ what: error.message, remedy: error.hint ?? 'Look with: fleetctl doctor' });
+        const reached: Reached = { kind: 'silent', why: error.message };
+        return { name, reached, knownHosts: await lines().catch(() => []) };
+      }
+    }),
+  );
+  return {
+    machines: new Map(found.map(({ name, reached }) => [name, reached])),
+    obstacles,
+    knownHosts: found.flatMap(({ knownHosts }) => knownHosts),
+  };
+}
+
+/** The folder of a registry of this computer, if there is one in it. */
+export async function registryFolderAt(directory: string): Promise<string | undefined> {
+  const found = await stat(join(directory, 'records')).catch(() => undefined);
+  return found === undefined ? undefined : directory;
+}
+
+/** Carries out one step, and returns once it is known to have worked. Throws FleetError `install` and what the edges throw. */
+export async function carryOut(step: Step, site: Site): Promise<void> {
+  const { host } = site;
+  switch (step.kind) {
+    case 'node': {
+      const content = await readFile(process.execPath);
+      await put(host, [{ path: LAYOUT.node, mode: '0755', owner: 'root:root', content }]);
+      await runWell(host, tryNodeScript(), 'run the Node of this computer');
+      return;
+    }
+    case 'files':
+      return put(host, step.files);
+    case 'user':
+      await runWell(host, userScript(), `make the user ${LAYOUT.user}`);
+      return;
+    case 'key':
+      return makeKey(host);
+    case 'authorize':
+      return authorize(loginOf(site.transport, accessOf(site, step.machine)), await publicKeyAt(host));
+    case 'check':
+      return check(host, step.except);
+    case 'move-registry':
+      return moveRegistry(host, step.from);
+    case 'own-config':
+      return site.writeOwnConfig(step.settings);
+    case 'start': {
+      const { nodes } = await lookAtHost(host, []);
+      await runWell(host, startScript(nodeOf({ nodes }) ?? LAYOUT.node), 'start fleetd');
+      await runWell(host, linkScript(), 'link the command');
+      return;
+    }
+  }
+}
+
+async function put(host: Host, files: readonly HostFile[]): Promise<void> {
+  const contents = Buffer.concat(files.map(({ content }) => content));
+  await runWell(host, writeScript(files), 'write files', contents);
+}
+
+/** The private half goes to the host and nowhere else; the public half is written last, for it stands for both. */
+async function makeKey(host: Host): Promise<void> {
+  const hostName = (await runWell(host, 'uname -n', 'read the name')).trim();
+  const { privateText, publicLine } = newKey(`fleetd@${hostName}`);
+  const { key } = LAYOUT;
+  const privateFile: HostFile = {
+    path: key,
+    mode: '0600',
+    owner: 'fleet:fleet',
+    content: Buffer.from(privateText),
+  };
+  const content = Buffer.from(`${publicLine}\n`);
+  const publicFile: HostFile = { path: `${key}.pub`, mode: '0644', owner: 'root:root', content };
+  await put(host, [privateFile, publicFile]);
+}
+
+async function publicKeyAt(host: Host): Promise<string> {
+  return (await runWell(host, `cat ${LAYOUT.key}.pub`, 'read the key of the controller')).trim();
+}
+
+/** The controller must reach every machine that the operator reaches: it would move the units of others. */
+async function check(host: Host, except: readonly string[]): Promise<void> {
+  const { status, output, errors } = await host.run(checkScript());
+  const states = new Map(
+    [...output.matchAll(/^(\S+) +(.+)$/gm)].map(([, name = '', state = '']) => [name, state]),
+  );
+  const lost = [...states].flatMap(([name, state]) =>
+    state.trim() === 'reachable' || except.includes(name) ? [] : [name],
+  );
+  if (states.size > 0 && lost.length === 0 && (status === 0 || status === 5)) return;
+  throw new FleetError(
+    'install',
+    `The controller on "${host.name}" cannot reach ${lost.length > 0 ? lost.join(' ') : 'the machines'}, so it was not started: ${errors.trim()}`,
+    { hint: 'Machines have to let that host in at the addresses of fleet.conf; then run the command again' },
+  );
+}
+
+/**
+ * Copies the registry, and puts a file that says so where it was: who still works with an old fleet.conf gets an
+ * error there, and never an empty registry. Throws `not-copyable` when it was changed meanwhile; then it stays.
+ */
+async function moveRegistry(host: Host, from: string): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'fleet-registry-'));
+  const [source, copy] = [openFileStore(from), openFileStore(join(folder, 'registry'))];
+  const old = `${from}.moved`;
+  try {
+    if ((await stat(old).catch(() => undefined)) !== undefined)
+      throw new FleetError('install', `Cannot move the registry: ${old} is there already`, {
+        hint: 'Move that away first',
+      });
+    const { revision } = await source.list('');
+    await copyRegistry(source, copy);
+    const content = await readFile(join(folder, 'registry/records'));
+    await runWell(host, stageRegistryScript(), 'move the registry');
+    await put(host, [stagedRegistry(content)]);
+    await runWell(host, placeRegistryScript(), 'move the registry');
+    await rename(from, old);
+    const moved = openFileStore(old);
+    const isSame = (await moved.list('')).revision === revision;
+    await moved.close();
+    if (!isSame) {
+      await rename(old, from);
+      await runWell(host, `rm -rf ${LAYOUT.registry}`, 'take the copy of the registry away');
+      throw new FleetError('not-copyable', 'Cannot move the registry: it was changed meanwhile', {
+        hint: 'Try again while nobody else works with it',
+      });
+    }
+    await writeFile(
+      from,
+      `fleetctl controller install moved this registry to ${host.name}:${LAYOUT.registry}.\nAs it was before, it is in ${old}.\n`,
+    );
+  } finally {
+    await Promise.all([source.close(), copy.close()]);
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function accessOf({ access }: Site, machine: string): Access {
+  const found = access.get(machine);
+  if (found === undefined) throw new FleetError('machine-not-found', `No such machine: "${machine}"`);
+  return found;
+}

@@ -1,0 +1,84 @@
+import { LAYOUT } from '../install/layout.ts';
+import type { Obstacle, Reached, Step } from '../install/plan.ts';
+import type { RemovedController } from '../operations/remove-controller.ts';
+import type { ReportLines } from './report.ts';
+
+/** What a step does on a host, as a command to somebody: `copy the program to /opt/fleet`. */
+export function stepText(step: Step): string {
+  switch (step.kind) {
+    case 'node':
+      return step.isDone ? 'use the Node that is there' : `copy the Node of this computer to ${LAYOUT.node}`;
+    case 'files':
+      return filesText(step.what);
+    case 'user':
+      return `make the user ${LAYOUT.user}`;
+    case 'key':
+      return `make a key for the controller: ${LAYOUT.key}`;
+    case 'authorize':
+      return `let the key log in to machine ${step.machine}`;
+    case 'check':
+      return `ask every machine with that key, as the user ${LAYOUT.user}`;
+    case 'move-registry':
+      return `move the registry from ${step.from} to ${LAYOUT.registry}`;
+    case 'own-config':
+      return `write into your fleet.conf: ${[...step.settings].map(([key, value]) => `${key} = ${value}`).join('; ')}`;
+    case 'start':
+      return 'start fleetd now and at every boot, and ask for its health';
+  }
+}
+
+function filesText(what: 'program' | 'configuration' | 'units'): string {
+  if (what === 'program') return `copy the program to ${LAYOUT.program}`;
+  if (what === 'units') return `write the units fleetd.service and fleetd.socket to ${LAYOUT.units}`;
+  return `write the configuration and the host keys of the machines: ${LAYOUT.config}, ${LAYOUT.knownHosts}`;
+}
+
+/** A line of the list of steps: `would` for one that is not carried out. */
+export function stepLine(step: Step, dryRun: boolean): string {
+  return `${(step.isDone ? 'already' : dryRun ? 'would' : 'now').padEnd(8)} ${stepText(step)}`;
+}
+
+/** Why nothing was installed. */
+export function obstacleLines(host: string, obstacles: readonly Obstacle[]): readonly string[] {
+  return obstacles.flatMap(({ what, remedy }) => [
+    `Error: Cannot install a controller on "${host}": ${what}`,
+    `hint: ${remedy}`,
+  ]);
+}
+
+/** The machines that a controller will not reach, because their keys could not be written. */
+export function silentLines(machines: ReadonlyMap<string, Reached>): readonly string[] {
+  const silent = [...machines].flatMap(([name, found]) =>
+    found.kind === 'silent' ? [{ name, ...found }] : [],
+  );
+  if (silent.length === 0) return [];
+  const names = silent.map(({ name }) => name).join(' ');
+  return [
+    ...silent.map(({ why }) => `Warning: ${why}`),
+    `hint: The controller counts a machine as silent that it cannot reach, so that units move away after agent_ttl. When these answer, run the command again, which brings its key there: ${names}`,
+  ];
+}
+
+/** What became of a controller that was to go, and how to go on. */
+export function removedReport(host: string, removed: RemovedController): ReportLines {
+  const { wasThere, hasRegistry, keepsProgram, left } = removed;
+  const { registry, program } = LAYOUT;
+  const place = keepsProgram ? `, and the program that your fleet.conf reaches it through in ${program}` : '';
+  return {
+    out: [
+      wasThere ? `The controller was removed from ${host}` : `There was no controller on ${host}`,
+      ...(hasRegistry ? [`The registry stays in ${registry} there${place}`] : []),
+    ],
+    err: [
+      ...left.map(
+        ({ machine, why }) => `Error: Machine "${machine}" may still let the controller's key in: ${why}`,
+      ),
+      ...(left.length > 0 ? ['hint: Run the command again when it answers'] : []),
+      ...(hasRegistry && keepsProgram
+        ? [
+            `hint: To have the registry here: fleetctl registry copy ssh://${host}${registry} file:PATH, and write "registry = file:PATH" into fleet.conf`,
+          ]
+        : []),
+    ],
+  };
+}

@@ -1,0 +1,150 @@
+import { type ErrorCode, FleetError, isFleetError } from '../base/errors.ts';
+import type { Change, CommitResult, Store, StoreRecord } from './store.ts';
+
+/** A request is a line of JSON, and so is its answer, which may come out of order. */
+type Request = { readonly id: number } & Call;
+type Call =
+  | { readonly call: 'get'; readonly key: string }
+  | { readonly call: 'list'; readonly prefix: string }
+  | { readonly call: 'commit'; readonly changes: readonly Change[] }
+  | { readonly call: 'wait'; readonly after: number }
+  /** Ends the wait of that id. */
+  | { readonly call: 'cancel'; readonly wait: number };
+type Answer = { readonly id: number; readonly result?: unknown; readonly error?: SentError };
+type SentError = { readonly code?: ErrorCode; readonly message: string; readonly hint?: string | undefined };
+
+/** The way to the process that serves a store. */
+export type Lines = {
+  send(line: string): void;
+  /** Called once with the reason when no more lines will come. */
+  onEnd(listener: (error: FleetError) => void): void;
+  onLine(listener: (line: string) => void): void;
+  /** Lets the other side end, and resolves when it has. */
+  close(): Promise<void>;
+};
+
+/** The store that {@link serveStore} serves at the other end of `lines`. A call rejects with the reason once the lines have ended. */
+export function remoteStore(lines: Lines): Store {
+  return new RemoteStore(lines);
+}
+
+type Pending = { resolve(result: unknown): void; reject(error: Error): void };
+
+class RemoteStore implements Store {
+  readonly #lines: Lines;
+  readonly #pending = new Map<number, Pending>();
+  readonly #closed = new AbortController();
+  readonly #commits = new Set<Promise<unknown>>();
+  #next = 1;
+  #failure: FleetError | undefined;
+
+  constructor(lines: Lines) {
+    this.#lines = lines;
+    lines.onLine((line) => this.#take(JSON.parse(line) as Answer));
+    lines.onEnd((error) => {
+      this.#failure = error;
+      for (const { reject } of this.#pending.values()) reject(error);
+      this.#pending.clear();
+    });
+  }
+
+  async get(key: string): Promise<StoreRecord | undefined> {
+    return ((await this.#ask({ call: 'get', key })) ?? undefined) as StoreRecord | undefined;
+  }
+
+  async list(prefix: string): Promise<{ revision: number; records: readonly StoreRecord[] }> {
+    return (await this.#ask({ call: 'list', prefix })) as Awaited<ReturnType<Store['list']>>;
+  }
+
+  commit(changes: readonly Change[]): Promise<CommitResult> {
+    const result = this.#ask({ call: 'commit', changes }) as Promise<CommitResult>;
+    const settled = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#commits.add(settled);
+    void settled.then(() => this.#commits.delete(settled));
+    return result;
+  }
+
+  async waitForChange(after: number, signal: AbortSignal): Promise<boolean> {
+    const over = AbortSignal.any([signal, this.#closed.signal]);
+    if (over.aborted) return false;
+    const wait = this.#next;
+    const ended = new Promise<false>((resolve) => {
+      over.addEventListener('abort', () => resolve(false), { once: true });
+    });
+    // What cannot be read is waited for.
+    const changed = this.#ask({ call: 'wait', after }).catch(() => ended);
+    const result = await Promise.race([changed, ended]);
+    if (over.aborted && this.#failure === undefined) void this.#ask({ call: 'cancel', wait }).catch(ignore);
+    return result === true;
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    await Promise.all(this.#commits);
+    await this.#lines.close();
+  }
+
+  #ask(call: Call): Promise<unknown> {
+    const id = this.#next++;
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== undefined) return reject(this.#failure);
+      this.#pending.set(id, { resolve, reject });
+      this.#lines.send(JSON.stringify({ id, ...call } satisfies Request));
+    });
+  }
+
+  #take({ id, result, error }: Answer): void {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    if (error === undefined) pending?.resolve(result);
+    else if (error.code === undefined) pending?.reject(new TypeError(error.message));
+    else {
+      const { code, message, hint } = error;
+      pending?.reject(new FleetError(code, message, hint === undefined ? {} : { hint }));
+    }
+  }
+}
+
+/** Answers lines of {@link remoteStore} from a store; `send` gets a line. Returns what takes a line. */
+export function serveStore(store: Store, send: (line: string) => void): (line: string) => Promise<void> {
+  const waits = new Map<number, AbortController>();
+  const answer = (request: Request): Promise<unknown> => {
+    switch (request.call) {
+      case 'get':
+        return store.get(request.key);
+      case 'list':
+        return store.list(request.prefix);
+      case 'commit':
+        return store.commit(request.changes);
+      case 'wait': {
+        const end = new AbortController();
+        waits.set(request.id, end);
+        return store.waitForChange(request.after, end.signal).finally(() => waits.delete(request.id));
+      }
+      case 'cancel':
+        waits.get(request.wait)?.abort();
+        return Promise.resolve();
+    }
+  };
+  return async (line) => {
+    const request = JSON.parse(line) as Request;
+    const { id } = request;
+    try {
+      send(JSON.stringify({ id, result: await answer(request) } satisfies Answer));
+    } catch (error) {
+      send(JSON.stringify({ id, error: sent(error) } satisfies Answer));
+    }
+  };
+}
+
+function sent(error: unknown): SentError {
+  const message = error instanceof Error ? error.message : String(error);
+  return isFleetError(error) ? { code: error.code, message, hint: error.hint } : { message };
+}
+
+function ignore(): void {
+  // Whoever waited has gone.
+}
