@@ -4,15 +4,18 @@ import { quote } from '../ssh/shell.ts';
 export function leftBehindLines(name: string, units: readonly string[]): readonly string[] {
   if (units.length === 0)
     return [
-      `hint: What fleet keeps on machine "${name}" stays in /var/lib/fleet there; rm -r /var/lib/fleet ends that`,
+      `hint: What fleet keeps on machine "${name}" stays in /var/lib/fleet there; to end that, run there: ${FORGET}`,
     ];
   const names = units.map(quote);
   const files = names.map((unit) => `${unit} fleet.target.wants/${unit}`).join(' ');
   return [
     `Warning: global units stay on machine "${name}" and run on: ${units.join(' ')}`,
-    `hint: To end that, run there: systemctl stop ${names.join(' ')}; cd /etc/systemd/system && rm -f ${files} && rm -r /var/lib/fleet && systemctl daemon-reload`,
+    `hint: To end that, run there: systemctl stop ${names.join(' ')}; cd /etc/systemd/system && rm -f ${files} && ${FORGET} && systemctl daemon-reload`,
   ];
 }
+
+/** Takes away what fleet keeps on a machine, and not a registry that may be in the same folder. */
+const FORGET = '(cd /var/lib/fleet && rm -rf cluster units removed reload tmp)';
 
 /** What becomes of the units that were assigned to a machine when it was removed. */
 export function movingLines(units: readonly string[]): readonly string[] {

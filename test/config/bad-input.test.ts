@@ -215,7 +215,6 @@ describe('a bad value', () => {
     ['a registry in etcd with a bad port', 'top', 'registry = etcd://a:0/fleet', EXPECTED_REGISTRY],
     ['a registry in etcd with one bad host', 'top', 'registry = etcd://a,,b/fleet', EXPECTED_REGISTRY],
     ['a password in the registry', 'top', 'registry = etcd://me@a/fleet', EXPECTED_REGISTRY],
-    ['a prefix that ends in a slash', 'top', 'registry = etcd://a/fleet/', EXPECTED_REGISTRY],
     ['a user of etcd that is empty', 'top', 'etcd_user =', 'a user of etcd'],
     ['a duration without a unit', 'top', 'agent_ttl = 30', 'a duration from 1s to 24h, such as 30s'],
     ['a duration in words', 'top', 'agent_ttl = 30 seconds', 'a duration from 1s to 24h, such as 30s'],
