@@ -48,7 +48,7 @@ export class Controller {
   readonly #alarm = new Alarm();
   #registry: RegistryView | undefined;
   /** Whether every machine has answered, or has not, at least once. */
-  #hasLooked = false;
+  #hasLooked: boolean = false;
   #awakeAt: number;
   #turnedAt: number;
   /** How long it did not run, in ms, when that has not been dealt with yet. */

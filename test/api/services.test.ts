@@ -44,6 +44,7 @@ describe('/healthz', () => {
 
   it('says that passes fail, again and again, and why', async () => {
     // Machines that have seen more of the registry than there is of it.
+    await house.want('launched', '', 'first.service');
     const unit = desiredUnit('old.service', '', { token: 1_000 });
     house.fakes.of('m1').cluster = (await house.registry.load()).clusterId;
     house.fakes.of('m1').units.set('old.service', {
