@@ -1,3 +1,5 @@
+import { uptime } from 'node:os';
+
 /** Where time comes from, so that a test can say what time it is. */
 export interface Clock {
   /** Milliseconds since the epoch. */
@@ -18,3 +20,6 @@ export function steadyClock(): Clock {
   const start = Date.now() - performance.now();
   return { now: () => start + performance.now() };
 }
+
+/** Ms since this computer booted, also while it was suspended: no setting of the time of day changes it. */
+export const uptimeClock: Clock = { now: () => Math.round(uptime() * 1000) };

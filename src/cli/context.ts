@@ -1,10 +1,13 @@
-import { systemClock } from '../base/clock.ts';
+import { hostname, userInfo } from 'node:os';
+import { systemClock, uptimeClock } from '../base/clock.ts';
 import { FleetError } from '../base/errors.ts';
+import { sha256 } from '../base/hash.ts';
 import type { Config, ConfigFlags } from '../config/config.ts';
 import { formatRegistryPlace, type RegistryPlace } from '../config/registry-place.ts';
 import type { Seat } from '../lease/seat.ts';
 import { guarded } from '../reconcile/guard.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
+import type { Observer } from '../reconcile/silence.ts';
 import type { RegistryOptions } from '../registry/edit.ts';
 import { previewRegistry } from '../registry/preview.ts';
 import { createRegistry, type Registry } from '../registry/registry.ts';
@@ -12,6 +15,7 @@ import { createTransport } from '../ssh/any-transport.ts';
 import type { SshTarget } from '../ssh/target.ts';
 import type { SessionTransport } from '../ssh/transport.ts';
 import { openFileStore } from '../store/file.ts';
+import { thisProcess } from '../store/owner.ts';
 import type { Store } from '../store/store.ts';
 import { PATIENT, type Patience } from '../systemd/patience.ts';
 import { previewDriver } from '../systemd/preview-driver.ts';
@@ -71,6 +75,7 @@ export async function withConfig<T>(
     registry: dryRun ? previewRegistry(registry, registryOptions(streams.env)) : registry,
     driver: dryRun ? previewDriver(driver) : driver,
     clock: systemClock,
+    observer: observerOf(config),
     machines: config.machines.map(({ machine }) => machine),
     agentTtlMs: config.agentTtlMs,
     cutOff: config.cutOff,
@@ -151,6 +156,12 @@ export async function openSeat(
     return (await import('../lease/file-seat.ts')).fileSeat(registry.directory, ttlMs);
   const { etcdSeat } = await import('../lease/etcd-seat.ts');
   return etcdSeat({ ...registry, ...etcd }, ttlMs);
+}
+
+/** What another person, computer or configuration has seen of a machine does not count here. */
+function observerOf({ file }: Config): Observer {
+  const parts = [userInfo().uid, hostname(), thisProcess().boot, file];
+  return { id: sha256(parts.join('\n')).slice(0, 16), uptime: uptimeClock };
 }
 
 function registryOptions(env: Streams['env']): RegistryOptions {

@@ -195,10 +195,10 @@ export class Controller {
   /** Stores who fell silent and who came back, so that every pass and every command counts alike. */
   async #remember(registry: RegistryView): Promise<RegistryView> {
     const views = this.#views(registry);
-    const now = this.#now();
-    if (registry.clusterId === undefined || memories(views, registry, now).length === 0) return registry;
-    const compared = comparedRegistry(this.#options.edges.registry, () => views);
-    this.#registry = await compared.update((view) => memories(views, view, now));
+    const { edges } = this.#options;
+    if (registry.clusterId === undefined || memories(views, registry, edges).length === 0) return registry;
+    const compared = comparedRegistry(edges.registry, () => views);
+    this.#registry = await compared.update((view) => memories(views, view, edges));
     return this.#registry;
   }
 

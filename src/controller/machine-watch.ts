@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deferred.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
 import type { Lease } from '../cluster/lease.ts';
+import { mayBeDown } from '../cluster/silence.ts';
 import type { MachineView, Observation } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
@@ -114,7 +115,9 @@ export class MachineWatch {
     this.#error = error;
     const before = this.#view;
     const { code, message, hint } = error;
-    const silence = { since: before?.silence?.since ?? asked, code, message, hint };
+    // Trouble of another kind says nothing of how long the machine has been down.
+    const isAsBefore = before?.silence !== undefined && mayBeDown(before.silence) === mayBeDown(error);
+    const silence = { since: isAsBefore ? before.silence.since : asked, code, message, hint };
     this.#view = {
       machine: this.machine,
       id: before?.id,

@@ -31,10 +31,9 @@ export async function look(
  * read the registry but not write it. One that is older than its machines is not changed by it either.
  */
 async function remember(edges: Edges, views: readonly MachineView[], registry: RegistryView): Promise<void> {
-  const now = edges.clock.now();
-  if (registry.clusterId === undefined || memories(views, registry, now).length === 0) return;
+  if (registry.clusterId === undefined || memories(views, registry, edges).length === 0) return;
   try {
-    await edges.registry.update((view) => memories(views, view, now));
+    await edges.registry.update((view) => memories(views, view, edges));
   } catch (error) {
     if (!isFleetError(error, 'registry-unavailable') && !isFleetError(error, 'registry-outdated'))
       throw error;

@@ -35,7 +35,7 @@ export async function recover(edges: Edges): Promise<RecoverResult> {
     return [
       { kind: 'put-cluster', id: clusterId, tokenBase: highestToken(views) },
       ...recovered.units.map(({ stored }): Edit => ({ kind: 'put-unit', unit: stored })),
-      ...memories(views, view, edges.clock.now()),
+      ...memories(views, view, edges),
     ];
   });
   return { kind: 'recovered', clusterId, ...recovered };

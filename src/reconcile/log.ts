@@ -1,5 +1,6 @@
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { LoggedEvent } from '../cluster/logged-event.ts';
+import { mayBeDown } from '../cluster/silence.ts';
 import { type ClusterSnapshot, type MachineView, machineNameOf } from '../cluster/snapshot.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
@@ -30,11 +31,13 @@ export function logSilences(
 ): readonly Edit[] {
   return log(
     views.flatMap(({ machine: { name }, silence }): readonly LoggedEvent[] => {
-      const before = registry.machines.get(name)?.silentSince;
-      if (silence !== undefined && before === undefined) {
-        return [{ kind: 'machine-lost', machine: name, message: silence.message }];
+      const known = registry.machines.get(name);
+      const before = known?.silence?.at ?? known?.silentSince;
+      if (silence !== undefined) {
+        const isNew = before === undefined && mayBeDown(silence);
+        return isNew ? [{ kind: 'machine-lost', machine: name, message: silence.message }] : [];
       }
-      if (silence !== undefined || before === undefined) return [];
+      if (before === undefined) return [];
       return [{ kind: 'machine-back', machine: name, silentMs: Math.max(0, Math.round(now - before)) }];
     }),
   );

@@ -1,5 +1,5 @@
-import type { Clock } from '../base/clock.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import { mayBeDown } from '../cluster/silence.ts';
 import type { MachineView } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import { formatMachineId } from '../machine/machine-id.ts';
@@ -8,6 +8,7 @@ import { type RegistryView, UNKNOWN_MACHINE } from '../registry/view.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from '../systemd/driver.ts';
 import type { Tell } from './events.ts';
 import { logSilences } from './log.ts';
+import { isKnownSilent, remembered, silentSince, type Watchman } from './silence.ts';
 
 /** What the machines answered, and the open sessions of those that did, by machine name. */
 export type Sighting = {
@@ -19,16 +20,15 @@ export type Sighting = {
 type Witness = {
   readonly driver: SystemdDriver;
   readonly machines: readonly Machine[];
-  readonly clock: Clock;
   readonly tell: Tell;
-};
+} & Watchman;
 
 /**
  * Asks all machines at once. A machine that does not answer is data, not an error; two machines with one id
  * are an error, for nothing could tell them apart. The caller closes the sessions; after an error none is open.
  */
 export async function observe(
-  { driver, machines, clock, tell }: Witness,
+  { driver, machines, clock, observer, tell }: Witness,
   { machines: known }: Pick<RegistryView, 'machines'>,
   request: ObserveRequest,
 ): Promise<Sighting> {
@@ -43,13 +43,16 @@ export async function observe(
       const observation = await session.observe(request);
       const { id } = observation;
       tell({ kind: 'machine-answered', machine: name, id });
-      const backSince = memory?.silentSince === undefined ? memory?.backSince : clock.now();
+      const now = clock.now();
+      // The clock of another operator may be ahead.
+      const known = memory?.backSince === undefined ? undefined : Math.min(memory.backSince, now);
+      const backSince = memory !== undefined && isKnownSilent(memory) ? now : known;
       return { machine, id, observation, silence: undefined, backSince };
     } catch (error) {
       // What this computer lacks says nothing about the machine.
       if (!isFleetError(error) || error.code === 'local') throw error;
       const { code, message, hint } = error;
-      const since = memory?.silentSince ?? clock.now();
+      const since = (mayBeDown(error) ? silentSince(memory, { clock, observer }) : undefined) ?? clock.now();
       const silence = { since, code, message, hint };
       tell({ kind: 'machine-silent', machine: name, id: memory?.id, silence });
       return { machine, id: memory?.id, observation: undefined, silence, backSince: undefined };
@@ -90,21 +93,21 @@ function withoutTakenIds(views: readonly MachineView[]): readonly MachineView[] 
 }
 
 /**
- * What the registry should remember of this sighting: ids, and who fell silent or came back. `now` is epoch ms. None
- * where it knows everything already.
+ * What the registry should remember of this sighting: ids, and which machines fell silent or came back. None where it
+ * knows everything already.
  */
 export function memories(
   views: readonly MachineView[],
   registry: RegistryView,
-  now: number,
+  by: Watchman,
 ): readonly Edit[] {
-  const edits = views.flatMap(({ machine: { name }, id, silence, backSince }): readonly Edit[] => {
-    const known = registry.machines.get(name) ?? UNKNOWN_MACHINE;
-    const silentSince = silence?.since;
-    const isKnown = known.id === id && known.silentSince === silentSince && known.backSince === backSince;
-    return isKnown ? [] : [{ kind: 'put-machine', name, known: { ...known, id, silentSince, backSince } }];
+  const edits = views.flatMap((view): readonly Edit[] => {
+    const { name } = view.machine;
+    const before = registry.machines.get(name) ?? UNKNOWN_MACHINE;
+    const known = remembered(view, before, by);
+    return known === before ? [] : [{ kind: 'put-machine', name, known }];
   });
-  return [...edits, ...logSilences(views, registry, now)];
+  return [...edits, ...logSilences(views, registry, by.clock.now())];
 }
 
 function refuseDuplicates(views: readonly MachineView[]): void {

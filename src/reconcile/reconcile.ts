@@ -29,6 +29,7 @@ import { logDecisions, logOutcomes } from './log.ts';
 import { memories, observe } from './observe.ts';
 import { refuseOutdated } from './outdated.ts';
 import { failedMoves, takeBack } from './returns.ts';
+import type { Observer } from './silence.ts';
 import { withUnlisted } from './unlisted.ts';
 import { unreadableUnits } from './unreadable.ts';
 import { type Pass, verdicts } from './verdicts.ts';
@@ -38,6 +39,8 @@ export type Edges = {
   readonly registry: Registry;
   readonly driver: SystemdDriver;
   readonly clock: Clock;
+  /** Whose looks at machines these are. */
+  readonly observer: Observer;
   readonly machines: readonly Machine[];
   /** How long a machine may be silent before its units move, in ms. */
   readonly agentTtlMs: number;
@@ -195,7 +198,7 @@ async function assign(
     return [
       ...assignments(decisions, view),
       ...logDecisions(decisions, before),
-      ...memories(views, view, before.now),
+      ...memories(views, view, edges),
     ];
   });
   const snapshot = snapshotOf(edges, registry, views, drained);

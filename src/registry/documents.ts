@@ -43,12 +43,20 @@ const SHAPES = {
     destroyed: z.optional(z.object({ at: z.number(), by: z.string() })),
   }),
   /**
-   * What is known of a machine: its id, and epoch ms since when it has been silent, or since when it has been back
-   * from its last silence. `cordon` keeps new units from it: standard ones, or all.
+   * What is known of a machine: its id, its silence, or epoch ms since when it has been back from its last one.
+   * `silence` has epoch ms at which anyone noted it first, and what each observer has seen, by that observer's uptime
+   * in ms. `silentSince` is what version 0.1.0 notes instead: it tells neither who saw it nor by which clock.
+   * `cordon` keeps new units from it: standard ones, or all.
    */
   'machines/': z.object({
     id: z.optional(machineId),
     silentSince: z.optional(z.number()),
+    silence: z.optional(
+      z.object({
+        at: z.number(),
+        seenBy: z.record(z.string(), z.object({ first: z.number(), last: z.number() })),
+      }),
+    ),
     backSince: z.optional(z.number()),
     cordon: z.optional(z.enum(['standard', 'all'])),
   }),

@@ -148,10 +148,11 @@ function historyAfter(
   return { ...known, entries: [...known.entries, { digest, hash, at: clock.now(), by: author }] };
 }
 
-function clean({ id, silentSince, backSince, cordon }: KnownMachine): Document<'machines/'> {
+function clean({ id, silentSince, silence, backSince, cordon }: KnownMachine): Document<'machines/'> {
   return {
     ...(id !== undefined && { id }),
     ...(silentSince !== undefined && { silentSince }),
+    ...(silence !== undefined && { silence }),
     ...(backSince !== undefined && { backSince }),
     ...(cordon !== undefined && { cordon }),
   };

@@ -15,7 +15,9 @@ import { sortEventKeys } from './event-keys.ts';
 /** What the registry remembers of a machine between commands. */
 export type KnownMachine = {
   readonly id: MachineId | undefined;
+  /** Noted by version 0.1.0 alone. */
   readonly silentSince: number | undefined;
+  readonly silence?: Document<'machines/'>['silence'];
   readonly backSince: number | undefined;
   /** Which units the machine takes no more of; undefined when it takes all. */
   readonly cordon: Cordon | undefined;
@@ -106,8 +108,8 @@ export class RegistryView {
   get machines(): ReadonlyMap<string, KnownMachine> {
     this.#machines ??= new Map(
       this.#keys('machines/').map((name) => {
-        const { id, silentSince, backSince, cordon } = this.#must('machines/', `machines/${name}`);
-        return [name, { id, silentSince, backSince, cordon }];
+        const { id, silentSince, silence, backSince, cordon } = this.#must('machines/', `machines/${name}`);
+        return [name, { id, silentSince, silence, backSince, cordon }];
       }),
     );
     return this.#machines;

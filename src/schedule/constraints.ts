@@ -1,5 +1,6 @@
 import { fenceObjection } from '../cluster/lease.ts';
 import type { Reason } from '../cluster/reason.ts';
+import { mayBeDown } from '../cluster/silence.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,
@@ -131,15 +132,12 @@ export const CONSTRAINTS: readonly Constraint[] = [
             silentMs: Math.max(0, now - silence.since),
             message: silence.message,
             hint: silence.hint,
-            mayBeDown: DOWN.has(silence.code),
+            mayBeDown: mayBeDown(silence),
           },
   },
   // Fenced=: under a lease, and only when no other machine may run it.
   { rule: 'Fenced', check: (unit, machine, _workload, snapshot) => fenceObjection(unit, machine, snapshot) },
 ];
-
-/** How a machine that is down looks from here. A name, a key or a login that fails says nothing of the kind. */
-const DOWN: ReadonlySet<string> = new Set(['ssh-refused', 'ssh-timeout', 'ssh-lost']);
 
 /** Every rule that speaks against `unit` on `machine`, in order; the first is the one people are told. */
 export function* objections(

@@ -52,6 +52,7 @@ export class House {
         registry: this.watchedRegistry,
         driver: this.#driver(),
         clock: { now: () => Date.now() },
+        observer: { id: 'me', uptime: { now: () => Date.now() } },
         machines: this.fakes.machines,
         agentTtlMs,
         cutOff: 0.5,

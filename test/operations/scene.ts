@@ -53,6 +53,7 @@ export async function makeScene(names: Readonly<Record<string, Metadata>> = THRE
     registry,
     driver: machines.driver,
     clock,
+    observer: { id: 'me', uptime: clock },
     machines: inventory,
     agentTtlMs: TTL_MS,
     cutOff: 0.5,

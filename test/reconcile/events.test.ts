@@ -73,7 +73,8 @@ describe('a pass tells', () => {
         name: 'm1',
         known: {
           id: idOf('m1'),
-          silentSince: scene.clock.time - TTL_MS,
+          silentSince: undefined,
+          silence: { at: 0, seenBy: { me: { first: scene.clock.time - TTL_MS, last: scene.clock.time } } },
           backSince: undefined,
           cordon: undefined,
         },

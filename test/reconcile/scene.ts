@@ -28,7 +28,8 @@ export class Scene {
     this.registry = createRegistry(store, { clock: this.clock, author: 'me@here' });
     const { registry, driver, clock } = this;
     const tell = (event: PassEvent): void => void this.events.push(event);
-    this.edges = { registry, driver, clock, machines, agentTtlMs: TTL_MS, cutOff: 0.5, tell };
+    const observer = { id: 'me', uptime: clock };
+    this.edges = { registry, driver, clock, observer, machines, agentTtlMs: TTL_MS, cutOff: 0.5, tell };
   }
 
   /** Puts units into the registry, where they are, with another text or target state. `fleet` is `[X-Fleet]`. */

@@ -39,7 +39,10 @@ describe('a machine that is silent', () => {
     scene.clock.time += TTL_MS / 3;
     const { snapshot } = await scene.pass();
     expect(snapshot.machines[0]?.silence).toMatchObject({ since: NOW, code: 'ssh-timeout', hint: 'Wait' });
-    expect((await scene.registry.load()).machines.get('m1')).toEqual({ id: idOf('m1'), silentSince: NOW });
+    expect((await scene.registry.load()).machines.get('m1')).toEqual({
+      id: idOf('m1'),
+      silence: { at: NOW, seenBy: { me: { first: NOW, last: NOW } } },
+    });
   });
 
   it('loses its units after the ttl, to a machine that gets a higher token', async () => {
@@ -62,7 +65,7 @@ describe('a machine that is silent', () => {
     scene.clock.time += TTL_MS - 1;
     scene.driver.heal('m1');
     await scene.pass();
-    expect((await scene.registry.load()).machines.get('m1')?.silentSince).toBeUndefined();
+    expect((await scene.registry.load()).machines.get('m1')?.silence).toBeUndefined();
     scene.driver.silence('m1');
     scene.clock.time += 1;
     expect(decisionsOf(await scene.pass())).toEqual(['a.service keep']);
@@ -101,7 +104,7 @@ describe('a machine that is silent', () => {
     await scene.want('launched', '', 'a.service');
     const { snapshot } = await scene.pass();
     expect(snapshot.machines[2]?.id).toBeUndefined();
-    expect((await scene.registry.load()).machines.get('m3')).toEqual({ id: undefined, silentSince: NOW });
+    expect((await scene.registry.load()).machines.get('m3')).toMatchObject({ silence: { at: NOW } });
   });
 
   it('that refuses us is there: its units stay, however long', async () => {

@@ -1,0 +1,150 @@
+import { describe, expect, it } from 'vitest';
+import { FleetError } from '../../src/base/errors.ts';
+import { look } from '../../src/operations/look.ts';
+import { reconcile } from '../../src/reconcile/reconcile.ts';
+import { createRegistry } from '../../src/registry/registry.ts';
+import { createMemoryStore } from '../../src/store/memory.ts';
+import { NOW, TTL_MS } from '../support/builders.ts';
+import { decisionsOf, Scene } from './scene.ts';
+
+const NAMES = ['m1', 'm2', 'm3'];
+const HOUR_MS = 3_600_000;
+
+/** Operator A with a unit on m1, and operator B on the same registry, whose computer was started at another time. */
+async function arrange({ ahead = 0 }: { readonly ahead?: number } = {}) {
+  const store = createMemoryStore();
+  const a = new Scene(NAMES, store);
+  const b = new Scene(NAMES, store, a);
+  await a.want('launched', '', 'u.service');
+  await a.pass();
+  const clock = { now: () => a.clock.time + ahead };
+  const registry = createRegistry(store, { clock, author: 'b@there' });
+  const observer = { id: 'b', uptime: { now: () => a.clock.time - NOW } };
+  const edges = { ...b.edges, registry, clock, observer };
+  const silence = (): void => [a, b].forEach(({ driver }) => driver.silence('m1'));
+  const heal = (): void => [a, b].forEach(({ driver }) => driver.heal('m1'));
+  const decisionOfA = async (): Promise<string | undefined> => decisionsOf(await a.pass())[0];
+  const decisionOfB = async () => decisionsOf(await reconcile(edges, new Set(['u.service'])))[0];
+  const known = async () => (await a.registry.load()).machines.get('m1');
+  return { a, b, silence, heal, list: () => look(edges), decisionOfA, decisionOfB, known };
+}
+
+describe('the silence that another operator has seen', () => {
+  for (const ahead of [0, HOUR_MS, -HOUR_MS, 24 * HOUR_MS]) {
+    it(`moves nothing before agent_ttl of our own; the clock there is ${ahead} ms ahead`, async () => {
+      const { a, silence, list, decisionOfA, decisionOfB } = await arrange({ ahead });
+      silence();
+      await list();
+      a.clock.time += TTL_MS - 1;
+      // B has seen it for that long; A looks for the first time.
+      expect(await decisionOfA()).toBe('u.service keep');
+      a.clock.time += 1;
+      expect(await decisionOfA()).toBe('u.service keep');
+      a.clock.time += TTL_MS - 2;
+      expect(await decisionOfA()).toBe('u.service keep');
+      a.clock.time += 1;
+      expect(await decisionOfA()).toBe('u.service move');
+      expect(await decisionOfB()).toBe('u.service keep');
+    });
+  }
+
+  it('counts for that operator, who is not disturbed by ours', async () => {
+    const { a, silence, list, decisionOfA, decisionOfB } = await arrange({ ahead: -HOUR_MS });
+    silence();
+    await list();
+    await decisionOfA();
+    a.clock.time += TTL_MS;
+    expect(await decisionOfB()).toBe('u.service move');
+  });
+
+  it('noted by version 0.1.0 moves nothing, and is left to it while the machine is silent', async () => {
+    const { a, silence, heal, decisionOfA, known } = await arrange();
+    silence();
+    const old = {
+      id: (await known())?.id,
+      silentSince: NOW - HOUR_MS,
+      backSince: undefined,
+      cordon: undefined,
+    };
+    await a.registry.update(() => [{ kind: 'put-machine', name: 'm1', known: old }]);
+    expect(await decisionOfA()).toBe('u.service keep');
+    a.clock.time += TTL_MS - 1;
+    expect(await decisionOfA()).toBe('u.service keep');
+    expect(await known()).toMatchObject({ silentSince: NOW - HOUR_MS });
+    heal();
+    await decisionOfA();
+    expect(await known()).toMatchObject({
+      silentSince: undefined,
+      silence: undefined,
+      backSince: NOW + TTL_MS - 1,
+    });
+  });
+});
+
+describe('trouble that is no silence', () => {
+  for (const code of ['ssh-host-key', 'ssh-name', 'ssh-authentication', 'remote-script'] as const) {
+    it(`is noted by nobody: ${code}`, async () => {
+      const { a, b, list, known } = await arrange();
+      const before = [await known(), (await a.registry.load()).revision];
+      for (const { driver } of [a, b]) driver.trouble('m1').silent = new FleetError(code, 'It is mine');
+      await list();
+      await a.pass();
+      expect([await known(), (await a.registry.load()).revision]).toEqual(before);
+    });
+
+    it(`ends the silence that was seen before: ${code}`, async () => {
+      const { a, silence, decisionOfA } = await arrange();
+      silence();
+      await decisionOfA();
+      a.clock.time += TTL_MS;
+      a.driver.trouble('m1').silent = new FleetError(code, 'It is mine');
+      expect(await decisionOfA()).toBe('u.service keep');
+      silence();
+      expect(await decisionOfA()).toBe('u.service keep');
+    });
+  }
+});
+
+describe('what an observer has seen', () => {
+  it('is no silence in between when the looks are an hour apart', async () => {
+    const { a, silence, decisionOfA } = await arrange();
+    silence();
+    await decisionOfA();
+    a.clock.time += HOUR_MS + 1;
+    expect(await decisionOfA()).toBe('u.service keep');
+    a.clock.time += TTL_MS;
+    expect(await decisionOfA()).toBe('u.service move');
+  });
+
+  it('is forgotten when it lies in the future: the computer was started anew', async () => {
+    const { a, silence, decisionOfA } = await arrange();
+    silence();
+    await decisionOfA();
+    a.edges.observer.uptime.now = () => a.clock.time - NOW;
+    a.clock.time += TTL_MS;
+    expect(await decisionOfA()).toBe('u.service keep');
+  });
+
+  it('is written once, and again only from time to time', async () => {
+    const { a, silence, decisionOfA } = await arrange();
+    silence();
+    await decisionOfA();
+    const { revision } = await a.registry.load();
+    for (const ms of [1, 1_000, TTL_MS - 1_002]) {
+      a.clock.time += ms;
+      await decisionOfA();
+    }
+    expect((await a.registry.load()).revision).toBe(revision);
+  });
+
+  it('that a machine is back is never in the future', async () => {
+    const { a, silence, heal, list, decisionOfA, known } = await arrange({ ahead: HOUR_MS });
+    silence();
+    await list();
+    heal();
+    await list();
+    expect((await known())?.backSince).toBe(NOW + HOUR_MS);
+    await decisionOfA();
+    expect((await known())?.backSince).toBe(a.clock.time);
+  });
+});
