@@ -16,8 +16,8 @@ export interface Watcher {
   readonly seenAt: number;
   /** Whether its loop has turned lately. */
   readonly isAwake: boolean;
-  /** Why it cannot read the registry; undefined when it can. */
-  readonly registryError: FleetError | undefined;
+  /** What keeps it from its work, in one line each. */
+  readonly troubles: readonly { readonly message: string }[];
   /** Asks every machine anew. */
   look(): Promise<void>;
 }
@@ -28,6 +28,8 @@ export type ClusterOptions = {
   readonly origin: string;
   readonly clock: Clock;
   readonly leads: () => boolean;
+  /** Why it cannot stand for election; undefined when it can. */
+  readonly electionError?: () => FleetError | undefined;
 };
 
 /** What machines do follows a change of the registry; for so many ms after one, they are asked before an answer. */
@@ -44,20 +46,27 @@ export class Cluster {
   readonly origin: string;
   readonly #clock: Clock;
   readonly #leads: () => boolean;
+  readonly #electionError: () => FleetError | undefined;
   #view: RegistryView | undefined;
   #changedAt = 0;
 
-  constructor({ registry, watcher, origin, clock, leads }: ClusterOptions) {
+  constructor({ registry, watcher, origin, clock, leads, electionError }: ClusterOptions) {
     this.registry = comparedRegistry(registry, () => this.#seen().machines);
     this.watcher = watcher;
     this.origin = origin;
     this.#clock = clock;
     this.#leads = leads;
+    this.#electionError = electionError ?? (() => undefined);
   }
 
   /** Whether the controller decides at this moment, or another one does. */
   get leads(): boolean {
     return this.#leads();
+  }
+
+  /** Why the controller cannot stand for election; undefined when it can. */
+  get electionError(): FleetError | undefined {
+    return this.#electionError();
   }
 
   get now(): number {

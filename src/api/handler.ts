@@ -43,7 +43,9 @@ async function respond(
   } catch (error) {
     const known = asApiError(error);
     if (known === undefined) options.onBug(error);
-    send(response, errorAnswer(known ?? new ApiError(500, 'internal error; the log of fleetd has more')));
+    const refusal = errorAnswer(known ?? new ApiError(500, 'internal error; the log of fleetd has more'));
+    if (request.method !== 'GET') options.metrics.noteRefusal(refusal.status);
+    send(response, refusal);
   }
 }
 

@@ -139,6 +139,19 @@ export async function openStore(place: RegistryPlace, config: Config, streams: S
   return openEtcdStore({ ...place, ...config.etcd });
 }
 
+/** Rejects where the registry could not be written, or the seat beside it not be taken; changes nothing. */
+export async function probeWriting(config: Config, ttlMs: number): Promise<void> {
+  const { registry, etcd } = config;
+  if (registry.kind === 'file') await (await import('../store/probe.ts')).probeFolder(registry.directory);
+  else await (await import('../store/etcd/probe.ts')).probeEtcd({ ...registry, ...etcd });
+  const seat = await openSeat(config, ttlMs);
+  try {
+    await seat.probe();
+  } finally {
+    await seat.close();
+  }
+}
+
 /** The seat of the one leader, beside the registry. */
 export async function openSeat(
   { registry, etcd }: Pick<Config, 'registry' | 'etcd'>,

@@ -8,3 +8,23 @@ const DOWN: ReadonlySet<string> = new Set(['ssh-refused', 'ssh-timeout', 'ssh-lo
 export function mayBeDown({ code }: { readonly code: string }): boolean {
   return DOWN.has(code);
 }
+
+/** How a machine says no: to this computer, its keys or its person. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  'ssh-authentication',
+  'ssh-host-key',
+  'ssh-turned-away',
+  'become-password',
+  'become-refused',
+  'become-denied',
+  'become-tty',
+  'become-missing',
+]);
+
+/**
+ * Whether the machine answers and lets us not in. Asking again soon is of no use, and sshd has penalties for it
+ * (sshd_config(5), PerSourcePenalties), which strike everyone who comes from the same address.
+ */
+export function isRefusal({ code }: { readonly code: string }): boolean {
+  return REFUSALS.has(code);
+}

@@ -13,6 +13,7 @@ import { MachineWatch } from './machine-watch.ts';
 import { News } from './news.ts';
 import { Passes } from './passes.ts';
 import { toDo } from './to-do.ts';
+import { machineTroubles, type Trouble, troubleOf } from './trouble.ts';
 
 export type ControllerOptions = {
   /** Its clock must not jump: silence is measured with it. */
@@ -47,11 +48,13 @@ export class Controller {
   readonly #alarm = new Alarm();
   #registry: RegistryView | undefined;
   /** Whether every machine has answered, or has not, at least once. */
-  #hasLooked = false;
+  #hasLooked: boolean = false;
   #awakeAt: number;
   #turnedAt: number;
   /** How long it did not run, in ms, when that has not been dealt with yet. */
   #pausedMs = 0;
+  /** Why the last decision came to nothing. */
+  #undecided: FleetError | undefined;
   /** When time alone changes what there is to do, epoch ms. */
   #due = 0;
 
@@ -63,9 +66,11 @@ export class Controller {
     const wake = (): void => this.wake();
     const grant = leases.grant.bind(leases);
     const watchOptions = { driver, clock, intervalMs, deadlineMs, grant, onChange: wake };
-    const watches = edges.machines.map(
-      (machine) => [machine.name, new MachineWatch(machine, watchOptions)] as const,
-    );
+    const watches = edges.machines.map((machine) => {
+      const { name } = machine;
+      const onLease = (error: FleetError | undefined): void => this.#news.lease(name, error);
+      return [name, new MachineWatch(machine, { ...watchOptions, onLease })] as const;
+    });
     this.#options = options;
     this.#edges = edges;
     this.#leases = leases;
@@ -87,9 +92,16 @@ export class Controller {
     return Math.min(this.#now(), ...answers.map(({ seenAt }) => seenAt));
   }
 
-  /** Why the registry cannot be read; undefined when it can. */
-  get registryError(): FleetError | undefined {
-    return this.#news.registryError;
+  /** What keeps it from its work at this moment: as leader, or from becoming one. */
+  get troubles(): readonly Trouble[] {
+    const { registryError } = this.#news;
+    const views = [...this.#watches.values()].flatMap(({ view }) => view ?? []);
+    return [
+      ...(registryError === undefined ? [] : [troubleOf('the registry cannot be read', registryError)]),
+      ...(this.#hasLooked ? machineTroubles(views) : []),
+      ...(this.#undecided === undefined ? [] : [troubleOf('nothing can be decided', this.#undecided)]),
+      ...this.#passes.troubles,
+    ];
   }
 
   /** Asks every machine anew; resolves when each has answered, or has not. */
@@ -172,7 +184,10 @@ export class Controller {
 
   async #decide(): Promise<void> {
     this.#news.units([...this.#watches.values()].flatMap(({ view }) => view ?? []));
-    if (this.#registry === undefined || this.#news.registryError !== undefined || !this.#options.leads()) {
+    const leads = this.#options.leads();
+    if (!leads) this.#passes.forget();
+    if (this.#registry === undefined || this.#news.registryError !== undefined || !leads) {
+      this.#undecided = undefined;
       this.#due = Number.POSITIVE_INFINITY;
       return;
     }
@@ -185,9 +200,12 @@ export class Controller {
       this.#news.decisions(decisions, snapshot);
       this.#passes.begin(groups, snapshot);
       this.#due = this.#deadline(snapshot);
+      this.#undecided = undefined;
     } catch (error) {
       if (!isFleetError(error)) throw error;
-      this.#options.tell({ kind: 'pass-failed', units: [], error });
+      const again = this.#undecided?.message === error.message;
+      this.#undecided = error;
+      this.#options.tell({ kind: 'pass-failed', units: [], error, again });
       this.#due = this.#now() + TICK_MS;
     }
   }

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { untilAny } from '../base/abort.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
@@ -11,18 +10,39 @@ export type ElectionOptions = {
   readonly onChange: () => void;
   /** Called when the seat's store fails, once until it is well again. */
   readonly onFailure: (error: FleetError) => void;
+  /** What keeps this process from the work of a leader at this moment, and may not keep others from it. */
+  readonly trouble: () => string | undefined;
+  /** For how long a leader bears that, in ms, until it lets others try. */
+  readonly patienceMs: number;
+  /** Called when it gives up the seat because of that. */
+  readonly onYield: (trouble: string) => void;
 };
 
 /** How long to wait before standing again after a failure, in ms. */
 const RETRY_MS = 1_000;
+/** How much longer than the first time a leader bears its trouble at most: others do not seem to do better. */
+const MOST_PATIENCE = 64;
+/**
+ * How long a leader stays away that gave up its seat, in ms, and how long a candidate with trouble lets others go first:
+ * others are there at once, and no lease of a machine must end meanwhile.
+ */
+const AWAY_MS = 1_000;
+const HOLD_BACK_MS = 2_000;
 
-/** Stands for the one seat of leader, again and again: the others of a cluster stand by meanwhile. */
+/**
+ * Stands for the one seat of leader, again and again: the others of a cluster stand by meanwhile. A leader that cannot
+ * work gives others a turn, from time to time.
+ */
 export class Election {
   readonly #options: ElectionOptions;
+  readonly #seat: Seat;
   #leadership: Leadership | undefined;
+  #failure: FleetError | undefined;
+  #patience = 1;
 
   constructor(options: ElectionOptions) {
     this.#options = options;
+    this.#seat = { ...options.seat, take: () => this.#take() };
   }
 
   /** Whether this process leads at this moment, by the clock and not by what was heard last. */
@@ -30,37 +50,81 @@ export class Election {
     return this.#leadership?.isHeld() ?? false;
   }
 
+  /** Why it cannot stand; undefined when it can. */
+  get failure(): FleetError | undefined {
+    return this.#failure;
+  }
+
   /** Stands until `signal` is raised; then the seat is free for others. */
   async run(signal: AbortSignal): Promise<void> {
-    const { seat, onChange } = this.#options;
+    const { onChange, onYield } = this.#options;
     while (!signal.aborted) {
       this.#leadership = await this.#stand(signal);
       if (this.#leadership === undefined) continue;
       onChange();
-      await untilAny([signal, this.#leadership.lost], raised);
+      const trouble = await this.#lead(this.#leadership, signal);
       await this.#leadership.resign();
+      if (trouble !== undefined) onYield(trouble);
       onChange();
+      if (trouble !== undefined) await pause(AWAY_MS, signal);
     }
-    await seat.close();
+    await this.#seat.close();
+  }
+
+  /** Resolves when leadership is over; to the trouble that it is to be given up for, if it is. */
+  async #lead({ lost }: Leadership, signal: AbortSignal): Promise<string | undefined> {
+    const { trouble, patienceMs } = this.#options;
+    let isWell: boolean | undefined;
+    let since = 0;
+    while (!signal.aborted && !lost.aborted) {
+      const now = performance.now();
+      const found = trouble();
+      if (isWell !== (found === undefined)) [isWell, since] = [found === undefined, now];
+      if (found === undefined && now - since >= patienceMs) this.#patience = 1;
+      if (found !== undefined && now - since >= patienceMs * this.#patience) {
+        this.#patience = Math.min(MOST_PATIENCE, 2 * this.#patience);
+        return found;
+      }
+      await untilAny([signal, lost], (either) => pause(patienceMs / 10, either));
+    }
+    return undefined;
   }
 
   async #stand(signal: AbortSignal): Promise<Leadership | undefined> {
-    let told = false;
     while (!signal.aborted) {
       try {
-        return await campaign(this.#options.seat, { signal });
+        await this.#holdBack(signal);
+        return await campaign(this.#politely(signal), { signal });
       } catch (error) {
         if (!isFleetError(error)) throw error;
-        if (!told) this.#options.onFailure(error);
-        told = true;
-        await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
+        if (error.message !== this.#failure?.message) this.#options.onFailure(error);
+        this.#failure = error;
+        await pause(RETRY_MS, signal);
       }
     }
     return undefined;
   }
+
+  /** The seat, for which others go first while there is trouble. */
+  #politely(signal: AbortSignal): Seat {
+    const waitUntilFree = async (ended: AbortSignal): Promise<void> => {
+      await this.#seat.waitUntilFree(ended);
+      await this.#holdBack(signal);
+    };
+    return { ...this.#seat, waitUntilFree };
+  }
+
+  async #holdBack(signal: AbortSignal): Promise<void> {
+    if (this.#options.trouble() !== undefined) await pause(HOLD_BACK_MS, signal);
+  }
+
+  async #take(): Promise<boolean> {
+    const took = await this.#options.seat.take();
+    this.#failure = undefined;
+    return took;
+  }
 }
 
-/** Resolves when the signal is raised. */
-async function raised(signal: AbortSignal): Promise<void> {
-  if (!signal.aborted) await once(signal, 'abort');
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
 }

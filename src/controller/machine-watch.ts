@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deferred.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
 import type { Lease } from '../cluster/lease.ts';
-import { mayBeDown } from '../cluster/silence.ts';
+import { isRefusal, mayBeDown } from '../cluster/silence.ts';
 import type { MachineView, Observation } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
@@ -19,6 +19,8 @@ export type WatchOptions = {
   readonly deadlineMs: number;
   /** The lease that the machine gets for an answer, if any; told also whether it was silent before. */
   readonly grant: (observation: Observation, wasSilent: boolean) => Lease | undefined;
+  /** Called after each lease that was sent, with the error when the machine could not take it. */
+  readonly onLease: (error: FleetError | undefined) => void;
   /** Called when a machine falls silent or comes back, and when what it answers has changed. */
   readonly onChange: () => void;
 };
@@ -26,14 +28,20 @@ export type WatchOptions = {
 /** The first and the longest pause after a question that was not answered, in ms; they double in between. */
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 2_000;
+/** The same after a question that was refused. */
+const FIRST_REFUSED_MS = 5_000;
+const LONGEST_REFUSED_MS = 300_000;
 
 /**
- * The rest of a watch whose last `failures` questions were not answered, in ms. A machine that comes back may run what
- * has moved meanwhile, so that it is looked for more often than one that answers is asked.
+ * The rest of a watch whose last `failures` questions failed alike, in ms. A machine that comes back may run what
+ * has moved meanwhile, so that it is looked for more often than one that answers is asked; one that refuses is there.
  */
-export function restMs(failures: number, intervalMs: number): number {
+export function restMs(failures: number, intervalMs: number, isRefused: boolean): number {
   if (failures === 0) return intervalMs;
-  return Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), LONGEST_RETRY_MS, intervalMs);
+  const times = 2 ** (failures - 1);
+  return isRefused
+    ? Math.min(FIRST_REFUSED_MS * times, LONGEST_REFUSED_MS)
+    : Math.min(FIRST_RETRY_MS * times, LONGEST_RETRY_MS, intervalMs);
 }
 
 /**
@@ -78,6 +86,10 @@ export class MachineWatch {
     return this.#error;
   }
 
+  get #isRefused(): boolean {
+    return this.#error !== undefined && isRefusal(this.#error);
+  }
+
   /** Watches until `signal` is raised; then it has let go of its session. */
   async run(signal: AbortSignal): Promise<void> {
     const wake = (): void => this.#pause.abort();
@@ -95,8 +107,12 @@ export class MachineWatch {
     this.#drop();
   }
 
-  /** Asks again at once; resolves when a question has been settled that was put after this call. */
+  /**
+   * Asks again at once; resolves when a question has been settled that was put after this call. A machine that refuses
+   * is left alone until its time has come.
+   */
   look(): Promise<void> {
+    if (this.#isRefused) return Promise.resolve();
     const { promise } = this.#nextRound;
     this.#pause.abort();
     return promise;
@@ -111,7 +127,8 @@ export class MachineWatch {
   /** It did not answer what was asked at `asked`, epoch ms. */
   failed(asked: number, error: FleetError): void {
     this.#drop();
-    this.#failures++;
+    const isLikeLast = this.#error !== undefined && isRefusal(this.#error) === isRefusal(error);
+    this.#failures = isLikeLast ? this.#failures + 1 : 1;
     this.#error = error;
     const before = this.#view;
     const { code, message, hint } = error;
@@ -145,7 +162,22 @@ export class MachineWatch {
     const session = await this.#session;
     const observation = await session.observe({ names: [], digests: true, vitals: true, sparing: true });
     const lease = this.#options.grant(observation, this.#view?.observation === undefined);
-    return lease !== undefined && (await session.extend(lease)) ? { ...observation, lease } : observation;
+    return lease !== undefined && (await this.#extend(session, lease))
+      ? { ...observation, lease }
+      : observation;
+  }
+
+  /** A machine that answers and takes no lease is not silent. */
+  async #extend(session: MachineSession, lease: Lease): Promise<boolean> {
+    try {
+      const isExtended = await session.extend(lease);
+      this.#options.onLease(undefined);
+      return isExtended;
+    } catch (error) {
+      if (!isFleetError(error, 'remote-script') && !isFleetError(error, 'machine-stopping')) throw error;
+      this.#options.onLease(error);
+      return false;
+    }
   }
 
   #connect(): Promise<MachineSession> {
@@ -169,7 +201,7 @@ export class MachineWatch {
   }
 
   async #rest(): Promise<void> {
-    const ms = restMs(this.#failures, this.#options.intervalMs) * (0.9 + Math.random() / 10);
+    const ms = restMs(this.#failures, this.#options.intervalMs, this.#isRefused) * (0.9 + Math.random() / 10);
     this.#isResting = true;
     await sleep(ms, undefined, { signal: this.#pause.signal }).catch(() => undefined);
     this.#isResting = false;

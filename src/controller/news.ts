@@ -1,5 +1,5 @@
 import type { FleetError } from '../base/errors.ts';
-import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
+import type { ClusterSnapshot, MachineView, Silence } from '../cluster/snapshot.ts';
 import { isUnknown } from '../cluster/unit-state.ts';
 import type { Notice } from '../reconcile/notice.ts';
 import type { Decision } from '../schedule/decision.ts';
@@ -13,8 +13,9 @@ export class News {
   #leads: boolean | undefined;
   #registryError: FleetError | undefined;
   #cutOff = false;
-  #silent = new Map<string, number>();
+  #silent: ReadonlyMap<string, Silence> = new Map();
   readonly #states = new Map<string, ReadonlyMap<string, UnitState>>();
+  readonly #leaseErrors = new Map<string, string>();
   #stuck = new Map<string, string>();
   #unreadable = new Map<string, string>();
 
@@ -39,16 +40,24 @@ export class News {
     return this.#registryError;
   }
 
+  /** Why a machine takes no lease; undefined when it took one. */
+  lease(machine: string, error: FleetError | undefined): void {
+    if (error !== undefined && error.message !== this.#leaseErrors.get(machine))
+      this.#tell({ kind: 'lease-refused', machine, error });
+    if (error === undefined) this.#leaseErrors.delete(machine);
+    else this.#leaseErrors.set(machine, error.message);
+  }
+
   machines(snapshot: ClusterSnapshot): void {
-    const silent = new Map<string, number>();
+    const silent = new Map<string, Silence>();
     for (const { machine, silence } of snapshot.machines) {
-      const before = this.#silent.get(machine.name);
-      if (silence !== undefined) silent.set(machine.name, silence.since);
-      if (silence !== undefined && before === undefined) {
-        this.#tell({ kind: 'machine-lost', machine: machine.name, silence });
-      }
-      if (silence === undefined && before !== undefined) {
-        this.#tell({ kind: 'machine-back', machine: machine.name, silentMs: snapshot.now - before });
+      const { name } = machine;
+      const before = this.#silent.get(name);
+      if (silence !== undefined) {
+        silent.set(name, before === undefined ? silence : { ...silence, since: before.since });
+        if (silence.code !== before?.code) this.#tell({ kind: 'machine-lost', machine: name, silence });
+      } else if (before !== undefined) {
+        this.#tell({ kind: 'machine-back', machine: name, silentMs: snapshot.now - before.since });
       }
     }
     this.#silent = silent;

@@ -1,4 +1,4 @@
-import { isFleetError } from '../base/errors.ts';
+import { type FleetError, isFleetError } from '../base/errors.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
 import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
@@ -6,6 +6,7 @@ import { Backoff } from './backoff.ts';
 import type { MachineWatch } from './machine-watch.ts';
 import { passDriver } from './pass-driver.ts';
 import type { Group } from './to-do.ts';
+import { type Trouble, troubleOf } from './trouble.ts';
 
 export type PassesOptions = {
   readonly edges: Omit<Edges, 'tell'>;
@@ -16,6 +17,11 @@ export type PassesOptions = {
   readonly onDone: () => void;
 };
 
+/** A unit whose passes have ended with an error so many times, one after the other, is a trouble. */
+const TROUBLE = 3;
+/** How many units are named. */
+const NAMED = 3;
+
 /** How many passes are under way at once; each of them is about other units. */
 const MOST = 8;
 
@@ -24,6 +30,8 @@ export class Passes {
   readonly #options: PassesOptions;
   readonly #backoff = new Backoff();
   readonly #busy = new Set<string>();
+  /** Units whose last pass ended with an error. */
+  readonly #broken = new Map<string, { readonly error: FleetError; readonly times: number }>();
   readonly #running = new Set<Promise<void>>();
 
   constructor(options: PassesOptions) {
@@ -37,10 +45,38 @@ export class Passes {
       !this.#busy.has(unit) &&
       !this.#backoff.holds(unit, tokens.get(unit) ?? snapshot.revision, snapshot.now);
     for (const { units, machines } of groups) {
-      const free = new Set([...units].filter(isFree));
-      if (this.#running.size >= MOST) return;
-      if (free.size > 0) this.#track(free, this.#pass(free, machines));
+      for (const part of this.#apart([...units].filter(isFree))) {
+        if (this.#running.size >= MOST) return;
+        this.#track(part, this.#pass(part, machines));
+      }
     }
+  }
+
+  /** What keeps passes from their end, again and again. */
+  get troubles(): readonly Trouble[] {
+    const byMessage = new Map<string, { readonly error: FleetError; readonly units: string[] }>();
+    for (const [unit, { error, times }] of this.#broken) {
+      const alike = byMessage.get(error.message) ?? { error, units: [] };
+      if (times >= TROUBLE) byMessage.set(error.message, { error, units: [...alike.units, unit] });
+    }
+    return [...byMessage.values()].map(({ error, units }) => {
+      const more = units.length > NAMED ? ` and ${units.length - NAMED} more` : '';
+      return troubleOf(`passes over ${units.slice(0, NAMED).join(', ')}${more} fail`, error);
+    });
+  }
+
+  /** Forgets failures: another one leads, and does better or not. */
+  forget(): void {
+    this.#broken.clear();
+  }
+
+  /** A unit whose last pass ended with an error is on its own in the next, so that it stops no others. */
+  #apart(units: readonly string[]): readonly ReadonlySet<string>[] {
+    const sound = units.filter((unit) => !this.#broken.has(unit));
+    const broken = units.filter((unit) => this.#broken.has(unit));
+    return [sound, ...broken.map((unit) => [unit])]
+      .filter(({ length }) => length > 0)
+      .map((part) => new Set(part));
   }
 
   /** Whether a pass over such a unit is under way. */
@@ -74,14 +110,19 @@ export class Passes {
     const driver = passDriver({ ...this.#options, driver: wrapped, clock: edges.clock, fresh });
     try {
       const report = await reconcile({ ...edges, driver, tell }, units);
+      for (const unit of units) this.#broken.delete(unit);
       this.#learn(report, units);
       const touched = new Set([...fresh, ...report.plans.map(({ machine }) => machine)]);
       await Promise.all([...touched].map((name) => this.#options.watches.get(name)?.look()));
     } catch (error) {
       if (!isFleetError(error)) throw error;
       const now = edges.clock.now();
-      for (const unit of units) this.#backoff.failed(unit, undefined, now);
-      tell({ kind: 'pass-failed', units: [...units], error });
+      const again = [...units].every((unit) => this.#broken.get(unit)?.error.message === error.message);
+      for (const unit of units) {
+        this.#backoff.failed(unit, undefined, now);
+        this.#broken.set(unit, { error, times: (this.#broken.get(unit)?.times ?? 0) + 1 });
+      }
+      tell({ kind: 'pass-failed', units: [...units], error, again });
     }
   }
 

@@ -1,9 +1,12 @@
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { FleetError } from '../base/errors.ts';
 import { EtcdClient, type Message, toBase64 } from '../store/etcd/client.ts';
 import { keysOf } from '../store/etcd/keys.ts';
 import type { EtcdOptions } from '../store/etcd/options.ts';
 import { revisionOf } from '../store/etcd/read.ts';
+import { refused } from '../store/etcd/trouble.ts';
+import { attempt } from '../store/system-error.ts';
 import type { Seat } from './seat.ts';
 
 /** How long a watch may be silent before the key is looked at again, and how long to wait after a failure, in ms. */
@@ -20,12 +23,14 @@ export function etcdSeat(options: EtcdOptions, ttlMs: number): Seat {
   let lease = '0';
   let seen = 0n;
 
-  /** The lease of whoever has the seat; undefined when it is free. */
+  /** The lease of the process that has the seat; undefined when it is free. */
   const holder = async (): Promise<string | undefined> => {
     const answer = await client.call('kv/range', { key: toBase64(key) });
     seen = revisionOf(answer);
-    const { kvs = [] } = answer as { kvs?: { lease?: string }[] };
-    return kvs[0] && (kvs[0].lease ?? '0');
+    const { kvs = [] } = answer as { kvs?: { lease?: string; value?: string }[] };
+    const [kv] = kvs;
+    if (kv !== undefined) refuseForeign(key, kv);
+    return kv?.lease;
   };
   const revoke = async (): Promise<void> => {
     await client.ask('lease/revoke', { ID: lease });
@@ -40,7 +45,14 @@ export function etcdSeat(options: EtcdOptions, ttlMs: number): Seat {
       const result = await client.ask('kv/txn', takeSeat(key, lease), { once: true });
       if (result.kind === 'answer' && result.message.succeeded === true) return true;
       await revoke();
+      if (result.kind === 'refused') throw refused(result.refusal);
       return false;
+    },
+    async probe() {
+      await holder();
+      // etcd checks the rights to all that a transaction could do, and this condition never holds.
+      const compare = [{ key: toBase64(key), target: 'CREATE', result: 'LESS', create_revision: '0' }];
+      await client.call('kv/txn', { ...takeSeat(key, '0'), compare });
     },
     async renew() {
       const { result } = await client.call('lease/keepalive', { ID: lease });
@@ -63,4 +75,19 @@ function takeSeat(key: string, lease: string): Message {
     compare: [{ key: toBase64(key), target: 'CREATE', result: 'EQUAL', create_revision: '0' }],
     success: [{ request_put: { key: toBase64(key), value, lease } }],
   };
+}
+
+/**
+ * Throws FleetError `registry-corrupt` for a key that no fleetd can have written: nothing would ever remove it, and
+ * everyone would wait.
+ */
+function refuseForeign(key: string, { lease, value = '' }: { lease?: string; value?: string }): void {
+  const text = Buffer.from(value, 'base64').toString('utf8');
+  const isOurs = Object(attempt(() => JSON.parse(text))).pid !== undefined;
+  if (isOurs && lease !== undefined) return;
+  throw new FleetError(
+    'registry-corrupt',
+    `no fleetd wrote the key "${key}" of etcd: ${isOurs ? 'it has no lease, so that it never ends' : 'it holds something else'}`,
+    { hint: `Look what it is, and remove it: etcdctl del ${key}` },
+  );
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { untilAny } from '../base/abort.ts';
 import { openFileStore } from '../store/file.ts';
 import { mayBeRunning, parseOwner, thisProcess } from '../store/owner.ts';
+import { probeFolder } from '../store/probe.ts';
 import type { Store, StoreRecord } from '../store/store.ts';
 import { attempt } from '../store/system-error.ts';
 import type { Seat } from './seat.ts';
@@ -38,6 +39,10 @@ export function fileSeat(directory: string, ttlMs: number): Seat {
       seen = revision;
       const free = record === undefined || hasEnded(record) || stale(record);
       return free && (await put(record?.revision ?? 0));
+    },
+    async probe() {
+      await look(store);
+      await probeFolder(join(directory, KEY));
     },
     renew: () => put(ours),
     async leave() {

@@ -6,6 +6,8 @@ export interface Seat {
   readonly ttlMs: number;
   /** Takes it where it is free: true. */
   take(): Promise<boolean>;
+  /** Rejects where it could never be taken, for want of rights or because of what is in its place; changes nothing. */
+  probe(): Promise<void>;
   /** Has it for another `ttlMs` from this call on, or later; false when it is not ours any more. */
   renew(): Promise<boolean>;
   /** Frees it if it is ours. */

@@ -1,20 +1,43 @@
 import { isFleetError } from '../base/errors.ts';
-import type { SystemdDriver } from '../systemd/driver.ts';
+import { alteredSession } from '../systemd/altered-session.ts';
+import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
 
-/** The same driver; `note` is told of every session that begins, and with the code of the error of one that cannot. */
+/**
+ * The same driver; `note` is told of every session that begins, which its first answer shows, and with the code of the
+ * error of everyone that could not begin or broke off.
+ */
 export function countedDriver(driver: SystemdDriver, note: (failure?: string) => void): SystemdDriver {
+  const counted = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      note(isFleetError(error) ? error.code : 'unknown');
+      throw error;
+    }
+  };
   return {
     async connect(machine) {
-      try {
-        const session = await driver.connect(machine);
-        note();
-        return session;
-      } catch (error) {
-        note(isFleetError(error) ? error.code : 'unknown');
-        throw error;
-      }
+      const session = await counted(() => driver.connect(machine));
+      return countedSession(session, counted, note);
     },
-    journal: (machine, request) => driver.journal(machine, request),
+    journal: (machine, request) => counted(() => driver.journal(machine, request)),
     close: () => driver.close(),
   };
+}
+
+function countedSession(
+  session: MachineSession,
+  counted: <T>(work: () => Promise<T>) => Promise<T>,
+  note: () => void,
+): MachineSession {
+  let hasBegun: boolean = false;
+  const begun = <T>(answer: T): T => {
+    if (!hasBegun) note();
+    hasBegun = true;
+    return answer;
+  };
+  return alteredSession(session, {
+    observe: async (request) => begun(await counted(() => session.observe(request))),
+    change: async (changes, cluster) => begun(await session.change(changes, cluster)),
+  });
 }

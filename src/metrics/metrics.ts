@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../base/errors.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
 import { Counter } from './counter.ts';
@@ -11,14 +12,38 @@ export type Moment = {
   readonly snapshot: ClusterSnapshot | undefined;
 };
 
+/** Why passes fail, and sessions: what is known to happen. */
+const PASS_FAILURES: readonly ErrorCode[] = [
+  'registry-unavailable',
+  'registry-newer',
+  'registry-corrupt',
+  'registry-outdated',
+  'registry-conflict',
+  'duplicate-machine-id',
+];
+const SSH_FAILURES: readonly ErrorCode[] = [
+  'ssh-name',
+  'ssh-refused',
+  'ssh-timeout',
+  'ssh-lost',
+  'ssh-turned-away',
+  'ssh-local',
+  'ssh-host-key',
+  'ssh-authentication',
+  'become-denied',
+  'remote-script',
+];
+
 /** Counts what a controller tells, from its start on. */
 export class Metrics {
-  readonly #passes = new Counter();
-  readonly #passFailures = new Counter();
+  readonly #passes = new Counter([{ result: 'done' }, { result: 'with-failures' }]);
+  readonly #passFailures = new Counter(reasons(PASS_FAILURES));
   readonly #decisions = new Counter();
-  readonly #changes = new Counter();
-  readonly #connects = new Counter();
-  readonly #sshFailures = new Counter();
+  readonly #changes = new Counter([{ result: 'done' }]);
+  readonly #connects = new Counter([{}]);
+  readonly #sshFailures = new Counter(reasons(SSH_FAILURES));
+  readonly #refusals = new Counter(['400', '404', '409', '412', '503'].map((status) => ({ status })));
+  readonly #yields = new Counter([{}]);
   #passMs = 0;
   #passesDone = 0;
 
@@ -39,6 +64,9 @@ export class Metrics {
       case 'stuck':
         this.#decisions.add({ decision: event.decision.kind, reason: stuckReason(event.decision) });
         break;
+      case 'seat-given-up':
+        this.#yields.add();
+        break;
       case 'outcome':
         this.#changes.add({ result: event.failure?.code ?? 'done' });
         break;
@@ -49,6 +77,11 @@ export class Metrics {
   noteConnect(failure?: string): void {
     if (failure === undefined) this.#connects.add();
     else this.#sshFailures.add({ reason: failure });
+  }
+
+  /** A request over the API that would have changed something was refused with that HTTP status. */
+  noteRefusal(status: number): void {
+    this.#refusals.add({ status: `${status}` });
   }
 
   /** All of it in the text format of Prometheus. */
@@ -74,7 +107,9 @@ export class Metrics {
       counter('decisions', 'Decisions, and why.', this.#decisions),
       counter('changes', 'Changes of units on machines, and how they went.', this.#changes),
       counter('ssh_connects', 'Sessions that began on machines.', this.#connects),
-      counter('ssh_failures', 'Sessions that could not begin, and why.', this.#sshFailures),
+      counter('ssh_failures', 'Sessions that could not begin or broke off, and why.', this.#sshFailures),
+      counter('refusals', 'Changing requests that the API refused.', this.#refusals),
+      counter('seats_given_up', 'Times that this leader let others decide.', this.#yields),
     ];
   }
 }
@@ -121,4 +156,8 @@ function byLabels<T>(
   const counter = new Counter();
   for (const thing of things) counter.add(labelsOf(thing));
   return counter.samples;
+}
+
+function reasons(codes: readonly ErrorCode[]): readonly { readonly reason: string }[] {
+  return codes.map((reason) => ({ reason }));
 }

@@ -106,6 +106,8 @@ const AT: Partial<Record<ErrorCode, CheckName>> = {
   'ssh-refused': 'port',
   'ssh-timeout': 'port',
   'ssh-lost': 'port',
+  'ssh-turned-away': 'port',
+  'ssh-local': 'port',
   'ssh-host-key': 'host-key',
   'ssh-authentication': 'login',
   'become-password': 'root',

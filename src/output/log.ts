@@ -1,4 +1,5 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
+import { mayBeDown } from '../cluster/silence.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
 import { failureText } from './failure.ts';
 import { howLong, reasonText } from './reason.ts';
@@ -29,6 +30,8 @@ export function logEntry(event: ControllerEvent): LogEntry | undefined {
       return undefined;
     case 'outcome':
       return outcomeEntry(event);
+    case 'pass-failed':
+      return event.again ? undefined : noticeEntry(event);
     default:
       return noticeEntry(event);
   }
@@ -121,7 +124,9 @@ function noticeEntry(notice: Noticed): LogEntry {
     case 'stands-by':
       return entry('info', 'this controller does not decide, and stands by');
     case 'election-failed':
-      return entry('error', `cannot tell who decides: ${notice.error.message}`);
+      return entry('error', `this controller cannot stand for election: ${notice.error.message}`);
+    case 'seat-given-up':
+      return entry('error', `this controller lets others decide: ${notice.trouble}`);
     case 'socket-taken':
       return entry('info', `another fleetd answers on ${notice.path}; this one will when that has ended`);
     case 'registry-lost':
@@ -129,15 +134,19 @@ function noticeEntry(notice: Noticed): LogEntry {
     case 'registry-back':
       return entry('info', 'the registry can be read again');
     case 'machine-lost':
-      return entry('warning', `machine "${notice.machine}" does not answer: ${notice.silence.message}`, {
-        machine: notice.machine,
-        reason: notice.silence.code,
-      });
+      return lostEntry(notice);
     case 'machine-back':
       return entry('info', `machine "${notice.machine}" answers again after ${howLong(notice.silentMs)}`, {
         machine: notice.machine,
         silentMs: Math.round(notice.silentMs),
       });
+    case 'lease-refused': {
+      const level = notice.error.code === 'machine-stopping' ? 'info' : 'warning';
+      return entry(level, lowerFirst(notice.error.message), {
+        machine: notice.machine,
+        reason: notice.error.code,
+      });
+    }
     case 'cut-off':
       return entry(
         'error',
@@ -166,6 +175,20 @@ function noticeEntry(notice: Noticed): LogEntry {
         reason: notice.error.code,
       });
   }
+}
+
+function lostEntry({ machine, silence }: Of<'machine-lost'>): LogEntry {
+  const what = mayBeDown(silence) ? 'does not answer' : 'cannot be used';
+  return {
+    level: 'warning',
+    event: 'machine-lost',
+    message: `machine "${machine}" ${what}: ${silence.message}`,
+    fields: { machine, reason: silence.code },
+  };
+}
+
+function lowerFirst(sentence: string): string {
+  return `${sentence.slice(0, 1).toLowerCase()}${sentence.slice(1)}`;
 }
 
 function stuckEntry({ decision }: Of<'stuck'>): LogEntry {

@@ -9,8 +9,10 @@ export type Notice =
   /** From now on it decides; or somebody else does, and it only watches. */
   | { readonly kind: 'leads' }
   | { readonly kind: 'stands-by' }
-  /** It cannot stand for election, for the registry's store does not answer. */
+  /** It cannot stand for election: the registry's store does not answer, or the seat cannot be taken. */
   | { readonly kind: 'election-failed'; readonly error: FleetError }
+  /** It gives up the seat, so that another one that can work may lead. */
+  | { readonly kind: 'seat-given-up'; readonly trouble: string }
   /** Another fleetd of this box answers there; this one will when that one has ended. */
   | { readonly kind: 'socket-taken'; readonly path: string }
   /** The registry cannot be read, so that nothing can be decided; or it can again. */
@@ -18,6 +20,8 @@ export type Notice =
   | { readonly kind: 'registry-back' }
   | { readonly kind: 'machine-lost'; readonly machine: string; readonly silence: Silence }
   | { readonly kind: 'machine-back'; readonly machine: string; readonly silentMs: number }
+  /** A machine answers, and cannot take a lease: its fenced units end with the one it has. */
+  | { readonly kind: 'lease-refused'; readonly machine: string; readonly error: FleetError }
   /** A unit that fleet put on a machine is not as it was seen before; undefined when it is gone from there. */
   | {
       readonly kind: 'unit-state';
@@ -34,7 +38,13 @@ export type Notice =
   | { readonly kind: 'stuck'; readonly decision: Extract<Decision, { kind: 'nowhere' | 'keep' }> }
   /** A unit whose document in the registry cannot be read is left as it is. */
   | ({ readonly kind: 'unreadable' } & UnreadableUnit)
-  | { readonly kind: 'pass-failed'; readonly units: readonly string[]; readonly error: FleetError };
+  /** `again`: for the same reason as the last time; `units` is empty where nothing could be decided at all. */
+  | {
+      readonly kind: 'pass-failed';
+      readonly units: readonly string[];
+      readonly error: FleetError;
+      readonly again: boolean;
+    };
 
 /** Everything that happens in a controller. */
 export type ControllerEvent = PassEvent | Notice;

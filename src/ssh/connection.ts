@@ -66,7 +66,7 @@ export class Connection implements Carrier {
 
   /**
    * Starts a command or the login shell. Rejects with `ssh-lost`, {@link Unsent} for one, when the connection is
-   * gone, with `ssh-refused`, {@link NoMoreSessions} for one, when the machine grants no session and with
+   * gone, with `ssh-turned-away`, {@link NoMoreSessions} for one, when the machine grants no session and with
    * `ssh-timeout` when it answers, but not to this for `connectTimeoutMs`.
    */
   start(request: SessionRequest): Promise<RemoteSession> {
@@ -127,7 +127,7 @@ export class Connection implements Carrier {
     });
   }
 
-  /** Opens a way to a socket of the file system over there; rejects with `ssh-refused` when it is not let through. */
+  /** Opens a way to a socket of the file system over there; rejects with `ssh-turned-away` when it is not let through. */
   forwardSocket(path: string): Promise<Duplex> {
     return new Promise((resolve, reject) => {
       try {
@@ -209,7 +209,7 @@ export class Connection implements Carrier {
     const hint = isPlain
       ? MAX_SESSIONS
       : 'The log of sshd on the machine says why; PermitTTY and AllowAgentForwarding in its sshd_config forbid these two';
-    return cannotReach(this.#target, 'ssh-refused', what, { hint, cause: error });
+    return cannotReach(this.#target, 'ssh-turned-away', what, { hint, cause: error });
   }
 
   /** OpenSSH says what connect(2) said, and the reason is 1 where its configuration forbids it (RFC 4254, 5.1). */
@@ -217,7 +217,7 @@ export class Connection implements Carrier {
     const via = `its jump host "${this.#target.name}"`;
     if (error.reason === 1) {
       const hint = `AllowTcpForwarding and PermitOpen in the sshd_config of "${this.#target.name}" decide that`;
-      return cannotReach(target, 'ssh-refused', `${via} does not let it through`, { hint, cause: error });
+      return cannotReach(target, 'ssh-turned-away', `${via} does not let it through`, { hint, cause: error });
     }
     const said = error.message.replace('(SSH) Channel open failure: ', '').toLowerCase();
     return cannotReach(target, 'ssh-refused', `${via} cannot reach it: ${said}`, { cause: error });
@@ -227,6 +227,6 @@ export class Connection implements Carrier {
     const said = error.message.replace('(SSH) Channel open failure: ', '').toLowerCase();
     const hint = `Is it there, and may "${this.#target.user}" use it? AllowStreamLocalForwarding in its sshd_config decides, too`;
     const what = `no way to "${path}" there: ${said}`;
-    return cannotReach(this.#target, 'ssh-refused', what, { hint, cause: error });
+    return cannotReach(this.#target, 'ssh-turned-away', what, { hint, cause: error });
   }
 }

@@ -21,7 +21,10 @@ export function cannotReach(
 /** A machine that carries sessions over a connection, and grants no further one over it. */
 export class NoMoreSessions extends FleetError {
   constructor(target: SshTarget, cause: unknown) {
-    super('ssh-refused', `${cannotReachIt(target)}: it granted no session`, { hint: MAX_SESSIONS, cause });
+    super('ssh-turned-away', `${cannotReachIt(target)}: it granted no session`, {
+      hint: MAX_SESSIONS,
+      cause,
+    });
   }
 }
 
@@ -68,17 +71,20 @@ export function openFailure(target: SshTarget, phase: OpenPhase, error: Error): 
     return cannotReach(target, ...known, { cause: error, ...hintFor(target, known[0]) });
   if (phase === 'name' || phase === 'connect') {
     const what = typeof code === 'string' ? code : error.message;
-    return cannotReach(target, 'ssh-refused', what, { cause: error });
+    return cannotReach(target, 'ssh-local', what, { cause: error });
   }
   if (level === 'protocol') {
     const hint = 'Check the port in "address"';
-    return cannotReach(target, 'ssh-refused', 'what answers there is not an SSH server', { hint });
+    return cannotReach(target, 'ssh-turned-away', 'what answers there is not an SSH server', { hint });
   }
   // ssh2 cannot go on, as with a banner that is longer than its longest packet; a number is the reason that the other
   // side gave for its DISCONNECT message.
   const isOurs = typeof code !== 'number' || code === KEY_EXCHANGE_FAILED;
   const hint = isOurs ? { hint: otherTransport(target) } : {};
-  return cannotReach(target, 'ssh-refused', `no SSH connection: ${error.message}`, { cause: error, ...hint });
+  return cannotReach(target, 'ssh-turned-away', `no SSH connection: ${error.message}`, {
+    cause: error,
+    ...hint,
+  });
 }
 
 /** What to do where ssh2 does not know what a machine wants. */
@@ -86,13 +92,21 @@ export function otherTransport({ name }: SshTarget): string {
   return `Set "transport = openssh" in [machine.${name}]: the ssh program may know what this machine wants`;
 }
 
-/** The other side closed the connection in that phase; `trouble` is what it, or the way to it, said. */
-export function closedWhile(target: SshTarget, phase: OpenPhase, trouble?: string): FleetError {
+/**
+ * The other side closed the connection in that phase; `trouble` is what it, or the way to it, said. One that `spoke`
+ * before is up: it has no place, or a penalty for this address (sshd_config(5), MaxStartups and PerSourcePenalties).
+ */
+export function closedWhile(
+  target: SshTarget,
+  phase: OpenPhase,
+  { trouble, spoke }: { readonly trouble?: string | undefined; readonly spoke: boolean },
+): FleetError {
   const step = phase === 'authentication' ? 'authentication' : 'the SSH handshake';
   const hint =
     'The log of sshd on the machine says why; MaxStartups, penalties and firewalls are usual causes';
   const why = trouble === undefined ? '' : `: ${trouble}`;
-  return cannotReach(target, 'ssh-lost', `the connection was closed during ${step}${why}`, { hint });
+  const code = spoke ? 'ssh-turned-away' : 'ssh-lost';
+  return cannotReach(target, code, `the connection was closed during ${step}${why}`, { hint });
 }
 
 /** A jump host on the way to the target cannot be used; the code is that of its own failure. */
@@ -133,7 +147,8 @@ const SOCKET_ERRORS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   EAI_AGAIN: ['ssh-name', 'the name server did not answer'],
   ECONNREFUSED: ['ssh-refused', 'connection refused'],
   EHOSTUNREACH: ['ssh-refused', 'no route to host'],
-  ENETUNREACH: ['ssh-refused', 'network unreachable'],
+  // Most often this computer has no route to any machine of that network.
+  ENETUNREACH: ['ssh-local', 'network unreachable'],
   ETIMEDOUT: ['ssh-timeout', 'no answer'],
   ECONNRESET: ['ssh-lost', 'connection reset'],
   EPIPE: ['ssh-lost', 'connection reset'],

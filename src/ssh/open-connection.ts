@@ -111,7 +111,10 @@ function logIn(attempt: Attempt, line: Line, progress: Progress, deadline: Deadl
       resolve({ kind: 'open', connection, newHostKey: check.newHostKey });
     });
     const closed = (): void => {
-      const error = closedWhile(target, progress.phase, line.trouble() ?? meter.greeting);
+      const error = closedWhile(target, progress.phase, {
+        trouble: line.trouble() ?? meter.greeting,
+        spoke: meter.bytesRead > 0,
+      });
       if (progress.phase === 'handshake' && !line.isBroken()) resolve({ kind: 'turned-away', error });
       else reject(error);
     };

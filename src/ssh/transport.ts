@@ -75,7 +75,9 @@ export interface Transport {
    * Rejects with a FleetError whose code tells what failed:
    *
    * - `ssh-name`: the host name leads nowhere;
-   * - `ssh-refused`: nothing listens, there is no way, it is no SSH server, or it grants no session;
+   * - `ssh-refused`: nothing listens, or there is no way;
+   * - `ssh-turned-away`: something answers, but it is no SSH server, has no place, or grants no session;
+   * - `ssh-local`: this computer cannot try: it has no route, no ssh program, no file descriptors;
    * - `ssh-timeout`: no answer, or no SSH, or no login, or no session in time;
    * - `ssh-host-key`: the host key is unknown, changed or revoked, or a person did not accept it;
    * - `ssh-authentication`: there is no key, or none was accepted;
@@ -96,12 +98,12 @@ export type Login = {
 
 /** A transport that also opens sessions for people, over the same connections. */
 export interface SessionTransport extends Transport {
-  /** Starts a session; rejects as {@link Transport.exec} does, with `ssh-refused` for what the machine forbids. */
+  /** Starts a session; rejects as {@link Transport.exec} does, with `ssh-turned-away` for what the machine forbids. */
   open(target: SshTarget, request: SessionRequest): Promise<RemoteSession>;
   /** Connects, or uses the connection there is; rejects as {@link Transport.exec} does. */
   login(target: SshTarget): Promise<Login>;
   /**
-   * Opens a way to a socket of the file system over there. Rejects as {@link Transport.exec} does, with `ssh-refused`
+   * Opens a way to a socket of the file system over there. Rejects as {@link Transport.exec} does, with `ssh-local`
    * also where the way cannot go through the ssh(1) that is installed here.
    */
   socket(target: SshTarget, path: string): Promise<Duplex>;

@@ -85,6 +85,9 @@ export function readExtension(machine: string, sections: readonly Section[]): bo
   if (section?.status === 0) return true;
   if (section?.status === 10 || section?.status === 11) return false;
   const said = section?.stderr ?? '';
+  // systemd starts nothing that a job of the shutdown in hand would stop.
+  if (/ is destructive/.test(said))
+    throw new FleetError('machine-stopping', `Machine "${machine}" is shutting down`);
   throw new FleetError(
     'remote-script',
     `Cannot give machine "${machine}" a lease${said === '' ? '' : `: ${said}`}`,

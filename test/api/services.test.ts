@@ -3,7 +3,9 @@ import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { readSnapshot } from '../../src/api/snapshot.ts';
+import { FleetError } from '../../src/base/errors.ts';
 import { AWAY, House } from '../controller/support.ts';
+import { desiredUnit, recordOf, systemdState } from '../support/builders.ts';
 import { Api, open } from './support.ts';
 
 const soon = { timeout: 10_000, interval: 10 };
@@ -23,10 +25,57 @@ describe('/healthz', () => {
     house.registryError = AWAY;
     expect(await api.get('/healthz')).toEqual({
       status: 503,
-      body: { healthy: false, reasons: [AWAY.message], leads: true },
+      body: { healthy: false, reasons: [expect.stringContaining(AWAY.message)], leads: true },
     });
     house.registryError = undefined;
     await vi.waitFor(async () => expect((await api.get('/healthz')).status).toBe(200), soon);
+  });
+
+  it('says that no machine answers, and is well again with the first that does', async () => {
+    house.fakes.silence('m1');
+    house.fakes.silence('m2');
+    await vi.waitFor(async () => expect((await api.get('/healthz')).status).toBe(503), soon);
+    expect((await api.get('/healthz')).body).toMatchObject({
+      reasons: ['no machine answers, of 2: Cannot reach machine "m1"'],
+    });
+    house.fakes.of('m2').silence = undefined;
+    await vi.waitFor(async () => expect((await api.get('/healthz')).status).toBe(200), soon);
+  });
+
+  it('says that passes fail, again and again, and why', async () => {
+    // Machines that have seen more of the registry than there is of it.
+    await house.want('launched', '', 'first.service');
+    const unit = desiredUnit('old.service', '', { token: 1_000 });
+    house.fakes.of('m1').cluster = (await house.registry.load()).clusterId;
+    house.fakes.of('m1').units.set('old.service', {
+      text: unit.text,
+      record: recordOf(unit),
+      state: systemdState('running'),
+    });
+    await house.want('launched', '', 'a.service');
+    await vi.waitFor(async () => expect((await api.get('/healthz')).status).toBe(503), soon);
+    const { reasons } = Object((await api.get('/healthz')).body);
+    expect(reasons.join('\n')).toMatch(/^passes over .*a\.service.* fail: The registry is older than /m);
+    const said = house.events.filter((event) => event.kind === 'pass-failed' && !event.again);
+    const all = house.events.filter((event) => event.kind === 'pass-failed');
+    expect(said.length).toBeLessThan(all.length);
+  });
+
+  it('of a controller that stands by is about what it would need to lead', async () => {
+    const standby = new House(['m1'], { leads: () => false });
+    let error: FleetError | undefined;
+    const its = await Api.of(standby, { leads: () => false, electionError: () => error });
+    await vi.waitFor(async () => expect((await its.get('/healthz')).status).toBe(200), soon);
+    expect((await its.get('/healthz')).body).toEqual({ healthy: true, reasons: [], leads: false });
+    error = new FleetError('registry-unavailable', 'The etcd registry refused: permission denied');
+    expect(await its.get('/healthz')).toEqual({
+      status: 503,
+      body: {
+        healthy: false,
+        leads: false,
+        reasons: ['cannot stand for election: The etcd registry refused: permission denied'],
+      },
+    });
   });
 
   it('says that the loop is stuck', async () => {
@@ -58,6 +107,31 @@ describe('/metrics', () => {
         expect((await api.get('/metrics')).body).toMatch(/^fleet_machines\{state="unreachable"\} 1$/m),
       soon,
     );
+  });
+});
+
+describe('/metrics of what fails', () => {
+  it('is there from the beginning, at 0', async () => {
+    const lines = String((await api.get('/metrics')).body).split('\n');
+    for (const line of [
+      'fleet_ssh_failures_total{reason="ssh-host-key"} 0',
+      'fleet_ssh_failures_total{reason="ssh-authentication"} 0',
+      'fleet_pass_failures_total{reason="registry-unavailable"} 0',
+      'fleet_passes_total{result="with-failures"} 0',
+      'fleet_refusals_total{status="400"} 0',
+      'fleet_seats_given_up_total 0',
+      'fleet_ssh_connects_total 0',
+    ])
+      expect(lines).toContain(line);
+  });
+
+  it('counts requests that were refused', async () => {
+    await api.put('/fleet/v1/units/not-a-unit', {});
+    await api.get('/fleet/v1/units/none.service');
+    const { body } = await api.get('/metrics');
+    expect(String(body).match(/^fleet_refusals_total\{.*\} [1-9]\d*$/gm)).toEqual([
+      'fleet_refusals_total{status="400"} 1',
+    ]);
   });
 });
 

@@ -7,6 +7,7 @@ import { onTestFinished } from 'vitest';
 import { EventStream } from '../../src/api/events.ts';
 import { InheritedSockets } from '../../src/api/inherited.ts';
 import { serveApi } from '../../src/api/serve.ts';
+import type { FleetError } from '../../src/base/errors.ts';
 import type { ApiSettings } from '../../src/config/config.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import type { House } from '../controller/support.ts';
@@ -19,7 +20,12 @@ export type Asking = {
   readonly headers?: Readonly<Record<string, string>>;
 };
 
-type ApiChanges = { readonly socketPath?: string; readonly origin?: string };
+type ApiChanges = {
+  readonly socketPath?: string;
+  readonly origin?: string;
+  readonly leads?: () => boolean;
+  readonly electionError?: () => FleetError | undefined;
+};
 
 const NO_TLS: Omit<ApiSettings, 'listen'> = {
   certFile: undefined,
@@ -52,7 +58,8 @@ export class Api {
   }
 
   /** Serves until the test ends, on a socket of its own unless told. */
-  static async of(house: House, { socketPath, origin = 'here' }: ApiChanges = {}): Promise<Api> {
+  static async of(house: House, changes: ApiChanges = {}): Promise<Api> {
+    const { socketPath, origin = 'here', leads = () => true, electionError = () => undefined } = changes;
     const api = new Api(socketPath ?? join(await makeFolder(), 'fleet.sock'));
     house.listeners.push(
       (event) => api.metrics.note(event),
@@ -63,7 +70,8 @@ export class Api {
       watcher: house.controller,
       origin,
       clock: { now: () => Date.now() },
-      leads: () => true,
+      leads,
+      electionError,
       settings: { ...NO_TLS, listen: [{ kind: 'unix', path: api.socketPath }] },
       inherited: new InheritedSockets({}, 1),
       metrics: api.metrics,

@@ -19,18 +19,30 @@ async function folder({ onTestFinished }: TestContext): Promise<string> {
 }
 
 /** A candidate that stands until it is told to end, or the test is over. */
-function candidate({ onTestFinished }: TestContext, seat: Seat) {
+function candidate(
+  { onTestFinished }: TestContext,
+  seat: Seat,
+  trouble = (): string | undefined => undefined,
+) {
   const stop = new AbortController();
   const failures: FleetError[] = [];
   const onChange = vi.fn();
-  const election = new Election({ seat, onChange, onFailure: (error) => void failures.push(error) });
+  const yields: string[] = [];
+  const election = new Election({
+    seat,
+    onChange,
+    onFailure: (error) => void failures.push(error),
+    trouble,
+    patienceMs: 300,
+    onYield: (reason) => void yields.push(reason),
+  });
   const run = election.run(stop.signal);
   const end = async (): Promise<void> => {
     stop.abort();
     await run;
   };
   onTestFinished(end);
-  return { election, onChange, failures, end };
+  return { election, onChange, failures, yields, end };
 }
 
 describe.concurrent('an election', () => {
@@ -56,8 +68,56 @@ describe.concurrent('an election', () => {
     };
     const { election, failures } = candidate(context, { ...seat, take });
     await new Promise((resolve) => setTimeout(resolve, 1_500));
-    expect([election.isWon, failures]).toEqual([false, [AWAY]]);
+    expect([election.isWon, failures, election.failure]).toEqual([false, [AWAY], AWAY]);
     away = false;
     await vi.waitFor(() => expect(election.isWon).toBe(true), soon);
+    expect(election.failure).toBeUndefined();
+  });
+
+  it('of a leader that cannot work gives the seat to one that can, and says why', async (context) => {
+    const path = await folder(context);
+    let trouble: string | undefined;
+    const first = candidate(context, fileSeat(path, TTL_MS), () => trouble);
+    await vi.waitFor(() => expect(first.election.isWon).toBe(true), soon);
+    const second = candidate(context, fileSeat(path, TTL_MS));
+    trouble = 'the registry cannot be read';
+    await vi.waitFor(() => expect(second.election.isWon).toBe(true), soon);
+    expect([first.election.isWon, first.yields]).toEqual([false, [trouble]]);
+  });
+
+  it('bears a passing trouble', async (context) => {
+    const seat = fileSeat(await folder(context), TTL_MS);
+    let trouble: string | undefined;
+    const { election, yields } = candidate(context, seat, () => trouble);
+    await vi.waitFor(() => expect(election.isWon).toBe(true), soon);
+    for (let time = 0; time < 5; time++) {
+      trouble = 'busy';
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      trouble = undefined;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    expect([election.isWon, yields]).toEqual([true, []]);
+  });
+
+  it('has a leader that cannot work when there is none that can, and is held less and less often', async (context) => {
+    const seat = fileSeat(await folder(context), TTL_MS);
+    const { election, yields } = candidate(context, seat, () => 'no machine answers');
+    await vi.waitFor(() => expect(yields.length).toBe(2), soon);
+    await vi.waitFor(() => expect(election.isWon).toBe(true), soon);
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    expect([election.isWon, yields.length]).toEqual([true, 2]);
+  });
+
+  it('lets those go first that can work', async (context) => {
+    const path = await folder(context);
+    const first = candidate(context, fileSeat(path, TTL_MS));
+    await vi.waitFor(() => expect(first.election.isWon).toBe(true), soon);
+    const unable = candidate(context, fileSeat(path, TTL_MS), () => 'every machine refuses it');
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    const able = candidate(context, fileSeat(path, TTL_MS));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await first.end();
+    await vi.waitFor(() => expect(able.election.isWon).toBe(true), soon);
+    expect(unable.election.isWon).toBe(false);
   });
 });

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
+import type { Lease } from '../../src/cluster/lease.ts';
 import { MachineWatch, restMs } from '../../src/controller/machine-watch.ts';
+import type { MachineSession } from '../../src/systemd/driver.ts';
 import { fakeMachines } from '../support/fake-machines.ts';
 
 it('a session that ends before it has answered is not begun again at once', async () => {
@@ -27,6 +29,7 @@ it('a session that ends before it has answered is not begun again at once', asyn
     deadlineMs: 10_000,
     onChange: () => undefined,
     grant: () => undefined,
+    onLease: () => undefined,
   });
   const stop = new AbortController();
   const running = watch.run(stop.signal);
@@ -39,15 +42,83 @@ it('a session that ends before it has answered is not begun again at once', asyn
 });
 
 it.each([
-  [0, 10_000, 10_000],
-  [1, 10_000, 250],
-  [3, 10_000, 1_000],
-  [5, 10_000, 2_000],
-  [1_000, 10_000, 2_000],
-  [1_000, 1_500, 1_500],
+  [0, 10_000, false, 10_000],
+  [1, 10_000, false, 250],
+  [3, 10_000, false, 1_000],
+  [5, 10_000, false, 2_000],
+  [1_000, 10_000, false, 2_000],
+  [1_000, 1_500, false, 1_500],
+  [1, 1_500, true, 5_000],
+  [2, 1_500, true, 10_000],
+  [5, 1_500, true, 80_000],
+  [1_000, 1_500, true, 300_000],
 ])(
-  'after %i questions that were not answered, a watch of every %i ms rests for %i ms',
-  (failures, intervalMs, ms) => {
-    expect(restMs(failures, intervalMs)).toBe(ms);
+  'after %i questions that failed alike, a watch of every %i ms (refused: %s) rests for %i ms',
+  (failures, intervalMs, isRefused, ms) => {
+    expect(restMs(failures, intervalMs, isRefused)).toBe(ms);
   },
 );
+
+/** A watch of a machine whose session answers as told, by a clock that is turned by hand. */
+function watchOf(session: Partial<MachineSession>, lease?: Lease) {
+  const machine = { name: 'm1', address: 'm1.example', metadata: {} };
+  const { driver } = fakeMachines([machine]);
+  const clock = { time: 0, now: () => clock.time };
+  const leases: (FleetError | undefined)[] = [];
+  const watch = new MachineWatch(machine, {
+    driver: { ...driver, connect: async () => ({ ...(await driver.connect(machine)), ...session }) },
+    clock,
+    intervalMs: 20,
+    deadlineMs: 10_000,
+    onChange: () => undefined,
+    grant: () => lease,
+    onLease: (error) => void leases.push(error),
+  });
+  const stop = new AbortController();
+  const running = watch.run(stop.signal);
+  onTestFinished(async () => {
+    stop.abort();
+    await running;
+  });
+  return { watch, clock, leases };
+}
+
+it('a machine that refuses is not asked again by those who want to know', async () => {
+  let asked = 0;
+  const observe = async (): Promise<never> => {
+    asked++;
+    throw new FleetError('ssh-authentication', 'It did not let "root" in');
+  };
+  const { watch } = watchOf({ observe });
+  await watch.whenSeen;
+  for (let time = 0; time < 20; time++) await watch.look();
+  expect([asked, watch.silence?.code]).toEqual([1, 'ssh-authentication']);
+});
+
+it('a machine that answers and takes no lease is not silent', async () => {
+  const extend = async (): Promise<never> => {
+    throw new FleetError('machine-stopping', 'Machine "m1" is shutting down');
+  };
+  const { watch, leases } = watchOf({ extend }, { bootId: 'b', deadline: 1 });
+  await watch.look();
+  await watch.look();
+  expect([watch.silence, watch.view?.observation?.lease]).toEqual([undefined, undefined]);
+  expect(leases.map((error) => error?.code)).toContain('machine-stopping');
+});
+
+it('trouble of our own does not count as silence that follows it', async () => {
+  const { watch, clock } = watchOf({});
+  await watch.whenSeen;
+  const name = new FleetError('ssh-name', 'The name server did not answer');
+  const down = new FleetError('ssh-timeout', 'No answer');
+  watch.failed(1_000, name);
+  clock.time = 60_000;
+  watch.failed(60_000, name);
+  expect(watch.view?.silence?.since).toBe(1_000);
+  watch.failed(61_000, down);
+  watch.failed(62_000, new FleetError('ssh-refused', 'Connection refused'));
+  expect(watch.view?.silence?.since).toBe(61_000);
+  watch.failed(63_000, name);
+  watch.failed(64_000, down);
+  expect(watch.view?.silence?.since).toBe(64_000);
+});

@@ -21,6 +21,7 @@ function slowSeat(took: { take: number; renew: number }) {
       return true;
     },
     leave: async () => {},
+    probe: async () => {},
     waitUntilFree: async () => {},
     close: async () => {},
   };

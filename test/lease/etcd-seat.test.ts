@@ -1,7 +1,11 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { campaign } from '../../src/lease/campaign.ts';
 import { etcdSeat } from '../../src/lease/etcd-seat.ts';
+import { probeEtcd } from '../../src/store/etcd/probe.ts';
 import { HAS_ETCD, TestEtcd } from '../support/etcd.ts';
 import { describeSeat, TTL } from './conformance.ts';
 
@@ -44,4 +48,74 @@ describe.runIf(HAS_ETCD)('with a real etcd', () => {
     await again?.resign();
     await seat.close();
   });
+
+  it.each([
+    ['a key without a lease', { host: 'old', pid: 7 }, /it has no lease, so that it never ends$/],
+    ['a key of something else', 'mine', /it holds something else$/],
+  ])('says that %s is in its place', async (_, value, message) => {
+    const options = etcd.options();
+    const seat = etcdSeat(options, TTL);
+    const key = base64(`${options.prefix}/leader`);
+    await etcd.post('kv/put', { key, value: base64(JSON.stringify(value)) });
+    for (const asking of [() => campaign(seat, { signal: AbortSignal.timeout(3000) }), () => seat.probe()]) {
+      await expect(asking()).rejects.toMatchObject({
+        code: 'registry-corrupt',
+        message: expect.stringMatching(message),
+        hint: expect.stringContaining(`etcdctl del ${options.prefix}/leader`),
+      });
+    }
+    expect(await etcd.post('kv/range', { key })).toMatchObject({ count: '1' });
+    await seat.close();
+  });
+
+  it('is probed without taking it, and while another one has it', async () => {
+    const options = etcd.options();
+    const [seat, other] = [etcdSeat(options, TTL), etcdSeat(options, TTL)];
+    await seat.probe();
+    await probeEtcd(options);
+    expect(
+      await etcd.post('kv/range', { key: base64(options.prefix), range_end: base64(`${options.prefix}0`) }),
+    ).not.toHaveProperty('kvs');
+    expect(await seat.take()).toBe(true);
+    await other.probe();
+    expect(await seat.renew()).toBe(true);
+    await seat.leave();
+    await Promise.all([seat.close(), other.close()]);
+  });
 });
+
+describe.runIf(HAS_ETCD)('a user of etcd who may only read', () => {
+  it('is told so, by a campaign and by a probe', async ({ onTestFinished }) => {
+    const etcd = await TestEtcd.start();
+    onTestFinished(() => etcd.end());
+    const folder = mkdtempSync(join(tmpdir(), 'fleet-seat-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, 'password'), 'secret');
+    for (const [name, password] of [
+      ['root', 'root'],
+      ['reader', 'secret'],
+    ]) {
+      await etcd.post('auth/user/add', { name, password });
+      await etcd.post('auth/role/add', { name });
+      await etcd.post('auth/user/grant', { user: name, role: name });
+    }
+    const perm = { permType: 'READ', key: base64('/mine/'), range_end: base64('/mine0') };
+    await etcd.post('auth/role/grant', { name: 'reader', perm });
+    await etcd.post('auth/enable', {});
+    const passwordFile = join(folder, 'password');
+    const options = etcd.options({ prefix: '/mine', user: 'reader', passwordFile });
+    const seat = etcdSeat(options, TTL);
+    const denied = {
+      code: 'registry-unavailable',
+      message: 'The etcd registry refused: etcdserver: permission denied',
+    };
+    await expect(campaign(seat, { signal: AbortSignal.timeout(3000) })).rejects.toMatchObject(denied);
+    await expect(seat.probe()).rejects.toMatchObject(denied);
+    await expect(probeEtcd(options)).rejects.toMatchObject(denied);
+    await seat.close();
+  });
+});
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
+}

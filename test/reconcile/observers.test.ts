@@ -21,8 +21,12 @@ async function arrange({ ahead = 0 }: { readonly ahead?: number } = {}) {
   const registry = createRegistry(store, { clock, author: 'b@there' });
   const observer = { id: 'b', uptime: { now: () => a.clock.time - NOW } };
   const edges = { ...b.edges, registry, clock, observer };
-  const silence = (): void => [a, b].forEach(({ driver }) => driver.silence('m1'));
-  const heal = (): void => [a, b].forEach(({ driver }) => driver.heal('m1'));
+  const silence = (): void => {
+    for (const { driver } of [a, b]) driver.silence('m1');
+  };
+  const heal = (): void => {
+    for (const { driver } of [a, b]) driver.heal('m1');
+  };
   const decisionOfA = async (): Promise<string | undefined> => decisionsOf(await a.pass())[0];
   const decisionOfB = async () => decisionsOf(await reconcile(edges, new Set(['u.service'])))[0];
   const known = async () => (await a.registry.load()).machines.get('m1');

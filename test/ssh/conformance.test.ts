@@ -279,7 +279,7 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
         { misbehaviour: { kind: 'refuse-sessions' } },
         { connectTimeoutMs: 500 },
       );
-      await failure(transport.exec(target, 'true'), 'ssh-refused');
+      await failure(transport.exec(target, 'true'), 'ssh-turned-away');
     });
   });
 

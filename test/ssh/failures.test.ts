@@ -31,7 +31,7 @@ describe('a machine that cannot be reached', () => {
     const port = await listen((socket) => {
       socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
     });
-    const error = await failureAt(port, 'ssh-refused');
+    const error = await failureAt(port, 'ssh-turned-away');
     expect(error.message).toMatch(/: what answers there is not an SSH server$/);
   });
 
@@ -41,6 +41,20 @@ describe('a machine that cannot be reached', () => {
     expect(error.message).toMatch(/: the connection was closed during the SSH handshake$/);
   });
 
+  test('because it has a penalty for our address, and says so before it hangs up', async () => {
+    const port = await listen((socket) => socket.end('Not allowed at this time\r\n'));
+    const error = await failureAt(port, 'ssh-turned-away', 400);
+    expect(error.message).toMatch(/ closed during the SSH handshake: Not allowed at this time$/);
+  });
+
+  test('because it hangs up in the middle of the key exchange', async () => {
+    const port = await listen((socket) => {
+      socket.write('SSH-2.0-odd\r\n');
+      socket.once('data', () => socket.end());
+    });
+    await failureAt(port, 'ssh-turned-away', 400);
+  });
+
   test('because it resets the connection', async () => {
     const port = await listen((socket) => socket.resetAndDestroy());
     expect((await failureAt(port, 'ssh-lost', 400)).message).toMatch(/: connection reset$/);
@@ -48,7 +62,7 @@ describe('a machine that cannot be reached', () => {
 
   test('because it speaks a version of SSH that nobody knows', async () => {
     const port = await listen((socket) => socket.write('SSH-99\r\n'));
-    expect((await failureAt(port, 'ssh-refused')).message).toMatch(/: no SSH connection: /);
+    expect((await failureAt(port, 'ssh-turned-away')).message).toMatch(/: no SSH connection: /);
   });
 
   test('because it ends the key exchange with a reason', async () => {
@@ -56,7 +70,7 @@ describe('a machine that cannot be reached', () => {
       socket.write('SSH-2.0-odd\r\n');
       socket.once('data', () => socket.write(disconnect('Not allowed at this time')));
     });
-    expect((await failureAt(port, 'ssh-refused')).message).toMatch(
+    expect((await failureAt(port, 'ssh-turned-away')).message).toMatch(
       /: no SSH connection: Not allowed at this time$/,
     );
   });
@@ -65,7 +79,7 @@ describe('a machine that cannot be reached', () => {
 describe('a session that is not granted', () => {
   test('is refused by the machine', async () => {
     const { transport, target, sshd } = await createRig({ misbehaviour: { kind: 'refuse-sessions' } });
-    const error = await failure(transport.exec(target, 'true'), 'ssh-refused');
+    const error = await failure(transport.exec(target, 'true'), 'ssh-turned-away');
     expect(error.message).toMatch(/: it granted no session$/);
     expect(error.hint).toMatch(/MaxSessions/);
     expect(sshd.execs()).toEqual([]);
@@ -106,10 +120,10 @@ describe('the words for errors that cannot be had on a loopback address', () => 
 
   test.each([
     ['EHOSTUNREACH', 'ssh-refused', 'no route to host'],
-    ['ENETUNREACH', 'ssh-refused', 'network unreachable'],
+    ['ENETUNREACH', 'ssh-local', 'network unreachable'],
     ['ETIMEDOUT', 'ssh-timeout', 'no answer'],
     ['EAI_AGAIN', 'ssh-name', 'the name server did not answer'],
-    ['EACCES', 'ssh-refused', 'EACCES'],
+    ['EACCES', 'ssh-local', 'EACCES'],
   ])('%s is %s', (code, fleetCode, words) => {
     const error = openFailure(target, 'connect', Object.assign(new Error('x'), { code }));
     expect(error).toMatchObject({ code: fleetCode });
@@ -117,7 +131,9 @@ describe('the words for errors that cannot be had on a loopback address', () => 
   });
 
   test('a login that is cut off', () => {
-    expect(closedWhile(target, 'authentication').message).toMatch(/ was closed during authentication$/);
+    const error = closedWhile(target, 'authentication', { spoke: true });
+    expect(error.message).toMatch(/ was closed during authentication$/);
+    expect(error.code).toBe('ssh-turned-away');
   });
 });
 

@@ -152,7 +152,7 @@ async function attempt(
     return 'in';
   } catch (error) {
     // Who does not have the key that he shows cannot sign the key exchange: that is no SSH connection.
-    await failure(Promise.reject(error), isStolen ? 'ssh-refused' : 'ssh-host-key');
+    await failure(Promise.reject(error), isStolen ? 'ssh-turned-away' : 'ssh-host-key');
     return 'refused';
   } finally {
     await transport.close();

@@ -44,7 +44,7 @@ describe('a terminal', () => {
     const { transport, target } = await createRig({ misbehaviour: { kind: 'refuse-extras' } });
     const error = await failure(
       transport.open(target, { ...PLAIN, command: 'true', terminal: TERMINAL }),
-      'ssh-refused',
+      'ssh-turned-away',
     );
     expect(error.message).toMatch(/: it granted no session with a terminal$/);
     expect(error.hint).toContain('PermitTTY');
@@ -70,7 +70,7 @@ describe('the agent', () => {
       { identityAgent },
     );
     const opening = transport.open(target, { ...PLAIN, command: 'true', forwardAgent: true });
-    expect((await failure(opening, 'ssh-refused')).message).toMatch(
+    expect((await failure(opening, 'ssh-turned-away')).message).toMatch(
       /: it granted no session with agent forwarding$/,
     );
   });

@@ -63,7 +63,7 @@ against('through jump hosts', () => {
   test('that forbid forwarding are told as such', async () => {
     const jumpHost = await startOpenSsh(['AllowTcpForwarding no']);
     const { transport, target } = await createRig();
-    const error = await failure(transport.exec(through([jumpHost], target), 'true'), 'ssh-refused');
+    const error = await failure(transport.exec(through([jumpHost], target), 'true'), 'ssh-turned-away');
     expect(error.message).toMatch(/: its jump host "jump-0" does not let it through$/);
     expect(error.hint).toContain('AllowTcpForwarding');
   });
@@ -169,7 +169,7 @@ against('the limits of a sshd', () => {
   test('no session at all is an error at once', async () => {
     const server = await startOpenSsh(['MaxSessions 0']);
     const { transport } = await createRig();
-    expect((await failure(transport.exec(toOpenSsh(server), 'true'), 'ssh-refused')).hint).toMatch(
+    expect((await failure(transport.exec(toOpenSsh(server), 'true'), 'ssh-turned-away')).hint).toMatch(
       /MaxSessions/,
     );
   });
@@ -201,7 +201,7 @@ against('what a target says of the connection itself', () => {
   test('with nothing in common names the setting that would help', async () => {
     const server = await startOpenSsh(['KexAlgorithms sntrup761x25519-sha512@openssh.com']);
     const { transport } = await createRig();
-    const error = await failure(transport.exec(toOpenSsh(server), 'true'), 'ssh-refused');
+    const error = await failure(transport.exec(toOpenSsh(server), 'true'), 'ssh-turned-away');
     expect(error.message).toMatch(/no matching key exchange algorithm$/);
     expect(error.hint).toContain('"transport = openssh" in [machine.m1]');
   });

@@ -1,19 +1,32 @@
+import { loadConfig } from '../../config/load.ts';
 import { listMachines } from '../../operations/list-machines.ts';
 import { MACHINES } from '../../output/listings.ts';
 import { unreachableLines } from '../../output/report.ts';
 import { renderTable, selectColumns } from '../../output/table.ts';
-import { withEdges } from '../context.ts';
+import { probeWriting, withConfig } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { type Streams, writeLines } from '../streams.ts';
 import type { Flags } from './flags.ts';
+import { leaderTtlOf } from './pace.ts';
 
-/** Reads everything that fleetd needs and asks every machine once: status 5 when one does not answer. */
-export function check(flags: Flags, streams: Streams): Promise<ExitStatus> {
-  return withEdges(flags, streams, async (edges) => {
-    const { rows, unreachable } = await listMachines(edges);
-    const columns = selectColumns(MACHINES.columns, ['name', 'ip', 'state']);
-    streams.out(renderTable(columns, rows, { legend: true, full: false }));
-    writeLines(streams.err, unreachableLines(unreachable));
-    return unreachable.length === 0 ? EXIT.done : EXIT.unreachable;
-  });
+/**
+ * Reads everything that fleetd needs, finds out whether it could write the registry and lead, and asks every machine
+ * once: status 5 when one does not answer. Changes nothing.
+ */
+export async function check(flags: Flags, streams: Streams): Promise<ExitStatus> {
+  const { env, cwd, home } = streams;
+  const config = await loadConfig({ flags, env, cwd, home });
+  await probeWriting(config, leaderTtlOf(config));
+  return withConfig(
+    config,
+    streams,
+    async (edges) => {
+      const { rows, unreachable } = await listMachines(edges);
+      const columns = selectColumns(MACHINES.columns, ['name', 'ip', 'state']);
+      streams.out(renderTable(columns, rows, { legend: true, full: false }));
+      writeLines(streams.err, unreachableLines(unreachable));
+      return unreachable.length === 0 ? EXIT.done : EXIT.unreachable;
+    },
+    { dryRun: true },
+  );
 }

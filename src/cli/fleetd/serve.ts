@@ -23,6 +23,9 @@ import { forController, leaderTtlOf, paceOf } from './pace.ts';
 import { handleSignals } from './signals.ts';
 import { type Supervisor, superviseBy } from './supervisor.ts';
 
+/** For how long a leader bears, at least, that it cannot work, in ms. */
+const MIN_PATIENCE_MS = 5_000;
+
 /** Keeps the cluster until it is told to end. */
 export async function serve(flags: Flags, streams: Streams): Promise<ExitStatus> {
   const supervisor = superviseBy(streams.env);
@@ -76,6 +79,9 @@ async function keep(edges: Edges, config: Config, round: Round): Promise<void> {
     seat: await openSeat(config, leaderTtlOf(config)),
     onChange: () => controller.wake(),
     onFailure: (error) => tell({ kind: 'election-failed', error }),
+    trouble: () => controller.troubles.find(({ isOwn }) => isOwn)?.message,
+    patienceMs: Math.max(MIN_PATIENCE_MS, config.agentTtlMs),
+    onYield: (trouble) => tell({ kind: 'seat-given-up', trouble }),
   });
   const controller = new Controller({
     edges: {
@@ -89,7 +95,7 @@ async function keep(edges: Edges, config: Config, round: Round): Promise<void> {
   });
   const api = await serveApi({
     ...{ ...round, registry: edges.registry, watcher: controller, origin: originOf(config), clock, leads },
-    ...{ settings: config.api, metrics, events },
+    ...{ settings: config.api, metrics, events, electionError: () => election.failure },
   });
   const endWatch = supervisor.watch(() => controller.isAwake);
   void controller.whenReady.then(() => supervisor.ready());

@@ -1,4 +1,4 @@
-import type { FleetError } from '../../base/errors.ts';
+import type { ErrorCode, FleetError } from '../../base/errors.ts';
 import { cannotReach, closedWhile, NotTried, type OpenPhase } from '../failure.ts';
 import type { SshTarget } from '../target.ts';
 import type { Login } from '../transport.ts';
@@ -27,7 +27,9 @@ export function loginFailure(target: SshTarget, log: string): LoginFailure {
   const lines = log.split(/\r?\n/);
   const step = stepOf(lines);
   const error = failureAt(step, target, lines);
-  return { error, isTurnedAway: error.code === 'ssh-lost' && step !== 'authentication' };
+  const hasHungUp = ENDED.test(wordsOf(lines).at(-1) ?? '');
+  const isTurnedAway = step === 'banner' || (hasHungUp && (step === 'handshake' || step === 'host-key'));
+  return { error, isTurnedAway };
 }
 
 /** Reads how a login came about. */
@@ -62,28 +64,44 @@ function stepOf(lines: readonly string[]): Step {
   return STEPS.find(([, mark]) => lines.some((line) => line.startsWith(mark)))?.[0] ?? 'name';
 }
 
+/** The last words of ssh where the other side hung up. */
+const ENDED =
+  /^(Connection (closed|reset)|kex_exchange_identification|ssh_dispatch_run_fatal: .*(closed|reset))/i;
+
+/** The last words of connect(2), and what they mean for a machine; others are trouble of this computer. */
+const CONNECT_CODES: readonly (readonly [RegExp, ErrorCode])[] = [
+  [/timed out$/, 'ssh-timeout'],
+  [/(refused|no route to host|host is down)$/i, 'ssh-refused'],
+  [/reset by peer$/, 'ssh-lost'],
+];
+
+/** What a server said before its version, as one does that has no place. */
+function isBannerLine(line: string): boolean {
+  return /^debug1: kex_exchange_identification: banner line \d+: ./.test(line);
+}
+
 function failureAt(step: Step, target: SshTarget, lines: readonly string[]): FleetError {
   const words = wordsOf(lines).at(-1) ?? 'ssh gave no reason';
-  const hasEnded =
-    /^(Connection (closed|reset)|kex_exchange_identification|ssh_dispatch_run_fatal: .*(closed|reset))/i;
   switch (step) {
     case 'name':
       return /^ssh: Could not resolve hostname/.test(words)
         ? cannotReach(target, 'ssh-name', 'there is no such host name', nameHint(target))
-        : new NotTried(cannotReach(target, 'ssh-refused', words));
+        : new NotTried(cannotReach(target, 'ssh-local', words));
     case 'connect':
-      return cannotReach(target, /timed out$/.test(words) ? 'ssh-timeout' : 'ssh-refused', words);
+      return cannotReach(target, CONNECT_CODES.find(([end]) => end.test(words))?.[1] ?? 'ssh-local', words);
     case 'banner':
-      return closedWhile(target, 'handshake', words);
+      return closedWhile(target, 'handshake', { trouble: words, spoke: lines.some(isBannerLine) });
     case 'handshake':
-      return hasEnded.test(words)
-        ? closedWhile(target, 'handshake', words)
-        : cannotReach(target, 'ssh-refused', `no SSH connection: ${words}`);
+      return ENDED.test(words)
+        ? closedWhile(target, 'handshake', { trouble: words, spoke: true })
+        : cannotReach(target, 'ssh-turned-away', `no SSH connection: ${words}`);
     case 'host-key':
-      return hasEnded.test(words) ? closedWhile(target, 'handshake', words) : hostKeyFailure(target, lines);
+      return ENDED.test(words)
+        ? closedWhile(target, 'handshake', { trouble: words, spoke: true })
+        : hostKeyFailure(target, lines);
     case 'authentication':
-      return hasEnded.test(words)
-        ? closedWhile(target, 'authentication', words)
+      return ENDED.test(words)
+        ? closedWhile(target, 'authentication', { trouble: words, spoke: true })
         : cannotReach(target, 'ssh-authentication', `it did not let "${target.user}" in: ${words}`, {
             hint: `Log in once with "ssh ${target.user}@${target.host} -p ${target.port}" to see what it asks for`,
           });

@@ -120,7 +120,7 @@ export class Master implements Carrier {
     } catch (error) {
       const isFirst = this.#granted + this.#asking === 1;
       if (!isFirst || !(error instanceof NoMoreSessions)) throw error;
-      throw cannotReach(target, 'ssh-refused', 'it granted no session', { hint: MAX_SESSIONS });
+      throw cannotReach(target, 'ssh-turned-away', 'it granted no session', { hint: MAX_SESSIONS });
     } finally {
       this.#asking--;
     }

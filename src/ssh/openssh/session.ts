@@ -42,7 +42,7 @@ export async function startSession(
   if (state === 'refused') throw new NoMoreSessions(target, undefined);
   if (state === 'late') throw slow(target);
   if (!(await master.isAlive())) throw new Unsent(await master.failure());
-  throw cannotReach(target, 'ssh-refused', `it granted no session: ${words ?? 'ssh gave no reason'}`);
+  throw cannotReach(target, 'ssh-turned-away', `it granted no session: ${words ?? 'ssh gave no reason'}`);
 }
 
 type State = 'granted' | 'refused' | 'late' | 'gone';

@@ -45,7 +45,7 @@ class OpensshTransport implements SessionTransport {
   }
 
   async socket(target: SshTarget): Promise<never> {
-    throw cannotReach(target, 'ssh-refused', 'a socket there is not reached with transport = openssh', {
+    throw cannotReach(target, 'ssh-local', 'a socket there is not reached with transport = openssh', {
       hint: 'Leave "transport" out for it',
     });
   }

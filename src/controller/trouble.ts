@@ -1,0 +1,26 @@
+import type { ErrorCode, FleetError } from '../base/errors.ts';
+import type { MachineView } from '../cluster/snapshot.ts';
+
+/** What keeps a controller from its work, in one line. `isOwn`: another controller may well be without it. */
+export type Trouble = { readonly message: string; readonly isOwn: boolean };
+
+/** Errors that have their cause in this process, its place, its version or its rights. */
+const OWN: ReadonlySet<ErrorCode> = new Set([
+  'registry-unavailable',
+  'registry-newer',
+  'registry-locked',
+  'config',
+]);
+
+export function troubleOf(what: string, { code, message }: FleetError): Trouble {
+  return { message: `${what}: ${message.replaceAll('\n', ' ')}`, isOwn: OWN.has(code) };
+}
+
+/** A controller that no machine answers is of no use, be it cut off or refused. */
+export function machineTroubles(views: readonly MachineView[]): readonly Trouble[] {
+  const silences = views.flatMap(({ silence }) => silence ?? []);
+  const [first] = silences;
+  if (first === undefined || silences.length < views.length) return [];
+  const message = first.message.replaceAll('\n', ' ');
+  return [{ message: `no machine answers, of ${views.length}: ${message}`, isOwn: true }];
+}
