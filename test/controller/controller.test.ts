@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
+import { FleetError } from '../../src/base/errors.ts';
 import { desiredUnit } from '../support/builders.ts';
 import { AWAY, House, TTL_MS } from './support.ts';
 
@@ -124,6 +125,38 @@ describe('a controller', () => {
     await vi.waitFor(() => expect(starts()).toBe(2), soon);
     await sleep(1_000);
     expect(starts()).toBe(2);
+  });
+
+  it('goes on with all others when passes over one unit end with an error', async () => {
+    const house = new House(['m1', 'm2']);
+    await house.want('launched', 'MachineMetadata=name=m1', 'bad.service', 'good.service');
+    const { update } = house.registry;
+    // The store refuses whatever assigns that one.
+    house.watchedRegistry.update = async (decide) =>
+      update((view) => {
+        const edits = decide(view);
+        if (edits.some((edit) => edit.kind === 'put-unit' && edit.unit.name === 'bad.service'))
+          throw new FleetError('registry-unavailable', 'Too large for this store');
+        return edits;
+      });
+    await vi.waitFor(() => expect(house.runs('good.service')).toEqual(['m1']), soon);
+    await vi.waitFor(() => expect(house.controller.troubles).toHaveLength(1), soon);
+    expect(house.controller.troubles).toEqual([
+      { message: 'passes over bad.service fail: Too large for this store', isOwn: true },
+    ]);
+    house.watchedRegistry.update = update;
+    await vi.waitFor(() => expect(house.runs('bad.service')).toEqual(['m1']), soon);
+    expect(house.controller.troubles).toEqual([]);
+  });
+
+  it('that no machine lets in has a trouble of its own, and none when one does', async () => {
+    const house = new House(['m1', 'm2']);
+    await vi.waitFor(() => expect(house.controller.snapshot).toBeDefined(), soon);
+    expect(house.controller.troubles).toEqual([]);
+    for (const name of ['m1', 'm2']) house.fakes.silence(name);
+    await vi.waitFor(() => expect(house.controller.troubles).toMatchObject([{ isOwn: true }]), soon);
+    house.fakes.of('m2').silence = undefined;
+    await vi.waitFor(() => expect(house.controller.troubles).toEqual([]), soon);
   });
 
   it('finishes the pass in hand when it is told to end', async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -6,6 +6,7 @@ import { campaign } from '../../src/lease/campaign.ts';
 import { fileSeat } from '../../src/lease/file-seat.ts';
 import { openFileStore } from '../../src/store/file.ts';
 import { thisProcess } from '../../src/store/owner.ts';
+import { probeFolder } from '../../src/store/probe.ts';
 import { describeSeat, type OnEnd, TTL } from './conformance.ts';
 
 function newFolder(onEnd: OnEnd): string {
@@ -53,5 +54,17 @@ it('leaves the registry beside it at its revision', async () => {
   const leadership = await campaign(seat, { signal: AbortSignal.timeout(3000) });
   await leadership?.resign();
   expect((await registry.list('')).revision).toBe(1);
+  await seat.close();
+});
+
+it('is probed without making anything, and says when it could not be taken', async () => {
+  const folder = newFolder(onTestFinished);
+  const seat = fileSeat(join(folder, 'registry'), TTL);
+  await seat.probe();
+  await probeFolder(join(folder, 'registry'));
+  expect(readdirSync(folder)).toEqual([]);
+  writeFileSync(join(folder, 'registry'), 'no folder');
+  for (const probing of [() => seat.probe(), () => probeFolder(join(folder, 'registry'))])
+    await expect(probing()).rejects.toMatchObject({ code: 'registry-unavailable' });
   await seat.close();
 });

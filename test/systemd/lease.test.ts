@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Lease } from '../../src/cluster/lease.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
+import { readExtension } from '../../src/systemd/read-observation.ts';
 import { createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
 import { SHELLS } from '../support/shells.ts';
 import { changes, recordOf, unitText } from './changes.ts';
@@ -121,4 +122,13 @@ describe.each(SHELLS)('a lease, with %s', (shell) => {
     const [outcome] = await machine.change([forbid(9)]);
     expect(outcome?.failure).toMatchObject({ code: 'step', step: 'forbid' });
   });
+});
+
+it('a machine that shuts down says so, and nothing else', () => {
+  const stderr =
+    'Failed to start fleet-lease.service: Transaction for fleet-lease.service/start is destructive (soft-reboot.target has start job queued, but stop is included in transaction).';
+  const section = { name: 'extend', status: 1, stdout: '', stderr };
+  expect(() => readExtension('m1', [section])).toThrow(
+    expect.objectContaining({ code: 'machine-stopping', message: 'Machine "m1" is shutting down' }),
+  );
 });
