@@ -11,9 +11,11 @@ import { SLEEPER } from './units.ts';
 
 const TTL_MS = 8_000;
 const HOUR_MS = 3_600_000;
+/** A busy computer takes its time. */
+const PATIENT = { connect_timeout: '8s' };
 
 onMachines('two operators on one registry', () => {
-  const alice = hire({ top: { agent_ttl: `${TTL_MS}ms` } });
+  const alice = hire({ top: { agent_ttl: `${TTL_MS}ms` }, ssh: PATIENT });
   const bob = hire();
   const top = (): Record<string, string> => ({
     agent_ttl: `${TTL_MS}ms`,
@@ -28,7 +30,7 @@ onMachines('two operators on one registry', () => {
   it('one without the host key of a machine: nothing moves before the other has seen it silent', async () => {
     const known = ['k2', 'k3'].map((name) => `${addressOf(name)} ${hostKeyOf(name)}\n`);
     bob.write('known_hosts', known.join(''));
-    const ssh = { known_hosts_file: 'known_hosts', strict_host_key_checking: 'yes' };
+    const ssh = { ...PATIENT, known_hosts_file: 'known_hosts', strict_host_key_checking: 'yes' };
     bob.configure({ top: top(), ssh });
     const { stderr } = await bob.fleetctl('list-machines');
     expect(stderr).toContain('"k1" (127.76.0.1:22): its host key is not known');
@@ -41,7 +43,7 @@ onMachines('two operators on one registry', () => {
     [-HOUR_MS, 'web@3.service', 'k3'],
   ] as const) {
     it(`one whose clock is ${aheadMs / HOUR_MS} h ahead: the same`, async () => {
-      bob.configure({ top: top() });
+      bob.configure({ top: top(), ssh: PATIENT });
       const shift = bob.write('shift.cjs', `const now = Date.now; Date.now = () => now() + ${aheadMs};\n`);
       await cluster('cut', machine);
       const { stderr } = await bob.launch(['list-machines'], { env: { NODE_OPTIONS: `--require=${shift}` } })
