@@ -40,6 +40,7 @@ export class World {
     this.#edges = {
       registry: this.registry,
       clock,
+      observer: { id: 'me', uptime: clock },
       machines: this.machines.map(({ machine }) => machine),
       agentTtlMs: TTL_MS,
       cutOff: 0.5,
