@@ -99,6 +99,9 @@ export class Controller {
     return [
       ...(registryError === undefined ? [] : [troubleOf('the registry cannot be read', registryError)]),
       ...(this.#hasLooked ? machineTroubles(views) : []),
+      ...[...(this.#registry?.unreadable ?? [])].map(([unit, error]) =>
+        troubleOf(`unit ${unit} is left as it is`, error),
+      ),
       ...(this.#undecided === undefined ? [] : [troubleOf('nothing can be decided', this.#undecided)]),
       ...this.#passes.troubles,
     ];

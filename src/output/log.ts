@@ -140,13 +140,8 @@ function noticeEntry(notice: Noticed): LogEntry {
         machine: notice.machine,
         silentMs: Math.round(notice.silentMs),
       });
-    case 'lease-refused': {
-      const level = notice.error.code === 'machine-stopping' ? 'info' : 'warning';
-      return entry(level, lowerFirst(notice.error.message), {
-        machine: notice.machine,
-        reason: notice.error.code,
-      });
-    }
+    case 'lease-refused':
+      return leaseEntry(notice);
     case 'cut-off':
       return entry(
         'error',
@@ -184,6 +179,15 @@ function lostEntry({ machine, silence }: Of<'machine-lost'>): LogEntry {
     event: 'machine-lost',
     message: `machine "${machine}" ${what}: ${silence.message}`,
     fields: { machine, reason: silence.code },
+  };
+}
+
+function leaseEntry({ machine, error: { code, message } }: Of<'lease-refused'>): LogEntry {
+  return {
+    level: code === 'machine-stopping' ? 'info' : 'warning',
+    event: 'lease-refused',
+    message: lowerFirst(message),
+    fields: { machine, reason: code },
   };
 }
 

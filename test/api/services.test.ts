@@ -55,7 +55,7 @@ describe('/healthz', () => {
     await house.want('launched', '', 'a.service');
     await vi.waitFor(async () => expect((await api.get('/healthz')).status).toBe(503), soon);
     const { reasons } = Object((await api.get('/healthz')).body);
-    expect(reasons.join('\n')).toMatch(/^passes over .*a\.service.* fail: The registry is older than /m);
+    expect(reasons.join('\n')).toMatch(/: The registry is older than /);
     const said = house.events.filter((event) => event.kind === 'pass-failed' && !event.again);
     const all = house.events.filter((event) => event.kind === 'pass-failed');
     expect(said.length).toBeLessThan(all.length);

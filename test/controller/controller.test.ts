@@ -149,6 +149,23 @@ describe('a controller', () => {
     expect(house.controller.troubles).toEqual([]);
   });
 
+  it('that cannot read a unit of a newer fleet looks after the others, and has a trouble of its own', async () => {
+    const house = new House(['m1', 'm2', 'm3']);
+    await house.want('launched', '', 'a.service');
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
+    const value = JSON.stringify({ version: 99 });
+    await house.store.commit([{ kind: 'put', key: 'units/new.service', value, ifRevision: 0 }]);
+    await vi.waitFor(() => expect(house.controller.troubles).toHaveLength(1), soon);
+    expect(house.controller.troubles).toEqual([
+      {
+        message: expect.stringMatching(/^unit new\.service is left .* written by a newer fleet/),
+        isOwn: true,
+      },
+    ]);
+    house.fakes.silence('m1');
+    await vi.waitFor(() => expect(house.runs('a.service')).toContain('m2'), soon);
+  });
+
   it('that no machine lets in has a trouble of its own, and none when one does', async () => {
     const house = new House(['m1', 'm2']);
     await vi.waitFor(() => expect(house.controller.snapshot).toBeDefined(), soon);

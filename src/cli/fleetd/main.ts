@@ -32,7 +32,10 @@ function createProgram(streams: Streams): Commander {
     .version(`fleetd version ${VERSION}`, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .option('--config <file>', 'fleet.conf to use, instead of the first that is found')
-    .option('--check', 'read the configuration and the registry, test write access, ask every machine once, and exit')
+    .option(
+      '--check',
+      'read the configuration and the registry, test write access, ask every machine once, and exit',
+    )
     .addOption(
       new Option('--log <format>', 'how to log, to standard error').choices(['text', 'json']).default('text'),
     )
