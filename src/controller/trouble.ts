@@ -9,6 +9,7 @@ const OWN: ReadonlySet<ErrorCode> = new Set([
   'registry-unavailable',
   'registry-newer',
   'registry-locked',
+  'local',
   'config',
 ]);
 
