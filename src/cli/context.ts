@@ -143,7 +143,8 @@ export async function openStore(place: RegistryPlace, config: Config, streams: S
 export async function probeWriting(config: Config, ttlMs: number): Promise<void> {
   const { registry, etcd } = config;
   if (registry.kind === 'file') await (await import('../store/probe.ts')).probeFolder(registry.directory);
-  else await (await import('../store/etcd/probe.ts')).probeEtcd({ ...registry, ...etcd });
+  if (registry.kind === 'etcd')
+    await (await import('../store/etcd/probe.ts')).probeEtcd({ ...registry, ...etcd });
   const seat = await openSeat(config, ttlMs);
   try {
     await seat.probe();
