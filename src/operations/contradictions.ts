@@ -1,50 +1,83 @@
 import { FleetError } from '../base/errors.ts';
-import { startTies } from '../cluster/dependencies.ts';
+import { startTies, stopTies, type Tie } from '../cluster/dependencies.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { UnitProblem } from './unit-result.ts';
 
 type LoweringVerb = 'stop' | 'unload' | 'destroy';
 
+/** A unit that stays wanted, and the words for why another one cannot be lowered without it. */
+type Obstacle = { readonly unit: string; readonly why: string };
+
 /**
- * Units that cannot be lowered alone, because another one that stays wanted would start them again or needs their file:
- * what requires them and is launched on the same machine, and for `unload` and `destroy` what triggers them.
+ * Units that cannot be lowered alone, because one that stays wanted would be taken down with them, would start them
+ * again, or needs their file: what is tied to them and launched on the same machine, and for `unload` and `destroy`
+ * what triggers them.
  */
 export function contradictionsOf(
   selected: readonly DesiredUnit[],
   verb: LoweringVerb,
   { units }: Pick<RegistryView, 'units'>,
 ): readonly UnitProblem[] {
+  const all = [...units.values()];
   const lowered = new Set(selected.map(({ name }) => name));
-  const staying = [...units.values()].filter(
-    ({ name, target }) => target !== 'inactive' && !lowered.has(name),
-  );
-  const ties = startTies([...units.values()]);
-  const byName = new Map(staying.map((unit) => [unit.name, unit]));
-  return selected.flatMap((unit): readonly UnitProblem[] => {
-    const trigger = verb === 'stop' ? undefined : staying.find(({ triggers }) => triggers === unit.name);
-    if (trigger !== undefined) {
-      const why = `"${trigger.name}", which is ${trigger.target}, starts it`;
-      return [problemOf(unit.name, trigger.name, verb, why)];
-    }
-    const tie = ties.get(unit.name)?.find((each) => {
-      const other = byName.get(each.unit);
+  const starts = startTies(all);
+  const stops = stopTies(all);
+  const obstaclesTo = (unit: DesiredUnit): readonly Obstacle[] => {
+    const triggers = verb === 'stop' ? [] : all.filter((other) => other.triggers === unit.name);
+    const isLaunchedBeside = ({ unit: name }: Tie): boolean => {
+      const other = units.get(name);
       return other?.target === 'launched' && shareMachine(other, unit);
+    };
+    const obstacles = [
+      ...triggers
+        .filter(({ target }) => target !== 'inactive')
+        .map(({ name, target }) => ({ unit: name, why: `"${name}", which is ${target}, starts it` })),
+      ...(starts.get(unit.name) ?? [])
+        .filter(isLaunchedBeside)
+        .map((tie) => ({
+          unit: tie.unit,
+          why: `"${tie.unit}", which is launched, would start it again ${lineOf(tie)}`,
+        })),
+      ...(stops.get(unit.name) ?? [])
+        .filter(isLaunchedBeside)
+        .map((tie) => ({
+          unit: tie.unit,
+          why: `"${tie.unit}", which is launched, would go down with it ${lineOf(tie)}`,
+        })),
+    ];
+    return obstacles.filter((obstacle) => !lowered.has(obstacle.unit));
+  };
+  return selected.flatMap((unit): readonly UnitProblem[] => {
+    const [first] = obstaclesTo(unit);
+    if (first === undefined) return [];
+    const names = withObstacles(unit, (name) => {
+      const other = units.get(name);
+      return other === undefined ? [] : obstaclesTo(other).map((obstacle) => obstacle.unit);
     });
-    if (tie === undefined) return [];
-    const { kind, unit: named, line } = tie.dependency;
-    const why = `"${tie.unit}", which is launched, would start it again (${kind}=${named} in line ${line} of "${tie.declaredBy}")`;
-    return [problemOf(unit.name, tie.unit, verb, why)];
+    const error = new FleetError('contradiction', `Cannot ${verb} unit "${unit.name}": ${first.why}`, {
+      hint: `Name ${names.length === 2 ? 'both' : 'all of them'}: fleetctl ${verb} ${names.join(' ')}`,
+    });
+    return [{ unit: unit.name, error }];
   });
+}
+
+/** The unit and everything that has to be lowered with it, those that depend on others first. */
+function withObstacles(
+  { name }: DesiredUnit,
+  obstaclesTo: (name: string) => readonly string[],
+): readonly string[] {
+  const found = [name];
+  for (const each of found) {
+    for (const other of obstaclesTo(each)) if (!found.includes(other)) found.push(other);
+  }
+  return found.toReversed();
+}
+
+function lineOf({ declaredBy, dependency: { kind, unit, line } }: Tie): string {
+  return `(${kind}=${unit} in line ${line} of "${declaredBy}")`;
 }
 
 function shareMachine(one: DesiredUnit, other: DesiredUnit): boolean {
   return one.placement.global || other.placement.global || one.machine === other.machine;
-}
-
-function problemOf(unit: string, other: string, verb: LoweringVerb, why: string): UnitProblem {
-  const error = new FleetError('contradiction', `Cannot ${verb} unit "${unit}": ${why}`, {
-    hint: `Name both: fleetctl ${verb} ${other} ${unit}`,
-  });
-  return { unit, error };
 }

@@ -28,7 +28,7 @@ export async function submitUnits(
   // What a wanted trigger was waiting for goes to a machine at once.
   const needed = units.filter(({ name, target }) => created.has(name) && target !== 'inactive');
   const names = new Set([...replaced, ...companions, ...needed.map(({ name }) => name)]);
-  const report = await pass(edges, names, endOfRuns(request, replaced));
+  const report = await pass(edges, names, endOfRuns(request, units));
   const result = requestResult(report, [...asked.problems, ...problems], differing);
   return overrule(
     edges,
@@ -39,13 +39,15 @@ export async function submitUnits(
 
 /**
  * `start`: submits what is new, then brings every unit to `launched`. A unit that a wanted trigger starts is `loaded`,
- * unless it has an `[Install]` section and so is meant to run by itself as well; named without its trigger it is run
- * once, now.
+ * unless it has an `[Install]` section and so is meant to run by itself as well. Named together with its trigger it
+ * becomes `loaded` although it was launched; named without, it is run once, now.
  */
 export function start(edges: Edges, request: SubmitRequest): Promise<RequestResult> {
-  return raise(edges, request, 'start', (unit, triggers) =>
-    unit.target !== 'launched' && triggers.length > 0 && !hasInstall(unit) ? 'loaded' : 'launched',
-  );
+  return raise(edges, request, 'start', (unit, { all, areNamed }) => {
+    if (isTemplate(parseUnitName(unit.name))) return 'loaded';
+    const isLeft = all.length > 0 && !hasInstall(unit) && (areNamed || unit.target !== 'launched');
+    return isLeft ? 'loaded' : 'launched';
+  });
 }
 
 /** `load`: submits what is new, then brings every unit to `loaded`. One that is launched stays launched. */
@@ -69,7 +71,10 @@ async function raise(
   verb: 'start' | 'load',
   aim: Aim,
 ): Promise<RequestResult> {
-  for (const unit of request.units.filter((each) => !isGlob(basename(each)))) refuseTemplate(unit, verb);
+  for (const unit of request.units.filter(
+    (each) => !isGlob(basename(each)) && !isServed(each, request.units),
+  ))
+    refuseTemplate(unit, verb);
   const asked = await actionable(edges, request, verb);
   const submission = await submit(edges.registry, asked.request, aim);
   const { units, replaced, companions, differing } = submission;
@@ -77,7 +82,7 @@ async function raise(
   const names = new Set([...units.map(({ name }) => name), ...replaced, ...companions]);
   await awaitLease(edges, units, request.leaseWaitMs ?? 0);
   const started = verb === 'start' ? units.map((unit) => [unit.name, askedOf(unit, units)] as const) : [];
-  const report = await pass(edges, names, new Map([...endOfRuns(request, replaced), ...started]));
+  const report = await pass(edges, names, new Map([...started, ...endOfRuns(request, units)]));
   const requested = requestedBy(submission, (target) => [target, 'launched']);
   return overrule(edges, requested, {
     ...requestResult(report, problems, differing),
@@ -94,9 +99,22 @@ function askedOf({ name, target }: DesiredUnit, named: readonly DesiredUnit[]): 
     : 'run';
 }
 
-/** With `now`, what runs with a text that was replaced is stopped, where only its trigger starts it. */
-function endOfRuns({ now }: SubmitRequest, replaced: ReadonlySet<string>): ReadonlyMap<string, Asked> {
-  return new Map(now === true ? [...replaced].map((name) => [name, 'stop']) : []);
+/** With `now`, the present run of what only a trigger starts is stopped; it may have an older text. */
+function endOfRuns({ now }: SubmitRequest, units: readonly DesiredUnit[]): ReadonlyMap<string, Asked> {
+  const loaded = now === true ? units.filter(({ target }) => target === 'loaded') : [];
+  return new Map(loaded.map(({ name }) => [name, 'stop']));
+}
+
+/** Whether a template is named together with a socket, whose connections it serves. */
+function isServed(argument: string, others: readonly string[]): boolean {
+  const { type, prefix } = unitNameOf(argument);
+  return (
+    type === 'service' &&
+    others.some((other) => {
+      const name = isGlob(basename(other)) ? undefined : unitNameOf(other);
+      return name?.type === 'socket' && name.prefix === prefix;
+    })
+  );
 }
 
 function hasInstall({ text }: DesiredUnit): boolean {

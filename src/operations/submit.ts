@@ -30,7 +30,10 @@ export type SubmitRequest = {
  * The target state that a verb gives a unit. `triggers` are the timers, sockets, paths and automounts that start it and
  * are wanted, or named together with it.
  */
-export type Aim = (unit: DesiredUnit, triggers: readonly string[]) => TargetState;
+export type Aim = (unit: DesiredUnit, triggers: Triggers) => TargetState;
+
+/** The triggers of a unit: those that are wanted or named, and whether one of them is named together with it. */
+export type Triggers = { readonly all: readonly string[]; readonly areNamed: boolean };
 
 /** What submitting did: the units that were named, as the registry has them now. */
 export type Submission = {
@@ -171,7 +174,7 @@ class Draft {
   setTargets(registry: RegistryView, companions: readonly LocalUnit[]): void {
     const named = this.names.flatMap((name) => this.#latest(name, registry) ?? []);
     for (const unit of named.filter(({ triggers }) => triggers !== undefined))
-      this.#raise(unit, this.#aim(unit, []));
+      this.#raise(unit, this.#aim(unit, { all: [], areNamed: false }));
     for (const unit of named.filter(({ triggers }) => triggers === undefined)) {
       this.#raise(unit, this.#aim(unit, this.#triggersOf(unit.name, registry)));
     }
@@ -187,10 +190,11 @@ class Draft {
 
   #addCompanion(local: LocalUnit, registry: RegistryView): void {
     const name = local.name.text;
-    const isKnown = this.#latest(name, registry) !== undefined;
-    if (isKnown || this.#wantedTriggersOf(name, registry).length === 0) return;
+    if (this.#wantedTriggersOf(name, registry).length === 0) return;
     const found = findUnit(local, registry);
-    if (found.kind === 'new') this.#changed.set(name, found.unit);
+    if (found.kind === 'known' && found.differing !== undefined)
+      this.#differs(name, found.differing, registry);
+    else if (found.kind === 'new') this.#changed.set(name, found.unit);
     else if (found.kind === 'problem') this.problems.push({ unit: name, error: found.error });
   }
 
@@ -203,9 +207,10 @@ class Draft {
   }
 
   /** Those that start `unit` and are wanted, or named in this request. */
-  #triggersOf(unit: string, registry: RegistryView): readonly string[] {
+  #triggersOf(unit: string, registry: RegistryView): Triggers {
     const named = this.names.filter((name) => this.#latest(name, registry)?.triggers === unit);
-    return [...new Set([...named, ...this.#wantedTriggersOf(unit, registry)])];
+    const all = [...new Set([...named, ...this.#wantedTriggersOf(unit, registry)])];
+    return { all, areNamed: named.length > 0 };
   }
 
   #wantedTriggersOf(unit: string, registry: RegistryView): readonly string[] {

@@ -2,7 +2,7 @@ import { compareText } from '../base/compare.ts';
 import type { FleetError } from '../base/errors.ts';
 import type { Failure } from '../cluster/failure.ts';
 import type { Reason, Rejection } from '../cluster/reason.ts';
-import type { DesiredUnit } from '../cluster/snapshot.ts';
+import { type DesiredUnit, observedOn } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/target-state.ts';
 import { isFinished, isRunning } from '../cluster/unit-state.ts';
 import type { MachinePlan, Step } from '../plan/step.ts';
@@ -24,7 +24,7 @@ export type UnitResult = {
   readonly eligible: number;
   /** Where systemd was given the job, and nobody waited for it. */
   readonly triggered: readonly MachineRef[];
-  /** The wanted timers, sockets, paths and automounts that start it, for one that is not launched itself. */
+  /** The launched timers, sockets, paths and automounts that start it, for one that is not launched itself. */
   readonly triggers: readonly string[];
   /** Where it was run because a person asked for it, its target state aside; `isOver` when it has run to success. */
   readonly ran: readonly { readonly machine: MachineRef; readonly isOver: boolean }[];
@@ -156,7 +156,7 @@ function decidedResults(report: ReconcileReport): readonly UnitResult[] {
 
 function triggersOf({ name, target }: DesiredUnit, { snapshot }: ReconcileReport): readonly string[] {
   if (target !== 'loaded') return [];
-  const triggers = snapshot.units.filter((unit) => unit.triggers === name && unit.target !== 'inactive');
+  const triggers = snapshot.units.filter((unit) => unit.triggers === name && unit.target === 'launched');
   return triggers.map((unit) => unit.name);
 }
 
@@ -178,7 +178,10 @@ function outdatedRuns(
     const steps = stepsFor(name, machine, report);
     const outcome = report.outcomes.find((entry) => entry.unit === name && entry.machine === machine.name);
     const isKept = steps.includes('write') && !steps.includes('stop') && !steps.includes('start');
-    return isKept && outcome?.state !== undefined && isRunning(outcome.state);
+    const view = report.snapshot.machines.find((candidate) => candidate.machine.name === machine.name);
+    const before = view === undefined ? undefined : observedOn(view, name);
+    const ranBefore = before?.record !== undefined && isRunning(before.state);
+    return isKept && ranBefore && before.state.invocation === outcome?.state?.invocation;
   });
 }
 

@@ -12,14 +12,16 @@ import {
 
 /**
  * Stops what is to stop. What a text or a file depends on is waited for, and everything where stops are waited for at
- * all; the lock is free meanwhile, and `guards` are checked again after it. What is not down then is skipped.
+ * all; the lock is free meanwhile, and `guards` are checked again after it. What is not down then is skipped. A unit that
+ * was down when it was looked at may have been started with another text since: it is stopped as well where fleet has
+ * put it there, for a start would leave what runs as it is.
  */
 export function stopUnits(
   all: readonly Indexed[],
   guards: readonly string[],
   { blocks }: Waits,
 ): readonly string[] {
-  const stops = all.filter(({ change }) => has(change, 'stop'));
+  const stops = all.filter(({ change }) => has(change, 'stop') || isLaunch(change));
   if (stops.length === 0) return [];
   const awaited = stops.filter(({ change }) => blocks || has(change, 'write', 'remove', 'start'));
   return [
@@ -71,14 +73,21 @@ function keptLinks(change: UnitChange): readonly string[] {
   return (recordOf(change)?.links ?? []).filter((link) => !link.includes('.upholds/'));
 }
 
+function isLaunch(change: UnitChange): boolean {
+  return has(change, 'write') && has(change, 'start');
+}
+
 /**
  * A unit that gets a new text and has it by now: while this script waited for the lock another one has carried out the
  * same decision. What runs is what is wanted, and is not stopped again.
  */
 function isDone({ change, index }: Indexed): string {
-  const digest = has(change, 'write') && has(change, 'start') ? recordOf(change)?.record.digest : undefined;
-  const lookup = `[ "$skip${index}" ] || ! has ${quote(change.unit)} ${digest} || { done${index}=1; rm -f .fleet-$$-${index}; }`;
-  return digest === undefined ? `done${index}=` : `done${index}=; ${lookup}`;
+  const digest = isLaunch(change) ? recordOf(change)?.record.digest : undefined;
+  const unit = quote(change.unit);
+  const lookup = `[ "$skip${index}" ] || ! has ${unit} ${digest} || { done${index}=1; rm -f .fleet-$$-${index}; }`;
+  // What fleet did not put there yet has nothing to stop.
+  const isNew = has(change, 'stop') ? '' : `; [ -f "$L/units/"${unit} ] || done${index}=1`;
+  return digest === undefined ? `done${index}=` : `done${index}=; ${lookup}${isNew}`;
 }
 
 function unlessDone(index: number, command: string): string {
