@@ -105,7 +105,9 @@ export function isUp(state: SystemdState): boolean {
 
 /** A oneshot that ran to success since the machine booted. */
 export function isFinished(state: SystemdState): boolean {
+  // A text that systemd cannot use has no type of its own; one without ExecStart= counts as a oneshot.
   return (
+    state.load === 'loaded' &&
     state.type === 'oneshot' &&
     state.active === 'inactive' &&
     state.result === 'success' &&

@@ -33,18 +33,14 @@ export function contradictionsOf(
       ...triggers
         .filter(({ target }) => target !== 'inactive')
         .map(({ name, target }) => ({ unit: name, why: `"${name}", which is ${target}, starts it` })),
-      ...(starts.get(unit.name) ?? [])
-        .filter(isLaunchedBeside)
-        .map((tie) => ({
-          unit: tie.unit,
-          why: `"${tie.unit}", which is launched, would start it again ${lineOf(tie)}`,
-        })),
-      ...(stops.get(unit.name) ?? [])
-        .filter(isLaunchedBeside)
-        .map((tie) => ({
-          unit: tie.unit,
-          why: `"${tie.unit}", which is launched, would go down with it ${lineOf(tie)}`,
-        })),
+      ...(starts.get(unit.name) ?? []).filter(isLaunchedBeside).map((tie) => ({
+        unit: tie.unit,
+        why: `"${tie.unit}", which is launched, would start it again ${lineOf(tie)}`,
+      })),
+      ...(stops.get(unit.name) ?? []).filter(isLaunchedBeside).map((tie) => ({
+        unit: tie.unit,
+        why: `"${tie.unit}", which is launched, would go down with it ${lineOf(tie)}`,
+      })),
     ];
     return obstacles.filter((obstacle) => !lowered.has(obstacle.unit));
   };

@@ -131,6 +131,7 @@ function startFailure(
   if (isTemplate(change) || !has(change, 'start', 'restart', 'watch')) return undefined;
   const first = before.get(change.unit);
   if (first === undefined || after === undefined) return UNVERIFIED;
+  if (isRefused(change.unit, sections)) return notUp(change, sections, after);
   if (hasStarted(first, after)) return undefined;
   const waitsFor = isRunning(after) ? undefined : readQueued(change.unit, sections);
   return waitsFor === undefined ? notUp(change, sections, after) : { code: 'queued', waitsFor };
@@ -161,6 +162,18 @@ function isStarted(change: UnitChange): boolean {
 }
 
 const START_SECTIONS = ['start', 'restart'];
+
+/** Whether systemd did not take the job: what runs then is what ran before. */
+function isRefused(unit: string, sections: readonly Section[]): boolean {
+  return sections.some(
+    ({ name, status, stderr }) =>
+      START_SECTIONS.includes(name) &&
+      status !== 0 &&
+      stderr
+        .split('\n')
+        .some((line) => /^Failed to (re)?start /.test(line) && line.includes(`start ${unit}:`)),
+  );
+}
 
 function notUp({ unit }: UnitChange, sections: readonly Section[], state: SystemdState): Failure {
   return { code: 'not-up', state, detail: saidAbout(unit, sections, START_SECTIONS), journal: [] };

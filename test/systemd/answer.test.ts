@@ -256,6 +256,17 @@ describe('the outcome of a change', () => {
     expect(failureOf(sections)).toMatchObject({ detail: said.split('\n')[1] });
   });
 
+  it('of a restart that systemd refused is a failure although the unit goes on running', () => {
+    const running = shown(WEB, { LoadState: 'bad-setting' });
+    const said = `Failed to restart ${WEB}: Unit ${WEB} has a bad unit file setting.`;
+    const sections = [
+      section('restart', '', 1, said),
+      section('started', running),
+      section('units', running),
+    ];
+    expect(failureOf(sections, changes.restart(WEB, '', 5))).toMatchObject({ code: 'not-up', detail: said });
+  });
+
   it('of a stop that systemd refused holds what it said', () => {
     const said = `Failed to stop ${WEB}: Operation refused.\nSee system logs and 'systemctl status ${WEB}' for details.`;
     const sections = [section('stop', '', 1, said), section('down:1', '', 14, 'active running')];

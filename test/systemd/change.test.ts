@@ -99,6 +99,26 @@ describe.each(SHELLS)('a machine with %s', (shell) => {
     ]);
   });
 
+  it('gets its text also where another process has started it since it was looked at', async () => {
+    const machine = await create();
+    await machine.change([changes.launch(WEB, OLD, 5)]);
+    const [outcome] = await machine.change([changes.launch(WEB, NEW, 6)]);
+    expect(outcome?.failure).toBeUndefined();
+    expect(machine.text('etc', WEB)).toBe(NEW);
+    const events = machine.events().slice(-3);
+    expect(events[0]).toMatch(/^stop web.service as old/);
+    expect(events.at(-1)).toMatch(/^start(ed)? web.service/);
+    // The same decision again is carried out already.
+    const before = machine.events().length;
+    await machine.change([changes.launch(WEB, NEW, 6)]);
+    expect(
+      machine
+        .events()
+        .slice(before)
+        .filter((event) => event.startsWith('stop')),
+    ).toEqual([]);
+  });
+
   it('removes a unit after it has stopped, and keeps nothing but the token', async () => {
     const machine = await create();
     await machine.change([changes.launch(WEB, OLD, 1)]);
