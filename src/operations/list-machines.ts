@@ -5,6 +5,7 @@ import {
   type MachineView,
   type MachineVitals,
   otherCluster,
+  UNLISTED,
 } from '../cluster/snapshot.ts';
 import type { Metadata } from '../machine/metadata.ts';
 import { look, type Viewpoint } from './look.ts';
@@ -31,7 +32,9 @@ export type MachineRow = MachineRef & {
 /** Every machine, those that never answered (and have no known id) last. */
 export async function listMachines(from: Viewpoint): Promise<Listing<MachineRow>> {
   const snapshot = await look(from, { vitals: true });
-  const rows = snapshot.machines.map(
+  // One that this fleet.conf lacks is a warning, and no machine of the list.
+  const listed = snapshot.machines.filter(({ silence }) => silence?.code !== UNLISTED);
+  const rows = listed.map(
     (view): MachineRow => ({
       ...machineRef(view),
       metadata: view.machine.metadata,

@@ -14,11 +14,11 @@ onMachines('a machine that reboots', () => {
     operator.write('launched.service', SLEEPER);
     operator.write('loaded.service', SLEEPER);
     operator.write('stopped.service', SLEEPER);
-    operator.write('tick.timer', '[Timer]\nOnCalendar=daily\nUnit=launched.service\n');
+    operator.write('tick.timer', '[Timer]\nOnCalendar=daily\nUnit=loaded.service\n');
     operator.write('agent.service', service('ExecStart=/bin/sleep 100000', 'Global=true'));
     operator.configure({ machines: ['k1'] });
-    await operator.fleetctl('start', 'launched', 'stopped', 'agent', 'tick.timer');
     await operator.fleetctl('load', 'loaded');
+    await operator.fleetctl('start', 'launched', 'stopped', 'agent', 'tick.timer');
     await operator.fleetctl('stop', 'stopped');
     await cluster('reboot', 'k1');
     expect(await operator.fleetctl(...UNITS, '--fields=unit,active,sub')).toEqual(

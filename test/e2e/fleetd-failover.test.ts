@@ -94,9 +94,11 @@ onMachines('fleetd', () => {
     await runsOn('web@1.service', ['k5']);
   });
 
-  it('takes units off a machine that left fleet.conf', async () => {
+  it('leaves units on a machine that left fleet.conf, and takes them off one that was removed', async () => {
     operator.configure({ machines: MACHINES.slice(0, 4), ...settings });
     fleetd.signal('SIGHUP');
+    const removed = await operator.fleetctl('machines', 'remove', MACHINES[4] ?? '');
+    expect(removed.status).toBe(0);
     for (const [index, unit] of UNITS.entries()) {
       await eventually(
         () => whereRuns(unit, MACHINES.slice(0, 4)).length === 1,

@@ -254,7 +254,11 @@ onMachines('a unit that does come up', () => {
       done('Unit tick.service loaded on 00000000.../127.76.0.1'),
     );
     expect(await operator.fleetctl('start', 'tick.timer')).toEqual(
-      done('Unit tick.timer launched on 00000000.../127.76.0.1'),
+      done(`
+        Unit tick.service loaded on 00000000.../127.76.0.1
+        tick.timer starts tick.service when it elapses
+        Unit tick.timer launched on 00000000.../127.76.0.1
+      `),
     );
     await until('k1', '[ -e /run/ticked ]');
     expect(await operator.fleetctl(...UNITS)).toEqual(
@@ -267,7 +271,8 @@ onMachines('a unit that does come up', () => {
     operator.write('tick.timer', '[Timer]\nOnCalendar=daily\n');
     expect(await operator.fleetctl('start', 'tick.timer', 'tick.service')).toEqual(
       done(`
-        Unit tick.service launched on 00000000.../127.76.0.1
+        Unit tick.service loaded on 00000000.../127.76.0.1
+        tick.timer starts tick.service when it elapses
         Unit tick.timer launched on 00000000.../127.76.0.1
       `),
     );
@@ -279,7 +284,11 @@ onMachines('a unit that does come up', () => {
     operator.write('greet.service', SLEEPER);
     await operator.fleetctl('load', 'greet.service');
     expect(await operator.fleetctl('start', 'greet.socket')).toEqual(
-      done('Unit greet.socket launched on 00000000.../127.76.0.1'),
+      done(`
+        Unit greet.service loaded on 00000000.../127.76.0.1
+        greet.socket starts greet.service when a connection comes in
+        Unit greet.socket launched on 00000000.../127.76.0.1
+      `),
     );
     await inside('k1', 'echo hello >/run/greet');
     await until('k1', 'systemctl is-active --quiet greet.service');
