@@ -113,6 +113,7 @@ onMachines('a list for programs', () => {
         },
       ],
       unreachable: [],
+      unknown: [],
     });
   });
 
@@ -131,6 +132,7 @@ onMachines('a list for programs', () => {
         },
       ],
       unreachable: [],
+      unknown: [],
     });
   });
 

@@ -42,8 +42,12 @@ describe('a machine that another operator’s fleet.conf lacks', () => {
 
   it('is in lists, as one that does not answer', async () => {
     const { theirs } = await twoOperators('m1', 'm2');
-    const rows = (await listMachines(theirs)).rows.map(({ name, state }) => `${name} ${state}`);
-    expect(rows.toSorted()).toEqual(['m1 reachable', 'm2 reachable', 'm3 unreachable']);
+    const { rows, unreachable } = await listMachines(theirs);
+    expect(rows.map(({ name, state }) => `${name} ${state}`).toSorted()).toEqual([
+      'm1 reachable',
+      'm2 reachable',
+    ]);
+    expect(unreachable.map(({ message }) => message)).toEqual(['Machine "m3" is not in this fleet.conf']);
     expect((await listUnits(theirs)).rows).toContainEqual(
       expect.objectContaining({
         unit: 'c.service',
