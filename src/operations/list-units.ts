@@ -3,9 +3,10 @@ import {
   type ClusterSnapshot,
   type DesiredUnit,
   type MachineView,
+  observedOn,
   otherCluster,
 } from '../cluster/snapshot.ts';
-import type { SystemdState } from '../cluster/unit-state.ts';
+import { isRunning, type SystemdState } from '../cluster/unit-state.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { look, type Viewpoint } from './look.ts';
@@ -26,7 +27,15 @@ export type UnitRow = {
   readonly hash: string;
   /** What systemd counts; undefined where it does not, or is not asked. */
   readonly restarts: number | undefined;
-} & Usage;
+} & Usage &
+  Runs;
+
+/** How its last run went (`success`, `exit-code`, …), when that began or ended, and when the next one is due; epoch ms. */
+type Runs = {
+  readonly result: string | undefined;
+  readonly lastRun: number | undefined;
+  readonly nextRun: number | undefined;
+};
 
 /** Since when a unit is as it is, in epoch ms, and what it uses. */
 type Usage = Pick<SystemdState, 'since' | 'memoryBytes' | 'cpuNs'>;
@@ -37,6 +46,9 @@ const NO_USAGE = {
   since: undefined,
   memoryBytes: undefined,
   cpuNs: undefined,
+  result: undefined,
+  lastRun: undefined,
+  nextRun: undefined,
 };
 const UNREACHABLE = { load: 'unknown', active: 'unknown', sub: 'unreachable', ...NO_USAGE };
 const ABSENT = { load: 'not-found', active: 'inactive', sub: 'dead', ...NO_USAGE };
@@ -47,7 +59,7 @@ export async function listUnits(from: Viewpoint): Promise<Listing<UnitRow>> {
   const rows = [
     ...leftBehind(snapshot),
     ...snapshot.machines.flatMap((machine) => [
-      ...(otherCluster(machine, snapshot) === undefined ? presentOn(machine) : []),
+      ...(otherCluster(machine, snapshot) === undefined ? presentOn(machine, snapshot) : []),
       ...missingOn(machine, expectedOn(machine, snapshot)),
     ]),
   ];
@@ -73,7 +85,7 @@ function leftBehind(snapshot: ClusterSnapshot): readonly UnitRow[] {
     }));
 }
 
-function presentOn(machine: MachineView): readonly UnitRow[] {
+function presentOn(machine: MachineView, snapshot: ClusterSnapshot): readonly UnitRow[] {
   const units = machine.observation?.units ?? [];
   // A template has a file and no state.
   const runnable = units.filter(({ name }) => !isTemplate(parseUnitName(name)));
@@ -88,6 +100,7 @@ function presentOn(machine: MachineView): readonly UnitRow[] {
     since: state.since,
     memoryBytes: state.memoryBytes,
     cpuNs: state.cpuNs,
+    ...runsOf(name, state, machine, snapshot),
   }));
 }
 
@@ -118,4 +131,17 @@ export function expectedOn(machine: MachineView, snapshot: ClusterSnapshot): rea
     }),
   );
   return [...assigned, ...globals.filter(({ name }) => here.has(name))];
+}
+
+/** The last run of a unit, and the next one: its own for a timer, else that of the timers which start it. */
+function runsOf(name: string, state: SystemdState, machine: MachineView, { units }: ClusterSnapshot): Runs {
+  const timers = units.filter(({ triggers }) => triggers === name);
+  const elapses = timers.flatMap((timer) => observedOn(machine, timer.name)?.state.nextElapse ?? []);
+  const next = [...(state.nextElapse === undefined ? [] : [state.nextElapse]), ...elapses];
+  const hasRun = state.invocation !== '' || state.lastTrigger !== undefined || state.activeExit !== undefined;
+  return {
+    result: hasRun && state.result !== '' ? state.result : undefined,
+    lastRun: state.lastTrigger ?? (isRunning(state) ? state.since : state.activeExit),
+    nextRun: next.length === 0 ? undefined : Math.min(...next),
+  };
 }

@@ -20,6 +20,9 @@ export function unitsJson(listing: Listing<UnitRow>): object {
     hash: row.hash === '' ? null : row.hash,
     restarts: row.restarts ?? null,
     ...usageJson(row),
+    result: row.result ?? null,
+    lastRun: timeJson(row.lastRun),
+    nextRun: timeJson(row.nextRun),
   }));
 }
 
@@ -92,7 +95,7 @@ export function jsonLine(value: object): string {
 
 /** What changes with every look although nothing happens. */
 const MEASURES = new Set([
-  ...['memoryBytes', 'cpuNs', 'loadAverage', 'memoryTotalBytes', 'memoryAvailableBytes'],
+  ...['memoryBytes', 'cpuNs', 'nextRun', 'loadAverage', 'memoryTotalBytes', 'memoryAvailableBytes'],
   ...['uptimeSeconds', 'lastSeen', 'silentMs'],
 ]);
 

@@ -27,6 +27,9 @@ export const UNITS: ListingView<UnitRow> = {
     { field: 'restarts', value: ({ restarts }) => known(restarts, String) },
     { field: 'memory', value: ({ memoryBytes }) => known(memoryBytes, bytesText) },
     { field: 'cpu', value: ({ cpuNs }) => known(cpuNs, cpuText) },
+    { field: 'result', value: ({ result }) => result ?? '' },
+    { field: 'last', value: ({ lastRun }) => known(lastRun, timeText) },
+    { field: 'next', value: ({ nextRun }) => known(nextRun, timeText) },
   ],
 };
 

@@ -110,6 +110,9 @@ onMachines('a list for programs', () => {
           // The machines of these tests count no memory.
           memoryBytes: null,
           cpuNs: expect.any(Number),
+          result: 'success',
+          lastRun: expect.stringMatching(RECENTLY),
+          nextRun: null,
         },
       ],
       unreachable: [],

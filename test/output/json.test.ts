@@ -19,16 +19,33 @@ const UNREACHABLE_JSON = [{ ...SILENT_JSON, reason: 'no answer', silentMs: 1500 
 const SINCE = Date.UTC(2026, 10, 23, 6, 5, 41);
 
 const UNIT = { unit: 'a.service', load: 'loaded', active: 'active', sub: 'running', hash: 'abc' };
-const RUNNING = { ...UNIT, machine: WEB, restarts: 2, since: SINCE, memoryBytes: 4096, cpuNs: 15_000_000 };
+const RUNNING = {
+  ...UNIT,
+  machine: WEB,
+  restarts: 2,
+  since: SINCE,
+  memoryBytes: 4096,
+  cpuNs: 15_000_000,
+  result: 'success',
+  lastRun: SINCE,
+  nextRun: undefined,
+};
 
 describe('JSON', () => {
   it('of list-units', () => {
-    const nothing = { restarts: undefined, since: undefined, memoryBytes: undefined, cpuNs: undefined };
+    const usage = { restarts: undefined, since: undefined, memoryBytes: undefined, cpuNs: undefined };
+    const nothing = { ...usage, result: undefined, lastRun: undefined, nextRun: undefined };
     const unreadable = [{ unit: 'x.service', message: 'it is damaged', hint: undefined }];
     const silent = { ...UNIT, machine: SILENT, hash: '', ...nothing };
     expect(unitsJson({ rows: [RUNNING, silent], unreachable, unreadable })).toEqual({
       units: [
-        { ...RUNNING, machine: WEB_JSON, since: '2026-11-23T06:05:41Z' },
+        {
+          ...RUNNING,
+          machine: WEB_JSON,
+          since: '2026-11-23T06:05:41Z',
+          lastRun: '2026-11-23T06:05:41Z',
+          nextRun: null,
+        },
         {
           ...silent,
           machine: SILENT_JSON,
@@ -37,6 +54,9 @@ describe('JSON', () => {
           since: null,
           memoryBytes: null,
           cpuNs: null,
+          result: null,
+          lastRun: null,
+          nextRun: null,
         },
       ],
       unreachable: UNREACHABLE_JSON,

@@ -34,6 +34,9 @@ const unit = (changes: Partial<UnitRow> = {}): UnitRow => ({
   since: Date.UTC(2026, 10, 23, 6, 5, 41),
   memoryBytes: 5_452_595,
   cpuNs: 15_900_000,
+  result: 'success',
+  lastRun: Date.UTC(2026, 10, 23, 6, 5, 41),
+  nextRun: Date.UTC(2026, 10, 24, 0, 0, 0),
   ...changes,
 });
 
@@ -95,12 +98,15 @@ describe('list-units', () => {
       since: undefined,
       memoryBytes: undefined,
       cpuNs: undefined,
+      result: undefined,
+      lastRun: undefined,
+      nextRun: undefined,
     });
     expect(show(UNITS, [row, unit()], { fields: all(UNITS) })).toMatchInlineSnapshot(`
       "
-      UNIT                   MACHINE                LOAD     ACTIVE   SUB          HASH     SINCE                    RESTARTS  MEMORY  CPU
-      standard-unit.service  -/10.10.1.2            unknown  unknown  unreachable  -        -                        -         -       -
-      standard-unit.service  148a18ff.../10.10.1.1  loaded   active   running      7710e8a  2026-11-23 06:05:41 UTC  2         5.1M    15ms
+      UNIT                   MACHINE                LOAD     ACTIVE   SUB          HASH     SINCE                    RESTARTS  MEMORY  CPU   RESULT   LAST                     NEXT
+      standard-unit.service  -/10.10.1.2            unknown  unknown  unreachable  -        -                        -         -       -     -        -                        -
+      standard-unit.service  148a18ff.../10.10.1.1  loaded   active   running      7710e8a  2026-11-23 06:05:41 UTC  2         5.1M    15ms  success  2026-11-23 06:05:41 UTC  2026-11-24 00:00:00 UTC
       "
     `);
   });
