@@ -138,10 +138,11 @@ function runsOf(name: string, state: SystemdState, machine: MachineView, { units
   const timers = units.filter(({ triggers }) => triggers === name);
   const elapses = timers.flatMap((timer) => observedOn(machine, timer.name)?.state.nextElapse ?? []);
   const next = [...(state.nextElapse === undefined ? [] : [state.nextElapse]), ...elapses];
-  const hasRun = state.invocation !== '' || state.lastTrigger !== undefined || state.activeExit !== undefined;
+  const hasRun = state.invocation !== '' || state.activeExit !== undefined;
   return {
     result: hasRun && state.result !== '' ? state.result : undefined,
-    lastRun: state.lastTrigger ?? (isRunning(state) ? state.since : state.activeExit),
+    // A timer is up without a run of its own.
+    lastRun: name.endsWith('.timer') ? state.lastTrigger : isRunning(state) ? state.since : state.activeExit,
     nextRun: next.length === 0 ? undefined : Math.min(...next),
   };
 }
