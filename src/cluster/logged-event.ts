@@ -41,7 +41,7 @@ export type LoggedEvent =
   /** It was restarted by a command. */
   | { readonly kind: 'restart'; readonly unit: string; readonly machine: string };
 
-/** What happened in one change of the registry: when (epoch ms) by the clock of whoever made it, and by whom (`user@host`). */
+/** What happened in one change of the registry: when (epoch ms) by the clock of the process that made it, and its user (`user@host`). */
 export type LogEntry = {
   readonly at: number;
   readonly by: string;

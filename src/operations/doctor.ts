@@ -28,7 +28,7 @@ export function isHealthy({ checks }: MachineHealth): boolean {
 
 /**
  * Looks at the machines that are named, or at all, side by side: one connection and one script each. `tell` gets
- * each when it is done, so that one that hangs holds up nobody; and a second time where a later one has the same id.
+ * each when it is done, so that one that hangs delays no other; and a second time where a later one has the same id.
  * Resolves in the order of fleet.conf. Rejects with FleetError `machine-not-found` or `usage` for a name that means
  * none or several, and with `local` for trouble of this computer.
  */

@@ -35,7 +35,7 @@ export type Site = {
   writeOwnConfig(settings: ReadonlyMap<string, string>): Promise<void>;
 };
 
-/** Errors that say that a machine does not answer; others say that somebody has to do something about it first. */
+/** Errors that say that a machine does not answer; others need an operator first. */
 const SILENCE: ReadonlySet<string> = new Set(['ssh-refused', 'ssh-timeout', 'ssh-lost']);
 
 /** What was found at the machines: how they answered, obstacles, and lines of known hosts of those that did. */
@@ -188,7 +188,7 @@ async function moveRegistry(host: Host, from: string): Promise<void> {
       await rename(old, from);
       await runWell(host, `rm -rf ${LAYOUT.registry}`, 'take the copy of the registry away');
       throw new FleetError('not-copyable', 'Cannot move the registry: it was changed meanwhile', {
-        hint: 'Try again while nobody else works with it',
+        hint: 'Try again when no other command uses it',
       });
     }
     await writeFile(

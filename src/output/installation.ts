@@ -3,7 +3,7 @@ import type { Obstacle, Reached, Step } from '../install/plan.ts';
 import type { RemovedController } from '../operations/remove-controller.ts';
 import type { ReportLines } from './report.ts';
 
-/** What a step does on a host, as a command to somebody: `copy the program to /opt/fleet`. */
+/** What a step does on a host, in the imperative: `copy the program to /opt/fleet`. */
 export function stepText(step: Step): string {
   switch (step.kind) {
     case 'node':

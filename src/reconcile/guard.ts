@@ -68,7 +68,7 @@ class Guard {
     return comparedRegistry(registry, () => seen).update(decide);
   }
 
-  /** Looks at the machines that nobody has asked yet. */
+  /** Looks at the machines that have not been asked yet. */
   async #lookAtRest(request: ObserveRequest): Promise<void> {
     const rest = this.#edges.machines.filter(({ name }) => !this.#seen.has(name));
     await Promise.all(

@@ -78,7 +78,7 @@ function lastFailures({ events }: RegistryView): ReadonlyMap<string, Failure> {
   return failures;
 }
 
-/** Without what is for whoever waits: the log keeps no journal, and of systemd's words the last line. */
+/** Without the parts for an operator who waits: the log keeps no journal, and of systemd's words the last line. */
 function inShort(failure: Failure): Failure {
   const line = (text: string): string => text.trimEnd().split('\n').at(-1)?.slice(0, 200) ?? '';
   if (failure.code === 'not-up') return { ...failure, detail: line(failure.detail), journal: [] };

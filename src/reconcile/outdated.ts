@@ -8,8 +8,8 @@ type Seen = Pick<MachineView, 'machine' | 'observation'>;
 
 /**
  * Throws FleetError `registry-outdated` when a machine of this cluster has seen a token that this registry has not given
- * yet. `view` was loaded after the machines were asked, so nobody can have been faster: an old backup was put in its
- * place. To it, everything newer would look like copies that nobody wants.
+ * yet. `view` was loaded after the machines were asked, so no process can have been faster: an old backup was put in its
+ * place. To it, everything newer would look like unwanted copies.
  */
 export function refuseOutdated(view: RegistryView, machines: readonly Seen[]): void {
   const [newest] = machines

@@ -11,7 +11,7 @@ export type Observer = {
   readonly uptime: Clock;
 };
 
-/** Where the time is told and who tells it. */
+/** The clock that measures silence, and the observer whose clock it is. */
 export type Watchman = { readonly clock: Clock; readonly observer: Observer };
 
 /** Two looks that are further apart, in ms, say nothing of the time in between. */

@@ -80,7 +80,7 @@ export class HostKeyTrust {
 }
 
 /**
- * What the files of known hosts say of a target, as lines of a file for somebody else who connects to the same host and
+ * What the files of known hosts say of a target, as lines of a file for another user who connects to the same host and
  * port: its keys, those that are revoked, and those that may sign for it. Rejects with `ssh-host-key` when a file cannot be read.
  */
 export async function knownHostLines(target: SshTarget): Promise<readonly string[]> {

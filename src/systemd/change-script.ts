@@ -20,7 +20,7 @@ import { isDown, stopUnits } from './stop-script.ts';
  * links away · stop and wait · records, links, renames, removals · one daemon-reload · records of what was removed ·
  * start · unlock · wait · settle · report. A stop comes before the rename, so that ExecStop= of the text that runs is
  * what runs; and after what would have systemd start the unit again. While a stop is waited for the lock is free, and
- * tokens are checked again after it: a stuck unit never keeps others from the machine. Where nobody waits, a stop is
+ * tokens are checked again after it: a stuck unit never keeps others from the machine. Without waiting, a stop is
  * still waited for if a file is replaced or removed after it.
  * Sections carry the index of their change (`guard:0`); a change that fails is skipped from there on.
  */

@@ -46,7 +46,7 @@ export async function serve(flags: Flags, streams: Streams): Promise<ExitStatus>
       const round = signals.nextRound();
       const config = await load();
       const given = { signal: round, tell, supervisor, inherited, onBug };
-      // The controller compares with what it sees, and waits for nobody.
+      // The controller compares with what it sees, and waits for no other process.
       await withConfig(config, streams, (edges) => keep(edges, config, given), { guard: false });
       if (!signals.ended.aborted) supervisor.reloading();
     }

@@ -12,7 +12,7 @@ export class PrivateFolder {
   #path: Promise<string> | undefined;
   #files = 0;
 
-  /** A path in the folder that nobody has; the folder is made with the first. Rejects with FleetError `local`. */
+  /** An unused path in the folder; the folder is made with the first. Rejects with FleetError `local`. */
   async newFile(suffix: string): Promise<string> {
     this.#path ??= makeFolder();
     this.#files++;

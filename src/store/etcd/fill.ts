@@ -9,7 +9,7 @@ import { refused } from './trouble.ts';
 
 /**
  * Writes the first commit of a registry that takes more than one request, as a copy of a large one does. Its records go
- * ahead, under the key `filling`, and the head comes last: until then readers find nothing, and nobody else can write.
+ * ahead, under the key `filling`, and the head comes last: until then readers find nothing, and no other process can write.
  * One that was interrupted is removed by the next that begins; one that is overtaken by another fails.
  */
 export async function fill(
@@ -60,7 +60,7 @@ export async function fill(
 /** Less than a request may hold: thousands of keys keep a slow disk busy for longer than etcd is waited for. */
 const BATCH_BYTES = 65_536;
 
-/** Puts until somebody has answered, up to five times: the same again is harmless. */
+/** Puts until an endpoint has answered, up to five times: the same again is harmless. */
 async function patiently(client: EtcdClient, transaction: Message): Promise<Message> {
   for (let attempt = 1; ; attempt++) {
     const result = await client.ask('kv/txn', transaction);
@@ -70,7 +70,7 @@ async function patiently(client: EtcdClient, transaction: Message): Promise<Mess
   }
 }
 
-/** The error for a commit to a registry that somebody else is filling. */
+/** The error for a commit to a registry that another process is filling. */
 export function unfinished(): FleetError {
   return new FleetError(
     'registry-conflict',
