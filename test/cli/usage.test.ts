@@ -63,7 +63,7 @@ describe('--fields', () => {
   it.each<readonly [readonly string[], string]>([
     [
       ['list-units', '--fields', 'unit,machin'],
-      'Error: No such field: "machin"\nhint: Did you mean "machine"? Fields: unit, machine, load, active, sub, hash, since, restarts, memory, cpu\n',
+      'Error: No such field: "machin"\nhint: Did you mean "machine"? Fields: unit, machine, load, active, sub, hash, since, restarts, memory, cpu, result, last, next\n',
     ],
     [
       ['list-unit-files', '--fields=bogus'],

@@ -72,7 +72,7 @@ onMachines('the three lists', () => {
         2,
         `
         Error: No such field: "machin"
-        hint: Did you mean "machine"? Fields: unit, machine, load, active, sub, hash, since, restarts, memory, cpu
+        hint: Did you mean "machine"? Fields: unit, machine, load, active, sub, hash, since, restarts, memory, cpu, result, last, next
         `,
       ),
     );
