@@ -131,7 +131,7 @@ function withPartners(
   );
   const all = new Set([...only, ...started, ...replaced]);
   const triggers = [...units.values()].filter(
-    (unit) => unit.triggers !== undefined && all.has(unit.triggers),
+    ({ triggers, target }) => triggers !== undefined && target !== 'inactive' && all.has(triggers),
   );
   return new Set(
     [...all, ...triggers.map(({ name }) => name)].filter((name) => only.has(name) || units.has(name)),

@@ -120,8 +120,12 @@ onMachines('a unit whose machine is silent', () => {
     expect(stderr).toContain('its host key has changed');
   });
 
-  it('moves when its machine is taken out of fleet.conf', async () => {
+  it('stays when its machine is only missing in fleet.conf, and moves when that is removed', async () => {
     operator.configure({ machines: ['k1', 'k2'] });
+    const missing = await operator.fleetctl('start', 'web@3');
+    expect(missing).toMatchObject({ status: 5, stdout: '' });
+    expect(missing.stderr).toContain('machine "k3" is not in this fleet.conf');
+    expect((await operator.fleetctl('machines', 'remove', 'k3')).status).toBe(0);
     expect(await operator.fleetctl('start', 'web@3')).toEqual(
       done('Unit web@3.service launched on 00000000.../127.76.0.1'),
     );

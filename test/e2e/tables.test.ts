@@ -116,7 +116,7 @@ onMachines('a list for programs', () => {
         },
       ],
       unreachable: [],
-      unknown: [],
+      unreadable: [],
     });
   });
 
@@ -135,7 +135,7 @@ onMachines('a list for programs', () => {
         },
       ],
       unreachable: [],
-      unknown: [],
+      unreadable: [],
     });
   });
 
