@@ -75,7 +75,7 @@ is_name() {
 }
 
 # save FILE TEXT: a shell calls a full disk an "I/O error"; cat tells what it is
-save() { printf '%b' "$2" >"$1" || printf '%b' "$2" 2>/dev/null | cat >"$1"; }
+save() { { printf '%b' "$2" >"$1"; } 2>/dev/null || printf '%b' "$2" 2>/dev/null | cat >"$1"; }
 
 # put INDEX TEXT: the new unit file, beside its place, under a name that no other script uses. One that does not
 # fit leaves its room to the others.
