@@ -36,17 +36,14 @@ onMachines('the SSH server of each machine', () => {
     );
   });
 
-  it.each([
-    ['submit web@.service'],
-    ['cat web@.service'],
-    ['destroy no-such-unit'],
-    ['version'],
-    ['help start'],
-  ])('sees nothing of: %s', async (command) => {
-    const before = await logins();
-    await operator.fleetctl(...command.split(' '));
-    expect(await logins()).toEqual(before);
-  });
+  it.each([['cat web@.service'], ['destroy no-such-unit'], ['version'], ['help start']])(
+    'sees nothing of: %s',
+    async (command) => {
+      const before = await logins();
+      await operator.fleetctl(...command.split(' '));
+      expect(await logins()).toEqual(before);
+    },
+  );
 });
 
 /** How often somebody has logged in on each machine so far, and how many sessions were started. */

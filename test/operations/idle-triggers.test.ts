@@ -186,6 +186,51 @@ describe('a unit that a timer starts', () => {
     expect(scene.there().m1).toContain('x.service dead');
   });
 
+  it('is left to its timer when it was launched and is named together with it', async () => {
+    const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': SLEEP });
+    await scene.start('x.service');
+    expect(outcome(await scene.start('x.timer', 'x.service'))).toEqual([
+      'x.service: loaded m1',
+      'x.timer: launched m1',
+    ]);
+    expect(scene.there().m1).toContain('x.service dead');
+  });
+
+  it('has a file beside that of its trigger, which is reported or taken', async () => {
+    const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': SLEEP });
+    await scene.start('x.timer');
+    await scene.write('x.service', `# new\n${SLEEP}`);
+    const request = { units: ['x.timer'], cwd: scene.cwd };
+    const { differing } = await start(scene.edges, { ...request, replace: false });
+    expect(differing.map(({ unit }) => unit)).toEqual(['x.service']);
+    await start(scene.edges, { ...request, replace: true });
+    expect((await scene.edges.registry.load()).units.get('x.service')?.text).toMatch('# new');
+  });
+
+  it('ends with its old text by --now also when the new one is stored already', async () => {
+    const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': SLEEP });
+    await scene.start('x.timer');
+    await scene.start('x.service');
+    await scene.write('x.service', `# new\n${SLEEP}`);
+    const request = { units: ['x.timer', 'x.service'], cwd: scene.cwd, replace: true };
+    await start(scene.edges, request);
+    expect(scene.there().m1).toContain('x.service running');
+    await start(scene.edges, { ...request, now: true });
+    expect(scene.there().m1).toContain('x.service dead');
+  });
+
+  it('may be a template that is named beside its socket', async () => {
+    const scene = await sceneWith({
+      's.socket': '[Socket]\nListenStream=/run/s\nAccept=yes\n',
+      's@.service': SLEEP,
+    });
+    expect(outcome(await scene.start('s.socket', 's@.service'))).toEqual([
+      's.socket: launched m1',
+      's@.service: loaded m1',
+    ]);
+    await expect(scene.start('s@.service')).rejects.toMatchObject({ code: 'usage' });
+  });
+
   it('stays while the timer that needs it stays', async () => {
     const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': SLEEP });
     await scene.start('x.timer');
