@@ -1,6 +1,6 @@
 import { compareText } from '../base/compare.ts';
 import { globMatcher } from '../base/glob.ts';
-import { type ClusterSnapshot, type DesiredUnit, machineNameOf } from '../cluster/snapshot.ts';
+import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { MachinePlan, UnitChange } from './step.ts';
 import { brings } from './steps.ts';
@@ -49,7 +49,8 @@ export function orderOf({
   maxParallel,
 }: OrderRequest): readonly Wave[] {
   const units = new Map(snapshot.units.map((unit) => [unit.name, unit]));
-  const nameOf = (id: MachineId): string | undefined => machineNameOf(id, snapshot);
+  const names = new Map(snapshot.machines.map(({ id, machine }) => [id, machine.name]));
+  const nameOf = (id: MachineId): string | undefined => names.get(id);
   const places = new Map([...placements].map(([unit, ids]) => [unit, ids.map(nameOf)]));
   const origin = new Map([...leaving].map(([unit, id]) => [unit, nameOf(id)]));
   const stageOf = (machine: string, { unit, steps }: UnitChange): Stage => {
