@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { inside, insideAll, onMachines } from '../support/cluster.ts';
+import { inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
 import { done, hire, type Outcome } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
 
@@ -33,7 +33,7 @@ onMachines('a configuration that is wrong', () => {
     before = await lookAtMachines();
   });
   afterAll(async () => expect(await lookAtMachines()).toEqual(before));
-  const machine = '[machine.k1]\naddress = 127.76.0.1\n';
+  const machine = `[machine.k1]\naddress = ${SUBNET}.1\n`;
 
   it.each([
     [
@@ -53,8 +53,8 @@ onMachines('a configuration that is wrong', () => {
     ],
     [
       'two machines with one address',
-      `${machine}[machine.k2]\naddress = 127.76.0.1\n`,
-      '"HERE/fleet.conf" line 4: "address" in [machine.k2] is already that of machine "k1" on line 2: "127.76.0.1"',
+      `${machine}[machine.k2]\naddress = ${SUBNET}.1\n`,
+      `"HERE/fleet.conf" line 4: "address" in [machine.k2] is already that of machine "k1" on line 2: "${SUBNET}.1"`,
     ],
     [
       'a bad duration',
@@ -63,8 +63,8 @@ onMachines('a configuration that is wrong', () => {
     ],
     [
       'a bad address',
-      '[machine.k1]\naddress = 127.76.0.1:99999\n',
-      '"HERE/fleet.conf" line 2: "address" in [machine.k1] must be host, host:port or [IPv6]:port: "127.76.0.1:99999"',
+      `[machine.k1]\naddress = ${SUBNET}.1:99999\n`,
+      `"HERE/fleet.conf" line 2: "address" in [machine.k1] must be host, host:port or [IPv6]:port: "${SUBNET}.1:99999"`,
     ],
     ['no machine', '; nothing yet\n', 'No machines in the configuration "HERE/fleet.conf"'],
     ['no text', '\u0000\u0001', '"HERE/fleet.conf" line 1 has a control character'],

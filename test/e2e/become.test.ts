@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { inside, onMachines } from '../support/cluster.ts';
+import { inside, onMachines, SUBNET } from '../support/cluster.ts';
 import { hire, PROGRAM } from './operator.ts';
 import { hasTerminals, Terminal } from './terminal.ts';
 
@@ -58,7 +58,7 @@ onMachines('sudo that wants a password', () => {
 
   it('gets what a command prints, of a machine with another one too', async () => {
     operator.write('password', `${PASSWORD}\nsecond line\n`);
-    const own = '[machine.k3]\naddress = 127.76.0.3\nbecome_password_command = echo other\n';
+    const own = `[machine.k3]\naddress = ${SUBNET}.3\nbecome_password_command = echo other\n`;
     operator.write(
       'both.conf',
       `${operator.read('fleet.conf')}\n${own}`.replace(

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { cluster, inside, insideAll, onMachines, until } from '../support/cluster.ts';
+import { cluster, inside, insideAll, onMachines, SUBNET, until } from '../support/cluster.ts';
 import { done, hire, type Outcome } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
 
@@ -28,7 +28,7 @@ onMachines('a change', () => {
       const { status, stderr } = await operator.fleetctl(verb, unit);
       expect({ status, stderr }).toEqual({
         status: 1,
-        stderr: `Error: Cannot ${verb} unit "${unit}" on machine "k1" (127.76.0.1): it was stopped and started again: ${cause}\nhint: Stop ${other} first\n`,
+        stderr: `Error: Cannot ${verb} unit "${unit}" on machine "k1" (${SUBNET}.1): it was stopped and started again: ${cause}\nhint: Stop ${other} first\n`,
       });
     }
     expect(await inside('k1', `ls /var/lib/fleet/units; systemctl is-active ${upheld}`)).toBe(
@@ -53,7 +53,7 @@ onMachines('a change', () => {
     );
     expect(stderr).toContain('hint: It has RefuseManualStop=yes');
     expect(stderr).toContain(
-      'Warning: unit "parent.service" was stopped on machine "k1" (127.76.0.1), and 1 process of it goes on: see its KillMode=',
+      `Warning: unit "parent.service" was stopped on machine "k1" (${SUBNET}.1), and 1 process of it goes on: see its KillMode=`,
     );
     await inside('k1', 'systemctl kill --signal=KILL refusing.service');
     await until('k1', '! systemctl is-active --quiet refusing.service');

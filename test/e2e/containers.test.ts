@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { beforeAll, expect, it } from 'vitest';
-import { cluster, inside, onMachines, until } from '../support/cluster.ts';
+import { cluster, inside, onMachines, SUBNET, until } from '../support/cluster.ts';
 import { done, hire } from './operator.ts';
 
 const EXAMPLE = new URL('../../examples/myapp.service', import.meta.url);
@@ -18,12 +18,12 @@ onMachines('the unit of the systemd guide that runs a container', () => {
   it('starts its container, which says hello', async ({ skip }) => {
     skip(obstacle !== undefined, obstacle);
     expect(await operator.fleetctl('start', 'myapp.service')).toEqual(
-      done('Unit myapp.service launched on 00000000.../127.76.0.1'),
+      done(`Unit myapp.service launched on 00000000.../${SUBNET}.1`),
     );
     await until('k1', `(${JOURNAL}) | grep -q "^Hello World$"`);
     expect(await inside('k1', 'podman ps --format "{{.Names}} {{.Image}}"')).toMatch(/^busybox1 .*busybox/);
     expect(await operator.fleetctl('list-units', '--no-legend')).toEqual(
-      done('myapp.service  00000000.../127.76.0.1  active  running'),
+      done(`myapp.service  00000000.../${SUBNET}.1  active  running`),
     );
   });
 

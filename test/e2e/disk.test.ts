@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { CLUSTER_FOLDER, cluster, inside, onMachines } from '../support/cluster.ts';
+import { CLUSTER_FOLDER, cluster, inside, onMachines, SUBNET } from '../support/cluster.ts';
 import { done, hire } from './operator.ts';
 import { SLEEPER } from './units.ts';
 
@@ -21,11 +21,11 @@ onMachines('a machine whose disk is full', () => {
     const { status, stdout, stderr } = await operator.fleetctl('start', 'new');
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toMatch(
-      /^Error: Cannot start unit "new\.service" on machine "k1" \(127\.76\.0\.1\): could not write the unit file: .*No space left on device\n/,
+      /^Error: Cannot start unit "new\.service" on machine "k1" \(127\.76\.\d\.1\): could not write the unit file: .*No space left on device\n/,
     );
     expect(await inside('k1', FILES)).toBe(before);
     expect(await operator.fleetctl('start', 'old')).toEqual(
-      done('Unit old.service launched on 00000000.../127.76.0.1'),
+      done(`Unit old.service launched on 00000000.../${SUBNET}.1`),
     );
     expect(await operator.fleetctl('list-units', '--no-legend', '--fields=unit,sub')).toEqual(
       done('new.service  dead\nold.service  running'),
@@ -34,7 +34,7 @@ onMachines('a machine whose disk is full', () => {
 
   it('lets go of units, which is what people do then', async () => {
     expect(await operator.fleetctl('stop', 'old')).toEqual(
-      done('Unit old.service loaded on 00000000.../127.76.0.1'),
+      done(`Unit old.service loaded on 00000000.../${SUBNET}.1`),
     );
     expect(
       await operator.fleetctl('list-unit-files', '--no-legend', '--fields=dstate,state', '-o', 'table'),
@@ -48,7 +48,7 @@ onMachines('a machine whose disk is full', () => {
   it('goes on where it was once it has room again', async () => {
     await cluster('unfill', 'k1');
     expect(await operator.fleetctl('start', 'new')).toEqual(
-      done('Unit new.service launched on 00000000.../127.76.0.1'),
+      done(`Unit new.service launched on 00000000.../${SUBNET}.1`),
     );
     expect(await operator.fleetctl('destroy', 'new', 'old')).toEqual(
       done('Destroyed new.service\nDestroyed old.service'),
@@ -79,7 +79,7 @@ onMachines('a registry', () => {
       );
     }
     expect(await operator.fleetctl('list-units', '--no-legend')).toEqual(
-      done('old.service  00000000.../127.76.0.1  active  running'),
+      done(`old.service  00000000.../${SUBNET}.1  active  running`),
     );
     await cluster('unfill', 'k3');
     expect(await operator.fleetctl('destroy', 'old')).toEqual(done('Destroyed old.service'));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { inside, onMachines } from '../support/cluster.ts';
+import { inside, onMachines, SUBNET } from '../support/cluster.ts';
 import { done, hire } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
 
@@ -12,27 +12,27 @@ onMachines('a machine', () => {
       operator.write('all.service', service('ExecStart=/bin/sleep 100000', 'Global=true'));
       await operator.fleetctl('start', 'a.service', 'b.service', 'c.service', 'all.service');
       const drained = await operator.fleetctl('drain', 'k1');
-      expect(drained).toEqual(done('Unit a.service moved to "k2" (127.76.0.2)\nMachine k1 drained'));
+      expect(drained).toEqual(done(`Unit a.service moved to "k2" (${SUBNET}.2)\nMachine k1 drained`));
       expect(await operator.fleetctl('list-units', '--no-legend', '--fields=unit,machine')).toEqual(
         done(`
-          a.service    00000000.../127.76.0.2
-          all.service  00000000.../127.76.0.1
-          all.service  00000000.../127.76.0.2
-          all.service  00000000.../127.76.0.3
-          b.service    00000000.../127.76.0.2
-          c.service    00000000.../127.76.0.3`),
+          a.service    00000000.../${SUBNET}.2
+          all.service  00000000.../${SUBNET}.1
+          all.service  00000000.../${SUBNET}.2
+          all.service  00000000.../${SUBNET}.3
+          b.service    00000000.../${SUBNET}.2
+          c.service    00000000.../${SUBNET}.3`),
       );
     });
 
     it('takes no new units until it is uncordoned', async () => {
       operator.write('d.service', SLEEPER);
       expect(await operator.fleetctl('start', 'd.service')).toEqual(
-        done('Unit d.service launched on 00000000.../127.76.0.3'),
+        done(`Unit d.service launched on 00000000.../${SUBNET}.3`),
       );
       expect(await operator.fleetctl('uncordon', 'k1')).toEqual(done('Machine k1 uncordoned'));
       operator.write('e.service', SLEEPER);
       expect(await operator.fleetctl('start', 'e.service')).toEqual(
-        done('Unit e.service launched on 00000000.../127.76.0.1'),
+        done(`Unit e.service launched on 00000000.../${SUBNET}.1`),
       );
     });
 
@@ -63,9 +63,9 @@ onMachines('a machine', () => {
         1,
         expect.stringMatching(/Cannot drain unit "picky.service" on machine "k[23]"/),
       ]);
-      expect(stderr).toContain('Warning: unit "picky.service" is still on machine "k1" (127.76.0.1)');
+      expect(stderr).toContain(`Warning: unit "picky.service" is still on machine "k1" (${SUBNET}.1)`);
       const where = await operator.fleetctl('list-units', '--no-legend', '--fields=unit,machine,active');
-      expect(where.stdout).toMatch(/^picky\.service +00000000\.\.\.\/127\.76\.0\.1 +active$/m);
+      expect(where.stdout).toMatch(/^picky\.service +00000000\.\.\.\/127\.76\.\d\.1 +active$/m);
     });
 
     it('leaves fleet.conf on the way, when it is told to', async () => {

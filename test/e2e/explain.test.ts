@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { onMachines } from '../support/cluster.ts';
+import { onMachines, SUBNET } from '../support/cluster.ts';
 import { hire } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
 
@@ -10,7 +10,7 @@ onMachines('explain', () => {
     operator.write('db.service', service('ExecStart=/bin/sleep 100000', 'MachineMetadata=role=db'));
     const before = await operator.fleetctl('explain', 'db.service');
     expect(before.stdout).toBe(
-      `Unit db.service would go to "k2" (127.76.0.2), which has no other unit
+      `Unit db.service would go to "k2" (${SUBNET}.2), which has no other unit
 Runner-up: none, no other machine fits
 Nothing would make it move
 MACHINE  UNITS  FITS  RULE             REASON
@@ -22,7 +22,7 @@ k3       0      no    MachineMetadata  MachineMetadata= asks for role=db, it has
     expect((await operator.fleetctl('list-unit-files', '--no-legend')).stdout).toBe('');
     await operator.fleetctl('start', 'db.service');
     const after = await operator.fleetctl('explain', 'db');
-    expect(after.stdout).toContain('Unit db.service is on "k2" (127.76.0.2), which has no other unit\n');
+    expect(after.stdout).toContain(`Unit db.service is on "k2" (${SUBNET}.2), which has no other unit\n`);
   });
 
   it('knows a unit of that name that is not of fleet', async () => {

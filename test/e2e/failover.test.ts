@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
-import { addressOf, cluster, hostKeyOf, inside, onMachines } from '../support/cluster.ts';
+import { addressOf, cluster, hostKeyOf, inside, onMachines, SUBNET } from '../support/cluster.ts';
 import { done, hire } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
 
@@ -62,7 +62,7 @@ onMachines('a unit whose machine is silent', () => {
     expect({ status: early.status, stdout: early.stdout }).toEqual({ status: 5, stdout: '' });
     await sleep(TTL_MS);
     expect(await operator.fleetctl('start', 'web@1')).toEqual(
-      done('Unit web@1.service launched on 00000000.../127.76.0.2'),
+      done(`Unit web@1.service launched on 00000000.../${SUBNET}.2`),
     );
     const agent = await operator.fleetctl('start', 'agent');
     expect({ status: agent.status, stdout: agent.stdout }).toEqual({
@@ -75,17 +75,17 @@ onMachines('a unit whose machine is silent', () => {
     await cluster('start', 'k1');
     expect(await operator.fleetctl(...UNITS)).toEqual(
       done(`
-        agent.service  00000000.../127.76.0.1  active  running
-        agent.service  00000000.../127.76.0.2  active  running
-        agent.service  00000000.../127.76.0.3  active  running
-        web@1.service  00000000.../127.76.0.1  active  running
-        web@1.service  00000000.../127.76.0.2  active  running
-        web@2.service  00000000.../127.76.0.2  active  running
-        web@3.service  00000000.../127.76.0.3  active  running
+        agent.service  00000000.../${SUBNET}.1  active  running
+        agent.service  00000000.../${SUBNET}.2  active  running
+        agent.service  00000000.../${SUBNET}.3  active  running
+        web@1.service  00000000.../${SUBNET}.1  active  running
+        web@1.service  00000000.../${SUBNET}.2  active  running
+        web@2.service  00000000.../${SUBNET}.2  active  running
+        web@3.service  00000000.../${SUBNET}.3  active  running
       `),
     );
     expect(await operator.fleetctl('start', 'web@1')).toEqual(
-      done('Unit web@1.service launched on 00000000.../127.76.0.2'),
+      done(`Unit web@1.service launched on 00000000.../${SUBNET}.2`),
     );
     expect(await inside('k1', 'ls /etc/systemd/system; systemctl is-active web@1 || true')).not.toMatch(
       /web@1|^active/m,
@@ -102,9 +102,9 @@ onMachines('a unit whose machine is silent', () => {
     expect(await operator.fleetctl('list-unit-files', '--no-legend', '--fields=unit,state,tmachine')).toEqual(
       done(`
         agent.service  launched  3 of 3
-        web@1.service  launched  00000000.../127.76.0.2
-        web@2.service  launched  00000000.../127.76.0.2
-        web@3.service  launched  00000000.../127.76.0.3
+        web@1.service  launched  00000000.../${SUBNET}.2
+        web@2.service  launched  00000000.../${SUBNET}.2
+        web@3.service  launched  00000000.../${SUBNET}.3
       `),
     );
   });
@@ -127,7 +127,7 @@ onMachines('a unit whose machine is silent', () => {
     expect(missing.stderr).toContain('machine "k3" is not in this fleet.conf');
     expect((await operator.fleetctl('machines', 'remove', 'k3')).status).toBe(0);
     expect(await operator.fleetctl('start', 'web@3')).toEqual(
-      done('Unit web@3.service launched on 00000000.../127.76.0.1'),
+      done(`Unit web@3.service launched on 00000000.../${SUBNET}.1`),
     );
   });
 });

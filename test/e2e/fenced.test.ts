@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { CLUSTER_FOLDER, cluster, inside, insideAll, onMachines, until } from '../support/cluster.ts';
+import { CLUSTER_FOLDER, cluster, inside, insideAll, onMachines, SUBNET, until } from '../support/cluster.ts';
 import { done, hire, PROGRAM } from './operator.ts';
 import { service } from './units.ts';
 
@@ -69,7 +69,7 @@ onMachines('a fenced unit', () => {
   it('is started when fleetd has given its machine a lease', async () => {
     begin();
     expect(await operator.fleetctl('start', 'one')).toEqual(
-      done('Unit one.service launched on 00000000.../127.76.0.1'),
+      done(`Unit one.service launched on 00000000.../${SUBNET}.1`),
     );
     expect(await inside('k1', 'ls /etc/systemd/system/fleet.target.wants 2>/dev/null || true')).toBe('');
   });

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
-import { inside, insideAll, onMachines } from '../support/cluster.ts';
+import { inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
 import { whereRuns } from '../support/sight.ts';
 import { type Fleetd, recruit } from './fleetd.ts';
 import { done, hire } from './operator.ts';
@@ -57,7 +57,7 @@ onMachines('commands beside a fleetd', () => {
 
   it('start it again', async () => {
     expect(await operator.fleetctl('start', 'web@1')).toEqual(
-      done('Unit web@1.service launched on 00000000.../127.76.0.2'),
+      done(`Unit web@1.service launched on 00000000.../${SUBNET}.2`),
     );
     expect(await starts('web@1.service')).toBe(3);
   });

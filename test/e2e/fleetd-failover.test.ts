@@ -79,7 +79,7 @@ onMachines('fleetd', () => {
     for (const unit of UNITS) await runsOn(unit, ['k5']);
     await runsOn('agent.service', MACHINES);
     const { stdout } = await operator.fleetctl('list-unit-files', '--no-legend', '--fields=unit,tmachine');
-    expect(stdout.match(/127\.76\.0\.5/g)).toHaveLength(UNITS.length);
+    expect(stdout.match(/127\.76\.\d\.5/g)).toHaveLength(UNITS.length);
   });
 
   it('goes on with its old fleet.conf when the new one is broken', async () => {

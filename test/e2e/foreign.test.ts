@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { inside, insideAll, onMachines, wipe } from '../support/cluster.ts';
+import { inside, insideAll, onMachines, SUBNET, wipe } from '../support/cluster.ts';
 import { done, failed, hire } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
 
@@ -77,7 +77,7 @@ onMachines('a unit that a machine has from elsewhere', () => {
   it('keeps one of several machines from being chosen', async () => {
     operator.configure({ machines: MACHINES });
     expect(await operator.fleetctl('start', 'mine')).toEqual(
-      done('Unit mine.service launched on 00000000.../127.76.0.2'),
+      done(`Unit mine.service launched on 00000000.../${SUBNET}.2`),
     );
     await operator.fleetctl('destroy', 'mine');
   });
@@ -91,7 +91,7 @@ onMachines('a file of fleet that somebody changed on the machine', () => {
     await operator.fleetctl('start', 'web');
     await inside('k1', 'echo "# edited" >>/etc/systemd/system/web.service');
     expect(await operator.fleetctl('start', 'web')).toEqual(
-      done('Unit web.service launched on 00000000.../127.76.0.1'),
+      done(`Unit web.service launched on 00000000.../${SUBNET}.1`),
     );
     expect(await inside('k1', 'cat /etc/systemd/system/web.service')).toBe(SLEEPER);
     await inside(
@@ -99,7 +99,7 @@ onMachines('a file of fleet that somebody changed on the machine', () => {
       'systemctl kill --signal=KILL web.service; rm /etc/systemd/system/web.service; systemctl daemon-reload',
     );
     expect(await operator.fleetctl('start', 'web')).toEqual(
-      done('Unit web.service launched on 00000000.../127.76.0.1'),
+      done(`Unit web.service launched on 00000000.../${SUBNET}.1`),
     );
     expect(await operator.fleetctl('destroy', 'web')).toEqual(done('Destroyed web.service'));
   });
@@ -135,7 +135,7 @@ onMachines('machines of another cluster', () => {
     const { status, stdout, stderr } = await stranger.fleetctl('start', 'agent');
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toContain(
-      `Error: Cannot start unit "agent.service" on machine "k2" (127.76.0.2): the machine belongs to another cluster: ${THEIRS}\n` +
+      `Error: Cannot start unit "agent.service" on machine "k2" (${SUBNET}.2): the machine belongs to another cluster: ${THEIRS}\n` +
         'hint: If that cluster is yours and its registry was lost: fleetctl help recover; if it is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove it from fleet.conf\n',
     );
     await stranger.fleetctl('stop', 'web');
@@ -146,7 +146,7 @@ onMachines('machines of another cluster', () => {
 
   it('are named by the lists of the stranger, which show nothing of them', async () => {
     const warning = (machine: number) =>
-      `Warning: Machine "k${machine}" (127.76.0.${machine}) belongs to another cluster: ${THEIRS}; what it runs is unknown`;
+      `Warning: Machine "k${machine}" (${SUBNET}.${machine}) belongs to another cluster: ${THEIRS}; what it runs is unknown`;
     expect(await stranger.fleetctl('list-units')).toEqual(
       failed(0, [1, 2, 3].map(warning).join('\n'), 'UNIT  MACHINE  ACTIVE  SUB'),
     );
@@ -156,7 +156,7 @@ onMachines('machines of another cluster', () => {
     await owner.fleetctl('destroy', 'web', 'agent');
     await wipe('k3');
     expect(await stranger.fleetctl('start', 'web')).toEqual(
-      done('Unit web.service launched on 00000000.../127.76.0.3'),
+      done(`Unit web.service launched on 00000000.../${SUBNET}.3`),
     );
     const { status, stdout, stderr } = await stranger.fleetctl('start', 'agent');
     expect({ status, stdout }).toEqual({

@@ -1,5 +1,5 @@
 import { afterAll, expect, it } from 'vitest';
-import { add, cluster, onMachines } from '../support/cluster.ts';
+import { add, cluster, onMachines, SUBNET } from '../support/cluster.ts';
 import { done, failed, hire } from './operator.ts';
 import { service } from './units.ts';
 
@@ -26,10 +26,10 @@ onMachines('a global unit', () => {
     expect(await operator.fleetctl(...coverage)).toEqual(done('agent.service  launched  launched  4 of 4'));
     expect(await operator.fleetctl('list-units', '--no-legend')).toEqual(
       done(`
-        agent.service  00000000.../127.76.0.1  active  running
-        agent.service  00000000.../127.76.0.2  active  running
-        agent.service  00000000.../127.76.0.3  active  running
-        agent.service  00000000.../127.76.0.4  active  running
+        agent.service  00000000.../${SUBNET}.1  active  running
+        agent.service  00000000.../${SUBNET}.2  active  running
+        agent.service  00000000.../${SUBNET}.3  active  running
+        agent.service  00000000.../${SUBNET}.4  active  running
       `),
     );
   });

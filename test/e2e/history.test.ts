@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { inside, insideAll, onMachines } from '../support/cluster.ts';
+import { inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
 import { done, failed, hire, type Outcome } from './operator.ts';
 import { service } from './units.ts';
 
@@ -23,7 +23,7 @@ onMachines('history and rollback', () => {
     expect((await operator.fleetctl('start', 'web', '--replace')).status).toBe(1);
 
     expect(await operator.fleetctl('rollback', 'web')).toEqual(
-      done('Unit web.service gets the text 9be842c\nUnit web.service launched on 00000000.../127.76.0.1'),
+      done(`Unit web.service gets the text 9be842c\nUnit web.service launched on 00000000.../${SUBNET}.1`),
     );
     expect(await textOn('web.service')).toBe(OLD);
     expect(await running('web.service')).toContain('running');

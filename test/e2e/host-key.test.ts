@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { beforeEach, expect, it } from 'vitest';
-import { addressOf, hostKeyOf, inside, onMachines } from '../support/cluster.ts';
+import { addressOf, hostKeyOf, inside, onMachines, SUBNET } from '../support/cluster.ts';
 import { done, hire, type Operator, PROGRAM } from './operator.ts';
 
 /** A file of the operator's own, in which no machine is known. */
@@ -75,7 +75,7 @@ onMachines('a host key that has changed', () => {
   it('is refused with both fingerprints, also on a terminal, and nothing is sent', async () => {
     operator.write('known_hosts', `# kept\n${addressOf('k2')} ${hostKeyOf('k1')}\n`);
     const message =
-      `Cannot reach machine "k2" (127.76.0.2:22): its host key has changed: it shows ssh-ed25519 ${await fingerprintOf('k2')}, ` +
+      `Cannot reach machine "k2" (${SUBNET}.2:22): its host key has changed: it shows ssh-ed25519 ${await fingerprintOf('k2')}, ` +
       `but line 2 of "${operator.folder}/known_hosts" has ssh-ed25519 ${await fingerprintOf('k1')}`;
     const before = await loginsOn('k2');
     const { status, stderr } = await operator.launch(['list-units']).ended;

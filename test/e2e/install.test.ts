@@ -1,5 +1,5 @@
 import { afterAll, expect, it } from 'vitest';
-import { cluster, inside, onMachines } from '../support/cluster.ts';
+import { cluster, inside, onMachines, SUBNET } from '../support/cluster.ts';
 import { done, hire } from './operator.ts';
 import { service } from './units.ts';
 
@@ -26,7 +26,7 @@ onMachines('a unit with an [Install] section', () => {
       ),
     });
     expect(await operator.fleetctl('start', 'web')).toEqual(
-      done('Unit web.service launched on 00000000.../127.76.0.1'),
+      done(`Unit web.service launched on 00000000.../${SUBNET}.1`),
     );
     expect(await enabled('web', 'www', 'idle')).toEqual(['enabled', 'alias', 'disabled']);
     expect(
@@ -66,7 +66,7 @@ onMachines('a unit with an [Install] section', () => {
     expect({ status, stderr }).toEqual({
       status: 1,
       stderr:
-        'Error: Cannot start unit "timer.service" on machine "k1" (127.76.0.1): its Alias=fstrim.service is taken there: /usr/lib/systemd/system/fstrim.service\n' +
+        `Error: Cannot start unit "timer.service" on machine "k1" (${SUBNET}.1): its Alias=fstrim.service is taken there: /usr/lib/systemd/system/fstrim.service\n` +
         'hint: Remove that Alias= from [Install], or that unit from the machine\n',
     });
   });

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
-import { insideAll, onMachines, until } from '../support/cluster.ts';
+import { insideAll, onMachines, SUBNET, until } from '../support/cluster.ts';
 import { seeded } from '../support/random.ts';
 import { done, hire } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
@@ -81,7 +81,7 @@ onMachines('Ctrl-C', () => {
     );
     await until('k1', 'systemctl is-active --quiet slow');
     expect(await operator.fleetctl('start', 'slow')).toEqual(
-      done('Unit slow.service launched on 00000000.../127.76.0.1'),
+      done(`Unit slow.service launched on 00000000.../${SUBNET}.1`),
     );
     await operator.fleetctl('destroy', 'slow');
   });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
-import { inside, insideAll, onMachines } from '../support/cluster.ts';
+import { inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
 import { done, failed, hire, type Outcome } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
 
@@ -29,28 +29,28 @@ onMachines('the life of a unit', () => {
     expect(await operator.fleetctl(...UNITS)).toEqual(done());
 
     expect(await operator.fleetctl('load', 'web')).toEqual(
-      done('Unit web.service loaded on 00000000.../127.76.0.1'),
+      done(`Unit web.service loaded on 00000000.../${SUBNET}.1`),
     );
     expect(await operator.fleetctl(...FILES)).toEqual(
-      done('web.service  loaded  loaded  00000000.../127.76.0.1'),
+      done(`web.service  loaded  loaded  00000000.../${SUBNET}.1`),
     );
     expect(await operator.fleetctl(...UNITS)).toEqual(
-      done('web.service  00000000.../127.76.0.1  inactive  dead'),
+      done(`web.service  00000000.../${SUBNET}.1  inactive  dead`),
     );
 
     expect(await operator.fleetctl('start', 'web')).toEqual(
-      done('Unit web.service launched on 00000000.../127.76.0.1'),
+      done(`Unit web.service launched on 00000000.../${SUBNET}.1`),
     );
     expect(await operator.fleetctl(...UNITS)).toEqual(
-      done('web.service  00000000.../127.76.0.1  active  running'),
+      done(`web.service  00000000.../${SUBNET}.1  active  running`),
     );
     expect(await inside('k1', 'cat /etc/systemd/system/web.service')).toBe(SLEEPER);
 
     expect(await operator.fleetctl('stop', 'web')).toEqual(
-      done('Unit web.service loaded on 00000000.../127.76.0.1'),
+      done(`Unit web.service loaded on 00000000.../${SUBNET}.1`),
     );
     expect(await operator.fleetctl(...UNITS)).toEqual(
-      done('web.service  00000000.../127.76.0.1  inactive  dead'),
+      done(`web.service  00000000.../${SUBNET}.1  inactive  dead`),
     );
 
     expect(await operator.fleetctl('unload', 'web')).toEqual(done('Unit web.service inactive'));
@@ -66,12 +66,12 @@ onMachines('the life of a unit', () => {
     operator.write('web.service', SLEEPER);
     for (const _ of [1, 2]) {
       expect(await operator.fleetctl('start', 'web')).toEqual(
-        done('Unit web.service launched on 00000000.../127.76.0.1'),
+        done(`Unit web.service launched on 00000000.../${SUBNET}.1`),
       );
     }
     const pid = await inside('k1', 'systemctl show --property=MainPID web.service');
     expect(await operator.fleetctl('load', 'web')).toEqual(
-      done('Unit web.service launched on 00000000.../127.76.0.1'),
+      done(`Unit web.service launched on 00000000.../${SUBNET}.1`),
     );
     expect(await inside('k1', 'systemctl show --property=MainPID web.service')).toBe(pid);
     expect(await operator.fleetctl('destroy', 'web')).toEqual(done('Destroyed web.service'));
@@ -89,8 +89,8 @@ onMachines('the life of a unit', () => {
     );
     expect(await operator.fleetctl('start', 'a', 'b.service', 'a.service')).toEqual(
       done(`
-        Unit a.service launched on 00000000.../127.76.0.1
-        Unit b.service launched on 00000000.../127.76.0.2
+        Unit a.service launched on 00000000.../${SUBNET}.1
+        Unit b.service launched on 00000000.../${SUBNET}.2
       `),
     );
     expect(await operator.fleetctl('destroy', 'units/a', 'b')).toEqual(
@@ -124,7 +124,7 @@ onMachines('a text full of what shells and terminals act upon', () => {
     const text = `# ${odd}\n${SLEEPER}#${'x'.repeat(1_000_000)}\n# ${odd}\r\n\n\n#`;
     const path = operator.write('odd.service', text);
     expect(await operator.fleetctl('start', 'odd')).toEqual(
-      done('Unit odd.service launched on 00000000.../127.76.0.1'),
+      done(`Unit odd.service launched on 00000000.../${SUBNET}.1`),
     );
     expect(await inside('k1', 'sha256sum </etc/systemd/system/odd.service')).toBe(`${sha256(text)}  -\n`);
     const cat = await operator.launch(['cat', 'odd']).ended;
@@ -136,10 +136,10 @@ onMachines('a text full of what shells and terminals act upon', () => {
     const name = 'odd\\x2dname:1_2.x@a\\x20b@c-d.service';
     operator.write(name, SLEEPER);
     expect(await operator.fleetctl('start', name)).toEqual(
-      done(`Unit ${name} launched on 00000000.../127.76.0.1`),
+      done(`Unit ${name} launched on 00000000.../${SUBNET}.1`),
     );
     expect(await operator.fleetctl(...UNITS)).toEqual(
-      done(`${name}  00000000.../127.76.0.1  active  running`),
+      done(`${name}  00000000.../${SUBNET}.1  active  running`),
     );
     expect(await operator.fleetctl('destroy', name)).toEqual(done(`Destroyed ${name}`));
     expect(await inside('k1', 'ls /etc/systemd/system | grep odd || true')).toBe('');
@@ -154,8 +154,8 @@ onMachines('instances of a template', () => {
     operator.write('web@.service', template);
     expect(await operator.fleetctl('start', 'web@1', 'web@2.service')).toEqual(
       done(`
-        Unit web@1.service launched on 00000000.../127.76.0.1
-        Unit web@2.service launched on 00000000.../127.76.0.2
+        Unit web@1.service launched on 00000000.../${SUBNET}.1
+        Unit web@2.service launched on 00000000.../${SUBNET}.2
       `),
     );
     expect(await inside('k2', 'journalctl --quiet --output=cat --unit=web@2.service')).toContain(
@@ -165,14 +165,14 @@ onMachines('instances of a template', () => {
     expect(await operator.fleetctl('submit', 'web@.service')).toEqual(done('Unit web@.service inactive'));
     const elsewhere = operator.launch(['start', 'web@3'], { cwd: '..' });
     expect((await elsewhere.ended).stdout).toMatch(
-      /^Unit web@3\.service launched on .{8}\.\.\.\/127\.76\.0\.3\n$/,
+      /^Unit web@3\.service launched on .{8}\.\.\.\/127\.76\.\d\.3\n$/,
     );
     expect(await operator.fleetctl(...FILES)).toEqual(
       done(`
         web@.service   inactive  inactive  -
-        web@1.service  launched  launched  00000000.../127.76.0.1
-        web@2.service  launched  launched  00000000.../127.76.0.2
-        web@3.service  launched  launched  00000000.../127.76.0.3
+        web@1.service  launched  launched  00000000.../${SUBNET}.1
+        web@2.service  launched  launched  00000000.../${SUBNET}.2
+        web@3.service  launched  launched  00000000.../${SUBNET}.3
       `),
     );
   });
@@ -215,8 +215,8 @@ onMachines('one bad unit among good ones', () => {
         hint: Units in the registry: fleetctl list-unit-files
         `,
         `
-        Unit fine.service launched on 00000000.../127.76.0.1
-        Unit good.service launched on 00000000.../127.76.0.2
+        Unit fine.service launched on 00000000.../${SUBNET}.1
+        Unit good.service launched on 00000000.../${SUBNET}.2
         `,
       ),
     );
@@ -224,8 +224,8 @@ onMachines('one bad unit among good ones', () => {
       noSuchUnit(
         'missing.service',
         `
-        Unit fine.service loaded on 00000000.../127.76.0.1
-        Unit good.service loaded on 00000000.../127.76.0.2
+        Unit fine.service loaded on 00000000.../${SUBNET}.1
+        Unit good.service loaded on 00000000.../${SUBNET}.2
         `,
       ),
     );

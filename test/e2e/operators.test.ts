@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
-import { addressOf, cluster, hostKeyOf, inside, onMachines } from '../support/cluster.ts';
+import { addressOf, cluster, hostKeyOf, inside, onMachines, SUBNET } from '../support/cluster.ts';
 import { recruit } from './fleetd.ts';
 import { hire, type Operator } from './operator.ts';
 import { SLEEPER } from './units.ts';
@@ -33,7 +33,7 @@ onMachines('two operators on one registry', () => {
     const ssh = { ...PATIENT, known_hosts_file: 'known_hosts', strict_host_key_checking: 'yes' };
     bob.configure({ top: top(), ssh });
     const { stderr } = await bob.fleetctl('list-machines');
-    expect(stderr).toContain('"k1" (127.76.0.1:22): its host key is not known');
+    expect(stderr).toContain(`"k1" (${SUBNET}.1:22): its host key is not known`);
     await sleep(TTL_MS);
     await staysAndThenMoves(alice, 'web@1.service', 'k1');
   });

@@ -76,7 +76,7 @@ onMachines('two fleetctl at the same moment', () => {
     const stop = 'ExecStop=/bin/sh -c "until [ -e /run/may-stop ]; do sleep 0.1; done"';
     operator.write('slow.service', service(`ExecStart=/bin/sleep 100000\n${stop}`));
     const { stdout: launched } = await operator.fleetctl('start', 'slow');
-    const machine = `k${/127\.76\.0\.(\d)\n$/.exec(launched)?.[1]}`;
+    const machine = `k${/127\.76\.\d\.(\d)\n$/.exec(launched)?.[1]}`;
     const destroy = operator.launch(['destroy', 'slow']);
     await until(machine, 'systemctl is-active slow | grep -q deactivating');
     const record = (): Promise<string> => inside(machine, 'cat /var/lib/fleet/units/slow.service');

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { cluster, inside, onMachines } from '../support/cluster.ts';
+import { cluster, inside, onMachines, SUBNET } from '../support/cluster.ts';
 import { done, hire } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
 
@@ -40,7 +40,7 @@ onMachines('reconcile', () => {
     const first = await operator.fleetctl('reconcile');
     expect(first).toMatchObject({ status: 5, stdout: '' });
     expect(first.stderr).toContain(
-      'Cannot reconcile unit "a.service": machine "k1" (127.76.0.1) does not answer',
+      `Cannot reconcile unit "a.service": machine "k1" (${SUBNET}.1) does not answer`,
     );
     await new Promise((resolve) => setTimeout(resolve, 1000));
     const moved = await operator.fleetctl('reconcile', '-o', 'json');

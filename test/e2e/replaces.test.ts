@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { onMachines } from '../support/cluster.ts';
+import { onMachines, SUBNET } from '../support/cluster.ts';
 import { done, hire } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
 
@@ -12,8 +12,8 @@ onMachines('a unit with Replaces=', () => {
     operator.write('new.service', service('ExecStart=/bin/sleep 100000', 'Replaces=b.service'));
     expect(await operator.fleetctl('start', 'new')).toEqual(
       done(`
-        Unit b.service launched on 00000000.../127.76.0.1
-        Unit new.service launched on 00000000.../127.76.0.2
+        Unit b.service launched on 00000000.../${SUBNET}.1
+        Unit new.service launched on 00000000.../${SUBNET}.2
       `),
     );
     expect(await operator.fleetctl('list-unit-files', '--no-legend', '--fields=unit,dstate,state')).toEqual(

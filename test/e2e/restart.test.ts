@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { inside, insideAll, onMachines } from '../support/cluster.ts';
+import { inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
 import { done, failed, hire } from './operator.ts';
 import { service } from './units.ts';
 
@@ -29,9 +29,9 @@ onMachines('restart', () => {
     await insideAll(MACHINES, 'rm /var/tmp/log');
     expect(await operator.fleetctl('restart', 'agent')).toEqual(
       done(`
-        Unit agent.service restarted on 00000000.../127.76.0.1
-        Unit agent.service restarted on 00000000.../127.76.0.2
-        Unit agent.service restarted on 00000000.../127.76.0.3
+        Unit agent.service restarted on 00000000.../${SUBNET}.1
+        Unit agent.service restarted on 00000000.../${SUBNET}.2
+        Unit agent.service restarted on 00000000.../${SUBNET}.3
       `),
     );
     for (const [index, run] of (await invocations('agent')).entries()) expect(run).not.toBe(before[index]);
@@ -56,9 +56,9 @@ onMachines('restart', () => {
     await inside('k2', 'touch /var/tmp/now-broken');
     const { status, stdout, stderr } = await operator.fleetctl('restart', 'picky');
     expect(status).toBe(1);
-    expect(stdout).toBe('Unit picky.service restarted on 00000000.../127.76.0.1\n');
-    expect(stderr).toContain('Error: Cannot restart unit "picky.service" on machine "k2" (127.76.0.2)');
-    expect(stderr).toContain('Warning: unit "picky.service" on machine "k3" (127.76.0.3) was not restarted');
+    expect(stdout).toBe(`Unit picky.service restarted on 00000000.../${SUBNET}.1\n`);
+    expect(stderr).toContain(`Error: Cannot restart unit "picky.service" on machine "k2" (${SUBNET}.2)`);
+    expect(stderr).toContain(`Warning: unit "picky.service" on machine "k3" (${SUBNET}.3) was not restarted`);
     const after = await invocations('picky');
     expect([after[0] === before[0], after[2] === before[2]]).toEqual([false, true]);
   });

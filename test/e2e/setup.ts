@@ -4,11 +4,11 @@ import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestProject } from 'vitest/node';
-import { CLUSTER_FOLDER, cluster } from '../support/cluster.ts';
+import { allClusters, CLUSTER_FOLDER } from '../support/cluster.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 
-/** Before the first file of tests: the program, built from the source as it is now, and three machines. */
+/** Before the first file of tests: the program, built from the source as it is now, and nothing of machines that an earlier run left. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const obstacle = whyNot();
   if (obstacle !== undefined) {
@@ -21,14 +21,13 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   // For every user of the box.
   chmodSync(program, 0o755);
   const takeDown = async (): Promise<void> => {
-    await cluster('down');
+    await allClusters('down');
     rmSync(program, { recursive: true });
     release();
   };
   try {
     build(program);
-    await cluster('down');
-    await cluster('up', '3');
+    await allClusters('down');
   } catch (error) {
     await takeDown();
     throw error;
@@ -37,7 +36,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   return takeDown;
 }
 
-/** Waits until no other run of these tests is on this box: there is one set of machines. Returns what ends the turn. */
+/** Waits until no other run of these tests is on this box: their machines are the same. Returns what ends the turn. */
 async function takeTurn(): Promise<() => void> {
   // A lock on a folder leaves nothing behind, and this one falls with this process, however that ends: its end of
   // the pipe closes then, and cat with it.

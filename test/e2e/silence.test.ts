@@ -1,5 +1,5 @@
 import { beforeAll, expect, it } from 'vitest';
-import { cluster, inside, onMachines, until } from '../support/cluster.ts';
+import { cluster, inside, onMachines, SUBNET, until } from '../support/cluster.ts';
 import { done, failed, hire } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
 
@@ -41,27 +41,27 @@ onMachines('a machine that does not answer', () => {
           failed(
             0,
             `
-            Warning: Cannot reach machine "k2" (127.76.0.2:22): ${why}; what it runs is unknown
+            Warning: Cannot reach machine "k2" (${SUBNET}.2:22): ${why}; what it runs is unknown
             hint: ${hint}
             `,
             `
             UNIT           MACHINE                 ACTIVE   SUB
-            agent.service  00000000.../127.76.0.1  active   running
-            agent.service  00000000.../127.76.0.2  unknown  unreachable
-            agent.service  00000000.../127.76.0.3  active   running
-            web@1.service  00000000.../127.76.0.1  active   running
-            web@2.service  00000000.../127.76.0.2  unknown  unreachable
-            web@3.service  00000000.../127.76.0.3  active   running
+            agent.service  00000000.../${SUBNET}.1  active   running
+            agent.service  00000000.../${SUBNET}.2  unknown  unreachable
+            agent.service  00000000.../${SUBNET}.3  active   running
+            web@1.service  00000000.../${SUBNET}.1  active   running
+            web@2.service  00000000.../${SUBNET}.2  unknown  unreachable
+            web@3.service  00000000.../${SUBNET}.3  active   running
             `,
           ),
         );
         const needed = await operator.fleetctl('start', 'web@2');
         expect({ status: needed.status, stdout: needed.stdout }).toEqual({ status: 5, stdout: '' });
         expect(needed.stderr).toContain(
-          `Error: Cannot start unit "web@2.service": cannot reach machine "k2" (127.76.0.2:22): ${why}\nhint: ${hint}\n`,
+          `Error: Cannot start unit "web@2.service": cannot reach machine "k2" (${SUBNET}.2:22): ${why}\nhint: ${hint}\n`,
         );
         expect(await operator.fleetctl('start', 'web@1')).toEqual(
-          done('Unit web@1.service launched on 00000000.../127.76.0.1'),
+          done(`Unit web@1.service launched on 00000000.../${SUBNET}.1`),
         );
       } finally {
         await cluster(rise, 'k2');
@@ -69,7 +69,7 @@ onMachines('a machine that does not answer', () => {
       expect(await operator.fleetctl('start', 'web@2', 'agent')).toEqual(
         done(`
           Unit agent.service launched on 3 of 3 machines
-          Unit web@2.service launched on 00000000.../127.76.0.2
+          Unit web@2.service launched on 00000000.../${SUBNET}.2
         `),
       );
     });
@@ -77,10 +77,10 @@ onMachines('a machine that does not answer', () => {
 
   it('is shown by each list in its own way', async () => {
     await cluster('kill', 'k2');
-    const reason = 'Cannot reach machine "k2" (127.76.0.2:22): connection refused';
+    const reason = `Cannot reach machine "k2" (${SUBNET}.2:22): connection refused`;
     const machines = await operator.fleetctl('list-machines');
     expect(machines.status).toBe(0);
-    expect(machines.stdout).toContain('00000000-0000-0000-0000-000000000000  127.76.0.2  -\n');
+    expect(machines.stdout).toContain(`00000000-0000-0000-0000-000000000000  ${SUBNET}.2  -\n`);
     expect(machines.stderr).toContain(reason);
 
     const files = await operator.fleetctl(
@@ -91,20 +91,20 @@ onMachines('a machine that does not answer', () => {
     expect(files.status).toBe(0);
     expect(files.stderr).toContain(reason);
     expect(files.stdout).toMatch(/^agent\.service +launched +launched +2 of 3$/m);
-    expect(files.stdout).toMatch(/^web@2\.service +launched +unknown +00000000\.\.\.\/127\.76\.0\.2$/m);
+    expect(files.stdout).toMatch(/^web@2\.service +launched +unknown +00000000\.\.\.\/127\.76\.\d\.2$/m);
 
     const json = await operator.launch(['list-units', '--output=json']).ended;
     expect(json.status).toBe(0);
     const { units, unreachable } = JSON.parse(json.stdout);
-    expect(unreachable).toMatchObject([{ name: 'k2', ip: '127.76.0.2', reason }]);
+    expect(unreachable).toMatchObject([{ name: 'k2', ip: `${SUBNET}.2`, reason }]);
     expect(unreachable[0].silentMs).toBeGreaterThan(0);
     expect(units.filter(({ sub }: { sub: string }) => sub === 'unreachable')).toHaveLength(2);
 
     expect(await operator.fleetctl('start', 'web@4', 'web@5', 'web@6')).toEqual(
       done(`
-        Unit web@4.service launched on 00000000.../127.76.0.1
-        Unit web@5.service launched on 00000000.../127.76.0.3
-        Unit web@6.service launched on 00000000.../127.76.0.1
+        Unit web@4.service launched on 00000000.../${SUBNET}.1
+        Unit web@5.service launched on 00000000.../${SUBNET}.3
+        Unit web@6.service launched on 00000000.../${SUBNET}.1
       `),
     );
     await cluster('start', 'k2');
@@ -115,10 +115,9 @@ onMachines('a machine that does not answer', () => {
     const { status, stdout, stderr } = await operator.fleetctl('list-machines', '--no-legend');
     expect({ status, stdout }).toEqual({
       status: 0,
-      stdout:
-        '00000000-0000-0000-0000-000000000000  127.76.0.1  -\n-                                     127.76.0.9  -\n',
+      stdout: `00000000-0000-0000-0000-000000000000  ${SUBNET}.1  -\n-                                     ${SUBNET}.9  -\n`,
     });
-    expect(stderr).toContain('Warning: Cannot reach machine "k9" (127.76.0.9:22): connection refused');
+    expect(stderr).toContain(`Warning: Cannot reach machine "k9" (${SUBNET}.9:22): connection refused`);
   });
 });
 
@@ -140,7 +139,7 @@ onMachines('a machine that stops answering in the middle of a command', () => {
       await cluster(rise, 'k1');
       expect({ status, stdout }).toEqual({ status: 5, stdout: '' });
       expect(stderr).toMatch(
-        /^Error: Cannot start unit "slow\.service": lost machine "k1" \(127\.76\.0\.1:22\): /,
+        /^Error: Cannot start unit "slow\.service": lost machine "k1" \(127\.76\.\d\.1:22\): /,
       );
       expect(await operator.fleetctl('destroy', 'slow')).toEqual(done('Destroyed slow.service'));
     });
@@ -164,7 +163,7 @@ onMachines('a cluster in which no machine answers', () => {
 
     const needed = await operator.fleetctl('start', 'web');
     expect({ status: needed.status, stdout: needed.stdout }).toEqual({ status: 5, stdout: '' });
-    expect(needed.stderr).toContain('cannot reach machine "k1" (127.76.0.1:22): connection refused');
+    expect(needed.stderr).toContain(`cannot reach machine "k1" (${SUBNET}.1:22): connection refused`);
 
     const late = await operator.fleetctl('start', 'late');
     expect({ status: late.status, stdout: late.stdout }).toEqual({ status: 5, stdout: '' });
@@ -178,8 +177,8 @@ onMachines('a cluster in which no machine answers', () => {
     await cluster('start', 'k1', 'k2', 'k3');
     expect(await operator.fleetctl('start', 'web', 'late')).toEqual(
       done(`
-        Unit late.service launched on 00000000.../127.76.0.2
-        Unit web.service launched on 00000000.../127.76.0.1
+        Unit late.service launched on 00000000.../${SUBNET}.2
+        Unit web.service launched on 00000000.../${SUBNET}.1
       `),
     );
   });

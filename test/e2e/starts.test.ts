@@ -1,5 +1,5 @@
 import { beforeAll, expect, it } from 'vitest';
-import { inside, insideAll, onMachines, until } from '../support/cluster.ts';
+import { inside, insideAll, onMachines, SUBNET, until } from '../support/cluster.ts';
 import { done, failed, hire, type Outcome } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
 
@@ -100,7 +100,7 @@ onMachines('units that do not come up', () => {
           .split(/^Error:/m)[0]
           ?.trimEnd()
           .split('\n') ?? [];
-      expect(first.replace(/^"(k[123])" \(127\.76\.0\.[123]\): /, '')).toBe(
+      expect(first.replace(/^"(k[123])" \(127\.76\.\d\.[123]\): /, '')).toBe(
         says.replaceAll('UNIT', `bad${index}.service`),
       );
       const expected =
@@ -114,7 +114,7 @@ onMachines('units that do not come up', () => {
     const { status, stdout, stderr } = outcome;
     expect({ status, stdout }).toEqual({
       status: 1,
-      stdout: 'Unit good.service launched on 00000000.../127.76.0.1\n',
+      stdout: `Unit good.service launched on 00000000.../${SUBNET}.1\n`,
     });
     expect(stderr.match(/^Error:/gm)).toHaveLength(BAD_UNITS.length);
   });
@@ -171,7 +171,7 @@ onMachines('a unit that fits no machine', () => {
     ).toEqual(done('cache.service  launched  inactive  -'));
     operator.configure({ metadata: { k3: 'role=cache' } });
     expect(await operator.fleetctl('start', 'cache')).toEqual(
-      done('Unit cache.service launched on 00000000.../127.76.0.3'),
+      done(`Unit cache.service launched on 00000000.../${SUBNET}.3`),
     );
   });
 
@@ -204,8 +204,8 @@ onMachines('a unit that fits no machine', () => {
         hint: It stays launched in the registry; run the command again when a machine fits
         `,
         `
-        Unit a@1.service launched on 00000000.../127.76.0.1
-        Unit a@2.service launched on 00000000.../127.76.0.2
+        Unit a@1.service launched on 00000000.../${SUBNET}.1
+        Unit a@2.service launched on 00000000.../${SUBNET}.2
         `,
       ),
     );
@@ -251,13 +251,13 @@ onMachines('a unit that does come up', () => {
       done('Unit tick.timer inactive\nUnit tick.service inactive'),
     );
     expect(await operator.fleetctl('load', 'tick.service')).toEqual(
-      done('Unit tick.service loaded on 00000000.../127.76.0.1'),
+      done(`Unit tick.service loaded on 00000000.../${SUBNET}.1`),
     );
     expect(await operator.fleetctl('start', 'tick.timer')).toEqual(
       done(`
-        Unit tick.service loaded on 00000000.../127.76.0.1
+        Unit tick.service loaded on 00000000.../${SUBNET}.1
         tick.timer starts tick.service when it elapses
-        Unit tick.timer launched on 00000000.../127.76.0.1
+        Unit tick.timer launched on 00000000.../${SUBNET}.1
       `),
     );
     await until('k1', '[ -e /run/ticked ]');
@@ -271,9 +271,9 @@ onMachines('a unit that does come up', () => {
     operator.write('tick.timer', '[Timer]\nOnCalendar=daily\n');
     expect(await operator.fleetctl('start', 'tick.timer', 'tick.service')).toEqual(
       done(`
-        Unit tick.service loaded on 00000000.../127.76.0.1
+        Unit tick.service loaded on 00000000.../${SUBNET}.1
         tick.timer starts tick.service when it elapses
-        Unit tick.timer launched on 00000000.../127.76.0.1
+        Unit tick.timer launched on 00000000.../${SUBNET}.1
       `),
     );
     await operator.fleetctl('destroy', 'tick.timer', 'tick.service');
@@ -285,9 +285,9 @@ onMachines('a unit that does come up', () => {
     await operator.fleetctl('load', 'greet.service');
     expect(await operator.fleetctl('start', 'greet.socket')).toEqual(
       done(`
-        Unit greet.service loaded on 00000000.../127.76.0.1
+        Unit greet.service loaded on 00000000.../${SUBNET}.1
         greet.socket starts greet.service when a connection comes in
-        Unit greet.socket launched on 00000000.../127.76.0.1
+        Unit greet.socket launched on 00000000.../${SUBNET}.1
       `),
     );
     await inside('k1', 'echo hello >/run/greet');

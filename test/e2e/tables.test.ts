@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { beforeAll, expect, it } from 'vitest';
-import { inside, onMachines } from '../support/cluster.ts';
+import { inside, onMachines, SUBNET } from '../support/cluster.ts';
 import { done, failed, hire, PROGRAM } from './operator.ts';
 import { HELLO, HELLO_HASH, SLEEPER, service } from './units.ts';
 
@@ -18,31 +18,31 @@ onMachines('the three lists', () => {
     expect(await operator.fleetctl('start', 'standard-unit', 'global-unit')).toEqual(
       done(`
         Unit global-unit.service launched on 3 of 3 machines
-        Unit standard-unit.service launched on 00000000.../127.76.0.1
+        Unit standard-unit.service launched on 00000000.../${SUBNET}.1
       `),
     );
     expect(await operator.fleetctl('list-units')).toEqual(
       done(`
         UNIT                   MACHINE                 ACTIVE  SUB
-        global-unit.service    00000000.../127.76.0.1  active  running
-        global-unit.service    00000000.../127.76.0.2  active  running
-        global-unit.service    00000000.../127.76.0.3  active  running
-        standard-unit.service  00000000.../127.76.0.1  active  running
+        global-unit.service    00000000.../${SUBNET}.1  active  running
+        global-unit.service    00000000.../${SUBNET}.2  active  running
+        global-unit.service    00000000.../${SUBNET}.3  active  running
+        standard-unit.service  00000000.../${SUBNET}.1  active  running
       `),
     );
     expect(await operator.fleetctl('list-unit-files')).toEqual(
       done(`
         UNIT                   HASH     DSTATE    STATE     TMACHINE
         global-unit.service    c8249a2  launched  launched  3 of 3
-        standard-unit.service  f2c9561  launched  launched  00000000.../127.76.0.1
+        standard-unit.service  f2c9561  launched  launched  00000000.../${SUBNET}.1
       `),
     );
     expect(await operator.fleetctl('list-machines')).toEqual(
       done(`
         MACHINE                               IP          METADATA
-        00000000-0000-0000-0000-000000000000  127.76.0.1  disk=ssd,region=eu
-        00000000-0000-0000-0000-000000000000  127.76.0.2  -
-        00000000-0000-0000-0000-000000000000  127.76.0.3  region=us
+        00000000-0000-0000-0000-000000000000  ${SUBNET}.1  disk=ssd,region=eu
+        00000000-0000-0000-0000-000000000000  ${SUBNET}.2  -
+        00000000-0000-0000-0000-000000000000  ${SUBNET}.3  region=us
       `),
     );
   });
@@ -54,7 +54,7 @@ onMachines('the three lists', () => {
       '--no-legend',
       '--fields=machine,hash',
     );
-    const machine = '00000000-0000-0000-0000-000000000000/127.76.0.1';
+    const machine = `00000000-0000-0000-0000-000000000000/${SUBNET}.1`;
     expect(stdout.split('\n')[0]).toBe(`${machine}  c8249a246e4a4c730c7a72660cf9cd501b7f76dc`);
   });
 
@@ -92,7 +92,7 @@ onMachines('a list for programs', () => {
     await operator.fleetctl('start', 'hello');
     const id = (await inside('k1', 'cat /etc/machine-id')).trim();
     const uuid = id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
-    machine = { id: uuid, name: 'k1', ip: '127.76.0.1' };
+    machine = { id: uuid, name: 'k1', ip: `${SUBNET}.1` };
   });
 
   it('has every field of list-units', async () => {
@@ -166,7 +166,7 @@ onMachines('the streams', () => {
     const env = { TERM: 'xterm-256color', FORCE_COLOR: '1', CLICOLOR_FORCE: '1' };
     const { stdout, stderr } = await operator.launch(['list-machines'], { env }).ended;
     expect(stdout + stderr).not.toContain('\u001b');
-    expect(stdout).toContain('127.76.0.1');
+    expect(stdout).toContain(`${SUBNET}.1`);
   });
 
   it('may be closed by a reader that has seen enough', () => {

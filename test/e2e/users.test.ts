@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { inside, onMachines } from '../support/cluster.ts';
+import { inside, onMachines, SUBNET } from '../support/cluster.ts';
 import { done, hire } from './operator.ts';
 import { SLEEPER } from './units.ts';
 
@@ -11,10 +11,10 @@ onMachines('a user who may use sudo', () => {
   it('does everything that root does', async () => {
     operator.write('web.service', SLEEPER);
     expect(await operator.fleetctl('start', 'web')).toEqual(
-      done('Unit web.service launched on 00000000.../127.76.0.1'),
+      done(`Unit web.service launched on 00000000.../${SUBNET}.1`),
     );
     expect(await operator.fleetctl('list-units', '--no-legend')).toEqual(
-      done('web.service  00000000.../127.76.0.1  active  running'),
+      done(`web.service  00000000.../${SUBNET}.1  active  running`),
     );
     expect(await operator.fleetctl('destroy', 'web')).toEqual(done('Destroyed web.service'));
   });
@@ -23,10 +23,10 @@ onMachines('a user who may use sudo', () => {
     const chatter = 'printf \'echo Welcome back; echo "you have mail" >&2\\n\' >>/home/core/.bashrc';
     await inside('k1', chatter);
     expect(await operator.fleetctl('start', 'web')).toEqual(
-      done('Unit web.service launched on 00000000.../127.76.0.1'),
+      done(`Unit web.service launched on 00000000.../${SUBNET}.1`),
     );
     expect(await operator.fleetctl('list-units', '--no-legend')).toEqual(
-      done('web.service  00000000.../127.76.0.1  active  running'),
+      done(`web.service  00000000.../${SUBNET}.1  active  running`),
     );
     await inside('k1', 'rm /home/core/.bashrc');
   });
@@ -65,29 +65,29 @@ onMachines('a user who cannot work on a machine', () => {
     {
       who: 'is not known there',
       ssh: { user: 'nobody-here' },
-      why: 'Cannot reach machine "k1" (127.76.0.1:22): it did not let "nobody-here" in with',
+      why: `Cannot reach machine "k1" (${SUBNET}.1:22): it did not let "nobody-here" in with`,
     },
     {
       who: 'has another key',
       ssh: { identity_file: 'wrong-key' },
-      why: 'Cannot reach machine "k1" (127.76.0.1:22): it did not let "root" in with HERE/wrong-key',
+      why: `Cannot reach machine "k1" (${SUBNET}.1:22): it did not let "root" in with HERE/wrong-key`,
     },
     {
       who: 'has a key with a passphrase',
       ssh: { identity_file: 'locked-key' },
-      why: 'Cannot reach machine "k1" (127.76.0.1:22): the key file "HERE/locked-key" is encrypted and there is no agent',
+      why: `Cannot reach machine "k1" (${SUBNET}.1:22): the key file "HERE/locked-key" is encrypted and there is no agent`,
     },
     {
       who: 'names a key that is not there',
       ssh: { identity_file: 'no-key' },
-      why: 'Cannot reach machine "k1" (127.76.0.1:22): there is no key file "HERE/no-key"',
+      why: `Cannot reach machine "k1" (${SUBNET}.1:22): there is no key file "HERE/no-key"`,
     },
   ])('is told so, and changes nothing: one who $who', async ({ ssh, why }) => {
     operator.configure({ machines: ['k1'], ssh });
     const list = await operator.fleetctl('list-units', '--no-legend');
     expect({ status: list.status, stdout: list.stdout }).toEqual({
       status: 0,
-      stdout: 'web.service  00000000.../127.76.0.1  unknown  unreachable\n',
+      stdout: `web.service  00000000.../${SUBNET}.1  unknown  unreachable\n`,
     });
     expect(list.stderr).toContain(`Warning: ${why}`);
     const stop = await operator.fleetctl('stop', 'web');

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { inside, insideAll, onMachines } from '../support/cluster.ts';
+import { inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
 import { done, failed, hire } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
 
@@ -18,9 +18,9 @@ onMachines('verify', () => {
     );
     expect(await operator.fleetctl('verify', 'web.service', 'db.service')).toEqual(
       done(`
-      Passed on "k1" (127.76.0.1): web.service db.service
-      Passed on "k2" (127.76.0.2): web.service db.service
-      Passed on "k3" (127.76.0.3): web.service db.service
+      Passed on "k1" (${SUBNET}.1): web.service db.service
+      Passed on "k2" (${SUBNET}.2): web.service db.service
+      Passed on "k3" (${SUBNET}.3): web.service db.service
       `),
     );
     expect(await left()).toEqual(['', '', '']);
@@ -41,7 +41,7 @@ onMachines('verify', () => {
     operator.write('bad.service', service(lines));
     expect(await operator.fleetctl('verify', 'bad.service', '--machine', 'k2')).toEqual({
       status: 1,
-      stdout: `Failed on "k2" (127.76.0.2): bad.service\n  ${says}\n`,
+      stdout: `Failed on "k2" (${SUBNET}.2): bad.service\n  ${says}\n`,
       stderr: '',
     });
   });
@@ -51,7 +51,7 @@ onMachines('verify', () => {
     const { status, stdout } = await operator.fleetctl('verify', 'lonely.service', '--machine', 'k1');
     expect({ status, stdout }).toEqual({
       status: 1,
-      stdout: `Failed on "k1" (127.76.0.1): lonely.service
+      stdout: `Failed on "k1" (${SUBNET}.1): lonely.service
   lonely.service: Failed to create lonely.service/start: Unit nothing-like-it.service not found.
 `,
     });
@@ -82,7 +82,7 @@ onMachines('verify', () => {
       '--machine=k1',
     );
     expect(outcome).toEqual(
-      done('Passed on "k1" (127.76.0.1): app@.service app@1.service mnt-a\\x2db.mount'),
+      done(`Passed on "k1" (${SUBNET}.1): app@.service app@1.service mnt-a\\x2db.mount`),
     );
   });
 
@@ -95,7 +95,7 @@ onMachines('verify', () => {
     );
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toContain(
-      'Passed on "k1" (127.76.0.1): db.service\nFailed on "k1" (127.76.0.1): bad.service\n',
+      `Passed on "k1" (${SUBNET}.1): db.service\nFailed on "k1" (${SUBNET}.1): bad.service\n`,
     );
     expect(stderr).toContain('Error: Nothing was started: the units do not pass\n');
     expect((await operator.fleetctl('list-unit-files', '--no-legend')).stdout).toBe('');
@@ -107,7 +107,7 @@ onMachines('verify', () => {
       'journalctl --quiet --unit=sshd.service --grep="Accepted publickey" --output=cat | wc -l';
     const before = Number(await inside('k2', sessions));
     expect(await operator.fleetctl('start', '--verify', 'db.service')).toEqual(
-      done('Unit db.service launched on 00000000.../127.76.0.1'),
+      done(`Unit db.service launched on 00000000.../${SUBNET}.1`),
     );
     expect(Number(await inside('k2', sessions))).toBe(before + 1);
   });

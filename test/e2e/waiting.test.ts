@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { onMachines, until } from '../support/cluster.ts';
+import { onMachines, SUBNET, until } from '../support/cluster.ts';
 import { done, hire, PROGRAM } from './operator.ts';
 import { hasTerminals, Terminal } from './terminal.ts';
 import { SLEEPER, service } from './units.ts';
@@ -33,7 +33,7 @@ onMachines('a start that takes a while', () => {
 
   it('is not waited for with --no-block', async () => {
     operator.write('slow.service', slow(60));
-    const triggered = done('Triggered unit slow.service start on 00000000.../127.76.0.1');
+    const triggered = done(`Triggered unit slow.service start on 00000000.../${SUBNET}.1`);
     expect(await operator.fleetctl('start', '--no-block', 'slow')).toEqual(triggered);
     await until('k1', 'systemctl is-active slow | grep -q activating');
     await operator.fleetctl('destroy', 'slow');
@@ -45,7 +45,7 @@ onMachines('a start that takes a while', () => {
     const { status, stdout, stderr } = await operator.fleetctl('start', '--timeout=1s', 'quick', 'slow');
     expect({ status, stdout }).toEqual({
       status: 1,
-      stdout: 'Unit quick.service launched on 00000000.../127.76.0.1\n',
+      stdout: `Unit quick.service launched on 00000000.../${SUBNET}.1\n`,
     });
     expect(stderr).toContain('it is still starting: activating (start)\n');
     await until('k2', 'systemctl is-active slow | grep -q activating');
