@@ -39,9 +39,9 @@ export type Call = {
   readonly streams: Streams;
 };
 
-/** Tells what went well, to whoever wants to know. */
+/** Tells what was done, on standard error where standard output cannot be written. */
 export function talk({ out, quiet }: Streams, lines: readonly string[]): void {
-  if (quiet !== true) writeLines(out, lines);
+  if (quiet !== true) writeLines((text) => out(text, text), lines);
 }
 
 /** The option of commands that answer in lines. */
@@ -51,17 +51,20 @@ export const OUTPUT: CommandOption = {
   choices: ['text', 'json'],
 };
 
-/** Prints an answer in lines or, with `-o json`, as one object; what is for people goes to standard error in both. */
+/**
+ * Prints an answer in lines or, with `-o json`, as one object; what is for people goes to standard error in both.
+ * `isReport` is for lines that tell what was done.
+ */
 export async function printAnswer(
   { options, streams }: Pick<Call, 'options' | 'streams'>,
   { out, err }: ReportLines,
   json: () => object,
-  mayBeQuiet = false,
+  isReport = false,
 ): Promise<void> {
   if (options.output === 'json') {
     const { jsonText } = await import('../output/json.ts');
-    streams.out(jsonText(json()));
-  } else if (mayBeQuiet) talk(streams, out);
+    streams.out(jsonText(json()), isReport ? out.map((line) => `${line}\n`).join('') : '');
+  } else if (isReport) talk(streams, out);
   else writeLines(streams.out, out);
   writeLines(streams.err, err);
 }

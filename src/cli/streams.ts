@@ -9,8 +9,8 @@ import { cannotWrite, writeWhole } from './output-file.ts';
 
 /** The process as commands see it: where they write, what they were given, whether a person is there. */
 export type Streams = {
-  /** Data. */
-  out(text: string): void;
+  /** Data; where it cannot be written, standard error gets `otherwise`. */
+  out(text: string, otherwise?: string): void;
   /** Talk, warnings, errors. */
   err(text: string): void;
   /** Asks the person at the terminal; undefined when there is none. */
@@ -35,6 +35,10 @@ export function writeLines(write: (text: string) => void, lines: readonly string
   if (lines.length > 0) write(`${lines.join('\n')}\n`);
 }
 
+function isUnread(error: NodeJS.ErrnoException): boolean {
+  return error.code === 'EPIPE';
+}
+
 /** The streams of a process that a signal ends, with words. A daemon has signals of its own. */
 export function commandStreams(): Streams {
   const streams = processStreams();
@@ -48,7 +52,7 @@ export function commandStreams(): Streams {
 export function processStreams(): Streams {
   writeWhole(process.stdout);
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit();
+    if (isUnread(error)) process.exit();
     process.stderr.write(`Error: ${cannotWrite(error).message}\n`);
     process.exit(EXIT.failed);
   });
@@ -59,9 +63,11 @@ export function processStreams(): Streams {
   const hold = <T>(work: () => Promise<T>): Promise<T> => (live === undefined ? work() : live.hold(work));
   const isPerson = process.stdin.isTTY === true && process.stderr.isTTY === true;
   return {
-    out: (text) => {
+    out: (text, otherwise = '') => {
       live?.clear();
-      process.stdout.write(text);
+      process.stdout.write(text, (error) => {
+        if (error && !isUnread(error)) process.stderr.write(otherwise);
+      });
     },
     err: (text) => {
       live?.clear();

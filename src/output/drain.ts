@@ -7,17 +7,18 @@ import { planLines } from './plan.ts';
 import { type ReportLines, requestFailures } from './report.ts';
 
 /** One line a machine: `Machine m1 cordoned`. */
-export function cordonLines(
-  word: 'cordoned' | 'uncordoned',
-  results: readonly CordonResult[],
-): readonly string[] {
-  return results.map(({ machine, changed }) => `Machine ${machine} ${changed ? '' : 'was already '}${word}`);
+export function cordonReport(cordoned: boolean, results: readonly CordonResult[]): ReportLines {
+  const word = cordoned ? 'cordoned' : 'uncordoned';
+  return {
+    out: results.map(({ machine, changed }) => `Machine ${machine} ${changed ? '' : 'was already '}${word}`),
+    err: [],
+  };
 }
 
 /** `{ "machines": [{ "machine": "m1", "cordoned": true, "changed": true }] }` */
-export function cordonJson(cordoned: boolean, results: readonly CordonResult[]): string {
+export function cordonJson(cordoned: boolean, results: readonly CordonResult[]): object {
   const machines = results.map(({ machine, changed }) => ({ machine, cordoned, changed }));
-  return `${JSON.stringify({ machines }, undefined, 2)}\n`;
+  return { machines };
 }
 
 /** What left the machine, and what did not. */
@@ -49,14 +50,13 @@ export function drainPreview(result: DrainResult): ReportLines {
 }
 
 /** `{ "machine": …, "moves": […], "left": […], "failures": […] }`, see the README. */
-export function drainJson(result: DrainResult): string {
-  const answer = {
+export function drainJson(result: DrainResult): object {
+  return {
     machine: machineJson(result.machine),
     moves: result.moves.map(({ unit, from, to }) => ({ unit, from: machineJson(from), to: machineJson(to) })),
     left: result.left,
     failures: failedJson(result.results),
   };
-  return `${JSON.stringify(answer, undefined, 2)}\n`;
 }
 
 function hint(machine: string): string {

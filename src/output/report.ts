@@ -198,6 +198,7 @@ function failureLines(verb: UnitVerb, result: UnitResult, dryRun: boolean): read
   return [
     ...nowhereLines(result, dryRun),
     ...result.failures.flatMap((entry) => machineLines(verb, result, entry)),
+    ...storedLines(verb, result, dryRun),
     ...despiteLines(result),
   ];
 }
@@ -251,14 +252,32 @@ function machineLines(
     `Error: Cannot ${verb} unit "${unit}"${where}: ${summary}`,
     ...lines.map((line) => `  ${line}`),
     ...hintLines(hint),
-    ...(failure.code === 'unreachable' && (verb === 'destroy' || verb === 'unload')
-      ? hintLines(goneForGood(machine.name))
-      : []),
+  ];
+}
+
+/** What becomes of a request that did not reach a machine of the unit. */
+function storedLines(
+  verb: UnitVerb,
+  { failures, target, triggers }: UnitResult,
+  dryRun: boolean,
+): readonly string[] {
+  const silent = failures.flatMap(({ machine, failure }) =>
+    failure.code === 'unreachable' ? machine.name : [],
+  );
+  if (silent.length === 0 || verb === 'reconcile' || verb === 'drain') return [];
+  // A restart, and a run or a stop of a unit that its trigger starts, change no target state.
+  if (verb === 'restart' || ((verb === 'start' || verb === 'stop') && triggers.length > 0))
+    return hintLines('Run the command again when the machine answers');
+  return [
+    ...hintLines(
+      `Its target state ${target} ${dryRun ? 'would be' : 'is'} stored: fleetd or "fleetctl reconcile" applies it when the machine answers`,
+    ),
+    ...(target === 'inactive' ? silent.flatMap((machine) => hintLines(goneForGood(machine))) : []),
   ];
 }
 
 function goneForGood(machine: string): string {
-  return `It stays in the registry until its machine answers; if the machine is gone for good, take it out of fleet.conf, run "fleetctl machines remove ${machine}", and try again`;
+  return `If the machine is gone for good, take it out of fleet.conf, run "fleetctl machines remove ${machine}", and try again`;
 }
 
 /** The name of a setting (`etcd_ca_file`) is written in one way only. */

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { printAnswer } from '../../src/cli/command.ts';
 import { bundle } from '../support/bundle.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fleet-output-'));
@@ -21,6 +22,21 @@ function run(redirections: string, before = ':') {
   return { status, stderr };
 }
 
+describe('a report of what was done', () => {
+  it.each([
+    ['of lines', {}, 'Destroyed a.service\n'],
+    ['as JSON', { output: 'json' }, '{\n  "unit": "a.service"\n}\n'],
+  ])('%s has its lines for standard error too, should it be needed', async (_, options, text) => {
+    const printed: string[] = [];
+    const streams = { ...SILENT, out: (...texts: string[]) => void printed.push(...texts) };
+    const answer = { out: ['Destroyed a.service'], err: [] };
+    await printAnswer({ options, streams }, answer, () => ({ unit: 'a.service' }), true);
+    expect(printed).toEqual([text, 'Destroyed a.service\n']);
+  });
+});
+
+const SILENT = { err: () => undefined, ask: undefined, env: {}, cwd: '/', home: '/' };
+
 describe('output', () => {
   it('goes to a file, whole', () => {
     expect(run('>"$2"')).toEqual({ status: 0, stderr: 'a warning\n' });
@@ -31,7 +47,7 @@ describe('output', () => {
     ['to a device that is full', '>/dev/full', ':', 'no space left on device'],
     ['of which a part goes in, as on a disk that is full,', '>"$2"', 'ulimit -f 8', 'file too large'],
   ])('%s is an error', (_, redirections, before, why) => {
-    const stderr = `a warning\nError: Cannot write the output: ${why}\n`;
+    const stderr = `a warning\nwhat was done\nError: Cannot write the output: ${why}\n`;
     expect(run(redirections, before)).toEqual({ status: 1, stderr });
   });
 

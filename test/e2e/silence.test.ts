@@ -164,6 +164,11 @@ onMachines('a cluster in which no machine answers', () => {
     const needed = await operator.fleetctl('start', 'web');
     expect({ status: needed.status, stdout: needed.stdout }).toEqual({ status: 5, stdout: '' });
     expect(needed.stderr).toContain(`cannot reach machine "k1" (${SUBNET}.1:22): connection refused`);
+    const stopped = await operator.fleetctl('stop', 'web');
+    expect([stopped.status, stopped.stdout]).toEqual([5, '']);
+    expect(stopped.stderr).toContain(
+      '\nhint: Its target state loaded is stored: fleetd or "fleetctl reconcile" applies it when the machine answers\n',
+    );
 
     const late = await operator.fleetctl('start', 'late');
     expect({ status: late.status, stdout: late.stdout }).toEqual({ status: 5, stdout: '' });

@@ -138,6 +138,7 @@ describe('what does not hold', () => {
       err: [
         'Error: Cannot stop unit "a.service": cannot reach machine "m2" (10.0.0.2:22): no answer',
         'hint: Check it',
+        'hint: Its target state loaded is stored: fleetd or "fleetctl reconcile" applies it when the machine answers',
       ],
     });
   });
@@ -147,8 +148,26 @@ describe('what does not hold', () => {
     expect(out).toEqual([]);
     expect(err.slice(1)).toEqual([
       'hint: Check it',
-      'hint: It stays in the registry until its machine answers; if the machine is gone for good, take it out of fleet.conf, run "fleetctl machines remove m2", and try again',
+      'hint: Its target state inactive is stored: fleetd or "fleetctl reconcile" applies it when the machine answers',
+      'hint: If the machine is gone for good, take it out of fleet.conf, run "fleetctl machines remove m2", and try again',
     ]);
+  });
+
+  it.each<readonly [UnitVerb, Partial<UnitResult>]>([
+    ['restart', {}],
+    ['start', { target: 'loaded', triggers: ['a.timer'] }],
+    ['stop', { target: 'loaded', triggers: ['a.timer'] }],
+  ])('%s of %o on a machine that did not answer stores nothing', (verb, changes) => {
+    expect(report(verb, { ...changes, failures: [silent] }).err.slice(2)).toEqual([
+      'hint: Run the command again when the machine answers',
+    ]);
+  });
+
+  it('a dry run stores nothing on a machine that did not answer', () => {
+    const results = [result({ target: 'loaded', failures: [silent] })];
+    expect(dryRunReport('stop', request({ results })).err.at(-1)).toBe(
+      'hint: Its target state loaded would be stored: fleetd or "fleetctl reconcile" applies it when the machine answers',
+    );
   });
 
   it('a unit that no machine fits: every machine with its rule', () => {
@@ -216,7 +235,7 @@ describe('a unit that stays although', () => {
 
   it('its machine is silent: when it will move', () => {
     const { err } = report('start', { failures: [silent], despite });
-    expect(err.slice(2)).toEqual([
+    expect(err.slice(3)).toEqual([
       'hint: It moves when its machine has been silent for agent_ttl (12s so far)',
     ]);
   });

@@ -1,14 +1,7 @@
 import type { Cordon } from '../../cluster/snapshot.ts';
-import type { Call, Command, CommandOption } from '../command.ts';
+import { type Call, type Command, OUTPUT, printAnswer } from '../command.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { writeLines } from '../streams.ts';
 import { DRY_RUN } from '../unit-command.ts';
-
-const OUTPUT: CommandOption = {
-  flags: '-o, --output <format>',
-  description: 'text or json',
-  choices: ['text', 'json'],
-};
 
 export const cordonCommand: Command = {
   name: 'cordon',
@@ -37,7 +30,7 @@ export const uncordonCommand: Command = {
 
 async function setCordon(call: Call, cordon: Cordon | undefined): Promise<ExitStatus> {
   const { arguments: machines, options, flags, streams } = call;
-  const [{ withEdges }, operation, { cordonJson, cordonLines }] = await Promise.all([
+  const [{ withEdges }, operation, { cordonJson, cordonReport }] = await Promise.all([
     import('../context.ts'),
     import('../../operations/cordon.ts'),
     import('../../output/drain.ts'),
@@ -47,7 +40,6 @@ async function setCordon(call: Call, cordon: Cordon | undefined): Promise<ExitSt
     dryRun,
   });
   const isCordoned = cordon !== undefined;
-  if (options.output === 'json') streams.out(cordonJson(isCordoned, results));
-  else writeLines(streams.out, cordonLines(isCordoned ? 'cordoned' : 'uncordoned', results));
+  await printAnswer(call, cordonReport(isCordoned, results), () => cordonJson(isCordoned, results), !dryRun);
   return EXIT.done;
 }

@@ -1,8 +1,7 @@
 import type { Edges } from '../../reconcile/reconcile.ts';
-import type { Command } from '../command.ts';
+import { type Command, OUTPUT, printAnswer } from '../command.ts';
 import { drainStatus } from '../exit-status.ts';
 import { countOption } from '../number-option.ts';
-import { writeLines } from '../streams.ts';
 import { DRY_RUN } from '../unit-command.ts';
 
 export const drainCommand: Command = {
@@ -18,14 +17,16 @@ export const drainCommand: Command = {
     },
     { flags: '--globals', description: 'global units leave it too' },
     DRY_RUN,
-    { flags: '-o, --output <format>', description: 'text or json', choices: ['text', 'json'] },
+    OUTPUT,
   ],
   examples: [
     ['fleetctl drain web-1', 'empty a machine before it is switched off'],
     ['fleetctl drain --dry-run web-1', 'where its units would go'],
     ['fleetctl drain --max-parallel 10 web-1', 'ten units at a time'],
   ],
-  async run({ arguments: [machine = ''], options, flags, streams }) {
+  async run(call) {
+    const { options, flags, streams } = call;
+    const [machine = ''] = call.arguments;
     const request = {
       machine,
       maxParallel: countOption('--max-parallel', options.maxParallel, 1),
@@ -38,10 +39,8 @@ export const drainCommand: Command = {
     ]);
     const dryRun = options.dryRun === true;
     const result = await withEdges(flags, streams, (edges: Edges) => drain(edges, request), { dryRun });
-    const { out, err } = dryRun ? drainPreview(result) : drainReport(result);
-    if (options.output === 'json') streams.out(drainJson(result));
-    else writeLines(streams.out, out);
-    writeLines(streams.err, err);
+    const report = dryRun ? drainPreview(result) : drainReport(result);
+    await printAnswer(call, report, () => drainJson(result), !dryRun);
     return drainStatus(result);
   },
 };
