@@ -10,8 +10,9 @@ onMachines('a change', () => {
   const operator = hire({ metadata: { k1: 'name=k1' } });
 
   it('takes a unit down only if nothing starts it again, and names what does', async () => {
-    const [upheld, there] = ['upheld.service', 'there.service'];
+    const [upheld, there, upholder] = ['upheld.service', 'there.service', 'upholder.service'];
     for (const unit of [upheld, there]) operator.write(unit, `${SLEEPER}${ON_K1}`);
+    operator.write(upholder, `[Unit]\nUpholds=${upheld} ${there}\n\n${SLEEPER}${ON_K1}`);
     expect((await operator.fleetctl('start', upheld, there)).status).toBe(0);
     // Units of the machine's own, of which fleet knows nothing.
     await inside(
@@ -35,7 +36,8 @@ onMachines('a change', () => {
       `${there}\n${upheld}\nactive\n`,
     );
     await inside('k1', 'systemctl stop keeper.service there.path; rm /run/systemd/system/keeper.service');
-    expect((await operator.fleetctl('destroy', upheld, there)).status).toBe(0);
+    expect((await operator.fleetctl('start', upholder)).status).toBe(0);
+    expect((await operator.fleetctl('destroy', upheld, there, upholder)).stderr).toBe('');
     expect(await inside('k1', `systemctl is-active ${upheld} ${there} || true`)).toBe('inactive\n'.repeat(2));
   });
 
