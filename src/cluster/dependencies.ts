@@ -40,6 +40,11 @@ export function startTies(units: readonly DependentUnit[]): Ties {
   return tiesOf(units, STARTS, STARTED_BY);
 }
 
+/** Unit → the units that start it whenever it is down, as long as they are up (`Upholds=`): they have to be stopped first. */
+export function upholdTies(units: readonly DependentUnit[]): Ties {
+  return tiesOf(units, new Set(['Upholds']), new Set());
+}
+
 /** Unit → the units that systemd never lets run beside it (`Conflicts=` of `[Unit]`). */
 export function conflictTies(units: readonly DependentUnit[]): Ties {
   const conflicts: ReadonlySet<DependencyKind> = new Set(['Conflicts']);
