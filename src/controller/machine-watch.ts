@@ -4,7 +4,7 @@ import { type Deferred, deferred } from '../base/deferred.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
 import type { Lease } from '../cluster/lease.ts';
 import { isRefusal, mayBeDown } from '../cluster/silence.ts';
-import type { MachineView, Observation } from '../cluster/snapshot.ts';
+import type { MachineView, Observation, Token } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
 import { within } from './deadline.ts';
@@ -57,6 +57,8 @@ export class MachineWatch {
   #failures = 0;
   #isResting: boolean = false;
   #seenAt = 0;
+  /** The highest token that the machine had seen when the session began, also of units that were removed. */
+  #token: Token | undefined;
   #pause = new AbortController();
   #nextRound: Deferred<void> = deferred();
   readonly #seen: Deferred<void> = deferred();
@@ -160,7 +162,11 @@ export class MachineWatch {
   async #observe(): Promise<Observation> {
     this.#session ??= this.#connect();
     const session = await this.#session;
-    const observation = await session.observe({ names: [], digests: true, vitals: true, sparing: true });
+    const request = { names: [], digests: true, vitals: true, sparing: true };
+    // Once a session: a store tells that its registry went back under a process, and this is for what went back before.
+    const seen = await session.observe({ ...request, token: this.#token === undefined });
+    this.#token ??= seen.token;
+    const observation = { ...seen, ...(this.#token !== undefined && { token: this.#token }) };
     const lease = this.#options.grant(observation, this.#view?.observation === undefined);
     return lease !== undefined && (await this.#extend(session, lease))
       ? { ...observation, lease }
@@ -211,6 +217,7 @@ export class MachineWatch {
   #drop(): void {
     const session = this.#session;
     this.#session = undefined;
+    this.#token = undefined;
     session?.then(
       (open) => open.close(),
       () => undefined,

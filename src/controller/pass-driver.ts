@@ -52,7 +52,9 @@ async function askAnew(
   const connecting = driver.connect(machine);
   connecting.catch(() => undefined);
   const session = await bounded(connecting);
-  return alteredSession(session, { observe: (request) => bounded(session.observe(request)) });
+  return alteredSession(session, {
+    observe: (request) => bounded(session.observe({ ...request, token: true })),
+  });
 }
 
 /** A session that is opened when something has to be done on the machine. */

@@ -1,5 +1,6 @@
 import { compareText } from '../base/compare.ts';
 import { globMatcher } from '../base/glob.ts';
+import { upholdTies } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { MachinePlan, UnitChange } from './step.ts';
@@ -36,10 +37,14 @@ type Entry = { readonly machine: string; readonly change: UnitChange; readonly s
  */
 type Stage = 'before' | 'main' | 'after' | 'last';
 
+/** Unit → the units that start it whenever it is down, as long as they are up. */
+type Starters = ReadonlyMap<string, readonly string[]>;
+
 /**
  * The order in which plans are carried out, for every verb: waves, one after the other. A unit that failed in one wave
  * is left alone in those that follow. With `maxParallel` the main work is cut up into pieces of that size, and each piece
- * is finished before the next one begins.
+ * is finished before the next one begins. A unit and those that start it are in one piece, whatever its size: left behind,
+ * they would start it again. On each machine they come before it, so that their stops do.
  */
 export function orderOf({
   plans,
@@ -68,43 +73,80 @@ export function orderOf({
       .map(({ change: { unit } }) => [unit, replacedBy(units.get(unit), origin)] as const),
   );
   const isGate = maxParallel !== undefined;
-  return pieces(entries, units, maxParallel)
+  const starters = startersIn(snapshot);
+  const groups = groupsOf(plans, starters);
+  const groupOf = ({ machine, change: { unit } }: Entry): string =>
+    `${groups.get(unit)} ${origin.get(unit) ?? machine}`;
+  return pieces(entries, units, groupOf, maxParallel)
     .flatMap((piece) =>
       (['before', 'main', 'after', 'last'] as const).map((stage): Wave => {
         const there = piece.filter((entry) => entry.stage === stage);
-        return { plans: byMachine(there), isGate, finishes: stage === 'after' && isGate, waitsFor };
+        return { plans: byMachine(there, starters), isGate, finishes: stage === 'after' && isGate, waitsFor };
       }),
     )
     .filter((wave) => wave.plans.length > 0);
+}
+
+function startersIn({ units, olderTexts = [] }: ClusterSnapshot): Starters {
+  const upholders = [...upholdTies([...units, ...olderTexts])].map(
+    ([unit, ties]) => [unit, ties.map((tie) => tie.unit)] as const,
+  );
+  const starters = new Map<string, readonly string[]>(upholders);
+  for (const { name, triggers } of units) {
+    if (triggers !== undefined) starters.set(triggers, [...(starters.get(triggers) ?? []), name]);
+  }
+  return starters;
+}
+
+/** Unit → the name of the group of units that start each other, directly or through others. */
+function groupsOf(plans: readonly MachinePlan[], starters: Starters): ReadonlyMap<string, string> {
+  const groups = new Map(plans.flatMap(({ changes }) => changes.map(({ unit }) => [unit, unit])));
+  for (const [unit, others] of starters) {
+    for (const other of others) {
+      const [mine, its] = [groups.get(unit), groups.get(other)];
+      if (mine === undefined || its === undefined || mine === its) continue;
+      for (const [name, group] of groups) if (group === its) groups.set(name, mine);
+    }
+  }
+  return groups;
 }
 
 /** The entries of each piece: main ones at most `size` at a time, the others with the last main one of their unit. */
 function pieces(
   entries: readonly Entry[],
   units: ReadonlyMap<string, DesiredUnit>,
+  groupOf: (entry: Entry) => string,
   size: number | undefined,
 ): readonly (readonly Entry[])[] {
   if (size === undefined) return [entries];
-  const main = entries
-    .filter(({ stage }) => stage === 'main')
-    .toSorted(
-      (a, b) =>
-        rank(units.get(a.change.unit)) - rank(units.get(b.change.unit)) ||
-        compareText(a.change.unit, b.change.unit) ||
-        compareText(a.machine, b.machine),
-    );
-  const pieceOf = new Map(main.map(({ change }, index) => [change.unit, Math.floor(index / size)]));
+  const rank = ({ change }: Entry): number => units.get(change.unit)?.placement.machineOf.length ?? 0;
+  const groups = new Map<string, Entry[]>();
+  for (const entry of entries) {
+    if (entry.stage !== 'main') continue;
+    const group = groups.get(groupOf(entry)) ?? [];
+    groups.set(groupOf(entry), group);
+    group.push(entry);
+  }
+  // Units that others ask to be beside come first.
+  const sorted = [...groups.values()]
+    .map((group) => ({ group: group.toSorted(byUnit), rank: Math.max(...group.map(rank)) }))
+    .toSorted((a, b) => a.rank - b.rank || byUnit(a.group[0] as Entry, b.group[0] as Entry));
+  const main: Entry[][] = [[]];
+  for (const { group } of sorted) {
+    const last = main.at(-1) as Entry[];
+    if (last.length > 0 && last.length + group.length > size) main.push(group);
+    else last.push(...group);
+  }
+  const pieceOf = new Map(main.flatMap((piece, index) => piece.map(({ change }) => [change.unit, index])));
   const others = entries.filter(({ stage }) => stage !== 'main');
-  const count = Math.max(1, Math.ceil(main.length / size));
-  return Array.from({ length: count }, (_, piece) => [
-    ...main.slice(piece * size, (piece + 1) * size),
-    ...others.filter(({ change }) => (pieceOf.get(change.unit) ?? 0) === piece),
+  return main.map((piece, index) => [
+    ...piece,
+    ...others.filter(({ change }) => (pieceOf.get(change.unit) ?? 0) === index),
   ]);
 }
 
-/** Units that others ask to be beside come first, and what is started before its trigger. */
-function rank(unit: DesiredUnit | undefined): number {
-  return (unit?.placement.machineOf.length ?? 0) * 2 + (unit?.triggers === undefined ? 0 : 1);
+function byUnit(a: Entry, b: Entry): number {
+  return compareText(a.change.unit, b.change.unit) || compareText(a.machine, b.machine);
 }
 
 /** Those that leave among the units that `unit` replaces. */
@@ -121,10 +163,27 @@ function isAlone(unit: DesiredUnit | undefined): boolean {
   return unit?.placement.conflicts.some((pattern) => globMatcher(pattern)(unit.name)) ?? false;
 }
 
-function byMachine(entries: readonly Entry[]): readonly MachinePlan[] {
+function byMachine(entries: readonly Entry[], starters: Starters): readonly MachinePlan[] {
   const machines = [...new Set(entries.map(({ machine }) => machine))];
   return machines.map((name) => ({
     machine: name,
-    changes: entries.filter(({ machine }) => machine === name).map(({ change }) => change),
+    changes: startersFirst(
+      entries.filter(({ machine }) => machine === name).map(({ change }) => change),
+      starters,
+    ),
   }));
+}
+
+function startersFirst(changes: readonly UnitChange[], starters: Starters): readonly UnitChange[] {
+  const left = new Map(changes.map((change) => [change.unit, change]));
+  const ordered: UnitChange[] = [];
+  const take = (unit: string): void => {
+    const change = left.get(unit);
+    if (change === undefined) return;
+    left.delete(unit);
+    for (const starter of starters.get(unit) ?? []) take(starter);
+    ordered.push(change);
+  };
+  for (const { unit } of changes) take(unit);
+  return ordered;
 }

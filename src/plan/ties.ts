@@ -1,12 +1,12 @@
 import { compareText } from '../base/compare.ts';
-import { conflictTies, stopTies, type Ties, takenDown, upholdTies } from '../cluster/dependencies.ts';
+import { conflictTies, stopTies, type Ties, takenDown } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import { isRunning, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
 import type { Step, UnitChange } from './step.ts';
 import { fenceObstacle, startStep } from './steps.ts';
 
-/** What one stop takes down, what one start would, and what starts a unit again after its stop. */
-export type UnitTies = { readonly stops: Ties; readonly conflicts: Ties; readonly upholders: Ties };
+/** What one stop takes down, and what one start would. */
+export type UnitTies = { readonly stops: Ties; readonly conflicts: Ties };
 
 type Place = {
   readonly machine: MachineView;
@@ -19,32 +19,15 @@ type Place = {
 
 export function tiesBetween({ units, olderTexts = [] }: ClusterSnapshot): UnitTies {
   const wanted = units.filter(({ target }) => target !== 'inactive');
-  const texts = [...units, ...olderTexts];
-  return { stops: stopTies(texts), conflicts: conflictTies(wanted), upholders: upholdTies(texts) };
+  return { stops: stopTies([...units, ...olderTexts]), conflicts: conflictTies(wanted) };
 }
 
 /**
- * The changes on one machine with what systemd makes of them: units that a stop takes down are started again, none
- * is started that would stop another one which runs, and units come after those that uphold them.
+ * The changes on one machine with what systemd makes of them: units that a stop takes down are started again, and none
+ * is started that would stop another one which runs.
  */
 export function withTies(changes: readonly UnitChange[], place: Place): readonly UnitChange[] {
-  const complete = withoutExcluded(withRevived(withReleasedSockets(changes, place), place), place);
-  return upholdersFirst(complete, place.ties.upholders);
-}
-
-/** systemd starts an upheld unit again when it is down before its upholder has a stop job. */
-function upholdersFirst(changes: readonly UnitChange[], upholders: Ties): readonly UnitChange[] {
-  const byName = new Map(changes.map((change) => [change.unit, change]));
-  const ordered = new Set<UnitChange>();
-  const seen = new Set<UnitChange>();
-  const add = (change: UnitChange | undefined): void => {
-    if (change === undefined || seen.has(change)) return;
-    seen.add(change);
-    for (const { unit } of upholders.get(change.unit) ?? []) add(byName.get(unit));
-    ordered.add(change);
-  };
-  for (const change of changes) add(change);
-  return [...ordered];
+  return withoutExcluded(withRevived(withReleasedSockets(changes, place), place), place);
 }
 
 /** systemd starts no socket while its service runs, so that one that is replaced takes its service along. */

@@ -167,6 +167,29 @@ describe('fleet v1', () => {
     expect(api.bugs).toEqual([]);
   });
 
+  it('stores nothing in a registry from before a unit was destroyed, and says the same each time', async () => {
+    const late = new House(['m1']);
+    late.fakes.of('m1').removed.set('b.service', 1_000);
+    const its = await Api.of(late);
+    await late.want('launched', '', 'a.service');
+    await vi.waitFor(() => expect(late.runs('a.service')).toEqual(['m1']), soon);
+    const refused = refusal(503, expect.stringMatching(/^The registry is older .* seen revision 1000$/));
+    await vi.waitFor(async () => {
+      expect((await its.put(`${UNITS}/b.service`, { options: SLEEP })).body).toEqual(refused);
+    }, soon);
+    for (const [method, asking] of [
+      ['PUT', body({ desiredState: 'inactive' })],
+      ['DELETE', {}],
+    ] as const) {
+      const answers = [1, 2].map(() => its.ask(method, `${UNITS}/a.service`, asking));
+      for (const answer of await Promise.all(answers)) expect(answer.body).toEqual(refused);
+    }
+    const { units } = await late.registry.load();
+    expect([...units.values()].map(({ name, target }) => [name, target])).toEqual([
+      ['a.service', 'launched'],
+    ]);
+  });
+
   it('launches a unit, tells of it, and forgets it when it is deleted', async () => {
     const unit = `${UNITS}/new.service`;
     const created = await api.put(unit, { desiredState: 'launched', options: SLEEP });

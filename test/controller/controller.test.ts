@@ -166,6 +166,24 @@ describe('a controller', () => {
     await vi.waitFor(() => expect(house.runs('a.service')).toContain('m2'), soon);
   });
 
+  it('refuses a registry from before a unit was destroyed, which only the machine remembers', async () => {
+    const house = new House(['m1', 'm2']);
+    house.fakes.of('m1').removed.set('b.service', 1_000);
+    await house.want('launched', 'MachineMetadata=name=m1', 'a.service');
+    // From then on m1 is a machine of this cluster.
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
+    await house.want('launched', '', 'b.service');
+    const { revision } = await house.registry.load();
+    const refusals = () =>
+      house.events.flatMap((event) => (event.kind === 'pass-failed' ? [event.error] : []));
+    await vi.waitFor(() => expect(refusals().length).toBeGreaterThan(1), soon);
+    expect(new Set(refusals().map(({ message }) => message))).toEqual(
+      new Set([expect.stringMatching(/^The registry is older .* machine "m1" has seen revision 1000$/)]),
+    );
+    expect((await house.registry.load()).revision).toBe(revision);
+    expect(house.runs('b.service')).toEqual([]);
+  });
+
   it('that no machine lets in has a trouble of its own, and none when one does', async () => {
     const house = new House(['m1', 'm2']);
     await vi.waitFor(() => expect(house.controller.snapshot).toBeDefined(), soon);

@@ -68,8 +68,25 @@ onMachines('a machine', () => {
       expect(where.stdout).toMatch(/^picky\.service +00000000\.\.\.\/127\.76\.\d\.1 +active$/m);
     });
 
-    it('leaves fleet.conf on the way, when it is told to', async () => {
+    it('gives away what upholds or triggers a unit together with it, and stops it first', async () => {
+      const units = ['child.service', 'keeper.service', 'job.path', 'job.service'];
+      operator.write('child.service', SLEEPER);
+      operator.write('keeper.service', `[Unit]\nUpholds=child.service\n${SLEEPER}`);
+      operator.write('job.path', '[Path]\nPathExists=/etc/passwd\n');
+      operator.write('job.service', SLEEPER);
       await operator.fleetctl('unload', 'picky.service');
+      await operator.fleetctl('uncordon', 'k1');
+      for (const machine of ['k2', 'k3']) await operator.fleetctl('cordon', machine);
+      await operator.fleetctl('start', ...units);
+      for (const machine of ['k2', 'k3']) await operator.fleetctl('uncordon', machine);
+      expect(await operator.fleetctl('drain', 'k1')).toMatchObject({ status: 0, stderr: '' });
+      const state = `systemctl is-active ${units.join(' ')} || true`;
+      expect(await inside('k1', state)).toBe('inactive\n'.repeat(4));
+      expect(await operator.fleetctl('stop', ...units)).toMatchObject({ status: 0, stderr: '' });
+      expect(await operator.fleetctl('destroy', ...units)).toMatchObject({ status: 0, stderr: '' });
+    });
+
+    it('leaves fleet.conf on the way, when it is told to', async () => {
       await operator.fleetctl('uncordon', 'k1');
       operator.write('f.service', SLEEPER);
       await operator.fleetctl('start', 'f.service');

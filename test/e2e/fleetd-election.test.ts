@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openFileStore } from '../../src/store/file.ts';
 import { cluster, inside, insideAll, onMachines } from '../support/cluster.ts';
 import { HAS_ETCD, TestEtcd } from '../support/etcd.ts';
 import { whereRuns } from '../support/sight.ts';
@@ -11,6 +13,8 @@ const TTL_MS = 5_000;
 const PATIENCE_MS = 20_000;
 const MACHINES = ['k1', 'k2', 'k3'];
 const UNITS = ['web@1.service', 'web@2.service', 'web@3.service'];
+/** Its document in the registry is not JSON. */
+const DAMAGED = 'damaged.service';
 /** Another id is another start. */
 const INVOCATIONS = 'systemctl show --property=Id,InvocationID "web@*"';
 
@@ -31,6 +35,13 @@ onMachines('two fleetd on one registry', () => {
     other = start();
     await other.said('stands-by');
     expect(await operator.fleetctl('start', ...UNITS)).toMatchObject({ status: 0 });
+    operator.write(DAMAGED, SLEEPER);
+    expect(await operator.fleetctl('start', DAMAGED)).toMatchObject({ status: 0 });
+    const store = openFileStore(join(operator.folder, 'registry'));
+    const key = `units/${DAMAGED}`;
+    const ifRevision = (await store.get(key))?.revision ?? 0;
+    await store.commit([{ kind: 'put', key, value: '{"version":1,', ifRevision }]);
+    await store.close();
   });
 
   it('have one that decides, and another when that is killed', async () => {
@@ -58,6 +69,19 @@ onMachines('two fleetd on one registry', () => {
     await leader.said('stands-by');
     expect(await insideAll(MACHINES, INVOCATIONS)).toEqual(before);
     expect(other.log.filter(({ event }) => event === 'move')).toEqual([]);
+  });
+
+  it('leave a unit alone that the registry cannot tell about, and only that one', async () => {
+    expect(homesOf([DAMAGED])).toEqual(['k1']);
+    expect([leader, other].flatMap(({ log }) => log.filter(({ unit }) => unit === DAMAGED))).toEqual([]);
+    const { status, stdout } = await operator.fleetctl('start', 'web@4');
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/^Unit web@4\.service launched on /)]);
+    const stopped = await operator.fleetctl('stop', DAMAGED);
+    expect([stopped.status, stopped.stderr]).toEqual([
+      1,
+      expect.stringContaining(`Cannot read "units/${DAMAGED}" of the registry: not JSON`),
+    ]);
+    expect(homesOf([DAMAGED])).toEqual(['k1']);
   });
 
   it('hand over when the one that decides is told to end', async () => {

@@ -106,7 +106,7 @@ describe('with a limit', () => {
     expect(waves.map(({ finishes }) => finishes)).toEqual([false, true, false, true]);
   });
 
-  it('what others ask to be beside comes first, and a trigger after the unit that it starts', () => {
+  it('what others ask to be beside comes first, and a trigger goes with the unit that it starts', () => {
     const snapshot = machines()
       .unit('a.service', 'MachineOf=b.service')
       .unit('b.service')
@@ -114,11 +114,25 @@ describe('with a limit', () => {
       .unit('c.service')
       .snapshot();
     const moving = [planOf('m2: a b c.timer c')];
-    expect(words(order(moving, { snapshot, maxParallel: 1 }))).toEqual([
-      'm2: b',
+    expect(words(order(moving, { snapshot, maxParallel: 1 }))).toEqual(['m2: b', 'm2: c.timer c', 'm2: a']);
+  });
+
+  it('what upholds a unit goes with it, and comes before it on each machine', () => {
+    const upholding = { text: '[Unit]\nUpholds=a.service b.service\n[Service]\nExecStart=/bin/true\n' };
+    const snapshot = machines()
+      .unit('a.service')
+      .unit('b.service')
+      .unit('c.service')
+      .unit('z.service', '', upholding)
+      .snapshot();
+    const moving = [planOf('m1: -a -b -c -z'), planOf('m2: a b z c')];
+    const moves = ['a m1 m2', 'b m1 m2', 'z m1 m2', 'c m1 m2'];
+    expect(words(order(moving, { snapshot, moves, maxParallel: 2 }))).toEqual([
+      'm2: z a b',
+      'm1: -z -a -b',
       'm2: c',
-      'm2: c.timer',
-      'm2: a',
+      'm1: -c',
     ]);
+    expect(words(order([planOf('m1: -a -z')], { snapshot }))).toEqual(['m1: -z -a']);
   });
 });

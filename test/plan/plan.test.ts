@@ -177,26 +177,6 @@ describe('a plan', () => {
     ]);
   });
 
-  it.each<readonly [string, string, string, readonly string[]]>([
-    ['Upholds=', '', '[Unit]\nUpholds=b.service\n', ['a.service', 'c.service', 'b.service']],
-    ['UpheldBy=', '[Install]\nUpheldBy=c.service\n', '', ['a.service', 'c.service', 'b.service']],
-    [
-      'Upholds= of each other',
-      '[Unit]\nUpholds=c.service\n',
-      '[Unit]\nUpholds=b.service\n',
-      ['a.service', 'c.service', 'b.service'],
-    ],
-  ])('has a unit after the one that upholds it: %s', (_, upheld, upholder, order) => {
-    const units = [
-      desiredUnit('a.service', '', { target: 'inactive' }),
-      desiredUnit('b.service', '', { target: 'inactive', text: `${upheld}[Service]\nExecStart=/bin/b\n` }),
-      desiredUnit('c.service', '', { target: 'inactive', text: `${upholder}[Service]\nExecStart=/bin/c\n` }),
-    ];
-    const there = units.map((unit) => observedUnit(unit));
-    const plans = plan({ ...machineWith(...there), units }, new Map(units.map(({ name }) => [name, []])));
-    expect(plans.flatMap(({ changes }) => changes.map(({ unit }) => unit))).toEqual(order);
-  });
-
   it('without a cluster id touches no machine that has one', () => {
     const snapshot = { ...machineWith(here), units: [launched], clusterId: undefined };
     expect(plan(snapshot, new Map([[NAME, []]]))).toEqual([]);
