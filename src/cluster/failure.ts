@@ -7,6 +7,8 @@ import type { SystemdState } from './unit-state.ts';
 export type Failure =
   /** The machine has a unit of that name that fleet did not put there. */
   | { readonly code: 'foreign'; readonly path: string }
+  /** Its record is missing there, and its file is not that of the registry; `path` is empty where there is none. */
+  | { readonly code: 'unrecorded'; readonly path: string }
   /** The machine has a unit that is called as one of its other names (`Alias=`) is. */
   | { readonly code: 'alias-taken'; readonly alias: string; readonly path: string }
   /** The machine has seen a newer decision about the unit. */

@@ -56,6 +56,8 @@ export type ObservedUnit = {
   readonly state: SystemdState;
   /** Undefined when fleet did not put the unit there. */
   readonly record: UnitRecord | undefined;
+  /** How the record on the machine is lost: `record` is what a pass writes in its place, undefined where it must not. */
+  readonly lost?: 'missing' | 'damaged' | undefined;
   /** SHA-256 of the unit file that is there now; undefined when there is none or it was not asked for. */
   readonly digest: string | undefined;
   /** Links that make other units pull it in, `fleet.target.wants/web.service`; undefined when not asked for. */
@@ -130,10 +132,15 @@ export function isRunning(state: SystemdState): boolean {
 }
 
 /** A unit that systemd knows and that fleet did not put there. It knows every slice, also one that has no file. */
-export function isForeign({ name, record, state }: ObservedUnit): boolean {
-  if (record !== undefined) return false;
+export function isForeign({ name, record, lost, state }: ObservedUnit): boolean {
+  if (record !== undefined || lost !== undefined) return false;
   if (name.endsWith('.slice') && state.load === 'loaded') return state.fragment !== '';
   return state.load !== 'not-found' || isRunning(state);
+}
+
+/** Whether fleet put it there. */
+export function isOurs({ record, lost }: ObservedUnit): boolean {
+  return record !== undefined || lost !== undefined;
 }
 
 /** The target state that a unit has reached on a machine. */

@@ -1,6 +1,6 @@
 import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
 import { TARGET_STATES, type TargetState } from '../cluster/target-state.ts';
-import { isUnknown, reachedState } from '../cluster/unit-state.ts';
+import { reachedState } from '../cluster/unit-state.ts';
 import type { Decision } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { expandSpecifiers } from '../unit/specifiers.ts';
@@ -8,7 +8,7 @@ import { description, parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { look, type Viewpoint } from './look.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
-import { type Listing, unknownUnits, unreachableMachines } from './unreachable.ts';
+import { isUnknownUnit, type Listing, unknownUnits, unreachableMachines } from './unreachable.ts';
 
 /** One unit of the registry. */
 export type UnitFileRow = {
@@ -101,5 +101,5 @@ function stateOn(machine: MachineView | undefined, unit: string): TargetState | 
   if (machine?.observation === undefined) return 'unknown';
   const observed = observedOn(machine, unit);
   if (observed === undefined) return 'inactive';
-  return isUnknown(observed.state) ? 'unknown' : reachedState(observed);
+  return isUnknownUnit(observed) ? 'unknown' : reachedState(observed);
 }

@@ -6,7 +6,13 @@ import {
   observedOn,
   otherCluster,
 } from '../cluster/snapshot.ts';
-import { isRunning, type SystemdState } from '../cluster/unit-state.ts';
+import {
+  isOurs,
+  isRunning,
+  type ObservedUnit,
+  type SystemdState,
+  unknownState,
+} from '../cluster/unit-state.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { look, type Viewpoint } from './look.ts';
@@ -85,29 +91,36 @@ function leftBehind(snapshot: ClusterSnapshot): readonly UnitRow[] {
     }));
 }
 
+/** The units that fleet put on the machine. */
+function unitsOf({ observation }: MachineView): readonly ObservedUnit[] {
+  return observation?.units.filter(isOurs) ?? [];
+}
+
 function presentOn(machine: MachineView, snapshot: ClusterSnapshot): readonly UnitRow[] {
-  const units = machine.observation?.units ?? [];
   // A template has a file and no state.
-  const runnable = units.filter(({ name }) => !isTemplate(parseUnitName(name)));
-  return runnable.map(({ name, state, record }) => ({
-    unit: name,
-    machine: machineRef(machine),
-    load: state.load,
-    active: state.active,
-    sub: state.sub,
-    hash: record?.hash ?? '',
-    restarts: state.restarts,
-    since: state.since,
-    memoryBytes: state.memoryBytes,
-    cpuNs: state.cpuNs,
-    ...runsOf(name, state, machine, snapshot),
-  }));
+  const runnable = unitsOf(machine).filter(({ name }) => !isTemplate(parseUnitName(name)));
+  return runnable.map(({ name, lost, record, ...unit }) => {
+    const state = lost === undefined ? unit.state : unknownState('');
+    return {
+      unit: name,
+      machine: machineRef(machine),
+      load: state.load,
+      active: state.active,
+      sub: state.sub,
+      hash: record?.hash ?? '',
+      restarts: state.restarts,
+      since: state.since,
+      memoryBytes: state.memoryBytes,
+      cpuNs: state.cpuNs,
+      ...runsOf(name, state, machine, snapshot),
+    };
+  });
 }
 
 /** Units that should be on the machine: unknown when it is silent, absent when it answered without them. */
 function missingOn(machine: MachineView, expected: readonly DesiredUnit[]): readonly UnitRow[] {
   const state = machine.observation === undefined ? UNREACHABLE : ABSENT;
-  const present = new Set(machine.observation?.units.map(({ name }) => name));
+  const present = new Set(unitsOf(machine).map(({ name }) => name));
   return expected
     .filter(({ name }) => !present.has(name))
     .map(({ name }) => ({ unit: name, machine: machineRef(machine), ...state }));

@@ -1,5 +1,5 @@
 import { type ClusterSnapshot, otherCluster, type UnreadableUnit } from '../cluster/snapshot.ts';
-import { isUnknown } from '../cluster/unit-state.ts';
+import { isUnknown, type ObservedUnit } from '../cluster/unit-state.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 
 /** A machine that a listing says nothing about, because it did not answer or is not ours, and why. */
@@ -12,7 +12,12 @@ export type UnreachableMachine = {
 };
 
 /** A unit of fleet in an unknown state on a machine that answered, and why. */
-export type UnknownUnit = { readonly unit: string; readonly machine: MachineRef; readonly why: string };
+export type UnknownUnit = {
+  readonly unit: string;
+  readonly machine: MachineRef;
+  readonly why: string;
+  readonly hint?: string;
+};
 
 /** Rows of a listing, the machines that are missing from it, and the units whose state is. */
 export type Listing<Row> = {
@@ -26,9 +31,28 @@ export type Listing<Row> = {
 export function unknownUnits(snapshot: ClusterSnapshot): readonly UnknownUnit[] {
   return snapshot.machines.flatMap((view) =>
     (otherCluster(view, snapshot) === undefined ? (view.observation?.units ?? []) : [])
-      .filter(({ record, state }) => record !== undefined && isUnknown(state))
-      .map(({ name, state }) => ({ unit: name, machine: machineRef(view), why: state.loadError })),
+      .filter((unit) => isUnknownUnit(unit))
+      .map((unit) => ({
+        unit: unit.name,
+        machine: machineRef(view),
+        why: whyUnknown(unit),
+        ...(unit.lost && { hint: ADOPTION }),
+      })),
   );
+}
+
+/** Whether it is fleet's, and nothing is known of it for sure. */
+export function isUnknownUnit(unit: ObservedUnit): boolean {
+  return unit.lost !== undefined || (unit.record !== undefined && isUnknown(unit.state));
+}
+
+const ADOPTION =
+  'A pass writes the record again if the file there is the text of the registry: fleetctl reconcile';
+
+function whyUnknown({ name, lost, state }: ObservedUnit): string {
+  if (lost === undefined) return state.loadError;
+  const shown = isUnknown(state) ? '' : `, and systemd shows it as ${state.active} (${state.sub})`;
+  return `its record /var/lib/fleet/units/${name} is ${lost}${shown}`;
 }
 
 export function unreachableMachines(snapshot: ClusterSnapshot): readonly UnreachableMachine[] {

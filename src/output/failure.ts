@@ -16,6 +16,13 @@ export function failureText(failure: Failure): FailureText {
   switch (failure.code) {
     case 'foreign':
       return plain(foreignUnit(failure.path), 'Rename your unit, or remove that one from the machine');
+    case 'unrecorded':
+      return plain(
+        failure.path === ''
+          ? 'its record in /var/lib/fleet/units is missing there, and so is its file'
+          : `its record in /var/lib/fleet/units is missing there, and ${failure.path} is not the text of the registry`,
+        'Nothing was done there. Put the text of the registry ("fleetctl cat") in its place, and run the command again; or stop the unit and remove the file there',
+      );
     case 'alias-taken':
       return plain(
         `its Alias=${failure.alias} is taken there: ${failure.path}`,

@@ -2,6 +2,7 @@ import type { MachinePlan, Step } from '../plan/step.ts';
 
 /** The steps of a machine in the order in which its script takes them, and the words for them. */
 const STEPS: readonly (readonly [Step['kind'], string])[] = [
+  ['adopt', 'adopt'],
   ['write', 'write the unit file of'],
   ['stop', 'stop'],
   ['record', 'note'],

@@ -108,10 +108,14 @@ export function unreachableLines(unreachable: readonly UnreachableMachine[]): re
 
 /** Units whose state is not known although their machines answered. */
 function unknownLines(units: readonly UnknownUnit[]): readonly string[] {
-  return units.map(
-    ({ unit, machine, why }) =>
-      `Warning: The state of unit "${unit}" on machine "${machine.name}" is unknown: ${why}`,
-  );
+  const hints = new Set(units.flatMap(({ hint }) => hint ?? []));
+  return [
+    ...units.map(
+      ({ unit, machine, why }) =>
+        `Warning: The state of unit "${unit}" on machine "${machine.name}" is unknown: ${why}`,
+    ),
+    ...[...hints].flatMap((hint) => hintLines(hint)),
+  ];
 }
 
 /** The words about units of the registry that cannot be read. */

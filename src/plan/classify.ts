@@ -20,6 +20,7 @@ export type Situation =
   | 'surplus'
   | 'lingering'
   | 'foreign'
+  | 'unrecorded'
   | 'stale'
   | 'unknown'
   | 'to-load'
@@ -36,6 +37,8 @@ export type Situation =
  * trigger, a dependency or a person started it: no rule stops it, but for the change from `launched` to `loaded`.
  */
 const RULES: readonly (readonly [Situation, (pair: Pair) => boolean])[] = [
+  // The registry has put it there, and the machine has neither a record nor the text of it.
+  ['unrecorded', ({ observed }) => observed?.lost !== undefined && observed.record === undefined],
   // Nobody wants it, fleet did not put it there.
   ['absent', ({ wanted, observed }) => wanted === undefined && observed?.record === undefined],
   // The machine has applied a newer decision.

@@ -5,6 +5,7 @@ import {
   type MachineView,
   otherCluster,
 } from '../cluster/snapshot.ts';
+import { isOurs, type ObservedUnit } from '../cluster/unit-state.ts';
 import { classify, type Pair } from './classify.ts';
 import type { MachinePlan, UnitChange } from './step.ts';
 import { type Asked, brings, obstacleFor, stepsFor } from './steps.ts';
@@ -33,9 +34,7 @@ export function plan(
     const observed = new Map(machine.observation?.units.map((unit) => [unit.name, unit]));
     const wanted = wantedOn.get(machine.id ?? '') ?? new Set();
     // What is neither wanted here nor was ever put here is none of our business.
-    const ours = [...observed.values()].filter(
-      ({ name, record }) => record !== undefined && placements.has(name),
-    );
+    const ours = [...observed.values()].filter((unit) => isOurs(unit) && placements.has(unit.name));
     const names = [...new Set([...wanted, ...ours.map(({ name }) => name)])].sort(compareText);
     const changes = names.flatMap((name) => {
       const unit = desired.get(name);
@@ -51,7 +50,9 @@ export function plan(
       placements.has(unit.name) ? wanted.has(unit.name) : isAssigned(unit, machine);
     return {
       machine: machine.machine.name,
-      changes: withTies(changes, { machine, snapshot, desired, ties, isWanted }),
+      changes: withTies(changes, { machine, snapshot, desired, ties, isWanted }).map((each) =>
+        withAdoption(each, observed.get(each.unit)),
+      ),
     };
   });
   return withForbidden(plans, desired).filter(({ changes }) => changes.length > 0);
@@ -103,6 +104,13 @@ function change(
   const obstacle = obstacleFor(situation, pair, steps, machine, snapshot);
   if (obstacle === undefined && steps.length === 0) return undefined;
   return { unit, token: pair.token, steps: obstacle === undefined ? steps : [], obstacle };
+}
+
+/** The record that is lost comes first: without it, the machine takes the unit for somebody else's. */
+function withAdoption(change: UnitChange, observed: ObservedUnit | undefined): UnitChange {
+  if (observed?.lost === undefined || observed.record === undefined) return change;
+  if (change.steps.length === 0) return change;
+  return { ...change, steps: [{ kind: 'adopt', record: observed.record }, ...change.steps] };
 }
 
 /** Where a fenced unit is to come or to start, every other machine is told first that it may not. */

@@ -9,6 +9,8 @@ export type Step =
   | { readonly kind: 'stop' }
   /** Put its unit file there; with `under` as for a start, for what is there may be started by others. */
   | { readonly kind: 'write'; readonly text: string; readonly under?: Lease | undefined }
+  /** Note in place of a lost record what is there. */
+  | { readonly kind: 'adopt'; readonly record: UnitRecord }
   /**
    * Note what was put there. `links` are all the links to it: what starts it at boot, what `[Install]` asks for.
    * `fence` is the text of the drop-in that ties it to the lease.
@@ -34,7 +36,10 @@ export type Step =
   | { readonly kind: 'remove' };
 
 /** Why nothing may be done with a unit on a machine. */
-export type Obstacle = Extract<Failure, { code: 'foreign' | 'stale' | 'fenced' | 'unknown' | 'excluded' }>;
+export type Obstacle = Extract<
+  Failure,
+  { code: 'foreign' | 'unrecorded' | 'stale' | 'fenced' | 'unknown' | 'excluded' }
+>;
 
 /** All that happens to one unit on one machine, in order; an obstacle leaves nothing to do. */
 export type UnitChange = {

@@ -12,6 +12,9 @@ import type { Obstacle, Step } from './step.ts';
  */
 export type Asked = 'start' | 'run' | 'stop' | 'restart';
 
+/** Situations in which nothing may be done with the unit. */
+const REFUSED: ReadonlySet<Situation> = new Set(['foreign', 'unrecorded', 'stale']);
+
 /** A run that began less than so many ms ago may not have been watched for the whole settle window. */
 const YOUNG_MS = 10_000;
 
@@ -26,7 +29,7 @@ export function stepsFor(
   const steps = stepsToTarget(situation, pair, machine);
   const runs = observed !== undefined && isRunning(observed.state);
   const isSettled = situation === 'in-place' || situation === 'to-note';
-  if (wanted?.target === 'loaded' && situation !== 'foreign' && situation !== 'stale') {
+  if (wanted?.target === 'loaded' && !REFUSED.has(situation)) {
     if (asked === 'run') return [...steps, startStep(pair, machine)];
     const isStopped = steps.some(({ kind }) => kind === 'stop');
     if (asked === 'stop' && runs && !isStopped) return [{ kind: 'stop' }, ...steps];
@@ -53,6 +56,7 @@ export function obstacleFor(
   snapshot: ClusterSnapshot,
 ): Obstacle | undefined {
   if (situation === 'foreign') return { code: 'foreign', path: observed?.state.fragment ?? '' };
+  if (situation === 'unrecorded') return { code: 'unrecorded', path: observed?.state.fragment ?? '' };
   if (situation === 'stale') return { code: 'stale', token, seen: observed?.record?.token ?? 0 };
   if (situation === 'unknown') return { code: 'unknown', detail: observed?.state.loadError ?? '' };
   return fenceObstacle(wanted, steps, machine, snapshot);
@@ -108,6 +112,7 @@ function stepsToTarget(situation: Situation, pair: Pair, machine: MachineView): 
     case 'absent':
     case 'lingering':
     case 'foreign':
+    case 'unrecorded':
     case 'stale':
     case 'unknown':
     case 'in-place':

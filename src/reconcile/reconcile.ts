@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import type { DependentUnit } from '../cluster/dependencies.ts';
 import type { UnitOutcome } from '../cluster/failure.ts';
 import type { LeaseEnds } from '../cluster/lease.ts';
+import { withLostRecords } from '../cluster/lost-record.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,
@@ -155,7 +156,9 @@ export function snapshotOf(
     units: [...registry.units.values()],
     olderTexts: olderTexts(registry, machines),
     unreadable: unreadableUnits(registry, machines),
-    machines: withUnlisted(machines, registry, now, edges.machines),
+    machines: withUnlisted(machines, registry, now, edges.machines).map((view) =>
+      withLostRecords(view, registry.units),
+    ),
     cordons: new Map(
       [...registry.machines].flatMap(([name, { cordon }]) => (cordon ? [[name, cordon]] : [])),
     ),

@@ -16,7 +16,7 @@ import { startUnits, watchStarts } from './start-script.ts';
 import { isDown, stopUnits } from './stop-script.ts';
 
 /**
- * Makes the changes, in this order: lock · cluster · guards · new files and records beside their places, verified ·
+ * Makes the changes, in this order: lock · cluster · lost records · guards · new files and records beside their places, verified ·
  * links away · stop and wait · records, links, renames, removals · one daemon-reload · records of what was removed ·
  * start · unlock · wait · settle · report. A stop comes before the rename, so that ExecStop= of the text that runs is
  * what runs; and after what would have systemd start the unit again. While a stop is waited for the lock is free, and
@@ -32,6 +32,7 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
     'step prepare prepare || return',
     'step lock lock || return',
     `step cluster cluster ${quote(clusterId)} || return`,
+    ...all.flatMap(adopt),
     ...all.flatMap(guards),
     ...draftRecords(all),
     ...putFiles(all),
@@ -47,6 +48,14 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
     'leave',
     ...watchStarts(all, waits),
   ]);
+}
+
+function adopt({ change: { unit, token, steps }, index }: Indexed): readonly string[] {
+  const step = steps.find(({ kind }) => kind === 'adopt');
+  if (step?.kind !== 'adopt') return [];
+  const { digest } = step.record;
+  const words = [quote(unit), token, quote(digest), encodeForPrintf(writeRecord(step.record))];
+  return [attempt(index, 'adopt', `adopt ${words.join(' ')}`)];
 }
 
 function guard({ change, index }: Indexed): string {

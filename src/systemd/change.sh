@@ -40,6 +40,20 @@ cluster() {
   fi
 }
 
+# adopt UNIT TOKEN DIGEST RECORD: puts the record in place of a damaged one; or of one that is missing, if the unit file
+# is that one. 10 as for "seen"
+adopt() {
+  seen "$1" "$2" || return
+  case "$(cat "$L/units/$1" 2>/dev/null)" in
+    "unit=$1
+"*target=launched* | "unit=$1
+"*target=loaded* | "unit=$1
+"*target=inactive*) return ;;
+  esac
+  [ -f "$L/units/$1" ] || has "$1" "$3" || { echo 'its record is missing, and its file has changed meanwhile'; return 1; }
+  save "$L/tmp/$$-adopt" "$4" && mv -f "$L/tmp/$$-adopt" "$L/units/$1"
+}
+
 # seen UNIT TOKEN: 10 when the machine has seen a newer token
 seen() {
   known=$L/units/$1 seen=0

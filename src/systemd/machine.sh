@@ -88,6 +88,11 @@ records() {
   [ $# -gt 0 ] || { [ ! -e "$L/units" ] || ls -A -- "$L/units" >/dev/null; return; }
   cd "$L/units" && each cat "$@"
 }
+# recorded UNIT...: those whose records are still there, which tells a damaged record from one that was taken away
+recorded() {
+  for unit; do shift; [ ! -e "$L/units/$unit" ] || set -- "$@" "$unit"; done
+  printf '%s ' "$@"
+}
 # late UNIT...: the records that have come since those in $known were read, or what another fleet process has just put
 # there would count as somebody else's
 late() {

@@ -3,6 +3,7 @@ import type { Lease } from '../cluster/lease.ts';
 import type { MachineVitals, Observation } from '../cluster/snapshot.ts';
 import { type ObservedUnit, type UnitRecord, unknownState } from '../cluster/unit-state.ts';
 import { parseMachineId } from '../machine/machine-id.ts';
+import { unitNameProblem } from '../unit/unit-name.ts';
 import { readBackup, readHighestToken } from './backup.ts';
 import type { ObserveRequest } from './driver.ts';
 import { findSection as find, type Section } from './frame.ts';
@@ -127,16 +128,21 @@ export function readShown(
   return parseShow(shown?.stdout ?? '', booted);
 }
 
-/** The units that systemd was asked about: those that fleet put there, and those of the names that left a trace. */
+/** The units that systemd was asked about: those that have a record, and those of the names that left a trace. */
 function readAsked(sections: readonly Section[]): readonly string[] {
   const traces = (find(sections, 'there')?.stdout ?? '').split(' ').filter((name) => name !== '');
-  return [
-    ...new Set([...readRecords(find(sections, 'records')?.stdout ?? '').map(({ unit }) => unit), ...traces]),
-  ];
+  return [...new Set([...readRecorded(sections), ...traces])];
 }
 
-/** The records of the units that fleet put there. */
-export function readAllRecords(sections: readonly Section[]): readonly UnitRecord[] {
+/** The units that have a record, whether it can be read or not. */
+export function readRecorded(sections: readonly Section[]): readonly string[] {
+  const names = (find(sections, 'recorded')?.stdout ?? '').split(' ');
+  const late = readRecords(find(sections, 'late')?.stdout ?? '').map(({ unit }) => unit);
+  return [...names.filter((name) => unitNameProblem(name) === undefined), ...late];
+}
+
+/** The records that can be read. */
+function readAllRecords(sections: readonly Section[]): readonly UnitRecord[] {
   return ['records', 'late'].flatMap((name) => readRecords(find(sections, name)?.stdout ?? ''));
 }
 
@@ -146,6 +152,7 @@ function readUnits(
   shown: readonly ShownUnit[],
 ): readonly ObservedUnit[] {
   const records = new Map(readAllRecords(sections).map((record) => [record.unit, record]));
+  const recorded = new Set(readRecorded(sections));
   const digests = readDigests(find(sections, 'digests')?.stdout ?? '');
   const links = readLinks(find(sections, 'links')?.stdout);
   const units = new Map<string, ObservedUnit>();
@@ -155,8 +162,8 @@ function readUnits(
   const missing = untold.map((name) => ({ names: [name], state: unknownState(UNTOLD) }));
   for (const { names, state } of [...shown, ...missing]) {
     // Another name of a unit of ours is no unit of its own, unless it is asked for as one.
-    const isOurs = names.some((name) => records.has(name));
-    for (const name of names.filter((each) => !isOurs || records.has(each) || asked.includes(each))) {
+    const isOurs = names.some((name) => recorded.has(name));
+    for (const name of names.filter((each) => !isOurs || recorded.has(each) || asked.includes(each))) {
       const here = links === undefined ? {} : { links: links.get(name) ?? [] };
       const fence = digests.get(`${name}.d/zz-fleet-fenced.conf`);
       units.set(name, {
@@ -166,6 +173,7 @@ function readUnits(
         digest: digests.get(name),
         ...here,
         ...(fence !== undefined && { fence }),
+        ...(recorded.has(name) && !records.has(name) && { lost: 'damaged' as const }),
       });
     }
   }

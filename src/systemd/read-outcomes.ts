@@ -76,7 +76,7 @@ function stepFailure(change: UnitChange, index: number, sections: readonly Secti
   if (section === undefined) return undefined;
   const detail = section.stderr;
   const kind = section.name.slice(0, section.name.lastIndexOf(':'));
-  if (kind === 'guard' && section.status === 10) {
+  if ((kind === 'guard' || kind === 'adopt') && section.status === 10) {
     return { code: 'stale', token: change.token, seen: Number(detail) };
   }
   if (kind === 'guard' && section.status === 12) {

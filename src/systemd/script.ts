@@ -42,10 +42,10 @@ function withoutComments(shell: string): string {
 }
 
 /**
- * Reads the machine: sections `facts`, `records`, `digests`, `links` and `units`, about every unit fleet put there and
- * those of the units `names` that systemd there may know something of; and `late` about those of them that somebody else
- * put there meanwhile. Who asks for units hears in any case when systemd does not answer. `digests` costs a read of every
- * unit file, `vitals` a process. With `token` also `tokens`; with `backup` that and `texts`, what a registry is rebuilt
+ * Reads the machine: sections `facts`, `records`, `recorded` (the names of all records), `digests`, `links` and `units`,
+ * about every unit fleet put there and those of the units `names` that systemd there may know something of; and `late`
+ * about those of them that another process put there meanwhile. With `names`, a systemd that does not answer is noticed in
+ * any case. `digests` costs a read of every unit file, `vitals` a process. With `token` also `tokens`; with `backup` that and `texts`, what a registry is rebuilt
  * from. With `sparing` it has `glance` and `runs` in place of `units`. The section `there` has the names that the answer is
  * about.
  */
@@ -67,12 +67,13 @@ export function observeScript({
     // Where there are none, the pattern stands for itself.
     '[ ! -d "$L/units" ] || { cd "$L/units" && set -- *; [ "$*" != "*" ] || [ -e "$1" ] || set --; }',
     'section records records "$@"',
-    ...(digests ? ['section digests digests "$@"', 'section links links'] : []),
+    'section recorded recorded "$@"',
     ...(backup ? ['section texts texts "$@"'] : []),
     ...(backup || token ? ['section tokens tokens'] : []),
     'known=" $* "',
     // Some shells take a backslash for a pattern of file names.
     ...(asks ? [`there ${words}`, 'set -f', 'set -- "$@" $there', 'set +f'] : []),
+    ...(digests ? ['section digests digests "$@"', 'section links links'] : []),
     ...(sparing
       ? ['[ $# -eq 0 ] || section glance glance "$@"', '[ $# -eq 0 ] || section runs runs "$@"']
       : [asks ? 'section units show "$@"' : '[ $# -eq 0 ] || section units show "$@"']),

@@ -19,7 +19,7 @@ import { openJournal } from './journal-stream.ts';
 import { MACHINE_PATHS, type MachinePaths } from './machine-paths.ts';
 import { PATIENT, type Patience } from './patience.ts';
 import { Phases } from './phases.ts';
-import { bootTime, readAllRecords, readExtension, readObservation, readShown } from './read-observation.ts';
+import { bootTime, readExtension, readObservation, readRecorded, readShown } from './read-observation.ts';
 import { readOutcomes } from './read-outcomes.ts';
 import {
   examineScript,
@@ -149,7 +149,7 @@ class SshSession implements MachineSession {
 
   /** What systemd tells of all units, of which only those are asked for that do not look as they did. */
   async #showChanged({ names }: ObserveRequest, glance: readonly Section[]): Promise<readonly ShownUnit[]> {
-    const units = [...new Set([...readAllRecords(glance).map(({ unit }) => unit), ...names])];
+    const units = [...new Set([...readRecorded(glance), ...names])];
     const looks = readLooks(glance);
     const now = performance.now();
     const missing = this.#shown.missing(units, looks, now);

@@ -105,6 +105,43 @@ onMachines('a file of fleet that somebody changed on the machine', () => {
   });
 });
 
+onMachines('a machine that has lost its records', () => {
+  const operator = hire({ machines: ['k1'] });
+  const WARNING = (what: string) =>
+    `
+    Warning: The state of unit "web.service" on machine "k1" is unknown: its record /var/lib/fleet/units/web.service is ${what}, and systemd shows it as active (running)
+    hint: A pass writes the record again if the file there is the text of the registry: fleetctl reconcile
+    `;
+
+  it('has no unit that is taken for dead, or for destroyed', async () => {
+    operator.write('web.service', SLEEPER);
+    await operator.fleetctl('start', 'web');
+    const run = await inside('k1', 'systemctl show -P InvocationID web.service');
+    for (const [what, loss] of [
+      ['missing', 'rm -rf /var/lib/fleet'],
+      ['damaged', ': >/var/lib/fleet/units/web.service'],
+    ] as const) {
+      await inside('k1', loss);
+      const list = await operator.fleetctl('list-units', '--no-legend', '--fields=unit,active,sub');
+      expect(list).toEqual(failed(0, WARNING(what), 'web.service  unknown  unknown'));
+      await operator.fleetctl('reconcile');
+      expect(await operator.fleetctl('list-units', '--no-legend', '--fields=unit,active,sub')).toEqual(
+        done('web.service  active  running'),
+      );
+      expect(await inside('k1', 'systemctl show -P InvocationID web.service')).toBe(run);
+    }
+    await inside('k1', 'rm -rf /var/lib/fleet; echo "# edited" >>/etc/systemd/system/web.service');
+    const refused = await operator.fleetctl('destroy', 'web');
+    expect([refused.status, refused.stdout]).toEqual([1, '']);
+    expect(refused.stderr).toContain('its record in /var/lib/fleet/units is missing there, and /etc/');
+    expect(await inside('k1', 'systemctl show -P InvocationID web.service')).toBe(run);
+    await inside('k1', `printf '%s' '${SLEEPER}' >/etc/systemd/system/web.service`);
+    expect(await operator.fleetctl('unload', 'web')).toEqual(done('Unit web.service inactive'));
+    expect(await operator.fleetctl('destroy', 'web')).toEqual(done('Destroyed web.service'));
+    expect(await inside('k1', 'systemctl is-active web.service || :')).toBe('inactive\n');
+  });
+});
+
 onMachines('machines of another cluster', () => {
   const owner = hire();
   const stranger = hire();

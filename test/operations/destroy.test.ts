@@ -27,6 +27,21 @@ describe('destroy', () => {
     expect(await scene.wanted()).toEqual({});
   });
 
+  it('stops and removes a unit whose record is lost, and refuses one that has another text as well', async () => {
+    const scene = await makeScene();
+    for (const name of ['a', 'b']) await scene.write(`${name}.service`, SLEEP);
+    await scene.start('a', 'b');
+    const lost = ['m1', 'm2'].flatMap((name) => [...scene.machines.of(name).units.values()]);
+    for (const unit of lost) unit.record = undefined;
+    if (lost[1] !== undefined) lost[1].text = `${SLEEP}#`;
+    expect(outcome(await destroy(scene.edges, ['a', 'b']))).toEqual([
+      'a.service: inactive',
+      'b.service: unrecorded on m2',
+    ]);
+    expect(scene.there()).toEqual({ m2: ['b.service running'] });
+    expect(await scene.wanted()).toEqual({ 'b.service': 'inactive m2' });
+  });
+
   it('of a template leaves its instances alone', async () => {
     const scene = await makeScene();
     await scene.write('web@.service', SLEEP);

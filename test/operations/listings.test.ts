@@ -4,6 +4,7 @@ import { unknownState } from '../../src/cluster/unit-state.ts';
 import { listMachines } from '../../src/operations/list-machines.ts';
 import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
 import { listUnits } from '../../src/operations/list-units.ts';
+import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { stop } from '../../src/operations/set-target-state.ts';
 import type { Edges } from '../../src/reconcile/reconcile.ts';
 import { systemdState } from '../support/builders.ts';
@@ -51,6 +52,27 @@ describe('list-units', () => {
     const { rows } = await listUnits(edges);
     const wanted = (await edges.registry.load()).units;
     expect(rows.map(({ hash }) => hash)).toEqual(rows.map(({ unit }) => wanted.get(unit)?.hash));
+  });
+
+  it('has a unit whose record is lost as unknown, and says how to adopt it', async () => {
+    const { edges, machines } = await busy();
+    const there = machines.of('m1').units.get('a.service');
+    if (there !== undefined) there.record = undefined;
+    expect((await units(edges))[0]).toBe('a.service m1 unknown unknown unknown');
+    expect((await unitFiles(edges))[0]).toBe('a.service launched unknown m1');
+    const { unknown } = await listUnits(edges);
+    expect(unknown).toMatchObject([
+      {
+        unit: 'a.service',
+        why: 'its record /var/lib/fleet/units/a.service is missing, and systemd shows it as active (running)',
+        hint: expect.stringContaining('fleetctl reconcile'),
+      },
+    ]);
+    await reconcileEverything(edges);
+    expect([(await units(edges))[0], machines.of('m1').log.slice(-2)]).toEqual([
+      'a.service m1 loaded active running',
+      ['adopt a.service', 'record a.service'],
+    ]);
   });
 
   it('has a unit that systemd cannot show as unknown, and says why', async () => {

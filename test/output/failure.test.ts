@@ -17,6 +17,9 @@ const STILL = {
   journal: [],
 } as const;
 
+const LOST =
+  'Nothing was done there. Put the text of the registry ("fleetctl cat") in its place, and run the command again; or stop the unit and remove the file there';
+
 /** Failures of every code with their words: a code without any does not compile. */
 const WORDS: {
   readonly [Code in Failure['code']]: readonly (readonly [Failure & { code: Code }, FailureText])[];
@@ -28,6 +31,19 @@ const WORDS: {
         'its Alias=www.service is taken there: /usr/lib/systemd/system/www.service',
         'Remove that Alias= from [Install], or that unit from the machine',
       ),
+    ],
+  ],
+  unrecorded: [
+    [
+      { code: 'unrecorded', path: '/etc/systemd/system/web.service' },
+      only(
+        'its record in /var/lib/fleet/units is missing there, and /etc/systemd/system/web.service is not the text of the registry',
+        LOST,
+      ),
+    ],
+    [
+      { code: 'unrecorded', path: '' },
+      only('its record in /var/lib/fleet/units is missing there, and so is its file', LOST),
     ],
   ],
   unknown: [

@@ -92,7 +92,7 @@ export class FakeMachine {
       lease: this.lease,
       units: [...new Set([...recorded, ...names])].map((name) => {
         const unit = this.units.get(name);
-        const digest = digests && unit?.record && unit.text !== undefined ? sha256(unit.text) : undefined;
+        const digest = digests && unit?.text !== undefined ? sha256(unit.text) : undefined;
         const state = unit?.state ?? systemdState('unknown');
         const fence = unit?.fence === undefined ? {} : { fence: sha256(unit.fence) };
         return { name, state, record: unit?.record, digest, ...fence };
@@ -138,12 +138,15 @@ export class FakeMachine {
     };
   }
 
-  #obstacle({ unit, token, obstacle }: UnitChange): Failure | undefined {
+  #obstacle({ unit, token, steps, obstacle }: UnitChange): Failure | undefined {
     if (obstacle !== undefined) return obstacle;
     const here = this.units.get(unit);
     const seen = here?.record?.token ?? this.removed.get(unit) ?? 0;
     if (seen > token) return { code: 'stale', token, seen };
-    if (here === undefined || here.record !== undefined) return undefined;
+    const isAdopted = steps.some(
+      (step) => step.kind === 'adopt' && here?.text !== undefined && step.record.digest === sha256(here.text),
+    );
+    if (here === undefined || here.record !== undefined || isAdopted) return undefined;
     return { code: 'foreign', path: here.state.fragment };
   }
 
@@ -164,6 +167,10 @@ export class FakeMachine {
         if (isRunning(here.state) && !steps.some(({ kind }) => kind === 'start')) break;
         if (isRunning(here.state)) throw new Error(`${unit} is replaced while it runs`);
         here.state = systemdState('dead', { fragment: `/etc/systemd/system/${unit}` });
+        break;
+      case 'adopt':
+        if (here.record !== undefined) throw new Error(`${unit} has a record`);
+        here.record = step.record;
         break;
       case 'record':
         if (here.text === undefined || sha256(here.text) !== step.record.digest)

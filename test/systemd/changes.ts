@@ -29,6 +29,12 @@ export const changes = {
   remove: (unit: string, token: number): UnitChange => change(unit, token, [stop, { kind: 'remove' }]),
 };
 
+/** The same for a unit whose record is lost, and whose file has that text. */
+export function adopting(change: UnitChange, text: string): UnitChange {
+  const step: Step = { kind: 'adopt', record: recordOf(change.unit, text, 0, 'launched') };
+  return { ...change, steps: [step, ...change.steps] };
+}
+
 const stop: Step = { kind: 'stop' };
 const start: Step = { kind: 'start', reset: false };
 const write = (text: string): Step => ({ kind: 'write', text });

@@ -1,9 +1,12 @@
+import { rmSync } from 'node:fs';
 import { mkdir, symlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { sha256 } from '../../src/base/hash.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
 import { CLUSTER, createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
-import { changes, unitText } from './changes.ts';
+import { SHELLS } from '../support/shells.ts';
+import { adopting, changes, unitText } from './changes.ts';
 
 const WEB = 'web.service';
 const FIRST = unitText('first');
@@ -106,6 +109,56 @@ describe('a unit that another fleet process puts there while the machine is look
         .replace('section units show', 'section_ units show');
     const { units } = await machine.observe([WEB], { rewrite });
     expect(units.map(({ name, record }) => [name, record?.token])).toEqual([[WEB, 1]]);
+  });
+});
+
+describe.each(SHELLS)('a lost record, with %s', (shell) => {
+  const RECORDS = [
+    ['missing', undefined],
+    ['empty', ''],
+    ['cut', `unit=${WEB}\ntoken=1\nhash=abc\ntarget=launch`],
+    ['binary', '\0\xff\xfe\0'],
+  ] as const;
+
+  it.each(RECORDS)('that is %s: the unit is seen by its name, and adopted', async (kind, text) => {
+    const machine = await createLocalMachine({ shell });
+    await machine.change([changes.launch(WEB, FIRST, 5), changes.launch('z.service', FIRST, 5)]);
+    if (text === undefined) rmSync(machine.path('var', 'units', WEB));
+    else machine.write(`var/units/${WEB}`, text);
+    const { units } = await machine.observe([WEB]);
+    const lost = kind === 'missing' ? undefined : 'damaged';
+    expect(units.find(({ name }) => name === WEB)).toMatchObject({
+      record: undefined,
+      ...(lost && { lost }),
+      digest: sha256(FIRST),
+      state: { active: 'active' },
+    });
+    const unnamed = (await machine.observe()).units.map(({ name }) => name).toSorted();
+    expect(unnamed).toEqual(kind === 'missing' ? ['z.service'] : [WEB, 'z.service']);
+    const [outcome] = await machine.change([adopting(changes.note(WEB, FIRST, 6), FIRST)]);
+    expect(outcome?.failure).toBeUndefined();
+    const [after] = (await machine.observe()).units;
+    expect(after).toMatchObject({ name: WEB, record: { token: 6 }, state: { active: 'active' } });
+    expect(machine.events()).toHaveLength(2);
+    await machine.change([changes.remove(WEB, 7)]);
+    expect(machine.files('var')).toEqual(['cluster', `removed/${WEB}`, 'units/z.service']);
+  });
+
+  it('is adopted neither with another file, nor against a newer decision', async () => {
+    const machine = await createLocalMachine({ shell });
+    machine.write(`etc/${WEB}`, SECOND);
+    const [changed] = await machine.change([adopting(changes.note(WEB, FIRST, 6), FIRST)]);
+    expect(changed?.failure).toMatchObject({ code: 'step', step: 'install' });
+    await machine.change([changes.launch('a.service', FIRST, 5), changes.remove('a.service', 9)]);
+    await machine.change([changes.remove('a.service', 9)]);
+    machine.write('etc/a.service', FIRST);
+    const [stale] = await machine.change([adopting(changes.note('a.service', FIRST, 6), FIRST)]);
+    expect(stale?.failure).toEqual({ code: 'stale', token: 6, seen: 9 });
+    const [known] = await machine.change([changes.launch('b.service', FIRST, 5)]);
+    expect(known?.failure).toBeUndefined();
+    await machine.change([adopting(changes.note('b.service', FIRST, 5), FIRST)]);
+    const { units } = await machine.observe();
+    expect(units.map(({ name, record }) => [name, record?.token])).toEqual([['b.service', 5]]);
   });
 });
 

@@ -130,6 +130,9 @@ export class SimMachine {
 
   #do(step: Step, token: number): UnitOutcome['failure'] {
     switch (step.kind) {
+      case 'adopt':
+        this.#record = step.record;
+        return undefined;
       case 'record':
         this.#record = step.record;
         this.#fence = step.fence === undefined ? undefined : sha256(step.fence);
