@@ -50,7 +50,8 @@ export type Finding =
   | { readonly code: 'space'; readonly least: SpaceFact }
   | { readonly code: 'journal'; readonly said: string }
   | { readonly code: 'containers'; readonly tools: readonly string[] }
-  | { readonly code: 'units'; readonly unknown: Examination['unknown'] };
+  | { readonly code: 'units'; readonly unknown: Examination['unknown'] }
+  | { readonly code: 'altered'; readonly altered: Examination['altered'] };
 
 /** A check that was not made, because what it needs has failed, is skipped. */
 export type CheckStatus = 'ok' | 'failed' | 'skipped';
@@ -186,8 +187,10 @@ const JUDGES: Readonly<Record<Inner, Judge>> = {
       ? well('containers', used.length === 0 ? WELL : { code: 'containers', tools: used })
       : failed('containers', { code: 'containers', tools: lacking });
   },
-  units: ({ unknown }) =>
-    unknown.length === 0 ? well('units') : failed('units', { code: 'units', unknown }),
+  units: ({ unknown, altered }) => {
+    if (unknown.length > 0) return failed('units', { code: 'units', unknown });
+    return altered.length > 0 ? failed('units', { code: 'altered', altered }) : well('units');
+  },
 };
 
 /** That a tool does its work is not known where there is no folder to try it in; that check has failed then. */

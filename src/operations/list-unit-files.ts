@@ -1,3 +1,4 @@
+import { type Drift, driftOf } from '../cluster/drift.ts';
 import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
 import { TARGET_STATES, type TargetState } from '../cluster/target-state.ts';
 import { reachedState } from '../cluster/unit-state.ts';
@@ -18,6 +19,8 @@ export type UnitFileRow = {
   readonly target: TargetState;
   /** How far it has come; for a global unit the farthest of its machines. */
   readonly state: TargetState | 'unknown';
+  /** How the unit on a machine differs from the registry; of a global unit, on the first such machine. */
+  readonly drift: Drift | undefined;
   /** Where a standard unit is assigned. */
   readonly machine: MachineRef | undefined;
   readonly global: boolean;
@@ -61,6 +64,7 @@ export function unitFileRow(
   return {
     ...common,
     state: unit.machine === undefined ? 'inactive' : stateOn(assigned, unit.name),
+    drift: assigned === undefined ? undefined : driftOn(assigned, unit),
     machine: assigned === undefined ? gone : machineRef(assigned),
     coverage: undefined,
   };
@@ -77,8 +81,10 @@ function spread(
   unit: DesiredUnit,
   decision: Extract<Decision, { kind: 'everywhere' }>,
   snapshot: ClusterSnapshot,
-): Pick<UnitFileRow, 'state' | 'machine' | 'coverage'> {
+): Pick<UnitFileRow, 'state' | 'drift' | 'machine' | 'coverage'> {
   const views = decision.machines.flatMap((id) => snapshot.machines.find((view) => view.id === id) ?? []);
+  const drifts = views.map((view) => driftOn(view, unit));
+  const drift = drifts.find((each) => each !== undefined);
   const states = views.map((view) => stateOn(view, unit.name));
   const silent = decision.rejected.filter(({ reason }) => reason.code === 'machine-silent').length;
   const farthest = TARGET_STATES.findLast((state) => states.includes(state));
@@ -86,15 +92,21 @@ function spread(
   const state = farthest ?? (silent > 0 || states.includes('unknown') ? 'unknown' : 'inactive');
   // A template whose socket is on one machine is where a standard unit would be.
   if (!unit.placement.global && silent === 0 && views.length <= 1)
-    return { state, machine: only === undefined ? undefined : machineRef(only), coverage: undefined };
+    return { state, drift, machine: only === undefined ? undefined : machineRef(only), coverage: undefined };
   return {
     state,
+    drift,
     machine: undefined,
     coverage: {
-      reached: states.filter((state) => state === unit.target).length,
+      reached: states.filter((state, index) => state === unit.target && drifts[index] === undefined).length,
       eligible: decision.machines.length + silent,
     },
   };
+}
+
+function driftOn(machine: MachineView, unit: DesiredUnit): Drift | undefined {
+  const observed = observedOn(machine, unit.name);
+  return observed === undefined || unit.target === 'inactive' ? undefined : driftOf(observed, unit);
 }
 
 function stateOn(machine: MachineView | undefined, unit: string): TargetState | 'unknown' {

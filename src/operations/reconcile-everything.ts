@@ -1,3 +1,4 @@
+import { mayBeDown } from '../cluster/silence.ts';
 import { type ClusterSnapshot, otherCluster, type UnreadableUnit } from '../cluster/snapshot.ts';
 import { type Edges, reconcile } from '../reconcile/reconcile.ts';
 import { isCutOff } from '../schedule/schedule.ts';
@@ -5,9 +6,11 @@ import { type MachineRef, machineRef } from './machine-ref.ts';
 import { type Move, movesOf } from './moves.ts';
 import { type RequestResult, requestResult, type UnitResult } from './unit-result.ts';
 
-/** Units that a silent machine has, and that nothing can be done about. */
+/** Units of a machine that is silent or cannot be used, and that nothing can be done about. */
 export type Stranded = {
   readonly machine: MachineRef;
+  /** It answers, and cannot be used. */
+  readonly isUp: boolean;
   readonly units: readonly string[];
   /** How long the machine has been silent, in ms, while it is given time; undefined when that is not why they stay. */
   readonly waitedMs: number | undefined;
@@ -71,6 +74,7 @@ function strandedUnits(results: readonly UnitResult[], snapshot: ClusterSnapshot
         ? [despite.silentMs]
         : [],
     );
-    return [{ machine: machineRef(view), units: here.map(({ unit }) => unit), waitedMs: waits[0] }];
+    const isUp = view.silence !== undefined && !mayBeDown(view.silence);
+    return [{ machine: machineRef(view), isUp, units: here.map(({ unit }) => unit), waitedMs: waits[0] }];
   });
 }

@@ -4,8 +4,8 @@ import { isGlob } from '../base/glob.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
-import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
+import { overrule, type Requested } from './overruled.ts';
 import { selectUnits } from './select-units.ts';
 import { refuseTemplate } from './set-target-state.ts';
 import { type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
@@ -34,20 +34,19 @@ export async function restart(
   for (const argument of arguments_) {
     if (!isGlob(basename(argument))) refuseTemplate(argument, 'restart');
   }
-  const { units: all, unreadable } = await edges.registry.load();
-  const selected = selectUnits(arguments_, { units: withoutTemplates(all), unreadable });
+  const selected = selectUnits(arguments_, await edges.registry.load());
   const problems = [...selected.problems, ...selected.units.flatMap(notLaunched)];
   const names = selected.units.filter(({ target }) => target === 'launched').map(({ name }) => name);
   if (names.length === 0)
     return { ...requestResult(undefined, problems), waves: [], restarted: [], left: [] };
   const asked = new Map(names.map((name) => [name, 'restart'] as const));
   const report = await reconcile(edges, new Set(names), { asked, maxParallel });
-  return { ...requestResult(report, problems), waves: report.waves, ...progressOf(report) };
-}
-
-/** A glob means the units that can run. */
-function withoutTemplates(units: ReadonlyMap<string, DesiredUnit>): ReadonlyMap<string, DesiredUnit> {
-  return new Map([...units].filter(([name]) => !isTemplate(parseUnitName(name))));
+  const requested = names.map((unit): Requested => ({ unit, targets: ['launched'], text: undefined }));
+  const result = await overrule(edges, requested, requestResult(report, problems));
+  const overruled = new Set(result.problems.map(({ unit }) => unit));
+  const { restarted, left } = progressOf(report);
+  const holds = ({ unit }: UnitOnMachine): boolean => !overruled.has(unit);
+  return { ...result, waves: report.waves, restarted: restarted.filter(holds), left: left.filter(holds) };
 }
 
 function notLaunched({ name, target }: DesiredUnit): readonly UnitProblem[] {

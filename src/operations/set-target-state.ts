@@ -8,6 +8,7 @@ import type { Edit } from '../registry/edit.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { actionable } from './actionable.ts';
+import { unitsApart } from './apart.ts';
 import { awaitLease } from './await-lease.ts';
 import { contradictionsOf } from './contradictions.ts';
 import { unitNameOf } from './local-file.ts';
@@ -33,7 +34,7 @@ export async function submitUnits(
   return overrule(
     edges,
     requestedBy(submission, () => []),
-    { ...result, created, templates },
+    { ...result, created, templates, apart: unitsApart(names, report?.snapshot.units ?? []) },
   );
 }
 
@@ -88,6 +89,7 @@ async function raise(
     ...requestResult(report, problems, differing),
     templates: submission.templates,
     alone: startedAlone(names, report?.snapshot.units ?? []),
+    apart: unitsApart(names, report?.snapshot.units ?? []),
   });
 }
 

@@ -1,4 +1,5 @@
 import { isFleetError } from '../base/errors.ts';
+import type { Drift } from '../cluster/drift.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
@@ -17,6 +18,8 @@ export type UnitStatus = {
   readonly machine: MachineRef;
   /** Undefined for a unit that should be there and of which systemd knows nothing. */
   readonly state: SystemdState | undefined;
+  /** How it differs from what the registry has put there. */
+  readonly drift: Drift | undefined;
   /** What `systemctl status` prints; empty when it was not asked for. */
   readonly text: string;
 };
@@ -47,10 +50,11 @@ export function unitStatus(edges: Edges, request: StatusRequest): Promise<Status
     return {
       statuses: places
         .filter(({ view }) => !silent.has(view.machine.name))
-        .map(({ unit, view, state }) => ({
+        .map(({ unit, view, state, drift }) => ({
           unit,
           machine: machineRef(view),
           state,
+          drift,
           text: texts.get(`${unit} ${view.machine.name}`) ?? '',
         })),
       problems,

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { compareText } from '../base/compare.ts';
 import { FleetError } from '../base/errors.ts';
 import { isGlob } from '../base/glob.ts';
+import { type Drift, driftOf } from '../cluster/drift.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,
@@ -9,7 +10,7 @@ import {
   observedOn,
   otherCluster,
 } from '../cluster/snapshot.ts';
-import type { SystemdState } from '../cluster/unit-state.ts';
+import { isOurs, type SystemdState } from '../cluster/unit-state.ts';
 import type { Machine } from '../machine/machine.ts';
 import { observe } from '../reconcile/observe.ts';
 import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
@@ -37,6 +38,7 @@ export type UnitPlace = {
   readonly view: MachineView;
   /** Undefined for a unit that should be there and of which systemd knows nothing. */
   readonly state: SystemdState | undefined;
+  readonly drift: Drift | undefined;
 };
 
 export type UnitPlaces = {
@@ -67,7 +69,8 @@ export async function withPlaces<T>(
   const names = units.map(({ name }) => name);
   const { views, sessions } = await observe({ ...edges, machines: asked }, registry, {
     names,
-    digests: false,
+    // Journals do not depend on what is in a file.
+    digests: request.verb === 'status',
   });
   try {
     const found = locate(units, snapshotOf(edges, registry, views));
@@ -135,9 +138,16 @@ function locate(
   for (const view of snapshot.machines) {
     const isOurs = view.observation !== undefined && otherCluster(view, snapshot) === undefined;
     const here = isOurs ? units.filter((unit) => isOn(unit, view)) : [];
-    for (const { name } of here) {
+    for (const unit of here) {
+      const { name } = unit;
+      const observed = observedOn(view, name);
       seen.add(name);
-      places.push({ unit: name, view, state: observedOn(view, name)?.state });
+      places.push({
+        unit: name,
+        view,
+        state: observed?.state,
+        drift: observed === undefined ? undefined : driftOf(observed, unit),
+      });
     }
     const expected = isOurs ? [] : expectedOn(view, snapshot).filter(({ name }) => asked.has(name));
     for (const { name } of expected) seen.add(name);
@@ -153,7 +163,8 @@ function locate(
 }
 
 function isOn({ name, machine, placement }: DesiredUnit, view: MachineView): boolean {
-  if (placement.global) return observedOn(view, name)?.record !== undefined;
+  if (placement.global)
+    return view.observation?.units.some((unit) => unit.name === name && isOurs(unit)) ?? false;
   return machine !== undefined && machine === view.id;
 }
 

@@ -8,6 +8,7 @@ import { isFinished, isRunning } from '../cluster/unit-state.ts';
 import type { MachinePlan, Step } from '../plan/step.ts';
 import type { ReconcileReport } from '../reconcile/reconcile.ts';
 import { machinesOf } from '../schedule/decision.ts';
+import type { Apart } from './apart.ts';
 import type { TemplateResult } from './instances.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 import type { StartedAlone } from './started-alone.ts';
@@ -60,6 +61,8 @@ export type RequestResult = {
   readonly created?: ReadonlySet<string>;
   /** Units that were started without what their `Also=` names. */
   readonly alone?: readonly StartedAlone[];
+  /** Units that need one on another machine. */
+  readonly apart?: readonly Apart[];
   /** How instances stand to the templates whose files were taken. */
   readonly templates?: readonly TemplateResult[];
   /** Templates that a glob matched, and that were not destroyed with the units. */

@@ -126,6 +126,13 @@ function detailOf({ status, finding }: CheckResult): string {
       return finding.said;
     case 'containers':
       return status === 'ok' ? finding.tools.join(', ') : `units need ${finding.tools.join(' and ')}`;
+    case 'altered':
+      return finding.altered
+        .map(
+          ({ unit, what }) =>
+            `${unit}: ${what === 'damaged' ? 'its record is damaged' : 'its file was changed there'}`,
+        )
+        .join('; ');
     case 'units':
       return finding.unknown.map(({ unit, why }) => `${unit}: ${why}`).join('; ');
   }
@@ -173,6 +180,7 @@ const FIXES: Fixes = {
   clock: () => 'timedatectl set-ntp true there',
   space: ({ least }) => `make room in ${least.folder} there, such as with journalctl --vacuum-size=100M`,
   journal: () => 'systemctl restart systemd-journald there',
+  altered: () => 'what a pass would do about it: fleetctl reconcile --dry-run',
   units: ({ unknown }) =>
     `systemctl show ${unknown.map(({ unit }) => unit).join(' ')} there must work: it cannot show text that is not UTF-8, such as "\\xfc" in ExecStart=`,
   containers: ({ tools }) => `install ${tools.join(' and ')} there`,

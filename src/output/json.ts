@@ -33,6 +33,7 @@ export function unitFilesJson(listing: Listing<UnitFileRow>): object {
     hash: row.hash,
     desiredState: row.target,
     state: row.state,
+    drift: row.drift ?? null,
     machine: row.machine === undefined ? null : machineJson(row.machine),
     global: row.global,
     coverage: row.coverage ?? null,

@@ -39,7 +39,7 @@ export const UNIT_FILES: ListingView<UnitFileRow> = {
     { field: 'unit', value: (row) => row.unit },
     { field: 'hash', value: hash },
     { field: 'dstate', value: (row) => row.target },
-    { field: 'state', value: (row) => row.state },
+    { field: 'state', value: ({ state, drift }) => (state === 'unknown' ? state : (drift ?? state)) },
     { field: 'tmachine', value: targetMachine },
     // fleet's own name for the same column.
     { field: 'target', value: targetMachine },

@@ -45,8 +45,12 @@ export function passJson(pass: PassResult): object {
 }
 
 function failuresJson({ results, stranded }: PassResult): readonly object[] {
-  const silent = stranded.flatMap(({ machine, units }) =>
-    units.map((unit) => ({ unit, machine: machine.name, reason: 'the machine does not answer' })),
+  const silent = stranded.flatMap((each) =>
+    each.units.map((unit) => ({
+      unit,
+      machine: each.machine.name,
+      reason: `the machine ${obstacleText(each)}`,
+    })),
   );
   return [...silent, ...failedJson(results)];
 }
@@ -71,10 +75,15 @@ const LOST_REGISTRY = [
   'hint: If the registry was lost and began anew, move it away and get the old one back: fleetctl recover',
 ];
 
-function strandedLines({ machine, units, waitedMs }: Stranded): readonly string[] {
+function obstacleText({ isUp }: Stranded): string {
+  return isUp ? 'cannot be used' : 'does not answer';
+}
+
+function strandedLines(stranded: Stranded): readonly string[] {
+  const { machine, units, waitedMs } = stranded;
   const what = units.length === 1 ? 'unit' : 'units';
   return [
-    `Error: Cannot reconcile ${what} ${units.map((unit) => `"${unit}"`).join(', ')}: machine ${title(machine)} does not answer`,
+    `Error: Cannot reconcile ${what} ${units.map((unit) => `"${unit}"`).join(', ')}: machine ${title(machine)} ${obstacleText(stranded)}`,
     ...(waitedMs === undefined
       ? []
       : [`hint: They move when it has been silent for agent_ttl (${howLong(waitedMs)} so far)`]),

@@ -17,15 +17,14 @@ export function planLines({ machine, changes }: MachinePlan): readonly string[] 
   const possible = changes.filter(({ obstacle }) => obstacle === undefined);
   return STEPS.flatMap(([kind, words]) =>
     possible.flatMap(({ unit, steps }) =>
-      steps
-        .filter((step) => step.kind === kind)
-        .map((step) => `${machine}: ${words} ${unit}${linksText(step)}`),
+      steps.filter((step) => step.kind === kind).map((step) => `${machine}: ${words} ${unit}${remark(step)}`),
     ),
   );
 }
 
-/** What `[Install]` asks for; that a launched unit starts at boot goes without saying. */
-function linksText(step: Step): string {
+/** What `[Install]` asks for, where a launched unit starts at boot in any case; and that a file is not as fleet left it. */
+function remark(step: Step): string {
+  if (step.kind === 'write' && step.altered) return ', which was changed there';
   if (step.kind !== 'record') return '';
   const links = step.links.filter((link) => !link.startsWith('fleet.target.wants/'));
   return links.length === 0 ? '' : `, enable it: ${links.join(' ')}`;

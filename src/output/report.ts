@@ -34,6 +34,10 @@ export function requestReport(verb: UnitVerb, request: RequestResult, dryRun = f
     `Warning: unit "${unit}" has Also=${also.join(' ')} in [Install], which is not launched`,
     `hint: Start it too: fleetctl start ${also.join(' ')}`,
   ]);
+  const apart = (request.apart ?? []).map(
+    ({ unit, dependency: { kind, unit: other, line } }) =>
+      `Warning: unit "${unit}" has ${kind}=${other} in line ${line}, and ${other} is on another machine, where systemd does not find it: add MachineOf=${other} to [X-Fleet]`,
+  );
   const templates = reportedTemplates(request);
   const created = [...(request.created ?? [])].filter((unit) => !templates.has(unit));
   const results = request.results.filter(({ unit, target }) => target !== 'inactive' || !templates.has(unit));
@@ -46,6 +50,7 @@ export function requestReport(verb: UnitVerb, request: RequestResult, dryRun = f
     err: [
       ...differing,
       ...alone,
+      ...apart,
       ...templateWarnings(request),
       ...keptLines(request, dryRun),
       ...request.results.flatMap(leftLines),
@@ -137,26 +142,26 @@ export function missingLines({
 }
 
 function successLine(verb: UnitVerb, result: UnitResult): readonly string[] {
-  const { unit, target, global, machines, eligible, failures } = result;
+  const { unit, target, failures } = result;
   if (fitsNowhere(result)) return [];
   if (target === 'inactive') {
     if (failures.length > 0) return [];
     return [verb === 'destroy' ? `Destroyed ${unit}` : `Unit ${unit} inactive`];
   }
-  const ran = new Set(result.ran.map(({ machine }) => machine.name));
-  const others = machines.filter(({ name }) => !ran.has(name));
-  const where =
-    global || machines.length > 1
-      ? machines.length === 0
-        ? []
-        : [`${machines.length} of ${eligible} machines`]
-      : others.map((machine) => machineLabel(machine));
   return [
     ...triggeredLines(verb, result),
-    ...where.map((place) => `Unit ${unit} ${target} on ${place}`),
+    ...placesOf(result).map((place) => `Unit ${unit} ${target} on ${place}`),
     ...runLines(result),
     ...companionLines(result),
   ];
+}
+
+/** Where its target state holds: a count for a unit with several copies. A machine that it was run on has a line of its own. */
+function placesOf({ global, machines, eligible, ran }: UnitResult): readonly string[] {
+  if (machines.length === 0) return [];
+  if (global || machines.length > 1) return [`${machines.length} of ${eligible} machines`];
+  const names = new Set(ran.map(({ machine }) => machine.name));
+  return machines.filter(({ name }) => !names.has(name)).map((machine) => machineLabel(machine));
 }
 
 /** What came of a unit that was run because a person asked for it. */

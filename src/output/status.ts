@@ -1,4 +1,5 @@
-import type { StatusResult } from '../operations/status.ts';
+import type { Drift } from '../cluster/drift.ts';
+import type { StatusResult, UnitStatus } from '../operations/status.ts';
 import { machineJson, problemsJson, unreachableJson, usageJson } from './json.ts';
 import { errorLines, type ReportLines, unreachableLines } from './report.ts';
 
@@ -10,13 +11,32 @@ export function statusReport({ statuses, problems, unreachable }: StatusResult):
   });
   return {
     out: blocks.flatMap((block, index) => (index === 0 ? block : ['', ...block])),
-    err: [...problems.flatMap(({ error }) => errorLines(error)), ...unreachableLines(unreachable)],
+    err: [
+      ...statuses.flatMap(driftLines),
+      ...problems.flatMap(({ error }) => errorLines(error)),
+      ...unreachableLines(unreachable),
+    ],
   };
 }
 
+function driftLines({ unit, machine, drift }: UnitStatus): readonly string[] {
+  if (drift === undefined) return [];
+  return [
+    `Warning: unit "${unit}" on machine "${machine.name}": ${DRIFTS[drift]}`,
+    'hint: What a pass would do about it: fleetctl reconcile --dry-run',
+  ];
+}
+
+const DRIFTS: Readonly<Record<Drift, string>> = {
+  missing: 'its record in /var/lib/fleet/units is missing there',
+  damaged: 'its record in /var/lib/fleet/units is damaged there',
+  outdated: 'its text there is not that of the registry',
+  altered: 'its file was changed there',
+};
+
 /** `{ "statuses": […], "problems": […], "unreachable": […] }`, see the README for every field. */
 export function statusJson({ statuses, problems, unreachable }: StatusResult): object {
-  const rows = statuses.map(({ unit, machine, state }) => ({
+  const rows = statuses.map(({ unit, machine, state, drift }) => ({
     unit,
     machine: machineJson(machine),
     load: state?.load ?? 'not-found',
@@ -31,6 +51,7 @@ export function statusJson({ statuses, problems, unreachable }: StatusResult): o
     invocation: orNull(state?.invocation),
     fragment: orNull(state?.fragment),
     loadError: orNull(state?.loadError),
+    drift: drift ?? null,
   }));
   return { statuses: rows, problems: problemsJson(problems), unreachable: unreachableJson(unreachable) };
 }

@@ -7,8 +7,16 @@ import type { UnitRecord } from '../cluster/unit-state.ts';
 export type Step =
   /** Stop it and wait until it has stopped. */
   | { readonly kind: 'stop' }
-  /** Put its unit file there; with `under` as for a start, for what is there may be started by others. */
-  | { readonly kind: 'write'; readonly text: string; readonly under?: Lease | undefined }
+  /**
+   * Put its unit file there; with `under` as for a start, for what is there may be started by others. `altered`: the file
+   * that is there was changed on the machine.
+   */
+  | {
+      readonly kind: 'write';
+      readonly text: string;
+      readonly altered?: true;
+      readonly under?: Lease | undefined;
+    }
   /** Note in place of a lost record what is there. */
   | { readonly kind: 'adopt'; readonly record: UnitRecord }
   /**
@@ -21,11 +29,8 @@ export type Step =
       readonly links: readonly string[];
       readonly fence?: string;
     }
-  /**
-   * Start it; `reset` clears an earlier failure first, which would otherwise count against start limits. With `under`
-   * only as long as the deadline of that lease has not passed, even if a newer one holds by then.
-   */
-  | { readonly kind: 'start'; readonly reset: boolean; readonly under?: Lease | undefined }
+  /** Start it; with `under` only until the deadline of that lease, even if a newer one holds by then. */
+  | { readonly kind: 'start'; readonly under?: Lease | undefined }
   /** Leave it alone and see whether it stays up, as after a start. */
   | { readonly kind: 'watch' }
   /** Stop and start it in one job of systemd, which brings back what was stopped along with it. */

@@ -1,6 +1,6 @@
 import { fenceObjection, leaseOf } from '../cluster/lease.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
-import { isFinished, isRunning, type UnitRecord } from '../cluster/unit-state.ts';
+import { isFinished, isRunning, type ObservedUnit, type UnitRecord } from '../cluster/unit-state.ts';
 import type { Pair, Situation } from './classify.ts';
 import { fenceText } from './fence.ts';
 import { linksOf } from './links.ts';
@@ -30,7 +30,7 @@ export function stepsFor(
   const runs = observed !== undefined && isRunning(observed.state);
   const isSettled = situation === 'in-place' || situation === 'to-note';
   if (wanted?.target === 'loaded' && !REFUSED.has(situation)) {
-    if (asked === 'run') return [...steps, startStep(pair, machine)];
+    if (asked === 'run') return [...steps, startStep(wanted, machine)];
     const isStopped = steps.some(({ kind }) => kind === 'stop');
     if (asked === 'stop' && runs && !isStopped) return [{ kind: 'stop' }, ...steps];
   }
@@ -39,12 +39,8 @@ export function stepsFor(
   return asked === 'start' && isYoung(pair, machine) ? [...steps, { kind: 'watch' }] : steps;
 }
 
-/** Starts the unit again, after a failure too. */
-export function startStep(
-  { wanted, observed }: Pick<Pair, 'wanted' | 'observed'>,
-  machine: MachineView,
-): Step {
-  return { kind: 'start', reset: observed?.state.active === 'failed', under: leaseFor(wanted, machine) };
+export function startStep(wanted: DesiredUnit | undefined, machine: MachineView): Step {
+  return { kind: 'start', under: leaseFor(wanted, machine) };
 }
 
 /** Why nothing may be done with a unit on `machine`; undefined when `steps` may be carried out. */
@@ -83,10 +79,15 @@ export function fenceObstacle(
 }
 
 function stepsToTarget(situation: Situation, pair: Pair, machine: MachineView): readonly Step[] {
-  const { wanted } = pair;
+  const { wanted, observed } = pair;
   const stop: Step = { kind: 'stop' };
-  const start = startStep(pair, machine);
-  const write: Step = { kind: 'write', text: wanted?.text ?? '', under: leaseFor(wanted, machine) };
+  const start = startStep(wanted, machine);
+  const write: Step = {
+    kind: 'write',
+    text: wanted?.text ?? '',
+    ...(isAltered(observed) && { altered: true }),
+    under: leaseFor(wanted, machine),
+  };
   const record: readonly Step[] =
     wanted === undefined
       ? []
@@ -118,6 +119,12 @@ function stepsToTarget(situation: Situation, pair: Pair, machine: MachineView): 
     case 'in-place':
       return [];
   }
+}
+
+/** Whether the file there is not the one that its record tells of. */
+function isAltered(observed: ObservedUnit | undefined): boolean {
+  const { record, lost, digest } = observed ?? {};
+  return record !== undefined && lost === undefined && digest !== undefined && digest !== record.digest;
 }
 
 /** Whether the run that is under way may have begun a moment ago; yes for a machine that does not tell the time. */

@@ -77,7 +77,7 @@ function withSteps(
   const before: readonly Step[] =
     kinds.includes('stop') && !hasStep(present?.steps ?? [], 'stop') ? [{ kind: 'stop' }] : [];
   const kept = (present?.steps ?? []).filter(({ kind }) => kind !== 'watch' && kind !== 'restart');
-  const steps = [...before, ...kept, startStep({ wanted, observed }, machine)];
+  const steps = [...before, ...kept, startStep(wanted, machine)];
   const obstacle = fenceObstacle(wanted, steps, machine, snapshot);
   const change: UnitChange = { unit: name, token, steps: obstacle === undefined ? steps : [], obstacle };
   return present === undefined

@@ -5,7 +5,7 @@ import type { Edit, RegistryOptions } from './edit.ts';
 import { eventKey } from './event-keys.ts';
 import type { RegistryView } from './view.ts';
 
-/** How many changes are remembered; an older one makes room for each that comes. */
+/** How many changes are remembered. */
 const MOST = 500;
 
 /** What the log gains and loses by `edits`: one document for all that one commit does. */
@@ -19,7 +19,7 @@ export function logChanges(
   const at = clock.now();
   const key = `events/${eventKey(view.token)}`;
   const value = writeDocument('events/', { at, by: author, events: events.map((event) => ({ ...event })) });
-  const surplus = view.eventKeys.slice(0, Math.max(0, view.eventKeys.length + 1 - MOST));
+  const surplus = oldest(view, view.eventKeys.length + 1 - MOST);
   return [
     { kind: 'put', key, value, ifRevision: 0 },
     ...surplus.map((old): Change => {
@@ -28,6 +28,23 @@ export function logChanges(
     }),
   ];
 }
+
+/**
+ * The keys that make room for `count` others: those of outcomes as long as they are more than half of the log, so that a
+ * unit that fails again and again does not push out what people have decided.
+ */
+function oldest(view: RegistryView, count: number): readonly string[] {
+  if (count <= 0) return [];
+  const outcomes = view.events.filter(({ events }) => events.every(({ kind }) => OUTCOMES.has(kind)));
+  const keys = outcomes.length * 2 > MOST ? outcomes.map(({ key }) => key) : view.eventKeys;
+  return keys.slice(0, count);
+}
+
+/** What comes of passes, without anybody's command. */
+const OUTCOMES: ReadonlySet<LoggedEvent['kind']> = new Set([
+  ...(['failed', 'recovered', 'place', 'move', 'return'] as const),
+  ...(['machine-lost', 'machine-back'] as const),
+]);
 
 /** What an edit says by itself: a decision comes with its reason, as an edit of its own. */
 function eventsOf(edit: Edit, view: RegistryView): readonly LoggedEvent[] {

@@ -60,6 +60,17 @@ shown() {
   set -- *
   [ ! -e "$1" ] || show "$@"
 }
+# altered: a line `UNIT damaged` or `UNIT altered` for units whose record, or else file, is not as fleet left it
+altered() {
+  cd "$L/units" 2>/dev/null || return 0
+  for unit in *; do
+    digest=
+    while IFS='=' read -r key value; do [ "$key" != digest ] || digest=$value; done 2>/dev/null <"./$unit"
+    if [ -e "./$unit" ] && [ -z "$digest" ]; then echo "$unit damaged"; fi
+    [ "$digest" ] && [ -f "$D/$unit" ] || continue
+    case "$(sha256sum <"$D/$unit")" in "$digest "*) ;; *) echo "$unit altered" ;; esac
+  done
+}
 # containers: the tools that unit files of fleet name, a line `tool yes` or `tool no`
 containers() {
   cd "$L/units" 2>/dev/null || return 0

@@ -38,6 +38,8 @@ export type Examination = {
   readonly containers: readonly { readonly tool: string; readonly present: boolean }[];
   /** The units of fleet there that systemd cannot show, and why. */
   readonly unknown: readonly { readonly unit: string; readonly why: string }[];
+  /** Those whose record, or else file, is not as fleet left it. */
+  readonly altered: readonly { readonly unit: string; readonly what: 'damaged' | 'altered' }[];
 };
 
 /** The folders that are looked at, by the names they have in scripts. */
@@ -59,6 +61,7 @@ export function examinationLines(): readonly string[] {
     'section journal journalctl --quiet --no-pager --lines=1 --output=cat',
     'section containers containers',
     'section units shown',
+    'section altered altered',
   ];
 }
 
@@ -89,6 +92,10 @@ export function readExamination(sections: readonly Section[], folders: readonly 
     unknown: parseShow(text('units'))
       .filter(({ state }) => isUnknown(state))
       .map(({ names: [unit = ''], state }) => ({ unit, why: state.loadError })),
+    altered: lines('altered').map((line) => {
+      const [unit = '', what] = line.split(' ');
+      return { unit, what: what === 'damaged' ? what : 'altered' };
+    }),
   };
 }
 

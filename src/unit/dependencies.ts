@@ -23,6 +23,7 @@ const OPTIONS = [
   ['Install', 'UpheldBy'],
   ['Install', 'WantedBy'],
   ['Service', 'Slice'],
+  ['Service', 'Sockets'],
 ] as const;
 
 /**

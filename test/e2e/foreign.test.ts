@@ -90,6 +90,16 @@ onMachines('a file of fleet that somebody changed on the machine', () => {
     operator.write('web.service', SLEEPER);
     await operator.fleetctl('start', 'web');
     await inside('k1', 'echo "# edited" >>/etc/systemd/system/web.service');
+    const [status, doctor, plan] = [
+      await operator.fleetctl('status', 'web', '-n0'),
+      await operator.fleetctl('doctor', 'k1'),
+      await operator.fleetctl('reconcile', '--dry-run'),
+    ];
+    expect(status.stderr).toContain(
+      'Warning: unit "web.service" on machine "k1": its file was changed there',
+    );
+    expect([doctor.status, doctor.stdout]).toEqual([1, expect.stringContaining('file was changed there')]);
+    expect(plan.stdout).toContain('k1: write the unit file of web.service, which was changed there\n');
     expect(await operator.fleetctl('start', 'web')).toEqual(
       done(`Unit web.service launched on 00000000.../${SUBNET}.1`),
     );

@@ -121,6 +121,51 @@ onMachines('a machine that does not answer', () => {
   });
 });
 
+onMachines('a machine that is up and cannot be used', () => {
+  const operator = hire({ machines: ['k1', 'k2'], top: { agent_ttl: '1s' } });
+  const TROUBLES = [
+    { what: 'it lacks flock', fall: 'mount --bind /dev/null /usr/bin/flock', rise: 'umount /usr/bin/flock' },
+    {
+      what: 'Read-only file system',
+      fall: 'mount --bind /var /var; mount -o remount,ro,bind /var',
+      rise: 'umount /var',
+    },
+    {
+      what: 'it has no machine id in /etc/machine-id',
+      fall: 'cp /etc/machine-id /run/id; : >/etc/machine-id',
+      rise: 'cat /run/id >/etc/machine-id',
+    },
+  ];
+
+  it('keeps what it runs, however long that lasts, and every message names the cause', async () => {
+    operator.write('web.service', SLEEPER);
+    await operator.fleetctl('start', 'web');
+    const run = 'systemctl show -P InvocationID -P ActiveState web.service';
+    const before = await inside('k1', run);
+    for (const { what, fall, rise } of TROUBLES) {
+      await inside('k1', fall);
+      try {
+        for (let pass = 0; pass < 2; pass++) {
+          await operator.fleetctl('reconcile');
+          await new Promise((resolve) => setTimeout(resolve, 1100));
+        }
+        for (const verb of ['stop', 'unload', 'destroy']) {
+          const { status, stdout, stderr } = await operator.fleetctl(verb, 'web');
+          expect([status === 0, stdout]).toEqual([false, '']);
+          expect(stderr).toContain(what);
+        }
+      } finally {
+        await inside('k1', rise);
+      }
+      expect(await inside('k1', run)).toBe(before);
+      expect(await operator.fleetctl('start', 'web')).toEqual(
+        done('Unit web.service launched on 00000000.../127.76.0.1'),
+      );
+      expect(await inside('k1', run)).toBe(before);
+    }
+  });
+});
+
 onMachines('a machine that stops answering in the middle of a command', () => {
   const operator = hire({ machines: ['k1'], ssh: { connect_timeout: '500ms', keepalive_timeout: '1s' } });
 

@@ -102,6 +102,7 @@ describe('the checks of a machine', () => {
     ['no more inodes', { space: [{ folder: '/', kib: 1e9, inodes: 99 }] }, 'space'],
     ['a journal', { journalObstacle: 'No such file' }, 'journal'],
     ['no podman', { containers: [{ tool: 'podman', present: false }] }, 'containers'],
+    ['a file that was changed', { altered: [{ unit: 'a.service', what: 'altered' }] }, 'units'],
     ['a unit', { unknown: [{ unit: 'a.service', why: 'Invalid argument' }] }, 'units'],
   ])('fail for %s, and the others are made', (_, changes, check) => {
     expect(examined(changes)?.check).toBe(check);

@@ -6,6 +6,7 @@ import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
 import { listUnits } from '../../src/operations/list-units.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { stop } from '../../src/operations/set-target-state.ts';
+import { unitStatus } from '../../src/operations/status.ts';
 import type { Edges } from '../../src/reconcile/reconcile.ts';
 import { systemdState } from '../support/builders.ts';
 import { FALSE, GLOBAL, makeScene, SLEEP } from './scene.ts';
@@ -52,6 +53,31 @@ describe('list-units', () => {
     const { rows } = await listUnits(edges);
     const wanted = (await edges.registry.load()).units;
     expect(rows.map(({ hash }) => hash)).toEqual(rows.map(({ unit }) => wanted.get(unit)?.hash));
+  });
+
+  it('has a unit on whose machine an older text is as outdated', async () => {
+    const scene = await busy();
+    const { edges, machines } = scene;
+    for (const name of ['a', 'g'])
+      await scene.write(`${name}.service`, `${name === 'a' ? SLEEP : GLOBAL}#\n`);
+    await scene.submit(['a', 'g'], true);
+    const { rows } = await listUnitFiles(edges);
+    expect(rows.map(({ unit, state, drift }) => [unit, state, drift])).toEqual([
+      ['a.service', 'launched', 'outdated'],
+      ['b.service', 'launched', undefined],
+      ['g.service', 'launched', 'outdated'],
+      ['idle.service', 'inactive', undefined],
+    ]);
+    expect(rows[2]?.coverage).toEqual({ reached: 0, eligible: 3 });
+    const edited = machines.of('m2').units.get('b.service');
+    if (edited !== undefined) edited.text = `${SLEEP}#`;
+    const { statuses } = await unitStatus(edges, {
+      verb: 'status',
+      units: ['a', 'b'],
+      machine: undefined,
+      lines: undefined,
+    });
+    expect(statuses.map(({ drift }) => drift)).toEqual(['outdated', 'altered']);
   });
 
   it('has a unit whose record is lost as unknown, and says how to adopt it', async () => {

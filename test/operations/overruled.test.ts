@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import { destroy } from '../../src/operations/destroy.ts';
+import { restart } from '../../src/operations/restart.ts';
 import { rollback } from '../../src/operations/rollback.ts';
 import { load, start, stop, submitUnits, unload } from '../../src/operations/set-target-state.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
@@ -87,6 +88,20 @@ describe('a command that another one overrules', () => {
     expect(request.results).toEqual([]);
     expect(outcome(request)).toEqual(['a.service: overruled']);
     expect(words(request)).toEqual([message]);
+  });
+
+  it('says so of a restart, which another one overrules after the unit was restarted', async () => {
+    const { scene, me, bob } = await people();
+    await start(me, { units: ['a'], cwd: scene.cwd, replace: false });
+    const act = async (): Promise<void> => {
+      await stop(bob, ['a']);
+      scene.clock.time += 2000;
+    };
+    const result = await restart(overtaken(me, act), ['a'], 1);
+    expect([result.restarted, result.results]).toEqual([[], []]);
+    expect(words(result)).toEqual([
+      'Unit "a.service" was stopped by bob@desk 2s ago; its target state is loaded',
+    ]);
   });
 
   it('says so for a text, whoever comes first', async () => {

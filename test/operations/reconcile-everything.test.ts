@@ -44,7 +44,7 @@ describe('a pass over everything', () => {
     expect(await pass(scene)).toEqual([
       'm1: note a.service',
       'm1: start a.service',
-      'm2: write the unit file of b.service',
+      'm2: write the unit file of b.service, which was changed there',
       'm2: stop b.service',
       'm2: note b.service',
       'm2: start b.service',
@@ -101,6 +101,19 @@ describe('a silent machine', () => {
       'hint: They move when it has been silent for agent_ttl (0s so far)',
       'status 5',
     ]);
+    scene.machines.silence('m1', new FleetError('remote-script', 'Cannot use machine "m1": it lacks an id'));
+    for (const _ of [1, 2]) {
+      scene.clock.time += TTL_MS;
+      expect(await pass(scene)).toEqual([
+        expect.stringMatching(
+          /^Warning: Cannot use machine "m1": it lacks an id( \(silent .*\))?; what it runs/,
+        ),
+        'Error: Cannot reconcile unit "a.service": machine "m1" (10.0.0.1) cannot be used',
+        'status 5',
+      ]);
+    }
+    scene.machines.silence('m1');
+    expect((await pass(scene)).slice(1, 2)).toEqual([expect.stringContaining('does not answer')]);
     scene.clock.time += TTL_MS;
     expect(await pass(scene)).toEqual([
       'a.service moves from "m1" (10.0.0.1) to "m3" (10.0.0.3): it has not answered for 30s: Cannot reach machine "m1"',

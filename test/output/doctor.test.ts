@@ -60,6 +60,16 @@ describe('the words about a machine', () => {
       'a.service: Invalid argument',
       'systemctl show a.service there must work',
     ],
+    [
+      {
+        altered: [
+          { unit: 'a.service', what: 'altered' },
+          { unit: 'b.service', what: 'damaged' },
+        ],
+      },
+      'a.service: its file was changed there; b.service: its record is damaged',
+      'fleetctl reconcile --dry-run',
+    ],
     [{ systemd: { version: 219, state: 'running' } }, 'systemd 219, running', 'upgrade the machine: below'],
     [{ systemd: { version: 252, state: 'offline' } }, 'systemd 252, offline', 'it is offline'],
     [

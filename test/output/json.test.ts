@@ -72,6 +72,7 @@ describe('JSON', () => {
       state: 'unknown',
       machine: WEB,
       global: false,
+      drift: undefined,
       coverage: undefined,
       description: 'Hello',
     } as const;
@@ -81,6 +82,7 @@ describe('JSON', () => {
       hash: 'abc',
       desiredState: 'launched',
       state: 'unknown',
+      drift: null,
       machine: WEB_JSON,
       global: false,
       coverage: null,

@@ -45,6 +45,7 @@ const unitFile = (changes: Partial<UnitFileRow> = {}): UnitFileRow => ({
   hash: '7710e8a0c1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6',
   target: 'launched',
   state: 'launched',
+  drift: undefined,
   machine: WEB,
   global: false,
   coverage: undefined,

@@ -327,7 +327,7 @@ describe('a dry run', () => {
             { kind: 'stop' },
             { kind: 'write', text: unit.text },
             { kind: 'record', record: recordOf(unit), links: [] },
-            { kind: 'start', reset: false },
+            { kind: 'start' },
           ],
         },
         { ...change, unit: 'b.service', steps: [{ kind: 'stop' }, { kind: 'remove' }] },

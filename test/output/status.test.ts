@@ -9,7 +9,13 @@ const ID = '148a18ff6e954cd892dac9de9bb90d5a';
 
 function on(name: string, state: Parameters<typeof systemdState>[0] = 'running'): UnitStatus {
   const machine = { name, id: ID, address: '10.0.0.1' };
-  return { unit: 'a.service', machine, state: systemdState(state), text: `● a.service on ${name}` };
+  return {
+    unit: 'a.service',
+    machine,
+    state: systemdState(state),
+    drift: undefined,
+    text: `● a.service on ${name}`,
+  };
 }
 
 function result(changes: Partial<StatusResult> = {}): StatusResult {
@@ -40,6 +46,14 @@ describe('the text of a status', () => {
       '',
       '[m2 a.service]',
       '● a.service on m2',
+    ]);
+  });
+
+  it('tells on the other stream how a unit differs from the registry', () => {
+    const { err } = statusReport(result({ statuses: [{ ...on('m1'), drift: 'altered' }] }));
+    expect(err).toEqual([
+      'Warning: unit "a.service" on machine "m1": its file was changed there',
+      'hint: What a pass would do about it: fleetctl reconcile --dry-run',
     ]);
   });
 

@@ -5,10 +5,7 @@ import type { MachinePlan, Step } from '../../src/plan/step.ts';
 import { cluster, idOf } from '../support/builders.ts';
 
 const RESTART: readonly Step[] = [{ kind: 'restart' }];
-const START: readonly Step[] = [
-  { kind: 'write', text: '' },
-  { kind: 'start', reset: false },
-];
+const START: readonly Step[] = [{ kind: 'write', text: '' }, { kind: 'start' }];
 const REMOVE: readonly Step[] = [{ kind: 'stop' }, { kind: 'remove' }];
 
 /** `m1: b a` as a plan with these steps for its units; `-b` is one that is taken away. */

@@ -24,13 +24,13 @@ const earlier = recordOf(launched, { token: 4 });
 const stop: Step = { kind: 'stop' };
 const remove: Step = { kind: 'remove' };
 const write: Step = { kind: 'write', text: launched.text };
+const rewrite: Step = { ...write, altered: true };
 const record = (unit = launched): Step => ({
   kind: 'record',
   record: recordOf(unit),
   links: unit.target === 'launched' ? [`fleet.target.wants/${unit.name}`] : [],
 });
-const start: Step = { kind: 'start', reset: false };
-const restart: Step = { kind: 'start', reset: true };
+const start: Step = { kind: 'start' };
 
 /** One machine, m1, that shows these units. */
 function machineWith(...units: readonly ObservedUnit[]): ClusterSnapshot {
@@ -51,13 +51,13 @@ describe('the steps', () => {
       'launch what failed with another text',
       launched,
       { state: systemdState('failed'), digest: 'old' },
-      [write, record(), restart],
+      [rewrite, record(), start],
     ],
-    ['restart with another text', launched, { digest: 'old' }, [stop, write, record(), start]],
-    ['replace the text of what should not run', loaded, { digest: 'old' }, [stop, write, record(loaded)]],
+    ['restart with another text', launched, { digest: 'old' }, [stop, rewrite, record(), start]],
+    ['replace the text of what should not run', loaded, { digest: 'old' }, [stop, rewrite, record(loaded)]],
     ['stop', loaded, { state: running }, [stop, record(loaded)]],
     ['start', launched, { state: systemdState('dead') }, [record(), start]],
-    ['start what failed', launched, { state: systemdState('failed') }, [record(), restart]],
+    ['start what failed', launched, { state: systemdState('failed') }, [record(), start]],
     ['note a newer token', launched, { record: earlier }, [record()]],
     ['nothing', launched, { record: recordOf(launched) }, []],
   ])('%s', (_, unit, observed, expected) => {

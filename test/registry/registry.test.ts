@@ -229,6 +229,22 @@ describe('contents', () => {
   });
 });
 
+describe('the log', () => {
+  it('keeps what people have decided although a unit fails hundreds of times', async () => {
+    const registry = registryOver(createMemoryStore());
+    const failure = { code: 'unverified' } as const;
+    const outcome = { kind: 'failed', unit: 'a.service', machine: 'm1', failure } as const;
+    for (let index = 0; index < 20; index++)
+      await registry.update(() => [put(unit('a.service', `v${index}`))]);
+    for (let index = 0; index < 520; index++)
+      await registry.update(() => [{ kind: 'log', events: [outcome] }]);
+    const { events } = await registry.load();
+    const kinds = events.flatMap((entry) => entry.events.map(({ kind }) => kind));
+    expect(events).toHaveLength(500);
+    expect(kinds.filter((kind) => kind === 'text')).toHaveLength(20);
+  });
+});
+
 describe('the history of a name', () => {
   it('has every text it had, oldest first, with when and by whom', async () => {
     const store = createMemoryStore();

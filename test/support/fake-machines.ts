@@ -44,6 +44,7 @@ export const HEALTHY: Examination = {
   journalObstacle: undefined,
   containers: [],
   unknown: [],
+  altered: [],
 };
 
 /**

@@ -274,7 +274,7 @@ describe('a change', () => {
     const again: UnitChange = {
       unit: WEB,
       token: 1,
-      steps: [{ kind: 'stop' }, { kind: 'start', reset: false }],
+      steps: [{ kind: 'stop' }, { kind: 'start' }],
       obstacle: undefined,
     };
     expect((await machine.change([again]))[0]?.failure).toBeUndefined();

@@ -21,7 +21,7 @@ export const changes = {
   restart: (unit: string, text: string, token: number): UnitChange =>
     change(unit, token, [stop, write(text), record(unit, text, token, 'launched'), start]),
   start: (unit: string, text: string, token: number): UnitChange =>
-    change(unit, token, [record(unit, text, token, 'launched'), { kind: 'start', reset: true }]),
+    change(unit, token, [record(unit, text, token, 'launched'), { kind: 'start' }]),
   stop: (unit: string, text: string, token: number): UnitChange =>
     change(unit, token, [stop, record(unit, text, token, 'loaded')]),
   note: (unit: string, text: string, token: number): UnitChange =>
@@ -36,7 +36,7 @@ export function adopting(change: UnitChange, text: string): UnitChange {
 }
 
 const stop: Step = { kind: 'stop' };
-const start: Step = { kind: 'start', reset: false };
+const start: Step = { kind: 'start' };
 const write = (text: string): Step => ({ kind: 'write', text });
 const record = (unit: string, text: string, token: number, target: TargetState): Step => ({
   kind: 'record',

@@ -59,6 +59,18 @@ describe('a look at a machine', () => {
     expect(found.containers).toContainEqual({ tool: 'docker', present: false });
   });
 
+  it('tells which unit files were changed, and which records are damaged', async () => {
+    const machine = await createLocalMachine();
+    const names = ['a.service', 'b.service', 'c.service', 'd.service'];
+    await machine.change(names.map((name) => changes.load(name, unitText('x'), 1)));
+    machine.write('etc/b.service', unitText('y'));
+    machine.write('var/units/c.service', 'unit=c.service');
+    expect((await examine(machine)).altered).toEqual([
+      { unit: 'b.service', what: 'altered' },
+      { unit: 'c.service', what: 'damaged' },
+    ]);
+  });
+
   it('tells the folder that cannot be written, and why', async () => {
     const machine = await createLocalMachine();
     const found = await examine(machine, {

@@ -25,7 +25,7 @@ const record = (text: string, token: number): Step => ({
   links: [],
   fence: '[Unit]\nPartOf=fleet-lease.service\n',
 });
-const start = (under: Lease): Step => ({ kind: 'start', reset: false, under });
+const start = (under: Lease): Step => ({ kind: 'start', under });
 
 it('a lease that is killed on its way is there only when systemd knows what ends it', async () => {
   let calls = 0;

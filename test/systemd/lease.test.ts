@@ -36,7 +36,7 @@ function launch(
     steps: [
       { kind: 'write', text: TEXT },
       { kind: 'record', record, links: [], fence },
-      { kind: 'start', reset: false, ...(under && { under }) },
+      { kind: 'start', ...(under && { under }) },
     ],
     obstacle: undefined,
   };
