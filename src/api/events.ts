@@ -1,11 +1,14 @@
 import type { ServerResponse } from 'node:http';
 import { isFleetError } from '../base/errors.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
+import { ApiError } from './answer.ts';
 
 type Told = { readonly id: string; readonly text: string };
 
 /** So many events are kept for those who come back. */
 const KEPT = 1_000;
+/** What is left of connections is for everything else that is asked. */
+const MOST_READERS = 64;
 /** Who leaves so many bytes unread is dropped. */
 const MOST_UNREAD = 256 * 1024;
 /** A sign of life for readers and for what is between, in ms. */
@@ -48,9 +51,12 @@ export class EventStream {
 
   /**
    * Sends what happens from now on, after what has happened since `lastId`. Who comes back too late, or after the
-   * controller was started anew, is told so by an event `gap`, and gets what there is.
+   * controller was started anew, is told so by an event `gap`, and gets what there is. Throws {@link ApiError} 503 when
+   * there are too many readers.
    */
   follow(response: ServerResponse, lastId: string | undefined): void {
+    if (this.#readers.size >= MOST_READERS)
+      throw new ApiError(503, `${MOST_READERS} clients read events already, which is the most`);
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
     response.write(': fleet\n\n');
     this.#readers.add(response);

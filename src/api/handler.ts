@@ -2,13 +2,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isFleetError } from '../base/errors.ts';
 import { CONTENT_TYPE } from '../metrics/exposition.ts';
 import type { Metrics } from '../metrics/metrics.ts';
+import { type AccessRules, checkAccess } from './access.ts';
 import { type Answer, ApiError, errorAnswer } from './answer.ts';
 import { type Call, readCall } from './call.ts';
 import type { Cluster } from './cluster.ts';
 import type { EventStream } from './events.ts';
 import { answerTo } from './routes.ts';
 
-export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+/** `isPlain` tells whether the request came over TCP without TLS. */
+export type Handler = (request: IncomingMessage, response: ServerResponse, isPlain: boolean) => void;
 
 export type HandlerOptions = {
   readonly cluster: Cluster;
@@ -18,10 +20,10 @@ export type HandlerOptions = {
   readonly onBug: (error: unknown) => void;
 };
 
-/** What every server here does with a request. */
-export function createHandler(options: HandlerOptions): Handler {
-  return (request, response) => {
-    void respond(options, request, response);
+/** What every server here does with a request that {@link checkAccess} lets pass. */
+export function createHandler(options: HandlerOptions, rules: AccessRules): Handler {
+  return (request, response, isPlain) => {
+    void respond(options, request, response, () => checkAccess(request, rules, isPlain));
   };
 }
 
@@ -29,11 +31,10 @@ async function respond(
   options: HandlerOptions,
   request: IncomingMessage,
   response: ServerResponse,
+  check: () => void,
 ): Promise<void> {
   try {
-    // Pages of the web have no business here, and a browser would let them ask a port of the loopback.
-    if (request.headers.origin !== undefined)
-      throw new ApiError(403, 'no requests of web pages are answered');
+    check();
     const call = readCall(request, response);
     if (call.method === 'GET' && call.path.join('/') === 'events') {
       const last = request.headers['last-event-id'];

@@ -42,7 +42,7 @@ export class InheritedSockets {
   }
 
   async #open(fd: number, tls: Tls | undefined, insecure: boolean): Promise<Server> {
-    const handle: Handler = (request, response) => this.#handler(request, response);
+    const handle: Handler = (request, response, isPlain) => this.#handler(request, response, isPlain);
     const plain = createServer(handle, undefined);
     await listening(plain, { fd });
     plain.unref();

@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import type { ApiSettings } from '../config/config.ts';
 import { formatPlace, type ListenPlace } from '../config/listen.ts';
 import type { Notice } from '../reconcile/notice.ts';
+import { hostNames } from './access.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 import type { EventStream } from './events.ts';
 import { createHandler, type HandlerOptions } from './handler.ts';
@@ -12,7 +13,7 @@ import { closeServer, createServer, readTls } from './server.ts';
 export type ApiOptions = ClusterOptions &
   Omit<HandlerOptions, 'cluster'> & {
     readonly settings: ApiSettings;
-    /** Where there are any, nothing else is listened on. */
+    /** Where there are any, they take the place of `listen`. */
     readonly inherited: InheritedSockets;
     readonly events: EventStream;
     readonly tell: (notice: Notice) => void;
@@ -28,10 +29,16 @@ const RETRY_MS = 2_000;
 export async function serveApi(options: ApiOptions): Promise<{ close(): Promise<void> }> {
   const { settings, inherited, events } = options;
   const tls = await readTls(settings);
-  const handler = createHandler({ ...options, cluster: new Cluster(options) });
+  const given = { ...options, cluster: new Cluster(options) };
+  const names = hostNames(settings);
+  const handler = createHandler(given, { isReadOnly: false, names });
+  const reader = createHandler(given, { isReadOnly: true, names });
   if (inherited.areThere) await inherited.serve(handler, tls, settings.insecure);
-  const places = inherited.areThere ? [] : settings.listen;
-  const servers = places.map((place) => createServer(handler, place.kind === 'tcp' ? tls : undefined));
+  const commanded = inherited.areThere ? [] : settings.listen;
+  const places = [...commanded, ...settings.listenReadOnly];
+  const servers = places.map((place, index) =>
+    createServer(index < commanded.length ? handler : reader, place.kind === 'tcp' ? tls : undefined),
+  );
   const retries: NodeJS.Timeout[] = [];
   const close = async (): Promise<void> => {
     for (const retry of retries) clearInterval(retry);

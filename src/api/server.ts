@@ -3,6 +3,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { FleetError } from '../base/errors.ts';
 import type { ApiSettings } from '../config/config.ts';
+import { admitAll } from './crowd.ts';
 import type { Handler } from './handler.ts';
 
 /** What a client may take, times in ms: nobody holds a connection without using it. */
@@ -13,7 +14,8 @@ const LIMITS = {
   keepAliveTimeout: 10_000,
   connectionsCheckingInterval: 5_000,
 } as const;
-const MOST_CONNECTIONS = 256;
+/** How long a client may take for its part of TLS, in ms. */
+const HANDSHAKE_MS = 10_000;
 /** A connection over which nothing moves for so long is closed. */
 const IDLE_MS = 60_000;
 
@@ -21,8 +23,15 @@ const IDLE_MS = 60_000;
 export type Tls = { readonly cert: Buffer; readonly key: Buffer; readonly ca: Buffer | undefined };
 
 export function createServer(handler: Handler, tls: Tls | undefined): http.Server {
-  const server = tls === undefined ? http.createServer(LIMITS, handler) : secured(handler, tls);
-  server.maxConnections = MOST_CONNECTIONS;
+  let isPlain = tls === undefined;
+  const listener: http.RequestListener = (request, response) => handler(request, response, isPlain);
+  const server = tls === undefined ? http.createServer(LIMITS, listener) : secured(listener, tls);
+  // A socket of the file system has no address, or its path.
+  server.once('listening', () => {
+    const address = server.address();
+    isPlain &&= typeof address === 'object' && address !== null;
+  });
+  admitAll(server);
   server.timeout = IDLE_MS;
   return server;
 }
@@ -45,10 +54,13 @@ export function closeServer(server: http.Server): Promise<void> {
   });
 }
 
-function secured(handler: Handler, { cert, key, ca }: Tls): http.Server {
+function secured(listener: http.RequestListener, { cert, key, ca }: Tls): http.Server {
   const who = ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true };
   try {
-    return https.createServer({ ...LIMITS, cert, key, minVersion: 'TLSv1.2', ...who }, handler);
+    return https.createServer(
+      { ...LIMITS, handshakeTimeout: HANDSHAKE_MS, cert, key, minVersion: 'TLSv1.2', ...who },
+      listener,
+    );
   } catch (error) {
     const message = `Cannot use listen_cert_file and listen_key_file: ${error instanceof Error ? error.message : error}`;
     throw new FleetError('cannot-listen', message, {

@@ -23,7 +23,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   ENFILE: 'This computer has as many open files as its kernel allows: sysctl fs.file-nr',
   ENOMEM: 'This computer has too little memory left: free -h; ulimit -v',
   EAGAIN: 'Raise the limit of processes: ulimit -u',
-  ENOSPC: 'Make room there: df -h',
+  ENOSPC: 'Make room there: df -h; inodes: df -i',
   EDQUOT: 'Make room there: quota',
   EROFS: 'Its file system is read-only: findmnt',
   EACCES: 'Check the permissions of it, and of the folders above it',

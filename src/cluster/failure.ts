@@ -23,8 +23,8 @@ export type Failure =
   | { readonly code: 'waits'; readonly unit: string }
   /** It is fenced, and may not be started there. */
   | { readonly code: 'fenced'; readonly reason: FenceReason }
-  /** Another fleet process kept the machine's lock for too long. */
-  | { readonly code: 'locked' }
+  /** Another process kept the machine's lock for too long; `holder` where the machine could tell which one. */
+  | { readonly code: 'locked'; readonly holder?: LockHolder }
   /** The machine lacks tools without which it cannot be changed safely. */
   | { readonly code: 'tools'; readonly tools: readonly string[] }
   /** The machine could not be changed: `step` says what was tried, `detail` is what the machine said. */
@@ -60,12 +60,16 @@ export type Cause = { readonly relation: CauseRelation; readonly unit: string };
 export const CAUSE_RELATIONS = ['UpheldBy', 'TriggeredBy', 'BoundBy', 'RequiredBy'] as const;
 export type CauseRelation = (typeof CAUSE_RELATIONS)[number];
 
+/** A process of a machine. */
+export type LockHolder = { readonly pid: number; readonly user: string; readonly command: string };
+
 /** The parts of a pass on one machine that can fail by themselves. */
 export type MachineStep =
   | 'prepare'
   | 'lock'
   | 'cluster'
   | 'write'
+  | 'flush'
   | 'stop'
   | 'install'
   | 'remove'

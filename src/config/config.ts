@@ -26,6 +26,10 @@ export type EtcdSettings = {
 /** Where a controller can be asked over HTTP, and what over TCP guards it; files by their absolute paths. */
 export type ApiSettings = {
   readonly listen: readonly ListenPlace[];
+  /** Where it can be asked and nothing can be changed. */
+  readonly listenReadOnly: readonly ListenPlace[];
+  /** What clients over plain TCP may call it, beside addresses, `localhost`, the name of the host and those of the places. */
+  readonly names: readonly string[];
   readonly certFile: string | undefined;
   readonly keyFile: string | undefined;
   /** Clients have to show a certificate of this CA. */

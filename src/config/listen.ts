@@ -21,6 +21,12 @@ export function parseListen(text: string, base: PathBase): readonly ListenPlace[
   return known.length === places.length ? known : undefined;
 }
 
+/** Reads names of hosts as DNS has them, with commas; undefined for anything else. */
+export function parseNames(text: string): readonly string[] | undefined {
+  const names = text.split(',').map((name) => name.trim().toLowerCase());
+  return names.every((name) => /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/.test(name)) ? names : undefined;
+}
+
 /** A place as people write it. */
 export function formatPlace(place: ListenPlace): string {
   return place.kind === 'unix' ? `unix:${place.path}` : endPoint(place.host, place.port);
@@ -37,19 +43,25 @@ export function defaultListen(file: string): readonly ListenPlace[] {
  * Refuses what would leave a cluster open to everybody who reaches a port, and files of TLS that lack one another.
  * Throws `config`.
  */
-export function checkListen({ listen, certFile, keyFile, clientCaFile, insecure }: ApiSettings): void {
+export function checkListen(settings: ApiSettings): void {
+  const { listen, listenReadOnly, certFile, keyFile, clientCaFile, insecure } = settings;
   if ((certFile === undefined) !== (keyFile === undefined))
     throw problem(
       `listen_cert_file and listen_key_file go together: ${quote(certFile ?? keyFile ?? '')} is alone`,
     );
   if (clientCaFile !== undefined && certFile === undefined)
     throw problem('listen_client_ca_file is for TLS', 'Add listen_cert_file and listen_key_file');
-  for (const place of listen) {
-    if (place.kind === 'tcp' && certFile === undefined && !insecure)
-      throw problem(
-        `"listen" names ${quote(formatPlace(place))}, where everybody who reaches it could command the cluster`,
-        'Add listen_cert_file and listen_key_file for TLS, with listen_client_ca_file to know who asks; or say listen_insecure = true',
-      );
+  const open = certFile === undefined && !insecure;
+  for (const [key, places, right] of [
+    ['listen', listen, 'command the cluster'],
+    ['listen_read_only', listenReadOnly, 'read every unit file'],
+  ] as const) {
+    const place = places.find(({ kind }) => kind === 'tcp' && open);
+    if (place === undefined) continue;
+    throw problem(
+      `"${key}" names ${quote(formatPlace(place))}, where everybody who reaches it could ${right}`,
+      'Add listen_cert_file and listen_key_file for TLS, with listen_client_ca_file to know who asks; or say listen_insecure = true',
+    );
   }
 }
 

@@ -93,6 +93,8 @@ function etcdSettings(top: TopSettings): EtcdSettings {
 function apiSettings(file: string, top: TopSettings): ApiSettings {
   return {
     listen: top.listen ?? defaultListen(file),
+    listenReadOnly: top.listen_read_only ?? [],
+    names: top.listen_names ?? [],
     certFile: top.listen_cert_file,
     keyFile: top.listen_key_file,
     clientCaFile: top.listen_client_ca_file,

@@ -4,7 +4,7 @@ import { parseMetadata } from '../machine/metadata.ts';
 import type { Become } from '../ssh/become.ts';
 import type { SshTarget } from '../ssh/target.ts';
 import { parseAddress, parsePort } from './address.ts';
-import { EXPECTED_LISTEN, parseListen } from './listen.ts';
+import { EXPECTED_LISTEN, parseListen, parseNames } from './listen.ts';
 import { expandPath, expectedPath, type PathBase } from './path.ts';
 import { EXPECTED_REGISTRY, parseRegistryPlace } from './registry-place.ts';
 
@@ -36,6 +36,8 @@ export function sectionSchemas(base: PathBase) {
       settle: z.exactOptional(duration(0, 60_000, '500ms')),
       cut_off: z.exactOptional(value('a percentage from 1% to 100%, such as 50%', parsePercentage)),
       listen: z.exactOptional(value(EXPECTED_LISTEN, (text) => parseListen(text, base))),
+      listen_read_only: z.exactOptional(value(EXPECTED_LISTEN, (text) => parseListen(text, base))),
+      listen_names: z.exactOptional(value('names of hosts, with commas', parseNames)),
       listen_cert_file: z.exactOptional(path),
       listen_key_file: z.exactOptional(path),
       listen_client_ca_file: z.exactOptional(path),

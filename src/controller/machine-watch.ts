@@ -162,7 +162,8 @@ export class MachineWatch {
   async #observe(): Promise<Observation> {
     this.#session ??= this.#connect();
     const session = await this.#session;
-    const request = { names: [], digests: true, vitals: true, sparing: true };
+    const withinMs = this.#options.deadlineMs;
+    const request = { names: [], digests: true, vitals: true, sparing: true, withinMs };
     // Once a session: a store tells that its registry went back under a process, and this is for what went back before.
     const seen = await session.observe({ ...request, token: this.#token === undefined });
     this.#token ??= seen.token;

@@ -3,7 +3,7 @@ import { sha256 } from '../base/hash.ts';
 import { endPoint, parseAddress } from '../config/address.ts';
 import type { Config, MachineConfig } from '../config/config.ts';
 import { writtenValue } from '../config/edit.ts';
-import { formatPlace } from '../config/listen.ts';
+import { formatPlace, type ListenPlace } from '../config/listen.ts';
 import { formatRegistryPlace, type RegistryPlace } from '../config/registry-place.ts';
 import { LAYOUT } from './layout.ts';
 
@@ -34,14 +34,17 @@ export function controllerConf(config: Config, registry: RegistryPlace): Control
   const files = named.flatMap(([key, from]) =>
     from === undefined ? [] : [{ key, from, to: `${LAYOUT.secrets}/${key}` }],
   );
-  const ports = api.listen.filter(({ kind }) => kind === 'tcp').map(formatPlace);
+  const portsOf = (places: readonly ListenPlace[]): readonly string[] =>
+    places.filter(({ kind }) => kind === 'tcp').map(formatPlace);
   const body = [
     ...settings({
       registry: formatRegistryPlace(registry),
       agent_ttl: formatDuration(config.agentTtlMs),
       settle: formatDuration(config.settleMs),
       cut_off: `${Math.round(config.cutOff * 100)}%`,
-      listen: [`unix:${LAYOUT.socket}`, ...ports].join(', '),
+      listen: [`unix:${LAYOUT.socket}`, ...portsOf(api.listen)].join(', '),
+      listen_read_only: portsOf(api.listenReadOnly).join(', ') || undefined,
+      listen_names: api.names.join(', ') || undefined,
       listen_insecure: api.insecure ? 'true' : undefined,
       etcd_user: etcd.user,
       ...Object.fromEntries(files.map(({ key, to }) => [key, to])),

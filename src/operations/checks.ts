@@ -207,8 +207,13 @@ function judgeSpace(space: readonly SpaceFact[]): CheckResult {
   return verdict('space', hasRoom(least), { code: 'space', least });
 }
 
-function hasRoom({ kib, inodes }: SpaceFact): boolean {
-  return kib >= LEAST_KIB && (inodes ?? LEAST_INODES) >= LEAST_INODES;
+function hasRoom(fact: SpaceFact): boolean {
+  return fact.kib >= LEAST_KIB && hasInodes(fact);
+}
+
+/** Whether enough new files can be made there, however small. */
+export function hasInodes({ inodes = LEAST_INODES }: SpaceFact): boolean {
+  return inodes >= LEAST_INODES;
 }
 
 function verdict(check: CheckName, isWell: boolean, finding: Finding): CheckResult {

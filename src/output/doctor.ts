@@ -1,5 +1,5 @@
 import { formatMachineId } from '../machine/machine-id.ts';
-import { type CheckResult, type Finding, OLDEST_SYSTEMD } from '../operations/checks.ts';
+import { type CheckResult, type Finding, hasInodes, OLDEST_SYSTEMD } from '../operations/checks.ts';
 import { isHealthy, type MachineHealth } from '../operations/doctor.ts';
 import { machineJson } from './json.ts';
 import { packagesOf } from './machine.ts';
@@ -178,7 +178,10 @@ const FIXES: Fixes = {
   cluster: () =>
     'if that cluster is yours and its registry was lost: fleetctl help recover; if it is gone: rm /var/lib/fleet/cluster there',
   clock: () => 'timedatectl set-ntp true there',
-  space: ({ least }) => `make room in ${least.folder} there, such as with journalctl --vacuum-size=100M`,
+  space: ({ least }) =>
+    hasInodes(least)
+      ? `make room in ${least.folder} there, such as with journalctl --vacuum-size=100M`
+      : `remove files in ${least.folder} there: df -i shows how many inodes are left`,
   journal: () => 'systemctl restart systemd-journald there',
   altered: () => 'what a pass would do about it: fleetctl reconcile --dry-run',
   units: ({ unknown }) =>

@@ -18,6 +18,12 @@ export function eventJson({ at, by, event }: EventRow): object {
     by,
     event: kind,
     ...rest,
+    ...orElse(() => fieldsOf(event), {}),
+  };
+}
+
+function fieldsOf(event: LoggedEvent): object {
+  return {
     ...('from' in event && { from: machineJson(event.from) }),
     ...('to' in event && { to: machineJson(event.to) }),
     ...('failure' in event && {
@@ -29,6 +35,19 @@ export function eventJson({ at, by, event }: EventRow): object {
 }
 
 function eventText(event: LoggedEvent): string {
+  return orElse(() => knownText(event), unknownText(event));
+}
+
+/** What has no sense for this program, as a newer one or something else has stored it, is told as it stands. */
+function orElse<T>(make: () => T, instead: T): T {
+  try {
+    return make();
+  } catch {
+    return instead;
+  }
+}
+
+function knownText(event: LoggedEvent): string {
   switch (event.kind) {
     case 'target':
       return `${event.unit} shall be ${event.target}`;
@@ -64,8 +83,7 @@ function eventText(event: LoggedEvent): string {
 }
 
 /** An event that a newer fleet has stored: what it is called is better than nothing. */
-function unknownText(event: never): string {
-  const { kind, ...rest } = event as { readonly kind: string };
+function unknownText({ kind, ...rest }: { readonly kind: string }): string {
   return `${kind} ${JSON.stringify(rest)}`;
 }
 

@@ -56,7 +56,7 @@ export function failureText(failure: Failure): FailureText {
         'Is it there? systemctl status fleetd',
       );
     case 'locked':
-      return plain('another fleetctl is busy on the machine', 'Try again when it is done');
+      return locked(failure);
     case 'tools':
       return plain(`it lacks ${failure.tools.join(' and ')}`, `Install ${packagesOf(failure.tools)} there`);
     case 'unreachable':
@@ -66,6 +66,18 @@ export function failureText(failure: Failure): FailureText {
   }
 }
 
+function locked({ holder }: Extract<Failure, { code: 'locked' }>): FailureText {
+  if (holder === undefined || holder.user === 'root')
+    return plain(
+      `another fleetctl is busy on the machine${holder === undefined ? '' : `: process ${holder.pid} (${holder.command})`}`,
+      'Try again when it is done',
+    );
+  return plain(
+    `process ${holder.pid} (${holder.command}) of user "${holder.user}" has the lock of the machine`,
+    `End it there: kill ${holder.pid}`,
+  );
+}
+
 /** How the change of a unit failed, once it had begun. */
 function changeText(
   failure: Extract<Failure, { code: 'step' | 'not-down' | 'queued' | 'unverified' | 'not-up' }>,
@@ -73,7 +85,8 @@ function changeText(
   switch (failure.code) {
     case 'step': {
       const early = failure.step === 'prepare' || failure.step === 'lock';
-      return said(STEPS[failure.step], failure.detail, early ? NEEDS_ROOT : undefined);
+      const isFull = failure.detail.includes('No space left on device');
+      return said(STEPS[failure.step], failure.detail, isFull ? NO_SPACE : early ? NEEDS_ROOT : undefined);
     }
     case 'not-down':
       return notDown(failure);
@@ -100,12 +113,15 @@ const STEPS: Readonly<Record<MachineStep, string>> = {
   lock: 'could not take the lock of the machine',
   cluster: 'could not note the cluster the machine belongs to',
   write: 'could not write the unit file',
+  flush: 'could not bring the new files to its disk',
   stop: 'could not stop it',
   install: 'could not put the unit file in place',
   remove: 'could not remove the unit file',
   forbid: 'it may be running there, so that it starts nowhere else',
   reload: 'systemd could not reload its unit files',
 };
+
+const NO_SPACE = 'Make room there: df -h; where that shows room, there are no inodes left: df -i';
 
 const NEEDS_ROOT = 'The user needs root rights there, and /etc, /var/lib and /run must be writable';
 

@@ -4,9 +4,30 @@ import { FleetError } from '../base/errors.ts';
 /** The version of documents this program writes, and the newest it reads. */
 const VERSION = 1;
 
+/** Tokens go on from the one that a registry was rebuilt with, as far as numbers are exact. */
+const GREATEST_TOKEN = 2 ** 52 - 1;
+
 const digest = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const hash = z.string().check(z.regex(/^[0-9a-f]{40}$/));
 const machineId = z.string().check(z.regex(/^[0-9a-f]{32}$/));
+/** What a Date can hold, in ms; clocks that never jump count in fractions. */
+const time = z.number().check(z.minimum(0), z.maximum(8.64e15));
+const token = z.int().check(z.minimum(0), z.maximum(GREATEST_TOKEN));
+/** In scripts, in messages and in a line of a file. */
+const clusterId = z.string().check(z.regex(/^[\w.-]{1,100}$/));
+
+const loggedMachine = z.object({ id: machineId, name: z.optional(z.string()) });
+/** The fields of all {@link LoggedEvent}s; one of a newer program may have others. */
+const loggedEvent = z.looseObject({
+  kind: z.string(),
+  unit: z.optional(z.string()),
+  machine: z.optional(z.string()),
+  from: z.optional(loggedMachine),
+  to: z.optional(loggedMachine),
+  silentMs: z.optional(time),
+  because: z.optional(z.looseObject({ code: z.string() })),
+  failure: z.optional(z.looseObject({ code: z.string() })),
+});
 
 /** Every kind of document: how its keys start, and its shape beside `version`. */
 const SHAPES = {
@@ -14,7 +35,7 @@ const SHAPES = {
    * Who this cluster is: its id, a UUID that machines remember. `tokenBase` is the highest token that machines had
    * seen when the registry was rebuilt from them: revisions count from 1 again, and tokens go on from there.
    */
-  cluster: z.object({ id: z.string(), tokenBase: z.optional(z.number()) }),
+  cluster: z.object({ id: clusterId, tokenBase: z.optional(token) }),
   /**
    * What is wanted of a unit. `digest` names its text under `contents/`. `fromTemplate` tells whether an instance has the
    * text of its template or of a file of its own; absent where that is not known. `fleet` is the version of the program
@@ -36,11 +57,9 @@ const SHAPES = {
    * document was deleted by a command, and is not lost; until 0.1.0 only the event of that says so.
    */
   'history/': z.object({
-    entries: z.array(z.object({ digest, hash, at: z.number(), by: z.string() })),
-    verdicts: z.optional(
-      z.record(z.string(), z.object({ kind: z.enum(['good', 'failed']), at: z.number() })),
-    ),
-    destroyed: z.optional(z.object({ at: z.number(), by: z.string() })),
+    entries: z.array(z.object({ digest, hash, at: time, by: z.string() })),
+    verdicts: z.optional(z.record(z.string(), z.object({ kind: z.enum(['good', 'failed']), at: time }))),
+    destroyed: z.optional(z.object({ at: time, by: z.string() })),
   }),
   /**
    * What is known of a machine: its id, its silence, or epoch ms since when it has been back from its last one.
@@ -50,21 +69,21 @@ const SHAPES = {
    */
   'machines/': z.object({
     id: z.optional(machineId),
-    silentSince: z.optional(z.number()),
+    silentSince: z.optional(time),
     silence: z.optional(
       z.object({
-        at: z.number(),
-        seenBy: z.record(z.string(), z.object({ first: z.number(), last: z.number() })),
+        at: time,
+        seenBy: z.record(z.string(), z.object({ first: time, last: time })),
       }),
     ),
-    backSince: z.optional(z.number()),
+    backSince: z.optional(time),
     cordon: z.optional(z.enum(['standard', 'all'])),
   }),
   /** What was decided at one time, and by whom; the newest are kept. `events` are {@link LoggedEvent}s. */
   'events/': z.object({
-    at: z.number(),
+    at: time,
     by: z.string(),
-    events: z.array(z.looseObject({ kind: z.string() })),
+    events: z.array(loggedEvent),
   }),
   /** Changed with every change of units, so that two decisions never rest on the same state. */
   turn: z.object({}),

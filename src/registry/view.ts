@@ -1,5 +1,6 @@
 import { compareText } from '../base/compare.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import { sha256 } from '../base/hash.ts';
 import type { LogEntry } from '../cluster/logged-event.ts';
 import type { Cordon, DesiredUnit, Token } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
@@ -8,7 +9,7 @@ import { readDependencies } from '../unit/dependencies.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { triggeredUnit } from '../unit/trigger.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
-import { parseUnitName } from '../unit/unit-name.ts';
+import { parseUnitName, storedNameProblem } from '../unit/unit-name.ts';
 import { corrupt, type Document, type DocumentKind, readDocument } from './documents.ts';
 import { sortEventKeys } from './event-keys.ts';
 
@@ -147,9 +148,15 @@ export class RegistryView {
     return this.#events;
   }
 
-  /** The text with that SHA-256, which a unit or a history entry names. */
+  /**
+   * The text with that SHA-256, which a unit or a history entry names. Throws `registry-corrupt` for one that is missing or
+   * another.
+   */
   text(digest: string): string {
-    return this.#must('contents/', `contents/${digest}`).text;
+    const key = `contents/${digest}`;
+    const { text } = this.#must('contents/', key);
+    if (sha256(text) !== digest) throw corrupt(key, 'its text has another SHA-256');
+    return text;
   }
 
   /** The revision at which a key last changed, 0 when it does not exist. */
@@ -201,6 +208,8 @@ export class RegistryView {
 
   #unit(name: string, tokenBase: number): DesiredUnit {
     const key = `units/${name}`;
+    const problem = storedNameProblem(name);
+    if (problem !== undefined) throw corrupt(key, `that is no name of a unit: ${problem}`);
     const { digest, hash, target, machine, fromTemplate, fleet } = this.#must('units/', key);
     const text = this.text(digest);
     const token = this.revisionOf(key) + tokenBase;

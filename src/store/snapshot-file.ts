@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { FleetError } from '../base/errors.ts';
-import type { Snapshot } from './snapshot.ts';
+import { isRevision, type Snapshot } from './snapshot.ts';
 import type { StoreRecord } from './store.ts';
 
 /**
@@ -52,7 +52,7 @@ function checksum(revision: number, body: Buffer): string {
   return createHash('sha256').update(`${header}\n`).update(body).digest('hex');
 }
 
-function parseHeader(path: string, line: string): { readonly revision: number; readonly sha256: string } {
+function parseHeader(path: string, line: string): { readonly revision: number; readonly sha256: unknown } {
   const { fleet, format, revision, sha256 } = parseObject(path, 1, line);
   if (fleet !== 'registry' || !isRevision(format))
     throw corrupt(path, 1, 'not the header of a fleet registry');
@@ -64,7 +64,7 @@ function parseHeader(path: string, line: string): { readonly revision: number; r
     );
   }
   if (!isRevision(revision)) throw corrupt(path, 1, `bad revision: ${JSON.stringify(revision)}`);
-  return { revision, sha256: String(sha256) };
+  return { revision, sha256 };
 }
 
 function parseRecords(path: string, body: string, newest: number): StoreRecord[] {
@@ -95,10 +95,6 @@ function parseObject(path: string, line: number, text: string): Record<string, u
   }
   if (typeof parsed !== 'object' || parsed === null) throw corrupt(path, line, 'not a JSON object');
   return { ...parsed };
-}
-
-function isRevision(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 1;
 }
 
 function corrupt(path: string, line: number, what: string, cause?: unknown): FleetError {

@@ -1,3 +1,4 @@
+import { FleetError } from '../base/errors.ts';
 import type { Change, StoreRecord } from './store.ts';
 
 /** Everything a store holds at one revision. Never changed in place: a commit makes the next one. */
@@ -6,6 +7,14 @@ export type Snapshot = {
   /** Sorted by key in the order of `<`, every key once. */
   readonly records: readonly StoreRecord[];
 };
+
+/** Tokens are the sum of a revision and another number as large, and have to be exact. */
+const LAST_REVISION = 2 ** 52 - 1;
+
+/** Whether a store can be at that revision, or a record of it. */
+export function isRevision(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 1 && Number(value) <= LAST_REVISION;
+}
 
 export const EMPTY_SNAPSHOT: Snapshot = { revision: 0, records: [] };
 
@@ -42,6 +51,14 @@ export function applyChanges(
   if (effective.length === 0) return { kind: 'applied', after: before };
 
   const revision = before.revision + 1;
+  if (!isRevision(revision))
+    throw new FleetError(
+      'registry-corrupt',
+      `Cannot change the registry: it is at revision ${before.revision}, and there is no next one`,
+      {
+        hint: 'Restore it from a backup',
+      },
+    );
   const kept = before.records.filter(({ key }) => (byKey.get(key)?.kind ?? 'check') === 'check');
   const put = changes.flatMap((change) =>
     change.kind === 'put' ? [{ key: change.key, value: change.value, revision }] : [],

@@ -1,3 +1,4 @@
+import { statfsSync } from 'node:fs';
 import { FleetError } from '../base/errors.ts';
 
 /** True for an error of the operating system with this name, such as `ENOENT`. */
@@ -21,15 +22,22 @@ export function unavailable(verb: 'read' | 'write', folder: string, error: unkno
     'registry-unavailable',
     `could not ${verb} the registry "${folder}": ${error.message}`,
     {
-      hint: HINTS[`${error.code}`] ?? 'check the disk that holds it',
+      hint: hintFor(`${error.code}`, folder) ?? 'check the disk that holds it',
       cause: error,
     },
   );
 }
 
+/** The system has one code for a disk without room and for one without inodes. */
+function hintFor(code: string, folder: string): string | undefined {
+  const disk = code === 'ENOSPC' ? attempt(() => statfsSync(folder)) : undefined;
+  return disk !== undefined && disk.files > 0 && disk.ffree === 0 ? NO_INODES : HINTS[code];
+}
+
 const NOT_PERMITTED = 'run as a user who may use that folder, or name another one in the configuration';
 const NOT_A_FOLDER = 'name a folder in the configuration: something else is there';
 const NO_SPACE = 'make room on that file system and try again';
+const NO_INODES = 'remove files from that file system, which has no inodes left (df -i), and try again';
 const READ_ONLY = 'name a folder in the configuration that can be written to';
 const NO_LINKS = 'name a folder in the configuration on a file system with hard links';
 

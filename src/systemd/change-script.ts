@@ -27,7 +27,7 @@ import { isDown, stopUnits } from './stop-script.ts';
 export function changeScript(changes: readonly UnitChange[], clusterId: string, waits: Waits): string {
   const all = changes.map((change, index) => ({ change, index }));
   return complete('change', [
-    `changed= deadline= ran= ${all.map(({ index }) => `skip${index}=`).join(' ')}`,
+    `clock; began=$now started=$now changed= deadline= ran= ${all.map(({ index }) => `skip${index}=`).join(' ')}`,
     ...deadline(waits.ms),
     'step prepare prepare || return',
     'step lock lock || return',
@@ -88,12 +88,13 @@ function putFiles(all: readonly Indexed[]): readonly string[] {
     const digest = recordOf(change)?.record.digest ?? '';
     return write === undefined ? [] : [{ index, text: write.text, digest }];
   });
-  if (files.length === 0) return all.some(({ change }) => has(change, 'record')) ? ['step flush flush'] : [];
+  if (files.length === 0)
+    return all.some(({ change }) => has(change, 'record')) ? ['step flush flush || return'] : [];
   return [
     ...files.map(({ index, text }) => attempt(index, 'put', `put ${index} ${encodeForPrintf(text)}`)),
     'sums="$(sha256sum -- .fleet-$$-* 2>/dev/null </dev/null)\n"',
     ...files.map(({ index, digest }) => attempt(index, 'verify', `verify ${index} ${digest}`)),
-    'step flush flush',
+    'step flush flush || return',
   ];
 }
 

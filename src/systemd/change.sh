@@ -3,17 +3,32 @@
 
 # prepare: the folders of fleet; 12 when a tool is not there without which nothing must be changed
 prepare() {
-  umask 022
-  tools=$(absent flock sha256sum)
+  tools=$(absent flock sha256sum timeout)
   [ -z "$tools" ] || { echo $tools; return 12; }
-  for folder in "$L/units" "$L/removed" "$L/tmp" "$R"; do
-    [ -d "$folder" ] || mkdir -p "$folder" || return
+  own "$L" "$L/units" "$L/removed" "$L/tmp" "$R" && cd "$D" || return
+  [ -w . ] || { echo "$D: Read-only file system"; return 1; }
+  [ ! -d fleet.target ] || { echo "$D/fleet.target is a directory"; return 1; }
+  for folder in fleet.target.wants multi-user.target.wants; do
+    ! is_there "$folder" || [ -d "$folder" ] || { echo "$D/$folder is no directory"; return 1; }
   done
-  cd "$D" || return
   names=
   for file in *; do [ ! -L "$file" ] || names="$names $file"; done
 }
-lock() { command exec 9>"$R/lock" && flock -w "$W" 9; }
+# lock: 11 when that takes too long, and which process has it
+lock() {
+  command exec 9>"$R/lock" || return
+  flock -w "$W" 9 || { holder "$R/lock"; return 11; }
+}
+# holder FILE: process, user and command of one that has locked it; Linux tells since 4.1
+holder() {
+  for fd in /proc/[0-9]*/fd/*; do
+    [ "$fd" -ef "$1" ] || continue
+    pid=${fd#/proc/} pid=${pid%%/*}
+    case "$(cat "/proc/$pid/fdinfo/${fd##*/}" 2>/dev/null)" in *lock:*) ;; *) continue ;; esac
+    printf '%s %s %s\n' "$pid" "$(stat -c %U "/proc/$pid")" "$(cat "/proc/$pid/comm")"
+    return
+  done
+}
 unlock() { exec 9>&-; }
 
 # sweep: takes away the files of scripts that were killed. A script that is under way holds "busy" all the time,
@@ -25,7 +40,7 @@ sweep() {
     ! flock -n 8 || rm -f .fleet-* "$L/tmp/"*
     break
   done
-  flock -s 8
+  flock -s -w "$W" 8 || { holder "$R/busy"; return 11; }
 }
 
 # cluster ID: the machine belongs to that cluster, from now on if it belonged to none
@@ -65,10 +80,14 @@ seen() {
   [ "$seen" -le "$2" ] || { echo "$seen"; return 10; }
 }
 # guard UNIT TOKEN TEMPLATE ALIAS...: the same; 11 when the unit is not fleet's, 12 when one of its other names is
-# that of something else
+# that of something else, 13 when something is in the place of its files
 guard() {
   seen "$1" "$2" || return
   unit=$1 template=$3
+  for file in "$D/$1" "$L/units/$1" "$L/removed/$1" "$D/$1.d/zz-fleet-fenced.conf"; do
+    [ ! -d "$file" ] || [ -L "$file" ] || { echo "$file is a directory"; return 13; }
+  done
+  ! is_there "$D/$1.d" || [ -d "$D/$1.d" ] || { echo "$D/$1.d is no directory"; return 13; }
   shift 3
   for folder in "$D" $F; do
     for alias; do
@@ -88,15 +107,22 @@ is_name() {
   case "$(readlink "$1")" in "$2" | */"$2") ;; *) return 1 ;; esac
 }
 
-# save FILE TEXT: a shell calls a full disk an "I/O error"; cat tells what it is
-save() { { printf '%b' "$2" >"$1"; } 2>/dev/null || printf '%b' "$2" 2>/dev/null | cat >"$1"; }
+# save FILE TEXT: unit files can be read by all, as everywhere. A shell calls a full disk an "I/O error"; cat tells
+# what it is
+save() {
+  case "$1" in "$L/"*) ;; *) umask 022 ;; esac
+  { printf '%b' "$2" >"$1"; } 2>/dev/null || printf '%b' "$2" 2>/dev/null | cat >"$1"
+  set -- "$?"
+  umask 077
+  return "$1"
+}
 
 # put INDEX TEXT: the new unit file, beside its place, under a name that no other script uses. One that does not
 # fit leaves its room to the others.
 put() { save ".fleet-$$-$1" "$2" || { rm -f ".fleet-$$-$1"; return 1; }; }
 
 # has UNIT DIGEST: its file is that one
-has() { case "$(sha256sum 2>/dev/null <"./$1")" in "$2 "*) return 0 ;; *) return 1 ;; esac; }
+has() { [ -f "./$1" ] && case "$(sha256sum 2>/dev/null <"./$1")" in "$2 "*) return 0 ;; *) return 1 ;; esac; }
 
 # verify INDEX DIGEST: the bytes that arrived are the bytes that were sent
 verify() {
@@ -114,7 +140,7 @@ draft() { save "$L/tmp/$$-$1" "$2" || { rm -f "$L/tmp/$$-$1"; return 1; }; }
 flush() {
   set -- .fleet-$$-* "$L/tmp/$$-"*
   [ -e "$1" ] || shift
-  [ ! -e "$1" ] || sync -- "$@" 2>/dev/null || sync
+  [ ! -e "$1" ] || within 60 sync -- "$@"
 }
 
 # claim UNIT TOKEN: from now on older decisions are refused. One that is not there has left its token behind.
@@ -160,7 +186,7 @@ note() {
   [ ! -e "$L/removed/$unit" ] || rm -f "$L/removed/$unit" || return
   link "$unit" "$@" || return
   fence "$unit" "$fenced" || return
-  [ ! -f ".fleet-$$-$index" ] || { touched && mv -f ".fleet-$$-$index" "./$unit"; }
+  [ ! -f ".fleet-$$-$index" ] || { touched && mv -fT ".fleet-$$-$index" "./$unit"; }
 }
 
 # keep INDEX UNIT RECORD: puts the record in place; over the old one where the disk has no room for another
@@ -207,7 +233,7 @@ link() {
     [ ! -L "./$link" ] || continue
     case "$link" in
       fleet.target.wants/*) ln -s "../$unit" "$link" ;;
-      */*) touched && { [ -d "./${link%/*}" ] || mkdir "./${link%/*}"; } && ln -s "../$unit" "./$link" ;;
+      */*) touched && { [ -d "./${link%/*}" ] || mkdir -m 755 "./${link%/*}"; } && ln -s "../$unit" "./$link" ;;
       *) touched && ln -s -- "$unit" "./$link" ;;
     esac || return
   done
@@ -221,18 +247,17 @@ fence() {
     touched && unfence "$1"
     return
   fi
-  touched && { [ -d "./$1.d" ] || mkdir "./$1.d"; } && save "./$1.d/.fleet-$$" "$2" || return
-  sync -- "./$1.d/.fleet-$$" 2>/dev/null || sync
-  mv -f "./$1.d/.fleet-$$" "./$dropin"
+  touched && { [ -d "./$1.d" ] || mkdir -m 755 "./$1.d"; } && save "./$1.d/.fleet-$$" "$2" || return
+  within 60 sync -- "./$1.d/.fleet-$$" && mv -fT "./$1.d/.fleet-$$" "./$dropin"
 }
 unfence() { rm -f "./$1.d/zz-fleet-fenced.conf" && { rmdir "./$1.d" 2>/dev/null || :; }; }
 
 # boot_target: what starts the launched units when the machine boots
 boot_target() {
   for folder in fleet.target.wants multi-user.target.wants; do
-    [ -d "$folder" ] || mkdir "$folder" || return
+    [ -d "$folder" ] || mkdir -m 755 "$folder" || return
   done
-  boots || { touched && save ".fleet-$$-target" "$boot_text\n" && mv -f ".fleet-$$-target" fleet.target; } ||
+  boots || { touched && save ".fleet-$$-target" "$boot_text\n" && mv -fT ".fleet-$$-target" fleet.target; } ||
     [ -f fleet.target ] || return
   [ -L multi-user.target.wants/fleet.target ] || ln -s ../fleet.target multi-user.target.wants/fleet.target
 }
@@ -249,5 +274,9 @@ bury() {
   rm -f "$L/units/$1"
 }
 
-# journal UNIT LINES SECONDS: the last lines about it. Together with --since, --lines would give the first ones.
-journal() { journalctl --no-pager --quiet --output=cat --since="-$3s" --unit="$1" | tail -n "$2"; }
+# journal UNIT LINES CLOCK: the last lines about it since then. Together with --since, --lines would give the first ones.
+journal() {
+  clock
+  since=$((now - $3))
+  within 20 journalctl --no-pager --quiet --output=cat --since="-$((since / 100)).$((since / 10 % 10))$((since % 10))s" --unit="$1" | tail -n "$2"
+}

@@ -76,6 +76,7 @@ containers() {
   cd "$L/units" 2>/dev/null || return 0
   for tool in podman docker; do
     for unit in *; do
+      [ -f "$D/$unit" ] || continue
       grep -qsw "$tool" "$D/$unit" || continue
       if command -v "$tool" >/dev/null; then echo "$tool yes"; else echo "$tool no"; fi
       break

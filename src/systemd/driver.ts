@@ -24,6 +24,8 @@ export type ObserveRequest = {
    * old as two minutes. Which units there are, their files, whether they run and in which run is always as of now.
    */
   readonly sparing?: boolean;
+  /** How long the answer is waited for, in ms: nothing that is asked for goes on for longer on the machine. */
+  readonly withinMs?: number;
 };
 
 /** A pass on one machine: one SSH exec, over which it is first read and then, perhaps, changed. */

@@ -4,7 +4,21 @@ import type { Section } from './frame.ts';
 import { parseShow } from './show.ts';
 
 /** What cannot be done without on a machine; all but the first are of coreutils, which is everywhere. */
-const TOOLS = ['flock', 'sha256sum', 'base64', 'mktemp', 'sync', 'tail', 'mv', 'ln', 'rm', 'mkdir', 'sleep'];
+const TOOLS = [
+  'flock',
+  'sha256sum',
+  'base64',
+  'mktemp',
+  'sync',
+  'tail',
+  'mv',
+  'ln',
+  'rm',
+  'mkdir',
+  'sleep',
+  'stat',
+  'timeout',
+];
 
 /** A folder of fleet on a machine, and why it cannot be written; undefined when it can. */
 export type FolderFact = { readonly folder: string; readonly obstacle: string | undefined };

@@ -11,8 +11,9 @@ extend() {
   [ "$now" -lt "$2" ] || { echo 'it came too late'; return 11; }
   leased
   if [ ! -s "$R/lease" ] || [ ! -f "$T/fleet-lease.service" ]; then
-    for folder in "$R" "$T"; do [ -d "$folder" ] || mkdir -p "$folder" || return; done
-    guard_text >"$R/lease-guard" && lease_unit >"$R/.unit-$$" && mv -f "$R/.unit-$$" "$T/fleet-lease.service" &&
+    own "$R" || return
+    [ -d "$T" ] || mkdir -p -m 755 "$T" || return
+    guard_text >"$R/lease-guard" && lease_unit >"$R/.unit-$$" && chmod 644 "$R/.unit-$$" && mv -f "$R/.unit-$$" "$T/fleet-lease.service" &&
       systemctl daemon-reload || return
   fi
   if [ "$deadline" -lt "$2" ]; then

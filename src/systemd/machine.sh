@@ -38,6 +38,15 @@ leave() { exec 8>&- 9>&-; }
 # absent TOOL...: those that are not there
 absent() { for tool; do command -v "$tool" >/dev/null || printf '%s\n' "$tool"; done; }
 
+# within SECONDS TOOL...: no tool that hangs is waited for without an end, nor left behind
+within() {
+  timeout -k 1 "$@" && return
+  set -- $? "$@"
+  case $1 in 124 | 137) echo "$3 timed out after $2 s" >&2 ;; esac
+  return $1
+}
+systemctl() { within "${S:-30}" systemctl "$@"; }
+
 # --- reading
 
 # clock: hundredths of a second since the machine booted, in $now
@@ -145,7 +154,7 @@ DefaultDependencies=no
 Conflicts=shutdown.target
 Before=shutdown.target'
 # boots: fleet.target is there with that text
-boots() { [ "$(cat fleet.target 2>/dev/null)" = "$boot_text" ]; }
+boots() { [ -f fleet.target ] && [ "$(cat fleet.target 2>/dev/null)" = "$boot_text" ]; }
 # links: what makes other units pull a unit in. Without the right fleet.target, nothing starts one at boot.
 links() {
   cd "$D" || return

@@ -41,7 +41,7 @@ export function readOutcomes(
 }
 
 /** Steps that concern the machine as a whole. */
-const MACHINE_STEPS: readonly MachineStep[] = ['prepare', 'lock', 'cluster', 'reload'];
+const MACHINE_STEPS: readonly MachineStep[] = ['prepare', 'lock', 'cluster', 'flush', 'reload'];
 
 function machineFailure(sections: readonly Section[]): Failure | undefined {
   for (const step of MACHINE_STEPS) {
@@ -52,11 +52,16 @@ function machineFailure(sections: readonly Section[]): Failure | undefined {
     }
     if (step === 'prepare' && section.status === 12)
       return { code: 'tools', tools: section.stderr.split(' ') };
-    // flock(1) says nothing and exits with 1 when the time it was given has passed.
-    if (step === 'lock' && section.status === 1 && section.stderr === '') return { code: 'locked' };
+    if ((step === 'lock' || step === 'cluster') && section.status === 11) return locked(section.stderr);
     return { code: 'step', step, detail: section.stderr };
   }
   return undefined;
+}
+
+/** `PID USER COMMAND` of the process that has the lock, or nothing. */
+function locked(said: string): Failure {
+  const [, pid, user = '', command = ''] = /^(\d{1,10}) (\S+) (.*)$/.exec(said) ?? [];
+  return { code: 'locked', ...(pid !== undefined && { holder: { pid: Number(pid), user, command } }) };
 }
 
 /** Sections of a single change, and the step that people know them by. */
@@ -83,6 +88,8 @@ function stepFailure(change: UnitChange, index: number, sections: readonly Secti
     const [alias = '', path = ''] = detail.split(' ');
     return { code: 'alias-taken', alias, path };
   }
+  if (kind === 'guard' && section.status === 13)
+    return { code: 'step', step: has(change, 'remove') ? 'remove' : 'install', detail };
   if (kind === 'guard') return { code: 'foreign', path: detail };
   if (kind === 'under') return { code: 'fenced', reason: { code: 'no-lease' } };
   if (kind === 'file') return UNVERIFIED;

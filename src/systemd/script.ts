@@ -9,6 +9,7 @@ import jobsShell from './jobs.sh';
 import leaseShell from './lease.sh';
 import machineShell from './machine.sh';
 import type { MachinePaths } from './machine-paths.ts';
+import ownShell from './own.sh';
 import { SHOW_PROPERTIES } from './show.ts';
 import verificationShell from './verification.sh';
 import { type VerifyRequest, verifyLines } from './verification.ts';
@@ -32,7 +33,8 @@ export function openingScript(marker: string, paths: MachinePaths, purpose: 'rea
     ...(purpose === 'change' && { W: String(LOCK_WAIT_SECONDS) }),
   };
   const settings = Object.entries(words).map(([name, value]) => `${name}=${quote(value)}\n`);
-  const shell = purpose === 'change' ? machineShell + glanceShell + jobsShell + changeShell : machineShell;
+  const shell =
+    purpose === 'change' ? machineShell + ownShell + glanceShell + jobsShell + changeShell : machineShell;
   return settings.join('') + withoutComments(shell);
 }
 
@@ -56,11 +58,13 @@ export function observeScript({
   vitals = false,
   token = false,
   sparing = false,
+  withinMs,
 }: ObserveRequest): string {
   const asks = names.length > 0;
   const words = names.map(quote).join(' ');
   const more = (backup || token ? backupShell : '') + (sparing ? glanceShell : '');
   const script = complete('observe', [
+    ...(withinMs === undefined ? [] : [`S=${Math.ceil(withinMs / 1000)}`]),
     `section facts facts ${digests ? 'clock' : "''"}`,
     ...(vitals ? ['section vitals vitals'] : []),
     'set --',
@@ -89,7 +93,7 @@ export function showScript(units: readonly string[]): string {
 
 /** Extends the lease of the machine: a section `extend`. */
 export function extendScript(lease: Lease): string {
-  return `${withoutComments(leaseShell)}${complete('extension', [`step extend extend ${leaseWords(lease)}`])}`;
+  return `${withoutComments(ownShell + leaseShell)}${complete('extension', [`step extend extend ${leaseWords(lease)}`])}`;
 }
 
 /** Boot id and deadline, the latter in hundredths of a second, as machines count. */
@@ -97,12 +101,17 @@ export function leaseWords({ bootId, deadline }: Lease): string {
   return `${quote(bootId)} ${Math.floor(deadline * 100)}`;
 }
 
-/** The last lines about each unit in the journal of the last `seconds`, by the machine's clock; a section a unit. */
-export function journalScript(units: readonly string[], lines: number, seconds: number): string {
+/** A unit, and whether its journal is asked for what came after its start, or after the change began. */
+export type JournalPart = { readonly unit: string; readonly since: 'began' | 'started' };
+
+/** The last lines about each unit that a change script of this shell has brought about; a section a unit. */
+export function journalScript(parts: readonly JournalPart[], lines: number): string {
   return complete('journals', [
     // Else journald may not have read yet what a process wrote just before it ended.
-    'journalctl --quiet --sync </dev/null >/dev/null 2>&1',
-    ...units.map((unit, index) => `section journal:${index} journal ${quote(unit)} ${lines} ${seconds}`),
+    'within 20 journalctl --quiet --sync </dev/null >/dev/null 2>&1',
+    ...parts.map(
+      ({ unit, since }, index) => `section journal:${index} journal ${quote(unit)} ${lines} "$${since}"`,
+    ),
   ]);
 }
 
@@ -116,7 +125,7 @@ export function statusScript(units: readonly string[], lines: number): string {
 
 /** Checks unit files that are not there yet: a section `verify`. */
 export function verifyScript(request: VerifyRequest): string {
-  return withoutComments(verificationShell) + complete('verification', verifyLines(request));
+  return withoutComments(ownShell + verificationShell) + complete('verification', verifyLines(request));
 }
 
 /** Looks at the machine's health: see `readExamination`. */

@@ -24,6 +24,7 @@ import { readOutcomes } from './read-outcomes.ts';
 import {
   examineScript,
   extendScript,
+  type JournalPart,
   journalScript,
   observeScript,
   showScript,
@@ -162,13 +163,12 @@ class SshSession implements MachineSession {
   }
 
   async #tryChange(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]> {
-    const started = performance.now();
     const waits = this.#waits();
     const deadlineMs = waits.ms === undefined ? CHANGE_DEADLINE_MS : WAITLESS_DEADLINE_MS + waits.ms;
     try {
       const sections = await this.#send(changeScript(changes, clusterId, waits), deadlineMs);
       const outcomes = readOutcomes(this.#access.ssh.name, changes, sections, waits.blocks);
-      return await this.#withJournals(outcomes, (performance.now() - started) / 1000);
+      return await this.#withJournals(outcomes);
     } catch (error) {
       if (!isFleetError(error)) throw error;
       const failure = { code: 'unreachable', message: error.message, hint: error.hint } as const;
@@ -176,19 +176,22 @@ class SshSession implements MachineSession {
     }
   }
 
-  /** Adds what the units that did not come up or go down wrote to the journal in the last `seconds`. */
-  async #withJournals(outcomes: readonly UnitOutcome[], seconds: number): Promise<readonly UnitOutcome[]> {
-    const units = outcomes.filter(({ failure }) => hasJournal(failure)).map(({ unit }) => unit);
-    if (units.length === 0) return outcomes;
-    const shown = units.slice(0, JOURNAL_UNITS);
-    const script = journalScript(shown, JOURNAL_LINES, Math.ceil(seconds) + 1);
+  /** Adds what the units that did not come up or go down wrote to the journal meanwhile. */
+  async #withJournals(outcomes: readonly UnitOutcome[]): Promise<readonly UnitOutcome[]> {
+    const shown = outcomes.flatMap(({ unit, failure }): readonly JournalPart[] =>
+      hasJournal(failure) ? [{ unit, since: failure.code === 'not-up' ? 'started' : 'began' }] : [],
+    );
+    if (shown.length === 0) return outcomes;
+    const script = journalScript(shown.slice(0, JOURNAL_UNITS), JOURNAL_LINES);
     // What became of the units is known, even if their journals are out of reach.
     const sections = await this.#read(script).catch((error: unknown) => {
       if (!isFleetError(error)) throw error;
       return [];
     });
     return outcomes.map((outcome) => {
-      const section = sections.find(({ name }) => name === `journal:${shown.indexOf(outcome.unit)}`);
+      const section = sections.find(
+        ({ name }) => name === `journal:${shown.findIndex(({ unit }) => unit === outcome.unit)}`,
+      );
       if (!hasJournal(outcome.failure) || section === undefined) return outcome;
       const journal = section.stdout.split('\n').filter((line) => line !== '');
       return { ...outcome, failure: { ...outcome.failure, journal } };

@@ -50,6 +50,11 @@ export function parseUnitName(text: string): UnitName {
   return { text: full, type, prefix: full.slice(0, at), instance: full.slice(at + 1, dot) };
 }
 
+/** The same for a name that is stored, which is whole. */
+export function storedNameProblem(text: string): string | undefined {
+  return unitNameProblem(text) ?? (withSuffix(text) === text ? undefined : 'it has no suffix of a unit');
+}
+
 /** Why `text` cannot be the name of a unit, as the end of a sentence, or undefined when it can. */
 export function unitNameProblem(text: string): string | undefined {
   if (text === '') return 'it is empty';

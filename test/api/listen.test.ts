@@ -89,7 +89,14 @@ describe('TLS', () => {
   it('is spoken over TCP, to those who show a certificate when a CA for clients is given', async () => {
     const folder = await makeFolder();
     const files = makeCertificates(folder);
-    const settings = { listen: [], insecure: false, certFile: files.server.cert, keyFile: files.server.key };
+    const settings = {
+      listen: [],
+      listenReadOnly: [],
+      names: [],
+      insecure: false,
+      certFile: files.server.cert,
+      keyFile: files.server.key,
+    };
     const tls = await readTls({ ...settings, clientCaFile: files.ca });
     const [ca, cert, key] = [files.ca, files.client.cert, files.client.key].map((file) => readFileSync(file));
     const server = await listen({ kind: 'tcp', host: '127.0.0.1', port: 0 }, tls);

@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import http from 'node:http';
+import { type AddressInfo, createServer as createNetServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -9,6 +11,7 @@ import { InheritedSockets } from '../../src/api/inherited.ts';
 import { serveApi } from '../../src/api/serve.ts';
 import type { FleetError } from '../../src/base/errors.ts';
 import type { ApiSettings } from '../../src/config/config.ts';
+import type { ListenPlace } from '../../src/config/listen.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import type { House } from '../controller/support.ts';
 
@@ -25,9 +28,13 @@ type ApiChanges = {
   readonly origin?: string;
   readonly leads?: () => boolean;
   readonly electionError?: () => FleetError | undefined;
+  readonly names?: readonly string[];
+  /** Where else it is to listen, and where nothing can be changed. */
+  readonly commands?: ListenPlace;
+  readonly reads?: ListenPlace;
 };
 
-const NO_TLS: Omit<ApiSettings, 'listen'> = {
+const NO_TLS: Omit<ApiSettings, 'listen' | 'listenReadOnly' | 'names'> = {
   certFile: undefined,
   keyFile: undefined,
   clientCaFile: undefined,
@@ -39,6 +46,22 @@ export async function makeFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'fleet-api-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return folder;
+}
+
+function listenAt({ commands, reads, names = [] }: ApiChanges, path: string) {
+  const socket: ListenPlace = { kind: 'unix', path };
+  const listen = commands === undefined ? [socket] : [socket, commands];
+  return { listen, listenReadOnly: reads === undefined ? [] : [reads], names };
+}
+
+/** A port of the loopback that is free at the moment. */
+export async function freePort(): Promise<number> {
+  const server = createNetServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 /** The API of the controller of a house. */
@@ -72,7 +95,7 @@ export class Api {
       clock: { now: () => Date.now() },
       leads,
       electionError,
-      settings: { ...NO_TLS, listen: [{ kind: 'unix', path: api.socketPath }] },
+      settings: { ...NO_TLS, ...listenAt(changes, api.socketPath) },
       inherited: new InheritedSockets({}, 1),
       metrics: api.metrics,
       events: api.events,

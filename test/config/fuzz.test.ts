@@ -58,6 +58,8 @@ const KEYS = [
   'settle',
   'listen',
   'listen_insecure',
+  'listen_names',
+  'listen_read_only',
   'etcd_ca_file',
   'etcd_user',
   'user',

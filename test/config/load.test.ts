@@ -14,7 +14,12 @@ describe('defaults', () => {
       file: join(box.cwd, 'fleet.conf'),
       registry: { kind: 'file', directory: join(box.cwd, 'registry') },
       etcd: {},
-      api: { listen: [{ kind: 'unix', path: join(box.cwd, 'fleet.sock') }], insecure: false },
+      api: {
+        listen: [{ kind: 'unix', path: join(box.cwd, 'fleet.sock') }],
+        listenReadOnly: [],
+        names: [],
+        insecure: false,
+      },
       agentTtlMs: 30_000,
       cutOff: 0.5,
       settleMs: 500,

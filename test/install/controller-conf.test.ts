@@ -18,6 +18,8 @@ etcd_ca_file = ca.pem
 etcd_user = "a b"
 etcd_password_file = /p
 listen = unix:sock, 10.0.0.1:4000
+listen_read_only = unix:r, 10.0.0.1:4001
+listen_names = a.lan, b
 listen_cert_file = c.pem
 listen_key_file = k.pem
 [ssh]
@@ -51,6 +53,8 @@ user = root
     etcd: { user: 'a b', caFile: '/etc/fleet/controller.d/etcd_ca_file' },
   });
   expect(made.api.listen).toEqual([{ kind: 'unix', path: '/run/fleet.sock' }, config.api.listen[1]]);
+  expect(made.api.listenReadOnly).toEqual([config.api.listenReadOnly[1]]);
+  expect(made.api.names).toEqual(['a.lan', 'b']);
   for (const [index, { ssh, become }] of made.machines.entries()) {
     const wanted = config.machines[index];
     expect({

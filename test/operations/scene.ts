@@ -39,7 +39,10 @@ export type Scene = {
   there(): Readonly<Record<string, readonly string[]>>;
 };
 
-export async function makeScene(names: Readonly<Record<string, Metadata>> = THREE): Promise<Scene> {
+export async function makeScene(
+  names: Readonly<Record<string, Metadata>> = THREE,
+  store: Store = createMemoryStore(),
+): Promise<Scene> {
   const cwd = await mkdtemp(join(tmpdir(), 'fleet-operations-'));
   onTestFinished(() => rm(cwd, { recursive: true, force: true }));
   const clock = { time: NOW, now: () => clock.time };
@@ -47,7 +50,6 @@ export async function makeScene(names: Readonly<Record<string, Metadata>> = THRE
     ([name, metadata], index): Machine => ({ name, address: `10.0.0.${index + 1}`, metadata }),
   );
   const machines = fakeMachines(inventory);
-  const store = createMemoryStore();
   const registry = createRegistry(store, { clock, author: 'me@here' });
   const edges: Edges = {
     registry,

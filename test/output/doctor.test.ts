@@ -89,6 +89,11 @@ describe('the words about a machine', () => {
     [
       { space: [{ folder: '/var', kib: 100, inodes: 7 }] },
       '100 KiB and 7 inodes free in /var',
+      'remove files in /var there: df -i',
+    ],
+    [
+      { space: [{ folder: '/var', kib: 100, inodes: 700 }] },
+      '100 KiB and 700 inodes free in /var',
       'make room in /var there',
     ],
     [{ journalObstacle: 'broken' }, 'broken', 'systemctl restart systemd-journald'],

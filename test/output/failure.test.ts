@@ -129,6 +129,14 @@ const WORDS: {
   ],
   locked: [
     [{ code: 'locked' }, only('another fleetctl is busy on the machine', 'Try again when it is done')],
+    [
+      { code: 'locked', holder: { pid: 12, user: 'root', command: 'sh' } },
+      only('another fleetctl is busy on the machine: process 12 (sh)', 'Try again when it is done'),
+    ],
+    [
+      { code: 'locked', holder: { pid: 12, user: 'alice', command: 'sleep' } },
+      only('process 12 (sleep) of user "alice" has the lock of the machine', 'End it there: kill 12'),
+    ],
   ],
   step: [
     [
@@ -254,6 +262,7 @@ describe('a step that failed', () => {
     lock: ['could not take the lock of the machine', ROOT],
     cluster: ['could not note the cluster the machine belongs to'],
     write: ['could not write the unit file'],
+    flush: ['could not bring the new files to its disk'],
     stop: ['could not stop it'],
     install: ['could not put the unit file in place'],
     remove: ['could not remove the unit file'],

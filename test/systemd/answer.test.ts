@@ -142,7 +142,17 @@ describe('the outcome of a change', () => {
       section('cluster', '', 1, 'EROFS'),
       { code: 'step', step: 'cluster', detail: 'EROFS' },
     ],
-    ['a lock that is held for too long', section('lock', '', 1, ''), { code: 'locked' }],
+    ['a lock that is held for too long', section('lock', '', 11, ''), { code: 'locked' }],
+    [
+      'a lock that a process has for too long',
+      section('cluster', '', 11, '12 alice sleep'),
+      { code: 'locked', holder: { pid: 12, user: 'alice', command: 'sleep' } },
+    ],
+    [
+      'files that the disk does not take',
+      section('flush', '', 1, 'sync: error'),
+      { code: 'step', step: 'flush', detail: 'sync: error' },
+    ],
     [
       'a lock that cannot be taken',
       section('lock', '', 1, 'EROFS'),

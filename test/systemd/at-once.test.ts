@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { userInfo } from 'node:os';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { UnitOutcome } from '../../src/cluster/failure.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
@@ -171,7 +172,11 @@ describe('the lock of a machine', () => {
       [changes.restart('web.service', NEW, 2), changes.launch('b.service', NEW, 2)],
       { rewrite: (script) => script.replace(/^W=30$/m, 'W=1') },
     );
-    expect(outcomes.map(({ failure }) => failure)).toEqual([{ code: 'locked' }, { code: 'locked' }]);
+    const locked = {
+      code: 'locked',
+      holder: { pid: expect.any(Number), user: userInfo().username, command: expect.any(String) },
+    };
+    expect(outcomes.map(({ failure }) => failure)).toEqual([locked, locked]);
     expect(machine.calls()).toHaveLength(calls);
     expect(machine.text('etc/web.service')).toBe(OTHER);
   });

@@ -9,7 +9,7 @@ const TEXT = unitText('web', 'ExecStart=/bin/sleep 1000');
 const STUBS = new URL('../support/stubs', import.meta.url).pathname;
 /** Everything that scripts, and what stands in for systemd, call. */
 const TOOLS =
-  'base64 basename cat cp cut date df env flock grep id ln ls mkdir mktemp mv rm sed sh sha256sum sleep sync tail tr';
+  'base64 basename cat chmod cp cut date df env flock grep id ln ls mkdir mktemp mv rm sed sh sha256sum sleep stat sync tail timeout tr';
 
 /** Commands that give the machine these tools and no others, in front of the stand-ins. */
 function onlyTools(machine: LocalMachine, lacking: string): string {
@@ -46,7 +46,7 @@ describe('a machine', () => {
     ]);
   });
 
-  it.each(['flock', 'sha256sum'])(
+  it.each(['flock', 'sha256sum', 'timeout'])(
     'without %s takes no unit, says what it lacks, and nothing is changed',
     async (tool) => {
       const machine = await createLocalMachine();

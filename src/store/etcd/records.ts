@@ -1,5 +1,5 @@
 import { FleetError } from '../../base/errors.ts';
-import { EMPTY_SNAPSHOT, type Snapshot } from '../snapshot.ts';
+import { EMPTY_SNAPSHOT, isRevision, type Snapshot } from '../snapshot.ts';
 import type { StoreRecord } from '../store.ts';
 import type { Message } from './client.ts';
 
@@ -56,8 +56,7 @@ export function encodeHead({ revision, commits }: Head): string {
 /** Throws `registry-newer` and `registry-corrupt`. */
 export function decodeHead(key: string, text: string): Head {
   const { fleet, format, revision, commits } = parseObject(key, text);
-  if (fleet !== 'registry' || typeof format !== 'number')
-    throw corrupt(key, 'not the head of a fleet registry');
+  if (fleet !== 'registry' || !isRevision(format)) throw corrupt(key, 'not the head of a fleet registry');
   if (format > FORMAT) {
     throw new FleetError(
       'registry-newer',
@@ -65,9 +64,10 @@ export function decodeHead(key: string, text: string): Head {
       { hint: 'a newer fleetctl wrote it: update fleetctl here' },
     );
   }
-  if (!Number.isSafeInteger(revision) || Number(revision) < 1 || !Array.isArray(commits))
-    throw corrupt(key, 'bad revision');
-  return { revision: Number(revision), commits: commits.map(String) };
+  if (!isRevision(revision)) throw corrupt(key, 'bad revision');
+  if (!Array.isArray(commits) || !commits.every((name) => typeof name === 'string'))
+    throw corrupt(key, 'bad names of commits');
+  return { revision, commits };
 }
 
 /** The stored text of a record whose value is in it, or in pieces. */
@@ -81,7 +81,7 @@ export function decodeRecord(
   text: string,
 ): { readonly revision: number; readonly value: string | Pieces } {
   const [head = '', revision, id, count] = /^(\d+)(?: ([0-9a-f-]+) (\d+))?\n/.exec(text) ?? [];
-  if (revision === undefined) throw corrupt(key, 'not a record as fleet writes it');
+  if (!isRevision(Number(revision))) throw corrupt(key, 'not a record as fleet writes it');
   const value = id === undefined ? text.slice(head.length) : { id, count: Number(count) };
   return { revision: Number(revision), value };
 }

@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { inside, onMachines, SUBNET, until } from '../support/cluster.ts';
+import { recruit } from './fleetd.ts';
+import { done, hire } from './operator.ts';
+import { SLEEPER, service } from './units.ts';
+
+const LAUNCHED = done(`Unit web.service launched on 00000000.../${SUBNET}.1`);
+
+onMachines('another user of a machine', () => {
+  const operator = hire({ machines: ['k1'] });
+  const lockAs = (user: string): string =>
+    `setpriv --reuid=${user} --regid=${user} --clear-groups flock -n /run/fleet/lock`;
+
+  it('who has the lock that version 0.1.0 left open is named, and gets it no more', async () => {
+    operator.write('web.service', SLEEPER);
+    await operator.fleetctl('start', 'web');
+    await inside('k1', 'chmod 755 /run/fleet /var/lib/fleet /var/lib/fleet/*/; chmod 644 /run/fleet/lock');
+    await inside('k1', `systemd-run --quiet --unit=holder -- ${lockAs('plain')} sleep infinity`);
+    await until('k1', '! flock -n /run/fleet/lock true');
+    const { status, stderr } = await operator.fleetctl('stop', 'web', '--timeout=1s');
+    expect(status).toBe(1);
+    expect(stderr).toMatch(
+      /: process \d+ \((flock|sleep)\) of user "plain" has the lock of the machine\nhint: End it there: kill \d+\n$/,
+    );
+    await inside('k1', `kill ${/kill (\d+)/.exec(stderr)?.[1]}; systemctl stop holder || true`);
+    expect(await operator.fleetctl('start', 'web')).toEqual(LAUNCHED);
+    await expect(inside('k1', `${lockAs('plain')} true`)).rejects.toThrow(/Permission denied/);
+    expect(
+      await inside('k1', 'stat -c "%a %n" /run/fleet /run/fleet/lock /var/lib/fleet /var/lib/fleet/units'),
+    ).toBe('700 /run/fleet\n600 /run/fleet/lock\n700 /var/lib/fleet\n700 /var/lib/fleet/units\n');
+  });
+
+  it('is told of by no warning of systemd: unit files are as open as others', async () => {
+    expect(
+      await inside('k1', 'stat -c %a /etc/systemd/system/web.service /etc/systemd/system/fleet.target'),
+    ).toBe('644\n644\n');
+  });
+});
+
+onMachines('a folder in the place of a unit file', () => {
+  const operator = hire({ machines: ['k1'] });
+
+  it('is told before anything is stopped', async () => {
+    operator.write('web.service', SLEEPER);
+    await operator.fleetctl('start', 'web');
+    const pid = await inside('k1', 'systemctl show -P MainPID web');
+    await inside('k1', 'cd /etc/systemd/system && mv web.service web.old && mkdir web.service');
+    operator.write('web.service', `${SLEEPER}# another text\n`);
+    const { status, stderr } = await operator.fleetctl('start', '--replace', 'web');
+    expect(status).toBe(1);
+    expect(stderr).toContain(
+      ': could not put the unit file in place: /etc/systemd/system/web.service is a directory\n',
+    );
+    expect(await inside('k1', 'systemctl show -P MainPID web; ls /etc/systemd/system/web.service')).toBe(pid);
+    await inside('k1', 'cd /etc/systemd/system && rmdir web.service && mv web.old web.service');
+    expect(await operator.fleetctl('start', 'web')).toEqual(LAUNCHED);
+  });
+});
+
+onMachines('a unit that does not start', () => {
+  const operator = hire({ machines: ['k1'] });
+
+  it('is told of by the journal of that start alone', async () => {
+    operator.write('bad.service', service("ExecStart=/bin/sh -c 'echo run $$(cat /run/n); exit 1'"));
+    for (const run of ['1', '2']) {
+      await inside('k1', `echo ${run} >/run/n`);
+      const { status, stderr } = await operator.fleetctl('start', 'bad');
+      expect([status, stderr.match(/run \d/g)]).toEqual([1, [`run ${run}`]]);
+    }
+  });
+});
+
+onMachines('a systemctl that hangs', () => {
+  const operator = hire({ machines: ['k1'], top: { agent_ttl: '3s' } });
+  const start = recruit(operator);
+  const HUNG = 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" " " | grep -o "sleep 98765" | wc -l';
+  const count = async (): Promise<number> => Number(await inside('k1', HUNG));
+
+  it('does not pile up under fleetd, and is gone soon after it', async () => {
+    operator.write('web.service', SLEEPER);
+    expect(await operator.fleetctl('start', 'web')).toEqual(LAUNCHED);
+    const fleetd = start();
+    await fleetd.said('leads');
+    const fake = '/usr/local/bin/systemctl';
+    await inside('k1', `printf '#!/bin/sh\\nexec sleep 98765\\n' >${fake}; chmod 755 ${fake}`);
+    try {
+      await expect.poll(count).toBeGreaterThan(0);
+      await sleep(10_000);
+      // A look hangs for a second here, and the next one begins within two.
+      expect(await count()).toBeLessThan(6);
+      await fleetd.end();
+      await expect.poll(count, { timeout: 10_000 }).toBe(0);
+    } finally {
+      await inside('k1', `rm -f ${fake}`);
+    }
+  });
+});
