@@ -82,6 +82,7 @@ describe('restart', () => {
       'Unit everywhere.service restarted on /10.0.0.1',
       'Unit everywhere.service restarted on /10.0.0.3',
       'Error: Cannot restart unit "everywhere.service": cannot reach machine "m2"',
+      'hint: Run the command again when the machine answers',
       'status 5',
     ]);
   });
