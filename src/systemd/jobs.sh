@@ -38,7 +38,12 @@ batch() {
   for one; do order "$word" "$one" || worst=$failed; done
   return "$worst"
 }
-start_job() { systemctl start --no-block -- "$@"; }
+# start_job UNIT...: those in $again run with the text that they had
+start_job() {
+  renewed=0
+  for unit; do case "$again " in *" $unit "*) restart_job "$unit" || renewed=$? ;; esac; done
+  systemctl start --no-block -- "$@" && return "$renewed"
+}
 restart_job() { systemctl restart --no-block -- "$@"; }
 stop_job() { systemctl stop --no-block -- "$@"; }
 reset_failed() { systemctl reset-failed -- "$@"; }
@@ -89,15 +94,18 @@ instances() {
   done
 }
 
-# stopped UNIT [again]: the last look found it down. It may also be up because another script has carried out the same
-# decision meanwhile; with "again", also because something else has started it. Else 14, and its state, whether it
-# is in another run than in $ran, and what may have started it.
+# stopped UNIT [again|replace]: the last look found it down. It may also be up because another script has carried out the
+# same decision meanwhile; with a second word, also because something else has started it, which "replace" notes in
+# $again. Else 14, and its state, whether it is in another run than in $ran, and what may have started it.
 stopped() {
   [ "$looked" ] || return 15
   case "$busy" in *"|$1 "*) ;; *) return 0 ;; esac
   case "$(cat -- "$L/units/$1" 2>/dev/null)" in '' | *claimed=*) ;; *) return 0 ;; esac
   run=$(runs "$1" 2>/dev/null)
-  case "$ran" in *"$run"*) run= ;; *) [ -z "$2" ] || return 0 ;; esac
+  case "$ran" in
+    *"$run"*) run= ;;
+    *) case "$2" in replace) again="$again $1" && return 0 ;; again) return 0 ;; esac ;;
+  esac
   state=${busy#*"|$1 "}
   printf '%s\n' "${state%%|*}"
   [ -z "$run" ] || { echo again && causes "$1"; }
@@ -118,6 +126,7 @@ causes() {
 # left UNIT...: how many processes there are of those that are down, where KillMode= leaves them running
 left() {
   systemctl show --no-pager --property=ControlGroup -- "$@" 2>/dev/null | while IFS='=' read -r key group; do
+    case "$busy" in *"|${group##*/} "*) continue ;; esac
     for tree in /sys/fs/cgroup /sys/fs/cgroup/systemd; do
       [ "$group" ] && [ -r "$tree$group/cgroup.procs" ] || continue
       number=$(wc -l <"$tree$group/cgroup.procs")

@@ -58,10 +58,11 @@ export function stopUnits(
   ];
 }
 
-/** Whether the last look found it down; one that is to be started with the same text may be up again already. */
+/** Whether the last look found it down; one that is to be started may be up again already. */
 export function isDown(change: UnitChange): string {
   const word = isTemplate(change) ? 'stopped_all' : 'stopped';
-  return `${word} ${quote(change.unit)}${isRestart(change) ? ' again' : ''}`;
+  const may = isRestart(change) ? ' again' : isLaunch(change) ? ' replace' : '';
+  return `${word} ${quote(change.unit)}${may}`;
 }
 
 function isRestart(change: UnitChange): boolean {

@@ -82,6 +82,9 @@ onMachines('a machine', () => {
       expect(await operator.fleetctl('drain', 'k1')).toMatchObject({ status: 0, stderr: '' });
       const state = `systemctl is-active ${units.join(' ')} || true`;
       expect(await inside('k1', state)).toBe('inactive\n'.repeat(4));
+      operator.write('child.service', `${SLEEPER}# more\n`);
+      const replaced = await operator.fleetctl('start', '--replace', 'child.service');
+      expect(replaced).toMatchObject({ status: 0, stderr: '' });
       expect(await operator.fleetctl('stop', ...units)).toMatchObject({ status: 0, stderr: '' });
       expect(await operator.fleetctl('destroy', ...units)).toMatchObject({ status: 0, stderr: '' });
     });

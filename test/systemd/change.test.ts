@@ -249,6 +249,16 @@ describe('a change', () => {
     expect([machine.text('etc', WEB), machine.text('var/units', WEB)]).toEqual([OLD, expect.anything()]);
   });
 
+  it('of a unit that something else starts again is a restart where it gets a new text', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch(WEB, OLD, 1), changes.launch('app.target', NEW, 1)]);
+    machine.tell('upheld', `${WEB}\n`);
+    const [outcome] = await machine.change([changes.restart(WEB, NEW, 2)]);
+    expect([outcome?.failure, outcome?.state?.active]).toEqual([undefined, 'active']);
+    expect(machine.text('etc', WEB)).toBe(NEW);
+    expect(machine.calls('restart')).toEqual([`restart --no-block -- ${WEB}`]);
+  });
+
   it('installs a new text of a unit that runs without a stop when none is asked for', async () => {
     const machine = await createLocalMachine();
     await machine.change([changes.launch(WEB, NEW, 1)]);
