@@ -41,7 +41,7 @@ const BY_CODE: Readonly<Record<ErrorCode, ExitStatus>> = {
   contradiction: EXIT.failed,
   overruled: EXIT.failed,
   'machine-not-found': EXIT.notFound,
-  'duplicate-machine-id': EXIT.usage,
+  'machine-untrusted': EXIT.failed,
   'registry-corrupt': EXIT.failed,
   'registry-newer': EXIT.failed,
   'registry-unavailable': EXIT.failed,

@@ -9,6 +9,11 @@ export function mayBeDown({ code }: { readonly code: string }): boolean {
   return DOWN.has(code);
 }
 
+/** Whether a machine with that trouble has answered: it does not speak for an observer that is cut off. */
+export function hasAnswered({ code }: { readonly code: string }): boolean {
+  return code === 'machine-untrusted';
+}
+
 /** How a machine says no: to this computer, its keys or its person. */
 const REFUSALS: ReadonlySet<string> = new Set([
   'ssh-authentication',

@@ -148,12 +148,22 @@ function historyAfter(
   return { ...known, entries: [...known.entries, { digest, hash, at: clock.now(), by: author }] };
 }
 
-function clean({ id, silentSince, silence, backSince, cordon }: KnownMachine): Document<'machines/'> {
+function clean({
+  id,
+  silentSince,
+  silence,
+  backSince,
+  cordon,
+  ahead,
+  distrusted,
+}: KnownMachine): Document<'machines/'> {
   return {
     ...(id !== undefined && { id }),
     ...(silentSince !== undefined && { silentSince }),
     ...(silence !== undefined && { silence }),
     ...(backSince !== undefined && { backSince }),
     ...(cordon !== undefined && { cordon }),
+    ...(ahead !== undefined && { ahead }),
+    ...(distrusted && { distrusted }),
   };
 }

@@ -22,12 +22,17 @@ export type KnownMachine = {
   readonly backSince: number | undefined;
   /** Which units the machine takes no more of; undefined when it takes all. */
   readonly cordon: Cordon | undefined;
+  /** A token that it has seen and this registry had not given, while no other machine confirmed that. */
+  readonly ahead?: Token | undefined;
+  /** Whether an operator has excluded it. */
+  readonly distrusted?: boolean | undefined;
 };
 
 /** What is known of a machine that nothing is known of. */
 export const UNKNOWN_MACHINE: KnownMachine = {
   id: undefined,
   silentSince: undefined,
+  silence: undefined,
   backSince: undefined,
   cordon: undefined,
 };
@@ -109,8 +114,7 @@ export class RegistryView {
   get machines(): ReadonlyMap<string, KnownMachine> {
     this.#machines ??= new Map(
       this.#keys('machines/').map((name) => {
-        const { id, silentSince, silence, backSince, cordon } = this.#must('machines/', `machines/${name}`);
-        return [name, { id, silentSince, silence, backSince, cordon }];
+        return [name, { ...UNKNOWN_MACHINE, ...this.#must('machines/', `machines/${name}`) }];
       }),
     );
     return this.#machines;
