@@ -2,6 +2,7 @@ import type { MachineView, Observation, Silence, Token } from '../cluster/snapsh
 import { isToken, MAX_TOKEN } from '../cluster/token.ts';
 import { formatMachineId, type MachineId } from '../machine/machine-id.ts';
 import type { RegistryView } from '../registry/view.ts';
+import { unitNameProblem } from '../unit/unit-name.ts';
 
 type Known = Pick<RegistryView, 'machines'>;
 
@@ -38,7 +39,7 @@ export function identifiedViews(
     const objection =
       (machines.get(name)?.distrusted === true ? excluded(name) : undefined) ??
       identities.objection(name, view.observation.id) ??
-      outOfRange(name, view.observation);
+      misnoted(name, view.observation);
     return objection === undefined ? view : unusable({ ...view, id: bound.get(name) }, objection, now);
   });
 }
@@ -59,7 +60,8 @@ export function withoutAhead(
   });
 }
 
-function unusable(view: MachineView, objection: Objection, now: number): MachineView {
+/** That machine as one that answers and cannot be used. */
+export function unusable(view: MachineView, objection: Objection, now: number): MachineView {
   const silence: Silence = { since: now, code: 'machine-untrusted', ...objection };
   return { ...view, observation: undefined, silence, backSince: undefined };
 }
@@ -71,12 +73,19 @@ function excluded(name: string): Objection {
   };
 }
 
-function outOfRange(name: string, { units, token = 0, backup }: Observation): Objection | undefined {
-  const tokens = [...units.flatMap(({ record }) => record?.token ?? []), token, backup?.token ?? 0];
-  const wrong = tokens.find((each) => !isToken(each));
-  if (wrong === undefined) return undefined;
+/** Records that fleet cannot have written. */
+function misnoted(name: string, { units, token = 0, backup }: Observation): Objection | undefined {
+  const records = units.flatMap(({ record }) => record ?? []);
+  const tokens = [...records.map((record) => record.token), token, backup?.token ?? 0];
+  const badToken = tokens.find((each) => !isToken(each));
+  const badName = records.find(({ unit }) => unitNameProblem(unit) !== undefined)?.unit;
+  if (badToken === undefined && badName === undefined) return undefined;
+  const what =
+    badName === undefined
+      ? `token ${badToken}, and tokens are whole numbers up to ${MAX_TOKEN}`
+      : `unit "${badName}", which fleet does not put anywhere: ${unitNameProblem(badName)}`;
   return {
-    message: `Cannot use machine "${name}": it has noted token ${wrong}, and tokens are whole numbers up to ${MAX_TOKEN}`,
+    message: `Cannot use machine "${name}": it has noted ${what}`,
     hint: `Find out what wrote that below /var/lib/fleet there; in doubt, reinstall the machine, and then: fleetctl machines accept ${name}`,
   };
 }

@@ -37,7 +37,8 @@ const SHAPES = {
   /**
    * What is wanted of a unit. `digest` names its text under `contents/`. `fromTemplate` tells whether an instance has the
    * text of its template or of a file of its own; absent where that is not known. `fleet` is the version of the program
-   * that stored it: an older one may not know an option of the text.
+   * that stored it: an older one may not know an option of the text. `unconfirmed` is what `machine` (its name) alone
+   * vouches for since the registry was rebuilt; the target state is `inactive` then, for programs that do not know it.
    */
   'units/': z.object({
     fleet: z.optional(z.string()),
@@ -46,6 +47,9 @@ const SHAPES = {
     target: z.enum(['inactive', 'loaded', 'launched']),
     machine: z.optional(machineId),
     fromTemplate: z.optional(z.boolean()),
+    unconfirmed: z.optional(
+      z.object({ machine: z.string(), target: z.enum(['inactive', 'loaded', 'launched']) }),
+    ),
   }),
   /** A unit file, under the SHA-256 of its bytes; never changed. */
   'contents/': z.object({ text: z.string() }),

@@ -12,6 +12,7 @@ import { parseUnitFile } from '../unit/unit-file.ts';
 import { parseUnitName, storedNameProblem } from '../unit/unit-name.ts';
 import { corrupt, type Document, type DocumentKind, readDocument } from './documents.ts';
 import { sortEventKeys } from './event-keys.ts';
+import type { StoredUnit } from './stored-unit.ts';
 
 /** What the registry remembers of a machine between commands. */
 export type KnownMachine = {
@@ -46,6 +47,7 @@ export type Verdict = NonNullable<Document<'history/'>['verdicts']>[string];
 type Units = {
   readonly units: ReadonlyMap<string, DesiredUnit>;
   readonly unreadable: ReadonlyMap<string, FleetError>;
+  readonly unconfirmed: ReadonlyMap<string, StoredUnit>;
 };
 
 /** The registry as it stood at one revision. */
@@ -94,6 +96,11 @@ export class RegistryView {
    */
   get unreadable(): ReadonlyMap<string, FleetError> {
     return this.#readUnits().unreadable;
+  }
+
+  /** The units among {@link unreadable} that wait for an operator to accept them, see `fleetctl recover`. */
+  get unconfirmed(): ReadonlyMap<string, StoredUnit> {
+    return this.#readUnits().unconfirmed;
   }
 
   /**
@@ -186,12 +193,18 @@ export class RegistryView {
     const base = this.#tokenBase;
     const units = new Map<string, DesiredUnit>();
     const unreadable = new Map<string, FleetError>();
+    const unconfirmed = new Map<string, StoredUnit>();
     for (const name of this.unitNames) {
-      const unit = readable(() => this.#unit(name, base));
+      const pending = readable(() => this.#unconfirmed(name));
+      const unit = pending ?? readable(() => this.#unit(name, base));
       if (isFleetError(unit)) unreadable.set(name, unit);
-      else units.set(name, unit);
+      else if ('token' in unit) units.set(name, unit);
+      else {
+        unconfirmed.set(name, unit);
+        unreadable.set(name, notConfirmed(unit));
+      }
     }
-    this.#units = { units, unreadable };
+    this.#units = { units, unreadable, unconfirmed };
     return this.#units;
   }
 
@@ -208,6 +221,13 @@ export class RegistryView {
   #keys(prefix: 'units/' | 'machines/' | 'events/'): readonly string[] {
     const keys = [...this.#records.keys()].filter((key) => key.startsWith(prefix));
     return keys.map((key) => key.slice(prefix.length));
+  }
+
+  #unconfirmed(name: string): StoredUnit | undefined {
+    const { unconfirmed, ...unit } = this.#must('units/', `units/${name}`);
+    if (unconfirmed === undefined) return undefined;
+    const { machine, fromTemplate } = unit;
+    return { name, ...unit, text: this.text(unit.digest), machine, fromTemplate, unconfirmed };
   }
 
   #unit(name: string, tokenBase: number): DesiredUnit {
@@ -231,6 +251,13 @@ export class RegistryView {
     const record = this.#records.get(key);
     return record === undefined ? undefined : readDocument(kind, key, record.value);
   }
+}
+
+function notConfirmed({ name, unconfirmed }: StoredUnit): FleetError {
+  const message = `Unit "${name}" is not confirmed: the registry was recovered, and has it from machine "${unconfirmed?.machine}" alone`;
+  return new FleetError('not-recoverable', message, {
+    hint: `See it: fleetctl cat ${name}; accept it: fleetctl recover --accept ${name}; or give it up: fleetctl recover --reject ${name}`,
+  });
 }
 
 /** What `read` returns, or the FleetError that it throws. */

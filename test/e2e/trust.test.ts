@@ -1,5 +1,7 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { cluster, inside, onMachines } from '../support/cluster.ts';
+import { cluster, inside, insideAll, onMachines } from '../support/cluster.ts';
 import { recruit } from './fleetd.ts';
 import { hire } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
@@ -18,7 +20,7 @@ function forge(machine: string, unit: string, token: string, text: string): Prom
 }
 
 onMachines('a hostile machine', () => {
-  const operator = hire({ top: { agent_ttl: '3s' } });
+  const operator = hire({ top: { agent_ttl: '3s' }, ssh: { connect_timeout: '10s' } });
   const start = recruit(operator);
   const idOf = async (machine: string): Promise<string> =>
     (await inside(machine, 'cat /etc/machine-id')).trim();
@@ -53,7 +55,7 @@ onMachines('a hostile machine', () => {
     expect(await operator.fleetctl('machines', 'accept', 'k3')).toMatchObject({ status: 2 });
     await inside('k3', `echo ${own.get('k3')} >/etc/machine-id`);
     await cluster('start', 'k2');
-    expect(await operator.fleetctl('reconcile')).toMatchObject({ status: 0 });
+    expect(await operator.fleetctl('reconcile')).toMatchObject({ status: 0, stderr: '' });
     await fleetd.end();
   });
 
@@ -66,7 +68,7 @@ onMachines('a hostile machine', () => {
       status: 0,
       stdout: expect.stringContaining('Machine k3 accepted: it has id'),
     });
-    expect(await operator.fleetctl('reconcile')).toMatchObject({ status: 0 });
+    expect(await operator.fleetctl('reconcile')).toMatchObject({ status: 0, stderr: '' });
     await inside('k3', `echo ${own.get('k3')} >/etc/machine-id`);
     expect((await operator.fleetctl('machines', 'accept', 'k3')).status).toBe(0);
   });
@@ -87,11 +89,44 @@ onMachines('a hostile machine', () => {
     expect(refused.status).toBe(1);
     expect(refused.stderr).toContain('machine "k1" has seen revision 5000');
     expect(refused.stderr).not.toContain('recover');
-    expect(await operator.fleetctl('machines', 'distrust', 'k1')).toMatchObject({ status: 0 });
-    expect(await operator.fleetctl('stop', 'web')).toMatchObject({ status: 0 });
+    expect(await operator.fleetctl('machines', 'distrust', 'k1')).toMatchObject({ status: 0, stderr: '' });
+    expect(await operator.fleetctl('stop', 'web')).toMatchObject({ status: 0, stderr: '' });
     await inside('k1', 'rm /var/lib/fleet/units/agent.service');
-    expect(await operator.fleetctl('machines', 'accept', 'k1')).toMatchObject({ status: 0 });
+    expect(await operator.fleetctl('machines', 'accept', 'k1')).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  it('gets no unit onto other machines by a recovery', async () => {
+    const highest = await inside(
+      'k2',
+      'cat /var/lib/fleet/units/* | sed -n s/token=//p | sort -n | tail -n 1',
+    );
+    const evil = service('ExecStart=/bin/sleep 100001', 'Global=true');
+    await forge('k1', 'evil.service', `${Number(highest) + 10}`, evil);
+    rmSync(join(operator.folder, 'registry'), { recursive: true });
+    const recovered = await operator.fleetctl('recover', '--trust', 'k2,k3');
+    expect(recovered.stdout).toContain(
+      'Recovered unit evil.service: launched on 1 machine, unconfirmed: one machine has it ("k1")\n',
+    );
+    expect(recovered.stdout).toContain('Recovered unit pinned.service: launched on 00000000.../127.76.0.2\n');
+    const pass = await operator.fleetctl('reconcile');
+    expect(pass.stderr).toContain('unit "evil.service" is left as it is');
+    const runs = 'systemctl is-active evil.service || true';
+    expect(await insideAll(['k1', 'k2', 'k3'], runs)).toEqual(['active\n', 'inactive\n', 'inactive\n']);
+    expect((await operator.fleetctl('cat', 'evil')).stdout).toBe(evil);
+    expect(await operator.fleetctl('recover', '--reject', 'evil')).toMatchObject({ status: 0 });
+    expect((await operator.fleetctl('reconcile')).stdout).toContain('k1: remove evil.service\n');
+    expect(await insideAll(['k1', 'k2', 'k3'], runs)).toEqual(Array(3).fill('inactive\n'));
+  });
+
+  it('keeps the units of fleet itself', async () => {
+    for (const name of ['fleet-lease.service', 'fleet.target']) {
+      operator.write(name, SLEEPER);
+      for (const verb of ['start', 'destroy']) expect((await operator.fleetctl(verb, name)).status).toBe(2);
+    }
+    operator.write('alias.service', `${SLEEPER}[Install]\nAlias=fleet-lease.service\n`);
+    expect(await operator.fleetctl('start', 'alias')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('is the name of a unit of fleet itself'),
+    });
   });
 });
-
-export { forge };
