@@ -100,7 +100,7 @@ export class Controller {
   /** What keeps it from its work at this moment: as leader, or from becoming one. */
   get troubles(): readonly Trouble[] {
     const { registryError } = this.#news;
-    const views = [...this.#watches.values()].flatMap(({ view }) => view ?? []);
+    const views = this.#registry === undefined ? this.#seen : this.#views(this.#registry);
     return [
       ...(registryError === undefined ? [] : [troubleOf('the registry cannot be read', registryError)]),
       ...(this.#hasLooked ? machineTroubles(views) : []),
@@ -191,7 +191,7 @@ export class Controller {
   }
 
   async #decide(): Promise<void> {
-    this.#news.units([...this.#watches.values()].flatMap(({ view }) => view ?? []));
+    this.#news.units(this.#seen);
     const leads = this.#options.leads();
     if (!leads) this.#passes.forget();
     if (this.#registry === undefined || this.#news.registryError !== undefined || !leads) {
@@ -243,10 +243,13 @@ export class Controller {
     return snapshotOf(this.#edges, registry, this.#views(registry));
   }
 
+  get #seen(): readonly MachineView[] {
+    return [...this.#watches.values()].flatMap(({ view }) => view ?? []);
+  }
+
   /** What was seen of every machine; the registry knows the id of one that has not answered since the start. */
   #views(registry: RegistryView): readonly MachineView[] {
-    const seen = [...this.#watches.values()].flatMap(({ view }) => view ?? []);
-    return trustedViews(seen, registry, this.#now());
+    return trustedViews(this.#seen, registry, this.#now());
   }
 
   /** The next moment at which a machine has been silent, or back, for long enough, or a unit may be tried again. */

@@ -7,10 +7,10 @@ const VERSION = 1;
 
 const digest = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const hash = z.string().check(z.regex(/^[0-9a-f]{40}$/));
+const token = z.int().check(z.minimum(0), z.maximum(MAX_TOKEN));
 const machineId = z.string().check(z.regex(/^[0-9a-f]{32}$/));
 /** What a Date can hold, in ms; clocks that never jump count in fractions. */
 const time = z.number().check(z.minimum(0), z.maximum(8.64e15));
-const token = z.int().check(z.minimum(0), z.maximum(MAX_TOKEN));
 /** In scripts, in messages and in a line of a file. */
 const clusterId = z.string().check(z.regex(/^[\w.-]{1,100}$/));
 

@@ -80,7 +80,7 @@ onMachines('a hostile machine', () => {
     expect([status, stdout]).toEqual([0, expect.stringMatching(/^Unit web\.service launched on/)]);
     expect(stderr).not.toContain('recover');
     const listed = await operator.fleetctl('list-machines');
-    expect(listed.stderr).toContain('Cannot use machine "k1": it has noted token 9007199254740992');
+    expect(listed.stderr).toContain('Cannot use machine "k1"');
   });
 
   it('is excluded by one command when it is ahead alone', async () => {

@@ -119,7 +119,7 @@ const removeCommand: Command = {
 const acceptCommand: Command = {
   name: 'accept',
   arguments: '<machine>',
-  summary: 'Accept what a machine is now: its id, and that it is used again',
+  summary: 'Accept a machine as it is now',
   description:
     'The registry remembers the machine id of every name. A machine whose id changes, or has the id of another one, is not used until it is accepted. Units that are assigned to an id that is gone move with the next pass.',
   options: [],
@@ -139,7 +139,7 @@ const acceptCommand: Command = {
 const distrustCommand: Command = {
   name: 'distrust',
   arguments: '<machine>',
-  summary: 'Exclude a machine: nothing it answers counts',
+  summary: 'Exclude a machine that is wrong',
   description:
     'No command and no fleetd uses the machine until it is accepted again. What runs there runs on, and units that are assigned to it stay assigned.',
   options: [],
