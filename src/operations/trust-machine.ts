@@ -30,6 +30,7 @@ export async function acceptMachine({ driver, machines, registry }: Edges, name:
   const { id } = observation;
   let accepted: Accepted | undefined;
   await registry.update((view) => {
+    refuseEmpty(view);
     const holders = [...view.machines].flatMap(([other, known]) =>
       other !== name && known.id === id ? [other] : [],
     );
@@ -60,8 +61,9 @@ export async function distrustMachine(
   name: string,
 ): Promise<readonly string[]> {
   namedMachine(machines, name);
-  const view = await registry.update(({ machines }) => {
-    const known = machines.get(name) ?? UNKNOWN_MACHINE;
+  const view = await registry.update((current) => {
+    refuseEmpty(current);
+    const known = current.machines.get(name) ?? UNKNOWN_MACHINE;
     return known.distrusted ? [] : [{ kind: 'put-machine', name, known: { ...known, distrusted: true } }];
   });
   const id = view.machines.get(name)?.id;
@@ -76,6 +78,18 @@ function namedMachine(machines: readonly Machine[], name: string): Machine {
   throw new FleetError('machine-not-found', `No machine "${name}" in fleet.conf`, {
     hint: 'See fleetctl list-machines',
   });
+}
+
+/** A registry that holds nothing yet stays so: it may be one that was lost, and waits to be recovered. */
+function refuseEmpty({ clusterId }: RegistryView): void {
+  if (clusterId !== undefined) return;
+  throw new FleetError(
+    'usage',
+    'The registry holds nothing yet, so there is nothing to decide about machines',
+    {
+      hint: 'If it was lost: fleetctl recover; to leave a machine out, take it out of fleet.conf',
+    },
+  );
 }
 
 function refuseAhead({ clusterId, token }: RegistryView, name: string, observation: Observation): void {

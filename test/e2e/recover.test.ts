@@ -10,7 +10,7 @@ const MACHINES = ['k1', 'k2', 'k3'];
 const STRANGE = `# naïve 'quotes' "of" \\n \`all\` $kinds %% — 日本\t \n${SLEEPER}ExecReload=/bin/echo \\\n  more \n\n\n`;
 
 onMachines('recover', () => {
-  const operator = hire();
+  const operator = hire({ ssh: { connect_timeout: '10s' } });
   const list = ['list-unit-files', '--full', '--fields=unit,hash,dstate,state,tmachine'];
   const invocations = (): Promise<readonly string[]> =>
     insideAll(

@@ -192,6 +192,13 @@ describe('a machine with tokens that the registry has not given', () => {
     expect((await scene.pass()).snapshot.machines.every(({ silence }) => silence === undefined)).toBe(true);
   });
 
+  it('is no matter of decision where the registry is empty: it may have to be recovered', async () => {
+    const scene = new Scene(FOUR);
+    for (const decide of [acceptMachine, distrustMachine])
+      await expect(decide(scene.edges, 'm1')).rejects.toMatchObject({ code: 'usage' });
+    expect((await scene.registry.load()).revision).toBe(0);
+  });
+
   it('cannot be accepted while it is ahead', async () => {
     const scene = await forged(500);
     await expect(acceptMachine(scene.edges, 'm1')).rejects.toMatchObject({ code: 'registry-outdated' });
