@@ -193,6 +193,14 @@ describe('a registry that is not what it was', () => {
     expect(scene.there()).toEqual(before);
   });
 
+  it('is not to be recovered because one machine says that it belongs to another cluster', async () => {
+    const scene = await populated();
+    scene.machines.of('m3').cluster = 'theirs';
+    const said = await pass(scene);
+    expect(said).toContain('Error: Cannot reconcile a machine of another cluster');
+    expect(said.filter((line) => line.includes('fleetctl recover'))).toEqual([]);
+  });
+
   it('touches no machine when it was lost and began anew', async () => {
     const scene = await populated();
     const before = scene.there();
