@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
 import type { FleetError } from '../base/errors.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
-import { comparedRegistry } from '../reconcile/outdated.ts';
+import { comparedRegistry, refuseDoubtful } from '../reconcile/outdated.ts';
 import { snapshotOf } from '../reconcile/reconcile.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
@@ -10,7 +10,7 @@ import { ApiError } from './answer.ts';
 
 /** Somebody who keeps an eye on every machine: a controller. */
 export interface Watcher {
-  /** Undefined before every machine was asked once. May throw a FleetError, as for two machines with one id. */
+  /** Undefined before every machine was asked once. */
   readonly snapshot: ClusterSnapshot | undefined;
   /** Epoch ms of the oldest answer in it. */
   readonly seenAt: number;
@@ -51,7 +51,7 @@ export class Cluster {
   #changedAt = 0;
 
   constructor({ registry, watcher, origin, clock, leads, electionError }: ClusterOptions) {
-    this.registry = comparedRegistry(registry, () => this.#seen().machines);
+    this.registry = comparedRegistry(registry, () => this.#seen().machines, refuseDoubtful);
     this.watcher = watcher;
     this.origin = origin;
     this.#clock = clock;

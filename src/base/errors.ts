@@ -13,7 +13,7 @@ export type ErrorCode =
   | 'contradiction'
   | 'overruled'
   | 'machine-not-found'
-  | 'duplicate-machine-id'
+  | 'machine-untrusted'
   | 'registry-corrupt'
   | 'registry-newer'
   | 'registry-unavailable'

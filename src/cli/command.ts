@@ -9,6 +9,8 @@ export type CommandOption = {
   readonly choices?: readonly string[];
   /** Names its value may list, with commas; for completion. */
   readonly list?: readonly string[];
+  /** Given several times, its values are one list with commas. */
+  readonly repeatable?: boolean;
 };
 
 /** One verb. Its code is loaded by `run` alone, so that help and other verbs do not pay for it. */

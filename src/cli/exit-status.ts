@@ -41,7 +41,7 @@ const BY_CODE: Readonly<Record<ErrorCode, ExitStatus>> = {
   contradiction: EXIT.failed,
   overruled: EXIT.failed,
   'machine-not-found': EXIT.notFound,
-  'duplicate-machine-id': EXIT.usage,
+  'machine-untrusted': EXIT.failed,
   'registry-corrupt': EXIT.failed,
   'registry-newer': EXIT.failed,
   'registry-unavailable': EXIT.failed,
@@ -117,6 +117,7 @@ export function passStatus(pass: PassResult): ExitStatus {
 /** The status of a recovery: nothing was stored when a machine was silent, a unit is missing when its file was. */
 export function recoverStatus(result: RecoverResult): ExitStatus {
   if (result.kind === 'silent') return EXIT.unreachable;
+  if (result.kind === 'decided') return EXIT.done;
   return result.discrepancies.some(({ kind }) => kind === 'no-file') ? EXIT.failed : EXIT.done;
 }
 

@@ -160,8 +160,10 @@ function addCommand(
       parent.parent === null ? `hint: fleetctl help ${command.name}` : `hint: fleetctl help ${parent.name()}`,
     )
     .passThroughOptions(command.passThrough === true);
-  for (const { flags, description, choices } of command.options) {
+  for (const { flags, description, choices, repeatable } of command.options) {
     const option = new Option(flags, description);
+    if (repeatable)
+      option.argParser((value, before) => (before === undefined ? value : `${before},${value}`));
     verb.addOption(choices === undefined ? option : option.choices([...choices]));
   }
   const own = new Set(command.options.map(({ flags }) => flags));

@@ -9,6 +9,14 @@ export function mayBeDown({ code }: { readonly code: string }): boolean {
   return DOWN.has(code);
 }
 
+/** How the answer of a machine looks that cannot be used. */
+const UNUSABLE: ReadonlySet<string> = new Set(['machine-untrusted', 'bad-answer']);
+
+/** Whether a machine with that trouble has answered: it does not speak for an observer that is cut off. */
+export function hasAnswered({ code }: { readonly code: string }): boolean {
+  return UNUSABLE.has(code);
+}
+
 /** How a machine says no: to this computer, its keys or its person. */
 const REFUSALS: ReadonlySet<string> = new Set([
   'ssh-authentication',

@@ -3,13 +3,14 @@ import { type FleetError, isFleetError } from '../base/errors.ts';
 import { heldUntil } from '../cluster/lease.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
-import { memories, settleViews } from '../reconcile/observe.ts';
-import { comparedRegistry } from '../reconcile/outdated.ts';
+import { memories } from '../reconcile/observe.ts';
+import { comparedRegistry, refuseOutdated } from '../reconcile/outdated.ts';
 import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
+import { trustedViews } from '../reconcile/trust.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { Alarm } from './alarm.ts';
 import { Leases } from './leases.ts';
-import { MachineWatch } from './machine-watch.ts';
+import { MachineWatch, type WatchOptions } from './machine-watch.ts';
 import { News } from './news.ts';
 import { Passes } from './passes.ts';
 import { toDo } from './to-do.ts';
@@ -64,12 +65,16 @@ export class Controller {
     const leases = new Leases({ clock, agentTtlMs, leads });
     const edges = { ...options.edges, leases: () => leases.ends };
     const wake = (): void => this.wake();
-    const grant = leases.grant.bind(leases);
-    const watchOptions = { driver, clock, intervalMs, deadlineMs, grant, onChange: wake };
+    const watchOptions = { driver, clock, intervalMs, deadlineMs, onChange: wake };
     const watches = edges.machines.map((machine) => {
       const { name } = machine;
       const onLease = (error: FleetError | undefined): void => this.#news.lease(name, error);
-      return [name, new MachineWatch(machine, { ...watchOptions, onLease })] as const;
+      // A machine that answers with the id of another one must not prolong the lease of that one.
+      const grant: WatchOptions['grant'] = (observation, wasSilent) =>
+        this.#registry?.machines.get(name)?.id === observation.id
+          ? leases.grant(observation, wasSilent)
+          : undefined;
+      return [name, new MachineWatch(machine, { ...watchOptions, grant, onLease })] as const;
     });
     this.#options = options;
     this.#edges = edges;
@@ -95,7 +100,7 @@ export class Controller {
   /** What keeps it from its work at this moment: as leader, or from becoming one. */
   get troubles(): readonly Trouble[] {
     const { registryError } = this.#news;
-    const views = [...this.#watches.values()].flatMap(({ view }) => view ?? []);
+    const views = this.#registry === undefined ? this.#seen : this.#views(this.#registry);
     return [
       ...(registryError === undefined ? [] : [troubleOf('the registry cannot be read', registryError)]),
       ...(this.#hasLooked ? machineTroubles(views) : []),
@@ -186,7 +191,7 @@ export class Controller {
   }
 
   async #decide(): Promise<void> {
-    this.#news.units([...this.#watches.values()].flatMap(({ view }) => view ?? []));
+    this.#news.units(this.#seen);
     const leads = this.#options.leads();
     if (!leads) this.#passes.forget();
     if (this.#registry === undefined || this.#news.registryError !== undefined || !leads) {
@@ -218,7 +223,7 @@ export class Controller {
     const views = this.#views(registry);
     const { edges } = this.#options;
     if (registry.clusterId === undefined || memories(views, registry, edges).length === 0) return registry;
-    const compared = comparedRegistry(edges.registry, () => views);
+    const compared = comparedRegistry(edges.registry, () => views, refuseOutdated);
     this.#registry = await compared.update((view) => memories(views, view, edges));
     return this.#registry;
   }
@@ -238,12 +243,13 @@ export class Controller {
     return snapshotOf(this.#edges, registry, this.#views(registry));
   }
 
+  get #seen(): readonly MachineView[] {
+    return [...this.#watches.values()].flatMap(({ view }) => view ?? []);
+  }
+
   /** What was seen of every machine; the registry knows the id of one that has not answered since the start. */
   #views(registry: RegistryView): readonly MachineView[] {
-    const seen = [...this.#watches.values()].flatMap(({ view }) => view ?? []);
-    return settleViews(
-      seen.map((view) => ({ ...view, id: view.id ?? registry.machines.get(view.machine.name)?.id })),
-    );
+    return trustedViews(this.#seen, registry, this.#now());
   }
 
   /** The next moment at which a machine has been silent, or back, for long enough, or a unit may be tried again. */

@@ -1,4 +1,5 @@
 import type { ErrorCode, FleetError } from '../base/errors.ts';
+import { hasAnswered } from '../cluster/silence.ts';
 import type { MachineView } from '../cluster/snapshot.ts';
 
 /** What keeps a controller from its work, in one line. `isOwn`: another controller may well be without it. */
@@ -17,11 +18,17 @@ export function troubleOf(what: string, { code, message }: FleetError): Trouble 
   return { message: `${what}: ${message.replaceAll('\n', ' ')}`, isOwn: OWN.has(code) };
 }
 
-/** A controller that no machine answers is of no use, be it cut off or refused. */
+/**
+ * A controller that no machine answers is of no use, be it cut off or refused. A machine whose answers cannot be used is a
+ * trouble of every controller.
+ */
 export function machineTroubles(views: readonly MachineView[]): readonly Trouble[] {
   const silences = views.flatMap(({ silence }) => silence ?? []);
+  const unusable = silences
+    .filter(hasAnswered)
+    .map(({ message }) => ({ message: message.replaceAll('\n', ' '), isOwn: false }));
   const [first] = silences;
-  if (first === undefined || silences.length < views.length) return [];
+  if (first === undefined || silences.length < views.length) return unusable;
   const message = first.message.replaceAll('\n', ' ');
-  return [{ message: `no machine answers, of ${views.length}: ${message}`, isOwn: true }];
+  return [{ message: `no machine answers, of ${views.length}: ${message}`, isOwn: true }, ...unusable];
 }

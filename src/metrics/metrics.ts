@@ -19,7 +19,6 @@ const PASS_FAILURES: readonly ErrorCode[] = [
   'registry-corrupt',
   'registry-outdated',
   'registry-conflict',
-  'duplicate-machine-id',
 ];
 const SSH_FAILURES: readonly ErrorCode[] = [
   'ssh-name',

@@ -45,6 +45,8 @@ export type Finding =
   | { readonly code: 'no-id'; readonly text: string }
   /** Another machine, by its name, answers with the same id. */
   | { readonly code: 'same-id'; readonly id: string; readonly other: string }
+  /** The registry has another id for its name. */
+  | { readonly code: 'other-id'; readonly id: string; readonly known: string }
   | { readonly code: 'cluster'; readonly cluster: string | undefined }
   | { readonly code: 'clock'; readonly offsetSeconds: number }
   | { readonly code: 'space'; readonly least: SpaceFact }
@@ -74,6 +76,8 @@ export type Sight = {
   readonly clusterId: string | undefined;
   /** The name of another machine that has answered with the same id. */
   readonly sameId: string | undefined;
+  /** The id that the registry has for the machine's name. */
+  readonly known: string | undefined;
 };
 
 /** The oldest systemd that counts restarts (NRestarts=, systemd 235), which tells whether a unit stays up. */
@@ -161,10 +165,11 @@ const JUDGES: Readonly<Record<Inner, Judge>> = {
       : failed('folders', { code: 'not-writable', folders: closed });
   },
   tools: judgeTools,
-  id: ({ machineId }, { sameId }) => {
+  id: ({ machineId }, { sameId, known }) => {
     const id = parseMachineId(machineId);
     if (id === undefined) return failed('id', { code: 'no-id', text: machineId });
-    return sameId === undefined ? well('id') : failed('id', { code: 'same-id', id, other: sameId });
+    if (sameId !== undefined) return failed('id', { code: 'same-id', id, other: sameId });
+    return known === undefined || known === id ? well('id') : failed('id', { code: 'other-id', id, known });
   },
   cluster: ({ cluster }, { clusterId }) =>
     verdict('cluster', cluster === undefined || clusterId === undefined || cluster === clusterId, {

@@ -75,12 +75,13 @@ type Finding = Omit<Sight, 'sameId'> & {
   readonly machine: Machine;
   /** What it answered with, where that is an id. */
   readonly id: string | undefined;
-  /** What the registry knows it by. */
-  readonly known: string | undefined;
 };
 
 function healthOf({ machine, known, ...sight }: Finding, sameId: string | undefined): MachineHealth {
-  return { machine: machineRef({ machine, id: sight.id ?? known }), checks: judge({ ...sight, sameId }) };
+  return {
+    machine: machineRef({ machine, id: sight.id ?? known }),
+    checks: judge({ ...sight, known, sameId }),
+  };
 }
 
 async function lookAt(examiner: Examiner, machine: Machine, registry: RegistryView): Promise<Finding> {

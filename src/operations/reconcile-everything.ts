@@ -24,6 +24,8 @@ export type PassResult = RequestResult & {
   readonly unreadable: readonly UnreadableUnit[];
   /** A machine belongs to another cluster: what would be one is refused. */
   readonly otherCluster: boolean;
+  /** All machines that a cluster owns belong to another one: it may be the registry that is not theirs any more. */
+  readonly isLost: boolean;
   /** More than half of the machines are silent, so that no unit leaves a silent one. */
   readonly cutOff: boolean;
 };
@@ -37,13 +39,16 @@ export async function reconcileEverything(edges: Edges): Promise<PassResult> {
   const report = await reconcile(edges, 'everything');
   const { snapshot } = report;
   const request = requestResult(report, []);
+  const owned = snapshot.machines.filter(({ observation }) => observation?.cluster !== undefined);
+  const theirs = owned.filter((view) => otherCluster(view, snapshot) !== undefined);
   return {
     ...request,
     results: request.results.map((result) => withoutSilent(result, snapshot)),
     moves: movesOf(report),
     stranded: strandedUnits(request.results, snapshot),
     unreadable: snapshot.unreadable ?? [],
-    otherCluster: snapshot.machines.some((view) => otherCluster(view, snapshot) !== undefined),
+    otherCluster: theirs.length > 0,
+    isLost: theirs.length > 0 && theirs.length === owned.length,
     cutOff: isCutOff(snapshot),
   };
 }

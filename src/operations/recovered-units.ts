@@ -1,10 +1,10 @@
 import { compareText } from '../base/compare.ts';
-import { FleetError, isFleetError } from '../base/errors.ts';
+import { isFleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import type { MachineView } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/target-state.ts';
 import type { UnitRecord } from '../cluster/unit-state.ts';
-import type { StoredUnit } from '../registry/edit.ts';
+import type { StoredUnit } from '../registry/stored-unit.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { hashUnitFile, parseUnitFile } from '../unit/unit-file.ts';
 import { parseUnitName } from '../unit/unit-name.ts';
@@ -16,7 +16,25 @@ export type RecoveredUnit = {
   readonly target: TargetState;
   /** Where it is wanted: one machine, or all that have it for a global unit. */
   readonly machines: readonly MachineRef[];
+  /** Every text that machines have of it, the latest decision first. */
+  readonly texts: readonly RecoveredText[];
+  /** Why an operator has to accept it; undefined where machines confirm each other, or an operator has. */
+  readonly doubt: Doubt | undefined;
 };
+
+export type RecoveredText = {
+  /** SHA-256 of its bytes. */
+  readonly digest: string;
+  readonly text: string;
+  readonly target: TargetState;
+  readonly machines: readonly MachineRef[];
+};
+
+/**
+ * What a unit rests on: `alone`, one machine has it; `newer`, one machine has the latest decision about it;
+ * `not-everywhere`, it is global and some machine lacks it; `unusable`, its text cannot be read.
+ */
+export type Doubt = 'alone' | 'newer' | 'not-everywhere' | 'unusable';
 
 /** Something about a unit that does not fit: */
 export type Discrepancy = {
@@ -38,16 +56,22 @@ export type RecoveredUnits = {
 type Copy = { readonly view: MachineView; readonly record: UnitRecord; readonly text: string | undefined };
 
 /**
- * Puts together what machines have of each unit; where they do not agree, the highest token was decided last.
- * Throws FleetError `not-recoverable` for a file that makes no sense: the registry could not be read with it.
+ * Puts together what machines have of each unit; where they do not agree, the highest token was decided last. What rests on
+ * one machine is in doubt, as is a standard unit always: a machine could claim any. It is inactive and unconfirmed, unless
+ * `isAccepted` speaks for the unit, or for the machine that has decided it.
  */
-export function recoverUnits(machines: readonly MachineView[]): RecoveredUnits {
+export function recoverUnits(
+  machines: readonly MachineView[],
+  isAccepted: (unit: string, machine: string) => boolean,
+): RecoveredUnits {
   const copies = new Map<string, readonly Copy[]>();
   for (const copy of machines.flatMap(copiesOn)) {
     const { unit } = copy.record;
     copies.set(unit, [...(copies.get(unit) ?? []), copy]);
   }
-  const found = [...copies].toSorted(([a], [b]) => compareText(a, b)).map(([, each]) => recoverUnit(each));
+  const found = [...copies]
+    .toSorted(([a], [b]) => compareText(a, b))
+    .map(([, each]) => recoverUnit(each, machines.length, isAccepted));
   return {
     units: found.flatMap(({ unit }) => unit ?? []),
     discrepancies: found.flatMap(({ discrepancies }) => discrepancies),
@@ -60,7 +84,11 @@ function copiesOn(view: MachineView): readonly Copy[] {
   );
 }
 
-function recoverUnit(copies: readonly Copy[]): {
+function recoverUnit(
+  copies: readonly Copy[],
+  most: number,
+  isAccepted: (unit: string, machine: string) => boolean,
+): {
   readonly unit: RecoveredUnit | undefined;
   readonly discrepancies: readonly Discrepancy[];
 } {
@@ -72,15 +100,65 @@ function recoverUnit(copies: readonly Copy[]): {
   if (last === undefined || source?.text === undefined) {
     return { unit: undefined, discrepancies: ordered.map((copy) => discrepancy('no-file', copy)) };
   }
-  const { stored, global } = readUnit(source, last);
+  const { unit: name, target } = last.record;
+  const texts = textsOf(ordered);
+  const read = readUnit(name, source.text);
+  const doubt = doubtOf(read, texts, source, ordered.length, most);
+  const machine = last.view.machine.name;
+  const isOpen = doubt === 'unusable' || (doubt !== undefined && !isAccepted(name, machine));
+  const stored = {
+    name,
+    text: source.text,
+    hash: read?.hash ?? NO_HASH,
+    digest: sha256(source.text),
+    target: isOpen ? 'inactive' : target,
+    machine: read?.global ? undefined : last.view.id,
+    ...(isOpen && { unconfirmed: { machine, target } }),
+  } as const;
   return {
-    unit: { stored, target: last.record.target, machines: (global ? ordered : [last]).map(refOf) },
+    unit: {
+      stored,
+      target,
+      machines: (read?.global ? ordered : [last]).map(refOf),
+      texts,
+      doubt: isOpen ? doubt : undefined,
+    },
     discrepancies: ordered.flatMap((copy) => {
-      if (!global && copy !== last) return [discrepancy('elsewhere', copy)];
+      if (!read?.global && copy !== last) return [discrepancy('elsewhere', copy)];
       if (copy.record.digest !== last.record.digest) return [discrepancy('other-text', copy)];
       return isWhole(copy) ? [] : [discrepancy('edited', copy)];
     }),
   };
+}
+
+/** What stands for the hash of a text that cannot be read. */
+const NO_HASH = '0'.repeat(40);
+
+function textsOf(copies: readonly Copy[]): readonly RecoveredText[] {
+  const texts = new Map<string, RecoveredText>();
+  for (const copy of copies) {
+    const { text, record } = copy;
+    if (text === undefined) continue;
+    const digest = sha256(text);
+    const key = `${digest} ${record.target}`;
+    const machines = [...(texts.get(key)?.machines ?? []), refOf(copy)];
+    texts.set(key, { digest, text, target: record.target, machines });
+  }
+  return [...texts.values()];
+}
+
+function doubtOf(
+  read: { readonly global: boolean } | undefined,
+  texts: readonly RecoveredText[],
+  source: Copy,
+  copies: number,
+  most: number,
+): Doubt | undefined {
+  if (read === undefined) return 'unusable';
+  const witnesses = texts.find(({ text, target }) => text === source.text && target === source.record.target);
+  if (copies === 1) return 'alone';
+  if (!read.global || (witnesses?.machines.length ?? 0) < 2) return 'newer';
+  return copies < most ? 'not-everywhere' : undefined;
 }
 
 /** Whether the file is to the byte what fleet put there. */
@@ -88,28 +166,17 @@ function isWhole({ text, record }: Copy): boolean {
   return text !== undefined && sha256(text) === record.digest;
 }
 
+/** What a text says; undefined for one that makes no sense. */
 function readUnit(
-  { text = '', view }: Copy,
-  { record, view: home }: Copy,
-): { readonly stored: StoredUnit; readonly global: boolean } {
-  const { unit, target } = record;
+  unit: string,
+  text: string,
+): { readonly hash: string; readonly global: boolean } | undefined {
   try {
-    const name = parseUnitName(unit);
     const file = parseUnitFile(text, unit);
-    const { global } = parsePlacement(file, name);
-    const machine = global ? undefined : home.id;
-    const stored = { name: unit, text, hash: hashUnitFile(file), digest: sha256(text), target, machine };
-    return { stored, global };
+    return { hash: hashUnitFile(file), global: parsePlacement(file, parseUnitName(unit)).global };
   } catch (error) {
     if (!isFleetError(error)) throw error;
-    throw new FleetError(
-      'not-recoverable',
-      `Cannot recover unit "${unit}" from machine "${view.machine.name}": ${error.message}`,
-      {
-        hint: `Repair its file on the machine, or give it up there: rm /var/lib/fleet/units/${unit}`,
-        cause: error,
-      },
-    );
+    return undefined;
   }
 }
 

@@ -116,6 +116,8 @@ function detailOf({ status, finding }: CheckResult): string {
       return finding.text === '' ? 'it has no machine id' : `not a machine id: ${finding.text}`;
     case 'same-id':
       return `machine "${finding.other}" has the same: ${formatMachineId(finding.id)}`;
+    case 'other-id':
+      return `it has ${formatMachineId(finding.id)}, and the registry has ${formatMachineId(finding.known)} for it`;
     case 'cluster':
       return finding.cluster ?? 'none yet';
     case 'clock':
@@ -175,6 +177,7 @@ const FIXES: Fixes = {
   'no-id': () => 'run "rm -f /etc/machine-id && systemd-machine-id-setup" there, and restart it',
   'same-id': () =>
     'if they are one machine, remove one section from fleet.conf; if one is a copy of the other, run "rm /etc/machine-id && systemd-machine-id-setup" on it and restart it',
+  'other-id': () => 'if it was reinstalled or replaced: fleetctl machines accept, with its name',
   cluster: () =>
     'if that cluster is yours and its registry was lost: fleetctl help recover; if it is gone: rm /var/lib/fleet/cluster there',
   clock: () => 'timedatectl set-ntp true there',

@@ -1,7 +1,8 @@
 import { formatTime } from '../base/time.ts';
-import type { DesiredUnit, UnreadableUnit } from '../cluster/snapshot.ts';
+import type { UnreadableUnit } from '../cluster/snapshot.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import { formatMachineId } from '../machine/machine-id.ts';
+import type { NamedText } from '../operations/cat.ts';
 import type { MachineRow } from '../operations/list-machines.ts';
 import type { UnitFileRow } from '../operations/list-unit-files.ts';
 import type { UnitRow } from '../operations/list-units.ts';
@@ -59,7 +60,7 @@ export function machinesJson(listing: Listing<MachineRow>): object {
 }
 
 /** `{ "texts": […] }`: unit files to the byte, so far as they are UTF-8. */
-export function textsJson(units: readonly DesiredUnit[]): object {
+export function textsJson(units: readonly NamedText[]): object {
   return { texts: units.map(({ name, hash, digest, text }) => ({ unit: name, hash, digest, text })) };
 }
 

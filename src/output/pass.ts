@@ -17,7 +17,8 @@ export function passReport(pass: PassResult, dryRun = false): ReportLines {
   );
   const steps = pass.plans.flatMap(planLines);
   const failures = [
-    ...(pass.otherCluster ? LOST_REGISTRY : []),
+    ...(pass.otherCluster ? [OTHER_CLUSTER] : []),
+    ...(pass.isLost ? [LOST_REGISTRY] : []),
     ...pass.stranded.flatMap(strandedLines),
     ...requestFailures('reconcile', pass, dryRun),
   ];
@@ -70,10 +71,9 @@ export function failedJson(results: readonly UnitResult[]): readonly object[] {
 const CUT_OFF =
   'Warning: more than half of the machines do not answer, so no unit leaves one: it may be the network here that is down';
 
-const LOST_REGISTRY = [
-  'Error: Cannot reconcile a machine of another cluster',
-  'hint: If the registry was lost and began anew, move it away and get the old one back: fleetctl recover',
-];
+const OTHER_CLUSTER = 'Error: Cannot reconcile a machine of another cluster';
+const LOST_REGISTRY =
+  'hint: If the registry was lost and began anew, move it away and get the old one back: fleetctl recover';
 
 function obstacleText({ isUp }: Stranded): string {
   return isUp ? 'cannot be used' : 'does not answer';

@@ -41,9 +41,7 @@ export function reasonText(reason: Reason): string {
     case 'other-cluster':
       return `it belongs to another cluster: ${reason.cluster}`;
     case 'machine-silent':
-      return reason.silentMs < 1000
-        ? `it does not answer: ${reason.message}`
-        : `it has not answered for ${howLong(reason.silentMs)}: ${reason.message}`;
+      return `${silenceText(reason)}: ${reason.message}`;
     case 'cordoned':
       return 'it is cordoned and takes no new units';
     case 'drained':
@@ -57,6 +55,11 @@ export function reasonText(reason: Reason): string {
     case 'machine-removed':
       return 'it is not in fleet.conf any more';
   }
+}
+
+function silenceText({ mayBeDown, silentMs }: Extract<Reason, { code: 'machine-silent' }>): string {
+  if (!mayBeDown) return 'it cannot be used';
+  return silentMs < 1000 ? 'it does not answer' : `it has not answered for ${howLong(silentMs)}`;
 }
 
 /** The line that ties two units together: `Requires=db.service in line 3 of "web.service"`. */

@@ -1,5 +1,6 @@
+import { compareText } from '../base/compare.ts';
 import type { RecoverResult } from '../operations/recover.ts';
-import type { Discrepancy, RecoveredUnit } from '../operations/recovered-units.ts';
+import type { Discrepancy, Doubt, RecoveredText, RecoveredUnit } from '../operations/recovered-units.ts';
 import { machineLabel, machineTitle } from './machine.ts';
 import { type ReportLines, unreachableLines } from './report.ts';
 
@@ -8,12 +9,43 @@ export function recoverReport(result: RecoverResult, dryRun: boolean): ReportLin
   if (result.kind === 'silent') {
     return { out: [], err: [...unreachableLines(result.unreachable), ...ALL_MUST_ANSWER] };
   }
+  if (result.kind === 'decided') return decidedReport(result, dryRun);
   const { units, discrepancies, clusterId } = result;
   const verb = dryRun ? 'Would recover' : 'Recovered';
   return {
-    out: [...units.map((unit) => unitLine(verb, unit)), `${verb} cluster ${clusterId}`],
-    err: [...discrepancies.map(discrepancyLine), ...(dryRun ? [] : AFTERWARDS)],
+    out: [...units.flatMap((unit) => unitLines(verb, unit)), `${verb} cluster ${clusterId}`],
+    err: [
+      ...discrepancies.map(discrepancyLine),
+      ...unconfirmedLines(units.flatMap(({ stored: { unconfirmed } }) => unconfirmed?.machine ?? [])),
+      ...(dryRun ? [] : AFTERWARDS),
+    ],
   };
+}
+
+function decidedReport(
+  { accepted, rejected, open }: Extract<RecoverResult, { kind: 'decided' }>,
+  dryRun: boolean,
+): ReportLines {
+  const [accept, reject] = dryRun ? ['Would accept', 'Would give up'] : ['Accepted', 'Gave up'];
+  return {
+    out: [
+      ...accepted.map((unit) => `${accept} unit ${unit}`),
+      ...rejected.map((unit) => `${reject} unit ${unit}`),
+    ],
+    err: open.length === 0 ? [] : [`Warning: still unconfirmed: ${open.join(' ')}`],
+  };
+}
+
+/** What to do about units that no second machine confirms; `machines` has the name of one for each unit. */
+function unconfirmedLines(machines: readonly string[]): readonly string[] {
+  if (machines.length === 0) return [];
+  const counts = [...new Set(machines)]
+    .sort(compareText)
+    .map((name) => `${machines.filter((each) => each === name).length} from "${name}"`);
+  return [
+    `Warning: units that no second machine confirms are stored as inactive and left as they are: ${counts.join(', ')}`,
+    'hint: See one: fleetctl cat UNIT; accept it: fleetctl recover --accept UNIT; accept all of a machine that you trust: fleetctl recover --trust MACHINE; give one up: fleetctl recover --reject UNIT',
+  ];
 }
 
 const ALL_MUST_ANSWER = [
@@ -25,13 +57,31 @@ const AFTERWARDS = [
   'hint: Templates, and units that were on no machine, have to be submitted again; what differs now: fleetctl reconcile --dry-run',
 ];
 
-function unitLine(verb: string, { stored, target, machines }: RecoveredUnit): string {
+function unitLines(
+  verb: string,
+  { stored, target, machines, texts, doubt }: RecoveredUnit,
+): readonly string[] {
   const [machine] = machines;
   const where =
     stored.machine === undefined || machine === undefined
       ? `${machines.length} ${machines.length === 1 ? 'machine' : 'machines'}`
       : machineLabel(machine);
-  return `${verb} unit ${stored.name}: ${target} on ${where}`;
+  const line = `${verb} unit ${stored.name}: ${target} on ${where}`;
+  const all = texts.length < 2 ? [] : texts.map(textLine);
+  return doubt === undefined
+    ? [line, ...all]
+    : [`${line}, unconfirmed: ${DOUBTS[doubt]} ("${stored.unconfirmed?.machine}")`, ...all];
+}
+
+const DOUBTS: Readonly<Record<Doubt, string>> = {
+  alone: 'one machine has it',
+  newer: 'one machine has the latest decision',
+  'not-everywhere': 'it is global, and not on every machine',
+  unusable: 'its text cannot be read',
+};
+
+function textLine({ digest, target, machines }: RecoveredText): string {
+  return `  text ${digest.slice(0, 7)}, ${target}: ${machines.map(machineTitle).join(', ')}`;
 }
 
 function discrepancyLine({ kind, unit, machine }: Discrepancy): string {

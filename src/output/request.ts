@@ -48,14 +48,25 @@ export function recoverJson(result: RecoverResult, dryRun: boolean): object {
     const unreachable = unreachableJson(result.unreachable);
     return { dryRun, cluster: null, units: [], discrepancies: [], unreachable };
   }
+  if (result.kind === 'decided') {
+    const { accepted, rejected, open } = result;
+    return { dryRun, accepted, rejected, unconfirmed: open };
+  }
   const { clusterId, units, discrepancies } = result;
   return {
     dryRun,
     cluster: clusterId,
-    units: units.map(({ stored, target, machines }) => ({
+    units: units.map(({ stored, target, machines, texts, doubt }) => ({
       unit: stored.name,
       desiredState: target,
       machines: machines.map(machineJson),
+      texts: texts.map((text) => ({
+        digest: text.digest,
+        text: text.text,
+        desiredState: text.target,
+        machines: text.machines.map(machineJson),
+      })),
+      unconfirmed: doubt ?? null,
     })),
     discrepancies: discrepancies.map(({ kind, unit, machine }) => ({
       kind,

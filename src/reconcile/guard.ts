@@ -5,7 +5,7 @@ import type { Edit } from '../registry/edit.ts';
 import type { Registry } from '../registry/registry.ts';
 import { alteredSession } from '../systemd/altered-session.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from '../systemd/driver.ts';
-import { comparedRegistry } from './outdated.ts';
+import { comparedRegistry, refuseDoubtful } from './outdated.ts';
 import type { Edges } from './reconcile.ts';
 
 /** A look at a machine that was taken before anybody asked for it, or why there is none. */
@@ -19,7 +19,7 @@ type Ahead =
 
 /**
  * The same edges with a registry that stores nothing while a machine has seen newer decisions than it has made: such a
- * registry is an old copy, and every change would bring it nearer to what machines have, until it passes for the
+ * registry may be an old copy, and every change would bring it nearer to what machines have, until it passes for the
  * current one. Updates reject with FleetError `registry-outdated`; reading goes on.
  *
  * Before the first change every machine is asked, those that were asked already are not. The pass that follows is given
@@ -64,8 +64,11 @@ class Guard {
     const edits = decide(before);
     if (edits.length === 0) return before;
     await this.#lookAtRest({ names: unitsOf(edits), digests: true });
-    const seen = machines.map((machine) => ({ machine, observation: this.#seen.get(machine.name) }));
-    return comparedRegistry(registry, () => seen).update(decide);
+    const seen = machines.map((machine) => {
+      const observation = this.#seen.get(machine.name);
+      return { machine, id: observation?.id, observation, silence: undefined, backSince: undefined };
+    });
+    return comparedRegistry(registry, () => seen, refuseDoubtful).update(decide);
   }
 
   /** Looks at the machines that have not been asked yet. */

@@ -1,14 +1,15 @@
-import { FleetError, isFleetError } from '../base/errors.ts';
+import { isFleetError } from '../base/errors.ts';
 import { mayBeDown } from '../cluster/silence.ts';
-import type { MachineView } from '../cluster/snapshot.ts';
+import type { MachineView, Token } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
-import { formatMachineId } from '../machine/machine-id.ts';
 import type { Edit } from '../registry/edit.ts';
 import { type RegistryView, UNKNOWN_MACHINE } from '../registry/view.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from '../systemd/driver.ts';
 import type { Tell } from './events.ts';
 import { logSilences } from './log.ts';
+import { aheadOf, isOutdated } from './outdated.ts';
 import { isKnownSilent, remembered, silentSince, type Watchman } from './silence.ts';
+import { trustedViews, withoutAhead } from './trust.ts';
 
 /** What the machines answered, and the open sessions of those that did, by machine name. */
 export type Sighting = {
@@ -24,8 +25,8 @@ type Witness = {
 } & Watchman;
 
 /**
- * Asks all machines at once. A machine that does not answer is data, not an error; two machines with one id
- * are an error, for nothing could tell them apart. The caller closes the sessions; after an error none is open.
+ * Asks all machines at once. A machine that does not answer, or contradicts what the registry remembers of it, is data,
+ * not an error. The caller closes the sessions; after an error none is open.
  */
 export async function observe(
   { driver, machines, clock, observer, tell }: Witness,
@@ -59,8 +60,12 @@ export async function observe(
     }
   };
   try {
-    const views = await all(machines.map(look));
-    return { views: settleViews(views), sessions };
+    const views = trustedViews(await all(machines.map(look)), { machines: known }, clock.now());
+    for (const { machine, observation } of views) {
+      if (observation === undefined) sessions.get(machine.name)?.close();
+      if (observation === undefined) sessions.delete(machine.name);
+    }
+    return { views, sessions };
   } catch (error) {
     for (const session of sessions.values()) session.close();
     throw error;
@@ -74,56 +79,24 @@ async function all<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
 }
 
 /**
- * What machines were seen to be, put together. Throws FleetError `duplicate-machine-id` where two answered with the
- * same id.
- */
-export function settleViews(views: readonly MachineView[]): readonly MachineView[] {
-  refuseDuplicates(views);
-  return withoutTakenIds(views);
-}
-
-/** An id that another machine answers with is no longer that of the silent one that had it. */
-function withoutTakenIds(views: readonly MachineView[]): readonly MachineView[] {
-  const taken = new Set(views.flatMap(({ observation }) => observation?.id ?? []));
-  return views.map((view) =>
-    view.silence !== undefined && view.id !== undefined && taken.has(view.id)
-      ? { ...view, id: undefined }
-      : view,
-  );
-}
-
-/**
- * What the registry should remember of this sighting: ids, and which machines fell silent or came back. None where it
- * knows everything already.
+ * What the registry should remember of this sighting: ids, which machines fell silent or came back, and which are ahead
+ * of it alone: its own revision soon hides that. None where it knows everything already.
  */
 export function memories(
   views: readonly MachineView[],
   registry: RegistryView,
   by: Watchman,
 ): readonly Edit[] {
-  const edits = views.flatMap((view): readonly Edit[] => {
+  const now = by.clock.now();
+  const ahead = isOutdated(registry, views) ? new Map<string, Token>() : aheadOf(registry, views);
+  const trusted = withoutAhead(trustedViews(views, registry, now), ahead, now);
+  const edits = trusted.flatMap((view): readonly Edit[] => {
     const { name } = view.machine;
     const before = registry.machines.get(name) ?? UNKNOWN_MACHINE;
     const known = remembered(view, before, by);
-    return known === before ? [] : [{ kind: 'put-machine', name, known }];
+    const token = ahead.get(name);
+    if (token === undefined && known === before) return [];
+    return [{ kind: 'put-machine', name, known: token === undefined ? known : { ...known, ahead: token } }];
   });
-  return [...edits, ...logSilences(views, registry, by.clock.now())];
-}
-
-function refuseDuplicates(views: readonly MachineView[]): void {
-  const seen = new Map<string, string>();
-  for (const { machine, observation } of views) {
-    if (observation === undefined) continue;
-    const first = seen.get(observation.id);
-    seen.set(observation.id, machine.name);
-    if (first === undefined) continue;
-    const id = formatMachineId(observation.id);
-    throw new FleetError(
-      'duplicate-machine-id',
-      `Machines "${first}" and "${machine.name}" have the same machine id: ${id}`,
-      {
-        hint: 'If they are one machine, remove one section from fleet.conf; if one is a copy of the other, run "rm /etc/machine-id && systemd-machine-id-setup" on it and restart it',
-      },
-    );
-  }
+  return [...edits, ...logSilences(trusted, registry, now)];
 }

@@ -1,43 +1,68 @@
 import { FleetError } from '../base/errors.ts';
-import type { MachineView, Observation, Token } from '../cluster/snapshot.ts';
+import { type MachineView, type Observation, type Token, UNLISTED } from '../cluster/snapshot.ts';
+import { MAX_LEAD } from '../cluster/token.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
+import { identifiedViews } from './trust.ts';
 
-/** A machine, and what it answered. */
-type Seen = Pick<MachineView, 'machine' | 'observation'>;
+/** Throws where a registry must not be changed while machines are as they were seen. */
+type Refusal = (view: RegistryView, views: readonly MachineView[]) => void;
 
 /**
- * Throws FleetError `registry-outdated` when a machine of this cluster has seen a token that this registry has not given
- * yet. `view` was loaded after the machines were asked, so no process can have been faster: an old backup was put in its
- * place. To it, everything newer would look like unwanted copies.
+ * The highest tokens, by machine name, of the machines that have seen one that this registry has not given yet. `view` was
+ * loaded after the machines were asked, so no process can have been faster.
  */
-export function refuseOutdated(view: RegistryView, machines: readonly Seen[]): void {
-  const [newest] = machines
-    .flatMap(({ machine: { name }, observation }) =>
-      observation === undefined || observation.cluster !== view.clusterId
-        ? []
-        : [{ name, token: highestToken(observation) }],
-    )
-    .toSorted((a, b) => b.token - a.token);
-  if (newest === undefined || newest.token <= view.token) return;
-  throw new FleetError(
-    'registry-outdated',
-    `The registry is older than what it decides about: it is at revision ${view.token}, and machine "${newest.name}" has seen revision ${newest.token}`,
-    {
-      hint: 'Put a newer backup back; or move this registry away, and run "fleetctl recover" to rebuild it from the machines',
-    },
+export function aheadOf(view: RegistryView, views: readonly MachineView[]): ReadonlyMap<string, Token> {
+  const tokens = ownViews(view, views).map(
+    ({ name, observation }) => [name, highestToken(observation)] as const,
   );
+  return new Map(tokens.filter(([, token]) => token > view.token));
 }
 
-/** The same registry, but updates are refused while `machines`, as they were seen last, know more than it. */
-export function comparedRegistry(registry: Registry, machines: () => readonly Seen[]): Registry {
+/**
+ * Throws FleetError `registry-outdated` when the machines agree that the registry is older than they are: two of them, or
+ * all that answer, have seen revisions that it has not given. An old backup was put in its place, to which everything
+ * newer looks like unwanted copies. A single machine proves nothing: it is unusable.
+ */
+export const refuseOutdated: Refusal = (view, views) => {
+  const witnesses = witnessesOf(view, views);
+  const [newest] = witnesses;
+  if (newest === undefined || !agree(witnesses, view, views)) return;
+  throw outdated(
+    'is older than what it decides about',
+    view,
+    newest,
+    'Put a newer backup back; or move this registry away, and run "fleetctl recover" to rebuild it from the machines',
+  );
+};
+
+/** The same for what operators ask for: a single machine that is ahead is enough, until one of them has decided about it. */
+export const refuseDoubtful: Refusal = (view, views) => {
+  refuseOutdated(view, views);
+  const [newest] = witnessesOf(view, views);
+  if (newest === undefined) return;
+  const { name } = newest;
+  throw outdated(
+    'may be an old backup',
+    view,
+    newest,
+    `No other machine confirms that. If it is an old backup, put a newer one back; if machine "${name}" is wrong, exclude it: fleetctl machines distrust ${name}`,
+  );
+};
+
+/** The same registry; updates are refused by `refuse` for `views`, the machines as they were seen last. */
+export function comparedRegistry(
+  registry: Registry,
+  views: () => readonly MachineView[],
+  refuse: Refusal,
+): Registry {
   return {
     load: () => registry.load(),
     update: (decide) => {
       // Before the registry is read: what others have decided since is in it then.
-      const seen = machines();
+      const seen = views();
       return registry.update((view) => {
-        refuseOutdated(view, seen);
+        refuse(view, seen);
         return decide(view);
       });
     },
@@ -46,7 +71,50 @@ export function comparedRegistry(registry: Registry, machines: () => readonly Se
   };
 }
 
+/** Whether the machines are enough to decide that the registry is old. */
+export function isOutdated(view: RegistryView, views: readonly MachineView[]): boolean {
+  return agree(witnessesOf(view, views), view, views);
+}
+
+type Witness = { readonly name: string; readonly token: Token };
+
+function agree(witnesses: readonly Witness[], view: RegistryView, views: readonly MachineView[]): boolean {
+  const names = new Set(witnesses.map(({ name }) => name));
+  const own = ownViews(view, views);
+  return names.size > 1 || (own.length > 0 && own.every(({ name }) => names.has(name)));
+}
+
+/** The machines whose lead is plausible, now or when it was noted, the newest first. */
+function witnessesOf(view: RegistryView, views: readonly MachineView[]): readonly Witness[] {
+  const noted = views.flatMap(({ machine: { name }, silence }): readonly (readonly [string, Token])[] => {
+    const { ahead, distrusted } = view.machines.get(name) ?? {};
+    return ahead === undefined || distrusted || silence?.code === UNLISTED ? [] : [[name, ahead]];
+  });
+  return [...new Map([...noted, ...aheadOf(view, views)])]
+    .map(([name, token]) => ({ name, token }))
+    .filter(({ token }) => token - view.token <= MAX_LEAD)
+    .toSorted((a, b) => b.token - a.token);
+}
+
+function outdated(what: string, { token }: RegistryView, newest: Witness, hint: string): FleetError {
+  return new FleetError(
+    'registry-outdated',
+    `The registry ${what}: it is at revision ${token}, and machine "${newest.name}" has seen revision ${newest.token}`,
+    { hint },
+  );
+}
+
+/** The machines of this cluster that answer. */
+function ownViews(
+  view: RegistryView,
+  views: readonly MachineView[],
+): readonly { readonly name: string; readonly observation: Observation }[] {
+  return identifiedViews(views, view, 0).flatMap(({ machine: { name }, observation }) =>
+    observation === undefined || observation.cluster !== view.clusterId ? [] : [{ name, observation }],
+  );
+}
+
 /** Of the units that are there, and of those that were, where that was asked for. */
-function highestToken({ units, token = 0 }: Observation): Token {
+export function highestToken({ units, token = 0 }: Observation): Token {
   return units.reduce((highest, { record }) => Math.max(highest, record?.token ?? 0), token);
 }

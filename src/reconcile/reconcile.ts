@@ -28,9 +28,10 @@ import { decided, planned, type Tell } from './events.ts';
 import { execute, executeWaves, unreached } from './execute.ts';
 import { logDecisions, logOutcomes } from './log.ts';
 import { memories, observe } from './observe.ts';
-import { refuseOutdated } from './outdated.ts';
+import { aheadOf, refuseOutdated } from './outdated.ts';
 import { failedMoves, takeBack } from './returns.ts';
 import type { Observer } from './silence.ts';
+import { trustedViews, withoutAhead } from './trust.ts';
 import { withUnlisted } from './unlisted.ts';
 import { unreadableUnits } from './unreadable.ts';
 import { type Pass, verdicts } from './verdicts.ts';
@@ -192,9 +193,12 @@ async function assign(
   readonly known: RegistryView;
 }> {
   let decisions: readonly Decision[] = [];
+  let trusted = views;
   const registry = await edges.registry.update((view) => {
     refuseOutdated(view, views);
-    const before = snapshotOf(edges, view, views, drained);
+    const now = edges.clock.now();
+    trusted = withoutAhead(trustedViews(views, view, now), aheadOf(view, views), now);
+    const before = snapshotOf(edges, view, trusted, drained);
     decisions = schedule(before, scope);
     // A registry that holds nothing yet stays so: it may be one that was lost, and waits to be recovered.
     if (view.clusterId === undefined) return [];
@@ -204,7 +208,7 @@ async function assign(
       ...memories(views, view, edges),
     ];
   });
-  const snapshot = snapshotOf(edges, registry, views, drained);
+  const snapshot = snapshotOf(edges, registry, trusted, drained);
   for (const decision of decisions) {
     const event = decided(decision, snapshot);
     if (event !== undefined) edges.tell(event);

@@ -1,18 +1,16 @@
 import * as z from 'zod/mini';
 import { FleetError } from '../base/errors.ts';
+import { MAX_TOKEN } from '../cluster/token.ts';
 
 /** The version of documents this program writes, and the newest it reads. */
 const VERSION = 1;
 
-/** Tokens go on from the one that a registry was rebuilt with, as far as numbers are exact. */
-const GREATEST_TOKEN = 2 ** 52 - 1;
-
 const digest = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const hash = z.string().check(z.regex(/^[0-9a-f]{40}$/));
+const token = z.int().check(z.minimum(0), z.maximum(MAX_TOKEN));
 const machineId = z.string().check(z.regex(/^[0-9a-f]{32}$/));
 /** What a Date can hold, in ms; clocks that never jump count in fractions. */
 const time = z.number().check(z.minimum(0), z.maximum(8.64e15));
-const token = z.int().check(z.minimum(0), z.maximum(GREATEST_TOKEN));
 /** In scripts, in messages and in a line of a file. */
 const clusterId = z.string().check(z.regex(/^[\w.-]{1,100}$/));
 
@@ -39,7 +37,8 @@ const SHAPES = {
   /**
    * What is wanted of a unit. `digest` names its text under `contents/`. `fromTemplate` tells whether an instance has the
    * text of its template or of a file of its own; absent where that is not known. `fleet` is the version of the program
-   * that stored it: an older one may not know an option of the text.
+   * that stored it: an older one may not know an option of the text. `unconfirmed` is what `machine` (its name) alone
+   * vouches for since the registry was rebuilt; the target state is `inactive` then, for programs that do not know it.
    */
   'units/': z.object({
     fleet: z.optional(z.string()),
@@ -48,6 +47,9 @@ const SHAPES = {
     target: z.enum(['inactive', 'loaded', 'launched']),
     machine: z.optional(machineId),
     fromTemplate: z.optional(z.boolean()),
+    unconfirmed: z.optional(
+      z.object({ machine: z.string(), target: z.enum(['inactive', 'loaded', 'launched']) }),
+    ),
   }),
   /** A unit file, under the SHA-256 of its bytes; never changed. */
   'contents/': z.object({ text: z.string() }),
@@ -65,7 +67,8 @@ const SHAPES = {
    * What is known of a machine: its id, its silence, or epoch ms since when it has been back from its last one.
    * `silence` has epoch ms at which anyone noted it first, and what each observer has seen, by that observer's uptime
    * in ms. `silentSince` is what version 0.1.0 notes instead: it tells neither who saw it nor by which clock.
-   * `cordon` keeps new units from it: standard ones, or all.
+   * `cordon` keeps new units from it: standard ones, or all. `ahead` is a token that it has seen and this registry had
+   * not given, while no other machine confirmed that; `distrusted` tells that an operator has excluded it.
    */
   'machines/': z.object({
     id: z.optional(machineId),
@@ -78,6 +81,8 @@ const SHAPES = {
     ),
     backSince: z.optional(time),
     cordon: z.optional(z.enum(['standard', 'all'])),
+    ahead: z.optional(token),
+    distrusted: z.optional(z.boolean()),
   }),
   /** What was decided at one time, and by whom; the newest are kept. `events` are {@link LoggedEvent}s. */
   'events/': z.object({

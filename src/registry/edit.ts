@@ -1,10 +1,8 @@
 import type { Clock } from '../base/clock.ts';
 import type { LoggedEvent } from '../cluster/logged-event.ts';
-import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
+import type { Token } from '../cluster/snapshot.ts';
+import type { StoredUnit } from './stored-unit.ts';
 import type { KnownMachine } from './view.ts';
-
-/** A unit as it is stored: what its text says is read from the text again. */
-export type StoredUnit = Omit<DesiredUnit, 'placement' | 'triggers' | 'dependencies' | 'token'>;
 
 /** A change of what is wanted. A unit is put whole: its token is given by the registry. */
 export type Edit =

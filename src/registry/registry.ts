@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { FleetError } from '../base/errors.ts';
 import type { Change, Store } from '../store/store.ts';
 import { type Document, writeDocument } from './documents.ts';
-import type { Edit, RegistryOptions, StoredUnit } from './edit.ts';
+import type { Edit, RegistryOptions } from './edit.ts';
 import { logChanges } from './log.ts';
+import type { StoredUnit } from './stored-unit.ts';
 import { type KnownMachine, RegistryView } from './view.ts';
 
 /** Typed, versioned documents over any store. */
@@ -101,7 +102,7 @@ function putUnit(
   { fleet }: RegistryOptions,
   put: (key: string, value: string) => void,
 ): void {
-  const { name, text, digest, hash, target, machine, fromTemplate } = unit;
+  const { name, text, digest, hash, target, machine, fromTemplate, unconfirmed } = unit;
   put(
     `units/${name}`,
     writeDocument('units/', {
@@ -111,6 +112,7 @@ function putUnit(
       target,
       ...(machine !== undefined && { machine }),
       ...(fromTemplate !== undefined && { fromTemplate }),
+      ...(unconfirmed !== undefined && { unconfirmed }),
     }),
   );
   if (view.revisionOf(`contents/${digest}`) === 0)
@@ -120,7 +122,9 @@ function putUnit(
 type NewText = Extract<Edit, { kind: 'put-unit' }>;
 
 function isNewText(edit: Edit, view: RegistryView): edit is NewText {
-  return edit.kind === 'put-unit' && view.units.get(edit.unit.name)?.digest !== edit.unit.digest;
+  if (edit.kind !== 'put-unit') return false;
+  const { name, digest } = edit.unit;
+  return (view.units.get(name) ?? view.unconfirmed.get(name))?.digest !== digest;
 }
 
 function historyIn(view: RegistryView, name: string): Document<'history/'> {
@@ -148,12 +152,22 @@ function historyAfter(
   return { ...known, entries: [...known.entries, { digest, hash, at: clock.now(), by: author }] };
 }
 
-function clean({ id, silentSince, silence, backSince, cordon }: KnownMachine): Document<'machines/'> {
+function clean({
+  id,
+  silentSince,
+  silence,
+  backSince,
+  cordon,
+  ahead,
+  distrusted,
+}: KnownMachine): Document<'machines/'> {
   return {
     ...(id !== undefined && { id }),
     ...(silentSince !== undefined && { silentSince }),
     ...(silence !== undefined && { silence }),
     ...(backSince !== undefined && { backSince }),
     ...(cordon !== undefined && { cordon }),
+    ...(ahead !== undefined && { ahead }),
+    ...(distrusted && { distrusted }),
   };
 }

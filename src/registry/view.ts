@@ -12,6 +12,7 @@ import { parseUnitFile } from '../unit/unit-file.ts';
 import { parseUnitName, storedNameProblem } from '../unit/unit-name.ts';
 import { corrupt, type Document, type DocumentKind, readDocument } from './documents.ts';
 import { sortEventKeys } from './event-keys.ts';
+import type { StoredUnit } from './stored-unit.ts';
 
 /** What the registry remembers of a machine between commands. */
 export type KnownMachine = {
@@ -22,12 +23,17 @@ export type KnownMachine = {
   readonly backSince: number | undefined;
   /** Which units the machine takes no more of; undefined when it takes all. */
   readonly cordon: Cordon | undefined;
+  /** A token that it has seen and this registry had not given, while no other machine confirmed that. */
+  readonly ahead?: Token | undefined;
+  /** Whether an operator has excluded it. */
+  readonly distrusted?: boolean | undefined;
 };
 
 /** What is known of a machine that nothing is known of. */
 export const UNKNOWN_MACHINE: KnownMachine = {
   id: undefined,
   silentSince: undefined,
+  silence: undefined,
   backSince: undefined,
   cordon: undefined,
 };
@@ -41,6 +47,7 @@ export type Verdict = NonNullable<Document<'history/'>['verdicts']>[string];
 type Units = {
   readonly units: ReadonlyMap<string, DesiredUnit>;
   readonly unreadable: ReadonlyMap<string, FleetError>;
+  readonly unconfirmed: ReadonlyMap<string, StoredUnit>;
 };
 
 /** The registry as it stood at one revision. */
@@ -91,6 +98,11 @@ export class RegistryView {
     return this.#readUnits().unreadable;
   }
 
+  /** The units among {@link unreadable} that wait for an operator to accept them, see `fleetctl recover`. */
+  get unconfirmed(): ReadonlyMap<string, StoredUnit> {
+    return this.#readUnits().unconfirmed;
+  }
+
   /**
    * Why a unit that the registry does not have cannot be taken for one that is not wanted: it had it, and no command has
    * destroyed it. Undefined where nothing speaks against that.
@@ -109,8 +121,7 @@ export class RegistryView {
   get machines(): ReadonlyMap<string, KnownMachine> {
     this.#machines ??= new Map(
       this.#keys('machines/').map((name) => {
-        const { id, silentSince, silence, backSince, cordon } = this.#must('machines/', `machines/${name}`);
-        return [name, { id, silentSince, silence, backSince, cordon }];
+        return [name, { ...UNKNOWN_MACHINE, ...this.#must('machines/', `machines/${name}`) }];
       }),
     );
     return this.#machines;
@@ -182,12 +193,18 @@ export class RegistryView {
     const base = this.#tokenBase;
     const units = new Map<string, DesiredUnit>();
     const unreadable = new Map<string, FleetError>();
+    const unconfirmed = new Map<string, StoredUnit>();
     for (const name of this.unitNames) {
-      const unit = readable(() => this.#unit(name, base));
+      const pending = readable(() => this.#unconfirmed(name));
+      const unit = pending ?? readable(() => this.#unit(name, base));
       if (isFleetError(unit)) unreadable.set(name, unit);
-      else units.set(name, unit);
+      else if ('token' in unit) units.set(name, unit);
+      else {
+        unconfirmed.set(name, unit);
+        unreadable.set(name, notConfirmed(unit));
+      }
     }
-    this.#units = { units, unreadable };
+    this.#units = { units, unreadable, unconfirmed };
     return this.#units;
   }
 
@@ -204,6 +221,13 @@ export class RegistryView {
   #keys(prefix: 'units/' | 'machines/' | 'events/'): readonly string[] {
     const keys = [...this.#records.keys()].filter((key) => key.startsWith(prefix));
     return keys.map((key) => key.slice(prefix.length));
+  }
+
+  #unconfirmed(name: string): StoredUnit | undefined {
+    const { unconfirmed, ...unit } = this.#must('units/', `units/${name}`);
+    if (unconfirmed === undefined) return undefined;
+    const { machine, fromTemplate } = unit;
+    return { name, ...unit, text: this.text(unit.digest), machine, fromTemplate, unconfirmed };
   }
 
   #unit(name: string, tokenBase: number): DesiredUnit {
@@ -227,6 +251,13 @@ export class RegistryView {
     const record = this.#records.get(key);
     return record === undefined ? undefined : readDocument(kind, key, record.value);
   }
+}
+
+function notConfirmed({ name, unconfirmed }: StoredUnit): FleetError {
+  const message = `Unit "${name}" is not confirmed: the registry was recovered, and has it from machine "${unconfirmed?.machine}" alone`;
+  return new FleetError('not-recoverable', message, {
+    hint: `See it: fleetctl cat ${name}; accept it: fleetctl recover --accept ${name}; or give it up: fleetctl recover --reject ${name}`,
+  });
 }
 
 /** What `read` returns, or the FleetError that it throws. */

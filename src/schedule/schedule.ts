@@ -1,5 +1,6 @@
 import { compareText } from '../base/compare.ts';
 import type { Reason, Rejection } from '../cluster/reason.ts';
+import { hasAnswered } from '../cluster/silence.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,
@@ -125,7 +126,7 @@ const NO_REASON_TO_LEAVE: ReadonlySet<Reason['code']> = new Set([
 /** So many machines are silent at once that it is our own network that is down: more than half, unless told. */
 export function isCutOff({ machines, cutOff }: Pick<ClusterSnapshot, 'machines' | 'cutOff'>): boolean {
   const asked = machines.filter(({ silence }) => silence?.code !== UNLISTED);
-  const silent = asked.filter(({ silence }) => silence !== undefined).length;
+  const silent = asked.filter(({ silence }) => silence !== undefined && !hasAnswered(silence)).length;
   return silent > asked.length * cutOff;
 }
 

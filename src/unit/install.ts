@@ -2,7 +2,7 @@ import { FleetError } from '../base/errors.ts';
 import { quoted } from './quoted.ts';
 import { expandSpecifiers } from './specifiers.ts';
 import { joinedValue, type UnitFile } from './unit-file.ts';
-import { isTemplate, parseUnitName, type UnitName, unitNameProblem } from './unit-name.ts';
+import { isReserved, isTemplate, parseUnitName, type UnitName, unitNameProblem } from './unit-name.ts';
 
 /** What a unit's `[Install]` section asks for (systemd.unit(5)), specifiers expanded. */
 export type Install = {
@@ -83,6 +83,7 @@ function aliasProblem(text: string, unit: UnitName): string | undefined {
   if (problem !== undefined) return problem;
   if (!ALIASED.has(unit.type)) return `is not for a ${unit.type}, which has no other names`;
   const alias = withInstance(text, unit);
+  if (isReserved(alias)) return 'is the name of a unit of fleet itself';
   if (unitNameProblem(alias) !== undefined || parseUnitName(alias).type !== unit.type)
     return `is no name of a ${unit.type}`;
   return parseUnitName(alias).instance === unit.instance ? undefined : 'is not for the same instance';

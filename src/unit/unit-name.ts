@@ -61,6 +61,7 @@ export function unitNameProblem(text: string): string | undefined {
   const full = withSuffix(text);
   if (full.length > MAX_LENGTH)
     return `it has ${full.length} characters, and systemd takes ${MAX_LENGTH} at most`;
+  if (isReserved(full)) return 'fleet has a unit of its own of that name';
   const bad = /[^A-Za-z0-9:_.\\@-]/u.exec(text);
   if (bad !== null) return `it must not contain ${quoted(bad[0])}`;
   if (text.startsWith('@')) return 'it must not start with "@"';
@@ -70,6 +71,11 @@ export function unitNameProblem(text: string): string | undefined {
   const made = /\.(device|scope)$/.exec(text);
   if (made !== null) return `systemd makes ${made[1]} units itself, from no file`;
   return undefined;
+}
+
+/** Whether fleet itself puts a unit of that name on machines. */
+export function isReserved(name: string): boolean {
+  return name === 'fleet.target' || name.startsWith('fleet-lease.');
 }
 
 /** True for `hello@.service`: a unit file for instances, which never runs itself. */
@@ -90,6 +96,7 @@ function withSuffix(text: string): string {
 }
 
 function hintFor(text: string): string {
+  if (isReserved(withSuffix(text))) return 'Rename the unit';
   return text.includes('/')
     ? 'Give the name alone, without a folder; systemd-escape --path writes a path as a name'
     : 'A unit name has letters, digits and : - _ . \\ @, as in web@1.service';

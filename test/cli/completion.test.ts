@@ -79,7 +79,8 @@ describe('what is offered', () => {
   });
 
   it('after a command with commands of its own are these, and then what they take', async () => {
-    expect(await offered('machines', '')).toEqual(['add', 'set', 'remove']);
+    expect(await offered('machines', '')).toEqual(['add', 'set', 'remove', 'accept', 'distrust']);
+    expect(await offered('machines', 'accept', 'w')).toEqual(['web-1']);
     expect(await offered('machines', 'remove', 'w')).toEqual(['web-1']);
     expect(await offered('machines', 'add', 'x', 'y', '--us')).toEqual(['--user']);
     expect(await offered('machines', 'nonsense', '')).toEqual([]);

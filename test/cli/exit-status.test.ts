@@ -35,7 +35,7 @@ const STATUSES: { readonly [code in ErrorCode]: number } = {
   usage: 2,
   config: 2,
   'unit-name': 2,
-  'duplicate-machine-id': 2,
+  'machine-untrusted': 1,
   // There is no such thing.
   'unit-not-found': 4,
   'machine-not-found': 4,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import { desiredUnit } from '../support/builders.ts';
+import { desiredUnit, idOf } from '../support/builders.ts';
 import { AWAY, House, TTL_MS } from './support.ts';
 
 const soon = { timeout: 10_000, interval: 10 };
@@ -71,6 +71,25 @@ describe('a controller', () => {
     await vi.waitFor(() => expect(house.kinds()).toContain('cut-off'), soon);
     await sleep(2 * TTL_MS);
     expect(await house.assigned('a.service')).toBe('m1');
+  });
+
+  it('moves a fenced unit in time although another machine has taken the id of the lost one', async () => {
+    const house = new House(['m1', 'm2', 'm3', 'm4']);
+    await house.want(
+      'launched',
+      'Fenced=true\nMachineMetadata=name=m1 name=m3\n[Service]\nTimeoutStopSec=100ms',
+      'a.service',
+    );
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
+    const taken = house.fakes.of('m2');
+    Object.assign(taken, { id: idOf('m1'), lease: undefined });
+    house.fakes.silence('m1');
+    await vi.waitFor(() => expect(house.runs('a.service')).toContain('m3'), soon);
+    expect(taken.lease).toBeUndefined();
+    expect(house.runs('a.service')).not.toContain('m2');
+    expect(house.controller.troubles.map(({ message }) => message)).toEqual([
+      expect.stringContaining('Machine "m2" has the machine id of machine "m1"'),
+    ]);
   });
 
   it('does not give what a machine has lost to one that came back a moment ago', async () => {

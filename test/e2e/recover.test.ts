@@ -10,7 +10,7 @@ const MACHINES = ['k1', 'k2', 'k3'];
 const STRANGE = `# naïve 'quotes' "of" \\n \`all\` $kinds %% — 日本\t \n${SLEEPER}ExecReload=/bin/echo \\\n  more \n\n\n`;
 
 onMachines('recover', () => {
-  const operator = hire();
+  const operator = hire({ ssh: { connect_timeout: '10s' } });
   const list = ['list-unit-files', '--full', '--fields=unit,hash,dstate,state,tmachine'];
   const invocations = (): Promise<readonly string[]> =>
     insideAll(
@@ -33,10 +33,11 @@ onMachines('recover', () => {
 
     rmSync(join(operator.folder, 'registry'), { recursive: true });
     expect((await operator.fleetctl('list-unit-files', '--no-legend')).stdout).toBe('');
-    const dryRun = await operator.fleetctl('recover', '--dry-run');
+    const trust = ['recover', '--trust', 'k1,k2', '--trust', 'k3'];
+    const dryRun = await operator.fleetctl(...trust, '--dry-run');
     expect(dryRun.status).toBe(0);
     expect(dryRun.stdout).toContain('Would recover unit agent.service: launched on 3 machines\n');
-    const { status, stdout, stderr } = await operator.fleetctl('recover');
+    const { status, stdout, stderr } = await operator.fleetctl(...trust);
     expect(status).toBe(0);
     expect(stdout).toBe(dryRun.stdout.replaceAll('Would recover', 'Recovered'));
     expect(stdout.split('\n')).toHaveLength(8);
@@ -69,7 +70,7 @@ onMachines('recover', () => {
     expect(silent.status).toBe(5);
     expect(silent.stderr).toContain('Error: Cannot recover the registry: all machines have to answer');
     await cluster('start', 'k3');
-    expect((await operator.fleetctl('recover')).status).toBe(0);
+    expect((await operator.fleetctl('recover', '--accept=*')).status).toBe(0);
   });
 
   it('takes the later decision of two, and reconcile removes the other copy', async () => {
@@ -88,7 +89,7 @@ onMachines('recover', () => {
       systemctl daemon-reload; systemctl start web@1.service`,
     );
     rmSync(join(operator.folder, 'registry'), { recursive: true });
-    const { status, stderr } = await operator.fleetctl('recover');
+    const { status, stderr } = await operator.fleetctl('recover', '--accept', '*');
     expect(status).toBe(0);
     expect(stderr).toContain(`Warning: unit "web@1.service" is also on machine "${other}"`);
     const pass = await operator.fleetctl('reconcile');

@@ -12,6 +12,7 @@ const SIGHT: Sight = {
   offsetSeconds: 0,
   clusterId: 'ours',
   sameId: undefined,
+  known: undefined,
 };
 
 function statuses(sight: Partial<Sight>): Readonly<Record<string, readonly string[]>> {
@@ -124,6 +125,10 @@ describe('the checks of a machine', () => {
     [-7200, 'clock'],
   ])('of a clock that is %d s ahead: %s', (offsetSeconds, check) => {
     expect(examined({}, { offsetSeconds })?.check).toBe(check);
+  });
+
+  it('fail for a machine whose id is not the one that the registry has for it', () => {
+    expect(examined({}, { known: 'f'.repeat(32) })?.finding?.code).toBe('other-id');
   });
 
   it('take any cluster where the registry holds nothing yet', () => {

@@ -67,7 +67,7 @@ describe('the instances of a template', () => {
     const scene = await running();
     const registry = createRegistry(createMemoryStore(), { clock: scene.clock, author: 'me@here' });
     const edges = { ...scene.edges, registry };
-    await recover(edges);
+    await recover(edges, { accept: ['*'], reject: [], trust: [] });
     expect(said(await submitTemplate(scene, edges))[0]).toBe(
       'Template web@.service stored; 2 of 3 instances updated',
     );

@@ -3,6 +3,7 @@ import { FleetError } from '../../src/base/errors.ts';
 import { passStatus } from '../../src/cli/exit-status.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { passReport } from '../../src/output/pass.ts';
+import { guarded } from '../../src/reconcile/guard.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import { desiredUnit, recordOf, systemdState, TTL_MS } from '../support/builders.ts';
@@ -186,10 +187,18 @@ describe('a registry that is not what it was', () => {
     const unit = scene.machines.of('m2').units.get('b.service');
     if (unit?.record === undefined) throw new Error('b.service is elsewhere');
     unit.record = { ...unit.record, token: 1000 };
-    const error = await reconcileEverything(scene.edges).catch((error: unknown) => error);
+    const error = await reconcileEverything(guarded(scene.edges)).catch((error: unknown) => error);
     expect(error).toBeInstanceOf(FleetError);
     expect(error).toMatchObject({ code: 'registry-outdated' });
     expect(scene.there()).toEqual(before);
+  });
+
+  it('is not to be recovered because one machine says that it belongs to another cluster', async () => {
+    const scene = await populated();
+    scene.machines.of('m3').cluster = 'theirs';
+    const said = await pass(scene);
+    expect(said).toContain('Error: Cannot reconcile a machine of another cluster');
+    expect(said.filter((line) => line.includes('fleetctl recover'))).toEqual([]);
   });
 
   it('touches no machine when it was lost and began anew', async () => {

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { sha256 } from '../../src/base/hash.ts';
 import { recoverStatus } from '../../src/cli/exit-status.ts';
+import { MAX_LEAD } from '../../src/cluster/token.ts';
+import { cat } from '../../src/operations/cat.ts';
 import { destroy } from '../../src/operations/destroy.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
-import { recover } from '../../src/operations/recover.ts';
+import { type RecoverRequest, recover } from '../../src/operations/recover.ts';
 import { start } from '../../src/operations/set-target-state.ts';
 import { recoverReport } from '../../src/output/recover.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
@@ -31,10 +34,15 @@ function lost(scene: Scene): Scene {
   return { ...scene, edges };
 }
 
-async function recovered(scene: Scene): Promise<readonly string[]> {
-  const result = await recover(scene.edges);
+const NOTHING: RecoverRequest = { accept: [], reject: [], trust: [] };
+const EVERYTHING: RecoverRequest = { ...NOTHING, accept: ['*'] };
+
+async function recovered(scene: Scene, request = EVERYTHING): Promise<readonly string[]> {
+  const result = await recover(scene.edges, request);
   const { out, err } = recoverReport(result, false);
-  const lines = [...out, ...err].filter((line) => !line.startsWith('hint: Templates'));
+  const lines = [...out, ...err].filter(
+    (line) => !line.startsWith('hint: Templates') && !(request === EVERYTHING && line.startsWith('  text ')),
+  );
   const plain = lines.map((line) =>
     line.replace(/[0-9a-f]{8}\.\.\./, '').replace(/cluster [0-9a-f-]{36}/, 'cluster'),
   );
@@ -82,7 +90,7 @@ describe('recover', () => {
     );
     expect(Math.max(...seen)).toBeGreaterThan(40);
     const scene = lost(before);
-    await recover(scene.edges);
+    await recover(scene.edges, EVERYTHING);
     const view = await scene.edges.registry.load();
     expect(view.revision).toBe(1);
     for (const { token } of view.units.values()) expect(token).toBeGreaterThan(Math.max(...seen));
@@ -95,7 +103,7 @@ describe('recover', () => {
 
   it('leaves a cluster where nothing moves and nothing is restarted', async () => {
     const scene = lost(await populated());
-    await recover(scene.edges);
+    await recover(scene.edges, EVERYTHING);
     const { plans } = await reconcileEverything(scene.edges);
     const kinds = plans.flatMap(({ changes }) =>
       changes.flatMap(({ steps }) => steps.map(({ kind }) => kind)),
@@ -170,21 +178,130 @@ describe('recover is refused', () => {
       },
     ],
     ['when no machine belongs to one', /no machine of fleet.conf belongs to a cluster/, () => makeScene()],
-    [
-      'when a file makes no sense: the registry could not be read with it',
-      /Cannot recover unit "a.service" from machine "m1"/,
-      (scene) => {
-        unitOn(scene, 'm1', 'a.service').text = `${SLEEP}[X-Fleet]\nGlobal=maybe\n`;
-        return lost(scene);
-      },
-    ],
   ])('%s', async (_title, message, prepare) => {
     const scene = await prepare(await populated());
     const { revision } = await scene.edges.registry.load();
-    await expect(recover(scene.edges)).rejects.toMatchObject({
+    await expect(recover(scene.edges, NOTHING)).rejects.toMatchObject({
       code: 'not-recoverable',
       message: expect.stringMatching(message),
     });
     expect((await scene.edges.registry.load()).revision).toBe(revision);
+  });
+});
+
+describe('what no second machine confirms', () => {
+  /** As an intruder on m1 writes it: a unit of its own there, with a record that claims `token`. */
+  function forge(scene: Scene, name: string, text: string, token: number, machine = 'm1'): void {
+    const record = recordOf(desiredUnit('any.service'), { unit: name, token, digest: sha256(text) });
+    scene.machines.of(machine).units.set(name, { text, record, state: systemdState('running') });
+  }
+  const EVIL = `${GLOBAL}# evil\n`;
+  const kindsIn = async ({ edges }: Scene): Promise<readonly string[]> => {
+    const { plans } = await reconcileEverything(edges);
+    return plans.flatMap(({ machine, changes }) =>
+      changes.flatMap(({ unit, steps }) => steps.map(({ kind }) => `${machine} ${kind} ${unit}`)),
+    );
+  };
+
+  it('is stored, left as it is, and told with every text and the machines that have it', async () => {
+    const before = await populated();
+    forge(before, 'evil.service', EVIL, 40);
+    forge(before, 'everywhere.service', EVIL, 41);
+    forge(before, 'b.service', `${SLEEP}# evil\n`, 42);
+    const scene = lost(before);
+    const runs = scene.there();
+    const lines = await recovered(scene, NOTHING);
+    expect(lines.map((line) => line.replace(/ text [0-9a-f]{7},/, ' text'))).toEqual([
+      'Recovered unit a.service: launched on /10.0.0.1, unconfirmed: one machine has it ("m1")',
+      'Recovered unit b.service: launched on /10.0.0.1, unconfirmed: one machine has the latest decision ("m1")',
+      '  text launched: "m1" (10.0.0.1)',
+      '  text loaded: "m2" (10.0.0.2)',
+      'Recovered unit everywhere.service: launched on 3 machines, unconfirmed: one machine has the latest decision ("m1")',
+      '  text launched: "m1" (10.0.0.1)',
+      '  text launched: "m2" (10.0.0.2), "m3" (10.0.0.3)',
+      'Recovered unit evil.service: launched on 1 machine, unconfirmed: one machine has it ("m1")',
+      'Recovered cluster',
+      expect.stringMatching(/^Warning: unit "b.service" is also on machine "m2"/),
+      expect.stringMatching(/^Warning: unit "everywhere.service" has another text on machine "m2"/),
+      expect.stringMatching(/^Warning: unit "everywhere.service" has another text on machine "m3"/),
+      expect.stringMatching(/left as they are: 4 from "m1"$/),
+      expect.stringMatching(/^hint: See one: fleetctl cat UNIT; accept it: fleetctl recover --accept UNIT/),
+      'status 0',
+    ]);
+    expect(await kindsIn(scene)).toEqual([]);
+    expect(scene.there()).toEqual(runs);
+    const [text] = await cat(scene.edges.registry, 'evil');
+    expect(text?.text).toBe(EVIL);
+    const { units } = await scene.edges.registry.load();
+    expect(units.size).toBe(0);
+  });
+
+  it('is accepted by unit or by machine, then or later, and given up', async () => {
+    const before = await populated();
+    forge(before, 'evil.service', EVIL, 40);
+    const scene = lost(before);
+    await recover(scene.edges, { ...NOTHING, trust: ['m2'] });
+    const wanted = async () => [...(await scene.edges.registry.load()).units.keys()];
+    expect(await wanted()).toEqual(['b.service', 'everywhere.service']);
+    await expect(recover(scene.edges, { ...NOTHING, accept: ['b'] })).rejects.toMatchObject({
+      code: 'unit-not-found',
+    });
+    await expect(recover(scene.edges, { ...NOTHING, trust: ['m9'] })).rejects.toMatchObject({
+      code: 'machine-not-found',
+    });
+    expect(await recover(scene.edges, { ...NOTHING, accept: ['a'] })).toEqual({
+      kind: 'decided',
+      accepted: ['a.service'],
+      rejected: [],
+      open: ['evil.service'],
+    });
+    expect(await wanted()).toContain('a.service');
+    expect(scene.there().m1).toContain('evil.service running');
+    await recover(scene.edges, { ...NOTHING, reject: ['evil'] });
+    expect(await kindsIn(scene)).toEqual(expect.arrayContaining(['m1 remove evil.service']));
+    expect(scene.there()).toMatchObject({ m1: ['a.service running', 'everywhere.service running'] });
+  });
+
+  it.each([
+    ['global and not everywhere', GLOBAL, ['m1', 'm2'], 'it is global, and not on every machine'],
+    ['standard and on two machines', SLEEP, ['m1', 'm2'], 'one machine has the latest decision'],
+    ['no unit file', `${SLEEP}[X-Fleet]\nGlobal=maybe\n`, ['m1'], 'its text cannot be read'],
+  ])('is a unit that is %s', async (_title, text, machines, why) => {
+    const before = await populated();
+    for (const machine of machines) forge(before, 'evil.service', text, 40, machine);
+    const lines = await recovered(lost(before), NOTHING);
+    expect(lines).toContainEqual(expect.stringContaining(`unit evil.service: launched on`));
+    expect(lines.find((line) => line.includes('evil.service'))).toContain(`unconfirmed: ${why} ("m1")`);
+  });
+
+  it('a unit without a text that makes sense is never accepted', async () => {
+    const before = await populated();
+    forge(before, 'evil.service', `${SLEEP}[X-Fleet]\nGlobal=maybe\n`, 40);
+    const scene = lost(before);
+    await recover(scene.edges, EVERYTHING);
+    await expect(recover(scene.edges, EVERYTHING)).rejects.toMatchObject({ code: 'placement' });
+    expect((await scene.edges.registry.load()).units.has('evil.service')).toBe(false);
+  });
+
+  it.each([
+    ['token', 'evil.service', 1e23, /has noted token 1e\+23/],
+    ['lead', 'evil.service', 2 ** 50, /far beyond all other machines/],
+    ['name', '../../etc/x.service', 40, /has noted unit "..\/..\/etc\/x.service"/],
+    ['reserved name', 'fleet-lease.service', 40, /has noted unit "fleet-lease.service"/],
+  ])('a machine with an impossible %s is told, and nothing is stored', async (_title, name, token, why) => {
+    const before = await populated();
+    forge(before, name, SLEEP, token);
+    const scene = lost(before);
+    const lines = await recovered(scene);
+    expect([lines[0], lines.at(-1)]).toEqual([expect.stringMatching(why), 'status 5']);
+    expect((await scene.edges.registry.load()).revision).toBe(0);
+  });
+
+  it('leaves room for tokens, however high a machine claims to have seen', async () => {
+    const before = await populated();
+    forge(before, 'evil.service', SLEEP, MAX_LEAD);
+    const scene = lost(before);
+    await recover(scene.edges, NOTHING);
+    expect((await scene.edges.registry.load()).token).toBe(MAX_LEAD + 1);
   });
 });

@@ -123,12 +123,12 @@ describe('start', () => {
     expect(scene.machines.of('m1').log).toEqual([]);
   });
 
-  it('names two machines with one id, and changes nothing', async () => {
+  it('uses none of two machines with one id before one of them is bound to it', async () => {
     const scene = await desk({ 'a.service': SLEEP });
     const m2 = scene.machines.of('m2');
     m2.observe = () => scene.machines.of('m1').observe({ names: [], digests: false });
-    await expect(scene.start('a')).rejects.toMatchObject({ code: 'duplicate-machine-id' });
-    expect(scene.there()).toEqual({});
+    expect(outcome(await scene.start('a'))).toEqual(['a.service: launched m3']);
+    expect(scene.there()).toEqual({ m3: ['a.service running'] });
   });
 
   it('moves a unit whose machine has been silent for agent_ttl, and takes away the copy when it is back', async () => {

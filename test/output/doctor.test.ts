@@ -13,6 +13,7 @@ const SIGHT: Sight = {
   offsetSeconds: 0,
   clusterId: 'ours',
   sameId: undefined,
+  known: undefined,
 };
 
 const health = (sight: Partial<Sight> = {}) => ({

@@ -115,8 +115,8 @@ describe('what does not hold', () => {
     const rejected = ['m1', 'm2'].map((machine) => ({ machine, reason: { ...reason, hint } }));
     expect(report('start', { nowhere: true, rejected }).err).toEqual([
       'Error: Cannot place unit "a.service": no machine fits',
-      '  m1: it does not answer: no key',
-      '  m2: it does not answer: no key',
+      '  m1: it cannot be used: no key',
+      '  m2: it cannot be used: no key',
       'hint: Run "ssh-add"',
       'hint: It stays launched in the registry; run the command again when a machine fits',
     ]);

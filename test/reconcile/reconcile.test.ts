@@ -181,17 +181,6 @@ describe('when something fails, a pass', () => {
     expect(scene.driver.of('m1').log).toEqual([]);
   });
 
-  it('stops before anything is changed when two machines have one id, and closes its sessions', async () => {
-    const scene = new Scene(THREE);
-    scene.driver.trouble('m3').id = idOf('m1');
-    await scene.want('launched', '', 'a.service');
-    await expect(scene.pass()).rejects.toMatchObject({
-      code: 'duplicate-machine-id',
-      message: 'Machines "m1" and "m3" have the same machine id: 6d310000-0000-0000-0000-000000000000',
-    });
-    expect([await scene.assigned('a.service'), scene.there()]).toEqual([undefined, []]);
-  });
-
   it('closes its sessions when the registry cannot be written', async () => {
     const scene = new Scene(THREE);
     await scene.want('launched', '', 'a.service');

@@ -146,38 +146,3 @@ describe('more than half of the machines, silent at once,', () => {
     expect(failuresOf(await scene.pass())).toEqual(['a.service m1 unreachable']);
   });
 });
-
-describe('the id of a silent machine', () => {
-  it("that another one answers with is that one's, whichever comes first in fleet.conf", async () => {
-    for (const [old, renamed] of [
-      ['m1', 'm5'],
-      ['m5', 'm1'],
-    ] as const) {
-      const scene = new Scene(FIVE);
-      await scene.want('launched', `MachineMetadata=name=${old}`, 'a.service');
-      scene.driver.silence(renamed);
-      await scene.pass();
-      scene.driver.silence(old);
-      await scene.pass();
-      // The machine of the old section answers under the new one, with all that is on it.
-      scene.driver.heal(renamed);
-      scene.driver.trouble(renamed).id = idOf(old);
-      for (const [unit, there] of scene.driver.of(old).units) scene.driver.of(renamed).units.set(unit, there);
-      await scene.want('launched', '', 'a.service');
-      scene.clock.time += 2 * TTL_MS;
-      const { snapshot, ...report } = await scene.pass();
-      expect([old, decisionsOf({ snapshot, ...report })]).toEqual([old, ['a.service keep']]);
-      expect(
-        snapshot.machines.filter(({ id }) => id === idOf(old)).map(({ machine }) => machine.name),
-      ).toEqual([renamed]);
-      expect((await scene.registry.load()).machines.get(old)?.id).toBeUndefined();
-    }
-  });
-
-  it('is no duplicate of the id of a machine that answers', async () => {
-    const scene = await arrange();
-    scene.driver.silence('m1');
-    scene.driver.trouble('m2').id = idOf('m1');
-    await expect(scene.pass()).resolves.toBeDefined();
-  });
-});

@@ -82,6 +82,11 @@ describe('the [Install] section', () => {
     ['web.service', 'WantedBy=../../etc', 'line 4: WantedBy is no unit name: "../../etc"'],
     ['web.service', 'RequiredBy=a.target\nRequiredBy=db', 'line 5: RequiredBy is no unit name: "db"'],
     ['web.service', 'Alias=web.socket', 'line 4: Alias is no name of a service: "web.socket"'],
+    [
+      'web.service',
+      'Alias=fleet-lease.service',
+      'line 4: Alias is the name of a unit of fleet itself: "fleet-lease.service"',
+    ],
     ['web@1.service', 'Alias=www.service', 'line 4: Alias is not for the same instance: "www.service"'],
     ['web@1.service', 'Alias=www@2.service', 'line 4: Alias is not for the same instance: "www@2.service"'],
     [

@@ -47,6 +47,9 @@ describe('parseUnitName', () => {
     ['.hidden.service', 'it must not start with "."'],
     ['@1.service', 'it must not start with "@"'],
     ['@', 'it must not start with "@"'],
+    ['fleet.target', 'fleet has a unit of its own of that name'],
+    ['fleet-lease', 'fleet has a unit of its own of that name'],
+    ['fleet-lease.timer', 'fleet has a unit of its own of that name'],
     ['sda.device', 'systemd makes device units itself, from no file'],
     ['session-1.scope', 'systemd makes scope units itself, from no file'],
   ])('refuses %j: %s', (text, problem) => {

@@ -116,19 +116,71 @@ const removeCommand: Command = {
   },
 };
 
+const acceptCommand: Command = {
+  name: 'accept',
+  arguments: '<machine>',
+  summary: 'Accept a machine as it is now',
+  description:
+    'The registry remembers the machine id of every name. A machine whose id changes, or has the id of another one, is not used until it is accepted. Units that are assigned to an id that is gone move with the next pass.',
+  options: [],
+  examples: [['fleetctl machines accept web-3', 'after it was reinstalled, renamed, or repaired']],
+  async run({ arguments: [name = ''], flags, streams }) {
+    const [{ withEdges }, { acceptMachine }, { acceptedLine }] = await Promise.all([
+      import('../context.ts'),
+      import('../../operations/trust-machine.ts'),
+      import('../../output/machines.ts'),
+    ]);
+    const accepted = await withEdges(flags, streams, (edges) => acceptMachine(edges, name), { guard: false });
+    talk(streams, [acceptedLine(name, accepted)]);
+    return EXIT.done;
+  },
+};
+
+const distrustCommand: Command = {
+  name: 'distrust',
+  arguments: '<machine>',
+  summary: 'Exclude a machine that is wrong',
+  description:
+    'No command and no fleetd uses the machine until it is accepted again. What runs there runs on, and units that are assigned to it stay assigned.',
+  options: [],
+  examples: [['fleetctl machines distrust web-3', 'when it contradicts the registry and is wrong']],
+  async run({ arguments: [name = ''], flags, streams }) {
+    const [{ withEdges }, { distrustMachine }, { distrustedLines }] = await Promise.all([
+      import('../context.ts'),
+      import('../../operations/trust-machine.ts'),
+      import('../../output/machines.ts'),
+    ]);
+    const units = await withEdges(flags, streams, (edges) => distrustMachine(edges, name), { guard: false });
+    const { out, err } = distrustedLines(name, units);
+    talk(streams, out);
+    writeLines(streams.err, err);
+    return EXIT.done;
+  },
+};
+
 export const machinesCommand: Command = {
   name: 'machines',
   arguments: '',
-  summary: 'Add machines to fleet.conf, change them, or take them out',
+  summary: 'Add machines to fleet.conf, change them, take them out, accept or exclude them',
   description:
     'fleet.conf is edited in place: comments, order and line ends stay, and a file that would not say exactly what is meant is not written. Machines are listed by list-machines.',
   options: [],
-  examples: [...addCommand.examples, ...setCommand.examples, ...removeCommand.examples],
-  subcommands: [addCommand, setCommand, removeCommand],
+  examples: [
+    ...addCommand.examples,
+    ...setCommand.examples,
+    ...removeCommand.examples,
+    ...acceptCommand.examples,
+    ...distrustCommand.examples,
+  ],
+  subcommands: [addCommand, setCommand, removeCommand, acceptCommand, distrustCommand],
   async run() {
-    throw new FleetError('usage', 'Cannot tell what to do with machines: add, set or remove is missing', {
-      hint: 'To list them: fleetctl list-machines',
-    });
+    throw new FleetError(
+      'usage',
+      'Cannot tell what to do with machines: add, set, remove, accept or distrust is missing',
+      {
+        hint: 'To list them: fleetctl list-machines',
+      },
+    );
   },
 };
 

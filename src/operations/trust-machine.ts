@@ -1,0 +1,115 @@
+import { FleetError } from '../base/errors.ts';
+import type { Observation } from '../cluster/snapshot.ts';
+import type { Machine } from '../machine/machine.ts';
+import { formatMachineId, type MachineId } from '../machine/machine-id.ts';
+import { highestToken } from '../reconcile/outdated.ts';
+import type { Edges } from '../reconcile/reconcile.ts';
+import { type RegistryView, UNKNOWN_MACHINE } from '../registry/view.ts';
+
+/** What the registry remembers of a machine from now on; `before` is the id it had for that name, where it differs. */
+export type Accepted = {
+  readonly id: MachineId;
+  readonly before: MachineId | undefined;
+  /** Names that are not in fleet.conf and had this id: the machine was renamed. */
+  readonly renamedFrom: readonly string[];
+  readonly isNews: boolean;
+};
+
+/**
+ * Makes the registry remember the id that the machine called `name` answers with, and forget what spoke against it. Units
+ * that are assigned to an id that nothing has any more move with the next pass. Throws FleetError
+ * `machine-not-found`, the error of a machine that does not answer, `usage` where another machine of fleet.conf has the
+ * id, and `registry-outdated` while the machine is ahead of the registry.
+ */
+export async function acceptMachine({ driver, machines, registry }: Edges, name: string): Promise<Accepted> {
+  const machine = namedMachine(machines, name);
+  const session = await driver.connect(machine);
+  const observation = await session
+    .observe({ names: [], digests: false, token: true })
+    .finally(() => session.close());
+  const { id } = observation;
+  let accepted: Accepted | undefined;
+  await registry.update((view) => {
+    refuseEmpty(view);
+    const holders = [...view.machines].flatMap(([other, known]) =>
+      other !== name && known.id === id ? [other] : [],
+    );
+    const holder = machines.find((other) => holders.includes(other.name));
+    if (holder !== undefined) throw taken(name, holder.name, id);
+    refuseAhead(view, name, observation);
+    const known = view.machines.get(name) ?? UNKNOWN_MACHINE;
+    const isNews = known.id !== id || known.ahead !== undefined || known.distrusted === true;
+    const before = known.id === id ? undefined : known.id;
+    accepted = { id, before, renamedFrom: holders, isNews: isNews || holders.length > 0 };
+    if (!accepted.isNews) return [];
+    const cordon = known.cordon ?? holders.map((other) => view.machines.get(other)?.cordon).find(Boolean);
+    return [
+      ...holders.map((other) => ({ kind: 'delete-machine', name: other }) as const),
+      { kind: 'put-machine', name, known: { ...UNKNOWN_MACHINE, id, cordon } },
+    ];
+  });
+  if (accepted === undefined) throw new Error('the registry was not asked');
+  return accepted;
+}
+
+/**
+ * Excludes a machine until it is accepted again: it counts as one that cannot be used, whatever it answers. Resolves with
+ * the units that are assigned to it and stay there. Throws FleetError `machine-not-found`.
+ */
+export async function distrustMachine(
+  { machines, registry }: Pick<Edges, 'machines' | 'registry'>,
+  name: string,
+): Promise<readonly string[]> {
+  namedMachine(machines, name);
+  const view = await registry.update((current) => {
+    refuseEmpty(current);
+    const known = current.machines.get(name) ?? UNKNOWN_MACHINE;
+    return known.distrusted ? [] : [{ kind: 'put-machine', name, known: { ...known, distrusted: true } }];
+  });
+  const id = view.machines.get(name)?.id;
+  return [...view.units.values()]
+    .filter(({ machine }) => machine === id && id !== undefined)
+    .map((unit) => unit.name);
+}
+
+function namedMachine(machines: readonly Machine[], name: string): Machine {
+  const machine = machines.find((each) => each.name === name);
+  if (machine !== undefined) return machine;
+  throw new FleetError('machine-not-found', `No machine "${name}" in fleet.conf`, {
+    hint: 'See fleetctl list-machines',
+  });
+}
+
+/** A registry that holds nothing yet stays so: it may be one that was lost, and waits to be recovered. */
+function refuseEmpty({ clusterId }: RegistryView): void {
+  if (clusterId !== undefined) return;
+  throw new FleetError(
+    'usage',
+    'The registry holds nothing yet, so there is nothing to decide about machines',
+    {
+      hint: 'If it was lost: fleetctl recover; to leave a machine out, take it out of fleet.conf',
+    },
+  );
+}
+
+function refuseAhead({ clusterId, token }: RegistryView, name: string, observation: Observation): void {
+  const seen = highestToken(observation);
+  if (observation.cluster !== clusterId || seen <= token) return;
+  throw new FleetError(
+    'registry-outdated',
+    `Cannot accept machine "${name}": it has seen revision ${seen}, and the registry is at revision ${token}`,
+    {
+      hint: `If the registry is an old backup, put a newer one back; if the machine is wrong, empty /var/lib/fleet/units and /var/lib/fleet/removed there`,
+    },
+  );
+}
+
+function taken(name: string, holder: string, id: MachineId): FleetError {
+  return new FleetError(
+    'usage',
+    `Cannot accept machine "${name}": its id ${formatMachineId(id)} is that of machine "${holder}"`,
+    {
+      hint: `If it is a copy, run "rm /etc/machine-id && systemd-machine-id-setup" on it and restart it; if machine "${holder}" has left the cluster or is called "${name}" now, take section "${holder}" out of fleet.conf`,
+    },
+  );
+}

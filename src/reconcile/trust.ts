@@ -1,0 +1,149 @@
+import type { MachineView, Observation, Silence, Token } from '../cluster/snapshot.ts';
+import { isToken, MAX_TOKEN } from '../cluster/token.ts';
+import { formatMachineId, type MachineId } from '../machine/machine-id.ts';
+import type { RegistryView } from '../registry/view.ts';
+import { unitNameProblem } from '../unit/unit-name.ts';
+
+type Known = Pick<RegistryView, 'machines'>;
+
+/** Why a machine that answers is not used. */
+type Objection = { readonly message: string; readonly hint: string };
+
+/**
+ * The same machines; one that answers and contradicts what the registry remembers of it is unusable, like one that does
+ * not answer. It keeps the id that the registry has for its name, so nothing leaves it. `now` is epoch ms.
+ */
+export function trustedViews(
+  views: readonly MachineView[],
+  registry: Known,
+  now: number,
+): readonly MachineView[] {
+  const marks = [...registry.machines].flatMap(([name, { ahead }]) =>
+    ahead === undefined ? [] : [[name, ahead] as const],
+  );
+  return withoutAhead(identifiedViews(views, registry, now), new Map(marks), now);
+}
+
+/** The same without what the registry remembers of tokens: ids, exclusions and ranges alone. */
+export function identifiedViews(
+  views: readonly MachineView[],
+  { machines }: Known,
+  now: number,
+): readonly MachineView[] {
+  const bound = new Map([...machines].flatMap(([name, { id }]) => (id === undefined ? [] : [[name, id]])));
+  const identities = new Identities(views, bound);
+  return views.map((view) => {
+    const { name } = view.machine;
+    const id = bound.get(name) ?? (identities.isTaken(view) ? undefined : view.id);
+    if (view.observation === undefined) return { ...view, id };
+    const objection =
+      (machines.get(name)?.distrusted === true ? excluded(name) : undefined) ??
+      identities.objection(name, view.observation.id) ??
+      misnoted(name, view.observation);
+    return objection === undefined ? view : unusable({ ...view, id: bound.get(name) }, objection, now);
+  });
+}
+
+/** The same machines; those of `ahead`, which have seen these tokens before the registry gave them, are unusable. */
+export function withoutAhead(
+  views: readonly MachineView[],
+  ahead: ReadonlyMap<string, Token>,
+  now: number,
+): readonly MachineView[] {
+  return views.map((view) => {
+    const { name } = view.machine;
+    const token = ahead.get(name);
+    if (token === undefined || view.observation === undefined) return view;
+    const message = `Machine "${name}" has seen revision ${token}, which the registry had not given`;
+    const hint = `If the registry is an old backup, put a newer one back; if the machine is wrong: fleetctl machines distrust ${name}`;
+    return unusable(view, { message, hint }, now);
+  });
+}
+
+/** That machine as one that answers and cannot be used. */
+export function unusable(view: MachineView, objection: Objection, now: number): MachineView {
+  const silence: Silence = { since: now, code: 'machine-untrusted', ...objection };
+  return { ...view, observation: undefined, silence, backSince: undefined };
+}
+
+function excluded(name: string): Objection {
+  return {
+    message: `Machine "${name}" is not trusted: an operator has excluded it`,
+    hint: `To use it again: fleetctl machines accept ${name}`,
+  };
+}
+
+/** Records that fleet cannot have written. */
+function misnoted(name: string, { units, token = 0, backup }: Observation): Objection | undefined {
+  const records = units.flatMap(({ record }) => record ?? []);
+  const tokens = [...records.map((record) => record.token), token, backup?.token ?? 0];
+  const badToken = tokens.find((each) => !isToken(each));
+  const badName = records.find(({ unit }) => unitNameProblem(unit) !== undefined)?.unit;
+  if (badToken === undefined && badName === undefined) return undefined;
+  const what =
+    badName === undefined
+      ? `token ${badToken}, and tokens are whole numbers up to ${MAX_TOKEN}`
+      : `unit "${badName}", which fleet does not put anywhere: ${unitNameProblem(badName)}`;
+  return {
+    message: `Cannot use machine "${name}": it has noted ${what}`,
+    hint: `Find out what wrote that below /var/lib/fleet there; in doubt, reinstall the machine, and then: fleetctl machines accept ${name}`,
+  };
+}
+
+/** The ids that machines answer with, against those that the registry has for their names. */
+class Identities {
+  readonly #bound: ReadonlyMap<string, MachineId>;
+  /** Names by id: of the machines that answer with it, and of those that the registry has it for. */
+  readonly #claimants: ReadonlyMap<MachineId, readonly string[]>;
+  readonly #holders: ReadonlyMap<MachineId, readonly string[]>;
+
+  constructor(views: readonly MachineView[], bound: ReadonlyMap<string, MachineId>) {
+    this.#bound = bound;
+    this.#holders = namesById([...bound]);
+    this.#claimants = namesById(
+      views.flatMap(({ machine: { name }, observation }) =>
+        observation === undefined ? [] : [[name, observation.id] as const],
+      ),
+    );
+  }
+
+  /** Whether the id of a view is that of a machine with another name. */
+  isTaken({ machine, id }: MachineView): boolean {
+    return id !== undefined && this.#others(this.#holders, machine.name, id).length > 0;
+  }
+
+  objection(name: string, id: MachineId): Objection | undefined {
+    const before = this.#bound.get(name);
+    const rivals = this.#others(this.#claimants, name, id);
+    const isBound = before === id;
+    const hasBoundRival = rivals.some((rival) => this.#bound.get(rival) === id);
+    if (isBound && !hasBoundRival) return undefined;
+    const [holder] = hasBoundRival || !isBound ? [...rivals, ...this.#others(this.#holders, name, id)] : [];
+    const shown = formatMachineId(id);
+    if (holder !== undefined) {
+      const known =
+        before === undefined || isBound ? '' : `; the registry has ${formatMachineId(before)} for it`;
+      return {
+        message: `Machine "${name}" has the machine id of machine "${holder}", ${shown}${known}`,
+        hint: `If it is a copy, run "rm /etc/machine-id && systemd-machine-id-setup" on it and restart it; if machine "${holder}" is called "${name}" now, or both are one, remove section "${holder}" from fleet.conf, and then: fleetctl machines accept ${name}`,
+      };
+    }
+    if (before === undefined) return undefined;
+    return {
+      message: `Machine "${name}" has machine id ${shown}, and the registry has ${formatMachineId(before)} for it`,
+      hint: `If it was reinstalled or replaced: fleetctl machines accept ${name}`,
+    };
+  }
+
+  #others(names: ReadonlyMap<MachineId, readonly string[]>, name: string, id: MachineId): readonly string[] {
+    return (names.get(id) ?? []).filter((other) => other !== name);
+  }
+}
+
+function namesById(
+  entries: readonly (readonly [string, MachineId])[],
+): ReadonlyMap<MachineId, readonly string[]> {
+  const names = new Map<MachineId, string[]>();
+  for (const [name, id] of entries) names.set(id, [...(names.get(id) ?? []), name]);
+  return names;
+}
