@@ -1,5 +1,10 @@
 import { mayBeDown } from '../cluster/silence.ts';
-import { type ClusterSnapshot, otherCluster, type UnreadableUnit } from '../cluster/snapshot.ts';
+import {
+  type ClusterSnapshot,
+  type MachineView,
+  otherCluster,
+  type UnreadableUnit,
+} from '../cluster/snapshot.ts';
 import { type Edges, reconcile } from '../reconcile/reconcile.ts';
 import { isCutOff } from '../schedule/schedule.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
@@ -16,12 +21,21 @@ export type Stranded = {
   readonly waitedMs: number | undefined;
 };
 
+/** A unit with the paths of drop-ins. */
+export type Extended = {
+  readonly unit: string;
+  readonly machine: MachineRef;
+  readonly dropIns: readonly string[];
+};
+
 /** What a pass over everything did. */
 export type PassResult = RequestResult & {
   readonly moves: readonly Move[];
   readonly stranded: readonly Stranded[];
   /** Units of the registry that cannot be read, and were left as they are. */
   readonly unreadable: readonly UnreadableUnit[];
+  /** Units that something on their machine adds to, which no pass takes away: fleet did not put it there. */
+  readonly extended: readonly Extended[];
   /** A machine belongs to another cluster: what would be one is refused. */
   readonly otherCluster: boolean;
   /** More than half of the machines are silent, so that no unit leaves a silent one. */
@@ -43,9 +57,16 @@ export async function reconcileEverything(edges: Edges): Promise<PassResult> {
     moves: movesOf(report),
     stranded: strandedUnits(request.results, snapshot),
     unreadable: snapshot.unreadable ?? [],
+    extended: snapshot.machines.flatMap(extendedOn),
     otherCluster: snapshot.machines.some((view) => otherCluster(view, snapshot) !== undefined),
     cutOff: isCutOff(snapshot),
   };
+}
+
+function extendedOn(view: MachineView): readonly Extended[] {
+  return (view.observation?.units ?? []).flatMap(({ name: unit, record, state: { dropIns } }) =>
+    record === undefined || dropIns === undefined ? [] : [{ unit, machine: machineRef(view), dropIns }],
+  );
 }
 
 /** Machines that did not answer are told once, not once a unit. */

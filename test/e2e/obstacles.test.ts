@@ -58,6 +58,27 @@ onMachines('a folder in the place of a unit file', () => {
   });
 });
 
+onMachines('a drop-in that fleet did not put there', () => {
+  const operator = hire({ machines: ['k1'] });
+
+  it('is told by reconcile and by doctor, and left', async () => {
+    operator.write('web.service', SLEEPER);
+    await operator.fleetctl('start', 'web');
+    const folder = '/etc/systemd/system/web.service.d';
+    await inside(
+      'k1',
+      `mkdir ${folder}; printf '[Service]\\nNice=5\\n' >${folder}/x.conf; systemctl daemon-reload`,
+    );
+    const { status, stderr } = await operator.fleetctl('reconcile');
+    expect([status, stderr]).toEqual([
+      0,
+      expect.stringContaining(`fleet did not put there: ${folder}/x.conf\n`),
+    ]);
+    expect((await operator.fleetctl('doctor')).stdout).toContain('web.service: a drop-in changes it');
+    await inside('k1', `rm -r ${folder}; systemctl daemon-reload`);
+  });
+});
+
 onMachines('a unit that does not start', () => {
   const operator = hire({ machines: ['k1'] });
 
