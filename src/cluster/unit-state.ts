@@ -36,6 +36,8 @@ export type SystemdState = {
   readonly lastTrigger?: number | undefined;
   /** The job that systemd has queued for it; undefined for none. */
   readonly jobId?: number | undefined;
+  /** Files that add to its text and that fleet did not put there; undefined for none. */
+  readonly dropIns?: readonly string[];
 };
 
 /** What fleet noted on a machine when it put a unit there. */

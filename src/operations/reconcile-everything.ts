@@ -1,5 +1,10 @@
 import { mayBeDown } from '../cluster/silence.ts';
-import { type ClusterSnapshot, otherCluster, type UnreadableUnit } from '../cluster/snapshot.ts';
+import {
+  type ClusterSnapshot,
+  type MachineView,
+  otherCluster,
+  type UnreadableUnit,
+} from '../cluster/snapshot.ts';
 import { type Edges, reconcile } from '../reconcile/reconcile.ts';
 import { isCutOff } from '../schedule/schedule.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
@@ -16,12 +21,21 @@ export type Stranded = {
   readonly waitedMs: number | undefined;
 };
 
+/** A unit with the paths of drop-ins. */
+export type Extended = {
+  readonly unit: string;
+  readonly machine: MachineRef;
+  readonly dropIns: readonly string[];
+};
+
 /** What a pass over everything did. */
 export type PassResult = RequestResult & {
   readonly moves: readonly Move[];
   readonly stranded: readonly Stranded[];
   /** Units of the registry that cannot be read, and were left as they are. */
   readonly unreadable: readonly UnreadableUnit[];
+  /** Units that something on their machine adds to, which no pass takes away: fleet did not put it there. */
+  readonly extended: readonly Extended[];
   /** A machine belongs to another cluster: what would be one is refused. */
   readonly otherCluster: boolean;
   /** All machines that a cluster owns belong to another one: it may be the registry that is not theirs any more. */
@@ -47,10 +61,17 @@ export async function reconcileEverything(edges: Edges): Promise<PassResult> {
     moves: movesOf(report),
     stranded: strandedUnits(request.results, snapshot),
     unreadable: snapshot.unreadable ?? [],
+    extended: snapshot.machines.flatMap(extendedOn),
     otherCluster: theirs.length > 0,
     isLost: theirs.length > 0 && theirs.length === owned.length,
     cutOff: isCutOff(snapshot),
   };
+}
+
+function extendedOn(view: MachineView): readonly Extended[] {
+  return (view.observation?.units ?? []).flatMap(({ name: unit, record, state: { dropIns } }) =>
+    record === undefined || dropIns === undefined ? [] : [{ unit, machine: machineRef(view), dropIns }],
+  );
 }
 
 /** Machines that did not answer are told once, not once a unit. */

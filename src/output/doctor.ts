@@ -90,6 +90,12 @@ function skippedOf(checks: readonly CheckResult[]): number {
   return checks.filter(({ status }) => status === 'skipped').length;
 }
 
+const ALTERED = {
+  damaged: 'its record is damaged',
+  altered: 'its file was changed there',
+  'drop-in': 'a drop-in changes it',
+} as const;
+
 function detailOf({ status, finding }: CheckResult): string {
   switch (finding.code) {
     case 'well':
@@ -129,12 +135,7 @@ function detailOf({ status, finding }: CheckResult): string {
     case 'containers':
       return status === 'ok' ? finding.tools.join(', ') : `units need ${finding.tools.join(' and ')}`;
     case 'altered':
-      return finding.altered
-        .map(
-          ({ unit, what }) =>
-            `${unit}: ${what === 'damaged' ? 'its record is damaged' : 'its file was changed there'}`,
-        )
-        .join('; ');
+      return finding.altered.map(({ unit, what }) => `${unit}: ${ALTERED[what]}`).join('; ');
     case 'units':
       return finding.unknown.map(({ unit, why }) => `${unit}: ${why}`).join('; ');
   }
@@ -186,7 +187,10 @@ const FIXES: Fixes = {
       ? `make room in ${least.folder} there, such as with journalctl --vacuum-size=100M`
       : `remove files in ${least.folder} there: df -i shows how many inodes are left`,
   journal: () => 'systemctl restart systemd-journald there',
-  altered: () => 'what a pass would do about it: fleetctl reconcile --dry-run',
+  altered: ({ altered }) =>
+    altered.every(({ what }) => what === 'drop-in')
+      ? `systemctl cat ${altered.map(({ unit }) => unit).join(' ')} there shows them; put them into the text of the unit, and remove them`
+      : 'what a pass would do about it: fleetctl reconcile --dry-run',
   units: ({ unknown }) =>
     `systemctl show ${unknown.map(({ unit }) => unit).join(' ')} there must work: it cannot show text that is not UTF-8, such as "\\xfc" in ExecStart=`,
   containers: ({ tools }) => `install ${tools.join(' and ')} there`,

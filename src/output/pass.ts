@@ -1,5 +1,5 @@
 import type { MachineRef } from '../operations/machine-ref.ts';
-import type { PassResult, Stranded } from '../operations/reconcile-everything.ts';
+import type { Extended, PassResult, Stranded } from '../operations/reconcile-everything.ts';
 import type { UnitResult } from '../operations/unit-result.ts';
 import { failureText } from './failure.ts';
 import { machineJson, unreachableJson, unreadableJson } from './json.ts';
@@ -24,7 +24,12 @@ export function passReport(pass: PassResult, dryRun = false): ReportLines {
   ];
   return {
     out: workLines([...moves, ...steps], failures.length > 0),
-    err: [...missingLines(pass), ...(pass.cutOff ? [CUT_OFF] : []), ...failures],
+    err: [
+      ...missingLines(pass),
+      ...pass.extended.map(extendedLine),
+      ...(pass.cutOff ? [CUT_OFF] : []),
+      ...failures,
+    ],
   };
 }
 
@@ -66,6 +71,10 @@ export function failedJson(results: readonly UnitResult[]): readonly object[] {
       reason: failureText(failure).summary,
     })),
   ]);
+}
+
+function extendedLine({ unit, machine, dropIns }: Extended): string {
+  return `Warning: Unit "${unit}" on machine ${title(machine)} is changed by files that fleet did not put there: ${dropIns.join(', ')}`;
 }
 
 const CUT_OFF =

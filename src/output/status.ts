@@ -23,7 +23,9 @@ function driftLines({ unit, machine, drift }: UnitStatus): readonly string[] {
   if (drift === undefined) return [];
   return [
     `Warning: unit "${unit}" on machine "${machine.name}": ${DRIFTS[drift]}`,
-    'hint: What a pass would do about it: fleetctl reconcile --dry-run',
+    drift === 'drop-in'
+      ? 'hint: "systemctl cat" there shows it; put it into the text of the unit, and remove it there'
+      : 'hint: What a pass would do about it: fleetctl reconcile --dry-run',
   ];
 }
 
@@ -32,6 +34,7 @@ const DRIFTS: Readonly<Record<Drift, string>> = {
   damaged: 'its record in /var/lib/fleet/units is damaged there',
   outdated: 'its text there is not that of the registry',
   altered: 'its file was changed there',
+  'drop-in': 'a drop-in of the machine changes it',
 };
 
 /** `{ "statuses": […], "problems": […], "unreachable": […] }`, see the README for every field. */

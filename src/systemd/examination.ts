@@ -52,8 +52,8 @@ export type Examination = {
   readonly containers: readonly { readonly tool: string; readonly present: boolean }[];
   /** The units of fleet there that systemd cannot show, and why. */
   readonly unknown: readonly { readonly unit: string; readonly why: string }[];
-  /** Those whose record, or else file, is not as fleet left it. */
-  readonly altered: readonly { readonly unit: string; readonly what: 'damaged' | 'altered' }[];
+  /** Those whose record, or else file, is not as fleet left it, and those that a drop-in changes. */
+  readonly altered: readonly { readonly unit: string; readonly what: 'damaged' | 'altered' | 'drop-in' }[];
 };
 
 /** The folders that are looked at, by the names they have in scripts. */
@@ -88,6 +88,7 @@ export function readExamination(sections: readonly Section[], folders: readonly 
   const journal = sections.find(({ name }) => name === 'journal');
   const probes = sections.filter(({ name }) => name === 'folder');
   const clock = Number(text('clock'));
+  const shown = parseShow(text('units'));
   return {
     uid: Number(uid),
     machineId,
@@ -103,13 +104,18 @@ export function readExamination(sections: readonly Section[], folders: readonly 
       const [tool = '', present] = line.split(' ');
       return { tool, present: present === 'yes' };
     }),
-    unknown: parseShow(text('units'))
+    unknown: shown
       .filter(({ state }) => isUnknown(state))
       .map(({ names: [unit = ''], state }) => ({ unit, why: state.loadError })),
-    altered: lines('altered').map((line) => {
-      const [unit = '', what] = line.split(' ');
-      return { unit, what: what === 'damaged' ? what : 'altered' };
-    }),
+    altered: [
+      ...lines('altered').map((line) => {
+        const [unit = '', what] = line.split(' ');
+        return { unit, what: what === 'damaged' ? what : 'altered' } as const;
+      }),
+      ...shown
+        .filter(({ state }) => state.dropIns !== undefined)
+        .map(({ names: [unit = ''] }) => ({ unit, what: 'drop-in' }) as const),
+    ],
   };
 }
 

@@ -15,6 +15,7 @@ export const SHOW_PROPERTIES = [
   'NRestarts',
   'InvocationID',
   'FragmentPath',
+  'DropInPaths',
   'ActiveEnterTimestamp',
   'StateChangeTimestamp',
   'MemoryCurrent',
@@ -83,7 +84,15 @@ function stateOf(properties: ReadonlyMap<string, string>, booted: number | undef
     ...known('nextElapse', soonest(text('NextElapseUSecRealtime'), text('NextElapseUSecMonotonic'), booted)),
     ...known('lastTrigger', readTime(text('LastTriggerUSec'))),
     ...known('jobId', number('Job') || undefined),
+    ...dropInsOf(properties),
   };
+}
+
+/** Without that of a fence, and those of a folder such as service.d, which are for every unit of a type. */
+function dropInsOf(properties: ReadonlyMap<string, string>): Pick<SystemdState, 'dropIns'> {
+  const paths = (properties.get('DropInPaths') ?? '').split(' ').filter((path) => path !== '');
+  const dropIns = paths.filter((path) => !/\/zz-fleet-fenced\.conf$|\/[a-z]+\.d\/[^/]*$/.test(path));
+  return dropIns.length === 0 ? {} : { dropIns };
 }
 
 /** Without these three nothing is known of a unit. */

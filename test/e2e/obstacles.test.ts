@@ -58,6 +58,27 @@ onMachines('a folder in the place of a unit file', () => {
   });
 });
 
+onMachines('a drop-in that fleet did not put there', () => {
+  const operator = hire({ machines: ['k1'] });
+
+  it('is told by reconcile and by doctor, and left', async () => {
+    operator.write('web.service', SLEEPER);
+    await operator.fleetctl('start', 'web');
+    const folder = '/etc/systemd/system/web.service.d';
+    await inside(
+      'k1',
+      `mkdir ${folder}; printf '[Service]\\nNice=5\\n' >${folder}/x.conf; systemctl daemon-reload`,
+    );
+    const { status, stderr } = await operator.fleetctl('reconcile');
+    expect([status, stderr]).toEqual([
+      0,
+      expect.stringContaining(`fleet did not put there: ${folder}/x.conf\n`),
+    ]);
+    expect((await operator.fleetctl('doctor')).stdout).toContain('web.service: a drop-in changes it');
+    await inside('k1', `rm -r ${folder}; systemctl daemon-reload`);
+  });
+});
+
 onMachines('a unit that does not start', () => {
   const operator = hire({ machines: ['k1'] });
 
@@ -74,7 +95,7 @@ onMachines('a unit that does not start', () => {
 onMachines('a systemctl that hangs', () => {
   const operator = hire({ machines: ['k1'], top: { agent_ttl: '3s' } });
   const start = recruit(operator);
-  const HUNG = 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" " " | grep -o "sleep 98765" | wc -l';
+  const HUNG = 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" " " | grep -o "sleep [9]8765" | wc -l';
   const count = async (): Promise<number> => Number(await inside('k1', HUNG));
 
   it('does not pile up under fleetd, and is gone soon after it', async () => {
@@ -82,8 +103,9 @@ onMachines('a systemctl that hangs', () => {
     expect(await operator.fleetctl('start', 'web')).toEqual(LAUNCHED);
     const fleetd = start();
     await fleetd.said('leads');
-    const fake = '/usr/local/bin/systemctl';
+    const fake = '/run/systemctl';
     await inside('k1', `printf '#!/bin/sh\\nexec sleep 98765\\n' >${fake}; chmod 755 ${fake}`);
+    await inside('k1', `mount --bind ${fake} /usr/bin/systemctl`);
     try {
       await expect.poll(count).toBeGreaterThan(0);
       await sleep(10_000);
@@ -92,7 +114,7 @@ onMachines('a systemctl that hangs', () => {
       await fleetd.end();
       await expect.poll(count, { timeout: 10_000 }).toBe(0);
     } finally {
-      await inside('k1', `rm -f ${fake}`);
+      await inside('k1', 'umount /usr/bin/systemctl');
     }
   });
 });

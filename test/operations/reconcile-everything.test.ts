@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import { passStatus } from '../../src/cli/exit-status.ts';
+import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { passReport } from '../../src/output/pass.ts';
 import { guarded } from '../../src/reconcile/guard.ts';
@@ -53,6 +54,19 @@ describe('a pass over everything', () => {
     ]);
     expect(edited.text).toBe(SLEEP);
     expect(await pass(scene)).toEqual(NOTHING);
+  });
+
+  it('tells what others have added to a unit, and leaves it', async () => {
+    const scene = await populated();
+    const unit = scene.machines.of('m1').units.get('a.service');
+    if (unit === undefined) throw new Error('the unit is elsewhere');
+    unit.state = { ...unit.state, dropIns: ['/etc/systemd/system/a.service.d/x.conf'] };
+    expect(await pass(scene)).toEqual([
+      'Nothing to do',
+      'Warning: Unit "a.service" on machine "m1" (10.0.0.1) is changed by files that fleet did not put there: /etc/systemd/system/a.service.d/x.conf',
+      'status 0',
+    ]);
+    expect((await listUnitFiles(scene.edges)).rows.map(({ drift }) => drift)).toContain('drop-in');
   });
 
   it('removes a copy that is elsewhere, and one that the registry does not know', async () => {

@@ -71,6 +71,11 @@ describe('the words about a machine', () => {
       'a.service: its file was changed there; b.service: its record is damaged',
       'fleetctl reconcile --dry-run',
     ],
+    [
+      { altered: [{ unit: 'a.service', what: 'drop-in' }] },
+      'a.service: a drop-in changes it',
+      'systemctl cat a.service there shows them',
+    ],
     [{ systemd: { version: 219, state: 'running' } }, 'systemd 219, running', 'upgrade the machine: below'],
     [{ systemd: { version: 252, state: 'offline' } }, 'systemd 252, offline', 'it is offline'],
     [

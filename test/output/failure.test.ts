@@ -148,7 +148,7 @@ const WORDS: {
       {
         summary: 'could not write the unit file',
         lines: ['warning: x', 'sh: 1: cannot create a.service: No space left on device'],
-        hint: undefined,
+        hint: 'Make room there: df -h; where that shows room, there are no inodes left: df -i',
       },
     ],
     [{ code: 'step', step: 'reload', detail: '' }, only('systemd could not reload its unit files')],

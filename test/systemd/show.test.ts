@@ -202,6 +202,18 @@ describe('the answer of systemctl show', () => {
     expect([state?.memoryBytes, state?.cpuNs]).toEqual([expected, expected]);
   });
 
+  it.each([
+    ['', undefined],
+    ['/usr/lib/systemd/system/service.d/10-timeout-abort.conf', undefined],
+    ['/etc/systemd/system/web.service.d/zz-fleet-fenced.conf', undefined],
+    [
+      '/etc/systemd/system/service.d/a.conf /run/systemd/system/web.service.d/b.conf /etc/systemd/system/web@.service.d/c.conf',
+      ['/run/systemd/system/web.service.d/b.conf', '/etc/systemd/system/web@.service.d/c.conf'],
+    ],
+  ])('finds what others add to the unit: "%s"', (paths, expected) => {
+    expect(parseShow(`${BLOCK}DropInPaths=${paths}`)[0]?.state.dropIns).toEqual(expected);
+  });
+
   it('keeps everything after the first equals sign', () => {
     expect(parseShow(`${BLOCK}FragmentPath=/etc/a=b/x.service`)[0]?.state.fragment).toBe(
       '/etc/a=b/x.service',
