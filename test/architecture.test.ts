@@ -81,6 +81,15 @@ describe('the house', () => {
     expect(wrong.map(show)).toEqual([]);
   });
 
+  it('writes to standard output and error at one edge, where text is made visible, and in ssh sessions', () => {
+    // A script for another computer is a string.
+    const code = (file: string): string => withoutComments(read(file)).replace(/^\s*["'].*["'],$/gm, '');
+    const writers = files.filter((file) =>
+      /\bprocess\.(?:stdout|stderr)\b|\bconsole\.|\bwriteSync\b/.test(code(file)),
+    );
+    expect(writers).toEqual(['cli/log-in.ts', 'cli/output-file.ts', 'cli/streams.ts']);
+  });
+
   it(`has no file over ${MOST_LINES} lines`, () => {
     expect(files.filter((file) => read(file).split('\n').length > MOST_LINES)).toEqual([]);
   });

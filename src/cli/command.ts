@@ -1,6 +1,7 @@
 import type { ConfigFlags } from '../config/config.ts';
 import type { ReportLines } from '../output/report.ts';
 import { type Streams, writeLines } from './streams.ts';
+import { textOfLines } from './text.ts';
 
 /** An option of a command, as commander writes it: `-o, --output <format>`. */
 export type CommandOption = {
@@ -65,7 +66,7 @@ export async function printAnswer(
 ): Promise<void> {
   if (options.output === 'json') {
     const { jsonText } = await import('../output/json.ts');
-    streams.out(jsonText(json()), isReport ? out.map((line) => `${line}\n`).join('') : '');
+    streams.out(jsonText(json()), isReport ? textOfLines(out) : '');
   } else if (isReport) talk(streams, out);
   else writeLines(streams.out, out);
   writeLines(streams.err, err);

@@ -81,7 +81,7 @@ async function watch<Row>(
         )
       : screen === undefined
         ? streamView<Row>({ out, err, render })
-        : screenView<Row>({ out, err, render }, { size: screen, now: Date.now, interval });
+        : screenView<Row>({ out, err, render }, { ...screen, now: Date.now, interval });
   // What is drawn in place leaves no room for progress.
   const streams = { ...call.streams, live: undefined, quiet: true };
   return watchListing({ ...call, streams }, list, viewer, intervalMs);

@@ -1,3 +1,5 @@
+import { oneLine } from '../base/visible.ts';
+
 /** A terminal that lines are drawn on. */
 type Terminal = {
   write(text: string): unknown;
@@ -57,5 +59,5 @@ export class LiveArea {
 }
 
 function textOf(lines: readonly LiveLine[]): string {
-  return lines.map(({ text }) => `${text}\n`).join('');
+  return lines.map(({ text }) => `${oneLine(text)}\n`).join('');
 }

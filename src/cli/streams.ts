@@ -3,16 +3,23 @@ import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { FleetError } from '../base/errors.ts';
 import { causeText } from '../base/system-error.ts';
+import { visible } from '../base/visible.ts';
 import { EXIT } from './exit-status.ts';
 import { LiveArea } from './live-area.ts';
 import { cannotWrite, writeWhole } from './output-file.ts';
+import { drawScreen, render, type Text, textOfLines } from './text.ts';
 
 /** The process as commands see it: where they write, what they were given, whether a person is there. */
 export type Streams = {
-  /** Data; where it cannot be written, standard error gets `otherwise`. */
-  out(text: string, otherwise?: string): void;
-  /** Talk, warnings, errors. */
-  err(text: string): void;
+  /**
+   * Data for people and programs that read text: what a terminal would obey or hide in it is made visible. Where it
+   * cannot be written, standard error gets `otherwise`.
+   */
+  out(text: Text, otherwise?: Text): void;
+  /** Talk, warnings, errors; made visible as well. */
+  err(text: Text): void;
+  /** Data whose bytes count. Only a terminal gets it made visible. */
+  exact(text: string): void;
   /** Asks the person at the terminal; undefined when there is none. */
   readonly ask: ((question: string) => Promise<string>) | undefined;
   /** The same, for a secret: what is typed is not shown. */
@@ -23,16 +30,27 @@ export type Streams = {
   readonly quiet?: boolean;
   /** Takes what a signal that ends the process is answered with, or undefined for no more than that it is. */
   readonly ifInterrupted?: (words: (() => readonly string[]) | undefined) => void;
-  /** How large the terminal is that data goes to; undefined when there is none that can be drawn on. */
-  readonly screen?: (() => { readonly columns: number; readonly rows: number }) | undefined;
+  /** The terminal that data goes to; undefined when there is none that can be drawn on. */
+  readonly screen?: Screen | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly home: string;
 };
 
-/** Writes lines to one of the streams. */
-export function writeLines(write: (text: string) => void, lines: readonly string[]): void {
-  if (lines.length > 0) write(`${lines.join('\n')}\n`);
+export type Screen = {
+  size(): { readonly columns: number; readonly rows: number };
+  /** Shows these lines in the place of what was there. */
+  draw(lines: readonly string[]): void;
+};
+
+/** Writes lines to one of the streams; a newline in one of them begins no other. */
+export function writeLines(write: (text: Text) => void, lines: readonly Text[]): void {
+  if (lines.length > 0) write(textOfLines(lines));
+}
+
+/** Standard error of this process, for what is said before there are streams, or after them. */
+export function standardError(text: Text): void {
+  process.stderr.write(render(text));
 }
 
 function isUnread(error: NodeJS.ErrnoException): boolean {
@@ -53,7 +71,7 @@ export function processStreams(): Streams {
   writeWhole(process.stdout);
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (isUnread(error)) process.exit();
-    process.stderr.write(`Error: ${cannotWrite(error).message}\n`);
+    standardError(`Error: ${cannotWrite(error).message}\n`);
     process.exit(EXIT.failed);
   });
   // Nobody listens any more, or the terminal is gone: no reason to leave something half done.
@@ -65,20 +83,27 @@ export function processStreams(): Streams {
   return {
     out: (text, otherwise = '') => {
       live?.clear();
-      process.stdout.write(text, (error) => {
-        if (error && !isUnread(error)) process.stderr.write(otherwise);
+      process.stdout.write(render(text), (error) => {
+        if (error && !isUnread(error)) standardError(otherwise);
       });
     },
     err: (text) => {
       live?.clear();
-      process.stderr.write(text);
+      standardError(text);
+    },
+    exact: (text) => {
+      live?.clear();
+      process.stdout.write(process.stdout.isTTY === true ? visible(text) : text);
     },
     ask: isPerson ? (question) => hold(() => askOnTerminal(question, process.stderr, 'no')) : undefined,
     askSecret: isPerson ? (question) => hold(() => askSecretly(question)) : undefined,
     live,
     screen:
       process.stdout.isTTY === true && process.env.TERM !== 'dumb'
-        ? () => ({ columns: process.stdout.columns, rows: process.stdout.rows })
+        ? {
+            size: () => ({ columns: process.stdout.columns, rows: process.stdout.rows }),
+            draw: (lines) => void process.stdout.write(drawScreen(lines)),
+          }
         : undefined,
     env: process.env,
     cwd: workingFolder(),
@@ -120,7 +145,7 @@ function endOnSignals(live: LiveArea | undefined): NonNullable<Streams['ifInterr
       // From here on, the next signal ends the process at once, whatever it is busy with.
       for (const each of Object.keys(ends)) process.removeAllListeners(each);
       live?.clear();
-      writeLines((text) => void process.stderr.write(text), words?.() ?? ['Interrupted.']);
+      writeLines(standardError, words?.() ?? ['Interrupted.']);
       // An exit waits for system calls in threads, such as the look-up of a name; a signal does not.
       if (process.getActiveResourcesInfo().some((each) => IN_THREADS.test(each)))
         process.kill(process.pid, signal);
@@ -138,7 +163,7 @@ async function askOnTerminal(question: string, output: NodeJS.WritableStream, no
   terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve(none)));
   try {
-    return await Promise.race([terminal.question(question).catch(() => none), closed]);
+    return await Promise.race([terminal.question(visible(question)).catch(() => none), closed]);
   } finally {
     terminal.close();
   }
@@ -149,10 +174,10 @@ async function askSecretly(question: string): Promise<string> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const answer = askOnTerminal('', nowhere, '');
   // Not before: keys that are pressed at the sight of it would be shown.
-  process.stderr.write(question);
+  standardError(question);
   try {
     return await answer;
   } finally {
-    process.stderr.write('\n');
+    standardError('\n');
   }
 }

@@ -1,3 +1,4 @@
+import { quoted } from '../base/visible.ts';
 import { type ClusterSnapshot, otherCluster, type UnreadableUnit } from '../cluster/snapshot.ts';
 import { isUnknown, type ObservedUnit } from '../cluster/unit-state.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
@@ -59,7 +60,7 @@ export function unreachableMachines(snapshot: ClusterSnapshot): readonly Unreach
   return snapshot.machines.flatMap((view) => {
     const cluster = otherCluster(view, snapshot);
     if (cluster !== undefined) {
-      const message = `Machine "${view.machine.name}" (${view.machine.address}) belongs to another cluster: ${cluster}`;
+      const message = `Machine "${view.machine.name}" (${view.machine.address}) belongs to another cluster: ${quoted(cluster)}`;
       return [{ machine: machineRef(view), message, hint: undefined, silentMs: 0 }];
     }
     if (view.silence === undefined) return [];

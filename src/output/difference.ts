@@ -12,10 +12,5 @@ export function differenceLines({ unit, path, registryText, fileText }: Differin
     maxEditLength: MAX_EDITS,
   });
   if (patch === undefined) return [`More than ${MAX_EDITS} lines differ between "${path}" and the registry`];
-  return visible(patch.replace(/\n$/, '')).split('\n');
-}
-
-/** Nothing in a unit file may move the cursor or change colours. */
-function visible(text: string): string {
-  return text.replace(/[^\P{Cc}\t\n]/gu, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return patch.replace(/\n$/, '').split('\n');
 }

@@ -1,3 +1,4 @@
+import { quoted } from '../base/visible.ts';
 import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import { packagesOf } from './machine.ts';
@@ -35,7 +36,7 @@ export function failureText(failure: Failure): FailureText {
       );
     case 'unknown':
       return plain(
-        `the machine cannot say whether it runs${failure.detail === '' ? '' : `: ${failure.detail}`}`,
+        `the machine cannot say whether it runs${failure.detail === '' ? '' : `: ${quoted(failure.detail)}`}`,
         'It is left as it is; "fleetctl stop", "start --replace" and "destroy" do not depend on that',
       );
     case 'excluded':
@@ -47,7 +48,7 @@ export function failureText(failure: Failure): FailureText {
       return plain(`"${failure.unit}" has to leave first, and did not`, 'Run the command again');
     case 'other-cluster':
       return plain(
-        `the machine belongs to another cluster: ${failure.cluster}`,
+        `the machine belongs to another cluster: ${quoted(failure.cluster)}`,
         'If that cluster is yours and its registry was lost: fleetctl help recover; if it is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove it from fleet.conf',
       );
     case 'fenced':
@@ -136,7 +137,7 @@ function plain(summary: string, hint?: string): FailureText {
 function said(what: string, detail: string, hint: string | undefined): FailureText {
   const [first, ...more] = linesOf(detail);
   if (first === undefined || more.length > 0) return { summary: what, lines: linesOf(detail), hint };
-  return plain(`${what}: ${first}`, hint);
+  return plain(`${what}: ${quoted(first)}`, hint);
 }
 
 const RELATIONS: Readonly<Record<CauseRelation, string>> = {
@@ -169,7 +170,7 @@ const REFUSES_STOP =
 function notUp(state: SystemdState): string {
   const what = `${state.active} (${state.sub})`;
   if (state.load !== 'loaded') {
-    return `systemd refuses it: ${state.loadError === '' ? state.load : state.loadError}`;
+    return `systemd refuses it: ${state.loadError === '' ? state.load : quoted(state.loadError)}`;
   }
   if (isStarting(state)) {
     return `it is still starting: ${what}`;

@@ -1,5 +1,6 @@
 import { sha1 } from '../base/hash.ts';
 import { timeParts } from '../base/time.ts';
+import { oneLine } from '../base/visible.ts';
 import type { JournalResult } from '../operations/journal.ts';
 import type { PlacedEntry } from '../operations/journal-source.ts';
 import { errorLines, unreachableLines } from './report.ts';
@@ -24,16 +25,23 @@ export function canFormat(format: string): boolean {
   return Object.hasOwn(STAMPS, format) || format === 'cat' || format === 'json';
 }
 
+/** Entries as journalctl prints them in JSON, a line each; merged ones say where they are from. */
+export function entriesJson(entries: readonly PlacedEntry[], merged: boolean): string {
+  return entries.map((entry) => `${merged ? jsonOf(entry) : entry.json}\n`).join('');
+}
+
+/** Where a line is from, in a colour that is always the same for it. */
+type Origin = { readonly text: string; readonly colour: number };
+
 /** Entries as journalctl prints them, each in the time zone of its machine; merged ones say where they are from. */
 export function entryLines(
   entries: readonly PlacedEntry[],
   format: string,
   { merged, colours }: { readonly merged: boolean; readonly colours: boolean },
-): readonly string[] {
+): readonly (readonly (string | Origin)[])[] {
   return entries.flatMap((entry) => {
-    if (format === 'json') return [merged ? jsonOf(entry) : entry.json];
-    const lines = textOf(entry, format);
-    return merged ? lines.map((line) => `${origin(entry, colours)} ${line}`) : lines;
+    const from = merged ? [colours ? origin(entry) : origin(entry).text, ' '] : [];
+    return textOf(entry, format).map((line) => [...from, line]);
   });
 }
 
@@ -51,27 +59,20 @@ function jsonOf({ json, machine, unit }: PlacedEntry): string {
 }
 
 function textOf(entry: PlacedEntry, format: string): readonly string[] {
-  const message = (entry.fields.MESSAGE ?? '').replace(/\n+$/, '').split('\n').map(harmless);
+  const message = (entry.fields.MESSAGE ?? '').replace(/\n+$/, '').split('\n');
   const stamp = STAMPS[format]?.(entry);
   if (stamp === undefined) return message;
   const { _HOSTNAME, SYSLOG_IDENTIFIER, _COMM, _PID, SYSLOG_PID } = entry.fields;
   const pid = _PID ?? SYSLOG_PID;
   const who = `${SYSLOG_IDENTIFIER ?? _COMM ?? 'unknown'}${pid === undefined ? '' : `[${pid}]`}`;
-  const start = harmless(`${stamp} ${_HOSTNAME ?? entry.machine.name} ${who}: `);
+  const start = oneLine(`${stamp} ${_HOSTNAME ?? entry.machine.name} ${who}: `);
   return message.map((line, index) => `${index === 0 ? start : ' '.repeat(start.length)}${line}`);
 }
 
-/** Nothing a terminal obeys. */
-function harmless(text: string): string {
-  return text.replaceAll(/[^\P{Cc}\t]/gu, '\ufffd');
-}
-
-/** `[web-1 hello.service]`, in a colour that is always the same for it. */
-function origin({ machine, unit }: PlacedEntry, colours: boolean): string {
-  const label = `[${machine.name} ${unit}]`;
-  if (!colours) return label;
-  const colour = COLOURS[Number.parseInt(sha1(label).slice(0, 6), 16) % COLOURS.length];
-  return `\u001b[${colour}m${label}\u001b[0m`;
+/** `[web-1 hello.service]` */
+function origin({ machine, unit }: PlacedEntry): Origin {
+  const text = `[${machine.name} ${unit}]`;
+  return { text, colour: COLOURS[Number.parseInt(sha1(text).slice(0, 6), 16) % COLOURS.length] ?? 0 };
 }
 
 /** Cyan, yellow, green, magenta, blue, and their bright ones: no red, which means trouble. */

@@ -1,3 +1,4 @@
+import { oneLine } from '../base/visible.ts';
 import type { UnitOutcome } from '../cluster/failure.ts';
 import { mayBeDown } from '../cluster/silence.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
@@ -45,7 +46,7 @@ export function bugEntry(error: unknown): LogEntry {
 
 /** `warning: machine "m1" does not answer: …`; journald takes the level from the prefix (sd-daemon(3)). */
 export function logText({ level, message }: LogEntry): string {
-  return `${level === 'info' ? '' : `${level}: `}${message.replaceAll('\n', ' ')}\n`;
+  return `${level === 'info' ? '' : `${level}: `}${oneLine(message)}\n`;
 }
 
 /** One object a line; `time` is ISO 8601. */

@@ -1,4 +1,5 @@
 import { formatDuration } from '../base/duration.ts';
+import { quoted } from '../base/visible.ts';
 import type { Tie } from '../cluster/dependencies.ts';
 import type { Reason } from '../cluster/reason.ts';
 
@@ -39,7 +40,7 @@ export function reasonText(reason: Reason): string {
     case 'foreign-unit':
       return foreignUnit(reason.path);
     case 'other-cluster':
-      return `it belongs to another cluster: ${reason.cluster}`;
+      return `it belongs to another cluster: ${quoted(reason.cluster)}`;
     case 'machine-silent':
       return `${silenceText(reason)}: ${reason.message}`;
     case 'cordoned':

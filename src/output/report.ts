@@ -295,5 +295,5 @@ function upperFirst(text: string): string {
 }
 
 function hintLines(hint: string | undefined): readonly string[] {
-  return hint === undefined ? [] : [`hint: ${hint}`];
+  return hint === undefined ? [] : `hint: ${hint}`.split('\n');
 }

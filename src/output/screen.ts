@@ -1,12 +1,8 @@
 import stringWidth from 'string-width';
+import { oneLine } from '../base/visible.ts';
 
 /** What a terminal has room for, in characters. */
 export type ScreenSize = { readonly columns: number; readonly rows: number };
-
-/** Home, the lines, each with what was there before it wiped away, and nothing below: no flicker, nothing to undo. */
-export function drawScreen(lines: readonly string[]): string {
-  return `\u001b[H${lines.map((line) => `${line}\u001b[K\n`).join('')}\u001b[J`;
-}
 
 /**
  * What fits on a screen: `body` between `head` and `foot`, which are always there; of a body that is too long a line
@@ -24,7 +20,9 @@ export function fitScreen(
     body.length <= room
       ? body
       : [...body.slice(0, room - 1), `… and ${hidden} more; in a pipe all are shown`];
-  return [...head, ...shown, ...foot].slice(0, Math.max(1, rows - 1)).map((line) => cutLine(line, columns));
+  return [...head, ...shown, ...foot]
+    .slice(0, Math.max(1, rows - 1))
+    .map((line) => cutLine(oneLine(line), columns));
 }
 
 const ASCII = /^[ -~]*$/;

@@ -7,7 +7,7 @@ import { errorLines, type ReportLines, unreachableLines } from './report.ts';
 export function statusReport({ statuses, problems, unreachable }: StatusResult): ReportLines {
   const blocks = statuses.map(({ unit, machine, text }) => {
     const heading = `[${machine.name} ${unit}]`;
-    return statuses.length > 1 ? [heading, text] : [text];
+    return [...(statuses.length > 1 ? [heading] : []), ...text.split('\n')];
   });
   return {
     out: blocks.flatMap((block, index) => (index === 0 ? block : ['', ...block])),

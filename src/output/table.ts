@@ -2,6 +2,7 @@ import Table from 'cli-table3';
 import stringWidth from 'string-width';
 import { FleetError } from '../base/errors.ts';
 import { nearest } from '../base/nearest.ts';
+import { visible } from '../base/visible.ts';
 
 /** One column: the field people ask for with --fields, and what it shows. */
 export type Column<Row> = {
@@ -87,8 +88,8 @@ function widthOf(text: string): number {
   return ASCII.test(text) ? text.length : stringWidth(text);
 }
 
-/** A row is one line and nothing a terminal obeys, whatever a description holds; an empty cell is `-`, as in fleet. */
+/** A row is one line, whatever a description holds, as wide as it will be shown; an empty cell is `-`, as in fleet. */
 function oneLine(text: string): string {
-  const line = text.replaceAll(/[\s\p{Cc}]+/gu, ' ').trim();
+  const line = visible(text.replaceAll(/\s+/g, ' ').trim());
   return line === '' ? '-' : line;
 }

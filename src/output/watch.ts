@@ -2,7 +2,7 @@ import type { FleetError } from '../base/errors.ts';
 import type { Listing } from '../operations/unreachable.ts';
 import { timeText } from './amount.ts';
 import { errorLines, missingLines } from './report.ts';
-import { drawScreen, fitScreen, type ScreenSize } from './screen.ts';
+import { fitScreen, type ScreenSize } from './screen.ts';
 
 /** Where a view that is renewed goes, and how one listing is written. */
 export type Canvas<Row> = {
@@ -17,13 +17,18 @@ export type Canvas<Row> = {
 /** The same place on a screen, drawn anew with every look. */
 export function screenView<Row>(
   canvas: Canvas<Row>,
-  screen: { size(): ScreenSize; now(): number; readonly interval: string },
+  screen: {
+    size(): ScreenSize;
+    draw(lines: readonly string[]): void;
+    now(): number;
+    readonly interval: string;
+  },
 ) {
   let body: readonly string[] = [];
   const draw = (remarks: readonly string[]): void => {
     const head = [`${timeText(screen.now())}, every ${screen.interval}`, ''];
     const foot = remarks.length === 0 ? [] : ['', ...remarks];
-    canvas.out(drawScreen(fitScreen(head, body, foot, screen.size())));
+    screen.draw(fitScreen(head, body, foot, screen.size()));
   };
   return {
     seen(listing: Listing<Row>): void {

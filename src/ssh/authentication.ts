@@ -3,7 +3,7 @@ import type { Deadline } from './deadline.ts';
 import { cannotReach, otherTransport } from './failure.ts';
 import { algorithmsFor, type Credential } from './keys/credential.ts';
 import type { Credentials } from './keys/keys.ts';
-import { type Ask, harmless } from './person.ts';
+import type { Ask } from './person.ts';
 import type { AuthenticationMethod, SshTarget } from './target.ts';
 import type { Answer, UserAuth } from './user-auth.ts';
 
@@ -158,10 +158,11 @@ export class Authentication {
     return answer;
   }
 
-  /** As OpenSSH words it, so that nobody gives the password of one machine to another. */
+  /** As OpenSSH words it, so that no password of one machine is given to another; every line, as it is the machine's. */
   async #question(text: string, isSecret: boolean, deadline: Deadline): Promise<string | undefined> {
     const { user, name } = this.#target;
-    const shown = `(${user}@${name}) ${harmless(text)}`;
+    const lines = text.split(/\r?\n/).map((line) => `(${user}@${name}) ${line}`);
+    const shown = lines.join('\n');
     return deadline.pauseWhile(this.#ask?.({ text: shown, isSecret }) ?? Promise.resolve(undefined));
   }
 

@@ -1,4 +1,5 @@
 import { type ErrorCode, FleetError } from '../base/errors.ts';
+import { quoted } from '../base/visible.ts';
 import type { BecomePassword } from './become-password.ts';
 import type { SshTarget } from './target.ts';
 
@@ -41,7 +42,7 @@ export function shellEnded(
   hasAnswered = false,
 ): FleetError {
   const { ssh, become } = access;
-  const what = said === '' ? `its shell ended early: ${how}` : said;
+  const what = said === '' ? `its shell ended early: ${how}` : quoted(said);
   const code =
     becomes(access) && !hasAnswered ? SAYINGS.find(([saying]) => saying.test(said))?.[1] : undefined;
   const hint = code === undefined ? endHint(access, hasAnswered) : HINTS[code](ssh.user, become);

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { Client, ClientCallback, ClientChannel } from 'ssh2';
 import { formatDuration } from '../base/duration.ts';
 import type { FleetError } from '../base/errors.ts';
+import { quoted } from '../base/visible.ts';
 import type { Carrier } from './carriers.ts';
 import { cannotReach, lost, MAX_SESSIONS, NoMoreSessions, noWay, Unsent } from './failure.ts';
 import type { Line, Meter } from './line.ts';
@@ -220,13 +221,13 @@ export class Connection implements Carrier {
       return cannotReach(target, 'ssh-turned-away', `${via} does not let it through`, { hint, cause: error });
     }
     const said = error.message.replace('(SSH) Channel open failure: ', '').toLowerCase();
-    return cannotReach(target, 'ssh-refused', `${via} cannot reach it: ${said}`, { cause: error });
+    return cannotReach(target, 'ssh-refused', `${via} cannot reach it: ${quoted(said)}`, { cause: error });
   }
 
   #noSocket(path: string, error: Error): FleetError {
     const said = error.message.replace('(SSH) Channel open failure: ', '').toLowerCase();
     const hint = `Is it there, and may "${this.#target.user}" use it? AllowStreamLocalForwarding in its sshd_config decides, too`;
-    const what = `no way to "${path}" there: ${said}`;
+    const what = `no way to "${path}" there: ${quoted(said)}`;
     return cannotReach(this.#target, 'ssh-turned-away', what, { hint, cause: error });
   }
 }

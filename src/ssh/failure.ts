@@ -1,6 +1,7 @@
 import { formatDuration } from '../base/duration.ts';
 import { type ErrorCode, FleetError } from '../base/errors.ts';
 import { causeText, remedyOf } from '../base/system-error.ts';
+import { quoted } from '../base/visible.ts';
 import type { SshTarget } from './target.ts';
 
 export type FailureOptions = { readonly hint?: string; readonly cause?: unknown };
@@ -81,10 +82,15 @@ export function openFailure(target: SshTarget, phase: OpenPhase, error: Error): 
   // side gave for its DISCONNECT message.
   const isOurs = typeof code !== 'number' || code === KEY_EXCHANGE_FAILED;
   const hint = isOurs ? { hint: otherTransport(target) } : {};
-  return cannotReach(target, 'ssh-turned-away', `no SSH connection: ${error.message}`, {
-    cause: error,
-    ...hint,
-  });
+  return cannotReach(
+    target,
+    'ssh-turned-away',
+    `no SSH connection: ${isOurs ? error.message : quoted(error.message)}`,
+    {
+      cause: error,
+      ...hint,
+    },
+  );
 }
 
 /** What to do where ssh2 does not know what a machine wants. */

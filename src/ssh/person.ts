@@ -10,9 +10,3 @@ export type Ask = (question: Question) => Promise<string | undefined>;
 export function oneAtATime(ask: Ask, limit: Limit): Ask {
   return (question) => limit(() => ask(question));
 }
-
-/** Text from a machine for a terminal: without anything that a terminal would take for a command. */
-export function harmless(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
-  return text.replaceAll('\r\n', '\n').replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '?');
-}

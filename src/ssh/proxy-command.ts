@@ -1,5 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { Duplex } from 'node:stream';
+import { quoted } from '../base/visible.ts';
 
 /** How much of what a command says on standard error is kept, in characters. */
 const MOST_SAID = 4000;
@@ -38,7 +39,7 @@ export class ProxyCommand extends Duplex {
   /** How it ended, with the last line it said. */
   get trouble(): string {
     const words = this.#said.trim().split('\n').at(-1);
-    return `its ProxyCommand ${this.#end}${words ? `: ${words}` : ''}`;
+    return `its ProxyCommand ${this.#end}${words ? `: ${quoted(words)}` : ''}`;
   }
 
   /** Whether the shell found no such program, or one it may not run (XCU 2.8.2). */

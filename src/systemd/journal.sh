@@ -1,6 +1,6 @@
 # What a script that reads the journal is made of. Set before it: M the word that begins the answer
 
-export LC_ALL=C.UTF-8 SYSTEMD_COLORS=0 SYSTEMD_PAGER= SYSTEMD_URLIFY=0 PATH="$PATH:/usr/sbin:/sbin"
+export LC_ALL=C.UTF-8 SYSTEMD_COLORS=0 SYSTEMD_LOG_COLOR=0 SYSTEMD_PAGER= SYSTEMD_URLIFY=0 PATH="$PATH:/usr/sbin:/sbin"
 
 # read_journal COMMAND...: the machine's clock, then what journalctl prints, until that has ended or standard input
 # has, for nobody there means nobody who reads. sshd ends no command by itself when its connection is gone. The marker

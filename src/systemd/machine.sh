@@ -3,7 +3,7 @@
 # R folder of the lock · P properties to show · F folders of other unit files; for change.sh also W seconds to wait
 # for the lock
 
-export LC_ALL=C SYSTEMD_COLORS=0 SYSTEMD_PAGER= SYSTEMD_URLIFY=0 PATH="$PATH:/usr/sbin:/sbin"
+export LC_ALL=C SYSTEMD_COLORS=0 SYSTEMD_LOG_COLOR=0 SYSTEMD_PAGER= SYSTEMD_URLIFY=0 PATH="$PATH:/usr/sbin:/sbin"
 # Writing to a connection that is gone must not end a half-done script.
 trap '' PIPE
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { deferred } from '../base/deferred.ts';
 import { formatDuration } from '../base/duration.ts';
 import { FleetError } from '../base/errors.ts';
+import { quoted } from '../base/visible.ts';
 import { type Access, shellEnded } from '../ssh/become.ts';
 import { lost } from '../ssh/failure.ts';
 import { openRootShell } from '../ssh/root-shell.ts';
@@ -95,7 +96,7 @@ export class Phases {
 
   #tooSlow(deadlineMs: number): FleetError {
     const [said] = this.#reader.remainder.split('\n');
-    const words = said ? `; it said: ${said}` : '';
+    const words = said ? `; it said: ${quoted(said)}` : '';
     const hang = 'Its systemd or a disk may hang: log in and look at "systemctl list-jobs"';
     return new FleetError(
       'ssh-timeout',

@@ -1,4 +1,5 @@
 import { FleetError } from '../base/errors.ts';
+import { quoted } from '../base/visible.ts';
 import type { Lease } from '../cluster/lease.ts';
 import type { MachineVitals, Observation } from '../cluster/snapshot.ts';
 import { type ObservedUnit, type UnitRecord, unknownState } from '../cluster/unit-state.ts';
@@ -91,7 +92,7 @@ export function readExtension(machine: string, sections: readonly Section[]): bo
     throw new FleetError('machine-stopping', `Machine "${machine}" is shutting down`);
   throw new FleetError(
     'remote-script',
-    `Cannot give machine "${machine}" a lease${said === '' ? '' : `: ${said}`}`,
+    `Cannot give machine "${machine}" a lease${said === '' ? '' : `: ${quoted(said)}`}`,
   );
 }
 
@@ -196,6 +197,6 @@ function readLinks(text: string | undefined): ReadonlyMap<string, readonly strin
 function notUsable(machine: string, what: string, section: Section | undefined): FleetError {
   // A script that tries again says the same again.
   const said = [...new Set(section?.stderr.split('\n'))].join('; ');
-  const why = said === '' ? what : `${what}: ${said}`;
+  const why = said === '' ? what : `${what}: ${quoted(said)}`;
   return new FleetError('remote-script', `Cannot use machine "${machine}": ${why}`);
 }

@@ -1,6 +1,6 @@
 import { formatDuration } from '../base/duration.ts';
+import { quoted } from '../base/visible.ts';
 import { type Word, wordError } from './fleet-section.ts';
-import { quoted } from './quoted.ts';
 import { parseTimeSpan } from './time-span.ts';
 import { joinedValue, optionValues, type UnitFile, type UnitOption } from './unit-file.ts';
 

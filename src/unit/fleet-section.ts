@@ -1,6 +1,6 @@
 import { FleetError } from '../base/errors.ts';
 import { nearest } from '../base/nearest.ts';
-import { quoted } from './quoted.ts';
+import { quoted } from '../base/visible.ts';
 import { dependsOnInstance, expandSpecifiers, machineSpecifier } from './specifiers.ts';
 import { joinedValue, type UnitFile, type UnitOption } from './unit-file.ts';
 import { isTemplate, type UnitName } from './unit-name.ts';

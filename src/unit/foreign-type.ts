@@ -1,5 +1,5 @@
 import { FleetError } from '../base/errors.ts';
-import { quoted } from './quoted.ts';
+import { quoted } from '../base/visible.ts';
 import { UNIT_TYPES } from './unit-name.ts';
 
 /** Files that Quadlet makes services of (podman-systemd.unit(5)). */

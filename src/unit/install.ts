@@ -1,5 +1,5 @@
 import { FleetError } from '../base/errors.ts';
-import { quoted } from './quoted.ts';
+import { quoted } from '../base/visible.ts';
 import { expandSpecifiers } from './specifiers.ts';
 import { joinedValue, type UnitFile } from './unit-file.ts';
 import { isReserved, isTemplate, parseUnitName, type UnitName, unitNameProblem } from './unit-name.ts';

@@ -1,7 +1,7 @@
 import { globProblem, isGlob, matchesGlob } from '../base/glob.ts';
+import { quoted } from '../base/visible.ts';
 import { type Fence, readFence } from './fence.ts';
 import { type FleetSection, readFleetSection, type Word, wordError } from './fleet-section.ts';
-import { quoted } from './quoted.ts';
 import type { UnitFile } from './unit-file.ts';
 import { isTemplate, parseUnitName, type UnitName, unitNameProblem } from './unit-name.ts';
 

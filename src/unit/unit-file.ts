@@ -1,6 +1,6 @@
 import { FleetError } from '../base/errors.ts';
 import { sha1 } from '../base/hash.ts';
-import { quoted } from './quoted.ts';
+import { quoted } from '../base/visible.ts';
 
 /** One `Name=Value` of a unit file. `line` counts from 1. */
 export type UnitOption = {

@@ -1,5 +1,5 @@
 import { FleetError } from '../base/errors.ts';
-import { quoted } from './quoted.ts';
+import { quoted } from '../base/visible.ts';
 
 /** The unit types that fleet runs: those that are files a person writes (no device, no scope). */
 export const UNIT_TYPES = [

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { askHostKey } from '../../src/cli/ask-person.ts';
+import { render } from '../../src/cli/text.ts';
 
 const KEY = { machine: 'm1', host: '127.0.0.1', port: 22, key: 'ssh-ed25519 SHA256:abc' };
 
@@ -9,7 +10,8 @@ async function ask(...answers: readonly string[]) {
   const printed: string[] = [];
   const question = askHostKey({
     out: () => undefined,
-    err: (text) => void printed.push(text),
+    err: (text) => void printed.push(render(text)),
+    exact: () => undefined,
     screen: undefined,
     ask: async () => left.shift() ?? '',
     env: {},
@@ -49,6 +51,7 @@ describe('the question about a host key', () => {
     const streams = {
       out: () => undefined,
       err: () => undefined,
+      exact: () => undefined,
       ask: undefined,
       screen: undefined,
       env: {},

@@ -15,6 +15,7 @@ function streams(env: Record<string, string>, askSecret?: Streams['askSecret']):
   return {
     out: nothing,
     err: nothing,
+    exact: nothing,
     ask: undefined,
     screen: undefined,
     askSecret,

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { main } from '../../src/cli/main.ts';
+import { render } from '../../src/cli/text.ts';
 import { newKey } from '../support/sshd.ts';
 
 /** How one command line ended, and what it printed; paths below the desk are shown without it. */
@@ -34,10 +35,13 @@ export async function makeDesk(conf?: string): Promise<Desk> {
       const printed = { out: '', err: '' };
       const status = await main(words, {
         out: (text) => {
-          printed.out += text;
+          printed.out += render(text);
         },
         err: (text) => {
-          printed.err += text;
+          printed.err += render(text);
+        },
+        exact: (text) => {
+          printed.out += text;
         },
         ask: undefined,
         screen: undefined,

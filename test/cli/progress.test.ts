@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { followPass } from '../../src/cli/follow-pass.ts';
 import { LiveArea } from '../../src/cli/live-area.ts';
 import type { Streams } from '../../src/cli/streams.ts';
+import { render } from '../../src/cli/text.ts';
 import { makeDesk, REFUSING } from './desk.ts';
 
 /** A terminal that understands what is written to it: what it shows now. */
@@ -84,8 +85,9 @@ describe('a pass that is followed', () => {
     let words: (() => readonly string[]) | undefined;
     const follower = followPass(
       {
-        out: (text) => void printed.push(text),
-        err: (text) => void printed.push(text),
+        out: (text) => void printed.push(render(text)),
+        err: (text) => void printed.push(render(text)),
+        exact: (text) => void printed.push(text),
         ask: undefined,
         env: {},
         cwd: '/',

@@ -35,7 +35,7 @@ onMachines('sudo that wants a password', () => {
   it('is told so, and how to give one', async () => {
     const { status, stdout, stderr } = await list();
     expect({ status, stdout }).toEqual({ status: 0, stdout: 'k1  unreachable\nk2  unreachable\n' });
-    expect(stderr).toContain('Cannot use machine "k1": sudo: a password is required');
+    expect(stderr).toContain('Cannot use machine "k1": "sudo: a password is required"');
     expect(stderr).toContain('--ask-become-pass');
   });
 
@@ -94,7 +94,7 @@ onMachines('sudo that wants a password', () => {
     const { stderr } = await list({ FLEETCTL_BECOME_PASSWORD: PASSWORD });
     expect(stderr).toMatch(/Cannot use machine "k1": .*core is not in the sudoers file/);
     expect(stderr).toContain('hint: Run visudo there and add "core ALL=(ALL) ALL"');
-    expect(stderr).toContain('Cannot use machine "k2": sudo: sorry, you must have a tty to run sudo');
+    expect(stderr).toContain('Cannot use machine "k2": "sudo: sorry, you must have a tty to run sudo"');
     expect(stderr).toContain('hint: Run visudo there and add "Defaults:core !requiretty"');
   });
 });
@@ -111,7 +111,7 @@ onMachines('doas', () => {
     await inside('k2', 'echo "permit plain" >/etc/doas.conf; chmod 600 /etc/doas.conf');
     const { stdout, stderr } = await operator.fleetctl('list-machines', '--no-legend', '--fields=name,state');
     expect(stdout).toBe('k1  reachable\nk2  unreachable\n');
-    expect(stderr).toContain('Cannot use machine "k2": doas: Authentication required');
+    expect(stderr).toContain('Cannot use machine "k2": "doas: Authentication required"');
     expect(stderr).toContain('hint: doas takes a password from a terminal only: write "permit nopass plain"');
   });
 });

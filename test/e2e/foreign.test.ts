@@ -172,9 +172,9 @@ onMachines('machines of another cluster', () => {
         1,
         `
         Error: Cannot place unit "web.service": no machine fits
-          k1: it belongs to another cluster: ${THEIRS}
-          k2: it belongs to another cluster: ${THEIRS}
-          k3: it belongs to another cluster: ${THEIRS}
+          k1: it belongs to another cluster: "${THEIRS}"
+          k2: it belongs to another cluster: "${THEIRS}"
+          k3: it belongs to another cluster: "${THEIRS}"
         hint: It stays launched in the registry; run the command again when a machine fits
         `,
       ),
@@ -182,7 +182,7 @@ onMachines('machines of another cluster', () => {
     const { status, stdout, stderr } = await stranger.fleetctl('start', 'agent');
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toContain(
-      `Error: Cannot start unit "agent.service" on machine "k2" (${SUBNET}.2): the machine belongs to another cluster: ${THEIRS}\n` +
+      `Error: Cannot start unit "agent.service" on machine "k2" (${SUBNET}.2): the machine belongs to another cluster: "${THEIRS}"\n` +
         'hint: If that cluster is yours and its registry was lost: fleetctl help recover; if it is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove it from fleet.conf\n',
     );
     await stranger.fleetctl('stop', 'web');
@@ -193,7 +193,7 @@ onMachines('machines of another cluster', () => {
 
   it('are named by the lists of the stranger, which show nothing of them', async () => {
     const warning = (machine: number) =>
-      `Warning: Machine "k${machine}" (${SUBNET}.${machine}) belongs to another cluster: ${THEIRS}; what it runs is unknown`;
+      `Warning: Machine "k${machine}" (${SUBNET}.${machine}) belongs to another cluster: "${THEIRS}"; what it runs is unknown`;
     expect(await stranger.fleetctl('list-units')).toEqual(
       failed(0, [1, 2, 3].map(warning).join('\n'), 'UNIT  MACHINE  ACTIVE  SUB'),
     );

@@ -52,6 +52,22 @@ onMachines('the journal of units', () => {
     expect(one.stdout).toMatch(/^(tick \d+\n){2}$/);
   });
 
+  it('shows nothing that a terminal obeys, and keeps every byte for programs', async () => {
+    const say = String.raw`printf '\\033[2Jred\\rError: forged\\n\\342\\200\\256bidi\\n' >&2`;
+    operator.write('noise.service', service(`ExecStart=/bin/sh -c "${say}; exit 3"`));
+    const start = await operator.fleetctl('start', 'noise');
+    expect(start.stderr).toContain('\n  \\u001b[2Jred\\u000dError: forged\n  \\u202ebidi\n');
+    const journal = await operator.fleetctl('journal', 'noise');
+    expect(journal.stdout).toContain(': \\u001b[2Jred\\u000dError: forged\n');
+    const status = await operator.fleetctl('status', 'noise');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
+    const raw = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]/;
+    for (const { stdout, stderr } of [start, journal, status]) expect(stdout + stderr).not.toMatch(raw);
+    const bytes = await operator.fleetctl('journal', 'noise', '-o', 'export');
+    expect(bytes.stdout).toContain('\u001b[2Jred\rError: forged');
+    await operator.fleetctl('destroy', 'noise');
+  });
+
   it('of several units says which unit it is', async () => {
     const { stdout } = await operator.fleetctl('journal', '*', '--machine', 'k1', '--since', '-2s');
     expect(stdout).toMatch(/^\[k1 all\.service\] /m);

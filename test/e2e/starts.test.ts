@@ -44,7 +44,7 @@ const BAD_UNITS = [
   {
     why: 'has a setting that systemd refuses',
     text: service('ExecStart=not/absolute'),
-    says: 'systemd refuses it: Unit UNIT has a bad unit file setting.',
+    says: 'systemd refuses it: "Unit UNIT has a bad unit file setting."',
     journal: '/etc/systemd/system/UNIT:2: Neither a valid executable name nor an absolute path: not/absolute',
   },
   {

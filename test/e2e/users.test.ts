@@ -55,12 +55,12 @@ onMachines('a user who cannot work on a machine', () => {
     {
       who: 'may not use sudo',
       ssh: { user: 'plain' },
-      why: 'Cannot use machine "k1": sudo: a password is required',
+      why: 'Cannot use machine "k1": "sudo: a password is required"',
     },
     {
       who: 'has no shell there',
       ssh: { user: 'core' },
-      why: 'Cannot use machine "k1": This account is currently not available.',
+      why: 'Cannot use machine "k1": "This account is currently not available."',
     },
     {
       who: 'is not known there',

@@ -165,7 +165,7 @@ describe('list-units', () => {
     const { rows, unreachable } = await listUnits(edges);
     expect(rows.filter(({ machine }) => machine.name === 'm3')).toEqual([]);
     expect(unreachable.map(({ message }) => message)).toEqual([
-      'Machine "m3" (10.0.0.3) belongs to another cluster: another',
+      'Machine "m3" (10.0.0.3) belongs to another cluster: "another"',
     ]);
   });
 

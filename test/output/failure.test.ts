@@ -50,7 +50,7 @@ const WORDS: {
     [
       { code: 'unknown', detail: 'Failed to get properties' },
       only(
-        'the machine cannot say whether it runs: Failed to get properties',
+        'the machine cannot say whether it runs: "Failed to get properties"',
         'It is left as it is; "fleetctl stop", "start --replace" and "destroy" do not depend on that',
       ),
     ],
@@ -115,7 +115,7 @@ const WORDS: {
     [
       { code: 'other-cluster', cluster: 'c2' },
       only(
-        'the machine belongs to another cluster: c2',
+        'the machine belongs to another cluster: "c2"',
         'If that cluster is yours and its registry was lost: fleetctl help recover; if it is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove it from fleet.conf',
       ),
     ],
@@ -271,7 +271,7 @@ describe('a step that failed', () => {
   };
   it.each(Object.entries(sentences))('%s', (step, [summary, hint]) => {
     const failure: Failure = { code: 'step', step: step as MachineStep, detail: 'said' };
-    expect(failureText(failure)).toEqual(only(`${summary}: said`, hint));
+    expect(failureText(failure)).toEqual(only(`${summary}: "said"`, hint));
   });
 });
 
@@ -311,15 +311,19 @@ describe('a unit that is not up', () => {
     [
       'dead',
       { load: 'bad-setting', loadError: 'Unit a.service has a bad unit file setting.' },
-      'systemd refuses it: Unit a.service has a bad unit file setting.',
+      'systemd refuses it: "Unit a.service has a bad unit file setting."',
     ],
     ['dead', { load: 'error' }, 'systemd refuses it: error'],
     [
       'dead',
       { load: 'masked', loadError: 'Unit a.service is masked.' },
-      'systemd refuses it: Unit a.service is masked.',
+      'systemd refuses it: "Unit a.service is masked."',
     ],
-    ['unknown', { loadError: 'Unit a.service not found.' }, 'systemd refuses it: Unit a.service not found.'],
+    [
+      'unknown',
+      { loadError: 'Unit a.service not found.' },
+      'systemd refuses it: "Unit a.service not found."',
+    ],
   ])('%s %o', (name, changes, summary) => {
     const state = systemdState(name, changes);
     const text = failureText({ code: 'not-up', state, detail: '', journal: [] });

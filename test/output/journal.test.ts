@@ -3,7 +3,7 @@ import { FleetError } from '../../src/base/errors.ts';
 import { journalStatus } from '../../src/cli/exit-status.ts';
 import type { JournalResult } from '../../src/operations/journal.ts';
 import type { PlacedEntry } from '../../src/operations/journal-source.ts';
-import { canFormat, entryLines, missingLines } from '../../src/output/journal.ts';
+import { canFormat, entriesJson, entryLines, missingLines } from '../../src/output/journal.ts';
 
 function entry(fields: Readonly<Record<string, string>> = {}, offsetMinutes = 0): PlacedEntry {
   const all = {
@@ -39,29 +39,29 @@ describe('an entry in the formats of journalctl', () => {
     ['short-monotonic', '[ 7510.009973] host sh[252]: Hello'],
     ['cat', 'Hello'],
   ])('%s', (format, line) => {
-    expect(entryLines([entry()], format, PLAIN)).toEqual([line]);
+    expect(entryLines([entry()], format, PLAIN)).toEqual([[line]]);
     expect(canFormat(format)).toBe(true);
   });
 
   it('is written in the time zone of its machine', () => {
     expect(entryLines([entry({}, -330)], 'short-iso', PLAIN)).toEqual([
-      '2026-11-02T16:39:01-0530 host sh[252]: Hello',
+      ['2026-11-02T16:39:01-0530 host sh[252]: Hello'],
     ]);
     expect(entryLines([entry({}, 120)], 'short-full', PLAIN)).toEqual([
-      'Tue 2026-11-03 00:09:01 XYZ host sh[252]: Hello',
+      ['Tue 2026-11-03 00:09:01 XYZ host sh[252]: Hello'],
     ]);
   });
 
   it('of several lines is indented like the first', () => {
     expect(entryLines([entry({ MESSAGE: 'one\ntwo\n' })], 'short', PLAIN)).toEqual([
-      'Nov 02 22:09:01 host sh[252]: one',
-      '                              two',
+      ['Nov 02 22:09:01 host sh[252]: one'],
+      ['                              two'],
     ]);
   });
 
-  it('holds nothing that a terminal obeys', () => {
-    expect(entryLines([entry({ MESSAGE: 'a\u001b[2Jb\tc\r' })], 'cat', PLAIN)).toEqual([
-      'a\ufffd[2Jb\tc\ufffd',
+  it('has an identifier of one line', () => {
+    expect(entryLines([entry({ SYSLOG_IDENTIFIER: 'a\nb\u001b', _PID: '1' })], 'short', PLAIN)).toEqual([
+      ['Nov 02 22:09:01 host a\\nb\\u001b[1]: Hello'],
     ]);
   });
 
@@ -73,23 +73,25 @@ describe('an entry in the formats of journalctl', () => {
 describe('merged entries', () => {
   it('say where they are from, on every line', () => {
     const lines = entryLines([entry({ MESSAGE: 'one\ntwo' })], 'cat', { merged: true, colours: false });
-    expect(lines).toEqual(['[m1 a.service] one', '[m1 a.service] two']);
+    expect(lines).toEqual([
+      ['[m1 a.service]', ' ', 'one'],
+      ['[m1 a.service]', ' ', 'two'],
+    ]);
   });
 
   it('are in a colour that is the same every time', () => {
     const lines = entryLines([entry(), entry()], 'cat', { merged: true, colours: true });
-    expect(lines[0]?.replaceAll('\u001b', 'ESC')).toMatch(/^ESC\[\d\dm\[m1 a\.service\]ESC\[0m Hello$/);
-    expect(lines[1]).toBe(lines[0]);
+    expect(lines[0]).toEqual([{ text: '[m1 a.service]', colour: expect.any(Number) }, ' ', 'Hello']);
+    expect(lines[1]).toEqual(lines[0]);
   });
 
   it('are JSON as it came, with the place in it', () => {
-    const [line = ''] = entryLines([entry()], 'json', { merged: true, colours: true });
-    expect(JSON.parse(line)).toMatchObject({
+    expect(JSON.parse(entriesJson([entry()], true))).toMatchObject({
       MESSAGE: 'Hello',
       FLEET_MACHINE: 'm1',
       FLEET_UNIT: 'a.service',
     });
-    expect(entryLines([entry()], 'json', PLAIN)).toEqual([entry().json]);
+    expect(entriesJson([entry()], false)).toBe(`${entry().json}\n`);
   });
 });
 

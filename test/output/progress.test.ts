@@ -134,7 +134,7 @@ describe('an interruption', () => {
     expect(said(events)).toEqual([
       'Interrupted. What machines were told already goes on there.',
       'Done on "m1": a.service',
-      'Failed on "m1": b.service: could not write the unit file: No space left on device',
+      'Failed on "m1": b.service: could not write the unit file: "No space left on device"',
       'Under way on "m2": a.service',
       'Not begun on "m3": a.service',
       HINT,

@@ -92,7 +92,7 @@ const SENTENCES: {
     ],
     [{ code: 'foreign-unit', path: '' }, 'the machine has a unit of that name that fleet did not put there'],
   ],
-  'other-cluster': [[{ code: 'other-cluster', cluster: 'c2' }, 'it belongs to another cluster: c2']],
+  'other-cluster': [[{ code: 'other-cluster', cluster: 'c2' }, 'it belongs to another cluster: "c2"']],
   'machine-silent': [
     [silent, 'it has not answered for 12s: Cannot reach machine "m1" (10.0.0.1:22): connection refused'],
     [

@@ -219,7 +219,7 @@ describe('what does not hold', () => {
     expect(report('start', { machines: [M1], failures: [stuck] })).toEqual({
       out: ['Unit a.service launched on 148a18ff.../10.0.0.1'],
       err: [
-        'Error: Cannot start unit "a.service" on machine "m2" (10.0.0.2): could not stop it: it is still active',
+        'Error: Cannot start unit "a.service" on machine "m2" (10.0.0.2): could not stop it: "it is still active"',
       ],
     });
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { cutLine, drawScreen, fitScreen } from '../../src/output/screen.ts';
+import { cutLine, fitScreen } from '../../src/output/screen.ts';
 
 const SIZE = { columns: 20, rows: 8 };
 const rows = (count: number): readonly string[] =>
@@ -8,6 +8,10 @@ const rows = (count: number): readonly string[] =>
 describe('a screen', () => {
   it('shows all that fits, and keeps the last row for the cursor', () => {
     expect(fitScreen(['head'], rows(5), ['foot'], SIZE)).toEqual(['head', ...rows(5), 'foot']);
+  });
+
+  it('measures lines as they will be shown', () => {
+    expect(fitScreen([], ['\u001b[2J\u202e\n'.repeat(4)], [], SIZE)).toEqual(['\\u001b[2J\\u202e\\n\\u0']);
   });
 
   it('says how much of a body is missing, and never lets head or foot go', () => {
@@ -29,10 +33,6 @@ describe('a screen', () => {
     const started = performance.now();
     fitScreen([], rows(5000), [], SIZE);
     expect(performance.now() - started).toBeLessThan(50);
-  });
-
-  it('wipes what was there before it, line by line and below', () => {
-    expect(drawScreen(['a', 'b'])).toBe('\u001b[Ha\u001b[K\nb\u001b[K\n\u001b[J');
   });
 });
 

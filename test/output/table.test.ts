@@ -66,7 +66,9 @@ describe('a table', () => {
 
   it('hands nothing to the terminal that it would obey', () => {
     const nasty = '\u001b[31mred\u001b[0m\u0007\u0000\u009b2J';
-    expect(table([[nasty, 'b', 'c']], { legend: false })).toBe('[31mred [0m 2J  b  c\n');
+    expect(table([[nasty, 'b', 'c']], { legend: false })).toBe(
+      '\\u001b[31mred\\u001b[0m\\u0007\\u0000\\u009b2J  b  c\n',
+    );
   });
 
   it.each([

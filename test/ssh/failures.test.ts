@@ -71,7 +71,7 @@ describe('a machine that cannot be reached', () => {
       socket.once('data', () => socket.write(disconnect('Not allowed at this time')));
     });
     expect((await failureAt(port, 'ssh-turned-away')).message).toMatch(
-      /: no SSH connection: Not allowed at this time$/,
+      /: no SSH connection: "Not allowed at this time"$/,
     );
   });
 });

@@ -153,11 +153,11 @@ describe.skipIf(!hasSshd || !hasAgent)('an agent with twenty keys', () => {
 });
 
 describe('a second factor after the key', () => {
-  test('is asked for on the terminal, with the words of the machine, made harmless', async () => {
+  test('is asked for on the terminal, every line marked as the words of the machine', async () => {
     const { login } = await startTwoFactor('123456');
     const { ask, asked } = person('123456');
     expect(await login({ ask })).toBe('in\n');
-    expect(asked).toEqual([{ text: '(core@m1) Two factors\n?[31mToken: ', isSecret: true }]);
+    expect(asked).toEqual([{ text: '(core@m1) Two factors\n(core@m1) \u001b[31mToken: ', isSecret: true }]);
   });
 
   test('may be mistyped', async () => {

@@ -29,7 +29,7 @@ against('a login shell', () => {
 
   test('that lets nobody work says so', async () => {
     expect((await observeBehind('echo "This account is currently not available."; exit 1')).message).toBe(
-      'Cannot use machine "m1": This account is currently not available.',
+      'Cannot use machine "m1": "This account is currently not available."',
     );
   });
 

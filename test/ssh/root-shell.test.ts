@@ -100,7 +100,7 @@ describe('a root shell', () => {
     expect(sent).toBe('right\nright\n');
     expect(ends[0]).toEqual({
       code: 'become-denied',
-      message: 'Cannot use machine "m1": core is not in the sudoers file.',
+      message: 'Cannot use machine "m1": "core is not in the sudoers file."',
       hint: 'Run visudo there and add "core ALL=(ALL) ALL", or log in as another user',
     });
     expect(ends[1]?.code).toBe('become-denied');
@@ -116,7 +116,7 @@ describe('a root shell', () => {
   ])('says why: %s', async (says, code, hint) => {
     const { ends } = await open({ password: 'x', environment: { SUDO_SAYS: says } });
     expect(ends).toEqual([
-      { code, message: `Cannot use machine "m1": ${says}`, hint: expect.stringContaining(hint) },
+      { code, message: `Cannot use machine "m1": "${says}"`, hint: expect.stringContaining(hint) },
     ]);
   });
 });

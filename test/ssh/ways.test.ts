@@ -56,7 +56,7 @@ against('through jump hosts', () => {
     const { transport, target } = await createRig();
     const opening = transport.exec(through([jumpHost], { ...target, port: 1 }), 'true');
     expect((await failure(opening, 'ssh-refused')).message).toBe(
-      'Cannot reach machine "m1" (127.0.0.1:1): its jump host "jump-0" cannot reach it: connection refused',
+      'Cannot reach machine "m1" (127.0.0.1:1): its jump host "jump-0" cannot reach it: "connection refused"',
     );
   });
 
@@ -119,14 +119,14 @@ describe('through a ProxyCommand', () => {
   test('what it says is in the error', async () => {
     const error = await proxyFailure('sh -c "echo no way there >&2; exit 3"');
     expect(error.message).toMatch(
-      /: the connection was closed during the SSH handshake: its ProxyCommand ended with status 3: no way there$/,
+      /: the connection was closed during the SSH handshake: its ProxyCommand ended with status 3: "no way there"$/,
     );
   });
 
   test('that does not exist is not tried again', async () => {
     const started = performance.now();
     const error = await proxyFailure('/nonexistent/proxy');
-    expect(error.message).toMatch(/ its ProxyCommand ended with status 127: .*not found$/);
+    expect(error.message).toMatch(/ its ProxyCommand ended with status 127: ".*not found"$/);
     expect(performance.now() - started).toBeLessThan(3000);
   });
 

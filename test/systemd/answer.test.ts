@@ -103,12 +103,12 @@ describe('an observation', () => {
     [
       'no file with a machine id',
       [section('facts', 'boot-id b', 0, 'sh: /etc/machine-id: No such file')],
-      'Cannot use machine "web-1": it has no machine id in /etc/machine-id: sh: /etc/machine-id: No such file',
+      'Cannot use machine "web-1": it has no machine id in /etc/machine-id: "sh: /etc/machine-id: No such file"',
     ],
     [
       'a systemd that does not answer',
       [section('facts', FACTS), section('units', '', 1, 'Failed to connect to bus')],
-      'Cannot use machine "web-1": systemctl show failed: Failed to connect to bus',
+      'Cannot use machine "web-1": systemctl show failed: "Failed to connect to bus"',
     ],
   ])('is refused for %s', (_, sections, message) => {
     const read = (): unknown => readObservation('web-1', ASKED, sections);

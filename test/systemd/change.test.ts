@@ -380,7 +380,7 @@ describe('an observation', () => {
     const machine = await createLocalMachine();
     machine.tell('out-of-order');
     await expect(machine.observe([WEB])).rejects.toThrow(
-      'Cannot use machine "web-1": systemctl show failed: Failed to connect to bus: Connection refused',
+      'Cannot use machine "web-1": systemctl show failed: "Failed to connect to bus: Connection refused"',
     );
   });
 });

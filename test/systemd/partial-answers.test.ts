@@ -120,7 +120,7 @@ describe('a machine', () => {
     const setup = broken(machine, command, 'echo "Input/output error" >&2; exit 1');
     await expect(machine.observe([], { setup })).rejects.toMatchObject({
       code: 'remote-script',
-      message: `Cannot use machine "web-1": ${why}: Input/output error`,
+      message: `Cannot use machine "web-1": ${why}: "Input/output error"`,
     });
   });
 

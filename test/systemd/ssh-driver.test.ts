@@ -239,7 +239,7 @@ describe('a machine that is lost', () => {
   it.each([
     ['without a word', '', { status: 1 }, 'Cannot use machine "web-1": its shell ended early: 1'],
     ['by a signal', '', { signal: 'SIGTERM' }, 'Cannot use machine "web-1": its shell ended early: SIGTERM'],
-    ['with a word', 'sudo: no\n', { status: 1 }, 'Cannot use machine "web-1": sudo: no'],
+    ['with a word', 'sudo: no\n', { status: 1 }, 'Cannot use machine "web-1": "sudo: no"'],
   ])('because its shell ended %s says so', async (_, words, exit, message) => {
     const { session, process } = await open();
     const look = session.observe({ names: [], digests: true });
@@ -271,7 +271,7 @@ describe('a machine that is connected and says nothing', () => {
     await turn();
     process.say('Backups only.\nBye.\n');
     const failed = expect(look).rejects.toMatchObject({
-      message: 'Machine "web-1" is connected but gave no answer in 30s; it said: Backups only.',
+      message: 'Machine "web-1" is connected but gave no answer in 30s; it said: "Backups only."',
       hint: expect.stringContaining('ForceCommand'),
     });
     await Promise.all([failed, vi.advanceTimersByTimeAsync(30_000)]);

@@ -146,7 +146,7 @@ describe('a login shell', () => {
     const machine = await createLocalMachine({ setup: 'echo "sudo: a password is required" >&2; exit 1' });
     await expect(machine.observe()).rejects.toMatchObject({
       code: 'remote-script',
-      message: 'Cannot use machine "web-1": sudo: a password is required',
+      message: 'Cannot use machine "web-1": "sudo: a password is required"',
     });
   });
 });

@@ -98,7 +98,11 @@ describe('parseUnitFile', () => {
     ['two headers on a line', '[S][T]\nA=1\n', 'line 1: invalid section header: "[S][T]"'],
     ['an empty section name', '[]\nA=1\n', 'line 1: invalid section header: "[]"'],
     ['blanks in the brackets', '[ S ]\nA=1\n', 'line 1: invalid section header: "[ S ]"'],
-    ['a control character in a section name', '[S\x07]\nA=1\n', 'line 1: invalid section header: "[S\\x07]"'],
+    [
+      'a control character in a section name',
+      '[S\x07]\nA=1\n',
+      'line 1: invalid section header: "[S\\u0007]"',
+    ],
     ['a NUL byte', '[S]\nA=1\nB=\0\n', 'line 3: it holds a NUL byte'],
     ['what a decoder puts for bytes it cannot read', '[S]\nA=\ufffd\n', 'line 2: it is not UTF-8'],
     ['half a surrogate pair', '[S]\nA=\ud83d\n', 'line 2: it is not UTF-8'],
@@ -118,7 +122,7 @@ describe('parseUnitFile', () => {
   });
 
   it('cuts a long line in its message', () => {
-    expect(errorOf(`[S]\n${'x'.repeat(100_000)}`).message.length).toBeLessThan(200);
+    expect(errorOf(`[S]\n${'x'.repeat(100_000)}`).message.length).toBeLessThan(300);
   });
 
   it.each([

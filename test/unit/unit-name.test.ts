@@ -39,9 +39,9 @@ describe('parseUnitName', () => {
     ['foo*', 'it must not contain "*"'],
     ['grün.service', 'it must not contain "ü"'],
     ['💡.service', 'it must not contain "💡"'],
-    ['a\nb', 'it must not contain "\\x0a"'],
-    ['a\x1b[2J', 'it must not contain "\\x1b"'],
-    ['a.service\n', 'it must not contain "\\x0a"'],
+    ['a\nb', 'it must not contain "\\n"'],
+    ['a\x1b[2J', 'it must not contain "\\u001b"'],
+    ['a.service\n', 'it must not contain "\\n"'],
     ['units/hello.service', 'it must not contain "/"'],
     ['.service', 'nothing stands before the suffix'],
     ['.hidden.service', 'it must not start with "."'],
@@ -72,7 +72,7 @@ describe('parseUnitName', () => {
     expect(parseUnitName('x'.repeat(247)).text.length).toBe(255);
     expect(unitNameProblem('x'.repeat(248))).toBe('it has 256 characters, and systemd takes 255 at most');
     expect(unitNameProblem(`${'x'.repeat(248)}.service`)).toBeDefined();
-    expect(() => parseUnitName('x'.repeat(1_000_000))).toThrow(/^.{80,200}$/);
+    expect(() => parseUnitName('x'.repeat(1_000_000))).toThrow(/^.{80,300}$/);
   });
 
   it('reads its own result the same, whatever it was given', () => {

@@ -5,7 +5,8 @@ export const catCommand: Command = {
   name: 'cat',
   arguments: '<unit>',
   summary: 'Print the text of a unit, as it was submitted',
-  description: 'Prints the unit file from the registry to the byte. No machine is contacted.',
+  description:
+    'Prints the unit file from the registry to the byte; on a terminal, control characters and the like are made visible. No machine is contacted.',
   options: [OUTPUT],
   examples: [
     ['fleetctl cat hello.service', 'print it'],
@@ -18,7 +19,8 @@ export const catCommand: Command = {
       import('../../output/json.ts'),
     ]);
     const units = await withRegistry(flags, streams, (registry) => cat(registry, unit));
-    streams.out(options.output === 'json' ? jsonText(textsJson(units)) : textOf(units));
+    if (options.output === 'json') streams.out(jsonText(textsJson(units)));
+    else streams.exact(textOf(units));
     return EXIT.done;
   },
 };

@@ -11,11 +11,12 @@ const LINES = 10;
 /** How long the end of what runs on the machines may take after Ctrl-C, in ms. */
 const END_MS = 3000;
 
-/** The formats of journalctl(1). */
+/** The formats of journalctl(1) that programs read, to the byte, and all of them. */
+const FOR_PROGRAMS: ReadonlySet<string> = new Set(['export', 'json', 'json-pretty', 'json-sse', 'json-seq']);
 const FORMATS = [
   ...['short', 'short-full', 'short-iso', 'short-iso-precise', 'short-precise', 'short-monotonic'],
-  ...['short-unix', 'short-delta', 'with-unit', 'cat', 'verbose', 'export'],
-  ...['json', 'json-pretty', 'json-sse', 'json-seq'],
+  ...['short-unix', 'short-delta', 'with-unit', 'cat', 'verbose'],
+  ...FOR_PROGRAMS,
 ];
 
 export const journalCommand: Command = {
@@ -60,15 +61,20 @@ export const journalCommand: Command = {
       import('../../output/machine.ts'),
     ]);
     const question = questionOf(call, lines, output.canFormat);
-    const { out, err } = call.streams;
-    const colours = hasColours(call);
+    const { out, err, exact, screen, env } = call.streams;
+    const colours = screen !== undefined && !env.NO_COLOR;
     const reader: JournalReader = {
-      text: out,
+      text: FOR_PROGRAMS.has(question.output) ? exact : out,
       entries: (entries, merged) =>
-        writeLines(out, output.entryLines(entries, question.output, { merged, colours })),
+        question.output === 'json'
+          ? exact(output.entriesJson(entries, merged))
+          : writeLines(out, output.entryLines(entries, question.output, { merged, colours })),
       lost: (machine, { message }) =>
-        err(`Warning: the journal on machine ${machineTitle(machine)} stopped: ${message}; trying again\n`),
-      back: (machine) => err(`Following machine ${machineTitle(machine)} again from where it stopped\n`),
+        writeLines(err, [
+          `Warning: the journal on machine ${machineTitle(machine)} stopped: ${message}; trying again`,
+        ]),
+      back: (machine) =>
+        writeLines(err, [`Following machine ${machineTitle(machine)} again from where it stopped`]),
       missing: (result) => writeLines(err, output.missingLines(result)),
     };
     return untilInterrupted(async (signal) => {
@@ -104,10 +110,6 @@ function questionOf(
     follow: options.follow === true,
     sudo: options.sudo === true,
   };
-}
-
-function hasColours({ streams: { env } }: Call): boolean {
-  return process.stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
 }
 
 /** Settles when the work has not ended in time after it was interrupted. */

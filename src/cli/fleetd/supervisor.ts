@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { oneLine } from '../../base/visible.ts';
 
 /** What systemd wants to hear of a unit of `Type=notify`; nothing is said where nobody asked. */
 export type Supervisor = {
@@ -24,7 +25,8 @@ export function superviseBy(env: Readonly<Record<string, string | undefined>>): 
   };
   return {
     ready: () => tell('READY=1'),
-    status: (line) => tell(`STATUS=${line}`),
+    // A newline would begin another assignment.
+    status: (line) => tell(`STATUS=${oneLine(line)}`),
     reloading: () => tell('RELOADING=1'),
     stopping: () => tell('STOPPING=1'),
     watch(isAwake) {

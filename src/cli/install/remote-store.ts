@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { PassThrough } from 'node:stream';
 import { FleetError, isFleetError } from '../../base/errors.ts';
+import { quoted } from '../../base/visible.ts';
 import type { Config } from '../../config/config.ts';
 import type { RemotePlace } from '../../config/registry-place.ts';
 import { WHOLE_PATH } from '../../install/host.ts';
@@ -45,9 +46,12 @@ export async function openRemoteStore(
 }
 
 /** Serves the registry in a folder over standard input and output, every line marked, until standard input ends. */
-export async function serveRegistry([folder = '', marker = '']: readonly string[]): Promise<void> {
+export async function serveRegistry(
+  [folder = '', marker = '']: readonly string[],
+  write: Streams['exact'],
+): Promise<void> {
   const store = openFileStore(folder);
-  const send = (line: string): void => void process.stdout.write(`${marker} ${line}\n`);
+  const send = (line: string): void => write(`${marker} ${line}\n`);
   const take = serveStore(store, send);
   send('ready');
   const answers = new Set<Promise<void>>();
@@ -87,7 +91,7 @@ async function linesOf(remote: RemoteProcess, marker: string, place: RemotePlace
       hint: `Is a controller installed there? Install it again: fleetctl controller install ${place.host}`,
     });
   const ended = remote.exit.then(
-    (exit) => failure(said.trim() || `it ended: ${JSON.stringify(exit)}`),
+    (exit) => failure(said.trim() === '' ? `it ended: ${JSON.stringify(exit)}` : quoted(said.trim())),
     (error) => (isFleetError(error) ? error : failure(String(error))),
   );
   await new Promise<void>((resolve, reject) => {

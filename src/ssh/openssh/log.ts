@@ -1,4 +1,5 @@
 import type { ErrorCode, FleetError } from '../../base/errors.ts';
+import { quoted } from '../../base/visible.ts';
 import { cannotReach, closedWhile, NotTried, type OpenPhase } from '../failure.ts';
 import type { SshTarget } from '../target.ts';
 import type { Login } from '../transport.ts';
@@ -55,9 +56,10 @@ export function isRefused(log: string): boolean {
   return log.includes('session request failed: Session open refused by peer');
 }
 
-/** The last words of ssh that are no steps. */
+/** The last words of ssh that are no steps, as a quotation. */
 export function lastWords(log: string): string | undefined {
-  return wordsOf(log.split(/\r?\n/)).at(-1);
+  const words = wordsOf(log.split(/\r?\n/)).at(-1);
+  return words === undefined ? undefined : quoted(words);
 }
 
 function stepOf(lines: readonly string[]): Step {
@@ -81,28 +83,29 @@ function isBannerLine(line: string): boolean {
 }
 
 function failureAt(step: Step, target: SshTarget, lines: readonly string[]): FleetError {
-  const words = wordsOf(lines).at(-1) ?? 'ssh gave no reason';
+  const words = wordsOf(lines).at(-1) ?? '';
+  const said = words === '' ? 'ssh gave no reason' : quoted(words);
   switch (step) {
     case 'name':
       return /^ssh: Could not resolve hostname/.test(words)
         ? cannotReach(target, 'ssh-name', 'there is no such host name', nameHint(target))
-        : new NotTried(cannotReach(target, 'ssh-local', words));
+        : new NotTried(cannotReach(target, 'ssh-local', said));
     case 'connect':
-      return cannotReach(target, CONNECT_CODES.find(([end]) => end.test(words))?.[1] ?? 'ssh-local', words);
+      return cannotReach(target, CONNECT_CODES.find(([end]) => end.test(words))?.[1] ?? 'ssh-local', said);
     case 'banner':
-      return closedWhile(target, 'handshake', { trouble: words, spoke: lines.some(isBannerLine) });
+      return closedWhile(target, 'handshake', { trouble: said, spoke: lines.some(isBannerLine) });
     case 'handshake':
       return ENDED.test(words)
-        ? closedWhile(target, 'handshake', { trouble: words, spoke: true })
-        : cannotReach(target, 'ssh-turned-away', `no SSH connection: ${words}`);
+        ? closedWhile(target, 'handshake', { trouble: said, spoke: true })
+        : cannotReach(target, 'ssh-turned-away', `no SSH connection: ${said}`);
     case 'host-key':
       return ENDED.test(words)
-        ? closedWhile(target, 'handshake', { trouble: words, spoke: true })
+        ? closedWhile(target, 'handshake', { trouble: said, spoke: true })
         : hostKeyFailure(target, lines);
     case 'authentication':
       return ENDED.test(words)
-        ? closedWhile(target, 'authentication', { trouble: words, spoke: true })
-        : cannotReach(target, 'ssh-authentication', `it did not let "${target.user}" in: ${words}`, {
+        ? closedWhile(target, 'authentication', { trouble: said, spoke: true })
+        : cannotReach(target, 'ssh-authentication', `it did not let "${target.user}" in: ${said}`, {
             hint: `Log in once with "ssh ${target.user}@${target.host} -p ${target.port}" to see what it asks for`,
           });
   }

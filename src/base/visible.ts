@@ -1,0 +1,41 @@
+/**
+ * What a terminal obeys or hides: controls but tab and newline, format characters (escapes, bidi and zero-width marks
+ * among them), line and paragraph separators, halves of surrogate pairs, and whatever else has no shape of its own.
+ */
+const CLASS = String.raw`[[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]--[\t\n]]`;
+const HIDDEN = new RegExp(CLASS, 'v');
+/** Emoji are left whole: joiners and selectors belong to their sequences. */
+const EMOJI_OR_HIDDEN = new RegExp(String.raw`\p{RGI_Emoji}|(${CLASS})`, 'gv');
+const PLAIN = /^[\t\n -~]*$/;
+
+/**
+ * `text` with all that a terminal would obey or hide written as `\u001b`. These are the escapes of JSON: a JSON text
+ * stays valid and keeps its value. Tabs and newlines stay.
+ */
+export function visible(text: string): string {
+  if (PLAIN.test(text) || !HIDDEN.test(text)) return text;
+  return text.replace(EMOJI_OR_HIDDEN, (found: string, hidden?: string) =>
+    hidden === undefined ? found : escapeUnits(found),
+  );
+}
+
+/** The same on one line: a newline becomes `\n`. */
+export function oneLine(text: string): string {
+  return visible(text).replaceAll('\n', '\\n');
+}
+
+/**
+ * Text of others, as of a machine, for a message: in double quotes, on one line, cut after `most` characters, with
+ * quotes in it written as `\"`, so that it can pass for no words of fleet.
+ */
+export function quoted(text: string, most = 200): string {
+  const short = text.length > most ? `${text.slice(0, most - 1).replace(/[\ud800-\udbff]$/, '')}…` : text;
+  return `"${oneLine(short).replaceAll('"', '\\"')}"`;
+}
+
+function escapeUnits(text: string): string {
+  return text
+    .split('')
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('');
+}
