@@ -109,7 +109,7 @@ onMachines('a systemctl that hangs', () => {
     try {
       await expect.poll(count).toBeGreaterThan(0);
       await sleep(10_000);
-      // A look hangs for a second here, and the next one begins within two.
+      // A look hangs for two seconds here, and the next one begins a second after it.
       expect(await count()).toBeLessThan(6);
       await fleetd.end();
       await expect.poll(count, { timeout: 10_000 }).toBe(0);
