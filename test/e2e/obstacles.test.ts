@@ -50,7 +50,7 @@ onMachines('a folder in the place of a unit file', () => {
     const { status, stderr } = await operator.fleetctl('start', '--replace', 'web');
     expect(status).toBe(1);
     expect(stderr).toContain(
-      ': could not put the unit file in place: /etc/systemd/system/web.service is a directory\n',
+      ': could not put the unit file in place: "/etc/systemd/system/web.service is a directory"\n',
     );
     expect(await inside('k1', 'systemctl show -P MainPID web; ls /etc/systemd/system/web.service')).toBe(pid);
     await inside('k1', 'cd /etc/systemd/system && rmdir web.service && mv web.old web.service');
