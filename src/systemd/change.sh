@@ -278,5 +278,5 @@ bury() {
 journal() {
   clock
   since=$((now - $3))
-  within 20 journalctl --no-pager --quiet --output=cat --since="-$((since / 100)).$((since / 10 % 10))$((since % 10))s" --unit="$1" | tail -n "$2"
+  journalctl --no-pager --quiet --output=cat --since="-$((since / 100)).$((since / 10 % 10))$((since % 10))s" --unit="$1" | tail -n "$2"
 }

@@ -24,7 +24,9 @@ export type ObserveRequest = {
    * old as two minutes. Which units there are, their files, whether they run and in which run is always as of now.
    */
   readonly sparing?: boolean;
-  /** How long the answer is waited for, in ms: nothing that is asked for goes on for longer on the machine. */
+  /**
+   * How long the answer is waited for, in ms; a second later, no tool that was asked for it runs any more on the machine.
+   */
   readonly withinMs?: number;
 };
 

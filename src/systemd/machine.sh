@@ -1,7 +1,7 @@
 # The words every script to a machine is made of: POSIX sh, and of its tools only what coreutils, util-linux
 # and systemd bring. Set before it: M marker of the frames · D folder of unit files · L fleet's own folder ·
 # R folder of the lock · P properties to show · F folders of other unit files; for change.sh also W seconds to wait
-# for the lock
+# for the lock. S may be set to the seconds that systemctl may take
 
 export LC_ALL=C SYSTEMD_COLORS=0 SYSTEMD_LOG_COLOR=0 SYSTEMD_PAGER= SYSTEMD_URLIFY=0 PATH="$PATH:/usr/sbin:/sbin"
 # Writing to a connection that is gone must not end a half-done script.
@@ -45,7 +45,8 @@ within() {
   case $1 in 124 | 137) echo "$3 timed out after $2 s" >&2 ;; esac
   return $1
 }
-systemctl() { within "${S:-30}" systemctl "$@"; }
+systemctl() { within "${S:-31}" systemctl "$@"; }
+journalctl() { within 20 journalctl "$@"; }
 
 # --- reading
 

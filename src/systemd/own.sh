@@ -10,7 +10,7 @@ own() {
     [ -w "$folder" ] || { echo "$folder: Read-only file system"; return 1; }
   done
   for mode in $(stat -Lc %a -- "$@"); do
-    case "$mode" in 700 | 711) ;; *) narrow "$@"; return ;; esac
+    case "$mode" in *700 | *711) ;; *) narrow "$@"; return ;; esac
   done
 }
 # narrow FOLDER...: nothing more comes in before what is there is looked at

@@ -64,7 +64,7 @@ export function observeScript({
   const words = names.map(quote).join(' ');
   const more = (backup || token ? backupShell : '') + (sparing ? glanceShell : '');
   const script = complete('observe', [
-    ...(withinMs === undefined ? [] : [`S=${Math.ceil(withinMs / 1000)}`]),
+    ...(withinMs === undefined ? [] : [`S=${Math.ceil(withinMs / 1000) + 1}`]),
     `section facts facts ${digests ? 'clock' : "''"}`,
     ...(vitals ? ['section vitals vitals'] : []),
     'set --',
@@ -108,7 +108,7 @@ export type JournalPart = { readonly unit: string; readonly since: 'began' | 'st
 export function journalScript(parts: readonly JournalPart[], lines: number): string {
   return complete('journals', [
     // Else journald may not have read yet what a process wrote just before it ended.
-    'within 20 journalctl --quiet --sync </dev/null >/dev/null 2>&1',
+    'journalctl --quiet --sync </dev/null >/dev/null 2>&1',
     ...parts.map(
       ({ unit, since }, index) => `section journal:${index} journal ${quote(unit)} ${lines} "$${since}"`,
     ),

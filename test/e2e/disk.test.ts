@@ -21,7 +21,7 @@ onMachines('a machine whose disk is full', () => {
     const { status, stdout, stderr } = await operator.fleetctl('start', 'new');
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toMatch(
-      /^Error: Cannot start unit "new\.service" on machine "k1" \(127\.76\.\d\.1\): could not write the unit file: .*No space left on device\n/,
+      /^Error: Cannot start unit "new\.service" on machine "k1" \(127\.76\.\d\.1\): could not write the unit file: .*No space left on device"\nhint: Make room there: df -h/,
     );
     expect(await inside('k1', FILES)).toBe(before);
     expect(await operator.fleetctl('start', 'old')).toEqual(

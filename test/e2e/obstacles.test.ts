@@ -50,7 +50,7 @@ onMachines('a folder in the place of a unit file', () => {
     const { status, stderr } = await operator.fleetctl('start', '--replace', 'web');
     expect(status).toBe(1);
     expect(stderr).toContain(
-      ': could not put the unit file in place: /etc/systemd/system/web.service is a directory\n',
+      ': could not put the unit file in place: "/etc/systemd/system/web.service is a directory"\n',
     );
     expect(await inside('k1', 'systemctl show -P MainPID web; ls /etc/systemd/system/web.service')).toBe(pid);
     await inside('k1', 'cd /etc/systemd/system && rmdir web.service && mv web.old web.service');
@@ -109,7 +109,7 @@ onMachines('a systemctl that hangs', () => {
     try {
       await expect.poll(count).toBeGreaterThan(0);
       await sleep(10_000);
-      // A look hangs for a second here, and the next one begins within two.
+      // A look hangs for two seconds here, and the next one begins a second after it.
       expect(await count()).toBeLessThan(6);
       await fleetd.end();
       await expect.poll(count, { timeout: 10_000 }).toBe(0);

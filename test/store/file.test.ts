@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statfsSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -310,6 +311,17 @@ describe('a disk of its own (needs root and the right to mount)', () => {
     expect(readdirSync(folder).sort()).toEqual(['other', 'records']);
     rmSync(join(folder, 'other'));
     expect(await store.commit([put('b')])).toEqual({ kind: 'committed', revision: 2 });
+  });
+
+  it('without inodes says so', async ({ skip }) => {
+    if (!mounted) skip('not allowed to mount a tmpfs here');
+    const store = openFileStore(folder, NO_WAIT);
+    await store.commit([put('a')]);
+    const { files, ffree } = statfsSync(folder);
+    mount(`remount,nr_inodes=${files - ffree}`);
+    await expect(store.commit([put('b')])).rejects.toMatchObject({
+      hint: expect.stringContaining('no inodes'),
+    });
   });
 
   it('that is read-only can be read', async ({ skip }) => {
