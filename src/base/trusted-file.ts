@@ -75,7 +75,7 @@ export function checkTrusted(path: string, shared: 'shared' | 'alone' = 'alone')
 }
 
 /** What is there in the place of a file; undefined for a file. */
-export function kindOf(stats: Stats): string | undefined {
+function kindOf(stats: Stats): string | undefined {
   if (stats.isFile()) return undefined;
   if (stats.isDirectory()) return 'folder';
   if (stats.isFIFO()) return 'pipe';
