@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
 import { FleetError } from '../base/errors.ts';
+import { readTrusted } from '../base/trusted-file.ts';
 import type { ApiSettings } from '../config/config.ts';
 import { admitAll } from './crowd.ts';
 import type { Handler } from './handler.ts';
@@ -40,9 +40,9 @@ export function createServer(handler: Handler, tls: Tls | undefined): http.Serve
 export async function readTls({ certFile, keyFile, clientCaFile }: ApiSettings): Promise<Tls | undefined> {
   if (certFile === undefined || keyFile === undefined) return undefined;
   return {
-    cert: await read(certFile),
-    key: await read(keyFile),
-    ca: clientCaFile === undefined ? undefined : await read(clientCaFile),
+    cert: read(certFile),
+    key: read(keyFile),
+    ca: clientCaFile === undefined ? undefined : read(clientCaFile),
   };
 }
 
@@ -70,11 +70,12 @@ function secured(listener: http.RequestListener, { cert, key, ca }: Tls): http.S
   }
 }
 
-async function read(path: string): Promise<Buffer> {
+function read(path: string): Buffer {
   try {
-    return await readFile(path);
+    return readTrusted(path);
   } catch (error) {
     const why = error instanceof Error ? error.message : error;
-    throw new FleetError('cannot-listen', `Cannot read a file of TLS: ${why}`, { cause: error });
+    const hint = error instanceof FleetError && error.hint !== undefined ? { hint: error.hint } : {};
+    throw new FleetError('cannot-listen', `Cannot read a file of TLS: ${why}`, { cause: error, ...hint });
   }
 }

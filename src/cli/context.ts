@@ -1,7 +1,9 @@
 import { hostname, userInfo } from 'node:os';
+import { join } from 'node:path';
 import { systemClock, uptimeClock } from '../base/clock.ts';
 import { FleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
+import { checkTrusted } from '../base/trusted-file.ts';
 import type { Config, ConfigFlags } from '../config/config.ts';
 import { formatRegistryPlace, type RegistryPlace } from '../config/registry-place.ts';
 import type { Seat } from '../lease/seat.ts';
@@ -130,7 +132,10 @@ async function openRegistry(config: Config, streams: Streams): Promise<Registry>
 
 /** Opens the store of a registry, wherever it is. What speaks to others is loaded only for one that is there. */
 export async function openStore(place: RegistryPlace, config: Config, streams: Streams): Promise<Store> {
-  if (place.kind === 'file') return openFileStore(place.directory);
+  if (place.kind === 'file') {
+    for (const path of [place.directory, join(place.directory, 'records')]) checkTrusted(path);
+    return openFileStore(place.directory);
+  }
   if (place.kind === 'ssh') {
     const { openRemoteStore } = await import('./install/remote-store.ts');
     return openRemoteStore(place, config, streams, transportFor(config, streams));

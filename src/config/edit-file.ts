@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { open, readFile, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { readTrusted } from '../base/trusted-file.ts';
 import { syncFolder } from '../store/folder.ts';
 import type { Config, ConfigRequest } from './config.ts';
 import { type ConfigEdit, editConfig } from './edit.ts';
@@ -49,7 +50,7 @@ async function replace({ path, text: old }: ConfigFile, text: string): Promise<v
     const found = await stat(place);
     if (!found.isFile()) throw problem(`cannot edit ${quote(path)}: it is not a file`);
     const { mode, uid, gid } = found;
-    const now = new TextDecoder('utf-8', { ignoreBOM: true }).decode(await readFile(place));
+    const now = new TextDecoder('utf-8', { ignoreBOM: true }).decode(readTrusted(place));
     const mark = now.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK : '';
     if (now.slice(mark.length) !== old)
       throw problem(`${quote(path)} was changed by somebody else meanwhile`, 'Run the command again');

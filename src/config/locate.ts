@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { open } from 'node:fs/promises';
-import { isAbsolute, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { checkTrusted, readTrusted, UnusableFile } from '../base/trusted-file.ts';
 import { expandPath, expectedPath } from './path.ts';
 import { excerpt, problem, quote } from './problem.ts';
 
@@ -9,9 +9,6 @@ export const SYSTEM_FILE = '/etc/fleet/fleet.conf';
 
 /** The shortest useful configuration, for hints. */
 export const MINIMAL_FILE = '[machine.web-1]\naddress = 10.10.1.1';
-
-/** No fleet.conf is this long, in bytes; a device or the wrong file can be. */
-const LARGEST_FILE = 1024 * 1024;
 
 /** Where a configuration is looked for. `flag` is what `--config` says, if it was given. */
 export type Search = {
@@ -33,7 +30,7 @@ export async function findConfig(search: Search): Promise<ConfigFile> {
   const named = namedFile(search);
   const places = named === undefined ? usualPlaces(search) : [named];
   for (const place of places) {
-    const text = await readText(place);
+    const text = readText(place);
     if (text !== undefined) return { path: place.path, text };
   }
   if (named !== undefined) throw cannotRead(named, 'no such file');
@@ -47,12 +44,12 @@ export async function findConfig(search: Search): Promise<ConfigFile> {
 export async function newConfigPath(search: Search): Promise<string | undefined> {
   const named = namedFile(search);
   const places = named === undefined ? usualPlaces(search) : [named];
-  for (const place of places) if ((await readText(place)) !== undefined) return undefined;
+  for (const place of places) if (readText(place) !== undefined) return undefined;
   return places[0]?.path;
 }
 
-/** A file to try; `by` says who named it. */
-type Place = { readonly path: string; readonly by: string | undefined };
+/** A file to try; `by` says who named it. `isHere` is for the one that was found in the current folder. */
+type Place = { readonly path: string; readonly by: string | undefined; readonly isHere: boolean };
 
 /** The file that was asked for. An empty variable counts as unset, an empty flag is a mistake. */
 function namedFile({ flag, env, cwd, home }: Search): Place | undefined {
@@ -61,7 +58,7 @@ function namedFile({ flag, env, cwd, home }: Search): Place | undefined {
   if (text === undefined) return undefined;
   const path = expandPath(text, { directory: cwd, home });
   if (path === undefined) throw problem(`${by} must be ${expectedPath(text)}: ${excerpt(text)}`);
-  return { path, by };
+  return { path, by, isHere: false };
 }
 
 /** The XDG base directory specification has relative paths ignored. */
@@ -69,26 +66,25 @@ function usualPlaces({ env, cwd, home }: Search): readonly Place[] {
   const xdg = env.XDG_CONFIG_HOME ?? '';
   const configHome = isAbsolute(xdg) ? xdg : join(home, '.config');
   const paths = [resolve(cwd, 'fleet.conf'), resolve(cwd, configHome, 'fleet/fleet.conf'), SYSTEM_FILE];
-  return [...new Set(paths)].map((path) => ({ path, by: undefined }));
+  return [...new Set(paths)].map((path, index) => ({ path, by: undefined, isHere: index === 0 }));
 }
 
 /** The text of a file, undefined when there is none. */
-async function readText(place: Place): Promise<string | undefined> {
-  const bytes = await readStart(place);
+function readText(place: Place): string | undefined {
+  const bytes = readBytes(place);
   if (bytes === undefined) return undefined;
-  if (bytes.length > LARGEST_FILE) throw cannotRead(place, 'it is longer than 1 MiB');
   if (!isUtf8(bytes)) throw cannotRead(place, 'it is not UTF-8 text');
   return new TextDecoder().decode(bytes);
 }
 
-/** Up to one byte more than the limit. Pipes are read too, for `--config <(…)`. */
-async function readStart(place: Place): Promise<Buffer | undefined> {
+function readBytes(place: Place): Buffer | undefined {
   try {
-    const handle = await open(place.path);
-    const chunks: Buffer[] = [];
-    for await (const chunk of handle.createReadStream({ end: LARGEST_FILE })) chunks.push(chunk as Buffer);
-    return Buffer.concat(chunks);
+    const bytes = readTrusted(place.path);
+    // What is in the current folder is used without a word, so its place counts as well.
+    if (place.isHere) checkTrusted(dirname(place.path), 'shared');
+    return bytes;
   } catch (error) {
+    if (error instanceof UnusableFile) throw cannotRead(place, error.why, error, error.hint);
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw cannotRead(place, whyUnreadable(code, error), error);
@@ -97,14 +93,13 @@ async function readStart(place: Place): Promise<Buffer | undefined> {
 
 function whyUnreadable(code: unknown, error: unknown): string {
   if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
-  if (code === 'EISDIR') return 'it is a directory';
   return error instanceof Error ? error.message : String(error);
 }
 
-function cannotRead({ path, by }: Place, why: string, cause?: unknown): Error {
+function cannotRead({ path, by }: Place, why: string, cause?: unknown, hint?: string): Error {
   return problem(
     `cannot read the configuration ${quote(path)}: ${why}`,
-    by && `It was named by ${by}`,
+    hint ?? (by && `It was named by ${by}`),
     cause,
   );
 }

@@ -1,14 +1,11 @@
-import { constants, type Stats } from 'node:fs';
-import { open, readdir, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { FleetError, isFleetError } from '../base/errors.ts';
+import { FleetError } from '../base/errors.ts';
 import { isGlob } from '../base/glob.ts';
 import { causeText } from '../base/system-error.ts';
+import { readTrusted, UnusableFile } from '../base/trusted-file.ts';
 import { foreignType, hasForeignSuffix } from '../unit/foreign-type.ts';
 import { isTemplate, parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
-
-/** No unit file is this long, in bytes; the wrong file can be. */
-const LARGEST_FILE = 1024 * 1024;
 
 /** One argument that names a unit, as a name or as a path, and what the disk has for it. */
 export type LocalUnit = {
@@ -70,37 +67,14 @@ async function readLocalUnit(argument: string, cwd: string): Promise<LocalUnit> 
 
 async function readLocalFile(path: string): Promise<LocalFile | undefined> {
   try {
-    return { path, content: decode(await readRegularFile(path), path) };
+    return { path, content: decode(readTrusted(path), path) };
   } catch (error) {
-    if (isFleetError(error)) return { path, content: error };
+    if (error instanceof UnusableFile)
+      return { path, content: unreadable(path, error.why, error, error.hint) };
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     return { path, content: unreadable(path, causeText(error), error) };
   }
-}
-
-/** The bytes of a file. A pipe or a device is never opened: that may wait for ever, or do something. */
-async function readRegularFile(path: string): Promise<Buffer> {
-  const kind = kindOf(await stat(path));
-  if (kind !== undefined) throw unreadable(path, `it is a ${kind}`, undefined);
-  const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    const chunks: Buffer[] = [];
-    for await (const chunk of handle.createReadStream({ end: LARGEST_FILE })) chunks.push(chunk as Buffer);
-    const bytes = Buffer.concat(chunks);
-    if (bytes.length > LARGEST_FILE) throw unreadable(path, 'it is longer than 1 MiB', undefined);
-    return bytes;
-  } finally {
-    await handle.close();
-  }
-}
-
-/** What is there in the place of a file; undefined for a file. */
-function kindOf(stats: Stats): string | undefined {
-  if (stats.isFile()) return undefined;
-  if (stats.isDirectory()) return 'folder';
-  if (stats.isFIFO()) return 'pipe';
-  return stats.isSocket() ? 'socket' : 'device';
 }
 
 /**
@@ -123,10 +97,15 @@ function decode(bytes: Buffer, path: string): string | FleetError {
   }
 }
 
-function unreadable(path: string, why: string, cause: unknown): FleetError {
+function unreadable(
+  path: string,
+  why: string,
+  cause: unknown,
+  hint = 'Name a unit file, such as hello.service',
+): FleetError {
   return new FleetError('unit-file', `Cannot read unit file "${path}": ${why}`, {
     cause,
-    hint: 'Name a unit file, such as hello.service',
+    hint,
   });
 }
 

@@ -1,4 +1,5 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
+import { LARGEST_FILE, readTrustedText } from '../base/trusted-file.ts';
 import { keyType } from './keys/public-key.ts';
 import { isHashed, type KnownHostsLine, parseKnownHosts, speaksOf } from './known-hosts.ts';
 
@@ -81,8 +82,11 @@ export class KnownHostsFiles {
   }
 }
 
+/** It has a line a host and key, and an organization may have many, in bytes. */
+const LARGEST_KNOWN_HOSTS = 64 * LARGEST_FILE;
+
 async function readWhole(path: string, isThere: boolean): Promise<KnownHostsFile> {
-  return new KnownHostsFile(path, isThere ? await readFile(path, 'utf8') : '');
+  return new KnownHostsFile(path, isThere ? readTrustedText(path, LARGEST_KNOWN_HOSTS) : '');
 }
 
 /** What changes with a file; empty for none. */

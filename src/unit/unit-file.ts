@@ -36,7 +36,7 @@ export function parseUnitFile(text: string, source?: string): UnitFile {
       section = readSectionName(line, end, source);
       continue;
     }
-    if (section === undefined) throw unitFileError(source, end, `${quoted(line)} stands before any section`);
+    if (section === undefined) throw unitFileError(source, end, `${shown(line)} stands before any section`);
     end = endOfOption(lines, start);
     options.push({ section, ...readOption(lines.slice(start, end), start + 1, source) });
   }
@@ -155,6 +155,11 @@ function dangles(lines: readonly string[]): boolean {
 
 function isComment(line: string): boolean {
   return /^\s*[#;]/.test(line);
+}
+
+/** An option as it is. Other text may be of a file that is no unit file, and secret. */
+function shown(line: string): string {
+  return /^[A-Za-z][\w-]*\s*=/.test(line) ? quoted(line) : 'this';
 }
 
 /** True for an odd number of backslashes at the end: systemd reads an even number as escaped backslashes. */

@@ -52,14 +52,6 @@ describe('the file that is read', () => {
     const file = await box.write('../home/my.conf', TEXT);
     expect((await box.load({ flags: { config } })).file).toBe(file);
   });
-
-  it('may be a pipe', async () => {
-    const { spawn } = await import('node:child_process');
-    const pipe = join(box.cwd, 'pipe');
-    const child = spawn('sh', ['-c', 'mkfifo "$0" && echo made && printf "%s" "$1" > "$0"', pipe, TEXT]);
-    await new Promise((resolve) => child.stdout.once('data', resolve));
-    expect((await box.load({ flags: { config: 'pipe' } })).machines).toHaveLength(1);
-  });
 });
 
 describe('no file', () => {
@@ -106,7 +98,7 @@ describe('a file that cannot be read', () => {
   it('is a directory', async () => {
     await mkdir(join(box.cwd, 'fleet.conf'));
     expect((await problemOf(box.load(), box.cwd))[0]).toBe(
-      'cannot read the configuration "fleet.conf": it is a directory',
+      'cannot read the configuration "fleet.conf": it is a folder',
     );
   });
 
@@ -117,12 +109,26 @@ describe('a file that cannot be read', () => {
     );
   });
 
-  it.each(['/dev/zero', 'big.conf'])('is too long: %s', async (config) => {
+  it.each([
+    ['/dev/zero', 'it is a device'],
+    ['big.conf', 'it is longer than 1 MiB'],
+  ])('is no configuration: %s', async (config, why) => {
     await box.write('big.conf', '#'.repeat(1024 * 1024 + 1));
     const load = box.load({ flags: { config } });
-    expect((await problemOf(load, box.cwd))[0]).toBe(
-      `cannot read the configuration "${config}": it is longer than 1 MiB`,
-    );
+    expect((await problemOf(load, box.cwd))[0]).toBe(`cannot read the configuration "${config}": ${why}`);
+  });
+
+  it('is in a folder that others may write', async () => {
+    await box.write('fleet.conf', TEXT);
+    await chmod(box.cwd, 0o777);
+    expect(await problemOf(box.load(), box.cwd)).toEqual([
+      expect.stringMatching(/^cannot read the configuration "fleet.conf": other users may write/),
+      expect.stringContaining('chmod go-w'),
+    ]);
+    const named = await box.load({ flags: { config: 'fleet.conf' } });
+    expect(named.machines).toHaveLength(1);
+    await chmod(box.cwd, 0o1777);
+    expect((await box.load()).machines).toHaveLength(1);
   });
 
   it('is as long as it may be', async () => {

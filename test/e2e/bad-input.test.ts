@@ -81,7 +81,7 @@ onMachines('a configuration that is wrong', () => {
     const nowhere = await operator.fleetctl('--config', 'nowhere.conf', 'list-units');
     expectRefusal(nowhere, 2, 'Error: Cannot read the configuration "HERE/nowhere.conf": no such file');
     const folder = await operator.fleetctl('--config', 'folder.conf', 'list-units');
-    expectRefusal(folder, 2, 'Error: Cannot read the configuration "HERE/folder.conf": it is a directory');
+    expectRefusal(folder, 2, 'Error: Cannot read the configuration "HERE/folder.conf": it is a folder');
     operator.write('secret/fleet.conf', machine);
     operator.lock('secret/fleet.conf');
     const secret = operator.launch(['--config', 'secret/fleet.conf', 'list-units'], { uid: 65_534 });

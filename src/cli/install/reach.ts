@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { FleetError } from '../../base/errors.ts';
+import { readTrustedText } from '../../base/trusted-file.ts';
 import type { Config, ConfigRequest, MachineConfig } from '../../config/config.ts';
 import { parseSections } from '../../config/parse.ts';
 import { readTunnel } from '../../config/tunnel.ts';
@@ -35,7 +35,7 @@ async function otherHost(
   request: ConfigRequest,
   by: 'MACHINE' | 'registry',
 ): Promise<MachineConfig> {
-  const sections = parseSections(file, await readFile(file, 'utf8'));
+  const sections = parseSections(file, readTrustedText(file));
   return readTunnel(host, request, by, { file, sections }).config.machines[0] ?? fail(host);
 }
 

@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises';
-import { FleetError } from '../../base/errors.ts';
+import { FleetError, isFleetError } from '../../base/errors.ts';
+import { causeText } from '../../base/system-error.ts';
+import { readTrusted } from '../../base/trusted-file.ts';
 import type { Config } from '../../config/config.ts';
 import { formatPlace } from '../../config/listen.ts';
 import { formatRegistryPlace, type RegistryPlace } from '../../config/registry-place.ts';
@@ -31,7 +32,7 @@ export async function filesFor(
   return {
     program: await programFiles(PROGRAM, nodeOf(facts) ?? LAYOUT.node),
     units: UNIT_FILES,
-    configuration: [...(await secrets(conf)), confFile(conf)],
+    configuration: [...secrets(conf), confFile(conf)],
   };
 }
 
@@ -92,15 +93,15 @@ function ownConfig({ registry, api }: Config, machine: string | undefined): Read
   return wanted;
 }
 
-async function secrets({ files }: ControllerConf): Promise<readonly HostFile[]> {
-  return Promise.all(
-    files.map(async ({ key, from, to }): Promise<HostFile> => {
-      const content = await readFile(from).catch((error: Error) => {
-        throw new FleetError('config', `Cannot read ${key} "${from}": ${error.message}`);
-      });
-      return { path: to, mode: '0640', owner: 'root:fleet', content };
-    }),
-  );
+function secrets({ files }: ControllerConf): readonly HostFile[] {
+  return files.map(({ key, from, to }): HostFile => {
+    try {
+      return { path: to, mode: '0640', owner: 'root:fleet', content: readTrusted(from) };
+    } catch (error) {
+      if (isFleetError(error)) throw error;
+      throw new FleetError('config', `Cannot read ${key} "${from}": ${causeText(error)}`);
+    }
+  });
 }
 
 function confFile({ text }: ControllerConf): HostFile {

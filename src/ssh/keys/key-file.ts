@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readTrustedText, UnusableFile } from '../../base/trusted-file.ts';
 import { openOpenSshKey, readOpenSshKey } from './openssh-key.ts';
 import { type PrivateKey, toPrivateKey } from './private-key.ts';
 import { parsePublicLine } from './public-key.ts';
@@ -24,8 +24,9 @@ export type LockedKey = {
 /** Reads a private key file: OpenSSH's own format, PKCS#8 and the older PEM formats, encrypted or not. */
 export async function readKeyFile(path: string): Promise<KeyFile> {
   try {
-    return await readKey(await readFile(path, 'utf8'), () => readPublicHalf(path));
+    return await readKey(readTrustedText(path), () => readPublicHalf(path));
   } catch (error) {
+    if (error instanceof UnusableFile) return { kind: 'unusable', why: withHint(error) };
     if (error instanceof RangeError) return { kind: 'unusable', why: error.message };
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') return { kind: 'missing' };
@@ -36,7 +37,6 @@ export async function readKeyFile(path: string): Promise<KeyFile> {
 const READ_ERRORS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'permission denied',
-  EISDIR: 'it is a folder',
 };
 
 async function readKey(text: string, publicHalf: () => Promise<Buffer | undefined>): Promise<KeyFile> {
@@ -60,9 +60,22 @@ async function readKey(text: string, publicHalf: () => Promise<Buffer | undefine
 const UNKNOWN = 'it is no private key in a format that OpenSSH writes';
 const PUTTY = 'it is in the format of PuTTY; "puttygen FILE -O private-openssh -o NEW" makes a new one';
 
+/** The public key, or the certificate, in a file; undefined where there is none that can be used. */
+export function readPublicLine(path: string): Buffer | undefined {
+  try {
+    return parsePublicLine(readTrustedText(path));
+  } catch {
+    return undefined;
+  }
+}
+
+function withHint({ why, hint }: UnusableFile): string {
+  return hint === undefined ? why : `${why}. ${hint}`;
+}
+
 /** ssh-keygen writes the public half beside every key. */
 async function readPublicHalf(path: string): Promise<Buffer | undefined> {
-  return parsePublicLine(await readFile(`${path}.pub`, 'utf8').catch(() => ''));
+  return readPublicLine(`${path}.pub`);
 }
 
 async function usable(

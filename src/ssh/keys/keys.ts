@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cannotReach, NotTried } from '../failure.ts';
 import { quote } from '../shell.ts';
@@ -13,9 +12,8 @@ import {
   type Signer,
   toCredentials,
 } from './credential.ts';
-import { type KeyFile, type LockedKey, readKeyFile } from './key-file.ts';
+import { type KeyFile, type LockedKey, readKeyFile, readPublicLine } from './key-file.ts';
 import { type PassphraseSources, Passphrases } from './passphrases.ts';
-import { parsePublicLine } from './public-key.ts';
 
 /** The keys to try, in order, and the ones that cannot be tried, each with the reason. */
 export type Credentials = { readonly keys: readonly Credential[]; readonly unusable: readonly string[] };
@@ -198,7 +196,7 @@ function unique(keys: readonly Credential[]): Credential[] {
 
 /** Files that hold no user certificate are passed over, as ssh(1) does. */
 async function readCertificate(path: string): Promise<Named | undefined> {
-  const blob = parsePublicLine(await readFile(path, 'utf8').catch(() => ''));
+  const blob = readPublicLine(path);
   return blob && parseCertificate(blob)?.kind === 'user' ? { path, blob } : undefined;
 }
 

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readTrustedText, UnusableFile } from '../../base/trusted-file.ts';
 import type { Ask } from '../person.ts';
 import type { LockedKey } from './key-file.ts';
 import type { PrivateKey } from './private-key.ts';
@@ -77,8 +77,9 @@ async function tryPassphrase(key: LockedKey, passphrase: string): Promise<Unlock
 
 async function firstLine(path: string): Promise<string | Error> {
   try {
-    return (await readFile(path, 'utf8')).split(/\r?\n/, 1)[0] ?? '';
+    return readTrustedText(path).split(/\r?\n/, 1)[0] ?? '';
   } catch (error) {
+    if (error instanceof UnusableFile) return new Error(error.why);
     const { code } = error as NodeJS.ErrnoException;
     return new Error(code === 'ENOENT' ? 'there is no such file' : `${code}`);
   }

@@ -1,6 +1,7 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { readlinkSync } from 'node:fs';
+import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { FleetError } from '../../base/errors.ts';
 import { causeText } from '../../base/system-error.ts';
 
@@ -28,16 +29,47 @@ export class PrivateFolder {
 }
 
 async function makeFolder(): Promise<string> {
-  const start = join(tmpdir(), 'fleet-ssh-');
-  const isShort = Buffer.byteLength(`${start}XXXXXX/9999.sock`) <= LONGEST_SOCKET;
-  const prefix = isShort ? start : '/tmp/fleet-ssh-';
+  // Its owner is in the name, so that a later process finds what one that was killed has left.
+  const own = `fleet-ssh-${pidNamespace()}-${process.pid}-`;
+  const isShort = Buffer.byteLength(join(tmpdir(), `${own}XXXXXX/9999.sock`)) <= LONGEST_SOCKET;
+  const folder = isShort ? tmpdir() : '/tmp';
   try {
-    return await mkdtemp(prefix);
+    await removeLeft(folder);
+    return await mkdtemp(join(folder, own));
   } catch (cause) {
-    const folder = dirname(prefix);
     throw new FleetError('local', `Cannot make a folder for ssh in "${folder}": ${causeText(cause)}`, {
       hint: 'Set TMPDIR to a folder that exists, and in which you can write',
       cause,
     });
+  }
+}
+
+/** Removes folders of this user whose process has ended without doing so; numbers of other namespaces say nothing. */
+async function removeLeft(folder: string): Promise<void> {
+  const mine = new RegExp(`^fleet-ssh-${pidNamespace()}-(\\d+)-\\w{6}$`);
+  for (const name of await readdir(folder)) {
+    const pid = Number(mine.exec(name)?.[1]);
+    if (!(pid > 0) || isRunning(pid)) continue;
+    const path = join(folder, name);
+    const found = await lstat(path).catch(() => undefined);
+    if (found?.isDirectory() === true && found.uid === process.geteuid?.())
+      await rm(path, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
+}
+
+/** The number of the namespace in which process ids count; 0 where there is none. */
+function pidNamespace(): string {
+  try {
+    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
+  } catch {
+    return '0';
   }
 }

@@ -112,10 +112,10 @@ export class SshConfigResolver {
     const { home } = this.#surroundings.facts;
     const files =
       sources.kind === 'file'
-        ? [this.#files.read(sources.path, { isUser: true, isRequired: true, isChecked: false })]
+        ? [this.#files.read(sources.path, { isUser: true, isRequired: true })]
         : [
-            this.#files.read(join(home, '.ssh/config'), { isUser: true, isRequired: false, isChecked: true }),
-            this.#files.read('/etc/ssh/ssh_config', { isUser: false, isRequired: false, isChecked: false }),
+            this.#files.read(join(home, '.ssh/config'), { isUser: true, isRequired: false }),
+            this.#files.read('/etc/ssh/ssh_config', { isUser: false, isRequired: false }),
           ];
     return files.filter((file) => file !== undefined);
   }

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { FleetError } from '../../base/errors.ts';
+import { readTrusted, UnusableFile } from '../../base/trusted-file.ts';
 
 /** Where an etcd registry is and how to reach it. Paths are absolute. */
 export type EtcdOptions = {
@@ -45,8 +45,14 @@ function readPassword(path: string): string {
 
 function read(key: string, path: string): Buffer {
   try {
-    return readFileSync(path);
+    return readTrusted(path);
   } catch (cause) {
+    if (cause instanceof UnusableFile)
+      throw new FleetError(
+        'config',
+        `Cannot read ${key} "${path}": ${cause.why}`,
+        cause.hint === undefined ? {} : { hint: cause.hint },
+      );
     const why = cause instanceof Error && 'code' in cause ? `${cause.code}` : 'unknown error';
     throw new FleetError('config', `Cannot read ${key} "${path}": ${why}`, { cause });
   }

@@ -1,0 +1,173 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
+import { FleetError } from './errors.ts';
+import { quoted } from './visible.ts';
+
+/** No file of a person is longer, in bytes; a device or the wrong file can be. */
+export const LARGEST_FILE = 1024 * 1024;
+
+/** S_ISVTX of stat(2). */
+const STICKY = 0o1000;
+
+/** The account of a controller on this computer. */
+const CONTROLLER = 'fleet';
+
+/** A file that is not used; `why` goes with any sentence about it. */
+export class UnusableFile extends FleetError {
+  readonly why: string;
+
+  constructor(path: string, why: string, hint?: string) {
+    super('config', `Cannot use ${quoted(path)}: ${why}`, hint === undefined ? {} : { hint });
+    this.why = why;
+  }
+}
+
+/**
+ * Reads a file that has a say in what is executed: a regular file of at most `most` bytes, which belongs to this user
+ * or to root, and which no other user may write. All of that holds for the very file that is read (fstat(2)), and a
+ * pipe without a writer keeps nobody waiting. `/dev/null` is empty, and a pipe that this process was given
+ * (`/dev/fd/63`, for `--config <(…)`) is read to its end.
+ * Throws UnusableFile, whose hint makes the file usable, and errors of node:fs.
+ */
+export function readTrusted(path: string, most: number = LARGEST_FILE): Buffer {
+  if (path === '/dev/null') return Buffer.alloc(0);
+  const isGiven = /^\/(?:dev|proc\/self)\/fd\/\d+$/.test(path);
+  const file = openFile(path, isGiven ? 0 : constants.O_NONBLOCK);
+  try {
+    const stats = fstatSync(file);
+    const kind = isGiven && stats.isFIFO() ? undefined : kindOf(stats);
+    if (kind !== undefined) throw new UnusableFile(path, `it is a ${kind}`);
+    checkAccess(path, stats);
+    return readUpTo(file, path, most);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The text of such a file, in UTF-8. */
+export function readTrustedText(path: string, most?: number): string {
+  return readTrusted(path, most).toString('utf8');
+}
+
+/**
+ * The same for a folder, or another file that is not read here: it is this user's or root's, and no other user may
+ * write it. A folder with a sticky bit may be `shared`. What is not there is fine. Throws UnusableFile.
+ */
+export function checkTrusted(path: string, shared: 'shared' | 'alone' = 'alone'): void {
+  let stats: Stats;
+  try {
+    stats = statSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return;
+    throw error;
+  }
+  if (shared === 'alone') checkAccess(path, stats);
+  else if ((stats.mode & STICKY) === 0) checkWriters(path, stats);
+}
+
+/** What is there in the place of a file; undefined for a file. */
+function kindOf(stats: Stats): string | undefined {
+  if (stats.isFile()) return undefined;
+  if (stats.isDirectory()) return 'folder';
+  if (stats.isFIFO()) return 'pipe';
+  return stats.isSocket() ? 'socket' : 'device';
+}
+
+function openFile(path: string, flags: number): number {
+  try {
+    return openSync(path, constants.O_RDONLY | flags);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw error;
+    throw new UnusableFile(path, 'it is a socket');
+  }
+}
+
+function readUpTo(file: number, path: string, most: number): Buffer {
+  const chunks: Buffer[] = [];
+  for (let left = most + 1; left > 0; ) {
+    const chunk = Buffer.allocUnsafe(Math.min(left, 64 * 1024));
+    const length = readSync(file, chunk);
+    if (length === 0) return Buffer.concat(chunks);
+    chunks.push(chunk.subarray(0, length));
+    left -= length;
+  }
+  throw new UnusableFile(path, `it is longer than ${most / 1024 / 1024} MiB`);
+}
+
+function checkAccess(path: string, stats: Stats): void {
+  if (!isTrustedOwner(stats.uid)) {
+    const owner = nameOf(stats.uid) ?? `user ${stats.uid}`;
+    const me = nameOf(process.geteuid?.() ?? stats.uid) ?? 'root';
+    throw new UnusableFile(
+      path,
+      `it belongs to ${owner} (mode ${modeOf(stats)}), and another user must not decide what you run`,
+      `If you trust it: chown ${me} ${word(path)}`,
+    );
+  }
+  checkWriters(path, stats);
+}
+
+function checkWriters(path: string, stats: Stats): void {
+  const others = (stats.mode & 0o002) !== 0;
+  const group = (stats.mode & 0o020) !== 0 && !isOwnGroup(stats.uid, stats.gid);
+  if (!others && !group) return;
+  const owner = nameOf(stats.uid) ?? `user ${stats.uid}`;
+  throw new UnusableFile(
+    path,
+    `other users may write it (owner ${owner}, mode ${modeOf(stats)})`,
+    `If you trust it: chmod ${others ? 'go-w' : 'g-w'} ${word(path)}`,
+  );
+}
+
+/**
+ * Root trusts two more accounts no less than itself: the one that has root's rights here by sudo, and that of the
+ * controller, which decides what runs as root on every machine.
+ */
+function isTrustedOwner(uid: number): boolean {
+  const me = process.geteuid?.() ?? uid;
+  if (uid === 0 || uid === me) return true;
+  return me === 0 && (String(uid) === process.env.SUDO_UID || nameOf(uid) === CONTROLLER);
+}
+
+/** True when /etc/group and /etc/passwd name no other user in a group, as Debian has it for the group of a user. */
+function isOwnGroup(uid: number, gid: number): boolean {
+  const owner = nameOf(uid);
+  const members = rows('/etc/group').find(([, , id]) => id === String(gid))?.[3] ?? '';
+  const primary = rows('/etc/passwd')
+    .filter(([, , , group]) => group === String(gid))
+    .map(([name]) => name);
+  const all = [...members.split(',').filter((name) => name !== ''), ...primary];
+  return all.length > 0 && all.every((name) => name === owner);
+}
+
+function nameOf(uid: number): string | undefined {
+  return rows('/etc/passwd').find(([, , id]) => id === String(uid))?.[0];
+}
+
+function rows(path: string): readonly (readonly string[])[] {
+  try {
+    return readFileSync(path, 'utf8')
+      .split('\n')
+      .map((row) => row.split(':'));
+  } catch {
+    return [];
+  }
+}
+
+function modeOf({ mode }: Stats): string {
+  return (mode & 0o7777).toString(8).padStart(4, '0');
+}
+
+/** A path in a command that is shown. */
+function word(path: string): string {
+  return /^[\w./@:+-]+$/.test(path) ? path : quoted(path);
+}
