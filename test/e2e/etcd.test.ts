@@ -73,7 +73,9 @@ onMachines('operators with a registry in etcd', () => {
       use(alice, place);
       const { status, stderr } = await alice.fleetctl('reconcile');
       expect(status).toBe(1);
-      expect(stderr).toMatch(/^Error: The registry (is older than what it decides about|may be an old backup)/);
+      expect(stderr).toMatch(
+        /^Error: The registry (is older than what it decides about|may be an old backup)/,
+      );
     });
 
     async function moveTo(to: string, from: string): Promise<void> {

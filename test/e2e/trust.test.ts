@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { cluster, inside, insideAll, onMachines } from '../support/cluster.ts';
+import { cluster, inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
 import { recruit } from './fleetd.ts';
 import { hire } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
@@ -107,7 +107,9 @@ onMachines('a hostile machine', () => {
     expect(recovered.stdout).toContain(
       'Recovered unit evil.service: launched on 1 machine, unconfirmed: one machine has it ("k1")\n',
     );
-    expect(recovered.stdout).toContain('Recovered unit pinned.service: launched on 00000000.../127.76.0.2\n');
+    expect(recovered.stdout).toContain(
+      `Recovered unit pinned.service: launched on 00000000.../${SUBNET}.2\n`,
+    );
     const pass = await operator.fleetctl('reconcile');
     expect(pass.stderr).toContain('unit "evil.service" is left as it is');
     const runs = 'systemctl is-active evil.service || true';
