@@ -246,7 +246,7 @@ onMachines('two machines with one machine id', () => {
     const started = await operator.fleetctl('start', 'web');
     expect([started.status, started.stdout]).toEqual([
       0,
-      'Unit web.service launched on 00000000.../127.76.0.2\n',
+      `Unit web.service launched on 00000000.../${SUBNET}.2\n`,
     ]);
     expect((await operator.fleetctl('machines', 'accept', 'k1')).status).toBe(0);
     const { stdout } = await operator.fleetctl('list-machines', '--fields=state', '--no-legend');
