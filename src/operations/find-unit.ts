@@ -35,8 +35,8 @@ export function findUnit(local: LocalUnit, registry: RegistryView): FoundUnit {
   const known = registry.units.get(name.text);
   if (known !== undefined) return { kind: 'known', unit: known, differing: differingFile(local, known) };
   const template = templateOf(name)?.text;
-  const newer = [name.text, template ?? ''].map((each) => registry.unreadable.get(each)).find(isOfNewer);
-  if (newer !== undefined) return { kind: 'problem', error: newer };
+  const reason = [name.text, template ?? ''].map((each) => registry.unreadable.get(each)).find(isIntact);
+  if (reason !== undefined) return { kind: 'problem', error: reason };
   const stored = template === undefined ? undefined : registry.units.get(template);
   const made = (text: string, source: string, fromTemplate: boolean): DesiredUnit => ({
     ...newUnit(name, text, source),
@@ -60,9 +60,9 @@ export function findUnit(local: LocalUnit, registry: RegistryView): FoundUnit {
   return { kind: 'problem', error: notFound(name, template) };
 }
 
-/** A document that is damaged is written again; one of a newer fleet says what this one does not know. */
-function isOfNewer(error: FleetError | undefined): boolean {
-  return error?.code === 'registry-newer';
+/** A document that is damaged is written again; not one of a newer fleet, or one that waits to be accepted. */
+function isIntact(error: FleetError | undefined): boolean {
+  return error?.code === 'registry-newer' || error?.code === 'not-recoverable';
 }
 
 function differingFile({ name, own, template }: LocalUnit, known: DesiredUnit): DifferingFile | undefined {

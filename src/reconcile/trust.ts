@@ -39,7 +39,7 @@ export function identifiedViews(
     const objection =
       (machines.get(name)?.distrusted === true ? excluded(name) : undefined) ??
       identities.objection(name, view.observation.id) ??
-      misnoted(name, view.observation);
+      misnotedOnce(name, view.observation);
     return objection === undefined ? view : unusable({ ...view, id: bound.get(name) }, objection, now);
   });
 }
@@ -71,6 +71,15 @@ function excluded(name: string): Objection {
     message: `Machine "${name}" is not trusted: an operator has excluded it`,
     hint: `To use it again: fleetctl machines accept ${name}`,
   };
+}
+
+/** What {@link misnoted} found: an answer is judged once, and machines have thousands of records. */
+const judged = new WeakMap<Observation, { readonly objection: Objection | undefined }>();
+
+function misnotedOnce(name: string, observation: Observation): Objection | undefined {
+  const known = judged.get(observation) ?? { objection: misnoted(name, observation) };
+  judged.set(observation, known);
+  return known.objection;
 }
 
 /** Records that fleet cannot have written. */

@@ -92,6 +92,26 @@ describe('a controller', () => {
     ]);
   });
 
+  it.each([5_000, 2 ** 60])(
+    'goes on beside a machine that alone claims to have seen revision %d',
+    async (token) => {
+      const house = new House(['m1', 'm2', 'm3']);
+      await house.want('launched', 'Global=true', 'g.service');
+      await house.want('launched', 'MachineMetadata=name=m1 name=m3', 'a.service');
+      await vi.waitFor(() => expect(house.runs('g.service')).toHaveLength(3), soon);
+      await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
+      const unit = house.fakes.of('m2').units.get('g.service');
+      if (unit?.record === undefined) throw new Error('g.service is not on m2');
+      unit.record = { ...unit.record, token };
+      house.fakes.silence('m1');
+      await vi.waitFor(() => expect(house.runs('a.service')).toContain('m3'), soon);
+      expect(house.fakes.of('m2').units.get('g.service')?.state.active).toBe('active');
+      expect(house.controller.troubles.map(({ message }) => message)).toEqual([
+        expect.stringMatching(/^(Cannot use machine|Machine) "m2"/),
+      ]);
+    },
+  );
+
   it('does not give what a machine has lost to one that came back a moment ago', async () => {
     const house = new House(['m1', 'm2', 'm3'], { agentTtlMs: 1_500 });
     await house.want('launched', 'MachineMetadata=name=m1\nMachineMetadata=name=m2', 'a.service');

@@ -15,6 +15,7 @@ export type LogLine = {
   readonly message: string;
   readonly unit?: string;
   readonly machine?: string;
+  readonly reason?: string;
   readonly from?: string;
   readonly to?: string;
 };

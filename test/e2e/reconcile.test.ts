@@ -22,7 +22,7 @@ onMachines('reconcile', () => {
     const steps = `
       k1: note a.service
       k1: start a.service
-      k2: write the unit file of b.service
+      k2: write the unit file of b.service, which was changed there
       k2: stop b.service
       k2: note b.service
       k2: start b.service

@@ -229,6 +229,11 @@ describe('what no second machine confirms', () => {
       'status 0',
     ]);
     expect(await kindsIn(scene)).toEqual([]);
+    const { problems } = await start(scene.edges, { units: ['a', 'evil'], cwd: scene.cwd, replace: true });
+    expect(problems.map(({ unit, error }) => [unit, error.code])).toEqual([
+      ['a.service', 'not-recoverable'],
+      ['evil.service', 'not-recoverable'],
+    ]);
     expect(scene.there()).toEqual(runs);
     const [text] = await cat(scene.edges.registry, 'evil');
     expect(text?.text).toBe(EVIL);
