@@ -2,6 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { text } from 'node:stream/consumers';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import { quoted } from '../base/visible.ts';
 import { isObject } from './call.ts';
 import { readSnapshot, type SnapshotDocument } from './snapshot.ts';
 
@@ -32,7 +33,10 @@ export async function fetchSnapshot(endpoint: Endpoint, patience: ClientPatience
     throw isFleetError(error) ? error : unreachable(endpoint, error);
   });
   if (status !== 200)
-    throw new FleetError('endpoint', `${asked(endpoint)} cannot tell: ${reasonIn(body) ?? status}`);
+    throw new FleetError(
+      'endpoint',
+      `${asked(endpoint)} cannot tell: ${quoted(reasonIn(body) ?? `status ${status}`)}`,
+    );
   const document = readSnapshot(body);
   if (document !== undefined) return document;
   throw new FleetError('endpoint', `${asked(endpoint)} does not answer as fleetd does`, {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { StringDecoder } from 'node:string_decoder';
 import { FleetError } from '../base/errors.ts';
+import { quoted } from '../base/visible.ts';
 import type { Access } from '../ssh/become.ts';
 import { openRootShell } from '../ssh/root-shell.ts';
 import type { RemoteProcess, Transport } from '../ssh/transport.ts';
@@ -55,7 +56,7 @@ export function sshHost(transport: Transport, access: Access, name: string = acc
 export async function runWell(host: Host, script: string, what: string, input?: Buffer): Promise<string> {
   const { status, output, errors } = await host.run(script, input);
   if (status === 0) return output;
-  const said = errors.trim() || `exit status ${status}`;
+  const said = errors.trim() === '' ? `exit status ${status}` : quoted(errors.trim());
   throw new FleetError('install', `Cannot ${what} on "${host.name}": ${said}`);
 }
 

@@ -1,5 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import { quoted } from '../base/visible.ts';
 import { type Access, becomes, shellEnded } from '../ssh/become.ts';
 import type { RemoteProcess } from '../ssh/transport.ts';
 import { type JournalStream, type MachineClock, parseClock } from './journal.ts';
@@ -128,7 +129,7 @@ class RunningJournal implements JournalStream {
     const [after = ''] = this.#said.split(`\n${this.#marker}\n`).slice(-1);
     const said = after.trim().split('\n').at(-1) ?? '';
     if (this.#found === undefined && becomes(this.#access)) return shellEnded(this.#access, said, how);
-    const why = said === '' ? `journalctl ended early: ${how}` : said;
+    const why = said === '' ? `journalctl ended early: ${how}` : quoted(said);
     return new FleetError(
       'remote-script',
       `Cannot read the journal on machine "${this.#access.ssh.name}": ${why}`,

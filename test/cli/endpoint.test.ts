@@ -75,7 +75,7 @@ describe('--endpoint', () => {
     const { socketPath } = await Api.of(house);
     vi.spyOn(house.controller, 'snapshot', 'get').mockReturnValue(undefined);
     const { err } = await (await makeDesk()).run(['list-units', '--endpoint', `unix:${socketPath}`]);
-    expect(err).toContain('cannot tell: fleetd has not asked every machine yet');
+    expect(err).toContain('cannot tell: "fleetd has not asked every machine yet"');
   });
 });
 

@@ -25,7 +25,7 @@ it('runs a script, says how it ended, and what it printed', async () => {
   expect((await here.run('echo "$UNSET"')).status).not.toBe(0);
   await expect(runWell(here, 'echo why >&2; return 2', 'do it')).rejects.toMatchObject({
     code: 'install',
-    message: 'Cannot do it on "here": why',
+    message: 'Cannot do it on "here": "why"',
   });
 });
 

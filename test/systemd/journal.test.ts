@@ -72,7 +72,7 @@ describe.each(SHELLS)('a journal in %s', (shell) => {
   ])('tolerates a login shell that prints 1.5 MB: %s', async (_, setup) => {
     const { stream, text } = await open('echo entry; echo "no such boot" >&2; exit 1', { shell, setup });
     await expect(stream.ended).rejects.toMatchObject({
-      message: 'Cannot read the journal on machine "web-1": no such boot',
+      message: 'Cannot read the journal on machine "web-1": "no such boot"',
     });
     expect(text()).toBe('entry\n');
   });
@@ -95,7 +95,7 @@ describe.each(SHELLS)('a journal in %s', (shell) => {
     const { stream } = await open('echo "Failed to parse timestamp: x" >&2; exit 1', { shell });
     await expect(stream.ended).rejects.toMatchObject({
       code: 'remote-script',
-      message: 'Cannot read the journal on machine "web-1": Failed to parse timestamp: x',
+      message: 'Cannot read the journal on machine "web-1": "Failed to parse timestamp: x"',
     });
   });
 });
@@ -123,7 +123,7 @@ describe('a journal', () => {
   it('of a shell that ends early rejects with its words', async () => {
     const early = open('', { setup: 'echo "This account is not available" >&2; exit 1' });
     await expect(early).rejects.toMatchObject({
-      message: 'Cannot read the journal on machine "web-1": This account is not available',
+      message: 'Cannot read the journal on machine "web-1": "This account is not available"',
     });
   });
 
