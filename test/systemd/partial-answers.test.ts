@@ -124,6 +124,12 @@ describe('a machine', () => {
     });
   });
 
+  it('is asked for no colours; systemd 247 has two variables for them', async () => {
+    const machine = await machineWith('/bin/sh');
+    const setup = broken(machine, 'cat', 'echo "$SYSTEMD_COLORS$SYSTEMD_LOG_COLOR" >&2; exit 1');
+    await expect(machine.observe([], { setup })).rejects.toThrow(': "00"');
+  });
+
   it('from which a record is taken away meanwhile has the others', async () => {
     const machine = await machineWith('/bin/sh');
     const setup = broken(machine, 'cat', `rm -f "$STUB/../var/units/a.service"; exec /bin/cat "$@"`);
