@@ -3,6 +3,7 @@ import https from 'node:https';
 import { text } from 'node:stream/consumers';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
+import { LIMITS } from '../machine/limits.ts';
 import { isObject } from './call.ts';
 import { readSnapshot, type SnapshotDocument } from './snapshot.ts';
 
@@ -61,6 +62,12 @@ function get({ options, tls }: Endpoint, path: string, { firstMs, wholeMs }: Cli
     request.on('information', goOn);
     request.on('response', (response) => {
       goOn();
+      const tooLong = new Error(`an answer of more than ${LIMITS.snapshot.most} bytes`);
+      let bytes = 0;
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes > LIMITS.snapshot.most) response.destroy(tooLong);
+      });
       text(response)
         .then((body) => resolve({ status: response.statusCode ?? 0, body }), reject)
         .finally(() => clearTimeout(timer));

@@ -31,6 +31,8 @@ export type ErrorCode =
   | 'ssh-turned-away'
   | 'ssh-local'
   | 'remote-script'
+  /** A machine sent what is outside of the limits of input, or cannot be read. */
+  | 'bad-answer'
   | 'machine-stopping'
   | 'become-password'
   | 'become-refused'
@@ -64,4 +66,11 @@ export class FleetError extends Error {
 /** True for a FleetError, of that code when one is given. */
 export function isFleetError(error: unknown, code?: ErrorCode): error is FleetError {
   return error instanceof FleetError && (code === undefined || error.code === code);
+}
+
+/** The error itself, or as `defect` one that no code expected: for work that has to go on. */
+export function asFleetError(error: unknown): FleetError {
+  return isFleetError(error)
+    ? error
+    : new FleetError('defect', `Fleet has a defect: ${String(error)}`, { cause: error });
 }

@@ -59,6 +59,7 @@ const BY_CODE: Readonly<Record<ErrorCode, ExitStatus>> = {
   'ssh-turned-away': EXIT.unreachable,
   'ssh-local': EXIT.unreachable,
   'remote-script': EXIT.failed,
+  'bad-answer': EXIT.failed,
   'machine-stopping': EXIT.failed,
   'become-password': EXIT.failed,
   'become-refused': EXIT.failed,

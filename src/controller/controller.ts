@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { type FleetError, isFleetError } from '../base/errors.ts';
+import { asFleetError, type FleetError, isFleetError } from '../base/errors.ts';
 import { heldUntil } from '../cluster/lease.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
@@ -209,8 +209,8 @@ export class Controller {
       this.#passes.begin(groups, snapshot);
       this.#due = this.#deadline(snapshot);
       this.#undecided = undefined;
-    } catch (error) {
-      if (!isFleetError(error)) throw error;
+    } catch (reason) {
+      const error = asFleetError(reason);
       const again = this.#undecided?.message === error.message;
       this.#undecided = error;
       this.#options.tell({ kind: 'pass-failed', units: [], error, again });

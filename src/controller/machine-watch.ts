@@ -5,6 +5,7 @@ import { type FleetError, isFleetError } from '../base/errors.ts';
 import type { Lease } from '../cluster/lease.ts';
 import { isRefusal, mayBeDown } from '../cluster/silence.ts';
 import type { MachineView, Observation, Token } from '../cluster/snapshot.ts';
+import { badAnswer } from '../machine/limits.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
 import { within } from './deadline.ts';
@@ -154,8 +155,7 @@ export class MachineWatch {
       this.#answered(await within(deadlineMs, this.machine, this.#observe()));
       this.#seenAt = asked;
     } catch (error) {
-      if (!isFleetError(error)) throw error;
-      this.failed(asked, error);
+      this.failed(asked, badAnswer(this.machine.name, error));
     }
   }
 

@@ -1,4 +1,4 @@
-import { type FleetError, isFleetError } from '../base/errors.ts';
+import { asFleetError, type FleetError } from '../base/errors.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
 import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
@@ -114,8 +114,8 @@ export class Passes {
       this.#learn(report, units);
       const touched = new Set([...fresh, ...report.plans.map(({ machine }) => machine)]);
       await Promise.all([...touched].map((name) => this.#options.watches.get(name)?.look()));
-    } catch (error) {
-      if (!isFleetError(error)) throw error;
+    } catch (reason) {
+      const error = asFleetError(reason);
       const now = edges.clock.now();
       const again = [...units].every((unit) => this.#broken.get(unit)?.error.message === error.message);
       for (const unit of units) {

@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { StringDecoder } from 'node:string_decoder';
+import { Bytes } from '../base/bytes.ts';
+import { deferred } from '../base/deferred.ts';
 import { FleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
+import { badAnswer, beyond, LIMITS } from '../machine/limits.ts';
 import type { Access } from '../ssh/become.ts';
 import { openRootShell } from '../ssh/root-shell.ts';
 import type { RemoteProcess, Transport } from '../ssh/transport.ts';
@@ -47,7 +49,12 @@ export function sshHost(transport: Transport, access: Access, name: string = acc
     async run(script, input) {
       const process = await openRootShell(transport, access, '');
       const exit = process.exit.then((how) => ('status' in how ? how.status : 255));
-      return converse(process, exit, script, input);
+      try {
+        return await converse(process, exit, script, input);
+      } catch (error) {
+        process.close();
+        throw badAnswer(name, error);
+      }
     },
   };
 }
@@ -73,22 +80,27 @@ async function converse(
   input: Buffer | undefined,
 ): Promise<Ran> {
   const marker = randomBytes(16).toString('hex');
-  const said = { output: '', errors: '' };
-  const decoders = { output: new StringDecoder(), errors: new StringDecoder() };
+  const said = { output: new Bytes(), errors: new Bytes() };
+  const tooMuch = deferred<never>();
+  const hear = (to: Bytes, chunk: Buffer): void => {
+    if (said.output.length + said.errors.length + chunk.length > LIMITS.output.most)
+      tooMuch.reject(beyond('output'));
+    else to.append(chunk);
+  };
   let awaited = input;
   shell.onStdout((chunk) => {
-    said.output += decoders.output.write(chunk);
-    if (awaited === undefined || !said.output.includes(marker)) return;
+    const seen = Math.max(0, said.output.length - marker.length);
+    hear(said.output, chunk);
+    if (awaited === undefined || !said.output.view.includes(marker, seen)) return;
     shell.write(awaited);
     shell.end();
     awaited = undefined;
   });
-  shell.onStderr((chunk) => {
-    said.errors += decoders.errors.write(chunk);
-  });
+  shell.onStderr((chunk) => hear(said.errors, chunk));
   shell.write(wrapped(script, marker, input === undefined ? '</dev/null' : ''));
   if (input === undefined) shell.end();
-  return ranOf(await exit, said.output, said.errors, marker);
+  const status = await Promise.race([exit, tooMuch.promise]);
+  return ranOf(status, String(said.output.view), String(said.errors.view), marker);
 }
 
 /** One function, called by the last line: a script that arrives in part does nothing. */

@@ -31,6 +31,7 @@ const SSH_FAILURES: readonly ErrorCode[] = [
   'ssh-authentication',
   'become-denied',
   'remote-script',
+  'bad-answer',
 ];
 
 /** Counts what a controller tells, from its start on. */

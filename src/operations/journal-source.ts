@@ -1,4 +1,5 @@
 import { compareText } from '../base/compare.ts';
+import { keepTo } from '../machine/limits.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { JournalStream, MachineClock } from '../systemd/journal.ts';
 import { type JournalEntry, parseEntry, unitOfEntry } from '../systemd/journal-entry.ts';
@@ -19,16 +20,25 @@ export type PlacedEntry = JournalEntry & {
   readonly clock: MachineClock;
 };
 
-/** Calls `listener` with the entries of a stream of JSON as they come; half a line waits for its other half. */
+/**
+ * Calls `listener` with the entries of a stream of JSON as they come; half a line waits for its other half. A line that is
+ * too long ends the stream.
+ */
 export function onEntries(
   { ref, units }: JournalSource,
   stream: JournalStream,
   listener: (entries: readonly PlacedEntry[]) => void,
 ): void {
-  let rest = '';
+  let rest: string[] = [];
+  let length = 0;
   stream.onText((text) => {
-    const lines = `${rest}${text}`.split('\n');
-    rest = lines.pop() ?? '';
+    rest.push(text);
+    length += text.length;
+    if (!text.includes('\n')) return keepTo('entry', length);
+    const lines = rest.join('').split('\n');
+    rest = [lines.pop() ?? ''];
+    length = rest[0]?.length ?? 0;
+    for (const line of [...lines, ...rest]) keepTo('entry', line.length);
     const entries = lines.flatMap((json): readonly PlacedEntry[] => {
       const entry = parseEntry(json);
       if (entry === undefined) return [];

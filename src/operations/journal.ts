@@ -1,4 +1,5 @@
 import { FleetError, isFleetError } from '../base/errors.ts';
+import { keepTo } from '../machine/limits.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import type { JournalRequest } from '../systemd/journal.ts';
 import { type FollowListener, type FollowStart, followJournals } from './follow-journal.ts';
@@ -94,16 +95,30 @@ async function readOnce(
   try {
     const stream = await driver.journal(source.machine, requestOf(source, question, text === undefined));
     if (text !== undefined) stream.onText(text);
-    else onEntries(source, stream, (more) => void entries.push(...more));
+    else onEntries(source, stream, collectInto(entries, question));
     await untilEnd(stream, signal);
     return { entries, start: { source, after: entries.at(-1)?.cursor, since: stream.clock.now } };
   } catch (error) {
     if (!isFleetError(error)) throw error;
-    if (error.code === 'remote-script' || error.code.startsWith('become-'))
+    if (error.code === 'remote-script' || error.code === 'bad-answer' || error.code.startsWith('become-'))
       return { entries, failure: error };
     const { message, hint } = error;
     return { entries, unreachable: { machine: source.ref, message, hint, silentMs: 0 } };
   }
+}
+
+/** Keeps what will be shown: the last ones where there is a number of them. */
+function collectInto(entries: PlacedEntry[], { lines }: JournalQuestion): Parameters<typeof onEntries>[2] {
+  let bytes = 0;
+  return (more) => {
+    for (const entry of more) {
+      entries.push(entry);
+      bytes += entry.json.length;
+    }
+    if (lines === undefined) keepTo('journal', bytes);
+    // Now and then, for what is cut off is moved each time.
+    else if (entries.length > 2 * lines + 1000) entries.splice(0, entries.length - lines);
+  };
 }
 
 function requestOf(

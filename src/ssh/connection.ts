@@ -155,7 +155,10 @@ export class Connection implements Carrier {
 
   #follow(channel: ClientChannel): RemoteSession {
     this.#granted++;
-    return new ChannelProcess(channel, this.#target, () => this.#failure);
+    return new ChannelProcess(channel, this.#target, {
+      failure: () => this.#failure,
+      abandon: (reason) => this.#abandon(reason),
+    });
   }
 
   #ask({ command, terminal, forwardAgent, environment }: SessionRequest, answered: ClientCallback): void {

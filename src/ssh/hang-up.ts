@@ -9,6 +9,8 @@ import type { Transport } from './transport.ts';
  */
 export async function hangUp(transport: Transport, target: SshTarget): Promise<void> {
   const sweep = await transport.exec(target, 'exec /bin/sh -s');
+  sweep.onStdout(() => undefined);
+  sweep.onStderr(() => undefined);
   sweep.write(SWEEP);
   sweep.end();
   await sweep.exit;

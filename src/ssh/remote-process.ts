@@ -8,6 +8,9 @@ import type { RemoteExit, RemoteSession, SessionListener, TerminalSize } from '.
 /** The three streams of a command, as they are here. */
 type Streams = { readonly stdin: Writable; readonly stdout: Readable; readonly stderr: Readable };
 
+/** What a machine may still send after its channel was closed, in bytes: two windows of ssh2 are on their way at most. */
+const MOST_LATE = 4 * 1024 * 1024;
+
 /** A command whose streams are those of something here: a channel, or a process. */
 export abstract class StreamSession implements RemoteSession {
   readonly exit: Promise<RemoteExit>;
@@ -17,6 +20,7 @@ export abstract class StreamSession implements RemoteSession {
   readonly #stdout: Output;
   readonly #stderr: Output;
   #isOpen: boolean = true;
+  #late = 0;
   #resolve: (exit: RemoteExit) => void = () => undefined;
   #reject: (error: FleetError) => void = () => undefined;
 
@@ -32,7 +36,9 @@ export abstract class StreamSession implements RemoteSession {
     // Nobody has to look at the exit of a command that was let go.
     this.exit.catch(() => undefined);
     const pass = (output: Output) => (chunk: Buffer) => {
-      if (this.#isOpen) output.push(chunk);
+      if (this.#isOpen) return output.push(chunk);
+      this.#late += chunk.length;
+      if (this.#late > MOST_LATE) this.breakOff();
     };
     stdin.on('error', () => undefined);
     stdout.on('data', pass(this.#stdout));
@@ -65,11 +71,17 @@ export abstract class StreamSession implements RemoteSession {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.letGo();
+    // What comes now is thrown away, and has to flow for the end to be seen.
+    this.#stdout.open();
+    this.#stderr.open();
     this.#reject(lost(this.#target, 'the command was let go'));
   }
 
   /** Ends what is here of the command. */
   protected abstract letGo(): void;
+
+  /** Ends what carries the command: the machine goes on sending although the command was let go. */
+  protected abstract breakOff(): void;
 
   protected get isOpen(): boolean {
     return this.#isOpen;
@@ -87,12 +99,18 @@ export abstract class StreamSession implements RemoteSession {
 /** A command over one channel of a connection. */
 export class ChannelProcess extends StreamSession {
   readonly #channel: ClientChannel;
+  readonly #abandon: (reason: string) => void;
 
-  /** `connectionFailure` tells why the connection is gone, once it is. */
-  constructor(channel: ClientChannel, target: SshTarget, connectionFailure: () => FleetError | undefined) {
+  /** `failure` tells why the connection is gone, once it is; `abandon` ends it. */
+  constructor(
+    channel: ClientChannel,
+    target: SshTarget,
+    connection: { failure(): FleetError | undefined; abandon(reason: string): void },
+  ) {
     super(target, { stdin: channel, stdout: channel, stderr: channel.stderr });
     this.#channel = channel;
-    this.#follow(target, connectionFailure);
+    this.#abandon = (reason) => connection.abandon(reason);
+    this.#follow(target, () => connection.failure());
   }
 
   resize({ columns, rows }: TerminalSize): void {
@@ -102,6 +120,10 @@ export class ChannelProcess extends StreamSession {
 
   protected letGo(): void {
     this.#channel.close();
+  }
+
+  protected breakOff(): void {
+    this.#abandon('it went on sending over a channel that was closed');
   }
 
   /**
@@ -126,8 +148,8 @@ export class ChannelProcess extends StreamSession {
 }
 
 /**
- * One output stream: what comes before the first listener waits for it, and nothing comes while one is busy. Then
- * the machine stops sending, for SSH's window fills up.
+ * One output stream: nothing is taken before the first listener is there, or while one is busy. Then the machine stops
+ * sending, for SSH's window fills up.
  */
 class Output {
   readonly #source: Readable;
@@ -140,13 +162,23 @@ class Output {
   }
 
   push(chunk: Buffer): void {
-    if (this.#listeners.length === 0) this.#early.push(chunk);
+    if (this.#listeners.length === 0) {
+      this.#early.push(chunk);
+      this.#source.pause();
+    }
     for (const listener of this.#listeners) this.#give(listener, chunk);
   }
 
   listen(listener: SessionListener): void {
     this.#listeners.push(listener);
     for (const chunk of this.#early.splice(0)) this.#give(listener, chunk);
+    if (this.#busy === 0) this.#source.resume();
+  }
+
+  /** From now on nothing waits. */
+  open(): void {
+    this.#early.length = 0;
+    this.#source.resume();
   }
 
   #give(listener: SessionListener, chunk: Buffer): void {

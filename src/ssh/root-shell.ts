@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { StringDecoder } from 'node:string_decoder';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import { badAnswer, keepTo, LIMITS } from '../machine/limits.ts';
 import { type Access, becomes, passwordRefused, shellEnded } from './become.ts';
 import type { BecomePassword } from './become-password.ts';
 import { encodeForPrintf, quote } from './shell.ts';
@@ -76,7 +77,7 @@ async function openWithPassword(
     if ((await dialogue.next()) === 'asks') await answer(access, password, process, dialogue);
     return process;
   } catch (error) {
-    process.end();
+    process.close();
     throw error;
   }
 }
@@ -112,6 +113,7 @@ class Dialogue {
   readonly #exit: Promise<never>;
   #said = '';
   #stdout = '';
+  #isReady: boolean = false;
   #heard: () => void = () => undefined;
 
   constructor(access: Access, process: RemoteProcess, nonce: string) {
@@ -120,11 +122,11 @@ class Dialogue {
     this.#ready = `ready-${nonce}\n`;
     const decoders = [new StringDecoder('utf8'), new StringDecoder('utf8')] as const;
     process.onStderr((chunk) => {
-      this.#said += decoders[0].write(chunk);
+      if (this.#listens) this.#said += decoders[0].write(chunk);
       this.#heard();
     });
     process.onStdout((chunk) => {
-      if (!this.#stdout.includes(this.#ready)) this.#stdout += decoders[1].write(chunk);
+      if (this.#listens) this.#stdout += decoders[1].write(chunk);
       this.#heard();
     });
     this.#exit = process.exit.then((exit) => {
@@ -133,6 +135,10 @@ class Dialogue {
       throw shellEnded(access, said.find((text) => text !== '') ?? '', how);
     });
     this.#exit.catch(() => undefined);
+  }
+
+  get #listens(): boolean {
+    return !this.#isReady && this.#said.length + this.#stdout.length <= LIMITS.unasked.most;
   }
 
   /** Rejects when sudo has ended, with the reason, or does neither in time. */
@@ -149,10 +155,18 @@ class Dialogue {
   }
 
   #event(): Promise<'asks' | 'ready'> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       const look = (): void => {
+        if (this.#isReady) return;
+        try {
+          keepTo('unasked', this.#said.length + this.#stdout.length);
+        } catch (error) {
+          reject(badAnswer(this.#access.ssh.name, error));
+          return;
+        }
         const at = this.#said.indexOf(this.#asks);
-        if (this.#stdout.includes(this.#ready)) resolve('ready');
+        this.#isReady = this.#stdout.includes(this.#ready);
+        if (this.#isReady) resolve('ready');
         else if (at >= 0) {
           this.#said = this.#said.slice(at + this.#asks.length);
           resolve('asks');

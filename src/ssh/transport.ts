@@ -13,13 +13,17 @@ export interface RemoteProcess {
   write(data: string | Uint8Array): void;
   /** Ends the command's standard input. */
   end(): void;
-  /** Called with every piece of standard output, from the first on, however late the listener comes. */
-  onStdout(listener: (chunk: Buffer) => void): void;
+  /**
+   * Called with every piece of standard output, from the first on, however late the listener comes: the machine stops
+   * sending until then. A listener that returns a promise gets the next piece when that has settled.
+   */
+  onStdout(listener: SessionListener): void;
   /** The same for standard error. */
-  onStderr(listener: (chunk: Buffer) => void): void;
+  onStderr(listener: SessionListener): void;
   /**
    * Settles when the command has ended and all of its output has been delivered. Rejects with an `ssh-lost`
-   * FleetError when the connection went away first: that is never a success. Need not be looked at.
+   * FleetError when the connection went away first: that is never a success. Need not be looked at. Both streams need a
+   * listener for it.
    */
   readonly exit: Promise<RemoteExit>;
   /** Lets go of the command without waiting for it; `exit` rejects. The command may go on running over there. */
@@ -55,9 +59,6 @@ export interface RemoteSession extends RemoteProcess {
   write(data: string | Uint8Array): boolean;
   /** Called when standard input takes more after {@link write} returned false. */
   onDrain(listener: () => void): void;
-  /** A listener that returns a promise gets the next piece when that has settled. */
-  onStdout(listener: SessionListener): void;
-  onStderr(listener: SessionListener): void;
   /** Tells the terminal over there its new size. */
   resize(size: TerminalSize): void;
 }

@@ -1,4 +1,6 @@
 import type { MachineBackup, Token } from '../cluster/snapshot.ts';
+import { keepTo, readNumber } from '../machine/limits.ts';
+import { readOwnUnitName } from './read-name.ts';
 
 /**
  * Reads what a machine keeps of the registry: `texts` are lines `unit base64`, `tokens` the notes of all units that
@@ -6,19 +8,22 @@ import type { MachineBackup, Token } from '../cluster/snapshot.ts';
  */
 export function readBackup(texts: string, tokens: string): MachineBackup {
   const lines = texts.split('\n').filter((line) => line !== '');
+  keepTo('units', lines.length);
   return {
     texts: new Map(
       lines.map((line) => {
         const [unit = '', encoded = ''] = line.split(' ');
-        return [unit, Buffer.from(encoded, 'base64').toString('utf8')];
+        return [readOwnUnitName(unit), Buffer.from(encoded, 'base64').toString('utf8')];
       }),
     ),
     token: readHighestToken(tokens),
   };
 }
 
-/** The highest token in the notes of units. */
+/** The highest token in the notes of units. Throws FleetError `bad-answer` for one that is no token. */
 export function readHighestToken(tokens: string): Token {
-  const seen = [...tokens.matchAll(/token=(\d+)/g)].map(([, token]) => Number(token));
-  return seen.reduce((highest, token) => Math.max(highest, token), 0);
+  let highest = 0;
+  for (const [, token = ''] of tokens.matchAll(/token=(.+)/g))
+    highest = Math.max(highest, readNumber(token, 'token'));
+  return highest;
 }

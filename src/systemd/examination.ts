@@ -1,6 +1,8 @@
 import { isUnknown } from '../cluster/unit-state.ts';
+import { readNumber } from '../machine/limits.ts';
 import doctorShell from './doctor.sh';
 import type { Section } from './frame.ts';
+import { notUsable, readCluster, readFacts } from './read-observation.ts';
 import { parseShow } from './show.ts';
 
 /** What cannot be done without on a machine; all but the first are of coreutils, which is everywhere. */
@@ -56,6 +58,9 @@ export type Examination = {
   readonly altered: readonly { readonly unit: string; readonly what: 'damaged' | 'altered' | 'drop-in' }[];
 };
 
+/** More than any section has that is no list of units. */
+const MOST_LINES = 100;
+
 /** The folders that are looked at, by the names they have in scripts. */
 const FOLDERS = ['D', 'L', 'R'] as const;
 
@@ -79,25 +84,37 @@ export function examinationLines(): readonly string[] {
   ];
 }
 
-/** Reads its answer; `folders` are those of the script. */
-export function readExamination(sections: readonly Section[], folders: readonly string[]): Examination {
+/** Without these, nothing that they would tell may count as in order. */
+const REQUIRED = ['identity', 'facts', 'absent', 'containers', 'units'];
+
+/**
+ * Reads its answer; `folders` are those of the script. Throws FleetError `remote-script` for an answer without a part that
+ * tells of trouble, `bad-answer` for values that no machine has.
+ */
+export function readExamination(
+  machine: string,
+  sections: readonly Section[],
+  folders: readonly string[],
+): Examination {
+  const missing = REQUIRED.find((name) => !sections.some((section) => section.name === name));
+  if (missing !== undefined) throw notUsable(machine, `its answer lacks the section "${missing}"`, undefined);
   const text = (name: string): string => sections.find((section) => section.name === name)?.stdout ?? '';
-  const lines = (name: string): readonly string[] => text(name).split('\n').filter(Boolean);
+  const lines = (name: string): readonly string[] => text(name).split('\n', MOST_LINES).filter(Boolean);
   const [uid = '', machineId = ''] = lines('identity');
   const version = /^systemd (\d+)/.exec(text('systemd'))?.[1];
   const journal = sections.find(({ name }) => name === 'journal');
   const probes = sections.filter(({ name }) => name === 'folder');
-  const clock = Number(text('clock'));
+  const clock = text('clock').trim();
   const shown = parseShow(text('units'));
   return {
-    uid: Number(uid),
+    uid: readNumber(uid, 'count'),
     machineId,
     systemd: version === undefined ? undefined : { version: Number(version), state: text('state').trim() },
     folders: folders.map((folder, index) => ({ folder, obstacle: obstacleOf(probes[index]) })),
     absent: lines('absent'),
     broken: sections.find(({ name }) => name === 'broken')?.status === 0 ? lines('broken') : undefined,
-    cluster: /^cluster (\S+)/m.exec(text('facts'))?.[1],
-    clock: clock > 0 ? clock : undefined,
+    cluster: readCluster(readFacts(sections.find(({ name }) => name === 'facts'))),
+    clock: clock === '' ? undefined : readNumber(clock, 'clock'),
     space: lines('space').map(readSpace),
     journalObstacle: obstacleOf(journal),
     containers: lines('containers').map((line) => {
@@ -121,11 +138,10 @@ export function readExamination(sections: readonly Section[], folders: readonly 
 
 function readSpace(line: string): SpaceFact {
   const [kib = '', inodes = '', ...folder] = line.split(' ');
-  const counted = Number(inodes);
   return {
     folder: folder.join(' '),
-    kib: Number(kib),
-    inodes: counted > 0 || inodes === '0' ? counted : undefined,
+    kib: readNumber(kib, 'kib'),
+    inodes: inodes === '-' || inodes === '' ? undefined : readNumber(inodes, 'inodes'),
   };
 }
 

@@ -1,5 +1,6 @@
-import { StringDecoder } from 'node:string_decoder';
+import { Bytes } from '../base/bytes.ts';
 import { FleetError } from '../base/errors.ts';
+import { beyond, LIMITS, type Limit } from '../machine/limits.ts';
 
 /** One framed part of a script's answer. `stderr` is what was written to standard error meanwhile. */
 export type Section = {
@@ -17,11 +18,18 @@ export function findSection(sections: readonly Section[], name: string): Section
 /** The name of the section that ends a phase of the script. */
 const LAST_SECTION = 'end';
 
-/** Where the text of a section is, in bytes of what has come and is in no section yet. */
-type Frame = { readonly name: string; readonly status: number; readonly start: number; readonly end: number };
+/** A section of which standard output is on its way, or has come. */
+type Frame = { readonly name: string; readonly status: number; readonly bytes: number };
+type Body = Pick<Section, 'name' | 'status' | 'stdout'>;
 
 /** More than the marker, the name of a section and two numbers take, in bytes. */
 const LONGEST_HEADER = 300;
+/** How much is kept of what belongs to no section, in bytes. */
+const MOST_NOISE = 500;
+const NEWLINE = 0x0a;
+/** The lines of a section that has no more bytes are not counted. */
+const FEW_BYTES = 1024 * 1024;
+const NOTHING = Buffer.alloc(0);
 
 type Waiting = {
   readonly resolve: (sections: readonly Section[]) => void;
@@ -33,44 +41,85 @@ type Waiting = {
  * line of its own and exactly that many bytes; on standard error it ends with a line that holds the marker
  * alone. The marker is random for every run, so nothing that a unit or a login shell prints can pass for a
  * frame; bytes that stand between sections are not ours and are dropped.
+ *
+ * Every byte is looked at once, or a bounded number of times. Input beyond {@link LIMITS} fails the reader with FleetError
+ * `bad-answer`; a reader that has failed keeps nothing of what comes.
  */
 export class FrameReader {
   readonly #marker: string;
   readonly #header: RegExp;
   readonly #errorEnd: string;
-  readonly #sections: Section[] = [];
-  /** What came and is in no section yet; joined only when there is something to be found in it. */
-  #chunks: Buffer[] = [];
-  #bytes = 0;
-  /** The section that is on its way. */
+  readonly #onFailure: () => void;
+  /** What comes before the header that is looked for, and may hold the beginning of it. */
+  #between: Buffer = NOTHING;
+  #noise: Buffer = NOTHING;
   #frame: Frame | undefined;
+  readonly #body = new Bytes();
+  readonly #error = new Bytes();
+  /** Halves of sections, of which one kind waits for the other, and those that have both. */
+  #bodies: Body[] = [];
+  #errors: string[] = [];
+  #paired = 0;
+  #sections: Section[] = [];
+  readonly #phases: (readonly Section[])[] = [];
+  /** What came since the last phase was complete, in bytes and in sections. */
+  #bytes = 0;
+  #count = 0;
+  #most: Limit = 'answer';
   #hasAnswered: boolean = false;
-  #stderr = '';
-  /** Keeps the bytes of a character that came only in part. */
-  readonly #stderrDecoder = new StringDecoder('utf8');
   #waiting: Waiting | undefined;
   #failure: Error | undefined;
 
-  constructor(marker: string) {
+  /** `onFailure` is called when nothing more is taken. */
+  constructor(marker: string, onFailure: () => void = () => undefined) {
     this.#marker = marker;
-    this.#header = new RegExp(`^${marker} (\\S+) (\\d+) (\\d+)\\n`);
+    this.#header = new RegExp(`^${marker} ([a-z][a-z-]{0,30}(?::\\d{1,6})?) (\\d{1,3}) (\\d+)\\n`);
     this.#errorEnd = `\n${marker}\n`;
+    this.#onFailure = onFailure;
   }
 
   stdout(chunk: Buffer): void {
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
-    this.#advance();
+    this.#spend(chunk.length);
+    let rest = chunk;
+    while (rest.length > 0 && this.#failure === undefined)
+      rest = this.#frame === undefined ? this.#seekFrame(rest) : this.#takeBody(this.#frame, rest);
   }
 
   stderr(chunk: Buffer): void {
-    this.#stderr += this.#stderrDecoder.write(chunk);
-    this.#advance();
+    this.#spend(chunk.length);
+    if (this.#failure !== undefined) return;
+    const before = this.#error.length;
+    let start = 0;
+    if (before > 0) {
+      this.#error.append(chunk);
+      const at = this.#error.view.indexOf(this.#errorEnd, Math.max(0, before - this.#errorEnd.length + 1));
+      if (at >= 0) {
+        start = at + this.#errorEnd.length - before;
+        this.#finishErrors(this.#error.view.subarray(0, at));
+        this.#error.clear();
+      } else start = chunk.length;
+    }
+    let at = chunk.indexOf(this.#errorEnd, start);
+    while (at >= 0 && this.#failure === undefined) {
+      this.#finishErrors(chunk.subarray(start, at));
+      start = at + this.#errorEnd.length;
+      at = chunk.indexOf(this.#errorEnd, start);
+    }
+    if (start < chunk.length && this.#failure === undefined) this.#error.append(chunk.subarray(start));
+    if (this.#error.length > LIMITS.errors.most) this.fail(beyond('errors'));
   }
 
-  /** The script has ended, or is out of reach: no more sections will come. */
+  /** The script has ended, is out of reach, or sends what is not taken: no more sections will come. */
   fail(error: Error): void {
-    this.#failure ??= error;
+    if (this.#failure === undefined) {
+      this.#failure = error;
+      this.#body.clear();
+      this.#error.clear();
+      this.#bodies = [];
+      this.#errors = [];
+      this.#sections = [];
+      this.#onFailure();
+    }
     this.#waiting?.reject(this.#failure);
     this.#waiting = undefined;
   }
@@ -82,79 +131,136 @@ export class FrameReader {
 
   /** What came and belongs to no section yet: the words of a shell, of sudo, or of nologin (on stdout). */
   get remainder(): string {
-    const said = this.#stderr.replaceAll(this.#errorEnd, '').trim();
+    const said = this.#error.view.toString('utf8', 0, MOST_SAID).trim();
     if (said !== '') return said;
-    const [before = ''] = this.#stdout.toString('utf8', 0, 500).split(this.#marker, 1);
+    const text = Buffer.concat([this.#noise, this.#between]).toString('utf8', 0, MOST_NOISE);
+    const [before = ''] = text.split(this.#marker, 1);
     return before.trim();
   }
 
-  /** All sections up to the next `end`, which is left out. Rejects when the script ends before it. */
-  readPhase(): Promise<readonly Section[]> {
+  /**
+   * All sections up to the next `end`, which is left out. Rejects when the script ends before it, or sends more than
+   * `most`.
+   */
+  readPhase(most: Limit = 'answer'): Promise<readonly Section[]> {
     if (this.#waiting !== undefined) throw new FleetError('remote-script', 'A phase is being read already');
+    const phase = this.#phases.shift();
+    if (phase !== undefined) return Promise.resolve(phase);
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
-      this.#advance();
+      this.#most = most;
       if (this.#failure !== undefined) this.fail(this.#failure);
     });
   }
 
-  #advance(): void {
-    let section = this.#take();
-    while (section !== undefined && section.name !== LAST_SECTION) {
-      this.#sections.push(section);
-      section = this.#take();
+  #spend(bytes: number): void {
+    this.#bytes += bytes;
+    const limit = this.#waiting === undefined ? 'unasked' : this.#most;
+    if (this.#bytes > LIMITS[limit].most) this.fail(beyond(limit));
+  }
+
+  /** Takes the next header; words in front of it may hold the marker as well, where a terminal shows what it is given. */
+  #seekFrame(chunk: Buffer): Buffer {
+    const text = this.#between.length === 0 ? chunk : Buffer.concat([this.#between, chunk]);
+    let at = text.indexOf(this.#marker);
+    while (at >= 0) {
+      // Headers are short ASCII lines; latin1 keeps one character a byte.
+      const line = text.toString('latin1', at, at + LONGEST_HEADER);
+      const match = this.#header.exec(line);
+      if (match !== null) {
+        this.#skip(text.subarray(0, at));
+        this.#between = NOTHING;
+        return this.#begin(match, text.subarray(at + match[0].length));
+      }
+      if (line.length < LONGEST_HEADER && !line.includes('\n')) break;
+      at = text.indexOf(this.#marker, at + 1);
     }
-    if (section !== undefined) this.#finishPhase();
+    const kept = at >= 0 ? at : Math.max(0, text.length - this.#marker.length + 1);
+    this.#skip(text.subarray(0, kept));
+    this.#between = Buffer.from(text.subarray(kept));
+    return NOTHING;
+  }
+
+  #begin([, name = '', status, bytes]: RegExpExecArray, rest: Buffer): Buffer {
+    const frame = { name, status: Number(status), bytes: Number(bytes) };
+    if (this.#bytes - rest.length + frame.bytes > LIMITS[this.#most].most) {
+      this.fail(beyond(this.#most));
+      return NOTHING;
+    }
+    this.#frame = frame;
+    return this.#takeBody(frame, rest);
+  }
+
+  #takeBody(frame: Frame, chunk: Buffer): Buffer {
+    const missing = frame.bytes - this.#body.length;
+    if (chunk.length < missing) {
+      this.#body.append(chunk);
+      return NOTHING;
+    }
+    const last = chunk.subarray(0, missing);
+    if (this.#body.length > 0) this.#body.append(last);
+    const whole = this.#body.length > 0 ? this.#body.view : last;
+    this.#frame = undefined;
+    this.#noise = NOTHING;
+    if (whole.length > FEW_BYTES && countLines(whole) > LIMITS.lines.most) this.fail(beyond('lines'));
+    else {
+      this.#bodies.push({ name: frame.name, status: frame.status, stdout: whole.toString('utf8') });
+      this.#pair();
+    }
+    this.#body.clear();
+    return chunk.subarray(missing);
+  }
+
+  #finishErrors(bytes: Buffer): void {
+    if (bytes.length > LIMITS.errors.most) this.fail(beyond('errors'));
+    else {
+      this.#errors.push(bytes.toString('utf8').trim());
+      this.#pair();
+    }
+  }
+
+  /** Makes sections of the halves that have come. */
+  #pair(): void {
+    this.#count++;
+    // Each section has two halves, and the last one of a phase counts as well.
+    if (this.#count > 2 * LIMITS.sections.most) this.fail(beyond('sections'));
+    const body = this.#bodies[this.#paired];
+    const stderr = this.#errors[this.#paired];
+    if (body === undefined || stderr === undefined) return;
+    this.#paired++;
+    if (this.#paired === this.#bodies.length && this.#paired === this.#errors.length) {
+      this.#bodies = [];
+      this.#errors = [];
+      this.#paired = 0;
+    }
+    this.#hasAnswered = true;
+    if (body.name === LAST_SECTION) this.#finishPhase();
+    else this.#sections.push({ ...body, stderr });
   }
 
   #finishPhase(): void {
     const waiting = this.#waiting;
+    const phase = this.#sections;
     this.#waiting = undefined;
-    waiting?.resolve(this.#sections.splice(0));
+    this.#sections = [];
+    this.#bytes = 0;
+    this.#count = 0;
+    if (waiting === undefined) this.#phases.push(phase);
+    else waiting.resolve(phase);
   }
 
-  /** The next section, once both of its streams are complete. */
-  #take(): Section | undefined {
-    if (this.#waiting === undefined) return undefined;
-    this.#frame ??= this.#findFrame();
-    const errorEnd = this.#stderr.indexOf(this.#errorEnd);
-    if (this.#frame === undefined || errorEnd < 0 || this.#bytes < this.#frame.end) return undefined;
-    const { name, status, start, end } = this.#frame;
-    const stdout = this.#stdout;
-    const section: Section = {
-      name,
-      status,
-      stdout: stdout.toString('utf8', start, end),
-      stderr: this.#stderr.slice(0, errorEnd).trim(),
-    };
-    this.#frame = undefined;
-    this.#hasAnswered = true;
-    this.#chunks = [stdout.subarray(end)];
-    this.#bytes -= end;
-    this.#stderr = this.#stderr.slice(errorEnd + this.#errorEnd.length);
-    return section;
+  #skip(noise: Buffer): void {
+    if (this.#noise.length >= MOST_NOISE || noise.length === 0) return;
+    this.#noise = Buffer.concat([this.#noise, noise.subarray(0, MOST_NOISE - this.#noise.length)]);
   }
+}
 
-  /** The next header; words in front of it may hold the marker as well, where a terminal shows what it is given. */
-  #findFrame(): Frame | undefined {
-    const stdout = this.#stdout;
-    let at = stdout.indexOf(this.#marker);
-    while (at >= 0) {
-      // Headers are short ASCII lines; latin1 keeps one character a byte.
-      const match = this.#header.exec(stdout.toString('latin1', at, at + LONGEST_HEADER));
-      const start = at + (match?.[0].length ?? 0);
-      if (match !== null)
-        return { name: match[1] ?? '', status: Number(match[2]), start, end: start + Number(match[3]) };
-      at = stdout.indexOf(this.#marker, at + 1);
-    }
-    return undefined;
-  }
+/** How much is told of what a shell said on standard error, in bytes. */
+const MOST_SAID = 4000;
 
-  get #stdout(): Buffer {
-    const [first = Buffer.alloc(0), ...others] = this.#chunks;
-    if (others.length === 0) return first;
-    const joined = Buffer.concat(this.#chunks);
-    this.#chunks = [joined];
-    return joined;
-  }
+function countLines(bytes: Buffer): number {
+  let lines = 0;
+  // A call for each line costs more than a look at each byte.
+  for (let at = 0; at < bytes.length; at++) if (bytes[at] === NEWLINE) lines++;
+  return lines;
 }

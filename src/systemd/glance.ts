@@ -5,6 +5,8 @@ import type { ShownUnit } from './show.ts';
 /** How old may be what a unit was shown as while it looks the same, in ms: its use of memory and CPU is not seen at a glance. */
 const SHOWN_AGE_MS = 120_000;
 
+const MOST_WORDS = 20;
+
 /** How units look at a glance, by name: how systemd lists each, and the run it is in. */
 export type Looks = ReadonlyMap<string, string>;
 
@@ -17,9 +19,9 @@ export function readLooks(sections: readonly Section[]): Looks | undefined {
   const runs = sections.find(({ name }) => name === 'runs');
   if (listed?.status !== 0 || runs?.status !== 0) return undefined;
   const looks = new Map<string, string>();
-  // Columns are as wide as the longest word, and one for jobs is there when there are any.
+  // Columns are as wide as the longest word, and one for jobs is there when there are any. The rest is the description.
   for (const line of listed.stdout.split('\n')) {
-    const words = line.split(/[\s●*]+/).filter((word) => word !== '');
+    const words = line.split(/[\s●*]+/, MOST_WORDS).filter((word) => word !== '');
     looks.set(words[0] ?? '', words.join(' '));
   }
   for (const [, unit = '', run] of runs.stdout.matchAll(/^invocation:(\S+) .*?([0-9a-f]{32})\W*$/gm))

@@ -1,3 +1,5 @@
+import { readNumber } from '../machine/limits.ts';
+
 /** One entry of a journal: its fields as text, see systemd.journal-fields(7). */
 export type JournalEntry = {
   /** __CURSOR: where it is in the journal of its machine. */
@@ -7,14 +9,20 @@ export type JournalEntry = {
   readonly fields: Readonly<Record<string, string | undefined>>;
 };
 
-/** Reads a line of `journalctl --output=json`; undefined for one that is none. */
+/** More than a cursor of journald takes, in characters. */
+const LONGEST_CURSOR = 1000;
+
+/**
+ * Reads a line of `journalctl --output=json`; undefined for one that is none. Throws FleetError `bad-answer` for a time
+ * that is out of range.
+ */
 export function parseEntry(line: string): JournalEntry | undefined {
   const object = parseObject(line);
   if (object === undefined) return undefined;
   const fields = Object.fromEntries(Object.entries(object).map(([name, value]) => [name, textOf(value)]));
-  const time = Number(fields.__REALTIME_TIMESTAMP);
-  const cursor = fields.__CURSOR;
-  return cursor === undefined || !Number.isFinite(time) ? undefined : { cursor, time, fields };
+  const { __CURSOR: cursor = '', __REALTIME_TIMESTAMP: time } = fields;
+  if (cursor === '' || cursor.length > LONGEST_CURSOR || !/^\d+$/.test(time ?? '')) return undefined;
+  return { cursor, time: readNumber(time ?? '', 'timestamp'), fields };
 }
 
 /**
@@ -44,5 +52,6 @@ function textOf(value: unknown): string {
   const items: readonly unknown[] = value;
   if (items.every((item) => typeof item === 'number'))
     return new TextDecoder().decode(Uint8Array.from(items));
-  return textOf(items[0]);
+  const [first] = items;
+  return Array.isArray(first) && first.some((item) => typeof item !== 'number') ? '' : textOf(first);
 }

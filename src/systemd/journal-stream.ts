@@ -1,6 +1,7 @@
 import { StringDecoder } from 'node:string_decoder';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
+import { badAnswer, beyond, LIMITS } from '../machine/limits.ts';
 import { type Access, becomes, shellEnded } from '../ssh/become.ts';
 import type { RemoteProcess } from '../ssh/transport.ts';
 import { type JournalStream, type MachineClock, parseClock } from './journal.ts';
@@ -10,17 +11,19 @@ const CLOCK_DEADLINE_MS = 30_000;
 const END_DEADLINE_MS = 2000;
 /** How much of what a machine says on standard error is kept, in characters. */
 const MOST_SAID = 4000;
+/** More than the marker and a clock take, in characters. */
+const LONGEST_START = 300;
 
 /**
- * The answer of a `readJournalScript`, once it has begun. Rejects with a FleetError when the shell ends
- * before that, or takes too long.
+ * The answer of a `readJournalScript`, once it has begun; `most` is how much of it is taken, in bytes. Rejects with a
+ * FleetError when the shell ends before that, or takes too long.
  */
 export async function openJournal(
   access: Access,
   process: RemoteProcess,
-  marker: string,
+  { marker, most }: { readonly marker: string; readonly most: number },
 ): Promise<JournalStream> {
-  const journal = new RunningJournal(access, process, marker);
+  const journal = new RunningJournal(access, process, marker, most);
   await journal.begun();
   return journal;
 }
@@ -35,19 +38,29 @@ class RunningJournal implements JournalStream {
   #said = '';
   #found: MachineClock | undefined;
   #isClosed: boolean = false;
+  #refusal: FleetError | undefined;
   #listener: ((text: string) => void) | undefined;
 
-  constructor(access: Access, process: RemoteProcess, marker: string) {
+  constructor(access: Access, process: RemoteProcess, marker: string, most: number) {
     this.#access = access;
     this.#process = process;
     this.#marker = marker;
     const errors = new StringDecoder('utf8');
+    let errorBytes = 0;
     process.onStderr((chunk) => {
+      errorBytes += chunk.length;
+      if (errorBytes > LIMITS.errors.most) return this.#refuse(beyond('errors'));
       this.#said = `${this.#said}${errors.write(chunk)}`.slice(-MOST_SAID);
     });
     const output = new StringDecoder('utf8');
+    let bytes = 0;
     this.#clock = new Promise((resolve) => {
-      process.onStdout((chunk) => this.#receive(output.write(chunk), resolve));
+      process.onStdout((chunk) => {
+        bytes += chunk.length;
+        if (this.#found === undefined && bytes > LIMITS.answer.most) this.#refuse(beyond('answer'));
+        else if (bytes > most) this.#refuse(new Error(`its journal has more than ${most} bytes`));
+        else this.#guard(() => this.#receive(output.write(chunk), resolve));
+      });
     });
     this.ended = this.#outcome();
     // A stream that is closed before its end is looked at by nobody.
@@ -67,7 +80,7 @@ class RunningJournal implements JournalStream {
     try {
       await Promise.race([this.#clock, this.ended.then(() => this.#clock), late]);
     } catch (error) {
-      this.#process.end();
+      this.#process.close();
       throw error;
     } finally {
       clearTimeout(timer);
@@ -76,7 +89,7 @@ class RunningJournal implements JournalStream {
 
   onText(listener: (text: string) => void): void {
     this.#listener = listener;
-    this.#pass();
+    this.#guard(() => this.#pass());
   }
 
   async close(): Promise<void> {
@@ -98,7 +111,7 @@ class RunningJournal implements JournalStream {
       const start = `\n${this.#marker} `;
       const at = this.#text.indexOf(start);
       this.#text = at < 0 ? this.#text.slice(-start.length) : this.#text.slice(at);
-      const end = at < 0 ? -1 : this.#text.indexOf('\n', 1);
+      const end = at < 0 ? -1 : this.#text.slice(0, LONGEST_START).indexOf('\n', 1);
       if (end < 0) return;
       this.#found = parseClock(this.#text.slice(1, end));
       this.#text = this.#text.slice(end + 1);
@@ -114,12 +127,29 @@ class RunningJournal implements JournalStream {
     this.#listener(text);
   }
 
+  /** What a reader throws is a failure of the machine that sent it. */
+  #guard(read: () => void): void {
+    try {
+      read();
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  /** Takes nothing more of it. */
+  #refuse(error: unknown): void {
+    this.#refusal ??= badAnswer(this.#access.ssh.name, error);
+    this.#process.close();
+  }
+
   async #outcome(): Promise<void> {
     try {
       const exit = await this.#process.exit;
+      if (this.#refusal !== undefined) throw this.#refusal;
       if (this.#isClosed || ('status' in exit && exit.status === 0 && this.#found !== undefined)) return;
       throw this.#failed('status' in exit ? `exit status ${exit.status}` : exit.signal);
     } catch (error) {
+      if (this.#refusal !== undefined) throw this.#refusal;
       if (!this.#isClosed || !isFleetError(error)) throw error;
     }
   }

@@ -1,3 +1,4 @@
+import { LIMITS, readNumber, readWord } from '../machine/limits.ts';
 import { quote } from '../ssh/shell.ts';
 import journalShell from './journal.sh';
 
@@ -58,9 +59,19 @@ export function readJournalScript(marker: string, request: JournalRequest): stri
   return `M=${quote(marker)}\n${journalShell}\nread_journal ${words.map(quote).join(' ')}; exit\n`;
 }
 
-/** Reads the first line of the answer: `MARKER 1795414339 +0100 CET`. */
+/** How many bytes an honest answer has at most; without a number of entries it may go on for ever. */
+export function journalBytes({ lines, follow }: JournalRequest): number {
+  return lines === undefined || follow ? Number.POSITIVE_INFINITY : Math.max(1, lines) * LIMITS.entry.most;
+}
+
+/** Reads the first line of the answer: `MARKER 1795414339 +0100 CET`. Throws FleetError `bad-answer` for no clock. */
 export function parseClock(line: string): MachineClock {
-  const [, now = '0', offset = '+0000', zone = 'UTC'] = line.split(' ');
+  const [, now = '', offset = '', zone = ''] = line.split(' ');
+  readWord(offset, /^[+-]\d{4}$/, 'the offset of a time zone');
   const minutes = Number(offset.slice(1, 3)) * 60 + Number(offset.slice(3, 5));
-  return { now: Number(now), offsetMinutes: offset.startsWith('-') ? -minutes : minutes, zone };
+  return {
+    now: readNumber(now, 'clock'),
+    offsetMinutes: offset.startsWith('-') ? -minutes : minutes,
+    zone: readWord(zone, /^[A-Za-z0-9+-]{0,20}$/, 'the name of a time zone'),
+  };
 }

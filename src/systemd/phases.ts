@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { deferred } from '../base/deferred.ts';
 import { formatDuration } from '../base/duration.ts';
-import { FleetError } from '../base/errors.ts';
+import { FleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
+import { badAnswer, type Limit } from '../machine/limits.ts';
 import { type Access, shellEnded } from '../ssh/become.ts';
 import { lost } from '../ssh/failure.ts';
 import { openRootShell } from '../ssh/root-shell.ts';
@@ -17,7 +18,12 @@ export type Phase = {
   readonly deadlineMs: number;
   /** Whether others on the machine may see it. It needs no more than the words for reading then. */
   readonly isPublic: boolean;
+  /** How large the answer may be. */
+  readonly most?: Limit;
 };
+
+/** How long a shell may take to end after it was told to, in ms; then its channel is closed. */
+const END_DEADLINE_MS = 10_000;
 
 /** Scripts for one root shell, one after the other, and what they answer. The shell is opened with the first one. */
 export class Phases {
@@ -25,11 +31,13 @@ export class Phases {
   readonly #access: Access;
   readonly #paths: MachinePaths;
   readonly #marker = randomBytes(16).toString('hex');
-  readonly #reader = new FrameReader(this.#marker);
+  /** One that fails takes nothing more, and what still sends is cut off. */
+  readonly #reader = new FrameReader(this.#marker, () => this.#cutOff());
   readonly #over = deferred<void>();
   #opening: Promise<RemoteProcess> | undefined;
   #knowsAllWords: boolean = false;
   #isClosed: boolean = false;
+  #isAtWork: boolean = false;
 
   constructor(transport: Transport, access: Access, paths: MachinePaths) {
     this.#transport = transport;
@@ -42,11 +50,15 @@ export class Phases {
     return this.#over.promise;
   }
 
-  /** Rejects with a FleetError when there is no shell, it ends before its answer does, or that takes too long. */
-  async run({ script, deadlineMs, isPublic }: Phase): Promise<readonly Section[]> {
-    const answer = this.#reader.readPhase();
+  /**
+   * Rejects with a FleetError when there is no shell, it ends before its answer does, or that takes too long or is too
+   * large. No other phase can follow then.
+   */
+  async run({ script, deadlineMs, isPublic, most }: Phase): Promise<readonly Section[]> {
+    const answer = this.#reader.readPhase(most);
     answer.catch(() => undefined);
     let timer: NodeJS.Timeout | undefined;
+    this.#isAtWork = true;
     try {
       if (this.#opening !== undefined) this.#write(await this.#opening, script);
       else if (isPublic) await this.#open(this.#words('read') + script);
@@ -55,16 +67,29 @@ export class Phases {
       return await answer;
     } catch (error) {
       if (error instanceof Error) this.#reader.fail(error);
-      throw error;
+      throw isFleetError(error, 'bad-answer') ? badAnswer(this.#access.ssh.name, error) : error;
     } finally {
+      this.#isAtWork = false;
       clearTimeout(timer);
     }
   }
 
+  /** Lets the shell end; one that is at work on a script is given up. */
   close(): void {
     this.#isClosed = true;
+    if (this.#isAtWork) this.#reader.fail(lost(this.#access.ssh, 'the session was closed here'));
     this.#opening?.then(
-      (process) => process.end(),
+      (process) => {
+        process.end();
+        setTimeout(() => this.#cutOff(), END_DEADLINE_MS).unref();
+      },
+      () => undefined,
+    );
+  }
+
+  #cutOff(): void {
+    this.#opening?.then(
+      (process) => process.close(),
       () => undefined,
     );
   }

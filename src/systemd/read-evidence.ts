@@ -1,6 +1,10 @@
 import { isUnknown, type SystemdState } from '../cluster/unit-state.ts';
+import { LIMITS } from '../machine/limits.ts';
 import { findSection, type Section } from './frame.ts';
 import { parseShow } from './show.ts';
+
+/** How many lines of what systemctl says are read for each unit. */
+export const MOST_LINES = 10_000;
 
 /** What a change script found of units, by name; a unit that it could not learn about is not among them. */
 export type States = ReadonlyMap<string, SystemdState>;
@@ -15,17 +19,23 @@ export function readStates(units: readonly string[], sections: readonly Section[
   const sighted = findSection(sections, `${name}-sighted`);
   const known = [...states].filter(([, state]) => !isUnknown(state));
   if (sighted === undefined) return new Map(known);
-  const seen = units.map((unit) => [unit, readSighted(unit, sighted.stdout)] as const);
-  return new Map([...seen, ...known]);
+  const readSighted = sightedIn(sighted.stdout);
+  return new Map([...units.map((unit) => [unit, readSighted(unit)] as const), ...known]);
 }
 
 /** `|web.service active running|`, and `invocation:web.service 'invocation:web.service' -> '0123…'`. */
-function readSighted(unit: string, text: string): SystemdState {
+function sightedIn(text: string): (unit: string) => SystemdState {
   const [list = '', ...runs] = text.split('\n');
-  const words = list.split('|').map((entry) => entry.split(' '));
-  const [, active = 'inactive', sub = 'dead'] =
-    words.find(([name, active]) => name === unit && active !== 'job') ?? [];
-  const run = runs.find((line) => line.startsWith(`invocation:${unit} `));
+  const entries = list.split('|', LIMITS.lines.most).map((entry) => entry.split(' ', 3));
+  const words = new Map(entries.filter(([, active]) => active !== 'job').map((entry) => [entry[0], entry]));
+  const lines = new Map(runs.map((line) => [line.slice(0, line.indexOf(' ')), line]));
+  return (unit) => {
+    const [, active = 'inactive', sub = 'dead'] = words.get(unit) ?? [];
+    return sightedState(active, sub, lines.get(`invocation:${unit}`));
+  };
+}
+
+function sightedState(active: string, sub: string, run: string | undefined): SystemdState {
   return {
     load: 'loaded',
     active,
@@ -46,7 +56,7 @@ function readSighted(unit: string, text: string): SystemdState {
 
 /** What the job of `unit` waits for, by `systemctl list-jobs --before`; undefined when it has none or it is under way. */
 export function readQueued(unit: string, sections: readonly Section[]): readonly string[] | undefined {
-  const lines = (findSection(sections, 'queue')?.stdout ?? '').split('\n');
+  const lines = (findSection(sections, 'queue')?.stdout ?? '').split('\n', MOST_LINES);
   const jobs = lines.map((line) => /^\s*\d+\s+(\S+)\s+\S+\s+(\S+)\s*$/.exec(line));
   const index = jobs.findIndex((job) => job?.[1] === unit && job[2] === 'waiting');
   if (index === -1) return undefined;
@@ -57,7 +67,9 @@ export function readQueued(unit: string, sections: readonly Section[]): readonly
 
 /** How many processes a unit that was stopped left running; undefined for none. */
 export function readLeft(unit: string, sections: readonly Section[]): number | undefined {
-  const lines = (findSection(sections, 'left')?.stdout ?? '').split('\n').map((line) => line.split(' '));
+  const lines = (findSection(sections, 'left')?.stdout ?? '')
+    .split('\n', MOST_LINES)
+    .map((line) => line.split(' ', 2));
   // A name that a cgroup cannot have has a `_` in front there.
   const count = Number(lines.find(([name]) => name === unit || name === `_${unit}`)?.[1] ?? 0);
   return count > 0 ? count : undefined;
@@ -65,7 +77,7 @@ export function readLeft(unit: string, sections: readonly Section[]): number | u
 
 /** What systemctl said about `unit` in these sections, without where to look for more. */
 export function saidAbout(unit: string, sections: readonly Section[], names: readonly string[]): string {
-  const lines = names.flatMap((name) => (findSection(sections, name)?.stderr ?? '').split('\n'));
+  const lines = names.flatMap((name) => (findSection(sections, name)?.stderr ?? '').split('\n', MOST_LINES));
   // systemctl puts a blank before names; web.service is not spoken of where myweb.service is.
   return [...new Set(lines)]
     .filter((line) => line.includes(` ${unit}`) && !line.startsWith('See '))

@@ -3,18 +3,21 @@ import { quoted } from '../base/visible.ts';
 import type { Lease } from '../cluster/lease.ts';
 import type { MachineVitals, Observation } from '../cluster/snapshot.ts';
 import { type ObservedUnit, type UnitRecord, unknownState } from '../cluster/unit-state.ts';
+import { keepTo, LIMITS, readNumber, readWord } from '../machine/limits.ts';
 import { parseMachineId } from '../machine/machine-id.ts';
 import { unitNameProblem } from '../unit/unit-name.ts';
 import { readBackup, readHighestToken } from './backup.ts';
 import type { ObserveRequest } from './driver.ts';
 import { findSection as find, type Section } from './frame.ts';
+import { readUnitName } from './read-name.ts';
 import { readDigests, readRecords } from './record.ts';
 import { parseShow, type ShownUnit } from './show.ts';
 
 /**
  * Reads the sections of the observe script of `machine`, the answer to `request`; `shown` is what systemd tells of all
- * these units, unless it is among the sections. Throws a FleetError `remote-script` when they make no sense, or a part
- * that was asked for is missing: a machine that could not read its records is no machine without units.
+ * these units, unless it is among the sections. Throws a FleetError `remote-script` when a part that was asked for is
+ * missing: a machine that could not read its records is no machine without units; `bad-answer` for what no fleet and no
+ * systemd writes.
  */
 export function readObservation(
   machine: string,
@@ -35,12 +38,12 @@ export function readObservation(
   const tokens = find(sections, 'tokens');
   return {
     id,
-    cluster: facts.get('cluster'),
-    bootId: facts.get('boot-id') ?? '',
-    uptimeSeconds: Number(facts.get('uptime') ?? 0),
+    cluster: readCluster(facts),
+    bootId: readBootId(facts),
+    uptimeSeconds: readUptime(facts),
     lease: readLease(facts),
     units: readUnits(request.names, sections, shown),
-    ...(facts.has('clock') && { clock: Number(facts.get('clock')) * 1000 }),
+    ...(facts.has('clock') && { clock: readClock(facts) * 1000 }),
     ...(texts !== undefined && {
       backup: readBackup(texts.stdout, tokens?.stdout ?? ''),
     }),
@@ -51,12 +54,14 @@ export function readObservation(
 
 /** The sections that an answer has to have, all of them complete. */
 function partsOf(
-  { digests, backup = false, token = false }: ObserveRequest,
+  { names, digests, backup = false, token = false }: ObserveRequest,
   sections: readonly Section[],
 ): readonly { readonly name: string; readonly what: string }[] {
   const hasLate = find(sections, 'late') !== undefined;
   return [
     { name: 'records', what: 'what fleet noted there', isAsked: true },
+    { name: 'recorded', what: 'what fleet noted there', isAsked: true },
+    { name: 'there', what: 'which units it has', isAsked: names.length > 0 },
     { name: 'late', what: 'what fleet noted there', isAsked: hasLate },
     { name: 'digests', what: 'the digests of its unit files', isAsked: digests },
     { name: 'links', what: 'the links to its unit files', isAsked: digests },
@@ -68,17 +73,34 @@ function partsOf(
 /** Epoch ms at which the machine booted, by its clock; undefined when it was not asked for that. */
 export function bootTime(sections: readonly Section[]): number | undefined {
   const facts = readFacts(find(sections, 'facts'));
-  return facts.has('clock')
-    ? (Number(facts.get('clock')) - Number(facts.get('uptime') ?? 0)) * 1000
-    : undefined;
+  return facts.has('clock') ? (readClock(facts) - readUptime(facts)) * 1000 : undefined;
+}
+
+type Facts = ReadonlyMap<string, string>;
+
+function readClock(facts: Facts): number {
+  return readNumber(facts.get('clock') ?? '', 'clock');
+}
+
+function readUptime(facts: Facts): number {
+  return readNumber(facts.get('uptime') ?? '', 'uptime');
+}
+
+function readBootId(facts: Facts): string {
+  return readWord(facts.get('boot-id') ?? '', /^[0-9a-f-]{1,64}$/, 'the id of a boot');
+}
+
+/** The cluster that owns the machine; undefined for none. */
+export function readCluster(facts: Facts): string | undefined {
+  const cluster = facts.get('cluster');
+  return cluster === undefined ? undefined : readWord(cluster, /^[\w.-]{1,64}$/, 'the id of a cluster');
 }
 
 /** The machine counts in hundredths of a second. */
-function readLease(facts: ReadonlyMap<string, string>): Lease | undefined {
+function readLease(facts: Facts): Lease | undefined {
   const deadline = facts.get('lease');
-  return deadline === undefined
-    ? undefined
-    : { bootId: facts.get('boot-id') ?? '', deadline: Number(deadline) / 100 };
+  if (deadline === undefined) return undefined;
+  return { bootId: readBootId(facts), deadline: readNumber(deadline, 'lease') / 100 };
 }
 
 /** Whether the machine took the lease; throws a FleetError `remote-script` when it could not. */
@@ -97,21 +119,33 @@ export function readExtension(machine: string, sections: readonly Section[]): bo
 }
 
 /** Lines of a name and a value. */
-function readFacts(section: Section | undefined): ReadonlyMap<string, string> {
-  const lines = (section?.stdout ?? '').split('\n');
-  return new Map(lines.map((line) => /^(\S*) ?(.*)$/.exec(line)?.slice(1, 3) as [string, string]));
+export function readFacts(section: Section | undefined): Facts {
+  const lines = (section?.stdout ?? '').split('\n', MOST_FACTS);
+  return new Map(
+    lines.map((line) => {
+      const blank = line.indexOf(' ');
+      return blank < 0 ? [line, ''] : [line.slice(0, blank), line.slice(blank + 1)];
+    }),
+  );
 }
 
-function readVitals(facts: ReadonlyMap<string, string>): MachineVitals {
-  const numbers = (name: string): readonly number[] => (facts.get(name) ?? '').split(' ').map(Number);
-  const [totalKib = 0, availableKib = 0] = numbers('memory');
-  const systemd = facts.get('systemd');
+/** More than any version of fleet tells. */
+const MOST_FACTS = 100;
+
+function readVitals(facts: Facts): MachineVitals {
+  const numbers = (name: string, range: 'load' | 'kib', count: number): readonly number[] | undefined => {
+    const words = facts.get(name)?.split(' ', count);
+    return words?.length === count ? words.map((word) => readNumber(word, range)) : undefined;
+  };
+  const [totalKib, availableKib] = numbers('memory', 'kib', 2) ?? [];
+  const systemd = facts.get('systemd') ?? '';
   return {
-    systemd: systemd === '' ? undefined : systemd,
-    loadAverage: facts.has('load') ? numbers('load') : undefined,
-    memory: facts.has('memory')
-      ? { totalBytes: totalKib * 1024, availableBytes: availableKib * 1024 }
-      : undefined,
+    systemd: systemd === '' ? undefined : readWord(systemd, /^\d{1,5}$/, 'a version of systemd'),
+    loadAverage: numbers('load', 'load', 3),
+    memory:
+      totalKib === undefined || availableKib === undefined
+        ? undefined
+        : { totalBytes: totalKib * 1024, availableBytes: availableKib * 1024 },
   };
 }
 
@@ -131,13 +165,16 @@ export function readShown(
 
 /** The units that systemd was asked about: those that have a record, and those of the names that left a trace. */
 function readAsked(sections: readonly Section[]): readonly string[] {
-  const traces = (find(sections, 'there')?.stdout ?? '').split(' ').filter((name) => name !== '');
+  const words = (find(sections, 'there')?.stdout ?? '').split(' ', LIMITS.units.most + 2);
+  keepTo('units', words.length - 1);
+  const traces = words.filter((name) => name !== '').map(readUnitName);
   return [...new Set([...readRecorded(sections), ...traces])];
 }
 
 /** The units that have a record, whether it can be read or not. */
 export function readRecorded(sections: readonly Section[]): readonly string[] {
-  const names = (find(sections, 'recorded')?.stdout ?? '').split(' ');
+  const names = (find(sections, 'recorded')?.stdout ?? '').split(' ', LIMITS.units.most + 2);
+  keepTo('units', names.length - 1);
   const late = readRecords(find(sections, 'late')?.stdout ?? '').map(({ unit }) => unit);
   return [...names.filter((name) => unitNameProblem(name) === undefined), ...late];
 }
@@ -158,13 +195,14 @@ function readUnits(
   const links = readLinks(find(sections, 'links')?.stdout);
   const units = new Map<string, ObservedUnit>();
   const known = new Set(shown.flatMap(({ names }) => names));
+  const named = new Set(asked);
   // A unit without its block may well run.
   const untold = readAsked(sections).filter((name) => !known.has(name));
   const missing = untold.map((name) => ({ names: [name], state: unknownState(UNTOLD) }));
   for (const { names, state } of [...shown, ...missing]) {
     // Another name of a unit of ours is no unit of its own, unless it is asked for as one.
     const isOurs = names.some((name) => recorded.has(name));
-    for (const name of names.filter((each) => !isOurs || recorded.has(each) || asked.includes(each))) {
+    for (const name of names.filter((each) => !isOurs || recorded.has(each) || named.has(each))) {
       const here = links === undefined ? {} : { links: links.get(name) ?? [] };
       const fence = digests.get(`${name}.d/zz-fleet-fenced.conf`);
       units.set(name, {
@@ -189,12 +227,15 @@ function readLinks(text: string | undefined): ReadonlyMap<string, readonly strin
   const links = new Map<string, string[]>();
   for (const link of text.split('\n')) {
     const unit = link.slice(link.indexOf('/') + 1);
-    links.set(unit, [...(links.get(unit) ?? []), link]);
+    const others = links.get(unit);
+    if (others === undefined) links.set(unit, [link]);
+    else others.push(link);
   }
   return links;
 }
 
-function notUsable(machine: string, what: string, section: Section | undefined): FleetError {
+/** A machine of which a part of an answer failed, or is missing. */
+export function notUsable(machine: string, what: string, section: Section | undefined): FleetError {
   // A script that tries again says the same again.
   const said = [...new Set(section?.stderr.split('\n'))].join('; ');
   const why = said === '' ? what : `${what}: ${quoted(said)}`;

@@ -1,9 +1,10 @@
 import { CAUSE_RELATIONS, type Failure, type MachineStep, type UnitOutcome } from '../cluster/failure.ts';
 import { hasStarted, isRunning, isUp, type SystemdState } from '../cluster/unit-state.ts';
+import { readNumber } from '../machine/limits.ts';
 import type { UnitChange } from '../plan/step.ts';
 import { has, isTemplate } from './change-words.ts';
 import type { Section } from './frame.ts';
-import { readLeft, readQueued, readStates, type States, saidAbout } from './read-evidence.ts';
+import { MOST_LINES, readLeft, readQueued, readStates, type States, saidAbout } from './read-evidence.ts';
 
 /**
  * Reads the sections of the change script: how each change went, journals not yet included. What nothing tells of has
@@ -19,13 +20,20 @@ export function readOutcomes(
   const states = readStates(names, sections, 'units');
   const before = readStates(names, sections, 'started');
   const wide = machineFailure(sections);
+  const byIndex = new Map<string, Section[]>();
+  for (const section of sections) {
+    const index = section.name.slice(section.name.lastIndexOf(':') + 1);
+    byIndex.set(index, byIndex.get(index) ?? []);
+    byIndex.get(index)?.push(section);
+  }
   return changes.map((change, index) => {
+    const own = byIndex.get(String(index)) ?? [];
     const state = has(change, 'remove', 'forbid') ? undefined : states.get(change.unit);
     const failure =
       change.obstacle ??
       wide ??
-      stepFailure(change, index, sections) ??
-      (isProven(change, index, sections, state, blocks) ? undefined : UNVERIFIED) ??
+      stepFailure(change, own, sections) ??
+      (isProven(change, own, state, blocks) ? undefined : UNVERIFIED) ??
       (blocks ? startFailure(change, sections, before, state) : queueFailure(change, sections, state));
     const triggered = blocks || failure !== undefined ? undefined : triggeredJob(change);
     const left = failure === undefined ? readLeft(change.unit, sections) : undefined;
@@ -76,13 +84,18 @@ const UNIT_STEPS: Readonly<Record<string, MachineStep>> = {
   forbid: 'forbid',
 };
 
-function stepFailure(change: UnitChange, index: number, sections: readonly Section[]): Failure | undefined {
-  const section = sections.find(({ name, status }) => name.endsWith(`:${index}`) && status !== 0);
+/** `own` are the sections of that change. */
+function stepFailure(
+  change: UnitChange,
+  own: readonly Section[],
+  sections: readonly Section[],
+): Failure | undefined {
+  const section = own.find(({ status }) => status !== 0);
   if (section === undefined) return undefined;
   const detail = section.stderr;
   const kind = section.name.slice(0, section.name.lastIndexOf(':'));
   if ((kind === 'guard' || kind === 'adopt') && section.status === 10) {
-    return { code: 'stale', token: change.token, seen: Number(detail) };
+    return { code: 'stale', token: change.token, seen: readNumber(detail, 'token') };
   }
   if (kind === 'guard' && section.status === 12) {
     const [alias = '', path = ''] = detail.split(' ');
@@ -116,13 +129,12 @@ function notDown({ unit }: UnitChange, { stderr }: Section, sections: readonly S
 /** Whether there is an answer about the unit from after all that was done. */
 function isProven(
   change: UnitChange,
-  index: number,
-  sections: readonly Section[],
+  own: readonly Section[],
   state: SystemdState | undefined,
   blocks: boolean,
 ): boolean {
   const passed = (kind: string): boolean =>
-    sections.some(({ name, status }) => name === `${kind}:${index}` && status === 0);
+    own.some(({ name, status }) => name.startsWith(`${kind}:`) && status === 0);
   if (has(change, 'forbid')) return passed('forbid');
   if (has(change, 'remove')) return passed('bury');
   if (blocks && has(change, 'stop') && !has(change, 'start') && !passed('down')) return false;
@@ -177,7 +189,7 @@ function isRefused(unit: string, sections: readonly Section[]): boolean {
       START_SECTIONS.includes(name) &&
       status !== 0 &&
       stderr
-        .split('\n')
+        .split('\n', MOST_LINES)
         .some((line) => /^Failed to (re)?start /.test(line) && line.includes(`start ${unit}:`)),
   );
 }

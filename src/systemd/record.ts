@@ -1,5 +1,7 @@
 import { TARGET_STATES } from '../cluster/target-state.ts';
 import type { UnitRecord } from '../cluster/unit-state.ts';
+import { keepTo, LIMITS, readNumber, readWord } from '../machine/limits.ts';
+import { readOwnUnitName } from './read-name.ts';
 
 /** The lines of `/var/lib/fleet/units/<unit>`. They start with the unit's name, so that files can be joined. */
 export function writeRecord(record: UnitRecord): string {
@@ -9,13 +11,13 @@ export function writeRecord(record: UnitRecord): string {
 
 /**
  * Reads any number of records, one after the other. One that is not complete is left out; the next one may follow
- * it on the same line, for none of the values can hold `unit=`.
+ * it on the same line, for none of the values can hold `unit=`. Throws FleetError `bad-answer` for a value that fleet did
+ * not write.
  */
 export function readRecords(text: string): readonly UnitRecord[] {
-  return text
-    .split(/(?=unit=)/)
-    .map((lines) => readRecord(lines))
-    .filter((record) => record !== undefined);
+  const records = text.split(/(?=unit=)/, LIMITS.units.most + 1);
+  keepTo('units', records.length);
+  return records.map((lines) => readRecord(lines)).filter((record) => record !== undefined);
 }
 
 function readRecord(lines: string): UnitRecord | undefined {
@@ -28,10 +30,10 @@ function readRecord(lines: string): UnitRecord | undefined {
   const target = TARGET_STATES.find((state) => state === values.get('target'));
   if (unit === undefined || target === undefined) return undefined;
   return {
-    unit,
-    token: Number(values.get('token')) || 0,
-    hash: values.get('hash') ?? '',
-    digest: values.get('digest') ?? '',
+    unit: readOwnUnitName(unit),
+    token: readNumber(values.get('token') || '0', 'token'),
+    hash: readWord(values.get('hash') ?? '', /^\w{0,64}$/, 'a hash'),
+    digest: readWord(values.get('digest') ?? '', /^\w{0,64}$/, 'a digest'),
     target,
   };
 }

@@ -1,4 +1,6 @@
 import { type SystemdState, unknownState } from '../cluster/unit-state.ts';
+import { beyond, keepTo, LIMITS, readNumber, readWord } from '../machine/limits.ts';
+import { readUnitName } from './read-name.ts';
 
 /** The properties asked of `systemctl show`, the only systemctl output that is meant to be parsed. */
 export const SHOW_PROPERTIES = [
@@ -36,50 +38,68 @@ export type ShownUnit = { readonly names: readonly string[]; readonly state: Sys
  * machine booted, in epoch ms: without it times that count from there are left out.
  */
 export function parseShow(text: string, booted?: number): readonly ShownUnit[] {
-  return text
-    .split(/\n\n+/)
-    .map((block) => parseBlock(block))
-    .filter((properties) => properties.has('Id'))
-    .map((properties) => ({ names: namesOf(properties), state: stateOf(properties, booted) }));
+  const blocks = blocksOf(text);
+  const shown = blocks.map((properties) => ({
+    names: namesOf(properties),
+    state: stateOf(properties, booted),
+  }));
+  const names = shown.reduce((sum, unit) => sum + unit.names.length, 0);
+  keepTo('names', names);
+  return shown;
 }
 
-function parseBlock(block: string): ReadonlyMap<string, string> {
-  const properties = new Map<string, string>();
-  for (const line of block.split('\n')) {
+/** The properties of each unit that has a name; more than were asked for are not kept. */
+function blocksOf(text: string): readonly ReadonlyMap<string, string>[] {
+  const blocks: ReadonlyMap<string, string>[] = [];
+  let properties = new Map<string, string>();
+  const finish = (): void => {
+    if (properties.has('Id')) keepTo('units', blocks.push(properties));
+    properties = new Map();
+  };
+  for (const line of text.split('\n')) {
     const equals = line.indexOf('=');
-    if (equals > 0) properties.set(line.slice(0, equals), line.slice(equals + 1));
+    if (equals > 0 && properties.size <= SHOW_PROPERTIES.length) {
+      if (line.length > LIMITS.value.most) throw beyond('value');
+      properties.set(line.slice(0, equals), line.slice(equals + 1));
+    } else if (line === '' && properties.size > 0) finish();
   }
-  return properties;
+  finish();
+  return blocks;
 }
 
 /** `Names` is a list: one with a backslash in it stands in quotes there, with every backslash doubled. */
 function namesOf(properties: ReadonlyMap<string, string>): readonly string[] {
+  const id = properties.get('Id') ?? '';
+  // As it is with most.
+  if (properties.get('Names') === id) return [readUnitName(id)];
   const listed = (properties.get('Names') ?? '').matchAll(/"((?:[^"\\]|\\.)*)"|\S+/g);
   const names = [...listed].map(([word, quoted]) => quoted?.replaceAll(/\\(.)/g, '$1') ?? word);
-  return [...new Set([properties.get('Id') ?? '', ...names].filter((name) => name !== ''))];
+  return [...new Set([id, ...names].filter((name) => name !== ''))].map(readUnitName);
 }
 
 function stateOf(properties: ReadonlyMap<string, string>, booted: number | undefined): SystemdState {
   if (!STATE_PROPERTIES.every((key) => properties.get(key))) return unknownState(reasonOf(properties));
   const text = (key: (typeof SHOW_PROPERTIES)[number]): string => properties.get(key) ?? '';
-  const number = (key: (typeof SHOW_PROPERTIES)[number]): number => Number(properties.get(key) ?? 0) || 0;
+  const number = (key: (typeof SHOW_PROPERTIES)[number]): number => readAmount(text(key), 'count') ?? 0;
+  const word = (key: (typeof SHOW_PROPERTIES)[number]): string =>
+    readWord(text(key), WORD, 'a state of systemd');
   return {
-    load: text('LoadState'),
-    active: text('ActiveState'),
-    sub: text('SubState'),
-    result: text('Result'),
+    load: word('LoadState'),
+    active: word('ActiveState'),
+    sub: word('SubState'),
+    result: word('Result'),
     type: text('Type'),
     exitStatus: number('ExecMainStatus'),
     exitCode: number('ExecMainCode'),
     restarts: number('NRestarts'),
-    invocation: text('InvocationID'),
+    invocation: readWord(text('InvocationID'), /^[\w-]{0,64}$/, 'an InvocationID'),
     fragment: text('FragmentPath'),
     loadError: loadError(text('LoadError')),
     since: readTime(
       text(IS_ACTIVE.has(text('ActiveState')) ? 'ActiveEnterTimestamp' : 'StateChangeTimestamp'),
     ),
-    memoryBytes: readAmount(text('MemoryCurrent')),
-    cpuNs: readAmount(text('CPUUsageNSec')),
+    memoryBytes: readAmount(text('MemoryCurrent'), 'memory'),
+    cpuNs: readAmount(text('CPUUsageNSec'), 'cpu'),
     ...known('activeExit', readTime(text('InactiveEnterTimestamp'))),
     ...known('nextElapse', soonest(text('NextElapseUSecRealtime'), text('NextElapseUSecMonotonic'), booted)),
     ...known('lastTrigger', readTime(text('LastTriggerUSec'))),
@@ -94,6 +114,9 @@ function dropInsOf(properties: ReadonlyMap<string, string>): Pick<SystemdState, 
   const dropIns = paths.filter((path) => !/\/zz-fleet-fenced\.conf$|\/[a-z]+\.d\/[^/]*$/.test(path));
   return dropIns.length === 0 ? {} : { dropIns };
 }
+
+/** How systemd spells states and results. */
+const WORD = /^[a-z0-9-]{0,64}$/;
 
 /** Without these three nothing is known of a unit. */
 const STATE_PROPERTIES = ['LoadState', 'ActiveState', 'SubState'] as const;
@@ -152,19 +175,23 @@ function readTimespan(value: string): number | undefined {
 /** Where `systemctl status`, too, says since when a unit has been active: a reload does not count. */
 const IS_ACTIVE = new Set(['active', 'reloading', 'refreshing']);
 
-/** `Mon 2026-11-23 06:05:41 UTC` → epoch ms; undefined for `n/a` or nothing. */
+/**
+ * `Mon 2026-11-23 06:05:41 UTC` → epoch ms; undefined for `n/a`, nothing, or a form of a later systemd. Throws FleetError
+ * `bad-answer` for a date that no calendar has.
+ */
 function readTime(value: string): number | undefined {
   const match = /(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC$/.exec(value);
-  const time = match === null ? Number.NaN : Date.parse(`${match[1]}T${match[2]}Z`);
-  return Number.isNaN(time) ? undefined : time;
+  if (match === null) return undefined;
+  const time = Date.parse(`${match[1]}T${match[2]}Z`);
+  return time >= 0 ? time : readNumber(value, 'clock');
 }
 
 /** 2⁶⁴-1, how systemd before 239 spells `[not set]`. */
 const NOT_SET = '18446744073709551615';
 
 /** A number, unless nobody counts it: `[not set]`, `[no data]`, or a systemd that knows no such property. */
-function readAmount(value: string): number | undefined {
-  return /^\d+$/.test(value) && value !== NOT_SET ? Number(value) : undefined;
+function readAmount(value: string, range: 'memory' | 'cpu' | 'count'): number | undefined {
+  return value === '' || value.startsWith('[') || value === NOT_SET ? undefined : readNumber(value, range);
 }
 
 /** LoadError is `org.freedesktop.systemd1.BadUnitSetting "Unit x has a bad unit file setting."`, or `""`. */

@@ -3,6 +3,7 @@ import { FleetError, isFleetError } from '../base/errors.ts';
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { Lease } from '../cluster/lease.ts';
 import type { Observation } from '../cluster/snapshot.ts';
+import { badAnswer, type Limit } from '../machine/limits.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { UnitChange } from '../plan/step.ts';
 import type { Access } from '../ssh/become.ts';
@@ -14,12 +15,19 @@ import type { MachineSession, ObserveRequest, SystemdDriver } from './driver.ts'
 import { type Examination, readExamination } from './examination.ts';
 import type { Section } from './frame.ts';
 import { readLooks, ShownUnits } from './glance.ts';
-import { readJournalScript } from './journal.ts';
+import { journalBytes, readJournalScript } from './journal.ts';
 import { openJournal } from './journal-stream.ts';
 import { MACHINE_PATHS, type MachinePaths } from './machine-paths.ts';
 import { PATIENT, type Patience } from './patience.ts';
 import { Phases } from './phases.ts';
-import { bootTime, readExtension, readObservation, readRecorded, readShown } from './read-observation.ts';
+import {
+  bootTime,
+  notUsable,
+  readExtension,
+  readObservation,
+  readRecorded,
+  readShown,
+} from './read-observation.ts';
 import { readOutcomes } from './read-outcomes.ts';
 import {
   examineScript,
@@ -80,7 +88,7 @@ export function createSshDriver(transport: Transport, options: SshDriverOptions)
       const marker = randomBytes(16).toString('hex');
       const script = readJournalScript(marker, request);
       const process = await openRootShell(transport, { ...access, become }, script);
-      return openJournal(access, process, marker);
+      return openJournal(access, process, { marker, most: journalBytes(request) });
     },
     close: () => transport.close(),
   };
@@ -106,9 +114,11 @@ class SshSession implements MachineSession {
 
   async observe(request: ObserveRequest): Promise<Observation> {
     const { name } = this.#access.ssh;
-    const sections = await this.#read(observeScript(request));
-    const shown = request.sparing ? await this.#showChanged(request, sections) : undefined;
-    return readObservation(name, request, sections, shown);
+    const sections = await this.#read(observeScript(request), request.backup ? 'text' : 'answer');
+    return this.#judge(async () => {
+      const shown = request.sparing ? await this.#showChanged(request, sections) : undefined;
+      return readObservation(name, request, sections, shown);
+    });
   }
 
   async change(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]> {
@@ -122,26 +132,29 @@ class SshSession implements MachineSession {
   }
 
   async extend(lease: Lease): Promise<boolean> {
-    return readExtension(this.#access.ssh.name, await this.#read(extendScript(lease)));
+    const sections = await this.#read(extendScript(lease));
+    return this.#judge(() => readExtension(this.#access.ssh.name, sections));
   }
 
   async status(units: readonly string[], lines: number): Promise<readonly string[]> {
-    const sections = await this.#read(statusScript(units, lines));
+    const sections = await this.#read(statusScript(units, lines), 'text');
     return units.map((_, index) => {
       const section = sections.find(({ name }) => name === `status:${index}`);
-      return [section?.stdout, section?.stderr].find((said) => said) ?? '';
+      if (section === undefined)
+        throw notUsable(this.#access.ssh.name, 'its answer lacks the status of a unit', undefined);
+      return section.stdout || section.stderr;
     });
   }
 
   async verify(request: VerifyRequest): Promise<readonly string[]> {
     const sections = await this.#send(verifyScript(request), OBSERVE_DEADLINE_MS);
-    return readVerification(request, sections);
+    return this.#judge(() => readVerification(request, sections));
   }
 
   async examine(): Promise<Examination> {
     const sections = await this.#read(examineScript());
     const { units, state, run } = this.#paths;
-    return readExamination(sections, [units, state, run]);
+    return this.#judge(() => readExamination(this.#access.ssh.name, sections, [units, state, run]));
   }
 
   close(): void {
@@ -167,7 +180,9 @@ class SshSession implements MachineSession {
     const deadlineMs = waits.ms === undefined ? CHANGE_DEADLINE_MS : WAITLESS_DEADLINE_MS + waits.ms;
     try {
       const sections = await this.#send(changeScript(changes, clusterId, waits), deadlineMs);
-      const outcomes = readOutcomes(this.#access.ssh.name, changes, sections, waits.blocks);
+      const outcomes = await this.#judge(() =>
+        readOutcomes(this.#access.ssh.name, changes, sections, waits.blocks),
+      );
       return await this.#withJournals(outcomes);
     } catch (error) {
       if (!isFleetError(error)) throw error;
@@ -198,8 +213,17 @@ class SshSession implements MachineSession {
     });
   }
 
-  #read(script: string): Promise<readonly Section[]> {
-    return this.#phases.run({ script, deadlineMs: OBSERVE_DEADLINE_MS, isPublic: true });
+  #read(script: string, most: Limit = 'answer'): Promise<readonly Section[]> {
+    return this.#phases.run({ script, deadlineMs: OBSERVE_DEADLINE_MS, isPublic: true, most });
+  }
+
+  /** What an answer says. One that cannot be read is a failure of this machine, whatever its reader threw. */
+  async #judge<T>(read: () => T | Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } catch (error) {
+      throw badAnswer(this.#access.ssh.name, error);
+    }
   }
 
   /** For scripts with the texts of units, which may hold what others on the machine must not see. */

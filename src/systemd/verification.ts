@@ -27,11 +27,19 @@ export function readVerification({ files }: VerifyRequest, sections: readonly Se
   if (verify === undefined) return [stage?.stderr || 'the unit files could not be put there'];
   const said = verify.stderr
     .split('\n')
-    .map((line) => line.replaceAll(/\/\S*\/verify\.[A-Za-z0-9]+\//g, '').trim())
+    .map((line) => line.split(' ').map(withoutFolder).join(' ').trim())
     // Before version 213 systemd did not know that sections in X- are not for it.
     .filter((line) => line !== '' && !/Unknown section '?X-Fleet/.test(line));
   const ours = said.filter((line) => files.some(({ name }) => line.includes(name)));
   if (verify.status === 0) return Number(verify.stdout) >= 250 ? [] : [...new Set(ours)];
   const told = ours.length > 0 ? ours : said;
   return told.length > 0 ? [...new Set(told)] : [`systemd-analyze ended with status ${verify.status}`];
+}
+
+/** A word without the folder that the files were in. */
+function withoutFolder(word: string): string {
+  const [folder] = /\/verify\.[A-Za-z0-9]+\//.exec(word) ?? [];
+  if (folder === undefined) return word;
+  const end = word.lastIndexOf(folder) + folder.length;
+  return word.slice(0, word.indexOf('/')) + word.slice(end);
 }

@@ -21,6 +21,7 @@ const STATUSES: { readonly [code in ErrorCode]: number } = {
   'not-recoverable': 1,
   'not-copyable': 1,
   'remote-script': 1,
+  'bad-answer': 1,
   'machine-stopping': 1,
   'become-password': 1,
   'become-refused': 1,

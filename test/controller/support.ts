@@ -15,6 +15,9 @@ export const TTL_MS = 600;
 type HouseOptions = {
   readonly leads?: () => boolean;
   readonly agentTtlMs?: number;
+  readonly deadlineMs?: number;
+  /** The ways to machines that are not in memory, by their names. */
+  readonly drivers?: ReadonlyMap<string, SystemdDriver>;
 };
 
 /** A controller at work on machines in memory, in real time; it ends with the test. */
@@ -38,7 +41,7 @@ export class House {
   /** `machines` are names, or machines whole. */
   constructor(
     machines: readonly (string | Machine)[],
-    { leads = () => true, agentTtlMs = TTL_MS }: HouseOptions = {},
+    { leads = () => true, agentTtlMs = TTL_MS, deadlineMs = 100, drivers = new Map() }: HouseOptions = {},
   ) {
     this.fakes = fakeMachines(
       machines.map((machine) =>
@@ -50,7 +53,7 @@ export class House {
     this.controller = new Controller({
       edges: {
         registry: this.watchedRegistry,
-        driver: this.#driver(),
+        driver: this.#driver(drivers),
         clock: { now: () => Date.now() },
         observer: { id: 'me', uptime: { now: () => Date.now() } },
         machines: this.fakes.machines,
@@ -58,7 +61,7 @@ export class House {
         cutOff: 0.5,
       },
       intervalMs: 50,
-      deadlineMs: 100,
+      deadlineMs,
       leads,
       tell: (event) => {
         for (const listener of [(told: ControllerEvent) => void this.events.push(told), ...this.listeners])
@@ -110,7 +113,7 @@ export class House {
     return this.registry.load();
   }
 
-  #driver(): SystemdDriver {
+  #driver(drivers: ReadonlyMap<string, SystemdDriver>): SystemdDriver {
     const never = new Promise<never>(() => undefined);
     const answer = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
       if (this.hung.has(name)) return never;
@@ -122,6 +125,8 @@ export class House {
     return {
       ...this.fakes.driver,
       connect: async (machine): Promise<MachineSession> => {
+        const other = drivers.get(machine.name);
+        if (other !== undefined) return other.connect(machine);
         const session = await answer(machine.name, () => this.fakes.driver.connect(machine));
         return {
           ...session,

@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import type { Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import ssh2, { type AuthContext, type ServerChannel } from 'ssh2';
+import { type Attack, HostileShell, type Wire } from './hostile-machine.ts';
 
 /** What a server does wrong, on purpose. */
 export type Misbehaviour =
@@ -25,6 +28,8 @@ export type SshdOptions = {
   /** The only user that is let in; without one, every user is. */
   readonly user?: string;
   readonly misbehaviour?: Misbehaviour;
+  /** What answers scripts in place of a shell. */
+  readonly attack?: () => Attack;
 };
 
 export type Sshd = {
@@ -122,7 +127,8 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
           commands.running++;
           const channel = open();
           channel.on('close', () => commands.running--);
-          kills.add(run(command, channel, misbehaviour, () => sockets.get(port)?.destroy()));
+          if (options.attack !== undefined) beHostile(command, channel, options.attack);
+          else kills.add(run(command, channel, misbehaviour, () => sockets.get(port)?.destroy()));
         };
         if (misbehaviour?.kind === 'delay') {
           const timer = setTimeout(start, misbehaviour.ms);
@@ -202,6 +208,39 @@ function isLetIn(context: AuthContext, options: SshdOptions): boolean {
   if (accepted === false) return false;
   if (context.signature === undefined || context.blob === undefined) return true;
   return key.verify(context.blob, context.signature, context.hashAlgo);
+}
+
+/** How long after an answer a question may follow, in ms; then the command ends. */
+const REST_MS = 50;
+
+/** Answers the scripts of a command with attacks, at the pace of the other side. */
+function beHostile(command: string, channel: ServerChannel, attack: () => Attack): void {
+  let isClosed = false;
+  const end = (): void => {
+    if (isClosed) return;
+    channel.exit(0);
+    channel.end();
+  };
+  const send = async (stream: Writable, bytes: Uint8Array): Promise<void> => {
+    if (isClosed || stream.write(bytes)) return;
+    await new Promise<void>((resolve) => {
+      stream.once('drain', resolve);
+      channel.once('close', resolve);
+    });
+  };
+  const wire: Wire = {
+    stdout: (bytes) => send(channel, bytes),
+    stderr: (bytes) => send(channel.stderr, bytes),
+    get isClosed() {
+      return isClosed;
+    },
+    rest: () => sleep(REST_MS),
+  };
+  channel.on('close', () => {
+    isClosed = true;
+  });
+  const shell = new HostileShell(command, wire, attack, end);
+  channel.on('data', (chunk: Buffer) => shell.take(String(chunk))).on('end', end);
 }
 
 /** Runs a command over a channel; returns what kills it. */

@@ -20,7 +20,7 @@ const section = (name: string, stdout = '', status = 0, stderr = ''): Section =>
 });
 
 const ASKED = { names: [], digests: false };
-const NO_RECORDS = section('records');
+const NO_RECORDS = [section('records'), section('recorded')];
 
 /** What systemctl shows of a unit that runs. */
 const shown = (unit: string, changed: Readonly<Record<string, string>> = {}): string =>
@@ -42,6 +42,7 @@ describe('an observation', () => {
     const observation = readObservation('web-1', { names: [], digests: true }, [
       section('facts', FACTS),
       section('records', writeRecord(record)),
+      section('recorded', WEB),
       section('digests', `${'d'.repeat(64)}  ${WEB}\n`),
       section('links'),
       section('units', `${shown(WEB)}\n${shown('ssh.service')}`),
@@ -54,8 +55,10 @@ describe('an observation', () => {
   });
 
   it('of a machine with nothing on it has no units and no cluster', () => {
-    const observation = readObservation('web-1', ASKED, [section('facts', `machine-id ${ID}`), NO_RECORDS]);
-    expect(observation).toEqual({ id: ID, cluster: undefined, bootId: '', uptimeSeconds: 0, units: [] });
+    const facts = section('facts', `machine-id ${ID}\nboot-id b0b0\nuptime 12.34`);
+    const observation = readObservation('web-1', ASKED, [facts, ...NO_RECORDS]);
+    const none = { cluster: undefined, units: [] };
+    expect(observation).toEqual({ id: ID, bootId: 'b0b0', uptimeSeconds: 12.34, ...none });
   });
 
   it.each([
@@ -77,7 +80,7 @@ describe('an observation', () => {
   ])('has how busy a machine is that tells %s', (_, text, vitals) => {
     const observation = readObservation('web-1', ASKED, [
       section('facts', FACTS),
-      NO_RECORDS,
+      ...NO_RECORDS,
       section('vitals', text),
     ]);
     expect(observation.vitals).toEqual(vitals);
@@ -87,7 +90,7 @@ describe('an observation', () => {
     const units = `${shown('a.service')}Names=a.service b.service\n`;
     const observation = readObservation('web-1', ASKED, [
       section('facts', FACTS),
-      NO_RECORDS,
+      ...NO_RECORDS,
       section('units', units),
     ]);
     expect(observation.units.map(({ name }) => name)).toEqual(['a.service', 'b.service']);

@@ -22,9 +22,23 @@ describe('records', () => {
     ['a key twice: the last one holds', `unit=a.service\ntoken=1\n${writeRecord(A).slice(15)}`, [A]],
     ['a target state nobody knows', writeRecord(A).replace('launched', 'paused') + writeRecord(B), [B]],
     ['an empty file between two', `${writeRecord(A)}${writeRecord(B)}`, [A, B]],
-    ['a token that is no number', writeRecord(A).replace('token=7', 'token=seven'), [{ ...A, token: 0 }]],
+    ['a token that was cut off', writeRecord(A).replace('token=7', 'token='), [{ ...A, token: 0 }]],
   ])('read %s', (_, text, records) => {
     expect(readRecords(text)).toEqual(records);
+  });
+
+  it.each([
+    ['a token that is no number', 'token=7', 'token=seven'],
+    ['a token that is not exact', 'token=7', 'token=9007199254740992'],
+    ['a negative token', 'token=7', 'token=-7'],
+    ['a name with a path', 'unit=a.service', 'unit=../../etc/x.service'],
+    ['a name without a type', 'unit=a.service', 'unit=a'],
+    ['a name with an escape sequence', 'unit=a.service', 'unit=\u001b[2Ja.service'],
+    ['a hash that is none', 'hash=', 'hash=\u001b[2J'],
+  ])('are refused for %s', (_, from, to) => {
+    const text = writeRecord(A).replace(from, to);
+    expect(text).not.toBe(writeRecord(A));
+    expect(() => readRecords(text)).toThrow(expect.objectContaining({ code: 'bad-answer' }));
   });
 
   it('leave out one that is cut anywhere, and read the next one whole', () => {

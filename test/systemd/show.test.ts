@@ -126,7 +126,7 @@ describe('the answer of systemctl show', () => {
     ],
     ['that is none', 'NextElapseUSecRealtime=n/a\nNextElapseUSecMonotonic=0', undefined],
     ['in a unit of time that is none', 'NextElapseUSecMonotonic=5parsec', undefined],
-    ['that is no date', 'NextElapseUSecRealtime=Mon 9999-99-99 00:00:00 UTC', undefined],
+    ['later than systemd can write', 'NextElapseUSecRealtime=--- XXXX-XX-XX XX:XX:XX', undefined],
   ])('has the time at which a timer elapses: %s', (_, lines, time) => {
     const booted = Date.parse('2026-11-01T00:00:00Z');
     const next = parseShow(`${BLOCK}${lines}`, booted)[0]?.state.nextElapse;
@@ -173,6 +173,25 @@ describe('the answer of systemctl show', () => {
     ['nothing', 'NRestarts=', 0],
   ])('counts restarts: %s', (_, line, expected) => {
     expect(parseShow(`${BLOCK}${line}`)[0]?.state.restarts).toBe(expected);
+  });
+
+  it.each([
+    ['a date that no calendar has', 'InactiveEnterTimestamp=Mon 9999-99-99 00:00:00 UTC'],
+    ['a date before there were any', 'InactiveEnterTimestamp=Mon 0000-01-01 00:00:00 UTC'],
+    ['an infinite number', 'NRestarts=Infinity'],
+    ['a negative number', 'MemoryCurrent=-1024'],
+    ['a number that no unit needs', `MemoryCurrent=${'9'.repeat(20)}`],
+    ['a number that is too long', `CPUUsageNSec=1${'0'.repeat(400)}`],
+    ['a state with an escape sequence', 'SubState=\u001b[2Jrunning'],
+    ['a state that is too long', `SubState=${'a'.repeat(65)}`],
+    ['a run with a line feed', 'InvocationID=\r'],
+    ['a name with a path', 'Names=../../etc/passwd'],
+    ['a name that is too long', `Names=${'a'.repeat(256)}`],
+    ['a value that is too long', `LoadError=${'a'.repeat(65 * 1024)}`],
+    ['too many names', `${'Names=a b c d e f g h\n\nId=x\n'.repeat(2_000)}`],
+    ['too many units', 'Id=x\n\n'.repeat(5_001)],
+  ])('is refused for %s', (_, line) => {
+    expect(() => parseShow(`${BLOCK}${line}`)).toThrow(expect.objectContaining({ code: 'bad-answer' }));
   });
 
   const ENTERED = 'ActiveEnterTimestamp=Mon 2026-11-23 06:05:41 UTC';

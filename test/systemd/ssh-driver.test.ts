@@ -215,8 +215,8 @@ describe('a machine that is lost', () => {
     const look = session.observe(LOOK);
     await turn();
     process.answer(
-      ['facts', 0, 'machine-id 148a18ff6e954cd892dac9de9bb90d5a', ''],
-      ...['records', 'digests', 'links'].map((name) => [name, 0, '', ''] as const),
+      ['facts', 0, 'machine-id 148a18ff6e954cd892dac9de9bb90d5a\nboot-id b0b0\nuptime 1.5', ''],
+      ...['records', 'recorded', 'there', 'digests', 'links'].map((name) => [name, 0, '', ''] as const),
     );
     await look;
     process.lose(LOST);
@@ -291,8 +291,8 @@ describe('a machine that is connected and says nothing', () => {
     const look = session.observe({ names: [], digests: true });
     await turn();
     process.answer(
-      ['facts', 0, 'machine-id 148a18ff6e954cd892dac9de9bb90d5a', ''],
-      ...['records', 'digests', 'links'].map((name) => [name, 0, '', ''] as const),
+      ['facts', 0, 'machine-id 148a18ff6e954cd892dac9de9bb90d5a\nboot-id b0b0\nuptime 1.5', ''],
+      ...['records', 'recorded', 'digests', 'links'].map((name) => [name, 0, '', ''] as const),
     );
     expect((await look).units).toEqual([]);
     expect(vi.getTimerCount()).toBe(0);

@@ -85,6 +85,10 @@ class ChildSession extends StreamSession {
     for (const stream of [this.#child.stdout, this.#child.stderr]) stream?.destroy();
   }
 
+  protected breakOff(): void {
+    // ssh is gone, and with it its pipes.
+  }
+
   /** 255 is what ssh says when it has no exit status; it is a command's own only where the connection still lives. */
   async #ended(status: number | null, target: SshTarget, master: Master): Promise<void> {
     if (status !== null && status !== 255) this.over({ status });
