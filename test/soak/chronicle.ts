@@ -9,7 +9,7 @@ export type Trouble = {
   readonly from: number;
   to: number;
 };
-export type TroubleKind = 'kill' | 'hang' | 'cut' | 'sshd' | 'reboot';
+export type TroubleKind = 'kill' | 'hang' | 'cut' | 'sshd' | 'reboot' | 'hostile';
 export type ControllerTroubleKind = 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGHUP';
 
 /** The victims that are no machines: the fleetd that led when its trouble began, and the other. */

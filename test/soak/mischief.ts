@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { quote } from '../../src/ssh/shell.ts';
 import type { Fleetd } from '../e2e/fleetd.ts';
 import type { Operator } from '../e2e/operator.ts';
 import { cluster, inside } from '../support/cluster.ts';
@@ -24,7 +25,7 @@ export type Scene = {
 type Trick = { readonly begin: Act; readonly end: Act };
 type Act = (machine: string) => Promise<unknown>;
 
-const TRICKS: Readonly<Record<TroubleKind, Trick>> = {
+const TRICKS: Readonly<Record<Exclude<TroubleKind, 'hostile'>, Trick>> = {
   kill: { begin: (machine) => cluster('kill', machine), end: (machine) => cluster('start', machine) },
   hang: { begin: (machine) => cluster('hang', machine), end: (machine) => cluster('resume', machine) },
   cut: { begin: (machine) => cluster('cut', machine), end: (machine) => cluster('heal', machine) },
@@ -41,12 +42,43 @@ export async function troubleMachines(scene: Scene, random: () => number, mostMs
     await sleep(random() * scene.chronicle.ttlMs);
     const well = scene.machines.filter((machine) => !scene.chronicle.isInTrouble(machine));
     const machine = pick(random, well);
-    const kind = pick(random, Object.keys(TRICKS) as TroubleKind[]);
+    const kind = pick(random, Object.keys(TRICKS) as (keyof typeof TRICKS)[]);
     const trouble = scene.chronicle.begin(machine, kind);
     await TRICKS[kind].begin(machine);
     if (kind !== 'reboot') await sleep(1_000 + random() * mostMs);
     await TRICKS[kind].end(machine);
     trouble.to = Date.now();
+  }
+}
+
+/** What a machine does with every command, in the language of its shell; `honest` runs it. */
+const ATTACKS = [
+  'exec yes',
+  'exec yes >&2',
+  "honest | sed -u 's/^\\([0-9a-f]\\{32\\} facts [0-9]*\\) [0-9]*$/\\1 999999999999/'; exec yes",
+  "honest | sed -u 's/[0-9-]\\{10\\} \\([0-9:]\\{8\\} UTC\\)/9999-99-99 \\1/'",
+  "honest | sed -u 's/^unit=./unit=\\//'",
+] as const;
+
+/** Ends every session of a machine of the cluster, so that the next one goes by the settings as they are. */
+const NEW_SESSIONS = 'systemctl kill --signal=KILL sshd; systemctl restart sshd';
+
+/** Has one machine attack all that look at it, in another way every minute. */
+export async function beHostile(scene: Scene, random: () => number, machine: string): Promise<void> {
+  while (!scene.isOver()) {
+    await sleep(random() * 5_000);
+    if (scene.isOver() || scene.chronicle.isInTrouble(machine)) continue;
+    const trouble = scene.chronicle.begin(machine, 'hostile');
+    const command = `honest() { /bin/sh -c "$SSH_ORIGINAL_COMMAND"; }\n${pick(random, ATTACKS)}\n`;
+    const script = `printf %s ${quote(command)} >/run/hostile`;
+    await inside(
+      machine,
+      `${script}; sed -i '1i ForceCommand /bin/sh /run/hostile' /etc/ssh/sshd_config; ${NEW_SESSIONS}`,
+    );
+    await sleep(5_000 + random() * 10_000);
+    await inside(machine, `sed -i '/^ForceCommand/d' /etc/ssh/sshd_config; ${NEW_SESSIONS}`);
+    trouble.to = Date.now();
+    for (let rest = 0; rest < 40 && !scene.isOver(); rest++) await sleep(1_000);
   }
 }
 

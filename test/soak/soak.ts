@@ -10,7 +10,7 @@ import { seeded } from '../support/random.ts';
 import { Chronicle } from './chronicle.ts';
 import { copiesOf } from './copies.ts';
 import { Memory } from './memory.ts';
-import { command, operate, type Scene, troubleControllers, troubleMachines } from './mischief.ts';
+import { beHostile, command, operate, type Scene, troubleControllers, troubleMachines } from './mischief.ts';
 import { reportOf } from './report.ts';
 import { runsOf } from './runs.ts';
 import { unexplained } from './stops.ts';
@@ -105,6 +105,7 @@ type Stage = {
   readonly ofControllers: Random;
   readonly ofOperators: readonly Random[];
   readonly ofMachines: readonly Random[];
+  readonly ofHostile: Random;
 };
 type Random = () => number;
 
@@ -131,16 +132,18 @@ function setUp({ operator, machines, units: count, start, seed, ttlMs }: SoakOpt
     tell: async () => chronicle.tell(await registry.load()),
     ofControllers: seeded(seed),
     ofOperators: [seeded(seed + 1), seeded(seed + 2)],
+    ofHostile: seeded(seed - 1),
     ofMachines: Array.from({ length: troublemakers }, (_, i) => seeded(seed + 3 + i)),
   };
 }
 
 /** Lets everything happen for so many ms. */
 async function uproar(stage: Stage, ms: number): Promise<void> {
-  const { scene, crew, memory, tell, ofControllers, ofOperators, ofMachines } = stage;
+  const { scene, crew, memory, tell, ofControllers, ofOperators, ofMachines, ofHostile } = stage;
   scene.end = Date.now() + ms;
   await Promise.all([
     ...ofMachines.map((random) => troubleMachines(scene, random, Math.min(20_000, ms / 4))),
+    beHostile(scene, ofHostile, scene.machines.at(-1) ?? ''),
     ...ofOperators.map((random) => operate(scene, random)),
     troubleControllers(scene, ofControllers, crew),
     each(scene, 10_000, tell),
