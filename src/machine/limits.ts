@@ -93,7 +93,9 @@ export function keepTo(limit: Limit, amount: number): void {
  * What the reader did not expect counts as well, so that no answer of one machine ends the work on others.
  */
 export function badAnswer(machine: string, error: unknown): FleetError {
-  if (isFleetError(error) && error.code !== 'bad-answer' && error.code !== 'unit-name') return error;
+  // One that has a hint names its machine already.
+  const isRaw = isFleetError(error, 'bad-answer') && error.hint === undefined;
+  if (isFleetError(error) && !isRaw && error.code !== 'unit-name') return error;
   const why = error instanceof Error ? error.message : String(error);
   return new FleetError('bad-answer', `Cannot use machine "${machine}": ${why}`, {
     hint: 'fleet reads nothing more of that answer. Log in and find out what produced it: the machine may be compromised',

@@ -63,6 +63,7 @@ function expectClean(house: House): void {
     ...house.controller.troubles.map(({ message }) => message),
     ...house.events.flatMap((event) => ('error' in event ? (event.error?.message ?? []) : [])),
   ];
+  expect(texts.join('\n')).not.toContain('machine "m9": Cannot');
   for (const text of texts) expect(text).not.toMatch(/\p{Cc}|\bat .*\.ts:\d|defect/u);
 }
 

@@ -59,6 +59,7 @@ function expectBadAnswer(error: unknown): void {
 /** One line, of a sensible length, that does not control a terminal. */
 function expectClean({ message }: FleetError): void {
   expect(message.length).toBeLessThan(500);
+  expect(message.split('Cannot use machine').length).toBeLessThan(3);
   expect(message).not.toMatch(/[\p{Cc}\p{Bidi_Control}]|\bat .*\.ts:\d/u);
 }
 
