@@ -1,9 +1,10 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestProject } from 'vitest/node';
+import { buildProgram } from '../support/bundle.ts';
 import { allClusters, CLUSTER_FOLDER } from '../support/cluster.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
@@ -26,7 +27,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     release();
   };
   try {
-    build(program);
+    buildProgram(program);
     await allClusters('down');
   } catch (error) {
     await takeDown();
@@ -57,14 +58,4 @@ function whyNot(): string | undefined {
     encoding: 'utf8',
   });
   return status === 0 ? undefined : stderr.trim();
-}
-
-/** In a folder of its own: `npm run build` empties `dist`, also while a program from there runs. */
-function build(folder: string): void {
-  const rolldown = join(ROOT, 'node_modules/.bin/rolldown');
-  execFileSync(rolldown, ['--config', 'src/rolldown.config.js', '--dir', join(folder, 'dist')], {
-    cwd: ROOT,
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  cpSync(join(ROOT, 'bin'), join(folder, 'bin'), { recursive: true });
 }

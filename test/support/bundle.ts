@@ -1,5 +1,9 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { rolldown } from 'rolldown';
+
+const ROOT = new URL('../..', import.meta.url).pathname;
 
 /** Makes a program of a TypeScript file, for a process of its own; returns its path in `folder`. */
 export async function bundle(source: URL, folder: string): Promise<string> {
@@ -8,4 +12,14 @@ export async function bundle(source: URL, folder: string): Promise<string> {
   await built.write({ file, format: 'esm', codeSplitting: false });
   await built.close();
   return file;
+}
+
+/** Builds both programs in a folder of their own: `npm run build` empties `dist`, also while a program from there runs. */
+export function buildProgram(folder: string): void {
+  const command = join(ROOT, 'node_modules/.bin/rolldown');
+  execFileSync(command, ['--config', 'src/rolldown.config.js', '--dir', join(folder, 'dist')], {
+    cwd: ROOT,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  cpSync(join(ROOT, 'bin'), join(folder, 'bin'), { recursive: true });
 }
