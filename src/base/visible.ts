@@ -26,11 +26,11 @@ export function oneLine(text: string): string {
 
 /**
  * Text of others, as of a machine, for a message: in double quotes, on one line, cut after `most` characters, with
- * quotes in it written as `\"`, so that it can pass for no words of fleet.
+ * quotes and tabs in it written as `\"` and `\t`, so that it can pass for no words of fleet.
  */
 export function quoted(text: string, most = 200): string {
   const short = text.length > most ? `${text.slice(0, most - 1).replace(/[\ud800-\udbff]$/, '')}…` : text;
-  return `"${oneLine(short).replaceAll('"', '\\"')}"`;
+  return `"${oneLine(short).replaceAll('\t', '\\t').replaceAll('"', '\\"')}"`;
 }
 
 function escapeUnits(text: string): string {

@@ -188,7 +188,7 @@ describe('what a pass cannot do', () => {
         failure: { code: 'step', step: 'stop', detail: 'it is still deactivating' },
       }));
     expect(await pass(scene)).toEqual([
-      'Error: Cannot reconcile unit "stray.service" on machine "m2" (10.0.0.2): could not stop it: it is still deactivating',
+      'Error: Cannot reconcile unit "stray.service" on machine "m2" (10.0.0.2): could not stop it: "it is still deactivating"',
       'status 1',
     ]);
   });
