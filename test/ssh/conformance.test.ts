@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import type { SshTarget } from '../../src/ssh/target.ts';
-import type { RemoteSession, SessionRequest } from '../../src/ssh/transport.ts';
+import type { RemoteProcess, RemoteSession, SessionRequest } from '../../src/ssh/transport.ts';
 import type { SshdOptions } from '../support/sshd.ts';
 import { createRig, failure, run } from './support.ts';
 
@@ -61,11 +61,16 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
     process.end();
   });
 
-  test('a command ends when nobody listens to what it says', async () => {
+  test('a command waits until its output is taken, and ends then', async () => {
     const { transport, target } = await rig();
-    const process = await transport.exec(target, `head -c ${5 * MEGABYTE} /dev/zero; echo x >&2`);
+    const bytes = 20 * MEGABYTE;
+    const process = await transport.exec(target, `head -c ${bytes} /dev/zero; echo x >&2`);
     process.end();
+    const early = await Promise.race([process.exit, run(transport, target, 'sleep 0.5')]);
+    expect(early).toMatchObject({ stdout: '' });
+    const output = collect(process);
     expect(await process.exit).toEqual({ status: 0 });
+    expect(output()).toHaveLength(bytes);
   });
 
   test('who listens late hears everything, from the first byte on', async () => {
@@ -159,6 +164,7 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
       const { transport, target, folder } = await rig();
       const command = `until [ -e ${folder}/go ]; do sleep 0.05; done; wc -c`;
       const session = await transport.open(target, { ...PLAIN, command });
+      collect(session);
       const drained = vi.fn();
       session.onDrain(drained);
       const block = Buffer.alloc(MEGABYTE, 'x');
@@ -218,6 +224,7 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
     test('in the middle of the output is no success', async () => {
       const { transport, target } = await rig({ misbehaviour: { kind: 'drop-after', bytes: 500_000 } });
       const process = await transport.exec(target, 'head -c 1000000 /dev/zero');
+      collect(process);
       await failure(process.exit, 'ssh-lost');
     });
 
@@ -294,11 +301,12 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
   });
 });
 
-function collect(session: RemoteSession): () => Buffer {
+function collect(process: RemoteProcess): () => Buffer {
   const chunks: Buffer[] = [];
-  session.onStdout((chunk) => {
+  process.onStdout((chunk) => {
     chunks.push(chunk);
   });
+  process.onStderr(() => undefined);
   return () => Buffer.concat(chunks);
 }
 
