@@ -52,8 +52,13 @@ export type Failure =
       readonly detail: string;
       readonly journal: readonly string[];
     }
-  /** The machine did not answer, or stopped answering on the way. */
-  | { readonly code: 'unreachable'; readonly message: string; readonly hint: string | undefined };
+  /** The machine did not answer, or stopped answering on the way, or cannot be used; only the last is sure to be up. */
+  | {
+      readonly code: 'unreachable';
+      readonly message: string;
+      readonly hint: string | undefined;
+      readonly mayBeDown: boolean;
+    };
 
 /** A unit that is up and what it has to do with another one, which systemd may have started for its sake. */
 export type Cause = { readonly relation: CauseRelation; readonly unit: string };

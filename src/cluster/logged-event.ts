@@ -21,7 +21,7 @@ export type LoggedEvent =
       readonly to: LoggedMachine;
       readonly because: Reason;
     }
-  /** A move that was taken back: the unit did not come up on `from`, and is still on `to`. */
+  /** A move that failed and was taken back: the unit is not on `from`, and still on `to`. */
   | {
       readonly kind: 'return';
       readonly unit: string;

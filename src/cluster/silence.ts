@@ -1,3 +1,6 @@
+import type { Failure } from './failure.ts';
+import type { Silence } from './snapshot.ts';
+
 /** How a machine that is down looks from here. */
 const DOWN: ReadonlySet<string> = new Set(['ssh-refused', 'ssh-timeout', 'ssh-lost']);
 
@@ -7,6 +10,11 @@ const DOWN: ReadonlySet<string> = new Set(['ssh-refused', 'ssh-timeout', 'ssh-lo
  */
 export function mayBeDown({ code }: { readonly code: string }): boolean {
   return DOWN.has(code);
+}
+
+/** The failure of what had to be done on a machine with that trouble. */
+export function unreachable({ code, message, hint }: Omit<Silence, 'since'>): Failure {
+  return { code: 'unreachable', message, hint, mayBeDown: mayBeDown({ code }) };
 }
 
 /** How the answer of a machine looks that cannot be used. */

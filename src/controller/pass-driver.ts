@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import { unreachable } from '../cluster/silence.ts';
 import type { Machine } from '../machine/machine.ts';
 import { alteredSession } from '../systemd/altered-session.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
@@ -76,7 +77,7 @@ function lazySession(machine: Machine, watch: MachineWatch, driver: SystemdDrive
         return await (await open()).change(changes, clusterId);
       } catch (error) {
         if (!isFleetError(error)) throw error;
-        const failure = { code: 'unreachable', message: error.message, hint: error.hint } as const;
+        const failure = unreachable(error);
         return changes.map(({ unit }) => ({ unit, machine: machine.name, state: undefined, failure }));
       }
     },

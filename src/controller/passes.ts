@@ -133,7 +133,13 @@ export class Passes {
       ...outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit),
       ...decisions.filter(({ kind }) => kind === 'nowhere').map(({ unit }) => unit),
     ]);
+    // A move that failed is taken back, which is no new decision.
+    const moved = new Set(decisions.flatMap(({ kind, unit }) => (kind === 'move' ? unit : [])));
     for (const name of units) {
+      if (failed.has(name) && moved.has(name)) {
+        this.#backoff.failed(name, undefined, now);
+        continue;
+      }
       const token = snapshot.units.find((unit) => unit.name === name)?.token ?? snapshot.revision;
       if (failed.has(name)) this.#backoff.failed(name, token, now);
       else this.#backoff.succeeded(name);

@@ -6,11 +6,16 @@ import { failedJson } from './pass.ts';
 import { planLines } from './plan.ts';
 import { type ReportLines, requestFailures } from './report.ts';
 
-/** One line a machine: `Machine m1 cordoned`. */
-export function cordonReport(cordoned: boolean, results: readonly CordonResult[]): ReportLines {
-  const word = cordoned ? 'cordoned' : 'uncordoned';
+/** One line a machine: `Machine m1 cordoned`, or `Machine m1 would be cordoned`. */
+export function cordonReport(
+  cordoned: boolean,
+  results: readonly CordonResult[],
+  dryRun: boolean,
+): ReportLines {
+  const word = `${dryRun ? 'would be ' : ''}${cordoned ? 'cordoned' : 'uncordoned'}`;
+  const already = `was already ${cordoned ? 'cordoned' : 'uncordoned'}`;
   return {
-    out: results.map(({ machine, changed }) => `Machine ${machine} ${changed ? '' : 'was already '}${word}`),
+    out: results.map(({ machine, changed }) => `Machine ${machine} ${changed ? word : already}`),
     err: [],
   };
 }
@@ -24,13 +29,14 @@ export function cordonJson(cordoned: boolean, results: readonly CordonResult[]):
 /** What left the machine, and what did not. */
 export function drainReport(result: DrainResult): ReportLines {
   const { machine, moves, left } = result;
+  const failures = requestFailures('drain', result);
   return {
     out: [
       ...moves.map(({ unit, to }) => `Unit ${unit} moved to ${machineTitle(to)}`),
-      ...(left.length === 0 ? [`Machine ${machine.name} drained`] : []),
+      ...(left.length === 0 && failures.length === 0 ? [`Machine ${machine.name} drained`] : []),
     ],
     err: [
-      ...requestFailures('drain', result),
+      ...failures,
       ...left.map((unit) => `Warning: unit "${unit}" is still on machine ${machineTitle(machine)}`),
       ...(left.length === 0 ? [] : [hint(machine.name)]),
     ],
@@ -45,7 +51,7 @@ export function drainPreview(result: DrainResult): ReportLines {
   const steps = result.plans.flatMap(planLines);
   return {
     out: [`registry: cordon ${result.machine.name}`, ...moves, ...steps],
-    err: requestFailures('drain', result),
+    err: requestFailures('drain', result, true),
   };
 }
 

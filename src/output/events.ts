@@ -60,7 +60,7 @@ function knownText(event: LoggedEvent): string {
     case 'move':
       return `${event.unit} moves from ${name(event.from)} to ${name(event.to)}: ${reasonText(event.because)}`;
     case 'return':
-      return `${event.unit} stays on ${name(event.to)}: it did not come up on ${name(event.from)}`;
+      return `${event.unit} stays on ${name(event.to)}: its move to ${name(event.from)} failed`;
     case 'machine-lost':
       return `${event.machine} does not answer: ${event.message}`;
     case 'machine-back':

@@ -45,6 +45,9 @@ export class PassWatch {
       case 'machine-silent':
         this.#waits.delete(event.machine);
         break;
+      case 'wave-begun':
+        this.#waits.clear();
+        break;
       case 'planned':
         for (const { machine, changes } of event.waves.flat()) this.#stand(machine, changes, 'planned');
         break;

@@ -57,7 +57,8 @@ function deedOf({ steps }: PlannedChange): string {
   if (has('start')) return 'start';
   if (has('remove')) return 'remove';
   if (has('stop')) return 'stop';
-  return has('write') ? 'load' : 'note';
+  if (has('write')) return 'load';
+  return has('check') ? 'check' : 'note';
 }
 
 function unitList(units: readonly string[]): string {

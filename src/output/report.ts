@@ -270,16 +270,18 @@ function storedLines(
   { failures, target, triggers }: UnitResult,
   dryRun: boolean,
 ): readonly string[] {
-  const silent = failures.flatMap(({ machine, failure }) =>
-    failure.code === 'unreachable' ? machine.name : [],
+  const unreached = failures.flatMap(({ machine, failure }) =>
+    failure.code === 'unreachable' ? { machine: machine.name, mayBeDown: failure.mayBeDown } : [],
   );
-  if (silent.length === 0 || verb === 'reconcile' || verb === 'drain') return [];
+  if (unreached.length === 0 || verb === 'reconcile' || verb === 'drain') return [];
+  const silent = unreached.flatMap(({ machine, mayBeDown }) => (mayBeDown ? machine : []));
+  const when = silent.length === 0 ? 'when the machine can be used' : 'when the machine answers';
   // A restart, and a run or a stop of a unit that its trigger starts, change no target state.
   if (verb === 'restart' || ((verb === 'start' || verb === 'stop') && triggers.length > 0))
-    return hintLines('Run the command again when the machine answers');
+    return hintLines(`Run the command again ${when}`);
   return [
     ...hintLines(
-      `Its target state ${target} ${dryRun ? 'would be' : 'is'} stored: fleetd or "fleetctl reconcile" applies it when the machine answers`,
+      `Its target state ${target} ${dryRun ? 'would be' : 'is'} stored: fleetd or "fleetctl reconcile" applies it ${when}`,
     ),
     ...(target === 'inactive' ? silent.flatMap((machine) => hintLines(goneForGood(machine))) : []),
   ];

@@ -13,6 +13,8 @@ export type Wave = {
   readonly isGate: boolean;
   /** It has only what follows from an earlier wave: of units that were not touched before, nothing. */
   readonly finishes: boolean;
+  /** It changes nothing, and no unit counts as touched by it. */
+  readonly isCheck: boolean;
   /** Unit → those that have to succeed before it is touched. */
   readonly waitsFor: ReadonlyMap<string, readonly string[]>;
 };
@@ -32,10 +34,12 @@ export type OrderRequest = {
 type Entry = { readonly machine: string; readonly change: UnitChange; readonly stage: Stage };
 
 /**
- * `before`: copies elsewhere of a unit of which there may never be two. `main`: everything else. `after`: the old copy
- * of a unit that moves, which stays until the new one is up. `last`: a unit that takes the place of one that leaves.
+ * `check`: whether a machine that a unit leaves can be changed. `before`: copies elsewhere of a unit of which there may never
+ * be two, with what would start them again. `main`: everything else. `after`: the old copy of a unit that moves, which stays
+ * until the new one is up. `last`: a unit that takes the place of one that leaves.
  */
-type Stage = 'before' | 'main' | 'after' | 'last';
+const STAGES = ['check', 'before', 'main', 'after', 'last'] as const;
+type Stage = (typeof STAGES)[number];
 
 /** Unit → the units that start it whenever it is down, as long as they are up. */
 type Starters = ReadonlyMap<string, readonly string[]>;
@@ -58,33 +62,78 @@ export function orderOf({
   const nameOf = (id: MachineId): string | undefined => names.get(id);
   const places = new Map([...placements].map(([unit, ids]) => [unit, ids.map(nameOf)]));
   const origin = new Map([...leaving].map(([unit, id]) => [unit, nameOf(id)]));
+  const starters = startersIn(snapshot);
+  const isHere = (machine: string, unit: string): boolean => places.get(unit)?.includes(machine) === true;
+  // What starts a unit that is to be alone, and leaves its machine as well, goes with it.
+  const early = new Set(
+    copiesOf(plans)
+      .filter(([machine, { unit }]) => isAlone(units.get(unit)) && !isHere(machine, unit))
+      .flatMap(([machine, { unit }]) =>
+        [...withStarters(unit, starters)]
+          .filter((name) => name === unit || (places.has(name) && !isHere(machine, name)))
+          .map((name) => `${machine} ${name}`),
+      ),
+  );
+  // One whose assignment came before this pass, as of a move that was interrupted, moves like any other.
+  const coming = new Set(
+    copiesOf(plans)
+      .filter(([machine, { unit }]) => isHere(machine, unit) && !units.get(unit)?.placement.global)
+      .flatMap(([, { unit, steps, obstacle }]) => (obstacle !== undefined || isNew(steps) ? unit : [])),
+  );
   const stageOf = (machine: string, { unit, steps }: UnitChange): Stage => {
-    if (isAlone(units.get(unit)) && !places.get(unit)?.includes(machine)) return 'before';
-    if (origin.get(unit) === machine) return 'after';
+    if (early.has(`${machine} ${unit}`)) return 'before';
+    if (origin.get(unit) === machine || (coming.has(unit) && !isHere(machine, unit))) return 'after';
     const isHeir = replacedBy(units.get(unit), origin).some((old) => origin.get(old) === machine);
     return isHeir && brings(steps) ? 'last' : 'main';
   };
-  const entries = plans.flatMap(({ machine, changes }) =>
-    changes.map((change): Entry => ({ machine, change, stage: stageOf(machine, change) })),
-  );
+  const entries = copiesOf(plans).flatMap(([machine, change]): readonly Entry[] => {
+    const stage = stageOf(machine, change);
+    const isMove = stage === 'after' && places.get(change.unit)?.length !== 0;
+    const check: Entry = { machine, change: checkOf(change), stage: 'check' };
+    return [...(isMove ? [check] : []), { machine, change, stage }];
+  });
   const waitsFor = new Map(
     entries
       .filter(({ stage }) => stage === 'last')
       .map(({ change: { unit } }) => [unit, replacedBy(units.get(unit), origin)] as const),
   );
   const isGate = maxParallel !== undefined;
-  const starters = startersIn(snapshot);
   const groups = groupsOf(plans, starters);
   const groupOf = ({ machine, change: { unit } }: Entry): string =>
     `${groups.get(unit)} ${origin.get(unit) ?? machine}`;
   return pieces(entries, units, groupOf, maxParallel)
     .flatMap((piece) =>
-      (['before', 'main', 'after', 'last'] as const).map((stage): Wave => {
+      STAGES.map((stage): Wave => {
         const there = piece.filter((entry) => entry.stage === stage);
-        return { plans: byMachine(there, starters), isGate, finishes: stage === 'after' && isGate, waitsFor };
+        const finishes = stage === 'after' && isGate;
+        return { plans: byMachine(there, starters), isGate, finishes, isCheck: stage === 'check', waitsFor };
       }),
     )
     .filter((wave) => wave.plans.length > 0);
+}
+
+/** Every change with its machine. */
+function copiesOf(plans: readonly MachinePlan[]): readonly (readonly [string, UnitChange])[] {
+  return plans.flatMap(({ machine, changes }) => changes.map((change) => [machine, change] as const));
+}
+
+/** Whether the unit is not there yet, or does not run. */
+function isNew(steps: UnitChange['steps']): boolean {
+  return steps.some(({ kind }) => kind === 'write') && brings(steps);
+}
+
+/** The machine would take the same change: its lost record is written first, as it would be then. */
+function checkOf(change: UnitChange): UnitChange {
+  if (change.obstacle !== undefined) return change;
+  return { ...change, steps: [...change.steps.filter(({ kind }) => kind === 'adopt'), { kind: 'check' }] };
+}
+
+/** A unit, what starts it again, and what starts those. */
+function withStarters(unit: string, starters: Starters, known = new Set<string>()): ReadonlySet<string> {
+  if (known.has(unit)) return known;
+  known.add(unit);
+  for (const starter of starters.get(unit) ?? []) withStarters(starter, starters, known);
+  return known;
 }
 
 function startersIn({ units, olderTexts = [] }: ClusterSnapshot): Starters {

@@ -1,5 +1,6 @@
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { Reason } from '../cluster/reason.ts';
+import { unreachable } from '../cluster/silence.ts';
 import { type ClusterSnapshot, type MachineView, observedOn, otherCluster } from '../cluster/snapshot.ts';
 import { isForeign } from '../cluster/unit-state.ts';
 import type { Wave } from '../plan/order.ts';
@@ -50,7 +51,7 @@ function select(plans: readonly MachinePlan[], isMeant: (unit: string) => boolea
     .filter(({ changes }) => changes.length > 0);
 }
 
-/** Carries out plans on all machines at once; every machine is finished and reported. */
+/** Carries out plans on all machines at once; every machine is finished and reported. A check that passed is no outcome. */
 export async function execute(
   plans: readonly MachinePlan[],
   { clusterId }: ClusterSnapshot,
@@ -62,7 +63,10 @@ export async function execute(
       const session = sessions.get(plan.machine);
       if (session === undefined || clusterId === undefined) return [];
       tell({ kind: 'changes-sent', ...planned(plan) });
-      const outcomes = await session.change(plan.changes, clusterId);
+      const isCheck = (name: string): boolean =>
+        plan.changes.some(({ unit, steps }) => unit === name && steps.some(({ kind }) => kind === 'check'));
+      const all = await session.change(plan.changes, clusterId);
+      const outcomes = all.filter(({ unit, failure }) => failure !== undefined || !isCheck(unit));
       for (const outcome of outcomes) tell({ kind: 'outcome', ...outcome });
       return outcomes;
     }),
@@ -81,6 +85,11 @@ export function unreached(
   return outcomes;
 }
 
+/** Whether a machine that the decision needs cannot be changed. */
+export function isOutOfReach(decision: Decision, snapshot: ClusterSnapshot): boolean {
+  return outOfReach(decision, snapshot).length > 0;
+}
+
 /** What could not be done for a decision because a machine is silent, foreign to us, or has a foreign unit. */
 function outOfReach(decision: Decision, snapshot: ClusterSnapshot): readonly UnitOutcome[] {
   return snapshot.machines.flatMap((machine): readonly UnitOutcome[] => {
@@ -94,7 +103,7 @@ function outOfReach(decision: Decision, snapshot: ClusterSnapshot): readonly Uni
 
 function obstacleOn(machine: MachineView, unit: string, snapshot: ClusterSnapshot): Failure | undefined {
   const { silence } = machine;
-  if (silence !== undefined) return { code: 'unreachable', message: silence.message, hint: silence.hint };
+  if (silence !== undefined) return unreachable(silence);
   const cluster = otherCluster(machine, snapshot);
   if (cluster !== undefined) return { code: 'other-cluster', cluster };
   const there = observedOn(machine, unit);

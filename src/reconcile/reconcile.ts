@@ -25,7 +25,7 @@ import { readDependencies } from '../unit/dependencies.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { decided, planned, type Tell } from './events.ts';
-import { execute, executeWaves, unreached } from './execute.ts';
+import { execute, executeWaves, isOutOfReach, unreached } from './execute.ts';
 import { logDecisions, logOutcomes } from './log.ts';
 import { memories, observe } from './observe.ts';
 import { aheadOf, refuseOutdated } from './outdated.ts';
@@ -102,19 +102,23 @@ export async function reconcile(
     const plans = plan(snapshot, placements, { asked });
     const leaving = leavingOf(decisions);
     const order = orderOf({ plans, snapshot, placements, leaving, maxParallel });
-    const waves = order.map((wave) => wave.plans);
-    tell({ kind: 'planned', waves: waves.map((wave) => wave.map(planned)) });
+    tell({ kind: 'planned', waves: order.map((wave) => wave.plans.map(planned)) });
     let wave = 0;
     const done = await executeWaves(order, (now) => {
-      if (now.length > 0) tell({ kind: 'wave-begun', wave: ++wave, waves: waves.length });
+      if (now.length > 0) tell({ kind: 'wave-begun', wave: ++wave, waves: order.length });
       return execute(now, snapshot, sessions, tell);
     });
-    const outcomes = [...done, ...unreached(decisions, snapshot, tell)];
-    const pass = { snapshot, decisions, plans, outcomes };
+    // Of a partner that is out of reach nothing was asked.
+    const told = decisions.filter(
+      (decision) => only === 'everything' || only.has(decision.unit) || !isOutOfReach(decision, snapshot),
+    );
+    const outcomes = [...done, ...unreached(told, snapshot, tell)];
+    const pass = { snapshot, decisions: told, plans, outcomes };
     const logged = logOutcomes(outcomes, known, (unit) => asked.get(unit) === 'restart');
     await settle(edges.registry, pass, known, logged);
     const failures = outcomes.filter(({ failure }) => failure !== undefined).length;
     tell({ kind: 'pass-done', failures, ms: clock.now() - begun });
+    const waves = order.filter(({ isCheck }) => !isCheck).map((each) => each.plans);
     return { ...pass, plans: waves.flat(), waves };
   } finally {
     for (const session of sessions.values()) session.close();

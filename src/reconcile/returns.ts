@@ -7,7 +7,10 @@ import type { Decision } from '../schedule/decision.ts';
 
 type Move = Extract<Decision, { kind: 'move' }>;
 
-/** The moves whose old copy was to go and stays, because the new one did not come up or its turn never came. */
+/**
+ * The moves whose old copy was to go and stays, because the new one did not come up or its turn never came, or because the
+ * machine that it is on could not be changed.
+ */
 export function failedMoves(
   plans: readonly MachinePlan[],
   decisions: readonly Decision[],
@@ -17,11 +20,14 @@ export function failedMoves(
   const planned = new Set(
     plans.flatMap(({ machine, changes }) => changes.map(({ unit }) => `${machine} ${unit}`)),
   );
-  const touched = new Set(outcomes.map(({ unit, machine }) => `${machine} ${unit}`));
+  const done = new Set(
+    outcomes.flatMap(({ unit, machine, failure }) => (failure === undefined ? `${machine} ${unit}` : [])),
+  );
   return decisions.flatMap((decision): readonly Move[] => {
     if (decision.kind !== 'move') return [];
-    const old = `${machineNameOf(decision.from, snapshot)} ${decision.unit}`;
-    return planned.has(old) && !touched.has(old) ? [decision] : [];
+    const copyOn = (id: string): string => `${machineNameOf(id, snapshot)} ${decision.unit}`;
+    const [old, fresh] = [copyOn(decision.from), copyOn(decision.machine)];
+    return planned.has(old) && !done.has(old) && !done.has(fresh) ? [decision] : [];
   });
 }
 

@@ -34,6 +34,7 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
     `step cluster cluster ${quote(clusterId)} || return`,
     ...all.flatMap(adopt),
     ...all.flatMap(guards),
+    ...all.filter(({ change }) => has(change, 'check')).map(check),
     ...draftRecords(all),
     ...putFiles(all),
     ...stopUnits(all, all.flatMap(guards), waits),
@@ -133,6 +134,10 @@ function forgetRemoved(removals: readonly Indexed[]): readonly string[] {
       attempt(index, 'bury', `bury ${quote(unit)} ${token}`),
     ),
   ];
+}
+
+function check({ change: { unit }, index }: Indexed): string {
+  return attempt(index, 'check', `check ${quote(unit)}`);
 }
 
 function forbid({ change: { unit, token }, index }: Indexed): string {

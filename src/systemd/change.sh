@@ -107,6 +107,17 @@ is_name() {
   case "$(readlink "$1")" in "$2" | */"$2") ;; *) return 1 ;; esac
 }
 
+# check UNIT: it can be stopped and taken away. Its record is written as it is, which a check of access does not prove
+check() {
+  for file in "$L/units/$1" "$L/removed" "$D/$1"; do
+    [ ! -e "$file" ] || [ -w "$file" ] || { echo "$file: Operation not permitted"; return 1; }
+  done
+  [ ! -f "$L/units/$1" ] || overwrite "$L/units/$1" "$(cat -- "$L/units/$1")" || return
+  case "$(systemctl show --property=RefuseManualStop -- "$1")" in
+    *=yes) echo 'it has RefuseManualStop=yes'; return 1 ;;
+  esac
+}
+
 # save FILE TEXT: unit files can be read by all, as everywhere. A shell calls a full disk an "I/O error"; cat tells
 # what it is
 save() {

@@ -164,7 +164,7 @@ export function readShown(
 }
 
 /** The units that systemd was asked about: those that have a record, and those of the names that left a trace. */
-function readAsked(sections: readonly Section[]): readonly string[] {
+export function readAsked(sections: readonly Section[]): readonly string[] {
   const words = (find(sections, 'there')?.stdout ?? '').split(' ', LIMITS.units.most + 2);
   keepTo('units', words.length - 1);
   const traces = words.filter((name) => name !== '').map(readUnitName);
@@ -172,7 +172,7 @@ function readAsked(sections: readonly Section[]): readonly string[] {
 }
 
 /** The units that have a record, whether it can be read or not. */
-export function readRecorded(sections: readonly Section[]): readonly string[] {
+function readRecorded(sections: readonly Section[]): readonly string[] {
   const names = (find(sections, 'recorded')?.stdout ?? '').split(' ', LIMITS.units.most + 2);
   keepTo('units', names.length - 1);
   const late = readRecords(find(sections, 'late')?.stdout ?? '').map(({ unit }) => unit);

@@ -28,7 +28,7 @@ export function readOutcomes(
   }
   return changes.map((change, index) => {
     const own = byIndex.get(String(index)) ?? [];
-    const state = has(change, 'remove', 'forbid') ? undefined : states.get(change.unit);
+    const state = has(change, 'remove', 'forbid', 'check') ? undefined : states.get(change.unit);
     const failure =
       change.obstacle ??
       wide ??
@@ -81,6 +81,7 @@ const UNIT_STEPS: Readonly<Record<string, MachineStep>> = {
   install: 'install',
   remove: 'remove',
   bury: 'remove',
+  check: 'stop',
   forbid: 'forbid',
 };
 
@@ -102,7 +103,7 @@ function stepFailure(
     return { code: 'alias-taken', alias, path };
   }
   if (kind === 'guard' && section.status === 13)
-    return { code: 'step', step: has(change, 'remove') ? 'remove' : 'install', detail };
+    return { code: 'step', step: has(change, 'remove', 'check') ? 'remove' : 'install', detail };
   if (kind === 'guard') return { code: 'foreign', path: detail };
   if (kind === 'under') return { code: 'fenced', reason: { code: 'no-lease' } };
   if (kind === 'file') return UNVERIFIED;
@@ -136,6 +137,7 @@ function isProven(
   const passed = (kind: string): boolean =>
     own.some(({ name, status }) => name.startsWith(`${kind}:`) && status === 0);
   if (has(change, 'forbid')) return passed('forbid');
+  if (has(change, 'check')) return passed('check');
   if (has(change, 'remove')) return passed('bury');
   if (blocks && has(change, 'stop') && !has(change, 'start') && !passed('down')) return false;
   return isTemplate(change) ? !has(change, 'record') || passed('file') : state !== undefined;

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { Lease } from '../cluster/lease.ts';
+import { unreachable } from '../cluster/silence.ts';
 import type { Observation } from '../cluster/snapshot.ts';
 import { badAnswer, type Limit } from '../machine/limits.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -23,9 +24,9 @@ import { Phases } from './phases.ts';
 import {
   bootTime,
   notUsable,
+  readAsked,
   readExtension,
   readObservation,
-  readRecorded,
   readShown,
 } from './read-observation.ts';
 import { readOutcomes } from './read-outcomes.ts';
@@ -116,7 +117,7 @@ class SshSession implements MachineSession {
     const { name } = this.#access.ssh;
     const sections = await this.#read(observeScript(request), request.backup ? 'text' : 'answer');
     return this.#judge(async () => {
-      const shown = request.sparing ? await this.#showChanged(request, sections) : undefined;
+      const shown = request.sparing ? await this.#showChanged(sections) : undefined;
       return readObservation(name, request, sections, shown);
     });
   }
@@ -162,8 +163,8 @@ class SshSession implements MachineSession {
   }
 
   /** What systemd tells of all units, of which only those are asked for that do not look as they did. */
-  async #showChanged({ names }: ObserveRequest, glance: readonly Section[]): Promise<readonly ShownUnit[]> {
-    const units = [...new Set([...readRecorded(glance), ...names])];
+  async #showChanged(glance: readonly Section[]): Promise<readonly ShownUnit[]> {
+    const units = readAsked(glance);
     const looks = readLooks(glance);
     const now = performance.now();
     const missing = this.#shown.missing(units, looks, now);
@@ -186,7 +187,7 @@ class SshSession implements MachineSession {
       return await this.#withJournals(outcomes);
     } catch (error) {
       if (!isFleetError(error)) throw error;
-      const failure = { code: 'unreachable', message: error.message, hint: error.hint } as const;
+      const failure = unreachable(error);
       return changes.map(({ unit }) => ({ unit, machine: this.#access.ssh.name, state: undefined, failure }));
     }
   }

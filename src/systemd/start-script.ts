@@ -29,7 +29,7 @@ export function watchStarts(all: readonly Indexed[], { blocks, settleMs }: Waits
   const runnable = all.filter(isNoTemplate);
   const watched = runnable.filter(({ change }) => has(change, 'start', 'restart', 'watch'));
   const lowered = all.filter(({ change }) => has(change, 'stop') && !has(change, 'start', 'remove'));
-  const kept = runnable.filter(({ change }) => !has(change, 'remove', 'forbid'));
+  const kept = runnable.filter(({ change }) => !has(change, 'remove', 'forbid', 'check'));
   const watch = [
     ...orderedUnits(watched),
     'if [ $# -gt 0 ]; then',

@@ -91,7 +91,7 @@ describe('the exit status of a request', () => {
   const problem = (code: ErrorCode) => ({ unit: 'p.service', error: new FleetError(code, 'x') });
   const fine = result({});
   const silent = result({
-    failures: [{ machine, failure: { code: 'unreachable', message: 'x', hint: undefined } }],
+    failures: [{ machine, failure: { code: 'unreachable', message: 'x', hint: undefined, mayBeDown: true } }],
   });
   const down = result({
     failures: [

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { inside, onMachines, SUBNET } from '../support/cluster.ts';
+import { inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
 import { done, hire } from './operator.ts';
 import { SLEEPER, service } from './units.ts';
 
@@ -86,6 +86,32 @@ onMachines('a machine', () => {
       const replaced = await operator.fleetctl('start', '--replace', 'child.service');
       expect(replaced).toMatchObject({ status: 0, stderr: '' });
       expect(await operator.fleetctl('stop', ...units)).toMatchObject({ status: 0, stderr: '' });
+      expect(await operator.fleetctl('destroy', ...units)).toMatchObject({ status: 0, stderr: '' });
+    });
+
+    it('keeps its units while it cannot be changed, and gives away a keeper with the unit that never runs twice', async () => {
+      const units = ['alone.service', 'keeper.service', 'plain.service'];
+      operator.write('alone.service', service('ExecStart=/bin/sleep 100000', 'Conflicts=alone.service'));
+      operator.write(
+        'keeper.service',
+        `[Unit]\nUpholds=alone.service\n${service('ExecStart=/bin/sleep 100000', 'MachineOf=alone.service')}`,
+      );
+      operator.write('plain.service', SLEEPER);
+      await operator.fleetctl('uncordon', 'k1');
+      for (const machine of ['k2', 'k3']) await operator.fleetctl('cordon', machine);
+      await operator.fleetctl('start', ...units);
+      for (const machine of ['k2', 'k3']) await operator.fleetctl('uncordon', machine);
+      const folder = '/etc/systemd/system';
+      await inside('k1', `mount --bind ${folder} ${folder} && mount -o remount,bind,ro ${folder}`);
+      const refused = await operator.fleetctl('drain', '--max-parallel=9', 'k1');
+      await inside('k1', `umount ${folder}`);
+      expect(refused).toMatchObject({ status: 1, stdout: '' });
+      expect(refused.stderr).toMatch(/^Error: Cannot drain unit "plain\.service" .*Read-only file system/m);
+      const active = `systemctl is-active ${units.join(' ')} || true`;
+      const [first, ...others] = await insideAll(['k1', 'k2', 'k3'], active);
+      expect([first, others]).toEqual(['active\n'.repeat(3), Array(2).fill('inactive\n'.repeat(3))]);
+      expect(await operator.fleetctl('drain', 'k1')).toMatchObject({ status: 0, stderr: '' });
+      expect(await inside('k1', active)).toBe('inactive\n'.repeat(3));
       expect(await operator.fleetctl('destroy', ...units)).toMatchObject({ status: 0, stderr: '' });
     });
 

@@ -3,6 +3,7 @@ import { setCordon } from '../../src/operations/cordon.ts';
 import { drain } from '../../src/operations/drain.ts';
 import { listEvents } from '../../src/operations/list-events.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
+import { cordonReport, drainReport } from '../../src/output/drain.ts';
 import { previewRegistry } from '../../src/registry/preview.ts';
 import { previewDriver } from '../../src/systemd/preview-driver.ts';
 import { GLOBAL, makeScene, type Scene, SLEEP } from './scene.ts';
@@ -46,7 +47,7 @@ describe('drain', () => {
     const order: string[] = [];
     const edges = { ...scene.edges, tell: tellChanges(order) };
     await drain(edges, request);
-    expect(order).toEqual(['m2 write+record+start', 'm1 stop+remove']);
+    expect(order).toEqual(['m1 check', 'm2 write+record+start', 'm1 stop+remove']);
   });
 
   it('stops a unit first that may never run twice', async () => {
@@ -71,6 +72,44 @@ describe('drain', () => {
       ({ event }) => event.kind,
     );
     expect(log).toEqual(['return']);
+  });
+
+  it.each([
+    ['a.service', SLEEP],
+    ['alone.service', ALONE],
+  ])(
+    'starts %s nowhere else when the machine cannot be changed, and takes the move back',
+    async (name, text) => {
+      const scene = await withUnits({ [name]: text });
+      const failure = { code: 'step', step: 'prepare', detail: 'Read-only file system' } as const;
+      scene.machines.of('m1').change = (changes) =>
+        changes.map(({ unit }) => ({ unit, machine: 'm1', state: undefined, failure }));
+      const result = await drain(scene.edges, request);
+      expect([result.moves, result.left]).toEqual([[], [name]]);
+      expect(scene.there()).toEqual({ m1: [`${name} running`] });
+      expect(await scene.wanted()).toMatchObject({ [name]: 'launched m1' });
+      expect(drainReport(result)).toMatchObject({
+        out: [],
+        err: [
+          expect.stringContaining('Read-only file system'),
+          expect.any(String),
+          expect.any(String),
+          expect.any(String),
+        ],
+      });
+    },
+  );
+
+  it('is not over while an old copy does not stop', async () => {
+    const scene = await withUnits({ 'a.service': SLEEP });
+    const machine = scene.machines.of('m1');
+    const change = machine.change.bind(machine);
+    const failure = { code: 'step', step: 'remove', detail: 'Input/output error' } as const;
+    machine.change = (changes, cluster) =>
+      changes.some(({ steps }) => steps.some(({ kind }) => kind === 'remove'))
+        ? changes.map(({ unit }) => ({ unit, machine: 'm1', state: undefined, failure }))
+        : change(changes, cluster);
+    expect(drainReport(await drain(scene.edges, request)).out).toEqual([]);
   });
 
   it('leaves what fits no other machine, and says so', async () => {
@@ -119,7 +158,13 @@ describe('cordon', () => {
     expect(await setCordon(scene.edges, ['m1', 'm1'], 'standard')).toEqual([
       { machine: 'm1', changed: true },
     ]);
-    expect(await setCordon(scene.edges, ['m1'], 'standard')).toEqual([{ machine: 'm1', changed: false }]);
+    const again = await setCordon(scene.edges, ['m1', 'm2'], 'standard');
+    expect(again.map(({ changed }) => changed)).toEqual([false, true]);
+    const told = (cordoned: boolean, dryRun: boolean) => cordonReport(cordoned, again, dryRun).out;
+    expect(told(true, false)).toEqual(['Machine m1 was already cordoned', 'Machine m2 cordoned']);
+    expect(told(true, true)).toEqual(['Machine m1 was already cordoned', 'Machine m2 would be cordoned']);
+    expect(told(false, true)[1]).toBe('Machine m2 would be uncordoned');
+    await setCordon(scene.edges, ['m2'], undefined);
     for (const unit of ['b.service', 'c.service', 'd.service']) {
       await scene.write(unit, SLEEP);
       await scene.start(unit);

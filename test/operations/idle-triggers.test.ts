@@ -89,6 +89,16 @@ describe('a timer without its service', () => {
   });
 });
 
+describe('a unit whose timer is wanted', () => {
+  it('is stopped alone: a machine that does not answer is told of for that unit only', async () => {
+    const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': SLEEP });
+    await scene.start('x.timer', 'x.service');
+    scene.machines.silence('m1');
+    const { results } = await stop(scene.edges, ['x.service']);
+    expect(results.map(({ unit, failures }) => [unit, failures.length])).toEqual([['x.service', 1]]);
+  });
+});
+
 describe('a timer is started', () => {
   it('with its service among the arguments, in any order', async () => {
     const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': SLEEP });

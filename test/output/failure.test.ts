@@ -242,10 +242,14 @@ const WORDS: {
         code: 'unreachable',
         message: 'Cannot reach machine "m1" (10.0.0.1:22): no answer',
         hint: 'Check it',
+        mayBeDown: true,
       },
       only('cannot reach machine "m1" (10.0.0.1:22): no answer', 'Check it'),
     ],
-    [{ code: 'unreachable', message: 'Lost machine "m1"', hint: undefined }, only('lost machine "m1"')],
+    [
+      { code: 'unreachable', message: 'Lost machine "m1"', hint: undefined, mayBeDown: true },
+      only('lost machine "m1"'),
+    ],
   ],
 };
 

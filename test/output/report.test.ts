@@ -81,6 +81,7 @@ const silent = {
     code: 'unreachable',
     message: 'Cannot reach machine "m2" (10.0.0.2:22): no answer',
     hint: 'Check it',
+    mayBeDown: true,
   },
 } as const;
 
@@ -152,6 +153,17 @@ describe('what does not hold', () => {
       'hint: If the machine is gone for good, take it out of fleet.conf, run "fleetctl machines remove m2", and try again',
     ]);
   });
+
+  it.each<UnitVerb>(['unload', 'destroy'])(
+    '%s takes no machine for gone that is up and cannot be used',
+    (verb) => {
+      const failures = [{ ...silent, failure: { ...silent.failure, mayBeDown: false } }];
+      expect(report(verb, { target: 'inactive', failures }).err.slice(1)).toEqual([
+        'hint: Check it',
+        'hint: Its target state inactive is stored: fleetd or "fleetctl reconcile" applies it when the machine can be used',
+      ]);
+    },
+  );
 
   it.each<readonly [UnitVerb, Partial<UnitResult>]>([
     ['restart', {}],

@@ -12,7 +12,7 @@ const REMOVE: readonly Step[] = [{ kind: 'stop' }, { kind: 'remove' }];
 function planOf(text: string, steps = START): MachinePlan {
   const [machine = '', units = ''] = text.split(': ');
   const changes = units.split(' ').map((word) => ({
-    unit: word.replace('-', '') + (word.includes('.') ? '' : '.service'),
+    unit: nameOf(word.replace('-', '')),
     token: 1,
     steps: word.startsWith('-') ? REMOVE : steps,
     obstacle: undefined,
@@ -20,12 +20,17 @@ function planOf(text: string, steps = START): MachinePlan {
   return { machine, changes };
 }
 
+function nameOf(word = ''): string {
+  return word.includes('.') ? word : `${word}.service`;
+}
+
 function words(waves: readonly Wave[]): readonly string[] {
   return waves.map(({ plans }) =>
     plans
       .map(({ machine, changes }) => {
         const units = changes.map(
-          ({ unit, steps }) => (steps === REMOVE ? '-' : '') + unit.replace('.service', ''),
+          ({ unit, steps }) =>
+            (steps === REMOVE ? '-' : steps[0]?.kind === 'check' ? '?' : '') + unit.replace('.service', ''),
         );
         return `${machine}: ${units.join(' ')}`;
       })
@@ -42,8 +47,8 @@ function order(
   return orderOf({
     plans,
     snapshot: options.snapshot ?? machines().snapshot(),
-    placements: new Map(moves.map(([unit, , to]) => [`${unit}.service`, to === undefined ? [] : [idOf(to)]])),
-    leaving: new Map(moves.map(([unit, from = '']) => [`${unit}.service`, idOf(from)])),
+    placements: new Map(moves.map(([unit, , to]) => [nameOf(unit), to === undefined ? [] : [idOf(to)]])),
+    leaving: new Map(moves.map(([unit, from = '']) => [nameOf(unit), idOf(from)])),
     maxParallel: options.maxParallel,
   });
 }
@@ -58,7 +63,14 @@ describe('the order of work', () => {
 
   it('has the new copy up before the old one goes', () => {
     const plans = [planOf('m1: -a b'), planOf('m2: a')];
-    expect(words(order(plans, { moves: ['a m1 m2'] }))).toEqual(['m1: b, m2: a', 'm1: -a']);
+    expect(words(order(plans, { moves: ['a m1 m2'] }))).toEqual(['m1: ?a', 'm1: b, m2: a', 'm1: -a']);
+  });
+
+  it('goes on alike with a move that another pass has decided', () => {
+    const placements = new Map([['a.service', [idOf('m2')]]]);
+    const plans = [planOf('m1: -a b'), planOf('m2: a')];
+    const request = { plans, snapshot: machines().snapshot(), placements, maxParallel: undefined };
+    expect(words(orderOf({ ...request, leaving: new Map() }))).toEqual(['m1: ?a', 'm1: b, m2: a', 'm1: -a']);
   });
 
   it('stops a unit first that may never run twice', () => {
@@ -67,11 +79,27 @@ describe('the order of work', () => {
     expect(words(order(plans, { snapshot, moves: ['a m1 m2'] }))).toEqual(['m1: -a', 'm2: a']);
   });
 
+  it.each([
+    ['what upholds it', 'Upholds=a.service', ['z.service', '']],
+    ['a timer that starts it', '', ['a.timer', '']],
+    ['what upholds its keeper', 'Upholds=y.service', ['z.service', '[Unit]\nUpholds=a.service\n']],
+  ])('stops %s with it', (_, upholds, [name = '', y]) => {
+    const service = '[Service]\nExecStart=/bin/true\n';
+    const keeper = name.endsWith('.timer') ? {} : { text: `[Unit]\n${upholds}\n${service}` };
+    const scene = machines().unit('a.service', 'Conflicts=a.service').unit(name, '', keeper);
+    const snapshot = (y === '' ? scene : scene.unit('y.service', '', { text: `${y}${service}` })).snapshot();
+    const units = ['a', name.replace('.service', ''), ...(y === '' ? [] : ['y'])];
+    const plans = [planOf(`m1: -${units.join(' -')}`), planOf(`m2: ${units.join(' ')}`)];
+    const waves = order(plans, { snapshot, moves: units.map((unit) => `${unit} m1 m2`) });
+    const ordered = [...units.slice(1), 'a'];
+    expect(words(waves)).toEqual([`m1: -${ordered.join(' -')}`, `m2: ${ordered.join(' ')}`]);
+  });
+
   it('lets a unit in only when the one that it replaces has come up elsewhere and left', () => {
     const snapshot = machines().unit('new.service', 'Replaces=old.service').unit('old.service').snapshot();
     const plans = [planOf('m1: -old new'), planOf('m2: old')];
     const waves = order(plans, { snapshot, moves: ['old m1 m2'] });
-    expect(words(waves)).toEqual(['m2: old', 'm1: -old', 'm1: new']);
+    expect(words(waves)).toEqual(['m1: ?old', 'm2: old', 'm1: -old', 'm1: new']);
     expect(waves.at(-1)?.waitsFor).toEqual(new Map([['new.service', ['old.service']]]));
   });
 
@@ -99,8 +127,9 @@ describe('with a limit', () => {
   it('each move is finished before the next one begins', () => {
     const moving = [planOf('m1: -a -b'), planOf('m2: a'), planOf('m3: b')];
     const waves = order(moving, { moves: ['a m1 m2', 'b m1 m3'], maxParallel: 1 });
-    expect(words(waves)).toEqual(['m2: a', 'm1: -a', 'm3: b', 'm1: -b']);
-    expect(waves.map(({ finishes }) => finishes)).toEqual([false, true, false, true]);
+    expect(words(waves)).toEqual(['m1: ?a', 'm2: a', 'm1: -a', 'm1: ?b', 'm3: b', 'm1: -b']);
+    expect(waves.flatMap(({ finishes }, index) => (finishes ? index : []))).toEqual([2, 5]);
+    expect(waves.flatMap(({ isCheck }, index) => (isCheck ? index : []))).toEqual([0, 3]);
   });
 
   it('what others ask to be beside comes first, and a trigger goes with the unit that it starts', () => {
@@ -125,8 +154,10 @@ describe('with a limit', () => {
     const moving = [planOf('m1: -a -b -c -z'), planOf('m2: a b z c')];
     const moves = ['a m1 m2', 'b m1 m2', 'z m1 m2', 'c m1 m2'];
     expect(words(order(moving, { snapshot, moves, maxParallel: 2 }))).toEqual([
+      'm1: ?z ?a ?b',
       'm2: z a b',
       'm1: -z -a -b',
+      'm1: ?c',
       'm2: c',
       'm1: -c',
     ]);

@@ -49,7 +49,11 @@ describe('a text', () => {
     ['whose start is still under way', notUp(systemdState('starting')), 'untried'],
     ['whose state is not known', notUp(unknownState('it said nothing')), 'untried'],
     ['that could not be written', { code: 'step', step: 'write', detail: 'disk full' }, 'untried'],
-    ['whose machine did not answer', { code: 'unreachable', message: '', hint: undefined }, 'untried'],
+    [
+      'whose machine did not answer',
+      { code: 'unreachable', message: '', hint: undefined, mayBeDown: true },
+      'untried',
+    ],
   ])('%s', async (_, failure, result) => {
     const scene = new Scene(['m1']);
     await scene.want('launched', '', NAME);

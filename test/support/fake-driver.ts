@@ -135,7 +135,12 @@ class FakeSession implements MachineSession {
             possible.map((change) => this.#anew(change)),
             clusterId,
           );
-    const lost: Failure = { code: 'unreachable', message: `Machine "${name}" is lost`, hint: undefined };
+    const lost: Failure = {
+      code: 'unreachable',
+      message: `Machine "${name}" is lost`,
+      hint: undefined,
+      mayBeDown: true,
+    };
     return changes.map(({ unit }): UnitOutcome => {
       const outcome = outcomes.find((entry) => entry.unit === unit);
       const failure = lostOnChange === undefined ? failing.get(unit) : lost;

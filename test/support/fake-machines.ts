@@ -192,6 +192,7 @@ export class FakeMachine {
         here.state = started(unit, here.text ?? '', `run${this.#runs}`, systemdState('dead'));
         break;
       case 'watch':
+      case 'check':
         return;
       case 'forbid':
         if (here.record !== undefined) throw new Error(`${unit} is forbidden where it is`);

@@ -206,7 +206,7 @@ describe('a machine that is lost', () => {
     const outcomes = session.change([WEB, changes.remove('b.service', 1)], 'c');
     await turn();
     process.lose(LOST);
-    const failure = { code: 'unreachable', message: LOST.message, hint: LOST.hint };
+    const failure = { code: 'unreachable', message: LOST.message, hint: LOST.hint, mayBeDown: true };
     expect(await failureOf(outcomes)).toEqual([failure, failure]);
   });
 

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest';
+import type { UnitChange } from '../../src/plan/step.ts';
 import { CLUSTER, createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
 import { seeded } from '../support/random.ts';
 import { changes, unitText } from './changes.ts';
@@ -100,6 +101,41 @@ describe('a disk that is full', () => {
     });
     expect(machine.text('etc/small.service')).toBeUndefined();
     expect(leftovers(machine)).toEqual([]);
+  });
+});
+
+describe('a check', () => {
+  const check: UnitChange = {
+    unit: 'web.service',
+    token: 2,
+    steps: [{ kind: 'check' }],
+    obstacle: undefined,
+  };
+  const failureOf = async (machine: LocalMachine) => (await machine.change([check]))[0]?.failure;
+
+  it('of a unit that can be taken away changes nothing', async () => {
+    const machine = await arrange();
+    const before = everything(machine);
+    expect(await failureOf(machine)).toBeUndefined();
+    expect(everything(machine)).toEqual(before);
+    expect(machine.calls('stop')).toEqual([]);
+  });
+
+  it.each(['etc', 'var'])('tells of a folder that cannot be written: %s', async (folder) => {
+    const machine = await arrange();
+    makeReadOnly(machine, folder);
+    expect(await failureOf(machine)).toMatchObject({ code: 'step', step: 'prepare' });
+  });
+
+  it('tells of a unit that only others may stop', async () => {
+    const machine = await arrange();
+    const text = OLD.replace('[Unit]', '[Unit]\nRefuseManualStop=yes');
+    await machine.change([changes.restart('web.service', text, 2)]);
+    expect(await failureOf(machine)).toEqual({
+      code: 'step',
+      step: 'stop',
+      detail: 'it has RefuseManualStop=yes',
+    });
   });
 });
 

@@ -40,6 +40,7 @@ async function setCordon(call: Call, cordon: Cordon | undefined): Promise<ExitSt
     dryRun,
   });
   const isCordoned = cordon !== undefined;
-  await printAnswer(call, cordonReport(isCordoned, results), () => cordonJson(isCordoned, results), !dryRun);
+  const report = cordonReport(isCordoned, results, dryRun);
+  await printAnswer(call, report, () => cordonJson(isCordoned, results), !dryRun);
   return EXIT.done;
 }

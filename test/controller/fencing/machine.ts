@@ -155,6 +155,7 @@ export class SimMachine {
         this.#digest = sha256(step.text);
         return undefined;
       case 'stop':
+      case 'check':
       case 'watch':
         return undefined;
     }
