@@ -3,7 +3,7 @@ import { asFleetError, type FleetError, isFleetError } from '../base/errors.ts';
 import { heldUntil } from '../cluster/lease.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
-import { memories } from '../reconcile/observe.ts';
+import { memories, unseenBy } from '../reconcile/observe.ts';
 import { comparedRegistry, refuseOutdated } from '../reconcile/outdated.ts';
 import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
 import { trustedViews } from '../reconcile/trust.ts';
@@ -74,7 +74,9 @@ export class Controller {
         this.#registry?.machines.get(name)?.id === observation.id
           ? leases.grant(observation, wasSilent)
           : undefined;
-      return [name, new MachineWatch(machine, { ...watchOptions, grant, onLease })] as const;
+      const unseen: WatchOptions['unseen'] = (observation) =>
+        this.#registry === undefined ? [] : unseenBy(observation, this.#registry);
+      return [name, new MachineWatch(machine, { ...watchOptions, unseen, grant, onLease })] as const;
     });
     this.#options = options;
     this.#edges = edges;

@@ -18,6 +18,8 @@ export type WatchOptions = {
   readonly intervalMs: number;
   /** A machine that has not answered a question for so long, in ms, is silent. */
   readonly deadlineMs: number;
+  /** Units that the answer should have and has not: the machine is asked for them by name. */
+  readonly unseen: (observation: Observation) => readonly string[];
   /** The lease that the machine gets for an answer, if any; told also whether it was silent before. */
   readonly grant: (observation: Observation, wasSilent: boolean) => Lease | undefined;
   /** Called after each lease that was sent, with the error when the machine could not take it. */
@@ -165,8 +167,10 @@ export class MachineWatch {
     const withinMs = this.#options.deadlineMs;
     const request = { names: [], digests: true, vitals: true, sparing: true, withinMs };
     // Once a session: a store tells that its registry went back under a process, and this is for what went back before.
-    const seen = await session.observe({ ...request, token: this.#token === undefined });
-    this.#token ??= seen.token;
+    const first = await session.observe({ ...request, token: this.#token === undefined });
+    this.#token ??= first.token;
+    const names = this.#options.unseen(first);
+    const seen = names.length === 0 ? first : await session.observe({ ...request, names });
     const observation = { ...seen, ...(this.#token !== undefined && { token: this.#token }) };
     const lease = this.#options.grant(observation, this.#view?.observation === undefined);
     return lease !== undefined && (await this.#extend(session, lease))

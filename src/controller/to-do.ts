@@ -1,5 +1,6 @@
 import { type ClusterSnapshot, everyUnit, readableOf } from '../cluster/snapshot.ts';
 import { plan } from '../plan/plan.ts';
+import type { Obstacle } from '../plan/step.ts';
 import { type Decision, machinesOf, placementsOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 
@@ -29,12 +30,15 @@ export function toDo(snapshot: ClusterSnapshot): ToDo {
   }
   for (const { machine, changes } of plan(snapshot, placementsOf(decisions, scope))) {
     for (const { unit, obstacle } of changes) {
-      if (obstacle === undefined) groups.add(unit, `on ${machine}`, [machine]);
+      if (obstacle === undefined || REPORTED.has(obstacle.code)) groups.add(unit, `on ${machine}`, [machine]);
     }
   }
   askEverywhere(groups.all, snapshot);
   return { groups: groups.all, decisions };
 }
+
+/** What is in the way of a unit for good: a pass says so, as it does of any other failure. */
+const REPORTED: ReadonlySet<Obstacle['code']> = new Set(['foreign', 'unrecorded']);
 
 /** Where a fenced unit is, or may be, must be known of every machine. */
 function askEverywhere(groups: readonly Group[], { units, machines }: ClusterSnapshot): void {

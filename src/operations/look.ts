@@ -1,6 +1,6 @@
 import { isFleetError } from '../base/errors.ts';
-import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
-import { memories, observe } from '../reconcile/observe.ts';
+import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
+import { memories, observe, unseenBy } from '../reconcile/observe.ts';
 import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { ObserveRequest } from '../systemd/driver.ts';
@@ -23,19 +23,11 @@ export async function look(
   const { views, sessions } = await observe(edges, registry, request);
   for (const session of sessions.values()) session.close();
   await remember(edges, views, registry);
-  const unseen = unseenOn(views, registry).filter((name) => !names.includes(name));
+  const unseen = views
+    .flatMap(({ observation }) => (observation === undefined ? [] : unseenBy(observation, registry)))
+    .filter((name) => !names.includes(name));
   if (unseen.length > 0) return look(edges, { names: [...names, ...unseen], vitals });
   return snapshotOf(edges, registry, views);
-}
-
-/** Units that should be on machines that answered without them: one that has lost its record is shown only by name. */
-function unseenOn(views: readonly MachineView[], { units }: RegistryView): readonly string[] {
-  const seen = new Map(
-    views.map(({ observation }) => [observation?.id, new Set(observation?.units.map(({ name }) => name))]),
-  );
-  const isUnseen = ({ name, machine, target }: DesiredUnit): boolean =>
-    machine !== undefined && target !== 'inactive' && seen.get(machine)?.has(name) === false;
-  return [...units.values()].filter(isUnseen).map(({ name }) => name);
 }
 
 /**

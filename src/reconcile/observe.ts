@@ -1,6 +1,6 @@
 import { isFleetError } from '../base/errors.ts';
 import { mayBeDown } from '../cluster/silence.ts';
-import type { MachineView, Token } from '../cluster/snapshot.ts';
+import type { MachineView, Observation, Token } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Edit } from '../registry/edit.ts';
 import { type RegistryView, UNKNOWN_MACHINE } from '../registry/view.ts';
@@ -23,6 +23,14 @@ type Witness = {
   readonly machines: readonly Machine[];
   readonly tell: Tell;
 } & Watchman;
+
+/** Units that should be on the machine and are not in its answer: one that has lost its record is shown only by name. */
+export function unseenBy({ id, units: there }: Observation, { units }: RegistryView): readonly string[] {
+  const seen = new Set(there.map(({ name }) => name));
+  return [...units.values()]
+    .filter(({ name, machine, target }) => machine === id && target !== 'inactive' && !seen.has(name))
+    .map(({ name }) => name);
+}
 
 /**
  * Asks all machines at once. A machine that does not answer, or contradicts what the registry remembers of it, is data,

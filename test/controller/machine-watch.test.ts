@@ -28,6 +28,7 @@ it('a session that ends before it has answered is not begun again at once', asyn
     intervalMs: 60_000,
     deadlineMs: 10_000,
     onChange: () => undefined,
+    unseen: () => [],
     grant: () => undefined,
     onLease: () => undefined,
   });
@@ -60,7 +61,7 @@ it.each([
 );
 
 /** A watch of a machine whose session answers as told, by a clock that is turned by hand. */
-function watchOf(session: Partial<MachineSession>, lease?: Lease) {
+function watchOf(session: Partial<MachineSession>, lease?: Lease, unseen: readonly string[] = []) {
   const machine = { name: 'm1', address: 'm1.example', metadata: {} };
   const { driver } = fakeMachines([machine]);
   const clock = { time: 0, now: () => clock.time };
@@ -71,6 +72,7 @@ function watchOf(session: Partial<MachineSession>, lease?: Lease) {
     intervalMs: 20,
     deadlineMs: 10_000,
     onChange: () => undefined,
+    unseen: () => unseen,
     grant: () => lease,
     onLease: (error) => void leases.push(error),
   });
@@ -93,6 +95,12 @@ it('a machine that refuses is not asked again by those who want to know', async 
   await watch.whenSeen;
   for (let time = 0; time < 20; time++) await watch.look();
   expect([asked, watch.silence?.code]).toEqual([1, 'ssh-authentication']);
+});
+
+it('a machine is asked by name for units that its answer lacks', async () => {
+  const { watch } = watchOf({}, undefined, ['a.service']);
+  await watch.whenSeen;
+  expect(watch.view?.observation?.units.map(({ name }) => name)).toEqual(['a.service']);
 });
 
 it('a machine that answers and takes no lease is not silent', async () => {
