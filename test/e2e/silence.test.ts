@@ -159,7 +159,7 @@ onMachines('a machine that is up and cannot be used', () => {
       }
       expect(await inside('k1', run)).toBe(before);
       expect(await operator.fleetctl('start', 'web')).toEqual(
-        done('Unit web.service launched on 00000000.../127.76.0.1'),
+        done(`Unit web.service launched on 00000000.../${SUBNET}.1`),
       );
       expect(await inside('k1', run)).toBe(before);
     }
