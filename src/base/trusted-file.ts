@@ -59,7 +59,8 @@ export function readTrustedText(path: string, most?: number): string {
 
 /**
  * The same for a folder, or another file that is not read here: it is this user's or root's, and no other user may
- * write it. A folder with a sticky bit may be `shared`. What is not there is fine. Throws UnusableFile.
+ * write it. A folder with a sticky bit may be `shared`. What is not there, or out of reach, is left to its reader. Throws
+ * UnusableFile.
  */
 export function checkTrusted(path: string, shared: 'shared' | 'alone' = 'alone'): void {
   let stats: Stats;
@@ -67,7 +68,7 @@ export function checkTrusted(path: string, shared: 'shared' | 'alone' = 'alone')
     stats = statSync(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return;
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES') return;
     throw error;
   }
   if (shared === 'alone') checkAccess(path, stats);

@@ -27,7 +27,7 @@ import { isDown, stopUnits } from './stop-script.ts';
 export function changeScript(changes: readonly UnitChange[], clusterId: string, waits: Waits): string {
   const all = changes.map((change, index) => ({ change, index }));
   return complete('change', [
-    `clock; began=$now started=$now changed= deadline= ran= again= ${all.map(({ index }) => `skip${index}=`).join(' ')}`,
+    `clock; began=$now changed= deadline= ran= again= ${all.map(({ index }) => `skip${index}=`).join(' ')}`,
     ...deadline(waits.ms),
     'step prepare prepare || return',
     'step lock lock || return',

@@ -101,17 +101,12 @@ export function leaseWords({ bootId, deadline }: Lease): string {
   return `${quote(bootId)} ${Math.floor(deadline * 100)}`;
 }
 
-/** A unit, and whether its journal is asked for what came after its start, or after the change began. */
-export type JournalPart = { readonly unit: string; readonly since: 'began' | 'started' };
-
-/** The last lines about each unit that a change script of this shell has brought about; a section a unit. */
-export function journalScript(parts: readonly JournalPart[], lines: number): string {
+/** The last lines about each unit since a change script of this shell began; a section a unit. */
+export function journalScript(units: readonly string[], lines: number): string {
   return complete('journals', [
     // Else journald may not have read yet what a process wrote just before it ended.
     'journalctl --quiet --sync </dev/null >/dev/null 2>&1',
-    ...parts.map(
-      ({ unit, since }, index) => `section journal:${index} journal ${quote(unit)} ${lines} "$${since}"`,
-    ),
+    ...units.map((unit, index) => `section journal:${index} journal ${quote(unit)} ${lines} "$began"`),
   ]);
 }
 

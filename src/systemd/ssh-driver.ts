@@ -33,7 +33,6 @@ import { readOutcomes } from './read-outcomes.ts';
 import {
   examineScript,
   extendScript,
-  type JournalPart,
   journalScript,
   observeScript,
   showScript,
@@ -194,9 +193,7 @@ class SshSession implements MachineSession {
 
   /** Adds what the units that did not come up or go down wrote to the journal meanwhile. */
   async #withJournals(outcomes: readonly UnitOutcome[]): Promise<readonly UnitOutcome[]> {
-    const shown = outcomes.flatMap(({ unit, failure }): readonly JournalPart[] =>
-      hasJournal(failure) ? [{ unit, since: failure.code === 'not-up' ? 'started' : 'began' }] : [],
-    );
+    const shown = outcomes.filter(({ failure }) => hasJournal(failure)).map(({ unit }) => unit);
     if (shown.length === 0) return outcomes;
     const script = journalScript(shown.slice(0, JOURNAL_UNITS), JOURNAL_LINES);
     // What became of the units is known, even if their journals are out of reach.
@@ -205,9 +202,7 @@ class SshSession implements MachineSession {
       return [];
     });
     return outcomes.map((outcome) => {
-      const section = sections.find(
-        ({ name }) => name === `journal:${shown.findIndex(({ unit }) => unit === outcome.unit)}`,
-      );
+      const section = sections.find(({ name }) => name === `journal:${shown.indexOf(outcome.unit)}`);
       if (!hasJournal(outcome.failure) || section === undefined) return outcome;
       const journal = section.stdout.split('\n').filter((line) => line !== '');
       return { ...outcome, failure: { ...outcome.failure, journal } };

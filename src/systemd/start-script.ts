@@ -6,8 +6,6 @@ export function startUnits(all: readonly Indexed[]): readonly string[] {
   const runnable = all.filter(isNoTemplate);
   if (runnable.every(({ change }) => !has(change, 'start', 'restart'))) return [];
   return [
-    // What an earlier run wrote does not belong to this start.
-    'clock && started=$now',
     // Earlier starts would count against its start limit, and these are asked for.
     ...job(runnable, ['start', 'restart'], 'reset', 'reset_failed'),
     // Queued under the lock, waited for without it: a newer decision can stop a unit that hangs in its start.

@@ -127,6 +127,7 @@ onMachines('a list for programs', () => {
           unit: 'hello.service',
           hash: HELLO_HASH,
           desiredState: 'launched',
+          drift: null,
           state: 'launched',
           machine,
           global: false,
