@@ -1,6 +1,6 @@
 import { expandSpecifiers } from './specifiers.ts';
 import { joinedValue, type UnitFile } from './unit-file.ts';
-import { parseUnitName, type UnitName, unitNameProblem } from './unit-name.ts';
+import { storedNameProblem, type UnitName } from './unit-name.ts';
 
 /** One of two units: the one whose text has the option, or the one that the option names; false for neither. */
 type End = 'declarer' | 'named' | 'both' | false;
@@ -24,7 +24,7 @@ type Effects = {
 const UNIT = ['Unit'];
 const INSTALL = ['Install'];
 /** The sections with options of systemd.resource-control(5), of the unit types that may be in a slice of their choice. */
-const RESOURCES = ['Service'];
+const RESOURCES = ['Service', 'Socket', 'Mount', 'Swap'];
 
 /**
  * The options that count here (systemd.unit(5), systemd.service(5)); `Slice=` implies `Requires=`
@@ -60,7 +60,7 @@ export type Dependency = { readonly kind: DependencyKind; readonly unit: string;
 
 /**
  * What a unit's text says about other units, in the order of the file. An empty assignment to `Conflicts=` or another
- * dependency changes nothing (systemd.unit(5)); words that are no unit names, which systemd ignores, are left out.
+ * dependency changes nothing (systemd.unit(5)); words that are no whole unit names, which systemd ignores, are left out.
  */
 export function readDependencies(file: UnitFile, name: UnitName): readonly Dependency[] {
   return file.options.flatMap((option) => {
@@ -71,8 +71,8 @@ export function readDependencies(file: UnitFile, name: UnitName): readonly Depen
     return joinedValue(option)
       .split(/\s+/)
       .map((word) => expandSpecifiers(word, name))
-      .filter((word) => word !== '' && unitNameProblem(word) === undefined)
-      .map((word) => ({ kind, unit: parseUnitName(word).text, line: option.line }));
+      .filter((word) => storedNameProblem(word) === undefined)
+      .map((unit) => ({ kind, unit, line: option.line }));
   });
 }
 
