@@ -21,8 +21,6 @@ import type { RegistryView } from '../registry/view.ts';
 import { type Decision, leavingOf, placementsOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
-import { readDependencies } from '../unit/dependencies.ts';
-import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { decided, planned, type Tell } from './events.ts';
 import { execute, executeWaves, isOutOfReach, unreached } from './execute.ts';
@@ -172,15 +170,13 @@ export function snapshotOf(
   };
 }
 
-/** What texts say that machines have of units which have another one by now, as far as the registry still has them. */
+/** What texts say that machines have of units which have another one by now, as far as the registry can read them. */
 function olderTexts(registry: RegistryView, machines: readonly MachineView[]): readonly DependentUnit[] {
   const older = new Map<string, DependentUnit>();
   for (const { name, record } of machines.flatMap(({ observation }) => observation?.units ?? [])) {
     if (record === undefined || record.digest === registry.units.get(name)?.digest) continue;
     const key = `${name} ${record.digest}`;
-    if (older.has(key) || registry.revisionOf(`contents/${record.digest}`) === 0) continue;
-    const file = parseUnitFile(registry.text(record.digest));
-    older.set(key, { name, dependencies: readDependencies(file, parseUnitName(name)) });
+    if (!older.has(key)) older.set(key, { name, dependencies: registry.dependencies(name, record.digest) });
   }
   return [...older.values()];
 }
