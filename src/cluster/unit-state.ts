@@ -40,6 +40,21 @@ export type SystemdState = {
   readonly dropIns?: readonly string[];
 };
 
+/**
+ * What changes with every look although nothing happens: fields of a state (a time since boot is converted by a clock
+ * that counts in seconds), of an observation, and of the JSON that is made of both.
+ */
+const MEASURES: ReadonlySet<string> = new Set([
+  ...(['memoryBytes', 'cpuNs', 'nextElapse'] satisfies (keyof SystemdState)[]),
+  ...['uptimeSeconds', 'clock', 'deadline', 'vitals'],
+  ...['nextRun', 'loadAverage', 'memoryTotalBytes', 'memoryAvailableBytes', 'lastSeen', 'silentMs'],
+]);
+
+/** The text that two observations, or two JSON answers, share when nothing but their measures differs. */
+export function withoutMeasures(value: object): string {
+  return JSON.stringify(value, (key, held: unknown) => (MEASURES.has(key) ? undefined : held));
+}
+
 /** What fleet noted on a machine when it put a unit there. */
 export type UnitRecord = {
   readonly unit: string;
