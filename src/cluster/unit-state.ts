@@ -88,23 +88,23 @@ export type ObservedUnit = {
  * the machine. No decision may rest on such a state.
  */
 export function unknownState(why: string): SystemdState {
-  return {
-    load: UNKNOWN,
-    active: UNKNOWN,
-    sub: UNKNOWN,
-    result: '',
-    type: '',
-    exitStatus: 0,
-    exitCode: 0,
-    restarts: 0,
-    invocation: '',
-    fragment: '',
-    loadError: why,
-    since: undefined,
-    memoryBytes: undefined,
-    cpuNs: undefined,
-  };
+  return { ...NO_STATE, load: UNKNOWN, active: UNKNOWN, sub: UNKNOWN, loadError: why };
 }
+
+/** A state of which nothing was told but LoadState, ActiveState and SubState. */
+export const NO_STATE: Omit<SystemdState, 'load' | 'active' | 'sub'> = {
+  result: '',
+  type: '',
+  exitStatus: 0,
+  exitCode: 0,
+  restarts: 0,
+  invocation: '',
+  fragment: '',
+  loadError: '',
+  since: undefined,
+  memoryBytes: undefined,
+  cpuNs: undefined,
+};
 
 /** LoadState, ActiveState and SubState of {@link unknownState}; systemd itself has no such value. */
 const UNKNOWN = 'unknown';

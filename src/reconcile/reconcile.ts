@@ -1,6 +1,5 @@
 import type { Clock } from '../base/clock.ts';
 import type { DependentUnit } from '../cluster/dependencies.ts';
-import type { UnitOutcome } from '../cluster/failure.ts';
 import type { LeaseEnds } from '../cluster/lease.ts';
 import { withLostRecords } from '../cluster/lost-record.ts';
 import {
@@ -63,16 +62,9 @@ export type PassOptions = {
 };
 
 /** Everything a pass saw, decided and did. */
-export type ReconcileReport = {
-  /** The cluster as decided on, with the assignments of this pass. */
-  readonly snapshot: ClusterSnapshot;
-  readonly decisions: readonly Decision[];
-  /** What was to be done, in this order; a machine comes again where something has to wait for another one. */
-  readonly plans: readonly MachinePlan[];
+export type ReconcileReport = Pass & {
   /** The plans in the order in which they were to be carried out; none follows one with a failure. */
   readonly waves: readonly (readonly MachinePlan[])[];
-  /** One entry for every unit and machine where something was done, or could not be. */
-  readonly outcomes: readonly UnitOutcome[];
 };
 
 /**
@@ -111,13 +103,13 @@ export async function reconcile(
       (decision) => only === 'everything' || only.has(decision.unit) || !isOutOfReach(decision, snapshot),
     );
     const outcomes = [...done, ...unreached(told, snapshot, tell)];
-    const pass = { snapshot, decisions: told, plans, outcomes };
+    const waves = order.filter(({ isCheck }) => !isCheck).map((each) => each.plans);
+    const pass = { snapshot, decisions: told, plans: waves.flat(), outcomes };
     const logged = logOutcomes(outcomes, known, (unit) => asked.get(unit) === 'restart');
     await settle(edges.registry, pass, known, logged);
     const failures = outcomes.filter(({ failure }) => failure !== undefined).length;
     tell({ kind: 'pass-done', failures, ms: clock.now() - begun });
-    const waves = order.filter(({ isCheck }) => !isCheck).map((each) => each.plans);
-    return { ...pass, plans: waves.flat(), waves };
+    return { ...pass, waves };
   } finally {
     for (const session of sessions.values()) session.close();
   }
