@@ -53,7 +53,7 @@ export type DependencyKind = keyof typeof OPTIONS;
 /** What each option does. */
 export const EFFECTS: Readonly<Record<DependencyKind, Effects>> = OPTIONS;
 
-export const DEPENDENCY_KINDS = Object.keys(OPTIONS) as DependencyKind[];
+const KINDS = Object.keys(OPTIONS) as DependencyKind[];
 
 /** One unit that a unit file names in such an option. `line` counts from 1. */
 export type Dependency = { readonly kind: DependencyKind; readonly unit: string; readonly line: number };
@@ -64,7 +64,7 @@ export type Dependency = { readonly kind: DependencyKind; readonly unit: string;
  */
 export function readDependencies(file: UnitFile, name: UnitName): readonly Dependency[] {
   return file.options.flatMap((option) => {
-    const kind = DEPENDENCY_KINDS.find(
+    const kind = KINDS.find(
       (each) => each === option.name && EFFECTS[each].in.includes(option.section),
     );
     if (kind === undefined) return [];

@@ -85,6 +85,7 @@ it('what is merely measured is no change', async () => {
     intervalMs: 1,
     deadlineMs: 10_000,
     onChange: () => void changes.push(asked),
+    unseen: () => [],
     grant: () => undefined,
     onLease: () => undefined,
   });
