@@ -12,6 +12,7 @@ import {
 import type { Machine } from '../machine/machine.ts';
 import { orderOf } from '../plan/order.ts';
 import { plan } from '../plan/plan.ts';
+import { withLateRevivals } from '../plan/revivals.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Asked } from '../plan/steps.ts';
 import type { Edit } from '../registry/edit.ts';
@@ -91,7 +92,8 @@ export async function reconcile(
     const placements = placementsOf(decisions, readableOf(scope, snapshot));
     const plans = plan(snapshot, placements, { asked });
     const leaving = leavingOf(decisions);
-    const order = orderOf({ plans, snapshot, placements, leaving, maxParallel });
+    const waved = orderOf({ plans, snapshot, placements, leaving, maxParallel });
+    const order = withLateRevivals(waved, snapshot);
     tell({ kind: 'planned', waves: order.map((wave) => wave.plans.map(planned)) });
     let wave = 0;
     const done = await executeWaves(order, (now) => {

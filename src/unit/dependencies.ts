@@ -64,9 +64,7 @@ export type Dependency = { readonly kind: DependencyKind; readonly unit: string;
  */
 export function readDependencies(file: UnitFile, name: UnitName): readonly Dependency[] {
   return file.options.flatMap((option) => {
-    const kind = KINDS.find(
-      (each) => each === option.name && EFFECTS[each].in.includes(option.section),
-    );
+    const kind = KINDS.find((each) => each === option.name && EFFECTS[each].in.includes(option.section));
     if (kind === undefined) return [];
     return joinedValue(option)
       .split(/\s+/)
