@@ -63,8 +63,13 @@ async function watch<Row>(
   render: (listing: Listing<Row>) => string,
   toJson: (listing: Listing<Row>) => object,
 ): Promise<number> {
-  const [{ watchInterval, watchListing }, { screenView, streamView }, { jsonLine, withoutMeasures }] =
-    await Promise.all([import('./watch.ts'), import('../output/watch.ts'), import('../output/json.ts')]);
+  const [{ watchInterval, watchListing }, { screenView, streamView }, { jsonLine }, { withoutMeasures }] =
+    await Promise.all([
+      import('./watch.ts'),
+      import('../output/watch.ts'),
+      import('../output/json.ts'),
+      import('../cluster/unit-state.ts'),
+    ]);
   const intervalMs = watchInterval(call);
   const { out, err, screen } = call.streams;
   const interval = formatDuration(intervalMs);

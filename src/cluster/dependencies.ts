@@ -1,4 +1,4 @@
-import type { Dependency, DependencyKind } from '../unit/dependencies.ts';
+import { type Dependency, dependencyText, EFFECTS } from '../unit/dependencies.ts';
 import type { DesiredUnit } from './snapshot.ts';
 
 /** A unit with what one of its texts says about others. */
@@ -10,45 +10,29 @@ export type Tie = { readonly unit: string; readonly declaredBy: string; readonly
 /** Unit name → its ties. */
 export type Ties = ReadonlyMap<string, readonly Tie[]>;
 
-/**
- * With these in a unit's text, a stop of the unit that it names takes it down as well (systemd.unit(5); `Slice=` implies
- * `Requires=`, systemd.resource-control(5)).
- */
-const STOPPED_WITH: ReadonlySet<DependencyKind> = new Set([
-  'Requires',
-  'Requisite',
-  'BindsTo',
-  'PartOf',
-  'StopPropagatedFrom',
-  'Slice',
-]);
-
-/** With these, its own stop takes down the unit that it names. */
-const STOPS: ReadonlySet<DependencyKind> = new Set(['PropagatesStopTo', 'RequiredBy']);
-
-/** With these, a unit that is started, or is up, starts the unit that it names; the second list is the other way round. */
-const STARTS: ReadonlySet<DependencyKind> = new Set(['Requires', 'BindsTo', 'Upholds', 'Slice']);
-const STARTED_BY: ReadonlySet<DependencyKind> = new Set(['RequiredBy', 'UpheldBy']);
-
 /** Unit → the units that its stop takes down, each with the line that says so. */
 export function stopTies(units: readonly DependentUnit[]): Ties {
-  return tiesOf(units, STOPPED_WITH, STOPS);
+  return tiesTo('follower', units);
 }
 
 /** Unit → the units that start it again when they are started, or as long as they are up: a stop of it alone is in vain. */
 export function startTies(units: readonly DependentUnit[]): Ties {
-  return tiesOf(units, STARTS, STARTED_BY);
+  return tiesTo('starter', units);
 }
 
 /** Unit → the units that start it whenever it is down while they are up (`Upholds=`). */
 export function upholdTies(units: readonly DependentUnit[]): Ties {
-  return tiesOf(units, new Set(['Upholds']), new Set(['UpheldBy']));
+  return tiesTo('upholder', units);
 }
 
 /** Unit → the units that systemd never lets run beside it (`Conflicts=` of `[Unit]`). */
 export function conflictTies(units: readonly DependentUnit[]): Ties {
-  const conflicts: ReadonlySet<DependencyKind> = new Set(['Conflicts']);
-  return tiesOf(units, conflicts, conflicts);
+  return tiesTo('excluded', units);
+}
+
+/** The line that ties two units together: `Requires=db.service in line 3 of "web.service"`. */
+export function tieText({ declaredBy, dependency }: Tie): string {
+  return `${dependencyText(dependency)} of "${declaredBy}"`;
 }
 
 /**
@@ -69,11 +53,10 @@ export function takenDown(stopped: Iterable<string>, ties: Ties): ReadonlySet<st
   return found;
 }
 
-/** `toDeclarer` leads from the unit that is named to the one whose text names it, `fromDeclarer` the other way. */
-function tiesOf(
+/** Unit → the units that have this role towards it. */
+function tiesTo(
+  role: 'follower' | 'starter' | 'upholder' | 'excluded',
   units: readonly DependentUnit[],
-  toDeclarer: ReadonlySet<DependencyKind>,
-  fromDeclarer: ReadonlySet<DependencyKind>,
 ): Ties {
   const known = new Set(units.map(({ name }) => name));
   const ties = new Map<string, Tie[]>();
@@ -87,8 +70,9 @@ function tiesOf(
     for (const dependency of dependencies) {
       const other = dependency.unit;
       if (!known.has(other)) continue;
-      if (toDeclarer.has(dependency.kind)) add(other, name, name, dependency);
-      if (fromDeclarer.has(dependency.kind)) add(name, other, name, dependency);
+      const end = EFFECTS[dependency.kind][role];
+      if (end === 'declarer' || end === 'both') add(other, name, name, dependency);
+      if (end === 'named' || end === 'both') add(name, other, name, dependency);
     }
   }
   return ties;

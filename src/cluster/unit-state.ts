@@ -40,6 +40,21 @@ export type SystemdState = {
   readonly dropIns?: readonly string[];
 };
 
+/**
+ * What changes with every look although nothing happens: fields of a state (a time since boot is converted by a clock
+ * that counts in seconds), of an observation, and of the JSON that is made of both.
+ */
+const MEASURES: ReadonlySet<string> = new Set([
+  ...(['memoryBytes', 'cpuNs', 'nextElapse'] satisfies (keyof SystemdState)[]),
+  ...['uptimeSeconds', 'clock', 'deadline', 'vitals'],
+  ...['nextRun', 'loadAverage', 'memoryTotalBytes', 'memoryAvailableBytes', 'lastSeen', 'silentMs'],
+]);
+
+/** The text that two observations, or two JSON answers, share when nothing but their measures differs. */
+export function withoutMeasures(value: object): string {
+  return JSON.stringify(value, (key, held: unknown) => (MEASURES.has(key) ? undefined : held));
+}
+
 /** What fleet noted on a machine when it put a unit there. */
 export type UnitRecord = {
   readonly unit: string;
@@ -73,23 +88,23 @@ export type ObservedUnit = {
  * the machine. No decision may rest on such a state.
  */
 export function unknownState(why: string): SystemdState {
-  return {
-    load: UNKNOWN,
-    active: UNKNOWN,
-    sub: UNKNOWN,
-    result: '',
-    type: '',
-    exitStatus: 0,
-    exitCode: 0,
-    restarts: 0,
-    invocation: '',
-    fragment: '',
-    loadError: why,
-    since: undefined,
-    memoryBytes: undefined,
-    cpuNs: undefined,
-  };
+  return { ...NO_STATE, load: UNKNOWN, active: UNKNOWN, sub: UNKNOWN, loadError: why };
 }
+
+/** A state of which nothing was told but LoadState, ActiveState and SubState. */
+export const NO_STATE: Omit<SystemdState, 'load' | 'active' | 'sub'> = {
+  result: '',
+  type: '',
+  exitStatus: 0,
+  exitCode: 0,
+  restarts: 0,
+  invocation: '',
+  fragment: '',
+  loadError: '',
+  since: undefined,
+  memoryBytes: undefined,
+  cpuNs: undefined,
+};
 
 /** LoadState, ActiveState and SubState of {@link unknownState}; systemd itself has no such value. */
 const UNKNOWN = 'unknown';

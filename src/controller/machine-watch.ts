@@ -5,6 +5,7 @@ import { type FleetError, isFleetError } from '../base/errors.ts';
 import type { Lease } from '../cluster/lease.ts';
 import { isRefusal, mayBeDown } from '../cluster/silence.ts';
 import type { MachineView, Observation, Token } from '../cluster/snapshot.ts';
+import { withoutMeasures } from '../cluster/unit-state.ts';
 import { badAnswer } from '../machine/limits.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
@@ -232,12 +233,5 @@ export class MachineWatch {
 
 /** Whether two observations show the same, but for the clocks and for what is used of the machine. */
 function isAlike(a: Observation | undefined, b: Observation): boolean {
-  return a !== undefined && JSON.stringify(a, withoutUse) === JSON.stringify(b, withoutUse);
-}
-
-/** A time since boot is converted by a clock that counts in seconds. */
-const USE = new Set(['uptimeSeconds', 'clock', 'nextElapse', 'deadline', 'vitals', 'memoryBytes', 'cpuNs']);
-
-function withoutUse(key: string, value: unknown): unknown {
-  return USE.has(key) ? undefined : value;
+  return a !== undefined && withoutMeasures(a) === withoutMeasures(b);
 }

@@ -1,13 +1,8 @@
 import type { DesiredUnit } from '../cluster/snapshot.ts';
-import type { Dependency, DependencyKind } from '../unit/dependencies.ts';
+import { type Dependency, EFFECTS } from '../unit/dependencies.ts';
 
 /** A unit whose text names another one that is on another machine, where systemd does not find it. */
 export type Apart = { readonly unit: string; readonly dependency: Dependency };
-
-/** The options that start another unit, or rest on one. */
-const NEEDS: ReadonlySet<DependencyKind> = new Set([
-  ...(['Requires', 'Requisite', 'BindsTo', 'Wants', 'Upholds', 'Slice', 'Sockets'] as const),
-]);
 
 /** Those of `names`, each with the first unit of the registry that it needs and that is on another machine. */
 export function unitsApart(names: ReadonlySet<string>, units: readonly DesiredUnit[]): readonly Apart[] {
@@ -20,7 +15,7 @@ export function unitsApart(names: ReadonlySet<string>, units: readonly DesiredUn
     const unit = placed.get(name);
     const dependency = unit?.dependencies.find((each) => {
       const machine = placed.get(each.unit)?.machine;
-      return NEEDS.has(each.kind) && machine !== undefined && machine !== unit.machine;
+      return EFFECTS[each.kind].needs && machine !== undefined && machine !== unit.machine;
     });
     return dependency === undefined ? [] : [{ unit: name, dependency }];
   });

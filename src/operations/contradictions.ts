@@ -1,5 +1,5 @@
 import { FleetError } from '../base/errors.ts';
-import { startTies, stopTies, type Tie } from '../cluster/dependencies.ts';
+import { startTies, stopTies, type Tie, tieText } from '../cluster/dependencies.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { UnitProblem } from './unit-result.ts';
@@ -35,11 +35,11 @@ export function contradictionsOf(
         .map(({ name, target }) => ({ unit: name, why: `"${name}", which is ${target}, starts it` })),
       ...(starts.get(unit.name) ?? []).filter(isLaunchedBeside).map((tie) => ({
         unit: tie.unit,
-        why: `"${tie.unit}", which is launched, would start it again ${lineOf(tie)}`,
+        why: `"${tie.unit}", which is launched, would start it again (${tieText(tie)})`,
       })),
       ...(stops.get(unit.name) ?? []).filter(isLaunchedBeside).map((tie) => ({
         unit: tie.unit,
-        why: `"${tie.unit}", which is launched, would go down with it ${lineOf(tie)}`,
+        why: `"${tie.unit}", which is launched, would go down with it (${tieText(tie)})`,
       })),
     ];
     return obstacles.filter((obstacle) => !lowered.has(obstacle.unit));
@@ -68,10 +68,6 @@ function withObstacles(
     for (const other of obstaclesTo(each)) if (!found.includes(other)) found.push(other);
   }
   return found.toReversed();
-}
-
-function lineOf({ declaredBy, dependency: { kind, unit, line } }: Tie): string {
-  return `(${kind}=${unit} in line ${line} of "${declaredBy}")`;
 }
 
 function shareMachine(one: DesiredUnit, other: DesiredUnit): boolean {

@@ -144,8 +144,8 @@ class Draft {
   }
 
   /**
-   * The instances of a template get its text with it. Who gives a single instance a new text of the template may want
-   * it for the others, too.
+   * The instances of a template get its text with it. When one instance gets the template's new text, the others that are
+   * behind are named.
    */
   followTemplates(registry: RegistryView): void {
     for (const { name, beside } of this.#leading) {

@@ -136,8 +136,8 @@ function locate(
   const seen = new Set<string>();
   const silent = new Set<string>();
   for (const view of snapshot.machines) {
-    const isOurs = view.observation !== undefined && otherCluster(view, snapshot) === undefined;
-    const here = isOurs ? units.filter((unit) => isOn(unit, view)) : [];
+    const isUsable = view.observation !== undefined && otherCluster(view, snapshot) === undefined;
+    const here = isUsable ? units.filter((unit) => isOn(unit, view)) : [];
     for (const unit of here) {
       const { name } = unit;
       const observed = observedOn(view, name);
@@ -149,7 +149,7 @@ function locate(
         drift: observed === undefined ? undefined : driftOf(observed, unit),
       });
     }
-    const expected = isOurs ? [] : expectedOn(view, snapshot).filter(({ name }) => asked.has(name));
+    const expected = isUsable ? [] : expectedOn(view, snapshot).filter(({ name }) => asked.has(name));
     for (const { name } of expected) seen.add(name);
     if (expected.length > 0) silent.add(view.machine.name);
   }

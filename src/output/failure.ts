@@ -1,8 +1,9 @@
 import { quoted } from '../base/visible.ts';
+import { tieText } from '../cluster/dependencies.ts';
 import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import { packagesOf } from './machine.ts';
-import { foreignUnit, reasonText, tieText } from './reason.ts';
+import { foreignUnit, reasonText } from './reason.ts';
 
 /** What went wrong on a machine: the sentence, lines that belong under it, and what to do next. */
 export type FailureText = {

@@ -95,17 +95,6 @@ export function jsonLine(value: object): string {
   return `${JSON.stringify(value)}\n`;
 }
 
-/** What changes with every look although nothing happens. */
-const MEASURES = new Set([
-  ...['memoryBytes', 'cpuNs', 'nextRun', 'loadAverage', 'memoryTotalBytes', 'memoryAvailableBytes'],
-  ...['uptimeSeconds', 'lastSeen', 'silentMs'],
-]);
-
-/** The text that two answers share when nothing but their measures differs. */
-export function withoutMeasures(value: object): string {
-  return JSON.stringify(value, (key, held: unknown) => (MEASURES.has(key) ? undefined : held));
-}
-
 /** An array `problems`: arguments that could not be acted on. */
 export function problemsJson(problems: readonly UnitProblem[]): readonly object[] {
   return problems.map(({ unit, error }) => ({ unit, message: error.message, hint: error.hint ?? null }));

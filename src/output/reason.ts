@@ -1,6 +1,6 @@
 import { formatDuration } from '../base/duration.ts';
 import { quoted } from '../base/visible.ts';
-import type { Tie } from '../cluster/dependencies.ts';
+import { tieText } from '../cluster/dependencies.ts';
 import type { Reason } from '../cluster/reason.ts';
 
 /** A reason as the end of a sentence: `m1: its metadata has role=web, not role=db`. */
@@ -61,11 +61,6 @@ export function reasonText(reason: Reason): string {
 function silenceText({ mayBeDown, silentMs }: Extract<Reason, { code: 'machine-silent' }>): string {
   if (!mayBeDown) return 'it cannot be used';
   return silentMs < 1000 ? 'it does not answer' : `it has not answered for ${howLong(silentMs)}`;
-}
-
-/** The line that ties two units together: `Requires=db.service in line 3 of "web.service"`. */
-export function tieText({ declaredBy, dependency }: Tie): string {
-  return `${dependency.kind}=${dependency.unit} in line ${dependency.line} of "${declaredBy}"`;
 }
 
 /** `path` is empty for units that systemd made itself: from the mount table, or from a file that is gone. */

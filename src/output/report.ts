@@ -2,6 +2,7 @@ import type { FleetError } from '../base/errors.ts';
 import type { UnreadableUnit } from '../cluster/snapshot.ts';
 import { fitsNowhere, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
 import type { Listing, UnknownUnit, UnreachableMachine } from '../operations/unreachable.ts';
+import { dependencyText } from '../unit/dependencies.ts';
 import { failureText } from './failure.ts';
 import { machineLabel, machineTitle } from './machine.ts';
 import { planLines } from './plan.ts';
@@ -35,8 +36,8 @@ export function requestReport(verb: UnitVerb, request: RequestResult, dryRun = f
     `hint: Start it too: fleetctl start ${also.join(' ')}`,
   ]);
   const apart = (request.apart ?? []).map(
-    ({ unit, dependency: { kind, unit: other, line } }) =>
-      `Warning: unit "${unit}" has ${kind}=${other} in line ${line}, and ${other} is on another machine, where systemd does not find it: add MachineOf=${other} to [X-Fleet]`,
+    ({ unit, dependency }) =>
+      `Warning: unit "${unit}" has ${dependencyText(dependency)}, and ${dependency.unit} is on another machine, where systemd does not find it: add MachineOf=${dependency.unit} to [X-Fleet]`,
   );
   const templates = reportedTemplates(request);
   const created = [...(request.created ?? [])].filter((unit) => !templates.has(unit));

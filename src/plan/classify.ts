@@ -112,7 +112,7 @@ function isFenced(wanted: DesiredUnit | undefined, observed: ObservedUnit | unde
   return observed?.fence === (fence === undefined ? undefined : sha256(fence));
 }
 
-/** Other names are not looked at: they are there when the link is that starts the unit at boot. */
+/** Aliases are not compared: `fleet.target.wants/` is made last, so it stands for them. */
 function isLinked(wanted: DesiredUnit | undefined, links: ObservedUnit['links']): boolean {
   if (wanted === undefined || links === undefined) return true;
   const expected = linksOf(wanted).filter((link) => !isAlias(link));

@@ -5,7 +5,7 @@ import { isRunning, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
 import type { Step, UnitChange } from './step.ts';
 import { fenceObstacle, startStep } from './steps.ts';
 
-/** What one stop takes down, and what one start would. */
+/** Which units a stop takes down, and which a start would stop. */
 export type UnitTies = { readonly stops: Ties; readonly conflicts: Ties };
 
 type Place = {

@@ -1,6 +1,5 @@
 import type { Clock } from '../base/clock.ts';
 import type { DependentUnit } from '../cluster/dependencies.ts';
-import type { UnitOutcome } from '../cluster/failure.ts';
 import type { LeaseEnds } from '../cluster/lease.ts';
 import { withLostRecords } from '../cluster/lost-record.ts';
 import {
@@ -13,6 +12,7 @@ import {
 import type { Machine } from '../machine/machine.ts';
 import { orderOf } from '../plan/order.ts';
 import { plan } from '../plan/plan.ts';
+import { withLateRevivals } from '../plan/revivals.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Asked } from '../plan/steps.ts';
 import type { Edit } from '../registry/edit.ts';
@@ -21,8 +21,6 @@ import type { RegistryView } from '../registry/view.ts';
 import { type Decision, leavingOf, placementsOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
-import { readDependencies } from '../unit/dependencies.ts';
-import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { decided, planned, type Tell } from './events.ts';
 import { execute, executeWaves, isOutOfReach, unreached } from './execute.ts';
@@ -65,16 +63,9 @@ export type PassOptions = {
 };
 
 /** Everything a pass saw, decided and did. */
-export type ReconcileReport = {
-  /** The cluster as decided on, with the assignments of this pass. */
-  readonly snapshot: ClusterSnapshot;
-  readonly decisions: readonly Decision[];
-  /** What was to be done, in this order; a machine comes again where something has to wait for another one. */
-  readonly plans: readonly MachinePlan[];
+export type ReconcileReport = Pass & {
   /** The plans in the order in which they were to be carried out; none follows one with a failure. */
   readonly waves: readonly (readonly MachinePlan[])[];
-  /** One entry for every unit and machine where something was done, or could not be. */
-  readonly outcomes: readonly UnitOutcome[];
 };
 
 /**
@@ -101,7 +92,8 @@ export async function reconcile(
     const placements = placementsOf(decisions, readableOf(scope, snapshot));
     const plans = plan(snapshot, placements, { asked });
     const leaving = leavingOf(decisions);
-    const order = orderOf({ plans, snapshot, placements, leaving, maxParallel });
+    const waved = orderOf({ plans, snapshot, placements, leaving, maxParallel });
+    const order = withLateRevivals(waved, snapshot);
     tell({ kind: 'planned', waves: order.map((wave) => wave.plans.map(planned)) });
     let wave = 0;
     const done = await executeWaves(order, (now) => {
@@ -113,13 +105,13 @@ export async function reconcile(
       (decision) => only === 'everything' || only.has(decision.unit) || !isOutOfReach(decision, snapshot),
     );
     const outcomes = [...done, ...unreached(told, snapshot, tell)];
-    const pass = { snapshot, decisions: told, plans, outcomes };
+    const waves = order.filter(({ isCheck }) => !isCheck).map((each) => each.plans);
+    const pass = { snapshot, decisions: told, plans: waves.flat(), outcomes };
     const logged = logOutcomes(outcomes, known, (unit) => asked.get(unit) === 'restart');
     await settle(edges.registry, pass, known, logged);
     const failures = outcomes.filter(({ failure }) => failure !== undefined).length;
     tell({ kind: 'pass-done', failures, ms: clock.now() - begun });
-    const waves = order.filter(({ isCheck }) => !isCheck).map((each) => each.plans);
-    return { ...pass, plans: waves.flat(), waves };
+    return { ...pass, waves };
   } finally {
     for (const session of sessions.values()) session.close();
   }
@@ -172,15 +164,13 @@ export function snapshotOf(
   };
 }
 
-/** What texts say that machines have of units which have another one by now, as far as the registry still has them. */
+/** What texts say that machines have of units which have another one by now, as far as the registry can read them. */
 function olderTexts(registry: RegistryView, machines: readonly MachineView[]): readonly DependentUnit[] {
   const older = new Map<string, DependentUnit>();
   for (const { name, record } of machines.flatMap(({ observation }) => observation?.units ?? [])) {
     if (record === undefined || record.digest === registry.units.get(name)?.digest) continue;
     const key = `${name} ${record.digest}`;
-    if (older.has(key) || registry.revisionOf(`contents/${record.digest}`) === 0) continue;
-    const file = parseUnitFile(registry.text(record.digest));
-    older.set(key, { name, dependencies: readDependencies(file, parseUnitName(name)) });
+    if (!older.has(key)) older.set(key, { name, dependencies: registry.dependencies(name, record.digest) });
   }
   return [...older.values()];
 }

@@ -16,7 +16,7 @@ export type Watchman = { readonly clock: Clock; readonly observer: Observer };
 
 /** Two looks that are further apart, in ms, say nothing of the time in between. */
 const GAP_MS = 3_600_000;
-/** A change of the registry is worth it for a start that differs by more than this, in ms: clocks are read in turn. */
+/** Start times that differ by less, in ms, count as the same: the two clocks are not read at one moment. */
 const SLACK_MS = 100;
 /** The observers that are remembered of one machine; the one that looked first makes room. */
 const MOST_OBSERVERS = 16;
@@ -38,7 +38,8 @@ export function isKnownSilent({ silence, silentSince }: KnownMachine): boolean {
 }
 
 /**
- * What the registry should remember of a machine after this view of it; `known` itself where it remembers that already.
+ * What the registry should remember of a machine after this view of it. Returns the same object when nothing is new, so
+ * that nothing is written.
  * Trouble that is no silence ends the silence that this observer has seen, and says nothing else.
  */
 export function remembered(

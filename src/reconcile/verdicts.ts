@@ -8,9 +8,12 @@ import type { Decision } from '../schedule/decision.ts';
 
 /** What a pass saw, decided and did. */
 export type Pass = {
+  /** The cluster as decided on, with the assignments of this pass. */
   readonly snapshot: ClusterSnapshot;
   readonly decisions: readonly Decision[];
+  /** What was to be done, in this order; a machine comes again where something has to wait for another one. */
   readonly plans: readonly MachinePlan[];
+  /** One entry for every unit and machine where something was done, or could not be. */
   readonly outcomes: readonly UnitOutcome[];
 };
 

@@ -5,7 +5,7 @@ import type { LogEntry } from '../cluster/logged-event.ts';
 import type { Cordon, DesiredUnit, Token } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { Change, StoreRecord } from '../store/store.ts';
-import { readDependencies } from '../unit/dependencies.ts';
+import { type Dependency, readDependencies } from '../unit/dependencies.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { triggeredUnit } from '../unit/trigger.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
@@ -168,6 +168,14 @@ export class RegistryView {
     const { text } = this.#must('contents/', key);
     if (sha256(text) !== digest) throw corrupt(key, 'its text has another SHA-256');
     return text;
+  }
+
+  /** What the text of a unit with that SHA-256 says about others; nothing where it is missing or cannot be read. */
+  dependencies(name: string, digest: string): readonly Dependency[] {
+    const read = readable(() =>
+      readDependencies(parseUnitFile(this.text(digest), name), parseUnitName(name)),
+    );
+    return isFleetError(read) ? [] : read;
   }
 
   /** The revision at which a key last changed, 0 when it does not exist. */

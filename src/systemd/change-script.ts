@@ -1,11 +1,12 @@
 import { isAlias } from '../plan/links.ts';
 import type { UnitChange } from '../plan/step.ts';
 import { encodeForPrintf, quote } from '../ssh/shell.ts';
+import { parseUnitName, templateOf } from '../unit/unit-name.ts';
 import {
   attempt,
   has,
   type Indexed,
-  isTemplate,
+  isOfTemplate,
   orderedUnits,
   recordOf,
   type Waits,
@@ -61,14 +62,9 @@ function adopt({ change: { unit, token, steps }, index }: Indexed): readonly str
 
 function guard({ change, index }: Indexed): string {
   if (has(change, 'forbid')) return attempt(index, 'guard', `seen ${quote(change.unit)} ${change.token}`);
-  const words = [templateOf(change.unit), ...(recordOf(change)?.links ?? []).filter(isAlias)];
+  const template = templateOf(parseUnitName(change.unit))?.text ?? '';
+  const words = [template, ...(recordOf(change)?.links ?? []).filter(isAlias)];
   return attempt(index, 'guard', `guard ${quote(change.unit)} ${change.token} ${words.map(quote).join(' ')}`);
-}
-
-/** `web@.service` for `web@1.service`, empty for a plain unit. */
-function templateOf(unit: string): string {
-  const match = /^([^@]+@).+(\.[a-z]+)$/.exec(unit);
-  return match === null ? '' : `${match[1]}${match[2]}`;
 }
 
 /** Records wait beside their places, so that they are on the disk together with the new files. */
@@ -147,7 +143,7 @@ function forbid({ change: { unit, token }, index }: Indexed): string {
 /** Nothing of a template runs: its file is all there is of it. */
 function lookAtTemplate({ change, index }: Indexed): readonly string[] {
   const digest = recordOf(change)?.record.digest;
-  if (digest === undefined || !isTemplate(change)) return [];
+  if (digest === undefined || !isOfTemplate(change)) return [];
   return [attempt(index, 'file', `has ${quote(change.unit)} ${digest}`)];
 }
 

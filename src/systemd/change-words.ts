@@ -1,5 +1,6 @@
 import type { Step, UnitChange } from '../plan/step.ts';
 import { quote } from '../ssh/shell.ts';
+import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 
 /** What a change waits for. */
 export type Waits = {
@@ -23,8 +24,8 @@ export function recordOf(change: UnitChange): Extract<Step, { kind: 'record' }> 
 }
 
 /** Whether it is about a template: its file is all there is of it, and only its instances run. */
-export function isTemplate({ unit }: Pick<UnitChange, 'unit'>): boolean {
-  return /^[^@]+@\.[a-z]+$/.test(unit);
+export function isOfTemplate({ unit }: Pick<UnitChange, 'unit'>): boolean {
+  return isTemplate(parseUnitName(unit));
 }
 
 /** `[ "$skip3" ] || step NAME:3 COMMAND || skip3=1` */
@@ -41,7 +42,7 @@ export function orderedUnits(units: readonly Indexed[], which?: 'unlessDone'): r
   const isTrigger = ({ change }: Indexed) => /\.(socket|timer|path|automount)$/.test(change.unit);
   const ordered = units.toSorted((a, b) => Number(isTrigger(b)) - Number(isTrigger(a)));
   // Some shells take a backslash for a pattern of file names.
-  const expands = ordered.some(({ change }) => isTemplate(change));
+  const expands = ordered.some(({ change }) => isOfTemplate(change));
   return [
     expands ? 'set -f' : '',
     'set --',
@@ -54,5 +55,5 @@ export function orderedUnits(units: readonly Indexed[], which?: 'unlessDone'): r
 }
 
 function unitWords(unit: string): string {
-  return isTemplate({ unit }) ? `$(instances ${quote(unit)})` : quote(unit);
+  return isOfTemplate({ unit }) ? `$(instances ${quote(unit)})` : quote(unit);
 }

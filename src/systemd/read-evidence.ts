@@ -1,4 +1,4 @@
-import { isUnknown, type SystemdState } from '../cluster/unit-state.ts';
+import { isUnknown, NO_STATE, type SystemdState } from '../cluster/unit-state.ts';
 import { LIMITS } from '../machine/limits.ts';
 import { findSection, type Section } from './frame.ts';
 import { parseShow } from './show.ts';
@@ -36,22 +36,8 @@ function sightedIn(text: string): (unit: string) => SystemdState {
 }
 
 function sightedState(active: string, sub: string, run: string | undefined): SystemdState {
-  return {
-    load: 'loaded',
-    active,
-    sub,
-    result: '',
-    type: '',
-    exitStatus: 0,
-    exitCode: 0,
-    restarts: 0,
-    invocation: /([0-9a-f]{32})\W*$/.exec(run ?? '')?.[1] ?? '',
-    fragment: '',
-    loadError: '',
-    since: undefined,
-    memoryBytes: undefined,
-    cpuNs: undefined,
-  };
+  const invocation = /([0-9a-f]{32})\W*$/.exec(run ?? '')?.[1] ?? '';
+  return { ...NO_STATE, load: 'loaded', active, sub, invocation };
 }
 
 /** What the job of `unit` waits for, by `systemctl list-jobs --before`; undefined when it has none or it is under way. */

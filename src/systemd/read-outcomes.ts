@@ -2,7 +2,7 @@ import { CAUSE_RELATIONS, type Failure, type MachineStep, type UnitOutcome } fro
 import { hasStarted, isRunning, isUp, type SystemdState } from '../cluster/unit-state.ts';
 import { readNumber } from '../machine/limits.ts';
 import type { UnitChange } from '../plan/step.ts';
-import { has, isTemplate } from './change-words.ts';
+import { has, isOfTemplate } from './change-words.ts';
 import type { Section } from './frame.ts';
 import { MOST_LINES, readLeft, readQueued, readStates, type States, saidAbout } from './read-evidence.ts';
 
@@ -140,7 +140,7 @@ function isProven(
   if (has(change, 'check')) return passed('check');
   if (has(change, 'remove')) return passed('bury');
   if (blocks && has(change, 'stop') && !has(change, 'start') && !passed('down')) return false;
-  return isTemplate(change) ? !has(change, 'record') || passed('file') : state !== undefined;
+  return isOfTemplate(change) ? !has(change, 'record') || passed('file') : state !== undefined;
 }
 
 function startFailure(
@@ -149,7 +149,7 @@ function startFailure(
   before: States,
   after: SystemdState | undefined,
 ): Failure | undefined {
-  if (isTemplate(change) || !has(change, 'start', 'restart', 'watch')) return undefined;
+  if (isOfTemplate(change) || !has(change, 'start', 'restart', 'watch')) return undefined;
   const first = before.get(change.unit);
   if (first === undefined || after === undefined) return UNVERIFIED;
   if (isRefused(change.unit, sections)) return notUp(change, sections, after);
@@ -179,7 +179,7 @@ function triggeredJob(change: UnitChange): 'start' | 'stop' | undefined {
 }
 
 function isStarted(change: UnitChange): boolean {
-  return !isTemplate(change) && has(change, 'start', 'restart');
+  return !isOfTemplate(change) && has(change, 'start', 'restart');
 }
 
 const START_SECTIONS = ['start', 'restart'];

@@ -108,7 +108,7 @@ function stateOf(properties: ReadonlyMap<string, string>, booted: number | undef
   };
 }
 
-/** Without that of a fence, and those of a folder such as service.d, which are for every unit of a type. */
+/** Drop-ins of the unit itself; left out are fleet's own and those for a whole unit type. */
 function dropInsOf(properties: ReadonlyMap<string, string>): Pick<SystemdState, 'dropIns'> {
   const paths = (properties.get('DropInPaths') ?? '').split(' ').filter((path) => path !== '');
   const dropIns = paths.filter((path) => !/\/zz-fleet-fenced\.conf$|\/[a-z]+\.d\/[^/]*$/.test(path));

@@ -1,4 +1,4 @@
-import { attempt, has, type Indexed, isTemplate, orderedUnits, type Waits } from './change-words.ts';
+import { attempt, has, type Indexed, isOfTemplate, orderedUnits, type Waits } from './change-words.ts';
 import { isDown } from './stop-script.ts';
 
 /** Starts what is to start. */
@@ -58,5 +58,5 @@ function report(section: string): readonly string[] {
 }
 
 function isNoTemplate({ change }: Indexed): boolean {
-  return !isTemplate(change);
+  return !isOfTemplate(change);
 }

@@ -4,17 +4,17 @@ import {
   attempt,
   has,
   type Indexed,
-  isTemplate,
+  isOfTemplate,
   orderedUnits,
   recordOf,
   type Waits,
 } from './change-words.ts';
 
 /**
- * Stops what is to stop. What a text or a file depends on is waited for, and everything where stops are waited for at
- * all; the lock is free meanwhile, and `guards` are checked again after it. What is not down then is skipped. A unit that
- * was down when it was looked at may have been started with another text since: it is stopped as well where fleet has
- * put it there, for a start would leave what runs as it is.
+ * Stops what is to stop. A stop is waited for if a write, removal or start follows it; with `blocks`, always. The lock is
+ * free meanwhile, and `guards` are checked again after it. What is not down then is skipped. A unit that was down when it
+ * was looked at may have been started with another text since: it is stopped as well where fleet has put it there, for a
+ * start would leave what runs as it is.
  */
 export function stopUnits(
   all: readonly Indexed[],
@@ -39,7 +39,7 @@ export function stopUnits(
       ),
     // systemd must not start again what it is about to stop.
     '[ -z "$changed" ] || step reload reload || return',
-    ...(stops.some(({ change }) => isTemplate(change)) ? ['step look look'] : []),
+    ...(stops.some(({ change }) => isOfTemplate(change)) ? ['step look look'] : []),
     ...orderedUnits(stops, 'unlessDone'),
     'if [ $# -gt 0 ]; then',
     'ran=$(runs "$@" 2>/dev/null)',
@@ -60,7 +60,7 @@ export function stopUnits(
 
 /** Whether the last look found it down; one that is to be started may be up again already. */
 export function isDown(change: UnitChange): string {
-  const word = isTemplate(change) ? 'stopped_all' : 'stopped';
+  const word = isOfTemplate(change) ? 'stopped_all' : 'stopped';
   const may = isRestart(change) ? ' again' : isLaunch(change) ? ' replace' : '';
   return `${word} ${quote(change.unit)}${may}`;
 }

@@ -1,43 +1,80 @@
 import { expandSpecifiers } from './specifiers.ts';
 import { joinedValue, type UnitFile } from './unit-file.ts';
-import { parseUnitName, type UnitName, unitNameProblem } from './unit-name.ts';
+import { storedNameProblem, type UnitName } from './unit-name.ts';
+
+/** One of two units: the one whose text has the option, or the one that the option names; false for neither. */
+type End = 'declarer' | 'named' | 'both' | false;
+
+/** What an option of a unit file makes systemd do with two units. */
+type Effects = {
+  /** The sections that the option is read in. */
+  readonly in: readonly string[];
+  /** Goes down with the other one. */
+  readonly follower: End;
+  /** Starts the other one when it is started itself, or as long as it is up. */
+  readonly starter: End;
+  /** Starts the other one whenever that is down while it is up itself. */
+  readonly upholder: End;
+  /** Never runs beside the other one. */
+  readonly excluded: End;
+  /** Whether the declarer starts the named one, or rests on it. */
+  readonly needs: boolean;
+};
+
+const UNIT = ['Unit'];
+const INSTALL = ['Install'];
+/** The sections with options of systemd.resource-control(5), of the unit types that may be in a slice of their choice. */
+const RESOURCES = ['Service', 'Socket', 'Mount', 'Swap'];
+
+/**
+ * The options that count here (systemd.unit(5), systemd.service(5)); `Slice=` implies `Requires=`
+ * (systemd.resource-control(5)).
+ */
+// biome-ignore format: a table
+const OPTIONS = {
+  Requires:           { in: UNIT, follower: 'declarer', starter: 'declarer', upholder: false, excluded: false, needs: true },
+  Requisite:          { in: UNIT, follower: 'declarer', starter: false, upholder: false, excluded: false, needs: true },
+  BindsTo:            { in: UNIT, follower: 'declarer', starter: 'declarer', upholder: false, excluded: false, needs: true },
+  PartOf:             { in: UNIT, follower: 'declarer', starter: false, upholder: false, excluded: false, needs: false },
+  Upholds:            { in: UNIT, follower: false, starter: 'declarer', upholder: 'declarer', excluded: false, needs: true },
+  Wants:              { in: UNIT, follower: false, starter: false, upholder: false, excluded: false, needs: true },
+  Conflicts:          { in: UNIT, follower: false, starter: false, upholder: false, excluded: 'both', needs: false },
+  PropagatesStopTo:   { in: UNIT, follower: 'named', starter: false, upholder: false, excluded: false, needs: false },
+  StopPropagatedFrom: { in: UNIT, follower: 'declarer', starter: false, upholder: false, excluded: false, needs: false },
+  RequiredBy:         { in: INSTALL, follower: 'named', starter: 'named', upholder: false, excluded: false, needs: false },
+  UpheldBy:           { in: INSTALL, follower: false, starter: 'named', upholder: 'named', excluded: false, needs: false },
+  Slice:              { in: RESOURCES, follower: 'declarer', starter: 'declarer', upholder: false, excluded: false, needs: true },
+  Sockets:            { in: ['Service'], follower: false, starter: false, upholder: false, excluded: false, needs: true },
+} satisfies Readonly<Record<string, Effects>>;
 
 /** An option of a unit file that makes systemd stop, start or exclude one unit because of another one. */
-export type DependencyKind = (typeof OPTIONS)[number][1];
+export type DependencyKind = keyof typeof OPTIONS;
+
+/** What each option does. */
+export const EFFECTS: Readonly<Record<DependencyKind, Effects>> = OPTIONS;
+
+const KINDS = Object.keys(OPTIONS) as DependencyKind[];
 
 /** One unit that a unit file names in such an option. `line` counts from 1. */
 export type Dependency = { readonly kind: DependencyKind; readonly unit: string; readonly line: number };
 
-/** The options that count here, by section (systemd.unit(5), systemd.resource-control(5)). */
-const OPTIONS = [
-  ['Unit', 'Requires'],
-  ['Unit', 'Requisite'],
-  ['Unit', 'BindsTo'],
-  ['Unit', 'PartOf'],
-  ['Unit', 'Upholds'],
-  ['Unit', 'Wants'],
-  ['Unit', 'Conflicts'],
-  ['Unit', 'PropagatesStopTo'],
-  ['Unit', 'StopPropagatedFrom'],
-  ['Install', 'RequiredBy'],
-  ['Install', 'UpheldBy'],
-  ['Install', 'WantedBy'],
-  ['Service', 'Slice'],
-  ['Service', 'Sockets'],
-] as const;
-
 /**
  * What a unit's text says about other units, in the order of the file. An empty assignment to `Conflicts=` or another
- * dependency changes nothing (systemd.unit(5)); words that are no unit names, which systemd ignores, are left out.
+ * dependency changes nothing (systemd.unit(5)); words that are no whole unit names, which systemd ignores, are left out.
  */
 export function readDependencies(file: UnitFile, name: UnitName): readonly Dependency[] {
   return file.options.flatMap((option) => {
-    const kind = OPTIONS.find((each) => each[0] === option.section && each[1] === option.name)?.[1];
+    const kind = KINDS.find((each) => each === option.name && EFFECTS[each].in.includes(option.section));
     if (kind === undefined) return [];
     return joinedValue(option)
       .split(/\s+/)
       .map((word) => expandSpecifiers(word, name))
-      .filter((word) => word !== '' && unitNameProblem(word) === undefined)
-      .map((word) => ({ kind, unit: parseUnitName(word).text, line: option.line }));
+      .filter((word) => storedNameProblem(word) === undefined)
+      .map((unit) => ({ kind, unit, line: option.line }));
   });
+}
+
+/** `Requires=db.service in line 3` */
+export function dependencyText({ kind, unit, line }: Dependency): string {
+  return `${kind}=${unit} in line ${line}`;
 }

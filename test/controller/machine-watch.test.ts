@@ -2,8 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import type { Lease } from '../../src/cluster/lease.ts';
+import type { Observation } from '../../src/cluster/snapshot.ts';
+import type { SystemdState } from '../../src/cluster/unit-state.ts';
 import { MachineWatch, restMs } from '../../src/controller/machine-watch.ts';
 import type { MachineSession } from '../../src/systemd/driver.ts';
+import { foreignUnit, systemdState } from '../support/builders.ts';
 import { fakeMachines } from '../support/fake-machines.ts';
 
 it('a session that ends before it has answered is not begun again at once', async () => {
@@ -40,6 +43,54 @@ it('a session that ends before it has answered is not begun again at once', asyn
   // At once, after a quarter of a second and after another half.
   expect(asked).toBeGreaterThan(0);
   expect(asked).toBeLessThan(5);
+});
+
+it('what is merely measured is no change', async () => {
+  const machine = { name: 'm1', address: 'm1.example', metadata: {} };
+  const { driver } = fakeMachines([machine]);
+  const vitals = { systemd: '252', loadAverage: [0.1], memory: undefined };
+  const withState = (changes: Partial<SystemdState>) => ({
+    units: [{ ...foreignUnit('a.timer'), state: systemdState('waiting', changes) }],
+  });
+  const first = { uptimeSeconds: 1, clock: 1, lease: { bootId: 'b', deadline: 1 }, vitals, ...withState({}) };
+  const answers: readonly Partial<Observation>[] = [
+    {},
+    { uptimeSeconds: 2 },
+    { clock: 2 },
+    { lease: { bootId: 'b', deadline: 2 } },
+    { vitals: { ...vitals, loadAverage: [0.2] } },
+    withState({ memoryBytes: 1 }),
+    withState({ cpuNs: 1 }),
+    withState({ nextElapse: 1 }),
+    withState({ lastTrigger: 1 }),
+  ];
+  const changes: number[] = [];
+  const stop = new AbortController();
+  let asked = 0;
+  const measuring = {
+    ...driver,
+    connect: async () => {
+      const session = await driver.connect(machine);
+      const seen = await session.observe({ names: [], digests: true });
+      const observe = async () => {
+        if (asked === answers.length) stop.abort();
+        return { ...seen, ...first, ...answers[Math.min(asked++, answers.length - 1)] };
+      };
+      return { ...session, observe, ended: new Promise<never>(() => undefined), close: () => undefined };
+    },
+  };
+  const watch = new MachineWatch(machine, {
+    driver: measuring,
+    clock: { now: () => Date.now() },
+    intervalMs: 1,
+    deadlineMs: 10_000,
+    onChange: () => void changes.push(asked),
+    unseen: () => [],
+    grant: () => undefined,
+    onLease: () => undefined,
+  });
+  await watch.run(stop.signal);
+  expect(changes).toEqual([1, answers.length]);
 });
 
 it.each([

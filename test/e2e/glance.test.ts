@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { compareText } from '../../src/base/compare.ts';
 import type { Observation } from '../../src/cluster/snapshot.ts';
+import { withoutMeasures } from '../../src/cluster/unit-state.ts';
 import { createTransport } from '../../src/ssh/any-transport.ts';
 import { TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { MachineSession, SystemdDriver } from '../../src/systemd/driver.ts';
@@ -101,15 +102,14 @@ onMachines('a machine that is looked at again and again', () => {
   };
 });
 
-/** Without the clock, what units use, and the times of units that are in no run: these may be late. */
-function comparable({ uptimeSeconds: _, clock: _clock, units, ...observation }: Observation) {
-  const states = units.map(
-    ({ state: { memoryBytes: _memory, cpuNs: _cpu, nextElapse: _next, ...state }, ...unit }) => {
-      const isInRun = unit.name.endsWith('.service') && state.active !== 'inactive';
-      const late = { invocation: '', since: undefined, activeExit: undefined };
-      return { ...unit, state: isInRun ? state : { ...state, ...late } };
-    },
-  );
+/** Without measures, and the times of units that are in no run: these may be late. */
+function comparable(observed: Observation) {
+  const { units, ...observation } = JSON.parse(withoutMeasures(observed)) as Observation;
+  const states = units.map(({ state, ...unit }) => {
+    const isInRun = unit.name.endsWith('.service') && state.active !== 'inactive';
+    const late = { invocation: '', since: undefined, activeExit: undefined };
+    return { ...unit, state: isInRun ? state : { ...state, ...late } };
+  });
   return { ...observation, units: states.toSorted((a, b) => compareText(a.name, b.name)) };
 }
 

@@ -1,13 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { withoutMeasures } from '../../src/cluster/unit-state.ts';
+import type { MachineRow } from '../../src/operations/list-machines.ts';
 import type { MachineRef } from '../../src/operations/machine-ref.ts';
-import {
-  jsonLine,
-  jsonText,
-  machinesJson,
-  unitFilesJson,
-  unitsJson,
-  withoutMeasures,
-} from '../../src/output/json.ts';
+import { jsonLine, jsonText, machinesJson, unitFilesJson, unitsJson } from '../../src/output/json.ts';
 
 const WEB: MachineRef = { name: 'web-1', id: '148a18ff6e954cd892dac9de9bb90d5a', address: '10.10.1.1' };
 const WEB_JSON = { id: '148a18ff-6e95-4cd8-92da-c9de9bb90d5a', name: 'web-1', ip: '10.10.1.1' };
@@ -169,9 +164,20 @@ describe('JSON', () => {
           unreadable: [],
         }),
       );
-    expect(text({ memoryBytes: 1, cpuNs: 2 }, 5000)).toBe(text({}));
+    for (const measure of ['memoryBytes', 'cpuNs', 'nextRun']) expect(text({ [measure]: 1 })).toBe(text({}));
+    expect(text({}, 5000)).toBe(text({}));
     expect(text({ sub: 'exited' })).not.toBe(text({}));
     expect(text({ since: SINCE + 1000 })).not.toBe(text({}));
     expect(text({ restarts: 3 })).not.toBe(text({}));
+    const machines = (changes: Partial<MachineRow>): string => {
+      const vitals = { systemd: '252', loadAverage: [0.1], memory: { totalBytes: 4, availableBytes: 2 } };
+      const row = { ...WEB, metadata: {}, state: 'reachable' as const, cordon: undefined, units: 3 };
+      const changed = { ...row, vitals, uptimeSeconds: 1, lastSeen: SINCE, ...changes };
+      return withoutMeasures(machinesJson({ rows: [changed], unreachable: [], unreadable: [] }));
+    };
+    const memory = { totalBytes: 5, availableBytes: 3 };
+    expect(machines({ vitals: { systemd: '252', loadAverage: [0.2], memory } })).toBe(machines({}));
+    expect(machines({ uptimeSeconds: 2, lastSeen: SINCE + 1000 })).toBe(machines({}));
+    expect(machines({ units: 4 })).not.toBe(machines({}));
   });
 });

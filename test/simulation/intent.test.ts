@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { isUp } from '../../src/cluster/unit-state.ts';
-import type { RequestResult } from '../../src/operations/unit-result.ts';
+import { fitsNowhere, type RequestResult } from '../../src/operations/unit-result.ts';
 import type { ReconcileReport } from '../../src/reconcile/reconcile.ts';
 import { machinesOf } from '../../src/schedule/decision.ts';
 import { idOf, systemdState } from '../support/builders.ts';
@@ -52,8 +52,8 @@ async function launchedRuns(world: World): Promise<readonly string[]> {
 /** Units that a command says something about that did not go as asked, or that are not launched any more, or elsewhere. */
 function toldBy({ results, problems }: RequestResult): ReadonlySet<string> {
   const told = results.filter(
-    ({ target, failures, nowhere, despite }) =>
-      target !== 'launched' || failures.length > 0 || nowhere || despite,
+    (result) =>
+      result.target !== 'launched' || result.failures.length > 0 || fitsNowhere(result) || result.despite,
   );
   return new Set([...told, ...problems].map(({ unit }) => unit));
 }

@@ -5,10 +5,6 @@ import { isUp, type SystemdState, type UnitRecord } from '../../src/cluster/unit
 import type { Machine } from '../../src/machine/machine.ts';
 import type { Step, UnitChange } from '../../src/plan/step.ts';
 import type { ObserveRequest } from '../../src/systemd/driver.ts';
-import { type Dependency, type DependencyKind, readDependencies } from '../../src/unit/dependencies.ts';
-import { triggeredUnit } from '../../src/unit/trigger.ts';
-import { parseUnitFile } from '../../src/unit/unit-file.ts';
-import { isTemplate, parseUnitName } from '../../src/unit/unit-name.ts';
 import { idOf, NOW, systemdState } from '../support/builders.ts';
 
 /** A unit as systemd has it: its file and record by fleet, its state, and the run it is in. */
@@ -19,6 +15,18 @@ type SimUnit = {
   active: 'inactive' | 'active' | 'activating' | 'failed';
   run: number;
 };
+
+/** The folders of links that mean what an option of the same unit means. */
+const FOLDERS = { Wants: 'wants', Requires: 'requires', Upholds: 'upholds' } as const;
+
+/** The words of an option in the text of a unit. */
+function words(text: string, option: string): readonly string[] {
+  const [own = ''] = text.split('[X-Fleet]');
+  return own
+    .split('\n')
+    .filter((line) => line.startsWith(`${option}=`))
+    .flatMap((line) => line.slice(option.length + 1).split(' '));
+}
 
 /** A machine with a systemd that knows jobs, dependencies and triggers, written from systemd.unit(5) and not from fleet. */
 export class SimSystemd {
@@ -79,8 +87,11 @@ export class SimSystemd {
     const has = ({ steps }: UnitChange, kind: Step['kind']): boolean =>
       steps.some((step) => step.kind === kind);
     const stops = possible.filter((change) => has(change, 'stop'));
-    // What a removed unit is pulled in by goes before the stop.
-    for (const { unit } of stops.filter((change) => has(change, 'remove'))) this.#at(unit).links = [];
+    // Links through which systemd would start it again go before the stop.
+    for (const { unit, steps } of stops.filter((change) => !has(change, 'start') || has(change, 'write'))) {
+      const links = steps.flatMap((step) => (step.kind === 'record' ? step.links : []));
+      this.#at(unit).links = links.filter((link) => !link.includes('.upholds/'));
+    }
     this.#stopAll(stops.map(({ unit }) => unit));
     for (const { unit } of stops) {
       if (this.#isLive(unit))
@@ -106,12 +117,14 @@ export class SimSystemd {
   /** `systemctl start`: what is required and wanted comes along, what conflicts goes. */
   start(name: string, under: ReadonlySet<string> = new Set()): boolean {
     const text = this.units.get(name)?.text;
-    if (text === undefined || under.has(name) || isTemplate(parseUnitName(name))) return under.has(name);
-    if (this.#isLive(name)) return true;
+    // systemd makes a slice that has no file.
+    if (text === undefined) return name.endsWith('.slice');
+    if (under.has(name) || this.#isLive(name)) return true;
     const along = new Set([...under, name]);
+    if (!this.#named(name, ['Requisite']).every((other) => this.#isLive(other))) return false;
     const required = [...this.#named(name, ['Requires', 'BindsTo', 'Slice'])];
     if (!required.every((other) => this.start(other, along))) return false;
-    for (const other of this.#named(name, ['Wants'])) this.start(other, along);
+    for (const other of this.#named(name, ['Wants', 'Sockets'])) this.start(other, along);
     this.#stopAll([...this.#named(name, ['Conflicts']), ...this.#naming(name, ['Conflicts'])]);
     const unit = this.#at(name);
     unit.run = ++this.#runs;
@@ -142,8 +155,8 @@ export class SimSystemd {
   trigger(name: string): void {
     const { text } = this.#at(name);
     if (text === undefined || !this.#isLive(name)) return;
-    const started = triggeredUnit(parseUnitFile(text), parseUnitName(name));
-    if (started !== undefined) this.start(started);
+    const [named] = [...words(text, 'Unit'), ...words(text, 'Service')];
+    if (/\.(timer|socket)$/.test(name)) this.start(named ?? name.replace(/\.\w+$/, '.service'));
   }
 
   /** Every oneshot that runs comes to its end. */
@@ -223,21 +236,20 @@ export class SimSystemd {
     return active === 'active' || active === 'activating';
   }
 
-  /** Units that `name` names in such options. */
-  #named(name: string, kinds: readonly DependencyKind[]): readonly string[] {
-    return this.#dependencies(name)
-      .filter(({ kind }) => kinds.includes(kind))
-      .map(({ unit }) => unit);
+  /** Units that `name` names in such options, or that are linked in its folders. */
+  #named(name: string, options: readonly string[]): readonly string[] {
+    const text = this.units.get(name)?.text;
+    if (text === undefined) return [];
+    const folders = Object.entries(FOLDERS).filter(([option]) => options.includes(option));
+    const linked = [...this.units]
+      .filter(([other, { links }]) => folders.some(([, f]) => links.includes(`${name}.${f}/${other}`)))
+      .map(([other]) => other);
+    return [...options.flatMap((option) => words(text, option)), ...linked];
   }
 
   /** Units that name `name` in such options. */
-  #naming(name: string, kinds: readonly DependencyKind[]): readonly string[] {
-    return [...this.units.keys()].filter((other) => this.#named(other, kinds).includes(name));
-  }
-
-  #dependencies(name: string): readonly Dependency[] {
-    const text = this.units.get(name)?.text;
-    return text === undefined ? [] : readDependencies(parseUnitFile(text), parseUnitName(name));
+  #naming(name: string, options: readonly string[]): readonly string[] {
+    return [...this.units.keys()].filter((other) => this.#named(other, options).includes(name));
   }
 
   #at(name: string): SimUnit {

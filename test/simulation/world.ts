@@ -10,13 +10,46 @@ import { type Edges, type ReconcileReport, reconcile } from '../../src/reconcile
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import type { MachineSession } from '../../src/systemd/driver.ts';
+import type { DependencyKind } from '../../src/unit/dependencies.ts';
 import { NOW, TTL_MS } from '../support/builders.ts';
 import { pick, seeded } from '../support/random.ts';
 import { SimSystemd } from './systemd.ts';
 
 const SERVICES = ['a.service', 'b.service', 'c.service', 'd.service'];
 const TRIGGERS = ['a.timer', 'b.socket'];
-const NAMES = [...SERVICES, ...TRIGGERS];
+const NAMES = [...SERVICES, ...TRIGGERS, 'e.slice'];
+
+/** How often each kind is drawn; a quarter of the units name no other one. */
+const KINDS_DRAWN: Readonly<Record<DependencyKind, number>> = {
+  Requires: 2,
+  Requisite: 1,
+  BindsTo: 2,
+  PartOf: 2,
+  Upholds: 2,
+  Wants: 1,
+  Conflicts: 2,
+  PropagatesStopTo: 2,
+  StopPropagatedFrom: 1,
+  RequiredBy: 1,
+  UpheldBy: 1,
+  Slice: 1,
+  Sockets: 1,
+};
+const KINDS = [
+  ...Object.entries(KINDS_DRAWN).flatMap(([kind, times]) => Array.from({ length: times }, () => kind)),
+  ...Array.from({ length: 6 }, () => ''),
+];
+/** Where a kind does not stand in [Unit], and what it names that is no service. */
+const SECTIONS = new Map([
+  ['RequiredBy', 'Install'],
+  ['UpheldBy', 'Install'],
+  ['Slice', 'Service'],
+  ['Sockets', 'Service'],
+]);
+const PEERS = new Map([
+  ['Slice', 'slice'],
+  ['Sockets', 'socket'],
+]);
 
 /** Operators, machines and what may happen to them, all of it drawn from one seed. */
 export class World {
@@ -149,30 +182,25 @@ export class World {
   #text(name: string): string {
     const random = this.#random;
     const others = NAMES.filter((other) => other !== name);
+    const kind = pick(random, KINDS);
+    const peers = others.filter((other) => other.endsWith(PEERS.get(kind) ?? ''));
+    const peer = pick(random, peers.length === 0 ? others : peers);
+    const tie = kind === '' ? [] : [`${kind}=${peer}`];
+    const section = SECTIONS.get(kind);
     const lines = [`# ${Math.floor(random() * 3)}`, '[Unit]', 'Description=x'];
-    const option = pick(random, [
-      'Requires',
-      'BindsTo',
-      'PartOf',
-      'PropagatesStopTo',
-      'Conflicts',
-      'Wants',
-      'Upholds',
-      '',
-      '',
-    ]);
-    const peer = pick(random, others);
-    if (option !== '') lines.push(`${option}=${peer}`);
+    if (section === undefined) lines.push(...tie);
     if (name.endsWith('.service')) {
       const main = pick(random, ['/bin/sleep infinity', '/bin/sleep infinity', '/bin/false']);
       lines.push('[Service]', ...(random() < 0.3 ? ['Type=oneshot'] : []), `ExecStart=${main}`);
-      if (random() < 0.2) lines.push('[Install]', 'WantedBy=multi-user.target');
+      if (section === 'Service') lines.push(...tie);
     }
     if (name.endsWith('.timer')) lines.push('[Timer]', 'OnActiveSec=1h');
     if (name.endsWith('.socket')) lines.push('[Socket]', 'ListenStream=/run/x');
+    if (section === 'Install') lines.push('[Install]', ...tie);
+    else if (random() < 0.15) lines.push('[Install]', 'WantedBy=multi-user.target');
     lines.push('[X-Fleet]');
     if (random() < 0.15) lines.push('Global=true');
-    else if (option !== '' && random() < 0.6) lines.push(`MachineOf=${peer}`);
+    else if (kind !== '' && random() < 0.6) lines.push(`MachineOf=${peer}`);
     else if (random() < 0.2) lines.push(`MachineMetadata=name=${pick(random, this.machines).machine.name}`);
     return `${lines.join('\n')}\n`;
   }

@@ -17,7 +17,9 @@ export class ClosingLine implements Reporter {
   onTestCaseResult(test: TestCase): void {
     const result = test.result();
     this.#counts[result.state] += 1;
-    if (result.state !== 'skipped') return;
+    // With a name filter (-t) most of those that say no reason were not asked for.
+    const isFiltered = test.project.config.testNamePattern !== undefined;
+    if (result.state !== 'skipped' || (isFiltered && result.note === undefined)) return;
     if (result.note === undefined) this.#isIncomplete = true;
     const what = `${test.module.relativeModuleId}: ${result.note ?? 'not possible here'}`;
     this.#skipped.set(what, (this.#skipped.get(what) ?? 0) + 1);

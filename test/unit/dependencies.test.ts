@@ -44,9 +44,17 @@ UpheldBy=m.target
 it('leaves out what orders units and what is no name, and keeps what an empty assignment does not reset', () => {
   expect(read('[Unit]\nRequires=b.service\nRequires=\nAfter=c.service\nWants=%x/d e f.service\n')).toEqual([
     '2 Requires b.service',
-    '5 Wants e.service',
     '5 Wants f.service',
   ]);
+});
+
+it.each([
+  ['a.service', 'Service'],
+  ['a.socket', 'Socket'],
+  ['a.mount', 'Mount'],
+  ['a.swap', 'Swap'],
+])('finds the slice of %s in [%s]', (name, section) => {
+  expect(read(`[${section}]\nSlice=k.slice\n`, name)).toEqual(['2 Slice k.slice']);
 });
 
 it('takes options of their own section alone', () => {
