@@ -125,7 +125,7 @@ onMachines('history and rollback', () => {
 
     // The machines know nothing of templates.
     rmSync(join(operator.folder, 'registry'), { recursive: true });
-    await operator.fleetctl('recover');
+    await operator.fleetctl('recover', '--accept=*');
     expect(await replace(OLD)).toEqual(updated);
     expect(await texts()).toEqual([OLD, OLD, OTHER]);
     operator.write('units/app@.service', NEW);

@@ -4,7 +4,7 @@ import { hire } from './operator.ts';
 
 const LOOP = '[Service]\nExecStart=/bin/sleep infinity\n';
 const HERE = '[X-Fleet]\nMachineMetadata=name=k1\n';
-const JOB = `[Service]\nType=oneshot\nExecStart=/bin/sh -c "sleep 30; echo over"\n`;
+const JOB = `[Service]\nType=oneshot\nExecStart=/bin/sh -c "sleep 90; echo over"\n`;
 
 /** `unit active` of every unit in the list. */
 async function listed(operator: ReturnType<typeof hire>): Promise<readonly string[]> {
