@@ -1,10 +1,11 @@
 import { compareText } from '../base/compare.ts';
 import { globMatcher } from '../base/glob.ts';
-import { upholdTies } from '../cluster/dependencies.ts';
+import { takenDown, upholdTies } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { MachinePlan, UnitChange } from './step.ts';
 import { brings } from './steps.ts';
+import { tiesBetween } from './ties.ts';
 
 /** Plans that are carried out together, on all of their machines at once. */
 export type Wave = {
@@ -47,8 +48,9 @@ type Starters = ReadonlyMap<string, readonly string[]>;
 /**
  * The order in which plans are carried out, for every verb: waves, one after the other. A unit that failed in one wave
  * is left alone in those that follow. With `maxParallel` the main work is cut up into pieces of that size, and each piece
- * is finished before the next one begins. A unit and those that start it are in one piece, whatever its size: left behind,
- * they would start it again. On each machine they come before it, so that their stops do.
+ * is finished before the next one begins. A unit, those that start it, and those that its stop takes down are in one
+ * piece on a machine, whatever its size: apart, they would start it again, lack its file, or be down until their own turn.
+ * On each machine those that start a unit come before it, so that their stops do.
  */
 export function orderOf({
   plans,
@@ -74,15 +76,17 @@ export function orderOf({
           .map((name) => `${machine} ${name}`),
       ),
   );
-  // One whose assignment came before this pass, as of a move that was interrupted, moves like any other.
-  const coming = new Set(
-    copiesOf(plans)
-      .filter(([machine, { unit }]) => isHere(machine, unit) && !units.get(unit)?.placement.global)
-      .flatMap(([, { unit, steps, obstacle }]) => (obstacle !== undefined || isNew(steps) ? unit : [])),
+  const coming = comingIn(
+    plans,
+    (machine, unit) => isHere(machine, unit) && !units.get(unit)?.placement.global,
   );
+  const leaves = (machine: string) => (unit: string) =>
+    origin.get(unit) === machine || (coming.has(unit) && !isHere(machine, unit));
   const stageOf = (machine: string, { unit, steps }: UnitChange): Stage => {
     if (early.has(`${machine} ${unit}`)) return 'before';
-    if (origin.get(unit) === machine || (coming.has(unit) && !isHere(machine, unit))) return 'after';
+    // A file that is elsewhere already is needed here until what starts it has left.
+    const isLeft = places.has(unit) && !isHere(machine, unit) && starters.get(unit)?.some(leaves(machine));
+    if (leaves(machine)(unit) || isLeft) return 'after';
     const isHeir = replacedBy(units.get(unit), origin).some((old) => origin.get(old) === machine);
     return isHeir && brings(steps) ? 'last' : 'main';
   };
@@ -98,10 +102,7 @@ export function orderOf({
       .map(({ change: { unit } }) => [unit, replacedBy(units.get(unit), origin)] as const),
   );
   const isGate = maxParallel !== undefined;
-  const groups = groupsOf(plans, starters);
-  const groupOf = ({ machine, change: { unit } }: Entry): string =>
-    `${groups.get(unit)} ${origin.get(unit) ?? machine}`;
-  return pieces(entries, units, groupOf, maxParallel)
+  return pieces(entries, units, tiesOf(snapshot, starters), maxParallel)
     .flatMap((piece) =>
       STAGES.map((stage): Wave => {
         const there = piece.filter((entry) => entry.stage === stage);
@@ -115,6 +116,17 @@ export function orderOf({
 /** Every change with its machine. */
 function copiesOf(plans: readonly MachinePlan[]): readonly (readonly [string, UnitChange])[] {
   return plans.flatMap(({ machine, changes }) => changes.map((change) => [machine, change] as const));
+}
+
+/** One whose assignment came before this pass, as of a move that was interrupted, moves like any other. */
+function comingIn(
+  plans: readonly MachinePlan[],
+  isHere: (machine: string, unit: string) => boolean,
+): ReadonlySet<string> {
+  const here = copiesOf(plans).filter(([machine, { unit }]) => isHere(machine, unit));
+  return new Set(
+    here.flatMap(([, { unit, steps, obstacle }]) => (obstacle !== undefined || isNew(steps) ? unit : [])),
+  );
 }
 
 /** Whether the unit is not there yet, or does not run. */
@@ -147,37 +159,53 @@ function startersIn({ units, olderTexts = [] }: ClusterSnapshot): Starters {
   return starters;
 }
 
-/** Unit → the name of the group of units that start each other, directly or through others. */
-function groupsOf(plans: readonly MachinePlan[], starters: Starters): ReadonlyMap<string, string> {
-  const groups = new Map(plans.flatMap(({ changes }) => changes.map(({ unit }) => [unit, unit])));
-  for (const [unit, others] of starters) {
-    for (const other of others) {
-      const [mine, its] = [groups.get(unit), groups.get(other)];
-      if (mine === undefined || its === undefined || mine === its) continue;
-      for (const [name, group] of groups) if (group === its) groups.set(name, mine);
-    }
+/** Unit → those that start it, and those that its stop takes down. */
+function tiesOf(snapshot: ClusterSnapshot, starters: Starters): (unit: string) => ReadonlySet<string> {
+  const { stops } = tiesBetween(snapshot);
+  return (unit) => new Set([...(starters.get(unit) ?? []), ...takenDown([unit], stops)]);
+}
+
+/** Those of `anchors` together whose units are tied and share a machine: where they are, come to, or leave. */
+function groupsOf(
+  anchors: readonly Entry[],
+  entries: readonly Entry[],
+  tied: (unit: string) => ReadonlySet<string>,
+): readonly (readonly Entry[])[] {
+  const ties = new Map(anchors.map(({ change: { unit } }) => [unit, tied(unit)]));
+  const left = new Map<string, readonly string[]>();
+  for (const { stage, machine, change } of entries) {
+    if (stage !== 'main') left.set(change.unit, [...(left.get(change.unit) ?? []), machine]);
   }
-  return groups;
+  const machinesOf = ({ machine, change: { unit } }: Entry): readonly string[] => [
+    machine,
+    ...(left.get(unit) ?? []),
+  ];
+  const areTied = (one: Entry, other: Entry): boolean => {
+    const [a, b] = [one.change.unit, other.change.unit];
+    if (!ties.get(a)?.has(b) && !ties.get(b)?.has(a)) return false;
+    const machines = machinesOf(other);
+    return machinesOf(one).some((machine) => machines.includes(machine));
+  };
+  return anchors.reduce<readonly (readonly Entry[])[]>((groups, entry) => {
+    const joined = groups.filter((group) => group.some((other) => areTied(entry, other)));
+    return [...groups.filter((group) => !joined.includes(group)), [...joined.flat(), entry]];
+  }, []);
 }
 
 /** The entries of each piece: main ones at most `size` at a time, the others with the last main one of their unit. */
 function pieces(
   entries: readonly Entry[],
   units: ReadonlyMap<string, DesiredUnit>,
-  groupOf: (entry: Entry) => string,
+  tied: (unit: string) => ReadonlySet<string>,
   size: number | undefined,
 ): readonly (readonly Entry[])[] {
   if (size === undefined) return [entries];
   const rank = ({ change }: Entry): number => units.get(change.unit)?.placement.machineOf.length ?? 0;
-  const groups = new Map<string, Entry[]>();
-  for (const entry of entries) {
-    if (entry.stage !== 'main') continue;
-    const group = groups.get(groupOf(entry)) ?? [];
-    groups.set(groupOf(entry), group);
-    group.push(entry);
-  }
+  const worked = new Set(entries.flatMap(({ stage, change }) => (stage === 'main' ? change.unit : [])));
+  const isAnchor = ({ stage, change }: Entry): boolean =>
+    stage === 'main' || (stage !== 'check' && !worked.has(change.unit));
   // Units that others ask to be beside come first.
-  const sorted = [...groups.values()]
+  const sorted = groupsOf(entries.filter(isAnchor), entries, tied)
     .map((group) => ({ group: group.toSorted(byUnit), rank: Math.max(...group.map(rank)) }))
     .toSorted((a, b) => a.rank - b.rank || byUnit(a.group[0] as Entry, b.group[0] as Entry));
   const main: Entry[][] = [[]];
@@ -187,10 +215,10 @@ function pieces(
     else last.push(...group);
   }
   const pieceOf = new Map(main.flatMap((piece, index) => piece.map(({ change }) => [change.unit, index])));
-  const others = entries.filter(({ stage }) => stage !== 'main');
+  const others = entries.filter((entry) => !isAnchor(entry));
   return main.map((piece, index) => [
     ...piece,
-    ...others.filter(({ change }) => (pieceOf.get(change.unit) ?? 0) === index),
+    ...others.filter(({ change }) => pieceOf.get(change.unit) === index),
   ]);
 }
 

@@ -163,4 +163,69 @@ describe('with a limit', () => {
     ]);
     expect(words(order([planOf('m1: -a -z')], { snapshot }))).toEqual(['m1: -z -a']);
   });
+
+  it('a socket with Accept=yes goes with its template, whose file is needed until the socket has left', () => {
+    const socket = { text: '[Socket]\nListenStream=/run/z\nAccept=yes\n' };
+    const scene = machines().unit('b.service').unit('z.socket', '', socket).unit('z@.service');
+    const snapshot = scene.snapshot();
+    const request = (plans: readonly MachinePlan[], templateOn: readonly string[]) => ({
+      plans,
+      snapshot,
+      placements: new Map([
+        ['b.service', [idOf('m2')]],
+        ['z.socket', [idOf('m2')]],
+        ['z@.service', templateOn.map(idOf)],
+      ]),
+      leaving: new Map([
+        ['b.service', idOf('m1')],
+        ['z.socket', idOf('m1')],
+      ]),
+      maxParallel: 1,
+    });
+    const moveOfB = ['m1: ?b', 'm2: b', 'm1: -b'];
+    const template = planOf('m2: z@', [{ kind: 'write', text: '' }]);
+    const moved = [planOf('m1: -b -z.socket -z@'), planOf('m2: b z.socket'), template];
+    expect(words(orderOf(request(moved, ['m2'])))).toEqual([
+      ...moveOfB,
+      'm1: ?z.socket ?z@',
+      'm2: z.socket z@',
+      'm1: -z.socket -z@',
+    ]);
+    const there = [planOf('m1: -b -z.socket -z@'), planOf('m2: b z.socket')];
+    expect(words(orderOf(request(there, ['m2'])))).toEqual([
+      ...moveOfB,
+      'm1: ?z.socket ?z@',
+      'm2: z.socket',
+      'm1: -z.socket -z@',
+    ]);
+  });
+
+  it.each([
+    ['PartOf=', '', 'PartOf=a.target'],
+    ['BindsTo=', '', 'BindsTo=a.target'],
+    ['PropagatesStopTo=', 'PropagatesStopTo=z.service', ''],
+  ])('what a stop takes down through %s is up elsewhere before it, and restarted with it', (_, target, z) => {
+    const snapshot = machines()
+      .unit('a.target', '', { text: `[Unit]\nDescription=a\n${target}\n` })
+      .unit('b.service')
+      .unit('y.service', '', { text: '[Unit]\nPartOf=z.service\n[Service]\nExecStart=/bin/true\n' })
+      .unit('z.service', '', { text: `[Unit]\n${z}\n[Service]\nExecStart=/bin/true\n` })
+      .snapshot();
+    const moving = [planOf('m1: -a.target -b -y -z'), planOf('m2: a.target b y z')];
+    const moves = ['a.target m1 m2', 'b m1 m2', 'y m1 m2', 'z m1 m2'];
+    expect(words(order(moving, { snapshot, moves, maxParallel: 1 }))).toEqual([
+      'm1: ?a.target ?y ?z',
+      'm2: a.target y z',
+      'm1: -a.target -y -z',
+      'm1: ?b',
+      'm2: b',
+      'm1: -b',
+    ]);
+    const restart = [planOf('m1: a.target b y z', RESTART), planOf('m2: z', RESTART)];
+    expect(words(order(restart, { snapshot, maxParallel: 1 }))).toEqual([
+      'm1: a.target y z',
+      'm1: b',
+      'm2: z',
+    ]);
+  });
 });
