@@ -7,7 +7,7 @@ import type { UnitRecord } from '../cluster/unit-state.ts';
 import type { StoredUnit } from '../registry/stored-unit.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { hashUnitFile, parseUnitFile } from '../unit/unit-file.ts';
-import { parseUnitName } from '../unit/unit-name.ts';
+import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 
 /** A unit as machines remember it. */
@@ -166,14 +166,15 @@ function isWhole({ text, record }: Copy): boolean {
   return text !== undefined && sha256(text) === record.digest;
 }
 
-/** What a text says; undefined for one that makes no sense. */
+/** What a text says; undefined for one that makes no sense. A template has no machine of its own, like a global unit. */
 function readUnit(
   unit: string,
   text: string,
 ): { readonly hash: string; readonly global: boolean } | undefined {
   try {
     const file = parseUnitFile(text, unit);
-    return { hash: hashUnitFile(file), global: parsePlacement(file, parseUnitName(unit)).global };
+    const name = parseUnitName(unit);
+    return { hash: hashUnitFile(file), global: isTemplate(name) || parsePlacement(file, name).global };
   } catch (error) {
     if (!isFleetError(error)) throw error;
     return undefined;

@@ -9,7 +9,7 @@ import { type Dependency, readDependencies } from '../unit/dependencies.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { triggeredUnit } from '../unit/trigger.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
-import { parseUnitName, storedNameProblem } from '../unit/unit-name.ts';
+import { isTemplate, parseUnitName, storedNameProblem } from '../unit/unit-name.ts';
 import { corrupt, type Document, type DocumentKind, readDocument } from './documents.ts';
 import { sortEventKeys } from './event-keys.ts';
 import type { StoredUnit } from './stored-unit.ts';
@@ -242,7 +242,9 @@ export class RegistryView {
     const key = `units/${name}`;
     const problem = storedNameProblem(name);
     if (problem !== undefined) throw corrupt(key, `that is no name of a unit: ${problem}`);
-    const { digest, hash, target, machine, fromTemplate, fleet } = this.#must('units/', key);
+    const { digest, hash, target, fromTemplate, fleet, ...stored } = this.#must('units/', key);
+    // A template is where its sockets are; earlier versions of recover assigned it to a machine.
+    const machine = isTemplate(parseUnitName(name)) ? undefined : stored.machine;
     const text = this.text(digest);
     const token = this.revisionOf(key) + tokenBase;
     const read = readText(name, text, fleet);

@@ -4,6 +4,8 @@ import { recoverStatus } from '../../src/cli/exit-status.ts';
 import { MAX_LEAD } from '../../src/cluster/token.ts';
 import { cat } from '../../src/operations/cat.ts';
 import { destroy } from '../../src/operations/destroy.ts';
+import { drain } from '../../src/operations/drain.ts';
+import { leaveMachine } from '../../src/operations/leave-machine.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { type RecoverRequest, recover } from '../../src/operations/recover.ts';
 import { start } from '../../src/operations/set-target-state.ts';
@@ -110,6 +112,25 @@ describe('recover', () => {
     );
     expect(new Set(kinds)).toEqual(new Set(['record']));
     expect((await reconcileEverything(scene.edges)).plans).toEqual([]);
+  });
+
+  it('assigns no machine to a template, which is where its sockets are', async () => {
+    const before = await makeScene();
+    await before.write('echo@.service', SLEEP);
+    await before.write('echo.socket', '[Socket]\nListenStream=/run/echo\nAccept=yes\n');
+    await before.start('echo.socket');
+    const scene = lost(before);
+    const result = await recover(scene.edges, EVERYTHING);
+    const stored = result.kind === 'recovered' ? result.units.map((unit) => unit.stored) : [];
+    expect(stored.map(({ name, machine }) => [name, machine !== undefined])).toEqual([
+      ['echo.socket', true],
+      ['echo@.service', false],
+    ]);
+    expect((await drain(scene.edges, { machine: 'm1', maxParallel: 1, globals: false })).left).toEqual([]);
+    expect(leaveMachine(await scene.edges.registry.load(), 'm1')).toEqual([]);
+    expect(Object.values(scene.there()).flat()).toEqual(
+      expect.arrayContaining([expect.stringMatching(/^echo@/)]),
+    );
   });
 
   it('takes the later decision where a unit is on two machines, and tells of the other', async () => {

@@ -34,6 +34,14 @@ describe('a view of the registry', () => {
     expect(view.units.get('web.service')?.placement.conflicts).toEqual(['web@*.service']);
   });
 
+  it('takes no machine from a template', () => {
+    const template = desiredUnit('web@.service');
+    const { name, digest, hash } = template;
+    const value = writeDocument('units/', { digest, hash, target: 'loaded', machine: idOf('m1') });
+    const view = new RegistryView(9, [record(`units/${name}`, value), textRecord(template)]);
+    expect(view.units.get(name)).toMatchObject({ target: 'loaded', machine: undefined });
+  });
+
   it('knows when a key last changed, and that another does not exist', () => {
     const view = new RegistryView(9, [unitRecord(WEB, 3)]);
     expect([view.revisionOf('units/web.service'), view.revisionOf('units/x.service')]).toEqual([3, 0]);
