@@ -16,7 +16,7 @@ import { observe } from '../reconcile/observe.ts';
 import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { MachineSession } from '../systemd/driver.ts';
-import { isTemplate, parseUnitName, type UnitName } from '../unit/unit-name.ts';
+import { isTemplate, parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
 import { findMachine } from './find-machine.ts';
 import { expectedOn } from './list-units.ts';
 import { unitNameOf } from './local-file.ts';
@@ -99,19 +99,35 @@ function selectNamed(
 ): Pick<Selection, 'units' | 'problems'> {
   for (const argument of arguments_) {
     const template = isGlob(basename(argument)) ? undefined : unitNameOf(argument);
-    if (template !== undefined && isTemplate(template)) throw notRunning(template, verb);
+    if (template !== undefined && isTemplate(template)) throw notRunning(template, verb, registry);
   }
   const { units, problems } = selectUnits(arguments_, registry);
   return { units: units.filter(({ name }) => !isTemplate(parseUnitName(name))), problems };
 }
 
-function notRunning({ text, prefix }: UnitName, verb: string): FleetError {
+/** A template has a file where its sockets are, and no state; what runs are its instances, or one service per connection. */
+function notRunning({ text, prefix }: UnitName, verb: string, { units, machines }: RegistryView): FleetError {
+  const socket = [...units.values()].find(
+    ({ triggers, target }) => triggers === text && target !== 'inactive',
+  );
+  const isInstance = (name: string): boolean => templateOf(parseUnitName(name))?.text === text;
+  if (socket === undefined) {
+    return new FleetError(
+      'usage',
+      `Template "${text}" is on no machine: it is a pattern for units, not a unit`,
+      {
+        hint: [...units.keys()].some(isInstance)
+          ? `Name its instances: fleetctl ${verb} '${prefix}@*'`
+          : `It has no instances; start one: fleetctl start ${text.replace('@', '@NAME')}`,
+      },
+    );
+  }
+  const [machine] = [...machines].find(([, { id }]) => id !== undefined && id === socket.machine) ?? [];
+  const place = machine === undefined ? '' : ` on machine "${machine}"`;
   return new FleetError(
     'usage',
-    `Template "${text}" is on no machine: it is a pattern for units, not a unit`,
-    {
-      hint: `Name its instances: fleetctl ${verb} '${prefix}@*'`,
-    },
+    `Template "${text}" has no state: its file is beside "${socket.name}"${place}, for one service per connection`,
+    { hint: `See the journal of all connections: fleetctl ssh ${socket.name} journalctl -u '${prefix}@*'` },
   );
 }
 

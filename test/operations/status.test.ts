@@ -93,6 +93,22 @@ describe('the status of units', () => {
     });
   });
 
+  it('of a template tells where its file is, and how to see its connections', async () => {
+    await scene.write('idle@.service', SLEEP);
+    await scene.submit(['idle@.service']);
+    await expect(told(['idle@'])).rejects.toMatchObject({
+      hint: 'It has no instances; start one: fleetctl start idle@NAME.service',
+    });
+    await scene.write('echo@.service', SLEEP);
+    await scene.write('echo.socket', `[Socket]\nListenStream=/run/echo\nAccept=yes\n${pinnedTo('m2')}`);
+    await scene.start('echo.socket');
+    await expect(told(['echo@'])).rejects.toMatchObject({
+      message:
+        'Template "echo@.service" has no state: its file is beside "echo.socket" on machine "m2", for one service per connection',
+      hint: "See the journal of all connections: fleetctl ssh echo.socket journalctl -u 'echo@*'",
+    });
+  });
+
   it('refuses a machine that is not there', async () => {
     await expect(told(['one'], { machine: 'm9' })).rejects.toMatchObject({ code: 'machine-not-found' });
   });
