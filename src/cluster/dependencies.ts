@@ -15,11 +15,6 @@ export function stopTies(units: readonly DependentUnit[]): Ties {
   return tiesTo('follower', units);
 }
 
-/** Unit → the units that start it again when they are started, or as long as they are up: a stop of it alone is in vain. */
-export function startTies(units: readonly DependentUnit[]): Ties {
-  return tiesTo('starter', units);
-}
-
 /** Unit → the units that start it whenever it is down while they are up (`Upholds=`). */
 export function upholdTies(units: readonly DependentUnit[]): Ties {
   return tiesTo('upholder', units);
@@ -54,10 +49,7 @@ export function takenDown(stopped: Iterable<string>, ties: Ties): ReadonlySet<st
 }
 
 /** Unit → the units that have this role towards it. */
-function tiesTo(
-  role: 'follower' | 'starter' | 'upholder' | 'excluded',
-  units: readonly DependentUnit[],
-): Ties {
+function tiesTo(role: 'follower' | 'upholder' | 'excluded', units: readonly DependentUnit[]): Ties {
   const known = new Set(units.map(({ name }) => name));
   const ties = new Map<string, Tie[]>();
   const add = (from: string, unit: string, declaredBy: string, dependency: Dependency): void => {

@@ -1,5 +1,5 @@
 import { FleetError } from '../base/errors.ts';
-import { startTies, stopTies, type Tie, tieText } from '../cluster/dependencies.ts';
+import { stopTies, type Tie, tieText, upholdTies } from '../cluster/dependencies.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { UnitProblem } from './unit-result.ts';
@@ -21,7 +21,7 @@ export function contradictionsOf(
 ): readonly UnitProblem[] {
   const all = [...units.values()];
   const lowered = new Set(selected.map(({ name }) => name));
-  const starts = startTies(all);
+  const upholders = upholdTies(all);
   const stops = stopTies(all);
   const obstaclesTo = (unit: DesiredUnit): readonly Obstacle[] => {
     const triggers = verb === 'stop' ? [] : all.filter((other) => other.triggers === unit.name);
@@ -33,13 +33,13 @@ export function contradictionsOf(
       ...triggers
         .filter(({ target }) => target !== 'inactive')
         .map(({ name, target }) => ({ unit: name, why: `"${name}", which is ${target}, starts it` })),
-      ...(starts.get(unit.name) ?? []).filter(isLaunchedBeside).map((tie) => ({
-        unit: tie.unit,
-        why: `"${tie.unit}", which is launched, would start it again (${tieText(tie)})`,
-      })),
       ...(stops.get(unit.name) ?? []).filter(isLaunchedBeside).map((tie) => ({
         unit: tie.unit,
         why: `"${tie.unit}", which is launched, would go down with it (${tieText(tie)})`,
+      })),
+      ...(upholders.get(unit.name) ?? []).filter(isLaunchedBeside).map((tie) => ({
+        unit: tie.unit,
+        why: `"${tie.unit}", which is launched, would start it again (${tieText(tie)})`,
       })),
     ];
     return obstacles.filter((obstacle) => !lowered.has(obstacle.unit));

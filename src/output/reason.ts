@@ -54,7 +54,7 @@ export function reasonText(reason: Reason): string {
         ? `machine "${reason.machine}" is silent and may run it under its lease; only fleetd knows when that is over`
         : `machine "${reason.machine}" is silent and may run it under its lease for another ${howLong(reason.forMs)}`;
     case 'machine-removed':
-      return 'it is not in fleet.conf any more';
+      return 'no machine has this id any more';
   }
 }
 

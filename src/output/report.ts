@@ -105,7 +105,7 @@ export function errorLines(error: FleetError): readonly string[] {
 /** The words about machines that a listing could not ask. */
 export function unreachableLines(unreachable: readonly UnreachableMachine[]): readonly string[] {
   const warnings = unreachable.map(({ message, silentMs }) => {
-    const since = silentMs < 1000 ? '' : ` (silent for ${howLong(silentMs)})`;
+    const since = silentMs < 1000 ? '' : ` (unreachable for ${howLong(silentMs)})`;
     return `Warning: ${message}${since}; what it runs is unknown`;
   });
   const hints = new Set(unreachable.flatMap(({ hint }) => hint ?? []));

@@ -188,7 +188,7 @@ export class Connection implements Carrier {
       silent = this.#meter.bytesRead === heard ? silent + 1 : 0;
       heard = this.#meter.bytesRead;
       if (silent < PINGS) return;
-      this.#abandon(`it has not answered for ${formatDuration(this.#target.keepaliveTimeoutMs)}`);
+      this.#abandon(`no answer within ${formatDuration(this.#target.keepaliveTimeoutMs)}`);
     };
     return setInterval(look, pingInterval(this.#target)).unref();
   }

@@ -11,8 +11,6 @@ type Effects = {
   readonly in: readonly string[];
   /** Goes down with the other one. */
   readonly follower: End;
-  /** Starts the other one when it is started itself, or as long as it is up. */
-  readonly starter: End;
   /** Starts the other one whenever that is down while it is up itself. */
   readonly upholder: End;
   /** Never runs beside the other one. */
@@ -32,19 +30,19 @@ const RESOURCES = ['Service', 'Socket', 'Mount', 'Swap'];
  */
 // biome-ignore format: a table
 const OPTIONS = {
-  Requires:           { in: UNIT, follower: 'declarer', starter: 'declarer', upholder: false, excluded: false, needs: true },
-  Requisite:          { in: UNIT, follower: 'declarer', starter: false, upholder: false, excluded: false, needs: true },
-  BindsTo:            { in: UNIT, follower: 'declarer', starter: 'declarer', upholder: false, excluded: false, needs: true },
-  PartOf:             { in: UNIT, follower: 'declarer', starter: false, upholder: false, excluded: false, needs: false },
-  Upholds:            { in: UNIT, follower: false, starter: 'declarer', upholder: 'declarer', excluded: false, needs: true },
-  Wants:              { in: UNIT, follower: false, starter: false, upholder: false, excluded: false, needs: true },
-  Conflicts:          { in: UNIT, follower: false, starter: false, upholder: false, excluded: 'both', needs: false },
-  PropagatesStopTo:   { in: UNIT, follower: 'named', starter: false, upholder: false, excluded: false, needs: false },
-  StopPropagatedFrom: { in: UNIT, follower: 'declarer', starter: false, upholder: false, excluded: false, needs: false },
-  RequiredBy:         { in: INSTALL, follower: 'named', starter: 'named', upholder: false, excluded: false, needs: false },
-  UpheldBy:           { in: INSTALL, follower: false, starter: 'named', upholder: 'named', excluded: false, needs: false },
-  Slice:              { in: RESOURCES, follower: 'declarer', starter: 'declarer', upholder: false, excluded: false, needs: true },
-  Sockets:            { in: ['Service'], follower: false, starter: false, upholder: false, excluded: false, needs: true },
+  Requires:           { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needs: true },
+  Requisite:          { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needs: true },
+  BindsTo:            { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needs: true },
+  PartOf:             { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needs: false },
+  Upholds:            { in: UNIT, follower: false, upholder: 'declarer', excluded: false, needs: true },
+  Wants:              { in: UNIT, follower: false, upholder: false, excluded: false, needs: true },
+  Conflicts:          { in: UNIT, follower: false, upholder: false, excluded: 'both', needs: false },
+  PropagatesStopTo:   { in: UNIT, follower: 'named', upholder: false, excluded: false, needs: false },
+  StopPropagatedFrom: { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needs: false },
+  RequiredBy:         { in: INSTALL, follower: 'named', upholder: false, excluded: false, needs: false },
+  UpheldBy:           { in: INSTALL, follower: false, upholder: 'named', excluded: false, needs: false },
+  Slice:              { in: RESOURCES, follower: 'declarer', upholder: false, excluded: false, needs: true },
+  Sockets:            { in: ['Service'], follower: false, upholder: false, excluded: false, needs: true },
 } satisfies Readonly<Record<string, Effects>>;
 
 /** An option of a unit file that makes systemd stop, start or exclude one unit because of another one. */

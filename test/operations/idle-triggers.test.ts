@@ -241,6 +241,21 @@ describe('a unit that a timer starts', () => {
     await expect(scene.start('s@.service')).rejects.toMatchObject({ code: 'usage' });
   });
 
+  it.each([
+    ['BindsTo', 'would go down with it'],
+    ['Requires', 'would go down with it'],
+    ['PartOf', 'would go down with it'],
+    ['Upholds', 'would start it again'],
+  ])('stays while a launched unit with %s= stays', async (option, what) => {
+    const needs = `[Unit]\n${option}=x.service\n${SLEEP}[X-Fleet]\nMachineOf=x.service\n`;
+    const scene = await sceneWith({ 'x.service': SLEEP, 'y.service': needs });
+    await scene.start('x', 'y');
+    const { problems } = await stop(scene.edges, ['x.service']);
+    expect(problems.map(({ error }) => error.message)).toEqual([
+      `Cannot stop unit "x.service": "y.service", which is launched, ${what} (${option}=x.service in line 2 of "y.service")`,
+    ]);
+  });
+
   it('stays while the timer that needs it stays', async () => {
     const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': SLEEP });
     await scene.start('x.timer');

@@ -135,7 +135,7 @@ describe('a silent machine', () => {
       'm3: write the unit file of a.service',
       'm3: note a.service',
       'm3: start a.service',
-      warning(' (silent for 30s)'),
+      warning(' (unreachable for 30s)'),
       'status 0',
     ]);
   });

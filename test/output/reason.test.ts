@@ -113,7 +113,7 @@ const SENTENCES: {
       'machine "m2" is silent and may run it under its lease; only fleetd knows when that is over',
     ],
   ],
-  'machine-removed': [[{ code: 'machine-removed', machine: 'm9' }, 'it is not in fleet.conf any more']],
+  'machine-removed': [[{ code: 'machine-removed', machine: 'm9' }, 'no machine has this id any more']],
 };
 
 describe('a reason in words', () => {

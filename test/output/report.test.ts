@@ -395,7 +395,7 @@ describe('errors and warnings', () => {
       ]),
     ).toEqual([
       'Warning: Cannot reach machine "m1"; what it runs is unknown',
-      'Warning: Cannot reach machine "m2" (silent for 48h); what it runs is unknown',
+      'Warning: Cannot reach machine "m2" (unreachable for 48h); what it runs is unknown',
       'Warning: Machine "m3" belongs to another cluster: x; what it runs is unknown',
       'hint: Check it',
     ]);

@@ -76,7 +76,7 @@ against('a session that is stopped is lost after the keepalive timeout', async (
   const { transport, target } = await setUp([], { keepaliveTimeoutMs: 1000 });
   const { command, session } = await startSleep(transport, target);
   process.kill(session, 'SIGSTOP');
-  expect((await failure(command.exit, 'ssh-lost')).message).toMatch(/: it has not answered for 1s$/);
+  expect((await failure(command.exit, 'ssh-lost')).message).toMatch(/: no answer within 1s$/);
   process.kill(session, 'SIGKILL');
 });
 
