@@ -171,25 +171,28 @@ function groupsOf(
   entries: readonly Entry[],
   tied: (unit: string) => ReadonlySet<string>,
 ): readonly (readonly Entry[])[] {
-  const ties = new Map(anchors.map(({ change: { unit } }) => [unit, tied(unit)]));
-  const left = new Map<string, readonly string[]>();
+  const machines = new Map(anchors.map(({ change: { unit } }) => [unit, new Set<string>()]));
   for (const { stage, machine, change } of entries) {
-    if (stage !== 'main') left.set(change.unit, [...(left.get(change.unit) ?? []), machine]);
+    if (stage !== 'main') machines.get(change.unit)?.add(machine);
   }
   const machinesOf = ({ machine, change: { unit } }: Entry): readonly string[] => [
     machine,
-    ...(left.get(unit) ?? []),
+    ...(machines.get(unit) ?? []),
   ];
-  const areTied = (one: Entry, other: Entry): boolean => {
-    const [a, b] = [one.change.unit, other.change.unit];
-    if (!ties.get(a)?.has(b) && !ties.get(b)?.has(a)) return false;
-    const machines = machinesOf(other);
-    return machinesOf(one).some((machine) => machines.includes(machine));
-  };
-  return anchors.reduce<readonly (readonly Entry[])[]>((groups, entry) => {
-    const joined = groups.filter((group) => group.some((other) => areTied(entry, other)));
-    return [...groups.filter((group) => !joined.includes(group)), [...joined.flat(), entry]];
-  }, []);
+  const copies = new Map<string, Entry[]>();
+  for (const anchor of anchors)
+    copies.set(anchor.change.unit, [...(copies.get(anchor.change.unit) ?? []), anchor]);
+  const groups = new Map(anchors.map((anchor) => [anchor, [anchor]]));
+  for (const anchor of anchors) {
+    const here = new Set(machinesOf(anchor));
+    for (const other of [...tied(anchor.change.unit)].flatMap((unit) => copies.get(unit) ?? [])) {
+      const [mine = [], its = []] = [groups.get(anchor), groups.get(other)];
+      if (mine === its || !machinesOf(other).some((machine) => here.has(machine))) continue;
+      mine.push(...its);
+      for (const each of its) groups.set(each, mine);
+    }
+  }
+  return [...new Set(groups.values())];
 }
 
 /** The entries of each piece: main ones at most `size` at a time, the others with the last main one of their unit. */

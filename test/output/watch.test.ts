@@ -89,9 +89,7 @@ describe('on a screen', () => {
   it('silent machines stand below it', () => {
     const { paper, view } = make();
     view.seen(listing(['a'], 5000));
-    expect(paper.printed[0]).toContain(
-      'a\n\nWarning: m1 is silent (unreachable for 5s); what it runs is ',
-    );
+    expect(paper.printed[0]).toContain('a\n\nWarning: m1 is silent (unreachable for 5s); what it runs is ');
   });
 
   it('what was seen last stays while looks fail', () => {
