@@ -12,6 +12,8 @@ export type SystemdState = {
   readonly result: string;
   /** Type of a service: `simple`, `oneshot`, … Empty for other units. */
   readonly type: string;
+  /** RemainAfterExit: a service of which a run that succeeded leaves it active, so that inactive means stopped. */
+  readonly remains?: boolean;
   /** Exit status or signal number of the main process, and CLD code (1 exited, 2 killed, 3 dumped). */
   readonly exitStatus: number;
   readonly exitCode: number;
@@ -122,12 +124,13 @@ export function isUp(state: SystemdState): boolean {
   return ['active', 'reloading', 'refreshing'].includes(state.active) || isFinished(state);
 }
 
-/** A oneshot that ran to success since the machine booted. */
+/** A oneshot that ran to success since the machine booted, and is not one that stays active after that. */
 export function isFinished(state: SystemdState): boolean {
   // A text that systemd cannot use has no type of its own; one without ExecStart= counts as a oneshot.
   return (
     state.load === 'loaded' &&
     state.type === 'oneshot' &&
+    state.remains !== true &&
     state.active === 'inactive' &&
     state.result === 'success' &&
     state.invocation !== ''

@@ -60,7 +60,7 @@ const RULES: readonly (readonly [Situation, (pair: Pair) => boolean])[] = [
   ['to-restart', (pair) => !isWritten(pair)],
   // The text is right; the state is not.
   ['to-stop', (pair) => isLowered(pair)],
-  ['to-start', (pair) => pair.wanted?.target === 'launched' && !isPairUp(pair)],
+  ['to-start', (pair) => pair.wanted?.target === 'launched' && (!isPairUp(pair) || isRaised(pair))],
   // Only the record is old, a newer token or another target; or what starts it at boot, or fences it, is not as it should be.
   ['to-note', (pair) => !isNoted(pair)],
   ['in-place', () => true],
@@ -73,6 +73,11 @@ export function classify(pair: Pair): Situation {
 /** Launched before, loaded from now on, and still running: stopped once. */
 function isLowered(pair: Pair): boolean {
   return pair.wanted?.target === 'loaded' && pair.observed?.record?.target === 'launched' && runs(pair);
+}
+
+/** Loaded before, launched from now on, and not running: an earlier run of a oneshot does not count. */
+function isRaised(pair: Pair): boolean {
+  return pair.observed?.record?.target === 'loaded' && !runs(pair);
 }
 
 function isLoadedRun(pair: Pair): boolean {

@@ -88,6 +88,16 @@ describe('start', () => {
     ]);
   });
 
+  it('runs a oneshot again only after it was stopped', async () => {
+    const scene = await desk({ 'once.service': '[Service]\nType=oneshot\nExecStart=/bin/true\n' });
+    await scene.start('once');
+    expect((await scene.start('once')).plans).toEqual([]);
+    await stop(scene.edges, ['once']);
+    const steps = (await scene.start('once')).plans[0]?.changes[0]?.steps.map(({ kind }) => kind);
+    expect(steps).toEqual(['record', 'start']);
+    expect((await scene.start('once')).plans).toEqual([]);
+  });
+
   it('starts a global unit everywhere, and later where a machine is new', async () => {
     const scene = await desk({ 'g.service': GLOBAL });
     scene.machines.silence('m3');

@@ -114,6 +114,21 @@ describe('classify', () => {
       'in-place',
     ],
     [
+      'a oneshot that has finished, is noted as loaded, and should be launched',
+      oneshot,
+      observedUnit(oneshot, {
+        state: systemdState('finished'),
+        record: recordOf(oneshot, { target: 'loaded' }),
+      }),
+      'to-start',
+    ],
+    [
+      'a oneshot with RemainAfterExit= that was stopped',
+      oneshot,
+      observedUnit(oneshot, { state: systemdState('finished', { remains: true }) }),
+      'to-start',
+    ],
+    [
       'a oneshot that has not run since the machine booted',
       oneshot,
       observedUnit(oneshot, { state: systemdState('finished', { invocation: '' }) }),
