@@ -115,6 +115,11 @@ export function isUnknown({ load }: Pick<SystemdState, 'load'>): boolean {
   return load === UNKNOWN;
 }
 
+/** Whether `systemctl mask` keeps the unit from being started. */
+export function isMasked({ load }: Pick<SystemdState, 'load'>): boolean {
+  return load === 'masked';
+}
+
 /**
  * Whether a launched unit is as a user wants it: active and not between automatic restarts, or a oneshot that
  * has run and succeeded (systemd.service(5): a oneshot without RemainAfterExit= is inactive after it ran).

@@ -1,6 +1,6 @@
 import { sha256 } from '../base/hash.ts';
 import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
-import { isForeign, isRunning, isUnknown, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
+import { isForeign, isMasked, isRunning, isUnknown, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
 import { fenceText } from './fence.ts';
 import { isAlias, linksOf } from './links.ts';
 
@@ -88,7 +88,10 @@ function isPairUnknown({ observed }: Pair): boolean {
   return observed !== undefined && isUnknown(observed.state);
 }
 
+/** A mask of the administrator stays in the place of the file; only a new text replaces it. */
 function isWritten({ wanted, observed }: Pair): boolean {
+  if (observed !== undefined && isMasked(observed.state))
+    return observed.record !== undefined && observed.record.digest === wanted?.digest;
   return observed?.digest !== undefined && observed.digest === wanted?.digest;
 }
 
