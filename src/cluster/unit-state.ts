@@ -12,6 +12,8 @@ export type SystemdState = {
   readonly result: string;
   /** Type of a service: `simple`, `oneshot`, … Empty for other units. */
   readonly type: string;
+  /** RemainAfterExit: a service of which a run that succeeded leaves it active, so that inactive means stopped. */
+  readonly remains?: boolean;
   /** Exit status or signal number of the main process, and CLD code (1 exited, 2 killed, 3 dumped). */
   readonly exitStatus: number;
   readonly exitCode: number;
@@ -113,6 +115,11 @@ export function isUnknown({ load }: Pick<SystemdState, 'load'>): boolean {
   return load === UNKNOWN;
 }
 
+/** Whether `systemctl mask` keeps the unit from being started. */
+export function isMasked({ load }: Pick<SystemdState, 'load'>): boolean {
+  return load === 'masked';
+}
+
 /**
  * Whether a launched unit is as a user wants it: active and not between automatic restarts, or a oneshot that
  * has run and succeeded (systemd.service(5): a oneshot without RemainAfterExit= is inactive after it ran).
@@ -122,12 +129,13 @@ export function isUp(state: SystemdState): boolean {
   return ['active', 'reloading', 'refreshing'].includes(state.active) || isFinished(state);
 }
 
-/** A oneshot that ran to success since the machine booted. */
+/** A oneshot that ran to success since the machine booted, and is not one that stays active after that. */
 export function isFinished(state: SystemdState): boolean {
   // A text that systemd cannot use has no type of its own; one without ExecStart= counts as a oneshot.
   return (
     state.load === 'loaded' &&
     state.type === 'oneshot' &&
+    state.remains !== true &&
     state.active === 'inactive' &&
     state.result === 'success' &&
     state.invocation !== ''

@@ -30,7 +30,7 @@ export type UnitFileRow = {
 };
 
 export async function listUnitFiles(from: Viewpoint): Promise<Listing<UnitFileRow>> {
-  const snapshot = await look(from);
+  const snapshot = await look(from, { digests: true });
   const copied = snapshot.units.filter(
     ({ placement, target, machine }) => placement.global || (target === 'loaded' && machine === undefined),
   );

@@ -61,7 +61,8 @@ const ABSENT = { load: 'not-found', active: 'inactive', sub: 'dead', ...NO_USAGE
 
 /** Every unit fleet put on a machine, and every unit that should be on one. */
 export async function listUnits(from: Viewpoint): Promise<Listing<UnitRow>> {
-  const snapshot = await look(from);
+  // With the clock of a machine, a timer that counts from its boot has a time of day.
+  const snapshot = await look(from, { digests: true });
   const rows = [
     ...leftBehind(snapshot),
     ...snapshot.machines.flatMap((machine) => [

@@ -10,23 +10,27 @@ export type Viewpoint = Edges | { readonly snapshot: () => Promise<ClusterSnapsh
 
 /**
  * The cluster as it is now, for a listing; nothing is changed on machines. Of `names` machines tell also what
- * fleet did not put there, with `vitals` how busy each is.
+ * fleet did not put there, with `vitals` how busy each is, with `digests` whether files were changed there, and the clock of each.
  */
 export async function look(
   from: Viewpoint,
-  { names = [], vitals = false }: Partial<Pick<ObserveRequest, 'names' | 'vitals'>> = {},
+  {
+    names = [],
+    vitals = false,
+    digests = false,
+  }: Partial<Pick<ObserveRequest, 'names' | 'vitals' | 'digests'>> = {},
 ): Promise<ClusterSnapshot> {
   if ('snapshot' in from) return from.snapshot();
   const edges = from;
   const registry = await edges.registry.load();
-  const request = { names, digests: false, vitals };
+  const request = { names, digests, vitals };
   const { views, sessions } = await observe(edges, registry, request);
   for (const session of sessions.values()) session.close();
   await remember(edges, views, registry);
   const unseen = views
     .flatMap(({ observation }) => (observation === undefined ? [] : unseenBy(observation, registry)))
     .filter((name) => !names.includes(name));
-  if (unseen.length > 0) return look(edges, { names: [...names, ...unseen], vitals });
+  if (unseen.length > 0) return look(edges, { names: [...names, ...unseen], vitals, digests });
   return snapshotOf(edges, registry, views);
 }
 

@@ -5,7 +5,7 @@ import type { TargetState } from '../cluster/target-state.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Submission } from './submit.ts';
-import type { RequestResult, UnitProblem, UnitResult } from './unit-result.ts';
+import { fitsNowhere, type RequestResult, type UnitProblem, type UnitResult } from './unit-result.ts';
 
 /** What a request stored about one unit. */
 export type Requested = {
@@ -90,8 +90,8 @@ function changeOf(
   return text.isNew || hasFailed ? { kind: 'text', unit, hash } : undefined;
 }
 
-function isFailed({ failures, nowhere }: UnitResult): boolean {
-  return nowhere || failures.length > 0;
+function isFailed(result: UnitResult): boolean {
+  return fitsNowhere(result) || result.failures.length > 0;
 }
 
 /** `Unit "x.service" was stopped by bob@desk 2s ago; its target state is loaded`. */

@@ -16,7 +16,7 @@ import { overrule, type Requested, requestedBy } from './overruled.ts';
 import { selectUnits } from './select-units.ts';
 import { startedAlone } from './started-alone.ts';
 import { type Aim, type Submission, type SubmitRequest, submit } from './submit.ts';
-import { type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
+import { fitsNowhere, type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
 
 /** `submit`: puts unit files into the registry. Where a text was replaced, machines get the new one. */
 export async function submitUnits(
@@ -146,7 +146,10 @@ async function lower(
   });
   const asked = new Map([...names].map((name) => [name, 'stop'] as const));
   const requested = [...names].map((unit): Requested => ({ unit, targets: [target], text: undefined }));
-  return overrule(edges, requested, requestResult(await pass(edges, names, asked), problems));
+  const result = requestResult(await pass(edges, names, asked), problems);
+  // What is on no machine does not run, whether a machine fits it or not.
+  const results = result.results.map((each) => (fitsNowhere(each) ? { ...each, idle: true as const } : each));
+  return overrule(edges, requested, { ...result, results });
 }
 
 function notLoaded({ name }: DesiredUnit): UnitProblem {

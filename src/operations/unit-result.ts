@@ -39,12 +39,15 @@ export type UnitResult = {
   readonly despite: Reason | undefined;
   /** It is wanted and no machine fits. */
   readonly nowhere: boolean;
+  /** It is on no machine, as it may be after a `stop`. */
+  readonly idle?: true;
   /** The machines it does not fit, each with the first rule that excluded it. */
   readonly rejected: readonly Rejection[];
 };
 
 /** Whether a unit that is wanted somewhere has no machine to go to. */
-export function fitsNowhere({ nowhere, global, target, eligible }: UnitResult): boolean {
+export function fitsNowhere({ idle, nowhere, global, target, eligible }: UnitResult): boolean {
+  if (idle) return false;
   return nowhere || (global && target !== 'inactive' && eligible === 0);
 }
 

@@ -1,7 +1,7 @@
 import { quoted } from '../base/visible.ts';
 import { tieText } from '../cluster/dependencies.ts';
 import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts';
-import type { SystemdState } from '../cluster/unit-state.ts';
+import { isMasked, type SystemdState } from '../cluster/unit-state.ts';
 import { packagesOf } from './machine.ts';
 import { foreignUnit, reasonText } from './reason.ts';
 
@@ -105,7 +105,7 @@ function changeText(
       return {
         summary: notUp(failure.state),
         lines: [...linesOf(failure.detail), ...failure.journal],
-        hint: isStarting(failure.state) ? GOES_ON : undefined,
+        hint: isMasked(failure.state) ? MASKED : isStarting(failure.state) ? GOES_ON : undefined,
       };
   }
 }
@@ -126,6 +126,8 @@ const STEPS: Readonly<Record<MachineStep, string>> = {
 const NO_SPACE = 'Make room there: df -h; where that shows room, there are no inodes left: df -i';
 
 const NEEDS_ROOT = 'The user needs root rights there, and /etc, /var/lib and /run must be writable';
+
+const MASKED = 'Run "systemctl unmask" for it there, and the command again';
 
 /** systemd does not know that nobody waits any more. */
 const GOES_ON = 'It goes on there; see what becomes of it: fleetctl list-units';

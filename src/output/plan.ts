@@ -24,7 +24,7 @@ export function planLines({ machine, changes }: MachinePlan): readonly string[] 
 
 /** What `[Install]` asks for, where a launched unit starts at boot in any case; and that a file is not as fleet left it. */
 function remark(step: Step): string {
-  if (step.kind === 'write' && step.altered) return ', which was changed there';
+  if (step.kind === 'write' && step.altered) return `, which was ${step.altered} there`;
   if (step.kind !== 'record') return '';
   const links = step.links.filter((link) => !link.startsWith('fleet.target.wants/'));
   return links.length === 0 ? '' : `, enable it: ${links.join(' ')}`;

@@ -145,6 +145,7 @@ export function missingLines({
 function successLine(verb: UnitVerb, result: UnitResult): readonly string[] {
   const { unit, target, failures } = result;
   if (fitsNowhere(result)) return [];
+  if (result.idle) return [`Unit ${unit} ${target}; it is on no machine`];
   if (target === 'inactive') {
     if (failures.length > 0) return [];
     return [verb === 'destroy' ? `Destroyed ${unit}` : `Unit ${unit} inactive`];

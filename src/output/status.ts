@@ -33,7 +33,7 @@ const DRIFTS: Readonly<Record<Drift, string>> = {
   missing: 'its record in /var/lib/fleet/units is missing there',
   damaged: 'its record in /var/lib/fleet/units is damaged there',
   outdated: 'its text there is not that of the registry',
-  altered: 'its file was changed there',
+  altered: 'its file was changed or removed there',
   'drop-in': 'a drop-in of the machine changes it',
 };
 

@@ -1,6 +1,6 @@
 import { sha256 } from '../base/hash.ts';
 import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
-import { isForeign, isRunning, isUnknown, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
+import { isForeign, isMasked, isRunning, isUnknown, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
 import { fenceText } from './fence.ts';
 import { isAlias, linksOf } from './links.ts';
 
@@ -60,7 +60,7 @@ const RULES: readonly (readonly [Situation, (pair: Pair) => boolean])[] = [
   ['to-restart', (pair) => !isWritten(pair)],
   // The text is right; the state is not.
   ['to-stop', (pair) => isLowered(pair)],
-  ['to-start', (pair) => pair.wanted?.target === 'launched' && !isPairUp(pair)],
+  ['to-start', (pair) => pair.wanted?.target === 'launched' && (!isPairUp(pair) || isRaised(pair))],
   // Only the record is old, a newer token or another target; or what starts it at boot, or fences it, is not as it should be.
   ['to-note', (pair) => !isNoted(pair)],
   ['in-place', () => true],
@@ -75,6 +75,11 @@ function isLowered(pair: Pair): boolean {
   return pair.wanted?.target === 'loaded' && pair.observed?.record?.target === 'launched' && runs(pair);
 }
 
+/** Loaded before, launched from now on, and not running: an earlier run of a oneshot does not count. */
+function isRaised(pair: Pair): boolean {
+  return pair.observed?.record?.target === 'loaded' && !runs(pair);
+}
+
 function isLoadedRun(pair: Pair): boolean {
   return pair.observed?.record?.target === 'loaded' && runs(pair);
 }
@@ -83,7 +88,10 @@ function isPairUnknown({ observed }: Pair): boolean {
   return observed !== undefined && isUnknown(observed.state);
 }
 
+/** A mask of the administrator stays in the place of the file; only a new text replaces it. */
 function isWritten({ wanted, observed }: Pair): boolean {
+  if (observed !== undefined && isMasked(observed.state))
+    return observed.record !== undefined && observed.record.digest === wanted?.digest;
   return observed?.digest !== undefined && observed.digest === wanted?.digest;
 }
 

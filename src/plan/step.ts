@@ -8,13 +8,13 @@ export type Step =
   /** Stop it and wait until it has stopped. */
   | { readonly kind: 'stop' }
   /**
-   * Put its unit file there; with `under` as for a start, for what is there may be started by others. `altered`: the file
-   * that is there was changed on the machine.
+   * Put its unit file there; with `under` as for a start, for what is there may be started by others. `altered`: how
+   * the file that is there was changed on the machine.
    */
   | {
       readonly kind: 'write';
       readonly text: string;
-      readonly altered?: true;
+      readonly altered?: 'changed' | 'masked';
       readonly under?: Lease | undefined;
     }
   /** Note in place of a lost record what is there. */

@@ -1,6 +1,12 @@
 import { fenceObjection, leaseOf } from '../cluster/lease.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
-import { isFinished, isRunning, type ObservedUnit, type UnitRecord } from '../cluster/unit-state.ts';
+import {
+  isFinished,
+  isMasked,
+  isRunning,
+  type ObservedUnit,
+  type UnitRecord,
+} from '../cluster/unit-state.ts';
 import type { Pair, Situation } from './classify.ts';
 import { fenceText } from './fence.ts';
 import { linksOf } from './links.ts';
@@ -85,7 +91,7 @@ function stepsToTarget(situation: Situation, pair: Pair, machine: MachineView): 
   const write: Step = {
     kind: 'write',
     text: wanted?.text ?? '',
-    ...(isAltered(observed) && { altered: true }),
+    ...alteredBy(observed),
     under: leaseFor(wanted, machine),
   };
   const record: readonly Step[] =
@@ -121,10 +127,12 @@ function stepsToTarget(situation: Situation, pair: Pair, machine: MachineView): 
   }
 }
 
-/** Whether the file there is not the one that its record tells of. */
-function isAltered(observed: ObservedUnit | undefined): boolean {
-  const { record, lost, digest } = observed ?? {};
-  return record !== undefined && lost === undefined && digest !== undefined && digest !== record.digest;
+/** How the file there is not the one that its record tells of. */
+function alteredBy(observed: ObservedUnit | undefined): Pick<Extract<Step, { kind: 'write' }>, 'altered'> {
+  if (observed?.record === undefined || observed.lost !== undefined) return {};
+  const { digest, record, state } = observed;
+  if (isMasked(state)) return { altered: 'masked' };
+  return digest !== undefined && digest !== record.digest ? { altered: 'changed' } : {};
 }
 
 /** Whether the run that is under way may have begun a moment ago; yes for a machine that does not tell the time. */

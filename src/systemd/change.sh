@@ -100,9 +100,9 @@ guard() {
     done
   done
 }
-# is_name FILE UNIT: whether it is another name of the unit, whose file need not be there yet
+# is_name FILE UNIT: whether it is another name of the unit, whose file need not be there yet. All masks lead to /dev/null.
 is_name() {
-  [ -L "$1" ] || return
+  [ -L "$1" ] && [ ! "$1" -ef /dev/null ] || return
   if [ -e "$1" ]; then [ "$1" -ef "$D/$2" ]; return; fi
   case "$(readlink "$1")" in "$2" | */"$2") ;; *) return 1 ;; esac
 }

@@ -11,6 +11,7 @@ export const SHOW_PROPERTIES = [
   'ActiveState',
   'SubState',
   'Type',
+  'RemainAfterExit',
   'Result',
   'ExecMainStatus',
   'ExecMainCode',
@@ -103,6 +104,7 @@ function stateOf(properties: ReadonlyMap<string, string>, booted: number | undef
     ...known('activeExit', readTime(text('InactiveEnterTimestamp'))),
     ...known('nextElapse', soonest(text('NextElapseUSecRealtime'), text('NextElapseUSecMonotonic'), booted)),
     ...known('lastTrigger', readTime(text('LastTriggerUSec'))),
+    ...(text('RemainAfterExit') === 'yes' && { remains: true }),
     ...known('jobId', number('Job') || undefined),
     ...dropInsOf(properties),
   };

@@ -63,6 +63,13 @@ describe('up, running, finished', () => {
     ['a oneshot at its work', systemdState('starting', { type: 'oneshot' }), false, true, false],
     ['a service that stops', systemdState('stopping'), false, true, false],
     ['a oneshot that succeeded', systemdState('finished'), true, false, true],
+    [
+      'a oneshot with RemainAfterExit= that was stopped',
+      systemdState('finished', { remains: true }),
+      false,
+      false,
+      false,
+    ],
     ['a oneshot that failed', systemdState('failed', { type: 'oneshot' }), false, false, false],
     [
       'a oneshot that did not run since the machine booted',

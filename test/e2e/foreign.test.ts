@@ -96,7 +96,7 @@ onMachines('a file of fleet that somebody changed on the machine', () => {
       await operator.fleetctl('reconcile', '--dry-run'),
     ];
     expect(status.stderr).toContain(
-      'Warning: unit "web.service" on machine "k1": its file was changed there',
+      'Warning: unit "web.service" on machine "k1": its file was changed or removed there',
     );
     expect([doctor.status, doctor.stdout]).toEqual([1, expect.stringContaining('file was changed there')]);
     expect(plan.stdout).toContain('k1: write the unit file of web.service, which was changed there\n');

@@ -241,6 +241,9 @@ onMachines('a unit that does come up', () => {
     expect(await operator.fleetctl('list-unit-files', '--no-legend', '--fields=state')).toEqual(
       done('launched\n'.repeat(names.length)),
     );
+    await operator.fleetctl('stop', 'stays');
+    await operator.fleetctl('start', 'stays');
+    expect((await operator.fleetctl(...UNITS)).stdout).toMatch(/^stays.service +active +exited$/m);
     await operator.fleetctl('destroy', ...names);
   });
 

@@ -199,6 +199,14 @@ describe('list-unit-files', () => {
     ]);
   });
 
+  it('shows a file that was changed on its machine', async () => {
+    const { edges, machines } = await busy();
+    const unit = machines.of('m1').units.get('a.service');
+    if (unit) unit.text = `${SLEEP}# by hand\n`;
+    const { rows } = await listUnitFiles(edges);
+    expect(rows.flatMap(({ unit, drift }) => drift && `${unit} ${drift}`)).toContain('a.service altered');
+  });
+
   it('shows a failed unit as launched beside loaded', async () => {
     const scene = await makeScene();
     await scene.write('false.service', FALSE);

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
+import { requestStatus } from '../../src/cli/exit-status.ts';
 import { start, stop, submitUnits, unload } from '../../src/operations/set-target-state.ts';
+import { requestReport } from '../../src/output/report.ts';
 import { systemdState, TTL_MS } from '../support/builders.ts';
 import { FALSE, GLOBAL, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
 
@@ -86,6 +88,16 @@ describe('start', () => {
       'tick.service: loaded m2',
       'tick.timer: launched m2',
     ]);
+  });
+
+  it('runs a oneshot again only after it was stopped', async () => {
+    const scene = await desk({ 'once.service': '[Service]\nType=oneshot\nExecStart=/bin/true\n' });
+    await scene.start('once');
+    expect((await scene.start('once')).plans).toEqual([]);
+    await stop(scene.edges, ['once']);
+    const steps = (await scene.start('once')).plans[0]?.changes[0]?.steps.map(({ kind }) => kind);
+    expect(steps).toEqual(['record', 'start']);
+    expect((await scene.start('once')).plans).toEqual([]);
   });
 
   it('starts a global unit everywhere, and later where a machine is new', async () => {
@@ -204,6 +216,20 @@ describe('stop', () => {
     expect(outcome(await stop(scene.edges, ['a']))).toEqual(['a.service: loaded m1']);
     expect(scene.there()).toEqual({ m1: ['a.service dead'] });
     expect(await scene.wanted()).toEqual({ 'a.service': 'loaded m1' });
+  });
+
+  it('of a unit that is on no machine succeeds', async () => {
+    const text = `${SLEEP}[X-Fleet]\nMachineMetadata=role=none\n`;
+    const scene = await desk({ 'a.service': text, 'g.service': `${text}Global=true\n` });
+    await scene.start('a', 'g');
+    const request = await stop(scene.edges, ['a', 'g']);
+    expect(requestStatus(request)).toBe(0);
+    expect(requestReport('stop', request)).toEqual({
+      out: ['Unit a.service loaded; it is on no machine', 'Unit g.service loaded; it is on no machine'],
+      err: [],
+    });
+    expect(await scene.wanted()).toEqual({ 'a.service': 'loaded', 'g.service': 'loaded' });
+    expect(requestStatus(await scene.load('a'))).toBe(1);
   });
 
   it('of a loaded unit changes nothing', async () => {

@@ -333,6 +333,9 @@ describe('a unit that is not up', () => {
     const text = failureText({ code: 'not-up', state, detail: '', journal: [] });
     expect(text.summary).toBe(summary);
     const hint = 'It goes on there; see what becomes of it: fleetctl list-units';
-    expect(text.hint).toBe(name === 'starting' ? hint : undefined);
+    const unmask = 'Run "systemctl unmask" for it there, and the command again';
+    expect(text.hint).toBe(
+      'load' in changes && changes.load === 'masked' ? unmask : name === 'starting' ? hint : undefined,
+    );
   });
 });

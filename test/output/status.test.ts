@@ -52,7 +52,7 @@ describe('the text of a status', () => {
   it('tells on the other stream how a unit differs from the registry', () => {
     const { err } = statusReport(result({ statuses: [{ ...on('m1'), drift: 'altered' }] }));
     expect(err).toEqual([
-      'Warning: unit "a.service" on machine "m1": its file was changed there',
+      'Warning: unit "a.service" on machine "m1": its file was changed or removed there',
       'hint: What a pass would do about it: fleetctl reconcile --dry-run',
     ]);
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type ObservedUnit, unknownState } from '../../src/cluster/unit-state.ts';
+import { type ObservedUnit, type UnitRecord, unknownState } from '../../src/cluster/unit-state.ts';
 import { classify, type Situation } from '../../src/plan/classify.ts';
 import { desiredUnit, foreignUnit, observedUnit, recordOf, systemdState } from '../support/builders.ts';
 
@@ -19,6 +19,11 @@ const unknown: ObservedUnit = {
 const withToken = (token: number, state = running): ObservedUnit =>
   observedUnit(launched, { record: recordOf(launched, { token }), state });
 const oldText = { digest: 'old', record: recordOf(launched, { digest: 'old', token: 4 }) };
+
+const masked = (unit: typeof launched, record: Partial<UnitRecord>): ObservedUnit => ({
+  ...observedUnit(unit, { record: recordOf(unit, record), state: systemdState('dead', { load: 'masked' }) }),
+  digest: undefined,
+});
 
 type Row = readonly [string, typeof launched | undefined, ObservedUnit | undefined, Situation];
 
@@ -113,6 +118,25 @@ describe('classify', () => {
       observedUnit(oneshot, { state: systemdState('finished') }),
       'in-place',
     ],
+    [
+      'a oneshot that has finished, is noted as loaded, and should be launched',
+      oneshot,
+      observedUnit(oneshot, {
+        state: systemdState('finished'),
+        record: recordOf(oneshot, { target: 'loaded' }),
+      }),
+      'to-start',
+    ],
+    [
+      'a oneshot with RemainAfterExit= that was stopped',
+      oneshot,
+      observedUnit(oneshot, { state: systemdState('finished', { remains: true }) }),
+      'to-start',
+    ],
+    ['masked there, and should run', launched, masked(launched, {}), 'to-start'],
+    ['masked there, and loaded as wanted', loaded, masked(loaded, {}), 'in-place'],
+    ['masked there, and noted as launched', loaded, masked(loaded, { target: 'launched' }), 'to-note'],
+    ['masked there, with an older text', loaded, masked(loaded, { digest: 'old' }), 'to-load'],
     [
       'a oneshot that has not run since the machine booted',
       oneshot,

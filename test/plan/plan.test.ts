@@ -24,7 +24,7 @@ const earlier = recordOf(launched, { token: 4 });
 const stop: Step = { kind: 'stop' };
 const remove: Step = { kind: 'remove' };
 const write: Step = { kind: 'write', text: launched.text };
-const rewrite: Step = { ...write, altered: true };
+const rewrite: Step = { ...write, altered: 'changed' };
 const record = (unit = launched): Step => ({
   kind: 'record',
   record: recordOf(unit),

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { mkdir, symlink } from 'node:fs/promises';
+import { mkdir, readlink, symlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
@@ -195,6 +195,17 @@ describe('a unit that fleet did not put there', () => {
     await symlink(target, machine.path('etc', WEB));
     const [outcome] = await machine.change([changes.launch(WEB, SECOND, 1)]);
     expect(outcome?.failure).toEqual({ code: 'foreign', path: machine.path('etc', WEB) });
+  });
+
+  it('stays masked when a unit of fleet is noted that is masked, too', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch(WEB, FIRST, 1)]);
+    rmSync(machine.path('etc', WEB));
+    for (const unit of [WEB, 'other.service']) await symlink('/dev/null', machine.path('etc', unit));
+    const [outcome] = await machine.change([changes.note(WEB, FIRST, 2)]);
+    expect(outcome?.failure).toBeUndefined();
+    for (const unit of [WEB, 'other.service'])
+      expect(await readlink(machine.path('etc', unit))).toBe('/dev/null');
   });
 
   it('is not removed either', async () => {

@@ -135,6 +135,13 @@ describe('the answer of systemctl show', () => {
     );
   });
 
+  it.each([
+    ['yes', true],
+    ['no', undefined],
+  ])('tells whether a service remains active after its run: %s', (value, remains) => {
+    expect(parseShow(`${BLOCK}RemainAfterExit=${value}`)[0]?.state.remains).toBe(remains);
+  });
+
   it('has no time since boot where that is not known', () => {
     expect(parseShow(`${BLOCK}NextElapseUSecMonotonic=5s`)[0]?.state.nextElapse).toBeUndefined();
   });
