@@ -1,7 +1,7 @@
 /** What a request is answered with; without a body nothing but the status is sent. */
 export type Answer = {
   readonly status: number;
-  readonly body?: { readonly type: string; readonly text: string };
+  readonly body?: { readonly type: string; readonly text: string | Buffer };
 };
 
 /** A request that cannot be done, with the HTTP status that says so; sent in fleet's shape. */

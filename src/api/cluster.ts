@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
-import type { FleetError } from '../base/errors.ts';
+import { type FleetError, isFleetError } from '../base/errors.ts';
+import { shared } from '../base/shared.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import { comparedRegistry, refuseDoubtful } from '../reconcile/outdated.ts';
 import { snapshotOf } from '../reconcile/reconcile.ts';
@@ -74,14 +75,21 @@ export class Cluster {
   }
 
   /** What was wanted at the last answer and what was seen; throws {@link ApiError} 503 as long as nothing was. */
-  async snapshot(): Promise<ClusterSnapshot> {
+  readonly snapshot: () => Promise<ClusterSnapshot> = shared(() => this.#snapshot());
+
+  /** The same, and whoever has just changed something through the registry finds it done; that takes a while. */
+  readonly settledSnapshot: () => Promise<ClusterSnapshot> = shared(() => this.#settledSnapshot());
+
+  /** What keeps the controller from its work, in one line each. */
+  readonly reasons: () => Promise<readonly string[]> = shared(() => this.#reasons());
+
+  async #snapshot(): Promise<ClusterSnapshot> {
     const view = await this.#load();
     const { leases, machines, ...rest } = this.#seen();
     return snapshotOf({ ...rest, clock: this.#clock, leases: () => leases }, view, machines);
   }
 
-  /** The same, and whoever has just changed something through the registry finds it done; that takes a while. */
-  async settledSnapshot(): Promise<ClusterSnapshot> {
+  async #settledSnapshot(): Promise<ClusterSnapshot> {
     await this.#load();
     if (this.now - this.#changedAt < FOLLOWS_MS && this.watcher.snapshot !== undefined) {
       const patience = new AbortController();
@@ -90,6 +98,21 @@ export class Cluster {
       patience.abort();
     }
     return this.snapshot();
+  }
+
+  async #reasons(): Promise<readonly string[]> {
+    const { watcher, electionError } = this;
+    const reasons = watcher.troubles.map(({ message }) => message);
+    if (!watcher.isAwake) reasons.push('the loop does not turn');
+    if (electionError !== undefined) reasons.push(`cannot stand for election: ${electionError.message}`);
+    try {
+      await this.registry.load();
+      if (watcher.snapshot === undefined) reasons.push('not every machine was asked yet');
+    } catch (error) {
+      if (!isFleetError(error)) throw error;
+      if (!reasons.some((reason) => reason.includes(error.message))) reasons.push(error.message);
+    }
+    return reasons;
   }
 
   #seen(): ClusterSnapshot {

@@ -7,6 +7,7 @@ import { type Answer, ApiError, errorAnswer } from './answer.ts';
 import { type Call, readCall } from './call.ts';
 import type { Cluster } from './cluster.ts';
 import type { EventStream } from './events.ts';
+import { Lane } from './lane.ts';
 import { answerTo } from './routes.ts';
 
 /** `isPlain` tells whether the request came over TCP without TLS. */
@@ -22,13 +23,15 @@ export type HandlerOptions = {
 
 /** What every server here does with a request that {@link checkAccess} lets pass. */
 export function createHandler(options: HandlerOptions, rules: AccessRules): Handler {
+  const lane = new Lane();
   return (request, response, isPlain) => {
-    void respond(options, request, response, () => checkAccess(request, rules, isPlain));
+    void respond(options, lane, request, response, () => checkAccess(request, rules, isPlain));
   };
 }
 
 async function respond(
   options: HandlerOptions,
+  lane: Lane,
   request: IncomingMessage,
   response: ServerResponse,
   check: () => void,
@@ -40,7 +43,10 @@ async function respond(
       const last = request.headers['last-event-id'];
       return options.events.follow(response, typeof last === 'string' ? last : undefined);
     }
-    send(response, await answer(options, call));
+    const work = (): Promise<Answer> => answer(options, call);
+    const isGone = (): boolean => request.socket.destroyed;
+    const said = isCostly(call) ? await lane.run(work, isGone) : await work();
+    if (said !== undefined) send(response, said);
   } catch (error) {
     const known = asApiError(error);
     if (known === undefined) options.onBug(error);
@@ -48,6 +54,11 @@ async function respond(
     if (request.method !== 'GET') options.metrics.noteRefusal(refusal.status);
     send(response, refusal);
   }
+}
+
+/** Whether each of many such requests costs time; of a snapshot and of health, one look serves all. */
+function isCostly({ method, path }: Call): boolean {
+  return method === 'GET' && path.join('/') !== 'fleet/v2/snapshot' && path.join('/') !== 'healthz';
 }
 
 async function answer({ cluster, metrics }: HandlerOptions, call: Call): Promise<Answer> {

@@ -1,4 +1,3 @@
-import { isFleetError } from '../base/errors.ts';
 import { type Answer, json } from './answer.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -7,23 +6,9 @@ import type { Cluster } from './cluster.ts';
  * in one line each.
  */
 export async function health(cluster: Cluster): Promise<Answer> {
-  const reasons = (await troubles(cluster)).map((reason) => reason.replaceAll('\n', ' '));
+  const reasons = (await cluster.reasons()).map((reason) => reason.replaceAll('\n', ' '));
   return json(
     { healthy: reasons.length === 0, reasons, leads: cluster.leads },
     reasons.length === 0 ? 200 : 503,
   );
-}
-
-async function troubles({ registry, watcher, electionError }: Cluster): Promise<readonly string[]> {
-  const reasons = watcher.troubles.map(({ message }) => message);
-  if (!watcher.isAwake) reasons.push('the loop does not turn');
-  if (electionError !== undefined) reasons.push(`cannot stand for election: ${electionError.message}`);
-  try {
-    await registry.load();
-    if (watcher.snapshot === undefined) reasons.push('not every machine was asked yet');
-  } catch (error) {
-    if (!isFleetError(error)) throw error;
-    if (!reasons.some((reason) => reason.includes(error.message))) reasons.push(error.message);
-  }
-  return reasons;
 }

@@ -24,7 +24,10 @@ export type Tls = { readonly cert: Buffer; readonly key: Buffer; readonly ca: Bu
 
 export function createServer(handler: Handler, tls: Tls | undefined): http.Server {
   let isPlain = tls === undefined;
-  const listener: http.RequestListener = (request, response) => handler(request, response, isPlain);
+  const listener: http.RequestListener = (request, response) => {
+    response.shouldKeepAlive = false;
+    handler(request, response, isPlain);
+  };
   const server = tls === undefined ? http.createServer(LIMITS, listener) : secured(listener, tls);
   // A socket of the file system has no address, or its path.
   server.once('listening', () => {
@@ -33,6 +36,8 @@ export function createServer(handler: Handler, tls: Tls | undefined): http.Serve
   });
   admitAll(server);
   server.timeout = IDLE_MS;
+  // Node works on all requests of a connection at once, also when the client has gone: there is one, and then it ends.
+  server.maxRequestsPerSocket = 1;
   return server;
 }
 

@@ -1,5 +1,5 @@
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
-import { type Answer, json } from './answer.ts';
+import type { Answer } from './answer.ts';
 import { type Call, isObject } from './call.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -14,11 +14,16 @@ export type SnapshotDocument = {
   readonly snapshot: ClusterSnapshot;
 };
 
+/** One of thousands of units takes long to write: it is written once, however many ask for it. */
+const written = new WeakMap<ClusterSnapshot, Answer>();
+
 /** Answered by whoever leads and by those who stand by. */
 export async function snapshotAnswer(cluster: Cluster, { takesAWhile }: Call): Promise<Answer> {
   // One of thousands of units takes longer than a fleetd that hangs is waited for.
   takesAWhile();
   const snapshot = await cluster.settledSnapshot();
+  const known = written.get(snapshot);
+  if (known !== undefined) return known;
   const document: SnapshotDocument = {
     version: 1,
     origin: cluster.origin,
@@ -26,7 +31,10 @@ export async function snapshotAnswer(cluster: Cluster, { takesAWhile }: Call): P
     leads: cluster.leads,
     snapshot,
   };
-  return json({ ...document, snapshot: { ...snapshot, cordons: [...snapshot.cordons] } });
+  const text = JSON.stringify({ ...document, snapshot: { ...snapshot, cordons: [...snapshot.cordons] } });
+  const answer = { status: 200, body: { type: 'application/json', text: Buffer.from(text) } };
+  written.set(snapshot, answer);
+  return answer;
 }
 
 /** Reads a document; undefined for anything else, as from a program that is newer or is no fleetd. */
