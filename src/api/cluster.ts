@@ -18,10 +18,13 @@ export interface Watcher {
   /** Whether its loop has turned lately. */
   readonly isAwake: boolean;
   /** What keeps it from its work, in one line each. */
-  readonly troubles: readonly { readonly message: string }[];
+  readonly troubles: readonly { readonly message: string; readonly isWarning?: boolean }[];
   /** Asks every machine anew. */
   look(): Promise<void>;
 }
+
+/** In one line each: what keeps a controller from its work, and what is wrong with single machines. */
+export type Health = { readonly reasons: readonly string[]; readonly warnings: readonly string[] };
 
 export type ClusterOptions = {
   readonly registry: Registry;
@@ -80,8 +83,8 @@ export class Cluster {
   /** The same, and whoever has just changed something through the registry finds it done; that takes a while. */
   readonly settledSnapshot: () => Promise<ClusterSnapshot> = shared(() => this.#settledSnapshot());
 
-  /** What keeps the controller from its work, in one line each. */
-  readonly reasons: () => Promise<readonly string[]> = shared(() => this.#reasons());
+  /** What keeps the controller from its work. */
+  readonly health: () => Promise<Health> = shared(() => this.#health());
 
   async #snapshot(): Promise<ClusterSnapshot> {
     const view = await this.#load();
@@ -100,9 +103,12 @@ export class Cluster {
     return this.snapshot();
   }
 
-  async #reasons(): Promise<readonly string[]> {
+  async #health(): Promise<Health> {
     const { watcher, electionError } = this;
-    const reasons = watcher.troubles.map(({ message }) => message);
+    const { troubles } = watcher;
+    const lines = (isWarning: boolean): string[] =>
+      troubles.filter((trouble) => (trouble.isWarning ?? false) === isWarning).map(({ message }) => message);
+    const reasons = lines(false);
     if (!watcher.isAwake) reasons.push('the loop does not turn');
     if (electionError !== undefined) reasons.push(`cannot stand for election: ${electionError.message}`);
     try {
@@ -112,7 +118,7 @@ export class Cluster {
       if (!isFleetError(error)) throw error;
       if (!reasons.some((reason) => reason.includes(error.message))) reasons.push(error.message);
     }
-    return reasons;
+    return { reasons, warnings: lines(true) };
   }
 
   #seen(): ClusterSnapshot {

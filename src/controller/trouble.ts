@@ -2,8 +2,15 @@ import type { ErrorCode, FleetError } from '../base/errors.ts';
 import { hasAnswered } from '../cluster/silence.ts';
 import type { MachineView } from '../cluster/snapshot.ts';
 
-/** What keeps a controller from its work, in one line. `isOwn`: another controller may well be without it. */
-export type Trouble = { readonly message: string; readonly isOwn: boolean };
+/**
+ * What keeps a controller from its work, in one line. `isOwn`: another controller may well be without it. `isWarning`: it
+ * is about one machine, and the others are looked after.
+ */
+export type Trouble = {
+  readonly message: string;
+  readonly isOwn: boolean;
+  readonly isWarning?: boolean;
+};
 
 /** Errors that have their cause in this process, its place, its version or its rights. */
 const OWN: ReadonlySet<ErrorCode> = new Set([
@@ -26,7 +33,7 @@ export function machineTroubles(views: readonly MachineView[]): readonly Trouble
   const silences = views.flatMap(({ silence }) => silence ?? []);
   const unusable = silences
     .filter(hasAnswered)
-    .map(({ message }) => ({ message: message.replaceAll('\n', ' '), isOwn: false }));
+    .map(({ message }) => ({ message: message.replaceAll('\n', ' '), isOwn: false, isWarning: true }));
   const [first] = silences;
   if (first === undefined || silences.length < views.length) return unusable;
   const message = first.message.replaceAll('\n', ' ');

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../base/errors.ts';
+import { hasAnswered } from '../cluster/silence.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
 import { Counter } from './counter.ts';
@@ -129,7 +130,7 @@ function momentary({ leads, seenAt, now, snapshot }: Moment): readonly Family[] 
     ]),
     gauge('machines', 'Machines by state.', [
       ...byLabels(snapshot.machines, ({ silence }) => ({
-        state: silence === undefined ? 'reachable' : 'unreachable',
+        state: silence === undefined ? 'reachable' : hasAnswered(silence) ? 'unusable' : 'unreachable',
       })),
     ]),
     gauge(

@@ -21,11 +21,16 @@ beforeEach(async () => {
 
 describe('/healthz', () => {
   it('says why not, while the registry is away', async () => {
-    expect((await api.get('/healthz')).body).toEqual({ healthy: true, reasons: [], leads: true });
+    expect((await api.get('/healthz')).body).toEqual({
+      healthy: true,
+      reasons: [],
+      warnings: [],
+      leads: true,
+    });
     house.registryError = AWAY;
     expect(await api.get('/healthz')).toEqual({
       status: 503,
-      body: { healthy: false, reasons: [expect.stringContaining(AWAY.message)], leads: true },
+      body: { healthy: false, reasons: [expect.stringContaining(AWAY.message)], warnings: [], leads: true },
     });
     house.registryError = undefined;
     await vi.waitFor(async () => expect((await api.get('/healthz')).status).toBe(200), soon);
@@ -40,6 +45,18 @@ describe('/healthz', () => {
     });
     house.fakes.of('m2').silence = undefined;
     await vi.waitFor(async () => expect((await api.get('/healthz')).status).toBe(200), soon);
+  });
+
+  it('warns of a machine that cannot be used, and stays 200', async () => {
+    const message = 'an answer of more than 1 MiB';
+    house.fakes.silence('m2', new FleetError('bad-answer', message));
+    await vi.waitFor(async () => {
+      expect(await api.get('/healthz')).toEqual({
+        status: 200,
+        body: { healthy: true, reasons: [], warnings: [expect.stringContaining(message)], leads: true },
+      });
+    }, soon);
+    expect((await api.get('/metrics')).body).toMatch(/^fleet_machines\{state="unusable"\} 1$/m);
   });
 
   it('says that passes fail, again and again, and why', async () => {
@@ -67,13 +84,19 @@ describe('/healthz', () => {
     let error: FleetError | undefined;
     const its = await Api.of(standby, { leads: () => false, electionError: () => error });
     await vi.waitFor(async () => expect((await its.get('/healthz')).status).toBe(200), soon);
-    expect((await its.get('/healthz')).body).toEqual({ healthy: true, reasons: [], leads: false });
+    expect((await its.get('/healthz')).body).toEqual({
+      healthy: true,
+      reasons: [],
+      warnings: [],
+      leads: false,
+    });
     error = new FleetError('registry-unavailable', 'The etcd registry refused: permission denied');
     expect(await its.get('/healthz')).toEqual({
       status: 503,
       body: {
         healthy: false,
         leads: false,
+        warnings: [],
         reasons: ['cannot stand for election: The etcd registry refused: permission denied'],
       },
     });
