@@ -40,7 +40,7 @@ export class EventStream {
 
   /** Hands an event on; quick, and never throws. */
   note(event: ControllerEvent): void {
-    if (UNTOLD.has(event.kind) || (event.kind === 'pass-failed' && event.again)) return;
+    if (UNTOLD.has(event.kind) || ('again' in event && event.again)) return;
     const id = `${this.#run}-${++this.#count}`;
     const { kind, ...data } = event;
     const told = { id, text: `id: ${id}\nevent: ${kind}\ndata: ${JSON.stringify(data, plain)}\n\n` };

@@ -22,6 +22,9 @@ const TROUBLE = 3;
 /** How many units are named. */
 const NAMED = 3;
 
+/** Of how many units on machines the last outcome is remembered. */
+const MOST_TOLD = 10_000;
+
 /** How many passes are under way at once; each of them is about other units. */
 const MOST = 8;
 
@@ -33,6 +36,8 @@ export class Passes {
   /** Units whose last pass ended with an error. */
   readonly #broken = new Map<string, { readonly error: FleetError; readonly times: number }>();
   readonly #running = new Set<Promise<void>>();
+  /** What was told last of a unit on a machine. */
+  readonly #told = new Map<string, string>();
 
   constructor(options: PassesOptions) {
     this.#options = options;
@@ -105,7 +110,8 @@ export class Passes {
   }
 
   async #pass(units: ReadonlySet<string>, fresh: ReadonlySet<string>): Promise<void> {
-    const { edges, tell } = this.#options;
+    const { edges } = this.#options;
+    const tell = (event: ControllerEvent): void => this.#tell(event);
     const { driver: wrapped } = edges;
     const driver = passDriver({ ...this.#options, driver: wrapped, clock: edges.clock, fresh });
     try {
@@ -124,6 +130,22 @@ export class Passes {
       }
       tell({ kind: 'pass-failed', units: [...units], error, again });
     }
+  }
+
+  /** Marks an outcome that shows nothing new, as of a machine that forges records: it is reached in each pass alike. */
+  #tell(event: ControllerEvent): void {
+    if (event.kind !== 'outcome') {
+      this.#options.tell(event);
+      return;
+    }
+    const { unit, machine, state, failure } = event;
+    const key = `${machine} ${unit}`;
+    const said = JSON.stringify([state?.active, state?.sub, failure]);
+    // A unit that was started once more is news.
+    const again = this.#told.get(key) === said && state === undefined;
+    if (this.#told.size >= MOST_TOLD) this.#told.clear();
+    this.#told.set(key, said);
+    this.#options.tell(again ? { ...event, again } : event);
   }
 
   /** A unit that has come where it is wanted is looked after again at once; one that has not is given time. */

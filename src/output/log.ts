@@ -30,7 +30,7 @@ export function logEntry(event: ControllerEvent): LogEntry | undefined {
     case 'machine-silent':
       return undefined;
     case 'outcome':
-      return outcomeEntry(event);
+      return event.again ? undefined : outcomeEntry(event);
     case 'pass-failed':
       return event.again ? undefined : noticeEntry(event);
     default:

@@ -27,8 +27,8 @@ export type PassEvent =
   /** `wave` counts from 1. A pass with nothing to do has none. */
   | { readonly kind: 'wave-begun'; readonly wave: number; readonly waves: number }
   | ({ readonly kind: 'changes-sent' } & PlannedChanges)
-  /** Also of what could not be tried, because its machine is silent or not ours: then nothing was sent before. */
-  | ({ readonly kind: 'outcome' } & UnitOutcome)
+  /** Also of what could not be tried, because its machine is silent or not ours: then nothing was sent before. `again`: as the last time. */
+  | ({ readonly kind: 'outcome'; readonly again?: boolean } & UnitOutcome)
   | { readonly kind: 'pass-done'; readonly failures: number; readonly ms: number };
 
 /** A decision that changes where a unit is, stored in the registry. */

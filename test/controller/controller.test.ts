@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
+import { logEntry } from '../../src/output/log.ts';
 import { desiredUnit, idOf } from '../support/builders.ts';
 import { AWAY, House, TTL_MS } from './support.ts';
 
@@ -186,6 +187,22 @@ describe('a controller', () => {
     house.watchedRegistry.update = update;
     await vi.waitFor(() => expect(house.runs('bad.service')).toEqual(['m1']), soon);
     expect(house.controller.troubles).toEqual([]);
+  });
+
+  it('logs once what a machine that forges its record makes it do again and again', async () => {
+    const house = new House(['m1', 'm2']);
+    await house.want('launched', 'MachineMetadata=name=m1', 'a.service');
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
+    const liar = house.fakes.of('m1');
+    const unit = liar.units.get('a.service');
+    if (unit?.record === undefined) throw new Error('a.service is not on m1');
+    unit.record = { ...unit.record, digest: '0'.repeat(64) };
+    liar.change = (changes) =>
+      changes.map(({ unit }) => ({ unit, machine: 'm1', state: undefined, failure: undefined }));
+    const outcomes = () =>
+      house.events.filter((event) => event.kind === 'outcome' && event.state === undefined);
+    await vi.waitFor(() => expect(outcomes().length).toBeGreaterThan(2), soon);
+    expect(outcomes().filter((event) => logEntry(event) !== undefined)).toHaveLength(1);
   });
 
   it('that cannot read a unit of a newer fleet looks after the others, and has a trouble of its own', async () => {
