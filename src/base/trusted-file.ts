@@ -2,6 +2,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  lstatSync,
   openSync,
   readFileSync,
   readSync,
@@ -45,6 +46,7 @@ export function readTrusted(path: string, most: number = LARGEST_FILE): Buffer {
     const stats = fstatSync(file);
     const kind = isGiven && stats.isFIFO() ? undefined : kindOf(stats);
     if (kind !== undefined) throw new UnusableFile(path, `it is a ${kind}`);
+    checkLink(path);
     checkAccess(path, stats);
     return readUpTo(file, path, most);
   } finally {
@@ -102,6 +104,14 @@ function readUpTo(file: number, path: string, most: number): Buffer {
     left -= length;
   }
   throw new UnusableFile(path, `it is longer than ${most / 1024 / 1024} MiB`);
+}
+
+/** A link of another user, as in a folder with a sticky bit, would choose among the files of this one. */
+function checkLink(path: string): void {
+  const link = lstatSync(path);
+  if (!link.isSymbolicLink() || isTrustedOwner(link.uid)) return;
+  const owner = nameOf(link.uid) ?? `user ${link.uid}`;
+  throw new UnusableFile(path, `it is a link that belongs to ${owner}`, 'Name the file that it leads to');
 }
 
 function checkAccess(path: string, stats: Stats): void {

@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -58,6 +67,17 @@ describe('a file that decides what is executed', () => {
     expect(problem(() => readTrusted(path))).toEqual([
       'Cannot use "file": it is longer than 1 MiB',
       undefined,
+    ]);
+  });
+
+  it.skipIf(!IS_ROOT)('is not reached by a link of another user', () => {
+    const link = join(folder, 'link');
+    symlinkSync(path, link);
+    expect(readTrustedText(link)).toBe('text');
+    lchownSync(link, STRANGER, STRANGER);
+    expect(problem(() => readTrusted(link))).toEqual([
+      `Cannot use "link": it is a link that belongs to user ${STRANGER}`,
+      'Name the file that it leads to',
     ]);
   });
 
