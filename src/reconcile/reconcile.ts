@@ -100,10 +100,9 @@ export async function reconcile(
       if (now.length > 0) tell({ kind: 'wave-begun', wave: ++wave, waves: order.length });
       return execute(now, snapshot, sessions, tell);
     });
-    // Of a partner that is out of reach nothing was asked.
-    const told = decisions.filter(
-      (decision) => only === 'everything' || only.has(decision.unit) || !isOutOfReach(decision, snapshot),
-    );
+    // Nothing was asked of a trigger, or of what a unit triggers, that is out of reach.
+    const told =
+      only === 'everything' ? decisions : decisions.filter(isMeant(only, registry.units, snapshot));
     const outcomes = [...done, ...unreached(told, snapshot, tell)];
     const waves = order.filter(({ isCheck }) => !isCheck).map((each) => each.plans);
     const pass = { snapshot, decisions: told, plans: waves.flat(), outcomes };
@@ -122,18 +121,32 @@ function withPartners(
   only: ReadonlySet<string>,
   units: ReadonlyMap<string, DesiredUnit>,
 ): ReadonlySet<string> {
-  const named = [...only].flatMap((name) => units.get(name) ?? []);
-  const started = named.flatMap(({ triggers }) => triggers ?? []);
-  const replaced = named.flatMap(({ target, placement }) =>
-    target === 'inactive' ? [] : placement.replaces,
-  );
-  const all = new Set([...only, ...started, ...replaced]);
+  const started = [...only].flatMap((name) => units.get(name)?.triggers ?? []);
+  const all = new Set([...only, ...started, ...replacedBy(only, units)]);
   const triggers = [...units.values()].filter(
     ({ triggers, target }) => triggers !== undefined && target !== 'inactive' && all.has(triggers),
   );
   return new Set(
     [...all, ...triggers.map(({ name }) => name)].filter((name) => only.has(name) || units.has(name)),
   );
+}
+
+/** The units whose places wanted ones among `only` take (`Replaces=`). */
+function replacedBy(only: ReadonlySet<string>, units: ReadonlyMap<string, DesiredUnit>): readonly string[] {
+  return [...only].flatMap((name) => {
+    const unit = units.get(name);
+    return unit === undefined || unit.target === 'inactive' ? [] : unit.placement.replaces;
+  });
+}
+
+/** Leaves out decisions about partners that are out of reach, unless a unit among `only` takes their place. */
+function isMeant(
+  only: ReadonlySet<string>,
+  units: ReadonlyMap<string, DesiredUnit>,
+  snapshot: ClusterSnapshot,
+): (decision: Decision) => boolean {
+  const asked = new Set([...only, ...replacedBy(only, units)]);
+  return (decision) => asked.has(decision.unit) || !isOutOfReach(decision, snapshot);
 }
 
 /** Puts a registry view and a sighting together. */
