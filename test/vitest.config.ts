@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { ClosingLine } from './support/closing-line.ts';
-import { CLUSTERS } from './support/cluster.ts';
 
 const shellText = {
   // The bundler reads shell files and units as text; so do the tests.
@@ -34,12 +33,12 @@ export default defineConfig({
       {
         plugins: [shellText],
         test: {
-          // Real machines: after everything else.
+          // Real machines: one file after the other, and after everything else.
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts', 'test/soak/**/*.test.ts'],
           globalSetup: 'test/e2e/setup.ts',
           expect: { poll },
-          maxWorkers: CLUSTERS,
+          fileParallelism: false,
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 300_000,

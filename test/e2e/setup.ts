@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { buildProgram } from '../support/bundle.ts';
-import { allClusters, CLUSTER_FOLDER } from '../support/cluster.ts';
+import { CLUSTER_FOLDER, cluster } from '../support/cluster.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 
@@ -22,13 +22,13 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   // For every user of the box.
   chmodSync(program, 0o755);
   const takeDown = async (): Promise<void> => {
-    await allClusters('down');
+    await cluster('down');
     rmSync(program, { recursive: true });
     release();
   };
   try {
     buildProgram(program);
-    await allClusters('down');
+    await cluster('down');
   } catch (error) {
     await takeDown();
     throw error;
@@ -37,7 +37,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   return takeDown;
 }
 
-/** Waits until no other run of these tests is on this box: their machines are the same. Returns what ends the turn. */
+/** Waits until no other run of these tests is on this box: there is one set of machines. Returns what ends the turn. */
 async function takeTurn(): Promise<() => void> {
   // A lock on a folder leaves nothing behind, and this one falls with this process, however that ends: its end of
   // the pipe closes then, and cat with it.

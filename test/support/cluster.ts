@@ -8,25 +8,19 @@ import { beforeAll, describe, inject } from 'vitest';
 const run = promisify(execFile);
 const SCRIPT = new URL('../../examples/cluster/cluster', import.meta.url).pathname;
 
-/** Files of tests that run at the same time, each on a cluster of its own: most of their time is spent on waiting. */
-export const CLUSTERS = 2;
-
-/** The cluster of this worker of vitest, from 1. The names of its folder and its network are as long as those of the others. */
-const OWN = Number(process.env.VITEST_POOL_ID ?? 1);
-
-/** The same folders for every run, so that a run takes down what one that was killed has left. */
-export const CLUSTER_FOLDER = clusterFolder(OWN);
+/** One folder for every run, so that a run takes down what one that was killed has left. */
+export const CLUSTER_FOLDER = join(tmpdir(), 'fleet-e2e');
 
 /** First three parts of the addresses of the machines. */
-export const SUBNET = subnet(OWN);
+export const SUBNET = '127.76.0';
 
-function clusterFolder(number: number): string {
-  return join(tmpdir(), `fleet-e2e-${number}`);
-}
-
-function subnet(number: number): string {
-  return `127.76.${number}`;
-}
+const ENVIRONMENT = {
+  ...process.env,
+  FLEET_CLUSTER_DIR: CLUSTER_FOLDER,
+  FLEET_CLUSTER_SUBNET: SUBNET,
+  // The ids of k1, k2, k3 and k4, made from these names, sort like the names; so do the rows of tables.
+  FLEET_CLUSTER_PREFIX: 'k',
+};
 
 /** The key that every user of every machine lets in, and the host keys of the machines. */
 export const IDENTITY_FILE = join(CLUSTER_FOLDER, 'id_ed25519');
@@ -64,23 +58,8 @@ export function hostKeyOf(machine: string): string {
 }
 
 /** One verb of the cluster script, see its help: `cluster('kill', 'k2')`. Rejects with what it printed. */
-export function cluster(...words: readonly string[]): Promise<string> {
-  return clusterOf(OWN, words);
-}
-
-/** The same for the cluster of every worker. */
-export async function allClusters(...words: readonly string[]): Promise<void> {
-  for (let number = 1; number <= CLUSTERS; number += 1) await clusterOf(number, words);
-}
-
-async function clusterOf(number: number, words: readonly string[]): Promise<string> {
-  const environment = {
-    FLEET_CLUSTER_DIR: clusterFolder(number),
-    FLEET_CLUSTER_SUBNET: subnet(number),
-    // The ids of k1, k2, k3 and k4, made from these names, sort like the names; so do the rows of tables.
-    FLEET_CLUSTER_PREFIX: 'k',
-  };
-  const { stdout } = await run(SCRIPT, words, { env: { ...process.env, ...environment } });
+export async function cluster(...words: readonly string[]): Promise<string> {
+  const { stdout } = await run(SCRIPT, words, { env: ENVIRONMENT });
   return stdout;
 }
 
