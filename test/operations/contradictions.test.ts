@@ -13,18 +13,18 @@ type Told = { readonly a: string | undefined; readonly b: string | undefined; re
 
 /** Why neither unit can be stopped alone, and whether a warning says that they are on different machines. */
 const TOLD: Readonly<Record<DependencyKind, Told>> = {
-  Requires: { ...PLAIN, b: AGAIN, isApart: true },
+  Requires: { ...PLAIN, b: DOWN, isApart: true },
   Requisite: { ...PLAIN, b: DOWN, isApart: true },
-  BindsTo: { ...PLAIN, b: AGAIN, isApart: true },
+  BindsTo: { ...PLAIN, b: DOWN, isApart: true },
   PartOf: { ...PLAIN, b: DOWN },
   Upholds: { ...PLAIN, b: AGAIN, isApart: true },
   Wants: { ...PLAIN, isApart: true },
   Conflicts: PLAIN,
   PropagatesStopTo: { ...PLAIN, a: DOWN },
   StopPropagatedFrom: { ...PLAIN, b: DOWN },
-  RequiredBy: { ...PLAIN, a: AGAIN },
+  RequiredBy: { ...PLAIN, a: DOWN },
   UpheldBy: { ...PLAIN, a: AGAIN },
-  Slice: { ...PLAIN, b: AGAIN, isApart: true },
+  Slice: { ...PLAIN, b: DOWN, isApart: true },
   Sockets: { ...PLAIN, isApart: true },
 };
 
