@@ -80,7 +80,7 @@ export class Cluster {
   /** What was wanted at the last answer and what was seen; throws {@link ApiError} 503 as long as nothing was. */
   readonly snapshot: () => Promise<ClusterSnapshot> = shared(() => this.#snapshot());
 
-  /** The same, and whoever has just changed something through the registry finds it done; that takes a while. */
+  /** The same, after what was just changed through the registry is done; that takes a while. */
   readonly settledSnapshot: () => Promise<ClusterSnapshot> = shared(() => this.#settledSnapshot());
 
   /** What keeps the controller from its work. */

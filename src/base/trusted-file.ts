@@ -34,7 +34,7 @@ export class UnusableFile extends FleetError {
 /**
  * Reads a file that has a say in what is executed: a regular file of at most `most` bytes, which belongs to this user
  * or to root, and which no other user may write. All of that holds for the very file that is read (fstat(2)), and a
- * pipe without a writer keeps nobody waiting. `/dev/null` is empty, and a pipe that this process was given
+ * pipe without a writer does not block. `/dev/null` is empty, and a pipe that this process was given
  * (`/dev/fd/63`, for `--config <(…)`) is read to its end.
  * Throws UnusableFile, whose hint makes the file usable, and errors of node:fs.
  */

@@ -74,7 +74,7 @@ export function withOverruled<Result extends RequestResult>(
 type Change = Extract<LoggedEvent, { kind: 'target' | 'text' | 'destroy' }>;
 
 /**
- * What another operator has decided, in the words of the log. Another text matters to whoever stored one, and where the
+ * What another operator has decided, in the words of the log. Another text matters to an operator that stored one, and where the
  * unit did not come up; a unit that is destroyed is inactive as well.
  */
 function changeOf(

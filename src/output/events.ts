@@ -38,7 +38,7 @@ function eventText(event: LoggedEvent): string {
   return orElse(() => knownText(event), unknownText(event));
 }
 
-/** What has no sense for this program, as a newer one or something else has stored it, is told as it stands. */
+/** An entry that this program does not understand, such as one of a newer version, is printed as it is. */
 function orElse<T>(make: () => T, instead: T): T {
   try {
     return make();

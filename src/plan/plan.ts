@@ -106,7 +106,7 @@ function change(
   return { unit, token: pair.token, steps: obstacle === undefined ? steps : [], obstacle };
 }
 
-/** The record that is lost comes first: without it, the machine takes the unit for somebody else's. */
+/** The record that is lost comes first: without it, the machine takes the unit for a foreign one. */
 function withAdoption(change: UnitChange, observed: ObservedUnit | undefined): UnitChange {
   if (observed?.lost === undefined || observed.record === undefined) return change;
   if (change.steps.length === 0) return change;

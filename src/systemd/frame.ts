@@ -255,7 +255,7 @@ export class FrameReader {
   }
 }
 
-/** How much is told of what a shell said on standard error, in bytes. */
+/** The most that an error quotes of a shell's standard error, in bytes. */
 const MOST_SAID = 4000;
 
 function countLines(bytes: Buffer): number {

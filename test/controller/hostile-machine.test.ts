@@ -57,7 +57,7 @@ async function timeOfPass(house: House, unit: string): Promise<number> {
   return performance.now() - started;
 }
 
-/** Nothing that is told controls a terminal, or is the trace of an error that nobody expected. */
+/** No message controls a terminal, or is the trace of an unexpected error. */
 function expectClean(house: House): void {
   const texts = [
     ...house.controller.troubles.map(({ message }) => message),

@@ -62,7 +62,7 @@ const NAMES = [
   'x.scope',
 ];
 const KINDS = ['units/', 'contents/', 'history/', 'machines/', 'events/'];
-/** What a damaged registry may be told with; others are errors of whoever asks, and name what is not there. */
+/** What a damaged registry may be told with; others are errors of the caller, and name what is not there. */
 const CODES = ['registry-corrupt', 'registry-newer', 'unit-not-found', 'machine-not-found'];
 
 type Random = () => number;

@@ -78,7 +78,7 @@ export class HostileTransport implements Transport {
   open = 0;
   readonly #endsWhenIdle: boolean;
 
-  /** With `endsWhenIdle`, an answer that does not end is over with its command: nobody waits for a deadline. */
+  /** With `endsWhenIdle`, an answer that does not end is over with its command, without a wait for a deadline. */
   constructor(attack: Attack, { endsWhenIdle = false } = {}) {
     this.attack = attack;
     this.#endsWhenIdle = endsWhenIdle;
