@@ -19,7 +19,7 @@ export interface Watcher {
   readonly isAwake: boolean;
   /** What keeps it from its work, in one line each. */
   readonly troubles: readonly { readonly message: string; readonly isWarning?: boolean }[];
-  /** Asks every machine anew. */
+  /** Asks every machine again, and waits for those that answered the last time. */
   look(): Promise<void>;
 }
 
@@ -38,8 +38,8 @@ export type ClusterOptions = {
 
 /** What machines do follows a change of the registry; for so many ms after one, they are asked before an answer. */
 const FOLLOWS_MS = 10_000;
-/** How long such an answer waits for machines, in ms. */
-const PATIENCE_MS = 1_000;
+/** How long such an answer waits for machines, in ms: systemd may be busy, as while it executes itself. */
+const PATIENCE_MS = 5_000;
 
 /** The cluster as answers tell it: what is wanted, as the registry has it now, and machines as they were seen last. */
 export class Cluster {

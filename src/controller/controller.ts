@@ -114,9 +114,14 @@ export class Controller {
     ];
   }
 
-  /** Asks every machine anew; resolves when each has answered, or has not. */
+  /** Asks every machine again; resolves when each that answered the last time has answered, or has not. */
   async look(): Promise<void> {
-    await Promise.all([...this.#watches.values()].map((watch) => watch.look()));
+    await Promise.all(
+      [...this.#watches.values()].map((watch) => {
+        const looked = watch.look();
+        return watch.silence === undefined ? looked : undefined;
+      }),
+    );
   }
 
   /** Resolves when every machine has been asked once. */

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type { Client, ClientCallback, ClientChannel } from 'ssh2';
 import { formatDuration } from '../base/duration.ts';
 import type { FleetError } from '../base/errors.ts';
@@ -22,6 +22,9 @@ declare module 'ssh2' {
 
 /** How often, within the keepalive timeout, the other side is asked for a sign of life. */
 const PINGS = 4;
+
+/** What may wait in one stream of a channel, in bytes: two windows of ssh2, with room. */
+const MOST_UNREAD = 8 * 1024 * 1024;
 
 /** The interval of ssh2's keepalive packets that goes with {@link Connection}'s watch, in ms. */
 export function pingInterval(target: SshTarget): number {
@@ -116,7 +119,7 @@ export class Connection implements Carrier {
   forward(target: SshTarget): Promise<ClientChannel> {
     return new Promise((resolve, reject) => {
       const answered = (error: Error | undefined, channel: ClientChannel): void => {
-        if (error === undefined) resolve(channel);
+        if (error === undefined) resolve(this.#bounded(channel));
         else reject(this.#failure ? noWay(target, this.#failure) : this.#noForwarding(target, error));
       };
       try {
@@ -133,7 +136,7 @@ export class Connection implements Carrier {
     return new Promise((resolve, reject) => {
       try {
         this.#client.openssh_forwardOutStreamLocal(path, (error, channel) => {
-          if (error === undefined) resolve(channel);
+          if (error === undefined) resolve(this.#bounded(channel));
           else reject(this.#failure ?? this.#noSocket(path, error));
         });
       } catch {
@@ -155,10 +158,21 @@ export class Connection implements Carrier {
 
   #follow(channel: ClientChannel): RemoteSession {
     this.#granted++;
-    return new ChannelProcess(channel, this.#target, {
+    this.#bounded(channel.stderr);
+    return new ChannelProcess(this.#bounded(channel), this.#target, {
       failure: () => this.#failure,
       abandon: (reason) => this.#abandon(reason),
     });
+  }
+
+  /** Gives the connection up when more waits in `stream` than its window allows: ssh2 takes what comes beyond it. */
+  #bounded<T extends Readable>(stream: T): T {
+    const push = stream.push.bind(stream);
+    stream.push = (chunk, encoding) => {
+      if (stream.readableLength > MOST_UNREAD) this.#abandon('it sent more than the window of its channel allows');
+      return push(chunk, encoding);
+    };
+    return stream;
   }
 
   #ask({ command, terminal, forwardAgent, environment }: SessionRequest, answered: ClientCallback): void {

@@ -85,7 +85,8 @@ describe('a hostile machine', () => {
       await vi.waitFor(() => expect([name, silenceOf()]).toEqual([name, undefined]), soon);
     }
     expect(house.controller.troubles).toEqual([]);
-    expect(usedMemory() - memory).toBeLessThan(50 * MIB);
+    // The last answers may still be on their way to the reader.
+    await vi.waitFor(() => expect(usedMemory() - memory).toBeLessThan(50 * MIB), soon);
   });
 
   it('delays no failover of another machine, and its own units stay where they are', async () => {
@@ -117,7 +118,8 @@ describe('a hostile machine', () => {
       await sleep(1_000);
     }
     expect(Math.max(...times)).toBeLessThan(MOST_DELAY_MS);
-    expect(usedMemory() - memory).toBeLessThan(50 * MIB);
+    // The last answers may still be on their way to the reader.
+    await vi.waitFor(() => expect(usedMemory() - memory).toBeLessThan(50 * MIB), soon);
     scene.attack = scene.calm;
     await vi.waitFor(() => expect(house.controller.troubles).toEqual([]), soon);
   });

@@ -96,6 +96,16 @@ describe('a session that is not granted', () => {
   });
 });
 
+test('a machine that sends more than the window of a channel is let go while nothing is read', async () => {
+  const { transport, target, sshd } = await createRig({ misbehaviour: { kind: 'ignore-window' } });
+  const process = await transport.exec(target, 'head -c 64M /dev/zero');
+  await expect.poll(() => sshd.openConnections()).toBe(0);
+  process.onStdout(() => undefined);
+  process.onStderr(() => undefined);
+  const error = await failure(process.exit, 'ssh-lost');
+  expect(error.message).toMatch(/: it sent more than the window of its channel allows$/);
+});
+
 test('a machine that is down does not disturb the others', async () => {
   const { transport, target } = await createRig();
   const folder = await temporaryFolder();

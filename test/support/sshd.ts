@@ -17,6 +17,8 @@ export type Misbehaviour =
   | { readonly kind: 'delay'; readonly ms: number }
   /** Refuses every session, as a server at its MaxSessions does. */
   | { readonly kind: 'refuse-sessions' }
+  /** Sends all that commands write at once, whatever the window of the channel. */
+  | { readonly kind: 'ignore-window' }
   /** Grants no terminal and no agent. */
   | { readonly kind: 'refuse-extras' };
 
@@ -126,6 +128,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
           commands.started++;
           commands.running++;
           const channel = open();
+          if (misbehaviour?.kind === 'ignore-window') ignoreWindow(channel);
           channel.on('close', () => commands.running--);
           if (options.attack !== undefined) beHostile(command, channel, options.attack);
           else kills.add(run(command, channel, misbehaviour, () => sockets.get(port)?.destroy()));
@@ -241,6 +244,13 @@ function beHostile(command: string, channel: ServerChannel, attack: () => Attack
   });
   const shell = new HostileShell(command, wire, attack, end);
   channel.on('data', (chunk: Buffer) => shell.take(String(chunk))).on('end', end);
+}
+
+function ignoreWindow(channel: ServerChannel): void {
+  const { outgoing } = channel as unknown as { readonly outgoing: { window: number; packetSize: number } };
+  outgoing.window = Number.MAX_SAFE_INTEGER;
+  // ssh2 takes no more once the window is 0, but only then: packets have to go past it.
+  outgoing.packetSize = 30_001;
 }
 
 /** Runs a command over a channel; returns what kills it. */
