@@ -169,7 +169,8 @@ export class Connection implements Carrier {
   #bounded<T extends Readable>(stream: T): T {
     const push = stream.push.bind(stream);
     stream.push = (chunk, encoding) => {
-      if (stream.readableLength > MOST_UNREAD) this.#abandon('it sent more than the window of its channel allows');
+      if (stream.readableLength > MOST_UNREAD)
+        this.#abandon('it sent more than the window of its channel allows');
       return push(chunk, encoding);
     };
     return stream;
