@@ -44,13 +44,22 @@ export class ShownUnits {
     });
   }
 
-  /** Remembers what was `shown` at `now` of those of `units` that it holds, which had these looks. */
+  /**
+   * Remembers what was `shown` at `now` of those of `units` that it holds, which had these looks. A unit that looked
+   * otherwise changed in between, or systemd lists it under another name: its look tells nothing of what is shown.
+   */
   learn(units: readonly string[], looks: Looks | undefined, shown: readonly ShownUnit[], now: number): void {
     const byName = new Map(shown.flatMap((unit) => unit.names.map((name) => [name, unit] as const)));
     for (const unit of units) {
       const found = byName.get(unit);
+      const look = looks?.get(unit);
       if (found === undefined) this.#known.delete(unit);
-      else this.#known.set(unit, { look: looks?.get(unit), shown: found, at: now });
+      else
+        this.#known.set(unit, {
+          look,
+          shown: found,
+          at: agrees(look, found) ? now : Number.NEGATIVE_INFINITY,
+        });
     }
   }
 
@@ -60,4 +69,10 @@ export class ShownUnits {
     for (const unit of this.#known.keys()) if (!wanted.has(unit)) this.#known.delete(unit);
     return [...new Set([...this.#known.values()].map(({ shown }) => shown))];
   }
+}
+
+/** Whether a unit that looks so is in the state that it was shown in; systemd lists those alone that it has in memory. */
+function agrees(look: string | undefined, { state }: ShownUnit): boolean {
+  const [, , active = 'inactive', sub = 'dead'] = look?.split(' ') ?? [];
+  return active === state.active && sub === state.sub;
 }

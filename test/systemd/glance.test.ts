@@ -13,11 +13,12 @@ function sections(glance: string, runs: string, status = 0): readonly Section[] 
   ];
 }
 
+/** Of these units only a.service runs. */
 function shown(...units: readonly string[]): readonly ShownUnit[] {
+  const stateOf = (unit: string): string =>
+    unit === 'a.service' ? 'ActiveState=active\nSubState=running' : 'ActiveState=inactive\nSubState=dead';
   return parseShow(
-    units
-      .map((unit) => `Id=${unit}\nNames=${unit}\nLoadState=loaded\nActiveState=active\nSubState=running\n`)
-      .join('\n'),
+    units.map((unit) => `Id=${unit}\nNames=${unit}\nLoadState=loaded\n${stateOf(unit)}\n`).join('\n'),
   );
 }
 
@@ -41,7 +42,7 @@ describe('the look of a unit', () => {
 });
 
 describe('a unit has to be shown', () => {
-  const looks = (run: string): Looks => new Map([['a.service', run]]);
+  const looks = (run: string): Looks => new Map([['a.service', `a.service loaded active running ${run}`]]);
   const units = ['a.service', 'b.service'];
 
   it('when it looks different, or has not been for two minutes', () => {
@@ -65,6 +66,16 @@ describe('a unit has to be shown', () => {
     const memory = new ShownUnits();
     memory.learn(units, looks('1'), shown('a.service'), 0);
     expect(memory.missing(units, looks('1'), 1)).toEqual(['b.service']);
+  });
+
+  it('again when it was shown in another state than it looked', () => {
+    const memory = new ShownUnits();
+    // systemd may list nothing while it executes itself; the unit is stopped and forgotten after that.
+    memory.learn(units, new Map(), shown(...units), 0);
+    expect(memory.missing(units, new Map(), 1)).toEqual(['a.service']);
+    const ends = new Map([['a.service', 'a.service loaded deactivating stop-sigterm']]);
+    memory.learn(units, ends, shown(...units), 0);
+    expect(memory.missing(units, ends, 1)).toEqual(['a.service']);
   });
 
   it('and one that goes by two names is one', () => {
