@@ -3,22 +3,10 @@ import { globMatcher } from '../base/glob.ts';
 import { takenDown, upholdTies } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
-import type { MachinePlan, UnitChange } from './step.ts';
+import { withLateRevivals } from './revivals.ts';
+import type { MachinePlan, UnitChange, Wave } from './step.ts';
 import { brings } from './steps.ts';
 import { tiesBetween } from './ties.ts';
-
-/** Plans that are carried out together, on all of their machines at once. */
-export type Wave = {
-  readonly plans: readonly MachinePlan[];
-  /** A failure in it is the end of the pass, but for what `finishes` the waves that were carried out. */
-  readonly isGate: boolean;
-  /** It has only what follows from an earlier wave: of units that were not touched before, nothing. */
-  readonly finishes: boolean;
-  /** It changes nothing, and no unit counts as touched by it. */
-  readonly isCheck: boolean;
-  /** Unit → those that have to succeed before it is touched. */
-  readonly waitsFor: ReadonlyMap<string, readonly string[]>;
-};
 
 export type OrderRequest = {
   readonly plans: readonly MachinePlan[];
@@ -102,7 +90,7 @@ export function orderOf({
       .map(({ change: { unit } }) => [unit, replacedBy(units.get(unit), origin)] as const),
   );
   const isGate = maxParallel !== undefined;
-  return pieces(entries, units, tiesOf(snapshot, starters), maxParallel)
+  const waves = pieces(entries, units, tiesOf(snapshot, starters), maxParallel)
     .flatMap((piece) =>
       STAGES.map((stage): Wave => {
         const there = piece.filter((entry) => entry.stage === stage);
@@ -111,6 +99,7 @@ export function orderOf({
       }),
     )
     .filter((wave) => wave.plans.length > 0);
+  return withLateRevivals(waves, snapshot);
 }
 
 /** Every change with its machine. */

@@ -1,7 +1,6 @@
 import { takenDown } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
-import type { Wave } from './order.ts';
-import type { MachinePlan, UnitChange } from './step.ts';
+import { hasStep, type MachinePlan, type UnitChange, type Wave } from './step.ts';
 import { tiesBetween } from './ties.ts';
 
 /**
@@ -14,7 +13,7 @@ export function withLateRevivals(waves: readonly Wave[], snapshot: ClusterSnapsh
   const downIn = new Map<string, number>();
   for (const [index, { plans }] of waves.entries()) {
     for (const { machine, changes } of plans) {
-      const stopped = changes.filter((change) => has(change, 'stop')).map(({ unit }) => unit);
+      const stopped = changes.filter((change) => hasStep(change, 'stop')).map(({ unit }) => unit);
       for (const unit of takenDown(stopped, stops)) downIn.set(`${machine} ${unit}`, index);
     }
   }
@@ -39,9 +38,5 @@ export function withLateRevivals(waves: readonly Wave[], snapshot: ClusterSnapsh
 }
 
 function isRevival(change: UnitChange): boolean {
-  return has(change, 'start') && !has(change, 'stop', 'write');
-}
-
-function has({ steps }: UnitChange, ...kinds: readonly string[]): boolean {
-  return steps.some(({ kind }) => kinds.includes(kind));
+  return hasStep(change, 'start') && !hasStep(change, 'stop', 'write');
 }

@@ -58,3 +58,21 @@ export type UnitChange = {
 
 /** The changes on one machine, by its name in fleet.conf. */
 export type MachinePlan = { readonly machine: string; readonly changes: readonly UnitChange[] };
+
+/** Plans that are carried out together, on all of their machines at once. */
+export type Wave = {
+  readonly plans: readonly MachinePlan[];
+  /** A failure in it is the end of the pass, but for what `finishes` the waves that were carried out. */
+  readonly isGate: boolean;
+  /** It has only what follows from an earlier wave: of units that were not touched before, nothing. */
+  readonly finishes: boolean;
+  /** It changes nothing, and no unit counts as touched by it. */
+  readonly isCheck: boolean;
+  /** Unit → those that have to succeed before it is touched. */
+  readonly waitsFor: ReadonlyMap<string, readonly string[]>;
+};
+
+/** Whether the change has a step of one of these kinds. */
+export function hasStep({ steps }: Pick<UnitChange, 'steps'>, ...kinds: readonly Step['kind'][]): boolean {
+  return steps.some(({ kind }) => kinds.includes(kind));
+}

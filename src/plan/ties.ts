@@ -2,7 +2,7 @@ import { compareText } from '../base/compare.ts';
 import { conflictTies, stopTies, type Ties, takenDown } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import { isRunning, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
-import type { Step, UnitChange } from './step.ts';
+import { hasStep, type Step, type UnitChange } from './step.ts';
 import { fenceObstacle, startStep } from './steps.ts';
 
 /** Which units a stop takes down, and which a start would stop. */
@@ -32,10 +32,10 @@ export function withTies(changes: readonly UnitChange[], place: Place): readonly
 
 /** systemd starts no socket while its service runs, so that one that is replaced takes its service along. */
 function withReleasedSockets(changes: readonly UnitChange[], place: Place): readonly UnitChange[] {
-  return changes.reduce((all, { unit, steps }) => {
-    const service = place.desired.get(unit)?.triggers;
+  return changes.reduce((all, change) => {
+    const service = place.desired.get(change.unit)?.triggers;
     const observed = service === undefined ? undefined : observedHere(service, place);
-    if (!unit.endsWith('.socket') || !isRestart(steps) || observed === undefined) return all;
+    if (!change.unit.endsWith('.socket') || !isRestart(change) || observed === undefined) return all;
     return isRunning(observed.state) ? withSteps(all, observed, ['stop', 'start'], place) : all;
   }, changes);
 }
@@ -45,10 +45,10 @@ function withReleasedSockets(changes: readonly UnitChange[], place: Place): read
  * other one is only restarted, as `systemctl restart` would do.
  */
 function withRevived(changes: readonly UnitChange[], place: Place): readonly UnitChange[] {
-  const stopped = changes.filter(({ steps }) => hasStep(steps, 'stop'));
+  const stopped = changes.filter((change) => hasStep(change, 'stop'));
   if (stopped.length === 0) return changes;
   const down = takenDown(namesOf(stopped), place.ties.stops);
-  const restarted = takenDown(namesOf(stopped.filter(({ steps }) => isRestart(steps))), place.ties.stops);
+  const restarted = takenDown(namesOf(stopped.filter(isRestart)), place.ties.stops);
   return [...down].sort(compareText).reduce((all, name) => {
     const observed = observedHere(name, place);
     const unit = place.desired.get(name);
@@ -73,10 +73,11 @@ function withSteps(
   const token = wanted?.token ?? snapshot.revision;
   const present = changes.find(({ unit }) => unit === name);
   if (present?.obstacle !== undefined || (observed.record?.token ?? 0) > token) return changes;
-  if (hasStep(present?.steps ?? [], 'start') || hasStep(present?.steps ?? [], 'remove')) return changes;
+  const { steps: given } = present ?? { steps: [] };
+  if (hasStep({ steps: given }, 'start', 'remove')) return changes;
   const before: readonly Step[] =
-    kinds.includes('stop') && !hasStep(present?.steps ?? [], 'stop') ? [{ kind: 'stop' }] : [];
-  const kept = (present?.steps ?? []).filter(({ kind }) => kind !== 'watch' && kind !== 'restart');
+    kinds.includes('stop') && !hasStep({ steps: given }, 'stop') ? [{ kind: 'stop' }] : [];
+  const kept = given.filter(({ kind }) => kind !== 'watch' && kind !== 'restart');
   const steps = [...before, ...kept, startStep(wanted, machine)];
   const obstacle = fenceObstacle(wanted, steps, machine, snapshot);
   const change: UnitChange = { unit: name, token, steps: obstacle === undefined ? steps : [], obstacle };
@@ -90,13 +91,12 @@ function withoutExcluded(changes: readonly UnitChange[], place: Place): readonly
   const { conflicts } = place.ties;
   const byName = new Map(changes.map((change) => [change.unit, change]));
   return changes.map((change): UnitChange => {
-    if (!hasStep(change.steps, 'start') && !hasStep(change.steps, 'restart')) return change;
+    if (!hasStep(change, 'start', 'restart')) return change;
     const tie = conflicts.get(change.unit)?.find(({ unit }) => {
-      const other = byName.get(unit);
-      const steps = other?.steps ?? [];
-      if (hasStep(steps, 'start')) return unit < change.unit;
+      const other = byName.get(unit) ?? { steps: [] };
+      if (hasStep(other, 'start')) return unit < change.unit;
       const observed = observedHere(unit, place);
-      return observed !== undefined && isRunning(observed.state) && !hasStep(steps, 'stop');
+      return observed !== undefined && isRunning(observed.state) && !hasStep(other, 'stop');
     });
     return tie === undefined ? change : { ...change, steps: [], obstacle: { code: 'excluded', tie } };
   });
@@ -107,12 +107,8 @@ function observedHere(name: string, { machine }: Place): ObservedUnit | undefine
   return machine.observation?.units.find((unit) => unit.name === name && unit.record !== undefined);
 }
 
-function isRestart(steps: readonly Step[]): boolean {
-  return hasStep(steps, 'stop') && hasStep(steps, 'start');
-}
-
-function hasStep(steps: readonly Step[], kind: Step['kind']): boolean {
-  return steps.some((step) => step.kind === kind);
+function isRestart(change: UnitChange): boolean {
+  return hasStep(change, 'stop') && hasStep(change, 'start');
 }
 
 function namesOf(changes: readonly UnitChange[]): readonly string[] {

@@ -12,7 +12,6 @@ import {
 import type { Machine } from '../machine/machine.ts';
 import { orderOf } from '../plan/order.ts';
 import { plan } from '../plan/plan.ts';
-import { withLateRevivals } from '../plan/revivals.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Asked } from '../plan/steps.ts';
 import type { Edit } from '../registry/edit.ts';
@@ -92,8 +91,7 @@ export async function reconcile(
     const placements = placementsOf(decisions, readableOf(scope, snapshot));
     const plans = plan(snapshot, placements, { asked });
     const leaving = leavingOf(decisions);
-    const waved = orderOf({ plans, snapshot, placements, leaving, maxParallel });
-    const order = withLateRevivals(waved, snapshot);
+    const order = orderOf({ plans, snapshot, placements, leaving, maxParallel });
     tell({ kind: 'planned', waves: order.map((wave) => wave.plans.map(planned)) });
     let wave = 0;
     const done = await executeWaves(order, (now) => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ClusterSnapshot } from '../../src/cluster/snapshot.ts';
-import { orderOf, type Wave } from '../../src/plan/order.ts';
-import type { MachinePlan, Step } from '../../src/plan/step.ts';
+import { orderOf } from '../../src/plan/order.ts';
+import type { MachinePlan, Step, Wave } from '../../src/plan/step.ts';
 import { cluster, idOf } from '../support/builders.ts';
 
 const RESTART: readonly Step[] = [{ kind: 'restart' }];

@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
 import { orderOf } from '../../src/plan/order.ts';
-import { withLateRevivals } from '../../src/plan/revivals.ts';
 import type { MachinePlan, Step } from '../../src/plan/step.ts';
 import { cluster, desiredUnit, idOf } from '../support/builders.ts';
 
@@ -32,7 +31,7 @@ function waves(option: string, steps: readonly Step[]): readonly string[] {
     leaving: new Map([['db.service', idOf('m1')]]),
     maxParallel: undefined,
   });
-  return withLateRevivals(order, snapshot)
+  return order
     .filter(({ isCheck }) => !isCheck)
     .map((wave) =>
       wave.plans
