@@ -28,7 +28,7 @@ export function leaseFor({ bootId, uptimeSeconds }: Observation, ttlMs: number):
 }
 
 /**
- * When a lease from {@link leaseFor} is over at the latest, by the clock of whoever got the answer at `answeredAt`; that
+ * When a lease from {@link leaseFor} is over at the latest, by the clock of the process that got the answer at `answeredAt`; that
  * clock may run faster than the machine's by {@link CLOCK_DRIFT}.
  */
 export function leaseEnd(answeredAt: number, ttlMs: number): number {

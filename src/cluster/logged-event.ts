@@ -8,7 +8,7 @@ export type LoggedMachine = { readonly id: MachineId; readonly name: string | un
 
 /** One thing that was decided or found out, as the registry keeps it. Worded in output/. */
 export type LoggedEvent =
-  /** Somebody wants a unit in another state than before; one that is new was wanted nowhere. */
+  /** The target state of a unit was changed; a new unit had none. */
   | { readonly kind: 'target'; readonly unit: string; readonly target: TargetState }
   /** It has a new text; `hash` is fleet's. */
   | { readonly kind: 'text'; readonly unit: string; readonly hash: string }

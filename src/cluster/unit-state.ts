@@ -93,7 +93,7 @@ export function unknownState(why: string): SystemdState {
   return { ...NO_STATE, load: UNKNOWN, active: UNKNOWN, sub: UNKNOWN, loadError: why };
 }
 
-/** A state of which nothing was told but LoadState, ActiveState and SubState. */
+/** A state with only LoadState, ActiveState and SubState. */
 export const NO_STATE: Omit<SystemdState, 'load' | 'active' | 'sub'> = {
   result: '',
   type: '',

@@ -16,7 +16,7 @@ export type PreparedEdit = {
   readonly path: string;
   readonly isNew: boolean;
   readonly config: Config;
-  /** Replaces the file; rejects with FleetError `config` when somebody has changed it meanwhile, or it cannot be. */
+  /** Replaces the file; rejects with FleetError `config` when it was changed meanwhile, or cannot be. */
   write(): Promise<void>;
 };
 
@@ -53,7 +53,7 @@ async function replace({ path, text: old }: ConfigFile, text: string): Promise<v
     const now = new TextDecoder('utf-8', { ignoreBOM: true }).decode(readTrusted(place));
     const mark = now.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK : '';
     if (now.slice(mark.length) !== old)
-      throw problem(`${quote(path)} was changed by somebody else meanwhile`, 'Run the command again');
+      throw problem(`${quote(path)} was changed by another process meanwhile`, 'Run the command again');
     const temporary = join(dirname(place), `.fleet.conf.${randomBytes(6).toString('hex')}`);
     try {
       await writeDurably(temporary, `${mark}${text}`, { mode: mode & 0o7777, uid, gid });

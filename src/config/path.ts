@@ -10,7 +10,7 @@ export function expectedPath(text: string): string {
 
 /**
  * A path as a person writes it → an absolute one. `~` and `~/…` are expanded, as no shell does that in a file;
- * undefined for an empty text and for the home folder of somebody else (`~root/key`).
+ * undefined for an empty text and for the home folder of another user (`~root/key`).
  */
 export function expandPath(text: string, base: PathBase): string | undefined {
   if (text === '') return undefined;

@@ -10,7 +10,7 @@ export function quote(text: string): string {
   return JSON.stringify(text);
 }
 
-/** Somebody's text for a message, which may be of any length: quoted, and cut after 80 UTF-16 units. */
+/** A text of any length for a message: quoted, and cut after 80 UTF-16 units. */
 export function excerpt(text: string): string {
   return quote(text.length > 80 ? `${text.slice(0, 80)}…` : text);
 }

@@ -108,7 +108,7 @@ export function parseBoolean(text: string): boolean | undefined {
   return text === 'true' || text === 'false' ? text === 'true' : undefined;
 }
 
-/** `yes` asks as `ask` does: where there is nobody to ask, both refuse a host that is not known. */
+/** `yes` asks as `ask` does: without a terminal both refuse a host that is not known. */
 function parseHostKeyChecking(text: string): 'ask' | 'accept-new' | undefined {
   if (text === 'ask' || text === 'yes') return 'ask';
   return text === 'accept-new' ? text : undefined;

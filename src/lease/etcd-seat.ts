@@ -57,7 +57,7 @@ export function etcdSeat(options: EtcdOptions, ttlMs: number): Seat {
     async renew() {
       const { result } = await client.call('lease/keepalive', { ID: lease });
       const { TTL = '0' } = (result ?? {}) as { TTL?: string };
-      // Somebody may have removed the key by hand.
+      // The key may have been removed by hand.
       return Number(TTL) > 0 && (await holder()) === lease;
     },
     leave: revoke,

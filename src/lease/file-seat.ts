@@ -18,7 +18,7 @@ const KEY = 'leader';
  *
  * It is free when its owner has surely ended (`store/owner.ts`), or when it was not renewed for its time. For that,
  * each who wants it looks at its own clock from when it has first seen the record, which is after the renewal that
- * wrote it was asked for: so whoever has the seat knows first that its time is over.
+ * wrote it was asked for: so the holder of the seat knows first that its time is over.
  */
 export function fileSeat(directory: string, ttlMs: number): Seat {
   const store = openFileStore(join(directory, KEY));
@@ -75,7 +75,7 @@ function staleness(): (record: StoreRecord) => boolean {
   };
 }
 
-/** What is no number was not written by fleet, and is nobody's. */
+/** fleet did not write a value that is no number: the seat is free. */
 function ttlOf({ value }: StoreRecord): number {
   return Number(attempt(() => JSON.parse(value).ttlMs)) || 0;
 }

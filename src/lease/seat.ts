@@ -1,5 +1,5 @@
 /**
- * The place of the one leader. Whoever takes it has it for `ttlMs`, and again from each time it is renewed; then
+ * The place of the one leader. Its holder has it for `ttlMs`, and again from each time it is renewed; then
  * others may take it. Errors are those of the store it is in.
  */
 export interface Seat {

@@ -3,7 +3,7 @@ import { alteredSession } from '../systemd/altered-session.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
 
 /**
- * The same driver; `note` is told of every session that begins, which its first answer shows, and with the code of the
+ * The same driver; `note` is called for every session that begins, which its first answer shows, and with the code of the
  * error of everyone that could not begin or broke off.
  */
 export function countedDriver(driver: SystemdDriver, note: (failure?: string) => void): SystemdDriver {

@@ -129,7 +129,7 @@ const NEEDS_ROOT = 'The user needs root rights there, and /etc, /var/lib and /ru
 
 const MASKED = 'Run "systemctl unmask" for it there, and the command again';
 
-/** systemd does not know that nobody waits any more. */
+/** systemd does not know that fleetctl no longer waits. */
 const GOES_ON = 'It goes on there; see what becomes of it: fleetctl list-units';
 
 function plain(summary: string, hint?: string): FailureText {

@@ -11,7 +11,7 @@ export function interruptionLines(watch: PassWatch, dryRun: boolean): readonly s
   return [
     told
       ? 'Interrupted. What machines were told already goes on there.'
-      : 'Interrupted before any machine was told anything; the registry has what was asked for.',
+      : 'Interrupted before any machine was changed. The registry has what was asked for.',
     ...byMachine('Done', standings, 'done'),
     ...failed.map(failedLine),
     ...byMachine('Under way', standings, 'sent'),

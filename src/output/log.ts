@@ -13,7 +13,7 @@ export type LogEntry = {
   readonly fields: Readonly<Record<string, string | number | readonly string[]>>;
 };
 
-/** What a controller logs of an event; undefined for what is only of use to somebody who waits for it. */
+/** What a controller logs of an event; undefined for what is of use only to a command that waits for it. */
 export function logEntry(event: ControllerEvent): LogEntry | undefined {
   switch (event.kind) {
     case 'decided':
@@ -38,7 +38,7 @@ export function logEntry(event: ControllerEvent): LogEntry | undefined {
   }
 }
 
-/** What a controller logs of an error that nobody expected. */
+/** What a controller logs of an unexpected error. */
 export function bugEntry(error: unknown): LogEntry {
   const message = `a request failed: ${error instanceof Error ? (error.stack ?? error.message) : error}`;
   return { level: 'error', event: 'bug', message, fields: {} };

@@ -82,7 +82,7 @@ const CUT_OFF =
 
 const OTHER_CLUSTER = 'Error: Cannot reconcile a machine of another cluster';
 const LOST_REGISTRY =
-  'hint: If the registry was lost and began anew, move it away and get the old one back: fleetctl recover';
+  'hint: If the registry was lost and created again, move it away and get the old one back: fleetctl recover';
 
 function obstacleText({ isUp }: Stranded): string {
   return isUp ? 'cannot be used' : 'does not answer';

@@ -14,7 +14,7 @@ export type Canvas<Row> = {
   readonly signature?: (listing: Listing<Row>) => string;
 };
 
-/** The same place on a screen, drawn anew with every look. */
+/** The same place on a screen, drawn again for every look. */
 export function screenView<Row>(
   canvas: Canvas<Row>,
   screen: {

@@ -39,7 +39,7 @@ export type Situation =
 const RULES: readonly (readonly [Situation, (pair: Pair) => boolean])[] = [
   // The registry has put it there, and the machine has neither a record nor the text of it.
   ['unrecorded', ({ observed }) => observed?.lost !== undefined && observed.record === undefined],
-  // Nobody wants it, fleet did not put it there.
+  // It is not wanted, and fleet did not put it there.
   ['absent', ({ wanted, observed }) => wanted === undefined && observed?.record === undefined],
   // The machine has applied a newer decision.
   ['stale', ({ token, observed }) => (observed?.record?.token ?? 0) > token],

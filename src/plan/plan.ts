@@ -113,7 +113,7 @@ function withAdoption(change: UnitChange, observed: ObservedUnit | undefined): U
   return { ...change, steps: [{ kind: 'adopt', record: observed.record }, ...change.steps] };
 }
 
-/** Where a fenced unit is to come or to start, every other machine is told first that it may not. */
+/** Where a fenced unit is to come or to start, every other machine is forbidden to start it first. */
 function withForbidden(
   plans: readonly MachinePlan[],
   desired: ReadonlyMap<string, DesiredUnit>,

@@ -6,7 +6,7 @@ import type { MachinePlan, Obstacle, Step } from '../plan/step.ts';
 import type { Decision } from '../schedule/decision.ts';
 
 /**
- * What happens in a pass, while it happens: names, ids and reasons for whoever follows it. Never words for people,
+ * What happens in a pass, while it happens: names, ids and reasons, as data. Never words for people,
  * and never the text of a unit file. Events of one machine come in the order below; machines are visited at once.
  * A pass that ends with an error says no `pass-done`. Listings ask machines too, and say so.
  */
@@ -68,7 +68,7 @@ export function planned({ machine, changes }: MachinePlan): PlannedChanges {
   };
 }
 
-/** What is told of a decision; undefined for one that leaves its unit where it is, or lets machines have a global one. */
+/** The event of a decision; undefined for one that leaves its unit where it is, or lets machines have a global one. */
 export function decided(decision: Decision, snapshot: ClusterSnapshot): DecidedEvent | undefined {
   if (decision.kind !== 'place' && decision.kind !== 'move' && decision.kind !== 'release') return undefined;
   const { unit } = decision;

@@ -44,9 +44,9 @@ export function logSilences(
 }
 
 /**
- * What it keeps of outcomes: a failure, unless the last that was told of the unit on that machine is the same, and the
+ * What it keeps of outcomes: a failure, unless the last one of the unit on that machine is the same, and the
  * first success after one; of a unit whose restart a command has asked for, every success. Machines that do not
- * answer are told of as such.
+ * answer have events of their own.
  */
 export function logOutcomes(
   outcomes: readonly UnitOutcome[],

@@ -6,7 +6,7 @@ import type { PassEvent } from './events.ts';
 
 /** What a controller has to say beside the events of its passes; worded in output/. */
 export type Notice =
-  /** From now on it decides; or somebody else does, and it only watches. */
+  /** It decides from now on; or another controller does, and it only watches. */
   | { readonly kind: 'leads' }
   | { readonly kind: 'stands-by' }
   /** It cannot stand for election: the registry's store does not answer, or the seat cannot be taken. */

@@ -186,7 +186,7 @@ function olderTexts(registry: RegistryView, machines: readonly MachineView[]): r
   return [...older.values()];
 }
 
-/** Decides where units go and stores it; a race lost against somebody else decides anew, on what they left. */
+/** Decides where units go and stores it; a race that was lost leads to a new decision, on the state that the other process left. */
 async function assign(
   edges: Edges,
   views: readonly MachineView[],

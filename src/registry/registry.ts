@@ -11,7 +11,7 @@ import { type KnownMachine, RegistryView } from './view.ts';
 export interface Registry {
   load(): Promise<RegistryView>;
   /**
-   * Applies what `decide` makes of the current view, all or nothing. When somebody else was faster, loads
+   * Applies what `decide` makes of the current view, all or nothing. When another process was faster, loads
    * again and asks `decide` again, so it must depend on nothing but the view. No edits, no write.
    */
   update(decide: (view: RegistryView) => readonly Edit[]): Promise<RegistryView>;

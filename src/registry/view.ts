@@ -151,7 +151,7 @@ export class RegistryView {
   get events(): readonly (LogEntry & { readonly key: string })[] {
     this.#events ??= this.eventKeys.flatMap((key) => {
       const entry = readable(() => this.#must('events/', `events/${key}`));
-      // One that is newer than this program is told as it stands.
+      // A kind that is newer than this program is shown as it is.
       return isFleetError(entry)
         ? []
         : [{ ...entry, key, events: entry.events as unknown as LogEntry['events'] }];

@@ -139,7 +139,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   { rule: 'Fenced', check: (unit, machine, _workload, snapshot) => fenceObjection(unit, machine, snapshot) },
 ];
 
-/** Every rule that speaks against `unit` on `machine`, in order; the first is the one people are told. */
+/** Every rule that speaks against `unit` on `machine`, in order; the first is the one that is shown. */
 export function* objections(
   unit: DesiredUnit,
   machine: MachineView,

@@ -44,7 +44,7 @@ export class Authentication {
     return this.#tried.at(-1);
   }
 
-  /** Why nobody was let in. `serverSays` is the reason with which the machine ended the connection itself. */
+  /** Why the login was refused. `serverSays` is the reason with which the machine ended the connection itself. */
   failure(serverSays: string | undefined): FleetError {
     const fail = (what: string, hint?: string): FleetError =>
       cannotReach(this.#target, 'ssh-authentication', what, hint === undefined ? {} : { hint });
@@ -166,7 +166,7 @@ export class Authentication {
     return deadline.pauseWhile(this.#ask?.({ text: shown, isSecret }) ?? Promise.resolve(undefined));
   }
 
-  /** Nobody answers, so nobody is asked again. */
+  /** There is no answer, so the question is not repeated. */
   #giveUp(): undefined {
     this.#asked = Number.POSITIVE_INFINITY;
     return undefined;

@@ -10,7 +10,7 @@ export type Become = 'sudo' | 'doas' | 'none';
 export type Access = {
   readonly ssh: SshTarget;
   readonly become: Become;
-  /** What sudo may ask for; undefined where nobody gave one. */
+  /** What sudo may ask for; undefined if none was given. */
   readonly password?: BecomePassword | undefined;
 };
 

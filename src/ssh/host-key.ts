@@ -66,7 +66,7 @@ export function hostKeyRefusal(
       const { file, line, key: expected } = verdict.by;
       return refuse(
         `its host key has changed: it shows ${shown}, but line ${line} of "${file}" has ${describeKey(expected)}`,
-        'Somebody may be listening in. If the machine was set up anew: ' +
+        'The connection may be intercepted. If the machine was set up again: ' +
           `ssh-keygen -R ${quote(nameInFiles(target))} -f ${quote(file)}`,
       );
     }
@@ -77,7 +77,7 @@ export function hostKeyRefusal(
     case 'certificate':
       return refuse(
         `its host certificate is not valid: ${verdict.why}`,
-        `Have the authority sign its key anew: ssh-keygen -s CA -I ID -h -n ${quote(target.hostKeyAlias ?? target.host)} KEY.pub`,
+        `Have the authority sign its key again: ssh-keygen -s CA -I ID -h -n ${quote(target.hostKeyAlias ?? target.host)} KEY.pub`,
       );
   }
 }

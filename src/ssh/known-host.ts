@@ -19,7 +19,7 @@ export type HostNames = { readonly host: string; readonly names: readonly [strin
 export class KnownHost {
   /** The types of its keys, to be asked for first. */
   readonly types: ReadonlySet<string>;
-  /** True when somebody may sign certificates for it. */
+  /** True when an authority may sign certificates for it. */
   readonly hasAuthority: boolean;
   readonly #files: readonly KnownHostsFile[];
   readonly #names: HostNames;
@@ -38,7 +38,7 @@ export class KnownHost {
    *
    * 1. a `@revoked` line holds it, or the key of the authority that signed it: revoked;
    * 2. it is a certificate of an authority that a `@cert-authority` line names: known if it is valid for this host;
-   * 3. a line holds it: known. A certificate of somebody else counts as the plain key in it;
+   * 3. a line holds it: known. A certificate of another authority counts as the plain key in it;
    * 4. the files hold another key for the host: changed. OpenSSH says so for a key of the same type only, and
    *    calls a key of another type new. But the known types are asked for first, and a host that still has its
    *    known key presents it then; who presents another type does not have that key;

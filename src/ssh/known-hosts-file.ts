@@ -68,7 +68,7 @@ export class KnownHostsFile {
   }
 }
 
-/** Reads files anew only when they have changed; a file that is not there is empty. */
+/** Reads files again only when they have changed; a file that is not there is empty. */
 export class KnownHostsFiles {
   readonly #files = new Map<string, { readonly stamp: string; readonly content: Promise<KnownHostsFile> }>();
 

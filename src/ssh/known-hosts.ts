@@ -48,7 +48,7 @@ export function isHashed(hosts: string): boolean {
 /**
  * Adds a line, and the file (mode 0600) and its folder (0700) where there are none. The line goes out in one
  * write at the end of the file, so that processes that add at the same time do not tear each other's lines.
- * With `hashed` nobody who reads the file learns the name from it.
+ * With `hashed` the file does not show the name.
  */
 export async function appendKnownHost(
   file: string,

@@ -11,7 +11,7 @@ export function createLimit(most: number): Limit {
     try {
       return await work();
     } finally {
-      // The place is handed to the next in line, so that nobody who comes now can overtake.
+      // The place goes to the next in line, so that a later request cannot overtake it.
       const next = waiting.shift();
       if (next === undefined) running--;
       else next();

@@ -104,10 +104,10 @@ class Tunnel extends Duplex {
   }
 }
 
-/** What a sshd says in place of its SSH version when it has no place, or a penalty, for whoever connects. */
+/** What a sshd says in place of its SSH version when it has no place for the client, or a penalty. */
 const GREETING = /^(Exceeded MaxStartups|Not allowed at this time)/;
 
-/** Counts what comes in over a stream that somebody else reads. */
+/** Counts the bytes of a stream that other code reads. */
 export class Meter {
   bytesRead = 0;
   /** What sshd said in place of SSH. */

@@ -152,7 +152,7 @@ function isHangUp(
   return error.level === 'protocol' && (bytesRead === 0 || greeting !== undefined);
 }
 
-/** Certificates are asked for where the files of known hosts name somebody who signs them for this host. */
+/** Certificates are asked for if the known hosts files name an authority for this host. */
 function offerCertificates({ client, target, knownHost }: Attempt): HostCertificates | undefined {
   if (!knownHost.hasAuthority) return undefined;
   const { hostKeys } = target.algorithms;

@@ -33,7 +33,7 @@ export abstract class StreamSession implements RemoteSession {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    // Nobody has to look at the exit of a command that was let go.
+    // The exit of a command that was let go may be ignored.
     this.exit.catch(() => undefined);
     const pass = (output: Output) => (chunk: Buffer) => {
       if (this.#isOpen) return output.push(chunk);

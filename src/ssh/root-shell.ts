@@ -60,7 +60,7 @@ function runAndRead(script: string): string {
 }
 
 /**
- * sudo asks with words that nobody else knows, whatever the locale, and what it runs says when it is there. Nothing
+ * sudo asks with words made for this session, in every locale, and what it runs says when it is there. Nothing
  * but the password is written before that: sudo would take the first line of a script for one.
  */
 async function openWithPassword(

@@ -28,7 +28,7 @@ export type SshTarget = {
   readonly passwordAuthentication: boolean;
   /** How often a person may be asked for one password. */
   readonly numberOfPasswordPrompts: number;
-  /** Nobody is asked anything. */
+  /** No question is asked. */
   readonly batchMode: boolean;
 
   /** What to do about a host that was never seen before. A host whose key has changed is always refused. */
@@ -82,7 +82,7 @@ export type Algorithms = {
   readonly hostKeys: readonly string[] | undefined;
 };
 
-/** What a target is where nobody says otherwise. */
+/** The defaults of a target. */
 export const TARGET_DEFAULTS = {
   port: 22,
   via: { kind: 'direct' },

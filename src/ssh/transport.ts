@@ -51,9 +51,9 @@ export type SessionRequest = {
   readonly environment?: Readonly<Record<string, string>>;
 };
 
-/** A command whose streams are handed on, at the pace of whoever is at the other end of them. */
+/** A command whose streams are handed on, at the pace of the other end. */
 export interface RemoteSession extends RemoteProcess {
-  /** Whether it reads and writes the terminal of this process by itself; nobody else must then, until its exit. */
+  /** Whether it reads and writes the terminal of this process by itself; no other code may do so before its exit. */
   readonly hasTerminal: boolean;
   /** Takes bytes as well; false when it would rather have no more before {@link onDrain}. */
   write(data: string | Uint8Array): boolean;
@@ -72,7 +72,7 @@ export type SessionListener = (chunk: Buffer) => unknown;
  */
 export interface Transport {
   /**
-   * Starts `command` with the user's login shell; an idle connection that has died is opened anew first.
+   * Starts `command` with the user's login shell; an idle connection that has died is opened again first.
    * Rejects with a FleetError whose code tells what failed:
    *
    * - `ssh-name`: the host name leads nowhere;

@@ -56,7 +56,7 @@ export class HostKeyTrust {
    * or that of the file in every other case. One question is asked at a time; `signal` ends the wait for an answer.
    */
   agree(target: SshTarget, presented: Buffer, signal: AbortSignal): Promise<void> {
-    // A certificate of an authority that nobody named is worth no more than the key in it.
+    // A certificate of an authority that is not named is worth no more than the key in it.
     const key = plainKey(presented);
     return this.#oneAtATime(async () => {
       if (signal.aborted) throw closedHere(target);

@@ -46,7 +46,7 @@ export class UserAuth {
       // What came in the same packet with the end of the key exchange is read first: it names the algorithms.
       queueMicrotask(() => begin(this));
     };
-    // sshd names all its host keys after a login; ssh2 would have each of them proven, and nobody wants to know.
+    // sshd names all its host keys after a login; ssh2 would ask for a proof of each of them, which is not needed.
     const { GLOBAL_REQUEST } = handlers;
     handlers.GLOBAL_REQUEST = (from, name: string, ...more) => {
       if (name !== 'hostkeys-00@openssh.com') GLOBAL_REQUEST?.(from, name, ...more);
@@ -82,7 +82,7 @@ export class UserAuth {
     return this.#request('password', Buffer.concat([start, Buffer.of(0), wireStrings(password)]));
   }
 
-  /** Starts a dialog in which the machine asks and somebody answers. */
+  /** Starts a dialog in which the machine asks and the user answers. */
   startDialog(): Promise<Answer> {
     const start = this.#start('keyboard-interactive');
     return this.#request('keyboard-interactive', Buffer.concat([start, wireStrings('', '')]));
@@ -123,7 +123,7 @@ export class UserAuth {
     });
   }
 
-  /** What nobody has asked for is not heard. */
+  /** An answer without a question is ignored. */
   #settle(answer: Answer): void {
     const answered = this.#answered;
     this.#answered = undefined;

@@ -36,8 +36,8 @@ export function readStored(folder: string, known: StoredSnapshot): StoredSnapsho
 }
 
 /**
- * Replaces the snapshot, on disk when it resolves. Readers see the old one or the new one. `name` must be
- * nobody else's. On an error nothing has changed, unless it came from the fsync of the folder at the very end:
+ * Replaces the snapshot, on disk when it resolves. Readers see the old one or the new one. No other
+ * process may use `name`. On an error nothing has changed, unless it came from the fsync of the folder at the very end:
  * then the new snapshot is there to be read, but may not survive a power loss.
  */
 export async function writeStored(folder: string, name: string, snapshot: Snapshot): Promise<StoredSnapshot> {

@@ -30,7 +30,7 @@ import { attempt, hasCode } from './system-error.ts';
  *    revision after link(2) and before anything else, so it finds out and starts again.
  *
  * No step lists the folder: a listing is not atomic, and may miss one file removed and another one made
- * meanwhile. A file that cannot be read as an owner is counted as given up: nobody alive has made it, since
+ * meanwhile. A file that cannot be read as an owner is counted as given up: no live process has made it, since
  * link(2) publishes complete files only; a power loss can leave one.
  *
  * For the processes of one machine. Others that share the folder over a network look as if they had died in

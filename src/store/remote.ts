@@ -146,5 +146,5 @@ function sent(error: unknown): SentError {
 }
 
 function ignore(): void {
-  // Whoever waited has gone.
+  // The caller no longer waits.
 }

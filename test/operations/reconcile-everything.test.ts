@@ -215,7 +215,7 @@ describe('a registry that is not what it was', () => {
     expect(said.filter((line) => line.includes('fleetctl recover'))).toEqual([]);
   });
 
-  it('touches no machine when it was lost and began anew', async () => {
+  it('touches no machine when it was lost and created again', async () => {
     const scene = await populated();
     const before = scene.there();
     const registry = createRegistry(createMemoryStore(), { clock: scene.edges.clock, author: 'me@here' });
@@ -223,7 +223,7 @@ describe('a registry that is not what it was', () => {
     const said = await pass(anew);
     expect(said).not.toContain('Nothing to do');
     expect(said).toContain(
-      'hint: If the registry was lost and began anew, move it away and get the old one back: fleetctl recover',
+      'hint: If the registry was lost and created again, move it away and get the old one back: fleetctl recover',
     );
     expect(said.at(-1)).toBe('status 1');
     expect(scene.there()).toEqual(before);

@@ -117,7 +117,7 @@ describe('an interruption', () => {
 
   it('before the first change says what stands in the registry', () => {
     expect(said([BEGUN])).toEqual([
-      'Interrupted before any machine was told anything; the registry has what was asked for.',
+      'Interrupted before any machine was changed. The registry has what was asked for.',
       HINT,
     ]);
   });

@@ -101,7 +101,7 @@ export function certificateFault(certificate: Certificate, host: string, now: nu
   if (criticalOptions.length > 0) return `it has options that are not known: ${criticalOptions.join(', ')}`;
   if (seconds < validAfter) return `it is valid from ${day(validAfter)} on`;
   if (seconds >= validBefore) return `it has expired on ${day(validBefore)}`;
-  // A certificate for every name there is would be one for whoever gets hold of its key.
+  // A certificate without names would be valid for every host that has its key.
   if (principals.length === 0) return 'it names no host';
   const isFor = principals.some((principal) => matchesGlob(principal.toLowerCase(), host.toLowerCase()));
   return isFor ? undefined : `it is for ${principals.map((name) => `"${name}"`).join(', ')}`;

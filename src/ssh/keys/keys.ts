@@ -48,7 +48,7 @@ export class Keys {
 
   /**
    * The identity files of the target or else OpenSSH's default ones, and then the agent's other keys. So a machine
-   * that ends the login after a few keys (MaxAuthTries) has seen those that somebody named.
+   * that ends the login after a few keys (MaxAuthTries) has seen those that are configured.
    */
   async of(target: SshTarget): Promise<Credentials> {
     const isNamed = target.identityFiles.length > 0;
@@ -71,7 +71,7 @@ export class Keys {
     return { keys, unusable: problems.map(({ what }) => what) };
   }
 
-  /** Reads files and agents anew from now on: after a refused login the person may change them. */
+  /** Reads files and agents again from now on: after a refused login the person may change them. */
   forget(): void {
     this.#files.clear();
     this.#certificates.clear();
@@ -108,7 +108,7 @@ export class Keys {
     }
   }
 
-  /** A key that somebody named is opened before there is a connection; a default one only for a machine that takes it. */
+  /** A configured key is opened before there is a connection; a default one only for a machine that takes it. */
   async #locked(
     target: SshTarget,
     path: string,
@@ -145,7 +145,7 @@ export class Keys {
     return file;
   }
 
-  /** Certificates stand beside their keys, or where somebody says. */
+  /** Certificates are beside their keys, or where the configuration says. */
   async #certificatesFor(target: SshTarget, identities: readonly string[]): Promise<Named[]> {
     const beside = identities.map((path) => `${path.replace(/\.pub$/, '')}-cert.pub`);
     const found = await Promise.all(

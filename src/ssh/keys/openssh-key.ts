@@ -79,7 +79,7 @@ async function decrypt(file: OpenSshKey, passphrase: string): Promise<Buffer | u
   const secret = await bcryptPbkdf(Buffer.from(passphrase), salt, rounds, cipher.key + cipher.iv);
   const isChaCha = file.cipher === CHACHA;
   // OpenSSH's ChaCha20 has a second key, for packet lengths, and starts here with block 1 of packet 0. Its tag is
-  // not checked: a wrong passphrase is told by the two equal numbers, and damage by the halves that do not match.
+  // not checked: the two equal numbers show a wrong passphrase, and damage by the halves that do not match.
   const key = isChaCha ? secret.subarray(0, 32) : secret.subarray(0, cipher.key);
   const iv = isChaCha ? Buffer.from('01'.padEnd(32, '0'), 'hex') : secret.subarray(cipher.key);
   const decipher = createDecipheriv(cipher.name, key, iv);

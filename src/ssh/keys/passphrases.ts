@@ -26,7 +26,7 @@ export class Passphrases {
     this.#sources = sources;
   }
 
-  /** True when there is any way to a passphrase; with `quiet` nobody is asked. */
+  /** True when there is any way to a passphrase; with `quiet` the user is not asked. */
   canOpen(quiet: boolean): boolean {
     return this.#sources.passphraseFile !== undefined || (!quiet && this.#sources.ask !== undefined);
   }
@@ -38,7 +38,7 @@ export class Passphrases {
     return opened;
   }
 
-  /** Keys that did not open are tried anew from now on. */
+  /** Keys that did not open are tried again from now on. */
   forget(): void {
     this.#fromFile = undefined;
     for (const [name, opened] of this.#keys)

@@ -123,7 +123,7 @@ function hostKeyFailure(target: SshTarget, lines: readonly string[]): FleetError
     });
   const where = offending === undefined ? '' : `, but ${offending} has another one`;
   return cannotReach(target, 'ssh-host-key', `its host key has changed: it shows ${key}${where}`, {
-    hint: 'Somebody may be listening in. If the machine was set up anew, remove its line with ssh-keygen -R',
+    hint: 'The connection may be intercepted. If the machine was set up again, remove its line with ssh-keygen -R',
   });
 }
 

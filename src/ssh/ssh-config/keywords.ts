@@ -9,7 +9,7 @@ export type Keyword = {
   readonly adds: boolean;
   /**
    * What it means to fleet: `used`; `idle`, as it plays no part in running commands on machines; `passed over`,
-   * which is told under -v; `decisive`, as it has a say in who or what is reached, and an error therefore.
+   * which -v reports; `decisive`: it changes how a machine is reached, and is an error therefore.
    */
   readonly role: 'used' | 'idle' | 'passed over' | 'decisive';
 };

@@ -3,7 +3,7 @@ import { isIP, SocketAddress } from 'node:net';
 import { connectionHash, expandTokens, type Tokens } from './expand.ts';
 import { type Place, problemAt } from './problem.ts';
 
-/** What an ssh_config can ask about this machine and whoever uses it. */
+/** What an ssh_config can ask about this computer and its user. */
 export type LocalFacts = {
   /** Absolute, as is `home`; relative paths start here. */
   readonly cwd: string;

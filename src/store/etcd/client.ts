@@ -17,7 +17,7 @@ export type CallOptions = {
 export type CallResult =
   | { readonly kind: 'answer'; readonly message: Message }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
-  /** Nobody answered. With `once` it may have been done all the same. */
+  /** No end point answered. With `once` it may have been done all the same. */
   | { readonly kind: 'unreachable'; readonly error: FleetError };
 
 /** How long one endpoint may be silent before the next is asked, in ms. */
@@ -63,7 +63,7 @@ export class EtcdClient {
 
   /**
    * Waits for a change of `key` after a revision of etcd, at most `silence` ms without a word. False when the watch
-   * ended otherwise: whoever calls looks again and starts the next one from what it found, so nothing is missed.
+   * ended otherwise: the caller looks again and starts the next one from what it found, so nothing is missed.
    */
   async watch(key: string, after: bigint, silence: number, signal: AbortSignal): Promise<boolean> {
     const found = new AbortController();
@@ -163,7 +163,7 @@ export function endOf(prefix: string): string {
   return `${prefix.slice(0, -1)}0`;
 }
 
-/** Every answer of etcd has a header; without this, whoever answers `{}` would be an empty registry. */
+/** Every answer of etcd has a header; without this, an answer of `{}` would be an empty registry. */
 function readMessage({ body }: HttpAnswer): Message {
   const message = attempt(() => Object(JSON.parse(body)) as Message);
   const { header } = Object(message?.result ?? message);

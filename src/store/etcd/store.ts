@@ -19,7 +19,7 @@ import { writeState } from './write.ts';
  * is still the one that is known, and for everything only when it is not, in the same request.
  *
  * Throws `config` when a file that the options name cannot be read. Errors of any call: `registry-unavailable`
- * (nobody answers within 2 s for each end point, etcd refuses, or it cannot be known whether a commit happened),
+ * (no answer within 2 s for each end point, etcd refuses, or it cannot be known whether a commit happened),
  * `registry-corrupt` and `registry-newer`.
  */
 export function openEtcdStore(options: EtcdOptions): Store {
@@ -32,7 +32,7 @@ const WATCH_SILENCE = 10_000;
 const WATCH_PAUSE = 500;
 /** So many others would have to be faster that something else must be wrong. */
 const ATTEMPTS = 100;
-/** How often a commit that nobody answered is sent again. */
+/** How often a commit without an answer is sent again. */
 const DOUBTS = 3;
 
 class EtcdStore implements Store {
