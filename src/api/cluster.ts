@@ -9,7 +9,7 @@ import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { ApiError } from './answer.ts';
 
-/** Somebody who keeps an eye on every machine: a controller. */
+/** A controller, which watches every machine. */
 export interface Watcher {
   /** Undefined before every machine was asked once. */
   readonly snapshot: ClusterSnapshot | undefined;

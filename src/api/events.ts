@@ -14,7 +14,7 @@ const MOST_UNREAD = 256 * 1024;
 /** A sign of life for readers and for what is between, in ms. */
 const PING_MS = 15_000;
 
-/** What is of use only to somebody who waits for a pass of its own. */
+/** Events of use only to a command that waits for its own pass. */
 const UNTOLD = new Set<ControllerEvent['kind']>([
   'pass-begun',
   'machine-asked',

@@ -17,7 +17,7 @@ export type HandlerOptions = {
   readonly cluster: Cluster;
   readonly metrics: Metrics;
   readonly events: EventStream;
-  /** Gets what nobody expected; the request is answered with 500. */
+  /** Gets an unexpected error; the request is answered with 500. */
   readonly onBug: (error: unknown) => void;
 };
 
@@ -81,7 +81,7 @@ function send(response: ServerResponse, { status, body }: Answer): void {
   response.end(body?.text);
 }
 
-/** What is wrong with a request is 400; what has become of the cluster, 503. Undefined for what nobody expected. */
+/** A faulty request is 400, an unusable cluster 503. Undefined for an unexpected error. */
 function asApiError(error: unknown): ApiError | undefined {
   if (error instanceof ApiError) return error;
   if (!isFleetError(error)) return undefined;

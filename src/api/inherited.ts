@@ -35,7 +35,7 @@ export class InheritedSockets {
     this.#handler = handler;
   }
 
-  /** Leaves them open, and asks whoever comes to come again. */
+  /** Leaves them open, and asks clients to retry. */
   rest(): void {
     this.#handler = turnAway;
     for (const server of this.#servers ?? []) server.closeAllConnections();

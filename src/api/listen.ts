@@ -5,13 +5,13 @@ import { connect, type ListenOptions } from 'node:net';
 import { FleetError } from '../base/errors.ts';
 import { formatPlace, type ListenPlace } from '../config/listen.ts';
 
-/** Whoever may write to the socket may command the cluster: its owner and its group. */
+/** A user who may write to the socket may command the cluster: its owner and its group. */
 const SOCKET_MODE = 0o660;
 /** What connect(2) takes of a path, in bytes: sun_path without its NUL. */
 const LONGEST_PATH = 107;
 
 /**
- * Has a server listen. The socket of a process that is gone is replaced; one that is answered is somebody else's.
+ * Has a server listen. The socket of a process that is gone is replaced; one that is answered belongs to another process.
  * Throws FleetError `cannot-listen`.
  */
 export async function listenAt(server: Server, place: ListenPlace): Promise<void> {
@@ -44,7 +44,7 @@ export async function listening(server: Server, options: ListenOptions & { fd?: 
   await once(server, 'listening');
 }
 
-/** Whether somebody takes connections; who can tell only that it may not connect takes that for a yes. */
+/** Whether a process takes connections. Any error but ECONNREFUSED counts as a yes. */
 function isAnswered(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ path });
@@ -56,7 +56,7 @@ function isAnswered(path: string): Promise<boolean> {
   });
 }
 
-/** Whether somebody who runs has the place already. */
+/** Whether a running process has the place already. */
 export function isTaken(error: unknown): boolean {
   return error instanceof Error && codeOf(error.cause) === 'EADDRINUSE';
 }

@@ -23,7 +23,7 @@ export type ApiOptions = ClusterOptions &
 const RETRY_MS = 2_000;
 
 /**
- * Answers requests over HTTP until it is closed. The socket of another fleetd that runs is waited for: whoever stands by
+ * Answers requests over HTTP until it is closed. The socket of another fleetd that runs is waited for: one that stands by
  * has it when the other one ends. Throws FleetError `cannot-listen` for anything else; then nothing is open.
  */
 export async function serveApi(options: ApiOptions): Promise<{ close(): Promise<void> }> {
@@ -73,7 +73,7 @@ async function listenIfFree(server: Server, place: ListenPlace): Promise<boolean
 
 function listenWhenFree(server: Server, place: ListenPlace): NodeJS.Timeout {
   const retry = setInterval(() => {
-    // What else may be wrong with it by then was told when this process started, or is not worth ending it for.
+    // Other faults were reported when this process started, or do not justify its end.
     const free = listenIfFree(server, place).catch(() => false);
     void free.then((listens) => listens && clearInterval(retry));
   }, RETRY_MS);

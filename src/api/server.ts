@@ -6,7 +6,7 @@ import type { ApiSettings } from '../config/config.ts';
 import { admitAll } from './crowd.ts';
 import type { Handler } from './handler.ts';
 
-/** What a client may take, times in ms: nobody holds a connection without using it. */
+/** The limits of a client, times in ms: a connection is not held without use. */
 const LIMITS = {
   maxHeaderSize: 16 * 1024,
   headersTimeout: 10_000,

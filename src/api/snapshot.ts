@@ -17,7 +17,7 @@ export type SnapshotDocument = {
 /** One of thousands of units takes long to write: it is written once, however many ask for it. */
 const written = new WeakMap<ClusterSnapshot, Answer>();
 
-/** Answered by whoever leads and by those who stand by. */
+/** Answered by the leader and by those that stand by. */
 export async function snapshotAnswer(cluster: Cluster, { takesAWhile }: Call): Promise<Answer> {
   // One of thousands of units takes longer than a fleetd that hangs is waited for.
   takesAWhile();

@@ -3,7 +3,7 @@ import type { Ask } from '../ssh/person.ts';
 import type { AskHostKey } from '../ssh/trust.ts';
 import type { Streams } from './streams.ts';
 
-/** OpenSSH's question about a host that was never seen before; undefined where nobody can answer it. */
+/** OpenSSH's question about a host that was never seen before; undefined without a terminal. */
 export function askHostKey({ ask, err }: Streams): AskHostKey | undefined {
   if (ask === undefined) return undefined;
   return async ({ machine, host, key }) => {
@@ -23,7 +23,7 @@ export function askHostKey({ ask, err }: Streams): AskHostKey | undefined {
   };
 }
 
-/** What logging in takes: passphrases, passwords and codes; undefined where nobody can answer. */
+/** What logging in takes: passphrases, passwords and codes; undefined without a terminal. */
 export function askPerson({ ask, askSecret }: Streams): Ask | undefined {
   return ask && askSecret && (({ text, isSecret }) => (isSecret ? askSecret(text) : ask(text)));
 }

@@ -88,7 +88,7 @@ export function requestStatus({ results, problems }: RequestResult): ExitStatus 
       const silent = rejected.length > 0 && rejected.every(({ reason }) => reason.code === 'machine-silent');
       statuses.add(silent ? EXIT.unreachable : EXIT.failed);
     }
-    // It is assigned to a machine that has left fleet.conf: nobody can say what became of it.
+    // It is assigned to a machine that has left fleet.conf: its state is unknown.
     if (result.despite?.code === 'machine-removed') statuses.add(EXIT.unreachable);
     for (const { failure } of failures) {
       statuses.add(failure.code === 'unreachable' ? EXIT.unreachable : EXIT.failed);

@@ -11,7 +11,7 @@ type Terminal = {
 export type LiveLine = { readonly text: string; readonly width: number };
 
 /**
- * Lines at the end of what a terminal shows that are drawn anew in their place, and leave nothing behind. The cursor
+ * Lines at the end of what a terminal shows that are drawn again in their place, and leave nothing behind. The cursor
  * stays visible, below them: there is nothing to restore when the process is killed.
  */
 export class LiveArea {

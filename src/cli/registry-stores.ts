@@ -9,7 +9,7 @@ import type { Streams } from './streams.ts';
 /** A store with its place as fleet.conf has to say it. */
 type PlacedStore = { readonly store: Store; readonly text: string };
 
-/** Runs `work` with the stores at two places that somebody wrote down, relative to the working folder. */
+/** Runs `work` with the stores at two places that the user named, relative to the working folder. */
 export async function withStores<T>(
   [from, to]: readonly [string, string],
   flags: ConfigFlags,

@@ -17,7 +17,7 @@ export type Stdio = {
   readonly stderr: Writable;
 };
 
-/** How a session ended: over there, by a signal to this process, or because nobody reads what it says, or can. */
+/** How a session ended: over there, by a signal to this process, or because its output has no reader. */
 export type SessionEnd =
   | { readonly kind: 'exit'; readonly exit: RemoteExit }
   | { readonly kind: 'signal'; readonly signal: NodeJS.Signals }
@@ -126,5 +126,5 @@ function pass(chunk: Buffer, stream: Writable): Promise<void> | undefined {
 }
 
 function ignore(): void {
-  // Nothing to undo, or nobody waits any more.
+  // Nothing to undo, or no caller waits any more.
 }

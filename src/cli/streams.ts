@@ -26,7 +26,7 @@ export type Streams = {
   readonly askSecret?: ((question: string) => Promise<string>) | undefined;
   /** Lines that come and go on the terminal behind standard error; undefined when there is none that can. */
   readonly live?: LiveArea | undefined;
-  /** Neither progress nor what went well is told. */
+  /** Progress and success messages are suppressed. */
   readonly quiet?: boolean;
   /** Takes what a signal that ends the process is answered with, or undefined for no more than that it is. */
   readonly ifInterrupted?: (words: (() => readonly string[]) | undefined) => void;
@@ -74,7 +74,7 @@ export function processStreams(): Streams {
     standardError(`Error: ${cannotWrite(error).message}\n`);
     process.exit(EXIT.failed);
   });
-  // Nobody listens any more, or the terminal is gone: no reason to leave something half done.
+  // The reader or the terminal is gone: no reason to leave something half done.
   process.stderr.on('error', () => undefined);
   const canMove = process.stderr.isTTY === true && process.env.TERM !== 'dumb';
   const live = canMove ? new LiveArea(process.stderr) : undefined;

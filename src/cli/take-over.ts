@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events';
 
-/** Puts `listener` in the place of whoever listens to an event now; returns what puts them back. */
+/** Replaces the listeners of an event by `listener`; returns a function that restores them. */
 export function takeOver<A extends readonly unknown[]>(
   emitter: EventEmitter,
   event: string,

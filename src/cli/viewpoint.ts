@@ -12,7 +12,7 @@ import { namedController } from './own-config.ts';
 import type { Streams } from './streams.ts';
 import { withTunnel } from './tunnel.ts';
 
-/** For an endpoint that somebody named. */
+/** For an endpoint that the user named. */
 const NAMED: ClientPatience = { firstMs: 5_000, wholeMs: 30_000 };
 /** For one that was found: asking so many machines takes little longer than waiting for it. */
 function patienceWithFound(machines: number): ClientPatience {

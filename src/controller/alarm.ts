@@ -4,7 +4,7 @@ import { untilAny } from '../base/abort.ts';
 /** After a ring, so many ms pass before anybody wakes: what happens together is looked at together. */
 const GATHER_MS = 20;
 
-/** Wakes one sleeper when something has happened; a ring while nobody sleeps is kept for the next who does. */
+/** Wakes one sleeper when something has happened; a ring without a sleeper is kept for the next one. */
 export class Alarm {
   #rang: boolean = false;
   #sleeping = new AbortController();

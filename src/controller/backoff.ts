@@ -8,7 +8,7 @@ type Failed = { readonly token: Token | undefined; readonly times: number; reado
 
 /**
  * Which units are left alone for a while, because something about them failed: a unit that cannot start is tried
- * again after 1 s, 2 s, 4 s, … up to 5 min. A new decision about it starts anew.
+ * again after 1 s, 2 s, 4 s, … up to 5 min. A new decision about it starts from the beginning.
  */
 export class Backoff {
   readonly #failed = new Map<string, Failed>();

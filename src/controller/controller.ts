@@ -28,7 +28,7 @@ export type ControllerOptions = {
   readonly tell: (event: ControllerEvent) => void;
 };
 
-/** The longest sleep, in ms: whoever wakes much later than that was not awake. */
+/** The longest sleep, in ms: a process that wakes much later than that was not awake. */
 const TICK_MS = 1_000;
 
 /** A loop that has not turned for so long, in ms, hangs: a registry has at most 10 s for a change. */
@@ -36,7 +36,7 @@ const AWAKE_MS = 30_000;
 
 /**
  * The loop around the one pass: watches every machine, and when something has changed (on a machine, in the registry,
- * or because time has passed) begins passes over the units that need one. A machine that hangs delays nobody but
+ * or because time has passed) begins passes over the units that need one. A machine that hangs delays nothing but
  * itself.
  */
 export class Controller {
@@ -168,7 +168,7 @@ export class Controller {
     this.wake();
   }
 
-  /** Who was not awake has not seen a machine be silent: after a pause it counts anew, and looks before it decides. */
+  /** A process that was not awake has not observed silence: after a pause it counts from now on, and looks before it decides. */
   async #catchUp(): Promise<void> {
     this.#notePause();
     if (this.#pausedMs === 0) return;

@@ -14,8 +14,8 @@ export type LeasesOptions = {
 
 /**
  * The leases that one controller gives to machines, and until when those hold that it or another one may have given.
- * Only the leader gives any, and only on the strength of answers that it got while it led: whoever leads next has to
- * reckon with those of its predecessors no longer than from the moment at which it began.
+ * Only the leader gives any, and only on the strength of answers that it got while it led: the next leader has to
+ * count on those of its predecessors no longer than from the moment at which it began.
  */
 export class Leases {
   readonly #options: LeasesOptions;
@@ -47,7 +47,7 @@ export class Leases {
     return { ofMachines, ofOthers: end(this.#since) };
   }
 
-  /** Reckons with others having led up to this moment: at the beginning, and after a pause. */
+  /** Assumes that others led up to this moment: at the beginning, and after a pause. */
   beginAnew(): void {
     this.#since = this.#options.clock.now();
     this.#admitted.clear();

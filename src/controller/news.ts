@@ -7,7 +7,7 @@ import { isCutOff } from '../schedule/schedule.ts';
 
 type UnitState = Extract<Notice, { kind: 'unit-state' }>['state'];
 
-/** Tells what has changed since it was told last, and nothing twice. */
+/** Emits what has changed since the last call, and nothing twice. */
 export class News {
   readonly #tell: (notice: Notice) => void;
   #leads: boolean | undefined;
@@ -69,7 +69,7 @@ export class News {
     this.#cutOff = cutOff;
   }
 
-  /** Of a machine that is seen for the first time, and of one that is silent, nothing is told. */
+  /** Nothing is emitted for a machine that is seen for the first time, or is silent. */
   units(views: readonly MachineView[]): void {
     for (const { machine, observation } of views) {
       if (observation === undefined) continue;

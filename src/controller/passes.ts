@@ -36,7 +36,7 @@ export class Passes {
   /** Units whose last pass ended with an error. */
   readonly #broken = new Map<string, { readonly error: FleetError; readonly times: number }>();
   readonly #running = new Set<Promise<void>>();
-  /** What was told last of a unit on a machine. */
+  /** The last event of a unit on a machine. */
   readonly #told = new Map<string, string>();
 
   constructor(options: PassesOptions) {

@@ -68,7 +68,7 @@ export type CheckResult = {
 export type Sight = {
   readonly user: string;
   readonly login: Login | FleetError;
-  /** Undefined when nobody was let in. */
+  /** Undefined without a login. */
   readonly examination: Examination | FleetError | undefined;
   /** How far its clock is ahead of the one here, in seconds; 0 within what can be told, undefined where it said nothing. */
   readonly offsetSeconds: number | undefined;
@@ -105,7 +105,7 @@ type Judge = (examination: Examination, sight: Sight, check: CheckName) => Check
 const WAY = ['name', 'port', 'host-key', 'login', 'shell'] as const;
 const WELL: Finding = { code: 'well' };
 
-/** Which check an error of the way there belongs to; the others of that kind come when somebody was let in. */
+/** Which check an error of the way there belongs to; the others of that kind come after the login. */
 const AT: Partial<Record<ErrorCode, CheckName>> = {
   'ssh-name': 'name',
   'ssh-refused': 'port',

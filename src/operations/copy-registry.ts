@@ -11,10 +11,10 @@ export type CopiedRegistry = {
 };
 
 /**
- * Copies a registry as a whole into a store that holds nothing, in one commit, and reads it back. Revisions count
- * anew there, so its tokens go on from the last one of `from`: machines refuse lower ones than they have seen.
- * A copy that is there already, whole, is as good as a new one. Throws `not-copyable` when there is nothing to copy, when `to` is not empty, and when `from` was changed
- * meanwhile; then the copy is taken away again.
+ * Copies a registry as a whole into a store that holds nothing, in one commit, and reads it back. Revisions begin at 1
+ * there, so its tokens go on from the last one of `from`: machines refuse lower ones than they have seen. A copy that is
+ * there already, whole, is as good as a new one. Throws `not-copyable` when there is nothing to copy, when `to` is not
+ * empty, and when `from` was changed meanwhile; then the copy is taken away again.
  */
 export async function copyRegistry(from: Store, to: Store): Promise<CopiedRegistry> {
   const source = await from.list('');
@@ -40,7 +40,7 @@ export async function copyRegistry(from: Store, to: Store): Promise<CopiedRegist
   await verify(to, values);
   if ((await from.list('')).revision !== source.revision) {
     await to.commit(values.map(([key]) => ({ kind: 'delete', key, ifRevision: result.revision })));
-    throw notCopyable('it was changed meanwhile', 'try again while nobody else works with it');
+    throw notCopyable('it was changed meanwhile', 'try again while no other command works with it');
   }
   return copied;
 }
@@ -51,7 +51,7 @@ async function verify(to: Store, values: readonly [string, string][]): Promise<v
   if (wrong === undefined) return;
   throw notCopyable(
     `the copy is not the same at "${wrong}"`,
-    'check whether somebody else writes to where it is copied to',
+    'check whether another process writes to the destination',
   );
 }
 

@@ -29,7 +29,7 @@ export async function destroy(edges: Edges, arguments_: readonly string[]): Prom
   const requested = [...scope].map((unit): Requested => ({ unit, targets: ['inactive'], text: undefined }));
   let request = taken;
   await edges.registry.update((current) => {
-    // Somebody may have started it again meanwhile: then it is theirs.
+    // It may have been started again meanwhile: then it is no longer fleet's.
     request = withOverruled(requested, taken, current, edges.clock.now());
     return request.results
       .filter(({ unit, failures }) => scope.has(unit) && failures.length === 0 && current.units.has(unit))

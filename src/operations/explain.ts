@@ -39,7 +39,7 @@ export async function explainUnit(
   };
 }
 
-/** With what a controller reckons with that has led all the time: its last answers came before machines fell silent. */
+/** The leases that a controller counts on that has led all the time: its last answers came before machines fell silent. */
 function withLeases(snapshot: ClusterSnapshot): ClusterSnapshot {
   const { machines, agentTtlMs } = snapshot;
   const ends = machines.flatMap(({ id, silence }) =>

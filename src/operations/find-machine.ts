@@ -30,7 +30,7 @@ export async function findMachine(edges: Edges, { kind, text }: MachineQuestion)
   const found = matchMachines(text, known);
   if (unit !== undefined && found.length > 0) throw bothKinds(text, found, unit);
   if (unit !== undefined) return machineOf(edges, unit, registry);
-  // Asked even if every id is known: a machine may have been installed anew.
+  // Asked even if every id is known: a machine may have been reinstalled.
   const machines = found.length === 0 && isIdPrefix(text) ? (await look(edges)).machines : known;
   if (kind === 'either' && matchMachines(text, machines).length === 0) throw neitherKind(text);
   return selectMachine(text, machines).machine;

@@ -102,7 +102,7 @@ export function withText(
 }
 
 /**
- * What may run on a machine that does not answer is reckoned by the text of the registry: a copy that is there must not
+ * What may run on a machine that does not answer is derived from the text of the registry: a copy that is there must not
  * take longer to stop than that says.
  */
 function refuseTighterFence(unit: DesiredUnit, next: DesiredUnit): void {

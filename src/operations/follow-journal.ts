@@ -18,7 +18,7 @@ export type FollowStart = {
   readonly since: number;
 };
 
-/** Who is told what comes. */
+/** The receivers of what comes. */
 export type FollowListener = {
   entries(entries: readonly PlacedEntry[]): void;
   /** A machine was lost, for that reason; it is tried again and again. */

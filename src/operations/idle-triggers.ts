@@ -30,7 +30,7 @@ export async function idleTriggers(
   if (triggers.length === 0) return [];
   const { machines } = await look(edges, { names: [...new Set(triggers.map(({ starts }) => starts))] });
   const answers = machines.flatMap(({ observation }) => observation ?? []);
-  // Nobody can tell when no machine answers; that is said elsewhere.
+  // Unknown when no machine answers; that is reported elsewhere.
   if (answers.length === 0) return [];
   const there = new Set(
     answers

@@ -22,7 +22,7 @@ export type JournalQuestion = PlacesRequest & {
   readonly sudo: boolean;
 };
 
-/** Who is told what the journals say, as it comes. */
+/** The receivers of journal entries, as they come. */
 export type JournalReader = Omit<FollowListener, 'entries'> & {
   /** What journalctl printed: one unit on one machine. */
   text(text: string): void;

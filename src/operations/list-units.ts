@@ -80,7 +80,7 @@ export async function listUnits(from: Viewpoint): Promise<Listing<UnitRow>> {
   };
 }
 
-/** Units assigned to a machine that has left fleet.conf: nobody can say what became of them. */
+/** Units assigned to a machine that has left fleet.conf: their state is unknown. */
 function leftBehind(snapshot: ClusterSnapshot): readonly UnitRow[] {
   const known = new Set(snapshot.machines.map(({ id }) => id));
   return snapshot.units
@@ -128,7 +128,7 @@ function missingOn(machine: MachineView, expected: readonly DesiredUnit[]): read
 }
 
 /**
- * What should be on a machine. Standard units by their assignment; global units only where nobody can say whether
+ * What should be on a machine. Standard units by their assignment; global units only where it is unknown whether
  * they are there.
  */
 export function expectedOn(machine: MachineView, snapshot: ClusterSnapshot): readonly DesiredUnit[] {

@@ -5,7 +5,7 @@ import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { ObserveRequest } from '../systemd/driver.ts';
 
-/** Where a listing has the cluster from: machines that are asked now, or somebody who watches them. */
+/** Where a listing has the cluster from: machines that are asked now, or a controller that watches them. */
 export type Viewpoint = Edges | { readonly snapshot: () => Promise<ClusterSnapshot> };
 
 /**

@@ -74,7 +74,7 @@ function extendedOn(view: MachineView): readonly Extended[] {
   );
 }
 
-/** Machines that did not answer are told once, not once a unit. */
+/** Machines that did not answer are reported once, not once a unit. */
 function withoutSilent(result: UnitResult, snapshot: ClusterSnapshot): UnitResult {
   const failures = result.failures.filter(({ machine }) => !isSilent(machine, snapshot));
   const despite = result.despite?.code === 'machine-silent' ? undefined : result.despite;

@@ -14,7 +14,7 @@ export type UnitRequest = {
   readonly source: string;
 };
 
-/** Stores what is wanted of a unit and waits for no machine: that is for a controller, which is told by the registry. */
+/** Stores what is wanted of a unit and waits for no machine: a controller, which watches the registry, does the rest. */
 export function requestUnit(
   registry: Registry,
   { name, text, target, source }: UnitRequest,

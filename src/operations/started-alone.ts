@@ -8,7 +8,7 @@ export type StartedAlone = { readonly unit: string; readonly also: readonly stri
 
 /**
  * Those of `names` that were started without all of their `Also=`. systemd would enable these units with them; here a
- * unit is enabled because it is launched itself, and one of somebody else is left alone.
+ * unit is enabled because it is launched itself, and one that is not of fleet is left alone.
  */
 export function startedAlone(
   names: ReadonlySet<string>,

@@ -24,7 +24,7 @@ import { type Selection, selectUnits } from './select-units.ts';
 import type { UnitProblem } from './unit-result.ts';
 import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';
 
-/** Which units somebody wants to look at, as names or globs, and on which machine, if not on all of theirs. */
+/** Which units to look at, as names or globs, and on which machine, if not on all of theirs. */
 export type PlacesRequest = {
   /** The command, for hints. */
   readonly verb: string;

@@ -23,7 +23,7 @@ export type UnitResult = {
   readonly machines: readonly MachineRef[];
   /** For a global unit: how many machines it fits, those that are silent among them. */
   readonly eligible: number;
-  /** Where systemd was given the job, and nobody waited for it. */
+  /** systemd has the job, and its end was not waited for. */
   readonly triggered: readonly MachineRef[];
   /** The launched timers, sockets, paths and automounts that start it, for one that is not launched itself. */
   readonly triggers: readonly string[];

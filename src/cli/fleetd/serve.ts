@@ -26,7 +26,7 @@ import { type Supervisor, superviseBy } from './supervisor.ts';
 /** For how long a leader bears, at least, that it cannot work, in ms. */
 const MIN_PATIENCE_MS = 5_000;
 
-/** Keeps the cluster until it is told to end. */
+/** Keeps the cluster until a signal ends it. */
 export async function serve(flags: Flags, streams: Streams): Promise<ExitStatus> {
   const supervisor = superviseBy(streams.env);
   const log = logTo(streams, flags.log);

@@ -1,14 +1,14 @@
-/** What a daemon is told by signals. */
+/** The requests of signals to a daemon. */
 export type Signals = {
   /** Raised by SIGTERM and SIGINT; a second one ends the process at once. */
   readonly ended: AbortSignal;
-  /** A signal that is raised when it is time to begin anew (SIGHUP), or to end. */
+  /** A signal that is raised when it is time to reload (SIGHUP), or to end. */
   nextRound(): AbortSignal;
   /** Leaves signals to the defaults again. */
   release(): void;
 };
 
-/** Listens to signals; SIGHUP begins anew when `mayReload` says so. */
+/** Listens to signals; SIGHUP reloads when `mayReload` says so. */
 export function handleSignals(mayReload: () => Promise<boolean>): Signals {
   const ended = new AbortController();
   let round = new AbortController();

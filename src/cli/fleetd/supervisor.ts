@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { oneLine } from '../../base/visible.ts';
 
-/** What systemd wants to hear of a unit of `Type=notify`; nothing is said where nobody asked. */
+/** The messages that systemd expects from a unit of `Type=notify`; none without NOTIFY_SOCKET. */
 export type Supervisor = {
   /** Everything is in place. */
   ready(): void;
