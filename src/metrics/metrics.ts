@@ -120,7 +120,7 @@ function stuckReason(decision: Extract<ControllerEvent, { kind: 'stuck' }>['deci
 }
 
 function momentary({ leads, seenAt, now, snapshot }: Moment): readonly Family[] {
-  const leader = gauge('leader', '1 while this controller decides.', [{ value: leads ? 1 : 0 }]);
+  const leader = gauge('leader', '1 while this controller leads.', [{ value: leads ? 1 : 0 }]);
   if (snapshot === undefined) return [leader];
   const units = snapshot.machines.flatMap(({ observation }) => observation?.units ?? []);
   return [

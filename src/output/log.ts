@@ -121,17 +121,17 @@ function noticeEntry(notice: Noticed): LogEntry {
   });
   switch (notice.kind) {
     case 'leads':
-      return entry('info', 'this controller decides');
+      return entry('info', 'this controller leads');
     case 'stands-by':
-      return entry('info', 'this controller does not decide, and stands by');
+      return entry('info', 'this controller stands by');
     case 'election-failed':
       return entry('error', `this controller cannot stand for election: ${notice.error.message}`);
     case 'seat-given-up':
-      return entry('error', `this controller lets others decide: ${notice.trouble}`);
+      return entry('error', `this controller gives up the leadership: ${notice.trouble}`);
     case 'socket-taken':
-      return entry('info', `another fleetd answers on ${notice.path}; this one will when that has ended`);
+      return entry('info', `another fleetd answers on ${notice.path}; this one takes over when that ends`);
     case 'registry-lost':
-      return entry('error', `nothing is decided, for the registry cannot be read: ${notice.error.message}`);
+      return entry('error', `nothing is decided, because the registry cannot be read: ${notice.error.message}`);
     case 'registry-back':
       return entry('info', 'the registry can be read again');
     case 'machine-lost':
@@ -146,7 +146,7 @@ function noticeEntry(notice: Noticed): LogEntry {
     case 'cut-off':
       return entry(
         'error',
-        `${notice.silent} of ${notice.machines} machines do not answer, so that no unit leaves one: it may be the network here that is down`,
+        `${notice.silent} of ${notice.machines} machines do not answer, so no unit leaves its machine: the network here may be down`,
         { silent: notice.silent, machines: notice.machines },
       );
     case 'connected':
@@ -214,7 +214,7 @@ function stuckEntry({ decision }: Of<'stuck'>): LogEntry {
   return {
     level: 'warning',
     event: 'stays',
-    message: `unit ${unit} stays where it should not be${why}`,
+    message: `unit ${unit} should leave its machine, but no other one takes it${why}`,
     fields: { unit, reason },
   };
 }

@@ -5,7 +5,7 @@ const STEPS: readonly (readonly [Step['kind'], string])[] = [
   ['adopt', 'adopt'],
   ['write', 'write the unit file of'],
   ['stop', 'stop'],
-  ['record', 'note'],
+  ['record', 'record'],
   ['remove', 'remove'],
   ['start', 'start'],
   ['restart', 'restart'],

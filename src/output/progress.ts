@@ -58,7 +58,7 @@ function deedOf({ steps }: PlannedChange): string {
   if (has('remove')) return 'remove';
   if (has('stop')) return 'stop';
   if (has('write')) return 'load';
-  return has('check') ? 'check' : 'note';
+  return has('check') ? 'check' : 'record';
 }
 
 function unitList(units: readonly string[]): string {

@@ -22,7 +22,7 @@ onMachines('a unit with an [Install] section', () => {
     expect(await operator.fleetctl('start', '--dry-run', 'web')).toMatchObject({
       status: 0,
       stdout: expect.stringContaining(
-        'k1: note web.service, enable it: www.service multi-user.target.wants/web.service\n',
+        'k1: record web.service, enable it: www.service multi-user.target.wants/web.service\n',
       ),
     });
     expect(await operator.fleetctl('start', 'web')).toEqual(

@@ -20,11 +20,11 @@ onMachines('reconcile', () => {
     await inside('k1', 'systemctl stop a.service');
     await inside('k2', 'echo "# by hand" >>/etc/systemd/system/b.service');
     const steps = `
-      k1: note a.service
+      k1: record a.service
       k1: start a.service
       k2: write the unit file of b.service, which was changed there
       k2: stop b.service
-      k2: note b.service
+      k2: record b.service
       k2: start b.service
     `;
     expect(await operator.fleetctl('reconcile', '--dry-run')).toEqual(done(steps));

@@ -44,11 +44,11 @@ describe('a pass over everything', () => {
     stopped.state = systemdState('dead');
     edited.text = `${SLEEP}# by hand\n`;
     expect(await pass(scene)).toEqual([
-      'm1: note a.service',
+      'm1: record a.service',
       'm1: start a.service',
       'm2: write the unit file of b.service, which was changed there',
       'm2: stop b.service',
-      'm2: note b.service',
+      'm2: record b.service',
       'm2: start b.service',
       'status 0',
     ]);
@@ -96,7 +96,7 @@ describe('a pass over everything', () => {
     scene.machines.of('m3').units.clear();
     expect(await pass(scene)).toEqual([
       'm3: write the unit file of everywhere.service',
-      'm3: note everywhere.service',
+      'm3: record everywhere.service',
       'm3: start everywhere.service',
       'status 0',
     ]);
@@ -133,7 +133,7 @@ describe('a silent machine', () => {
     expect(await pass(scene)).toEqual([
       'a.service moves from "m1" (10.0.0.1) to "m3" (10.0.0.3): it has not answered for 30s: Cannot reach machine "m1"',
       'm3: write the unit file of a.service',
-      'm3: note a.service',
+      'm3: record a.service',
       'm3: start a.service',
       warning(' (unreachable for 30s)'),
       'status 0',

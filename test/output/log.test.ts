@@ -29,7 +29,7 @@ it.each<[ControllerEvent, string]>([
   ],
   [
     { kind: 'seat-given-up', trouble: 'no machine answers, of 3: refused' },
-    'error: this controller lets others decide: no machine answers, of 3: refused',
+    'error: this controller gives up the leadership: no machine answers, of 3: refused',
   ],
   [
     { kind: 'pass-failed', units: ['a.service'], error: DENIED, again: false },

@@ -29,7 +29,7 @@ describe('what is waited for, in words', () => {
     ['stop a.service', [change('a.service', 'stop', 'record')]],
     ['remove a.service', [change('a.service', 'stop', 'remove')]],
     ['load a.service', [change('a.service', 'write', 'record')]],
-    ['note a.service', [change('a.service', 'record')]],
+    ['record a.service', [change('a.service', 'record')]],
     [
       'start a.service, b.service and to stop c.service',
       [START, change('c.service', 'stop'), change('b.service', 'start')],

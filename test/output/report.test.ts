@@ -357,7 +357,7 @@ describe('a dry run', () => {
       'm1: write the unit file of a.service',
       'm1: stop a.service',
       'm1: stop b.service',
-      'm1: note a.service',
+      'm1: record a.service',
       'm1: remove b.service',
       'm1: start a.service',
       'm2: stop b.service',
