@@ -29,10 +29,11 @@ describe('a screen', () => {
     ).toBeLessThanOrEqual(Math.max(1, count - 1));
   });
 
-  it('is fitted at once also for five thousand rows', () => {
+  it('is fitted in a time that is linear in its rows', () => {
     const started = performance.now();
-    fitScreen([], rows(5000), [], SIZE);
-    expect(performance.now() - started).toBeLessThan(50);
+    fitScreen([], rows(50_000), [], SIZE);
+    // Quadratic, it takes minutes.
+    expect(performance.now() - started).toBeLessThan(10_000);
   });
 });
 

@@ -136,7 +136,8 @@ describe.runIf(HAS_ETCD)('a wait for a change', () => {
     const since = performance.now();
     stop.abort();
     expect(await waiting).toBe(false);
-    expect(performance.now() - since).toBeLessThan(500);
+    // An attempt at a frozen etcd is given up after 2 s.
+    expect(performance.now() - since).toBeLessThan(1_900);
     etcd.members[0]?.thaw();
   });
 });
