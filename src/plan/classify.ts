@@ -5,7 +5,7 @@ import { fenceText } from './fence.ts';
 import { isAlias, linksOf } from './links.ts';
 
 /** One unit on one machine: what is wanted of it there (undefined: that it is not there), and what is. */
-export type Pair = {
+export type UnitOnMachine = {
   readonly wanted: DesiredUnit | undefined;
   /** The token of what is wanted. */
   readonly token: Token;
@@ -29,14 +29,14 @@ export type Situation =
   | 'to-restart'
   | 'to-start'
   | 'to-stop'
-  | 'to-note'
+  | 'to-record'
   | 'in-place';
 
 /**
  * Evaluated in order; the first rule that holds names the situation. A unit whose target is `loaded` may run because a
  * trigger, a dependency or a person started it: no rule stops it, but for the change from `launched` to `loaded`.
  */
-const RULES: readonly (readonly [Situation, (pair: Pair) => boolean])[] = [
+const RULES: readonly (readonly [Situation, (pair: UnitOnMachine) => boolean])[] = [
   // The registry has put it there, and the machine has neither a record nor the text of it.
   ['unrecorded', ({ observed }) => observed?.lost !== undefined && observed.record === undefined],
   // It is not wanted, and fleet did not put it there.
@@ -62,48 +62,48 @@ const RULES: readonly (readonly [Situation, (pair: Pair) => boolean])[] = [
   ['to-stop', (pair) => isLowered(pair)],
   ['to-start', (pair) => pair.wanted?.target === 'launched' && (!isPairUp(pair) || isRaised(pair))],
   // Only the record is old, a newer token or another target; or what starts it at boot, or fences it, is not as it should be.
-  ['to-note', (pair) => !isNoted(pair)],
+  ['to-record', (pair) => !isRecorded(pair)],
   ['in-place', () => true],
 ];
 
-export function classify(pair: Pair): Situation {
+export function classify(pair: UnitOnMachine): Situation {
   return RULES.find(([, holds]) => holds(pair))?.[0] ?? 'in-place';
 }
 
 /** Launched before, loaded from now on, and still running: stopped once. */
-function isLowered(pair: Pair): boolean {
+function isLowered(pair: UnitOnMachine): boolean {
   return pair.wanted?.target === 'loaded' && pair.observed?.record?.target === 'launched' && runs(pair);
 }
 
 /** Loaded before, launched from now on, and not running: an earlier run of a oneshot does not count. */
-function isRaised(pair: Pair): boolean {
+function isRaised(pair: UnitOnMachine): boolean {
   return pair.observed?.record?.target === 'loaded' && !runs(pair);
 }
 
-function isLoadedRun(pair: Pair): boolean {
+function isLoadedRun(pair: UnitOnMachine): boolean {
   return pair.observed?.record?.target === 'loaded' && runs(pair);
 }
 
-function isPairUnknown({ observed }: Pair): boolean {
+function isPairUnknown({ observed }: UnitOnMachine): boolean {
   return observed !== undefined && isUnknown(observed.state);
 }
 
 /** A mask of the administrator stays in the place of the file; only a new text replaces it. */
-function isWritten({ wanted, observed }: Pair): boolean {
+function isWritten({ wanted, observed }: UnitOnMachine): boolean {
   if (observed !== undefined && isMasked(observed.state))
     return observed.record !== undefined && observed.record.digest === wanted?.digest;
   return observed?.digest !== undefined && observed.digest === wanted?.digest;
 }
 
-function isPairUp({ observed }: Pair): boolean {
+function isPairUp({ observed }: UnitOnMachine): boolean {
   return observed !== undefined && isUp(observed.state);
 }
 
-function runs({ observed }: Pair): boolean {
+function runs({ observed }: UnitOnMachine): boolean {
   return observed !== undefined && isRunning(observed.state);
 }
 
-function isNoted({ wanted, observed }: Pair): boolean {
+function isRecorded({ wanted, observed }: UnitOnMachine): boolean {
   const record = observed?.record;
   return (
     record?.token === wanted?.token &&

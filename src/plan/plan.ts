@@ -6,7 +6,7 @@ import {
   otherCluster,
 } from '../cluster/snapshot.ts';
 import { isOurs, type ObservedUnit } from '../cluster/unit-state.ts';
-import { classify, type Pair } from './classify.ts';
+import { classify, type UnitOnMachine } from './classify.ts';
 import type { MachinePlan, UnitChange } from './step.ts';
 import { type Asked, brings, obstacleFor, stepsFor } from './steps.ts';
 import { tiesBetween, withTies } from './ties.ts';
@@ -38,7 +38,7 @@ export function plan(
     const names = [...new Set([...wanted, ...ours.map(({ name }) => name)])].sort(compareText);
     const changes = names.flatMap((name) => {
       const unit = desired.get(name);
-      const pair: Pair = {
+      const pair: UnitOnMachine = {
         wanted: wanted.has(name) ? unit : undefined,
         token: unit?.token ?? snapshot.revision,
         observed: observed.get(name),
@@ -94,7 +94,7 @@ function mayLinger(
 
 function change(
   unit: string,
-  pair: Pair,
+  pair: UnitOnMachine,
   asked: Asked | undefined,
   machine: MachineView,
   snapshot: ClusterSnapshot,

@@ -7,7 +7,7 @@ import {
   type ObservedUnit,
   type UnitRecord,
 } from '../cluster/unit-state.ts';
-import type { Pair, Situation } from './classify.ts';
+import type { Situation, UnitOnMachine } from './classify.ts';
 import { fenceText } from './fence.ts';
 import { linksOf } from './links.ts';
 import type { Obstacle, Step } from './step.ts';
@@ -27,14 +27,14 @@ const YOUNG_MS = 10_000;
 /** The steps that bring a unit on `machine` to what is wanted and asked of it, in order. */
 export function stepsFor(
   situation: Situation,
-  pair: Pair,
+  pair: UnitOnMachine,
   asked: Asked | undefined,
   machine: MachineView,
 ): readonly Step[] {
   const { wanted, observed } = pair;
   const steps = stepsToTarget(situation, pair, machine);
   const runs = observed !== undefined && isRunning(observed.state);
-  const isSettled = situation === 'in-place' || situation === 'to-note';
+  const isSettled = situation === 'in-place' || situation === 'to-record';
   if (wanted?.target === 'loaded' && !REFUSED.has(situation)) {
     if (asked === 'run') return [...steps, startStep(wanted, machine)];
     const isStopped = steps.some(({ kind }) => kind === 'stop');
@@ -52,7 +52,7 @@ export function startStep(wanted: DesiredUnit | undefined, machine: MachineView)
 /** Why nothing may be done with a unit on `machine`; undefined when `steps` may be carried out. */
 export function obstacleFor(
   situation: Situation,
-  { wanted, token, observed }: Pair,
+  { wanted, token, observed }: UnitOnMachine,
   steps: readonly Step[],
   machine: MachineView,
   snapshot: ClusterSnapshot,
@@ -84,7 +84,7 @@ export function fenceObstacle(
   return reason === undefined ? undefined : { code: 'fenced', reason };
 }
 
-function stepsToTarget(situation: Situation, pair: Pair, machine: MachineView): readonly Step[] {
+function stepsToTarget(situation: Situation, pair: UnitOnMachine, machine: MachineView): readonly Step[] {
   const { wanted, observed } = pair;
   const stop: Step = { kind: 'stop' };
   const start = startStep(wanted, machine);
@@ -114,7 +114,7 @@ function stepsToTarget(situation: Situation, pair: Pair, machine: MachineView): 
       return [stop, ...record];
     case 'to-start':
       return [...record, start];
-    case 'to-note':
+    case 'to-record':
       return record;
     case 'absent':
     case 'lingering':
@@ -136,7 +136,7 @@ function alteredBy(observed: ObservedUnit | undefined): Pick<Extract<Step, { kin
 }
 
 /** Whether the run that is under way may have begun a moment ago; yes for a machine that does not tell the time. */
-function isYoung({ observed }: Pair, { observation }: MachineView): boolean {
+function isYoung({ observed }: UnitOnMachine, { observation }: MachineView): boolean {
   if (observed === undefined || isFinished(observed.state)) return false;
   const { since } = observed.state;
   if (observation?.clock === undefined || since === undefined) return true;

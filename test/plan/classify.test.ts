@@ -83,7 +83,7 @@ describe('classify', () => {
     ['loaded from now on, and running', loaded, withToken(4), 'to-stop'],
     ['loaded from now on, and between restarts', loaded, withToken(4, systemdState('restarting')), 'to-stop'],
     ['loaded from now on, and still stopping', loaded, withToken(4, systemdState('stopping')), 'to-stop'],
-    ['loaded from now on, and failed', loaded, withToken(4, systemdState('failed')), 'to-note'],
+    ['loaded from now on, and failed', loaded, withToken(4, systemdState('failed')), 'to-record'],
     ['loaded, and failed', loaded, observedUnit(loaded, { state: systemdState('failed') }), 'in-place'],
     ['launched, and nothing is known of its run', launched, withToken(5, unknownState('')), 'unknown'],
     [
@@ -135,7 +135,7 @@ describe('classify', () => {
     ],
     ['masked there, and should run', launched, masked(launched, {}), 'to-start'],
     ['masked there, and loaded as wanted', loaded, masked(loaded, {}), 'in-place'],
-    ['masked there, and noted as launched', loaded, masked(loaded, { target: 'launched' }), 'to-note'],
+    ['masked there, and noted as launched', loaded, masked(loaded, { target: 'launched' }), 'to-record'],
     ['masked there, with an older text', loaded, masked(loaded, { digest: 'old' }), 'to-load'],
     [
       'a oneshot that has not run since the machine booted',
@@ -143,24 +143,24 @@ describe('classify', () => {
       observedUnit(oneshot, { state: systemdState('finished', { invocation: '' }) }),
       'to-start',
     ],
-    ['runs as wanted, by an older decision', launched, withToken(4), 'to-note'],
+    ['runs as wanted, by an older decision', launched, withToken(4), 'to-record'],
     [
       'runs as wanted, and is noted as loaded',
       launched,
       observedUnit(launched, { record: recordOf(launched, { target: 'loaded' }) }),
-      'to-note',
+      'to-record',
     ],
     [
       'its text is right and its note is not',
       launched,
       observedUnit(launched, { record: recordOf(launched, { digest: 'old' }) }),
-      'to-note',
+      'to-record',
     ],
     [
       'loaded as wanted, by an older decision',
       loaded,
       observedUnit(loaded, { record: recordOf(loaded, { token: 4 }) }),
-      'to-note',
+      'to-record',
     ],
   ])('%s', (_, wanted, observed, situation) => {
     expect(classify({ wanted, token: 5, observed })).toBe(situation);
