@@ -237,6 +237,7 @@ export class Controller {
 
   /** Lets machines have leases, after a look at a registry that no pass over fenced units is about to change. */
   async #admit(registry: RegistryView): Promise<void> {
+    this.#leases.dismiss(this.#views(registry));
     const isFenced = (unit: string): boolean => registry.units.get(unit)?.placement.fence !== undefined;
     const waits = this.#leases.waiting(this.#views(registry), registry).length > 0;
     if (!waits || this.#passes.isBusy(isFenced)) return;

@@ -61,6 +61,12 @@ export class Leases {
     return leaseFor(observation, this.#options.agentTtlMs);
   }
 
+  /** Machines that are silent or not trusted get no more leases, so what they may run ends for the others, too. */
+  dismiss(machines: readonly MachineView[]): void {
+    for (const { id, observation } of machines)
+      if (id !== undefined && observation === undefined) this.#admitted.delete(id);
+  }
+
   /** The machines that may be admitted and are not: those that answer, while a fenced unit is wanted. */
   waiting(machines: readonly MachineView[], registry: RegistryView): readonly MachineView[] {
     if (!this.leads || !isWanted(registry)) {

@@ -131,7 +131,10 @@ function noticeEntry(notice: Noticed): LogEntry {
     case 'socket-taken':
       return entry('info', `another fleetd answers on ${notice.path}; this one takes over when that ends`);
     case 'registry-lost':
-      return entry('error', `nothing is decided, because the registry cannot be read: ${notice.error.message}`);
+      return entry(
+        'error',
+        `nothing is decided, because the registry cannot be read: ${notice.error.message}`,
+      );
     case 'registry-back':
       return entry('info', 'the registry can be read again');
     case 'machine-lost':
@@ -144,11 +147,7 @@ function noticeEntry(notice: Noticed): LogEntry {
     case 'lease-refused':
       return leaseEntry(notice);
     case 'cut-off':
-      return entry(
-        'error',
-        `${notice.silent} of ${notice.machines} machines do not answer, so no unit leaves its machine: the network here may be down`,
-        { silent: notice.silent, machines: notice.machines },
-      );
+      return cutOffEntry(notice);
     case 'connected':
       return entry('info', 'enough machines answer again');
     case 'overslept':
@@ -171,6 +170,16 @@ function noticeEntry(notice: Noticed): LogEntry {
         reason: notice.error.code,
       });
   }
+}
+
+function cutOffEntry({ silent, machines }: Of<'cut-off'>): LogEntry {
+  const what = `${silent} of ${machines} machines do not answer, so no unit leaves its machine`;
+  return {
+    level: 'error',
+    event: 'cut-off',
+    message: `${what}: the network here may be down`,
+    fields: { silent, machines },
+  };
 }
 
 function lostEntry({ machine, silence }: Of<'machine-lost'>): LogEntry {

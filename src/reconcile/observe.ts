@@ -9,7 +9,7 @@ import type { Tell } from './events.ts';
 import { logSilences } from './log.ts';
 import { aheadOf, isOutdated } from './outdated.ts';
 import { isKnownSilent, remembered, silentSince, type Watchman } from './silence.ts';
-import { trustedViews, withoutAhead } from './trust.ts';
+import { type Known, trustedViews, withoutAhead } from './trust.ts';
 
 /** What the machines answered, and the open sessions of those that did, by machine name. */
 export type Sighting = {
@@ -38,13 +38,13 @@ export function unseenBy({ id, units: there }: Observation, { units }: RegistryV
  */
 export async function observe(
   { driver, machines, clock, observer, tell }: Witness,
-  { machines: known }: Pick<RegistryView, 'machines'>,
+  registry: Known,
   request: ObserveRequest,
 ): Promise<Sighting> {
   const sessions = new Map<string, MachineSession>();
   const look = async (machine: Machine): Promise<MachineView> => {
     const { name } = machine;
-    const memory = known.get(name);
+    const memory = registry.machines.get(name);
     tell({ kind: 'machine-asked', machine: name });
     try {
       const session = await driver.connect(machine);
@@ -68,7 +68,7 @@ export async function observe(
     }
   };
   try {
-    const views = trustedViews(await all(machines.map(look)), { machines: known }, clock.now());
+    const views = trustedViews(await all(machines.map(look)), registry, clock.now());
     for (const { machine, observation } of views) {
       if (observation === undefined) sessions.get(machine.name)?.close();
       if (observation === undefined) sessions.delete(machine.name);

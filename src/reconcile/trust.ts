@@ -1,10 +1,12 @@
+import { quoted } from '../base/visible.ts';
 import type { MachineView, Observation, Silence, Token } from '../cluster/snapshot.ts';
 import { isToken, MAX_TOKEN } from '../cluster/token.ts';
 import { formatMachineId, type MachineId } from '../machine/machine-id.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { unitNameProblem } from '../unit/unit-name.ts';
 
-type Known = Pick<RegistryView, 'machines'>;
+/** What the registry remembers of machines; with its units, where they belong. */
+export type Known = Pick<RegistryView, 'machines'> & Partial<Pick<RegistryView, 'clusterId' | 'units'>>;
 
 /** Why a machine that answers is not used. */
 type Objection = { readonly message: string; readonly hint: string };
@@ -27,9 +29,10 @@ export function trustedViews(
 /** The same without what the registry remembers of tokens: ids, exclusions and ranges alone. */
 export function identifiedViews(
   views: readonly MachineView[],
-  { machines }: Known,
+  registry: Known,
   now: number,
 ): readonly MachineView[] {
+  const { machines } = registry;
   const bound = new Map([...machines].flatMap(([name, { id }]) => (id === undefined ? [] : [[name, id]])));
   const identities = new Identities(views, bound);
   return views.map((view) => {
@@ -39,6 +42,7 @@ export function identifiedViews(
     const objection =
       (machines.get(name)?.distrusted === true ? excluded(name) : undefined) ??
       identities.objection(name, view.observation.id) ??
+      claimed(name, view.observation, registry) ??
       misnotedOnce(name, view.observation);
     return objection === undefined ? view : unusable({ ...view, id: bound.get(name) }, objection, now);
   });
@@ -70,6 +74,20 @@ function excluded(name: string): Objection {
   return {
     message: `Machine "${name}" is not trusted: an operator has excluded it`,
     hint: `To use it again: fleetctl machines accept ${name}`,
+  };
+}
+
+/** A machine that has units of this cluster and says that it belongs to another one: they may still run there. */
+function claimed(
+  name: string,
+  { id, cluster }: Observation,
+  { clusterId, units = new Map() }: Known,
+): Objection | undefined {
+  if (clusterId === undefined || cluster === undefined || cluster === clusterId) return undefined;
+  if (![...units.values()].some(({ machine }) => machine === id)) return undefined;
+  return {
+    message: `Machine "${name}" has units of this cluster, and belongs to another one: ${quoted(cluster)}`,
+    hint: `Find out what wrote /var/lib/fleet/cluster there. This cluster is ${clusterId}; to give the machine up: fleetctl machines remove ${name}`,
   };
 }
 

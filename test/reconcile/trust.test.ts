@@ -92,6 +92,24 @@ describe('ids and names are bound', () => {
     expect(scene.there()).toContain('m2 a.service running');
   });
 
+  it('a machine that says it belongs to another cluster keeps its units, and nothing starts elsewhere', async () => {
+    const scene = new Scene(['m1', 'm2', 'm3']);
+    await scene.want('launched', '', 'a.service');
+    await scene.pass();
+    const [home = ''] = scene.there().map((line) => line.split(' ')[0]);
+    scene.driver.of(home).cluster = 'another';
+    const report = await scene.pass();
+    expect(decisionsOf(report)).toEqual(['a.service keep']);
+    const view = report.snapshot.machines.find(({ machine }) => machine.name === home);
+    expect(view?.silence).toMatchObject({
+      code: 'machine-untrusted',
+      message: `Machine "${home}" has units of this cluster, and belongs to another one: "another"`,
+    });
+    scene.clock.time += TTL_MS;
+    expect(decisionsOf(await scene.pass())).toEqual(['a.service keep']);
+    expect(scene.there()).toEqual([`${home} a.service running`]);
+  });
+
   it('what a reinstalled machine had moves once it is accepted', async () => {
     const scene = new Scene(['m1', 'm2']);
     await scene.want('launched', '', 'a.service');
