@@ -43,10 +43,15 @@ function decoded(piece: string): string {
 async function readBody(request: IncomingMessage): Promise<string> {
   const pieces: Buffer[] = [];
   let length = 0;
-  for await (const piece of request as AsyncIterable<Buffer>) {
-    length += piece.length;
-    if (length > LARGEST_BODY) throw new ApiError(413, `a request has at most ${LARGEST_BODY} bytes`);
-    pieces.push(piece);
+  try {
+    for await (const piece of request as AsyncIterable<Buffer>) {
+      length += piece.length;
+      if (length > LARGEST_BODY) throw new ApiError(413, `a request has at most ${LARGEST_BODY} bytes`);
+      pieces.push(piece);
+    }
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
+    throw new ApiError(400, 'the client broke the request off', { cause: error });
   }
   return Buffer.concat(pieces).toString('utf8');
 }

@@ -67,6 +67,7 @@ export function readTrustedText(path: string, most?: number): string {
 export function checkTrusted(path: string, shared: 'shared' | 'alone' = 'alone'): void {
   let stats: Stats;
   try {
+    checkLink(path);
     stats = statSync(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -75,6 +76,12 @@ export function checkTrusted(path: string, shared: 'shared' | 'alone' = 'alone')
   }
   if (shared === 'alone') checkAccess(path, stats);
   else if ((stats.mode & STICKY) === 0) checkWriters(path, stats);
+}
+
+/** Whether the socket belongs to this user, to root or to the controller: another one could answer with anything. */
+export function isTrustedSocket(path: string): boolean {
+  const { uid } = lstatSync(path);
+  return isTrustedOwner(uid) || nameOf(uid) === CONTROLLER;
 }
 
 /** What is there in the place of a file; undefined for a file. */

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { type ClientPatience, type Endpoint, fetchSnapshot, parseEndpoint } from '../api/client.ts';
 import type { SnapshotDocument } from '../api/snapshot.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import { isTrustedSocket } from '../base/trusted-file.ts';
 import type { Config, ConfigFlags } from '../config/config.ts';
 import { originOf } from '../config/listen.ts';
 import { loadConfig } from '../config/load.ts';
@@ -49,7 +50,7 @@ function readEndpoint(text: string): Endpoint {
 /** The view of the fleetd that listens where `config` says, if it is about the same registry and machines. */
 async function controllerOf(config: Config, streams: Streams): Promise<Viewpoint | undefined> {
   const place = config.api.listen.find(({ kind }) => kind === 'unix');
-  if (place?.kind !== 'unix' || !existsSync(place.path)) return undefined;
+  if (place?.kind !== 'unix' || !existsSync(place.path) || !isTrustedSocket(place.path)) return undefined;
   const endpoint: Endpoint = {
     name: `unix://${place.path}`,
     options: { socketPath: place.path },

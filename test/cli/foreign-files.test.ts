@@ -1,6 +1,8 @@
-import { chmodSync, chownSync, existsSync, mkdirSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, chownSync, existsSync, lchownSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { type Desk, makeDesk, REFUSING } from './desk.ts';
 
 const STRANGER = 54_321;
@@ -53,6 +55,28 @@ describe.runIf(process.geteuid?.() === 0)('another user of this computer', () =>
       status: 2,
       err: expect.stringContaining('chmod go-w registry'),
     });
+  });
+
+  it('leads to no other registry, and answers for no controller', async () => {
+    const desk = await makeDesk(REFUSING);
+    mkdirSync(join(desk.cwd, 'mine'));
+    symlinkSync('mine', join(desk.cwd, 'registry'));
+    lchownSync(join(desk.cwd, 'registry'), STRANGER, STRANGER);
+    expect(await desk.run(['list-unit-files'])).toMatchObject({
+      status: 2,
+      err: expect.stringContaining('Cannot use "registry": it is a link that belongs to user 54321'),
+    });
+    rmSync(join(desk.cwd, 'registry'));
+    const asked = vi.fn();
+    const server = createServer((socket) => socket.destroy(asked()));
+    onTestFinished(() => void server.close());
+    await once(server.listen(join(desk.cwd, 'fleet.sock')), 'listening');
+    await desk.run(UNITS);
+    expect(asked).toHaveBeenCalled();
+    asked.mockClear();
+    chownSync(join(desk.cwd, 'fleet.sock'), STRANGER, STRANGER);
+    await desk.run(UNITS);
+    expect(asked).not.toHaveBeenCalled();
   });
 
   it('gives no unit file, key or list of host keys', async () => {
