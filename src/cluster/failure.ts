@@ -13,6 +13,8 @@ export type Failure =
   | { readonly code: 'alias-taken'; readonly alias: string; readonly path: string }
   /** The machine has seen a newer decision about the unit. */
   | { readonly code: 'stale'; readonly token: Token; readonly seen: Token }
+  /** Another process has changed the unit there since this decision looked at it. */
+  | { readonly code: 'overtaken'; readonly token: Token; readonly seen: Token }
   /** Another cluster owns the machine. */
   | { readonly code: 'other-cluster'; readonly cluster: string }
   /** The machine could not show the unit, so that nothing may rest on its state; `detail` is why. */

@@ -31,10 +31,8 @@ export function failureText(failure: Failure): FailureText {
         'Remove that Alias= from [Install], or that unit from the machine',
       );
     case 'stale':
-      return plain(
-        `a newer decision about it was made meanwhile (revision ${failure.seen}, this one is ${failure.token})`,
-        'Look where it stands now: fleetctl list-unit-files',
-      );
+    case 'overtaken':
+      return decidedElsewhere(failure);
     case 'unknown':
       return plain(
         `the machine cannot say whether it runs${failure.detail === '' ? '' : `: ${quoted(failure.detail)}`}`,
@@ -66,6 +64,22 @@ export function failureText(failure: Failure): FailureText {
     default:
       return changeText(failure);
   }
+}
+
+function decidedElsewhere({
+  code,
+  seen,
+  token,
+}: Extract<Failure, { code: 'stale' | 'overtaken' }>): FailureText {
+  if (code === 'stale')
+    return plain(
+      `a newer decision about it was made meanwhile (revision ${seen}, this one is ${token})`,
+      'Look where it stands now: fleetctl list-unit-files',
+    );
+  return plain(
+    `it was changed there meanwhile, by revision ${seen}; this is revision ${token}`,
+    'Nothing was done there. Run the command again',
+  );
 }
 
 function locked({ holder }: Extract<Failure, { code: 'locked' }>): FailureText {

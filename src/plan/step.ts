@@ -54,6 +54,8 @@ export type UnitChange = {
   readonly token: Token;
   readonly steps: readonly Step[];
   readonly obstacle: Obstacle | undefined;
+  /** The token of the record that the machine had when this was decided, 0 for none: another one there means a newer look. */
+  readonly over?: Token;
 };
 
 /** The changes on one machine, by its name in fleet.conf. */

@@ -1,7 +1,13 @@
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { Reason } from '../cluster/reason.ts';
 import { unreachable } from '../cluster/silence.ts';
-import { type ClusterSnapshot, type MachineView, observedOn, otherCluster } from '../cluster/snapshot.ts';
+import {
+  type ClusterSnapshot,
+  type MachineView,
+  observedOn,
+  otherCluster,
+  type Token,
+} from '../cluster/snapshot.ts';
 import { isForeign } from '../cluster/unit-state.ts';
 import type { MachinePlan, Wave } from '../plan/step.ts';
 import type { Decision } from '../schedule/decision.ts';
@@ -53,7 +59,7 @@ function select(plans: readonly MachinePlan[], isMeant: (unit: string) => boolea
 /** Carries out plans on all machines at once; every machine is finished and reported. A check that passed is no outcome. */
 export async function execute(
   plans: readonly MachinePlan[],
-  { clusterId }: ClusterSnapshot,
+  { clusterId, machines }: ClusterSnapshot,
   sessions: ReadonlyMap<string, MachineSession>,
   tell: Tell,
 ): Promise<readonly UnitOutcome[]> {
@@ -64,7 +70,10 @@ export async function execute(
       tell({ kind: 'changes-sent', ...planned(plan) });
       const isCheck = (name: string): boolean =>
         plan.changes.some(({ unit, steps }) => unit === name && steps.some(({ kind }) => kind === 'check'));
-      const all = await session.change(plan.changes, clusterId);
+      const view = machines.find(({ machine }) => machine.name === plan.machine);
+      const over = (unit: string): Token => (view && observedOn(view, unit)?.record?.token) ?? 0;
+      const changes = plan.changes.map((change) => ({ ...change, over: over(change.unit) }));
+      const all = await session.change(changes, clusterId);
       const outcomes = all.filter(({ unit, failure }) => failure !== undefined || !isCheck(unit));
       for (const outcome of outcomes) tell({ kind: 'outcome', ...outcome });
       return outcomes;

@@ -64,7 +64,8 @@ function guard({ change, index }: Indexed): string {
   if (has(change, 'forbid')) return attempt(index, 'guard', `seen ${quote(change.unit)} ${change.token}`);
   const template = templateOf(parseUnitName(change.unit))?.text ?? '';
   const words = [template, ...(recordOf(change)?.links ?? []).filter(isAlias)];
-  return attempt(index, 'guard', `guard ${quote(change.unit)} ${change.token} ${words.map(quote).join(' ')}`);
+  const tokens = `${change.token} ${quote(`${change.over ?? ''}`)}`;
+  return attempt(index, 'guard', `guard ${quote(change.unit)} ${tokens} ${words.map(quote).join(' ')}`);
 }
 
 /** Records wait beside their places, so that they are on the disk together with the new files. */

@@ -79,16 +79,18 @@ seen() {
   case "$seen" in '' | *[!0-9]*) seen=0 ;; esac
   [ "$seen" -le "$2" ] || { echo "$seen"; return 10; }
 }
-# guard UNIT TOKEN TEMPLATE ALIAS...: the same; 11 when the unit is not fleet's, 12 when one of its other names is
+# guard UNIT TOKEN OVER TEMPLATE ALIAS...: the same; 14 when the record is neither of this decision nor the one with token
+# OVER, which it was made on; 11 when the unit is not fleet's, 12 when one of its other names is
 # that of something else, 13 when something is in the place of its files
 guard() {
   seen "$1" "$2" || return
-  unit=$1 template=$3
+  [ -z "$3" ] || [ ! -f "$L/units/$1" ] || [ "$seen" = "$2" ] || [ "$seen" = "$3" ] || { echo "$seen"; return 14; }
+  unit=$1 template=$4
   for file in "$D/$1" "$L/units/$1" "$L/removed/$1" "$D/$1.d/zz-fleet-fenced.conf"; do
     [ ! -d "$file" ] || [ -L "$file" ] || { echo "$file is a directory"; return 13; }
   done
   ! is_there "$D/$1.d" || [ -d "$D/$1.d" ] || { echo "$D/$1.d is no directory"; return 13; }
-  shift 3
+  shift 4
   for folder in "$D" $F; do
     for alias; do
       if is_there "$folder/$alias" && ! is_name "$folder/$alias" "$unit"; then echo "$alias $folder/$alias"; return 12; fi

@@ -98,6 +98,8 @@ function stepFailure(
   if ((kind === 'guard' || kind === 'adopt') && section.status === 10) {
     return { code: 'stale', token: change.token, seen: readNumber(detail, 'token') };
   }
+  if (kind === 'guard' && section.status === 14)
+    return { code: 'overtaken', token: change.token, seen: readNumber(detail, 'token') };
   if (kind === 'guard' && section.status === 12) {
     const [alias = '', path = ''] = detail.split(' ');
     return { code: 'alias-taken', alias, path };

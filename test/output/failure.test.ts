@@ -111,6 +111,15 @@ const WORDS: {
       ),
     ],
   ],
+  overtaken: [
+    [
+      { code: 'overtaken', token: 7, seen: 6 },
+      only(
+        'it was changed there meanwhile, by revision 6; this is revision 7',
+        'Nothing was done there. Run the command again',
+      ),
+    ],
+  ],
   'other-cluster': [
     [
       { code: 'other-cluster', cluster: 'c2' },

@@ -49,6 +49,22 @@ describe('the token of a unit', () => {
     }
   });
 
+  it('refuses a newer decision that was made on another record', async () => {
+    const machine = await createLocalMachine();
+    await machine.change([changes.launch(WEB, FIRST, 10)]);
+    const before = everything(machine);
+    for (const over of [0, 9]) {
+      const [outcome] = await machine.change([{ ...changes.load(WEB, FIRST, 11), over }]);
+      expect(outcome?.failure).toEqual({ code: 'overtaken', token: 11, seen: 10 });
+    }
+    expect(everything(machine)).toEqual(before);
+    // The record of the same decision is there when another process was faster.
+    for (const over of [10, 9]) {
+      const [outcome] = await machine.change([{ ...changes.load(WEB, FIRST, 11), over }]);
+      expect(outcome?.failure).toBeUndefined();
+    }
+  });
+
   it('is compared as a number: 9 is older than 10, and large ones are not rounded', async () => {
     const machine = await createLocalMachine();
     await machine.change([changes.load(WEB, FIRST, 9_007_199_254_740_991)]);
