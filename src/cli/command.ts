@@ -27,10 +27,10 @@ export type Command = {
   readonly examples: readonly (readonly [string, string])[];
   /** Options after its first argument belong to that, and not to this command. */
   readonly passThrough?: boolean;
-  /** Verbs of its own, that come after its name. */
+  /** Verbs that follow its name. A command with subcommands has no `run`. */
   readonly subcommands?: readonly Command[];
   /** Resolves with the exit status: one of EXIT, or that of a command on a machine. */
-  readonly run: (call: Call) => Promise<number>;
+  readonly run?: (call: Call) => Promise<number>;
 };
 
 /** One call of a command. */
@@ -50,7 +50,7 @@ export function talk({ out, quiet }: Streams, lines: readonly string[]): void {
 /** The option of commands that answer in lines. */
 export const OUTPUT: CommandOption = {
   flags: '-o, --output <format>',
-  description: 'text or json',
+  description: 'output format',
   choices: ['text', 'json'],
 };
 

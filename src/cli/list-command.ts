@@ -10,15 +10,15 @@ import { writeLines } from './streams.ts';
 /** The options of everything that prints a table. */
 export function listOptions(fields: string): readonly CommandOption[] {
   return [
-    { flags: '-l, --full', description: 'print ids and hashes whole' },
-    { flags: '--no-legend', description: 'leave out the line of titles' },
+    { flags: '-l, --full', description: 'print ids and hashes in full' },
+    { flags: '--no-legend', description: 'omit the header line' },
     {
       flags: '--fields <fields>',
       description: `comma-separated columns: ${fields}`,
       // `tmachine (or target)` is one field with a remark.
       list: fields.split(', ').map((field) => field.replace(/ .*/, '')),
     },
-    { flags: '-o, --output <format>', description: 'table or json', choices: ['table', 'json'] },
+    { flags: '-o, --output <format>', description: 'output format', choices: ['table', 'json'] },
   ];
 }
 
@@ -27,11 +27,11 @@ export const WATCH: readonly CommandOption[] = [
   {
     flags: '-w, --watch',
     description:
-      'show it live, until Ctrl-C: drawn anew on a terminal; in a pipe again with every change, as one JSON object a line with -o json',
+      'update until Ctrl-C; in a pipe, print the list again after every change, with -o json as one object per line',
   },
   {
     flags: '--interval <duration>',
-    description: 'how long --watch rests between two looks; 2s unless given',
+    description: 'interval between updates of --watch (default 2s)',
   },
 ];
 

@@ -32,65 +32,62 @@ import { unloadCommand } from './commands/unload.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { versionCommand } from './commands/version.ts';
 import { EXIT } from './exit-status.ts';
+import { formatExamples, formatHelp, helpWidth } from './help.ts';
 import type { Streams } from './streams.ts';
 import { verbsFor } from './suggestion.ts';
 import { VERSION_LINE } from './version.ts';
 
-/** Every verb, in the order help shows them. */
-export const COMMANDS: readonly Command[] = [
-  submitCommand,
-  loadCommand,
-  startCommand,
-  stopCommand,
-  restartCommand,
-  unloadCommand,
-  destroyCommand,
-  catCommand,
-  historyCommand,
-  rollbackCommand,
-  explainCommand,
-  verifyCommand,
-  statusCommand,
-  journalCommand,
-  listUnitsCommand,
-  listUnitFilesCommand,
-  listMachinesCommand,
-  machinesCommand,
-  doctorCommand,
-  sshCommand,
-  cordonCommand,
-  uncordonCommand,
-  drainCommand,
-  eventsCommand,
-  reconcileCommand,
-  recoverCommand,
-  registryCommand,
-  controllerCommand,
-  completionCommand,
-  versionCommand,
+/** The verbs by group, both in the order of help. */
+const GROUPS: readonly (readonly [heading: string, commands: readonly Command[]])[] = [
+  [
+    'Unit commands:',
+    [
+      ...[submitCommand, loadCommand, startCommand, restartCommand, stopCommand, unloadCommand],
+      ...[destroyCommand, rollbackCommand],
+    ],
+  ],
+  [
+    'Inspection commands:',
+    [
+      ...[listUnitsCommand, listUnitFilesCommand, listMachinesCommand, statusCommand, journalCommand],
+      ...[eventsCommand, explainCommand, catCommand, historyCommand, verifyCommand],
+    ],
+  ],
+  [
+    'Machine commands:',
+    [machinesCommand, doctorCommand, sshCommand, cordonCommand, uncordonCommand, drainCommand],
+  ],
+  ['Cluster commands:', [reconcileCommand, recoverCommand, registryCommand, controllerCommand]],
+  ['Other commands:', [completionCommand, versionCommand]],
 ];
+
+/** Every verb, in the order of help. */
+export const COMMANDS: readonly Command[] = GROUPS.flatMap(([, commands]) => commands);
 
 /** Options of every verb; each has a twin in the environment, FLEETCTL_ and its name. */
 export const GLOBAL_OPTIONS: readonly (readonly [string, string])[] = [
-  ['-q, --quiet', 'tell neither progress nor what went well; data, warnings and errors as always'],
-  ['--config <file>', 'fleet.conf to use, instead of the first that is found'],
+  ['-q, --quiet', 'suppress progress and success messages'],
+  ['--config <file>', 'use this fleet.conf instead of the first one found'],
   [
     '--endpoint <where>',
-    'ask the fleetd there for lists: unix:///PATH, http(s)://HOST:PORT, or none to ask the machines',
+    'read lists from the fleetd at unix:///PATH or http(s)://HOST:PORT; none: ask the machines',
   ],
-  ['--tunnel <host>', 'ask the fleetd on that box, over SSH: HOST, USER@HOST:PORT or an alias of ssh_config'],
+  [
+    '--tunnel <host>',
+    'read lists from the fleetd on this host, over SSH: HOST, USER@HOST:PORT or an alias of ssh_config',
+  ],
   ['--ssh-username <user>', 'log in to every machine as this user'],
   ['--ssh-identity-file <file>', 'private key for every machine'],
-  ['-K, --ask-become-pass', 'ask once for the password that sudo wants on the machines'],
-  ['--identity-passphrase-file <file>', 'passphrase of private keys that are encrypted, on its first line'],
-  ['--ssh-timeout <duration>', 'how long a connection may take: 500ms, 5s, 1m'],
-  ['--ssh-config <file>', "file to read instead of ssh's own configuration, or none"],
-  ['--known-hosts-file <file>', 'host keys of machines, in the format of OpenSSH'],
+  ['-K, --ask-become-pass', 'ask once for the sudo password of the machines'],
+  ['--identity-passphrase-file <file>', 'file whose first line is the passphrase of encrypted keys'],
+  ['--ssh-timeout <duration>', 'time limit for a connection: 500ms, 5s, 1m'],
+  ['--ssh-config <file>', "read this file instead of ssh's configuration; none: read no file"],
+  ['--known-hosts-file <file>', 'host keys of the machines, in OpenSSH format'],
   [
     '--strict-host-key-checking <mode>',
-    'ask about new host keys, or accept-new; changed ones are always refused',
+    'ask about new host keys, or accept-new; changed keys are always refused',
   ],
-  ['-v, --verbose', 'tell which lines of ssh_config are not followed'],
+  ['-v, --verbose', 'show which lines of ssh_config are ignored'],
 ];
 
 /** Parses the command line and runs its verb. */
@@ -111,38 +108,72 @@ export async function runProgram(argv: readonly string[], streams: Streams): Pro
 
 /** The command line as commander knows it; `done` gets the status of the verb that ran. */
 function createProgram(streams: Streams, done: (status: number) => void): Commander {
+  const width = helpWidth(streams);
   const program = new Commander('fleetctl')
     .description('Treat a set of machines as one init system: systemd units over SSH, no agents.')
     .version(VERSION_LINE, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
-    .helpCommand('help [command]', 'show help for a command')
+    .helpCommand(false)
+    .configureHelp({ formatHelp, minWidthToWrap: 1 })
     .showSuggestionAfterError()
     .showHelpAfterError('hint: fleetctl --help')
     .configureOutput({
       writeOut: streams.out,
       writeErr: streams.err,
+      getOutHelpWidth: () => width,
+      getErrHelpWidth: () => width,
       outputError: (text, write) => write(tidy(text)),
     })
     // Global options are known before a verb and, as options of every verb, after it: see addCommand.
     .enablePositionalOptions()
     .exitOverride();
   for (const [flags, description] of GLOBAL_OPTIONS) program.option(flags, description);
-  program.addHelpText(
-    'after',
-    '\nExamples:\n  $ fleetctl start hello.service\n  $ fleetctl list-units\n  $ fleetctl help start',
-  );
-  for (const command of COMMANDS) addCommand(program, command, streams, done);
-  program.on('command:*', ([word = '']: readonly string[]) =>
-    program.error(`error: unknown command '${word}'${suggestion(word)}`),
-  );
+  program
+    // commander shows the help of a group when --help follows a word that is none of its commands.
+    .addHelpText('beforeAll', ({ command, error }) => {
+      const [word] = command.args;
+      if (command.commands.length > 0 && word !== undefined && !word.startsWith('-')) find(command, word);
+      if (error && command !== program) refuse(command);
+      return '';
+    })
+    .addHelpText('after', `\n${formatExamples(EXAMPLES, width)}`)
+    .on('command:*', ([word = '']: readonly string[]) => refuse(program, word));
+  for (const [heading, commands] of GROUPS)
+    for (const command of commands) addCommand(program, command, streams, done).helpGroup(heading);
+  program
+    .command('help [command...]')
+    .summary('Show help for a command')
+    .description('Show help for a command.')
+    .helpGroup('Other commands:')
+    .action((words: readonly string[]) => words.reduce(find, program).help());
   return program;
 }
 
-/** In the words that commander has for options. */
-function suggestion(word: string): string {
-  const verbs = verbsFor(word, [...COMMANDS.map(({ name }) => name), 'help']);
-  if (verbs.length === 0) return '';
-  return `\n(Did you mean ${verbs.length === 1 ? '' : 'one of '}${verbs.join(', ')}?)`;
+const EXAMPLES = [
+  ['fleetctl start hello.service', 'start a unit on one of the machines'],
+  ['fleetctl list-units', 'show the state of all units'],
+  ['fleetctl help start', 'show help for a command'],
+] as const;
+
+/** The command of `parent` with that name; ends with an error if there is none. */
+function find(parent: Commander, name: string): Commander {
+  return parent.commands.find((command) => command.name() === name) ?? refuse(parent, name);
+}
+
+/** Ends with an error about a word that is no command of `parent`, or about a missing command. */
+function refuse(parent: Commander, word?: string): never {
+  const names = parent.commands.map((command) => command.name());
+  const isProgram = parent.parent === null;
+  const of = isProgram ? '' : ` of '${parent.name()}'`;
+  const choices = isProgram || names.length === 0 ? '' : `. Commands are ${names.join(', ')}.`;
+  const near = word === undefined ? [] : verbsFor(word, names, isProgram ? undefined : parent.name());
+  const question =
+    near.length === 0 ? '' : `\n(Did you mean ${near.length === 1 ? '' : 'one of '}${near.join(', ')}?)`;
+  parent.error(
+    word === undefined
+      ? `error: missing command${of}${choices}`
+      : `error: unknown command '${word}'${of}${choices}${question}`,
+  );
 }
 
 function addCommand(
@@ -150,16 +181,16 @@ function addCommand(
   command: Command,
   streams: Streams,
   done: (status: number) => void,
-): void {
+): Commander {
   // .command() hands exitOverride and configureOutput down; addCommand() would not.
   const verb = parent
     .command(`${command.name} ${command.arguments}`.trim())
     .summary(command.summary)
     .description(`${command.summary}.\n\n${command.description}`)
-    .showHelpAfterError(
-      parent.parent === null ? `hint: fleetctl help ${command.name}` : `hint: fleetctl help ${parent.name()}`,
-    )
+    .helpCommand(false)
     .passThroughOptions(command.passThrough === true);
+  const path = parent.parent === null ? command.name : `${parent.name()} ${command.name}`;
+  verb.showHelpAfterError(`hint: fleetctl help ${path}`);
   for (const { flags, description, choices, repeatable } of command.options) {
     const option = new Option(flags, description);
     if (repeatable)
@@ -170,17 +201,19 @@ function addCommand(
   for (const [flags] of GLOBAL_OPTIONS) if (!own.has(flags)) verb.addOption(new Option(flags).hideHelp());
   verb.addHelpText(
     'after',
-    `\nExamples:\n${exampleLines(command).join('\n')}\n\nGlobal options: fleetctl --help`,
+    () => `\n${formatExamples(command.examples, helpWidth(streams))}\n\nGlobal options: fleetctl --help`,
   );
   for (const each of command.subcommands ?? []) addCommand(verb, each, streams, done);
-  verb.action(async (..._: unknown[]) => {
+  const { run } = command;
+  if (run === undefined) return verb.on('command:*', ([word = '']: readonly string[]) => refuse(verb, word));
+  return verb.action(async (..._: unknown[]) => {
     const { quiet, ...flags }: ConfigFlags & { quiet?: true } = {
       ...parent.parent?.opts(),
       ...parent.opts(),
       ...verb.opts(),
     };
     const audience = { ...streams, quiet: quiet ?? isQuiet(streams.env) };
-    done(await command.run({ arguments: verb.args, options: verb.opts(), flags, streams: audience }));
+    done(await run({ arguments: verb.args, options: verb.opts(), flags, streams: audience }));
   });
 }
 
@@ -193,11 +226,6 @@ function isQuiet({ FLEETCTL_QUIET: value = '' }: Streams['env']): boolean {
     `Cannot use environment variable "FLEETCTL_QUIET": "${value}" is not true or false`,
     { hint: 'Set it to true or unset it' },
   );
-}
-
-function exampleLines({ examples }: Command): readonly string[] {
-  const widest = Math.max(...examples.map(([line]) => line.length));
-  return examples.map(([line, what]) => `  $ ${line.padEnd(widest)}   ${what}`);
 }
 
 /** commander starts its messages with "error:"; ours start with a capital. */

@@ -7,77 +7,52 @@ export const READING = [
 ];
 
 /**
- * Words of other tools, with the verbs that do the same here; none for what fleetctl does not do. A word that reads
- * there never leads to a verb that changes something: by its spelling alone, `show` is near to `stop`.
+ * Words of systemctl, docker, kubectl and others, with the commands that do the same here; none for what fleetctl does
+ * not do. `machines:list` is a word after `machines`. A word that reads elsewhere never suggests a change: by spelling
+ * alone, `show` would suggest `stop`.
  */
-export const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
-  show: ['status', 'cat'],
-  describe: ['status', 'explain'],
-  inspect: ['status', 'explain'],
-  info: ['status'],
-  stat: ['status'],
-  state: ['status'],
-  'is-active': ['status'],
-  'is-failed': ['status'],
-  'is-enabled': ['list-unit-files'],
-  log: ['journal'],
-  logs: ['journal'],
-  journalctl: ['journal'],
-  tail: ['journal'],
-  ps: ['list-units'],
-  ls: ['list-units'],
-  top: ['list-units'],
-  list: ['list-units', 'list-unit-files', 'list-machines'],
-  units: ['list-units'],
-  watch: ['list-units'],
-  'list-timers': ['list-units'],
-  'list-sockets': ['list-units'],
-  'list-jobs': ['list-units'],
-  hosts: ['list-machines'],
-  nodes: ['list-machines'],
-  'list-hosts': ['list-machines'],
-  'list-nodes': ['list-machines'],
-  get: ['cat', 'status'],
-  diff: ['cat', 'history'],
-  versions: ['history'],
-  why: ['explain'],
-  check: ['verify', 'doctor'],
-  test: ['verify'],
-  lint: ['verify'],
-  validate: ['verify'],
-  find: ['list-units'],
-  search: ['list-units'],
-  usage: ['help'],
-  man: ['help'],
-  reload: [],
-  'daemon-reload': [],
-  'reset-failed': [],
-  edit: [],
-  mask: [],
-  unmask: [],
-  enable: ['start'],
-  disable: ['unload'],
-  up: ['start'],
-  run: ['start'],
-  create: ['submit'],
-  add: ['submit'],
-  apply: ['submit'],
-  down: ['stop'],
-  kill: ['stop'],
-  rm: ['destroy'],
-  remove: ['destroy'],
-  delete: ['destroy'],
-  undo: ['rollback'],
-  shell: ['ssh'],
-  exec: ['ssh'],
-};
+export const ELSEWHERE: readonly (readonly [words: string, commands: readonly string[]])[] = [
+  ['show', ['status', 'cat']],
+  ['describe inspect', ['status', 'explain']],
+  ['info stat state is-active is-failed', ['status']],
+  ['is-enabled', ['list-unit-files']],
+  ['log logs journalctl tail', ['journal']],
+  ['ps ls top units watch list-timers list-sockets list-jobs find search', ['list-units']],
+  ['list get', ['list-units', 'list-unit-files', 'list-machines']],
+  ['hosts nodes list-hosts list-nodes', ['list-machines']],
+  ['machines:list machines:ls machines:get machines:show', ['list-machines']],
+  ['diff', ['cat', 'history']],
+  ['versions', ['history']],
+  ['why', ['explain']],
+  ['check', ['verify', 'doctor']],
+  ['test lint validate', ['verify']],
+  ['usage man', ['help']],
+  ['mask unmask', []],
+  ['enable up run apply deploy reset-failed', ['start']],
+  ['edit daemon-reload', ['start --replace']],
+  ['machines:edit', ['set']],
+  ['create', ['submit', 'add']],
+  ['add', ['submit', 'machines add']],
+  ['reload', ['restart']],
+  ['down kill', ['stop']],
+  ['disable', ['stop', 'destroy']],
+  ['rm remove delete uninstall', ['destroy', 'remove']],
+  ['undo', ['rollback']],
+  ['shell exec', ['ssh']],
+  ['undrain', ['uncordon']],
+];
 
 /**
- * The verbs that an unknown word may stand for: by its meaning elsewhere, else by its spelling. A word that is equally
- * near to a verb that reads and to one that changes something stands for the one that reads.
+ * The commands that an unknown word may stand for: by its meaning elsewhere, else by its spelling. `verbs` are the ones
+ * that could stand there, after `group` if there is one. A word that is equally near to a verb that reads and to one
+ * that changes something stands for the one that reads.
  */
-export function verbsFor(word: string, verbs: readonly string[]): readonly string[] {
-  if (Object.hasOwn(ELSEWHERE, word)) return ELSEWHERE[word] ?? [];
+export function verbsFor(word: string, verbs: readonly string[], group?: string): readonly string[] {
+  const meaningOf = (key: string) => ELSEWHERE.find(([words]) => words.split(' ').includes(key))?.[1];
+  const special = group === undefined ? undefined : meaningOf(`${group}:${word}`);
+  if (special !== undefined) return special;
+  const commands = meaningOf(word)?.filter((command) => verbs.includes(command.replace(/ .*/, '')));
+  if (commands !== undefined) return commands;
   const reads = (verb: string): boolean => READING.includes(verb);
   // The first of several that are equally near is taken.
   const near = nearest(word, [...verbs.filter(reads), ...verbs.filter((verb) => !reads(verb))]);

@@ -10,27 +10,26 @@ import { patienceOf } from './wait-options.ts';
 /** The option of the verbs that submit. */
 export const REPLACE: CommandOption = {
   flags: '--replace',
-  description:
-    'use local files that differ from the registry; running units get the new text and are restarted',
+  description: 'use local files that differ from the registry; running units are restarted with the new text',
 };
 
 /** The option of the verbs that submit, for units that something else starts. */
 export const NOW: CommandOption = {
   flags: '--now',
   description:
-    'with --replace, also stop what runs with the old text because its timer, socket or path started it; else that text ends with its run',
+    'with --replace, also stop runs of the old text that a timer, socket or path started; otherwise they finish',
 };
 
 /** Another option of the verbs that submit. */
 export const VERBOSE: CommandOption = {
   flags: '-v, --verbose',
-  description: 'show how local files differ from the registry, as unified diffs',
+  description: 'show differences between local files and the registry as unified diffs',
 };
 
 /** The option of every verb that changes something. */
 export const DRY_RUN: CommandOption = {
   flags: '--dry-run',
-  description: 'show what would be done on which machine, and do nothing',
+  description: 'show the planned steps and change nothing',
 };
 
 /** What the verbs that submit ask of the registry. */

@@ -7,7 +7,7 @@ import { numberOf } from './number-option.ts';
 /** Hands jobs to systemd and comes back. Not where something has to follow: a file is never taken from a unit that runs. */
 export const NO_BLOCK: CommandOption = {
   flags: '--no-block',
-  description: 'hand the jobs to systemd on the machines, and do not wait for them',
+  description: 'queue the jobs in systemd on the machines, without waiting for them',
 };
 
 /** How long a verb waits at most. */
@@ -15,11 +15,11 @@ export const LIMITS: readonly CommandOption[] = [
   {
     flags: '--timeout <duration>',
     description:
-      'how long to wait at most (30s, 5m; two minutes for stops and two for starts unless given); what is not done then goes on, and counts as failed',
+      'maximum wait, such as 30s or 5m (default 2m for stops and 2m for starts); unfinished jobs continue and count as failed',
   },
   {
     flags: '--block-attempts <n>',
-    description: 'the same in seconds, as fleet has it; 0 waits for as long as it takes',
+    description: "same as --timeout, in seconds (CoreOS fleet's name); 0: no limit",
   },
 ];
 

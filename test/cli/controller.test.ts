@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { makeDesk, REFUSING } from './desk.ts';
 
-it('has to be told what to do', async () => {
+it('lists its commands if none is given', async () => {
   expect(await (await makeDesk(REFUSING)).run(['controller'])).toEqual({
     status: 2,
     out: '',
-    err: 'Error: Cannot tell what to do with the controller: install or remove is missing\nhint: fleetctl help controller\n',
+    err: "Error: missing command of 'controller'. Commands are install, remove.\nhint: fleetctl help controller\n",
   });
 });
 

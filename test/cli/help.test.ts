@@ -5,6 +5,14 @@ import { makeDesk } from './desk.ts';
 
 const VERSION = `fleetctl version ${manifest.version}\n`;
 
+/** Every command line that shows help. */
+const LINES = ['--help', 'help help'].concat(
+  COMMANDS.flatMap(({ name, subcommands = [] }) => [
+    `help ${name}`,
+    ...subcommands.flatMap((each) => [`help ${name} ${each.name}`, `${name} ${each.name} --help`]),
+  ]),
+);
+
 /** Runs without a fleet.conf: none of this may need one. */
 async function run(...words: readonly string[]) {
   return (await makeDesk()).run(words);
@@ -15,12 +23,15 @@ describe('help', () => {
     const { status, out, err } = await run('--help');
     expect([status, err]).toEqual([0, '']);
     for (const { name, summary } of COMMANDS) {
-      const line = out.split('\n').find((candidate) => candidate.startsWith(`  ${name} `));
-      expect(line).toContain(summary);
+      expect(out.replaceAll(/\n {3,}/g, ' ')).toMatch(new RegExp(`^  ${name} +${literally(summary)}$`, 'm'));
     }
     for (const [flags] of GLOBAL_OPTIONS) expect(out).toContain(`  ${flags} `);
     expect(out).toContain('\nExamples:\n  $ fleetctl ');
     expect(out).not.toMatch(/[ \t]\n/);
+    expect(out.match(/^\S.*:$/gm)).toEqual([
+      ...['Unit commands:', 'Inspection commands:', 'Machine commands:', 'Cluster commands:'],
+      ...['Other commands:', 'Options:', 'Examples:'],
+    ]);
   });
 
   it.each([['-h'], ['help']])('is the same by %s', async (word) => {
@@ -41,7 +52,7 @@ describe('help', () => {
       const [, examples = ''] = out.split('\nExamples:\n');
       for (const [line, what] of command.examples) {
         expect(line).toMatch(new RegExp(`^fleetctl ${name}( |$)`));
-        expect(examples.split('\n')).toContainEqual(expect.stringMatching(shows(line, what)));
+        expect(examples).toMatch(shows(line, what));
       }
       for (const argument of ['--help', '-h'])
         expect(await run(name, argument)).toEqual({ status, out, err });
@@ -62,21 +73,29 @@ describe('help', () => {
     }
   });
 
-  it('fits on a terminal of 80 columns, apart from examples', async () => {
-    const within = COMMANDS.flatMap(({ name, subcommands = [] }) =>
-      subcommands.map((each) => [name, each.name, '--help']),
-    );
-    for (const words of [...COMMANDS.map(({ name }) => ['help', name]), ...within]) {
-      const [text = ''] = (await run(...words)).out.split('\nExamples:\n');
-      expect(text.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  it.each(LINES)('fits on a terminal of 80 columns: %s', async (line) => {
+    const desk = await makeDesk();
+    const { out } = await desk.run(line.split(' '));
+    expect(out.split('\n').filter((each) => each.length > 80)).toEqual([]);
+    // Other widths change nothing but where lines end.
+    for (const width of [60, 72, 200]) {
+      const other = await desk.run(line.split(' '), { COLUMNS: String(width) });
+      const [text = ''] = other.out.split('\nExamples:\n');
+      expect(text.split('\n').filter((each) => each.length > width)).toEqual([]);
+      expect(text.split(/\s+/)).toEqual(out.split('\nExamples:\n')[0]?.split(/\s+/));
     }
   });
 });
 
-/** An example line: the command line, and what it does somewhere behind it. */
+/** An example: the command line, and its effect behind or above it. */
 function shows(line: string, what: string): RegExp {
-  const literally = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
-  return new RegExp(`^  \\$ ${literally(line)} +${literally(what)}$`);
+  const command = `  \\$ ${literally(line)}`;
+  return new RegExp(`^(${command} +${literally(what)}|  # ${literally(what)}\n${command})$`, 'm');
+}
+
+/** The pattern of exactly this text. */
+function literally(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
 describe('the version', () => {

@@ -6,7 +6,7 @@ import { makeDesk, REFUSING } from './desk.ts';
 /** The verbs that ask a fleetd, and those that ask nothing at all. */
 const OTHERS = new Set(['list-units', 'list-unit-files', 'list-machines', 'completion', 'version']);
 
-const VALUES: Readonly<Record<string, string>> = { '<key=value...>': 'user=core', '<copy>': 'copy' };
+const VALUES: Readonly<Record<string, string>> = { '<key=value...>': 'user=core' };
 
 /** A command line that each verb takes, up to the point at which it wants a configuration. */
 function linesOf({ name, arguments: operands, subcommands }: Command, before = ''): readonly string[] {

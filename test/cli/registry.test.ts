@@ -20,7 +20,12 @@ describe('registry copy', () => {
   });
 
   it.each([
-    ['another verb', ['move', 'file:a', 'file:b'], 2, 'Cannot "move" a registry'],
+    [
+      'another verb',
+      ['move', 'file:a', 'file:b'],
+      2,
+      "unknown command 'move' of 'registry'. Commands are copy.",
+    ],
     ['no place', ['copy', 'registry', 'file:b'], 2, 'Not a place for a registry: "registry"'],
     ['a place with nothing', ['copy', 'file:none', 'file:b'], 1, 'there is nothing in it'],
     [

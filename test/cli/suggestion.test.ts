@@ -19,6 +19,16 @@ describe('the verb that an unknown word stands for', () => {
     ['top', ['list-units']],
     ['stat', ['status']],
     ['rm', ['destroy']],
+    ['edit', ['start --replace']],
+    ['enable', ['start']],
+    ['disable', ['stop', 'destroy']],
+    ['reload', ['restart']],
+    ['apply', ['start']],
+    ['deploy', ['start']],
+    ['get', ['list-units', 'list-unit-files', 'list-machines']],
+    ['nodes', ['list-machines']],
+    ['exec', ['ssh']],
+    ['undrain', ['uncordon']],
     ['strat', ['start']],
     ['stpo', ['stop']],
     ['list-unit', ['list-units']],
@@ -29,20 +39,44 @@ describe('the verb that an unknown word stands for', () => {
     expect(verbsFor(word, [...VERBS, 'help'])).toEqual(verbs);
   });
 
-  it.each(['reload', 'daemon-reload', 'edit', 'shows', 'shwo', 'frobnicate', '', 'constructor', '__proto__'])(
+  it.each(['mask', 'unmask', 'shows', 'shwo', 'frobnicate', '', 'constructor', '__proto__'])(
     '%j stands for none',
     (word) => {
       expect(verbsFor(word, VERBS)).toEqual([]);
     },
   );
 
+  it.each<readonly [string, string, readonly string[]]>([
+    ['machines', 'rm', ['remove']],
+    ['machines', 'edit', ['set']],
+    ['machines', 'list', ['list-machines']],
+    ['machines', 'acept', ['accept']],
+    ['machines', 'start', []],
+    ['controller', 'uninstall', ['remove']],
+    ['controller', 'delete', ['remove']],
+  ])('%s %s → %j', (group, word, verbs) => {
+    const { subcommands = [] } = COMMANDS.find(({ name }) => name === group) ?? {};
+    expect(
+      verbsFor(
+        word,
+        subcommands.map(({ name }) => name),
+        group,
+      ),
+    ).toEqual(verbs);
+  });
+
   it('every verb either reads or changes something', () => {
     expect([...READING, ...CHANGING].toSorted()).toEqual([...VERBS, 'help'].toSorted());
   });
 
   it('a word of another tool leads to verbs that exist, all of one kind', () => {
-    for (const verbs of Object.values(ELSEWHERE)) {
-      expect([...VERBS, 'help']).toEqual(expect.arrayContaining([...verbs]));
+    const paths = COMMANDS.flatMap(({ name, subcommands = [] }) => [
+      name,
+      ...subcommands.map((each) => each.name),
+    ]);
+    for (const [, commands] of ELSEWHERE) {
+      const verbs = commands.map((command) => command.replace(/ .*/, ''));
+      expect([...paths, 'help']).toEqual(expect.arrayContaining(verbs));
       expect(new Set(verbs.map((verb) => READING.includes(verb))).size).toBeLessThan(2);
     }
   });

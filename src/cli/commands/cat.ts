@@ -4,13 +4,13 @@ import { EXIT } from '../exit-status.ts';
 export const catCommand: Command = {
   name: 'cat',
   arguments: '<unit>',
-  summary: 'Print the text of a unit, as it was submitted',
+  summary: 'Print the unit file from the registry',
   description:
-    'Prints the unit file from the registry to the byte; on a terminal, control characters and the like are made visible. No machine is contacted.',
+    'Prints the unit file exactly as it was submitted; on a terminal, control characters are escaped. No machine is contacted.',
   options: [OUTPUT],
   examples: [
     ['fleetctl cat hello.service', 'print it'],
-    ['fleetctl cat hello > hello.service', 'get a lost file back'],
+    ['fleetctl cat hello > hello.service', 'restore a lost file'],
   ],
   async run({ arguments: [unit = ''], options, flags, streams }) {
     const [{ withRegistry }, { cat, textOf }, { jsonText, textsJson }] = await Promise.all([

@@ -6,13 +6,13 @@ import { EXIT } from '../exit-status.ts';
 export const completionCommand: Command = {
   name: 'completion',
   arguments: '<bash|zsh|fish>',
-  summary: 'Print a script that makes a shell complete fleetctl',
+  summary: 'Print a completion script for a shell',
   description:
-    'Completes commands, options, units of the registry, unit files, machines and fields. No machine is contacted. `source <(fleetctl completion bash)` tries it out.',
+    'Completes commands, options, units of the registry, unit files, machines and fields. No machine is contacted. Scripts of one user for bash belong in ~/.local/share/bash-completion/completions/fleetctl. To try it in bash: `source <(fleetctl completion bash)`.',
   options: [],
   examples: [
-    ['fleetctl completion bash > ~/.local/share/bash-completion/completions/fleetctl', 'for bash'],
-    ['fleetctl completion zsh > ~/.zsh/completions/_fleetctl', 'for zsh: a folder of its fpath'],
+    ['fleetctl completion bash > /etc/bash_completion.d/fleetctl', 'for bash, as root'],
+    ['fleetctl completion zsh > ~/.zsh/completions/_fleetctl', 'for zsh; the folder must be in fpath'],
     ['fleetctl completion fish > ~/.config/fish/completions/fleetctl.fish', 'for fish'],
   ],
   async run({ arguments: [shell = ''], streams }) {

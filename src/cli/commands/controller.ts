@@ -7,14 +7,14 @@ import { DRY_RUN } from '../unit-command.ts';
 const installCommand: Command = {
   name: 'install',
   arguments: '[machine]',
-  summary: 'Set up a controller (fleetd) that keeps the cluster, or bring it up to date',
+  summary: 'Install or update a controller (fleetd)',
   description:
-    'On this computer (as root), on a machine of fleet.conf, or on USER@HOST. The host needs systemd; where it has no Node 20.19 or later, that of this computer is copied. The controller gets a user, a key that every machine lets in, the host keys that you have verified (unknown ones are asked about, by their fingerprints) and, from a folder, the registry; fleet.conf then names its new place. fleetd is started once it reaches every machine that you reach. Run it again after a change of fleet.conf or of fleet: what is in place stays.',
-  options: [{ ...DRY_RUN, description: 'show the steps, and do nothing' }],
+    'Installs on this computer (as root), on a machine of fleet.conf, or on USER@HOST. The host needs systemd; without Node 20.19 or later, it gets a copy of the Node of this computer. The controller gets a user, a key that every machine accepts, the host keys that you have verified (the command asks about unknown ones and shows their fingerprints) and, if the registry is a folder, the registry; fleet.conf is changed to its new location. fleetd is started when it reaches every machine that you reach. Run the command again after changes of fleet.conf or an update of fleet: completed steps are kept.',
+  options: [{ ...DRY_RUN, description: 'show the planned steps and change nothing' }],
   examples: [
     ['fleetctl controller install', 'on this computer, as root'],
-    ['fleetctl controller install web-1 --dry-run', 'what would be done on a machine'],
-    ['fleetctl controller install core@control', 'on a host that is no machine of the cluster'],
+    ['fleetctl controller install web-1 --dry-run', 'show the steps for a machine'],
+    ['fleetctl controller install core@control', 'on a host outside the cluster'],
   ],
   run: install,
 };
@@ -22,9 +22,9 @@ const installCommand: Command = {
 const removeCommand: Command = {
   name: 'remove',
   arguments: '[machine]',
-  summary: 'End the controller and take it away; the registry stays',
+  summary: 'Stop and remove the controller; the registry stays',
   description:
-    'Removes the units, the program, the configuration and the key, which no machine lets in any more. Units run on, and fleetctl goes on with the registry where it is.',
+    'Removes its units, program and configuration, and its key, also from the machines. Units of the cluster keep running, and fleetctl keeps using the registry at its location.',
   options: [],
   examples: [
     ['fleetctl controller remove', 'from this computer, as root'],
@@ -36,21 +36,12 @@ const removeCommand: Command = {
 export const controllerCommand: Command = {
   name: 'controller',
   arguments: '',
-  summary: 'Set up a controller (fleetd) as a service, or take it away',
+  summary: 'Install or remove a controller (fleetd) as a service',
   description:
-    'The host of a controller is this computer, a machine of fleet.conf, or USER@HOST. All of the controller is in /opt/fleet, /etc/fleet/controller*, /var/lib/fleet-controller, fleetd.service and fleetd.socket.',
+    'A controller runs on this computer, on a machine of fleet.conf, or on USER@HOST. Its files are /opt/fleet, /etc/fleet/controller*, /var/lib/fleet-controller, fleetd.service and fleetd.socket.',
   options: [],
   examples: [...installCommand.examples, ...removeCommand.examples],
   subcommands: [installCommand, removeCommand],
-  async run() {
-    throw new FleetError(
-      'usage',
-      'Cannot tell what to do with the controller: install or remove is missing',
-      {
-        hint: 'fleetctl help controller',
-      },
-    );
-  },
 };
 
 async function install(call: Call): Promise<number> {

@@ -6,13 +6,17 @@ import { DRY_RUN } from '../unit-command.ts';
 export const cordonCommand: Command = {
   name: 'cordon',
   arguments: '<machine...>',
-  summary: 'Let machines have no new units',
+  summary: 'Exclude machines from new placements',
   description:
-    'What is on them stays and is looked after as before. No machine is contacted. A cordon is kept in the registry until "uncordon".',
-  options: [{ flags: '--globals', description: 'global units leave them too' }, DRY_RUN, OUTPUT],
+    'Units on the machines stay there and are managed as before. No machine is contacted. The registry keeps the cordon until "uncordon".',
+  options: [
+    { flags: '--globals', description: 'also remove global units from the machines' },
+    DRY_RUN,
+    OUTPUT,
+  ],
   examples: [
-    ['fleetctl cordon web-1', 'before a repair that is to come'],
-    ['fleetctl cordon --globals web-1 web-2', 'global units leave them with the next pass'],
+    ['fleetctl cordon web-1', 'before a repair'],
+    ['fleetctl cordon --globals web-1 web-2', 'the next pass also removes global units'],
   ],
   run: (call) => setCordon(call, call.options.globals === true ? 'all' : 'standard'),
 };
@@ -20,11 +24,10 @@ export const cordonCommand: Command = {
 export const uncordonCommand: Command = {
   name: 'uncordon',
   arguments: '<machine...>',
-  summary: 'Let machines have new units again',
-  description:
-    'Nothing comes back by itself: units are on the machines they moved to. Global units come with the next pass.',
+  summary: 'Allow new placements on machines again',
+  description: 'Units that were moved do not move back. The next pass adds global units again.',
   options: [DRY_RUN, OUTPUT],
-  examples: [['fleetctl uncordon web-1', 'the repair is done']],
+  examples: [['fleetctl uncordon web-1', 'after a repair']],
   run: (call) => setCordon(call, undefined),
 };
 

@@ -4,17 +4,17 @@ import { EXIT } from '../exit-status.ts';
 export const doctorCommand: Command = {
   name: 'doctor',
   arguments: '[machine...]',
-  summary: 'Check everything that fleet needs of machines',
+  summary: 'Check whether machines meet the requirements of fleet',
   description:
-    'Looks at all machines, or at those that are named, side by side, and changes nothing: name, port, host key, login, shell, root rights, systemd, folders, tools (which are run), machine id, cluster, clock, free space, journal, the container tools that units there use, and whether systemd can show its units. What fails is shown with the one thing that mends it; what needs it is skipped. The exit status is 0 when all is well, else 1.',
+    'Checks all machines, or the named ones, in parallel and changes nothing: name, port, host key, login, shell, root rights, systemd, folders, tools (by running them), machine id, cluster, clock, free space, journal, container tools of the units, and properties of the units in systemd. Failed checks are shown with a remedy; checks that depend on them are skipped. The exit status is 0 if all checks succeed, else 1.',
   options: [
-    { flags: '-a, --all', description: 'show every check, also those that are well' },
-    { flags: '-o, --output <format>', description: 'table or json', choices: ['table', 'json'] },
+    { flags: '-a, --all', description: 'show all checks, including successful ones' },
+    { flags: '-o, --output <format>', description: 'output format', choices: ['table', 'json'] },
   ],
   examples: [
     ['fleetctl doctor', 'all machines'],
-    ['fleetctl doctor web-1 --all', 'every check of one'],
-    ['fleetctl doctor -o json', 'for a program'],
+    ['fleetctl doctor web-1 --all', 'all checks of one machine'],
+    ['fleetctl doctor -o json', 'as JSON'],
   ],
   async run({ arguments: names, options, flags, streams }) {
     const [{ withEdges }, { examinerOf }, operation, output, { jsonText }] = await Promise.all([

@@ -7,21 +7,21 @@ import { DRY_RUN } from '../unit-command.ts';
 export const drainCommand: Command = {
   name: 'drain',
   arguments: '<machine>',
-  summary: 'Move all standard units of a machine to others',
+  summary: 'Move the units of a machine to other machines',
   description:
-    'The machine is cordoned first. Each unit is up on another machine before its old copy stops, unless its Conflicts= names itself. One that does not come up elsewhere, or fits no other machine, stays; the first failure ends the drain. Global units stay unless told.',
+    'Cordons the machine first. Each unit is started on another machine before its old copy stops, unless its Conflicts= names the unit itself. A unit that fails to start elsewhere, or that no other machine can run, stays; the first failure ends the drain. Global units stay unless --globals is given.',
   options: [
     {
       flags: '--max-parallel <n>',
-      description: 'how many units may be on their way at once (1 unless given)',
+      description: 'how many units may move at the same time (default 1)',
     },
-    { flags: '--globals', description: 'global units leave it too' },
+    { flags: '--globals', description: 'also remove global units from the machine' },
     DRY_RUN,
     OUTPUT,
   ],
   examples: [
-    ['fleetctl drain web-1', 'empty a machine before it is switched off'],
-    ['fleetctl drain --dry-run web-1', 'where its units would go'],
+    ['fleetctl drain web-1', 'before the machine is switched off'],
+    ['fleetctl drain --dry-run web-1', 'show the planned moves'],
     ['fleetctl drain --max-parallel 10 web-1', 'ten units at a time'],
   ],
   async run(call) {

@@ -7,22 +7,22 @@ import { untilInterrupted } from '../until-interrupted.ts';
 export const eventsCommand: Command = {
   name: 'events',
   arguments: '[unit-or-machine...]',
-  summary: 'Show what was decided, when, why and by whom',
+  summary: 'Show decisions with their times, reasons and authors',
   description:
-    'Who wanted what of a unit, where units were put and why they moved, machines that fell silent and came back; oldest first. The registry keeps the last 500 changes. No machine is contacted. Globs are understood.',
+    'Shows changes of target states, placements and moves with their reasons, and machines that became unreachable or reachable; oldest first. The registry keeps the last 500 changes. No machine is contacted. Globs are accepted.',
   options: [
-    { flags: '-f, --follow', description: 'go on with what is decided from now on, until Ctrl-C' },
-    { flags: '-n, --lines <n>', description: 'only the last so many' },
+    { flags: '-f, --follow', description: 'follow new events until Ctrl-C' },
+    { flags: '-n, --lines <n>', description: 'only the last n events' },
     {
       flags: '-o, --output <format>',
-      description: 'text, or json: one object a line',
+      description: 'output format; json is one object per line',
       choices: ['text', 'json'],
     },
   ],
   examples: [
-    ['fleetctl events', 'everything that is remembered'],
-    ['fleetctl events web.service', 'why did it move at 3 am?'],
-    ["fleetctl events -f -o json 'web@*' m1", 'some units and a machine, as it happens, for a program'],
+    ['fleetctl events', 'all events'],
+    ['fleetctl events web.service', 'events of one unit'],
+    ["fleetctl events -f -o json 'web@*' m1", 'follow units and a machine as JSON'],
   ],
   async run({ arguments: about, options, flags, streams }) {
     const lines = numberOf('--lines', options.lines);

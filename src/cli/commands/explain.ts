@@ -5,15 +5,15 @@ import { writeLines } from '../streams.ts';
 export const explainCommand: Command = {
   name: 'explain',
   arguments: '<unit>',
-  summary: 'Tell why a unit is where it is, or why nowhere',
+  summary: 'Explain why a unit is on its machine, or on none',
   description:
-    'Asks every rule about every machine: where the unit is or would go, the runner-up, and what would make it move. A unit file that is not submitted yet can be explained too. Nothing is changed.',
+    'Applies every placement rule to every machine and shows the current or future machine of the unit, the second choice, and the events that would move the unit. Unit files that are not submitted yet are accepted too. Nothing is changed.',
   options: [
-    { flags: '-l, --full', description: 'show every rule, also those that hold' },
-    { flags: '-o, --output <format>', description: 'table or json', choices: ['table', 'json'] },
+    { flags: '-l, --full', description: 'show all rules, including satisfied ones' },
+    { flags: '-o, --output <format>', description: 'output format', choices: ['table', 'json'] },
   ],
   examples: [
-    ['fleetctl explain web.service', 'why it is there'],
+    ['fleetctl explain web.service', 'reasons for its machine'],
     ['fleetctl explain units/new.service', 'where a unit file would go'],
     ['fleetctl explain web.service -o json', 'every rule on every machine, as JSON'],
   ],

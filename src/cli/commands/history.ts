@@ -5,12 +5,12 @@ import { fieldsOf, listOptions } from '../list-command.ts';
 export const historyCommand: Command = {
   name: 'history',
   arguments: '<unit>',
-  summary: 'Show every text a unit has had',
+  summary: 'List all versions of a unit file',
   description:
-    'Newest first, with the hash, the time (UTC) and who submitted it, and whether it came up when it was started last (good, failed or untried); units that were destroyed have a history too. No machine is contacted.',
+    'Shows the newest version first, with its hash, time (UTC), author and the result of its last start (good, failed or untried). Destroyed units have a history too. No machine is contacted.',
   options: listOptions('hash, time, who, current, result, digest (SHA-256 of the file)'),
   examples: [
-    ['fleetctl history web.service', 'when it changed, and by whom'],
+    ['fleetctl history web.service', 'times and authors of changes'],
     ['fleetctl history web.service -o json', 'the same, as JSON'],
   ],
   async run({ arguments: [unit = ''], options, flags, streams }) {

@@ -22,35 +22,35 @@ const FORMATS = [
 export const journalCommand: Command = {
   name: 'journal',
   arguments: '<unit...>',
-  summary: 'Show what units wrote to the journal, on every machine they are on',
+  summary: 'Show the journal of units on all their machines',
   description:
-    'Of one unit on one machine the lines are those of journalctl. Several units or machines are merged by time, and every line begins with [machine unit]. Times are those of the machines. What cannot be read of a machine is told on standard error, and the others are shown all the same.',
+    'For one unit on one machine, the lines are those of journalctl. Entries of several units or machines are merged by the clocks of the machines, and every line begins with [machine unit]. Errors of one machine are reported on standard error; the entries of the others are still shown.',
   options: [
     {
       flags: '-f, --follow',
-      description: 'go on with what comes, until Ctrl-C; a connection that is lost is made again',
+      description: 'follow new entries until Ctrl-C; lost connections are opened again',
     },
     {
       flags: '-n, --lines <number>',
-      description: `the last lines, of all machines together; ${LINES} unless given, all with --since or --until`,
+      description: `number of lines, for all machines together (default ${LINES}; all with --since or --until)`,
     },
     {
       flags: '--since <time>',
-      description: 'not what is older: "2026-11-23 06:00", "-1h", today, as journalctl',
+      description: 'entries from this time on, as for journalctl: "2026-11-23 06:00", "-1h", today',
     },
-    { flags: '--until <time>', description: 'not what is newer' },
-    { flags: '-o, --output <format>', description: 'a format of journalctl', choices: FORMATS },
+    { flags: '--until <time>', description: 'entries up to this time' },
+    { flags: '-o, --output <format>', description: 'output format of journalctl', choices: FORMATS },
     {
       flags: '--machine <machine>',
-      description: 'only there: its name, its address or the beginning of its id',
+      description: 'only this machine: its name, its address or the beginning of its id',
     },
-    { flags: '--sudo', description: 'read with sudo also where fleet.conf says become = none' },
+    { flags: '--sudo', description: 'use sudo even where fleet.conf has become = none' },
   ],
   examples: [
     ['fleetctl journal hello.service', 'its last ten lines'],
     ['fleetctl journal -f everywhere', 'a global unit, live from all machines'],
     ["fleetctl journal 'web@*' --since -1h", 'all instances, in one order'],
-    ['fleetctl journal hello -n 100 -o json', 'every field, a line an entry'],
+    ['fleetctl journal hello -n 100 -o json', 'all fields, one entry per line'],
   ],
   async run(call) {
     const lines = numberOf('--lines', call.options.lines);

@@ -4,9 +4,9 @@ import { listOptions, runListing, WATCH } from '../list-command.ts';
 export const listMachinesCommand: Command = {
   name: 'list-machines',
   arguments: '',
-  summary: 'Show every machine of fleet.conf',
+  summary: 'List the machines of fleet.conf',
   description:
-    'A machine that never answered has no known id: "-". UNITS counts what fleet put there, LOAD is that of the last 1, 5 and 15 minutes, MEMORY used of all. LASTSEEN is now, or for a machine that does not answer, when it was first missed.',
+    'MACHINE is "-" for a machine that has never answered. UNITS counts units of fleet, LOAD covers the last 1, 5 and 15 minutes, MEMORY is used and total memory. LASTSEEN is now, or the time at which the machine became unreachable.',
   options: [
     ...listOptions(
       'machine, name, ip, metadata, state, cordon, units, systemd, load, memory, uptime, lastseen',
@@ -15,8 +15,8 @@ export const listMachinesCommand: Command = {
   ],
   examples: [
     ['fleetctl list-machines', 'all machines'],
-    ['fleetctl list-machines --fields name,ip,state', 'with the names of fleet.conf'],
-    ['fleetctl list-machines --watch --fields name,units,load,memory', 'how busy they are, live'],
+    ['fleetctl list-machines --fields name,ip,state', 'names as in fleet.conf'],
+    ['fleetctl list-machines --watch --fields name,units,load,memory', 'live resource usage'],
   ],
   async run(call) {
     const [{ listMachines }, { MACHINES }, { machinesJson }] = await Promise.all([

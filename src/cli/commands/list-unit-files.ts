@@ -4,13 +4,13 @@ import { listOptions, runListing, WATCH } from '../list-command.ts';
 export const listUnitFilesCommand: Command = {
   name: 'list-unit-files',
   arguments: '',
-  summary: 'Show every unit of the registry, wanted state beside actual state',
+  summary: 'List the units of the registry',
   description:
-    'DSTATE is what is wanted, STATE how far it has come; TMACHINE is where, or for a global unit on how many of the machines it fits.',
+    'DSTATE is the target state, STATE the actual state, TMACHINE the assigned machine. For global units, TMACHINE counts the feasible machines that have the unit.',
   options: [...listOptions('unit, hash, dstate, state, tmachine (or target), global, desc'), ...WATCH],
   examples: [
     ['fleetctl list-unit-files', 'all units of the registry'],
-    ['fleetctl list-unit-files --full', 'with whole hashes and machine ids'],
+    ['fleetctl list-unit-files --full', 'with full hashes and machine ids'],
   ],
   async run(call) {
     const [{ listUnitFiles }, { UNIT_FILES }, { unitFilesJson }] = await Promise.all([

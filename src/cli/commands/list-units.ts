@@ -4,9 +4,9 @@ import { listOptions, runListing, WATCH } from '../list-command.ts';
 export const listUnitsCommand: Command = {
   name: 'list-units',
   arguments: '',
-  summary: 'Show every unit on every machine, as systemd there sees it',
+  summary: 'List units with their states on all machines',
   description:
-    'One row for each unit and machine. A machine that does not answer leaves its units as "unknown unreachable". SINCE is when it came to be as it is, RESTARTS how often systemd has restarted it by itself; "-" where systemd does not count. RESULT is how its last run went, LAST when that began or ended, NEXT when a timer is due to start it.',
+    'Shows one row per unit and machine. Units of an unreachable machine are "unknown unreachable". SINCE is the time of the last change of state, RESTARTS the number of automatic restarts ("-" if systemd does not count them), RESULT the result of the last run, LAST the time of its beginning or end, NEXT the next time that its timer elapses.',
   options: [
     ...listOptions(
       'unit, machine, load, active, sub, hash, since, restarts, memory, cpu, result, last, next',

@@ -5,15 +5,15 @@ import { drainStatus, EXIT, type ExitStatus } from '../exit-status.ts';
 import { refuseController } from '../own-config.ts';
 import { writeLines } from '../streams.ts';
 
-const NO_CHECK = { flags: '--no-check', description: 'do not look at the machine first' };
+const NO_CHECK = { flags: '--no-check', description: 'do not check the machine first' };
 
 /** Options of `add`, with the keys of fleet.conf that they stand for, in the order in which they are written. */
 const SETTINGS = [
-  ['metadata', '--metadata <pairs>', 'what units can ask for: region=eu,disk=ssd'],
-  ['user', '--user <user>', 'who logs in'],
-  ['port', '--port <port>', 'where its SSH server listens'],
+  ['metadata', '--metadata <pairs>', 'metadata for the placement of units: region=eu,disk=ssd'],
+  ['user', '--user <user>', 'user to log in as'],
+  ['port', '--port <port>', 'port of its SSH server'],
   ['identity_file', '--identity-file <file>', 'private key'],
-  ['become', '--become <how>', 'how the user gets root rights: sudo, doas or none'],
+  ['become', '--become <how>', 'method to get root rights: sudo, doas or none'],
 ] as const;
 
 const addCommand: Command = {
@@ -21,11 +21,14 @@ const addCommand: Command = {
   arguments: '<name> <address>',
   summary: 'Add a machine to fleet.conf',
   description:
-    'Looks at the machine as doctor does, and writes it at the end of fleet.conf when all is well. Without a fleet.conf one is begun.',
+    'Checks the machine like doctor, and appends it to fleet.conf if all checks succeed. If there is no fleet.conf, it is created.',
   options: [...SETTINGS.map(([, flags, description]) => ({ flags, description })), NO_CHECK],
   examples: [
-    ['fleetctl machines add web-3 10.10.1.3', 'with the settings of [ssh]'],
-    ['fleetctl machines add db-1 db.example:2222 --user core --metadata disk=ssd', 'with its own'],
+    ['fleetctl machines add web-3 10.10.1.3', 'with settings from [ssh]'],
+    [
+      'fleetctl machines add db-1 db.example:2222 --user core --metadata disk=ssd',
+      'with settings of its own',
+    ],
   ],
   run(call) {
     const [name = '', address = ''] = call.arguments;
@@ -43,11 +46,11 @@ const setCommand: Command = {
   arguments: '<machine> <key=value...>',
   summary: 'Change settings of a machine',
   description:
-    'Keys are those of a [machine.NAME] section; "key=" takes one away. The machine is looked at first, as doctor does, unless only its metadata changes.',
+    'Keys are those of a [machine.NAME] section; "key=" removes one. The machine is checked first, like doctor does, unless only its metadata changes.',
   options: [NO_CHECK],
   examples: [
-    ['fleetctl machines set web-3 metadata=region=eu,disk=ssd', 'what units can ask for'],
-    ['fleetctl machines set web-3 address=10.10.1.9 user=', 'a new address, and the user of [ssh] again'],
+    ['fleetctl machines set web-3 metadata=region=eu,disk=ssd', 'change its metadata'],
+    ['fleetctl machines set web-3 address=10.10.1.9 user=', 'new address, user from [ssh]'],
   ],
   run(call) {
     const [name = '', ...words] = call.arguments;
@@ -68,18 +71,18 @@ const setCommand: Command = {
 const removeCommand: Command = {
   name: 'remove',
   arguments: '<machine>',
-  summary: 'Take a machine out of fleet.conf',
+  summary: 'Remove a machine from fleet.conf',
   description:
-    'Refused while units are assigned to it, unless it is drained first. What else fleet put on the machine stays there: the command says what. Units stay on a machine that was taken out of fleet.conf by hand; this command lets them move.',
+    'Refused while units are assigned to the machine, unless it is drained first. Other files of fleet stay on the machine, and the command lists them. Units that are assigned to a machine that was removed from fleet.conf by hand do not move; after this command they do.',
   options: [
     {
       flags: '--drain',
-      description: 'move its units to other machines first, and take global ones from it',
+      description: 'move its units to other machines first, and remove global units',
     },
   ],
   examples: [
-    ['fleetctl machines remove web-3', 'when no unit is assigned to it'],
-    ['fleetctl machines remove web-3 --drain', 'its units go to other machines first'],
+    ['fleetctl machines remove web-3', 'a machine without units'],
+    ['fleetctl machines remove web-3 --drain', 'move its units first'],
   ],
   async run(call) {
     const {
@@ -119,11 +122,11 @@ const removeCommand: Command = {
 const acceptCommand: Command = {
   name: 'accept',
   arguments: '<machine>',
-  summary: 'Accept a machine as it is now',
+  summary: 'Accept a machine with its current id',
   description:
-    'The registry remembers the machine id of every name. A machine whose id changes, or has the id of another one, is not used until it is accepted. Units that are assigned to an id that is gone move with the next pass.',
+    'The registry keeps the machine id of every name. A machine whose id changes, or that has the id of another machine, is not used until it is accepted. The next pass moves units that are assigned to an id that no machine has any more.',
   options: [],
-  examples: [['fleetctl machines accept web-3', 'after it was reinstalled, renamed, or repaired']],
+  examples: [['fleetctl machines accept web-3', 'after a reinstallation, a rename or a repair']],
   async run({ arguments: [name = ''], flags, streams }) {
     const [{ withEdges }, { acceptMachine }, { acceptedLine }] = await Promise.all([
       import('../context.ts'),
@@ -139,11 +142,11 @@ const acceptCommand: Command = {
 const distrustCommand: Command = {
   name: 'distrust',
   arguments: '<machine>',
-  summary: 'Exclude a machine that is wrong',
+  summary: 'Exclude a machine that reports wrong state',
   description:
-    'No command and no fleetd uses the machine until it is accepted again. What runs there runs on, and units that are assigned to it stay assigned.',
+    'fleetctl and fleetd do not use the machine until it is accepted again. Its units keep running and stay assigned to it.',
   options: [],
-  examples: [['fleetctl machines distrust web-3', 'when it contradicts the registry and is wrong']],
+  examples: [['fleetctl machines distrust web-3', 'if it contradicts the registry']],
   async run({ arguments: [name = ''], flags, streams }) {
     const [{ withEdges }, { distrustMachine }, { distrustedLines }] = await Promise.all([
       import('../context.ts'),
@@ -161,9 +164,9 @@ const distrustCommand: Command = {
 export const machinesCommand: Command = {
   name: 'machines',
   arguments: '',
-  summary: 'Add machines to fleet.conf, change them, take them out, accept or exclude them',
+  summary: 'Add, change, remove, accept or exclude machines',
   description:
-    'fleet.conf is edited in place: comments, order and line ends stay, and a file that would not say exactly what is meant is not written. Machines are listed by list-machines.',
+    'fleet.conf is edited in place: comments, order and line ends are kept. It is written only if it then has exactly the intended settings. To list machines, use list-machines.',
   options: [],
   examples: [
     ...addCommand.examples,
@@ -173,15 +176,6 @@ export const machinesCommand: Command = {
     ...distrustCommand.examples,
   ],
   subcommands: [addCommand, setCommand, removeCommand, acceptCommand, distrustCommand],
-  async run() {
-    throw new FleetError(
-      'usage',
-      'Cannot tell what to do with machines: add, set, remove, accept or distrust is missing',
-      {
-        hint: 'To list them: fleetctl list-machines',
-      },
-    );
-  },
 };
 
 /** A machine that was taken out of fleet.conf by hand, and that the registry still knows; `unknown` for one that it does not. */

@@ -5,14 +5,14 @@ import { DRY_RUN } from '../unit-command.ts';
 export const reconcileCommand: Command = {
   name: 'reconcile',
   arguments: '',
-  summary: 'Put everything right that differs from what is wanted, once',
+  summary: 'Apply the target states to all units once',
   description:
-    'One pass over all units and machines, for cron or after repairs. Units leave machines that have been silent for longer than agent_ttl; units that were stopped or whose files were edited on a machine are put right; copies that belong elsewhere or that the registry does not know are removed; machines get the global units they lack. Exit status 5 only when a unit is stuck on a machine that does not answer.',
+    'Runs one pass over all units and machines, for cron or after repairs. Units move away from machines that have been unreachable for longer than agent_ttl. Units that were stopped, or whose files were edited on a machine, are restored. Copies on wrong machines, or of units that are not in the registry, are removed. Missing global units are added. The exit status is 5 only if a unit cannot leave an unreachable machine.',
   options: [DRY_RUN, OUTPUT],
   examples: [
-    ['fleetctl reconcile', 'put everything right'],
-    ['fleetctl reconcile --dry-run', 'show what differs, and change nothing'],
-    ['fleetctl reconcile -o json', 'moves, changes, failures and silent machines for a program'],
+    ['fleetctl reconcile', 'run one pass'],
+    ['fleetctl reconcile --dry-run', 'show differences and change nothing'],
+    ['fleetctl reconcile -o json', 'moves, changes, failures and unreachable machines as JSON'],
   ],
   async run({ options, flags, streams }) {
     const [{ withEdges }, { reconcileEverything }, { passJson, passReport }] = await Promise.all([

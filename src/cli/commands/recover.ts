@@ -7,31 +7,31 @@ export const recoverCommand: Command = {
   arguments: '',
   summary: 'Rebuild a lost registry from the machines',
   description:
-    'Reads unit files, target states and the cluster id back from all machines of fleet.conf and stores them in the registry, which has to be empty. Machines are only read, and units run on. Where machines differ, the latest decision counts and the others are reported. A unit that no second machine confirms is stored as inactive and unconfirmed, and left as it is until it is accepted, then or later. Templates, and units that were on no machine, cannot be recovered.',
+    'Reads unit files, target states and the cluster id from all machines of fleet.conf and stores them in the registry, which must be empty. Machines are not changed, and units keep running. Where machines differ, the latest decision applies and the others are reported. A unit that no second machine confirms is stored as inactive and unconfirmed, and is left unchanged until it is accepted, in this call or later. Templates, and units that were on no machine, cannot be recovered.',
   options: [
     {
       flags: '--accept <units>',
-      description: 'units that are right although no second machine confirms them; names or globs',
+      description: 'accept these units although no second machine confirms them; names or globs',
       repeatable: true,
     },
     {
       flags: '--reject <units>',
-      description: 'recovered units to give up: the next pass takes them from their machines',
+      description: 'discard these recovered units: the next pass removes them from their machines',
       repeatable: true,
     },
     {
       flags: '--trust <machines>',
-      description: 'machines whose word is enough for the units that they have',
+      description: 'accept the units of these machines without a second machine',
       repeatable: true,
     },
-    { ...DRY_RUN, description: 'show what would be recovered, and store nothing' },
+    { ...DRY_RUN, description: 'show the recoverable units and store nothing' },
     OUTPUT,
   ],
   examples: [
-    ['fleetctl recover --dry-run', 'show what the machines remember'],
-    ['fleetctl recover', 'store it; then look at: fleetctl reconcile --dry-run'],
-    ['fleetctl recover --trust web-1,web-2', 'accept the units of these machines, then or later'],
-    ["fleetctl recover --accept 'web@*' --reject evil", 'decide about single units'],
+    ['fleetctl recover --dry-run', 'show the recoverable units'],
+    ['fleetctl recover', 'store them; then check: fleetctl reconcile --dry-run'],
+    ['fleetctl recover --trust web-1,web-2', 'accept the units of two machines'],
+    ["fleetctl recover --accept 'web@*' --reject evil", 'accept and discard single units'],
   ],
   async run({ options, flags, streams }) {
     const [{ withEdges }, { recover }, { recoverReport }, { recoverJson }] = await Promise.all([

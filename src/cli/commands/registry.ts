@@ -1,25 +1,19 @@
-import { FleetError } from '../../base/errors.ts';
 import type { Command } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
 import { writeLines } from '../streams.ts';
 
-export const registryCommand: Command = {
-  name: 'registry',
-  arguments: '<copy> <from> <to>',
-  summary: 'Copy the registry to another place: to etcd, or back into a folder',
+const copyCommand: Command = {
+  name: 'copy',
+  arguments: '<from> <to>',
+  summary: 'Copy the registry to another store',
   description:
-    'Places are written as "registry" in fleet.conf: file:PATH, or etcd://HOST:PORT,HOST:PORT/PREFIX (etcds:// with TLS); the etcd_… keys of fleet.conf go with both. The copy is read back. Nothing may be at the place it goes to, and nobody should work with the registry meanwhile. No machine is contacted, and units run on. Afterwards the new place has to be written into every fleet.conf, and the old registry moved away.',
+    'A store is written as in the key "registry" of fleet.conf: file:PATH, or etcd://HOST:PORT,HOST:PORT/PREFIX (etcds:// with TLS); the etcd_… keys of fleet.conf apply to both. The target must be empty, and the copy is read back and compared. Do not change the registry meanwhile. No machine is contacted, and units keep running. Afterwards, write the new store into every fleet.conf and move the old registry away.',
   options: [],
   examples: [
     ['fleetctl registry copy file:registry etcd://10.0.0.1:2379/fleet', 'share it between operators'],
-    ['fleetctl registry copy etcd://10.0.0.1:2379/fleet file:backup', 'a copy that can be read with less'],
+    ['fleetctl registry copy etcd://10.0.0.1:2379/fleet file:backup', 'back it up into a folder'],
   ],
-  async run({ arguments: [action = '', from = '', to = ''], flags, streams }) {
-    if (action !== 'copy') {
-      throw new FleetError('usage', `Cannot "${action}" a registry`, {
-        hint: 'fleetctl registry copy FROM TO',
-      });
-    }
+  async run({ arguments: [from = '', to = ''], flags, streams }) {
     const [{ withStores }, { copyRegistry }, { copyReport }] = await Promise.all([
       import('../registry-stores.ts'),
       import('../../operations/copy-registry.ts'),
@@ -39,4 +33,14 @@ export const registryCommand: Command = {
     writeLines(streams.err, err);
     return EXIT.done;
   },
+};
+
+export const registryCommand: Command = {
+  name: 'registry',
+  arguments: '',
+  summary: 'Copy the registry to another store',
+  description: 'To move the registry, copy it and change the key "registry" of every fleet.conf.',
+  options: [],
+  examples: copyCommand.examples,
+  subcommands: [copyCommand],
 };

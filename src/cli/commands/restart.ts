@@ -8,11 +8,11 @@ import { LIMITS, patienceOf } from '../wait-options.ts';
 export const restartCommand: Command = {
   name: 'restart',
   arguments: '<unit...>',
-  summary: 'Restart units where they are, one after the other',
+  summary: 'Restart units on their machines, one after the other',
   description:
-    'Restarts every copy of launched units on its machine. The next copy follows only when the last one is really up; the first failure ends it, and what was not restarted is named. Globs stand for all units of the registry that they match.',
+    'Restarts every copy of launched units on its machine. A copy is restarted only when the previous one is active; the first failure ends the command, which lists the copies that were not restarted. Globs match units of the registry.',
   options: [
-    { flags: '--max-parallel <n>', description: 'how many copies may be down at once (1 unless given)' },
+    { flags: '--max-parallel <n>', description: 'how many copies may be down at the same time (default 1)' },
     ...LIMITS,
     DRY_RUN,
     OUTPUT,
@@ -20,7 +20,7 @@ export const restartCommand: Command = {
   examples: [
     ['fleetctl restart hello.service', 'restart it on its machine'],
     ["fleetctl restart 'web@*'", 'all instances, one at a time'],
-    ['fleetctl restart --max-parallel 5 agent.service', 'a global unit, on five machines at once'],
+    ['fleetctl restart --max-parallel 5 agent.service', 'a global unit, five machines at a time'],
     ["fleetctl restart --dry-run 'web@*'", 'show the batches'],
   ],
   async run({ arguments: units, options, flags, streams }) {

@@ -7,18 +7,18 @@ import { DRY_RUN, runUnitVerb } from '../unit-command.ts';
 export const rollbackCommand: Command = {
   name: 'rollback',
   arguments: '<unit>',
-  summary: 'Give a unit back a text it has had before',
+  summary: 'Restore an earlier version of a unit file',
   description:
-    'Takes the last good text before the present one, or that of --to, as a new entry of the history; a text is good when it came up. Machines get it; a unit that runs is restarted, if its text is another one. The instances of a template follow it. A second rollback goes further back.',
+    'Restores the last good version before the current one, or the one of --to, as a new entry of the history. A version is good if its last start succeeded. The machines are updated, and running units are restarted if their text changes. The instances of a template follow it. A second rollback goes back one version further.',
   options: [
-    { flags: '--to <hash>', description: 'the text with that hash, or the beginning of it' },
+    { flags: '--to <hash>', description: 'version with this hash, or the beginning of it' },
     DRY_RUN,
     OUTPUT,
   ],
   examples: [
     ['fleetctl rollback web.service', 'undo the last --replace'],
     ['fleetctl rollback web.service --to 8ff68b9', 'a hash of fleetctl history'],
-    ['fleetctl rollback web.service --dry-run', 'see first what would be done'],
+    ['fleetctl rollback web.service --dry-run', 'show the planned steps'],
   ],
   async run(call) {
     const [{ rollback }, { rollbackJson }] = await Promise.all([

@@ -8,22 +8,22 @@ export const sshCommand: Command = {
   arguments: '[machine|unit] [command...]',
   summary: 'Log in to a machine, or run a command there',
   description:
-    'Takes a machine (its name, its address or the beginning of its id) or a unit, for the machine it is on. Words after that are the command, its options among them; its exit status is the one of fleetctl, 128 and the number for a signal. One word alone is given to the shell over there as it is; several arrive as the words they are.',
+    'The first argument is a machine (its name, its address or the beginning of its id), or a unit on the machine. All further arguments, options included, are the command. fleetctl exits with its exit status, or with 128 plus the number of the signal that ended it. A single word is a line for the remote shell; several words are passed unchanged as the arguments of the command.',
   options: [
-    { flags: '--machine <machine>', description: 'the machine, where a word could also be a unit' },
-    { flags: '--unit <unit>', description: 'the machine this unit is on' },
-    { flags: '-A, --forward-agent', description: 'let what runs there use the keys of your SSH agent' },
-    { flags: '-t, --tty', description: 'give a command a terminal too' },
+    { flags: '--machine <machine>', description: 'machine to use; needed if a unit has the same name' },
+    { flags: '--unit <unit>', description: 'use the machine of this unit' },
+    { flags: '-A, --forward-agent', description: 'let remote commands use the keys of your SSH agent' },
+    { flags: '-t, --tty', description: 'allocate a terminal for the command' },
   ],
   passThrough: true,
   examples: [
     ['fleetctl ssh web-1', 'log in'],
-    ['fleetctl ssh db.service', 'log in where db.service is'],
-    ['fleetctl ssh 148a systemctl --failed', 'a command, on the machine whose id begins so'],
-    ["fleetctl ssh web-1 'dmesg | tail'", 'one word: a line for the shell there'],
-    ["fleetctl ssh web-1 -- sh -c 'exit 7'", 'exits with 7'],
+    ['fleetctl ssh db.service', 'log in to the machine of a unit'],
+    ['fleetctl ssh 148a systemctl --failed', 'run a command, by the beginning of the machine id'],
+    ["fleetctl ssh web-1 'dmesg | tail'", 'a command line for the remote shell'],
+    ["fleetctl ssh web-1 -- sh -c 'exit 7'", 'exit with the status of the command'],
     ['fleetctl ssh -t web-1 htop', 'a command that needs a terminal'],
-    ['fleetctl ssh web-1 cat /etc/hosts > hosts', 'streams are passed on as they are'],
+    ['fleetctl ssh web-1 cat /etc/hosts > hosts', 'copy a file to this computer'],
   ],
   async run(call) {
     const { question, words } = readTarget(call);

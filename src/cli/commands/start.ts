@@ -4,23 +4,23 @@ import { LIMITS, NO_BLOCK } from '../wait-options.ts';
 
 const VERIFY: CommandOption = {
   flags: '--verify',
-  description: 'have systemd check the units first, and write nothing unless every machine lets them pass',
+  description: 'check the units with systemd first, and change nothing if a machine reports an error',
 };
 
 export const startCommand: Command = {
   name: 'start',
   arguments: '<unit...>',
-  summary: 'Start units somewhere in the cluster and keep them there',
+  summary: 'Start units in the cluster and keep them running',
   description:
-    'Submits units that the registry does not have yet, picks a machine for each, starts it there and watches until it is really up. Unit files are searched in the registry, on disk, then as templates.',
+    'Submits units that are not in the registry, selects a machine for each, starts it there and waits until it is active. Unit files are searched for in the registry, on disk, then as templates.',
   options: [REPLACE, NOW, VERIFY, VERBOSE, NO_BLOCK, ...LIMITS, DRY_RUN, OUTPUT],
   examples: [
-    ['fleetctl start hello.service', 'start ./hello.service on some machine'],
+    ['fleetctl start hello.service', 'start ./hello.service on one machine'],
     ['fleetctl start web@{1..3}', 'three instances of web@.service'],
-    ['fleetctl start app.service app.timer', 'several units at once'],
-    ['fleetctl start --no-block app.service', 'do not wait until it is up'],
-    ['fleetctl start --timeout 5m app.service', 'wait for five minutes at most'],
-    ['fleetctl start --verify app.service', 'only if systemd on the machines has nothing against it'],
+    ['fleetctl start app.service app.timer', 'start two units'],
+    ['fleetctl start --no-block app.service', 'do not wait until it is active'],
+    ['fleetctl start --timeout 5m app.service', 'wait at most five minutes'],
+    ['fleetctl start --verify app.service', 'only if systemd reports no error'],
   ],
   async run(call) {
     if (call.options.verify === true) {

@@ -8,22 +8,22 @@ const LINES = 10;
 export const statusCommand: Command = {
   name: 'status',
   arguments: '<unit...>',
-  summary: 'Show how units are, on every machine they are on',
+  summary: 'Show the status of units on all their machines',
   description:
-    'Prints what systemctl status says of each unit, a global one on all of its machines. The exit status is 0 when all are active, 3 when one is not, 4 for a unit that does not exist and 5 when a machine of theirs does not answer; the others are shown all the same.',
+    'Prints the output of systemctl status for each unit, for global units on all their machines. The exit status is 0 if all units are active, 3 if one is not, 4 if one does not exist and 5 if one of the machines is unreachable; the other units are shown in any case.',
   options: [
     {
       flags: '--machine <machine>',
-      description: 'only there: its name, its address or the beginning of its id',
+      description: 'only this machine: its name, its address or the beginning of its id',
     },
-    { flags: '-n, --lines <number>', description: `lines of the journal to show, ${LINES} unless given` },
+    { flags: '-n, --lines <number>', description: `number of journal lines (default ${LINES})` },
     OUTPUT,
   ],
   examples: [
-    ['fleetctl status hello.service', 'wherever it is'],
+    ['fleetctl status hello.service', 'one unit'],
     ['fleetctl status everywhere --machine web-1', 'a global unit on one of its machines'],
     ["fleetctl status 'web@*' -n 0", 'all instances, without their journals'],
-    ['fleetctl status hello -o json', 'what systemd knows, as JSON'],
+    ['fleetctl status hello -o json', 'properties of systemd as JSON'],
   ],
   async run({ arguments: units, options, flags, streams }) {
     const json = options.output === 'json';

@@ -4,14 +4,14 @@ import { DRY_RUN, NOW, REPLACE, runUnitVerb, submitRequest, VERBOSE } from '../u
 export const submitCommand: Command = {
   name: 'submit',
   arguments: '<unit...>',
-  summary: 'Put unit files into the registry without placing them',
+  summary: 'Store unit files in the registry',
   description:
-    'Checks unit files and stores them. A unit that the registry has already stays as it is, and a local file that differs from it is reported. Machines are contacted only where --replace changes a unit that is on them.',
+    'Checks unit files and stores them. Units that are already in the registry stay unchanged, and local files that differ are reported. Machines are contacted only where --replace changes a unit that is on them.',
   options: [REPLACE, NOW, VERBOSE, DRY_RUN, OUTPUT],
   examples: [
     ['fleetctl submit hello.service', 'store ./hello.service'],
-    ['fleetctl submit units/web@.service', 'store a template, to start instances of it from anywhere'],
-    ['fleetctl submit --replace web@.service', 'a new text for the template and all its instances'],
+    ['fleetctl submit units/web@.service', 'store a template'],
+    ['fleetctl submit --replace web@.service', 'replace a template and its instances'],
   ],
   async run(call) {
     const { submitUnits } = await import('../../operations/set-target-state.ts');

@@ -5,17 +5,20 @@ import { submitRequest } from '../unit-command.ts';
 export const verifyCommand: Command = {
   name: 'verify',
   arguments: '<file...>',
-  summary: 'Check unit files, also by systemd on the machines, and change nothing',
+  summary: 'Check unit files, also with systemd on the machines',
   description:
-    'Checks what fleet reads of unit files, then has systemd check all of them together on every machine they could go to: programs that are missing there, misspelt settings, units that are required and not there. Units of the registry can be checked too. Exits with 1 when anything fails. `fleetctl start --verify` does it first.',
+    'Checks the options of fleet in unit files, then runs systemd-analyze verify on all of them together on every feasible machine: missing programs, misspelt settings, missing required units. Units of the registry are accepted too. The exit status is 1 if any check fails. Nothing is changed. `fleetctl start --verify` runs this check before a start.',
   options: [
-    { flags: '--machine <machine>', description: 'ask this machine alone, whether they fit it or not' },
+    {
+      flags: '--machine <machine>',
+      description: 'check on this machine only, even if the units cannot run there',
+    },
     OUTPUT,
   ],
   examples: [
     ['fleetctl verify app.service app.timer', 'two files that belong together'],
     ['fleetctl verify app.service --machine web-1', 'on one machine'],
-    ['fleetctl verify app.service -o json', 'what every machine says, as JSON'],
+    ['fleetctl verify app.service -o json', 'results of every machine as JSON'],
   ],
   async run(call) {
     const [{ withEdges }, { verify }, { verificationJson, verificationReport }] = await Promise.all([

@@ -6,7 +6,7 @@ export const versionCommand: Command = {
   name: 'version',
   arguments: '',
   summary: 'Print the version',
-  description: 'The same as fleetctl --version.',
+  description: 'Same as fleetctl --version.',
   options: [OUTPUT],
   examples: [['fleetctl version', 'print it']],
   async run({ options, streams }) {

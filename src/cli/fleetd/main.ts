@@ -27,29 +27,31 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
 function createProgram(streams: Streams): Commander {
   return new Commander('fleetd')
     .description(
-      'Keeps every unit of a cluster where the registry wants it: units of a machine that stays silent for agent_ttl move to others, and what differs from what is wanted is put right. It runs anywhere from where the machines can be reached over SSH.',
+      'Keeps the units of a cluster in the target states of the registry. Units of a machine that is unreachable for agent_ttl move to other machines, and other differences are corrected. fleetd runs on any host that reaches the machines over SSH.',
     )
     .version(`fleetd version ${VERSION}`, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
-    .option('--config <file>', 'fleet.conf to use, instead of the first that is found')
+    .option('--config <file>', 'use this fleet.conf instead of the first one found')
     .option(
       '--check',
-      'read the configuration and the registry, test write access, ask every machine once, and exit',
+      'check the configuration, write access to the registry and every machine once, then exit',
     )
     .addOption(
-      new Option('--log <format>', 'how to log, to standard error').choices(['text', 'json']).default('text'),
+      new Option('--log <format>', 'format of the log on standard error')
+        .choices(['text', 'json'])
+        .default('text'),
     )
     .addHelpText(
       'after',
       [
         '',
-        'Signals: SIGTERM and SIGINT end it when the step in hand is finished, and stop',
-        'nothing on machines; SIGHUP reads the configuration again.',
+        'Signals: SIGTERM and SIGINT end fleetd after the current step and do not stop units',
+        'on machines; SIGHUP reads the configuration again.',
         '',
         'Examples:',
-        '  $ fleetd --check                         is everything there that it needs?',
-        '  $ fleetd --config /etc/fleet/fleet.conf  keep this cluster',
-        '  $ fleetd --log json                      one object a line',
+        '  $ fleetd --check                         check all requirements',
+        '  $ fleetd --config /etc/fleet/fleet.conf  control this cluster',
+        '  $ fleetd --log json                      one object per line',
       ].join('\n'),
     )
     .configureOutput({ writeOut: streams.out, writeErr: streams.err })
