@@ -55,11 +55,11 @@ export async function drain(edges: Edges, request: DrainRequest): Promise<DrainR
   };
 }
 
-/** Standard units that are wanted on a machine, by name. */
+/** Standard units that are on a machine, by name; one that is wanted nowhere is there until it is known to be gone. */
 function unitsOn({ name }: Machine, view: RegistryView): readonly string[] {
   const id = view.machines.get(name)?.id;
-  const isThere = ({ machine, target, placement }: DesiredUnit): boolean =>
-    id !== undefined && machine === id && target !== 'inactive' && !placement.global;
+  const isThere = ({ machine, placement }: DesiredUnit): boolean =>
+    id !== undefined && machine === id && !placement.global;
   return [...view.units.values()]
     .filter(isThere)
     .map(({ name: unit }) => unit)

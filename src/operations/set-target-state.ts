@@ -28,8 +28,9 @@ export async function submitUnits(
   const { units, created, replaced, companions, problems, differing, templates } = submission;
   // What a wanted trigger was waiting for goes to a machine at once.
   const needed = units.filter(({ name, target }) => created.has(name) && target !== 'inactive');
-  const names = new Set([...replaced, ...companions, ...needed.map(({ name }) => name)]);
-  const report = await pass(edges, names, endOfRuns(request, units));
+  const ended = endOfRuns(request, units);
+  const names = new Set([...replaced, ...companions, ...needed.map(({ name }) => name), ...ended.keys()]);
+  const report = await pass(edges, names, ended);
   const result = requestResult(report, [...asked.problems, ...problems], differing);
   return overrule(
     edges,

@@ -7,6 +7,7 @@ import {
   type ObservedUnit,
   type UnitRecord,
 } from '../cluster/unit-state.ts';
+import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import type { Situation, UnitOnMachine } from './classify.ts';
 import { fenceText } from './fence.ts';
 import { linksOf } from './links.ts';
@@ -33,12 +34,14 @@ export function stepsFor(
 ): readonly Step[] {
   const { wanted, observed } = pair;
   const steps = stepsToTarget(situation, pair, machine);
-  const runs = observed !== undefined && isRunning(observed.state);
+  // Instances of a template have no state here.
+  const mayRun =
+    observed !== undefined && (isRunning(observed.state) || isTemplate(parseUnitName(observed.name)));
   const isSettled = situation === 'in-place' || situation === 'to-record';
   if (wanted?.target === 'loaded' && !REFUSED.has(situation)) {
     if (asked === 'run') return [...steps, startStep(wanted, machine)];
     const isStopped = steps.some(({ kind }) => kind === 'stop');
-    if (asked === 'stop' && runs && !isStopped) return [{ kind: 'stop' }, ...steps];
+    if (asked === 'stop' && mayRun && !isStopped) return [{ kind: 'stop' }, ...steps];
   }
   if (wanted?.target !== 'launched' || !isSettled) return steps;
   if (asked === 'restart') return [...steps, { kind: 'restart', under: leaseFor(wanted, machine) }];

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { setCordon } from '../../src/operations/cordon.ts';
+import { destroy } from '../../src/operations/destroy.ts';
 import { drain } from '../../src/operations/drain.ts';
 import { listEvents } from '../../src/operations/list-events.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
@@ -99,6 +100,19 @@ describe('drain', () => {
       });
     },
   );
+
+  it('is not over while a unit that was destroyed could not be removed', async () => {
+    const scene = await withUnits({ 'a.service': SLEEP });
+    const failure = { code: 'step', step: 'remove', detail: 'Input/output error' } as const;
+    scene.machines.of('m1').change = (changes) =>
+      changes.map(({ unit }) => ({ unit, machine: 'm1', state: undefined, failure }));
+    await destroy(scene.edges, ['a.service']);
+    const result = await drain(scene.edges, request);
+    expect(result.left).toEqual(['a.service']);
+    expect(result.results.flatMap(({ failures }) => failures)).toEqual([
+      expect.objectContaining({ failure }),
+    ]);
+  });
 
   it('is not over while an old copy does not stop', async () => {
     const scene = await withUnits({ 'a.service': SLEEP });

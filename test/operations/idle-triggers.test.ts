@@ -227,6 +227,19 @@ describe('a unit that a timer starts', () => {
     expect(scene.there().m1).toContain('x.service running');
     await start(scene.edges, { ...request, now: true });
     expect(scene.there().m1).toContain('x.service dead');
+    await scene.start('x.service');
+    await submitUnits(scene.edges, { ...request, units: ['x.service'], now: true });
+    expect(scene.there().m1).toContain('x.service dead');
+  });
+
+  it('has its connections ended by a stop of its template', async () => {
+    const socket = '[Socket]\nListenStream=/run/s\nAccept=yes\n';
+    const scene = await sceneWith({ 's.socket': socket, 's@.service': SLEEP });
+    await scene.start('s.socket', 's@.service');
+    const { plans } = await stop(scene.edges, ['s@.service']);
+    expect(plans.flatMap(({ changes }) => changes)).toEqual([
+      expect.objectContaining({ unit: 's@.service', steps: [{ kind: 'stop' }] }),
+    ]);
   });
 
   it('may be a template that is named beside its socket', async () => {
