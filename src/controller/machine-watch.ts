@@ -9,6 +9,9 @@ import { withoutMeasures } from '../cluster/unit-state.ts';
 import { badAnswer } from '../machine/limits.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
+import { ShownUnits } from '../systemd/glance.ts';
+import { extendQuery } from '../systemd/lease.ts';
+import { observeQuery } from '../systemd/observation.ts';
 import { within } from './deadline.ts';
 
 export type WatchOptions = {
@@ -63,6 +66,8 @@ export class MachineWatch {
   #seenAt = 0;
   /** The highest token that the machine had seen when the session began, also of units that were removed. */
   #token: Token | undefined;
+  /** Of the session. */
+  #shown = new ShownUnits();
   #pause = new AbortController();
   #nextRound: Deferred<void> = deferred();
   readonly #seen: Deferred<void> = deferred();
@@ -166,12 +171,12 @@ export class MachineWatch {
     this.#session ??= this.#connect();
     const session = await this.#session;
     const withinMs = this.#options.deadlineMs;
-    const request = { names: [], digests: true, vitals: true, sparing: true, withinMs };
+    const request = { names: [], digests: true, vitals: true, shown: this.#shown, withinMs };
     // Once a session: a store tells that its registry went back under a process, and this is for what went back before.
-    const first = await session.observe({ ...request, token: this.#token === undefined });
+    const first = await session.ask(observeQuery({ ...request, token: this.#token === undefined }));
     this.#token ??= first.token;
     const names = this.#options.unseen(first);
-    const seen = names.length === 0 ? first : await session.observe({ ...request, names });
+    const seen = names.length === 0 ? first : await session.ask(observeQuery({ ...request, names }));
     const observation = { ...seen, ...(this.#token !== undefined && { token: this.#token }) };
     const lease = this.#options.grant(observation, this.#view?.observation === undefined);
     return lease !== undefined && (await this.#extend(session, lease))
@@ -182,7 +187,7 @@ export class MachineWatch {
   /** A machine that answers and takes no lease is not silent. */
   async #extend(session: MachineSession, lease: Lease): Promise<boolean> {
     try {
-      const isExtended = await session.extend(lease);
+      const isExtended = await session.ask(extendQuery(lease));
       this.#options.onLease(undefined);
       return isExtended;
     } catch (error) {
@@ -224,6 +229,7 @@ export class MachineWatch {
     const session = this.#session;
     this.#session = undefined;
     this.#token = undefined;
+    this.#shown = new ShownUnits();
     session?.then(
       (open) => open.close(),
       () => undefined,

@@ -2,8 +2,8 @@ import type { Clock } from '../base/clock.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { unreachable } from '../cluster/silence.ts';
 import type { Machine } from '../machine/machine.ts';
-import { alteredSession } from '../systemd/altered-session.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
+import { observedBy, observeQuery } from '../systemd/observation.ts';
 import { within } from './deadline.ts';
 import type { MachineWatch } from './machine-watch.ts';
 
@@ -53,9 +53,9 @@ async function askAnew(
   const connecting = driver.connect(machine);
   connecting.catch(() => undefined);
   const session = await bounded(connecting);
-  return alteredSession(session, {
-    observe: (request) => bounded(session.observe({ ...request, token: true })),
-  });
+  return observedBy(session, ({ request }) =>
+    bounded(session.ask(observeQuery({ ...request, token: true }))),
+  );
 }
 
 /** A session that is opened when something has to be done on the machine. */
@@ -65,13 +65,8 @@ function lazySession(machine: Machine, watch: MachineWatch, driver: SystemdDrive
     opened ??= driver.connect(machine);
     return opened;
   };
-  return {
-    async observe() {
-      const observation = watch.view?.observation;
-      if (observation === undefined)
-        throw watch.silence ?? new FleetError('ssh-lost', `Lost machine "${machine.name}"`);
-      return observation;
-    },
+  const lazy: MachineSession = {
+    ask: async (query) => (await open()).ask(query),
     async change(changes, clusterId) {
       try {
         return await (await open()).change(changes, clusterId);
@@ -81,10 +76,6 @@ function lazySession(machine: Machine, watch: MachineWatch, driver: SystemdDrive
         return changes.map(({ unit }) => ({ unit, machine: machine.name, state: undefined, failure }));
       }
     },
-    status: async (units, lines) => (await open()).status(units, lines),
-    verify: async (request) => (await open()).verify(request),
-    extend: async (lease) => (await open()).extend(lease),
-    examine: async () => (await open()).examine(),
     ended: new Promise(() => undefined),
     close: () => {
       opened?.then(
@@ -93,4 +84,10 @@ function lazySession(machine: Machine, watch: MachineWatch, driver: SystemdDrive
       );
     },
   };
+  return observedBy(lazy, async () => {
+    const observation = watch.view?.observation;
+    if (observation === undefined)
+      throw watch.silence ?? new FleetError('ssh-lost', `Lost machine "${machine.name}"`);
+    return observation;
+  });
 }

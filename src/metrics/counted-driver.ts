@@ -1,6 +1,6 @@
 import { isFleetError } from '../base/errors.ts';
-import { alteredSession } from '../systemd/altered-session.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
+import { observedBy } from '../systemd/observation.ts';
 
 /**
  * The same driver; `note` is called for every session that begins, which its first answer shows, and with the code of the
@@ -36,8 +36,8 @@ function countedSession(
     hasBegun = true;
     return answer;
   };
-  return alteredSession(session, {
-    observe: async (request) => begun(await counted(() => session.observe(request))),
+  return {
+    ...observedBy(session, async (query) => begun(await counted(() => session.ask(query)))),
     change: async (changes, cluster) => begun(await session.change(changes, cluster)),
-  });
+  };
 }

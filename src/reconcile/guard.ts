@@ -3,8 +3,8 @@ import type { Observation } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { Registry } from '../registry/registry.ts';
-import { alteredSession } from '../systemd/altered-session.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from '../systemd/driver.ts';
+import { observedBy, observeQuery } from '../systemd/observation.ts';
 import { comparedRegistry, refuseDoubtful } from './outdated.ts';
 import type { Edges } from './reconcile.ts';
 
@@ -78,7 +78,7 @@ class Guard {
       rest.map(async (machine) => {
         try {
           const session = await this.#open(machine);
-          const observation = await session.observe(request);
+          const observation = await session.ask(observeQuery(request));
           this.#ahead.set(machine.name, { session, request, observation });
         } catch (error) {
           if (!isFleetError(error)) throw error;
@@ -95,25 +95,22 @@ class Guard {
     if (isFleetError(ahead)) throw ahead;
     const { session, request, observation } = ahead;
     let unused: Observation | undefined = observation;
-    return alteredSession(session, {
-      observe: async (asked) => {
-        const known = covers(request, asked) ? unused : undefined;
-        unused = undefined;
-        return known ?? session.observe(asked);
-      },
+    return observedBy(session, async (query) => {
+      const known = covers(request, query.request) ? unused : undefined;
+      unused = undefined;
+      return known ?? session.ask(query);
     });
   }
 
   /** A session whose first answer tells the highest token that the machine has seen, too. */
   async #open(machine: Machine): Promise<MachineSession> {
     const session = await this.#noting(machine, () => this.#edges.driver.connect(machine));
-    return alteredSession(session, {
-      observe: async (request) => {
-        if (this.#seen.get(machine.name) !== undefined) return session.observe(request);
-        const observation = await this.#noting(machine, () => session.observe({ ...request, token: true }));
-        this.#seen.set(machine.name, observation);
-        return observation;
-      },
+    return observedBy(session, async (query) => {
+      if (this.#seen.get(machine.name) !== undefined) return session.ask(query);
+      const more = observeQuery({ ...query.request, token: true });
+      const observation = await this.#noting(machine, () => session.ask(more));
+      this.#seen.set(machine.name, observation);
+      return observation;
     });
   }
 

@@ -1,4 +1,3 @@
-import { alteredSession } from './altered-session.ts';
 import type { MachineSession, SystemdDriver } from './driver.ts';
 
 /**
@@ -11,7 +10,7 @@ export function keepSessions(driver: SystemdDriver): SystemdDriver {
     async connect(machine) {
       const kept = open.get(machine.name) ?? driver.connect(machine);
       open.set(machine.name, kept);
-      return alteredSession(await kept, { close: () => undefined });
+      return { ...(await kept), close: () => undefined };
     },
     journal: (machine, request) => driver.journal(machine, request),
     async close() {

@@ -1,4 +1,3 @@
-import { alteredSession } from './altered-session.ts';
 import type { SystemdDriver } from './driver.ts';
 
 /** A driver that looks at machines and changes none: every change is reported as if it had gone well. */
@@ -6,7 +5,8 @@ export function previewDriver(driver: SystemdDriver): SystemdDriver {
   return {
     async connect(machine) {
       const session = await driver.connect(machine);
-      return alteredSession(session, {
+      return {
+        ...session,
         change: async (changes) =>
           changes.map(({ unit, obstacle }) => ({
             unit,
@@ -14,8 +14,7 @@ export function previewDriver(driver: SystemdDriver): SystemdDriver {
             state: undefined,
             failure: obstacle,
           })),
-        extend: async () => false,
-      });
+      };
     },
     journal: (machine, request) => driver.journal(machine, request),
     close: () => driver.close(),

@@ -103,21 +103,6 @@ function readLease(facts: Facts): Lease | undefined {
   return { bootId: readBootId(facts), deadline: readNumber(deadline, 'lease') / 100 };
 }
 
-/** Whether the machine took the lease; throws a FleetError `remote-script` when it could not. */
-export function readExtension(machine: string, sections: readonly Section[]): boolean {
-  const section = find(sections, 'extend');
-  if (section?.status === 0) return true;
-  if (section?.status === 10 || section?.status === 11) return false;
-  const said = section?.stderr ?? '';
-  // systemd starts nothing that a job of the shutdown in hand would stop.
-  if (/ is destructive/.test(said))
-    throw new FleetError('machine-stopping', `Machine "${machine}" is shutting down`);
-  throw new FleetError(
-    'remote-script',
-    `Cannot give machine "${machine}" a lease${said === '' ? '' : `: ${quoted(said)}`}`,
-  );
-}
-
 /** Lines of a name and a value. */
 export function readFacts(section: Section | undefined): Facts {
   const lines = (section?.stdout ?? '').split('\n', MOST_FACTS);

@@ -1,4 +1,3 @@
-import { alteredSession } from './altered-session.ts';
 import type { MachineSession, SystemdDriver } from './driver.ts';
 
 /**
@@ -32,18 +31,16 @@ export function renewSessions(driver: SystemdDriver): SystemdDriver {
         });
       const kept = open.get(name);
       const session = kept ?? (await anew());
-      return alteredSession(session, {
-        close: () => undefined,
-        observe: (request) => {
-          const look = attempt(name, () => session.observe(request));
-          if (kept === undefined) return look;
-          return look.catch(async (error: unknown) => {
-            if (isOver) throw error;
-            const next = await anew();
-            return attempt(name, () => next.observe(request));
-          });
-        },
-      });
+      const ask: MachineSession['ask'] = (query) => {
+        const answer = attempt(name, () => session.ask(query));
+        if (kept === undefined) return answer;
+        return answer.catch(async (error: unknown) => {
+          if (isOver) throw error;
+          const next = await anew();
+          return attempt(name, () => next.ask(query));
+        });
+      };
+      return { ...session, ask, close: () => undefined };
     },
     journal: (machine, request) => driver.journal(machine, request),
     async close() {

@@ -130,7 +130,7 @@ export class House {
         const session = await answer(machine.name, () => this.fakes.driver.connect(machine));
         return {
           ...session,
-          observe: (request) => answer(machine.name, () => session.observe(request)),
+          ask: (query) => answer(machine.name, () => session.ask(query)),
           change: (changes, cluster) => answer(machine.name, () => session.change(changes, cluster)),
         };
       },

@@ -12,6 +12,7 @@ import { createMemoryStore } from '../../src/store/memory.ts';
 import type { MachineSession } from '../../src/systemd/driver.ts';
 import type { DependencyKind } from '../../src/unit/dependencies.ts';
 import { NOW, TTL_MS } from '../support/builders.ts';
+import { answering } from '../support/fake-session.ts';
 import { pick, seeded } from '../support/random.ts';
 import { SimSystemd } from './systemd.ts';
 
@@ -209,16 +210,9 @@ export class World {
     const machine = this.machines.find((each) => each.machine.name === name);
     if (machine === undefined || machine.isSilent)
       throw new FleetError('ssh-timeout', `Cannot reach machine "${name}"`);
-    const refused = async (): Promise<never> => {
-      throw new Error('no pass asks that');
-    };
     return {
-      observe: async (request) => machine.observe(request),
+      ask: answering({ observation: (request) => machine.observe(request) }),
       change: async (changes, clusterId) => machine.change(changes, clusterId),
-      status: refused,
-      verify: refused,
-      extend: refused,
-      examine: refused,
       ended: new Promise(() => undefined),
       close: () => undefined,
     };

@@ -11,6 +11,7 @@ import type { Examination } from '../../src/systemd/examination.ts';
 import type { VerifyRequest } from '../../src/systemd/verification.ts';
 import { idOf, NOW, systemdState } from './builders.ts';
 import { FakeJournal } from './fake-journal.ts';
+import { answering } from './fake-session.ts';
 
 /** How busy every machine is. */
 const VITALS: MachineVitals = {
@@ -254,13 +255,15 @@ export function fakeMachines(machines: readonly Machine[]): FakeMachines {
         const fake = of(name);
         if (fake.silence !== undefined) throw fake.silence;
         return {
-          observe: async (request) => fake.observe(request),
+          ask: answering({
+            observation: (request) => fake.observe(request),
+            extension: (lease) => fake.extend(lease),
+            status: ({ units, lines }) => units.map((unit) => `${unit} on ${name}, ${lines} lines`),
+            verification: (request) => fake.verify(request),
+            examination: () => fake.examination,
+          }),
           change: async (changes, clusterId) => fake.change(changes, clusterId),
-          status: async (units, lines) => units.map((unit) => `${unit} on ${name}, ${lines} lines`),
-          verify: async (request) => fake.verify(request),
           ended: new Promise<void>(() => undefined),
-          extend: async (lease) => fake.extend(lease),
-          examine: async () => fake.examination,
           close: () => undefined,
         };
       },

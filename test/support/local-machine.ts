@@ -12,6 +12,7 @@ import { type SshTarget, TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { RemoteProcess, Transport } from '../../src/ssh/transport.ts';
 import type { MachineSession } from '../../src/systemd/driver.ts';
 import type { MachinePaths } from '../../src/systemd/machine-paths.ts';
+import { observeQuery } from '../../src/systemd/observation.ts';
 import { PATIENT, type Patience } from '../../src/systemd/patience.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
 import { keepVariables, LocalShell, type LocalShellOptions, rewriteCommand } from './local-shell.ts';
@@ -119,7 +120,7 @@ export class LocalMachine {
   async observe(names: readonly string[] = [], options: SessionOptions = {}): Promise<Observation> {
     const { session, shell } = await this.connect(options);
     try {
-      return await session.observe({ names, digests: true });
+      return await session.ask(observeQuery({ names, digests: true }));
     } finally {
       session.close();
       await shell.close();

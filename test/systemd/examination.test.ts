@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Examination } from '../../src/systemd/examination.ts';
+import { examineQuery } from '../../src/systemd/examination.ts';
 import {
   createLocalMachine,
   type LocalMachine,
@@ -13,7 +14,7 @@ import { changes, unitText } from './changes.ts';
 async function examine(machine: LocalMachine, options: SessionOptions = {}): Promise<Examination> {
   const { session, shell } = await machine.connect(options);
   try {
-    return await session.examine();
+    return await session.ask(examineQuery());
   } finally {
     session.close();
     await shell.close();

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import type { SystemdDriver } from '../../src/systemd/driver.ts';
 import { keepSessions } from '../../src/systemd/kept-sessions.ts';
+import { observeQuery } from '../../src/systemd/observation.ts';
 import { fakeMachines } from '../support/fake-machines.ts';
 
 const M1 = { name: 'm1', address: '10.0.0.1', metadata: {} };
@@ -31,7 +32,7 @@ it('opens one session a machine, whoever uses it, and ends it with the driver', 
   const kept = keepSessions(driver);
   for (const _ of [1, 2]) {
     const session = await kept.connect(M1);
-    expect((await session.observe({ names: [], digests: false })).units).toEqual([]);
+    expect((await session.ask(observeQuery({ names: [], digests: false }))).units).toEqual([]);
     session.close();
   }
   await kept.connect(M2);

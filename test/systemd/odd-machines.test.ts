@@ -2,6 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { examineQuery } from '../../src/systemd/examination.ts';
+import { observeQuery } from '../../src/systemd/observation.ts';
 import { createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
 import { changes, unitText } from './changes.ts';
 
@@ -62,7 +64,9 @@ describe('a machine', () => {
     const machine = await createLocalMachine();
     await machine.change([changes.launch('web.service', TEXT, 1)]);
     const { session, shell } = await machine.connect({ setup: onlyTools(machine, 'base64') });
-    await expect(session.observe({ names: [], digests: false, backup: true })).rejects.toMatchObject({
+    await expect(
+      session.ask(observeQuery({ names: [], digests: false, backup: true })),
+    ).rejects.toMatchObject({
       code: 'remote-script',
       message: expect.stringContaining('base64 is not there'),
     });
@@ -77,7 +81,7 @@ describe('a machine', () => {
     writeFileSync(join(bin, 'date'), `#!/bin/sh\necho ${Math.floor(Date.now() / 1000) - 7200}\n`);
     chmodSync(join(bin, 'date'), 0o755);
     const { session, shell } = await machine.connect({ setup: `PATH=${bin}:$PATH` });
-    const { clock = 0 } = await session.examine();
+    const { clock = 0 } = await session.ask(examineQuery());
     session.close();
     await shell.close();
     expect(Math.round((clock - Date.now() / 1000) / 60)).toBe(-120);

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { FleetError, isFleetError } from '../../src/base/errors.ts';
 import type { SystemdDriver } from '../../src/systemd/driver.ts';
+import { observeQuery } from '../../src/systemd/observation.ts';
 import { renewSessions } from '../../src/systemd/renewed-sessions.ts';
 import { fakeMachines } from '../support/fake-machines.ts';
 
@@ -21,7 +22,7 @@ function make() {
       const number = state.sessions++;
       return {
         ...session,
-        observe: (request) => (state.broken.has(number) ? Promise.reject(LOST) : session.observe(request)),
+        ask: (query) => (state.broken.has(number) ? Promise.reject(LOST) : session.ask(query)),
         close: () => log.push(`close ${number}`),
       };
     },
@@ -30,7 +31,7 @@ function make() {
   const look = async (): Promise<string> => {
     const session = await renewed.connect(M1);
     try {
-      return (await session.observe(REQUEST)).id;
+      return (await session.ask(observeQuery(REQUEST))).id;
     } finally {
       session.close();
     }

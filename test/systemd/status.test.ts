@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { statusQuery } from '../../src/systemd/status.ts';
 import { createLocalMachine } from '../support/local-machine.ts';
 import { SHELLS } from '../support/shells.ts';
 import { pass } from './pass.ts';
@@ -13,7 +14,9 @@ describe.each(SHELLS)('the status of units in %s', (shell) => {
     ]);
     const { session, shell: process } = await machine.connect();
     try {
-      const answer = await session.status(['down.service', 'gone.service', 'up.service'], 5);
+      const answer = await session.ask(
+        statusQuery({ units: ['down.service', 'gone.service', 'up.service'], lines: 5 }),
+      );
       expect(answer).toEqual([
         '● down.service is inactive',
         'Unit gone.service could not be found.',
