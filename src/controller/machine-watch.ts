@@ -60,7 +60,7 @@ export class MachineWatch {
   readonly #options: WatchOptions;
   #view: MachineView | undefined;
   #error: FleetError | undefined;
-  #session: Promise<MachineSession> | undefined;
+  #session: MachineSession | undefined;
   #failures = 0;
   #isResting: boolean = false;
   #seenAt = 0;
@@ -169,7 +169,7 @@ export class MachineWatch {
 
   async #observe(): Promise<Observation> {
     this.#session ??= this.#connect();
-    const session = await this.#session;
+    const session = this.#session;
     const withinMs = this.#options.deadlineMs;
     const request = { names: [], digests: true, vitals: true, shown: this.#shown, withinMs };
     // Once a session: a store tells that its registry went back under a process, and this is for what went back before.
@@ -197,14 +197,11 @@ export class MachineWatch {
     }
   }
 
-  #connect(): Promise<MachineSession> {
-    const connecting = this.#options.driver.connect(this.machine);
-    connecting.then(
-      // While a question is open its own failure tells, and is followed by a rest.
-      ({ ended }) => ended.then(() => this.#session === connecting && this.#isResting && this.#pause.abort()),
-      () => undefined,
-    );
-    return connecting;
+  #connect(): MachineSession {
+    const session = this.#options.driver.connect(this.machine);
+    // While a question is open its own failure tells, and is followed by a rest.
+    void session.ended.then(() => this.#session === session && this.#isResting && this.#pause.abort());
+    return session;
   }
 
   #answered(observation: Observation): void {
@@ -226,14 +223,10 @@ export class MachineWatch {
   }
 
   #drop(): void {
-    const session = this.#session;
+    this.#session?.close();
     this.#session = undefined;
     this.#token = undefined;
     this.#shown = new ShownUnits();
-    session?.then(
-      (open) => open.close(),
-      () => undefined,
-    );
   }
 }
 

@@ -1,5 +1,5 @@
 import { isFleetError } from '../base/errors.ts';
-import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
+import type { SystemdDriver } from '../systemd/driver.ts';
 import { observedBy } from '../systemd/observation.ts';
 
 /**
@@ -16,28 +16,20 @@ export function countedDriver(driver: SystemdDriver, note: (failure?: string) =>
     }
   };
   return {
-    async connect(machine) {
-      const session = await counted(() => driver.connect(machine));
-      return countedSession(session, counted, note);
+    connect(machine) {
+      const session = driver.connect(machine);
+      let hasBegun: boolean = false;
+      const begun = <T>(answer: T): T => {
+        if (!hasBegun) note();
+        hasBegun = true;
+        return answer;
+      };
+      return {
+        ...observedBy(session, async (query) => begun(await counted(() => session.ask(query)))),
+        change: async (changes, cluster) => begun(await session.change(changes, cluster)),
+      };
     },
     journal: (machine, request) => counted(() => driver.journal(machine, request)),
     close: () => driver.close(),
-  };
-}
-
-function countedSession(
-  session: MachineSession,
-  counted: <T>(work: () => Promise<T>) => Promise<T>,
-  note: () => void,
-): MachineSession {
-  let hasBegun: boolean = false;
-  const begun = <T>(answer: T): T => {
-    if (!hasBegun) note();
-    hasBegun = true;
-    return answer;
-  };
-  return {
-    ...observedBy(session, async (query) => begun(await counted(() => session.ask(query)))),
-    change: async (changes, cluster) => begun(await session.change(changes, cluster)),
   };
 }

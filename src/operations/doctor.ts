@@ -98,7 +98,7 @@ async function lookAt(examiner: Examiner, machine: Machine, registry: RegistryVi
 }
 
 async function examine({ driver }: Examiner, machine: Machine): Promise<Examination> {
-  const session = await driver.connect(machine);
+  const session = driver.connect(machine);
   try {
     return await session.ask(examineQuery());
   } finally {

@@ -24,7 +24,7 @@ export type Accepted = {
  */
 export async function acceptMachine({ driver, machines, registry }: Edges, name: string): Promise<Accepted> {
   const machine = namedMachine(machines, name);
-  const session = await driver.connect(machine);
+  const session = driver.connect(machine);
   const observation = await session
     .ask(observeQuery({ names: [], digests: false, token: true }))
     .finally(() => session.close());

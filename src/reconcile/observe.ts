@@ -49,7 +49,7 @@ export async function observe(
     const memory = registry.machines.get(name);
     tell({ kind: 'machine-asked', machine: name });
     try {
-      const session = await driver.connect(machine);
+      const session = driver.connect(machine);
       sessions.set(name, session);
       const observation = await session.ask(query);
       const { id } = observation;

@@ -71,9 +71,9 @@ export type MachineSession = {
 export interface SystemdDriver {
   /**
    * A session with the machine, which begins with the first question and tells by its answer when the machine cannot be
-   * reached. Rejects with FleetError `machine-not-found`, or where it is known already that it cannot.
+   * reached. Throws FleetError `machine-not-found`, or the reason where it is known already that it cannot.
    */
-  connect(machine: Machine): Promise<MachineSession>;
+  connect(machine: Machine): MachineSession;
   /** Starts to read a journal; rejects with a FleetError that tells why the machine cannot be reached. */
   journal(machine: Machine, request: JournalRequest): Promise<JournalStream>;
   /** Lets go of every connection. */

@@ -5,17 +5,16 @@ import type { MachineSession, SystemdDriver } from './driver.ts';
  * and leaves the driver beneath as it is.
  */
 export function keepSessions(driver: SystemdDriver): SystemdDriver {
-  const open = new Map<string, Promise<MachineSession>>();
+  const open = new Map<string, MachineSession>();
   return {
-    async connect(machine) {
-      const kept = open.get(machine.name) ?? driver.connect(machine);
-      open.set(machine.name, kept);
-      return { ...(await kept), close: () => undefined };
+    connect(machine) {
+      const session = open.get(machine.name) ?? driver.connect(machine);
+      open.set(machine.name, session);
+      return { ...session, close: () => undefined };
     },
     journal: (machine, request) => driver.journal(machine, request),
     async close() {
-      const ended = await Promise.allSettled(open.values());
-      for (const each of ended) if (each.status === 'fulfilled') each.value.close();
+      for (const session of open.values()) session.close();
     },
   };
 }

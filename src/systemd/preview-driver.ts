@@ -3,10 +3,9 @@ import type { SystemdDriver } from './driver.ts';
 /** A driver that looks at machines and changes none: every change is reported as if it had gone well. */
 export function previewDriver(driver: SystemdDriver): SystemdDriver {
   return {
-    async connect(machine) {
-      const session = await driver.connect(machine);
+    connect(machine) {
       return {
-        ...session,
+        ...driver.connect(machine),
         change: async (changes) =>
           changes.map(({ unit, obstacle }) => ({
             unit,

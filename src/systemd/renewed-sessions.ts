@@ -20,27 +20,28 @@ export function renewSessions(driver: SystemdDriver): SystemdDriver {
     }
   }
   return {
-    async connect(machine) {
+    connect(machine) {
       const { name } = machine;
-      const anew = (): Promise<MachineSession> =>
-        attempt(name, async () => {
-          const session = await driver.connect(machine);
-          if (isOver) session.close();
-          else open.set(name, session);
-          return session;
-        });
-      const kept = open.get(name);
-      const session = kept ?? (await anew());
-      const ask: MachineSession['ask'] = (query) => {
-        const answer = attempt(name, () => session.ask(query));
-        if (kept === undefined) return answer;
-        return answer.catch(async (error: unknown) => {
-          if (isOver) throw error;
-          const next = await anew();
-          return attempt(name, () => next.ask(query));
-        });
+      const begin = (): MachineSession => {
+        const session = driver.connect(machine);
+        if (isOver) session.close();
+        else open.set(name, session);
+        return session;
       };
-      return { ...session, ask, close: () => undefined };
+      const kept = open.get(name);
+      const session = kept ?? begin();
+      return {
+        ...session,
+        ask: (query) => {
+          const answer = attempt(name, () => session.ask(query));
+          if (kept === undefined) return answer;
+          return answer.catch((error: unknown) => {
+            if (isOver) throw error;
+            return attempt(name, () => begin().ask(query));
+          });
+        },
+        close: () => undefined,
+      };
     },
     journal: (machine, request) => driver.journal(machine, request),
     async close() {

@@ -54,9 +54,7 @@ export function createSshDriver(transport: Transport, options: SshDriverOptions)
     settleMs,
   });
   return {
-    async connect(machine) {
-      return openSession(transport, accessTo(machine), waits, paths);
-    },
+    connect: (machine) => openSession(transport, accessTo(machine), waits, paths),
     async journal(machine, request) {
       const access = accessTo(machine);
       const become = access.become === 'none' && request.sudo ? 'sudo' : access.become;

@@ -16,8 +16,8 @@ it('a session that ends before it has answered is not begun again at once', asyn
   let asked = 0;
   const refusing = {
     ...driver,
-    connect: async () => {
-      const session = await driver.connect(machine);
+    connect: () => {
+      const session = driver.connect(machine);
       const ask = async (): Promise<never> => {
         asked++;
         await sleep(1);
@@ -70,11 +70,11 @@ it('what is merely measured is no change', async () => {
   let asked = 0;
   const measuring = {
     ...driver,
-    connect: async () => {
-      const session = await driver.connect(machine);
-      const seen = await session.ask(observeQuery({ names: [], digests: true }));
-      const observation = () => {
+    connect: () => {
+      const session = driver.connect(machine);
+      const observation = async () => {
         if (asked === answers.length) stop.abort();
+        const seen = await session.ask(observeQuery({ names: [], digests: true }));
         return { ...seen, ...first, ...answers[Math.min(asked++, answers.length - 1)] };
       };
       return { ...session, ask: answering({ observation }) };
@@ -116,8 +116,8 @@ it.each([
 function watchOf(answers: Parameters<typeof answering>[0], lease?: Lease, unseen: readonly string[] = []) {
   const machine = { name: 'm1', address: 'm1.example', metadata: {} };
   const { driver } = fakeMachines([machine]);
-  const connect = async () => {
-    const session = await driver.connect(machine);
+  const connect = () => {
+    const session = driver.connect(machine);
     return { ...session, ask: answering(answers, session) };
   };
   const clock = { time: 0, now: () => clock.time };

@@ -13,8 +13,8 @@ it('counts a session with its first answer, and why others do not begin or break
   let refusal: FleetError | undefined;
   const late = {
     ...driver,
-    connect: async () => {
-      const session = await driver.connect(MACHINE);
+    connect: () => {
+      const session = driver.connect(MACHINE);
       const ask: typeof session.ask = async (query) => {
         if (refusal !== undefined) throw refusal;
         return session.ask(query);

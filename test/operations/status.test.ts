@@ -135,8 +135,8 @@ describe('a machine that does not answer', () => {
     const lost = new FleetError('ssh-lost', 'Lost the connection');
     const driver = {
       ...scene.edges.driver,
-      connect: async (machine: Parameters<typeof connect>[0]) => {
-        const session = await connect(machine);
+      connect: (machine: Parameters<typeof connect>[0]) => {
+        const session = connect(machine);
         return machine.name === 'm3'
           ? { ...session, ask: answering({ status: () => Promise.reject(lost) }, session) }
           : session;

@@ -80,7 +80,7 @@ export class World {
       cutOff: 0.5,
       tell: () => undefined,
       driver: {
-        connect: async ({ name }) => this.#session(name),
+        connect: ({ name }) => this.#session(name),
         journal: async () => {
           throw new Error('a simulated machine has no journal');
         },
@@ -208,10 +208,14 @@ export class World {
 
   #session(name: string): MachineSession {
     const machine = this.machines.find((each) => each.machine.name === name);
-    if (machine === undefined || machine.isSilent)
-      throw new FleetError('ssh-timeout', `Cannot reach machine "${name}"`);
+    if (machine === undefined) throw new Error(`no machine ${name}`);
     return {
-      ask: answering({ observation: (request) => machine.observe(request) }),
+      ask: answering({
+        observation(request) {
+          if (machine.isSilent) throw new FleetError('ssh-timeout', `Cannot reach machine "${name}"`);
+          return machine.observe(request);
+        },
+      }),
       change: async (changes, clusterId) => machine.change(changes, clusterId),
       ended: new Promise(() => undefined),
       close: () => undefined,

@@ -62,10 +62,7 @@ export class FakeDriver implements SystemdDriver {
     for (const name of names) this.trouble(name).silent = undefined;
   }
 
-  async connect({ name }: Machine): Promise<MachineSession> {
-    const { silent } = this.trouble(name);
-    if (silent !== undefined) throw silent;
-    this.log.push(`connect ${name}`);
+  connect({ name }: Machine): MachineSession {
     return fakeSession(this, this.of(name));
   }
 
@@ -110,8 +107,10 @@ function fakeSession(driver: FakeDriver, machine: FakeMachine): MachineSession {
     ask: answering({
       observation(request) {
         expect('observed', 'new');
-        state = 'observed';
         const trouble = driver.trouble(name);
+        if (trouble.silent !== undefined) throw trouble.silent;
+        state = 'observed';
+        driver.log.push(`connect ${name}`);
         if (trouble.silentOnObserve !== undefined) throw trouble.silentOnObserve;
         driver.log.push(`observe ${name}`);
         const observation = machine.observe(request);
@@ -148,8 +147,8 @@ function fakeSession(driver: FakeDriver, machine: FakeMachine): MachineSession {
     ended: new Promise<void>(() => undefined),
     close() {
       if (state === 'closed') complain('closed twice');
+      if (state === 'observed') driver.log.push(`close ${name}`);
       state = 'closed';
-      driver.log.push(`close ${name}`);
     },
   };
 }

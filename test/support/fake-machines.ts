@@ -2,6 +2,7 @@ import { FleetError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import type { Failure, UnitOutcome } from '../../src/cluster/failure.ts';
 import type { Lease } from '../../src/cluster/lease.ts';
+import { unreachable } from '../../src/cluster/silence.ts';
 import type { MachineBackup, MachineVitals, Observation } from '../../src/cluster/snapshot.ts';
 import { isRunning, isUp, type SystemdState, type UnitRecord } from '../../src/cluster/unit-state.ts';
 import type { Machine } from '../../src/machine/machine.ts';
@@ -251,18 +252,27 @@ export function fakeMachines(machines: readonly Machine[]): FakeMachines {
       of(name).silence = error;
     },
     driver: {
-      connect: async ({ name }) => {
+      connect: ({ name }) => {
         const fake = of(name);
-        if (fake.silence !== undefined) throw fake.silence;
+        const answer = answering({
+          observation: (request) => fake.observe(request),
+          extension: (lease) => fake.extend(lease),
+          status: ({ units, lines }) => units.map((unit) => `${unit} on ${name}, ${lines} lines`),
+          verification: (request) => fake.verify(request),
+          examination: () => fake.examination,
+        });
         return {
-          ask: answering({
-            observation: (request) => fake.observe(request),
-            extension: (lease) => fake.extend(lease),
-            status: ({ units, lines }) => units.map((unit) => `${unit} on ${name}, ${lines} lines`),
-            verification: (request) => fake.verify(request),
-            examination: () => fake.examination,
-          }),
-          change: async (changes, clusterId) => fake.change(changes, clusterId),
+          async ask(query) {
+            // No machine answers before its caller goes on.
+            await Promise.resolve();
+            if (fake.silence !== undefined) throw fake.silence;
+            return answer(query);
+          },
+          async change(changes, clusterId) {
+            if (fake.silence === undefined) return fake.change(changes, clusterId);
+            const failure = unreachable(fake.silence);
+            return changes.map(({ unit }) => ({ unit, machine: name, state: undefined, failure }));
+          },
           ended: new Promise<void>(() => undefined),
           close: () => undefined,
         };
