@@ -99,11 +99,7 @@ async function lookAt(examiner: Examiner, machine: Machine, registry: RegistryVi
 
 async function examine({ driver }: Examiner, machine: Machine): Promise<Examination> {
   const session = driver.connect(machine);
-  try {
-    return await session.ask(examineQuery());
-  } finally {
-    session.close();
-  }
+  return session.ask(examineQuery()).finally(() => session.close());
 }
 
 /** What work came to, or its FleetError about the machine. */

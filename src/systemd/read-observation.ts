@@ -6,12 +6,10 @@ import { type ObservedUnit, type UnitRecord, unknownState } from '../cluster/uni
 import { keepTo, LIMITS, readNumber, readWord } from '../machine/limits.ts';
 import { parseMachineId } from '../machine/machine-id.ts';
 import { unitNameProblem } from '../unit/unit-name.ts';
-import { readBackup, readHighestToken } from './backup.ts';
 import type { ObserveRequest } from './driver.ts';
 import { findSection as find, type Section } from './frame.ts';
-import { readUnitName } from './read-name.ts';
-import { readDigests, readRecords } from './record.ts';
-import { parseShow, type ShownUnit } from './show.ts';
+import { readBackup, readDigests, readHighestToken, readRecords } from './record.ts';
+import { parseShow, readUnitName, type ShownUnit } from './show.ts';
 
 /**
  * Reads the sections of the observe script of `machine`, the answer to `request`; `shown` is what systemd tells of all

@@ -36,7 +36,7 @@ onMachines('a machine that is looked at again and again', () => {
     const { stderr } = await operator.fleetctl('start', ...UNITS);
     expect([loaded.stderr, stderr]).toEqual(['', '']);
     ({ driver, asked } = watchedDriver());
-    session = await driver.connect(K1);
+    session = driver.connect(K1);
   });
   afterAll(async () => {
     session.close();
@@ -96,7 +96,7 @@ onMachines('a machine that is looked at again and again', () => {
 
   const look = async () => comparable(await session.ask(observeQuery({ names: [], digests: true, shown })));
   const full = async () => {
-    const other = await driver.connect(K1);
+    const other = driver.connect(K1);
     try {
       return comparable(await other.ask(observeQuery({ names: [], digests: true })));
     } finally {

@@ -59,7 +59,7 @@ describe('a machine that somebody else takes the place of', () => {
       road.turn(thief.port);
       const access = new Map([['m1', { ssh: target, become: 'none' as const }]]);
       const driver = createSshDriver(transport, { access, settleMs: 0 });
-      const session = await driver.connect({ name: 'm1', address: target.host, metadata: {} });
+      const session = driver.connect({ name: 'm1', address: target.host, metadata: {} });
       await failure(session.ask(observeQuery({ names: ['web.service'], digests: true })), 'ssh-host-key');
       const messages = messagesIn(Buffer.concat(road.said));
       expect(messages).toContain(SAYS_NOTHING.publicKey);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readBackup } from '../../src/systemd/backup.ts';
+import { readBackup } from '../../src/systemd/record.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');

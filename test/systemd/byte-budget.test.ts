@@ -58,16 +58,14 @@ async function passOver(budget: Budget | undefined) {
     ...patience,
   });
   const started = performance.now();
-  const result = await machine
-    .connectOver(transport, target)
-    .then(async (session) => {
-      const observation = await session.ask(observeQuery({ names: ['web.service'], digests: true }));
-      const outcomes = await session.change(planFor(WISHES, observation), CLUSTER);
-      return outcomes.some(({ failure }) => failure !== undefined) ? ('failed' as const) : ('done' as const);
-    })
+  const session = machine.connectOver(transport, target);
+  const result = await session
+    .ask(observeQuery({ names: ['web.service'], digests: true }))
+    .then((observation) => session.change(planFor(WISHES, observation), CLUSTER))
+    .then((outcomes) => (outcomes.some(({ failure }) => failure !== undefined) ? 'failed' : 'done'))
     .catch((error: unknown) => {
       if (!isFleetError(error) || !error.code.startsWith('ssh-')) throw error;
-      return 'failed' as const;
+      return 'failed';
     });
   const ms = performance.now() - started;
   await transport.close();

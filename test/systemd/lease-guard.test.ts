@@ -33,7 +33,7 @@ it('a lease that is killed on its way is there only when systemd knows what ends
   let isOver = false;
   while (!isOver && calls < 20) {
     const machine = await createLocalMachine();
-    const { session } = await machine.connect({ killAt: ++calls });
+    const { session } = machine.connect({ killAt: ++calls });
     isOver = await session.ask(extendQuery({ bootId: BOOT_ID, deadline: 4_000_000_000 })).catch(() => false);
     session.close();
     expect(machine.calls('daemon-reload').length).toBeGreaterThanOrEqual(

@@ -14,15 +14,7 @@ const BOOT_ID = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 const uptime = (): number => Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
 const leaseFor = (seconds: number): Lease => ({ bootId: BOOT_ID, deadline: uptime() + seconds });
 
-async function extend(machine: LocalMachine, lease: Lease): Promise<boolean> {
-  const { session, shell } = await machine.connect();
-  try {
-    return await session.ask(extendQuery(lease));
-  } finally {
-    session.close();
-    await shell.close();
-  }
-}
+const extend = (machine: LocalMachine, lease: Lease) => machine.ask(extendQuery(lease));
 
 function launch(
   under: Lease | undefined,

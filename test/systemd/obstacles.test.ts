@@ -102,7 +102,7 @@ describe('a systemd that hangs', () => {
   it('keeps no process waiting for longer than its answer is waited for', async () => {
     const machine = await machineWithUnit();
     machine.tell('hang');
-    const { session, shell } = await machine.connect();
+    const { session, shell } = machine.connect();
     const look = session.ask(observeQuery({ names: [], digests: true, vitals: true, withinMs: 1000 }));
     look.catch(() => undefined);
     await expect.poll(() => processesOf(machine)).not.toEqual([]);

@@ -63,7 +63,7 @@ describe.each(SHELLS)('with %s', (shell) => {
 
   it('a look that compares with what was shown is so, too', async () => {
     const machine = await machineWith(shell, ['b.service']);
-    const { session, shell: login } = await machine.connect();
+    const { session, shell: login } = machine.connect();
     machine.tell('away', '3');
     const look = { names: [], digests: true, shown: new ShownUnits() };
     expect(states(await session.ask(observeQuery(look)))).toEqual(running(['b.service']));

@@ -44,7 +44,7 @@ export async function pass(
   wishes: readonly Wish[],
   options: SessionOptions = {},
 ): Promise<readonly UnitOutcome[]> {
-  const { session, shell } = await machine.connect(options);
+  const { session, shell } = machine.connect(options);
   try {
     const observation = await session.ask(
       observeQuery({ names: wishes.map(({ name }) => name), digests: true }),

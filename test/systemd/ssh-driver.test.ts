@@ -109,7 +109,7 @@ async function open(
   };
   const access = new Map([['web-1', { ssh: target(user), become }]]);
   const driver = createSshDriver(transport, { access, settleMs: 1500 });
-  const session = await driver.connect(MACHINE);
+  const session = driver.connect(MACHINE);
   return { session, process, commands, closed: () => isClosed };
 }
 

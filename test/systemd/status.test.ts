@@ -12,20 +12,12 @@ describe.each(SHELLS)('the status of units in %s', (shell) => {
       { name: 'up.service', text, target: 'launched', token: 1 },
       { name: 'down.service', text, target: 'loaded', token: 2 },
     ]);
-    const { session, shell: process } = await machine.connect();
-    try {
-      const answer = await session.ask(
-        statusQuery({ units: ['down.service', 'gone.service', 'up.service'], lines: 5 }),
-      );
-      expect(answer).toEqual([
-        '● down.service is inactive',
-        'Unit gone.service could not be found.',
-        '● up.service is active',
-      ]);
-      expect(machine.calls('status')).toContain('status --no-pager --full --lines=5 -- up.service');
-    } finally {
-      session.close();
-      await process.close();
-    }
+    const units = ['down.service', 'gone.service', 'up.service'];
+    expect(await machine.ask(statusQuery({ units, lines: 5 }))).toEqual([
+      '● down.service is inactive',
+      'Unit gone.service could not be found.',
+      '● up.service is active',
+    ]);
+    expect(machine.calls('status')).toContain('status --no-pager --full --lines=5 -- up.service');
   });
 });
