@@ -1,14 +1,6 @@
 import type { Clock } from '../base/clock.ts';
-import type { DependentUnit } from '../cluster/dependencies.ts';
-import type { LeaseEnds } from '../cluster/lease.ts';
 import { withLostRecords } from '../cluster/lost-record.ts';
-import {
-  type ClusterSnapshot,
-  type DesiredUnit,
-  everyUnit,
-  type MachineView,
-  readableOf,
-} from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, type DependentUnit, type DesiredUnit, type LeaseEnds, type MachineView, everyUnit, readableOf } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import { orderOf } from '../plan/order.ts';
 import { plan } from '../plan/plan.ts';

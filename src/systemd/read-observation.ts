@@ -1,7 +1,6 @@
 import { FleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
-import type { Lease } from '../cluster/lease.ts';
-import type { MachineVitals, Observation } from '../cluster/snapshot.ts';
+import type { Lease, MachineVitals, Observation } from '../cluster/snapshot.ts';
 import { type ObservedUnit, type UnitRecord, unknownState } from '../cluster/unit-state.ts';
 import { keepTo, LIMITS, readNumber, readWord } from '../machine/limits.ts';
 import { parseMachineId } from '../machine/machine-id.ts';

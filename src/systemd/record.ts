@@ -1,6 +1,6 @@
+import type { MachineBackup, Token } from '../cluster/snapshot.ts';
 import { TARGET_STATES } from '../cluster/target-state.ts';
 import type { UnitRecord } from '../cluster/unit-state.ts';
-import type { MachineBackup, Token } from '../cluster/snapshot.ts';
 import { keepTo, LIMITS, readNumber, readWord } from '../machine/limits.ts';
 import { UNIT_TYPES } from '../unit/unit-name.ts';
 

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import type { Lease } from '../../src/cluster/lease.ts';
-import type { Observation } from '../../src/cluster/snapshot.ts';
+import type { Lease, Observation } from '../../src/cluster/snapshot.ts';
 import type { SystemdState } from '../../src/cluster/unit-state.ts';
 import { MachineWatch, restMs } from '../../src/controller/machine-watch.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';

@@ -1,9 +1,8 @@
 import { FleetError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import type { Failure, UnitOutcome } from '../../src/cluster/failure.ts';
-import type { Lease } from '../../src/cluster/lease.ts';
 import { unreachable } from '../../src/cluster/silence.ts';
-import type { MachineBackup, MachineVitals, Observation } from '../../src/cluster/snapshot.ts';
+import type { Lease, MachineBackup, MachineVitals, Observation } from '../../src/cluster/snapshot.ts';
 import { isRunning, isUp, type SystemdState, type UnitRecord } from '../../src/cluster/unit-state.ts';
 import type { Machine } from '../../src/machine/machine.ts';
 import type { Step, UnitChange } from '../../src/plan/step.ts';

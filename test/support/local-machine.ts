@@ -10,9 +10,9 @@ import type { UnitChange } from '../../src/plan/step.ts';
 import { quote } from '../../src/ssh/shell.ts';
 import { type SshTarget, TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { RemoteProcess, Transport } from '../../src/ssh/transport.ts';
+import { type MachineSession, PATIENT, type Patience, type Query } from '../../src/systemd/driver.ts';
 import type { MachinePaths } from '../../src/systemd/machine-paths.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';
-import { type MachineSession, PATIENT, type Patience, type Query } from '../../src/systemd/driver.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
 import { keepVariables, LocalShell, type LocalShellOptions, rewriteCommand } from './local-shell.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { readBackup } from '../../src/systemd/record.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';
+import { readBackup } from '../../src/systemd/record.ts';
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 

@@ -57,45 +57,45 @@ describe('a driver that keeps sessions', () => {
 });
 
 describe('a driver that renews sessions', () => {
-it('looks again and again over one session', async () => {
-  const { log, look, driver } = make(renewSessions);
-  for (const _ of [1, 2, 3]) await look();
-  await driver.close();
-  expect(log).toEqual(['connect m1', 'close 0']);
-});
+  it('looks again and again over one session', async () => {
+    const { log, look, driver } = make(renewSessions);
+    for (const _ of [1, 2, 3]) await look();
+    await driver.close();
+    expect(log).toEqual(['connect m1', 'close 0']);
+  });
 
-it('replaces a session that was lost meanwhile within the same look', async () => {
-  const { log, look, state } = make(renewSessions);
-  await look();
-  state.broken.add(0);
-  await look();
-  await look();
-  expect(log).toEqual(['connect m1', 'close 0', 'connect m1']);
-});
+  it('replaces a session that was lost meanwhile within the same look', async () => {
+    const { log, look, state } = make(renewSessions);
+    await look();
+    state.broken.add(0);
+    await look();
+    await look();
+    expect(log).toEqual(['connect m1', 'close 0', 'connect m1']);
+  });
 
-it('asks a machine that was silent again with the next look', async () => {
-  const { log, look, machines } = make(renewSessions);
-  machines.silence('m1', LOST);
-  await expect(look()).rejects.toBe(LOST);
-  machines.of('m1').silence = undefined;
-  await look();
-  expect(log).toEqual(['connect m1', 'close 0', 'connect m1']);
-});
+  it('asks a machine that was silent again with the next look', async () => {
+    const { log, look, machines } = make(renewSessions);
+    machines.silence('m1', LOST);
+    await expect(look()).rejects.toBe(LOST);
+    machines.of('m1').silence = undefined;
+    await look();
+    expect(log).toEqual(['connect m1', 'close 0', 'connect m1']);
+  });
 
-it('tells a machine that broke off and does not come back as silent', async () => {
-  const { look, machines, state } = make(renewSessions);
-  await look();
-  state.broken.add(0);
-  machines.silence('m1', LOST);
-  await expect(look()).rejects.toBe(LOST);
-});
+  it('tells a machine that broke off and does not come back as silent', async () => {
+    const { look, machines, state } = make(renewSessions);
+    await look();
+    state.broken.add(0);
+    machines.silence('m1', LOST);
+    await expect(look()).rejects.toBe(LOST);
+  });
 
-it('says nothing about machines once nobody looks any more', async () => {
-  const { look, driver, state } = make(renewSessions);
-  await look();
-  state.broken.add(0).add(1);
-  await driver.close();
-  const error = await look().catch((each: unknown) => each);
-  expect([error instanceof Error, isFleetError(error)]).toEqual([true, false]);
-});
+  it('says nothing about machines once nobody looks any more', async () => {
+    const { look, driver, state } = make(renewSessions);
+    await look();
+    state.broken.add(0).add(1);
+    await driver.close();
+    const error = await look().catch((each: unknown) => each);
+    expect([error instanceof Error, isFleetError(error)]).toEqual([true, false]);
+  });
 });
