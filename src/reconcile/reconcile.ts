@@ -1,6 +1,14 @@
 import type { Clock } from '../base/clock.ts';
 import { withLostRecords } from '../cluster/lost-record.ts';
-import { type ClusterSnapshot, type DependentUnit, type DesiredUnit, type LeaseEnds, type MachineView, everyUnit, readableOf } from '../cluster/snapshot.ts';
+import {
+  type ClusterSnapshot,
+  type DependentUnit,
+  type DesiredUnit,
+  everyUnit,
+  type LeaseEnds,
+  type MachineView,
+  readableOf,
+} from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import { orderOf } from '../plan/order.ts';
 import { plan } from '../plan/plan.ts';

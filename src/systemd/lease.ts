@@ -1,6 +1,6 @@
-import type { Lease } from '../cluster/snapshot.ts';
 import { FleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
+import type { Lease } from '../cluster/snapshot.ts';
 import { quote } from '../ssh/shell.ts';
 import type { Query } from './driver.ts';
 import { findSection, type Section } from './frame.ts';

@@ -31,6 +31,6 @@ it('counts a session with its first answer, and why others do not begin or break
   refusal = new FleetError('ssh-lost', 'Lost');
   await expect(session.ask(observeQuery(LOOK))).rejects.toBe(refusal);
   refusal = new FleetError('ssh-host-key', 'Its key changed');
-  await expect((await counted.connect(MACHINE)).ask(observeQuery(LOOK))).rejects.toBe(refusal);
+  await expect(counted.connect(MACHINE).ask(observeQuery(LOOK))).rejects.toBe(refusal);
   expect(noted).toEqual([undefined, 'ssh-lost', 'ssh-host-key']);
 });

@@ -1,6 +1,6 @@
-import type { Lease } from '../../src/cluster/snapshot.ts';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import type { Lease } from '../../src/cluster/snapshot.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
 import { extendQuery, readExtension } from '../../src/systemd/lease.ts';
 import { createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
