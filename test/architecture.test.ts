@@ -63,6 +63,17 @@ describe('the house', () => {
     expect(wrong.map(show)).toEqual([]);
   });
 
+  it('has no import cycles, not even of types', () => {
+    let rest = imports;
+    for (let size = Number.POSITIVE_INFINITY; rest.length < size; ) {
+      size = rest.length;
+      const importing = new Set(rest.map(({ file }) => `./${file}`));
+      const imported = new Set(rest.map(({ target }) => target));
+      rest = rest.filter(({ file, target }) => importing.has(target) && imported.has(`./${file}`));
+    }
+    expect(rest.map(show)).toEqual([]);
+  });
+
   it('keeps the pure folders free of Node, clocks, randomness and output', () => {
     const builtin = imports.filter(
       ({ folder, target }) => PURE.includes(folder) && target.startsWith('node:'),

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
-import type { ApiSettings } from '../config/config.ts';
+import type { ApiSettings } from '../config/listen.ts';
 import { ApiError } from './answer.ts';
 
 /** What requests at one place may be. */

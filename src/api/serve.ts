@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import type { ApiSettings } from '../config/config.ts';
+import type { ApiSettings } from '../config/listen.ts';
 import { formatPlace, type ListenPlace } from '../config/listen.ts';
 import type { Notice } from '../reconcile/notice.ts';
 import { hostNames } from './access.ts';

@@ -2,7 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { FleetError } from '../base/errors.ts';
 import { readTrusted } from '../base/trusted-file.ts';
-import type { ApiSettings } from '../config/config.ts';
+import type { ApiSettings } from '../config/listen.ts';
 import { admitAll } from './crowd.ts';
 import type { Handler } from './handler.ts';
 

@@ -1,6 +1,6 @@
 import { formatDuration, parseDuration } from '../base/duration.ts';
 import { FleetError } from '../base/errors.ts';
-import type { Patience } from '../systemd/patience.ts';
+import type { Patience } from '../systemd/driver.ts';
 import type { Call, CommandOption } from './command.ts';
 import { numberOf } from './number-option.ts';
 

@@ -3,7 +3,7 @@ import { parseDuration } from '../base/duration.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { Viewpoint } from '../operations/look.ts';
 import type { Listing } from '../operations/unreachable.ts';
-import { renewSessions } from '../systemd/renewed-sessions.ts';
+import { renewSessions } from '../systemd/derived-drivers.ts';
 import type { Call } from './command.ts';
 import { EXIT } from './exit-status.ts';
 import { untilInterrupted } from './until-interrupted.ts';

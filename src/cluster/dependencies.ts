@@ -1,8 +1,5 @@
 import { type Dependency, dependencyText, EFFECTS } from '../unit/dependencies.ts';
-import type { DesiredUnit } from './snapshot.ts';
-
-/** A unit with what one of its texts says about others. */
-export type DependentUnit = Pick<DesiredUnit, 'name' | 'dependencies'>;
+import type { DependentUnit } from './snapshot.ts';
 
 /** Two units that one line of a unit file ties together: `declaredBy` has it, in `dependency.line`. */
 export type Tie = { readonly unit: string; readonly declaredBy: string; readonly dependency: Dependency };

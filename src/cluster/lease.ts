@@ -1,23 +1,10 @@
 import { CLOCK_DRIFT } from '../base/clock.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { FenceReason } from './reason.ts';
-import type { ClusterSnapshot, DesiredUnit, MachineView, Observation } from './snapshot.ts';
-
-/** The right of a machine to run fenced units, until its own monotonic clock says `deadline`, in seconds. */
-export type Lease = { readonly bootId: string; readonly deadline: number };
+import type { ClusterSnapshot, DesiredUnit, Lease, LeaseEnds, MachineView, Observation } from './snapshot.ts';
 
 /** From the deadline of a lease until systemd has been told to stop the units under it, in ms. */
 const MARGIN_MS = 1000;
-
-/**
- * Until when leases hold on machines that are silent. Epoch ms by the clock of the snapshot's `now`: later than
- * that, no lease that was ever given holds.
- */
-export type LeaseEnds = {
-  readonly ofMachines: ReadonlyMap<MachineId, number>;
-  /** Of machines that are not named: others may have given them leases before us. */
-  readonly ofOthers: number;
-};
 
 /**
  * The lease that a machine may have on the strength of an answer: it lasts `ttlMs` from the moment of that answer, by

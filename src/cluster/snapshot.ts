@@ -3,8 +3,6 @@ import type { MachineId } from '../machine/machine-id.ts';
 import type { Dependency } from '../unit/dependencies.ts';
 import type { Placement } from '../unit/placement.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import type { DependentUnit } from './dependencies.ts';
-import type { Lease, LeaseEnds } from './lease.ts';
 import type { TargetState } from './target-state.ts';
 import type { ObservedUnit } from './unit-state.ts';
 
@@ -37,11 +35,27 @@ export type DesiredUnit = {
   readonly token: Token;
 };
 
+/** A unit with what one of its texts says about others. */
+export type DependentUnit = Pick<DesiredUnit, 'name' | 'dependencies'>;
+
 /** A unit whose document in the registry is damaged, or of a newer fleet, and why, in words for people. */
 export type UnreadableUnit = {
   readonly unit: string;
   readonly message: string;
   readonly hint: string | undefined;
+};
+
+/** The right of a machine to run fenced units, until its own monotonic clock says `deadline`, in seconds. */
+export type Lease = { readonly bootId: string; readonly deadline: number };
+
+/**
+ * Until when leases hold on machines that are silent. Epoch ms by the clock of the snapshot's `now`: later than
+ * that, no lease that was ever given holds.
+ */
+export type LeaseEnds = {
+  readonly ofMachines: ReadonlyMap<MachineId, number>;
+  /** Of machines that are not named: others may have given them leases before us. */
+  readonly ofOthers: number;
 };
 
 /** What one machine answered. */

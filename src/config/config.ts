@@ -1,8 +1,8 @@
 import type { Machine } from '../machine/machine.ts';
 import type { Become } from '../ssh/become.ts';
 import type { SshTarget } from '../ssh/target.ts';
-import type { ListenPlace } from './listen.ts';
-import type { RegistryPlace } from './registry-place.ts';
+import type { ApiSettings } from './listen.ts';
+import type { EtcdSettings, RegistryPlace } from './registry-place.ts';
 
 /** How to reach a machine of the inventory. */
 export type MachineConfig = {
@@ -12,30 +12,6 @@ export type MachineConfig = {
   readonly become: Become;
   /** A line for the shell here that prints the password sudo asks for. */
   readonly becomePasswordCommand: string | undefined;
-};
-
-/** How to get into etcd; files by their absolute paths, read when they are needed. */
-export type EtcdSettings = {
-  readonly caFile?: string;
-  readonly certFile?: string;
-  readonly keyFile?: string;
-  readonly user?: string;
-  readonly passwordFile?: string;
-};
-
-/** Where a controller can be asked over HTTP, and what over TCP guards it; files by their absolute paths. */
-export type ApiSettings = {
-  readonly listen: readonly ListenPlace[];
-  /** Where it can be asked and nothing can be changed. */
-  readonly listenReadOnly: readonly ListenPlace[];
-  /** What clients over plain TCP may call it, beside addresses, `localhost`, the name of the host and those of the places. */
-  readonly names: readonly string[];
-  readonly certFile: string | undefined;
-  readonly keyFile: string | undefined;
-  /** Clients have to show a certificate of this CA. */
-  readonly clientCaFile: string | undefined;
-  /** Whether TCP may do without TLS. */
-  readonly insecure: boolean;
 };
 
 /** Everything that fleet.conf, the environment and the global flags decide; frozen. Paths are absolute. */

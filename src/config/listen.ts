@@ -1,15 +1,31 @@
 import { dirname, join } from 'node:path';
 import { sha256 } from '../base/hash.ts';
+import type { Machine } from '../machine/machine.ts';
 import { endPoint, parseAddress } from './address.ts';
-import type { ApiSettings, Config, MachineConfig } from './config.ts';
 import { SYSTEM_FILE } from './locate.ts';
 import { expandPath, type PathBase } from './path.ts';
 import { problem, quote } from './problem.ts';
+import type { RegistryPlace } from './registry-place.ts';
 
 /** Where a controller can be asked. */
 export type ListenPlace =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+
+/** Where a controller can be asked over HTTP, and what over TCP guards it; files by their absolute paths. */
+export type ApiSettings = {
+  readonly listen: readonly ListenPlace[];
+  /** Where it can be asked and nothing can be changed. */
+  readonly listenReadOnly: readonly ListenPlace[];
+  /** What clients over plain TCP may call it, beside addresses, `localhost`, the name of the host and those of the places. */
+  readonly names: readonly string[];
+  readonly certFile: string | undefined;
+  readonly keyFile: string | undefined;
+  /** Clients have to show a certificate of this CA. */
+  readonly clientCaFile: string | undefined;
+  /** Whether TCP may do without TLS. */
+  readonly insecure: boolean;
+};
 
 export const EXPECTED_LISTEN = 'none, or a list of unix:PATH and HOST:PORT, with commas';
 
@@ -65,7 +81,10 @@ export function checkListen(settings: ApiSettings): void {
   }
 }
 
-type Origin = Pick<Config, 'registry'> & { readonly machines: readonly Pick<MachineConfig, 'machine'>[] };
+type Origin = {
+  readonly registry: RegistryPlace;
+  readonly machines: readonly { readonly machine: Machine }[];
+};
 
 /** Names what a configuration is about: the same registry and the same machines have the same. */
 export function originOf({ registry, machines }: Origin): string {

@@ -1,13 +1,13 @@
 import { dirname, join } from 'node:path';
 import { nearest } from '../base/nearest.ts';
-import type { ApiSettings, Config, ConfigRequest, EtcdSettings } from './config.ts';
+import type { Config, ConfigRequest } from './config.ts';
 import { becomeOf, type MachineSection, readMachines } from './inventory.ts';
-import { checkListen, defaultListen } from './listen.ts';
+import { type ApiSettings, checkListen, defaultListen } from './listen.ts';
 import { MINIMAL_FILE, SYSTEM_FILE } from './locate.ts';
 import { isAsked, overrideSection } from './override.ts';
 import type { Section } from './parse.ts';
 import { problem, quote } from './problem.ts';
-import { checkEtcdSettings, type RegistryPlace } from './registry-place.ts';
+import { checkEtcdSettings, type EtcdSettings, type RegistryPlace } from './registry-place.ts';
 import { parseUser, sectionSchemas, type TopSettings } from './schema.ts';
 import { readSection } from './section.ts';
 import { sshDefaults } from './ssh-defaults.ts';

@@ -1,7 +1,15 @@
 import { endPoint, parseAddress } from './address.ts';
-import type { EtcdSettings } from './config.ts';
 import { expandPath, type PathBase } from './path.ts';
 import { problem, quote } from './problem.ts';
+
+/** How to get into etcd; files by their absolute paths, read when they are needed. */
+export type EtcdSettings = {
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  readonly user?: string;
+  readonly passwordFile?: string;
+};
 
 /** Where a registry is: a folder of this machine or of a controller's, or keys of an etcd. */
 export type RegistryPlace = FilePlace | RemotePlace | EtcdPlace;

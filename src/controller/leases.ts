@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
-import { type Lease, type LeaseEnds, leaseEnd, leaseFor } from '../cluster/lease.ts';
-import type { MachineView, Observation } from '../cluster/snapshot.ts';
+import { leaseEnd, leaseFor } from '../cluster/lease.ts';
+import type { Lease, LeaseEnds, MachineView, Observation } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { RegistryView } from '../registry/view.ts';
 

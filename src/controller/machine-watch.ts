@@ -2,13 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deferred.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
-import type { Lease } from '../cluster/lease.ts';
 import { isRefusal, mayBeDown } from '../cluster/silence.ts';
-import type { MachineView, Observation, Token } from '../cluster/snapshot.ts';
+import type { Lease, MachineView, Observation, Token } from '../cluster/snapshot.ts';
 import { withoutMeasures } from '../cluster/unit-state.ts';
 import { badAnswer } from '../machine/limits.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
+import { ShownUnits } from '../systemd/glance.ts';
+import { extendQuery } from '../systemd/lease.ts';
+import { observeQuery } from '../systemd/observation.ts';
 import { within } from './deadline.ts';
 
 export type WatchOptions = {
@@ -57,12 +59,14 @@ export class MachineWatch {
   readonly #options: WatchOptions;
   #view: MachineView | undefined;
   #error: FleetError | undefined;
-  #session: Promise<MachineSession> | undefined;
+  #session: MachineSession | undefined;
   #failures = 0;
   #isResting: boolean = false;
   #seenAt = 0;
   /** The highest token that the machine had seen when the session began, also of units that were removed. */
   #token: Token | undefined;
+  /** Of the session. */
+  #shown = new ShownUnits();
   #pause = new AbortController();
   #nextRound: Deferred<void> = deferred();
   readonly #seen: Deferred<void> = deferred();
@@ -164,14 +168,14 @@ export class MachineWatch {
 
   async #observe(): Promise<Observation> {
     this.#session ??= this.#connect();
-    const session = await this.#session;
+    const session = this.#session;
     const withinMs = this.#options.deadlineMs;
-    const request = { names: [], digests: true, vitals: true, sparing: true, withinMs };
+    const request = { names: [], digests: true, vitals: true, shown: this.#shown, withinMs };
     // Once a session: a store tells that its registry went back under a process, and this is for what went back before.
-    const first = await session.observe({ ...request, token: this.#token === undefined });
+    const first = await session.ask(observeQuery({ ...request, token: this.#token === undefined }));
     this.#token ??= first.token;
     const names = this.#options.unseen(first);
-    const seen = names.length === 0 ? first : await session.observe({ ...request, names });
+    const seen = names.length === 0 ? first : await session.ask(observeQuery({ ...request, names }));
     const observation = { ...seen, ...(this.#token !== undefined && { token: this.#token }) };
     const lease = this.#options.grant(observation, this.#view?.observation === undefined);
     return lease !== undefined && (await this.#extend(session, lease))
@@ -182,7 +186,7 @@ export class MachineWatch {
   /** A machine that answers and takes no lease is not silent. */
   async #extend(session: MachineSession, lease: Lease): Promise<boolean> {
     try {
-      const isExtended = await session.extend(lease);
+      const isExtended = await session.ask(extendQuery(lease));
       this.#options.onLease(undefined);
       return isExtended;
     } catch (error) {
@@ -192,14 +196,11 @@ export class MachineWatch {
     }
   }
 
-  #connect(): Promise<MachineSession> {
-    const connecting = this.#options.driver.connect(this.machine);
-    connecting.then(
-      // While a question is open its own failure tells, and is followed by a rest.
-      ({ ended }) => ended.then(() => this.#session === connecting && this.#isResting && this.#pause.abort()),
-      () => undefined,
-    );
-    return connecting;
+  #connect(): MachineSession {
+    const session = this.#options.driver.connect(this.machine);
+    // While a question is open its own failure tells, and is followed by a rest.
+    void session.ended.then(() => this.#session === session && this.#isResting && this.#pause.abort());
+    return session;
   }
 
   #answered(observation: Observation): void {
@@ -221,13 +222,10 @@ export class MachineWatch {
   }
 
   #drop(): void {
-    const session = this.#session;
+    this.#session?.close();
     this.#session = undefined;
     this.#token = undefined;
-    session?.then(
-      (open) => open.close(),
-      () => undefined,
-    );
+    this.#shown = new ShownUnits();
   }
 }
 

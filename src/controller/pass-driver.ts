@@ -1,9 +1,8 @@
 import type { Clock } from '../base/clock.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
-import { unreachable } from '../cluster/silence.ts';
-import type { Machine } from '../machine/machine.ts';
-import { alteredSession } from '../systemd/altered-session.ts';
-import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
+import type { Observation } from '../cluster/snapshot.ts';
+import type { SystemdDriver } from '../systemd/driver.ts';
+import { observedBy, observeQuery } from '../systemd/observation.ts';
 import { within } from './deadline.ts';
 import type { MachineWatch } from './machine-watch.ts';
 
@@ -21,76 +20,32 @@ export type PassDriverOptions = {
  * The driver of one pass of a controller, which knows already who is silent: such a machine is told at once and not
  * waited for, and one that gives no answer in time is silent from then on.
  */
-export function passDriver(options: PassDriverOptions): SystemdDriver {
-  const { driver, watches, fresh } = options;
+export function passDriver({ driver, clock, watches, fresh, deadlineMs }: PassDriverOptions): SystemdDriver {
   return {
-    async connect(machine) {
+    connect(machine) {
       const watch = watches.get(machine.name);
       if (watch === undefined)
         throw new FleetError('machine-not-found', `No such machine: "${machine.name}"`);
       if (watch.silence !== undefined) throw watch.silence;
-      return fresh.has(machine.name) ? askAnew(machine, watch, options) : lazySession(machine, watch, driver);
+      const session = driver.connect(machine);
+      return observedBy(session, async ({ request }) => {
+        if (!fresh.has(machine.name)) return lastSeen(watch);
+        const asked = clock.now();
+        try {
+          const query = observeQuery({ ...request, token: true });
+          return await within(deadlineMs, machine, session.ask(query));
+        } catch (error) {
+          if (isFleetError(error)) watch.failed(asked, error);
+          throw error;
+        }
+      });
     },
     journal: (machine, request) => driver.journal(machine, request),
     close: async () => undefined,
   };
 }
 
-async function askAnew(
-  machine: Machine,
-  watch: MachineWatch,
-  { driver, clock, deadlineMs }: PassDriverOptions,
-): Promise<MachineSession> {
-  const asked = clock.now();
-  const bounded = async <T>(work: Promise<T>): Promise<T> => {
-    try {
-      return await within(deadlineMs, machine, work);
-    } catch (error) {
-      if (isFleetError(error)) watch.failed(asked, error);
-      throw error;
-    }
-  };
-  const connecting = driver.connect(machine);
-  connecting.catch(() => undefined);
-  const session = await bounded(connecting);
-  return alteredSession(session, {
-    observe: (request) => bounded(session.observe({ ...request, token: true })),
-  });
-}
-
-/** A session that is opened when something has to be done on the machine. */
-function lazySession(machine: Machine, watch: MachineWatch, driver: SystemdDriver): MachineSession {
-  let opened: Promise<MachineSession> | undefined;
-  const open = (): Promise<MachineSession> => {
-    opened ??= driver.connect(machine);
-    return opened;
-  };
-  return {
-    async observe() {
-      const observation = watch.view?.observation;
-      if (observation === undefined)
-        throw watch.silence ?? new FleetError('ssh-lost', `Lost machine "${machine.name}"`);
-      return observation;
-    },
-    async change(changes, clusterId) {
-      try {
-        return await (await open()).change(changes, clusterId);
-      } catch (error) {
-        if (!isFleetError(error)) throw error;
-        const failure = unreachable(error);
-        return changes.map(({ unit }) => ({ unit, machine: machine.name, state: undefined, failure }));
-      }
-    },
-    status: async (units, lines) => (await open()).status(units, lines),
-    verify: async (request) => (await open()).verify(request),
-    extend: async (lease) => (await open()).extend(lease),
-    examine: async () => (await open()).examine(),
-    ended: new Promise(() => undefined),
-    close: () => {
-      opened?.then(
-        (session) => session.close(),
-        () => undefined,
-      );
-    },
-  };
+function lastSeen({ view, silence, machine }: MachineWatch): Observation {
+  if (view?.observation !== undefined) return view.observation;
+  throw silence ?? new FleetError('ssh-lost', `Lost machine "${machine.name}"`);
 }

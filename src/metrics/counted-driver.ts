@@ -1,6 +1,6 @@
 import { isFleetError } from '../base/errors.ts';
-import { alteredSession } from '../systemd/altered-session.ts';
-import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
+import type { SystemdDriver } from '../systemd/driver.ts';
+import { observedBy } from '../systemd/observation.ts';
 
 /**
  * The same driver; `note` is called for every session that begins, which its first answer shows, and with the code of the
@@ -16,28 +16,20 @@ export function countedDriver(driver: SystemdDriver, note: (failure?: string) =>
     }
   };
   return {
-    async connect(machine) {
-      const session = await counted(() => driver.connect(machine));
-      return countedSession(session, counted, note);
+    connect(machine) {
+      const session = driver.connect(machine);
+      let hasBegun: boolean = false;
+      const begun = <T>(answer: T): T => {
+        if (!hasBegun) note();
+        hasBegun = true;
+        return answer;
+      };
+      return {
+        ...observedBy(session, async (query) => begun(await counted(() => session.ask(query)))),
+        change: async (changes, cluster) => begun(await session.change(changes, cluster)),
+      };
     },
     journal: (machine, request) => counted(() => driver.journal(machine, request)),
     close: () => driver.close(),
   };
-}
-
-function countedSession(
-  session: MachineSession,
-  counted: <T>(work: () => Promise<T>) => Promise<T>,
-  note: () => void,
-): MachineSession {
-  let hasBegun: boolean = false;
-  const begun = <T>(answer: T): T => {
-    if (!hasBegun) note();
-    hasBegun = true;
-    return answer;
-  };
-  return alteredSession(session, {
-    observe: async (request) => begun(await counted(() => session.observe(request))),
-    change: async (changes, cluster) => begun(await session.change(changes, cluster)),
-  });
 }

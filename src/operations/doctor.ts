@@ -4,7 +4,7 @@ import { parseMachineId } from '../machine/machine-id.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Login } from '../ssh/transport.ts';
-import type { Examination } from '../systemd/examination.ts';
+import { type Examination, examineQuery } from '../systemd/examination.ts';
 import { type CheckResult, judge, type Sight } from './checks.ts';
 import { findMachine } from './find-machine.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
@@ -98,12 +98,8 @@ async function lookAt(examiner: Examiner, machine: Machine, registry: RegistryVi
 }
 
 async function examine({ driver }: Examiner, machine: Machine): Promise<Examination> {
-  const session = await driver.connect(machine);
-  try {
-    return await session.examine();
-  } finally {
-    session.close();
-  }
+  const session = driver.connect(machine);
+  return session.ask(examineQuery()).finally(() => session.close());
 }
 
 /** What work came to, or its FleetError about the machine. */

@@ -2,6 +2,7 @@ import { isFleetError } from '../base/errors.ts';
 import type { Drift } from '../cluster/drift.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
+import { statusQuery } from '../systemd/status.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 import { byMachine, type PlacesRequest, withPlaces } from './unit-places.ts';
 import type { UnitProblem } from './unit-result.ts';
@@ -38,7 +39,8 @@ export function unitStatus(edges: Edges, request: StatusRequest): Promise<Status
     const ask = async ({ view, units }: ReturnType<typeof byMachine>[number]): Promise<void> => {
       const { name } = view.machine;
       try {
-        const answer = (await sessions.get(name)?.status(units, request.lines ?? 0)) ?? [];
+        const answer =
+          (await sessions.get(name)?.ask(statusQuery({ units, lines: request.lines ?? 0 }))) ?? [];
         for (const [index, unit] of units.entries()) texts.set(`${unit} ${name}`, answer[index] ?? '');
       } catch (error) {
         if (!isFleetError(error)) throw error;

@@ -5,6 +5,7 @@ import { formatMachineId, type MachineId } from '../machine/machine-id.ts';
 import { highestToken } from '../reconcile/outdated.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import { type RegistryView, UNKNOWN_MACHINE } from '../registry/view.ts';
+import { observeQuery } from '../systemd/observation.ts';
 
 /** What the registry remembers of a machine from now on; `before` is the id it had for that name, where it differs. */
 export type Accepted = {
@@ -23,9 +24,9 @@ export type Accepted = {
  */
 export async function acceptMachine({ driver, machines, registry }: Edges, name: string): Promise<Accepted> {
   const machine = namedMachine(machines, name);
-  const session = await driver.connect(machine);
+  const session = driver.connect(machine);
   const observation = await session
-    .observe({ names: [], digests: false, token: true })
+    .ask(observeQuery({ names: [], digests: false, token: true }))
     .finally(() => session.close());
   const { id } = observation;
   let accepted: Accepted | undefined;

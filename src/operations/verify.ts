@@ -9,6 +9,7 @@ import { previewRegistry } from '../registry/preview.ts';
 import { machinesOf } from '../schedule/decision.ts';
 import { explain } from '../schedule/explain.ts';
 import type { MachineSession } from '../systemd/driver.ts';
+import { verifyQuery } from '../systemd/verification.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { expandGlobs } from './expand-globs.ts';
 import { unknownTriggers } from './idle-triggers.ts';
@@ -124,7 +125,7 @@ function askMachines(
     [...places].map(async ([view, names]): Promise<MachineVerdict> => {
       const verdict = { machine: machineRef(view), units: names };
       try {
-        const said = await sessions.get(view.machine.name)?.verify({ files, units: names });
+        const said = await sessions.get(view.machine.name)?.ask(verifyQuery({ files, units: names }));
         const problems = said ?? ['it does not answer'];
         return { ...verdict, failed: unitsBlamed(names, problems), problems };
       } catch (error) {

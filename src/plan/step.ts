@@ -1,6 +1,5 @@
 import type { Failure } from '../cluster/failure.ts';
-import type { Lease } from '../cluster/lease.ts';
-import type { Token } from '../cluster/snapshot.ts';
+import type { Lease, Token } from '../cluster/snapshot.ts';
 import type { UnitRecord } from '../cluster/unit-state.ts';
 
 /** One thing to do with one unit on one machine. Data only: systemd/ knows how. */

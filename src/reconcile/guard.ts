@@ -1,21 +1,19 @@
-import { type FleetError, isFleetError } from '../base/errors.ts';
+import { isFleetError } from '../base/errors.ts';
 import type { Observation } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { Registry } from '../registry/registry.ts';
-import { alteredSession } from '../systemd/altered-session.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from '../systemd/driver.ts';
+import { observedBy, observeQuery } from '../systemd/observation.ts';
 import { comparedRegistry, refuseDoubtful } from './outdated.ts';
 import type { Edges } from './reconcile.ts';
 
-/** A look at a machine that was taken before anybody asked for it, or why there is none. */
-type Ahead =
-  | {
-      readonly session: MachineSession;
-      readonly request: ObserveRequest;
-      readonly observation: Observation;
-    }
-  | FleetError;
+/** An observation that was made before a pass asked for it. */
+type Ahead = {
+  readonly session: MachineSession;
+  readonly request: ObserveRequest;
+  readonly observation: Promise<Observation>;
+};
 
 /**
  * The same edges with a registry that stores nothing while a machine has seen newer decisions than it has made: such a
@@ -52,7 +50,7 @@ class Guard {
       connect: (machine) => this.#connect(machine),
       journal: (machine, request) => driver.journal(machine, request),
       close: async () => {
-        for (const ahead of this.#ahead.values()) if (!isFleetError(ahead)) ahead.session.close();
+        for (const { session } of this.#ahead.values()) session.close();
         await driver.close();
       },
     };
@@ -76,55 +74,44 @@ class Guard {
     const rest = this.#edges.machines.filter(({ name }) => !this.#seen.has(name));
     await Promise.all(
       rest.map(async (machine) => {
-        try {
-          const session = await this.#open(machine);
-          const observation = await session.observe(request);
-          this.#ahead.set(machine.name, { session, request, observation });
-        } catch (error) {
+        const session = this.#open(machine);
+        const observation = session.ask(observeQuery(request));
+        this.#ahead.set(machine.name, { session, request, observation });
+        await observation.catch((error: unknown) => {
           if (!isFleetError(error)) throw error;
-          this.#ahead.set(machine.name, error);
-        }
+        });
       }),
     );
   }
 
-  async #connect(machine: Machine): Promise<MachineSession> {
+  #connect(machine: Machine): MachineSession {
     const ahead = this.#ahead.get(machine.name);
     this.#ahead.delete(machine.name);
     if (ahead === undefined) return this.#open(machine);
-    if (isFleetError(ahead)) throw ahead;
-    const { session, request, observation } = ahead;
-    let unused: Observation | undefined = observation;
-    return alteredSession(session, {
-      observe: async (asked) => {
-        const known = covers(request, asked) ? unused : undefined;
-        unused = undefined;
-        return known ?? session.observe(asked);
-      },
+    const { session, request } = ahead;
+    let unused: Promise<Observation> | undefined = ahead.observation;
+    return observedBy(session, (query) => {
+      const known = covers(request, query.request) ? unused : undefined;
+      unused = undefined;
+      return known ?? session.ask(query);
     });
   }
 
   /** A session whose first answer tells the highest token that the machine has seen, too. */
-  async #open(machine: Machine): Promise<MachineSession> {
-    const session = await this.#noting(machine, () => this.#edges.driver.connect(machine));
-    return alteredSession(session, {
-      observe: async (request) => {
-        if (this.#seen.get(machine.name) !== undefined) return session.observe(request);
-        const observation = await this.#noting(machine, () => session.observe({ ...request, token: true }));
+  #open(machine: Machine): MachineSession {
+    const session = this.#edges.driver.connect(machine);
+    return observedBy(session, async (query) => {
+      if (this.#seen.get(machine.name) !== undefined) return session.ask(query);
+      try {
+        const observation = await session.ask(observeQuery({ ...query.request, token: true }));
         this.#seen.set(machine.name, observation);
         return observation;
-      },
+      } catch (error) {
+        // It is not asked a second time: silence is measured meanwhile.
+        if (!this.#seen.has(machine.name)) this.#seen.set(machine.name, undefined);
+        throw error;
+      }
     });
-  }
-
-  /** Who does not answer is not asked a second time: silence is measured meanwhile. */
-  async #noting<T>({ name }: Machine, ask: () => Promise<T>): Promise<T> {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!this.#seen.has(name)) this.#seen.set(name, undefined);
-      throw error;
-    }
   }
 }
 

@@ -5,6 +5,7 @@ import type { Machine } from '../machine/machine.ts';
 import type { Edit } from '../registry/edit.ts';
 import { type RegistryView, UNKNOWN_MACHINE } from '../registry/view.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from '../systemd/driver.ts';
+import { observeQuery } from '../systemd/observation.ts';
 import type { Tell } from './events.ts';
 import { logSilences } from './log.ts';
 import { aheadOf, isOutdated } from './outdated.ts';
@@ -42,14 +43,15 @@ export async function observe(
   request: ObserveRequest,
 ): Promise<Sighting> {
   const sessions = new Map<string, MachineSession>();
+  const query = observeQuery(request);
   const look = async (machine: Machine): Promise<MachineView> => {
     const { name } = machine;
     const memory = registry.machines.get(name);
     tell({ kind: 'machine-asked', machine: name });
     try {
-      const session = await driver.connect(machine);
+      const session = driver.connect(machine);
       sessions.set(name, session);
-      const observation = await session.observe(request);
+      const observation = await session.ask(query);
       const { id } = observation;
       tell({ kind: 'machine-answered', machine: name, id });
       const now = clock.now();

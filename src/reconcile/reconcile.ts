@@ -1,11 +1,11 @@
 import type { Clock } from '../base/clock.ts';
-import type { DependentUnit } from '../cluster/dependencies.ts';
-import type { LeaseEnds } from '../cluster/lease.ts';
 import { withLostRecords } from '../cluster/lost-record.ts';
 import {
   type ClusterSnapshot,
+  type DependentUnit,
   type DesiredUnit,
   everyUnit,
+  type LeaseEnds,
   type MachineView,
   readableOf,
 } from '../cluster/snapshot.ts';

@@ -1,9 +1,14 @@
 import { connect } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
-import type { Connection } from './connection.ts';
 import { ProxyCommand } from './proxy-command.ts';
 import type { SshTarget } from './target.ts';
+
+/** A connection to a jump host. */
+type JumpHost = {
+  readonly failure: Error | undefined;
+  readonly forward: (target: SshTarget) => Promise<ClientChannel>;
+};
 
 /** What carries the bytes of an SSH connection. */
 export interface Line {
@@ -23,7 +28,7 @@ export interface Line {
  */
 export async function dial(
   target: SshTarget,
-  jumpHost: Connection | undefined,
+  jumpHost: JumpHost | undefined,
   signal: AbortSignal,
   resolved: () => void,
 ): Promise<Line> {
@@ -59,7 +64,7 @@ function dialDirectly(target: SshTarget, signal: AbortSignal, resolved: () => vo
   }).finally(() => signal.removeEventListener('abort', abort));
 }
 
-async function dialFrom(jumpHost: Connection, target: SshTarget, signal: AbortSignal): Promise<Line> {
+async function dialFrom(jumpHost: JumpHost, target: SshTarget, signal: AbortSignal): Promise<Line> {
   const stream = new Tunnel(await jumpHost.forward(target));
   if (signal.aborted) stream.destroy();
   return {

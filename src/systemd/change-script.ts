@@ -11,8 +11,9 @@ import {
   recordOf,
   type Waits,
 } from './change-words.ts';
+import { leaseWords } from './lease.ts';
 import { writeRecord } from './record.ts';
-import { complete, LOCK_WAIT_SECONDS, leaseWords } from './script.ts';
+import { complete, LOCK_WAIT_SECONDS } from './script.ts';
 import { startUnits, watchStarts } from './start-script.ts';
 import { isDown, stopUnits } from './stop-script.ts';
 

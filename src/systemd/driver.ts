@@ -1,11 +1,11 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
-import type { Lease } from '../cluster/lease.ts';
-import type { Observation } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { UnitChange } from '../plan/step.ts';
-import type { Examination } from './examination.ts';
+import type { Section } from './frame.ts';
+import type { ShownUnits } from './glance.ts';
 import type { JournalRequest, JournalStream } from './journal.ts';
-import type { VerifyRequest } from './verification.ts';
+import type { MachinePaths } from './machine-paths.ts';
+import type { Phase } from './phases.ts';
 
 /** What is asked of a machine beside the units fleet put there. */
 export type ObserveRequest = {
@@ -20,58 +20,76 @@ export type ObserveRequest = {
   /** Whether to tell how busy the machine is: `vitals` of the observation. */
   readonly vitals?: boolean;
   /**
-   * For who asks again and again in one session: whether what systemd tells of a unit that looks unchanged may be as
-   * old as two minutes. Which units there are, their files, whether they run and in which run is always as of now.
+   * For observations that are repeated in one session: the units that were shown in it. The properties that systemd shows
+   * of a unit that looks unchanged may then be two minutes old. The list of units, their files, whether they run and in
+   * which run are always current.
    */
-  readonly sparing?: boolean;
+  readonly shown?: ShownUnits;
   /**
    * How long the answer is waited for, in ms; a second later, no tool that was asked for it runs any more on the machine.
    */
   readonly withinMs?: number;
 };
 
-/** A pass on one machine: one SSH exec, over which it is first read and then, perhaps, changed. */
-export interface MachineSession {
+/** A question to a machine: its script and the reader of its answer. Their functions are next to both. */
+export type Query<T, Kind extends string = string, Request = unknown> = Phase & {
+  readonly kind: Kind;
+  /** The arguments that the script was made from. */
+  readonly request: Request;
+  /** What the answer says. An error that it throws is a failure of this machine. */
+  readonly read: (sections: readonly Section[], from: Respondent) => T | Promise<T>;
+};
+
+/** The machine that has answered a query. */
+export type Respondent = {
+  readonly name: string;
+  readonly paths: MachinePaths;
+  /** For a query that depends on the answer to the last one. */
+  readonly ask: MachineSession['ask'];
+};
+
+/**
+ * A pass on one machine: one SSH exec, over which it is first read and then, perhaps, changed. It is a plain object, so that
+ * another session can replace some of its members.
+ */
+export type MachineSession = {
   /** Rejects with a FleetError when the machine stops answering or its answer makes no sense. */
-  observe(request: ObserveRequest): Promise<Observation>;
+  readonly ask: <T>(query: Query<T>) => Promise<T>;
   /**
    * Makes the changes on behalf of `clusterId`. Resolves with one outcome a change, in their order: a failure
    * of one never hides another, and a connection that is lost on the way is an outcome too. Changes may have
    * been made even if their outcome is unknown; making them again is harmless.
    */
-  change(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]>;
-  /**
-   * Extends the lease of the machine up to that deadline; false when it is past there, or the machine has rebooted.
-   * Rejects as {@link observe} does.
-   */
-  extend(lease: Lease): Promise<boolean>;
-  /**
-   * What `systemctl status` prints of each unit, with up to `lines` lines of its journal, in the order of `units`.
-   * Rejects as {@link observe} does.
-   */
-  status(units: readonly string[], lines: number): Promise<readonly string[]>;
-  /**
-   * What systemd there has against unit files that are not there yet, a line each. They are put into a folder of
-   * their own for that. Rejects as {@link observe} does.
-   */
-  verify(request: VerifyRequest): Promise<readonly string[]>;
+  readonly change: (changes: readonly UnitChange[], clusterId: string) => Promise<readonly UnitOutcome[]>;
   /** Resolves when the session is over, if it ever began: closed here or there, or lost. */
   readonly ended: Promise<void>;
-  /** How the machine is: everything that fleet needs of it. Rejects as {@link observe} does. */
-  examine(): Promise<Examination>;
   /** Ends the session; the connection stays with the transport. */
-  close(): void;
-}
+  readonly close: () => void;
+};
 
 /** The way to machines' systemd. */
 export interface SystemdDriver {
   /**
    * A session with the machine, which begins with the first question and tells by its answer when the machine cannot be
-   * reached. Rejects with FleetError `machine-not-found`, or where it is known already that it cannot.
+   * reached. Throws FleetError `machine-not-found`, or the reason where it is known already that it cannot.
    */
-  connect(machine: Machine): Promise<MachineSession>;
+  connect(machine: Machine): MachineSession;
   /** Starts to read a journal; rejects with a FleetError that tells why the machine cannot be reached. */
   journal(machine: Machine, request: JournalRequest): Promise<JournalStream>;
   /** Lets go of every connection. */
   close(): Promise<void>;
 }
+
+/** How long whoever changes units waits for what systemd does about it. */
+export type Patience = {
+  /** False: jobs are handed to systemd, and what becomes of them is not looked at. */
+  readonly blocks: boolean;
+  /**
+   * How long all waits together may take, in ms, from when the driver is made; undefined for two minutes for the
+   * stops of a machine and two for its starts.
+   */
+  readonly timeoutMs: number | undefined;
+};
+
+/** Waits until it is done, or for what counts as stuck. */
+export const PATIENT: Patience = { blocks: true, timeoutMs: undefined };

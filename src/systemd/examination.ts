@@ -1,8 +1,10 @@
 import { isUnknown } from '../cluster/unit-state.ts';
 import { readNumber } from '../machine/limits.ts';
 import doctorShell from './doctor.sh';
+import type { Query } from './driver.ts';
 import type { Section } from './frame.ts';
 import { notUsable, readCluster, readFacts } from './read-observation.ts';
+import { complete } from './script.ts';
 import { parseShow } from './show.ts';
 
 /** What cannot be done without on a machine; all but the first are of coreutils, which is everywhere. */
@@ -64,24 +66,31 @@ const MOST_LINES = 100;
 /** The folders that are looked at, by the names they have in scripts. */
 const FOLDERS = ['D', 'L', 'R'] as const;
 
-/** The lines of the script: sections for {@link readExamination}. */
-export function examinationLines(): readonly string[] {
-  return [
-    doctorShell,
-    'section identity identity',
-    'section facts facts',
-    'section systemd systemctl --version',
-    'section state systemctl is-system-running',
-    ...FOLDERS.map((name) => `section folder writable "$${name}"`),
-    `section absent absent ${TOOLS.join(' ')}`,
-    'section broken broken',
-    'section clock date +%s',
-    `section space space ${FOLDERS.map((name) => `"$${name}"`).join(' ')}`,
-    'section journal journalctl --quiet --no-pager --lines=1 --output=cat',
-    'section containers containers',
-    'section units shown',
-    'section altered altered',
-  ];
+/** How the machine is: everything that fleet needs of it. */
+export function examineQuery(): Query<Examination, 'examination', undefined> {
+  return {
+    kind: 'examination',
+    request: undefined,
+    script: complete('examination', [
+      doctorShell,
+      'section identity identity',
+      'section facts facts',
+      'section systemd systemctl --version',
+      'section state systemctl is-system-running',
+      ...FOLDERS.map((name) => `section folder writable "$${name}"`),
+      `section absent absent ${TOOLS.join(' ')}`,
+      'section broken broken',
+      'section clock date +%s',
+      `section space space ${FOLDERS.map((name) => `"$${name}"`).join(' ')}`,
+      'section journal journalctl --quiet --no-pager --lines=1 --output=cat',
+      'section containers containers',
+      'section units shown',
+      'section altered altered',
+    ]),
+    isPublic: true,
+    read: (sections, { name, paths: { units, state, run } }) =>
+      readExamination(name, sections, [units, state, run]),
+  };
 }
 
 /** Without these, nothing that they would tell may count as in order. */
@@ -91,7 +100,7 @@ const REQUIRED = ['identity', 'facts', 'absent', 'containers', 'units'];
  * Reads its answer; `folders` are those of the script. Throws FleetError `remote-script` for an answer without a part that
  * tells of trouble, `bad-answer` for values that no machine has.
  */
-export function readExamination(
+function readExamination(
   machine: string,
   sections: readonly Section[],
   folders: readonly string[],

@@ -1,4 +1,4 @@
-# What a sparing look is made of, beside the words of machine.sh
+# What an observation with what was shown before is made of, beside the words of machine.sh
 
 # glance UNIT...: a line each of those that systemd has in memory. All of them cost as much as a few that are shown, for
 # systemd collects every property of a unit to show one. Names are taken for patterns here: ? stands for a backslash.

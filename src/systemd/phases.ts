@@ -12,13 +12,17 @@ import { FrameReader, type Section } from './frame.ts';
 import type { MachinePaths } from './machine-paths.ts';
 import { openingScript } from './script.ts';
 
-/** A script and how long its answer may take, in ms. */
+/** How long an answer may take, in ms; systemctl itself gives up on systemd after 25 s. */
+const ANSWER_DEADLINE_MS = 30_000;
+
+/** A script and how its answer is waited for. */
 export type Phase = {
   readonly script: string;
-  readonly deadlineMs: number;
   /** Whether others on the machine may see it. It needs no more than the words for reading then. */
-  readonly isPublic: boolean;
-  /** How large the answer may be. */
+  readonly isPublic?: boolean;
+  /** How long the answer may take, in ms; {@link ANSWER_DEADLINE_MS} unless given. */
+  readonly deadlineMs?: number;
+  /** How large the answer may be; `answer` unless given. */
   readonly most?: Limit;
 };
 
@@ -54,7 +58,12 @@ export class Phases {
    * Rejects with a FleetError when there is no shell, it ends before its answer does, or that takes too long or is too
    * large. No other phase can follow then.
    */
-  async run({ script, deadlineMs, isPublic, most }: Phase): Promise<readonly Section[]> {
+  async run({
+    script,
+    isPublic = false,
+    deadlineMs = ANSWER_DEADLINE_MS,
+    most,
+  }: Phase): Promise<readonly Section[]> {
     const answer = this.#reader.readPhase(most);
     answer.catch(() => undefined);
     let timer: NodeJS.Timeout | undefined;

@@ -1,17 +1,14 @@
 import { FleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
-import type { Lease } from '../cluster/lease.ts';
-import type { MachineVitals, Observation } from '../cluster/snapshot.ts';
+import type { Lease, MachineVitals, Observation } from '../cluster/snapshot.ts';
 import { type ObservedUnit, type UnitRecord, unknownState } from '../cluster/unit-state.ts';
 import { keepTo, LIMITS, readNumber, readWord } from '../machine/limits.ts';
 import { parseMachineId } from '../machine/machine-id.ts';
 import { unitNameProblem } from '../unit/unit-name.ts';
-import { readBackup, readHighestToken } from './backup.ts';
 import type { ObserveRequest } from './driver.ts';
 import { findSection as find, type Section } from './frame.ts';
-import { readUnitName } from './read-name.ts';
-import { readDigests, readRecords } from './record.ts';
-import { parseShow, type ShownUnit } from './show.ts';
+import { readBackup, readDigests, readHighestToken, readRecords } from './record.ts';
+import { parseShow, readUnitName, type ShownUnit } from './show.ts';
 
 /**
  * Reads the sections of the observe script of `machine`, the answer to `request`; `shown` is what systemd tells of all
@@ -101,21 +98,6 @@ function readLease(facts: Facts): Lease | undefined {
   const deadline = facts.get('lease');
   if (deadline === undefined) return undefined;
   return { bootId: readBootId(facts), deadline: readNumber(deadline, 'lease') / 100 };
-}
-
-/** Whether the machine took the lease; throws a FleetError `remote-script` when it could not. */
-export function readExtension(machine: string, sections: readonly Section[]): boolean {
-  const section = find(sections, 'extend');
-  if (section?.status === 0) return true;
-  if (section?.status === 10 || section?.status === 11) return false;
-  const said = section?.stderr ?? '';
-  // systemd starts nothing that a job of the shutdown in hand would stop.
-  if (/ is destructive/.test(said))
-    throw new FleetError('machine-stopping', `Machine "${machine}" is shutting down`);
-  throw new FleetError(
-    'remote-script',
-    `Cannot give machine "${machine}" a lease${said === '' ? '' : `: ${quoted(said)}`}`,
-  );
 }
 
 /** Lines of a name and a value. */

@@ -1,7 +1,8 @@
+import type { MachineBackup, Token } from '../cluster/snapshot.ts';
 import { TARGET_STATES } from '../cluster/target-state.ts';
 import type { UnitRecord } from '../cluster/unit-state.ts';
 import { keepTo, LIMITS, readNumber, readWord } from '../machine/limits.ts';
-import { readOwnUnitName } from './read-name.ts';
+import { UNIT_TYPES } from '../unit/unit-name.ts';
 
 /** The lines of `/var/lib/fleet/units/<unit>`. They start with the unit's name, so that files can be joined. */
 export function writeRecord(record: UnitRecord): string {
@@ -47,4 +48,40 @@ export function readDigests(text: string): ReadonlyMap<string, string> {
     digests.set(match[1] === '' ? match[3] : match[3].replaceAll('\\\\', '\\'), match[2]);
   }
   return digests;
+}
+
+/**
+ * Reads what a machine keeps of the registry: `texts` are lines `unit base64`, `tokens` the notes of all units that
+ * are there or were.
+ */
+export function readBackup(texts: string, tokens: string): MachineBackup {
+  const lines = texts.split('\n').filter((line) => line !== '');
+  keepTo('units', lines.length);
+  return {
+    texts: new Map(
+      lines.map((line) => {
+        const [unit = '', encoded = ''] = line.split(' ');
+        return [readOwnUnitName(unit), Buffer.from(encoded, 'base64').toString('utf8')];
+      }),
+    ),
+    token: readHighestToken(tokens),
+  };
+}
+
+/** The highest token in the notes of units. Throws FleetError `bad-answer` for one that is no token. */
+export function readHighestToken(tokens: string): Token {
+  let highest = 0;
+  for (const [, token = ''] of tokens.matchAll(/token=(.+)/g))
+    highest = Math.max(highest, readNumber(token, 'token'));
+  return highest;
+}
+
+/** Unit names of the types that fleet runs; a dot or an @ in front is no name of a file that fleet writes. */
+const OWN_NAME = new RegExp(
+  `^(?=.{1,255}$)[A-Za-z0-9:_\\\\-][A-Za-z0-9:_.\\\\@-]*\\.(?:${UNIT_TYPES.join('|')})$`,
+);
+
+/** The name of a unit that fleet put on a machine. Throws FleetError `bad-answer` for what cannot be one. */
+function readOwnUnitName(text: string): string {
+  return readWord(text, OWN_NAME, 'the name of a unit');
 }

@@ -1,6 +1,5 @@
 import { type SystemdState, unknownState } from '../cluster/unit-state.ts';
 import { beyond, keepTo, LIMITS, readNumber, readWord } from '../machine/limits.ts';
-import { readUnitName } from './read-name.ts';
 
 /** The properties asked of `systemctl show`, the only systemctl output that is meant to be parsed. */
 export const SHOW_PROPERTIES = [
@@ -199,4 +198,12 @@ function readAmount(value: string, range: 'memory' | 'cpu' | 'count'): number | 
 /** LoadError is `org.freedesktop.systemd1.BadUnitSetting "Unit x has a bad unit file setting."`, or `""`. */
 function loadError(value: string): string {
   return /"(.*)"\s*$/.exec(value)?.[1] ?? '';
+}
+
+/** The alphabet of unit names (systemd.unit(5)), and UNIT_NAME_MAX. systemd shows units of types that fleet does not run, too. */
+const NAME = /^[A-Za-z0-9:_.\\@-]{1,255}$/;
+
+/** A name of a unit, as systemd tells it. Throws FleetError `bad-answer` for what cannot be one. */
+export function readUnitName(text: string): string {
+  return readWord(text, NAME, 'the name of a unit');
 }

@@ -1,5 +1,9 @@
 import { encodeForPrintf, quote } from '../ssh/shell.ts';
+import type { Query } from './driver.ts';
 import type { Section } from './frame.ts';
+import ownShell from './own.sh';
+import { complete, withoutComments } from './script.ts';
+import verificationShell from './verification.sh';
 
 /** Unit files that belong together, and those among them that are to be checked. */
 export type VerifyRequest = {
@@ -7,14 +11,24 @@ export type VerifyRequest = {
   readonly units: readonly string[];
 };
 
-/** The lines of the script: the files go into a folder of their own, which is gone afterwards. */
-export function verifyLines({ files, units }: VerifyRequest): readonly string[] {
-  return [
+/**
+ * What systemd there has against unit files that are not there yet, a line each. They are put into a folder of their own for
+ * that, which is gone afterwards. The texts of units may hold what others on the machine must not see.
+ */
+export function verifyQuery(request: VerifyRequest): Query<readonly string[], 'verification', VerifyRequest> {
+  const { files, units } = request;
+  const script = complete('verification', [
     'step stage stage || return',
     ...files.map(({ name, text }) => `printf '%b' ${encodeForPrintf(text)} >"$V"/${quote(name)}`),
     `section verify analyze ${units.map((unit) => quote(`./${unit}`)).join(' ')}`,
     'rm -rf "$V"',
-  ];
+  ]);
+  return {
+    kind: 'verification',
+    request,
+    script: withoutComments(ownShell + verificationShell) + script,
+    read: (sections) => readVerification(request, sections),
+  };
 }
 
 /**

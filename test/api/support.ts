@@ -10,8 +10,7 @@ import { EventStream } from '../../src/api/events.ts';
 import { InheritedSockets } from '../../src/api/inherited.ts';
 import { serveApi } from '../../src/api/serve.ts';
 import type { FleetError } from '../../src/base/errors.ts';
-import type { ApiSettings } from '../../src/config/config.ts';
-import type { ListenPlace } from '../../src/config/listen.ts';
+import type { ApiSettings, ListenPlace } from '../../src/config/listen.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import type { House } from '../controller/support.ts';
 

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import type { Lease } from '../../src/cluster/lease.ts';
-import type { Observation } from '../../src/cluster/snapshot.ts';
+import type { Lease, Observation } from '../../src/cluster/snapshot.ts';
 import type { SystemdState } from '../../src/cluster/unit-state.ts';
 import { MachineWatch, restMs } from '../../src/controller/machine-watch.ts';
-import type { MachineSession } from '../../src/systemd/driver.ts';
+import { observeQuery } from '../../src/systemd/observation.ts';
 import { foreignUnit, systemdState } from '../support/builders.ts';
 import { fakeMachines } from '../support/fake-machines.ts';
+import { answering } from '../support/fake-session.ts';
 
 it('a session that ends before it has answered is not begun again at once', async () => {
   const machine = { name: 'm1', address: 'm1.example', metadata: {} };
@@ -15,14 +15,14 @@ it('a session that ends before it has answered is not begun again at once', asyn
   let asked = 0;
   const refusing = {
     ...driver,
-    connect: async () => {
-      const session = await driver.connect(machine);
-      const observe = async (): Promise<never> => {
+    connect: () => {
+      const session = driver.connect(machine);
+      const ask = async (): Promise<never> => {
         asked++;
         await sleep(1);
         throw new FleetError('become-denied', 'Cannot use machine "m1": sudo refuses');
       };
-      return { ...session, observe, ended: Promise.resolve() };
+      return { ...session, ask, ended: Promise.resolve() };
     },
   };
   const watch = new MachineWatch(machine, {
@@ -69,14 +69,14 @@ it('what is merely measured is no change', async () => {
   let asked = 0;
   const measuring = {
     ...driver,
-    connect: async () => {
-      const session = await driver.connect(machine);
-      const seen = await session.observe({ names: [], digests: true });
-      const observe = async () => {
+    connect: () => {
+      const session = driver.connect(machine);
+      const observation = async () => {
         if (asked === answers.length) stop.abort();
+        const seen = await session.ask(observeQuery({ names: [], digests: true }));
         return { ...seen, ...first, ...answers[Math.min(asked++, answers.length - 1)] };
       };
-      return { ...session, observe, ended: new Promise<never>(() => undefined), close: () => undefined };
+      return { ...session, ask: answering({ observation }) };
     },
   };
   const watch = new MachineWatch(machine, {
@@ -112,13 +112,17 @@ it.each([
 );
 
 /** A watch of a machine whose session answers as told, by a clock that is turned by hand. */
-function watchOf(session: Partial<MachineSession>, lease?: Lease, unseen: readonly string[] = []) {
+function watchOf(answers: Parameters<typeof answering>[0], lease?: Lease, unseen: readonly string[] = []) {
   const machine = { name: 'm1', address: 'm1.example', metadata: {} };
   const { driver } = fakeMachines([machine]);
+  const connect = () => {
+    const session = driver.connect(machine);
+    return { ...session, ask: answering(answers, session) };
+  };
   const clock = { time: 0, now: () => clock.time };
   const leases: (FleetError | undefined)[] = [];
   const watch = new MachineWatch(machine, {
-    driver: { ...driver, connect: async () => ({ ...(await driver.connect(machine)), ...session }) },
+    driver: { ...driver, connect },
     clock,
     intervalMs: 20,
     deadlineMs: 10_000,
@@ -138,11 +142,11 @@ function watchOf(session: Partial<MachineSession>, lease?: Lease, unseen: readon
 
 it('a machine that refuses is not asked again by those who want to know', async () => {
   let asked = 0;
-  const observe = async (): Promise<never> => {
+  const observation = (): never => {
     asked++;
     throw new FleetError('ssh-authentication', 'It did not let "root" in');
   };
-  const { watch } = watchOf({ observe });
+  const { watch } = watchOf({ observation });
   await watch.whenSeen;
   for (let time = 0; time < 20; time++) await watch.look();
   expect([asked, watch.silence?.code]).toEqual([1, 'ssh-authentication']);
@@ -155,10 +159,10 @@ it('a machine is asked by name for units that its answer lacks', async () => {
 });
 
 it('a machine that answers and takes no lease is not silent', async () => {
-  const extend = async (): Promise<never> => {
+  const extension = (): never => {
     throw new FleetError('machine-stopping', 'Machine "m1" is shutting down');
   };
-  const { watch, leases } = watchOf({ extend }, { bootId: 'b', deadline: 1 });
+  const { watch, leases } = watchOf({ extension }, { bootId: 'b', deadline: 1 });
   await watch.look();
   await watch.look();
   expect([watch.silence, watch.view?.observation?.lease]).toEqual([undefined, undefined]);

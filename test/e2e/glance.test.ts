@@ -5,6 +5,8 @@ import { withoutMeasures } from '../../src/cluster/unit-state.ts';
 import { createTransport } from '../../src/ssh/any-transport.ts';
 import { TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { MachineSession, SystemdDriver } from '../../src/systemd/driver.ts';
+import { ShownUnits } from '../../src/systemd/glance.ts';
+import { observeQuery } from '../../src/systemd/observation.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
 import { addressOf, IDENTITY_FILE, inside, KNOWN_HOSTS_FILE, onMachines, until } from '../support/cluster.ts';
 import { hire } from './operator.ts';
@@ -17,6 +19,7 @@ onMachines('a machine that is looked at again and again', () => {
   const operator = hire({ machines: ['k1'] });
   let driver: SystemdDriver;
   let session: MachineSession;
+  const shown = new ShownUnits();
   /** The scripts that had units shown. */
   let asked: string[];
 
@@ -33,7 +36,7 @@ onMachines('a machine that is looked at again and again', () => {
     const { stderr } = await operator.fleetctl('start', ...UNITS);
     expect([loaded.stderr, stderr]).toEqual(['', '']);
     ({ driver, asked } = watchedDriver());
-    session = await driver.connect(K1);
+    session = driver.connect(K1);
   });
   afterAll(async () => {
     session.close();
@@ -91,11 +94,11 @@ onMachines('a machine that is looked at again and again', () => {
     for (const other of UNITS.filter((each) => each !== unit)) expect(names).not.toContain(`'${other}`);
   });
 
-  const look = async () => comparable(await session.observe({ names: [], digests: true, sparing: true }));
+  const look = async () => comparable(await session.ask(observeQuery({ names: [], digests: true, shown })));
   const full = async () => {
-    const other = await driver.connect(K1);
+    const other = driver.connect(K1);
     try {
-      return comparable(await other.observe({ names: [], digests: true }));
+      return comparable(await other.ask(observeQuery({ names: [], digests: true })));
     } finally {
       other.close();
     }

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import { countedDriver } from '../../src/metrics/counted-driver.ts';
+import { observeQuery } from '../../src/systemd/observation.ts';
 import { fakeMachines } from '../support/fake-machines.ts';
 
 const MACHINE = { name: 'm1', address: 'm1.example', metadata: {} };
@@ -12,24 +13,24 @@ it('counts a session with its first answer, and why others do not begin or break
   let refusal: FleetError | undefined;
   const late = {
     ...driver,
-    connect: async () => {
-      const session = await driver.connect(MACHINE);
-      const observe: typeof session.observe = async (request) => {
+    connect: () => {
+      const session = driver.connect(MACHINE);
+      const ask: typeof session.ask = async (query) => {
         if (refusal !== undefined) throw refusal;
-        return session.observe(request);
+        return session.ask(query);
       };
-      return { ...session, observe };
+      return { ...session, ask };
     },
   };
   const noted: (string | undefined)[] = [];
   const counted = countedDriver(late, (failure) => void noted.push(failure));
   const session = await counted.connect(MACHINE);
   expect(noted).toEqual([]);
-  await session.observe(LOOK);
-  await session.observe(LOOK);
+  await session.ask(observeQuery(LOOK));
+  await session.ask(observeQuery(LOOK));
   refusal = new FleetError('ssh-lost', 'Lost');
-  await expect(session.observe(LOOK)).rejects.toBe(refusal);
+  await expect(session.ask(observeQuery(LOOK))).rejects.toBe(refusal);
   refusal = new FleetError('ssh-host-key', 'Its key changed');
-  await expect((await counted.connect(MACHINE)).observe(LOOK)).rejects.toBe(refusal);
+  await expect(counted.connect(MACHINE).ask(observeQuery(LOOK))).rejects.toBe(refusal);
   expect(noted).toEqual([undefined, 'ssh-lost', 'ssh-host-key']);
 });

@@ -90,7 +90,7 @@ it('refuses what can be no unit name only where a unit is meant', async () => {
 it('asks no machine when the registry knows enough', async () => {
   const scene = await busyScene();
   const { edges } = scene;
-  const driver = { ...edges.driver, connect: () => Promise.reject(new Error('a machine was asked')) };
+  const driver = { ...edges.driver, connect: () => expect.unreachable('a machine was asked') };
   for (const text of ['m3', '10.0.0.3', idOf('m3'), 'a'])
     expect(await ask({ ...scene, edges: { ...edges, driver } }, text)).toMatch(/^m[13]$/);
 });

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import { type StatusRequest, unitStatus } from '../../src/operations/status.ts';
 import { idOf } from '../support/builders.ts';
+import { answering } from '../support/fake-session.ts';
 import { FALSE, GLOBAL, makeScene, type Scene, SLEEP } from './scene.ts';
 
 let scene: Scene;
@@ -134,9 +135,11 @@ describe('a machine that does not answer', () => {
     const lost = new FleetError('ssh-lost', 'Lost the connection');
     const driver = {
       ...scene.edges.driver,
-      connect: async (machine: Parameters<typeof connect>[0]) => {
-        const session = await connect(machine);
-        return machine.name === 'm3' ? { ...session, status: () => Promise.reject(lost) } : session;
+      connect: (machine: Parameters<typeof connect>[0]) => {
+        const session = connect(machine);
+        return machine.name === 'm3'
+          ? { ...session, ask: answering({ status: () => Promise.reject(lost) }, session) }
+          : session;
       },
     };
     scene = { ...scene, edges: { ...scene.edges, driver } };

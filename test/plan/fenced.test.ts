@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
-import { type Lease, leaseEnd } from '../../src/cluster/lease.ts';
-import type { ClusterSnapshot } from '../../src/cluster/snapshot.ts';
+import { leaseEnd } from '../../src/cluster/lease.ts';
+import type { ClusterSnapshot, Lease } from '../../src/cluster/snapshot.ts';
 import type { ObservedUnit } from '../../src/cluster/unit-state.ts';
 import { fenceText } from '../../src/plan/fence.ts';
 import { plan } from '../../src/plan/plan.ts';

@@ -126,16 +126,14 @@ describe('a text', () => {
     await scene.want('launched', '', NAME);
     scene.driver.trouble('m1').failing.set(NAME, notUp(systemdState('failed', { result: 'signal' })));
     const connect = scene.driver.connect.bind(scene.driver);
-    scene.driver.connect = async (target) => {
-      const session = await connect(target);
-      const change = session.change.bind(session);
-      return Object.assign(session, {
-        change: async (...given: Parameters<typeof change>) => {
-          const outcomes = await change(...given);
-          await other.want('loaded', '', NAME);
-          return outcomes;
-        },
-      });
+    scene.driver.connect = (target) => {
+      const session = connect(target);
+      const change: typeof session.change = async (...given) => {
+        const outcomes = await session.change(...given);
+        await other.want('loaded', '', NAME);
+        return outcomes;
+      };
+      return { ...session, change };
     };
     await scene.pass(NAME);
     expect(await known(scene)).toEqual(['untried']);

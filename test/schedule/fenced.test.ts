@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type LeaseEnds, leaseEnd, leaseFor } from '../../src/cluster/lease.ts';
-import type { ClusterSnapshot, MachineView } from '../../src/cluster/snapshot.ts';
+import { leaseEnd, leaseFor } from '../../src/cluster/lease.ts';
+import type { ClusterSnapshot, LeaseEnds, MachineView } from '../../src/cluster/snapshot.ts';
 import { orderOf } from '../../src/plan/order.ts';
 import { plan } from '../../src/plan/plan.ts';
 import { type Decision, leavingOf, placementsOf } from '../../src/schedule/decision.ts';

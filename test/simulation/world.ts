@@ -12,6 +12,7 @@ import { createMemoryStore } from '../../src/store/memory.ts';
 import type { MachineSession } from '../../src/systemd/driver.ts';
 import type { DependencyKind } from '../../src/unit/dependencies.ts';
 import { NOW, TTL_MS } from '../support/builders.ts';
+import { answering } from '../support/fake-session.ts';
 import { pick, seeded } from '../support/random.ts';
 import { SimSystemd } from './systemd.ts';
 
@@ -79,7 +80,7 @@ export class World {
       cutOff: 0.5,
       tell: () => undefined,
       driver: {
-        connect: async ({ name }) => this.#session(name),
+        connect: ({ name }) => this.#session(name),
         journal: async () => {
           throw new Error('a simulated machine has no journal');
         },
@@ -207,18 +208,15 @@ export class World {
 
   #session(name: string): MachineSession {
     const machine = this.machines.find((each) => each.machine.name === name);
-    if (machine === undefined || machine.isSilent)
-      throw new FleetError('ssh-timeout', `Cannot reach machine "${name}"`);
-    const refused = async (): Promise<never> => {
-      throw new Error('no pass asks that');
-    };
+    if (machine === undefined) throw new Error(`no machine ${name}`);
     return {
-      observe: async (request) => machine.observe(request),
+      ask: answering({
+        observation(request) {
+          if (machine.isSilent) throw new FleetError('ssh-timeout', `Cannot reach machine "${name}"`);
+          return machine.observe(request);
+        },
+      }),
       change: async (changes, clusterId) => machine.change(changes, clusterId),
-      status: refused,
-      verify: refused,
-      extend: refused,
-      examine: refused,
       ended: new Promise(() => undefined),
       close: () => undefined,
     };

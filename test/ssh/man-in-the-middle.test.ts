@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { observeQuery } from '../../src/systemd/observation.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
 import { startSshd } from '../support/sshd.ts';
 import { hasSshd, startOpenSsh } from './openssh.ts';
@@ -58,8 +59,8 @@ describe('a machine that somebody else takes the place of', () => {
       road.turn(thief.port);
       const access = new Map([['m1', { ssh: target, become: 'none' as const }]]);
       const driver = createSshDriver(transport, { access, settleMs: 0 });
-      const session = await driver.connect({ name: 'm1', address: target.host, metadata: {} });
-      await failure(session.observe({ names: ['web.service'], digests: true }), 'ssh-host-key');
+      const session = driver.connect({ name: 'm1', address: target.host, metadata: {} });
+      await failure(session.ask(observeQuery({ names: ['web.service'], digests: true })), 'ssh-host-key');
       const messages = messagesIn(Buffer.concat(road.said));
       expect(messages).toContain(SAYS_NOTHING.publicKey);
       expect(messages.filter((type) => !Object.values(SAYS_NOTHING).includes(type))).toEqual([]);

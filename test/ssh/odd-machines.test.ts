@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { openRootShell } from '../../src/ssh/root-shell.ts';
 import { quote } from '../../src/ssh/shell.ts';
-import { PATIENT } from '../../src/systemd/patience.ts';
+import { PATIENT } from '../../src/systemd/driver.ts';
+import { observeQuery } from '../../src/systemd/observation.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
 import { hasSshd, startOpenSsh } from './openssh.ts';
 import { createRig, failure, targetOf } from './support.ts';
@@ -53,7 +54,7 @@ against('a login shell', () => {
     const { transport, target } = await connection(force);
     const access = new Map([['m1', { ssh: target, become: 'none' as const }]]);
     const driver = createSshDriver(transport, { access, settleMs: 0, patience: PATIENT });
-    const session = await driver.connect({ name: 'm1', address: target.host, metadata: {} });
-    return failure(session.observe({ names: [], digests: false }), 'remote-script');
+    const session = driver.connect({ name: 'm1', address: target.host, metadata: {} });
+    return failure(session.ask(observeQuery({ names: [], digests: false })), 'remote-script');
   }
 });

@@ -1,10 +1,10 @@
 import { FleetError } from '../../src/base/errors.ts';
 import type { Failure, UnitOutcome } from '../../src/cluster/failure.ts';
-import type { Observation } from '../../src/cluster/snapshot.ts';
 import type { Machine } from '../../src/machine/machine.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
-import type { MachineSession, ObserveRequest, SystemdDriver } from '../../src/systemd/driver.ts';
+import type { MachineSession, SystemdDriver } from '../../src/systemd/driver.ts';
 import { FakeMachine } from './fake-machines.ts';
+import { answering } from './fake-session.ts';
 
 /** What can go wrong with one machine. */
 export type Trouble = {
@@ -62,11 +62,8 @@ export class FakeDriver implements SystemdDriver {
     for (const name of names) this.trouble(name).silent = undefined;
   }
 
-  async connect({ name }: Machine): Promise<MachineSession> {
-    const { silent } = this.trouble(name);
-    if (silent !== undefined) throw silent;
-    this.log.push(`connect ${name}`);
-    return new FakeSession(this, this.of(name));
+  connect({ name }: Machine): MachineSession {
+    return fakeSession(this, this.of(name));
   }
 
   async journal(): Promise<never> {
@@ -99,92 +96,67 @@ export class FakeDriver implements SystemdDriver {
   }
 }
 
-class FakeSession implements MachineSession {
-  readonly #driver: FakeDriver;
-  readonly #machine: FakeMachine;
-  readonly ended = new Promise<void>(() => undefined);
-  #state: 'new' | 'observed' | 'closed' = 'new';
+function fakeSession(driver: FakeDriver, machine: FakeMachine): MachineSession {
+  const { name } = machine.machine;
+  let state: 'new' | 'observed' | 'closed' = 'new';
+  const complain = (what: string): never => driver.complain(`a session with ${name} was ${what}`);
+  const expect = (what: string, ...states: readonly (typeof state)[]): void => {
+    if (!states.includes(state)) complain(`${what} while ${state}`);
+  };
+  return {
+    ask: answering({
+      observation(request) {
+        expect('observed', 'new');
+        const trouble = driver.trouble(name);
+        if (trouble.silent !== undefined) throw trouble.silent;
+        state = 'observed';
+        driver.log.push(`connect ${name}`);
+        if (trouble.silentOnObserve !== undefined) throw trouble.silentOnObserve;
+        driver.log.push(`observe ${name}`);
+        const observation = machine.observe(request);
+        return { ...observation, id: trouble.id ?? observation.id };
+      },
+      extension: () => complain('given a lease'),
+      verification: () => complain('asked to verify'),
+      examination: () => complain('asked how it is'),
+      status: () => complain('asked for a status'),
+    }),
+    async change(changes, clusterId) {
+      expect('changed', 'observed');
+      if (changes.length === 0) complain('changed with nothing to change');
+      driver.log.push(`change ${name} ${changes.map(({ unit }) => unit).join(' ')}`);
+      const { lostOnChange, failing } = driver.trouble(name);
+      const possible = changes
+        .filter(({ unit }) => !failing.has(unit))
+        .map((change) => anew(change, machine));
+      const outcomes = lostOnChange === 'before' ? [] : machine.change(possible, clusterId);
+      const lost: Failure = {
+        code: 'unreachable',
+        message: `Machine "${name}" is lost`,
+        hint: undefined,
+        mayBeDown: true,
+      };
+      return changes.map(({ unit }): UnitOutcome => {
+        const outcome = outcomes.find((entry) => entry.unit === unit);
+        const failure = lostOnChange === undefined ? failing.get(unit) : lost;
+        return failure === undefined && outcome !== undefined
+          ? outcome
+          : { unit, machine: name, state: undefined, failure };
+      });
+    },
+    ended: new Promise<void>(() => undefined),
+    close() {
+      if (state === 'closed') complain('closed twice');
+      if (state === 'observed') driver.log.push(`close ${name}`);
+      state = 'closed';
+    },
+  };
+}
 
-  constructor(driver: FakeDriver, machine: FakeMachine) {
-    this.#driver = driver;
-    this.#machine = machine;
-  }
-
-  async observe(request: ObserveRequest): Promise<Observation> {
-    const { name } = this.#machine.machine;
-    this.#expect('new', 'observed');
-    this.#state = 'observed';
-    const trouble = this.#driver.trouble(name);
-    if (trouble.silentOnObserve !== undefined) throw trouble.silentOnObserve;
-    this.#driver.log.push(`observe ${name}`);
-    const observation = this.#machine.observe(request);
-    return { ...observation, id: trouble.id ?? observation.id };
-  }
-
-  async change(changes: readonly UnitChange[], clusterId: string): Promise<readonly UnitOutcome[]> {
-    const { name } = this.#machine.machine;
-    this.#expect('observed', 'changed');
-    if (changes.length === 0) this.#complain('changed with nothing to change');
-    this.#driver.log.push(`change ${name} ${changes.map(({ unit }) => unit).join(' ')}`);
-    const { lostOnChange, failing } = this.#driver.trouble(name);
-    const possible = changes.filter(({ unit }) => !failing.has(unit));
-    const outcomes =
-      lostOnChange === 'before'
-        ? []
-        : this.#machine.change(
-            possible.map((change) => this.#anew(change)),
-            clusterId,
-          );
-    const lost: Failure = {
-      code: 'unreachable',
-      message: `Machine "${name}" is lost`,
-      hint: undefined,
-      mayBeDown: true,
-    };
-    return changes.map(({ unit }): UnitOutcome => {
-      const outcome = outcomes.find((entry) => entry.unit === unit);
-      const failure = lostOnChange === undefined ? failing.get(unit) : lost;
-      return failure === undefined && outcome !== undefined
-        ? outcome
-        : { unit, machine: name, state: undefined, failure };
-    });
-  }
-
-  /** Somebody may have carried out the same decision meanwhile: bytes that are there already change nothing. */
-  #anew(change: UnitChange): UnitChange {
-    const text = this.#machine.units.get(change.unit)?.text;
-    return { ...change, steps: change.steps.filter((step) => step.kind !== 'write' || step.text !== text) };
-  }
-
-  async extend(): Promise<never> {
-    return this.#complain('given a lease');
-  }
-
-  async verify(): Promise<never> {
-    return this.#complain('asked to verify');
-  }
-
-  async examine(): Promise<never> {
-    return this.#complain('asked how it is');
-  }
-
-  async status(): Promise<never> {
-    return this.#complain('asked for a status');
-  }
-
-  close(): void {
-    if (this.#state === 'closed') this.#complain('closed twice');
-    this.#state = 'closed';
-    this.#driver.log.push(`close ${this.#machine.machine.name}`);
-  }
-
-  #expect(state: 'new' | 'observed', what: string): void {
-    if (this.#state !== state) this.#complain(`${what} while ${this.#state}`);
-  }
-
-  #complain(what: string): never {
-    return this.#driver.complain(`a session with ${this.#machine.machine.name} was ${what}`);
-  }
+/** The same decision may have been carried out meanwhile: bytes that are there already change nothing. */
+function anew(change: UnitChange, { units }: FakeMachine): UnitChange {
+  const text = units.get(change.unit)?.text;
+  return { ...change, steps: change.steps.filter((step) => step.kind !== 'write' || step.text !== text) };
 }
 
 function found<T>(entries: ReadonlyMap<string, T>, name: string): T {

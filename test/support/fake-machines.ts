@@ -1,8 +1,8 @@
 import { FleetError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import type { Failure, UnitOutcome } from '../../src/cluster/failure.ts';
-import type { Lease } from '../../src/cluster/lease.ts';
-import type { MachineBackup, MachineVitals, Observation } from '../../src/cluster/snapshot.ts';
+import { unreachable } from '../../src/cluster/silence.ts';
+import type { Lease, MachineBackup, MachineVitals, Observation } from '../../src/cluster/snapshot.ts';
 import { isRunning, isUp, type SystemdState, type UnitRecord } from '../../src/cluster/unit-state.ts';
 import type { Machine } from '../../src/machine/machine.ts';
 import type { Step, UnitChange } from '../../src/plan/step.ts';
@@ -11,6 +11,7 @@ import type { Examination } from '../../src/systemd/examination.ts';
 import type { VerifyRequest } from '../../src/systemd/verification.ts';
 import { idOf, NOW, systemdState } from './builders.ts';
 import { FakeJournal } from './fake-journal.ts';
+import { answering } from './fake-session.ts';
 
 /** How busy every machine is. */
 const VITALS: MachineVitals = {
@@ -250,17 +251,28 @@ export function fakeMachines(machines: readonly Machine[]): FakeMachines {
       of(name).silence = error;
     },
     driver: {
-      connect: async ({ name }) => {
+      connect: ({ name }) => {
         const fake = of(name);
-        if (fake.silence !== undefined) throw fake.silence;
+        const answer = answering({
+          observation: (request) => fake.observe(request),
+          extension: (lease) => fake.extend(lease),
+          status: ({ units, lines }) => units.map((unit) => `${unit} on ${name}, ${lines} lines`),
+          verification: (request) => fake.verify(request),
+          examination: () => fake.examination,
+        });
         return {
-          observe: async (request) => fake.observe(request),
-          change: async (changes, clusterId) => fake.change(changes, clusterId),
-          status: async (units, lines) => units.map((unit) => `${unit} on ${name}, ${lines} lines`),
-          verify: async (request) => fake.verify(request),
+          async ask(query) {
+            // No machine answers before its caller goes on.
+            await Promise.resolve();
+            if (fake.silence !== undefined) throw fake.silence;
+            return answer(query);
+          },
+          async change(changes, clusterId) {
+            if (fake.silence === undefined) return fake.change(changes, clusterId);
+            const failure = unreachable(fake.silence);
+            return changes.map(({ unit }) => ({ unit, machine: name, state: undefined, failure }));
+          },
           ended: new Promise<void>(() => undefined),
-          extend: async (lease) => fake.extend(lease),
-          examine: async () => fake.examination,
           close: () => undefined,
         };
       },

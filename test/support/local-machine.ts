@@ -10,9 +10,9 @@ import type { UnitChange } from '../../src/plan/step.ts';
 import { quote } from '../../src/ssh/shell.ts';
 import { type SshTarget, TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { RemoteProcess, Transport } from '../../src/ssh/transport.ts';
-import type { MachineSession } from '../../src/systemd/driver.ts';
+import { type MachineSession, PATIENT, type Patience, type Query } from '../../src/systemd/driver.ts';
 import type { MachinePaths } from '../../src/systemd/machine-paths.ts';
-import { PATIENT, type Patience } from '../../src/systemd/patience.ts';
+import { observeQuery } from '../../src/systemd/observation.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
 import { keepVariables, LocalShell, type LocalShellOptions, rewriteCommand } from './local-shell.ts';
 
@@ -69,18 +69,18 @@ export class LocalMachine {
   }
 
   /** Connects through the real driver; `shell` is what it speaks to. */
-  async connect(options: SessionOptions = {}): Promise<{ session: MachineSession; shell: LocalShell }> {
+  connect(options: SessionOptions = {}): { session: MachineSession; shell: LocalShell } {
     const { patience = PATIENT } = options;
     const shell = new LocalShell(this.#shellOptions({ ...this.#defaults, ...options }));
     onTestFinished(() => shell.kill());
     const access = new Map([['web-1', { ssh: TARGET, become: 'sudo' as const }]]);
     const driver = createSshDriver(shell, { access, settleMs: 0, patience, paths: this.paths });
-    const session = await driver.connect({ name: 'web-1', address: '127.0.0.1', metadata: {} });
+    const session = driver.connect({ name: 'web-1', address: '127.0.0.1', metadata: {} });
     return { session, shell };
   }
 
   /** Connects through the real driver and a transport whose far end is this box: what it runs finds this machine. */
-  async connectOver(transport: Transport, ssh: SshTarget): Promise<MachineSession> {
+  connectOver(transport: Transport, ssh: SshTarget): MachineSession {
     const { environment, rewrite } = this.#shellOptions(this.#defaults);
     const variables = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}; `);
     const exec = async (target: SshTarget, command: string): Promise<RemoteProcess> => {
@@ -108,22 +108,26 @@ export class LocalMachine {
     changes: readonly UnitChange[],
     options: SessionOptions & { readonly cluster?: string } = {},
   ): Promise<readonly UnitOutcome[]> {
-    const { session, shell } = await this.connect(options);
+    const { session, shell } = this.connect(options);
     const outcomes = await session.change(changes, options.cluster ?? CLUSTER);
     session.close();
     await shell.close();
     return outcomes;
   }
 
-  /** One session that observes, to its end. */
-  async observe(names: readonly string[] = [], options: SessionOptions = {}): Promise<Observation> {
-    const { session, shell } = await this.connect(options);
+  /** One session with one query, to its end. */
+  async ask<T>(query: Query<T>, options: SessionOptions = {}): Promise<T> {
+    const { session, shell } = this.connect(options);
     try {
-      return await session.observe({ names, digests: true });
+      return await session.ask(query);
     } finally {
       session.close();
       await shell.close();
     }
+  }
+
+  observe(names: readonly string[] = [], options: SessionOptions = {}): Promise<Observation> {
+    return this.ask(observeQuery({ names, digests: true }), options);
   }
 
   /** Calls of systemctl so far, those that start with `verb`. */

@@ -195,7 +195,7 @@ describe('the lock of a machine', () => {
   it('does not outlive a shell that was killed', async () => {
     const machine = await createLocalMachine();
     await machine.change([changes.launch('web.service', HOLDING, 1)]);
-    const { session, shell } = await machine.connect();
+    const { session, shell } = machine.connect();
     const lost = session.change([changes.restart('web.service', NEW, 2)], 'c');
     await expect.poll(() => machine.calls('stop').length + machine.calls('show').length).toBeGreaterThan(0);
     shell.kill();

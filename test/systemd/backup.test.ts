@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { readBackup } from '../../src/systemd/backup.ts';
-import { observeScript } from '../../src/systemd/script.ts';
+import { observeQuery } from '../../src/systemd/observation.ts';
+import { readBackup } from '../../src/systemd/record.ts';
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
@@ -33,8 +33,8 @@ describe('what a machine keeps of the registry', () => {
 
   it('is read only when it is asked for', () => {
     const request = { names: [], digests: true };
-    expect(observeScript(request)).not.toContain('section texts');
-    expect(observeScript({ ...request, backup: true })).toContain(
+    expect(observeQuery(request).script).not.toContain('section texts');
+    expect(observeQuery({ ...request, backup: true }).script).toContain(
       'section texts texts "$@"\nsection tokens tokens',
     );
   });

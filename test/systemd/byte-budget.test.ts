@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { isFleetError } from '../../src/base/errors.ts';
 import { createLimit } from '../../src/ssh/limit.ts';
+import { observeQuery } from '../../src/systemd/observation.ts';
 import { createTransport, targetOf, temporaryFolder } from '../ssh/support.ts';
 import { type Budget, startBudgetProxy } from '../support/budget-proxy.ts';
 import { CLUSTER, createLocalMachine } from '../support/local-machine.ts';
@@ -57,16 +58,14 @@ async function passOver(budget: Budget | undefined) {
     ...patience,
   });
   const started = performance.now();
-  const result = await machine
-    .connectOver(transport, target)
-    .then(async (session) => {
-      const observation = await session.observe({ names: ['web.service'], digests: true });
-      const outcomes = await session.change(planFor(WISHES, observation), CLUSTER);
-      return outcomes.some(({ failure }) => failure !== undefined) ? ('failed' as const) : ('done' as const);
-    })
+  const session = machine.connectOver(transport, target);
+  const result = await session
+    .ask(observeQuery({ names: ['web.service'], digests: true }))
+    .then((observation) => session.change(planFor(WISHES, observation), CLUSTER))
+    .then((outcomes) => (outcomes.some(({ failure }) => failure !== undefined) ? 'failed' : 'done'))
     .catch((error: unknown) => {
       if (!isFleetError(error) || !error.code.startsWith('ssh-')) throw error;
-      return 'failed' as const;
+      return 'failed';
     });
   const ms = performance.now() - started;
   await transport.close();

@@ -1,6 +1,7 @@
 import { existsSync, readlinkSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { UnitChange } from '../../src/plan/step.ts';
+import { observeQuery } from '../../src/systemd/observation.ts';
 import { CLUSTER, createLocalMachine, type LocalMachine, MACHINE_ID } from '../support/local-machine.ts';
 import { SHELLS } from '../support/shells.ts';
 import { changes, recordOf, unitText } from './changes.ts';
@@ -33,15 +34,14 @@ describe.each(SHELLS)('a machine with %s', (shell) => {
   });
 
   it('says how busy it is when it is asked', async () => {
-    const { session } = await (await create()).connect();
-    const { vitals } = await session.observe({ names: [], digests: false, vitals: true });
+    const query = observeQuery({ names: [], digests: false, vitals: true });
+    const { vitals } = await (await create()).ask(query);
     expect(vitals).toEqual({
       systemd: '252',
       loadAverage: [expect.any(Number), expect.any(Number), expect.any(Number)],
       memory: { totalBytes: expect.any(Number), availableBytes: expect.any(Number) },
     });
     expect(vitals?.memory?.availableBytes).toBeLessThan(vitals?.memory?.totalBytes ?? 0);
-    session.close();
   });
 
   it('gets a unit: file, record, start now and at boot, one daemon-reload', async () => {
@@ -330,10 +330,10 @@ describe('a change', () => {
 
   it('runs in one process, that of a POSIX shell in the C locale', async () => {
     const machine = await createLocalMachine();
-    const { session, shell } = await machine.connect();
-    await session.observe({ names: [WEB], digests: true });
+    const { session, shell } = machine.connect();
+    await session.ask(observeQuery({ names: [WEB], digests: true }));
     await session.change([changes.launch(WEB, NEW, 1)], CLUSTER);
-    await session.observe({ names: [], digests: false });
+    await session.ask(observeQuery({ names: [], digests: false }));
     session.close();
     await shell.close();
     expect(shell.commands).toEqual([expect.stringMatching(/^exec \/bin\/sh -c 'exec env -i LC_ALL=C /)]);

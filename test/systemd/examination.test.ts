@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { Examination } from '../../src/systemd/examination.ts';
+import { examineQuery } from '../../src/systemd/examination.ts';
 import {
   createLocalMachine,
   type LocalMachine,
@@ -10,15 +10,7 @@ import {
 import { SHELLS } from '../support/shells.ts';
 import { changes, unitText } from './changes.ts';
 
-async function examine(machine: LocalMachine, options: SessionOptions = {}): Promise<Examination> {
-  const { session, shell } = await machine.connect(options);
-  try {
-    return await session.examine();
-  } finally {
-    session.close();
-    await shell.close();
-  }
-}
+const examine = (machine: LocalMachine, options?: SessionOptions) => machine.ask(examineQuery(), options);
 
 /** A command of the machine that is not there, for scripts and for `command -v`. */
 const without = (tool: string): SessionOptions => ({

@@ -7,7 +7,12 @@ import { LIMITS } from '../../src/machine/limits.ts';
 import { trustedViews } from '../../src/reconcile/trust.ts';
 import { TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { MachineSession } from '../../src/systemd/driver.ts';
+import { examineQuery } from '../../src/systemd/examination.ts';
+import { ShownUnits } from '../../src/systemd/glance.ts';
+import { extendQuery } from '../../src/systemd/lease.ts';
+import { observeQuery } from '../../src/systemd/observation.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
+import { statusQuery } from '../../src/systemd/status.ts';
 import { cluster } from '../support/builders.ts';
 import { usedMemory } from '../support/heap.ts';
 import {
@@ -38,10 +43,10 @@ async function connect(transport: HostileTransport): Promise<MachineSession> {
 }
 
 /** The failure of a machine that attacks when it is looked at. */
-async function failureOf(attack: Attack, look: Partial<typeof LOOK> & { sparing?: boolean } = {}) {
+async function failureOf(attack: Attack) {
   const transport = new HostileTransport(attack);
   const session = await connect(transport);
-  const error = await session.observe({ ...LOOK, ...look }).then(
+  const error = await session.ask(observeQuery(LOOK)).then(
     () => undefined,
     (reason: unknown) => reason,
   );
@@ -82,11 +87,11 @@ describe('a machine that sends more than fleet takes', () => {
       while (!wire.isClosed) await wire.stdout(Buffer.alloc(16 * 1024, 'x'));
     });
     const session = await connect(transport);
-    await session.observe(LOOK);
+    await session.ask(observeQuery(LOOK));
     await session.ended;
     expect(transport.open).toBe(0);
     expect(transport.taken).toBeLessThan(4 * LIMITS.unasked.most);
-    await expect(session.observe(LOOK)).rejects.toMatchObject({ code: 'bad-answer' });
+    await expect(session.ask(observeQuery(LOOK))).rejects.toMatchObject({ code: 'bad-answer' });
   });
 
   it('in its journal ends that journal alone', async () => {
@@ -133,24 +138,24 @@ describe('a machine that sends what no systemd and no fleet writes', () => {
   it('is used as long as it tells the truth', async () => {
     const transport = new HostileTransport(honest(['a.service', 'web@1.service']));
     const session = await connect(transport);
-    for (const sparing of [false, true]) {
-      const { units, vitals } = await session.observe({ ...LOOK, sparing });
+    for (const more of [{}, { shown: new ShownUnits() }]) {
+      const { units, vitals } = await session.ask(observeQuery({ ...LOOK, ...more }));
       expect(units.map(({ name, record, state }) => [name, record?.token, state.active])).toEqual([
         ['a.service', 1, 'active'],
         ['web@1.service', 1, 'active'],
       ]);
       expect(vitals?.memory?.totalBytes).toBe(4096 * 1024);
     }
-    expect((await session.examine()).uid).toBe(0);
-    expect(await session.status(['a.service'], 1)).toEqual(['● a.service']);
+    expect((await session.ask(examineQuery())).uid).toBe(0);
+    expect(await session.ask(statusQuery({ units: ['a.service'], lines: 1 }))).toEqual(['● a.service']);
   });
 
   /** The sections of each question, of which any may be missing or have failed. */
   const request = { names: ['a.service'], digests: true, vitals: true, backup: true, token: true };
   const asked: Readonly<Record<string, (session: MachineSession) => Promise<unknown>>> = {
-    observe: (session) => session.observe(request),
-    statuses: (session) => session.status(['a.service'], 1),
-    extension: (session) => session.extend({ bootId: 'b0b0', deadline: 1 }),
+    observe: (session) => session.ask(observeQuery(request)),
+    statuses: (session) => session.ask(statusQuery({ units: ['a.service'], lines: 1 })),
+    extension: (session) => session.ask(extendQuery({ bootId: 'b0b0', deadline: 1 })),
   };
   const required: readonly (readonly [string, string])[] = [
     ...['facts', 'records', 'recorded', 'digests', 'links', 'texts', 'tokens', 'there'].map(
@@ -181,7 +186,9 @@ describe('a machine that sends what no systemd and no fleet writes', () => {
         }),
       );
       const session = await connect(transport);
-      const observation = await session.observe({ ...LOOK, sparing: missing !== 'units' });
+      const observation = await session.ask(
+        observeQuery({ ...LOOK, ...(missing !== 'units' && { shown: new ShownUnits() }) }),
+      );
       expect(observation.units.map(({ state }) => state.active)).toEqual([
         missing === 'units' ? 'unknown' : 'active',
       ]);
@@ -197,7 +204,9 @@ describe('a machine that sends what no systemd and no fleet writes', () => {
           return print(sections, question.marker);
         }),
       );
-      await expect((await connect(transport)).examine()).rejects.toMatchObject({ code: 'remote-script' });
+      await expect((await connect(transport)).ask(examineQuery())).rejects.toMatchObject({
+        code: 'remote-script',
+      });
     },
   );
 });
@@ -215,10 +224,10 @@ describe(`answers that are forged at random, ${ROUNDS} of them`, () => {
       for (let round = 0; round < ROUNDS; round++) {
         if (round === Math.min(2_000, ROUNDS - 1)) memory = usedMemory();
         const session = await connect(transport);
-        const sparing = random() < 0.5;
+        const request = random() < 0.5 ? { ...LOOK, shown: new ShownUnits() } : LOOK;
         let observation: Observation | undefined;
         try {
-          observation = await session.observe({ ...LOOK, sparing });
+          observation = await session.ask(observeQuery(request));
         } catch (error) {
           if (!isFleetError(error)) throw new Error(`seed ${seed}, round ${round}`, { cause: error });
           if (error.code === 'bad-answer') expectClean(error);

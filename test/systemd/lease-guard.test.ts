@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { Lease } from '../../src/cluster/lease.ts';
+import type { Lease } from '../../src/cluster/snapshot.ts';
 import type { Step, UnitChange } from '../../src/plan/step.ts';
+import { extendQuery } from '../../src/systemd/lease.ts';
 import { createLocalMachine } from '../support/local-machine.ts';
 import { SHELLS } from '../support/shells.ts';
 import { recordOf, unitText } from './changes.ts';
@@ -32,8 +33,8 @@ it('a lease that is killed on its way is there only when systemd knows what ends
   let isOver = false;
   while (!isOver && calls < 20) {
     const machine = await createLocalMachine();
-    const { session } = await machine.connect({ killAt: ++calls });
-    isOver = await session.extend({ bootId: BOOT_ID, deadline: 4_000_000_000 }).catch(() => false);
+    const { session } = machine.connect({ killAt: ++calls });
+    isOver = await session.ask(extendQuery({ bootId: BOOT_ID, deadline: 4_000_000_000 })).catch(() => false);
     session.close();
     expect(machine.calls('daemon-reload').length).toBeGreaterThanOrEqual(
       machine.text('run', 'lease') === undefined ? 0 : 1,

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { Lease } from '../../src/cluster/lease.ts';
+import type { Lease } from '../../src/cluster/snapshot.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
-import { readExtension } from '../../src/systemd/read-observation.ts';
+import { extendQuery, readExtension } from '../../src/systemd/lease.ts';
 import { createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
 import { SHELLS } from '../support/shells.ts';
 import { changes, recordOf, unitText } from './changes.ts';
@@ -14,15 +14,7 @@ const BOOT_ID = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 const uptime = (): number => Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]);
 const leaseFor = (seconds: number): Lease => ({ bootId: BOOT_ID, deadline: uptime() + seconds });
 
-async function extend(machine: LocalMachine, lease: Lease): Promise<boolean> {
-  const { session, shell } = await machine.connect();
-  try {
-    return await session.extend(lease);
-  } finally {
-    session.close();
-    await shell.close();
-  }
-}
+const extend = (machine: LocalMachine, lease: Lease) => machine.ask(extendQuery(lease));
 
 function launch(
   under: Lease | undefined,
@@ -128,7 +120,7 @@ it('a machine that shuts down says so, and nothing else', () => {
   const stderr =
     'Failed to start fleet-lease.service: Transaction for fleet-lease.service/start is destructive (soft-reboot.target has start job queued, but stop is included in transaction).';
   const section = { name: 'extend', status: 1, stdout: '', stderr };
-  expect(() => readExtension('m1', [section])).toThrow(
+  expect(() => readExtension([section], 'm1')).toThrow(
     expect.objectContaining({ code: 'machine-stopping', message: 'Machine "m1" is shutting down' }),
   );
 });

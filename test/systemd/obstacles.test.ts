@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { observeQuery } from '../../src/systemd/observation.ts';
 import { createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
 import { changes, unitText } from './changes.ts';
 
@@ -101,8 +102,8 @@ describe('a systemd that hangs', () => {
   it('keeps no process waiting for longer than its answer is waited for', async () => {
     const machine = await machineWithUnit();
     machine.tell('hang');
-    const { session, shell } = await machine.connect();
-    const look = session.observe({ names: [], digests: true, vitals: true, withinMs: 1000 });
+    const { session, shell } = machine.connect();
+    const look = session.ask(observeQuery({ names: [], digests: true, vitals: true, withinMs: 1000 }));
     look.catch(() => undefined);
     await expect.poll(() => processesOf(machine)).not.toEqual([]);
     // Nobody waits for the answer any more.

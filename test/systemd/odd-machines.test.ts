@@ -2,6 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { examineQuery } from '../../src/systemd/examination.ts';
+import { observeQuery } from '../../src/systemd/observation.ts';
 import { createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
 import { changes, unitText } from './changes.ts';
 
@@ -61,13 +63,11 @@ describe('a machine', () => {
   it('without base64 gives no backup: an empty one would be taken for units without a text', async () => {
     const machine = await createLocalMachine();
     await machine.change([changes.launch('web.service', TEXT, 1)]);
-    const { session, shell } = await machine.connect({ setup: onlyTools(machine, 'base64') });
-    await expect(session.observe({ names: [], digests: false, backup: true })).rejects.toMatchObject({
+    const query = observeQuery({ names: [], digests: false, backup: true });
+    await expect(machine.ask(query, { setup: onlyTools(machine, 'base64') })).rejects.toMatchObject({
       code: 'remote-script',
       message: expect.stringContaining('base64 is not there'),
     });
-    session.close();
-    await shell.close();
   });
 
   it('whose clock is hours off is told so by its own time', async () => {
@@ -76,10 +76,7 @@ describe('a machine', () => {
     mkdirSync(bin);
     writeFileSync(join(bin, 'date'), `#!/bin/sh\necho ${Math.floor(Date.now() / 1000) - 7200}\n`);
     chmodSync(join(bin, 'date'), 0o755);
-    const { session, shell } = await machine.connect({ setup: `PATH=${bin}:$PATH` });
-    const { clock = 0 } = await session.examine();
-    session.close();
-    await shell.close();
+    const { clock = 0 } = await machine.ask(examineQuery(), { setup: `PATH=${bin}:$PATH` });
     expect(Math.round((clock - Date.now() / 1000) / 60)).toBe(-120);
   });
 });

@@ -4,6 +4,7 @@ import type { ClusterSnapshot, DesiredUnit, Observation } from '../../src/cluste
 import type { TargetState } from '../../src/cluster/target-state.ts';
 import { plan } from '../../src/plan/plan.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
+import { observeQuery } from '../../src/systemd/observation.ts';
 import { parsePlacement } from '../../src/unit/placement.ts';
 import { parseUnitFile } from '../../src/unit/unit-file.ts';
 import { parseUnitName } from '../../src/unit/unit-name.ts';
@@ -43,9 +44,11 @@ export async function pass(
   wishes: readonly Wish[],
   options: SessionOptions = {},
 ): Promise<readonly UnitOutcome[]> {
-  const { session, shell } = await machine.connect(options);
+  const { session, shell } = machine.connect(options);
   try {
-    const observation = await session.observe({ names: wishes.map(({ name }) => name), digests: true });
+    const observation = await session.ask(
+      observeQuery({ names: wishes.map(({ name }) => name), digests: true }),
+    );
     return await session.change(planFor(wishes, observation), CLUSTER);
   } finally {
     session.close();

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { statusQuery } from '../../src/systemd/status.ts';
 import { createLocalMachine } from '../support/local-machine.ts';
 import { SHELLS } from '../support/shells.ts';
 import { pass } from './pass.ts';
@@ -11,18 +12,12 @@ describe.each(SHELLS)('the status of units in %s', (shell) => {
       { name: 'up.service', text, target: 'launched', token: 1 },
       { name: 'down.service', text, target: 'loaded', token: 2 },
     ]);
-    const { session, shell: process } = await machine.connect();
-    try {
-      const answer = await session.status(['down.service', 'gone.service', 'up.service'], 5);
-      expect(answer).toEqual([
-        '● down.service is inactive',
-        'Unit gone.service could not be found.',
-        '● up.service is active',
-      ]);
-      expect(machine.calls('status')).toContain('status --no-pager --full --lines=5 -- up.service');
-    } finally {
-      session.close();
-      await process.close();
-    }
+    const units = ['down.service', 'gone.service', 'up.service'];
+    expect(await machine.ask(statusQuery({ units, lines: 5 }))).toEqual([
+      '● down.service is inactive',
+      'Unit gone.service could not be found.',
+      '● up.service is active',
+    ]);
+    expect(machine.calls('status')).toContain('status --no-pager --full --lines=5 -- up.service');
   });
 });

@@ -39,7 +39,7 @@ describe('a connection that is lost while a script runs', () => {
   it('does not stop it half-way', async () => {
     const machine = await createLocalMachine();
     await machine.change([changes.launch('web.service', HOLDING, 1)]);
-    const { session, shell } = await machine.connect();
+    const { session, shell } = machine.connect();
     void session.change(
       [changes.restart('web.service', NEW, 2), changes.launch('b.service', NEW, 2)],
       CLUSTER,
@@ -196,7 +196,7 @@ async function arrange(): Promise<LocalMachine> {
 
 /** Sends a change of three units of which only that many characters arrive. */
 async function changeWithCut(machine: LocalMachine, cut: (script: string) => number): Promise<void> {
-  const { session, shell } = await machine.connect({
+  const { session, shell } = machine.connect({
     rewrite: (script) => (script.includes('\nchange() {') ? script.slice(0, cut(script)) : script),
   });
   const outcome = session.change(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Section } from '../../src/systemd/frame.ts';
-import { readVerification, verifyLines } from '../../src/systemd/verification.ts';
+import { readVerification, verifyQuery } from '../../src/systemd/verification.ts';
 
 const REQUEST = {
   files: ['a.service', 'b.service'].map((name) => ({ name, text: '[Service]\n' })),
@@ -60,11 +60,14 @@ describe('what systemd says of unit files', () => {
 });
 
 it('asks about the units that are to be checked, with all files in place, and takes them away', () => {
-  const lines = verifyLines({ files: [{ name: 'a\\x2db.mount', text: "it's\n" }], units: ['a\\x2db.mount'] });
-  expect(lines).toEqual([
-    'step stage stage || return',
-    `printf '%b' 'it\\0047s\\n' >"$V"/'a\\x2db.mount'`,
-    `section verify analyze './a\\x2db.mount'`,
-    'rm -rf "$V"',
-  ]);
+  const files = [{ name: 'a\\x2db.mount', text: "it's\n" }];
+  const { script } = verifyQuery({ files, units: ['a\\x2db.mount'] });
+  expect(script).toContain(
+    [
+      'step stage stage || return',
+      `printf '%b' 'it\\0047s\\n' >"$V"/'a\\x2db.mount'`,
+      `section verify analyze './a\\x2db.mount'`,
+      'rm -rf "$V"',
+    ].join('\n'),
+  );
 });

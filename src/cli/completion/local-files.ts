@@ -1,13 +1,14 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { Candidate } from './complete.ts';
+
+type Word = { readonly word: string };
 
 /** Files below `cwd` whose path may begin with `typed`, as far as the next folder; folders end in `/`. */
 export async function localFiles(
   typed: string,
   cwd: string,
   wanted: (name: string) => boolean,
-): Promise<readonly Candidate[]> {
+): Promise<readonly Word[]> {
   const folder = typed.slice(0, typed.lastIndexOf('/') + 1);
   const start = typed.slice(folder.length);
   const place = resolve(cwd, folder);
@@ -16,7 +17,7 @@ export async function localFiles(
     ({ name }) => name.startsWith(start) && !(start === '' && name.startsWith('.')),
   );
   const found = await Promise.all(
-    near.map(async (entry): Promise<readonly Candidate[]> => {
+    near.map(async (entry): Promise<readonly Word[]> => {
       const isFolder =
         entry.isDirectory() || (entry.isSymbolicLink() && (await isFolderAt(join(place, entry.name))));
       if (isFolder) return [{ word: `${folder}${entry.name}/` }];

@@ -5,17 +5,10 @@ import type { Carrier, TurnedAway } from '../carriers.ts';
 import { cannotReach, closedHere, lost, MAX_SESSIONS, NoMoreSessions, timedOut } from '../failure.ts';
 import type { SshTarget } from '../target.ts';
 import type { Login, RemoteSession, SessionRequest } from '../transport.ts';
-import { checkArguments, masterArguments, type Program, READY } from './arguments.ts';
-import type { PrivateFolder } from './folder.ts';
+import { checkArguments, masterArguments, READY } from './arguments.ts';
 import { lastWords, loginFailure, phaseOf, readLogin } from './log.ts';
-import { startSession } from './session.ts';
+import { type Surroundings, startSession } from './session.ts';
 import { spawnHere } from './spawn.ts';
-
-/** Where ssh runs. */
-export type Surroundings = Program & {
-  readonly folder: PrivateFolder;
-  readonly environment: Readonly<Record<string, string | undefined>>;
-};
 
 /**
  * Ends the command that it is given when its own standard input does: then fleetctl is gone, however it ended. The

@@ -2,14 +2,28 @@ import type { ChildProcess } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
 import { formatDuration } from '../../base/duration.ts';
+import type { FleetError } from '../../base/errors.ts';
 import { cannotReach, lost, NoMoreSessions, Unsent } from '../failure.ts';
 import { StreamSession } from '../remote-process.ts';
 import type { SshTarget } from '../target.ts';
 import type { RemoteSession, SessionRequest } from '../transport.ts';
-import { sessionArguments } from './arguments.ts';
+import { type Program, sessionArguments } from './arguments.ts';
+import type { PrivateFolder } from './folder.ts';
 import { isGranted, isRefused, lastWords } from './log.ts';
-import type { Master, Surroundings } from './master.ts';
 import { spawnHere } from './spawn.ts';
+
+/** Where ssh runs. */
+export type Surroundings = Program & {
+  readonly folder: PrivateFolder;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+};
+
+/** A ssh that serves sessions at a socket. */
+type Server = {
+  readonly socket: string;
+  readonly isAlive: () => Promise<boolean>;
+  readonly failure: () => Promise<FleetError>;
+};
 
 /** How often, in ms, the log of a session is looked at until it has been granted: nothing else tells. */
 const LOOK_MS = 5;
@@ -19,7 +33,7 @@ const LOOK_MS = 5;
  * when it does not, and with {@link Unsent} when the master is gone.
  */
 export async function startSession(
-  master: Master,
+  master: Server,
   target: SshTarget,
   request: SessionRequest,
   { folder, environment }: Surroundings,
@@ -65,7 +79,7 @@ class ChildSession extends StreamSession {
   override readonly hasTerminal: boolean;
   readonly #child: ChildProcess;
 
-  constructor(child: ChildProcess, target: SshTarget, master: Master, hasTerminal: boolean) {
+  constructor(child: ChildProcess, target: SshTarget, master: Server, hasTerminal: boolean) {
     const { stdin, stdout, stderr } = child;
     const none = new PassThrough().end();
     super(target, { stdin: stdin ?? none, stdout: stdout ?? none, stderr: stderr ?? none });
@@ -90,7 +104,7 @@ class ChildSession extends StreamSession {
   }
 
   /** 255 is what ssh says when it has no exit status; it is a command's own only where the connection still lives. */
-  async #ended(status: number | null, target: SshTarget, master: Master): Promise<void> {
+  async #ended(status: number | null, target: SshTarget, master: Server): Promise<void> {
     if (status !== null && status !== 255) this.over({ status });
     else if (!(await master.isAlive())) this.over(await master.failure());
     else this.over(status === null ? lost(target, 'its ssh was killed') : { status });

@@ -1,7 +1,6 @@
 import { sha256 } from '../../../src/base/hash.ts';
 import type { UnitOutcome } from '../../../src/cluster/failure.ts';
-import type { Lease } from '../../../src/cluster/lease.ts';
-import type { Observation } from '../../../src/cluster/snapshot.ts';
+import type { Lease, Observation } from '../../../src/cluster/snapshot.ts';
 import type { UnitRecord } from '../../../src/cluster/unit-state.ts';
 import type { Step, UnitChange } from '../../../src/plan/step.ts';
 import { CLUSTER_ID, idOf, systemdState } from '../../support/builders.ts';

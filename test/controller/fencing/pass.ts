@@ -1,6 +1,5 @@
 import type { UnitOutcome } from '../../../src/cluster/failure.ts';
-import type { LeaseEnds } from '../../../src/cluster/lease.ts';
-import type { ClusterSnapshot, MachineView, Observation } from '../../../src/cluster/snapshot.ts';
+import type { ClusterSnapshot, LeaseEnds, MachineView, Observation } from '../../../src/cluster/snapshot.ts';
 import { orderOf } from '../../../src/plan/order.ts';
 import { plan } from '../../../src/plan/plan.ts';
 import type { MachinePlan } from '../../../src/plan/step.ts';
