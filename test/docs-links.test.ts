@@ -42,7 +42,7 @@ function commandLines(page: string): readonly string[] {
   return [...blocks, ...spans].filter((line) => fleetctlWords(line) !== undefined);
 }
 
-describe.each(PAGES)('%s', (page) => {
+describe.each([...PAGES, 'CHANGELOG.md', 'src/README.md'])('%s', (page) => {
   it('has links that lead somewhere', () => {
     const links = [
       ...read(page)
@@ -58,6 +58,12 @@ describe.each(PAGES)('%s', (page) => {
       return anchor !== undefined && !headings.some(([, heading = '']) => anchorOf(heading) === anchor);
     });
     expect(broken).toEqual([]);
+  });
+});
+
+describe.each(PAGES)('%s', (page) => {
+  it('is in standard English', () => {
+    expect(read(page).match(/\b(?:anew|nobody|somebody|whoever|reckon|is told)\b/gi)).toBeNull();
   });
 });
 

@@ -5,7 +5,7 @@ import { pageText } from '../../src/output/manual/text.ts';
 const PAGE = `# The title
 
 A paragraph with \`code\`, **strong \`words\`**, a
-[topic](units.md) and [another page](../../examples/README.md).
+[topic](units.md), [units](units.md) and [another page](../../examples/README.md).
 
 1. first
 2. second, which is
@@ -27,8 +27,8 @@ it('a page is text that is wrapped', () => {
   expect(pageText(PAGE, 40)).toBe(`THE TITLE
 
   A paragraph with \`code\`, strong
-  \`words\`, a "topic" and another page
-  (examples/README.md).
+  \`words\`, a topic ("units"), "units"
+  and another page (examples/README.md).
 
   1. first
   2. second, which is longer

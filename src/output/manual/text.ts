@@ -1,4 +1,4 @@
-import { type Block, linkedTopics, parseMarkdown, type Span, type Spans } from './markdown.ts';
+import { type Block, linkedTopic, linkedTopics, parseMarkdown, type Span, type Spans } from './markdown.ts';
 
 /** A page of the manual as text of at most `width` columns, where code lines stay whole. */
 export function pageText(markdown: string, width: number): string {
@@ -46,10 +46,13 @@ function plain(spans: Spans): string {
   return spans.map(spanText).join('');
 }
 
-function spanText({ style, text, target }: Span): string {
+function spanText(span: Span): string {
+  const { style, text, target } = span;
   if (style === 'code') return `\`${text}\``;
   if (target === undefined) return text;
-  return /^[\w-]+\.md$/.test(target) ? `"${text}"` : `${text} (${target.replace(/^(?:\.\.\/)+/, '')})`;
+  const topic = linkedTopic(span);
+  if (topic === undefined) return `${text} (${target.replace(/^(?:\.\.\/)+/, '')})`;
+  return text.toLowerCase() === topic ? `"${text}"` : `${text} ("${topic}")`;
 }
 
 function wrap(text: string, width: number, first = '', rest = first): readonly string[] {
