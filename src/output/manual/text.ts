@@ -37,7 +37,8 @@ function rowLines(row: readonly Spans[], titles: readonly Spans[], width: number
   const [term = [], ...cells] = row;
   const below = cells.flatMap((cell, index) => {
     const title = titles.length > 2 ? `${plain(titles[index + 1] ?? [])}: ` : '';
-    return cell.length === 0 ? [] : wrap(`${title}${plain(cell)}`, width, INDENT.repeat(3), INDENT.repeat(4));
+    const rest = INDENT.repeat(title === '' ? 3 : 4);
+    return cell.length === 0 ? [] : wrap(`${title}${plain(cell)}`, width, INDENT.repeat(3), rest);
   });
   return [...wrap(plain(term), width, INDENT), ...below];
 }
