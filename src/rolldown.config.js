@@ -1,3 +1,6 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
 // One bundle, split by what is needed together: start-up is won by laziness, and lost again by many small files.
 // A file goes to the first group that takes it, with everything it imports that no group before it has taken.
 const groups = [
@@ -10,23 +13,41 @@ const groups = [
   { name: 'program', test: /node_modules\/commander\/|src\/cli\/program/ },
   {
     name: 'fleet',
-    test: /src\/(?!controller|api|metrics|lease|install|store\/etcd|cli\/fleetd|output\/difference)|node_modules\/(zod|ini)\//,
+    test: /src\/(?!controller|api|metrics|lease|install|store\/etcd|cli\/fleetd|output\/difference|(.*\/)?manual\/)|node_modules\/(zod|ini)\//,
   },
   // What few commands need.
   { name: 'etcd', test: /src\/store\/etcd\// },
   { name: 'controller', test: /src\/(controller|api|metrics|lease|cli\/fleetd)\// },
   { name: 'install', test: /src\/(install|cli\/install)\// },
+  { name: 'manual', test: /src\/(.*\/)?manual\// },
   { name: 'difference', test: /src\/output\/difference/ },
 ].map((group, index, all) => ({ ...group, priority: all.length - index }));
 
+/** Writes the man pages with the program that was just built; what they need beyond it is left out of the package. */
+const manPages = {
+  name: 'man-pages',
+  async writeBundle({ dir }) {
+    const entry = resolve(dir, 'man-pages.js');
+    const pages = (await import(entry)).manPages();
+    mkdirSync(resolve(dir, 'man'));
+    for (const [file, text] of pages) writeFileSync(join(dir, 'man', file), text);
+    rmSync(entry);
+  },
+};
+
 export default {
+  plugins: [manPages],
   // Which chunk a module is in is said above; loading one that is there already costs nothing.
   checks: { ineffectiveDynamicImport: false },
-  input: { fleetctl: 'src/cli/main.ts', fleetd: 'src/cli/fleetd/main.ts' },
+  input: {
+    fleetctl: 'src/cli/main.ts',
+    fleetd: 'src/cli/fleetd/main.ts',
+    'man-pages': 'src/cli/manual/man-pages.ts',
+  },
   platform: 'node',
   // ssh2 tries these native add-ons and does without them.
   external: ['cpu-features', /sshcrypto\.node$/, '@colors/colors'],
-  moduleTypes: { '.sh': 'text', '.service': 'text', '.socket': 'text' },
+  moduleTypes: { '.sh': 'text', '.service': 'text', '.socket': 'text', '.md': 'text' },
   // ssh2 is CommonJS and asks where it is; an ES module knows under another name.
   transform: { define: { __dirname: 'import.meta.dirname' } },
   output: {

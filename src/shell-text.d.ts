@@ -13,3 +13,9 @@ declare module '*.socket' {
   const text: string;
   export default text;
 }
+
+/** A topic of the manual, imported as its text. */
+declare module '*.md' {
+  const text: string;
+  export default text;
+}

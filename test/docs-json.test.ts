@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { compareText } from '../src/base/compare.ts';
 import { cat } from '../src/operations/cat.ts';
@@ -29,9 +27,10 @@ import { createMemoryStore } from '../src/store/memory.ts';
 import { makeDesk } from './cli/desk.ts';
 import { FALSE, GLOBAL, makeScene, type Scene, SLEEP } from './operations/scene.ts';
 import { TTL_MS } from './support/builders.ts';
+import { topic } from './support/manual.ts';
 
-const README = readFileSync(resolve(import.meta.dirname, '../README.md'), 'utf8');
-const EXAMPLES = [...README.matchAll(/^```json\n(.*?)^```$/gms)].map(([, text = '']): object =>
+const MANUAL = topic('json');
+const EXAMPLES = [...MANUAL.matchAll(/^```json\n(.*?)^```$/gms)].map(([, text = '']): object =>
   JSON.parse(text),
 );
 
@@ -141,7 +140,7 @@ const keysOf = (answer: object): readonly string[] => Object.keys(answer).toSort
 const lastOf = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
 const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('.'));
 
-describe('the README', () => {
+describe('the manual', () => {
   const documented = new Set(EXAMPLES.flatMap((example) => pathsOf(example)).map(lastOf));
 
   it.each(Object.entries(ANSWERS))(
@@ -152,7 +151,7 @@ describe('the README', () => {
       const example = EXAMPLES.find((each) => String(keysOf(each)) === String(keys));
       if (verb === 'rollback') {
         // Its keys are told in words.
-        for (const key of keys) expect(README).toContain(`\`${key}\``);
+        for (const key of keys) expect(MANUAL).toContain(`\`${key}\``);
         return;
       }
       expect({ keys, example }).toEqual({ keys, example: expect.anything() });

@@ -3,10 +3,10 @@ import { defineConfig } from 'vitest/config';
 import { ClosingLine } from './support/closing-line.ts';
 
 const shellText = {
-  // The bundler reads shell files and units as text; so do the tests.
+  // The bundler reads shell files, units and the manual as text; so do the tests.
   name: 'shell-text',
   transform: (code: string, id: string) =>
-    /\.(?:sh|service|socket)$/.test(id) ? `export default ${JSON.stringify(code)}` : undefined,
+    /\.(?:sh|service|socket|md)$/.test(id) ? `export default ${JSON.stringify(code)}` : undefined,
 };
 
 /** How long tests wait for what has to happen, in ms: far more than it takes, for a box that is busy. */

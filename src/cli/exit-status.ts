@@ -6,7 +6,7 @@ import type { RecoverResult } from '../operations/recover.ts';
 import type { StatusResult } from '../operations/status.ts';
 import { fitsNowhere, type RequestResult } from '../operations/unit-result.ts';
 
-/** Exit statuses; the README explains them. */
+/** Exit statuses; src/manual/json.md explains them. */
 export const EXIT = {
   /** Everything asked for holds. */
   done: 0,

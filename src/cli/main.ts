@@ -28,6 +28,10 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
       await serveRegistry(argv.slice(1), streams.exact);
       return EXIT.done;
     }
+    if (argv[0] === 'help') {
+      const { help } = await import('./manual/help.ts');
+      return await help(argv.slice(1), streams);
+    }
     const { runProgram } = await import('./program.ts');
     return await runProgram(argv, streams);
   } catch (error) {

@@ -142,8 +142,8 @@ function createProgram(streams: Streams, done: (status: number) => void): Comman
     for (const command of commands) addCommand(program, command, streams, done).helpGroup(heading);
   program
     .command('help [command...]')
-    .summary('Show help for a command')
-    .description('Show help for a command.')
+    .summary('Show help for a command or a topic')
+    .description('Show help for a command or a topic of the manual.')
     .helpGroup('Other commands:')
     .action((words: readonly string[]) => words.reduce(find, program).help());
   return program;

@@ -50,7 +50,7 @@ export function doctorLines(health: MachineHealth, view: DoctorView): string {
   return `${texts.join('')}${table([{ machine: machine.name, ...rest }], view)}`;
 }
 
-/** `{ "machines": […] }`, see the README for every field. */
+/** `{ "machines": […] }`, see src/manual/json.md for every field. */
 export function doctorJson(machines: readonly MachineHealth[]): object {
   const rows = machines.map((health) => ({
     ...machineJson(health.machine),

@@ -55,7 +55,7 @@ export function drainPreview(result: DrainResult): ReportLines {
   };
 }
 
-/** `{ "machine": …, "moves": […], "left": […], "failures": […] }`, see the README. */
+/** `{ "machine": …, "moves": […], "left": […], "failures": […] }`, see src/manual/json.md. */
 export function drainJson(result: DrainResult): object {
   return {
     machine: machineJson(result.machine),

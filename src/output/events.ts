@@ -10,7 +10,7 @@ export function eventLine({ at, by, event }: EventRow): string {
   return `${formatTime(at)}  ${eventText(event)}  (${by})`;
 }
 
-/** One object: `time`, `by`, `event` and what belongs to it, see the README. */
+/** One object: `time`, `by`, `event` and what belongs to it, see src/manual/json.md. */
 export function eventJson({ at, by, event }: EventRow): object {
   const { kind, ...rest } = event;
   return {

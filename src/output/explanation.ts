@@ -81,7 +81,7 @@ function loadedTitle({ machine, units }: MachineCase): string {
   return `${machineTitle(machineRef(machine))}, which has ${others}`;
 }
 
-/** `{ "unit": …, "decision": …, "machine": …, "runnerUp": …, "machines": […] }`, see the README. */
+/** `{ "unit": …, "decision": …, "machine": …, "runnerUp": …, "machines": […] }`, see src/manual/json.md. */
 export function explanationJson(explanation: UnitExplanation): object {
   const { unit, submitted, decision, machines, runnerUp, snapshot } = explanation;
   const [machineId] = machinesOf(decision);

@@ -10,7 +10,7 @@ import type { MachineRef } from '../operations/machine-ref.ts';
 import type { UnitProblem } from '../operations/unit-result.ts';
 import type { Listing, UnreachableMachine } from '../operations/unreachable.ts';
 
-/** `{ "units": […], "unreachable": […] }`, see the README for every field. */
+/** `{ "units": […], "unreachable": […] }`, see src/manual/json.md for every field. */
 export function unitsJson(listing: Listing<UnitRow>): object {
   return listingJson('units', listing, (row) => ({
     unit: row.unit,

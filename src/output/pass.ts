@@ -33,7 +33,7 @@ export function passReport(pass: PassResult, dryRun = false): ReportLines {
   };
 }
 
-/** `{ "moves": […], "changes": […], "failures": […], "unreachable": […], "unreadable": […] }`, see the README for every field. */
+/** `{ "moves": […], "changes": […], "failures": […], "unreachable": […], "unreadable": […] }`, see src/manual/json.md for every field. */
 export function passJson(pass: PassResult): object {
   const moves = pass.moves.map(({ unit, from, to, because }) => ({
     unit,

@@ -37,7 +37,7 @@ const DRIFTS: Readonly<Record<Drift, string>> = {
   'drop-in': 'a drop-in of the machine changes it',
 };
 
-/** `{ "statuses": […], "problems": […], "unreachable": […] }`, see the README for every field. */
+/** `{ "statuses": […], "problems": […], "unreachable": […] }`, see src/manual/json.md for every field. */
 export function statusJson({ statuses, problems, unreachable }: StatusResult): object {
   const rows = statuses.map(({ unit, machine, state, drift }) => ({
     unit,

@@ -5,7 +5,8 @@ import { dependsOnInstance, expandSpecifiers, machineSpecifier } from './specifi
 import { joinedValue, type UnitFile, type UnitOption } from './unit-file.ts';
 import { isTemplate, type UnitName } from './unit-name.ts';
 
-const FLEET_OPTIONS = [
+/** The options of the section [X-Fleet]. */
+export const FLEET_OPTIONS = [
   'MachineID',
   'MachineOf',
   'MachineMetadata',

@@ -89,6 +89,8 @@ describe('what is offered', () => {
   it.each<[string, readonly string[], readonly string[]]>([
     ['commands that begin so', ['rol'], ['rollback']],
     ['commands, for help', ['help', 'rol'], ['rollback']],
+    ['topics, for help', ['help', 'sec'], ['security']],
+    ['a word that is both, once', ['help', 'contr'], ['controller']],
     ['options of the command', ['list-units', '--no'], ['--no-legend']],
     ['help, as an option of every command', ['cat', '--h'], ['--help']],
     ['the choices of an option', ['list-units', '-o', ''], ['table', 'json']],

@@ -40,5 +40,9 @@ function sourcesOf(streams: Streams): Sources {
       const { machines } = await loadConfig({ flags: { ...flags, sshConfig: 'none' }, env, cwd, home });
       return machines.map(({ machine: { name, address } }) => ({ word: name, about: address }));
     },
+    async topics() {
+      const { TOPICS, titleOf } = await import('../manual/topics.ts');
+      return [...TOPICS].map(([word, page]) => ({ word, about: titleOf(page) }));
+    },
   };
 }

@@ -14,6 +14,8 @@ export type Sources = {
   units(flags: ConfigFlags): Promise<readonly string[]>;
   /** Machines of fleet.conf, with what tells them apart. */
   machines(flags: ConfigFlags): Promise<readonly Candidate[]>;
+  /** Topics of the manual, with their titles. */
+  topics(): Promise<readonly Candidate[]>;
 };
 
 export type CompletionRequest = {
@@ -55,8 +57,11 @@ async function candidatesFor(
     return values.map(({ word }) => ({ word: `${typed.slice(0, equals + 1)}${word}` }));
   }
   if (command === undefined) {
-    const isTopic = request.words.at(-2) === 'help';
-    return literal && !isTopic ? [] : commandNames(request);
+    const names = commandNames(request);
+    if (request.words.at(-2) !== 'help') return literal ? [] : names;
+    // A topic may have the name of a command.
+    const topics = await request.sources.topics();
+    return [...names, ...topics.filter(({ word }) => !names.some((name) => name.word === word))];
   }
   if (command.subcommands !== undefined) return command.subcommands.map(named);
   return operands(command, typed, line, request);
@@ -68,7 +73,7 @@ function optionCandidates(option: CommandOption): readonly Candidate[] {
 }
 
 function commandNames({ commands }: CompletionRequest): readonly Candidate[] {
-  return [...commands.map(named), { word: 'help', about: 'show help for a command' }];
+  return [...commands.map(named), { word: 'help', about: 'show help for a command or a topic' }];
 }
 
 function named({ name, summary }: Command): Candidate {

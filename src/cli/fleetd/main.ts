@@ -24,7 +24,8 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
   }
 }
 
-function createProgram(streams: Streams): Commander {
+/** The command line of fleetd as commander knows it. */
+export function createProgram(streams: Pick<Streams, 'out' | 'err'>): Commander {
   return new Commander('fleetd')
     .description(
       'Keeps the units of a cluster in the target states of the registry. Units of a machine that is unreachable for agent_ttl move to other machines, and other differences are corrected. fleetd runs on any host that reaches the machines over SSH.',

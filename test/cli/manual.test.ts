@@ -1,0 +1,94 @@
+import { spawnSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+import { showPaged } from '../../src/cli/manual/pager.ts';
+import { TOPICS, titleOf } from '../../src/cli/manual/topics.ts';
+import { COMMANDS } from '../../src/cli/program.ts';
+import type { Streams } from '../../src/cli/streams.ts';
+import { render } from '../../src/cli/text.ts';
+import { TOPIC_FILES } from '../support/manual.ts';
+import { makeDesk } from './desk.ts';
+
+describe('fleetctl help', () => {
+  it('has every topic of the manual, with a title', () => {
+    expect([...TOPICS.keys()].sort()).toEqual(TOPIC_FILES);
+    for (const page of TOPICS.values()) expect(titleOf(page)).not.toBe('');
+  });
+
+  it('lists commands and topics', async () => {
+    const desk = await makeDesk();
+    const { status, out } = await desk.run(['help']);
+    expect(status).toBe(0);
+    expect(out.startsWith((await desk.run(['--help'])).out)).toBe(true);
+    for (const { name } of COMMANDS) expect(out).toContain(`  ${name} `);
+    for (const name of TOPICS.keys()) expect(out).toMatch(new RegExp(`^  ${name} +\\w`, 'm'));
+  });
+
+  it.each([...TOPICS.keys()])('shows the topic %s within 80 columns, but for code', async (name) => {
+    const { status, out, err } = await (await makeDesk()).run(['help', name]);
+    expect({ status, err }).toEqual({ status: 0, err: '' });
+    const page = out.slice(out.indexOf(titleOf(TOPICS.get(name) ?? '').toUpperCase()));
+    const text = page.split('\n').filter((line) => !line.startsWith('    '));
+    // A word may be longer than a line.
+    expect(text.filter((line) => line.length > 80 && /\S +\S/.test(line.slice(8)))).toEqual([]);
+    expect(out).not.toMatch(/\*\*|\]\(/);
+  });
+
+  it('shows a command as --help does', async () => {
+    const desk = await makeDesk();
+    expect(await desk.run(['help', 'start'])).toEqual(await desk.run(['start', '--help']));
+  });
+
+  it('shows a word that is both as both', async () => {
+    const { out } = await (await makeDesk()).run(['help', 'controller']);
+    expect(out).toContain('Usage: fleetctl controller');
+    expect(out).toContain('THE CONTROLLER: FLEETD');
+  });
+
+  it.each([
+    ['secrity', 'Did you mean security?'],
+    ['statez', 'Did you mean one of states, status?'],
+  ])('suggests what %s may mean', async (word, question) => {
+    const { status, out, err } = await (await makeDesk()).run(['help', word]);
+    expect({ status, out }).toEqual({ status: 2, out: '' });
+    expect(err).toContain(`Error: unknown command or topic '${word}'\n(${question})`);
+  });
+});
+
+describe('the pager', () => {
+  const LONG = 'line\n'.repeat(100);
+
+  const shown = async (text: string, env: Streams['env'], rows = 24): Promise<string> => {
+    let out = '';
+    await showPaged(text, {
+      out: (part) => {
+        out += render(part);
+      },
+      err: () => undefined,
+      exact: () => undefined,
+      ask: undefined,
+      screen: { size: () => ({ columns: 80, rows }), draw: () => undefined },
+      env,
+      cwd: '/',
+      home: '/',
+    });
+    return out;
+  };
+
+  it.each([
+    ['a short text', 'short\n', { PAGER: 'false' }, 'short\n'],
+    ['a long text without a pager', LONG, { PAGER: '' }, LONG],
+    ['a long text whose pager is not there', LONG, { PAGER: '/nowhere/pager' }, LONG],
+    ['a long text that the pager has shown', LONG, { PAGER: 'cat >/dev/null' }, ''],
+    ['a long text whose pager was left', LONG, { PAGER: 'exit 1' }, ''],
+  ])('%s', async (_, text, env, expected) => {
+    expect(await shown(text, { PATH: process.env.PATH, ...env })).toBe(expected);
+  });
+
+  it('takes no part in a pipe', () => {
+    const { stdout } = spawnSync(process.execPath, ['bin/fleetctl', 'help', 'json'], {
+      env: { ...process.env, PAGER: 'false' },
+      encoding: 'utf8',
+    });
+    expect(stdout).toContain('OUTPUT FOR SCRIPTS');
+  });
+});

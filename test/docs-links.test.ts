@@ -1,0 +1,107 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { main } from '../src/cli/main.ts';
+import { COMMANDS } from '../src/cli/program.ts';
+import { ROOT } from './support/manual.ts';
+
+const PAGES = [
+  'README.md',
+  ...['examples', 'src/manual'].flatMap((folder) =>
+    readdirSync(resolve(ROOT, folder), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.md'))
+      .map((file) => join(folder, file)),
+  ),
+];
+const read = (page: string): string => readFileSync(resolve(ROOT, page), 'utf8');
+const CODE_BLOCK = /^ *```[^\n]*\n(.*?)^ *```$/gms;
+
+/** What GitHub calls the heading in a link. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replace(/[^\w\s-]/g, '')
+    .trim()
+    .replaceAll(' ', '-');
+
+/** The words of the first command in a line of shell; undefined where it is not fleetctl. */
+function fleetctlWords(line: string): readonly string[] | undefined {
+  const [, command] = /^\s*(?:\$ )?(?:sudo )?fleetctl (.+)$/.exec(line) ?? [];
+  if (command === undefined) return undefined;
+  const [simple = ''] = /^(?:"[^"]*"|'[^']*'|[^"'#|<>;&])*/.exec(command) ?? [];
+  return [...simple.matchAll(/(?:"[^"]*"|'[^']*'|[^\s"'])+/g)].map(([word]) => word.replace(/["']/g, ''));
+}
+
+/** Every command line of a page, in blocks and in the text, where `UNIT…` and `[UNIT]` stand for arguments. */
+function commandLines(page: string): readonly string[] {
+  const text = read(page);
+  const blocks = [...text.matchAll(CODE_BLOCK)].flatMap(([, block = '']) => block.split('\n'));
+  const spans = [...text.replace(CODE_BLOCK, '').matchAll(/`([^`]+)`/g)].map(([, span = '']) =>
+    span.replaceAll('…', '').replace(/ \[.*\]$/, ''),
+  );
+  return [...blocks, ...spans].filter((line) => fleetctlWords(line) !== undefined);
+}
+
+describe.each([...PAGES, 'CHANGELOG.md', 'src/README.md'])('%s', (page) => {
+  it('has links that lead somewhere', () => {
+    const links = [
+      ...read(page)
+        .replace(CODE_BLOCK, '')
+        .matchAll(/\]\(([^)]+)\)/g),
+    ].map(([, link = '']) => link);
+    const broken = links.filter((link) => {
+      if (/^https?:\/\//.test(link)) return false;
+      const [file = '', anchor] = link.split('#');
+      const target = file === '' ? page : join(dirname(page), file);
+      if (!existsSync(resolve(ROOT, target))) return true;
+      const headings = anchor === undefined ? [] : [...read(target).matchAll(/^#+ (.+)$/gm)];
+      return anchor !== undefined && !headings.some(([, heading = '']) => anchorOf(heading) === anchor);
+    });
+    expect(broken).toEqual([]);
+  });
+});
+
+describe.each(PAGES)('%s', (page) => {
+  it('is in standard English', () => {
+    expect(read(page).match(/\b(?:anew|nobody|somebody|whoever|reckon|is told)\b/gi)).toBeNull();
+  });
+});
+
+describe('a command line that is shown', () => {
+  const all = COMMANDS.flatMap((command) => [command, ...(command.subcommands ?? [])]).filter(
+    ({ run }) => run !== undefined,
+  );
+  // Commander checks the command line as always; what the command would do is not done.
+  beforeEach(() => {
+    for (const command of all) vi.spyOn(command, 'run').mockResolvedValue(0);
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  const shown = PAGES.flatMap((page) => commandLines(page).map((line) => [page, line] as const));
+
+  it('is there to be checked', () => {
+    expect(shown.length).toBeGreaterThan(100);
+  });
+
+  it.each(shown)('in %s is one that fleetctl accepts: %s', async (_page, line) => {
+    const words = fleetctlWords(line) ?? [];
+    const placeholder = words[0] === 'help' && /^[A-Z]+$/.test(words[1] ?? '');
+    let err = '';
+    const streams = {
+      out: () => undefined,
+      exact: () => undefined,
+      err: (text: unknown) => {
+        err += String(text);
+      },
+      ask: undefined,
+      env: {},
+      cwd: ROOT,
+      home: ROOT,
+    };
+    if (!placeholder) await main(words, streams);
+    // In a sentence, a command may be named without its arguments.
+    expect(err.replace(/^Error: missing (?:required argument|command).*\n.*\n/, '')).toBe('');
+  });
+});
