@@ -1,4 +1,4 @@
-import { type Dependency, dependencyText, EFFECTS } from '../unit/dependencies.ts';
+import { type Dependency, EFFECTS } from '../unit/dependencies.ts';
 import type { DesiredUnit } from './snapshot.ts';
 
 /** A unit with what one of its texts says about others. */
@@ -27,7 +27,7 @@ export function conflictTies(units: readonly DependentUnit[]): Ties {
 
 /** The line that ties two units together: `Requires=db.service in line 3 of "web.service"`. */
 export function tieText({ declaredBy, dependency }: Tie): string {
-  return `${dependencyText(dependency)} of "${declaredBy}"`;
+  return `${dependency.source} of "${declaredBy}"`;
 }
 
 /**

@@ -4,7 +4,7 @@ import { unitsApart } from '../../src/operations/apart.ts';
 import { contradictionsOf } from '../../src/operations/contradictions.ts';
 import type { DependencyKind } from '../../src/unit/dependencies.ts';
 import { desiredUnit, type UnitOptions } from '../support/builders.ts';
-import { dependentPair } from '../support/dependent-pair.ts';
+import { dependentPair, lineOf } from '../support/dependent-pair.ts';
 
 const [DOWN, AGAIN] = ['would go down with it', 'would start it again'];
 const PLAIN = { a: undefined, b: undefined, isApart: false };
@@ -25,13 +25,14 @@ const TOLD: Readonly<Record<DependencyKind, Told>> = {
   RequiredBy: { ...PLAIN, a: DOWN },
   UpheldBy: { ...PLAIN, a: AGAIN },
   Slice: { ...PLAIN, b: DOWN, isApart: true },
+  RequiresMountsFor: { ...PLAIN, b: DOWN, isApart: true },
   Sockets: { ...PLAIN, isApart: true },
 };
 
 it.each(Object.entries(TOLD))('%s= refuses and warns', (text, { a, b, isApart }) => {
   const kind = text as DependencyKind;
   const [one, other] = pair(kind, { machine: 'm1' }, { machine: 'm1' });
-  const line = `(${kind}=${other.name} in line 2 of "a.service")`;
+  const line = `(${lineOf(kind)} in line 2 of "a.service")`;
   const told = (unit: DesiredUnit, why: string | undefined, by: DesiredUnit): readonly string[] =>
     why === undefined
       ? []
