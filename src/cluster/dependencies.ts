@@ -20,6 +20,11 @@ export function upholdTies(units: readonly DependentUnit[]): Ties {
   return tiesTo('upholder', units);
 }
 
+/** Unit → the units that its start starts, or needs. */
+export function needTies(units: readonly DependentUnit[]): Ties {
+  return tiesTo('needed', units);
+}
+
 /** Unit → the units that systemd never lets run beside it (`Conflicts=` of `[Unit]`). */
 export function conflictTies(units: readonly DependentUnit[]): Ties {
   return tiesTo('excluded', units);
@@ -30,12 +35,9 @@ export function tieText({ declaredBy, dependency }: Tie): string {
   return `${dependency.source} of "${declaredBy}"`;
 }
 
-/**
- * Everything that goes down when `stopped` are stopped, themselves left out: the units that the ties lead to, over any
- * number of steps.
- */
-export function takenDown(stopped: Iterable<string>, ties: Ties): ReadonlySet<string> {
-  const first = new Set(stopped);
+/** The units that ties lead to from others, over any number of steps, these left out: everything that goes down with them. */
+export function takenAlong(units: Iterable<string>, ties: Ties): ReadonlySet<string> {
+  const first = new Set(units);
   const found = new Set<string>();
   const waiting = [...first];
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
@@ -49,7 +51,10 @@ export function takenDown(stopped: Iterable<string>, ties: Ties): ReadonlySet<st
 }
 
 /** Unit → the units that have this role towards it. */
-function tiesTo(role: 'follower' | 'upholder' | 'excluded', units: readonly DependentUnit[]): Ties {
+function tiesTo(
+  role: 'follower' | 'upholder' | 'excluded' | 'needed',
+  units: readonly DependentUnit[],
+): Ties {
   const known = new Set(units.map(({ name }) => name));
   const ties = new Map<string, Tie[]>();
   const add = (from: string, unit: string, declaredBy: string, dependency: Dependency): void => {

@@ -16,8 +16,8 @@ type Effects = {
   readonly upholder: End;
   /** Never runs beside the other one. */
   readonly excluded: End;
-  /** Whether the declarer starts the named one, or rests on it. */
-  readonly needs: boolean;
+  /** Is started along with the other one, or has to be there. */
+  readonly needed: End;
 };
 
 const UNIT = ['Unit'];
@@ -31,20 +31,20 @@ const RESOURCES = ['Service', 'Socket', 'Mount', 'Swap'];
  */
 // biome-ignore format: a table
 const OPTIONS = {
-  Requires:           { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needs: true },
-  Requisite:          { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needs: true },
-  BindsTo:            { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needs: true },
-  PartOf:             { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needs: false },
-  Upholds:            { in: UNIT, follower: false, upholder: 'declarer', excluded: false, needs: true },
-  Wants:              { in: UNIT, follower: false, upholder: false, excluded: false, needs: true },
-  Conflicts:          { in: UNIT, follower: false, upholder: false, excluded: 'both', needs: false },
-  PropagatesStopTo:   { in: UNIT, follower: 'named', upholder: false, excluded: false, needs: false },
-  StopPropagatedFrom: { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needs: false },
-  RequiredBy:         { in: INSTALL, follower: 'named', upholder: false, excluded: false, needs: false },
-  UpheldBy:           { in: INSTALL, follower: false, upholder: 'named', excluded: false, needs: false },
-  Slice:              { in: RESOURCES, follower: 'declarer', upholder: false, excluded: false, needs: true },
-  RequiresMountsFor:  { in: [],   follower: 'declarer', upholder: false, excluded: false, needs: true },
-  Sockets:            { in: ['Service'], follower: false, upholder: false, excluded: false, needs: true },
+  Requires:           { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needed: 'named' },
+  Requisite:          { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needed: 'named' },
+  BindsTo:            { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needed: 'named' },
+  PartOf:             { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needed: false },
+  Upholds:            { in: UNIT, follower: false, upholder: 'declarer', excluded: false, needed: 'named' },
+  Wants:              { in: UNIT, follower: false, upholder: false, excluded: false, needed: 'named' },
+  Conflicts:          { in: UNIT, follower: false, upholder: false, excluded: 'both', needed: false },
+  PropagatesStopTo:   { in: UNIT, follower: 'named', upholder: false, excluded: false, needed: false },
+  StopPropagatedFrom: { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needed: false },
+  RequiredBy:         { in: INSTALL, follower: 'named', upholder: false, excluded: false, needed: 'declarer' },
+  UpheldBy:           { in: INSTALL, follower: false, upholder: 'named', excluded: false, needed: 'declarer' },
+  Slice:              { in: RESOURCES, follower: 'declarer', upholder: false, excluded: false, needed: 'named' },
+  RequiresMountsFor:  { in: [],   follower: 'declarer', upholder: false, excluded: false, needed: 'named' },
+  Sockets:            { in: ['Service'], follower: false, upholder: false, excluded: false, needed: 'named' },
 } satisfies Readonly<Record<string, Effects>>;
 
 /** An option of a unit file that makes systemd stop, start or exclude one unit because of another one. */
