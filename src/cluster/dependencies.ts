@@ -1,4 +1,4 @@
-import { type Dependency, dependencyText, EFFECTS } from '../unit/dependencies.ts';
+import { type Dependency, EFFECTS } from '../unit/dependencies.ts';
 import type { DependentUnit } from './snapshot.ts';
 
 /** Two units that one line of a unit file ties together: `declaredBy` has it, in `dependency.line`. */
@@ -17,6 +17,11 @@ export function upholdTies(units: readonly DependentUnit[]): Ties {
   return tiesTo('upholder', units);
 }
 
+/** Unit → the units that its start starts, or needs. */
+export function needTies(units: readonly DependentUnit[]): Ties {
+  return tiesTo('needed', units);
+}
+
 /** Unit → the units that systemd never lets run beside it (`Conflicts=` of `[Unit]`). */
 export function conflictTies(units: readonly DependentUnit[]): Ties {
   return tiesTo('excluded', units);
@@ -24,15 +29,12 @@ export function conflictTies(units: readonly DependentUnit[]): Ties {
 
 /** The line that ties two units together: `Requires=db.service in line 3 of "web.service"`. */
 export function tieText({ declaredBy, dependency }: Tie): string {
-  return `${dependencyText(dependency)} of "${declaredBy}"`;
+  return `${dependency.source} of "${declaredBy}"`;
 }
 
-/**
- * Everything that goes down when `stopped` are stopped, themselves left out: the units that the ties lead to, over any
- * number of steps.
- */
-export function takenDown(stopped: Iterable<string>, ties: Ties): ReadonlySet<string> {
-  const first = new Set(stopped);
+/** The units that ties lead to from others, over any number of steps, these left out: everything that goes down with them. */
+export function takenAlong(units: Iterable<string>, ties: Ties): ReadonlySet<string> {
+  const first = new Set(units);
   const found = new Set<string>();
   const waiting = [...first];
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
@@ -46,7 +48,10 @@ export function takenDown(stopped: Iterable<string>, ties: Ties): ReadonlySet<st
 }
 
 /** Unit → the units that have this role towards it. */
-function tiesTo(role: 'follower' | 'upholder' | 'excluded', units: readonly DependentUnit[]): Ties {
+function tiesTo(
+  role: 'follower' | 'upholder' | 'excluded' | 'needed',
+  units: readonly DependentUnit[],
+): Ties {
   const known = new Set(units.map(({ name }) => name));
   const ties = new Map<string, Tie[]>();
   const add = (from: string, unit: string, declaredBy: string, dependency: Dependency): void => {

@@ -15,7 +15,7 @@ export function unitsApart(names: ReadonlySet<string>, units: readonly DesiredUn
     const unit = placed.get(name);
     const dependency = unit?.dependencies.find((each) => {
       const machine = placed.get(each.unit)?.machine;
-      return EFFECTS[each.kind].needs && machine !== undefined && machine !== unit.machine;
+      return EFFECTS[each.kind].needed === 'named' && machine !== undefined && machine !== unit.machine;
     });
     return dependency === undefined ? [] : [{ unit: name, dependency }];
   });

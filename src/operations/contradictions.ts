@@ -12,28 +12,69 @@ type Obstacle = { readonly unit: string; readonly why: string };
 /**
  * Units that cannot be lowered alone, because one that stays wanted would be taken down with them, would start them
  * again, or needs their file: what is tied to them and launched on the same machine, and for `unload` and `destroy`
- * what triggers them.
+ * what triggers them. A unit that is refused stays wanted, so that those it is tied to are refused as well.
  */
 export function contradictionsOf(
   selected: readonly DesiredUnit[],
   verb: LoweringVerb,
   { units }: Pick<RegistryView, 'units'>,
 ): readonly UnitProblem[] {
+  const obstaclesTo = obstaclesOf(verb, units);
+  const obstacles = new Map(selected.map((unit) => [unit.name, obstaclesTo(unit)]));
+  const refused = new Map<string, Obstacle>();
+  let before: number;
+  do {
+    before = refused.size;
+    for (const [name, found] of obstacles) {
+      const obstacle = found.find(({ unit }) => !obstacles.has(unit) || refused.has(unit));
+      if (obstacle !== undefined && !refused.has(name)) refused.set(name, obstacle);
+    }
+  } while (refused.size > before);
+  const names = [...refused.keys()];
+  for (const name of names) {
+    const unit = units.get(name);
+    const found = obstacles.get(name) ?? (unit === undefined ? [] : obstaclesTo(unit));
+    for (const { unit: other } of found) if (!names.includes(other)) names.push(other);
+  }
+  // Those that depend on others come first.
+  const words = names.toReversed().join(' ');
+  const hint = `Name ${names.length === 2 ? 'both' : 'all of them'}: fleetctl ${verb} ${words}`;
+  return [...refused].map(([unit, { why }]) => ({
+    unit,
+    error: new FleetError('contradiction', `Cannot ${verb} unit "${unit}": ${why}`, { hint }),
+  }));
+}
+
+/** Unit → everything that stays wanted unless it is lowered too, and keeps the unit from being lowered alone. */
+function obstaclesOf(
+  verb: LoweringVerb,
+  units: RegistryView['units'],
+): (unit: DesiredUnit) => readonly Obstacle[] {
   const all = [...units.values()];
-  const lowered = new Set(selected.map(({ name }) => name));
   const upholders = upholdTies(all);
   const stops = stopTies(all);
-  const obstaclesTo = (unit: DesiredUnit): readonly Obstacle[] => {
-    const triggers = verb === 'stop' ? [] : all.filter((other) => other.triggers === unit.name);
-    const isLaunchedBeside = ({ unit: name }: Tie): boolean => {
-      const other = units.get(name);
-      return other?.target === 'launched' && shareMachine(other, unit);
+  return (unit) => {
+    const beside = (tie: Tie): DesiredUnit | undefined => {
+      const other = units.get(tie.unit);
+      return other !== undefined && shareMachine(other, unit) ? other : undefined;
     };
-    const obstacles = [
+    const isLaunchedBeside = (tie: Tie): boolean => beside(tie)?.target === 'launched';
+    // A stop goes on over units that are only loaded.
+    const followers: Tie[] = [];
+    const waiting = [unit.name];
+    for (const name of waiting) {
+      for (const tie of stops.get(name) ?? []) {
+        if ((beside(tie)?.target ?? 'inactive') === 'inactive' || waiting.includes(tie.unit)) continue;
+        waiting.push(tie.unit);
+        followers.push(tie);
+      }
+    }
+    const triggers = verb === 'stop' ? [] : all.filter((other) => other.triggers === unit.name);
+    return [
       ...triggers
         .filter(({ target }) => target !== 'inactive')
         .map(({ name, target }) => ({ unit: name, why: `"${name}", which is ${target}, starts it` })),
-      ...(stops.get(unit.name) ?? []).filter(isLaunchedBeside).map((tie) => ({
+      ...followers.filter(isLaunchedBeside).map((tie) => ({
         unit: tie.unit,
         why: `"${tie.unit}", which is launched, would go down with it (${tieText(tie)})`,
       })),
@@ -42,32 +83,7 @@ export function contradictionsOf(
         why: `"${tie.unit}", which is launched, would start it again (${tieText(tie)})`,
       })),
     ];
-    return obstacles.filter((obstacle) => !lowered.has(obstacle.unit));
   };
-  return selected.flatMap((unit): readonly UnitProblem[] => {
-    const [first] = obstaclesTo(unit);
-    if (first === undefined) return [];
-    const names = withObstacles(unit, (name) => {
-      const other = units.get(name);
-      return other === undefined ? [] : obstaclesTo(other).map((obstacle) => obstacle.unit);
-    });
-    const error = new FleetError('contradiction', `Cannot ${verb} unit "${unit.name}": ${first.why}`, {
-      hint: `Name ${names.length === 2 ? 'both' : 'all of them'}: fleetctl ${verb} ${names.join(' ')}`,
-    });
-    return [{ unit: unit.name, error }];
-  });
-}
-
-/** The unit and everything that has to be lowered with it, those that depend on others first. */
-function withObstacles(
-  { name }: DesiredUnit,
-  obstaclesTo: (name: string) => readonly string[],
-): readonly string[] {
-  const found = [name];
-  for (const each of found) {
-    for (const other of obstaclesTo(each)) if (!found.includes(other)) found.push(other);
-  }
-  return found.toReversed();
 }
 
 function shareMachine(one: DesiredUnit, other: DesiredUnit): boolean {

@@ -2,7 +2,6 @@ import type { FleetError } from '../base/errors.ts';
 import type { UnreadableUnit } from '../cluster/snapshot.ts';
 import { fitsNowhere, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
 import type { Listing, UnknownUnit, UnreachableMachine } from '../operations/unreachable.ts';
-import { dependencyText } from '../unit/dependencies.ts';
 import { failureText } from './failure.ts';
 import { machineLabel, machineTitle } from './machine.ts';
 import { planLines } from './plan.ts';
@@ -37,7 +36,7 @@ export function requestReport(verb: UnitVerb, request: RequestResult, dryRun = f
   ]);
   const apart = (request.apart ?? []).map(
     ({ unit, dependency }) =>
-      `Warning: unit "${unit}" has ${dependencyText(dependency)}, and ${dependency.unit} is on another machine, where systemd does not find it: add MachineOf=${dependency.unit} to [X-Fleet]`,
+      `Warning: unit "${unit}" has ${dependency.source}, and ${dependency.unit} is on another machine, where systemd does not find it: add MachineOf=${dependency.unit} to [X-Fleet]`,
   );
   const templates = reportedTemplates(request);
   const created = [...(request.created ?? [])].filter((unit) => !templates.has(unit));

@@ -1,6 +1,6 @@
 import { compareText } from '../base/compare.ts';
 import { globMatcher } from '../base/glob.ts';
-import { takenDown, upholdTies } from '../cluster/dependencies.ts';
+import { takenAlong, upholdTies } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import { withLateRevivals } from './revivals.ts';
@@ -151,7 +151,7 @@ function startersIn({ units, olderTexts = [] }: ClusterSnapshot): Starters {
 /** Unit → those that start it, and those that its stop takes down. */
 function tiesOf(snapshot: ClusterSnapshot, starters: Starters): (unit: string) => ReadonlySet<string> {
   const { stops } = tiesBetween(snapshot);
-  return (unit) => new Set([...(starters.get(unit) ?? []), ...takenDown([unit], stops)]);
+  return (unit) => new Set([...(starters.get(unit) ?? []), ...takenAlong([unit], stops)]);
 }
 
 /** Those of `anchors` together whose units are tied and share a machine: where they are, come to, or leave. */

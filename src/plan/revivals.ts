@@ -1,4 +1,4 @@
-import { takenDown } from '../cluster/dependencies.ts';
+import { takenAlong } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import { hasStep, type MachinePlan, type UnitChange, type Wave } from './step.ts';
 import { tiesBetween } from './ties.ts';
@@ -14,7 +14,7 @@ export function withLateRevivals(waves: readonly Wave[], snapshot: ClusterSnapsh
   for (const [index, { plans }] of waves.entries()) {
     for (const { machine, changes } of plans) {
       const stopped = changes.filter((change) => hasStep(change, 'stop')).map(({ unit }) => unit);
-      for (const unit of takenDown(stopped, stops)) downIn.set(`${machine} ${unit}`, index);
+      for (const unit of takenAlong(stopped, stops)) downIn.set(`${machine} ${unit}`, index);
     }
   }
   const placeOf = (machine: string, change: UnitChange, index: number): number =>

@@ -1,12 +1,19 @@
 import { compareText } from '../base/compare.ts';
-import { conflictTies, stopTies, type Ties, takenDown } from '../cluster/dependencies.ts';
+import {
+  conflictTies,
+  needTies,
+  stopTies,
+  type Tie,
+  type Ties,
+  takenAlong,
+} from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import { isRunning, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
 import { hasStep, type Step, type UnitChange } from './step.ts';
 import { fenceObstacle, startStep } from './steps.ts';
 
-/** Which units a stop takes down, and which a start would stop. */
-export type UnitTies = { readonly stops: Ties; readonly conflicts: Ties };
+/** Which units a stop takes down, which a start brings along, and which it would stop. */
+export type UnitTies = { readonly stops: Ties; readonly needs: Ties; readonly conflicts: Ties };
 
 type Place = {
   readonly machine: MachineView;
@@ -19,7 +26,11 @@ type Place = {
 
 export function tiesBetween({ units, olderTexts = [] }: ClusterSnapshot): UnitTies {
   const wanted = units.filter(({ target }) => target !== 'inactive');
-  return { stops: stopTies([...units, ...olderTexts]), conflicts: conflictTies(wanted) };
+  return {
+    stops: stopTies([...units, ...olderTexts]),
+    needs: needTies(wanted),
+    conflicts: conflictTies(wanted),
+  };
 }
 
 /**
@@ -47,8 +58,8 @@ function withReleasedSockets(changes: readonly UnitChange[], place: Place): read
 function withRevived(changes: readonly UnitChange[], place: Place): readonly UnitChange[] {
   const stopped = changes.filter((change) => hasStep(change, 'stop'));
   if (stopped.length === 0) return changes;
-  const down = takenDown(namesOf(stopped), place.ties.stops);
-  const restarted = takenDown(namesOf(stopped.filter(isRestart)), place.ties.stops);
+  const down = takenAlong(namesOf(stopped), place.ties.stops);
+  const restarted = takenAlong(namesOf(stopped.filter(isRestart)), place.ties.stops);
   return [...down].sort(compareText).reduce((all, name) => {
     const observed = observedHere(name, place);
     const unit = place.desired.get(name);
@@ -86,18 +97,30 @@ function withSteps(
     : changes.map((each) => (each === present ? change : each));
 }
 
-/** A unit waits for one that runs and excludes it; of two that are to be started, the first by name is. */
+/**
+ * A unit waits for one that runs and excludes it, or excludes what its start brings along; of two that are to be started,
+ * the first by name is.
+ */
 function withoutExcluded(changes: readonly UnitChange[], place: Place): readonly UnitChange[] {
-  const { conflicts } = place.ties;
+  const { conflicts, needs } = place.ties;
   const byName = new Map(changes.map((change) => [change.unit, change]));
-  return changes.map((change): UnitChange => {
-    if (!hasStep(change, 'start', 'restart')) return change;
-    const tie = conflicts.get(change.unit)?.find(({ unit }) => {
-      const other = byName.get(unit) ?? { steps: [] };
-      if (hasStep(other, 'start')) return unit < change.unit;
+  const changeOf = (name: string): Pick<UnitChange, 'steps'> => byName.get(name) ?? { steps: [] };
+  const rivalOf = (name: string): Tie | undefined =>
+    conflicts.get(name)?.find(({ unit }) => {
+      const other = changeOf(unit);
+      if (hasStep(other, 'start')) return unit < name || !hasStep(changeOf(name), 'start', 'restart');
       const observed = observedHere(unit, place);
       return observed !== undefined && isRunning(observed.state) && !hasStep(other, 'stop');
     });
+  const isBrought = (name: string): boolean => {
+    const observed = observedHere(name, place);
+    return observed !== undefined && !isRunning(observed.state) && !hasStep(changeOf(name), 'remove');
+  };
+  return changes.map((change): UnitChange => {
+    if (!hasStep(change, 'start', 'restart')) return change;
+    const brought = [...takenAlong([change.unit], needs)].filter(isBrought);
+    const ties = [change.unit, ...brought].flatMap((name) => rivalOf(name) ?? []);
+    const tie = ties.find(({ unit }) => unit !== change.unit);
     return tie === undefined ? change : { ...change, steps: [], obstacle: { code: 'excluded', tie } };
   });
 }

@@ -1,6 +1,7 @@
 import { compareText } from '../base/compare.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
+import { type Aliases, aliasesOf, withoutAliases, withUnitNames } from '../cluster/aliases.ts';
 import type { LogEntry } from '../cluster/logged-event.ts';
 import type { Cordon, DesiredUnit, Token } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
@@ -48,6 +49,7 @@ type Units = {
   readonly units: ReadonlyMap<string, DesiredUnit>;
   readonly unreadable: ReadonlyMap<string, FleetError>;
   readonly unconfirmed: ReadonlyMap<string, StoredUnit>;
+  readonly aliases: Aliases;
 };
 
 /** The registry as it stood at one revision. */
@@ -175,7 +177,7 @@ export class RegistryView {
     const read = readable(() =>
       readDependencies(parseUnitFile(this.text(digest), name), parseUnitName(name)),
     );
-    return isFleetError(read) ? [] : read;
+    return isFleetError(read) ? [] : withUnitNames(read, this.#readUnits().aliases);
   }
 
   /** The revision at which a key last changed, 0 when it does not exist. */
@@ -212,7 +214,9 @@ export class RegistryView {
         unreadable.set(name, notConfirmed(unit));
       }
     }
-    this.#units = { units, unreadable, unconfirmed };
+    const aliases = aliasesOf(units);
+    for (const [name, unit] of units) units.set(name, withoutAliases(unit, aliases));
+    this.#units = { units, unreadable, unconfirmed, aliases };
     return this.#units;
   }
 

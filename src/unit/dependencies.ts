@@ -1,5 +1,6 @@
-import { expandSpecifiers } from './specifiers.ts';
-import { joinedValue, type UnitFile } from './unit-file.ts';
+import { mountsBelow } from './mount-paths.ts';
+import { escapeName, expandSpecifiers } from './specifiers.ts';
+import { joinedValue, type UnitFile, type UnitOption } from './unit-file.ts';
 import { storedNameProblem, type UnitName } from './unit-name.ts';
 
 /** One of two units: the one whose text has the option, or the one that the option names; false for neither. */
@@ -7,7 +8,7 @@ type End = 'declarer' | 'named' | 'both' | false;
 
 /** What an option of a unit file makes systemd do with two units. */
 type Effects = {
-  /** The sections that the option is read in. */
+  /** The sections in which the option names units; none where it has paths ({@link mountsBelow}). */
   readonly in: readonly string[];
   /** Goes down with the other one. */
   readonly follower: End;
@@ -15,8 +16,8 @@ type Effects = {
   readonly upholder: End;
   /** Never runs beside the other one. */
   readonly excluded: End;
-  /** Whether the declarer starts the named one, or rests on it. */
-  readonly needs: boolean;
+  /** Is started along with the other one, or has to be there. */
+  readonly needed: End;
 };
 
 const UNIT = ['Unit'];
@@ -25,24 +26,25 @@ const INSTALL = ['Install'];
 const RESOURCES = ['Service', 'Socket', 'Mount', 'Swap'];
 
 /**
- * The options that count here (systemd.unit(5), systemd.service(5)); `Slice=` implies `Requires=`
- * (systemd.resource-control(5)).
+ * The options that count here (systemd.unit(5), systemd.service(5)). `Slice=` and `RequiresMountsFor=` imply `Requires=`
+ * (systemd.resource-control(5)), and other options imply these two.
  */
 // biome-ignore format: a table
 const OPTIONS = {
-  Requires:           { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needs: true },
-  Requisite:          { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needs: true },
-  BindsTo:            { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needs: true },
-  PartOf:             { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needs: false },
-  Upholds:            { in: UNIT, follower: false, upholder: 'declarer', excluded: false, needs: true },
-  Wants:              { in: UNIT, follower: false, upholder: false, excluded: false, needs: true },
-  Conflicts:          { in: UNIT, follower: false, upholder: false, excluded: 'both', needs: false },
-  PropagatesStopTo:   { in: UNIT, follower: 'named', upholder: false, excluded: false, needs: false },
-  StopPropagatedFrom: { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needs: false },
-  RequiredBy:         { in: INSTALL, follower: 'named', upholder: false, excluded: false, needs: false },
-  UpheldBy:           { in: INSTALL, follower: false, upholder: 'named', excluded: false, needs: false },
-  Slice:              { in: RESOURCES, follower: 'declarer', upholder: false, excluded: false, needs: true },
-  Sockets:            { in: ['Service'], follower: false, upholder: false, excluded: false, needs: true },
+  Requires:           { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needed: 'named' },
+  Requisite:          { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needed: 'named' },
+  BindsTo:            { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needed: 'named' },
+  PartOf:             { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needed: false },
+  Upholds:            { in: UNIT, follower: false, upholder: 'declarer', excluded: false, needed: 'named' },
+  Wants:              { in: UNIT, follower: false, upholder: false, excluded: false, needed: 'named' },
+  Conflicts:          { in: UNIT, follower: false, upholder: false, excluded: 'both', needed: false },
+  PropagatesStopTo:   { in: UNIT, follower: 'named', upholder: false, excluded: false, needed: false },
+  StopPropagatedFrom: { in: UNIT, follower: 'declarer', upholder: false, excluded: false, needed: false },
+  RequiredBy:         { in: INSTALL, follower: 'named', upholder: false, excluded: false, needed: 'declarer' },
+  UpheldBy:           { in: INSTALL, follower: false, upholder: 'named', excluded: false, needed: 'declarer' },
+  Slice:              { in: RESOURCES, follower: 'declarer', upholder: false, excluded: false, needed: 'named' },
+  RequiresMountsFor:  { in: [],   follower: 'declarer', upholder: false, excluded: false, needed: 'named' },
+  Sockets:            { in: ['Service'], follower: false, upholder: false, excluded: false, needed: 'named' },
 } satisfies Readonly<Record<string, Effects>>;
 
 /** An option of a unit file that makes systemd stop, start or exclude one unit because of another one. */
@@ -53,26 +55,56 @@ export const EFFECTS: Readonly<Record<DependencyKind, Effects>> = OPTIONS;
 
 const KINDS = Object.keys(OPTIONS) as DependencyKind[];
 
-/** One unit that a unit file names in such an option. `line` counts from 1. */
-export type Dependency = { readonly kind: DependencyKind; readonly unit: string; readonly line: number };
+/**
+ * One unit that a unit needs, or is tied to otherwise. `source` are the words that say so: `Requires=db.service in line 3`,
+ * counted from 1, or `the name`.
+ */
+export type Dependency = { readonly kind: DependencyKind; readonly unit: string; readonly source: string };
 
 /**
  * What a unit's text says about other units, in the order of the file. An empty assignment to `Conflicts=` or another
  * dependency changes nothing (systemd.unit(5)); words that are no whole unit names, which systemd ignores, are left out.
  */
 export function readDependencies(file: UnitFile, name: UnitName): readonly Dependency[] {
-  return file.options.flatMap((option) => {
-    const kind = KINDS.find((each) => each === option.name && EFFECTS[each].in.includes(option.section));
-    if (kind === undefined) return [];
-    return joinedValue(option)
-      .split(/\s+/)
-      .map((word) => expandSpecifiers(word, name))
-      .filter((word) => storedNameProblem(word) === undefined)
-      .map((unit) => ({ kind, unit, line: option.line }));
-  });
+  const declared = file.options.flatMap((option) => [...unitsIn(option, name), ...mountsIn(option, name)]);
+  const slices = declared.some(({ kind }) => kind === 'Slice') ? [] : slicesByName(name);
+  return [...slices.map((unit) => ({ kind: 'Slice', unit, source: 'the name' }) as const), ...declared];
 }
 
-/** `Requires=db.service in line 3` */
-export function dependencyText({ kind, unit, line }: Dependency): string {
-  return `${kind}=${unit} in line ${line}`;
+function unitsIn(option: UnitOption, name: UnitName): readonly Dependency[] {
+  const kind = KINDS.find((each) => each === option.name && EFFECTS[each].in.includes(option.section));
+  if (kind === undefined) return [];
+  return joinedValue(option)
+    .split(/\s+/)
+    .map((word) => expandSpecifiers(word, name))
+    .filter((word) => storedNameProblem(word) === undefined)
+    .flatMap((unit) => {
+      // A slice goes down with those above it, whether it has a file or not.
+      const slices = EFFECTS[kind].follower === 'declarer' ? slicesAbove(unit) : [];
+      const source = `${kind}=${unit} in line ${option.line}`;
+      return [unit, ...slices].map((each) => ({ kind, unit: each, source }));
+    });
+}
+
+function mountsIn(option: UnitOption, name: UnitName): readonly Dependency[] {
+  return mountsBelow(option, name).map(({ unit, word }) => ({
+    kind: 'RequiresMountsFor',
+    unit,
+    source: `${option.name}=${word} in line ${option.line}`,
+  }));
+}
+
+/** The slices that a unit is in by its name: `a.slice` of `a-b.slice`, and `system-web.slice` of `web@1.service`. */
+function slicesByName({ text, type, prefix, instance }: UnitName): readonly string[] {
+  if (type === 'slice') return slicesAbove(text);
+  const isGrouped = ['service', 'socket'].includes(type) && instance !== undefined && instance !== '';
+  const slice = `system-${escapeName(prefix)}.slice`;
+  return isGrouped ? [slice, ...slicesAbove(slice)] : [];
+}
+
+/** `a-b.slice` and `a.slice` for `a-b-c.slice` (systemd.slice(5)). */
+function slicesAbove(name: string): readonly string[] {
+  if (!name.endsWith('.slice')) return [];
+  const parts = name.slice(0, -'.slice'.length).split('-');
+  return parts.slice(1).map((_, index) => `${parts.slice(0, -1 - index).join('-')}.slice`);
 }

@@ -123,7 +123,7 @@ function readWords(value: string, option: UnitOption, unit: UnitName): Word[] {
  * Words parted by blanks; what is in double or single quotes is kept together and loses the quotes. Backslashes are
  * left alone, for unit names hold them. Undefined when a quote is not closed.
  */
-function splitWords(value: string): string[] | undefined {
+export function splitWords(value: string): string[] | undefined {
   const words: string[] = [];
   let word: string | undefined;
   for (const [part] of `${value} `.matchAll(/"[^"]*"|'[^']*'|[^\s"']+|\s+|["']/g)) {

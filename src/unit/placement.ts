@@ -2,7 +2,7 @@ import { globProblem, isGlob, matchesGlob } from '../base/glob.ts';
 import { quoted } from '../base/visible.ts';
 import { type Fence, readFence } from './fence.ts';
 import { type FleetSection, readFleetSection, type Word, wordError } from './fleet-section.ts';
-import type { UnitFile } from './unit-file.ts';
+import { isTrue, type UnitFile } from './unit-file.ts';
 import { isTemplate, parseUnitName, type UnitName, unitNameProblem } from './unit-name.ts';
 
 /** What a unit's `[X-Fleet]` section asks for, specifiers expanded. */
@@ -116,9 +116,8 @@ function readFenced(words: readonly Word[], file: UnitFile): Fence | undefined {
   return isFenced && last !== undefined ? readFence(file, last) : undefined;
 }
 
-/** The booleans of systemd.syntax(7), and the single letters that systemd reads too. */
 function readBoolean(word: Word): boolean {
-  if (/^(1|yes|y|true|t|on)$/i.test(word.text)) return true;
+  if (isTrue(word.text)) return true;
   if (/^(0|no|n|false|f|off)$/i.test(word.text)) return false;
   throw wordError(
     word,

@@ -43,6 +43,14 @@ function lastPart({ prefix }: UnitName): string {
   return prefix.slice(prefix.lastIndexOf('-') + 1);
 }
 
+/** systemd-escape(1): a slash is a dash, and what a name cannot have is `\\xHH`. */
+export function escapeName(text: string): string {
+  const escaped = Buffer.from(text)
+    .toString('latin1')
+    .replaceAll(/[^\w:./]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return escaped.replace(/^\./, '\\x2e').replaceAll('/', '-');
+}
+
 /** The reverse of systemd-escape(1): a dash is a slash, `\xHH` a byte. */
 function unescapeName(text: string): string {
   const bytes = text

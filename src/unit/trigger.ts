@@ -1,5 +1,5 @@
 import { expandSpecifiers } from './specifiers.ts';
-import { optionValues, type UnitFile } from './unit-file.ts';
+import { isTrue, optionValues, type UnitFile } from './unit-file.ts';
 import type { UnitName } from './unit-name.ts';
 
 /** The section of each unit type that starts another unit, and the option that names it. */
@@ -13,8 +13,7 @@ const TRIGGERS = { timer: ['Timer', 'Unit'], socket: ['Socket', 'Service'], path
 export function triggeredUnit(file: UnitFile, name: UnitName): string | undefined {
   if (name.type === 'automount') return name.text.replace(/automount$/, 'mount');
   if (name.type !== 'timer' && name.type !== 'socket' && name.type !== 'path') return undefined;
-  const accept = optionValues(file, 'Socket', 'Accept').at(-1)?.toLowerCase() ?? 'no';
-  if (['1', 'yes', 'true', 'on', 'y', 't'].includes(accept)) return `${name.prefix}@.service`;
+  if (isTrue(optionValues(file, 'Socket', 'Accept').at(-1) ?? 'no')) return `${name.prefix}@.service`;
   const [section, option] = TRIGGERS[name.type];
   const named = optionValues(file, section, option).at(-1);
   if (named !== undefined) return expandSpecifiers(named, name);

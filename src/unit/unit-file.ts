@@ -85,6 +85,11 @@ export function joinedValue(option: UnitOption): string {
     .trim();
 }
 
+/** Whether a word is a true boolean of systemd.syntax(7), or one of the single letters that systemd reads too. */
+export function isTrue(word: string): boolean {
+  return /^(1|yes|y|true|t|on)$/i.test(word);
+}
+
 /** The `Description=` that holds, specifiers not expanded. */
 export function description(file: UnitFile): string | undefined {
   return optionValues(file, 'Unit', 'Description').at(-1);

@@ -17,6 +17,7 @@ const EFFECTS: Readonly<Record<DependencyKind, readonly string[]>> = {
   RequiredBy: ['a takes down b'],
   UpheldBy: ['b upholds a'],
   Slice: ['b takes down a'],
+  RequiresMountsFor: ['b takes down a'],
   Sockets: [],
 };
 

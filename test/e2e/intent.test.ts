@@ -122,6 +122,43 @@ onMachines('units that depend on each other', () => {
     await operator.fleetctl('destroy', 'base', 'part');
   });
 
+  it('are not stopped in part, by any name, or by what holds them', async () => {
+    const write = (name: string, unit: string, service = '', fleet = HERE): string =>
+      operator.write(`${name}.service`, `[Unit]\nDescription=x\n${unit}${LOOP}${service}${fleet}`);
+    write('db', '', '[Install]\nAlias=sql.service\n');
+    write('app', 'BindsTo=sql.service\nAfter=sql.service\n', '', '[X-Fleet]\nMachineOf=sql.service\n');
+    write('side', 'PartOf=app.service\n');
+    write('held', '', 'WorkingDirectory=/run/held\nSlice=held-inner.slice\n');
+    operator.write('run-held.mount', `[Mount]\nWhat=tmpfs\nWhere=/run/held\nType=tmpfs\n${HERE}`);
+    operator.write('held.slice', `[Unit]\nDescription=x\n${HERE}`);
+    const units = ['db', 'app', 'side', 'held', 'run-held.mount', 'held.slice'];
+    expect((await operator.fleetctl('start', ...units)).status).toBe(0);
+    const runs = (): Promise<readonly string[]> =>
+      Promise.all(['db', 'app', 'side', 'held'].map((name) => runOf(`${name}.service`)));
+    const before = await runs();
+    for (const verb of ['stop', 'unload', 'destroy']) {
+      const { status, stderr } = await operator.fleetctl(verb, 'db', 'app');
+      const hint = `hint: Name all of them: fleetctl ${verb} side.service app.service db.service`;
+      expect([status, stderr.match(/^hint: .*/gm)]).toEqual([1, [hint, hint]]);
+    }
+    expect((await operator.fleetctl('stop', 'run-held.mount')).stderr).toMatch(
+      '(WorkingDirectory=/run/held in line',
+    );
+    expect((await operator.fleetctl('stop', 'held.slice')).stderr).toMatch('(Slice=held-inner.slice in line');
+    write('rival', 'Conflicts=sql.service\n');
+    expect((await operator.fleetctl('start', 'rival')).stderr).toMatch(
+      'Conflicts=sql.service in line 3 of "rival.service"',
+    );
+    expect((await operator.fleetctl('reconcile')).status).toBe(1);
+    expect(await runs()).toEqual(before);
+    await operator.fleetctl('destroy', 'rival');
+    operator.write('run-held.mount', `# 2\n[Mount]\nWhat=tmpfs\nWhere=/run/held\nType=tmpfs\n${HERE}`);
+    operator.write('held.slice', `# 2\n[Unit]\nDescription=x\n${HERE}`);
+    expect((await operator.fleetctl('start', '--replace', 'run-held.mount', 'held.slice')).status).toBe(0);
+    expect(await listed(operator)).toContain('held.service active');
+    expect((await operator.fleetctl('destroy', '*')).status).toBe(0);
+  });
+
   it('exclude each other once, and not in turns', async () => {
     operator.write('one.service', `[Unit]\nConflicts=two.service\n${LOOP}${HERE}`);
     operator.write('two.service', `${LOOP}${HERE}`);

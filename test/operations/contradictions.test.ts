@@ -1,10 +1,10 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { DesiredUnit } from '../../src/cluster/snapshot.ts';
 import { unitsApart } from '../../src/operations/apart.ts';
 import { contradictionsOf } from '../../src/operations/contradictions.ts';
 import type { DependencyKind } from '../../src/unit/dependencies.ts';
-import type { UnitOptions } from '../support/builders.ts';
-import { dependentPair } from '../support/dependent-pair.ts';
+import { desiredUnit, type UnitOptions } from '../support/builders.ts';
+import { dependentPair, lineOf } from '../support/dependent-pair.ts';
 
 const [DOWN, AGAIN] = ['would go down with it', 'would start it again'];
 const PLAIN = { a: undefined, b: undefined, isApart: false };
@@ -25,13 +25,14 @@ const TOLD: Readonly<Record<DependencyKind, Told>> = {
   RequiredBy: { ...PLAIN, a: DOWN },
   UpheldBy: { ...PLAIN, a: AGAIN },
   Slice: { ...PLAIN, b: DOWN, isApart: true },
+  RequiresMountsFor: { ...PLAIN, b: DOWN, isApart: true },
   Sockets: { ...PLAIN, isApart: true },
 };
 
 it.each(Object.entries(TOLD))('%s= refuses and warns', (text, { a, b, isApart }) => {
   const kind = text as DependencyKind;
   const [one, other] = pair(kind, { machine: 'm1' }, { machine: 'm1' });
-  const line = `(${kind}=${other.name} in line 2 of "a.service")`;
+  const line = `(${lineOf(kind)} in line 2 of "a.service")`;
   const told = (unit: DesiredUnit, why: string | undefined, by: DesiredUnit): readonly string[] =>
     why === undefined
       ? []
@@ -60,6 +61,64 @@ it('the hint names all units, those that depend on others first', () => {
   });
   expect(problem?.error.hint).toBe('Name both: fleetctl destroy a.service b.service');
 });
+
+describe('a refusal leads to others', () => {
+  const db = desiredUnit('db.service', '', { machine: 'm1' });
+  const app = tied('app.service', 'BindsTo=db.service');
+  const side = tied('side.service', 'PartOf=app.service');
+  const free = desiredUnit('free.service', '', { machine: 'm1' });
+  const units = new Map([db, app, side, free].map((unit) => [unit.name, unit]));
+
+  it.each(['stop', 'unload', 'destroy'] as const)('%s', (verb) => {
+    for (const selected of [
+      [db, app],
+      [app, db],
+    ]) {
+      const problems = contradictionsOf([...selected, free], verb, { units });
+      expect(problems.map(({ unit }) => unit).sort()).toEqual(['app.service', 'db.service']);
+      for (const { error } of problems)
+        expect(error.hint).toMatch(/^Name all of them: fleetctl \w+ (?=.*db\.)(?=.*app\.)side\.service/);
+    }
+    expect(contradictionsOf([db, app, side], verb, { units })).toEqual([]);
+  });
+
+  it('tells of each unit why', () => {
+    const messages = contradictionsOf([db, app], 'stop', { units }).map(({ error }) => error.message);
+    expect(messages).toEqual([
+      'Cannot stop unit "db.service": "side.service", which is launched, would go down with it (PartOf=app.service in line 2 of "side.service")',
+      'Cannot stop unit "app.service": "side.service", which is launched, would go down with it (PartOf=app.service in line 2 of "side.service")',
+    ]);
+  });
+});
+
+it('a stop goes on over units that are only loaded, on the same machine', () => {
+  const db = desiredUnit('db.service', '', { machine: 'm1' });
+  const side = tied('side.service', 'PartOf=app.service');
+  const [here, elsewhere] = ['m1', 'm2'].map((machine) =>
+    tied('app.service', 'BindsTo=db.service', { machine, target: 'loaded' }),
+  );
+  const refused = (app = db): number =>
+    contradictionsOf([db], 'stop', { units: new Map([db, app, side].map((unit) => [unit.name, unit])) })
+      .length;
+  expect([refused(here), refused(elsewhere)]).toEqual([1, 0]);
+});
+
+it('a unit that is refused for another reason refuses those it would go down with', () => {
+  const db = desiredUnit('db.service', '', { machine: 'm1' });
+  const app = tied('app.service', 'BindsTo=db.service');
+  const keeper = tied('keeper.service', 'Upholds=app.service');
+  const units = new Map([db, app, keeper].map((unit) => [unit.name, unit]));
+  const problems = contradictionsOf([db, app], 'stop', { units });
+  expect(problems.map(({ unit }) => unit).sort()).toEqual(['app.service', 'db.service']);
+  expect(new Set(problems.map(({ error }) => error.hint?.split(' ').slice(-3).sort().join(' ')))).toEqual(
+    new Set(['app.service db.service keeper.service']),
+  );
+});
+
+function tied(name: string, line: string, options: UnitOptions = {}): DesiredUnit {
+  const text = `[Unit]\n${line}\n[Service]\nExecStart=/bin/sleep infinity\n`;
+  return desiredUnit(name, '', { machine: 'm1', ...options, text });
+}
 
 function pair(kind: DependencyKind, one: UnitOptions, other: UnitOptions) {
   return dependentPair(kind, undefined, [one, other]);

@@ -62,7 +62,7 @@ const WORDS: {
         tie: {
           unit: 'b.service',
           declaredBy: 'a.service',
-          dependency: { kind: 'Conflicts', unit: 'b.service', line: 3 },
+          dependency: { kind: 'Conflicts', unit: 'b.service', source: 'Conflicts=b.service in line 3' },
         },
       },
       only(

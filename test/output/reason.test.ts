@@ -79,7 +79,7 @@ const SENTENCES: {
         tie: {
           unit: 'b.service',
           declaredBy: 'a.service',
-          dependency: { kind: 'Conflicts', unit: 'b.service', line: 3 },
+          dependency: { kind: 'Conflicts', unit: 'b.service', source: 'Conflicts=b.service in line 3' },
         },
       },
       '"b.service" is there, and systemd never runs both: Conflicts=b.service in line 3 of "a.service"',

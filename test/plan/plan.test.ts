@@ -182,3 +182,26 @@ describe('a plan', () => {
     expect(plan(snapshot, new Map([[NAME, []]]))).toEqual([]);
   });
 });
+
+describe('a start that brings along a unit which excludes another one', () => {
+  const unit = (name: string, line: string, options: UnitOptions = {}) =>
+    desiredUnit(name, '', { machine: 'm1', ...options, text: `[Unit]\n${line}\n[Service]\nExecStart=x\n` });
+  const main = unit('main.service', 'Description=x');
+  const spare = unit('spare.service', 'Conflicts=main.service', { target: 'loaded' });
+
+  it.each([
+    ['waits while that one runs', 'Requires=middle.service', 'running', 'excluded'],
+    ['goes ahead while that one is down', 'Requires=middle.service', 'dead', undefined],
+    ['goes ahead where nothing is brought along', 'After=middle.service', 'running', undefined],
+  ] as const)('%s', (_, line, state, expected) => {
+    const middle = unit('middle.service', 'Wants=spare.service', { target: 'loaded' });
+    const user = unit('user.service', line);
+    const units = [main, spare, middle, user];
+    const here = units.map((each) =>
+      observedUnit(each, { state: systemdState(each === main ? state : 'dead') }),
+    );
+    const plans = plan({ ...machineWith(...here), units }, new Map([['user.service', [idOf('m1')]]]));
+    const [change] = plans.flatMap(({ changes }) => changes);
+    expect([change?.unit, change?.obstacle?.code]).toEqual(['user.service', expected]);
+  });
+});

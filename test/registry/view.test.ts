@@ -34,6 +34,25 @@ describe('a view of the registry', () => {
     expect(view.units.get('web.service')?.placement.conflicts).toEqual(['web@*.service']);
   });
 
+  it('reads the other name of a unit as that unit, in older texts as well', () => {
+    const web = desiredUnit('web.service', '', {
+      text: '[Unit]\nBindsTo=sql.service\n[X-Fleet]\nMachineOf=sql.service\n',
+    });
+    const db = desiredUnit('db.service', '', {
+      text: '[Service]\nExecStart=x\n[Install]\nAlias=sql.service\n',
+    });
+    const view = new RegistryView(
+      9,
+      [db, web].flatMap((unit) => [unitRecord(unit), textRecord(unit)]),
+    );
+    const named = [{ kind: 'BindsTo', unit: 'db.service', source: 'BindsTo=sql.service in line 2' }];
+    expect(view.units.get('web.service')).toMatchObject({
+      dependencies: named,
+      placement: { machineOf: ['db.service'] },
+    });
+    expect(view.dependencies('web.service', web.digest)).toEqual(named);
+  });
+
   it('takes no machine from a template', () => {
     const template = desiredUnit('web@.service');
     const { name, digest, hash } = template;

@@ -117,12 +117,12 @@ export class SimSystemd {
   /** `systemctl start`: what is required and wanted comes along, what conflicts goes. */
   start(name: string, under: ReadonlySet<string> = new Set()): boolean {
     const text = this.units.get(name)?.text;
-    // systemd makes a slice that has no file.
-    if (text === undefined) return name.endsWith('.slice');
+    // systemd makes a slice that has no file, and needs no mount that has none.
+    if (text === undefined) return /\.(slice|mount)$/.test(name);
     if (under.has(name) || this.#isLive(name)) return true;
     const along = new Set([...under, name]);
     if (!this.#named(name, ['Requisite']).every((other) => this.#isLive(other))) return false;
-    const required = [...this.#named(name, ['Requires', 'BindsTo', 'Slice'])];
+    const required = [...this.#named(name, ['Requires', 'BindsTo', 'Slice', 'RequiresMountsFor'])];
     if (!required.every((other) => this.start(other, along))) return false;
     for (const other of this.#named(name, ['Wants', 'Sockets'])) this.start(other, along);
     this.#stopAll([...this.#named(name, ['Conflicts']), ...this.#naming(name, ['Conflicts'])]);
@@ -218,7 +218,15 @@ export class SimSystemd {
     const found = new Set<string>();
     const visit = (name: string): void => {
       const others = [
-        ...this.#naming(name, ['Requires', 'Requisite', 'BindsTo', 'PartOf', 'StopPropagatedFrom', 'Slice']),
+        ...this.#naming(name, [
+          'Requires',
+          'Requisite',
+          'BindsTo',
+          'PartOf',
+          'StopPropagatedFrom',
+          'Slice',
+          'RequiresMountsFor',
+        ]),
         ...this.#named(name, ['PropagatesStopTo']),
       ];
       for (const other of others) {
@@ -244,7 +252,8 @@ export class SimSystemd {
     const linked = [...this.units]
       .filter(([other, { links }]) => folders.some(([, f]) => links.includes(`${name}.${f}/${other}`)))
       .map(([other]) => other);
-    return [...options.flatMap((option) => words(text, option)), ...linked];
+    const named = options.flatMap((option) => words(text, option));
+    return [...named.map((word) => word.replace(/^\/(.*)/, '$1.mount')), ...linked];
   }
 
   /** Units that name `name` in such options. */

@@ -18,7 +18,7 @@ import { SimSystemd } from './systemd.ts';
 
 const SERVICES = ['a.service', 'b.service', 'c.service', 'd.service'];
 const TRIGGERS = ['a.timer', 'b.socket'];
-const NAMES = [...SERVICES, ...TRIGGERS, 'e.slice'];
+const NAMES = [...SERVICES, ...TRIGGERS, 'e.slice', 'f.mount'];
 
 /** How often each kind is drawn; a quarter of the units name no other one. */
 const KINDS_DRAWN: Readonly<Record<DependencyKind, number>> = {
@@ -34,6 +34,7 @@ const KINDS_DRAWN: Readonly<Record<DependencyKind, number>> = {
   RequiredBy: 1,
   UpheldBy: 1,
   Slice: 1,
+  RequiresMountsFor: 1,
   Sockets: 1,
 };
 const KINDS = [
@@ -50,6 +51,7 @@ const SECTIONS = new Map([
 const PEERS = new Map([
   ['Slice', 'slice'],
   ['Sockets', 'socket'],
+  ['RequiresMountsFor', 'mount'],
 ]);
 
 /** Operators, machines and what may happen to them, all of it drawn from one seed. */
@@ -186,7 +188,8 @@ export class World {
     const kind = pick(random, KINDS);
     const peers = others.filter((other) => other.endsWith(PEERS.get(kind) ?? ''));
     const peer = pick(random, peers.length === 0 ? others : peers);
-    const tie = kind === '' ? [] : [`${kind}=${peer}`];
+    const word = kind === 'RequiresMountsFor' ? '/f' : peer;
+    const tie = kind === '' ? [] : [`${kind}=${word}`];
     const section = SECTIONS.get(kind);
     const lines = [`# ${Math.floor(random() * 3)}`, '[Unit]', 'Description=x'];
     if (section === undefined) lines.push(...tie);
@@ -197,6 +200,7 @@ export class World {
     }
     if (name.endsWith('.timer')) lines.push('[Timer]', 'OnActiveSec=1h');
     if (name.endsWith('.socket')) lines.push('[Socket]', 'ListenStream=/run/x');
+    if (name.endsWith('.mount')) lines.push('[Mount]', 'What=tmpfs', 'Where=/f');
     if (section === 'Install') lines.push('[Install]', ...tie);
     else if (random() < 0.15) lines.push('[Install]', 'WantedBy=multi-user.target');
     lines.push('[X-Fleet]');
