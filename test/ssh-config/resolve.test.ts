@@ -2,9 +2,9 @@ import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { isFleetError } from '../../../src/base/errors.ts';
-import { type Lookup, SshConfigResolver } from '../../../src/ssh/ssh-config/resolve.ts';
-import { type SshTarget, TARGET_DEFAULTS } from '../../../src/ssh/target.ts';
+import { isFleetError } from '../../src/base/errors.ts';
+import { type Lookup, SshConfigResolver } from '../../src/ssh-config/resolve.ts';
+import { type SshTarget, TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 
 const BASE = {
   ...TARGET_DEFAULTS,

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readTrustedText } from '../../base/trusted-file.ts';
+import { readTrustedText } from '../base/trusted-file.ts';
 import { globPaths } from './glob.ts';
 import { type Directive, parseSshConfig } from './parse.ts';
 import { problem, problemAt } from './problem.ts';

@@ -1,4 +1,4 @@
-import { FleetError } from '../../base/errors.ts';
+import { FleetError } from '../base/errors.ts';
 
 /** A place in a file, for messages. */
 export type Place = { readonly file: string; readonly line: number };

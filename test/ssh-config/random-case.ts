@@ -1,4 +1,4 @@
-import { pick } from '../../support/random.ts';
+import { pick } from '../support/random.ts';
 
 /** A configuration, the files beside it, and the hosts to ask about; `@/` is the folder they are in. */
 export type Case = {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { SshTarget, Via } from '../target.ts';
+import type { SshTarget, Via } from '../ssh/target.ts';
 import { type Evaluated, evaluate } from './evaluate.ts';
 import { type ConfigFile, ConfigFiles } from './files.ts';
 import { parseJumps } from './jump.ts';

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { Algorithms, AuthenticationMethod, SshTarget } from '../target.ts';
+import type { Algorithms, AuthenticationMethod, SshTarget } from '../ssh/target.ts';
 import { assembleNames, SSH2_ALGORITHMS } from './algorithms.ts';
 import { ONLY_OPENSSH } from './criteria.ts';
 import type { Setting, Settings } from './evaluate.ts';
