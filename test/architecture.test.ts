@@ -10,8 +10,9 @@ const FLOORS: readonly (readonly string[])[] = [
   ['unit', 'machine'],
   ['cluster'],
   ['schedule', 'plan'],
-  ['ssh', 'store'],
-  ['registry', 'lease', 'systemd', 'config'],
+  ['store'],
+  ['ssh', 'config'],
+  ['registry', 'lease', 'systemd', 'ssh-config'],
   ['reconcile', 'install'],
   ['operations', 'metrics'],
   ['output', 'controller', 'api'],
@@ -72,6 +73,13 @@ describe('the house', () => {
       rest = rest.filter(({ file, target }) => importing.has(target) && imported.has(`./${file}`));
     }
     expect(rest.map(show)).toEqual([]);
+  });
+
+  it('lets ssh-config be entered at one file', () => {
+    const entered = imports.filter(
+      ({ folder, target }) => folder !== 'ssh-config' && target.startsWith('./ssh-config/'),
+    );
+    expect([...new Set(entered.map(({ target }) => target))]).toEqual(['./ssh-config/resolve.ts']);
   });
 
   it('keeps the pure folders free of Node, clocks, randomness and output', () => {

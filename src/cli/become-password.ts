@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { FleetError } from '../base/errors.ts';
-import type { Config } from '../config/config.ts';
+import type { SshConfig } from '../config/config.ts';
 import type { Access } from '../ssh/become.ts';
 import { BecomePassword } from '../ssh/become-password.ts';
+import type { SshTargets } from './ssh-targets.ts';
 import type { Streams } from './streams.ts';
 
 /**
@@ -12,7 +13,7 @@ import type { Streams } from './streams.ts';
  * when there is nobody to type it.
  */
 export async function accessTo(
-  { machines, askBecomePass }: Pick<Config, 'machines' | 'askBecomePass'>,
+  { machines, askBecomePass }: Pick<SshTargets, 'machines'> & Pick<SshConfig, 'askBecomePass'>,
   streams: Streams,
 ): Promise<ReadonlyMap<string, Access>> {
   const mayAsk = machines.some(({ become }) => become === 'sudo');
@@ -25,8 +26,8 @@ export async function accessTo(
     return known;
   };
   return new Map(
-    machines.map(({ machine, ssh, become, becomePasswordCommand }) => {
-      const password = given ?? printedBy(becomePasswordCommand);
+    machines.map(({ machine, settings, ssh, become }) => {
+      const password = given ?? printedBy(settings.become_password_command);
       return [machine.name, { ssh, become, password }];
     }),
   );

@@ -4,9 +4,10 @@ import { systemClock, uptimeClock } from '../base/clock.ts';
 import { FleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import { checkTrusted } from '../base/trusted-file.ts';
-import type { Config, ConfigFlags } from '../config/config.ts';
+import type { Config, ConfigFlags, SshConfig } from '../config/config.ts';
 import { formatRegistryPlace, type RegistryPlace } from '../config/registry-place.ts';
 import type { Seat } from '../lease/seat.ts';
+import type { Machine } from '../machine/machine.ts';
 import { guarded } from '../reconcile/guard.ts';
 import type { Edges } from '../reconcile/reconcile.ts';
 import type { Observer } from '../reconcile/silence.ts';
@@ -27,14 +28,15 @@ import { authorOf } from './author.ts';
 import { accessTo } from './become-password.ts';
 import { followPass } from './follow-pass.ts';
 import { ownConfig } from './own-config.ts';
+import { sshTargets } from './ssh-targets.ts';
 import { type Streams, writeLines } from './streams.ts';
 import { VERSION } from './version.ts';
 
 /** The way to the machines' shells, over the connections that the driver uses too. */
 export type SshAccess = {
   readonly transport: SessionTransport;
-  /** By the machine's name in fleet.conf. */
-  readonly targets: ReadonlyMap<string, SshTarget>;
+  /** Throws FleetError `machine-not-found`. */
+  targetOf(machine: Machine): SshTarget;
 };
 
 type EdgesOptions = {
@@ -42,8 +44,6 @@ type EdgesOptions = {
   readonly patience?: Patience;
   /** Whether the registry is compared with the machines before anything is stored; true unless given. */
   readonly guard?: boolean;
-  /** Changes the configuration before anything is built from it. */
-  readonly adapt?: (config: Config) => Config;
 };
 
 /**
@@ -56,8 +56,7 @@ export async function withEdges<T>(
   work: (edges: Edges, access: SshAccess) => Promise<T>,
   options: EdgesOptions = {},
 ): Promise<T> {
-  const config = await ownConfig(flags, streams);
-  return withConfig(options.adapt?.(config) ?? config, streams, work, options);
+  return withConfig(await ownConfig(flags, streams), streams, work, options);
 }
 
 /** The same with a configuration that may not be written yet. */
@@ -67,9 +66,10 @@ export async function withConfig<T>(
   work: (edges: Edges, access: SshAccess) => Promise<T>,
   { dryRun = false, patience = PATIENT, guard = true }: EdgesOptions = {},
 ): Promise<T> {
-  if (config.verbose) writeLines(streams.err, config.sshConfigNotes);
+  const { machines, sshConfigNotes } = sshTargets(config, streams);
+  if (config.verbose) writeLines(streams.err, sshConfigNotes);
   const transport = transportFor(config, streams);
-  const access = await accessTo(config, streams);
+  const access = await accessTo({ ...config, machines }, streams);
   const registry = await openRegistry(config, streams);
   const driver = createSshDriver(transport, { access, settleMs: config.settleMs, patience });
   const follower = followPass(streams, dryRun);
@@ -78,15 +78,19 @@ export async function withConfig<T>(
     driver: dryRun ? previewDriver(driver) : driver,
     clock: systemClock,
     observer: observerOf(config),
-    machines: config.machines.map(({ machine }) => machine),
+    machines: machines.map(({ machine }) => machine),
     agentTtlMs: config.agentTtlMs,
     cutOff: config.cutOff,
     tell: follower.tell,
   };
   const edges = guard ? guarded(unguarded) : unguarded;
   try {
-    const targets = new Map(config.machines.map(({ machine, ssh }) => [machine.name, ssh]));
-    return await work(edges, { transport, targets });
+    const targetOf = ({ name }: Machine): SshTarget => {
+      const found = access.get(name);
+      if (found !== undefined) return found.ssh;
+      throw new FleetError('machine-not-found', `No such machine: "${name}"`);
+    };
+    return await work(edges, { transport, targetOf });
   } finally {
     follower.end();
     await Promise.all([edges.driver.close(), edges.registry.close()]);
@@ -94,7 +98,7 @@ export async function withConfig<T>(
 }
 
 /** The way to machines' shells, for this person. */
-export function transportFor(config: Config, streams: Streams): SessionTransport {
+export function transportFor(config: SshConfig, streams: Streams): SessionTransport {
   return createTransport({
     environment: streams.env,
     sshConfigFile: config.sshConfigFile,
@@ -111,19 +115,13 @@ export async function withRegistry<T>(
   streams: Streams,
   work: (registry: Registry) => Promise<T>,
 ): Promise<T> {
-  const config = await registryConfig(flags, streams);
+  const config = await ownConfig(flags, streams);
   const registry = await openRegistry(config, streams);
   try {
     return await work(registry);
   } finally {
     await registry.close();
   }
-}
-
-/** The configuration for those who need the registry alone: machines are looked up only where it is on one. */
-async function registryConfig(flags: ConfigFlags, streams: Streams): Promise<Config> {
-  const config = await ownConfig({ ...flags, sshConfig: 'none' }, streams);
-  return config.registry.kind === 'ssh' ? ownConfig(flags, streams) : config;
 }
 
 async function openRegistry(config: Config, streams: Streams): Promise<Registry> {

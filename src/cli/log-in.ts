@@ -1,4 +1,3 @@
-import { FleetError } from '../base/errors.ts';
 import type { Machine } from '../machine/machine.ts';
 import { hangUp } from '../ssh/hang-up.ts';
 import type { SshAccess } from './context.ts';
@@ -22,13 +21,12 @@ const HANG_UP_MS = 3000;
  * ends both; a shell gets a terminal where there is one here.
  */
 export async function logIn(
-  { transport, targets }: SshAccess,
+  { transport, targetOf }: SshAccess,
   machine: Machine,
   { command, tty, forwardAgent }: Wish,
   { env, err }: Streams,
 ): Promise<number> {
-  const target = targets.get(machine.name);
-  if (target === undefined) throw new FleetError('machine-not-found', `No such machine: "${machine.name}"`);
+  const target = targetOf(machine);
   const isPerson = process.stdin.isTTY === true && process.stdout.isTTY === true;
   const terminal =
     tty || (command === undefined && isPerson)

@@ -17,9 +17,7 @@ export async function withStores<T>(
   work: (stores: readonly [PlacedStore, PlacedStore]) => Promise<T>,
 ): Promise<T> {
   const { cwd, home } = streams;
-  const isFar = [from, to].some((text) => text.startsWith('ssh:'));
-  // There is no machine to look up where no place is on one.
-  const config = await ownConfig(isFar ? flags : { ...flags, sshConfig: 'none' }, streams);
+  const config = await ownConfig(flags, streams);
   const open = async (text: string): Promise<PlacedStore> => {
     const place = parseRegistryPlace(text, { directory: cwd, home });
     if (place === undefined) {

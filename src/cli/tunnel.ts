@@ -2,8 +2,9 @@ import type { ClientRequestArgs } from 'node:http';
 import { type Endpoint, parseEndpoint } from '../api/client.ts';
 import { FleetError } from '../base/errors.ts';
 import type { ConfigFlags } from '../config/config.ts';
-import { readTunnel } from '../config/tunnel.ts';
+import { readTunnel } from '../config/read.ts';
 import { transportFor } from './context.ts';
+import { sshTarget } from './ssh-targets.ts';
 import type { Streams } from './streams.ts';
 
 /** Where fleetd listens on a box that it has for itself. */
@@ -18,7 +19,8 @@ export async function withTunnel<T>(
 ): Promise<T> {
   const path = named === undefined ? USUAL_SOCKET : socketOf(named);
   const { env, cwd, home } = streams;
-  const { config, target } = readTunnel(host, { flags, env, cwd, home });
+  const { config, machine } = readTunnel(host, { flags, env, cwd, home });
+  const { ssh: target } = sshTarget(machine, config, streams);
   const transport = transportFor(config, streams);
   try {
     // Before any time is measured: a person may be asked about a host key.

@@ -35,6 +35,11 @@ export function parsePort(text: string): number | undefined {
   return port >= 1 && port <= 65_535 ? port : undefined;
 }
 
+/** A name as useradd(8) or a directory service gives it (`CORP\alice`); nothing ssh could take for an option. */
+export function parseUser(text: string): string | undefined {
+  return /^[^\s\p{Cc}-][^\s\p{Cc}]*$/u.test(text) ? text : undefined;
+}
+
 /** Node compiles a large expression at its first isIPv6, 4 ms; no address has fewer than two colons. */
 function isV6(text: string): boolean {
   return text.split(':').length > 2 && isIPv6(text);

@@ -1,21 +1,38 @@
 import type { Machine } from '../machine/machine.ts';
-import type { Become } from '../ssh/become.ts';
-import type { SshTarget } from '../ssh/target.ts';
 import type { ApiSettings } from './listen.ts';
+import type { Setting } from './parse.ts';
 import type { EtcdSettings, RegistryPlace } from './registry-place.ts';
+import type { SshSettings } from './schema.ts';
 
-/** How to reach a machine of the inventory. */
+/** A machine of the inventory. */
 export type MachineConfig = {
   readonly machine: Machine;
-  readonly ssh: SshTarget;
-  /** How the script that runs on the machine gets root's rights; `none` for root. */
-  readonly become: Become;
-  /** A line for the shell here that prints the password sudo asks for. */
-  readonly becomePasswordCommand: string | undefined;
+  /** As a person would write it after `ssh`. */
+  readonly host: string;
+  /** What fleet.conf, environment and flags say of the connection; ssh_config and the defaults say the rest. */
+  readonly settings: SshSettings;
+  /** The setting that holds the address, for messages; undefined for a host that is not listed. */
+  readonly written: Setting | undefined;
+};
+
+/** The settings of machines without their own sections: `[ssh]`, and environment and flags, which beat every section. */
+export type SshLayers = { readonly ssh: SshSettings; readonly override: SshSettings };
+
+/** The part of a configuration that connections need. */
+export type SshConfig = {
+  /** The ssh_config that is read instead of the usual ones, or `none`. */
+  readonly sshConfigFile: string | undefined;
+  /** Whether the person is to be asked for the password of sudo. */
+  readonly askBecomePass: boolean;
+  /** Holds the passphrase of encrypted private keys. */
+  readonly identityPassphraseFile: string | undefined;
+  /** No connection waits longer than this for its machine, in ms. */
+  readonly maxTimeoutMs?: number;
+  readonly layers: SshLayers;
 };
 
 /** Everything that fleet.conf, the environment and the global flags decide; frozen. Paths are absolute. */
-export type Config = {
+export type Config = SshConfig & {
   readonly file: string;
   readonly registry: RegistryPlace;
   /** What goes with every registry in etcd that is named. */
@@ -29,15 +46,7 @@ export type Config = {
   readonly cutOff: number;
   /** Whether to tell what a person usually need not know. */
   readonly verbose: boolean;
-  /** The ssh_config that is read instead of the usual ones, or `none`. */
-  readonly sshConfigFile: string | undefined;
-  /** Lines of ssh_config that are not followed, each told in one line. */
-  readonly sshConfigNotes: readonly string[];
-  /** Whether the person is to be asked for the password of sudo. */
-  readonly askBecomePass: boolean;
-  /** Holds the passphrase of encrypted private keys. */
-  readonly identityPassphraseFile: string | undefined;
-  /** In file order, never empty; names and end points are unique. */
+  /** In file order, never empty; names are unique. */
   readonly machines: readonly MachineConfig[];
 };
 

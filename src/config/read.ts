@@ -1,16 +1,15 @@
 import { dirname, join } from 'node:path';
 import { nearest } from '../base/nearest.ts';
-import type { Config, ConfigRequest } from './config.ts';
-import { becomeOf, type MachineSection, readMachines } from './inventory.ts';
+import type { Config, ConfigRequest, MachineConfig, SshConfig } from './config.ts';
+import { type MachineSection, readMachine, unlistedMachine, withBecome } from './inventory.ts';
 import { type ApiSettings, checkListen, defaultListen } from './listen.ts';
 import { MINIMAL_FILE, SYSTEM_FILE } from './locate.ts';
 import { isAsked, overrideSection } from './override.ts';
 import type { Section } from './parse.ts';
 import { problem, quote } from './problem.ts';
 import { checkEtcdSettings, type EtcdSettings, type RegistryPlace } from './registry-place.ts';
-import { parseUser, sectionSchemas, type TopSettings } from './schema.ts';
+import { type Schemas, sectionSchemas, type TopSettings } from './schema.ts';
 import { readSection } from './section.ts';
-import { sshDefaults } from './ssh-defaults.ts';
 
 /** Makes a Config of a parsed file, the environment and the flags. `file` is absolute. */
 export function readConfig(
@@ -18,16 +17,10 @@ export function readConfig(
   sections: ReadonlyMap<string, Section>,
   request: ConfigRequest,
 ): Config {
-  const { flags, env, cwd, home } = request;
-  const here = sectionSchemas({ directory: cwd, home });
-  const override = readSection(here, here.ssh, overrideSection(flags, env));
-  const schemas = sectionSchemas({ directory: dirname(file), home });
+  const schemas = sectionSchemas({ directory: dirname(file), home: request.home });
+  const ssh = readSsh(schemas, sections.get('ssh') ?? emptySection('ssh'), request);
   const top = readSection(schemas, schemas.top, sections.get('') ?? emptySection(''));
-  const ssh = readSection(schemas, schemas.ssh, sections.get('ssh') ?? emptySection('ssh'));
-  const become = becomeOf(ssh, sections.get('ssh') ?? emptySection('ssh'));
-  const machines = machineSections(file, sections);
-  const defaults = sshDefaults({ ...ssh, ...override }, request, localUser(env));
-  const inventory = readMachines(schemas, machines, { ssh, become, override, defaults });
+  const machines = machineSections(file, sections).map((each) => readMachine(schemas, each, ssh.layers));
   const registry = top.registry ?? defaultRegistry(file);
   const etcd = etcdSettings(top);
   checkEtcdSettings(registry, etcd);
@@ -41,12 +34,33 @@ export function readConfig(
     agentTtlMs: top.agent_ttl ?? 30_000,
     settleMs: top.settle ?? 500,
     cutOff: top.cut_off ?? 0.5,
-    verbose: isAsked(flags.verbose, 'FLEETCTL_VERBOSE', env),
-    askBecomePass: isAsked(flags.askBecomePass, 'FLEETCTL_ASK_BECOME_PASS', env),
-    identityPassphraseFile: override.identity_passphrase_file ?? ssh.identity_passphrase_file,
-    sshConfigFile: override.ssh_config ?? ssh.ssh_config,
-    ...inventory,
+    verbose: isAsked(request.flags.verbose, 'FLEETCTL_VERBOSE', request.env),
+    ...ssh,
+    machines,
   });
+}
+
+/** The way to the host of a controller, with the settings of environment and flags and no fleet.conf. Throws `config`. */
+export function readTunnel(
+  host: string,
+  request: ConfigRequest,
+): { readonly config: SshConfig; readonly machine: MachineConfig } {
+  const { cwd, home } = request;
+  const config = readSsh(sectionSchemas({ directory: cwd, home }), emptySection('ssh'), request);
+  return { config, machine: unlistedMachine(host, config.layers, '--tunnel') };
+}
+
+/** Reads `[ssh]`, environment and flags. */
+function readSsh(schemas: Schemas, section: Section, { flags, env, cwd, home }: ConfigRequest): SshConfig {
+  const here = sectionSchemas({ directory: cwd, home });
+  const override = readSection(here, here.ssh, overrideSection(flags, env));
+  const ssh = withBecome(readSection(schemas, schemas.ssh, section), section);
+  return {
+    layers: { ssh, override },
+    sshConfigFile: override.ssh_config ?? ssh.ssh_config,
+    identityPassphraseFile: override.identity_passphrase_file ?? ssh.identity_passphrase_file,
+    askBecomePass: isAsked(flags.askBecomePass, 'FLEETCTL_ASK_BECOME_PASS', env),
+  };
 }
 
 /** The machines of a file. Throws `config` when it has none, and for a section that is no machine's nor `[ssh]`. */
@@ -100,11 +114,6 @@ function apiSettings(file: string, top: TopSettings): ApiSettings {
     clientCaFile: top.listen_client_ca_file,
     insecure: top.listen_insecure ?? false,
   };
-}
-
-/** Who ssh would log in as: the local user. */
-function localUser(env: Readonly<Record<string, string | undefined>>): string {
-  return parseUser(env.USER ?? '') ?? parseUser(env.LOGNAME ?? '') ?? 'root';
 }
 
 function emptySection(name: string): Section {

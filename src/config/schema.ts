@@ -1,9 +1,7 @@
 import * as z from 'zod/mini';
 import { formatDuration, parseDuration } from '../base/duration.ts';
 import { parseMetadata } from '../machine/metadata.ts';
-import type { Become } from '../ssh/become.ts';
-import type { SshTarget } from '../ssh/target.ts';
-import { parseAddress, parsePort } from './address.ts';
+import { parseAddress, parsePort, parseUser } from './address.ts';
 import { EXPECTED_LISTEN, parseListen, parseNames } from './listen.ts';
 import { expandPath, expectedPath, type PathBase } from './path.ts';
 import { EXPECTED_REGISTRY, parseRegistryPlace } from './registry-place.ts';
@@ -85,12 +83,7 @@ function duration(min: number, max: number, example: string) {
   });
 }
 
-/** A name as useradd(8) or a directory service gives it (`CORP\alice`); nothing ssh could take for an option. */
-export function parseUser(text: string): string | undefined {
-  return /^[^\s\p{Cc}-][^\s\p{Cc}]*$/u.test(text) ? text : undefined;
-}
-
-function parseTransport(text: string): SshTarget['transport'] | undefined {
+function parseTransport(text: string): 'ssh2' | 'openssh' | undefined {
   return text === 'ssh2' || text === 'openssh' ? text : undefined;
 }
 
@@ -100,7 +93,7 @@ function parsePercentage(text: string): number | undefined {
   return percent >= 1 && percent <= 100 ? percent / 100 : undefined;
 }
 
-function parseBecome(text: string): Become | undefined {
+function parseBecome(text: string): 'sudo' | 'doas' | 'none' | undefined {
   return text === 'sudo' || text === 'doas' || text === 'none' ? text : undefined;
 }
 

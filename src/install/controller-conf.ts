@@ -5,6 +5,7 @@ import type { Config, MachineConfig } from '../config/config.ts';
 import { writtenValue } from '../config/edit.ts';
 import { formatPlace, type ListenPlace } from '../config/listen.ts';
 import { formatRegistryPlace, type RegistryPlace } from '../config/registry-place.ts';
+import type { Access } from '../ssh/become.ts';
 import { LAYOUT } from './layout.ts';
 
 const MARK = '; Written by "fleetctl controller install" for ';
@@ -13,6 +14,9 @@ const SUM = '; SHA-256 of what follows: ';
 /** A file that the configuration names and the host needs a copy of. */
 export type NamedFile = { readonly key: string; readonly from: string; readonly to: string };
 
+/** A machine as the operator reaches it. */
+type ReachedMachine = MachineConfig & Pick<Access, 'ssh' | 'become'>;
+
 /** Everything that {@link controllerConf} makes of a configuration. */
 export type ControllerConf = { readonly text: string; readonly files: readonly NamedFile[] };
 
@@ -20,7 +24,10 @@ export type ControllerConf = { readonly text: string; readonly files: readonly N
  * The configuration of the controller: the same cluster as `config`, reached with the controller's own key and host
  * keys, and nothing left to ssh_config, which its user does not have. `registry` is where it is on the host.
  */
-export function controllerConf(config: Config, registry: RegistryPlace): ControllerConf {
+export function controllerConf(
+  config: Config & { readonly machines: readonly ReachedMachine[] },
+  registry: RegistryPlace,
+): ControllerConf {
   const { etcd, api } = config;
   const named: readonly (readonly [string, string | undefined])[] = [
     ['etcd_ca_file', etcd.caFile],
@@ -65,7 +72,7 @@ export function isUntouched(text: string): boolean | undefined {
   return second === `${SUM}${sha256(body.join('\n'))}`;
 }
 
-function machineSection({ machine, ssh, become, becomePasswordCommand }: MachineConfig): readonly string[] {
+function machineSection({ machine, settings: own, ssh, become }: ReachedMachine): readonly string[] {
   // The address as it is written where it leads there by itself, so that both configurations are about the same machines.
   const written = parseAddress(machine.address);
   const isPlain = written?.host === ssh.host && (written.port ?? 22) === ssh.port;
@@ -78,7 +85,7 @@ function machineSection({ machine, ssh, become, becomePasswordCommand }: Machine
       metadata: metadata.length === 0 ? undefined : metadata.join(','),
       user: ssh.user,
       become: ssh.user === 'root' ? undefined : become,
-      become_password_command: becomePasswordCommand,
+      become_password_command: own.become_password_command,
       transport: ssh.transport === 'ssh2' ? undefined : ssh.transport,
       connect_timeout: formatDuration(ssh.connectTimeoutMs),
       keepalive_timeout: formatDuration(ssh.keepaliveTimeoutMs),

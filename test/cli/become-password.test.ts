@@ -1,13 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { isFleetError } from '../../src/base/errors.ts';
 import { accessTo } from '../../src/cli/become-password.ts';
+import type { MachineTarget } from '../../src/cli/ssh-targets.ts';
 import type { Streams } from '../../src/cli/streams.ts';
-import type { MachineConfig } from '../../src/config/config.ts';
 import { targetOf } from '../ssh/support.ts';
 
-function machine(name: string, become: MachineConfig['become'], command?: string): MachineConfig {
+function machine(name: string, become: MachineTarget['become'], command?: string): MachineTarget {
   const ssh = targetOf({ host: 'h', port: 22 }, undefined, { name });
-  return { machine: { name, address: 'h', metadata: {} }, ssh, become, becomePasswordCommand: command };
+  const settings = command === undefined ? {} : { become_password_command: command };
+  const machine = { name, address: 'h', metadata: {} };
+  return { machine, host: 'h', settings, written: undefined, ssh, become };
 }
 
 function streams(env: Record<string, string>, askSecret?: Streams['askSecret']): Streams {
@@ -27,7 +29,7 @@ function streams(env: Record<string, string>, askSecret?: Streams['askSecret']):
 
 /** The passwords that machines would get, by their names. */
 async function passwords(
-  machines: readonly MachineConfig[],
+  machines: readonly MachineTarget[],
   from: Streams,
   askBecomePass = false,
 ): Promise<Record<string, string | undefined>> {

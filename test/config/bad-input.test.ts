@@ -15,7 +15,7 @@ const QUOTES = 'Put the value in double quotes; within them \\ is written \\\\ a
 type Row = readonly [what: string, text: string, message: string, hint?: string];
 
 async function check(text: string, message: string, hint = ''): Promise<void> {
-  expect(await problemOf(box.loadText(text), box.cwd)).toEqual([`"fleet.conf" ${message}`, hint]);
+  expect(await problemOf(box.targets(text), box.cwd)).toEqual([`"fleet.conf" ${message}`, hint]);
 }
 
 function each(rows: readonly Row[]): void {
@@ -358,6 +358,6 @@ describe('the rest', () => {
   it('survives quotes around almost a megabyte', async () => {
     const user = 'x'.repeat(1_000_000);
     const config = await box.loadText(`[ssh]\nuser = "${user}" ; long\n${MACHINE}`);
-    expect(config.machines[0]?.ssh.user).toBe(user);
+    expect(config.machines[0]?.settings.user).toBe(user);
   });
 });

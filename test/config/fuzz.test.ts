@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { expect, it } from 'vitest';
 import { isFleetError } from '../../src/base/errors.ts';
+import { sshTargets } from '../../src/cli/ssh-targets.ts';
 import type { Config, ConfigRequest } from '../../src/config/config.ts';
 import { parseSections } from '../../src/config/parse.ts';
 import { readConfig } from '../../src/config/read.ts';
@@ -135,13 +136,14 @@ function randomRequest(next: Random): ConfigRequest {
   return { flags, env, cwd: '/cwd', home: '/home/u' };
 }
 
-function expectSane(config: Config): void {
+function expectSane(config: Config, request: ConfigRequest): void {
   expect(config.machines.length).toBeGreaterThan(0);
   const { registry } = config;
   const place = registry.kind === 'etcd' ? registry.prefix : registry.directory;
   expect(isAbsolute(place)).toBe(true);
-  expect(new Set(config.machines.map(({ machine }) => machine.address)).size).toBe(config.machines.length);
-  for (const { machine, ssh } of config.machines) {
+  const { machines } = sshTargets(config, request);
+  expect(new Set(machines.map(({ machine }) => machine.address)).size).toBe(machines.length);
+  for (const { machine, ssh } of machines) {
     expect(machine.name).toMatch(/^[a-z0-9][\w.-]*$/i);
     expect(ssh.port >= 1 && ssh.port <= 65_535).toBe(true);
     expect(ssh.user).toMatch(/^[^\s-]\S*$/);
@@ -156,7 +158,8 @@ it('whatever a file says, the answer is a sane Config or a FleetError with one l
     const next = random(seed);
     const text = damagedFile(next);
     try {
-      expectSane(readConfig('/f', parseSections('/f', text), randomRequest(next)));
+      const request = randomRequest(next);
+      expectSane(readConfig('/f', parseSections('/f', text), request), request);
       outcomes.config++;
     } catch (error) {
       if (!isFleetError(error, 'config'))

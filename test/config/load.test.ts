@@ -9,8 +9,11 @@ const box = sandbox();
 const MACHINE = '[machine.a]\naddress = 10.0.0.1\n';
 
 describe('defaults', () => {
+  const env = { USER: 'alice' };
+
   it('are what the documentation says', async () => {
-    expect(await box.loadText(MACHINE, { env: { USER: 'alice' } })).toEqual({
+    const layers = { ssh: {}, override: { ssh_config: 'none' } };
+    expect(await box.loadText(MACHINE, { env })).toEqual({
       file: join(box.cwd, 'fleet.conf'),
       registry: { kind: 'file', directory: join(box.cwd, 'registry') },
       etcd: {},
@@ -25,49 +28,53 @@ describe('defaults', () => {
       settleMs: 500,
       verbose: false,
       sshConfigFile: 'none',
-      sshConfigNotes: [],
       askBecomePass: false,
+      layers,
       machines: [
         {
           machine: { name: 'a', address: '10.0.0.1', metadata: {} },
-          ssh: {
-            name: 'a',
-            alias: '10.0.0.1',
-            host: '10.0.0.1',
-            port: 22,
-            user: 'alice',
-            via: { kind: 'direct' },
-            transport: 'ssh2',
-            identityFiles: [],
-            identitiesOnly: false,
-            identityAgent: undefined,
-            certificateFiles: [],
-            preferredAuthentications: ['publickey'],
-            passwordAuthentication: false,
-            numberOfPasswordPrompts: 3,
-            batchMode: false,
-            strictHostKeyChecking: 'ask',
-            userKnownHostsFiles: [
-              join(box.home, '.fleetctl/known_hosts'),
-              join(box.home, '.ssh/known_hosts'),
-              join(box.home, '.ssh/known_hosts2'),
-            ],
-            globalKnownHostsFiles: ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'],
-            hostKeyAlias: undefined,
-            hashKnownHosts: false,
-            algorithms: { kex: undefined, ciphers: undefined, macs: undefined, hostKeys: undefined },
-            addressFamily: 'any',
-            bindAddress: undefined,
-            compression: false,
-            connectTimeoutMs: 5000,
-            keepaliveTimeoutMs: 15_000,
-            forwardAgent: false,
-            environment: {},
-          },
-          become: 'sudo',
-          becomePasswordCommand: undefined,
+          host: '10.0.0.1',
+          settings: { ssh_config: 'none' },
+          written: expect.objectContaining({ key: 'address', value: '10.0.0.1', line: 2 }),
         },
       ],
+    });
+  });
+
+  it('of a connection are what the documentation says', async () => {
+    expect((await box.targets(MACHINE, { env })).machines[0]?.ssh).toEqual({
+      name: 'a',
+      alias: '10.0.0.1',
+      host: '10.0.0.1',
+      port: 22,
+      user: 'alice',
+      via: { kind: 'direct' },
+      transport: 'ssh2',
+      identityFiles: [],
+      identitiesOnly: false,
+      identityAgent: undefined,
+      certificateFiles: [],
+      preferredAuthentications: ['publickey'],
+      passwordAuthentication: false,
+      numberOfPasswordPrompts: 3,
+      batchMode: false,
+      strictHostKeyChecking: 'ask',
+      userKnownHostsFiles: [
+        join(box.home, '.fleetctl/known_hosts'),
+        join(box.home, '.ssh/known_hosts'),
+        join(box.home, '.ssh/known_hosts2'),
+      ],
+      globalKnownHostsFiles: ['/etc/ssh/ssh_known_hosts', '/etc/ssh/ssh_known_hosts2'],
+      hostKeyAlias: undefined,
+      hashKnownHosts: false,
+      algorithms: { kex: undefined, ciphers: undefined, macs: undefined, hostKeys: undefined },
+      addressFamily: 'any',
+      bindAddress: undefined,
+      compression: false,
+      connectTimeoutMs: 5000,
+      keepaliveTimeoutMs: 15_000,
+      forwardAgent: false,
+      environment: {},
     });
   });
 
@@ -77,7 +84,7 @@ describe('defaults', () => {
     ['then root', {}, 'root'],
     ['nothing that is no user name', { USER: 'a b', LOGNAME: '-x' }, 'root'],
   ])('take the local user: %s', async (_, env, user) => {
-    expect((await box.loadText(MACHINE, { env })).machines[0]?.ssh.user).toBe(user);
+    expect((await box.targets(MACHINE, { env })).machines[0]?.ssh.user).toBe(user);
   });
 
   it('keep the registry of the system configuration under /var/lib', () => {
@@ -90,7 +97,7 @@ describe('defaults', () => {
 });
 
 it('reads everything that a file can say', async () => {
-  const config = await box.loadText(`; fleet.conf
+  const config = await box.targets(`; fleet.conf
 registry  = file:state/registry   ; relative to this file
 agent_ttl = 2m                    # how long a machine may be silent
 settle = 0ms
@@ -118,7 +125,7 @@ keepalive_timeout = 1m
 `);
   expect(config.registry).toEqual({ kind: 'file', directory: join(box.cwd, 'state/registry') });
   expect([config.agentTtlMs, config.settleMs]).toEqual([120_000, 0]);
-  expect(config.machines).toEqual([
+  expect(config.machines).toMatchObject([
     {
       machine: { name: 'web-1', address: '10.10.1.1', metadata: { region: 'eu', disk: 'ssd' } },
       ssh: {
@@ -137,7 +144,6 @@ keepalive_timeout = 1m
         keepaliveTimeoutMs: 15_000,
       },
       become: 'sudo',
-      becomePasswordCommand: undefined,
     },
     {
       machine: { name: 'db.example_2', address: 'db.example:22', metadata: { note: 'a;b#c' } },
@@ -157,7 +163,6 @@ keepalive_timeout = 1m
         keepaliveTimeoutMs: 60_000,
       },
       become: 'none',
-      becomePasswordCommand: undefined,
     },
   ]);
 });
@@ -180,7 +185,7 @@ describe('machines', () => {
     ['IPv6 with a port', 'address = [fd00::1]:23', '[fd00::1]:23', 'fd00::1', 23],
     ['IPv6 with a zone', 'address = [fe80::1%eth0]:23', '[fe80::1%eth0]:23', 'fe80::1%eth0', 23],
   ])('%s', async (_, text, shown, host, port) => {
-    const config = await box.loadText(`[ssh]\nport = 2200\n[machine.a]\n${text}\n`);
+    const config = await box.targets(`[ssh]\nport = 2200\n[machine.a]\n${text}\n`);
     expect(config.machines[0]?.machine.address).toBe(shown);
     expect(config.machines[0]?.ssh).toMatchObject({ host, port });
   });
@@ -197,14 +202,14 @@ describe('machines', () => {
     ['the machine has another way', 'user = core\nsudo = false', 'become = doas', 'doas'],
     ['the machine has its own old spelling', 'user = core\nbecome = doas', 'sudo = true', 'sudo'],
   ])('become root when %s', async (_, ssh, own, become) => {
-    const config = await box.loadText(`[ssh]\n${ssh}\n${MACHINE}${own}\n`);
+    const config = await box.targets(`[ssh]\n${ssh}\n${MACHINE}${own}\n`);
     expect(config.machines[0]?.become).toBe(become);
   });
 
   it('may have commands that print their passwords', async () => {
     const text = `[ssh]\nbecome_password_command = pass a\n${MACHINE}become_password_command = "pass b; true"`;
     const config = await box.loadText(`${text}\n[machine.other]\naddress = other`);
-    expect(config.machines.map(({ becomePasswordCommand }) => becomePasswordCommand)).toEqual([
+    expect(config.machines.map(({ settings }) => settings.become_password_command)).toEqual([
       'pass b; true',
       'pass a',
     ]);
@@ -275,7 +280,7 @@ describe('flags and environment', () => {
     ],
   ])('%s', async (_, machine, env, flags, expected) => {
     await box.write('conf/fleet.conf', `${layers.ssh}${MACHINE}${machine}`);
-    const config = await box.load({ env, flags: { ...flags, config: 'conf/fleet.conf' } });
+    const config = await box.targets(undefined, { env, flags: { ...flags, config: 'conf/fleet.conf' } });
     const ssh = config.machines[0]?.ssh;
     const [user, identity, timeout, strict, hosts] = expected;
     expect([
@@ -289,7 +294,7 @@ describe('flags and environment', () => {
 
   it('a home folder is expanded in them, too', async () => {
     const flags = { sshIdentityFile: '~/key', knownHostsFile: '~' };
-    const config = await box.loadText(MACHINE, { flags });
+    const config = await box.targets(MACHINE, { flags });
     expect(config.machines[0]?.ssh.identityFiles).toEqual([join(box.home, 'key')]);
     expect(config.machines[0]?.ssh.userKnownHostsFiles).toEqual([box.home]);
   });
@@ -322,7 +327,7 @@ describe('text', () => {
     ['no last line end', lines.join('\n').trimEnd()],
     ['indented lines and tabs', lines.map((line) => ` \t${line.replaceAll(' ', '\t')}\t `).join('\n')],
   ])('with %s', async (_, text) => {
-    expect((await box.loadText(text)).machines[0]?.ssh).toMatchObject({ user: 'core', host: '10.0.0.1' });
+    expect((await box.targets(text)).machines[0]?.ssh).toMatchObject({ user: 'core', host: '10.0.0.1' });
   });
 
   it('counts lines over CRLF as editors do', async () => {
@@ -340,7 +345,7 @@ it('freezes everything', async () => {
     machine,
     machine?.machine,
     machine?.machine.metadata,
-    machine?.ssh,
+    machine?.settings,
   ];
   expect(parts.map(Object.isFrozen)).toEqual(parts.map(() => true));
 });

@@ -41,5 +41,5 @@ it.each([
 it('a bad variable that a flag beats does no harm', async () => {
   const request = { flags: { sshTimeout: '1s' }, env: { FLEETCTL_SSH_TIMEOUT: 'soon' } };
   const config = await box.loadText('[machine.a]\naddress = a\n', request);
-  expect(config.machines[0]?.ssh.connectTimeoutMs).toBe(1000);
+  expect(config.machines[0]?.settings.connect_timeout).toBe(1000);
 });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { isFleetError } from '../../src/base/errors.ts';
+import { type SshTargets, sshTargets } from '../../src/cli/ssh-targets.ts';
 import type { Config, ConfigRequest } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 
@@ -16,6 +17,11 @@ export type Sandbox = {
   load(request?: Partial<ConfigRequest>): Promise<Config>;
   /** Loads this text as `./fleet.conf`. */
   loadText(text: string | Uint8Array, request?: Partial<ConfigRequest>): Promise<Config>;
+  /** The same with the targets of its machines; without a text, of the configuration that is found. */
+  targets(
+    text: string | Uint8Array | undefined,
+    request?: Partial<ConfigRequest>,
+  ): Promise<Config & SshTargets>;
 };
 
 /** Folders of their own for the tests of a file, gone when they are done. */
@@ -52,6 +58,10 @@ export function sandbox(): Sandbox {
     async loadText(text, request) {
       await box.write('fleet.conf', text);
       return box.load(request);
+    },
+    async targets(text, request) {
+      const config = await (text === undefined ? box.load(request) : box.loadText(text, request));
+      return { ...config, ...sshTargets(config, { cwd: box.cwd, home: box.home, env: request?.env ?? {} }) };
     },
   };
   return box;

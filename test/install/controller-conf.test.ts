@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { sshTargets } from '../../src/cli/ssh-targets.ts';
 import { originOf } from '../../src/config/listen.ts';
 import { parseSections } from '../../src/config/parse.ts';
 import { readConfig } from '../../src/config/read.ts';
@@ -6,7 +7,10 @@ import { formatRegistryPlace, parseRegistryPlace } from '../../src/config/regist
 import { controllerConf, isUntouched } from '../../src/install/controller-conf.ts';
 
 const REQUEST = { flags: { sshConfig: 'none' }, env: { USER: 'me' }, cwd: '/cwd', home: '/home/me' };
-const read = (file: string, text: string) => readConfig(file, parseSections(file, text), REQUEST);
+const read = (file: string, text: string) => {
+  const config = readConfig(file, parseSections(file, text), REQUEST);
+  return { ...config, ...sshTargets(config, REQUEST) };
+};
 
 it('says what the fleet.conf says, with the key and the host keys of the controller', () => {
   const config = read(

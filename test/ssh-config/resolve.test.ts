@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { isFleetError } from '../../src/base/errors.ts';
-import { type Lookup, SshConfigResolver } from '../../src/ssh-config/resolve.ts';
 import { type SshTarget, TARGET_DEFAULTS } from '../../src/ssh/target.ts';
+import { type Lookup, SshConfigResolver } from '../../src/ssh-config/resolve.ts';
 
 const BASE = {
   ...TARGET_DEFAULTS,

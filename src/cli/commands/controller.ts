@@ -48,7 +48,7 @@ async function install(call: Call): Promise<number> {
   const { arguments: words, options, flags, streams } = call;
   const [machine] = words;
   const [
-    { withSite },
+    { siteConfig, withSite },
     { filesFor, wantedOf },
     operation,
     { lookAtHost },
@@ -94,8 +94,7 @@ async function install(call: Call): Promise<number> {
       if (!dryRun && !step.isDone) await operation.carryOut(step, site);
     }
     if (dryRun) return EXIT.done;
-    const { ownConfig } = await import('../own-config.ts');
-    const after = await look(await ownConfig(flags, streams));
+    const after = await look(await siteConfig(flags, streams));
     const left = plan.planInstallation(after.facts, after.wanted).filter(({ isDone }) => !isDone);
     if (left.length > 0)
       throw new FleetError(

@@ -221,8 +221,13 @@ async function change(
 ): Promise<number> {
   refuseController(flags, streams);
   const { env, cwd, home } = streams;
-  const { prepareEdit } = await import('../../config/edit-file.ts');
+  const [{ prepareEdit }, { sshTargets }] = await Promise.all([
+    import('../../config/edit-file.ts'),
+    import('../ssh-targets.ts'),
+  ]);
   const prepared = await prepareEdit({ flags, env, cwd, home }, edit);
+  // Two machines with one end point are refused, and the file stays.
+  sshTargets(prepared.config, streams);
   const isFar = [...edit.settings.keys()].some((key) => key !== 'metadata');
   if (options.check !== false && isFar) {
     const { checkMachine } = await import('../check-machine.ts');

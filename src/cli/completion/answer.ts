@@ -37,7 +37,7 @@ function sourcesOf(streams: Streams): Sources {
     },
     async machines(flags) {
       const { env, cwd, home } = streams;
-      const { machines } = await loadConfig({ flags: { ...flags, sshConfig: 'none' }, env, cwd, home });
+      const { machines } = await loadConfig({ flags, env, cwd, home });
       return machines.map(({ machine: { name, address } }) => ({ word: name, about: address }));
     },
     async topics() {

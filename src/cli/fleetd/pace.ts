@@ -18,15 +18,5 @@ export function leaderTtlOf({ agentTtlMs }: Pick<Config, 'agentTtlMs'>): number 
  * no use for a connection that has been mute for longer than a machine may take to answer.
  */
 export function forController(config: Config): Config {
-  const { deadlineMs } = paceOf(config);
-  const machines = config.machines.map((machine) => {
-    const { connectTimeoutMs, keepaliveTimeoutMs } = machine.ssh;
-    const ssh = {
-      ...machine.ssh,
-      connectTimeoutMs: Math.min(connectTimeoutMs, deadlineMs),
-      keepaliveTimeoutMs: Math.min(keepaliveTimeoutMs, deadlineMs),
-    };
-    return { ...machine, ssh };
-  });
-  return { ...config, settleMs: 0, machines };
+  return { ...config, settleMs: 0, maxTimeoutMs: paceOf(config).deadlineMs };
 }

@@ -17,6 +17,7 @@ import type { ControllerEvent } from '../../reconcile/notice.ts';
 import type { Edges } from '../../reconcile/reconcile.ts';
 import { openSeat, withConfig } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { sshTargets } from '../ssh-targets.ts';
 import { type Streams, writeLines } from '../streams.ts';
 import type { Flags } from './flags.ts';
 import { forController, leaderTtlOf, paceOf } from './pace.ts';
@@ -120,14 +121,14 @@ function logTo({ err }: Streams, format: Flags['log']): (entry: LogEntry) => voi
   return (entry) => err(format === 'json' ? logJson(entry, formatTime(Date.now())) : logText(entry));
 }
 
-/** A configuration that cannot be read changes nothing: the old one stays in use. */
-async function isUsable(load: () => Promise<Config>, { err }: Streams): Promise<boolean> {
+/** An error in fleet.conf or ssh_config changes nothing: the old configuration stays in use. */
+async function isUsable(load: () => Promise<Config>, streams: Streams): Promise<boolean> {
   try {
-    await load();
+    sshTargets(await load(), streams);
     return true;
   } catch (error) {
     if (!isFleetError(error)) throw error;
-    writeLines(err, errorLines(error));
+    writeLines(streams.err, errorLines(error));
     return false;
   }
 }

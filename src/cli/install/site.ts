@@ -1,20 +1,31 @@
 import { hostname } from 'node:os';
 import { FleetError } from '../../base/errors.ts';
-import type { Config } from '../../config/config.ts';
+import type { Config, ConfigFlags } from '../../config/config.ts';
 import { sshHost, thisHost } from '../../install/host.ts';
 import type { Site } from '../../operations/install-controller.ts';
 import { accessTo } from '../become-password.ts';
 import type { Call } from '../command.ts';
 import { transportFor } from '../context.ts';
 import { ownConfig } from '../own-config.ts';
+import { type SshTargets, sshTargets } from '../ssh-targets.ts';
+import type { Streams } from '../streams.ts';
 import { reach } from './reach.ts';
+
+/** A configuration with the targets of its machines. */
+export type SiteConfig = Config & SshTargets;
+
+/** Throws FleetError `config` as {@link sshTargets} does. */
+export async function siteConfig(flags: ConfigFlags, streams: Streams): Promise<SiteConfig> {
+  const config = await ownConfig(flags, streams);
+  return { ...config, ...sshTargets(config, streams) };
+}
 
 /** The host of a controller: MACHINE or USER@HOST over SSH, or this computer, and the machines of the cluster. */
 export async function withSite<T>(
   { arguments: [machine], flags, streams }: Call,
-  work: (site: Omit<Site, 'writeOwnConfig'>, config: Config) => Promise<T>,
+  work: (site: Omit<Site, 'writeOwnConfig'>, config: SiteConfig) => Promise<T>,
 ): Promise<T> {
-  const config = await ownConfig(flags, streams);
+  const config = await siteConfig(flags, streams);
   if (machine === undefined && process.getuid?.() !== 0)
     throw new FleetError('usage', 'Cannot work on this computer without root rights', {
       hint: 'Run the command with sudo, or name a machine',

@@ -10,6 +10,7 @@ import { programFiles, UNIT_FILES } from '../../install/files.ts';
 import { type HostFile, LAYOUT } from '../../install/layout.ts';
 import { nodeOf, type Wanted } from '../../install/plan.ts';
 import { registryFolderAt, type Survey } from '../../operations/install-controller.ts';
+import type { SiteConfig } from './site.ts';
 
 /** Where the program is that runs now: the folder above `dist`, or above `src` where it runs from there. */
 const PROGRAM = new URL(import.meta.url).pathname.replace(/\/(?:dist|src)\/.*$/, '');
@@ -24,7 +25,7 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
 
 /** What does not depend on the machines; `machine` is what the command line names, undefined for this computer. */
 export async function filesFor(
-  config: Config,
+  config: SiteConfig,
   machine: string | undefined,
   facts: Pick<HostFacts, 'nodes'>,
 ): Promise<Pick<Wanted, 'program' | 'units' | 'configuration'>> {
@@ -38,7 +39,7 @@ export async function filesFor(
 
 /** Everything an installation is to lead to. */
 export async function wantedOf(
-  config: Config,
+  config: SiteConfig,
   machine: string | undefined,
   facts: HostFacts,
   survey: Survey,
