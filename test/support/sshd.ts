@@ -17,7 +17,7 @@ export type Misbehaviour =
   | { readonly kind: 'delay'; readonly ms: number }
   /** Refuses every session, as a server at its MaxSessions does. */
   | { readonly kind: 'refuse-sessions' }
-  /** Sends all that commands write at once, whatever the window of the channel. */
+  /** Sends 64 MiB in place of what a command writes, whatever the window of the channel. */
   | { readonly kind: 'ignore-window' }
   /** Grants no terminal and no agent. */
   | { readonly kind: 'refuse-extras' };
@@ -128,9 +128,9 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
           commands.started++;
           commands.running++;
           const channel = open();
-          if (misbehaviour?.kind === 'ignore-window') ignoreWindow(channel);
           channel.on('close', () => commands.running--);
-          if (options.attack !== undefined) beHostile(command, channel, options.attack);
+          if (misbehaviour?.kind === 'ignore-window') flood(channel);
+          else if (options.attack !== undefined) beHostile(command, channel, options.attack);
           else kills.add(run(command, channel, misbehaviour, () => sockets.get(port)?.destroy()));
         };
         if (misbehaviour?.kind === 'delay') {
@@ -246,11 +246,14 @@ function beHostile(command: string, channel: ServerChannel, attack: () => Attack
   channel.on('data', (chunk: Buffer) => shell.take(String(chunk))).on('end', end);
 }
 
-function ignoreWindow(channel: ServerChannel): void {
-  const { outgoing } = channel as unknown as { readonly outgoing: { window: number; packetSize: number } };
+/** ssh2 takes no more once the window is 0, but only then: packets of this size go past it. */
+const ODD_SIZE = 30_001;
+
+function flood(channel: ServerChannel): void {
+  const { outgoing } = channel as unknown as { readonly outgoing: { window: number } };
   outgoing.window = Number.MAX_SAFE_INTEGER;
-  // ssh2 takes no more once the window is 0, but only then: packets have to go past it.
-  outgoing.packetSize = 30_001;
+  channel.on('error', () => undefined);
+  for (let sent = 0; sent < 64 * 1024 * 1024; sent += ODD_SIZE) channel.write(Buffer.alloc(ODD_SIZE));
 }
 
 /** Runs a command over a channel; returns what kills it. */
