@@ -90,7 +90,8 @@ export class Phases {
     this.#opening?.then(
       (process) => {
         process.end();
-        setTimeout(() => this.#cutOff(), END_DEADLINE_MS).unref();
+        const late = setTimeout(() => this.#cutOff(), END_DEADLINE_MS).unref();
+        void this.#over.promise.then(() => clearTimeout(late));
       },
       () => undefined,
     );
