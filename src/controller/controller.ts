@@ -237,9 +237,10 @@ export class Controller {
 
   /** Lets machines have leases, after a look at a registry that no pass over fenced units is about to change. */
   async #admit(registry: RegistryView): Promise<void> {
-    this.#leases.dismiss(this.#views(registry));
+    const views = this.#views(registry);
+    this.#leases.dismiss(views);
     const isFenced = (unit: string): boolean => registry.units.get(unit)?.placement.fence !== undefined;
-    const waits = this.#leases.waiting(this.#views(registry), registry).length > 0;
+    const waits = this.#leases.waiting(views, registry).length > 0;
     if (!waits || this.#passes.isBusy(isFenced)) return;
     const latest = await this.#options.edges.registry.load();
     const admitted = this.#leases.waiting(this.#views(latest), latest);

@@ -9,7 +9,7 @@ import {
   type Token,
 } from '../cluster/snapshot.ts';
 import { isForeign } from '../cluster/unit-state.ts';
-import type { MachinePlan, Wave } from '../plan/step.ts';
+import { hasStep, type MachinePlan, type Wave } from '../plan/step.ts';
 import type { Decision } from '../schedule/decision.ts';
 import type { MachineSession } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
@@ -69,7 +69,7 @@ export async function execute(
       if (session === undefined || clusterId === undefined) return [];
       tell({ kind: 'changes-sent', ...planned(plan) });
       const isCheck = (name: string): boolean =>
-        plan.changes.some(({ unit, steps }) => unit === name && steps.some(({ kind }) => kind === 'check'));
+        plan.changes.some((change) => change.unit === name && hasStep(change, 'check'));
       const view = machines.find(({ machine }) => machine.name === plan.machine);
       const over = (unit: string): Token => (view && observedOn(view, unit)?.record?.token) ?? 0;
       const changes = plan.changes.map((change) => ({ ...change, over: over(change.unit) }));

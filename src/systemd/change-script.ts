@@ -1,16 +1,8 @@
 import { isAlias } from '../plan/links.ts';
-import type { UnitChange } from '../plan/step.ts';
+import { hasStep, type UnitChange } from '../plan/step.ts';
 import { encodeForPrintf, quote } from '../ssh/shell.ts';
 import { parseUnitName, templateOf } from '../unit/unit-name.ts';
-import {
-  attempt,
-  has,
-  type Indexed,
-  isOfTemplate,
-  orderedUnits,
-  recordOf,
-  type Waits,
-} from './change-words.ts';
+import { attempt, type Indexed, isOfTemplate, orderedUnits, recordOf, type Waits } from './change-words.ts';
 import { leaseWords } from './lease.ts';
 import { writeRecord } from './record.ts';
 import { complete, LOCK_WAIT_SECONDS } from './script.ts';
@@ -36,14 +28,14 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
     `step cluster cluster ${quote(clusterId)} || return`,
     ...all.flatMap(adopt),
     ...all.flatMap(guards),
-    ...all.filter(({ change }) => has(change, 'check')).map(check),
+    ...all.filter(({ change }) => hasStep(change, 'check')).map(check),
     ...draftRecords(all),
     ...putFiles(all),
     ...stopUnits(all, all.flatMap(guards), waits),
     ...all.flatMap(settleFiles),
-    ...all.filter(({ change }) => has(change, 'forbid')).map(forbid),
+    ...all.filter(({ change }) => hasStep(change, 'forbid')).map(forbid),
     '[ -z "$changed" ] || step reload reload || return',
-    ...forgetRemoved(all.filter(({ change }) => has(change, 'remove'))),
+    ...forgetRemoved(all.filter(({ change }) => hasStep(change, 'remove'))),
     ...all.flatMap(checkLease),
     ...startUnits(all),
     ...all.flatMap(lookAtTemplate),
@@ -62,7 +54,7 @@ function adopt({ change: { unit, token, steps }, index }: Indexed): readonly str
 }
 
 function guard({ change, index }: Indexed): string {
-  if (has(change, 'forbid')) return attempt(index, 'guard', `seen ${quote(change.unit)} ${change.token}`);
+  if (hasStep(change, 'forbid')) return attempt(index, 'guard', `seen ${quote(change.unit)} ${change.token}`);
   const template = templateOf(parseUnitName(change.unit))?.text ?? '';
   const words = [template, ...(recordOf(change)?.links ?? []).filter(isAlias)];
   const tokens = `${change.token} ${quote(`${change.over ?? ''}`)}`;
@@ -88,7 +80,7 @@ function putFiles(all: readonly Indexed[]): readonly string[] {
     return write === undefined ? [] : [{ index, text: write.text, digest }];
   });
   if (files.length === 0)
-    return all.some(({ change }) => has(change, 'record')) ? ['step flush flush || return'] : [];
+    return all.some(({ change }) => hasStep(change, 'record')) ? ['step flush flush || return'] : [];
   return [
     ...files.map(({ index, text }) => attempt(index, 'put', `put ${index} ${encodeForPrintf(text)}`)),
     'sums="$(sha256sum -- .fleet-$$-* 2>/dev/null </dev/null)\n"',
@@ -107,7 +99,7 @@ function deadline(ms: number | undefined): readonly string[] {
 function settleFiles({ change, index }: Indexed): readonly string[] {
   const unit = quote(change.unit);
   const step = recordOf(change);
-  if (has(change, 'remove')) return [attempt(index, 'remove', `remove ${unit}`)];
+  if (hasStep(change, 'remove')) return [attempt(index, 'remove', `remove ${unit}`)];
   if (step === undefined) return [];
   const links = step.links.map((link) => ` ${quote(link)}`).join('');
   const { fence = '' } = step;

@@ -15,10 +15,6 @@ export type Waits = {
 /** A change and its number in the script. */
 export type Indexed = { readonly change: UnitChange; readonly index: number };
 
-export function has(change: UnitChange, ...kinds: readonly Step['kind'][]): boolean {
-  return change.steps.some((step) => kinds.includes(step.kind));
-}
-
 export function recordOf(change: UnitChange): Extract<Step, { kind: 'record' }> | undefined {
   return change.steps.find((step) => step.kind === 'record');
 }

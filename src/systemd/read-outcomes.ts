@@ -1,8 +1,8 @@
 import { CAUSE_RELATIONS, type Failure, type MachineStep, type UnitOutcome } from '../cluster/failure.ts';
 import { hasStarted, isRunning, isUp, type SystemdState } from '../cluster/unit-state.ts';
 import { readNumber } from '../machine/limits.ts';
-import type { UnitChange } from '../plan/step.ts';
-import { has, isOfTemplate } from './change-words.ts';
+import { hasStep, type UnitChange } from '../plan/step.ts';
+import { isOfTemplate } from './change-words.ts';
 import type { Section } from './frame.ts';
 import { MOST_LINES, readLeft, readQueued, readStates, type States, saidAbout } from './read-evidence.ts';
 
@@ -28,7 +28,7 @@ export function readOutcomes(
   }
   return changes.map((change, index) => {
     const own = byIndex.get(String(index)) ?? [];
-    const state = has(change, 'remove', 'forbid', 'check') ? undefined : states.get(change.unit);
+    const state = hasStep(change, 'remove', 'forbid', 'check') ? undefined : states.get(change.unit);
     const failure =
       change.obstacle ??
       wide ??
@@ -105,7 +105,7 @@ function stepFailure(
     return { code: 'alias-taken', alias, path };
   }
   if (kind === 'guard' && section.status === 13)
-    return { code: 'step', step: has(change, 'remove', 'check') ? 'remove' : 'install', detail };
+    return { code: 'step', step: hasStep(change, 'remove', 'check') ? 'remove' : 'install', detail };
   if (kind === 'guard') return { code: 'foreign', path: detail };
   if (kind === 'under') return { code: 'fenced', reason: { code: 'no-lease' } };
   if (kind === 'file') return UNVERIFIED;
@@ -138,11 +138,11 @@ function isProven(
 ): boolean {
   const passed = (kind: string): boolean =>
     own.some(({ name, status }) => name.startsWith(`${kind}:`) && status === 0);
-  if (has(change, 'forbid')) return passed('forbid');
-  if (has(change, 'check')) return passed('check');
-  if (has(change, 'remove')) return passed('bury');
-  if (blocks && has(change, 'stop') && !has(change, 'start') && !passed('down')) return false;
-  return isOfTemplate(change) ? !has(change, 'record') || passed('file') : state !== undefined;
+  if (hasStep(change, 'forbid')) return passed('forbid');
+  if (hasStep(change, 'check')) return passed('check');
+  if (hasStep(change, 'remove')) return passed('bury');
+  if (blocks && hasStep(change, 'stop') && !hasStep(change, 'start') && !passed('down')) return false;
+  return isOfTemplate(change) ? !hasStep(change, 'record') || passed('file') : state !== undefined;
 }
 
 function startFailure(
@@ -151,7 +151,7 @@ function startFailure(
   before: States,
   after: SystemdState | undefined,
 ): Failure | undefined {
-  if (isOfTemplate(change) || !has(change, 'start', 'restart', 'watch')) return undefined;
+  if (isOfTemplate(change) || !hasStep(change, 'start', 'restart', 'watch')) return undefined;
   const first = before.get(change.unit);
   if (first === undefined || after === undefined) return UNVERIFIED;
   if (isRefused(change.unit, sections)) return notUp(change, sections, after);
@@ -177,11 +177,11 @@ function queueFailure(
 /** The job that was queued and not waited for. A stop before a file is replaced or removed is. */
 function triggeredJob(change: UnitChange): 'start' | 'stop' | undefined {
   if (isStarted(change)) return 'start';
-  return has(change, 'stop') && !has(change, 'write', 'remove') ? 'stop' : undefined;
+  return hasStep(change, 'stop') && !hasStep(change, 'write', 'remove') ? 'stop' : undefined;
 }
 
 function isStarted(change: UnitChange): boolean {
-  return !isOfTemplate(change) && has(change, 'start', 'restart');
+  return !isOfTemplate(change) && hasStep(change, 'start', 'restart');
 }
 
 const START_SECTIONS = ['start', 'restart'];

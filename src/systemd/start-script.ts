@@ -1,10 +1,11 @@
-import { attempt, has, type Indexed, isOfTemplate, orderedUnits, type Waits } from './change-words.ts';
+import { hasStep, type Step } from '../plan/step.ts';
+import { attempt, type Indexed, isOfTemplate, orderedUnits, type Waits } from './change-words.ts';
 import { isDown } from './stop-script.ts';
 
 /** Starts what is to start. */
 export function startUnits(all: readonly Indexed[]): readonly string[] {
   const runnable = all.filter(isNoTemplate);
-  if (runnable.every(({ change }) => !has(change, 'start', 'restart'))) return [];
+  if (runnable.every(({ change }) => !hasStep(change, 'start', 'restart'))) return [];
   return [
     // Earlier starts would count against its start limit, and these are asked for.
     ...job(runnable, ['start', 'restart'], 'reset', 'reset_failed'),
@@ -14,10 +15,8 @@ export function startUnits(all: readonly Indexed[]): readonly string[] {
   ];
 }
 
-type Kind = Parameters<typeof has>[1];
-
-function job(all: readonly Indexed[], kinds: readonly Kind[], name: string, command: string) {
-  const units = all.filter(({ change }) => has(change, ...kinds));
+function job(all: readonly Indexed[], kinds: readonly Step['kind'][], name: string, command: string) {
+  const units = all.filter(({ change }) => hasStep(change, ...kinds));
   if (units.length === 0) return [];
   return [...orderedUnits(units), `[ $# -eq 0 ] || step ${name} batch ${command} "$@"`];
 }
@@ -25,9 +24,9 @@ function job(all: readonly Indexed[], kinds: readonly Kind[], name: string, comm
 /** Waits until what was started is up, watches it for a while, and reports what became of everything. */
 export function watchStarts(all: readonly Indexed[], { blocks, settleMs }: Waits): readonly string[] {
   const runnable = all.filter(isNoTemplate);
-  const watched = runnable.filter(({ change }) => has(change, 'start', 'restart', 'watch'));
-  const lowered = all.filter(({ change }) => has(change, 'stop') && !has(change, 'start', 'remove'));
-  const kept = runnable.filter(({ change }) => !has(change, 'remove', 'forbid', 'check'));
+  const watched = runnable.filter(({ change }) => hasStep(change, 'start', 'restart', 'watch'));
+  const lowered = all.filter(({ change }) => hasStep(change, 'stop') && !hasStep(change, 'start', 'remove'));
+  const kept = runnable.filter(({ change }) => !hasStep(change, 'remove', 'forbid', 'check'));
   const watch = [
     ...orderedUnits(watched),
     'if [ $# -gt 0 ]; then',

@@ -1,14 +1,6 @@
-import type { UnitChange } from '../plan/step.ts';
+import { hasStep, type UnitChange } from '../plan/step.ts';
 import { quote } from '../ssh/shell.ts';
-import {
-  attempt,
-  has,
-  type Indexed,
-  isOfTemplate,
-  orderedUnits,
-  recordOf,
-  type Waits,
-} from './change-words.ts';
+import { attempt, type Indexed, isOfTemplate, orderedUnits, recordOf, type Waits } from './change-words.ts';
 
 /**
  * Stops what is to stop. A stop is waited for if a write, removal or start follows it; with `blocks`, always. The lock is
@@ -21,9 +13,9 @@ export function stopUnits(
   guards: readonly string[],
   { blocks }: Waits,
 ): readonly string[] {
-  const stops = all.filter(({ change }) => has(change, 'stop') || isLaunch(change));
+  const stops = all.filter(({ change }) => hasStep(change, 'stop') || isLaunch(change));
   if (stops.length === 0) return [];
-  const awaited = stops.filter(({ change }) => blocks || has(change, 'write', 'remove', 'start'));
+  const awaited = stops.filter(({ change }) => blocks || hasStep(change, 'write', 'remove', 'start'));
   return [
     ...stops.map(isDone),
     ...stops.map(({ change, index }) =>
@@ -66,7 +58,7 @@ export function isDown(change: UnitChange): string {
 }
 
 function isRestart(change: UnitChange): boolean {
-  return has(change, 'start') && !has(change, 'write');
+  return hasStep(change, 'start') && !hasStep(change, 'write');
 }
 
 /** The links that are to stay while it is stopped: those through which systemd starts nothing that is down. */
@@ -75,7 +67,7 @@ function keptLinks(change: UnitChange): readonly string[] {
 }
 
 function isLaunch(change: UnitChange): boolean {
-  return has(change, 'write') && has(change, 'start');
+  return hasStep(change, 'write') && hasStep(change, 'start');
 }
 
 /**
@@ -87,7 +79,7 @@ function isDone({ change, index }: Indexed): string {
   const unit = quote(change.unit);
   const lookup = `[ "$skip${index}" ] || ! has ${unit} ${digest} || { done${index}=1; rm -f .fleet-$$-${index}; }`;
   // What fleet did not put there yet has nothing to stop.
-  const isNew = has(change, 'stop') ? '' : `; [ -f "$L/units/"${unit} ] || done${index}=1`;
+  const isNew = hasStep(change, 'stop') ? '' : `; [ -f "$L/units/"${unit} ] || done${index}=1`;
   return digest === undefined ? `done${index}=` : `done${index}=; ${lookup}${isNew}`;
 }
 
