@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { ClosingLine } from './support/closing-line.ts';
+import { SLOTS } from './support/slot.ts';
 
 const shellText = {
   // The bundler reads shell files, units and the manual as text; so do the tests.
@@ -33,12 +34,12 @@ export default defineConfig({
       {
         plugins: [shellText],
         test: {
-          // Real machines: one file after the other, and after everything else.
+          // Real machines, after everything else: each file that runs has a cluster of its own.
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts', 'test/soak/**/*.test.ts'],
           globalSetup: 'test/e2e/setup.ts',
           expect: { poll },
-          fileParallelism: false,
+          maxWorkers: SLOTS,
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 300_000,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { buildProgram } from '../support/bundle.ts';
-import { CLUSTER_FOLDER, cluster } from '../support/cluster.ts';
+import { clusterIn, folderOf, SLOTS } from '../support/slot.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 
@@ -22,13 +22,13 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   // For every user of the box.
   chmodSync(program, 0o755);
   const takeDown = async (): Promise<void> => {
-    await cluster('down');
+    await takeDownClusters();
     rmSync(program, { recursive: true });
     release();
   };
   try {
     buildProgram(program);
-    await cluster('down');
+    await takeDownClusters();
   } catch (error) {
     await takeDown();
     throw error;
@@ -37,11 +37,15 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   return takeDown;
 }
 
-/** Waits until no other run of these tests is on this box: there is one set of machines. Returns what ends the turn. */
+async function takeDownClusters(): Promise<void> {
+  for (let slot = 0; slot < SLOTS; slot++) await clusterIn(slot, 'down');
+}
+
+/** Waits until no other run of these tests is on this box: there is one set of clusters. Returns what ends the turn. */
 async function takeTurn(): Promise<() => void> {
   // A lock on a folder leaves nothing behind, and this one falls with this process, however that ends: its end of
   // the pipe closes then, and cat with it.
-  const holder = spawn('flock', [dirname(CLUSTER_FOLDER), 'sh', '-c', 'echo mine; exec cat >/dev/null'], {
+  const holder = spawn('flock', [dirname(folderOf(0)), 'sh', '-c', 'echo mine; exec cat >/dev/null'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const waiting = setTimeout(

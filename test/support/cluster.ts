@@ -1,26 +1,14 @@
-import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { beforeAll, describe, inject } from 'vitest';
+import { claimSlot, clusterIn, folderOf } from './slot.ts';
 
-const run = promisify(execFile);
-const SCRIPT = new URL('../../examples/cluster/cluster', import.meta.url).pathname;
-
-/** One folder for every run, so that a run takes down what one that was killed has left. */
-export const CLUSTER_FOLDER = join(tmpdir(), 'fleet-e2e');
+/** The cluster of this file of tests. */
+const SLOT = await claimSlot();
+export const CLUSTER_FOLDER = folderOf(SLOT);
 
 /** First three parts of the addresses of the machines. */
-export const SUBNET = '127.76.0';
-
-const ENVIRONMENT = {
-  ...process.env,
-  FLEET_CLUSTER_DIR: CLUSTER_FOLDER,
-  FLEET_CLUSTER_SUBNET: SUBNET,
-  // The ids of k1, k2, k3 and k4, made from these names, sort like the names; so do the rows of tables.
-  FLEET_CLUSTER_PREFIX: 'k',
-};
+export const SUBNET = `127.76.${SLOT}`;
 
 /** The key that every user of every machine lets in, and the host keys of the machines. */
 export const IDENTITY_FILE = join(CLUSTER_FOLDER, 'id_ed25519');
@@ -59,8 +47,7 @@ export function hostKeyOf(machine: string): string {
 
 /** One verb of the cluster script, see its help: `cluster('kill', 'k2')`. Rejects with what it printed. */
 export async function cluster(...words: readonly string[]): Promise<string> {
-  const { stdout } = await run(SCRIPT, words, { env: ENVIRONMENT });
-  return stdout;
+  return clusterIn(SLOT, ...words);
 }
 
 /** Runs a shell script inside a machine, not over the network, and returns what it printed. */
