@@ -16,8 +16,9 @@ import { unitStatus } from '../src/operations/status.ts';
 import { verify } from '../src/operations/verify.ts';
 import { doctorJson } from '../src/output/doctor.ts';
 import { explanationJson } from '../src/output/explanation.ts';
-import { historyJson } from '../src/output/history.ts';
-import { machinesJson, textsJson, unitFilesJson, unitsJson } from '../src/output/json.ts';
+import { listingJson } from '../src/output/field.ts';
+import { textsJson } from '../src/output/json.ts';
+import { historyJson, MACHINES, UNIT_FILES, UNITS } from '../src/output/listings.ts';
 import { passJson } from '../src/output/pass.ts';
 import { recoverJson, requestJson, restartJson, rollbackJson } from '../src/output/request.ts';
 import { statusJson } from '../src/output/status.ts';
@@ -36,9 +37,9 @@ const EXAMPLES = [...MANUAL.matchAll(/^```json\n(.*?)^```$/gms)].map(([, text = 
 
 /** Every answer, as the program gives it when there is something of everything. */
 const ANSWERS: Readonly<Record<string, (scene: Scene) => Promise<object>>> = {
-  'list-units': async ({ edges }) => unitsJson(await listUnits(edges)),
-  'list-unit-files': async ({ edges }) => unitFilesJson(await listUnitFiles(edges)),
-  'list-machines': async ({ edges }) => machinesJson(await listMachines(edges)),
+  'list-units': async ({ edges }) => listingJson(UNITS, await listUnits(edges)),
+  'list-unit-files': async ({ edges }) => listingJson(UNIT_FILES, await listUnitFiles(edges)),
+  'list-machines': async ({ edges }) => listingJson(MACHINES, await listMachines(edges)),
   status: async ({ edges }) =>
     statusJson(
       await unitStatus(edges, { verb: 'status', units: ['a', 'g'], machine: undefined, lines: undefined }),

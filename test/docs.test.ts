@@ -5,8 +5,8 @@ import { EXIT } from '../src/cli/exit-status.ts';
 import { COMMANDS, GLOBAL_OPTIONS } from '../src/cli/program.ts';
 import { sectionSchemas } from '../src/config/schema.ts';
 import { CHECKS } from '../src/operations/checks.ts';
-import { HISTORY } from '../src/output/history.ts';
-import { type ListingView, MACHINES, UNIT_FILES, UNITS } from '../src/output/listings.ts';
+import type { ListingView } from '../src/output/field.ts';
+import { HISTORY, MACHINES, UNIT_FILES, UNITS } from '../src/output/listings.ts';
 import { CONSTRAINTS } from '../src/schedule/constraints.ts';
 import { FLEET_OPTIONS } from '../src/unit/fleet-section.ts';
 import { rowsOf, topic, wordsOf } from './support/manual.ts';
@@ -53,9 +53,21 @@ describe('the manual', () => {
     expect(keys.toSorted(compareText)).toEqual(Object.keys(schemas[section].shape).toSorted(compareText));
   });
 
-  it.each(Object.entries(LISTS))('has every field of %s, and no others', (name, view) => {
-    const row = rowsOf(topic('lists'), '| command | fields |').find(([of]) => of === `\`${name}\``);
-    expect(wordsOf(row?.[1] ?? '')).toEqual(view.columns.map(({ field }) => field));
+  it('describes every field of the lists as the program does (`vitest -u` writes it)', async () => {
+    let text = topic('lists');
+    for (const [name, view] of Object.entries(LISTS)) {
+      const names = view.fields.map(({ field }) => `\`${field}\``).join(', ');
+      text = text.replace(new RegExp(`^\\| \`${name}\` \\|.*$`, 'm'), `| \`${name}\` | ${names} |`);
+      const meanings = view.fields.flatMap(({ field, meaning }) =>
+        meaning === undefined ? [] : `- \`${field}\` is ${meaning}.\n`,
+      );
+      text = text.replace(
+        new RegExp(`^(## Fields of ${name}\n\n)(?:- .*\n)*`, 'm'),
+        (_, title: string) => `${title}${meanings.join('')}`,
+      );
+      expect(text).toContain(meanings.join(''));
+    }
+    await expect(text).toMatchFileSnapshot('../src/manual/lists.md');
   });
 
   it('has every option of [X-Fleet], and no others', () => {
@@ -87,9 +99,7 @@ describe('help', () => {
   it.each(Object.entries(LISTS))('of %s names every field', (name, view) => {
     const command = COMMANDS.find((candidate) => candidate.name === name);
     const option = command?.options.find(({ flags }) => flags.startsWith('--fields'));
-    const fields = view.columns.map(({ field }) => field);
-    // `target` is the same column as `tmachine`, and stands in brackets beside it.
-    expect(option?.list).toEqual(fields.filter((field) => field !== 'target'));
-    for (const field of fields) expect(option?.description).toContain(field);
+    expect(option?.list).toEqual(view.fields.map(({ field }) => field));
+    for (const { field } of view.fields) expect(option?.description).toContain(field);
   });
 });

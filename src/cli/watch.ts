@@ -1,28 +1,54 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { parseDuration } from '../base/duration.ts';
+import { formatDuration, parseDuration } from '../base/duration.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { Viewpoint } from '../operations/look.ts';
 import type { Listing } from '../operations/unreachable.ts';
+import { type ListingView, listingJson, listingSignature } from '../output/field.ts';
+import { jsonLine } from '../output/json.ts';
+import { screenView, streamView, type Viewer } from '../output/watch.ts';
 import { renewSessions } from '../systemd/derived-drivers.ts';
 import type { Call } from './command.ts';
 import { EXIT } from './exit-status.ts';
 import { untilInterrupted } from './until-interrupted.ts';
 import { withViewpoint } from './viewpoint.ts';
 
-/** How long a listing rests between two looks, in ms. */
+/** Limits of `--interval`, in ms. */
 const INTERVAL_MS = 2000;
 const SHORTEST_MS = 100;
 const LONGEST_MS = 3_600_000;
 
-/** Shows what was seen, or why nothing was. */
-export type Viewer<Row> = {
-  seen(listing: Listing<Row>): void;
-  failed(error: FleetError): void;
-  /** After the last look. */
-  end(): void;
-};
+/** Lists repeatedly over the same sessions until Ctrl-C, then resolves with 130. */
+export function watchListing<Row>(
+  call: Call,
+  view: ListingView<Row>,
+  list: (from: Viewpoint) => Promise<Listing<Row>>,
+  table: (rows: readonly Row[]) => string,
+): Promise<number> {
+  const intervalMs = watchInterval(call);
+  const viewer = viewerOf(call, view, table, intervalMs);
+  // A list that is drawn in place leaves no room for progress.
+  const streams = { ...call.streams, live: undefined, quiet: true };
+  return untilInterrupted((signal) =>
+    withViewpoint(call.flags, streams, async (from) => {
+      const driver = 'snapshot' in from ? undefined : renewSessions(from.driver);
+      const seenFrom = 'snapshot' in from || driver === undefined ? from : { ...from, driver };
+      const updates = listRepeatedly(
+        () => list(seenFrom),
+        viewer,
+        () => wait(intervalMs, undefined, { signal }),
+      );
+      try {
+        await Promise.race([updates, interrupted(signal)]);
+      } finally {
+        await driver?.close();
+        viewer.end();
+      }
+      return EXIT.interrupted;
+    }),
+  );
+}
 
-/** The time between looks, in ms. Throws FleetError `usage`. */
+/** The time between updates, in ms. Throws FleetError `usage`. */
 export function watchInterval({ options }: Pick<Call, 'options'>): number {
   const { watch, interval } = options;
   if (watch !== true) {
@@ -36,42 +62,34 @@ export function watchInterval({ options }: Pick<Call, 'options'>): number {
   });
 }
 
-/** Looks again and again over the same sessions, until Ctrl-C; resolves with 130 then. */
-export function watchListing<Row>(
-  { flags, streams }: Call,
-  list: (from: Viewpoint) => Promise<Listing<Row>>,
-  viewer: Viewer<Row>,
+function viewerOf<Row>(
+  { options, streams: { out, err, screen } }: Call,
+  view: ListingView<Row>,
+  table: (rows: readonly Row[]) => string,
   intervalMs: number,
-): Promise<number> {
-  return untilInterrupted((signal) =>
-    withViewpoint(flags, streams, async (from) => {
-      const driver = 'snapshot' in from ? undefined : renewSessions(from.driver);
-      const seenFrom = 'snapshot' in from || driver === undefined ? from : { ...from, driver };
-      const looks = lookAgain(
-        () => list(seenFrom),
-        viewer,
-        () => wait(intervalMs, undefined, { signal }),
-      );
-      try {
-        await Promise.race([looks, interrupted(signal)]);
-      } finally {
-        await driver?.close();
-        viewer.end();
-      }
-      return EXIT.interrupted;
-    }),
-  );
+): Viewer<Row> {
+  if (options.output === 'json')
+    return streamView<Row>({
+      out,
+      err,
+      render: (listing) => jsonLine(listingJson(view, listing)),
+      signature: (listing) => listingSignature(view, listing),
+      separator: '',
+    });
+  const canvas = { out, err, render: ({ rows }: Listing<Row>) => table(rows) };
+  if (screen === undefined) return streamView<Row>(canvas);
+  return screenView<Row>(canvas, { ...screen, now: Date.now, interval: formatDuration(intervalMs) });
 }
 
-/** One look after the other, with `pause` in between, which ends it by rejecting. What fails once is tried again. */
-export async function lookAgain<Row>(
-  look: () => Promise<Listing<Row>>,
+/** Lists again after each `pause`, which ends the loop by rejecting. A FleetError does not end it. */
+export async function listRepeatedly<Row>(
+  list: () => Promise<Listing<Row>>,
   viewer: Viewer<Row>,
   pause: () => Promise<unknown>,
 ): Promise<never> {
   for (;;) {
     try {
-      viewer.seen(await look());
+      viewer.seen(await list());
     } catch (error) {
       if (!isFleetError(error)) throw error;
       viewer.failed(error);

@@ -43,18 +43,17 @@ export type SystemdState = {
 };
 
 /**
- * What changes with every look although nothing happens: fields of a state (a time since boot is converted by a clock
- * that counts in seconds), of an observation, and of the JSON that is made of both.
+ * Properties of a state and of an observation that change although nothing happens. `nextElapse` is one because a time
+ * since boot is converted by a clock that counts in seconds.
  */
 const MEASURES: ReadonlySet<string> = new Set([
   ...(['memoryBytes', 'cpuNs', 'nextElapse'] satisfies (keyof SystemdState)[]),
   ...['uptimeSeconds', 'clock', 'deadline', 'vitals'],
-  ...['nextRun', 'loadAverage', 'memoryTotalBytes', 'memoryAvailableBytes', 'lastSeen', 'silentMs'],
 ]);
 
-/** The text that two observations, or two JSON answers, share when nothing but their measures differs. */
-export function withoutMeasures(value: object): string {
-  return JSON.stringify(value, (key, held: unknown) => (MEASURES.has(key) ? undefined : held));
+/** The text that two observations share when nothing but their measures differs. */
+export function withoutMeasures(observation: object): string {
+  return JSON.stringify(observation, (key, held: unknown) => (MEASURES.has(key) ? undefined : held));
 }
 
 /** What fleet noted on a machine when it put a unit there. */

@@ -20,44 +20,27 @@ import { type MachineRef, machineRef } from './machine-ref.ts';
 import { type Listing, unknownUnits, unreachableMachines } from './unreachable.ts';
 
 /**
- * One unit on one machine, in systemd's words; `unknown` / `unreachable` where the machine does not answer, `unknown` /
- * `unknown` where its systemd cannot show the unit.
+ * One unit on one machine, in systemd's words; `unknown` / `unreachable` if the machine is unreachable, `unknown` /
+ * `unknown` if its systemd cannot show the unit. Other properties of the state are undefined if they are not known.
  */
 export type UnitRow = {
   readonly unit: string;
   readonly machine: MachineRef;
-  readonly load: string;
-  readonly active: string;
-  readonly sub: string;
   /** fleet's hash of the unit file that is there (40 hex digits); empty when it is not known. */
   readonly hash: string;
-  /** What systemd counts; undefined where it does not, or is not asked. */
-  readonly restarts: number | undefined;
-} & Usage &
+} & Pick<SystemdState, 'load' | 'active' | 'sub'> &
+  Partial<Omit<SystemdState, 'result'>> &
   Runs;
 
 /** How its last run went (`success`, `exit-code`, …), when that began or ended, and when the next one is due; epoch ms. */
 type Runs = {
-  readonly result: string | undefined;
-  readonly lastRun: number | undefined;
-  readonly nextRun: number | undefined;
+  readonly result?: string | undefined;
+  readonly lastRun?: number | undefined;
+  readonly nextRun?: number | undefined;
 };
 
-/** Since when a unit is as it is, in epoch ms, and what it uses. */
-type Usage = Pick<SystemdState, 'since' | 'memoryBytes' | 'cpuNs'>;
-
-const NO_USAGE = {
-  hash: '',
-  restarts: undefined,
-  since: undefined,
-  memoryBytes: undefined,
-  cpuNs: undefined,
-  result: undefined,
-  lastRun: undefined,
-  nextRun: undefined,
-};
-const UNREACHABLE = { load: 'unknown', active: 'unknown', sub: 'unreachable', ...NO_USAGE };
-const ABSENT = { load: 'not-found', active: 'inactive', sub: 'dead', ...NO_USAGE };
+const UNREACHABLE = { load: 'unknown', active: 'unknown', sub: 'unreachable', hash: '' };
+const ABSENT = { load: 'not-found', active: 'inactive', sub: 'dead', hash: '' };
 
 /** Every unit fleet put on a machine, and every unit that should be on one. */
 export async function listUnits(from: Viewpoint): Promise<Listing<UnitRow>> {
@@ -102,19 +85,8 @@ function presentOn(machine: MachineView, snapshot: ClusterSnapshot): readonly Un
   const runnable = unitsOf(machine).filter(({ name }) => !isTemplate(parseUnitName(name)));
   return runnable.map(({ name, lost, record, ...unit }) => {
     const state = lost === undefined ? unit.state : unknownState('');
-    return {
-      unit: name,
-      machine: machineRef(machine),
-      load: state.load,
-      active: state.active,
-      sub: state.sub,
-      hash: record?.hash ?? '',
-      restarts: state.restarts,
-      since: state.since,
-      memoryBytes: state.memoryBytes,
-      cpuNs: state.cpuNs,
-      ...runsOf(name, state, machine, snapshot),
-    };
+    const runs = runsOf(name, state, machine, snapshot);
+    return { ...state, ...runs, unit: name, machine: machineRef(machine), hash: record?.hash ?? '' };
   });
 }
 

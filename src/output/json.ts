@@ -3,73 +3,13 @@ import type { UnreadableUnit } from '../cluster/snapshot.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import { formatMachineId } from '../machine/machine-id.ts';
 import type { NamedText } from '../operations/cat.ts';
-import type { MachineRow } from '../operations/list-machines.ts';
-import type { UnitFileRow } from '../operations/list-unit-files.ts';
-import type { UnitRow } from '../operations/list-units.ts';
 import type { MachineRef } from '../operations/machine-ref.ts';
 import type { UnitProblem } from '../operations/unit-result.ts';
-import type { Listing, UnreachableMachine } from '../operations/unreachable.ts';
-
-/** `{ "units": […], "unreachable": […] }`, see src/manual/json.md for every field. */
-export function unitsJson(listing: Listing<UnitRow>): object {
-  return listingJson('units', listing, (row) => ({
-    unit: row.unit,
-    machine: machineJson(row.machine),
-    load: row.load,
-    active: row.active,
-    sub: row.sub,
-    hash: row.hash === '' ? null : row.hash,
-    restarts: row.restarts ?? null,
-    ...usageJson(row),
-    result: row.result ?? null,
-    lastRun: timeJson(row.lastRun),
-    nextRun: timeJson(row.nextRun),
-  }));
-}
-
-/** `{ "unitFiles": […], "unreachable": […] }` */
-export function unitFilesJson(listing: Listing<UnitFileRow>): object {
-  return listingJson('unitFiles', listing, (row) => ({
-    unit: row.unit,
-    hash: row.hash,
-    desiredState: row.target,
-    state: row.state,
-    drift: row.drift ?? null,
-    machine: row.machine === undefined ? null : machineJson(row.machine),
-    global: row.global,
-    coverage: row.coverage ?? null,
-    description: row.description,
-  }));
-}
-
-/** `{ "machines": […], "unreachable": […] }` */
-export function machinesJson(listing: Listing<MachineRow>): object {
-  return listingJson('machines', listing, ({ vitals, ...row }) => ({
-    ...machineJson(row),
-    metadata: row.metadata,
-    state: row.state,
-    cordon: row.cordon ?? null,
-    units: row.units ?? null,
-    systemd: vitals?.systemd === undefined ? null : Number(vitals.systemd),
-    loadAverage: vitals?.loadAverage ?? null,
-    memoryTotalBytes: vitals?.memory?.totalBytes ?? null,
-    memoryAvailableBytes: vitals?.memory?.availableBytes ?? null,
-    uptimeSeconds: row.uptimeSeconds ?? null,
-    lastSeen: timeJson(row.lastSeen),
-  }));
-}
+import type { UnreachableMachine } from '../operations/unreachable.ts';
 
 /** `{ "texts": […] }`: unit files to the byte, so far as they are UTF-8. */
 export function textsJson(units: readonly NamedText[]): object {
   return { texts: units.map(({ name, hash, digest, text }) => ({ unit: name, hash, digest, text })) };
-}
-
-function listingJson<Row>(name: string, listing: Listing<Row>, toJson: (row: Row) => object): object {
-  return {
-    [name]: listing.rows.map(toJson),
-    unreachable: unreachableJson(listing.unreachable),
-    unreadable: unreadableJson(listing.unreadable),
-  };
 }
 
 /** Since when a unit is as it is, and what it uses; null what is not known. */

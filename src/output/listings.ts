@@ -1,92 +1,187 @@
-import type { MachineVitals } from '../cluster/snapshot.ts';
-import { formatMachineId } from '../machine/machine-id.ts';
+import { formatTime } from '../base/time.ts';
 import { formatMetadata } from '../machine/metadata.ts';
+import type { History, HistoryRow } from '../operations/history.ts';
 import type { MachineRow } from '../operations/list-machines.ts';
 import type { UnitFileRow } from '../operations/list-unit-files.ts';
 import type { UnitRow } from '../operations/list-units.ts';
-import { bytesText, cpuText, spanText, timeText } from './amount.ts';
+import { bytesText } from './amount.ts';
+import {
+  bytes,
+  cpuTime,
+  hash,
+  type ListingView,
+  machine,
+  machineId,
+  number,
+  rowsJson,
+  seconds,
+  text,
+  time,
+} from './field.ts';
 import { machineLabel } from './machine.ts';
-import type { Column, TableOptions } from './table.ts';
-
-/** A listing: every field it can show, and those it shows unasked. */
-export type ListingView<Row> = {
-  readonly columns: readonly Column<Row>[];
-  readonly fields: readonly string[];
-};
+import type { TableOptions } from './table.ts';
 
 export const UNITS: ListingView<UnitRow> = {
-  fields: ['unit', 'machine', 'active', 'sub'],
-  columns: [
-    { field: 'unit', value: (row) => row.unit },
-    { field: 'machine', value: (row, { full }) => machineLabel(row.machine, full) },
-    { field: 'load', value: (row) => row.load },
-    { field: 'active', value: (row) => row.active },
-    { field: 'sub', value: (row) => row.sub },
-    { field: 'hash', value: hash },
-    { field: 'since', value: ({ since }) => known(since, timeText) },
-    { field: 'restarts', value: ({ restarts }) => known(restarts, String) },
-    { field: 'memory', value: ({ memoryBytes }) => known(memoryBytes, bytesText) },
-    { field: 'cpu', value: ({ cpuNs }) => known(cpuNs, cpuText) },
-    { field: 'result', value: ({ result }) => result ?? '' },
-    { field: 'last', value: ({ lastRun }) => known(lastRun, timeText) },
-    { field: 'next', value: ({ nextRun }) => known(nextRun, timeText) },
+  key: 'units',
+  defaults: ['unit', 'machine', 'active', 'sub'],
+  fields: [
+    text('unit', (row) => row.unit),
+    machine('machine', (row) => row.machine),
+    text('load', (row) => row.load),
+    text('active', (row) => row.active),
+    text('sub', (row) => row.sub),
+    hash('hash', (row) => row.hash || undefined),
+    time('since', (row) => row.since, { meaning: 'the time of the last change of state' }),
+    number('restarts', (row) => row.restarts, { meaning: 'the number of automatic restarts by systemd' }),
+    bytes('memory', (row) => row.memoryBytes, {
+      json: 'memoryBytes',
+      meaning: 'the memory in use, if systemd counts it',
+      isMeasure: true,
+    }),
+    cpuTime('cpu', (row) => row.cpuNs, {
+      json: 'cpuNs',
+      meaning: 'the CPU time of the last run, if systemd counts it',
+      isMeasure: true,
+    }),
+    text('result', (row) => row.result, { meaning: 'the result of the last run' }),
+    time('last', (row) => row.lastRun, {
+      json: 'lastRun',
+      meaning: 'the time when the last run ended, or began if it has not ended',
+    }),
+    time('next', (row) => row.nextRun, {
+      json: 'nextRun',
+      meaning: 'the time when the timer of the unit elapses next',
+      isMeasure: true,
+    }),
   ],
 };
 
 export const UNIT_FILES: ListingView<UnitFileRow> = {
-  fields: ['unit', 'hash', 'dstate', 'state', 'tmachine'],
-  columns: [
-    { field: 'unit', value: (row) => row.unit },
-    { field: 'hash', value: hash },
-    { field: 'dstate', value: (row) => row.target },
-    { field: 'state', value: ({ state, drift }) => (state === 'unknown' ? state : (drift ?? state)) },
-    { field: 'tmachine', value: targetMachine },
-    // fleet's own name for the same column.
-    { field: 'target', value: targetMachine },
-    { field: 'global', value: (row) => String(row.global) },
-    { field: 'desc', value: (row) => row.description },
+  key: 'unitFiles',
+  defaults: ['unit', 'hash', 'dstate', 'state', 'tmachine'],
+  fields: [
+    text('unit', (row) => row.unit),
+    hash('hash', (row) => row.hash),
+    text('dstate', (row) => row.target, { json: 'desiredState', meaning: 'the target state' }),
+    {
+      field: 'state',
+      value: ({ state, drift }) => (state === 'unknown' ? state : (drift ?? state)),
+      json: { state: (row) => row.state, drift: (row) => row.drift ?? null },
+      meaning: 'the state that the unit has reached, or how it differs from the registry',
+    },
+    {
+      ...machine('machine', (row) => row.machine),
+      field: 'tmachine',
+      value: targetMachine,
+      meaning: 'the assigned machine, or for a global unit the number of feasible machines that have it',
+    },
+    { field: 'target', value: targetMachine, json: {}, meaning: 'the name of tmachine in CoreOS fleet' },
+    {
+      field: 'global',
+      value: ({ global }) => String(global),
+      json: { global: (row) => row.global, coverage: (row) => row.coverage ?? null },
+    },
+    text('desc', (row) => row.description, { json: 'description' }),
   ],
 };
-
-export const MACHINES: ListingView<MachineRow> = {
-  fields: ['machine', 'ip', 'metadata'],
-  columns: [
-    { field: 'machine', value: (row) => (row.id === undefined ? '-' : formatMachineId(row.id)) },
-    { field: 'name', value: (row) => row.name },
-    { field: 'ip', value: (row) => row.address },
-    { field: 'metadata', value: (row) => formatMetadata(row.metadata) },
-    { field: 'state', value: (row) => row.state },
-    { field: 'cordon', value: ({ cordon }) => cordon ?? '' },
-    { field: 'units', value: ({ units }) => known(units, String) },
-    { field: 'systemd', value: ({ vitals }) => vitals?.systemd ?? '' },
-    { field: 'load', value: ({ vitals }) => known(vitals?.loadAverage, loadText) },
-    { field: 'memory', value: ({ vitals }) => known(vitals?.memory, memoryText) },
-    { field: 'uptime', value: ({ uptimeSeconds }) => known(uptimeSeconds, spanText) },
-    { field: 'lastseen', value: ({ lastSeen }) => known(lastSeen, timeText) },
-  ],
-};
-
-/** A cell of something that may not be known; an empty one is shown as `-`. */
-function known<T>(value: T | undefined, text: (value: T) => string): string {
-  return value === undefined ? '' : text(value);
-}
-
-/** `0.10 0.20 0.30`, as in uptime(1). */
-function loadText(averages: readonly number[]): string {
-  return averages.map((average) => average.toFixed(2)).join(' ');
-}
-
-/** Used of total: `1.2G/3.8G`. */
-function memoryText({ totalBytes, availableBytes }: NonNullable<MachineVitals['memory']>): string {
-  return `${bytesText(totalBytes - availableBytes)}/${bytesText(totalBytes)}`;
-}
-
-/** Seven digits, as git and fleet shorten a hash. */
-function hash(row: { readonly hash: string }, { full }: TableOptions): string {
-  return full ? row.hash : row.hash.slice(0, 7);
-}
 
 function targetMachine({ coverage, machine }: UnitFileRow, { full }: TableOptions): string {
   if (coverage !== undefined) return `${coverage.reached} of ${coverage.eligible}`;
-  return machine === undefined ? '-' : machineLabel(machine, full);
+  return machine === undefined ? '' : machineLabel(machine, full);
+}
+
+export const MACHINES: ListingView<MachineRow> = {
+  key: 'machines',
+  defaults: ['machine', 'ip', 'metadata'],
+  fields: [
+    machineId('machine', (row) => row.id, {
+      json: 'id',
+      meaning: 'the machine id, or "-" for a machine that has never answered',
+    }),
+    text('name', (row) => row.name),
+    text('ip', (row) => row.address),
+    {
+      field: 'metadata',
+      value: (row) => formatMetadata(row.metadata),
+      json: { metadata: (row) => row.metadata },
+    },
+    text('state', (row) => row.state),
+    text('cordon', (row) => row.cordon, {
+      meaning:
+        '"standard" if the machine gets no new standard units, "all" if it keeps no global units either',
+    }),
+    number('units', (row) => row.units, { meaning: 'the number of units that fleet installed there' }),
+    {
+      field: 'systemd',
+      value: ({ vitals }) => vitals?.systemd ?? '',
+      json: { systemd: ({ vitals }) => (vitals?.systemd === undefined ? null : Number(vitals.systemd)) },
+    },
+    {
+      field: 'load',
+      // As in uptime(1).
+      value: ({ vitals }) => vitals?.loadAverage?.map((average) => average.toFixed(2)).join(' ') ?? '',
+      json: { loadAverage: ({ vitals }) => vitals?.loadAverage ?? null },
+      meaning: 'the load average of the last 1, 5 and 15 minutes',
+      isMeasure: true,
+    },
+    {
+      field: 'memory',
+      value: usedMemory,
+      json: {
+        memoryTotalBytes: ({ vitals }) => vitals?.memory?.totalBytes ?? null,
+        memoryAvailableBytes: ({ vitals }) => vitals?.memory?.availableBytes ?? null,
+      },
+      meaning: 'used and total memory',
+      isMeasure: true,
+    },
+    seconds('uptime', (row) => row.uptimeSeconds, { json: 'uptimeSeconds', isMeasure: true }),
+    time('lastseen', (row) => row.lastSeen, {
+      json: 'lastSeen',
+      meaning: 'the present time, or for an unreachable machine the time when that was first observed',
+      isMeasure: true,
+    }),
+  ],
+};
+
+/** Used of total: `1.2G/3.8G`. */
+function usedMemory({ vitals }: MachineRow): string {
+  if (vitals?.memory === undefined) return '';
+  const { totalBytes, availableBytes } = vitals.memory;
+  return `${bytesText(totalBytes - availableBytes)}/${bytesText(totalBytes)}`;
+}
+
+export const HISTORY: ListingView<HistoryRow> = {
+  key: 'history',
+  defaults: ['hash', 'time', 'who', 'current', 'result'],
+  fields: [
+    hash('hash', (row) => row.hash),
+    text('time', (row) => formatTime(row.at), { meaning: 'the time of the change' }),
+    text('who', (row) => row.by, { json: 'by', meaning: 'the author of the change' }),
+    {
+      field: 'current',
+      value: ({ current }) => (current ? 'yes' : ''),
+      json: { current: (row) => row.current },
+      meaning: '"yes" for the version that the registry has now',
+    },
+    {
+      field: 'result',
+      value: resultOf,
+      json: {
+        result: resultOf,
+        resultTime: ({ verdict }) => (verdict === undefined ? null : formatTime(verdict.at)),
+      },
+      meaning: 'the result of the last start with this version: good, failed or untried',
+    },
+    text('digest', (row) => row.digest, { meaning: 'the SHA-256 of the file' }),
+  ],
+};
+
+/** `untried`: no start with this text is known. */
+export function resultOf({ verdict }: Pick<HistoryRow, 'verdict'>): string {
+  return verdict?.kind ?? 'untried';
+}
+
+/** `{ "unit": …, "history": […] }`, newest first. */
+export function historyJson({ unit, rows }: History): object {
+  return { unit, [HISTORY.key]: rowsJson(HISTORY.fields, rows) };
 }

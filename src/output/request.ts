@@ -4,8 +4,8 @@ import type { Rollback } from '../operations/rollback.ts';
 import { fitsNowhere, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import { failureText } from './failure.ts';
-import { resultOf } from './history.ts';
 import { machineJson, problemsJson, unreachableJson } from './json.ts';
+import { resultOf } from './listings.ts';
 import { reasonText } from './reason.ts';
 
 /**

@@ -1,20 +1,34 @@
+import stringWidth from 'string-width';
 import type { FleetError } from '../base/errors.ts';
+import { oneLine } from '../base/visible.ts';
 import type { Listing } from '../operations/unreachable.ts';
 import { timeText } from './amount.ts';
 import { errorLines, missingLines } from './report.ts';
-import { fitScreen, type ScreenSize } from './screen.ts';
 
-/** Where a view that is renewed goes, and how one listing is written. */
+/** Shows each update of a watched listing, or why there is none. */
+export type Viewer<Row> = {
+  seen(listing: Listing<Row>): void;
+  failed(error: FleetError): void;
+  /** After the last update. */
+  end(): void;
+};
+
+/** Where a watched listing is written, and how. */
 export type Canvas<Row> = {
   out(text: string): void;
   err(text: string): void;
-  /** The text of a listing, each line with its end. */
+  /** The text of a listing; each line ends with a newline. */
   render(listing: Listing<Row>): string;
-  /** What two listings share when nothing has changed; their text unless given. */
+  /** Two listings with one signature count as unchanged; by default their text. */
   readonly signature?: (listing: Listing<Row>) => string;
+  /** Printed between listings in a pipe; by default an empty line. */
+  readonly separator?: string;
 };
 
-/** The same place on a screen, drawn again for every look. */
+/** What a terminal has room for, in characters. */
+export type ScreenSize = { readonly columns: number; readonly rows: number };
+
+/** Redraws the listing in place with every update. */
 export function screenView<Row>(
   canvas: Canvas<Row>,
   screen: {
@@ -23,7 +37,7 @@ export function screenView<Row>(
     now(): number;
     readonly interval: string;
   },
-) {
+): Viewer<Row> {
   let body: readonly string[] = [];
   const draw = (remarks: readonly string[]): void => {
     const head = [`${timeText(screen.now())}, every ${screen.interval}`, ''];
@@ -31,34 +45,71 @@ export function screenView<Row>(
     screen.draw(fitScreen(head, body, foot, screen.size()));
   };
   return {
-    seen(listing: Listing<Row>): void {
+    seen(listing) {
       body = canvas.render(listing).split('\n').slice(0, -1);
       draw(missingLines(listing));
     },
-    failed: (error: FleetError): void => draw(errorLines(error)),
-    /** The screen stays as it is, and whatever comes next begins below. */
-    end: (): void => canvas.out('\n'),
+    failed: (error) => draw(errorLines(error)),
+    // Later output begins below the list.
+    end: () => canvas.out('\n'),
   };
 }
 
-/** For pipes and files: the whole listing again, after an empty line or what `between` says, whenever it is another. */
-export function streamView<Row>(canvas: Canvas<Row>, between = '\n') {
+/** Prints the whole listing again, for pipes and files, when it has changed. */
+export function streamView<Row>(canvas: Canvas<Row>): Viewer<Row> {
+  const { out, err, render, signature = render, separator = '\n' } = canvas;
   let shown: string | undefined;
   let remarked = '';
   const remark = (lines: readonly string[], about: string): void => {
-    if (about !== remarked && lines.length > 0) canvas.err(`${lines.join('\n')}\n`);
+    if (about !== remarked && lines.length > 0) err(`${lines.join('\n')}\n`);
     remarked = about;
   };
   return {
-    seen(listing: Listing<Row>): void {
-      const signature = (canvas.signature ?? canvas.render)(listing);
-      if (signature !== shown) canvas.out(`${shown === undefined ? '' : between}${canvas.render(listing)}`);
-      shown = signature;
-      // How long they have been silent changes all the time.
+    seen(listing) {
+      const signed = signature(listing);
+      if (signed !== shown) out(`${shown === undefined ? '' : separator}${render(listing)}`);
+      shown = signed;
+      // The warnings themselves have a duration, which changes with every update.
       const missing = [...listing.unreachable, ...listing.unreadable];
       remark(missingLines(listing), missing.map(({ message }) => message).join('\n'));
     },
-    failed: (error: FleetError): void => remark(errorLines(error), error.message),
-    end: (): void => undefined,
+    failed: (error) => remark(errorLines(error), error.message),
+    end: () => undefined,
   };
+}
+
+/**
+ * Fits `body` between `head` and `foot`, which are always shown; if lines of the body are left out, a line counts them.
+ * The last row stays free for the cursor.
+ */
+export function fitScreen(
+  head: readonly string[],
+  body: readonly string[],
+  foot: readonly string[],
+  { columns, rows }: ScreenSize,
+): readonly string[] {
+  const room = Math.max(2, rows - 1 - head.length - foot.length);
+  const hidden = body.length - room + 1;
+  const shown =
+    body.length <= room
+      ? body
+      : [...body.slice(0, room - 1), `… and ${hidden} more; in a pipe all are shown`];
+  return [...head, ...shown, ...foot]
+    .slice(0, Math.max(1, rows - 1))
+    .map((line) => cutLine(oneLine(line), columns));
+}
+
+const ASCII = /^[ -~]*$/;
+
+/** The first `columns` columns of a line; a character of two columns is never halved. */
+export function cutLine(line: string, columns: number): string {
+  if (ASCII.test(line)) return line.slice(0, columns);
+  let cut = '';
+  let width = 0;
+  for (const { segment } of new Intl.Segmenter().segment(line)) {
+    width += stringWidth(segment);
+    if (width > columns) break;
+    cut += segment;
+  }
+  return cut;
 }

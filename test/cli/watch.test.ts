@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import { lookAgain, watchInterval } from '../../src/cli/watch.ts';
+import { listRepeatedly, watchInterval } from '../../src/cli/watch.ts';
 
 const OVER = new Error('over');
 
@@ -22,7 +22,7 @@ async function watch(answers: readonly (string | Error)[]): Promise<readonly str
     log.push('pause');
     if (next >= answers.length) throw OVER;
   };
-  const end = await lookAgain(look, viewer, pause).catch((error: unknown) => error);
+  const end = await listRepeatedly(look, viewer, pause).catch((error: unknown) => error);
   return end === OVER ? log : [...log, String(end)];
 }
 

@@ -3,7 +3,7 @@ import { destroy } from '../../src/operations/destroy.ts';
 import { history } from '../../src/operations/history.ts';
 import { rollback } from '../../src/operations/rollback.ts';
 import { stop, submitUnits } from '../../src/operations/set-target-state.ts';
-import { resultOf } from '../../src/output/history.ts';
+import { resultOf } from '../../src/output/listings.ts';
 import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
 
 const text = (name: string): string => `${SLEEP}Environment=NAME=${name}\n`;

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { withoutMeasures } from '../../src/cluster/unit-state.ts';
 import type { MachineRow } from '../../src/operations/list-machines.ts';
 import type { MachineRef } from '../../src/operations/machine-ref.ts';
-import { jsonLine, jsonText, machinesJson, unitFilesJson, unitsJson } from '../../src/output/json.ts';
+import { listingJson, listingSignature } from '../../src/output/field.ts';
+import { jsonLine, jsonText } from '../../src/output/json.ts';
+import { MACHINES, UNIT_FILES, UNITS } from '../../src/output/listings.ts';
 
 const WEB: MachineRef = { name: 'web-1', id: '148a18ff6e954cd892dac9de9bb90d5a', address: '10.10.1.1' };
 const WEB_JSON = { id: '148a18ff-6e95-4cd8-92da-c9de9bb90d5a', name: 'web-1', ip: '10.10.1.1' };
@@ -28,11 +29,9 @@ const RUNNING = {
 
 describe('JSON', () => {
   it('of list-units', () => {
-    const usage = { restarts: undefined, since: undefined, memoryBytes: undefined, cpuNs: undefined };
-    const nothing = { ...usage, result: undefined, lastRun: undefined, nextRun: undefined };
     const unreadable = [{ unit: 'x.service', message: 'it is damaged', hint: undefined }];
-    const silent = { ...UNIT, machine: SILENT, hash: '', ...nothing };
-    expect(unitsJson({ rows: [RUNNING, silent], unreachable, unreadable })).toEqual({
+    const silent = { ...UNIT, machine: SILENT, hash: '' };
+    expect(listingJson(UNITS, { rows: [RUNNING, silent], unreachable, unreadable })).toEqual({
       units: [
         {
           ...RUNNING,
@@ -83,7 +82,7 @@ describe('JSON', () => {
       coverage: null,
       description: 'Hello',
     };
-    expect(unitFilesJson({ rows: [row, global], unreachable: [], unreadable: [] })).toEqual({
+    expect(listingJson(UNIT_FILES, { rows: [row, global], unreachable: [], unreadable: [] })).toEqual({
       unitFiles: [json, { ...json, machine: null, global: true, coverage: { reached: 1, eligible: 2 } }],
       unreachable: [],
       unreadable: [],
@@ -115,7 +114,7 @@ describe('JSON', () => {
       uptimeSeconds: undefined,
       lastSeen: undefined,
     };
-    expect(machinesJson({ rows: [web, silent], unreachable, unreadable: [] })).toEqual({
+    expect(listingJson(MACHINES, { rows: [web, silent], unreachable, unreadable: [] })).toEqual({
       machines: [
         {
           ...WEB_JSON,
@@ -150,20 +149,18 @@ describe('JSON', () => {
   });
 
   it('is whole when there is nothing, indented, and ends with its line', () => {
-    const nothing = unitsJson({ rows: [], unreachable: [], unreadable: [] });
+    const nothing = listingJson(UNITS, { rows: [], unreachable: [], unreadable: [] });
     expect(jsonText(nothing)).toBe('{\n  "units": [],\n  "unreachable": [],\n  "unreadable": []\n}\n');
     expect(jsonLine(nothing)).toBe('{"units":[],"unreachable":[],"unreadable":[]}\n');
   });
 
   it('is the same without its measures while nothing happens', () => {
     const text = (changes: Partial<typeof RUNNING>, silentMs = 0): string =>
-      withoutMeasures(
-        unitsJson({
-          rows: [{ ...RUNNING, ...changes }],
-          unreachable: [{ ...unreachable[0], silentMs } as never],
-          unreadable: [],
-        }),
-      );
+      listingSignature(UNITS, {
+        rows: [{ ...RUNNING, ...changes }],
+        unreachable: [{ ...unreachable[0], silentMs } as never],
+        unreadable: [],
+      });
     for (const measure of ['memoryBytes', 'cpuNs', 'nextRun']) expect(text({ [measure]: 1 })).toBe(text({}));
     expect(text({}, 5000)).toBe(text({}));
     expect(text({ sub: 'exited' })).not.toBe(text({}));
@@ -173,7 +170,7 @@ describe('JSON', () => {
       const vitals = { systemd: '252', loadAverage: [0.1], memory: { totalBytes: 4, availableBytes: 2 } };
       const row = { ...WEB, metadata: {}, state: 'reachable' as const, cordon: undefined, units: 3 };
       const changed = { ...row, vitals, uptimeSeconds: 1, lastSeen: SINCE, ...changes };
-      return withoutMeasures(machinesJson({ rows: [changed], unreachable: [], unreadable: [] }));
+      return listingSignature(MACHINES, { rows: [changed], unreachable: [], unreadable: [] });
     };
     const memory = { totalBytes: 5, availableBytes: 3 };
     expect(machines({ vitals: { systemd: '252', loadAverage: [0.2], memory } })).toBe(machines({}));

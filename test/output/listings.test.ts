@@ -3,7 +3,8 @@ import type { MachineRow } from '../../src/operations/list-machines.ts';
 import type { UnitFileRow } from '../../src/operations/list-unit-files.ts';
 import type { UnitRow } from '../../src/operations/list-units.ts';
 import type { MachineRef } from '../../src/operations/machine-ref.ts';
-import { type ListingView, MACHINES, UNIT_FILES, UNITS } from '../../src/output/listings.ts';
+import type { ListingView } from '../../src/output/field.ts';
+import { HISTORY, MACHINES, UNIT_FILES, UNITS } from '../../src/output/listings.ts';
 import { renderTable, selectColumns, type TableOptions } from '../../src/output/table.ts';
 
 const WEB: MachineRef = { name: 'web-1', id: '148a18ff6e954cd892dac9de9bb90d5a', address: '10.10.1.1' };
@@ -14,13 +15,13 @@ function show<Row>(
   rows: readonly Row[],
   options: Partial<TableOptions> & { readonly fields?: readonly string[] } = {},
 ): string {
-  const columns = selectColumns(view.columns, options.fields ?? view.fields);
+  const columns = selectColumns(view.fields, options.fields ?? view.defaults);
   return `\n${renderTable(columns, rows, { legend: true, full: false, ...options })}`;
 }
 
 /** Every field a listing has. */
 function all<Row>(view: ListingView<Row>): readonly string[] {
-  return view.columns.map(({ field }) => field);
+  return view.fields.map(({ field }) => field);
 }
 
 const unit = (changes: Partial<UnitRow> = {}): UnitRow => ({
@@ -89,20 +90,8 @@ describe('list-units', () => {
   });
 
   it('shows what is not known of a silent machine', () => {
-    const row = unit({
-      machine: SILENT,
-      load: 'unknown',
-      active: 'unknown',
-      sub: 'unreachable',
-      hash: '',
-      restarts: undefined,
-      since: undefined,
-      memoryBytes: undefined,
-      cpuNs: undefined,
-      result: undefined,
-      lastRun: undefined,
-      nextRun: undefined,
-    });
+    const unknown = { load: 'unknown', active: 'unknown', sub: 'unreachable', hash: '' };
+    const row = { unit: 'standard-unit.service', machine: SILENT, ...unknown };
     expect(show(UNITS, [row, unit()], { fields: all(UNITS) })).toMatchInlineSnapshot(`
       "
       UNIT                   MACHINE                LOAD     ACTIVE   SUB          HASH     SINCE                    RESTARTS  MEMORY  CPU   RESULT   LAST                     NEXT
@@ -209,7 +198,8 @@ it.each([
   ['list-units', UNITS as ListingView<never>],
   ['list-unit-files', UNIT_FILES as ListingView<never>],
   ['list-machines', MACHINES as ListingView<never>],
+  ['history', HISTORY as ListingView<never>],
 ])('%s has each field once, and those it shows unasked', (_, view) => {
-  expect(new Set(all(view)).size).toBe(view.columns.length);
-  expect(all(view)).toEqual(expect.arrayContaining([...view.fields]));
+  expect(new Set(all(view)).size).toBe(view.fields.length);
+  expect(all(view)).toEqual(expect.arrayContaining([...view.defaults]));
 });

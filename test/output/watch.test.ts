@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import type { Listing } from '../../src/operations/unreachable.ts';
-import { screenView, streamView } from '../../src/output/watch.ts';
+import { cutLine, fitScreen, screenView, streamView } from '../../src/output/watch.ts';
 
 const LOCKED = new FleetError('registry-locked', 'the registry is locked', { hint: 'Wait' });
 const M1 = { name: 'm1', id: undefined, address: '10.0.0.1' };
@@ -34,8 +34,9 @@ describe('in a pipe', () => {
   });
 
   it('a signature says what has changed, and nothing stands between lines that are one each', () => {
-    const paper = { ...canvas(), signature: ({ rows }: Listing<string>): string => String(rows[0]) };
-    const view = streamView(paper, '');
+    const signature = ({ rows }: Listing<string>): string => String(rows[0]);
+    const paper = { ...canvas(), signature, separator: '' };
+    const view = streamView(paper);
     for (const rows of [
       ['a', '1'],
       ['a', '2'],
@@ -98,4 +99,49 @@ describe('on a screen', () => {
     view.failed(LOCKED);
     expect(paper.printed[1]).toBe(`${HEAD}a\n\nError: The registry is locked\nhint: Wait`);
   });
+});
+
+const SIZE = { columns: 20, rows: 8 };
+const rows = (count: number): readonly string[] =>
+  Array.from({ length: count }, (_, index) => `row ${index}`);
+
+describe('a screen', () => {
+  it('shows all that fits, and keeps the last row for the cursor', () => {
+    expect(fitScreen(['head'], rows(5), ['foot'], SIZE)).toEqual(['head', ...rows(5), 'foot']);
+  });
+
+  it('measures lines as they will be shown', () => {
+    expect(fitScreen([], ['\u001b[2J\u202e\n'.repeat(4)], [], SIZE)).toEqual(['\\u001b[2J\\u202e\\n\\u0']);
+  });
+
+  it('says how much of a body is missing, and never lets head or foot go', () => {
+    expect(fitScreen(['head'], rows(6), ['foot'], SIZE)).toEqual([
+      'head',
+      ...rows(4),
+      '… and 2 more; in a p',
+      'foot',
+    ]);
+  });
+
+  it.each([1, 2, 3])('never has more lines than %d rows', (count) => {
+    expect(
+      fitScreen(['head', ''], rows(9), ['', 'foot'], { columns: 20, rows: count }).length,
+    ).toBeLessThanOrEqual(Math.max(1, count - 1));
+  });
+
+  it('is fitted in a time that is linear in its rows', () => {
+    const started = performance.now();
+    fitScreen([], rows(50_000), [], SIZE);
+    // Quadratic, it takes minutes.
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
+});
+
+it.each([
+  ['a short line', 'abc', 5, 'abc'],
+  ['a long one', 'abcdefgh', 5, 'abcde'],
+  ['wide characters, which are never halved', '日本語', 5, '日本'],
+  ['what is written with several code points', 'e\u0301e\u0301e\u0301', 2, 'e\u0301e\u0301'],
+])('cuts %s', (_, line, columns, cut) => {
+  expect(cutLine(line, columns)).toBe(cut);
 });

@@ -22,7 +22,7 @@ export async function check(flags: Flags, streams: Streams): Promise<ExitStatus>
     streams,
     async (edges) => {
       const { rows, unreachable } = await listMachines(edges);
-      const columns = selectColumns(MACHINES.columns, ['name', 'ip', 'state']);
+      const columns = selectColumns(MACHINES.fields, ['name', 'ip', 'state']);
       streams.out(renderTable(columns, rows, { legend: true, full: false }));
       writeLines(streams.err, unreachableLines(unreachable));
       return unreachable.length === 0 ? EXIT.done : EXIT.unreachable;
