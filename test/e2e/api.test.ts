@@ -6,15 +6,14 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest';
 import { onMachines } from '../support/cluster.ts';
-import { done, hire } from './operator.ts';
-import { SLEEPER } from './units.ts';
+import { createOperator, done, SLEEPER } from './operator.ts';
 
 const FLEETD = join(inject('program'), 'bin/fleetd');
 const soon = { timeout: 20_000, interval: 100 };
 const UNITS = ['list-units', '--no-legend', '--fields=unit,active,sub'];
 
-onMachines('fleetd that is asked over HTTP', () => {
-  const operator = hire();
+onMachines('the HTTP API of fleetd', () => {
+  const operator = createOperator();
   let daemon: ChildProcess;
 
   function run(program: string, ...words: readonly string[]): ChildProcess {
@@ -39,7 +38,7 @@ onMachines('fleetd that is asked over HTTP', () => {
     });
   }
 
-  it('launches and deletes a unit, and lists come from it', async () => {
+  it('launches and deletes a unit, and serves the lists of fleetctl', async () => {
     const options = [{ section: 'Service', name: 'ExecStart', value: '/bin/sleep 100000' }];
     const unit = '/fleet/v1/units/web.service';
     expect(await ask('PUT', unit, { desiredState: 'launched', options })).toEqual({ status: 201, body: '' });
@@ -60,7 +59,7 @@ onMachines('fleetd that is asked over HTTP', () => {
     );
   });
 
-  it('shows what a command has just done', async () => {
+  it('shows the result of a command that has just finished', async () => {
     operator.write('quick.service', SLEEPER);
     await operator.fleetctl('start', 'quick');
     expect(await operator.fleetctl(...UNITS)).toEqual(done('quick.service  active  running\n'));
@@ -68,7 +67,7 @@ onMachines('fleetd that is asked over HTTP', () => {
     expect(await operator.fleetctl(...UNITS)).toEqual(done('quick.service  inactive  dead\n'));
   });
 
-  it('begins anew and ends with its socket in order', async () => {
+  it('stops and starts again without leaving a stale socket', async () => {
     daemon.kill('SIGHUP');
     await vi.waitFor(async () => expect((await ask('GET', '/healthz')).status).toBe(200), soon);
     await end(daemon);

@@ -2,37 +2,36 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { insideAll, onMachines, SUBNET } from '../support/cluster.ts';
-import { done, hire, type Outcome } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { createOperator, done, type Outcome, SLEEPER, service } from './operator.ts';
 
-/** What fleetctl would have changed on machines, and how often somebody has logged in. */
-function lookAtMachines(): Promise<readonly string[]> {
+/** The files that fleetctl would change on each machine, and the number of logins. */
+function machineState(): Promise<readonly string[]> {
   return insideAll(
     ['k1', 'k2', 'k3'],
     'ls -A /etc/systemd/system /var/lib; journalctl --quiet --unit=sshd | grep -c Accepted || true',
   );
 }
 
-/** One clear line that starts with `says`, perhaps a hint below it, and nothing on standard output. */
-function expectRefusal({ status, stdout, stderr }: Outcome, expected: number, says: string): void {
+/** Expects one line that starts with `message`, an optional hint below it, and an empty standard output. */
+function expectRefusal({ status, stdout, stderr }: Outcome, expected: number, message: string): void {
   const [line = '', hint = 'hint: ', ...more] = stderr.trimEnd().split('\n');
-  expect({ status, stdout, line: line.slice(0, says.length) }).toEqual({
+  expect({ status, stdout, line: line.slice(0, message.length) }).toEqual({
     status: expected,
     stdout: '',
-    line: says,
+    line: message,
   });
   expect(hint).toMatch(/^hint: /);
   // A hint may show a few lines of a file to write.
   if (!hint.endsWith(':')) expect(more).toEqual([]);
 }
 
-onMachines('a configuration that is wrong', () => {
-  const operator = hire();
+onMachines('an invalid configuration', () => {
+  const operator = createOperator();
   let before: readonly string[];
   beforeAll(async () => {
-    before = await lookAtMachines();
+    before = await machineState();
   });
-  afterAll(async () => expect(await lookAtMachines()).toEqual(before));
+  afterAll(async () => expect(await machineState()).toEqual(before));
   const machine = `[machine.k1]\naddress = ${SUBNET}.1\n`;
 
   it.each([
@@ -68,14 +67,14 @@ onMachines('a configuration that is wrong', () => {
     ],
     ['no machine', '; nothing yet\n', 'No machines in the configuration "HERE/fleet.conf"'],
     ['no text', '\u0000\u0001', '"HERE/fleet.conf" line 1 has a control character'],
-  ])('is refused: %s', async (_what, text, says) => {
+  ])('is refused: %s', async (_what, text, message) => {
     operator.write('fleet.conf', text);
     operator.write('web.service', SLEEPER);
-    expectRefusal(await operator.fleetctl('start', 'web'), 2, `Error: ${says}`);
+    expectRefusal(await operator.fleetctl('start', 'web'), 2, `Error: ${message}`);
     expect(existsSync(join(operator.folder, 'registry'))).toBe(false);
   });
 
-  it('is refused: one that cannot be read', async () => {
+  it('is refused when it cannot be read', async () => {
     operator.configure({});
     mkdirSync(join(operator.folder, 'folder.conf'));
     const nowhere = await operator.fleetctl('--config', 'nowhere.conf', 'list-units');
@@ -83,7 +82,7 @@ onMachines('a configuration that is wrong', () => {
     const folder = await operator.fleetctl('--config', 'folder.conf', 'list-units');
     expectRefusal(folder, 2, 'Error: Cannot read the configuration "HERE/folder.conf": it is a folder');
     operator.write('secret/fleet.conf', machine);
-    operator.lock('secret/fleet.conf');
+    operator.makePrivate('secret/fleet.conf');
     const secret = operator.launch(['--config', 'secret/fleet.conf', 'list-units'], { uid: 65_534 });
     expectRefusal(
       await secret.ended,
@@ -95,8 +94,8 @@ onMachines('a configuration that is wrong', () => {
   });
 });
 
-onMachines('a command line that is wrong', () => {
-  const operator = hire();
+onMachines('an invalid command line', () => {
+  const operator = createOperator();
 
   it.each([
     [['list-unit'], "Error: unknown command 'list-unit'"],
@@ -122,20 +121,20 @@ onMachines('a command line that is wrong', () => {
       ['load', 'web@.service'],
       'Error: Cannot load template "web@.service": it is a pattern for units, not a unit',
     ],
-  ])('is refused: %j', async (words, says) => {
+  ])('is refused: %j', async (words, message) => {
     operator.write('web@.service', SLEEPER);
     const { status, stdout, stderr } = await operator.fleetctl(...words);
-    expect({ status, stdout, said: stderr.slice(0, says.length) }).toEqual({
+    expect({ status, stdout, said: stderr.slice(0, message.length) }).toEqual({
       status: 2,
       stdout: '',
-      said: says,
+      said: message,
     });
     expect(stderr.trimEnd().split('\n').length).toBeLessThanOrEqual(3);
   });
 });
 
-onMachines('a unit file that is wrong', () => {
-  const operator = hire();
+onMachines('an invalid unit file', () => {
+  const operator = createOperator();
 
   it.each([
     ['is empty', '', 'Cannot read unit file "HERE/bad.service", line 1: the file has no options'],
@@ -179,28 +178,28 @@ onMachines('a unit file that is wrong', () => {
       service('ExecStart=/bin/true', 'MachinMetadata=a=b'),
       'Cannot read the placement of "bad.service", line 5: unknown option in [X-Fleet]: "MachinMetadata"',
     ],
-  ])('because it %s is refused, and not submitted', async (_what, text, says) => {
+  ])('that %s is refused, and not submitted', async (_what, text, message) => {
     operator.write('bad.service', text);
     for (const verb of ['submit', 'start'])
-      expectRefusal(await operator.fleetctl(verb, 'bad'), 1, `Error: ${says}`);
+      expectRefusal(await operator.fleetctl(verb, 'bad'), 1, `Error: ${message}`);
     expect(await operator.fleetctl('list-unit-files', '--no-legend')).toEqual(done());
   });
 
-  it('because it is a folder is refused', async () => {
+  it('is refused when it is a folder', async () => {
     mkdirSync(join(operator.folder, 'web.service'));
     mkdirSync(join(operator.folder, 'app'));
     for (const [name, path] of [
       ['web', 'web.service'],
       ['app', 'app'],
     ] as const) {
-      const says = `Error: Cannot read unit file "HERE/${path}": it is a folder`;
-      expectRefusal(await operator.fleetctl('start', name), 1, says);
+      const message = `Error: Cannot read unit file "HERE/${path}": it is a folder`;
+      expectRefusal(await operator.fleetctl('start', name), 1, message);
     }
   });
 });
 
-onMachines('a registry file that is wrong', () => {
-  const operator = hire();
+onMachines('an invalid registry file', () => {
+  const operator = createOperator();
 
   it.each([
     [
@@ -211,7 +210,7 @@ onMachines('a registry file that is wrong', () => {
     ['is cut off', (text: string) => text.slice(0, -20), /damaged in line \d+: .*\nhint: .*backup/],
     ['is something else', () => 'rubbish\n', /damaged in line 1: .*\nhint: .*backup/],
     ['is empty', () => '', /damaged in line 1: the file is empty\nhint: .*backup/],
-  ])('because it %s is refused, and left as it is', async (_what, damage, says) => {
+  ])('that %s is refused, and not changed', async (_what, damage, message) => {
     operator.write('web.service', SLEEPER);
     operator.write('new.service', SLEEPER);
     await operator.fleetctl('submit', 'web');
@@ -221,7 +220,7 @@ onMachines('a registry file that is wrong', () => {
     for (const command of [['list-units'], ['start', 'new'], ['destroy', 'web']]) {
       const { status, stdout, stderr } = await operator.fleetctl(...command);
       expect({ command, status, stdout }).toEqual({ command, status: 1, stdout: '' });
-      expect(stderr).toMatch(says);
+      expect(stderr).toMatch(message);
       expect(stderr).toContain('"HERE/registry');
     }
     expect(operator.read('registry/records')).toBe(damaged);
@@ -230,14 +229,14 @@ onMachines('a registry file that is wrong', () => {
 });
 
 onMachines('two machines with one machine id', () => {
-  const operator = hire();
+  const operator = createOperator();
   const id = '0123456789abcdef0123456789abcdef';
   beforeAll(() =>
     insideAll(['k1', 'k3'], `cp /etc/machine-id /root/machine-id; echo ${id} >/etc/machine-id`),
   );
   afterAll(() => insideAll(['k1', 'k3'], 'cat /root/machine-id >/etc/machine-id'));
 
-  it('are not used before one of them is accepted, and stop no other machine', async () => {
+  it('are not used until one of them is accepted, and other machines are used normally', async () => {
     operator.write('web.service', SLEEPER);
     const id = '00000000-0000-0000-0000-000000000000';
     const listed = await operator.fleetctl('list-units');

@@ -1,20 +1,20 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { inside, onMachines, SUBNET } from '../support/cluster.ts';
-import { hire, PROGRAM } from './operator.ts';
+import { createOperator, PROGRAM } from './operator.ts';
 import { hasTerminals, Terminal } from './terminal.ts';
 
 const PASSWORD = 'correct horse "$battery';
 
-/** Gives core a password that its sudo asks for on these machines, with PAM's own module; k3 has another one. */
+/** Sets a password for the user core that sudo asks for on these machines, through PAM; k3 has a different one. */
 const PROTECT = `
   printf 'auth required pam_unix.so nodelay\\naccount required pam_permit.so\\nsession required pam_permit.so\\n' >/etc/pam.d/sudo
   sed -i 's/^core ALL.*/core ALL=(ALL:ALL) ALL/; 1i Defaults timestamp_timeout=0' /etc/sudoers`;
 const setPassword = (text: string): string => `printf '%s\\n' 'core:${text}' | chpasswd -c SHA512 2>&1`;
-/** How often a password was refused there. */
+/** The number of refused passwords on each machine. */
 const FAILURES = 'journalctl -q --no-pager -o cat | grep -c "sudo.*authentication failure" || true';
 
-onMachines('sudo that wants a password', () => {
-  const operator = hire({ ssh: { user: 'core' }, machines: ['k1', 'k2'] });
+onMachines('sudo with a password', () => {
+  const operator = createOperator({ ssh: { user: 'core' }, machines: ['k1', 'k2'] });
   beforeAll(async () => {
     for (const name of ['k1', 'k2', 'k3']) {
       await inside(name, `cp /etc/sudoers /etc/sudoers.kept; cp /etc/pam.d/sudo /root/pam.kept; ${PROTECT}`);
@@ -32,19 +32,19 @@ onMachines('sudo that wants a password', () => {
   const list = (env: Record<string, string> = {}) =>
     operator.launch(['list-machines', '--no-legend', '--fields=name,state'], { env }).ended;
 
-  it('is told so, and how to give one', async () => {
+  it('reports that a password is needed, and how to give one', async () => {
     const { status, stdout, stderr } = await list();
     expect({ status, stdout }).toEqual({ status: 0, stdout: 'k1  unreachable\nk2  unreachable\n' });
     expect(stderr).toContain('Cannot use machine "k1": "sudo: a password is required"');
     expect(stderr).toContain('--ask-become-pass');
   });
 
-  it('gets that of the environment', async () => {
+  it('takes the password from the environment', async () => {
     const { stdout, stderr } = await list({ FLEETCTL_BECOME_PASSWORD: PASSWORD });
     expect({ stdout, stderr }).toEqual({ stdout: 'k1  reachable\nk2  reachable\n', stderr: '' });
   });
 
-  it.runIf(hasTerminals)('gets the one that a person types, which is not shown', async () => {
+  it.runIf(hasTerminals)('takes the password from the terminal, and does not echo it', async () => {
     const terminal = new Terminal([PROGRAM, '-K', 'list-machines', '--fields=name,state'], {
       cwd: operator.folder,
       env: { ...operator.environment },
@@ -56,7 +56,7 @@ onMachines('sudo that wants a password', () => {
     expect(terminal.screen).not.toContain('horse');
   });
 
-  it('gets what a command prints, of a machine with another one too', async () => {
+  it('takes the password from a command, also one for a single machine', async () => {
     operator.write('password', `${PASSWORD}\nsecond line\n`);
     const own = `[machine.k3]\naddress = ${SUBNET}.3\nbecome_password_command = echo other\n`;
     operator.write(
@@ -78,7 +78,7 @@ onMachines('sudo that wants a password', () => {
     });
   });
 
-  it('refuses a wrong one once, on one machine, and it is not printed', async () => {
+  it('tries a wrong password once, on one machine, and does not print it', async () => {
     const { status, stdout, stderr } = await list({ FLEETCTL_BECOME_PASSWORD: 'Wr0ng' });
     expect({ status, stdout }).toEqual({ status: 0, stdout: 'k1  unreachable\nk2  unreachable\n' });
     expect(stderr.match(/sudo did not take the password/g)).toHaveLength(1);
@@ -88,7 +88,7 @@ onMachines('sudo that wants a password', () => {
     expect(failures.map((text) => Number(text)).sort()).toEqual([0, 1]);
   });
 
-  it('tells a right password from a missing right, and a missing terminal', async () => {
+  it('tells a missing permission, and a missing terminal, from a wrong password', async () => {
     await inside('k1', 'sed -i "s/^core .*/other ALL=(ALL) ALL/" /etc/sudoers');
     await inside('k2', 'sed -i "1i Defaults requiretty" /etc/sudoers');
     const { stderr } = await list({ FLEETCTL_BECOME_PASSWORD: PASSWORD });
@@ -100,10 +100,10 @@ onMachines('sudo that wants a password', () => {
 });
 
 onMachines('doas', () => {
-  const operator = hire({ ssh: { user: 'plain', become: 'doas' }, machines: ['k1', 'k2'] });
+  const operator = createOperator({ ssh: { user: 'plain', become: 'doas' }, machines: ['k1', 'k2'] });
   afterAll(() => Promise.all(['k1', 'k2'].map((name) => inside(name, 'rm -f /etc/doas.conf'))));
 
-  it('works without a password, and says what it lacks', async () => {
+  it('needs no password, and reports what the user may not do', async () => {
     await inside(
       'k1',
       'command -v doas >/dev/null; echo "permit nopass plain" >/etc/doas.conf; chmod 600 /etc/doas.conf',

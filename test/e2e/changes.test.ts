@@ -1,20 +1,19 @@
 import { expect, it } from 'vitest';
 import { cluster, inside, insideAll, onMachines, SUBNET, until } from '../support/cluster.ts';
-import { done, hire, type Outcome } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { createOperator, done, type Outcome, SLEEPER, service } from './operator.ts';
 
 const ON_K1 = '\n[X-Fleet]\nMachineMetadata=name=k1\n';
 const MANY = Array.from({ length: 20 }, (_, index) => `many@${index}.service`);
 
 onMachines('a change', () => {
-  const operator = hire({ metadata: { k1: 'name=k1' } });
+  const operator = createOperator({ metadata: { k1: 'name=k1' } });
 
-  it('takes a unit down only if nothing starts it again, and names what does', async () => {
+  it('removes a unit only when nothing starts it again, and names what does', async () => {
     const [upheld, there, upholder] = ['upheld.service', 'there.service', 'upholder.service'];
     for (const unit of [upheld, there]) operator.write(unit, `${SLEEPER}${ON_K1}`);
     operator.write(upholder, `[Unit]\nUpholds=${upheld} ${there}\n\n${SLEEPER}${ON_K1}`);
     expect((await operator.fleetctl('start', upheld, there)).status).toBe(0);
-    // Units of the machine's own, of which fleet knows nothing.
+    // Units of the machine that fleet does not manage.
     await inside(
       'k1',
       `cd /run/systemd/system
@@ -41,7 +40,7 @@ onMachines('a change', () => {
     expect(await inside('k1', `systemctl is-active ${upheld} ${there} || true`)).toBe('inactive\n'.repeat(2));
   });
 
-  it('says what systemd refused, and what it left running', async () => {
+  it('reports what systemd refused, and the processes that a stop left running', async () => {
     operator.write('refusing.service', `[Unit]\nRefuseManualStop=yes\n${SLEEPER}${ON_K1}`);
     operator.write(
       'parent.service',
@@ -64,7 +63,7 @@ onMachines('a change', () => {
     );
   });
 
-  it('tells a start that waits for another unit from one that did not work', async () => {
+  it('reports a start that waits for another unit differently from a failed start', async () => {
     await inside(
       'k1',
       `printf '[Service]\\nType=oneshot\\nExecStart=/bin/sleep 100\\n' >/run/systemd/system/slow.service
@@ -81,7 +80,7 @@ onMachines('a change', () => {
     await operator.fleetctl('destroy', 'waits.service');
   });
 
-  it('does not count earlier starts, and takes names that begin with a dash', async () => {
+  it('does not count earlier starts, and accepts names that begin with a dash', async () => {
     operator.write(
       'often.service',
       `[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=2\n${SLEEPER}[Install]\nWantedBy=-.slice\n`,
@@ -96,8 +95,8 @@ onMachines('a change', () => {
     expect(left).toEqual(['', '', '']);
   });
 
-  it('is verified for each unit while systemd executes itself again and again', async () => {
-    // A machine that cannot be looked at is not changed: that command is given again.
+  it('is verified for each unit while systemd re-executes itself repeatedly', async () => {
+    // A machine that cannot be observed is not changed, so that command is repeated.
     const insist = async (...words: readonly string[]): Promise<Outcome> => {
       const outcome = await operator.fleetctl(...words);
       return outcome.status === 5 ? insist(...words) : outcome;
@@ -118,7 +117,7 @@ onMachines('a change', () => {
     expect(await inside('k1', counted)).toBe('0\n');
   }, 300_000);
 
-  it('has units boot that come after the targets of the boot, also where an older fleet was', async () => {
+  it('starts units at boot that are ordered after boot targets, also on a machine of an older fleet', async () => {
     const targets = ['multi-user', 'default', 'graphical'];
     for (const target of targets)
       operator.write(`after-${target}.service`, `[Unit]\nAfter=${target}.target\n${SLEEPER}${ON_K1}`);

@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 const SCRIPT = new URL('../../examples/cluster/cluster', import.meta.url).pathname;
-// One folder for every run, so that a run takes down what one that was killed has left.
+// Every run uses one folder, so a run also removes what a killed run left.
 const FOLDER = join(tmpdir(), 'fleet-cluster-script');
 const ID = createHash('md5').update(FOLDER).digest('hex').slice(0, 8);
 const ENV = {
@@ -19,7 +19,7 @@ const ENV = {
   FLEET_CLUSTER_PORT: '2277',
 };
 
-// Where it cannot work, setup.ts says why, in one line.
+// setup.ts prints why this box cannot run machines.
 describe.skipIf(cluster('check').status !== 0)('examples/cluster', { timeout: 60_000 }, () => {
   beforeAll(() => {
     succeed('down');
@@ -31,8 +31,8 @@ describe.skipIf(cluster('check').status !== 0)('examples/cluster', { timeout: 60
 
   test('up starts machines whose SSH servers answer and whose systemd has reached multi-user', async () => {
     expect(states()).toEqual({ box1: 'running', box2: 'running' });
-    expect(await door('127.78.0.1')).toBe('greets');
-    expect(await door('127.78.0.2')).toBe('greets');
+    expect(await portState('127.78.0.1')).toBe('greets');
+    expect(await portState('127.78.0.2')).toBe('greets');
     expect(ssh('root', '127.78.0.2', 'hostname; systemctl is-active multi-user.target')).toBe('box2\nactive');
   });
 
@@ -68,15 +68,15 @@ describe.skipIf(cluster('check').status !== 0)('examples/cluster', { timeout: 60
     expect(run).toMatchObject({ status: 7, stdout: 'out\n', stderr: 'err\n' });
   });
 
-  test('kill is a power loss, and reboot brings the disk back but not /run', async () => {
+  test('kill is a power loss, and reboot keeps the disk but not /run', async () => {
     const before = bootId('box1');
     succeed('exec', 'box1', 'sh', '-c', 'echo kept >/var/lib/note; echo lost >/run/note');
     succeed('kill', 'box1');
     expect(states().box1).toBe('stopped');
-    expect(await door('127.78.0.1')).toBe('refuses');
+    expect(await portState('127.78.0.1')).toBe('refuses');
     succeed('reboot', 'box1');
     expect(states().box1).toBe('running');
-    expect(await door('127.78.0.1')).toBe('greets');
+    expect(await portState('127.78.0.1')).toBe('greets');
     expect(succeed('exec', 'box1', 'cat', '/var/lib/note').stdout).toBe('kept\n');
     expect(cluster('exec', 'box1', 'cat', '/run/note').status).toBe(1);
     expect(bootId('box1')).not.toBe(before);
@@ -97,31 +97,31 @@ describe.skipIf(cluster('check').status !== 0)('examples/cluster', { timeout: 60
     expect(cluster('exec', 'box1', 'test', '-e', '/var/lib/stopped').status).toBe(0);
   });
 
-  test('hang stops every process, also one that forks all the time, and resume lets them go on', async () => {
+  test('hang freezes every process, also one that forks all the time, and resume thaws them', async () => {
     const fork = 'while :; do echo >>/var/lib/ticks; /bin/true; done';
     succeed('exec', 'box2', 'systemd-run', '--unit=forks', 'sh', '-c', fork);
     succeed('hang', 'box2');
     expect(states().box2).toBe('hung');
-    expect(await door('127.78.0.2')).toBe('mute');
+    expect(await portState('127.78.0.2')).toBe('no banner');
     const ticks = ticksOf('box2');
     await pause(200);
     expect(ticksOf('box2')).toBe(ticks);
     succeed('resume', 'box2');
     expect(states().box2).toBe('running');
-    expect(await door('127.78.0.2')).toBe('greets');
+    expect(await portState('127.78.0.2')).toBe('greets');
     succeed('exec', 'box2', 'systemctl', 'stop', 'forks');
     expect(ticksOf('box2')).toBeGreaterThan(ticks);
   });
 
-  test('cut drops packets and nothing else, and heal lets them pass', async () => {
+  test('cut drops packets and changes nothing else, and heal lets them pass', async () => {
     succeed('cut', 'box2');
     expect(states()).toMatchObject({ box1: 'running', box2: 'cut' });
-    expect(await door('127.78.0.2')).toBe('silent');
-    expect(await door('127.78.0.1')).toBe('greets');
+    expect(await portState('127.78.0.2')).toBe('no reply');
+    expect(await portState('127.78.0.1')).toBe('greets');
     expect(succeed('exec', 'box2', 'systemctl', 'is-active', 'sshd').stdout).toBe('active\n');
     succeed('heal', 'box2');
     expect(states().box2).toBe('running');
-    expect(await door('127.78.0.2')).toBe('greets');
+    expect(await portState('127.78.0.2')).toBe('greets');
   });
 
   test('fill makes the disk full, and unfill makes room again', () => {
@@ -133,7 +133,7 @@ describe.skipIf(cluster('check').status !== 0)('examples/cluster', { timeout: 60
     expect(cluster('exec', 'box1', 'cp', '/bin/true', '/var/lib').status).toBe(0);
   });
 
-  test('a mistake is told in one line with exit status 2, an impossible wish with 1', () => {
+  test('a usage error prints one line and exits with status 2, an impossible request with 1', () => {
     expect(cluster('up', '101')).toMatchObject({
       status: 2,
       stderr: expect.stringContaining('from 1 to 100: 101'),
@@ -142,7 +142,7 @@ describe.skipIf(cluster('check').status !== 0)('examples/cluster', { timeout: 60
     expect(cluster('kill', 'box9')).toMatchObject({ status: 1, stderr: expect.stringContaining('"box9"') });
   });
 
-  test('down leaves no process, mount, cgroup, packet rule or folder, and may be repeated', () => {
+  test('down leaves no process, mount, cgroup, packet rule or folder, and can be repeated', () => {
     succeed('cut', 'box2');
     succeed('hang', 'box1');
     expect(remains()).not.toEqual([]);
@@ -151,7 +151,7 @@ describe.skipIf(cluster('check').status !== 0)('examples/cluster', { timeout: 60
     succeed('down');
   });
 
-  test('an up that was killed half way is finished by the next one, or taken away by down', async () => {
+  test('an up that was killed half-way is completed by the next up, or removed by down', async () => {
     succeed('down');
     for (const next of ['up', 'down'] as const) {
       const first = spawn(SCRIPT, ['up', '4'], { env: ENV, stdio: 'ignore' });
@@ -177,7 +177,7 @@ function succeed(...args: readonly string[]): { stdout: string; stderr: string }
   return run;
 }
 
-/** machine → state, as `status` tells it */
+/** The state of each machine, from `status`. */
 function states(): Record<string, string> {
   const [, ...rows] = succeed('status').stdout.trim().split('\n');
   return Object.fromEntries(rows.map((row) => row.split(/\s+/)).map(([name, , state]) => [name, state]));
@@ -203,25 +203,29 @@ function ssh(user: string, address: string, command: string): string {
   }).trim();
 }
 
-/** What a TCP client finds: a banner, an open door without one (a hung machine), no door (a dead one), or nothing (a cut one). */
-function door(address: string): Promise<'greets' | 'mute' | 'refuses' | 'silent'> {
+/** What a TCP client gets: a banner, a connection without one (hung machine), a refusal (dead machine), or no reply (cut off). */
+type PortState = 'greets' | 'no banner' | 'refuses' | 'no reply';
+
+function portState(address: string): Promise<PortState> {
   return new Promise((resolve) => {
     const socket = connect({ host: address, port: 2277 });
     let open = false;
-    const answer = (what: 'greets' | 'mute' | 'refuses' | 'silent') => {
+    const answer = (state: PortState) => {
       socket.destroy();
-      resolve(what);
+      resolve(state);
     };
-    socket.setTimeout(1500, () => answer(open ? 'mute' : 'silent'));
+    socket.setTimeout(1500, () => answer(open ? 'no banner' : 'no reply'));
     socket.once('connect', () => {
       open = true;
     });
-    socket.once('data', (banner) => answer(banner.toString().startsWith('SSH-2.0-') ? 'greets' : 'mute'));
+    socket.once('data', (banner) =>
+      answer(banner.toString().startsWith('SSH-2.0-') ? 'greets' : 'no banner'),
+    );
     socket.once('error', () => answer('refuses'));
   });
 }
 
-/** How often the unit `forks` has forked, read from outside: nothing inside a machine that hangs could tell. */
+/** How often the unit `forks` has forked. It is read from outside, because nothing inside a hung machine can answer. */
 function ticksOf(machine: string): number {
   return statSync(`${FOLDER}/machines/${machine}/disk/var/lib/ticks`).size;
 }
@@ -240,7 +244,7 @@ function processes(part: string): string[] {
   });
 }
 
-/** Everything of this test's cluster that is still on the box. */
+/** Everything of this cluster that is still on the box. */
 function remains(): string[] {
   const name = `fleet-cluster-${ID}`;
   const tables = execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' }).split('\n');
@@ -263,7 +267,7 @@ async function appears(path: string): Promise<void> {
   expect(existsSync(path)).toBe(true);
 }
 
-/** SIGKILL to the script alone, as when somebody loses patience. */
+/** Sends SIGKILL to the script alone. */
 function killed(child: ChildProcess): Promise<unknown> {
   return new Promise((resolve) => {
     child.once('exit', resolve);

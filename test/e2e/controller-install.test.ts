@@ -12,17 +12,16 @@ import {
   KNOWN_HOSTS_FILE,
   onMachines,
 } from '../support/cluster.ts';
-import { whereRuns } from '../support/sight.ts';
+import { machinesRunning } from '../support/running-services.ts';
 import { eventually } from './fleetd.ts';
-import { Operator, PROGRAM } from './operator.ts';
+import { Operator, PROGRAM, SLEEPER } from './operator.ts';
 import { hasTerminals, Terminal } from './terminal.ts';
-import { SLEEPER } from './units.ts';
 
 const MACHINES = ['k1', 'k2', 'k3'];
 const REGISTRY = '/var/lib/fleet-controller/registry';
 const GUIDE = readFileSync(new URL('../../examples/fleetd/README.md', import.meta.url), 'utf8');
 
-/** The command lines that the guide gives under a heading, without comments. */
+/** The command lines of the guide under a heading, without comments. */
 function steps(heading: string): readonly string[] {
   const part = GUIDE.slice(GUIDE.indexOf(`## ${heading}\n`));
   const block = /```sh\n(.*?)```/s.exec(part)?.[1] ?? '';
@@ -32,12 +31,12 @@ function steps(heading: string): readonly string[] {
     .map((line) => line.replace(/\s+#.*$/, ''));
 }
 
-/** The lines of an installation that did something. */
+/** The lines of an installation that changed something. */
 const done = (printed: string): readonly string[] =>
   printed.split('\n').filter((line) => line !== '' && !line.startsWith('already '));
 
-onMachines('a controller on a host that is no machine of the cluster', () => {
-  /** Runs command lines as root there, in the folder of fleet.conf. */
+onMachines('a controller on a host outside the cluster', () => {
+  /** Runs command lines as root on the host, in the folder of fleet.conf. */
   const there = (lines: readonly string[]): Promise<string> =>
     inside('k4', ['cd /srv/ops', 'PATH=/srv/fleet/bin:$PATH', ...lines].join('\n'));
   const keys = (): Promise<readonly string[]> => insideAll(MACHINES, 'cat /root/.ssh/authorized_keys');
@@ -55,12 +54,12 @@ onMachines('a controller on a host that is no machine of the cluster', () => {
     operator.configure({ machines: MACHINES, top: { agent_ttl: '5s', cut_off: '90%' }, ssh: login });
     writeFileSync(join(disk, 'ops/fleet.conf'), operator.read('fleet.conf'));
     writeFileSync(join(disk, 'ops/web.service'), SLEEPER);
-    operator.leave();
+    operator.remove();
     await there(['fleetctl start web.service']);
   });
   afterAll(() => cluster('kill', 'k4'));
 
-  it('is set up by the steps of the guide', async () => {
+  it('is installed by the steps of the guide', async () => {
     const before = await keys();
     const [dryRun = '', install = '', list = ''] = steps('On this computer');
     const planned = await there([dryRun]);
@@ -84,7 +83,7 @@ onMachines('a controller on a host that is no machine of the cluster', () => {
     expect(await there(['cat registry'])).toContain(`moved this registry to k4:${REGISTRY}`);
   });
 
-  it('changes nothing when it is set up again', async () => {
+  it('changes nothing when it is installed again', async () => {
     const look = 'systemctl show -P InvocationID fleetd; stat -c "%n %Y %U %a" /opt/fleet/* /etc/fleet/*';
     const before = await there([look]);
     expect(done(await there(steps('On this computer').slice(1, 2)))).toEqual([
@@ -93,26 +92,26 @@ onMachines('a controller on a host that is no machine of the cluster', () => {
     expect(await there([look])).toBe(before);
   });
 
-  it('moves units away from a machine that is lost', async () => {
-    // What root writes stays the controller's own.
+  it('moves units away from a machine that lost power', async () => {
+    // Files that root writes there still belong to the controller.
     await there(['sudo fleetctl stop web.service', 'sudo fleetctl start web.service']);
     expect(await there([`stat -c %U ${REGISTRY}/*`])).toMatch(/^(fleet\n)+$/);
-    const [home = ''] = whereRuns('web.service', MACHINES);
+    const [home = ''] = machinesRunning('web.service', MACHINES);
     await cluster('kill', home);
     const others = MACHINES.filter((name) => name !== home);
     await eventually(
-      () => whereRuns('web.service', others).length === 1,
+      () => machinesRunning('web.service', others).length === 1,
       60_000,
       () => 'web.service elsewhere',
     );
-    // Whoever has lost a machine can still bring the controller up to date.
+    // The controller can be updated while a machine is unreachable.
     expect(await there(['sudo fleetctl controller install 2>&1'])).toMatch(
       new RegExp(`^Warning: Cannot reach machine "${home}"`),
     );
     await cluster('start', home);
   });
 
-  it('is taken away, and the registry stays', async () => {
+  it('is removed, and the registry stays', async () => {
     expect(await there(steps('Removal').slice(0, 1))).toBe(
       `The controller was removed from k4\nThe registry stays in ${REGISTRY} there\n`,
     );
@@ -122,7 +121,7 @@ onMachines('a controller on a host that is no machine of the cluster', () => {
     expect(await there(['fleetctl destroy web.service'])).toContain('Destroyed web.service');
   });
 
-  it('does not replace one that was set up by hand', async () => {
+  it('does not replace a controller that was installed by hand', async () => {
     const unit =
       'printf "[Service]\\nExecStart=/bin/true\\n" >/etc/systemd/system/fleetd.service; systemctl daemon-reload';
     const said = await there([unit, 'fleetctl controller install 2>&1 || true']);
@@ -143,21 +142,21 @@ onMachines('a controller on a machine of the cluster', () => {
     operator.configure({
       machines: MACHINES,
       top: { agent_ttl: '5s' },
-      // Who needs sudo for everything there.
+      // A user that needs sudo for everything on the machine.
       ssh: { user: 'core', known_hosts_file: 'known_hosts' },
     });
     operator.write('known_hosts', '');
     operator.write('web.service', SLEEPER);
-    // A machine without Node gets that of this box.
+    // A machine without Node gets the Node of this box.
     await inside('k1', 'mount --bind /dev/null /usr/bin/node');
   });
   afterAll(async () => {
     await inside('k1', 'umount /usr/bin/node; rm -rf /var/lib/fleet-controller /opt/fleet');
-    operator.leave();
+    operator.remove();
   });
 
   it.runIf(hasTerminals)(
-    'is set up by the steps of the guide, after a look at the fingerprints',
+    'is installed by the steps of the guide, after the fingerprints are confirmed',
     async () => {
       const [, install = [], list = []] = named('On a machine');
       const terminal = new Terminal([PROGRAM, ...install], {
@@ -177,10 +176,10 @@ onMachines('a controller on a machine of the cluster', () => {
     },
   );
 
-  it('is worked with over SSH, and keeps what is its own apart from the machine', async () => {
+  it('is used over SSH, and keeps its files apart from those of the machine', async () => {
     expect(await operator.fleetctl('start', 'web.service')).toMatchObject({ status: 0 });
     await eventually(
-      () => whereRuns('web.service', MACHINES).length === 1,
+      () => machinesRunning('web.service', MACHINES).length === 1,
       20_000,
       () => 'web.service',
     );
@@ -194,7 +193,7 @@ onMachines('a controller on a machine of the cluster', () => {
     });
   });
 
-  it('is taken away, and the registry goes home', async () => {
+  it('is removed, and the registry is copied back', async () => {
     const [remove = []] = named('Removal');
     expect(await operator.fleetctl(...remove)).toMatchObject({ status: 0 });
     const { stdout } = await operator.fleetctl('list-units', '--no-legend');

@@ -1,18 +1,17 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { CLUSTER_FOLDER, cluster, inside, onMachines, SUBNET } from '../support/cluster.ts';
-import { done, hire } from './operator.ts';
-import { SLEEPER } from './units.ts';
+import { createOperator, done, SLEEPER } from './operator.ts';
 
-/** The user that owns nothing. */
+/** The user `nobody` of Debian. */
 const NOBODY = 65_534;
 
 onMachines('a machine whose disk is full', () => {
-  const operator = hire({ machines: ['k1'] });
+  const operator = createOperator({ machines: ['k1'] });
   const FILES =
     'ls -A /etc/systemd/system /etc/systemd/system/fleet.target.wants /var/lib/fleet/units | grep -e old -e new -e "^[.]f"; cat /etc/systemd/system/old.service';
 
-  it('takes no unit, says why, and keeps what it has whole', async () => {
+  it('accepts no unit, reports the reason, and keeps all of its files intact', async () => {
     operator.write('old.service', SLEEPER);
     operator.write('new.service', `${SLEEPER}${'# long\n'.repeat(20_000)}`);
     await operator.fleetctl('start', 'old');
@@ -32,7 +31,7 @@ onMachines('a machine whose disk is full', () => {
     );
   });
 
-  it('lets go of units, which is what people do then', async () => {
+  it('lets units be stopped and destroyed, to make room', async () => {
     expect(await operator.fleetctl('stop', 'old')).toEqual(
       done(`Unit old.service loaded on 00000000.../${SUBNET}.1`),
     );
@@ -45,7 +44,7 @@ onMachines('a machine whose disk is full', () => {
     ).toBe('');
   });
 
-  it('goes on where it was once it has room again', async () => {
+  it('works again once it has room', async () => {
     await cluster('unfill', 'k1');
     expect(await operator.fleetctl('start', 'new')).toEqual(
       done(`Unit new.service launched on 00000000.../${SUBNET}.1`),
@@ -57,11 +56,11 @@ onMachines('a machine whose disk is full', () => {
 });
 
 onMachines('a registry', () => {
-  // The disk of a machine is a file system of its own, which can be filled.
+  // The disk of a machine is a file system that can be filled.
   const disk = join(CLUSTER_FOLDER, 'machines/k3/disk');
-  const operator = hire({ machines: ['k1'], top: { registry: `file:${disk}/registry` } });
+  const operator = createOperator({ machines: ['k1'], top: { registry: `file:${disk}/registry` } });
 
-  it('on a full disk changes nothing, says so, and can still be read', async () => {
+  it('on a full disk stays unchanged and readable, and the command reports the full disk', async () => {
     operator.write('old.service', SLEEPER);
     operator.write('new.service', SLEEPER);
     await operator.fleetctl('start', 'old');
@@ -85,7 +84,7 @@ onMachines('a registry', () => {
     expect(await operator.fleetctl('destroy', 'old')).toEqual(done('Destroyed old.service'));
   });
 
-  it('that may not be written is refused, and nothing is started', async () => {
+  it('without write permission is refused, and no unit is started', async () => {
     operator.configure({ top: { registry: 'file:registry' } });
     await operator.fleetctl('submit', 'old');
     for (const command of [['submit', 'new'], ['start', 'new'], ['list-units']]) {

@@ -1,22 +1,21 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { cluster, inside, onMachines } from '../support/cluster.ts';
-import { hire } from './operator.ts';
-import { SLEEPER } from './units.ts';
+import { createOperator, SLEEPER } from './operator.ts';
 
-/** The lines of each machine, in the order of machines: they come as machines answer. */
+/** The lines grouped by machine, because they arrive in the order in which machines answer. */
 const sorted = (text: string): string => text.trimEnd().split('\n').slice(1).join('\n');
 
-onMachines('the doctor', () => {
-  const operator = hire();
+onMachines('doctor', () => {
+  const operator = createOperator();
 
-  it('finds nothing where nothing is wrong, and exits with 0', async () => {
+  it('reports no problem for working machines, and exits with 0', async () => {
     const { status, stdout, stderr } = await operator.fleetctl('doctor', 'k1', '--all');
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout.match(/^k1 +\S+ +ok /gm)).toHaveLength(16);
     expect(stdout).toMatch(/^k1 +login +ok +root with .*id_ed25519\b/m);
   });
 
-  it('tells what is wrong with each machine, and one that hangs holds up nobody', async () => {
+  it('reports the problem of each machine, and does not wait for a hung one', async () => {
     await inside(
       'k1',
       'mkdir -p /var/lib/fleet && echo 00000000-0000-4000-8000-00000000beef >/var/lib/fleet/cluster',
@@ -47,8 +46,8 @@ onMachines('the doctor', () => {
   });
 });
 
-onMachines('a folder of unit files that cannot be written', () => {
-  const operator = hire({ machines: ['k1'] });
+onMachines('a read-only folder of unit files', () => {
+  const operator = createOperator({ machines: ['k1'] });
   beforeAll(() =>
     inside(
       'k1',
@@ -57,7 +56,7 @@ onMachines('a folder of unit files that cannot be written', () => {
   );
   afterAll(() => inside('k1', 'umount /etc/systemd/system'));
 
-  it('is what a start says, and the doctor', async () => {
+  it('is reported by start and by doctor', async () => {
     operator.write('web.service', SLEEPER);
     const start = await operator.fleetctl('start', 'web');
     expect({ status: start.status, stdout: start.stdout }).toEqual({ status: 1, stdout: '' });

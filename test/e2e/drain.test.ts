@@ -1,13 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
-import { done, hire } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { createOperator, done, SLEEPER, service } from './operator.ts';
 
-onMachines('a machine', () => {
-  describe('that is drained', () => {
-    const operator = hire();
+onMachines('drain', () => {
+  describe('of a machine', () => {
+    const operator = createOperator();
 
-    it('is cordoned first, and loses its units to others', async () => {
+    it('cordons it first, and moves its units to other machines', async () => {
       for (const name of ['a.service', 'b.service', 'c.service']) operator.write(name, SLEEPER);
       operator.write('all.service', service('ExecStart=/bin/sleep 100000', 'Global=true'));
       await operator.fleetctl('start', 'a.service', 'b.service', 'c.service', 'all.service');
@@ -24,7 +23,7 @@ onMachines('a machine', () => {
       );
     });
 
-    it('takes no new units until it is uncordoned', async () => {
+    it('leaves it without new units until it is uncordoned', async () => {
       operator.write('d.service', SLEEPER);
       expect(await operator.fleetctl('start', 'd.service')).toEqual(
         done(`Unit d.service launched on 00000000.../${SUBNET}.3`),
@@ -36,7 +35,7 @@ onMachines('a machine', () => {
       );
     });
 
-    it('is remembered by the registry, with the reason', async () => {
+    it('records the cordon in the registry, with the reason', async () => {
       const { stdout } = await operator.fleetctl('events', 'a', 'k1');
       expect(stdout.split('\n').map((line) => line.replace(/^\S+ {2}/, '').replace(/ {2}\(.*/, ''))).toEqual([
         expect.stringMatching(/^a\.service has a new text, [0-9a-f]{7}$/),
@@ -50,7 +49,7 @@ onMachines('a machine', () => {
       ]);
     });
 
-    it('keeps a unit that does not come up elsewhere, and the drain ends', async () => {
+    it('keeps a unit that does not come up elsewhere, and ends', async () => {
       operator.write(
         'picky.service',
         `[Service]\nExecStart=/bin/sh -c 'test $$(uname -n) = k1 && exec sleep infinity'\n`,
@@ -68,7 +67,7 @@ onMachines('a machine', () => {
       expect(where.stdout).toMatch(/^picky\.service +00000000\.\.\.\/127\.76\.\d\.1 +active$/m);
     });
 
-    it('gives away what upholds or triggers a unit together with it, and stops it first', async () => {
+    it('moves the triggers and upholders of a unit together with it, and stops them first', async () => {
       const units = ['child.service', 'keeper.service', 'job.path', 'job.service'];
       operator.write('child.service', SLEEPER);
       operator.write('keeper.service', `[Unit]\nUpholds=child.service\n${SLEEPER}`);
@@ -89,7 +88,7 @@ onMachines('a machine', () => {
       expect(await operator.fleetctl('destroy', ...units)).toMatchObject({ status: 0, stderr: '' });
     });
 
-    it('keeps its units while it cannot be changed, and gives away a keeper with the unit that never runs twice', async () => {
+    it('moves no unit while the machine cannot be changed, and moves an upholder with its fenced unit', async () => {
       const units = ['alone.service', 'keeper.service', 'plain.service'];
       operator.write('alone.service', service('ExecStart=/bin/sleep 100000', 'Conflicts=alone.service'));
       operator.write(
@@ -115,7 +114,7 @@ onMachines('a machine', () => {
       expect(await operator.fleetctl('destroy', ...units)).toMatchObject({ status: 0, stderr: '' });
     });
 
-    it('leaves fleet.conf on the way, when it is told to', async () => {
+    it('removes the machine from fleet.conf after the drain, with the option for it', async () => {
       await operator.fleetctl('uncordon', 'k1');
       operator.write('f.service', SLEEPER);
       await operator.fleetctl('start', 'f.service');

@@ -2,17 +2,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compareText } from '../../src/base/compare.ts';
 import { insideAll, onMachines } from '../support/cluster.ts';
 import { HAS_ETCD, TestEtcd } from '../support/etcd.ts';
-import { hire, type Operator } from './operator.ts';
-import { SLEEPER } from './units.ts';
+import { createOperator, type Operator, SLEEPER } from './operator.ts';
 
 const MACHINES = ['k1', 'k2', 'k3'];
-/** What runs on each machine, and what fleet knows there of tokens. */
+/** The units that run on each machine, and the tokens in its records. */
 const WHAT_RUNS = 'pgrep -a "^sleep" || true';
 const TOKENS = 'grep -h ^token= /var/lib/fleet/units/* || true';
 
 onMachines('operators with a registry in etcd', () => {
-  describe.runIf(HAS_ETCD)('who share it', () => {
-    const operators = [hire(), hire()] as const;
+  describe.runIf(HAS_ETCD)('(shared)', () => {
+    const operators = [createOperator(), createOperator()] as const;
     const [alice, bob] = operators;
     let etcd: TestEtcd;
     let place: string;
@@ -24,7 +23,7 @@ onMachines('operators with a registry in etcd', () => {
     });
     afterAll(() => etcd.end());
 
-    it('start units at the same moment: both see all of them', async () => {
+    it('start units at the same moment, and both see all of them', async () => {
       const names = [instances('a', 10), instances('b', 10)] as const;
       const outcomes = await Promise.all([
         alice.fleetctl('start', ...names[0]),
@@ -37,7 +36,7 @@ onMachines('operators with a registry in etcd', () => {
       }
     });
 
-    it('are told when etcd does not answer, and nothing changes', async () => {
+    it('get an error when etcd does not answer, and nothing changes', async () => {
       const before = await insideAll(MACHINES, WHAT_RUNS);
       expect(before.join('').match(/sleep/g)).toHaveLength(20);
       await etcd.members[0]?.freeze();
@@ -56,7 +55,7 @@ onMachines('operators with a registry in etcd', () => {
       expect(await insideAll(MACHINES, WHAT_RUNS)).toEqual(before);
     });
 
-    it('move to a folder and back to etcd: units run on, decisions go on', async () => {
+    it('move the registry to a folder and back to etcd, while units keep running', async () => {
       const before = await insideAll(MACHINES, WHAT_RUNS);
       const highest = Math.max(...(await tokens()));
       await moveTo(`file:${alice.folder}/moved`, place);
@@ -69,7 +68,7 @@ onMachines('operators with a registry in etcd', () => {
       expect(await running(alice)).toHaveLength(19);
     });
 
-    it('cannot go on with the registry that was left', async () => {
+    it('cannot use the registry that was left', async () => {
       use(alice, place);
       const { status, stderr } = await alice.fleetctl('reconcile');
       expect(status).toBe(1);

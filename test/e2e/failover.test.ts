@@ -1,16 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
 import { addressOf, cluster, hostKeyOf, inside, onMachines, SUBNET } from '../support/cluster.ts';
-import { done, hire } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { createOperator, done, SLEEPER, service } from './operator.ts';
 
 const UNITS = ['list-units', '--no-legend'];
 const TTL_MS = 1000;
 
 onMachines('a machine that reboots', () => {
-  const operator = hire();
+  const operator = createOperator();
 
-  it('starts what is launched, and nothing else', async () => {
+  it('starts the launched units, and no others', async () => {
     operator.write('launched.service', SLEEPER);
     operator.write('loaded.service', SLEEPER);
     operator.write('stopped.service', SLEEPER);
@@ -32,7 +31,7 @@ onMachines('a machine that reboots', () => {
     );
   });
 
-  it('does so after a power loss, too', async () => {
+  it('starts them after a power loss, too', async () => {
     await cluster('kill', 'k1');
     await cluster('start', 'k1');
     expect(await operator.fleetctl(...UNITS, '--fields=unit,active')).toEqual(
@@ -47,8 +46,8 @@ onMachines('a machine that reboots', () => {
   });
 });
 
-onMachines('a unit whose machine is silent', () => {
-  const operator = hire({ top: { agent_ttl: `${TTL_MS}ms` }, ssh: { connect_timeout: '1s' } });
+onMachines('a unit on an unreachable machine', () => {
+  const operator = createOperator({ top: { agent_ttl: `${TTL_MS}ms` }, ssh: { connect_timeout: '1s' } });
 
   beforeAll(async () => {
     operator.write('web@.service', SLEEPER);
@@ -56,7 +55,7 @@ onMachines('a unit whose machine is silent', () => {
     await operator.fleetctl('start', 'web@1', 'web@2', 'web@3', 'agent');
   });
 
-  it('stays for agent_ttl and then moves when it is started again', async () => {
+  it('stays for agent_ttl, and moves when it is started again after that', async () => {
     await cluster('kill', 'k1');
     const early = await operator.fleetctl('start', 'web@1');
     expect({ status: early.status, stdout: early.stdout }).toEqual({ status: 5, stdout: '' });
@@ -71,7 +70,7 @@ onMachines('a unit whose machine is silent', () => {
     });
   });
 
-  it('has left a copy that the next pass stops when the machine is back', async () => {
+  it('leaves a copy that the next pass stops when the machine is back', async () => {
     await cluster('start', 'k1');
     expect(await operator.fleetctl(...UNITS)).toEqual(
       done(`
@@ -92,7 +91,7 @@ onMachines('a unit whose machine is silent', () => {
     );
   });
 
-  it('does not move when more than half of the machines are silent', async () => {
+  it('does not move when more than half of the machines are unreachable', async () => {
     await cluster('cut', 'k2', 'k3');
     await operator.fleetctl('list-units');
     await sleep(TTL_MS);
@@ -109,7 +108,7 @@ onMachines('a unit whose machine is silent', () => {
     );
   });
 
-  it('does not move when the machine is there and only fleetctl cannot use it', async () => {
+  it('does not move when the machine is up but fleetctl cannot use it', async () => {
     operator.write('known_hosts', `${addressOf('k2')} ${hostKeyOf('k1')}\n`);
     const trust = { known_hosts_file: 'known_hosts', strict_host_key_checking: 'accept-new' };
     operator.configure({ top: { agent_ttl: `${TTL_MS}ms` }, ssh: trust });
@@ -120,7 +119,7 @@ onMachines('a unit whose machine is silent', () => {
     expect(stderr).toContain('its host key has changed');
   });
 
-  it('stays when its machine is only missing in fleet.conf, and moves when that is removed', async () => {
+  it('stays when its machine is missing from fleet.conf, and moves when the machine is removed', async () => {
     operator.configure({ machines: ['k1', 'k2'] });
     const missing = await operator.fleetctl('start', 'web@3');
     expect(missing).toMatchObject({ status: 5, stdout: '' });

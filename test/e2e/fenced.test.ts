@@ -6,21 +6,20 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { CLUSTER_FOLDER, cluster, inside, insideAll, onMachines, SUBNET, until } from '../support/cluster.ts';
-import { done, hire, PROGRAM } from './operator.ts';
-import { service } from './units.ts';
+import { createOperator, done, PROGRAM, service } from './operator.ts';
 
 const MACHINES = ['k1', 'k2', 'k3'];
 const TTL_MS = 5000;
-/** From the last answer until a fenced unit leaves: the lease, its stop timeout, a second, and 10 % more for clocks. */
+/** The longest time from the last answer until a fenced unit has left: the lease, its stop timeout, a second, and 10 % for clock differences. */
 const STOP_MS = 1000;
 const HELD_MS = (TTL_MS + STOP_MS + 1000) * 1.1;
 
-/** Notes every 50 ms that it runs, by a clock that all machines share; only SIGKILL ends it. */
+/** Writes the time every 50 ms while it runs, by the clock that all machines share; only SIGKILL ends it. */
 const DIARY = '/var/tmp/fenced-diary';
 const NOTING = `while read -r up rest </proc/uptime; do echo $$up; sleep 0.05; done >>${DIARY}`;
 const UNIT = service(`TimeoutStopSec=1\nExecStart=/bin/sh -c "trap '' TERM; ${NOTING}"`, 'Fenced=true');
 
-/** A timer and a service that start the unit, now and at every boot; and the boot itself. */
+/** A timer and a service that start the unit, now and at every boot. */
 const BESIDE = `cd /etc/systemd/system
   printf '[Timer]\\nOnActiveSec=0\\nAccuracySec=1ms\\nUnit=one.service\\n' >beside.timer
   printf '[Unit]\\nWants=one.service\\n[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/bin/true\\n' >beside.service
@@ -30,13 +29,13 @@ const BESIDE = `cd /etc/systemd/system
 const BESIDE_GONE = 'cd /etc/systemd/system && rm -f beside.* multi-user.target.wants/beside.*';
 
 onMachines('a fenced unit', () => {
-  const operator = hire({
+  const operator = createOperator({
     top: { agent_ttl: `${TTL_MS}ms` },
     ssh: { connect_timeout: '1s', keepalive_timeout: '1s' },
   });
   let fleetd: ChildProcess;
   let log: Promise<string>;
-  /** Where the unit runs. */
+  /** The machine on which the unit runs. */
   let here = 'k1';
 
   beforeAll(async () => {
@@ -59,7 +58,7 @@ onMachines('a fenced unit', () => {
     return log;
   };
 
-  it('is not started without fleetd, which is said at once', async () => {
+  it('is not started without fleetd, and start fails at once with that reason', async () => {
     const { status, stdout, stderr } = await operator.fleetctl('start', '--timeout', '1s', 'one');
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toContain('k1: it has no lease: Fenced=true needs a running fleetd');
@@ -74,7 +73,7 @@ onMachines('a fenced unit', () => {
     expect(await inside('k1', 'ls /etc/systemd/system/fleet.target.wants 2>/dev/null || true')).toBe('');
   });
 
-  it('moves from a machine that is cut off when its lease is over, and stops there before', async () => {
+  it('stops on a machine that is cut off when the lease ends, and only then starts elsewhere', async () => {
     await cluster('cut', 'k1');
     here = await nextRun('k1');
     expect(overlapMs()).toBe(0);
@@ -83,7 +82,7 @@ onMachines('a fenced unit', () => {
     expect(await inside('k1', 'ls /etc/systemd/system')).not.toContain('one.service');
   });
 
-  it('moves from a machine that hangs; what wakes there is stopped at once', async () => {
+  it('moves from a hung machine, and the old copy is stopped when the machine resumes', async () => {
     const hung = here;
     await cluster('hang', hung);
     here = await nextRun(hung);
@@ -91,12 +90,12 @@ onMachines('a fenced unit', () => {
     await untilGone(hung);
     const woken = overlapMs();
     process.stderr.write(`A machine that hung ran its copy for ${woken} ms when it woke\n`);
-    // Its SIGTERM is ignored for a second: everything beyond that is what systemd took to notice.
+    // The unit ignores SIGTERM for a second. The rest is the time until systemd acts.
     expect(woken).toBeLessThan(STOP_MS + 1500);
     await insideAll(MACHINES, `: >${DIARY}`);
   });
 
-  it('moves from a machine that lost its power, and does not come back with it', async () => {
+  it('moves from a machine that lost power, and does not start there again', async () => {
     const lost = here;
     await sleep(TTL_MS);
     await cluster('kill', lost);
@@ -106,7 +105,7 @@ onMachines('a fenced unit', () => {
     expect(overlapMs()).toBe(0);
   });
 
-  it('stops when fleetd hangs for longer than the lease, and is started again', async () => {
+  it('stops when fleetd hangs for longer than the lease, and starts again after that', async () => {
     fleetd.kill('SIGSTOP');
     const stopped = performance.now();
     await until(here, '! systemctl is-active --quiet one.service');
@@ -119,7 +118,7 @@ onMachines('a fenced unit', () => {
     expect(overlapMs()).toBe(0);
   });
 
-  it('is started by no timer and no other unit of its machine without a lease', async () => {
+  it('is not started without a lease by a timer or another unit of its machine', async () => {
     await end();
     const isDown = '[ "$(systemctl show -P MainPID one.service)" = 0 ]';
     await until(here, `! systemctl is-active --quiet fleet-lease && ${isDown}`);
@@ -133,7 +132,7 @@ onMachines('a fenced unit', () => {
     expect(times(here).length).toBe(before);
   });
 
-  it('is not started by a reboot without fleetd, whatever wants it', async () => {
+  it('is not started by a reboot without fleetd', async () => {
     await cluster('reboot', here);
     const start = 'systemctl is-active one.service || systemctl start one.service 2>&1 || true';
     await until(here, 'systemctl is-active --quiet beside.service');
@@ -146,7 +145,7 @@ onMachines('a fenced unit', () => {
   });
 });
 
-/** Waits until the unit writes its diary on a machine other than `from`, and returns that one. */
+/** Waits until the unit writes its pulse on a machine other than `from`, and returns that machine. */
 async function nextRun(from?: string): Promise<string> {
   const count = (machine: string): number => times(machine).length;
   const others = MACHINES.filter((machine) => machine !== from);
@@ -160,19 +159,19 @@ async function nextRun(from?: string): Promise<string> {
   throw new Error('the unit runs nowhere');
 }
 
-/** Waits until fleet has taken the unit from a machine. */
+/** Waits until fleet has removed the unit from a machine. */
 function untilGone(machine: string): Promise<void> {
   return until(machine, '! test -e /var/lib/fleet/units/one.service');
 }
 
-/** When the unit ran on a machine, in seconds by the clock of all. */
+/** The times at which the unit ran on a machine, in seconds of the shared clock. */
 function times(machine: string): readonly number[] {
   const path = join(CLUSTER_FOLDER, 'machines', machine, 'disk', DIARY);
   if (!existsSync(path)) return [];
   return readFileSync(path, 'utf8').split('\n').slice(0, -1).map(Number);
 }
 
-/** The longest time within which two machines ran the unit, in ms. */
+/** The longest time for which two machines ran the unit at once, in ms. */
 function overlapMs(): number {
   const runs = MACHINES.flatMap((machine) => runsOf(times(machine)).map((run) => ({ machine, ...run })));
   const pairs = runs.flatMap((a) => runs.filter((b) => a.machine < b.machine).map((b) => ({ a, b })));
@@ -180,7 +179,7 @@ function overlapMs(): number {
   return Math.round(Math.max(0, ...overlaps) * 1000);
 }
 
-/** Times without a break; a copy that is started anew has one. */
+/** Groups times into runs; a pause of a second begins another run. */
 function runsOf(all: readonly number[]): readonly { readonly first: number; readonly last: number }[] {
   const runs: { first: number; last: number }[] = [];
   for (const time of all) {

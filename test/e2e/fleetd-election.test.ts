@@ -4,36 +4,35 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openFileStore } from '../../src/store/file.ts';
 import { cluster, inside, insideAll, onMachines } from '../support/cluster.ts';
 import { HAS_ETCD, TestEtcd } from '../support/etcd.ts';
-import { whereRuns } from '../support/sight.ts';
-import { eventually, type Fleetd, recruit } from './fleetd.ts';
-import { hire } from './operator.ts';
-import { SLEEPER } from './units.ts';
+import { machinesRunning } from '../support/running-services.ts';
+import { eventually, type Fleetd, fleetdStarter } from './fleetd.ts';
+import { createOperator, SLEEPER } from './operator.ts';
 
 const TTL_MS = 5_000;
-const PATIENCE_MS = 20_000;
+const DEADLINE_MS = 20_000;
 const MACHINES = ['k1', 'k2', 'k3'];
 const UNITS = ['web@1.service', 'web@2.service', 'web@3.service'];
 /** Its document in the registry is not JSON. */
 const DAMAGED = 'damaged.service';
-/** Another id is another start. */
+/** Each start has another invocation id. */
 const INVOCATIONS = 'systemctl show --property=Id,InvocationID "web@*"';
 
 const homesOf = (units: readonly string[]): readonly string[] =>
-  units.map((unit) => `${whereRuns(unit, MACHINES)}`);
+  units.map((unit) => `${machinesRunning(unit, MACHINES)}`);
 
-onMachines('two fleetd on one registry', () => {
-  // Two of them cannot listen in one place.
-  const operator = hire({ top: { agent_ttl: `${TTL_MS}ms`, listen: 'none' } });
-  const start = recruit(operator);
+onMachines('two fleetd with one registry', () => {
+  // Two processes cannot listen on the same socket.
+  const operator = createOperator({ top: { agent_ttl: `${TTL_MS}ms`, listen: 'none' } });
+  const start = fleetdStarter(operator);
   let leader: Fleetd;
   let other: Fleetd;
 
   beforeAll(async () => {
     operator.write('web@.service', SLEEPER);
     leader = start();
-    await leader.said('leads');
+    await leader.logged('leads');
     other = start();
-    await other.said('stands-by');
+    await other.logged('stands-by');
     expect(await operator.fleetctl('start', ...UNITS)).toMatchObject({ status: 0 });
     operator.write(DAMAGED, SLEEPER);
     expect(await operator.fleetctl('start', DAMAGED)).toMatchObject({ status: 0 });
@@ -44,34 +43,34 @@ onMachines('two fleetd on one registry', () => {
     await store.close();
   });
 
-  it('have one that decides, and another when that is killed', async () => {
+  it('elect a leader, and the standby takes over when the leader is killed', async () => {
     const before = await insideAll(MACHINES, INVOCATIONS);
     await leader.end('SIGKILL');
-    await other.said('leads');
+    await other.logged('leads');
     expect(await insideAll(MACHINES, INVOCATIONS)).toEqual(before);
     await cluster('kill', 'k1');
-    await other.said('move', { unit: 'web@1.service', from: 'k1' });
-    await other.said('done', { unit: 'web@1.service' });
+    await other.logged('move', { unit: 'web@1.service', from: 'k1' });
+    await other.logged('done', { unit: 'web@1.service' });
     await cluster('start', 'k1');
-    await other.said('done', { unit: 'web@1.service', machine: 'k1' });
-    expect(whereRuns('web@1.service', MACHINES)).toHaveLength(1);
+    await other.logged('done', { unit: 'web@1.service', machine: 'k1' });
+    expect(machinesRunning('web@1.service', MACHINES)).toHaveLength(1);
   });
 
-  it('have one that decides when the other was frozen and wakes', async () => {
+  it('keep one leader when the former one was frozen and resumes', async () => {
     [leader, other] = [other, start()];
-    await other.said('stands-by');
+    await other.logged('stands-by');
     const before = await insideAll(MACHINES, INVOCATIONS);
     leader.signal('SIGSTOP');
-    await other.said('leads');
+    await other.logged('leads');
     await sleep(TTL_MS);
     leader.signal('SIGCONT');
-    await leader.said('overslept');
-    await leader.said('stands-by');
+    await leader.logged('overslept');
+    await leader.logged('stands-by');
     expect(await insideAll(MACHINES, INVOCATIONS)).toEqual(before);
     expect(other.log.filter(({ event }) => event === 'move')).toEqual([]);
   });
 
-  it('leave a unit alone that the registry cannot tell about, and only that one', async () => {
+  it('leave a unit unchanged whose registry document is damaged, and manage the others', async () => {
     expect(homesOf([DAMAGED])).toEqual(['k1']);
     const told = [leader, other].map(({ log }) => log.filter(({ unit }) => unit === DAMAGED));
     for (const lines of told) expect(lines.at(-1)?.event).toBe('unreadable');
@@ -85,19 +84,19 @@ onMachines('two fleetd on one registry', () => {
     expect(homesOf([DAMAGED])).toEqual(['k1']);
   });
 
-  it('hand over when the one that decides is told to end', async () => {
+  it('hand over when the leader is stopped', async () => {
     const next = start();
-    await next.said('stands-by');
+    await next.logged('stands-by');
     await leader.end();
     expect(await other.end()).toBe(0);
-    await next.said('leads');
+    await next.logged('leads');
   });
 });
 
 onMachines('fleetd with a registry in etcd', () => {
-  describe.runIf(HAS_ETCD)('of three', () => {
-    const operator = hire();
-    const start = recruit(operator);
+  describe.runIf(HAS_ETCD)('of three members', () => {
+    const operator = createOperator();
+    const start = fleetdStarter(operator);
     let etcd: TestEtcd;
     let fleetd: Fleetd;
     const killEtcd = () => Promise.all(etcd.members.map((member) => member.kill()));
@@ -108,29 +107,29 @@ onMachines('fleetd with a registry in etcd', () => {
       operator.configure({ top: { agent_ttl: `${TTL_MS}ms`, registry: `etcd://${members}/fleet` } });
       operator.write('web@.service', SLEEPER);
       fleetd = start();
-      await fleetd.said('leads');
+      await fleetd.logged('leads');
       expect(await operator.fleetctl('start', ...UNITS)).toMatchObject({ status: 0 });
     });
     afterAll(() => etcd.end());
 
-    it('moves units though a member of etcd dies meanwhile', async () => {
+    it('moves units while a member of etcd is down', async () => {
       await cluster('kill', 'k1');
-      await fleetd.said('machine-lost', { machine: 'k1' });
+      await fleetd.logged('machine-lost', { machine: 'k1' });
       await etcd.members[0]?.kill();
-      await fleetd.said('done', { unit: 'web@1.service', machine: 'k2' }, 2 * PATIENCE_MS);
+      await fleetd.logged('done', { unit: 'web@1.service', machine: 'k2' }, 2 * DEADLINE_MS);
       await cluster('start', 'k1');
       await eventually(
         () => `${homesOf(UNITS)}` === 'k2,k2,k3',
-        PATIENCE_MS,
+        DEADLINE_MS,
         () => `one copy of each: ${homesOf(UNITS)}\n${fleetd.text}`,
       );
       etcd.members[0]?.start();
     });
 
-    it('moves, stops and starts nothing while etcd is away, nor when it is back', async () => {
+    it('moves, stops and starts nothing while etcd is down, nor when it is back', async () => {
       const before = await insideAll(MACHINES, INVOCATIONS);
       await killEtcd();
-      await fleetd.said('election-failed');
+      await fleetd.logged('election-failed');
       await cluster('kill', 'k3');
       await sleep(2 * TTL_MS);
       await cluster('start', 'k3');
@@ -138,13 +137,13 @@ onMachines('fleetd with a registry in etcd', () => {
       await etcd.ready();
       const isBack = () =>
         fleetd.log.findLast(({ event }) => /leads|stands-by/.test(event))?.event === 'leads';
-      await eventually(isBack, PATIENCE_MS, () => fleetd.text);
+      await eventually(isBack, DEADLINE_MS, () => fleetd.text);
       await sleep(TTL_MS);
       expect((await insideAll(MACHINES, INVOCATIONS)).slice(0, 2)).toEqual(before.slice(0, 2));
       expect(homesOf(UNITS)).toEqual(['k2', 'k2', 'k3']);
     });
 
-    it('is not needed by what runs, and neither is etcd', async () => {
+    it('is not needed by running units, and neither is etcd', async () => {
       const before = await insideAll(MACHINES, INVOCATIONS);
       await fleetd.end('SIGKILL');
       await killEtcd();

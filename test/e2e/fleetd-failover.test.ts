@@ -1,62 +1,61 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { add, cluster, inside, onMachines } from '../support/cluster.ts';
-import { whereRuns } from '../support/sight.ts';
-import { eventually, type Fleetd, recruit } from './fleetd.ts';
-import { hire } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { machinesRunning } from '../support/running-services.ts';
+import { eventually, type Fleetd, fleetdStarter } from './fleetd.ts';
+import { createOperator, SLEEPER, service } from './operator.ts';
 
-/** What takes a second or two; a busy box may need longer. */
-const PATIENCE_MS = 15_000;
+/** The expected actions take a second or two; a busy box may need longer. */
+const DEADLINE_MS = 15_000;
 const MACHINES = ['k1', 'k2', 'k3', 'k4', 'k5'];
-/** Each of these loses its unit in another way; k5 is well. */
-const TROUBLED = ['k1', 'k2', 'k3', 'k4'];
+/** Each of these machines fails in a different way; k5 keeps working. */
+const FAILING = ['k1', 'k2', 'k3', 'k4'];
 const UNITS = ['web@1.service', 'web@2.service', 'web@3.service', 'web@4.service'];
 
 onMachines('fleetd', () => {
   const settings = { top: { agent_ttl: '5s', cut_off: '90%' } };
-  const operator = hire({ machines: MACHINES, ...settings });
-  const start = recruit(operator);
+  const operator = createOperator({ machines: MACHINES, ...settings });
+  const start = fleetdStarter(operator);
   let fleetd: Fleetd;
 
-  /** Waits until a unit has processes on these machines and no others. */
+  /** Waits until a unit has processes on exactly these machines. */
   const runsOn = (unit: string, machines: readonly string[]): Promise<true> =>
     eventually(
-      () => `${whereRuns(unit, MACHINES)}` === `${machines}`,
-      PATIENCE_MS,
-      () => `${unit} on ${machines}: it is on ${whereRuns(unit, MACHINES)}\n${fleetd.text}`,
+      () => `${machinesRunning(unit, MACHINES)}` === `${machines}`,
+      DEADLINE_MS,
+      () => `${unit} on ${machines}: it is on ${machinesRunning(unit, MACHINES)}\n${fleetd.text}`,
     );
-  const homes = (): readonly string[] => UNITS.map((unit) => `${whereRuns(unit, MACHINES)}`);
+  const homes = (): readonly string[] => UNITS.map((unit) => `${machinesRunning(unit, MACHINES)}`);
 
   beforeAll(async () => {
     operator.write('web@.service', SLEEPER);
     operator.write('agent.service', service('ExecStart=/bin/sleep 100000', 'Global=true'));
-    // The fifth machine comes later.
+    // The fifth machine starts later.
     await add('k4');
     fleetd = start();
-    await fleetd.said('machine-lost', { machine: 'k5' });
+    await fleetd.logged('machine-lost', { machine: 'k5' });
   });
-  // The cluster shrinks by switching off.
+  // Machines are never removed from the test cluster, only switched off.
   afterAll(() => cluster('kill', 'k4', 'k5'));
 
-  it('lets commands start units that it starts, too', async () => {
+  it('does not interfere with commands that start units', async () => {
     expect(await operator.fleetctl('start', ...UNITS)).toMatchObject({ status: 0, stderr: '' });
-    expect(homes()).toEqual(TROUBLED);
+    expect(homes()).toEqual(FAILING);
     expect(await operator.fleetctl('start', 'agent')).toMatchObject({ status: 5 });
   });
 
-  it('brings global units to a machine that comes', async () => {
+  it('starts global units on a machine that was added', async () => {
     await cluster('up', '5');
     await runsOn('agent.service', MACHINES);
   });
 
-  it('starts what somebody stopped by hand', async () => {
+  it('starts a unit that was stopped by hand', async () => {
     await inside('k1', 'systemctl stop web@1');
     await runsOn('web@1.service', ['k1']);
   });
 
-  it('moves units off machines that lost power, hang, are cut off or let nobody in', async () => {
-    // A machine that came back a moment ago is given nothing; k5 has just come.
-    await fleetd.said('machine-back', { machine: 'k5' });
+  it('moves units off machines that lost power, hang, are cut off or refuse logins', async () => {
+    // A machine that has just become reachable gets no units; k5 has just started.
+    await fleetd.logged('machine-back', { machine: 'k5' });
     await Promise.all([
       cluster('kill', 'k1'),
       cluster('hang', 'k2'),
@@ -64,14 +63,14 @@ onMachines('fleetd', () => {
       inside('k4', 'systemctl kill --signal=KILL sshd; systemctl stop sshd'),
     ]);
     for (const [index, unit] of UNITS.entries()) {
-      await fleetd.said('move', { unit, from: `k${index + 1}` });
-      await fleetd.said('done', { unit, machine: 'k5' });
+      await fleetd.logged('move', { unit, from: `k${index + 1}` });
+      await fleetd.logged('done', { unit, machine: 'k5' });
     }
-    // What cannot be stopped goes on: for that there is fencing.
+    // Copies on machines that cannot be reached keep running; fencing prevents that.
     expect(homes()).toEqual(['k5', 'k2,k5', 'k3,k5', 'k4,k5']);
   });
 
-  it('leaves one copy of each when they are back', async () => {
+  it('stops the second copies when the machines are back', async () => {
     await cluster('resume', 'k2');
     await cluster('heal', 'k3');
     await inside('k4', 'systemctl start sshd');
@@ -82,33 +81,33 @@ onMachines('fleetd', () => {
     expect(stdout.match(/127\.76\.\d\.5/g)).toHaveLength(UNITS.length);
   });
 
-  it('goes on with its old fleet.conf when the new one is broken', async () => {
+  it('keeps the old configuration when the new fleet.conf is invalid', async () => {
     operator.write('fleet.conf', `${operator.read('fleet.conf')}\nnonsense = 1\n`);
     fleetd.signal('SIGHUP');
     await eventually(
       () => fleetd.log.some(({ message }) => message.includes('nonsense')),
-      PATIENCE_MS,
+      DEADLINE_MS,
       () => fleetd.text,
     );
     await inside('k5', 'systemctl stop web@1');
     await runsOn('web@1.service', ['k5']);
   });
 
-  it('leaves units on a machine that left fleet.conf, and takes them off one that was removed', async () => {
+  it('leaves units on a machine that is missing from fleet.conf, and moves them off a removed one', async () => {
     operator.configure({ machines: MACHINES.slice(0, 4), ...settings });
     fleetd.signal('SIGHUP');
     const removed = await operator.fleetctl('machines', 'remove', 'k5');
     expect(removed.status).toBe(0);
     for (const [index, unit] of UNITS.entries()) {
       await eventually(
-        () => whereRuns(unit, MACHINES.slice(0, 4)).length === 1,
-        PATIENCE_MS,
+        () => machinesRunning(unit, MACHINES.slice(0, 4)).length === 1,
+        DEADLINE_MS,
         () => `${unit} ${index} elsewhere\n${fleetd.text}`,
       );
     }
   });
 
-  it('stops nothing when it ends', async () => {
+  it('stops no unit when it ends', async () => {
     const before = homes();
     expect(await fleetd.end()).toBe(0);
     expect(homes()).toEqual(before);

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, inject } from 'vitest';
 import type { Operator } from './operator.ts';
 
-/** One line of the log; `event` is empty for what is not JSON. */
+/** One line of the log; `event` is empty for a line that is not JSON. */
 export type LogLine = {
   readonly time: string;
   readonly level: string;
@@ -20,14 +20,14 @@ export type LogLine = {
   readonly to?: string;
 };
 
-/** A fleetd that an operator runs in the foreground. */
+/** A fleetd in the foreground, with the configuration of an operator. */
 export class Fleetd {
   readonly log: LogLine[] = [];
   readonly #process: ChildProcess;
   readonly #exit: Promise<unknown>;
-  #isTold = false;
+  #isEndRequested = false;
 
-  /** `nodeOptions` are for Node. */
+  /** `nodeOptions` is the NODE_OPTIONS of the process. */
   constructor(operator: Operator, nodeOptions = '') {
     this.#process = spawn(join(inject('program'), 'bin/fleetd'), ['--log', 'json'], {
       cwd: operator.folder,
@@ -43,28 +43,28 @@ export class Fleetd {
     return this.#process.exitCode === null && this.#process.signalCode === null;
   }
 
-  /** Whether it decides, by what it said last. */
+  /** Whether it is the leader, by its log. */
   get leads(): boolean {
     return this.log.findLast(({ event }) => event === 'leads' || event === 'stands-by')?.event === 'leads';
   }
 
-  /** What it holds in memory, in MiB. */
+  /** Resident memory, in MiB. */
   get residentMiB(): number {
     const status = readFileSync(`/proc/${this.#process.pid}/status`, 'utf8');
     return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
   }
 
-  /** How it ended, if nobody told it to. */
+  /** The log, if it ended without being stopped. */
   get crash(): string | undefined {
-    return this.isRunning || this.#isTold ? undefined : this.text;
+    return this.isRunning || this.#isEndRequested ? undefined : this.text;
   }
 
   signal(signal: NodeJS.Signals): void {
-    this.#isTold ||= signal === 'SIGKILL' || signal === 'SIGTERM';
+    this.#isEndRequested ||= signal === 'SIGKILL' || signal === 'SIGTERM';
     this.#process.kill(signal);
   }
 
-  /** Ends it by a signal; resolves to its exit status, null when the signal ended it at once. */
+  /** Ends it with a signal. Resolves to its exit status, or null when the signal killed it. */
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     if (this.isRunning) {
       this.signal('SIGCONT');
@@ -74,8 +74,8 @@ export class Fleetd {
     return this.#process.exitCode;
   }
 
-  /** Waits for a line with this event, and more if asked; rejects when there is none within `ms`. */
-  said(event: string, more: Partial<LogLine> = {}, ms = 20_000): Promise<LogLine> {
+  /** Waits for a log line with this event and these fields; rejects after `ms`. */
+  logged(event: string, more: Partial<LogLine> = {}, ms = 20_000): Promise<LogLine> {
     const wanted = Object.entries({ event, ...more });
     const find = (): LogLine | undefined =>
       this.log.find((line) => wanted.every(([key, value]) => Object(line)[key] === value));
@@ -87,8 +87,8 @@ export class Fleetd {
   }
 }
 
-/** Starts fleetd for an operator as often as a suite wants; none outlives the suite. */
-export function recruit(operator: Operator, nodeOptions?: string): () => Fleetd {
+/** Returns a function that starts fleetd for an operator. All of them are killed after the suite. */
+export function fleetdStarter(operator: Operator, nodeOptions?: string): () => Fleetd {
   const all: Fleetd[] = [];
   afterAll(() => Promise.all(all.map((fleetd) => fleetd.end('SIGKILL'))));
   return () => {
@@ -98,7 +98,7 @@ export function recruit(operator: Operator, nodeOptions?: string): () => Fleetd 
   };
 }
 
-/** Waits until `find` finds something; rejects when it has not within `ms`. */
+/** Polls `find` until it returns a value; rejects after `ms`. */
 export async function eventually<T>(
   find: () => T | undefined | false,
   ms: number,

@@ -1,19 +1,18 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { inside, insideAll, onMachines, SUBNET, wipe } from '../support/cluster.ts';
-import { done, failed, hire } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { createOperator, done, failed, SLEEPER, service } from './operator.ts';
 
 const MACHINES = ['k1', 'k2', 'k3'];
 
-/** All unit files and all of fleet on a machine: modes, targets of links, contents; and what runs. */
+/** All unit files and all files of fleet on a machine, with modes, link targets and contents; and the running units. */
 const INVENTORY = `
   cd /
   find etc/systemd/system run/systemd/system var/lib/fleet -exec stat --format '%F %A %Y %N' {} + | sort
   find etc/systemd/system run/systemd/system var/lib/fleet -type f -exec md5sum {} + | sort
   systemctl list-units --all --plain --no-legend 'mine*' 'web*' 'agent*'`;
 
-onMachines('a unit that a machine has from elsewhere', () => {
-  const operator = hire({ machines: ['k1'] });
+onMachines('a unit of the machine that fleet does not manage', () => {
+  const operator = createOperator({ machines: ['k1'] });
   const foreign = [
     ['mine.service', '/etc/systemd/system/mine.service'],
     ['mine-linked.service', '/etc/systemd/system/mine.service'],
@@ -37,7 +36,7 @@ onMachines('a unit that a machine has from elsewhere', () => {
       systemctl start mine.service`,
     );
     for (const name of names) operator.write(name, SLEEPER);
-    // What belongs to fleet is there before, so that the rest of the machine can be compared.
+    // fleet's own files are created first, so that the rest of the machine can be compared.
     operator.write('ours.service', SLEEPER);
     await operator.fleetctl('start', 'ours');
   });
@@ -50,7 +49,7 @@ onMachines('a unit that a machine has from elsewhere', () => {
     ),
   );
 
-  it('is neither touched nor shadowed, and the unit of that name is refused', async () => {
+  it('is not changed and not shadowed, and a fleet unit of that name is refused', async () => {
     const before = await inside('k1', INVENTORY);
     for (const verb of ['load', 'start']) {
       const { status, stdout, stderr } = await operator.fleetctl(verb, ...names);
@@ -67,14 +66,14 @@ onMachines('a unit that a machine has from elsewhere', () => {
     expect(await inside('k1', INVENTORY)).toBe(before);
   });
 
-  it('does not count as the unit of fleet', async () => {
+  it('does not count as the fleet unit of that name', async () => {
     await operator.fleetctl('submit', 'mine.service');
     expect(await operator.fleetctl('list-units', '--no-legend', '--fields=unit')).toEqual(
       done('ours.service'),
     );
   });
 
-  it('keeps one of several machines from being chosen', async () => {
+  it('excludes its machine when another machine is available', async () => {
     operator.configure({ machines: MACHINES });
     expect(await operator.fleetctl('start', 'mine')).toEqual(
       done(`Unit mine.service launched on 00000000.../${SUBNET}.2`),
@@ -83,10 +82,10 @@ onMachines('a unit that a machine has from elsewhere', () => {
   });
 });
 
-onMachines('a file of fleet that somebody changed on the machine', () => {
-  const operator = hire();
+onMachines('a file of fleet that was edited on the machine', () => {
+  const operator = createOperator();
 
-  it('is put right by the next start', async () => {
+  it('is restored by the next start', async () => {
     operator.write('web.service', SLEEPER);
     await operator.fleetctl('start', 'web');
     await inside('k1', 'echo "# edited" >>/etc/systemd/system/web.service');
@@ -116,14 +115,14 @@ onMachines('a file of fleet that somebody changed on the machine', () => {
 });
 
 onMachines('a machine that has lost its records', () => {
-  const operator = hire({ machines: ['k1'] });
+  const operator = createOperator({ machines: ['k1'] });
   const WARNING = (what: string) =>
     `
     Warning: The state of unit "web.service" on machine "k1" is unknown: its record /var/lib/fleet/units/web.service is ${what}, and systemd shows it as active (running)
     hint: A pass writes the record again if the file there is the text of the registry: fleetctl reconcile
     `;
 
-  it('has no unit that is taken for dead, or for destroyed', async () => {
+  it('reports its units neither as dead nor as destroyed', async () => {
     operator.write('web.service', SLEEPER);
     await operator.fleetctl('start', 'web');
     const run = await inside('k1', 'systemctl show -P InvocationID web.service');
@@ -153,8 +152,8 @@ onMachines('a machine that has lost its records', () => {
 });
 
 onMachines('machines of another cluster', () => {
-  const owner = hire();
-  const stranger = hire();
+  const owner = createOperator();
+  const stranger = createOperator();
   const THEIRS = '00000000-0000-0000-0000-000000000000';
 
   beforeAll(async () => {
@@ -165,7 +164,7 @@ onMachines('machines of another cluster', () => {
     await owner.fleetctl('start', 'web', 'agent');
   });
 
-  it('are refused to the stranger, who is told how to get them', async () => {
+  it('are refused, with a hint how to take them over', async () => {
     const before = await insideAll(MACHINES, INVENTORY);
     expect(await stranger.fleetctl('start', 'web')).toEqual(
       failed(
@@ -191,7 +190,7 @@ onMachines('machines of another cluster', () => {
     expect(await insideAll(MACHINES, INVENTORY)).toEqual(before);
   });
 
-  it('are named by the lists of the stranger, which show nothing of them', async () => {
+  it('are named in lists, without their units', async () => {
     const warning = (machine: number) =>
       `Warning: Machine "k${machine}" (${SUBNET}.${machine}) belongs to another cluster: "${THEIRS}"; what it runs is unknown`;
     expect(await stranger.fleetctl('list-units')).toEqual(
@@ -199,7 +198,7 @@ onMachines('machines of another cluster', () => {
     );
   });
 
-  it('are the stranger’s when they are free', async () => {
+  it('can be used once they are free', async () => {
     await owner.fleetctl('destroy', 'web', 'agent');
     await wipe('k3');
     expect(await stranger.fleetctl('start', 'web')).toEqual(

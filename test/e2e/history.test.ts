@@ -2,8 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
-import { done, failed, hire, type Outcome } from './operator.ts';
-import { service } from './units.ts';
+import { createOperator, done, failed, type Outcome, service } from './operator.ts';
 
 const OLD = service('ExecStart=/bin/sleep 111111');
 const NEW = service('ExecStart=/bin/sleep 222222');
@@ -11,12 +10,12 @@ const OTHER = service('ExecStart=/bin/sleep 333333');
 const BAD = service('ExecStart=/bin/sh -c "exit 7"');
 
 onMachines('history and rollback', () => {
-  const operator = hire();
+  const operator = createOperator();
   const running = (unit: string) =>
     inside('k1', `systemctl show --value --property=ExecMainPID,SubState ${unit}`);
   const textOn = (unit: string) => inside('k1', `cat /etc/systemd/system/${unit}`);
 
-  it('puts right what a bad replace broke, and both are remembered', async () => {
+  it('restore the last good text after a bad replace, and history shows both', async () => {
     operator.write('web.service', OLD);
     await operator.fleetctl('start', 'web');
     operator.write('web.service', BAD);
@@ -37,7 +36,7 @@ onMachines('history and rollback', () => {
     expect(history[0]?.by).toMatch(/^root@/);
   });
 
-  it('restores no text that is not good, and says so', async () => {
+  it('restore only texts that came up, and report that', async () => {
     const before = await running('web.service');
     expect(await operator.fleetctl('rollback', 'web')).toEqual(
       failed(
@@ -51,7 +50,7 @@ onMachines('history and rollback', () => {
     expect([await textOn('web.service'), await running('web.service')]).toEqual([OLD, before]);
   });
 
-  it('shows with -v how a file differs that is not taken', async () => {
+  it('are not needed for a local file: load -v shows how it differs', async () => {
     const outcome = await operator.fleetctl('load', 'web', '-v');
     expect(outcome.stderr).toContain(
       'hint: Add --replace to use the file\n--- registry:web.service\n+++ HERE/web.service\n',
@@ -59,7 +58,7 @@ onMachines('history and rollback', () => {
     expect(outcome.stderr).toContain('-ExecStart=/bin/sleep 111111\n+ExecStart=/bin/sh -c "exit 7"\n');
   });
 
-  it('restarts nothing whose text is the same already', async () => {
+  it('restart no unit whose text is already the same', async () => {
     const before = await running('web.service');
     const { stdout } = await operator.fleetctl('history', 'web', '--no-legend', '--fields=hash,current');
     const [hash = ''] = stdout.split(' ');
@@ -67,7 +66,7 @@ onMachines('history and rollback', () => {
     expect(await running('web.service')).toBe(before);
   });
 
-  it('only says with --dry-run what it would do', async () => {
+  it('print the steps with --dry-run, and change nothing', async () => {
     const { stdout } = await operator.fleetctl('history', 'web', '-o', 'json');
     const { history } = JSON.parse(stdout) as { history: { hash: string }[] };
     const bad = history[1]?.hash ?? '';
@@ -78,7 +77,7 @@ onMachines('history and rollback', () => {
     expect(await textOn('web.service')).toBe(OLD);
   });
 
-  it('keeps the history of a unit that was destroyed, which cannot be rolled back', async () => {
+  it('keep a destroyed unit in history, and refuse to roll it back', async () => {
     await operator.fleetctl('destroy', 'web');
     const { status, stdout } = await operator.fleetctl('history', 'web', '--no-legend', '--fields=current');
     expect({ status, stdout }).toEqual({ status: 0, stdout: '-\n-\n-\n' });
@@ -93,7 +92,7 @@ onMachines('history and rollback', () => {
     );
   });
 
-  it('takes the instances of a template along, also when the registry never had it', async () => {
+  it('update the instances of a template, also one that was never in the registry', async () => {
     const texts = async (): Promise<readonly string[]> =>
       Promise.all(
         ['app@1', 'app@2', 'app@3'].map((each) =>
@@ -123,7 +122,7 @@ onMachines('history and rollback', () => {
     expect((await operator.fleetctl('rollback', 'app@.service')).status).toBe(0);
     expect(await texts()).toEqual([NEW, NEW, OTHER]);
 
-    // The machines know nothing of templates.
+    // Machines do not store templates.
     rmSync(join(operator.folder, 'registry'), { recursive: true });
     await operator.fleetctl('recover', '--accept=*');
     expect(await replace(OLD)).toEqual(updated);

@@ -1,19 +1,19 @@
 import { spawn } from 'node:child_process';
 import { beforeEach, expect, it } from 'vitest';
 import { addressOf, hostKeyOf, inside, onMachines, SUBNET } from '../support/cluster.ts';
-import { done, hire, type Operator, PROGRAM } from './operator.ts';
+import { createOperator, done, type Operator, PROGRAM } from './operator.ts';
 
-/** A file of the operator's own, in which no machine is known. */
+/** A known_hosts file of the operator, empty at first. */
 const UNKNOWN = { known_hosts_file: 'known_hosts' };
 
-onMachines('a host key that is not known', () => {
-  const operator = hire();
+onMachines('an unknown host key', () => {
+  const operator = createOperator();
   beforeEach(() => {
     operator.configure({ machines: ['k1', 'k2'], ssh: UNKNOWN });
     operator.write('known_hosts', '');
   });
 
-  it('is refused with its fingerprint where nobody can be asked', async () => {
+  it('is refused with its fingerprint when there is no terminal', async () => {
     const { status, stderr } = await operator.fleetctl('list-machines');
     expect(status).toBe(0);
     for (const machine of ['k1', 'k2']) {
@@ -25,7 +25,7 @@ onMachines('a host key that is not known', () => {
     expect(operator.read('known_hosts')).toBe('');
   });
 
-  it('is learnt with accept-new, for the next time', async () => {
+  it('is stored with accept-new, for later commands', async () => {
     const flag = ['--strict-host-key-checking', 'accept-new'];
     expect(await operator.fleetctl(...flag, 'list-units', '--no-legend')).toEqual(done());
     const learnt = operator.read('known_hosts').trimEnd().split('\n');
@@ -33,7 +33,7 @@ onMachines('a host key that is not known', () => {
     expect(await operator.fleetctl('list-units', '--no-legend')).toEqual(done());
   });
 
-  it('is asked about on a terminal, once for each machine, and learnt with a yes', async () => {
+  it('is confirmed on a terminal, once for each machine, and stored', async () => {
     const { status, shown } = await onTerminal(
       operator,
       ['list-units', '--no-legend'],
@@ -54,14 +54,14 @@ onMachines('a host key that is not known', () => {
   it.each([
     ['no', 'no\n'],
     ['Ctrl-D', '\u0004'],
-  ])('is not learnt with %s', async (_answer, keys) => {
+  ])('is not stored with %s', async (_answer, keys) => {
     const { status, shown } = await onTerminal(operator, ['list-machines', '--no-legend'], [keys, keys]);
     expect(status).toBe(0);
     expect(shown.match(/its host key was not accepted: ssh-ed25519 SHA256:/g)).toHaveLength(2);
     expect(operator.read('known_hosts')).toBe('');
   });
 
-  it('and a question that is answered with Ctrl-C end the command', async () => {
+  it('ends the command when the question is interrupted with Ctrl-C', async () => {
     const { status, shown } = await onTerminal(operator, ['list-machines'], ['\u0003']);
     expect(status).toBe(130);
     expect(shown).toContain('Interrupted.');
@@ -69,10 +69,10 @@ onMachines('a host key that is not known', () => {
   });
 });
 
-onMachines('a host key that has changed', () => {
-  const operator = hire({ ssh: { ...UNKNOWN, strict_host_key_checking: 'accept-new' } });
+onMachines('a changed host key', () => {
+  const operator = createOperator({ ssh: { ...UNKNOWN, strict_host_key_checking: 'accept-new' } });
 
-  it('is refused with both fingerprints, also on a terminal, and nothing is sent', async () => {
+  it('is refused with both fingerprints, also on a terminal, before any login', async () => {
     operator.write('known_hosts', `# kept\n${addressOf('k2')} ${hostKeyOf('k1')}\n`);
     const message =
       `Cannot reach machine "k2" (${SUBNET}.2:22): its host key has changed: it shows ssh-ed25519 ${await fingerprintOf('k2')}, ` +
@@ -99,7 +99,7 @@ function loginsOn(machine: string): Promise<string> {
   );
 }
 
-/** Runs fleetctl on a terminal, where somebody types `answers` to its questions, one each. */
+/** Runs fleetctl on a terminal, and types one of `answers` at each question. */
 async function onTerminal(
   operator: Operator,
   words: readonly string[],

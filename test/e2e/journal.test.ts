@@ -1,13 +1,12 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { inside, insideAll, onMachines } from '../support/cluster.ts';
-import { hire } from './operator.ts';
-import { service } from './units.ts';
+import { createOperator, service } from './operator.ts';
 
 const TICK = 'i=0; while :; do i=$$((i+1)); echo tick $$i; sleep 0.2; done';
 const MACHINES = ['k1', 'k2', 'k3'];
 
-onMachines('the journal of units', () => {
-  const operator = hire({ metadata: { k1: 'name=k1' } });
+onMachines('journal', () => {
+  const operator = createOperator({ metadata: { k1: 'name=k1' } });
 
   beforeAll(async () => {
     operator.write('all.service', service(`ExecStart=/bin/sh -c "${TICK}"`, 'Global=true'));
@@ -18,7 +17,7 @@ onMachines('the journal of units', () => {
     });
   });
 
-  it('of one unit on one machine is what journalctl prints there', async () => {
+  it('of one unit on one machine prints what journalctl prints there', async () => {
     const until = (await inside('k1', 'date +%s')).trim();
     const words = ['--since', '2020-01-01', '--until', `@${until}`];
     const { status, stdout, stderr } = await operator.fleetctl('journal', 'one', ...words);
@@ -32,7 +31,7 @@ onMachines('the journal of units', () => {
     expect(verbose.stdout).toMatch(/\n {4}MESSAGE=tick \d+\n/);
   });
 
-  it('of a global unit is merged by time, and says where each line is from', async () => {
+  it('of a global unit merges lines by time, and names their machines', async () => {
     const { status, stdout, stderr } = await operator.fleetctl(
       'journal',
       'all',
@@ -52,7 +51,7 @@ onMachines('the journal of units', () => {
     expect(one.stdout).toMatch(/^(tick \d+\n){2}$/);
   });
 
-  it('shows nothing that a terminal obeys, and keeps every byte for programs', async () => {
+  it('escapes control characters for terminals, and keeps every byte for programs', async () => {
     const say = String.raw`printf '\\033[2Jred\\rError: forged\\n\\342\\200\\256bidi\\n' >&2`;
     operator.write('noise.service', service(`ExecStart=/bin/sh -c "${say}; exit 3"`));
     const start = await operator.fleetctl('start', 'noise');
@@ -60,7 +59,7 @@ onMachines('the journal of units', () => {
     const journal = await operator.fleetctl('journal', 'noise');
     expect(journal.stdout).toContain(': \\u001b[2Jred\\u000dError: forged\n');
     const status = await operator.fleetctl('status', 'noise');
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the test is about control characters
     const raw = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202e]/;
     for (const { stdout, stderr } of [start, journal, status]) expect(stdout + stderr).not.toMatch(raw);
     const bytes = await operator.fleetctl('journal', 'noise', '-o', 'export');
@@ -68,7 +67,7 @@ onMachines('the journal of units', () => {
     await operator.fleetctl('destroy', 'noise');
   });
 
-  it('of several units says which unit it is', async () => {
+  it('of several units names the unit of each line', async () => {
     const { stdout } = await operator.fleetctl('journal', '*', '--machine', 'k1', '--since', '-2s');
     expect(stdout).toMatch(/^\[k1 all\.service\] /m);
     expect(stdout).toMatch(/^\[k1 one\.service\] /m);
@@ -99,8 +98,8 @@ onMachines('the journal of units', () => {
     expect(outcome.stderr).toContain(message);
   });
 
-  describe('that is followed', () => {
-    it('goes on over a lost connection without a gap, and leaves nothing behind at Ctrl-C', async () => {
+  describe('--follow', () => {
+    it('continues over a lost connection without a gap, and leaves no process after Ctrl-C', async () => {
       const { process, ended } = operator.launch(['journal', '-f', 'all', '-n', '3']);
       let printed = '';
       process.stdout?.on('data', (chunk: Buffer) => {
@@ -134,7 +133,7 @@ onMachines('the journal of units', () => {
     });
   });
 
-  it('tells which machine is silent, and shows the others', async () => {
+  it('names the unreachable machine, and shows the others', async () => {
     operator.configure({
       metadata: { k1: 'name=k1' },
       ssh: { port: '22' },

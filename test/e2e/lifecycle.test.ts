@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
 import { inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
-import { done, failed, hire, type Outcome } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { createOperator, done, failed, type Outcome, SLEEPER, service } from './operator.ts';
 
 const FILES = ['list-unit-files', '--no-legend', '--fields=unit,dstate,state,tmachine'];
 const UNITS = ['list-units', '--no-legend'];
@@ -19,10 +18,10 @@ function noSuchUnit(name: string, stdout = ''): Outcome {
   );
 }
 
-onMachines('the life of a unit', () => {
-  const operator = hire();
+onMachines('the life cycle of a unit', () => {
+  const operator = createOperator();
 
-  it('goes from submit over load, start, stop and unload to destroy', async () => {
+  it('goes from submit through load, start, stop and unload to destroy', async () => {
     operator.write('web.service', SLEEPER);
     expect(await operator.fleetctl('submit', 'web.service')).toEqual(done('Unit web.service inactive'));
     expect(await operator.fleetctl(...FILES)).toEqual(done('web.service  inactive  inactive  -'));
@@ -62,7 +61,7 @@ onMachines('the life of a unit', () => {
     expect(await operator.fleetctl('cat', 'web')).toEqual(noSuchUnit('web.service'));
   });
 
-  it('may be lived in one step, and every step may be repeated', async () => {
+  it('can be done in one step, and every step can be repeated', async () => {
     operator.write('web.service', SLEEPER);
     for (const _ of [1, 2]) {
       expect(await operator.fleetctl('start', 'web')).toEqual(
@@ -81,7 +80,7 @@ onMachines('the life of a unit', () => {
     expect(await operator.fleetctl('destroy', 'web')).toEqual(noSuchUnit('web.service'));
   });
 
-  it('knows the unit by name, with and without suffix, and by path', async () => {
+  it('accepts a unit name with and without suffix, and a path', async () => {
     operator.write('units/a.service', SLEEPER);
     operator.write('units/b.service', SLEEPER);
     expect(await operator.fleetctl('submit', 'units/a', `${operator.folder}/units/b.service`)).toEqual(
@@ -98,7 +97,7 @@ onMachines('the life of a unit', () => {
     );
   });
 
-  it('keeps the text of the registry when the file on disk is another one, and says so', async () => {
+  it('uses the text of the registry when the local file differs, and prints a warning', async () => {
     operator.write('web.service', SLEEPER);
     await operator.fleetctl('submit', 'web');
     operator.write('web.service', `# changed\n${SLEEPER}`);
@@ -116,10 +115,10 @@ onMachines('the life of a unit', () => {
   });
 });
 
-onMachines('a text full of what shells and terminals act upon', () => {
-  const operator = hire();
+onMachines('a unit text with characters that shells and terminals interpret', () => {
+  const operator = createOperator();
 
-  it('arrives on the machine and comes back from the registry to the byte', async () => {
+  it('is on the machine and in the registry unchanged, to the byte', async () => {
     const odd = `"' \\ $(reboot) \`id\` \${HOME} $1 %% %s \\n \\0 \\c ! * ? ~ ; | & < > \u001b[31m \u00e9 \u{1f680}`;
     const text = `# ${odd}\n${SLEEPER}#${'x'.repeat(1_000_000)}\n# ${odd}\r\n\n\n#`;
     const path = operator.write('odd.service', text);
@@ -132,7 +131,7 @@ onMachines('a text full of what shells and terminals act upon', () => {
     await operator.fleetctl('destroy', 'odd');
   });
 
-  it('may in part be its name', async () => {
+  it('can have such characters in its name', async () => {
     const name = 'odd\\x2dname:1_2.x@a\\x20b@c-d.service';
     operator.write(name, SLEEPER);
     expect(await operator.fleetctl('start', name)).toEqual(
@@ -147,10 +146,10 @@ onMachines('a text full of what shells and terminals act upon', () => {
 });
 
 onMachines('instances of a template', () => {
-  const operator = hire();
+  const operator = createOperator();
   const template = service('ExecStart=/bin/sh -c "echo I am %i of %p; exec sleep 100000"');
 
-  it('start from the template on disk, and from the registry once it was submitted', async () => {
+  it('start from the local template, and from the registry once it was submitted', async () => {
     operator.write('web@.service', template);
     expect(await operator.fleetctl('start', 'web@1', 'web@2.service')).toEqual(
       done(`
@@ -177,7 +176,7 @@ onMachines('instances of a template', () => {
     );
   });
 
-  it('are the only ones of their kind that can be started', async () => {
+  it('can be started although the template cannot', async () => {
     expect(await operator.fleetctl('start', 'web@')).toEqual(
       failed(
         2,
@@ -199,10 +198,10 @@ onMachines('instances of a template', () => {
   });
 });
 
-onMachines('one bad unit among good ones', () => {
-  const operator = hire();
+onMachines('an invalid unit among valid ones', () => {
+  const operator = createOperator();
 
-  it('hides none of them', async () => {
+  it('does not prevent the others', async () => {
     operator.write('good.service', SLEEPER);
     operator.write('fine.service', SLEEPER);
     operator.write('broken.service', 'ExecStart=/bin/true\n');
@@ -234,7 +233,7 @@ onMachines('one bad unit among good ones', () => {
     );
   });
 
-  it('is told apart from a name that no unit can have: nothing is done then', async () => {
+  it('is reported differently from an invalid name, which stops the command before any change', async () => {
     expect(await operator.fleetctl('start', 'good', 'no spaces')).toEqual(
       failed(
         2,

@@ -1,18 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { inside, onMachines, SUBNET, until } from '../support/cluster.ts';
-import { recruit } from './fleetd.ts';
-import { done, hire } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { fleetdStarter } from './fleetd.ts';
+import { createOperator, done, SLEEPER, service } from './operator.ts';
 
 const LAUNCHED = done(`Unit web.service launched on 00000000.../${SUBNET}.1`);
 
 onMachines('another user of a machine', () => {
-  const operator = hire({ machines: ['k1'] });
+  const operator = createOperator({ machines: ['k1'] });
   const lockAs = (user: string): string =>
     `setpriv --reuid=${user} --regid=${user} --clear-groups flock -n /run/fleet/lock`;
 
-  it('who has the lock that version 0.1.0 left open is named, and gets it no more', async () => {
+  it('is reported as the holder of a lock that version 0.1.0 left open, and cannot take it again', async () => {
     operator.write('web.service', SLEEPER);
     await operator.fleetctl('start', 'web');
     await inside('k1', 'chmod 755 /run/fleet /var/lib/fleet /var/lib/fleet/*/; chmod 644 /run/fleet/lock');
@@ -31,17 +30,17 @@ onMachines('another user of a machine', () => {
     ).toBe('700 /run/fleet\n600 /run/fleet/lock\n700 /var/lib/fleet\n700 /var/lib/fleet/units\n');
   });
 
-  it('is told of by no warning of systemd: unit files are as open as others', async () => {
+  it('can read unit files, so systemd prints no permission warning', async () => {
     expect(
       await inside('k1', 'stat -c %a /etc/systemd/system/web.service /etc/systemd/system/fleet.target'),
     ).toBe('644\n644\n');
   });
 });
 
-onMachines('a folder in the place of a unit file', () => {
-  const operator = hire({ machines: ['k1'] });
+onMachines('a folder in place of a unit file', () => {
+  const operator = createOperator({ machines: ['k1'] });
 
-  it('is told before anything is stopped', async () => {
+  it('is reported before any unit is stopped', async () => {
     operator.write('web.service', SLEEPER);
     await operator.fleetctl('start', 'web');
     const pid = await inside('k1', 'systemctl show -P MainPID web');
@@ -58,10 +57,10 @@ onMachines('a folder in the place of a unit file', () => {
   });
 });
 
-onMachines('a drop-in that fleet did not put there', () => {
-  const operator = hire({ machines: ['k1'] });
+onMachines('a drop-in that fleet did not write', () => {
+  const operator = createOperator({ machines: ['k1'] });
 
-  it('is told by reconcile and by doctor, and left', async () => {
+  it('is reported by reconcile and by doctor, and kept', async () => {
     operator.write('web.service', SLEEPER);
     await operator.fleetctl('start', 'web');
     const folder = '/etc/systemd/system/web.service.d';
@@ -79,10 +78,10 @@ onMachines('a drop-in that fleet did not put there', () => {
   });
 });
 
-onMachines('a unit that does not start', () => {
-  const operator = hire({ machines: ['k1'] });
+onMachines('a failed start', () => {
+  const operator = createOperator({ machines: ['k1'] });
 
-  it('is told of by the journal of that start alone', async () => {
+  it('prints the journal of that start only', async () => {
     operator.write('bad.service', service("ExecStart=/bin/sh -c 'echo run $$(cat /run/n); exit 1'"));
     for (const run of ['1', '2']) {
       await inside('k1', `echo ${run} >/run/n`);
@@ -93,23 +92,23 @@ onMachines('a unit that does not start', () => {
 });
 
 onMachines('a systemctl that hangs', () => {
-  const operator = hire({ machines: ['k1'], top: { agent_ttl: '3s' } });
-  const start = recruit(operator);
+  const operator = createOperator({ machines: ['k1'], top: { agent_ttl: '3s' } });
+  const start = fleetdStarter(operator);
   const HUNG = 'cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\\0" " " | grep -o "sleep [9]8765" | wc -l';
   const count = async (): Promise<number> => Number(await inside('k1', HUNG));
 
-  it('does not pile up under fleetd, and is gone soon after it', async () => {
+  it('does not accumulate under fleetd, and is ended soon after it', async () => {
     operator.write('web.service', SLEEPER);
     expect(await operator.fleetctl('start', 'web')).toEqual(LAUNCHED);
     const fleetd = start();
-    await fleetd.said('leads');
+    await fleetd.logged('leads');
     const fake = '/run/systemctl';
     await inside('k1', `printf '#!/bin/sh\\nexec sleep 98765\\n' >${fake}; chmod 755 ${fake}`);
     await inside('k1', `mount --bind ${fake} /usr/bin/systemctl`);
     try {
       await expect.poll(count).toBeGreaterThan(0);
       await sleep(10_000);
-      // A look hangs for two seconds here, and the next one begins a second after it.
+      // A poll hangs for two seconds here, and the next one starts a second after it.
       expect(await count()).toBeLessThan(6);
       await fleetd.end();
       await expect.poll(count, { timeout: 10_000 }).toBe(0);

@@ -6,41 +6,40 @@ import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, inject } from 'vitest';
 import { addressOf, IDENTITY_FILE, KNOWN_HOSTS_FILE } from '../support/cluster.ts';
 
-/** What an operator's fleet.conf says; the rest is the same for all. */
+/** The parts of an operator's fleet.conf that differ between tests. */
 export type Settings = {
-  /** k1, k2 and k3 unless given. */
+  /** k1, k2 and k3 by default. */
   readonly machines?: readonly string[];
   /** Keys at the top of the file, and in [ssh]. */
   readonly top?: Readonly<Record<string, string>>;
   readonly ssh?: Readonly<Record<string, string>>;
-  /** Metadata of machines, by their names. */
+  /** Metadata of machines, by name. */
   readonly metadata?: Readonly<Record<string, string>>;
 };
 
-/** How a fleetctl ended: its status, null when it was killed, and what it printed. */
+/** The result of a fleetctl: its status, null when it was killed, and its output. */
 export type Outcome = { readonly status: number | null; readonly stdout: string; readonly stderr: string };
 
-/** A fleetctl that runs. */
+/** A running fleetctl. */
 export type Launched = {
   readonly process: ChildProcess;
-  /** Its outcome to the byte, and how long it took, in ms. */
+  /** Its exact output, and its duration in ms. */
   readonly ended: Promise<Outcome & { readonly ms: number }>;
 };
 
-/** An operator for the tests of a suite, who is gone after them. */
-export function hire(settings: Settings = {}): Operator {
+/** Creates an operator for the tests of a suite; the folder is removed after them. */
+export function createOperator(settings: Settings = {}): Operator {
   const operator = new Operator();
   beforeAll(() => operator.configure(settings));
-  afterAll(() => operator.leave());
+  afterAll(() => operator.remove());
   return operator;
 }
 
-/** A person with a folder that holds a fleet.conf, its registry and unit files; fleetctl runs there. */
+/** A folder with a fleet.conf, its registry and unit files, in which fleetctl runs. */
 export class Operator {
-  /** In the folder of this run, which goes away with it whatever happens. */
+  /** In the folder of this run, which is always removed. */
   readonly folder = join(inject('program'), `operator-${randomBytes(4).toString('hex')}`);
 
-  /** Writes fleet.conf anew. */
   configure({ machines = ['k1', 'k2', 'k3'], top, ssh, metadata = {} }: Settings): void {
     const login = { user: 'root', identity_file: IDENTITY_FILE, known_hosts_file: KNOWN_HOSTS_FILE };
     const sections = machines.map((name) => {
@@ -57,7 +56,7 @@ export class Operator {
     );
   }
 
-  /** Writes a file of the folder, and returns its path. */
+  /** Writes a file in the folder, and returns its path. */
   write(name: string, content: string | Buffer): string {
     const path = join(this.folder, name);
     mkdirSync(dirname(path), { recursive: true });
@@ -65,8 +64,8 @@ export class Operator {
     return path;
   }
 
-  /** Makes a file one that only root may read. */
-  lock(name: string): void {
+  /** Makes a file readable for root only. */
+  makePrivate(name: string): void {
     chmodSync(join(this.folder, name), 0o600);
   }
 
@@ -75,15 +74,15 @@ export class Operator {
   }
 
   /**
-   * Runs fleetctl to its end. In what it printed, ids are zeros and the operator's folder is HERE; what it waits for is
-   * told only on a box that has much else to do, and left out.
+   * Runs fleetctl to its end. In its output, ids are replaced by zeros and the operator's folder by HERE, and lines about
+   * waiting are removed, because they appear only on a busy box.
    */
   async fleetctl(...words: readonly string[]): Promise<Outcome> {
     const { status, stdout, stderr } = await this.launch(words).ended;
     return { status, stdout: this.#masked(stdout), stderr: this.#masked(stderr) };
   }
 
-  /** Starts fleetctl in the operator's folder, with nothing of ours in its environment. */
+  /** Starts fleetctl in the operator's folder, with a minimal environment. */
   launch(words: readonly string[], options: LaunchOptions = {}): Launched {
     const started = performance.now();
     const child = spawn(PROGRAM, words, {
@@ -117,7 +116,7 @@ export class Operator {
     };
   }
 
-  leave(): void {
+  remove(): void {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -131,10 +130,10 @@ export class Operator {
 }
 
 type LaunchOptions = {
-  /** Below the operator's folder. */
+  /** Relative to the operator's folder. */
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** The user, and the group, who runs it; root unless given. */
+  /** User and group of the process; root by default. */
   readonly uid?: number;
 };
 
@@ -144,20 +143,36 @@ function section(header: string, settings: Readonly<Record<string, string>>): st
   return [header, ...Object.entries(settings).map(([key, value]) => `${key} = ${value}`), ''].join('\n');
 }
 
-/** The outcome of a command that did all that was asked. Text is given with any indentation. */
+/** The outcome of a successful command. The text can have any indentation. */
 export function done(stdout = ''): Outcome {
-  return { status: 0, stdout: flush(stdout), stderr: '' };
+  return { status: 0, stdout: dedent(stdout), stderr: '' };
 }
 
-/** The outcome of a command that did not. */
+/** The outcome of a failed command. */
 export function failed(status: number, stderr: string, stdout = ''): Outcome {
-  return { status, stdout: flush(stdout), stderr: flush(stderr) };
+  return { status, stdout: dedent(stdout), stderr: dedent(stderr) };
 }
 
-/** Takes the indentation of the first line from every line. */
-function flush(block: string): string {
+/** Removes the indentation of the first line from every line. */
+function dedent(block: string): string {
   const lines = block.split('\n').slice(block.startsWith('\n') ? 1 : 0);
   const indent = /^ */.exec(lines[0] ?? '')?.[0] ?? '';
   if (lines.at(-1)?.trim() === '') lines.pop();
   return lines.map((line) => `${line.startsWith(indent) ? line.slice(indent.length) : line}\n`).join('');
 }
+
+/** The text of a service unit. */
+export function service(lines: string, placement = ''): string {
+  return `[Service]\n${lines}\n${placement === '' ? '' : `\n[X-Fleet]\n${placement}\n`}`;
+}
+
+export const SLEEPER = service('ExecStart=/bin/sleep 100000');
+
+/** The original fleet computed this hash for the unit. */
+export const HELLO = `[Unit]
+Description=Hello World
+
+[Service]
+ExecStart=/bin/sh -c "while true; do echo Hello; sleep 1; done"
+`;
+export const HELLO_HASH = '8c2d57110ebadc563d8409054afa5149b06db453';

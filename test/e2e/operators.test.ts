@@ -5,18 +5,17 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
 import { addressOf, cluster, hostKeyOf, inside, onMachines, SUBNET } from '../support/cluster.ts';
-import { recruit } from './fleetd.ts';
-import { hire, type Operator } from './operator.ts';
-import { SLEEPER } from './units.ts';
+import { fleetdStarter } from './fleetd.ts';
+import { createOperator, type Operator, SLEEPER } from './operator.ts';
 
 const TTL_MS = 8_000;
 const HOUR_MS = 3_600_000;
-/** A busy computer takes its time. */
+/** Enough for a busy box. */
 const PATIENT = { connect_timeout: '5s' };
 
-onMachines('two operators on one registry', () => {
-  const alice = hire({ top: { agent_ttl: `${TTL_MS}ms` }, ssh: PATIENT });
-  const bob = hire();
+onMachines('two operators with one registry', () => {
+  const alice = createOperator({ top: { agent_ttl: `${TTL_MS}ms` }, ssh: PATIENT });
+  const bob = createOperator();
   const top = (): Record<string, string> => ({
     agent_ttl: `${TTL_MS}ms`,
     registry: `file:${alice.folder}/registry`,
@@ -27,7 +26,7 @@ onMachines('two operators on one registry', () => {
     await alice.fleetctl('start', 'web@1', 'web@2', 'web@3');
   });
 
-  it('one without the host key of a machine: nothing moves before the other has seen it silent', async () => {
+  it('one of them without the host key of a machine: no unit moves until the other has seen it unreachable for agent_ttl', async () => {
     const known = ['k2', 'k3'].map((name) => `${addressOf(name)} ${hostKeyOf(name)}\n`);
     bob.write('known_hosts', known.join(''));
     const ssh = { ...PATIENT, known_hosts_file: 'known_hosts', strict_host_key_checking: 'yes' };
@@ -42,7 +41,7 @@ onMachines('two operators on one registry', () => {
     [HOUR_MS, 'web@2.service', 'k2'],
     [-HOUR_MS, 'web@3.service', 'k3'],
   ] as const) {
-    it(`one whose clock is ${aheadMs / HOUR_MS} h ahead: the same`, async () => {
+    it(`one of them with a clock ${aheadMs / HOUR_MS} h ahead: no unit moves early`, async () => {
       bob.configure({ top: top(), ssh: PATIENT });
       const shift = bob.write('shift.cjs', `const now = Date.now; Date.now = () => now() + ${aheadMs};\n`);
       await cluster('cut', machine);
@@ -55,7 +54,7 @@ onMachines('two operators on one registry', () => {
   }
 });
 
-/** What a machine has lost moves with a look that is agent_ttl after the first one of that operator. */
+/** Units move when an observation shows the machine unreachable agent_ttl after the first such observation of the same operator. */
 async function staysAndThenMoves(operator: Operator, unit: string, machine: string): Promise<void> {
   const where = async (): Promise<string | undefined> => {
     const words = ['list-unit-files', '--no-legend', '--fields=unit,tmachine'];
@@ -63,7 +62,7 @@ async function staysAndThenMoves(operator: Operator, unit: string, machine: stri
     return stdout.split('\n').find((line) => line.startsWith(unit));
   };
   const pass = (): Promise<unknown> => operator.fleetctl('reconcile');
-  // Every command of that operator is a look.
+  // Every command of that operator is an observation.
   await cluster('cut', machine);
   try {
     await pass();
@@ -74,22 +73,22 @@ async function staysAndThenMoves(operator: Operator, unit: string, machine: stri
   } finally {
     await cluster('heal', machine);
   }
-  // Then all machines have been back for long enough to take units.
+  // Now all machines have been reachable for long enough to get units.
   await pass();
   await sleep(TTL_MS);
 }
 
-onMachines('a fleetd that machines do not let in', () => {
-  const operator = hire({ top: { agent_ttl: '5s' } });
-  const start = recruit(operator);
+onMachines('a fleetd that machines refuse to log in', () => {
+  const operator = createOperator({ top: { agent_ttl: '5s' } });
+  const start = fleetdStarter(operator);
 
-  it('asks seldom, says once why, is not healthy, lets others lead, and looks again when it is reloaded', async () => {
+  it('polls less often, logs the reason once, reports itself unhealthy, gives up the leader lock, and polls again after a reload', async () => {
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(operator.folder, 'id_other')]);
     operator.configure({ top: { agent_ttl: '5s' }, ssh: { identity_file: 'id_other' } });
     const count = "journalctl --boot --output=cat | grep -c 'authenticating user root' || true";
     const before = Number(await inside('k1', count));
     const fleetd = start();
-    await fleetd.said('seat-given-up', {}, 30_000);
+    await fleetd.logged('seat-given-up', {}, 30_000);
     await sleep(50_000);
     const after = Number(await inside('k1', count));
     expect(after - before).toBeLessThan(8);

@@ -1,15 +1,14 @@
 import { expect, it } from 'vitest';
 import { compareText } from '../../src/base/compare.ts';
 import { inside, insideAll, onMachines, until } from '../support/cluster.ts';
-import { hire, type Operator } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { createOperator, type Operator, SLEEPER, service } from './operator.ts';
 
 const MACHINES = ['k1', 'k2', 'k3'];
 
 onMachines('two fleetctl at the same moment', () => {
-  const operator = hire();
+  const operator = createOperator();
 
-  it('start fifty units each: none is lost, none runs twice, all are spread evenly', async () => {
+  it('start fifty units each: no unit is lost or runs twice, and all are spread evenly', async () => {
     operator.write('a@.service', SLEEPER);
     operator.write('b@.service', SLEEPER);
     const names = [instances('a', 50), instances('b', 50)];
@@ -23,7 +22,7 @@ onMachines('two fleetctl at the same moment', () => {
     expect(perMachine.map(Number).toSorted((a, b) => a - b)).toEqual([33, 33, 34]);
   });
 
-  it('start the same fifty: each runs once, both say so', async () => {
+  it('start the same fifty units: each runs once, and both commands succeed', async () => {
     const names = instances('a', 50);
     const outcomes = await Promise.all([1, 2].map(() => operator.fleetctl('start', ...names)));
     for (const { status, stdout } of outcomes) {
@@ -32,7 +31,7 @@ onMachines('two fleetctl at the same moment', () => {
     }
   });
 
-  it('destroy fifty each: nothing is left', async () => {
+  it('destroy fifty units each: nothing is left', async () => {
     const outcomes = await Promise.all(
       ['a', 'b'].map((prefix) => operator.fleetctl('destroy', ...instances(prefix, 50))),
     );
@@ -44,7 +43,7 @@ onMachines('two fleetctl at the same moment', () => {
     expect(await insideAll(MACHINES, left)).toEqual(Array(3).fill('0\n0\n'));
   });
 
-  it('start units that exclude each other: one on each machine, the others are told why', async () => {
+  it('start conflicting units: one runs on each machine, and the others are refused with the reason', async () => {
     const alone = service('ExecStart=/bin/sleep 100000', 'Conflicts=only-*.service');
     const names = [1, 2].map((half) => [1, 2, 3, 4, 5].map((each) => `only-${half}${each}.service`));
     for (const name of names.flat()) operator.write(name, alone);
@@ -59,11 +58,11 @@ onMachines('two fleetctl at the same moment', () => {
     expect(refused).toHaveLength(7);
   });
 
-  it('start and destroy the same units: each ends as one of the two says', async () => {
+  it('start and destroy the same units: each unit ends in one of the two states', async () => {
     operator.write('c@.service', SLEEPER);
     const names = instances('c', 20);
     await Promise.all([operator.fleetctl('start', ...names), operator.fleetctl('destroy', ...names)]);
-    // Whatever came last holds after one more pass, on machines as well as in the registry.
+    // After one more pass, machines and registry agree on the last decision.
     const wanted = (await operator.fleetctl('list-unit-files', '--no-legend', '--fields=unit,dstate')).stdout;
     const launched = [...wanted.matchAll(/^(c@\d+\.service) +launched$/gm)].map(([, name = '']) => name);
     if (launched.length > 0) await operator.fleetctl('start', ...launched);
@@ -72,7 +71,7 @@ onMachines('two fleetctl at the same moment', () => {
     );
   });
 
-  it('disagree while a unit stops: the newer decision holds, and the older one says so', async () => {
+  it('change a unit that stops: the newer decision wins, and the older command reports that', async () => {
     const stop = 'ExecStop=/bin/sh -c "until [ -e /run/may-stop ]; do sleep 0.1; done"';
     operator.write('slow.service', service(`ExecStart=/bin/sleep 100000\n${stop}`));
     const { stdout: launched } = await operator.fleetctl('start', 'slow');
@@ -94,7 +93,7 @@ onMachines('two fleetctl at the same moment', () => {
     expect(await inside(machine, 'systemctl is-active slow')).toBe('active\n');
   });
 
-  it('decide otherwise while a unit starts: the older command says by whom, and what is wanted now', async () => {
+  it('change a unit that starts: the older command reports who overruled it, and the new target state', async () => {
     const slow = (seconds: number): string =>
       service(
         `ExecStartPre=/bin/sh -c "until [ -e /run/may-start ]; do sleep 0.1; done"\nExecStart=/bin/sleep ${seconds}`,
@@ -131,7 +130,7 @@ onMachines('two fleetctl at the same moment', () => {
   });
 });
 
-/** The machine on which a unit is being started, as soon as one is. */
+/** Waits until a unit is being started, and returns its machine. */
 async function whereItStarts(unit: string): Promise<string> {
   let found: string | undefined;
   await expect
@@ -151,14 +150,14 @@ function instances(prefix: string, count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => `${prefix}@${index + 1}.service`);
 }
 
-/** The units that fleetctl says it has launched, by name. */
+/** The names of the units that fleetctl reports as launched. */
 function unitsOf(stdout: string): readonly string[] {
   return [...stdout.matchAll(/^Unit (\S+) launched on /gm)]
     .map(([, name = '']) => name)
     .toSorted(compareText);
 }
 
-/** The units that run, once for every machine where they do, by name. */
+/** The names of running units, once for every machine on which they run. */
 async function running(operator: Operator): Promise<readonly string[]> {
   const { stdout } = await operator.fleetctl('list-units', '--no-legend', '--fields=unit,sub');
   return [...stdout.matchAll(/^(\S+) +running$/gm)].map(([, name = '']) => name).toSorted(compareText);

@@ -1,12 +1,11 @@
 import { expect, it } from 'vitest';
 import { cluster, inside, onMachines, SUBNET } from '../support/cluster.ts';
-import { done, hire } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { createOperator, done, SLEEPER, service } from './operator.ts';
 
 const NOTHING = done('Nothing to do');
 
 onMachines('reconcile', () => {
-  const operator = hire({ top: { agent_ttl: '1s' } });
+  const operator = createOperator({ top: { agent_ttl: '1s' } });
 
   it('has nothing to do after a start', async () => {
     operator.write('a.service', SLEEPER);
@@ -16,7 +15,7 @@ onMachines('reconcile', () => {
     expect(await operator.fleetctl('reconcile')).toEqual(NOTHING);
   });
 
-  it('shows and repairs a unit that was stopped and a file that was edited on a machine', async () => {
+  it('shows and repairs a stopped unit and a file that was edited on a machine', async () => {
     await inside('k1', 'systemctl stop a.service');
     await inside('k2', 'echo "# by hand" >>/etc/systemd/system/b.service');
     const steps = `
@@ -35,7 +34,7 @@ onMachines('reconcile', () => {
     expect(await operator.fleetctl('reconcile')).toEqual(NOTHING);
   });
 
-  it('moves the units of a machine that died, and takes the copies away when it is back', async () => {
+  it('moves the units of a dead machine, and removes the old copies when it is back', async () => {
     await cluster('kill', 'k1');
     const first = await operator.fleetctl('reconcile');
     expect(first).toMatchObject({ status: 5, stdout: '' });
@@ -62,7 +61,7 @@ onMachines('reconcile', () => {
     expect(await operator.fleetctl('reconcile')).toEqual(NOTHING);
   });
 
-  it('removes nothing on the word of a registry that is an old backup', async () => {
+  it('removes nothing when the registry is an old backup', async () => {
     const backup = operator.read('registry/records');
     operator.write('new.service', SLEEPER);
     expect((await operator.fleetctl('start', 'new')).status).toBe(0);

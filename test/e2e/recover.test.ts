@@ -2,15 +2,14 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { cluster, inside, insideAll, onMachines } from '../support/cluster.ts';
-import { done, hire } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { createOperator, done, SLEEPER, service } from './operator.ts';
 
 const MACHINES = ['k1', 'k2', 'k3'];
-/** What a shell would lose on the way: blank lines and blanks at the end, quotes, backslashes, letters that are not ASCII. */
+/** Content that shell handling could change: blank lines, trailing blanks, quotes, backslashes, non-ASCII letters. */
 const STRANGE = `# naïve 'quotes' "of" \\n \`all\` $kinds %% — 日本\t \n${SLEEPER}ExecReload=/bin/echo \\\n  more \n\n\n`;
 
 onMachines('recover', () => {
-  const operator = hire({ ssh: { connect_timeout: '10s' } });
+  const operator = createOperator({ ssh: { connect_timeout: '10s' } });
   const list = ['list-unit-files', '--full', '--fields=unit,hash,dstate,state,tmachine'];
   const invocations = (): Promise<readonly string[]> =>
     insideAll(
@@ -18,7 +17,7 @@ onMachines('recover', () => {
       "systemctl show --property=InvocationID --value 'strange.service' 'web@*' agent.service",
     );
 
-  it('rebuilds a registry that was deleted, while everything runs on', async () => {
+  it('rebuilds a deleted registry while units keep running', async () => {
     operator.write('strange.service', STRANGE);
     operator.write('loaded.service', SLEEPER.trimEnd());
     operator.write('web@.service', service('ExecStart=/bin/sleep 100000', 'Conflicts=web@*.service'));
@@ -53,14 +52,14 @@ onMachines('recover', () => {
     expect(await invocations()).toEqual(before.runs);
   });
 
-  it('leaves a registry that every command can go on with', async () => {
+  it('leaves a registry that every command can use', async () => {
     expect(await operator.fleetctl('start', 'loaded')).toMatchObject({ status: 0, stderr: '' });
     expect((await operator.fleetctl('destroy', 'web@*')).status).toBe(0);
     const web = ['web@1', 'web@2', 'web@3'];
     expect(await operator.fleetctl('start', ...web)).toMatchObject({ status: 0, stderr: '' });
   });
 
-  it('is refused over a registry, and while a machine is silent', async () => {
+  it('is refused when a registry exists, and while a machine is unreachable', async () => {
     const refused = await operator.fleetctl('recover');
     expect(refused.status).toBe(1);
     expect(refused.stderr).toContain('Error: Cannot recover the registry: there is one, and it is not empty');
@@ -73,7 +72,7 @@ onMachines('recover', () => {
     expect((await operator.fleetctl('recover', '--accept=*')).status).toBe(0);
   });
 
-  it('takes the later decision of two, and reconcile removes the other copy', async () => {
+  it('takes the later of two decisions, and reconcile removes the other copy', async () => {
     const units = await insideAll(MACHINES, 'ls /var/lib/fleet/units');
     const home = MACHINES.find((_, index) => units[index]?.includes('web@1.service')) ?? '';
     const other = MACHINES.find((name) => name !== home) ?? '';

@@ -1,17 +1,16 @@
 import { expect, it } from 'vitest';
 import { inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
-import { done, failed, hire } from './operator.ts';
-import { service } from './units.ts';
+import { createOperator, done, failed, service } from './operator.ts';
 
 const MACHINES = ['k1', 'k2', 'k3'];
 
 onMachines('restart', () => {
-  const operator = hire();
+  const operator = createOperator();
   const invocations = (unit: string): Promise<readonly string[]> =>
     insideAll(MACHINES, `systemctl show --property=InvocationID --value ${unit}`);
 
-  it('restarts a global unit machine by machine: never two copies are down at once', async () => {
-    // Each start takes a moment; stops and starts note their times.
+  it('restarts a global unit machine by machine, with at most one copy down', async () => {
+    // Each start takes a moment; starts and stops write their times.
     operator.write(
       'agent.service',
       service(
@@ -43,7 +42,7 @@ onMachines('restart', () => {
     expect(inTime).toEqual(['down', 'up', 'down', 'up', 'down', 'up']);
   });
 
-  it('ends with the machine where the unit does not come up; the next one keeps its copy', async () => {
+  it('ends at the machine where the unit does not come up, and keeps the copies after it', async () => {
     operator.write(
       'picky.service',
       service(
@@ -63,7 +62,7 @@ onMachines('restart', () => {
     expect([after[0] === before[0], after[2] === before[2]]).toEqual([false, true]);
   });
 
-  it('shows the batches of a glob, and does nothing', async () => {
+  it('shows the batches of a glob with --dry-run, and does nothing', async () => {
     operator.write('web@.service', service('ExecStart=/bin/sleep 100000'));
     expect((await operator.fleetctl('start', 'web@1', 'web@2', 'web@3')).status).toBe(0);
     const before = await invocations('web@*');
@@ -79,7 +78,7 @@ onMachines('restart', () => {
     expect(await invocations('web@*')).toEqual(before);
   });
 
-  it('says what is wrong with the request', async () => {
+  it('reports what is wrong with the request', async () => {
     expect(await operator.fleetctl('stop', 'web@1')).toMatchObject({ status: 0 });
     expect(await operator.fleetctl('restart', 'web@1')).toEqual(
       failed(

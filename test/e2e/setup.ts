@@ -9,7 +9,7 @@ import { clusterIn, folderOf, SLOTS } from '../support/slot.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 
-/** Before the first file of tests: the program, built from the source as it is now, and nothing of machines that an earlier run left. */
+/** Builds the program from the source before the first test file, and removes machines that an earlier run left. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const obstacle = whyNot();
   if (obstacle !== undefined) {
@@ -19,7 +19,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   }
   const release = await takeTurn();
   const program = mkdtempSync(join(tmpdir(), 'fleet-program-'));
-  // For every user of the box.
+  // Other users of the box run it, too.
   chmodSync(program, 0o755);
   const takeDown = async (): Promise<void> => {
     await takeDownClusters();
@@ -41,10 +41,9 @@ async function takeDownClusters(): Promise<void> {
   for (let slot = 0; slot < SLOTS; slot++) await clusterIn(slot, 'down');
 }
 
-/** Waits until no other run of these tests is on this box: there is one set of clusters. Returns what ends the turn. */
+/** Waits until no other run of these tests uses the clusters of this box. Returns the function that releases them. */
 async function takeTurn(): Promise<() => void> {
-  // A lock on a folder leaves nothing behind, and this one falls with this process, however that ends: its end of
-  // the pipe closes then, and cat with it.
+  // The lock on a folder needs no clean-up: when this process ends, its end of the pipe closes, and cat ends with it.
   const holder = spawn('flock', [dirname(folderOf(0)), 'sh', '-c', 'echo mine; exec cat >/dev/null'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });

@@ -3,12 +3,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import { buffer, text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { addressOf, IDENTITY_FILE, inside, onMachines } from '../support/cluster.ts';
-import { done, failed, hire, PROGRAM } from './operator.ts';
+import { createOperator, done, failed, PROGRAM, SLEEPER, service } from './operator.ts';
 import { hasTerminals, Terminal } from './terminal.ts';
-import { SLEEPER, service } from './units.ts';
 
 onMachines('fleetctl ssh', () => {
-  const operator = hire();
+  const operator = createOperator();
 
   beforeAll(async () => {
     operator.write('web.service', SLEEPER);
@@ -20,7 +19,7 @@ onMachines('fleetctl ssh', () => {
   });
   afterAll(() => operator.fleetctl('destroy', 'web', 'agent', 'k2', 'idle'));
 
-  /** Runs fleetctl with an input, and gives its output as it is. */
+  /** Runs fleetctl with standard input, and returns its exact output. */
   async function withInput(words: readonly string[], input: Buffer | string, env = {}) {
     const child = spawn(PROGRAM, ['ssh', ...words], {
       cwd: operator.folder,
@@ -43,20 +42,20 @@ onMachines('fleetctl ssh', () => {
       expect(await operator.fleetctl('ssh', addressOf('k3'), 'hostname')).toEqual(done('k3\n'));
     });
 
-    it('by the beginning of its id, with dashes or without', async () => {
+    it('by a prefix of its id, with dashes or without', async () => {
       const id = await inside('k3', 'cat /etc/machine-id');
       const uuid = `${id.slice(0, 8)}-${id.slice(8, 11)}`;
       expect(await operator.fleetctl('ssh', id.slice(0, 6), 'hostname')).toEqual(done('k3\n'));
       expect(await operator.fleetctl('ssh', '--machine', uuid, 'hostname')).toEqual(done('k3\n'));
     });
 
-    it('by a unit that is there', async () => {
+    it('by a unit on it', async () => {
       const { stdout } = await operator.fleetctl('ssh', 'web', 'systemctl', 'is-active', 'web');
       expect(stdout).toBe('active\n');
       expect(await operator.fleetctl('ssh', '--unit', 'web', 'true')).toEqual(done());
     });
 
-    it('and says what a word can be when it can be two things', async () => {
+    it('and reports an ambiguous word', async () => {
       expect(await operator.fleetctl('ssh', 'k2', 'true')).toEqual(
         failed(
           2,
@@ -76,7 +75,7 @@ hint: Say which: --machine k2 or --unit k2
       );
     });
 
-    it('and says when a unit is on none', async () => {
+    it('and reports a unit that is on no machine', async () => {
       expect(await operator.fleetctl('ssh', 'idle', 'true')).toEqual(
         failed(
           1,
@@ -102,30 +101,30 @@ hint: Start it first: fleetctl start idle.service
   });
 
   describe('runs a command', () => {
-    it('whose exit status is its own', async () => {
+    it('and exits with its exit status', async () => {
       expect(await operator.fleetctl('ssh', 'k1', '--', 'sh', '-c', 'exit 7')).toEqual(failed(7, ''));
     });
 
-    it('whose signal is 128 and its number', async () => {
+    it('and exits with 128 plus the signal that ended it', async () => {
       expect(await operator.fleetctl('ssh', 'k1', 'kill -TERM $$')).toEqual(failed(143, ''));
     });
 
-    it('whose words arrive as they are', async () => {
+    it('with its arguments unchanged', async () => {
       const words = ['a b', "it's", '$HOME', '*', '', 'a\nb', '"', '\\', ';', '&', 'grüße'];
       const { stdout } = await operator.fleetctl('ssh', 'k1', 'printf', '<%s>', ...words);
       expect(stdout).toBe(words.map((word) => `<${word}>`).join(''));
     });
 
-    it('that is one word, as a line of shell', async () => {
+    it('of one word as a line of shell', async () => {
       expect(await operator.fleetctl('ssh', 'k1', 'printf "a\\nb\\n" | wc -l')).toEqual(done('2\n'));
     });
 
-    it('with options of its own, some of which are ours elsewhere', async () => {
+    it('with options that fleetctl also has', async () => {
       const outcome = await operator.fleetctl('ssh', 'k1', 'echo', '-n', '--config', 'x', '--help');
       expect(outcome).toEqual({ status: 0, stdout: '--config x --help', stderr: '' });
     });
 
-    it('with its input and output to the byte, and its errors apart', async () => {
+    it('with exact input and output, and standard error apart', async () => {
       const sent = randomBytes(5_000_000);
       const { status, stdout, stderr } = await withInput(['k1', 'cat; echo oops >&2; exit 3'], sent);
       expect({ status, stderr }).toEqual({ status: 3, stderr: 'oops\n' });
@@ -137,12 +136,12 @@ hint: Start it first: fleetctl start idle.service
       expect(status).toBe(0);
     });
 
-    it('from standard input when there is none', async () => {
+    it('from standard input when none is given', async () => {
       const { status, stdout } = await withInput(['k1'], 'hostname; exit 9\n');
       expect({ status, stdout: String(stdout) }).toEqual({ status: 9, stdout: 'k1\n' });
     });
 
-    it('on no machine that cannot be reached', async () => {
+    it('on no machine that is unreachable', async () => {
       await inside('k3', 'systemctl stop sshd');
       try {
         const outcome = await operator.fleetctl('ssh', 'k3', 'true');
@@ -153,7 +152,7 @@ hint: Start it first: fleetctl start idle.service
       }
     });
 
-    it('with the keys of the agent here, if asked', async () => {
+    it('with the keys of the local agent, when -A is given', async () => {
       const agent = spawnSync('ssh-agent', ['-s'], { encoding: 'utf8' }).stdout;
       const [, socket = ''] = /SSH_AUTH_SOCK=([^;]+)/.exec(agent) ?? [];
       const [, pid = ''] = /SSH_AGENT_PID=(\d+)/.exec(agent) ?? [];
@@ -168,7 +167,7 @@ hint: Start it first: fleetctl start idle.service
       }
     });
 
-    it('with no agent to forward, not at all', async () => {
+    it('with -A and no agent not at all', async () => {
       const { status, stderr } = await operator.fleetctl('ssh', '-A', 'k1', 'true');
       expect({ status, stderr }).toMatchObject({
         status: 2,
@@ -177,7 +176,7 @@ hint: Start it first: fleetctl start idle.service
     });
   });
 
-  describe('leaves nothing running', () => {
+  describe('leaves no process', () => {
     it.each([
       ['Ctrl-C', 'SIGINT', 130],
       ['SIGTERM', 'SIGTERM', 143],
@@ -197,7 +196,7 @@ hint: Start it first: fleetctl start idle.service
       await vi.waitFor(async () => expect(await running('k1', mark)).toBe(false), { timeout: 20_000 });
     });
 
-    it('when nobody reads what it says any more', async () => {
+    it('when its output is closed', async () => {
       const line = `'${PROGRAM}' ssh k1 'echo one; sleep 1; echo two; exec sleep 6009' | head -1`;
       const { stdout } = spawnSync('/bin/sh', ['-c', line], {
         cwd: operator.folder,
@@ -217,7 +216,7 @@ hint: Start it first: fleetctl start idle.service
         env: { ...operator.environment, TERM: 'xterm-256color' },
       });
 
-    it('logs in: with TERM, the size of the window and its changes, and the exit status', async () => {
+    it('logs in with TERM, the size of the window and its changes, and the exit status', async () => {
       const terminal = open('k1');
       terminal.type('echo "$TERM" at $(stty size) on $(hostname)\r');
       await terminal.shows(/xterm-256color at 40 100 on k1/);
@@ -228,7 +227,7 @@ hint: Start it first: fleetctl start idle.service
       expect(await terminal.ended).toEqual({ status: 9, restored: true });
     });
 
-    it('gives Ctrl-C to what runs over there', async () => {
+    it('passes Ctrl-C to the remote command', async () => {
       const terminal = open('-t', 'k1', 'trap "echo caught; exit 4" INT; echo ready; sleep 30 & wait');
       await terminal.shows(/ready/);
       terminal.type('\x03');
@@ -236,18 +235,18 @@ hint: Start it first: fleetctl start idle.service
       expect(await terminal.ended).toEqual({ status: 4, restored: true });
     });
 
-    it('keeps a command without -t out of it', async () => {
+    it('runs a command without -t outside of it', async () => {
       const terminal = open('k1', 'tty; exit 3');
       await terminal.shows(/not a tty/);
       expect(await terminal.ended).toEqual({ status: 3, restored: true });
     });
 
-    it('passes a signal on as an exit status', async () => {
+    it('returns a signal as an exit status', async () => {
       const terminal = open('-t', 'k1', 'kill -KILL $$');
       expect(await terminal.ended).toEqual({ status: 137, restored: true });
     });
 
-    it('puts the terminal right when the connection is lost', async () => {
+    it('restores it when the connection is lost', async () => {
       const terminal = open('-t', 'k1', 'echo ready; read -r line; kill -KILL $PPID; sleep 30');
       await terminal.shows(/ready/);
       terminal.type('\r');
@@ -255,7 +254,7 @@ hint: Start it first: fleetctl start idle.service
       expect(terminal.screen).toContain('Error: Lost machine "k1"');
     });
 
-    it('puts it right when it is told to end, and hangs up', async () => {
+    it('restores it when a signal ends fleetctl, and closes the connection', async () => {
       const terminal = open('-t', 'k1', 'echo ready; sleep 6010');
       await terminal.shows(/ready/);
       terminal.kill('SIGTERM');

@@ -1,87 +1,86 @@
 import { beforeAll, expect, it } from 'vitest';
 import { inside, insideAll, onMachines, SUBNET, until } from '../support/cluster.ts';
-import { done, failed, hire, type Outcome } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { createOperator, done, failed, type Outcome, SLEEPER, service } from './operator.ts';
 
-/** Units that do not come up, by name: why, what is said of it, and a line of the journal that must be there. */
+/** Units that do not come up: the reason, the message, and a line of the journal that must be shown. */
 const BAD_UNITS = [
   {
     why: 'dies at once',
     text: service('ExecStart=/bin/sh -c "echo cannot read my settings; exit 7"'),
-    says: 'it did not stay up: failed (failed), result exit-code, exit status 7',
+    message: 'it did not stay up: failed (failed), result exit-code, exit status 7',
     journal: 'cannot read my settings',
   },
   {
     why: 'dies within the settle window',
     text: service('ExecStart=/bin/sh -c "sleep 0.1; echo lost my database; exit 3"'),
-    says: 'it did not stay up: failed (failed), result exit-code, exit status 3',
+    message: 'it did not stay up: failed (failed), result exit-code, exit status 3',
     journal: 'lost my database',
   },
   {
     why: 'is killed',
     text: service('ExecStart=/bin/sh -c "kill -9 $$$$"'),
-    says: 'it did not stay up: failed (failed), result signal, signal 9',
+    message: 'it did not stay up: failed (failed), result signal, signal 9',
     journal: 'UNIT: Main process exited, code=killed, status=9/KILL',
   },
   {
     why: 'ends, though it should go on',
     text: service('ExecStart=/bin/true'),
-    says: 'it ended right after its start: inactive (dead), exit status 0',
+    message: 'it ended right after its start: inactive (dead), exit status 0',
     journal: 'UNIT: Deactivated successfully.',
   },
   {
     why: 'dies and is started again by systemd, with a pause',
     text: service('ExecStart=/bin/sh -c "echo once more; exit 3"\nRestart=always\nRestartSec=60'),
-    says: 'it did not stay up: activating (auto-restart), result exit-code, exit status 3',
+    message: 'it did not stay up: activating (auto-restart), result exit-code, exit status 3',
     journal: 'once more',
   },
   {
     why: 'dies and is started again by systemd until that gives up',
     text: service('ExecStart=/bin/sh -c "exit 3"\nRestart=always\nRestartSec=0'),
-    says: 'it did not stay up: failed (failed), result exit-code, exit status 3, 5 restarts',
+    message: 'it did not stay up: failed (failed), result exit-code, exit status 3, 5 restarts',
     journal: 'UNIT: Start request repeated too quickly.',
   },
   {
     why: 'has a setting that systemd refuses',
     text: service('ExecStart=not/absolute'),
-    says: 'systemd refuses it: "Unit UNIT has a bad unit file setting."',
+    message: 'systemd refuses it: "Unit UNIT has a bad unit file setting."',
     journal: '/etc/systemd/system/UNIT:2: Neither a valid executable name nor an absolute path: not/absolute',
   },
   {
     why: 'has no program',
     text: service('ExecStart=/usr/bin/no-such-program'),
-    says: 'it did not stay up: failed (failed), result exit-code, exit status 203',
+    message: 'it did not stay up: failed (failed), result exit-code, exit status 203',
     journal: 'UNIT: Main process exited, code=exited, status=203/EXEC',
   },
   {
     why: 'does not get ready in time',
     text: service('Type=notify\nTimeoutStartSec=1\nExecStart=/bin/sleep 100000'),
-    says: 'it did not stay up: failed (failed), result timeout, signal 15',
+    message: 'it did not stay up: failed (failed), result timeout, signal 15',
     journal: 'UNIT: start operation timed out. Terminating.',
   },
   {
     why: 'is a oneshot that fails',
     text: service('Type=oneshot\nExecStart=/bin/sh -c "echo no luck; exit 9"'),
-    says: 'it did not stay up: failed (failed), result exit-code, exit status 9',
+    message: 'it did not stay up: failed (failed), result exit-code, exit status 9',
     journal: 'no luck',
   },
   {
     why: 'requires a unit that is not there',
     text: `[Unit]\nRequires=nothing-like-it.service\n\n${SLEEPER}`,
-    says: 'it did not start: inactive (dead)',
+    message: 'it did not start: inactive (dead)',
     journal: 'Failed to start UNIT: Unit nothing-like-it.service not found.',
   },
   {
     why: 'has a condition that does not hold',
     text: `[Unit]\nConditionPathExists=/nowhere\n\n${SLEEPER}`,
-    says: 'it did not start: inactive (dead)',
-    // Worded differently by every second systemd.
+    message: 'it did not start: inactive (dead)',
+    // The text differs between versions of systemd.
     journal: /condition check/i,
   },
 ];
 
 onMachines('units that do not come up', () => {
-  const operator = hire({ top: { settle: '400ms' } });
+  const operator = createOperator({ top: { settle: '400ms' } });
   const names = BAD_UNITS.map((_, index) => `bad${index}`);
   let outcome: Outcome;
 
@@ -91,8 +90,8 @@ onMachines('units that do not come up', () => {
     outcome = await operator.fleetctl('start', ...names, 'good');
   });
 
-  for (const [index, { why, says, journal }] of BAD_UNITS.entries()) {
-    it(`are told apart: one ${why}`, () => {
+  for (const [index, { why, message, journal }] of BAD_UNITS.entries()) {
+    it(`are reported with the reason: one that ${why}`, () => {
       const start = `Error: Cannot start unit "bad${index}.service" on machine `;
       const [, said = ''] = outcome.stderr.split(start);
       const [first = '', ...lines] =
@@ -101,7 +100,7 @@ onMachines('units that do not come up', () => {
           ?.trimEnd()
           .split('\n') ?? [];
       expect(first.replace(/^"(k[123])" \(127\.76\.\d\.[123]\): /, '')).toBe(
-        says.replaceAll('UNIT', `bad${index}.service`),
+        message.replaceAll('UNIT', `bad${index}.service`),
       );
       const expected =
         journal instanceof RegExp ? journal : `  ${journal.replaceAll('UNIT', `bad${index}.service`)}\n`;
@@ -110,7 +109,7 @@ onMachines('units that do not come up', () => {
     });
   }
 
-  it('do not keep another one from coming up', async () => {
+  it('do not prevent another unit from starting', async () => {
     const { status, stdout, stderr } = outcome;
     expect({ status, stdout }).toEqual({
       status: 1,
@@ -119,7 +118,7 @@ onMachines('units that do not come up', () => {
     expect(stderr.match(/^Error:/gm)).toHaveLength(BAD_UNITS.length);
   });
 
-  it('stay wanted, and are seen not to be there', async () => {
+  it('stay launched, and are shown as failed', async () => {
     const { stdout } = await operator.fleetctl(
       'list-unit-files',
       '--no-legend',
@@ -150,9 +149,9 @@ onMachines('units that do not come up', () => {
 });
 
 onMachines('a unit that fits no machine', () => {
-  const operator = hire({ metadata: { k1: 'role=web', k2: 'role=db' } });
+  const operator = createOperator({ metadata: { k1: 'role=web', k2: 'role=db' } });
 
-  it('fails at once with the rule that excludes each machine, and stays wanted', async () => {
+  it('fails at once with the rule that excludes each machine, and stays launched', async () => {
     operator.write('cache.service', service('ExecStart=/bin/sleep 100000', 'MachineMetadata=role=cache'));
     expect(await operator.fleetctl('start', 'cache')).toEqual(
       failed(
@@ -175,7 +174,7 @@ onMachines('a unit that fits no machine', () => {
     );
   });
 
-  it('is told each rule by its own words', async () => {
+  it('is reported with the words of each rule', async () => {
     operator.configure({ metadata: { k1: 'role=web', k2: 'role=web' } });
     operator.write(
       'a@.service',
@@ -212,11 +211,11 @@ onMachines('a unit that fits no machine', () => {
   });
 });
 
-onMachines('a unit that does come up', () => {
-  const operator = hire();
+onMachines('a unit that comes up', () => {
+  const operator = createOperator();
   const UNITS = ['list-units', '--no-legend', '--fields=unit,active,sub'];
 
-  it('may be of any type of service', async () => {
+  it('can be a service of any type', async () => {
     operator.write('once.service', service('Type=oneshot\nExecStart=/bin/true'));
     operator.write('slow.service', service('Type=oneshot\nExecStart=/bin/sleep 1.5'));
     operator.write('stays.service', service('Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true'));
@@ -247,7 +246,7 @@ onMachines('a unit that does come up', () => {
     await operator.fleetctl('destroy', ...names);
   });
 
-  it('may be a timer that runs its service', async () => {
+  it('can be a timer that runs its service', async () => {
     operator.write('tick.timer', '[Timer]\nOnActiveSec=100ms\nAccuracySec=10ms\n');
     operator.write('tick.service', service('Type=oneshot\nExecStart=/bin/touch /run/ticked'));
     expect(await operator.fleetctl('submit', 'tick.timer', 'tick.service')).toEqual(
@@ -270,7 +269,7 @@ onMachines('a unit that does come up', () => {
     await operator.fleetctl('destroy', 'tick.timer', 'tick.service');
   });
 
-  it('may be a timer that is started together with its service', async () => {
+  it('can be a timer that is started together with its service', async () => {
     operator.write('tick.timer', '[Timer]\nOnCalendar=daily\n');
     expect(await operator.fleetctl('start', 'tick.timer', 'tick.service')).toEqual(
       done(`
@@ -282,7 +281,7 @@ onMachines('a unit that does come up', () => {
     await operator.fleetctl('destroy', 'tick.timer', 'tick.service');
   });
 
-  it('may be a socket that starts its service', async () => {
+  it('can be a socket that starts its service', async () => {
     operator.write('greet.socket', '[Socket]\nListenFIFO=/run/greet\n');
     operator.write('greet.service', SLEEPER);
     await operator.fleetctl('load', 'greet.service');

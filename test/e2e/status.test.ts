@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { cluster, onMachines } from '../support/cluster.ts';
-import { hire } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { createOperator, SLEEPER, service } from './operator.ts';
 
-onMachines('the status of units', () => {
-  const operator = hire({ metadata: { k1: 'name=k1', k2: 'name=k2' } });
+onMachines('status', () => {
+  const operator = createOperator({ metadata: { k1: 'name=k1', k2: 'name=k2' } });
 
   beforeAll(async () => {
     operator.write('all.service', service('ExecStart=/bin/sleep 100000', 'Global=true'));
@@ -14,7 +13,7 @@ onMachines('the status of units', () => {
   });
   afterAll(() => cluster('up', '3'));
 
-  it('of one unit on one machine is what systemctl says there, and nothing else', async () => {
+  it('of one unit on one machine prints exactly what systemctl prints there', async () => {
     const { status, stdout, stderr } = await operator.fleetctl('status', 'one');
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/^● one\.service\n {5}Loaded: loaded \(\/etc\/systemd\/system\/one\.service;/);
@@ -22,7 +21,7 @@ onMachines('the status of units', () => {
     expect(stdout).toMatch(/ k1 systemd\[1\]: Started one\.service/);
   });
 
-  it('of a global unit is that of every machine, and --machine narrows it', async () => {
+  it('of a global unit prints every machine, and --machine selects one', async () => {
     const all = await operator.fleetctl('status', 'all', '-n', '0');
     expect([all.status, all.stderr]).toEqual([0, '']);
     expect(all.stdout.match(/^\[.*\]$/gm)).toEqual([
@@ -35,7 +34,7 @@ onMachines('the status of units', () => {
     expect([one.status, one.stdout.startsWith('● all.service\n')]).toEqual([0, true]);
   });
 
-  it('tells what is down by its exit status, and a missing unit hides nothing', async () => {
+  it('exits with the status of systemctl, and a missing unit hides no other', async () => {
     const down = await operator.fleetctl('status', 'one', 'bad');
     expect([down.status, down.stderr]).toEqual([3, '']);
     expect(down.stdout).toMatch(
@@ -46,7 +45,7 @@ onMachines('the status of units', () => {
     expect(missing.stderr).toMatch(/^Error: No such unit: "nope\.service"\n/);
   });
 
-  it('is JSON for programs', async () => {
+  it('prints JSON for programs', async () => {
     const { status, stdout } = await operator.fleetctl('status', 'all', 'bad', '-o', 'json');
     expect(status).toBe(3);
     expect(JSON.parse(stdout)).toMatchObject({
@@ -66,7 +65,7 @@ onMachines('the status of units', () => {
     });
   });
 
-  it('says which machine is silent, and shows the others', async () => {
+  it('names the unreachable machine, and shows the others', async () => {
     await cluster('kill', 'k3');
     const all = await operator.fleetctl('status', 'all', '-n', '0');
     expect(all.status).toBe(5);

@@ -1,18 +1,17 @@
 import { spawnSync } from 'node:child_process';
 import { beforeAll, expect, it } from 'vitest';
 import { inside, onMachines, SUBNET } from '../support/cluster.ts';
-import { done, failed, hire, PROGRAM } from './operator.ts';
-import { HELLO, HELLO_HASH, SLEEPER, service } from './units.ts';
+import { createOperator, done, failed, HELLO, HELLO_HASH, PROGRAM, SLEEPER, service } from './operator.ts';
 
 onMachines('the three lists', () => {
-  const operator = hire({ metadata: { k1: 'region=eu,disk=ssd', k3: 'region=us' } });
+  const operator = createOperator({ metadata: { k1: 'region=eu,disk=ssd', k3: 'region=us' } });
 
-  it('have nothing but titles before the first unit', async () => {
+  it('have only titles before the first unit', async () => {
     expect(await operator.fleetctl('list-units')).toEqual(done('UNIT  MACHINE  ACTIVE  SUB'));
     expect(await operator.fleetctl('list-unit-files')).toEqual(done('UNIT  HASH  DSTATE  STATE  TMACHINE'));
   });
 
-  it('show a standard and a global unit in the shapes of fleet', async () => {
+  it('show a standard and a global unit in the format of the original fleet', async () => {
     operator.write('standard-unit.service', SLEEPER);
     operator.write('global-unit.service', service('ExecStart=/bin/sleep 100000', 'Global=true'));
     expect(await operator.fleetctl('start', 'standard-unit', 'global-unit')).toEqual(
@@ -47,7 +46,7 @@ onMachines('the three lists', () => {
     );
   });
 
-  it('print ids and hashes whole with --full', async () => {
+  it('print complete ids and hashes with --full', async () => {
     const { stdout } = await operator.fleetctl(
       'list-units',
       '--full',
@@ -58,7 +57,7 @@ onMachines('the three lists', () => {
     expect(stdout.split('\n')[0]).toBe(`${machine}  c8249a246e4a4c730c7a72660cf9cd501b7f76dc`);
   });
 
-  it('show the columns that are asked for, in that order', async () => {
+  it('show the requested columns in the requested order', async () => {
     expect(await operator.fleetctl('list-units', '--fields', 'sub,unit', '--no-legend')).toEqual(
       done(`
         running  global-unit.service
@@ -79,11 +78,11 @@ onMachines('the three lists', () => {
   });
 });
 
-/** Some time of today or yesterday, to the second. */
+/** A time of today or yesterday, to the second. */
 const RECENTLY = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 
-onMachines('a list for programs', () => {
-  const operator = hire({ metadata: { k1: 'region=eu' } });
+onMachines('a list as JSON', () => {
+  const operator = createOperator({ metadata: { k1: 'region=eu' } });
   const ask = async (verb: string) => JSON.parse((await operator.launch([verb, '-o', 'json']).ended).stdout);
   let machine: object;
 
@@ -107,7 +106,7 @@ onMachines('a list for programs', () => {
           hash: HELLO_HASH,
           restarts: 0,
           since: expect.stringMatching(RECENTLY),
-          // The machines of these tests count no memory.
+          // Memory accounting is off in the test machines.
           memoryBytes: null,
           cpuNs: expect.any(Number),
           result: 'success',
@@ -160,17 +159,17 @@ onMachines('a list for programs', () => {
   });
 });
 
-onMachines('the streams', () => {
-  const operator = hire();
+onMachines('the output streams', () => {
+  const operator = createOperator();
 
-  it('carry no colours into a pipe, also when colours are asked for', async () => {
+  it('contain no colours in a pipe, also when colours are requested', async () => {
     const env = { TERM: 'xterm-256color', FORCE_COLOR: '1', CLICOLOR_FORCE: '1' };
     const { stdout, stderr } = await operator.launch(['list-machines'], { env }).ended;
     expect(stdout + stderr).not.toContain('\u001b');
     expect(stdout).toContain(`${SUBNET}.1`);
   });
 
-  it('may be closed by a reader that has seen enough', () => {
+  it('can be closed by the reader early', () => {
     const script = `{ "$0" list-machines; echo "status $?" >&3; } 3>&2 | true`;
     const { stdout, stderr } = spawnSync('/bin/sh', ['-c', script, PROGRAM], {
       cwd: operator.folder,

@@ -5,12 +5,12 @@ import { vi } from 'vitest';
 
 const PROGRAM = new URL('terminal.py', import.meta.url).pathname;
 
-/** Python makes the terminal: Node itself cannot. */
+/** Python makes the terminal, because Node cannot. */
 export const hasTerminals = spawnSync('python3', ['-c', 'import os; os.waitstatus_to_exitcode']).status === 0;
 
-/** A command in a terminal of 100 by 40 characters, and a person at it. */
+/** A command in a terminal of 100 by 40 characters. */
 export class Terminal {
-  /** Its exit status, negative for a signal, and whether the terminal was left as it was found. */
+  /** The exit status, negative for a signal, and whether the terminal settings were restored. */
   readonly ended: Promise<{ readonly status: number; readonly restored: boolean }>;
   readonly #bridge: ChildProcess & { stdin: NodeJS.WritableStream };
   #screen = '';
@@ -31,7 +31,7 @@ export class Terminal {
     });
   }
 
-  /** Everything that was shown so far. */
+  /** Everything that was printed so far. */
   get screen(): string {
     return this.#screen;
   }
@@ -40,17 +40,16 @@ export class Terminal {
     this.#bridge.stdin.write(keys);
   }
 
-  /** Makes the window 132 by 50. */
+  /** Changes the window size to 132 by 50. */
   resize(): void {
     this.#bridge.kill('SIGUSR1');
   }
 
-  /** Sends a signal to the command. */
   kill(signal: NodeJS.Signals): void {
     process.kill(this.#pid, signal);
   }
 
-  /** Waits until the screen shows something. */
+  /** Waits until the output matches. */
   async shows(what: RegExp): Promise<void> {
     await vi.waitFor(
       () => {

@@ -3,11 +3,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, it } from 'vitest';
 import { cluster, inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
-import { recruit } from './fleetd.ts';
-import { hire } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { fleetdStarter } from './fleetd.ts';
+import { createOperator, SLEEPER, service } from './operator.ts';
 
-/** Writes a unit and a record of it with that token there, as fleet would, and starts it. */
+/** Writes a unit and a record with that token to a machine, as fleet would, and starts the unit. */
 function forge(machine: string, unit: string, token: string, text: string): Promise<string> {
   const encoded = Buffer.from(text).toString('base64');
   return inside(
@@ -21,8 +20,8 @@ function forge(machine: string, unit: string, token: string, text: string): Prom
 }
 
 onMachines('a hostile machine', () => {
-  const operator = hire({ top: { agent_ttl: '5s' }, ssh: { connect_timeout: '10s' } });
-  const start = recruit(operator);
+  const operator = createOperator({ top: { agent_ttl: '5s' }, ssh: { connect_timeout: '10s' } });
+  const start = fleetdStarter(operator);
   const idOf = async (machine: string): Promise<string> =>
     (await inside(machine, 'cat /etc/machine-id')).trim();
   const own = new Map<string, string>();
@@ -31,22 +30,22 @@ onMachines('a hostile machine', () => {
     for (const [machine, id] of own) await inside(machine, `echo ${id} >/etc/machine-id`);
   });
 
-  it('does not get what is pinned to a machine that is off by taking its id', async () => {
+  it('does not get units that are pinned to a stopped machine by copying its id', async () => {
     for (const machine of ['k1', 'k2', 'k3']) own.set(machine, await idOf(machine));
     operator.write('pinned.service', service('ExecStart=/bin/sleep 100000', `MachineID=${own.get('k2')}`));
     operator.write('agent.service', service('ExecStart=/bin/sleep 100000', 'Global=true'));
     expect(await operator.fleetctl('start', 'pinned', 'agent')).toMatchObject({ status: 0, stderr: '' });
     const fleetd = start();
-    await fleetd.said('leads');
+    await fleetd.logged('leads');
     await inside('k3', `echo ${own.get('k2')} >/etc/machine-id`);
     const both = await operator.fleetctl('list-machines');
     expect(both.stderr).toContain('Machine "k3" has the machine id of machine "k2"');
     expect(both.stderr).toContain('fleetctl machines accept k3');
     await cluster('kill', 'k2');
     try {
-      await fleetd.said('machine-lost', { machine: 'k2', reason: 'ssh-refused' }, 30_000);
+      await fleetd.logged('machine-lost', { machine: 'k2', reason: 'ssh-refused' }, 30_000);
       const lost = { machine: 'k3', reason: 'machine-untrusted' };
-      expect((await fleetd.said('machine-lost', lost, 30_000)).message).toContain(
+      expect((await fleetd.logged('machine-lost', lost, 30_000)).message).toContain(
         'cannot be used: Machine "k3" has the machine id of machine "k2"',
       );
       // Twice agent_ttl.
@@ -63,7 +62,7 @@ onMachines('a hostile machine', () => {
     await fleetd.end();
   });
 
-  it('is used again with another id when an operator accepts that', async () => {
+  it('is used with a new id once an operator accepts it', async () => {
     const other = `${own.get('k3')?.slice(0, 30)}00`;
     await inside('k3', `echo ${other} >/etc/machine-id`);
     const refused = await operator.fleetctl('reconcile');
@@ -77,7 +76,7 @@ onMachines('a hostile machine', () => {
     expect((await operator.fleetctl('machines', 'accept', 'k3')).status).toBe(0);
   });
 
-  it('stops no change elsewhere with a token that no registry gives', async () => {
+  it('prevents no change elsewhere with a token that no registry assigned', async () => {
     await inside('k1', 'sed -i s/^token=.*/token=9007199254740993/ /var/lib/fleet/units/agent.service');
     operator.write('web.service', SLEEPER);
     const { status, stdout, stderr } = await operator.fleetctl('start', 'web');
@@ -87,7 +86,7 @@ onMachines('a hostile machine', () => {
     expect(listed.stderr).toContain('Cannot use machine "k1"');
   });
 
-  it('is excluded by one command when it is ahead alone', async () => {
+  it('is excluded by one command when only its records are ahead', async () => {
     await inside('k1', 'sed -i s/^token=.*/token=5000/ /var/lib/fleet/units/agent.service');
     const refused = await operator.fleetctl('stop', 'web');
     expect(refused.status).toBe(1);
@@ -99,7 +98,7 @@ onMachines('a hostile machine', () => {
     expect(await operator.fleetctl('machines', 'accept', 'k1')).toMatchObject({ status: 0, stderr: '' });
   });
 
-  it('gets no unit onto other machines by a recovery', async () => {
+  it('gets no unit onto other machines through recover', async () => {
     const highest = await inside(
       'k2',
       'cat /var/lib/fleet/units/* | sed -n s/token=//p | sort -n | tail -n 1',
@@ -124,7 +123,7 @@ onMachines('a hostile machine', () => {
     expect(await insideAll(['k1', 'k2', 'k3'], runs)).toEqual(Array(3).fill('inactive\n'));
   });
 
-  it('keeps the units of fleet itself', async () => {
+  it('cannot replace the units of fleet itself', async () => {
     for (const name of ['fleet-lease.service', 'fleet.target']) {
       operator.write(name, SLEEPER);
       for (const verb of ['start', 'destroy']) expect((await operator.fleetctl(verb, name)).status).toBe(2);

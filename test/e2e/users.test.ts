@@ -2,13 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { inside, onMachines, SUBNET } from '../support/cluster.ts';
-import { done, hire } from './operator.ts';
-import { SLEEPER } from './units.ts';
+import { createOperator, done, SLEEPER } from './operator.ts';
 
-onMachines('a user who may use sudo', () => {
-  const operator = hire({ ssh: { user: 'core', sudo: 'true' } });
+onMachines('a user with sudo', () => {
+  const operator = createOperator({ ssh: { user: 'core', sudo: 'true' } });
 
-  it('does everything that root does', async () => {
+  it('can do everything that root can', async () => {
     operator.write('web.service', SLEEPER);
     expect(await operator.fleetctl('start', 'web')).toEqual(
       done(`Unit web.service launched on 00000000.../${SUBNET}.1`),
@@ -19,7 +18,7 @@ onMachines('a user who may use sudo', () => {
     expect(await operator.fleetctl('destroy', 'web')).toEqual(done('Destroyed web.service'));
   });
 
-  it('may have a login shell that talks', async () => {
+  it('can have a login shell that prints text', async () => {
     const chatter = 'printf \'echo Welcome back; echo "you have mail" >&2\\n\' >>/home/core/.bashrc';
     await inside('k1', chatter);
     expect(await operator.fleetctl('start', 'web')).toEqual(
@@ -32,8 +31,8 @@ onMachines('a user who may use sudo', () => {
   });
 });
 
-onMachines('a user who cannot work on a machine', () => {
-  const operator = hire();
+onMachines('a user who cannot use a machine', () => {
+  const operator = createOperator();
   beforeAll(async () => {
     operator.write('web.service', SLEEPER);
     await operator.fleetctl('start', 'web');
@@ -82,7 +81,7 @@ onMachines('a user who cannot work on a machine', () => {
       ssh: { identity_file: 'no-key' },
       why: `Cannot reach machine "k1" (${SUBNET}.1:22): there is no key file "HERE/no-key"`,
     },
-  ])('is told so, and changes nothing: one who $who', async ({ ssh, why }) => {
+  ])('gets the reason and changes nothing: one who $who', async ({ ssh, why }) => {
     operator.configure({ machines: ['k1'], ssh });
     const list = await operator.fleetctl('list-units', '--no-legend');
     expect({ status: list.status, stdout: list.stdout }).toEqual({

@@ -1,16 +1,15 @@
 import { expect, it } from 'vitest';
 import { inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
-import { done, failed, hire } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { createOperator, done, failed, SLEEPER, service } from './operator.ts';
 
 const MACHINES = ['k1', 'k2', 'k3'];
 
 onMachines('verify', () => {
-  const operator = hire();
-  /** What fleet has on machines, staging folders among it. */
+  const operator = createOperator();
+  /** All files of fleet on machines, including staging folders. */
   const left = () => insideAll(MACHINES, 'ls -d /var/lib/fleet /run/fleet/verify.* 2>/dev/null || true');
 
-  it('has every machine check all files together, and leaves nothing there', async () => {
+  it('checks all files together on every machine, and leaves no files', async () => {
     operator.write('db.service', SLEEPER);
     operator.write(
       'web.service',
@@ -37,16 +36,16 @@ onMachines('verify', () => {
       'ExecStart=/usr/bin/no-such-program',
       'bad.service: Command /usr/bin/no-such-program is not executable: No such file or directory',
     ],
-  ])('fails for %s', async (_, lines, says) => {
+  ])('fails for %s', async (_, lines, message) => {
     operator.write('bad.service', service(lines));
     expect(await operator.fleetctl('verify', 'bad.service', '--machine', 'k2')).toEqual({
       status: 1,
-      stdout: `Failed on "k2" (${SUBNET}.2): bad.service\n  ${says}\n`,
+      stdout: `Failed on "k2" (${SUBNET}.2): bad.service\n  ${message}\n`,
       stderr: '',
     });
   });
 
-  it('fails for a unit that is required and not there', async () => {
+  it('fails for a required unit that does not exist', async () => {
     operator.write('lonely.service', `[Unit]\nRequires=nothing-like-it.service\n\n${SLEEPER}`);
     const { status, stdout } = await operator.fleetctl('verify', 'lonely.service', '--machine', 'k1');
     expect({ status, stdout }).toEqual({
@@ -57,7 +56,7 @@ onMachines('verify', () => {
     });
   });
 
-  it('lets one machine fail where the program is on the others', async () => {
+  it('fails on one machine only, when the program exists on the others', async () => {
     await insideAll(['k1', 'k3'], 'cp /bin/true /root/there; chmod 755 /root/there');
     operator.write('some.service', service('ExecStart=/root/there'));
     const { status, stdout } = await operator.fleetctl('verify', 'some.service', '-o', 'json');
@@ -86,7 +85,7 @@ onMachines('verify', () => {
     );
   });
 
-  it('lets start write nothing unless every machine lets the units pass', async () => {
+  it('lets start write nothing unless the units pass on every machine', async () => {
     const { status, stdout, stderr } = await operator.fleetctl(
       'start',
       '--verify',
@@ -102,7 +101,7 @@ onMachines('verify', () => {
     expect(await left()).toEqual(['', '', '']);
   });
 
-  it('lets start go on, over the same connection, when they pass', async () => {
+  it('lets start continue over the same connection when the units pass', async () => {
     const sessions =
       'journalctl --quiet --unit=sshd.service --grep="Accepted publickey" --output=cat | wc -l';
     const before = Number(await inside('k2', sessions));
@@ -114,9 +113,9 @@ onMachines('verify', () => {
 });
 
 onMachines('a timer without its service', () => {
-  const operator = hire();
+  const operator = createOperator();
 
-  it('is refused before anything is pushed', async () => {
+  it('is refused before anything is written', async () => {
     operator.write('x.timer', '[Timer]\nOnActiveSec=1h\n');
     expect(await operator.fleetctl('start', 'x.timer')).toEqual(
       failed(
@@ -131,7 +130,7 @@ onMachines('a timer without its service', () => {
     expect(await insideAll(MACHINES, 'ls -d /var/lib/fleet 2>/dev/null || true')).toEqual(['', '', '']);
   });
 
-  it('is started with the service of the system', async () => {
+  it('can be started when its service is a unit of the system', async () => {
     operator.write('x.timer', '[Timer]\nOnActiveSec=1h\nUnit=systemd-tmpfiles-clean.service\n');
     expect((await operator.fleetctl('start', 'x.timer')).status).toBe(0);
   });

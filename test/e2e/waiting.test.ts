@@ -1,30 +1,32 @@
 import { expect, it } from 'vitest';
 import { onMachines, SUBNET, until } from '../support/cluster.ts';
-import { done, hire, PROGRAM } from './operator.ts';
+import { createOperator, done, PROGRAM, SLEEPER, service } from './operator.ts';
 import { hasTerminals, Terminal } from './terminal.ts';
-import { SLEEPER, service } from './units.ts';
 
 const slow = (seconds: number): string =>
   service(`Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sleep ${seconds}`);
 
-onMachines('a start that takes a while', () => {
-  const operator = hire();
+onMachines('a slow start', () => {
+  const operator = createOperator();
 
-  it.skipIf(!hasTerminals)('shows on a terminal what it waits for, and leaves nothing of it', async () => {
-    operator.write('slow.service', slow(2));
-    const terminal = new Terminal([PROGRAM, 'start', 'slow'], {
-      cwd: operator.folder,
-      env: { ...operator.environment, TERM: 'xterm' },
-    });
-    await terminal.shows(/Waiting for k1 to start slow\.service {2}\d+s\r\n/);
-    expect(await terminal.ended).toEqual({ status: 0, restored: true });
-    // One line up, to its beginning, and clear the rest: then comes the answer.
-    const last = terminal.screen.split('\x1b[1A\r\x1b[J').at(-1);
-    expect(last).toMatch(/^Unit slow\.service launched on \S+\r\n$/);
-    await operator.fleetctl('destroy', 'slow');
-  });
+  it.skipIf(!hasTerminals)(
+    'shows the unit that it waits for on a terminal, and erases that line',
+    async () => {
+      operator.write('slow.service', slow(2));
+      const terminal = new Terminal([PROGRAM, 'start', 'slow'], {
+        cwd: operator.folder,
+        env: { ...operator.environment, TERM: 'xterm' },
+      });
+      await terminal.shows(/Waiting for k1 to start slow\.service {2}\d+s\r\n/);
+      expect(await terminal.ended).toEqual({ status: 0, restored: true });
+      // One line up, to its beginning, and clear the rest: then the result follows.
+      const last = terminal.screen.split('\x1b[1A\r\x1b[J').at(-1);
+      expect(last).toMatch(/^Unit slow\.service launched on \S+\r\n$/);
+      await operator.fleetctl('destroy', 'slow');
+    },
+  );
 
-  it('says so once in a log, and nothing at all with --quiet', async () => {
+  it('prints one line about waiting in a log, and none with --quiet', async () => {
     operator.write('slow.service', slow(4));
     const wait = 'Waiting for k1 to start slow.service\n';
     expect((await operator.launch(['start', 'slow']).ended).stderr).toBe(wait);
@@ -39,7 +41,7 @@ onMachines('a start that takes a while', () => {
     await operator.fleetctl('destroy', 'slow');
   });
 
-  it('is not waited for longer than --timeout, and goes on', async () => {
+  it('is waited for at most --timeout, and continues', async () => {
     operator.write('slow.service', slow(60));
     operator.write('quick.service', SLEEPER);
     const { status, stdout, stderr } = await operator.fleetctl('start', '--timeout=1s', 'quick', 'slow');

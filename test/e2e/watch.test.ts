@@ -1,19 +1,18 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { cluster, inside, onMachines, until } from '../support/cluster.ts';
-import { hire, type Launched, PROGRAM } from './operator.ts';
+import { createOperator, type Launched, PROGRAM, SLEEPER } from './operator.ts';
 import { hasTerminals, Terminal } from './terminal.ts';
-import { SLEEPER } from './units.ts';
 
 const EVERY = ['--interval', '200ms'];
 
-onMachines('a list that is watched', () => {
-  const operator = hire();
+onMachines('list-units --watch', () => {
+  const operator = createOperator();
   beforeAll(async () => {
     operator.write('web.service', SLEEPER);
     await operator.fleetctl('start', 'web');
   });
 
-  /** A watch in a pipe, and what it has printed so far. */
+  /** A watch in a pipe, and its output so far. */
   function watch(
     ...words: readonly string[]
   ): Launched & { readonly out: () => string; readonly err: () => string } {
@@ -32,13 +31,13 @@ onMachines('a list that is watched', () => {
   const sees = (text: () => string, what: RegExp): Promise<void> =>
     vi.waitFor(() => expect(text()).toMatch(what), { timeout: 20_000, interval: 50 });
 
-  it('in a pipe shows what changes, machines that fall silent and come back among it, until Ctrl-C', async () => {
+  it('in a pipe prints changes, also machines that become unreachable and reachable, until Ctrl-C', async () => {
     const table = watch('list-units', '--fields', 'unit,active,sub');
     const lines = watch('list-units', '-o', 'json');
     await Promise.all([sees(table.out, /running/), sees(lines.out, /running/)]);
     await inside('k1', 'systemctl stop web');
     await sees(table.out, /inactive/);
-    // A connection that is lost, and can be made again at once, is no silence.
+    // A lost connection that can be restored at once does not count as unreachable.
     await inside('k1', "pkill -f '^sshd: root'");
     await until('k1', "pgrep -f '^sshd: root'");
     expect(table.out()).not.toContain('unreachable');
@@ -71,7 +70,7 @@ onMachines('a list that is watched', () => {
     expect(objects.at(-1).unreachable).toEqual([]);
   });
 
-  it('keeps one connection and one shell a machine', async () => {
+  it('keeps one connection and one shell on each machine', async () => {
     const shells = async (): Promise<number> =>
       Number((await inside('k2', "pgrep -fc '^/bin/sh -s$' || true")).trim());
     const table = watch('list-machines');
@@ -79,7 +78,7 @@ onMachines('a list that is watched', () => {
     const before = await inside('k2', "pgrep -f '^sshd: root' | sort");
     await new Promise((resolve) => setTimeout(resolve, 1500));
     expect(await inside('k2', "pgrep -f '^sshd: root' | sort")).toBe(before);
-    // A shell that is at work may have children that look like it.
+    // A shell may have children with the same command line.
     await vi.waitFor(async () => expect(await shells()).toBe(1), { timeout: 20_000 });
     table.process.kill('SIGINT');
     await table.ended;
@@ -87,7 +86,7 @@ onMachines('a list that is watched', () => {
   });
 
   describe.skipIf(!hasTerminals)('on a terminal', () => {
-    it('is drawn in place, and leaves it as it was', async () => {
+    it('redraws in place, and restores the screen', async () => {
       const terminal = new Terminal([PROGRAM, 'list-units', '--watch', ...EVERY], {
         cwd: operator.folder,
         env: { ...operator.environment, TERM: 'xterm-256color' },

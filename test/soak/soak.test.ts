@@ -1,7 +1,7 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { recruit } from '../e2e/fleetd.ts';
-import { hire } from '../e2e/operator.ts';
+import { fleetdStarter } from '../e2e/fleetd.ts';
+import { createOperator } from '../e2e/operator.ts';
 import { add, cluster, onMachines } from '../support/cluster.ts';
 import { soak } from './soak.ts';
 
@@ -22,9 +22,9 @@ const METADATA = Object.fromEntries(
 onMachines(`${UNITS} units on ${COUNT} machines, and ${MINUTES} minutes of trouble (--seed ${SEED})`, () => {
   // Two fleetd cannot listen in one place.
   const top = { agent_ttl: `${TTL}s`, listen: 'none' };
-  const operator = hire({ machines: MACHINES, top, metadata: METADATA });
+  const operator = createOperator({ machines: MACHINES, top, metadata: METADATA });
   // With little room its garbage goes soon: what it holds is what it keeps, and a leak ends it.
-  const start = recruit(operator, '--max-old-space-size=64 --max-semi-space-size=4');
+  const start = fleetdStarter(operator, '--max-old-space-size=64 --max-semi-space-size=4');
 
   beforeAll(() => add(...MACHINES.slice(3)));
   // The cluster shrinks by switching off.

@@ -115,7 +115,7 @@ function setUp({ operator, machines, units: count, start, seed, ttlMs }: SoakOpt
   const chronicle = new Chronicle(ttlMs);
   const scene = { operator, machines, units, chronicle, end: 0, isOver: () => Date.now() > scene.end };
   const all: Fleetd[] = [];
-  const hire = (): Fleetd => {
+  const startOne = (): Fleetd => {
     const fleetd = start();
     all.push(fleetd);
     return fleetd;
@@ -126,7 +126,7 @@ function setUp({ operator, machines, units: count, start, seed, ttlMs }: SoakOpt
   return {
     scene,
     registry,
-    crew: { now: [hire(), hire()], start: hire },
+    crew: { now: [startOne(), startOne()], start: startOne },
     all,
     memory: new Memory(),
     tell: async () => chronicle.tell(await registry.load()),

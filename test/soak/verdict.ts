@@ -2,7 +2,7 @@ import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import type { RegistryView } from '../../src/registry/view.ts';
 import { hashUnitFile, parseUnitFile } from '../../src/unit/unit-file.ts';
 import { insideAll } from '../support/cluster.ts';
-import { look } from '../support/sight.ts';
+import { look } from '../support/running-services.ts';
 import { type Copies, doublesIn, onDisk } from './copies.ts';
 import type { Scene } from './mischief.ts';
 import { DIARY, isGlobal } from './units.ts';

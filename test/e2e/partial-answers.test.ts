@@ -1,23 +1,22 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { inside, onMachines } from '../support/cluster.ts';
-import { hire } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { createOperator, SLEEPER, service } from './operator.ts';
 
-/** systemd unescapes what it is to execute: a byte that is not UTF-8, which no answer over D-Bus can hold. */
+/** systemd unescapes the text before it runs it: the byte is not UTF-8, so no D-Bus reply can contain it. */
 const UNSHOWABLE = service(String.raw`ExecStart=/bin/sh -c "sleep 100000; echo Z\xfcrich"`);
 const GOOD = ['b.service', 'd.service'];
 const BAD = ['a.service', 'c.service', 'e.service'];
 const MANY = Array.from({ length: 25 }, (_, index) => `many@${index + 10}.service`);
 const LISTS = 5;
 
-onMachines('an answer that systemd gives in part', () => {
-  const operator = hire({ machines: ['k1'] });
+onMachines('observing a machine whose systemd answers only in part', () => {
+  const operator = createOperator({ machines: ['k1'] });
 
   beforeAll(async () => {
     for (const name of GOOD) operator.write(name, SLEEPER);
     for (const name of BAD) operator.write(name, UNSHOWABLE);
     operator.write('many@.service', SLEEPER);
-    // It is sourced by bash only, and says the same to every shell that sshd starts.
+    // Only bash sources it, and it prints the same in every shell that sshd starts.
     await inside('k1', 'echo "export POSIXLY_CORRECT=1 SYSTEMD_OFFLINE=1" >/root/.bashrc');
     const started = await operator.fleetctl('start', ...GOOD, ...MANY);
     expect([started.status, started.stderr]).toEqual([0, '']);
@@ -34,7 +33,7 @@ onMachines('an answer that systemd gives in part', () => {
   const list = (...words: readonly string[]) =>
     operator.fleetctl('list-units', '--no-legend', '--fields', 'unit,active', ...words);
 
-  it('leaves no state to a running unit but the real one while systemd executes itself again and again', async () => {
+  it('reports the true state of a running unit, or none, while systemd re-executes itself repeatedly', async () => {
     await inside(
       'k1',
       'touch /run/reexec; (while [ -e /run/reexec ]; do systemctl daemon-reexec; sleep 0.5; done) >/dev/null 2>&1 &',
@@ -54,7 +53,7 @@ onMachines('an answer that systemd gives in part', () => {
     expect([...states]).toEqual(['active']);
   });
 
-  it('has one unit unknown that systemd cannot show, wherever it stands, and no other', async () => {
+  it('reports only the unit that systemd cannot show as unknown, wherever it is in the list', async () => {
     await operator.fleetctl('load', ...BAD);
     await inside('k1', `systemctl start ${BAD.join(' ')}`);
     const { status, stdout, stderr } = await list();
@@ -80,7 +79,7 @@ onMachines('an answer that systemd gives in part', () => {
     expect([doctor.status, doctor.stdout]).toEqual([1, expect.stringContaining('a.service: Failed to get')]);
   });
 
-  it('has the journal of a machine whose login prints 1.5 MB', async () => {
+  it('reads the journal of a machine whose login prints 1.5 MB', async () => {
     await inside('k1', `echo 'head -c 1500000 /dev/zero | tr "\\0" x; echo oops >&2' >/root/.bashrc`);
     const { status, stdout, stderr } = await operator.fleetctl('journal', 'b');
     expect([status, stderr]).toEqual([0, '']);

@@ -3,20 +3,19 @@ import { expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
 import { insideAll, onMachines, SUBNET, until } from '../support/cluster.ts';
 import { seeded } from '../support/random.ts';
-import { done, hire } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { createOperator, done, SLEEPER, service } from './operator.ts';
 
 const MACHINES = ['k1', 'k2', 'k3'];
 const KILLS = 12;
 
-/** So long that being written takes a while; cut anywhere, it has another digest. */
+/** Long enough that writing it takes a while. A partial text has another digest. */
 const LONG_UNIT = `${SLEEPER}${'# to be read by nobody, but to the end\n'.repeat(3000)}`;
 
-onMachines('kill -9 of a fleetctl', () => {
-  const operator = hire();
+onMachines('SIGKILL of fleetctl', () => {
+  const operator = createOperator();
   const names = Array.from({ length: 6 }, (_, index) => `long-${index}.service`);
 
-  it('at any moment leaves whole files and a registry that the next command can use', async () => {
+  it('at any moment leaves complete files and a usable registry', async () => {
     for (const name of names) operator.write(name, LONG_UNIT);
     const random = seeded(20260723);
     let inTheMiddle = 0;
@@ -25,7 +24,7 @@ onMachines('kill -9 of a fleetctl', () => {
       const victim = operator.launch([kill % 2 === 0 ? 'start' : 'destroy', ...names]);
       await sleep(30 + random() * windowMs);
       victim.process.kill('SIGKILL');
-      // A command that was over already says that the moments must lie closer together.
+      // If the command has ended already, the next kill comes sooner.
       if ((await victim.ended).status === null) inTheMiddle++;
       else windowMs /= 2;
 
@@ -40,11 +39,11 @@ onMachines('kill -9 of a fleetctl', () => {
           expect({ kill, digest }).toEqual({ kill, digest: sha256(LONG_UNIT) });
       }
     }
-    // Else the kills missed what this is about.
+    // Otherwise the kills missed the writes.
     expect(inTheMiddle).toBeGreaterThan(KILLS / 2);
   });
 
-  it('is made good by the next pass', async () => {
+  it('is repaired by the next pass', async () => {
     expect(await operator.fleetctl('start', ...names)).toMatchObject({ status: 0, stderr: '' });
     const running = 'systemctl list-units --plain --no-legend --state=running "long-*" | cut -d" " -f1';
     const found = (await insideAll(MACHINES, running)).flatMap((lines) => lines.split('\n').filter(Boolean));
@@ -54,7 +53,7 @@ onMachines('kill -9 of a fleetctl', () => {
     );
   });
 
-  it('leaves nothing that destroy would not take away', async () => {
+  it('leaves nothing that destroy does not remove', async () => {
     expect(await operator.fleetctl('destroy', ...names)).toMatchObject({ status: 0, stderr: '' });
     const left =
       'ls -A /etc/systemd/system /etc/systemd/system/fleet.target.wants /var/lib/fleet/units | grep -e long- -e "^[.]fleet" || true';
@@ -62,10 +61,10 @@ onMachines('kill -9 of a fleetctl', () => {
   });
 });
 
-onMachines('Ctrl-C', () => {
-  const operator = hire();
+onMachines('SIGINT of fleetctl', () => {
+  const operator = createOperator();
 
-  it('ends the command at once, with words and a status of its own; the machine goes on', async () => {
+  it('ends the command at once with a message and its exit status, and the machine continues', async () => {
     operator.write('slow.service', service('Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sleep 2'));
     const start = operator.launch(['start', 'slow']);
     await until('k1', 'systemctl is-active slow | grep -q activating');
@@ -86,7 +85,7 @@ onMachines('Ctrl-C', () => {
     await operator.fleetctl('destroy', 'slow');
   });
 
-  it('tells what is done, under way and not begun, whichever signal it was', async () => {
+  it('prints which units are done, in progress and not begun, for each signal', async () => {
     const slow = service('Type=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sleep 3');
     for (const name of ['a', 'b', 'c']) operator.write(`${name}.service`, name === 'b' ? slow : SLEEPER);
     await operator.fleetctl('start', 'a', 'b', 'c');

@@ -1,13 +1,13 @@
 import { expect, it } from 'vitest';
 import { addressOf, inside, onMachines, until } from '../support/cluster.ts';
-import { hire } from './operator.ts';
+import { createOperator } from './operator.ts';
 
 const LOOP = '[Service]\nExecStart=/bin/sleep infinity\n';
 const HERE = '[X-Fleet]\nMachineMetadata=name=k1\n';
 const JOB = `[Service]\nType=oneshot\nExecStart=/bin/sh -c "sleep 90; echo over"\n`;
 
-/** `unit active` of every unit in the list. */
-async function listed(operator: ReturnType<typeof hire>): Promise<readonly string[]> {
+/** `unit active` for every unit in the list. */
+async function listed(operator: ReturnType<typeof createOperator>): Promise<readonly string[]> {
   const { stdout } = await operator.fleetctl('list-units', '--no-legend', '--fields=unit,active');
   return stdout
     .trim()
@@ -15,15 +15,15 @@ async function listed(operator: ReturnType<typeof hire>): Promise<readonly strin
     .map((line) => line.replace(/\s+/, ' '));
 }
 
-/** The run that a unit is in on k1. */
+/** The invocation of a unit on k1. */
 function runOf(unit: string): Promise<string> {
   return inside('k1', `systemctl show --value --property=InvocationID ${unit}`);
 }
 
-onMachines('a unit that something else starts', () => {
-  const operator = hire({ metadata: { k1: 'name=k1' } });
+onMachines('a unit that another unit starts', () => {
+  const operator = createOperator({ metadata: { k1: 'name=k1' } });
 
-  it('goes on through passes, loads and what happens to other units', async () => {
+  it('keeps running through passes, loads and changes of other units', async () => {
     operator.write('job.service', `${JOB}${HERE}`);
     operator.write('job.timer', '[Timer]\nOnActiveSec=200ms\nAccuracySec=1ms\n');
     operator.write('watched.service', `${JOB}${HERE}`);
@@ -58,7 +58,7 @@ onMachines('a unit that something else starts', () => {
     expect(await listed(operator)).toEqual(
       expect.arrayContaining(['job.service activating', 'pulled.service active', 'handler.service active']),
     );
-    // A new text waits for the next run, unless the present one is to end.
+    // A new text is used from the next start on.
     operator.write('job.service', `# new\n${JOB}${HERE}`);
     expect((await operator.fleetctl('submit', '--replace', 'job')).stdout).toMatch(
       /goes on with its previous text/,
@@ -72,7 +72,7 @@ onMachines('a unit that something else starts', () => {
     expect((await operator.fleetctl('destroy', '*')).status).toBe(0);
   });
 
-  it('is run once when it is started alone, and the socket of a template serves', async () => {
+  it('is started once when only it is started, also by the socket of a template', async () => {
     operator.write('once.service', '[Service]\nType=oneshot\nExecStart=/bin/sh -c "echo x >>/run/once"\n');
     operator.write('once.timer', `[Timer]\nOnCalendar=monthly\n${HERE}`);
     operator.write('echo.socket', `[Socket]\nListenStream=${addressOf('k1')}:7007\nAccept=yes\n${HERE}`);
@@ -101,28 +101,31 @@ onMachines('a unit that something else starts', () => {
 });
 
 onMachines('units that depend on each other', () => {
-  const operator = hire({ metadata: { k1: 'name=k1' } });
+  const operator = createOperator({ metadata: { k1: 'name=k1' } });
 
-  it.each(['PartOf', 'Requires', 'BindsTo'])('are up again after a replacement: %s=', async (option) => {
-    operator.write('base.service', `${LOOP}${HERE}`);
-    operator.write(
-      'part.service',
-      `[Unit]\n${option}=base.service\nAfter=base.service\n${LOOP}[X-Fleet]\nMachineOf=base.service\n`,
-    );
-    await operator.fleetctl('start', 'base', 'part');
-    operator.write('base.service', `# ${option}\n${LOOP}${HERE}`);
-    expect(await operator.fleetctl('start', '--replace', 'base')).toMatchObject({ status: 0 });
-    expect(await listed(operator)).toEqual(['base.service active', 'part.service active']);
-    await operator.fleetctl('rollback', 'base');
-    expect(await listed(operator)).toEqual(['base.service active', 'part.service active']);
-    const stop = await operator.fleetctl('stop', 'base');
-    expect(stop.stderr).toMatch(`(${option}=base.service in line 2 of "part.service")`);
-    expect(await listed(operator)).toEqual(['base.service active', 'part.service active']);
-    expect((await operator.fleetctl('reconcile')).stdout).toBe('Nothing to do\n');
-    await operator.fleetctl('destroy', 'base', 'part');
-  });
+  it.each(['run again after a replacement: %s=', 'Requires', 'BindsTo'])(
+    'are up again after a replacement: %s=',
+    async (option) => {
+      operator.write('base.service', `${LOOP}${HERE}`);
+      operator.write(
+        'part.service',
+        `[Unit]\n${option}=base.service\nAfter=base.service\n${LOOP}[X-Fleet]\nMachineOf=base.service\n`,
+      );
+      await operator.fleetctl('start', 'base', 'part');
+      operator.write('base.service', `# ${option}\n${LOOP}${HERE}`);
+      expect(await operator.fleetctl('start', '--replace', 'base')).toMatchObject({ status: 0 });
+      expect(await listed(operator)).toEqual(['base.service active', 'part.service active']);
+      await operator.fleetctl('rollback', 'base');
+      expect(await listed(operator)).toEqual(['base.service active', 'part.service active']);
+      const stop = await operator.fleetctl('stop', 'base');
+      expect(stop.stderr).toMatch(`(${option}=base.service in line 2 of "part.service")`);
+      expect(await listed(operator)).toEqual(['base.service active', 'part.service active']);
+      expect((await operator.fleetctl('reconcile')).stdout).toBe('Nothing to do\n');
+      await operator.fleetctl('destroy', 'base', 'part');
+    },
+  );
 
-  it('are not stopped in part, by any name, or by what holds them', async () => {
+  it('are not stopped in part, by any of their names, or by a unit that upholds them', async () => {
     const write = (name: string, unit: string, service = '', fleet = HERE): string =>
       operator.write(`${name}.service`, `[Unit]\nDescription=x\n${unit}${LOOP}${service}${fleet}`);
     write('db', '', '[Install]\nAlias=sql.service\n');
@@ -159,7 +162,7 @@ onMachines('units that depend on each other', () => {
     expect((await operator.fleetctl('destroy', '*')).status).toBe(0);
   });
 
-  it('exclude each other once, and not in turns', async () => {
+  it('that conflict stop each other once, not in turns', async () => {
     operator.write('one.service', `[Unit]\nConflicts=two.service\n${LOOP}${HERE}`);
     operator.write('two.service', `${LOOP}${HERE}`);
     await operator.fleetctl('start', 'one');
@@ -173,7 +176,7 @@ onMachines('units that depend on each other', () => {
     await operator.fleetctl('destroy', 'one', 'two');
   });
 
-  it('move the one that is replaced, and have it up elsewhere first', async () => {
+  it('move before a replaced unit stops', async () => {
     operator.write('old.service', LOOP);
     await operator.fleetctl('start', 'old');
     operator.write('new.service', `${LOOP}[X-Fleet]\nReplaces=old.service\n`);

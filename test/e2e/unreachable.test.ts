@@ -1,31 +1,30 @@
 import { beforeAll, expect, it } from 'vitest';
 import { cluster, inside, onMachines, SUBNET, until } from '../support/cluster.ts';
-import { done, failed, hire } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { createOperator, done, failed, SLEEPER, service } from './operator.ts';
 
-const FALLS = [
+const FAULTS = [
   {
-    fall: 'kill',
-    rise: 'start',
+    inject: 'kill',
+    repair: 'start',
     why: 'connection refused',
     hint: 'Check that sshd listens on port 22 there',
   },
   {
-    fall: 'hang',
-    rise: 'resume',
+    inject: 'hang',
+    repair: 'resume',
     why: 'it accepts connections but does not speak SSH within 2s',
     hint: 'Check that the machine is up and that no firewall drops port 22',
   },
   {
-    fall: 'cut',
-    rise: 'heal',
+    inject: 'cut',
+    repair: 'heal',
     why: 'no answer within 2s',
     hint: 'Check that the machine is up and that no firewall drops port 22',
   },
 ] as const;
 
-onMachines('a machine that does not answer', () => {
-  const operator = hire({ ssh: { connect_timeout: '2s' } });
+onMachines('an unreachable machine', () => {
+  const operator = createOperator({ ssh: { connect_timeout: '2s' } });
 
   beforeAll(async () => {
     operator.write('web@.service', SLEEPER);
@@ -33,9 +32,9 @@ onMachines('a machine that does not answer', () => {
     await operator.fleetctl('start', 'web@1', 'web@2', 'web@3', 'agent');
   });
 
-  for (const { fall, rise, why, hint } of FALLS) {
-    it(`after "${fall}" is named by every command that misses it, and everything else goes on`, async () => {
-      await cluster(fall, 'k2');
+  for (const { inject, repair, why, hint } of FAULTS) {
+    it(`after "${inject}" is named by every command that needs it, and others are not affected`, async () => {
+      await cluster(inject, 'k2');
       try {
         expect(await operator.fleetctl('list-units')).toEqual(
           failed(
@@ -64,7 +63,7 @@ onMachines('a machine that does not answer', () => {
           done(`Unit web@1.service launched on 00000000.../${SUBNET}.1`),
         );
       } finally {
-        await cluster(rise, 'k2');
+        await cluster(repair, 'k2');
       }
       expect(await operator.fleetctl('start', 'web@2', 'agent')).toEqual(
         done(`
@@ -75,7 +74,7 @@ onMachines('a machine that does not answer', () => {
     });
   }
 
-  it('is shown by each list in its own way', async () => {
+  it('is shown by each list', async () => {
     await cluster('kill', 'k2');
     const reason = `Cannot reach machine "k2" (${SUBNET}.2:22): connection refused`;
     const machines = await operator.fleetctl('list-machines');
@@ -110,7 +109,7 @@ onMachines('a machine that does not answer', () => {
     await cluster('start', 'k2');
   });
 
-  it('and never answered has no id', async () => {
+  it('that was never reached has no id', async () => {
     operator.configure({ machines: ['k1', 'k9'], ssh: { connect_timeout: '2s' } });
     const { status, stdout, stderr } = await operator.fleetctl('list-machines', '--no-legend');
     expect({ status, stdout }).toEqual({
@@ -121,29 +120,33 @@ onMachines('a machine that does not answer', () => {
   });
 });
 
-onMachines('a machine that is up and cannot be used', () => {
-  const operator = hire({ machines: ['k1', 'k2'], top: { agent_ttl: '1s' } });
-  const TROUBLES = [
-    { what: 'it lacks flock', fall: 'mount --bind /dev/null /usr/bin/flock', rise: 'umount /usr/bin/flock' },
+onMachines('a machine that is up but cannot be used', () => {
+  const operator = createOperator({ machines: ['k1', 'k2'], top: { agent_ttl: '1s' } });
+  const OBSTACLES = [
+    {
+      what: 'it lacks flock',
+      inject: 'mount --bind /dev/null /usr/bin/flock',
+      repair: 'umount /usr/bin/flock',
+    },
     {
       what: 'Read-only file system',
-      fall: 'mount --bind /var /var; mount -o remount,ro,bind /var',
-      rise: 'umount /var',
+      inject: 'mount --bind /var /var; mount -o remount,ro,bind /var',
+      repair: 'umount /var',
     },
     {
       what: 'it has no machine id in /etc/machine-id',
-      fall: 'cp /etc/machine-id /run/id; : >/etc/machine-id',
-      rise: 'cat /run/id >/etc/machine-id',
+      inject: 'cp /etc/machine-id /run/id; : >/etc/machine-id',
+      repair: 'cat /run/id >/etc/machine-id',
     },
   ];
 
-  it('keeps what it runs, however long that lasts, and every message names the cause', async () => {
+  it('keeps its units, however long that lasts, and every message names the cause', async () => {
     operator.write('web.service', SLEEPER);
     await operator.fleetctl('start', 'web');
     const run = 'systemctl show -P InvocationID -P ActiveState web.service';
     const before = await inside('k1', run);
-    for (const { what, fall, rise } of TROUBLES) {
-      await inside('k1', fall);
+    for (const { what, inject, repair } of OBSTACLES) {
+      await inside('k1', inject);
       try {
         for (let pass = 0; pass < 2; pass++) {
           await operator.fleetctl('reconcile');
@@ -155,7 +158,7 @@ onMachines('a machine that is up and cannot be used', () => {
           expect(stderr).toContain(what);
         }
       } finally {
-        await inside('k1', rise);
+        await inside('k1', repair);
       }
       expect(await inside('k1', run)).toBe(before);
       expect(await operator.fleetctl('start', 'web')).toEqual(
@@ -166,12 +169,15 @@ onMachines('a machine that is up and cannot be used', () => {
   });
 });
 
-onMachines('a machine that stops answering in the middle of a command', () => {
-  const operator = hire({ machines: ['k1'], ssh: { connect_timeout: '2s', keepalive_timeout: '1s' } });
+onMachines('a machine that becomes unreachable during a command', () => {
+  const operator = createOperator({
+    machines: ['k1'],
+    ssh: { connect_timeout: '2s', keepalive_timeout: '1s' },
+  });
 
-  for (const { fall, rise } of FALLS) {
-    it(`because of "${fall}" is given up after keepalive_timeout`, async () => {
-      // After a power loss it starts again at boot, and finds nothing to wait for.
+  for (const { inject, repair } of FAULTS) {
+    it(`through "${inject}" ends the command after keepalive_timeout`, async () => {
+      // After a power loss the unit starts again at boot, and must not wait then.
       await inside('k1', 'touch /run/wait');
       operator.write(
         'slow.service',
@@ -179,9 +185,9 @@ onMachines('a machine that stops answering in the middle of a command', () => {
       );
       const start = operator.launch(['start', 'slow']);
       await until('k1', 'systemctl show --property=ActiveState slow.service | grep -q activating');
-      await cluster(fall, 'k1');
+      await cluster(inject, 'k1');
       const { status, stdout, stderr } = await start.ended;
-      await cluster(rise, 'k1');
+      await cluster(repair, 'k1');
       expect({ status, stdout }).toEqual({ status: 5, stdout: '' });
       expect(stderr).toMatch(
         /^Error: Cannot start unit "slow\.service": lost machine "k1" \(127\.76\.\d\.1:22\): /,
@@ -191,10 +197,10 @@ onMachines('a machine that stops answering in the middle of a command', () => {
   }
 });
 
-onMachines('a cluster in which no machine answers', () => {
-  const operator = hire({ ssh: { connect_timeout: '2s' } });
+onMachines('a cluster in which every machine is unreachable', () => {
+  const operator = createOperator({ ssh: { connect_timeout: '2s' } });
 
-  it('has lists that say so, and takes nothing', async () => {
+  it('shows that in lists, and accepts no unit', async () => {
     operator.write('web.service', SLEEPER);
     operator.write('late.service', SLEEPER);
     await operator.fleetctl('start', 'web');

@@ -1,18 +1,17 @@
 import { afterAll, expect, it } from 'vitest';
 import { cluster, inside, onMachines, SUBNET } from '../support/cluster.ts';
-import { done, hire } from './operator.ts';
-import { service } from './units.ts';
+import { createOperator, done, service } from './operator.ts';
 
 const SLEEP = 'ExecStart=/bin/sleep 100000';
 
 onMachines('a unit with an [Install] section', () => {
-  const operator = hire({ machines: ['k1'] });
+  const operator = createOperator({ machines: ['k1'] });
   const enabled = async (...names: readonly string[]): Promise<readonly string[]> =>
     (await inside('k1', `systemctl is-enabled ${names.join(' ')} 2>&1 || true`)).trim().split('\n');
 
   afterAll(() => operator.fleetctl('destroy', '*'));
 
-  it('is enabled while it is launched, has its other names, and is listed once', async () => {
+  it('is enabled while it is launched, has its aliases, and is listed once', async () => {
     operator.write(
       'web.service',
       `${service(SLEEP)}[Install]\nWantedBy=multi-user.target\nAlias=www.service\n`,
@@ -48,7 +47,7 @@ onMachines('a unit with an [Install] section', () => {
     );
   });
 
-  it('does not give its other name to another unit', async () => {
+  it('does not take the name of another unit as an alias', async () => {
     operator.write('www.service', service(SLEEP));
     const { status, stderr } = await operator.fleetctl('start', 'www');
     expect({ status, stderr }).toEqual({
@@ -71,7 +70,7 @@ onMachines('a unit with an [Install] section', () => {
     });
   });
 
-  it('warns of units that systemd would enable with it', async () => {
+  it('causes a warning about units that systemd would enable with it', async () => {
     operator.write('both.service', `${service(SLEEP)}[Install]\nAlso=both.socket web.service\n`);
     expect(await operator.fleetctl('start', 'both')).toMatchObject({
       status: 0,
@@ -81,7 +80,7 @@ onMachines('a unit with an [Install] section', () => {
     });
   });
 
-  it('is disabled when it stops, and leaves nothing', async () => {
+  it('is disabled when it stops, and leaves no links', async () => {
     await operator.fleetctl('stop', 'web');
     expect(await enabled('web')).toEqual(['disabled']);
     await operator.fleetctl('start', 'web');

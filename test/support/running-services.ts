@@ -12,7 +12,7 @@ export function look(machines: readonly string[], pattern: RegExp): Sight {
 }
 
 /** The machines on which a unit has processes, in the order of `machines`. */
-export function whereRuns(unit: string, machines: readonly string[]): readonly string[] {
+export function machinesRunning(unit: string, machines: readonly string[]): readonly string[] {
   const sight = look(machines, /./);
   return machines.filter((machine) => sight.get(machine)?.has(unit));
 }
