@@ -37,60 +37,60 @@ const EXAMPLES = [...MANUAL.matchAll(/^```json\n(.*?)^```$/gms)].map(([, text = 
 
 /** Every answer, as the program gives it when there is something of everything. */
 const ANSWERS: Readonly<Record<string, (scene: Scene) => Promise<object>>> = {
-  'list-units': async ({ edges }) => listingJson(UNITS, await listUnits(edges)),
-  'list-unit-files': async ({ edges }) => listingJson(UNIT_FILES, await listUnitFiles(edges)),
-  'list-machines': async ({ edges }) => listingJson(MACHINES, await listMachines(edges)),
-  status: async ({ edges }) =>
+  'list-units': async ({ ports }) => listingJson(UNITS, await listUnits(ports)),
+  'list-unit-files': async ({ ports }) => listingJson(UNIT_FILES, await listUnitFiles(ports)),
+  'list-machines': async ({ ports }) => listingJson(MACHINES, await listMachines(ports)),
+  status: async ({ ports }) =>
     statusJson(
-      await unitStatus(edges, { verb: 'status', units: ['a', 'g'], machine: undefined, lines: undefined }),
+      await unitStatus(ports, { verb: 'status', units: ['a', 'g'], machine: undefined, lines: undefined }),
     ),
-  history: async ({ edges }) => historyJson(await history(edges.registry, 'a')),
-  explain: async ({ edges, cwd }) => explanationJson(await explainUnit(edges, { unit: 'a', cwd })),
-  reconcile: async ({ edges, clock, start, machines }) => {
+  history: async ({ ports }) => historyJson(await history(ports.registry, 'a')),
+  explain: async ({ ports, cwd }) => explanationJson(await explainUnit(ports, { unit: 'a', cwd })),
+  reconcile: async ({ ports, clock, start, machines }) => {
     await start('bad');
-    machines.of('m3').silence = undefined;
-    machines.silence('m1');
-    await listUnits(edges);
+    machines.of('m3').unreachable = undefined;
+    machines.disconnect('m1');
+    await listUnits(ports);
     clock.time += 2 * TTL_MS;
-    return passJson(await reconcileEverything(edges));
+    return passJson(await reconcileEverything(ports));
   },
-  verify: async ({ edges, cwd }) =>
+  verify: async ({ ports, cwd }) =>
     verificationJson(
-      await verify(edges, { units: ['a', 'lost.timer'], cwd, replace: true, machine: undefined }),
+      await verify(ports, { units: ['a', 'lost.timer'], cwd, replace: true, machine: undefined }),
     ),
-  start: async ({ edges, cwd, write }) => {
+  start: async ({ ports, cwd, write }) => {
     await write('a.service', `# other\n${SLEEP}`);
     await write('also.service', `${SLEEP}[Install]\nAlso=a.socket\n`);
     await write('web@.service', SLEEP);
-    await start(edges, { units: ['web@1'], cwd, replace: false });
+    await start(ports, { units: ['web@1'], cwd, replace: false });
     await write('web@.service', `# other\n${SLEEP}`);
     const request = { units: ['a', 'c', 'db', 'bad', 'also', 'gone', 'web@2'], cwd, replace: false };
-    return requestJson(await start(edges, request), false);
+    return requestJson(await start(ports, request), false);
   },
   rollback: async (scene) => {
     await scene.write('a.service', `${SLEEP}Nice=1\n`);
     await scene.submit(['a'], true);
-    return besides(rollbackJson(await rollback(scene.edges, { unit: 'a', to: undefined }), false));
+    return besides(rollbackJson(await rollback(scene.ports, { unit: 'a', to: undefined }), false));
   },
-  restart: async ({ edges, write, submit }) => {
+  restart: async ({ ports, write, submit }) => {
     await write('a.service', FALSE);
     await submit(['a'], true);
-    return besides(restartJson(await restart(edges, ['a', 'b'], 1), false));
+    return besides(restartJson(await restart(ports, ['a', 'b'], 1), false));
   },
-  recover: async ({ edges, machines, clock }) => {
-    machines.of('m3').silence = undefined;
+  recover: async ({ ports, machines, clock }) => {
+    machines.of('m3').unreachable = undefined;
     const here = machines.of('m1').units.get('a.service');
     if (here !== undefined) here.text = `${SLEEP}# edited\n`;
     const registry = createRegistry(createMemoryStore(), { clock, author: 'me@here' });
-    return recoverJson(await recover({ ...edges, registry }, { accept: [], reject: [], trust: [] }), false);
+    return recoverJson(await recover({ ...ports, registry }, { accept: [], reject: [], trust: [] }), false);
   },
-  doctor: async ({ edges, machines }) => {
-    machines.silence('m3');
+  doctor: async ({ ports, machines }) => {
+    machines.disconnect('m3');
     const login = async () => ({ address: '10.0.0.1', credential: 'id' });
-    const examiner = { ...edges, login, userOf: () => 'core' };
-    return doctorJson(await doctor(examiner, finder(edges), [], () => undefined));
+    const examiner = { ...ports, login, userOf: () => 'core' };
+    return doctorJson(await doctor(examiner, finder(ports), [], () => undefined));
   },
-  cat: async ({ edges }) => textsJson(await cat(edges.registry, 'a')),
+  cat: async ({ ports }) => textsJson(await cat(ports.registry, 'a')),
   version: async () => JSON.parse((await (await makeDesk('')).run(['version', '-o', 'json'])).out),
 };
 
@@ -105,8 +105,8 @@ async function busy(): Promise<Scene> {
   await scene.write('db.service', `${SLEEP}[X-Fleet]\nMachineMetadata=role=db\n`);
   await scene.write('lost.timer', '[Timer]\nOnActiveSec=1h\n');
   await scene.start('a', 'b', 'g');
-  scene.machines.silence('m3');
-  await listUnits(scene.edges);
+  scene.machines.disconnect('m3');
+  await listUnits(scene.ports);
   return scene;
 }
 

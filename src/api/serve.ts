@@ -16,7 +16,7 @@ export type ApiOptions = ClusterOptions &
     /** Where there are any, they take the place of `listen`. */
     readonly inherited: InheritedSockets;
     readonly events: EventStream;
-    readonly tell: (notice: Notice) => void;
+    readonly emit: (notice: Notice) => void;
   };
 
 /** How often a socket that another fleetd of this box has is asked for again, in ms. */
@@ -50,7 +50,7 @@ export async function serveApi(options: ApiOptions): Promise<{ close(): Promise<
     for (const [index, place] of places.entries()) {
       const server = servers[index];
       if (server === undefined || (await listenIfFree(server, place))) continue;
-      options.tell({ kind: 'socket-taken', path: formatPlace(place) });
+      options.emit({ kind: 'socket-taken', path: formatPlace(place) });
       retries.push(listenWhenFree(server, place));
     }
   } catch (error) {

@@ -31,7 +31,10 @@ export async function snapshotAnswer(cluster: Cluster, { takesAWhile }: Call): P
     leads: cluster.leads,
     snapshot,
   };
-  const text = JSON.stringify({ ...document, snapshot: { ...snapshot, cordons: [...snapshot.cordons] } });
+  // On the wire `unreachable` is called `silence`, as in version 0.1.0.
+  const machines = snapshot.machines.map(({ unreachable, ...rest }) => ({ ...rest, silence: unreachable }));
+  const sent = { ...snapshot, machines, cordons: [...snapshot.cordons] };
+  const text = JSON.stringify({ ...document, snapshot: sent });
   const answer = { status: 200, body: { type: 'application/json', text: Buffer.from(text) } };
   written.set(snapshot, answer);
   return answer;
@@ -44,7 +47,8 @@ export function readSnapshot(text: string): SnapshotDocument | undefined {
   const { units, machines, cordons } = value.snapshot;
   if (!Array.isArray(units) || !Array.isArray(machines) || !Array.isArray(cordons)) return undefined;
   const document = value as SnapshotDocument;
-  return { ...document, snapshot: { ...document.snapshot, cordons: new Map(cordons) } };
+  const views = machines.map(({ silence, ...rest }) => ({ ...rest, unreachable: silence }));
+  return { ...document, snapshot: { ...document.snapshot, machines: views, cordons: new Map(cordons) } };
 }
 
 function parsed(text: string): unknown {

@@ -7,9 +7,9 @@ import type { Streams } from './streams.ts';
 
 /** Looks at one machine of a configuration, tells what is wrong with it, and answers whether nothing is. */
 export function checkMachine(config: Config, name: string, streams: Streams): Promise<boolean> {
-  return withConfig(config, streams, async (edges, access) => {
+  return withConfig(config, streams, async (ports, access) => {
     const view = { all: false, names: [name] };
-    const [health] = await doctor(examinerOf(edges, access), finder(edges), [name], () => undefined);
+    const [health] = await doctor(examinerOf(ports, access), finder(ports), [name], () => undefined);
     if (health === undefined || isHealthy(health)) return true;
     streams.err(`${doctorTitles(view)}${doctorLines(health, view)}`);
     return false;

@@ -9,7 +9,7 @@ import { formatRegistryPlace, type RegistryPlace } from '../config/registry-plac
 import type { Seat } from '../lease/seat.ts';
 import type { Machine } from '../machine/machine.ts';
 import { guarded } from '../reconcile/guard.ts';
-import type { Edges } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/reconcile.ts';
 import type { Observer } from '../reconcile/silence.ts';
 import type { RegistryOptions } from '../registry/edit.ts';
 import { previewRegistry } from '../registry/preview.ts';
@@ -39,7 +39,7 @@ export type SshAccess = {
   targetOf(machine: Machine): SshTarget;
 };
 
-type EdgesOptions = {
+type PortsOptions = {
   readonly dryRun?: boolean;
   readonly patience?: Patience;
   /** Whether the registry is compared with the machines before anything is stored; true unless given. */
@@ -50,11 +50,11 @@ type EdgesOptions = {
  * Runs `work` with everything that reaches outside, built from the configuration, and lets go of it after. With
  * `dryRun` machines are only looked at, and what would be stored is forgotten. `patience` is for what units do.
  */
-export async function withEdges<T>(
+export async function withPorts<T>(
   flags: ConfigFlags,
   streams: Streams,
-  work: (edges: Edges, access: SshAccess) => Promise<T>,
-  options: EdgesOptions = {},
+  work: (ports: Ports, access: SshAccess) => Promise<T>,
+  options: PortsOptions = {},
 ): Promise<T> {
   return withConfig(await ownConfig(flags, streams), streams, work, options);
 }
@@ -63,8 +63,8 @@ export async function withEdges<T>(
 export async function withConfig<T>(
   config: Config,
   streams: Streams,
-  work: (edges: Edges, access: SshAccess) => Promise<T>,
-  { dryRun = false, patience = PATIENT, guard = true }: EdgesOptions = {},
+  work: (ports: Ports, access: SshAccess) => Promise<T>,
+  { dryRun = false, patience = PATIENT, guard = true }: PortsOptions = {},
 ): Promise<T> {
   const { machines, sshConfigNotes } = sshTargets(config, streams);
   if (config.verbose) writeLines(streams.err, sshConfigNotes);
@@ -73,7 +73,7 @@ export async function withConfig<T>(
   const registry = await openRegistry(config, streams);
   const driver = createSshDriver(transport, { access, settleMs: config.settleMs, patience });
   const follower = followPass(streams, dryRun);
-  const unguarded: Edges = {
+  const unguarded: Ports = {
     registry: dryRun ? previewRegistry(registry, registryOptions(streams.env)) : registry,
     driver: dryRun ? previewDriver(driver) : driver,
     clock: systemClock,
@@ -81,19 +81,19 @@ export async function withConfig<T>(
     machines: machines.map(({ machine }) => machine),
     agentTtlMs: config.agentTtlMs,
     cutOff: config.cutOff,
-    tell: follower.tell,
+    emit: follower.emit,
   };
-  const edges = guard ? guarded(unguarded) : unguarded;
+  const ports = guard ? guarded(unguarded) : unguarded;
   try {
     const targetOf = ({ name }: Machine): SshTarget => {
       const found = access.get(name);
       if (found !== undefined) return found.ssh;
       throw new FleetError('machine-not-found', `No such machine: "${name}"`);
     };
-    return await work(edges, { transport, targetOf });
+    return await work(ports, { transport, targetOf });
   } finally {
     follower.end();
-    await Promise.all([edges.driver.close(), edges.registry.close()]);
+    await Promise.all([ports.driver.close(), ports.registry.close()]);
   }
 }
 

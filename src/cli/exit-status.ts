@@ -4,7 +4,7 @@ import type { JournalResult } from '../operations/journal.ts';
 import type { PassResult } from '../operations/reconcile-everything.ts';
 import type { RecoverResult } from '../operations/recover.ts';
 import type { StatusResult } from '../operations/status.ts';
-import { fitsNowhere, type RequestResult } from '../operations/unit-result.ts';
+import { isUnschedulable, type RequestResult } from '../operations/unit-result.ts';
 
 /** Exit statuses; src/manual/json.md explains them. */
 export const EXIT = {
@@ -84,12 +84,13 @@ export function requestStatus({ results, problems }: RequestResult): ExitStatus 
   const statuses = new Set<ExitStatus>(problems.map(({ error }) => BY_CODE[error.code]));
   for (const result of results) {
     const { failures, rejected } = result;
-    if (fitsNowhere(result)) {
-      const silent = rejected.length > 0 && rejected.every(({ reason }) => reason.code === 'machine-silent');
-      statuses.add(silent ? EXIT.unreachable : EXIT.failed);
+    if (isUnschedulable(result)) {
+      const unreachable =
+        rejected.length > 0 && rejected.every(({ reason }) => reason.code === 'machine-silent');
+      statuses.add(unreachable ? EXIT.unreachable : EXIT.failed);
     }
     // It is assigned to a machine that has left fleet.conf: its state is unknown.
-    if (result.despite?.code === 'machine-removed') statuses.add(EXIT.unreachable);
+    if (result.violation?.code === 'machine-removed') statuses.add(EXIT.unreachable);
     for (const { failure } of failures) {
       statuses.add(failure.code === 'unreachable' ? EXIT.unreachable : EXIT.failed);
     }
@@ -117,7 +118,7 @@ export function passStatus(pass: PassResult): ExitStatus {
 
 /** The status of a recovery: nothing was stored when a machine was silent, a unit is missing when its file was. */
 export function recoverStatus(result: RecoverResult): ExitStatus {
-  if (result.kind === 'silent') return EXIT.unreachable;
+  if (result.kind === 'unreachable') return EXIT.unreachable;
   if (result.kind === 'decided') return EXIT.done;
   return result.discrepancies.some(({ kind }) => kind === 'no-file') ? EXIT.failed : EXIT.done;
 }

@@ -1,6 +1,6 @@
 import { interruptionLines } from '../output/interruption.ts';
 import { PassWatch, type Wait } from '../output/pass-watch.ts';
-import type { Tell } from '../reconcile/events.ts';
+import type { Emit } from '../reconcile/events.ts';
 import type { LiveArea } from './live-area.ts';
 import type { Streams } from './streams.ts';
 
@@ -16,7 +16,7 @@ const SLOW_MS = 3000;
 const AGAIN_MS = 30_000;
 
 /** What follows a pass: gets its events, and has to be ended. */
-export type Follower = { readonly tell: Tell; end(): void };
+export type Follower = { readonly emit: Emit; end(): void };
 
 /**
  * Shows what takes long while it does: as lines that come and go on a terminal, else as a line for what is really
@@ -35,7 +35,7 @@ export function followPass(streams: Streams, dryRun: boolean): Follower {
   const timer = quiet === true ? undefined : setInterval(look, LOOK_MS).unref();
   ifInterrupted?.(() => interruptionLines(watch, dryRun));
   return {
-    tell: (event) => watch.note(event, performance.now()),
+    emit: (event) => watch.note(event, performance.now()),
     end() {
       clearInterval(timer);
       live?.clear();

@@ -1,5 +1,5 @@
 import { FleetError } from '../base/errors.ts';
-import type { Viewpoint } from '../operations/look.ts';
+import type { SnapshotSource } from '../operations/observe-cluster.ts';
 import type { Listing } from '../operations/unreachable.ts';
 import { type ListingView, listingJson } from '../output/field.ts';
 import type { Call, CommandOption } from './command.ts';
@@ -38,7 +38,7 @@ export const WATCH: readonly CommandOption[] = [
 export async function runListing<Row>(
   call: Call,
   view: ListingView<Row>,
-  list: (from: Viewpoint) => Promise<Listing<Row>>,
+  list: (from: SnapshotSource) => Promise<Listing<Row>>,
 ): Promise<number> {
   const { options, flags, streams } = call;
   const render = await tableOf(view, options);
@@ -46,7 +46,7 @@ export async function runListing<Row>(
     const { watchListing } = await import('./watch.ts');
     return watchListing(call, view, list, render);
   }
-  const { withViewpoint } = await import('./viewpoint.ts');
+  const { withViewpoint } = await import('./snapshot-source.ts');
   const listing = await withViewpoint(flags, streams, list);
   const { jsonText } = await import('../output/json.ts');
   streams.out(options.output === 'json' ? jsonText(listingJson(view, listing)) : render(listing.rows));

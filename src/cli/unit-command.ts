@@ -1,7 +1,7 @@
 import type { SubmitRequest } from '../operations/submit.ts';
 import type { DifferingFile, RequestResult } from '../operations/unit-result.ts';
 import type { UnitVerb } from '../output/report.ts';
-import type { Edges } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/reconcile.ts';
 import { type Call, type CommandOption, printAnswer } from './command.ts';
 import type { ExitStatus } from './exit-status.ts';
 import { writeLines } from './streams.ts';
@@ -52,10 +52,10 @@ const LEASE_WAIT_MS = 10_000;
 export async function runUnitVerb<Result extends RequestResult>(
   verb: UnitVerb,
   call: Call,
-  operation: (edges: Edges) => Promise<Result>,
+  operation: (ports: Ports) => Promise<Result>,
   toJson?: (result: Result, dryRun: boolean) => object,
 ): Promise<ExitStatus> {
-  const [{ withEdges }, { dryRunReport, requestReport }, { requestJson }, { requestStatus }] =
+  const [{ withPorts }, { dryRunReport, requestReport }, { requestJson }, { requestStatus }] =
     await Promise.all([
       import('./context.ts'),
       import('../output/report.ts'),
@@ -66,14 +66,14 @@ export async function runUnitVerb<Result extends RequestResult>(
   const patience = patienceOf(call.options);
   const replaces = call.flags.verbose === true && call.options.replace === true;
   let replaced: readonly DifferingFile[] = [];
-  const work = async (edges: Edges): Promise<Result> => {
+  const work = async (ports: Ports): Promise<Result> => {
     if (replaces) {
       const { differingFiles } = await import('../operations/differing-files.ts');
-      replaced = await differingFiles(edges.registry, submitRequest(call));
+      replaced = await differingFiles(ports.registry, submitRequest(call));
     }
-    return operation(edges);
+    return operation(ports);
   };
-  const request = await withEdges(call.flags, call.streams, work, { dryRun, patience });
+  const request = await withPorts(call.flags, call.streams, work, { dryRun, patience });
   const report = dryRun ? dryRunReport(verb, request) : requestReport(verb, request);
   await printAnswer(call, report, () => (toJson ?? requestJson)(request, dryRun), !dryRun);
   const differing = [...request.differing, ...replaced];

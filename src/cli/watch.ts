@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { formatDuration, parseDuration } from '../base/duration.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
-import type { Viewpoint } from '../operations/look.ts';
+import type { SnapshotSource } from '../operations/observe-cluster.ts';
 import type { Listing } from '../operations/unreachable.ts';
 import { type ListingView, listingJson, listingSignature } from '../output/field.ts';
 import { jsonLine } from '../output/json.ts';
@@ -9,8 +9,8 @@ import { screenView, streamView, type Viewer } from '../output/watch.ts';
 import { renewSessions } from '../systemd/derived-drivers.ts';
 import type { Call } from './command.ts';
 import { EXIT } from './exit-status.ts';
+import { withViewpoint } from './snapshot-source.ts';
 import { untilInterrupted } from './until-interrupted.ts';
-import { withViewpoint } from './viewpoint.ts';
 
 /** Limits of `--interval`, in ms. */
 const INTERVAL_MS = 2000;
@@ -21,7 +21,7 @@ const LONGEST_MS = 3_600_000;
 export function watchListing<Row>(
   call: Call,
   view: ListingView<Row>,
-  list: (from: Viewpoint) => Promise<Listing<Row>>,
+  list: (from: SnapshotSource) => Promise<Listing<Row>>,
   table: (rows: readonly Row[]) => string,
 ): Promise<number> {
   const intervalMs = watchInterval(call);

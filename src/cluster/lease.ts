@@ -42,16 +42,16 @@ export function fenceObjection(
     : undefined;
 }
 
-/** The silent machine under whose lease the unit may run longest: it may have been there before it came to its own. */
+/** The unreachable machine under whose lease the unit may run longest: it may have been there before it came to its own. */
 function heldElsewhere(
   unit: DesiredUnit,
   { id }: MachineView,
   { machines, now, leases }: ClusterSnapshot,
 ): FenceReason | undefined {
-  const silent = machines.filter((view) => view.silence !== undefined && view.id !== id);
+  const unreachable = machines.filter((view) => view.unreachable !== undefined && view.id !== id);
   const isRemoved = unit.machine !== undefined && machines.every((view) => view.id !== unit.machine);
   const places = [
-    ...silent.map((view) => ({ id: view.id, name: view.machine.name })),
+    ...unreachable.map((view) => ({ id: view.id, name: view.machine.name })),
     ...(isRemoved ? [{ id: unit.machine, name: unit.machine }] : []),
   ];
   const [longest] = places
@@ -63,7 +63,7 @@ function heldElsewhere(
   return { code: 'lease-may-hold', machine: longest.name, forMs: Number.isFinite(forMs) ? forMs : undefined };
 }
 
-/** From when on nothing of a fenced unit can run on a machine that is silent; Infinity for who cannot know. */
+/** From when on nothing of a fenced unit can run on a machine that is unreachable; Infinity for who cannot know. */
 export function heldUntil(
   { placement }: DesiredUnit,
   id: MachineId | undefined,

@@ -55,7 +55,7 @@ export type Reason =
 export type FenceReason =
   /** It has no lease: no controller runs, or none has given it one yet. */
   | { readonly code: 'no-lease' }
-  /** A silent machine may run the unit for so long, in ms; undefined for who cannot know. */
+  /** An unreachable machine may run the unit for so long, in ms; undefined for who cannot know. */
   | { readonly code: 'lease-may-hold'; readonly machine: string; readonly forMs: number | undefined };
 
 /** One machine that a unit does not fit, with the first rule that excluded it. */

@@ -49,7 +49,7 @@ export type UnreadableUnit = {
 export type Lease = { readonly bootId: string; readonly deadline: number };
 
 /**
- * Until when leases hold on machines that are silent. Epoch ms by the clock of the snapshot's `now`: later than
+ * Until when leases hold on machines that are unreachable. Epoch ms by the clock of the snapshot's `now`: later than
  * that, no lease that was ever given holds.
  */
 export type LeaseEnds = {
@@ -99,7 +99,7 @@ export type MachineBackup = {
 };
 
 /** Why a machine did not answer, in words for people; `code` is an ErrorCode. */
-export type Silence = {
+export type Unreachable = {
   /** Epoch ms of the first observation that it did not answer. */
   readonly since: number;
   readonly code: string;
@@ -107,7 +107,7 @@ export type Silence = {
   readonly hint: string | undefined;
 };
 
-/** The code of {@link Silence} for a machine that the registry knows and this fleet.conf lacks: it was not asked. */
+/** The code of {@link Unreachable} for a machine that the registry knows and this fleet.conf lacks: it was not asked. */
 export const UNLISTED = 'machine-unlisted';
 
 /** A machine of the inventory with its answer or its silence: exactly one of the two is set. */
@@ -116,7 +116,7 @@ export type MachineView = {
   /** Its id, from this answer or an earlier one; undefined when it never answered. */
   readonly id: MachineId | undefined;
   readonly observation: Observation | undefined;
-  readonly silence: Silence | undefined;
+  readonly unreachable: Unreachable | undefined;
   /** Epoch ms at which its last silence ended; undefined when none is remembered. */
   readonly backSince: number | undefined;
 };
@@ -128,9 +128,9 @@ export type Cordon = 'standard' | 'all';
 export type ClusterSnapshot = {
   /** Epoch ms. */
   readonly now: number;
-  /** How long a machine may be silent before its units move, in ms. */
+  /** How long a machine may be unreachable before its units move, in ms. */
   readonly agentTtlMs: number;
-  /** The share of the machines, from 0 to 1: when more than these are silent at once, it is the observer that is. */
+  /** The share of the machines, from 0 to 1: when more than these are unreachable at once, it is the observer that is. */
   readonly cutOff: number;
   /** Undefined before the first change of a new registry. */
   readonly clusterId: string | undefined;
@@ -185,7 +185,7 @@ export function otherCluster(
 
 /**
  * Whether a machine has answered for long enough to be trusted with what another one has lost: for as long as a
- * machine may be silent. One that comes and goes would else take units along with it, again and again.
+ * machine may be unreachable. One that comes and goes would else take units along with it, again and again.
  */
 export function isSteady(
   { backSince }: MachineView,

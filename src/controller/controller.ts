@@ -3,29 +3,29 @@ import { asFleetError, type FleetError, isFleetError } from '../base/errors.ts';
 import { heldUntil } from '../cluster/lease.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
-import { memories, unseenBy } from '../reconcile/observe.ts';
+import { machineEdits, unseenBy } from '../reconcile/observe.ts';
 import { comparedRegistry, refuseOutdated } from '../reconcile/outdated.ts';
-import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
+import { type Ports, snapshotOf } from '../reconcile/reconcile.ts';
 import { trustedViews } from '../reconcile/trust.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { Alarm } from './alarm.ts';
+import { ChangeNotifier } from './change-notifier.ts';
 import { Leases } from './leases.ts';
 import { MachineWatch, type WatchOptions } from './machine-watch.ts';
-import { News } from './news.ts';
 import { Passes } from './passes.ts';
 import { toDo } from './to-do.ts';
 import { machineTroubles, type Trouble, troubleOf } from './trouble.ts';
 
 export type ControllerOptions = {
   /** Its clock must not jump: silence is measured with it. */
-  readonly edges: Omit<Edges, 'tell' | 'leases'>;
+  readonly ports: Omit<Ports, 'emit' | 'leases'>;
   /** How often each machine is asked, in ms. */
   readonly intervalMs: number;
   /** How long a machine may take to answer, in ms. */
   readonly deadlineMs: number;
   /** Whether this controller may decide at this moment. */
   readonly leads: () => boolean;
-  readonly tell: (event: ControllerEvent) => void;
+  readonly emit: (event: ControllerEvent) => void;
 };
 
 /** The longest sleep, in ms: a process that wakes much later than that was not awake. */
@@ -41,11 +41,11 @@ const AWAKE_MS = 30_000;
  */
 export class Controller {
   readonly #options: ControllerOptions;
-  readonly #edges: Omit<Edges, 'tell'>;
+  readonly #ports: Omit<Ports, 'emit'>;
   readonly #leases: Leases;
   readonly #watches: ReadonlyMap<string, MachineWatch>;
   readonly #passes: Passes;
-  readonly #news: News;
+  readonly #notifier: ChangeNotifier;
   readonly #alarm = new Alarm();
   #registry: RegistryView | undefined;
   /** Whether every machine has answered, or has not, at least once. */
@@ -60,30 +60,30 @@ export class Controller {
   #due = 0;
 
   constructor(options: ControllerOptions) {
-    const { intervalMs, deadlineMs, leads, tell } = options;
-    const { driver, clock, agentTtlMs } = options.edges;
+    const { intervalMs, deadlineMs, leads, emit } = options;
+    const { driver, clock, agentTtlMs } = options.ports;
     const leases = new Leases({ clock, agentTtlMs, leads });
-    const edges = { ...options.edges, leases: () => leases.ends };
+    const ports = { ...options.ports, leases: () => leases.ends };
     const wake = (): void => this.wake();
     const watchOptions = { driver, clock, intervalMs, deadlineMs, onChange: wake };
-    const watches = edges.machines.map((machine) => {
+    const watches = ports.machines.map((machine) => {
       const { name } = machine;
-      const onLease = (error: FleetError | undefined): void => this.#news.lease(name, error);
+      const onLease = (error: FleetError | undefined): void => this.#notifier.lease(name, error);
       // A machine that answers with the id of another one must not prolong the lease of that one.
-      const grant: WatchOptions['grant'] = (observation, wasSilent) =>
+      const grant: WatchOptions['grant'] = (observation, wasUnreachable) =>
         this.#registry?.machines.get(name)?.id === observation.id
-          ? leases.grant(observation, wasSilent)
+          ? leases.grant(observation, wasUnreachable)
           : undefined;
       const unseen: WatchOptions['unseen'] = (observation) =>
         this.#registry === undefined ? [] : unseenBy(observation, this.#registry);
       return [name, new MachineWatch(machine, { ...watchOptions, unseen, grant, onLease })] as const;
     });
     this.#options = options;
-    this.#edges = edges;
+    this.#ports = ports;
     this.#leases = leases;
     this.#watches = new Map(watches);
-    this.#passes = new Passes({ edges, watches: this.#watches, deadlineMs, tell, onDone: wake });
-    this.#news = new News(tell);
+    this.#passes = new Passes({ ports, watches: this.#watches, deadlineMs, emit, onDone: wake });
+    this.#notifier = new ChangeNotifier(emit);
     this.#awakeAt = clock.now();
     this.#turnedAt = clock.now();
   }
@@ -95,13 +95,13 @@ export class Controller {
 
   /** Epoch ms of the oldest answer that the snapshot rests on; of machines that are silent nothing is claimed. */
   get seenAt(): number {
-    const answers = [...this.#watches.values()].filter(({ silence }) => silence === undefined);
+    const answers = [...this.#watches.values()].filter(({ unreachable }) => unreachable === undefined);
     return Math.min(this.#now(), ...answers.map(({ seenAt }) => seenAt));
   }
 
   /** What keeps it from its work at this moment: as leader, or from becoming one. */
   get troubles(): readonly Trouble[] {
-    const { registryError } = this.#news;
+    const { registryError } = this.#notifier;
     const views = this.#registry === undefined ? this.#seen : this.#views(this.#registry);
     return [
       ...(registryError === undefined ? [] : [troubleOf('the registry cannot be read', registryError)]),
@@ -119,7 +119,7 @@ export class Controller {
     await Promise.all(
       [...this.#watches.values()].map((watch) => {
         const looked = watch.look();
-        return watch.silence === undefined ? looked : undefined;
+        return watch.unreachable === undefined ? looked : undefined;
       }),
     );
   }
@@ -152,7 +152,7 @@ export class Controller {
     while (!signal.aborted) {
       await this.#catchUp();
       this.#turnedAt = this.#now();
-      this.#news.leads(this.#leases.leads);
+      this.#notifier.leads(this.#leases.leads);
       if (this.#alarm.takeRing() || this.#now() >= this.#due) await this.#decide();
       await this.#alarm.sleep(Math.min(this.#due - this.#now(), TICK_MS), signal);
     }
@@ -163,7 +163,7 @@ export class Controller {
   #notePause(): void {
     const ms = this.#now() - this.#awakeAt;
     this.#awakeAt = this.#now();
-    if (ms < TICK_MS + this.#options.edges.agentTtlMs / 2) return;
+    if (ms < TICK_MS + this.#options.ports.agentTtlMs / 2) return;
     this.#pausedMs = ms;
     this.wake();
   }
@@ -172,7 +172,7 @@ export class Controller {
   async #catchUp(): Promise<void> {
     this.#notePause();
     if (this.#pausedMs === 0) return;
-    this.#options.tell({ kind: 'overslept', ms: this.#pausedMs });
+    this.#options.emit({ kind: 'overslept', ms: this.#pausedMs });
     this.#pausedMs = 0;
     for (const watch of this.#watches.values()) watch.beginAnew();
     this.#leases.beginAnew();
@@ -180,28 +180,28 @@ export class Controller {
   }
 
   async #followRegistry(signal: AbortSignal): Promise<void> {
-    const { registry } = this.#options.edges;
+    const { registry } = this.#options.ports;
     const retry = new Alarm();
     while (!signal.aborted) {
       try {
         const view = await registry.load();
-        this.#news.registry(undefined);
+        this.#notifier.registry(undefined);
         this.#registry = view;
         this.wake();
         await registry.waitForChange(view, signal);
       } catch (error) {
         if (!isFleetError(error)) throw error;
-        this.#news.registry(error);
+        this.#notifier.registry(error);
         await retry.sleep(TICK_MS, signal);
       }
     }
   }
 
   async #decide(): Promise<void> {
-    this.#news.units(this.#seen);
+    this.#notifier.units(this.#seen);
     const leads = this.#options.leads();
     if (!leads) this.#passes.forget();
-    if (this.#registry === undefined || this.#news.registryError !== undefined || !leads) {
+    if (this.#registry === undefined || this.#notifier.registryError !== undefined || !leads) {
       this.#undecided = undefined;
       this.#due = Number.POSITIVE_INFINITY;
       return;
@@ -211,8 +211,8 @@ export class Controller {
       await this.#admit(registry);
       const snapshot = this.#snapshot(registry);
       const { groups, decisions } = toDo(snapshot);
-      this.#news.machines(snapshot);
-      this.#news.decisions(decisions, snapshot);
+      this.#notifier.machines(snapshot);
+      this.#notifier.decisions(decisions, snapshot);
       this.#passes.begin(groups, snapshot);
       this.#due = this.#deadline(snapshot);
       this.#undecided = undefined;
@@ -220,7 +220,7 @@ export class Controller {
       const error = asFleetError(reason);
       const again = this.#undecided?.message === error.message;
       this.#undecided = error;
-      this.#options.tell({ kind: 'pass-failed', units: [], error, again });
+      this.#options.emit({ kind: 'pass-failed', units: [], error, again });
       this.#due = this.#now() + TICK_MS;
     }
   }
@@ -228,10 +228,11 @@ export class Controller {
   /** Stores who fell silent and who came back, so that every pass and every command counts alike. */
   async #remember(registry: RegistryView): Promise<RegistryView> {
     const views = this.#views(registry);
-    const { edges } = this.#options;
-    if (registry.clusterId === undefined || memories(views, registry, edges).length === 0) return registry;
-    const compared = comparedRegistry(edges.registry, () => views, refuseOutdated);
-    this.#registry = await compared.update((view) => memories(views, view, edges));
+    const { ports } = this.#options;
+    if (registry.clusterId === undefined || machineEdits(views, registry, ports).length === 0)
+      return registry;
+    const compared = comparedRegistry(ports.registry, () => views, refuseOutdated);
+    this.#registry = await compared.update((view) => machineEdits(views, view, ports));
     return this.#registry;
   }
 
@@ -242,14 +243,14 @@ export class Controller {
     const isFenced = (unit: string): boolean => registry.units.get(unit)?.placement.fence !== undefined;
     const waits = this.#leases.waiting(views, registry).length > 0;
     if (!waits || this.#passes.isBusy(isFenced)) return;
-    const latest = await this.#options.edges.registry.load();
+    const latest = await this.#options.ports.registry.load();
     const admitted = this.#leases.waiting(this.#views(latest), latest);
     this.#leases.admit(admitted);
     for (const { machine } of admitted) void this.#watches.get(machine.name)?.look();
   }
 
   #snapshot(registry: RegistryView): ClusterSnapshot {
-    return snapshotOf(this.#edges, registry, this.#views(registry));
+    return snapshotOf(this.#ports, registry, this.#views(registry));
   }
 
   get #seen(): readonly MachineView[] {
@@ -263,19 +264,19 @@ export class Controller {
 
   /** The next moment at which a machine has been silent, or back, for long enough, or a unit may be tried again. */
   #deadline({ machines, units, agentTtlMs, now, leases }: ClusterSnapshot): number {
-    const silent = machines.filter(({ silence }) => silence !== undefined);
+    const unreachable = machines.filter(({ unreachable }) => unreachable !== undefined);
     const turns = [
       ...machines
-        .flatMap(({ silence, backSince }) => silence?.since ?? backSince ?? [])
+        .flatMap(({ unreachable, backSince }) => unreachable?.since ?? backSince ?? [])
         .map((since) => since + agentTtlMs),
       ...units
         .filter(({ placement, target }) => placement.fence !== undefined && target !== 'inactive')
-        .flatMap((unit) => silent.map(({ id }) => heldUntil(unit, id, leases))),
+        .flatMap((unit) => unreachable.map(({ id }) => heldUntil(unit, id, leases))),
     ].filter((turn) => turn > now);
     return Math.min(this.#passes.nextTry(now), ...turns);
   }
 
   #now(): number {
-    return this.#options.edges.clock.now();
+    return this.#options.ports.clock.now();
   }
 }

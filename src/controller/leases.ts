@@ -54,8 +54,8 @@ export class Leases {
   }
 
   /** The lease for an answer that has just come; none for the first one after silence. */
-  grant(observation: Observation, wasSilent: boolean): Lease | undefined {
-    if (wasSilent) this.#admitted.delete(observation.id);
+  grant(observation: Observation, wasUnreachable: boolean): Lease | undefined {
+    if (wasUnreachable) this.#admitted.delete(observation.id);
     if (!this.leads || !this.#admitted.has(observation.id)) return undefined;
     this.#answered.set(observation.id, this.#options.clock.now());
     return leaseFor(observation, this.#options.agentTtlMs);

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
 import { type Deferred, deferred } from '../base/deferred.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
-import { isRefusal, mayBeDown } from '../cluster/silence.ts';
 import type { Lease, MachineView, Observation, Token } from '../cluster/snapshot.ts';
 import { withoutMeasures } from '../cluster/unit-state.ts';
+import { isRefusal, mayBeDown } from '../cluster/unreachable.ts';
 import { badAnswer } from '../machine/limits.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
@@ -24,7 +24,7 @@ export type WatchOptions = {
   /** Units that the answer should have and has not: the machine is asked for them by name. */
   readonly unseen: (observation: Observation) => readonly string[];
   /** The lease that the machine gets for an answer, if any; told also whether it was silent before. */
-  readonly grant: (observation: Observation, wasSilent: boolean) => Lease | undefined;
+  readonly grant: (observation: Observation, wasUnreachable: boolean) => Lease | undefined;
   /** Called after each lease that was sent, with the error when the machine could not take it. */
   readonly onLease: (error: FleetError | undefined) => void;
   /** Called when a machine falls silent or comes back, and when what it answers has changed. */
@@ -92,7 +92,7 @@ export class MachineWatch {
   }
 
   /** Why the machine is silent; undefined while it answers. */
-  get silence(): FleetError | undefined {
+  get unreachable(): FleetError | undefined {
     return this.#error;
   }
 
@@ -130,8 +130,11 @@ export class MachineWatch {
 
   /** Counts silence from now on: whoever measures it was not awake. */
   beginAnew(): void {
-    if (this.#view?.silence === undefined) return;
-    this.#view = { ...this.#view, silence: { ...this.#view.silence, since: this.#options.clock.now() } };
+    if (this.#view?.unreachable === undefined) return;
+    this.#view = {
+      ...this.#view,
+      unreachable: { ...this.#view.unreachable, since: this.#options.clock.now() },
+    };
   }
 
   /** It did not answer what was asked at `asked`, epoch ms. */
@@ -143,16 +146,17 @@ export class MachineWatch {
     const before = this.#view;
     const { code, message, hint } = error;
     // Trouble of another kind says nothing of how long the machine has been down.
-    const isAsBefore = before?.silence !== undefined && mayBeDown(before.silence) === mayBeDown(error);
-    const silence = { since: isAsBefore ? before.silence.since : asked, code, message, hint };
+    const isAsBefore =
+      before?.unreachable !== undefined && mayBeDown(before.unreachable) === mayBeDown(error);
+    const unreachable = { since: isAsBefore ? before.unreachable.since : asked, code, message, hint };
     this.#view = {
       machine: this.machine,
       id: before?.id,
       observation: undefined,
-      silence,
+      unreachable,
       backSince: undefined,
     };
-    if (before?.silence?.code !== code) this.#options.onChange();
+    if (before?.unreachable?.code !== code) this.#options.onChange();
   }
 
   async #ask(): Promise<void> {
@@ -206,10 +210,10 @@ export class MachineWatch {
   #answered(observation: Observation): void {
     const { machine } = this;
     const before = this.#view;
-    const backSince = before?.silence === undefined ? before?.backSince : this.#options.clock.now();
+    const backSince = before?.unreachable === undefined ? before?.backSince : this.#options.clock.now();
     this.#failures = 0;
     this.#error = undefined;
-    this.#view = { machine, id: observation.id, observation, silence: undefined, backSince };
+    this.#view = { machine, id: observation.id, observation, unreachable: undefined, backSince };
     if (!isAlike(before?.observation, observation)) this.#options.onChange();
   }
 

@@ -26,7 +26,7 @@ export function passDriver({ driver, clock, watches, fresh, deadlineMs }: PassDr
       const watch = watches.get(machine.name);
       if (watch === undefined)
         throw new FleetError('machine-not-found', `No such machine: "${machine.name}"`);
-      if (watch.silence !== undefined) throw watch.silence;
+      if (watch.unreachable !== undefined) throw watch.unreachable;
       const session = driver.connect(machine);
       return observedBy(session, async ({ request }) => {
         if (!fresh.has(machine.name)) return lastSeen(watch);
@@ -45,7 +45,7 @@ export function passDriver({ driver, clock, watches, fresh, deadlineMs }: PassDr
   };
 }
 
-function lastSeen({ view, silence, machine }: MachineWatch): Observation {
+function lastSeen({ view, unreachable, machine }: MachineWatch): Observation {
   if (view?.observation !== undefined) return view.observation;
-  throw silence ?? new FleetError('ssh-lost', `Lost machine "${machine.name}"`);
+  throw unreachable ?? new FleetError('ssh-lost', `Lost machine "${machine.name}"`);
 }

@@ -1,7 +1,7 @@
 import { asFleetError, type FleetError } from '../base/errors.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
-import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
+import { type Ports, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
 import { Backoff } from './backoff.ts';
 import type { MachineWatch } from './machine-watch.ts';
 import { passDriver } from './pass-driver.ts';
@@ -9,10 +9,10 @@ import type { Group } from './to-do.ts';
 import { type Trouble, troubleOf } from './trouble.ts';
 
 export type PassesOptions = {
-  readonly edges: Omit<Edges, 'tell'>;
+  readonly ports: Omit<Ports, 'emit'>;
   readonly watches: ReadonlyMap<string, MachineWatch>;
   readonly deadlineMs: number;
-  readonly tell: (event: ControllerEvent) => void;
+  readonly emit: (event: ControllerEvent) => void;
   /** Called when a pass is over, and everything it touched has been looked at again. */
   readonly onDone: () => void;
 };
@@ -110,32 +110,32 @@ export class Passes {
   }
 
   async #pass(units: ReadonlySet<string>, fresh: ReadonlySet<string>): Promise<void> {
-    const { edges } = this.#options;
-    const tell = (event: ControllerEvent): void => this.#tell(event);
-    const { driver: wrapped } = edges;
-    const driver = passDriver({ ...this.#options, driver: wrapped, clock: edges.clock, fresh });
+    const { ports } = this.#options;
+    const emit = (event: ControllerEvent): void => this.#emit(event);
+    const { driver: wrapped } = ports;
+    const driver = passDriver({ ...this.#options, driver: wrapped, clock: ports.clock, fresh });
     try {
-      const report = await reconcile({ ...edges, driver, tell }, units);
+      const report = await reconcile({ ...ports, driver, emit }, units);
       for (const unit of units) this.#broken.delete(unit);
       this.#learn(report, units);
       const touched = new Set([...fresh, ...report.plans.map(({ machine }) => machine)]);
       await Promise.all([...touched].map((name) => this.#options.watches.get(name)?.look()));
     } catch (reason) {
       const error = asFleetError(reason);
-      const now = edges.clock.now();
+      const now = ports.clock.now();
       const again = [...units].every((unit) => this.#broken.get(unit)?.error.message === error.message);
       for (const unit of units) {
         this.#backoff.failed(unit, undefined, now);
         this.#broken.set(unit, { error, times: (this.#broken.get(unit)?.times ?? 0) + 1 });
       }
-      tell({ kind: 'pass-failed', units: [...units], error, again });
+      emit({ kind: 'pass-failed', units: [...units], error, again });
     }
   }
 
   /** Marks an outcome that shows nothing new, as of a machine that forges records: it is reached in each pass alike. */
-  #tell(event: ControllerEvent): void {
+  #emit(event: ControllerEvent): void {
     if (event.kind !== 'outcome') {
-      this.#options.tell(event);
+      this.#options.emit(event);
       return;
     }
     const { unit, machine, state, failure } = event;
@@ -145,15 +145,15 @@ export class Passes {
     const again = this.#told.get(key) === said && state === undefined;
     if (this.#told.size >= MOST_TOLD) this.#told.clear();
     this.#told.set(key, said);
-    this.#options.tell(again ? { ...event, again } : event);
+    this.#options.emit(again ? { ...event, again } : event);
   }
 
   /** A unit that has come where it is wanted is looked after again at once; one that has not is given time. */
   #learn({ snapshot, decisions, outcomes }: ReconcileReport, units: ReadonlySet<string>): void {
-    const now = this.#options.edges.clock.now();
+    const now = this.#options.ports.clock.now();
     const failed = new Set([
       ...outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit),
-      ...decisions.filter(({ kind }) => kind === 'nowhere').map(({ unit }) => unit),
+      ...decisions.filter(({ kind }) => kind === 'unschedulable').map(({ unit }) => unit),
     ]);
     // A move that failed is taken back, which is no new decision.
     const moved = new Set(decisions.flatMap(({ kind, unit }) => (kind === 'move' ? unit : [])));

@@ -72,5 +72,5 @@ class Groups {
 /** A unit that is wanted nowhere and still assigned, though its machine answers or has left fleet.conf. */
 function isGone(decision: Decision, { machines }: ClusterSnapshot): boolean {
   if (decision.kind !== 'release' || decision.from === undefined) return false;
-  return machines.find(({ id }) => id === decision.from)?.silence === undefined;
+  return machines.find(({ id }) => id === decision.from)?.unreachable === undefined;
 }

@@ -1,6 +1,6 @@
 import type { ErrorCode, FleetError } from '../base/errors.ts';
-import { hasAnswered } from '../cluster/silence.ts';
 import type { MachineView } from '../cluster/snapshot.ts';
+import { hasAnswered } from '../cluster/unreachable.ts';
 
 /**
  * What keeps a controller from its work, in one line. `isOwn`: another controller may well be without it. `isWarning`: it
@@ -30,12 +30,12 @@ export function troubleOf(what: string, { code, message }: FleetError): Trouble 
  * trouble of every controller.
  */
 export function machineTroubles(views: readonly MachineView[]): readonly Trouble[] {
-  const silences = views.flatMap(({ silence }) => silence ?? []);
-  const unusable = silences
+  const unreachable = views.flatMap(({ unreachable }) => unreachable ?? []);
+  const unusable = unreachable
     .filter(hasAnswered)
     .map(({ message }) => ({ message: message.replaceAll('\n', ' '), isOwn: false, isWarning: true }));
-  const [first] = silences;
-  if (first === undefined || silences.length < views.length) return unusable;
+  const [first] = unreachable;
+  if (first === undefined || unreachable.length < views.length) return unusable;
   const message = first.message.replaceAll('\n', ' ');
   return [{ message: `no machine answers, of ${views.length}: ${message}`, isOwn: true }, ...unusable];
 }

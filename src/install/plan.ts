@@ -6,7 +6,7 @@ import { type HostFile, isNewEnough, LAYOUT } from './layout.ts';
 /** A machine of the cluster, as the operator found it. */
 export type Reached =
   | { readonly kind: 'reached'; readonly isAuthorized: boolean }
-  | { readonly kind: 'silent'; readonly why: string };
+  | { readonly kind: 'unreachable'; readonly why: string };
 
 /** What an installation is to lead to. Files by what they are for. */
 export type Wanted = {
@@ -109,7 +109,7 @@ export function planInstallation(facts: HostFacts, wanted: Wanted): readonly Ste
     { kind: 'key', isDone: keyOf(facts) !== undefined },
     files('configuration'),
     ...machines.flatMap(([machine, found]): Step[] =>
-      found.kind === 'silent' ? [] : [{ kind: 'authorize', machine, isDone: found.isAuthorized }],
+      found.kind === 'unreachable' ? [] : [{ kind: 'authorize', machine, isDone: found.isAuthorized }],
     ),
     files('units'),
   ];
@@ -121,7 +121,7 @@ export function planInstallation(facts: HostFacts, wanted: Wanted): readonly Ste
     wanted.ownConfig.size === 0 ? [] : [{ kind: 'own-config', settings: wanted.ownConfig, isDone: false }];
   const runs = facts.isActive && facts.isEnabled;
   const isDone = runs && [...before, ...move].every((step) => step.isDone);
-  const except = machines.flatMap(([name, { kind }]) => (kind === 'silent' ? [name] : []));
+  const except = machines.flatMap(([name, { kind }]) => (kind === 'unreachable' ? [name] : []));
   return [...before, { kind: 'check', except, isDone }, ...move, ...own, { kind: 'start', isDone }];
 }
 

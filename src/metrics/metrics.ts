@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../base/errors.ts';
-import { hasAnswered } from '../cluster/silence.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
+import { hasAnswered } from '../cluster/unreachable.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
 import { Counter } from './counter.ts';
 import { exposition, type Family, type Sample } from './exposition.ts';
@@ -116,7 +116,7 @@ export class Metrics {
 }
 
 function stuckReason(decision: Extract<ControllerEvent, { kind: 'stuck' }>['decision']): string {
-  return decision.kind === 'keep' ? (decision.despite?.code ?? '') : 'no-machine-fits';
+  return decision.kind === 'keep' ? (decision.violation?.code ?? '') : 'no-machine-fits';
 }
 
 function momentary({ leads, seenAt, now, snapshot }: Moment): readonly Family[] {
@@ -129,8 +129,9 @@ function momentary({ leads, seenAt, now, snapshot }: Moment): readonly Family[] 
       { value: Math.max(0, now - seenAt) / 1000 },
     ]),
     gauge('machines', 'Machines by state.', [
-      ...byLabels(snapshot.machines, ({ silence }) => ({
-        state: silence === undefined ? 'reachable' : hasAnswered(silence) ? 'unusable' : 'unreachable',
+      ...byLabels(snapshot.machines, ({ unreachable }) => ({
+        state:
+          unreachable === undefined ? 'reachable' : hasAnswered(unreachable) ? 'unusable' : 'unreachable',
       })),
     ]),
     gauge(

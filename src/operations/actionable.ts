@@ -1,4 +1,4 @@
-import type { Edges } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/reconcile.ts';
 import { expandGlobs } from './expand-globs.ts';
 import { idleTriggers } from './idle-triggers.ts';
 import { unitNameOf } from './local-file.ts';
@@ -10,13 +10,13 @@ import type { UnitProblem } from './unit-result.ts';
  * nothing to start. The rest are problems, found before anything is written.
  */
 export async function actionable(
-  edges: Edges,
+  ports: Ports,
   request: SubmitRequest,
   verb: 'start' | 'load' | 'submit',
 ): Promise<{ readonly request: SubmitRequest; readonly problems: readonly UnitProblem[] }> {
   const templates = verb === 'submit' ? 'with templates' : 'without templates';
-  const expanded = await expandGlobs(edges.registry, request, templates);
-  const idle = await idleTriggers(edges, expanded.request, verb);
+  const expanded = await expandGlobs(ports.registry, request, templates);
+  const idle = await idleTriggers(ports, expanded.request, verb);
   const left = new Set(idle.map(({ unit }) => unit));
   const units = expanded.request.units.filter((argument) => !left.has(unitNameOf(argument).text));
   return { request: { ...request, units }, problems: [...expanded.unmatched, ...idle] };

@@ -65,7 +65,7 @@ export type CheckResult = {
 };
 
 /** What is known of one machine: how far the way there went, and how the machine is. */
-export type Sight = {
+export type HealthInput = {
   readonly user: string;
   readonly login: Login | FleetError;
   /** Undefined without a login. */
@@ -89,10 +89,10 @@ const LEAST_KIB = 16_384;
 const LEAST_INODES = 100;
 
 /** Judges every check, in their order; what needs one that failed is skipped. */
-export function judge(sight: Sight): readonly CheckResult[] {
+export function judge(sight: HealthInput): readonly CheckResult[] {
   const { login, examination } = sight;
   const broken = login instanceof Error ? login : examination instanceof Error ? examination : undefined;
-  const way = wayThere(sight, broken);
+  const way = connectionChecks(sight, broken);
   if (broken !== undefined || examination === undefined || examination instanceof Error)
     return CHECKS.map((check) => way.get(check) ?? skipped(check));
   return CHECKS.map((check) => way.get(check) ?? JUDGES[check as Inner](examination, sight, check));
@@ -100,7 +100,7 @@ export function judge(sight: Sight): readonly CheckResult[] {
 
 /** The checks that a root shell answers. */
 type Inner = Exclude<CheckName, (typeof WAY)[number]>;
-type Judge = (examination: Examination, sight: Sight, check: CheckName) => CheckResult;
+type Judge = (examination: Examination, sight: HealthInput, check: CheckName) => CheckResult;
 
 const WAY = ['name', 'port', 'host-key', 'login', 'shell'] as const;
 const WELL: Finding = { code: 'well' };
@@ -126,8 +126,8 @@ const AT: Partial<Record<ErrorCode, CheckName>> = {
  * The results up to the one at which the way there ended, if it did. Where it ended before the machine was tried,
  * nothing is known of what comes before that.
  */
-function wayThere(
-  { login, user }: Sight,
+function connectionChecks(
+  { login, user }: HealthInput,
   broken: FleetError | undefined,
 ): ReadonlyMap<CheckName, CheckResult> {
   const isIn = !(login instanceof Error);

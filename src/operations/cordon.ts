@@ -1,5 +1,5 @@
 import type { Cordon } from '../cluster/snapshot.ts';
-import type { Edges } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/reconcile.ts';
 import { UNKNOWN_MACHINE } from '../registry/view.ts';
 import { findMachine } from './find-machine.ts';
 
@@ -11,14 +11,14 @@ export type CordonResult = { readonly machine: string; readonly changed: boolean
  * units with `all`. Throws FleetError `machine-not-found` or `usage` before anything is changed.
  */
 export async function setCordon(
-  edges: Edges,
+  ports: Ports,
   arguments_: readonly string[],
   cordon: Cordon | undefined,
 ): Promise<readonly CordonResult[]> {
   const names: string[] = [];
-  for (const text of arguments_) names.push((await findMachine(edges, { kind: 'machine', text })).name);
+  for (const text of arguments_) names.push((await findMachine(ports, { kind: 'machine', text })).name);
   let results: readonly CordonResult[] = [];
-  await edges.registry.update((view) => {
+  await ports.registry.update((view) => {
     results = [...new Set(names)].map((machine) => ({
       machine,
       changed: view.machines.get(machine)?.cordon !== cordon,

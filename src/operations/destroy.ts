@@ -1,4 +1,4 @@
-import { type Edges, reconcile } from '../reconcile/reconcile.ts';
+import { type Ports, reconcile } from '../reconcile/reconcile.ts';
 import { contradictionsOf } from './contradictions.ts';
 import { type Requested, withOverruled } from './overruled.ts';
 import { selectUnits } from './select-units.ts';
@@ -8,11 +8,11 @@ import { type RequestResult, requestResult, type UnitProblem } from './unit-resu
  * Stops units, waits for that, takes them from their machines and then from the registry. A unit that could
  * not be taken from a machine stays in the registry, inactive, so that it is not forgotten where it still is.
  */
-export async function destroy(edges: Edges, arguments_: readonly string[]): Promise<RequestResult> {
+export async function destroy(ports: Ports, arguments_: readonly string[]): Promise<RequestResult> {
   let problems: readonly UnitProblem[] = [];
   let kept: readonly string[] = [];
   let scope: ReadonlySet<string> = new Set();
-  await edges.registry.update((view) => {
+  await ports.registry.update((view) => {
     const selected = selectUnits(arguments_, view);
     const contradictions = contradictionsOf(selected.units, 'destroy', view);
     const refused = new Set(contradictions.map(({ unit }) => unit));
@@ -25,12 +25,12 @@ export async function destroy(edges: Edges, arguments_: readonly string[]): Prom
       .map((unit) => ({ kind: 'put-unit', unit: { ...unit, target: 'inactive' } }) as const);
   });
   if (scope.size === 0) return requestResult(undefined, problems);
-  const taken = requestResult(await reconcile(edges, scope), problems);
+  const taken = requestResult(await reconcile(ports, scope), problems);
   const requested = [...scope].map((unit): Requested => ({ unit, targets: ['inactive'], text: undefined }));
   let request = taken;
-  await edges.registry.update((current) => {
+  await ports.registry.update((current) => {
     // It may have been started again meanwhile: then it is no longer fleet's.
-    request = withOverruled(requested, taken, current, edges.clock.now());
+    request = withOverruled(requested, taken, current, ports.clock.now());
     return request.results
       .filter(({ unit, failures }) => scope.has(unit) && failures.length === 0 && current.units.has(unit))
       .map(({ unit }) => ({ kind: 'delete-unit', name: unit }) as const);

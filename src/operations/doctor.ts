@@ -1,11 +1,11 @@
 import { type FleetError, isFleetError } from '../base/errors.ts';
 import type { Machine } from '../machine/machine.ts';
 import { parseMachineId } from '../machine/machine-id.ts';
-import type { Edges } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Login } from '../ssh/transport.ts';
 import { type Examination, examineQuery } from '../systemd/examination.ts';
-import { type CheckResult, judge, type Sight } from './checks.ts';
+import { type CheckResult, type HealthInput, judge } from './checks.ts';
 import { findMachine } from './find-machine.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 
@@ -16,7 +16,7 @@ export type MachineHealth = {
 };
 
 /** The way to log in to machines, beside what a pass works with. */
-export type Examiner = Pick<Edges, 'driver' | 'clock' | 'registry' | 'machines'> & {
+export type Examiner = Pick<Ports, 'driver' | 'clock' | 'registry' | 'machines'> & {
   login(machine: Machine): Promise<Login>;
   userOf(machine: Machine): string;
 };
@@ -36,7 +36,7 @@ export async function doctor(
   examiner: Examiner,
   find: (name: string) => Promise<Machine>,
   names: readonly string[],
-  tell: (health: MachineHealth) => void,
+  emit: (health: MachineHealth) => void,
 ): Promise<readonly MachineHealth[]> {
   const registry = await examiner.registry.load();
   const named = await Promise.all(names.map(find));
@@ -50,7 +50,7 @@ export async function doctor(
       const { id } = sight;
       const sameId = id === undefined ? undefined : firsts.get(id);
       if (id !== undefined && sameId === undefined) firsts.set(id, machine.name);
-      tell(healthOf(sight, sameId));
+      emit(healthOf(sight, sameId));
       return { ...sight, sameId };
     }),
   );
@@ -60,18 +60,18 @@ export async function doctor(
       ({ id, sameId }) => id !== undefined && id === sight.id && sameId === sight.machine.name,
     );
     const health = healthOf(sight, later?.machine.name);
-    if (later !== undefined) tell(health);
+    if (later !== undefined) emit(health);
     return health;
   });
 }
 
 /** {@link doctor} finds machines as other commands do. */
-export function finder(edges: Edges): (name: string) => Promise<Machine> {
-  return (text) => findMachine(edges, { kind: 'machine', text });
+export function finder(ports: Ports): (name: string) => Promise<Machine> {
+  return (text) => findMachine(ports, { kind: 'machine', text });
 }
 
 /** What was found of one machine. */
-type Finding = Omit<Sight, 'sameId'> & {
+type Finding = Omit<HealthInput, 'sameId'> & {
   readonly machine: Machine;
   /** What it answered with, where that is an id. */
   readonly id: string | undefined;

@@ -1,7 +1,7 @@
 import { compareText } from '../base/compare.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
-import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
+import { type Ports, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { setCordon } from './cordon.ts';
 import { findMachine } from './find-machine.ts';
@@ -28,17 +28,17 @@ export type DrainResult = RequestResult & {
  * Cordons a machine and moves its standard units to others, `maxParallel` at a time: each is up there before the next
  * ones go, and a unit that does not come up elsewhere stays where it is and ends the drain.
  */
-export async function drain(edges: Edges, request: DrainRequest): Promise<DrainResult> {
-  const machine = await findMachine(edges, { kind: 'machine', text: request.machine });
-  await setCordon(edges, [machine.name], request.globals ? 'all' : 'standard');
-  const first = await edges.registry.load();
+export async function drain(ports: Ports, request: DrainRequest): Promise<DrainResult> {
+  const machine = await findMachine(ports, { kind: 'machine', text: request.machine });
+  await setCordon(ports, [machine.name], request.globals ? 'all' : 'standard');
+  const first = await ports.registry.load();
   const pass = async (
     units: readonly string[],
     maxParallel?: number,
   ): Promise<ReconcileReport | undefined> =>
     units.length === 0
       ? undefined
-      : reconcile(edges, new Set(units), { drain: machine.name, ...(maxParallel && { maxParallel }) });
+      : reconcile(ports, new Set(units), { drain: machine.name, ...(maxParallel && { maxParallel }) });
   const globals = request.globals ? await pass(globalUnits(first)) : undefined;
   const standard = await pass(unitsOn(machine, first), request.maxParallel);
   const results = [globals, standard].map((report) => requestResult(report, []));
@@ -46,7 +46,7 @@ export async function drain(edges: Edges, request: DrainRequest): Promise<DrainR
     const result = results[index];
     return report && result ? movesOf(report).filter(({ unit }) => hasGone(unit, result)) : [];
   });
-  const view = await edges.registry.load();
+  const view = await ports.registry.load();
   return {
     ...merged(results),
     machine: machineRef({ machine, id: view.machines.get(machine.name)?.id }),

@@ -1,10 +1,10 @@
 import { leaseEnd } from '../cluster/lease.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
-import type { Edges } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/reconcile.ts';
 import { type Explanation, explain } from '../schedule/explain.ts';
 import { findUnit } from './find-unit.ts';
 import { readLocalUnits } from './local-file.ts';
-import { look } from './look.ts';
+import { observeCluster } from './observe-cluster.ts';
 import { refuseTemplate } from './set-target-state.ts';
 import type { DifferingFile } from './unit-result.ts';
 import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';
@@ -21,15 +21,15 @@ export type UnitExplanation = Explanation & {
 
 /** Explains a unit of the registry, or a unit file that is not submitted yet. Throws FleetError `unit-not-found`. */
 export async function explainUnit(
-  edges: Edges,
+  ports: Ports,
   { unit: argument, cwd }: { readonly unit: string; readonly cwd: string },
 ): Promise<UnitExplanation> {
   refuseTemplate(argument, 'explain');
   const [local] = await readLocalUnits([argument], cwd);
   if (local === undefined) throw new TypeError('one argument is one unit');
-  const found = findUnit(local, await edges.registry.load());
+  const found = findUnit(local, await ports.registry.load());
   if (found.kind === 'problem') throw found.error;
-  const snapshot = withLeases(await look(edges, { names: [found.unit.name] }));
+  const snapshot = withLeases(await observeCluster(ports, { names: [found.unit.name] }));
   return {
     ...explain(snapshot, found.unit),
     submitted: found.kind === 'known',
@@ -39,11 +39,13 @@ export async function explainUnit(
   };
 }
 
-/** The leases that a controller counts on that has led all the time: its last answers came before machines fell silent. */
+/** The leases that a controller counts on that has led all the time: its last answers came before machines became unreachable. */
 function withLeases(snapshot: ClusterSnapshot): ClusterSnapshot {
   const { machines, agentTtlMs } = snapshot;
-  const ends = machines.flatMap(({ id, silence }) =>
-    id === undefined || silence === undefined ? [] : [[id, leaseEnd(silence.since, agentTtlMs)] as const],
+  const ends = machines.flatMap(({ id, unreachable }) =>
+    id === undefined || unreachable === undefined
+      ? []
+      : [[id, leaseEnd(unreachable.since, agentTtlMs)] as const],
   );
   return { ...snapshot, leases: { ofMachines: new Map(ends), ofOthers: 0 } };
 }

@@ -8,10 +8,10 @@ import {
   matchMachines,
   selectMachine,
 } from '../machine/selector.ts';
-import type { Edges } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { unitNameOf } from './local-file.ts';
-import { look } from './look.ts';
+import { observeCluster } from './observe-cluster.ts';
 
 /** What a person calls a machine: by itself, by a unit that is there, or by a word that may be either. */
 export type MachineQuestion = { readonly kind: 'machine' | 'unit' | 'either'; readonly text: string };
@@ -22,16 +22,16 @@ export type MachineQuestion = { readonly kind: 'machine' | 'unit' | 'either'; re
  * `machine-not-found`, `unit-not-found`, `not-loaded` for a unit that is nowhere, and `usage` when several
  * machines may be meant.
  */
-export async function findMachine(edges: Edges, { kind, text }: MachineQuestion): Promise<Machine> {
-  const registry = await edges.registry.load();
+export async function findMachine(ports: Ports, { kind, text }: MachineQuestion): Promise<Machine> {
+  const registry = await ports.registry.load();
   const unit = kind === 'machine' ? undefined : unitCalled(text, registry, kind);
-  if (kind === 'unit') return machineOf(edges, unit ?? missingUnit(text), registry);
-  const known = identified(edges.machines, registry);
+  if (kind === 'unit') return machineOf(ports, unit ?? missingUnit(text), registry);
+  const known = identified(ports.machines, registry);
   const found = matchMachines(text, known);
   if (unit !== undefined && found.length > 0) throw bothKinds(text, found, unit);
-  if (unit !== undefined) return machineOf(edges, unit, registry);
+  if (unit !== undefined) return machineOf(ports, unit, registry);
   // Asked even if every id is known: a machine may have been reinstalled.
-  const machines = found.length === 0 && isIdPrefix(text) ? (await look(edges)).machines : known;
+  const machines = found.length === 0 && isIdPrefix(text) ? (await observeCluster(ports)).machines : known;
   if (kind === 'either' && matchMachines(text, machines).length === 0) throw neitherKind(text);
   return selectMachine(text, machines).machine;
 }
@@ -54,18 +54,18 @@ function unitCalled(
   }
 }
 
-async function machineOf(edges: Edges, unit: DesiredUnit, registry: RegistryView): Promise<Machine> {
-  if (unit.placement.global) return onlyHolder(edges, unit);
+async function machineOf(ports: Ports, unit: DesiredUnit, registry: RegistryView): Promise<Machine> {
+  if (unit.placement.global) return onlyHolder(ports, unit);
   if (unit.machine === undefined) throw nowhere(unit);
-  const found = identified(edges.machines, registry).find(({ id }) => id === unit.machine);
+  const found = identified(ports.machines, registry).find(({ id }) => id === unit.machine);
   if (found !== undefined) return found.machine;
   // The id was forgotten, or its machine is under a new name.
-  return selectMachine(unit.machine, (await look(edges)).machines).machine;
+  return selectMachine(unit.machine, (await observeCluster(ports)).machines).machine;
 }
 
 /** The machine that a global unit is on, if it is one. */
-async function onlyHolder(edges: Edges, unit: DesiredUnit): Promise<Machine> {
-  const snapshot = await look(edges);
+async function onlyHolder(ports: Ports, unit: DesiredUnit): Promise<Machine> {
+  const snapshot = await observeCluster(ports);
   const holders = snapshot.machines.filter(
     (view) =>
       otherCluster(view, snapshot) === undefined &&

@@ -1,10 +1,10 @@
 import { FleetError } from '../base/errors.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
-import type { Edges } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/reconcile.ts';
 import { previewRegistry } from '../registry/preview.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { unitNameOf } from './local-file.ts';
-import { look } from './look.ts';
+import { observeCluster } from './observe-cluster.ts';
 import { type Aim, type SubmitRequest, submit } from './submit.ts';
 import type { UnitProblem } from './unit-result.ts';
 
@@ -16,19 +16,21 @@ type Trigger = { readonly unit: string; readonly starts: string };
  * registry, not among the arguments and on no machine that answers. Machines are asked only when the registry does not have it.
  */
 export async function idleTriggers(
-  edges: Edges,
+  ports: Ports,
   request: SubmitRequest,
   verb: 'start' | 'load' | 'submit',
 ): Promise<readonly UnitProblem[]> {
   if (!request.units.some(mayTrigger)) return [];
-  const preview = previewRegistry(edges.registry, { clock: edges.clock, author: '' });
+  const preview = previewRegistry(ports.registry, { clock: ports.clock, author: '' });
   const aim: Aim = ({ target }) => (verb !== 'submit' && target === 'inactive' ? 'loaded' : target);
   const { units } = await submit(preview, request, aim);
   // What is only submitted goes to no machine, unless it is on one already.
   const pushed = units.filter(({ target }) => verb !== 'submit' || target !== 'inactive');
   const triggers = unknownTriggers(pushed, await preview.load());
   if (triggers.length === 0) return [];
-  const { machines } = await look(edges, { names: [...new Set(triggers.map(({ starts }) => starts))] });
+  const { machines } = await observeCluster(ports, {
+    names: [...new Set(triggers.map(({ starts }) => starts))],
+  });
   const answers = machines.flatMap(({ observation }) => observation ?? []);
   // Unknown when no machine answers; that is reported elsewhere.
   if (answers.length === 0) return [];

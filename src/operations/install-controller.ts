@@ -36,7 +36,7 @@ export type Site = {
 };
 
 /** Errors that say that a machine does not answer; others need an operator first. */
-const SILENCE: ReadonlySet<string> = new Set(['ssh-refused', 'ssh-timeout', 'ssh-lost']);
+const UNREACHABLE: ReadonlySet<string> = new Set(['ssh-refused', 'ssh-timeout', 'ssh-lost']);
 
 /** What was found at the machines: how they answered, obstacles, and lines of known hosts of those that did. */
 export type Survey = {
@@ -65,9 +65,9 @@ export async function surveyMachines(
         return { name, reached, knownHosts: await lines() };
       } catch (error) {
         if (!isFleetError(error)) throw error;
-        if (!SILENCE.has(error.code))
+        if (!UNREACHABLE.has(error.code))
           obstacles.push({ what: error.message, remedy: error.hint ?? 'Look with: fleetctl doctor' });
-        const reached: Reached = { kind: 'silent', why: error.message };
+        const reached: Reached = { kind: 'unreachable', why: error.message };
         return { name, reached, knownHosts: await lines().catch(() => []) };
       }
     }),

@@ -1,6 +1,6 @@
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { keepTo } from '../machine/limits.ts';
-import type { Edges } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/reconcile.ts';
 import type { JournalRequest } from '../systemd/journal.ts';
 import { type FollowListener, type FollowStart, followJournals } from './follow-journal.ts';
 import { inOrder, type JournalSource, onEntries, type PlacedEntry, untilEnd } from './journal-source.ts';
@@ -44,12 +44,12 @@ export type JournalResult = {
  * FleetError `usage` for a format that journalctl alone can print where entries have to be put in order.
  */
 export async function readJournals(
-  edges: Edges,
+  ports: Ports,
   question: JournalQuestion,
   reader: JournalReader,
   signal: AbortSignal,
 ): Promise<JournalResult> {
-  const { places, problems, unreachable } = await withPlaces(edges, question, async (found) => found);
+  const { places, problems, unreachable } = await withPlaces(ports, question, async (found) => found);
   const merged = places.length > 1;
   const { since, lines, follow, sudo } = question;
   const isRaw = !merged && !follow && (since === undefined || lines === undefined);
@@ -60,7 +60,7 @@ export async function readJournals(
     units,
   }));
   const read = isRaw ? reader.text : undefined;
-  const answers = await Promise.all(sources.map((source) => readOnce(edges, source, question, read, signal)));
+  const answers = await Promise.all(sources.map((source) => readOnce(ports, source, question, read, signal)));
   const entries = inOrder(answers.flatMap((answer) => answer.entries));
   reader.entries(lines === undefined ? entries : entries.slice(Math.max(0, entries.length - lines)), merged);
   const lost = answers.flatMap((answer) => answer.unreachable ?? []);
@@ -70,7 +70,7 @@ export async function readJournals(
   const starts = answers.flatMap((answer) => answer.start ?? []);
   if (follow) {
     const listener = { ...reader, entries: (each: readonly PlacedEntry[]) => reader.entries(each, merged) };
-    await followJournals(edges.driver, starts, { sudo, merged }, listener, signal);
+    await followJournals(ports.driver, starts, { sudo, merged }, listener, signal);
   }
   return result;
 }
@@ -85,7 +85,7 @@ type Answer = {
 
 /** Reads what is there; with `text` as it is printed, else as entries. */
 async function readOnce(
-  { driver }: Pick<Edges, 'driver'>,
+  { driver }: Pick<Ports, 'driver'>,
   source: JournalSource,
   question: JournalQuestion,
   text: JournalReader['text'] | undefined,

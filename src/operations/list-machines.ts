@@ -8,8 +8,8 @@ import {
   UNLISTED,
 } from '../cluster/snapshot.ts';
 import type { Metadata } from '../machine/metadata.ts';
-import { look, type Viewpoint } from './look.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
+import { observeCluster, type SnapshotSource } from './observe-cluster.ts';
 import { type Listing, unreachableMachines } from './unreachable.ts';
 
 /** One machine of the inventory. */
@@ -30,15 +30,15 @@ export type MachineRow = MachineRef & {
 };
 
 /** Every machine, those that never answered (and have no known id) last. */
-export async function listMachines(from: Viewpoint): Promise<Listing<MachineRow>> {
-  const snapshot = await look(from, { vitals: true });
+export async function listMachines(from: SnapshotSource): Promise<Listing<MachineRow>> {
+  const snapshot = await observeCluster(from, { vitals: true });
   // One that this fleet.conf lacks is a warning, and no machine of the list.
-  const listed = snapshot.machines.filter(({ silence }) => silence?.code !== UNLISTED);
+  const listed = snapshot.machines.filter(({ unreachable }) => unreachable?.code !== UNLISTED);
   const rows = listed.map(
     (view): MachineRow => ({
       ...machineRef(view),
       metadata: view.machine.metadata,
-      state: view.silence === undefined ? 'reachable' : 'unreachable',
+      state: view.unreachable === undefined ? 'reachable' : 'unreachable',
       cordon: snapshot.cordons.get(view.machine.name),
       ...answerOf(view, snapshot),
     }),
@@ -54,12 +54,12 @@ function answerOf(
   view: MachineView,
   snapshot: ClusterSnapshot,
 ): Pick<MachineRow, 'units' | 'vitals' | 'uptimeSeconds' | 'lastSeen'> {
-  const { observation, silence, id } = view;
+  const { observation, unreachable, id } = view;
   const isOurs = otherCluster(view, snapshot) === undefined;
   return {
     units: isOurs ? observation?.units.filter(({ record }) => record !== undefined).length : undefined,
     vitals: observation?.vitals,
     uptimeSeconds: observation?.uptimeSeconds,
-    lastSeen: id === undefined ? undefined : (silence?.since ?? snapshot.now),
+    lastSeen: id === undefined ? undefined : (unreachable?.since ?? snapshot.now),
   };
 }

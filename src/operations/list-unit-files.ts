@@ -7,8 +7,8 @@ import { schedule } from '../schedule/schedule.ts';
 import { expandSpecifiers } from '../unit/specifiers.ts';
 import { description, parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import { look, type Viewpoint } from './look.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
+import { observeCluster, type SnapshotSource } from './observe-cluster.ts';
 import { isUnknownUnit, type Listing, unknownUnits, unreachableMachines } from './unreachable.ts';
 
 /** One unit of the registry. */
@@ -29,8 +29,8 @@ export type UnitFileRow = {
   readonly description: string;
 };
 
-export async function listUnitFiles(from: Viewpoint): Promise<Listing<UnitFileRow>> {
-  const snapshot = await look(from, { digests: true });
+export async function listUnitFiles(from: SnapshotSource): Promise<Listing<UnitFileRow>> {
+  const snapshot = await observeCluster(from, { digests: true });
   const copied = snapshot.units.filter(
     ({ placement, target, machine }) => placement.global || (target === 'loaded' && machine === undefined),
   );
@@ -58,7 +58,7 @@ export function unitFileRow(
     global: unit.placement.global,
     description: descriptionOf(unit),
   };
-  if (decision?.kind === 'everywhere') return { ...common, ...spread(unit, decision, snapshot) };
+  if (decision?.kind === 'global') return { ...common, ...spread(unit, decision, snapshot) };
   // A machine that has left the inventory is still where the unit is assigned.
   const gone = unit.machine === undefined ? undefined : { name: '', id: unit.machine, address: '' };
   return {
@@ -79,19 +79,19 @@ function descriptionOf({ name, text }: DesiredUnit): string {
 
 function spread(
   unit: DesiredUnit,
-  decision: Extract<Decision, { kind: 'everywhere' }>,
+  decision: Extract<Decision, { kind: 'global' }>,
   snapshot: ClusterSnapshot,
 ): Pick<UnitFileRow, 'state' | 'drift' | 'machine' | 'coverage'> {
   const views = decision.machines.flatMap((id) => snapshot.machines.find((view) => view.id === id) ?? []);
   const drifts = views.map((view) => driftOn(view, unit));
   const drift = drifts.find((each) => each !== undefined);
   const states = views.map((view) => stateOn(view, unit.name));
-  const silent = decision.rejected.filter(({ reason }) => reason.code === 'machine-silent').length;
+  const unreachable = decision.rejected.filter(({ reason }) => reason.code === 'machine-silent').length;
   const farthest = TARGET_STATES.findLast((state) => states.includes(state));
   const [only] = views;
-  const state = farthest ?? (silent > 0 || states.includes('unknown') ? 'unknown' : 'inactive');
+  const state = farthest ?? (unreachable > 0 || states.includes('unknown') ? 'unknown' : 'inactive');
   // A template whose socket is on one machine is where a standard unit would be.
-  if (!unit.placement.global && silent === 0 && views.length <= 1)
+  if (!unit.placement.global && unreachable === 0 && views.length <= 1)
     return { state, drift, machine: only === undefined ? undefined : machineRef(only), coverage: undefined };
   return {
     state,
@@ -99,7 +99,7 @@ function spread(
     machine: undefined,
     coverage: {
       reached: states.filter((state, index) => state === unit.target && drifts[index] === undefined).length,
-      eligible: decision.machines.length + silent,
+      eligible: decision.machines.length + unreachable,
     },
   };
 }

@@ -15,8 +15,8 @@ import {
 } from '../cluster/unit-state.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import { look, type Viewpoint } from './look.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
+import { observeCluster, type SnapshotSource } from './observe-cluster.ts';
 import { type Listing, unknownUnits, unreachableMachines } from './unreachable.ts';
 
 /**
@@ -43,9 +43,9 @@ const UNREACHABLE = { load: 'unknown', active: 'unknown', sub: 'unreachable', ha
 const ABSENT = { load: 'not-found', active: 'inactive', sub: 'dead', hash: '' };
 
 /** Every unit fleet put on a machine, and every unit that should be on one. */
-export async function listUnits(from: Viewpoint): Promise<Listing<UnitRow>> {
+export async function listUnits(from: SnapshotSource): Promise<Listing<UnitRow>> {
   // With the clock of a machine, a timer that counts from its boot has a time of day.
-  const snapshot = await look(from, { digests: true });
+  const snapshot = await observeCluster(from, { digests: true });
   const rows = [
     ...leftBehind(snapshot),
     ...snapshot.machines.flatMap((machine) => [
@@ -90,7 +90,7 @@ function presentOn(machine: MachineView, snapshot: ClusterSnapshot): readonly Un
   });
 }
 
-/** Units that should be on the machine: unknown when it is silent, absent when it answered without them. */
+/** Units that should be on the machine: unknown when it is unreachable, absent when it answered without them. */
 function missingOn(machine: MachineView, expected: readonly DesiredUnit[]): readonly UnitRow[] {
   const state = machine.observation === undefined ? UNREACHABLE : ABSENT;
   const present = new Set(unitsOf(machine).map(({ name }) => name));
@@ -106,12 +106,12 @@ function missingOn(machine: MachineView, expected: readonly DesiredUnit[]): read
 export function expectedOn(machine: MachineView, snapshot: ClusterSnapshot): readonly DesiredUnit[] {
   const wanted = snapshot.units.filter(({ target }) => target !== 'inactive');
   const assigned = wanted.filter((unit) => unit.machine !== undefined && unit.machine === machine.id);
-  if (machine.silence === undefined) return assigned;
+  if (machine.unreachable === undefined) return assigned;
   const globals = wanted.filter(({ placement }) => placement.global);
   const decisions = schedule(snapshot, new Set(globals.map(({ name }) => name)));
   const here = new Set(
     decisions.flatMap((decision) => {
-      if (decision.kind !== 'everywhere') return [];
+      if (decision.kind !== 'global') return [];
       const rejection = decision.rejected.find((entry) => entry.machine === machine.machine.name);
       return rejection?.reason.code === 'machine-silent' ? [decision.unit] : [];
     }),

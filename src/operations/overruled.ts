@@ -2,10 +2,10 @@ import { formatDuration } from '../base/duration.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { LoggedEvent } from '../cluster/logged-event.ts';
 import type { TargetState } from '../cluster/target-state.ts';
-import type { Edges } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Submission } from './submit.ts';
-import { fitsNowhere, type RequestResult, type UnitProblem, type UnitResult } from './unit-result.ts';
+import { isUnschedulable, type RequestResult, type UnitProblem, type UnitResult } from './unit-result.ts';
 
 /** What a request stored about one unit. */
 export type Requested = {
@@ -34,7 +34,7 @@ export function requestedBy(
  * read any more, beside the result.
  */
 export async function overrule<Result extends RequestResult>(
-  { registry, clock }: Pick<Edges, 'registry' | 'clock'>,
+  { registry, clock }: Pick<Ports, 'registry' | 'clock'>,
   requested: readonly Requested[],
   result: Result,
 ): Promise<Result> {
@@ -91,7 +91,7 @@ function changeOf(
 }
 
 function isFailed(result: UnitResult): boolean {
-  return fitsNowhere(result) || result.failures.length > 0;
+  return isUnschedulable(result) || result.failures.length > 0;
 }
 
 /** `Unit "x.service" was stopped by bob@desk 2s ago; its target state is loaded`. */

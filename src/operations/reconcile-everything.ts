@@ -1,23 +1,23 @@
-import { mayBeDown } from '../cluster/silence.ts';
 import {
   type ClusterSnapshot,
   type MachineView,
   otherCluster,
   type UnreadableUnit,
 } from '../cluster/snapshot.ts';
-import { type Edges, reconcile } from '../reconcile/reconcile.ts';
+import { mayBeDown } from '../cluster/unreachable.ts';
+import { type Ports, reconcile } from '../reconcile/reconcile.ts';
 import { isCutOff } from '../schedule/schedule.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 import { type Move, movesOf } from './moves.ts';
 import { type RequestResult, requestResult, type UnitResult } from './unit-result.ts';
 
-/** Units of a machine that is silent or cannot be used, and that nothing can be done about. */
+/** Units of a machine that is unreachable or cannot be used, and that nothing can be done about. */
 export type Stranded = {
   readonly machine: MachineRef;
   /** It answers, and cannot be used. */
   readonly isUp: boolean;
   readonly units: readonly string[];
-  /** How long the machine has been silent, in ms, while it is given time; undefined when that is not why they stay. */
+  /** How long the machine has been unreachable, in ms, while it is given time; undefined when that is not why they stay. */
   readonly waitedMs: number | undefined;
 };
 
@@ -40,24 +40,24 @@ export type PassResult = RequestResult & {
   readonly otherCluster: boolean;
   /** All machines that a cluster owns belong to another one: it may be the registry that is not theirs any more. */
   readonly isLost: boolean;
-  /** More than half of the machines are silent, so that no unit leaves a silent one. */
+  /** More than half of the machines are unreachable, so that no unit leaves an unreachable one. */
   readonly cutOff: boolean;
 };
 
 /**
- * One pass over everything: units leave machines that have been silent for too long, what differs from the
+ * One pass over everything: units leave machines that have been unreachable for too long, what differs from the
  * registry is put right, copies that belong elsewhere are removed, machines get the global units they lack.
  * Throws FleetError `registry-outdated` before anything is changed when machines know more than the registry.
  */
-export async function reconcileEverything(edges: Edges): Promise<PassResult> {
-  const report = await reconcile(edges, 'everything');
+export async function reconcileEverything(ports: Ports): Promise<PassResult> {
+  const report = await reconcile(ports, 'everything');
   const { snapshot } = report;
   const request = requestResult(report, []);
   const owned = snapshot.machines.filter(({ observation }) => observation?.cluster !== undefined);
   const theirs = owned.filter((view) => otherCluster(view, snapshot) !== undefined);
   return {
     ...request,
-    results: request.results.map((result) => withoutSilent(result, snapshot)),
+    results: request.results.map((result) => withoutUnreachable(result, snapshot)),
     moves: movesOf(report),
     stranded: strandedUnits(request.results, snapshot),
     unreadable: snapshot.unreadable ?? [],
@@ -75,32 +75,32 @@ function extendedOn(view: MachineView): readonly Extended[] {
 }
 
 /** Machines that did not answer are reported once, not once a unit. */
-function withoutSilent(result: UnitResult, snapshot: ClusterSnapshot): UnitResult {
-  const failures = result.failures.filter(({ machine }) => !isSilent(machine, snapshot));
-  const despite = result.despite?.code === 'machine-silent' ? undefined : result.despite;
-  return { ...result, failures, despite };
+function withoutUnreachable(result: UnitResult, snapshot: ClusterSnapshot): UnitResult {
+  const failures = result.failures.filter(({ machine }) => !isUnreachable(machine, snapshot));
+  const violation = result.violation?.code === 'machine-silent' ? undefined : result.violation;
+  return { ...result, failures, violation };
 }
 
-function isSilent({ name }: MachineRef, { machines }: ClusterSnapshot): boolean {
-  return machines.some(({ machine, silence }) => machine.name === name && silence !== undefined);
+function isUnreachable({ name }: MachineRef, { machines }: ClusterSnapshot): boolean {
+  return machines.some(({ machine, unreachable }) => machine.name === name && unreachable !== undefined);
 }
 
-/** A global unit lacks a silent machine and is needed nowhere else for it: only standard units are stranded. */
+/** A global unit lacks an unreachable machine and is needed nowhere else for it: only standard units are stranded. */
 function strandedUnits(results: readonly UnitResult[], snapshot: ClusterSnapshot): readonly Stranded[] {
   return snapshot.machines.flatMap((view): readonly Stranded[] => {
     const here = results.filter(
       ({ global, failures }) =>
         !global &&
-        view.silence !== undefined &&
+        view.unreachable !== undefined &&
         failures.some(({ machine }) => machine.name === view.machine.name),
     );
     if (here.length === 0) return [];
-    const waits = here.flatMap(({ despite }) =>
-      despite?.code === 'machine-silent' && despite.mayBeDown && despite.silentMs < snapshot.agentTtlMs
-        ? [despite.silentMs]
+    const waits = here.flatMap(({ violation }) =>
+      violation?.code === 'machine-silent' && violation.mayBeDown && violation.silentMs < snapshot.agentTtlMs
+        ? [violation.silentMs]
         : [],
     );
-    const isUp = view.silence !== undefined && !mayBeDown(view.silence);
+    const isUp = view.unreachable !== undefined && !mayBeDown(view.unreachable);
     return [{ machine: machineRef(view), isUp, units: here.map(({ unit }) => unit), waitedMs: waits[0] }];
   });
 }

@@ -3,8 +3,8 @@ import { globMatcher, matchesGlob } from '../base/glob.ts';
 import type { MachineView } from '../cluster/snapshot.ts';
 import { MAX_LEAD } from '../cluster/token.ts';
 import type { Machine } from '../machine/machine.ts';
-import { memories, observe } from '../reconcile/observe.ts';
-import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
+import { machineEdits, observe } from '../reconcile/observe.ts';
+import { type Ports, snapshotOf } from '../reconcile/reconcile.ts';
 import { unusable } from '../reconcile/trust.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -36,7 +36,7 @@ export type RecoverResult =
       readonly open: readonly string[];
     }
   | ({ readonly kind: 'recovered'; readonly clusterId: string } & RecoveredUnits)
-  | { readonly kind: 'silent'; readonly unreachable: readonly UnreachableMachine[] };
+  | { readonly kind: 'unreachable'; readonly unreachable: readonly UnreachableMachine[] };
 
 /**
  * Rebuilds a registry that was lost from what machines have of it: texts, target states, where units are, and the
@@ -46,19 +46,22 @@ export type RecoverResult =
  * Throws FleetError `not-recoverable` when the registry is not empty, or the machines are not of one cluster;
  * `unit-not-found` and `machine-not-found` for what the request names in vain.
  */
-export async function recover(edges: Edges, wanted: RecoverRequest): Promise<RecoverResult> {
-  const registry = await edges.registry.load();
-  refuseUnknown(wanted.trust, edges.machines);
+export async function recover(ports: Ports, wanted: RecoverRequest): Promise<RecoverResult> {
+  const registry = await ports.registry.load();
+  refuseUnknown(wanted.trust, ports.machines);
   if (registry.clusterId !== undefined && Object.values(wanted).some(({ length }) => length > 0))
-    return decide(edges.registry, wanted);
+    return decide(ports.registry, wanted);
   refuseExisting(registry);
   const request = { names: [], digests: false, backup: true };
-  const { views: answers, sessions } = await observe(edges, registry, request);
+  const { views: answers, sessions } = await observe(ports, registry, request);
   for (const session of sessions.values()) session.close();
-  const views = withoutOutlier(answers, edges.clock.now());
-  if (views.some(({ silence }) => silence !== undefined)) {
-    const silent = views.filter(({ silence }) => silence !== undefined);
-    return { kind: 'silent', unreachable: unreachableMachines(snapshotOf(edges, registry, silent)) };
+  const views = withoutOutlier(answers, ports.clock.now());
+  if (views.some(({ unreachable }) => unreachable !== undefined)) {
+    const unreachable = views.filter(({ unreachable }) => unreachable !== undefined);
+    return {
+      kind: 'unreachable',
+      unreachable: unreachableMachines(snapshotOf(ports, registry, unreachable)),
+    };
   }
   const clusterId = clusterOf(views);
   const recovered = recoverUnits(views, acceptance(wanted));
@@ -66,12 +69,12 @@ export async function recover(edges: Edges, wanted: RecoverRequest): Promise<Rec
     wanted.accept,
     recovered.units.map(({ stored }) => stored.name),
   );
-  await edges.registry.update((view) => {
+  await ports.registry.update((view) => {
     refuseExisting(view);
     return [
       { kind: 'put-cluster', id: clusterId, tokenBase: highestToken(views) },
       ...recovered.units.map(({ stored }): Edit => ({ kind: 'put-unit', unit: stored })),
-      ...memories(views, view, edges),
+      ...machineEdits(views, view, ports),
     ];
   });
   return { kind: 'recovered', clusterId, ...recovered };

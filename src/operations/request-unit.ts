@@ -26,7 +26,7 @@ export function requestUnit(
 
 /**
  * Forgets a unit. Copies of it are stopped and taken away by the next pass of a controller, also those on machines
- * that are silent now, when they are back. Resolves with false for a unit that the registry does not have.
+ * that are unreachable now, when they are back. Resolves with false for a unit that the registry does not have.
  */
 export async function forgetUnit(registry: Registry, name: string): Promise<boolean> {
   let known = false;

@@ -3,7 +3,7 @@ import { FleetError } from '../base/errors.ts';
 import { isGlob } from '../base/glob.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachinePlan } from '../plan/step.ts';
-import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
+import { type Ports, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 import { overrule, type Requested } from './overruled.ts';
 import { selectUnits } from './select-units.ts';
@@ -27,22 +27,22 @@ export type RestartResult = RequestResult & {
  * after a failure. A unit that differs from what is wanted is put right by the same restart. Nothing is stored but that it was done.
  */
 export async function restart(
-  edges: Edges,
+  ports: Ports,
   arguments_: readonly string[],
   maxParallel: number,
 ): Promise<RestartResult> {
   for (const argument of arguments_) {
     if (!isGlob(basename(argument))) refuseTemplate(argument, 'restart');
   }
-  const selected = selectUnits(arguments_, await edges.registry.load());
+  const selected = selectUnits(arguments_, await ports.registry.load());
   const problems = [...selected.problems, ...selected.units.flatMap(notLaunched)];
   const names = selected.units.filter(({ target }) => target === 'launched').map(({ name }) => name);
   if (names.length === 0)
     return { ...requestResult(undefined, problems), waves: [], restarted: [], left: [] };
   const asked = new Map(names.map((name) => [name, 'restart'] as const));
-  const report = await reconcile(edges, new Set(names), { asked, maxParallel });
+  const report = await reconcile(ports, new Set(names), { asked, maxParallel });
   const requested = names.map((unit): Requested => ({ unit, targets: ['launched'], text: undefined }));
-  const result = await overrule(edges, requested, requestResult(report, problems));
+  const result = await overrule(ports, requested, requestResult(report, problems));
   const overruled = new Set(result.problems.map(({ unit }) => unit));
   const { restarted, left } = progressOf(report);
   const holds = ({ unit }: UnitOnMachine): boolean => !overruled.has(unit);

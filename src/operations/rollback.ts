@@ -1,6 +1,6 @@
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
-import { type Edges, reconcile } from '../reconcile/reconcile.ts';
+import { type Ports, reconcile } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { withText } from './find-unit.ts';
@@ -24,13 +24,13 @@ export type Rollback = RequestResult & { readonly unit: string; readonly entry: 
  * Machines get the text, and the unit is restarted where it ran with another one.
  * Throws FleetError `unit-not-found`, and `usage` for a hash that is none of its own or may be several.
  */
-export async function rollback(edges: Edges, { unit: argument, to }: RollbackRequest): Promise<Rollback> {
+export async function rollback(ports: Ports, { unit: argument, to }: RollbackRequest): Promise<Rollback> {
   const unit = unitNameOf(argument).text;
   let chosen: HistoryRow | undefined;
   let problems: UnitProblem[] = [];
   let templates: readonly TemplateResult[] = [];
   let changed: readonly DesiredUnit[] = [];
-  await edges.registry.update((view) => {
+  await ports.registry.update((view) => {
     problems = [];
     const entry = to === undefined ? previousText(unit, view) : namedText(unit, to, view);
     chosen = entry;
@@ -44,13 +44,13 @@ export async function rollback(edges: Edges, { unit: argument, to }: RollbackReq
   if (chosen === undefined) throw new TypeError('update decided nothing');
   const names = new Set(changed.map(({ name }) => name));
   const result = {
-    ...requestResult(await reconcile(edges, names), problems),
+    ...requestResult(await reconcile(ports, names), problems),
     templates,
     unit,
     entry: chosen,
   };
   return overrule(
-    edges,
+    ports,
     requestedBy({ stored: changed, created: new Set(), replaced: names }, () => []),
     result,
   );

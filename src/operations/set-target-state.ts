@@ -3,7 +3,7 @@ import { FleetError } from '../base/errors.ts';
 import { isGlob } from '../base/glob.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { Asked } from '../plan/steps.ts';
-import { type Edges, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
+import { type Ports, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
 import type { Edit } from '../registry/edit.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
@@ -16,24 +16,24 @@ import { overrule, type Requested, requestedBy } from './overruled.ts';
 import { selectUnits } from './select-units.ts';
 import { startedAlone } from './started-alone.ts';
 import { type Aim, type Submission, type SubmitRequest, submit } from './submit.ts';
-import { fitsNowhere, type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
+import { isUnschedulable, type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
 
 /** `submit`: puts unit files into the registry. Where a text was replaced, machines get the new one. */
 export async function submitUnits(
-  edges: Edges,
+  ports: Ports,
   request: SubmitRequest,
 ): Promise<RequestResult & Pick<Submission, 'created'>> {
-  const asked = await actionable(edges, request, 'submit');
-  const submission = await submit(edges.registry, asked.request);
+  const asked = await actionable(ports, request, 'submit');
+  const submission = await submit(ports.registry, asked.request);
   const { units, created, replaced, companions, problems, differing, templates } = submission;
   // What a wanted trigger was waiting for goes to a machine at once.
   const needed = units.filter(({ name, target }) => created.has(name) && target !== 'inactive');
   const ended = endOfRuns(request, units);
   const names = new Set([...replaced, ...companions, ...needed.map(({ name }) => name), ...ended.keys()]);
-  const report = await pass(edges, names, ended);
+  const report = await pass(ports, names, ended);
   const result = requestResult(report, [...asked.problems, ...problems], differing);
   return overrule(
-    edges,
+    ports,
     requestedBy(submission, () => []),
     { ...result, created, templates, apart: unitsApart(names, report?.snapshot.units ?? []) },
   );
@@ -44,8 +44,8 @@ export async function submitUnits(
  * unless it has an `[Install]` section and so is meant to run by itself as well. Named together with its trigger it
  * becomes `loaded` although it was launched; named without, it is run once, now.
  */
-export function start(edges: Edges, request: SubmitRequest): Promise<RequestResult> {
-  return raise(edges, request, 'start', (unit, { all, areNamed }) => {
+export function start(ports: Ports, request: SubmitRequest): Promise<RequestResult> {
+  return raise(ports, request, 'start', (unit, { all, areNamed }) => {
     if (isTemplate(parseUnitName(unit.name))) return 'loaded';
     const isLeft = all.length > 0 && !hasInstall(unit) && (areNamed || unit.target !== 'launched');
     return isLeft ? 'loaded' : 'launched';
@@ -53,22 +53,22 @@ export function start(edges: Edges, request: SubmitRequest): Promise<RequestResu
 }
 
 /** `load`: submits what is new, then brings every unit to `loaded`. One that is launched stays launched. */
-export function load(edges: Edges, request: SubmitRequest): Promise<RequestResult> {
-  return raise(edges, request, 'load', (unit) => (unit.target === 'launched' ? 'launched' : 'loaded'));
+export function load(ports: Ports, request: SubmitRequest): Promise<RequestResult> {
+  return raise(ports, request, 'load', (unit) => (unit.target === 'launched' ? 'launched' : 'loaded'));
 }
 
 /** `stop`: from `launched` to `loaded`, and a unit that is loaded already is stopped; the unit stays on its machine. */
-export function stop(edges: Edges, arguments_: readonly string[]): Promise<RequestResult> {
-  return lower(edges, arguments_, 'stop');
+export function stop(ports: Ports, arguments_: readonly string[]): Promise<RequestResult> {
+  return lower(ports, arguments_, 'stop');
 }
 
 /** `unload`: stops the unit and takes it from its machine; the registry keeps it. */
-export function unload(edges: Edges, arguments_: readonly string[]): Promise<RequestResult> {
-  return lower(edges, arguments_, 'unload');
+export function unload(ports: Ports, arguments_: readonly string[]): Promise<RequestResult> {
+  return lower(ports, arguments_, 'unload');
 }
 
 async function raise(
-  edges: Edges,
+  ports: Ports,
   request: SubmitRequest,
   verb: 'start' | 'load',
   aim: Aim,
@@ -77,16 +77,16 @@ async function raise(
     (each) => !isGlob(basename(each)) && !isServed(each, request.units),
   ))
     refuseTemplate(unit, verb);
-  const asked = await actionable(edges, request, verb);
-  const submission = await submit(edges.registry, asked.request, aim);
+  const asked = await actionable(ports, request, verb);
+  const submission = await submit(ports.registry, asked.request, aim);
   const { units, replaced, companions, differing } = submission;
   const problems = [...submission.problems, ...asked.problems];
   const names = new Set([...units.map(({ name }) => name), ...replaced, ...companions]);
-  await awaitLease(edges, units, request.leaseWaitMs ?? 0);
+  await awaitLease(ports, units, request.leaseWaitMs ?? 0);
   const started = verb === 'start' ? units.map((unit) => [unit.name, askedOf(unit, units)] as const) : [];
-  const report = await pass(edges, names, new Map([...started, ...endOfRuns(request, units)]));
+  const report = await pass(ports, names, new Map([...started, ...endOfRuns(request, units)]));
   const requested = requestedBy(submission, (target) => [target, 'launched']);
-  return overrule(edges, requested, {
+  return overrule(ports, requested, {
     ...requestResult(report, problems, differing),
     templates: submission.templates,
     alone: startedAlone(names, report?.snapshot.units ?? []),
@@ -125,14 +125,14 @@ function hasInstall({ text }: DesiredUnit): boolean {
 }
 
 async function lower(
-  edges: Edges,
+  ports: Ports,
   arguments_: readonly string[],
   verb: 'stop' | 'unload',
 ): Promise<RequestResult> {
   const target = verb === 'stop' ? 'loaded' : 'inactive';
   let problems: UnitProblem[] = [];
   let names = new Set<string>();
-  await edges.registry.update((view) => {
+  await ports.registry.update((view) => {
     const selected = selectUnits(arguments_, view);
     const contradictions = contradictionsOf(selected.units, verb, view);
     const refused = new Set(contradictions.map(({ unit }) => unit));
@@ -147,10 +147,12 @@ async function lower(
   });
   const asked = new Map([...names].map((name) => [name, 'stop'] as const));
   const requested = [...names].map((unit): Requested => ({ unit, targets: [target], text: undefined }));
-  const result = requestResult(await pass(edges, names, asked), problems);
+  const result = requestResult(await pass(ports, names, asked), problems);
   // What is on no machine does not run, whether a machine fits it or not.
-  const results = result.results.map((each) => (fitsNowhere(each) ? { ...each, idle: true as const } : each));
-  return overrule(edges, requested, { ...result, results });
+  const results = result.results.map((each) =>
+    isUnschedulable(each) ? { ...each, idle: true as const } : each,
+  );
+  return overrule(ports, requested, { ...result, results });
 }
 
 function notLoaded({ name }: DesiredUnit): UnitProblem {
@@ -161,11 +163,11 @@ function notLoaded({ name }: DesiredUnit): UnitProblem {
 }
 
 async function pass(
-  edges: Edges,
+  ports: Ports,
   names: ReadonlySet<string>,
   asked: ReadonlyMap<string, Asked | undefined>,
 ): Promise<ReconcileReport | undefined> {
-  return names.size === 0 ? undefined : reconcile(edges, names, { asked });
+  return names.size === 0 ? undefined : reconcile(ports, names, { asked });
 }
 
 /** Throws FleetError `usage` for a template: only its instances run. */

@@ -1,7 +1,7 @@
 import { isFleetError } from '../base/errors.ts';
 import type { Drift } from '../cluster/drift.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
-import type { Edges } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/reconcile.ts';
 import { statusQuery } from '../systemd/status.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 import { byMachine, type PlacesRequest, withPlaces } from './unit-places.ts';
@@ -32,8 +32,8 @@ export type StatusResult = {
 };
 
 /** How units are, on every machine they are on; what one machine cannot tell hides nothing of the others. */
-export function unitStatus(edges: Edges, request: StatusRequest): Promise<StatusResult> {
-  return withPlaces(edges, request, async ({ places, problems, unreachable }, sessions) => {
+export function unitStatus(ports: Ports, request: StatusRequest): Promise<StatusResult> {
+  return withPlaces(ports, request, async ({ places, problems, unreachable }, sessions) => {
     const lost: UnreachableMachine[] = [];
     const texts = new Map<string, string>();
     const ask = async ({ view, units }: ReturnType<typeof byMachine>[number]): Promise<void> => {
@@ -48,10 +48,10 @@ export function unitStatus(edges: Edges, request: StatusRequest): Promise<Status
       }
     };
     if (request.lines !== undefined) await Promise.all(byMachine(places).map(ask));
-    const silent = new Set(lost.map(({ machine }) => machine.name));
+    const missing = new Set(lost.map(({ machine }) => machine.name));
     return {
       statuses: places
-        .filter(({ view }) => !silent.has(view.machine.name))
+        .filter(({ view }) => !missing.has(view.machine.name))
         .map(({ unit, view, state, drift }) => ({
           unit,
           machine: machineRef(view),

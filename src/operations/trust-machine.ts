@@ -3,7 +3,7 @@ import type { Observation } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import { formatMachineId, type MachineId } from '../machine/machine-id.ts';
 import { highestToken } from '../reconcile/outdated.ts';
-import type { Edges } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/reconcile.ts';
 import { type RegistryView, UNKNOWN_MACHINE } from '../registry/view.ts';
 import { observeQuery } from '../systemd/observation.ts';
 
@@ -22,7 +22,7 @@ export type Accepted = {
  * `machine-not-found`, the error of a machine that does not answer, `usage` where another machine of fleet.conf has the
  * id, and `registry-outdated` while the machine is ahead of the registry.
  */
-export async function acceptMachine({ driver, machines, registry }: Edges, name: string): Promise<Accepted> {
+export async function acceptMachine({ driver, machines, registry }: Ports, name: string): Promise<Accepted> {
   const machine = namedMachine(machines, name);
   const session = driver.connect(machine);
   const observation = await session
@@ -58,7 +58,7 @@ export async function acceptMachine({ driver, machines, registry }: Edges, name:
  * the units that are assigned to it and stay there. Throws FleetError `machine-not-found`.
  */
 export async function distrustMachine(
-  { machines, registry }: Pick<Edges, 'machines' | 'registry'>,
+  { machines, registry }: Pick<Ports, 'machines' | 'registry'>,
   name: string,
 ): Promise<readonly string[]> {
   namedMachine(machines, name);

@@ -13,7 +13,7 @@ import {
 import { isOurs, type SystemdState } from '../cluster/unit-state.ts';
 import type { Machine } from '../machine/machine.ts';
 import { observe } from '../reconcile/observe.ts';
-import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
+import { type Ports, snapshotOf } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { MachineSession } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
@@ -55,25 +55,25 @@ export type UnitPlaces = {
  * that may have one are asked; their sessions, by machine name, are open while `work` runs.
  */
 export async function withPlaces<T>(
-  edges: Edges,
+  ports: Ports,
   request: PlacesRequest,
   work: (found: UnitPlaces, sessions: ReadonlyMap<string, MachineSession>) => Promise<T>,
 ): Promise<T> {
-  const registry = await edges.registry.load();
+  const registry = await ports.registry.load();
   const { units, problems } = selectNamed(request, registry);
   const only =
     request.machine === undefined
       ? undefined
-      : await findMachine(edges, { kind: 'machine', text: request.machine });
-  const asked = units.length === 0 ? [] : only === undefined ? candidates(edges, units, registry) : [only];
+      : await findMachine(ports, { kind: 'machine', text: request.machine });
+  const asked = units.length === 0 ? [] : only === undefined ? candidates(ports, units, registry) : [only];
   const names = units.map(({ name }) => name);
-  const { views, sessions } = await observe({ ...edges, machines: asked }, registry, {
+  const { views, sessions } = await observe({ ...ports, machines: asked }, registry, {
     names,
     // Journals do not depend on what is in a file.
     digests: request.verb === 'status',
   });
   try {
-    const found = locate(units, snapshotOf(edges, registry, views));
+    const found = locate(units, snapshotOf(ports, registry, views));
     const missing = found.missing.map((unit) => nowhere(unit, only));
     return await work({ ...found, problems: [...problems, ...missing] }, sessions);
   } finally {
@@ -133,7 +133,7 @@ function notRunning({ text, prefix }: UnitName, verb: string, { units, machines 
 
 /** The machines to ask: those of the units, or all when one is global or on a machine whose name is not known. */
 function candidates(
-  { machines }: Pick<Edges, 'machines'>,
+  { machines }: Pick<Ports, 'machines'>,
   units: readonly DesiredUnit[],
   registry: RegistryView,
 ): readonly Machine[] {
@@ -150,7 +150,7 @@ function locate(
   const places: UnitPlace[] = [];
   const asked = new Set(units.map(({ name }) => name));
   const seen = new Set<string>();
-  const silent = new Set<string>();
+  const unreachable = new Set<string>();
   for (const view of snapshot.machines) {
     const isUsable = view.observation !== undefined && otherCluster(view, snapshot) === undefined;
     const here = isUsable ? units.filter((unit) => isOn(unit, view)) : [];
@@ -167,14 +167,14 @@ function locate(
     }
     const expected = isUsable ? [] : expectedOn(view, snapshot).filter(({ name }) => asked.has(name));
     for (const { name } of expected) seen.add(name);
-    if (expected.length > 0) silent.add(view.machine.name);
+    if (expected.length > 0) unreachable.add(view.machine.name);
   }
   return {
     places: places.toSorted(
       (a, b) => compareText(a.unit, b.unit) || compareText(a.view.machine.name, b.view.machine.name),
     ),
     missing: units.filter(({ name }) => !seen.has(name)),
-    unreachable: unreachableMachines(snapshot).filter(({ machine }) => silent.has(machine.name)),
+    unreachable: unreachableMachines(snapshot).filter(({ machine }) => unreachable.has(machine.name)),
   };
 }
 

@@ -21,7 +21,7 @@ export type UnitResult = {
   readonly global: boolean;
   /** Where its target state holds now. */
   readonly machines: readonly MachineRef[];
-  /** For a global unit: how many machines it fits, those that are silent among them. */
+  /** For a global unit: how many machines it fits, those that are unreachable among them. */
   readonly eligible: number;
   /** systemd has the job, and its end was not waited for. */
   readonly triggered: readonly MachineRef[];
@@ -36,9 +36,9 @@ export type UnitResult = {
   /** Where processes of it go on running although it was stopped, and how many. */
   readonly left?: readonly { readonly machine: MachineRef; readonly processes: number }[];
   /** It stays where it is although this rule speaks against its machine. */
-  readonly despite: Reason | undefined;
+  readonly violation: Reason | undefined;
   /** It is wanted and no machine fits. */
-  readonly nowhere: boolean;
+  readonly unschedulable: boolean;
   /** It is on no machine, as it may be after a `stop`. */
   readonly idle?: true;
   /** The machines it does not fit, each with the first rule that excluded it. */
@@ -46,9 +46,9 @@ export type UnitResult = {
 };
 
 /** Whether a unit that is wanted somewhere has no machine to go to. */
-export function fitsNowhere({ idle, nowhere, global, target, eligible }: UnitResult): boolean {
+export function isUnschedulable({ idle, unschedulable, global, target, eligible }: UnitResult): boolean {
   if (idle) return false;
-  return nowhere || (global && target !== 'inactive' && eligible === 0);
+  return unschedulable || (global && target !== 'inactive' && eligible === 0);
 }
 
 /** An argument that could not be acted on; the others were. */
@@ -153,8 +153,8 @@ function decidedResults(report: ReconcileReport): readonly UnitResult[] {
       eligible: placed.length + rejected.filter(({ reason }) => reason.code === 'machine-silent').length,
       failures,
       ...leftOf(decision.unit, report),
-      despite: decision.kind === 'keep' ? decision.despite : undefined,
-      nowhere: decision.kind === 'nowhere',
+      violation: decision.kind === 'keep' ? decision.violation : undefined,
+      unschedulable: decision.kind === 'unschedulable',
       rejected,
     };
   });
@@ -228,8 +228,8 @@ function strayResults(report: ReconcileReport): readonly UnitResult[] {
       eligible: views.length,
       failures: failuresOf(unit, report),
       ...leftOf(unit, report),
-      despite: undefined,
-      nowhere: false,
+      violation: undefined,
+      unschedulable: false,
       rejected: [],
     };
   });

@@ -8,7 +8,7 @@ export type UnreachableMachine = {
   readonly machine: MachineRef;
   readonly message: string;
   readonly hint: string | undefined;
-  /** How long it has been silent, in ms. */
+  /** How long it has been unreachable, in ms. */
   readonly silentMs: number;
 };
 
@@ -63,8 +63,8 @@ export function unreachableMachines(snapshot: ClusterSnapshot): readonly Unreach
       const message = `Machine "${view.machine.name}" (${view.machine.address}) belongs to another cluster: ${quoted(cluster)}`;
       return [{ machine: machineRef(view), message, hint: undefined, silentMs: 0 }];
     }
-    if (view.silence === undefined) return [];
-    const { message, hint, since } = view.silence;
+    if (view.unreachable === undefined) return [];
+    const { message, hint, since } = view.unreachable;
     return [{ machine: machineRef(view), message, hint, silentMs: Math.max(0, snapshot.now - since) }];
   });
 }

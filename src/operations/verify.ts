@@ -4,7 +4,7 @@ import type { Reason } from '../cluster/reason.ts';
 import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
 import { selectMachine } from '../machine/selector.ts';
 import { observe } from '../reconcile/observe.ts';
-import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
+import { type Ports, snapshotOf } from '../reconcile/reconcile.ts';
 import { previewRegistry } from '../registry/preview.ts';
 import { machinesOf } from '../schedule/decision.ts';
 import { explain } from '../schedule/explain.ts';
@@ -46,9 +46,9 @@ export type VerifyUnits = SubmitRequest & { readonly machine: string | undefined
  * Checks units as they would be after a submit, and changes nothing: fleet's own checks first, then systemd's on
  * every machine a unit could go to, all files together. Throws FleetError `machine-not-found`.
  */
-export async function verify(edges: Edges, request: VerifyUnits): Promise<Verification> {
-  const preview = previewRegistry(edges.registry, { clock: edges.clock, author: '' });
-  const asked = await expandGlobs(edges.registry, request, 'with templates');
+export async function verify(ports: Ports, request: VerifyUnits): Promise<Verification> {
+  const preview = previewRegistry(ports.registry, { clock: ports.clock, author: '' });
+  const asked = await expandGlobs(ports.registry, request, 'with templates');
   const submission = await submit(preview, asked.request);
   const { units: named } = submission;
   const problems = [...asked.unmatched, ...submission.problems];
@@ -59,12 +59,12 @@ export async function verify(edges: Edges, request: VerifyUnits): Promise<Verifi
   // A template is on no machine, and systemctl takes its name for none.
   const runnable = units.map(({ name }) => name).filter((name) => !isTemplate(parseUnitName(name)));
   const names = [...new Set([...runnable, ...triggers.map(({ starts }) => starts)])];
-  const { views, sessions } = await observe(edges, registry, {
+  const { views, sessions } = await observe(ports, registry, {
     names,
     digests: false,
   });
   try {
-    const snapshot = snapshotOf(edges, registry, views);
+    const snapshot = snapshotOf(ports, registry, views);
     const target = request.machine === undefined ? undefined : selectMachine(request.machine, views);
     const places = placesOf(units, snapshot, target);
     const own = [
@@ -101,8 +101,8 @@ function placesOf(
     }
     const { machines, decision } = explain(snapshot, unit);
     const wanted = machinesOf(decision);
-    for (const { machine, rulings } of machines) {
-      const against = rulings.filter(({ reason }) => reason !== undefined && !waitsForOther(reason, set));
+    for (const { machine, results } of machines) {
+      const against = results.filter(({ reason }) => reason !== undefined && !waitsForOther(reason, set));
       if (against.length === 0 || wanted.includes(machine.id ?? '')) put(machine, unit.name);
     }
   }

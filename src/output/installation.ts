@@ -47,15 +47,15 @@ export function obstacleLines(host: string, obstacles: readonly Obstacle[]): rea
 }
 
 /** The machines that a controller will not reach, because their keys could not be written. */
-export function silentLines(machines: ReadonlyMap<string, Reached>): readonly string[] {
-  const silent = [...machines].flatMap(([name, found]) =>
-    found.kind === 'silent' ? [{ name, ...found }] : [],
+export function unreachableLines(machines: ReadonlyMap<string, Reached>): readonly string[] {
+  const unreachable = [...machines].flatMap(([name, found]) =>
+    found.kind === 'unreachable' ? [{ name, ...found }] : [],
   );
-  if (silent.length === 0) return [];
-  const names = silent.map(({ name }) => name).join(' ');
+  if (unreachable.length === 0) return [];
+  const names = unreachable.map(({ name }) => name).join(' ');
   return [
-    ...silent.map(({ why }) => `Warning: ${why}`),
-    `hint: The controller counts a machine as silent that it cannot reach, so that units move away after agent_ttl. When these answer, run the command again, which brings its key there: ${names}`,
+    ...unreachable.map(({ why }) => `Warning: ${why}`),
+    `hint: Units move away from a machine that the controller cannot reach for agent_ttl. When these answer, run the command again, which brings its key there: ${names}`,
   ];
 }
 

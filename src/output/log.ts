@@ -1,6 +1,6 @@
 import { oneLine } from '../base/visible.ts';
 import type { UnitOutcome } from '../cluster/failure.ts';
-import { mayBeDown } from '../cluster/silence.ts';
+import { mayBeDown } from '../cluster/unreachable.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
 import { failureText } from './failure.ts';
 import { howLong, reasonText } from './reason.ts';
@@ -153,7 +153,7 @@ function noticeEntry(notice: Noticed): LogEntry {
     case 'overslept':
       return entry(
         'warning',
-        `did not run for ${howLong(notice.ms)}; silence of machines counts from now on`,
+        `did not run for ${howLong(notice.ms)}; how long machines are unreachable is measured from now on`,
         {
           ms: Math.round(notice.ms),
         },
@@ -172,23 +172,23 @@ function noticeEntry(notice: Noticed): LogEntry {
   }
 }
 
-function cutOffEntry({ silent, machines }: Of<'cut-off'>): LogEntry {
-  const what = `${silent} of ${machines} machines do not answer, so no unit leaves its machine`;
+function cutOffEntry({ unreachable, machines }: Of<'cut-off'>): LogEntry {
+  const what = `${unreachable} of ${machines} machines are unreachable, so no unit leaves its machine`;
   return {
     level: 'error',
     event: 'cut-off',
     message: `${what}: the network here may be down`,
-    fields: { silent, machines },
+    fields: { silent: unreachable, machines },
   };
 }
 
-function lostEntry({ machine, silence }: Of<'machine-lost'>): LogEntry {
-  const what = mayBeDown(silence) ? 'does not answer' : 'cannot be used';
+function lostEntry({ machine, unreachable }: Of<'machine-lost'>): LogEntry {
+  const what = mayBeDown(unreachable) ? 'does not answer' : 'cannot be used';
   return {
     level: 'warning',
     event: 'machine-lost',
-    message: `machine "${machine}" ${what}: ${silence.message}`,
-    fields: { machine, reason: silence.code },
+    message: `machine "${machine}" ${what}: ${unreachable.message}`,
+    fields: { machine, reason: unreachable.code },
   };
 }
 
@@ -207,7 +207,7 @@ function lowerFirst(sentence: string): string {
 
 function stuckEntry({ decision }: Of<'stuck'>): LogEntry {
   const { unit } = decision;
-  if (decision.kind === 'nowhere') {
+  if (decision.kind === 'unschedulable') {
     const why = decision.rejected
       .map(({ machine, reason }) => `${machine}: ${reasonText(reason)}`)
       .join('; ');
@@ -218,8 +218,8 @@ function stuckEntry({ decision }: Of<'stuck'>): LogEntry {
       fields: { unit },
     };
   }
-  const why = decision.despite === undefined ? '' : `: ${reasonText(decision.despite)}`;
-  const reason = decision.despite?.code ?? '';
+  const why = decision.violation === undefined ? '' : `: ${reasonText(decision.violation)}`;
+  const reason = decision.violation?.code ?? '';
   return {
     level: 'warning',
     event: 'stays',

@@ -51,20 +51,20 @@ export function passJson(pass: PassResult): object {
 }
 
 function failuresJson({ results, stranded }: PassResult): readonly object[] {
-  const silent = stranded.flatMap((each) =>
+  const unreachable = stranded.flatMap((each) =>
     each.units.map((unit) => ({
       unit,
       machine: each.machine.name,
       reason: `the machine ${obstacleText(each)}`,
     })),
   );
-  return [...silent, ...failedJson(results)];
+  return [...unreachable, ...failedJson(results)];
 }
 
 /** `[{ "unit": …, "machine": …, "reason": … }]`; no machine for a unit that fits none. */
 export function failedJson(results: readonly UnitResult[]): readonly object[] {
-  return results.flatMap(({ unit, failures, nowhere }) => [
-    ...(nowhere ? [{ unit, machine: null, reason: 'no machine fits' }] : []),
+  return results.flatMap(({ unit, failures, unschedulable }) => [
+    ...(unschedulable ? [{ unit, machine: null, reason: 'no machine fits' }] : []),
     ...failures.map(({ machine, failure }) => ({
       unit,
       machine: machine.name,
@@ -95,7 +95,7 @@ function strandedLines(stranded: Stranded): readonly string[] {
     `Error: Cannot reconcile ${what} ${units.map((unit) => `"${unit}"`).join(', ')}: machine ${title(machine)} ${obstacleText(stranded)}`,
     ...(waitedMs === undefined
       ? []
-      : [`hint: They move when it has been silent for agent_ttl (${howLong(waitedMs)} so far)`]),
+      : [`hint: They move when it has been unreachable for agent_ttl (${howLong(waitedMs)} so far)`]),
   ];
 }
 

@@ -42,7 +42,7 @@ export function reasonText(reason: Reason): string {
     case 'other-cluster':
       return `it belongs to another cluster: ${quoted(reason.cluster)}`;
     case 'machine-silent':
-      return `${silenceText(reason)}: ${reason.message}`;
+      return `${unreachableText(reason)}: ${reason.message}`;
     case 'cordoned':
       return 'it is cordoned and takes no new units';
     case 'drained':
@@ -51,14 +51,14 @@ export function reasonText(reason: Reason): string {
       return 'it has no lease: Fenced=true needs a running fleetd';
     case 'lease-may-hold':
       return reason.forMs === undefined
-        ? `machine "${reason.machine}" is silent and may run it under its lease; only fleetd knows when that is over`
-        : `machine "${reason.machine}" is silent and may run it under its lease for another ${howLong(reason.forMs)}`;
+        ? `machine "${reason.machine}" is unreachable and may run it under its lease; only fleetd knows when that is over`
+        : `machine "${reason.machine}" is unreachable and may run it under its lease for another ${howLong(reason.forMs)}`;
     case 'machine-removed':
       return 'no machine has this id any more';
   }
 }
 
-function silenceText({ mayBeDown, silentMs }: Extract<Reason, { code: 'machine-silent' }>): string {
+function unreachableText({ mayBeDown, silentMs }: Extract<Reason, { code: 'machine-silent' }>): string {
   if (!mayBeDown) return 'it cannot be used';
   return silentMs < 1000 ? 'it does not answer' : `it has not answered for ${howLong(silentMs)}`;
 }

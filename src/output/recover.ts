@@ -6,7 +6,7 @@ import { type ReportLines, unreachableLines } from './report.ts';
 
 /** What was found on the machines, or would be taken from there, and what did not fit together. */
 export function recoverReport(result: RecoverResult, dryRun: boolean): ReportLines {
-  if (result.kind === 'silent') {
+  if (result.kind === 'unreachable') {
     return { out: [], err: [...unreachableLines(result.unreachable), ...ALL_MUST_ANSWER] };
   }
   if (result.kind === 'decided') return decidedReport(result, dryRun);

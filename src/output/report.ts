@@ -1,6 +1,6 @@
 import type { FleetError } from '../base/errors.ts';
 import type { UnreadableUnit } from '../cluster/snapshot.ts';
-import { fitsNowhere, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
+import { isUnschedulable, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
 import type { Listing, UnknownUnit, UnreachableMachine } from '../operations/unreachable.ts';
 import { failureText } from './failure.ts';
 import { machineLabel, machineTitle } from './machine.ts';
@@ -143,7 +143,7 @@ export function missingLines({
 
 function successLine(verb: UnitVerb, result: UnitResult): readonly string[] {
   const { unit, target, failures } = result;
-  if (fitsNowhere(result)) return [];
+  if (isUnschedulable(result)) return [];
   if (result.idle) return [`Unit ${unit} ${target}; it is on no machine`];
   if (target === 'inactive') {
     if (failures.length > 0) return [];
@@ -206,15 +206,15 @@ function triggeredLines(
 
 function failureLines(verb: UnitVerb, result: UnitResult, dryRun: boolean): readonly string[] {
   return [
-    ...nowhereLines(result, dryRun),
+    ...unschedulableLines(result, dryRun),
     ...result.failures.flatMap((entry) => machineLines(verb, result, entry)),
     ...storedLines(verb, result, dryRun),
-    ...despiteLines(result),
+    ...violationLines(result),
   ];
 }
 
-function nowhereLines(result: UnitResult, dryRun: boolean): readonly string[] {
-  if (!fitsNowhere(result)) return [];
+function unschedulableLines(result: UnitResult, dryRun: boolean): readonly string[] {
+  if (!isUnschedulable(result)) return [];
   const { unit, target, rejected } = result;
   // What makes a silent machine answer, each way once.
   const ways = new Set(
@@ -231,22 +231,22 @@ function nowhereLines(result: UnitResult, dryRun: boolean): readonly string[] {
 }
 
 /** Why a unit is where it should not be, or when it will leave a machine that is silent. */
-function despiteLines({ unit, despite, global }: UnitResult): readonly string[] {
-  if (despite === undefined || global) return [];
-  if (despite.code === 'machine-removed') {
+function violationLines({ unit, violation, global }: UnitResult): readonly string[] {
+  if (violation === undefined || global) return [];
+  if (violation.code === 'machine-removed') {
     return [
       `Warning: unit "${unit}" stays assigned to a machine that is not in fleet.conf, for no other one fits`,
     ];
   }
-  if (despite.code === 'lease-may-hold') return [`hint: It is fenced: ${reasonText(despite)}`];
-  if (despite.code !== 'machine-silent') {
+  if (violation.code === 'lease-may-hold') return [`hint: It is fenced: ${reasonText(violation)}`];
+  if (violation.code !== 'machine-silent') {
     return [
-      `Warning: unit "${unit}" stays on a machine it does not fit, for no other one fits: ${reasonText(despite)}`,
+      `Warning: unit "${unit}" stays on a machine it does not fit, for no other one fits: ${reasonText(violation)}`,
     ];
   }
-  const so = howLong(despite.silentMs);
-  return despite.mayBeDown
-    ? [`hint: It moves when its machine has been silent for agent_ttl (${so} so far)`]
+  const so = howLong(violation.silentMs);
+  return violation.mayBeDown
+    ? [`hint: It moves when its machine has been unreachable for agent_ttl (${so} so far)`]
     : [];
 }
 
@@ -275,8 +275,8 @@ function storedLines(
     failure.code === 'unreachable' ? { machine: machine.name, mayBeDown: failure.mayBeDown } : [],
   );
   if (unreached.length === 0 || verb === 'reconcile' || verb === 'drain') return [];
-  const silent = unreached.flatMap(({ machine, mayBeDown }) => (mayBeDown ? machine : []));
-  const when = silent.length === 0 ? 'when the machine can be used' : 'when the machine answers';
+  const unreachable = unreached.flatMap(({ machine, mayBeDown }) => (mayBeDown ? machine : []));
+  const when = unreachable.length === 0 ? 'when the machine can be used' : 'when the machine answers';
   // A restart, and a run or a stop of a unit that its trigger starts, change no target state.
   if (verb === 'restart' || ((verb === 'start' || verb === 'stop') && triggers.length > 0))
     return hintLines(`Run the command again ${when}`);
@@ -284,7 +284,7 @@ function storedLines(
     ...hintLines(
       `Its target state ${target} ${dryRun ? 'would be' : 'is'} stored: fleetd or "fleetctl reconcile" applies it ${when}`,
     ),
-    ...(target === 'inactive' ? silent.flatMap((machine) => hintLines(goneForGood(machine))) : []),
+    ...(target === 'inactive' ? unreachable.flatMap((machine) => hintLines(goneForGood(machine))) : []),
   ];
 }
 

@@ -1,7 +1,7 @@
 import type { RecoverResult } from '../operations/recover.ts';
 import type { RestartResult, UnitOnMachine } from '../operations/restart.ts';
 import type { Rollback } from '../operations/rollback.ts';
-import { fitsNowhere, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
+import { isUnschedulable, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import { failureText } from './failure.ts';
 import { machineJson, problemsJson, unreachableJson } from './json.ts';
@@ -44,7 +44,7 @@ export function rollbackJson(result: Rollback, dryRun: boolean): object {
 
 /** `cluster` is null when nothing was stored, because of the machines under `unreachable`. */
 export function recoverJson(result: RecoverResult, dryRun: boolean): object {
-  if (result.kind === 'silent') {
+  if (result.kind === 'unreachable') {
     const unreachable = unreachableJson(result.unreachable);
     return { dryRun, cluster: null, units: [], discrepancies: [], unreachable };
   }
@@ -85,11 +85,11 @@ export function changesJson(plans: readonly MachinePlan[]): readonly object[] {
 }
 
 function resultJson(result: UnitResult): object {
-  const { unit, target, global, machines, triggers, ran, outdated, failures, rejected, despite } = result;
+  const { unit, target, global, machines, triggers, ran, outdated, failures, rejected, violation } = result;
   return {
     unit,
     desiredState: target,
-    holds: failures.length === 0 && !fitsNowhere(result),
+    holds: failures.length === 0 && !isUnschedulable(result),
     global,
     machines: machines.map(machineJson),
     triggers,
@@ -100,7 +100,7 @@ function resultJson(result: UnitResult): object {
       return { machine: machineJson(machine), reason: summary, lines, hint: hint ?? null };
     }),
     rejected: rejected.map(({ machine, reason }) => ({ machine, reason: reasonText(reason) })),
-    despite: despite === undefined ? null : reasonText(despite),
+    despite: violation === undefined ? null : reasonText(violation),
   };
 }
 

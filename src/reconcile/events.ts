@@ -1,6 +1,6 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
 import type { Reason } from '../cluster/reason.ts';
-import { type ClusterSnapshot, machineNameOf, type Silence, type Token } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, machineNameOf, type Token, type Unreachable } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { MachinePlan, Obstacle, Step } from '../plan/step.ts';
 import type { Decision } from '../schedule/decision.ts';
@@ -19,7 +19,7 @@ export type PassEvent =
       readonly kind: 'machine-silent';
       readonly machine: string;
       readonly id: MachineId | undefined;
-      readonly silence: Silence;
+      readonly unreachable: Unreachable;
     }
   | DecidedEvent
   /** Everything that is to be done, wave after wave. */
@@ -27,7 +27,7 @@ export type PassEvent =
   /** `wave` counts from 1. A pass with nothing to do has none. */
   | { readonly kind: 'wave-begun'; readonly wave: number; readonly waves: number }
   | ({ readonly kind: 'changes-sent' } & PlannedChanges)
-  /** Also of what could not be tried, because its machine is silent or not ours: then nothing was sent before. `again`: as the last time. */
+  /** Also of what could not be tried, because its machine is unreachable or not ours: then nothing was sent before. `again`: as the last time. */
   | ({ readonly kind: 'outcome'; readonly again?: boolean } & UnitOutcome)
   | { readonly kind: 'pass-done'; readonly failures: number; readonly ms: number };
 
@@ -58,7 +58,7 @@ export type PlannedChange = {
 };
 
 /** Gets every event at once, in order. It must be quick, and must not throw. */
-export type Tell = (event: PassEvent) => void;
+export type Emit = (event: PassEvent) => void;
 
 /** Plans without the texts of unit files. */
 export function planned({ machine, changes }: MachinePlan): PlannedChanges {

@@ -1,6 +1,5 @@
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { Reason } from '../cluster/reason.ts';
-import { unreachable } from '../cluster/silence.ts';
 import {
   type ClusterSnapshot,
   type MachineView,
@@ -9,11 +8,12 @@ import {
   type Token,
 } from '../cluster/snapshot.ts';
 import { isForeign } from '../cluster/unit-state.ts';
+import { unreachableFailure } from '../cluster/unreachable.ts';
 import { hasStep, type MachinePlan, type Wave } from '../plan/step.ts';
 import type { Decision } from '../schedule/decision.ts';
 import type { MachineSession } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import { planned, type Tell } from './events.ts';
+import { type Emit, planned } from './events.ts';
 
 /**
  * Carries out waves, one after the other. A unit that failed is left alone in the waves that follow, and so is one that
@@ -61,13 +61,13 @@ export async function execute(
   plans: readonly MachinePlan[],
   { clusterId, machines }: ClusterSnapshot,
   sessions: ReadonlyMap<string, MachineSession>,
-  tell: Tell,
+  emit: Emit,
 ): Promise<readonly UnitOutcome[]> {
   const done = await Promise.all(
     plans.map(async (plan) => {
       const session = sessions.get(plan.machine);
       if (session === undefined || clusterId === undefined) return [];
-      tell({ kind: 'changes-sent', ...planned(plan) });
+      emit({ kind: 'changes-sent', ...planned(plan) });
       const isCheck = (name: string): boolean =>
         plan.changes.some((change) => change.unit === name && hasStep(change, 'check'));
       const view = machines.find(({ machine }) => machine.name === plan.machine);
@@ -75,7 +75,7 @@ export async function execute(
       const changes = plan.changes.map((change) => ({ ...change, over: over(change.unit) }));
       const all = await session.change(changes, clusterId);
       const outcomes = all.filter(({ unit, failure }) => failure !== undefined || !isCheck(unit));
-      for (const outcome of outcomes) tell({ kind: 'outcome', ...outcome });
+      for (const outcome of outcomes) emit({ kind: 'outcome', ...outcome });
       return outcomes;
     }),
   );
@@ -86,10 +86,10 @@ export async function execute(
 export function unreached(
   decisions: readonly Decision[],
   snapshot: ClusterSnapshot,
-  tell: Tell,
+  emit: Emit,
 ): readonly UnitOutcome[] {
   const outcomes = decisions.flatMap((decision) => outOfReach(decision, snapshot));
-  for (const outcome of outcomes) tell({ kind: 'outcome', ...outcome });
+  for (const outcome of outcomes) emit({ kind: 'outcome', ...outcome });
   return outcomes;
 }
 
@@ -98,7 +98,7 @@ export function isOutOfReach(decision: Decision, snapshot: ClusterSnapshot): boo
   return outOfReach(decision, snapshot).length > 0;
 }
 
-/** What could not be done for a decision because a machine is silent, foreign to us, or has a foreign unit. */
+/** What could not be done for a decision because a machine is unreachable, foreign to us, or has a foreign unit. */
 function outOfReach(decision: Decision, snapshot: ClusterSnapshot): readonly UnitOutcome[] {
   return snapshot.machines.flatMap((machine): readonly UnitOutcome[] => {
     const failure = isNeeded(decision, machine, snapshot)
@@ -110,8 +110,8 @@ function outOfReach(decision: Decision, snapshot: ClusterSnapshot): readonly Uni
 }
 
 function obstacleOn(machine: MachineView, unit: string, snapshot: ClusterSnapshot): Failure | undefined {
-  const { silence } = machine;
-  if (silence !== undefined) return unreachable(silence);
+  const { unreachable } = machine;
+  if (unreachable !== undefined) return unreachableFailure(unreachable);
   const cluster = otherCluster(machine, snapshot);
   if (cluster !== undefined) return { code: 'other-cluster', cluster };
   const there = observedOn(machine, unit);
@@ -127,7 +127,7 @@ function isNeeded(decision: Decision, { machine, id }: MachineView, snapshot: Cl
     case 'move':
       // The plan speaks for a machine that answered.
       return decision.machine === id && !isPlanned(decision.machine, snapshot);
-    case 'everywhere':
+    case 'global':
       return decision.rejected.some(
         (rejection) => rejection.machine === machine.name && IN_THE_WAY.has(rejection.reason.code),
       );
@@ -135,7 +135,7 @@ function isNeeded(decision: Decision, { machine, id }: MachineView, snapshot: Cl
       // A global unit may be on any machine that cannot be asked; a standard one is where it was assigned.
       if (!isGlobal(decision.unit, snapshot) && (id === undefined || decision.from !== id)) return false;
       return !isPlanned(id, snapshot);
-    case 'nowhere':
+    case 'unschedulable':
       return false;
   }
 }

@@ -6,7 +6,7 @@ import type { Registry } from '../registry/registry.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from '../systemd/driver.ts';
 import { observedBy, observeQuery } from '../systemd/observation.ts';
 import { comparedRegistry, refuseDoubtful } from './outdated.ts';
-import type { Edges } from './reconcile.ts';
+import type { Ports } from './reconcile.ts';
 
 /** An observation that was made before a pass asked for it. */
 type Ahead = {
@@ -24,22 +24,22 @@ type Ahead = {
  * that very look, so a command asks a machine no more often than without. For one command: `driver.close` ends what was
  * not used.
  */
-export function guarded(edges: Edges): Edges {
-  const guard = new Guard(edges);
-  return { ...edges, registry: guard.registry, driver: guard.driver };
+export function guarded(ports: Ports): Ports {
+  const guard = new Guard(ports);
+  return { ...ports, registry: guard.registry, driver: guard.driver };
 }
 
 class Guard {
   readonly registry: Registry;
   readonly driver: SystemdDriver;
-  readonly #edges: Edges;
+  readonly #ports: Ports;
   /** What machines have answered first, by their names; undefined for one that did not answer. */
   readonly #seen = new Map<string, Observation | undefined>();
   readonly #ahead = new Map<string, Ahead>();
 
-  constructor(edges: Edges) {
-    const { registry, driver } = edges;
-    this.#edges = edges;
+  constructor(ports: Ports) {
+    const { registry, driver } = ports;
+    this.#ports = ports;
     this.registry = {
       load: () => registry.load(),
       update: (decide) => this.#update(decide),
@@ -57,21 +57,21 @@ class Guard {
   }
 
   async #update(decide: Parameters<Registry['update']>[0]): ReturnType<Registry['update']> {
-    const { registry, machines } = this.#edges;
+    const { registry, machines } = this.#ports;
     const before = await registry.load();
     const edits = decide(before);
     if (edits.length === 0) return before;
     await this.#lookAtRest({ names: unitsOf(edits), digests: true });
     const seen = machines.map((machine) => {
       const observation = this.#seen.get(machine.name);
-      return { machine, id: observation?.id, observation, silence: undefined, backSince: undefined };
+      return { machine, id: observation?.id, observation, unreachable: undefined, backSince: undefined };
     });
     return comparedRegistry(registry, () => seen, refuseDoubtful).update(decide);
   }
 
   /** Looks at the machines that have not been asked yet. */
   async #lookAtRest(request: ObserveRequest): Promise<void> {
-    const rest = this.#edges.machines.filter(({ name }) => !this.#seen.has(name));
+    const rest = this.#ports.machines.filter(({ name }) => !this.#seen.has(name));
     await Promise.all(
       rest.map(async (machine) => {
         const session = this.#open(machine);
@@ -99,7 +99,7 @@ class Guard {
 
   /** A session whose first answer tells the highest token that the machine has seen, too. */
   #open(machine: Machine): MachineSession {
-    const session = this.#edges.driver.connect(machine);
+    const session = this.#ports.driver.connect(machine);
     return observedBy(session, async (query) => {
       if (this.#seen.get(machine.name) !== undefined) return session.ask(query);
       try {

@@ -1,7 +1,7 @@
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { LoggedEvent } from '../cluster/logged-event.ts';
-import { mayBeDown } from '../cluster/silence.ts';
 import { type ClusterSnapshot, type MachineView, machineNameOf } from '../cluster/snapshot.ts';
+import { mayBeDown } from '../cluster/unreachable.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Decision } from '../schedule/decision.ts';
@@ -23,19 +23,19 @@ export function logDecisions(decisions: readonly Decision[], snapshot: ClusterSn
   );
 }
 
-/** What it keeps of machines that fell silent or came back since `registry`; `now` is epoch ms. */
-export function logSilences(
+/** What it keeps of machines that became unreachable or came back since `registry`; `now` is epoch ms. */
+export function logReachability(
   views: readonly MachineView[],
   registry: RegistryView,
   now: number,
 ): readonly Edit[] {
   return log(
-    views.flatMap(({ machine: { name }, silence }): readonly LoggedEvent[] => {
+    views.flatMap(({ machine: { name }, unreachable }): readonly LoggedEvent[] => {
       const known = registry.machines.get(name);
       const before = known?.silence?.at ?? known?.silentSince;
-      if (silence !== undefined) {
-        const isNew = before === undefined && mayBeDown(silence);
-        return isNew ? [{ kind: 'machine-lost', machine: name, message: silence.message }] : [];
+      if (unreachable !== undefined) {
+        const isNew = before === undefined && mayBeDown(unreachable);
+        return isNew ? [{ kind: 'machine-lost', machine: name, message: unreachable.message }] : [];
       }
       if (before === undefined) return [];
       return [{ kind: 'machine-back', machine: name, silentMs: Math.max(0, Math.round(now - before)) }];

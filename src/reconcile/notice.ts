@@ -1,5 +1,5 @@
 import type { FleetError } from '../base/errors.ts';
-import type { Silence, UnreadableUnit } from '../cluster/snapshot.ts';
+import type { Unreachable, UnreadableUnit } from '../cluster/snapshot.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import type { Decision } from '../schedule/decision.ts';
 import type { PassEvent } from './events.ts';
@@ -18,7 +18,7 @@ export type Notice =
   /** The registry cannot be read, so that nothing can be decided; or it can again. */
   | { readonly kind: 'registry-lost'; readonly error: FleetError }
   | { readonly kind: 'registry-back' }
-  | { readonly kind: 'machine-lost'; readonly machine: string; readonly silence: Silence }
+  | { readonly kind: 'machine-lost'; readonly machine: string; readonly unreachable: Unreachable }
   | { readonly kind: 'machine-back'; readonly machine: string; readonly silentMs: number }
   /** A machine answers, and cannot take a lease: its fenced units end with the one it has. */
   | { readonly kind: 'lease-refused'; readonly machine: string; readonly error: FleetError }
@@ -29,13 +29,13 @@ export type Notice =
       readonly machine: string;
       readonly state: Pick<SystemdState, 'load' | 'active' | 'sub'> | undefined;
     }
-  /** So many machines are silent at once that no unit leaves them; or no longer. */
-  | { readonly kind: 'cut-off'; readonly silent: number; readonly machines: number }
+  /** So many machines are unreachable at once that no unit leaves them; or no longer. */
+  | { readonly kind: 'cut-off'; readonly unreachable: number; readonly machines: number }
   | { readonly kind: 'connected' }
   /** It did not run for a while, and measures silence from now on. */
   | { readonly kind: 'overslept'; readonly ms: number }
   /** A unit fits nowhere, or stays where it should not be. */
-  | { readonly kind: 'stuck'; readonly decision: Extract<Decision, { kind: 'nowhere' | 'keep' }> }
+  | { readonly kind: 'stuck'; readonly decision: Extract<Decision, { kind: 'unschedulable' | 'keep' }> }
   /** A unit whose document in the registry cannot be read is left as it is. */
   | ({ readonly kind: 'unreadable' } & UnreadableUnit)
   /** `again`: for the same reason as the last time; `units` is empty where nothing could be decided at all. */

@@ -1,19 +1,19 @@
 import { isFleetError } from '../base/errors.ts';
-import { mayBeDown } from '../cluster/silence.ts';
 import type { MachineView, Observation, Token } from '../cluster/snapshot.ts';
+import { mayBeDown } from '../cluster/unreachable.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Edit } from '../registry/edit.ts';
 import { type RegistryView, UNKNOWN_MACHINE } from '../registry/view.ts';
 import type { MachineSession, ObserveRequest, SystemdDriver } from '../systemd/driver.ts';
 import { observeQuery } from '../systemd/observation.ts';
-import type { Tell } from './events.ts';
-import { logSilences } from './log.ts';
+import type { Emit } from './events.ts';
+import { logReachability } from './log.ts';
 import { aheadOf, isOutdated } from './outdated.ts';
-import { isKnownSilent, remembered, silentSince, type Watchman } from './silence.ts';
-import { type Known, trustedViews, withoutAhead } from './trust.ts';
+import { isKnownUnreachable, unreachableSince, updatedMachine, type Watchman } from './silence.ts';
+import { type KnownMachines, trustedViews, withoutAhead } from './trust.ts';
 
 /** What the machines answered, and the open sessions of those that did, by machine name. */
-export type Sighting = {
+export type Observations = {
   readonly views: readonly MachineView[];
   readonly sessions: ReadonlyMap<string, MachineSession>;
 };
@@ -22,7 +22,7 @@ export type Sighting = {
 type Witness = {
   readonly driver: SystemdDriver;
   readonly machines: readonly Machine[];
-  readonly tell: Tell;
+  readonly emit: Emit;
 } & Watchman;
 
 /** Units that should be on the machine and are not in its answer: one that has lost its record is shown only by name. */
@@ -38,39 +38,40 @@ export function unseenBy({ id, units: there }: Observation, { units }: RegistryV
  * not an error. The caller closes the sessions; after an error none is open.
  */
 export async function observe(
-  { driver, machines, clock, observer, tell }: Witness,
-  registry: Known,
+  { driver, machines, clock, observer, emit }: Witness,
+  registry: KnownMachines,
   request: ObserveRequest,
-): Promise<Sighting> {
+): Promise<Observations> {
   const sessions = new Map<string, MachineSession>();
   const query = observeQuery(request);
-  const look = async (machine: Machine): Promise<MachineView> => {
+  const observeOne = async (machine: Machine): Promise<MachineView> => {
     const { name } = machine;
     const memory = registry.machines.get(name);
-    tell({ kind: 'machine-asked', machine: name });
+    emit({ kind: 'machine-asked', machine: name });
     try {
       const session = driver.connect(machine);
       sessions.set(name, session);
       const observation = await session.ask(query);
       const { id } = observation;
-      tell({ kind: 'machine-answered', machine: name, id });
+      emit({ kind: 'machine-answered', machine: name, id });
       const now = clock.now();
       // The clock of another operator may be ahead.
       const known = memory?.backSince === undefined ? undefined : Math.min(memory.backSince, now);
-      const backSince = memory !== undefined && isKnownSilent(memory) ? now : known;
-      return { machine, id, observation, silence: undefined, backSince };
+      const backSince = memory !== undefined && isKnownUnreachable(memory) ? now : known;
+      return { machine, id, observation, unreachable: undefined, backSince };
     } catch (error) {
       // What this computer lacks says nothing about the machine.
       if (!isFleetError(error) || error.code === 'local') throw error;
       const { code, message, hint } = error;
-      const since = (mayBeDown(error) ? silentSince(memory, { clock, observer }) : undefined) ?? clock.now();
-      const silence = { since, code, message, hint };
-      tell({ kind: 'machine-silent', machine: name, id: memory?.id, silence });
-      return { machine, id: memory?.id, observation: undefined, silence, backSince: undefined };
+      const since =
+        (mayBeDown(error) ? unreachableSince(memory, { clock, observer }) : undefined) ?? clock.now();
+      const unreachable = { since, code, message, hint };
+      emit({ kind: 'machine-silent', machine: name, id: memory?.id, unreachable });
+      return { machine, id: memory?.id, observation: undefined, unreachable, backSince: undefined };
     }
   };
   try {
-    const views = trustedViews(await all(machines.map(look)), registry, clock.now());
+    const views = trustedViews(await all(machines.map(observeOne)), registry, clock.now());
     for (const { machine, observation } of views) {
       if (observation === undefined) sessions.get(machine.name)?.close();
       if (observation === undefined) sessions.delete(machine.name);
@@ -89,10 +90,10 @@ async function all<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
 }
 
 /**
- * What the registry should remember of this sighting: ids, which machines fell silent or came back, and which are ahead
+ * What the registry should remember of this sighting: ids, which machines became unreachable or came back, and which are ahead
  * of it alone: its own revision soon hides that. None where it knows everything already.
  */
-export function memories(
+export function machineEdits(
   views: readonly MachineView[],
   registry: RegistryView,
   by: Watchman,
@@ -103,10 +104,10 @@ export function memories(
   const edits = trusted.flatMap((view): readonly Edit[] => {
     const { name } = view.machine;
     const before = registry.machines.get(name) ?? UNKNOWN_MACHINE;
-    const known = remembered(view, before, by);
+    const known = updatedMachine(view, before, by);
     const token = ahead.get(name);
     if (token === undefined && known === before) return [];
     return [{ kind: 'put-machine', name, known: token === undefined ? known : { ...known, ahead: token } }];
   });
-  return [...edits, ...logSilences(trusted, registry, now)];
+  return [...edits, ...logReachability(trusted, registry, now)];
 }

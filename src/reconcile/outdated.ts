@@ -86,9 +86,9 @@ function agree(witnesses: readonly Witness[], view: RegistryView, views: readonl
 
 /** The machines whose lead is plausible, now or when it was noted, the newest first. */
 function witnessesOf(view: RegistryView, views: readonly MachineView[]): readonly Witness[] {
-  const noted = views.flatMap(({ machine: { name }, silence }): readonly (readonly [string, Token])[] => {
+  const noted = views.flatMap(({ machine: { name }, unreachable }): readonly (readonly [string, Token])[] => {
     const { ahead, distrusted } = view.machines.get(name) ?? {};
-    return ahead === undefined || distrusted || silence?.code === UNLISTED ? [] : [[name, ahead]];
+    return ahead === undefined || distrusted || unreachable?.code === UNLISTED ? [] : [[name, ahead]];
   });
   return [...new Map([...noted, ...aheadOf(view, views)])]
     .map(([name, token]) => ({ name, token }))

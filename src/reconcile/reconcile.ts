@@ -21,10 +21,10 @@ import { type Decision, leavingOf, placementsOf } from '../schedule/decision.ts'
 import { schedule } from '../schedule/schedule.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import { decided, planned, type Tell } from './events.ts';
+import { decided, type Emit, planned } from './events.ts';
 import { execute, executeWaves, isOutOfReach, unreached } from './execute.ts';
 import { logDecisions, logOutcomes } from './log.ts';
-import { memories, observe } from './observe.ts';
+import { machineEdits, observe } from './observe.ts';
 import { aheadOf, refuseOutdated } from './outdated.ts';
 import { failedMoves, takeBack } from './returns.ts';
 import type { Observer } from './silence.ts';
@@ -34,20 +34,20 @@ import { unreadableUnits } from './unreadable.ts';
 import { type Pass, verdicts } from './verdicts.ts';
 
 /** What a pass works with. */
-export type Edges = {
+export type Ports = {
   readonly registry: Registry;
   readonly driver: SystemdDriver;
   readonly clock: Clock;
   /** Whose looks at machines these are. */
   readonly observer: Observer;
   readonly machines: readonly Machine[];
-  /** How long a machine may be silent before its units move, in ms. */
+  /** How long a machine may be unreachable before its units move, in ms. */
   readonly agentTtlMs: number;
   /** The share of the machines, from 0 to 1, above which silence moves nothing. */
   readonly cutOff: number;
   /** Who follows what a pass does, while it does it. */
-  readonly tell: Tell;
-  /** Until when leases hold on silent machines; undefined, or without an answer, for who cannot know. */
+  readonly emit: Emit;
+  /** Until when leases hold on unreachable machines; undefined, or without an answer, for who cannot know. */
   readonly leases?: () => LeaseEnds | undefined;
 };
 
@@ -73,41 +73,41 @@ export type ReconcileReport = Pass & {
  * wanted nowhere.
  */
 export async function reconcile(
-  edges: Edges,
+  ports: Ports,
   only: ReadonlySet<string> | 'everything',
   { asked = new Map(), maxParallel, drain }: PassOptions = {},
 ): Promise<ReconcileReport> {
-  const { tell, clock } = edges;
+  const { emit, clock } = ports;
   const begun = clock.now();
-  tell({ kind: 'pass-begun', scope: only });
-  const registry = await edges.registry.load();
+  emit({ kind: 'pass-begun', scope: only });
+  const registry = await ports.registry.load();
   const named = only === 'everything' ? new Set(registry.units.keys()) : withPartners(only, registry.units);
   const names = [...named].filter((name) => !isTemplate(parseUnitName(name)));
   const request = { names, digests: true };
-  const { views, sessions } = await observe(edges, registry, request);
+  const { views, sessions } = await observe(ports, registry, request);
   try {
     const scope = only === 'everything' ? everyUnit(registry.units.values(), views) : named;
-    const { snapshot, decisions, known } = await assign(edges, views, scope, drain);
+    const { snapshot, decisions, known } = await assign(ports, views, scope, drain);
     const placements = placementsOf(decisions, readableOf(scope, snapshot));
     const plans = plan(snapshot, placements, { asked });
     const leaving = leavingOf(decisions);
     const order = orderOf({ plans, snapshot, placements, leaving, maxParallel });
-    tell({ kind: 'planned', waves: order.map((wave) => wave.plans.map(planned)) });
+    emit({ kind: 'planned', waves: order.map((wave) => wave.plans.map(planned)) });
     let wave = 0;
     const done = await executeWaves(order, (now) => {
-      if (now.length > 0) tell({ kind: 'wave-begun', wave: ++wave, waves: order.length });
-      return execute(now, snapshot, sessions, tell);
+      if (now.length > 0) emit({ kind: 'wave-begun', wave: ++wave, waves: order.length });
+      return execute(now, snapshot, sessions, emit);
     });
     // Nothing was asked of a trigger, or of what a unit triggers, that is out of reach.
     const told =
       only === 'everything' ? decisions : decisions.filter(isMeant(only, registry.units, snapshot));
-    const outcomes = [...done, ...unreached(told, snapshot, tell)];
+    const outcomes = [...done, ...unreached(told, snapshot, emit)];
     const waves = order.filter(({ isCheck }) => !isCheck).map((each) => each.plans);
     const pass = { snapshot, decisions: told, plans: waves.flat(), outcomes };
     const logged = logOutcomes(outcomes, known, (unit) => asked.get(unit) === 'restart');
-    await settle(edges.registry, pass, known, logged);
+    await settle(ports.registry, pass, known, logged);
     const failures = outcomes.filter(({ failure }) => failure !== undefined).length;
-    tell({ kind: 'pass-done', failures, ms: clock.now() - begun });
+    emit({ kind: 'pass-done', failures, ms: clock.now() - begun });
     return { ...pass, waves };
   } finally {
     for (const session of sessions.values()) session.close();
@@ -149,29 +149,29 @@ function isMeant(
 
 /** Puts a registry view and a sighting together. */
 export function snapshotOf(
-  edges: Pick<Edges, 'clock' | 'agentTtlMs' | 'cutOff' | 'leases'> & Partial<Pick<Edges, 'machines'>>,
+  ports: Pick<Ports, 'clock' | 'agentTtlMs' | 'cutOff' | 'leases'> & Partial<Pick<Ports, 'machines'>>,
   registry: RegistryView,
   machines: readonly MachineView[],
   drained?: string,
 ): ClusterSnapshot {
-  const now = edges.clock.now();
+  const now = ports.clock.now();
   return {
     now,
-    agentTtlMs: edges.agentTtlMs,
-    cutOff: edges.cutOff,
+    agentTtlMs: ports.agentTtlMs,
+    cutOff: ports.cutOff,
     clusterId: registry.clusterId,
     revision: registry.token,
     units: [...registry.units.values()],
     olderTexts: olderTexts(registry, machines),
     unreadable: unreadableUnits(registry, machines),
-    machines: withUnlisted(machines, registry, now, edges.machines).map((view) =>
+    machines: withUnlisted(machines, registry, now, ports.machines).map((view) =>
       withLostRecords(view, registry.units),
     ),
     cordons: new Map(
       [...registry.machines].flatMap(([name, { cordon }]) => (cordon ? [[name, cordon]] : [])),
     ),
     drained,
-    leases: edges.leases?.(),
+    leases: ports.leases?.(),
   };
 }
 
@@ -188,7 +188,7 @@ function olderTexts(registry: RegistryView, machines: readonly MachineView[]): r
 
 /** Decides where units go and stores it; a race that was lost leads to a new decision, on the state that the other process left. */
 async function assign(
-  edges: Edges,
+  ports: Ports,
   views: readonly MachineView[],
   scope: ReadonlySet<string>,
   drained: string | undefined,
@@ -199,24 +199,24 @@ async function assign(
 }> {
   let decisions: readonly Decision[] = [];
   let trusted = views;
-  const registry = await edges.registry.update((view) => {
+  const registry = await ports.registry.update((view) => {
     refuseOutdated(view, views);
-    const now = edges.clock.now();
+    const now = ports.clock.now();
     trusted = withoutAhead(trustedViews(views, view, now), aheadOf(view, views), now);
-    const before = snapshotOf(edges, view, trusted, drained);
+    const before = snapshotOf(ports, view, trusted, drained);
     decisions = schedule(before, scope);
     // A registry that holds nothing yet stays so: it may be one that was lost, and waits to be recovered.
     if (view.clusterId === undefined) return [];
     return [
       ...assignments(decisions, view),
       ...logDecisions(decisions, before),
-      ...memories(views, view, edges),
+      ...machineEdits(views, view, ports),
     ];
   });
-  const snapshot = snapshotOf(edges, registry, trusted, drained);
+  const snapshot = snapshotOf(ports, registry, trusted, drained);
   for (const decision of decisions) {
     const event = decided(decision, snapshot);
-    if (event !== undefined) edges.tell(event);
+    if (event !== undefined) ports.emit(event);
   }
   return { snapshot, decisions, known: registry };
 }
@@ -225,7 +225,7 @@ function assignments(decisions: readonly Decision[], view: RegistryView): readon
   return decisions.flatMap((decision): readonly Edit[] => {
     const unit = view.units.get(decision.unit);
     if (unit === undefined) return [];
-    if (decision.kind === 'nowhere' && decision.from !== undefined)
+    if (decision.kind === 'unschedulable' && decision.from !== undefined)
       return [{ kind: 'put-unit', unit: { ...unit, machine: undefined } }];
     if (decision.kind !== 'place' && decision.kind !== 'move') return [];
     return [{ kind: 'put-unit', unit: { ...unit, machine: decision.machine } }];

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts';
-import { mayBeDown } from '../cluster/silence.ts';
 import type { MachineView } from '../cluster/snapshot.ts';
+import { mayBeDown } from '../cluster/unreachable.ts';
 import { type KnownMachine, UNKNOWN_MACHINE } from '../registry/view.ts';
 
 /** The one that looks at machines: the silence of a machine counts for it as far as it has seen it itself. */
@@ -21,8 +21,8 @@ const SLACK_MS = 100;
 /** The observers that are remembered of one machine; the one that looked first makes room. */
 const MOST_OBSERVERS = 16;
 
-/** Since when the observer has seen the machine silent, as epoch ms; undefined when it has not, or not lately. */
-export function silentSince(
+/** Since when the observer has seen the machine unreachable, as epoch ms; undefined when it has not, or not lately. */
+export function unreachableSince(
   known: KnownMachine | undefined,
   { clock, observer }: Watchman,
 ): number | undefined {
@@ -32,8 +32,8 @@ export function silentSince(
   return clock.now() - (uptime - seen.first);
 }
 
-/** Whether anyone has noted that the machine fell silent; an older fleet notes `silentSince` alone. */
-export function isKnownSilent({ silence, silentSince }: KnownMachine): boolean {
+/** Whether anyone has noted that the machine became unreachable; an older fleet notes `silentSince` alone. */
+export function isKnownUnreachable({ silence, silentSince }: KnownMachine): boolean {
   return silence !== undefined || silentSince !== undefined;
 }
 
@@ -42,21 +42,23 @@ export function isKnownSilent({ silence, silentSince }: KnownMachine): boolean {
  * that nothing is written.
  * Trouble that is no silence ends the silence that this observer has seen, and says nothing else.
  */
-export function remembered(
+export function updatedMachine(
   view: MachineView,
   known: KnownMachine = UNKNOWN_MACHINE,
   by: Watchman,
 ): KnownMachine {
-  const { id, silence, backSince } = view;
-  if (silence === undefined) {
-    const isKnown = known.id === id && known.backSince === backSince && !isKnownSilent(known);
+  const { id, unreachable, backSince } = view;
+  if (unreachable === undefined) {
+    const isKnown = known.id === id && known.backSince === backSince && !isKnownUnreachable(known);
     return isKnown ? known : { ...known, id, backSince, silence: undefined, silentSince: undefined };
   }
-  const next = mayBeDown(silence) ? withSilence(known, silence.since, by) : withoutSilence(known, by);
+  const next = mayBeDown(unreachable)
+    ? withSighting(known, unreachable.since, by)
+    : withoutSighting(known, by);
   return next === known && known.id === id ? known : { ...next, id };
 }
 
-function withSilence(known: KnownMachine, since: number, { clock, observer }: Watchman): KnownMachine {
+function withSighting(known: KnownMachine, since: number, { clock, observer }: Watchman): KnownMachine {
   const last = observer.uptime.now();
   const first = last - Math.max(0, clock.now() - since);
   const seenBy = known.silence?.seenBy ?? {};
@@ -73,7 +75,7 @@ function withSilence(known: KnownMachine, since: number, { clock, observer }: Wa
   return { ...known, silence, backSince: undefined };
 }
 
-function withoutSilence(known: KnownMachine, { observer }: Watchman): KnownMachine {
+function withoutSighting(known: KnownMachine, { observer }: Watchman): KnownMachine {
   if (known.silence?.seenBy[observer.id] === undefined) return known;
   const { [observer.id]: _, ...seenBy } = known.silence.seenBy;
   return { ...known, silence: { ...known.silence, seenBy } };

@@ -1,12 +1,13 @@
 import { quoted } from '../base/visible.ts';
-import type { MachineView, Observation, Silence, Token } from '../cluster/snapshot.ts';
+import type { MachineView, Observation, Token, Unreachable } from '../cluster/snapshot.ts';
 import { isToken, MAX_TOKEN } from '../cluster/token.ts';
 import { formatMachineId, type MachineId } from '../machine/machine-id.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { unitNameProblem } from '../unit/unit-name.ts';
 
 /** What the registry remembers of machines; with its units, where they belong. */
-export type Known = Pick<RegistryView, 'machines'> & Partial<Pick<RegistryView, 'clusterId' | 'units'>>;
+export type KnownMachines = Pick<RegistryView, 'machines'> &
+  Partial<Pick<RegistryView, 'clusterId' | 'units'>>;
 
 /** Why a machine that answers is not used. */
 type Objection = { readonly message: string; readonly hint: string };
@@ -17,7 +18,7 @@ type Objection = { readonly message: string; readonly hint: string };
  */
 export function trustedViews(
   views: readonly MachineView[],
-  registry: Known,
+  registry: KnownMachines,
   now: number,
 ): readonly MachineView[] {
   const marks = [...registry.machines].flatMap(([name, { ahead }]) =>
@@ -29,7 +30,7 @@ export function trustedViews(
 /** The same without what the registry remembers of tokens: ids, exclusions and ranges alone. */
 export function identifiedViews(
   views: readonly MachineView[],
-  registry: Known,
+  registry: KnownMachines,
   now: number,
 ): readonly MachineView[] {
   const { machines } = registry;
@@ -66,8 +67,8 @@ export function withoutAhead(
 
 /** That machine as one that answers and cannot be used. */
 export function unusable(view: MachineView, objection: Objection, now: number): MachineView {
-  const silence: Silence = { since: now, code: 'machine-untrusted', ...objection };
-  return { ...view, observation: undefined, silence, backSince: undefined };
+  const unreachable: Unreachable = { since: now, code: 'machine-untrusted', ...objection };
+  return { ...view, observation: undefined, unreachable, backSince: undefined };
 }
 
 function excluded(name: string): Objection {
@@ -81,7 +82,7 @@ function excluded(name: string): Objection {
 function claimed(
   name: string,
   { id, cluster }: Observation,
-  { clusterId, units = new Map() }: Known,
+  { clusterId, units = new Map() }: KnownMachines,
 ): Objection | undefined {
   if (clusterId === undefined || cluster === undefined || cluster === clusterId) return undefined;
   if (![...units.values()].some(({ machine }) => machine === id)) return undefined;

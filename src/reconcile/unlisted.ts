@@ -14,21 +14,21 @@ export function withUnlisted(
   now: number,
   inventory: readonly Machine[] = [],
 ): readonly MachineView[] {
-  const listed = machines.filter(({ silence }) => silence?.code !== UNLISTED);
+  const listed = machines.filter(({ unreachable }) => unreachable?.code !== UNLISTED);
   const names = new Set([...inventory, ...listed.map(({ machine }) => machine)].map(({ name }) => name));
   const ids = new Set(listed.map(({ id }) => id));
   const assigned = new Set([...registry.units.values()].map(({ machine }) => machine));
   const unlisted = [...registry.machines].flatMap(([name, { id }]): readonly MachineView[] => {
     if (id === undefined || names.has(name) || ids.has(id) || !assigned.has(id)) return [];
     ids.add(id);
-    const silence = {
+    const unreachable = {
       since: now,
       code: UNLISTED,
       message: `Machine "${name}" is not in this fleet.conf`,
       hint: `Add it to fleet.conf; or, if it has left the cluster: fleetctl machines remove ${name}`,
     };
     const machine = { name, address: '', metadata: {} };
-    return [{ machine, id, observation: undefined, silence, backSince: undefined }];
+    return [{ machine, id, observation: undefined, unreachable, backSince: undefined }];
   });
   return [...listed, ...unlisted];
 }

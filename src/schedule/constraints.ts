@@ -1,6 +1,5 @@
 import { fenceObjection } from '../cluster/lease.ts';
 import type { Reason } from '../cluster/reason.ts';
-import { mayBeDown } from '../cluster/silence.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,
@@ -9,6 +8,7 @@ import {
   otherCluster,
 } from '../cluster/snapshot.ts';
 import { isForeign, isRunning } from '../cluster/unit-state.ts';
+import { mayBeDown } from '../cluster/unreachable.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { Metadata } from '../machine/metadata.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
@@ -26,7 +26,7 @@ type Check = (
 type Constraint = { readonly rule: string; readonly check: Check };
 
 /** What one rule says of a unit on a machine. */
-export type Ruling = { readonly rule: string; readonly reason: Reason | undefined };
+export type RuleResult = { readonly rule: string; readonly reason: Reason | undefined };
 
 /** What a unit asks for, in fleet's order; the first rule that excludes a machine is its reason. */
 export const CONSTRAINTS: readonly Constraint[] = [
@@ -124,15 +124,15 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // A machine that does not answer can be given nothing.
   {
     rule: 'Silence',
-    check: (_unit, { silence }, _workload, { now }) =>
-      silence === undefined
+    check: (_unit, { unreachable }, _workload, { now }) =>
+      unreachable === undefined
         ? undefined
         : {
             code: 'machine-silent',
-            silentMs: Math.max(0, now - silence.since),
-            message: silence.message,
-            hint: silence.hint,
-            mayBeDown: mayBeDown(silence),
+            silentMs: Math.max(0, now - unreachable.since),
+            message: unreachable.message,
+            hint: unreachable.hint,
+            mayBeDown: mayBeDown(unreachable),
           },
   },
   // Fenced=: under a lease, and only when no other machine may run it.
@@ -140,7 +140,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
 ];
 
 /** Every rule that speaks against `unit` on `machine`, in order; the first is the one that is shown. */
-export function* objections(
+export function* violations(
   unit: DesiredUnit,
   machine: MachineView,
   workload: Workload,
@@ -205,7 +205,7 @@ function triggeredObjection(
   );
   const isHere = placed.some((trigger) =>
     trigger.placement.global
-      ? objections(trigger, machine, workload, snapshot).next().value === undefined
+      ? violations(trigger, machine, workload, snapshot).next().value === undefined
       : workload.machineOf(trigger.name) === machine.id,
   );
   if (isHere || (placed.length === 0 && !isPattern)) return undefined;

@@ -15,7 +15,7 @@ export type Decision =
       readonly kind: 'keep';
       readonly unit: string;
       readonly machine: MachineId;
-      readonly despite: Reason | undefined;
+      readonly violation: Reason | undefined;
     }
   | {
       readonly kind: 'move';
@@ -29,14 +29,14 @@ export type Decision =
   | { readonly kind: 'release'; readonly unit: string; readonly from: MachineId | undefined }
   /** It is wanted, and no machine fits; `from` is one that it leaves to the unit that replaces it. */
   | {
-      readonly kind: 'nowhere';
+      readonly kind: 'unschedulable';
       readonly unit: string;
       readonly from?: MachineId;
       readonly rejected: readonly Rejection[];
     }
   /** A global unit, or one that goes where several triggers are: every machine it fits. */
   | {
-      readonly kind: 'everywhere';
+      readonly kind: 'global';
       readonly unit: string;
       readonly machines: readonly MachineId[];
       readonly rejected: readonly Rejection[];
@@ -44,7 +44,7 @@ export type Decision =
 
 /** The machines on which a decision wants its unit. */
 export function machinesOf(decision: Decision): readonly MachineId[] {
-  if (decision.kind === 'everywhere') return decision.machines;
+  if (decision.kind === 'global') return decision.machines;
   return 'machine' in decision ? [decision.machine] : [];
 }
 
@@ -61,7 +61,7 @@ export function placementsOf(
 export function leavingOf(decisions: readonly Decision[]): ReadonlyMap<string, MachineId> {
   return new Map(
     decisions.flatMap((decision) =>
-      (decision.kind === 'move' || decision.kind === 'nowhere') && decision.from !== undefined
+      (decision.kind === 'move' || decision.kind === 'unschedulable') && decision.from !== undefined
         ? [[decision.unit, decision.from] as const]
         : [],
     ),

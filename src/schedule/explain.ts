@@ -1,18 +1,18 @@
 import { compareText } from '../base/compare.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
-import { CONSTRAINTS, type Ruling } from './constraints.ts';
+import { CONSTRAINTS, type RuleResult } from './constraints.ts';
 import { type Decision, machinesOf } from './decision.ts';
 import { rank } from './rank.ts';
 import { isCutOff, schedule } from './schedule.ts';
 import { Workload } from './workload.ts';
 
 /** What every rule says of a unit on one machine. */
-export type MachineCase = {
+export type MachineEvaluation = {
   readonly machine: MachineView;
   /** Standard units there, beside the one that is explained. */
   readonly units: number;
-  readonly rulings: readonly Ruling[];
-  readonly fits: boolean;
+  readonly results: readonly RuleResult[];
+  readonly isFeasible: boolean;
 };
 
 /** Why a unit is where it is, or why nowhere. */
@@ -21,10 +21,10 @@ export type Explanation = {
   /** What a pass would decide now; for a unit that is inactive, what it would decide if the unit was wanted. */
   readonly decision: Decision;
   /** Every machine: where the unit is or goes, then those it fits, best first, then the others by name. */
-  readonly machines: readonly MachineCase[];
+  readonly machines: readonly MachineEvaluation[];
   /** Where a standard unit would go if there was no other choice to make; undefined when there is no such machine. */
   readonly runnerUp: MachineView | undefined;
-  /** More than half of the machines are silent, so that silence moves nothing. */
+  /** More than half of the machines are unreachable, so that silence moves nothing. */
   readonly cutOff: boolean;
 };
 
@@ -38,27 +38,27 @@ export function explain(snapshot: ClusterSnapshot, unit: DesiredUnit): Explanati
   // Without the unit itself: it must not count as load of the machine it is on.
   const load = new Workload({ ...snapshot, units: others });
   const workload = new Workload(asked);
-  const cases = rank(unit, snapshot.machines, load).map((machine): MachineCase => {
-    const rulings = CONSTRAINTS.map(({ rule, check }) => ({
+  const cases = rank(unit, snapshot.machines, load).map((machine): MachineEvaluation => {
+    const results = CONSTRAINTS.map(({ rule, check }) => ({
       rule,
       reason: check(wanted, machine, workload, asked),
     }));
-    const fits = rulings.every(({ reason }) => reason === undefined);
-    return { machine, units: load.count(machine.id ?? ''), rulings, fits };
+    const isFeasible = results.every(({ reason }) => reason === undefined);
+    return { machine, units: load.count(machine.id ?? ''), results, isFeasible };
   });
   const chosen = machinesOf(decision);
-  const isChosen = ({ machine }: MachineCase): boolean => chosen.includes(machine.id ?? '');
-  const fitting = cases.filter((each) => each.fits && !isChosen(each));
-  const rest = cases.filter((each) => !each.fits && !isChosen(each)).toSorted(byName);
+  const isChosen = ({ machine }: MachineEvaluation): boolean => chosen.includes(machine.id ?? '');
+  const fitting = cases.filter((each) => each.isFeasible && !isChosen(each));
+  const rest = cases.filter((each) => !each.isFeasible && !isChosen(each)).toSorted(byName);
   return {
     unit,
     decision,
     machines: [...cases.filter(isChosen), ...fitting, ...rest],
-    runnerUp: decision.kind === 'everywhere' ? undefined : fitting[0]?.machine,
+    runnerUp: decision.kind === 'global' ? undefined : fitting[0]?.machine,
     cutOff: isCutOff(snapshot),
   };
 }
 
-function byName(a: MachineCase, b: MachineCase): number {
+function byName(a: MachineEvaluation, b: MachineEvaluation): number {
   return compareText(a.machine.machine.name, b.machine.machine.name);
 }

@@ -1,6 +1,5 @@
 import { compareText } from '../base/compare.ts';
 import type { Reason, Rejection } from '../cluster/reason.ts';
-import { hasAnswered } from '../cluster/silence.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,
@@ -8,9 +7,10 @@ import {
   type MachineView,
   UNLISTED,
 } from '../cluster/snapshot.ts';
+import { hasAnswered } from '../cluster/unreachable.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import { objections } from './constraints.ts';
+import { violations } from './constraints.ts';
 import type { Decision } from './decision.ts';
 import { rank } from './rank.ts';
 import { Workload } from './workload.ts';
@@ -48,15 +48,15 @@ function decide(unit: DesiredUnit, workload: Workload, snapshot: ClusterSnapshot
 }
 
 function decideGlobal(unit: DesiredUnit, workload: Workload, snapshot: ClusterSnapshot): Decision {
-  const { fitting, rejected } = sift(unit, workload, snapshot);
+  const { fitting, rejected } = feasibleMachines(unit, workload, snapshot);
   const machines = fitting.flatMap((machine) => machine.id ?? []).sort(compareText);
-  return { kind: 'everywhere', unit: unit.name, machines, rejected };
+  return { kind: 'global', unit: unit.name, machines, rejected };
 }
 
 function place(unit: DesiredUnit, workload: Workload, snapshot: ClusterSnapshot): Decision {
   const { best, rejected } = choose(unit, workload, snapshot);
   return best === undefined
-    ? { kind: 'nowhere', unit: unit.name, rejected }
+    ? { kind: 'unschedulable', unit: unit.name, rejected }
     : { kind: 'place', unit: unit.name, machine: best, rejected };
 }
 
@@ -72,17 +72,17 @@ function keepOrMove(
   workload: Workload,
   snapshot: ClusterSnapshot,
 ): Decision {
-  const because = objectionToStaying(unit, from, workload, snapshot);
-  const keep: Decision = { kind: 'keep', unit: unit.name, machine: from, despite: because };
+  const because = reasonToLeave(unit, from, workload, snapshot);
+  const keep: Decision = { kind: 'keep', unit: unit.name, machine: from, violation: because };
   if (because === undefined || isCutOff(snapshot)) return keep;
   const isLost = because.code === 'machine-silent';
   if (isLost && (!because.mayBeDown || because.silentMs < snapshot.agentTtlMs)) return keep;
   const { best, rejected } = choose(unit, workload, isLost ? steadyOf(snapshot) : snapshot);
   if (best === undefined && because.code === 'replaced')
-    return { kind: 'nowhere', unit: unit.name, from, rejected };
+    return { kind: 'unschedulable', unit: unit.name, from, rejected };
   if (best === undefined) {
     const held = rejected.find(({ reason }) => reason.code === 'lease-may-hold');
-    return held === undefined ? keep : { ...keep, despite: held.reason };
+    return held === undefined ? keep : { ...keep, violation: held.reason };
   }
   return { kind: 'move', unit: unit.name, from, machine: best, because, rejected };
 }
@@ -93,7 +93,7 @@ function steadyOf(snapshot: ClusterSnapshot): ClusterSnapshot {
 }
 
 /** What speaks against the machine a unit is on. Silence before anything else: nothing can be stopped there. */
-function objectionToStaying(
+function reasonToLeave(
   unit: DesiredUnit,
   from: MachineId,
   workload: Workload,
@@ -101,7 +101,7 @@ function objectionToStaying(
 ): Reason | undefined {
   const machine = snapshot.machines.find((view) => view.id === from);
   if (machine === undefined) return { code: 'machine-removed', machine: from };
-  const reasons = [...objections(unit, machine, workload, snapshot)].filter(isReasonToLeave);
+  const reasons = [...violations(unit, machine, workload, snapshot)].filter(excludesUnit);
   return reasons.find(({ code }) => code === 'machine-silent') ?? reasons[0];
 }
 
@@ -109,9 +109,9 @@ function objectionToStaying(
  * A peer that is gone (fleet stopped its companions), a global unit that came later, a unit that lost its record, or
  * a cordon is no reason to leave.
  */
-function isReasonToLeave(reason: Reason): boolean {
+function excludesUnit(reason: Reason): boolean {
   if (reason.code === 'conflict') return !reason.global;
-  if (reason.code === 'triggered-unit') return isReasonToLeave(reason.reason);
+  if (reason.code === 'triggered-unit') return excludesUnit(reason.reason);
   return !NO_REASON_TO_LEAVE.has(reason.code);
 }
 
@@ -123,11 +123,13 @@ const NO_REASON_TO_LEAVE: ReadonlySet<Reason['code']> = new Set([
   'lease-may-hold',
 ]);
 
-/** So many machines are silent at once that it is our own network that is down: more than half, unless told. */
+/** So many machines are unreachable at once that it is our own network that is down: more than half, unless told. */
 export function isCutOff({ machines, cutOff }: Pick<ClusterSnapshot, 'machines' | 'cutOff'>): boolean {
-  const asked = machines.filter(({ silence }) => silence?.code !== UNLISTED);
-  const silent = asked.filter(({ silence }) => silence !== undefined && !hasAnswered(silence)).length;
-  return silent > asked.length * cutOff;
+  const asked = machines.filter(({ unreachable }) => unreachable?.code !== UNLISTED);
+  const unreachable = asked.filter(
+    ({ unreachable }) => unreachable !== undefined && !hasAnswered(unreachable),
+  ).length;
+  return unreachable > asked.length * cutOff;
 }
 
 function choose(
@@ -135,12 +137,12 @@ function choose(
   workload: Workload,
   snapshot: ClusterSnapshot,
 ): { readonly best: MachineId | undefined; readonly rejected: readonly Rejection[] } {
-  const { fitting, rejected } = sift(unit, workload, snapshot);
+  const { fitting, rejected } = feasibleMachines(unit, workload, snapshot);
   return { best: rank(unit, fitting, workload)[0]?.id, rejected };
 }
 
 /** Splits the machines into those that fit and those that do not, with the reason of each. */
-function sift(
+function feasibleMachines(
   unit: DesiredUnit,
   workload: Workload,
   snapshot: ClusterSnapshot,
@@ -148,7 +150,7 @@ function sift(
   const fitting: MachineView[] = [];
   const rejected: Rejection[] = [];
   for (const machine of snapshot.machines) {
-    const reason = objections(unit, machine, workload, snapshot).next().value;
+    const reason = violations(unit, machine, workload, snapshot).next().value;
     if (reason === undefined) fitting.push(machine);
     else rejected.push({ machine: machine.machine.name, reason });
   }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
-import { unreachable } from '../cluster/silence.ts';
+import { unreachableFailure } from '../cluster/unreachable.ts';
 import { badAnswer } from '../machine/limits.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { UnitChange } from '../plan/step.ts';
@@ -94,7 +94,7 @@ function openSession(
             outcomes.set(outcome.unit, outcome);
       } catch (error) {
         if (!isFleetError(error)) throw error;
-        lost = unreachable(error);
+        lost = unreachableFailure(error);
       }
       return changes.map(
         ({ unit, obstacle: failure = lost }) =>

@@ -37,19 +37,19 @@ describe('/healthz', () => {
   });
 
   it('says that no machine answers, and is well again with the first that does', async () => {
-    house.fakes.silence('m1');
-    house.fakes.silence('m2');
+    house.fakes.disconnect('m1');
+    house.fakes.disconnect('m2');
     await vi.waitFor(async () => expect((await api.get('/healthz')).status).toBe(503), soon);
     expect((await api.get('/healthz')).body).toMatchObject({
       reasons: ['no machine answers, of 2: Cannot reach machine "m1"'],
     });
-    house.fakes.of('m2').silence = undefined;
+    house.fakes.of('m2').unreachable = undefined;
     await vi.waitFor(async () => expect((await api.get('/healthz')).status).toBe(200), soon);
   });
 
   it('warns of a machine that cannot be used, and stays 200', async () => {
     const message = 'an answer of more than 1 MiB';
-    house.fakes.silence('m2', new FleetError('bad-answer', message));
+    house.fakes.disconnect('m2', new FleetError('bad-answer', message));
     await vi.waitFor(async () => {
       expect(await api.get('/healthz')).toEqual({
         status: 200,
@@ -125,7 +125,7 @@ describe('/metrics', () => {
       expect(lines).toContain('fleet_units{target="launched"} 1');
       expect(lines).toContain('fleet_unit_states{active="active",sub="running"} 1');
     }, soon);
-    house.fakes.silence('m2');
+    house.fakes.disconnect('m2');
     await vi.waitFor(
       async () =>
         expect((await api.get('/metrics')).body).toMatch(/^fleet_machines\{state="unreachable"\} 1$/m),

@@ -99,7 +99,7 @@ export class Api {
       metrics: api.metrics,
       events: api.events,
       onBug: (error) => void api.bugs.push(error),
-      tell: ({ kind }) => void api.notices.push(kind),
+      emit: ({ kind }) => void api.notices.push(kind),
     });
     api.close = close;
     onTestFinished(close);

@@ -287,7 +287,7 @@ describe('fleet v1', () => {
   it('leaves out machines that do not answer, and says of their units that they are unreachable', async () => {
     await house.want('launched', '', 'a.service');
     await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
-    house.fakes.silence('m1');
+    house.fakes.disconnect('m1');
     await vi.waitFor(async () => {
       const { body: told } = await api.get('/fleet/v1/machines');
       expect(told).toEqual({

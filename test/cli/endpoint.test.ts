@@ -53,7 +53,7 @@ describe('--endpoint', () => {
   it('tells machines that do not answer, as a look at them does', async () => {
     const house = await busyHouse();
     const { socketPath } = await Api.of(house);
-    house.fakes.silence('m1');
+    house.fakes.disconnect('m1');
     await vi.waitFor(() => expect(house.kinds()).toContain('machine-lost'), soon);
     const { status, out, err } = await (await makeDesk()).run([...UNITS, '--endpoint', `unix:${socketPath}`]);
     expect([status, out]).toEqual([0, 'a.service  unknown  unreachable\n']);

@@ -83,8 +83,8 @@ describe('the exit status of a request', () => {
     outdated: [],
     eligible: 1,
     failures: [],
-    despite: undefined,
-    nowhere: false,
+    violation: undefined,
+    unschedulable: false,
     rejected: [],
     ...changes,
   });
@@ -98,7 +98,7 @@ describe('the exit status of a request', () => {
       { machine, failure: { code: 'not-up', state: systemdState('failed'), detail: '', journal: [] } },
     ],
   });
-  const lost = result({ nowhere: true, machines: [], eligible: 0 });
+  const lost = result({ unschedulable: true, machines: [], eligible: 0 });
   const lostGlobal = result({ global: true, machines: [], eligible: 0 });
   const request = (
     results: readonly UnitResult[],
@@ -125,7 +125,7 @@ describe('the exit status of a request', () => {
     [
       'a machine that has left fleet.conf',
       5,
-      request([result({ machines: [], despite: { code: 'machine-removed', machine: 'a'.repeat(32) } })]),
+      request([result({ machines: [], violation: { code: 'machine-removed', machine: 'a'.repeat(32) } })]),
     ],
     ['a failure outweighs a missing unit', 1, request([down], [problem('unit-not-found')])],
     ['a failure outweighs a silent machine', 1, request([silent, down])],

@@ -104,7 +104,7 @@ describe('a pass that is followed', () => {
 
   it('gets a line in a log when it is really slow, and the next one much later', async () => {
     const { printed, follower } = arrange();
-    follower.tell({ kind: 'machine-asked', machine: 'm1' });
+    follower.emit({ kind: 'machine-asked', machine: 'm1' });
     await passTime(2800);
     expect(printed).toEqual([]);
     await passTime(20_000);
@@ -119,7 +119,7 @@ describe('a pass that is followed', () => {
   it('is shown on a terminal after half a second, until it ends', async () => {
     const screen = new Screen();
     const { printed, follower } = arrange({ live: new LiveArea(screen) });
-    follower.tell({ kind: 'machine-asked', machine: 'm1' });
+    follower.emit({ kind: 'machine-asked', machine: 'm1' });
     await passTime(400);
     expect(screen.shown).toEqual([]);
     await passTime(3000);
@@ -132,7 +132,7 @@ describe('a pass that is followed', () => {
   it('is silent with --quiet', async () => {
     const screen = new Screen();
     const { printed, follower } = arrange({ quiet: true, live: new LiveArea(screen) });
-    follower.tell({ kind: 'machine-asked', machine: 'm1' });
+    follower.emit({ kind: 'machine-asked', machine: 'm1' });
     await passTime(100_000);
     expect([screen.writes, printed]).toEqual([0, []]);
   });

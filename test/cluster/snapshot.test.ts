@@ -13,7 +13,7 @@ describe('the cluster that owns a machine', () => {
     ['ours', only(cluster().machine('m1')), CLUSTER_ID, undefined],
     ['nobody’s', only(cluster().machine('m1', {}, { cluster: undefined })), CLUSTER_ID, undefined],
     ['another one’s', only(cluster().machine('m1', {}, { cluster: 'other' })), CLUSTER_ID, 'other'],
-    ['not known while it is silent', only(cluster().silent('m1', 0)), CLUSTER_ID, undefined],
+    ['not known while it is silent', only(cluster().unreachable('m1', 0)), CLUSTER_ID, undefined],
     ['another one’s, when ours has no id yet', only(cluster().machine('m1')), undefined, CLUSTER_ID],
     [
       'nobody’s, when ours has no id yet',
@@ -33,6 +33,6 @@ describe('what a machine shows of a unit', () => {
     const answering = only(cluster().machine('m1', {}, { units: [unit] }));
     expect(observedOn(answering, 'a.service')).toBe(unit);
     expect(observedOn(answering, 'b.service')).toBeUndefined();
-    expect(observedOn(only(cluster().silent('m1', 0)), 'a.service')).toBeUndefined();
+    expect(observedOn(only(cluster().unreachable('m1', 0)), 'a.service')).toBeUndefined();
   });
 });

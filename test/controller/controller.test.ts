@@ -33,24 +33,24 @@ describe('a controller', () => {
     await house.want('launched', '', 'a.service');
     await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
     const lost = Date.now();
-    house.fakes.silence('m1');
+    house.fakes.disconnect('m1');
     await vi.waitFor(() => expect(house.runs('a.service')).toContain('m2'), soon);
     expect(Date.now() - lost).toBeGreaterThanOrEqual(TTL_MS);
     expect(await house.assigned('a.service')).toBe('m2');
     // Nothing was stopped because something could not be reached.
     expect(house.fakes.of('m1').log).not.toContain('stop a.service');
 
-    house.fakes.of('m1').silence = undefined;
+    house.fakes.of('m1').unreachable = undefined;
     await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m2']), soon);
     expect(house.kinds()).toEqual(expect.arrayContaining(['machine-lost', 'machine-back']));
   });
 
   it('gives a global unit to a machine that comes', async () => {
     const house = new House(['m1', 'm2', 'm3']);
-    house.fakes.silence('m3');
+    house.fakes.disconnect('m3');
     await house.want('launched', 'Global=true', 'g.service');
     await vi.waitFor(() => expect(house.runs('g.service')).toEqual(['m1', 'm2']), soon);
-    house.fakes.of('m3').silence = undefined;
+    house.fakes.of('m3').unreachable = undefined;
     await vi.waitFor(() => expect(house.runs('g.service')).toEqual(['m1', 'm2', 'm3']), soon);
   });
 
@@ -67,8 +67,8 @@ describe('a controller', () => {
     const house = new House(['m1', 'm2', 'm3']);
     await house.want('launched', '', 'a.service');
     await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
-    house.fakes.silence('m1');
-    house.fakes.silence('m2');
+    house.fakes.disconnect('m1');
+    house.fakes.disconnect('m2');
     await vi.waitFor(() => expect(house.kinds()).toContain('cut-off'), soon);
     await sleep(2 * TTL_MS);
     expect(await house.assigned('a.service')).toBe('m1');
@@ -84,7 +84,7 @@ describe('a controller', () => {
     await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
     const taken = house.fakes.of('m2');
     Object.assign(taken, { id: idOf('m1'), lease: undefined });
-    house.fakes.silence('m1');
+    house.fakes.disconnect('m1');
     await vi.waitFor(() => expect(house.runs('a.service')).toContain('m3'), soon);
     expect(taken.lease).toBeUndefined();
     expect(house.runs('a.service')).not.toContain('m2');
@@ -104,7 +104,7 @@ describe('a controller', () => {
       const unit = house.fakes.of('m2').units.get('g.service');
       if (unit?.record === undefined) throw new Error('g.service is not on m2');
       unit.record = { ...unit.record, token };
-      house.fakes.silence('m1');
+      house.fakes.disconnect('m1');
       await vi.waitFor(() => expect(house.runs('a.service')).toContain('m3'), soon);
       expect(house.fakes.of('m2').units.get('g.service')?.state.active).toBe('active');
       expect(house.controller.troubles.map(({ message }) => message)).toEqual([
@@ -117,11 +117,11 @@ describe('a controller', () => {
     const house = new House(['m1', 'm2', 'm3'], { agentTtlMs: 1_500 });
     await house.want('launched', 'MachineMetadata=name=m1\nMachineMetadata=name=m2', 'a.service');
     await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
-    house.fakes.silence('m2');
+    house.fakes.disconnect('m2');
     await vi.waitFor(() => expect(house.kinds()).toContain('machine-lost'), soon);
-    house.fakes.silence('m1');
+    house.fakes.disconnect('m1');
     await sleep(1_000);
-    house.fakes.of('m2').silence = undefined;
+    house.fakes.of('m2').unreachable = undefined;
     const back = Date.now();
     await vi.waitFor(() => expect(house.runs('a.service')).toContain('m2'), soon);
     expect(Date.now() - back).toBeGreaterThanOrEqual(1_400);
@@ -146,7 +146,7 @@ describe('a controller', () => {
     house.registryError = AWAY;
     await house.want('launched', '', 'b.service');
     await vi.waitFor(() => expect(house.kinds()).toContain('registry-lost'), soon);
-    house.fakes.silence('m1');
+    house.fakes.disconnect('m1');
     await sleep(2 * TTL_MS);
     expect(house.runs('a.service')).toEqual(['m1']);
     expect(house.kinds().filter((kind) => kind === 'registry-lost')).toHaveLength(1);
@@ -218,7 +218,7 @@ describe('a controller', () => {
         isOwn: true,
       },
     ]);
-    house.fakes.silence('m1');
+    house.fakes.disconnect('m1');
     await vi.waitFor(() => expect(house.runs('a.service')).toContain('m2'), soon);
   });
 
@@ -244,9 +244,9 @@ describe('a controller', () => {
     const house = new House(['m1', 'm2']);
     await vi.waitFor(() => expect(house.controller.snapshot).toBeDefined(), soon);
     expect(house.controller.troubles).toEqual([]);
-    for (const name of ['m1', 'm2']) house.fakes.silence(name);
+    for (const name of ['m1', 'm2']) house.fakes.disconnect(name);
     await vi.waitFor(() => expect(house.controller.troubles).toMatchObject([{ isOwn: true }]), soon);
-    house.fakes.of('m2').silence = undefined;
+    house.fakes.of('m2').unreachable = undefined;
     await vi.waitFor(() => expect(house.controller.troubles).toEqual([]), soon);
   });
 

@@ -44,7 +44,7 @@ async function arrange() {
   await house.registry.update(() => [{ kind: 'put-unit', unit }]);
   await vi.waitFor(() => expect(house.runs('moves.service')).toHaveLength(1), soon);
   const silenceOf = (): string | undefined =>
-    house.controller.snapshot?.machines.find(({ machine }) => machine.name === 'm9')?.silence?.code;
+    house.controller.snapshot?.machines.find(({ machine }) => machine.name === 'm9')?.unreachable?.code;
   await vi.waitFor(() => expect(house.controller.snapshot).toBeDefined(), soon);
   return { scene, house, silenceOf };
 }
@@ -96,7 +96,7 @@ describe('a hostile machine', () => {
     scene.attack = pick(() => 0, Object.values(FLOODS));
     await vi.waitFor(() => expect(silenceOf()).toBe('bad-answer'), soon);
     const lost = performance.now();
-    house.fakes.silence(from);
+    house.fakes.disconnect(from);
     await vi.waitFor(() => expect(house.runs('moves.service')).toHaveLength(2), soon);
     expect(performance.now() - lost).toBeLessThan(TTL_MS + MOST_DELAY_MS);
     await sleep(TTL_MS);

@@ -149,7 +149,7 @@ it('a machine that refuses is not asked again by those who want to know', async 
   const { watch } = watchOf({ observation });
   await watch.whenSeen;
   for (let time = 0; time < 20; time++) await watch.look();
-  expect([asked, watch.silence?.code]).toEqual([1, 'ssh-authentication']);
+  expect([asked, watch.unreachable?.code]).toEqual([1, 'ssh-authentication']);
 });
 
 it('a machine is asked by name for units that its answer lacks', async () => {
@@ -165,7 +165,7 @@ it('a machine that answers and takes no lease is not silent', async () => {
   const { watch, leases } = watchOf({ extension }, { bootId: 'b', deadline: 1 });
   await watch.look();
   await watch.look();
-  expect([watch.silence, watch.view?.observation?.lease]).toEqual([undefined, undefined]);
+  expect([watch.unreachable, watch.view?.observation?.lease]).toEqual([undefined, undefined]);
   expect(leases.map((error) => error?.code)).toContain('machine-stopping');
 });
 
@@ -177,11 +177,11 @@ it('trouble of our own does not count as silence that follows it', async () => {
   watch.failed(1_000, name);
   clock.time = 60_000;
   watch.failed(60_000, name);
-  expect(watch.view?.silence?.since).toBe(1_000);
+  expect(watch.view?.unreachable?.since).toBe(1_000);
   watch.failed(61_000, down);
   watch.failed(62_000, new FleetError('ssh-refused', 'Connection refused'));
-  expect(watch.view?.silence?.since).toBe(61_000);
+  expect(watch.view?.unreachable?.since).toBe(61_000);
   watch.failed(63_000, name);
   watch.failed(64_000, down);
-  expect(watch.view?.silence?.since).toBe(64_000);
+  expect(watch.view?.unreachable?.since).toBe(64_000);
 });

@@ -51,7 +51,7 @@ export class House {
       ),
     );
     this.controller = new Controller({
-      edges: {
+      ports: {
         registry: this.watchedRegistry,
         driver: this.#driver(drivers),
         clock: { now: () => Date.now() },
@@ -63,7 +63,7 @@ export class House {
       intervalMs: 50,
       deadlineMs,
       leads,
-      tell: (event) => {
+      emit: (event) => {
         for (const listener of [(told: ControllerEvent) => void this.events.push(told), ...this.listeners])
           listener(event);
       },

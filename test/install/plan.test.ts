@@ -3,7 +3,7 @@ import { sha256 } from '../../src/base/hash.ts';
 import { type HostFacts, readFacts } from '../../src/install/facts.ts';
 import { type HostFile, isNewEnough, LAYOUT } from '../../src/install/layout.ts';
 import { isByHand, nodeOf, obstacles, planInstallation, type Wanted } from '../../src/install/plan.ts';
-import { silentLines, stepLine } from '../../src/output/installation.ts';
+import { stepLine, unreachableLines } from '../../src/output/installation.ts';
 
 const file = (path: string): HostFile => ({
   path,
@@ -51,7 +51,7 @@ const WANTED: Wanted = {
   architecture: 'x86_64',
   machines: new Map([
     ['m1', { kind: 'reached', isAuthorized: false }],
-    ['m2', { kind: 'silent', why: 'Cannot reach machine "m2"' }],
+    ['m2', { kind: 'unreachable', why: 'Cannot reach machine "m2"' }],
   ]),
   registryFolder: '/home/registry',
   ownConfig: new Map([['registry', 'file:/there']]),
@@ -110,8 +110,8 @@ describe('the steps of an installation', () => {
     expect(stepLine(first, true)).toBe('would    copy the program to /opt/fleet');
     expect(stepLine(first, false)).toBe('now      copy the program to /opt/fleet');
     expect(stepLine(same, true)).toBe('already  copy the program to /opt/fleet');
-    expect(silentLines(WANTED.machines)[0]).toBe('Warning: Cannot reach machine "m2"');
-    expect(silentLines(SETTLED.machines)).toEqual([]);
+    expect(unreachableLines(WANTED.machines)[0]).toBe('Warning: Cannot reach machine "m2"');
+    expect(unreachableLines(SETTLED.machines)).toEqual([]);
   });
 });
 

@@ -18,22 +18,22 @@ async function ledScene(look: number): Promise<Scene & { readonly looks: () => n
     if (machine.name === 'm1' && ++looks === look) scene.machines.of('m2').extend(LEASE);
     return driver.connect(machine);
   };
-  const edges = { ...scene.edges, driver: { ...driver, connect } };
-  return { ...scene, edges, looks: () => looks };
+  const ports = { ...scene.ports, driver: { ...driver, connect } };
+  return { ...scene, ports, looks: () => looks };
 }
 
 describe('a start of a fenced unit', () => {
   it('waits until a machine has a lease, and then starts it there', async () => {
-    const { edges, cwd } = await ledScene(2);
+    const { ports, cwd } = await ledScene(2);
     const request = { units: ['a'], cwd, replace: false };
-    expect(outcome(await start(edges, { ...request, leaseWaitMs: 60_000 }))).toEqual([
+    expect(outcome(await start(ports, { ...request, leaseWaitMs: 60_000 }))).toEqual([
       'a.service: launched m2',
     ]);
   });
 
   it('starts it nowhere when there is none in time', async () => {
-    const { edges, cwd, there } = await ledScene(0);
-    await start(edges, { units: ['a'], cwd, replace: false, leaseWaitMs: 0 });
+    const { ports, cwd, there } = await ledScene(0);
+    await start(ports, { units: ['a'], cwd, replace: false, leaseWaitMs: 0 });
     expect(there()).toEqual({});
   });
 });
@@ -46,8 +46,8 @@ describe('waiting for a lease', () => {
     ['does not look for what is not fenced', desiredUnit('a.service'), 0],
     ['does not look for what is not to be loaded', { ...fenced, target: 'inactive' }, 0],
   ])('%s', async (_sentence, unit, expected) => {
-    const { edges, looks } = await ledScene(2);
-    await awaitLease(edges, [unit], 60_000);
+    const { ports, looks } = await ledScene(2);
+    await awaitLease(ports, [unit], 60_000);
     expect(looks()).toBe(expected);
   });
 });

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, FleetError } from '../../src/base/errors.ts';
-import { CHECKS, type CheckResult, judge, type Sight } from '../../src/operations/checks.ts';
+import { CHECKS, type CheckResult, type HealthInput, judge } from '../../src/operations/checks.ts';
 import { NotTried } from '../../src/ssh/failure.ts';
 import type { Examination } from '../../src/systemd/examination.ts';
 import { HEALTHY } from '../support/fake-machines.ts';
 
-const SIGHT: Sight = {
+const SIGHT: HealthInput = {
   user: 'core',
   login: { address: '10.0.0.1', credential: 'id' },
   examination: HEALTHY,
@@ -15,14 +15,14 @@ const SIGHT: Sight = {
   known: undefined,
 };
 
-function statuses(sight: Partial<Sight>): Readonly<Record<string, readonly string[]>> {
+function statuses(sight: Partial<HealthInput>): Readonly<Record<string, readonly string[]>> {
   const results = judge({ ...SIGHT, ...sight });
   expect(results.map(({ check }) => check)).toEqual(CHECKS);
   const of = (status: string) => results.filter((r) => r.status === status).map(({ check }) => check);
   return { failed: of('failed'), skipped: of('skipped') };
 }
 
-function examined(changes: Partial<Examination>, sight: Partial<Sight> = {}): CheckResult | undefined {
+function examined(changes: Partial<Examination>, sight: Partial<HealthInput> = {}): CheckResult | undefined {
   const results = judge({ ...SIGHT, ...sight, examination: { ...HEALTHY, ...changes } });
   expect(results.filter(({ status }) => status === 'skipped')).toEqual([]);
   const failed = results.filter(({ status }) => status === 'failed');

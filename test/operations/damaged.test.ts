@@ -5,7 +5,7 @@ import { destroy } from '../../src/operations/destroy.ts';
 import { history } from '../../src/operations/history.ts';
 import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
 import { listUnits } from '../../src/operations/list-units.ts';
-import { look } from '../../src/operations/look.ts';
+import { observeCluster } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { start, stop } from '../../src/operations/set-target-state.ts';
 import { missingLines } from '../../src/output/report.ts';
@@ -36,52 +36,52 @@ describe.each([
   it('is left as it is, and told of', async () => {
     const scene = await damaged(change);
     const before = scene.there();
-    const pass = await reconcileEverything(scene.edges);
+    const pass = await reconcileEverything(scene.ports);
     expect(pass.plans).toEqual([]);
     expect(scene.there()).toEqual(before);
     expect(pass.unreadable).toEqual([expect.objectContaining({ unit: 'a.service' })]);
-    for (const list of [await listUnits(scene.edges), await listUnitFiles(scene.edges)])
+    for (const list of [await listUnits(scene.ports), await listUnitFiles(scene.ports)])
       expect(missingLines(list)[0]).toMatch(new RegExp(`${message}.*; unit "a.service" is left as it is$`));
-    expect((await listUnits(scene.edges)).rows.map(({ unit }) => unit)).toContain('a.service');
-    const busy = toDo(await look(scene.edges)).groups.flatMap(({ units }) => [...units]);
+    expect((await listUnits(scene.ports)).rows.map(({ unit }) => unit)).toContain('a.service');
+    const busy = toDo(await observeCluster(scene.ports)).groups.flatMap(({ units }) => [...units]);
     expect(busy).not.toContain('a.service');
   });
 
   it('is in the way of no other unit', async () => {
     const scene = await damaged(change);
-    expect((await stop(scene.edges, ['b.service'])).problems).toEqual([]);
-    expect((await destroy(scene.edges, ['c.service'])).problems).toEqual([]);
+    expect((await stop(scene.ports, ['b.service'])).problems).toEqual([]);
+    expect((await destroy(scene.ports, ['c.service'])).problems).toEqual([]);
     expect(await scene.wanted()).toEqual({ 'b.service': expect.stringMatching(/^loaded/) });
-    expect((await history(scene.edges.registry, 'c.service')).rows).toHaveLength(1);
+    expect((await history(scene.ports.registry, 'c.service')).rows).toHaveLength(1);
     expect(Object.values(scene.there()).flat()).toEqual(expect.arrayContaining(['a.service running']));
   });
 
   it('cannot be named, and the message says why', async () => {
     const scene = await damaged(change);
-    const asked = await stop(scene.edges, ['a.service', 'b.service']);
+    const asked = await stop(scene.ports, ['a.service', 'b.service']);
     expect(asked.problems.map(({ error }) => error.message)).toEqual([expect.stringMatching(message)]);
     expect(asked.results.map(({ unit }) => unit)).toEqual(['b.service']);
-    await expect(cat(scene.edges.registry, 'a.service')).rejects.toThrow(message);
+    await expect(cat(scene.ports.registry, 'a.service')).rejects.toThrow(message);
   });
 });
 
 describe('a unit that is submitted again', () => {
   it.each(['lost', '{'])('is known from then on (%s)', async (change) => {
     const scene = await damaged(change);
-    await start(scene.edges, { units: ['a.service'], cwd: scene.cwd, replace: false });
-    expect((await reconcileEverything(scene.edges)).unreadable).toEqual([]);
+    await start(scene.ports, { units: ['a.service'], cwd: scene.cwd, replace: false });
+    expect((await reconcileEverything(scene.ports)).unreadable).toEqual([]);
     expect(
       Object.values(scene.there())
         .flat()
         .filter((each) => each === 'a.service running'),
     ).toHaveLength(1);
-    await destroy(scene.edges, ['a.service']);
+    await destroy(scene.ports, ['a.service']);
     expect(Object.values(scene.there()).flat()).not.toContain('a.service running');
   });
 
   it('is refused where a newer fleet knows more of it', async () => {
     const scene = await damaged('{"version":7}');
-    const { problems } = await start(scene.edges, { units: ['a.service'], cwd: scene.cwd, replace: true });
+    const { problems } = await start(scene.ports, { units: ['a.service'], cwd: scene.cwd, replace: true });
     expect(problems.map(({ error }) => error.code)).toEqual(['registry-newer']);
     expect((await scene.store.get(KEY))?.value).toBe('{"version":7}');
   });
@@ -99,8 +99,8 @@ describe('a registry without its cluster', () => {
     const missing = 'Cannot read "cluster" of the registry: it is missing';
     await expect(scene.submit(['b.service'])).rejects.toThrow(missing);
     await expect(scene.start('a.service')).rejects.toThrow(missing);
-    await expect(reconcileEverything(scene.edges)).rejects.toThrow(missing);
+    await expect(reconcileEverything(scene.ports)).rejects.toThrow(missing);
     expect((await scene.store.list('')).revision).toBe(revision);
-    expect(await cat(scene.edges.registry, 'a.service')).toHaveLength(1);
+    expect(await cat(scene.ports.registry, 'a.service')).toHaveLength(1);
   });
 });

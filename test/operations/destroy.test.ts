@@ -10,19 +10,19 @@ describe('destroy', () => {
     await scene.write('a.service', SLEEP);
     await scene.write('g.service', GLOBAL);
     await scene.start('a', 'g');
-    expect(outcome(await destroy(scene.edges, ['a', 'g']))).toEqual([
+    expect(outcome(await destroy(scene.ports, ['a', 'g']))).toEqual([
       'a.service: inactive',
       'g.service: inactive',
     ]);
     expect([scene.there(), await scene.wanted()]).toEqual([{}, {}]);
-    await expect(cat(scene.edges.registry, 'a')).rejects.toMatchObject({ code: 'unit-not-found' });
+    await expect(cat(scene.ports.registry, 'a')).rejects.toMatchObject({ code: 'unit-not-found' });
   });
 
   it('forgets what is on no machine without touching any', async () => {
     const scene = await makeScene();
     await scene.write('a.service', SLEEP);
     await scene.submit(['a']);
-    const request = await destroy(scene.edges, ['a']);
+    const request = await destroy(scene.ports, ['a']);
     expect([outcome(request), request.plans]).toEqual([['a.service: inactive'], []]);
     expect(await scene.wanted()).toEqual({});
   });
@@ -34,7 +34,7 @@ describe('destroy', () => {
     const lost = ['m1', 'm2'].flatMap((name) => [...scene.machines.of(name).units.values()]);
     for (const unit of lost) unit.record = undefined;
     if (lost[1] !== undefined) lost[1].text = `${SLEEP}#`;
-    expect(outcome(await destroy(scene.edges, ['a', 'b']))).toEqual([
+    expect(outcome(await destroy(scene.ports, ['a', 'b']))).toEqual([
       'a.service: inactive',
       'b.service: unrecorded on m2',
     ]);
@@ -47,7 +47,7 @@ describe('destroy', () => {
     await scene.write('web@.service', SLEEP);
     await scene.submit(['web@.service']);
     await scene.start('web@1');
-    await destroy(scene.edges, ['web@.service']);
+    await destroy(scene.ports, ['web@.service']);
     expect(await scene.wanted()).toEqual({ 'web@1.service': 'launched m1' });
     expect(scene.there()).toEqual({ m1: ['web@1.service running'] });
   });
@@ -57,7 +57,7 @@ describe('destroy', () => {
     await scene.write('web@.service', SLEEP);
     await scene.submit(['web@.service']);
     await scene.start('web@1');
-    const request = await destroy(scene.edges, ['web@*']);
+    const request = await destroy(scene.ports, ['web@*']);
     expect(await scene.wanted()).toEqual({ 'web@.service': 'inactive' });
     expect(requestReport('destroy', request)).toEqual({
       out: ['Destroyed web@1.service'],
@@ -73,14 +73,14 @@ describe('destroy', () => {
     await scene.write('a.service', SLEEP);
     await scene.write('g.service', GLOBAL);
     await scene.start('a', 'g');
-    scene.machines.silence('m1');
-    expect(outcome(await destroy(scene.edges, ['a', 'g']))).toEqual([
+    scene.machines.disconnect('m1');
+    expect(outcome(await destroy(scene.ports, ['a', 'g']))).toEqual([
       'a.service: unreachable on m1',
       'g.service: unreachable on m1',
     ]);
     expect(await scene.wanted()).toEqual({ 'a.service': 'inactive m1', 'g.service': 'inactive' });
-    scene.machines.of('m1').silence = undefined;
-    expect(outcome(await destroy(scene.edges, ['a', 'g']))).toEqual([
+    scene.machines.of('m1').unreachable = undefined;
+    expect(outcome(await destroy(scene.ports, ['a', 'g']))).toEqual([
       'a.service: inactive',
       'g.service: inactive',
     ]);
@@ -91,12 +91,12 @@ describe('destroy', () => {
     const scene = await makeScene();
     await scene.write('a.service', SLEEP);
     await scene.start('a');
-    expect(outcome(await destroy(scene.edges, ['b', 'a', 'c*']))).toEqual([
+    expect(outcome(await destroy(scene.ports, ['b', 'a', 'c*']))).toEqual([
       'a.service: inactive',
       'b.service: unit-not-found',
       'c*: unit-not-found',
     ]);
-    expect(outcome(await destroy(scene.edges, ['a']))).toEqual(['a.service: unit-not-found']);
+    expect(outcome(await destroy(scene.ports, ['a']))).toEqual(['a.service: unit-not-found']);
   });
 
   it('takes every copy away, also one that an earlier machine still had', async () => {
@@ -105,7 +105,7 @@ describe('destroy', () => {
     await scene.start('a');
     const copy = scene.machines.of('m1').units.get('a.service');
     if (copy) scene.machines.of('m2').units.set('a.service', copy);
-    await destroy(scene.edges, ['a']);
+    await destroy(scene.ports, ['a']);
     expect(scene.there()).toEqual({});
   });
 
@@ -115,7 +115,7 @@ describe('destroy', () => {
     await scene.start('a');
     const copy = scene.machines.of('m1').units.get('a.service');
     if (copy) scene.machines.of('m2').units.set('a.service', { ...copy, record: undefined });
-    expect(outcome(await destroy(scene.edges, ['a']))).toEqual(['a.service: inactive']);
+    expect(outcome(await destroy(scene.ports, ['a']))).toEqual(['a.service: inactive']);
     expect(scene.there()).toEqual({ m2: ['a.service running'] });
   });
 
@@ -123,10 +123,10 @@ describe('destroy', () => {
     const scene = await makeScene();
     await scene.write('a.service', SLEEP);
     await scene.start('a');
-    const before = (await scene.edges.registry.load()).units.get('a.service')?.token ?? 0;
-    await destroy(scene.edges, ['a']);
+    const before = (await scene.ports.registry.load()).units.get('a.service')?.token ?? 0;
+    await destroy(scene.ports, ['a']);
     await scene.start('a');
-    const view = await scene.edges.registry.load();
+    const view = await scene.ports.registry.load();
     expect(view.units.get('a.service')?.token).toBeGreaterThan(before);
     expect(view.history('a.service').length).toBeGreaterThan(0);
     expect(scene.there()).toEqual({ m1: ['a.service running'] });

@@ -3,16 +3,16 @@ import { FleetError } from '../../src/base/errors.ts';
 import { doctor, type Examiner, finder, isHealthy, type MachineHealth } from '../../src/operations/doctor.ts';
 import { makeScene, type Scene } from './scene.ts';
 
-function examinerOf({ edges }: Scene, login: Examiner['login'] = async () => LOGIN): Examiner {
-  return { ...edges, login, userOf: () => 'core' };
+function examinerOf({ ports }: Scene, login: Examiner['login'] = async () => LOGIN): Examiner {
+  return { ...ports, login, userOf: () => 'core' };
 }
 
 const LOGIN = { address: '10.0.0.1', credential: 'id' };
 
 async function look(scene: Scene, names: readonly string[], login?: Examiner['login']) {
   const told: string[] = [];
-  const tell = ({ machine }: MachineHealth) => void told.push(machine.name);
-  const found = await doctor(examinerOf(scene, login), finder(scene.edges), names, tell);
+  const emit = ({ machine }: MachineHealth) => void told.push(machine.name);
+  const found = await doctor(examinerOf(scene, login), finder(scene.ports), names, emit);
   return { found, told };
 }
 
@@ -40,7 +40,7 @@ it('a machine that hangs holds up none of the others, and the answer is in the o
       if (name === 'm1') await hang;
       return LOGIN;
     }),
-    finder(scene.edges),
+    finder(scene.ports),
     [],
     ({ machine }) => {
       told.push(machine.name);

@@ -33,28 +33,28 @@ describe('drain', () => {
       'd.service': SLEEP,
     });
     expect(scene.there().m1).toEqual(['a.service running', 'd.service running', 'g.service running']);
-    const result = await drain(scene.edges, request);
+    const result = await drain(scene.ports, request);
     expect(result.moves.map(({ unit, to }) => `${unit} ${to.name}`)).toEqual([
       'a.service m2',
       'd.service m3',
     ]);
     expect(result.left).toEqual([]);
     expect(scene.there().m1).toEqual(['g.service running']);
-    expect((await scene.edges.registry.load()).machines.get('m1')?.cordon).toBe('standard');
+    expect((await scene.ports.registry.load()).machines.get('m1')?.cordon).toBe('standard');
   });
 
   it('has the new copy up before the old one stops', async () => {
     const scene = await withUnits({ 'a.service': SLEEP });
     const order: string[] = [];
-    const edges = { ...scene.edges, tell: tellChanges(order) };
-    await drain(edges, request);
+    const ports = { ...scene.ports, emit: tellChanges(order) };
+    await drain(ports, request);
     expect(order).toEqual(['m1 check', 'm2 write+record+start', 'm1 stop+remove']);
   });
 
   it('stops a unit first that may never run twice', async () => {
     const scene = await withUnits({ 'alone.service': ALONE });
     const order: string[] = [];
-    await drain({ ...scene.edges, tell: tellChanges(order) }, request);
+    await drain({ ...scene.ports, emit: tellChanges(order) }, request);
     expect(order).toEqual(['m1 stop+remove', 'm2 write+record+start']);
   });
 
@@ -62,14 +62,14 @@ describe('drain', () => {
     const scene = await withUnits({ 'a.service': SLEEP, 'b.service': HERE('m1') });
     // m2 and m3 have a unit of that name of their own.
     for (const name of ['m2', 'm3']) breakStarts(scene, name);
-    const result = await drain(scene.edges, request);
+    const result = await drain(scene.ports, request);
     expect(result.left).toEqual(['a.service', 'b.service']);
     expect(result.results.flatMap(({ failures }) => failures.map(({ failure }) => failure.code))).toEqual([
       'not-up',
     ]);
     expect(await scene.wanted()).toMatchObject({ 'a.service': 'launched m1' });
     expect(scene.there().m1).toContain('a.service running');
-    const log = (await listEvents(scene.edges.registry, { about: ['a'], lines: 1 })).map(
+    const log = (await listEvents(scene.ports.registry, { about: ['a'], lines: 1 })).map(
       ({ event }) => event.kind,
     );
     expect(log).toEqual(['return']);
@@ -85,7 +85,7 @@ describe('drain', () => {
       const failure = { code: 'step', step: 'prepare', detail: 'Read-only file system' } as const;
       scene.machines.of('m1').change = (changes) =>
         changes.map(({ unit }) => ({ unit, machine: 'm1', state: undefined, failure }));
-      const result = await drain(scene.edges, request);
+      const result = await drain(scene.ports, request);
       expect([result.moves, result.left]).toEqual([[], [name]]);
       expect(scene.there()).toEqual({ m1: [`${name} running`] });
       expect(await scene.wanted()).toMatchObject({ [name]: 'launched m1' });
@@ -106,8 +106,8 @@ describe('drain', () => {
     const failure = { code: 'step', step: 'remove', detail: 'Input/output error' } as const;
     scene.machines.of('m1').change = (changes) =>
       changes.map(({ unit }) => ({ unit, machine: 'm1', state: undefined, failure }));
-    await destroy(scene.edges, ['a.service']);
-    const result = await drain(scene.edges, request);
+    await destroy(scene.ports, ['a.service']);
+    const result = await drain(scene.ports, request);
     expect(result.left).toEqual(['a.service']);
     expect(result.results.flatMap(({ failures }) => failures)).toEqual([
       expect.objectContaining({ failure }),
@@ -123,44 +123,44 @@ describe('drain', () => {
       changes.some(({ steps }) => steps.some(({ kind }) => kind === 'remove'))
         ? changes.map(({ unit }) => ({ unit, machine: 'm1', state: undefined, failure }))
         : change(changes, cluster);
-    expect(drainReport(await drain(scene.edges, request)).out).toEqual([]);
+    expect(drainReport(await drain(scene.ports, request)).out).toEqual([]);
   });
 
   it('leaves what fits no other machine, and says so', async () => {
     const scene = await withUnits({ 'a.service': HERE('m1') });
-    const result = await drain(scene.edges, request);
+    const result = await drain(scene.ports, request);
     expect([result.moves, result.left]).toEqual([[], ['a.service']]);
     expect(scene.there().m1).toEqual(['a.service running']);
   });
 
   it('takes global units along when told', async () => {
     const scene = await withUnits({ 'g.service': GLOBAL });
-    await drain(scene.edges, { ...request, globals: true });
+    await drain(scene.ports, { ...request, globals: true });
     expect(scene.there()).toEqual({ m2: ['g.service running'], m3: ['g.service running'] });
-    await setCordon(scene.edges, ['m1'], undefined);
-    await reconcileEverything(scene.edges);
+    await setCordon(scene.ports, ['m1'], undefined);
+    await reconcileEverything(scene.ports);
     expect(scene.there().m1).toEqual(['g.service running']);
   });
 
   it('changes nothing in a dry run', async () => {
     const scene = await withUnits({ 'a.service': SLEEP });
     const before = scene.there();
-    const registry = previewRegistry(scene.edges.registry, {
+    const registry = previewRegistry(scene.ports.registry, {
       clock: scene.clock as never,
       author: 'me@here',
     });
     const result = await drain(
-      { ...scene.edges, registry, driver: previewDriver(scene.edges.driver) },
+      { ...scene.ports, registry, driver: previewDriver(scene.ports.driver) },
       request,
     );
     expect(result.moves.map(({ unit }) => unit)).toEqual(['a.service']);
     expect(scene.there()).toEqual(before);
-    expect((await scene.edges.registry.load()).machines.get('m1')?.cordon).toBeUndefined();
+    expect((await scene.ports.registry.load()).machines.get('m1')?.cordon).toBeUndefined();
   });
 
   it('asks for a machine that is there', async () => {
     const scene = await withUnits({});
-    await expect(drain(scene.edges, { ...request, machine: 'm9' })).rejects.toMatchObject({
+    await expect(drain(scene.ports, { ...request, machine: 'm9' })).rejects.toMatchObject({
       code: 'machine-not-found',
     });
   });
@@ -169,36 +169,36 @@ describe('drain', () => {
 describe('cordon', () => {
   it('keeps new units away and leaves what is there', async () => {
     const scene = await withUnits({ 'a.service': SLEEP });
-    expect(await setCordon(scene.edges, ['m1', 'm1'], 'standard')).toEqual([
+    expect(await setCordon(scene.ports, ['m1', 'm1'], 'standard')).toEqual([
       { machine: 'm1', changed: true },
     ]);
-    const again = await setCordon(scene.edges, ['m1', 'm2'], 'standard');
+    const again = await setCordon(scene.ports, ['m1', 'm2'], 'standard');
     expect(again.map(({ changed }) => changed)).toEqual([false, true]);
     const told = (cordoned: boolean, dryRun: boolean) => cordonReport(cordoned, again, dryRun).out;
     expect(told(true, false)).toEqual(['Machine m1 was already cordoned', 'Machine m2 cordoned']);
     expect(told(true, true)).toEqual(['Machine m1 was already cordoned', 'Machine m2 would be cordoned']);
     expect(told(false, true)[1]).toBe('Machine m2 would be uncordoned');
-    await setCordon(scene.edges, ['m2'], undefined);
+    await setCordon(scene.ports, ['m2'], undefined);
     for (const unit of ['b.service', 'c.service', 'd.service']) {
       await scene.write(unit, SLEEP);
       await scene.start(unit);
     }
-    await reconcileEverything(scene.edges);
+    await reconcileEverything(scene.ports);
     expect(scene.there().m1).toEqual(['a.service running']);
   });
 
   it('outlives a silence of the machine', async () => {
     const scene = await withUnits({ 'a.service': SLEEP });
-    await setCordon(scene.edges, ['m2'], 'standard');
-    scene.machines.silence('m2');
-    await reconcileEverything(scene.edges);
-    scene.machines.of('m2').silence = undefined;
-    await reconcileEverything(scene.edges);
-    expect((await scene.edges.registry.load()).machines.get('m2')?.cordon).toBe('standard');
+    await setCordon(scene.ports, ['m2'], 'standard');
+    scene.machines.disconnect('m2');
+    await reconcileEverything(scene.ports);
+    scene.machines.of('m2').unreachable = undefined;
+    await reconcileEverything(scene.ports);
+    expect((await scene.ports.registry.load()).machines.get('m2')?.cordon).toBe('standard');
   });
 });
 
-function tellChanges(order: string[]): Scene['edges']['tell'] {
+function tellChanges(order: string[]): Scene['ports']['emit'] {
   return (event) => {
     if (event.kind !== 'changes-sent') return;
     for (const { steps } of event.changes) order.push(`${event.machine} ${steps.join('+')}`);

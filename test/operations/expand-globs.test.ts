@@ -17,7 +17,7 @@ async function arrange(): Promise<Scene> {
 const VERBS = { start, load, submit: submitUnits };
 
 async function namesFor(verb: keyof typeof VERBS, scene: Scene, ...units: readonly string[]) {
-  const result = await VERBS[verb](scene.edges, { units, cwd: scene.cwd, replace: false });
+  const result = await VERBS[verb](scene.ports, { units, cwd: scene.cwd, replace: false });
   return { names: Object.keys(await scene.wanted()), problems: outcome({ ...result, results: [] }) };
 }
 
@@ -67,7 +67,7 @@ describe('a glob', () => {
   it('in verify matches what submit would', async () => {
     const scene = await arrange();
     const request = { units: ['web@*', 'none*'], cwd: scene.cwd, replace: true, machine: undefined };
-    const { machines, problems } = await verify(scene.edges, request);
+    const { machines, problems } = await verify(scene.ports, request);
     expect(machines[0]?.units).toEqual(['web@.service', 'web@1.service', 'web@2.service', 'web@3.service']);
     expect(problems.map(({ unit }) => unit)).toContain('none*');
   });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { explainUnit, type UnitExplanation } from '../../src/operations/explain.ts';
-import { explanationJson, explanationLines, rulingRows } from '../../src/output/explanation.ts';
+import { explanationJson, explanationLines, ruleRows } from '../../src/output/explanation.ts';
 import { CONSTRAINTS } from '../../src/schedule/constraints.ts';
 import { TTL_MS } from '../support/builders.ts';
 import { makeScene, type Scene, SLEEP } from './scene.ts';
@@ -9,12 +9,12 @@ const DB = `${SLEEP}[X-Fleet]\nMachineMetadata=role=db\n`;
 const ROLES = { m1: { role: 'web' }, m2: { role: 'web' }, m3: {} };
 
 const ask = (scene: Scene, unit: string): Promise<UnitExplanation> =>
-  explainUnit(scene.edges, { unit, cwd: scene.cwd });
+  explainUnit(scene.ports, { unit, cwd: scene.cwd });
 
 /** What people read: the sentences, and the rows as `m1 yes`, `m3 no MachineMetadata`. */
 function shown(told: UnitExplanation): readonly string[] {
-  const rows = rulingRows(told, false).map(({ machine, ruling }) => {
-    const fits = ruling?.reason === undefined ? 'yes' : `no ${ruling.rule}`;
+  const rows = ruleRows(told, false).map(({ machine, result }) => {
+    const fits = result?.reason === undefined ? 'yes' : `no ${result.rule}`;
     return `${machine.machine.machine.name} ${fits}`;
   });
   return [...explanationLines(told), ...rows];
@@ -28,7 +28,7 @@ describe('explain tells people', () => {
     expect(shown(await ask(scene, 'web'))).toEqual([
       'Unit web.service is on "m1" (10.0.0.1), which has no other unit',
       'Runner-up: "m2" (10.0.0.2), which has no other unit',
-      'It would move there if "m1" was silent for 30s or did not fit it any more; load alone moves nothing',
+      'It would move there if "m1" was unreachable for 30s or did not fit it any more; load alone moves nothing',
       'm1 yes',
       'm2 yes',
       'm3 yes',
@@ -67,12 +67,12 @@ describe('explain tells people', () => {
     const scene = await makeScene();
     await scene.write('web.service', SLEEP);
     await scene.start('web');
-    scene.machines.silence('m1');
+    scene.machines.disconnect('m1');
     await ask(scene, 'web');
     expect(shown(await ask(scene, 'web')).slice(0, 3)).toEqual([
       'Unit web.service is on "m1" (10.0.0.1), which has no other unit',
       'Runner-up: "m2" (10.0.0.2), which has no other unit',
-      'It stays although it does not answer: Cannot reach machine "m1"; it moves after 30s of silence',
+      'It stays although it does not answer: Cannot reach machine "m1"; it moves when the machine has been unreachable for 30s',
     ]);
     scene.clock.time += TTL_MS;
     expect(shown(await ask(scene, 'web'))[2]).toBe(

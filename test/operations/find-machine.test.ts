@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { isFleetError } from '../../src/base/errors.ts';
 import { findMachine, type MachineQuestion } from '../../src/operations/find-machine.ts';
-import { look } from '../../src/operations/look.ts';
+import { observeCluster } from '../../src/operations/observe-cluster.ts';
 import { idOf } from '../support/builders.ts';
 import { GLOBAL, makeScene, type Scene, SLEEP } from './scene.ts';
 
@@ -16,9 +16,9 @@ async function busyScene(): Promise<Scene> {
   return scene;
 }
 
-async function ask({ edges }: Scene, text: string, kind: MachineQuestion['kind'] = 'either') {
+async function ask({ ports }: Scene, text: string, kind: MachineQuestion['kind'] = 'either') {
   try {
-    return (await findMachine(edges, { kind, text })).name;
+    return (await findMachine(ports, { kind, text })).name;
   } catch (error) {
     if (!isFleetError(error)) throw error;
     return `${error.code}: ${error.message}`;
@@ -89,10 +89,10 @@ it('refuses what can be no unit name only where a unit is meant', async () => {
 
 it('asks no machine when the registry knows enough', async () => {
   const scene = await busyScene();
-  const { edges } = scene;
-  const driver = { ...edges.driver, connect: () => expect.unreachable('a machine was asked') };
+  const { ports } = scene;
+  const driver = { ...ports.driver, connect: () => expect.unreachable('a machine was asked') };
   for (const text of ['m3', '10.0.0.3', idOf('m3'), 'a'])
-    expect(await ask({ ...scene, edges: { ...edges, driver } }, text)).toMatch(/^m[13]$/);
+    expect(await ask({ ...scene, ports: { ...ports, driver } }, text)).toMatch(/^m[13]$/);
 });
 
 it('asks the machines for an id that the registry does not know yet', async () => {
@@ -101,14 +101,14 @@ it('asks the machines for an id that the registry does not know yet', async () =
 
 it('goes to the only machine that has a global unit', async () => {
   const scene = await busyScene();
-  for (const name of ['m1', 'm3']) scene.machines.silence(name);
+  for (const name of ['m1', 'm3']) scene.machines.disconnect(name);
   expect(await ask(scene, 'g')).toBe('m2');
 });
 
 it('finds a machine that is silent by what is remembered of it', async () => {
   const scene = await busyScene();
-  scene.machines.silence('m1');
-  await look(scene.edges);
+  scene.machines.disconnect('m1');
+  await observeCluster(scene.ports);
   expect(await ask(scene, 'a')).toBe('m1');
   expect(await ask(scene, idOf('m1'))).toBe('m1');
 });

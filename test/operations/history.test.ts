@@ -22,11 +22,11 @@ async function sceneWith(unit: string, ...texts: readonly string[]): Promise<Sce
 
 async function replace(scene: Scene, unit: string, content: string): Promise<void> {
   await scene.write(unit, content);
-  await submitUnits(scene.edges, { units: [unit], cwd: scene.cwd, replace: true });
+  await submitUnits(scene.ports, { units: [unit], cwd: scene.cwd, replace: true });
 }
 
 /** The texts of a unit, newest first; the present one with a star. */
-async function textsOf({ edges: { registry } }: Scene, unit: string): Promise<readonly string[]> {
+async function textsOf({ ports: { registry } }: Scene, unit: string): Promise<readonly string[]> {
   const view = await registry.load();
   const { rows } = await history(registry, unit);
   return rows.map(({ digest, current }) => {
@@ -37,7 +37,7 @@ async function textsOf({ edges: { registry } }: Scene, unit: string): Promise<re
 
 /** The same with what is known of them: `b* failed`. */
 async function resultsOf(scene: Scene, unit: string): Promise<readonly string[]> {
-  const { rows } = await history(scene.edges.registry, unit);
+  const { rows } = await history(scene.ports.registry, unit);
   const names = await textsOf(scene, unit);
   return rows.map((row, index) => `${names[index]} ${resultOf(row)}`);
 }
@@ -51,13 +51,13 @@ async function started(unit: string, ...texts: readonly [string, ...string[]]): 
   return scene;
 }
 
-const back = (scene: Scene, unit: string, to?: string) => rollback(scene.edges, { unit, to });
+const back = (scene: Scene, unit: string, to?: string) => rollback(scene.ports, { unit, to });
 
 describe('history', () => {
   it('has every text, newest first, with the time and who it was', async () => {
     const scene = await sceneWith('web.service', text('a'), text('b'));
     expect(await textsOf(scene, 'web')).toEqual(['b*', 'a']);
-    const { unit, rows } = await history(scene.edges.registry, 'web');
+    const { unit, rows } = await history(scene.ports.registry, 'web');
     expect(unit).toBe('web.service');
     expect(rows.map(({ at, by }) => [scene.clock.time - at, by])).toEqual([
       [0, 'me@here'],
@@ -79,7 +79,7 @@ describe('history', () => {
 
   it('is kept when the unit is destroyed, and goes on when it comes back', async () => {
     const scene = await sceneWith('web.service', text('a'));
-    await destroy(scene.edges, ['web']);
+    await destroy(scene.ports, ['web']);
     expect(await textsOf(scene, 'web')).toEqual(['a']);
     await scene.submit(['web.service']);
     expect(await textsOf(scene, 'web')).toEqual(['a*', 'a']);
@@ -87,7 +87,7 @@ describe('history', () => {
 
   it('of a unit that never was is an error', async () => {
     const scene = await makeScene();
-    await expect(history(scene.edges.registry, 'web')).rejects.toMatchObject({ code: 'unit-not-found' });
+    await expect(history(scene.ports.registry, 'web')).rejects.toMatchObject({ code: 'unit-not-found' });
   });
 });
 
@@ -115,7 +115,7 @@ describe('rollback', () => {
 
   it('passes over a text that was never started where an earlier one came up', async () => {
     const scene = await started('web.service', text('a'));
-    await stop(scene.edges, ['web']);
+    await stop(scene.ports, ['web']);
     for (const each of ['b', 'c']) await replace(scene, 'web.service', text(each));
     expect(await resultsOf(scene, 'web')).toEqual(['c* untried', 'b untried', 'a good']);
     expect((await back(scene, 'web')).entry).toMatchObject({ verdict: { kind: 'good' } });
@@ -142,7 +142,7 @@ describe('rollback', () => {
 
   it('skips entries with the present text', async () => {
     const scene = await sceneWith('web.service', text('a'), text('b'));
-    await destroy(scene.edges, ['web']);
+    await destroy(scene.ports, ['web']);
     await scene.submit(['web.service']);
     await back(scene, 'web');
     expect(await textsOf(scene, 'web')).toEqual(['a*', 'b', 'b', 'a']);
@@ -150,7 +150,7 @@ describe('rollback', () => {
 
   it('goes to the text of a hash, given by its beginning in any case', async () => {
     const scene = await sceneWith('web.service', text('a'), text('b'), text('c'));
-    const { rows } = await history(scene.edges.registry, 'web');
+    const { rows } = await history(scene.ports.registry, 'web');
     await back(scene, 'web', rows.at(-1)?.hash.slice(0, 7).toUpperCase());
     expect(await textsOf(scene, 'web')).toEqual(['a*', 'c', 'b', 'a']);
   });
@@ -159,7 +159,7 @@ describe('rollback', () => {
     const scene = await sceneWith('web.service', text('a'), text('b'));
     await scene.start('web');
     scene.machines.of('m1').log.length = 0;
-    const [newest] = (await history(scene.edges.registry, 'web')).rows;
+    const [newest] = (await history(scene.ports.registry, 'web')).rows;
     expect(outcome(await back(scene, 'web', newest?.hash))).toEqual(['web.service: launched m1']);
     expect(await textsOf(scene, 'web')).toEqual(['b*', 'a']);
     expect(scene.machines.of('m1').log).toEqual([]);
@@ -167,9 +167,9 @@ describe('rollback', () => {
 
   it('takes the newest of texts that differ in comments alone', async () => {
     const scene = await sceneWith('web.service', text('a'), `# better\n${text('a')}`, text('b'));
-    const { rows } = await history(scene.edges.registry, 'web');
+    const { rows } = await history(scene.ports.registry, 'web');
     await back(scene, 'web', rows.at(-1)?.hash);
-    const { registry } = scene.edges;
+    const { registry } = scene.ports;
     expect((await registry.load()).units.get('web.service')?.text).toContain('# better');
   });
 
@@ -212,7 +212,7 @@ describe('rollback', () => {
   it('refuses a hash that may be several', async () => {
     // 17 texts have at least two hashes with the same first digit.
     const scene = await sceneWith('web.service', ...Array.from({ length: 17 }, (_, i) => text(`${i}`)));
-    const { rows } = await history(scene.edges.registry, 'web');
+    const { rows } = await history(scene.ports.registry, 'web');
     const digits = rows.map(({ hash }) => hash.slice(0, 1));
     const twice = digits.find((digit, index) => digits.indexOf(digit) !== index);
     await expect(back(scene, 'web', twice)).rejects.toMatchObject({
@@ -223,7 +223,7 @@ describe('rollback', () => {
 
   it('refuses a unit that was destroyed', async () => {
     const scene = await sceneWith('web.service', text('a'), text('b'));
-    await destroy(scene.edges, ['web']);
+    await destroy(scene.ports, ['web']);
     await expect(back(scene, 'web')).rejects.toMatchObject({
       code: 'unit-not-found',
       hint: 'Submit it again: fleetctl submit web.service',

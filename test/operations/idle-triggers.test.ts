@@ -40,7 +40,7 @@ describe('a timer without its service', () => {
     await scene.load('x.timer', 'x.service');
     await scene.write('x.timer', `${TIMER}Unit=other.service\n`);
     const replace = { units: ['x.timer'], cwd: scene.cwd, replace: true };
-    const request = await (verb === 'load' ? load : submitUnits)(scene.edges, replace);
+    const request = await (verb === 'load' ? load : submitUnits)(scene.ports, replace);
     expect(outcome(request)).toEqual(REFUSED);
     expect(request.problems[0]?.error.message).toMatch(
       new RegExp(`^Cannot ${verb} unit "x.timer": it starts "other`),
@@ -81,11 +81,11 @@ describe('a timer without its service', () => {
     await scene.start('x.service', 'x.timer');
     await scene.write('x.timer', `${TIMER}Unit=other.service\n`);
     const request = { units: ['x.timer'], cwd: scene.cwd };
-    expect(outcome(await start(scene.edges, { ...request, replace: false }))).toEqual([
+    expect(outcome(await start(scene.ports, { ...request, replace: false }))).toEqual([
       'x.service: loaded m1',
       'x.timer: launched m1',
     ]);
-    expect(outcome(await start(scene.edges, { ...request, replace: true }))).toEqual(REFUSED);
+    expect(outcome(await start(scene.ports, { ...request, replace: true }))).toEqual(REFUSED);
   });
 });
 
@@ -93,8 +93,8 @@ describe('a unit whose timer is wanted', () => {
   it('is stopped alone: a machine that does not answer is told of for that unit only', async () => {
     const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': SLEEP });
     await scene.start('x.timer', 'x.service');
-    scene.machines.silence('m1');
-    const { results } = await stop(scene.edges, ['x.service']);
+    scene.machines.disconnect('m1');
+    const { results } = await stop(scene.ports, ['x.service']);
     expect(results.map(({ unit, failures }) => [unit, failures.length])).toEqual([['x.service', 1]]);
   });
 });
@@ -114,7 +114,7 @@ describe('a timer is started', () => {
       'x.service: loaded m1',
       'x.timer: launched m1',
     ]);
-    expect((await scene.edges.registry.load()).units.get('x.service')?.text).toBe(SLEEP);
+    expect((await scene.ports.registry.load()).units.get('x.service')?.text).toBe(SLEEP);
   });
 
   it('with its service in the registry', async () => {
@@ -148,7 +148,7 @@ describe('a unit that a timer starts', () => {
   it('is not run when it is started together with it, nor by later passes', async () => {
     const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': JOB });
     await scene.start('x.service', 'x.timer');
-    await reconcileEverything(scene.edges);
+    await reconcileEverything(scene.ports);
     expect(scene.machines.of('m1').log.filter((line) => line.startsWith('start'))).toEqual(['start x.timer']);
   });
 
@@ -156,7 +156,7 @@ describe('a unit that a timer starts', () => {
     const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': JOB });
     await scene.start('x.timer');
     await scene.start('x.service');
-    await reconcileEverything(scene.edges);
+    await reconcileEverything(scene.ports);
     expect(scene.machines.of('m1').log.filter((line) => line === 'start x.service')).toHaveLength(1);
     expect(await scene.wanted()).toMatchObject({ 'x.service': 'loaded m1' });
   });
@@ -174,10 +174,10 @@ describe('a unit that a timer starts', () => {
     await scene.start('x.timer');
     await scene.start('x.service');
     expect(scene.there().m1).toContain('x.service running');
-    await reconcileEverything(scene.edges);
+    await reconcileEverything(scene.ports);
     await scene.load('x.service');
     expect(scene.there().m1).toContain('x.service running');
-    await stop(scene.edges, ['x.service']);
+    await stop(scene.ports, ['x.service']);
     expect(scene.there().m1).toContain('x.service dead');
     expect(await scene.wanted()).toMatchObject({ 'x.service': 'loaded m1', 'x.timer': 'launched m1' });
   });
@@ -188,11 +188,11 @@ describe('a unit that a timer starts', () => {
     await scene.start('x.service');
     await scene.write('x.service', `# new\n${SLEEP}`);
     const request = { units: ['x.service'], cwd: scene.cwd, replace: true };
-    await submitUnits(scene.edges, request);
+    await submitUnits(scene.ports, request);
     expect(scene.machines.of('m1').units.get('x.service')?.text).toMatch('# new');
     expect(scene.there().m1).toContain('x.service running');
     await scene.write('x.service', `# newer\n${SLEEP}`);
-    await submitUnits(scene.edges, { ...request, now: true });
+    await submitUnits(scene.ports, { ...request, now: true });
     expect(scene.there().m1).toContain('x.service dead');
   });
 
@@ -211,10 +211,10 @@ describe('a unit that a timer starts', () => {
     await scene.start('x.timer');
     await scene.write('x.service', `# new\n${SLEEP}`);
     const request = { units: ['x.timer'], cwd: scene.cwd };
-    const { differing } = await start(scene.edges, { ...request, replace: false });
+    const { differing } = await start(scene.ports, { ...request, replace: false });
     expect(differing.map(({ unit }) => unit)).toEqual(['x.service']);
-    await start(scene.edges, { ...request, replace: true });
-    expect((await scene.edges.registry.load()).units.get('x.service')?.text).toMatch('# new');
+    await start(scene.ports, { ...request, replace: true });
+    expect((await scene.ports.registry.load()).units.get('x.service')?.text).toMatch('# new');
   });
 
   it('ends with its old text by --now also when the new one is stored already', async () => {
@@ -223,12 +223,12 @@ describe('a unit that a timer starts', () => {
     await scene.start('x.service');
     await scene.write('x.service', `# new\n${SLEEP}`);
     const request = { units: ['x.timer', 'x.service'], cwd: scene.cwd, replace: true };
-    await start(scene.edges, request);
+    await start(scene.ports, request);
     expect(scene.there().m1).toContain('x.service running');
-    await start(scene.edges, { ...request, now: true });
+    await start(scene.ports, { ...request, now: true });
     expect(scene.there().m1).toContain('x.service dead');
     await scene.start('x.service');
-    await submitUnits(scene.edges, { ...request, units: ['x.service'], now: true });
+    await submitUnits(scene.ports, { ...request, units: ['x.service'], now: true });
     expect(scene.there().m1).toContain('x.service dead');
   });
 
@@ -236,7 +236,7 @@ describe('a unit that a timer starts', () => {
     const socket = '[Socket]\nListenStream=/run/s\nAccept=yes\n';
     const scene = await sceneWith({ 's.socket': socket, 's@.service': SLEEP });
     await scene.start('s.socket', 's@.service');
-    const { plans } = await stop(scene.edges, ['s@.service']);
+    const { plans } = await stop(scene.ports, ['s@.service']);
     expect(plans.flatMap(({ changes }) => changes)).toEqual([
       expect.objectContaining({ unit: 's@.service', steps: [{ kind: 'stop' }] }),
     ]);
@@ -263,7 +263,7 @@ describe('a unit that a timer starts', () => {
     const needs = `[Unit]\n${option}=x.service\n${SLEEP}[X-Fleet]\nMachineOf=x.service\n`;
     const scene = await sceneWith({ 'x.service': SLEEP, 'y.service': needs });
     await scene.start('x', 'y');
-    const { problems } = await stop(scene.edges, ['x.service']);
+    const { problems } = await stop(scene.ports, ['x.service']);
     expect(problems.map(({ error }) => error.message)).toEqual([
       `Cannot stop unit "x.service": "y.service", which is launched, ${what} (${option}=x.service in line 2 of "y.service")`,
     ]);
@@ -273,12 +273,12 @@ describe('a unit that a timer starts', () => {
     const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': SLEEP });
     await scene.start('x.timer');
     for (const lower of [unload, destroy]) {
-      const request = await lower(scene.edges, ['x.service']);
+      const request = await lower(scene.ports, ['x.service']);
       expect(outcome(request)).toEqual(['x.service: contradiction']);
       expect(request.problems[0]?.error.message).toMatch(/"x.timer", which is launched, starts it/);
     }
     expect(await scene.wanted()).toEqual({ 'x.service': 'loaded m1', 'x.timer': 'launched m1' });
-    expect(outcome(await destroy(scene.edges, ['x.timer']))).toEqual([
+    expect(outcome(await destroy(scene.ports, ['x.timer']))).toEqual([
       'x.service: loaded m1',
       'x.timer: inactive',
     ]);

@@ -4,7 +4,7 @@ import { requestUnit } from '../../src/operations/request-unit.ts';
 import { load, start, submitUnits } from '../../src/operations/set-target-state.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
 import { requestReport } from '../../src/output/report.ts';
-import type { Edges } from '../../src/reconcile/reconcile.ts';
+import type { Ports } from '../../src/reconcile/reconcile.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import { parseUnitName } from '../../src/unit/unit-name.ts';
@@ -13,7 +13,7 @@ import { makeScene, type Scene, SLEEP } from './scene.ts';
 const text = (name: string): string => `${SLEEP}Environment=NAME=${name}\n`;
 
 /** The texts of units: `{ 'web@1.service': 'a' }`. */
-async function textsIn({ registry }: Edges): Promise<Readonly<Record<string, string>>> {
+async function textsIn({ registry }: Ports): Promise<Readonly<Record<string, string>>> {
   const { units } = await registry.load();
   return Object.fromEntries(
     [...units.values()].map((unit) => [unit.name, /NAME=(.*)/.exec(unit.text)?.[1] ?? '']),
@@ -25,8 +25,8 @@ const said = (request: RequestResult): readonly string[] => {
   return [...out, ...err];
 };
 
-const submitTemplate = (scene: Scene, edges = scene.edges): Promise<RequestResult> =>
-  submitUnits(edges, { units: ['units/web@.service'], cwd: scene.cwd, replace: true });
+const submitTemplate = (scene: Scene, ports = scene.ports): Promise<RequestResult> =>
+  submitUnits(ports, { units: ['units/web@.service'], cwd: scene.cwd, replace: true });
 
 /** web@1 and web@2 run with the text of a template that the registry does not have, web@3 with one of its own. */
 async function running(): Promise<Scene> {
@@ -47,7 +47,7 @@ describe('the instances of a template', () => {
       expect.stringMatching(/^Unit web@2.service launched on/),
       'Warning: unit "web@3.service" keeps a text of its own, not that of template "web@.service"',
     ]);
-    expect(await textsIn(scene.edges)).toMatchObject({
+    expect(await textsIn(scene.ports)).toMatchObject({
       'web@1.service': 'b',
       'web@2.service': 'b',
       'web@3.service': 'own',
@@ -66,12 +66,12 @@ describe('the instances of a template', () => {
   it('follow it after a recovery, too', async () => {
     const scene = await running();
     const registry = createRegistry(createMemoryStore(), { clock: scene.clock, author: 'me@here' });
-    const edges = { ...scene.edges, registry };
-    await recover(edges, { accept: ['*'], reject: [], trust: [] });
-    expect(said(await submitTemplate(scene, edges))[0]).toBe(
+    const ports = { ...scene.ports, registry };
+    await recover(ports, { accept: ['*'], reject: [], trust: [] });
+    expect(said(await submitTemplate(scene, ports))[0]).toBe(
       'Template web@.service stored; 2 of 3 instances updated',
     );
-    expect(await textsIn(edges)).toMatchObject({ 'web@1.service': 'b', 'web@3.service': 'own' });
+    expect(await textsIn(ports)).toMatchObject({ 'web@1.service': 'b', 'web@3.service': 'own' });
   });
 
   it('keep a file of their own that is given along with it, in any order', async () => {
@@ -79,15 +79,15 @@ describe('the instances of a template', () => {
     await scene.write('units/web@1.service', text('mine'));
     await scene.write('units/web@2.service', text('mine'));
     const units = ['units/web@1.service', 'units/web@.service', 'units/web@2.service'];
-    const request = await submitUnits(scene.edges, { units, cwd: scene.cwd, replace: true });
+    const request = await submitUnits(scene.ports, { units, cwd: scene.cwd, replace: true });
     expect(said(request)[0]).toBe('Template web@.service stored; 0 of 3 instances updated');
-    expect(await textsIn(scene.edges)).toMatchObject({ 'web@1.service': 'mine', 'web@2.service': 'mine' });
+    expect(await textsIn(scene.ports)).toMatchObject({ 'web@1.service': 'mine', 'web@2.service': 'mine' });
   });
 
   it('that came over the API follow where they have its text', async () => {
     const scene = await makeScene();
     const put = (name: string, content: string): Promise<unknown> =>
-      requestUnit(scene.edges.registry, {
+      requestUnit(scene.ports.registry, {
         name: parseUnitName(name),
         text: content,
         target: 'inactive',
@@ -98,7 +98,7 @@ describe('the instances of a template', () => {
     await put('web@2.service', text('other'));
     await scene.write('units/web@.service', text('b'));
     await submitTemplate(scene);
-    expect(await textsIn(scene.edges)).toEqual({
+    expect(await textsIn(scene.ports)).toEqual({
       'web@.service': 'b',
       'web@1.service': 'b',
       'web@2.service': 'other',
@@ -112,11 +112,11 @@ describe('the instances of a template', () => {
       'Warning: unit "web@2.service" keeps its text of template "web@.service"',
       'hint: Update all instances: fleetctl submit --replace web@.service',
     ];
-    expect(said(await start(scene.edges, request)).slice(1)).toEqual(warnings);
-    expect(await textsIn(scene.edges)).toMatchObject({ 'web@1.service': 'b', 'web@2.service': 'a' });
+    expect(said(await start(scene.ports, request)).slice(1)).toEqual(warnings);
+    expect(await textsIn(scene.ports)).toMatchObject({ 'web@1.service': 'b', 'web@2.service': 'a' });
     await scene.write('units/web@.service', text('c'));
     expect(
-      said(await load(scene.edges, { ...request, units: ['units/web@4'], replace: false })).slice(1),
+      said(await load(scene.ports, { ...request, units: ['units/web@4'], replace: false })).slice(1),
     ).toEqual(['Warning: unit "web@1.service" keeps its text of template "web@.service"', ...warnings]);
   });
 });
@@ -131,7 +131,7 @@ describe('a new instance of a template that the registry has', () => {
     expect(differing.map(({ unit, path }) => [unit, path])).toEqual([
       ['web@.service', `${scene.cwd}/web@.service`],
     ]);
-    expect(await textsIn(scene.edges)).toMatchObject({ 'web@1.service': 'a', 'web@2.service': 'a' });
+    expect(await textsIn(scene.ports)).toMatchObject({ 'web@1.service': 'a', 'web@2.service': 'a' });
   });
 
   it('gets that of the file with --replace', async () => {
@@ -140,8 +140,8 @@ describe('a new instance of a template that the registry has', () => {
     await scene.submit(['web@.service']);
     await scene.start('web@1');
     await scene.write('web@.service', text('b'));
-    const request = await start(scene.edges, { units: ['web@2'], cwd: scene.cwd, replace: true });
-    expect(await textsIn(scene.edges)).toEqual({
+    const request = await start(scene.ports, { units: ['web@2'], cwd: scene.cwd, replace: true });
+    expect(await textsIn(scene.ports)).toEqual({
       'web@.service': 'a',
       'web@1.service': 'a',
       'web@2.service': 'b',

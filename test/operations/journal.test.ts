@@ -60,7 +60,7 @@ function read(
     sudo: false,
     ...more,
   };
-  return readJournals(scene.edges, question, READER, signal);
+  return readJournals(scene.ports, question, READER, signal);
 }
 
 describe('journals', () => {
@@ -94,7 +94,7 @@ describe('journals', () => {
   });
 
   it('of a machine that does not answer are missing, and the others are there', async () => {
-    scene.machines.silence('m2');
+    scene.machines.disconnect('m2');
     const { unreachable } = await read(['all', 'one']);
     expect(told).toEqual(['m1 one.service c', 'm1 all.service a', 'missing m2']);
     expect(unreachable.map(({ machine }) => machine.name)).toEqual(['m2']);
@@ -102,8 +102,8 @@ describe('journals', () => {
 
   it('that journalctl refuses are failures', async () => {
     const error = new FleetError('remote-script', 'Failed to parse timestamp: x');
-    const driver = { ...scene.edges.driver, journal: () => Promise.reject(error) };
-    scene = { ...scene, edges: { ...scene.edges, driver } };
+    const driver = { ...scene.ports.driver, journal: () => Promise.reject(error) };
+    scene = { ...scene, ports: { ...scene.ports, driver } };
     expect((await read(['one'], { since: 'x' })).failures).toEqual([error]);
   });
 

@@ -10,7 +10,7 @@ it('a machine leaves fleet.conf when no unit is assigned to it, and its global u
   await scene.start('a', 'b', 'all');
   const there = Object.entries(scene.there());
   const holder = there.find(([, units]) => units.some((unit) => unit.startsWith('a.service')))?.[0] ?? '';
-  const registry = await scene.edges.registry.load();
+  const registry = await scene.ports.registry.load();
   expect(() => leaveMachine(registry, holder)).toThrow(
     `Cannot remove machine "${holder}": units are assigned to it: a.service`,
   );

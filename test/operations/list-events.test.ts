@@ -9,7 +9,7 @@ import { TTL_MS } from '../support/builders.ts';
 import { FALSE, makeScene, type Scene, SLEEP } from './scene.ts';
 
 async function told(scene: Scene, ...about: readonly string[]): Promise<readonly string[]> {
-  const rows = await listEvents(scene.edges.registry, { about, lines: undefined });
+  const rows = await listEvents(scene.ports.registry, { about, lines: undefined });
   return rows.map(eventLine);
 }
 
@@ -18,16 +18,16 @@ describe('events', () => {
     const scene = await makeScene();
     await scene.write('a.service', SLEEP);
     await scene.start('a.service');
-    scene.machines.silence('m1');
+    scene.machines.disconnect('m1');
     scene.clock.time += 1000;
-    await reconcileEverything(scene.edges);
+    await reconcileEverything(scene.ports);
     scene.clock.time += TTL_MS;
-    await reconcileEverything(scene.edges);
-    scene.machines.of('m1').silence = undefined;
+    await reconcileEverything(scene.ports);
+    scene.machines.of('m1').unreachable = undefined;
     scene.clock.time += 60_000;
-    await reconcileEverything(scene.edges);
-    await stop(scene.edges, ['a']);
-    await destroy(scene.edges, ['a']);
+    await reconcileEverything(scene.ports);
+    await stop(scene.ports, ['a']);
+    await destroy(scene.ports, ['a']);
     const lines = (await told(scene)).map((line) => line.replace(/^2024-01-01T/, ''));
     expect(lines).toEqual([
       expect.stringMatching(/^00:00:00Z {2}a.service has a new text, [0-9a-f]{7} {2}\(me@here\)$/),
@@ -54,17 +54,17 @@ describe('events', () => {
       'a.service failed on m1: it did not stay up: failed (failed), result exit-code, exit status 1  (me@here)',
     ];
     expect(await lines()).toEqual(first);
-    const { revision } = await scene.edges.registry.load();
-    for (let again = 0; again < 3; again++) await reconcileEverything(scene.edges);
-    expect([await lines(), (await scene.edges.registry.load()).revision]).toEqual([first, revision]);
+    const { revision } = await scene.ports.registry.load();
+    for (let again = 0; again < 3; again++) await reconcileEverything(scene.ports);
+    expect([await lines(), (await scene.ports.registry.load()).revision]).toEqual([first, revision]);
     await scene.write('a.service', SLEEP);
-    await start(scene.edges, { units: ['a.service'], cwd: scene.cwd, replace: true });
-    await restart(scene.edges, ['a.service'], 1);
+    await start(scene.ports, { units: ['a.service'], cwd: scene.cwd, replace: true });
+    await restart(scene.ports, ['a.service'], 1);
     expect((await lines()).slice(1)).toEqual([
       'a.service is as it should be on m1 again  (me@here)',
       'a.service was restarted on m1  (me@here)',
     ]);
-    const rows = await listEvents(scene.edges.registry, { about: [], lines: undefined });
+    const rows = await listEvents(scene.ports.registry, { about: [], lines: undefined });
     const [failed] = rows.map(eventJson).filter((row) => Object(row).event === 'failed');
     expect(failed).toMatchObject({
       event: 'failed',
@@ -85,13 +85,13 @@ describe('events', () => {
     expect(await told(scene, 'db')).toHaveLength(3);
     expect(await told(scene, 'web@*')).toHaveLength(6);
     expect(await told(scene, 'm2')).toEqual([expect.stringContaining('web@2.service goes to m2')]);
-    expect(await listEvents(scene.edges.registry, { about: [], lines: 2 })).toHaveLength(2);
-    expect(await listEvents(scene.edges.registry, { about: [], lines: 0 })).toEqual([]);
+    expect(await listEvents(scene.ports.registry, { about: [], lines: 2 })).toHaveLength(2);
+    expect(await listEvents(scene.ports.registry, { about: [], lines: 0 })).toEqual([]);
   });
 
   it('are kept to the last 500 changes', async () => {
     const scene = await makeScene();
-    const { registry } = scene.edges;
+    const { registry } = scene.ports;
     for (let turn = 0; turn < 510; turn++) {
       scene.clock.time += 1;
       await registry.update(() => [{ kind: 'log', events: [{ kind: 'uncordon', machine: `m${turn}` }] }]);
@@ -103,7 +103,7 @@ describe('events', () => {
 
   it('are followed as they happen, each told once', async () => {
     const scene = await makeScene();
-    const { registry } = scene.edges;
+    const { registry } = scene.ports;
     const end = new AbortController();
     const log = (machine: string) =>
       registry.update(() => [{ kind: 'log', events: [{ kind: 'uncordon', machine }] }]);
@@ -121,7 +121,7 @@ describe('events', () => {
     const scene = await makeScene();
     await scene.write('a.service', SLEEP);
     await scene.start('a.service');
-    const rows = await listEvents(scene.edges.registry, { about: ['m1'], lines: undefined });
+    const rows = await listEvents(scene.ports.registry, { about: ['m1'], lines: undefined });
     expect(rows.map(eventJson)).toEqual([
       {
         time: '2024-01-01T00:00:00Z',

@@ -7,19 +7,19 @@ import { listUnits } from '../../src/operations/list-units.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { stop } from '../../src/operations/set-target-state.ts';
 import { unitStatus } from '../../src/operations/status.ts';
-import type { Edges } from '../../src/reconcile/reconcile.ts';
+import type { Ports } from '../../src/reconcile/reconcile.ts';
 import { systemdState } from '../support/builders.ts';
 import { FALSE, GLOBAL, makeScene, SLEEP } from './scene.ts';
 
-async function units(edges: Edges): Promise<readonly string[]> {
-  const { rows } = await listUnits(edges);
+async function units(ports: Ports): Promise<readonly string[]> {
+  const { rows } = await listUnits(ports);
   return rows.map(
     ({ unit, machine, load, active, sub }) => `${unit} ${machine.name} ${load} ${active} ${sub}`,
   );
 }
 
-async function unitFiles(edges: Edges): Promise<readonly string[]> {
-  const { rows } = await listUnitFiles(edges);
+async function unitFiles(ports: Ports): Promise<readonly string[]> {
+  const { rows } = await listUnitFiles(ports);
   return rows.map(({ unit, target, state, machine, coverage }) => {
     const where = coverage === undefined ? machine?.name : `${coverage.reached} of ${coverage.eligible}`;
     return `${unit} ${target} ${state} ${where ?? '-'}`;
@@ -38,8 +38,8 @@ async function busy() {
 
 describe('list-units', () => {
   it('has one row for each unit and machine, by unit and then by id', async () => {
-    const { edges } = await busy();
-    expect(await units(edges)).toEqual([
+    const { ports } = await busy();
+    expect(await units(ports)).toEqual([
       'a.service m1 loaded active running',
       'b.service m2 loaded active running',
       'g.service m1 loaded active running',
@@ -49,19 +49,19 @@ describe('list-units', () => {
   });
 
   it('shows the hash of the file that is there', async () => {
-    const { edges } = await busy();
-    const { rows } = await listUnits(edges);
-    const wanted = (await edges.registry.load()).units;
+    const { ports } = await busy();
+    const { rows } = await listUnits(ports);
+    const wanted = (await ports.registry.load()).units;
     expect(rows.map(({ hash }) => hash)).toEqual(rows.map(({ unit }) => wanted.get(unit)?.hash));
   });
 
   it('has a unit on whose machine an older text is as outdated', async () => {
     const scene = await busy();
-    const { edges, machines } = scene;
+    const { ports, machines } = scene;
     for (const name of ['a', 'g'])
       await scene.write(`${name}.service`, `${name === 'a' ? SLEEP : GLOBAL}#\n`);
     await scene.submit(['a', 'g'], true);
-    const { rows } = await listUnitFiles(edges);
+    const { rows } = await listUnitFiles(ports);
     expect(rows.map(({ unit, state, drift }) => [unit, state, drift])).toEqual([
       ['a.service', 'launched', 'outdated'],
       ['b.service', 'launched', undefined],
@@ -71,7 +71,7 @@ describe('list-units', () => {
     expect(rows[2]?.coverage).toEqual({ reached: 0, eligible: 3 });
     const edited = machines.of('m2').units.get('b.service');
     if (edited !== undefined) edited.text = `${SLEEP}#`;
-    const { statuses } = await unitStatus(edges, {
+    const { statuses } = await unitStatus(ports, {
       verb: 'status',
       units: ['a', 'b'],
       machine: undefined,
@@ -81,12 +81,12 @@ describe('list-units', () => {
   });
 
   it('has a unit whose record is lost as unknown, and says how to adopt it', async () => {
-    const { edges, machines } = await busy();
+    const { ports, machines } = await busy();
     const there = machines.of('m1').units.get('a.service');
     if (there !== undefined) there.record = undefined;
-    expect((await units(edges))[0]).toBe('a.service m1 unknown unknown unknown');
-    expect((await unitFiles(edges))[0]).toBe('a.service launched unknown m1');
-    const { unknown } = await listUnits(edges);
+    expect((await units(ports))[0]).toBe('a.service m1 unknown unknown unknown');
+    expect((await unitFiles(ports))[0]).toBe('a.service launched unknown m1');
+    const { unknown } = await listUnits(ports);
     expect(unknown).toMatchObject([
       {
         unit: 'a.service',
@@ -94,37 +94,40 @@ describe('list-units', () => {
         hint: expect.stringContaining('fleetctl reconcile'),
       },
     ]);
-    await reconcileEverything(edges);
-    expect([(await units(edges))[0], machines.of('m1').log.slice(-2)]).toEqual([
+    await reconcileEverything(ports);
+    expect([(await units(ports))[0], machines.of('m1').log.slice(-2)]).toEqual([
       'a.service m1 loaded active running',
       ['adopt a.service', 'record a.service'],
     ]);
   });
 
   it('has a unit that systemd cannot show as unknown, and says why', async () => {
-    const { edges, machines } = await busy();
+    const { ports, machines } = await busy();
     for (const unit of ['a.service', 'g.service']) {
       const there = machines.of('m1').units.get(unit);
       if (there !== undefined) there.state = unknownState('Invalid argument');
     }
-    const { unknown } = await listUnits(edges);
+    const { unknown } = await listUnits(ports);
     expect(unknown?.map(({ unit, machine, why }) => [unit, machine.name, why])).toEqual([
       ['a.service', 'm1', 'Invalid argument'],
       ['g.service', 'm1', 'Invalid argument'],
     ]);
-    expect(await units(edges)).toContain('a.service m1 unknown unknown unknown');
-    expect(await unitFiles(edges)).toEqual(
+    expect(await units(ports)).toContain('a.service m1 unknown unknown unknown');
+    expect(await unitFiles(ports)).toEqual(
       expect.arrayContaining(['a.service launched unknown m1', 'g.service launched launched 2 of 3']),
     );
-    expect((await listUnitFiles(edges)).unknown).toEqual(unknown);
+    expect((await listUnitFiles(ports)).unknown).toEqual(unknown);
   });
 
   it('keeps the rows of a machine that does not answer, and says which and why', async () => {
-    const { edges, machines, clock } = await busy();
-    machines.silence('m1', new FleetError('ssh-refused', 'Cannot reach machine "m1"', { hint: 'Check it' }));
-    await listUnits(edges);
+    const { ports, machines, clock } = await busy();
+    machines.disconnect(
+      'm1',
+      new FleetError('ssh-refused', 'Cannot reach machine "m1"', { hint: 'Check it' }),
+    );
+    await listUnits(ports);
     clock.time += 5000;
-    const { rows, unreachable } = await listUnits(edges);
+    const { rows, unreachable } = await listUnits(ports);
     expect(
       rows
         .filter(({ machine }) => machine.name === 'm1')
@@ -142,27 +145,27 @@ describe('list-units', () => {
     const scene = await makeScene({ m1: { role: 'db' }, m2: { role: 'web' } });
     await scene.write('g.service', `${GLOBAL}MachineMetadata=role=web\n`);
     await scene.start('g');
-    scene.machines.silence('m1');
-    expect(await units(scene.edges)).toEqual(['g.service m2 loaded active running']);
+    scene.machines.disconnect('m1');
+    expect(await units(scene.ports)).toEqual(['g.service m2 loaded active running']);
   });
 
   it('shows a unit that is missing where it should be, and one that nobody knows where it is', async () => {
-    const { edges, machines } = await busy();
+    const { ports, machines } = await busy();
     machines.of('m1').units.delete('a.service');
     const stray = machines.of('m2').units.get('b.service');
     if (stray?.record)
       machines
         .of('m3')
         .units.set('stray.service', { ...stray, record: { ...stray.record, unit: 'stray.service' } });
-    const rows = await units(edges);
+    const rows = await units(ports);
     expect(rows).toContain('a.service m1 not-found inactive dead');
     expect(rows).toContain('stray.service m3 loaded active running');
   });
 
   it('says nothing about the units of a machine of another cluster', async () => {
-    const { edges, machines } = await busy();
+    const { ports, machines } = await busy();
     machines.of('m3').cluster = 'another';
-    const { rows, unreachable } = await listUnits(edges);
+    const { rows, unreachable } = await listUnits(ports);
     expect(rows.filter(({ machine }) => machine.name === 'm3')).toEqual([]);
     expect(unreachable.map(({ message }) => message)).toEqual([
       'Machine "m3" (10.0.0.3) belongs to another cluster: "another"',
@@ -171,27 +174,27 @@ describe('list-units', () => {
 
   it('changes nothing on machines, and leaves an empty registry empty', async () => {
     const scene = await makeScene();
-    scene.machines.silence('m2');
-    expect(await units(scene.edges)).toEqual([]);
-    expect((await scene.edges.registry.load()).revision).toBe(0);
+    scene.machines.disconnect('m2');
+    expect(await units(scene.ports)).toEqual([]);
+    expect((await scene.ports.registry.load()).revision).toBe(0);
     expect(scene.machines.of('m1').log).toEqual([]);
   });
 
   it('goes on when the registry cannot be written', async () => {
-    const { edges, machines } = await busy();
-    machines.silence('m1');
+    const { ports, machines } = await busy();
+    machines.disconnect('m1');
     const refuse = async (): Promise<never> => {
       throw new FleetError('registry-unavailable', 'Cannot write the registry');
     };
-    const readOnly: Edges = { ...edges, registry: { ...edges.registry, update: refuse } };
+    const readOnly: Ports = { ...ports, registry: { ...ports.registry, update: refuse } };
     expect(await units(readOnly)).toContain('a.service m1 unknown unknown unreachable');
   });
 });
 
 describe('list-unit-files', () => {
   it('shows wanted beside actual, and for a global unit on how many machines', async () => {
-    const { edges } = await busy();
-    expect(await unitFiles(edges)).toEqual([
+    const { ports } = await busy();
+    expect(await unitFiles(ports)).toEqual([
       'a.service launched launched m1',
       'b.service launched launched m2',
       'g.service launched launched 3 of 3',
@@ -200,10 +203,10 @@ describe('list-unit-files', () => {
   });
 
   it('shows a file that was changed on its machine', async () => {
-    const { edges, machines } = await busy();
+    const { ports, machines } = await busy();
     const unit = machines.of('m1').units.get('a.service');
     if (unit) unit.text = `${SLEEP}# by hand\n`;
-    const { rows } = await listUnitFiles(edges);
+    const { rows } = await listUnitFiles(ports);
     expect(rows.flatMap(({ unit, drift }) => drift && `${unit} ${drift}`)).toContain('a.service altered');
   });
 
@@ -211,7 +214,7 @@ describe('list-unit-files', () => {
     const scene = await makeScene();
     await scene.write('false.service', FALSE);
     await scene.start('false');
-    expect(await unitFiles(scene.edges)).toEqual(['false.service launched loaded m1']);
+    expect(await unitFiles(scene.ports)).toEqual(['false.service launched loaded m1']);
   });
 
   it('shows a unit that fits nowhere, and a template', async () => {
@@ -220,52 +223,52 @@ describe('list-unit-files', () => {
     await scene.write('web@.service', GLOBAL);
     await scene.submit(['web@.service']);
     await scene.start('lost');
-    expect(await unitFiles(scene.edges)).toEqual([
+    expect(await unitFiles(scene.ports)).toEqual([
       'lost.service launched inactive -',
       'web@.service inactive inactive -',
     ]);
   });
 
   it('shows "unknown" for what a silent machine has', async () => {
-    const { edges, machines } = await busy();
-    machines.silence('m1');
-    expect(await unitFiles(edges)).toEqual([
+    const { ports, machines } = await busy();
+    machines.disconnect('m1');
+    expect(await unitFiles(ports)).toEqual([
       'a.service launched unknown m1',
       'b.service launched launched m2',
       'g.service launched launched 2 of 3',
       'idle.service inactive inactive -',
     ]);
-    for (const name of ['m2', 'm3']) machines.silence(name);
-    expect((await unitFiles(edges))[2]).toBe('g.service launched unknown 0 of 3');
+    for (const name of ['m2', 'm3']) machines.disconnect(name);
+    expect((await unitFiles(ports))[2]).toBe('g.service launched unknown 0 of 3');
   });
 
   it('counts machines where a global unit is as wanted, of those it fits', async () => {
-    const { edges, machines } = await busy();
+    const { ports, machines } = await busy();
     const unit = machines.of('m2').units.get('g.service');
     if (unit) unit.state = systemdState('failed');
-    expect((await unitFiles(edges))[2]).toBe('g.service launched launched 2 of 3');
+    expect((await unitFiles(ports))[2]).toBe('g.service launched launched 2 of 3');
     machines.of('m3').units.delete('g.service');
-    expect((await unitFiles(edges))[2]).toBe('g.service launched launched 1 of 3');
+    expect((await unitFiles(ports))[2]).toBe('g.service launched launched 1 of 3');
   });
 
   it('counts a machine that is new to fleet.conf', async () => {
     const scene = await makeScene({ m1: {}, m2: {}, m3: {}, m4: {} });
-    const { edges } = scene;
-    const three = { ...edges, machines: edges.machines.slice(0, 3) };
+    const { ports } = scene;
+    const three = { ...ports, machines: ports.machines.slice(0, 3) };
     await scene.write('g.service', GLOBAL);
-    scene.machines.silence('m4');
+    scene.machines.disconnect('m4');
     await scene.start('g');
-    scene.machines.of('m4').silence = undefined;
+    scene.machines.of('m4').unreachable = undefined;
     expect(await unitFiles(three)).toEqual(['g.service launched launched 3 of 3']);
-    expect(await unitFiles(edges)).toEqual(['g.service launched launched 3 of 4']);
+    expect(await unitFiles(ports)).toEqual(['g.service launched launched 3 of 4']);
     await scene.start('g');
-    expect(await unitFiles(edges)).toEqual(['g.service launched launched 4 of 4']);
+    expect(await unitFiles(ports)).toEqual(['g.service launched launched 4 of 4']);
   });
 
   it('counts by the target state: a stopped global unit is loaded on all', async () => {
-    const { edges } = await busy();
-    await stop(edges, ['g']);
-    expect((await unitFiles(edges))[2]).toBe('g.service loaded loaded 3 of 3');
+    const { ports } = await busy();
+    await stop(ports, ['g']);
+    expect((await unitFiles(ports))[2]).toBe('g.service loaded loaded 3 of 3');
   });
 
   it('leaves out machines that a global unit may not use', async () => {
@@ -274,15 +277,15 @@ describe('list-unit-files', () => {
     await scene.write('b.service', SLEEP);
     await scene.start('b');
     await scene.start('g');
-    expect(await unitFiles(scene.edges)).toEqual([
+    expect(await unitFiles(scene.ports)).toEqual([
       'b.service launched launched m1',
       'g.service launched launched 1 of 1',
     ]);
   });
 
   it('shows where a unit was when its machine has left fleet.conf', async () => {
-    const { edges } = await busy();
-    const { rows } = await listUnitFiles({ ...edges, machines: edges.machines.slice(1) });
+    const { ports } = await busy();
+    const { rows } = await listUnitFiles({ ...ports, machines: ports.machines.slice(1) });
     expect(rows[0]).toMatchObject({
       unit: 'a.service',
       state: 'unknown',
@@ -294,7 +297,7 @@ describe('list-unit-files', () => {
     const scene = await makeScene();
     await scene.write('web@.service', `[Unit]\nDescription=Web %i of %p on %H\n${SLEEP}`);
     await scene.submit(['web@.service', 'web@1']);
-    expect((await listUnitFiles(scene.edges)).rows.map((row) => row.description)).toEqual([
+    expect((await listUnitFiles(scene.ports)).rows.map((row) => row.description)).toEqual([
       'Web %i of %p on %H',
       'Web 1 of web on %H',
     ]);
@@ -304,7 +307,7 @@ describe('list-unit-files', () => {
     const scene = await makeScene();
     await scene.write('a.service', `[Unit]\nDescription=Hello World\n${SLEEP}`);
     await scene.submit(['a']);
-    expect((await listUnitFiles(scene.edges)).rows).toMatchObject([{ description: 'Hello World' }]);
+    expect((await listUnitFiles(scene.ports)).rows).toMatchObject([{ description: 'Hello World' }]);
   });
 });
 
@@ -312,7 +315,7 @@ describe('list-machines', () => {
   it('shows every machine, by id', async () => {
     const scene = await makeScene({ m2: { role: 'db' }, m1: {} });
     expect(
-      (await listMachines(scene.edges)).rows.map(({ name, metadata, state }) => [name, metadata, state]),
+      (await listMachines(scene.ports)).rows.map(({ name, metadata, state }) => [name, metadata, state]),
     ).toEqual([
       ['m1', {}, 'reachable'],
       ['m2', { role: 'db' }, 'reachable'],
@@ -321,11 +324,11 @@ describe('list-machines', () => {
 
   it('remembers the id of a machine that has fallen silent, and puts those it never saw last', async () => {
     const scene = await makeScene({ m0: {}, m1: {}, m2: {} });
-    scene.machines.silence('m0');
+    scene.machines.disconnect('m0');
     await scene.write('g.service', GLOBAL);
     await scene.start('g');
-    scene.machines.silence('m1');
-    const { rows, unreachable } = await listMachines(scene.edges);
+    scene.machines.disconnect('m1');
+    const { rows, unreachable } = await listMachines(scene.ports);
     expect(rows.map(({ name, id, state }) => [name, id !== undefined, state])).toEqual([
       ['m1', true, 'unreachable'],
       ['m2', true, 'reachable'],
@@ -336,18 +339,18 @@ describe('list-machines', () => {
 });
 
 describe('list-machines tells of', () => {
-  const told = async (edges: Edges) =>
-    (await listMachines(edges)).rows.map(({ name, units, vitals, uptimeSeconds, lastSeen }) => [
+  const told = async (ports: Ports) =>
+    (await listMachines(ports)).rows.map(({ name, units, vitals, uptimeSeconds, lastSeen }) => [
       ...[name, units, vitals?.systemd, uptimeSeconds, lastSeen],
     ]);
 
   it('machines that answer, now, and of one that does not, when it was first missed', async () => {
-    const { edges, machines, clock } = await busy();
+    const { ports, machines, clock } = await busy();
     const before = clock.time;
-    machines.silence('m2');
-    await listUnits(edges);
+    machines.disconnect('m2');
+    await listUnits(ports);
     clock.time += 5000;
-    expect(await told(edges)).toEqual([
+    expect(await told(ports)).toEqual([
       ['m1', 2, '252', 1000, before + 5000],
       ['m2', undefined, undefined, undefined, before],
       ['m3', 1, '252', 1000, before + 5000],
@@ -355,22 +358,22 @@ describe('list-machines tells of', () => {
   });
 
   it('a machine that never answered, nothing', async () => {
-    const { edges, machines } = await makeScene({ m1: {} });
-    machines.silence('m1');
-    expect(await told(edges)).toEqual([['m1', undefined, undefined, undefined, undefined]]);
+    const { ports, machines } = await makeScene({ m1: {} });
+    machines.disconnect('m1');
+    expect(await told(ports)).toEqual([['m1', undefined, undefined, undefined, undefined]]);
   });
 
   it('a machine that has units of ours and says it belongs to another cluster nothing', async () => {
-    const { edges, machines, clock } = await busy();
+    const { ports, machines, clock } = await busy();
     machines.of('m1').cluster = 'theirs';
-    expect((await told(edges))[0]).toEqual(['m1', undefined, undefined, undefined, clock.time]);
+    expect((await told(ports))[0]).toEqual(['m1', undefined, undefined, undefined, clock.time]);
   });
 
   it('machines without writing the registry', async () => {
-    const { edges, clock } = await busy();
-    const { revision } = await edges.registry.load();
+    const { ports, clock } = await busy();
+    const { revision } = await ports.registry.load();
     clock.time += 5000;
-    await listMachines(edges);
-    expect((await edges.registry.load()).revision).toBe(revision);
+    await listMachines(ports);
+    expect((await ports.registry.load()).revision).toBe(revision);
   });
 });

@@ -17,7 +17,7 @@ import { restart } from '../../src/operations/restart.ts';
 import { rollback } from '../../src/operations/rollback.ts';
 import { load, start, stop, submitUnits, unload } from '../../src/operations/set-target-state.ts';
 import { guarded } from '../../src/reconcile/guard.ts';
-import type { Edges } from '../../src/reconcile/reconcile.ts';
+import type { Ports } from '../../src/reconcile/reconcile.ts';
 import { previewRegistry } from '../../src/registry/preview.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import { openFileStore } from '../../src/store/file.ts';
@@ -32,8 +32,8 @@ async function desk() {
   const path = join(folder, 'records');
   for (const name of ['a.service', 'b.service', 'new.service']) await scene.write(name, SLEEP);
   const options = { clock: scene.clock, author: 'me@here' };
-  const edges = (): Edges => ({ ...scene.edges, registry: createRegistry(openFileStore(folder), options) });
-  const command = <T>(work: (edges: Edges) => Promise<T>): Promise<T> => work(guarded(edges()));
+  const ports = (): Ports => ({ ...scene.ports, registry: createRegistry(openFileStore(folder), options) });
+  const command = <T>(work: (ports: Ports) => Promise<T>): Promise<T> => work(guarded(ports()));
   const request = (...units: string[]) => ({ units, cwd: scene.cwd, replace: true });
   return {
     scene,
@@ -41,46 +41,46 @@ async function desk() {
     request,
     preview: () =>
       guarded({
-        ...edges(),
-        registry: previewRegistry(edges().registry, options),
-        driver: previewDriver(scene.edges.driver),
+        ...ports(),
+        registry: previewRegistry(ports().registry, options),
+        driver: previewDriver(scene.ports.driver),
       }),
     read: () => readFileSync(path),
     restore: (bytes: Buffer) => writeFileSync(path, bytes),
-    revision: async () => (await edges().registry.load()).revision,
+    revision: async () => (await ports().registry.load()).revision,
   };
 }
 
 type Desk = Awaited<ReturnType<typeof desk>>;
 
 /** Every command that changes something. */
-const CHANGES: readonly (readonly [string, (edges: Edges, desk: Desk) => Promise<unknown>])[] = [
-  ['submit', (edges, { request }) => submitUnits(edges, request('new.service'))],
-  ['load', (edges, { request }) => load(edges, request('a.service'))],
-  ['start', (edges, { request }) => start(edges, request('a.service', 'new.service'))],
-  ['stop', (edges) => stop(edges, ['a.service'])],
-  ['unload', (edges) => unload(edges, ['a.service'])],
-  ['destroy', (edges) => destroy(edges, ['a.service'])],
-  ['restart', (edges) => restart(edges, ['b.service'], 1)],
-  ['rollback', (edges) => rollback(edges, { unit: 'b.service', to: undefined })],
-  ['reconcile', (edges) => reconcileEverything(edges)],
-  ['cordon', (edges) => setCordon(edges, ['m1'], 'standard')],
-  ['drain', (edges) => drain(edges, { machine: 'm1', maxParallel: 1, globals: true })],
-  ['machines remove', (edges) => forgetMachine(edges.registry, 'm3')],
+const CHANGES: readonly (readonly [string, (ports: Ports, desk: Desk) => Promise<unknown>])[] = [
+  ['submit', (ports, { request }) => submitUnits(ports, request('new.service'))],
+  ['load', (ports, { request }) => load(ports, request('a.service'))],
+  ['start', (ports, { request }) => start(ports, request('a.service', 'new.service'))],
+  ['stop', (ports) => stop(ports, ['a.service'])],
+  ['unload', (ports) => unload(ports, ['a.service'])],
+  ['destroy', (ports) => destroy(ports, ['a.service'])],
+  ['restart', (ports) => restart(ports, ['b.service'], 1)],
+  ['rollback', (ports) => rollback(ports, { unit: 'b.service', to: undefined })],
+  ['reconcile', (ports) => reconcileEverything(ports)],
+  ['cordon', (ports) => setCordon(ports, ['m1'], 'standard')],
+  ['drain', (ports) => drain(ports, { machine: 'm1', maxParallel: 1, globals: true })],
+  ['machines remove', (ports) => forgetMachine(ports.registry, 'm3')],
 ];
 
 /** Two units that had two texts each, and then `changes` changes of one of them, each as its own revision. */
 async function busy(changes: number) {
   const desk_ = await desk();
   const { scene, command, request } = desk_;
-  await command((edges) => start(edges, request('a.service', 'b.service')));
+  await command((ports) => start(ports, request('a.service', 'b.service')));
   for (const name of ['a.service', 'b.service']) await scene.write(name, `${SLEEP}# more\n`);
-  await command((edges) => start(edges, request('a.service', 'b.service')));
+  await command((ports) => start(ports, request('a.service', 'b.service')));
   const backups = new Map<number, Buffer>();
   for (let round = 0; round < changes; round++) {
     backups.set(await desk_.revision(), desk_.read());
-    if (round % 2 === 0) await command((edges) => stop(edges, ['a.service']));
-    else await command((edges) => start(edges, request('a.service')));
+    if (round % 2 === 0) await command((ports) => stop(ports, ['a.service']));
+    else await command((ports) => start(ports, request('a.service')));
   }
   return { ...desk_, backups, latest: await desk_.revision() };
 }
@@ -95,9 +95,9 @@ describe.each([1, 10, 100])('a registry that is %i revisions older than its mach
     desk_.restore(old);
     const before = scene.there();
     const messages = new Set<string>();
-    scene.machines.silence('m3');
+    scene.machines.disconnect('m3');
     for (const [, change] of [...CHANGES, ...CHANGES]) {
-      const error: unknown = await command((edges) => change(edges, desk_)).catch((thrown) => thrown);
+      const error: unknown = await command((ports) => change(ports, desk_)).catch((thrown) => thrown);
       expect(error).toMatchObject({ code: 'registry-outdated' });
       messages.add(error instanceof Error ? error.message : '');
       expect(desk_.read().equals(old)).toBe(true);
@@ -117,9 +117,9 @@ describe.each([1, 10, 100])('a registry that is %i revisions older than its mach
     expect(events.length).toBeGreaterThan(1);
     expect([desk_.read().equals(old), scene.there()]).toEqual([true, before]);
 
-    scene.machines.of('m3').silence = undefined;
+    scene.machines.of('m3').unreachable = undefined;
     desk_.restore(current);
-    for (const [, change] of CHANGES) await command((edges) => change(edges, desk_));
+    for (const [, change] of CHANGES) await command((ports) => change(ports, desk_));
     expect(await desk_.revision()).toBeGreaterThan(latest);
   });
 });
@@ -127,11 +127,11 @@ describe.each([1, 10, 100])('a registry that is %i revisions older than its mach
 describe('a registry from before a unit was destroyed', () => {
   it('is told by what the machine remembers of that unit', async () => {
     const { scene, command, request, read, restore } = await desk();
-    await command((edges) => start(edges, request('a.service', 'b.service')));
+    await command((ports) => start(ports, request('a.service', 'b.service')));
     const old = read();
-    await command((edges) => destroy(edges, ['b.service']));
+    await command((ports) => destroy(ports, ['b.service']));
     restore(old);
-    await expect(command((edges) => stop(edges, ['a.service']))).rejects.toMatchObject({
+    await expect(command((ports) => stop(ports, ['a.service']))).rejects.toMatchObject({
       code: 'registry-outdated',
     });
     expect(read().equals(old)).toBe(true);
@@ -149,54 +149,54 @@ describe('the comparison', () => {
 
   it('costs no second look at a machine', async () => {
     const { scene, command, request } = await desk();
-    expect(await looks(scene, () => command((edges) => start(edges, request('a.service'))))).toBe(1);
-    expect(await looks(scene, () => command((edges) => stop(edges, ['a.service'])))).toBe(1);
-    expect(await looks(scene, () => command((edges) => reconcileEverything(edges)))).toBe(1);
-    expect(await looks(scene, () => command((edges) => destroy(edges, ['a.service'])))).toBe(1);
+    expect(await looks(scene, () => command((ports) => start(ports, request('a.service'))))).toBe(1);
+    expect(await looks(scene, () => command((ports) => stop(ports, ['a.service'])))).toBe(1);
+    expect(await looks(scene, () => command((ports) => reconcileEverything(ports)))).toBe(1);
+    expect(await looks(scene, () => command((ports) => destroy(ports, ['a.service'])))).toBe(1);
   });
 
   it('is not made where nothing is stored', async () => {
     const { scene, command, request } = await desk();
-    await command((edges) => submitUnits(edges, request('a.service')));
-    expect(await looks(scene, () => command((edges) => submitUnits(edges, request('a.service'))))).toBe(0);
+    await command((ports) => submitUnits(ports, request('a.service')));
+    expect(await looks(scene, () => command((ports) => submitUnits(ports, request('a.service'))))).toBe(0);
   });
 
   it('waits for a machine that does not answer once, and goes on without it', async () => {
     const { scene, command, request } = await desk();
-    scene.machines.silence('m3');
-    const { results } = await command((edges) => start(edges, request('a.service')));
+    scene.machines.disconnect('m3');
+    const { results } = await command((ports) => start(ports, request('a.service')));
     expect(results).toEqual([expect.objectContaining({ unit: 'a.service', failures: [] })]);
   });
 
   it('asks a machine that does not answer no second time, and measures no longer silence by it', async () => {
     const { scene } = await desk();
     await scene.start('a.service');
-    scene.machines.silence('m3');
+    scene.machines.disconnect('m3');
     let asked = 0;
-    const counting = (edges: Edges): Edges => ({
-      ...edges,
+    const counting = (ports: Ports): Ports => ({
+      ...ports,
       driver: {
-        ...edges.driver,
+        ...ports.driver,
         connect: (machine) => {
           if (machine.name === 'm3') asked++;
-          return edges.driver.connect(machine);
+          return ports.driver.connect(machine);
         },
       },
     });
-    await reconcileEverything(guarded(counting(scene.edges)));
+    await reconcileEverything(guarded(counting(scene.ports)));
     expect(asked).toBe(1);
-    await stop(guarded(counting(scene.edges)), ['a.service']);
+    await stop(guarded(counting(scene.ports)), ['a.service']);
     expect(asked).toBe(2);
   });
 
   it('is not disturbed by others who change things at the same time', async () => {
     const { command, request } = await desk();
-    await command((edges) => start(edges, request('a.service', 'b.service')));
+    await command((ports) => start(ports, request('a.service', 'b.service')));
     const rounds = Array.from({ length: 20 }, (_, round) => round);
     await Promise.all(
       ['a.service', 'b.service'].map(async (unit) => {
         for (const round of rounds)
-          await command((edges) => (round % 2 ? start(edges, request(unit)) : stop(edges, [unit])));
+          await command((ports) => (round % 2 ? start(ports, request(unit)) : stop(ports, [unit])));
       }),
     );
   });

@@ -5,18 +5,18 @@ import { restart } from '../../src/operations/restart.ts';
 import { rollback } from '../../src/operations/rollback.ts';
 import { load, start, stop, submitUnits, unload } from '../../src/operations/set-target-state.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
-import type { Edges } from '../../src/reconcile/reconcile.ts';
+import type { Ports } from '../../src/reconcile/reconcile.ts';
 import type { Registry } from '../../src/registry/registry.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
 
 /** Two people with one registry and the same machines; a.service is there, inactive. */
-async function people(): Promise<{ readonly scene: Scene; readonly me: Edges; readonly bob: Edges }> {
+async function people(): Promise<{ readonly scene: Scene; readonly me: Ports; readonly bob: Ports }> {
   const scene = await makeScene();
   const store = createMemoryStore();
-  const of = (author: string): Edges => ({
-    ...scene.edges,
+  const of = (author: string): Ports => ({
+    ...scene.ports,
     registry: createRegistry(store, { clock: scene.clock, author }),
   });
   const [me, bob] = [of('me@here'), of('bob@desk')];
@@ -26,17 +26,17 @@ async function people(): Promise<{ readonly scene: Scene; readonly me: Edges; re
 }
 
 /** The edges of somebody whom another one overtakes: `act` happens once, after the first change was stored. */
-function overtaken(edges: Edges, act: () => Promise<unknown>): Edges {
+function overtaken(ports: Ports, act: () => Promise<unknown>): Ports {
   let left = 1;
   const registry: Registry = {
-    ...edges.registry,
+    ...ports.registry,
     async update(decide) {
-      const view = await edges.registry.update(decide);
+      const view = await ports.registry.update(decide);
       if (left-- > 0) await act();
       return view;
     },
   };
-  return { ...edges, registry };
+  return { ...ports, registry };
 }
 
 const words = ({ problems }: RequestResult): readonly string[] => problems.map(({ error }) => error.message);
@@ -45,8 +45,8 @@ describe('a command that another one overrules', () => {
   it.each<
     readonly [
       string,
-      (me: Edges, cwd: string) => Promise<RequestResult>,
-      (bob: Edges, cwd: string) => Promise<unknown>,
+      (me: Ports, cwd: string) => Promise<RequestResult>,
+      (bob: Ports, cwd: string) => Promise<unknown>,
       string,
     ]
   >([

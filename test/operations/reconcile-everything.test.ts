@@ -21,7 +21,7 @@ async function populated(): Promise<Scene> {
 }
 
 async function pass(scene: Scene): Promise<readonly string[]> {
-  const result = await reconcileEverything(scene.edges);
+  const result = await reconcileEverything(scene.ports);
   const { out, err } = passReport(result);
   return [...out, ...err, `status ${passStatus(result)}`];
 }
@@ -33,7 +33,7 @@ describe('a pass over everything', () => {
     expect(await pass(await populated())).toEqual(NOTHING);
     const empty = await makeScene();
     expect(await pass(empty)).toEqual(NOTHING);
-    expect((await empty.edges.registry.load()).revision).toBe(0);
+    expect((await empty.ports.registry.load()).revision).toBe(0);
   });
 
   it('starts what was stopped by hand and puts back a file that was edited', async () => {
@@ -66,7 +66,7 @@ describe('a pass over everything', () => {
       'Warning: Unit "a.service" on machine "m1" (10.0.0.1) is changed by files that fleet did not put there: /etc/systemd/system/a.service.d/x.conf',
       'status 0',
     ]);
-    expect((await listUnitFiles(scene.edges)).rows.map(({ drift }) => drift)).toContain('drop-in');
+    expect((await listUnitFiles(scene.ports)).rows.map(({ drift }) => drift)).toContain('drop-in');
   });
 
   it('removes a copy that is elsewhere, and one that the registry does not know', async () => {
@@ -109,14 +109,17 @@ describe('a silent machine', () => {
 
   it('keeps its units for agent_ttl, and they are told once; then they move, with the reason', async () => {
     const scene = await populated();
-    scene.machines.silence('m1');
+    scene.machines.disconnect('m1');
     expect(await pass(scene)).toEqual([
       warning(''),
       'Error: Cannot reconcile unit "a.service": machine "m1" (10.0.0.1) does not answer',
-      'hint: They move when it has been silent for agent_ttl (0s so far)',
+      'hint: They move when it has been unreachable for agent_ttl (0s so far)',
       'status 5',
     ]);
-    scene.machines.silence('m1', new FleetError('remote-script', 'Cannot use machine "m1": it lacks an id'));
+    scene.machines.disconnect(
+      'm1',
+      new FleetError('remote-script', 'Cannot use machine "m1": it lacks an id'),
+    );
     for (const _ of [1, 2]) {
       scene.clock.time += TTL_MS;
       expect(await pass(scene)).toEqual([
@@ -127,7 +130,7 @@ describe('a silent machine', () => {
         'status 5',
       ]);
     }
-    scene.machines.silence('m1');
+    scene.machines.disconnect('m1');
     expect((await pass(scene)).slice(1, 2)).toEqual([expect.stringContaining('does not answer')]);
     scene.clock.time += TTL_MS;
     expect(await pass(scene)).toEqual([
@@ -142,13 +145,13 @@ describe('a silent machine', () => {
 
   it('is no failure when nothing but global units were there', async () => {
     const scene = await populated();
-    scene.machines.silence('m3');
+    scene.machines.disconnect('m3');
     expect((await pass(scene)).at(-1)).toBe('status 0');
   });
 
   it('keeps its units when more than half of the machines are silent, and that is said', async () => {
     const scene = await populated();
-    for (const name of ['m1', 'm2']) scene.machines.silence(name);
+    for (const name of ['m1', 'm2']) scene.machines.disconnect(name);
     await pass(scene);
     scene.clock.time += 10 * TTL_MS;
     const said = await pass(scene);
@@ -161,11 +164,11 @@ describe('a silent machine', () => {
 
   it('loses its copy when it is back', async () => {
     const scene = await populated();
-    scene.machines.silence('m1');
+    scene.machines.disconnect('m1');
     await pass(scene);
     scene.clock.time += TTL_MS;
     await pass(scene);
-    scene.machines.of('m1').silence = undefined;
+    scene.machines.of('m1').unreachable = undefined;
     expect(await pass(scene)).toEqual(['m1: stop a.service', 'm1: remove a.service', 'status 0']);
   });
 });
@@ -201,7 +204,7 @@ describe('a registry that is not what it was', () => {
     const unit = scene.machines.of('m2').units.get('b.service');
     if (unit?.record === undefined) throw new Error('b.service is elsewhere');
     unit.record = { ...unit.record, token: 1000 };
-    const error = await reconcileEverything(guarded(scene.edges)).catch((error: unknown) => error);
+    const error = await reconcileEverything(guarded(scene.ports)).catch((error: unknown) => error);
     expect(error).toBeInstanceOf(FleetError);
     expect(error).toMatchObject({ code: 'registry-outdated' });
     expect(scene.there()).toEqual(before);
@@ -218,8 +221,8 @@ describe('a registry that is not what it was', () => {
   it('touches no machine when it was lost and created again', async () => {
     const scene = await populated();
     const before = scene.there();
-    const registry = createRegistry(createMemoryStore(), { clock: scene.edges.clock, author: 'me@here' });
-    const anew: Scene = { ...scene, edges: { ...scene.edges, registry } };
+    const registry = createRegistry(createMemoryStore(), { clock: scene.ports.clock, author: 'me@here' });
+    const anew: Scene = { ...scene, ports: { ...scene.ports, registry } };
     const said = await pass(anew);
     expect(said).not.toContain('Nothing to do');
     expect(said).toContain(

@@ -31,16 +31,16 @@ async function populated(): Promise<Scene> {
 
 /** The same machines, and a registry that knows nothing. */
 function lost(scene: Scene): Scene {
-  const registry = createRegistry(createMemoryStore(), { clock: scene.edges.clock, author: 'me@here' });
-  const edges = { ...scene.edges, registry };
-  return { ...scene, edges };
+  const registry = createRegistry(createMemoryStore(), { clock: scene.ports.clock, author: 'me@here' });
+  const ports = { ...scene.ports, registry };
+  return { ...scene, ports };
 }
 
 const NOTHING: RecoverRequest = { accept: [], reject: [], trust: [] };
 const EVERYTHING: RecoverRequest = { ...NOTHING, accept: ['*'] };
 
 async function recovered(scene: Scene, request = EVERYTHING): Promise<readonly string[]> {
-  const result = await recover(scene.edges, request);
+  const result = await recover(scene.ports, request);
   const { out, err } = recoverReport(result, false);
   const lines = [...out, ...err].filter(
     (line) => !line.startsWith('hint: Templates') && !(request === EVERYTHING && line.startsWith('  text ')),
@@ -69,7 +69,7 @@ describe('recover', () => {
     const before = await populated();
     const scene = lost(before);
     expect(await recovered(scene)).toEqual([...ALL, 'status 0']);
-    const [old, now] = await Promise.all([before.edges.registry.load(), scene.edges.registry.load()]);
+    const [old, now] = await Promise.all([before.ports.registry.load(), scene.ports.registry.load()]);
     expect(now.clusterId).toBe(old.clusterId);
     for (const name of ['a.service', 'b.service', 'everywhere.service']) {
       const { token: _before, ...wanted } = old.units.get(name) ?? desiredUnit('no');
@@ -84,7 +84,7 @@ describe('recover', () => {
     await before.write('gone.service', SLEEP);
     for (let turn = 0; turn < 20; turn++) {
       await before.start('gone');
-      await destroy(before.edges, ['gone']);
+      await destroy(before.ports, ['gone']);
     }
     const request = { names: [], digests: false, backup: true };
     const seen = ['m1', 'm2', 'm3'].map(
@@ -92,26 +92,26 @@ describe('recover', () => {
     );
     expect(Math.max(...seen)).toBeGreaterThan(40);
     const scene = lost(before);
-    await recover(scene.edges, EVERYTHING);
-    const view = await scene.edges.registry.load();
+    await recover(scene.ports, EVERYTHING);
+    const view = await scene.ports.registry.load();
     expect(view.revision).toBe(1);
     for (const { token } of view.units.values()) expect(token).toBeGreaterThan(Math.max(...seen));
-    const { results } = await reconcileEverything(scene.edges);
+    const { results } = await reconcileEverything(scene.ports);
     expect(results.flatMap(({ failures }) => failures)).toEqual([]);
     await scene.write('gone.service', SLEEP);
-    const again = await start(scene.edges, { units: ['gone'], cwd: scene.cwd, replace: false });
+    const again = await start(scene.ports, { units: ['gone'], cwd: scene.cwd, replace: false });
     expect(again.results.map(({ failures }) => failures)).toEqual([[]]);
   });
 
   it('leaves a cluster where nothing moves and nothing is restarted', async () => {
     const scene = lost(await populated());
-    await recover(scene.edges, EVERYTHING);
-    const { plans } = await reconcileEverything(scene.edges);
+    await recover(scene.ports, EVERYTHING);
+    const { plans } = await reconcileEverything(scene.ports);
     const kinds = plans.flatMap(({ changes }) =>
       changes.flatMap(({ steps }) => steps.map(({ kind }) => kind)),
     );
     expect(new Set(kinds)).toEqual(new Set(['record']));
-    expect((await reconcileEverything(scene.edges)).plans).toEqual([]);
+    expect((await reconcileEverything(scene.ports)).plans).toEqual([]);
   });
 
   it('assigns no machine to a template, which is where its sockets are', async () => {
@@ -120,14 +120,14 @@ describe('recover', () => {
     await before.write('echo.socket', '[Socket]\nListenStream=/run/echo\nAccept=yes\n');
     await before.start('echo.socket');
     const scene = lost(before);
-    const result = await recover(scene.edges, EVERYTHING);
+    const result = await recover(scene.ports, EVERYTHING);
     const stored = result.kind === 'recovered' ? result.units.map((unit) => unit.stored) : [];
     expect(stored.map(({ name, machine }) => [name, machine !== undefined])).toEqual([
       ['echo.socket', true],
       ['echo@.service', false],
     ]);
-    expect((await drain(scene.edges, { machine: 'm1', maxParallel: 1, globals: false })).left).toEqual([]);
-    expect(leaveMachine(await scene.edges.registry.load(), 'm1')).toEqual([]);
+    expect((await drain(scene.ports, { machine: 'm1', maxParallel: 1, globals: false })).left).toEqual([]);
+    expect(leaveMachine(await scene.ports.registry.load(), 'm1')).toEqual([]);
     expect(Object.values(scene.there()).flat()).toEqual(
       expect.arrayContaining([expect.stringMatching(/^echo@/)]),
     );
@@ -144,7 +144,7 @@ describe('recover', () => {
       'Warning: unit "a.service" is also on machine "m3" (10.0.0.3), by an older decision',
       'status 0',
     ]);
-    expect((await scene.edges.registry.load()).units.get('a.service')?.text).toContain('kept to the byte');
+    expect((await scene.ports.registry.load()).units.get('a.service')?.text).toContain('kept to the byte');
   });
 
   it('takes the later text of a global unit, and an unedited copy of it', async () => {
@@ -159,7 +159,7 @@ describe('recover', () => {
       'Warning: unit "everywhere.service" has another text on machine "m2" (10.0.0.2), by an older decision',
       'status 0',
     ]);
-    expect((await scene.edges.registry.load()).units.get('everywhere.service')?.text).toBe(GLOBAL);
+    expect((await scene.ports.registry.load()).units.get('everywhere.service')?.text).toBe(GLOBAL);
   });
 
   it('takes an edited file when there is no other, and cannot do without one', async () => {
@@ -176,14 +176,14 @@ describe('recover', () => {
 
   it('stores nothing while a machine is silent: its units would count as unwanted', async () => {
     const scene = lost(await populated());
-    scene.machines.silence('m2');
+    scene.machines.disconnect('m2');
     expect(await recovered(scene)).toEqual([
       'Warning: Cannot reach machine "m2"; what it runs is unknown',
       'Error: Cannot recover the registry: all machines have to answer, for units that are not found would count as unwanted',
       'hint: Try again when they answer; a machine that is gone for good is first removed from fleet.conf',
       'status 5',
     ]);
-    expect((await scene.edges.registry.load()).revision).toBe(0);
+    expect((await scene.ports.registry.load()).revision).toBe(0);
   });
 });
 
@@ -201,12 +201,12 @@ describe('recover is refused', () => {
     ['when no machine belongs to one', /no machine of fleet.conf belongs to a cluster/, () => makeScene()],
   ])('%s', async (_title, message, prepare) => {
     const scene = await prepare(await populated());
-    const { revision } = await scene.edges.registry.load();
-    await expect(recover(scene.edges, NOTHING)).rejects.toMatchObject({
+    const { revision } = await scene.ports.registry.load();
+    await expect(recover(scene.ports, NOTHING)).rejects.toMatchObject({
       code: 'not-recoverable',
       message: expect.stringMatching(message),
     });
-    expect((await scene.edges.registry.load()).revision).toBe(revision);
+    expect((await scene.ports.registry.load()).revision).toBe(revision);
   });
 });
 
@@ -217,8 +217,8 @@ describe('what no second machine confirms', () => {
     scene.machines.of(machine).units.set(name, { text, record, state: systemdState('running') });
   }
   const EVIL = `${GLOBAL}# evil\n`;
-  const kindsIn = async ({ edges }: Scene): Promise<readonly string[]> => {
-    const { plans } = await reconcileEverything(edges);
+  const kindsIn = async ({ ports }: Scene): Promise<readonly string[]> => {
+    const { plans } = await reconcileEverything(ports);
     return plans.flatMap(({ machine, changes }) =>
       changes.flatMap(({ unit, steps }) => steps.map(({ kind }) => `${machine} ${kind} ${unit}`)),
     );
@@ -250,15 +250,15 @@ describe('what no second machine confirms', () => {
       'status 0',
     ]);
     expect(await kindsIn(scene)).toEqual([]);
-    const { problems } = await start(scene.edges, { units: ['a', 'evil'], cwd: scene.cwd, replace: true });
+    const { problems } = await start(scene.ports, { units: ['a', 'evil'], cwd: scene.cwd, replace: true });
     expect(problems.map(({ unit, error }) => [unit, error.code])).toEqual([
       ['a.service', 'not-recoverable'],
       ['evil.service', 'not-recoverable'],
     ]);
     expect(scene.there()).toEqual(runs);
-    const [text] = await cat(scene.edges.registry, 'evil');
+    const [text] = await cat(scene.ports.registry, 'evil');
     expect(text?.text).toBe(EVIL);
-    const { units } = await scene.edges.registry.load();
+    const { units } = await scene.ports.registry.load();
     expect(units.size).toBe(0);
   });
 
@@ -266,16 +266,16 @@ describe('what no second machine confirms', () => {
     const before = await populated();
     forge(before, 'evil.service', EVIL, 40);
     const scene = lost(before);
-    await recover(scene.edges, { ...NOTHING, trust: ['m2'] });
-    const wanted = async () => [...(await scene.edges.registry.load()).units.keys()];
+    await recover(scene.ports, { ...NOTHING, trust: ['m2'] });
+    const wanted = async () => [...(await scene.ports.registry.load()).units.keys()];
     expect(await wanted()).toEqual(['b.service', 'everywhere.service']);
-    await expect(recover(scene.edges, { ...NOTHING, accept: ['b'] })).rejects.toMatchObject({
+    await expect(recover(scene.ports, { ...NOTHING, accept: ['b'] })).rejects.toMatchObject({
       code: 'unit-not-found',
     });
-    await expect(recover(scene.edges, { ...NOTHING, trust: ['m9'] })).rejects.toMatchObject({
+    await expect(recover(scene.ports, { ...NOTHING, trust: ['m9'] })).rejects.toMatchObject({
       code: 'machine-not-found',
     });
-    expect(await recover(scene.edges, { ...NOTHING, accept: ['a'] })).toEqual({
+    expect(await recover(scene.ports, { ...NOTHING, accept: ['a'] })).toEqual({
       kind: 'decided',
       accepted: ['a.service'],
       rejected: [],
@@ -283,7 +283,7 @@ describe('what no second machine confirms', () => {
     });
     expect(await wanted()).toContain('a.service');
     expect(scene.there().m1).toContain('evil.service running');
-    await recover(scene.edges, { ...NOTHING, reject: ['evil'] });
+    await recover(scene.ports, { ...NOTHING, reject: ['evil'] });
     expect(await kindsIn(scene)).toEqual(expect.arrayContaining(['m1 remove evil.service']));
     expect(scene.there()).toMatchObject({ m1: ['a.service running', 'everywhere.service running'] });
   });
@@ -304,9 +304,9 @@ describe('what no second machine confirms', () => {
     const before = await populated();
     forge(before, 'evil.service', `${SLEEP}[X-Fleet]\nGlobal=maybe\n`, 40);
     const scene = lost(before);
-    await recover(scene.edges, EVERYTHING);
-    await expect(recover(scene.edges, EVERYTHING)).rejects.toMatchObject({ code: 'placement' });
-    expect((await scene.edges.registry.load()).units.has('evil.service')).toBe(false);
+    await recover(scene.ports, EVERYTHING);
+    await expect(recover(scene.ports, EVERYTHING)).rejects.toMatchObject({ code: 'placement' });
+    expect((await scene.ports.registry.load()).units.has('evil.service')).toBe(false);
   });
 
   it.each([
@@ -320,14 +320,14 @@ describe('what no second machine confirms', () => {
     const scene = lost(before);
     const lines = await recovered(scene);
     expect([lines[0], lines.at(-1)]).toEqual([expect.stringMatching(why), 'status 5']);
-    expect((await scene.edges.registry.load()).revision).toBe(0);
+    expect((await scene.ports.registry.load()).revision).toBe(0);
   });
 
   it('leaves room for tokens, however high a machine claims to have seen', async () => {
     const before = await populated();
     forge(before, 'evil.service', SLEEP, MAX_LEAD);
     const scene = lost(before);
-    await recover(scene.edges, NOTHING);
-    expect((await scene.edges.registry.load()).token).toBe(MAX_LEAD + 1);
+    await recover(scene.ports, NOTHING);
+    expect((await scene.ports.registry.load()).token).toBe(MAX_LEAD + 1);
   });
 });

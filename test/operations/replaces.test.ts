@@ -55,15 +55,15 @@ describe('a unit with Replaces=', () => {
     ]);
     expect(await scene.wanted()).toEqual({ 'new.service': 'launched m2', 'old.service': 'launched' });
     expect(scene.there()).toEqual({ m2: ['new.service running'] });
-    await unload(scene.edges, ['new']);
-    await reconcileEverything(scene.edges);
+    await unload(scene.ports, ['new']);
+    await reconcileEverything(scene.ports);
     expect(await scene.wanted()).toMatchObject({ 'old.service': 'launched m2' });
   });
 
   it('waits when what it replaces does not come up elsewhere', async () => {
     const scene = await populated();
     await scene.write('b.service', FALSE);
-    await submitUnits(scene.edges, { units: ['b'], cwd: scene.cwd, replace: true });
+    await submitUnits(scene.ports, { units: ['b'], cwd: scene.cwd, replace: true });
     const request = await scene.start('new');
     expect(outcome(request)).toEqual(['b.service: not-up on m1', 'new.service: waits on m2']);
     expect(scene.there().m2).toEqual(['b.service failed']);
@@ -83,7 +83,7 @@ describe('a unit with Replaces=', () => {
     await scene.start('new');
     await scene.write('a.service', replacing('b.service'));
     const request = { units: ['a'], cwd: scene.cwd, replace: true };
-    expect(outcome(await submitUnits(scene.edges, request))).toEqual([
+    expect(outcome(await submitUnits(scene.ports, request))).toEqual([
       'a.service: launched m1',
       'b.service: launched m3',
     ]);
@@ -91,7 +91,7 @@ describe('a unit with Replaces=', () => {
 
   it('leaves a silent machine alone', async () => {
     const scene = await populated();
-    scene.machines.silence('m2');
+    scene.machines.disconnect('m2');
     expect(outcome(await scene.start('new'))).toEqual([
       'b.service: unreachable on m2',
       'new.service: launched m1',
@@ -123,6 +123,6 @@ describe('a unit with Replaces=', () => {
       'new.service: launched m3',
       'newer.service: launched m2',
     ]);
-    expect(outcome(await unload(scene.edges, ['newer']))).toEqual(['newer.service: inactive']);
+    expect(outcome(await unload(scene.ports, ['newer']))).toEqual(['newer.service: inactive']);
   });
 });

@@ -19,7 +19,7 @@ async function restarted(
   units: readonly string[],
   maxParallel = 1,
 ): Promise<readonly string[]> {
-  const result = await restart(scene.edges, units, maxParallel);
+  const result = await restart(scene.ports, units, maxParallel);
   const { out, err } = restartReport(result);
   const lines = [...out, ...err].map((line) => line.replaceAll(/[0-9a-f]{8}\.\.\./g, ''));
   return [...lines, `status ${requestStatus(result)}`];
@@ -77,7 +77,7 @@ describe('restart', () => {
 
   it('restarts where it can when a machine is silent, and says where it could not', async () => {
     const scene = await populated();
-    scene.machines.silence('m2');
+    scene.machines.disconnect('m2');
     expect(await restarted(scene, ['everywhere'])).toEqual([
       'Unit everywhere.service restarted on /10.0.0.1',
       'Unit everywhere.service restarted on /10.0.0.3',
@@ -89,16 +89,16 @@ describe('restart', () => {
 
   it('stores nothing but that it was done', async () => {
     const scene = await populated();
-    const before = await scene.edges.registry.load();
-    await restart(scene.edges, ['web@1'], 1);
-    const after = await scene.edges.registry.load();
+    const before = await scene.ports.registry.load();
+    await restart(scene.ports, ['web@1'], 1);
+    const after = await scene.ports.registry.load();
     expect([...after.units]).toEqual([...before.units]);
     expect(after.events.at(-1)?.events).toEqual([{ kind: 'restart', unit: 'web@1.service', machine: 'm1' }]);
   });
 
   it('shows its batches', async () => {
     const scene = await populated();
-    expect(restartPreview(await restart(scene.edges, ['web@*'], 2)).out).toEqual([
+    expect(restartPreview(await restart(scene.ports, ['web@*'], 2)).out).toEqual([
       'Batch 1 of 2',
       'm1: restart web@1.service',
       'm2: restart web@2.service',
@@ -119,6 +119,6 @@ describe('restart', () => {
       'hint: Start it: fleetctl start idle.service',
       'status 1',
     ]);
-    await expect(restart(scene.edges, ['web@'], 1)).rejects.toMatchObject({ code: 'usage' });
+    await expect(restart(scene.ports, ['web@'], 1)).rejects.toMatchObject({ code: 'usage' });
   });
 });

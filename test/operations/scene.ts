@@ -9,7 +9,7 @@ import type { Metadata } from '../../src/machine/metadata.ts';
 import { load, start } from '../../src/operations/set-target-state.ts';
 import { type Submission, submit } from '../../src/operations/submit.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
-import type { Edges } from '../../src/reconcile/reconcile.ts';
+import type { Ports } from '../../src/reconcile/reconcile.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -22,7 +22,7 @@ export const GLOBAL = `${SLEEP}[X-Fleet]\nGlobal=true\n`;
 
 /** A user at a desk: a registry, machines in memory, a folder with unit files, and a clock to turn. */
 export type Scene = {
-  readonly edges: Edges;
+  readonly ports: Ports;
   readonly machines: FakeMachines;
   /** What the registry rests on. */
   readonly store: Store;
@@ -51,7 +51,7 @@ export async function makeScene(
   );
   const machines = fakeMachines(inventory);
   const registry = createRegistry(store, { clock, author: 'me@here' });
-  const edges: Edges = {
+  const ports: Ports = {
     registry,
     driver: machines.driver,
     clock,
@@ -59,11 +59,11 @@ export async function makeScene(
     machines: inventory,
     agentTtlMs: TTL_MS,
     cutOff: 0.5,
-    tell: () => undefined,
+    emit: () => undefined,
   };
   const nameOf = new Map(inventory.map(({ name }) => [idOf(name), name]));
   return {
-    edges,
+    ports,
     machines,
     store,
     cwd,
@@ -73,8 +73,8 @@ export async function makeScene(
       await writeFile(join(cwd, path), content);
     },
     submit: (units, replace = false) => submit(registry, { units, cwd, replace }),
-    load: (...units) => load(edges, { units, cwd, replace: false }),
-    start: (...units) => start(edges, { units, cwd, replace: false }),
+    load: (...units) => load(ports, { units, cwd, replace: false }),
+    start: (...units) => start(ports, { units, cwd, replace: false }),
     async wanted() {
       const { units } = await registry.load();
       return Object.fromEntries(
@@ -99,9 +99,9 @@ const THREE: Readonly<Record<string, Metadata>> = { m1: {}, m2: {}, m3: {} };
 /** What became of a request: `a.service: launched m1`, `b.service: not-up on m1`, `c.service: unit-not-found`. */
 export function outcome({ results, problems }: RequestResult): readonly string[] {
   return [
-    ...results.flatMap(({ unit, target, machines, failures, nowhere }) => [
-      ...(nowhere ? [`${unit}: nowhere`] : []),
-      ...(nowhere || (failures.length > 0 && machines.length === 0)
+    ...results.flatMap(({ unit, target, machines, failures, unschedulable }) => [
+      ...(unschedulable ? [`${unit}: nowhere`] : []),
+      ...(unschedulable || (failures.length > 0 && machines.length === 0)
         ? []
         : [[`${unit}: ${target}`, ...machines.map(({ name }) => name)].join(' ')]),
       ...failures.map(({ machine, failure }) => `${unit}: ${failure.code} on ${machine.name}`),

@@ -30,7 +30,7 @@ describe('units of the registry are named', () => {
     for (const file of FILES)
       await scene.write(file, file.endsWith('r') ? '[Timer]\nOnActiveSec=1h\n' : SLEEP);
     await scene.submit(FILES);
-    const { units, problems } = selectUnits(words, await scene.edges.registry.load());
+    const { units, problems } = selectUnits(words, await scene.ports.registry.load());
     expect([units.map(({ name }) => name), problems]).toEqual([expected, []]);
   });
 
@@ -38,7 +38,7 @@ describe('units of the registry are named', () => {
     const scene = await makeScene();
     for (const file of ['bk@.service', 'web@.service', 'web@1.service']) await scene.write(file, SLEEP);
     await scene.submit(['bk@.service', 'web@.service', 'web@1']);
-    const view = await scene.edges.registry.load();
+    const view = await scene.ports.registry.load();
     const select = (...words: readonly string[]) => {
       const { units, problems, templates } = selectUnits(words, view);
       return [units.map(({ name }) => name), problems.map(({ error }) => error.message), templates];
@@ -56,7 +56,7 @@ describe('units of the registry are named', () => {
     const scene = await makeScene();
     await scene.write('db.service', SLEEP);
     await scene.submit(['db']);
-    const { units, problems } = selectUnits(['none', 'none@*', 'db'], await scene.edges.registry.load());
+    const { units, problems } = selectUnits(['none', 'none@*', 'db'], await scene.ports.registry.load());
     expect(units.map(({ name }) => name)).toEqual(['db.service']);
     expect(problems.map(({ unit, error }) => [unit, error.code, error.message])).toEqual([
       ['none.service', 'unit-not-found', 'No such unit: "none.service"'],
@@ -65,7 +65,7 @@ describe('units of the registry are named', () => {
   });
 
   it('what can be no name is an error', async () => {
-    const view = await (await makeScene()).edges.registry.load();
+    const view = await (await makeScene()).ports.registry.load();
     expect(() => selectUnits(['db', 'bad name'], view)).toThrow('Cannot use "bad name" as a unit name');
     // A glob over folders is none over units.
     for (const folder of ['*/', 'units/', '/'])

@@ -30,7 +30,7 @@ async function told(
   more: Partial<StatusRequest> = {},
 ): Promise<Readonly<Record<string, readonly string[]>>> {
   const request = { verb: 'status', units, machine: undefined, lines: 3, ...more };
-  const { statuses, problems, unreachable } = await unitStatus(scene.edges, request);
+  const { statuses, problems, unreachable } = await unitStatus(scene.ports, request);
   return {
     there: statuses.map(({ unit, machine, state }) => `${unit} ${machine.name} ${state?.active}`),
     problems: problems.map(({ error }) => error.code),
@@ -56,7 +56,7 @@ describe('the status of units', () => {
 
   it('has what systemctl says, of all units of a machine at once', async () => {
     const request = { verb: 'status', units: ['all', 'one'], machine: 'm1', lines: 3 };
-    const { statuses } = await unitStatus(scene.edges, request);
+    const { statuses } = await unitStatus(scene.ports, request);
     expect(statuses.map(({ text }) => text)).toEqual([
       'all.service on m1, 3 lines',
       'one.service on m1, 3 lines',
@@ -117,7 +117,7 @@ describe('the status of units', () => {
 
 describe('a machine that does not answer', () => {
   it('is told, and hides none of the others', async () => {
-    scene.machines.silence('m2');
+    scene.machines.disconnect('m2');
     expect(await told(['all', 'one', 'web@1'])).toEqual({
       there: ['all.service m1 active', 'all.service m3 active', 'one.service m1 active'],
       problems: [],
@@ -126,15 +126,15 @@ describe('a machine that does not answer', () => {
   });
 
   it('is not asked when none of the units is on it', async () => {
-    scene.machines.silence('m2');
+    scene.machines.disconnect('m2');
     expect(await told(['one'])).toEqual({ there: ['one.service m1 active'], problems: [], silent: [] });
   });
 
   it('may fall silent after it told what it has', async () => {
-    const { connect } = scene.edges.driver;
+    const { connect } = scene.ports.driver;
     const lost = new FleetError('ssh-lost', 'Lost the connection');
     const driver = {
-      ...scene.edges.driver,
+      ...scene.ports.driver,
       connect: (machine: Parameters<typeof connect>[0]) => {
         const session = connect(machine);
         return machine.name === 'm3'
@@ -142,7 +142,7 @@ describe('a machine that does not answer', () => {
           : session;
       },
     };
-    scene = { ...scene, edges: { ...scene.edges, driver } };
+    scene = { ...scene, ports: { ...scene.ports, driver } };
     expect(await told(['all'])).toEqual({
       there: ['all.service m1 active', 'all.service m2 active'],
       problems: [],

@@ -6,7 +6,7 @@ import { makeScene, type Scene, SLEEP } from './scene.ts';
 const from = (place: string): string => `${SLEEP}Environment=FROM=${place}\n`;
 
 async function placeOf(scene: Scene, unit: string): Promise<string | undefined> {
-  const text = (await cat(scene.edges.registry, unit)).map((each) => each.text).join('');
+  const text = (await cat(scene.ports.registry, unit)).map((each) => each.text).join('');
   return /FROM=(.*)/.exec(text)?.[1];
 }
 
@@ -86,7 +86,7 @@ describe('a name', () => {
     await scene.write('one/web.service', from('one'));
     await scene.write('two/web.service', from('two'));
     await expect(scene.submit(['one/web', 'two/web.service'])).rejects.toMatchObject({ code: 'usage' });
-    expect((await scene.edges.registry.load()).units.size).toBe(0);
+    expect((await scene.ports.registry.load()).units.size).toBe(0);
     // A name alone finds no file here, so there is only one.
     expect([...(await scene.submit(['web', `${scene.cwd}/one/web`, 'one/web'])).created]).toEqual([
       'web.service',
@@ -236,7 +236,7 @@ describe('the history of a name', () => {
     scene.clock.time += 1000;
     await scene.write('a.service', from('now'));
     await scene.submit(['a'], true);
-    const entries = (await scene.edges.registry.load()).history('a.service');
+    const entries = (await scene.ports.registry.load()).history('a.service');
     expect(entries.map(({ at, by }) => [at - scene.clock.time, by])).toEqual([
       [-1000, 'me@here'],
       [0, 'me@here'],

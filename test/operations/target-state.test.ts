@@ -94,7 +94,7 @@ describe('start', () => {
     const scene = await desk({ 'once.service': '[Service]\nType=oneshot\nExecStart=/bin/true\n' });
     await scene.start('once');
     expect((await scene.start('once')).plans).toEqual([]);
-    await stop(scene.edges, ['once']);
+    await stop(scene.ports, ['once']);
     const steps = (await scene.start('once')).plans[0]?.changes[0]?.steps.map(({ kind }) => kind);
     expect(steps).toEqual(['record', 'start']);
     expect((await scene.start('once')).plans).toEqual([]);
@@ -102,12 +102,12 @@ describe('start', () => {
 
   it('starts a global unit everywhere, and later where a machine is new', async () => {
     const scene = await desk({ 'g.service': GLOBAL });
-    scene.machines.silence('m3');
+    scene.machines.disconnect('m3');
     expect(outcome(await scene.start('g'))).toEqual([
       'g.service: launched m1 m2',
       'g.service: unreachable on m3',
     ]);
-    scene.machines.of('m3').silence = undefined;
+    scene.machines.of('m3').unreachable = undefined;
     expect(outcome(await scene.start('g'))).toEqual(['g.service: launched m1 m2 m3']);
   });
 
@@ -146,12 +146,12 @@ describe('start', () => {
   it('moves a unit whose machine has been silent for agent_ttl, and takes away the copy when it is back', async () => {
     const scene = await desk({ 'a.service': SLEEP });
     await scene.start('a');
-    scene.machines.silence('m1');
+    scene.machines.disconnect('m1');
     expect(outcome(await scene.start('a'))).toEqual(['a.service: unreachable on m1']);
     scene.clock.time += TTL_MS;
     expect(outcome(await scene.start('a'))).toEqual(['a.service: launched m2']);
     expect(scene.there()).toEqual({ m1: ['a.service running'], m2: ['a.service running'] });
-    scene.machines.of('m1').silence = undefined;
+    scene.machines.of('m1').unreachable = undefined;
     expect(outcome(await scene.start('a'))).toEqual(['a.service: launched m2']);
     expect(scene.there()).toEqual({ m2: ['a.service running'] });
   });
@@ -159,12 +159,12 @@ describe('start', () => {
   it('counts silence from the first command that saw it, and anew after an answer', async () => {
     const scene = await desk({ 'a.service': SLEEP });
     await scene.start('a');
-    scene.machines.silence('m1');
+    scene.machines.disconnect('m1');
     await scene.start('a');
     scene.clock.time += TTL_MS - 1;
-    scene.machines.of('m1').silence = undefined;
+    scene.machines.of('m1').unreachable = undefined;
     await scene.start('a');
-    scene.machines.silence('m1');
+    scene.machines.disconnect('m1');
     scene.clock.time += TTL_MS - 1;
     expect(outcome(await scene.start('a'))).toEqual(['a.service: unreachable on m1']);
     scene.clock.time += TTL_MS - 1;
@@ -176,7 +176,10 @@ describe('start', () => {
   it('moves nothing from a machine that refuses us', async () => {
     const scene = await desk({ 'a.service': SLEEP });
     await scene.start('a');
-    scene.machines.silence('m1', new FleetError('ssh-host-key', 'The host key of machine "m1" has changed'));
+    scene.machines.disconnect(
+      'm1',
+      new FleetError('ssh-host-key', 'The host key of machine "m1" has changed'),
+    );
     await scene.start('a');
     scene.clock.time += TTL_MS * 10;
     expect(outcome(await scene.start('a'))).toEqual(['a.service: unreachable on m1']);
@@ -213,7 +216,7 @@ describe('stop', () => {
   it('leaves the unit loaded on its machine', async () => {
     const scene = await desk({ 'a.service': SLEEP });
     await scene.start('a');
-    expect(outcome(await stop(scene.edges, ['a']))).toEqual(['a.service: loaded m1']);
+    expect(outcome(await stop(scene.ports, ['a']))).toEqual(['a.service: loaded m1']);
     expect(scene.there()).toEqual({ m1: ['a.service dead'] });
     expect(await scene.wanted()).toEqual({ 'a.service': 'loaded m1' });
   });
@@ -222,7 +225,7 @@ describe('stop', () => {
     const text = `${SLEEP}[X-Fleet]\nMachineMetadata=role=none\n`;
     const scene = await desk({ 'a.service': text, 'g.service': `${text}Global=true\n` });
     await scene.start('a', 'g');
-    const request = await stop(scene.edges, ['a', 'g']);
+    const request = await stop(scene.ports, ['a', 'g']);
     expect(requestStatus(request)).toBe(0);
     expect(requestReport('stop', request)).toEqual({
       out: ['Unit a.service loaded; it is on no machine', 'Unit g.service loaded; it is on no machine'],
@@ -235,7 +238,7 @@ describe('stop', () => {
   it('of a loaded unit changes nothing', async () => {
     const scene = await desk({ 'a.service': SLEEP });
     await scene.load('a');
-    const request = await stop(scene.edges, ['a']);
+    const request = await stop(scene.ports, ['a']);
     expect([outcome(request), request.plans]).toEqual([['a.service: loaded m1'], []]);
   });
 
@@ -243,7 +246,7 @@ describe('stop', () => {
     const scene = await desk({ 'a.service': SLEEP, 'b.service': SLEEP });
     await scene.submit(['b']);
     await scene.start('a');
-    const request = await stop(scene.edges, ['b', 'c', 'a']);
+    const request = await stop(scene.ports, ['b', 'c', 'a']);
     expect(outcome(request)).toEqual([
       'a.service: loaded m1',
       'c.service: unit-not-found',
@@ -258,8 +261,8 @@ describe('stop', () => {
   it('stops a global unit wherever it answers', async () => {
     const scene = await desk({ 'g.service': GLOBAL });
     await scene.start('g');
-    scene.machines.silence('m2');
-    expect(outcome(await stop(scene.edges, ['g']))).toEqual([
+    scene.machines.disconnect('m2');
+    expect(outcome(await stop(scene.ports, ['g']))).toEqual([
       'g.service: loaded m1 m3',
       'g.service: unreachable on m2',
     ]);
@@ -273,10 +276,10 @@ describe('stop', () => {
   it('on a machine that is silent is remembered until it is back', async () => {
     const scene = await desk({ 'a.service': SLEEP });
     await scene.start('a');
-    scene.machines.silence('m1');
-    expect(outcome(await stop(scene.edges, ['a']))).toEqual(['a.service: unreachable on m1']);
-    scene.machines.of('m1').silence = undefined;
-    expect(outcome(await stop(scene.edges, ['a']))).toEqual(['a.service: loaded m1']);
+    scene.machines.disconnect('m1');
+    expect(outcome(await stop(scene.ports, ['a']))).toEqual(['a.service: unreachable on m1']);
+    scene.machines.of('m1').unreachable = undefined;
+    expect(outcome(await stop(scene.ports, ['a']))).toEqual(['a.service: loaded m1']);
     expect(scene.there()).toEqual({ m1: ['a.service dead'] });
   });
 });
@@ -285,7 +288,7 @@ describe('unload', () => {
   it('takes the unit from its machine, and the registry keeps it', async () => {
     const scene = await desk({ 'a.service': SLEEP });
     await scene.start('a');
-    expect(outcome(await unload(scene.edges, ['a']))).toEqual(['a.service: inactive']);
+    expect(outcome(await unload(scene.ports, ['a']))).toEqual(['a.service: inactive']);
     expect([scene.there(), await scene.wanted()]).toEqual([{}, { 'a.service': 'inactive' }]);
     expect(scene.machines.of('m1').log.slice(-2)).toEqual(['stop a.service', 'remove a.service']);
   });
@@ -293,7 +296,7 @@ describe('unload', () => {
   it('of a unit that is on no machine changes nothing', async () => {
     const scene = await desk({ 'a.service': SLEEP });
     await scene.submit(['a']);
-    expect(outcome(await unload(scene.edges, ['a', 'b']))).toEqual([
+    expect(outcome(await unload(scene.ports, ['a', 'b']))).toEqual([
       'a.service: inactive',
       'b.service: unit-not-found',
     ]);
@@ -302,18 +305,18 @@ describe('unload', () => {
   it('remembers where it could not take it from', async () => {
     const scene = await desk({ 'a.service': SLEEP });
     await scene.start('a');
-    scene.machines.silence('m1');
-    expect(outcome(await unload(scene.edges, ['a']))).toEqual(['a.service: unreachable on m1']);
+    scene.machines.disconnect('m1');
+    expect(outcome(await unload(scene.ports, ['a']))).toEqual(['a.service: unreachable on m1']);
     expect(await scene.wanted()).toEqual({ 'a.service': 'inactive m1' });
-    scene.machines.of('m1').silence = undefined;
-    expect(outcome(await unload(scene.edges, ['a']))).toEqual(['a.service: inactive']);
+    scene.machines.of('m1').unreachable = undefined;
+    expect(outcome(await unload(scene.ports, ['a']))).toEqual(['a.service: inactive']);
     expect([scene.there(), await scene.wanted()]).toEqual([{}, { 'a.service': 'inactive' }]);
   });
 
   it('then start places it anew', async () => {
     const scene = await desk({ 'a.service': SLEEP, 'b.service': SLEEP });
     await scene.start('a');
-    await unload(scene.edges, ['a']);
+    await unload(scene.ports, ['a']);
     await scene.start('b');
     expect(outcome(await scene.start('a'))).toEqual(['a.service: launched m2']);
   });
@@ -324,7 +327,7 @@ describe('replacing', () => {
     const scene = await desk({ 'a.service': SLEEP });
     await scene.start('a');
     await scene.write('a.service', `${SLEEP}Nice=5\n`);
-    const request = await start(scene.edges, { units: ['a'], cwd: scene.cwd, replace: true });
+    const request = await start(scene.ports, { units: ['a'], cwd: scene.cwd, replace: true });
     expect(outcome(request)).toEqual(['a.service: launched m1']);
     expect(scene.machines.of('m1').log.slice(-4)).toEqual(
       ['stop', 'write', 'record', 'start'].map((step) => `${step} a.service`),
@@ -336,7 +339,7 @@ describe('replacing', () => {
     await scene.write('a.service', SLEEP);
     await scene.start('a');
     await scene.write('a.service', `${SLEEP}[X-Fleet]\nMachineMetadata=role=db\n`);
-    const request = await start(scene.edges, { units: ['a'], cwd: scene.cwd, replace: true });
+    const request = await start(scene.ports, { units: ['a'], cwd: scene.cwd, replace: true });
     expect(outcome(request)).toEqual(['a.service: launched m2']);
     expect(scene.there()).toEqual({ m2: ['a.service running'] });
   });
@@ -345,7 +348,7 @@ describe('replacing', () => {
     const scene = await desk({ 'a.service': SLEEP, 'b.service': SLEEP });
     await scene.start('a');
     await scene.write('a.service', `${SLEEP}Nice=5\n`);
-    const request = await submitUnits(scene.edges, { units: ['a', 'b'], cwd: scene.cwd, replace: true });
+    const request = await submitUnits(scene.ports, { units: ['a', 'b'], cwd: scene.cwd, replace: true });
     expect([outcome(request), [...request.created]]).toEqual([['a.service: launched m1'], ['b.service']]);
     expect(scene.machines.of('m1').units.get('a.service')?.text).toContain('Nice=5');
   });

@@ -3,21 +3,21 @@ import { toDo } from '../../src/controller/to-do.ts';
 import { forgetMachine } from '../../src/operations/leave-machine.ts';
 import { listMachines } from '../../src/operations/list-machines.ts';
 import { listUnits } from '../../src/operations/list-units.ts';
-import { look } from '../../src/operations/look.ts';
+import { observeCluster } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { start, unload } from '../../src/operations/set-target-state.ts';
 import { missingLines } from '../../src/output/report.ts';
-import type { Edges } from '../../src/reconcile/reconcile.ts';
+import type { Ports } from '../../src/reconcile/reconcile.ts';
 import { TTL_MS } from '../support/builders.ts';
 import { makeScene, type Scene, SLEEP } from './scene.ts';
 
 /** Three units on three machines, and an operator whose fleet.conf has only some of these. */
-async function twoOperators(...listed: readonly string[]): Promise<Scene & { readonly theirs: Edges }> {
+async function twoOperators(...listed: readonly string[]): Promise<Scene & { readonly theirs: Ports }> {
   const scene = await makeScene();
   for (const name of ['a.service', 'b.service', 'c.service', 'new.service']) await scene.write(name, SLEEP);
   await scene.start('a', 'b', 'c');
-  const machines = scene.edges.machines.filter(({ name }) => listed.includes(name));
-  return { ...scene, theirs: { ...scene.edges, machines } };
+  const machines = scene.ports.machines.filter(({ name }) => listed.includes(name));
+  return { ...scene, theirs: { ...scene.ports, machines } };
 }
 
 describe('a machine that another operator’s fleet.conf lacks', () => {
@@ -34,7 +34,7 @@ describe('a machine that another operator’s fleet.conf lacks', () => {
         'hint: Add it to fleet.conf; or, if it has left the cluster: fleetctl machines remove m3',
       ]);
     }
-    const { groups, decisions } = toDo(await look(theirs));
+    const { groups, decisions } = toDo(await observeCluster(theirs));
     expect(groups.flatMap(({ units }) => [...units])).not.toContain('c.service');
     expect(decisions).toContainEqual(expect.objectContaining({ kind: 'keep', unit: 'c.service' }));
     expect([scene.there(), await scene.wanted()]).toEqual(before);
@@ -83,7 +83,7 @@ describe('a machine that another operator’s fleet.conf lacks', () => {
       { unit: 'c.service', to: { name: 'm1' } },
     ]);
     // Whoever has it still, finds that out and stops the old copy.
-    await reconcileEverything(scene.edges);
+    await reconcileEverything(scene.ports);
     expect(
       Object.values(scene.there())
         .flat()

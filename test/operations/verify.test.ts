@@ -12,7 +12,7 @@ async function sceneWith(files: Readonly<Record<string, string>>): Promise<Scene
 }
 
 const check = (scene: Scene, units: readonly string[], machine?: string): Promise<Verification> =>
-  verify(scene.edges, { units, cwd: scene.cwd, replace: true, machine });
+  verify(scene.ports, { units, cwd: scene.cwd, replace: true, machine });
 
 /** Verdicts as `m1 passed a.service`, and problems as `x.timer not-loaded`. */
 function told({ machines, problems }: Verification): readonly string[] {
@@ -47,7 +47,7 @@ describe('units are checked', () => {
     const verification = await check(scene, ['web.service'], 'm1');
     expect(told(verification)).toEqual(['m1 failed web.service']);
     expect(verification.passed).toBe(false);
-    expect((await scene.edges.registry.load()).units.get('web.service')?.text).toBe(SLEEP);
+    expect((await scene.ports.registry.load()).units.get('web.service')?.text).toBe(SLEEP);
   });
 
   it('as the registry has them, where there is no file', async () => {
@@ -129,7 +129,7 @@ describe('fleet itself has something against', () => {
 describe('a machine that does not answer', () => {
   it('is told, and the others decide', async () => {
     const scene = await sceneWith({ 'web.service': SLEEP });
-    scene.machines.silence('m1');
+    scene.machines.disconnect('m1');
     const verification = await check(scene, ['web.service']);
     expect(told(verification)).toEqual(['m2 passed web.service', 'm3 passed web.service']);
     expect(verification.unreachable.map(({ machine }) => machine.name)).toEqual(['m1']);
@@ -138,7 +138,7 @@ describe('a machine that does not answer', () => {
 
   it('lets nothing pass when it is the one that was named', async () => {
     const scene = await sceneWith({ 'web.service': SLEEP });
-    scene.machines.silence('m1');
+    scene.machines.disconnect('m1');
     const verification = await check(scene, ['web.service'], 'm1');
     expect(verification.passed).toBe(false);
     expect(verification.unreachable.map(({ machine }) => machine.name)).toEqual(['m1']);

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import { judge, type Sight } from '../../src/operations/checks.ts';
+import { type HealthInput, judge } from '../../src/operations/checks.ts';
 import { doctorJson, doctorLines, doctorTitles } from '../../src/output/doctor.ts';
 import type { Examination } from '../../src/systemd/examination.ts';
 import { HEALTHY } from '../support/fake-machines.ts';
 
 const VIEW = { all: false, names: ['m1', 'machine-two'] };
-const SIGHT: Sight = {
+const SIGHT: HealthInput = {
   user: 'core',
   login: { address: '10.0.0.1', credential: '/id' },
   examination: HEALTHY,
@@ -16,7 +16,7 @@ const SIGHT: Sight = {
   known: undefined,
 };
 
-const health = (sight: Partial<Sight> = {}) => ({
+const health = (sight: Partial<HealthInput> = {}) => ({
   machine: { name: 'm1', id: '148a18ff6e954cd892dac9de9bb90d5a', address: '10.0.0.1' },
   checks: judge({ ...SIGHT, ...sight }),
 });

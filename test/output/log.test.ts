@@ -8,11 +8,11 @@ const DENIED = new FleetError('registry-unavailable', 'The etcd registry refused
 
 it.each<[ControllerEvent, string]>([
   [
-    { kind: 'machine-lost', machine: 'm1', silence: silence('ssh-timeout', 'no answer') },
+    { kind: 'machine-lost', machine: 'm1', unreachable: silence('ssh-timeout', 'no answer') },
     'warning: machine "m1" does not answer: no answer',
   ],
   [
-    { kind: 'machine-lost', machine: 'm1', silence: silence('ssh-host-key', 'its host key has changed') },
+    { kind: 'machine-lost', machine: 'm1', unreachable: silence('ssh-host-key', 'its host key has changed') },
     'warning: machine "m1" cannot be used: its host key has changed',
   ],
   [

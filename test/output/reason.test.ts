@@ -106,11 +106,11 @@ const SENTENCES: {
   'lease-may-hold': [
     [
       { code: 'lease-may-hold', machine: 'm2', forMs: 12_300 },
-      'machine "m2" is silent and may run it under its lease for another 12s',
+      'machine "m2" is unreachable and may run it under its lease for another 12s',
     ],
     [
       { code: 'lease-may-hold', machine: 'm2', forMs: undefined },
-      'machine "m2" is silent and may run it under its lease; only fleetd knows when that is over',
+      'machine "m2" is unreachable and may run it under its lease; only fleetd knows when that is over',
     ],
   ],
   'machine-removed': [[{ code: 'machine-removed', machine: 'm9' }, 'no machine has this id any more']],

@@ -27,8 +27,8 @@ function result(changes: Partial<UnitResult> = {}): UnitResult {
     outdated: [],
     eligible: 0,
     failures: [],
-    despite: undefined,
-    nowhere: false,
+    violation: undefined,
+    unschedulable: false,
     rejected: [],
     ...changes,
   };
@@ -114,7 +114,7 @@ describe('what does not hold', () => {
     const reason = { code: 'machine-silent', silentMs: 0, message: 'no key', mayBeDown: false } as const;
     const hint = 'Run "ssh-add"';
     const rejected = ['m1', 'm2'].map((machine) => ({ machine, reason: { ...reason, hint } }));
-    expect(report('start', { nowhere: true, rejected }).err).toEqual([
+    expect(report('start', { unschedulable: true, rejected }).err).toEqual([
       'Error: Cannot place unit "a.service": no machine fits',
       '  m1: it cannot be used: no key',
       '  m2: it cannot be used: no key',
@@ -190,7 +190,7 @@ describe('what does not hold', () => {
         reason: { code: 'machine-silent', silentMs: 0, message: 'no answer', mayBeDown: true },
       },
     ] as const;
-    expect(report('start', { nowhere: true, rejected })).toEqual({
+    expect(report('start', { unschedulable: true, rejected })).toEqual({
       out: [],
       err: [
         'Error: Cannot place unit "a.service": no machine fits',
@@ -238,7 +238,7 @@ describe('what does not hold', () => {
 });
 
 describe('a unit that stays although', () => {
-  const despite = {
+  const violation = {
     code: 'machine-silent',
     silentMs: 12_000,
     message: 'no answer',
@@ -246,19 +246,19 @@ describe('a unit that stays although', () => {
   } as const;
 
   it('its machine is silent: when it will move', () => {
-    const { err } = report('start', { failures: [silent], despite });
+    const { err } = report('start', { failures: [silent], violation });
     expect(err.slice(3)).toEqual([
-      'hint: It moves when its machine has been silent for agent_ttl (12s so far)',
+      'hint: It moves when its machine has been unreachable for agent_ttl (12s so far)',
     ]);
   });
 
   it('its machine refuses us: nothing, for it will not move', () => {
-    expect(report('start', { despite: { ...despite, mayBeDown: false } }).err).toEqual([]);
+    expect(report('start', { violation: { ...violation, mayBeDown: false } }).err).toEqual([]);
   });
 
   it('its machine has left fleet.conf', () => {
     const gone = { code: 'machine-removed', machine: 'a'.repeat(32) } as const;
-    expect(report('stop', { machines: [], despite: gone })).toEqual({
+    expect(report('stop', { machines: [], violation: gone })).toEqual({
       out: [],
       err: [
         'Warning: unit "a.service" stays assigned to a machine that is not in fleet.conf, for no other one fits',
@@ -268,7 +268,7 @@ describe('a unit that stays although', () => {
 
   it('a rule speaks against its machine', () => {
     const rule = { code: 'machine-metadata', key: 'role', wanted: ['db'], actual: undefined } as const;
-    expect(report('start', { machines: [M1], despite: rule })).toEqual({
+    expect(report('start', { machines: [M1], violation: rule })).toEqual({
       out: ['Unit a.service launched on 148a18ff.../10.0.0.1'],
       err: [
         'Warning: unit "a.service" stays on a machine it does not fit, for no other one fits: MachineMetadata= asks for role=db, it has no role',
@@ -283,7 +283,7 @@ describe('a request over several units', () => {
       results: [
         result({ machines: [M1] }),
         result({ unit: 'b.service', failures: [failed] }),
-        result({ unit: 'c.service', nowhere: true }),
+        result({ unit: 'c.service', unschedulable: true }),
         result({ unit: 'd.service', machines: [M2] }),
       ],
       problems: [
@@ -319,7 +319,7 @@ describe('a request over several units', () => {
 
 describe('a dry run', () => {
   it('of a unit that fits nowhere promises nothing about the registry', () => {
-    const nowhere = result({ nowhere: true });
+    const nowhere = result({ unschedulable: true });
     expect(dryRunReport('start', request({ results: [nowhere] })).err).toEqual([
       'Error: Cannot place unit "a.service": no machine fits',
       'hint: It would be launched in the registry, and on no machine',
@@ -366,7 +366,7 @@ describe('a dry run', () => {
   });
 
   it('that can do nothing says why', () => {
-    const { out, err } = dryRunReport('start', request({ results: [result({ nowhere: true })] }));
+    const { out, err } = dryRunReport('start', request({ results: [result({ unschedulable: true })] }));
     expect(out).toEqual([]);
     expect(err[0]).toBe('Error: Cannot place unit "a.service": no machine fits');
   });

@@ -136,7 +136,7 @@ describe('a plan', () => {
     .machine('m1', {}, { units: [here] })
     .machine('m2', {}, { units: [here] })
     .machine('m3')
-    .silent('m4', 0)
+    .unreachable('m4', 0)
     .machine('m5', {}, { cluster: 'other', units: [here] })
     .machine('m6', {}, { cluster: undefined })
     .never('m7');

@@ -66,7 +66,7 @@ describe('a pass tells', () => {
 
   it('of a machine that is silent, and of a move with its reason and the token that machines get', async () => {
     const scene = await arrange();
-    scene.driver.silence('m1');
+    scene.driver.disconnect('m1');
     await scene.registry.update(() => [
       {
         kind: 'put-machine',
@@ -85,7 +85,7 @@ describe('a pass tells', () => {
     expect(scene.events.find(({ kind }) => kind === 'machine-silent')).toMatchObject({
       machine: 'm1',
       id: idOf('m1'),
-      silence: { code: 'ssh-timeout', message: 'Cannot reach machine "m1"' },
+      unreachable: { code: 'ssh-timeout', message: 'Cannot reach machine "m1"' },
     });
     expect(scene.events.find(({ kind }) => kind === 'decided')).toEqual({
       kind: 'decided',
@@ -104,7 +104,7 @@ describe('a pass tells', () => {
   it('of what could not be sent, too', async () => {
     const scene = await arrange();
     await scene.want('inactive', '', 'a.service');
-    scene.driver.silence('m1');
+    scene.driver.disconnect('m1');
     await scene.pass('a.service');
     expect(told(scene).slice(-3)).toEqual(['planned ', 'outcome m1 a.service unreachable', 'pass-done 1']);
   });
@@ -115,7 +115,7 @@ describe('a pass tells', () => {
     await scene.pass();
     scene.driver.trouble('m2').failing.set('a.service', WRITE_FAILED);
     scene.events.length = 0;
-    await reconcile(scene.edges, new Set(['a.service']), {
+    await reconcile(scene.ports, new Set(['a.service']), {
       asked: new Map([['a.service', 'restart']]),
       maxParallel: 1,
     });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import { look } from '../../src/operations/look.ts';
+import { observeCluster } from '../../src/operations/observe-cluster.ts';
 import { reconcile } from '../../src/reconcile/reconcile.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
@@ -20,24 +20,24 @@ async function arrange({ ahead = 0 }: { readonly ahead?: number } = {}) {
   const clock = { now: () => a.clock.time + ahead };
   const registry = createRegistry(store, { clock, author: 'b@there' });
   const observer = { id: 'b', uptime: { now: () => a.clock.time - NOW } };
-  const edges = { ...b.edges, registry, clock, observer };
-  const silence = (): void => {
-    for (const { driver } of [a, b]) driver.silence('m1');
+  const ports = { ...b.ports, registry, clock, observer };
+  const disconnect = (): void => {
+    for (const { driver } of [a, b]) driver.disconnect('m1');
   };
   const heal = (): void => {
     for (const { driver } of [a, b]) driver.heal('m1');
   };
   const decisionOfA = async (): Promise<string | undefined> => decisionsOf(await a.pass())[0];
-  const decisionOfB = async () => decisionsOf(await reconcile(edges, new Set(['u.service'])))[0];
+  const decisionOfB = async () => decisionsOf(await reconcile(ports, new Set(['u.service'])))[0];
   const known = async () => (await a.registry.load()).machines.get('m1');
-  return { a, b, silence, heal, list: () => look(edges), decisionOfA, decisionOfB, known };
+  return { a, b, disconnect, heal, list: () => observeCluster(ports), decisionOfA, decisionOfB, known };
 }
 
 describe('the silence that another operator has seen', () => {
   for (const ahead of [0, HOUR_MS, -HOUR_MS, 24 * HOUR_MS]) {
     it(`moves nothing before agent_ttl of our own; the clock there is ${ahead} ms ahead`, async () => {
-      const { a, silence, list, decisionOfA, decisionOfB } = await arrange({ ahead });
-      silence();
+      const { a, disconnect, list, decisionOfA, decisionOfB } = await arrange({ ahead });
+      disconnect();
       await list();
       a.clock.time += TTL_MS - 1;
       // B has seen it for that long; A looks for the first time.
@@ -53,8 +53,8 @@ describe('the silence that another operator has seen', () => {
   }
 
   it('counts for that operator, who is not disturbed by ours', async () => {
-    const { a, silence, list, decisionOfA, decisionOfB } = await arrange({ ahead: -HOUR_MS });
-    silence();
+    const { a, disconnect, list, decisionOfA, decisionOfB } = await arrange({ ahead: -HOUR_MS });
+    disconnect();
     await list();
     await decisionOfA();
     a.clock.time += TTL_MS;
@@ -62,8 +62,8 @@ describe('the silence that another operator has seen', () => {
   });
 
   it('noted by version 0.1.0 moves nothing, and is left to it while the machine is silent', async () => {
-    const { a, silence, heal, decisionOfA, known } = await arrange();
-    silence();
+    const { a, disconnect, heal, decisionOfA, known } = await arrange();
+    disconnect();
     const old = {
       id: (await known())?.id,
       silentSince: NOW - HOUR_MS,
@@ -97,13 +97,13 @@ describe('trouble that is no silence', () => {
     });
 
     it(`ends the silence that was seen before: ${code}`, async () => {
-      const { a, silence, decisionOfA } = await arrange();
-      silence();
+      const { a, disconnect, decisionOfA } = await arrange();
+      disconnect();
       await decisionOfA();
       a.clock.time += TTL_MS;
       a.driver.trouble('m1').silent = new FleetError(code, 'It is mine');
       expect(await decisionOfA()).toBe('u.service keep');
-      silence();
+      disconnect();
       expect(await decisionOfA()).toBe('u.service keep');
     });
   }
@@ -111,8 +111,8 @@ describe('trouble that is no silence', () => {
 
 describe('what an observer has seen', () => {
   it('is no silence in between when the looks are an hour apart', async () => {
-    const { a, silence, decisionOfA } = await arrange();
-    silence();
+    const { a, disconnect, decisionOfA } = await arrange();
+    disconnect();
     await decisionOfA();
     a.clock.time += HOUR_MS + 1;
     expect(await decisionOfA()).toBe('u.service keep');
@@ -121,17 +121,17 @@ describe('what an observer has seen', () => {
   });
 
   it('is forgotten when it lies in the future: the computer was started anew', async () => {
-    const { a, silence, decisionOfA } = await arrange();
-    silence();
+    const { a, disconnect, decisionOfA } = await arrange();
+    disconnect();
     await decisionOfA();
-    a.edges.observer.uptime.now = () => a.clock.time - NOW;
+    a.ports.observer.uptime.now = () => a.clock.time - NOW;
     a.clock.time += TTL_MS;
     expect(await decisionOfA()).toBe('u.service keep');
   });
 
   it('is written once, and again only from time to time', async () => {
-    const { a, silence, decisionOfA } = await arrange();
-    silence();
+    const { a, disconnect, decisionOfA } = await arrange();
+    disconnect();
     await decisionOfA();
     const { revision } = await a.registry.load();
     for (const ms of [1, 1_000, TTL_MS - 1_002]) {
@@ -142,8 +142,8 @@ describe('what an observer has seen', () => {
   });
 
   it('that a machine is back is never in the future', async () => {
-    const { a, silence, heal, list, decisionOfA, known } = await arrange({ ahead: HOUR_MS });
-    silence();
+    const { a, disconnect, heal, list, decisionOfA, known } = await arrange({ ahead: HOUR_MS });
+    disconnect();
     await list();
     heal();
     await list();

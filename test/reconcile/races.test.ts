@@ -92,7 +92,7 @@ describe('two passes at once over units that conflict', () => {
     );
     expect([assigned.length, new Set(assigned).size]).toEqual([4, 4]);
     for (const { decisions } of reports) {
-      expect(decisions.filter(({ kind }) => kind === 'nowhere')).toHaveLength(2);
+      expect(decisions.filter(({ kind }) => kind === 'unschedulable')).toHaveLength(2);
     }
   });
 

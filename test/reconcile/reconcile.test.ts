@@ -76,7 +76,7 @@ describe('a pass', () => {
 
   it('brings global units to every machine, and to one that joins', async () => {
     const scene = new Scene(THREE);
-    scene.driver.silence('m3');
+    scene.driver.disconnect('m3');
     await scene.want('launched', 'Global=true', 'g.service');
     const first = await scene.pass('g.service');
     expect(failuresOf(first)).toEqual(['g.service m3 unreachable']);
@@ -117,10 +117,12 @@ describe('a pass', () => {
 
   it('says for every machine why a unit fits nowhere', async () => {
     const scene = new Scene(THREE);
-    scene.driver.silence('m3');
+    scene.driver.disconnect('m3');
     await scene.want('launched', 'MachineMetadata=name=none', 'a.service');
     const [decision] = (await scene.pass('a.service')).decisions;
-    expect(decision?.kind === 'nowhere' && decision.rejected.map(({ machine }) => machine)).toEqual(THREE);
+    expect(decision?.kind === 'unschedulable' && decision.rejected.map(({ machine }) => machine)).toEqual(
+      THREE,
+    );
     expect(await scene.assigned('a.service')).toBeUndefined();
   });
 });
@@ -186,7 +188,7 @@ describe('when something fails, a pass', () => {
     await scene.want('launched', '', 'a.service');
     const full = new FleetError('registry-unavailable', 'Cannot write the registry: disk full');
     const registry = { ...scene.registry, update: () => Promise.reject(full) };
-    await expect(reconcile({ ...scene.edges, registry }, 'everything')).rejects.toBe(full);
+    await expect(reconcile({ ...scene.ports, registry }, 'everything')).rejects.toBe(full);
     expect(scene.driver.openSessions()).toBe(0);
   });
 
@@ -209,7 +211,7 @@ describe('when something fails, a pass', () => {
       ...scene.registry,
       load: () => Promise.reject(new FleetError('registry-corrupt', 'x')),
     };
-    await expect(reconcile({ ...scene.edges, registry }, 'everything')).rejects.toThrow(FleetError);
+    await expect(reconcile({ ...scene.ports, registry }, 'everything')).rejects.toThrow(FleetError);
     expect(scene.driver.log).toEqual([]);
   });
 });

@@ -22,7 +22,7 @@ describe('a unit that is unloaded', () => {
   it('keeps it while its machine is silent, and loses it when that returns', async () => {
     const scene = await arrange();
     await scene.want('inactive', '', 'a.service');
-    scene.driver.silence('m1');
+    scene.driver.disconnect('m1');
     expect(failuresOf(await scene.pass('a.service'))).toEqual(['a.service m1 unreachable']);
     expect(await scene.assigned('a.service')).toBe('m1');
     scene.driver.heal('m1');
@@ -104,7 +104,7 @@ describe('a unit that is unloaded', () => {
     await scene.want('launched', 'Global=true', 'g.service');
     await scene.pass();
     await scene.want('inactive', 'Global=true', 'g.service');
-    scene.driver.silence('m2');
+    scene.driver.disconnect('m2');
     expect(failuresOf(await scene.pass('g.service'))).toEqual(['g.service m2 unreachable']);
     expect(scene.there()).toEqual(['m2 g.service running']);
     scene.driver.heal('m2');

@@ -3,7 +3,7 @@ import { compareText } from '../../src/base/compare.ts';
 import type { Failure } from '../../src/cluster/failure.ts';
 import type { TargetState } from '../../src/cluster/target-state.ts';
 import type { PassEvent } from '../../src/reconcile/events.ts';
-import { type Edges, type ReconcileReport, reconcile } from '../../src/reconcile/reconcile.ts';
+import { type Ports, type ReconcileReport, reconcile } from '../../src/reconcile/reconcile.ts';
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -15,7 +15,7 @@ export class Scene {
   readonly driver: FakeDriver;
   readonly registry: Registry;
   readonly store: Store;
-  readonly edges: Edges;
+  readonly ports: Ports;
   /** What the last pass told while it worked. */
   readonly events: PassEvent[] = [];
   readonly clock = { time: NOW, now: (): number => this.clock.time };
@@ -27,9 +27,9 @@ export class Scene {
     this.driver = new FakeDriver(machines, beside?.driver);
     this.registry = createRegistry(store, { clock: this.clock, author: 'me@here' });
     const { registry, driver, clock } = this;
-    const tell = (event: PassEvent): void => void this.events.push(event);
+    const emit = (event: PassEvent): void => void this.events.push(event);
     const observer = { id: 'me', uptime: clock };
-    this.edges = { registry, driver, clock, observer, machines, agentTtlMs: TTL_MS, cutOff: 0.5, tell };
+    this.ports = { registry, driver, clock, observer, machines, agentTtlMs: TTL_MS, cutOff: 0.5, emit };
   }
 
   /** Puts units into the registry, where they are, with another text or target state. `fleet` is `[X-Fleet]`. */
@@ -50,7 +50,7 @@ export class Scene {
     this.driver.log.length = 0;
     this.events.length = 0;
     try {
-      return await reconcile(this.edges, names.length === 0 ? 'everything' : new Set(names));
+      return await reconcile(this.ports, names.length === 0 ? 'everything' : new Set(names));
     } finally {
       expect(this.driver.complaints).toEqual([]);
       expect(this.driver.openSessions()).toBe(0);
@@ -61,12 +61,12 @@ export class Scene {
   /** Where a unit is assigned: the machine's name. */
   async assigned(unit: string): Promise<string | undefined> {
     const machine = (await this.registry.load()).units.get(unit)?.machine;
-    return this.edges.machines.find(({ name }) => idOf(name) === machine)?.name ?? machine;
+    return this.ports.machines.find(({ name }) => idOf(name) === machine)?.name ?? machine;
   }
 
   /** What is on machines: `m1 a.service running`. */
   there(): readonly string[] {
-    return this.edges.machines.flatMap(({ name }) =>
+    return this.ports.machines.flatMap(({ name }) =>
       [...this.driver.of(name).units]
         .map(([unit, { state }]) => `${name} ${unit} ${state.sub}`)
         .sort(compareText),

@@ -19,7 +19,7 @@ const tokenOf = async (scene: Scene): Promise<number> =>
 describe('a machine that is silent', () => {
   it('keeps its units while it may come back', async () => {
     const scene = await arrange();
-    scene.driver.silence('m1');
+    scene.driver.disconnect('m1');
     for (const ms of [0, TTL_MS / 2, TTL_MS - 1]) {
       scene.clock.time = NOW + ms;
       const report = await scene.pass();
@@ -34,11 +34,15 @@ describe('a machine that is silent', () => {
 
   it('is silent since it was first found so, however often and by whomever', async () => {
     const scene = await arrange();
-    scene.driver.silence('m1');
+    scene.driver.disconnect('m1');
     await scene.pass();
     scene.clock.time += TTL_MS / 3;
     const { snapshot } = await scene.pass();
-    expect(snapshot.machines[0]?.silence).toMatchObject({ since: NOW, code: 'ssh-timeout', hint: 'Wait' });
+    expect(snapshot.machines[0]?.unreachable).toMatchObject({
+      since: NOW,
+      code: 'ssh-timeout',
+      hint: 'Wait',
+    });
     expect((await scene.registry.load()).machines.get('m1')).toEqual({
       id: idOf('m1'),
       silence: { at: NOW, seenBy: { me: { first: NOW, last: NOW } } },
@@ -48,7 +52,7 @@ describe('a machine that is silent', () => {
   it('loses its units after the ttl, to a machine that gets a higher token', async () => {
     const scene = await arrange();
     const before = await tokenOf(scene);
-    scene.driver.silence('m1');
+    scene.driver.disconnect('m1');
     await scene.pass();
     scene.clock.time += TTL_MS;
     const report = await scene.pass();
@@ -60,20 +64,20 @@ describe('a machine that is silent', () => {
 
   it('that was seen again in between starts anew', async () => {
     const scene = await arrange();
-    scene.driver.silence('m1');
+    scene.driver.disconnect('m1');
     await scene.pass();
     scene.clock.time += TTL_MS - 1;
     scene.driver.heal('m1');
     await scene.pass();
     expect((await scene.registry.load()).machines.get('m1')?.silence).toBeUndefined();
-    scene.driver.silence('m1');
+    scene.driver.disconnect('m1');
     scene.clock.time += 1;
     expect(decisionsOf(await scene.pass())).toEqual(['a.service keep']);
   });
 
   it('is cleaned when it returns, and the unit is not stopped where it is now', async () => {
     const scene = await arrange();
-    scene.driver.silence('m1');
+    scene.driver.disconnect('m1');
     await scene.pass();
     scene.clock.time += TTL_MS;
     await scene.pass();
@@ -94,13 +98,13 @@ describe('a machine that is silent', () => {
     expect(failuresOf(report)).toEqual(['a.service m1 unreachable']);
     expect(report.snapshot.machines[0]).toMatchObject({
       id: idOf('m1'),
-      silence: { message: 'It says nothing' },
+      unreachable: { message: 'It says nothing' },
     });
   });
 
   it('that nobody has ever seen has no id, and is remembered as silent', async () => {
     const scene = new Scene(['m1', 'm2', 'm3']);
-    scene.driver.silence('m3');
+    scene.driver.disconnect('m3');
     await scene.want('launched', '', 'a.service');
     const { snapshot } = await scene.pass();
     expect(snapshot.machines[2]?.id).toBeUndefined();
@@ -119,7 +123,7 @@ describe('a machine that is silent', () => {
 describe('more than half of the machines, silent at once,', () => {
   it('move nothing, for it is us who are cut off', async () => {
     const scene = await arrange();
-    scene.driver.silence('m1', 'm3', 'm4');
+    scene.driver.disconnect('m1', 'm3', 'm4');
     await scene.pass();
     scene.clock.time += 10 * TTL_MS;
     const report = await scene.pass();
@@ -133,7 +137,7 @@ describe('more than half of the machines, silent at once,', () => {
 
   it('do not keep a new unit from a machine that answers', async () => {
     const scene = new Scene(FIVE);
-    scene.driver.silence('m1', 'm2', 'm3', 'm4');
+    scene.driver.disconnect('m1', 'm2', 'm3', 'm4');
     await scene.want('launched', '', 'a.service');
     expect(decisionsOf(await scene.pass())).toEqual(['a.service place']);
     expect(scene.there()).toEqual(['m5 a.service running']);
@@ -141,7 +145,7 @@ describe('more than half of the machines, silent at once,', () => {
 
   it('may be all of them: the pass ends with a report', async () => {
     const scene = await arrange();
-    scene.driver.silence(...FIVE);
+    scene.driver.disconnect(...FIVE);
     scene.clock.time += 10 * TTL_MS;
     expect(failuresOf(await scene.pass())).toEqual(['a.service m1 unreachable']);
   });

@@ -56,8 +56,8 @@ describe('ids and names are bound', () => {
     });
     const machines = new Map(pairs(bound).map(([name, id]) => [name, { ...UNKNOWN_MACHINE, id: idOf(id) }]));
     const trusted = trustedViews(views, { machines }, NOW);
-    const refused = trusted.filter(({ silence }) => silence?.code === 'machine-untrusted');
-    expect(refused.map(({ machine, silence }) => `${machine.name}: ${silence?.message}`)).toEqual(
+    const refused = trusted.filter(({ unreachable }) => unreachable?.code === 'machine-untrusted');
+    expect(refused.map(({ machine, unreachable }) => `${machine.name}: ${unreachable?.message}`)).toEqual(
       expected.map((line) => expect.stringMatching(new RegExp(line.replace(': ', ': .*')))),
     );
     for (const { machine, id } of refused) expect(id).toBe(machines.get(machine.name)?.id);
@@ -69,14 +69,14 @@ describe('ids and names are bound', () => {
     await scene.want('launched', `MachineID=${idOf('m2')}`, 'pinned.service');
     await scene.pass();
     expect(scene.there()).toEqual(['m2 pinned.service running']);
-    scene.driver.silence('m2');
+    scene.driver.disconnect('m2');
     scene.driver.trouble('m3').id = idOf('m2');
     for (let pass = 0; pass < 3; pass++) {
       scene.clock.time += TTL_MS;
       expect(decisionsOf(await scene.pass())).toEqual(['pinned.service keep']);
     }
     expect(scene.there()).toEqual(['m2 pinned.service running']);
-    await expect(acceptMachine(scene.edges, 'm3')).rejects.toMatchObject({ code: 'usage' });
+    await expect(acceptMachine(scene.ports, 'm3')).rejects.toMatchObject({ code: 'usage' });
     expect((await scene.registry.load()).machines.get('m3')?.id).toBe(idOf('m3'));
   });
 
@@ -85,7 +85,7 @@ describe('ids and names are bound', () => {
     await scene.want('launched', '', 'a.service');
     await scene.pass();
     scene.driver.trouble('m3').id = idOf('m1');
-    scene.driver.silence('m1');
+    scene.driver.disconnect('m1');
     await scene.pass();
     scene.clock.time += TTL_MS;
     expect(decisionsOf(await scene.pass())).toEqual(['a.service move']);
@@ -101,7 +101,7 @@ describe('ids and names are bound', () => {
     const report = await scene.pass();
     expect(decisionsOf(report)).toEqual(['a.service keep']);
     const view = report.snapshot.machines.find(({ machine }) => machine.name === home);
-    expect(view?.silence).toMatchObject({
+    expect(view?.unreachable).toMatchObject({
       code: 'machine-untrusted',
       message: `Machine "${home}" has units of this cluster, and belongs to another one: "another"`,
     });
@@ -117,9 +117,9 @@ describe('ids and names are bound', () => {
     scene.driver.trouble('m1').id = idOf('new');
     scene.driver.of('m1').units.clear();
     expect(decisionsOf(await scene.pass())).toEqual(['a.service keep']);
-    const accepted = await acceptMachine(scene.edges, 'm1');
+    const accepted = await acceptMachine(scene.ports, 'm1');
     expect(accepted).toMatchObject({ id: idOf('new'), before: idOf('m1'), renamedFrom: [], isNews: true });
-    expect(await acceptMachine(scene.edges, 'm1')).toMatchObject({ isNews: false });
+    expect(await acceptMachine(scene.ports, 'm1')).toMatchObject({ isNews: false });
     expect(decisionsOf(await scene.pass())).toEqual(['a.service move']);
   });
 
@@ -139,7 +139,7 @@ describe('ids and names are bound', () => {
     for (const [unit, there] of before.driver.of('m1').units) scene.driver.of('web').units.set(unit, there);
     expect(decisionsOf(await scene.pass())).toEqual(['a.service keep']);
     expect((await scene.registry.load()).machines.get('web')?.id).toBeUndefined();
-    expect(await acceptMachine(scene.edges, 'web')).toMatchObject({ renamedFrom: ['m1'] });
+    expect(await acceptMachine(scene.ports, 'web')).toMatchObject({ renamedFrom: ['m1'] });
     const { machines } = await scene.registry.load();
     expect([...machines.keys()].sort()).toEqual(['m2', 'web']);
     expect(machines.get('web')).toMatchObject({ id: idOf('m1'), cordon: 'standard' });
@@ -162,7 +162,7 @@ describe('a machine with tokens that the registry has not given', () => {
     return scene;
   }
   const change = (scene: Scene) => (): Promise<unknown> => {
-    const { registry } = guarded(scene.edges);
+    const { registry } = guarded(scene.ports);
     const { text, hash, digest } = desiredUnit('new.service');
     const unit = { name: 'new.service', text, hash, digest, target: 'launched', machine: undefined } as const;
     return registry.update(() => [{ kind: 'put-unit', unit }]);
@@ -174,9 +174,9 @@ describe('a machine with tokens that the registry has not given', () => {
       const scene = await forged(token);
       await change(scene)();
       const { snapshot } = await scene.pass();
-      expect(snapshot.machines.flatMap(({ machine, silence }) => (silence ? machine.name : []))).toEqual([
-        'm1',
-      ]);
+      expect(
+        snapshot.machines.flatMap(({ machine, unreachable }) => (unreachable ? machine.name : [])),
+      ).toEqual(['m1']);
       expect(scene.there().filter((line) => line.includes('evil'))).toEqual(['m1 evil.service running']);
       expect(scene.there().filter((line) => line.includes('new'))).toHaveLength(1);
     },
@@ -197,29 +197,31 @@ describe('a machine with tokens that the registry has not given', () => {
       await scene.want(turn % 2 ? 'launched' : 'loaded', '', 'b.service');
     const { snapshot } = await scene.pass();
     expect(snapshot.revision).toBeGreaterThan(500);
-    expect(snapshot.machines.flatMap(({ machine, silence }) => (silence ? machine.name : []))).toEqual([
-      'm1',
-    ]);
+    expect(
+      snapshot.machines.flatMap(({ machine, unreachable }) => (unreachable ? machine.name : [])),
+    ).toEqual(['m1']);
     expect(scene.there()).toContain('m1 evil.service running');
     await expect(change(scene)()).rejects.toMatchObject({ code: 'registry-outdated' });
-    expect(await distrustMachine(scene.edges, 'm1')).toEqual(['a.service']);
+    expect(await distrustMachine(scene.ports, 'm1')).toEqual(['a.service']);
     await change(scene)();
     expect(decisionsOf(await scene.pass())).toContain('a.service keep');
     scene.driver.of('m1').units.delete('evil.service');
-    expect(await acceptMachine(scene.edges, 'm1')).toMatchObject({ isNews: true });
-    expect((await scene.pass()).snapshot.machines.every(({ silence }) => silence === undefined)).toBe(true);
+    expect(await acceptMachine(scene.ports, 'm1')).toMatchObject({ isNews: true });
+    expect((await scene.pass()).snapshot.machines.every(({ unreachable }) => unreachable === undefined)).toBe(
+      true,
+    );
   });
 
   it('is no matter of decision where the registry is empty: it may have to be recovered', async () => {
     const scene = new Scene(FOUR);
     for (const decide of [acceptMachine, distrustMachine])
-      await expect(decide(scene.edges, 'm1')).rejects.toMatchObject({ code: 'usage' });
+      await expect(decide(scene.ports, 'm1')).rejects.toMatchObject({ code: 'usage' });
     expect((await scene.registry.load()).revision).toBe(0);
   });
 
   it('cannot be accepted while it is ahead', async () => {
     const scene = await forged(500);
-    await expect(acceptMachine(scene.edges, 'm1')).rejects.toMatchObject({ code: 'registry-outdated' });
+    await expect(acceptMachine(scene.ports, 'm1')).rejects.toMatchObject({ code: 'registry-outdated' });
   });
 
   it('is believed when another one confirms it: no pass decides anything', async () => {
@@ -227,7 +229,7 @@ describe('a machine with tokens that the registry has not given', () => {
     const unit = scene.driver.of('m3').units.get('g.service');
     if (unit?.record === undefined) throw new Error('g.service is not on m3');
     unit.record = { ...unit.record, token: 499 };
-    await expect(reconcile(scene.edges, 'everything')).rejects.toMatchObject({
+    await expect(reconcile(scene.ports, 'everything')).rejects.toMatchObject({
       code: 'registry-outdated',
       hint: expect.stringContaining('recover'),
     });

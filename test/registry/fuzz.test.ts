@@ -15,7 +15,7 @@ import { listUnits } from '../../src/operations/list-units.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { stop } from '../../src/operations/set-target-state.ts';
 import { eventJson, eventLine } from '../../src/output/events.ts';
-import type { Edges } from '../../src/reconcile/reconcile.ts';
+import type { Ports } from '../../src/reconcile/reconcile.ts';
 import { previewRegistry } from '../../src/registry/preview.ts';
 import type { RegistryView } from '../../src/registry/view.ts';
 import { openEtcdStore } from '../../src/store/etcd/store.ts';
@@ -75,8 +75,8 @@ async function busyScene(store: Store): Promise<Scene> {
   await scene.start('a.service', 'b.service', 'c.service', 'g.service', 'w@1.service');
   await scene.write('b.service', `${SLEEP}# another\n`);
   await scene.submit(['b.service'], true);
-  await setCordon(scene.edges, ['m3'], 'standard');
-  await destroy(scene.edges, ['c.service']);
+  await setCordon(scene.ports, ['m3'], 'standard');
+  await destroy(scene.ports, ['c.service']);
   return scene;
 }
 
@@ -162,17 +162,17 @@ describe.runIf(HAS_ETCD)('the keys of a registry in etcd', () => {
 /** Everything that reads a registry, and what decides by it; returns how much of that was refused. */
 async function useAll(scene: Scene, where: unknown): Promise<number> {
   const { clock } = scene;
-  const edges: Edges = {
-    ...scene.edges,
-    registry: previewRegistry(scene.edges.registry, { clock, author: 'me@here' }),
-    driver: previewDriver(scene.edges.driver),
+  const ports: Ports = {
+    ...scene.ports,
+    registry: previewRegistry(scene.ports.registry, { clock, author: 'me@here' }),
+    driver: previewDriver(scene.ports.driver),
   };
-  const { registry } = edges;
+  const { registry } = ports;
   const uses: readonly (() => Promise<unknown>)[] = [
     async () => checkView(await registry.load()),
-    async () => JSON.stringify((await listUnits(edges)).rows),
-    async () => JSON.stringify((await listUnitFiles(edges)).rows),
-    async () => JSON.stringify((await listMachines(edges)).rows),
+    async () => JSON.stringify((await listUnits(ports)).rows),
+    async () => JSON.stringify((await listUnitFiles(ports)).rows),
+    async () => JSON.stringify((await listMachines(ports)).rows),
     async () =>
       (await listEvents(registry, { about: [], lines: undefined })).map((row) => [
         eventLine(row),
@@ -180,9 +180,9 @@ async function useAll(scene: Scene, where: unknown): Promise<number> {
       ]),
     () => history(registry, 'b.service'),
     () => cat(registry, 'a.service'),
-    () => reconcileEverything(edges),
-    () => stop(edges, ['b.service']),
-    () => destroy(edges, ['a.service']),
+    () => reconcileEverything(ports),
+    () => stop(ports, ['b.service']),
+    () => destroy(ports, ['a.service']),
   ];
   let refusals = 0;
   for (const use of uses) {

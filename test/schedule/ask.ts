@@ -1,6 +1,6 @@
 import type { Reason } from '../../src/cluster/reason.ts';
 import type { ClusterSnapshot } from '../../src/cluster/snapshot.ts';
-import { objections } from '../../src/schedule/constraints.ts';
+import { violations } from '../../src/schedule/constraints.ts';
 import { type Decision, machinesOf } from '../../src/schedule/decision.ts';
 import { schedule } from '../../src/schedule/schedule.ts';
 import { Workload } from '../../src/schedule/workload.ts';
@@ -34,5 +34,5 @@ export function against(snapshot: ClusterSnapshot, unit: string): readonly Reaso
   const [machine] = snapshot.machines;
   const wanted = snapshot.units.find(({ name }) => name === unit);
   if (machine === undefined || wanted === undefined) throw new Error('nothing to ask about');
-  return [...objections(wanted, machine, new Workload(snapshot), snapshot)];
+  return [...violations(wanted, machine, new Workload(snapshot), snapshot)];
 }

@@ -220,7 +220,7 @@ describe('the machine itself', () => {
     ['belongs to this cluster', cluster().machine('m1', {}, { cluster: CLUSTER_ID }), []],
     [
       'is silent',
-      cluster().silent('m1', 12_000),
+      cluster().unreachable('m1', 12_000),
       [
         {
           code: 'machine-silent',
@@ -232,7 +232,7 @@ describe('the machine itself', () => {
     ],
     [
       'fell silent in the future of a clock that was set back',
-      cluster().silent('m1', -5000),
+      cluster().unreachable('m1', -5000),
       [{ code: 'machine-silent', silentMs: 0, message: 'Cannot reach machine "m1"', mayBeDown: true }],
     ],
   ])('%s', (_, builder, expected) => {
@@ -254,7 +254,7 @@ describe('the machine itself', () => {
     ['remote-script', false],
     ['machine-not-found', false],
   ])('that is silent with %s may be down: %j', (code, mayBeDown) => {
-    const snapshot = cluster().silent('m1', 1000, {}, { code }).unit(UNIT).snapshot();
+    const snapshot = cluster().unreachable('m1', 1000, {}, { code }).unit(UNIT).snapshot();
     expect(against(snapshot, UNIT)).toMatchObject([{ code: 'machine-silent', mayBeDown }]);
   });
 });
@@ -263,7 +263,7 @@ describe('the order of the rules', () => {
   it('is the documented one, and each rule can be the first', () => {
     // A machine and a unit about which every rule has something to say.
     const everything = (silent: boolean) => {
-      const base = silent ? cluster().silent('m1', 9000) : foreign;
+      const base = silent ? cluster().unreachable('m1', 9000) : foreign;
       return base
         .machine('m2')
         .unit('a.timer', '', {

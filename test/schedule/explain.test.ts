@@ -15,8 +15,8 @@ function explained(builder: ClusterBuilder, name: string): Explanation {
 
 /** Machines in their order, with their load and what speaks against them: `m1 2`, `m2 0 MachineID Conflicts`. */
 function cases({ machines }: Explanation): readonly string[] {
-  return machines.map(({ machine, units, rulings }) => {
-    const against = rulings.filter(({ reason }) => reason !== undefined).map(({ rule }) => rule);
+  return machines.map(({ machine, units, results }) => {
+    const against = results.filter(({ reason }) => reason !== undefined).map(({ rule }) => rule);
     return [machine.machine.name, units, ...against].join(' ');
   });
 }
@@ -64,11 +64,11 @@ describe('explain', () => {
     const told = explained(
       cluster()
         .machine('m1', { role: 'db' }, { cluster: 'theirs' })
-        .silent('m2', TTL_MS)
+        .unreachable('m2', TTL_MS)
         .unit('web.service', 'MachineMetadata=role=web'),
       'web.service',
     );
-    expect(told.decision.kind).toBe('nowhere');
+    expect(told.decision.kind).toBe('unschedulable');
     expect(cases(told)).toEqual(['m1 0 MachineMetadata OtherCluster', 'm2 0 MachineMetadata Silence']);
     expect(told.runnerUp).toBeUndefined();
   });
@@ -89,7 +89,7 @@ describe('explain', () => {
       THREE.unit('a.service', '', { machine: 'm2' }).unit('g.service', 'Global=true\nConflicts=a.service'),
       'g.service',
     );
-    expect(told.decision.kind).toBe('everywhere');
+    expect(told.decision.kind).toBe('global');
     expect(told.runnerUp).toBeUndefined();
     expect(cases(told)).toEqual(['m1 0', 'm3 0', 'm2 1 Conflicts']);
   });
@@ -101,9 +101,9 @@ describe('explain', () => {
   });
 
   it('says when silence moves nothing, because most machines are silent', () => {
-    const half = cluster().machine('m1').silent('m2', 60_000).unit('web.service', '', { machine: 'm2' });
+    const half = cluster().machine('m1').unreachable('m2', 60_000).unit('web.service', '', { machine: 'm2' });
     expect(explained(half, 'web.service').cutOff).toBe(false);
-    expect(explained(half.silent('m3', 60_000), 'web.service').cutOff).toBe(true);
+    expect(explained(half.unreachable('m3', 60_000), 'web.service').cutOff).toBe(true);
   });
 
   it('agrees with what is decided, in any cluster', () => {
@@ -115,8 +115,8 @@ describe('explain', () => {
         const told = explain(snapshot, unit);
         expect(told.decision).toEqual(decision);
         if (decision === undefined || !('rejected' in decision)) continue;
-        const firsts = told.machines.flatMap(({ machine, rulings }) => {
-          const reason = rulings.find((ruling) => ruling.reason !== undefined)?.reason;
+        const firsts = told.machines.flatMap(({ machine, results }) => {
+          const reason = results.find(({ reason }) => reason !== undefined)?.reason;
           return reason === undefined ? [] : [[machine.machine.name, reason] as const];
         });
         const rejected = decision.rejected.map(({ machine, reason }) => [machine, reason] as const);

@@ -34,7 +34,7 @@ function led(snapshot: ClusterSnapshot, answeredMsAgo: number): ClusterSnapshot 
 }
 
 const THREE = cluster()
-  .silent('m1', 2 * TTL_MS)
+  .unreachable('m1', 2 * TTL_MS)
   .machine('m2')
   .machine('m3');
 const decide = (snapshot: ClusterSnapshot): Decision | undefined => schedule(snapshot)[0];
@@ -43,7 +43,7 @@ describe('a fenced unit', () => {
   it('goes to no machine without a lease', () => {
     const snapshot = cluster().machine('m1').unit('a.service', FENCED).snapshot();
     const rejected = [{ machine: 'm1', reason: { code: 'no-lease' } }];
-    expect(decide(snapshot)).toEqual({ kind: 'nowhere', unit: 'a.service', rejected });
+    expect(decide(snapshot)).toEqual({ kind: 'unschedulable', unit: 'a.service', rejected });
     expect(decide(led(snapshot, 0))).toMatchObject({ kind: 'place', machine: idOf('m1') });
   });
 
@@ -54,7 +54,7 @@ describe('a fenced unit', () => {
         ? view
         : { ...view, observation: { ...view.observation, uptimeSeconds: LEASE.deadline } },
     );
-    expect(decide({ ...snapshot, machines: late })).toMatchObject({ kind: 'nowhere' });
+    expect(decide({ ...snapshot, machines: late })).toMatchObject({ kind: 'unschedulable' });
   });
 
   it.each([
@@ -62,8 +62,8 @@ describe('a fenced unit', () => {
     [TTL_MS * 1.1 + AFTER_MS - 1, 1],
   ])('stays on a silent machine that answered %i ms ago', (ago, forMs) => {
     const snapshot = led(THREE.unit('a.service', FENCED, { machine: 'm1' }).snapshot(), ago);
-    const despite = { code: 'lease-may-hold', machine: 'm1', forMs: expect.closeTo(forMs, 3) };
-    expect(decide(snapshot)).toMatchObject({ kind: 'keep', despite });
+    const violation = { code: 'lease-may-hold', machine: 'm1', forMs: expect.closeTo(forMs, 3) };
+    expect(decide(snapshot)).toMatchObject({ kind: 'keep', violation });
   });
 
   it('leaves it when its last lease and its stop are over', () => {
@@ -76,19 +76,19 @@ describe('a fenced unit', () => {
 
   it('never leaves it for who does not know when that is', () => {
     const { leases: _, ...snapshot } = led(THREE.unit('a.service', FENCED, { machine: 'm1' }).snapshot(), 0);
-    const despite = { code: 'lease-may-hold', machine: 'm1', forMs: undefined };
-    expect(decide(snapshot)).toMatchObject({ kind: 'keep', despite });
+    const violation = { code: 'lease-may-hold', machine: 'm1', forMs: undefined };
+    expect(decide(snapshot)).toMatchObject({ kind: 'keep', violation });
   });
 
   it('waits for a machine that has left fleet.conf, too', () => {
     const two = cluster().machine('m2').machine('m3').unit('a.service', FENCED, { machine: 'm1' }).snapshot();
-    expect(decide(led(two, 0))).toMatchObject({ kind: 'keep', despite: { code: 'lease-may-hold' } });
+    expect(decide(led(two, 0))).toMatchObject({ kind: 'keep', violation: { code: 'lease-may-hold' } });
     expect(decide(led(two, TTL_MS * 1.1 + AFTER_MS))).toMatchObject({ kind: 'move' });
   });
 
   it('is not brought to its machine while a silent one may have it', () => {
     const snapshot = led(THREE.unit('a.service', FENCED, { machine: 'm2' }).snapshot(), 0);
-    expect(decide(snapshot)).toMatchObject({ kind: 'keep', despite: undefined });
+    expect(decide(snapshot)).toMatchObject({ kind: 'keep', violation: undefined });
     const [change] = changesOf(snapshot).m2 ?? [];
     expect(change).toMatchObject({
       steps: [],

@@ -8,7 +8,7 @@ const A = 'a.service';
 const B = 'b.service';
 
 describe('staying', () => {
-  const stays = { kind: 'keep', unit: A, machine: idOf('m1'), despite: undefined };
+  const stays = { kind: 'keep', unit: A, machine: idOf('m1'), violation: undefined };
 
   it.each<readonly [string, ClusterBuilder]>([
     ['whatever the load of its machine', THREE.unit(A, '', { machine: 'm1' }).unit(B, '', { machine: 'm1' })],
@@ -38,7 +38,7 @@ describe('staying', () => {
       .unit(A, 'MachineMetadata=role=db', { machine: 'm1' });
     expect(decisionOf(A, builder)).toMatchObject({
       ...stays,
-      despite: { code: 'machine-metadata', key: 'role' },
+      violation: { code: 'machine-metadata', key: 'role' },
     });
   });
 });
@@ -97,8 +97,8 @@ describe('moving', () => {
   });
 
   it('not from a machine that was removed, when there is no other one', () => {
-    const builder = cluster().silent('m1', 0).unit(A, '', { machine: 'm9' });
-    expect(decisionOf(A, builder)).toMatchObject({ kind: 'keep', despite: { code: 'machine-removed' } });
+    const builder = cluster().unreachable('m1', 0).unit(A, '', { machine: 'm9' });
+    expect(decisionOf(A, builder)).toMatchObject({ kind: 'keep', violation: { code: 'machine-removed' } });
   });
 
   it('makes room for a unit that is new in the same pass, whatever the names', () => {
@@ -112,7 +112,7 @@ describe('moving', () => {
 
   it('comes before what is new, when there is one place for both', () => {
     const builder = cluster()
-      .silent('m1', TTL_MS)
+      .unreachable('m1', TTL_MS)
       .machine('m2')
       .unit(A, 'Conflicts=b.service')
       .unit(B, '', { machine: 'm1' });
@@ -140,20 +140,20 @@ describe('a silent machine', () => {
     ['exactly agent_ttl', TTL_MS, 'move'],
     ['long after', TTL_MS * 1000, 'move'],
   ])('%s', (_, ms, kind) => {
-    expect(decisionOf(A, on(cluster().silent('m1', ms)))).toMatchObject({ kind });
+    expect(decisionOf(A, on(cluster().unreachable('m1', ms)))).toMatchObject({ kind });
   });
 
   it.each(['ssh-host-key', 'ssh-authentication', 'ssh-name', 'remote-script'])(
     'that is there and refuses us (%s) keeps its units',
     (code) => {
-      const builder = on(cluster().silent('m1', TTL_MS * 10, {}, { code }));
-      expect(decisionOf(A, builder)).toMatchObject({ kind: 'keep', despite: { mayBeDown: false } });
+      const builder = on(cluster().unreachable('m1', TTL_MS * 10, {}, { code }));
+      expect(decisionOf(A, builder)).toMatchObject({ kind: 'keep', violation: { mayBeDown: false } });
     },
   );
 
   it('gives the reason of the move, and why other machines did not get the unit', () => {
     const builder = cluster()
-      .silent('m1', TTL_MS, { role: 'db' })
+      .unreachable('m1', TTL_MS, { role: 'db' })
       .machine('m2')
       .machine('m3', { role: 'db' })
       .unit(A, 'MachineMetadata=role=db', { machine: 'm1' });
@@ -169,22 +169,22 @@ describe('a silent machine', () => {
   });
 
   it('keeps a unit that fits nowhere else', () => {
-    const builder = on(cluster().silent('m1', TTL_MS, { role: 'db' }), 'MachineMetadata=role=db');
-    expect(decisionOf(A, builder)).toMatchObject({ kind: 'keep', despite: { code: 'machine-silent' } });
+    const builder = on(cluster().unreachable('m1', TTL_MS, { role: 'db' }), 'MachineMetadata=role=db');
+    expect(decisionOf(A, builder)).toMatchObject({ kind: 'keep', violation: { code: 'machine-silent' } });
   });
 
   it('keeps its units within agent_ttl even when another rule speaks against it too', () => {
     const builder = cluster()
-      .silent('m1', 1000)
+      .unreachable('m1', 1000)
       .machine('m2', { role: 'db' })
       .machine('m3')
       .unit(A, 'MachineMetadata=role=db', { machine: 'm1' });
-    expect(decisionOf(A, builder)).toMatchObject({ kind: 'keep', despite: { code: 'machine-silent' } });
+    expect(decisionOf(A, builder)).toMatchObject({ kind: 'keep', violation: { code: 'machine-silent' } });
   });
 
   it('loses a unit although a global one in conflict came later', () => {
     const builder = cluster()
-      .silent('m1', TTL_MS, { role: 'web' })
+      .unreachable('m1', TTL_MS, { role: 'web' })
       .machine('m2')
       .machine('m3')
       .unit(A, '', { machine: 'm1' })
@@ -194,7 +194,7 @@ describe('a silent machine', () => {
 
   it('loses units that go together to one machine', () => {
     const builder = cluster()
-      .silent('m1', TTL_MS)
+      .unreachable('m1', TTL_MS)
       .machine('m2')
       .machine('m3')
       .unit('a.timer', '', { machine: 'm1' })
@@ -206,7 +206,7 @@ describe('a silent machine', () => {
 
   it('loses a timer and the service that asks to be beside it', () => {
     const builder = cluster()
-      .silent('m1', TTL_MS)
+      .unreachable('m1', TTL_MS)
       .machine('m2')
       .machine('m3')
       .unit('a.timer', '', { machine: 'm1' })
@@ -215,20 +215,22 @@ describe('a silent machine', () => {
   });
 
   it('keeps a unit whose companion is out of scope and stays', () => {
-    const builder = on(cluster().silent('m1', TTL_MS), 'MachineOf=b.service').unit(B, '', { machine: 'm1' });
+    const builder = on(cluster().unreachable('m1', TTL_MS), 'MachineOf=b.service').unit(B, '', {
+      machine: 'm1',
+    });
     expect(placesOf(builder, [A])).toEqual({ [A]: 'm1' });
     expect(placesOf(builder)).toEqual({ [A]: 'm2', [B]: 'm2' });
   });
 
   it('gets no new unit', () => {
-    expect(placesOf(cluster().silent('m1', 0).machine('m2').unit(A))[A]).toBe('m2');
+    expect(placesOf(cluster().unreachable('m1', 0).machine('m2').unit(A))[A]).toBe('m2');
   });
 });
 
 describe('when more than half of the machines are silent', () => {
   const silent = (count: number, of: number) =>
     Array.from({ length: of }, (_, index) => `m${index + 1}`).reduce(
-      (so, name, index) => (index < count ? so.silent(name, TTL_MS * 10) : so.machine(name)),
+      (so, name, index) => (index < count ? so.unreachable(name, TTL_MS * 10) : so.machine(name)),
       cluster(),
     );
 
@@ -248,7 +250,7 @@ describe('when more than half of the machines are silent', () => {
   it('nothing leaves a silent machine', () => {
     expect(decisionOf(A, silent(2, 3).unit(A, '', { machine: 'm1' }))).toMatchObject({
       kind: 'keep',
-      despite: { code: 'machine-silent' },
+      violation: { code: 'machine-silent' },
     });
     expect(decisionOf(A, silent(1, 3).unit(A, '', { machine: 'm1' }))).toMatchObject({ kind: 'move' });
   });

@@ -87,7 +87,7 @@ export function faults(
     // Of two global units only one can have the machine: that the other one might is a reason, and no fault.
     else if (wouldRun) found.add('rival');
   }
-  if (machine.silence !== undefined) found.add('machine-silent');
+  if (machine.unreachable !== undefined) found.add('machine-silent');
   const owner = machine.observation?.cluster;
   if (owner !== undefined && owner !== snapshot.clusterId) found.add('other-cluster');
   for (const seen of machine.observation?.units ?? []) {

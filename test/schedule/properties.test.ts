@@ -45,7 +45,7 @@ describe('over random clusters', () => {
         if ('rejected' in decision) for (const { reason } of decision.rejected) count(reason.code);
       }
     });
-    const kinds = ['place', 'keep', 'move', 'release', 'nowhere', 'everywhere'];
+    const kinds = ['place', 'keep', 'move', 'release', 'unschedulable', 'global'];
     const rules = [
       'machine-id',
       'machine-metadata',
@@ -65,7 +65,7 @@ describe('over random clusters', () => {
         snapshot.units.map(({ name }) => name).sort(compareText),
       );
       for (const decision of decisions) {
-        if (decision.kind === 'everywhere')
+        if (decision.kind === 'global')
           expect(new Set(machinesOf(decision)).size).toBe(machinesOf(decision).length);
         else expect(machinesOf(decision).length).toBeLessThanOrEqual(1);
       }
@@ -110,8 +110,9 @@ describe('over random clusters', () => {
   it('every machine that does not get a unit which looks for one has a reason', () => {
     always((snapshot, decisions) => {
       for (const decision of decisions) {
-        if (decision.kind === 'nowhere') expect(decision.rejected).toHaveLength(snapshot.machines.length);
-        if (decision.kind === 'everywhere')
+        if (decision.kind === 'unschedulable')
+          expect(decision.rejected).toHaveLength(snapshot.machines.length);
+        if (decision.kind === 'global')
           expect(decision.machines.length + decision.rejected.length).toBe(snapshot.machines.length);
       }
     });
@@ -124,7 +125,7 @@ describe('over random clusters', () => {
         if (decision.kind !== 'move') continue;
         const from = machineWith(snapshot, decision.from);
         const unit = snapshot.units.find(({ name }) => name === decision.unit);
-        if (unit === undefined || from?.silence !== undefined) continue;
+        if (unit === undefined || from?.unreachable !== undefined) continue;
         const found = from && worlds.flatMap((world) => [...faults(unit, from, world, snapshot)]);
         expect(found ?? ['machine-removed']).toContain(decision.because.code);
       }
@@ -133,9 +134,9 @@ describe('over random clusters', () => {
 
   it('no unit leaves a silent machine before its time, nor one that is there and refuses us', () => {
     always((snapshot, decisions) => {
-      const silent = snapshot.machines.filter(({ silence }) => silence !== undefined);
+      const silent = snapshot.machines.filter(({ unreachable }) => unreachable !== undefined);
       for (const decision of decisions) {
-        const silence = decision.kind === 'move' && machineWith(snapshot, decision.from)?.silence;
+        const silence = decision.kind === 'move' && machineWith(snapshot, decision.from)?.unreachable;
         if (!silence) continue;
         expect(snapshot.now - silence.since).toBeGreaterThanOrEqual(snapshot.agentTtlMs);
         expect(['ssh-timeout', 'ssh-refused']).toContain(silence.code);

@@ -59,9 +59,9 @@ describe('placing', () => {
   });
 
   it('gives up when no machine fits, with the first reason of each', () => {
-    const builder = cluster().silent('m1', 1000).machine('m2').unit(A, 'MachineID=deadbeef');
+    const builder = cluster().unreachable('m1', 1000).machine('m2').unit(A, 'MachineID=deadbeef');
     expect(decisionOf(A, builder)).toEqual({
-      kind: 'nowhere',
+      kind: 'unschedulable',
       unit: A,
       rejected: [
         { machine: 'm1', reason: { code: 'machine-id', wanted: 'deadbeef' } },
@@ -71,7 +71,7 @@ describe('placing', () => {
   });
 
   it('gives up without machines', () => {
-    expect(decisionOf(A, cluster().unit(A))).toEqual({ kind: 'nowhere', unit: A, rejected: [] });
+    expect(decisionOf(A, cluster().unit(A))).toEqual({ kind: 'unschedulable', unit: A, rejected: [] });
   });
 
   it('keeps instances apart until there is no machine left', () => {
@@ -116,7 +116,7 @@ describe('units that go together', () => {
   it('places a chain nowhere when its end is nowhere', () => {
     const builder = THREE.unit(A, 'MachineOf=b.service').unit(B, 'MachineOf=c.service');
     expect(decisionOf(A, builder)).toMatchObject({
-      kind: 'nowhere',
+      kind: 'unschedulable',
       rejected: ['m1', 'm2', 'm3'].map((machine) => ({
         machine,
         reason: { code: 'machine-of-nowhere', unit: B },
@@ -161,10 +161,10 @@ describe('global units', () => {
       .machine('m3', { role: 'web' })
       .machine('m1', { role: 'web' })
       .machine('m2', { role: 'db' })
-      .silent('m4', TTL_MS * 10, { role: 'web' })
+      .unreachable('m4', TTL_MS * 10, { role: 'web' })
       .unit(A, 'Global=true\nMachineMetadata=role=web');
     expect(decisionOf(A, builder)).toMatchObject({
-      kind: 'everywhere',
+      kind: 'global',
       machines: [idOf('m1'), idOf('m3')],
       rejected: [
         { machine: 'm2', reason: { code: 'machine-metadata' } },
@@ -175,7 +175,7 @@ describe('global units', () => {
 
   it('are still decided where no machine fits', () => {
     expect(decisionOf(A, cluster().unit(A, 'Global=true'))).toEqual({
-      kind: 'everywhere',
+      kind: 'global',
       unit: A,
       machines: [],
       rejected: [],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { isUp } from '../../src/cluster/unit-state.ts';
-import { fitsNowhere, type RequestResult } from '../../src/operations/unit-result.ts';
+import { isUnschedulable, type RequestResult } from '../../src/operations/unit-result.ts';
 import type { ReconcileReport } from '../../src/reconcile/reconcile.ts';
 import { machinesOf } from '../../src/schedule/decision.ts';
 import { idOf, systemdState } from '../support/builders.ts';
@@ -53,7 +53,10 @@ async function launchedRuns(world: World): Promise<readonly string[]> {
 function toldBy({ results, problems }: RequestResult): ReadonlySet<string> {
   const told = results.filter(
     (result) =>
-      result.target !== 'launched' || result.failures.length > 0 || fitsNowhere(result) || result.despite,
+      result.target !== 'launched' ||
+      result.failures.length > 0 ||
+      isUnschedulable(result) ||
+      result.violation,
   );
   return new Set([...told, ...problems].map(({ unit }) => unit));
 }
@@ -62,7 +65,7 @@ function toldBy({ results, problems }: RequestResult): ReadonlySet<string> {
 function namedIn({ outcomes, decisions, plans }: ReconcileReport): ReadonlySet<string> {
   return new Set([
     ...outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit),
-    ...decisions.filter(({ kind }) => kind === 'nowhere').map(({ unit }) => unit),
+    ...decisions.filter(({ kind }) => kind === 'unschedulable').map(({ unit }) => unit),
     ...plans.flatMap(({ changes }) => changes.filter(({ obstacle }) => obstacle).map(({ unit }) => unit)),
   ]);
 }

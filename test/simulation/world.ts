@@ -6,7 +6,7 @@ import { destroy } from '../../src/operations/destroy.ts';
 import { restart } from '../../src/operations/restart.ts';
 import { load, start, stop, submitUnits, unload } from '../../src/operations/set-target-state.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
-import { type Edges, type ReconcileReport, reconcile } from '../../src/reconcile/reconcile.ts';
+import { type Ports, type ReconcileReport, reconcile } from '../../src/reconcile/reconcile.ts';
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import type { MachineSession } from '../../src/systemd/driver.ts';
@@ -60,7 +60,7 @@ export class World {
   readonly registry: Registry;
   /** What happened, for the message of a failure. */
   readonly story: string[] = [];
-  readonly #edges: Edges;
+  readonly #ports: Ports;
   readonly #random: () => number;
   readonly #folder = mkdtempSync(join(tmpdir(), 'fleet-simulation-'));
   #time = NOW;
@@ -73,14 +73,14 @@ export class World {
     );
     const clock = { now: () => this.#time };
     this.registry = createRegistry(createMemoryStore(), { clock, author: 'me@here' });
-    this.#edges = {
+    this.#ports = {
       registry: this.registry,
       clock,
       observer: { id: 'me', uptime: clock },
       machines: this.machines.map(({ machine }) => machine),
       agentTtlMs: TTL_MS,
       cutOff: 0.5,
-      tell: () => undefined,
+      emit: () => undefined,
       driver: {
         connect: ({ name }) => this.#session(name),
         journal: async () => {
@@ -98,7 +98,7 @@ export class World {
   /** One pass over everything, as a controller has it. */
   pass(): Promise<ReconcileReport> {
     this.#time += 1000;
-    return reconcile(this.#edges, 'everything');
+    return reconcile(this.#ports, 'everything');
   }
 
   /** A command, a trigger, a person at a machine, or a fault. */
@@ -169,15 +169,15 @@ export class World {
     if (isSubmitted) for (const unit of units) writeFileSync(join(this.#folder, unit), this.#text(unit));
     this.story.push(`${verb} ${units.join(' ')}`);
     const request = { units, cwd: this.#folder, replace: verb === 'replace' || random() < 0.3 };
-    const edges = this.#edges;
+    const ports = this.#ports;
     const run: Readonly<Record<typeof verb, () => Promise<RequestResult>>> = {
-      start: () => start(edges, request),
-      load: () => load(edges, request),
-      replace: () => submitUnits(edges, request),
-      stop: () => stop(edges, units),
-      unload: () => unload(edges, units),
-      destroy: () => destroy(edges, units),
-      restart: () => restart(edges, units, 1),
+      start: () => start(ports, request),
+      load: () => load(ports, request),
+      replace: () => submitUnits(ports, request),
+      stop: () => stop(ports, units),
+      unload: () => unload(ports, units),
+      destroy: () => destroy(ports, units),
+      restart: () => restart(ports, units, 1),
     };
     return await run[verb]();
   }

@@ -1,5 +1,5 @@
 import { sha256 } from '../../src/base/hash.ts';
-import type { ClusterSnapshot, DesiredUnit, MachineView, Silence } from '../../src/cluster/snapshot.ts';
+import type { ClusterSnapshot, DesiredUnit, MachineView, Unreachable } from '../../src/cluster/snapshot.ts';
 import type { TargetState } from '../../src/cluster/target-state.ts';
 import type { ObservedUnit, SystemdState, UnitRecord } from '../../src/cluster/unit-state.ts';
 import type { MachineId } from '../../src/machine/machine-id.ts';
@@ -145,7 +145,12 @@ export type ClusterBuilder = {
   /** A machine that answers. */
   machine(name: string, metadata?: Metadata, options?: MachineOptions): ClusterBuilder;
   /** A machine that has been silent for so many ms. */
-  silent(name: string, forMs: number, metadata?: Metadata, silence?: Partial<Silence>): ClusterBuilder;
+  unreachable(
+    name: string,
+    forMs: number,
+    metadata?: Metadata,
+    silence?: Partial<Unreachable>,
+  ): ClusterBuilder;
   /** A machine that has never answered, so that its id is not known. */
   never(name: string, metadata?: Metadata): ClusterBuilder;
   unit(name: string, fleet?: string, options?: UnitOptions): ClusterBuilder;
@@ -159,7 +164,7 @@ export function cluster(
   return {
     machine: (name, metadata = {}, options = {}) =>
       cluster([...machines, answering(name, metadata, options)], units),
-    silent: (name, forMs, metadata = {}, silence = {}) =>
+    unreachable: (name, forMs, metadata = {}, silence = {}) =>
       cluster([...machines, silentFor(name, forMs, metadata, silence)], units),
     never: (name, metadata = {}) =>
       cluster([...machines, { ...silentFor(name, 0, metadata), id: undefined }], units),
@@ -190,7 +195,7 @@ function answering(name: string, metadata: Metadata, options: MachineOptions): M
       uptimeSeconds: 1000,
       units: options.units ?? [],
     },
-    silence: undefined,
+    unreachable: undefined,
     backSince: undefined,
   };
 }
@@ -199,12 +204,12 @@ function silentFor(
   name: string,
   ms: number,
   metadata: Metadata,
-  silence: Partial<Silence> = {},
+  silence: Partial<Unreachable> = {},
 ): MachineView {
   return {
     ...answering(name, metadata, {}),
     observation: undefined,
-    silence: {
+    unreachable: {
       since: NOW - ms,
       code: 'ssh-timeout',
       message: `Cannot reach machine "${name}"`,

@@ -49,7 +49,7 @@ export class FakeDriver implements SystemdDriver {
   }
 
   /** Makes machines silent. */
-  silence(...names: readonly string[]): void {
+  disconnect(...names: readonly string[]): void {
     for (const name of names) {
       this.trouble(name).silent = new FleetError('ssh-timeout', `Cannot reach machine "${name}"`, {
         hint: 'Wait',

@@ -1,9 +1,9 @@
 import { FleetError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import type { Failure, UnitOutcome } from '../../src/cluster/failure.ts';
-import { unreachable } from '../../src/cluster/silence.ts';
 import type { Lease, MachineBackup, MachineVitals, Observation } from '../../src/cluster/snapshot.ts';
 import { isRunning, isUp, type SystemdState, type UnitRecord } from '../../src/cluster/unit-state.ts';
+import { unreachableFailure } from '../../src/cluster/unreachable.ts';
 import type { Machine } from '../../src/machine/machine.ts';
 import type { Step, UnitChange } from '../../src/plan/step.ts';
 import type { ObserveRequest, SystemdDriver } from '../../src/systemd/driver.ts';
@@ -57,7 +57,7 @@ export class FakeMachine {
   readonly id: string;
   cluster: string | undefined;
   /** Why it does not answer. */
-  silence: FleetError | undefined;
+  unreachable: FleetError | undefined;
   readonly units = new Map<string, FakeUnit>();
   /** What its clock says, in seconds, and the lease it has. */
   uptimeSeconds = 1000;
@@ -234,7 +234,7 @@ export type FakeMachines = {
   /** The machine of that name. */
   of(name: string): FakeMachine;
   /** Makes a machine silent, or lets it answer again. */
-  silence(name: string, error?: FleetError | undefined): void;
+  disconnect(name: string, error?: FleetError | undefined): void;
 };
 
 export function fakeMachines(machines: readonly Machine[]): FakeMachines {
@@ -247,8 +247,8 @@ export function fakeMachines(machines: readonly Machine[]): FakeMachines {
   return {
     machines,
     of,
-    silence: (name, error = new FleetError('ssh-timeout', `Cannot reach machine "${name}"`)) => {
-      of(name).silence = error;
+    disconnect: (name, error = new FleetError('ssh-timeout', `Cannot reach machine "${name}"`)) => {
+      of(name).unreachable = error;
     },
     driver: {
       connect: ({ name }) => {
@@ -264,12 +264,12 @@ export function fakeMachines(machines: readonly Machine[]): FakeMachines {
           async ask(query) {
             // No machine answers before its caller goes on.
             await Promise.resolve();
-            if (fake.silence !== undefined) throw fake.silence;
+            if (fake.unreachable !== undefined) throw fake.unreachable;
             return answer(query);
           },
           async change(changes, clusterId) {
-            if (fake.silence === undefined) return fake.change(changes, clusterId);
-            const failure = unreachable(fake.silence);
+            if (fake.unreachable === undefined) return fake.change(changes, clusterId);
+            const failure = unreachableFailure(fake.unreachable);
             return changes.map(({ unit }) => ({ unit, machine: name, state: undefined, failure }));
           },
           ended: new Promise<void>(() => undefined),
@@ -278,7 +278,7 @@ export function fakeMachines(machines: readonly Machine[]): FakeMachines {
       },
       journal: async ({ name }, request) => {
         const fake = of(name);
-        if (fake.silence !== undefined) throw fake.silence;
+        if (fake.unreachable !== undefined) throw fake.unreachable;
         return fake.journal.read(request);
       },
       close: async () => undefined,

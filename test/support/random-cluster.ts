@@ -104,7 +104,7 @@ function randomMachine(
   if (dice < 0.05) return builder.never(name, metadata);
   if (dice < 0.25) {
     const code = pick(random, ['ssh-timeout', 'ssh-refused', 'ssh-host-key', 'remote-script']);
-    return builder.silent(name, pick(random, [0, TTL_MS - 1, TTL_MS, TTL_MS * 9]), metadata, { code });
+    return builder.unreachable(name, pick(random, [0, TTL_MS - 1, TTL_MS, TTL_MS * 9]), metadata, { code });
   }
   const owner = pick(random, ['ours', 'ours', 'ours', 'ours', 'ours', 'ours', 'nobody', 'other']);
   const cluster = owner === 'other' ? { cluster: 'other' } : owner === 'nobody' ? { cluster: undefined } : {};

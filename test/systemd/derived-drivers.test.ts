@@ -49,7 +49,7 @@ describe('a driver that keeps sessions', () => {
 
   it('gives the same answer about a machine that is silent, and can be ended', async () => {
     const { log, look, driver, machines } = make(keepSessions);
-    machines.silence('m1', LOST);
+    machines.disconnect('m1', LOST);
     for (const _ of [1, 2]) await expect(look()).rejects.toBe(LOST);
     await driver.close();
     expect(log).toEqual(['connect m1', 'close 0']);
@@ -75,9 +75,9 @@ describe('a driver that renews sessions', () => {
 
   it('asks a machine that was silent again with the next look', async () => {
     const { log, look, machines } = make(renewSessions);
-    machines.silence('m1', LOST);
+    machines.disconnect('m1', LOST);
     await expect(look()).rejects.toBe(LOST);
-    machines.of('m1').silence = undefined;
+    machines.of('m1').unreachable = undefined;
     await look();
     expect(log).toEqual(['connect m1', 'close 0', 'connect m1']);
   });
@@ -86,7 +86,7 @@ describe('a driver that renews sessions', () => {
     const { look, machines, state } = make(renewSessions);
     await look();
     state.broken.add(0);
-    machines.silence('m1', LOST);
+    machines.disconnect('m1', LOST);
     await expect(look()).rejects.toBe(LOST);
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError, isFleetError } from '../../src/base/errors.ts';
-import { mayBeDown } from '../../src/cluster/silence.ts';
 import type { Observation } from '../../src/cluster/snapshot.ts';
+import { mayBeDown } from '../../src/cluster/unreachable.ts';
 import { toDo } from '../../src/controller/to-do.ts';
 import { LIMITS } from '../../src/machine/limits.ts';
 import { trustedViews } from '../../src/reconcile/trust.ts';
@@ -218,7 +218,12 @@ describe(`answers that are forged at random, ${ROUNDS} of them`, () => {
       const seed = Number(process.env.FLEET_SEED ?? 13);
       const random = seeded(seed);
       const transport = new HostileTransport(fuzzed(random), { endsWhenIdle: true });
-      const calm = cluster().machine('m1').silent('m9', 0).unit('a.service').unit('b.service').snapshot();
+      const calm = cluster()
+        .machine('m1')
+        .unreachable('m9', 0)
+        .unit('a.service')
+        .unit('b.service')
+        .snapshot();
       let refused = 0;
       let memory = 0;
       for (let round = 0; round < ROUNDS; round++) {
@@ -238,7 +243,7 @@ describe(`answers that are forged at random, ${ROUNDS} of them`, () => {
         // What was used can be decided about.
         const machines = calm.machines.map((view) =>
           view.machine.name === 'm9'
-            ? { ...view, id: observation.id, observation, silence: undefined }
+            ? { ...view, id: observation.id, observation, unreachable: undefined }
             : view,
         );
         toDo({ ...calm, machines: trustedViews(machines, { machines: new Map() }, calm.now) });

@@ -28,7 +28,7 @@ export function planFor(wishes: readonly Wish[], observation: Observation): read
     clusterId: CLUSTER,
     revision: Math.max(...wishes.map(({ token }) => token)),
     units: wishes.map(desired),
-    machines: [{ machine, id: MACHINE_ID, observation, silence: undefined, backSince: undefined }],
+    machines: [{ machine, id: MACHINE_ID, observation, unreachable: undefined, backSince: undefined }],
     cordons: new Map(),
     drained: undefined,
   };

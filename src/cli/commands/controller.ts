@@ -88,7 +88,7 @@ async function install(call: Call): Promise<number> {
       writeLines(streams.err, output.obstacleLines(site.host.name, obstacles));
       return EXIT.failed;
     }
-    writeLines(streams.err, output.silentLines(survey.machines));
+    writeLines(streams.err, output.unreachableLines(survey.machines));
     for (const step of plan.planInstallation(facts, wanted)) {
       talk(streams, [output.stepLine(step, dryRun)]);
       if (!dryRun && !step.isDone) await operation.carryOut(step, site);

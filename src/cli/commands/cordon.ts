@@ -33,13 +33,13 @@ export const uncordonCommand: Command = {
 
 async function setCordon(call: Call, cordon: Cordon | undefined): Promise<ExitStatus> {
   const { arguments: machines, options, flags, streams } = call;
-  const [{ withEdges }, operation, { cordonJson, cordonReport }] = await Promise.all([
+  const [{ withPorts }, operation, { cordonJson, cordonReport }] = await Promise.all([
     import('../context.ts'),
     import('../../operations/cordon.ts'),
     import('../../output/drain.ts'),
   ]);
   const dryRun = options.dryRun === true;
-  const results = await withEdges(flags, streams, (edges) => operation.setCordon(edges, machines, cordon), {
+  const results = await withPorts(flags, streams, (ports) => operation.setCordon(ports, machines, cordon), {
     dryRun,
   });
   const isCordoned = cordon !== undefined;

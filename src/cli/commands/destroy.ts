@@ -15,6 +15,6 @@ export const destroyCommand: Command = {
   ],
   async run(call) {
     const { destroy } = await import('../../operations/destroy.ts');
-    return runUnitVerb('destroy', call, (edges) => destroy(edges, call.arguments));
+    return runUnitVerb('destroy', call, (ports) => destroy(ports, call.arguments));
   },
 };

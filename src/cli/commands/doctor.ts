@@ -17,7 +17,7 @@ export const doctorCommand: Command = {
     ['fleetctl doctor -o json', 'as JSON'],
   ],
   async run({ arguments: names, options, flags, streams }) {
-    const [{ withEdges }, { examinerOf }, operation, output, { jsonText }] = await Promise.all([
+    const [{ withPorts }, { examinerOf }, operation, output, { jsonText }] = await Promise.all([
       import('../context.ts'),
       import('../examiner.ts'),
       import('../../operations/doctor.ts'),
@@ -25,12 +25,12 @@ export const doctorCommand: Command = {
       import('../../output/json.ts'),
     ]);
     const json = options.output === 'json';
-    return withEdges(flags, streams, async (edges, access) => {
-      const view = { all: options.all === true, names: edges.machines.map(({ name }) => name) };
+    return withPorts(flags, streams, async (ports, access) => {
+      const view = { all: options.all === true, names: ports.machines.map(({ name }) => name) };
       let titles = json ? '' : output.doctorTitles(view);
       const machines = await operation.doctor(
-        examinerOf(edges, access),
-        operation.finder(edges),
+        examinerOf(ports, access),
+        operation.finder(ports),
         names,
         (health) => {
           if (!json) streams.out(`${titles}${output.doctorLines(health, view)}`);

@@ -1,4 +1,4 @@
-import type { Edges } from '../../reconcile/reconcile.ts';
+import type { Ports } from '../../reconcile/reconcile.ts';
 import { type Command, OUTPUT, printAnswer } from '../command.ts';
 import { drainStatus } from '../exit-status.ts';
 import { countOption } from '../number-option.ts';
@@ -32,13 +32,13 @@ export const drainCommand: Command = {
       maxParallel: countOption('--max-parallel', options.maxParallel, 1),
       globals: options.globals === true,
     };
-    const [{ withEdges }, { drain }, { drainJson, drainPreview, drainReport }] = await Promise.all([
+    const [{ withPorts }, { drain }, { drainJson, drainPreview, drainReport }] = await Promise.all([
       import('../context.ts'),
       import('../../operations/drain.ts'),
       import('../../output/drain.ts'),
     ]);
     const dryRun = options.dryRun === true;
-    const result = await withEdges(flags, streams, (edges: Edges) => drain(edges, request), { dryRun });
+    const result = await withPorts(flags, streams, (ports: Ports) => drain(ports, request), { dryRun });
     const report = dryRun ? drainPreview(result) : drainReport(result);
     await printAnswer(call, report, () => drainJson(result), !dryRun);
     return drainStatus(result);

@@ -18,7 +18,7 @@ export const explainCommand: Command = {
     ['fleetctl explain web.service -o json', 'every rule on every machine, as JSON'],
   ],
   async run({ arguments: [unit = ''], options, flags, streams }) {
-    const [{ withEdges }, { explainUnit }, output, { renderTable }, { unreachableLines }] = await Promise.all(
+    const [{ withPorts }, { explainUnit }, output, { renderTable }, { unreachableLines }] = await Promise.all(
       [
         import('../context.ts'),
         import('../../operations/explain.ts'),
@@ -27,10 +27,10 @@ export const explainCommand: Command = {
         import('../../output/report.ts'),
       ],
     );
-    const explanation = await withEdges(
+    const explanation = await withPorts(
       flags,
       streams,
-      (edges) => explainUnit(edges, { unit, cwd: streams.cwd }),
+      (ports) => explainUnit(ports, { unit, cwd: streams.cwd }),
       { dryRun: true },
     );
     if (options.output === 'json') {
@@ -39,7 +39,7 @@ export const explainCommand: Command = {
     } else {
       const full = options.full === true;
       writeLines(streams.out, output.explanationLines(explanation));
-      streams.out(renderTable(output.RULINGS, output.rulingRows(explanation, full), { legend: true, full }));
+      streams.out(renderTable(output.RULES, output.ruleRows(explanation, full), { legend: true, full }));
     }
     const { differing } = explanation;
     if (differing !== undefined)

@@ -54,7 +54,7 @@ export const journalCommand: Command = {
   ],
   async run(call) {
     const lines = numberOf('--lines', call.options.lines);
-    const [{ withEdges }, { readJournals }, output, { machineTitle }] = await Promise.all([
+    const [{ withPorts }, { readJournals }, output, { machineTitle }] = await Promise.all([
       import('../context.ts'),
       import('../../operations/journal.ts'),
       import('../../output/journal.ts'),
@@ -78,8 +78,8 @@ export const journalCommand: Command = {
       missing: (result) => writeLines(err, output.missingLines(result)),
     };
     return untilInterrupted(async (signal) => {
-      const work = withEdges(call.flags, call.streams, (edges) =>
-        Promise.race([readJournals(edges, question, reader, signal), tooLong(signal)]),
+      const work = withPorts(call.flags, call.streams, (ports) =>
+        Promise.race([readJournals(ports, question, reader, signal), tooLong(signal)]),
       );
       return journalStatus(await work);
     });

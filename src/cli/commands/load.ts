@@ -15,6 +15,6 @@ export const loadCommand: Command = {
   ],
   async run(call) {
     const { load } = await import('../../operations/set-target-state.ts');
-    return runUnitVerb('load', call, (edges) => load(edges, submitRequest(call)));
+    return runUnitVerb('load', call, (ports) => load(ports, submitRequest(call)));
   },
 };

@@ -90,7 +90,7 @@ const removeCommand: Command = {
       flags,
       streams,
     } = call;
-    const [{ prepareEdit }, { withEdges }, { forgetMachine, leaveMachine }, output] = await Promise.all([
+    const [{ prepareEdit }, { withPorts }, { forgetMachine, leaveMachine }, output] = await Promise.all([
       import('../../config/edit-file.ts'),
       import('../context.ts'),
       import('../../operations/leave-machine.ts'),
@@ -107,7 +107,7 @@ const removeCommand: Command = {
       const status = await drainFirst(call, name);
       if (status !== EXIT.done) return status;
     }
-    const left = await withEdges(flags, streams, async ({ registry }) => {
+    const left = await withPorts(flags, streams, async ({ registry }) => {
       const stays = leaveMachine(await registry.load(), name);
       await forgetMachine(registry, name);
       await edit.write();
@@ -128,12 +128,12 @@ const acceptCommand: Command = {
   options: [],
   examples: [['fleetctl machines accept web-3', 'after a reinstallation, a rename or a repair']],
   async run({ arguments: [name = ''], flags, streams }) {
-    const [{ withEdges }, { acceptMachine }, { acceptedLine }] = await Promise.all([
+    const [{ withPorts }, { acceptMachine }, { acceptedLine }] = await Promise.all([
       import('../context.ts'),
       import('../../operations/trust-machine.ts'),
       import('../../output/machines.ts'),
     ]);
-    const accepted = await withEdges(flags, streams, (edges) => acceptMachine(edges, name), { guard: false });
+    const accepted = await withPorts(flags, streams, (ports) => acceptMachine(ports, name), { guard: false });
     talk(streams, [acceptedLine(name, accepted)]);
     return EXIT.done;
   },
@@ -148,12 +148,12 @@ const distrustCommand: Command = {
   options: [],
   examples: [['fleetctl machines distrust web-3', 'if it contradicts the registry']],
   async run({ arguments: [name = ''], flags, streams }) {
-    const [{ withEdges }, { distrustMachine }, { distrustedLines }] = await Promise.all([
+    const [{ withPorts }, { distrustMachine }, { distrustedLines }] = await Promise.all([
       import('../context.ts'),
       import('../../operations/trust-machine.ts'),
       import('../../output/machines.ts'),
     ]);
-    const units = await withEdges(flags, streams, (edges) => distrustMachine(edges, name), { guard: false });
+    const units = await withPorts(flags, streams, (ports) => distrustMachine(ports, name), { guard: false });
     const { out, err } = distrustedLines(name, units);
     talk(streams, out);
     writeLines(streams.err, err);
@@ -184,12 +184,12 @@ async function removeUnlisted(
   name: string,
   unknown: FleetError,
 ): Promise<ExitStatus> {
-  const [{ withEdges }, { forgetMachine }, { movingLines }] = await Promise.all([
+  const [{ withPorts }, { forgetMachine }, { movingLines }] = await Promise.all([
     import('../context.ts'),
     import('../../operations/leave-machine.ts'),
     import('../../output/machines.ts'),
   ]);
-  const units = await withEdges(flags, streams, async ({ registry }) => {
+  const units = await withPorts(flags, streams, async ({ registry }) => {
     if (!(await registry.load()).machines.has(name)) throw unknown;
     return forgetMachine(registry, name);
   });
@@ -200,13 +200,13 @@ async function removeUnlisted(
 
 /** Moves everything away, as `fleetctl drain --globals` does; nothing is edited unless that went well. */
 async function drainFirst({ flags, streams }: Call, machine: string): Promise<ExitStatus> {
-  const [{ withEdges }, { drain }, { drainReport }] = await Promise.all([
+  const [{ withPorts }, { drain }, { drainReport }] = await Promise.all([
     import('../context.ts'),
     import('../../operations/drain.ts'),
     import('../../output/drain.ts'),
   ]);
   const request = { machine, maxParallel: 1, globals: true };
-  const result = await withEdges(flags, streams, (edges) => drain(edges, request));
+  const result = await withPorts(flags, streams, (ports) => drain(ports, request));
   const { out, err } = drainReport(result);
   talk(streams, out);
   writeLines(streams.err, err);

@@ -15,13 +15,13 @@ export const reconcileCommand: Command = {
     ['fleetctl reconcile -o json', 'moves, changes, failures and unreachable machines as JSON'],
   ],
   async run({ options, flags, streams }) {
-    const [{ withEdges }, { reconcileEverything }, { passJson, passReport }] = await Promise.all([
+    const [{ withPorts }, { reconcileEverything }, { passJson, passReport }] = await Promise.all([
       import('../context.ts'),
       import('../../operations/reconcile-everything.ts'),
       import('../../output/pass.ts'),
     ]);
     const dryRun = options.dryRun === true;
-    const pass = await withEdges(flags, streams, reconcileEverything, { dryRun });
+    const pass = await withPorts(flags, streams, reconcileEverything, { dryRun });
     await printAnswer({ options, streams }, passReport(pass, dryRun), () => passJson(pass), !dryRun);
     return passStatus(pass);
   },

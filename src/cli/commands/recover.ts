@@ -34,7 +34,7 @@ export const recoverCommand: Command = {
     ["fleetctl recover --accept 'web@*' --reject evil", 'accept and discard single units'],
   ],
   async run({ options, flags, streams }) {
-    const [{ withEdges }, { recover }, { recoverReport }, { recoverJson }] = await Promise.all([
+    const [{ withPorts }, { recover }, { recoverReport }, { recoverJson }] = await Promise.all([
       import('../context.ts'),
       import('../../operations/recover.ts'),
       import('../../output/recover.ts'),
@@ -46,7 +46,7 @@ export const recoverCommand: Command = {
       reject: listOf(options.reject),
       trust: listOf(options.trust),
     };
-    const result = await withEdges(flags, streams, (edges) => recover(edges, request), { dryRun });
+    const result = await withPorts(flags, streams, (ports) => recover(ports, request), { dryRun });
     await printAnswer(
       { options, streams },
       recoverReport(result, dryRun),

@@ -1,4 +1,4 @@
-import type { Edges } from '../../reconcile/reconcile.ts';
+import type { Ports } from '../../reconcile/reconcile.ts';
 import { type Command, OUTPUT, printAnswer } from '../command.ts';
 import { requestStatus } from '../exit-status.ts';
 import { countOption } from '../number-option.ts';
@@ -25,7 +25,7 @@ export const restartCommand: Command = {
   ],
   async run({ arguments: units, options, flags, streams }) {
     const maxParallel = countOption('--max-parallel', options.maxParallel, 1);
-    const [{ withEdges }, { restart }, { restartPreview, restartReport }, { restartJson }] =
+    const [{ withPorts }, { restart }, { restartPreview, restartReport }, { restartJson }] =
       await Promise.all([
         import('../context.ts'),
         import('../../operations/restart.ts'),
@@ -34,8 +34,8 @@ export const restartCommand: Command = {
       ]);
     const dryRun = options.dryRun === true;
     const patience = patienceOf(options);
-    const work = (edges: Edges) => restart(edges, units, maxParallel);
-    const result = await withEdges(flags, streams, work, { dryRun, patience });
+    const work = (ports: Ports) => restart(ports, units, maxParallel);
+    const result = await withPorts(flags, streams, work, { dryRun, patience });
     const report = dryRun ? restartPreview(result) : restartReport(result);
     await printAnswer({ options, streams }, report, () => restartJson(result, dryRun), !dryRun);
     return requestStatus(result);

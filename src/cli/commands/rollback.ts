@@ -1,5 +1,5 @@
 import type { Rollback } from '../../operations/rollback.ts';
-import type { Edges } from '../../reconcile/reconcile.ts';
+import type { Ports } from '../../reconcile/reconcile.ts';
 import { type Command, OUTPUT, talk } from '../command.ts';
 import { writeLines } from '../streams.ts';
 import { DRY_RUN, runUnitVerb } from '../unit-command.ts';
@@ -27,8 +27,8 @@ export const rollbackCommand: Command = {
     ]);
     const [unit = ''] = call.arguments;
     const { to, dryRun, output } = call.options;
-    const operation = async (edges: Edges): Promise<Rollback> => {
-      const request = await rollback(edges, { unit, to: typeof to === 'string' ? to : undefined });
+    const operation = async (ports: Ports): Promise<Rollback> => {
+      const request = await rollback(ports, { unit, to: typeof to === 'string' ? to : undefined });
       const hash = request.entry.hash.slice(0, 7);
       if (output === 'json') return request;
       if (dryRun === true) writeLines(call.streams.out, [`Unit ${request.unit} would get the text ${hash}`]);

@@ -32,13 +32,13 @@ export const sshCommand: Command = {
       tty: call.options.tty === true,
       forwardAgent: wantsAgent(call),
     };
-    const [{ withEdges }, { findMachine }, { logIn }] = await Promise.all([
+    const [{ withPorts }, { findMachine }, { logIn }] = await Promise.all([
       import('../context.ts'),
       import('../../operations/find-machine.ts'),
       import('../log-in.ts'),
     ]);
-    return withEdges(call.flags, call.streams, async (edges, access) =>
-      logIn(access, await findMachine(edges, question), wish, call.streams),
+    return withPorts(call.flags, call.streams, async (ports, access) =>
+      logIn(access, await findMachine(ports, question), wish, call.streams),
     );
   },
 };

@@ -25,9 +25,9 @@ export const startCommand: Command = {
   async run(call) {
     if (call.options.verify === true) {
       const { verifiedStart } = await import('../verified-start.ts');
-      return runUnitVerb('start', call, (edges) => verifiedStart(edges, call));
+      return runUnitVerb('start', call, (ports) => verifiedStart(ports, call));
     }
     const { start } = await import('../../operations/set-target-state.ts');
-    return runUnitVerb('start', call, (edges) => start(edges, submitRequest(call)));
+    return runUnitVerb('start', call, (ports) => start(ports, submitRequest(call)));
   },
 };

@@ -28,14 +28,14 @@ export const statusCommand: Command = {
   async run({ arguments: units, options, flags, streams }) {
     const json = options.output === 'json';
     const lines = numberOf('--lines', options.lines) ?? LINES;
-    const [{ withEdges }, { unitStatus }, { statusJson, statusReport }] = await Promise.all([
+    const [{ withPorts }, { unitStatus }, { statusJson, statusReport }] = await Promise.all([
       import('../context.ts'),
       import('../../operations/status.ts'),
       import('../../output/status.ts'),
     ]);
     const machine = typeof options.machine === 'string' ? options.machine : undefined;
     const request = { verb: 'status', units, machine, lines: json ? undefined : lines };
-    const result = await withEdges(flags, streams, (edges) => unitStatus(edges, request));
+    const result = await withPorts(flags, streams, (ports) => unitStatus(ports, request));
     await printAnswer({ options, streams }, statusReport(result), () => statusJson(result));
     return statusStatus(result);
   },

@@ -16,6 +16,6 @@ export const stopCommand: Command = {
   ],
   async run(call) {
     const { stop } = await import('../../operations/set-target-state.ts');
-    return runUnitVerb('stop', call, (edges) => stop(edges, call.arguments));
+    return runUnitVerb('stop', call, (ports) => stop(ports, call.arguments));
   },
 };

@@ -15,6 +15,6 @@ export const submitCommand: Command = {
   ],
   async run(call) {
     const { submitUnits } = await import('../../operations/set-target-state.ts');
-    return runUnitVerb('submit', call, (edges) => submitUnits(edges, submitRequest(call)));
+    return runUnitVerb('submit', call, (ports) => submitUnits(ports, submitRequest(call)));
   },
 };

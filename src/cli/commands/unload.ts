@@ -12,6 +12,6 @@ export const unloadCommand: Command = {
   examples: [['fleetctl unload hello.service', 'remove it from its machine']],
   async run(call) {
     const { unload } = await import('../../operations/set-target-state.ts');
-    return runUnitVerb('unload', call, (edges) => unload(edges, call.arguments));
+    return runUnitVerb('unload', call, (ports) => unload(ports, call.arguments));
   },
 };

@@ -21,7 +21,7 @@ export const verifyCommand: Command = {
     ['fleetctl verify app.service -o json', 'results of every machine as JSON'],
   ],
   async run(call) {
-    const [{ withEdges }, { verify }, { verificationJson, verificationReport }] = await Promise.all([
+    const [{ withPorts }, { verify }, { verificationJson, verificationReport }] = await Promise.all([
       import('../context.ts'),
       import('../../operations/verify.ts'),
       import('../../output/verification.ts'),
@@ -29,10 +29,10 @@ export const verifyCommand: Command = {
     const { options, flags, streams } = call;
     const machine = typeof options.machine === 'string' ? options.machine : undefined;
     const request = { ...submitRequest(call), replace: true, machine };
-    const verification = await withEdges(flags, streams, (edges) => verify(edges, request), { dryRun: true });
+    const verification = await withPorts(flags, streams, (ports) => verify(ports, request), { dryRun: true });
     await printAnswer(call, verificationReport(verification), () => verificationJson(verification));
     if (verification.passed) return EXIT.done;
-    const silent = machine !== undefined && verification.unreachable.length > 0;
-    return silent ? EXIT.unreachable : EXIT.failed;
+    const unreachable = machine !== undefined && verification.unreachable.length > 0;
+    return unreachable ? EXIT.unreachable : EXIT.failed;
   },
 };

@@ -20,8 +20,8 @@ export async function check(flags: Flags, streams: Streams): Promise<ExitStatus>
   return withConfig(
     config,
     streams,
-    async (edges) => {
-      const { rows, unreachable } = await listMachines(edges);
+    async (ports) => {
+      const { rows, unreachable } = await listMachines(ports);
       const columns = selectColumns(MACHINES.fields, ['name', 'ip', 'state']);
       streams.out(renderTable(columns, rows, { legend: true, full: false }));
       writeLines(streams.err, unreachableLines(unreachable));

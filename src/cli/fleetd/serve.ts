@@ -14,7 +14,7 @@ import { Metrics } from '../../metrics/metrics.ts';
 import { bugEntry, type LogEntry, logEntry, logJson, logText } from '../../output/log.ts';
 import { errorLines } from '../../output/report.ts';
 import type { ControllerEvent } from '../../reconcile/notice.ts';
-import type { Edges } from '../../reconcile/reconcile.ts';
+import type { Ports } from '../../reconcile/reconcile.ts';
 import { openSeat, withConfig } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { sshTargets } from '../ssh-targets.ts';
@@ -31,7 +31,7 @@ const MIN_PATIENCE_MS = 5_000;
 export async function serve(flags: Flags, streams: Streams): Promise<ExitStatus> {
   const supervisor = superviseBy(streams.env);
   const log = logTo(streams, flags.log);
-  const tell = (event: ControllerEvent): void => {
+  const emit = (event: ControllerEvent): void => {
     const entry = logEntry(event);
     if (entry === undefined) return;
     log(entry);
@@ -46,9 +46,9 @@ export async function serve(flags: Flags, streams: Streams): Promise<ExitStatus>
     while (!signals.ended.aborted) {
       const round = signals.nextRound();
       const config = await load();
-      const given = { signal: round, tell, supervisor, inherited, onBug };
+      const given = { signal: round, emit, supervisor, inherited, onBug };
       // The controller compares with what it sees, and waits for no other process.
-      await withConfig(config, streams, (edges) => keep(edges, config, given), { guard: false });
+      await withConfig(config, streams, (ports) => keep(ports, config, given), { guard: false });
       if (!signals.ended.aborted) supervisor.reloading();
     }
     return EXIT.done;
@@ -59,43 +59,43 @@ export async function serve(flags: Flags, streams: Streams): Promise<ExitStatus>
 
 type Round = {
   readonly signal: AbortSignal;
-  readonly tell: (event: ControllerEvent) => void;
+  readonly emit: (event: ControllerEvent) => void;
   readonly supervisor: Supervisor;
   readonly inherited: InheritedSockets;
   readonly onBug: (error: unknown) => void;
 };
 
 /** One configuration's time: from the first look at the machines to the end of the last step. */
-async function keep(edges: Edges, config: Config, round: Round): Promise<void> {
+async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
   const { signal, supervisor } = round;
   const metrics = new Metrics();
   const events = new EventStream(Date.now().toString(36));
-  const tell = (event: ControllerEvent): void => {
+  const emit = (event: ControllerEvent): void => {
     for (const listener of [metrics, events]) listener.note(event);
-    round.tell(event);
+    round.emit(event);
   };
   const clock = steadyClock();
   const leads = (): boolean => election.isWon;
   const election = new Election({
     seat: await openSeat(config, leaderTtlOf(config)),
     onChange: () => controller.wake(),
-    onFailure: (error) => tell({ kind: 'election-failed', error }),
+    onFailure: (error) => emit({ kind: 'election-failed', error }),
     trouble: () => controller.troubles.find(({ isOwn }) => isOwn)?.message,
     patienceMs: Math.max(MIN_PATIENCE_MS, config.agentTtlMs),
-    onYield: (trouble) => tell({ kind: 'seat-given-up', trouble }),
+    onYield: (trouble) => emit({ kind: 'seat-given-up', trouble }),
   });
   const controller = new Controller({
-    edges: {
-      ...edges,
-      driver: countedDriver(edges.driver, (failure) => metrics.noteConnect(failure)),
+    ports: {
+      ...ports,
+      driver: countedDriver(ports.driver, (failure) => metrics.noteConnect(failure)),
       clock,
     },
     ...paceOf(config),
     leads,
-    tell,
+    emit,
   });
   const api = await serveApi({
-    ...{ ...round, registry: edges.registry, watcher: controller, origin: originOf(config), clock, leads },
+    ...{ ...round, registry: ports.registry, watcher: controller, origin: originOf(config), clock, leads },
     ...{ settings: config.api, metrics, events, electionError: () => election.failure },
   });
   const endWatch = supervisor.watch(() => controller.isAwake);

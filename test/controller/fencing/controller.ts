@@ -69,8 +69,8 @@ export class SimController {
 
   #overslept(): void {
     for (const [name, view] of this.#views) {
-      if (view.silence !== undefined)
-        this.#views.set(name, { ...view, silence: { ...view.silence, since: this.#process.now } });
+      if (view.unreachable !== undefined)
+        this.#views.set(name, { ...view, unreachable: { ...view.unreachable, since: this.#process.now } });
     }
     this.#leases.beginAnew();
   }
@@ -95,7 +95,7 @@ export class SimController {
   /** How long it is until the next lease on a silent machine is over, in ms. */
   #untilLeaseEnds(): number {
     const [unit] = this.#house.registry.units;
-    const silent = [...this.#views.values()].filter(({ silence }) => silence !== undefined);
+    const silent = [...this.#views.values()].filter(({ unreachable }) => unreachable !== undefined);
     if (unit === undefined || silent.length === 0) return TURN_MS;
     const { ends } = this.#leases;
     const turns = silent.map(({ id }) => heldUntil(unit, id, ends) - this.#process.now);
@@ -113,9 +113,9 @@ export class SimController {
     };
     const settle = (observation: Observation): void => {
       const before = this.#views.get(machine.name);
-      const backSince = before?.silence === undefined ? before?.backSince : process.now;
+      const backSince = before?.unreachable === undefined ? before?.backSince : process.now;
       const place = this.#house.registry.machine(machine.name);
-      const view = { machine: place, id: machine.id, observation, silence: undefined, backSince };
+      const view = { machine: place, id: machine.id, observation, unreachable: undefined, backSince };
       this.#views.set(machine.name, view);
       next(TTL_MS / 3);
     };
@@ -145,14 +145,14 @@ export class SimController {
 
   #knownSilent(machine: string): MachineView | undefined {
     const view = this.#views.get(machine);
-    return view?.silence === undefined ? undefined : view;
+    return view?.unreachable === undefined ? undefined : view;
   }
 
   #silent({ name, id }: SimMachine, asked: number): MachineView {
-    const since = this.#views.get(name)?.silence?.since ?? asked;
-    const silence = { since, code: 'ssh-timeout', message: '', hint: undefined };
+    const since = this.#views.get(name)?.unreachable?.since ?? asked;
+    const unreachable = { since, code: 'ssh-timeout', message: '', hint: undefined };
     const machine = this.#house.registry.machine(name);
-    const view = { machine, id, observation: undefined, silence, backSince: undefined };
+    const view = { machine, id, observation: undefined, unreachable, backSince: undefined };
     this.#views.set(name, view);
     return view;
   }

@@ -34,7 +34,7 @@ export function fleetctl(house: House, verb: Verb): SimProcess {
       id,
       observation: undefined,
       // By what the registry remembers it may have been silent for any time.
-      silence: { since: 0, code: 'ssh-timeout', message: '', hint: undefined },
+      unreachable: { since: 0, code: 'ssh-timeout', message: '', hint: undefined },
       backSince: undefined,
     }),
   });

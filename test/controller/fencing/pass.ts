@@ -63,7 +63,7 @@ export class SimPass {
         (observation) => {
           if (observation === undefined) return settle(machine, silent(machine, asked));
           const place = registry.machine(machine.name);
-          const answer = { silence: undefined, backSince: undefined };
+          const answer = { unreachable: undefined, backSince: undefined };
           settle(machine, { machine: place, id: machine.id, observation, ...answer });
         },
       );

@@ -1,5 +1,5 @@
 import type { Failure } from './failure.ts';
-import type { Silence } from './snapshot.ts';
+import type { Unreachable } from './snapshot.ts';
 
 /** How a machine that is down looks from here. */
 const DOWN: ReadonlySet<string> = new Set(['ssh-refused', 'ssh-timeout', 'ssh-lost']);
@@ -13,7 +13,7 @@ export function mayBeDown({ code }: { readonly code: string }): boolean {
 }
 
 /** The failure of what had to be done on a machine with that trouble. */
-export function unreachable({ code, message, hint }: Omit<Silence, 'since'>): Failure {
+export function unreachableFailure({ code, message, hint }: Omit<Unreachable, 'since'>): Failure {
   return { code: 'unreachable', message, hint, mayBeDown: mayBeDown({ code }) };
 }
 

@@ -6,7 +6,7 @@ import { isTrustedSocket } from '../base/trusted-file.ts';
 import type { Config, ConfigFlags } from '../config/config.ts';
 import { originOf } from '../config/listen.ts';
 import { loadConfig } from '../config/load.ts';
-import type { Viewpoint } from '../operations/look.ts';
+import type { SnapshotSource } from '../operations/observe-cluster.ts';
 import { howLong } from '../output/reason.ts';
 import { withConfig } from './context.ts';
 import { namedController } from './own-config.ts';
@@ -27,7 +27,7 @@ function patienceWithFound(machines: number): ClientPatience {
 export async function withViewpoint<T>(
   flags: ConfigFlags,
   streams: Streams,
-  work: (from: Viewpoint) => Promise<T>,
+  work: (from: SnapshotSource) => Promise<T>,
 ): Promise<T> {
   const { endpoint: named, tunnel } = namedController(flags, streams);
   if (tunnel !== undefined)
@@ -48,7 +48,7 @@ function readEndpoint(text: string): Endpoint {
 }
 
 /** The view of the fleetd that listens where `config` says, if it is about the same registry and machines. */
-async function controllerOf(config: Config, streams: Streams): Promise<Viewpoint | undefined> {
+async function controllerOf(config: Config, streams: Streams): Promise<SnapshotSource | undefined> {
   const place = config.api.listen.find(({ kind }) => kind === 'unix');
   if (place?.kind !== 'unix' || !existsSync(place.path) || !isTrustedSocket(place.path)) return undefined;
   const endpoint: Endpoint = {
@@ -66,7 +66,7 @@ async function controllerOf(config: Config, streams: Streams): Promise<Viewpoint
 }
 
 /** `first` is an answer that is there already. */
-function seenBy(endpoint: Endpoint, { err, live, quiet }: Streams, first?: SnapshotDocument): Viewpoint {
+function seenBy(endpoint: Endpoint, { err, live, quiet }: Streams, first?: SnapshotDocument): SnapshotSource {
   let next = first;
   return {
     async snapshot() {

@@ -1,5 +1,5 @@
 import type { FleetError } from '../base/errors.ts';
-import type { ClusterSnapshot, MachineView, Silence } from '../cluster/snapshot.ts';
+import type { ClusterSnapshot, MachineView, Unreachable } from '../cluster/snapshot.ts';
 import { isUnknown } from '../cluster/unit-state.ts';
 import type { Notice } from '../reconcile/notice.ts';
 import type { Decision } from '../schedule/decision.ts';
@@ -8,31 +8,31 @@ import { isCutOff } from '../schedule/schedule.ts';
 type UnitState = Extract<Notice, { kind: 'unit-state' }>['state'];
 
 /** Emits what has changed since the last call, and nothing twice. */
-export class News {
-  readonly #tell: (notice: Notice) => void;
+export class ChangeNotifier {
+  readonly #emit: (notice: Notice) => void;
   #leads: boolean | undefined;
   #registryError: FleetError | undefined;
   #cutOff = false;
-  #silent: ReadonlyMap<string, Silence> = new Map();
+  #unreachable: ReadonlyMap<string, Unreachable> = new Map();
   readonly #states = new Map<string, ReadonlyMap<string, UnitState>>();
   readonly #leaseErrors = new Map<string, string>();
   #stuck = new Map<string, string>();
   #unreadable = new Map<string, string>();
 
-  constructor(tell: (notice: Notice) => void) {
-    this.#tell = tell;
+  constructor(emit: (notice: Notice) => void) {
+    this.#emit = emit;
   }
 
   leads(leads: boolean): void {
-    if (leads !== this.#leads) this.#tell({ kind: leads ? 'leads' : 'stands-by' });
+    if (leads !== this.#leads) this.#emit({ kind: leads ? 'leads' : 'stands-by' });
     this.#leads = leads;
   }
 
   /** Why the registry cannot be read; undefined when it could be. */
   registry(error: FleetError | undefined): void {
     if (error !== undefined && error.code !== this.#registryError?.code)
-      this.#tell({ kind: 'registry-lost', error });
-    if (error === undefined && this.#registryError !== undefined) this.#tell({ kind: 'registry-back' });
+      this.#emit({ kind: 'registry-lost', error });
+    if (error === undefined && this.#registryError !== undefined) this.#emit({ kind: 'registry-back' });
     this.#registryError = error;
   }
 
@@ -43,29 +43,30 @@ export class News {
   /** Why a machine takes no lease; undefined when it took one. */
   lease(machine: string, error: FleetError | undefined): void {
     if (error !== undefined && error.message !== this.#leaseErrors.get(machine))
-      this.#tell({ kind: 'lease-refused', machine, error });
+      this.#emit({ kind: 'lease-refused', machine, error });
     if (error === undefined) this.#leaseErrors.delete(machine);
     else this.#leaseErrors.set(machine, error.message);
   }
 
   machines(snapshot: ClusterSnapshot): void {
-    const silent = new Map<string, Silence>();
-    for (const { machine, silence } of snapshot.machines) {
+    const now = new Map<string, Unreachable>();
+    for (const { machine, unreachable } of snapshot.machines) {
       const { name } = machine;
-      const before = this.#silent.get(name);
-      if (silence !== undefined) {
-        silent.set(name, before === undefined ? silence : { ...silence, since: before.since });
-        if (silence.code !== before?.code) this.#tell({ kind: 'machine-lost', machine: name, silence });
+      const before = this.#unreachable.get(name);
+      if (unreachable !== undefined) {
+        now.set(name, before === undefined ? unreachable : { ...unreachable, since: before.since });
+        if (unreachable.code !== before?.code)
+          this.#emit({ kind: 'machine-lost', machine: name, unreachable });
       } else if (before !== undefined) {
-        this.#tell({ kind: 'machine-back', machine: name, silentMs: snapshot.now - before.since });
+        this.#emit({ kind: 'machine-back', machine: name, silentMs: snapshot.now - before.since });
       }
     }
-    this.#silent = silent;
+    this.#unreachable = now;
     const cutOff = isCutOff(snapshot);
     if (cutOff && !this.#cutOff) {
-      this.#tell({ kind: 'cut-off', silent: silent.size, machines: snapshot.machines.length });
+      this.#emit({ kind: 'cut-off', unreachable: now.size, machines: snapshot.machines.length });
     }
-    if (!cutOff && this.#cutOff) this.#tell({ kind: 'connected' });
+    if (!cutOff && this.#cutOff) this.#emit({ kind: 'connected' });
     this.#cutOff = cutOff;
   }
 
@@ -87,22 +88,22 @@ export class News {
       for (const unit of new Set([...before.keys(), ...states.keys()])) {
         const state = states.get(unit);
         if (JSON.stringify(state) === JSON.stringify(before.get(unit))) continue;
-        this.#tell({ kind: 'unit-state', unit, machine: machine.name, state });
+        this.#emit({ kind: 'unit-state', unit, machine: machine.name, state });
       }
     }
   }
 
   decisions(decisions: readonly Decision[], { agentTtlMs, unreadable = [] }: ClusterSnapshot): void {
     for (const each of unreadable) {
-      if (this.#unreadable.get(each.unit) !== each.message) this.#tell({ kind: 'unreadable', ...each });
+      if (this.#unreadable.get(each.unit) !== each.message) this.#emit({ kind: 'unreadable', ...each });
     }
     this.#unreadable = new Map(unreadable.map(({ unit, message }) => [unit, message]));
     const stuck = new Map<string, string>();
     for (const decision of decisions) {
       const reasons = reasonsOf(decision, agentTtlMs);
-      if (reasons === undefined || (decision.kind !== 'nowhere' && decision.kind !== 'keep')) continue;
+      if (reasons === undefined || (decision.kind !== 'unschedulable' && decision.kind !== 'keep')) continue;
       stuck.set(decision.unit, reasons);
-      if (this.#stuck.get(decision.unit) !== reasons) this.#tell({ kind: 'stuck', decision });
+      if (this.#stuck.get(decision.unit) !== reasons) this.#emit({ kind: 'stuck', decision });
     }
     this.#stuck = stuck;
   }
@@ -113,12 +114,12 @@ export class News {
  * machine that is silent has its time before anything is wrong.
  */
 function reasonsOf(decision: Decision, agentTtlMs: number): string | undefined {
-  if (decision.kind === 'nowhere') {
+  if (decision.kind === 'unschedulable') {
     // A lease comes by itself.
     if (decision.rejected.some(({ reason }) => reason.code === 'no-lease')) return undefined;
     return decision.rejected.map(({ machine, reason }) => `${machine} ${reason.code}`).join(' ');
   }
-  if (decision.kind !== 'keep' || decision.despite === undefined) return undefined;
-  const { despite } = decision;
-  return despite.code === 'machine-silent' && despite.silentMs < agentTtlMs ? undefined : despite.code;
+  if (decision.kind !== 'keep' || decision.violation === undefined) return undefined;
+  const { violation } = decision;
+  return violation.code === 'machine-silent' && violation.silentMs < agentTtlMs ? undefined : violation.code;
 }

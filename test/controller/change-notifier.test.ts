@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { type SystemdState, unknownState } from '../../src/cluster/unit-state.ts';
-import { News } from '../../src/controller/news.ts';
+import { ChangeNotifier } from '../../src/controller/change-notifier.ts';
 import { cluster, desiredUnit, observedUnit, systemdState } from '../support/builders.ts';
 
-describe('the news of a unit', () => {
+describe('the notifier of a unit', () => {
   const told: unknown[] = [];
-  const news = new News((notice) => {
+  const notifier = new ChangeNotifier((notice) => {
     if (notice.kind === 'unit-state') told.push(notice.state?.active);
   });
   const see = (...states: readonly SystemdState[]): void => {
     const units = states.map((state) => ({ ...observedUnit(desiredUnit('a.service')), state }));
-    news.units(cluster().machine('m1', {}, { units }).snapshot().machines);
+    notifier.units(cluster().machine('m1', {}, { units }).snapshot().machines);
   };
 
   it('is no state that could not be read, and a change across one is told once', () => {

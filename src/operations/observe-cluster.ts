@@ -1,19 +1,19 @@
 import { isFleetError } from '../base/errors.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
-import { memories, observe, unseenBy } from '../reconcile/observe.ts';
-import { type Edges, snapshotOf } from '../reconcile/reconcile.ts';
+import { machineEdits, observe, unseenBy } from '../reconcile/observe.ts';
+import { type Ports, snapshotOf } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { ObserveRequest } from '../systemd/driver.ts';
 
 /** Where a listing has the cluster from: machines that are asked now, or a controller that watches them. */
-export type Viewpoint = Edges | { readonly snapshot: () => Promise<ClusterSnapshot> };
+export type SnapshotSource = Ports | { readonly snapshot: () => Promise<ClusterSnapshot> };
 
 /**
  * The cluster as it is now, for a listing; nothing is changed on machines. Of `names` machines tell also what
  * fleet did not put there, with `vitals` how busy each is, with `digests` whether files were changed there, and the clock of each.
  */
-export async function look(
-  from: Viewpoint,
+export async function observeCluster(
+  from: SnapshotSource,
   {
     names = [],
     vitals = false,
@@ -21,27 +21,27 @@ export async function look(
   }: Partial<Pick<ObserveRequest, 'names' | 'vitals' | 'digests'>> = {},
 ): Promise<ClusterSnapshot> {
   if ('snapshot' in from) return from.snapshot();
-  const edges = from;
-  const registry = await edges.registry.load();
+  const ports = from;
+  const registry = await ports.registry.load();
   const request = { names, digests, vitals };
-  const { views, sessions } = await observe(edges, registry, request);
+  const { views, sessions } = await observe(ports, registry, request);
   for (const session of sessions.values()) session.close();
-  await remember(edges, views, registry);
+  await remember(ports, views, registry);
   const unseen = views
     .flatMap(({ observation }) => (observation === undefined ? [] : unseenBy(observation, registry)))
     .filter((name) => !names.includes(name));
-  if (unseen.length > 0) return look(edges, { names: [...names, ...unseen], vitals, digests });
-  return snapshotOf(edges, registry, views);
+  if (unseen.length > 0) return observeCluster(ports, { names: [...names, ...unseen], vitals, digests });
+  return snapshotOf(ports, registry, views);
 }
 
 /**
- * Keeps who is silent since when. A listing leaves an empty registry empty, and may be run by people who can
+ * Keeps who is unreachable since when. A listing leaves an empty registry empty, and may be run by people who can
  * read the registry but not write it. One that is older than its machines is not changed by it either.
  */
-async function remember(edges: Edges, views: readonly MachineView[], registry: RegistryView): Promise<void> {
-  if (registry.clusterId === undefined || memories(views, registry, edges).length === 0) return;
+async function remember(ports: Ports, views: readonly MachineView[], registry: RegistryView): Promise<void> {
+  if (registry.clusterId === undefined || machineEdits(views, registry, ports).length === 0) return;
   try {
-    await edges.registry.update((view) => memories(views, view, edges));
+    await ports.registry.update((view) => machineEdits(views, view, ports));
   } catch (error) {
     if (!isFleetError(error, 'registry-unavailable') && !isFleetError(error, 'registry-outdated'))
       throw error;
