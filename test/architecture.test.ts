@@ -33,7 +33,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'string-width': ['output'],
   diff: ['output'],
   ini: ['config'],
-  'zod/mini': ['config', 'registry'],
+  'zod/mini': ['registry'],
 };
 
 const MOST_LINES = 400;

@@ -1,15 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { compareText } from '../src/base/compare.ts';
-import { namesOf } from '../src/cli/completion/command-line.ts';
 import { EXIT } from '../src/cli/exit-status.ts';
-import { COMMANDS, GLOBAL_OPTIONS } from '../src/cli/program.ts';
-import { sectionSchemas } from '../src/config/schema.ts';
+import { COMMANDS } from '../src/cli/program.ts';
 import { CHECKS } from '../src/operations/checks.ts';
 import type { ListingView } from '../src/output/field.ts';
 import { HISTORY, MACHINES, UNIT_FILES, UNITS } from '../src/output/listings.ts';
 import { CONSTRAINTS } from '../src/schedule/constraints.ts';
 import { FLEET_OPTIONS } from '../src/unit/fleet-section.ts';
-import { rowsOf, topic, wordsOf } from './support/manual.ts';
+import { rowsOf, topic, withSettings, wordsOf } from './support/manual.ts';
 
 const LISTS: Readonly<Record<string, ListingView<never>>> = {
   'list-units': UNITS,
@@ -17,28 +15,14 @@ const LISTS: Readonly<Record<string, ListingView<never>>> = {
   'list-machines': MACHINES,
   history: HISTORY,
 };
-const schemas = sectionSchemas({ directory: '/', home: '/' });
-/** The table of fleet.conf's keys that a section is in, and its name there. */
-const SECTIONS = {
-  top: ['| key | default | meaning |', ''],
-  ssh: ['| key | section | default | meaning |', '`[ssh]`'],
-  machine: ['| key | section | default | meaning |', '`[machine.*]`'],
-} as const;
 
 describe('the manual', () => {
   it.each(COMMANDS.map(({ name }) => name))('has a row for the command %s', (name) => {
     expect(topic('commands')).toMatch(new RegExp(`^\\| .*\`${name}\\b.*\\|$`, 'm'));
   });
 
-  it('has every global option with its variable, and no others', () => {
-    const rows = rowsOf(topic('config'), '| option | variable | meaning |');
-    expect(rows.map(([flags = '', variable = '']) => [wordsOf(flags), wordsOf(variable)[0]])).toEqual(
-      GLOBAL_OPTIONS.map(([flags, description]) => {
-        const names = namesOf({ flags, description });
-        const long = names.at(-1)?.slice(2) ?? '';
-        return [names, `FLEETCTL_${long.toUpperCase().replaceAll('-', '_')}`];
-      }),
-    );
+  it('has the tables of all settings; "npm run docs" writes them', async () => {
+    await expect(withSettings(topic('config'))).toMatchFileSnapshot('../src/manual/config.md');
   });
 
   it('has exactly the exit statuses of the program', () => {
@@ -46,14 +30,7 @@ describe('the manual', () => {
     expect(documented).toEqual(Object.values(EXIT).toSorted((a, b) => a - b));
   });
 
-  it.each(['top', 'ssh', 'machine'] as const)('has every key of section %s, and no others', (section) => {
-    const [title, name] = SECTIONS[section];
-    const rows = rowsOf(topic('config'), title).filter(([, of = '']) => of.includes(name));
-    const keys = rows.map(([key = '']) => key.replaceAll('`', ''));
-    expect(keys.toSorted(compareText)).toEqual(Object.keys(schemas[section].shape).toSorted(compareText));
-  });
-
-  it('describes every field of the lists as the program does (`vitest -u` writes it)', async () => {
+  it('describes every field of the lists as the program does (`npm run docs` writes it)', async () => {
     let text = topic('lists');
     for (const [name, view] of Object.entries(LISTS)) {
       const names = view.fields.map(({ field }) => `\`${field}\``).join(', ');

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
-import type { ApiSettings } from '../config/listen.ts';
+import type { ListenSettings } from '../config/values.ts';
 import { ApiError } from './answer.ts';
 
 /** What requests at one place may be. */
@@ -12,10 +12,9 @@ export type AccessRules = {
 };
 
 /** The names that `Host` may have: those of the host itself, of the places it listens on, and what `listen_names` adds. */
-export function hostNames({ listen, listenReadOnly, names }: ApiSettings): ReadonlySet<string> {
-  const places = [...listen, ...listenReadOnly].flatMap((place) =>
-    place.kind === 'tcp' ? [place.host] : [],
-  );
+export function hostNames(settings: ListenSettings): ReadonlySet<string> {
+  const { listen, listen_read_only: reads, listen_names: names = [] } = settings;
+  const places = [...listen, ...reads].flatMap((place) => (place.kind === 'tcp' ? [place.host] : []));
   return new Set(['localhost', hostname(), ...places, ...names].map((name) => name.toLowerCase()));
 }
 

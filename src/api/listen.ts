@@ -3,7 +3,7 @@ import { chmod, lstat, unlink } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { connect, type ListenOptions } from 'node:net';
 import { FleetError } from '../base/errors.ts';
-import { formatPlace, type ListenPlace } from '../config/listen.ts';
+import { formatPlace, type ListenPlace } from '../config/places.ts';
 
 /** A user who may write to the socket may command the cluster: its owner and its group. */
 const SOCKET_MODE = 0o660;

@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
-import type { ApiSettings } from '../config/listen.ts';
-import { formatPlace, type ListenPlace } from '../config/listen.ts';
+import { formatPlace, type ListenPlace } from '../config/places.ts';
+import type { ListenSettings } from '../config/values.ts';
 import type { Notice } from '../reconcile/notice.ts';
 import { hostNames } from './access.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
@@ -12,7 +12,7 @@ import { closeServer, createServer, readTls } from './server.ts';
 
 export type ApiOptions = ClusterOptions &
   Omit<HandlerOptions, 'cluster'> & {
-    readonly settings: ApiSettings;
+    readonly settings: ListenSettings;
     /** Where there are any, they take the place of `listen`. */
     readonly inherited: InheritedSockets;
     readonly events: EventStream;
@@ -33,9 +33,9 @@ export async function serveApi(options: ApiOptions): Promise<{ close(): Promise<
   const names = hostNames(settings);
   const handler = createHandler(given, { isReadOnly: false, names });
   const reader = createHandler(given, { isReadOnly: true, names });
-  if (inherited.areThere) await inherited.serve(handler, tls, settings.insecure);
+  if (inherited.areThere) await inherited.serve(handler, tls, settings.listen_insecure);
   const commanded = inherited.areThere ? [] : settings.listen;
-  const places = [...commanded, ...settings.listenReadOnly];
+  const places = [...commanded, ...settings.listen_read_only];
   const servers = places.map((place, index) =>
     createServer(index < commanded.length ? handler : reader, place.kind === 'tcp' ? tls : undefined),
   );

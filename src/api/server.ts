@@ -2,7 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { FleetError } from '../base/errors.ts';
 import { readTrusted } from '../base/trusted-file.ts';
-import type { ApiSettings } from '../config/listen.ts';
+import type { ListenSettings } from '../config/values.ts';
 import { admitAll } from './crowd.ts';
 import type { Handler } from './handler.ts';
 
@@ -42,7 +42,12 @@ export function createServer(handler: Handler, tls: Tls | undefined): http.Serve
 }
 
 /** Reads the files of TLS; undefined when there are none. Throws FleetError `cannot-listen`. */
-export async function readTls({ certFile, keyFile, clientCaFile }: ApiSettings): Promise<Tls | undefined> {
+export async function readTls(settings: ListenSettings): Promise<Tls | undefined> {
+  const {
+    listen_cert_file: certFile,
+    listen_key_file: keyFile,
+    listen_client_ca_file: clientCaFile,
+  } = settings;
   if (certFile === undefined || keyFile === undefined) return undefined;
   return {
     cert: read(certFile),

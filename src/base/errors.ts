@@ -55,12 +55,31 @@ export class FleetError extends Error {
   /** What to do next, on a line of its own. */
   readonly hint: string | undefined;
 
-  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { hint?: string | undefined; cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'FleetError';
     this.code = code;
     this.hint = options.hint;
   }
+}
+
+/** An error about fleet.conf, ssh_config, or an option or variable that stands for a setting. */
+export function configError(message: string, hint?: string, cause?: unknown): FleetError {
+  return new FleetError('config', message, { hint, cause });
+}
+
+/** A path or a name for a message: in double quotes, on one line. */
+export function inQuotes(text: string): string {
+  return JSON.stringify(text);
+}
+
+/** A text of any length for a message: quoted, and cut after 80 UTF-16 units. */
+export function excerpt(text: string): string {
+  return inQuotes(text.length > 80 ? `${text.slice(0, 80)}…` : text);
 }
 
 /** True for a FleetError, of that code when one is given. */

@@ -1,4 +1,4 @@
-import type { ConfigFlags } from '../config/config.ts';
+import type { ConfigFlags } from '../config/settings.ts';
 import type { ReportLines } from '../output/report.ts';
 import { type Streams, writeLines } from './streams.ts';
 import { textOfLines } from './text.ts';

@@ -4,8 +4,10 @@ import { systemClock, uptimeClock } from '../base/clock.ts';
 import { FleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import { checkTrusted } from '../base/trusted-file.ts';
-import type { Config, ConfigFlags, SshConfig } from '../config/config.ts';
-import { formatRegistryPlace, type RegistryPlace } from '../config/registry-place.ts';
+import type { Config, SshConfig } from '../config/config.ts';
+import { formatRegistryPlace, type RegistryPlace } from '../config/places.ts';
+import type { ConfigFlags } from '../config/settings.ts';
+import type { EtcdSettings } from '../config/values.ts';
 import type { Seat } from '../lease/seat.ts';
 import type { Machine } from '../machine/machine.ts';
 import { guarded } from '../reconcile/guard.ts';
@@ -71,7 +73,7 @@ export async function withConfig<T>(
   const transport = transportFor(config, streams);
   const access = await accessTo({ ...config, machines }, streams);
   const registry = await openRegistry(config, streams);
-  const driver = createSshDriver(transport, { access, settleMs: config.settleMs, patience });
+  const driver = createSshDriver(transport, { access, settleMs: config.settle, patience });
   const follower = followPass(streams, dryRun);
   const unguarded: Ports = {
     registry: dryRun ? previewRegistry(registry, registryOptions(streams.env)) : registry,
@@ -79,8 +81,8 @@ export async function withConfig<T>(
     clock: systemClock,
     observer: observerOf(config),
     machines: machines.map(({ machine }) => machine),
-    agentTtlMs: config.agentTtlMs,
-    cutOff: config.cutOff,
+    agentTtlMs: config.agent_ttl,
+    cutOff: config.cut_off,
     emit: follower.emit,
   };
   const ports = guard ? guarded(unguarded) : unguarded;
@@ -101,10 +103,10 @@ export async function withConfig<T>(
 export function transportFor(config: SshConfig, streams: Streams): SessionTransport {
   return createTransport({
     environment: streams.env,
-    sshConfigFile: config.sshConfigFile,
+    sshConfigFile: config.ssh.ssh_config,
     askHostKey: askHostKey(streams),
     ask: askPerson(streams),
-    passphraseFile: config.identityPassphraseFile,
+    passphraseFile: config.ssh.identity_passphrase_file,
     homeFolder: streams.home,
   });
 }
@@ -139,16 +141,16 @@ export async function openStore(place: RegistryPlace, config: Config, streams: S
     return openRemoteStore(place, config, streams, transportFor(config, streams));
   }
   const { openEtcdStore } = await import('../store/etcd/store.ts');
-  return openEtcdStore({ ...place, ...config.etcd });
+  return openEtcdStore({ ...config, ...place });
 }
 
 /** Rejects where the registry could not be written, or the seat beside it not be taken; changes nothing. */
 export async function probeWriting(config: Config, ttlMs: number): Promise<void> {
-  const { registry, etcd } = config;
+  const { registry } = config;
   if (registry.kind === 'file') await (await import('../store/probe.ts')).probeFolder(registry.directory);
   // openSeat refuses a registry of another computer.
   if (registry.kind === 'etcd')
-    await (await import('../store/etcd/probe.ts')).probeEtcd({ ...registry, ...etcd });
+    await (await import('../store/etcd/probe.ts')).probeEtcd({ ...config, ...registry });
   const seat = await openSeat(config, ttlMs);
   try {
     await seat.probe();
@@ -159,9 +161,10 @@ export async function probeWriting(config: Config, ttlMs: number): Promise<void>
 
 /** The seat of the one leader, beside the registry. */
 export async function openSeat(
-  { registry, etcd }: Pick<Config, 'registry' | 'etcd'>,
+  config: EtcdSettings & Pick<Config, 'registry'>,
   ttlMs: number,
 ): Promise<Seat> {
+  const { registry } = config;
   if (registry.kind === 'ssh')
     throw new FleetError(
       'config',
@@ -173,7 +176,7 @@ export async function openSeat(
   if (registry.kind === 'file')
     return (await import('../lease/file-seat.ts')).fileSeat(registry.directory, ttlMs);
   const { etcdSeat } = await import('../lease/etcd-seat.ts');
-  return etcdSeat({ ...registry, ...etcd }, ttlMs);
+  return etcdSeat({ ...config, ...registry }, ttlMs);
 }
 
 /** What another person, computer or configuration has seen of a machine does not count here. */

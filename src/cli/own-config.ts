@@ -1,6 +1,7 @@
 import { FleetError } from '../base/errors.ts';
-import type { Config, ConfigFlags } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import type { ConfigFlags } from '../config/settings.ts';
 import type { Streams } from './streams.ts';
 
 /** The fleetd that is to be asked, by flag or environment: its socket or URL, and the box it is on. */

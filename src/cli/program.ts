@@ -1,6 +1,6 @@
 import { Command as Commander, CommanderError, Option } from 'commander';
 import { FleetError } from '../base/errors.ts';
-import type { ConfigFlags } from '../config/config.ts';
+import { type ConfigFlags, GLOBAL_OPTIONS } from '../config/settings.ts';
 import type { Command } from './command.ts';
 import { catCommand } from './commands/cat.ts';
 import { completionCommand } from './commands/completion.ts';
@@ -62,32 +62,6 @@ const GROUPS: readonly (readonly [heading: string, commands: readonly Command[]]
 /** Every verb, in the order of help. */
 export const COMMANDS: readonly Command[] = GROUPS.flatMap(([, commands]) => commands);
 
-/** Options of every verb; each has a twin in the environment, FLEETCTL_ and its name. */
-export const GLOBAL_OPTIONS: readonly (readonly [string, string])[] = [
-  ['-q, --quiet', 'suppress progress and success messages'],
-  ['--config <file>', 'use this fleet.conf instead of the first one found'],
-  [
-    '--endpoint <where>',
-    'read lists from the fleetd at unix:///PATH or http(s)://HOST:PORT; none: ask the machines',
-  ],
-  [
-    '--tunnel <host>',
-    'read lists from the fleetd on this host, over SSH: HOST, USER@HOST:PORT or an alias of ssh_config',
-  ],
-  ['--ssh-username <user>', 'log in to every machine as this user'],
-  ['--ssh-identity-file <file>', 'private key for every machine'],
-  ['-K, --ask-become-pass', 'ask once for the sudo password of the machines'],
-  ['--identity-passphrase-file <file>', 'file whose first line is the passphrase of encrypted keys'],
-  ['--ssh-timeout <duration>', 'time limit for a connection: 500ms, 5s, 1m'],
-  ['--ssh-config <file>', "read this file instead of ssh's configuration; none: read no file"],
-  ['--known-hosts-file <file>', 'host keys of the machines, in OpenSSH format'],
-  [
-    '--strict-host-key-checking <mode>',
-    'ask about new host keys, or accept-new; changed keys are always refused',
-  ],
-  ['-v, --verbose', 'show which lines of ssh_config are ignored'],
-];
-
 /** Parses the command line and runs its verb. */
 export async function runProgram(argv: readonly string[], streams: Streams): Promise<number> {
   let status: number = EXIT.done;
@@ -125,7 +99,7 @@ function createProgram(streams: Streams, done: (status: number) => void): Comman
     // Global options are known before a verb and, as options of every verb, after it: see addCommand.
     .enablePositionalOptions()
     .exitOverride();
-  for (const [flags, description] of GLOBAL_OPTIONS) program.option(flags, description);
+  for (const { flags, description } of GLOBAL_OPTIONS) program.option(flags, description);
   program
     // commander shows the help of a group when --help follows a word that is none of its commands.
     .addHelpText('beforeAll', ({ command, error }) => {
@@ -196,7 +170,7 @@ function addCommand(
     verb.addOption(choices === undefined ? option : option.choices([...choices]));
   }
   const own = new Set(command.options.map(({ flags }) => flags));
-  for (const [flags] of GLOBAL_OPTIONS) if (!own.has(flags)) verb.addOption(new Option(flags).hideHelp());
+  for (const { flags } of GLOBAL_OPTIONS) if (!own.has(flags)) verb.addOption(new Option(flags).hideHelp());
   verb.addHelpText(
     'after',
     () => `\n${formatExamples(command.examples, helpWidth(streams))}\n\nGlobal options: fleetctl --help`,
@@ -205,7 +179,7 @@ function addCommand(
   const { run } = command;
   if (run === undefined) return verb.on('command:*', ([word = '']: readonly string[]) => refuse(verb, word));
   return verb.action(async (..._: unknown[]) => {
-    const { quiet, ...flags }: ConfigFlags & { quiet?: true } = {
+    const { quiet, ...flags }: ConfigFlags = {
       ...parent.parent?.opts(),
       ...parent.opts(),
       ...verb.opts(),

@@ -1,6 +1,7 @@
 import { FleetError } from '../base/errors.ts';
-import type { ConfigFlags } from '../config/config.ts';
-import { checkEtcdSettings, EXPECTED_REGISTRY, parseRegistryPlace } from '../config/registry-place.ts';
+import { checkEtcdSettings } from '../config/checks.ts';
+import { EXPECTED_REGISTRY, parseRegistryPlace } from '../config/places.ts';
+import type { ConfigFlags } from '../config/settings.ts';
 import type { Store } from '../store/store.ts';
 import { openStore } from './context.ts';
 import { ownConfig } from './own-config.ts';
@@ -23,7 +24,7 @@ export async function withStores<T>(
     if (place === undefined) {
       throw new FleetError('usage', `Not a place for a registry: "${text}"`, { hint: EXPECTED_REGISTRY });
     }
-    checkEtcdSettings(place, config.etcd);
+    checkEtcdSettings(place, config);
     const store = await openStore(place, config, streams);
     return { store, text: place.kind === 'file' ? `file:${place.directory}` : text };
   };

@@ -3,9 +3,10 @@ import { type ClientPatience, type Endpoint, fetchSnapshot, parseEndpoint } from
 import type { SnapshotDocument } from '../api/snapshot.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { isTrustedSocket } from '../base/trusted-file.ts';
-import type { Config, ConfigFlags } from '../config/config.ts';
-import { originOf } from '../config/listen.ts';
+import type { Config } from '../config/config.ts';
+import { originOf } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import type { ConfigFlags } from '../config/settings.ts';
 import type { SnapshotSource } from '../operations/observe-cluster.ts';
 import { howLong } from '../output/reason.ts';
 import { withConfig } from './context.ts';
@@ -49,7 +50,7 @@ function readEndpoint(text: string): Endpoint {
 
 /** The view of the fleetd that listens where `config` says, if it is about the same registry and machines. */
 async function controllerOf(config: Config, streams: Streams): Promise<SnapshotSource | undefined> {
-  const place = config.api.listen.find(({ kind }) => kind === 'unix');
+  const place = config.listen.find(({ kind }) => kind === 'unix');
   if (place?.kind !== 'unix' || !existsSync(place.path) || !isTrustedSocket(place.path)) return undefined;
   const endpoint: Endpoint = {
     name: `unix://${place.path}`,

@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { configError, excerpt } from '../base/errors.ts';
 import { endPoint, parseUser } from '../config/address.ts';
 import type { Config, ConfigRequest, MachineConfig, SshConfig } from '../config/config.ts';
-import { excerpt, problem } from '../config/problem.ts';
 import type { Access } from '../ssh/become.ts';
 import { type SshTarget, TARGET_DEFAULTS } from '../ssh/target.ts';
 import { type Base, SshConfigResolver } from '../ssh-config/resolve.ts';
@@ -43,7 +43,7 @@ export function sshTarget(machine: MachineConfig, config: SshConfig, facts: Loca
 }
 
 function resolverOf(
-  { sshConfigFile, maxTimeoutMs = Number.POSITIVE_INFINITY }: SshConfig,
+  { ssh: { ssh_config: sshConfigFile }, maxTimeoutMs = Number.POSITIVE_INFINITY }: SshConfig,
   facts: LocalFacts,
 ) {
   const { cwd, home, env } = facts;
@@ -110,7 +110,7 @@ function placeOf({ host, port, via }: SshTarget): string {
 }
 
 function sameEndPoint({ written }: MachineConfig, earlier: MachineConfig) {
-  return problem(
+  return configError(
     `${written?.where} is already that of machine "${earlier.machine.name}" on line ${earlier.written?.line}: ${excerpt(written?.value ?? '')}`,
   );
 }

@@ -1,8 +1,8 @@
 import type { ClientRequestArgs } from 'node:http';
 import { type Endpoint, parseEndpoint } from '../api/client.ts';
 import { FleetError } from '../base/errors.ts';
-import type { ConfigFlags } from '../config/config.ts';
 import { readTunnel } from '../config/read.ts';
+import type { ConfigFlags } from '../config/settings.ts';
 import { transportFor } from './context.ts';
 import { sshTarget } from './ssh-targets.ts';
 import type { Streams } from './streams.ts';

@@ -1,8 +1,14 @@
+import { sha256 } from '../base/hash.ts';
 import type { Machine } from '../machine/machine.ts';
-import type { ApiSettings } from './listen.ts';
 import type { Setting } from './parse.ts';
-import type { EtcdSettings, RegistryPlace } from './registry-place.ts';
-import type { SshSettings } from './schema.ts';
+import type { ConfigFlags } from './settings.ts';
+import type { SshSettings, TopSettings } from './values.ts';
+
+/** The configuration of the whole system. */
+export const SYSTEM_FILE = '/etc/fleet/fleet.conf';
+
+/** The shortest useful configuration, for hints. */
+export const MINIMAL_FILE = '[machine.web-1]\naddress = 10.10.1.1';
 
 /** A machine of the inventory. */
 export type MachineConfig = {
@@ -15,58 +21,27 @@ export type MachineConfig = {
   readonly written: Setting | undefined;
 };
 
-/** The settings of machines without their own sections: `[ssh]`, and environment and flags, which beat every section. */
-export type SshLayers = { readonly ssh: SshSettings; readonly override: SshSettings };
-
 /** The part of a configuration that connections need. */
 export type SshConfig = {
-  /** The ssh_config that is read instead of the usual ones, or `none`. */
-  readonly sshConfigFile: string | undefined;
-  /** Whether the person is to be asked for the password of sudo. */
+  /** The settings of a machine that has none itself: `[ssh]`, with {@link override}. */
+  readonly ssh: SshSettings;
+  /** What environment and flags say, which beats every section. */
+  readonly override: SshSettings;
+  /** Whether the user is asked for the password of sudo. */
   readonly askBecomePass: boolean;
-  /** Holds the passphrase of encrypted private keys. */
-  readonly identityPassphraseFile: string | undefined;
   /** No connection waits longer than this for its machine, in ms. */
   readonly maxTimeoutMs?: number;
-  readonly layers: SshLayers;
 };
 
-/** Everything that fleet.conf, the environment and the global flags decide; frozen. Paths are absolute. */
-export type Config = SshConfig & {
-  readonly file: string;
-  readonly registry: RegistryPlace;
-  /** What goes with every registry in etcd that is named. */
-  readonly etcd: EtcdSettings;
-  readonly api: ApiSettings;
-  /** How long a machine may be silent before its units move, in ms. */
-  readonly agentTtlMs: number;
-  /** How long a started unit is watched before it counts as up, in ms. */
-  readonly settleMs: number;
-  /** The share of the machines, from 0 to 1, above which silence is our own and moves nothing. */
-  readonly cutOff: number;
-  /** Whether to tell what a person usually need not know. */
-  readonly verbose: boolean;
-  /** In file order, never empty; names are unique. */
-  readonly machines: readonly MachineConfig[];
-};
-
-/** Global flags as the command line gives them; undefined or left out when a flag was not given. */
-export type ConfigFlags = {
-  readonly config?: string | undefined;
-  /** Where a controller is asked instead of machines; `none` asks none. */
-  readonly endpoint?: string | undefined;
-  /** The box of that controller, over SSH. */
-  readonly tunnel?: string | undefined;
-  readonly sshUsername?: string | undefined;
-  readonly sshIdentityFile?: string | undefined;
-  readonly identityPassphraseFile?: string | undefined;
-  readonly sshTimeout?: string | undefined;
-  readonly sshConfig?: string | undefined;
-  readonly knownHostsFile?: string | undefined;
-  readonly strictHostKeyChecking?: string | undefined;
-  readonly askBecomePass?: boolean | undefined;
-  readonly verbose?: boolean | undefined;
-};
+/** Everything that fleet.conf, the environment and the global flags decide; frozen. */
+export type Config = SshConfig &
+  TopSettings & {
+    /** Absolute. */
+    readonly file: string;
+    readonly verbose: boolean;
+    /** In file order, never empty; names are unique. */
+    readonly machines: readonly MachineConfig[];
+  };
 
 /** What the process was given. `flags` beat `env`, which beats the file. */
 export type ConfigRequest = {
@@ -77,3 +52,13 @@ export type ConfigRequest = {
   /** The home folder, absolute: what `~` stands for. */
   readonly home: string;
 };
+
+/** Identifies a cluster: the same registry and the same machines have the same. */
+export function originOf({
+  registry,
+  machines,
+}: Pick<Config, 'registry'> & {
+  readonly machines: readonly Pick<MachineConfig, 'machine'>[];
+}): string {
+  return sha256(JSON.stringify([registry, machines.map(({ machine }) => machine)]));
+}

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { configError, inQuotes } from '../base/errors.ts';
 import { readTrusted } from '../base/trusted-file.ts';
 import { syncFolder } from '../store/folder.ts';
 import type { Config, ConfigRequest } from './config.ts';
 import { type ConfigEdit, editConfig } from './edit.ts';
-import { type ConfigFile, findConfig, newConfigPath } from './locate.ts';
+import { type ConfigFile, findConfig, newConfigPath } from './load.ts';
 import { parseSections } from './parse.ts';
-import { problem, quote } from './problem.ts';
 import { readConfig } from './read.ts';
 
 /** An edit that would be right: the configuration it leads to, and what carries it out. */
@@ -25,10 +25,8 @@ export type PreparedEdit = {
  * configuration, with the words of the parser. Without any file, `add` begins the one that is looked for first.
  */
 export async function prepareEdit(request: ConfigRequest, edit: ConfigEdit): Promise<PreparedEdit> {
-  const { flags, env, cwd, home } = request;
-  const search = { flag: flags.config, env, cwd, home };
-  const fresh = edit.kind === 'add' ? await newConfigPath(search) : undefined;
-  const file: ConfigFile = fresh === undefined ? await findConfig(search) : { path: fresh, text: '' };
+  const fresh = edit.kind === 'add' ? newConfigPath(request) : undefined;
+  const file: ConfigFile = fresh === undefined ? findConfig(request) : { path: fresh, text: '' };
   const text = editConfig(file.path, file.text, edit);
   const config = readConfig(file.path, parseSections(file.path, text), request);
   const isNew = fresh !== undefined;
@@ -48,12 +46,15 @@ async function replace({ path, text: old }: ConfigFile, text: string): Promise<v
   await attempt(path, async () => {
     const place = await realpath(path);
     const found = await stat(place);
-    if (!found.isFile()) throw problem(`cannot edit ${quote(path)}: it is not a file`);
+    if (!found.isFile()) throw configError(`cannot edit ${inQuotes(path)}: it is not a file`);
     const { mode, uid, gid } = found;
     const now = new TextDecoder('utf-8', { ignoreBOM: true }).decode(readTrusted(place));
     const mark = now.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK : '';
     if (now.slice(mark.length) !== old)
-      throw problem(`${quote(path)} was changed by another process meanwhile`, 'Run the command again');
+      throw configError(
+        `${inQuotes(path)} was changed by another process meanwhile`,
+        'Run the command again',
+      );
     const temporary = join(dirname(place), `.fleet.conf.${randomBytes(6).toString('hex')}`);
     try {
       await writeDurably(temporary, `${mark}${text}`, { mode: mode & 0o7777, uid, gid });
@@ -96,6 +97,6 @@ async function attempt(path: string, work: () => Promise<void>): Promise<void> {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === undefined || code === 'config') throw error;
-    throw problem(`cannot write the configuration ${quote(path)}: ${message}`, undefined, error);
+    throw configError(`cannot write the configuration ${inQuotes(path)}: ${message}`, undefined, error);
   }
 }

@@ -1,6 +1,5 @@
-import { FleetError } from '../base/errors.ts';
+import { configError, FleetError, inQuotes } from '../base/errors.ts';
 import { cutComment, parseSections } from './parse.ts';
-import { problem, quote } from './problem.ts';
 
 /**
  * A change of one machine's section, or of the keys at the top; `set` and `top` take a key away where the value is
@@ -30,14 +29,18 @@ export function editConfig(file: string, text: string, edit: ConfigEdit): string
   const before = parseSections(file, text);
   const section = before.get(header);
   if (edit.kind === 'add' && section !== undefined)
-    throw problem(
-      `${section.where}: machine ${quote(edit.name)} is there already`,
+    throw configError(
+      `${section.where}: machine ${inQuotes(edit.name)} is there already`,
       `Change it with: fleetctl machines set ${edit.name} key=value`,
     );
   if (edit.kind !== 'add' && edit.kind !== 'top' && section === undefined)
-    throw new FleetError('machine-not-found', `No such machine in ${quote(file)}: ${quote(edit.name)}`, {
-      hint: 'Machines: fleetctl list-machines',
-    });
+    throw new FleetError(
+      'machine-not-found',
+      `No such machine in ${inQuotes(file)}: ${inQuotes(edit.name)}`,
+      {
+        hint: 'Machines: fleetctl list-machines',
+      },
+    );
   const lines = splitLines(text);
   const edited =
     edit.kind === 'add'
@@ -48,7 +51,7 @@ export function editConfig(file: string, text: string, edit: ConfigEdit): string
   const result = edited.join('');
   const wanted = intended(settingsOf(before), header, edit);
   if (JSON.stringify(settingsOf(parseSections(file, result))) === JSON.stringify(wanted)) return result;
-  throw problem(`cannot change ${quote(file)} so that it says what is meant`, 'Edit it by hand');
+  throw configError(`cannot change ${inQuotes(file)} so that it says what is meant`, 'Edit it by hand');
 }
 
 type Settings = readonly (readonly [section: string, settings: readonly (readonly [string, string])[]])[];

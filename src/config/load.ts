@@ -1,14 +1,106 @@
-import type { Config, ConfigRequest } from './config.ts';
-import { findConfig } from './locate.ts';
+import { isUtf8 } from 'node:buffer';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { configError, excerpt, inQuotes } from '../base/errors.ts';
+import { checkTrusted, readTrusted, UnusableFile } from '../base/trusted-file.ts';
+import { type Config, type ConfigRequest, MINIMAL_FILE, SYSTEM_FILE } from './config.ts';
+import { expandPath, expectedPath } from './places.ts';
 
 /**
  * Finds, reads and checks the configuration. Throws FleetError `config` that names file, line, section, key, the
  * value and what was expected, or the flag or variable.
  */
 export async function loadConfig(request: ConfigRequest): Promise<Config> {
-  const { flags, env, cwd, home } = request;
-  const file = await findConfig({ flag: flags.config, env, cwd, home });
-  // Only commands that need a configuration pay for loading ini and zod.
+  const file = findConfig(request);
+  // Only commands that need a configuration load ini and the parsers.
   const [{ parseSections }, { readConfig }] = await Promise.all([import('./parse.ts'), import('./read.ts')]);
   return readConfig(file.path, parseSections(file.path, file.text), request);
+}
+
+/** A configuration that was found: its absolute path and its text without a byte order mark. */
+export type ConfigFile = { readonly path: string; readonly text: string };
+
+/**
+ * Finds and reads the configuration: `--config`, `$FLEETCTL_CONFIG`, then the usual places. Of those, only a file
+ * that is not there is passed over: one that cannot be read might have named other machines.
+ * Throws `config` when there is none, or when it cannot be read as UTF-8 text.
+ */
+export function findConfig(request: ConfigRequest): ConfigFile {
+  const { named, places } = candidates(request);
+  for (const place of places) {
+    const text = readText(place);
+    if (text !== undefined) return { path: place.path, text };
+  }
+  if (named !== undefined) throw cannotRead(named, 'no such file');
+  throw configError(
+    `no configuration found, looked for ${places.map(({ path }) => inQuotes(path)).join(', ')}`,
+    `Name a file with --config or FLEETCTL_CONFIG, or write a fleet.conf such as:\n${MINIMAL_FILE}`,
+  );
+}
+
+/** The file that an operator who has none begins: the one looked for first. Undefined when there is one somewhere. */
+export function newConfigPath(request: ConfigRequest): string | undefined {
+  const { places } = candidates(request);
+  for (const place of places) if (readText(place) !== undefined) return undefined;
+  return places[0]?.path;
+}
+
+/** A file to try; `by` says who named it. `isHere` is for the one that was found in the current folder. */
+type Place = { readonly path: string; readonly by: string | undefined; readonly isHere: boolean };
+
+function candidates(request: ConfigRequest): { named: Place | undefined; places: readonly Place[] } {
+  const named = namedFile(request);
+  return { named, places: named === undefined ? usualPlaces(request) : [named] };
+}
+
+/** The file that was asked for. An empty variable counts as unset, an empty flag is a mistake. */
+function namedFile({ flags: { config: flag }, env, cwd, home }: ConfigRequest): Place | undefined {
+  const by = flag === undefined ? 'environment variable "FLEETCTL_CONFIG"' : 'flag "--config"';
+  const text = flag ?? (env.FLEETCTL_CONFIG || undefined);
+  if (text === undefined) return undefined;
+  const path = expandPath(text, { directory: cwd, home });
+  if (path === undefined) throw configError(`${by} must be ${expectedPath(text)}: ${excerpt(text)}`);
+  return { path, by, isHere: false };
+}
+
+/** The XDG base directory specification has relative paths ignored. */
+function usualPlaces({ env, cwd, home }: ConfigRequest): readonly Place[] {
+  const xdg = env.XDG_CONFIG_HOME ?? '';
+  const configHome = isAbsolute(xdg) ? xdg : join(home, '.config');
+  const paths = [resolve(cwd, 'fleet.conf'), resolve(cwd, configHome, 'fleet/fleet.conf'), SYSTEM_FILE];
+  return [...new Set(paths)].map((path, index) => ({ path, by: undefined, isHere: index === 0 }));
+}
+
+/** The text of a file, undefined when there is none. */
+function readText(place: Place): string | undefined {
+  const bytes = readBytes(place);
+  if (bytes === undefined) return undefined;
+  if (!isUtf8(bytes)) throw cannotRead(place, 'it is not UTF-8 text');
+  return new TextDecoder().decode(bytes);
+}
+
+function readBytes(place: Place): Buffer | undefined {
+  try {
+    const bytes = readTrusted(place.path);
+    // A file of the current folder is used without being named, so the folder counts as well.
+    if (place.isHere) checkTrusted(dirname(place.path), 'shared');
+    return bytes;
+  } catch (error) {
+    if (error instanceof UnusableFile) throw cannotRead(place, error.why, error, error.hint);
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw cannotRead(place, whyUnreadable(code, error), error);
+  }
+}
+
+function whyUnreadable(code: unknown, error: unknown): string {
+  if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
+  return error instanceof Error ? error.message : String(error);
+}
+
+function cannotRead({ path, by }: Place, why: string, cause?: unknown, hint?: string): Error {
+  return configError(
+    `cannot read the configuration ${inQuotes(path)}: ${why}`,
+    hint ?? (by && `It was named by ${by}`),
+    cause,
+  );
 }

@@ -1,5 +1,5 @@
 import { unsafe } from 'ini';
-import { excerpt, problem, quote } from './problem.ts';
+import { configError, excerpt, inQuotes } from '../base/errors.ts';
 
 /** One `key = value`, from a file or elsewhere. `where` names it in messages: file, line, key and section. */
 export type Setting = {
@@ -28,12 +28,12 @@ export type Section = {
  * a line from a blank and one of these on. In double quotes a value may hold anything, spelled as in JSON.
  */
 export function parseSections(file: string, text: string): ReadonlyMap<string, Section> {
-  let open: OpenSection = { name: '', where: quote(file), line: 0, settings: new Map() };
+  let open: OpenSection = { name: '', where: inQuotes(file), line: 0, settings: new Map() };
   const sections = new Map([[open.name, open]]);
   for (const [index, raw] of text.split(/\r\n|\n|\r/).entries()) {
-    const line: Line = { text: raw.trim(), number: index + 1, where: `${quote(file)} line ${index + 1}` };
+    const line: Line = { text: raw.trim(), number: index + 1, where: `${inQuotes(file)} line ${index + 1}` };
     if (hasControlCharacter(line.text.replaceAll('\t', ' ')))
-      throw problem(`${line.where} has a control character: ${excerpt(line.text)}`);
+      throw configError(`${line.where} has a control character: ${excerpt(line.text)}`);
     if (line.text === '' || /^[;#]/.test(line.text)) continue;
     if (line.text.startsWith('[')) {
       open = openSection(line, sections);
@@ -49,10 +49,10 @@ type OpenSection = Section & { readonly settings: Map<string, Setting> };
 function openSection(line: Line, sections: ReadonlyMap<string, Section>): OpenSection {
   const name = /^\[([^[\]\t]{1,200})\](?:\s*[;#].*)?$/.exec(line.text)?.[1]?.trim();
   if (name === undefined || name === '')
-    throw problem(`${line.where} must be a section such as [ssh]: ${excerpt(line.text)}`);
+    throw configError(`${line.where} must be a section such as [ssh]: ${excerpt(line.text)}`);
   const earlier = sections.get(name);
   if (earlier !== undefined)
-    throw problem(
+    throw configError(
       `${line.where}: section was already given on line ${earlier.line}: [${name}]`,
       'Put all of its keys into one section',
     );
@@ -62,12 +62,13 @@ function openSection(line: Line, sections: ReadonlyMap<string, Section>): OpenSe
 function addSetting(line: Line, section: OpenSection): void {
   const equals = line.text.indexOf('=');
   const key = line.text.slice(0, Math.max(0, equals)).trim();
-  if (key === '') throw problem(`${line.where} must be "key = value" or a comment: ${excerpt(line.text)}`);
+  if (key === '')
+    throw configError(`${line.where} must be "key = value" or a comment: ${excerpt(line.text)}`);
   const where = `${line.where}: ${excerpt(key)} ${section.name === '' ? 'at the top' : `in [${section.name}]`}`;
   const value = readValue(line.text.slice(equals + 1), where);
   const earlier = section.settings.get(key);
   if (earlier !== undefined)
-    throw problem(`${where} was already given on line ${earlier.line}: ${excerpt(value)}`);
+    throw configError(`${where} was already given on line ${earlier.line}: ${excerpt(value)}`);
   section.settings.set(key, { key, value, where, line: line.number });
 }
 
@@ -78,11 +79,11 @@ function readValue(text: string, where: string): string {
   // ini leaves quotes that it cannot read where they are, and cuts or unescapes what is not in quotes.
   const faithful = written.startsWith('"') ? value !== written : value === written && !/^'/.test(written);
   if (!faithful)
-    throw problem(
+    throw configError(
       `${where} can be read in more than one way: ${excerpt(written)}`,
       'Put the value in double quotes; within them \\ is written \\\\ and " is written \\"',
     );
-  if (hasControlCharacter(value)) throw problem(`${where} has a control character: ${excerpt(value)}`);
+  if (hasControlCharacter(value)) throw configError(`${where} has a control character: ${excerpt(value)}`);
   return value;
 }
 

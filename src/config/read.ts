@@ -1,15 +1,21 @@
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
+import { configError, excerpt, inQuotes } from '../base/errors.ts';
 import { nearest } from '../base/nearest.ts';
-import type { Config, ConfigRequest, MachineConfig, SshConfig } from './config.ts';
-import { type MachineSection, readMachine, unlistedMachine, withBecome } from './inventory.ts';
-import { type ApiSettings, checkListen, defaultListen } from './listen.ts';
-import { MINIMAL_FILE, SYSTEM_FILE } from './locate.ts';
-import { isAsked, overrideSection } from './override.ts';
-import type { Section } from './parse.ts';
-import { problem, quote } from './problem.ts';
-import { checkEtcdSettings, type EtcdSettings, type RegistryPlace } from './registry-place.ts';
-import { type Schemas, sectionSchemas, type TopSettings } from './schema.ts';
-import { readSection } from './section.ts';
+import { formatAddress, parseAddress, parseUser } from './address.ts';
+import { checkEtcdSettings, checkListen } from './checks.ts';
+import {
+  type Config,
+  type ConfigRequest,
+  type MachineConfig,
+  MINIMAL_FILE,
+  type SshConfig,
+  SYSTEM_FILE,
+} from './config.ts';
+import type { Section, Setting } from './parse.ts';
+import type { PathBase } from './places.ts';
+import { isAsked, overrideSection, readSection } from './section.ts';
+import { keysOf } from './settings.ts';
+import { type MachineSettings, readValue, type SshSettings, type TopSettings } from './values.ts';
 
 /** Makes a Config of a parsed file, the environment and the flags. `file` is absolute. */
 export function readConfig(
@@ -17,27 +23,17 @@ export function readConfig(
   sections: ReadonlyMap<string, Section>,
   request: ConfigRequest,
 ): Config {
-  const schemas = sectionSchemas({ directory: dirname(file), home: request.home });
-  const ssh = readSsh(schemas, sections.get('ssh') ?? emptySection('ssh'), request);
-  const top = readSection(schemas, schemas.top, sections.get('') ?? emptySection(''));
-  const machines = machineSections(file, sections).map((each) => readMachine(schemas, each, ssh.layers));
-  const registry = top.registry ?? defaultRegistry(file);
-  const etcd = etcdSettings(top);
-  checkEtcdSettings(registry, etcd);
-  const api = apiSettings(file, top);
-  checkListen(api);
-  return freeze({
-    file,
-    registry,
-    etcd,
-    api,
-    agentTtlMs: top.agent_ttl ?? 30_000,
-    settleMs: top.settle ?? 500,
-    cutOff: top.cut_off ?? 0.5,
-    verbose: isAsked(request.flags.verbose, 'FLEETCTL_VERBOSE', request.env),
-    ...ssh,
-    machines,
-  });
+  const base = { directory: dirname(file), home: request.home };
+  const ssh = readSsh(sections.get('ssh') ?? emptySection('ssh'), base, request);
+  const own = readSection('top', sections.get('') ?? emptySection(''), base);
+  const top = { ...defaults(file, base), ...own } as TopSettings;
+  const machines = machineSections(file, sections).map(([name, section]) =>
+    readMachine(name, section, base, ssh),
+  );
+  checkEtcdSettings(top.registry, top);
+  checkListen(top);
+  const verbose = isAsked(request.flags.verbose, 'FLEETCTL_VERBOSE', request.env);
+  return freeze({ file, ...top, verbose, ...ssh, machines });
 }
 
 /** The way to the host of a controller, with the settings of environment and flags and no fleet.conf. Throws `config`. */
@@ -45,40 +41,69 @@ export function readTunnel(
   host: string,
   request: ConfigRequest,
 ): { readonly config: SshConfig; readonly machine: MachineConfig } {
-  const { cwd, home } = request;
-  const config = readSsh(sectionSchemas({ directory: cwd, home }), emptySection('ssh'), request);
-  return { config, machine: unlistedMachine(host, config.layers, '--tunnel') };
+  const config = readSsh(emptySection('ssh'), { directory: request.cwd, home: request.home }, request);
+  return { config, machine: unlistedMachine(host, config, '--tunnel') };
+}
+
+/**
+ * The machine that `host`, `user@host` or `user@host:port` names, where the host may be an alias of ssh_config; it has the
+ * settings of `[ssh]`. `by` says where the text is from. Throws FleetError `config`.
+ */
+export function unlistedMachine(
+  text: string,
+  ssh: SshConfig,
+  by: '--tunnel' | 'MACHINE' | 'registry',
+): MachineConfig {
+  const [, user, place = ''] = /^(?:(.+)@)?([^@]+)$/.exec(text) ?? [];
+  const address = parseAddress(place);
+  if (address === undefined || (user !== undefined && parseUser(user) === undefined))
+    throw configError(`"${by}" must be HOST, USER@HOST or USER@HOST:PORT: ${inQuotes(text)}`);
+  return machineConfig(address.host, { address, ...(user !== undefined && { user }) }, ssh, undefined);
 }
 
 /** Reads `[ssh]`, environment and flags. */
-function readSsh(schemas: Schemas, section: Section, { flags, env, cwd, home }: ConfigRequest): SshConfig {
-  const here = sectionSchemas({ directory: cwd, home });
-  const override = readSection(here, here.ssh, overrideSection(flags, env));
-  const ssh = withBecome(readSection(schemas, schemas.ssh, section), section);
+function readSsh(section: Section, base: PathBase, { flags, env, cwd, home }: ConfigRequest): SshConfig {
+  const override = readSection('ssh', overrideSection(flags, env), { directory: cwd, home });
+  const own = withBecome(readSection('ssh', section, base), section);
   return {
-    layers: { ssh, override },
-    sshConfigFile: override.ssh_config ?? ssh.ssh_config,
-    identityPassphraseFile: override.identity_passphrase_file ?? ssh.identity_passphrase_file,
+    ssh: { ...own, ...override },
+    override,
     askBecomePass: isAsked(flags.askBecomePass, 'FLEETCTL_ASK_BECOME_PASS', env),
   };
 }
 
+/** The values of the keys at the top that a file does not have. */
+function defaults(file: string, base: PathBase): Partial<TopSettings> {
+  return Object.fromEntries(
+    keysOf('top').flatMap((key) => {
+      const text = (file === SYSTEM_FILE ? key.systemDefault : undefined) ?? key.default;
+      return text === undefined ? [] : [[key.name, readValue(key, text, base)]];
+    }),
+  );
+}
+
 /** The machines of a file. Throws `config` when it has none, and for a section that is no machine's nor `[ssh]`. */
-function machineSections(file: string, sections: ReadonlyMap<string, Section>): readonly MachineSection[] {
-  const machines: MachineSection[] = [];
+function machineSections(
+  file: string,
+  sections: ReadonlyMap<string, Section>,
+): readonly (readonly [name: string, section: Section])[] {
+  const machines: (readonly [string, Section])[] = [];
   for (const section of sections.values()) {
     if (section.name === '' || section.name === 'ssh') continue;
     const name = /^machine\.(.*)$/.exec(section.name)?.[1];
     if (name === undefined)
-      throw problem(`${section.where} is not a known section`, sectionHint(section.name));
+      throw configError(`${section.where} is not a known section`, sectionHint(section.name));
     if (!/^[a-z0-9][a-z0-9._-]*$/i.test(name))
-      throw problem(
-        `${section.where} must name a machine with letters, digits, "-", "_" and ".": ${quote(name)}`,
+      throw configError(
+        `${section.where} must name a machine with letters, digits, "-", "_" and ".": ${inQuotes(name)}`,
       );
-    machines.push({ name, section });
+    machines.push([name, section]);
   }
   if (machines.length > 0) return machines;
-  throw problem(`no machines in the configuration ${quote(file)}`, `Add one, such as:\n${MINIMAL_FILE}`);
+  throw configError(
+    `no machines in the configuration ${inQuotes(file)}`,
+    `Add one, such as:\n${MINIMAL_FILE}`,
+  );
 }
 
 function sectionHint(name: string): string {
@@ -88,32 +113,36 @@ function sectionHint(name: string): string {
   return `${meant === undefined ? '' : `Did you mean ${meant}? `}Sections are [ssh] and [machine.NAME]`;
 }
 
-/** Beside the file; the configuration of the whole system keeps its registry where state belongs (hier(7)). */
-function defaultRegistry(file: string): RegistryPlace {
-  const directory = file === SYSTEM_FILE ? '/var/lib/fleet/registry' : join(dirname(file), 'registry');
-  return { kind: 'file', directory };
+function readMachine(name: string, section: Section, base: PathBase, ssh: SshConfig): MachineConfig {
+  const own = withBecome(readSection('machine', section, base), section);
+  const port = section.settings.get('port');
+  if (port !== undefined && own.port !== (own.address.port ?? own.port))
+    throw configError(`${port.where} is not the port of its address: ${excerpt(port.value)}`);
+  return machineConfig(name, own, ssh, section.settings.get('address'));
 }
 
-function etcdSettings(top: TopSettings): EtcdSettings {
+function machineConfig(
+  name: string,
+  own: MachineSettings,
+  { ssh, override }: SshConfig,
+  written: Setting | undefined,
+): MachineConfig {
+  const { address, metadata = {}, ...settings } = own;
+  const { host, port = own.port } = address;
   return {
-    ...(top.etcd_ca_file !== undefined && { caFile: top.etcd_ca_file }),
-    ...(top.etcd_cert_file !== undefined && { certFile: top.etcd_cert_file }),
-    ...(top.etcd_key_file !== undefined && { keyFile: top.etcd_key_file }),
-    ...(top.etcd_user !== undefined && { user: top.etcd_user }),
-    ...(top.etcd_password_file !== undefined && { passwordFile: top.etcd_password_file }),
+    machine: { name, address: formatAddress({ host, port }), metadata },
+    host,
+    settings: { ...ssh, ...settings, ...(port !== undefined && { port }), ...override },
+    written,
   };
 }
 
-function apiSettings(file: string, top: TopSettings): ApiSettings {
-  return {
-    listen: top.listen ?? defaultListen(file),
-    listenReadOnly: top.listen_read_only ?? [],
-    names: top.listen_names ?? [],
-    certFile: top.listen_cert_file,
-    keyFile: top.listen_key_file,
-    clientCaFile: top.listen_client_ca_file,
-    insecure: top.listen_insecure ?? false,
-  };
+/** `sudo = true` is another spelling of `become = sudo`, `sudo = false` of `become = none`. */
+function withBecome<S extends SshSettings | MachineSettings>(own: S, { settings }: Section): S {
+  const twice = own.become !== undefined && settings.get('sudo');
+  if (twice)
+    throw configError(`${twice.where} is an older way to say "become", which is there too`, 'Remove it');
+  return own.sudo === undefined ? own : { ...own, become: own.sudo ? 'sudo' : 'none' };
 }
 
 function emptySection(name: string): Section {

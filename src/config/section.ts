@@ -1,43 +1,77 @@
-import * as z from 'zod/mini';
+import { configError, excerpt } from '../base/errors.ts';
 import { nearest } from '../base/nearest.ts';
-import type { Section } from './parse.ts';
-import { excerpt, problem } from './problem.ts';
-import type { Schemas } from './schema.ts';
+import type { Section, Setting } from './parse.ts';
+import type { PathBase } from './places.ts';
+import { type ConfigFlags, keysOf, namesOfOption, SETTINGS, type SectionKind } from './settings.ts';
+import { expectedValue, parseBoolean, readValue, type SectionSettings } from './values.ts';
 
-/** Reads a section. Throws `config` about its first setting that is wrong, or about a key that it lacks. */
-export function readSection<S extends z.ZodMiniObject>(
-  schemas: Schemas,
-  schema: S,
+/**
+ * Reads a section; relative paths start at `base`. Throws `config` about its first setting that is wrong, or about a
+ * key that it lacks.
+ */
+export function readSection<S extends SectionKind>(
+  kind: S,
   section: Section,
-): z.output<S> {
-  const settings = [...section.settings.values()];
-  const result = z.safeParse(schema, Object.fromEntries(settings.map(({ key, value }) => [key, value])));
-  if (result.success) return result.data;
-  const expected = new Map(result.error.issues.map((issue) => [issue.path[0], issue.message]));
-  for (const { key, value, where } of settings) {
-    if (!Object.hasOwn(schema.shape, key))
-      throw problem(`${where} is not a known key: ${excerpt(value)}`, keyHint(schemas, schema, section, key));
-    if (expected.has(key)) throw problem(`${where} must be ${expected.get(key)}: ${excerpt(value)}`);
-  }
-  const missing = [...expected].map(([key, text]) => `"${String(key)}", which must be ${text}`);
-  throw problem(`${section.where} has no ${missing.join('; and no ')}`);
+  base: PathBase,
+): SectionSettings[S] {
+  const keys = keysOf(kind);
+  const values = [...section.settings.values()].map(({ key: name, value, where }) => {
+    const key = keys.find((each) => each.name === name);
+    if (key === undefined)
+      throw configError(`${where} is not a known key: ${excerpt(value)}`, keyHint(kind, section, name));
+    const read = readValue(key, value, base);
+    if (read === undefined)
+      throw configError(`${where} must be ${expectedValue(key, value)}: ${excerpt(value)}`);
+    return [name, read];
+  });
+  const missing = keys.filter(({ name, required }) => required && !section.settings.has(name));
+  if (missing.length === 0) return Object.fromEntries(values);
+  const texts = missing.map((key) => `"${key.name}", which must be ${expectedValue(key, '')}`);
+  throw configError(`${section.where} has no ${texts.join('; and no ')}`);
 }
+
+const PLACES = [
+  ['top', 'at the top of the file'],
+  ['ssh', 'in [ssh]'],
+  ['machine', 'in [machine.NAME]'],
+] as const;
 
 /** The key that was probably meant, or the sections that this one belongs to; and the keys that can be here. */
-function keyHint(schemas: Schemas, schema: z.ZodMiniObject, section: Section, key: string): string {
-  const keys = Object.keys(schema.shape);
-  const near = nearest(key, keys);
-  const homes = homesOf(schemas, key);
-  const takes = `${section.name === '' ? 'The top of the file' : `[${section.name}]`} takes ${keys.join(', ')}`;
+function keyHint(kind: SectionKind, section: Section, key: string): string {
+  const names = keysOf(kind).map(({ name }) => name);
+  const near = nearest(key, names);
+  const takes = `${section.name === '' ? 'The top of the file' : `[${section.name}]`} takes ${names.join(', ')}`;
   if (near !== undefined) return `Did you mean "${near}"? ${takes}`;
-  return homes.length === 0 ? takes : `"${key}" belongs ${homes.join(' or ')}. ${takes}`;
+  const others = PLACES.filter(([other]) => keysOf(other).some(({ name }) => name === key));
+  if (others.length === 0) return takes;
+  return `"${key}" belongs ${others.map(([, place]) => place).join(' or ')}. ${takes}`;
 }
 
-function homesOf(schemas: Schemas, key: string): readonly string[] {
-  const homes = [
-    [schemas.top, 'at the top of the file'],
-    [schemas.ssh, 'in [ssh]'],
-    [schemas.machine, 'in [machine.NAME]'],
-  ] as const;
-  return homes.filter(([schema]) => Object.hasOwn(schema.shape, key)).map(([, place]) => place);
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * What options and variables say of settings, as a section of the same keys as `[ssh]`. An option beats its variable;
+ * an empty variable counts as unset, an empty option is a value.
+ */
+export function overrideSection(flags: ConfigFlags, env: Environment): Section {
+  const settings = new Map<string, Setting>();
+  for (const row of SETTINGS) {
+    if (!('key' in row && 'option' in row)) continue;
+    const { flag, variable, property } = namesOfOption(row.option[0]);
+    const given = flags[property as keyof ConfigFlags];
+    const value = given ?? (env[variable] || undefined);
+    if (typeof value !== 'string') continue;
+    const where = given === undefined ? `environment variable "${variable}"` : `flag "${flag}"`;
+    const [key] = row.key;
+    settings.set(key, { key, value, where, line: 0 });
+  }
+  return { name: 'flags and environment', where: 'flags and environment', line: 0, settings };
+}
+
+/** Whether an option without a value is given, or its variable is true. */
+export function isAsked(given: boolean | undefined, variable: string, env: Environment): boolean {
+  const text = env[variable] || 'false';
+  const asks = parseBoolean(text);
+  if (asks !== undefined) return given === true || asks;
+  throw configError(`environment variable "${variable}" must be true or false: ${excerpt(text)}`);
 }

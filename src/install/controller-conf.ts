@@ -3,8 +3,8 @@ import { sha256 } from '../base/hash.ts';
 import { endPoint, parseAddress } from '../config/address.ts';
 import type { Config, MachineConfig } from '../config/config.ts';
 import { writtenValue } from '../config/edit.ts';
-import { formatPlace, type ListenPlace } from '../config/listen.ts';
-import { formatRegistryPlace, type RegistryPlace } from '../config/registry-place.ts';
+import { formatPlace, formatRegistryPlace, type ListenPlace, type RegistryPlace } from '../config/places.ts';
+import { keysOf } from '../config/settings.ts';
 import type { Access } from '../ssh/become.ts';
 import { LAYOUT } from './layout.ts';
 
@@ -28,32 +28,23 @@ export function controllerConf(
   config: Config & { readonly machines: readonly ReachedMachine[] },
   registry: RegistryPlace,
 ): ControllerConf {
-  const { etcd, api } = config;
-  const named: readonly (readonly [string, string | undefined])[] = [
-    ['etcd_ca_file', etcd.caFile],
-    ['etcd_cert_file', etcd.certFile],
-    ['etcd_key_file', etcd.keyFile],
-    ['etcd_password_file', etcd.passwordFile],
-    ['listen_cert_file', api.certFile],
-    ['listen_key_file', api.keyFile],
-    ['listen_client_ca_file', api.clientCaFile],
-  ];
-  const files = named.flatMap(([key, from]) =>
-    from === undefined ? [] : [{ key, from, to: `${LAYOUT.secrets}/${key}` }],
-  );
+  const files = keysOf('top').flatMap(({ name: key, type }): readonly NamedFile[] => {
+    const from = type === 'path' && key in config ? config[key as keyof Config] : undefined;
+    return typeof from === 'string' ? [{ key, from, to: `${LAYOUT.secrets}/${key}` }] : [];
+  });
   const portsOf = (places: readonly ListenPlace[]): readonly string[] =>
     places.filter(({ kind }) => kind === 'tcp').map(formatPlace);
   const body = [
     ...settings({
       registry: formatRegistryPlace(registry),
-      agent_ttl: formatDuration(config.agentTtlMs),
-      settle: formatDuration(config.settleMs),
-      cut_off: `${Math.round(config.cutOff * 100)}%`,
-      listen: [`unix:${LAYOUT.socket}`, ...portsOf(api.listen)].join(', '),
-      listen_read_only: portsOf(api.listenReadOnly).join(', ') || undefined,
-      listen_names: api.names.join(', ') || undefined,
-      listen_insecure: api.insecure ? 'true' : undefined,
-      etcd_user: etcd.user,
+      agent_ttl: formatDuration(config.agent_ttl),
+      settle: formatDuration(config.settle),
+      cut_off: `${Math.round(config.cut_off * 100)}%`,
+      listen: [`unix:${LAYOUT.socket}`, ...portsOf(config.listen)].join(', '),
+      listen_read_only: portsOf(config.listen_read_only).join(', ') || undefined,
+      listen_names: config.listen_names?.join(', '),
+      listen_insecure: config.listen_insecure ? 'true' : undefined,
+      etcd_user: config.etcd_user,
       ...Object.fromEntries(files.map(({ key, to }) => [key, to])),
     }),
     '',

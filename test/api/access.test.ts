@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { ListenPlace } from '../../src/config/listen.ts';
+import type { ListenPlace } from '../../src/config/places.ts';
 import { House } from '../controller/support.ts';
 import { Api, type Asking, ask, freePort, open } from './support.ts';
 

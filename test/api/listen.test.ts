@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { listenAt } from '../../src/api/listen.ts';
 import { closeServer, createServer, readTls, type Tls } from '../../src/api/server.ts';
-import type { ListenPlace } from '../../src/config/listen.ts';
+import type { ListenPlace } from '../../src/config/places.ts';
 import { makeCertificates } from '../support/certificates.ts';
 import { ask, makeFolder } from './support.ts';
 
@@ -91,13 +91,12 @@ describe('TLS', () => {
     const files = makeCertificates(folder);
     const settings = {
       listen: [],
-      listenReadOnly: [],
-      names: [],
-      insecure: false,
-      certFile: files.server.cert,
-      keyFile: files.server.key,
+      listen_read_only: [],
+      listen_insecure: false,
+      listen_cert_file: files.server.cert,
+      listen_key_file: files.server.key,
     };
-    const tls = await readTls({ ...settings, clientCaFile: files.ca });
+    const tls = await readTls({ ...settings, listen_client_ca_file: files.ca });
     const [ca, cert, key] = [files.ca, files.client.cert, files.client.key].map((file) => readFileSync(file));
     const server = await listen({ kind: 'tcp', host: '127.0.0.1', port: 0 }, tls);
     const { port } = server.address() as { port: number };

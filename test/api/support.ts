@@ -10,7 +10,8 @@ import { EventStream } from '../../src/api/events.ts';
 import { InheritedSockets } from '../../src/api/inherited.ts';
 import { serveApi } from '../../src/api/serve.ts';
 import type { FleetError } from '../../src/base/errors.ts';
-import type { ApiSettings, ListenPlace } from '../../src/config/listen.ts';
+import type { ListenPlace } from '../../src/config/places.ts';
+import type { ListenSettings } from '../../src/config/values.ts';
 import { Metrics } from '../../src/metrics/metrics.ts';
 import type { House } from '../controller/support.ts';
 
@@ -33,13 +34,6 @@ type ApiChanges = {
   readonly reads?: ListenPlace;
 };
 
-const NO_TLS: Omit<ApiSettings, 'listen' | 'listenReadOnly' | 'names'> = {
-  certFile: undefined,
-  keyFile: undefined,
-  clientCaFile: undefined,
-  insecure: false,
-};
-
 /** A folder that goes away with the test. */
 export async function makeFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'fleet-api-'));
@@ -47,10 +41,15 @@ export async function makeFolder(): Promise<string> {
   return folder;
 }
 
-function listenAt({ commands, reads, names = [] }: ApiChanges, path: string) {
+function listenAt({ commands, reads, names = [] }: ApiChanges, path: string): ListenSettings {
   const socket: ListenPlace = { kind: 'unix', path };
   const listen = commands === undefined ? [socket] : [socket, commands];
-  return { listen, listenReadOnly: reads === undefined ? [] : [reads], names };
+  return {
+    listen,
+    listen_read_only: reads === undefined ? [] : [reads],
+    listen_names: names,
+    listen_insecure: false,
+  };
 }
 
 /** A port of the loopback that is free at the moment. */
@@ -94,7 +93,7 @@ export class Api {
       clock: { now: () => Date.now() },
       leads,
       electionError,
-      settings: { ...NO_TLS, ...listenAt(changes, api.socketPath) },
+      settings: listenAt(changes, api.socketPath),
       inherited: new InheritedSockets({}, 1),
       metrics: api.metrics,
       events: api.events,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { parseEndpoint } from '../../src/api/client.ts';
-import { originOf } from '../../src/config/listen.ts';
+import { originOf } from '../../src/config/config.ts';
 import { Api } from '../api/support.ts';
 import { House } from '../controller/support.ts';
 import { hasSshd, startOpenSsh } from '../ssh/openssh.ts';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
-import { COMMANDS, GLOBAL_OPTIONS } from '../../src/cli/program.ts';
+import { COMMANDS } from '../../src/cli/program.ts';
+import { GLOBAL_OPTIONS } from '../../src/config/settings.ts';
 import { makeDesk } from './desk.ts';
 
 const VERSION = `fleetctl version ${manifest.version}\n`;
@@ -25,7 +26,7 @@ describe('help', () => {
     for (const { name, summary } of COMMANDS) {
       expect(out.replaceAll(/\n {3,}/g, ' ')).toMatch(new RegExp(`^  ${name} +${literally(summary)}$`, 'm'));
     }
-    for (const [flags] of GLOBAL_OPTIONS) expect(out).toContain(`  ${flags} `);
+    for (const { flags } of GLOBAL_OPTIONS) expect(out).toContain(`  ${flags} `);
     expect(out).toContain('\nExamples:\n  $ fleetctl ');
     expect(out).not.toMatch(/[ \t]\n/);
     expect(out.match(/^\S.*:$/gm)).toEqual([
@@ -66,7 +67,7 @@ describe('help', () => {
       (command) => !command.arguments.includes('[command'),
     )) {
       const own = [...options, ...subcommands.flatMap((each) => each.options)];
-      const known = [...own.map(({ flags }) => flags), ...GLOBAL_OPTIONS.map(([flags]) => flags)].join(' ');
+      const known = [...own.map(({ flags }) => flags), ...GLOBAL_OPTIONS.map(({ flags }) => flags)].join(' ');
       for (const [line] of examples) {
         for (const [option] of line.matchAll(/(?<= )--?[a-z][a-z-]*/g) ?? [])
           expect(known.split(/[ ,]+/)).toContain(option);

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
 import { manPages } from '../../src/cli/manual/man-pages.ts';
-import { COMMANDS, GLOBAL_OPTIONS } from '../../src/cli/program.ts';
-import { sectionSchemas } from '../../src/config/schema.ts';
+import { COMMANDS } from '../../src/cli/program.ts';
+import { GLOBAL_OPTIONS, keysOf } from '../../src/config/settings.ts';
 
 const pages = manPages();
 const page = (file: string): string => (pages.get(file) ?? '').replaceAll('\\-', '-');
@@ -18,7 +18,7 @@ describe('the man pages', () => {
     const all = COMMANDS.flatMap((command) => [command, ...(command.subcommands ?? [])]);
     const flags = [
       ...all.flatMap(({ options }) => options.map((each) => each.flags)),
-      ...GLOBAL_OPTIONS.map(([each]) => each),
+      ...GLOBAL_OPTIONS.map(({ flags }) => flags),
     ];
     for (const { name } of all)
       expect(page('fleetctl.1')).toMatch(new RegExp(`^\\.SS "fleetctl .*\\b${name}\\b`, 'm'));
@@ -26,9 +26,8 @@ describe('the man pages', () => {
   });
 
   it('have every key of fleet.conf', () => {
-    const { top, ssh, machine } = sectionSchemas({ directory: '/', home: '/' });
-    for (const key of [top, ssh, machine].flatMap(({ shape }) => Object.keys(shape)))
-      expect(page('fleet.conf.5')).toContain(`.TP\n\\fB${key}\\fR\n`);
+    for (const { name } of (['top', 'ssh', 'machine'] as const).flatMap(keysOf))
+      expect(page('fleet.conf.5')).toContain(`.TP\n\\fB${name}\\fR\n`);
   });
 
   it.runIf(hasGroff).each([...pages.keys()])('%s is read by groff without a warning', (file) => {

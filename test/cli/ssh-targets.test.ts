@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { forController } from '../../src/cli/fleetd/pace.ts';
 import { sshTarget, sshTargets } from '../../src/cli/ssh-targets.ts';
-import { unlistedMachine } from '../../src/config/inventory.ts';
+import { unlistedMachine } from '../../src/config/read.ts';
 import type { SshTarget } from '../../src/ssh/target.ts';
 import { problemOf, sandbox } from '../config/sandbox.ts';
 import { hasSshd, type OpenSsh, startOpenSsh } from '../ssh/openssh.ts';
@@ -123,7 +123,7 @@ it.each([
         flags,
       },
     );
-    const machine = unlistedMachine(text, config.layers, 'registry');
+    const machine = unlistedMachine(text, config, 'registry');
     const { ssh, become } = sshTarget(machine, config, { cwd: box.cwd, home: box.home, env: {} });
     expect(ssh).toMatchObject({ ...expected, userKnownHostsFiles: [join(box.cwd, 'known')] });
     expect(become).toBe('doas');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { EXPECTED_REGISTRY } from '../../src/config/registry-place.ts';
+import { EXPECTED_REGISTRY } from '../../src/config/places.ts';
 import { problemOf, sandbox } from './sandbox.ts';
 
 const box = sandbox();

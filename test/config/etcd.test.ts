@@ -35,14 +35,14 @@ describe('a registry in etcd', () => {
 
   it('comes with files beside fleet.conf, and a user', async () => {
     const keys = ['ca', 'cert', 'key', 'password'].map((key) => `etcd_${key}_file = pki/${key}\n`).join('');
-    const { etcd } = await box.loadText(`registry = etcds://a\n${keys}etcd_user = fleet\n${MACHINE}`);
+    const config = await box.loadText(`registry = etcds://a\n${keys}etcd_user = fleet\n${MACHINE}`);
     const at = (name: string): string => join(box.cwd, 'pki', name);
-    expect(etcd).toEqual({
-      caFile: at('ca'),
-      certFile: at('cert'),
-      keyFile: at('key'),
-      user: 'fleet',
-      passwordFile: at('password'),
+    expect(config).toMatchObject({
+      etcd_ca_file: at('ca'),
+      etcd_cert_file: at('cert'),
+      etcd_key_file: at('key'),
+      etcd_user: 'fleet',
+      etcd_password_file: at('password'),
     });
   });
 

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { formatDuration } from '../../src/base/duration.ts';
 import { parseSections } from '../../src/config/parse.ts';
 import { readConfig } from '../../src/config/read.ts';
+import { keysOf } from '../../src/config/settings.ts';
 import { TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import { sandbox } from './sandbox.ts';
 
@@ -12,24 +14,20 @@ describe('defaults', () => {
   const env = { USER: 'alice' };
 
   it('are what the documentation says', async () => {
-    const layers = { ssh: {}, override: { ssh_config: 'none' } };
+    const override = { ssh_config: 'none' };
     expect(await box.loadText(MACHINE, { env })).toEqual({
       file: join(box.cwd, 'fleet.conf'),
       registry: { kind: 'file', directory: join(box.cwd, 'registry') },
-      etcd: {},
-      api: {
-        listen: [{ kind: 'unix', path: join(box.cwd, 'fleet.sock') }],
-        listenReadOnly: [],
-        names: [],
-        insecure: false,
-      },
-      agentTtlMs: 30_000,
-      cutOff: 0.5,
-      settleMs: 500,
+      listen: [{ kind: 'unix', path: join(box.cwd, 'fleet.sock') }],
+      listen_read_only: [],
+      listen_insecure: false,
+      agent_ttl: 30_000,
+      cut_off: 0.5,
+      settle: 500,
       verbose: false,
-      sshConfigFile: 'none',
       askBecomePass: false,
-      layers,
+      ssh: override,
+      override,
       machines: [
         {
           machine: { name: 'a', address: '10.0.0.1', metadata: {} },
@@ -39,6 +37,22 @@ describe('defaults', () => {
         },
       ],
     });
+  });
+
+  it('of a connection are those of the table of settings', async () => {
+    const { machines } = await box.targets(MACHINE, { env });
+    const { become, ssh } = machines[0] ?? {};
+    const used = {
+      become,
+      strict_host_key_checking: ssh?.strictHostKeyChecking,
+      transport: ssh?.transport,
+      connect_timeout: formatDuration(ssh?.connectTimeoutMs ?? 0),
+      keepalive_timeout: formatDuration(ssh?.keepaliveTimeoutMs ?? 0),
+    };
+    const named = keysOf('ssh').flatMap((key) =>
+      key.default === undefined ? [] : [[key.name, key.default]],
+    );
+    expect(used).toEqual(Object.fromEntries(named));
   });
 
   it('of a connection are what the documentation says', async () => {
@@ -124,7 +138,7 @@ connect_timeout = 9s
 keepalive_timeout = 1m
 `);
   expect(config.registry).toEqual({ kind: 'file', directory: join(box.cwd, 'state/registry') });
-  expect([config.agentTtlMs, config.settleMs]).toEqual([120_000, 0]);
+  expect([config.agent_ttl, config.settle]).toEqual([120_000, 0]);
   expect(config.machines).toMatchObject([
     {
       machine: { name: 'web-1', address: '10.10.1.1', metadata: { region: 'eu', disk: 'ssd' } },

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 import { sshTargets } from '../../src/cli/ssh-targets.ts';
-import { originOf } from '../../src/config/listen.ts';
+import { originOf } from '../../src/config/config.ts';
 import { parseSections } from '../../src/config/parse.ts';
+import { formatRegistryPlace, parseRegistryPlace } from '../../src/config/places.ts';
 import { readConfig } from '../../src/config/read.ts';
-import { formatRegistryPlace, parseRegistryPlace } from '../../src/config/registry-place.ts';
 import { controllerConf, isUntouched } from '../../src/install/controller-conf.ts';
 
 const REQUEST = { flags: { sshConfig: 'none' }, env: { USER: 'me' }, cwd: '/cwd', home: '/home/me' };
@@ -44,21 +44,22 @@ user = root
   );
   const { text, files } = controllerConf(config, config.registry);
   expect(files.map(({ key, from }) => `${key} ${from}`)).toEqual([
-    'etcd_ca_file /home/me/ca.pem',
-    'etcd_password_file /p',
     'listen_cert_file /home/me/c.pem',
     'listen_key_file /home/me/k.pem',
+    'etcd_ca_file /home/me/ca.pem',
+    'etcd_password_file /p',
   ]);
   const made = read('/etc/fleet/controller.conf', text);
   expect(originOf(made)).toBe(originOf(config));
   expect(made).toMatchObject({
-    agentTtlMs: 20_000,
-    cutOff: 0.4,
-    etcd: { user: 'a b', caFile: '/etc/fleet/controller.d/etcd_ca_file' },
+    agent_ttl: 20_000,
+    cut_off: 0.4,
+    etcd_user: 'a b',
+    etcd_ca_file: '/etc/fleet/controller.d/etcd_ca_file',
   });
-  expect(made.api.listen).toEqual([{ kind: 'unix', path: '/run/fleet.sock' }, config.api.listen[1]]);
-  expect(made.api.listenReadOnly).toEqual([config.api.listenReadOnly[1]]);
-  expect(made.api.names).toEqual(['a.lan', 'b']);
+  expect(made.listen).toEqual([{ kind: 'unix', path: '/run/fleet.sock' }, config.listen[1]]);
+  expect(made.listen_read_only).toEqual([config.listen_read_only[1]]);
+  expect(made.listen_names).toEqual(['a.lan', 'b']);
   for (const [index, { ssh, become }] of made.machines.entries()) {
     const wanted = config.machines[index];
     expect({

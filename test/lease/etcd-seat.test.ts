@@ -103,7 +103,7 @@ describe.runIf(HAS_ETCD)('a user of etcd who may only read', () => {
     await etcd.post('auth/role/grant', { name: 'reader', perm });
     await etcd.post('auth/enable', {});
     const passwordFile = join(folder, 'password');
-    const options = etcd.options({ prefix: '/mine', user: 'reader', passwordFile });
+    const options = etcd.options({ prefix: '/mine', etcd_user: 'reader', etcd_password_file: passwordFile });
     const seat = etcdSeat(options, TTL);
     const denied = {
       code: 'registry-unavailable',

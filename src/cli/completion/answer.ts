@@ -1,5 +1,6 @@
 import { loadConfig } from '../../config/load.ts';
-import { COMMANDS, GLOBAL_OPTIONS } from '../program.ts';
+import { GLOBAL_OPTIONS } from '../../config/settings.ts';
+import { COMMANDS } from '../program.ts';
 import type { Streams } from '../streams.ts';
 import { type Candidate, complete, type Sources } from './complete.ts';
 
@@ -9,11 +10,10 @@ import { type Candidate, complete, type Sources } from './complete.ts';
  */
 export async function answerCompletion(argv: readonly string[], streams: Streams): Promise<void> {
   const words = argv[0] === '--' ? argv.slice(1) : argv;
-  const globals = GLOBAL_OPTIONS.map(([flags, description]) => ({ flags, description }));
   const candidates = await complete({
     words,
     commands: COMMANDS,
-    globals: [...globals, ...ALONE],
+    globals: [...GLOBAL_OPTIONS, ...ALONE],
     sources: sourcesOf(streams),
     streams,
   });

@@ -1,4 +1,4 @@
-import type { ConfigFlags } from '../../config/config.ts';
+import type { ConfigFlags } from '../../config/settings.ts';
 import type { Command, CommandOption } from '../command.ts';
 
 /** What stands on a command line before the word that is being typed. */

@@ -1,5 +1,5 @@
 import { isFleetError } from '../../base/errors.ts';
-import type { ConfigFlags } from '../../config/config.ts';
+import type { ConfigFlags } from '../../config/settings.ts';
 import type { Command, CommandOption } from '../command.ts';
 import type { Streams } from '../streams.ts';
 import { namesOf, optionNamed, optionsOf, readTypedLine, type TypedLine, valueName } from './command-line.ts';

@@ -1,4 +1,5 @@
 import { Command as Commander, CommanderError, Option } from 'commander';
+import { CONFIG_OPTION } from '../../config/settings.ts';
 import { EXIT } from '../exit-status.ts';
 import { runProcess, tellError } from '../run-process.ts';
 import { processStreams, type Streams } from '../streams.ts';
@@ -32,7 +33,7 @@ export function createProgram(streams: Pick<Streams, 'out' | 'err'>): Commander 
     )
     .version(`fleetd version ${VERSION}`, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
-    .option('--config <file>', 'use this fleet.conf instead of the first one found')
+    .option(...CONFIG_OPTION)
     .option(
       '--check',
       'check the configuration, write access to the registry and every machine once, then exit',

@@ -1,16 +1,16 @@
 import type { Config } from '../../config/config.ts';
 
 /** How often a controller asks each machine, and how long that may take: three times within agent_ttl, in ms. */
-export function paceOf({ agentTtlMs }: Pick<Config, 'agentTtlMs'>): {
+export function paceOf({ agent_ttl: ttlMs }: Pick<Config, 'agent_ttl'>): {
   intervalMs: number;
   deadlineMs: number;
 } {
-  return { intervalMs: agentTtlMs / 3, deadlineMs: Math.max(1_000, agentTtlMs / 3) };
+  return { intervalMs: ttlMs / 3, deadlineMs: Math.max(1_000, ttlMs / 3) };
 }
 
 /** How long a leader that is gone keeps its seat, in ms: half of what a machine is given. etcd takes no less than 2 s. */
-export function leaderTtlOf({ agentTtlMs }: Pick<Config, 'agentTtlMs'>): number {
-  return Math.max(2_000, agentTtlMs / 2);
+export function leaderTtlOf({ agent_ttl: ttlMs }: Pick<Config, 'agent_ttl'>): number {
+  return Math.max(2_000, ttlMs / 2);
 }
 
 /**
@@ -18,5 +18,5 @@ export function leaderTtlOf({ agentTtlMs }: Pick<Config, 'agentTtlMs'>): number 
  * no use for a connection that has been mute for longer than a machine may take to answer.
  */
 export function forController(config: Config): Config {
-  return { ...config, settleMs: 0, maxTimeoutMs: paceOf(config).deadlineMs };
+  return { ...config, settle: 0, maxTimeoutMs: paceOf(config).deadlineMs };
 }

@@ -5,7 +5,7 @@ import { steadyClock } from '../../base/clock.ts';
 import { isFleetError } from '../../base/errors.ts';
 import { formatTime } from '../../base/time.ts';
 import type { Config } from '../../config/config.ts';
-import { originOf } from '../../config/listen.ts';
+import { originOf } from '../../config/config.ts';
 import { loadConfig } from '../../config/load.ts';
 import { Controller } from '../../controller/controller.ts';
 import { Election } from '../../controller/election.ts';
@@ -81,7 +81,7 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
     onChange: () => controller.wake(),
     onFailure: (error) => emit({ kind: 'election-failed', error }),
     trouble: () => controller.troubles.find(({ isOwn }) => isOwn)?.message,
-    patienceMs: Math.max(MIN_PATIENCE_MS, config.agentTtlMs),
+    patienceMs: Math.max(MIN_PATIENCE_MS, config.agent_ttl),
     onYield: (trouble) => emit({ kind: 'seat-given-up', trouble }),
   });
   const controller = new Controller({
@@ -96,7 +96,7 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
   });
   const api = await serveApi({
     ...{ ...round, registry: ports.registry, watcher: controller, origin: originOf(config), clock, leads },
-    ...{ settings: config.api, metrics, events, electionError: () => election.failure },
+    ...{ settings: config, metrics, events, electionError: () => election.failure },
   });
   const endWatch = supervisor.watch(() => controller.isAwake);
   void controller.whenReady.then(() => supervisor.ready());

@@ -1,6 +1,6 @@
 import { FleetError } from '../../base/errors.ts';
 import type { Config } from '../../config/config.ts';
-import { unlistedMachine } from '../../config/inventory.ts';
+import { unlistedMachine } from '../../config/read.ts';
 import type { Access } from '../../ssh/become.ts';
 import { accessTo } from '../become-password.ts';
 import { sshTarget } from '../ssh-targets.ts';
@@ -18,7 +18,7 @@ export async function reach(
 ): Promise<Access> {
   const listed = config.machines.filter(({ machine }) => machine.name === host);
   const isOther = listed.length === 0 && host.includes('@');
-  const found = isOther ? [unlistedMachine(host, config.layers, by)] : listed;
+  const found = isOther ? [unlistedMachine(host, config, by)] : listed;
   const machines = found.map((machine) => sshTarget(machine, config, streams));
   const [access] = (await accessTo({ ...config, machines }, streams)).values();
   if (access !== undefined) return access;

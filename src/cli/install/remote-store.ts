@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream';
 import { FleetError, isFleetError } from '../../base/errors.ts';
 import { quoted } from '../../base/visible.ts';
 import type { Config } from '../../config/config.ts';
-import type { RemotePlace } from '../../config/registry-place.ts';
+import type { RemotePlace } from '../../config/places.ts';
 import { WHOLE_PATH } from '../../install/host.ts';
 import { LAYOUT } from '../../install/layout.ts';
 import { openRootShell } from '../../ssh/root-shell.ts';

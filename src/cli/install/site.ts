@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { FleetError } from '../../base/errors.ts';
-import type { Config, ConfigFlags } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import type { ConfigFlags } from '../../config/settings.ts';
 import { sshHost, thisHost } from '../../install/host.ts';
 import type { Site } from '../../operations/install-controller.ts';
 import { accessTo } from '../become-password.ts';

@@ -2,8 +2,7 @@ import { FleetError, isFleetError } from '../../base/errors.ts';
 import { causeText } from '../../base/system-error.ts';
 import { readTrusted } from '../../base/trusted-file.ts';
 import type { Config } from '../../config/config.ts';
-import { formatPlace } from '../../config/listen.ts';
-import { formatRegistryPlace, type RegistryPlace } from '../../config/registry-place.ts';
+import { formatPlace, formatRegistryPlace, type RegistryPlace } from '../../config/places.ts';
 import { type ControllerConf, controllerConf } from '../../install/controller-conf.ts';
 import type { HostFacts } from '../../install/facts.ts';
 import { programFiles, UNIT_FILES } from '../../install/files.ts';
@@ -74,7 +73,7 @@ function placeOnHost(place: RegistryPlace, machine: string | undefined): Registr
 }
 
 /** What the operator's fleet.conf has to say, and does not say yet, so that commands find the registry and lists the controller. */
-function ownConfig({ registry, api }: Config, machine: string | undefined): ReadonlyMap<string, string> {
+function ownConfig({ registry, listen }: Config, machine: string | undefined): ReadonlyMap<string, string> {
   const wanted = new Map<string, string>();
   if (registry.kind === 'file') {
     const place: RegistryPlace =
@@ -86,9 +85,9 @@ function ownConfig({ registry, api }: Config, machine: string | undefined): Read
   }
   if (
     machine === undefined &&
-    !api.listen.some((place) => place.kind === 'unix' && place.path === LAYOUT.socket)
+    !listen.some((place) => place.kind === 'unix' && place.path === LAYOUT.socket)
   ) {
-    const ports = api.listen.filter(({ kind }) => kind === 'tcp').map(formatPlace);
+    const ports = listen.filter(({ kind }) => kind === 'tcp').map(formatPlace);
     wanted.set('listen', [`unix:${LAYOUT.socket}`, ...ports].join(', '));
   }
   return wanted;

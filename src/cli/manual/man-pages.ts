@@ -1,7 +1,7 @@
 import { manPage } from '../../output/manual/roff.ts';
 import type { Command } from '../command.ts';
 import { createProgram as createFleetd } from '../fleetd/main.ts';
-import { COMMANDS, GLOBAL_OPTIONS } from '../program.ts';
+import { COMMANDS } from '../program.ts';
 import { VERSION } from '../version.ts';
 import { TOPICS } from './topics.ts';
 
@@ -23,7 +23,6 @@ export function manPages(): ReadonlyMap<string, string> {
         '## Synopsis\n\n**fleetctl** [OPTIONS…] COMMAND [ARGUMENTS…]',
         `## Description\n\n${DESCRIPTION}`,
         ...['## Commands', ...COMMANDS.map((command) => commandText(command, command.name))],
-        `## Global options\n\nEvery command has these options.\n\n${optionTable(GLOBAL_OPTIONS)}`,
         ...[section('json', 'Exit status'), section('config', 'Global options and environment variables')],
         section('config', 'Where data is kept'),
       ],

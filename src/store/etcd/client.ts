@@ -133,7 +133,7 @@ export class EtcdClient {
 
   /** A token of the user, the one from before while it is good; none without a user. */
   async #currentToken(signal: AbortSignal | undefined): Promise<string | undefined> {
-    const { user: name } = this.#options;
+    const { etcd_user: name } = this.#options;
     if (name === undefined) return undefined;
     this.#token ??= this.#authenticate(name, signal);
     try {

@@ -1,4 +1,4 @@
-import { FleetError } from '../../base/errors.ts';
+import { configError } from '../../base/errors.ts';
 import { readTrusted, UnusableFile } from '../../base/trusted-file.ts';
 
 /** Where an etcd registry is and how to reach it. Paths are absolute. */
@@ -9,51 +9,43 @@ export type EtcdOptions = {
   readonly prefix: string;
   readonly tls: boolean;
   /** With TLS: certificates to trust instead of those of the system, in PEM. */
-  readonly caFile?: string;
+  readonly etcd_ca_file?: string;
   /** With TLS: the certificate that shows who we are, and its key, in PEM; both or none. */
-  readonly certFile?: string;
-  readonly keyFile?: string;
+  readonly etcd_cert_file?: string;
+  readonly etcd_key_file?: string;
   /** A user of etcd, and the file whose first line is the password; both or none. */
-  readonly user?: string;
-  readonly passwordFile?: string;
+  readonly etcd_user?: string;
+  readonly etcd_password_file?: string;
 };
 
 export type Endpoint = { readonly host: string; readonly port: number };
 
 export type Secrets = {
-  readonly ca?: Buffer;
-  readonly cert?: Buffer;
-  readonly key?: Buffer;
-  readonly password?: string;
+  readonly ca: Buffer | undefined;
+  readonly cert: Buffer | undefined;
+  readonly key: Buffer | undefined;
+  readonly password: string | undefined;
 };
 
 /** Reads the files that the options name. Throws `config`, which never tells what is in them. */
-export function readSecrets({ caFile, certFile, keyFile, passwordFile }: EtcdOptions): Secrets {
-  return {
-    ...(caFile !== undefined && { ca: read('etcd_ca_file', caFile) }),
-    ...(certFile !== undefined && { cert: read('etcd_cert_file', certFile) }),
-    ...(keyFile !== undefined && { key: read('etcd_key_file', keyFile) }),
-    ...(passwordFile !== undefined && { password: readPassword(passwordFile) }),
-  };
+export function readSecrets(options: EtcdOptions): Secrets {
+  const [ca, cert, key, password] = (
+    ['etcd_ca_file', 'etcd_cert_file', 'etcd_key_file', 'etcd_password_file'] as const
+  ).map((name) => readFileOf(name, options[name]));
+  const [line = ''] = password?.toString('utf8').split(/\r?\n/) ?? [];
+  if (password !== undefined && line === '')
+    throw configError(`No password in the first line of etcd_password_file "${options.etcd_password_file}"`);
+  return { ca, cert, key, password: line || undefined };
 }
 
-function readPassword(path: string): string {
-  const [line = ''] = read('etcd_password_file', path).toString('utf8').split(/\r?\n/);
-  if (line !== '') return line;
-  throw new FleetError('config', `No password in the first line of etcd_password_file "${path}"`);
-}
-
-function read(key: string, path: string): Buffer {
+function readFileOf(key: string, path: string | undefined): Buffer | undefined {
+  if (path === undefined) return undefined;
   try {
     return readTrusted(path);
   } catch (cause) {
     if (cause instanceof UnusableFile)
-      throw new FleetError(
-        'config',
-        `Cannot read ${key} "${path}": ${cause.why}`,
-        cause.hint === undefined ? {} : { hint: cause.hint },
-      );
+      throw configError(`Cannot read ${key} "${path}": ${cause.why}`, cause.hint);
     const why = cause instanceof Error && 'code' in cause ? `${cause.code}` : 'unknown error';
-    throw new FleetError('config', `Cannot read ${key} "${path}": ${why}`, { cause });
+    throw configError(`Cannot read ${key} "${path}": ${why}`, undefined, cause);
   }
 }

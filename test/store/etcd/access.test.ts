@@ -48,7 +48,7 @@ describe.runIf(HAS_ETCD)('an etcd with users', () => {
 
   beforeAll(async () => {
     etcd = await TestEtcd.start({ arguments: ['--auth-token-ttl=1'] });
-    mine = { prefix: '/mine', user: 'fleet', passwordFile: file('password', 'very secret\n') };
+    mine = { prefix: '/mine', etcd_user: 'fleet', etcd_password_file: file('password', 'very secret\n') };
     for (const [name, password] of [
       ['root', 'root'],
       ['fleet', 'very secret'],
@@ -80,7 +80,7 @@ describe.runIf(HAS_ETCD)('an etcd with users', () => {
 
   it('refuses a wrong password, which is not told', async () => {
     const passwordFile = file('wrong', 'very wrong');
-    const { message, hint } = await refusalOf(etcd.options({ ...mine, passwordFile }));
+    const { message, hint } = await refusalOf(etcd.options({ ...mine, etcd_password_file: passwordFile }));
     expect(message).toMatch(/^The etcd registry refused: .*invalid user ID or password/);
     expect(hint).toBe('check etcd_user and etcd_password_file in fleet.conf');
     expect(message + hint).not.toContain('very wrong');
@@ -107,20 +107,20 @@ describe.runIf(HAS_ETCD)('an etcd with TLS and client certificates', () => {
     certificates = makeCertificates(folder);
     const { ca, server, client } = certificates;
     etcd = await TestEtcd.start({ tls: { ca, ...server } });
-    known = { tls: true, caFile: ca, certFile: client.cert, keyFile: client.key };
+    known = { tls: true, etcd_ca_file: ca, etcd_cert_file: client.cert, etcd_key_file: client.key };
   });
   afterAll(() => etcd.end());
 
   it('lets a certificate of its CA in', () => writesAndReads(etcd.options(known)));
 
   it('is not trusted under another CA', async () => {
-    const { message, hint } = await refusalOf(etcd.options({ ...known, caFile: certificates.otherCa }));
+    const { message, hint } = await refusalOf(etcd.options({ ...known, etcd_ca_file: certificates.otherCa }));
     expect(message).toMatch(/^Cannot reach the etcd registry: 127\.0\.0\.1:\d+ \(/);
     expect(hint).toBe('check that etcd_ca_file in fleet.conf is the CA of this etcd');
   });
 
   it('is not trusted without a CA of ours', async () => {
-    const { caFile: _, ...rest } = known;
+    const { etcd_ca_file: _, ...rest } = known;
     expect((await refusalOf(etcd.options({ ...rest }))).hint).toContain('etcd_ca_file');
   });
 
@@ -134,7 +134,7 @@ describe.runIf(HAS_ETCD)('an etcd with TLS and client certificates', () => {
       endpoints,
       prefix: '/fleet',
       tls: true,
-      caFile: certificates.ca,
+      etcd_ca_file: certificates.ca,
     });
     server.close();
     expect(message).toContain('certificate has expired');
@@ -142,7 +142,7 @@ describe.runIf(HAS_ETCD)('an etcd with TLS and client certificates', () => {
   });
 
   it('refuses those without a certificate', async () => {
-    const { hint } = await refusalOf(etcd.options({ tls: true, caFile: certificates.ca }));
+    const { hint } = await refusalOf(etcd.options({ tls: true, etcd_ca_file: certificates.ca }));
     expect(hint).toContain('check etcd_cert_file and etcd_key_file in fleet.conf');
   });
 
@@ -150,19 +150,15 @@ describe.runIf(HAS_ETCD)('an etcd with TLS and client certificates', () => {
     expect((await refusalOf(etcd.options())).hint).toContain('etcds://');
   });
 
-  it.each([
-    ['caFile', 'etcd_ca_file'],
-    ['certFile', 'etcd_cert_file'],
-    ['passwordFile', 'etcd_password_file'],
-  ])('needs a %s that can be read', (name, key) => {
+  it.each(['etcd_ca_file', 'etcd_cert_file', 'etcd_password_file'])('needs a %s that can be read', (key) => {
     const gone = join(folder, 'gone');
-    expect(() => openEtcdStore(etcd.options({ ...known, [name]: gone }))).toThrow(
+    expect(() => openEtcdStore(etcd.options({ ...known, [key]: gone }))).toThrow(
       `Cannot read ${key} "${gone}": ENOENT`,
     );
   });
 
   it('takes no file for a certificate that is none', async () => {
-    const { message } = await refusalOf(etcd.options({ ...known, certFile: file('no-cert', 'hello') }));
+    const { message } = await refusalOf(etcd.options({ ...known, etcd_cert_file: file('no-cert', 'hello') }));
     expect(message).toMatch(/^Cannot reach the etcd registry/);
   });
 });

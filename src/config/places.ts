@@ -1,15 +1,23 @@
+import { join, resolve } from 'node:path';
 import { endPoint, parseAddress } from './address.ts';
-import { expandPath, type PathBase } from './path.ts';
-import { problem, quote } from './problem.ts';
 
-/** How to get into etcd; files by their absolute paths, read when they are needed. */
-export type EtcdSettings = {
-  readonly caFile?: string;
-  readonly certFile?: string;
-  readonly keyFile?: string;
-  readonly user?: string;
-  readonly passwordFile?: string;
-};
+/** What a path is relative to, both absolute: a folder, and the home folder that `~` stands for. */
+export type PathBase = { readonly directory: string; readonly home: string };
+
+/** How a message describes what {@link expandPath} reads. */
+export function expectedPath(text: string): string {
+  return text.startsWith('~') ? 'a path (only your own home folder can be written as ~)' : 'a path';
+}
+
+/**
+ * A path as a person writes it → an absolute one. `~` and `~/…` are expanded, as no shell does that in a file;
+ * undefined for an empty text and for the home folder of another user (`~root/key`).
+ */
+export function expandPath(text: string, base: PathBase): string | undefined {
+  if (text === '') return undefined;
+  if (text === '~' || text.startsWith('~/')) return resolve(base.directory, join(base.home, text.slice(1)));
+  return text.startsWith('~') ? undefined : resolve(base.directory, text);
+}
 
 /** Where a registry is: a folder of this machine or of a controller's, or keys of an etcd. */
 export type RegistryPlace = FilePlace | RemotePlace | EtcdPlace;
@@ -52,29 +60,6 @@ export function formatRegistryPlace(place: RegistryPlace): string {
   return `etcd${place.tls ? 's' : ''}://${endpoints}${place.prefix}`;
 }
 
-/**
- * Refuses settings for etcd that do not go with a place, since each of them would be ignored in silence: keys of TLS
- * where there is none, a certificate without its key, a user without a password. Throws `config`.
- */
-export function checkEtcdSettings(place: RegistryPlace, settings: EtcdSettings): void {
-  if (place.kind !== 'etcd') return;
-  const { caFile, certFile, keyFile, user, passwordFile } = settings;
-  if (!place.tls && (caFile ?? certFile ?? keyFile) !== undefined) {
-    throw problem(
-      'etcd_ca_file, etcd_cert_file and etcd_key_file are for TLS, and the registry is reached without',
-      'Write "registry = etcds://…"',
-    );
-  }
-  if ((certFile === undefined) !== (keyFile === undefined))
-    throw problem(
-      `etcd_cert_file and etcd_key_file go together: ${quote(certFile ?? keyFile ?? '')} is alone`,
-    );
-  if ((user === undefined) !== (passwordFile === undefined))
-    throw problem(
-      `etcd_user and etcd_password_file go together: ${quote(user ?? passwordFile ?? '')} is alone`,
-    );
-}
-
 /** Without a prefix it is `/fleet`; a slash at its end means nothing. */
 function parseEtcd(text: string): EtcdPlace | undefined {
   const [, secure, list = '', prefix = '/fleet'] =
@@ -86,4 +71,40 @@ function parseEtcd(text: string): EtcdPlace | undefined {
   );
   if (endpoints.length < addresses.length) return undefined;
   return { kind: 'etcd', endpoints, prefix, tls: secure === 's' };
+}
+
+/** Where a controller can be asked. */
+export type ListenPlace =
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+
+export const EXPECTED_LISTEN = 'none, or a list of unix:PATH and HOST:PORT, with commas';
+
+/** Reads `unix:PATH, HOST:PORT`, or `none`; undefined for anything else. */
+export function parseListen(text: string, base: PathBase): readonly ListenPlace[] | undefined {
+  if (text === 'none') return [];
+  const places = text.split(',').map((each) => parsePlace(each.trim(), base));
+  const known = places.filter((place) => place !== undefined);
+  return known.length === places.length ? known : undefined;
+}
+
+/** Reads names of hosts as DNS has them, with commas; undefined for anything else. */
+export function parseNames(text: string): readonly string[] | undefined {
+  const names = text.split(',').map((name) => name.trim().toLowerCase());
+  return names.every((name) => /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/.test(name)) ? names : undefined;
+}
+
+/** A place as people write it. */
+export function formatPlace(place: ListenPlace): string {
+  return place.kind === 'unix' ? `unix:${place.path}` : endPoint(place.host, place.port);
+}
+
+function parsePlace(text: string, base: PathBase): ListenPlace | undefined {
+  const path = /^unix:(?:\/\/(?=\/))?(.+)$/.exec(text)?.[1];
+  if (path !== undefined) {
+    const absolute = expandPath(path, base);
+    return absolute === undefined ? undefined : { kind: 'unix', path: absolute };
+  }
+  const address = parseAddress(text);
+  return address?.port === undefined ? undefined : { kind: 'tcp', host: address.host, port: address.port };
 }
