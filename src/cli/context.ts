@@ -22,8 +22,7 @@ import type { SessionTransport } from '../ssh/transport.ts';
 import { openFileStore } from '../store/file.ts';
 import { thisProcess } from '../store/owner.ts';
 import type { Store } from '../store/store.ts';
-import { previewDriver } from '../systemd/derived-drivers.ts';
-import { PATIENT, type Patience } from '../systemd/driver.ts';
+import { DEFAULT_WAIT, previewDriver, type WaitPolicy } from '../systemd/driver.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { askHostKey, askPerson } from './ask-person.ts';
 import { authorOf } from './author.ts';
@@ -43,14 +42,14 @@ export type SshAccess = {
 
 type PortsOptions = {
   readonly dryRun?: boolean;
-  readonly patience?: Patience;
+  readonly wait?: WaitPolicy;
   /** Whether the registry is compared with the machines before anything is stored; true unless given. */
   readonly guard?: boolean;
 };
 
 /**
  * Runs `work` with everything that reaches outside, built from the configuration, and lets go of it after. With
- * `dryRun` machines are only looked at, and what would be stored is forgotten. `patience` is for what units do.
+ * `dryRun` machines are only looked at, and what would be stored is forgotten. `wait` limits the waits for jobs.
  */
 export async function withPorts<T>(
   flags: ConfigFlags,
@@ -66,14 +65,14 @@ export async function withConfig<T>(
   config: Config,
   streams: Streams,
   work: (ports: Ports, access: SshAccess) => Promise<T>,
-  { dryRun = false, patience = PATIENT, guard = true }: PortsOptions = {},
+  { dryRun = false, wait = DEFAULT_WAIT, guard = true }: PortsOptions = {},
 ): Promise<T> {
   const { machines, sshConfigNotes } = sshTargets(config, streams);
   if (config.verbose) writeLines(streams.err, sshConfigNotes);
   const transport = transportFor(config, streams);
   const access = await accessTo({ ...config, machines }, streams);
   const registry = await openRegistry(config, streams);
-  const driver = createSshDriver(transport, { access, settleMs: config.settle, patience });
+  const driver = createSshDriver(transport, { access, settleMs: config.settle, wait });
   const follower = followPass(streams, dryRun);
   const unguarded: Ports = {
     registry: dryRun ? previewRegistry(registry, registryOptions(streams.env)) : registry,

@@ -5,7 +5,7 @@ import type { Ports } from '../reconcile/reconcile.ts';
 import { type Call, type CommandOption, printAnswer } from './command.ts';
 import type { ExitStatus } from './exit-status.ts';
 import { writeLines } from './streams.ts';
-import { patienceOf } from './wait-options.ts';
+import { waitPolicyOf } from './wait-options.ts';
 
 /** The option of the verbs that submit. */
 export const REPLACE: CommandOption = {
@@ -34,7 +34,7 @@ export const DRY_RUN: CommandOption = {
 
 /** What the verbs that submit ask of the registry. */
 export function submitRequest({ arguments: units, options, streams }: Call): SubmitRequest {
-  const { timeoutMs = LEASE_WAIT_MS } = patienceOf(options);
+  const { timeoutMs = LEASE_WAIT_MS } = waitPolicyOf(options);
   const leaseWaitMs = options.dryRun === true ? 0 : timeoutMs;
   return {
     units,
@@ -63,7 +63,7 @@ export async function runUnitVerb<Result extends RequestResult>(
       import('./exit-status.ts'),
     ]);
   const dryRun = call.options.dryRun === true;
-  const patience = patienceOf(call.options);
+  const wait = waitPolicyOf(call.options);
   const replaces = call.flags.verbose === true && call.options.replace === true;
   let replaced: readonly DifferingFile[] = [];
   const work = async (ports: Ports): Promise<Result> => {
@@ -73,7 +73,7 @@ export async function runUnitVerb<Result extends RequestResult>(
     }
     return operation(ports);
   };
-  const request = await withPorts(call.flags, call.streams, work, { dryRun, patience });
+  const request = await withPorts(call.flags, call.streams, work, { dryRun, wait });
   const report = dryRun ? dryRunReport(verb, request) : requestReport(verb, request);
   await printAnswer(call, report, () => (toJson ?? requestJson)(request, dryRun), !dryRun);
   const differing = [...request.differing, ...replaced];

@@ -4,7 +4,7 @@ import { type RequestResult, requestResult } from '../operations/unit-result.ts'
 import { verify } from '../operations/verify.ts';
 import { verificationReport } from '../output/verification.ts';
 import type { Ports } from '../reconcile/reconcile.ts';
-import { keepSessions } from '../systemd/derived-drivers.ts';
+import { keepSessions } from '../systemd/driver.ts';
 import type { Call } from './command.ts';
 import { writeLines } from './streams.ts';
 import { submitRequest } from './unit-command.ts';

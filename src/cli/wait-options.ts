@@ -1,6 +1,6 @@
 import { formatDuration, parseDuration } from '../base/duration.ts';
 import { FleetError } from '../base/errors.ts';
-import type { Patience } from '../systemd/driver.ts';
+import type { WaitPolicy } from '../systemd/driver.ts';
 import type { Call, CommandOption } from './command.ts';
 import { numberOf } from './number-option.ts';
 
@@ -28,7 +28,7 @@ const LEAST_MS = 100;
 const MOST_MS = 86_400_000;
 
 /** What the options above say. Throws FleetError `usage` for what they cannot hold, and for two that exclude each other. */
-export function patienceOf({ block, timeout, blockAttempts }: Call['options']): Patience {
+export function waitPolicyOf({ block, timeout, blockAttempts }: Call['options']): WaitPolicy {
   const given = [
     block === false && '--no-block',
     timeout !== undefined && '--timeout',

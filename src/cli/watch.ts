@@ -6,7 +6,7 @@ import type { Listing } from '../operations/unreachable.ts';
 import { type ListingView, listingJson, listingSignature } from '../output/field.ts';
 import { jsonLine } from '../output/json.ts';
 import { screenView, streamView, type Viewer } from '../output/watch.ts';
-import { renewSessions } from '../systemd/derived-drivers.ts';
+import { renewSessions } from '../systemd/driver.ts';
 import type { Call } from './command.ts';
 import { EXIT } from './exit-status.ts';
 import { withViewpoint } from './snapshot-source.ts';

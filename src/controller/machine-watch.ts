@@ -8,9 +8,9 @@ import { isRefusal, mayBeDown } from '../cluster/unreachable.ts';
 import { badAnswer } from '../machine/limits.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
-import { ShownUnits } from '../systemd/glance.ts';
-import { extendQuery } from '../systemd/lease.ts';
 import { observeQuery } from '../systemd/observation.ts';
+import { extendQuery } from '../systemd/queries.ts';
+import { ShowCache } from '../systemd/show-cache.ts';
 import { within } from './deadline.ts';
 
 export type WatchOptions = {
@@ -66,7 +66,7 @@ export class MachineWatch {
   /** The highest token that the machine had seen when the session began, also of units that were removed. */
   #token: Token | undefined;
   /** Of the session. */
-  #shown = new ShownUnits();
+  #shown = new ShowCache();
   #pause = new AbortController();
   #nextRound: Deferred<void> = deferred();
   readonly #seen: Deferred<void> = deferred();
@@ -229,7 +229,7 @@ export class MachineWatch {
     this.#session?.close();
     this.#session = undefined;
     this.#token = undefined;
-    this.#shown = new ShownUnits();
+    this.#shown = new ShowCache();
   }
 }
 

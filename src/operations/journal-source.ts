@@ -1,8 +1,13 @@
 import { compareText } from '../base/compare.ts';
 import { keepTo } from '../machine/limits.ts';
 import type { Machine } from '../machine/machine.ts';
-import type { JournalStream, MachineClock } from '../systemd/journal.ts';
-import { type JournalEntry, parseEntry, unitOfEntry } from '../systemd/journal-entry.ts';
+import {
+  type JournalEntry,
+  type JournalStream,
+  type MachineClock,
+  parseEntry,
+  unitOfEntry,
+} from '../systemd/journal.ts';
 import type { MachineRef } from './machine-ref.ts';
 
 /** A machine and the units of it whose journal is read. */

@@ -3,7 +3,7 @@ import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import { machineEdits, observe, unseenBy } from '../reconcile/observe.ts';
 import { type Ports, snapshotOf } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
-import type { ObserveRequest } from '../systemd/driver.ts';
+import type { ObserveRequest } from '../systemd/observation.ts';
 
 /** Where a listing has the cluster from: machines that are asked now, or a controller that watches them. */
 export type SnapshotSource = Ports | { readonly snapshot: () => Promise<ClusterSnapshot> };

@@ -2,7 +2,7 @@ import { isFleetError } from '../base/errors.ts';
 import type { Drift } from '../cluster/drift.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import type { Ports } from '../reconcile/reconcile.ts';
-import { statusQuery } from '../systemd/status.ts';
+import { statusQuery } from '../systemd/queries.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 import { byMachine, type PlacesRequest, withPlaces } from './unit-places.ts';
 import type { UnitProblem } from './unit-result.ts';

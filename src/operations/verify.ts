@@ -9,7 +9,7 @@ import { previewRegistry } from '../registry/preview.ts';
 import { machinesOf } from '../schedule/decision.ts';
 import { explain } from '../schedule/explain.ts';
 import type { MachineSession } from '../systemd/driver.ts';
-import { verifyQuery } from '../systemd/verification.ts';
+import { verifyQuery } from '../systemd/queries.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { expandGlobs } from './expand-globs.ts';
 import { unknownTriggers } from './idle-triggers.ts';

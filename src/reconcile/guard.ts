@@ -3,8 +3,8 @@ import type { Observation } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { MachineSession, ObserveRequest, SystemdDriver } from '../systemd/driver.ts';
-import { observedBy, observeQuery } from '../systemd/observation.ts';
+import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
+import { type ObserveRequest, observedBy, observeQuery } from '../systemd/observation.ts';
 import { comparedRegistry, refuseDoubtful } from './outdated.ts';
 import type { Ports } from './reconcile.ts';
 

@@ -14,6 +14,35 @@ prepare() {
   names=
   for file in *; do [ ! -L "$file" ] || names="$names $file"; done
 }
+# own FOLDER...: they are there, and root's alone. Earlier versions made them so that other users could open and lock
+# what is in them; where other users could write as well, what they left there is not used
+own() {
+  umask 077
+  for folder; do
+    [ -d "$folder" ] || mkdir -p "$folder" || return
+    [ -O "$folder" ] || { echo "$folder belongs to another user"; return 1; }
+    [ -w "$folder" ] || { echo "$folder: Read-only file system"; return 1; }
+  done
+  for mode in $(stat -Lc %a -- "$@"); do
+    case "$mode" in *700 | *711) ;; *) narrow "$@"; return ;; esac
+  done
+}
+# narrow FOLDER...: nothing more comes in before what is there is looked at
+narrow() {
+  chmod go-w -- "$@" || return
+  for folder; do set -- "$@" "$folder"/* "$folder"/.[!.]*; done
+  for file; do
+    shift
+    is_there "$file" && [ "$file" != "$L/registry" ] || continue
+    [ -O "$file" ] && { [ -d "$file" ] || [ -f "$file" ]; } || { echo "$file is not a file of root"; return 1; }
+    case "$file" in "$L" | "$R") ;; *) [ ! -L "$file" ] || { echo "$file is a symbolic link"; return 1; } ;; esac
+    set -- "$@" "$file"
+  done
+  each close_to_others "$@"
+}
+# A registry of another user may be in the folder.
+close_to_others() { chmod go= "$@" && { [ ! -d "$L/registry" ] || chmod 711 "$L"; }; }
+
 # lock: 11 when that takes too long, and which process has it
 lock() {
   command exec 9>"$R/lock" || return
@@ -184,15 +213,15 @@ forbid() {
   save "$L/tmp/$$-forbid" "token=$2\n" && mv -f "$L/tmp/$$-forbid" "$L/removed/$1"
 }
 
-# under BOOT DEADLINE: 13 when the lease that a start was decided under is over
-under() {
+# check_lease BOOT DEADLINE: 13 when the lease that a start was decided under is over
+check_lease() {
   read -r boot </proc/sys/kernel/random/boot_id && [ "$boot" = "$1" ] && clock && [ "$now" -lt "$2" ] || return 13
 }
 
-# note INDEX UNIT RECORD LINK...: its record, its links, and its file if there is a new one. The record comes before
+# install_unit INDEX UNIT RECORD LINK...: its record, its links, and its file if there is a new one. The record comes before
 # the file: a file without one would count as somebody else's. The file comes last: as long as it is the old one, or
 # the last link is missing, the next pass does all of this again. $fenced is the text of its fence, empty for none.
-note() {
+install_unit() {
   index=$1 unit=$2 record=$3
   shift 3
   unlink_others "$unit" "$@" && keep "$index" "$unit" "$record" || return
@@ -212,8 +241,8 @@ keep() {
   fi
 }
 
-# loosen UNIT LINK...: nothing pulls the unit in but these links
-loosen() {
+# unlink_pulls UNIT LINK...: nothing pulls the unit in but these links
+unlink_pulls() {
   unit=$1
   shift
   for link in *.wants/"$unit" *.requires/"$unit" *.upholds/"$unit"; do
@@ -227,7 +256,7 @@ loosen() {
 
 # unlink_others UNIT LINK...: nothing leads to the unit but these links
 unlink_others() {
-  loosen "$@" || return
+  unlink_pulls "$@" || return
   unit=$1
   shift
   for link in $names; do
@@ -278,9 +307,9 @@ boot_target() {
 # remove UNIT: its file, and what leads to it
 remove() { touched && unlink_others "$1" && rm -f "./$1"; }
 
-# bury UNIT TOKEN: its record, once systemd has read that the unit is gone; else the unit that systemd still knows
+# retire UNIT TOKEN: its record, once systemd has read that the unit is gone; else the unit that systemd still knows
 # would count as somebody else's. The token stays known.
-bury() {
+retire() {
   [ ! -f "./$1.d/zz-fleet-fenced.conf" ] || unfence "$1" || return
   { save "$L/tmp/record" "token=$2\n" && mv -f "$L/tmp/record" "$L/removed/$1"; } ||
     mv -f "$L/units/$1" "$L/removed/$1" || return
@@ -292,4 +321,15 @@ journal() {
   clock
   since=$((now - $3))
   journalctl --no-pager --quiet --output=cat --since="-$((since / 100)).$((since / 10 % 10))$((since % 10))s" --unit="$1" | tail -n "$2"
+}
+
+# stage: an empty folder for unit files that are only looked at; $V names it
+stage() { own "$R" && V=$(mktemp -d "$R/verify.XXXXXX"); }
+# analyze PATH...: what systemd has against them, and its version. Its exit status counts warnings since 250, if
+# asked to; without --man=no a manual page that is not installed would be an error.
+analyze() {
+  version_of systemd-analyze || return
+  echo "$version"
+  [ "${version:-0}" -lt 250 ] || set -- --recursive-errors=one "$@"
+  cd "$V" && within 25 systemd-analyze verify --man=no "$@"
 }

@@ -2,41 +2,16 @@ import type { UnitOutcome } from '../cluster/failure.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { UnitChange } from '../plan/step.ts';
 import type { Section } from './frame.ts';
-import type { ShownUnits } from './glance.ts';
 import type { JournalRequest, JournalStream } from './journal.ts';
-import type { MachinePaths } from './machine-paths.ts';
 import type { Phase } from './phases.ts';
+import type { MachinePaths } from './script.ts';
 
-/** What is asked of a machine beside the units fleet put there. */
-export type ObserveRequest = {
-  /** Units to report if systemd there knows them, whoever put them there. */
-  readonly names: readonly string[];
-  /** Whether to read every unit file and report its digest. */
-  readonly digests: boolean;
-  /** Whether to read every unit file whole, and every token: `backup` of the observation. */
-  readonly backup?: boolean;
-  /** Whether to tell the highest token that the machine has seen, also of units that were removed: `token`. */
-  readonly token?: boolean;
-  /** Whether to tell how busy the machine is: `vitals` of the observation. */
-  readonly vitals?: boolean;
-  /**
-   * For observations that are repeated in one session: the units that were shown in it. The properties that systemd shows
-   * of a unit that looks unchanged may then be two minutes old. The list of units, their files, whether they run and in
-   * which run are always current.
-   */
-  readonly shown?: ShownUnits;
-  /**
-   * How long the answer is waited for, in ms; a second later, no tool that was asked for it runs any more on the machine.
-   */
-  readonly withinMs?: number;
-};
-
-/** A question to a machine: its script and the reader of its answer. Their functions are next to both. */
+/** A query to a machine: its script and the reader of its answer. The function that makes it is next to both. */
 export type Query<T, Kind extends string = string, Request = unknown> = Phase & {
   readonly kind: Kind;
   /** The arguments that the script was made from. */
   readonly request: Request;
-  /** What the answer says. An error that it throws is a failure of this machine. */
+  /** Reads the answer. An error that it throws is a failure of this machine. */
   readonly read: (sections: readonly Section[], from: Respondent) => T | Promise<T>;
 };
 
@@ -49,47 +24,134 @@ export type Respondent = {
 };
 
 /**
- * A pass on one machine: one SSH exec, over which it is first read and then, perhaps, changed. It is a plain object, so that
- * another session can replace some of its members.
+ * A pass on one machine: one SSH exec that reads first and then may change. It is a plain object, so that another
+ * session can replace some of its members.
  */
 export type MachineSession = {
-  /** Rejects with a FleetError when the machine stops answering or its answer makes no sense. */
+  /** Rejects with a FleetError when the machine is unreachable or its answer is invalid. */
   readonly ask: <T>(query: Query<T>) => Promise<T>;
   /**
-   * Makes the changes on behalf of `clusterId`. Resolves with one outcome a change, in their order: a failure
-   * of one never hides another, and a connection that is lost on the way is an outcome too. Changes may have
-   * been made even if their outcome is unknown; making them again is harmless.
+   * Makes the changes on behalf of `clusterId`. Resolves with one outcome per change, in their order: a failure never
+   * hides another one, and a lost connection is an outcome too. A change with an unknown outcome may have been made;
+   * making it again is harmless.
    */
   readonly change: (changes: readonly UnitChange[], clusterId: string) => Promise<readonly UnitOutcome[]>;
-  /** Resolves when the session is over, if it ever began: closed here or there, or lost. */
+  /** Resolves when a session that began is over: closed by either side, or lost. */
   readonly ended: Promise<void>;
   /** Ends the session; the connection stays with the transport. */
   readonly close: () => void;
 };
 
-/** The way to machines' systemd. */
+/** The access to systemd on machines. */
 export interface SystemdDriver {
   /**
-   * A session with the machine, which begins with the first question and tells by its answer when the machine cannot be
-   * reached. Throws FleetError `machine-not-found`, or the reason where it is known already that it cannot.
+   * A session with the machine. It begins with the first query, which rejects when the machine is unreachable. Throws
+   * FleetError `machine-not-found`, or the reason if the machine is already known to be unreachable.
    */
   connect(machine: Machine): MachineSession;
-  /** Starts to read a journal; rejects with a FleetError that tells why the machine cannot be reached. */
+  /** Starts to read a journal; rejects with a FleetError when the machine is unreachable. */
   journal(machine: Machine, request: JournalRequest): Promise<JournalStream>;
-  /** Lets go of every connection. */
+  /** Closes every connection. */
   close(): Promise<void>;
 }
 
-/** How long whoever changes units waits for what systemd does about it. */
-export type Patience = {
-  /** False: jobs are handed to systemd, and what becomes of them is not looked at. */
+/** How long a change waits for the jobs of systemd. */
+export type WaitPolicy = {
+  /** False: jobs are queued, and their results are not read. */
   readonly blocks: boolean;
   /**
-   * How long all waits together may take, in ms, from when the driver is made; undefined for two minutes for the
-   * stops of a machine and two for its starts.
+   * The limit of all waits together, in ms since the driver was made; undefined for two minutes for the stops of a
+   * machine and two for its starts.
    */
   readonly timeoutMs: number | undefined;
 };
 
-/** Waits until it is done, or for what counts as stuck. */
-export const PATIENT: Patience = { blocks: true, timeoutMs: undefined };
+export const DEFAULT_WAIT: WaitPolicy = { blocks: true, timeoutMs: undefined };
+
+/** A driver that reads machines and changes none: every change is reported as successful. */
+export function previewDriver(driver: SystemdDriver): SystemdDriver {
+  return {
+    connect: (machine) => ({
+      ...driver.connect(machine),
+      change: async (changes) =>
+        changes.map(({ unit, obstacle: failure }) => ({
+          unit,
+          machine: machine.name,
+          state: undefined,
+          failure,
+        })),
+    }),
+    journal: (machine, request) => driver.journal(machine, request),
+    close: () => driver.close(),
+  };
+}
+
+/**
+ * A driver whose sessions outlive their users, so that two passes over a machine need one exec. `close` ends them and
+ * leaves `driver` open.
+ */
+export function keepSessions(driver: SystemdDriver): SystemdDriver {
+  const open = new Map<string, MachineSession>();
+  return {
+    connect(machine) {
+      const session = open.get(machine.name) ?? driver.connect(machine);
+      open.set(machine.name, session);
+      return { ...session, close: () => undefined };
+    },
+    journal: (machine, request) => driver.journal(machine, request),
+    async close() {
+      for (const session of open.values()) session.close();
+    },
+  };
+}
+
+/**
+ * A driver for repeated observations: one session per machine, used as long as it answers. A session that was lost in
+ * the meantime is replaced once, so that a broken connection does not count as an unreachable machine. After `close`
+ * every query rejects with a plain Error, which says nothing about the machine; `driver` stays open.
+ */
+export function renewSessions(driver: SystemdDriver): SystemdDriver {
+  const open = new Map<string, MachineSession>();
+  let isClosed = false;
+  /** Runs `work`; after an error the session is not used again. */
+  async function attempt<T>(name: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      open.get(name)?.close();
+      open.delete(name);
+      throw isClosed ? new Error('the driver is closed', { cause: error }) : error;
+    }
+  }
+  return {
+    connect(machine) {
+      const { name } = machine;
+      const begin = (): MachineSession => {
+        const session = driver.connect(machine);
+        if (isClosed) session.close();
+        else open.set(name, session);
+        return session;
+      };
+      const kept = open.get(name);
+      const session = kept ?? begin();
+      return {
+        ...session,
+        ask: (query) => {
+          const answer = attempt(name, () => session.ask(query));
+          if (kept === undefined) return answer;
+          return answer.catch((error: unknown) => {
+            if (isClosed) throw error;
+            return attempt(name, () => begin().ask(query));
+          });
+        },
+        close: () => undefined,
+      };
+    },
+    journal: (machine, request) => driver.journal(machine, request),
+    async close() {
+      isClosed = true;
+      for (const session of open.values()) session.close();
+      open.clear();
+    },
+  };
+}

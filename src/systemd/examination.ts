@@ -3,7 +3,7 @@ import { readNumber } from '../machine/limits.ts';
 import doctorShell from './doctor.sh';
 import type { Query } from './driver.ts';
 import type { Section } from './frame.ts';
-import { notUsable, readCluster, readFacts } from './read-observation.ts';
+import { invalidAnswer, readCluster, readFacts } from './observation-sections.ts';
 import { complete } from './script.ts';
 import { parseShow } from './show.ts';
 
@@ -106,7 +106,8 @@ function readExamination(
   folders: readonly string[],
 ): Examination {
   const missing = REQUIRED.find((name) => !sections.some((section) => section.name === name));
-  if (missing !== undefined) throw notUsable(machine, `its answer lacks the section "${missing}"`, undefined);
+  if (missing !== undefined)
+    throw invalidAnswer(machine, `its answer lacks the section "${missing}"`, undefined);
   const text = (name: string): string => sections.find((section) => section.name === name)?.stdout ?? '';
   const lines = (name: string): readonly string[] => text(name).split('\n', MOST_LINES).filter(Boolean);
   const [uid = '', machineId = ''] = lines('identity');

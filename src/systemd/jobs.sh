@@ -3,23 +3,23 @@
 
 # is_away: systemd has not answered, for it executes itself again (daemon-reexec), as $said tells
 is_away() { case "$said" in *'timed out'*) return 1 ;; *onnect* | *'Broken pipe'*) ;; *) return 1 ;; esac; }
-# tell COMMAND...: again while systemd is away, for five seconds at most, and only once after that. What it said in
+# retry COMMAND...: again while systemd is away, for five seconds at most, and only once after that. What it said in
 # the end is in $said.
-tell() {
+retry() {
   clock
-  patience=$((now + ${weary:-500}))
+  give_up_at=$((now + ${patience_left:-500}))
   while :; do
     said=$("$@" 2>&1) && return
     failed=$?
     is_away || return "$failed"
     clock
-    [ "$now" -lt "$patience" ] || { weary=0; return "$failed"; }
+    [ "$now" -lt "$give_up_at" ] || { patience_left=0; return "$failed"; }
     sleep 0.1 2>/dev/null || sleep 1
   done
 }
 # order COMMAND...: the same, and prints what it said
 order() {
-  tell "$@"
+  retry "$@"
   failed=$?
   [ -z "$said" ] || printf '%s\n' "$said"
   return "$failed"
@@ -49,7 +49,7 @@ stop_job() { systemctl stop --no-block -- "$@"; }
 reset_failed() { systemctl reset-failed -- "$@"; }
 
 # queue: all jobs in $said
-queue() { tell systemctl list-jobs --full --plain --no-legend --no-pager; }
+queue() { retry systemctl list-jobs --full --plain --no-legend --no-pager; }
 
 # await UNIT...: until systemd has no job queued for any of them; 1 when $deadline is reached, or without one two
 # minutes have passed
@@ -69,22 +69,22 @@ await() {
   done
 }
 
-# look: what is not down, in $busy, as "|UNIT ACTIVE SUB|UNIT ACTIVE SUB|". A unit that is down and has a job is among
+# read_lists: what is not down, in $busy, as "|UNIT ACTIVE SUB|UNIT ACTIVE SUB|". A unit that is down and has a job is among
 # them. $listed holds the units that systemd lists: active ones, failed ones, and those with jobs.
-look() {
-  looked=
+read_lists() {
+  has_lists=
   queue || { printf '%s\n' "$said"; return 1; }
   jobs=$said
-  tell systemctl list-units --full --plain --no-legend --no-pager || { printf '%s\n' "$said"; return 1; }
-  listed=$said looked=yes
+  retry systemctl list-units --full --plain --no-legend --no-pager || { printf '%s\n' "$said"; return 1; }
+  listed=$said has_lists=yes
   busy="|$(printf '%s\n' "$listed" | while read -r unit load active sub rest; do
     case "$active" in inactive | failed) ;; *) printf '%s %s %s|' "$unit" "$active" "$sub" ;; esac
   done)$(printf '%s\n' "$jobs" | while read -r id unit kind rest; do printf '%s job %s|' "$unit" "$kind"; done)"
 }
-# sighted UNIT...: what is not down, as the last look found it, and the runs of these units
-sighted() {
+# listed_states UNIT...: what is not down, as the last look found it, and the runs of these units
+listed_states() {
   printf '%s\n' "$busy"
-  runs "$@"
+  invocations "$@"
 }
 
 # instances TEMPLATE: those that systemd lists, without those that fleet put there one by one
@@ -98,10 +98,10 @@ instances() {
 # same decision meanwhile; with a second word, also because something else has started it, which "replace" notes in
 # $again. Else 14, and its state, whether it is in another run than in $ran, and what may have started it.
 stopped() {
-  [ "$looked" ] || return 15
+  [ "$has_lists" ] || return 15
   case "$busy" in *"|$1 "*) ;; *) return 0 ;; esac
   case "$(cat -- "$L/units/$1" 2>/dev/null)" in '' | *claimed=*) ;; *) return 0 ;; esac
-  run=$(runs "$1" 2>/dev/null)
+  run=$(invocations "$1" 2>/dev/null)
   case "$ran" in
     *"$run"*) run= ;;
     *) case "$2" in replace) again="$again $1" && return 0 ;; again) return 0 ;; esac ;;
@@ -113,7 +113,7 @@ stopped() {
 }
 # stopped_all TEMPLATE: the same of its instances
 stopped_all() {
-  [ "$looked" ] || return 15
+  [ "$has_lists" ] || return 15
   for unit in $(instances "$1"); do stopped "$unit" || return; done
 }
 # causes UNIT: the relations through which what is up now may have started it

@@ -9,7 +9,7 @@ extend() {
   read -r boot </proc/sys/kernel/random/boot_id && [ "$boot" = "$1" ] || { echo 'the machine has rebooted'; return 10; }
   clock
   [ "$now" -lt "$2" ] || { echo 'it came too late'; return 11; }
-  leased
+  read_lease
   if [ ! -s "$R/lease" ] || [ ! -f "$T/fleet-lease.service" ]; then
     own "$R" || return
     [ -d "$T" ] || mkdir -p -m 755 "$T" || return

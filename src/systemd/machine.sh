@@ -59,12 +59,12 @@ facts() {
   read -r boot </proc/sys/kernel/random/boot_id && echo "boot-id $boot"
   read -r uptime rest </proc/uptime && echo "uptime $uptime"
   [ ! -s "$L/cluster" ] || { read -r owner <"$L/cluster" && echo "cluster $owner"; }
-  leased
+  read_lease
   [ "$deadline" = 0 ] || ! systemctl is-active --quiet fleet-lease.service || echo "lease $deadline"
   [ -z "$1" ] || echo "clock $(date +%s)"
 }
-# leased: sets $deadline to that of the lease of the machine, 0 when it has none; $boot is its boot id
-leased() {
+# read_lease: sets $deadline to that of the lease of the machine, 0 when it has none; $boot is its boot id
+read_lease() {
   deadline=0
   [ -s "$R/lease" ] || return 0
   read -r leased_boot deadline <"$R/lease" && [ "$leased_boot" = "$boot" ] || deadline=0
@@ -103,30 +103,30 @@ recorded() {
   for unit; do shift; [ ! -e "$L/units/$unit" ] || set -- "$@" "$unit"; done
   printf '%s ' "$@"
 }
-# late UNIT...: the records that have come since those in $known were read, or what another fleet process has just put
+# added UNIT...: the records that have come since those in $known were read, or what another fleet process has just put
 # there would count as somebody else's
-late() {
+added() {
   cd "$L/units" 2>/dev/null || return 0
   for unit; do
     shift
     case "$known" in *" $unit "*) continue ;; esac
     [ ! -f "./$unit" ] || set -- "$@" "$unit"
   done
-  [ $# -eq 0 ] || section late each cat "$@"
+  [ $# -eq 0 ] || section added each cat "$@"
 }
 is_there() { [ -e "$1" ] || [ -L "$1" ]; }
 # is_template UNIT: its suffix follows its first @
 is_template() { case "${1#*@}" in "$1" | .*.* | [!.]*) return 1 ;; esac; }
-# there UNIT...: those of them in $there, and in a section, that systemd may tell something of, and that are not in
+# find_units UNIT...: those of them in $there, and in a section, that systemd may tell something of, and that are not in
 # $known. With many names, most are of other machines, and systemd would look everywhere for each of them.
-there() {
-  there= folders=
+find_units() {
+  found= folders=
   for folder in "$D" $F; do [ ! -d "$folder" ] || folders="$folders $folder"; done
   for unit; do
     case "$known" in *" $unit "*) continue ;; esac
-    ! has_traces "$unit" || there="$there $unit"
+    ! has_traces "$unit" || found="$found $unit"
   done
-  frame there 0 "${#there}" "$there"
+  frame found 0 "${#found}" "$found"
 }
 # has_traces UNIT: there is a file of it, or of its template, or a run that it is in; systemd before 233 keeps no
 # links to runs

@@ -1,26 +1,62 @@
 import type { Observation } from '../cluster/snapshot.ts';
+import { parseMachineId } from '../machine/machine-id.ts';
 import { quote } from '../ssh/shell.ts';
-import backupShell from './backup.sh';
-import type { MachineSession, ObserveRequest, Query, Respondent } from './driver.ts';
-import type { Section } from './frame.ts';
-import glanceShell from './glance.sh';
-import { readLooks, type ShownUnits } from './glance.ts';
-import { bootTime, readAsked, readObservation, readShown } from './read-observation.ts';
+import type { MachineSession, Query, Respondent } from './driver.ts';
+import { findSection, type Section } from './frame.ts';
+import {
+  bootTime,
+  invalidAnswer,
+  readAsked,
+  readFacts,
+  readMachine,
+  readShown,
+  readUnits,
+  readVitals,
+} from './observation-sections.ts';
+import observeShell from './observe.sh';
+import { readBackup, readHighestToken } from './record.ts';
 import { complete, withoutComments } from './script.ts';
 import type { ShownUnit } from './show.ts';
+import { readListing, type ShowCache } from './show-cache.ts';
+
+/** What an observation reads beside the units that fleet put on the machine. */
+export type ObserveRequest = {
+  /** Units to report if systemd knows them, no matter where they come from. */
+  readonly names: readonly string[];
+  /** Whether to read every unit file and report its digest. */
+  readonly digests: boolean;
+  /** Whether to read the text of every unit file, and every token: `backup` of the observation. */
+  readonly backup?: boolean;
+  /** Whether to read the highest token that the machine has seen, removed units included: `token`. */
+  readonly token?: boolean;
+  /** Whether to read the load of the machine: `vitals` of the observation. */
+  readonly vitals?: boolean;
+  /**
+   * For repeated observations in one session. The properties of a unit that is listed unchanged may then be two minutes
+   * old. The list of units, their files, whether they run and in which run are always current.
+   */
+  readonly shown?: ShowCache;
+  /** The limit for the answer, in ms; no tool that was started for it runs longer than a second more. */
+  readonly withinMs?: number;
+};
 
 type ObserveQuery = Query<Observation, 'observation', ObserveRequest>;
 
-/** What the machine and its units are like. */
+/** Reads the machine and its units. */
 export function observeQuery(request: ObserveRequest): ObserveQuery {
+  const { backup = false, token = false, shown: cache } = request;
+  const script = complete(
+    'observe',
+    partsOf(request).map((part) => part.script),
+  );
   return {
     kind: 'observation',
     request,
-    script: observeScript(request),
+    script: (backup || token || cache ? withoutComments(observeShell) : '') + script,
     isPublic: true,
-    most: request.backup ? 'text' : 'answer',
+    most: backup ? 'text' : 'answer',
     read: async (sections, from) => {
-      const shown = request.shown && (await showChanged(request.shown, sections, from));
+      const shown = cache && (await showChanged(cache, sections, from));
       return readObservation(from.name, request, sections, shown);
     },
   };
@@ -31,74 +67,115 @@ export function observedBy(
   session: MachineSession,
   observe: (query: ObserveQuery) => Promise<Observation>,
 ): MachineSession {
+  const isObservation = (query: Query<unknown>): query is ObserveQuery => query.kind === 'observation';
   return {
     ...session,
     ask: <T>(query: Query<T>) => (isObservation(query) ? (observe(query) as Promise<T>) : session.ask(query)),
   };
 }
 
-function isObservation(query: Query<unknown>): query is ObserveQuery {
-  return query.kind === 'observation';
+/** A line of the script, and the section of the answer that must be complete for the observation to be usable. */
+type Part = { readonly script: string; readonly section?: string; readonly what?: string };
+
+/**
+ * The parts of an observation, in their order. With `names`, `units` always runs, so that an unresponsive systemd is
+ * detected. Digests take a read of every unit file, and vitals a process.
+ */
+function partsOf(request: ObserveRequest): readonly Part[] {
+  const { names, digests, backup = false, vitals = false, token = false, shown, withinMs } = request;
+  const asks = names.length > 0;
+  const words = names.map(quote).join(' ');
+  const RECORDS = 'the records of fleet';
+  const when = (isAsked: boolean, ...parts: readonly Part[]): readonly Part[] => (isAsked ? parts : []);
+  return [
+    ...when(withinMs !== undefined, { script: `S=${Math.ceil((withinMs ?? 0) / 1000) + 1}` }),
+    { script: `section facts facts ${digests ? 'clock' : "''"}` },
+    ...when(vitals, { script: 'section vitals vitals' }),
+    { script: 'set --' },
+    // Without records the pattern stays as it is.
+    {
+      script:
+        '[ ! -d "$L/units" ] || { cd "$L/units" && set -- *; [ "$*" != "*" ] || [ -e "$1" ] || set --; }',
+    },
+    { script: 'section records records "$@"', section: 'records', what: RECORDS },
+    { script: 'section recorded recorded "$@"', section: 'recorded', what: RECORDS },
+    ...when(backup, { script: 'section texts texts "$@"', section: 'texts', what: 'its unit files' }),
+    ...when(backup || token, {
+      script: 'section tokens tokens',
+      section: 'tokens',
+      what: 'the tokens it has seen',
+    }),
+    { script: 'known=" $* "' },
+    // Some shells take a backslash for a pattern of file names.
+    ...when(
+      asks,
+      { script: `find_units ${words}`, section: 'found', what: 'which units it has' },
+      { script: 'set -f\nset -- "$@" $found\nset +f' },
+    ),
+    ...when(
+      digests,
+      { script: 'section digests digests "$@"', section: 'digests', what: 'the digests of its unit files' },
+      { script: 'section links links', section: 'links', what: 'the links to its unit files' },
+    ),
+    ...(shown
+      ? [
+          { script: '[ $# -eq 0 ] || section listed list_units "$@"' },
+          { script: '[ $# -eq 0 ] || section invocations invocations "$@"' },
+        ]
+      : [{ script: `${asks ? '' : '[ $# -eq 0 ] || '}section units show "$@"` }]),
+    // Its section is left out if there is nothing to add.
+    ...when(asks, { script: `added ${words}` }),
+  ];
 }
 
 /**
- * Reads the machine: sections `facts`, `records`, `recorded` (the names of all records), `digests`, `links` and `units`,
- * about every unit fleet put there and those of the units `names` that systemd there may know something of; and `late`
- * about those of them that another process put there meanwhile. With `names`, a systemd that does not answer is noticed in
- * any case. `digests` costs a read of every unit file, `vitals` a process. With `token` also `tokens`; with `backup` that
- * and `texts`, what a registry is rebuilt from. With `shown` it has `glance` and `runs` in place of `units`. The section
- * `there` has the names that the answer is about.
+ * Reads the sections of the answer to `request`; `shown` is the result of systemctl show for all these units, unless it
+ * is among the sections. Throws a FleetError `remote-script` when a requested part is missing, because a machine whose
+ * records cannot be read is not a machine without units; `bad-answer` for values that neither fleet nor systemd writes.
  */
-function observeScript({
-  names,
-  digests,
-  backup = false,
-  vitals = false,
-  token = false,
-  shown,
-  withinMs,
-}: ObserveRequest): string {
-  const asks = names.length > 0;
-  const words = names.map(quote).join(' ');
-  const more = (backup || token ? backupShell : '') + (shown ? glanceShell : '');
-  const script = complete('observe', [
-    ...(withinMs === undefined ? [] : [`S=${Math.ceil(withinMs / 1000) + 1}`]),
-    `section facts facts ${digests ? 'clock' : "''"}`,
-    ...(vitals ? ['section vitals vitals'] : []),
-    'set --',
-    // Where there are none, the pattern stands for itself.
-    '[ ! -d "$L/units" ] || { cd "$L/units" && set -- *; [ "$*" != "*" ] || [ -e "$1" ] || set --; }',
-    'section records records "$@"',
-    'section recorded recorded "$@"',
-    ...(backup ? ['section texts texts "$@"'] : []),
-    ...(backup || token ? ['section tokens tokens'] : []),
-    'known=" $* "',
-    // Some shells take a backslash for a pattern of file names.
-    ...(asks ? [`there ${words}`, 'set -f', 'set -- "$@" $there', 'set +f'] : []),
-    ...(digests ? ['section digests digests "$@"', 'section links links'] : []),
-    ...(shown
-      ? ['[ $# -eq 0 ] || section glance glance "$@"', '[ $# -eq 0 ] || section runs runs "$@"']
-      : [asks ? 'section units show "$@"' : '[ $# -eq 0 ] || section units show "$@"']),
-    ...(asks ? [`late ${words}`] : []),
-  ]);
-  return withoutComments(more) + script;
+export function readObservation(
+  machine: string,
+  request: ObserveRequest,
+  sections: readonly Section[],
+  shown: readonly ShownUnit[] = readShown(machine, sections, bootTime(sections)),
+): Observation {
+  const find = (name: string): Section | undefined => findSection(sections, name);
+  const facts = readFacts(find('facts'));
+  const id = parseMachineId(facts.get('machine-id') ?? '');
+  if (id === undefined)
+    throw invalidAnswer(machine, 'it has no machine id in /etc/machine-id', find('facts'));
+  for (const { section: name, what } of partsOf(request))
+    if (name !== undefined && find(name)?.status !== 0)
+      throw invalidAnswer(machine, `${what} cannot be read`, find(name));
+  if ((find('added')?.status ?? 0) !== 0)
+    throw invalidAnswer(machine, 'the records of fleet cannot be read', find('added'));
+  const texts = find('texts')?.stdout;
+  const tokens = find('tokens')?.stdout;
+  const vitals = find('vitals');
+  return {
+    id,
+    ...readMachine(facts),
+    units: readUnits(request.names, sections, shown),
+    ...(texts !== undefined && { backup: readBackup(texts, tokens ?? '') }),
+    ...(tokens !== undefined && { token: readHighestToken(tokens) }),
+    ...(vitals !== undefined && { vitals: readVitals(readFacts(vitals)) }),
+  };
 }
 
-/** What systemd tells of all units, of which only those are asked for that do not look as they did. */
+/** The result of systemctl show for all units; only those that are listed differently are asked for. */
 async function showChanged(
-  memory: ShownUnits,
-  glance: readonly Section[],
+  cache: ShowCache,
+  sections: readonly Section[],
   { ask }: Respondent,
 ): Promise<readonly ShownUnit[]> {
-  const units = readAsked(glance);
-  const looks = readLooks(glance);
+  const units = readAsked(sections);
+  const listing = readListing(sections);
   const now = performance.now();
-  const missing = memory.missing(units, looks, now);
-  if (missing.length > 0) memory.learn(missing, looks, await ask(showQuery(missing, bootTime(glance))), now);
-  return memory.keep(units);
+  const stale = cache.stale(units, listing, now);
+  if (stale.length > 0) cache.update(stale, listing, await ask(showQuery(stale, bootTime(sections))), now);
+  return cache.retain(units);
 }
 
-/** What systemd tells of `units`; `booted` is {@link bootTime}. */
 function showQuery(units: readonly string[], booted: number | undefined): Query<readonly ShownUnit[]> {
   return {
     kind: 'shown',

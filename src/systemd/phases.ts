@@ -9,8 +9,7 @@ import { lost } from '../ssh/failure.ts';
 import { openRootShell } from '../ssh/root-shell.ts';
 import type { RemoteProcess, Transport } from '../ssh/transport.ts';
 import { FrameReader, type Section } from './frame.ts';
-import type { MachinePaths } from './machine-paths.ts';
-import { openingScript } from './script.ts';
+import { type MachinePaths, openingScript } from './script.ts';
 
 /** How long an answer may take, in ms; systemctl itself gives up on systemd after 25 s. */
 const ANSWER_DEADLINE_MS = 30_000;

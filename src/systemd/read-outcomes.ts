@@ -2,13 +2,15 @@ import { CAUSE_RELATIONS, type Failure, type MachineStep, type UnitOutcome } fro
 import { hasStarted, isRunning, isUp, type SystemdState } from '../cluster/unit-state.ts';
 import { readNumber } from '../machine/limits.ts';
 import { hasStep, type UnitChange } from '../plan/step.ts';
-import { isOfTemplate } from './change-words.ts';
+import { isOfTemplate } from './change-jobs.ts';
 import type { Section } from './frame.ts';
-import { MOST_LINES, readLeft, readQueued, readStates, type States, saidAbout } from './read-evidence.ts';
+import { MOST_LINES, messagesAbout, readLeft, readQueued, readStates, type States } from './read-evidence.ts';
+
+const UNVERIFIED: Failure = { code: 'unverified' };
 
 /**
- * Reads the sections of the change script: how each change went, journals not yet included. What nothing tells of has
- * not succeeded. Unless the script blocked, it did not look what became of starts and stops.
+ * Reads the outcome of each change from the sections of the change script, journals not yet included. A change without
+ * evidence has not succeeded. A script that did not block has not checked the results of starts and stops.
  */
 export function readOutcomes(
   machine: string,
@@ -19,7 +21,7 @@ export function readOutcomes(
   const names = changes.map(({ unit }) => unit);
   const states = readStates(names, sections, 'units');
   const before = readStates(names, sections, 'started');
-  const wide = machineFailure(sections);
+  const ofMachine = machineFailure(sections);
   const byIndex = new Map<string, Section[]>();
   for (const section of sections) {
     const index = section.name.slice(section.name.lastIndexOf(':') + 1);
@@ -31,7 +33,7 @@ export function readOutcomes(
     const state = hasStep(change, 'remove', 'forbid', 'check') ? undefined : states.get(change.unit);
     const failure =
       change.obstacle ??
-      wide ??
+      ofMachine ??
       stepFailure(change, own, sections) ??
       (isProven(change, own, state, blocks) ? undefined : UNVERIFIED) ??
       (blocks ? startFailure(change, sections, before, state) : queueFailure(change, sections, state));
@@ -48,39 +50,37 @@ export function readOutcomes(
   });
 }
 
-/** Steps that concern the machine as a whole. */
+/** Steps of the machine as a whole. */
 const MACHINE_STEPS: readonly MachineStep[] = ['prepare', 'lock', 'cluster', 'flush', 'reload'];
 
 function machineFailure(sections: readonly Section[]): Failure | undefined {
   for (const step of MACHINE_STEPS) {
     const section = sections.find(({ name, status }) => name === step && status !== 0);
     if (section === undefined) continue;
-    if (step === 'cluster' && section.status === 10) {
-      return { code: 'other-cluster', cluster: section.stderr };
-    }
-    if (step === 'prepare' && section.status === 12)
-      return { code: 'tools', tools: section.stderr.split(' ') };
-    if ((step === 'lock' || step === 'cluster') && section.status === 11) return locked(section.stderr);
-    return { code: 'step', step, detail: section.stderr };
+    const { status, stderr: detail } = section;
+    if (step === 'cluster' && status === 10) return { code: 'other-cluster', cluster: detail };
+    if (step === 'prepare' && status === 12) return { code: 'tools', tools: detail.split(' ') };
+    if ((step === 'lock' || step === 'cluster') && status === 11) return locked(detail);
+    return { code: 'step', step, detail };
   }
   return undefined;
 }
 
-/** `PID USER COMMAND` of the process that has the lock, or nothing. */
+/** `PID USER COMMAND` of the process that holds the lock, or nothing. */
 function locked(said: string): Failure {
   const [, pid, user = '', command = ''] = /^(\d{1,10}) (\S+) (.*)$/.exec(said) ?? [];
   return { code: 'locked', ...(pid !== undefined && { holder: { pid: Number(pid), user, command } }) };
 }
 
-/** Sections of a single change, and the step that people know them by. */
+/** Sections of a single change, and the step that a failure names. */
 const UNIT_STEPS: Readonly<Record<string, MachineStep>> = {
   put: 'write',
   verify: 'write',
   claim: 'stop',
-  loosen: 'stop',
+  unlink: 'stop',
   install: 'install',
   remove: 'remove',
-  bury: 'remove',
+  retire: 'remove',
   check: 'stop',
   forbid: 'forbid',
 };
@@ -93,30 +93,44 @@ function stepFailure(
 ): Failure | undefined {
   const section = own.find(({ status }) => status !== 0);
   if (section === undefined) return undefined;
-  const detail = section.stderr;
+  const { status, stderr: detail } = section;
   const kind = section.name.slice(0, section.name.lastIndexOf(':'));
-  if ((kind === 'guard' || kind === 'adopt') && section.status === 10) {
-    return { code: 'stale', token: change.token, seen: readNumber(detail, 'token') };
+  switch (kind) {
+    case 'guard':
+      return guardFailure(change, section);
+    case 'lease':
+      return { code: 'fenced', reason: { code: 'no-lease' } };
+    case 'file':
+      return UNVERIFIED;
+    // The unit must be down after its stop, after the reload that made it unknown, and at the end.
+    case 'stopped':
+    case 'gone':
+    case 'down':
+      return status === 14 ? notDown(change, section, sections) : UNVERIFIED;
+    default:
+      if (kind === 'adopt' && status === 10) return guardFailure(change, section);
+      return { code: 'step', step: UNIT_STEPS[kind] ?? 'install', detail };
   }
-  if (kind === 'guard' && section.status === 14)
-    return { code: 'overtaken', token: change.token, seen: readNumber(detail, 'token') };
-  if (kind === 'guard' && section.status === 12) {
-    const [alias = '', path = ''] = detail.split(' ');
-    return { code: 'alias-taken', alias, path };
-  }
-  if (kind === 'guard' && section.status === 13)
-    return { code: 'step', step: hasStep(change, 'remove', 'check') ? 'remove' : 'install', detail };
-  if (kind === 'guard') return { code: 'foreign', path: detail };
-  if (kind === 'under') return { code: 'fenced', reason: { code: 'no-lease' } };
-  if (kind === 'file') return UNVERIFIED;
-  if (STOP_CHECKS.includes(kind))
-    return section.status === 14 ? notDown(change, section, sections) : UNVERIFIED;
-  return { code: 'step', step: UNIT_STEPS[kind] ?? 'install', detail };
 }
 
-/** Sections of a unit that has to be down: after its stop, after the reload that made it unknown, and in the end. */
-const STOP_CHECKS = ['stopped', 'gone', 'down'];
-const UNVERIFIED: Failure = { code: 'unverified' };
+/** The exit statuses of `guard` in change.sh. */
+function guardFailure(change: UnitChange, { status, stderr: detail }: Section): Failure {
+  const { token } = change;
+  switch (status) {
+    case 10:
+      return { code: 'stale', token, seen: readNumber(detail, 'token') };
+    case 12: {
+      const [alias = '', path = ''] = detail.split(' ');
+      return { code: 'alias-taken', alias, path };
+    }
+    case 13:
+      return { code: 'step', step: hasStep(change, 'remove', 'check') ? 'remove' : 'install', detail };
+    case 14:
+      return { code: 'overtaken', token, seen: readNumber(detail, 'token') };
+    default:
+      return { code: 'foreign', path: detail };
+  }
+}
 
 /** Lines of `stopped` in jobs.sh: the state, `again` for another run, and `RELATION=UNIT`. */
 function notDown({ unit }: UnitChange, { stderr }: Section, sections: readonly Section[]): Failure {
@@ -125,11 +139,11 @@ function notDown({ unit }: UnitChange, { stderr }: Section, sections: readonly S
     const relation = CAUSE_RELATIONS.find((each) => line.startsWith(`${each}=`));
     return relation === undefined ? [] : [{ relation, unit: line.slice(relation.length + 1) }];
   });
-  const detail = saidAbout(unit, sections, ['stop']);
+  const detail = messagesAbout(unit, sections, ['stop']);
   return { code: 'not-down', state, again: rest[0] === 'again', causes, detail, journal: [] };
 }
 
-/** Whether there is an answer about the unit from after all that was done. */
+/** Whether the state of the unit after all steps is known. */
 function isProven(
   change: UnitChange,
   own: readonly Section[],
@@ -140,7 +154,7 @@ function isProven(
     own.some(({ name, status }) => name.startsWith(`${kind}:`) && status === 0);
   if (hasStep(change, 'forbid')) return passed('forbid');
   if (hasStep(change, 'check')) return passed('check');
-  if (hasStep(change, 'remove')) return passed('bury');
+  if (hasStep(change, 'remove')) return passed('retire');
   if (blocks && hasStep(change, 'stop') && !hasStep(change, 'start') && !passed('down')) return false;
   return isOfTemplate(change) ? !hasStep(change, 'record') || passed('file') : state !== undefined;
 }
@@ -160,7 +174,7 @@ function startFailure(
   return waitsFor === undefined ? notUp(change, sections, after) : { code: 'queued', waitsFor };
 }
 
-/** Why systemd did not even take the job. */
+/** Why systemd did not queue the job. */
 function queueFailure(
   change: UnitChange,
   sections: readonly Section[],
@@ -169,12 +183,12 @@ function queueFailure(
   if (!isStarted(change)) return undefined;
   if (after === undefined) return UNVERIFIED;
   const refused = sections.some(({ name, status }) => START_SECTIONS.includes(name) && status !== 0);
-  // One that has run to its end already, or runs, was taken, whichever other was not.
-  const isTaken = after.load === 'loaded' && (!refused || isRunning(after) || isUp(after));
-  return isTaken ? undefined : notUp(change, sections, after);
+  // A unit that runs, or has already finished, was accepted even if another one was refused.
+  const isQueued = after.load === 'loaded' && (!refused || isRunning(after) || isUp(after));
+  return isQueued ? undefined : notUp(change, sections, after);
 }
 
-/** The job that was queued and not waited for. A stop before a file is replaced or removed is. */
+/** The job that was queued and not awaited; a stop before a file is replaced or removed is always awaited. */
 function triggeredJob(change: UnitChange): 'start' | 'stop' | undefined {
   if (isStarted(change)) return 'start';
   return hasStep(change, 'stop') && !hasStep(change, 'write', 'remove') ? 'stop' : undefined;
@@ -186,18 +200,14 @@ function isStarted(change: UnitChange): boolean {
 
 const START_SECTIONS = ['start', 'restart'];
 
-/** Whether systemd did not take the job: what runs then is what ran before. */
+/** Whether systemd refused the job; a unit that runs is then in the run that it was in before. */
 function isRefused(unit: string, sections: readonly Section[]): boolean {
-  return sections.some(
-    ({ name, status, stderr }) =>
-      START_SECTIONS.includes(name) &&
-      status !== 0 &&
-      stderr
-        .split('\n', MOST_LINES)
-        .some((line) => /^Failed to (re)?start /.test(line) && line.includes(`start ${unit}:`)),
-  );
+  return sections
+    .filter(({ name, status }) => START_SECTIONS.includes(name) && status !== 0)
+    .flatMap(({ stderr }) => stderr.split('\n', MOST_LINES))
+    .some((line) => /^Failed to (re)?start /.test(line) && line.includes(`start ${unit}:`));
 }
 
 function notUp({ unit }: UnitChange, sections: readonly Section[], state: SystemdState): Failure {
-  return { code: 'not-up', state, detail: saidAbout(unit, sections, START_SECTIONS), journal: [] };
+  return { code: 'not-up', state, detail: messagesAbout(unit, sections, START_SECTIONS), journal: [] };
 }

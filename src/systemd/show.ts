@@ -1,149 +1,148 @@
-import { type SystemdState, unknownState } from '../cluster/unit-state.ts';
+import { NO_STATE, type SystemdState, unknownState } from '../cluster/unit-state.ts';
 import { beyond, keepTo, LIMITS, readNumber, readWord } from '../machine/limits.ts';
 
-/** The properties asked of `systemctl show`, the only systemctl output that is meant to be parsed. */
-export const SHOW_PROPERTIES = [
-  'Id',
-  'Names',
-  'LoadState',
-  'LoadError',
-  'ActiveState',
-  'SubState',
-  'Type',
-  'RemainAfterExit',
-  'Result',
-  'ExecMainStatus',
-  'ExecMainCode',
-  'NRestarts',
-  'InvocationID',
-  'FragmentPath',
-  'DropInPaths',
-  'ActiveEnterTimestamp',
-  'StateChangeTimestamp',
-  'MemoryCurrent',
-  'CPUUsageNSec',
-  'InactiveEnterTimestamp',
-  'NextElapseUSecRealtime',
-  'NextElapseUSecMonotonic',
-  'LastTriggerUSec',
-  'Job',
-] as const;
+/** The properties of one unit. */
+type Block = ReadonlyMap<string, string>;
 
-/** One unit of a `systemctl show` answer, under every name it goes by. */
+/**
+ * A property and the field of the state that is read from it; undefined leaves the field as in {@link NO_STATE}. A property
+ * without a field is read together with another one. `booted` is the time at which the machine booted, in epoch ms.
+ */
+type Property =
+  | readonly [name: string]
+  | {
+      readonly [F in keyof SystemdState]-?: readonly [
+        name: string,
+        field: F,
+        read: (value: string, block: Block, booted: number | undefined) => SystemdState[F] | undefined,
+      ];
+    }[keyof SystemdState];
+
+/** All properties that are read with `systemctl show`, the only output of systemctl that is meant to be parsed. */
+const PROPERTIES: readonly Property[] = [
+  ['Id'],
+  ['Names'],
+  ['LoadState', 'load', readState],
+  ['LoadError', 'loadError', readLoadError],
+  ['ActiveState', 'active', readState],
+  ['SubState', 'sub', readState],
+  ['Type', 'type', (value) => value],
+  ['RemainAfterExit', 'remains', (value) => value === 'yes' || undefined],
+  ['Result', 'result', readState],
+  ['ExecMainStatus', 'exitStatus', (value) => readAmount(value, 'count')],
+  ['ExecMainCode', 'exitCode', (value) => readAmount(value, 'count')],
+  ['NRestarts', 'restarts', (value) => readAmount(value, 'count')],
+  ['InvocationID', 'invocation', (value) => readWord(value, /^[\w-]{0,64}$/, 'an InvocationID')],
+  ['FragmentPath', 'fragment', (value) => value],
+  ['DropInPaths', 'dropIns', readDropIns],
+  ['ActiveEnterTimestamp'],
+  ['StateChangeTimestamp', 'since', readSince],
+  ['MemoryCurrent', 'memoryBytes', (value) => readAmount(value, 'memory')],
+  ['CPUUsageNSec', 'cpuNs', (value) => readAmount(value, 'cpu')],
+  ['InactiveEnterTimestamp', 'activeExit', readTime],
+  ['NextElapseUSecRealtime'],
+  ['NextElapseUSecMonotonic', 'nextElapse', readNextElapse],
+  ['LastTriggerUSec', 'lastTrigger', readTime],
+  ['Job', 'jobId', (value) => readAmount(value, 'count') || undefined],
+];
+
+export const SHOW_PROPERTIES: readonly string[] = PROPERTIES.map(([name]) => name);
+
+/** One unit in the output of `systemctl show`, under all of its names. */
 export type ShownUnit = { readonly names: readonly string[]; readonly state: SystemdState };
 
 /**
- * Blocks of `Key=Value` lines with an empty line between units; keys come in any order. A unit whose state is not in
- * its block is in an unknown one, for a reason where there is a line `Unknown=`. `booted` is the time at which the
- * machine booted, in epoch ms: without it times that count from there are left out.
+ * Reads blocks of `Key=Value` lines with an empty line between units; keys come in any order. A unit whose block lacks
+ * its state is in an unknown one, with the reason in a line `Unknown=`. Without `booted`, the time at which the machine
+ * booted in epoch ms, times since boot are left out.
  */
 export function parseShow(text: string, booted?: number): readonly ShownUnit[] {
-  const blocks = blocksOf(text);
-  const shown = blocks.map((properties) => ({
-    names: namesOf(properties),
-    state: stateOf(properties, booted),
-  }));
-  const names = shown.reduce((sum, unit) => sum + unit.names.length, 0);
-  keepTo('names', names);
+  const shown = blocksOf(text).map((block) => ({ names: namesOf(block), state: stateOf(block, booted) }));
+  keepTo(
+    'names',
+    shown.reduce((sum, { names }) => sum + names.length, 0),
+  );
   return shown;
 }
 
-/** The properties of each unit that has a name; more than were asked for are not kept. */
-function blocksOf(text: string): readonly ReadonlyMap<string, string>[] {
-  const blocks: ReadonlyMap<string, string>[] = [];
-  let properties = new Map<string, string>();
+/** The properties of each unit that has a name, up to the number that was requested. */
+function blocksOf(text: string): readonly Block[] {
+  const blocks: Block[] = [];
+  let block = new Map<string, string>();
   const finish = (): void => {
-    if (properties.has('Id')) keepTo('units', blocks.push(properties));
-    properties = new Map();
+    if (block.has('Id')) keepTo('units', blocks.push(block));
+    block = new Map();
   };
   for (const line of text.split('\n')) {
     const equals = line.indexOf('=');
-    if (equals > 0 && properties.size <= SHOW_PROPERTIES.length) {
+    if (equals > 0 && block.size <= PROPERTIES.length) {
       if (line.length > LIMITS.value.most) throw beyond('value');
-      properties.set(line.slice(0, equals), line.slice(equals + 1));
-    } else if (line === '' && properties.size > 0) finish();
+      block.set(line.slice(0, equals), line.slice(equals + 1));
+    } else if (line === '' && block.size > 0) finish();
   }
   finish();
   return blocks;
 }
 
-/** `Names` is a list: one with a backslash in it stands in quotes there, with every backslash doubled. */
-function namesOf(properties: ReadonlyMap<string, string>): readonly string[] {
-  const id = properties.get('Id') ?? '';
-  // As it is with most.
-  if (properties.get('Names') === id) return [readUnitName(id)];
-  const listed = (properties.get('Names') ?? '').matchAll(/"((?:[^"\\]|\\.)*)"|\S+/g);
+/** In the list `Names`, a name with a backslash is in quotes, with every backslash doubled. */
+function namesOf(block: Block): readonly string[] {
+  const id = block.get('Id') ?? '';
+  // The usual case.
+  if (block.get('Names') === id) return [readUnitName(id)];
+  const listed = (block.get('Names') ?? '').matchAll(/"((?:[^"\\]|\\.)*)"|\S+/g);
   const names = [...listed].map(([word, quoted]) => quoted?.replaceAll(/\\(.)/g, '$1') ?? word);
   return [...new Set([id, ...names].filter((name) => name !== ''))].map(readUnitName);
 }
 
-function stateOf(properties: ReadonlyMap<string, string>, booted: number | undefined): SystemdState {
-  if (!STATE_PROPERTIES.every((key) => properties.get(key))) return unknownState(reasonOf(properties));
-  const text = (key: (typeof SHOW_PROPERTIES)[number]): string => properties.get(key) ?? '';
-  const number = (key: (typeof SHOW_PROPERTIES)[number]): number => readAmount(text(key), 'count') ?? 0;
-  const word = (key: (typeof SHOW_PROPERTIES)[number]): string =>
-    readWord(text(key), WORD, 'a state of systemd');
+function stateOf(block: Block, booted: number | undefined): SystemdState {
+  if (!['LoadState', 'ActiveState', 'SubState'].every((name) => block.get(name)))
+    return unknownState(reasonOf(block));
+  const fields = PROPERTIES.map(([name, field, read]) => [
+    field,
+    read?.(block.get(name) ?? '', block, booted),
+  ]);
   return {
-    load: word('LoadState'),
-    active: word('ActiveState'),
-    sub: word('SubState'),
-    result: word('Result'),
-    type: text('Type'),
-    exitStatus: number('ExecMainStatus'),
-    exitCode: number('ExecMainCode'),
-    restarts: number('NRestarts'),
-    invocation: readWord(text('InvocationID'), /^[\w-]{0,64}$/, 'an InvocationID'),
-    fragment: text('FragmentPath'),
-    loadError: loadError(text('LoadError')),
-    since: readTime(
-      text(IS_ACTIVE.has(text('ActiveState')) ? 'ActiveEnterTimestamp' : 'StateChangeTimestamp'),
-    ),
-    memoryBytes: readAmount(text('MemoryCurrent'), 'memory'),
-    cpuNs: readAmount(text('CPUUsageNSec'), 'cpu'),
-    ...known('activeExit', readTime(text('InactiveEnterTimestamp'))),
-    ...known('nextElapse', soonest(text('NextElapseUSecRealtime'), text('NextElapseUSecMonotonic'), booted)),
-    ...known('lastTrigger', readTime(text('LastTriggerUSec'))),
-    ...(text('RemainAfterExit') === 'yes' && { remains: true }),
-    ...known('jobId', number('Job') || undefined),
-    ...dropInsOf(properties),
-  };
+    ...NO_STATE,
+    ...Object.fromEntries(fields.filter(([, value]) => value !== undefined)),
+  } as SystemdState;
 }
 
-/** Drop-ins of the unit itself; left out are fleet's own and those for a whole unit type. */
-function dropInsOf(properties: ReadonlyMap<string, string>): Pick<SystemdState, 'dropIns'> {
-  const paths = (properties.get('DropInPaths') ?? '').split(' ').filter((path) => path !== '');
-  const dropIns = paths.filter((path) => !/\/zz-fleet-fenced\.conf$|\/[a-z]+\.d\/[^/]*$/.test(path));
-  return dropIns.length === 0 ? {} : { dropIns };
-}
-
-/** How systemd spells states and results. */
-const WORD = /^[a-z0-9-]{0,64}$/;
-
-/** Without these three nothing is known of a unit. */
-const STATE_PROPERTIES = ['LoadState', 'ActiveState', 'SubState'] as const;
-
-/** What systemctl said instead of showing the unit, and the little that it does tell. */
-function reasonOf(properties: ReadonlyMap<string, string>): string {
-  const said = properties.get('Unknown');
+/** The error of systemctl in place of the state, and the one property that is known. */
+function reasonOf(block: Block): string {
+  const said = block.get('Unknown');
   if (said === undefined) return 'systemctl show has left out its state';
-  const active = properties.get('ActiveState');
+  const active = block.get('ActiveState');
   return `${said || 'systemctl show failed'}${active ? ` (systemctl is-active: ${active})` : ''}`;
 }
 
-function known<Name extends string>(
-  name: Name,
-  value: number | undefined,
-): { readonly [key in Name]?: number } {
-  return value === undefined ? {} : ({ [name]: value } as { readonly [key in Name]?: number });
+/** A state or a result. */
+function readState(value: string): string {
+  return readWord(value, /^[a-z0-9-]{0,64}$/, 'a state of systemd');
 }
 
-/** When a timer elapses next: by the clock, or after a time since boot, whichever comes first. */
-function soonest(realtime: string, monotonic: string, booted: number | undefined): number | undefined {
-  const sinceBoot = readTimespan(monotonic);
-  const times = [
-    readTime(realtime) ?? Number.NaN,
-    sinceBoot === undefined ? Number.NaN : Math.round((booted ?? Number.NaN) + sinceBoot),
-  ].filter((time) => Math.abs(time) <= LAST_TIME);
+/** `org.freedesktop.systemd1.BadUnitSetting "Unit x has a bad unit file setting."`, or `""`. */
+function readLoadError(value: string): string | undefined {
+  return /"(.*)"\s*$/.exec(value)?.[1];
+}
+
+/** Drop-ins of the unit itself, without those of fleet and those for a whole unit type. */
+function readDropIns(value: string): readonly string[] | undefined {
+  const paths = value.split(' ').filter((path) => path !== '');
+  const dropIns = paths.filter((path) => !/\/zz-fleet-fenced\.conf$|\/[a-z]+\.d\/[^/]*$/.test(path));
+  return dropIns.length === 0 ? undefined : dropIns;
+}
+
+/** As in `systemctl status`, a reload of an active unit does not count. */
+function readSince(changed: string, block: Block): number | undefined {
+  const isActive = ['active', 'reloading', 'refreshing'].includes(block.get('ActiveState') ?? '');
+  return readTime(isActive ? (block.get('ActiveEnterTimestamp') ?? '') : changed);
+}
+
+/** The earlier of the times by the clock and since boot. */
+function readNextElapse(sinceBoot: string, block: Block, booted = Number.NaN): number | undefined {
+  const realtime = readTime(block.get('NextElapseUSecRealtime') ?? '') ?? Number.NaN;
+  const monotonic = Math.round(booted + (readTimespan(sinceBoot) ?? Number.NaN));
+  const times = [realtime, monotonic].filter((time) => Math.abs(time) <= LAST_TIME);
   return times.length === 0 ? undefined : Math.min(...times);
 }
 
@@ -173,12 +172,9 @@ function readTimespan(value: string): number | undefined {
   );
 }
 
-/** Where `systemctl status`, too, says since when a unit has been active: a reload does not count. */
-const IS_ACTIVE = new Set(['active', 'reloading', 'refreshing']);
-
 /**
  * `Mon 2026-11-23 06:05:41 UTC` → epoch ms; undefined for `n/a`, nothing, or a form of a later systemd. Throws FleetError
- * `bad-answer` for a date that no calendar has.
+ * `bad-answer` for an invalid date.
  */
 function readTime(value: string): number | undefined {
   const match = /(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC$/.exec(value);
@@ -187,23 +183,18 @@ function readTime(value: string): number | undefined {
   return time >= 0 ? time : readNumber(value, 'clock');
 }
 
-/** 2⁶⁴-1, how systemd before 239 spells `[not set]`. */
+/** 2⁶⁴-1: `[not set]` before systemd 239. */
 const NOT_SET = '18446744073709551615';
 
-/** A number, unless nobody counts it: `[not set]`, `[no data]`, or a systemd that knows no such property. */
+/** A number; undefined for `[not set]`, `[no data]`, and for a systemd without the property. */
 function readAmount(value: string, range: 'memory' | 'cpu' | 'count'): number | undefined {
   return value === '' || value.startsWith('[') || value === NOT_SET ? undefined : readNumber(value, range);
 }
 
-/** LoadError is `org.freedesktop.systemd1.BadUnitSetting "Unit x has a bad unit file setting."`, or `""`. */
-function loadError(value: string): string {
-  return /"(.*)"\s*$/.exec(value)?.[1] ?? '';
-}
-
-/** The alphabet of unit names (systemd.unit(5)), and UNIT_NAME_MAX. systemd shows units of types that fleet does not run, too. */
+/** The alphabet of unit names (systemd.unit(5)), and UNIT_NAME_MAX, for all unit types. */
 const NAME = /^[A-Za-z0-9:_.\\@-]{1,255}$/;
 
-/** A name of a unit, as systemd tells it. Throws FleetError `bad-answer` for what cannot be one. */
+/** Throws FleetError `bad-answer` for what cannot be the name of a unit. */
 export function readUnitName(text: string): string {
   return readWord(text, NAME, 'the name of a unit');
 }

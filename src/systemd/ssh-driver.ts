@@ -8,15 +8,21 @@ import type { UnitChange } from '../plan/step.ts';
 import type { Access } from '../ssh/become.ts';
 import { openRootShell } from '../ssh/root-shell.ts';
 import type { Transport } from '../ssh/transport.ts';
+import type { Waits } from './change-jobs.ts';
 import { changeScript } from './change-script.ts';
-import type { Waits } from './change-words.ts';
-import { type MachineSession, PATIENT, type Patience, type Query, type SystemdDriver } from './driver.ts';
+import {
+  DEFAULT_WAIT,
+  type MachineSession,
+  type Query,
+  type SystemdDriver,
+  type WaitPolicy,
+} from './driver.ts';
 import { journalBytes, readJournalScript } from './journal.ts';
 import { openJournal } from './journal-stream.ts';
-import { MACHINE_PATHS, type MachinePaths } from './machine-paths.ts';
 import { Phases } from './phases.ts';
+import { journalsQuery } from './queries.ts';
 import { readOutcomes } from './read-outcomes.ts';
-import { journalsQuery } from './status.ts';
+import { MACHINE_PATHS, type MachinePaths } from './script.ts';
 
 /** How many journal lines of a unit that did not start are shown. */
 const JOURNAL_LINES = 10;
@@ -33,8 +39,8 @@ export type SshDriverOptions = {
   readonly access: ReadonlyMap<string, Access>;
   /** How long a started unit is watched before it counts as up, in ms. */
   readonly settleMs: number;
-  /** {@link PATIENT} unless given. */
-  readonly patience?: Patience;
+  /** {@link DEFAULT_WAIT} unless given. */
+  readonly wait?: WaitPolicy;
   readonly paths?: MachinePaths;
 };
 
@@ -45,7 +51,7 @@ export function createSshDriver(transport: Transport, options: SshDriverOptions)
     if (access === undefined) throw new FleetError('machine-not-found', `No such machine: "${name}"`);
     return access;
   };
-  const { settleMs, patience: { blocks, timeoutMs } = PATIENT, paths = MACHINE_PATHS } = options;
+  const { settleMs, wait: { blocks, timeoutMs } = DEFAULT_WAIT, paths = MACHINE_PATHS } = options;
   const deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
   const waits = (): Waits => ({
     blocks,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { patienceOf } from '../../src/cli/wait-options.ts';
+import { waitPolicyOf } from '../../src/cli/wait-options.ts';
 import { makeDesk, REFUSING } from './desk.ts';
 
 const DAY_MS = 86_400_000;
@@ -14,7 +14,7 @@ describe('how long a verb waits', () => {
     ['--block-attempts 0 is until it is done', { block: true, blockAttempts: '0' }, true, DAY_MS],
     ['no timer is longer than a day', { block: true, blockAttempts: '999999999' }, true, DAY_MS],
   ])('%s', (_, options, blocks, timeoutMs) => {
-    expect(patienceOf(options)).toEqual({ blocks, timeoutMs });
+    expect(waitPolicyOf(options)).toEqual({ blocks, timeoutMs });
   });
 
   it.each<readonly [readonly string[], string]>([

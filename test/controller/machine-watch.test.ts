@@ -5,9 +5,10 @@ import type { Lease, Observation } from '../../src/cluster/snapshot.ts';
 import type { SystemdState } from '../../src/cluster/unit-state.ts';
 import { MachineWatch, restMs } from '../../src/controller/machine-watch.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';
+import type { extendQuery } from '../../src/systemd/queries.ts';
 import { foreignUnit, systemdState } from '../support/builders.ts';
 import { fakeMachines } from '../support/fake-machines.ts';
-import { answering } from '../support/fake-session.ts';
+import { type Answers, answering } from '../support/fake-session.ts';
 
 it('a session that ends before it has answered is not begun again at once', async () => {
   const machine = { name: 'm1', address: 'm1.example', metadata: {} };
@@ -76,7 +77,7 @@ it('what is merely measured is no change', async () => {
         const seen = await session.ask(observeQuery({ names: [], digests: true }));
         return { ...seen, ...first, ...answers[Math.min(asked++, answers.length - 1)] };
       };
-      return { ...session, ask: answering({ observation }) };
+      return { ...session, ask: answering<typeof observeQuery>({ observation }) };
     },
   };
   const watch = new MachineWatch(machine, {
@@ -112,12 +113,16 @@ it.each([
 );
 
 /** A watch of a machine whose session answers as told, by a clock that is turned by hand. */
-function watchOf(answers: Parameters<typeof answering>[0], lease?: Lease, unseen: readonly string[] = []) {
+function watchOf(
+  answers: Answers<typeof observeQuery | typeof extendQuery>,
+  lease?: Lease,
+  unseen: readonly string[] = [],
+) {
   const machine = { name: 'm1', address: 'm1.example', metadata: {} };
   const { driver } = fakeMachines([machine]);
   const connect = () => {
     const session = driver.connect(machine);
-    return { ...session, ask: answering(answers, session) };
+    return { ...session, ask: answering(answers, session.ask) };
   };
   const clock = { time: 0, now: () => clock.time };
   const leases: (FleetError | undefined)[] = [];

@@ -5,8 +5,8 @@ import { withoutMeasures } from '../../src/cluster/unit-state.ts';
 import { createTransport } from '../../src/ssh/any-transport.ts';
 import { TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { MachineSession, SystemdDriver } from '../../src/systemd/driver.ts';
-import { ShownUnits } from '../../src/systemd/glance.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';
+import { ShowCache } from '../../src/systemd/show-cache.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
 import { addressOf, IDENTITY_FILE, inside, KNOWN_HOSTS_FILE, onMachines, until } from '../support/cluster.ts';
 import { createOperator, SLEEPER, service } from './operator.ts';
@@ -18,7 +18,7 @@ onMachines('a machine that is looked at again and again', () => {
   const operator = createOperator({ machines: ['a machine that is polled repeatedly'] });
   let driver: SystemdDriver;
   let session: MachineSession;
-  const shown = new ShownUnits();
+  const shown = new ShowCache();
   /** The scripts that asked systemd to show units. */
   let asked: string[];
 

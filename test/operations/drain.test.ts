@@ -6,7 +6,7 @@ import { listEvents } from '../../src/operations/list-events.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { cordonReport, drainReport } from '../../src/output/drain.ts';
 import { previewRegistry } from '../../src/registry/preview.ts';
-import { previewDriver } from '../../src/systemd/derived-drivers.ts';
+import { previewDriver } from '../../src/systemd/driver.ts';
 import { GLOBAL, makeScene, type Scene, SLEEP } from './scene.ts';
 
 const ALONE = `${SLEEP}[X-Fleet]\nConflicts=alone.service\n`;

@@ -21,7 +21,7 @@ import type { Ports } from '../../src/reconcile/reconcile.ts';
 import { previewRegistry } from '../../src/registry/preview.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import { openFileStore } from '../../src/store/file.ts';
-import { previewDriver } from '../../src/systemd/derived-drivers.ts';
+import { previewDriver } from '../../src/systemd/driver.ts';
 import { makeScene, type Scene, SLEEP } from './scene.ts';
 
 /** A scene whose registry is a file that can be put back, and whose every command is a process of its own. */

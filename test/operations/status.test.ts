@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import { type StatusRequest, unitStatus } from '../../src/operations/status.ts';
+import type { statusQuery } from '../../src/systemd/queries.ts';
 import { idOf } from '../support/builders.ts';
 import { answering } from '../support/fake-session.ts';
 import { FALSE, GLOBAL, makeScene, type Scene, SLEEP } from './scene.ts';
@@ -138,7 +139,10 @@ describe('a machine that does not answer', () => {
       connect: (machine: Parameters<typeof connect>[0]) => {
         const session = connect(machine);
         return machine.name === 'm3'
-          ? { ...session, ask: answering({ status: () => Promise.reject(lost) }, session) }
+          ? {
+              ...session,
+              ask: answering<typeof statusQuery>({ status: () => Promise.reject(lost) }, session.ask),
+            }
           : session;
       },
     };

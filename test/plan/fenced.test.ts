@@ -5,7 +5,7 @@ import type { ClusterSnapshot, Lease } from '../../src/cluster/snapshot.ts';
 import type { ObservedUnit } from '../../src/cluster/unit-state.ts';
 import { fenceText } from '../../src/plan/fence.ts';
 import { plan } from '../../src/plan/plan.ts';
-import { MACHINE_PATHS } from '../../src/systemd/machine-paths.ts';
+import { MACHINE_PATHS } from '../../src/systemd/script.ts';
 import { cluster, desiredUnit, idOf, NOW, observedUnit, systemdState, TTL_MS } from '../support/builders.ts';
 
 const UNIT = desiredUnit('a.service', 'Fenced=true', { machine: 'm1', token: 5 });

@@ -22,7 +22,7 @@ import { openEtcdStore } from '../../src/store/etcd/store.ts';
 import { openFileStore } from '../../src/store/file.ts';
 import { encodeSnapshot } from '../../src/store/snapshot-file.ts';
 import type { Store, StoreRecord } from '../../src/store/store.ts';
-import { previewDriver } from '../../src/systemd/derived-drivers.ts';
+import { previewDriver } from '../../src/systemd/driver.ts';
 import { unitNameProblem } from '../../src/unit/unit-name.ts';
 import { GLOBAL, makeScene, type Scene, SLEEP } from '../operations/scene.ts';
 import { HAS_ETCD, TestEtcd } from '../support/etcd.ts';

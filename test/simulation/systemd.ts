@@ -4,7 +4,7 @@ import type { Observation } from '../../src/cluster/snapshot.ts';
 import { isUp, type SystemdState, type UnitRecord } from '../../src/cluster/unit-state.ts';
 import type { Machine } from '../../src/machine/machine.ts';
 import type { Step, UnitChange } from '../../src/plan/step.ts';
-import type { ObserveRequest } from '../../src/systemd/driver.ts';
+import type { ObserveRequest } from '../../src/systemd/observation.ts';
 import { idOf, NOW, systemdState } from '../support/builders.ts';
 
 /** A unit as systemd has it: its file and record by fleet, its state, and the run it is in. */

@@ -10,6 +10,7 @@ import { type Ports, type ReconcileReport, reconcile } from '../../src/reconcile
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
 import type { MachineSession } from '../../src/systemd/driver.ts';
+import type { observeQuery } from '../../src/systemd/observation.ts';
 import type { DependencyKind } from '../../src/unit/dependencies.ts';
 import { NOW, TTL_MS } from '../support/builders.ts';
 import { answering } from '../support/fake-session.ts';
@@ -214,7 +215,7 @@ export class World {
     const machine = this.machines.find((each) => each.machine.name === name);
     if (machine === undefined) throw new Error(`no machine ${name}`);
     return {
-      ask: answering({
+      ask: answering<typeof observeQuery>({
         observation(request) {
           if (machine.isSilent) throw new FleetError('ssh-timeout', `Cannot reach machine "${name}"`);
           return machine.observe(request);

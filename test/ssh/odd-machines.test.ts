@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { openRootShell } from '../../src/ssh/root-shell.ts';
 import { quote } from '../../src/ssh/shell.ts';
-import { PATIENT } from '../../src/systemd/driver.ts';
+import { DEFAULT_WAIT } from '../../src/systemd/driver.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
 import { hasSshd, startOpenSsh } from './openssh.ts';
@@ -53,7 +53,7 @@ against('a login shell', () => {
   async function observeBehind(force: string) {
     const { transport, target } = await connection(force);
     const access = new Map([['m1', { ssh: target, become: 'none' as const }]]);
-    const driver = createSshDriver(transport, { access, settleMs: 0, patience: PATIENT });
+    const driver = createSshDriver(transport, { access, settleMs: 0, wait: DEFAULT_WAIT });
     const session = driver.connect({ name: 'm1', address: target.host, metadata: {} });
     return failure(session.ask(observeQuery({ names: [], digests: false })), 'remote-script');
   }

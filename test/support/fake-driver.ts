@@ -3,6 +3,7 @@ import type { Failure, UnitOutcome } from '../../src/cluster/failure.ts';
 import type { Machine } from '../../src/machine/machine.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
 import type { MachineSession, SystemdDriver } from '../../src/systemd/driver.ts';
+import type { observeQuery } from '../../src/systemd/observation.ts';
 import { FakeMachine } from './fake-machines.ts';
 import { answering } from './fake-session.ts';
 
@@ -104,23 +105,22 @@ function fakeSession(driver: FakeDriver, machine: FakeMachine): MachineSession {
     if (!states.includes(state)) complain(`${what} while ${state}`);
   };
   return {
-    ask: answering({
-      observation(request) {
-        expect('observed', 'new');
-        const trouble = driver.trouble(name);
-        if (trouble.silent !== undefined) throw trouble.silent;
-        state = 'observed';
-        driver.log.push(`connect ${name}`);
-        if (trouble.silentOnObserve !== undefined) throw trouble.silentOnObserve;
-        driver.log.push(`observe ${name}`);
-        const observation = machine.observe(request);
-        return { ...observation, id: trouble.id ?? observation.id };
+    ask: answering<typeof observeQuery>(
+      {
+        observation(request) {
+          expect('observed', 'new');
+          const trouble = driver.trouble(name);
+          if (trouble.silent !== undefined) throw trouble.silent;
+          state = 'observed';
+          driver.log.push(`connect ${name}`);
+          if (trouble.silentOnObserve !== undefined) throw trouble.silentOnObserve;
+          driver.log.push(`observe ${name}`);
+          const observation = machine.observe(request);
+          return { ...observation, id: trouble.id ?? observation.id };
+        },
       },
-      extension: () => complain('given a lease'),
-      verification: () => complain('asked to verify'),
-      examination: () => complain('asked how it is'),
-      status: () => complain('asked for a status'),
-    }),
+      ({ kind }) => complain(`asked for its ${kind}`),
+    ),
     async change(changes, clusterId) {
       expect('changed', 'observed');
       if (changes.length === 0) complain('changed with nothing to change');

@@ -6,9 +6,10 @@ import { isRunning, isUp, type SystemdState, type UnitRecord } from '../../src/c
 import { unreachableFailure } from '../../src/cluster/unreachable.ts';
 import type { Machine } from '../../src/machine/machine.ts';
 import type { Step, UnitChange } from '../../src/plan/step.ts';
-import type { ObserveRequest, SystemdDriver } from '../../src/systemd/driver.ts';
-import type { Examination } from '../../src/systemd/examination.ts';
-import type { VerifyRequest } from '../../src/systemd/verification.ts';
+import type { SystemdDriver } from '../../src/systemd/driver.ts';
+import type { Examination, examineQuery } from '../../src/systemd/examination.ts';
+import type { ObserveRequest, observeQuery } from '../../src/systemd/observation.ts';
+import type { extendQuery, statusQuery, VerifyRequest, verifyQuery } from '../../src/systemd/queries.ts';
 import { idOf, NOW, systemdState } from './builders.ts';
 import { FakeJournal } from './fake-journal.ts';
 import { answering } from './fake-session.ts';
@@ -253,7 +254,13 @@ export function fakeMachines(machines: readonly Machine[]): FakeMachines {
     driver: {
       connect: ({ name }) => {
         const fake = of(name);
-        const answer = answering({
+        const answer = answering<
+          | typeof observeQuery
+          | typeof extendQuery
+          | typeof statusQuery
+          | typeof verifyQuery
+          | typeof examineQuery
+        >({
           observation: (request) => fake.observe(request),
           extension: (lease) => fake.extend(lease),
           status: ({ units, lines }) => units.map((unit) => `${unit} on ${name}, ${lines} lines`),

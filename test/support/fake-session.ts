@@ -1,25 +1,21 @@
-import type { MachineSession } from '../../src/systemd/driver.ts';
-import type { examineQuery } from '../../src/systemd/examination.ts';
-import type { extendQuery } from '../../src/systemd/lease.ts';
-import type { observeQuery } from '../../src/systemd/observation.ts';
-import type { statusQuery } from '../../src/systemd/status.ts';
-import type { verifyQuery } from '../../src/systemd/verification.ts';
+import type { MachineSession, Query } from '../../src/systemd/driver.ts';
 
-type AnyQuery = ReturnType<
-  typeof observeQuery | typeof extendQuery | typeof statusQuery | typeof verifyQuery | typeof examineQuery
->;
+type MakeQuery = (...args: never[]) => Query<unknown>;
 
-/** The answers to queries of each kind, made from what was asked. */
-type Answers = {
-  readonly [Q in AnyQuery as Q['kind']]?: (request: Q['request']) => ReturnType<Q['read']>;
+/** The answers to the queries of these functions, by kind. */
+export type Answers<Make extends MakeQuery> = {
+  readonly [Q in ReturnType<Make> as Q['kind']]?: (request: Q['request']) => ReturnType<Q['read']>;
 };
 
-/** Answers queries by their kinds; those of other kinds go to `session`, or are an Error. */
-export function answering(answers: Answers, session?: MachineSession): MachineSession['ask'] {
+/** Answers the queries that the functions `Make` make; other queries go to `otherwise`, or are an Error. */
+export function answering<Make extends MakeQuery>(
+  answers: Answers<Make>,
+  otherwise: MachineSession['ask'] = ({ kind }) => {
+    throw new Error(`no answer to a query of the kind ${kind}`);
+  },
+): MachineSession['ask'] {
   return async (query) => {
-    const answer = answers[query.kind as keyof Answers] as ((request: unknown) => never) | undefined;
-    if (answer !== undefined) return answer(query.request);
-    if (session !== undefined) return session.ask(query);
-    throw new Error(`no answer to a query of the kind ${query.kind}`);
+    const answer = answers[query.kind as keyof typeof answers] as ((request: unknown) => never) | undefined;
+    return answer === undefined ? otherwise(query) : answer(query.request);
   };
 }

@@ -219,15 +219,15 @@ export function sectionsFor(
         ]
       : []),
     ...(asks('tokens') ? [section('tokens', units.map(recordOf))] : []),
-    section('there'),
-    ...(asks('glance')
+    section('found'),
+    ...(asks('listed')
       ? [
           section(
-            'glance',
+            'listed',
             units.map((unit) => `${unit} loaded active running ${unit}`),
           ),
           section(
-            'runs',
+            'invocations',
             units.map((unit) => `invocation:${unit} '${unit}' -> '${'1'.repeat(32)}'`),
           ),
         ]
@@ -437,7 +437,7 @@ function fuzzFrames(sections: Section[], marker: string, random: () => number): 
   if (way === 2) return print(sections.toReversed(), marker);
   if (way === 3)
     return print(
-      sections.with(at, { ...section, name: pick(random, ['end', 'late', 'x', 'glance']) }),
+      sections.with(at, { ...section, name: pick(random, ['end', 'added', 'x', 'listed']) }),
       marker,
     );
   const forged = print(sections, marker);

@@ -10,9 +10,9 @@ import type { UnitChange } from '../../src/plan/step.ts';
 import { quote } from '../../src/ssh/shell.ts';
 import { type SshTarget, TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { RemoteProcess, Transport } from '../../src/ssh/transport.ts';
-import { type MachineSession, PATIENT, type Patience, type Query } from '../../src/systemd/driver.ts';
-import type { MachinePaths } from '../../src/systemd/machine-paths.ts';
+import { DEFAULT_WAIT, type MachineSession, type Query, type WaitPolicy } from '../../src/systemd/driver.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';
+import type { MachinePaths } from '../../src/systemd/script.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
 import { keepVariables, LocalShell, type LocalShellOptions, rewriteCommand } from './local-shell.ts';
 
@@ -47,7 +47,7 @@ const TARGET: SshTarget = {
 export type SessionOptions = Partial<Pick<LocalShellOptions, 'shell' | 'setup' | 'rewrite'>> & {
   /** Kills the script's shell where it calls its nth command, which is not run any more. */
   readonly killAt?: number;
-  readonly patience?: Patience;
+  readonly wait?: WaitPolicy;
 };
 
 /** A machine that is a folder: the real script in a real shell, and a stand-in for systemd that keeps files. */
@@ -70,11 +70,11 @@ export class LocalMachine {
 
   /** Connects through the real driver; `shell` is what it speaks to. */
   connect(options: SessionOptions = {}): { session: MachineSession; shell: LocalShell } {
-    const { patience = PATIENT } = options;
+    const { wait = DEFAULT_WAIT } = options;
     const shell = new LocalShell(this.#shellOptions({ ...this.#defaults, ...options }));
     onTestFinished(() => shell.kill());
     const access = new Map([['web-1', { ssh: TARGET, become: 'sudo' as const }]]);
-    const driver = createSshDriver(shell, { access, settleMs: 0, patience, paths: this.paths });
+    const driver = createSshDriver(shell, { access, settleMs: 0, wait, paths: this.paths });
     const session = driver.connect({ name: 'web-1', address: '127.0.0.1', metadata: {} });
     return { session, shell };
   }
@@ -90,7 +90,7 @@ export class LocalMachine {
       return Object.assign(process, { write: (text: string) => write(rewrite(text)) });
     };
     const access = new Map([['web-1', { ssh, become: 'none' as const }]]);
-    const options = { access, settleMs: 0, patience: PATIENT, paths: this.paths };
+    const options = { access, settleMs: 0, wait: DEFAULT_WAIT, paths: this.paths };
     const driver = createSshDriver({ exec, close: () => transport.close() }, options);
     return driver.connect({ name: 'web-1', address: ssh.host, metadata: {} });
   }

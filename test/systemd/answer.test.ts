@@ -3,7 +3,7 @@ import { FleetError } from '../../src/base/errors.ts';
 import type { Failure } from '../../src/cluster/failure.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
 import type { Section } from '../../src/systemd/frame.ts';
-import { readObservation } from '../../src/systemd/read-observation.ts';
+import { readObservation } from '../../src/systemd/observation.ts';
 import { readOutcomes } from '../../src/systemd/read-outcomes.ts';
 import { writeRecord } from '../../src/systemd/record.ts';
 import { changes, recordOf } from './changes.ts';
@@ -218,7 +218,7 @@ describe('the outcome of a change', () => {
     ],
     [
       'a record that cannot be removed',
-      section('bury:1', '', 1, 'EIO'),
+      section('retire:1', '', 1, 'EIO'),
       { code: 'step', step: 'remove', detail: 'EIO' },
     ],
   ];
@@ -304,17 +304,17 @@ describe('the outcome of a change', () => {
   it('is none when there is an answer after a stop, a removal, or of a template', () => {
     const failed = section('units', shown(WEB, { ActiveState: 'failed' }));
     expect(failureOf([section('down:1', ''), failed], changes.stop(WEB, '', 5))).toBeUndefined();
-    expect(failureOf([section('bury:1', '')], changes.remove(WEB, 5))).toBeUndefined();
+    expect(failureOf([section('retire:1', '')], changes.remove(WEB, 5))).toBeUndefined();
     expect(failureOf([section('file:1', '')], changes.load('web@.service', '', 5))).toBeUndefined();
   });
 
   it('rests on the lists of systemd for a unit that it cannot show', () => {
     const run = (id: string) => `|${WEB} active running|\ninvocation:${WEB} 'invocation:${WEB}' -> '${id}'`;
     const [first, second] = ['1'.repeat(32), '2'.repeat(32)];
-    const started = section('started-sighted', run(first));
-    expect(failureOf([started, section('units-sighted', run(first))])).toBeUndefined();
-    expect(failureOf([started, section('units-sighted', run(second))])).toMatchObject({ code: 'not-up' });
-    expect(failureOf([started, section('units-sighted', '|')])).toMatchObject({ code: 'not-up' });
+    const started = section('started-listed', run(first));
+    expect(failureOf([started, section('units-listed', run(first))])).toBeUndefined();
+    expect(failureOf([started, section('units-listed', run(second))])).toMatchObject({ code: 'not-up' });
+    expect(failureOf([started, section('units-listed', '|')])).toMatchObject({ code: 'not-up' });
   });
 
   it('tells what a start waits for that is still queued', () => {
@@ -325,7 +325,7 @@ describe('the outcome of a change', () => {
   });
 
   it('tells how many processes a stop left running', () => {
-    const sections = [section('bury:0', ''), section('left', `${WEB} 2\n`)];
+    const sections = [section('retire:0', ''), section('left', `${WEB} 2\n`)];
     expect(readOutcomes('web-1', [changes.remove(WEB, 5)], sections)[0]).toMatchObject({ left: 2 });
   });
 });

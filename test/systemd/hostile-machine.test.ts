@@ -8,11 +8,10 @@ import { trustedViews } from '../../src/reconcile/trust.ts';
 import { TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { MachineSession } from '../../src/systemd/driver.ts';
 import { examineQuery } from '../../src/systemd/examination.ts';
-import { ShownUnits } from '../../src/systemd/glance.ts';
-import { extendQuery } from '../../src/systemd/lease.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';
+import { extendQuery, statusQuery } from '../../src/systemd/queries.ts';
+import { ShowCache } from '../../src/systemd/show-cache.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
-import { statusQuery } from '../../src/systemd/status.ts';
 import { cluster } from '../support/builders.ts';
 import { usedMemory } from '../support/heap.ts';
 import {
@@ -138,7 +137,7 @@ describe('a machine that sends what no systemd and no fleet writes', () => {
   it('is used as long as it tells the truth', async () => {
     const transport = new HostileTransport(honest(['a.service', 'web@1.service']));
     const session = await connect(transport);
-    for (const more of [{}, { shown: new ShownUnits() }]) {
+    for (const more of [{}, { shown: new ShowCache() }]) {
       const { units, vitals } = await session.ask(observeQuery({ ...LOOK, ...more }));
       expect(units.map(({ name, record, state }) => [name, record?.token, state.active])).toEqual([
         ['a.service', 1, 'active'],
@@ -158,7 +157,7 @@ describe('a machine that sends what no systemd and no fleet writes', () => {
     extension: (session) => session.ask(extendQuery({ bootId: 'b0b0', deadline: 1 })),
   };
   const required: readonly (readonly [string, string])[] = [
-    ...['facts', 'records', 'recorded', 'digests', 'links', 'texts', 'tokens', 'there'].map(
+    ...['facts', 'records', 'recorded', 'digests', 'links', 'texts', 'tokens', 'found'].map(
       (name) => ['observe', name] as const,
     ),
     ['statuses', 'status:0'],
@@ -176,7 +175,7 @@ describe('a machine that sends what no systemd and no fleet writes', () => {
     await expect(asked[name]?.(session)).rejects.toMatchObject({ code: 'remote-script' });
   });
 
-  it.each(['units', 'runs', 'glance', 'vitals'])(
+  it.each(['units', 'invocations', 'listed', 'vitals'])(
     'has units in an unknown state without its section %s, or shows them',
     async (missing) => {
       const transport = new HostileTransport(
@@ -187,7 +186,7 @@ describe('a machine that sends what no systemd and no fleet writes', () => {
       );
       const session = await connect(transport);
       const observation = await session.ask(
-        observeQuery({ ...LOOK, ...(missing !== 'units' && { shown: new ShownUnits() }) }),
+        observeQuery({ ...LOOK, ...(missing !== 'units' && { shown: new ShowCache() }) }),
       );
       expect(observation.units.map(({ state }) => state.active)).toEqual([
         missing === 'units' ? 'unknown' : 'active',
@@ -229,7 +228,7 @@ describe(`answers that are forged at random, ${ROUNDS} of them`, () => {
       for (let round = 0; round < ROUNDS; round++) {
         if (round === Math.min(2_000, ROUNDS - 1)) memory = usedMemory();
         const session = await connect(transport);
-        const request = random() < 0.5 ? { ...LOOK, shown: new ShownUnits() } : LOOK;
+        const request = random() < 0.5 ? { ...LOOK, shown: new ShowCache() } : LOOK;
         let observation: Observation | undefined;
         try {
           observation = await session.ask(observeQuery(request));

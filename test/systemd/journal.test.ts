@@ -4,9 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { TARGET_DEFAULTS } from '../../src/ssh/target.ts';
-import type { JournalRequest, JournalStream } from '../../src/systemd/journal.ts';
-import { parseClock } from '../../src/systemd/journal.ts';
-import { parseEntry, unitOfEntry } from '../../src/systemd/journal-entry.ts';
+import {
+  type JournalRequest,
+  type JournalStream,
+  parseClock,
+  parseEntry,
+  unitOfEntry,
+} from '../../src/systemd/journal.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
 import { LocalShell } from '../support/local-shell.ts';
 import { SHELLS } from '../support/shells.ts';

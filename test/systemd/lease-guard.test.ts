@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Lease } from '../../src/cluster/snapshot.ts';
 import type { Step, UnitChange } from '../../src/plan/step.ts';
-import { extendQuery } from '../../src/systemd/lease.ts';
+import { extendQuery } from '../../src/systemd/queries.ts';
 import { createLocalMachine } from '../support/local-machine.ts';
 import { SHELLS } from '../support/shells.ts';
 import { recordOf, unitText } from './changes.ts';

@@ -2,8 +2,8 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Observation } from '../../src/cluster/snapshot.ts';
-import { ShownUnits } from '../../src/systemd/glance.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';
+import { ShowCache } from '../../src/systemd/show-cache.ts';
 import { createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
 import { SHELLS } from '../support/shells.ts';
 import { changes, unitText } from './changes.ts';
@@ -65,7 +65,7 @@ describe.each(SHELLS)('with %s', (shell) => {
     const machine = await machineWith(shell, ['b.service']);
     const { session, shell: login } = machine.connect();
     machine.tell('away', '3');
-    const look = { names: [], digests: true, shown: new ShownUnits() };
+    const look = { names: [], digests: true, shown: new ShowCache() };
     expect(states(await session.ask(observeQuery(look)))).toEqual(running(['b.service']));
     machine.tell('loaded/b.service', RUNS);
     expect(states(await session.ask(observeQuery(look)))).toEqual(running());

@@ -7,8 +7,8 @@ import { type SshTarget, TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { RemoteExit, RemoteProcess, Transport } from '../../src/ssh/transport.ts';
 import type { MachineSession } from '../../src/systemd/driver.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';
+import { verifyQuery } from '../../src/systemd/queries.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
-import { verifyQuery } from '../../src/systemd/verification.ts';
 import { createLocalMachine } from '../support/local-machine.ts';
 import { CLEAN_SHELL, scriptIn } from '../support/local-shell.ts';
 import { changes, unitText } from './changes.ts';
@@ -139,7 +139,7 @@ describe('the command for a machine', () => {
     const { session, process } = await open();
     void session.ask(observeQuery(LOOK)).catch(() => undefined);
     await turn();
-    expect(process.scripts).toEqual([expect.stringContaining('\nthere web.service\n')]);
+    expect(process.scripts).toEqual([expect.stringContaining('\nfind_units web.service\n')]);
     expect(process.scripts[0]).not.toContain('daemon-reload');
   });
 
@@ -218,7 +218,7 @@ describe('a machine that is lost', () => {
     await turn();
     process.answer(
       ['facts', 0, 'machine-id 148a18ff6e954cd892dac9de9bb90d5a\nboot-id b0b0\nuptime 1.5', ''],
-      ...['records', 'recorded', 'there', 'digests', 'links'].map((name) => [name, 0, '', ''] as const),
+      ...['records', 'recorded', 'found', 'digests', 'links'].map((name) => [name, 0, '', ''] as const),
     );
     await look;
     process.lose(LOST);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { statusQuery } from '../../src/systemd/status.ts';
+import { statusQuery } from '../../src/systemd/queries.ts';
 import { createLocalMachine } from '../support/local-machine.ts';
 import { SHELLS } from '../support/shells.ts';
 import { pass } from './pass.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Section } from '../../src/systemd/frame.ts';
-import { readVerification, verifyQuery } from '../../src/systemd/verification.ts';
+import { readVerification, verifyQuery } from '../../src/systemd/queries.ts';
 
 const REQUEST = {
   files: ['a.service', 'b.service'].map((name) => ({ name, text: '[Service]\n' })),

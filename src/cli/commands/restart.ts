@@ -3,7 +3,7 @@ import { type Command, OUTPUT, printAnswer } from '../command.ts';
 import { requestStatus } from '../exit-status.ts';
 import { countOption } from '../number-option.ts';
 import { DRY_RUN } from '../unit-command.ts';
-import { LIMITS, patienceOf } from '../wait-options.ts';
+import { LIMITS, waitPolicyOf } from '../wait-options.ts';
 
 export const restartCommand: Command = {
   name: 'restart',
@@ -33,9 +33,9 @@ export const restartCommand: Command = {
         import('../../output/request.ts'),
       ]);
     const dryRun = options.dryRun === true;
-    const patience = patienceOf(options);
+    const wait = waitPolicyOf(options);
     const work = (ports: Ports) => restart(ports, units, maxParallel);
-    const result = await withPorts(flags, streams, work, { dryRun, patience });
+    const result = await withPorts(flags, streams, work, { dryRun, wait });
     const report = dryRun ? restartPreview(result) : restartReport(result);
     await printAnswer({ options, streams }, report, () => restartJson(result, dryRun), !dryRun);
     return requestStatus(result);

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError, isFleetError } from '../../src/base/errors.ts';
-import { keepSessions, renewSessions } from '../../src/systemd/derived-drivers.ts';
-import type { SystemdDriver } from '../../src/systemd/driver.ts';
+import { keepSessions, renewSessions, type SystemdDriver } from '../../src/systemd/driver.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';
 import { fakeMachines } from '../support/fake-machines.ts';
 

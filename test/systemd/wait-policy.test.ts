@@ -8,8 +8,8 @@ const PLAIN = unitText('plain');
 const SLOW_START = unitText('slow', 'ExecStart=hold');
 const SLOW_STOP = unitText('slow', 'ExecStart=/bin/sleep 1000', 'ExecStop=hold');
 
-const AT_ONCE = { patience: { blocks: false, timeoutMs: undefined } };
-const SHORT = { patience: { blocks: true, timeoutMs: 300 } };
+const AT_ONCE = { wait: { blocks: false, timeoutMs: undefined } };
+const SHORT = { wait: { blocks: true, timeoutMs: 300 } };
 /** Far more than the shells of a busy box need, far less than the two minutes that are waited otherwise. */
 const MOST_MS = 20_000;
 

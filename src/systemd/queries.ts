@@ -1,0 +1,141 @@
+import { FleetError } from '../base/errors.ts';
+import { quoted } from '../base/visible.ts';
+import type { Lease } from '../cluster/snapshot.ts';
+import { encodeForPrintf, quote } from '../ssh/shell.ts';
+import type { Query } from './driver.ts';
+import { findSection, type Section } from './frame.ts';
+import leaseShell from './lease.sh';
+import { invalidAnswer } from './observation-sections.ts';
+import { complete, withoutComments } from './script.ts';
+
+/** Extends the lease of the machine up to its deadline; false if that has passed there, or the machine has rebooted. */
+export function extendQuery(lease: Lease): Query<boolean, 'extension', Lease> {
+  return {
+    kind: 'extension',
+    request: lease,
+    script: withoutComments(leaseShell) + complete('extension', [`step extend extend ${leaseWords(lease)}`]),
+    read: (sections, { name }) => readExtension(sections, name),
+  };
+}
+
+/** Boot id and deadline, the latter in hundredths of a second, as machines count. */
+export function leaseWords({ bootId, deadline }: Lease): string {
+  return `${quote(bootId)} ${Math.floor(deadline * 100)}`;
+}
+
+/** Whether the machine took the lease; throws a FleetError `remote-script` if an error prevented that. */
+export function readExtension(sections: readonly Section[], machine: string): boolean {
+  const section = findSection(sections, 'extend');
+  if (section?.status === 0) return true;
+  if (section?.status === 10 || section?.status === 11) return false;
+  const said = section?.stderr ?? '';
+  // systemd starts no unit that a queued shutdown job would stop.
+  if (/ is destructive/.test(said))
+    throw new FleetError('machine-stopping', `Machine "${machine}" is shutting down`);
+  throw new FleetError(
+    'remote-script',
+    `Cannot give machine "${machine}" a lease${said === '' ? '' : `: ${quoted(said)}`}`,
+  );
+}
+
+type StatusRequest = { readonly units: readonly string[]; readonly lines: number };
+
+/** The output of `systemctl status` for each unit, with up to `lines` lines of its journal, in the order of `units`. */
+export function statusQuery(request: StatusRequest): Query<readonly string[], 'status', StatusRequest> {
+  const { units, lines } = request;
+  return {
+    kind: 'status',
+    request,
+    script: complete(
+      'statuses',
+      units.map((unit, index) => `section status:${index} status_of ${quote(unit)} ${lines}`),
+    ),
+    isPublic: true,
+    most: 'text',
+    read: (sections, { name }) =>
+      units.map((_, index) => {
+        const section = findSection(sections, `status:${index}`);
+        if (section === undefined)
+          throw invalidAnswer(name, 'its answer lacks the status of a unit', undefined);
+        return section.stdout || section.stderr;
+      }),
+  };
+}
+
+/** The last lines of the journal of each unit since a change script of this session began, by unit. */
+export function journalsQuery(
+  units: readonly string[],
+  lines: number,
+): Query<ReadonlyMap<string, readonly string[]>> {
+  return {
+    kind: 'journals',
+    request: { units, lines },
+    script: complete('journals', [
+      // Otherwise journald may not have read yet what a process wrote just before it ended.
+      'journalctl --quiet --sync </dev/null >/dev/null 2>&1',
+      ...units.map((unit, index) => `section journal:${index} journal ${quote(unit)} ${lines} "$began"`),
+    ]),
+    isPublic: true,
+    read: (sections) =>
+      new Map(
+        units.map((unit, index) => {
+          const text = findSection(sections, `journal:${index}`)?.stdout ?? '';
+          return [unit, text.split('\n').filter((line) => line !== '')];
+        }),
+      ),
+  };
+}
+
+/** Unit files that belong together, and the units among them to check. */
+export type VerifyRequest = {
+  readonly files: readonly { readonly name: string; readonly text: string }[];
+  readonly units: readonly string[];
+};
+
+/**
+ * The problems that `systemd-analyze verify` finds in unit files that are not installed yet, one per line. They are
+ * written to a temporary folder. The query is not public, because unit files may contain secrets.
+ */
+export function verifyQuery(request: VerifyRequest): Query<readonly string[], 'verification', VerifyRequest> {
+  const { files, units } = request;
+  return {
+    kind: 'verification',
+    request,
+    script: complete('verification', [
+      'step stage stage || return',
+      ...files.map(({ name, text }) => `printf '%b' ${encodeForPrintf(text)} >"$V"/${quote(name)}`),
+      `section verify analyze ${units.map((unit) => quote(`./${unit}`)).join(' ')}`,
+      'rm -rf "$V"',
+    ]),
+    read: (sections) => readVerification(request, sections),
+  };
+}
+
+/**
+ * The problems, one per line; none if the units pass. Since version 250 the exit status counts warnings
+ * (`--recursive-errors=`); before that, every message about one of the files counts.
+ */
+export function readVerification({ files }: VerifyRequest, sections: readonly Section[]): readonly string[] {
+  const verify = findSection(sections, 'verify');
+  if (verify === undefined)
+    return [findSection(sections, 'stage')?.stderr || 'the unit files could not be put there'];
+  const said = verify.stderr
+    .split('\n')
+    .map((line) => line.split(' ').map(withoutFolder).join(' ').trim())
+    // systemd before version 213 warns about sections in X-.
+    .filter((line) => line !== '' && !/Unknown section '?X-Fleet/.test(line));
+  const ours = said.filter((line) => files.some(({ name }) => line.includes(name)));
+  if (verify.status === 0) return Number(verify.stdout) >= 250 ? [] : [...new Set(ours)];
+  const problems = ours.length > 0 ? ours : said;
+  return problems.length > 0
+    ? [...new Set(problems)]
+    : [`systemd-analyze ended with status ${verify.status}`];
+}
+
+/** A word without the temporary folder. */
+function withoutFolder(word: string): string {
+  const [folder] = /\/verify\.[A-Za-z0-9]+\//.exec(word) ?? [];
+  if (folder === undefined) return word;
+  const end = word.lastIndexOf(folder) + folder.length;
+  return word.slice(0, word.indexOf('/')) + word.slice(end);
+}
