@@ -113,9 +113,9 @@ describe('a machine', () => {
   });
 
   it.each([
-    ['records', 'cat', 'what fleet noted there cannot be read'],
+    ['records', 'cat', 'the records of fleet cannot be read'],
     ['unit files', 'sha256sum', 'the digests of its unit files cannot be read'],
-    ['folder of records', 'ls', 'what fleet noted there cannot be read'],
+    ['folder of records', 'ls', 'the records of fleet cannot be read'],
   ])('that cannot read its %s is no machine without units', async (_, command, why) => {
     const machine = command === 'ls' ? await createLocalMachine() : await machineWith('/bin/sh');
     if (command === 'ls') mkdirSync(machine.path('var/units'), { recursive: true });
