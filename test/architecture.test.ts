@@ -12,7 +12,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['schedule', 'plan'],
   ['store'],
   ['ssh', 'config'],
-  ['registry', 'lease', 'systemd', 'ssh-config'],
+  ['registry', 'election', 'systemd', 'ssh-config'],
   ['reconcile', 'install'],
   ['operations', 'metrics'],
   ['output', 'controller', 'api'],

@@ -8,7 +8,7 @@ import type { Config, SshConfig } from '../config/config.ts';
 import { formatRegistryPlace, type RegistryPlace } from '../config/places.ts';
 import type { ConfigFlags } from '../config/settings.ts';
 import type { EtcdSettings } from '../config/values.ts';
-import type { Seat } from '../lease/seat.ts';
+import type { LeaderLock } from '../election/leadership.ts';
 import type { Machine } from '../machine/machine.ts';
 import { guarded } from '../reconcile/guard.ts';
 import type { Ports } from '../reconcile/reconcile.ts';
@@ -143,26 +143,26 @@ export async function openStore(place: RegistryPlace, config: Config, streams: S
   return openEtcdStore({ ...config, ...place });
 }
 
-/** Rejects where the registry could not be written, or the seat beside it not be taken; changes nothing. */
+/** Rejects where the registry could not be written, or the leader lock beside it not be taken; changes nothing. */
 export async function probeWriting(config: Config, ttlMs: number): Promise<void> {
   const { registry } = config;
   if (registry.kind === 'file') await (await import('../store/probe.ts')).probeFolder(registry.directory);
-  // openSeat refuses a registry of another computer.
+  // openLeaderLock refuses a registry of another computer.
   if (registry.kind === 'etcd')
     await (await import('../store/etcd/probe.ts')).probeEtcd({ ...config, ...registry });
-  const seat = await openSeat(config, ttlMs);
+  const lock = await openLeaderLock(config, ttlMs);
   try {
-    await seat.probe();
+    await lock.probe();
   } finally {
-    await seat.close();
+    await lock.close();
   }
 }
 
-/** The seat of the one leader, beside the registry. */
-export async function openSeat(
+/** The lock of the one leader, beside the registry. */
+export async function openLeaderLock(
   config: EtcdSettings & Pick<Config, 'registry'>,
   ttlMs: number,
-): Promise<Seat> {
+): Promise<LeaderLock> {
   const { registry } = config;
   if (registry.kind === 'ssh')
     throw new FleetError(
@@ -173,9 +173,9 @@ export async function openSeat(
       },
     );
   if (registry.kind === 'file')
-    return (await import('../lease/file-seat.ts')).fileSeat(registry.directory, ttlMs);
-  const { etcdSeat } = await import('../lease/etcd-seat.ts');
-  return etcdSeat({ ...config, ...registry }, ttlMs);
+    return (await import('../election/file-leader-lock.ts')).fileLeaderLock(registry.directory, ttlMs);
+  const { etcdLeaderLock } = await import('../election/etcd-leader-lock.ts');
+  return etcdLeaderLock({ ...config, ...registry }, ttlMs);
 }
 
 /** What another person, computer or configuration has seen of a machine does not count here. */

@@ -1,20 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { untilAny } from '../base/abort.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
-import { campaign, type Leadership } from '../lease/campaign.ts';
-import type { Seat } from '../lease/seat.ts';
+import { campaign, type HeldLeadership, type LeaderLock } from '../election/leadership.ts';
 
 export type ElectionOptions = {
-  readonly seat: Seat;
+  readonly lock: LeaderLock;
   /** Called when leadership is won or lost. */
   readonly onChange: () => void;
-  /** Called when the seat's store fails, once until it is well again. */
+  /** Called when the leader lock's store fails, once until it is well again. */
   readonly onFailure: (error: FleetError) => void;
   /** What keeps this process from the work of a leader at this moment, and may not keep others from it. */
   readonly trouble: () => string | undefined;
   /** For how long a leader bears that, in ms, until it lets others try. */
   readonly patienceMs: number;
-  /** Called when it gives up the seat because of that. */
+  /** Called when it gives up the leader lock because of that. */
   readonly onYield: (trouble: string) => void;
 };
 
@@ -23,26 +22,26 @@ const RETRY_MS = 1_000;
 /** How much longer than the first time a leader bears its trouble at most: others do not seem to do better. */
 const MOST_PATIENCE = 64;
 /**
- * How long a leader stays away that gave up its seat, in ms, and how long a candidate with trouble lets others go first:
+ * How long a leader stays away that gave up its lock, in ms, and how long a candidate with trouble lets others go first:
  * others are there at once, and no lease of a machine must end meanwhile.
  */
 const AWAY_MS = 1_000;
 const HOLD_BACK_MS = 2_000;
 
 /**
- * Stands for the one seat of leader, again and again: the others of a cluster stand by meanwhile. A leader that cannot
- * work gives others a turn, from time to time.
+ * Campaigns for the leader lock, again and again. A leader that cannot work gives it up from time to time, so that
+ * others can try.
  */
 export class Election {
   readonly #options: ElectionOptions;
-  readonly #seat: Seat;
-  #leadership: Leadership | undefined;
+  readonly #lock: LeaderLock;
+  #leadership: HeldLeadership | undefined;
   #failure: FleetError | undefined;
   #patience = 1;
 
   constructor(options: ElectionOptions) {
     this.#options = options;
-    this.#seat = { ...options.seat, take: () => this.#take() };
+    this.#lock = { ...options.lock, take: () => this.#take() };
   }
 
   /** Whether this process leads at this moment, by the clock and not by what was heard last. */
@@ -55,7 +54,7 @@ export class Election {
     return this.#failure;
   }
 
-  /** Stands until `signal` is raised; then the seat is free for others. */
+  /** Stands until `signal` is raised; then the leader lock is free for others. */
   async run(signal: AbortSignal): Promise<void> {
     const { onChange, onYield } = this.#options;
     while (!signal.aborted) {
@@ -68,11 +67,11 @@ export class Election {
       onChange();
       if (trouble !== undefined) await pause(AWAY_MS, signal);
     }
-    await this.#seat.close();
+    await this.#lock.close();
   }
 
   /** Resolves when leadership is over; to the trouble that it is to be given up for, if it is. */
-  async #lead({ lost }: Leadership, signal: AbortSignal): Promise<string | undefined> {
+  async #lead({ lost }: HeldLeadership, signal: AbortSignal): Promise<string | undefined> {
     const { trouble, patienceMs } = this.#options;
     let isWell: boolean | undefined;
     let since = 0;
@@ -90,7 +89,7 @@ export class Election {
     return undefined;
   }
 
-  async #stand(signal: AbortSignal): Promise<Leadership | undefined> {
+  async #stand(signal: AbortSignal): Promise<HeldLeadership | undefined> {
     while (!signal.aborted) {
       try {
         await this.#holdBack(signal);
@@ -105,13 +104,13 @@ export class Election {
     return undefined;
   }
 
-  /** The seat, for which others go first while there is trouble. */
-  #politely(signal: AbortSignal): Seat {
+  /** The lock, for which others go first while there is trouble. */
+  #politely(signal: AbortSignal): LeaderLock {
     const waitUntilFree = async (ended: AbortSignal): Promise<void> => {
-      await this.#seat.waitUntilFree(ended);
+      await this.#lock.waitUntilFree(ended);
       await this.#holdBack(signal);
     };
-    return { ...this.#seat, waitUntilFree };
+    return { ...this.#lock, waitUntilFree };
   }
 
   async #holdBack(signal: AbortSignal): Promise<void> {
@@ -119,7 +118,7 @@ export class Election {
   }
 
   async #take(): Promise<boolean> {
-    const took = await this.#options.seat.take();
+    const took = await this.#options.lock.take();
     this.#failure = undefined;
     return took;
   }

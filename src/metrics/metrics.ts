@@ -65,7 +65,7 @@ export class Metrics {
       case 'stuck':
         this.#decisions.add({ decision: event.decision.kind, reason: stuckReason(event.decision) });
         break;
-      case 'seat-given-up':
+      case 'leadership-given-up':
         this.#yields.add();
         break;
       case 'outcome':
@@ -110,7 +110,7 @@ export class Metrics {
       counter('ssh_connects', 'Sessions that began on machines.', this.#connects),
       counter('ssh_failures', 'Sessions that could not begin or broke off, and why.', this.#sshFailures),
       counter('refusals', 'Changing requests that the API refused.', this.#refusals),
-      counter('seats_given_up', 'Times that this leader let others decide.', this.#yields),
+      counter('leaderships_given_up', 'Times that this leader let others decide.', this.#yields),
     ];
   }
 }

@@ -126,7 +126,7 @@ function noticeEntry(notice: Noticed): LogEntry {
       return entry('info', 'this controller stands by');
     case 'election-failed':
       return entry('error', `this controller cannot stand for election: ${notice.error.message}`);
-    case 'seat-given-up':
+    case 'leadership-given-up':
       return entry('error', `this controller gives up the leadership: ${notice.trouble}`);
     case 'socket-taken':
       return entry('info', `another fleetd answers on ${notice.path}; this one takes over when that ends`);

@@ -9,10 +9,10 @@ export type Notice =
   /** It decides from now on; or another controller does, and it only watches. */
   | { readonly kind: 'leads' }
   | { readonly kind: 'stands-by' }
-  /** It cannot stand for election: the registry's store does not answer, or the seat cannot be taken. */
+  /** It cannot stand for election: the registry's store does not answer, or the leader lock cannot be taken. */
   | { readonly kind: 'election-failed'; readonly error: FleetError }
-  /** It gives up the seat, so that another one that can work may lead. */
-  | { readonly kind: 'seat-given-up'; readonly trouble: string }
+  /** It gives up the lock, so that another one that can work may lead. */
+  | { readonly kind: 'leadership-given-up'; readonly trouble: string }
   /** Another fleetd of this box answers there; this one will when that one has ended. */
   | { readonly kind: 'socket-taken'; readonly path: string }
   /** The registry cannot be read, so that nothing can be decided; or it can again. */

@@ -143,7 +143,7 @@ describe('/metrics of what fails', () => {
       'fleet_pass_failures_total{reason="registry-unavailable"} 0',
       'fleet_passes_total{result="with-failures"} 0',
       'fleet_refusals_total{status="400"} 0',
-      'fleet_seats_given_up_total 0',
+      'fleet_leaderships_given_up_total 0',
       'fleet_ssh_connects_total 0',
     ])
       expect(lines).toContain(line);

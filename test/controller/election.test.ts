@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { describe, expect, it, type TestContext, vi } from 'vitest';
 import type { FleetError } from '../../src/base/errors.ts';
 import { Election } from '../../src/controller/election.ts';
-import { fileSeat } from '../../src/lease/file-seat.ts';
-import type { Seat } from '../../src/lease/seat.ts';
+import { fileLeaderLock } from '../../src/election/file-leader-lock.ts';
+import type { LeaderLock } from '../../src/election/leadership.ts';
 import { AWAY } from './support.ts';
 
-/** So long that a busy box renews a seat in time, too. */
+/** So long that a busy box renews a leader lock in time, too. */
 const TTL_MS = 4000;
 const soon = { timeout: 20_000, interval: 10 };
 
@@ -21,7 +21,7 @@ async function folder({ onTestFinished }: TestContext): Promise<string> {
 /** A candidate that stands until it is told to end, or the test is over. */
 function candidate(
   { onTestFinished }: TestContext,
-  seat: Seat,
+  lock: LeaderLock,
   trouble = (): string | undefined => undefined,
 ) {
   const stop = new AbortController();
@@ -29,7 +29,7 @@ function candidate(
   const onChange = vi.fn();
   const yields: string[] = [];
   const election = new Election({
-    seat,
+    lock,
     onChange,
     onFailure: (error) => void failures.push(error),
     trouble,
@@ -48,9 +48,9 @@ function candidate(
 describe.concurrent('an election', () => {
   it('has one winner, and another when that one ends', async (context) => {
     const path = await folder(context);
-    const first = candidate(context, fileSeat(path, TTL_MS));
+    const first = candidate(context, fileLeaderLock(path, TTL_MS));
     await vi.waitFor(() => expect(first.election.isWon).toBe(true), soon);
-    const second = candidate(context, fileSeat(path, TTL_MS));
+    const second = candidate(context, fileLeaderLock(path, TTL_MS));
     await new Promise((resolve) => setTimeout(resolve, 2 * TTL_MS));
     expect([first.election.isWon, second.election.isWon]).toEqual([true, false]);
     await first.end();
@@ -60,13 +60,13 @@ describe.concurrent('an election', () => {
   });
 
   it('goes on when the store is back, and tells once that it was away', async (context) => {
-    const seat = fileSeat(await folder(context), TTL_MS);
+    const lock = fileLeaderLock(await folder(context), TTL_MS);
     let away: boolean = true;
     const take = async (): Promise<boolean> => {
       if (away) throw AWAY;
-      return seat.take();
+      return lock.take();
     };
-    const { election, failures } = candidate(context, { ...seat, take });
+    const { election, failures } = candidate(context, { ...lock, take });
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     expect([election.isWon, failures, election.failure]).toEqual([false, [AWAY], AWAY]);
     away = false;
@@ -74,21 +74,21 @@ describe.concurrent('an election', () => {
     expect(election.failure).toBeUndefined();
   });
 
-  it('of a leader that cannot work gives the seat to one that can, and says why', async (context) => {
+  it('of a leader that cannot work gives the leader lock to one that can, and says why', async (context) => {
     const path = await folder(context);
     let trouble: string | undefined;
-    const first = candidate(context, fileSeat(path, TTL_MS), () => trouble);
+    const first = candidate(context, fileLeaderLock(path, TTL_MS), () => trouble);
     await vi.waitFor(() => expect(first.election.isWon).toBe(true), soon);
-    const second = candidate(context, fileSeat(path, TTL_MS));
+    const second = candidate(context, fileLeaderLock(path, TTL_MS));
     trouble = 'the registry cannot be read';
     await vi.waitFor(() => expect(second.election.isWon).toBe(true), soon);
     expect([first.election.isWon, first.yields]).toEqual([false, [trouble]]);
   });
 
   it('bears a passing trouble', async (context) => {
-    const seat = fileSeat(await folder(context), TTL_MS);
+    const lock = fileLeaderLock(await folder(context), TTL_MS);
     let trouble: string | undefined;
-    const { election, yields } = candidate(context, seat, () => trouble);
+    const { election, yields } = candidate(context, lock, () => trouble);
     await vi.waitFor(() => expect(election.isWon).toBe(true), soon);
     for (let time = 0; time < 5; time++) {
       trouble = 'busy';
@@ -100,8 +100,8 @@ describe.concurrent('an election', () => {
   });
 
   it('has a leader that cannot work when there is none that can, and is held less and less often', async (context) => {
-    const seat = fileSeat(await folder(context), TTL_MS);
-    const { election, yields } = candidate(context, seat, () => 'no machine answers');
+    const lock = fileLeaderLock(await folder(context), TTL_MS);
+    const { election, yields } = candidate(context, lock, () => 'no machine answers');
     await vi.waitFor(() => expect(yields.length).toBe(2), soon);
     await vi.waitFor(() => expect(election.isWon).toBe(true), soon);
     await new Promise((resolve) => setTimeout(resolve, 600));
@@ -110,11 +110,11 @@ describe.concurrent('an election', () => {
 
   it('lets those go first that can work', async (context) => {
     const path = await folder(context);
-    const first = candidate(context, fileSeat(path, TTL_MS));
+    const first = candidate(context, fileLeaderLock(path, TTL_MS));
     await vi.waitFor(() => expect(first.election.isWon).toBe(true), soon);
-    const unable = candidate(context, fileSeat(path, TTL_MS), () => 'every machine refuses it');
+    const unable = candidate(context, fileLeaderLock(path, TTL_MS), () => 'every machine refuses it');
     await new Promise((resolve) => setTimeout(resolve, 2_500));
-    const able = candidate(context, fileSeat(path, TTL_MS));
+    const able = candidate(context, fileLeaderLock(path, TTL_MS));
     await new Promise((resolve) => setTimeout(resolve, 300));
     await first.end();
     await vi.waitFor(() => expect(able.election.isWon).toBe(true), soon);

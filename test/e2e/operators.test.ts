@@ -88,7 +88,7 @@ onMachines('a fleetd that machines refuse to log in', () => {
     const count = "journalctl --boot --output=cat | grep -c 'authenticating user root' || true";
     const before = Number(await inside('k1', count));
     const fleetd = start();
-    await fleetd.logged('seat-given-up', {}, 30_000);
+    await fleetd.logged('leadership-given-up', {}, 30_000);
     await sleep(50_000);
     const after = Number(await inside('k1', count));
     expect(after - before).toBeLessThan(8);

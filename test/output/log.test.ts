@@ -28,7 +28,7 @@ it.each<[ControllerEvent, string]>([
     `error: this controller cannot stand for election: ${DENIED.message}`,
   ],
   [
-    { kind: 'seat-given-up', trouble: 'no machine answers, of 3: refused' },
+    { kind: 'leadership-given-up', trouble: 'no machine answers, of 3: refused' },
     'error: this controller gives up the leadership: no machine answers, of 3: refused',
   ],
   [

@@ -8,7 +8,7 @@ export function paceOf({ agent_ttl: ttlMs }: Pick<Config, 'agent_ttl'>): {
   return { intervalMs: ttlMs / 3, deadlineMs: Math.max(1_000, ttlMs / 3) };
 }
 
-/** How long a leader that is gone keeps its seat, in ms: half of what a machine is given. etcd takes no less than 2 s. */
+/** How long a leader that is gone keeps its lock, in ms: half of what a machine is given. etcd takes no less than 2 s. */
 export function leaderTtlOf({ agent_ttl: ttlMs }: Pick<Config, 'agent_ttl'>): number {
   return Math.max(2_000, ttlMs / 2);
 }

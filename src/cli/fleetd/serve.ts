@@ -15,7 +15,7 @@ import { bugEntry, type LogEntry, logEntry, logJson, logText } from '../../outpu
 import { errorLines } from '../../output/report.ts';
 import type { ControllerEvent } from '../../reconcile/notice.ts';
 import type { Ports } from '../../reconcile/reconcile.ts';
-import { openSeat, withConfig } from '../context.ts';
+import { openLeaderLock, withConfig } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { sshTargets } from '../ssh-targets.ts';
 import { type Streams, writeLines } from '../streams.ts';
@@ -77,12 +77,12 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
   const clock = steadyClock();
   const leads = (): boolean => election.isWon;
   const election = new Election({
-    seat: await openSeat(config, leaderTtlOf(config)),
+    lock: await openLeaderLock(config, leaderTtlOf(config)),
     onChange: () => controller.wake(),
     onFailure: (error) => emit({ kind: 'election-failed', error }),
     trouble: () => controller.troubles.find(({ isOwn }) => isOwn)?.message,
     patienceMs: Math.max(MIN_PATIENCE_MS, config.agent_ttl),
-    onYield: (trouble) => emit({ kind: 'seat-given-up', trouble }),
+    onYield: (trouble) => emit({ kind: 'leadership-given-up', trouble }),
   });
   const controller = new Controller({
     ports: {

@@ -3,7 +3,7 @@ import type { MachineView, Observation } from '../../../src/cluster/snapshot.ts'
 import { Backoff } from '../../../src/controller/backoff.ts';
 import { Leases } from '../../../src/controller/leases.ts';
 import { toDo } from '../../../src/controller/to-do.ts';
-import { safeTime } from '../../../src/lease/campaign.ts';
+import { safeTime } from '../../../src/election/leadership.ts';
 import type { RegistryView } from '../../../src/registry/view.ts';
 import { CLUSTER_ID } from '../../support/builders.ts';
 import { type House, TTL_MS } from './house.ts';
@@ -25,7 +25,7 @@ export class SimController {
   readonly #views = new Map<string, MachineView>();
   readonly #backoff = new Backoff();
   #heldUntil = 0;
-  #seatBackAt = 0;
+  #lockBackAt = 0;
   #isBusy: boolean = false;
 
   constructor(name: string, house: House) {
@@ -55,16 +55,16 @@ export class SimController {
     if (ms > 1000 + TTL_MS / 2) this.#process.in(0, () => this.#overslept());
   }
 
-  /** It is gone; its seat may be free at once, or be kept for its time. */
+  /** It is gone; its leader lock may be free at once, or be kept for its time. */
   crash(): void {
-    const { seat, world } = this.#house;
+    const { lock, world } = this.#house;
     this.#process.end();
-    if (world.chance(0.5)) seat.leave(this);
+    if (world.chance(0.5)) lock.leave(this);
   }
 
-  /** Cannot reach what its seat is in for so many ms, and works on. */
-  unseat(ms: number): void {
-    this.#seatBackAt = this.#process.now + ms;
+  /** Cannot reach what its leader lock is in for so many ms, and works on. */
+  loseLock(ms: number): void {
+    this.#lockBackAt = this.#process.now + ms;
   }
 
   #overslept(): void {
@@ -76,15 +76,15 @@ export class SimController {
   }
 
   #campaign(): void {
-    const { seat } = this.#house;
+    const { lock } = this.#house;
     const asked = this.#process.now;
     // It asks a store, and may be asleep before it knows the answer.
-    if (asked >= this.#seatBackAt && seat.take(this)) {
+    if (asked >= this.#lockBackAt && lock.take(this)) {
       this.#process.in(0, () => {
-        this.#heldUntil = asked + safeTime(seat);
+        this.#heldUntil = asked + safeTime(lock);
       });
     }
-    this.#process.in(seat.ttlMs / 3, () => this.#campaign());
+    this.#process.in(lock.ttlMs / 3, () => this.#campaign());
   }
 
   #turn(): void {

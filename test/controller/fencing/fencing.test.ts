@@ -12,7 +12,7 @@ const HELD_MS = (TTL_MS + STOP_MS + 1000) * (1 + CLOCK_DRIFT);
 /**
  * What these runs cannot break, because it needs a text that changes or clocks and leaders at odds for a few ms: the token
  * that is looked at again after a stop (test/systemd/at-once.test.ts), and the tenth that a leader leaves out of the
- * time of its seat (test/lease/campaign.test.ts).
+ * time of its leader lock (test/election/leadership.test.ts).
  */
 describe('a fenced unit in a cluster where everything goes wrong', () => {
   it(`never runs twice, and runs again when all is well, in ${RUNS} runs`, () => {

@@ -1,9 +1,9 @@
 import { CLOCK_DRIFT } from '../../../src/base/clock.ts';
 import { seeded } from '../../support/random.ts';
+import { SimLeaderLock } from './leader-lock.ts';
 import { SimMachine } from './machine.ts';
 import { Network } from './network.ts';
 import { SimRegistry } from './registry.ts';
-import { SimSeat } from './seat.ts';
 import { World } from './world.ts';
 
 export const TTL_MS = 3000;
@@ -13,7 +13,7 @@ export type House = {
   readonly world: World;
   readonly network: Network;
   readonly registry: SimRegistry;
-  readonly seat: SimSeat;
+  readonly lock: SimLeaderLock;
   readonly machines: readonly SimMachine[];
 };
 
@@ -24,7 +24,7 @@ export function build(seed: number, drift: number = CLOCK_DRIFT): House {
     world,
     network: new Network(world),
     registry: new SimRegistry(),
-    seat: new SimSeat(world, TTL_MS / 2),
+    lock: new SimLeaderLock(world, TTL_MS / 2),
     machines: ['m1', 'm2', 'm3'].map((name) => new SimMachine(name, world)),
   };
 }

@@ -23,7 +23,7 @@ export class Storm {
       () => this.#part(pick(world.random, ['c1', 'c2', 'fleetctl']), 500 + world.upTo(12_000)),
       () => pick(world.random, this.controllers).pause(200 + world.upTo(9000)),
       () => this.#crash(),
-      () => this.#unseat(),
+      () => this.#loseLock(),
       () => this.#waver(),
       () => this.command(),
       () => this.#losePower(),
@@ -102,10 +102,10 @@ export class Storm {
   }
 
   /** Another controller leads from now on, and may not reach all that the first one reaches still. */
-  #unseat(): void {
+  #loseLock(): void {
     const { world } = this.house;
     const first = pick(world.random, this.controllers);
-    first.unseat(1000 + world.upTo(9000));
+    first.loseLock(1000 + world.upTo(9000));
     for (const { name } of this.controllers)
       if (name !== first.name && world.chance(0.7)) this.#part(name, 4000 + world.upTo(8000));
   }

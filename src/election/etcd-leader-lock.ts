@@ -7,23 +7,23 @@ import type { EtcdOptions } from '../store/etcd/options.ts';
 import { revisionOf } from '../store/etcd/read.ts';
 import { refused } from '../store/etcd/trouble.ts';
 import { attempt } from '../store/system-error.ts';
-import type { Seat } from './seat.ts';
+import type { LeaderLock } from './leadership.ts';
 
-/** How long a watch may be silent before the key is looked at again, and how long to wait after a failure, in ms. */
+/** After how long a watch without a word the key is read again, and how long to wait after a failure, in ms. */
 const WATCH_SILENCE = 10_000;
 const WATCH_PAUSE = 500;
 
 /**
- * The seat of a registry in etcd: the key `PREFIX/leader`, under a lease of etcd, which removes it when the lease is
+ * The leader lock of a registry in etcd: the key `PREFIX/leader`, under a lease of etcd, which removes it when the lease is
  * not kept alive. etcd counts whole seconds, so the lease may last a little longer than `ttlMs`; never shorter.
  */
-export function etcdSeat(options: EtcdOptions, ttlMs: number): Seat {
+export function etcdLeaderLock(options: EtcdOptions, ttlMs: number): LeaderLock {
   const client = new EtcdClient(options);
   const key = keysOf(options.prefix).leader;
   let lease = '0';
   let seen = 0n;
 
-  /** The lease of the process that has the seat; undefined when it is free. */
+  /** The lease of the process that has the lock; undefined when it is free. */
   const holder = async (): Promise<string | undefined> => {
     const answer = await client.call('kv/range', { key: toBase64(key) });
     seen = revisionOf(answer);
@@ -42,7 +42,7 @@ export function etcdSeat(options: EtcdOptions, ttlMs: number): Seat {
       if ((await holder()) !== undefined) return false;
       const granted = await client.call('lease/grant', { TTL: `${Math.ceil(ttlMs / 1000)}` });
       lease = `${granted.ID}`;
-      const result = await client.ask('kv/txn', takeSeat(key, lease), { once: true });
+      const result = await client.ask('kv/txn', putLock(key, lease), { once: true });
       if (result.kind === 'answer' && result.message.succeeded === true) return true;
       await revoke();
       if (result.kind === 'refused') throw refused(result.refusal);
@@ -52,7 +52,7 @@ export function etcdSeat(options: EtcdOptions, ttlMs: number): Seat {
       await holder();
       // etcd checks the rights to all that a transaction could do, and this condition never holds.
       const compare = [{ key: toBase64(key), target: 'CREATE', result: 'LESS', create_revision: '0' }];
-      await client.call('kv/txn', { ...takeSeat(key, '0'), compare });
+      await client.call('kv/txn', { ...putLock(key, '0'), compare });
     },
     async renew() {
       const { result } = await client.call('lease/keepalive', { ID: lease });
@@ -69,7 +69,7 @@ export function etcdSeat(options: EtcdOptions, ttlMs: number): Seat {
   };
 }
 
-function takeSeat(key: string, lease: string): Message {
+function putLock(key: string, lease: string): Message {
   const value = toBase64(JSON.stringify({ host: hostname(), pid: process.pid }));
   return {
     compare: [{ key: toBase64(key), target: 'CREATE', result: 'EQUAL', create_revision: '0' }],

@@ -1,7 +1,7 @@
 import type { World } from './world.ts';
 
-/** The seat of the leader, by a clock of its own; who has it must know first when it may be somebody else's. */
-export class SimSeat {
+/** The leader lock, by a clock of its own; its holder must know first when another may have it. */
+export class SimLeaderLock {
   readonly ttlMs: number;
   readonly #world: World;
   readonly #rate: number;

@@ -6,23 +6,23 @@ import { mayBeRunning, parseOwner, thisProcess } from '../store/owner.ts';
 import { probeFolder } from '../store/probe.ts';
 import type { Store, StoreRecord } from '../store/store.ts';
 import { attempt } from '../store/system-error.ts';
-import type { Seat } from './seat.ts';
+import type { LeaderLock } from './leadership.ts';
 
 /** How often to look whether the leader has died, in ms. */
 const LOOK = 500;
 const KEY = 'leader';
 
 /**
- * The seat of a registry in a folder: the record `leader` in a store of its own below it, so that renewals are no
+ * The leader lock of a registry in a folder: the record `leader` in a store of its own below it, so that renewals are no
  * revisions of the registry.
  *
- * It is free when its owner has surely ended (`store/owner.ts`), or when it was not renewed for its time. For that,
- * each who wants it looks at its own clock from when it has first seen the record, which is after the renewal that
- * wrote it was asked for: so the holder of the seat knows first that its time is over.
+ * It is free when its owner has surely ended (`store/owner.ts`), or when it was not renewed for its time. Each candidate
+ * measures that time by its own clock, from when it first saw the record. The renewal that wrote the record was asked for
+ * before that, so the holder knows first that its time is over.
  */
-export function fileSeat(directory: string, ttlMs: number): Seat {
+export function fileLeaderLock(directory: string, ttlMs: number): LeaderLock {
   const store = openFileStore(join(directory, KEY));
-  const value = JSON.stringify({ ...thisProcess(), ttlMs, seat: randomUUID() });
+  const value = JSON.stringify({ ...thisProcess(), ttlMs, lock: randomUUID() });
   const stale = staleness();
   let ours = 0;
   let seen = 0;
@@ -75,7 +75,7 @@ function staleness(): (record: StoreRecord) => boolean {
   };
 }
 
-/** fleet did not write a value that is no number: the seat is free. */
+/** fleet did not write a value that is no number: the leader lock is free. */
 function ttlOf({ value }: StoreRecord): number {
   return Number(attempt(() => JSON.parse(value).ttlMs)) || 0;
 }

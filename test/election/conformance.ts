@@ -1,29 +1,31 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, type TestContext } from 'vitest';
-import { campaign, type Leadership } from '../../src/lease/campaign.ts';
-import type { Seat } from '../../src/lease/seat.ts';
+import { campaign, type HeldLeadership, type LeaderLock } from '../../src/election/leadership.ts';
 
-/** How long a seat is had without being renewed, in ms: so long that a busy box renews it in time, too. */
+/** How long a leader lock is had without being renewed, in ms: so long that a busy box renews it in time, too. */
 export const TTL = 4000;
 
 /** Takes what is to be done when the test is over. */
 export type OnEnd = TestContext['onTestFinished'];
 
-/** What every seat must do. `setUp` is called for each test; `open` gives a way to the same seat, for somebody else. */
-export function describeSeat(name: string, setUp: (onEnd: OnEnd) => { readonly open: () => Seat }): void {
-  /** Those who want one seat, until the test ends. */
+/** What every leader lock must do. `setUp` is called for each test; `open` gives a way to the same lock, for somebody else. */
+export function describeLeaderLock(
+  name: string,
+  setUp: (onEnd: OnEnd) => { readonly open: () => LeaderLock },
+): void {
+  /** Those who want one lock, until the test ends. */
   function race({ onTestFinished }: TestContext) {
     const tested = setUp(onTestFinished);
-    const opened: Seat[] = [];
-    const won: Leadership[] = [];
+    const opened: LeaderLock[] = [];
+    const won: HeldLeadership[] = [];
     const stop = new AbortController();
-    const open = (): Seat => {
-      const seat = tested.open();
-      opened.push(seat);
-      return seat;
+    const open = (): LeaderLock => {
+      const lock = tested.open();
+      opened.push(lock);
+      return lock;
     };
-    const win = async (seat = open(), now?: () => number): Promise<Leadership> => {
-      const leadership = await campaign(seat, { signal: stop.signal, ...(now && { now }) });
+    const win = async (lock = open(), now?: () => number): Promise<HeldLeadership> => {
+      const leadership = await campaign(lock, { signal: stop.signal, ...(now && { now }) });
       if (leadership === undefined) return new Promise(() => {});
       won.push(leadership);
       return leadership;
@@ -31,7 +33,7 @@ export function describeSeat(name: string, setUp: (onEnd: OnEnd) => { readonly o
     onTestFinished(async () => {
       stop.abort();
       await Promise.all(won.map((leadership) => leadership.resign()));
-      await Promise.all(opened.map((seat) => seat.close()));
+      await Promise.all(opened.map((lock) => lock.close()));
     });
     return { open, win, won, stop };
   }
@@ -53,7 +55,7 @@ export function describeSeat(name: string, setUp: (onEnd: OnEnd) => { readonly o
 
     it('is won by those who wait, one after the other, as soon as the leader resigns', async (context) => {
       const { win } = race(context);
-      const order: Leadership[] = [];
+      const order: HeldLeadership[] = [];
       const all = Array.from({ length: 3 }, () => win().then((leadership) => order.push(leadership)));
       await Promise.race(all);
       for (let next = 1; next < 3; next++) {
@@ -77,7 +79,7 @@ export function describeSeat(name: string, setUp: (onEnd: OnEnd) => { readonly o
   });
 
   describe.concurrent(`${name}: a leader`, () => {
-    it('goes on for longer than the time of the seat', async (context) => {
+    it('goes on for longer than the time of the leader lock', async (context) => {
       const { win, won } = race(context);
       const leadership = await win();
       const other = win();
@@ -128,13 +130,13 @@ export function describeSeat(name: string, setUp: (onEnd: OnEnd) => { readonly o
 
     it('stays through a failure of the store that ends in time', async (context) => {
       const { open, win } = race(context);
-      const seat = open();
+      const lock = open();
       let failures = 2;
       const renew = async (): Promise<boolean> => {
         if (failures-- > 0) throw new Error('the store is away');
-        return seat.renew();
+        return lock.renew();
       };
-      const leadership = await win({ ...seat, renew });
+      const leadership = await win({ ...lock, renew });
       await sleep(1.3 * TTL);
       expect([leadership.isHeld(), failures < 0]).toEqual([true, true]);
     });

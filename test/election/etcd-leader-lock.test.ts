@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { campaign } from '../../src/lease/campaign.ts';
-import { etcdSeat } from '../../src/lease/etcd-seat.ts';
+import { etcdLeaderLock } from '../../src/election/etcd-leader-lock.ts';
+import { campaign } from '../../src/election/leadership.ts';
 import { probeEtcd } from '../../src/store/etcd/probe.ts';
 import { HAS_ETCD, TestEtcd } from '../support/etcd.ts';
-import { describeSeat, TTL } from './conformance.ts';
+import { describeLeaderLock, TTL } from './conformance.ts';
 
 describe.runIf(HAS_ETCD)('with a real etcd', () => {
   let etcd: TestEtcd;
@@ -16,25 +16,25 @@ describe.runIf(HAS_ETCD)('with a real etcd', () => {
   });
   afterAll(() => etcd.end());
 
-  describeSeat('seat in etcd', () => {
+  describeLeaderLock('leader lock in etcd', () => {
     const options = etcd.options();
-    return { open: () => etcdSeat(options, TTL) };
+    return { open: () => etcdLeaderLock(options, TTL) };
   });
 
   it('is lost when somebody removes the key by hand', async () => {
     const options = etcd.options();
-    const seat = etcdSeat(options, TTL);
-    const leadership = await campaign(seat, { signal: AbortSignal.timeout(3000) });
+    const lock = etcdLeaderLock(options, TTL);
+    const leadership = await campaign(lock, { signal: AbortSignal.timeout(3000) });
     await etcd.post('kv/deleterange', { key: Buffer.from(`${options.prefix}/leader`).toString('base64') });
     await expect.poll(() => leadership?.isHeld()).toBe(false);
     await leadership?.resign();
-    await seat.close();
+    await lock.close();
   });
 
   it('is given up in time when etcd does not answer, and won again when it does', async () => {
     const options = etcd.options();
-    const seat = etcdSeat(options, TTL);
-    const leadership = await campaign(seat, { signal: AbortSignal.timeout(3000) });
+    const lock = etcdLeaderLock(options, TTL);
+    const leadership = await campaign(lock, { signal: AbortSignal.timeout(3000) });
     await etcd.members[0]?.freeze();
     try {
       await sleep(TTL * 1.2);
@@ -43,10 +43,10 @@ describe.runIf(HAS_ETCD)('with a real etcd', () => {
       etcd.members[0]?.thaw();
     }
     await leadership?.resign();
-    const again = await campaign(seat, { signal: AbortSignal.timeout(5000) });
+    const again = await campaign(lock, { signal: AbortSignal.timeout(5000) });
     expect(again?.isHeld()).toBe(true);
     await again?.resign();
-    await seat.close();
+    await lock.close();
   });
 
   it.each([
@@ -54,10 +54,10 @@ describe.runIf(HAS_ETCD)('with a real etcd', () => {
     ['a key of something else', 'mine', /it holds something else$/],
   ])('says that %s is in its place', async (_, value, message) => {
     const options = etcd.options();
-    const seat = etcdSeat(options, TTL);
+    const lock = etcdLeaderLock(options, TTL);
     const key = base64(`${options.prefix}/leader`);
     await etcd.post('kv/put', { key, value: base64(JSON.stringify(value)) });
-    for (const asking of [() => campaign(seat, { signal: AbortSignal.timeout(3000) }), () => seat.probe()]) {
+    for (const asking of [() => campaign(lock, { signal: AbortSignal.timeout(3000) }), () => lock.probe()]) {
       await expect(asking()).rejects.toMatchObject({
         code: 'registry-corrupt',
         message: expect.stringMatching(message),
@@ -65,22 +65,22 @@ describe.runIf(HAS_ETCD)('with a real etcd', () => {
       });
     }
     expect(await etcd.post('kv/range', { key })).toMatchObject({ count: '1' });
-    await seat.close();
+    await lock.close();
   });
 
   it('is probed without taking it, and while another one has it', async () => {
     const options = etcd.options();
-    const [seat, other] = [etcdSeat(options, TTL), etcdSeat(options, TTL)];
-    await seat.probe();
+    const [lock, other] = [etcdLeaderLock(options, TTL), etcdLeaderLock(options, TTL)];
+    await lock.probe();
     await probeEtcd(options);
     expect(
       await etcd.post('kv/range', { key: base64(options.prefix), range_end: base64(`${options.prefix}0`) }),
     ).not.toHaveProperty('kvs');
-    expect(await seat.take()).toBe(true);
+    expect(await lock.take()).toBe(true);
     await other.probe();
-    expect(await seat.renew()).toBe(true);
-    await seat.leave();
-    await Promise.all([seat.close(), other.close()]);
+    expect(await lock.renew()).toBe(true);
+    await lock.leave();
+    await Promise.all([lock.close(), other.close()]);
   });
 });
 
@@ -88,7 +88,7 @@ describe.runIf(HAS_ETCD)('a user of etcd who may only read', () => {
   it('is told so, by a campaign and by a probe', async ({ onTestFinished }) => {
     const etcd = await TestEtcd.start();
     onTestFinished(() => etcd.end());
-    const folder = mkdtempSync(join(tmpdir(), 'fleet-seat-'));
+    const folder = mkdtempSync(join(tmpdir(), 'fleet-lock-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     writeFileSync(join(folder, 'password'), 'secret');
     for (const [name, password] of [
@@ -104,15 +104,15 @@ describe.runIf(HAS_ETCD)('a user of etcd who may only read', () => {
     await etcd.post('auth/enable', {});
     const passwordFile = join(folder, 'password');
     const options = etcd.options({ prefix: '/mine', etcd_user: 'reader', etcd_password_file: passwordFile });
-    const seat = etcdSeat(options, TTL);
+    const lock = etcdLeaderLock(options, TTL);
     const denied = {
       code: 'registry-unavailable',
       message: 'The etcd registry refused: etcdserver: permission denied',
     };
-    await expect(campaign(seat, { signal: AbortSignal.timeout(3000) })).rejects.toMatchObject(denied);
-    await expect(seat.probe()).rejects.toMatchObject(denied);
+    await expect(campaign(lock, { signal: AbortSignal.timeout(3000) })).rejects.toMatchObject(denied);
+    await expect(lock.probe()).rejects.toMatchObject(denied);
     await expect(probeEtcd(options)).rejects.toMatchObject(denied);
-    await seat.close();
+    await lock.close();
   });
 });
 
