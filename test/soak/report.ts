@@ -1,19 +1,19 @@
 import { loadavg } from 'node:os';
 import { compareText } from '../../src/base/compare.ts';
-import { type Chronicle, LEADER, STANDBY } from './chronicle.ts';
-import { type Copies, type Double, doublesIn } from './copies.ts';
+import { hasReason } from './checks.ts';
+import { type EventLog, LEADER, STANDBY } from './event-log.ts';
+import { type CopyOverlap, copyOverlaps, type FencedCopies } from './fenced-copies.ts';
 import { overlaps, type Run } from './runs.ts';
-import { hasReason } from './stops.ts';
 
-/** What happened, in figures. */
-export function reportOf(chronicle: Chronicle, runs: readonly Run[], copies: Copies): readonly string[] {
-  const { troubles, deeds, told } = chronicle;
-  const commands = deeds.filter(({ outcome }) => outcome !== undefined);
-  const doubles = overlaps(runs, chronicle, Date.now()).toSorted((a, b) => b.ms - a.ms);
+/** Counts of everything that happened. */
+export function reportOf(log: EventLog, runs: readonly Run[], copies: FencedCopies): readonly string[] {
+  const { faults, actions, registryEvents } = log;
+  const commands = actions.filter(({ outcome }) => outcome !== undefined);
+  const doubled = overlaps(runs, log, Date.now()).toSorted((a, b) => b.ms - a.ms);
   return [
     `load of the box in the last 15 minutes: ${loadavg()[2]}`,
-    `troubles: ${countBy(troubles, ({ victim, kind }) => ([LEADER, STANDBY].includes(victim) ? `${victim} ${kind}` : kind))}`,
-    `commands: ${countBy(deeds, ({ words, outcome }) => `${words[0]} ${outcome?.status ?? ''}`)}`,
+    `faults: ${countBy(faults, ({ victim, kind }) => ([LEADER, STANDBY].includes(victim) ? `${victim} ${kind}` : kind))}`,
+    `commands: ${countBy(actions, ({ words, outcome }) => `${words[0]} ${outcome?.status ?? ''}`)}`,
     ...new Set(
       commands.flatMap(({ words, outcome }) =>
         outcome?.status === 0 || outcome?.status === 5
@@ -21,24 +21,24 @@ export function reportOf(chronicle: Chronicle, runs: readonly Run[], copies: Cop
           : `  ${words[0]}: ${firstLine(outcome?.stderr ?? '')}`,
       ),
     ),
-    `changes of the registry: ${countBy(told, ({ event }) => event.kind)}`,
+    `registry events: ${countBy(registryEvents, ({ event }) => event.kind)}`,
     `runs of units: ${runs.length}; stopped: ${runs.filter(({ isStop }) => isStop).length}`,
-    `two copies on machines that could be reached: ${doubles.length} times, longest ${doubles
+    `two copies on reachable machines: ${doubled.length} times, longest ${doubled
       .slice(0, 5)
       .map(({ unit, machines, ms }) => `${Math.round(ms)} ms (${unit} on ${machines})`)
       .join(', ')}`,
-    ...copiesReport(copies, chronicle),
+    ...copiesReport(copies, log),
   ];
 }
 
-function copiesReport({ spans, lapses }: Copies, chronicle: Chronicle): readonly string[] {
-  const doubles = doublesIn(spans);
-  const told = (some: readonly Double[]): string =>
-    `${some.length} times, longest ${Math.round(Math.max(0, ...some.map(({ ms }) => ms)))} ms`;
+function copiesReport({ runs, expiries }: FencedCopies, log: EventLog): readonly string[] {
+  const all = copyOverlaps(runs);
+  const summary = (overlaps: readonly CopyOverlap[]): string =>
+    `${overlaps.length} times, longest ${Math.round(Math.max(0, ...overlaps.map(({ ms }) => ms)))} ms`;
   return [
-    `copies of fenced units: ${spans.filter(({ woke }) => !woke).length}, of which woke ${spans.filter(({ woke }) => woke).length}`,
-    `two copies of a fenced unit: ${told(doubles.filter(({ isAllowed }) => !isAllowed))}; where one woke and was stopped: ${told(doubles.filter(({ isAllowed }) => isAllowed))}`,
-    `leases that ended under a fenced unit: ${lapses.length}; without trouble of the machine or who leads: ${lapses.filter((lapse) => !hasReason(lapse, chronicle)).length}`,
+    `copies of fenced units: ${runs.filter(({ resumed }) => !resumed).length}, resumed ${runs.filter(({ resumed }) => resumed).length}`,
+    `two copies of a fenced unit: ${summary(all.filter(({ isExcused }) => !isExcused))}; where one resumed and was stopped: ${summary(all.filter(({ isExcused }) => isExcused))}`,
+    `leases that ended while a fenced unit ran: ${expiries.length}; without a fault of the machine or the leader: ${expiries.filter((expiry) => !hasReason(expiry, log)).length}`,
   ];
 }
 

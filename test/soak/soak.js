@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { parseArgs } from 'node:util';
 
-const HELP = `Troubles a cluster of real machines on this box that two fleetd keep, and looks whether it holds. Needs root.
+const HELP = `Injects faults into a cluster of real machines on this box, with two fleetd, and checks the result. Needs root.
 
 Usage: npm run soak -- [--minutes 20] [--machines 10] [--units 200] [--ttl 10] [--seed N] [--log FILE]`;
 

@@ -7,15 +7,28 @@ import { openFileStore } from '../../src/store/file.ts';
 import type { Fleetd } from '../e2e/fleetd.ts';
 import type { Operator } from '../e2e/operator.ts';
 import { seeded } from '../support/random.ts';
-import { Chronicle } from './chronicle.ts';
-import { copiesOf } from './copies.ts';
+import {
+  doubledCopies,
+  machinesWithOtherClock,
+  misplaced,
+  outdated,
+  readRunLogs,
+  unexplainedStops,
+} from './checks.ts';
+import { EventLog } from './event-log.ts';
+import {
+  command,
+  injectControllerFaults,
+  injectHostileAnswers,
+  injectMachineFaults,
+  runOperator,
+  type SoakContext,
+} from './fault-injection.ts';
+import { readFencedCopies } from './fenced-copies.ts';
 import { Memory } from './memory.ts';
-import { beHostile, command, operate, type Scene, troubleControllers, troubleMachines } from './mischief.ts';
 import { reportOf } from './report.ts';
 import { runsOf } from './runs.ts';
-import { unexplained } from './stops.ts';
 import { fileOf, isFenced, textOf, unitNames } from './units.ts';
-import { diaries, doubled, misplaced, otherClocks, outdated } from './verdict.ts';
 
 export type SoakOptions = {
   readonly operator: Operator;
@@ -26,82 +39,79 @@ export type SoakOptions = {
   /** The `agent_ttl` of the cluster, in ms. */
   readonly ttlMs: number;
   readonly seed: number;
-  /** Hears how it goes, a line at a time. */
-  readonly say: (line: string) => void;
+  /** Prints progress. */
+  readonly print: (line: string) => void;
 };
 
-/** What a soak found; all lists are empty when everything held. */
+/** The problems that were found, empty when there are none, and the log. */
 export type Findings = {
   readonly misplaced: readonly string[];
   readonly outdated: readonly string[];
-  readonly unexplained: readonly string[];
-  /** Fenced units of which two copies ran. */
-  readonly doubled: readonly string[];
-  /** The fleetd whose memory grew. */
-  readonly grown: readonly string[];
-  readonly crashed: readonly string[];
-  /** What every fleetd logged. */
+  readonly unexplainedStops: readonly string[];
+  readonly doubledCopies: readonly string[];
+  readonly memoryGrowth: readonly string[];
+  readonly crashes: readonly string[];
+  /** The logs of all fleetd processes. */
   readonly log: string;
 };
 
-/** How long a cluster may take to be in order when nothing troubles it any more, in ms. */
-const CALM_MS = 120_000;
-/** For how long everything happens before the cluster has to be in order again, in ms. */
+/** How long a cluster may take to settle after the last fault, in ms. */
+const SETTLE_MS = 120_000;
+/** Duration of the faults of one round, in ms. */
 const ROUND_MS = 120_000;
 
-/** Lets everything happen to a cluster, round after round, and looks at what becomes of it. */
+/** Injects faults into a cluster in rounds, and checks its state after each. */
 export async function soak(options: SoakOptions): Promise<Findings> {
-  const stage = setUp(options);
-  const { scene, all, memory, registry } = stage;
-  const { say } = options;
+  const run = setUp(options);
+  const { context, all, memory, registry } = run;
+  const { print } = options;
   const rounds = Math.max(1, Math.round(options.ms / ROUND_MS));
   const begun = Date.now();
-  await command(scene, 'start', ...scene.units);
-  await untilCalm(stage);
-  say(`in order after ${secondsBetween(begun, Date.now())} s`);
-  const ends: End[] = [];
-  while (ends.length < rounds) {
-    const round = `round ${ends.length + 1} of ${rounds}`;
+  await command(context, 'start', ...context.units);
+  await waitUntilSettled(run);
+  print(`settled after ${secondsBetween(begun, Date.now())} s`);
+  const results: RoundResult[] = [];
+  while (results.length < rounds) {
+    const round = `round ${results.length + 1} of ${rounds}`;
     const from = Date.now();
-    await uproar(stage, options.ms / rounds);
-    const calmFrom = Date.now();
-    const end = await settle(stage, `after ${round}: `);
-    ends.push(end);
-    await stage.tell();
-    const trouble = `${secondsBetween(from, calmFrom)} s of trouble`;
-    say(
-      `${round}: ${trouble}, in order after ${secondsBetween(calmFrom, Date.now())} s; load ${loadavg()[0]}`,
+    await injectFaults(run, options.ms / rounds);
+    const faultsEnd = Date.now();
+    const result = await settle(run, `after ${round}: `);
+    results.push(result);
+    await run.copyEvents();
+    const faults = `${secondsBetween(from, faultsEnd)} s of faults`;
+    print(
+      `${round}: ${faults}, settled after ${secondsBetween(faultsEnd, Date.now())} s; load ${loadavg()[0]}`,
     );
-    for (const problem of [...end.misplaced, ...end.outdated]) say(problem);
+    for (const problem of [...result.misplaced, ...result.outdated]) print(problem);
   }
   await registry.close();
-  const { machines, units, chronicle } = scene;
-  const written = await diaries(machines);
-  const runs = machines.flatMap((machine, i) => runsOf(machine, written[i] ?? '', chronicle));
-  chronicle.reigns.push(...all.flatMap(reignsOf));
-  const copies = copiesOf(units.filter(isFenced), machines, chronicle);
-  for (const line of [...reportOf(chronicle, runs, copies), ...memory.report]) say(line);
+  const { machines, units, log } = context;
+  const runLogs = await readRunLogs(machines);
+  const runs = machines.flatMap((machine, i) => runsOf(machine, runLogs[i] ?? '', log));
+  log.leaderChanges.push(...all.flatMap(leaderChangesOf));
+  const copies = readFencedCopies(units.filter(isFenced), machines, log);
+  for (const line of [...reportOf(log, runs, copies), ...memory.report]) print(line);
   return {
-    misplaced: ends.flatMap(({ misplaced }) => misplaced),
-    outdated: ends.flatMap(({ outdated }) => outdated),
-    unexplained: [...(await otherClocks(machines)), ...unexplained(runs, copies, chronicle)],
-    doubled: doubled(copies),
-    grown: memory.grown,
-    crashed: all.flatMap((fleetd) => fleetd.crash ?? []),
+    misplaced: results.flatMap(({ misplaced }) => misplaced),
+    outdated: results.flatMap(({ outdated }) => outdated),
+    unexplainedStops: [...(await machinesWithOtherClock(machines)), ...unexplainedStops(runs, copies, log)],
+    doubledCopies: doubledCopies(copies),
+    memoryGrowth: memory.growth,
+    crashes: all.flatMap((fleetd) => fleetd.crash ?? []),
     log: all.map(({ text }, index) => text.replaceAll(/^/gm, `fleetd ${index}: `)).join('\n'),
   };
 }
 
-/** All that takes part. */
-type Stage = {
-  readonly scene: Scene & { end: number };
+type SoakRun = {
+  readonly context: SoakContext & { end: number };
   readonly registry: Registry;
-  /** The two fleetd of the moment, and all there have been. */
-  readonly crew: { readonly now: Fleetd[]; readonly start: () => Fleetd };
+  /** `current` are the two running processes, `all` includes the ended ones. */
+  readonly fleetds: { readonly current: Fleetd[]; readonly start: () => Fleetd };
   readonly all: readonly Fleetd[];
   readonly memory: Memory;
-  /** Has the chronicle hear what the registry tells. */
-  readonly tell: () => Promise<void>;
+  /** Copies the events of the registry to the log. */
+  readonly copyEvents: () => Promise<void>;
   readonly ofControllers: Random;
   readonly ofOperators: readonly Random[];
   readonly ofMachines: readonly Random[];
@@ -109,11 +119,11 @@ type Stage = {
 };
 type Random = () => number;
 
-function setUp({ operator, machines, units: count, start, seed, ttlMs }: SoakOptions): Stage {
+function setUp({ operator, machines, units: count, start, seed, ttlMs }: SoakOptions): SoakRun {
   const units = unitNames(count);
   for (const unit of units) operator.write(fileOf(unit), textOf(unit, 1));
-  const chronicle = new Chronicle(ttlMs);
-  const scene = { operator, machines, units, chronicle, end: 0, isOver: () => Date.now() > scene.end };
+  const log = new EventLog(ttlMs);
+  const context = { operator, machines, units, log, end: 0, isOver: () => Date.now() > context.end };
   const all: Fleetd[] = [];
   const startOne = (): Fleetd => {
     const fleetd = start();
@@ -122,45 +132,43 @@ function setUp({ operator, machines, units: count, start, seed, ttlMs }: SoakOpt
   };
   const store = openFileStore(join(operator.folder, 'registry'));
   const registry = createRegistry(store, { clock: systemClock, author: 'soak' });
-  const troublemakers = Math.max(1, Math.floor((machines.length - 1) / 4));
+  const injectors = Math.max(1, Math.floor((machines.length - 1) / 4));
   return {
-    scene,
+    context,
     registry,
-    crew: { now: [startOne(), startOne()], start: startOne },
+    fleetds: { current: [startOne(), startOne()], start: startOne },
     all,
     memory: new Memory(),
-    tell: async () => chronicle.tell(await registry.load()),
+    copyEvents: async () => log.addRegistryEvents(await registry.load()),
     ofControllers: seeded(seed),
     ofOperators: [seeded(seed + 1), seeded(seed + 2)],
     ofHostile: seeded(seed - 1),
-    ofMachines: Array.from({ length: troublemakers }, (_, i) => seeded(seed + 3 + i)),
+    ofMachines: Array.from({ length: injectors }, (_, i) => seeded(seed + 3 + i)),
   };
 }
 
-/** Lets everything happen for so many ms. */
-async function uproar(stage: Stage, ms: number): Promise<void> {
-  const { scene, crew, memory, tell, ofControllers, ofOperators, ofMachines, ofHostile } = stage;
-  scene.end = Date.now() + ms;
+async function injectFaults(run: SoakRun, ms: number): Promise<void> {
+  const { context, fleetds, memory, copyEvents, ofControllers, ofOperators, ofMachines, ofHostile } = run;
+  context.end = Date.now() + ms;
   await Promise.all([
-    ...ofMachines.map((random) => troubleMachines(scene, random, Math.min(20_000, ms / 4))),
-    beHostile(scene, ofHostile, scene.machines.at(-1) ?? ''),
-    ...ofOperators.map((random) => operate(scene, random)),
-    troubleControllers(scene, ofControllers, crew),
-    each(scene, 10_000, tell),
-    each(scene, 1_000, async () => memory.sample(crew.now)),
+    ...ofMachines.map((random) => injectMachineFaults(context, random, Math.min(20_000, ms / 4))),
+    injectHostileAnswers(context, ofHostile, context.machines.at(-1) ?? ''),
+    ...ofOperators.map((random) => runOperator(context, random)),
+    injectControllerFaults(context, ofControllers, fleetds),
+    each(context, 10_000, copyEvents),
+    each(context, 1_000, async () => memory.sample(fleetds.current)),
   ]);
 }
 
-/** What was not in order after a round. */
-type End = Pick<Findings, 'misplaced' | 'outdated'>;
+type RoundResult = Pick<Findings, 'misplaced' | 'outdated'>;
 
-async function settle(stage: Stage, when: string): Promise<End> {
-  await command(stage.scene, 'uncordon', ...stage.scene.machines);
-  const problems = await untilCalm(stage);
-  const told = (problems: readonly string[]): readonly string[] => problems.map((problem) => when + problem);
+async function settle(run: SoakRun, when: string): Promise<RoundResult> {
+  await command(run.context, 'uncordon', ...run.context.machines);
+  const problems = await waitUntilSettled(run);
+  const prefixed = (lines: readonly string[]): readonly string[] => lines.map((line) => when + line);
   return {
-    misplaced: told(problems),
-    outdated: told(outdated(stage.scene, await stage.registry.load())),
+    misplaced: prefixed(problems),
+    outdated: prefixed(outdated(run.context, await run.registry.load())),
   };
 }
 
@@ -168,25 +176,25 @@ function secondsBetween(from: number, to: number): number {
   return Math.round((to - from) / 1000);
 }
 
-async function each(scene: Scene, ms: number, act: () => Promise<void>): Promise<void> {
-  while (!scene.isOver()) {
+async function each(context: SoakContext, ms: number, act: () => Promise<void>): Promise<void> {
+  while (!context.isOver()) {
     await act();
     await sleep(ms);
   }
 }
 
-/** When it began to lead, and ceased to, by what it logged; epoch ms. */
-function reignsOf({ log }: Fleetd): readonly number[] {
+/** When it became or ceased to be the leader, by its log; epoch ms. */
+function leaderChangesOf({ log }: Fleetd): readonly number[] {
   const changes = log.filter(({ event }) => event === 'leads' || event === 'stands-by');
   return changes.map(({ time }) => Date.parse(time));
 }
 
-/** Waits until nothing is where it should not be, and still so a second later; returns what is after all. */
-async function untilCalm({ scene, registry }: Stage): Promise<readonly string[]> {
-  const end = Date.now() + CALM_MS;
-  for (let calm = 0; ; await sleep(1_000)) {
-    const problems = misplaced(scene, await registry.load());
-    calm = problems.length === 0 ? calm + 1 : 0;
-    if (calm === 2 || Date.now() > end) return problems;
+/** Waits until no unit is misplaced in two checks a second apart; returns the misplaced ones after SETTLE_MS. */
+async function waitUntilSettled({ context, registry }: SoakRun): Promise<readonly string[]> {
+  const end = Date.now() + SETTLE_MS;
+  for (let passed = 0; ; await sleep(1_000)) {
+    const problems = misplaced(context, await registry.load());
+    passed = problems.length === 0 ? passed + 1 : 0;
+    if (passed === 2 || Date.now() > end) return problems;
   }
 }

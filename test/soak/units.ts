@@ -1,36 +1,36 @@
 import { hashUnitFile, parseUnitFile } from '../../src/unit/unit-file.ts';
 import { pick } from '../support/random.ts';
 
-/** Where each unit writes down that it started, and that it stopped: on the disk of its machine, which outlives a power loss. */
-export const DIARY = '/var/log/soak';
+/** Units log their starts and stops in this file, on the disk of the machine, which survives a power loss. */
+export const RUN_LOG = '/var/log/soak';
 
 /** How long a fenced unit may take to stop, in ms. */
 export const STOP_MS = 1000;
 
-/** Where a fenced unit notes every 50 ms that it runs, by the clock that all machines share; beside the diary. */
-export function pulseOf(unit: string): string {
+/** A fenced unit writes the time to this file every 50 ms, by the clock that all machines share. */
+export function pulseFileOf(unit: string): string {
   return `/var/log/soak-${unit}`;
 }
 
 /**
- * Names of units: most are plain or instances of a template; a few are global, a few keep apart from each other, and a
- * tenth is fenced, of which every other one is deaf to SIGTERM.
+ * Names of units. Most are plain or instances of a template, a few are global, a few conflict with each other, and a
+ * tenth is fenced; half of the fenced ones ignore SIGTERM.
  */
 export function unitNames(count: number): readonly string[] {
   return Array.from({ length: count }, (_, i) => {
-    if (i % 40 === 0) return `everywhere-${i}.service`;
-    if (i % 25 === 2) return `apart-${i}.service`;
-    if (i % 10 === 4) return i % 20 === 4 ? `fenced-${i}.service` : `deaf-${i}.service`;
-    return i % 5 < 3 ? `plain-${i}.service` : `made@${i}.service`;
+    if (i % 40 === 0) return `global-${i}.service`;
+    if (i % 25 === 2) return `conflict-${i}.service`;
+    if (i % 10 === 4) return i % 20 === 4 ? `fenced-${i}.service` : `stubborn-${i}.service`;
+    return i % 5 < 3 ? `plain-${i}.service` : `instance@${i}.service`;
   });
 }
 
 export function isGlobal(unit: string): boolean {
-  return unit.startsWith('everywhere-');
+  return unit.startsWith('global-');
 }
 
 export function isFenced(unit: string): boolean {
-  return /^(fenced|deaf)-/.test(unit);
+  return /^(fenced|stubborn)-/.test(unit);
 }
 
 /** The file that a unit is started from. */
@@ -38,42 +38,41 @@ export function fileOf(unit: string): string {
   return unit.replace(/@.*\./, '@.');
 }
 
-/** The text of a unit's file; another `version` is another text. */
+/** The text of a unit file; each `version` has another text. */
 export function textOf(unit: string, version: number): string {
-  const note = (what: string): string =>
-    `/bin/sh -c 'echo "$$(date +%%s.%%3N) ${what} %n ${version}" >>${DIARY}`;
-  const life = isFenced(unit)
-    ? `ExecStartPre=${note('start')}'\nExecStart=${pulse(unit)}\nTimeoutStopSec=${STOP_MS}ms`
-    : `ExecStart=${note('start')}; exec sleep 100000'`;
+  const log = (event: string): string =>
+    `/bin/sh -c 'echo "$$(date +%%s.%%3N) ${event} %n ${version}" >>${RUN_LOG}`;
+  const commands = isFenced(unit)
+    ? `ExecStartPre=${log('start')}'\nExecStart=${pulse(unit)}\nTimeoutStopSec=${STOP_MS}ms`
+    : `ExecStart=${log('start')}; exec sleep 100000'`;
   return [
     `[Unit]\nDescription=${version}`,
-    `[Service]\n${life}\nExecStopPost=${note('stop')}'`,
+    `[Service]\n${commands}\nExecStopPost=${log('stop')}'`,
     `[X-Fleet]\n${placementOf(unit)}\n`,
   ].join('\n');
 }
 
-/** fleet's hash of that text. */
 export function hashOf(unit: string, version: number): string {
   return hashUnitFile(parseUnitFile(textOf(unit, version)));
 }
 
 /**
- * Notes that it begins, when it runs, when the lease ends each time that this changes, and that it is told to stop. Starts
- * no process: read(1) of bash waits on a pipe to which nobody writes.
+ * Logs its start, the time while it runs, each new end of the lease, and SIGTERM. It starts no process: `read` of bash
+ * waits on a pipe without a writer.
  */
 function pulse(unit: string): string {
   const lease = 'if [ "$$new" != "$$end" ]; then end=$$new; echo "lease $$end"; fi';
   const beat = `read -r boot new </run/fleet/lease; read -r up rest </proc/uptime; echo "$$up"; ${lease}`;
-  const onTerm = `beat; echo term${unit.startsWith('deaf-') ? '' : '; exit'}`;
+  const onTerm = `beat; echo term${unit.startsWith('stubborn-') ? '' : '; exit'}`;
   const loop = `trap on_term TERM; echo begin; while :; do beat; read -t 0.05 <&3; done`;
   const words = `beat() { ${beat}; }; on_term() { ${onTerm}; }`;
-  return `/bin/bash -c 'exec 3<> <(:) >>${pulseOf(unit)}; ${words}; ${loop}'`;
+  return `/bin/bash -c 'exec 3<> <(:) >>${pulseFileOf(unit)}; ${words}; ${loop}'`;
 }
 
 function placementOf(unit: string): string {
   if (isGlobal(unit)) return 'Global=true';
   if (isFenced(unit)) return 'Fenced=true';
-  if (unit.startsWith('apart-')) return 'Conflicts=apart-*.service';
+  if (unit.startsWith('conflict-')) return 'Conflicts=conflict-*.service';
   return /^plain-\d*1\.service$/.test(unit) ? 'MachineMetadata=half=first' : '';
 }
 

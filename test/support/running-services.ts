@@ -3,18 +3,21 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CLUSTER_FOLDER } from './cluster.ts';
 
-/** The services that have processes on each machine, which the kernel of this box knows: also of one that is cut off or hangs. */
-export type Sight = ReadonlyMap<string, ReadonlySet<string>>;
-
-/** What runs at this moment; only services whose names match. */
-export function look(machines: readonly string[], pattern: RegExp): Sight {
+/**
+ * The services with processes on each machine whose names match. They are read from the cgroups of this box, so that it
+ * works for machines that hang or are cut off.
+ */
+export function runningServices(
+  machines: readonly string[],
+  pattern: RegExp,
+): ReadonlyMap<string, ReadonlySet<string>> {
   return new Map(machines.map((machine) => [machine, servicesOf(machine, pattern)]));
 }
 
 /** The machines on which a unit has processes, in the order of `machines`. */
 export function machinesRunning(unit: string, machines: readonly string[]): readonly string[] {
-  const sight = look(machines, /./);
-  return machines.filter((machine) => sight.get(machine)?.has(unit));
+  const running = runningServices(machines, /./);
+  return machines.filter((machine) => running.get(machine)?.has(unit));
 }
 
 function servicesOf(machine: string, pattern: RegExp): ReadonlySet<string> {
@@ -42,16 +45,16 @@ function isPopulated(folder: string): boolean {
   try {
     return readFileSync(join(folder, 'cgroup.events'), 'utf8').includes('populated 1');
   } catch {
-    return false; // Gone meanwhile.
+    return false; // It has ended.
   }
 }
 
-/** systemd puts `_` before what the kernel has a use for. */
+/** systemd prefixes names that are reserved in cgroups with `_`. */
 function unescaped(name: string): string {
   return name.replace(/^_/, '');
 }
 
-/** As the cluster script names them. */
+/** The cluster script uses the same names. */
 function cgroupOf(machine: string): string {
   const id = createHash('md5').update(CLUSTER_FOLDER).digest('hex').slice(0, 8);
   return join(cgroups(), `fleet-cluster-${id}`, machine);
