@@ -13,8 +13,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { checkTrusted, readTrusted, readTrustedText } from '../../src/base/trusted-file.ts';
-import { asUser } from '../support/as-user.ts';
 import { bundle } from '../support/bundle.ts';
+import { asUser } from '../support/process.ts';
 
 const IS_ROOT = process.geteuid?.() === 0;
 const STRANGER = 54_321;

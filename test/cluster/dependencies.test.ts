@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { conflictTies, stopTies, type Ties, upholdTies } from '../../src/cluster/dependencies.ts';
 import type { DependencyKind } from '../../src/unit/dependencies.ts';
-import { dependentPair } from '../support/dependent-pair.ts';
+import { dependentPair } from '../support/builders.ts';
 
 /** What each option in the text of a.service makes of the unit b that it names, by systemd.unit(5). */
 const EFFECTS: Readonly<Record<DependencyKind, readonly string[]>> = {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { asUser } from '../support/as-user.ts';
+import { asUser } from '../support/process.ts';
 import { problemOf, sandbox } from './sandbox.ts';
 
 const box = sandbox();

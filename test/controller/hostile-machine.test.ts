@@ -3,8 +3,8 @@ import { describe, expect, it, vi } from 'vitest';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
 import { createRig } from '../ssh/support.ts';
 import { desiredUnit, idOf } from '../support/builders.ts';
-import { usedMemory } from '../support/heap.ts';
 import { type Attack, FLOODS, fuzzed, honest, LIES, lying } from '../support/hostile-machine.ts';
+import { usedMemory } from '../support/process.ts';
 import { pick, seeded } from '../support/random.ts';
 import { House } from './support.ts';
 

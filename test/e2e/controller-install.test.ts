@@ -10,9 +10,9 @@ import {
   inside,
   insideAll,
   KNOWN_HOSTS_FILE,
+  machinesRunning,
   onMachines,
 } from '../support/cluster.ts';
-import { machinesRunning } from '../support/running-services.ts';
 import { eventually } from './fleetd.ts';
 import { Operator, PROGRAM, SLEEPER } from './operator.ts';
 import { hasTerminals, Terminal } from './terminal.ts';

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
-import { inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
-import { machinesRunning } from '../support/running-services.ts';
+import { inside, insideAll, machinesRunning, onMachines, SUBNET } from '../support/cluster.ts';
 import { type Fleetd, fleetdStarter } from './fleetd.ts';
 import { createOperator, done, service } from './operator.ts';
 

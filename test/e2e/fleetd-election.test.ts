@@ -2,9 +2,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openFileStore } from '../../src/store/file.ts';
-import { cluster, inside, insideAll, onMachines } from '../support/cluster.ts';
+import { cluster, inside, insideAll, machinesRunning, onMachines } from '../support/cluster.ts';
 import { HAS_ETCD, TestEtcd } from '../support/etcd.ts';
-import { machinesRunning } from '../support/running-services.ts';
 import { eventually, type Fleetd, fleetdStarter } from './fleetd.ts';
 import { createOperator, SLEEPER } from './operator.ts';
 

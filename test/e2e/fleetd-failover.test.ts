@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { add, cluster, inside, onMachines } from '../support/cluster.ts';
-import { machinesRunning } from '../support/running-services.ts';
+import { add, cluster, inside, machinesRunning, onMachines } from '../support/cluster.ts';
 import { eventually, type Fleetd, fleetdStarter } from './fleetd.ts';
 import { createOperator, SLEEPER, service } from './operator.ts';
 

@@ -14,8 +14,8 @@ import { createOperator, SLEEPER, service } from './operator.ts';
 const K1 = { name: 'k1', address: '', metadata: {} };
 const UNITS = ['web@1', 'web@2', 'odd\\x2d1', 'flaps', 'once', 'tick.timer', 'listens.socket'];
 
-onMachines('a machine that is looked at again and again', () => {
-  const operator = createOperator({ machines: ['a machine that is polled repeatedly'] });
+onMachines('a machine that is polled repeatedly', () => {
+  const operator = createOperator({ machines: ['k1'] });
   let driver: SystemdDriver;
   let session: MachineSession;
   const shown = new ShowCache();

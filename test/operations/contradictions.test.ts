@@ -3,8 +3,7 @@ import type { DesiredUnit } from '../../src/cluster/snapshot.ts';
 import { unitsApart } from '../../src/operations/apart.ts';
 import { contradictionsOf } from '../../src/operations/contradictions.ts';
 import type { DependencyKind } from '../../src/unit/dependencies.ts';
-import { desiredUnit, type UnitOptions } from '../support/builders.ts';
-import { dependentPair, lineOf } from '../support/dependent-pair.ts';
+import { dependentPair, desiredUnit, lineOf, type UnitOptions } from '../support/builders.ts';
 
 const [DOWN, AGAIN] = ['would go down with it', 'would start it again'];
 const PLAIN = { a: undefined, b: undefined, isApart: false };

@@ -1,8 +1,7 @@
 import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import type { RegistryView } from '../../src/registry/view.ts';
 import { hashUnitFile, parseUnitFile } from '../../src/unit/unit-file.ts';
-import { insideAll } from '../support/cluster.ts';
-import { runningServices } from '../support/running-services.ts';
+import { insideAll, runningServices } from '../support/cluster.ts';
 import { type EventLog, LEADER, type RegistryEvent } from './event-log.ts';
 import type { SoakContext } from './fault-injection.ts';
 import { copyOverlaps, type FencedCopies, type LeaseExpiry, pathOnDisk } from './fenced-copies.ts';

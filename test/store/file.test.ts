@@ -18,7 +18,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FileStoreOptions, openFileStore } from '../../src/store/file.ts';
 import { tryLock } from '../../src/store/lock.ts';
 import { thisProcess } from '../../src/store/owner.ts';
-import { asUser } from '../support/as-user.ts';
+import { asUser } from '../support/process.ts';
 import { describeStore, put } from './conformance.ts';
 
 let base: string;

@@ -4,7 +4,7 @@ import type { TargetState } from '../../src/cluster/target-state.ts';
 import type { ObservedUnit, SystemdState, UnitRecord } from '../../src/cluster/unit-state.ts';
 import type { MachineId } from '../../src/machine/machine-id.ts';
 import type { Metadata } from '../../src/machine/metadata.ts';
-import { readDependencies } from '../../src/unit/dependencies.ts';
+import { type DependencyKind, readDependencies } from '../../src/unit/dependencies.ts';
 import { parsePlacement } from '../../src/unit/placement.ts';
 import { triggeredUnit } from '../../src/unit/trigger.ts';
 import { hashUnitFile, parseUnitFile } from '../../src/unit/unit-file.ts';
@@ -14,12 +14,12 @@ export const NOW = Date.UTC(2024, 0, 1);
 export const TTL_MS = 30_000;
 export const CLUSTER_ID = '0b1fda7c-6a4e-4bb5-9a54-7f6d1c3d2e10';
 
-/** The machine id of every machine in these tests; ids sort like names. */
+/** The machine id for a name; ids sort like names. */
 export function idOf(machine: string): MachineId {
   return Buffer.from(machine).toString('hex').padEnd(32, '0');
 }
 
-/** What systemd shows of a unit in each of the states that matter, as recorded from systemd 252. */
+/** Properties that systemd shows in each relevant state, recorded from systemd 252. */
 const STATES = {
   running: { load: 'loaded', active: 'active', sub: 'running', invocation: 'run1' },
   waiting: { load: 'loaded', active: 'active', sub: 'waiting', type: '', invocation: 'run1' },
@@ -81,11 +81,11 @@ export type UnitOptions = {
   /** Name of the machine it is assigned to. */
   readonly machine?: string;
   readonly token?: number;
-  /** The whole unit file; without it, one is made around the lines for `[X-Fleet]`. */
+  /** The unit file; by default it is generated around the lines of `[X-Fleet]`. */
   readonly text?: string;
 };
 
-/** A unit as the registry has it. `fleet` are the lines of its `[X-Fleet]` section. */
+/** A unit in the registry. `fleet` are the lines of its `[X-Fleet]` section. */
 export function desiredUnit(name: string, fleet = '', options: UnitOptions = {}): DesiredUnit {
   const unitName = parseUnitName(name);
   const text = options.text ?? `${BODIES[unitName.type] ?? '[Unit]\nDescription=x\n'}\n[X-Fleet]\n${fleet}\n`;
@@ -111,19 +111,19 @@ const BODIES: Readonly<Record<string, string>> = {
   path: '[Path]\nPathExists=/run/x\n',
 };
 
-/** What fleet notes on a machine when it puts `unit` there. */
+/** The record that fleet writes to a machine together with `unit`. */
 export function recordOf(unit: DesiredUnit, changes: Partial<UnitRecord> = {}): UnitRecord {
   const { name, token, hash, digest, target } = unit;
   return { unit: name, token, hash, digest, target, ...changes };
 }
 
-/** A unit on a machine, exactly as `unit` wants it. */
+/** A unit on a machine, in the desired state. */
 export function observedUnit(unit: DesiredUnit, changes: Partial<ObservedUnit> = {}): ObservedUnit {
   const state = systemdState(unit.target === 'launched' ? 'running' : 'dead');
   return { name: unit.name, state, record: recordOf(unit), digest: unit.digest, ...changes };
 }
 
-/** A unit of that name that fleet did not put there. */
+/** A unit of that name that fleet does not manage. */
 export function foreignUnit(name: string, changes: Partial<SystemdState> = {}): ObservedUnit {
   const fragment = `/usr/lib/systemd/system/${name}`;
   return {
@@ -135,12 +135,12 @@ export function foreignUnit(name: string, changes: Partial<SystemdState> = {}): 
 }
 
 type MachineOptions = {
-  /** The cluster that owns it; CLUSTER_ID unless told. */
+  /** The cluster that owns it; CLUSTER_ID by default. */
   readonly cluster?: string | undefined;
   readonly units?: readonly ObservedUnit[];
 };
 
-/** A cluster in words: every method gives a new builder, and nothing is shared between them. */
+/** Builds a snapshot of a cluster. Every method returns a new builder. */
 export type ClusterBuilder = {
   /** A machine that answers. */
   machine(name: string, metadata?: Metadata, options?: MachineOptions): ClusterBuilder;
@@ -217,4 +217,33 @@ function silentFor(
       ...silence,
     },
   };
+}
+
+const SECTIONS: Partial<Record<DependencyKind, string>> = {
+  RequiredBy: 'Install',
+  UpheldBy: 'Install',
+  Slice: 'Service',
+  Sockets: 'Service',
+};
+
+const TYPES: Partial<Record<DependencyKind, string>> = {
+  Slice: 'slice',
+  Sockets: 'socket',
+  RequiresMountsFor: 'mount',
+};
+
+/** The line with that option for a unit b. */
+export function lineOf(kind: DependencyKind): string {
+  return `${kind}=${kind === 'RequiresMountsFor' ? '/b' : `b.${TYPES[kind] ?? 'service'}`}`;
+}
+
+/** a.service, which depends on a unit b of a suitable type through that option, and unit b. */
+export function dependentPair(
+  kind: DependencyKind,
+  section = SECTIONS[kind] ?? 'Unit',
+  [first, second]: readonly [UnitOptions?, UnitOptions?] = [],
+): readonly [DesiredUnit, DesiredUnit] {
+  const other = `b.${TYPES[kind] ?? 'service'}`;
+  const text = `[${section}]\n${lineOf(kind)}\n[Service]\nExecStart=/bin/sleep infinity\n`;
+  return [desiredUnit('a.service', '', { ...first, text }), desiredUnit(other, '', second)];
 }

@@ -5,7 +5,7 @@ import { rolldown } from 'rolldown';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 
-/** Makes a program of a TypeScript file, for a process of its own; returns its path in `folder`. */
+/** Bundles a TypeScript file as a program, to run it in another process; returns its path in `folder`. */
 export async function bundle(source: URL, folder: string): Promise<string> {
   const file = join(folder, `${basename(source.pathname, '.ts')}.mjs`);
   const built = await rolldown({ input: source.pathname, platform: 'node' });
@@ -14,7 +14,7 @@ export async function bundle(source: URL, folder: string): Promise<string> {
   return file;
 }
 
-/** Builds both programs in a folder of their own: `npm run build` empties `dist`, also while a program from there runs. */
+/** Builds both programs in `folder`, because `npm run build` empties `dist` even while a program from there runs. */
 export function buildProgram(folder: string): void {
   const command = join(ROOT, 'node_modules/.bin/rolldown');
   execFileSync(command, ['--config', 'src/rolldown.config.js', '--dir', join(folder, 'dist')], {

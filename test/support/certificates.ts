@@ -9,11 +9,11 @@ export type Certificates = {
   readonly otherCa: string;
   readonly server: { readonly cert: string; readonly key: string };
   readonly client: { readonly cert: string; readonly key: string };
-  /** Of the same CA, and over since yesterday. */
+  /** From the same CA; expired yesterday. */
   readonly expired: { readonly cert: string; readonly key: string };
 };
 
-/** Makes certificates in a folder, with openssl. */
+/** Generates certificates in a folder, with openssl. */
 export function makeCertificates(folder: string): Certificates {
   const authority = (name: string): string => {
     openssl(

@@ -1,29 +1,30 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, inject } from 'vitest';
 import { claimSlot, clusterIn, folderOf } from './slot.ts';
 
-/** The cluster of this file of tests. */
+/** This test file has its own cluster. */
 const SLOT = await claimSlot();
 export const CLUSTER_FOLDER = folderOf(SLOT);
 
-/** First three parts of the addresses of the machines. */
+/** The first three octets of the addresses of the machines. */
 export const SUBNET = `127.76.${SLOT}`;
 
-/** The key that every user of every machine lets in, and the host keys of the machines. */
+/** The key that is authorized for every user of every machine, and the host keys of the machines. */
 export const IDENTITY_FILE = join(CLUSTER_FOLDER, 'id_ed25519');
 export const KNOWN_HOSTS_FILE = join(CLUSTER_FOLDER, 'known_hosts');
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Folder of the program as built for this run; empty where the machines cannot be started. */
+    /** Folder of the program that was built for this run; empty if machines cannot run here. */
     program: string;
   }
 }
 
 /**
- * Tests on machines k1, k2 and k3: all of them are well, and have nothing of fleet, when the first one starts.
- * Skipped on a box that cannot run them.
+ * Tests on the machines k1, k2 and k3. Before the first test, all of them are running and have no files of fleet.
+ * The tests are skipped on a box that cannot run machines.
  */
 export function onMachines(title: string, body: () => void): void {
   describe.skipIf(inject('program') === '')(title, () => {
@@ -36,7 +37,7 @@ export function addressOf(machine: string): string {
   return `${SUBNET}.${machine.slice(1)}`;
 }
 
-/** The public host key of a machine as in a line of known_hosts: type, space, base64. */
+/** The public host key of a machine in the format of known_hosts: type, space, base64. */
 export function hostKeyOf(machine: string): string {
   const start = `${addressOf(machine)} `;
   const line = readFileSync(KNOWN_HOSTS_FILE, 'utf8')
@@ -45,22 +46,21 @@ export function hostKeyOf(machine: string): string {
   return line?.slice(start.length) ?? '';
 }
 
-/** One verb of the cluster script, see its help: `cluster('kill', 'k2')`. Rejects with what it printed. */
+/** Runs a verb of the cluster script, for example `cluster('kill', 'k2')`. Rejects with its output. */
 export async function cluster(...words: readonly string[]): Promise<string> {
   return clusterIn(SLOT, ...words);
 }
 
-/** Runs a shell script inside a machine, not over the network, and returns what it printed. */
+/** Runs a shell script inside a machine, not over the network, and returns its output. */
 export function inside(machine: string, script: string): Promise<string> {
   return cluster('exec', machine, '/bin/sh', '-euc', script);
 }
 
-/** The same in several machines at once. */
 export function insideAll(machines: readonly string[], script: string): Promise<readonly string[]> {
   return Promise.all(machines.map((machine) => inside(machine, script)));
 }
 
-/** Waits until a shell command succeeds inside a machine; rejects when it has not within ten seconds. */
+/** Waits until a shell command succeeds inside a machine; rejects after ten seconds. */
 export async function until(machine: string, command: string): Promise<void> {
   await inside(machine, `for try in $(seq 200); do if ${command}; then exit 0; fi; sleep 0.05; done; exit 1`);
 }
@@ -74,13 +74,13 @@ async function restoreMachines(): Promise<void> {
   await wipe(...MACHINES);
 }
 
-/** Starts machines beyond the third, with nothing of those who had them before. */
+/** Starts machines after the third, and removes the files of earlier tests. */
 export async function add(...machines: readonly string[]): Promise<void> {
   await cluster('up', `${MACHINES.length + machines.length}`);
   await wipe(...machines);
 }
 
-/** Takes everything of fleet from machines, as if no cluster had ever owned them. */
+/** Removes all units and files of fleet from machines. */
 export async function wipe(...machines: readonly string[]): Promise<void> {
   await insideAll(
     machines,
@@ -92,4 +92,71 @@ export async function wipe(...machines: readonly string[]): Promise<void> {
     systemctl daemon-reload
     systemctl reset-failed`,
   );
+}
+
+/**
+ * The services with processes on each machine whose names match. They are read from the cgroups of this box, so that it
+ * works for machines that hang or are cut off.
+ */
+export function runningServices(
+  machines: readonly string[],
+  pattern: RegExp,
+): ReadonlyMap<string, ReadonlySet<string>> {
+  return new Map(machines.map((machine) => [machine, servicesOf(machine, pattern)]));
+}
+
+/** The machines on which a unit has processes, in the order of `machines`. */
+export function machinesRunning(unit: string, machines: readonly string[]): readonly string[] {
+  const running = runningServices(machines, /./);
+  return machines.filter((machine) => running.get(machine)?.has(unit));
+}
+
+function servicesOf(machine: string, pattern: RegExp): ReadonlySet<string> {
+  const top = join(cgroupOf(machine), 'payload/system.slice');
+  const slices = ['.', ...foldersOf(top).filter((name) => name.endsWith('.slice'))];
+  const services = slices.flatMap((slice) =>
+    foldersOf(join(top, slice))
+      .filter((name) => name.endsWith('.service') && pattern.test(name))
+      .map((name) => ({ name: unescaped(name), folder: join(top, slice, name) })),
+  );
+  return new Set(services.filter(({ folder }) => isPopulated(folder)).map(({ name }) => name));
+}
+
+function foldersOf(path: string): readonly string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() ? entry.name : [],
+    );
+  } catch {
+    return []; // The machine does not run.
+  }
+}
+
+function isPopulated(folder: string): boolean {
+  try {
+    return readFileSync(join(folder, 'cgroup.events'), 'utf8').includes('populated 1');
+  } catch {
+    return false; // It has ended.
+  }
+}
+
+/** systemd prefixes names that are reserved in cgroups with `_`. */
+function unescaped(name: string): string {
+  return name.replace(/^_/, '');
+}
+
+/** The cluster script uses the same names. */
+function cgroupOf(machine: string): string {
+  const id = createHash('md5').update(CLUSTER_FOLDER).digest('hex').slice(0, 8);
+  return join(cgroups(), `fleet-cluster-${id}`, machine);
+}
+
+let mounted: string | undefined;
+
+function cgroups(): string {
+  mounted ??= readFileSync('/proc/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' '))
+    .find(([, path = '', type]) => type === 'cgroup2' && existsSync(path))?.[1];
+  return mounted ?? '/sys/fs/cgroup';
 }

@@ -7,18 +7,17 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EtcdOptions } from '../../src/store/etcd/options.ts';
 
-/** Whether etcd (Debian's etcd-server) and openssl are installed. Says so once where not. */
+/** Whether etcd (Debian's etcd-server) and openssl are installed. Prints a warning if not. */
 export const HAS_ETCD = hasEtcd();
 
 export type EtcdSetup = {
-  /** How many members the cluster has. */
   readonly members?: number;
-  /** For every member. */
+  /** Arguments for every member. */
   readonly arguments?: readonly string[];
   readonly tls?: { readonly cert: string; readonly key: string; readonly ca: string };
 };
 
-/** One process of etcd on 127.0.0.1, which can be ended and started again. */
+/** A process of etcd on 127.0.0.1 that can be ended and started again. */
 export class EtcdMember {
   readonly port: number;
   readonly #words: readonly string[];
@@ -33,13 +32,13 @@ export class EtcdMember {
     this.#process = spawn('etcd', this.#words, { stdio: 'ignore' });
   }
 
-  /** Returns when none of its threads runs any more; one that is in the kernel first comes back from there. */
+  /** Waits until all threads have stopped, because a thread in a system call stops only after it. */
   async freeze(): Promise<void> {
     this.#process?.kill('SIGSTOP');
     while (this.#threads().some((state) => state !== 'T')) await sleep(5);
   }
 
-  /** How its threads are: proc_pid_stat(5), field 3. */
+  /** The states of its threads: proc_pid_stat(5), field 3. */
   #threads(): readonly (string | undefined)[] {
     const tasks = `/proc/${this.#process?.pid}/task`;
     return readdirSync(tasks).map(
@@ -61,7 +60,7 @@ export class EtcdMember {
   }
 }
 
-/** A real etcd of its own, in a temporary folder and on free ports of the loopback interface. */
+/** A real etcd cluster in a temporary folder, on free ports of the loopback interface. */
 export class TestEtcd {
   readonly members: readonly EtcdMember[];
   readonly #folder: string;
@@ -74,7 +73,6 @@ export class TestEtcd {
     this.#setup = setup;
   }
 
-  /** Resolves when it answers. */
   static async start(setup: EtcdSetup = {}): Promise<TestEtcd> {
     const folder = mkdtempSync(join(tmpdir(), 'fleet-etcd-'));
     const count = setup.members ?? 1;
@@ -88,13 +86,13 @@ export class TestEtcd {
     return etcd;
   }
 
-  /** How to reach it, below a prefix that no other test has. */
+  /** Connection options with a new prefix. */
   options(changes: Partial<EtcdOptions> = {}): EtcdOptions {
     const endpoints = this.members.map(({ port }) => ({ host: '127.0.0.1', port }));
     return { endpoints, prefix: `/test-${this.#prefixes++}`, tls: false, ...changes };
   }
 
-  /** Resolves when every member has a leader, or with TLS when it can be connected to. */
+  /** Resolves when every member has a leader, or with TLS, when every member accepts connections. */
   async ready(): Promise<void> {
     for (const { port } of this.members) {
       for (let tries = 0; !(await this.#answers(port)); tries++) {
@@ -104,7 +102,7 @@ export class TestEtcd {
     }
   }
 
-  /** Asks the first member without fleet's client; not with TLS. Throws what it refuses. */
+  /** Sends a request to the first member without fleet's client, and without TLS. Throws error responses. */
   async post(path: string, message: unknown, token?: string): Promise<Record<string, unknown>> {
     const answer = await fetch(`http://127.0.0.1:${this.members[0]?.port}/v3/${path}`, {
       method: 'POST',
@@ -166,7 +164,7 @@ function hasEtcd(): boolean {
     const [command = '', ...words] = line.split(' ');
     return spawnSync(command, words).status === 0;
   });
-  if (!found) console.warn('no tests against etcd: install etcd-server and openssl');
+  if (!found) console.warn('tests with etcd are skipped: install etcd-server and openssl');
   return found;
 }
 

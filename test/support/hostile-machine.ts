@@ -8,25 +8,24 @@ import { pick } from './random.ts';
 
 /** The two output streams of a command on a hostile machine. */
 export type Wire = {
-  /** Resolves when the other side takes more. */
+  /** Resolves when the other side accepts more. */
   stdout(bytes: Uint8Array): Promise<void>;
   stderr(bytes: Uint8Array): Promise<void>;
   /** Whether the other side has closed the channel. */
   readonly isClosed: boolean;
-  /** Resolves when another question would have come. */
+  /** Resolves after the time in which another query would have arrived. */
   rest?(): Promise<void>;
 };
 
-/** A script that asks for an answer: its name, its text, and the marker that its frames need. */
+/** A script that needs an answer: its name, its text, and the marker of its frames. */
 export type Question = { readonly name: string; readonly text: string; readonly marker: string };
 
-/** What a hostile machine does instead of running a script: a `ForceCommand` that knows the protocol. */
+/** Replaces the script on a hostile machine, like a `ForceCommand` that knows the protocol. */
 export type Attack = (question: Question, wire: Wire) => Promise<void>;
 
-/** Bytes for the two streams. */
 export type Forged = { readonly stdout: Buffer; readonly stderr: Buffer };
 
-/** Reads what comes in on a command, and answers every script in it with the attack. */
+/** Reads the input of a command, and answers every script in it with the attack. */
 export class HostileShell {
   readonly #attack: () => Attack;
   readonly #wire: Wire;
@@ -36,7 +35,7 @@ export class HostileShell {
   #asked = 0;
   readonly #onIdle: () => void;
 
-  /** `onIdle` is called when an answer was sent and was not followed by a question. */
+  /** `onIdle` is called when no query follows an answer. */
   constructor(command: string, wire: Wire, attack: () => Attack, onIdle: () => void = () => undefined) {
     this.#attack = attack;
     this.#wire = wire;
@@ -69,16 +68,15 @@ export class HostileShell {
   }
 }
 
-/** A transport to a hostile machine in this process, with nothing in between. */
+/** A transport to a hostile machine in this process. */
 export class HostileTransport implements Transport {
-  /** What it does next. */
   attack: Attack;
-  /** Bytes that were taken from it, and the channels that are open. */
+  /** Bytes that were received from it, and the number of open channels. */
   taken = 0;
   open = 0;
   readonly #endsWhenIdle: boolean;
 
-  /** With `endsWhenIdle`, an answer that does not end is over with its command, without a wait for a deadline. */
+  /** With `endsWhenIdle`, the command ends after an incomplete answer, so that no test waits for a deadline. */
   constructor(attack: Attack, { endsWhenIdle = false } = {}) {
     this.attack = attack;
     this.#endsWhenIdle = endsWhenIdle;
@@ -101,7 +99,7 @@ export class HostileTransport implements Transport {
       if (isClosed) return;
       this.taken += bytes.length;
       await listener(Buffer.from(bytes));
-      // The other side may be waiting for its turn of the loop.
+      // The other side may be waiting for the event loop.
       if (bytes.length > 10_000) await new Promise((resolve) => setImmediate(resolve));
     };
     const wire: Wire = {
@@ -132,7 +130,7 @@ export class HostileTransport implements Transport {
   }
 }
 
-/** An attack that sends one answer, forged from the question. */
+/** An attack that sends one forged answer. */
 export function answers(forge: (question: Question) => Forged): Attack {
   return async (question, wire) => {
     const { stdout, stderr } = forge(question);
@@ -141,12 +139,12 @@ export function answers(forge: (question: Question) => Forged): Attack {
   };
 }
 
-/** The answer of a machine on which all is well and that has these units. */
+/** The answer of a working machine with these units. */
 export function honest(units: readonly string[] = ['a.service'], id = MACHINE_ID): Attack {
   return answers((question) => print(sectionsFor(question, units, id), question.marker));
 }
 
-/** What a script prints for these sections, and the last one. */
+/** The output of a script with these sections and the final one. */
 export function print(sections: readonly Section[], marker: string): Forged {
   const all = [...sections, { name: 'end', status: 0, stdout: '', stderr: '' }];
   const stdout = all.map(
@@ -156,7 +154,7 @@ export function print(sections: readonly Section[], marker: string): Forged {
   return { stdout: Buffer.from(stdout.join('')), stderr: Buffer.from(stderr.join('')) };
 }
 
-/** The sections that a script asks for, as an honest machine with these units fills them. */
+/** The sections that a script requests, from an honest machine with these units. */
 export function sectionsFor(
   { name, text }: Question,
   units: readonly string[],
@@ -285,13 +283,13 @@ const FILL = Buffer.alloc(64 * 1024, 'x');
 const LINES = Buffer.alloc(64 * 1024, '\n');
 const NONE = Buffer.alloc(0);
 
-/** Attacks with more than fleet takes, by what they are. */
+/** Attacks that exceed a limit, by description. */
 export const FLOODS: Readonly<Record<string, Attack>> = {
   'a frame of 999999999999 bytes, and endless data': endless('stdout', FILL, ({ marker }) => ({
     stdout: Buffer.from(`${marker} facts 0 999999999999\n`),
     stderr: NONE,
   })),
-  'a frame of a number that is no number': endless('stdout', FILL, ({ marker }) => ({
+  'a frame with a size of 250 digits': endless('stdout', FILL, ({ marker }) => ({
     stdout: Buffer.from(`${marker} facts 0 ${'9'.repeat(250)}\n`),
     stderr: NONE,
   })),
@@ -335,30 +333,30 @@ export const FLOODS: Readonly<Record<string, Attack>> = {
   }),
 };
 
-/** Values that no systemd and no fleet writes, by the field they stand in; each makes an answer unusable. */
+/** Values that neither systemd nor fleet writes: description, original and replacement. Each makes an answer unusable. */
 export const LIES: readonly (readonly [string, string | RegExp, string])[] = [
   [
-    'a date that no calendar has',
+    'a date that does not exist',
     'ActiveEnterTimestamp=Mon 2026-11-23',
     'ActiveEnterTimestamp=Mon 9999-99-99',
   ],
   ['a record with a path', 'unit=a.service', 'unit=../../etc/x.service'],
-  ['a token that is not exact', 'token=1\n', 'token=9007199254740993\n'],
-  ['a token like that of a poisoned recovery', 'token=1\n', 'token=99999999999999999999999\n'],
+  ['a token above the exact integers', 'token=1\n', 'token=9007199254740993\n'],
+  ['a token of 23 digits', 'token=1\n', 'token=99999999999999999999999\n'],
   [
     'infinite memory',
     /memory 4096 1024|MemoryCurrent=1048576/,
     'MemoryCurrent=Infinity\nmemory Infinity Infinity',
   ],
   ['negative memory', /memory 4096 1024|MemoryCurrent=1048576/, 'MemoryCurrent=-1024\nmemory -1 -1'],
-  ['an uptime of for ever', 'uptime 1234.50', 'uptime 1e308'],
+  ['an uptime of 1e308 seconds', 'uptime 1234.50', 'uptime 1e308'],
   ['no uptime', 'uptime 1234.50\n', ''],
-  ['a boot of escape sequences', 'boot-id b0b0', 'boot-id \u001b[2J'],
-  ['a cluster of escape sequences', 'boot-id b0b0', 'boot-id b0b0\ncluster \u001b]0;x\u0007'],
-  ['a state of escape sequences', 'SubState=running', 'SubState=\u001b[31mrunning'],
+  ['a boot id with escape sequences', 'boot-id b0b0', 'boot-id \u001b[2J'],
+  ['a cluster id with escape sequences', 'boot-id b0b0', 'boot-id b0b0\ncluster \u001b]0;x\u0007'],
+  ['a state with escape sequences', 'SubState=running', 'SubState=\u001b[31mrunning'],
 ];
 
-/** The honest answer with one lie in it. */
+/** The honest answer with one replaced value. */
 export function lying(from: string | RegExp, to: string, units: readonly string[] = ['a.service']): Attack {
   return answers((question) =>
     print(
@@ -417,7 +415,7 @@ export function fuzzed(
   });
 }
 
-/** Another value in place of one of a field, in one section of two or so. */
+/** Replaces a field in about a third of the sections. */
 function fuzzFields(section: Section, random: () => number): Section {
   if (random() < 0.7) return section;
   if (random() < 0.1) return { ...section, status: Math.floor(random() * 256), stderr: pick(random, NASTY) };
@@ -426,7 +424,7 @@ function fuzzFields(section: Section, random: () => number): Section {
   return { ...section, stdout: fields.with(at, pick(random, NASTY)).join('') };
 }
 
-/** Frames that are missing, doubled, in another order, or of another size or name. */
+/** Removes, duplicates, reorders, renames or resizes frames. */
 function fuzzFrames(sections: Section[], marker: string, random: () => number): Forged {
   const at = Math.floor(random() * Math.max(1, sections.length));
   const section = sections[at];
@@ -446,7 +444,7 @@ function fuzzFrames(sections: Section[], marker: string, random: () => number): 
   return { ...forged, stdout: Buffer.from(String(forged.stdout).replace(size, other)) };
 }
 
-/** One byte of a stream changed, inserted, taken away, or the last one. */
+/** Changes, inserts or removes a byte of a stream, or truncates it. */
 function fuzzBytes({ stdout, stderr }: Forged, random: () => number): Forged {
   const change = (bytes: Buffer): Buffer => {
     const at = Math.floor(random() * bytes.length);
@@ -459,5 +457,5 @@ function fuzzBytes({ stdout, stderr }: Forged, random: () => number): Forged {
   return random() < 0.8 ? { stdout: change(stdout), stderr } : { stdout, stderr: change(stderr) };
 }
 
-/** What is taken of an endless answer at most: the limit, and what was on its way. */
-export const MOST_TAKEN = LIMITS.answer.most + 2 * MIB;
+/** The most bytes that are received of an endless answer: the limit, and the bytes in transit. */
+export const MAX_RECEIVED = LIMITS.answer.most + 2 * MIB;

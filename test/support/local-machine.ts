@@ -20,7 +20,7 @@ export const CLUSTER = '5f0c6c1e-0000-4000-8000-000000000001';
 export const MACHINE_ID = '148a18ff6e954cd892dac9de9bb90d5a';
 
 const STUBS = join(import.meta.dirname, 'stubs');
-/** The commands a script calls, apart from what is built into the shell. */
+/** The external commands that scripts call. */
 const COMMANDS = [
   'cat',
   'flock',
@@ -45,12 +45,12 @@ const TARGET: SshTarget = {
 };
 
 export type SessionOptions = Partial<Pick<LocalShellOptions, 'shell' | 'setup' | 'rewrite'>> & {
-  /** Kills the script's shell where it calls its nth command, which is not run any more. */
+  /** Kills the shell of the script instead of running its nth command. */
   readonly killAt?: number;
   readonly wait?: WaitPolicy;
 };
 
-/** A machine that is a folder: the real script in a real shell, and a stand-in for systemd that keeps files. */
+/** A machine in a folder: the real script in a real shell, with a stub of systemd that keeps its state in files. */
 export class LocalMachine {
   readonly folder: string;
   readonly paths: MachinePaths;
@@ -68,7 +68,7 @@ export class LocalMachine {
     };
   }
 
-  /** Connects through the real driver; `shell` is what it speaks to. */
+  /** Connects through the real driver; `shell` is its transport. */
   connect(options: SessionOptions = {}): { session: MachineSession; shell: LocalShell } {
     const { wait = DEFAULT_WAIT } = options;
     const shell = new LocalShell(this.#shellOptions({ ...this.#defaults, ...options }));
@@ -79,7 +79,7 @@ export class LocalMachine {
     return { session, shell };
   }
 
-  /** Connects through the real driver and a transport whose far end is this box: what it runs finds this machine. */
+  /** Connects through the real driver and a transport to this box, whose commands then run on this machine. */
   connectOver(transport: Transport, ssh: SshTarget): MachineSession {
     const { environment, rewrite } = this.#shellOptions(this.#defaults);
     const variables = Object.entries(environment).map(([name, value]) => `export ${name}=${quote(value)}; `);
@@ -95,7 +95,7 @@ export class LocalMachine {
     return driver.connect({ name: 'web-1', address: ssh.host, metadata: {} });
   }
 
-  /** Another machine, as this one is now. */
+  /** Returns a copy of this machine in its current state. */
   async copy(): Promise<LocalMachine> {
     const other = await createLocalMachine(this.#defaults);
     await rm(other.folder, { recursive: true });
@@ -103,7 +103,7 @@ export class LocalMachine {
     return other;
   }
 
-  /** One session that changes, to its end. */
+  /** Runs changes in a session, and closes it. */
   async change(
     changes: readonly UnitChange[],
     options: SessionOptions & { readonly cluster?: string } = {},
@@ -115,7 +115,7 @@ export class LocalMachine {
     return outcomes;
   }
 
-  /** One session with one query, to its end. */
+  /** Runs a query in a session, and closes it. */
   async ask<T>(query: Query<T>, options: SessionOptions = {}): Promise<T> {
     const { session, shell } = this.connect(options);
     try {
@@ -130,22 +130,22 @@ export class LocalMachine {
     return this.ask(observeQuery({ names, digests: true }), options);
   }
 
-  /** Calls of systemctl so far, those that start with `verb`. */
+  /** Calls of systemctl that start with `verb`. */
   calls(verb = ''): readonly string[] {
     return this.#lines('calls').filter((call) => call.startsWith(verb));
   }
 
-  /** What units did, in order: `start web.service as Description`, `stop …`, `stopped …`. */
+  /** Events of units, in order: `start web.service as Description`, `stop …`, `stopped …`. */
   events(): readonly string[] {
     return this.#lines('events');
   }
 
-  /** Tells the stand-in something: see stubs/systemctl. */
+  /** Sets a control file of the stub: see stubs/systemctl. */
   tell(file: string, text = ''): void {
     writeFileSync(this.path('stub', file), text);
   }
 
-  /** Takes back what was told. */
+  /** Removes a control file of the stub. */
   forget(file: string): void {
     rmSync(this.path('stub', file));
   }
@@ -158,7 +158,7 @@ export class LocalMachine {
     rmSync(this.path(file));
   }
 
-  /** The permissions of a file. */
+  /** The permission bits of a file. */
   mode(file: string): number {
     return statSync(this.path(file)).mode & 0o777;
   }
@@ -167,7 +167,7 @@ export class LocalMachine {
     return join(this.folder, ...parts);
   }
 
-  /** The text of a file, undefined where there is none. */
+  /** The text of a file; undefined if it does not exist. */
   text(...parts: readonly string[]): string | undefined {
     const path = this.path(...parts);
     return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
@@ -208,7 +208,7 @@ export class LocalMachine {
   }
 }
 
-/** A machine that nobody has used, gone when the test is over. `name` is that of its folder. */
+/** Creates a new machine, which is removed after the test. `name` is the name of its folder. */
 export async function createLocalMachine(
   defaults: SessionOptions & { readonly name?: string } = {},
 ): Promise<LocalMachine> {

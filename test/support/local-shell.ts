@@ -1,25 +1,25 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { encodeForPrintf } from '../../src/ssh/shell.ts';
 import type { SshTarget } from '../../src/ssh/target.ts';
 import type { RemoteExit, RemoteProcess, Transport } from '../../src/ssh/transport.ts';
 
 export type LocalShellOptions = {
-  /** What takes the place of `/bin/sh`: `bash --posix`. */
+  /** Replaces `/bin/sh`, for example `bash --posix`. */
   readonly shell: string;
-  /** Commands for the login shell, before it is replaced; SCRIPT_SHELL is the process id it keeps. */
+  /** Commands for the login shell, before it executes the script shell; SCRIPT_SHELL is its process id. */
   readonly setup: string;
   readonly environment: Readonly<Record<string, string>>;
-  /** Changes what the shell is given, in the command or on standard input. */
+  /** Changes scripts in the command or on standard input. */
   readonly rewrite: (script: string) => string;
 };
 
-/** How every command begins the shell that runs scripts. */
+/** The start of every command, up to the shell that runs scripts. */
 export const CLEAN_SHELL = `/bin/sh -c 'exec env -i LC_ALL=C PATH="$PATH" /bin/sh "$@"' sh`;
 
 /** The script in a command of `openRootShell`, encoded. */
 const FIRST_SCRIPT = /(?<= sh )'([^']*)'$/;
 
-/** The script that a command of `openRootShell` brings along; empty when it brings none. */
+/** The script in a command of `openRootShell`, or an empty string. */
 export function scriptIn(command: string): string {
   return decode(FIRST_SCRIPT.exec(command)?.[1] ?? '');
 }
@@ -29,12 +29,12 @@ export function rewriteCommand(command: string, rewrite: (script: string) => str
   return command.replace(FIRST_SCRIPT, (_, word: string) => encodeForPrintf(rewrite(decode(word))));
 }
 
-/** Lets variables through to the scripts of a command: they tell what stands in for a machine's tools. */
+/** Passes variables to the scripts of a command; the stubs of a machine's tools read them. */
 export function keepVariables(command: string, names: readonly string[]): string {
   return command.replace('env -i', `env -i ${names.map((name) => `${name}="$${name}"`).join(' ')}`);
 }
 
-/** What printf makes of an encoded script. */
+/** Decodes a script as printf does. */
 function decode(word: string): string {
   const bytes = word.replaceAll(/\\(?:n|0(\d{3}))/g, (_, octal?: string) =>
     octal === undefined ? '\n' : String.fromCharCode(Number.parseInt(octal, 8)),
@@ -42,7 +42,7 @@ function decode(word: string): string {
   return Buffer.from(bytes, 'latin1').toString('utf8');
 }
 
-/** A transport whose machine is this one: every command is a process here, with nothing in between. */
+/** A transport that runs every command as a local process. */
 export class LocalShell implements Transport {
   readonly commands: string[] = [];
   readonly #options: LocalShellOptions;
@@ -55,11 +55,11 @@ export class LocalShell implements Transport {
   async exec(_target: SshTarget, command: string): Promise<RemoteProcess> {
     const { shell, setup, environment, rewrite } = this.#options;
     this.commands.push(command);
-    const ours = keepVariables(rewriteCommand(command, rewrite), [
+    const localCommand = keepVariables(rewriteCommand(command, rewrite), [
       'SCRIPT_SHELL',
       ...Object.keys(environment),
     ]).replaceAll(/\/bin\/sh (?=-[cs]|"\$@")/g, `${shell} `);
-    const script = `export SCRIPT_SHELL=$$\n${setup}\n${ours}`;
+    const script = `export SCRIPT_SHELL=$$\n${setup}\n${localCommand}`;
     const child = spawn('/bin/sh', ['-c', script], { env: { ...environment } });
     this.#processes.push(child);
     child.stdin.on('error', () => undefined);
@@ -73,12 +73,12 @@ export class LocalShell implements Transport {
     };
   }
 
-  /** Kills the shells that are running, as a power loss would. */
+  /** Kills all running shells, like a power loss. */
   kill(): void {
     for (const child of this.#processes) child.kill('SIGKILL');
   }
 
-  /** Loses the connection: what the shells print goes nowhere, and no more comes in. */
+  /** Loses the connection: closes the streams of all shells. */
   cut(): void {
     for (const child of this.#processes) {
       child.stdin?.destroy();
@@ -87,7 +87,7 @@ export class LocalShell implements Transport {
     }
   }
 
-  /** Waits until every shell has ended, and all that it started and that holds its streams. */
+  /** Waits until every shell, and every child that holds its streams, has ended. */
   async close(): Promise<void> {
     for (const child of this.#processes) child.stdin?.end();
     await Promise.all(this.#processes.map(exitOf));
@@ -101,3 +101,11 @@ function exitOf(child: ChildProcess): Promise<RemoteExit> {
   if (isOver) return Promise.resolve(exit());
   return new Promise((resolve) => child.once('close', () => resolve(exit())));
 }
+
+/**
+ * The installed POSIX shells that a machine may have as `/bin/sh`. `--norc`, because a bash that is called as sh does
+ * not read ~/.bashrc.
+ */
+export const SHELLS: readonly string[] = ['/bin/sh', 'bash --posix --norc', 'busybox sh'].filter(
+  (shell) => spawnSync('/bin/sh', ['-c', `${shell} -c :`], { stdio: 'ignore' }).status === 0,
+);

@@ -7,12 +7,12 @@ export const ROOT = resolve(import.meta.dirname, '../..');
 /** The text of a topic of the manual. */
 export const topic = (name: string): string => readFileSync(resolve(ROOT, `src/manual/${name}.md`), 'utf8');
 
-/** The names of all topics, which are those of the files. */
+/** The names of all topics, which are the file names. */
 export const TOPIC_FILES: readonly string[] = readdirSync(resolve(ROOT, 'src/manual'))
   .map((file) => file.replace(/\.md$/, ''))
   .sort();
 
-/** The cells of the rows of the table of `text` that begins with `title`. */
+/** The cells of the table of `text` that begins with `title`, row by row. */
 export function rowsOf(text: string, title: string): readonly (readonly string[])[] {
   const start = text.indexOf(title);
   if (start < 0) throw new Error(`there is no table ${title}`);

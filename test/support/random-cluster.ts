@@ -24,7 +24,7 @@ const NAMES = [
   's@1.service',
 ].concat('s@2.service', 's@3.service', 's@4.service', 't@1.service', 't@2.service', 'g.service', 'h.service');
 
-/** Any cluster at all, also one that fleet would never have made: units beside their enemies, lost machines. */
+/** A random cluster, including states that fleet does not create, such as conflicting units on one machine. */
 export function randomCluster(seed: number): ClusterSnapshot {
   const random = seeded(seed);
   const names = NAMES.filter(() => random() < 0.6);
@@ -39,7 +39,7 @@ export function randomCluster(seed: number): ClusterSnapshot {
     .snapshot();
 }
 
-/** The same cluster with everything in another order. */
+/** The same cluster in another order. */
 export function shuffled(snapshot: ClusterSnapshot, seed: number): ClusterSnapshot {
   const random = seeded(seed);
   const shuffle = <T>(items: readonly T[]): readonly T[] =>
@@ -62,7 +62,7 @@ function placement(random: Random, name: string): string {
   if (random() < 0.1) lines.push('MachineMetadata=role=web disk=ssd');
   const conflict = random() < 0.3 ? pick(random, ['s@*.service', 'a.*', '*.timer', 'g.service', 't@*']) : '';
   lines.push(`Conflicts=${conflict}`);
-  // A unit that contradicts itself is refused long before it gets here.
+  // A unit file with contradictory options is refused earlier.
   const peers = conflict === '' ? [...PEERS, 'a.timer'] : PEERS;
   const peer = pick(
     random,
@@ -106,8 +106,8 @@ function randomMachine(
     const code = pick(random, ['ssh-timeout', 'ssh-refused', 'ssh-host-key', 'remote-script']);
     return builder.unreachable(name, pick(random, [0, TTL_MS - 1, TTL_MS, TTL_MS * 9]), metadata, { code });
   }
-  const owner = pick(random, ['ours', 'ours', 'ours', 'ours', 'ours', 'ours', 'nobody', 'other']);
-  const cluster = owner === 'other' ? { cluster: 'other' } : owner === 'nobody' ? { cluster: undefined } : {};
+  const owner = pick(random, ['ours', 'ours', 'ours', 'ours', 'ours', 'ours', 'none', 'other']);
+  const cluster = owner === 'other' ? { cluster: 'other' } : owner === 'none' ? { cluster: undefined } : {};
   const here = units.filter(() => random() < 0.4).map((unit) => randomObserved(random, unit));
   return builder.machine(name, metadata, { ...cluster, units: here });
 }

@@ -16,7 +16,7 @@ export function pick<T>(random: () => number, choices: readonly T[]): T {
   return choice;
 }
 
-/** Up to `most` of `choices`, with repeats, joined into one text. */
+/** Up to `most` of `choices`, which can repeat, joined. */
 export function pickText(random: () => number, choices: readonly string[], most: number): string {
   return Array.from({ length: Math.floor(random() * (most + 1)) }, () => pick(random, choices)).join('');
 }

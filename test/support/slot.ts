@@ -7,19 +7,19 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const SCRIPT = new URL('../../examples/cluster/cluster', import.meta.url).pathname;
 
-/** How many files of tests on real machines run at once, each with a cluster of its own. They mostly wait. */
+/** The number of test files on real machines that run in parallel, each with its own cluster. They mostly wait. */
 export const SLOTS = 4;
 
 /**
- * The first slot that no process on this box has. An abstract socket holds it, which the kernel lets go with the process
- * (unix(7)); numbers of workers do not do, because vitest gives the same one to workers of two projects.
+ * Claims the first free slot of this box with an abstract socket, which the kernel closes with the process (unix(7)).
+ * Worker numbers cannot be used, because vitest gives the same number to workers of two projects.
  */
 export async function claimSlot(): Promise<number> {
-  for (let slot = 0; slot < SLOTS; slot++) if (await isOurs(slot)) return slot;
+  for (let slot = 0; slot < SLOTS; slot++) if (await tryClaim(slot)) return slot;
   throw new Error(`all ${SLOTS} clusters for tests are in use`);
 }
 
-function isOurs(slot: number): Promise<boolean> {
+function tryClaim(slot: number): Promise<boolean> {
   return new Promise((resolve) => {
     const holder = createServer()
       .once('error', () => resolve(false))
@@ -28,18 +28,18 @@ function isOurs(slot: number): Promise<boolean> {
   });
 }
 
-/** One folder for every run, so that a run takes down what one that was killed has left. */
+/** Every run uses the same folder, so that a run also removes what a killed run left. */
 export function folderOf(slot: number): string {
   return join(tmpdir(), `fleet-e2e-${slot}`);
 }
 
-/** One verb of the cluster script for the cluster of that slot. Rejects with what it printed. */
+/** Runs a verb of the cluster script for the cluster of that slot. Rejects with its output. */
 export async function clusterIn(slot: number, ...words: readonly string[]): Promise<string> {
   const env = {
     ...process.env,
     FLEET_CLUSTER_DIR: folderOf(slot),
     FLEET_CLUSTER_SUBNET: `127.76.${slot}`,
-    // The ids of k1, k2, k3 and k4, made from these names, sort like the names; so do the rows of tables.
+    // The ids of k1, k2, k3 and k4 are derived from the names and sort like them, and so do the rows of tables.
     FLEET_CLUSTER_PREFIX: 'k',
   };
   const { stdout } = await run(SCRIPT, words, { env });

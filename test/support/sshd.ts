@@ -5,69 +5,69 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import ssh2, { type AuthContext, type ServerChannel } from 'ssh2';
 import { type Attack, HostileShell, type Wire } from './hostile-machine.ts';
 
-/** What a server does wrong, on purpose. */
+/** Deliberate misbehaviour of the server. */
 export type Misbehaviour =
-  /** Lets nobody in. */
+  /** Refuses every login. */
   | { readonly kind: 'refuse-authentication' }
-  /** Accepts connections and never says a word. */
+  /** Accepts connections and sends nothing. */
   | { readonly kind: 'never-answer' }
   /** Cuts the connection once commands have written this many bytes to standard output. */
   | { readonly kind: 'drop-after'; readonly bytes: number }
   /** Waits this long before every command. */
   | { readonly kind: 'delay'; readonly ms: number }
-  /** Refuses every session, as a server at its MaxSessions does. */
+  /** Refuses every session, like a server at its MaxSessions. */
   | { readonly kind: 'refuse-sessions' }
-  /** Sends 64 MiB in place of what a command writes, whatever the window of the channel. */
+  /** Sends 64 MiB instead of the output of a command, and ignores the window of the channel. */
   | { readonly kind: 'ignore-window' }
-  /** Grants no terminal and no agent. */
+  /** Refuses terminals and agent forwarding. */
   | { readonly kind: 'refuse-extras' };
 
 export type SshdOptions = {
-  /** Private host keys in a format that ssh2 reads; one new ed25519 key when there are none. */
+  /** Private host keys in a format that ssh2 reads; a new ed25519 key by default. */
   readonly hostKeys?: readonly string[];
-  /** Public keys that are let in; without a list, every key is. The signature is checked either way. */
+  /** Authorized public keys; all by default. The signature is always checked. */
   readonly acceptedKeys?: readonly string[];
-  /** The only user that is let in; without one, every user is. */
+  /** The only user that may log in; all by default. */
   readonly user?: string;
   readonly misbehaviour?: Misbehaviour;
-  /** What answers scripts in place of a shell. */
+  /** Answers scripts instead of a shell. */
   readonly attack?: () => Attack;
 };
 
 export type Sshd = {
   readonly host: string;
   readonly port: number;
-  /** The public host keys as in a known_hosts line: type, space, base64. */
+  /** The public host keys in the format of known_hosts: type, space, base64. */
   readonly hostKeys: readonly string[];
-  /** TCP connections accepted so far. */
+  /** The number of accepted TCP connections. */
   connections(): number;
-  /** TCP connections that are open now. */
+  /** The number of open TCP connections. */
   openConnections(): number;
-  /** Every command that a client asked for, in order, whether it ran or not. */
+  /** Every command that a client requested, in order, whether it ran or not. */
   execs(): readonly string[];
-  /** What clients asked for beside commands, in order: `pty xterm 80x24`, `window 100x40`, `agent`, `shell`. */
+  /** Other requests of clients, in order: `pty xterm 80x24`, `window 100x40`, `agent`, `shell`. */
   requests(): readonly string[];
-  /** Commands that were started, and those of them that still run. */
+  /** The numbers of started and of running commands. */
   commands(): { readonly started: number; readonly running: number };
-  /** Users in the order in which they were let in. */
+  /** Users in the order of their logins. */
   logins(): readonly string[];
-  /** Cuts every connection without a word and goes on listening. */
+  /** Closes every connection and keeps listening. */
   cut(): void;
-  /** Stops reading from the connections there are, as a stopped process or a cut cable does. */
+  /** Stops reading from the open connections, like a stopped process or a broken cable. */
   stall(): void;
-  /** Kills what still runs, cuts every connection and stops listening. */
+  /** Kills running commands, closes every connection and stops listening. */
   close(): Promise<void>;
 };
 
 type KeyPair = { readonly private: string; readonly public: string };
 
-/** A new key pair in OpenSSH's own formats, made for one test and never stored. */
+/** A new key pair in OpenSSH's formats. */
 export function newKey(type: 'ed25519' | 'ecdsa' | 'rsa' = 'ed25519', passphrase?: string): KeyPair {
   const { generateKeyPairSync } = ssh2.utils;
   const lock: object = passphrase === undefined ? {} : { passphrase, cipher: 'aes256-ctr', rounds: 1 };
   if (type === 'rsa') return generateKeyPairSync('rsa', { bits: 2048, ...lock });
   if (type === 'ecdsa') return generateKeyPairSync('ecdsa', { bits: 256, ...lock });
-  // ssh2 writes one ed25519 key in 256 wrongly: it drops a zero byte at the start of the public half.
+  // ssh2 writes one ed25519 key in 256 wrong: it drops a zero byte at the start of the public half.
   for (let attempt = 0; attempt < 10; attempt++) {
     const pair = generateKeyPairSync('ed25519', { ...lock });
     if (!(ssh2.utils.parseKey(pair.public) instanceof Error)) return pair;
@@ -76,9 +76,8 @@ export function newKey(type: 'ed25519' | 'ecdsa' | 'rsa' = 'ed25519', passphrase
 }
 
 /**
- * An SSH server in this process, on a loopback address, that runs commands with a real `/bin/sh`: streams are
- * wired, exit statuses and signals come back. For tests that need a machine to answer, or to misbehave. Its
- * one weakness is ssh2's: a command may not fill both output streams with megabytes at once.
+ * An SSH server in this process, on a loopback address, that runs commands with a real `/bin/sh` and returns their
+ * streams, exit statuses and signals. A limit of ssh2: a command must not write megabytes to both output streams at once.
  */
 export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   const hostKeys = options.hostKeys ?? [newKey().private];
@@ -102,19 +101,19 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
     client.on('session', (accept, reject) => {
       if (misbehaviour?.kind === 'refuse-sessions') return reject();
       const session = accept();
-      const note = (text: string) => (grant: () => unknown, refuse: () => unknown) => {
+      const answerRequest = (text: string) => (grant: () => unknown, refuse: () => unknown) => {
         seen.requests.push(text);
         if (misbehaviour?.kind === 'refuse-extras') refuse();
         else grant();
       };
       session.on('pty', (yes, no, info) => {
         const { term } = info as unknown as { readonly term: string };
-        note(`pty ${term} ${info.cols}x${info.rows}`)(yes, no);
+        answerRequest(`pty ${term} ${info.cols}x${info.rows}`)(yes, no);
       });
       session.on('window-change', (_yes, _no, { cols, rows }) => {
         seen.requests.push(`window ${cols}x${rows}`);
       });
-      session.on('auth-agent', (yes, no) => note('agent')(yes, no));
+      session.on('auth-agent', (yes, no) => answerRequest('agent')(yes, no));
       session.on('shell', (acceptShell) => {
         seen.requests.push('shell');
         launch('exec /bin/sh -s', acceptShell);
@@ -130,7 +129,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
           const channel = open();
           channel.on('close', () => commands.running--);
           if (misbehaviour?.kind === 'ignore-window') flood(channel);
-          else if (options.attack !== undefined) beHostile(command, channel, options.attack);
+          else if (options.attack !== undefined) attackClient(command, channel, options.attack);
           else kills.add(run(command, channel, misbehaviour, () => sockets.get(port)?.destroy()));
         };
         if (misbehaviour?.kind === 'delay') {
@@ -180,7 +179,7 @@ export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   };
 }
 
-/** Type, space, base64 of the public half, as in a known_hosts line. */
+/** The public half in the format of known_hosts: type, space, base64. */
 export function publicLine(key: string): string {
   const parsed = parse(key);
   return `${parsed.type} ${parsed.getPublicSSH().toString('base64')}`;
@@ -193,7 +192,7 @@ function parse(key: string | Buffer): ssh2.ParsedKey {
 }
 
 function authenticate(context: AuthContext, options: SshdOptions, logins: string[]): void {
-  if (!isLetIn(context, options)) {
+  if (!isAuthorized(context, options)) {
     context.reject(['publickey']);
     return;
   }
@@ -201,8 +200,8 @@ function authenticate(context: AuthContext, options: SshdOptions, logins: string
   context.accept();
 }
 
-/** True for an accepted user with an accepted key whose signature, where there is one, is right. */
-function isLetIn(context: AuthContext, options: SshdOptions): boolean {
+/** True for an accepted user with an accepted key and, if there is a signature, a correct one. */
+function isAuthorized(context: AuthContext, options: SshdOptions): boolean {
   if (options.misbehaviour?.kind === 'refuse-authentication') return false;
   if (context.method !== 'publickey') return false;
   if (options.user !== undefined && options.user !== context.username) return false;
@@ -213,11 +212,11 @@ function isLetIn(context: AuthContext, options: SshdOptions): boolean {
   return key.verify(context.blob, context.signature, context.hashAlgo);
 }
 
-/** How long after an answer a question may follow, in ms; then the command ends. */
+/** How long after an answer a query may follow, in ms; then the command ends. */
 const REST_MS = 50;
 
-/** Answers the scripts of a command with attacks, at the pace of the other side. */
-function beHostile(command: string, channel: ServerChannel, attack: () => Attack): void {
+/** Answers the scripts of a command with attacks, with backpressure. */
+function attackClient(command: string, channel: ServerChannel, attack: () => Attack): void {
   let isClosed = false;
   const end = (): void => {
     if (isClosed) return;
@@ -246,7 +245,7 @@ function beHostile(command: string, channel: ServerChannel, attack: () => Attack
   channel.on('data', (chunk: Buffer) => shell.take(String(chunk))).on('end', end);
 }
 
-/** ssh2 takes no more once the window is 0, but only then: packets of this size go past it. */
+/** ssh2 stops only at a window of exactly 0, which packets of this size skip. */
 const ODD_SIZE = 30_001;
 
 function flood(channel: ServerChannel): void {
@@ -256,7 +255,7 @@ function flood(channel: ServerChannel): void {
   for (let sent = 0; sent < 64 * 1024 * 1024; sent += ODD_SIZE) channel.write(Buffer.alloc(ODD_SIZE));
 }
 
-/** Runs a command over a channel; returns what kills it. */
+/** Runs a command over a channel; returns a function that kills it. */
 function run(
   command: string,
   channel: ServerChannel,

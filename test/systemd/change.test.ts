@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { UnitChange } from '../../src/plan/step.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';
 import { CLUSTER, createLocalMachine, type LocalMachine, MACHINE_ID } from '../support/local-machine.ts';
-import { SHELLS } from '../support/shells.ts';
+import { SHELLS } from '../support/local-shell.ts';
 import { changes, recordOf, unitText } from './changes.ts';
 import { pass } from './pass.ts';
 

@@ -7,7 +7,7 @@ import {
   MACHINE_ID,
   type SessionOptions,
 } from '../support/local-machine.ts';
-import { SHELLS } from '../support/shells.ts';
+import { SHELLS } from '../support/local-shell.ts';
 import { changes, unitText } from './changes.ts';
 
 const examine = (machine: LocalMachine, options?: SessionOptions) => machine.ask(examineQuery(), options);

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { compareText } from '../../src/base/compare.ts';
 import { UNIT_TYPES, unitNameProblem } from '../../src/unit/unit-name.ts';
 import { createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
+import { SHELLS } from '../support/local-shell.ts';
 import { pick, pickText, seeded } from '../support/random.ts';
-import { SHELLS } from '../support/shells.ts';
 import { changes } from './changes.ts';
 
 /** What would run, expand or end something if it were not quoted; everything it did would show as a file. */

@@ -12,8 +12,7 @@ import {
   unitOfEntry,
 } from '../../src/systemd/journal.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
-import { LocalShell } from '../support/local-shell.ts';
-import { SHELLS } from '../support/shells.ts';
+import { LocalShell, SHELLS } from '../support/local-shell.ts';
 
 const MACHINE = { name: 'web-1', address: '127.0.0.1', metadata: {} };
 const REQUEST: JournalRequest = {

@@ -1,7 +1,7 @@
 import { rmdirSync, symlinkSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
-import { SHELLS } from '../support/shells.ts';
+import { SHELLS } from '../support/local-shell.ts';
 import { changes, unitText } from './changes.ts';
 
 const TEXT = unitText('theirs');

@@ -4,7 +4,7 @@ import type { Lease } from '../../src/cluster/snapshot.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
 import { extendQuery, readExtension } from '../../src/systemd/queries.ts';
 import { createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
-import { SHELLS } from '../support/shells.ts';
+import { SHELLS } from '../support/local-shell.ts';
 import { changes, recordOf, unitText } from './changes.ts';
 
 const ONE = 'one.service';

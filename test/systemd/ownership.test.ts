@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
 import { CLUSTER, createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
-import { SHELLS } from '../support/shells.ts';
+import { SHELLS } from '../support/local-shell.ts';
 import { adopting, changes, unitText } from './changes.ts';
 
 const WEB = 'web.service';

@@ -5,7 +5,7 @@ import type { Observation } from '../../src/cluster/snapshot.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';
 import { ShowCache } from '../../src/systemd/show-cache.ts';
 import { createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
-import { SHELLS } from '../support/shells.ts';
+import { SHELLS } from '../support/local-shell.ts';
 import { changes, unitText } from './changes.ts';
 
 const RUNS = unitText('runs', 'ExecStart=/bin/sleep 1000');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { statusQuery } from '../../src/systemd/queries.ts';
 import { createLocalMachine } from '../support/local-machine.ts';
-import { SHELLS } from '../support/shells.ts';
+import { SHELLS } from '../support/local-shell.ts';
 import { pass } from './pass.ts';
 
 describe.each(SHELLS)('the status of units in %s', (shell) => {

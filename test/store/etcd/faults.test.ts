@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { openEtcdStore } from '../../../src/store/etcd/store.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { HAS_ETCD, TestEtcd } from '../../support/etcd.ts';
-import { LossyProxy } from '../../support/lossy-proxy.ts';
+import { LossyProxy } from '../../support/proxies.ts';
 import { put } from '../conformance.ts';
 
 const closing: { close(): Promise<void> }[] = [];
