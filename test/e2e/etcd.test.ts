@@ -10,7 +10,7 @@ const WHAT_RUNS = 'pgrep -a "^sleep" || true';
 const TOKENS = 'grep -h ^token= /var/lib/fleet/units/* || true';
 
 onMachines('operators with a registry in etcd', () => {
-  describe.runIf(HAS_ETCD)('(shared)', () => {
+  describe.runIf(HAS_ETCD)('with one member', () => {
     const operators = [createOperator(), createOperator()] as const;
     const [alice, bob] = operators;
     let etcd: TestEtcd;
