@@ -1,5 +1,4 @@
-import { interruptionLines } from '../output/interruption.ts';
-import { PassWatch, type Wait } from '../output/pass-watch.ts';
+import { interruptionLines, PassWatch, type Wait } from '../output/pass-watch.ts';
 import type { Emit } from '../reconcile/events.ts';
 import type { LiveArea } from './live-area.ts';
 import type { Streams } from './streams.ts';

@@ -8,7 +8,7 @@ import { originOf } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import type { ConfigFlags } from '../config/settings.ts';
 import type { SnapshotSource } from '../operations/observe-cluster.ts';
-import { howLong } from '../output/reason.ts';
+import { formatAge } from '../output/format.ts';
 import { withConfig } from './context.ts';
 import { namedController } from './own-config.ts';
 import type { Streams } from './streams.ts';
@@ -75,7 +75,7 @@ function seenBy(endpoint: Endpoint, { err, live, quiet }: Streams, first?: Snaps
       next = undefined;
       // A person who has changed something by hand wants to know; a script reads nothing but data.
       if (live !== undefined && quiet !== true && ageMs >= 1_000)
-        err(`As fleetd saw it ${howLong(ageMs)} ago; "--endpoint none" asks the machines\n`);
+        err(`As fleetd saw it ${formatAge(ageMs)} ago; "--endpoint none" asks the machines\n`);
       return snapshot;
     },
   };

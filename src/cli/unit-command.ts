@@ -1,6 +1,6 @@
 import type { SubmitRequest } from '../operations/submit.ts';
 import type { DifferingFile, RequestResult } from '../operations/unit-result.ts';
-import type { UnitVerb } from '../output/report.ts';
+import type { UnitVerb } from '../output/request-failures.ts';
 import type { Ports } from '../reconcile/reconcile.ts';
 import { type Call, type CommandOption, printAnswer } from './command.ts';
 import type { ExitStatus } from './exit-status.ts';
@@ -58,8 +58,8 @@ export async function runUnitVerb<Result extends RequestResult>(
   const [{ withPorts }, { dryRunReport, requestReport }, { requestJson }, { requestStatus }] =
     await Promise.all([
       import('./context.ts'),
-      import('../output/report.ts'),
-      import('../output/request.ts'),
+      import('../output/request-report.ts'),
+      import('../output/request-json.ts'),
       import('./exit-status.ts'),
     ]);
   const dryRun = call.options.dryRun === true;

@@ -1,8 +1,8 @@
 import { formatMachineId } from '../machine/machine-id.ts';
 import { type CheckResult, type Finding, hasInodes, OLDEST_SYSTEMD } from '../operations/checks.ts';
 import { isHealthy, type MachineHealth } from '../operations/doctor.ts';
+import { packagesOf } from './format.ts';
 import { machineJson } from './json.ts';
-import { packagesOf } from './machine.ts';
 import { renderTable } from './table.ts';
 
 type Row = {
@@ -18,9 +18,9 @@ const COLUMNS = (['machine', 'check', 'status', 'detail'] as const).map((field) 
 }));
 
 export type DoctorView = {
-  /** Every check, also those that are well or were skipped. */
+  /** Every check, also those that succeeded or were skipped. */
   readonly all: boolean;
-  /** The names of all machines, so that lines that come one after the other stand below each other. */
+  /** The names of all machines, so that rows that are printed one by one are aligned. */
   readonly names: readonly string[];
 };
 
@@ -29,7 +29,7 @@ export function doctorTitles(view: DoctorView): string {
   return renderTable(COLUMNS, [], { legend: true, full: false, widths: widthsOf(view) });
 }
 
-/** What is to be told of one machine: what failed with what mends it, and the rest in a line. */
+/** The failed checks of one machine with their fixes, and the rest in one row. */
 export function doctorLines(health: MachineHealth, view: DoctorView): string {
   const { machine, checks } = health;
   const shown = view.all ? checks : checks.filter(({ status }) => status === 'failed');
@@ -69,12 +69,12 @@ function table(rows: readonly Row[], view: DoctorView): string {
   return renderTable(COLUMNS, rows, { legend: false, full: false, widths: widthsOf(view) });
 }
 
-/** The longest name of a check, and of a status, are known before anything is. */
+/** The widths of the longest check and status are known in advance. */
 function widthsOf({ names }: DoctorView): readonly number[] {
   return [Math.max(7, ...names.map((name) => name.length)), 10, 7, 0];
 }
 
-/** What a person most wants to know of a machine that is well. */
+/** The most important details of a healthy machine. */
 function summary(checks: readonly CheckResult[]): string {
   const told = checks.filter(({ check }) => check === 'login' || check === 'systemd').map(detailOf);
   return [`${checks.length} checks`, ...told].filter(Boolean).join(', ');
@@ -151,7 +151,7 @@ function sizeText(kib: number): string {
   return kib < 10_485_760 ? `${Math.floor(kib / 1024)} MiB` : `${Math.floor(kib / 1_048_576)} GiB`;
 }
 
-/** The one thing that mends it; undefined where nothing is to be mended. */
+/** The remedy of a failed check. */
 function fixOf({ status, finding }: CheckResult): string | undefined {
   if (status !== 'failed') return undefined;
   return finding.code === 'error' ? finding.hint : FIXES[finding.code]?.(finding as never);

@@ -3,7 +3,8 @@ import type { LoggedEvent, LoggedMachine } from '../cluster/logged-event.ts';
 import { formatMachineId } from '../machine/machine-id.ts';
 import type { EventRow } from '../operations/list-events.ts';
 import { failureText } from './failure.ts';
-import { howLong, reasonText } from './reason.ts';
+import { formatAge } from './format.ts';
+import { reasonText } from './reason.ts';
 
 /** `2026-11-23T06:05:41Z  web.service moves from m1 to m3: it has not answered for 30s  (fleetd@ctl)` */
 export function eventLine({ at, by, event }: EventRow): string {
@@ -38,7 +39,7 @@ function eventText(event: LoggedEvent): string {
   return orElse(() => knownText(event), unknownText(event));
 }
 
-/** An entry that this program does not understand, such as one of a newer version, is printed as it is. */
+/** Falls back if an entry, such as one of a newer version, lacks what `make` expects. */
 function orElse<T>(make: () => T, instead: T): T {
   try {
     return make();
@@ -64,7 +65,7 @@ function knownText(event: LoggedEvent): string {
     case 'machine-lost':
       return `${event.machine} does not answer: ${event.message}`;
     case 'machine-back':
-      return `${event.machine} answers again after ${howLong(event.silentMs)}`;
+      return `${event.machine} answers again after ${formatAge(event.silentMs)}`;
     case 'cordon':
       return `${event.machine} takes no new units${event.globals ? ', and global ones leave it' : ''}`;
     case 'uncordon':
@@ -82,7 +83,7 @@ function knownText(event: LoggedEvent): string {
   }
 }
 
-/** An event that a newer fleet has stored: what it is called is better than nothing. */
+/** An event of a newer version of fleet, by its kind. */
 function unknownText({ kind, ...rest }: { readonly kind: string }): string {
   return `${kind} ${JSON.stringify(rest)}`;
 }

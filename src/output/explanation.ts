@@ -4,9 +4,9 @@ import { machineRef } from '../operations/machine-ref.ts';
 import type { RuleResult } from '../schedule/constraints.ts';
 import { type Decision, machinesOf } from '../schedule/decision.ts';
 import type { MachineEvaluation } from '../schedule/explain.ts';
+import { formatAge, machineTitle } from './format.ts';
 import { machineJson } from './json.ts';
-import { machineTitle } from './machine.ts';
-import { howLong, reasonText } from './reason.ts';
+import { reasonText } from './reason.ts';
 import type { Column } from './table.ts';
 
 /** One line of the table: a rule on a machine, or a machine on which no rule has anything to say. */
@@ -28,7 +28,7 @@ export function ruleRows({ machines }: UnitExplanation, full: boolean): readonly
   });
 }
 
-/** Where the unit is or goes, where else it could go, and what would make it move. */
+/** The machine of the unit, the second choice, and the events that would move the unit. */
 export function explanationLines(explanation: UnitExplanation): readonly string[] {
   const { unit, decision, machines, runnerUp } = explanation;
   const title = `Unit ${unit.name}`;
@@ -66,13 +66,13 @@ function moveLines({ decision, runnerUp, snapshot, machines, cutOff }: UnitExpla
     if (cutOff) return [`${why}; more than half of the machines are unreachable, so nothing moves`];
     if (!decision.violation.mayBeDown) return [`${why}; the machine is there and may run it`];
     if (runnerUp === undefined) return [`${why}; no other machine fits`];
-    return [`${why}; it moves when the machine has been unreachable for ${howLong(snapshot.agentTtlMs)}`];
+    return [`${why}; it moves when the machine has been unreachable for ${formatAge(snapshot.agentTtlMs)}`];
   }
   const [first] = machines;
   if (runnerUp === undefined || first === undefined) return ['Nothing would make it move'];
   const here = `"${first.machine.machine.name}"`;
   return [
-    `It would move there if ${here} was unreachable for ${howLong(snapshot.agentTtlMs)} or did not fit it any more; load alone moves nothing`,
+    `It would move there if ${here} was unreachable for ${formatAge(snapshot.agentTtlMs)} or did not fit it any more; load alone moves nothing`,
   ];
 }
 

@@ -2,10 +2,10 @@ import { quoted } from '../base/visible.ts';
 import { tieText } from '../cluster/dependencies.ts';
 import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts';
 import { isMasked, type SystemdState } from '../cluster/unit-state.ts';
-import { packagesOf } from './machine.ts';
+import { packagesOf } from './format.ts';
 import { foreignUnit, reasonText } from './reason.ts';
 
-/** What went wrong on a machine: the sentence, lines that belong under it, and what to do next. */
+/** A failure on a machine: a sentence, lines to print below it, and a hint. */
 export type FailureText = {
   readonly summary: string;
   readonly lines: readonly string[];
@@ -52,7 +52,7 @@ export function failureText(failure: Failure): FailureText {
       );
     case 'fenced':
       return plain(
-        `it is not started, for ${reasonText(failure.reason)}`,
+        `it is not started, because ${reasonText(failure.reason)}`,
         'Is it there? systemctl status fleetd',
       );
     case 'locked':
@@ -150,7 +150,7 @@ function plain(summary: string, hint?: string): FailureText {
   return { summary, lines: [], hint };
 }
 
-/** What a command said: behind a colon when it is one line, else below. */
+/** The output of a command: behind a colon if it is one line, else below. */
 function said(what: string, detail: string, hint: string | undefined): FailureText {
   const [first, ...more] = linesOf(detail);
   if (first === undefined || more.length > 0) return { summary: what, lines: linesOf(detail), hint };

@@ -2,9 +2,8 @@ import { formatTime } from '../base/time.ts';
 import { formatMachineId } from '../machine/machine-id.ts';
 import type { MachineRef } from '../operations/machine-ref.ts';
 import type { Listing } from '../operations/unreachable.ts';
-import { bytesText, cpuText, spanText, timeText } from './amount.ts';
+import { formatBytes, formatCpuTime, formatDate, formatSpan, machineLabel } from './format.ts';
 import { machineJson, unreachableJson, unreadableJson } from './json.ts';
-import { machineLabel } from './machine.ts';
 import type { Column, TableOptions } from './table.ts';
 
 /** One field of a listing: its column, its keys in JSON, and its description in help and in the manual. */
@@ -85,10 +84,10 @@ function optional<T, R, Unknown>(
 
 export const text = kind((value: string) => value);
 export const number = kind((value: number) => String(value));
-export const time = kind(timeText, formatTime);
-export const bytes = kind(bytesText);
-export const cpuTime = kind(cpuText);
-export const seconds = kind(spanText);
+export const time = kind(formatDate, formatTime);
+export const bytes = kind(formatBytes);
+export const cpuTime = kind(formatCpuTime);
+export const seconds = kind(formatSpan);
 /** Seven digits, as git and fleet shorten a hash. */
 export const hash = kind((value: string, { full }) => (full ? value : value.slice(0, 7)));
 export const machine = kind((ref: MachineRef, { full }) => machineLabel(ref, full), machineJson);

@@ -3,7 +3,7 @@ import type { Obstacle, Reached, Step } from '../install/plan.ts';
 import type { RemovedController } from '../operations/remove-controller.ts';
 import type { ReportLines } from './report.ts';
 
-/** What a step does on a host, in the imperative: `copy the program to /opt/fleet`. */
+/** A step in the imperative: `copy the program to /opt/fleet`. */
 export function stepText(step: Step): string {
   switch (step.kind) {
     case 'node':
@@ -33,12 +33,12 @@ function filesText(what: 'program' | 'configuration' | 'units'): string {
   return `write the configuration and the host keys of the machines: ${LAYOUT.config}, ${LAYOUT.knownHosts}`;
 }
 
-/** A line of the list of steps: `would` for one that is not carried out. */
+/** A line of the list of steps. */
 export function stepLine(step: Step, dryRun: boolean): string {
   return `${(step.isDone ? 'already' : dryRun ? 'would' : 'now').padEnd(8)} ${stepText(step)}`;
 }
 
-/** Why nothing was installed. */
+/** The obstacles that prevent an installation. */
 export function obstacleLines(host: string, obstacles: readonly Obstacle[]): readonly string[] {
   return obstacles.flatMap(({ what, remedy }) => [
     `Error: Cannot install a controller on "${host}": ${what}`,
@@ -59,7 +59,7 @@ export function unreachableLines(machines: ReadonlyMap<string, Reached>): readon
   ];
 }
 
-/** What became of a controller that was to go, and how to go on. */
+/** The removal of a controller, and what is left to do. */
 export function removedReport(host: string, removed: RemovedController): ReportLines {
   const { wasThere, hasRegistry, keepsProgram, left } = removed;
   const { registry, program } = LAYOUT;

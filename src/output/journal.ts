@@ -5,7 +5,7 @@ import type { JournalResult } from '../operations/journal.ts';
 import type { PlacedEntry } from '../operations/journal-source.ts';
 import { errorLines, unreachableLines } from './report.ts';
 
-/** How the times of a line are written, for the formats that are a line an entry. */
+/** The timestamps of the formats that have one line per entry. */
 const STAMPS: Readonly<Record<string, (entry: PlacedEntry) => string>> = {
   short: (entry) => `${day(entry)} ${at(entry).time}`,
   'short-precise': (entry) => `${day(entry)} ${at(entry).time}.${micros(entry)}`,
@@ -20,20 +20,20 @@ const STAMPS: Readonly<Record<string, (entry: PlacedEntry) => string>> = {
   },
 };
 
-/** Whether entries can be printed in a format of journalctl here, and not by journalctl alone. */
+/** Whether entries can be printed in a format here; only journalctl knows the others. */
 export function canFormat(format: string): boolean {
   return Object.hasOwn(STAMPS, format) || format === 'cat' || format === 'json';
 }
 
-/** Entries as journalctl prints them in JSON, a line each; merged ones say where they are from. */
+/** Entries as journalctl prints them in JSON, one per line; merged ones have their machine and unit. */
 export function entriesJson(entries: readonly PlacedEntry[], merged: boolean): string {
   return entries.map((entry) => `${merged ? jsonOf(entry) : entry.json}\n`).join('');
 }
 
-/** Where a line is from, in a colour that is always the same for it. */
+/** The machine and unit of a line, always in the same colour. */
 type Origin = { readonly text: string; readonly colour: number };
 
-/** Entries as journalctl prints them, each in the time zone of its machine; merged ones say where they are from. */
+/** Entries as journalctl prints them, each in the time zone of its machine; merged ones have their machine and unit. */
 export function entryLines(
   entries: readonly PlacedEntry[],
   format: string,
@@ -45,14 +45,14 @@ export function entryLines(
   });
 }
 
-/** What a journal lacks, for people. */
+/** Errors and warnings about entries that are missing. */
 export function missingLines({ problems, unreachable, failures }: JournalResult): readonly string[] {
   return [...problems.map(({ error }) => error), ...failures]
     .flatMap((error) => errorLines(error))
     .concat(unreachableLines(unreachable));
 }
 
-/** An entry as it is, and where it comes from. */
+/** An entry with its machine and unit. */
 function jsonOf({ json, machine, unit }: PlacedEntry): string {
   const place = JSON.stringify({ FLEET_MACHINE: machine.name, FLEET_UNIT: unit });
   return `${json.slice(0, json.lastIndexOf('}'))},${place.slice(1)}`;
@@ -75,7 +75,7 @@ function origin({ machine, unit }: PlacedEntry): Origin {
   return { text, colour: COLOURS[Number.parseInt(sha1(text).slice(0, 6), 16) % COLOURS.length] ?? 0 };
 }
 
-/** Cyan, yellow, green, magenta, blue, and their bright ones: no red, which means trouble. */
+/** Cyan, yellow, green, magenta, blue, and their bright ones: red is for errors. */
 const COLOURS = [36, 33, 32, 35, 34, 96, 93, 92, 95, 94] as const;
 
 function at({ time, clock }: PlacedEntry): ReturnType<typeof timeParts> {

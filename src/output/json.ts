@@ -12,7 +12,7 @@ export function textsJson(units: readonly NamedText[]): object {
   return { texts: units.map(({ name, hash, digest, text }) => ({ unit: name, hash, digest, text })) };
 }
 
-/** Since when a unit is as it is, and what it uses; null what is not known. */
+/** The time of the last change of state, and resource usage; unknown values are null. */
 export function usageJson(state: Partial<Pick<SystemdState, 'since' | 'memoryBytes' | 'cpuNs'>>): object {
   return {
     since: timeJson(state.since),
@@ -25,17 +25,17 @@ function timeJson(ms: number | undefined): string | null {
   return ms === undefined ? null : formatTime(ms);
 }
 
-/** What `-o json` prints: indented, for programs and for people who look. */
+/** The output of `-o json`: indented, so that people can read it too. */
 export function jsonText(value: object): string {
   return `${JSON.stringify(value, undefined, 2)}\n`;
 }
 
-/** One object a line (NDJSON), for answers that follow each other. */
+/** One object per line (NDJSON), for a sequence of answers. */
 export function jsonLine(value: object): string {
   return `${JSON.stringify(value)}\n`;
 }
 
-/** An array `problems`: arguments that could not be acted on. */
+/** The array `problems`: arguments that could not be acted on. */
 export function problemsJson(problems: readonly UnitProblem[]): readonly object[] {
   return problems.map(({ unit, error }) => ({ unit, message: error.message, hint: error.hint ?? null }));
 }

@@ -4,7 +4,6 @@ import type { History, HistoryRow } from '../operations/history.ts';
 import type { MachineRow } from '../operations/list-machines.ts';
 import type { UnitFileRow } from '../operations/list-unit-files.ts';
 import type { UnitRow } from '../operations/list-units.ts';
-import { bytesText } from './amount.ts';
 import {
   bytes,
   cpuTime,
@@ -18,7 +17,7 @@ import {
   text,
   time,
 } from './field.ts';
-import { machineLabel } from './machine.ts';
+import { formatBytes, machineLabel } from './format.ts';
 import type { TableOptions } from './table.ts';
 
 export const UNITS: ListingView<UnitRow> = {
@@ -147,7 +146,7 @@ export const MACHINES: ListingView<MachineRow> = {
 function usedMemory({ vitals }: MachineRow): string {
   if (vitals?.memory === undefined) return '';
   const { totalBytes, availableBytes } = vitals.memory;
-  return `${bytesText(totalBytes - availableBytes)}/${bytesText(totalBytes)}`;
+  return `${formatBytes(totalBytes - availableBytes)}/${formatBytes(totalBytes)}`;
 }
 
 export const HISTORY: ListingView<HistoryRow> = {

@@ -3,9 +3,10 @@ import type { UnitOutcome } from '../cluster/failure.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
 import { failureText } from './failure.ts';
-import { howLong, reasonText } from './reason.ts';
+import { formatAge } from './format.ts';
+import { reasonText } from './reason.ts';
 
-/** One line of a controller's log: words for people, and the same in fields for machines. */
+/** One line of a controller's log: a message for people, and the same in fields for programs. */
 export type LogEntry = {
   readonly level: 'info' | 'warning' | 'error';
   readonly event: string;
@@ -13,32 +14,15 @@ export type LogEntry = {
   readonly fields: Readonly<Record<string, string | number | readonly string[]>>;
 };
 
-/** What a controller logs of an event; undefined for what is of use only to a command that waits for it. */
+/** The log entry of an event; undefined for events that only a waiting command needs. */
 export function logEntry(event: ControllerEvent): LogEntry | undefined {
-  switch (event.kind) {
-    case 'decided':
-      return decidedEntry(event);
-    case 'changes-sent':
-    case 'pass-begun':
-    case 'planned':
-    case 'wave-begun':
-    case 'pass-done':
-    case 'unit-state':
-    // Its watches tell of machines.
-    case 'machine-asked':
-    case 'machine-answered':
-    case 'machine-silent':
-      return undefined;
-    case 'outcome':
-      return event.again ? undefined : outcomeEntry(event);
-    case 'pass-failed':
-      return event.again ? undefined : noticeEntry(event);
-    default:
-      return noticeEntry(event);
-  }
+  const row = ROWS[event.kind]?.(event as never);
+  return (
+    row && { level: row.level, event: row.event ?? event.kind, message: row.message, fields: row.fields }
+  );
 }
 
-/** What a controller logs of an unexpected error. */
+/** The log entry of an unexpected error. */
 export function bugEntry(error: unknown): LogEntry {
   const message = `a request failed: ${error instanceof Error ? (error.stack ?? error.message) : error}`;
   return { level: 'error', event: 'bug', message, fields: {} };
@@ -56,8 +40,64 @@ export function logJson({ level, event, message, fields }: LogEntry, time: strin
 
 type Of<K extends ControllerEvent['kind']> = Extract<ControllerEvent, { kind: K }>;
 
-function decidedEntry({ unit, decision, from, to, because, token }: Of<'decided'>): LogEntry | undefined {
-  // Letting go of a unit that is on no machine is no news.
+/** `event` is the kind of the event unless given. */
+type Row = Omit<LogEntry, 'event'> & { readonly event?: string };
+
+const row =
+  (level: LogEntry['level']) =>
+  (message: string, fields: LogEntry['fields'] = {}, event?: string): Row => ({
+    level,
+    message,
+    fields,
+    ...(event !== undefined && { event }),
+  });
+const info = row('info');
+const warning = row('warning');
+const error = row('error');
+
+const ROWS: { readonly [K in ControllerEvent['kind']]?: (event: Of<K>) => Row | undefined } = {
+  decided: decidedRow,
+  outcome: (event) => (event.again ? undefined : outcomeRow(event)),
+  leads: () => info('this controller leads'),
+  'stands-by': () => info('this controller stands by'),
+  'election-failed': (event) => error(`this controller cannot stand for election: ${event.error.message}`),
+  'leadership-given-up': ({ trouble }) => error(`this controller gives up the leadership: ${trouble}`),
+  'socket-taken': ({ path }) => info(`another fleetd answers on ${path}; this one takes over when that ends`),
+  'registry-lost': (event) =>
+    error(`nothing is decided, because the registry cannot be read: ${event.error.message}`),
+  'registry-back': () => info('the registry can be read again'),
+  'machine-lost': ({ machine, unreachable }) => {
+    const what = mayBeDown(unreachable) ? 'does not answer' : 'cannot be used';
+    return warning(`machine "${machine}" ${what}: ${unreachable.message}`, {
+      machine,
+      reason: unreachable.code,
+    });
+  },
+  'machine-back': ({ machine, silentMs }) =>
+    info(`machine "${machine}" answers again after ${formatAge(silentMs)}`, {
+      machine,
+      silentMs: Math.round(silentMs),
+    }),
+  'lease-refused': ({ machine, error: { code, message } }) =>
+    (code === 'machine-stopping' ? info : warning)(lowerFirst(message), { machine, reason: code }),
+  'cut-off': ({ unreachable, machines }) =>
+    error(
+      `${unreachable} of ${machines} machines are unreachable, so no unit leaves its machine: the network here may be down`,
+      { silent: unreachable, machines },
+    ),
+  connected: () => info('enough machines answer again'),
+  overslept: ({ ms }) =>
+    warning(`did not run for ${formatAge(ms)}; how long machines are unreachable is measured from now on`, {
+      ms: Math.round(ms),
+    }),
+  stuck: stuckRow,
+  unreadable: ({ unit, message }) => error(`${message}; unit "${unit}" is left as it is`, { unit }),
+  'pass-failed': ({ again, units, error: { code, message } }) =>
+    again ? undefined : error(`a pass failed: ${message}`, { units, reason: code }),
+};
+
+function decidedRow({ unit, decision, from, to, because, token }: Of<'decided'>): Row | undefined {
+  // The release of a unit that is on no machine changes nothing.
   if (from === undefined && to === undefined) return undefined;
   const name = (place: typeof from): string => `"${place?.machine ?? place?.id ?? ''}"`;
   const reason = because === undefined ? '' : `: ${reasonText(because)}`;
@@ -66,164 +106,38 @@ function decidedEntry({ unit, decision, from, to, because, token }: Of<'decided'
     move: `unit ${unit} moves from ${name(from)} to ${name(to)}${reason}`,
     release: `unit ${unit} leaves ${name(from)}`,
   }[decision];
-  return {
-    level: 'info',
-    event: decision,
-    message: `${message} (revision ${token})`,
-    fields: {
-      unit,
-      ...(from !== undefined && { from: from.machine ?? from.id }),
-      ...(to !== undefined && { to: to.machine ?? to.id }),
-      ...(because !== undefined && { reason: because.code }),
-      revision: token,
-    },
+  const fields = {
+    unit,
+    ...(from !== undefined && { from: from.machine ?? from.id }),
+    ...(to !== undefined && { to: to.machine ?? to.id }),
+    ...(because !== undefined && { reason: because.code }),
+    revision: token,
   };
+  return info(`${message} (revision ${token})`, fields, decision);
 }
 
-function outcomeEntry({ unit, machine, state, failure }: UnitOutcome): LogEntry {
+function outcomeRow({ unit, machine, state, failure }: UnitOutcome): Row {
   const fields = { unit, machine };
   if (failure === undefined) {
     const now = state === undefined ? 'is as wanted' : `is ${state.active} (${state.sub})`;
-    return { level: 'info', event: 'done', message: `unit ${unit} on "${machine}" ${now}`, fields };
+    return info(`unit ${unit} on "${machine}" ${now}`, fields, 'done');
   }
-  const { summary } = failureText(failure);
-  return {
-    level: failure.code === 'unreachable' ? 'warning' : 'error',
-    event: 'failed',
-    message: `unit ${unit} on "${machine}": ${summary}`,
-    fields: { ...fields, reason: failure.code },
-  };
+  const level = failure.code === 'unreachable' ? warning : error;
+  const message = `unit ${unit} on "${machine}": ${failureText(failure).summary}`;
+  return level(message, { ...fields, reason: failure.code }, 'failed');
 }
 
-type Noticed = Exclude<
-  ControllerEvent,
-  Of<
-    | 'decided'
-    | 'outcome'
-    | 'changes-sent'
-    | 'pass-begun'
-    | 'planned'
-    | 'wave-begun'
-    | 'pass-done'
-    | 'unit-state'
-    | 'machine-asked'
-    | 'machine-answered'
-    | 'machine-silent'
-  >
->;
-
-function noticeEntry(notice: Noticed): LogEntry {
-  const entry = (level: LogEntry['level'], message: string, fields: LogEntry['fields'] = {}): LogEntry => ({
-    level,
-    event: notice.kind,
-    message,
-    fields,
-  });
-  switch (notice.kind) {
-    case 'leads':
-      return entry('info', 'this controller leads');
-    case 'stands-by':
-      return entry('info', 'this controller stands by');
-    case 'election-failed':
-      return entry('error', `this controller cannot stand for election: ${notice.error.message}`);
-    case 'leadership-given-up':
-      return entry('error', `this controller gives up the leadership: ${notice.trouble}`);
-    case 'socket-taken':
-      return entry('info', `another fleetd answers on ${notice.path}; this one takes over when that ends`);
-    case 'registry-lost':
-      return entry(
-        'error',
-        `nothing is decided, because the registry cannot be read: ${notice.error.message}`,
-      );
-    case 'registry-back':
-      return entry('info', 'the registry can be read again');
-    case 'machine-lost':
-      return lostEntry(notice);
-    case 'machine-back':
-      return entry('info', `machine "${notice.machine}" answers again after ${howLong(notice.silentMs)}`, {
-        machine: notice.machine,
-        silentMs: Math.round(notice.silentMs),
-      });
-    case 'lease-refused':
-      return leaseEntry(notice);
-    case 'cut-off':
-      return cutOffEntry(notice);
-    case 'connected':
-      return entry('info', 'enough machines answer again');
-    case 'overslept':
-      return entry(
-        'warning',
-        `did not run for ${howLong(notice.ms)}; how long machines are unreachable is measured from now on`,
-        {
-          ms: Math.round(notice.ms),
-        },
-      );
-    case 'stuck':
-      return stuckEntry(notice);
-    case 'unreadable':
-      return entry('error', `${notice.message}; unit "${notice.unit}" is left as it is`, {
-        unit: notice.unit,
-      });
-    case 'pass-failed':
-      return entry('error', `a pass failed: ${notice.error.message}`, {
-        units: notice.units,
-        reason: notice.error.code,
-      });
+function stuckRow({ decision }: Of<'stuck'>): Row {
+  const { unit } = decision;
+  if (decision.kind === 'unschedulable') {
+    const why = decision.rejected.map(({ machine, reason }) => `${machine}: ${reasonText(reason)}`);
+    return warning(`no machine fits unit ${unit}: ${why.join('; ')}`, { unit }, 'nowhere');
   }
-}
-
-function cutOffEntry({ unreachable, machines }: Of<'cut-off'>): LogEntry {
-  const what = `${unreachable} of ${machines} machines are unreachable, so no unit leaves its machine`;
-  return {
-    level: 'error',
-    event: 'cut-off',
-    message: `${what}: the network here may be down`,
-    fields: { silent: unreachable, machines },
-  };
-}
-
-function lostEntry({ machine, unreachable }: Of<'machine-lost'>): LogEntry {
-  const what = mayBeDown(unreachable) ? 'does not answer' : 'cannot be used';
-  return {
-    level: 'warning',
-    event: 'machine-lost',
-    message: `machine "${machine}" ${what}: ${unreachable.message}`,
-    fields: { machine, reason: unreachable.code },
-  };
-}
-
-function leaseEntry({ machine, error: { code, message } }: Of<'lease-refused'>): LogEntry {
-  return {
-    level: code === 'machine-stopping' ? 'info' : 'warning',
-    event: 'lease-refused',
-    message: lowerFirst(message),
-    fields: { machine, reason: code },
-  };
+  const why = decision.violation === undefined ? '' : `: ${reasonText(decision.violation)}`;
+  const message = `unit ${unit} should leave its machine, but no other one takes it${why}`;
+  return warning(message, { unit, reason: decision.violation?.code ?? '' }, 'stays');
 }
 
 function lowerFirst(sentence: string): string {
   return `${sentence.slice(0, 1).toLowerCase()}${sentence.slice(1)}`;
-}
-
-function stuckEntry({ decision }: Of<'stuck'>): LogEntry {
-  const { unit } = decision;
-  if (decision.kind === 'unschedulable') {
-    const why = decision.rejected
-      .map(({ machine, reason }) => `${machine}: ${reasonText(reason)}`)
-      .join('; ');
-    return {
-      level: 'warning',
-      event: 'nowhere',
-      message: `no machine fits unit ${unit}: ${why}`,
-      fields: { unit },
-    };
-  }
-  const why = decision.violation === undefined ? '' : `: ${reasonText(decision.violation)}`;
-  const reason = decision.violation?.code ?? '';
-  return {
-    level: 'warning',
-    event: 'stays',
-    message: `unit ${unit} should leave its machine, but no other one takes it${why}`,
-    fields: { unit, reason },
-  };
 }

@@ -1,8 +1,15 @@
 import { formatMachineId } from '../machine/machine-id.ts';
+import type { CordonResult } from '../operations/cordon.ts';
+import type { DrainResult } from '../operations/drain.ts';
 import type { Accepted } from '../operations/trust-machine.ts';
 import { quote } from '../ssh/shell.ts';
+import { machineTitle } from './format.ts';
+import { machineJson } from './json.ts';
+import { failedJson } from './pass.ts';
+import { planLines, type ReportLines } from './report.ts';
+import { requestFailures } from './request-failures.ts';
 
-/** What stays on a machine that left fleet.conf, and how to take it away there. */
+/** What stays on a machine that was removed from fleet.conf, and how to remove it there. */
 export function leftBehindLines(name: string, units: readonly string[]): readonly string[] {
   if (units.length === 0)
     return [
@@ -16,10 +23,10 @@ export function leftBehindLines(name: string, units: readonly string[]): readonl
   ];
 }
 
-/** Takes away what fleet keeps on a machine, and not a registry that may be in the same folder. */
+/** Removes the state of fleet on a machine, but not a registry, which may be in the same folder. */
 const FORGET = '(cd /var/lib/fleet && rm -rf cluster units removed reload tmp)';
 
-/** What becomes of the units that were assigned to a machine when it was removed. */
+/** The units that were assigned to a machine when it was removed. */
 export function movingLines(units: readonly string[]): readonly string[] {
   if (units.length === 0) return [];
   return [
@@ -34,7 +41,7 @@ export function acceptedLine(name: string, { id, before, renamedFrom, isNews }: 
   return `Machine ${name} accepted: it has id ${formatMachineId(id)}${was}${renamed}`;
 }
 
-/** What an exclusion means for the units that are assigned to the machine. */
+/** An exclusion, and the units that are assigned to the machine. */
 export function distrustedLines(
   name: string,
   units: readonly string[],
@@ -47,5 +54,68 @@ export function distrustedLines(
       `Warning: these units stay assigned to it: ${units.join(' ')}`,
       `hint: To move them, switch the machine off, take it out of fleet.conf, and run: fleetctl machines remove ${name}`,
     ],
+  };
+}
+
+/** One line a machine: `Machine m1 cordoned`, or `Machine m1 would be cordoned`. */
+export function cordonReport(
+  cordoned: boolean,
+  results: readonly CordonResult[],
+  dryRun: boolean,
+): ReportLines {
+  const word = `${dryRun ? 'would be ' : ''}${cordoned ? 'cordoned' : 'uncordoned'}`;
+  const already = `was already ${cordoned ? 'cordoned' : 'uncordoned'}`;
+  return {
+    out: results.map(({ machine, changed }) => `Machine ${machine} ${changed ? word : already}`),
+    err: [],
+  };
+}
+
+/** `{ "machines": [{ "machine": "m1", "cordoned": true, "changed": true }] }` */
+export function cordonJson(cordoned: boolean, results: readonly CordonResult[]): object {
+  const machines = results.map(({ machine, changed }) => ({ machine, cordoned, changed }));
+  return { machines };
+}
+
+/** The units that left the machine, and those that did not. */
+export function drainReport(result: DrainResult): ReportLines {
+  const { machine, moves, left } = result;
+  const failures = requestFailures('drain', result);
+  return {
+    out: [
+      ...moves.map(({ unit, to }) => `Unit ${unit} moved to ${machineTitle(to)}`),
+      ...(left.length === 0 && failures.length === 0 ? [`Machine ${machine.name} drained`] : []),
+    ],
+    err: [
+      ...failures,
+      ...left.map((unit) => `Warning: unit "${unit}" is still on machine ${machineTitle(machine)}`),
+      ...(left.length === 0
+        ? []
+        : [
+            `hint: It takes no new units; go on with "fleetctl drain ${machine.name}", or let it have units again: fleetctl uncordon ${machine.name}`,
+          ]),
+    ],
+  };
+}
+
+/** The steps of a drain, in their order. */
+export function drainPreview(result: DrainResult): ReportLines {
+  const moves = result.moves.map(
+    ({ unit, from, to }) => `${unit} moves from ${machineTitle(from)} to ${machineTitle(to)}`,
+  );
+  const steps = result.plans.flatMap(planLines);
+  return {
+    out: [`registry: cordon ${result.machine.name}`, ...moves, ...steps],
+    err: requestFailures('drain', result, true),
+  };
+}
+
+/** `{ "machine": …, "moves": […], "left": […], "failures": […] }`, see src/manual/json.md. */
+export function drainJson(result: DrainResult): object {
+  return {
+    machine: machineJson(result.machine),
+    moves: result.moves.map(({ unit, from, to }) => ({ unit, from: machineJson(from), to: machineJson(to) })),
+    left: result.left,
+    failures: failedJson(result.results),
   };
 }

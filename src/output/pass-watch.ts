@@ -1,7 +1,8 @@
 import type { Failure } from '../cluster/failure.ts';
 import type { PassEvent, PlannedChange } from '../reconcile/events.ts';
+import { failureText } from './failure.ts';
 
-/** Something that is waited for: an answer of a machine, or the changes it was sent. */
+/** Something that a pass waits for: an answer of a machine, or the changes that were sent to it. */
 export type Wait = {
   readonly machine: string;
   /** Empty while the machine is only asked. */
@@ -17,11 +18,11 @@ export type Standing = {
   readonly failure: Failure | undefined;
 };
 
-/** Where a pass stands, from what it tells. Times are of one clock, whichever, in ms. */
+/** The progress of a pass, from its events. Times are of any one clock, in ms. */
 export class PassWatch {
-  /** Whether there is a pass at all: listings only ask. */
+  /** Whether a pass has begun; listings only observe. */
   hasBegun: boolean = false;
-  /** By machine: each does one thing at a time. */
+  /** By machine, because each does one thing at a time. */
   readonly #waits = new Map<string, Wait>();
   readonly #standings = new Map<string, Standing>();
 
@@ -74,4 +75,40 @@ export class PassWatch {
   #put(standing: Standing): void {
     this.#standings.set(`${standing.machine} ${standing.unit}`, standing);
   }
+}
+
+/** The last words of an interrupted command: what is done, what continues without it, and what never began. */
+export function interruptionLines(watch: PassWatch, dryRun: boolean): readonly string[] {
+  if (dryRun) return ['Interrupted. Nothing was changed.'];
+  if (!watch.hasBegun) return ['Interrupted.'];
+  const { standings } = watch;
+  const told = standings.some(({ stage }) => stage !== 'planned');
+  const failed = standings.filter(({ stage }) => stage === 'failed');
+  return [
+    told
+      ? 'Interrupted. What machines were told already goes on there.'
+      : 'Interrupted before any machine was changed. The registry has what was asked for.',
+    ...byMachine('Done', standings, 'done'),
+    ...failed.map(failedLine),
+    ...byMachine('Under way', standings, 'sent'),
+    ...byMachine('Not begun', standings, 'planned'),
+    'hint: See where it stands: fleetctl list-units; the same command again does the rest',
+  ];
+}
+
+/** `Done on "m1": a.service b.service` */
+function byMachine(
+  word: string,
+  standings: readonly Standing[],
+  stage: Standing['stage'],
+): readonly string[] {
+  const units = new Map<string, string[]>();
+  for (const { machine, unit } of standings.filter((each) => each.stage === stage))
+    units.set(machine, [...(units.get(machine) ?? []), unit]);
+  return [...units].map(([machine, names]) => `${word} on "${machine}": ${names.join(' ')}`);
+}
+
+function failedLine({ machine, unit, failure }: Standing): string {
+  const why = failure === undefined ? '' : `: ${failureText(failure).summary}`;
+  return `Failed on "${machine}": ${unit}${why}`;
 }

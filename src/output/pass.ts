@@ -2,14 +2,14 @@ import type { MachineRef } from '../operations/machine-ref.ts';
 import type { Extended, PassResult, Stranded } from '../operations/reconcile-everything.ts';
 import type { UnitResult } from '../operations/unit-result.ts';
 import { failureText } from './failure.ts';
+import { formatAge, machineTitle } from './format.ts';
 import { machineJson, unreachableJson, unreadableJson } from './json.ts';
-import { machineTitle } from './machine.ts';
-import { planLines } from './plan.ts';
-import { howLong, reasonText } from './reason.ts';
-import { missingLines, type ReportLines, requestFailures, workLines } from './report.ts';
-import { changesJson } from './request.ts';
+import { reasonText } from './reason.ts';
+import { missingLines, planLines, type ReportLines, workLines } from './report.ts';
+import { requestFailures } from './request-failures.ts';
+import { changesJson } from './request-json.ts';
 
-/** What a pass over everything did, or would do: moves with their reason, then the steps, machine by machine. */
+/** The moves of a pass with their reasons, then its steps, machine by machine. */
 export function passReport(pass: PassResult, dryRun = false): ReportLines {
   const moves = pass.moves.map(
     ({ unit, from, to, because }) =>
@@ -95,7 +95,7 @@ function strandedLines(stranded: Stranded): readonly string[] {
     `Error: Cannot reconcile ${what} ${units.map((unit) => `"${unit}"`).join(', ')}: machine ${title(machine)} ${obstacleText(stranded)}`,
     ...(waitedMs === undefined
       ? []
-      : [`hint: They move when it has been unreachable for agent_ttl (${howLong(waitedMs)} so far)`]),
+      : [`hint: They move when it has been unreachable for agent_ttl (${formatAge(waitedMs)} so far)`]),
   ];
 }
 

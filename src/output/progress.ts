@@ -1,30 +1,30 @@
 import stringWidth from 'string-width';
 import { compareText } from '../base/compare.ts';
 import type { PlannedChange } from '../reconcile/events.ts';
+import { formatAge } from './format.ts';
 import type { Wait } from './pass-watch.ts';
-import { howLong } from './reason.ts';
 
 /** The size of a terminal, in characters. */
 type Size = { readonly columns: number; readonly rows: number };
 
-/** How many units of a machine are named for one thing that is done with them. */
+/** How many units are named for one action on a machine. */
 const NAMED = 3;
 
 /** `Waiting for m2 to start web.service` */
 export function waitText({ machine, changes }: Wait): string {
   if (changes.length === 0) return `Waiting for ${machine} to answer`;
-  const deeds = new Map<string, string[]>();
+  const actions = new Map<string, string[]>();
   for (const change of changes) {
-    const deed = deedOf(change);
-    deeds.set(deed, [...(deeds.get(deed) ?? []), change.unit]);
+    const action = actionOf(change);
+    actions.set(action, [...(actions.get(action) ?? []), change.unit]);
   }
-  const parts = [...deeds].map(([deed, units]) => `${deed} ${unitList(units)}`);
+  const parts = [...actions].map(([action, units]) => `${action} ${unitList(units)}`);
   return `Waiting for ${machine} to ${parts.join(' and to ')}`;
 }
 
 /**
- * One line a machine, with how long it has been waited for at its end, cut to the width of the terminal; fewer
- * lines than the terminal has, the rest is counted.
+ * One line per machine that ends in the duration of the wait, cut to the width of the terminal. There are fewer lines
+ * than the terminal has; the last one counts the rest.
  */
 export function liveLines(
   waits: readonly Wait[],
@@ -32,11 +32,11 @@ export function liveLines(
   { columns, rows }: Size,
 ): readonly { readonly text: string; readonly width: number }[] {
   const sorted = waits.toSorted((a, b) => compareText(a.machine, b.machine));
-  // The line below the last one is where the cursor waits; a line as wide as the terminal may wrap.
+  // The cursor stands below the last line, and a line as wide as the terminal may wrap.
   const most = Math.max(1, rows - 1);
   const shown = sorted.length <= most ? sorted : sorted.slice(0, most - 1);
   const lines = shown.map((wait) => {
-    const since = `  ${howLong(nowMs - wait.sinceMs)}`;
+    const since = `  ${formatAge(nowMs - wait.sinceMs)}`;
     return cut(waitText(wait), columns - 1 - since.length) + since;
   });
   const left = sorted.length - shown.length;
@@ -44,14 +44,14 @@ export function liveLines(
   return lines.map((text) => ({ text, width: stringWidth(text) }));
 }
 
-/** The same for a log: nothing is cut, and `again` says how long it has been. */
+/** The same for a log: nothing is cut, and the duration is added if `again`. */
 export function slowLine(wait: Wait, nowMs: number, again: boolean): string {
-  const since = again ? ` (${howLong(nowMs - wait.sinceMs)})` : '';
+  const since = again ? ` (${formatAge(nowMs - wait.sinceMs)})` : '';
   return `${waitText(wait)}${since}`;
 }
 
-/** What the steps of a change come to, in one word. */
-function deedOf({ steps }: PlannedChange): string {
+/** The steps of a change in one word. */
+function actionOf({ steps }: PlannedChange): string {
   const has = (kind: PlannedChange['steps'][number]): boolean => steps.includes(kind);
   if (has('restart') || (has('stop') && has('start'))) return 'restart';
   if (has('start')) return 'start';

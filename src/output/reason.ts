@@ -1,7 +1,7 @@
-import { formatDuration } from '../base/duration.ts';
 import { quoted } from '../base/visible.ts';
 import { tieText } from '../cluster/dependencies.ts';
 import type { Reason } from '../cluster/reason.ts';
+import { formatAge } from './format.ts';
 
 /** A reason as the end of a sentence: `m1: its metadata has role=web, not role=db`. */
 export function reasonText(reason: Reason): string {
@@ -52,7 +52,7 @@ export function reasonText(reason: Reason): string {
     case 'lease-may-hold':
       return reason.forMs === undefined
         ? `machine "${reason.machine}" is unreachable and may run it under its lease; only fleetd knows when that is over`
-        : `machine "${reason.machine}" is unreachable and may run it under its lease for another ${howLong(reason.forMs)}`;
+        : `machine "${reason.machine}" is unreachable and may run it under its lease for another ${formatAge(reason.forMs)}`;
     case 'machine-removed':
       return 'no machine has this id any more';
   }
@@ -60,16 +60,10 @@ export function reasonText(reason: Reason): string {
 
 function unreachableText({ mayBeDown, silentMs }: Extract<Reason, { code: 'machine-silent' }>): string {
   if (!mayBeDown) return 'it cannot be used';
-  return silentMs < 1000 ? 'it does not answer' : `it has not answered for ${howLong(silentMs)}`;
+  return silentMs < 1000 ? 'it does not answer' : `it has not answered for ${formatAge(silentMs)}`;
 }
 
 /** `path` is empty for units that systemd made itself: from the mount table, or from a file that is gone. */
 export function foreignUnit(path: string): string {
   return `the machine has a unit of that name that fleet did not put there${path === '' ? '' : `: ${path}`}`;
-}
-
-/** For people: whole seconds up to two minutes, then minutes up to two hours, then hours. */
-export function howLong(ms: number): string {
-  const unit = ms < 120_000 ? 1000 : ms < 7_200_000 ? 60_000 : 3_600_000;
-  return ms < 500 ? '0s' : formatDuration(Math.round(ms / unit) * unit);
 }

@@ -1,10 +1,11 @@
 import { compareText } from '../base/compare.ts';
 import type { RecoverResult } from '../operations/recover.ts';
 import type { Discrepancy, Doubt, RecoveredText, RecoveredUnit } from '../operations/recovered-units.ts';
-import { machineLabel, machineTitle } from './machine.ts';
+import { machineLabel, machineTitle } from './format.ts';
+import { machineJson, unreachableJson } from './json.ts';
 import { type ReportLines, unreachableLines } from './report.ts';
 
-/** What was found on the machines, or would be taken from there, and what did not fit together. */
+/** The units that were found on the machines, and the discrepancies between machines. */
 export function recoverReport(result: RecoverResult, dryRun: boolean): ReportLines {
   if (result.kind === 'unreachable') {
     return { out: [], err: [...unreachableLines(result.unreachable), ...ALL_MUST_ANSWER] };
@@ -36,7 +37,7 @@ function decidedReport(
   };
 }
 
-/** What to do about units that no second machine confirms; `machines` has the name of one for each unit. */
+/** Units that no second machine confirms; `machines` has the name of one for each unit. */
 function unconfirmedLines(machines: readonly string[]): readonly string[] {
   if (machines.length === 0) return [];
   const counts = [...new Set(machines)]
@@ -49,7 +50,7 @@ function unconfirmedLines(machines: readonly string[]): readonly string[] {
 }
 
 const ALL_MUST_ANSWER = [
-  'Error: Cannot recover the registry: all machines have to answer, for units that are not found would count as unwanted',
+  'Error: Cannot recover the registry: all machines have to answer, because units that are not found would count as unwanted',
   'hint: Try again when they answer; a machine that is gone for good is first removed from fleet.conf',
 ];
 
@@ -96,4 +97,39 @@ function discrepancyLine({ kind, unit, machine }: Discrepancy): string {
     case 'no-file':
       return `Error: Cannot recover unit "${unit}": its file is gone from ${where}`;
   }
+}
+
+/** `cluster` is null when nothing was stored, because of the machines under `unreachable`. */
+export function recoverJson(result: RecoverResult, dryRun: boolean): object {
+  if (result.kind === 'unreachable') {
+    const unreachable = unreachableJson(result.unreachable);
+    return { dryRun, cluster: null, units: [], discrepancies: [], unreachable };
+  }
+  if (result.kind === 'decided') {
+    const { accepted, rejected, open } = result;
+    return { dryRun, accepted, rejected, unconfirmed: open };
+  }
+  const { clusterId, units, discrepancies } = result;
+  return {
+    dryRun,
+    cluster: clusterId,
+    units: units.map(({ stored, target, machines, texts, doubt }) => ({
+      unit: stored.name,
+      desiredState: target,
+      machines: machines.map(machineJson),
+      texts: texts.map((text) => ({
+        digest: text.digest,
+        text: text.text,
+        desiredState: text.target,
+        machines: text.machines.map(machineJson),
+      })),
+      unconfirmed: doubt ?? null,
+    })),
+    discrepancies: discrepancies.map(({ kind, unit, machine }) => ({
+      kind,
+      unit,
+      machine: machineJson(machine),
+    })),
+    unreachable: [],
+  };
 }

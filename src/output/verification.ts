@@ -1,6 +1,6 @@
 import type { Verification } from '../operations/verify.ts';
+import { machineTitle } from './format.ts';
 import { machineJson, problemsJson, unreachableJson } from './json.ts';
-import { machineTitle } from './machine.ts';
 import { errorLines, type ReportLines, unreachableLines } from './report.ts';
 
 /** What passed and what failed on every machine, with what systemd there has to say; fleet's own complaints apart. */

@@ -2,7 +2,7 @@ import stringWidth from 'string-width';
 import type { FleetError } from '../base/errors.ts';
 import { oneLine } from '../base/visible.ts';
 import type { Listing } from '../operations/unreachable.ts';
-import { timeText } from './amount.ts';
+import { formatDate } from './format.ts';
 import { errorLines, missingLines } from './report.ts';
 
 /** Shows each update of a watched listing, or why there is none. */
@@ -40,7 +40,7 @@ export function screenView<Row>(
 ): Viewer<Row> {
   let body: readonly string[] = [];
   const draw = (remarks: readonly string[]): void => {
-    const head = [`${timeText(screen.now())}, every ${screen.interval}`, ''];
+    const head = [`${formatDate(screen.now())}, every ${screen.interval}`, ''];
     const foot = remarks.length === 0 ? [] : ['', ...remarks];
     screen.draw(fitScreen(head, body, foot, screen.size()));
   };

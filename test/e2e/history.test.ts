@@ -111,7 +111,7 @@ onMachines('history and rollback', () => {
       stdout: expect.stringMatching(
         /^Template app@\.service stored; 2 of 3 instances updated\nUnit app@1\.service launched on .*\nUnit app@2\.service launched on .*\n$/,
       ),
-      stderr: 'Warning: unit "app@3.service" keeps a text of its own, not that of template "app@.service"\n',
+      stderr: 'Warning: unit "app@3.service" keeps its own text, not that of template "app@.service"\n',
     };
     expect(await replace(NEW)).toEqual(updated);
     expect(await texts()).toEqual([NEW, NEW, OTHER]);

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { requestReport } from '../../src/output/report.ts';
+import { requestReport } from '../../src/output/request-report.ts';
 import { makeScene, SLEEP } from './scene.ts';
 
 it('a unit that needs one on another machine is named once, unless MachineOf= brings it there', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { cat } from '../../src/operations/cat.ts';
 import { destroy } from '../../src/operations/destroy.ts';
-import { requestReport } from '../../src/output/report.ts';
+import { requestReport } from '../../src/output/request-report.ts';
 import { GLOBAL, makeScene, outcome, SLEEP } from './scene.ts';
 
 describe('destroy', () => {
@@ -62,7 +62,7 @@ describe('destroy', () => {
     expect(requestReport('destroy', request)).toEqual({
       out: ['Destroyed web@1.service'],
       err: [
-        'Warning: template "web@.service" stays in the registry, for a glob stands for units that can run',
+        'Warning: template "web@.service" stays in the registry, because a glob matches only units that can run',
         'hint: Destroy it too: fleetctl destroy web@.service',
       ],
     });

@@ -3,7 +3,7 @@ import { recover } from '../../src/operations/recover.ts';
 import { requestUnit } from '../../src/operations/request-unit.ts';
 import { load, start, submitUnits } from '../../src/operations/set-target-state.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
-import { requestReport } from '../../src/output/report.ts';
+import { requestReport } from '../../src/output/request-report.ts';
 import type { Ports } from '../../src/reconcile/reconcile.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import { createMemoryStore } from '../../src/store/memory.ts';
@@ -45,7 +45,7 @@ describe('the instances of a template', () => {
       'Template web@.service stored; 2 of 3 instances updated',
       expect.stringMatching(/^Unit web@1.service launched on/),
       expect.stringMatching(/^Unit web@2.service launched on/),
-      'Warning: unit "web@3.service" keeps a text of its own, not that of template "web@.service"',
+      'Warning: unit "web@3.service" keeps its own text, not that of template "web@.service"',
     ]);
     expect(await textsIn(scene.ports)).toMatchObject({
       'web@1.service': 'b',
@@ -59,7 +59,7 @@ describe('the instances of a template', () => {
     // Nothing is left to do, and that is said in the same words.
     expect(said(await submitTemplate(scene))).toEqual([
       'Template web@.service stored; 2 of 3 instances updated',
-      'Warning: unit "web@3.service" keeps a text of its own, not that of template "web@.service"',
+      'Warning: unit "web@3.service" keeps its own text, not that of template "web@.service"',
     ]);
   });
 

@@ -179,7 +179,7 @@ describe('recover', () => {
     scene.machines.disconnect('m2');
     expect(await recovered(scene)).toEqual([
       'Warning: Cannot reach machine "m2"; what it runs is unknown',
-      'Error: Cannot recover the registry: all machines have to answer, for units that are not found would count as unwanted',
+      'Error: Cannot recover the registry: all machines have to answer, because units that are not found would count as unwanted',
       'hint: Try again when they answer; a machine that is gone for good is first removed from fleet.conf',
       'status 5',
     ]);

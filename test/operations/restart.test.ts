@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { requestStatus } from '../../src/cli/exit-status.ts';
 import { restart } from '../../src/operations/restart.ts';
-import { restartPreview, restartReport } from '../../src/output/restart.ts';
+import { restartPreview, restartReport } from '../../src/output/request-report.ts';
 import { GLOBAL, makeScene, type Scene, SLEEP } from './scene.ts';
 
 async function populated(): Promise<Scene> {

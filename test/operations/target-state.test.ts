@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import { requestStatus } from '../../src/cli/exit-status.ts';
 import { start, stop, submitUnits, unload } from '../../src/operations/set-target-state.ts';
-import { requestReport } from '../../src/output/report.ts';
+import { requestReport } from '../../src/output/request-report.ts';
 import { systemdState, TTL_MS } from '../support/builders.ts';
 import { FALSE, GLOBAL, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
 

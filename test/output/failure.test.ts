@@ -81,7 +81,7 @@ const WORDS: {
     [
       { code: 'fenced', reason: { code: 'no-lease' } },
       only(
-        'it is not started, for it has no lease: Fenced=true needs a running fleetd',
+        'it is not started, because it has no lease: Fenced=true needs a running fleetd',
         'Is it there? systemctl status fleetd',
       ),
     ],

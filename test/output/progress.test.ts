@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { interruptionLines } from '../../src/output/interruption.ts';
-import { PassWatch, type Wait } from '../../src/output/pass-watch.ts';
+import { interruptionLines, PassWatch, type Wait } from '../../src/output/pass-watch.ts';
 import { liveLines, slowLine, waitText } from '../../src/output/progress.ts';
 import type { PassEvent, PlannedChange } from '../../src/reconcile/events.ts';
 

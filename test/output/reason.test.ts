@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Reason } from '../../src/cluster/reason.ts';
-import { howLong, reasonText } from '../../src/output/reason.ts';
+import { formatAge } from '../../src/output/format.ts';
+import { reasonText } from '../../src/output/reason.ts';
 
 const conflict = {
   code: 'conflict',
@@ -137,6 +138,6 @@ describe('how long', () => {
     [7_200_000, '2h'],
     [172_801_000, '48h'],
   ])('%d ms is %s', (ms, text) => {
-    expect(howLong(ms)).toBe(text);
+    expect(formatAge(ms)).toBe(text);
   });
 });

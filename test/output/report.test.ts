@@ -2,13 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import type { MachineRef } from '../../src/operations/machine-ref.ts';
 import type { RequestResult, UnitResult } from '../../src/operations/unit-result.ts';
-import {
-  dryRunReport,
-  errorLines,
-  requestReport,
-  type UnitVerb,
-  unreachableLines,
-} from '../../src/output/report.ts';
+import { errorLines, unreachableLines } from '../../src/output/report.ts';
+import type { UnitVerb } from '../../src/output/request-failures.ts';
+import { dryRunReport, requestReport } from '../../src/output/request-report.ts';
 import type { MachinePlan } from '../../src/plan/step.ts';
 import { desiredUnit, recordOf, systemdState } from '../support/builders.ts';
 
@@ -261,7 +257,7 @@ describe('a unit that stays although', () => {
     expect(report('stop', { machines: [], violation: gone })).toEqual({
       out: [],
       err: [
-        'Warning: unit "a.service" stays assigned to a machine that is not in fleet.conf, for no other one fits',
+        'Warning: unit "a.service" stays assigned to a machine that is not in fleet.conf, because no other machine fits',
       ],
     });
   });
@@ -271,7 +267,7 @@ describe('a unit that stays although', () => {
     expect(report('start', { machines: [M1], violation: rule })).toEqual({
       out: ['Unit a.service launched on 148a18ff.../10.0.0.1'],
       err: [
-        'Warning: unit "a.service" stays on a machine it does not fit, for no other one fits: MachineMetadata= asks for role=db, it has no role',
+        'Warning: unit "a.service" stays on a machine it does not fit, because no other machine fits: MachineMetadata= asks for role=db, it has no role',
       ],
     });
   });

@@ -36,7 +36,7 @@ async function setCordon(call: Call, cordon: Cordon | undefined): Promise<ExitSt
   const [{ withPorts }, operation, { cordonJson, cordonReport }] = await Promise.all([
     import('../context.ts'),
     import('../../operations/cordon.ts'),
-    import('../../output/drain.ts'),
+    import('../../output/machines.ts'),
   ]);
   const dryRun = options.dryRun === true;
   const results = await withPorts(flags, streams, (ports) => operation.setCordon(ports, machines, cordon), {

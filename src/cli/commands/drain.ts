@@ -35,7 +35,7 @@ export const drainCommand: Command = {
     const [{ withPorts }, { drain }, { drainJson, drainPreview, drainReport }] = await Promise.all([
       import('../context.ts'),
       import('../../operations/drain.ts'),
-      import('../../output/drain.ts'),
+      import('../../output/machines.ts'),
     ]);
     const dryRun = options.dryRun === true;
     const result = await withPorts(flags, streams, (ports: Ports) => drain(ports, request), { dryRun });

@@ -58,7 +58,7 @@ export const journalCommand: Command = {
       import('../context.ts'),
       import('../../operations/journal.ts'),
       import('../../output/journal.ts'),
-      import('../../output/machine.ts'),
+      import('../../output/format.ts'),
     ]);
     const question = questionOf(call, lines, output.canFormat);
     const { out, err, exact, screen, env } = call.streams;

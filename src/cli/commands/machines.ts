@@ -203,7 +203,7 @@ async function drainFirst({ flags, streams }: Call, machine: string): Promise<Ex
   const [{ withPorts }, { drain }, { drainReport }] = await Promise.all([
     import('../context.ts'),
     import('../../operations/drain.ts'),
-    import('../../output/drain.ts'),
+    import('../../output/machines.ts'),
   ]);
   const request = { machine, maxParallel: 1, globals: true };
   const result = await withPorts(flags, streams, (ports) => drain(ports, request));

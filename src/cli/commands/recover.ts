@@ -34,11 +34,10 @@ export const recoverCommand: Command = {
     ["fleetctl recover --accept 'web@*' --reject evil", 'accept and discard single units'],
   ],
   async run({ options, flags, streams }) {
-    const [{ withPorts }, { recover }, { recoverReport }, { recoverJson }] = await Promise.all([
+    const [{ withPorts }, { recover }, { recoverJson, recoverReport }] = await Promise.all([
       import('../context.ts'),
       import('../../operations/recover.ts'),
       import('../../output/recover.ts'),
-      import('../../output/request.ts'),
     ]);
     const dryRun = options.dryRun === true;
     const request = {

@@ -14,10 +14,9 @@ const copyCommand: Command = {
     ['fleetctl registry copy etcd://10.0.0.1:2379/fleet file:backup', 'back it up into a folder'],
   ],
   async run({ arguments: [from = '', to = ''], flags, streams }) {
-    const [{ withStores }, { copyRegistry }, { copyReport }] = await Promise.all([
+    const [{ withStores }, { copyRegistry }] = await Promise.all([
       import('../registry-stores.ts'),
       import('../../operations/copy-registry.ts'),
-      import('../../output/copy.ts'),
     ]);
     const { copied, target } = await withStores(
       [from, to],
@@ -28,9 +27,11 @@ const copyCommand: Command = {
         target: destination.text,
       }),
     );
-    const { out, err } = copyReport(copied, target);
-    writeLines(streams.out, out);
-    writeLines(streams.err, err);
+    const { clusterId, units, records } = copied;
+    writeLines(streams.out, [`Copied cluster ${clusterId} to ${target}: units ${units}, records ${records}`]);
+    writeLines(streams.err, [
+      `hint: Write "registry = ${target}" into every fleet.conf of this cluster, and move the old registry away`,
+    ]);
     return EXIT.done;
   },
 };

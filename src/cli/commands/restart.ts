@@ -29,8 +29,8 @@ export const restartCommand: Command = {
       await Promise.all([
         import('../context.ts'),
         import('../../operations/restart.ts'),
-        import('../../output/restart.ts'),
-        import('../../output/request.ts'),
+        import('../../output/request-report.ts'),
+        import('../../output/request-json.ts'),
       ]);
     const dryRun = options.dryRun === true;
     const wait = waitPolicyOf(options);

@@ -23,7 +23,7 @@ export const rollbackCommand: Command = {
   async run(call) {
     const [{ rollback }, { rollbackJson }] = await Promise.all([
       import('../../operations/rollback.ts'),
-      import('../../output/request.ts'),
+      import('../../output/request-json.ts'),
     ]);
     const [unit = ''] = call.arguments;
     const { to, dryRun, output } = call.options;

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { bytesText, cpuText, spanText, timeText } from '../../src/output/amount.ts';
+import { formatBytes, formatCpuTime, formatDate, formatSpan } from '../../src/output/format.ts';
 
 it('writes times in UTC', () => {
-  expect(timeText(Date.UTC(2026, 10, 23, 6, 5, 41, 999))).toBe('2026-11-23 06:05:41 UTC');
+  expect(formatDate(Date.UTC(2026, 10, 23, 6, 5, 41, 999))).toBe('2026-11-23 06:05:41 UTC');
 });
 
 it.each([
@@ -17,7 +17,7 @@ it.each([
   [86_400 * 3 + 4 * 3600 + 59, '3d 4h'],
   [86_400 * 400, '400d'],
 ])('writes %d seconds as %s', (seconds, text) => {
-  expect(spanText(seconds)).toBe(text);
+  expect(formatSpan(seconds)).toBe(text);
 });
 
 it.each([
@@ -29,7 +29,7 @@ it.each([
   [59_999_000_000, '59.9s'],
   [125_000_000_000, '2min 5s'],
 ])('writes %d ns of CPU time as %s', (ns, text) => {
-  expect(cpuText(ns)).toBe(text);
+  expect(formatCpuTime(ns)).toBe(text);
 });
 
 it.each([
@@ -42,5 +42,5 @@ it.each([
   [1.5 * 1024 ** 4, '1.5T'],
   [1024 ** 6, '1024.0P'],
 ])('writes %d bytes as %s', (bytes, text) => {
-  expect(bytesText(bytes)).toBe(text);
+  expect(formatBytes(bytes)).toBe(text);
 });

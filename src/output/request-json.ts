@@ -1,5 +1,4 @@
-import type { RecoverResult } from '../operations/recover.ts';
-import type { RestartResult, UnitOnMachine } from '../operations/restart.ts';
+import type { RestartResult } from '../operations/restart.ts';
 import type { Rollback } from '../operations/rollback.ts';
 import { isUnschedulable, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
 import type { MachinePlan } from '../plan/step.ts';
@@ -32,7 +31,11 @@ export function restartJson(result: RestartResult, dryRun: boolean): object {
   const batches = result.waves.map((plans) =>
     plans.flatMap(({ machine, changes }) => changes.map(({ unit }) => ({ unit, machine }))),
   );
-  return { ...requestJson(result, dryRun), batches, left: result.left.map(leftJson) };
+  return {
+    ...requestJson(result, dryRun),
+    batches,
+    left: result.left.map(({ unit, machine }) => ({ unit, machine: machineJson(machine) })),
+  };
 }
 
 /** The same with the text that the unit got. */
@@ -40,41 +43,6 @@ export function rollbackJson(result: Rollback, dryRun: boolean): object {
   const { unit, entry } = result;
   const { hash, digest } = entry;
   return { unit, hash, digest, result: resultOf(entry), ...requestJson(result, dryRun) };
-}
-
-/** `cluster` is null when nothing was stored, because of the machines under `unreachable`. */
-export function recoverJson(result: RecoverResult, dryRun: boolean): object {
-  if (result.kind === 'unreachable') {
-    const unreachable = unreachableJson(result.unreachable);
-    return { dryRun, cluster: null, units: [], discrepancies: [], unreachable };
-  }
-  if (result.kind === 'decided') {
-    const { accepted, rejected, open } = result;
-    return { dryRun, accepted, rejected, unconfirmed: open };
-  }
-  const { clusterId, units, discrepancies } = result;
-  return {
-    dryRun,
-    cluster: clusterId,
-    units: units.map(({ stored, target, machines, texts, doubt }) => ({
-      unit: stored.name,
-      desiredState: target,
-      machines: machines.map(machineJson),
-      texts: texts.map((text) => ({
-        digest: text.digest,
-        text: text.text,
-        desiredState: text.target,
-        machines: text.machines.map(machineJson),
-      })),
-      unconfirmed: doubt ?? null,
-    })),
-    discrepancies: discrepancies.map(({ kind, unit, machine }) => ({
-      kind,
-      unit,
-      machine: machineJson(machine),
-    })),
-    unreachable: [],
-  };
 }
 
 /** Steps by unit and machine: an array `changes`. */
@@ -102,8 +70,4 @@ function resultJson(result: UnitResult): object {
     rejected: rejected.map(({ machine, reason }) => ({ machine, reason: reasonText(reason) })),
     despite: violation === undefined ? null : reasonText(violation),
   };
-}
-
-function leftJson({ unit, machine }: UnitOnMachine): object {
-  return { unit, machine: machineJson(machine) };
 }

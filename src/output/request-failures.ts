@@ -1,0 +1,114 @@
+import { isUnschedulable, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
+import { failureText } from './failure.ts';
+import { formatAge, machineTitle } from './format.ts';
+import { reasonText } from './reason.ts';
+import { errorLines, hintLines } from './report.ts';
+
+/** The verbs that change units. */
+export type UnitVerb =
+  | 'submit'
+  | 'load'
+  | 'start'
+  | 'stop'
+  | 'unload'
+  | 'destroy'
+  | 'rollback'
+  | 'reconcile'
+  | 'restart'
+  | 'drain';
+
+/** Everything that a request could not do, or in a dry run could not. */
+export function requestFailures(verb: UnitVerb, request: RequestResult, dryRun = false): readonly string[] {
+  return [
+    ...request.results.flatMap((result) => failureLines(verb, result, dryRun)),
+    ...request.problems.flatMap(({ error }) => errorLines(error)),
+  ];
+}
+
+function failureLines(verb: UnitVerb, result: UnitResult, dryRun: boolean): readonly string[] {
+  return [
+    ...unschedulableLines(result, dryRun),
+    ...result.failures.flatMap((entry) => machineLines(verb, result, entry)),
+    ...storedLines(verb, result, dryRun),
+    ...violationLines(result),
+  ];
+}
+
+function unschedulableLines(result: UnitResult, dryRun: boolean): readonly string[] {
+  if (!isUnschedulable(result)) return [];
+  const { unit, target, rejected } = result;
+  // The hints about unreachable machines, each once.
+  const hints = new Set(
+    rejected.flatMap(({ reason }) => (reason.code === 'machine-silent' ? reason.hint : [])),
+  );
+  return [
+    `Error: Cannot place unit "${unit}": no machine fits`,
+    ...rejected.map(({ machine, reason }) => `  ${machine}: ${reasonText(reason)}`),
+    ...[...hints].flatMap(hintLines),
+    dryRun
+      ? `hint: It would be ${target} in the registry, and on no machine`
+      : `hint: It stays ${target} in the registry; run the command again when a machine fits`,
+  ];
+}
+
+/** Why a unit is on a wrong machine, or when it will leave an unreachable one. */
+function violationLines({ unit, violation, global }: UnitResult): readonly string[] {
+  if (violation === undefined || global) return [];
+  if (violation.code === 'machine-removed') {
+    return [
+      `Warning: unit "${unit}" stays assigned to a machine that is not in fleet.conf, because no other machine fits`,
+    ];
+  }
+  if (violation.code === 'lease-may-hold') return [`hint: It is fenced: ${reasonText(violation)}`];
+  if (violation.code !== 'machine-silent') {
+    return [
+      `Warning: unit "${unit}" stays on a machine it does not fit, because no other machine fits: ${reasonText(violation)}`,
+    ];
+  }
+  const so = formatAge(violation.silentMs);
+  return violation.mayBeDown
+    ? [`hint: It moves when its machine has been unreachable for agent_ttl (${so} so far)`]
+    : [];
+}
+
+function machineLines(
+  verb: UnitVerb,
+  { unit }: UnitResult,
+  { machine, failure }: UnitResult['failures'][number],
+): readonly string[] {
+  const { summary, lines, hint } = failureText(failure);
+  // The summary names an unreachable machine.
+  const where = failure.code === 'unreachable' ? '' : ` on machine ${machineTitle(machine)}`;
+  return [
+    `Error: Cannot ${verb} unit "${unit}"${where}: ${summary}`,
+    ...lines.map((line) => `  ${line}`),
+    ...hintLines(hint),
+  ];
+}
+
+/** How a request that did not reach a machine takes effect later. */
+function storedLines(
+  verb: UnitVerb,
+  { failures, target, triggers }: UnitResult,
+  dryRun: boolean,
+): readonly string[] {
+  const unreached = failures.flatMap(({ machine, failure }) =>
+    failure.code === 'unreachable' ? { machine: machine.name, mayBeDown: failure.mayBeDown } : [],
+  );
+  if (unreached.length === 0 || verb === 'reconcile' || verb === 'drain') return [];
+  const unreachable = unreached.flatMap(({ machine, mayBeDown }) => (mayBeDown ? machine : []));
+  const when = unreachable.length === 0 ? 'when the machine can be used' : 'when the machine answers';
+  // No target state changes by a restart, or by the start or stop of a unit that has a trigger.
+  if (verb === 'restart' || ((verb === 'start' || verb === 'stop') && triggers.length > 0))
+    return hintLines(`Run the command again ${when}`);
+  return [
+    ...hintLines(
+      `Its target state ${target} ${dryRun ? 'would be' : 'is'} stored: fleetd or "fleetctl reconcile" applies it ${when}`,
+    ),
+    ...(target === 'inactive' ? unreachable.flatMap((machine) => hintLines(goneForGood(machine))) : []),
+  ];
+}
+
+function goneForGood(machine: string): string {
+  return `If the machine is gone for good, take it out of fleet.conf, run "fleetctl machines remove ${machine}", and try again`;
+}

@@ -1,0 +1,158 @@
+import type { RestartResult } from '../operations/restart.ts';
+import { isUnschedulable, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
+import { machineLabel, machineTitle } from './format.ts';
+import { planLines, type ReportLines, workLines } from './report.ts';
+import { requestFailures, type UnitVerb } from './request-failures.ts';
+
+/** The result of a request for several units: fleet's own lines for success, sentences for failures. */
+export function requestReport(verb: UnitVerb, request: RequestResult, dryRun = false): ReportLines {
+  // Templates with instances are reported together with these.
+  const reported = new Set(templatesOf(request).map(({ template }) => template));
+  const created = [...(request.created ?? [])].filter((unit) => !reported.has(unit));
+  const results = request.results.filter(({ unit, target }) => target !== 'inactive' || !reported.has(unit));
+  return {
+    out: [
+      ...created.map((unit) => `Unit ${unit} inactive`),
+      ...templateLines(request),
+      ...results.flatMap((result) => successLines(verb, result)),
+    ],
+    err: [...warnings(request, dryRun), ...requestFailures(verb, request, dryRun)],
+  };
+}
+
+/** The steps of a request, machine by machine, and what could not be done. */
+export function dryRunReport(verb: UnitVerb, request: RequestResult): ReportLines {
+  const { err } = requestReport(verb, request, true);
+  const added = [...(request.created ?? [])].map((unit) => `registry: add ${unit}`);
+  const steps = [...added, ...request.plans.flatMap(planLines)];
+  return { out: workLines(steps, requestFailures(verb, request, true).length > 0), err };
+}
+
+/** The copies that were restarted, those that were not, and why. */
+export function restartReport(result: RestartResult): ReportLines {
+  const { restarted, left } = result;
+  const units = [...new Set(left.map(({ unit }) => unit))].join(' ');
+  return {
+    out: restarted.map(({ unit, machine }) => `Unit ${unit} restarted on ${machineLabel(machine)}`),
+    err: [
+      ...requestFailures('restart', result),
+      ...left.map(
+        ({ unit, machine }) =>
+          `Warning: unit "${unit}" on machine ${machineTitle(machine)} was not restarted`,
+      ),
+      ...(units === '' ? [] : [`hint: When the failure is repaired, go on: fleetctl restart ${units}`]),
+    ],
+  };
+}
+
+/** The batches of a restart. */
+export function restartPreview(result: RestartResult): ReportLines {
+  const batches = result.waves.flatMap((plans, index) => [
+    `Batch ${index + 1} of ${result.waves.length}`,
+    ...plans.flatMap(planLines),
+  ]);
+  const err = requestFailures('restart', result, true);
+  return { out: workLines(batches, err.length > 0), err };
+}
+
+function warnings(request: RequestResult, dryRun: boolean): readonly string[] {
+  const { differing, alone = [], apart = [], templates = [], kept = [], results } = request;
+  return [
+    ...differing.flatMap(({ unit, path }) => [
+      `Warning: unit "${unit}" in the registry differs from file "${path}"; the registry's is used`,
+      'hint: Add --replace to use the file',
+    ]),
+    ...alone.flatMap(({ unit, also }) => [
+      `Warning: unit "${unit}" has Also=${also.join(' ')} in [Install], which is not launched`,
+      `hint: Start it too: fleetctl start ${also.join(' ')}`,
+    ]),
+    ...apart.map(
+      ({ unit, dependency }) =>
+        `Warning: unit "${unit}" has ${dependency.source}, and ${dependency.unit} is on another machine, where systemd does not find it: add MachineOf=${dependency.unit} to [X-Fleet]`,
+    ),
+    ...templates.flatMap(({ template, own, behind }) => [
+      ...own.map((name) => `Warning: unit "${name}" keeps its own text, not that of template "${template}"`),
+      ...behind.map((name) => `Warning: unit "${name}" keeps its text of template "${template}"`),
+      ...(behind.length > 0 ? [`hint: Update all instances: fleetctl submit --replace ${template}`] : []),
+    ]),
+    // A template that stays takes precedence over a local file.
+    ...kept.flatMap((name) => [
+      `Warning: template "${name}" ${dryRun ? 'would stay' : 'stays'} in the registry, because a glob matches only units that can run`,
+      `hint: Destroy it too: fleetctl destroy ${name}`,
+    ]),
+    ...results.flatMap(leftProcesses),
+  ];
+}
+
+/** The processes that KillMode= kept when their unit was stopped. */
+function leftProcesses({ unit, left = [] }: UnitResult): readonly string[] {
+  return left.map(({ machine, processes }) => {
+    const what = processes === 1 ? '1 process of it goes on' : `${processes} processes of it go on`;
+    return `Warning: unit "${unit}" was stopped on machine ${machineTitle(machine)}, and ${what}: see its KillMode=`;
+  });
+}
+
+/** `Template web@.service stored; 3 of 3 instances updated` */
+function templateLines(request: RequestResult): readonly string[] {
+  const failed = new Set(request.results.flatMap(({ unit, failures }) => (failures.length > 0 ? unit : [])));
+  return templatesOf(request).map(({ template, following, own }) => {
+    const updated = following.filter((name) => !failed.has(name)).length;
+    return `Template ${template} stored; ${updated} of ${following.length + own.length} instances updated`;
+  });
+}
+
+/** The templates that have instances. */
+function templatesOf({ templates = [] }: RequestResult): NonNullable<RequestResult['templates']> {
+  return templates.filter(({ following, own }) => following.length + own.length > 0);
+}
+
+function successLines(verb: UnitVerb, result: UnitResult): readonly string[] {
+  const { unit, target, failures, triggers, ran, outdated } = result;
+  if (isUnschedulable(result)) return [];
+  if (result.idle) return [`Unit ${unit} ${target}; it is on no machine`];
+  if (target === 'inactive') {
+    if (failures.length > 0) return [];
+    return [verb === 'destroy' ? `Destroyed ${unit}` : `Unit ${unit} inactive`];
+  }
+  return [
+    ...queuedLines(verb, result),
+    ...placesOf(result).map((place) => `Unit ${unit} ${target} on ${place}`),
+    ...ran.map(
+      ({ machine, isOver }) =>
+        `Unit ${unit} ${isOver ? 'ran to success' : 'started'} on ${machineLabel(machine)}`,
+    ),
+    ...triggers.map(
+      (trigger) => `${trigger} starts ${unit} ${OCCASIONS[trigger.slice(trigger.lastIndexOf('.'))]}`,
+    ),
+    ...outdated.map(
+      (machine) =>
+        `${unit} goes on with its previous text on ${machineLabel(machine)}; the new one counts from its next start on`,
+    ),
+  ];
+}
+
+/** The machines on which its target state holds; a count if there are several. Those where it was run have their own line. */
+function placesOf({ global, machines, eligible, ran }: UnitResult): readonly string[] {
+  if (machines.length === 0) return [];
+  if (global || machines.length > 1) return [`${machines.length} of ${eligible} machines`];
+  const names = new Set(ran.map(({ machine }) => machine.name));
+  return machines.filter(({ name }) => !names.has(name)).map((machine) => machineLabel(machine));
+}
+
+const OCCASIONS: Readonly<Record<string, string>> = {
+  '.timer': 'when it elapses',
+  '.socket': 'when a connection comes in',
+  '.path': 'when its path changes',
+  '.automount': 'when it is accessed',
+};
+
+/** fleet's words for jobs that --no-block did not wait for. */
+function queuedLines(
+  verb: UnitVerb,
+  { unit, target, global, triggered, eligible }: UnitResult,
+): readonly string[] {
+  const job = target === 'launched' || verb === 'start' ? 'start' : 'stop';
+  if (triggered.length === 0) return [];
+  if (global) return [`Triggered global unit ${unit} ${job} on ${triggered.length} of ${eligible} machines`];
+  return triggered.map((machine) => `Triggered unit ${unit} ${job} on ${machineLabel(machine)}`);
+}
