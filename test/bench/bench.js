@@ -1,19 +1,19 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Baselines, installClush } from './baselines.js';
 import { Cluster } from './cluster.js';
 import { Fleet } from './fleet.js';
 import { chooseSuites, readOptions } from './options.js';
-import { describe, verdicts } from './report.js';
-import { installClush, Rivals } from './rivals.js';
+import { budgetResults, describe } from './report.js';
 import { CannotRun, interruption } from './run.js';
 
-/** One place for every run, so that a run takes down what one that was killed has left. */
+/** Every run uses the same folder, so that a run also removes what a killed run left. */
 const FOLDER = join(tmpdir(), 'fleet-bench');
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => interrupt(signal));
-// Nobody reads any more: as in `npm run bench | head`.
-process.stdout.on('error', () => interrupt('nobody reads the figures'));
+// The reader has closed the pipe, as in `npm run bench | head`.
+process.stdout.on('error', () => interrupt('the output is closed'));
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args) {
@@ -33,13 +33,13 @@ async function main(args) {
   }
 }
 
-/** Plays the suites on a cluster that is gone afterwards, and returns what was over its budget. */
+/** Runs the suites on a cluster that is removed afterwards, and returns the measurements over budget. */
 async function measureAll(suites) {
   const cluster = new Cluster(join(FOLDER, 'cluster'));
   const needsCluster = suites.some(({ machines }) => machines > 0);
   const obstacle = needsCluster ? await cluster.obstacle() : undefined;
   if (obstacle !== undefined) throw new CannotRun(obstacle);
-  takeFolder();
+  lockFolder();
   try {
     if (needsCluster) await cluster.down();
     const clushObstacle = suites.some(({ name }) => name === 'list-units')
@@ -48,32 +48,32 @@ async function measureAll(suites) {
     const fleet = new Fleet(join(FOLDER, 'fleet'), cluster);
     await fleet.build();
     print(heading());
-    return await play(suites, { cluster, fleet, rivals: new Rivals(cluster), clushObstacle });
+    return await runSuites(suites, { cluster, fleet, baselines: new Baselines(cluster), clushObstacle });
   } finally {
     if (needsCluster) await cluster.down();
     rmSync(FOLDER, { recursive: true, force: true });
   }
 }
 
-async function play(suites, { cluster, fleet, rivals, clushObstacle }) {
+async function runSuites(suites, { cluster, fleet, baselines, clushObstacle }) {
   const missed = [];
   for (const { name, machines, rounds, measure } of suites) {
     if (machines > cluster.machines.length) {
       say(`starting machines: ${machines}`);
       for (const line of await cluster.grow(machines)) say(line);
-      await fleet.adopt();
+      await fleet.useMachines();
     }
     say(`measuring: ${name}`);
-    const outcome = await measure({ fleet, cluster, rivals, machines, clushObstacle }, rounds);
+    const outcome = await measure({ fleet, cluster, baselines, machines, clushObstacle }, rounds);
     print(`\n${describe(outcome).join('\n')}`);
-    const over = verdicts(outcome).filter(({ isOver }) => isOver);
+    const over = budgetResults(outcome).filter(({ isOver }) => isOver);
     missed.push(...over.map(({ of }) => `${of} (${outcome.title})`));
   }
   return missed;
 }
 
-/** The folder is ours from here on, unless another bench is at work in it. */
-function takeFolder() {
+/** Locks the folder, unless another bench uses it. */
+function lockFolder() {
   const owner = join(FOLDER, 'pid');
   const other = existsSync(owner) ? readFileSync(owner, 'utf8') : '';
   if (other !== '' && existsSync(`/proc/${other}/cmdline`)) {

@@ -5,7 +5,7 @@ import { CommandError, run } from './run.js';
 
 const SCRIPT = new URL('../../examples/cluster/cluster', import.meta.url).pathname;
 
-/** Machines b1, b2, … of our own: another folder, other addresses and other names than any other cluster's. */
+/** Machines b1, b2, … with a folder, addresses and names that no other cluster uses. */
 export class Cluster {
   #environment;
 
@@ -23,7 +23,7 @@ export class Cluster {
     };
   }
 
-  /** Why this box cannot run machines, in a sentence; undefined when it can. */
+  /** The reason why this box cannot run machines, or undefined. */
   async obstacle() {
     if (process.getuid?.() !== 0)
       return 'this must run as root, because it starts machines: sudo npm run bench';
@@ -32,12 +32,12 @@ export class Cluster {
       return undefined;
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      return error.said.replace(/^cluster: /, '');
+      return error.output.replace(/^cluster: /, '');
     }
   }
 
   /**
-   * Grows the cluster to so many machines. Returns what a person should know: packages installed, limits raised.
+   * Grows the cluster to so many machines. Returns messages, such as installed packages and raised limits.
    *
    * @param {number} count
    */
@@ -53,22 +53,22 @@ export class Cluster {
         const [host, port = '22'] = address.split(':');
         return { name, host, port };
       });
-    return stderr.split('\n').filter((line) => line !== '' && !/^b\d+ |^try it/.test(line));
+    return stderr.split('\n').filter((line) => line !== '' && !/^b\d+ |^next: /.test(line));
   }
 
-  /** One verb of the cluster script for a machine: `kill`, `start`. */
-  async tell(verb, machine) {
+  /** Runs a verb of the cluster script for a machine: `kill`, `start`. */
+  async runVerb(verb, machine) {
     await run([SCRIPT, verb, machine], { env: this.#environment });
   }
 
-  /** The CPU time that all machines together have used so far, in ms, by the kernel's account. */
+  /** The total CPU time of all machines so far, in ms, from their cgroups. */
   get cpu() {
     const usages = this.machines.map(({ name }) => readFileSync(`${this.#cgroupOf(name)}/cpu.stat`, 'utf8'));
     return usages.reduce((sum, usage) => sum + Number(/^usage_usec (\d+)/.exec(usage)?.[1]) / 1000, 0);
   }
 
-  /** The names of the machines on which a service has processes, by the kernel's account: nobody is asked for that. */
-  whereRuns(service) {
+  /** The machines on which a service has processes, from their cgroups, because a query would use CPU time. */
+  machinesRunning(service) {
     return this.machines
       .map(({ name }) => name)
       .filter((name) => {
@@ -81,7 +81,7 @@ export class Cluster {
       });
   }
 
-  /** As the cluster script names it. */
+  /** The cluster script uses the same name. */
   #cgroupOf(machine) {
     const id = createHash('md5').update(this.folder).digest('hex').slice(0, 8);
     const mounts = readFileSync('/proc/mounts', 'utf8').split('\n');
@@ -89,7 +89,7 @@ export class Cluster {
     return join(path ?? '/sys/fs/cgroup', `fleet-cluster-${id}`, machine);
   }
 
-  /** Takes everything away, also what a run that was killed has left. */
+  /** Removes everything, also the remains of a killed run. */
   async down() {
     await run([SCRIPT, 'down'], { env: this.#environment, outlivesInterruption: true });
   }

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { contest } from './contest.js';
+import { compare } from './compare.js';
 import { SLEEPER, UNITS } from './fleet.js';
 import { Fleetd } from './fleetd.js';
 import { interruption, run } from './run.js';
 
-/** Lists that a controller answers beside lists for which machines are asked. */
+/** Lists from a controller compared with lists from machines. */
 export async function listThroughController({ fleet, machines }, rounds) {
   const list = (name, endpoint) => ({
     name,
@@ -18,7 +18,7 @@ export async function listThroughController({ fleet, machines }, rounds) {
   try {
     return {
       title: `Listing units through fleetd, ${machines} machines, ${UNITS.length} units on each`,
-      results: await contest([through, direct, version], rounds),
+      results: await compare([through, direct, version], rounds),
       ratios: [
         { of: through.name, to: direct.name, budget: 1 },
         { of: through.name, to: version.name },
@@ -32,13 +32,13 @@ export async function listThroughController({ fleet, machines }, rounds) {
 const IDLE_UNITS = 500;
 const MINUTE = 60_000;
 
-/** What it costs that somebody is awake. A round is a minute in which nothing happens. */
+/** The CPU time of a controller that has nothing to do. A round is a minute. */
 export async function idle({ fleet, cluster, machines }, rounds) {
   const units = Array.from({ length: IDLE_UNITS }, (_, index) => `idle@${index + 1}.service`);
   await run(fleet.command('submit', fleet.writeUnit('idle@.service', SLEEPER)));
   await run(fleet.command('start', ...units));
   const fleetd = await Fleetd.start(fleet.commandOf('fleetd', '30s'), fleet.socket);
-  const used = { fleetd: [], machines: [], 'all of it': [] };
+  const used = { fleetd: [], machines: [], total: [] };
   try {
     await pause(MINUTE / 6);
     for (let round = 0; round < rounds; round++) {
@@ -47,7 +47,7 @@ export async function idle({ fleet, cluster, machines }, rounds) {
       const [controller, others] = [fleetd.cpu - before[0], cluster.cpu - before[1]];
       used.fleetd.push(controller);
       used.machines.push(others);
-      used['all of it'].push(controller + others);
+      used.total.push(controller + others);
     }
     return {
       title: `CPU time in a minute of idling, ${IDLE_UNITS} units on ${machines} machines, agent_ttl 30 s`,
@@ -62,34 +62,34 @@ export async function idle({ fleet, cluster, machines }, rounds) {
 
 const FAILS = 'fails.service';
 
-/** How long a unit is away when its machine loses power, and how long there are two when that one is back. */
+/** How long a unit is down after its machine loses power, and how long there are two copies when the machine is back. */
 export async function failOver({ fleet, cluster, machines }, rounds) {
   await run(fleet.command('start', fleet.writeUnit(FAILS, SLEEPER)));
   const fleetd = await Fleetd.start(fleet.commandOf('fleetd', '5s'), fleet.socket);
-  const [away, twice] = [[], []];
+  const [down, doubled] = [[], []];
   try {
     for (let round = 0; round < rounds; round++) {
-      const [victim] = cluster.whereRuns(FAILS);
+      const [victim] = cluster.machinesRunning(FAILS);
       const killed = performance.now();
-      await cluster.tell('kill', victim);
-      await until(() => cluster.whereRuns(FAILS).length > 0);
-      away.push(performance.now() - killed);
-      const starting = cluster.tell('start', victim);
-      await until(() => cluster.whereRuns(FAILS).length > 1);
+      await cluster.runVerb('kill', victim);
+      await until(() => cluster.machinesRunning(FAILS).length > 0);
+      down.push(performance.now() - killed);
+      const starting = cluster.runVerb('start', victim);
+      await until(() => cluster.machinesRunning(FAILS).length > 1);
       const back = performance.now();
-      await until(() => cluster.whereRuns(FAILS).length === 1);
-      twice.push(performance.now() - back);
+      await until(() => cluster.machinesRunning(FAILS).length === 1);
+      doubled.push(performance.now() - back);
       await starting;
-      // Units move only to machines that have answered for agent_ttl.
+      // Units move only to machines that have been reachable for agent_ttl.
       await pause(7_000);
     }
     return {
       title: `Failover after power loss, ${machines} machines, agent_ttl 5 s`,
       results: [
-        { name: 'power loss until it runs elsewhere', times: away },
-        { name: 'two copies, once the machine has booted', times: twice },
+        { name: 'power loss until it runs elsewhere', times: down },
+        { name: 'two copies, once the machine has booted', times: doubled },
       ],
-      notes: [`each, in s: ${away.map((ms) => (ms / 1000).toFixed(2)).join(' ')}`],
+      notes: [`each, in s: ${down.map((ms) => (ms / 1000).toFixed(2)).join(' ')}`],
     };
   } finally {
     await fleetd.stop();
@@ -101,11 +101,11 @@ function pause(ms) {
   return sleep(ms, undefined, { signal: interruption.signal });
 }
 
-/** Looks every 5 ms, for a minute at most. */
+/** Polls every 5 ms, for a minute at most. */
 async function until(holds) {
   const end = performance.now() + MINUTE;
   while (!holds()) {
-    if (performance.now() > end) throw new Error('what should have happened has not within a minute');
+    if (performance.now() > end) throw new Error('the condition did not hold within a minute');
     await pause(5);
   }
 }

@@ -4,10 +4,9 @@ import { CannotRun, run } from './run.js';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 
-/** A service that runs until it is stopped. */
 export const SLEEPER = '[Service]\nExecStart=/bin/sleep 1000000\n';
 
-/** So many units are on every machine when lists are measured. */
+/** These units run on every machine when lists are measured. */
 export const UNITS = ['everywhere@1', 'everywhere@2', 'everywhere@3', 'everywhere@4'].map(
   (name) => `${name}.service`,
 );
@@ -27,19 +26,19 @@ export class Fleet {
     this.program = join(folder, 'bin/fleetctl');
   }
 
-  /** Builds the source as it is now, to a place where no other build replaces it during the run. */
+  /** Builds the source in a folder where no other build replaces it during the run. */
   async build() {
     const bundler = join(ROOT, 'node_modules/.bin/rolldown');
-    if (!existsSync(bundler)) throw new CannotRun('there is nothing to build with: run "npm ci" first');
+    if (!existsSync(bundler)) throw new CannotRun('rolldown is missing: run "npm ci" first');
     const config = join(ROOT, 'src/rolldown.config.js');
     await run([bundler, '--config', config, '--dir', join(this.#folder, 'dist')]);
     cpSync(join(ROOT, 'bin'), join(this.#folder, 'bin'), { recursive: true });
-    // Says that these are ES modules, as it does where they come from.
+    // It declares that the files are ES modules.
     cpSync(join(ROOT, 'package.json'), join(this.#folder, 'package.json'));
   }
 
-  /** Takes the machines that the cluster has now, and starts UNITS on all of them. */
-  async adopt() {
+  /** Configures the current machines of the cluster, and starts UNITS on all of them. */
+  async useMachines() {
     this.#writeConf('fleet.conf', '');
     this.#writeConf('unsettled.conf', 'settle = 0ms\n');
     const template = this.writeUnit('everywhere@.service', `${SLEEPER}\n[X-Fleet]\nGlobal=true\n`);
@@ -52,19 +51,18 @@ export class Fleet {
     return [this.program, '--config', join(this.#folder, 'fleet.conf'), ...words];
   }
 
-  /** The same, where a started unit is not watched for a while before it counts as up. */
+  /** The same, with a started unit counted as up at once. */
   commandWithoutSettling(...words) {
     return [this.program, '--config', join(this.#folder, 'unsettled.conf'), ...words];
   }
 
-  /** The same with a fleet.conf for a controller; it answers at `socket`. */
+  /** The same with a fleet.conf for a controller that listens on `socket`. */
   commandOf(program, agentTtl, ...words) {
     const name = `ttl-${agentTtl}.conf`;
     this.#writeConf(name, `listen = unix://${this.socket}\nagent_ttl = ${agentTtl}\n`);
     return [join(this.#folder, 'bin', program), '--config', join(this.#folder, name), ...words];
   }
 
-  /** Where a controller answers. */
   get socket() {
     return join(this.#folder, 'fleet.sock');
   }

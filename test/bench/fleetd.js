@@ -4,12 +4,11 @@ import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ENVIRONMENT, interruption } from './run.js';
 
-/** So long it may take until it is ready, and until it has ended, in ms. */
-const LONGEST = 120_000;
+/** The longest time until it is ready, and until it has ended, in ms. */
+const DEADLINE_MS = 120_000;
 /** The unit of times in /proc/PID/stat, in ms: USER_HZ is 100 on every Linux that Node runs on. */
 const TICK = 10;
 
-/** A fleetd that runs. */
 export class Fleetd {
   #process;
   #ended;
@@ -21,14 +20,14 @@ export class Fleetd {
   }
 
   /**
-   * Starts one and waits until it has asked every machine.
+   * Starts fleetd and waits until it has contacted every machine.
    *
    * @param {readonly string[]} command
-   * @param {string} socket where it answers
+   * @param {string} socket of its API
    */
   static async start([program, ...rest], socket) {
     const fleetd = new Fleetd(spawn(program, rest, { env: ENVIRONMENT, stdio: 'ignore', detached: true }));
-    const end = performance.now() + LONGEST;
+    const end = performance.now() + DEADLINE_MS;
     while ((await health(socket)) !== 200) {
       interruption.signal.throwIfAborted();
       if (performance.now() > end) throw new Error('fleetd is not ready after two minutes');
@@ -37,22 +36,21 @@ export class Fleetd {
     return fleetd;
   }
 
-  /** The CPU time it has used so far, in ms. */
+  /** CPU time so far, in ms. */
   get cpu() {
     const [, words] = this.#read('stat').split(') ');
     const [user, system] = words.split(' ').slice(11, 13).map(Number);
     return (user + system) * TICK;
   }
 
-  /** The memory it has, in MiB. */
+  /** Resident memory, in MiB. */
   get memory() {
     return Number(/^VmRSS:\s+(\d+)/m.exec(this.#read('status'))?.[1]) / 1024;
   }
 
-  /** Ends it and waits for that. */
   async stop() {
     this.#process.kill('SIGTERM');
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), LONGEST);
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), DEADLINE_MS);
     await this.#ended;
     clearTimeout(timer);
   }
@@ -62,7 +60,7 @@ export class Fleetd {
   }
 }
 
-/** What it answers to /healthz; undefined while it does not. */
+/** The HTTP status of /healthz; undefined without a response. */
 function health(socketPath) {
   return new Promise((resolve) => {
     const asked = request({ socketPath, path: '/healthz', timeout: 5_000 }, (answer) => {

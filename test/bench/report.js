@@ -1,19 +1,19 @@
-import { median } from './contest.js';
+import { median } from './compare.js';
 
 /**
- * What one name is to another: the ratio of their medians, and the most it may be.
+ * A ratio of the medians of two measurements, and its budget.
  *
  * @typedef {{ readonly of: string, readonly to: string, readonly budget?: number }} Ratio
  *
  * @typedef {object} Outcome
  * @property {string} title
- * @property {readonly import('./contest.js').Result[]} results
+ * @property {readonly import('./compare.js').Result[]} results
  * @property {readonly Ratio[]} [ratios]
  * @property {readonly string[]} [notes]
  */
 
-/** The ratios that are over their budget, or not. */
-export function verdicts({ results, ratios = [] }) {
+/** The ratios, with whether they exceed their budget. */
+export function budgetResults({ results, ratios = [] }) {
   const times = new Map(results.map(({ name, times }) => [name, median(times)]));
   return ratios.map(({ of, to, budget }) => {
     const ratio = times.get(of) / times.get(to);
@@ -22,7 +22,7 @@ export function verdicts({ results, ratios = [] }) {
 }
 
 /**
- * An outcome as lines that a person can read.
+ * Formats an outcome.
  *
  * @param {Outcome} outcome
  */
@@ -38,14 +38,14 @@ export function describe(outcome) {
         ...[median(times), Math.min(...times), Math.max(...times)].map(time),
       ]),
     ]),
-    ...columns(verdicts(outcome).map(ratioCells)),
+    ...columns(budgetResults(outcome).map(ratioCells)),
     ...notes.map((note) => `  ${note}`),
   ];
 }
 
 function ratioCells({ of, to, budget, ratio, isOver }) {
-  const verdict = budget === undefined ? '' : `budget ${budget.toFixed(2)}  ${isOver ? 'OVER' : 'ok'}`;
-  return [`${of} : ${to}`, ratio.toFixed(2), verdict];
+  const result = budget === undefined ? '' : `budget ${budget.toFixed(2)}  ${isOver ? 'OVER' : 'ok'}`;
+  return [`${of} : ${to}`, ratio.toFixed(2), result];
 }
 
 function time(ms) {
@@ -53,7 +53,7 @@ function time(ms) {
   return `${ms.toFixed(ms < 100 ? 1 : 0)} ms`;
 }
 
-/** The first column to the left, the others to the right. */
+/** Aligns the first column left and the others right. */
 function columns(rows) {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   return rows.map((row) => {

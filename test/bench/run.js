@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname } from 'node:path';
 import { text } from 'node:stream/consumers';
 
-/** Aborted when somebody has had enough: every command of the bench ends, but for those that clear up. */
+/** Aborted by a signal: it ends every command of the bench except clean-up. */
 export const interruption = new AbortController();
 
 /**
- * What commands get of our environment: next to nothing, and this very Node before any other. Some variables cost
- * time at every start (NODE_EXTRA_CA_CERTS 50 ms in Node 20), others change what ssh or fleetctl do.
+ * The environment of commands: as little as possible, with this Node first in PATH. Some variables slow down every
+ * start (NODE_EXTRA_CA_CERTS by 50 ms in Node 20), others change the behaviour of ssh or fleetctl.
  */
 export const ENVIRONMENT = {
   PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
@@ -16,12 +16,12 @@ export const ENVIRONMENT = {
   LANG: 'C.UTF-8',
 };
 
-/** After this long a command is hung, in ms. */
-const LONGEST = 300_000;
+/** A command that takes longer is killed, in ms. */
+const TIMEOUT_MS = 300_000;
 
 /**
- * Runs a command to its end. `ms` is the wall time from before its start until its output is closed. A command that
- * does not exit with 0 is an error, never a time.
+ * Runs a command to its end. `ms` is the wall time from its start until its output is closed. A command that
+ * does not exit with 0 is an error, not a measurement.
  *
  * @param {readonly string[]} words the program and its arguments
  * @param {{ env?: Readonly<Record<string, string>>, outlivesInterruption?: boolean }} options
@@ -29,14 +29,14 @@ const LONGEST = 300_000;
 export async function run([program, ...rest], { env = {}, outlivesInterruption = false } = {}) {
   if (!outlivesInterruption) interruption.signal.throwIfAborted();
   const started = performance.now();
-  // A process group of its own: Ctrl-C does not reach it, and it can be ended with all that it has started.
+  // In its own process group, so that Ctrl-C does not reach it, and all of its processes can be ended together.
   const child = spawn(program, rest, {
     env: { ...ENVIRONMENT, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
   const stop = () => endGroup(child, 'SIGTERM');
-  const timer = setTimeout(() => endGroup(child, 'SIGKILL'), LONGEST);
+  const timer = setTimeout(() => endGroup(child, 'SIGKILL'), TIMEOUT_MS);
   if (!outlivesInterruption) interruption.signal.addEventListener('abort', stop, { once: true });
   try {
     const [status, stdout, stderr] = await Promise.all([
@@ -54,25 +54,25 @@ export async function run([program, ...rest], { env = {}, outlivesInterruption =
   }
 }
 
-/** The bench cannot run here, or not like that. The message is the sentence that says why. */
+/** The bench cannot run here, or not with these options. The message is the reason. */
 export class CannotRun extends Error {}
 
-/** A command that did not do what it should. */
+/** A command that failed. */
 export class CommandError extends Error {
   /**
    * @param {readonly string[]} words
    * @param {string | number} status
-   * @param {string} said
+   * @param {string} output
    */
-  constructor(words, status, said) {
+  constructor(words, status, output) {
     const line = words.join(' ');
-    super(`${line.length > 300 ? `${line.slice(0, 300)}…` : line}: ${status}\n${said}`.trimEnd());
+    super(`${line.length > 300 ? `${line.slice(0, 300)}…` : line}: ${status}\n${output}`.trimEnd());
     this.status = status;
-    this.said = said.trim();
+    this.output = output.trim();
   }
 }
 
-/** The exit status; the signal, or why it could not be started, when there is none. */
+/** The exit status, the signal, or the error code of a failed start. */
 function ending(child) {
   return new Promise((resolve) => {
     child.once('error', ({ code }) => resolve(code));
@@ -84,6 +84,6 @@ function endGroup({ pid }, signal) {
   try {
     if (pid !== undefined) process.kill(-pid, signal);
   } catch {
-    // It has ended meanwhile.
+    // It has ended already.
   }
 }

@@ -1,24 +1,24 @@
-import { contest } from './contest.js';
+import { compare } from './compare.js';
 import { failOver, idle, listThroughController } from './controller.js';
 import { SLEEPER, UNITS } from './fleet.js';
 import { run } from './run.js';
 
 /**
  * @typedef {object} Suite
- * @property {string} name what --only takes
+ * @property {string} name value of --only
  * @property {number} machines how many it needs
- * @property {number} rounds how many it has unless somebody asks for other ones
- * @property {(ground: Ground, rounds: number) => Promise<import('./report.js').Outcome>} measure
+ * @property {number} rounds the default number
+ * @property {(context: SuiteContext, rounds: number) => Promise<import('./report.js').Outcome>} measure
  *
- * @typedef {object} Ground what suites are played on
+ * @typedef {object} SuiteContext
  * @property {import('./fleet.js').Fleet} fleet
  * @property {import('./cluster.js').Cluster} cluster
- * @property {import('./rivals.js').Rivals} rivals
+ * @property {import('./baselines.js').Baselines} baselines
  * @property {number} machines
- * @property {string | undefined} clushObstacle why clush cannot take part
+ * @property {string | undefined} clushObstacle the reason why clush is left out
  */
 
-/** In the order in which they run: the cluster grows, and never shrinks. @type {readonly Suite[]} */
+/** In the order of their runs, because the cluster only grows. @type {readonly Suite[]} */
 export const SUITES = [
   { name: 'version', machines: 0, rounds: 21, measure: version },
   { name: 'start', machines: 3, rounds: 9, measure: startOne },
@@ -34,7 +34,7 @@ export const SUITES = [
 ];
 
 async function version({ fleet }, rounds) {
-  const results = await contest(
+  const results = await compare(
     [
       { name: 'fleetctl --version', command: () => [fleet.program, '--version'] },
       { name: 'node -e 0', command: () => ['node', '-e', '0'] },
@@ -48,18 +48,18 @@ async function version({ fleet }, rounds) {
   };
 }
 
-async function startOne({ fleet, rivals, machines }, rounds) {
+async function startOne({ fleet, baselines, machines }, rounds) {
   const three = 'scp, ssh daemon-reload, ssh start';
   const sequence = {
     name: three,
     command: (round) => {
       const unit = `three-${round}.service`;
-      return rivals.copyReloadStart(fleet.writeUnit(unit, SLEEPER), unit);
+      return baselines.copyReloadStart(fleet.writeUnit(unit, SLEEPER), unit);
     },
     after: async (round) => {
       const unit = `three-${round}.service`;
       await run(
-        rivals.ssh(`systemctl stop ${unit} && rm /etc/systemd/system/${unit} && systemctl daemon-reload`),
+        baselines.ssh(`systemctl stop ${unit} && rm /etc/systemd/system/${unit} && systemctl daemon-reload`),
       );
     },
   };
@@ -67,7 +67,7 @@ async function startOne({ fleet, rivals, machines }, rounds) {
   const settled = starter(fleet, 'fleetctl start', 'command');
   return {
     title: `Starting a unit from its file, ${machines} machines`,
-    results: await contest([unsettled, sequence, settled, yardstick(rivals)], rounds),
+    results: await compare([unsettled, sequence, settled, reference(baselines)], rounds),
     ratios: [
       { of: unsettled.name, to: three, budget: 0.5 },
       { of: settled.name, to: three },
@@ -75,7 +75,7 @@ async function startOne({ fleet, rivals, machines }, rounds) {
   };
 }
 
-async function everyday({ fleet, rivals, machines }, rounds) {
+async function everyday({ fleet, baselines, machines }, rounds) {
   const lists = ['list-units', 'list-unit-files', 'list-machines'].map((verb) => ({
     name: `fleetctl ${verb}`,
     command: () => fleet.command(verb),
@@ -87,11 +87,11 @@ async function everyday({ fleet, rivals, machines }, rounds) {
   ];
   return {
     title: `Everyday commands, ${machines} machines`,
-    results: await contest([...starters, ...lists, yardstick(rivals)], rounds),
+    results: await compare([...starters, ...lists, reference(baselines)], rounds),
   };
 }
 
-/** Starts a unit from a file that fleet has never seen; it is destroyed after each turn. */
+/** Starts a new unit from a file, and destroys it after each round. */
 function starter(fleet, name, command) {
   const unitOf = (round) => `${command.toLowerCase()}-${round}.service`;
   return {
@@ -104,12 +104,12 @@ function starter(fleet, name, command) {
   };
 }
 
-/** What one connection and a command that does nothing cost. */
-function yardstick(rivals) {
-  return { name: 'ssh HOST true', command: () => rivals.ssh('true') };
+/** The cost of a connection with a command that does nothing. */
+function reference(baselines) {
+  return { name: 'ssh HOST true', command: () => baselines.ssh('true') };
 }
 
-async function listUnits({ fleet, rivals, machines, clushObstacle }, rounds) {
+async function listUnits({ fleet, baselines, machines, clushObstacle }, rounds) {
   const show = ['systemctl', 'show', '--property=Id,LoadState,ActiveState,SubState', ...UNITS];
   const rows = machines * UNITS.length;
   const isRight = (stdout) => stdout.split('ActiveState=active\n').length - 1 === rows;
@@ -118,18 +118,18 @@ async function listUnits({ fleet, rivals, machines, clushObstacle }, rounds) {
     command: () => fleet.command('list-units'),
     isRight: (stdout) => stdout.match(/ {2}active {2}running$/gm)?.length === rows,
   };
-  const ssh = { name: 'ssh systemctl show', command: () => rivals.sshEverywhere([], ...show), isRight };
+  const ssh = { name: 'ssh systemctl show', command: () => baselines.sshEverywhere([], ...show), isRight };
   const exchange = 'KexAlgorithms=curve25519-sha256';
   const quickSsh = {
     name: 'ssh, curve25519-sha256',
-    command: () => rivals.sshEverywhere(['-o', exchange], ...show),
+    command: () => baselines.sshEverywhere(['-o', exchange], ...show),
     isRight,
   };
-  const clush = { name: 'clush systemctl show', command: () => rivals.clush(...show), isRight };
+  const clush = { name: 'clush systemctl show', command: () => baselines.clush(...show), isRight };
   const others = [ssh, quickSsh, ...(clushObstacle === undefined ? [clush] : [])];
   return {
     title: `Listing units, ${machines} machines, ${UNITS.length} units on each`,
-    results: await contest([list, ...others, yardstick(rivals)], rounds),
+    results: await compare([list, ...others, reference(baselines)], rounds),
     ratios: others.map(({ name }) => ({
       of: list.name,
       to: name,
@@ -159,12 +159,12 @@ async function startMany({ fleet, machines }, rounds) {
     command: () => fleet.command('destroy', ...units),
     isRight: (stdout) => stdout.match(/^Destroyed /gm)?.length === INSTANCES,
   };
-  const results = await contest([start, destroy], rounds);
+  const results = await compare([start, destroy], rounds);
   const spread = `${Math.min(...counts)} to ${Math.max(...counts)} instances on a machine`;
   return { title: `Many instances in one command, ${machines} machines`, results, notes: [spread] };
 }
 
-/** How many instances run, for each machine that has any. */
+/** The number of running instances of each machine that has any. */
 async function runningInstances(fleet) {
   const { stdout } = await run(fleet.command('list-units', '--output', 'json'));
   const counts = new Map();

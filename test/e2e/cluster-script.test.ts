@@ -38,7 +38,7 @@ describe.skipIf(cluster('check').status !== 0)('examples/cluster', { timeout: 60
 
   test('a second up changes nothing, and up with a larger number adds machines', () => {
     const bootIds = ['box1', 'box2'].map(bootId);
-    expect(succeed('up', '2').stderr).toContain('box1 already runs');
+    expect(succeed('up', '2').stderr).toContain('box1 is already running');
     expect(succeed('up', '3').stderr).toContain('box3 is up');
     expect(['box1', 'box2'].map(bootId)).toEqual(bootIds);
     expect(states()).toEqual({ box1: 'running', box2: 'running', box3: 'running' });

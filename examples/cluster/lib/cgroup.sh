@@ -1,11 +1,11 @@
-# One cgroup holds the whole cluster, one in it holds each machine. So "every process of m2" is a fact of the kernel, whatever
-# forked in between, and `down` finds everything even when the script was killed half way.
+# The cluster is a cgroup, with a cgroup for each machine, so that the kernel knows every process of a machine, and `down`
+# finds everything even after the script was killed half-way.
 
 cluster_cgroup() { printf %s "$CGROUPS/fleet-cluster-$ID"; }
 
 cgroup_of() { printf %s "$CGROUPS/fleet-cluster-$ID/$1"; }
 
-# cgroup -> are there processes in it or below?
+# Whether a cgroup or its children have processes.
 is_populated() { has_event "$1" 'populated 1'; }
 
 is_frozen() { has_event "$1" 'frozen 1'; }
@@ -31,12 +31,12 @@ is_empty_cgroup() { ! is_populated "$1"; }
 
 freeze_cgroup() {
   echo 1 >"$1/cgroup.freeze"
-  until_true 100 is_frozen "$1" || fail "the processes in $1 do not stop"
+  until_true 100 is_frozen "$1" || fail "the processes in $1 cannot be frozen"
 }
 
 thaw_cgroup() { [ ! -e "$1/cgroup.freeze" ] || echo 0 >"$1/cgroup.freeze"; }
 
-# Cgroups are removed from the leaves up. The v1 hierarchies, where there are any, get folders of the same name from nspawn.
+# Removes cgroups from the leaves up, also those of the same name that nspawn creates in v1 hierarchies.
 remove_cgroup() {
   local top
   for top in "$1" /sys/fs/cgroup/*/"${1#"$CGROUPS/"}"; do
@@ -44,7 +44,7 @@ remove_cgroup() {
   done
 }
 
-# Tries a command every 0.05 s, N times.
+# Runs a command every 0.05 s until it succeeds, N times at most.
 until_true() {
   local tries=$1
   shift

@@ -1,6 +1,6 @@
-# What the box must have, and how it gets there.
+# Requirements of the box, and the installation of missing packages.
 
-# A file that must exist, and the Debian package it comes in.
+# Required files, and their Debian packages.
 NEEDED='
 /usr/bin/systemd-nspawn      systemd-container
 /usr/lib/systemd/systemd     systemd
@@ -12,7 +12,7 @@ NEEDED='
 '
 POLICY=/usr/sbin/policy-rc.d
 
-# Can this box do it? Changes nothing.
+# Checks the requirements, and changes nothing.
 check() {
   local missing=()
   require_box
@@ -22,7 +22,7 @@ check() {
   printf 'OK, "up" will install: %s\n' "${missing[*]}"
 }
 
-# Check, then install what is missing.
+# Checks the requirements, and installs missing packages.
 require() {
   require_box
   require_packages "$NEEDED"
@@ -34,7 +34,7 @@ require_packages() {
   [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
 }
 
-require_linux() { [ "$(uname -s)" = Linux ] || cannot "this needs Linux with systemd-nspawn, and this is $(uname -s)"; }
+require_linux() { [ "$(uname -s)" = Linux ] || cannot "Linux with systemd-nspawn is needed, and this is $(uname -s)"; }
 
 require_root() {
   require_linux
@@ -45,16 +45,16 @@ require_root() {
 
 require_box() {
   require_root
-  [ -n "$CGROUPS" ] || cannot "no cgroup v2 hierarchy is mounted on this box, and machines are held in one"
-  [ -w "$CGROUPS/cgroup.procs" ] || cannot "$CGROUPS is read-only, so machines cannot be started (a container without privileges?)"
+  [ -n "$CGROUPS" ] || cannot "no cgroup v2 hierarchy is mounted on this box, and machines need one"
+  [ -w "$CGROUPS/cgroup.procs" ] || cannot "$CGROUPS is read-only, so machines cannot be started (an unprivileged container?)"
   kernel_is_at_least 5 14 || cannot "Linux 5.14 or newer is needed to kill a whole cgroup, and this is $(uname -r)"
   if [ ! -L /bin ] || [ ! -L /lib ]; then
     cannot "/bin and /lib must be links into /usr, because machines share /usr with the box"
   fi
-  unshare --mount true 2>/dev/null || cannot "this root may not mount anything (a container without privileges?)"
+  unshare --mount true 2>/dev/null || cannot "root cannot mount file systems here (an unprivileged container?)"
 }
 
-# On boxes that still have cgroup v1, v2 sits beside it.
+# Boxes with cgroup v1 can have v2 in another mount.
 cgroup2_mount() { awk '$3 == "cgroup2" && !seen++ { print $2 }' /proc/mounts; }
 
 kernel_is_at_least() {
@@ -75,7 +75,7 @@ require_installable() {
   command -v apt-get >/dev/null || cannot "$* must be installed first, because this box has no apt-get"
   have_package_lists || return 0
   for package in "$@"; do
-    has_candidate "$package" || cannot "the package $package is missing, and apt-get does not know it"
+    has_candidate "$package" || cannot "the package $package is missing, and apt-get does not offer it"
   done
 }
 
@@ -94,10 +94,10 @@ install_packages() {
   services_may_start
 }
 
-# --no-remove: better no cluster than a box that lost a package over it.
+# --no-remove, because the box must not lose a package.
 apt_get_install() { apt_get install --yes --no-install-recommends --no-remove -o Dpkg::Options::=--force-confold "$@"; }
 
-# Quiet unless it fails.
+# Prints output only on failure.
 apt_get() {
   local log
   log=$(mktemp)
@@ -110,12 +110,12 @@ apt_get() {
   return 1
 }
 
-# Debian starts a service when its package is installed. The box's own sshd must not start because somebody tried a
-# cluster, neither now (policy-rc.d) nor at the next boot (disable).
+# Debian starts a service when its package is installed. No service of the box must start because of the cluster, neither
+# now (policy-rc.d) nor at the next boot (disable).
 no_service_starts() {
   if [ -e "$POLICY" ] && ! is_our_policy; then return; fi
   trap services_may_start EXIT
-  printf '#!/bin/sh\n# fleet cluster: while it installs packages\nexit 101\n' >"$POLICY"
+  printf '#!/bin/sh\n# fleet cluster: during the installation of packages\nexit 101\n' >"$POLICY"
   chmod 755 "$POLICY"
 }
 

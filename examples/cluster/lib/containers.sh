@@ -1,5 +1,5 @@
-# `docker` inside the machines, without Docker and without the internet: podman runs the containers, a registry on loopback has one
-# image, `busybox`, which is made from the box's own busybox.
+# `docker` inside the machines, without Docker and without the internet: podman runs the containers, and a registry on
+# loopback has the image `busybox`, which is made from the busybox of the box.
 
 NEEDED_FOR_CONTAINERS='
 /usr/bin/podman              podman
@@ -12,7 +12,7 @@ containers() {
   local name
   require_cluster
   if [ -e /usr/bin/docker ] && ! grep -qs podman /usr/bin/docker; then
-    cannot "Docker itself is installed on this box, and \"containers\" needs podman-docker in its place"
+    cannot "Docker is installed on this box, but \"containers\" needs podman-docker instead"
   fi
   require_packages "$NEEDED_FOR_CONTAINERS"
   take_lock
@@ -29,7 +29,7 @@ containers() {
 
 registry_address() { printf %s "$SUBNET.200:5000"; }
 
-# What podman and a unit that says Requires=docker.service want to find in /etc.
+# Files in /etc for podman and for units with Requires=docker.service.
 golden_containers() {
   local etc=$1
   mkdir -p "$etc/containers"
@@ -67,7 +67,7 @@ EOT
   printf '{ "default": [{ "type": "insecureAcceptAnything" }] }\n' >"$etc/containers/policy.json"
   cat >"$etc/systemd/system/docker.service" <<'EOT'
 [Unit]
-Description=Containers (podman needs no daemon; this is for units that ask for one)
+Description=Containers (podman needs no daemon; this is for units that require one)
 
 [Service]
 Type=oneshot
@@ -79,7 +79,7 @@ WantedBy=multi-user.target
 EOT
 }
 
-# A machine that was there before containers were.
+# Adds the files to a machine that was created earlier.
 give_containers() {
   local file disk=$DIR/machines/$1/disk
   for file in containers alternatives ld.so.cache systemd/system/docker.service; do
@@ -89,7 +89,7 @@ give_containers() {
   nsenter --target "$(leader_of "$1")" --mount --pid -- systemctl daemon-reload
 }
 
-# Belongs to the cluster like a machine does: its cgroup ends with it, and `up` starts it again.
+# The registry is a part of the cluster: `down` ends its cgroup, and `up` starts it again.
 start_registry() {
   local home=$DIR/images
   ! is_populated "$(cgroup_of images)" || return 0
@@ -118,12 +118,12 @@ push_busybox() {
   for name in $(/bin/busybox --list); do [ -e "$root/bin/$name" ] || ln -s busybox "$root/bin/$name"; done
   export -f box_podman
   unshare --mount bash -c 'box_podman "$@"' - "$root" "$DIR/golden/etc/containers" "$(registry_address)" \
-    >"$DIR/images/push.log" 2>&1 9>&- || fail "could not make the image: $(tail -n 3 "$DIR/images/push.log")"
+    >"$DIR/images/push.log" 2>&1 9>&- || fail "could not build the image: $(tail -n 3 "$DIR/images/push.log")"
   rm -rf "$root"
   touch "$DIR/images/pushed"
 }
 
-# podman on the box itself, in mounts of its own: the box's containers are not touched, and nothing remains.
+# Runs podman on the box, in a separate mount namespace, so that it leaves the containers of the box unchanged.
 box_podman() {
   set -eu
   mount --bind "$2" /etc/containers

@@ -1,10 +1,10 @@
-# What a machine's disk holds. /usr is the box's own, read-only; everything else is a small root folder that is made once
-# and copied. It lives on a tmpfs of its own: quick, can be filled without filling the box, and gone with one umount.
+# The disk of a machine. /usr of the box is mounted read-only; everything else is a small root folder that is created once
+# and copied to a tmpfs, which is fast, can be filled without an effect on the box, and is removed by umount.
 
-# Units that start at boot. Whatever else the box's packages want started is not wanted in a machine.
+# The only units of the box's packages that start at boot in a machine.
 AT_BOOT='systemd-journald.service systemd-tmpfiles-setup.service systemd-journald.socket systemd-journald-dev-log.socket dbus.socket'
 
-# Units that must not start even when somebody asks, because a machine has no hardware, seats or network of its own.
+# Units that must never start, because a machine has no hardware, seats or network.
 MASKED='systemd-logind.service getty.target console-getty.service getty@.service serial-getty@.service
   systemd-udevd.service systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udev-trigger.service
   systemd-networkd.service systemd-networkd.socket systemd-resolved.service systemd-timesyncd.service
@@ -54,7 +54,7 @@ every_address() {
   for ((n = 1; n <= MOST; n++)); do printf '%s %s\n' "$SUBNET.$n" "$PREFIX$n"; done
 }
 
-# UsePAM no: a login then costs no more than the SSH handshake, and a locked password does not lock out a key.
+# UsePAM no, because a login is then as fast as the SSH handshake, and users with a locked password can log in by key.
 sshd_config() {
   cat <<'EOT'
 HostKey /etc/ssh/ssh_host_ed25519_key
@@ -69,7 +69,8 @@ Subsystem sftp internal-sftp
 EOT
 }
 
-# root; core, who may use sudo; plain, who may not. All three let the cluster's key in. The system users are the box's.
+# Users: root, core (with sudo) and plain (without). The cluster's key is authorized for all three. System users are copied
+# from the box.
 golden_users() {
   local etc=$1/etc user
   { echo 'root:x:0:0:root:/root:/bin/bash' && awk -F: '$1 != "root" && ($3 < 1000 || $3 == 65534)' /etc/passwd
@@ -89,7 +90,7 @@ golden_users() {
   chown -R 1000:1000 "$1/home/core" && chown -R 1001:1001 "$1/home/plain"
 }
 
-# Root may become anybody, and sudoers decides about sudo; there are no passwords to ask for.
+# Root can become any user, and sudoers decides about sudo. There are no passwords.
 golden_pam() {
   local service
   mkdir -p "$1"
@@ -110,13 +111,13 @@ golden_units() {
   for generator in /usr/lib/systemd/system-generators/*; do
     ln -s /dev/null "${system%/system}/system-generators/${generator##*/}"
   done
-  # Would leave /run/nologin behind, because the unit that removes it is not wanted.
+  # It would create /run/nologin, and the unit that removes that file does not start.
   ln -s /dev/null "${system%/systemd/system}/tmpfiles.d/systemd-nologin.conf"
   sshd_unit >"$system/sshd.service"
   ln -s ../sshd.service "$system/multi-user.target.wants/sshd.service"
 }
 
-# A link to /dev/null in a .wants folder takes away the wish, not the unit.
+# A link to /dev/null in a .wants folder disables the dependency, not the unit.
 mask_want() {
   local folder=${2%/*}
   mkdir -p "$1/${folder##*/}"
@@ -142,7 +143,7 @@ WantedBy=multi-user.target
 EOT
 }
 
-# Makes the disk of a machine. The machine id is written last: a disk without it was not finished, and is made again.
+# Creates the disk of a machine. The machine id is written last: a disk without it is incomplete, and is created again.
 make_disk() {
   local name=$1 home=$DIR/machines/$1
   local disk=$home/disk
@@ -151,7 +152,7 @@ make_disk() {
   [ ! -e "$disk/etc/machine-id" ] || return 0
   find "$disk" -mindepth 1 -delete
   cp -a "$DIR/golden/." "$disk/"
-  # Kept beside the disk, so that a machine whose disk is made anew is still who known_hosts says it is.
+  # The host key is kept outside the disk, so that a machine with a new disk still matches known_hosts.
   make_key "$home/ssh_host_ed25519_key" "root@$name"
   cp -p "$home/ssh_host_ed25519_key" "$home/ssh_host_ed25519_key.pub" "$disk/etc/ssh/"
   printf 'ListenAddress %s:%s\n' "$(address_of "$name")" "$PORT" >>"$disk/etc/ssh/sshd_config"
@@ -167,18 +168,18 @@ make_key() { # file, comment
   mv "$1.new.pub" "$1.pub"
 }
 
-# Full: the tmpfs becomes exactly as large as what is on it.
+# Shrinks the tmpfs to the size of its content.
 fill_machine() {
   local disk=$DIR/machines/$1/disk try used
   for try in 1 2 3 4 5; do
     used=$(df --block-size=1 --output=used "$disk" | tail -n 1)
     ! mount -o "remount,size=$((used))" "$disk" 2>/dev/null || break
-    [ "$try" -lt 5 ] || fail "could not fill the disk of $1: it is written to all the time"
+    [ "$try" -lt 5 ] || fail "could not fill the disk of $1: it changes too fast"
   done
   say "the disk of $1 is full"
 }
 
 unfill_machine() {
   mount -o "remount,size=$DISK" "$DIR/machines/$1/disk"
-  say "the disk of $1 has room again"
+  say "the disk of $1 has free space again"
 }

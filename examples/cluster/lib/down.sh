@@ -1,5 +1,5 @@
-# Taking the cluster away: processes, mounts, packet rules, cgroups, folder. It relies on nothing the script wrote, so that it also
-# works when the script was killed half way, or the folder was deleted by hand.
+# Removes the cluster: processes, mounts, packet rules, cgroups, folder. It needs no files of the script, so that it also
+# works after the script was killed half-way or the folder was deleted by hand.
 
 down() {
   local name
@@ -10,7 +10,7 @@ down() {
   remove_nft_table
   remove_cgroup "$(cluster_cgroup)"
   remove_folder
-  say "there is no cluster in $DIR any more"
+  say "the cluster in $DIR was removed"
 }
 
 unmount_disks() {
@@ -20,7 +20,7 @@ unmount_disks() {
   done < <(awk -v source="fleet-cluster-$ID" '$1 == source { print $2 }' /proc/mounts)
 }
 
-# The settings go last: as long as they are there, the folder is known to be a cluster's and may be removed.
+# The settings are removed last, because they mark the folder as a cluster's that may be removed.
 remove_folder() {
   [ -d "$DIR" ] || return 0
   if is_ours; then
@@ -28,6 +28,6 @@ remove_folder() {
     rm -f "$DIR/settings"
     rmdir "$DIR"
   else
-    say "$DIR is not a cluster's folder; left alone"
+    say "$DIR is not the folder of a cluster and was not removed"
   fi
 }

@@ -1,25 +1,25 @@
-# What can be done to one machine.
+# Operations on one machine.
 
-# Runs VERB_machine for each machine named.
+# Runs VERB_machine for each of the machines.
 each_machine() {
   local verb=$1 name
   shift
   require_cluster
-  [ $# -gt 0 ] || usage_error "which machine? cluster $verb M"
+  [ $# -gt 0 ] || usage_error "no machine is given: cluster $verb M"
   for name in "$@"; do require_machine "$name"; done
   take_lock
   for name in "$@"; do "${verb}_machine" "$name"; done
 }
 
 require_machine() {
-  [ -e "$DIR/machines/$1/disk/etc/machine-id" ] || fail "there is no machine \"$1\"; there are: $(machine_names | paste -s -d " ")"
+  [ -e "$DIR/machines/$1/disk/etc/machine-id" ] || fail "unknown machine \"$1\"; the machines are: $(machine_names | paste -s -d " ")"
 }
 
 is_running() { is_populated "$(cgroup_of "$1")"; }
 
 is_hung() { is_running "$1" && is_frozen "$(cgroup_of "$1")"; }
 
-# Starts systemd inside, and returns when there is a process to wait for, not when it has booted.
+# Starts systemd in a machine, and returns before it has booted.
 boot_machine() {
   local name=$1 home=$DIR/machines/$1 cgroup id
   cgroup=$(cgroup_of "$name")
@@ -29,7 +29,7 @@ boot_machine() {
   forget_nspawn "$name"
   (
     join_cgroup "$cgroup"
-    # The container sees cgroup v2 alone, like a machine of today, also where the box still has v1.
+    # The container has cgroup v2 only, also if the box has v1.
     export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
     exec setsid --fork systemd-nspawn --quiet --settings=no --directory="$home/disk" --bind-ro=/usr --boot \
       --machine="$(nspawn_name "$name")" --hostname="$name" --uuid="$id" \
@@ -39,7 +39,7 @@ boot_machine() {
 
 nspawn_name() { printf %s "fleet-cluster-$ID-$1"; }
 
-# What nspawn leaves in /run when it is killed.
+# Removes files that a killed nspawn leaves in /run.
 forget_nspawn() {
   local folder
   for folder in /run/systemd/nspawn/{unix-export,propagate}/"$(nspawn_name "$1")"; do
@@ -53,23 +53,23 @@ forget_nspawn() {
 wait_for_machine() {
   local name=$1
   if is_up "$name"; then
-    say "$name is up at $(endpoint_of "$name")$(! is_cut "$name" || printf ', and cut off')"
+    say "$name is up at $(endpoint_of "$name")$(! is_cut "$name" || printf ', but cut off')"
   else
     tail -n 10 "$DIR/machines/$name/console.log" >&2
-    fail "$name did not come up; the lines above are the last of $DIR/machines/$name/console.log"
+    fail "$name did not come up; see above for the last lines of $DIR/machines/$name/console.log"
   fi
 }
 
-# Up means: its SSH server greets, and systemd has started everything. Waits up to 30 s for either.
+# A machine is up when its SSH server sends a banner and systemd has booted. Waits up to 30 s for each.
 is_up() {
-  is_cut "$1" || until_true 600 greets_or_died "$1"
+  is_cut "$1" || until_true 600 has_banner_or_died "$1"
   until_true 600 started_or_died "$1" && is_running "$1"
 }
 
-greets_or_died() { greets "$(address_of "$1")" || ! is_running "$1"; }
+has_banner_or_died() { has_banner "$(address_of "$1")" || ! is_running "$1"; }
 
-# Does an SSH server at this address say its name?
-greets() {
+# Whether an SSH server at this address sends a banner.
+has_banner() {
   local banner=''
   { exec 3<>"/dev/tcp/$1/$PORT"; } 2>/dev/null || return 1
   read -r -t 2 -u 3 banner || true
@@ -77,8 +77,8 @@ greets() {
   [[ $banner == SSH-2.0-* ]]
 }
 
-# is-system-running --wait answers when the boot is over. That some unit failed in it, or takes longer than 10 s, is the affair of who
-# put that unit there.
+# is-system-running --wait returns after the boot. Units that fail or take longer than 10 s are ignored, because users can
+# install such units.
 started_or_died() {
   local leader state status=0
   is_running "$1" || return 0
@@ -87,17 +87,17 @@ started_or_died() {
   [[ $state == running || $state == degraded || $status == 124 ]]
 }
 
-# The pid, seen from the box, of the machine's systemd.
+# The pid of the machine's systemd in the namespace of the box.
 leader_of() {
   local pid=''
   { read -r pid <"$(cgroup_of "$1")/payload/init.scope/cgroup.procs"; } 2>/dev/null || true
-  [ -n "$pid" ] || fail "$1 has no systemd to talk to"
+  [ -n "$pid" ] || fail "$1 has no running systemd"
   printf %s "$pid"
 }
 
 start_machine() {
-  if is_hung "$1"; then fail "$1 is hung; cluster resume $1"; fi
-  if is_running "$1"; then say "$1 already runs" && return; fi
+  if is_hung "$1"; then fail "$1 is hung: run \"cluster resume $1\""; fi
+  if is_running "$1"; then say "$1 is already running" && return; fi
   boot_machine "$1"
   wait_for_machine "$1"
 }
@@ -107,7 +107,7 @@ reboot_machine() {
   start_machine "$1"
 }
 
-# What the power button does: systemd stops everything in order. A machine that hangs is simply switched off.
+# Shuts down like the power button: systemd stops everything in order. A hung machine is switched off.
 shut_down_machine() {
   local cgroup pid
   cgroup=$(cgroup_of "$1")
@@ -127,30 +127,31 @@ power_off() {
 
 kill_machine() {
   power_off "$1"
-  say "$1 is dead"
+  say "$1 is stopped"
 }
 
 hang_machine() {
-  is_running "$1" || fail "$1 does not run"
+  is_running "$1" || fail "$1 is not running"
   freeze_cgroup "$(cgroup_of "$1")"
-  say "$1 hangs"
+  say "$1 is hung"
 }
 
 resume_machine() {
   thaw_cgroup "$(cgroup_of "$1")"
-  say "$1 goes on"
+  say "$1 is running again"
 }
 
-# Not over SSH, so that it also works on a machine that is cut off. The process belongs to the machine: it dies with it.
+# Runs a command without SSH, so that it also works on a machine that is cut off. The process is in the cgroup of the
+# machine and ends with it.
 exec_inside() {
   local name=${1:-} leader
   require_cluster
-  [ -n "$name" ] || usage_error "which machine? cluster exec M COMMAND"
+  [ -n "$name" ] || usage_error "no machine is given: cluster exec M COMMAND"
   shift
   require_machine "$name"
   [ $# -gt 0 ] || set -- /bin/bash -l
-  is_running "$name" || fail "$name does not run"
-  ! is_hung "$name" || fail "$name hangs; cluster resume $name"
+  is_running "$name" || fail "$name is not running"
+  ! is_hung "$name" || fail "$name is hung: run \"cluster resume $name\""
   leader=$(leader_of "$name")
   join_cgroup "$(cgroup_of "$name")/payload/exec"
   exec nsenter --target "$leader" --mount --uts --ipc --pid --cgroup --root --wd -- \
@@ -169,7 +170,7 @@ status() {
   } | column_table
 }
 
-# address, and the port where it is not SSH's own
+# The address, with the port unless it is 22.
 endpoint_of() {
   address_of "$1"
   [ "$PORT" = 22 ] || printf ':%s' "$PORT"

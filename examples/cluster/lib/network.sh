@@ -1,5 +1,5 @@
-# Partitions. One nft table per cluster holds the addresses that are cut off. Packets are dropped where they arrive, on
-# loopback, so that a sender notices nothing but silence.
+# Network partitions. An nft table per cluster has the addresses that are cut off. Packets are dropped on input, so that
+# senders get no error.
 
 nft_table() { printf %s "fleet_cluster_$ID"; }
 
@@ -24,7 +24,7 @@ add_nft_table() {
   nft -f - <<EOT
 table ip $(nft_table) {
   set cut { type ipv4_addr; }
-  chain arriving {
+  chain input {
     type filter hook input priority -300; policy accept;
     iifname "lo" ip saddr @cut drop
     iifname "lo" ip daddr @cut drop
@@ -37,26 +37,26 @@ remove_nft_table() {
   ! command -v nft >/dev/null || nft delete table ip "$(nft_table)" 2>/dev/null || true
 }
 
-# Which port: SSH's own, unless something on this box already listens there on every address (its own sshd, most likely).
+# Port 22, unless a program on this box, such as its sshd, listens there on every address.
 choose_port() {
   [ -z "$PORT" ] || return 0
   PORT=22
-  ! listens_everywhere 22 || { PORT=2222 && say "port 22 is taken on every address of this box; the machines use port 2222"; }
-  ! listens_everywhere "$PORT" || fail "port $PORT is taken too; choose one with FLEET_CLUSTER_PORT"
+  ! listens_everywhere 22 || { PORT=2222 && say "port 22 is in use on every address of this box; the machines use port 2222"; }
+  ! listens_everywhere "$PORT" || fail "port $PORT is also in use; choose one with FLEET_CLUSTER_PORT"
 }
 
-# Somebody else at this address would be taken for the machine.
+# Clients would take another program at this address for the machine.
 require_free_address() {
   local a b c d
   IFS=. read -r a b c d <<<"$1"
   ! listens_at "$(printf '%02X%02X%02X%02X' "$d" "$c" "$b" "$a")" "$PORT" ||
-    fail "another program listens at $1:$PORT; choose other addresses with FLEET_CLUSTER_SUBNET"
-  ! listens_everywhere "$PORT" || fail "another program listens at port $PORT of every address; choose one with FLEET_CLUSTER_PORT"
+    fail "another program listens on $1:$PORT; choose other addresses with FLEET_CLUSTER_SUBNET"
+  ! listens_everywhere "$PORT" || fail "another program listens on port $PORT of every address; choose one with FLEET_CLUSTER_PORT"
 }
 
 listens_everywhere() { listens_at '0+' "$1"; }
 
-# The kernel's table: local address and port in hexadecimal, state 0A is listening.
+# /proc/net/tcp has local addresses and ports in hexadecimal; state 0A is listening.
 listens_at() {
   awk -v local="^$1:$(printf '%04X' "$2")$" '$4 == "0A" && $2 ~ local { found = 1 } END { exit !found }' \
     /proc/net/tcp /proc/net/tcp6

@@ -1,7 +1,7 @@
 import { CommandError, run } from './run.js';
 
-/** What people use today, as they would type it: OpenSSH with its defaults, and clush with its own. */
-export class Rivals {
+/** Command lines to compare with: OpenSSH and clush with their defaults. */
+export class Baselines {
   #cluster;
 
   /** @param {import('./cluster.js').Cluster} cluster */
@@ -9,13 +9,13 @@ export class Rivals {
     this.#cluster = cluster;
   }
 
-  /** `ssh HOST COMMAND` on one machine, the first. */
+  /** `ssh HOST COMMAND` on the first machine. */
   ssh(...command) {
     const [{ host, port }] = this.#cluster.machines;
     return ['ssh', ...this.#options, '-p', port, `root@${host}`, ...command];
   }
 
-  /** The same on all machines at once, from a shell; fails when one of them fails. */
+  /** The same on all machines in parallel, from a shell; fails when one of them fails. */
   sshEverywhere(options, ...command) {
     const lines = this.#cluster.machines.map(
       ({ host, port }) =>
@@ -24,7 +24,7 @@ export class Rivals {
     return ['sh', '-c', `${lines.join('\n')}\nfor pid in $pids; do wait "$pid" || exit; done`];
   }
 
-  /** clush on all machines, with its own fanout; fails when a command does. */
+  /** clush on all machines, with its default fanout; fails when a command fails. */
   clush(...command) {
     const hosts = this.#cluster.machines.map(({ host }) => host).join(',');
     const [{ port }] = this.#cluster.machines;
@@ -32,7 +32,7 @@ export class Rivals {
     return ['clush', '-S', '-l', 'root', '-w', hosts, '-o', options, ...command];
   }
 
-  /** Copy a unit file, reload, start: three commands one after the other, on one machine. */
+  /** Copies a unit file, reloads systemd and starts the unit, with three commands on one machine. */
   copyReloadStart(path, unit) {
     const [{ host, port }] = this.#cluster.machines;
     const copy = ['scp', '-q', ...this.#options, '-P', port, path, `root@${host}:/etc/systemd/system/`];
@@ -40,7 +40,7 @@ export class Rivals {
     return ['sh', '-c', steps.map((words) => words.join(' ')).join(' && ')];
   }
 
-  /** Nothing of the box's configuration of ssh counts, and nobody is asked anything. */
+  /** Ignores the SSH configuration of the box, and asks no questions. */
   get #options() {
     const { identityFile, knownHostsFile } = this.#cluster;
     const settings = [`UserKnownHostsFile=${knownHostsFile}`, 'IdentitiesOnly=yes', 'BatchMode=yes'];
@@ -49,7 +49,7 @@ export class Rivals {
 }
 
 /**
- * Makes sure that clush is there, from Debian's package clustershell. Returns why it is not, or undefined.
+ * Installs clush from Debian's package clustershell, if it is missing. Returns the reason if that fails.
  *
  * @param {(line: string) => void} say
  */
