@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { compareText } from '../src/base/compare.ts';
+import { compareText } from '../src/base/text.ts';
 import { cat } from '../src/operations/cat.ts';
 import { doctor, finder } from '../src/operations/doctor.ts';
 import { explainUnit } from '../src/operations/explain.ts';
@@ -25,11 +25,11 @@ import { requestJson, restartJson, rollbackJson } from '../src/output/request-js
 import { statusJson } from '../src/output/status.ts';
 import { verificationJson } from '../src/output/verification.ts';
 import { createRegistry } from '../src/registry/registry.ts';
-import { createMemoryStore } from '../src/store/memory.ts';
 import { makeDesk } from './cli/desk.ts';
 import { FALSE, GLOBAL, makeScene, type Scene, SLEEP } from './operations/scene.ts';
 import { TTL_MS } from './support/builders.ts';
 import { topic } from './support/manual.ts';
+import { createMemoryStore } from './support/memory-store.ts';
 
 const MANUAL = topic('json');
 const EXAMPLES = [...MANUAL.matchAll(/^```json\n(.*?)^```$/gms)].map(([, text = '']): object =>

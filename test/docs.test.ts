@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { compareText } from '../src/base/compare.ts';
+import { compareText } from '../src/base/text.ts';
 import { EXIT } from '../src/cli/exit-status.ts';
 import { COMMANDS } from '../src/cli/program.ts';
 import { CHECKS } from '../src/operations/checks.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Clock } from '../base/clock.ts';
+import { shared } from '../base/async.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
-import { shared } from '../base/shared.ts';
+import type { Clock } from '../base/time.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import { comparedRegistry, refuseDoubtful } from '../reconcile/outdated.ts';
 import { snapshotOf } from '../reconcile/reconcile.ts';

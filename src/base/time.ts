@@ -1,3 +1,5 @@
+import { uptime } from 'node:os';
+
 /** Epoch ms → `2026-11-23T06:05:41Z`: the same on every machine, and what `--since` and scripts read back. */
 export function formatTime(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
@@ -19,3 +21,45 @@ export function timeParts(ms: number, offsetMinutes: number): TimeParts {
   const [weekday = '', , month = ''] = shifted.toUTCString().replace(',', '').split(' ');
   return { weekday, month, date, time };
 }
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** `500ms`, `30s`, `5m`, `1h` → milliseconds; undefined for anything else. */
+export function parseDuration(text: string): number | undefined {
+  const match = /^(\d{1,9})(ms|s|m|h)$/.exec(text);
+  const unit = UNITS[match?.[2] ?? ''];
+  return match === null || unit === undefined ? undefined : Number(match[1]) * unit;
+}
+
+/** Milliseconds → the shortest exact spelling that {@link parseDuration} reads: 90000 → `90s`. */
+export function formatDuration(ms: number): string {
+  for (const unit of ['h', 'm', 's'] as const) {
+    const size = UNITS[unit] ?? 1;
+    if (ms >= size && ms % size === 0) return `${ms / size}${unit}`;
+  }
+  return `${Math.round(ms)}ms`;
+}
+
+/** Where time comes from, so that a test can say what time it is. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+/**
+ * How much faster than another one a clock may run, as a share: whoever waits for what another clock counts waits so much
+ * longer. chrony, which many machines keep their time with, slows a clock down by up to a twelfth while it corrects
+ * it (chrony.conf(5), `maxslewrate`); all else that happens to clocks stays below a thousandth.
+ */
+export const CLOCK_DRIFT = 0.1;
+
+export const systemClock: Clock = { now: () => Date.now() };
+
+/** Epoch ms that never jump: the time of day at this moment, and from then on what a monotonic clock counts. */
+export function steadyClock(): Clock {
+  const start = Date.now() - performance.now();
+  return { now: () => start + performance.now() };
+}
+
+/** Ms since this computer booted, also while it was suspended: no setting of the time of day changes it. */
+export const uptimeClock: Clock = { now: () => Math.round(uptime() * 1000) };

@@ -1,8 +1,8 @@
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { systemClock, uptimeClock } from '../base/clock.ts';
 import { FleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
+import { systemClock, uptimeClock } from '../base/time.ts';
 import { checkTrusted } from '../base/trusted-file.ts';
 import type { Config, SshConfig } from '../config/config.ts';
 import { formatRegistryPlace, type RegistryPlace } from '../config/places.ts';
@@ -146,10 +146,10 @@ export async function openStore(place: RegistryPlace, config: Config, streams: S
 /** Rejects where the registry could not be written, or the leader lock beside it not be taken; changes nothing. */
 export async function probeWriting(config: Config, ttlMs: number): Promise<void> {
   const { registry } = config;
-  if (registry.kind === 'file') await (await import('../store/probe.ts')).probeFolder(registry.directory);
+  if (registry.kind === 'file') await (await import('../store/folder.ts')).probeFolder(registry.directory);
   // openLeaderLock refuses a registry of another computer.
   if (registry.kind === 'etcd')
-    await (await import('../store/etcd/probe.ts')).probeEtcd({ ...config, ...registry });
+    await (await import('../store/etcd/store.ts')).probeEtcd({ ...config, ...registry });
   const lock = await openLeaderLock(config, ttlMs);
   try {
     await lock.probe();

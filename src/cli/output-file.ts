@@ -1,7 +1,6 @@
 import { fstatSync, writeSync } from 'node:fs';
 import type { Writable } from 'node:stream';
-import { FleetError } from '../base/errors.ts';
-import { causeText } from '../base/system-error.ts';
+import { causeText, FleetError } from '../base/errors.ts';
 
 /** The data that was asked for could not be written. */
 export function cannotWrite(error: Error): FleetError {

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
-import { deferred } from '../base/deferred.ts';
+import { deferred } from '../base/async.ts';
 import type { FleetError } from '../base/errors.ts';
 import type { RemoteExit, RemoteSession, TerminalSize } from '../ssh/transport.ts';
 import { cannotWrite } from './output-file.ts';

@@ -3,8 +3,7 @@ import { type ClientPatience, type Endpoint, fetchSnapshot, parseEndpoint } from
 import type { SnapshotDocument } from '../api/snapshot.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { isTrustedSocket } from '../base/trusted-file.ts';
-import type { Config } from '../config/config.ts';
-import { originOf } from '../config/config.ts';
+import { type Config, originOf } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import type { ConfigFlags } from '../config/settings.ts';
 import type { SnapshotSource } from '../operations/observe-cluster.ts';

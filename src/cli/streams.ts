@@ -1,8 +1,7 @@
 import { homedir } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
-import { FleetError } from '../base/errors.ts';
-import { causeText } from '../base/system-error.ts';
+import { causeText, FleetError } from '../base/errors.ts';
 import { visible } from '../base/visible.ts';
 import { EXIT } from './exit-status.ts';
 import { LiveArea } from './live-area.ts';

@@ -1,4 +1,4 @@
-import { nearest } from '../base/nearest.ts';
+import { nearest } from '../base/text.ts';
 
 /** Verbs that change nothing anywhere. */
 export const READING = [

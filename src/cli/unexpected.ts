@@ -1,5 +1,4 @@
-import { FleetError, isFleetError } from '../base/errors.ts';
-import { causeText, remedyOf, systemErrorText } from '../base/system-error.ts';
+import { causeText, FleetError, isFleetError, remedyOf, systemErrorText } from '../base/errors.ts';
 import type { Streams } from './streams.ts';
 
 /**

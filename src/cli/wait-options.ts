@@ -1,5 +1,5 @@
-import { formatDuration, parseDuration } from '../base/duration.ts';
 import { FleetError } from '../base/errors.ts';
+import { formatDuration, parseDuration } from '../base/time.ts';
 import type { WaitPolicy } from '../systemd/driver.ts';
 import type { Call, CommandOption } from './command.ts';
 import { numberOf } from './number-option.ts';

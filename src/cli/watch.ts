@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { formatDuration, parseDuration } from '../base/duration.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import { formatDuration, parseDuration } from '../base/time.ts';
 import type { SnapshotSource } from '../operations/observe-cluster.ts';
 import type { Listing } from '../operations/unreachable.ts';
 import { type ListingView, listingJson, listingSignature } from '../output/field.ts';

@@ -1,4 +1,4 @@
-import { CLOCK_DRIFT } from '../base/clock.ts';
+import { CLOCK_DRIFT } from '../base/time.ts';
 import type { MachineId } from '../machine/machine-id.ts';
 import type { FenceReason } from './reason.ts';
 import type { ClusterSnapshot, DesiredUnit, Lease, LeaseEnds, MachineView, Observation } from './snapshot.ts';

@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import { configError, excerpt, inQuotes } from '../base/errors.ts';
-import { nearest } from '../base/nearest.ts';
+import { nearest } from '../base/text.ts';
 import { formatAddress, parseAddress, parseUser } from './address.ts';
 import { checkEtcdSettings, checkListen } from './checks.ts';
 import {

@@ -1,5 +1,5 @@
 import { configError, excerpt } from '../base/errors.ts';
-import { nearest } from '../base/nearest.ts';
+import { nearest } from '../base/text.ts';
 import type { Section, Setting } from './parse.ts';
 import type { PathBase } from './places.ts';
 import { type ConfigFlags, keysOf, namesOfOption, SETTINGS, type SectionKind } from './settings.ts';

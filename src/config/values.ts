@@ -1,4 +1,4 @@
-import { parseDuration } from '../base/duration.ts';
+import { parseDuration } from '../base/time.ts';
 import { parseMetadata } from '../machine/metadata.ts';
 import { parseAddress, parsePort, parseUser } from './address.ts';
 import {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { untilAny } from '../base/abort.ts';
+import { untilAny } from '../base/async.ts';
 
 /** After a ring, so many ms pass before anybody wakes: what happens together is looked at together. */
 const GATHER_MS = 20;

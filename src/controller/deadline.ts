@@ -1,6 +1,6 @@
-import { deferred } from '../base/deferred.ts';
-import { formatDuration } from '../base/duration.ts';
+import { deferred } from '../base/async.ts';
 import { FleetError } from '../base/errors.ts';
+import { formatDuration } from '../base/time.ts';
 import type { Machine } from '../machine/machine.ts';
 
 /** Like `work`, but rejects with `ssh-timeout` when it has not settled in `ms`; nobody waits for it then. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { untilAny } from '../base/abort.ts';
+import { untilAny } from '../base/async.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
 import { campaign, type HeldLeadership, type LeaderLock } from '../election/leadership.ts';
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts';
+import type { Clock } from '../base/time.ts';
 import { leaseEnd, leaseFor } from '../cluster/lease.ts';
 import type { Lease, LeaseEnds, MachineView, Observation } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Clock } from '../base/clock.ts';
-import { type Deferred, deferred } from '../base/deferred.ts';
+import { type Deferred, deferred } from '../base/async.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
+import type { Clock } from '../base/time.ts';
 import type { Lease, MachineView, Observation, Token } from '../cluster/snapshot.ts';
 import { withoutMeasures } from '../cluster/unit-state.ts';
 import { isRefusal, mayBeDown } from '../cluster/unreachable.ts';

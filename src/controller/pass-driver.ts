@@ -1,5 +1,5 @@
-import type { Clock } from '../base/clock.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import type { Clock } from '../base/time.ts';
 import type { Observation } from '../cluster/snapshot.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
 import { observedBy, observeQuery } from '../systemd/observation.ts';

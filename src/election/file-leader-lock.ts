@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { untilAny } from '../base/abort.ts';
+import { untilAny } from '../base/async.ts';
 import { openFileStore } from '../store/file.ts';
+import { probeFolder } from '../store/folder.ts';
 import { mayBeRunning, parseOwner, thisProcess } from '../store/owner.ts';
-import { probeFolder } from '../store/probe.ts';
 import type { Store, StoreRecord } from '../store/store.ts';
 import { attempt } from '../store/system-error.ts';
 import type { LeaderLock } from './leadership.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CLOCK_DRIFT } from '../base/clock.ts';
+import { CLOCK_DRIFT } from '../base/time.ts';
 
 /**
  * The lock of the one leader. Its holder has it for `ttlMs`, and again from each renewal; then others may take it.

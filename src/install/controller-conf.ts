@@ -1,5 +1,5 @@
-import { formatDuration } from '../base/duration.ts';
 import { sha256 } from '../base/hash.ts';
+import { formatDuration } from '../base/time.ts';
 import { endPoint, parseAddress } from '../config/address.ts';
 import type { Config, MachineConfig } from '../config/config.ts';
 import { writtenValue } from '../config/edit.ts';

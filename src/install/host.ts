@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { deferred } from '../base/async.ts';
 import { Bytes } from '../base/bytes.ts';
-import { deferred } from '../base/deferred.ts';
 import { FleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
 import { badAnswer, beyond, LIMITS } from '../machine/limits.ts';

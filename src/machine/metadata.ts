@@ -1,4 +1,4 @@
-import { compareText } from '../base/compare.ts';
+import { compareText } from '../base/text.ts';
 
 /** What a machine says of itself: `{ region: 'eu', disk: 'ssd' }`. */
 export type Metadata = Readonly<Record<string, string>>;

@@ -1,4 +1,4 @@
-import { compareText } from '../base/compare.ts';
+import { compareText } from '../base/text.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import { type Ports, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { compareText } from '../base/compare.ts';
 import { globMatcher } from '../base/glob.ts';
+import { compareText } from '../base/text.ts';
 import type { Registry } from '../registry/registry.ts';
 import { isTemplate, parseUnitName, unitNameProblem } from '../unit/unit-name.ts';
 import { globOf } from './local-file.ts';

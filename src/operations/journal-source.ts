@@ -1,4 +1,4 @@
-import { compareText } from '../base/compare.ts';
+import { compareText } from '../base/text.ts';
 import { keepTo } from '../machine/limits.ts';
 import type { Machine } from '../machine/machine.ts';
 import {

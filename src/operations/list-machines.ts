@@ -1,4 +1,4 @@
-import { compareText } from '../base/compare.ts';
+import { compareText } from '../base/text.ts';
 import {
   type ClusterSnapshot,
   type Cordon,

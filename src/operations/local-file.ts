@@ -1,8 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { FleetError } from '../base/errors.ts';
+import { causeText, FleetError } from '../base/errors.ts';
 import { isGlob } from '../base/glob.ts';
-import { causeText } from '../base/system-error.ts';
 import { readTrusted, UnusableFile } from '../base/trusted-file.ts';
 import { foreignType, hasForeignSuffix } from '../unit/foreign-type.ts';
 import { isTemplate, parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';

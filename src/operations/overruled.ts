@@ -1,5 +1,5 @@
-import { formatDuration } from '../base/duration.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import { formatDuration } from '../base/time.ts';
 import type { LoggedEvent } from '../cluster/logged-event.ts';
 import type { TargetState } from '../cluster/target-state.ts';
 import type { Ports } from '../reconcile/reconcile.ts';

@@ -1,6 +1,6 @@
-import { compareText } from '../base/compare.ts';
 import { isFleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
+import { compareText } from '../base/text.ts';
 import type { MachineView } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/target-state.ts';
 import type { UnitRecord } from '../cluster/unit-state.ts';

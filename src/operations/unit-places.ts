@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
-import { compareText } from '../base/compare.ts';
 import { FleetError } from '../base/errors.ts';
 import { isGlob } from '../base/glob.ts';
+import { compareText } from '../base/text.ts';
 import { type Drift, driftOf } from '../cluster/drift.ts';
 import {
   type ClusterSnapshot,

@@ -1,5 +1,5 @@
-import { compareText } from '../base/compare.ts';
 import type { FleetError } from '../base/errors.ts';
+import { compareText } from '../base/text.ts';
 import type { Failure } from '../cluster/failure.ts';
 import type { Reason, Rejection } from '../cluster/reason.ts';
 import { type DesiredUnit, observedOn } from '../cluster/snapshot.ts';

@@ -1,5 +1,4 @@
-import { formatDuration } from '../base/duration.ts';
-import { timeParts } from '../base/time.ts';
+import { formatDuration, timeParts } from '../base/time.ts';
 import { formatMachineId, shortMachineId } from '../machine/machine-id.ts';
 import type { MachineRef } from '../operations/machine-ref.ts';
 

@@ -1,5 +1,5 @@
 import stringWidth from 'string-width';
-import { compareText } from '../base/compare.ts';
+import { compareText } from '../base/text.ts';
 import type { PlannedChange } from '../reconcile/events.ts';
 import { formatAge } from './format.ts';
 import type { Wait } from './pass-watch.ts';

@@ -1,4 +1,4 @@
-import { compareText } from '../base/compare.ts';
+import { compareText } from '../base/text.ts';
 import type { RecoverResult } from '../operations/recover.ts';
 import type { Discrepancy, Doubt, RecoveredText, RecoveredUnit } from '../operations/recovered-units.ts';
 import { machineLabel, machineTitle } from './format.ts';

@@ -1,7 +1,7 @@
 import Table from 'cli-table3';
 import stringWidth from 'string-width';
 import { FleetError } from '../base/errors.ts';
-import { nearest } from '../base/nearest.ts';
+import { nearest } from '../base/text.ts';
 import { visible } from '../base/visible.ts';
 
 /** One column: the field people ask for with --fields, and what it shows. */

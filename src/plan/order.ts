@@ -1,5 +1,5 @@
-import { compareText } from '../base/compare.ts';
 import { globMatcher } from '../base/glob.ts';
+import { compareText } from '../base/text.ts';
 import { takenAlong, upholdTies } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine-id.ts';

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts';
+import type { Clock } from '../base/time.ts';
 import { withLostRecords } from '../cluster/lost-record.ts';
 import {
   type ClusterSnapshot,

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts';
+import type { Clock } from '../base/time.ts';
 import type { LoggedEvent } from '../cluster/logged-event.ts';
 import type { Token } from '../cluster/snapshot.ts';
 import type { StoredUnit } from './stored-unit.ts';

@@ -1,4 +1,4 @@
-import { compareText } from '../base/compare.ts';
+import { compareText } from '../base/text.ts';
 
 /** The key, below `events/`, of what is decided at a revision. Keys of 0.1.0 were `TIME-REVISION` and sort before it. */
 export function eventKey(revision: number): string {

@@ -1,6 +1,6 @@
-import { compareText } from '../base/compare.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
+import { compareText } from '../base/text.ts';
 import { type Aliases, aliasesOf, withoutAliases, withUnitNames } from '../cluster/aliases.ts';
 import type { LogEntry } from '../cluster/logged-event.ts';
 import type { Cordon, DesiredUnit, Token } from '../cluster/snapshot.ts';

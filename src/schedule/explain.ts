@@ -1,4 +1,4 @@
-import { compareText } from '../base/compare.ts';
+import { compareText } from '../base/text.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import { CONSTRAINTS, type RuleResult } from './constraints.ts';
 import { type Decision, machinesOf } from './decision.ts';

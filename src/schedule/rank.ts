@@ -1,4 +1,4 @@
-import { compareText } from '../base/compare.ts';
+import { compareText } from '../base/text.ts';
 import type { DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import type { Workload } from './workload.ts';
 

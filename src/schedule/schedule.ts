@@ -1,4 +1,4 @@
-import { compareText } from '../base/compare.ts';
+import { compareText } from '../base/text.ts';
 import type { Reason, Rejection } from '../cluster/reason.ts';
 import {
   type ClusterSnapshot,

@@ -1,7 +1,7 @@
 import type { Duplex, Readable } from 'node:stream';
 import type { Client, ClientCallback, ClientChannel } from 'ssh2';
-import { formatDuration } from '../base/duration.ts';
 import type { FleetError } from '../base/errors.ts';
+import { formatDuration } from '../base/time.ts';
 import { quoted } from '../base/visible.ts';
 import type { Carrier } from './carriers.ts';
 import { cannotReach, lost, MAX_SESSIONS, NoMoreSessions, noWay, Unsent } from './failure.ts';

@@ -1,6 +1,5 @@
-import { formatDuration } from '../base/duration.ts';
-import { type ErrorCode, FleetError } from '../base/errors.ts';
-import { causeText, remedyOf } from '../base/system-error.ts';
+import { causeText, type ErrorCode, FleetError, remedyOf } from '../base/errors.ts';
+import { formatDuration } from '../base/time.ts';
 import { quoted } from '../base/visible.ts';
 import type { SshTarget } from './target.ts';
 

@@ -1,5 +1,4 @@
-import { FleetError } from '../base/errors.ts';
-import { causeText } from '../base/system-error.ts';
+import { causeText, FleetError } from '../base/errors.ts';
 import { closedHere } from './failure.ts';
 import { hostKeyRefusal, nameInFiles } from './host-key.ts';
 import { plainKey } from './keys/certificate.ts';

@@ -2,12 +2,11 @@ import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FleetError } from '../base/errors.ts';
 import { makeFolder, NOTHING_STORED, readStored, recordsPath, writeStored } from './folder.ts';
-import { ringOnChange } from './folder-bell.ts';
 import { type LockAttempt, sweepLocks, tryLock } from './lock.ts';
 import { applyChanges, findRecord, recordsBelow, type Snapshot } from './snapshot.ts';
 import type { Change, CommitResult, Store, StoreRecord } from './store.ts';
 import { attempt, unavailable } from './system-error.ts';
-import { createWaits } from './waits.ts';
+import { createWaits, ringOnChange } from './waits.ts';
 
 export type FileStoreOptions = {
   /** How long a commit waits for one process to finish its own, in ms. */

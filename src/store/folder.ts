@@ -1,10 +1,10 @@
 import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, readSync } from 'node:fs';
-import { open, rename, unlink } from 'node:fs/promises';
+import { access, constants, open, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { inheritFolderOwner, inheritOwner } from './ownership.ts';
+import { inheritFolderOwner, inheritOwner } from './owner.ts';
 import { EMPTY_SNAPSHOT, type Snapshot } from './snapshot.ts';
 import { decodeSnapshot, encodeSnapshot } from './snapshot-file.ts';
-import { hasCode } from './system-error.ts';
+import { hasCode, unavailable } from './system-error.ts';
 
 /** A snapshot with what tells its file from every other one: equal `version`, equal contents. */
 export type StoredSnapshot = { readonly snapshot: Snapshot; readonly version: string };
@@ -106,5 +106,30 @@ export async function syncFolder(folder: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/**
+ * Rejects with `registry-unavailable` where a store in this folder could not be written; makes and changes nothing. A
+ * folder that does not exist is made by the first commit, in the one above it.
+ */
+export async function probeFolder(folder: string): Promise<void> {
+  try {
+    await access(await nearestFolder(folder), constants.W_OK | constants.X_OK);
+    await access(recordsPath(folder), constants.R_OK).catch((error) => {
+      if (!hasCode(error, 'ENOENT')) throw error;
+    });
+  } catch (error) {
+    throw unavailable('write', folder, error);
+  }
+}
+
+async function nearestFolder(folder: string): Promise<string> {
+  try {
+    await access(folder, constants.F_OK);
+    return folder;
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT') || dirname(folder) === folder) throw error;
+    return nearestFolder(dirname(folder));
   }
 }

@@ -10,8 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { mayBeRunning, type Owner, parseOwner, thisProcess } from './owner.ts';
-import { inheritOwner } from './ownership.ts';
+import { inheritOwner, mayBeRunning, type Owner, parseOwner, thisProcess } from './owner.ts';
 import { attempt, hasCode } from './system-error.ts';
 
 /**

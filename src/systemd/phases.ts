@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { deferred } from '../base/deferred.ts';
-import { formatDuration } from '../base/duration.ts';
+import { deferred } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import { formatDuration } from '../base/time.ts';
 import { quoted } from '../base/visible.ts';
 import { badAnswer, type Limit } from '../machine/limits.ts';
 import { type Access, shellEnded } from '../ssh/become.ts';

@@ -1,4 +1,4 @@
-import { formatDuration } from '../base/duration.ts';
+import { formatDuration } from '../base/time.ts';
 import { quoted } from '../base/visible.ts';
 import { type Word, wordError } from './fleet-section.ts';
 import { parseTimeSpan } from './time-span.ts';

@@ -1,5 +1,5 @@
 import { FleetError } from '../base/errors.ts';
-import { nearest } from '../base/nearest.ts';
+import { nearest } from '../base/text.ts';
 import { quoted } from '../base/visible.ts';
 import { dependsOnInstance, expandSpecifiers, machineSpecifier } from './specifiers.ts';
 import { joinedValue, type UnitFile, type UnitOption } from './unit-file.ts';

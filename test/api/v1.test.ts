@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { compareText } from '../../src/base/compare.ts';
+import { compareText } from '../../src/base/text.ts';
 import { AWAY, House } from '../controller/support.ts';
 import { idOf } from '../support/builders.ts';
 import { Api, type Asking } from './support.ts';

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compareText } from '../../src/base/compare.ts';
+import { compareText } from '../../src/base/text.ts';
 import { answerCompletion } from '../../src/cli/completion/answer.ts';
 import { SCRIPTS } from '../../src/cli/completion/scripts.ts';
 import { COMMANDS } from '../../src/cli/program.ts';

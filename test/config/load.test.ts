@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { formatDuration } from '../../src/base/duration.ts';
+import { formatDuration } from '../../src/base/time.ts';
 import { parseSections } from '../../src/config/parse.ts';
 import { readConfig } from '../../src/config/read.ts';
 import { keysOf } from '../../src/config/settings.ts';

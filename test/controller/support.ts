@@ -4,10 +4,10 @@ import { Controller } from '../../src/controller/controller.ts';
 import type { Machine } from '../../src/machine/machine.ts';
 import type { ControllerEvent } from '../../src/reconcile/notice.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
-import { createMemoryStore } from '../../src/store/memory.ts';
 import type { MachineSession, SystemdDriver } from '../../src/systemd/driver.ts';
 import { desiredUnit, idOf } from '../support/builders.ts';
 import { type FakeMachines, fakeMachines } from '../support/fake-machines.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 
 /** How long a machine may be silent here, in ms. */
 export const TTL_MS = 600;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compareText } from '../../src/base/compare.ts';
+import { compareText } from '../../src/base/text.ts';
 import { insideAll, onMachines } from '../support/cluster.ts';
 import { HAS_ETCD, TestEtcd } from '../support/etcd.ts';
 import { createOperator, type Operator, SLEEPER } from './operator.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { compareText } from '../../src/base/compare.ts';
+import { compareText } from '../../src/base/text.ts';
 import type { Observation } from '../../src/cluster/snapshot.ts';
 import { withoutMeasures } from '../../src/cluster/unit-state.ts';
 import { createTransport } from '../../src/ssh/any-transport.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { compareText } from '../../src/base/compare.ts';
+import { compareText } from '../../src/base/text.ts';
 import { inside, insideAll, onMachines, until } from '../support/cluster.ts';
 import { createOperator, type Operator, SLEEPER, service } from './operator.ts';
 

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { etcdLeaderLock } from '../../src/election/etcd-leader-lock.ts';
 import { campaign } from '../../src/election/leadership.ts';
-import { probeEtcd } from '../../src/store/etcd/probe.ts';
+import { probeEtcd } from '../../src/store/etcd/store.ts';
 import { HAS_ETCD, TestEtcd } from '../support/etcd.ts';
 import { describeLeaderLock, TTL } from './conformance.ts';
 

@@ -5,8 +5,8 @@ import { expect, it, onTestFinished } from 'vitest';
 import { fileLeaderLock } from '../../src/election/file-leader-lock.ts';
 import { campaign } from '../../src/election/leadership.ts';
 import { openFileStore } from '../../src/store/file.ts';
+import { probeFolder } from '../../src/store/folder.ts';
 import { thisProcess } from '../../src/store/owner.ts';
-import { probeFolder } from '../../src/store/probe.ts';
 import { describeLeaderLock, type OnEnd, TTL } from './conformance.ts';
 
 function newFolder(onEnd: OnEnd): string {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { copyRegistry } from '../../src/operations/copy-registry.ts';
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';
-import { createMemoryStore } from '../../src/store/memory.ts';
 import type { Store } from '../../src/store/store.ts';
 import { desiredUnit, NOW } from '../support/builders.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 
 function registryOver(store: Store): Registry {
   return createRegistry(store, { clock: { now: () => NOW }, author: 'me@here' });

@@ -6,8 +6,8 @@ import type { RequestResult } from '../../src/operations/unit-result.ts';
 import { requestReport } from '../../src/output/request-report.ts';
 import type { Ports } from '../../src/reconcile/reconcile.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
-import { createMemoryStore } from '../../src/store/memory.ts';
 import { parseUnitName } from '../../src/unit/unit-name.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 import { makeScene, type Scene, SLEEP } from './scene.ts';
 
 const text = (name: string): string => `${SLEEP}Environment=NAME=${name}\n`;

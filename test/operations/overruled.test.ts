@@ -6,9 +6,8 @@ import { rollback } from '../../src/operations/rollback.ts';
 import { load, start, stop, submitUnits, unload } from '../../src/operations/set-target-state.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
 import type { Ports } from '../../src/reconcile/reconcile.ts';
-import type { Registry } from '../../src/registry/registry.ts';
-import { createRegistry } from '../../src/registry/registry.ts';
-import { createMemoryStore } from '../../src/store/memory.ts';
+import { createRegistry, type Registry } from '../../src/registry/registry.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
 
 /** Two people with one registry and the same machines; a.service is there, inactive. */

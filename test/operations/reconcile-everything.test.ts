@@ -6,8 +6,8 @@ import { reconcileEverything } from '../../src/operations/reconcile-everything.t
 import { passReport } from '../../src/output/pass.ts';
 import { guarded } from '../../src/reconcile/guard.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
-import { createMemoryStore } from '../../src/store/memory.ts';
 import { desiredUnit, recordOf, systemdState, TTL_MS } from '../support/builders.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 import { GLOBAL, makeScene, type Scene, SLEEP } from './scene.ts';
 
 /** Two standard units on m1 and m2, and a global one on all three machines. */

@@ -11,9 +11,9 @@ import { type RecoverRequest, recover } from '../../src/operations/recover.ts';
 import { start } from '../../src/operations/set-target-state.ts';
 import { recoverReport } from '../../src/output/recover.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
-import { createMemoryStore } from '../../src/store/memory.ts';
 import { desiredUnit, recordOf, systemdState } from '../support/builders.ts';
 import type { FakeUnit } from '../support/fake-machines.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 import { GLOBAL, makeScene, type Scene, SLEEP } from './scene.ts';
 
 /** a is launched on m1, b loaded on m2, everywhere a global unit; a template and a unit are nowhere. */

@@ -3,8 +3,8 @@ import { FleetError } from '../../src/base/errors.ts';
 import { observeCluster } from '../../src/operations/observe-cluster.ts';
 import { reconcile } from '../../src/reconcile/reconcile.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
-import { createMemoryStore } from '../../src/store/memory.ts';
 import { NOW, TTL_MS } from '../support/builders.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 import { decisionsOf, Scene } from './scene.ts';
 
 const NAMES = ['m1', 'm2', 'm3'];

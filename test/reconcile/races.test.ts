@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { createMemoryStore } from '../../src/store/memory.ts';
 import type { Store } from '../../src/store/store.ts';
 import { desiredUnit, idOf } from '../support/builders.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 import { failuresOf, Scene } from './scene.ts';
 
 const FOUR = ['m1', 'm2', 'm3', 'm4'];

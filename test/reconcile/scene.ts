@@ -1,14 +1,14 @@
 import { expect } from 'vitest';
-import { compareText } from '../../src/base/compare.ts';
+import { compareText } from '../../src/base/text.ts';
 import type { Failure } from '../../src/cluster/failure.ts';
 import type { TargetState } from '../../src/cluster/target-state.ts';
 import type { PassEvent } from '../../src/reconcile/events.ts';
 import { type Ports, type ReconcileReport, reconcile } from '../../src/reconcile/reconcile.ts';
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';
-import { createMemoryStore } from '../../src/store/memory.ts';
 import type { Store } from '../../src/store/store.ts';
 import { desiredUnit, idOf, NOW, TTL_MS } from '../support/builders.ts';
 import { FakeDriver } from '../support/fake-driver.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 
 /** A registry, machines in memory and a clock to turn, with the pass between them. */
 export class Scene {

@@ -6,9 +6,9 @@ import type { Edit } from '../../src/registry/edit.ts';
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';
 import type { StoredUnit } from '../../src/registry/stored-unit.ts';
 import { openFileStore } from '../../src/store/file.ts';
-import { createMemoryStore } from '../../src/store/memory.ts';
 import type { Change, Store } from '../../src/store/store.ts';
 import { desiredUnit, idOf, NOW } from '../support/builders.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 
 function registryOver(store: Store, author = 'me@here'): Registry {
   let now = NOW;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { compareText } from '../../src/base/compare.ts';
+import { compareText } from '../../src/base/text.ts';
 import type { ClusterSnapshot, MachineView } from '../../src/cluster/snapshot.ts';
 import { type Decision, machinesOf } from '../../src/schedule/decision.ts';
 import { schedule } from '../../src/schedule/schedule.ts';

@@ -8,12 +8,12 @@ import { load, start, stop, submitUnits, unload } from '../../src/operations/set
 import type { RequestResult } from '../../src/operations/unit-result.ts';
 import { type Ports, type ReconcileReport, reconcile } from '../../src/reconcile/reconcile.ts';
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';
-import { createMemoryStore } from '../../src/store/memory.ts';
 import type { MachineSession } from '../../src/systemd/driver.ts';
 import type { observeQuery } from '../../src/systemd/observation.ts';
 import type { DependencyKind } from '../../src/unit/dependencies.ts';
 import { NOW, TTL_MS } from '../support/builders.ts';
 import { answering } from '../support/fake-session.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 import { pick, seeded } from '../support/random.ts';
 import { SimSystemd } from './systemd.ts';
 

@@ -1,5 +1,5 @@
 import { loadavg } from 'node:os';
-import { compareText } from '../../src/base/compare.ts';
+import { compareText } from '../../src/base/text.ts';
 import { hasReason } from './checks.ts';
 import { type EventLog, LEADER, STANDBY } from './event-log.ts';
 import { type CopyOverlap, copyOverlaps, type FencedCopies } from './fenced-copies.ts';

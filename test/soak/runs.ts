@@ -1,4 +1,4 @@
-import { compareText } from '../../src/base/compare.ts';
+import { compareText } from '../../src/base/text.ts';
 import type { EventLog } from './event-log.ts';
 import { isGlobal } from './units.ts';
 

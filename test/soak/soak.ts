@@ -1,7 +1,7 @@
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock } from '../../src/base/clock.ts';
+import { systemClock } from '../../src/base/time.ts';
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';
 import { openFileStore } from '../../src/store/file.ts';
 import type { Fleetd } from '../e2e/fleetd.ts';

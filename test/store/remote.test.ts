@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import { createMemoryStore } from '../../src/store/memory.ts';
 import { type Lines, remoteStore, serveStore } from '../../src/store/remote.ts';
 import type { Store } from '../../src/store/store.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 import { describeStore } from './conformance.ts';
 
 /** Lines to a process that serves `store`; `end` is what happens when the way to it is lost. */

@@ -1,4 +1,4 @@
-import { deferred } from '../../src/base/deferred.ts';
+import { deferred } from '../../src/base/async.ts';
 import { LIMITS } from '../../src/machine/limits.ts';
 import type { RemoteExit, RemoteProcess, Transport } from '../../src/ssh/transport.ts';
 import type { Section } from '../../src/systemd/frame.ts';

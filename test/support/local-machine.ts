@@ -3,7 +3,7 @@ import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { compareText } from '../../src/base/compare.ts';
+import { compareText } from '../../src/base/text.ts';
 import type { UnitOutcome } from '../../src/cluster/failure.ts';
 import type { Observation } from '../../src/cluster/snapshot.ts';
 import type { UnitChange } from '../../src/plan/step.ts';

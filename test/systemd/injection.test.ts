@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { compareText } from '../../src/base/compare.ts';
+import { compareText } from '../../src/base/text.ts';
 import { UNIT_TYPES, unitNameProblem } from '../../src/unit/unit-name.ts';
 import { createLocalMachine, type LocalMachine } from '../support/local-machine.ts';
 import { SHELLS } from '../support/local-shell.ts';

@@ -1,4 +1,4 @@
-import { compareText } from '../../base/compare.ts';
+import { compareText } from '../../base/text.ts';
 import type { MachineView } from '../../cluster/snapshot.ts';
 import { parseMachineId } from '../../machine/machine-id.ts';
 import { type Answer, ApiError, json } from '../answer.ts';

@@ -1,5 +1,5 @@
 import { FleetError } from '../../base/errors.ts';
-import { nearest } from '../../base/nearest.ts';
+import { nearest } from '../../base/text.ts';
 import type { Command } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
 

@@ -1,11 +1,9 @@
 import { EventStream } from '../../api/events.ts';
 import { InheritedSockets } from '../../api/inherited.ts';
 import { serveApi } from '../../api/serve.ts';
-import { steadyClock } from '../../base/clock.ts';
 import { isFleetError } from '../../base/errors.ts';
-import { formatTime } from '../../base/time.ts';
-import type { Config } from '../../config/config.ts';
-import { originOf } from '../../config/config.ts';
+import { formatTime, steadyClock } from '../../base/time.ts';
+import { type Config, originOf } from '../../config/config.ts';
 import { loadConfig } from '../../config/load.ts';
 import { Controller } from '../../controller/controller.ts';
 import { Election } from '../../controller/election.ts';

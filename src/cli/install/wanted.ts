@@ -1,5 +1,4 @@
-import { FleetError, isFleetError } from '../../base/errors.ts';
-import { causeText } from '../../base/system-error.ts';
+import { causeText, FleetError, isFleetError } from '../../base/errors.ts';
 import { readTrusted } from '../../base/trusted-file.ts';
 import type { Config } from '../../config/config.ts';
 import { formatPlace, formatRegistryPlace, type RegistryPlace } from '../../config/places.ts';

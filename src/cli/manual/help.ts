@@ -1,4 +1,4 @@
-import { nearest } from '../../base/nearest.ts';
+import { nearest } from '../../base/text.ts';
 import { pageText } from '../../output/manual/text.ts';
 import { EXIT } from '../exit-status.ts';
 import { COMMANDS, runProgram } from '../program.ts';

@@ -2,8 +2,7 @@ import { readlinkSync } from 'node:fs';
 import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FleetError } from '../../base/errors.ts';
-import { causeText } from '../../base/system-error.ts';
+import { causeText, FleetError } from '../../base/errors.ts';
 
 /** What sun_path of unix(7) holds everywhere, without its final NUL; ssh first listens at a name 17 bytes longer. */
 const LONGEST_SOCKET = 103 - 17;

@@ -1,8 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
-import { formatDuration } from '../../base/duration.ts';
 import type { FleetError } from '../../base/errors.ts';
+import { formatDuration } from '../../base/time.ts';
 import { cannotReach, lost, NoMoreSessions, Unsent } from '../failure.ts';
 import { StreamSession } from '../remote-process.ts';
 import type { SshTarget } from '../target.ts';

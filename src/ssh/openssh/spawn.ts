@@ -1,7 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { FleetError } from '../../base/errors.ts';
-import { causeText, remedyOf } from '../../base/system-error.ts';
+import { causeText, FleetError, remedyOf } from '../../base/errors.ts';
 
 /**
  * Starts a program of this computer; its streams are there when this resolves. Rejects with FleetError `local` when it

@@ -1,4 +1,4 @@
-import { untilAny } from '../../base/abort.ts';
+import { untilAny } from '../../base/async.ts';
 import type { FleetError } from '../../base/errors.ts';
 import { attempt } from '../system-error.ts';
 import { type HttpAnswer, NoAnswer, openHttp, type Post } from './http.ts';

@@ -1,10 +1,19 @@
 import { FleetError } from '../../base/errors.ts';
 import { type EtcdClient, type Message, toBase64 } from './client.ts';
-import { type Commit, cut, PIECE_BYTES, putPieces, type WriteResult } from './commit.ts';
-import type { Keys } from './keys.ts';
 import { revisionOf } from './read.ts';
-import { encodeRecord, type Pieces } from './records.ts';
-import { batches, nest, type Operation, put, remove } from './transaction.ts';
+import { encodeRecord, type Keys, type Pieces } from './records.ts';
+import {
+  batches,
+  type Commit,
+  cut,
+  nest,
+  type Operation,
+  PIECE_BYTES,
+  put,
+  putPieces,
+  remove,
+  type WriteResult,
+} from './transaction.ts';
 import { refused } from './trouble.ts';
 
 /**

@@ -1,10 +1,10 @@
 import { findRecord } from '../snapshot.ts';
 import { type CallResult, type EtcdClient, type Message, toBase64 } from './client.ts';
-import type { Keys } from './keys.ts';
 import {
   corrupt,
   decodeHead,
   decodeRecord,
+  type Keys,
   type KeyValue,
   NO_STATE,
   type Pieces,

@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { untilAny } from '../../base/abort.ts';
+import { untilAny } from '../../base/async.ts';
 import { FleetError } from '../../base/errors.ts';
 import { applyChanges, findRecord, recordsBelow, type Snapshot } from '../snapshot.ts';
 import type { Change, CommitResult, Store, StoreRecord } from '../store.ts';
 import { EtcdClient, toBase64 } from './client.ts';
-import { keysOf, outerHeads } from './keys.ts';
 import type { EtcdOptions } from './options.ts';
 import { readState } from './read.ts';
-import { COMMITS_KEPT, NO_STATE, type State } from './records.ts';
+import { COMMITS_KEPT, keysOf, NO_STATE, outerHeads, type State } from './records.ts';
 import { writeState } from './write.ts';
 
 /**
@@ -171,4 +170,22 @@ function wentBack(known: Snapshot, found: Snapshot): FleetError {
     `the etcd registry went back from revision ${known.revision} to ${found.revision} while in use`,
     { hint: 'restore the newer state of etcd; or start again to go on with this one' },
   );
+}
+
+/**
+ * Rejects with `registry-unavailable` where the registry could not be written; changes nothing: etcd checks the rights
+ * to all that a transaction could do, and the condition of this one never holds.
+ */
+export async function probeEtcd(options: EtcdOptions): Promise<void> {
+  const keys = keysOf(options.prefix);
+  const client = new EtcdClient(options);
+  const puts = [keys.head, keys.record('units/'), keys.piece('probe', 0)].map((key) => ({
+    request_put: { key: toBase64(key), value: '' },
+  }));
+  const never = { key: toBase64(keys.head), target: 'CREATE', result: 'LESS', create_revision: '0' };
+  try {
+    await client.call('kv/txn', { compare: [never], success: puts });
+  } finally {
+    client.close();
+  }
 }

@@ -1,4 +1,9 @@
+import { randomUUID } from 'node:crypto';
+import type { FleetError } from '../../base/errors.ts';
+import type { Snapshot } from '../snapshot.ts';
+import type { Change } from '../store.ts';
 import { type Message, toBase64 } from './client.ts';
+import type { Keys, Pieces, State } from './records.ts';
 
 /** One operation of a transaction, with about how many bytes it adds to a request. */
 export type Operation = { readonly message: Message; readonly bytes: number };
@@ -71,4 +76,40 @@ const OVERHEAD = 48;
 function chunks(level: readonly Message[]): readonly (readonly Message[])[] {
   const count = Math.ceil(level.length / WIDTH);
   return Array.from({ length: count }, (_, i) => level.slice(i * WIDTH, (i + 1) * WIDTH));
+}
+
+/** A commit: what it makes of a state, and the name by which it can be found later. */
+export type Commit = {
+  readonly before: State;
+  readonly after: Snapshot;
+  readonly changes: readonly Change[];
+  readonly name: string;
+};
+
+export type WriteResult =
+  | { readonly kind: 'written'; readonly state: State }
+  /** Another commit came first; nothing changed. */
+  | { readonly kind: 'late' }
+  /** It may be written, now or later, unless another commit comes first. */
+  | { readonly kind: 'unanswered'; readonly error: FleetError };
+
+/** The bytes of one piece: half a request. */
+export const PIECE_BYTES = REQUEST_BYTES / 2;
+
+/** Names for the pieces of a value, and how many there are. */
+export function cut(value: string): Pieces {
+  return { id: randomUUID(), count: Math.ceil(Buffer.byteLength(value) / PIECE_BYTES) };
+}
+
+/** What stores the pieces of a value, under a lease where one is given. */
+export function putPieces(
+  keys: Keys,
+  { id, count }: Pieces,
+  value: string,
+  lease?: string,
+): readonly Operation[] {
+  const bytes = Buffer.from(value);
+  return Array.from({ length: count }, (_, index) =>
+    put(keys.piece(id, index), bytes.subarray(index * PIECE_BYTES, (index + 1) * PIECE_BYTES), lease),
+  );
 }

@@ -1,12 +1,23 @@
 import { FleetError } from '../../base/errors.ts';
 import type { Change } from '../store.ts';
 import { type EtcdClient, toBase64 } from './client.ts';
-import { type Commit, cut, putPieces, type WriteResult } from './commit.ts';
 import { fill, unfinished } from './fill.ts';
-import type { Keys } from './keys.ts';
 import { revisionOf } from './read.ts';
-import { COMMITS_KEPT, encodeHead, encodeRecord, type Pieces } from './records.ts';
-import { batches, keep, nest, type Operation, put, REQUEST_BYTES, remove, sizeOf } from './transaction.ts';
+import { COMMITS_KEPT, encodeHead, encodeRecord, type Keys, type Pieces } from './records.ts';
+import {
+  batches,
+  type Commit,
+  cut,
+  keep,
+  nest,
+  type Operation,
+  put,
+  putPieces,
+  REQUEST_BYTES,
+  remove,
+  sizeOf,
+  type WriteResult,
+} from './transaction.ts';
 import { refused } from './trouble.ts';
 
 /**

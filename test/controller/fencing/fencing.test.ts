@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CLOCK_DRIFT } from '../../../src/base/clock.ts';
+import { CLOCK_DRIFT } from '../../../src/base/time.ts';
 import { pick } from '../../support/random.ts';
 import { build, TTL_MS } from './house.ts';
 import { STOP_MS } from './machine.ts';

@@ -1,4 +1,4 @@
-import { CLOCK_DRIFT } from '../../../src/base/clock.ts';
+import { CLOCK_DRIFT } from '../../../src/base/time.ts';
 import { seeded } from '../../support/random.ts';
 import { SimLeaderLock } from './leader-lock.ts';
 import { SimMachine } from './machine.ts';

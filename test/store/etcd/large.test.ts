@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { compareText } from '../../../src/base/compare.ts';
+import { compareText } from '../../../src/base/text.ts';
 import type { EtcdOptions } from '../../../src/store/etcd/options.ts';
 import { openEtcdStore } from '../../../src/store/etcd/store.ts';
 import type { Store } from '../../../src/store/store.ts';

@@ -1,6 +1,6 @@
-import { applyChanges, EMPTY_SNAPSHOT, findRecord, recordsBelow } from './snapshot.ts';
-import type { Store } from './store.ts';
-import { createWaits } from './waits.ts';
+import { applyChanges, EMPTY_SNAPSHOT, findRecord, recordsBelow } from '../../src/store/snapshot.ts';
+import type { Store } from '../../src/store/store.ts';
+import { createWaits } from '../../src/store/waits.ts';
 
 /** A store that lives and dies with the process. */
 export function createMemoryStore(): Store {

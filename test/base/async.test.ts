@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events';
 import { expect, it } from 'vitest';
-import { untilAny } from '../../src/base/abort.ts';
+import { untilAny } from '../../src/base/async.ts';
 
 it('aborts with any of the signals, and leaves nothing on them', async () => {
   const all = [new AbortController(), new AbortController()];
