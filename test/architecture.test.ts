@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 
 const SRC = resolve(import.meta.dirname, '../src');
 
-/** The house: a folder imports from lower floors and from itself, never sideways, never up. */
-const FLOORS: readonly (readonly string[])[] = [
+/** Layers, lowest first: a folder imports from lower layers and from itself. */
+const LAYERS: readonly (readonly string[])[] = [
   ['base'],
   ['unit', 'machine'],
   ['cluster'],
@@ -19,12 +19,12 @@ const FLOORS: readonly (readonly string[])[] = [
   ['cli'],
 ];
 
-/** Folders whose answers depend on their arguments alone. */
+/** Folders whose functions depend only on their arguments. */
 const PURE = ['unit', 'machine', 'cluster', 'schedule', 'plan', 'output'];
 const IMPURE_WORDS =
   /\bprocess\.|\bconsole\.|\bDate\b|\bMath\.random\b|\bsetTimeout\b|\bsetInterval\b|\bfetch\(|\bperformance\b/;
 
-/** Which folders may import a package; a package that is not listed may be imported by none. */
+/** The folders that may import a package. Other packages must not be imported. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'bcrypt-pbkdf': ['ssh'],
   ssh2: ['ssh'],
@@ -36,7 +36,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'zod/mini': ['registry'],
 };
 
-const MOST_LINES = 400;
+const MAX_LINES = 400;
 
 type Import = { readonly file: string; readonly folder: string; readonly target: string };
 
@@ -45,21 +45,21 @@ const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
   .sort();
 const imports = files.flatMap(importsOf);
 
-describe('the house', () => {
-  it('was looked at: a sensible number of files and imports', () => {
+describe('the architecture', () => {
+  it('check reads a plausible number of files and imports', () => {
     expect(files.length).toBeGreaterThan(80);
     expect(imports.length).toBeGreaterThan(300);
   });
 
-  it('gives every folder a floor', () => {
-    expect(files.filter((file) => floorOf(folderOf(file)) < 0)).toEqual([]);
+  it('has a layer for every folder', () => {
+    expect(files.filter((file) => layerOf(folderOf(file)) < 0)).toEqual([]);
   });
 
-  it('lets imports point down only', () => {
+  it('has no imports from the same or a higher layer', () => {
     const wrong = imports.filter(({ folder, target }) => {
       if (!target.startsWith('.')) return false;
       const to = folderOf(target.slice(2));
-      return to !== folder && floorOf(to) >= floorOf(folder);
+      return to !== folder && layerOf(to) >= layerOf(folder);
     });
     expect(wrong.map(show)).toEqual([]);
   });
@@ -75,14 +75,14 @@ describe('the house', () => {
     expect(rest.map(show)).toEqual([]);
   });
 
-  it('lets ssh-config be entered at one file', () => {
-    const entered = imports.filter(
+  it('exposes one file of ssh-config', () => {
+    const exposed = imports.filter(
       ({ folder, target }) => folder !== 'ssh-config' && target.startsWith('./ssh-config/'),
     );
-    expect([...new Set(entered.map(({ target }) => target))]).toEqual(['./ssh-config/resolve.ts']);
+    expect([...new Set(exposed.map(({ target }) => target))]).toEqual(['./ssh-config/resolve.ts']);
   });
 
-  it('keeps the pure folders free of Node, clocks, randomness and output', () => {
+  it('has no Node modules, clocks, randomness or output in pure folders', () => {
     const builtin = imports.filter(
       ({ folder, target }) => PURE.includes(folder) && target.startsWith('node:'),
     );
@@ -92,7 +92,7 @@ describe('the house', () => {
     expect([...builtin.map(show), ...ambient]).toEqual([]);
   });
 
-  it('lets a package be imported by its owner only', () => {
+  it('has imports of packages only in their owners', () => {
     const wrong = imports.filter(({ folder, target }) => {
       if (target.startsWith('.') || target.startsWith('node:')) return false;
       return !PACKAGES[target]?.includes(folder);
@@ -100,8 +100,8 @@ describe('the house', () => {
     expect(wrong.map(show)).toEqual([]);
   });
 
-  it('writes to standard output and error at one edge, where text is made visible, and in ssh sessions', () => {
-    // A script for another computer is a string.
+  it('writes to standard output and error only in the streams that escape text, and in ssh sessions', () => {
+    // Scripts for another computer are strings.
     const code = (file: string): string => withoutComments(read(file)).replace(/^\s*["'].*["'],$/gm, '');
     const writers = files.filter((file) =>
       /\bprocess\.(?:stdout|stderr)\b|\bconsole\.|\bwriteSync\b/.test(code(file)),
@@ -109,16 +109,16 @@ describe('the house', () => {
     expect(writers).toEqual(['cli/log-in.ts', 'cli/output-file.ts', 'cli/streams.ts']);
   });
 
-  it('reads files of people through one function, which checks owner, mode, kind and size', () => {
-    // What else is read: files of this system, and those that fleet wrote itself into folders that were checked.
+  it('reads user files through one function, which checks owner, mode, type and size', () => {
+    // Other readers: files of the system, and files that fleet wrote into checked folders.
     const OWN =
       /^(?:base\/trusted-file|store\/|install\/files|operations\/install-controller|ssh\/openssh\/|ssh\/proc)/;
     const readers = files.filter((file) => /\breadFile(?:Sync)?\(/.test(withoutComments(read(file))));
     expect(readers.filter((file) => !OWN.test(file))).toEqual([]);
   });
 
-  it(`has no file over ${MOST_LINES} lines`, () => {
-    expect(files.filter((file) => read(file).split('\n').length > MOST_LINES)).toEqual([]);
+  it(`has no file over ${MAX_LINES} lines`, () => {
+    expect(files.filter((file) => read(file).split('\n').length > MAX_LINES)).toEqual([]);
   });
 });
 
@@ -127,7 +127,7 @@ function importsOf(file: string): readonly Import[] {
   const found = read(file).matchAll(/(?<!['\w])(?:from|import\(|import)\s*'([^']+)'/g);
   return [...found].flatMap(([, target = '']) => {
     const inside = target.startsWith('.') ? relative(SRC, resolve(SRC, dirname(file), target)) : undefined;
-    // package.json, for the version.
+    // package.json has the version.
     if (inside?.startsWith('..')) return [];
     return [{ file, folder: folderOf(file), target: inside === undefined ? target : `./${inside}` }];
   });
@@ -141,8 +141,8 @@ function folderOf(file: string): string {
   return file.split('/')[0] ?? '';
 }
 
-function floorOf(folder: string): number {
-  return FLOORS.findIndex((floor) => floor.includes(folder));
+function layerOf(folder: string): number {
+  return LAYERS.findIndex((layer) => layer.includes(folder));
 }
 
 function read(file: string): string {

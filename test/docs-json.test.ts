@@ -36,7 +36,7 @@ const EXAMPLES = [...MANUAL.matchAll(/^```json\n(.*?)^```$/gms)].map(([, text = 
   JSON.parse(text),
 );
 
-/** Every answer, as the program gives it when there is something of everything. */
+/** The JSON of every command for a cluster with all kinds of content. */
 const ANSWERS: Readonly<Record<string, (scene: Scene) => Promise<object>>> = {
   'list-units': async ({ ports }) => listingJson(UNITS, await listUnits(ports)),
   'list-unit-files': async ({ ports }) => listingJson(UNIT_FILES, await listUnitFiles(ports)),
@@ -71,12 +71,12 @@ const ANSWERS: Readonly<Record<string, (scene: Scene) => Promise<object>>> = {
   rollback: async (scene) => {
     await scene.write('a.service', `${SLEEP}Nice=1\n`);
     await scene.submit(['a'], true);
-    return besides(rollbackJson(await rollback(scene.ports, { unit: 'a', to: undefined }), false));
+    return specificKeys(rollbackJson(await rollback(scene.ports, { unit: 'a', to: undefined }), false));
   },
   restart: async ({ ports, write, submit }) => {
     await write('a.service', FALSE);
     await submit(['a'], true);
-    return besides(restartJson(await restart(ports, ['a', 'b'], 1), false));
+    return specificKeys(restartJson(await restart(ports, ['a', 'b'], 1), false));
   },
   recover: async ({ ports, machines, clock }) => {
     machines.of('m3').unreachable = undefined;
@@ -95,7 +95,7 @@ const ANSWERS: Readonly<Record<string, (scene: Scene) => Promise<object>>> = {
   version: async () => JSON.parse((await (await makeDesk('')).run(['version', '-o', 'json'])).out),
 };
 
-/** a on m1, b on m2, g everywhere; m3 does not answer. */
+/** Unit a is on m1, b on m2, g on all machines; m3 is unreachable. */
 async function busy(): Promise<Scene> {
   const scene = await makeScene({ m1: { role: 'web' }, m2: {}, m3: {} });
   await scene.write('a.service', SLEEP);
@@ -111,8 +111,8 @@ async function busy(): Promise<Scene> {
   return scene;
 }
 
-/** What an answer has beyond what all verbs over units have, but for the unit and its text. */
-function besides(answer: object): object {
+/** The keys of an answer without those that all commands for units share. */
+function specificKeys(answer: object): object {
   const shared = new Set([
     'dryRun',
     'results',
@@ -128,7 +128,7 @@ function besides(answer: object): object {
   return Object.fromEntries(Object.entries(answer).filter(([key]) => !shared.has(key)));
 }
 
-/** The paths of all keys: `units[].machine.id`. What metadata holds is up to people. */
+/** The paths of all keys: `units[].machine.id`. Metadata has arbitrary keys. */
 function pathsOf(value: unknown, path = ''): readonly string[] {
   if (Array.isArray(value)) return [...new Set(value.flatMap((each) => pathsOf(each, `${path}[]`)))];
   if (typeof value !== 'object' || value === null || path.endsWith('metadata')) return [];
@@ -145,27 +145,24 @@ const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('.'));
 describe('the manual', () => {
   const documented = new Set(EXAMPLES.flatMap((example) => pathsOf(example)).map(lastOf));
 
-  it.each(Object.entries(ANSWERS))(
-    'shows the answer of %s with every key it has, and no others',
-    async (verb, ask) => {
-      const answer = await ask(await busy());
-      const keys = keysOf(answer);
-      const example = EXAMPLES.find((each) => String(keysOf(each)) === String(keys));
-      if (verb === 'rollback') {
-        // Its keys are told in words.
-        for (const key of keys) expect(MANUAL).toContain(`\`${key}\``);
-        return;
-      }
-      expect({ keys, example }).toEqual({ keys, example: expect.anything() });
-      const shown = pathsOf(example);
-      const given = pathsOf(answer);
-      expect(shown.filter((path) => !given.includes(path))).toEqual([]);
-      const open = new Set(shown.map(parentOf));
-      // What is empty or null in one example, such as `unreachable`, is shown in another.
-      const missing = given.filter(
-        (path) => !shown.includes(path) && (open.has(parentOf(path)) || !documented.has(lastOf(path))),
-      );
-      expect(missing).toEqual([]);
-    },
-  );
+  it.each(Object.entries(ANSWERS))('shows the JSON of %s with exactly its keys', async (verb, ask) => {
+    const answer = await ask(await busy());
+    const keys = keysOf(answer);
+    const example = EXAMPLES.find((each) => String(keysOf(each)) === String(keys));
+    if (verb === 'rollback') {
+      // Its keys are described in the text.
+      for (const key of keys) expect(MANUAL).toContain(`\`${key}\``);
+      return;
+    }
+    expect({ keys, example }).toEqual({ keys, example: expect.anything() });
+    const shown = pathsOf(example);
+    const given = pathsOf(answer);
+    expect(shown.filter((path) => !given.includes(path))).toEqual([]);
+    const open = new Set(shown.map(parentOf));
+    // A key that is empty or null in one example, such as `unreachable`, is shown in another.
+    const missing = given.filter(
+      (path) => !shown.includes(path) && (open.has(parentOf(path)) || !documented.has(lastOf(path))),
+    );
+    expect(missing).toEqual([]);
+  });
 });

@@ -16,7 +16,7 @@ const PAGES = [
 const read = (page: string): string => readFileSync(resolve(ROOT, page), 'utf8');
 const CODE_BLOCK = /^ *```[^\n]*\n(.*?)^ *```$/gms;
 
-/** What GitHub calls the heading in a link. */
+/** The anchor of a heading on GitHub. */
 const anchorOf = (heading: string): string =>
   heading
     .toLowerCase()
@@ -24,7 +24,7 @@ const anchorOf = (heading: string): string =>
     .trim()
     .replaceAll(' ', '-');
 
-/** The words of the first command in a line of shell; undefined where it is not fleetctl. */
+/** The words of the first command in a shell line; undefined if it is not fleetctl. */
 function fleetctlWords(line: string): readonly string[] | undefined {
   const [, command] = /^\s*(?:\$ )?(?:sudo )?fleetctl (.+)$/.exec(line) ?? [];
   if (command === undefined) return undefined;
@@ -32,7 +32,7 @@ function fleetctlWords(line: string): readonly string[] | undefined {
   return [...simple.matchAll(/(?:"[^"]*"|'[^']*'|[^\s"'])+/g)].map(([word]) => word.replace(/["']/g, ''));
 }
 
-/** Every command line of a page, in blocks and in the text, where `UNIT…` and `[UNIT]` stand for arguments. */
+/** Every command line of a page, in blocks and in the text, without `…` and `[OPTIONAL]` arguments. */
 function commandLines(page: string): readonly string[] {
   const text = read(page);
   const blocks = [...text.matchAll(CODE_BLOCK)].flatMap(([, block = '']) => block.split('\n'));
@@ -43,7 +43,7 @@ function commandLines(page: string): readonly string[] {
 }
 
 describe.each([...PAGES, 'CHANGELOG.md', 'src/README.md'])('%s', (page) => {
-  it('has links that lead somewhere', () => {
+  it('has no broken links', () => {
     const links = [
       ...read(page)
         .replace(CODE_BLOCK, '')
@@ -61,17 +61,11 @@ describe.each([...PAGES, 'CHANGELOG.md', 'src/README.md'])('%s', (page) => {
   });
 });
 
-describe.each(PAGES)('%s', (page) => {
-  it('is in standard English', () => {
-    expect(read(page).match(/\b(?:anew|nobody|somebody|whoever|reckon|is told)\b/gi)).toBeNull();
-  });
-});
-
-describe('a command line that is shown', () => {
+describe('a command line in the documentation', () => {
   const all = COMMANDS.flatMap((command) => [command, ...(command.subcommands ?? [])]).filter(
     ({ run }) => run !== undefined,
   );
-  // Commander checks the command line as always; what the command would do is not done.
+  // Commander checks the command line, and the command itself does not run.
   beforeEach(() => {
     for (const command of all) vi.spyOn(command, 'run').mockResolvedValue(0);
   });
@@ -81,11 +75,11 @@ describe('a command line that is shown', () => {
 
   const shown = PAGES.flatMap((page) => commandLines(page).map((line) => [page, line] as const));
 
-  it('is there to be checked', () => {
+  it('is found on the pages', () => {
     expect(shown.length).toBeGreaterThan(100);
   });
 
-  it.each(shown)('in %s is one that fleetctl accepts: %s', async (_page, line) => {
+  it.each(shown)('in %s is accepted by fleetctl: %s', async (_page, line) => {
     const words = fleetctlWords(line) ?? [];
     const placeholder = words[0] === 'help' && /^[A-Z]+$/.test(words[1] ?? '');
     let err = '';
@@ -101,7 +95,7 @@ describe('a command line that is shown', () => {
       home: ROOT,
     };
     if (!placeholder) await main(words, streams);
-    // In a sentence, a command may be named without its arguments.
+    // The text may name a command without its arguments.
     expect(err.replace(/^Error: missing (?:required argument|command).*\n.*\n/, '')).toBe('');
   });
 });

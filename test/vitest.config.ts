@@ -4,13 +4,13 @@ import { ClosingLine } from './support/closing-line.ts';
 import { SLOTS } from './support/slot.ts';
 
 const shellText = {
-  // The bundler reads shell files, units and the manual as text; so do the tests.
+  // Like the bundler, tests load shell files, units and the manual as text.
   name: 'shell-text',
   transform: (code: string, id: string) =>
     /\.(?:sh|service|socket|md)$/.test(id) ? `export default ${JSON.stringify(code)}` : undefined,
 };
 
-/** How long tests wait for what has to happen, in ms: far more than it takes, for a box that is busy. */
+/** How long tests wait for a condition, in ms: much longer than necessary, because a box can be busy. */
 const poll = { timeout: 20_000 };
 
 export default defineConfig({
@@ -34,7 +34,7 @@ export default defineConfig({
       {
         plugins: [shellText],
         test: {
-          // Real machines, after everything else: each file that runs has a cluster of its own.
+          // Real machines, after everything else: each file that runs has its own cluster.
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts', 'test/soak/**/*.test.ts'],
           globalSetup: 'test/e2e/setup.ts',

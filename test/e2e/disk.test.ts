@@ -4,7 +4,7 @@ import { CLUSTER_FOLDER, cluster, inside, onMachines, SUBNET } from '../support/
 import { createOperator, done, SLEEPER } from './operator.ts';
 
 /** The user `nobody` of Debian. */
-const NOBODY = 65_534;
+const UNPRIVILEGED = 65_534;
 
 onMachines('a machine whose disk is full', () => {
   const operator = createOperator({ machines: ['k1'] });
@@ -88,7 +88,7 @@ onMachines('a registry', () => {
     operator.configure({ top: { registry: 'file:registry' } });
     await operator.fleetctl('submit', 'old');
     for (const command of [['submit', 'new'], ['start', 'new'], ['list-units']]) {
-      const { status, stdout, stderr } = await operator.launch(command, { uid: NOBODY }).ended;
+      const { status, stdout, stderr } = await operator.launch(command, { uid: UNPRIVILEGED }).ended;
       expect({ command, status, stdout }).toEqual({ command, status: 1, stdout: '' });
       expect(stderr).toMatch(/^Error: .*registry ".*\/registry": .*permission denied.*\nhint: .*\n$/i);
     }

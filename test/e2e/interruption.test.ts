@@ -9,7 +9,7 @@ const MACHINES = ['k1', 'k2', 'k3'];
 const KILLS = 12;
 
 /** Long enough that writing it takes a while. A partial text has another digest. */
-const LONG_UNIT = `${SLEEPER}${'# to be read by nobody, but to the end\n'.repeat(3000)}`;
+const LONG_UNIT = `${SLEEPER}${'# this comment makes the unit file long\n'.repeat(3000)}`;
 
 onMachines('SIGKILL of fleetctl', () => {
   const operator = createOperator();

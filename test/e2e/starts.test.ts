@@ -23,7 +23,7 @@ const BAD_UNITS = [
     journal: 'UNIT: Main process exited, code=killed, status=9/KILL',
   },
   {
-    why: 'ends, though it should go on',
+    why: 'ends, although it should keep running',
     text: service('ExecStart=/bin/true'),
     message: 'it ended right after its start: inactive (dead), exit status 0',
     journal: 'UNIT: Deactivated successfully.',

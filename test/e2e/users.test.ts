@@ -63,8 +63,8 @@ onMachines('a user who cannot use a machine', () => {
     },
     {
       who: 'is not known there',
-      ssh: { user: 'nobody-here' },
-      why: `Cannot reach machine "k1" (${SUBNET}.1:22): it did not let "nobody-here" in with`,
+      ssh: { user: 'no-such-user' },
+      why: `Cannot reach machine "k1" (${SUBNET}.1:22): it did not let "no-such-user" in with`,
     },
     {
       who: 'has another key',
