@@ -13,7 +13,7 @@ const groups = [
   { name: 'program', test: /node_modules\/commander\/|src\/cli\/program/ },
   {
     name: 'fleet',
-    test: /src\/(?!controller|api|metrics|lease|install|store\/etcd|cli\/fleetd|output\/difference|(.*\/)?manual\/)|node_modules\/(zod|ini)\//,
+    test: /src\/(?!controller|api|metrics|lease|install|store\/etcd|cli\/fleetd|output\/difference|cli\/load|(.*\/)?manual\/)|node_modules\/(zod|ini)\//,
   },
   // What few commands need.
   { name: 'etcd', test: /src\/store\/etcd\// },
@@ -27,7 +27,7 @@ const groups = [
 const manPages = {
   name: 'man-pages',
   async writeBundle({ dir }) {
-    const entry = resolve(dir, 'man-pages.js');
+    const entry = resolve(dir, 'man-pages.cjs');
     const pages = (await import(entry)).manPages();
     mkdirSync(resolve(dir, 'man'));
     for (const [file, text] of pages) writeFileSync(join(dir, 'man', file), text);
@@ -42,19 +42,18 @@ export default {
   input: {
     fleetctl: 'src/cli/main.ts',
     fleetd: 'src/cli/fleetd/main.ts',
+    load: 'src/cli/load.ts',
     'man-pages': 'src/cli/manual/man-pages.ts',
   },
   platform: 'node',
   // ssh2 tries these native add-ons and does without them.
   external: ['cpu-features', /sshcrypto\.node$/, '@colors/colors'],
   moduleTypes: { '.sh': 'text', '.service': 'text', '.socket': 'text', '.md': 'text' },
-  // ssh2 is CommonJS and asks where it is; an ES module knows under another name.
-  transform: { define: { __dirname: 'import.meta.dirname' } },
   output: {
     dir: 'dist',
-    format: 'esm',
-    entryFileNames: '[name].js',
-    chunkFileNames: 'chunks/[name].js',
+    format: 'cjs',
+    entryFileNames: '[name].cjs',
+    chunkFileNames: 'chunks/[name].cjs',
     codeSplitting: { groups },
     comments: { jsdoc: false },
     cleanDir: true,

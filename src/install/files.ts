@@ -18,15 +18,15 @@ export async function programFiles(folder: string, node: string): Promise<readon
     throw new FleetError('install', `Cannot find the program to install in "${folder}"`, {
       hint: 'Build it: npm run build',
     });
-  const names = ['bin/fleetctl', 'bin/fleetd', 'dist/fleetctl.js', 'dist/fleetd.js'];
+  const names = ['bin/fleetctl', 'bin/fleetd', 'dist/load.cjs', 'dist/fleetctl.cjs', 'dist/fleetd.cjs'];
   const copied = [...names, ...chunks.toSorted().map((name) => `dist/chunks/${name}`)].map(async (name) =>
     programFile(name, await readFile(join(folder, name))),
   );
   const launchers = ['fleetctl', 'fleetd'].map((name) =>
     programFile(name, Buffer.from(`#!/bin/sh\nexec ${node} ${LAYOUT.program}/bin/${name} "$@"\n`)),
   );
-  // It says that the files are ES modules and, before any of them is there, where they come from.
-  const said = { description: 'fleet, brought by fleetctl controller install', type: 'module' };
+  // It says, before any of the files is there, where they come from, and that those in bin are CommonJS.
+  const said = { description: 'fleet, brought by fleetctl controller install', type: 'commonjs' };
   const manifest = programFile('package.json', Buffer.from(`${JSON.stringify(said)}\n`));
   return [manifest, ...(await Promise.all(copied)), ...launchers];
 }

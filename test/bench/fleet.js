@@ -33,8 +33,6 @@ export class Fleet {
     const config = join(ROOT, 'src/rolldown.config.js');
     await run([bundler, '--config', config, '--dir', join(this.#folder, 'dist')]);
     cpSync(join(ROOT, 'bin'), join(this.#folder, 'bin'), { recursive: true });
-    // It declares that the files are ES modules.
-    cpSync(join(ROOT, 'package.json'), join(this.#folder, 'package.json'));
   }
 
   /** Configures the current machines of the cluster, and starts UNITS on all of them. */

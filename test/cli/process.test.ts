@@ -85,11 +85,14 @@ describe('a process that hangs in a system call', () => {
 describe('bin/fleetctl', () => {
   let program = '';
   beforeAll(async () => {
-    mkdirSync(join(folder, 'program/bin'), { recursive: true });
-    mkdirSync(join(folder, 'program/dist'));
-    const built = await bundle(new URL('program-worker.ts', import.meta.url), folder);
-    cpSync(built, join(folder, 'program/dist/fleetctl.js'));
-    cpSync(new URL('../../bin/fleetctl', import.meta.url).pathname, join(folder, 'program/bin/fleetctl'));
+    mkdirSync(join(folder, 'program/dist'), { recursive: true });
+    const parts = {
+      load: new URL('../../src/cli/load.ts', import.meta.url),
+      fleetctl: new URL('program-worker.ts', import.meta.url),
+    };
+    for (const [name, source] of Object.entries(parts))
+      cpSync(await bundle(source, folder, 'cjs'), join(folder, `program/dist/${name}.cjs`));
+    cpSync(new URL('../../bin', import.meta.url).pathname, join(folder, 'program/bin'), { recursive: true });
     program = join(folder, 'program/bin/fleetctl');
   });
 

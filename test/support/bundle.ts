@@ -6,10 +6,10 @@ import { rolldown } from 'rolldown';
 const ROOT = new URL('../..', import.meta.url).pathname;
 
 /** Bundles a TypeScript file as a program, to run it in another process; returns its path in `folder`. */
-export async function bundle(source: URL, folder: string): Promise<string> {
-  const file = join(folder, `${basename(source.pathname, '.ts')}.mjs`);
+export async function bundle(source: URL, folder: string, format: 'esm' | 'cjs' = 'esm'): Promise<string> {
+  const file = join(folder, `${basename(source.pathname, '.ts')}.${format === 'esm' ? 'mjs' : 'cjs'}`);
   const built = await rolldown({ input: source.pathname, platform: 'node' });
-  await built.write({ file, format: 'esm', codeSplitting: false });
+  await built.write({ file, format, codeSplitting: false });
   await built.close();
   return file;
 }
