@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, inject } from 'vitest';
 import { addressOf, IDENTITY_FILE, KNOWN_HOSTS_FILE } from '../support/cluster.ts';
@@ -111,6 +111,8 @@ export class Operator {
     return {
       PATH: process.env.PATH ?? '',
       HOME: this.folder,
+      // All operators share the compiled program.
+      XDG_CACHE_HOME: resolve(PROGRAM, '../../cache'),
       USER: 'root',
       FLEETCTL_CONFIG: join(this.folder, 'fleet.conf'),
     };
