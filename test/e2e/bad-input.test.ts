@@ -1,13 +1,13 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { insideAll, onMachines, SUBNET } from '../support/cluster.ts';
+import { insideAll, MACHINES, onMachines, SUBNET } from '../support/cluster.ts';
 import { createOperator, done, type Outcome, SLEEPER, service } from './operator.ts';
 
 /** The files that fleetctl would change on each machine, and the number of logins. */
 function machineState(): Promise<readonly string[]> {
   return insideAll(
-    ['k1', 'k2', 'k3'],
+    MACHINES,
     'ls -A /etc/systemd/system /var/lib; journalctl --quiet --unit=sshd | grep -c Accepted || true',
   );
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { inside, onMachines, SUBNET } from '../support/cluster.ts';
+import { inside, MACHINES, onMachines, SUBNET } from '../support/cluster.ts';
 import { createOperator, PROGRAM } from './operator.ts';
 import { hasTerminals, Terminal } from './terminal.ts';
 
@@ -16,13 +16,13 @@ const FAILURES = 'journalctl -q --no-pager -o cat | grep -c "sudo.*authenticatio
 onMachines('sudo with a password', () => {
   const operator = createOperator({ ssh: { user: 'core' }, machines: ['k1', 'k2'] });
   beforeAll(async () => {
-    for (const name of ['k1', 'k2', 'k3']) {
+    for (const name of MACHINES) {
       await inside(name, `cp /etc/sudoers /etc/sudoers.kept; cp /etc/pam.d/sudo /root/pam.kept; ${PROTECT}`);
       await inside(name, setPassword(name === 'k3' ? 'other' : PASSWORD));
     }
   });
   afterAll(async () => {
-    for (const name of ['k1', 'k2', 'k3']) {
+    for (const name of MACHINES) {
       await inside(
         name,
         'mv /etc/sudoers.kept /etc/sudoers; mv /root/pam.kept /etc/pam.d/sudo; usermod -p "*" core',

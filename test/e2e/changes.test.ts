@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { cluster, inside, insideAll, onMachines, SUBNET, until } from '../support/cluster.ts';
+import { cluster, inside, insideAll, MACHINES, onMachines, SUBNET, until } from '../support/cluster.ts';
 import { createOperator, done, type Outcome, SLEEPER, service } from './operator.ts';
 
 const ON_K1 = '\n[X-Fleet]\nMachineMetadata=name=k1\n';
@@ -91,7 +91,7 @@ onMachines('a change', () => {
       expect((await operator.fleetctl('stop', 'often.service', '--', '-dash.service')).stderr).toBe('');
     }
     await operator.fleetctl('destroy', 'often.service', '--', '-dash.service');
-    const left = await insideAll(['k1', 'k2', 'k3'], 'cd /etc/systemd/system; ls -d ./-* || true');
+    const left = await insideAll(MACHINES, 'cd /etc/systemd/system; ls -d ./-* || true');
     expect(left).toEqual(['', '', '']);
   });
 

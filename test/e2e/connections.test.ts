@@ -1,10 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { IDENTITY_FILE, insideAll, onMachines } from '../support/cluster.ts';
+import { IDENTITY_FILE, insideAll, MACHINES, onMachines } from '../support/cluster.ts';
 import { createOperator, done, failed, PROGRAM, SLEEPER, service } from './operator.ts';
 import { hasTerminals, Terminal } from './terminal.ts';
-
-const MACHINES = ['k1', 'k2', 'k3'];
 
 onMachines('the number of SSH connections and sessions', () => {
   const operator = createOperator();

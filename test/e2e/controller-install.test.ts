@@ -10,6 +10,7 @@ import {
   inside,
   insideAll,
   KNOWN_HOSTS_FILE,
+  MACHINES,
   machinesRunning,
   onMachines,
 } from '../support/cluster.ts';
@@ -17,7 +18,6 @@ import { eventually } from './fleetd.ts';
 import { Operator, PROGRAM, SLEEPER } from './operator.ts';
 import { hasTerminals, Terminal } from './terminal.ts';
 
-const MACHINES = ['k1', 'k2', 'k3'];
 const REGISTRY = '/var/lib/fleet-controller/registry';
 const GUIDE = readFileSync(new URL('../../examples/fleetd/README.md', import.meta.url), 'utf8');
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
+import { inside, insideAll, MACHINES, onMachines, SUBNET } from '../support/cluster.ts';
 import { createOperator, done, SLEEPER, service } from './operator.ts';
 
 onMachines('drain', () => {
@@ -107,7 +107,7 @@ onMachines('drain', () => {
       expect(refused).toMatchObject({ status: 1, stdout: '' });
       expect(refused.stderr).toMatch(/^Error: Cannot drain unit "plain\.service" .*Read-only file system/m);
       const active = `systemctl is-active ${units.join(' ')} || true`;
-      const [first, ...others] = await insideAll(['k1', 'k2', 'k3'], active);
+      const [first, ...others] = await insideAll(MACHINES, active);
       expect([first, others]).toEqual(['active\n'.repeat(3), Array(2).fill('inactive\n'.repeat(3))]);
       expect(await operator.fleetctl('drain', 'k1')).toMatchObject({ status: 0, stderr: '' });
       expect(await inside('k1', active)).toBe('inactive\n'.repeat(3));

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compareText } from '../../src/base/text.ts';
-import { insideAll, onMachines } from '../support/cluster.ts';
+import { insideAll, MACHINES, onMachines } from '../support/cluster.ts';
 import { HAS_ETCD, TestEtcd } from '../support/etcd.ts';
 import { createOperator, type Operator, SLEEPER } from './operator.ts';
 
-const MACHINES = ['k1', 'k2', 'k3'];
 /** The units that run on each machine, and the tokens in its records. */
 const WHAT_RUNS = 'pgrep -a "^sleep" || true';
 const TOKENS = 'grep -h ^token= /var/lib/fleet/units/* || true';

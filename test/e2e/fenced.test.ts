@@ -5,10 +5,18 @@ import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { CLUSTER_FOLDER, cluster, inside, insideAll, onMachines, SUBNET, until } from '../support/cluster.ts';
+import {
+  CLUSTER_FOLDER,
+  cluster,
+  inside,
+  insideAll,
+  MACHINES,
+  onMachines,
+  SUBNET,
+  until,
+} from '../support/cluster.ts';
 import { createOperator, done, PROGRAM, service } from './operator.ts';
 
-const MACHINES = ['k1', 'k2', 'k3'];
 const TTL_MS = 5000;
 /** The longest time from the last answer until a fenced unit has left: the lease, its stop timeout, a second, and 10 % for clock differences. */
 const STOP_MS = 1000;

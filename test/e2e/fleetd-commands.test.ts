@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, it } from 'vitest';
-import { inside, insideAll, machinesRunning, onMachines, SUBNET } from '../support/cluster.ts';
+import { inside, insideAll, MACHINES, machinesRunning, onMachines, SUBNET } from '../support/cluster.ts';
 import { type Fleetd, fleetdStarter } from './fleetd.ts';
 import { createOperator, done, service } from './operator.ts';
 
-const MACHINES = ['k1', 'k2', 'k3'];
 /** How long an unwanted action of fleetd is waited for, in ms: three polls. */
 const LOOKS_MS = 3_000;
 

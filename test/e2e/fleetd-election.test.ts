@@ -2,14 +2,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openFileStore } from '../../src/store/file.ts';
-import { cluster, inside, insideAll, machinesRunning, onMachines } from '../support/cluster.ts';
+import { cluster, inside, insideAll, MACHINES, machinesRunning, onMachines } from '../support/cluster.ts';
 import { HAS_ETCD, TestEtcd } from '../support/etcd.ts';
 import { eventually, type Fleetd, fleetdStarter } from './fleetd.ts';
 import { createOperator, SLEEPER } from './operator.ts';
 
 const TTL_MS = 5_000;
 const DEADLINE_MS = 20_000;
-const MACHINES = ['k1', 'k2', 'k3'];
 const UNITS = ['web@1.service', 'web@2.service', 'web@3.service'];
 /** Its document in the registry is not JSON. */
 const DAMAGED = 'damaged.service';

@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { inside, insideAll, onMachines, SUBNET, wipe } from '../support/cluster.ts';
+import { inside, insideAll, MACHINES, onMachines, SUBNET, wipe } from '../support/cluster.ts';
 import { createOperator, done, failed, SLEEPER, service } from './operator.ts';
-
-const MACHINES = ['k1', 'k2', 'k3'];
 
 /** All unit files and all files of fleet on a machine, with modes, link targets and contents; and the running units. */
 const INVENTORY = `

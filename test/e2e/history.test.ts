@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
+import { inside, insideAll, MACHINES, onMachines, SUBNET } from '../support/cluster.ts';
 import { createOperator, done, failed, type Outcome, service } from './operator.ts';
 
 const OLD = service('ExecStart=/bin/sleep 111111');
@@ -115,7 +115,7 @@ onMachines('history and rollback', () => {
     };
     expect(await replace(NEW)).toEqual(updated);
     expect(await texts()).toEqual([NEW, NEW, OTHER]);
-    const running = await insideAll(['k1', 'k2', 'k3'], 'pgrep -fc "^/bin/sleep 222222" || true');
+    const running = await insideAll(MACHINES, 'pgrep -fc "^/bin/sleep 222222" || true');
     expect(running.map(Number).reduce((sum, each) => sum + each)).toBe(2);
 
     expect((await replace(BAD)).status).toBe(1);

@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
-import { insideAll, onMachines, SUBNET, until } from '../support/cluster.ts';
+import { insideAll, MACHINES, onMachines, SUBNET, until } from '../support/cluster.ts';
 import { seeded } from '../support/random.ts';
 import { createOperator, done, SLEEPER, service } from './operator.ts';
 
-const MACHINES = ['k1', 'k2', 'k3'];
 const KILLS = 12;
 
 /** Long enough that writing it takes a while. A partial text has another digest. */

@@ -1,9 +1,8 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { inside, insideAll, onMachines } from '../support/cluster.ts';
+import { inside, insideAll, MACHINES, onMachines } from '../support/cluster.ts';
 import { createOperator, service } from './operator.ts';
 
 const TICK = 'i=0; while :; do i=$$((i+1)); echo tick $$i; sleep 0.2; done';
-const MACHINES = ['k1', 'k2', 'k3'];
 
 onMachines('journal', () => {
   const operator = createOperator({ metadata: { k1: 'name=k1' } });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
-import { inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
+import { inside, insideAll, MACHINES, onMachines, SUBNET } from '../support/cluster.ts';
 import { createOperator, done, failed, type Outcome, SLEEPER, service } from './operator.ts';
 
 const FILES = ['list-unit-files', '--no-legend', '--fields=unit,dstate,state,tmachine'];
@@ -74,7 +74,7 @@ onMachines('the life cycle of a unit', () => {
     );
     expect(await inside('k1', 'systemctl show --property=MainPID web.service')).toBe(pid);
     expect(await operator.fleetctl('destroy', 'web')).toEqual(done('Destroyed web.service'));
-    expect(await insideAll(['k1', 'k2', 'k3'], 'systemctl is-active web.service || true')).toEqual(
+    expect(await insideAll(MACHINES, 'systemctl is-active web.service || true')).toEqual(
       Array(3).fill('inactive\n'),
     );
     expect(await operator.fleetctl('destroy', 'web')).toEqual(noSuchUnit('web.service'));

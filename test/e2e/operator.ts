@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:
 import { dirname, join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, inject } from 'vitest';
-import { addressOf, IDENTITY_FILE, KNOWN_HOSTS_FILE } from '../support/cluster.ts';
+import { addressOf, IDENTITY_FILE, KNOWN_HOSTS_FILE, MACHINES } from '../support/cluster.ts';
 
 /** The parts of an operator's fleet.conf that differ between tests. */
 export type Settings = {
@@ -40,7 +40,7 @@ export class Operator {
   /** In the folder of this run, which is always removed. */
   readonly folder = join(inject('program'), `operator-${randomBytes(4).toString('hex')}`);
 
-  configure({ machines = ['k1', 'k2', 'k3'], top, ssh, metadata = {} }: Settings): void {
+  configure({ machines = MACHINES, top, ssh, metadata = {} }: Settings): void {
     const login = { user: 'root', identity_file: IDENTITY_FILE, known_hosts_file: KNOWN_HOSTS_FILE };
     const sections = machines.map((name) => {
       const pairs = metadata[name];

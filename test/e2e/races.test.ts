@@ -1,9 +1,7 @@
 import { expect, it } from 'vitest';
 import { compareText } from '../../src/base/text.ts';
-import { inside, insideAll, onMachines, until } from '../support/cluster.ts';
+import { inside, insideAll, MACHINES, onMachines, until } from '../support/cluster.ts';
 import { createOperator, type Operator, SLEEPER, service } from './operator.ts';
-
-const MACHINES = ['k1', 'k2', 'k3'];
 
 onMachines('two fleetctl at the same moment', () => {
   const operator = createOperator();

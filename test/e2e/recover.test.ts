@@ -1,10 +1,9 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { cluster, inside, insideAll, onMachines } from '../support/cluster.ts';
+import { cluster, inside, insideAll, MACHINES, onMachines } from '../support/cluster.ts';
 import { createOperator, done, SLEEPER, service } from './operator.ts';
 
-const MACHINES = ['k1', 'k2', 'k3'];
 /** Content that shell handling could change: blank lines, trailing blanks, quotes, backslashes, non-ASCII letters. */
 const STRANGE = `# naïve 'quotes' "of" \\n \`all\` $kinds %% — 日本\t \n${SLEEPER}ExecReload=/bin/echo \\\n  more \n\n\n`;
 

@@ -1,8 +1,6 @@
 import { expect, it } from 'vitest';
-import { inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
+import { inside, insideAll, MACHINES, onMachines, SUBNET } from '../support/cluster.ts';
 import { createOperator, done, failed, service } from './operator.ts';
-
-const MACHINES = ['k1', 'k2', 'k3'];
 
 onMachines('restart', () => {
   const operator = createOperator();

@@ -1,5 +1,5 @@
 import { beforeAll, expect, it } from 'vitest';
-import { inside, insideAll, onMachines, SUBNET, until } from '../support/cluster.ts';
+import { inside, insideAll, MACHINES, onMachines, SUBNET, until } from '../support/cluster.ts';
 import { createOperator, done, failed, type Outcome, SLEEPER, service } from './operator.ts';
 
 /** Units that do not come up: the reason, the message, and a line of the journal that must be shown. */
@@ -134,10 +134,7 @@ onMachines('units that do not come up', () => {
 
   it('leave nothing behind when they are destroyed', async () => {
     expect(await operator.fleetctl('destroy', ...names)).toMatchObject({ status: 0, stderr: '' });
-    for (const said of await insideAll(
-      ['k1', 'k2', 'k3'],
-      "systemctl list-units --all --plain --no-legend 'bad*'",
-    )) {
+    for (const said of await insideAll(MACHINES, "systemctl list-units --all --plain --no-legend 'bad*'")) {
       expect(said).toBe('');
     }
   });

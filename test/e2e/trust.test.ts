@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, it } from 'vitest';
-import { cluster, inside, insideAll, onMachines, SUBNET } from '../support/cluster.ts';
+import { cluster, inside, insideAll, MACHINES, onMachines, SUBNET } from '../support/cluster.ts';
 import { fleetdStarter } from './fleetd.ts';
 import { createOperator, SLEEPER, service } from './operator.ts';
 
@@ -31,7 +31,7 @@ onMachines('a hostile machine', () => {
   });
 
   it('does not get units that are pinned to a stopped machine by copying its id', async () => {
-    for (const machine of ['k1', 'k2', 'k3']) own.set(machine, await idOf(machine));
+    for (const machine of MACHINES) own.set(machine, await idOf(machine));
     operator.write('pinned.service', service('ExecStart=/bin/sleep 100000', `MachineID=${own.get('k2')}`));
     operator.write('agent.service', service('ExecStart=/bin/sleep 100000', 'Global=true'));
     expect(await operator.fleetctl('start', 'pinned', 'agent')).toMatchObject({ status: 0, stderr: '' });
@@ -116,11 +116,11 @@ onMachines('a hostile machine', () => {
     const pass = await operator.fleetctl('reconcile');
     expect(pass.stderr).toContain('unit "evil.service" is left as it is');
     const runs = 'systemctl is-active evil.service || true';
-    expect(await insideAll(['k1', 'k2', 'k3'], runs)).toEqual(['active\n', 'inactive\n', 'inactive\n']);
+    expect(await insideAll(MACHINES, runs)).toEqual(['active\n', 'inactive\n', 'inactive\n']);
     expect((await operator.fleetctl('cat', 'evil')).stdout).toBe(evil);
     expect(await operator.fleetctl('recover', '--reject', 'evil')).toMatchObject({ status: 0 });
     expect((await operator.fleetctl('reconcile')).stdout).toContain('k1: remove evil.service\n');
-    expect(await insideAll(['k1', 'k2', 'k3'], runs)).toEqual(Array(3).fill('inactive\n'));
+    expect(await insideAll(MACHINES, runs)).toEqual(Array(3).fill('inactive\n'));
   });
 
   it('cannot replace the units of fleet itself', async () => {

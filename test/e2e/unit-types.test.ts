@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { cluster, inside, insideAll, onMachines, SUBNET, until } from '../support/cluster.ts';
+import { cluster, inside, insideAll, MACHINES, onMachines, SUBNET, until } from '../support/cluster.ts';
 import { createOperator, done, service } from './operator.ts';
 
 /** Units of every type but services, with their sub-state once started, and a command that proves that each works. */
@@ -45,7 +45,7 @@ onMachines('a unit of any type', () => {
     }
     expect(await operator.fleetctl('stop', ...NAMES)).toMatchObject({ status: 0, stderr: '' });
     expect(await operator.fleetctl('destroy', '*')).toMatchObject({ status: 0, stderr: '' });
-    expect(await insideAll(['k1', 'k2', 'k3'], 'mountpoint -q /run/store || echo gone')).toEqual(
+    expect(await insideAll(MACHINES, 'mountpoint -q /run/store || echo gone')).toEqual(
       Array.from({ length: 3 }, () => 'gone\n'),
     );
   });

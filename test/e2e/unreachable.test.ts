@@ -1,5 +1,5 @@
 import { beforeAll, expect, it } from 'vitest';
-import { cluster, inside, onMachines, SUBNET, until } from '../support/cluster.ts';
+import { cluster, inside, MACHINES, onMachines, SUBNET, until } from '../support/cluster.ts';
 import { createOperator, done, failed, SLEEPER, service } from './operator.ts';
 
 const FAULTS = [
@@ -224,7 +224,7 @@ onMachines('a cluster in which every machine is unreachable', () => {
     const late = await operator.fleetctl('start', 'late');
     expect({ status: late.status, stdout: late.stdout }).toEqual({ status: 5, stdout: '' });
     expect(late.stderr).toContain('Error: Cannot place unit "late.service": no machine fits\n');
-    for (const name of ['k1', 'k2', 'k3']) {
+    for (const name of MACHINES) {
       expect(late.stderr).toMatch(
         new RegExp(`^  ${name}: it .* answer.*: Cannot reach machine "${name}" `, 'm'),
       );

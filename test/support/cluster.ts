@@ -65,7 +65,7 @@ export async function until(machine: string, command: string): Promise<void> {
   await inside(machine, `for try in $(seq 200); do if ${command}; then exit 0; fi; sleep 0.05; done; exit 1`);
 }
 
-const MACHINES = ['k1', 'k2', 'k3'];
+export const MACHINES: readonly string[] = ['k1', 'k2', 'k3'];
 
 async function restoreMachines(): Promise<void> {
   if (!existsSync(CLUSTER_FOLDER)) await cluster('up', `${MACHINES.length}`);
