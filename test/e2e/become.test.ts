@@ -88,7 +88,7 @@ onMachines('sudo with a password', () => {
     expect(failures.map((text) => Number(text)).sort()).toEqual([0, 1]);
   });
 
-  it('tells a missing permission, and a missing terminal, from a wrong password', async () => {
+  it('reports a missing permission and a missing terminal differently from a wrong password', async () => {
     await inside('k1', 'sed -i "s/^core .*/other ALL=(ALL) ALL/" /etc/sudoers');
     await inside('k2', 'sed -i "1i Defaults requiretty" /etc/sudoers');
     const { stderr } = await list({ FLEETCTL_BECOME_PASSWORD: PASSWORD });

@@ -28,13 +28,13 @@ const NOTING = `while read -r up rest </proc/uptime; do echo $$up; sleep 0.05; d
 const UNIT = service(`TimeoutStopSec=1\nExecStart=/bin/sh -c "trap '' TERM; ${NOTING}"`, 'Fenced=true');
 
 /** A timer and a service that start the unit, now and at every boot. */
-const BESIDE = `cd /etc/systemd/system
-  printf '[Timer]\\nOnActiveSec=0\\nAccuracySec=1ms\\nUnit=one.service\\n' >beside.timer
-  printf '[Unit]\\nWants=one.service\\n[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/bin/true\\n' >beside.service
-  ln -s ../one.service ../beside.timer ../beside.service multi-user.target.wants/
+const START_OTHER = `cd /etc/systemd/system
+  printf '[Timer]\\nOnActiveSec=0\\nAccuracySec=1ms\\nUnit=one.service\\n' >other.timer
+  printf '[Unit]\\nWants=one.service\\n[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/bin/true\\n' >other.service
+  ln -s ../one.service ../other.timer ../other.service multi-user.target.wants/
   systemctl daemon-reload
-  systemctl start beside.timer beside.service`;
-const BESIDE_GONE = 'cd /etc/systemd/system && rm -f beside.* multi-user.target.wants/beside.*';
+  systemctl start other.timer other.service`;
+const REMOVE_OTHER = 'cd /etc/systemd/system && rm -f other.* multi-user.target.wants/other.*';
 
 onMachines('a fenced unit', () => {
   const operator = createOperator({
@@ -131,9 +131,9 @@ onMachines('a fenced unit', () => {
     const isDown = '[ "$(systemctl show -P MainPID one.service)" = 0 ]';
     await until(here, `! systemctl is-active --quiet fleet-lease && ${isDown}`);
     const before = times(here).length;
-    await inside(here, BESIDE);
-    await until(here, 'systemctl show -P LastTriggerUSec beside.timer | grep -q .');
-    expect(await inside(here, 'systemctl is-active beside.service one.service || true')).toMatch(
+    await inside(here, START_OTHER);
+    await until(here, 'systemctl show -P LastTriggerUSec other.timer | grep -q .');
+    expect(await inside(here, 'systemctl is-active other.service one.service || true')).toMatch(
       /^active\n(inactive|failed)\n$/,
     );
     await inside(here, isDown);
@@ -143,12 +143,12 @@ onMachines('a fenced unit', () => {
   it('is not started by a reboot without fleetd', async () => {
     await cluster('reboot', here);
     const start = 'systemctl is-active one.service || systemctl start one.service 2>&1 || true';
-    await until(here, 'systemctl is-active --quiet beside.service');
+    await until(here, 'systemctl is-active --quiet other.service');
     expect(await inside(here, start)).toMatch(/^inactive\n.*fleet-lease\.service not found/);
     expect((await operator.fleetctl('explain', 'one')).stdout).toContain('it has no lease');
     expect(await operator.fleetctl('unload', 'one')).toMatchObject({ status: 0 });
     expect(await inside(here, 'ls -d /etc/systemd/system/one* 2>/dev/null || true')).toBe('');
-    await inside(here, BESIDE_GONE);
+    await inside(here, REMOVE_OTHER);
     expect(overlapMs()).toBe(0);
   });
 });

@@ -70,7 +70,7 @@ onMachines('commands with a fleetd running', () => {
   });
 
   it('cause no failed step of fleetd', () => {
-    const troubles = fleetd.log.filter(({ event }) => event === 'failed' || event === 'pass-failed');
-    expect(troubles).toEqual([]);
+    const failures = fleetd.log.filter(({ event }) => event === 'failed' || event === 'pass-failed');
+    expect(failures).toEqual([]);
   });
 });

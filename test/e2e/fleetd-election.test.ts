@@ -70,8 +70,8 @@ onMachines('two fleetd with one registry', () => {
 
   it('leave a unit unchanged whose registry document is damaged, and manage the others', async () => {
     expect(homesOf([DAMAGED])).toEqual(['k1']);
-    const told = [leader, other].map(({ log }) => log.filter(({ unit }) => unit === DAMAGED));
-    for (const lines of told) expect(lines.at(-1)?.event).toBe('unreadable');
+    const logs = [leader, other].map(({ log }) => log.filter(({ unit }) => unit === DAMAGED));
+    for (const lines of logs) expect(lines.at(-1)?.event).toBe('unreadable');
     const { status, stdout } = await operator.fleetctl('start', 'web@4');
     expect([status, stdout]).toEqual([0, expect.stringMatching(/^Unit web@4\.service launched on /)]);
     const stopped = await operator.fleetctl('stop', DAMAGED);

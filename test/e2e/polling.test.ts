@@ -40,7 +40,7 @@ onMachines('a machine that is polled repeatedly', () => {
   afterAll(async () => {
     session.close();
     await driver.close();
-    // The unit has no record any more, so fleet does not remove it.
+    // The unit has no record, so fleet does not remove it.
     await inside(
       'k1',
       'systemctl stop flaps.service; rm /etc/systemd/system/flaps.service; systemctl daemon-reload',

@@ -64,9 +64,9 @@ onMachines('recover', () => {
     expect(refused.stderr).toContain('Error: Cannot recover the registry: there is one, and it is not empty');
     rmSync(join(operator.folder, 'registry'), { recursive: true });
     await cluster('kill', 'k3');
-    const silent = await operator.fleetctl('recover');
-    expect(silent.status).toBe(5);
-    expect(silent.stderr).toContain('Error: Cannot recover the registry: all machines have to answer');
+    const incomplete = await operator.fleetctl('recover');
+    expect(incomplete.status).toBe(5);
+    expect(incomplete.stderr).toContain('Error: Cannot recover the registry: all machines have to answer');
     await cluster('start', 'k3');
     expect((await operator.fleetctl('recover', '--accept=*')).status).toBe(0);
   });

@@ -178,8 +178,8 @@ onMachines('a unit that fits no machine', () => {
       service('ExecStart=/bin/sleep 100000', 'Conflicts=a@*.service\nMachineMetadata=role=web'),
     );
     operator.write('away.service', service('ExecStart=/bin/sleep 100000', 'MachineID=deadbeef'));
-    operator.write('beside.service', service('ExecStart=/bin/sleep 100000', 'MachineOf=nowhere.service'));
-    expect(await operator.fleetctl('start', 'a@1', 'a@2', 'a@3', 'away', 'beside')).toEqual(
+    operator.write('peer.service', service('ExecStart=/bin/sleep 100000', 'MachineOf=nowhere.service'));
+    expect(await operator.fleetctl('start', 'a@1', 'a@2', 'a@3', 'away', 'peer')).toEqual(
       failed(
         1,
         `
@@ -193,7 +193,7 @@ onMachines('a unit that fits no machine', () => {
           k2: MachineID=deadbeef names another machine
           k3: MachineID=deadbeef names another machine
         hint: It stays launched in the registry; run the command again when a machine fits
-        Error: Cannot place unit "beside.service": no machine fits
+        Error: Cannot place unit "peer.service": no machine fits
           k1: MachineOf=nowhere.service, which is on no machine
           k2: MachineOf=nowhere.service, which is on no machine
           k3: MachineOf=nowhere.service, which is on no machine

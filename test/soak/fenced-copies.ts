@@ -74,7 +74,7 @@ function linesOf(machine: string, file: string): readonly string[] {
   return existsSync(path) ? readFileSync(path, 'utf8').split('\n').filter(Boolean) : [];
 }
 
-/** The path of a machine's file on this box; it is readable whatever state the machine is in. */
+/** The path of a machine's file on this box; it is readable in every state of the machine. */
 export function pathOnDisk(machine: string, file: string): string {
   return join(CLUSTER_FOLDER, 'machines', machine, 'disk', file);
 }

@@ -144,12 +144,12 @@ type MachineOptions = {
 export type ClusterBuilder = {
   /** A machine that answers. */
   machine(name: string, metadata?: Metadata, options?: MachineOptions): ClusterBuilder;
-  /** A machine that has been silent for so many ms. */
+  /** A machine that has been unreachable for so many ms. */
   unreachable(
     name: string,
     forMs: number,
     metadata?: Metadata,
-    silence?: Partial<Unreachable>,
+    details?: Partial<Unreachable>,
   ): ClusterBuilder;
   /** A machine that has never answered, so that its id is not known. */
   never(name: string, metadata?: Metadata): ClusterBuilder;
@@ -164,10 +164,10 @@ export function cluster(
   return {
     machine: (name, metadata = {}, options = {}) =>
       cluster([...machines, answering(name, metadata, options)], units),
-    unreachable: (name, forMs, metadata = {}, silence = {}) =>
-      cluster([...machines, silentFor(name, forMs, metadata, silence)], units),
+    unreachable: (name, forMs, metadata = {}, details = {}) =>
+      cluster([...machines, unreachableFor(name, forMs, metadata, details)], units),
     never: (name, metadata = {}) =>
-      cluster([...machines, { ...silentFor(name, 0, metadata), id: undefined }], units),
+      cluster([...machines, { ...unreachableFor(name, 0, metadata), id: undefined }], units),
     unit: (name, fleet, options) => cluster(machines, [...units, desiredUnit(name, fleet, options)]),
     snapshot: (changes = {}) => ({
       now: NOW,
@@ -200,11 +200,11 @@ function answering(name: string, metadata: Metadata, options: MachineOptions): M
   };
 }
 
-function silentFor(
+function unreachableFor(
   name: string,
   ms: number,
   metadata: Metadata,
-  silence: Partial<Unreachable> = {},
+  details: Partial<Unreachable> = {},
 ): MachineView {
   return {
     ...answering(name, metadata, {}),
@@ -214,7 +214,7 @@ function silentFor(
       code: 'ssh-timeout',
       message: `Cannot reach machine "${name}"`,
       hint: undefined,
-      ...silence,
+      ...details,
     },
   };
 }

@@ -36,7 +36,7 @@ freeze_cgroup() {
 
 thaw_cgroup() { [ ! -e "$1/cgroup.freeze" ] || echo 0 >"$1/cgroup.freeze"; }
 
-# Removes cgroups from the leaves up, also those of the same name that nspawn creates in v1 hierarchies.
+# Removes cgroups from the leaves up, including those that nspawn creates in v1 hierarchies.
 remove_cgroup() {
   local top
   for top in "$1" /sys/fs/cgroup/*/"${1#"$CGROUPS/"}"; do
