@@ -1,10 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ApiError } from './answer.ts';
 
-/** No unit file is this long, in bytes. */
+/** The limit of a request body, in bytes; unit files are smaller. */
 const LARGEST_BODY = 1024 * 1024;
 
-/** One request: its path in decoded pieces, and what comes with it. */
+/** A request; its path in decoded pieces. */
 export type Call = {
   readonly method: string;
   readonly path: readonly string[];
@@ -15,6 +14,31 @@ export type Call = {
   /** Tells the client that the answer takes a while (status 102). */
   readonly takesAWhile: () => void;
 };
+
+/** The answer to a request; without a body only the status is sent. */
+export type Answer = {
+  readonly status: number;
+  readonly body?: { readonly type: string; readonly text: string | Buffer };
+};
+
+/** A refused request, with its HTTP status. */
+export class ApiError extends Error {
+  readonly status: number;
+
+  constructor(status: number, message: string, options: { readonly cause?: unknown } = {}) {
+    super(message, options);
+    this.status = status;
+  }
+}
+
+export function json(value: object, status = 200): Answer {
+  return { status, body: { type: 'application/json', text: JSON.stringify(value) } };
+}
+
+/** The shape of every error of fleet's API. */
+export function errorAnswer({ status, message }: ApiError): Answer {
+  return json({ error: { code: status, message } }, status);
+}
 
 /** Throws {@link ApiError} 400 for a path that cannot be decoded. */
 export function readCall(request: IncomingMessage, response: ServerResponse): Call {
@@ -51,12 +75,12 @@ async function readBody(request: IncomingMessage): Promise<string> {
     }
   } catch (error) {
     if (error instanceof ApiError) throw error;
-    throw new ApiError(400, 'the client broke the request off', { cause: error });
+    throw new ApiError(400, 'the client aborted the request', { cause: error });
   }
   return Buffer.concat(pieces).toString('utf8');
 }
 
-/** What a body in JSON holds. Throws {@link ApiError} 400. */
+/** Throws {@link ApiError} 400 for a text that is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

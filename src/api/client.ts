@@ -7,15 +7,15 @@ import { LIMITS } from '../machine/limits.ts';
 import { isObject } from './call.ts';
 import { readSnapshot, type SnapshotDocument } from './snapshot.ts';
 
-/** Where a controller is asked. */
+/** The address of a controller. */
 export type Endpoint = {
   readonly name: string;
   readonly options: http.RequestOptions;
   readonly tls: boolean;
 };
 
-/** How long a controller may be silent before it says that it works on the answer, and then, in ms. */
-export type ClientPatience = { readonly firstMs: number; readonly wholeMs: number };
+/** The limits until a controller reports that it works on the answer, and until the answer is complete, in ms. */
+export type ClientTimeouts = { readonly firstMs: number; readonly wholeMs: number };
 
 /** Reads `unix:///run/fleet.sock`, `http://HOST:PORT` or `https://HOST:PORT`; undefined for anything else. */
 export function parseEndpoint(name: string): Endpoint | undefined {
@@ -28,40 +28,40 @@ export function parseEndpoint(name: string): Endpoint | undefined {
   return { name, options: { host, ...(port !== '' && { port: Number(port) }) }, tls: scheme === 'https' };
 }
 
-/** What a controller sees. Throws FleetError `endpoint` when it cannot be had in time. */
-export async function fetchSnapshot(endpoint: Endpoint, patience: ClientPatience): Promise<SnapshotDocument> {
-  const { status, body } = await get(endpoint, '/fleet/v2/snapshot', patience).catch((error: Error) => {
+/** The snapshot of a controller. Throws FleetError `endpoint` if it does not arrive in time. */
+export async function fetchSnapshot(endpoint: Endpoint, timeouts: ClientTimeouts): Promise<SnapshotDocument> {
+  const { status, body } = await get(endpoint, '/fleet/v2/snapshot', timeouts).catch((error: Error) => {
     throw isFleetError(error) ? error : unreachable(endpoint, error);
   });
   if (status !== 200)
     throw new FleetError(
       'endpoint',
-      `${asked(endpoint)} cannot tell: ${quoted(reasonIn(body) ?? `status ${status}`)}`,
+      `${named(endpoint)} refuses: ${quoted(reasonIn(body) ?? `status ${status}`)}`,
     );
   const document = readSnapshot(body);
   if (document !== undefined) return document;
-  throw new FleetError('endpoint', `${asked(endpoint)} does not answer as fleetd does`, {
+  throw new FleetError('endpoint', `${named(endpoint)} does not answer as fleetd does`, {
     hint: 'It may be of another version, or another program; "--endpoint none" asks the machines',
   });
 }
 
 type Got = { readonly status: number; readonly body: string };
 
-function get({ options, tls }: Endpoint, path: string, { firstMs, wholeMs }: ClientPatience): Promise<Got> {
+function get({ options, tls }: Endpoint, path: string, { firstMs, wholeMs }: ClientTimeouts): Promise<Got> {
   return new Promise((resolve, reject) => {
-    // A connection of its own; where one is made for us, node wants no agent at all.
+    // Without an agent each request has its own connection; with createConnection, Node accepts no agent.
     const agent = options.createConnection === undefined ? { agent: false as const } : {};
     const request = (tls ? https : http).request({ ...options, ...agent, path });
     const late = (ms: number) =>
       setTimeout(() => request.destroy(new Error(`no answer within ${ms / 1000} s`)), ms);
     let timer = late(firstMs);
-    const goOn = (): void => {
+    const restart = (): void => {
       clearTimeout(timer);
       timer = late(wholeMs);
     };
-    request.on('information', goOn);
+    request.on('information', restart);
     request.on('response', (response) => {
-      goOn();
+      restart();
       const tooLong = new Error(`an answer of more than ${LIMITS.snapshot.most} bytes`);
       let bytes = 0;
       response.on('data', (chunk: Buffer) => {
@@ -80,13 +80,13 @@ function get({ options, tls }: Endpoint, path: string, { firstMs, wholeMs }: Cli
   });
 }
 
-function asked({ name }: Endpoint): string {
+function named({ name }: Endpoint): string {
   return `The endpoint "${name}"`;
 }
 
 function unreachable(endpoint: Endpoint, error: Error): FleetError {
   const code = 'code' in error ? String(error.code) : '';
-  const message = `${asked(endpoint)} cannot be reached: ${WORDS[code] ?? error.message}`;
+  const message = `${named(endpoint)} is unreachable: ${WORDS[code] ?? error.message}`;
   return new FleetError('endpoint', message, {
     hint: HINTS[code] ?? 'Is fleetd running there? "--endpoint none" asks the machines',
     cause: error,
@@ -111,5 +111,5 @@ const WORDS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'no such host',
 };
 const HINTS: Readonly<Record<string, string>> = {
-  EACCES: 'The owner of the socket and its group may use it',
+  EACCES: 'Only the owner of the socket and its group may use it',
 };

@@ -7,28 +7,29 @@ import { comparedRegistry, refuseDoubtful } from '../reconcile/outdated.ts';
 import { snapshotOf } from '../reconcile/reconcile.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
-import { ApiError } from './answer.ts';
+import { ApiError } from './call.ts';
 
 /** A controller, which watches every machine. */
 export interface Watcher {
-  /** Undefined before every machine was asked once. */
+  /** Undefined before every machine was observed once. */
   readonly snapshot: ClusterSnapshot | undefined;
-  /** Epoch ms of the oldest answer in it. */
+  /** Epoch ms of the oldest observation in it. */
   readonly seenAt: number;
-  /** Whether its loop has turned lately. */
+  /** Whether its loop has run recently. */
   readonly isAwake: boolean;
-  /** What keeps it from its work, in one line each. */
+  /** The problems that keep it from its work, one line each. */
   readonly troubles: readonly { readonly message: string; readonly isWarning?: boolean }[];
-  /** Asks every machine again, and waits for those that answered the last time. */
-  look(): Promise<void>;
+  /** Observes every machine again, and waits for those that were reachable the last time. */
+  observe(): Promise<void>;
 }
 
-/** In one line each: what keeps a controller from its work, and what is wrong with single machines. */
+/** The problems that keep a controller from its work, and those of single machines; one line each. */
 export type Health = { readonly reasons: readonly string[]; readonly warnings: readonly string[] };
 
 export type ClusterOptions = {
   readonly registry: Registry;
   readonly watcher: Watcher;
+  /** Names the registry and the machines, for clients that look for the controller of theirs. */
   readonly origin: string;
   readonly clock: Clock;
   readonly leads: () => boolean;
@@ -36,84 +37,75 @@ export type ClusterOptions = {
   readonly electionError?: () => FleetError | undefined;
 };
 
-/** What machines do follows a change of the registry; for so many ms after one, they are asked before an answer. */
+/** How long after a change of the registry the machines are observed before an answer, in ms. */
 const FOLLOWS_MS = 10_000;
-/** How long such an answer waits for machines, in ms: systemd may be busy, as while it executes itself. */
-const PATIENCE_MS = 5_000;
+/** How long such an answer waits for machines, in ms: systemd may be busy, for example while it executes itself. */
+const SETTLE_LIMIT_MS = 5_000;
 
-/** The cluster as answers tell it: what is wanted, as the registry has it now, and machines as they were seen last. */
+/** The cluster in answers: the registry as it is now, and the last observations of machines. */
 export class Cluster {
-  /** Stores nothing while machines have seen newer decisions than it has made. */
+  /** Stores nothing while a machine has seen a newer decision than the registry has made. */
   readonly registry: Registry;
   readonly watcher: Watcher;
-  /** Names the registry and the machines, for those who look for a controller of theirs. */
   readonly origin: string;
-  readonly #clock: Clock;
-  readonly #leads: () => boolean;
-  readonly #electionError: () => FleetError | undefined;
+  readonly #options: ClusterOptions;
   #view: RegistryView | undefined;
   #changedAt = 0;
 
-  constructor({ registry, watcher, origin, clock, leads, electionError }: ClusterOptions) {
-    this.registry = comparedRegistry(registry, () => this.#seen().machines, refuseDoubtful);
-    this.watcher = watcher;
-    this.origin = origin;
-    this.#clock = clock;
-    this.#leads = leads;
-    this.#electionError = electionError ?? (() => undefined);
+  constructor(options: ClusterOptions) {
+    this.registry = comparedRegistry(options.registry, () => this.#seen().machines, refuseDoubtful);
+    this.watcher = options.watcher;
+    this.origin = options.origin;
+    this.#options = options;
   }
 
-  /** Whether the controller decides at this moment, or another one does. */
+  /** Whether this controller is the leader. */
   get leads(): boolean {
-    return this.#leads();
-  }
-
-  /** Why the controller cannot stand for election; undefined when it can. */
-  get electionError(): FleetError | undefined {
-    return this.#electionError();
+    return this.#options.leads();
   }
 
   get now(): number {
-    return this.#clock.now();
+    return this.#options.clock.now();
   }
 
-  /** What was wanted at the last answer and what was seen; throws {@link ApiError} 503 as long as nothing was. */
+  /** The latest snapshot; throws {@link ApiError} 503 before there is one. */
   readonly snapshot: () => Promise<ClusterSnapshot> = shared(() => this.#snapshot());
 
-  /** The same, after what was just changed through the registry is done; that takes a while. */
+  /** The same, after recent changes of the registry have been carried out, which takes a while. */
   readonly settledSnapshot: () => Promise<ClusterSnapshot> = shared(() => this.#settledSnapshot());
 
-  /** What keeps the controller from its work. */
   readonly health: () => Promise<Health> = shared(() => this.#health());
 
   async #snapshot(): Promise<ClusterSnapshot> {
     const view = await this.#load();
     const { leases, machines, ...rest } = this.#seen();
-    return snapshotOf({ ...rest, clock: this.#clock, leases: () => leases }, view, machines);
+    return snapshotOf({ ...rest, clock: this.#options.clock, leases: () => leases }, view, machines);
   }
 
   async #settledSnapshot(): Promise<ClusterSnapshot> {
     await this.#load();
     if (this.now - this.#changedAt < FOLLOWS_MS && this.watcher.snapshot !== undefined) {
-      const patience = new AbortController();
-      const late = sleep(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined);
-      await Promise.race([this.watcher.look(), late]);
-      patience.abort();
+      const limit = new AbortController();
+      const late = sleep(SETTLE_LIMIT_MS, undefined, { signal: limit.signal }).catch(() => undefined);
+      await Promise.race([this.watcher.observe(), late]);
+      limit.abort();
     }
     return this.snapshot();
   }
 
   async #health(): Promise<Health> {
-    const { watcher, electionError } = this;
-    const { troubles } = watcher;
+    const { watcher } = this;
+    const electionError = this.#options.electionError?.();
     const lines = (isWarning: boolean): string[] =>
-      troubles.filter((trouble) => (trouble.isWarning ?? false) === isWarning).map(({ message }) => message);
+      watcher.troubles
+        .filter((trouble) => (trouble.isWarning ?? false) === isWarning)
+        .map(({ message }) => message);
     const reasons = lines(false);
-    if (!watcher.isAwake) reasons.push('the loop does not turn');
+    if (!watcher.isAwake) reasons.push('the control loop hangs');
     if (electionError !== undefined) reasons.push(`cannot stand for election: ${electionError.message}`);
     try {
       await this.registry.load();
-      if (watcher.snapshot === undefined) reasons.push('not every machine was asked yet');
+      if (watcher.snapshot === undefined) reasons.push('not every machine has been observed yet');
     } catch (error) {
       if (!isFleetError(error)) throw error;
       if (!reasons.some((reason) => reason.includes(error.message))) reasons.push(error.message);
@@ -123,11 +115,11 @@ export class Cluster {
 
   #seen(): ClusterSnapshot {
     const { snapshot } = this.watcher;
-    if (snapshot === undefined) throw new ApiError(503, 'fleetd has not asked every machine yet');
+    if (snapshot === undefined) throw new ApiError(503, 'fleetd has not observed every machine yet');
     return snapshot;
   }
 
-  /** Units are read from their texts once a revision. */
+  /** Unit files are parsed once per revision. */
   async #load(): Promise<RegistryView> {
     const view = await this.registry.load();
     if (this.#view?.revision === view.revision) return this.#view;

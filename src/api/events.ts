@@ -1,21 +1,21 @@
 import type { ServerResponse } from 'node:http';
 import { isFleetError } from '../base/errors.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
-import { ApiError } from './answer.ts';
+import { ApiError } from './call.ts';
 
-type Told = { readonly id: string; readonly text: string };
+type Sent = { readonly id: string; readonly text: string };
 
-/** So many events are kept for those who come back. */
+/** How many events are kept for clients that reconnect. */
 const KEPT = 1_000;
-/** What is left of connections is for everything else that is asked. */
+/** The limit of event streams; it leaves connections for other requests. */
 const MOST_READERS = 64;
-/** Who leaves so many bytes unread is dropped. */
+/** A client with more unread bytes is disconnected. */
 const MOST_UNREAD = 256 * 1024;
-/** A sign of life for readers and for what is between, in ms. */
+/** The keep-alive interval, in ms. */
 const PING_MS = 15_000;
 
-/** Events of use only to a command that waits for its own pass. */
-const UNTOLD = new Set<ControllerEvent['kind']>([
+/** Events that only a command uses, for the progress of its own pass. */
+const OMITTED = new Set<ControllerEvent['kind']>([
   'pass-begun',
   'machine-asked',
   'machine-answered',
@@ -25,11 +25,11 @@ const UNTOLD = new Set<ControllerEvent['kind']>([
   'changes-sent',
 ]);
 
-/** What a controller tells, handed on as server-sent events while it happens. */
+/** The events of a controller as server-sent events. */
 export class EventStream {
-  /** Ids of another run of the controller mean nothing to this one. */
+  /** Makes the ids of another run of the controller invalid. */
   readonly #run: string;
-  readonly #told: Told[] = [];
+  readonly #sent: Sent[] = [];
   readonly #readers = new Set<ServerResponse>();
   #count = 0;
   #ping: NodeJS.Timeout | undefined;
@@ -38,34 +38,33 @@ export class EventStream {
     this.#run = run;
   }
 
-  /** Hands an event on; quick, and never throws. */
-  note(event: ControllerEvent): void {
-    if (UNTOLD.has(event.kind) || ('again' in event && event.again)) return;
+  /** Sends an event; quick, and never throws. */
+  handle(event: ControllerEvent): void {
+    if (OMITTED.has(event.kind) || ('again' in event && event.again)) return;
     const id = `${this.#run}-${++this.#count}`;
     const { kind, ...data } = event;
-    const told = { id, text: `id: ${id}\nevent: ${kind}\ndata: ${JSON.stringify(data, plain)}\n\n` };
-    this.#told.push(told);
-    if (this.#told.length > KEPT) this.#told.shift();
-    for (const reader of this.#readers) this.#write(reader, told.text);
+    const sent = { id, text: `id: ${id}\nevent: ${kind}\ndata: ${JSON.stringify(data, plain)}\n\n` };
+    this.#sent.push(sent);
+    if (this.#sent.length > KEPT) this.#sent.shift();
+    for (const reader of this.#readers) this.#write(reader, sent.text);
   }
 
   /**
-   * Sends what happens from now on, after what has happened since `lastId`. Who comes back too late, or after the
-   * controller was started anew, is told so by an event `gap`, and gets what there is. Throws {@link ApiError} 503 when
-   * there are too many readers.
+   * Sends the events since `lastId`, and all later ones. An event `gap` comes first if events are missing: the client
+   * reconnected too late, or the controller was restarted. Throws {@link ApiError} 503 when there are too many readers.
    */
   follow(response: ServerResponse, lastId: string | undefined): void {
     if (this.#readers.size >= MOST_READERS)
-      throw new ApiError(503, `${MOST_READERS} clients read events already, which is the most`);
+      throw new ApiError(503, `too many clients read events: the limit is ${MOST_READERS}`);
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
     response.write(': fleet\n\n');
     this.#readers.add(response);
     this.#ping ??= setInterval(() => this.#pingAll(), PING_MS);
     response.on('close', () => this.#leave(response));
     if (lastId === undefined) return;
-    const at = this.#told.findIndex(({ id }) => id === lastId);
+    const at = this.#sent.findIndex(({ id }) => id === lastId);
     if (at < 0) this.#write(response, 'event: gap\ndata: {}\n\n');
-    for (const { text } of this.#told.slice(at + 1)) this.#write(response, text);
+    for (const { text } of this.#sent.slice(at + 1)) this.#write(response, text);
   }
 
   /** Ends every stream. */
@@ -90,7 +89,7 @@ export class EventStream {
   }
 }
 
-/** Errors and sets as JSON has them. */
+/** Errors and sets in JSON. */
 function plain(_key: string, value: unknown): unknown {
   if (isFleetError(value)) return { code: value.code, message: value.message };
   return value instanceof Set ? [...value] : value;

@@ -4,16 +4,15 @@ import type { Server } from 'node:http';
 import { connect, type ListenOptions } from 'node:net';
 import { FleetError } from '../base/errors.ts';
 import { formatPlace, type ListenPlace } from '../config/places.ts';
+import type { Handler } from './handler.ts';
+import { createServer, type Tls } from './server.ts';
 
-/** A user who may write to the socket may command the cluster: its owner and its group. */
+/** A user who may write to the socket controls the cluster. */
 const SOCKET_MODE = 0o660;
-/** What connect(2) takes of a path, in bytes: sun_path without its NUL. */
+/** The limit of a path in connect(2), in bytes: sun_path without its NUL. */
 const LONGEST_PATH = 107;
 
-/**
- * Has a server listen. The socket of a process that is gone is replaced; one that is answered belongs to another process.
- * Throws FleetError `cannot-listen`.
- */
+/** Lets a server listen. A socket that no process answers is replaced. Throws FleetError `cannot-listen`. */
 export async function listenAt(server: Server, place: ListenPlace): Promise<void> {
   try {
     if (place.kind === 'tcp') return await listening(server, { host: place.host, port: place.port });
@@ -25,7 +24,7 @@ export async function listenAt(server: Server, place: ListenPlace): Promise<void
 }
 
 async function listenAtSocket(server: Server, path: string): Promise<void> {
-  // libuv cuts a longer one off, and listens somewhere else.
+  // libuv truncates a longer path.
   if (Buffer.byteLength(path) > LONGEST_PATH) throw Object.assign(new Error(), { code: 'EINVAL' });
   try {
     await listening(server, { path });
@@ -44,7 +43,7 @@ export async function listening(server: Server, options: ListenOptions & { fd?: 
   await once(server, 'listening');
 }
 
-/** Whether a process takes connections. Any error but ECONNREFUSED counts as a yes. */
+/** Whether a process accepts connections. Any error but ECONNREFUSED counts as in use. */
 function isAnswered(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ path });
@@ -56,7 +55,7 @@ function isAnswered(path: string): Promise<boolean> {
   });
 }
 
-/** Whether a running process has the place already. */
+/** Whether a running process listens there already. */
 export function isTaken(error: unknown): boolean {
   return error instanceof Error && codeOf(error.cause) === 'EADDRINUSE';
 }
@@ -65,7 +64,7 @@ function asCannotListen(error: unknown, place: ListenPlace): unknown {
   if (!(error instanceof Error && 'code' in error)) return error;
   const code = codeOf(error);
   const why = WORDS[code] ?? error.message;
-  const hint = HINTS[code] ?? 'Name another place with "listen" in fleet.conf, or none';
+  const hint = HINTS[code] ?? 'Set another address with "listen" in fleet.conf, or none';
   return new FleetError('cannot-listen', `Cannot listen on "${formatPlace(place)}": ${why}`, {
     hint,
     cause: error,
@@ -77,14 +76,72 @@ function codeOf(error: unknown): string {
 }
 
 const WORDS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'it is taken',
+  EADDRINUSE: 'it is in use',
   EADDRNOTAVAIL: 'this machine does not have that address',
   EACCES: 'permission denied',
   EINVAL: `a socket has a path of ${LONGEST_PATH} bytes at most`,
   ENOENT: 'its folder does not exist',
-  ENOTSOCK: 'there is a file that is no socket',
+  ENOTSOCK: 'the file there is not a socket',
   EROFS: 'the file system is read-only',
 };
 const HINTS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'A fleetd is running already; or name another place with "listen" in fleet.conf',
+  EADDRINUSE: 'A fleetd is running already; or set another address with "listen" in fleet.conf',
+};
+
+/** SD_LISTEN_FDS_START of sd_listen_fds(3). */
+const FIRST_FD = 3;
+
+/**
+ * Sockets that systemd opened and passed to this process. They cannot be opened again, so they stay open as long as the
+ * process runs, but do not keep it running.
+ */
+export class InheritedSockets {
+  readonly #fds: readonly number[];
+  #servers: readonly Server[] | undefined;
+  #handler: Handler = askToRetry;
+
+  /** Reads `LISTEN_PID` and `LISTEN_FDS`: sd_listen_fds(3). */
+  constructor(env: Readonly<Record<string, string | undefined>>, pid: number) {
+    const count = env.LISTEN_PID === String(pid) ? Number(env.LISTEN_FDS ?? 0) : 0;
+    this.#fds = Array.from(
+      { length: Number.isInteger(count) ? Math.max(0, count) : 0 },
+      (_, n) => FIRST_FD + n,
+    );
+  }
+
+  get exist(): boolean {
+    return this.#fds.length > 0;
+  }
+
+  /** Throws FleetError `cannot-listen` for TCP that lacks TLS and is not `insecure`. */
+  async serve(handler: Handler, tls: Tls | undefined, insecure: boolean): Promise<void> {
+    this.#servers ??= await Promise.all(this.#fds.map((fd) => this.#open(fd, tls, insecure)));
+    this.#handler = handler;
+  }
+
+  /** Keeps them open, and asks clients to retry. */
+  pause(): void {
+    this.#handler = askToRetry;
+    for (const server of this.#servers ?? []) server.closeAllConnections();
+  }
+
+  async #open(fd: number, tls: Tls | undefined, insecure: boolean): Promise<Server> {
+    const handle: Handler = (request, response, isPlain) => this.#handler(request, response, isPlain);
+    const plain = createServer(handle, undefined);
+    await listening(plain, { fd });
+    plain.unref();
+    // Node returns no address for a Unix socket.
+    if (plain.address() === null || (tls === undefined && insecure)) return plain;
+    if (tls === undefined)
+      throw new FleetError('cannot-listen', `Cannot use socket ${fd} of systemd: it is TCP, without TLS`, {
+        hint: 'Add listen_cert_file and listen_key_file, or set listen_insecure = true',
+      });
+    const secure = createServer(handle, tls);
+    await listening(secure, plain as object);
+    return secure.unref();
+  }
+}
+
+const askToRetry: Handler = (_, response) => {
+  response.writeHead(503, { 'retry-after': '1' }).end();
 };

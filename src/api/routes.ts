@@ -1,18 +1,15 @@
-import { type Answer, ApiError, json } from './answer.ts';
-import type { Call } from './call.ts';
+import { type Answer, ApiError, type Call, json } from './call.ts';
 import type { Cluster } from './cluster.ts';
-import { health } from './health.ts';
 import { snapshotAnswer } from './snapshot.ts';
-import { DISCOVERY } from './v1/discovery.ts';
+import DISCOVERY from './v1/discovery.json' with { type: 'json' };
 import { listMachines, patchMachines } from './v1/machines.ts';
-import { getState, listStates } from './v1/states.ts';
-import { deleteUnit, getUnit, listUnits, putUnit } from './v1/units.ts';
+import { deleteUnit, getState, getUnit, listStates, listUnits, putUnit } from './v1/units.ts';
 
-/** `name` is what stands in the place of `*`. */
+/** `name` is the piece of the path at `*`. */
 type Handler = (cluster: Cluster, call: Call, name: string) => Answer | Promise<Answer>;
 type Route = readonly [path: string, handlers: Readonly<Record<string, Handler>>];
 
-/** Every resource that is answered once, and what it can be asked. */
+/** Every resource with its methods, except /events and /metrics. */
 const ROUTES: readonly Route[] = [
   ['fleet/v1/units', { GET: listUnits }],
   [
@@ -31,7 +28,7 @@ const ROUTES: readonly Route[] = [
   ['healthz', { GET: health }],
 ];
 
-/** Answers a call. Throws {@link ApiError} 404 and 405 for what there is not. */
+/** Throws {@link ApiError} 404 for an unknown resource and 405 for an unsupported method. */
 export async function answerTo(cluster: Cluster, call: Call): Promise<Answer> {
   const { path, method } = call;
   for (const [pattern, handlers] of ROUTES) {
@@ -49,4 +46,18 @@ export async function answerTo(cluster: Cluster, call: Call): Promise<Answer> {
 function named(methods: readonly string[]): string {
   const last = methods.at(-1) ?? '';
   return methods.length === 1 ? last : `${methods.slice(0, -1).join(', ')} and ${last}`;
+}
+
+/**
+ * 200 while the controller can do its work, as leader or standby; else 503. The body has one line per problem; `warnings`
+ * are about single machines, and are not a reason to restart a controller.
+ */
+async function health(cluster: Cluster): Promise<Answer> {
+  const { reasons, warnings } = await cluster.health();
+  const line = (text: string): string => text.replaceAll('\n', ' ');
+  const healthy = reasons.length === 0;
+  return json(
+    { healthy, reasons: reasons.map(line), warnings: warnings.map(line), leads: cluster.leads },
+    healthy ? 200 : 503,
+  );
 }

@@ -2,29 +2,27 @@ import type { Server } from 'node:http';
 import { formatPlace, type ListenPlace } from '../config/places.ts';
 import type { ListenSettings } from '../config/values.ts';
 import type { Notice } from '../reconcile/notice.ts';
-import { hostNames } from './access.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 import type { EventStream } from './events.ts';
-import { createHandler, type HandlerOptions } from './handler.ts';
-import type { InheritedSockets } from './inherited.ts';
-import { isTaken, listenAt } from './listen.ts';
+import { createHandler, type HandlerOptions, hostNames } from './handler.ts';
+import { type InheritedSockets, isTaken, listenAt } from './listen.ts';
 import { closeServer, createServer, readTls } from './server.ts';
 
 export type ApiOptions = ClusterOptions &
   Omit<HandlerOptions, 'cluster'> & {
     readonly settings: ListenSettings;
-    /** Where there are any, they take the place of `listen`. */
+    /** If there are any, they replace `listen`. */
     readonly inherited: InheritedSockets;
     readonly events: EventStream;
     readonly emit: (notice: Notice) => void;
   };
 
-/** How often a socket that another fleetd of this box has is asked for again, in ms. */
+/** The interval of attempts to listen on a socket that another fleetd of this host has, in ms. */
 const RETRY_MS = 2_000;
 
 /**
- * Answers requests over HTTP until it is closed. The socket of another fleetd that runs is waited for: one that stands by
- * has it when the other one ends. Throws FleetError `cannot-listen` for anything else; then nothing is open.
+ * Answers requests over HTTP until it is closed. A standby waits for the socket of a running fleetd, and gets it when that
+ * process ends. Any other failure throws FleetError `cannot-listen` and leaves nothing open.
  */
 export async function serveApi(options: ApiOptions): Promise<{ close(): Promise<void> }> {
   const { settings, inherited, events } = options;
@@ -33,17 +31,17 @@ export async function serveApi(options: ApiOptions): Promise<{ close(): Promise<
   const names = hostNames(settings);
   const handler = createHandler(given, { isReadOnly: false, names });
   const reader = createHandler(given, { isReadOnly: true, names });
-  if (inherited.areThere) await inherited.serve(handler, tls, settings.listen_insecure);
-  const commanded = inherited.areThere ? [] : settings.listen;
-  const places = [...commanded, ...settings.listen_read_only];
+  if (inherited.exist) await inherited.serve(handler, tls, settings.listen_insecure);
+  const writable = inherited.exist ? [] : settings.listen;
+  const places = [...writable, ...settings.listen_read_only];
   const servers = places.map((place, index) =>
-    createServer(index < commanded.length ? handler : reader, place.kind === 'tcp' ? tls : undefined),
+    createServer(index < writable.length ? handler : reader, place.kind === 'tcp' ? tls : undefined),
   );
   const retries: NodeJS.Timeout[] = [];
   const close = async (): Promise<void> => {
     for (const retry of retries) clearInterval(retry);
     events.close();
-    inherited.rest();
+    inherited.pause();
     await Promise.all(servers.filter(({ listening }) => listening).map(closeServer));
   };
   try {
@@ -60,7 +58,7 @@ export async function serveApi(options: ApiOptions): Promise<{ close(): Promise<
   return { close };
 }
 
-/** False when another process answers on that socket. */
+/** False if another process answers on that socket. */
 async function listenIfFree(server: Server, place: ListenPlace): Promise<boolean> {
   try {
     await listenAt(server, place);
@@ -73,7 +71,7 @@ async function listenIfFree(server: Server, place: ListenPlace): Promise<boolean
 
 function listenWhenFree(server: Server, place: ListenPlace): NodeJS.Timeout {
   const retry = setInterval(() => {
-    // Other faults were reported when this process started, or do not justify its end.
+    // Other failures were reported at the start of this process, or do not justify its end.
     const free = listenIfFree(server, place).catch(() => false);
     void free.then((listens) => listens && clearInterval(retry));
   }, RETRY_MS);

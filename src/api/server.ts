@@ -3,10 +3,10 @@ import https from 'node:https';
 import { FleetError } from '../base/errors.ts';
 import { readTrusted } from '../base/trusted-file.ts';
 import type { ListenSettings } from '../config/values.ts';
-import { admitAll } from './crowd.ts';
 import type { Handler } from './handler.ts';
+import { limitConnections } from './limits.ts';
 
-/** The limits of a client, times in ms: a connection is not held without use. */
+/** The limits of a client, times in ms. */
 const LIMITS = {
   maxHeaderSize: 16 * 1024,
   headersTimeout: 10_000,
@@ -14,12 +14,12 @@ const LIMITS = {
   keepAliveTimeout: 10_000,
   connectionsCheckingInterval: 5_000,
 } as const;
-/** How long a client may take for its part of TLS, in ms. */
+/** The limit of a TLS handshake, in ms. */
 const HANDSHAKE_MS = 10_000;
-/** A connection over which nothing moves for so long is closed. */
+/** After how long an idle connection is closed, in ms. */
 const IDLE_MS = 60_000;
 
-/** Certificate and key of a server, and the CA that clients have to be known to. */
+/** Certificate and key of a server, and the CA of client certificates. */
 export type Tls = { readonly cert: Buffer; readonly key: Buffer; readonly ca: Buffer | undefined };
 
 export function createServer(handler: Handler, tls: Tls | undefined): http.Server {
@@ -29,19 +29,19 @@ export function createServer(handler: Handler, tls: Tls | undefined): http.Serve
     handler(request, response, isPlain);
   };
   const server = tls === undefined ? http.createServer(LIMITS, listener) : secured(listener, tls);
-  // A socket of the file system has no address, or its path.
+  // The address of a Unix socket is null or its path.
   server.once('listening', () => {
     const address = server.address();
     isPlain &&= typeof address === 'object' && address !== null;
   });
-  admitAll(server);
+  limitConnections(server);
   server.timeout = IDLE_MS;
-  // Node works on all requests of a connection at once, also when the client has gone: there is one, and then it ends.
+  // Node handles pipelined requests concurrently, even after the client has gone, so a connection has one request.
   server.maxRequestsPerSocket = 1;
   return server;
 }
 
-/** Reads the files of TLS; undefined when there are none. Throws FleetError `cannot-listen`. */
+/** Undefined if no TLS files are configured. Throws FleetError `cannot-listen`. */
 export async function readTls(settings: ListenSettings): Promise<Tls | undefined> {
   const {
     listen_cert_file: certFile,
@@ -56,7 +56,7 @@ export async function readTls(settings: ListenSettings): Promise<Tls | undefined
   };
 }
 
-/** Lets go of a server and of all its connections. */
+/** Closes a server and all its connections. */
 export function closeServer(server: http.Server): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
@@ -74,7 +74,7 @@ function secured(listener: http.RequestListener, { cert, key, ca }: Tls): http.S
   } catch (error) {
     const message = `Cannot use listen_cert_file and listen_key_file: ${error instanceof Error ? error.message : error}`;
     throw new FleetError('cannot-listen', message, {
-      hint: 'Both are in PEM, and belong together',
+      hint: 'Both must be PEM files, and match',
       cause: error,
     });
   }
@@ -86,6 +86,6 @@ function read(path: string): Buffer {
   } catch (error) {
     const why = error instanceof Error ? error.message : error;
     const hint = error instanceof FleetError && error.hint !== undefined ? { hint: error.hint } : {};
-    throw new FleetError('cannot-listen', `Cannot read a file of TLS: ${why}`, { cause: error, ...hint });
+    throw new FleetError('cannot-listen', `Cannot read a TLS file: ${why}`, { cause: error, ...hint });
   }
 }

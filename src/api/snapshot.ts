@@ -1,25 +1,24 @@
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
-import type { Answer } from './answer.ts';
-import { type Call, isObject } from './call.ts';
+import { type Answer, type Call, isObject } from './call.ts';
 import type { Cluster } from './cluster.ts';
 
-/** The cluster as a controller sees it, as it travels. */
+/** The cluster as a controller sees it, in an answer. */
 export type SnapshotDocument = {
   readonly version: 1;
-  /** What it is a view of: the same registry and the same machines have the same. */
+  /** Names the registry and the machines of the snapshot. */
   readonly origin: string;
-  /** How old the oldest answer of a machine in it is, in ms. */
+  /** The age of the oldest observation in it, in ms. */
   readonly ageMs: number;
   readonly leads: boolean;
   readonly snapshot: ClusterSnapshot;
 };
 
-/** One of thousands of units takes long to write: it is written once, however many ask for it. */
+/** Answers by snapshot: one of thousands of units takes long to write, so it is written once. */
 const written = new WeakMap<ClusterSnapshot, Answer>();
 
-/** Answered by the leader and by those that stand by. */
+/** The leader and standbys answer it alike. */
 export async function snapshotAnswer(cluster: Cluster, { takesAWhile }: Call): Promise<Answer> {
-  // One of thousands of units takes longer than a fleetd that hangs is waited for.
+  // A snapshot of thousands of units takes longer than the first timeout of clients.
   takesAWhile();
   const snapshot = await cluster.settledSnapshot();
   const known = written.get(snapshot);
@@ -40,7 +39,7 @@ export async function snapshotAnswer(cluster: Cluster, { takesAWhile }: Call): P
   return answer;
 }
 
-/** Reads a document; undefined for anything else, as from a program that is newer or is no fleetd. */
+/** Reads a document; undefined for anything else, such as the answer of a newer fleetd or another program. */
 export function readSnapshot(text: string): SnapshotDocument | undefined {
   const value = parsed(text);
   if (!isObject(value) || value.version !== 1 || !isObject(value.snapshot)) return undefined;

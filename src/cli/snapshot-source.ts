@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { type ClientPatience, type Endpoint, fetchSnapshot, parseEndpoint } from '../api/client.ts';
+import { type ClientTimeouts, type Endpoint, fetchSnapshot, parseEndpoint } from '../api/client.ts';
 import type { SnapshotDocument } from '../api/snapshot.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { isTrustedSocket } from '../base/trusted-file.ts';
@@ -14,9 +14,9 @@ import type { Streams } from './streams.ts';
 import { withTunnel } from './tunnel.ts';
 
 /** For an endpoint that the user named. */
-const NAMED: ClientPatience = { firstMs: 5_000, wholeMs: 30_000 };
+const NAMED: ClientTimeouts = { firstMs: 5_000, wholeMs: 30_000 };
 /** For one that was found: asking so many machines takes little longer than waiting for it. */
-function patienceWithFound(machines: number): ClientPatience {
+function timeoutsOfFound(machines: number): ClientTimeouts {
   return { firstMs: 50 + 5 * machines, wholeMs: 2_000 + 5 * machines };
 }
 
@@ -57,7 +57,7 @@ async function controllerOf(config: Config, streams: Streams): Promise<SnapshotS
     tls: false,
   };
   try {
-    const first = await fetchSnapshot(endpoint, patienceWithFound(config.machines.length));
+    const first = await fetchSnapshot(endpoint, timeoutsOfFound(config.machines.length));
     return first.origin === originOf(config) ? seenBy(endpoint, streams, first) : undefined;
   } catch (error) {
     if (isFleetError(error)) return undefined;

@@ -7,7 +7,7 @@ import { isCutOff } from '../schedule/schedule.ts';
 
 type UnitState = Extract<Notice, { kind: 'unit-state' }>['state'];
 
-/** Emits what has changed since the last call, and nothing twice. */
+/** Emits changes since the last call, each of them once. */
 export class ChangeNotifier {
   readonly #emit: (notice: Notice) => void;
   #leads: boolean | undefined;
@@ -28,7 +28,7 @@ export class ChangeNotifier {
     this.#leads = leads;
   }
 
-  /** Why the registry cannot be read; undefined when it could be. */
+  /** Why the registry cannot be read; undefined after it was read. */
   registry(error: FleetError | undefined): void {
     if (error !== undefined && error.code !== this.#registryError?.code)
       this.#emit({ kind: 'registry-lost', error });
@@ -40,7 +40,7 @@ export class ChangeNotifier {
     return this.#registryError;
   }
 
-  /** Why a machine takes no lease; undefined when it took one. */
+  /** Why a machine takes no lease; undefined after it took one. */
   lease(machine: string, error: FleetError | undefined): void {
     if (error !== undefined && error.message !== this.#leaseErrors.get(machine))
       this.#emit({ kind: 'lease-refused', machine, error });
@@ -70,7 +70,7 @@ export class ChangeNotifier {
     this.#cutOff = cutOff;
   }
 
-  /** Nothing is emitted for a machine that is seen for the first time, or is silent. */
+  /** Emits nothing for a machine that is observed for the first time, or is unreachable. */
   units(views: readonly MachineView[]): void {
     for (const { machine, observation } of views) {
       if (observation === undefined) continue;
@@ -78,7 +78,7 @@ export class ChangeNotifier {
       const ours = observation.units.filter(({ record }) => record !== undefined);
       const states = new Map(
         ours.flatMap(({ name, state }) => {
-          // A state that could not be read is no change of state.
+          // A state that could not be read is not a change.
           const { load, active, sub } = isUnknown(state) ? (before?.get(name) ?? state) : state;
           return isUnknown({ load }) ? [] : [[name, { load, active, sub }] as const];
         }),
@@ -110,12 +110,12 @@ export class ChangeNotifier {
 }
 
 /**
- * What keeps a unit from being where it should be, in a form that can be compared; undefined when nothing does. A
- * machine that is silent has its time before anything is wrong.
+ * Why a unit is not where it should be, in a comparable form; undefined if it is. A machine may be unreachable for the
+ * agent TTL before that counts.
  */
 function reasonsOf(decision: Decision, agentTtlMs: number): string | undefined {
   if (decision.kind === 'unschedulable') {
-    // A lease comes by itself.
+    // A lease will be granted.
     if (decision.rejected.some(({ reason }) => reason.code === 'no-lease')) return undefined;
     return decision.rejected.map(({ machine, reason }) => `${machine} ${reason.code}`).join(' ');
   }

@@ -8,36 +8,35 @@ import { comparedRegistry, refuseOutdated } from '../reconcile/outdated.ts';
 import { type Ports, snapshotOf } from '../reconcile/reconcile.ts';
 import { trustedViews } from '../reconcile/trust.ts';
 import type { RegistryView } from '../registry/view.ts';
-import { Alarm } from './alarm.ts';
 import { ChangeNotifier } from './change-notifier.ts';
 import { Leases } from './leases.ts';
 import { MachineWatch, type WatchOptions } from './machine-watch.ts';
 import { Passes } from './passes.ts';
 import { toDo } from './to-do.ts';
 import { machineTroubles, type Trouble, troubleOf } from './trouble.ts';
+import { WakeUp } from './waiting.ts';
 
 export type ControllerOptions = {
-  /** Its clock must not jump: silence is measured with it. */
+  /** Its clock must be monotonic, because it measures how long machines are unreachable. */
   readonly ports: Omit<Ports, 'emit' | 'leases'>;
-  /** How often each machine is asked, in ms. */
+  /** The interval of observations of each machine, in ms. */
   readonly intervalMs: number;
-  /** How long a machine may take to answer, in ms. */
+  /** The limit of an observation, in ms. */
   readonly deadlineMs: number;
-  /** Whether this controller may decide at this moment. */
+  /** Whether this controller may decide now. */
   readonly leads: () => boolean;
   readonly emit: (event: ControllerEvent) => void;
 };
 
-/** The longest sleep, in ms: a process that wakes much later than that was not awake. */
+/** The longest sleep, in ms: a process that wakes up much later was paused. */
 const TICK_MS = 1_000;
 
-/** A loop that has not turned for so long, in ms, hangs: a registry has at most 10 s for a change. */
+/** After how long an iteration of the loop counts as hanging, in ms: a change of the registry takes at most 10 s. */
 const AWAKE_MS = 30_000;
 
 /**
- * The loop around the one pass: watches every machine, and when something has changed (on a machine, in the registry,
- * or because time has passed) begins passes over the units that need one. A machine that hangs delays nothing but
- * itself.
+ * The control loop: watches every machine and the registry, and begins passes over the units that need one, after a change
+ * or when time requires it. A machine that hangs delays no other machine.
  */
 export class Controller {
   readonly #options: ControllerOptions;
@@ -46,17 +45,17 @@ export class Controller {
   readonly #watches: ReadonlyMap<string, MachineWatch>;
   readonly #passes: Passes;
   readonly #notifier: ChangeNotifier;
-  readonly #alarm = new Alarm();
+  readonly #wakeUp = new WakeUp();
   #registry: RegistryView | undefined;
-  /** Whether every machine has answered, or has not, at least once. */
-  #hasLooked: boolean = false;
+  /** Whether every machine was observed or unreachable at least once. */
+  #hasObserved: boolean = false;
   #awakeAt: number;
-  #turnedAt: number;
-  /** How long it did not run, in ms, when that has not been dealt with yet. */
+  #loopedAt: number;
+  /** The length of a pause that has not been handled yet, in ms. */
   #pausedMs = 0;
-  /** Why the last decision came to nothing. */
-  #undecided: FleetError | undefined;
-  /** When time alone changes what there is to do, epoch ms. */
+  /** Why the last decision failed. */
+  #decisionError: FleetError | undefined;
+  /** When time alone requires a decision, epoch ms. */
   #due = 0;
 
   constructor(options: ControllerOptions) {
@@ -69,7 +68,7 @@ export class Controller {
     const watches = ports.machines.map((machine) => {
       const { name } = machine;
       const onLease = (error: FleetError | undefined): void => this.#notifier.lease(name, error);
-      // A machine that answers with the id of another one must not prolong the lease of that one.
+      // A machine that answers with the id of another one must not extend the lease of that one.
       const grant: WatchOptions['grant'] = (observation, wasUnreachable) =>
         this.#registry?.machines.get(name)?.id === observation.id
           ? leases.grant(observation, wasUnreachable)
@@ -85,82 +84,84 @@ export class Controller {
     this.#passes = new Passes({ ports, watches: this.#watches, deadlineMs, emit, onDone: wake });
     this.#notifier = new ChangeNotifier(emit);
     this.#awakeAt = clock.now();
-    this.#turnedAt = clock.now();
+    this.#loopedAt = clock.now();
   }
 
-  /** The cluster as it was seen last; undefined before every machine was asked once and the registry was read. */
+  /** The latest snapshot; undefined before every machine was observed once and the registry was read. */
   get snapshot(): ClusterSnapshot | undefined {
-    return this.#registry === undefined || !this.#hasLooked ? undefined : this.#snapshot(this.#registry);
+    return this.#registry === undefined || !this.#hasObserved ? undefined : this.#snapshot(this.#registry);
   }
 
-  /** Epoch ms of the oldest answer that the snapshot rests on; of machines that are silent nothing is claimed. */
+  /** Epoch ms of the oldest observation of a reachable machine in the snapshot. */
   get seenAt(): number {
     const answers = [...this.#watches.values()].filter(({ unreachable }) => unreachable === undefined);
     return Math.min(this.#now(), ...answers.map(({ seenAt }) => seenAt));
   }
 
-  /** What keeps it from its work at this moment: as leader, or from becoming one. */
+  /** The present problems, as leader or as standby. */
   get troubles(): readonly Trouble[] {
     const { registryError } = this.#notifier;
     const views = this.#registry === undefined ? this.#seen : this.#views(this.#registry);
     return [
       ...(registryError === undefined ? [] : [troubleOf('the registry cannot be read', registryError)]),
-      ...(this.#hasLooked ? machineTroubles(views) : []),
+      ...(this.#hasObserved ? machineTroubles(views) : []),
       ...[...(this.#registry?.unreadable ?? [])].map(([unit, error]) =>
         troubleOf(`unit ${unit} is left as it is`, error),
       ),
-      ...(this.#undecided === undefined ? [] : [troubleOf('nothing can be decided', this.#undecided)]),
+      ...(this.#decisionError === undefined
+        ? []
+        : [troubleOf('nothing can be decided', this.#decisionError)]),
       ...this.#passes.troubles,
     ];
   }
 
-  /** Asks every machine again; resolves when each that answered the last time has answered, or has not. */
-  async look(): Promise<void> {
+  /** Observes every machine again; resolves when the result is known for each that was reachable the last time. */
+  async observe(): Promise<void> {
     await Promise.all(
       [...this.#watches.values()].map((watch) => {
-        const looked = watch.look();
-        return watch.unreachable === undefined ? looked : undefined;
+        const observed = watch.observe();
+        return watch.unreachable === undefined ? observed : undefined;
       }),
     );
   }
 
-  /** Resolves when every machine has been asked once. */
+  /** Resolves when every machine has been observed once. */
   get whenReady(): Promise<void> {
     return Promise.all([...this.#watches.values()].map(({ whenSeen }) => whenSeen)).then(() => undefined);
   }
 
-  /** Whether the loop has turned lately: what a watchdog wants to know. */
+  /** Whether the loop has run recently, for a watchdog. */
   get isAwake(): boolean {
-    return this.#now() - this.#turnedAt < AWAKE_MS;
+    return this.#now() - this.#loopedAt < AWAKE_MS;
   }
 
-  /** Has it look at everything again, as when leadership has changed. */
+  /** Requests a decision, for example after a change of leadership. */
   wake(): void {
-    this.#alarm.ring();
+    this.#wakeUp.request();
   }
 
-  /** Works until `signal` is raised; then the passes in hand are finished, and nothing is stopped on machines. */
+  /** Runs until `signal` is raised and the running passes have ended. Units on machines keep running. */
   async run(signal: AbortSignal): Promise<void> {
-    // Every watch listens to it: what Node takes for a leak is a cluster of more than ten machines.
+    // Every watch adds a listener; Node warns about more than ten.
     setMaxListeners(0, signal);
     const watches = [...this.#watches.values()];
     const watching = watches.map((watch) => watch.run(signal));
     const following = this.#followRegistry(signal);
     await this.whenReady;
-    this.#hasLooked = true;
-    const tick = setInterval(() => this.#notePause(), TICK_MS);
+    this.#hasObserved = true;
+    const tick = setInterval(() => this.#checkPause(), TICK_MS);
     while (!signal.aborted) {
       await this.#catchUp();
-      this.#turnedAt = this.#now();
+      this.#loopedAt = this.#now();
       this.#notifier.leads(this.#leases.leads);
-      if (this.#alarm.takeRing() || this.#now() >= this.#due) await this.#decide();
-      await this.#alarm.sleep(Math.min(this.#due - this.#now(), TICK_MS), signal);
+      if (this.#wakeUp.take() || this.#now() >= this.#due) await this.#decide();
+      await this.#wakeUp.sleep(Math.min(this.#due - this.#now(), TICK_MS), signal);
     }
     clearInterval(tick);
     await Promise.all([this.#passes.idle(), ...watching, following]);
   }
 
-  #notePause(): void {
+  #checkPause(): void {
     const ms = this.#now() - this.#awakeAt;
     this.#awakeAt = this.#now();
     if (ms < TICK_MS + this.#options.ports.agentTtlMs / 2) return;
@@ -168,20 +169,20 @@ export class Controller {
     this.wake();
   }
 
-  /** A process that was not awake has not observed silence: after a pause it counts from now on, and looks before it decides. */
+  /** After a pause, unreachable machines count from now on, and are observed again before a decision. */
   async #catchUp(): Promise<void> {
-    this.#notePause();
+    this.#checkPause();
     if (this.#pausedMs === 0) return;
     this.#options.emit({ kind: 'overslept', ms: this.#pausedMs });
     this.#pausedMs = 0;
-    for (const watch of this.#watches.values()) watch.beginAnew();
-    this.#leases.beginAnew();
-    await this.look();
+    for (const watch of this.#watches.values()) watch.resetUnreachable();
+    this.#leases.reset();
+    await this.observe();
   }
 
   async #followRegistry(signal: AbortSignal): Promise<void> {
     const { registry } = this.#options.ports;
-    const retry = new Alarm();
+    const retry = new WakeUp();
     while (!signal.aborted) {
       try {
         const view = await registry.load();
@@ -202,12 +203,12 @@ export class Controller {
     const leads = this.#options.leads();
     if (!leads) this.#passes.forget();
     if (this.#registry === undefined || this.#notifier.registryError !== undefined || !leads) {
-      this.#undecided = undefined;
+      this.#decisionError = undefined;
       this.#due = Number.POSITIVE_INFINITY;
       return;
     }
     try {
-      const registry = await this.#remember(this.#registry);
+      const registry = await this.#storeReachability(this.#registry);
       await this.#admit(registry);
       const snapshot = this.#snapshot(registry);
       const { groups, decisions } = toDo(snapshot);
@@ -215,18 +216,18 @@ export class Controller {
       this.#notifier.decisions(decisions, snapshot);
       this.#passes.begin(groups, snapshot);
       this.#due = this.#deadline(snapshot);
-      this.#undecided = undefined;
+      this.#decisionError = undefined;
     } catch (reason) {
       const error = asFleetError(reason);
-      const again = this.#undecided?.message === error.message;
-      this.#undecided = error;
+      const again = this.#decisionError?.message === error.message;
+      this.#decisionError = error;
       this.#options.emit({ kind: 'pass-failed', units: [], error, again });
       this.#due = this.#now() + TICK_MS;
     }
   }
 
-  /** Stores who fell silent and who came back, so that every pass and every command counts alike. */
-  async #remember(registry: RegistryView): Promise<RegistryView> {
+  /** Stores which machines became unreachable and reachable, so that every pass and every command counts alike. */
+  async #storeReachability(registry: RegistryView): Promise<RegistryView> {
     const views = this.#views(registry);
     const { ports } = this.#options;
     if (registry.clusterId === undefined || machineEdits(views, registry, ports).length === 0)
@@ -236,7 +237,7 @@ export class Controller {
     return this.#registry;
   }
 
-  /** Lets machines have leases, after a look at a registry that no pass over fenced units is about to change. */
+  /** Admits machines to leases, by a registry that is read while no pass over fenced units is running. */
   async #admit(registry: RegistryView): Promise<void> {
     const views = this.#views(registry);
     this.#leases.dismiss(views);
@@ -246,7 +247,7 @@ export class Controller {
     const latest = await this.#options.ports.registry.load();
     const admitted = this.#leases.waiting(this.#views(latest), latest);
     this.#leases.admit(admitted);
-    for (const { machine } of admitted) void this.#watches.get(machine.name)?.look();
+    for (const { machine } of admitted) void this.#watches.get(machine.name)?.observe();
   }
 
   #snapshot(registry: RegistryView): ClusterSnapshot {
@@ -257,12 +258,12 @@ export class Controller {
     return [...this.#watches.values()].flatMap(({ view }) => view ?? []);
   }
 
-  /** What was seen of every machine; the registry knows the id of one that has not answered since the start. */
+  /** The view of every machine; the registry has the ids of machines that were unreachable since the start. */
   #views(registry: RegistryView): readonly MachineView[] {
     return trustedViews(this.#seen, registry, this.#now());
   }
 
-  /** The next moment at which a machine has been silent, or back, for long enough, or a unit may be tried again. */
+  /** The next time at which a machine has been unreachable or back for long enough, or a unit may be tried again. */
   #deadline({ machines, units, agentTtlMs, now, leases }: ClusterSnapshot): number {
     const unreachable = machines.filter(({ unreachable }) => unreachable !== undefined);
     const turns = [

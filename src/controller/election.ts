@@ -7,30 +7,30 @@ export type ElectionOptions = {
   readonly lock: LeaderLock;
   /** Called when leadership is won or lost. */
   readonly onChange: () => void;
-  /** Called when the leader lock's store fails, once until it is well again. */
+  /** Called once per failure of the store of the leader lock. */
   readonly onFailure: (error: FleetError) => void;
-  /** What keeps this process from the work of a leader at this moment, and may not keep others from it. */
+  /** A problem of this process that other processes may not have; undefined for none. */
   readonly trouble: () => string | undefined;
-  /** For how long a leader bears that, in ms, until it lets others try. */
+  /** How long a leader keeps the lock despite such a problem, in ms. */
   readonly patienceMs: number;
-  /** Called when it gives up the leader lock because of that. */
+  /** Called when it gives up the lock because of that. */
   readonly onYield: (trouble: string) => void;
 };
 
-/** How long to wait before standing again after a failure, in ms. */
+/** The pause after a failure, in ms. */
 const RETRY_MS = 1_000;
-/** How much longer than the first time a leader bears its trouble at most: others do not seem to do better. */
+/** The longest patience, as a multiple of the first one: other candidates do not seem to do better. */
 const MOST_PATIENCE = 64;
 /**
- * How long a leader stays away that gave up its lock, in ms, and how long a candidate with trouble lets others go first:
- * others are there at once, and no lease of a machine must end meanwhile.
+ * How long a leader that gave up the lock stays away, in ms, and how long a candidate with a problem waits for others. Others
+ * take the lock at once, and no lease of a machine may end in the meantime.
  */
 const AWAY_MS = 1_000;
 const HOLD_BACK_MS = 2_000;
 
 /**
- * Campaigns for the leader lock, again and again. A leader that cannot work gives it up from time to time, so that
- * others can try.
+ * Campaigns for the leader lock; the other controllers of the cluster are standbys. A leader that cannot work gives up the lock
+ * from time to time.
  */
 export class Election {
   readonly #options: ElectionOptions;
@@ -44,17 +44,17 @@ export class Election {
     this.#lock = { ...options.lock, take: () => this.#take() };
   }
 
-  /** Whether this process leads at this moment, by the clock and not by what was heard last. */
+  /** Whether this process leads now, by its clock. */
   get isWon(): boolean {
     return this.#leadership?.isHeld() ?? false;
   }
 
-  /** Why it cannot stand; undefined when it can. */
+  /** Why it cannot campaign; undefined when it can. */
   get failure(): FleetError | undefined {
     return this.#failure;
   }
 
-  /** Stands until `signal` is raised; then the leader lock is free for others. */
+  /** Campaigns until `signal` is raised; then the lock is free. */
   async run(signal: AbortSignal): Promise<void> {
     const { onChange, onYield } = this.#options;
     while (!signal.aborted) {
@@ -70,7 +70,7 @@ export class Election {
     await this.#lock.close();
   }
 
-  /** Resolves when leadership is over; to the trouble that it is to be given up for, if it is. */
+  /** Resolves when leadership is over, with the problem that it is given up for, if any. */
   async #lead({ lost }: HeldLeadership, signal: AbortSignal): Promise<string | undefined> {
     const { trouble, patienceMs } = this.#options;
     let isWell: boolean | undefined;
@@ -104,7 +104,7 @@ export class Election {
     return undefined;
   }
 
-  /** The lock, for which others go first while there is trouble. */
+  /** The lock, for which a candidate with a problem lets others go first. */
   #politely(signal: AbortSignal): LeaderLock {
     const waitUntilFree = async (ended: AbortSignal): Promise<void> => {
       await this.#lock.waitUntilFree(ended);

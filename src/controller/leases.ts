@@ -5,23 +5,23 @@ import type { MachineId } from '../machine/machine-id.ts';
 import type { RegistryView } from '../registry/view.ts';
 
 export type LeasesOptions = {
-  /** Must not jump. */
+  /** Must be monotonic. */
   readonly clock: Clock;
   readonly agentTtlMs: number;
-  /** Whether this controller may decide at this moment. */
+  /** Whether this controller may decide now. */
   readonly leads: () => boolean;
 };
 
 /**
- * The leases that one controller gives to machines, and until when those hold that it or another one may have given.
- * Only the leader gives any, and only on the strength of answers that it got while it led: the next leader has to
- * count on those of its predecessors no longer than from the moment at which it began.
+ * The leases that this controller has granted, and until when leases of it or of another controller may hold. Only the leader
+ * grants leases, and only for observations that it made as the leader. So a new leader has to consider leases of its
+ * predecessors only up to the time at which it began to lead.
  */
 export class Leases {
   readonly #options: LeasesOptions;
-  /** When each machine gave the last answer that it got a lease for, epoch ms. */
+  /** When each machine gave the last answer that got a lease, epoch ms. */
   readonly #answered = new Map<MachineId, number>();
-  /** Machines that were seen to hold no fenced unit that belongs elsewhere, and that have answered ever since. */
+  /** Machines that had no stray fenced unit when they were checked, and were reachable since then. */
   readonly #admitted = new Set<MachineId>();
   #since = 0;
   #led = false;
@@ -30,15 +30,15 @@ export class Leases {
     this.#options = options;
   }
 
-  /** Whether this controller leads; every moment at which it begins to is noticed here. */
+  /** Whether this controller leads. The call detects the start of its leadership. */
   get leads(): boolean {
     const leads = this.#options.leads();
-    if (leads && !this.#led) this.beginAnew();
+    if (leads && !this.#led) this.reset();
     this.#led = leads;
     return leads;
   }
 
-  /** Until when leases may hold on machines that are silent; undefined while another may lead. */
+  /** Until when leases may hold on unreachable machines; undefined while another controller may lead. */
   get ends(): LeaseEnds | undefined {
     if (!this.leads) return undefined;
     const { agentTtlMs } = this.#options;
@@ -47,13 +47,13 @@ export class Leases {
     return { ofMachines, ofOthers: end(this.#since) };
   }
 
-  /** Assumes that others led up to this moment: at the beginning, and after a pause. */
-  beginAnew(): void {
+  /** Assumes that another controller led until now: at the start, and after a pause. */
+  reset(): void {
     this.#since = this.#options.clock.now();
     this.#admitted.clear();
   }
 
-  /** The lease for an answer that has just come; none for the first one after silence. */
+  /** The lease for a new observation; none for the first one after the machine was unreachable. */
   grant(observation: Observation, wasUnreachable: boolean): Lease | undefined {
     if (wasUnreachable) this.#admitted.delete(observation.id);
     if (!this.leads || !this.#admitted.has(observation.id)) return undefined;
@@ -61,13 +61,13 @@ export class Leases {
     return leaseFor(observation, this.#options.agentTtlMs);
   }
 
-  /** Machines that are silent or not trusted get no more leases, so what they may run ends for the others, too. */
+  /** Unreachable and untrusted machines get no more leases, so that their leases end for the other machines too. */
   dismiss(machines: readonly MachineView[]): void {
     for (const { id, observation } of machines)
       if (id !== undefined && observation === undefined) this.#admitted.delete(id);
   }
 
-  /** The machines that may be admitted and are not: those that answer, while a fenced unit is wanted. */
+  /** The machines that may be admitted: reachable and not admitted yet, while a fenced unit is wanted. */
   waiting(machines: readonly MachineView[], registry: RegistryView): readonly MachineView[] {
     if (!this.leads || !isWanted(registry)) {
       this.#admitted.clear();
@@ -83,8 +83,8 @@ export class Leases {
   }
 
   /**
-   * From now on these machines get leases. `waiting` must have named them from a registry that was read while no pass
-   * over fenced units was under way: a machine that came back may start what it has as soon as it has a lease.
+   * From now on these machines get leases. `waiting` must have returned them for a registry that was read while no pass over
+   * fenced units was running, because a machine that is back may start its units as soon as it has a lease.
    */
   admit(machines: readonly MachineView[]): void {
     for (const { id } of machines) if (id !== undefined) this.#admitted.add(id);
@@ -98,7 +98,7 @@ function isWanted({ units }: RegistryView): boolean {
   );
 }
 
-/** Whether the machine has a fenced unit that belongs elsewhere. */
+/** Whether the machine has a fenced unit that is assigned to another machine. */
 function hasStray({ id, units }: Observation, registry: RegistryView): boolean {
   return units.some(({ name, record }) => {
     const wanted = registry.units.get(name);

@@ -11,36 +11,36 @@ import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
 import { observeQuery } from '../systemd/observation.ts';
 import { extendQuery } from '../systemd/queries.ts';
 import { ShowCache } from '../systemd/show-cache.ts';
-import { within } from './deadline.ts';
+import { within } from './waiting.ts';
 
 export type WatchOptions = {
   readonly driver: SystemdDriver;
-  /** Must not jump: silence is measured with it. */
+  /** Must be monotonic, because it measures how long the machine is unreachable. */
   readonly clock: Clock;
-  /** From an answer to the next question, in ms; up to a tenth less, so that machines are not asked in step. */
+  /** From an answer to the next query, in ms; reduced by up to a tenth at random, so that queries spread out. */
   readonly intervalMs: number;
-  /** A machine that has not answered a question for so long, in ms, is silent. */
+  /** The limit of an answer, in ms; after that the machine is unreachable. */
   readonly deadlineMs: number;
-  /** Units that the answer should have and has not: the machine is asked for them by name. */
+  /** Units that an observation should have and lacks: the machine is asked for them by name. */
   readonly unseen: (observation: Observation) => readonly string[];
-  /** The lease that the machine gets for an answer, if any; told also whether it was silent before. */
+  /** The lease that an observation gets, if any. */
   readonly grant: (observation: Observation, wasUnreachable: boolean) => Lease | undefined;
-  /** Called after each lease that was sent, with the error when the machine could not take it. */
+  /** Called after each lease that was sent, with the error if the machine did not take it. */
   readonly onLease: (error: FleetError | undefined) => void;
-  /** Called when a machine falls silent or comes back, and when what it answers has changed. */
+  /** Called when the machine becomes unreachable or reachable, and when its observation has changed. */
   readonly onChange: () => void;
 };
 
-/** The first and the longest pause after a question that was not answered, in ms; they double in between. */
+/** The first and the longest pause after an unanswered query, in ms; each failure doubles it. */
 const FIRST_RETRY_MS = 250;
 const LONGEST_RETRY_MS = 2_000;
-/** The same after a question that was refused. */
+/** The same after a refused query. */
 const FIRST_REFUSED_MS = 5_000;
 const LONGEST_REFUSED_MS = 300_000;
 
 /**
- * The rest of a watch whose last `failures` questions failed alike, in ms. A machine that comes back may run what
- * has moved meanwhile, so that it is looked for more often than one that answers is asked; one that refuses is there.
+ * The pause of a watch after `failures` failures of one kind in a row, in ms. An unreachable machine is tried more often than
+ * a reachable one, because it may run units that have moved in the meantime; a machine that refuses is known to be up.
  */
 export function restMs(failures: number, intervalMs: number, isRefused: boolean): number {
   if (failures === 0) return intervalMs;
@@ -51,8 +51,8 @@ export function restMs(failures: number, intervalMs: number, isRefused: boolean)
 }
 
 /**
- * Keeps an eye on one machine: over a session that stays open it asks at an interval, and at once when the session
- * ends. It never waits for another machine, and what it saw last can be had at any time.
+ * Observes one machine over a session that stays open: at an interval, and at once when the session ends. It never waits for
+ * another machine, and the last view is always available.
  */
 export class MachineWatch {
   readonly machine: Machine;
@@ -63,9 +63,9 @@ export class MachineWatch {
   #failures = 0;
   #isResting: boolean = false;
   #seenAt = 0;
-  /** The highest token that the machine had seen when the session began, also of units that were removed. */
+  /** The highest token that the machine had seen at the start of the session, removed units included. */
   #token: Token | undefined;
-  /** Of the session. */
+  /** Belongs to the session. */
   #shown = new ShowCache();
   #pause = new AbortController();
   #nextRound: Deferred<void> = deferred();
@@ -76,22 +76,22 @@ export class MachineWatch {
     this.#options = options;
   }
 
-  /** Resolves when the machine has answered for the first time, or has not. */
+  /** Resolves after the first answer or failure. */
   get whenSeen(): Promise<void> {
     return this.#seen.promise;
   }
 
-  /** What was seen last; undefined before the first answer or silence. */
+  /** The last view; undefined before the first answer or failure. */
   get view(): MachineView | undefined {
     return this.#view;
   }
 
-  /** When the question was put that it answered last, epoch ms; 0 before it ever answered. */
+  /** When the last answered query was sent, epoch ms; 0 before the first answer. */
   get seenAt(): number {
     return this.#seenAt;
   }
 
-  /** Why the machine is silent; undefined while it answers. */
+  /** Why the machine is unreachable; undefined while it is reachable. */
   get unreachable(): FleetError | undefined {
     return this.#error;
   }
@@ -100,7 +100,7 @@ export class MachineWatch {
     return this.#error !== undefined && isRefusal(this.#error);
   }
 
-  /** Watches until `signal` is raised; then it has let go of its session. */
+  /** Runs until `signal` is raised; then the session is closed. */
   async run(signal: AbortSignal): Promise<void> {
     const wake = (): void => this.#pause.abort();
     signal.addEventListener('abort', wake);
@@ -118,18 +118,18 @@ export class MachineWatch {
   }
 
   /**
-   * Asks again at once; resolves when a question has been settled that was put after this call. A machine that refuses
-   * is left alone until its time has come.
+   * Observes again at once; resolves when a query that was sent after this call has settled. A machine that refuses is not
+   * asked before its pause is over.
    */
-  look(): Promise<void> {
+  observe(): Promise<void> {
     if (this.#isRefused) return Promise.resolve();
     const { promise } = this.#nextRound;
     this.#pause.abort();
     return promise;
   }
 
-  /** Counts silence from now on: whoever measures it was not awake. */
-  beginAnew(): void {
+  /** Restarts the time for which the machine is unreachable, after this process was paused. */
+  resetUnreachable(): void {
     if (this.#view?.unreachable === undefined) return;
     this.#view = {
       ...this.#view,
@@ -137,7 +137,7 @@ export class MachineWatch {
     };
   }
 
-  /** It did not answer what was asked at `asked`, epoch ms. */
+  /** The query that was sent at `asked`, epoch ms, was not answered. */
   failed(asked: number, error: FleetError): void {
     this.#drop();
     const isLikeLast = this.#error !== undefined && isRefusal(this.#error) === isRefusal(error);
@@ -145,7 +145,7 @@ export class MachineWatch {
     this.#error = error;
     const before = this.#view;
     const { code, message, hint } = error;
-    // Trouble of another kind says nothing of how long the machine has been down.
+    // A failure of another kind does not tell how long the machine has been down.
     const isAsBefore =
       before?.unreachable !== undefined && mayBeDown(before.unreachable) === mayBeDown(error);
     const unreachable = { since: isAsBefore ? before.unreachable.since : asked, code, message, hint };
@@ -175,7 +175,7 @@ export class MachineWatch {
     const session = this.#session;
     const withinMs = this.#options.deadlineMs;
     const request = { names: [], digests: true, vitals: true, shown: this.#shown, withinMs };
-    // Once a session: a store tells that its registry went back under a process, and this is for what went back before.
+    // Once per session: a registry that went back while this process runs is detected by the store.
     const first = await session.ask(observeQuery({ ...request, token: this.#token === undefined }));
     this.#token ??= first.token;
     const names = this.#options.unseen(first);
@@ -187,7 +187,7 @@ export class MachineWatch {
       : observation;
   }
 
-  /** A machine that answers and takes no lease is not silent. */
+  /** A machine that answers and takes no lease is reachable. */
   async #extend(session: MachineSession, lease: Lease): Promise<boolean> {
     try {
       const isExtended = await session.ask(extendQuery(lease));
@@ -202,7 +202,7 @@ export class MachineWatch {
 
   #connect(): MachineSession {
     const session = this.#options.driver.connect(this.machine);
-    // While a question is open its own failure tells, and is followed by a rest.
+    // During a query, its failure is reported by the query, and a pause follows.
     void session.ended.then(() => this.#session === session && this.#isResting && this.#pause.abort());
     return session;
   }
@@ -233,7 +233,7 @@ export class MachineWatch {
   }
 }
 
-/** Whether two observations show the same, but for the clocks and for what is used of the machine. */
+/** Whether two observations are equal except for clocks and resource usage. */
 function isAlike(a: Observation | undefined, b: Observation): boolean {
   return a !== undefined && withoutMeasures(a) === withoutMeasures(b);
 }

@@ -1,34 +1,35 @@
-import { asFleetError, type FleetError } from '../base/errors.ts';
-import type { ClusterSnapshot } from '../cluster/snapshot.ts';
+import { asFleetError, FleetError, isFleetError } from '../base/errors.ts';
+import type { ClusterSnapshot, Observation } from '../cluster/snapshot.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
 import { type Ports, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
-import { Backoff } from './backoff.ts';
+import type { SystemdDriver } from '../systemd/driver.ts';
+import { observedBy, observeQuery } from '../systemd/observation.ts';
 import type { MachineWatch } from './machine-watch.ts';
-import { passDriver } from './pass-driver.ts';
 import type { Group } from './to-do.ts';
 import { type Trouble, troubleOf } from './trouble.ts';
+import { Backoff, within } from './waiting.ts';
 
 export type PassesOptions = {
   readonly ports: Omit<Ports, 'emit'>;
   readonly watches: ReadonlyMap<string, MachineWatch>;
   readonly deadlineMs: number;
   readonly emit: (event: ControllerEvent) => void;
-  /** Called when a pass is over, and everything it touched has been looked at again. */
+  /** Called after a pass, when every machine that it changed has been observed again. */
   readonly onDone: () => void;
 };
 
-/** A unit whose passes have ended with an error so many times, one after the other, is a trouble. */
+/** After how many failed passes in a row a unit counts as a trouble. */
 const TROUBLE = 3;
-/** How many units are named. */
+/** How many units a trouble names. */
 const NAMED = 3;
 
-/** Of how many units on machines the last outcome is remembered. */
-const MOST_TOLD = 10_000;
+/** How many outcomes are remembered. */
+const MOST_OUTCOMES = 10_000;
 
-/** How many passes are under way at once; each of them is about other units. */
+/** How many passes run at once, each for other units. */
 const MOST = 8;
 
-/** The passes of a controller. None waits for another; a unit is in one at a time. */
+/** The passes of a controller. They run concurrently; a unit is in one at a time. */
 export class Passes {
   readonly #options: PassesOptions;
   readonly #backoff = new Backoff();
@@ -36,28 +37,28 @@ export class Passes {
   /** Units whose last pass ended with an error. */
   readonly #broken = new Map<string, { readonly error: FleetError; readonly times: number }>();
   readonly #running = new Set<Promise<void>>();
-  /** The last event of a unit on a machine. */
-  readonly #told = new Map<string, string>();
+  /** The last outcome of each unit on each machine. */
+  readonly #outcomes = new Map<string, string>();
 
   constructor(options: PassesOptions) {
     this.#options = options;
   }
 
-  /** Begins passes over the groups, as many as there is room for; the end of one makes room for the next. */
+  /** Begins passes over the groups, up to the limit; the end of a pass begins the next one. */
   begin(groups: readonly Group[], snapshot: ClusterSnapshot): void {
     const tokens = new Map(snapshot.units.map(({ name, token }) => [name, token]));
     const isFree = (unit: string): boolean =>
       !this.#busy.has(unit) &&
-      !this.#backoff.holds(unit, tokens.get(unit) ?? snapshot.revision, snapshot.now);
+      !this.#backoff.isWaiting(unit, tokens.get(unit) ?? snapshot.revision, snapshot.now);
     for (const { units, machines } of groups) {
-      for (const part of this.#apart([...units].filter(isFree))) {
+      for (const part of this.#separate([...units].filter(isFree))) {
         if (this.#running.size >= MOST) return;
         this.#track(part, this.#pass(part, machines));
       }
     }
   }
 
-  /** What keeps passes from their end, again and again. */
+  /** Units whose passes fail repeatedly. */
   get troubles(): readonly Trouble[] {
     const byMessage = new Map<string, { readonly error: FleetError; readonly units: string[] }>();
     for (const [unit, { error, times }] of this.#broken) {
@@ -70,13 +71,13 @@ export class Passes {
     });
   }
 
-  /** Forgets failures: another one leads, and does better or not. */
+  /** Forgets failures, after another controller has become the leader. */
   forget(): void {
     this.#broken.clear();
   }
 
-  /** A unit whose last pass ended with an error is on its own in the next, so that it stops no others. */
-  #apart(units: readonly string[]): readonly ReadonlySet<string>[] {
+  /** A unit whose last pass ended with an error gets a pass of its own, so that it does not stop others. */
+  #separate(units: readonly string[]): readonly ReadonlySet<string>[] {
     const sound = units.filter((unit) => !this.#broken.has(unit));
     const broken = units.filter((unit) => this.#broken.has(unit));
     return [sound, ...broken.map((unit) => [unit])]
@@ -84,12 +85,12 @@ export class Passes {
       .map((part) => new Set(part));
   }
 
-  /** Whether a pass over such a unit is under way. */
+  /** Whether a pass over such a unit is running. */
   isBusy(isMeant: (unit: string) => boolean): boolean {
     return [...this.#busy].some(isMeant);
   }
 
-  /** When a unit that failed may be tried again, epoch ms; Infinity when there is none. */
+  /** When the next failed unit may be tried again, epoch ms; Infinity if there is none. */
   nextTry(now: number): number {
     return this.#backoff.next(now);
   }
@@ -112,14 +113,13 @@ export class Passes {
   async #pass(units: ReadonlySet<string>, fresh: ReadonlySet<string>): Promise<void> {
     const { ports } = this.#options;
     const emit = (event: ControllerEvent): void => this.#emit(event);
-    const { driver: wrapped } = ports;
-    const driver = passDriver({ ...this.#options, driver: wrapped, clock: ports.clock, fresh });
+    const driver = this.#driverFor(fresh);
     try {
       const report = await reconcile({ ...ports, driver, emit }, units);
       for (const unit of units) this.#broken.delete(unit);
       this.#learn(report, units);
       const touched = new Set([...fresh, ...report.plans.map(({ machine }) => machine)]);
-      await Promise.all([...touched].map((name) => this.#options.watches.get(name)?.look()));
+      await Promise.all([...touched].map((name) => this.#options.watches.get(name)?.observe()));
     } catch (reason) {
       const error = asFleetError(reason);
       const now = ports.clock.now();
@@ -132,7 +132,7 @@ export class Passes {
     }
   }
 
-  /** Marks an outcome that shows nothing new, as of a machine that forges records: it is reached in each pass alike. */
+  /** Marks a repeated outcome. A machine that forges records causes the same one in every pass. */
   #emit(event: ControllerEvent): void {
     if (event.kind !== 'outcome') {
       this.#options.emit(event);
@@ -140,22 +140,22 @@ export class Passes {
     }
     const { unit, machine, state, failure } = event;
     const key = `${machine} ${unit}`;
-    const said = JSON.stringify([state?.active, state?.sub, failure]);
-    // A unit that was started once more is news.
-    const again = this.#told.get(key) === said && state === undefined;
-    if (this.#told.size >= MOST_TOLD) this.#told.clear();
-    this.#told.set(key, said);
+    const outcome = JSON.stringify([state?.active, state?.sub, failure]);
+    // An outcome with a state is always new, because the unit was started again.
+    const again = this.#outcomes.get(key) === outcome && state === undefined;
+    if (this.#outcomes.size >= MOST_OUTCOMES) this.#outcomes.clear();
+    this.#outcomes.set(key, outcome);
     this.#options.emit(again ? { ...event, again } : event);
   }
 
-  /** A unit that has come where it is wanted is looked after again at once; one that has not is given time. */
+  /** Resets the wait of units that succeeded, and extends that of units that failed. */
   #learn({ snapshot, decisions, outcomes }: ReconcileReport, units: ReadonlySet<string>): void {
     const now = this.#options.ports.clock.now();
     const failed = new Set([
       ...outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit),
       ...decisions.filter(({ kind }) => kind === 'unschedulable').map(({ unit }) => unit),
     ]);
-    // A move that failed is taken back, which is no new decision.
+    // A failed move is reverted, which must not count as a new decision.
     const moved = new Set(decisions.flatMap(({ kind, unit }) => (kind === 'move' ? unit : [])));
     for (const name of units) {
       if (failed.has(name) && moved.has(name)) {
@@ -167,4 +167,40 @@ export class Passes {
       else this.#backoff.succeeded(name);
     }
   }
+
+  /**
+   * The driver of one pass. It observes the machines `fresh`; for others the last observation is used. A machine that is
+   * known to be unreachable fails at once, and one that does not answer in time is unreachable from then on.
+   */
+  #driverFor(fresh: ReadonlySet<string>): SystemdDriver {
+    const { ports, watches, deadlineMs } = this.#options;
+    const { driver, clock } = ports;
+    return {
+      connect(machine) {
+        const watch = watches.get(machine.name);
+        if (watch === undefined)
+          throw new FleetError('machine-not-found', `No such machine: "${machine.name}"`);
+        if (watch.unreachable !== undefined) throw watch.unreachable;
+        const session = driver.connect(machine);
+        return observedBy(session, async ({ request }) => {
+          if (!fresh.has(machine.name)) return lastObservation(watch);
+          const asked = clock.now();
+          try {
+            const query = observeQuery({ ...request, token: true });
+            return await within(deadlineMs, machine, session.ask(query));
+          } catch (error) {
+            if (isFleetError(error)) watch.failed(asked, error);
+            throw error;
+          }
+        });
+      },
+      journal: (machine, request) => driver.journal(machine, request),
+      close: async () => undefined,
+    };
+  }
+}
+
+function lastObservation({ view, unreachable, machine }: MachineWatch): Observation {
+  if (view?.observation !== undefined) return view.observation;
+  throw unreachable ?? new FleetError('ssh-lost', `Lost machine "${machine.name}"`);
 }

@@ -4,17 +4,17 @@ import type { Obstacle } from '../plan/step.ts';
 import { type Decision, machinesOf, placementsOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 
-/** Units to do something about in one pass, and the names of the machines that have to be looked at for it. */
+/** The units of one pass, and the names of the machines that it has to observe. */
 export type Group = { readonly units: Set<string>; readonly machines: Set<string> };
 
-/** What the last look at the cluster asks for. */
+/** The work that a snapshot requires. */
 export type ToDo = {
-  /** Groups need not wait for each other, and no two have a unit in common. */
+  /** Groups are independent, and no two have a unit in common. */
   readonly groups: readonly Group[];
   readonly decisions: readonly Decision[];
 };
 
-/** Finds what a pass over everything would do; pure, and by the very functions that a pass decides with. */
+/** Finds what a pass over everything would do, with the functions that a pass uses. Pure. */
 export function toDo(snapshot: ClusterSnapshot): ToDo {
   const { units, machines } = snapshot;
   const scope = readableOf(everyUnit(units, machines), snapshot);
@@ -23,7 +23,7 @@ export function toDo(snapshot: ClusterSnapshot): ToDo {
   const machineNames = new Map(snapshot.machines.map(({ id, machine }) => [id, machine.name]));
   for (const decision of decisions) {
     const machines = machinesOf(decision).flatMap((id) => machineNames.get(id) ?? []);
-    // What one machine has lost moves in one decision.
+    // The units of a lost machine move in one pass.
     if (decision.kind === 'move') groups.add(decision.unit, `from ${decision.from}`, machines);
     if (decision.kind === 'place') groups.add(decision.unit, 'place', machines);
     if (isGone(decision, snapshot)) groups.add(decision.unit, 'forget', []);
@@ -33,15 +33,15 @@ export function toDo(snapshot: ClusterSnapshot): ToDo {
       if (obstacle === undefined || REPORTED.has(obstacle.code)) groups.add(unit, `on ${machine}`, [machine]);
     }
   }
-  askEverywhere(groups.all, snapshot);
+  observeEverywhere(groups.all, snapshot);
   return { groups: groups.all, decisions };
 }
 
-/** What is in the way of a unit for good: a pass says so, as it does of any other failure. */
+/** Permanent obstacles, which a pass reports like any other failure. */
 const REPORTED: ReadonlySet<Obstacle['code']> = new Set(['foreign', 'unrecorded']);
 
-/** Where a fenced unit is, or may be, must be known of every machine. */
-function askEverywhere(groups: readonly Group[], { units, machines }: ClusterSnapshot): void {
+/** A fenced unit needs an observation of every machine. */
+function observeEverywhere(groups: readonly Group[], { units, machines }: ClusterSnapshot): void {
   const fenced = new Set(
     units.filter(({ placement }) => placement.fence !== undefined).map(({ name }) => name),
   );
@@ -59,7 +59,7 @@ class Groups {
     return [...this.#byKey.values()];
   }
 
-  /** Puts a unit into the group of `key`, unless it is in one already, and machines into the group it is in. */
+  /** Adds a unit to the group of `key`, unless it is in a group already, and machines to the group of the unit. */
   add(unit: string, key: string, machines: readonly string[]): void {
     const group = this.#byUnit.get(unit) ?? this.#byKey.get(key) ?? { units: new Set(), machines: new Set() };
     if (!this.#byUnit.has(unit)) this.#byKey.set(key, group);
@@ -69,7 +69,7 @@ class Groups {
   }
 }
 
-/** A unit that is wanted nowhere and still assigned, though its machine answers or has left fleet.conf. */
+/** Whether the unit has to be unassigned: its machine is reachable, or no longer in fleet.conf. */
 function isGone(decision: Decision, { machines }: ClusterSnapshot): boolean {
   if (decision.kind !== 'release' || decision.from === undefined) return false;
   return machines.find(({ id }) => id === decision.from)?.unreachable === undefined;

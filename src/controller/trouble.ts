@@ -2,17 +2,16 @@ import type { ErrorCode, FleetError } from '../base/errors.ts';
 import type { MachineView } from '../cluster/snapshot.ts';
 import { hasAnswered } from '../cluster/unreachable.ts';
 
-/**
- * What keeps a controller from its work, in one line. `isOwn`: another controller may well be without it. `isWarning`: it
- * is about one machine, and the others are looked after.
- */
+/** A problem of a controller, in one line. */
 export type Trouble = {
   readonly message: string;
+  /** Whether another controller may not have the problem. */
   readonly isOwn: boolean;
+  /** Whether only one machine is affected. */
   readonly isWarning?: boolean;
 };
 
-/** Errors that have their cause in this process, its place, its version or its rights. */
+/** Errors that this process causes, by its host, version or permissions. */
 const OWN: ReadonlySet<ErrorCode> = new Set([
   'registry-unavailable',
   'registry-newer',
@@ -26,8 +25,8 @@ export function troubleOf(what: string, { code, message }: FleetError): Trouble 
 }
 
 /**
- * A controller that no machine answers is of no use, be it cut off or refused. A machine whose answers cannot be used is a
- * trouble of every controller.
+ * If all machines are unreachable, another controller may still reach them. A machine whose answers are invalid is a problem
+ * for every controller.
  */
 export function machineTroubles(views: readonly MachineView[]): readonly Trouble[] {
   const unreachable = views.flatMap(({ unreachable }) => unreachable ?? []);
@@ -37,5 +36,5 @@ export function machineTroubles(views: readonly MachineView[]): readonly Trouble
   const [first] = unreachable;
   if (first === undefined || unreachable.length < views.length) return unusable;
   const message = first.message.replaceAll('\n', ' ');
-  return [{ message: `no machine answers, of ${views.length}: ${message}`, isOwn: true }, ...unusable];
+  return [{ message: `no machine is reachable, of ${views.length}: ${message}`, isOwn: true }, ...unusable];
 }

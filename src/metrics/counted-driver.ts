@@ -3,15 +3,15 @@ import type { SystemdDriver } from '../systemd/driver.ts';
 import { observedBy } from '../systemd/observation.ts';
 
 /**
- * The same driver; `note` is called for every session that begins, which its first answer shows, and with the code of the
- * error of everyone that could not begin or broke off.
+ * The same driver; it calls `count` for every session when its first answer arrives, and with the code of the error for
+ * every session that could not begin or was interrupted.
  */
-export function countedDriver(driver: SystemdDriver, note: (failure?: string) => void): SystemdDriver {
+export function countedDriver(driver: SystemdDriver, count: (failure?: string) => void): SystemdDriver {
   const counted = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
     } catch (error) {
-      note(isFleetError(error) ? error.code : 'unknown');
+      count(isFleetError(error) ? error.code : 'unknown');
       throw error;
     }
   };
@@ -20,7 +20,7 @@ export function countedDriver(driver: SystemdDriver, note: (failure?: string) =>
       const session = driver.connect(machine);
       let hasBegun: boolean = false;
       const begun = <T>(answer: T): T => {
-        if (!hasBegun) note();
+        if (!hasBegun) count();
         hasBegun = true;
         return answer;
       };

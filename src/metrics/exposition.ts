@@ -1,34 +1,51 @@
-/** One measured value; `labels` tell it from others of its family. */
-export type Sample = {
-  readonly labels?: Readonly<Record<string, string>>;
-  /** What is added to the name of the family: `_sum`. */
-  readonly suffix?: string;
-  readonly value: number;
-};
+type Labels = Readonly<Record<string, string>>;
+type Sample = { readonly labels: Labels; readonly suffix: string; value: number };
 
-export type Family = {
-  readonly name: string;
-  readonly type: 'counter' | 'gauge' | 'summary';
-  readonly help: string;
-  readonly samples: readonly Sample[];
-};
-
-/** What {@link exposition} writes, as HTTP calls it. */
+/** The content type of {@link exposition}. */
 export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** Families in the text format of Prometheus, version 0.0.4. */
 export function exposition(families: readonly Family[]): string {
-  return families.map(familyText).join('');
+  return families.map((family) => family.text).join('');
 }
 
-function familyText({ name, type, help, samples }: Family): string {
-  const lines = samples.map(
-    ({ labels = {}, suffix = '', value }) => `${name}${suffix}${labelText(labels)} ${value}\n`,
-  );
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('')}`;
+/** Samples of one name, by their labels. */
+export class Family {
+  readonly #type: 'counter' | 'gauge' | 'summary';
+  readonly #name: string;
+  readonly #help: string;
+  readonly #samples = new Map<string, Sample>();
+
+  /** `known` labels are there from the start, at 0: otherwise the first event of a kind would not be an increase. */
+  constructor(
+    type: 'counter' | 'gauge' | 'summary',
+    name: string,
+    help: string,
+    known: readonly Labels[] = [],
+  ) {
+    this.#type = type;
+    this.#name = name;
+    this.#help = help;
+    for (const labels of known) this.add(labels, 0);
+  }
+
+  /** `suffix` is added to the name of the family: `_sum`. */
+  add(labels: Labels = {}, by = 1, suffix = ''): void {
+    const key = JSON.stringify([labels, suffix]);
+    const sample = this.#samples.get(key) ?? { labels, suffix, value: 0 };
+    sample.value += by;
+    this.#samples.set(key, sample);
+  }
+
+  get text(): string {
+    const lines = [...this.#samples.values()].map(
+      ({ labels, suffix, value }) => `${this.#name}${suffix}${labelText(labels)} ${value}\n`,
+    );
+    return `# HELP ${this.#name} ${this.#help}\n# TYPE ${this.#name} ${this.#type}\n${lines.join('')}`;
+  }
 }
 
-function labelText(labels: Readonly<Record<string, string>>): string {
+function labelText(labels: Labels): string {
   const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`);
   return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
 }

@@ -2,10 +2,9 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import { hasAnswered } from '../cluster/unreachable.ts';
 import type { ControllerEvent } from '../reconcile/notice.ts';
-import { Counter } from './counter.ts';
-import { exposition, type Family, type Sample } from './exposition.ts';
+import { exposition, Family } from './exposition.ts';
 
-/** What is so at this moment; `snapshot` is undefined before every machine was asked. */
+/** The state of a controller; `snapshot` is undefined before every machine was observed. */
 export type Moment = {
   readonly leads: boolean;
   readonly seenAt: number;
@@ -13,7 +12,7 @@ export type Moment = {
   readonly snapshot: ClusterSnapshot | undefined;
 };
 
-/** Why passes fail, and sessions: what is known to happen. */
+/** The known reasons of failed passes and sessions. */
 const PASS_FAILURES: readonly ErrorCode[] = [
   'registry-unavailable',
   'registry-newer',
@@ -35,21 +34,32 @@ const SSH_FAILURES: readonly ErrorCode[] = [
   'bad-answer',
 ];
 
-/** Counts what a controller tells, from its start on. */
+/** Counts the events of a controller since its start. */
 export class Metrics {
-  readonly #passes = new Counter([{ result: 'done' }, { result: 'with-failures' }]);
-  readonly #passFailures = new Counter(reasons(PASS_FAILURES));
-  readonly #decisions = new Counter();
-  readonly #changes = new Counter([{ result: 'done' }]);
-  readonly #connects = new Counter([{}]);
-  readonly #sshFailures = new Counter(reasons(SSH_FAILURES));
-  readonly #refusals = new Counter(['400', '404', '409', '412', '503'].map((status) => ({ status })));
-  readonly #yields = new Counter([{}]);
+  readonly #passes = counter('passes', 'Completed passes.', [
+    { result: 'done' },
+    { result: 'with-failures' },
+  ]);
+  readonly #passFailures = counter(
+    'pass_failures',
+    'Passes that ended with an error.',
+    reasons(PASS_FAILURES),
+  );
+  readonly #decisions = counter('decisions', 'Decisions and their reasons.');
+  readonly #changes = counter('changes', 'Changes of units on machines, by result.', [{ result: 'done' }]);
+  readonly #connects = counter('ssh_connects', 'Sessions that began on machines.', [{}]);
+  readonly #sshFailures = counter('ssh_failures', 'Sessions that failed.', reasons(SSH_FAILURES));
+  readonly #refusals = counter(
+    'refusals',
+    'Changing requests that the API refused.',
+    ['400', '404', '409', '412', '503'].map((status) => ({ status })),
+  );
+  readonly #yields = counter('leaderships_given_up', 'Times that this leader gave up the leadership.', [{}]);
   #passMs = 0;
   #passesDone = 0;
 
-  /** Takes an event in; quick, and never throws. */
-  note(event: ControllerEvent): void {
+  /** Counts an event; quick, and never throws. */
+  handle(event: ControllerEvent): void {
     switch (event.kind) {
       case 'pass-done':
         this.#passes.add({ result: event.failures === 0 ? 'done' : 'with-failures' });
@@ -74,92 +84,65 @@ export class Metrics {
     }
   }
 
-  /** A session on a machine began; or it could not, for the reason of that code. */
-  noteConnect(failure?: string): void {
+  /** Counts a session that began, or that failed with that code. */
+  countSession(failure?: string): void {
     if (failure === undefined) this.#connects.add();
     else this.#sshFailures.add({ reason: failure });
   }
 
-  /** A request over the API that would have changed something was refused with that HTTP status. */
-  noteRefusal(status: number): void {
+  /** Counts a changing request that the API refused with that HTTP status. */
+  countRefusal(status: number): void {
     this.#refusals.add({ status: `${status}` });
   }
 
-  /** All of it in the text format of Prometheus. */
+  /** All metrics in the text format of Prometheus. */
   text(moment: Moment): string {
-    return exposition([...this.#counted(), ...momentary(moment)]);
+    const durations = new Family('summary', 'fleet_pass_seconds', 'Duration of passes.');
+    durations.add({}, this.#passMs / 1000, '_sum');
+    durations.add({}, this.#passesDone, '_count');
+    return exposition([
+      this.#passes,
+      this.#passFailures,
+      durations,
+      this.#decisions,
+      this.#changes,
+      this.#connects,
+      this.#sshFailures,
+      this.#refusals,
+      this.#yields,
+      ...gauges(moment),
+    ]);
   }
+}
 
-  #counted(): readonly Family[] {
-    const pass = [
-      { suffix: '_sum', value: this.#passMs / 1000 },
-      { suffix: '_count', value: this.#passesDone },
-    ];
-    const counter = (name: string, help: string, { samples }: Counter): Family => ({
-      name: `fleet_${name}_total`,
-      type: 'counter',
-      help,
-      samples,
-    });
-    return [
-      counter('passes', 'Passes that came to their end.', this.#passes),
-      counter('pass_failures', 'Passes that ended with an error.', this.#passFailures),
-      { name: 'fleet_pass_seconds', type: 'summary', help: 'How long passes took.', samples: pass },
-      counter('decisions', 'Decisions, and why.', this.#decisions),
-      counter('changes', 'Changes of units on machines, and how they went.', this.#changes),
-      counter('ssh_connects', 'Sessions that began on machines.', this.#connects),
-      counter('ssh_failures', 'Sessions that could not begin or broke off, and why.', this.#sshFailures),
-      counter('refusals', 'Changing requests that the API refused.', this.#refusals),
-      counter('leaderships_given_up', 'Times that this leader let others decide.', this.#yields),
-    ];
-  }
+function counter(name: string, help: string, known: ConstructorParameters<typeof Family>[3] = []): Family {
+  return new Family('counter', `fleet_${name}_total`, help, known);
+}
+
+function reasons(codes: readonly ErrorCode[]): readonly { readonly reason: string }[] {
+  return codes.map((reason) => ({ reason }));
 }
 
 function stuckReason(decision: Extract<ControllerEvent, { kind: 'stuck' }>['decision']): string {
   return decision.kind === 'keep' ? (decision.violation?.code ?? '') : 'no-machine-fits';
 }
 
-function momentary({ leads, seenAt, now, snapshot }: Moment): readonly Family[] {
-  const leader = gauge('leader', '1 while this controller leads.', [{ value: leads ? 1 : 0 }]);
+function gauges({ leads, seenAt, now, snapshot }: Moment): readonly Family[] {
+  const gauge = (name: string, help: string): Family => new Family('gauge', `fleet_${name}`, help);
+  const leader = gauge('leader', '1 while this controller leads.');
+  leader.add({}, leads ? 1 : 0);
   if (snapshot === undefined) return [leader];
-  const units = snapshot.machines.flatMap(({ observation }) => observation?.units ?? []);
-  return [
-    leader,
-    gauge('snapshot_age_seconds', 'Age of the oldest answer of a machine.', [
-      { value: Math.max(0, now - seenAt) / 1000 },
-    ]),
-    gauge('machines', 'Machines by state.', [
-      ...byLabels(snapshot.machines, ({ unreachable }) => ({
-        state:
-          unreachable === undefined ? 'reachable' : hasAnswered(unreachable) ? 'unusable' : 'unreachable',
-      })),
-    ]),
-    gauge(
-      'units',
-      'Units of the registry by target state.',
-      byLabels(snapshot.units, ({ target }) => ({ target })),
-    ),
-    gauge(
-      'unit_states',
-      'Units on machines that answer, as systemd there has them.',
-      byLabels(units, ({ state: { active, sub } }) => ({ active, sub })),
-    ),
-  ];
-}
-
-function gauge(name: string, help: string, samples: readonly Sample[]): Family {
-  return { name: `fleet_${name}`, type: 'gauge', help, samples };
-}
-
-function byLabels<T>(
-  things: readonly T[],
-  labelsOf: (thing: T) => Readonly<Record<string, string>>,
-): readonly Sample[] {
-  const counter = new Counter();
-  for (const thing of things) counter.add(labelsOf(thing));
-  return counter.samples;
-}
-
-function reasons(codes: readonly ErrorCode[]): readonly { readonly reason: string }[] {
-  return codes.map((reason) => ({ reason }));
+  const age = gauge('snapshot_age_seconds', 'Age of the oldest observation of a machine.');
+  age.add({}, Math.max(0, now - seenAt) / 1000);
+  const machines = gauge('machines', 'Machines by state.');
+  const states = gauge('unit_states', 'Units on reachable machines by their state in systemd.');
+  for (const { observation, unreachable } of snapshot.machines) {
+    const state = unreachable && (hasAnswered(unreachable) ? 'unusable' : 'unreachable');
+    machines.add({ state: state ?? 'reachable' });
+    for (const { active, sub } of (observation?.units ?? []).map((unit) => unit.state))
+      states.add({ active, sub });
+  }
+  const units = gauge('units', 'Units of the registry by target state.');
+  for (const { target } of snapshot.units) units.add({ target });
+  return [leader, age, machines, units, states];
 }

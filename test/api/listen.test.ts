@@ -50,7 +50,7 @@ describe('a socket of the file system', () => {
     await listen({ kind: 'unix', path });
     await expect(listen({ kind: 'unix', path })).rejects.toMatchObject({
       code: 'cannot-listen',
-      message: `Cannot listen on "unix:${path}": it is taken`,
+      message: `Cannot listen on "unix:${path}": it is in use`,
     });
     expect((await ask({ socketPath: path }, 'GET', '/')).body).toBe('hello');
   });
@@ -77,7 +77,7 @@ describe('TCP', () => {
     await once(taken, 'listening');
     const { port } = taken.address() as { port: number };
     await expect(listen({ kind: 'tcp', host: '127.0.0.1', port })).rejects.toMatchObject({
-      message: `Cannot listen on "127.0.0.1:${port}": it is taken`,
+      message: `Cannot listen on "127.0.0.1:${port}": it is in use`,
     });
     const server = await listen({ kind: 'tcp', host: '127.0.0.1', port: 0 });
     const { port: own } = server.address() as { port: number };

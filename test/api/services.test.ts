@@ -41,7 +41,7 @@ describe('/healthz', () => {
     house.fakes.disconnect('m2');
     await vi.waitFor(async () => expect((await api.get('/healthz')).status).toBe(503), soon);
     expect((await api.get('/healthz')).body).toMatchObject({
-      reasons: ['no machine answers, of 2: Cannot reach machine "m1"'],
+      reasons: ['no machine is reachable, of 2: Cannot reach machine "m1"'],
     });
     house.fakes.of('m2').unreachable = undefined;
     await vi.waitFor(async () => expect((await api.get('/healthz')).status).toBe(200), soon);
@@ -104,7 +104,7 @@ describe('/healthz', () => {
 
   it('says that the loop is stuck', async () => {
     vi.spyOn(house.controller, 'isAwake', 'get').mockReturnValue(false);
-    expect((await api.get('/healthz')).body).toMatchObject({ reasons: ['the loop does not turn'] });
+    expect((await api.get('/healthz')).body).toMatchObject({ reasons: ['the control loop hangs'] });
   });
 });
 
@@ -180,7 +180,7 @@ describe('/events', () => {
   });
 
   it('says that something is missing to who comes back after a new start', async () => {
-    api.events.note({ kind: 'connected' });
+    api.events.handle({ kind: 'connected' });
     const stream = await listen('earlier-17');
     await vi.waitFor(() => expect(kinds(stream.read()).at(-1)).toBe('connected'), soon);
     expect(kinds(stream.read())[0]).toBe('gap');
@@ -205,13 +205,13 @@ describe('/events', () => {
     // A unit whose name is long fills what the kernel and we hold for a reader.
     const unit = `${'x'.repeat(200)}.service`;
     for (let n = 0; n < 5_000; n++) {
-      api.events.note({ kind: 'unit-state', unit, machine: 'm1', state: undefined });
+      api.events.handle({ kind: 'unit-state', unit, machine: 'm1', state: undefined });
       if (n % 500 === 0) await new Promise(setImmediate);
     }
     socket.resume();
     await closed;
     const stream = await listen();
-    api.events.note({ kind: 'connected' });
+    api.events.handle({ kind: 'connected' });
     await vi.waitFor(() => expect(kinds(stream.read())).toEqual(['connected']), soon);
   });
 });

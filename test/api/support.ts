@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
 import { EventStream } from '../../src/api/events.ts';
-import { InheritedSockets } from '../../src/api/inherited.ts';
+import { InheritedSockets } from '../../src/api/listen.ts';
 import { serveApi } from '../../src/api/serve.ts';
 import type { FleetError } from '../../src/base/errors.ts';
 import type { ListenPlace } from '../../src/config/places.ts';
@@ -83,8 +83,8 @@ export class Api {
     const { socketPath, origin = 'here', leads = () => true, electionError = () => undefined } = changes;
     const api = new Api(socketPath ?? join(await makeFolder(), 'fleet.sock'));
     house.listeners.push(
-      (event) => api.metrics.note(event),
-      (event) => api.events.note(event),
+      (event) => api.metrics.handle(event),
+      (event) => api.events.handle(event),
     );
     const { close } = await serveApi({
       registry: house.watchedRegistry,

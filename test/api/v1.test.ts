@@ -148,7 +148,7 @@ const REFUSED: readonly (readonly [
     'GET',
     UNITS,
     { headers: { origin: 'http://evil.example' } },
-    refusal(403, 'no requests of web pages are answered'),
+    refusal(403, 'requests from web pages are refused'),
   ],
   ['a path that cannot be decoded', 'GET', `${UNITS}/%ff`, {}, refusal(400, 'cannot decode "%ff"')],
   [
@@ -272,7 +272,7 @@ describe('fleet v1', () => {
       status: 409,
       body: refusal(
         409,
-        'metadata is not kept by this API: write "name=r7" under "metadata" of [machine.m1] in fleet.conf and send SIGHUP to fleetd',
+        'metadata cannot be changed over this API: write "name=r7" under "metadata" of [machine.m1] in fleet.conf and send SIGHUP to fleetd',
       ),
     });
     expect((await patch({ op: 'add', path: `/${idOf('m9')}/metadata/a`, value: 'b' })).status).toBe(404);

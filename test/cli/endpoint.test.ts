@@ -65,7 +65,7 @@ describe('--endpoint', () => {
     expect(await desk.run(['list-units', '--endpoint', 'unix:///nowhere.sock'])).toEqual({
       status: 1,
       out: '',
-      err: 'Error: The endpoint "unix:///nowhere.sock" cannot be reached: there is no such socket\nhint: Is fleetd running there? "--endpoint none" asks the machines\n',
+      err: 'Error: The endpoint "unix:///nowhere.sock" is unreachable: there is no such socket\nhint: Is fleetd running there? "--endpoint none" asks the machines\n',
     });
     expect((await desk.run(['list-units', '--endpoint', 'ftp://x'])).status).toBe(2);
   });
@@ -75,7 +75,7 @@ describe('--endpoint', () => {
     const { socketPath } = await Api.of(house);
     vi.spyOn(house.controller, 'snapshot', 'get').mockReturnValue(undefined);
     const { err } = await (await makeDesk()).run(['list-units', '--endpoint', `unix:${socketPath}`]);
-    expect(err).toContain('cannot tell: "fleetd has not asked every machine yet"');
+    expect(err).toContain('refuses: "fleetd has not observed every machine yet"');
   });
 });
 

@@ -153,7 +153,7 @@ it('a machine that refuses is not asked again by those who want to know', async 
   };
   const { watch } = watchOf({ observation });
   await watch.whenSeen;
-  for (let time = 0; time < 20; time++) await watch.look();
+  for (let time = 0; time < 20; time++) await watch.observe();
   expect([asked, watch.unreachable?.code]).toEqual([1, 'ssh-authentication']);
 });
 
@@ -168,8 +168,8 @@ it('a machine that answers and takes no lease is not silent', async () => {
     throw new FleetError('machine-stopping', 'Machine "m1" is shutting down');
   };
   const { watch, leases } = watchOf({ extension }, { bootId: 'b', deadline: 1 });
-  await watch.look();
-  await watch.look();
+  await watch.observe();
+  await watch.observe();
   expect([watch.unreachable, watch.view?.observation?.lease]).toEqual([undefined, undefined]);
   expect(leases.map((error) => error?.code)).toContain('machine-stopping');
 });

@@ -96,7 +96,7 @@ onMachines('a fleetd that machines refuse to log in', () => {
     expect(lost.map(({ message }) => message)).toEqual([expect.stringContaining('cannot be used')]);
     const { status, body } = await health(operator);
     expect(status).toBe(503);
-    expect(body).toContain('no machine answers, of 3');
+    expect(body).toContain('no machine is reachable, of 3');
     const metrics = await asked(operator, '/metrics');
     expect(
       Number(/^fleet_ssh_failures_total\{reason="ssh-authentication"\} (\d+)$/m.exec(metrics.body)?.[1]),

@@ -28,8 +28,8 @@ it.each<[ControllerEvent, string]>([
     `error: this controller cannot stand for election: ${DENIED.message}`,
   ],
   [
-    { kind: 'leadership-given-up', trouble: 'no machine answers, of 3: refused' },
-    'error: this controller gives up the leadership: no machine answers, of 3: refused',
+    { kind: 'leadership-given-up', trouble: 'no machine is reachable, of 3: refused' },
+    'error: this controller gives up the leadership: no machine is reachable, of 3: refused',
   ],
   [
     { kind: 'pass-failed', units: ['a.service'], error: DENIED, again: false },

@@ -1,15 +1,14 @@
 import { compareText } from '../../base/text.ts';
 import type { MachineView } from '../../cluster/snapshot.ts';
 import { parseMachineId } from '../../machine/machine-id.ts';
-import { type Answer, ApiError, json } from '../answer.ts';
-import { type Call, isObject, parseJson } from '../call.ts';
+import { type Answer, ApiError, type Call, isObject, json, parseJson } from '../call.ts';
 import type { Cluster } from '../cluster.ts';
-import { collection, pageOf } from '../page.ts';
+import { collection, pageOf } from './page.ts';
 
-/** A change of metadata that a client asks for; `value` is undefined for one that is to go. */
+/** A requested change of metadata; `value` is undefined for a removal. */
 type Change = { readonly machine: string; readonly key: string; readonly value: string | undefined };
 
-/** The machines that answer: others are no members of a fleet. */
+/** Only reachable machines, because the original fleet lists only members. */
 export async function listMachines(cluster: Cluster, { query }: Call): Promise<Answer> {
   const { machines } = await cluster.snapshot();
   const present = machines.filter(({ observation }) => observation !== undefined);
@@ -18,10 +17,7 @@ export async function listMachines(cluster: Cluster, { query }: Call): Promise<A
   return json(collection('machines', { ...page, items: page.items.map(machineJson) }));
 }
 
-/**
- * Metadata is written in fleet.conf, and that belongs to people: a change that holds already is done, any other one
- * is refused with where to make it.
- */
+/** Metadata is in fleet.conf, which fleetd does not edit: a change that is there already succeeds, others are refused. */
 export async function patchMachines(cluster: Cluster, { body }: Call): Promise<Answer> {
   const changes = readChanges(parseJson(await body()));
   const { machines } = await cluster.snapshot();
@@ -29,11 +25,14 @@ export async function patchMachines(cluster: Cluster, { body }: Call): Promise<A
     const view = machines.find(({ id }) => id !== undefined && id === parseMachineId(machine));
     if (view === undefined) throw new ApiError(404, `machine does not exist: "${machine}"`);
     const { name, metadata } = view.machine;
-    const held = Object.hasOwn(metadata, key) ? metadata[key] : undefined;
-    if (held === value) continue;
+    const current = Object.hasOwn(metadata, key) ? metadata[key] : undefined;
+    if (current === value) continue;
     const wanted = value === undefined ? `remove "${key}"` : `write "${key}=${value}"`;
     const where = `under "metadata" of [machine.${name}] in fleet.conf`;
-    throw new ApiError(409, `metadata is not kept by this API: ${wanted} ${where} and send SIGHUP to fleetd`);
+    throw new ApiError(
+      409,
+      `metadata cannot be changed over this API: ${wanted} ${where} and send SIGHUP to fleetd`,
+    );
   }
   return { status: 204 };
 }
@@ -47,7 +46,7 @@ function readChanges(body: unknown): readonly Change[] {
   return body.map(readChange);
 }
 
-/** As RFC 6902 has them, so far as fleet understands it. */
+/** The subset of RFC 6902 that the original fleet supports. */
 function readChange(operation: unknown): Change {
   const { op, path, value } = isObject(operation) ? operation : {};
   if (op !== 'add' && op !== 'replace' && op !== 'remove')

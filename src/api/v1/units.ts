@@ -1,17 +1,17 @@
 import type { ClusterSnapshot, DesiredUnit } from '../../cluster/snapshot.ts';
 import { TARGET_STATES, type TargetState } from '../../cluster/target-state.ts';
 import { type UnitFileRow, unitFileRow } from '../../operations/list-unit-files.ts';
+import { listUnits as listStateRows, type UnitRow } from '../../operations/list-units.ts';
 import { forgetUnit, requestUnit } from '../../operations/request-unit.ts';
 import { hashUnitFile, parseUnitFile, serialise } from '../../unit/unit-file.ts';
 import { isTemplate, parseUnitName, type UnitName, unitNameProblem } from '../../unit/unit-name.ts';
-import { type Answer, ApiError, json } from '../answer.ts';
-import { type Call, isObject, parseJson } from '../call.ts';
+import { type Answer, ApiError, type Call, isObject, json, parseJson } from '../call.ts';
 import type { Cluster } from '../cluster.ts';
-import { collection, pageOf } from '../page.ts';
+import { collection, pageOf } from './page.ts';
 
 type Option = { readonly name: string; readonly section: string; readonly value: string };
 
-/** What a client wants of a unit. */
+/** The requested options and state of a unit. */
 type Wanted = { readonly options: readonly Option[]; readonly target: TargetState | undefined };
 
 export async function listUnits(cluster: Cluster, { query }: Call): Promise<Answer> {
@@ -28,7 +28,7 @@ export async function getUnit(cluster: Cluster, name: string): Promise<Answer> {
   return json(unitJson(unit, snapshot, 'alone'));
 }
 
-/** Answers as soon as it is stored. What is there keeps its target state only when that is all a client sends. */
+/** Answers as soon as the request is stored. A new text without a state makes the unit inactive. */
 export async function putUnit(cluster: Cluster, text: string, call: Call): Promise<Answer> {
   const name = readName(text);
   const { options, target } = readWanted(await bodyOf(call), name);
@@ -61,7 +61,7 @@ export function noSuchUnit(): ApiError {
   return new ApiError(404, 'unit does not exist');
 }
 
-/** fleet tells of a global unit in a list that it is inactive, and nothing when it is asked for that unit. */
+/** The original fleet lists a global unit as inactive, and omits its state in the answer for the unit. */
 function unitJson(unit: DesiredUnit, snapshot: ClusterSnapshot, where: 'in a list' | 'alone'): object {
   const { machine, state }: UnitFileRow = unitFileRow(unit, undefined, snapshot);
   const isGlobal = unit.placement.global;
@@ -116,10 +116,45 @@ function isOption(value: unknown): value is Option {
   return isObject(value) && ['section', 'name', 'value'].every((key) => typeof value[key] === 'string');
 }
 
-/** The unit file that options make up: exactly these, so that none can hide in the value of another. */
+/** The unit file of these options; it must parse to exactly the same options, so that none can hide in a value. */
 function readOptions(options: readonly Option[]) {
   const text = serialise(options);
   const file = parseUnitFile(text);
   if (file.options.length === options.length && serialise(file.options) === text) return file;
-  throw new ApiError(400, 'invalid options: a value goes on in another line, or has blanks around it');
+  throw new ApiError(400, 'invalid options: a value has a line break, or blanks around it');
+}
+
+/** The states of units on machines, filtered by unit or machine. */
+export async function listStates(cluster: Cluster, { query }: Call): Promise<Answer> {
+  const unit = query.get('unitName') ?? '';
+  const machine = query.get('machineID') ?? '';
+  const rows = (await seen(cluster)).filter(
+    (row) => (unit === '' || row.unit === unit) && (machine === '' || row.machine.id === machine),
+  );
+  const page = pageOf(rows, query.get('nextPageToken'));
+  return json(collection('states', { ...page, items: page.items.map(stateJson) }));
+}
+
+/** The state of a unit on the first machine that has it; clients poll it while they wait for a start. */
+export async function getState(cluster: Cluster, name: string): Promise<Answer> {
+  const row = (await seen(cluster)).find(({ unit }) => unit === name);
+  if (row === undefined) throw noSuchUnit();
+  return json(stateJson(row));
+}
+
+/** A unit that is on no machine has no state. On an unreachable machine its state is `unknown`, `unreachable`. */
+async function seen(cluster: Cluster): Promise<readonly UnitRow[]> {
+  const { rows } = await listStateRows({ snapshot: () => cluster.snapshot() });
+  return rows.filter(({ load }) => load !== 'not-found');
+}
+
+function stateJson({ unit, machine, hash, load, active, sub }: UnitRow): object {
+  return {
+    ...(hash !== '' && { hash }),
+    ...(machine.id !== undefined && { machineID: machine.id }),
+    name: unit,
+    systemdActiveState: active,
+    systemdLoadState: load,
+    systemdSubState: sub,
+  };
 }

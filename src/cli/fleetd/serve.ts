@@ -1,5 +1,5 @@
 import { EventStream } from '../../api/events.ts';
-import { InheritedSockets } from '../../api/inherited.ts';
+import { InheritedSockets } from '../../api/listen.ts';
 import { serveApi } from '../../api/serve.ts';
 import { isFleetError } from '../../base/errors.ts';
 import { formatTime, steadyClock } from '../../base/time.ts';
@@ -69,7 +69,7 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
   const metrics = new Metrics();
   const events = new EventStream(Date.now().toString(36));
   const emit = (event: ControllerEvent): void => {
-    for (const listener of [metrics, events]) listener.note(event);
+    for (const listener of [metrics, events]) listener.handle(event);
     round.emit(event);
   };
   const clock = steadyClock();
@@ -85,7 +85,7 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
   const controller = new Controller({
     ports: {
       ...ports,
-      driver: countedDriver(ports.driver, (failure) => metrics.noteConnect(failure)),
+      driver: countedDriver(ports.driver, (failure) => metrics.countSession(failure)),
       clock,
     },
     ...paceOf(config),

@@ -1,8 +1,8 @@
 import { heldUntil } from '../../../src/cluster/lease.ts';
 import type { MachineView, Observation } from '../../../src/cluster/snapshot.ts';
-import { Backoff } from '../../../src/controller/backoff.ts';
 import { Leases } from '../../../src/controller/leases.ts';
 import { toDo } from '../../../src/controller/to-do.ts';
+import { Backoff } from '../../../src/controller/waiting.ts';
 import { safeTime } from '../../../src/election/leadership.ts';
 import type { RegistryView } from '../../../src/registry/view.ts';
 import { CLUSTER_ID } from '../../support/builders.ts';
@@ -72,7 +72,7 @@ export class SimController {
       if (view.unreachable !== undefined)
         this.#views.set(name, { ...view, unreachable: { ...view.unreachable, since: this.#process.now } });
     }
-    this.#leases.beginAnew();
+    this.#leases.reset();
   }
 
   #campaign(): void {
@@ -166,7 +166,7 @@ export class SimController {
     } as unknown as RegistryView;
     this.#leases.admit(this.#leases.waiting([...this.#views.values()], view));
     const { groups } = toDo(this.#pass.snapshot(this.#views));
-    if (groups.length === 0 || this.#backoff.holds(UNIT, this.#token, this.#process.now)) return;
+    if (groups.length === 0 || this.#backoff.isWaiting(UNIT, this.#token, this.#process.now)) return;
     this.#isBusy = true;
     this.#pass.run((went) => this.#finish(went));
   }

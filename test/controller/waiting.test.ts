@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Backoff } from '../../src/controller/backoff.ts';
+import { Backoff } from '../../src/controller/waiting.ts';
 
 describe('a unit that failed', () => {
   it('waits twice as long every time, and five minutes at the most', () => {
@@ -14,21 +14,24 @@ describe('a unit that failed', () => {
   it('is held until its time has come', () => {
     const backoff = new Backoff();
     backoff.failed('a.service', 1, 500);
-    expect([backoff.holds('a.service', 1, 1499), backoff.holds('a.service', 1, 1500)]).toEqual([true, false]);
+    expect([backoff.isWaiting('a.service', 1, 1499), backoff.isWaiting('a.service', 1, 1500)]).toEqual([
+      true,
+      false,
+    ]);
     expect(backoff.next(1500)).toBe(Number.POSITIVE_INFINITY);
   });
 
   it('is not held after a new decision, nor after it succeeded', () => {
     const backoff = new Backoff();
     backoff.failed('a.service', 1, 0);
-    expect(backoff.holds('a.service', 2, 10)).toBe(false);
+    expect(backoff.isWaiting('a.service', 2, 10)).toBe(false);
     backoff.succeeded('a.service');
-    expect(backoff.holds('a.service', 1, 10)).toBe(false);
+    expect(backoff.isWaiting('a.service', 1, 10)).toBe(false);
   });
 
   it('is held whatever is wanted of it when nothing could be found out', () => {
     const backoff = new Backoff();
     backoff.failed('a.service', undefined, 0);
-    expect(backoff.holds('a.service', 7, 10)).toBe(true);
+    expect(backoff.isWaiting('a.service', 7, 10)).toBe(true);
   });
 });

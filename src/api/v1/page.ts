@@ -1,13 +1,13 @@
-import { ApiError } from './answer.ts';
+import { ApiError } from '../call.ts';
 
-/** How many entries an answer has. */
+/** The limit of entries in an answer. */
 const LIMIT = 100;
 
 /** A part of a collection, and the token for the next one. */
 type Page<T> = { readonly items: readonly T[]; readonly nextPageToken: string | undefined };
 
 /**
- * The part of `items` that a token asks for. Tokens are those of fleet: base64 of two numbers of 16 bits, the limit
+ * The page of `items` that a token names. Tokens are those of the original fleet: base64 of two 16-bit numbers, the limit
  * and the page, counted from 1. Throws {@link ApiError} 400.
  */
 export function pageOf<T>(items: readonly T[], token: string | null): Page<T> {
@@ -19,7 +19,7 @@ export function pageOf<T>(items: readonly T[], token: string | null): Page<T> {
   };
 }
 
-/** A collection as fleet answers with it: an empty one has no field at all. */
+/** A collection in the format of the original fleet, which omits an empty list. */
 export function collection<T>(name: string, { items, nextPageToken }: Page<T>): object {
   return {
     ...(nextPageToken !== undefined && { nextPageToken }),
