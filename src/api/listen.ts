@@ -38,7 +38,7 @@ async function listenAtSocket(server: Server, path: string): Promise<void> {
 }
 
 /** Resolves when it listens. */
-export async function listening(server: Server, options: ListenOptions & { fd?: number }): Promise<void> {
+async function listening(server: Server, options: ListenOptions & { fd?: number }): Promise<void> {
   server.listen(options);
   await once(server, 'listening');
 }

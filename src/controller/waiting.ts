@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { untilAny } from '../base/async.ts';
-import { deferred } from '../base/async.ts';
-import { formatDuration } from '../base/time.ts';
+import { deferred, untilAny } from '../base/async.ts';
 import { FleetError } from '../base/errors.ts';
+import { formatDuration } from '../base/time.ts';
 import type { Token } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 

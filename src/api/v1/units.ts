@@ -57,7 +57,7 @@ export async function deleteUnit(cluster: Cluster, name: string): Promise<Answer
   return { status: 204 };
 }
 
-export function noSuchUnit(): ApiError {
+function noSuchUnit(): ApiError {
   return new ApiError(404, 'unit does not exist');
 }
 
