@@ -106,7 +106,7 @@ describe('the architecture', () => {
     const writers = files.filter((file) =>
       /\bprocess\.(?:stdout|stderr)\b|\bconsole\.|\bwriteSync\b/.test(code(file)),
     );
-    expect(writers).toEqual(['cli/log-in.ts', 'cli/output-file.ts', 'cli/streams.ts']);
+    expect(writers).toEqual(['cli/remote-session.ts', 'cli/streams.ts']);
   });
 
   it('reads user files through one function, which checks owner, mode, type and size', () => {

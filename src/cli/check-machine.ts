@@ -1,8 +1,8 @@
 import type { Config } from '../config/config.ts';
-import { doctor, finder, isHealthy } from '../operations/doctor.ts';
+import { doctor, type Examiner, finder, isHealthy } from '../operations/doctor.ts';
 import { doctorLines, doctorTitles } from '../output/doctor.ts';
-import { withConfig } from './context.ts';
-import { examinerOf } from './examiner.ts';
+import type { Ports } from '../reconcile/reconcile.ts';
+import { type SshAccess, withConfig } from './context.ts';
 import type { Streams } from './streams.ts';
 
 /** Looks at one machine of a configuration, tells what is wrong with it, and answers whether nothing is. */
@@ -14,4 +14,13 @@ export function checkMachine(config: Config, name: string, streams: Streams): Pr
     streams.err(`${doctorTitles(view)}${doctorLines(health, view)}`);
     return false;
   });
+}
+
+/** What a look at machines works with. */
+export function examinerOf(ports: Ports, { transport, targetOf }: SshAccess): Examiner {
+  return {
+    ...ports,
+    login: (machine) => transport.login(targetOf(machine)),
+    userOf: (machine) => targetOf(machine).user,
+  };
 }

@@ -1,31 +1,31 @@
 import type { ConfigFlags } from '../config/settings.ts';
 import type { ReportLines } from '../output/report.ts';
 import { type Streams, writeLines } from './streams.ts';
-import { textOfLines } from './text.ts';
+import { textOfLines } from './terminal.ts';
 
 /** An option of a command, as commander writes it: `-o, --output <format>`. */
 export type CommandOption = {
   readonly flags: string;
   readonly description: string;
   readonly choices?: readonly string[];
-  /** Names its value may list, with commas; for completion. */
+  /** Names that its value may list, separated by commas; for completion. */
   readonly list?: readonly string[];
-  /** Given several times, its values are one list with commas. */
+  /** If it is given several times, its values are joined with commas. */
   readonly repeatable?: boolean;
 };
 
-/** One verb. Its code is loaded by `run` alone, so that help and other verbs do not pay for it. */
+/** One verb. `run` loads its code, so that help and other verbs start faster. */
 export type Command = {
   readonly name: string;
   /** As commander writes them: `<unit...>`. */
   readonly arguments: string;
   readonly summary: string;
-  /** What help says beyond the summary. */
+  /** The text of help beyond the summary. */
   readonly description: string;
   readonly options: readonly CommandOption[];
-  /** Command lines with what they do. */
+  /** Command lines with their effects. */
   readonly examples: readonly (readonly [string, string])[];
-  /** Options after its first argument belong to that, and not to this command. */
+  /** Options after its first argument are arguments of the command. */
   readonly passThrough?: boolean;
   /** Verbs that follow its name. A command with subcommands has no `run`. */
   readonly subcommands?: readonly Command[];
@@ -42,21 +42,14 @@ export type Call = {
   readonly streams: Streams;
 };
 
-/** Tells what was done, on standard error where standard output cannot be written. */
-export function talk({ out, quiet }: Streams, lines: readonly string[]): void {
+/** Prints success messages; on standard error if standard output cannot be written. */
+export function printInfo({ out, quiet }: Streams, lines: readonly string[]): void {
   if (quiet !== true) writeLines((text) => out(text, text), lines);
 }
 
-/** The option of commands that answer in lines. */
-export const OUTPUT: CommandOption = {
-  flags: '-o, --output <format>',
-  description: 'output format',
-  choices: ['text', 'json'],
-};
-
 /**
- * Prints an answer in lines or, with `-o json`, as one object; what is for people goes to standard error in both.
- * `isReport` is for lines that tell what was done.
+ * Prints an answer in lines or, with `-o json`, as one object; messages for people go to standard error in both cases.
+ * With `isReport` the lines are success messages.
  */
 export async function printAnswer(
   { options, streams }: Pick<Call, 'options' | 'streams'>,
@@ -67,7 +60,7 @@ export async function printAnswer(
   if (options.output === 'json') {
     const { jsonText } = await import('../output/json.ts');
     streams.out(jsonText(json()), isReport ? textOfLines(out) : '');
-  } else if (isReport) talk(streams, out);
+  } else if (isReport) printInfo(streams, out);
   else writeLines(streams.out, out);
   writeLines(streams.err, err);
 }

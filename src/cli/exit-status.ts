@@ -18,13 +18,13 @@ export const EXIT = {
   notActive: 3,
   /** No such unit or machine. */
   notFound: 4,
-  /** A machine that was needed did not answer. */
+  /** A required machine is unreachable. */
   unreachable: 5,
-  /** The terminal is gone (SIGHUP). */
+  /** The terminal was closed (SIGHUP). */
   hungUp: 129,
   /** Ctrl-C. */
   interrupted: 130,
-  /** Told to end (SIGTERM). */
+  /** Terminated by SIGTERM. */
   terminated: 143,
 } as const;
 
@@ -79,7 +79,7 @@ export function exitStatusOf(error: unknown): ExitStatus {
   return isFleetError(error) ? BY_CODE[error.code] : EXIT.failed;
 }
 
-/** The status of a request over several units: a failure outweighs a missing unit, that a silent machine. */
+/** The status of a request over several units: a failure takes precedence over a missing unit, and that over an unreachable machine. */
 export function requestStatus({ results, problems }: RequestResult): ExitStatus {
   const statuses = new Set<ExitStatus>(problems.map(({ error }) => BY_CODE[error.code]));
   for (const result of results) {
@@ -106,7 +106,7 @@ export function drainStatus(result: DrainResult): ExitStatus {
 }
 
 /**
- * The status of a pass over everything. A silent machine counts where a unit is stuck on it; that global units
+ * The status of a pass over everything. An unreachable machine counts if a unit is stuck on it; that global units
  * lack it, or that nothing was wanted there, is no failure.
  */
 export function passStatus(pass: PassResult): ExitStatus {
@@ -116,14 +116,14 @@ export function passStatus(pass: PassResult): ExitStatus {
   return pass.stranded.length > 0 ? EXIT.unreachable : status;
 }
 
-/** The status of a recovery: nothing was stored when a machine was silent, a unit is missing when its file was. */
+/** The status of a recovery: nothing was stored if a machine was unreachable, and a unit without a file is missing. */
 export function recoverStatus(result: RecoverResult): ExitStatus {
   if (result.kind === 'unreachable') return EXIT.unreachable;
   if (result.kind === 'decided') return EXIT.done;
   return result.discrepancies.some(({ kind }) => kind === 'no-file') ? EXIT.failed : EXIT.done;
 }
 
-/** The status of `status`, with systemctl's idea of active: an unknown unit outweighs a silent machine, that a unit that is down. */
+/** The status of `status`: a missing unit takes precedence over an unreachable machine, and that over an inactive unit. */
 export function statusStatus({ statuses, problems, unreachable }: StatusResult): ExitStatus {
   if (problems.some(({ error }) => error.code !== 'not-loaded')) return EXIT.notFound;
   if (unreachable.length > 0) return EXIT.unreachable;
@@ -132,7 +132,7 @@ export function statusStatus({ statuses, problems, unreachable }: StatusResult):
   return problems.length === 0 && statuses.every(isActive) ? EXIT.done : EXIT.notActive;
 }
 
-/** The status of `journal`: what could not be read outweighs a unit that does not exist, that a silent machine. */
+/** The status of `journal`: a read error takes precedence over a missing unit, and that over an unreachable machine. */
 export function journalStatus({ problems, unreachable, failures }: JournalResult): ExitStatus {
   const statuses = new Set(problems.map(({ error }) => BY_CODE[error.code]));
   if (failures.length > 0) return EXIT.failed;

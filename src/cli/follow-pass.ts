@@ -1,7 +1,7 @@
 import { interruptionLines, PassWatch, type Wait } from '../output/pass-watch.ts';
 import type { Emit } from '../reconcile/events.ts';
-import type { LiveArea } from './live-area.ts';
 import type { Streams } from './streams.ts';
+import type { LiveArea } from './terminal.ts';
 
 /** How often it is looked what takes long, in ms. */
 const LOOK_MS = 200;

@@ -4,6 +4,7 @@ import type { Listing } from '../operations/unreachable.ts';
 import { type ListingView, listingJson } from '../output/field.ts';
 import type { Call, CommandOption } from './command.ts';
 import { EXIT } from './exit-status.ts';
+import { TABLE_OUTPUT } from './options.ts';
 import { writeLines } from './streams.ts';
 
 /** The options of everything that prints a table. */
@@ -17,7 +18,7 @@ export function listOptions({ fields }: ListingView<never>): readonly CommandOpt
       description: `comma-separated columns: ${names.join(', ')}`,
       list: names,
     },
-    { flags: '-o, --output <format>', description: 'output format', choices: ['table', 'json'] },
+    TABLE_OUTPUT,
   ];
 }
 

@@ -2,33 +2,30 @@ import { Command as Commander, CommanderError, Option } from 'commander';
 import { FleetError } from '../base/errors.ts';
 import { type ConfigFlags, GLOBAL_OPTIONS } from '../config/settings.ts';
 import type { Command } from './command.ts';
-import { catCommand } from './commands/cat.ts';
-import { completionCommand } from './commands/completion.ts';
 import { controllerCommand } from './commands/controller.ts';
-import { cordonCommand, uncordonCommand } from './commands/cordon.ts';
-import { destroyCommand } from './commands/destroy.ts';
+import { cordonCommand, drainCommand, uncordonCommand } from './commands/cordon.ts';
 import { doctorCommand } from './commands/doctor.ts';
-import { drainCommand } from './commands/drain.ts';
 import { eventsCommand } from './commands/events.ts';
 import { explainCommand } from './commands/explain.ts';
-import { historyCommand } from './commands/history.ts';
 import { journalCommand } from './commands/journal.ts';
 import { listMachinesCommand, listUnitFilesCommand, listUnitsCommand } from './commands/lists.ts';
-import { loadCommand } from './commands/load.ts';
 import { machinesCommand } from './commands/machines.ts';
+import { completionCommand, versionCommand } from './commands/other.ts';
 import { reconcileCommand } from './commands/reconcile.ts';
-import { recoverCommand } from './commands/recover.ts';
-import { registryCommand } from './commands/registry.ts';
+import { recoverCommand, registryCommand } from './commands/registry.ts';
 import { restartCommand } from './commands/restart.ts';
-import { rollbackCommand } from './commands/rollback.ts';
 import { sshCommand } from './commands/ssh.ts';
-import { startCommand } from './commands/start.ts';
 import { statusCommand } from './commands/status.ts';
-import { stopCommand } from './commands/stop.ts';
-import { submitCommand } from './commands/submit.ts';
-import { unloadCommand } from './commands/unload.ts';
+import {
+  destroyCommand,
+  loadCommand,
+  startCommand,
+  stopCommand,
+  submitCommand,
+  unloadCommand,
+} from './commands/units.ts';
 import { verifyCommand } from './commands/verify.ts';
-import { versionCommand } from './commands/version.ts';
+import { catCommand, historyCommand, rollbackCommand } from './commands/versions.ts';
 import { EXIT } from './exit-status.ts';
 import { formatExamples, formatHelp, helpWidth } from './help.ts';
 import type { Streams } from './streams.ts';

@@ -1,10 +1,14 @@
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
 import { deferred } from '../base/async.ts';
 import type { FleetError } from '../base/errors.ts';
+import type { Machine } from '../machine/machine.ts';
+import { hangUp } from '../ssh/hang-up.ts';
 import type { RemoteExit, RemoteSession, TerminalSize } from '../ssh/transport.ts';
-import { cannotWrite } from './output-file.ts';
-import { takeOver } from './take-over.ts';
+import type { SshAccess } from './context.ts';
+import { takeOver } from './signals.ts';
+import { cannotWrite, type Streams } from './streams.ts';
 
 /** The three streams of this process, as they are. */
 export type Stdio = {
@@ -126,5 +130,59 @@ function pass(chunk: Buffer, stream: Writable): Promise<void> | undefined {
 }
 
 function ignore(): void {
-  // Nothing to undo, or no caller waits any more.
+  // Nothing to undo.
+}
+
+/** What to run on a machine. */
+export type LoginRequest = {
+  /** A line for the login shell; undefined for that shell itself. */
+  readonly command: string | undefined;
+  /** Whether a command gets a terminal too. */
+  readonly tty: boolean;
+  readonly forwardAgent: boolean;
+};
+
+/** The time limit for ending what runs on the machine, in ms. */
+const HANG_UP_MS = 3000;
+
+/**
+ * Joins the streams of this process with a command or a shell on a machine, and returns its exit status. A signal
+ * ends both; a shell gets a terminal where there is one here.
+ */
+export async function logIn(
+  { transport, targetOf }: SshAccess,
+  machine: Machine,
+  { command, tty, forwardAgent }: LoginRequest,
+  { env, err }: Streams,
+): Promise<number> {
+  const target = targetOf(machine);
+  const isPerson = process.stdin.isTTY === true && process.stdout.isTTY === true;
+  const terminal =
+    tty || (command === undefined && isPerson)
+      ? { term: env.TERM ?? 'dumb', size: terminalSize(process.stdout), isHere: isPerson }
+      : undefined;
+  const session = await transport.open(target, {
+    command,
+    terminal,
+    forwardAgent: forwardAgent || (target.forwardAgent && target.identityAgent !== undefined),
+    environment: target.environment,
+  });
+  const end = await runSession(session, process, { terminal: terminal !== undefined });
+  if (end.kind === 'exit') return sessionStatus(end);
+  session.close();
+  // With a terminal the machine itself hangs up.
+  if (terminal === undefined && !(await hangsUp(hangUp(transport, target))))
+    err(`Warning: what was started on machine "${machine.name}" may go on there\n`);
+  return sessionStatus(end);
+}
+
+/** Whether the end of a session was reported within the time limit. */
+async function hangsUp(work: Promise<void>): Promise<boolean> {
+  const timer = new AbortController();
+  const late = wait(HANG_UP_MS, false, { signal: timer.signal });
+  const done = work.then(
+    () => true,
+    () => false,
+  );
+  return Promise.race([done, late]).finally(() => timer.abort());
 }

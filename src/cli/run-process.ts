@@ -1,6 +1,6 @@
+import { causeText, FleetError, isFleetError, remedyOf, systemErrorText } from '../base/errors.ts';
 import { type ExitStatus, exitStatusOf } from './exit-status.ts';
 import { type Streams, standardError, writeLines } from './streams.ts';
-import { traceOf, unexpected } from './unexpected.ts';
 
 type Main = (argv: readonly string[], streams: Streams) => Promise<number>;
 
@@ -22,4 +22,37 @@ export async function tellError(error: unknown, streams: Pick<Streams, 'err' | '
   const known = unexpected(error);
   writeLines(streams.err, [...errorLines(known), ...traceOf(error, streams)]);
   return exitStatusOf(known);
+}
+
+/**
+ * An error that no code expected, as one for people. A system call names what it failed at; the rest is a defect of
+ * fleet.
+ */
+function unexpected(error: unknown): FleetError {
+  if (isFleetError(error)) return error;
+  const { syscall = 'a system call', path } = error as NodeJS.ErrnoException;
+  if (systemErrorText(error) !== undefined) {
+    const what = path === undefined ? syscall : `${syscall} "${path}"`;
+    return new FleetError('local', `Cannot go on, for ${what} failed on this computer: ${causeText(error)}`, {
+      hint: remedyOf(error) ?? TRACE,
+      cause: error,
+    });
+  }
+  // V8 and WebAssembly reserve address space, which `ulimit -v` takes from them.
+  if (/out of memory|memory allocation|cannot allocate/i.test(String(error))) {
+    const message = `Cannot go on, for this computer gives fleet too little memory: ${causeText(error)}`;
+    return new FleetError('local', message, { hint: 'Raise the limit: ulimit -v unlimited', cause: error });
+  }
+  return new FleetError('defect', `Fleet has a defect: ${String(error)}`, { hint: TRACE, cause: error });
+}
+
+const TRACE = 'FLEETCTL_DEBUG=1 in the environment shows where it happened';
+
+/** The stack trace of an error and of what caused it, for those who ask for it with FLEETCTL_DEBUG=1. */
+function traceOf(error: unknown, { env }: Pick<Streams, 'env'>): readonly string[] {
+  if (env.FLEETCTL_DEBUG !== '1') return [];
+  const traces: string[] = [];
+  for (let each: unknown = error; each instanceof Error; each = each.cause)
+    traces.push(...(each.stack ?? String(each)).split('\n'));
+  return traces;
 }

@@ -1,17 +1,20 @@
 import { existsSync } from 'node:fs';
+import type { ClientRequestArgs } from 'node:http';
 import { type ClientTimeouts, type Endpoint, fetchSnapshot, parseEndpoint } from '../api/client.ts';
 import type { SnapshotDocument } from '../api/snapshot.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { isTrustedSocket } from '../base/trusted-file.ts';
 import { type Config, originOf } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import { readTunnel } from '../config/read.ts';
 import type { ConfigFlags } from '../config/settings.ts';
 import type { SnapshotSource } from '../operations/observe-cluster.ts';
 import { formatAge } from '../output/format.ts';
+import { transportFor } from './access.ts';
 import { withConfig } from './context.ts';
 import { namedController } from './own-config.ts';
+import { sshTarget } from './ssh-targets.ts';
 import type { Streams } from './streams.ts';
-import { withTunnel } from './tunnel.ts';
 
 /** For an endpoint that the user named. */
 const NAMED: ClientTimeouts = { firstMs: 5_000, wholeMs: 30_000 };
@@ -78,4 +81,43 @@ function seenBy(endpoint: Endpoint, { err, live, quiet }: Streams, first?: Snaps
       return snapshot;
     },
   };
+}
+
+/** Where fleetd listens on a box that it has for itself. */
+const USUAL_SOCKET = '/run/fleet.sock';
+
+/** Runs `work` with the socket of a fleetd on another box, over SSH; `named` is what --endpoint says of it. */
+async function withTunnel<T>(
+  host: string,
+  named: string | undefined,
+  { flags, streams }: { readonly flags: ConfigFlags; readonly streams: Streams },
+  work: (endpoint: Endpoint) => Promise<T>,
+): Promise<T> {
+  const path = named === undefined ? USUAL_SOCKET : socketOf(named);
+  const { env, cwd, home } = streams;
+  const { config, machine } = readTunnel(host, { flags, env, cwd, home });
+  const { ssh: target } = sshTarget(machine, config, streams);
+  const transport = transportFor(config, streams);
+  try {
+    // Before any time is measured: a person may be asked about a host key.
+    await transport.login(target);
+    const createConnection: ClientRequestArgs['createConnection'] = (_, connected) => {
+      transport.socket(target, path).then(
+        (stream) => connected(null, stream),
+        (error: Error) => connected(error, undefined as never),
+      );
+      return undefined;
+    };
+    return await work({ name: `unix://${path} on ${host}`, options: { createConnection }, tls: false });
+  } finally {
+    await transport.close();
+  }
+}
+
+function socketOf(named: string): string {
+  const path = parseEndpoint(named)?.options.socketPath;
+  if (typeof path === 'string') return path;
+  throw new FleetError('usage', `Cannot use the endpoint "${named}" with --tunnel`, {
+    hint: 'A tunnel leads to a socket: --endpoint unix:///run/fleet.sock',
+  });
 }

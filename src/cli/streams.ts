@@ -1,12 +1,11 @@
+import { fstatSync, writeSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { causeText, FleetError } from '../base/errors.ts';
 import { visible } from '../base/visible.ts';
 import { EXIT } from './exit-status.ts';
-import { LiveArea } from './live-area.ts';
-import { cannotWrite, writeWhole } from './output-file.ts';
-import { drawScreen, render, type Text, textOfLines } from './text.ts';
+import { drawScreen, LiveArea, render, type Text, textOfLines } from './terminal.ts';
 
 /** The process as commands see it: where they write, what they were given, whether a person is there. */
 export type Streams = {
@@ -179,4 +178,25 @@ async function askSecretly(question: string): Promise<string> {
   } finally {
     standardError('\n');
   }
+}
+
+/** The data that was asked for could not be written. */
+export function cannotWrite(error: Error): FleetError {
+  return new FleetError('output', `Cannot write the output: ${causeText(error)}`);
+}
+
+/**
+ * Where the stream leads to a file, Node writes once and takes no notice when only a part went in, as on a disk that is
+ * full: from now on, all of it is written or the stream fails.
+ */
+function writeWhole(stream: Writable & { readonly fd: number }): void {
+  if (!fstatSync(stream.fd).isFile()) return;
+  stream._write = (chunk: Buffer, _encoding, done) => {
+    try {
+      for (let rest = chunk; rest.length > 0; ) rest = rest.subarray(writeSync(stream.fd, rest));
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  };
 }

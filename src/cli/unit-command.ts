@@ -1,38 +1,69 @@
 import type { SubmitRequest } from '../operations/submit.ts';
 import type { DifferingFile, RequestResult } from '../operations/unit-result.ts';
+import type { ReportLines } from '../output/report.ts';
 import type { UnitVerb } from '../output/request-failures.ts';
 import type { Ports } from '../reconcile/reconcile.ts';
-import { type Call, type CommandOption, printAnswer } from './command.ts';
-import type { ExitStatus } from './exit-status.ts';
+import { type Call, printAnswer } from './command.ts';
+import { type ExitStatus, requestStatus } from './exit-status.ts';
+import { waitPolicyOf } from './options.ts';
 import { writeLines } from './streams.ts';
-import { waitPolicyOf } from './wait-options.ts';
 
-/** The option of the verbs that submit. */
-export const REPLACE: CommandOption = {
-  flags: '--replace',
-  description: 'use local files that differ from the registry; running units are restarted with the new text',
+/** The answer of a command: lines, the object of `-o json`, and the exit status. */
+type Answer = {
+  readonly report: ReportLines;
+  readonly json: () => object;
+  readonly status: ExitStatus;
 };
 
-/** The option of the verbs that submit, for units that something else starts. */
-export const NOW: CommandOption = {
-  flags: '--now',
-  description:
-    'with --replace, also stop runs of the old text that a timer, socket or path started; otherwise they finish',
-};
+/** Runs an operation that changes something unless `--dry-run` is given, and prints its answer. */
+export async function runChange<Result>(
+  call: Call,
+  operation: (ports: Ports) => Promise<Result>,
+  toAnswer: (result: Result, dryRun: boolean) => Answer,
+): Promise<ExitStatus> {
+  const { withPorts } = await import('./context.ts');
+  const dryRun = call.options.dryRun === true;
+  const result = await withPorts(call, operation, { dryRun, wait: waitPolicyOf(call.options) });
+  const { report, json, status } = toAnswer(result, dryRun);
+  await printAnswer(call, report, json, !dryRun);
+  return status;
+}
 
-/** Another option of the verbs that submit. */
-export const VERBOSE: CommandOption = {
-  flags: '-v, --verbose',
-  description: 'show differences between local files and the registry as unified diffs',
-};
+/** Runs a command over several units. With `-v` it also prints how local files differ from the registry. */
+export async function runUnitVerb<Result extends RequestResult>(
+  verb: UnitVerb,
+  call: Call,
+  operation: (ports: Ports) => Promise<Result>,
+  toJson?: (result: Result, dryRun: boolean) => object,
+): Promise<ExitStatus> {
+  const [{ dryRunReport, requestReport }, { requestJson }] = await Promise.all([
+    import('../output/request-report.ts'),
+    import('../output/request-json.ts'),
+  ]);
+  const isVerbose = call.flags.verbose === true;
+  let differing: readonly DifferingFile[] = [];
+  const work = async (ports: Ports): Promise<Result> => {
+    if (isVerbose && call.options.replace === true) {
+      const { differingFiles } = await import('../operations/differing-files.ts');
+      differing = await differingFiles(ports.registry, submitRequest(call));
+    }
+    const result = await operation(ports);
+    differing = [...result.differing, ...differing];
+    return result;
+  };
+  const status = await runChange(call, work, (result, dryRun) => ({
+    report: dryRun ? dryRunReport(verb, result) : requestReport(verb, result),
+    json: () => (toJson ?? requestJson)(result, dryRun),
+    status: requestStatus(result),
+  }));
+  if (isVerbose && differing.length > 0) {
+    const { differenceLines } = await import('../output/difference.ts');
+    writeLines(call.streams.err, differing.flatMap(differenceLines));
+  }
+  return status;
+}
 
-/** The option of every verb that changes something. */
-export const DRY_RUN: CommandOption = {
-  flags: '--dry-run',
-  description: 'show the planned steps and change nothing',
-};
-
-/** What the verbs that submit ask of the registry. */
+/** The request of the commands that submit. */
 export function submitRequest({ arguments: units, options, streams }: Call): SubmitRequest {
   const { timeoutMs = LEASE_WAIT_MS } = waitPolicyOf(options);
   const leaseWaitMs = options.dryRun === true ? 0 : timeoutMs;
@@ -45,41 +76,5 @@ export function submitRequest({ arguments: units, options, streams }: Call): Sub
   };
 }
 
-/** How long a controller has to give the first lease, in ms, unless `--timeout` says something else. */
+/** The time limit for the first lease of a controller, in ms, without `--timeout`. */
 const LEASE_WAIT_MS = 10_000;
-
-/** What every verb over several units does around its operation: open, run, report, exit status. */
-export async function runUnitVerb<Result extends RequestResult>(
-  verb: UnitVerb,
-  call: Call,
-  operation: (ports: Ports) => Promise<Result>,
-  toJson?: (result: Result, dryRun: boolean) => object,
-): Promise<ExitStatus> {
-  const [{ withPorts }, { dryRunReport, requestReport }, { requestJson }, { requestStatus }] =
-    await Promise.all([
-      import('./context.ts'),
-      import('../output/request-report.ts'),
-      import('../output/request-json.ts'),
-      import('./exit-status.ts'),
-    ]);
-  const dryRun = call.options.dryRun === true;
-  const wait = waitPolicyOf(call.options);
-  const replaces = call.flags.verbose === true && call.options.replace === true;
-  let replaced: readonly DifferingFile[] = [];
-  const work = async (ports: Ports): Promise<Result> => {
-    if (replaces) {
-      const { differingFiles } = await import('../operations/differing-files.ts');
-      replaced = await differingFiles(ports.registry, submitRequest(call));
-    }
-    return operation(ports);
-  };
-  const request = await withPorts(call.flags, call.streams, work, { dryRun, wait });
-  const report = dryRun ? dryRunReport(verb, request) : requestReport(verb, request);
-  await printAnswer(call, report, () => (toJson ?? requestJson)(request, dryRun), !dryRun);
-  const differing = [...request.differing, ...replaced];
-  if (call.flags.verbose === true && differing.length > 0) {
-    const { differenceLines } = await import('../output/difference.ts');
-    writeLines(call.streams.err, differing.flatMap(differenceLines));
-  }
-  return requestStatus(request);
-}

@@ -9,8 +9,8 @@ import { screenView, streamView, type Viewer } from '../output/watch.ts';
 import { renewSessions } from '../systemd/driver.ts';
 import type { Call } from './command.ts';
 import { EXIT } from './exit-status.ts';
+import { untilInterrupted } from './signals.ts';
 import { withViewpoint } from './snapshot-source.ts';
-import { untilInterrupted } from './until-interrupted.ts';
 
 /** Limits of `--interval`, in ms. */
 const INTERVAL_MS = 2000;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { askHostKey } from '../../src/cli/ask-person.ts';
-import { render } from '../../src/cli/text.ts';
+import { askHostKey } from '../../src/cli/access.ts';
+import { render } from '../../src/cli/terminal.ts';
 
 const KEY = { machine: 'm1', host: '127.0.0.1', port: 22, key: 'ssh-ed25519 SHA256:abc' };
 

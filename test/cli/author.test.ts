@@ -1,6 +1,6 @@
 import { hostname, userInfo } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { authorOf } from '../../src/cli/author.ts';
+import { authorOf } from '../../src/cli/registry.ts';
 
 const IS_ROOT = process.geteuid?.() === 0;
 

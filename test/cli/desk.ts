@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { main } from '../../src/cli/main.ts';
-import { render } from '../../src/cli/text.ts';
+import { render } from '../../src/cli/terminal.ts';
 import { newKey } from '../support/sshd.ts';
 
 /** How one command line ended, and what it printed; paths below the desk are shown without it. */

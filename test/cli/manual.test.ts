@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { showPaged } from '../../src/cli/manual/pager.ts';
+import { showPaged } from '../../src/cli/manual/help.ts';
 import { TOPICS, titleOf } from '../../src/cli/manual/topics.ts';
 import { COMMANDS } from '../../src/cli/program.ts';
 import type { Streams } from '../../src/cli/streams.ts';
-import { render } from '../../src/cli/text.ts';
+import { render } from '../../src/cli/terminal.ts';
 import { TOPIC_FILES } from '../support/manual.ts';
 import { makeDesk } from './desk.ts';
 

@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { followPass } from '../../src/cli/follow-pass.ts';
-import { LiveArea } from '../../src/cli/live-area.ts';
 import type { Streams } from '../../src/cli/streams.ts';
-import { render } from '../../src/cli/text.ts';
+import { LiveArea, render } from '../../src/cli/terminal.ts';
 import { makeDesk, REFUSING } from './desk.ts';
 
 /** A terminal that understands what is written to it: what it shows now. */

@@ -1,8 +1,8 @@
 import { FleetError } from '../../base/errors.ts';
-import { type Call, type Command, talk } from '../command.ts';
+import { type Call, type Command, printInfo } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
+import { DRY_RUN } from '../options.ts';
 import { writeLines } from '../streams.ts';
-import { DRY_RUN } from '../unit-command.ts';
 
 const installCommand: Command = {
   name: 'install',
@@ -90,7 +90,7 @@ async function install(call: Call): Promise<number> {
     }
     writeLines(streams.err, output.unreachableLines(survey.machines));
     for (const step of plan.planInstallation(facts, wanted)) {
-      talk(streams, [output.stepLine(step, dryRun)]);
+      printInfo(streams, [output.stepLine(step, dryRun)]);
       if (!dryRun && !step.isDone) await operation.carryOut(step, site);
     }
     if (dryRun) return EXIT.done;
@@ -102,7 +102,7 @@ async function install(call: Call): Promise<number> {
         `The controller on "${site.host.name}" is not as it should be: ${left.map(output.stepText).join('; ')}`,
         { hint: 'Run the command again' },
       );
-    talk(streams, [`A controller keeps the cluster on ${site.host.name}`]);
+    printInfo(streams, [`A controller keeps the cluster on ${site.host.name}`]);
     return EXIT.done;
   });
 }
@@ -117,7 +117,7 @@ async function remove(call: Call): Promise<number> {
   return withSite(call, async (site, { registry }) => {
     const removed = await removeController(site, registry.kind === 'ssh');
     const { out, err } = removedReport(site.host.name, removed);
-    talk(streams, out);
+    printInfo(streams, out);
     writeLines(streams.err, err);
     return removed.left.length === 0 ? EXIT.done : EXIT.failed;
   });

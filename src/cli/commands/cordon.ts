@@ -1,7 +1,8 @@
 import type { Cordon } from '../../cluster/snapshot.ts';
-import { type Call, type Command, OUTPUT, printAnswer } from '../command.ts';
-import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { DRY_RUN } from '../unit-command.ts';
+import type { Call, Command } from '../command.ts';
+import { drainStatus, EXIT, type ExitStatus } from '../exit-status.ts';
+import { countOption, DRY_RUN, OUTPUT } from '../options.ts';
+import { runChange } from '../unit-command.ts';
 
 export const cordonCommand: Command = {
   name: 'cordon',
@@ -32,18 +33,62 @@ export const uncordonCommand: Command = {
 };
 
 async function setCordon(call: Call, cordon: Cordon | undefined): Promise<ExitStatus> {
-  const { arguments: machines, options, flags, streams } = call;
-  const [{ withPorts }, operation, { cordonJson, cordonReport }] = await Promise.all([
-    import('../context.ts'),
+  const [operation, { cordonJson, cordonReport }] = await Promise.all([
     import('../../operations/cordon.ts'),
     import('../../output/machines.ts'),
   ]);
-  const dryRun = options.dryRun === true;
-  const results = await withPorts(flags, streams, (ports) => operation.setCordon(ports, machines, cordon), {
-    dryRun,
-  });
   const isCordoned = cordon !== undefined;
-  const report = cordonReport(isCordoned, results, dryRun);
-  await printAnswer(call, report, () => cordonJson(isCordoned, results), !dryRun);
-  return EXIT.done;
+  return runChange(
+    call,
+    (ports) => operation.setCordon(ports, call.arguments, cordon),
+    (results, dryRun) => ({
+      report: cordonReport(isCordoned, results, dryRun),
+      json: () => cordonJson(isCordoned, results),
+      status: EXIT.done,
+    }),
+  );
 }
+
+export const drainCommand: Command = {
+  name: 'drain',
+  arguments: '<machine>',
+  summary: 'Move the units of a machine to other machines',
+  description:
+    'Cordons the machine first. Each unit is started on another machine before its old copy stops, unless its Conflicts= names the unit itself. A unit that fails to start elsewhere, or that no other machine can run, stays; the first failure ends the drain. Global units stay unless --globals is given.',
+  options: [
+    {
+      flags: '--max-parallel <n>',
+      description: 'how many units may move at the same time (default 1)',
+    },
+    { flags: '--globals', description: 'also remove global units from the machine' },
+    DRY_RUN,
+    OUTPUT,
+  ],
+  examples: [
+    ['fleetctl drain web-1', 'before the machine is switched off'],
+    ['fleetctl drain --dry-run web-1', 'show the planned moves'],
+    ['fleetctl drain --max-parallel 10 web-1', 'ten units at a time'],
+  ],
+  async run(call) {
+    const { options } = call;
+    const [machine = ''] = call.arguments;
+    const request = {
+      machine,
+      maxParallel: countOption('--max-parallel', options.maxParallel, 1),
+      globals: options.globals === true,
+    };
+    const [{ drain }, { drainJson, drainPreview, drainReport }] = await Promise.all([
+      import('../../operations/drain.ts'),
+      import('../../output/machines.ts'),
+    ]);
+    return runChange(
+      call,
+      (ports) => drain(ports, request),
+      (result, dryRun) => ({
+        report: dryRun ? drainPreview(result) : drainReport(result),
+        json: () => drainJson(result),
+        status: drainStatus(result),
+      }),
+    );
+  },
+};

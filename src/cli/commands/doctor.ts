@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
+import { TABLE_OUTPUT } from '../options.ts';
 
 export const doctorCommand: Command = {
   name: 'doctor',
@@ -7,10 +8,7 @@ export const doctorCommand: Command = {
   summary: 'Check whether machines meet the requirements of fleet',
   description:
     'Checks all machines, or the named ones, in parallel and changes nothing: name, port, host key, login, shell, root rights, systemd, folders, tools (by running them), machine id, cluster, clock, free space, journal, container tools of the units, and properties of the units in systemd. Failed checks are shown with a remedy; checks that depend on them are skipped. The exit status is 0 if all checks succeed, else 1.',
-  options: [
-    { flags: '-a, --all', description: 'show all checks, including successful ones' },
-    { flags: '-o, --output <format>', description: 'output format', choices: ['table', 'json'] },
-  ],
+  options: [{ flags: '-a, --all', description: 'show all checks, including successful ones' }, TABLE_OUTPUT],
   examples: [
     ['fleetctl doctor', 'all machines'],
     ['fleetctl doctor web-1 --all', 'all checks of one machine'],
@@ -19,13 +17,13 @@ export const doctorCommand: Command = {
   async run({ arguments: names, options, flags, streams }) {
     const [{ withPorts }, { examinerOf }, operation, output, { jsonText }] = await Promise.all([
       import('../context.ts'),
-      import('../examiner.ts'),
+      import('../check-machine.ts'),
       import('../../operations/doctor.ts'),
       import('../../output/doctor.ts'),
       import('../../output/json.ts'),
     ]);
     const json = options.output === 'json';
-    return withPorts(flags, streams, async (ports, access) => {
+    return withPorts({ flags, streams }, async (ports, access) => {
       const view = { all: options.all === true, names: ports.machines.map(({ name }) => name) };
       let titles = json ? '' : output.doctorTitles(view);
       const machines = await operation.doctor(

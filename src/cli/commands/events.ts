@@ -1,8 +1,8 @@
 import type { Command } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
-import { numberOf } from '../number-option.ts';
+import { numberOf, OUTPUT } from '../options.ts';
+import { untilInterrupted } from '../signals.ts';
 import { writeLines } from '../streams.ts';
-import { untilInterrupted } from '../until-interrupted.ts';
 
 export const eventsCommand: Command = {
   name: 'events',
@@ -13,11 +13,7 @@ export const eventsCommand: Command = {
   options: [
     { flags: '-f, --follow', description: 'follow new events until Ctrl-C' },
     { flags: '-n, --lines <n>', description: 'only the last n events' },
-    {
-      flags: '-o, --output <format>',
-      description: 'output format; json is one object per line',
-      choices: ['text', 'json'],
-    },
+    { ...OUTPUT, description: 'output format; json is one object per line' },
   ],
   examples: [
     ['fleetctl events', 'all events'],
@@ -27,7 +23,7 @@ export const eventsCommand: Command = {
   async run({ arguments: about, options, flags, streams }) {
     const lines = numberOf('--lines', options.lines);
     const [{ withRegistry }, { followEvents, listEvents }, { eventJson, eventLine }] = await Promise.all([
-      import('../context.ts'),
+      import('../registry.ts'),
       import('../../operations/list-events.ts'),
       import('../../output/events.ts'),
     ]);
@@ -35,12 +31,12 @@ export const eventsCommand: Command = {
       options.output === 'json' ? JSON.stringify(eventJson(row)) : eventLine(row);
     const request = { about, lines };
     if (options.follow !== true) {
-      const rows = await withRegistry(flags, streams, (registry) => listEvents(registry, request));
+      const rows = await withRegistry({ flags, streams }, (registry) => listEvents(registry, request));
       writeLines(streams.out, rows.map(toLine));
       return EXIT.done;
     }
     return untilInterrupted((signal) =>
-      withRegistry(flags, streams, async (registry) => {
+      withRegistry({ flags, streams }, async (registry) => {
         for await (const rows of followEvents(registry, request, signal)) {
           writeLines(streams.out, rows.map(toLine));
         }

@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
+import { TABLE_OUTPUT } from '../options.ts';
 import { writeLines } from '../streams.ts';
 
 export const explainCommand: Command = {
@@ -8,10 +9,7 @@ export const explainCommand: Command = {
   summary: 'Explain why a unit is on its machine, or on none',
   description:
     'Applies every placement rule to every machine and shows the current or future machine of the unit, the second choice, and the events that would move the unit. Unit files that are not submitted yet are accepted too. Nothing is changed.',
-  options: [
-    { flags: '-l, --full', description: 'show all rules, including satisfied ones' },
-    { flags: '-o, --output <format>', description: 'output format', choices: ['table', 'json'] },
-  ],
+  options: [{ flags: '-l, --full', description: 'show all rules, including satisfied ones' }, TABLE_OUTPUT],
   examples: [
     ['fleetctl explain web.service', 'reasons for its machine'],
     ['fleetctl explain units/new.service', 'where a unit file would go'],
@@ -28,8 +26,7 @@ export const explainCommand: Command = {
       ],
     );
     const explanation = await withPorts(
-      flags,
-      streams,
+      { flags, streams },
       (ports) => explainUnit(ports, { unit, cwd: streams.cwd }),
       { dryRun: true },
     );

@@ -2,9 +2,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { JournalQuestion, JournalReader, JournalResult } from '../../operations/journal.ts';
 import type { Call, Command } from '../command.ts';
 import { journalStatus } from '../exit-status.ts';
-import { numberOf } from '../number-option.ts';
+import { MACHINE, numberOf, textOption } from '../options.ts';
+import { untilInterrupted } from '../signals.ts';
 import { writeLines } from '../streams.ts';
-import { untilInterrupted } from '../until-interrupted.ts';
 
 /** As many as fleet shows. */
 const LINES = 10;
@@ -40,10 +40,7 @@ export const journalCommand: Command = {
     },
     { flags: '--until <time>', description: 'entries up to this time' },
     { flags: '-o, --output <format>', description: 'output format of journalctl', choices: FORMATS },
-    {
-      flags: '--machine <machine>',
-      description: 'only this machine: its name, its address or the beginning of its id',
-    },
+    MACHINE,
     { flags: '--sudo', description: 'use sudo even where fleet.conf has become = none' },
   ],
   examples: [
@@ -78,7 +75,7 @@ export const journalCommand: Command = {
       missing: (result) => writeLines(err, output.missingLines(result)),
     };
     return untilInterrupted(async (signal) => {
-      const work = withPorts(call.flags, call.streams, (ports) =>
+      const work = withPorts(call, (ports) =>
         Promise.race([readJournals(ports, question, reader, signal), tooLong(signal)]),
       );
       return journalStatus(await work);
@@ -91,17 +88,13 @@ function questionOf(
   lines: number | undefined,
   canFormat: (format: string) => boolean,
 ): JournalQuestion {
-  const text = (name: string): string | undefined => {
-    const value = options[name];
-    return typeof value === 'string' ? value : undefined;
-  };
-  const since = text('since');
-  const until = text('until');
-  const output = text('output') ?? 'short';
+  const since = textOption(options.since);
+  const until = textOption(options.until);
+  const output = textOption(options.output) ?? 'short';
   return {
     verb: 'journal',
     units,
-    machine: text('machine'),
+    machine: textOption(options.machine),
     lines: lines ?? (since === undefined && until === undefined ? LINES : undefined),
     since,
     until,

@@ -1,6 +1,6 @@
 import { FleetError, isFleetError } from '../../base/errors.ts';
 import type { MachineEdit } from '../../config/edit.ts';
-import { type Call, type Command, talk } from '../command.ts';
+import { type Call, type Command, printInfo } from '../command.ts';
 import { drainStatus, EXIT, type ExitStatus } from '../exit-status.ts';
 import { refuseController } from '../own-config.ts';
 import { writeLines } from '../streams.ts';
@@ -107,13 +107,13 @@ const removeCommand: Command = {
       const status = await drainFirst(call, name);
       if (status !== EXIT.done) return status;
     }
-    const left = await withPorts(flags, streams, async ({ registry }) => {
+    const left = await withPorts({ flags, streams }, async ({ registry }) => {
       const stays = leaveMachine(await registry.load(), name);
       await forgetMachine(registry, name);
       await edit.write();
       return call.options.drain === true ? [] : stays;
     });
-    talk(streams, [`Machine ${name} removed from ${edit.path}`]);
+    printInfo(streams, [`Machine ${name} removed from ${edit.path}`]);
     writeLines(streams.err, output.leftBehindLines(name, left));
     return EXIT.done;
   },
@@ -133,8 +133,10 @@ const acceptCommand: Command = {
       import('../../operations/trust-machine.ts'),
       import('../../output/machines.ts'),
     ]);
-    const accepted = await withPorts(flags, streams, (ports) => acceptMachine(ports, name), { guard: false });
-    talk(streams, [acceptedLine(name, accepted)]);
+    const accepted = await withPorts({ flags, streams }, (ports) => acceptMachine(ports, name), {
+      guard: false,
+    });
+    printInfo(streams, [acceptedLine(name, accepted)]);
     return EXIT.done;
   },
 };
@@ -153,9 +155,11 @@ const distrustCommand: Command = {
       import('../../operations/trust-machine.ts'),
       import('../../output/machines.ts'),
     ]);
-    const units = await withPorts(flags, streams, (ports) => distrustMachine(ports, name), { guard: false });
+    const units = await withPorts({ flags, streams }, (ports) => distrustMachine(ports, name), {
+      guard: false,
+    });
     const { out, err } = distrustedLines(name, units);
-    talk(streams, out);
+    printInfo(streams, out);
     writeLines(streams.err, err);
     return EXIT.done;
   },
@@ -189,11 +193,11 @@ async function removeUnlisted(
     import('../../operations/leave-machine.ts'),
     import('../../output/machines.ts'),
   ]);
-  const units = await withPorts(flags, streams, async ({ registry }) => {
+  const units = await withPorts({ flags, streams }, async ({ registry }) => {
     if (!(await registry.load()).machines.has(name)) throw unknown;
     return forgetMachine(registry, name);
   });
-  talk(streams, [`Machine ${name} removed from the registry`]);
+  printInfo(streams, [`Machine ${name} removed from the registry`]);
   writeLines(streams.err, movingLines(units));
   return EXIT.done;
 }
@@ -206,9 +210,9 @@ async function drainFirst({ flags, streams }: Call, machine: string): Promise<Ex
     import('../../output/machines.ts'),
   ]);
   const request = { machine, maxParallel: 1, globals: true };
-  const result = await withPorts(flags, streams, (ports) => drain(ports, request));
+  const result = await withPorts({ flags, streams }, (ports) => drain(ports, request));
   const { out, err } = drainReport(result);
-  talk(streams, out);
+  printInfo(streams, out);
   writeLines(streams.err, err);
   return drainStatus(result);
 }
@@ -241,7 +245,7 @@ async function change(
   }
   await prepared.write();
   if (prepared.isNew) streams.err(`There was no fleet.conf: began ${prepared.path}\n`);
-  talk(streams, [`Machine ${edit.name} ${done} ${prepared.path}`]);
+  printInfo(streams, [`Machine ${edit.name} ${done} ${prepared.path}`]);
   return EXIT.done;
 }
 

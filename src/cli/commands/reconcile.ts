@@ -1,6 +1,7 @@
-import { type Command, OUTPUT, printAnswer } from '../command.ts';
+import type { Command } from '../command.ts';
 import { passStatus } from '../exit-status.ts';
-import { DRY_RUN } from '../unit-command.ts';
+import { DRY_RUN, OUTPUT } from '../options.ts';
+import { runChange } from '../unit-command.ts';
 
 export const reconcileCommand: Command = {
   name: 'reconcile',
@@ -14,15 +15,15 @@ export const reconcileCommand: Command = {
     ['fleetctl reconcile --dry-run', 'show differences and change nothing'],
     ['fleetctl reconcile -o json', 'moves, changes, failures and unreachable machines as JSON'],
   ],
-  async run({ options, flags, streams }) {
-    const [{ withPorts }, { reconcileEverything }, { passJson, passReport }] = await Promise.all([
-      import('../context.ts'),
+  async run(call) {
+    const [{ reconcileEverything }, { passJson, passReport }] = await Promise.all([
       import('../../operations/reconcile-everything.ts'),
       import('../../output/pass.ts'),
     ]);
-    const dryRun = options.dryRun === true;
-    const pass = await withPorts(flags, streams, reconcileEverything, { dryRun });
-    await printAnswer({ options, streams }, passReport(pass, dryRun), () => passJson(pass), !dryRun);
-    return passStatus(pass);
+    return runChange(call, reconcileEverything, (pass, dryRun) => ({
+      report: passReport(pass, dryRun),
+      json: () => passJson(pass),
+      status: passStatus(pass),
+    }));
   },
 };

@@ -1,6 +1,8 @@
 import type { Command } from '../command.ts';
-import { EXIT } from '../exit-status.ts';
+import { EXIT, recoverStatus } from '../exit-status.ts';
+import { DRY_RUN, OUTPUT } from '../options.ts';
 import { writeLines } from '../streams.ts';
+import { runChange } from '../unit-command.ts';
 
 const copyCommand: Command = {
   name: 'copy',
@@ -15,24 +17,18 @@ const copyCommand: Command = {
   ],
   async run({ arguments: [from = '', to = ''], flags, streams }) {
     const [{ withStores }, { copyRegistry }] = await Promise.all([
-      import('../registry-stores.ts'),
+      import('../registry.ts'),
       import('../../operations/copy-registry.ts'),
     ]);
-    const { copied, target } = await withStores(
-      [from, to],
-      flags,
-      streams,
-      async ([source, destination]) => ({
-        copied: await copyRegistry(source.store, destination.store),
-        target: destination.text,
-      }),
-    );
-    const { clusterId, units, records } = copied;
-    writeLines(streams.out, [`Copied cluster ${clusterId} to ${target}: units ${units}, records ${records}`]);
-    writeLines(streams.err, [
-      `hint: Write "registry = ${target}" into every fleet.conf of this cluster, and move the old registry away`,
-    ]);
-    return EXIT.done;
+    return withStores([from, to], { flags, streams }, async (source, target) => {
+      const { clusterId, units, records } = await copyRegistry(source.store, target.store);
+      const done = `Copied cluster ${clusterId} to ${target.text}: units ${units}, records ${records}`;
+      writeLines(streams.out, [done]);
+      writeLines(streams.err, [
+        `hint: Write "registry = ${target.text}" into every fleet.conf of this cluster, and move the old registry away`,
+      ]);
+      return EXIT.done;
+    });
   },
 };
 
@@ -45,3 +41,57 @@ export const registryCommand: Command = {
   examples: copyCommand.examples,
   subcommands: [copyCommand],
 };
+
+export const recoverCommand: Command = {
+  name: 'recover',
+  arguments: '',
+  summary: 'Rebuild a lost registry from the machines',
+  description:
+    'Reads unit files, target states and the cluster id from all machines of fleet.conf and stores them in the registry, which must be empty. Machines are not changed, and units keep running. Where machines differ, the latest decision applies and the others are reported. A unit that no second machine confirms is stored as inactive and unconfirmed, and is left unchanged until it is accepted, in this call or later. Templates, and units that were on no machine, cannot be recovered.',
+  options: [
+    {
+      flags: '--accept <units>',
+      description: 'accept these units although no second machine confirms them; names or globs',
+      repeatable: true,
+    },
+    {
+      flags: '--reject <units>',
+      description: 'discard these recovered units: the next pass removes them from their machines',
+      repeatable: true,
+    },
+    {
+      flags: '--trust <machines>',
+      description: 'accept the units of these machines without a second machine',
+      repeatable: true,
+    },
+    { ...DRY_RUN, description: 'show the recoverable units and store nothing' },
+    OUTPUT,
+  ],
+  examples: [
+    ['fleetctl recover --dry-run', 'show the recoverable units'],
+    ['fleetctl recover', 'store them; then check: fleetctl reconcile --dry-run'],
+    ['fleetctl recover --trust web-1,web-2', 'accept the units of two machines'],
+    ["fleetctl recover --accept 'web@*' --reject evil", 'accept and discard single units'],
+  ],
+  async run(call) {
+    const [{ recover }, { recoverJson, recoverReport }] = await Promise.all([
+      import('../../operations/recover.ts'),
+      import('../../output/recover.ts'),
+    ]);
+    const { accept, reject, trust } = call.options;
+    const request = { accept: listOf(accept), reject: listOf(reject), trust: listOf(trust) };
+    return runChange(
+      call,
+      (ports) => recover(ports, request),
+      (result, dryRun) => ({
+        report: recoverReport(result, dryRun),
+        json: () => recoverJson(result, dryRun),
+        status: recoverStatus(result),
+      }),
+    );
+  },
+};
+
+function listOf(value: string | boolean | undefined): readonly string[] {
+  return typeof value === 'string' ? value.split(',').filter((word) => word !== '') : [];
+}

@@ -1,9 +1,7 @@
-import type { Ports } from '../../reconcile/reconcile.ts';
-import { type Command, OUTPUT, printAnswer } from '../command.ts';
+import type { Command } from '../command.ts';
 import { requestStatus } from '../exit-status.ts';
-import { countOption } from '../number-option.ts';
-import { DRY_RUN } from '../unit-command.ts';
-import { LIMITS, waitPolicyOf } from '../wait-options.ts';
+import { countOption, DRY_RUN, LIMITS, OUTPUT } from '../options.ts';
+import { runChange } from '../unit-command.ts';
 
 export const restartCommand: Command = {
   name: 'restart',
@@ -23,21 +21,21 @@ export const restartCommand: Command = {
     ['fleetctl restart --max-parallel 5 agent.service', 'a global unit, five machines at a time'],
     ["fleetctl restart --dry-run 'web@*'", 'show the batches'],
   ],
-  async run({ arguments: units, options, flags, streams }) {
-    const maxParallel = countOption('--max-parallel', options.maxParallel, 1);
-    const [{ withPorts }, { restart }, { restartPreview, restartReport }, { restartJson }] =
-      await Promise.all([
-        import('../context.ts'),
-        import('../../operations/restart.ts'),
-        import('../../output/request-report.ts'),
-        import('../../output/request-json.ts'),
-      ]);
-    const dryRun = options.dryRun === true;
-    const wait = waitPolicyOf(options);
-    const work = (ports: Ports) => restart(ports, units, maxParallel);
-    const result = await withPorts(flags, streams, work, { dryRun, wait });
-    const report = dryRun ? restartPreview(result) : restartReport(result);
-    await printAnswer({ options, streams }, report, () => restartJson(result, dryRun), !dryRun);
-    return requestStatus(result);
+  async run(call) {
+    const maxParallel = countOption('--max-parallel', call.options.maxParallel, 1);
+    const [{ restart }, { restartPreview, restartReport }, { restartJson }] = await Promise.all([
+      import('../../operations/restart.ts'),
+      import('../../output/request-report.ts'),
+      import('../../output/request-json.ts'),
+    ]);
+    return runChange(
+      call,
+      (ports) => restart(ports, call.arguments, maxParallel),
+      (result, dryRun) => ({
+        report: dryRun ? restartPreview(result) : restartReport(result),
+        json: () => restartJson(result, dryRun),
+        status: requestStatus(result),
+      }),
+    );
   },
 };

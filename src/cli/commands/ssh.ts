@@ -27,7 +27,7 @@ export const sshCommand: Command = {
   ],
   async run(call) {
     const { question, words } = readTarget(call);
-    const wish = {
+    const request = {
       command: commandLine(words),
       tty: call.options.tty === true,
       forwardAgent: wantsAgent(call),
@@ -35,10 +35,10 @@ export const sshCommand: Command = {
     const [{ withPorts }, { findMachine }, { logIn }] = await Promise.all([
       import('../context.ts'),
       import('../../operations/find-machine.ts'),
-      import('../log-in.ts'),
+      import('../remote-session.ts'),
     ]);
-    return withPorts(call.flags, call.streams, async (ports, access) =>
-      logIn(access, await findMachine(ports, question), wish, call.streams),
+    return withPorts(call, async (ports, access) =>
+      logIn(access, await findMachine(ports, question), request, call.streams),
     );
   },
 };

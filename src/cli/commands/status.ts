@@ -1,6 +1,6 @@
-import { type Command, OUTPUT, printAnswer } from '../command.ts';
+import { type Command, printAnswer } from '../command.ts';
 import { statusStatus } from '../exit-status.ts';
-import { numberOf } from '../number-option.ts';
+import { MACHINE, numberOf, OUTPUT, textOption } from '../options.ts';
 
 /** As many lines of the journal as systemctl shows by itself. */
 const LINES = 10;
@@ -12,10 +12,7 @@ export const statusCommand: Command = {
   description:
     'Prints the output of systemctl status for each unit, for global units on all their machines. The exit status is 0 if all units are active, 3 if one is not, 4 if one does not exist and 5 if one of the machines is unreachable; the other units are shown in any case.',
   options: [
-    {
-      flags: '--machine <machine>',
-      description: 'only this machine: its name, its address or the beginning of its id',
-    },
+    MACHINE,
     { flags: '-n, --lines <number>', description: `number of journal lines (default ${LINES})` },
     OUTPUT,
   ],
@@ -33,9 +30,9 @@ export const statusCommand: Command = {
       import('../../operations/status.ts'),
       import('../../output/status.ts'),
     ]);
-    const machine = typeof options.machine === 'string' ? options.machine : undefined;
+    const machine = textOption(options.machine);
     const request = { verb: 'status', units, machine, lines: json ? undefined : lines };
-    const result = await withPorts(flags, streams, (ports) => unitStatus(ports, request));
+    const result = await withPorts({ flags, streams }, (ports) => unitStatus(ports, request));
     await printAnswer({ options, streams }, statusReport(result), () => statusJson(result));
     return statusStatus(result);
   },

@@ -1,5 +1,6 @@
-import { type Command, OUTPUT, printAnswer } from '../command.ts';
+import { type Command, printAnswer } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
+import { OUTPUT, textOption } from '../options.ts';
 import { submitRequest } from '../unit-command.ts';
 
 export const verifyCommand: Command = {
@@ -26,10 +27,9 @@ export const verifyCommand: Command = {
       import('../../operations/verify.ts'),
       import('../../output/verification.ts'),
     ]);
-    const { options, flags, streams } = call;
-    const machine = typeof options.machine === 'string' ? options.machine : undefined;
+    const machine = textOption(call.options.machine);
     const request = { ...submitRequest(call), replace: true, machine };
-    const verification = await withPorts(flags, streams, (ports) => verify(ports, request), { dryRun: true });
+    const verification = await withPorts(call, (ports) => verify(ports, request), { dryRun: true });
     await printAnswer(call, verificationReport(verification), () => verificationJson(verification));
     if (verification.passed) return EXIT.done;
     const unreachable = machine !== undefined && verification.unreachable.length > 0;

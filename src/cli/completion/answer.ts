@@ -32,8 +32,8 @@ function lineOf({ word, about }: Candidate): string {
 function sourcesOf(streams: Streams): Sources {
   return {
     async units(flags) {
-      const { withRegistry } = await import('../context.ts');
-      return withRegistry(flags, streams, async (registry) => (await registry.load()).unitNames);
+      const { withRegistry } = await import('../registry.ts');
+      return withRegistry({ flags, streams }, async (registry) => (await registry.load()).unitNames);
     },
     async machines(flags) {
       const { env, cwd, home } = streams;

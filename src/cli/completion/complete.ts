@@ -1,9 +1,10 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { isFleetError } from '../../base/errors.ts';
 import type { ConfigFlags } from '../../config/settings.ts';
 import type { Command, CommandOption } from '../command.ts';
 import type { Streams } from '../streams.ts';
 import { namesOf, optionNamed, optionsOf, readTypedLine, type TypedLine, valueName } from './command-line.ts';
-import { localFiles } from './local-files.ts';
 
 /** Something that may stand where the cursor is. One that ends in `/`, `=`, `,` or `@` is not finished by it. */
 export type Candidate = { readonly word: string; readonly about?: string };
@@ -145,4 +146,37 @@ function unitsFor({ name }: Command, units: readonly string[]): readonly Candida
 
 function isUnitFile(name: string): boolean {
   return /.\.(service|socket|timer|path|mount|automount|swap|target|slice)$/.test(name);
+}
+
+type Word = { readonly word: string };
+
+/** Files below `cwd` whose path may begin with `typed`, as far as the next folder; folders end in `/`. */
+async function localFiles(
+  typed: string,
+  cwd: string,
+  wanted: (name: string) => boolean,
+): Promise<readonly Word[]> {
+  const folder = typed.slice(0, typed.lastIndexOf('/') + 1);
+  const start = typed.slice(folder.length);
+  const place = resolve(cwd, folder);
+  const entries = await readdir(place, { withFileTypes: true }).catch(() => []);
+  const near = entries.filter(
+    ({ name }) => name.startsWith(start) && !(start === '' && name.startsWith('.')),
+  );
+  const found = await Promise.all(
+    near.map(async (entry): Promise<readonly Word[]> => {
+      const isFolder =
+        entry.isDirectory() || (entry.isSymbolicLink() && (await isFolderAt(join(place, entry.name))));
+      if (isFolder) return [{ word: `${folder}${entry.name}/` }];
+      return wanted(entry.name) ? [{ word: `${folder}${entry.name}` }] : [];
+    }),
+  );
+  return found.flat();
+}
+
+function isFolderAt(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }

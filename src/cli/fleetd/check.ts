@@ -3,11 +3,11 @@ import { listMachines } from '../../operations/list-machines.ts';
 import { MACHINES } from '../../output/listings.ts';
 import { unreachableLines } from '../../output/report.ts';
 import { renderTable, selectColumns } from '../../output/table.ts';
-import { probeWriting, withConfig } from '../context.ts';
+import { withConfig } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { probeWriting } from '../registry.ts';
 import { type Streams, writeLines } from '../streams.ts';
-import type { Flags } from './flags.ts';
-import { leaderTtlOf } from './pace.ts';
+import { type Flags, leaderTtlOf } from './options.ts';
 
 /**
  * Reads everything that fleetd needs, finds out whether it could write the registry and lead, and asks every machine

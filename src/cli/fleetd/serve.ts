@@ -13,13 +13,13 @@ import { bugEntry, type LogEntry, logEntry, logJson, logText } from '../../outpu
 import { errorLines } from '../../output/report.ts';
 import type { ControllerEvent } from '../../reconcile/notice.ts';
 import type { Ports } from '../../reconcile/reconcile.ts';
-import { openLeaderLock, withConfig } from '../context.ts';
+import { withConfig } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { openLeaderLock } from '../registry.ts';
+import { handleSignals } from '../signals.ts';
 import { sshTargets } from '../ssh-targets.ts';
 import { type Streams, writeLines } from '../streams.ts';
-import type { Flags } from './flags.ts';
-import { forController, leaderTtlOf, paceOf } from './pace.ts';
-import { handleSignals } from './signals.ts';
+import { type Flags, forController, leaderTtlOf, paceOf } from './options.ts';
 import { type Supervisor, superviseBy } from './supervisor.ts';
 
 /** For how long a leader bears, at least, that it cannot work, in ms. */

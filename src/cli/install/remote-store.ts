@@ -13,8 +13,8 @@ import type { RemoteProcess, Transport } from '../../ssh/transport.ts';
 import { openFileStore } from '../../store/file.ts';
 import { type Lines, remoteStore, serveStore } from '../../store/remote.ts';
 import type { Store } from '../../store/store.ts';
+import { reach } from '../access.ts';
 import type { Streams } from '../streams.ts';
-import { reach } from './reach.ts';
 
 /**
  * The registry in a folder of a controller's host, over SSH: a fleetctl there serves it, as the owner of that folder.

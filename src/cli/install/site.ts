@@ -4,13 +4,11 @@ import type { Config } from '../../config/config.ts';
 import type { ConfigFlags } from '../../config/settings.ts';
 import { sshHost, thisHost } from '../../install/host.ts';
 import type { Site } from '../../operations/install-controller.ts';
-import { accessTo } from '../become-password.ts';
+import { accessTo, reach, transportFor } from '../access.ts';
 import type { Call } from '../command.ts';
-import { transportFor } from '../context.ts';
 import { ownConfig } from '../own-config.ts';
 import { type SshTargets, sshTargets } from '../ssh-targets.ts';
 import type { Streams } from '../streams.ts';
-import { reach } from './reach.ts';
 
 /** A configuration with the targets of its machines. */
 export type SiteConfig = Config & SshTargets;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { isFleetError } from '../../src/base/errors.ts';
-import { accessTo } from '../../src/cli/become-password.ts';
+import { accessTo } from '../../src/cli/access.ts';
 import type { MachineTarget } from '../../src/cli/ssh-targets.ts';
 import type { Streams } from '../../src/cli/streams.ts';
 import { targetOf } from '../ssh/support.ts';

@@ -1,7 +1,15 @@
 import { FleetError } from '../../base/errors.ts';
 import { nearest } from '../../base/text.ts';
-import type { Command } from '../command.ts';
+import { type Command, printAnswer } from '../command.ts';
+import bash from '../completion/bash.sh';
+import fish from '../completion/fish.sh';
+import zsh from '../completion/zsh.sh';
 import { EXIT } from '../exit-status.ts';
+import { OUTPUT } from '../options.ts';
+import { VERSION, VERSION_LINE } from '../version.ts';
+
+/** The completion script of each shell. */
+export const SCRIPTS: ReadonlyMap<string, string> = new Map(Object.entries({ bash, zsh, fish }));
 
 export const completionCommand: Command = {
   name: 'completion',
@@ -16,7 +24,6 @@ export const completionCommand: Command = {
     ['fleetctl completion fish > ~/.config/fish/completions/fleetctl.fish', 'for fish'],
   ],
   async run({ arguments: [shell = ''], streams }) {
-    const { SCRIPTS } = await import('../completion/scripts.ts');
     const script = SCRIPTS.get(shell);
     if (script === undefined) {
       const shells = [...SCRIPTS.keys()];
@@ -26,6 +33,19 @@ export const completionCommand: Command = {
       });
     }
     streams.out(script);
+    return EXIT.done;
+  },
+};
+
+export const versionCommand: Command = {
+  name: 'version',
+  arguments: '',
+  summary: 'Print the version',
+  description: 'Same as fleetctl --version.',
+  options: [OUTPUT],
+  examples: [['fleetctl version', 'print it']],
+  async run({ options, streams }) {
+    await printAnswer({ options, streams }, { out: [VERSION_LINE], err: [] }, () => ({ version: VERSION }));
     return EXIT.done;
   },
 };

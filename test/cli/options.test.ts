@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { waitPolicyOf } from '../../src/cli/wait-options.ts';
+import { waitPolicyOf } from '../../src/cli/options.ts';
 import { makeDesk, REFUSING } from './desk.ts';
 
 const DAY_MS = 86_400_000;

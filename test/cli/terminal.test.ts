@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { quoted } from '../../src/base/visible.ts';
-import { LiveArea } from '../../src/cli/live-area.ts';
-import { drawScreen, render, type Text, textOfLines } from '../../src/cli/text.ts';
+import { drawScreen, LiveArea, render, type Text, textOfLines } from '../../src/cli/terminal.ts';
 import { pickText, seeded } from '../support/random.ts';
 
 /** Whatever a terminal obeys or hides, apart from tabs and newlines. */

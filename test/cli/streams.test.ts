@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { printAnswer } from '../../src/cli/command.ts';
-import { render, type Text } from '../../src/cli/text.ts';
+import { render, type Text } from '../../src/cli/terminal.ts';
 import { bundle } from '../support/bundle.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'fleet-output-'));

@@ -1,0 +1,145 @@
+import { FleetError } from '../../base/errors.ts';
+import type { RequestResult } from '../../operations/unit-result.ts';
+import type { Ports } from '../../reconcile/reconcile.ts';
+import type { Call, Command, CommandOption } from '../command.ts';
+import { DRY_RUN, LIMITS, NO_BLOCK, NOW, OUTPUT, REPLACE, VERBOSE } from '../options.ts';
+import { writeLines } from '../streams.ts';
+import { runUnitVerb, submitRequest } from '../unit-command.ts';
+
+export const submitCommand: Command = {
+  name: 'submit',
+  arguments: '<unit...>',
+  summary: 'Store unit files in the registry',
+  description:
+    'Checks unit files and stores them. Units that are already in the registry stay unchanged, and local files that differ are reported. Machines are contacted only where --replace changes a unit that is on them.',
+  options: [REPLACE, NOW, VERBOSE, DRY_RUN, OUTPUT],
+  examples: [
+    ['fleetctl submit hello.service', 'store ./hello.service'],
+    ['fleetctl submit units/web@.service', 'store a template'],
+    ['fleetctl submit --replace web@.service', 'replace a template and its instances'],
+  ],
+  async run(call) {
+    const { submitUnits } = await import('../../operations/set-target-state.ts');
+    return runUnitVerb('submit', call, (ports) => submitUnits(ports, submitRequest(call)));
+  },
+};
+
+export const loadCommand: Command = {
+  name: 'load',
+  arguments: '<unit...>',
+  summary: 'Install units on machines without starting them',
+  description:
+    'Submits units that are not in the registry, selects a machine for each and installs its unit file there. Launched units stay launched. Unit files are searched for in the registry, on disk, then as templates.',
+  options: [REPLACE, NOW, VERBOSE, NO_BLOCK, ...LIMITS, DRY_RUN, OUTPUT],
+  examples: [
+    ['fleetctl load hello.service', 'install it on a machine'],
+    ['fleetctl load web@1 web@2', 'two instances of web@.service'],
+  ],
+  async run(call) {
+    const { load } = await import('../../operations/set-target-state.ts');
+    return runUnitVerb('load', call, (ports) => load(ports, submitRequest(call)));
+  },
+};
+
+const VERIFY: CommandOption = {
+  flags: '--verify',
+  description: 'check the units with systemd first, and change nothing if a machine reports an error',
+};
+
+export const startCommand: Command = {
+  name: 'start',
+  arguments: '<unit...>',
+  summary: 'Start units in the cluster and keep them running',
+  description:
+    'Submits units that are not in the registry, selects a machine for each, starts it there and waits until it is active. Unit files are searched for in the registry, on disk, then as templates.',
+  options: [REPLACE, NOW, VERIFY, VERBOSE, NO_BLOCK, ...LIMITS, DRY_RUN, OUTPUT],
+  examples: [
+    ['fleetctl start hello.service', 'start ./hello.service on one machine'],
+    ['fleetctl start web@{1..3}', 'three instances of web@.service'],
+    ['fleetctl start app.service app.timer', 'start two units'],
+    ['fleetctl start --no-block app.service', 'do not wait until it is active'],
+    ['fleetctl start --timeout 5m app.service', 'wait at most five minutes'],
+    ['fleetctl start --verify app.service', 'only if systemd reports no error'],
+  ],
+  async run(call) {
+    const { start } = await import('../../operations/set-target-state.ts');
+    return runUnitVerb('start', call, (ports) =>
+      call.options.verify === true ? verifiedStart(ports, call) : start(ports, submitRequest(call)),
+    );
+  },
+};
+
+/** Starts units if they pass verification on every feasible machine; otherwise nothing is stored. */
+async function verifiedStart(ports: Ports, call: Call): Promise<RequestResult> {
+  const [{ start }, { requestResult }, { verify }, { verificationReport }, { keepSessions }] =
+    await Promise.all([
+      import('../../operations/set-target-state.ts'),
+      import('../../operations/unit-result.ts'),
+      import('../../operations/verify.ts'),
+      import('../../output/verification.ts'),
+      import('../../systemd/driver.ts'),
+    ]);
+  const request = submitRequest(call);
+  const driver = keepSessions(ports.driver);
+  try {
+    const verification = await verify({ ...ports, driver }, { ...request, machine: undefined });
+    if (verification.passed) return await start({ ...ports, driver }, request);
+    const { out, err } = verificationReport(verification);
+    writeLines(call.streams.err, [...out, ...err]);
+    const error = new FleetError('unit-file', 'Nothing was started: the units do not pass', {
+      hint: 'Nothing was written either; correct them, or start without --verify',
+    });
+    return requestResult(undefined, [{ unit: request.units.join(' '), error }]);
+  } finally {
+    await driver.close();
+  }
+}
+
+export const stopCommand: Command = {
+  name: 'stop',
+  arguments: '<unit...>',
+  summary: 'Stop units but keep them on their machines',
+  description:
+    'Stops units on all machines and waits until they have stopped. They stay loaded: `fleetctl start` starts them again on the same machine.',
+  options: [NO_BLOCK, ...LIMITS, DRY_RUN, OUTPUT],
+  examples: [
+    ['fleetctl stop hello.service', 'stop it and keep it loaded'],
+    ['fleetctl stop web@1 web@2', 'stop two instances'],
+    ['fleetctl stop --no-block hello.service', 'do not wait until it has stopped'],
+  ],
+  async run(call) {
+    const { stop } = await import('../../operations/set-target-state.ts');
+    return runUnitVerb('stop', call, (ports) => stop(ports, call.arguments));
+  },
+};
+
+export const unloadCommand: Command = {
+  name: 'unload',
+  arguments: '<unit...>',
+  summary: 'Stop units and remove them from their machines',
+  description:
+    'Stops units, waits until they have stopped and removes their unit files from the machines. The units stay in the registry.',
+  options: [...LIMITS, DRY_RUN, OUTPUT],
+  examples: [['fleetctl unload hello.service', 'remove it from its machine']],
+  async run(call) {
+    const { unload } = await import('../../operations/set-target-state.ts');
+    return runUnitVerb('unload', call, (ports) => unload(ports, call.arguments));
+  },
+};
+
+export const destroyCommand: Command = {
+  name: 'destroy',
+  arguments: '<unit...>',
+  summary: 'Stop units and remove them from the registry',
+  description:
+    'Stops units, waits until they have stopped, removes them from the machines and then from the registry.',
+  options: [...LIMITS, DRY_RUN, OUTPUT],
+  examples: [
+    ['fleetctl destroy hello.service', 'stop and remove it'],
+    ['fleetctl destroy web@.service', 'remove a template; its instances stay'],
+  ],
+  async run(call) {
+    const { destroy } = await import('../../operations/destroy.ts');
+    return runUnitVerb('destroy', call, (ports) => destroy(ports, call.arguments));
+  },
+};

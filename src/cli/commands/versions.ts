@@ -1,0 +1,97 @@
+import type { Rollback } from '../../operations/rollback.ts';
+import { fieldSentences } from '../../output/field.ts';
+import { HISTORY, historyJson } from '../../output/listings.ts';
+import type { Ports } from '../../reconcile/reconcile.ts';
+import { type Command, printInfo } from '../command.ts';
+import { EXIT } from '../exit-status.ts';
+import { listOptions, tableOf } from '../list-command.ts';
+import { DRY_RUN, OUTPUT, textOption } from '../options.ts';
+import { writeLines } from '../streams.ts';
+import { runUnitVerb } from '../unit-command.ts';
+
+export const catCommand: Command = {
+  name: 'cat',
+  arguments: '<unit>',
+  summary: 'Print the unit file from the registry',
+  description:
+    'Prints the unit file exactly as it was submitted; on a terminal, control characters are escaped. No machine is contacted.',
+  options: [OUTPUT],
+  examples: [
+    ['fleetctl cat hello.service', 'print it'],
+    ['fleetctl cat hello > hello.service', 'restore a lost file'],
+  ],
+  async run({ arguments: [unit = ''], options, flags, streams }) {
+    const [{ withRegistry }, { cat, textOf }, { jsonText, textsJson }] = await Promise.all([
+      import('../registry.ts'),
+      import('../../operations/cat.ts'),
+      import('../../output/json.ts'),
+    ]);
+    const units = await withRegistry({ flags, streams }, (registry) => cat(registry, unit));
+    if (options.output === 'json') streams.out(jsonText(textsJson(units)));
+    else streams.exact(textOf(units));
+    return EXIT.done;
+  },
+};
+
+export const historyCommand: Command = {
+  name: 'history',
+  arguments: '<unit>',
+  summary: 'List all versions of a unit file',
+  description: `Shows the newest version first. Destroyed units have a history too. No machine is contacted. ${fieldSentences(HISTORY)}`,
+  options: listOptions(HISTORY),
+  examples: [
+    ['fleetctl history web.service', 'times and authors of changes'],
+    ['fleetctl history web.service -o json', 'the same, as JSON'],
+  ],
+  async run({ arguments: [unit = ''], options, flags, streams }) {
+    const [{ withRegistry }, { history }, { jsonText }] = await Promise.all([
+      import('../registry.ts'),
+      import('../../operations/history.ts'),
+      import('../../output/json.ts'),
+    ]);
+    const render = await tableOf(HISTORY, options);
+    const found = await withRegistry({ flags, streams }, (registry) => history(registry, unit));
+    streams.out(options.output === 'json' ? jsonText(historyJson(found)) : render(found.rows));
+    return EXIT.done;
+  },
+};
+
+export const rollbackCommand: Command = {
+  name: 'rollback',
+  arguments: '<unit>',
+  summary: 'Restore an earlier version of a unit file',
+  description:
+    'Restores the last good version before the current one, or the one of --to, as a new entry of the history. A version is good if its last start succeeded. The machines are updated, and running units are restarted if their text changes. The instances of a template follow it. A second rollback goes back one version further.',
+  options: [
+    { flags: '--to <hash>', description: 'version with this hash, or the beginning of it' },
+    DRY_RUN,
+    OUTPUT,
+  ],
+  examples: [
+    ['fleetctl rollback web.service', 'undo the last --replace'],
+    ['fleetctl rollback web.service --to 8ff68b9', 'a hash of fleetctl history'],
+    ['fleetctl rollback web.service --dry-run', 'show the planned steps'],
+  ],
+  async run(call) {
+    const [{ rollback }, { rollbackJson }] = await Promise.all([
+      import('../../operations/rollback.ts'),
+      import('../../output/request-json.ts'),
+    ]);
+    const [unit = ''] = call.arguments;
+    const { dryRun, output } = call.options;
+    const to = textOption(call.options.to);
+    const operation = async (ports: Ports): Promise<Rollback> => {
+      const request = await rollback(ports, { unit, to });
+      const hash = request.entry.hash.slice(0, 7);
+      if (output === 'json') return request;
+      if (dryRun === true) writeLines(call.streams.out, [`Unit ${request.unit} would get the text ${hash}`]);
+      else printInfo(call.streams, [`Unit ${request.unit} gets the text ${hash}`]);
+      if (to === undefined && request.entry.verdict === undefined)
+        writeLines(call.streams.err, [
+          `Warning: it is not known whether text ${hash} of unit "${request.unit}" ever came up`,
+        ]);
+      return request;
+    };
+    return runUnitVerb('rollback', call, operation, rollbackJson);
+  },
+};

@@ -1,0 +1,29 @@
+import type { Config } from '../../config/config.ts';
+
+/** The options of fleetd's command line. */
+export type Flags = {
+  readonly config?: string;
+  readonly check?: true;
+  readonly log: 'text' | 'json';
+};
+
+/** The interval and the time limit of the observations of a machine, in ms: three within agent_ttl. */
+export function paceOf({ agent_ttl: ttlMs }: Pick<Config, 'agent_ttl'>): {
+  intervalMs: number;
+  deadlineMs: number;
+} {
+  return { intervalMs: ttlMs / 3, deadlineMs: Math.max(1_000, ttlMs / 3) };
+}
+
+/** The time after which the lock of a dead leader is free, in ms: half of agent_ttl. etcd needs at least 2 s. */
+export function leaderTtlOf({ agent_ttl: ttlMs }: Pick<Config, 'agent_ttl'>): number {
+  return Math.max(2_000, ttlMs / 2);
+}
+
+/**
+ * The configuration for a controller. It observes units itself, so no start has to settle. A connection without an
+ * answer is useless to it after the time limit of an observation.
+ */
+export function forController(config: Config): Config {
+  return { ...config, settle: 0, maxTimeoutMs: paceOf(config).deadlineMs };
+}

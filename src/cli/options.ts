@@ -1,0 +1,114 @@
+import { FleetError } from '../base/errors.ts';
+import { formatDuration, parseDuration } from '../base/time.ts';
+import type { WaitPolicy } from '../systemd/driver.ts';
+import type { Call, CommandOption } from './command.ts';
+
+/** The option of commands that answer in lines. */
+export const OUTPUT: CommandOption = {
+  flags: '-o, --output <format>',
+  description: 'output format',
+  choices: ['text', 'json'],
+};
+
+/** The option of commands that answer with a table. */
+export const TABLE_OUTPUT: CommandOption = { ...OUTPUT, choices: ['table', 'json'] };
+
+/** The option of every command that changes something. */
+export const DRY_RUN: CommandOption = {
+  flags: '--dry-run',
+  description: 'show the planned steps and change nothing',
+};
+
+/** The option of commands that show units, to select one machine. */
+export const MACHINE: CommandOption = {
+  flags: '--machine <machine>',
+  description: 'only this machine: its name, its address or the beginning of its id',
+};
+
+/** The options of commands that submit. */
+export const REPLACE: CommandOption = {
+  flags: '--replace',
+  description: 'use local files that differ from the registry; running units are restarted with the new text',
+};
+export const NOW: CommandOption = {
+  flags: '--now',
+  description:
+    'with --replace, also stop runs of the old text that a timer, socket or path started; otherwise they finish',
+};
+export const VERBOSE: CommandOption = {
+  flags: '-v, --verbose',
+  description: 'show differences between local files and the registry as unified diffs',
+};
+
+/** Not for commands that act after the job, because the file of a running unit is never removed. */
+export const NO_BLOCK: CommandOption = {
+  flags: '--no-block',
+  description: 'queue the jobs in systemd on the machines, without waiting for them',
+};
+
+/** Limits of a wait. */
+export const LIMITS: readonly CommandOption[] = [
+  {
+    flags: '--timeout <duration>',
+    description:
+      'maximum wait, such as 30s or 5m (default 2m for stops and 2m for starts); unfinished jobs continue and count as failed',
+  },
+  {
+    flags: '--block-attempts <n>',
+    description: "same as --timeout, in seconds (CoreOS fleet's name); 0: no limit",
+  },
+];
+
+const LEAST_MS = 100;
+/** A day, which timers can hold. */
+const MOST_MS = 86_400_000;
+
+/** The values of the options above. Throws FleetError `usage` if one is invalid or two exclude each other. */
+export function waitPolicyOf({ block, timeout, blockAttempts }: Call['options']): WaitPolicy {
+  const given = [
+    block === false && '--no-block',
+    timeout !== undefined && '--timeout',
+    blockAttempts !== undefined && '--block-attempts',
+  ].filter((flag) => flag !== false);
+  if (given.length > 1) {
+    throw new FleetError('usage', `Cannot use ${given.slice(0, 2).join(' and ')} together`, {
+      hint: 'Each of them says how long to wait: leave one out',
+    });
+  }
+  const attempts = numberOf('--block-attempts', blockAttempts);
+  const attemptsMs = attempts === undefined ? undefined : Math.min(attempts * 1000 || MOST_MS, MOST_MS);
+  return { blocks: block !== false, timeoutMs: readTimeout(timeout) ?? attemptsMs };
+}
+
+function readTimeout(option: string | boolean | undefined): number | undefined {
+  if (typeof option !== 'string') return undefined;
+  const ms = parseDuration(option);
+  if (ms !== undefined && ms >= LEAST_MS && ms <= MOST_MS) return ms;
+  const bounds = `from ${formatDuration(LEAST_MS)} to ${formatDuration(MOST_MS)}`;
+  throw new FleetError('usage', `Cannot read --timeout: "${option}" is not a duration ${bounds}`, {
+    hint: 'Give one: --timeout 30s',
+  });
+}
+
+/** The whole number given to an option; undefined without it. Throws FleetError `usage`. */
+export function numberOf(flag: string, option: string | boolean | undefined): number | undefined {
+  if (typeof option !== 'string') return undefined;
+  if (/^\d{1,9}$/.test(option)) return Number(option);
+  throw new FleetError('usage', `Cannot read ${flag}: "${option}" is not a whole number`, {
+    hint: `Give one: ${flag}=10`,
+  });
+}
+
+/** A whole number from 1; `fallback` without the option. Throws FleetError `usage`. */
+export function countOption(flag: string, option: string | boolean | undefined, fallback: number): number {
+  if (option === undefined) return fallback;
+  if (typeof option === 'string' && /^[1-9]\d{0,5}$/.test(option)) return Number(option);
+  throw new FleetError('usage', `Cannot read ${flag}: "${option}" is not a whole number from 1`, {
+    hint: `Give one: ${flag} 2`,
+  });
+}
+
+/** The text given to an option; undefined without it. */
+export function textOption(option: string | boolean | undefined): string | undefined {
+  return typeof option === 'string' ? option : undefined;
+}

@@ -1,0 +1,65 @@
+import type { EventEmitter } from 'node:events';
+import { EXIT } from './exit-status.ts';
+
+/** Replaces the listeners of an event by `listener`; returns a function that restores them. */
+export function takeOver<A extends readonly unknown[]>(
+  emitter: EventEmitter,
+  event: string,
+  listener: (...details: A) => void,
+): () => void {
+  const others = emitter.rawListeners(event) as ((...details: A) => void)[];
+  // Never without a listener in between: a signal would end the process.
+  emitter.on(event, listener);
+  for (const other of others) emitter.off(event, other);
+  return () => {
+    for (const other of others) emitter.on(event, other);
+    emitter.off(event, listener);
+  };
+}
+
+/** Ctrl-C ends the work in order, and what it leads to does not matter then. */
+export async function untilInterrupted(work: (signal: AbortSignal) => Promise<number>): Promise<number> {
+  const interrupt = new AbortController();
+  const giveBack = takeOver(process, 'SIGINT', () => interrupt.abort());
+  try {
+    const status = await work(interrupt.signal);
+    return interrupt.signal.aborted ? EXIT.interrupted : status;
+  } catch (error) {
+    if (interrupt.signal.aborted) return EXIT.interrupted;
+    throw error;
+  } finally {
+    giveBack();
+  }
+}
+
+/** The requests of signals to a daemon. */
+export type Signals = {
+  /** Raised by SIGTERM and SIGINT; a second one ends the process at once. */
+  readonly ended: AbortSignal;
+  /** A signal that is raised when it is time to reload (SIGHUP), or to end. */
+  nextRound(): AbortSignal;
+  /** Leaves signals to the defaults again. */
+  release(): void;
+};
+
+/** Listens to signals; SIGHUP reloads when `mayReload` says so. */
+export function handleSignals(mayReload: () => Promise<boolean>): Signals {
+  const ended = new AbortController();
+  let round = new AbortController();
+  const end = (): void => {
+    if (ended.signal.aborted) process.exit(1);
+    ended.abort();
+  };
+  const reload = (): void => {
+    void mayReload().then((may) => may && round.abort());
+  };
+  process.on('SIGTERM', end).on('SIGINT', end).on('SIGHUP', reload);
+  return {
+    ended: ended.signal,
+    nextRound() {
+      round = new AbortController();
+      return AbortSignal.any([ended.signal, round.signal]);
+    },
+    release: () => void process.off('SIGTERM', end).off('SIGINT', end).off('SIGHUP', reload),
+  };
+}
