@@ -45,7 +45,7 @@ describe('a socket of the file system', () => {
     expect((await ask({ socketPath: path }, 'GET', '/')).body).toBe('hello');
   });
 
-  it('that is answered is an error, and goes on', async () => {
+  it('that is answered is an error, and the server continues', async () => {
     const path = join(await makeFolder(), 's');
     await listen({ kind: 'unix', path });
     await expect(listen({ kind: 'unix', path })).rejects.toMatchObject({

@@ -73,7 +73,7 @@ describe('/healthz', () => {
     await vi.waitFor(async () => expect((await api.get('/healthz')).status).toBe(503), soon);
     const { reasons } = Object((await api.get('/healthz')).body);
     expect(reasons.join('\n')).toMatch(/: The registry is older than /);
-    // It is told once, however often it happens.
+    // It is reported once, however often it happens.
     const failures = () => house.events.filter((event) => event.kind === 'pass-failed');
     await vi.waitFor(() => expect(failures().length).toBeGreaterThan(1), soon);
     expect(failures().filter((event) => !event.again).length).toBeLessThan(failures().length);

@@ -78,7 +78,7 @@ export class Api {
     this.socketPath = socketPath;
   }
 
-  /** Serves until the test ends, on a socket of its own unless told. */
+  /** Serves until the test ends, on a separate socket by default. */
   static async of(house: House, changes: ApiChanges = {}): Promise<Api> {
     const { socketPath, origin = 'here', leads = () => true, electionError = () => undefined } = changes;
     const api = new Api(socketPath ?? join(await makeFolder(), 'fleet.sock'));
@@ -119,7 +119,7 @@ export class Api {
   }
 }
 
-/** Sends one request, over a connection of its own. */
+/** Sends one request, over a separate connection. */
 export async function ask(
   where: http.RequestOptions,
   method: string,

@@ -4,7 +4,7 @@ import { render } from '../../src/cli/terminal.ts';
 
 const KEY = { machine: 'm1', host: '127.0.0.1', port: 22, key: 'ssh-ed25519 SHA256:abc' };
 
-/** Asks somebody who gives these answers, one after the other, and then nothing but empty lines. */
+/** Asks a user who types these answers, and then empty lines. */
 async function ask(...answers: readonly string[]) {
   const left = [...answers];
   const printed: string[] = [];
@@ -47,7 +47,7 @@ describe('the question about a host key', () => {
     expect((await ask()).answer).toMatchObject({ code: 'ssh-host-key' });
   });
 
-  it('is not asked where nobody is', () => {
+  it('is not asked without a terminal', () => {
     const streams = {
       out: () => undefined,
       err: () => undefined,

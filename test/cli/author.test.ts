@@ -18,7 +18,7 @@ describe('the author of a change', () => {
     expect(authorOf(env)).toBe(`${person}@${hostname()}`);
   });
 
-  it.runIf(IS_ROOT)('is not somebody whom the environment of another user names', () => {
+  it.runIf(IS_ROOT)('is not taken from the environment of another user', () => {
     process.seteuid?.(65_534);
     try {
       expect(authorOf({ SUDO_USER: 'ada' })).not.toContain('ada');

@@ -78,7 +78,7 @@ describe('what is offered', () => {
     ]);
   });
 
-  it('after a command with commands of its own are these, and then what they take', async () => {
+  it('after a command with subcommands are these, and then their arguments', async () => {
     expect(await offered('machines', '')).toEqual(['add', 'set', 'remove', 'accept', 'distrust']);
     expect(await offered('machines', 'accept', 'w')).toEqual(['web-1']);
     expect(await offered('machines', 'remove', 'w')).toEqual(['web-1']);
@@ -130,7 +130,7 @@ describe('what is offered', () => {
     ['nothing in a command for a machine', ['ssh', 'web-1', ''], []],
     ['any file for a global option', ['--config', 'n'], ['nasty/', 'notes.txt']],
     ['units of the configuration that is named', ['--config', 'fleet.conf', 'cat', 'db'], ['db.service']],
-    ['nothing of a configuration that is not there', ['--config', 'nix.conf', 'cat', ''], []],
+    ['nothing from a configuration that does not exist', ['--config', 'nix.conf', 'cat', ''], []],
     ['nothing after an unknown command', ['nix', ''], []],
     ['shells', ['completion', ''], ['bash', 'zsh', 'fish']],
   ])('is %s', async (_, words, expected) => {
@@ -239,7 +239,7 @@ describe('the scripts', () => {
     ['~'],
     ['*'],
     ['<(touch harm)'],
-  ])('run nothing of what was typed: %s', (typed) => {
+  ])('run no part of the typed line: %s', (typed) => {
     inBash(`fleetctl stop ${typed}`);
     inBash(`fleetctl ${typed} `);
     if (hasShell('zsh')) inZsh('stop', typed);

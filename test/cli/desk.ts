@@ -19,7 +19,7 @@ export type Desk = {
 /** A machine that refuses every connection: nothing listens on that port of the loopback. */
 export const REFUSING = '[machine.m1]\naddress = 127.0.0.1:1\nidentity_file = key\n';
 
-/** A folder of its own, with this fleet.conf when there is one; nothing of the real home is seen. */
+/** A new folder, with this fleet.conf if there is one; the real home is not used. */
 export async function makeDesk(conf?: string): Promise<Desk> {
   const root = await mkdtemp(join(tmpdir(), 'fleet-cli-'));
   onTestFinished(() => rm(root, { recursive: true, force: true }));

@@ -60,7 +60,7 @@ describe('--endpoint', () => {
     expect(err).toContain('Cannot reach machine "m1"');
   });
 
-  it('fails where nobody answers, and where it is none', async () => {
+  it('fails when no controller answers, and when it is none', async () => {
     const desk = await makeDesk();
     expect(await desk.run(['list-units', '--endpoint', 'unix:///nowhere.sock'])).toEqual({
       status: 1,

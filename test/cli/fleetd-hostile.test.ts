@@ -51,7 +51,7 @@ function residentKib({ pid }: ChildProcess): number {
 }
 
 describe('fleetd beside hostile machines', () => {
-  it(`goes on for ${ANSWERS} answers that are forged at random`, async () => {
+  it(`keeps working through ${ANSWERS} random forged answers`, async () => {
     const random = seeded(Number(process.env.FLEET_SEED ?? 13));
     const floods = Object.values(FLOODS);
     const looks = new Map(HONEST.map((name) => [name, [] as number[]]));
@@ -79,7 +79,7 @@ describe('fleetd beside hostile machines', () => {
     await vi.waitFor(() => expect([log, (looks.get('c1')?.length ?? 0) > 3]).toEqual([log, true]), soon);
 
     forged.isOn = true;
-    // Not the memory of the first minute: what the engine keeps of its own comes by and by.
+    // Not the memory of the first minute, because the caches of the engine grow over time.
     await vi.waitFor(() => expect(forged.answers).toBeGreaterThan(ANSWERS / 3), {
       ...soon,
       timeout: 120_000,

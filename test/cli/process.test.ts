@@ -114,8 +114,8 @@ describe('bin/fleetctl', () => {
     ],
     ['without any stream', '"$P" <&- >&- 2>&-', 1, '', ''],
     ['without an input', '"$P" <&-', 0, 'data\n', ''],
-    ['whose output nobody wants', '"$P" >/dev/null', 0, '', ''],
-    ['whose output somebody opened both ways', '"$P" 1<>/dev/null', 0, '', ''],
+    ['whose output is discarded', '"$P" >/dev/null', 0, '', ''],
+    ['whose output is open for reading and writing', '"$P" 1<>/dev/null', 0, '', ''],
     ['hands on its words', '"$P" "a  b" ""', 0, 'data\n["a  b",""]\n', ''],
   ])('%s', (_, line, status, stdout, stderr) => {
     const path = `${join(process.execPath, '..')}:${process.env.PATH}`;

@@ -45,7 +45,7 @@ describe('lines that come and go', () => {
     expect([screen.shown, screen.writes]).toEqual([['before'], 4]);
   });
 
-  it('are taken away whole when the window has become narrower and wrapped them', () => {
+  it('are erased completely when a narrower window has wrapped them', () => {
     const screen = new Screen();
     const area = new LiveArea(screen);
     area.show([line('x'.repeat(70))]);
@@ -55,7 +55,7 @@ describe('lines that come and go', () => {
     expect(write).toHaveBeenCalledWith('\x1b[3A\r\x1b[J');
   });
 
-  it('are away while somebody is asked', async () => {
+  it('are hidden during a question', async () => {
     const screen = new Screen();
     const area = new LiveArea(screen);
     area.show([line('one')]);
@@ -169,7 +169,7 @@ describe('--quiet', () => {
     expect((await desk.run(['-q', 'submit', 'a.service'])).err).toMatch(/^Warning: unit "a.service"/);
   });
 
-  it('is told by nothing but yes or no', async () => {
+  it('accepts only yes or no', async () => {
     const desk = await makeDesk(REFUSING);
     expect(await desk.run(['cat', 'a'], { FLEETCTL_QUIET: 'very' })).toEqual({
       status: 2,

@@ -44,7 +44,7 @@ describe('a session without a terminal', () => {
     expect([stdio.out(), stdio.err(), stdio.raw]).toEqual(['in', 'oops\n', []]);
   });
 
-  it('ends although nobody closes the input, which then waits', async () => {
+  it('ends although the input stays open, which then waits', async () => {
     const { session } = await open('true');
     const stdio = makeStdio();
     await runSession(session, stdio, { terminal: false });
@@ -62,7 +62,7 @@ describe('a session without a terminal', () => {
   });
 
   it.each([
-    ['nobody reads what it says', 'EPIPE', { kind: 'unread' }],
+    ['its output is closed', 'EPIPE', { kind: 'unread' }],
     ['what it says does not go in', 'ENOSPC', { kind: 'unwritten', error: { code: 'output' } }],
   ])('is over when %s', async (_, code, expected) => {
     const { session } = await open('yes');
@@ -96,7 +96,7 @@ describe('a session without a terminal', () => {
 });
 
 describe('a session with a terminal', () => {
-  it('has raw mode here while it lasts, and is told new sizes', async () => {
+  it('has raw mode here while it lasts, and gets new sizes', async () => {
     const before = listeners();
     const { session, sshd } = await open('cat', TERMINAL);
     const stdio = makeStdio();

@@ -71,7 +71,7 @@ describe('ssh_config', () => {
     expect(machines[0]?.ssh.port).toBe(7);
   });
 
-  it('is read from home where nobody says otherwise', async () => {
+  it('is read from home by default', async () => {
     await withSshConfig(TEXT);
     const { machines } = await box.targets(ONLY_A_NAME, { flags: { sshConfig: undefined } });
     expect(machines[0]?.ssh.host).toBe('10.0.0.5');
@@ -115,7 +115,7 @@ it.each([
   ['other', {}, { host: 'other', port: 22, user: 'ssh' }],
   ['core@fd00::1', { sshUsername: 'flag' }, { host: 'fd00::1', port: 22, user: 'flag' }],
 ])(
-  'a host that is not listed has the settings of [ssh], of flags and of its own: %s %j',
+  'a host that is not listed has the settings of [ssh], of flags and its own: %s %j',
   async (text, flags, expected) => {
     const config = await box.loadText(
       `[ssh]\nuser = ssh\nbecome = doas\nknown_hosts_file = known\n${ONLY_A_NAME}`,

@@ -52,7 +52,7 @@ describe('output', () => {
     expect(run(redirections, before)).toEqual({ status: 1, stderr });
   });
 
-  it('nobody reads is no error', () => {
+  it('without a reader is not an error', () => {
     expect(run('| head -c 1 >&2').stderr).toBe('a warning\nx');
   });
 

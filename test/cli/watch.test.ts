@@ -27,7 +27,7 @@ async function watch(answers: readonly (string | Error)[]): Promise<readonly str
 }
 
 describe('a watch', () => {
-  it('rests after every look, and goes on after one that failed', async () => {
+  it('waits after every poll, and continues after a failed one', async () => {
     expect(await watch(['a', new FleetError('registry-locked', 'locked'), 'b'])).toEqual([
       ...['saw a', 'pause'],
       ...['failed: locked', 'pause'],

@@ -11,12 +11,12 @@ function only(builder: ReturnType<typeof cluster>): MachineView {
 describe('the cluster that owns a machine', () => {
   it.each<readonly [string, MachineView, string | undefined, string | undefined]>([
     ['ours', only(cluster().machine('m1')), CLUSTER_ID, undefined],
-    ['nobody’s', only(cluster().machine('m1', {}, { cluster: undefined })), CLUSTER_ID, undefined],
+    ['unowned', only(cluster().machine('m1', {}, { cluster: undefined })), CLUSTER_ID, undefined],
     ['another one’s', only(cluster().machine('m1', {}, { cluster: 'other' })), CLUSTER_ID, 'other'],
     ['not known while it is silent', only(cluster().unreachable('m1', 0)), CLUSTER_ID, undefined],
     ['another one’s, when ours has no id yet', only(cluster().machine('m1')), undefined, CLUSTER_ID],
     [
-      'nobody’s, when ours has no id yet',
+      'unowned, when our cluster has no id yet',
       only(cluster().machine('m1', {}, { cluster: undefined })),
       undefined,
       undefined,

@@ -129,7 +129,7 @@ describe('foreign', () => {
       false,
     ],
     ['ours, though its file is gone', observedUnit(launched, { state: systemdState('unknown') }), false],
-    ['known to nobody', foreignUnit(name, { load: 'not-found', fragment: '' }), false],
+    ['unknown', foreignUnit(name, { load: 'not-found', fragment: '' }), false],
     ['a unit of a package', foreignUnit(name), true],
     ['a slice, which needs no file', foreignUnit('a.slice', { fragment: '' }), false],
     ['a slice in use that has no file', foreignUnit('a.slice', { fragment: '', active: 'active' }), false],

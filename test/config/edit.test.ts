@@ -117,7 +117,7 @@ const VALUES = [
 const KEYS = ['address', 'user', 'port', 'metadata', 'a b', 'k.1'];
 const NAMES = ['a', 'b', 'c.d', 'e_f', '10'];
 
-/** A good file that nobody would write: every kind of blank, comment, quote and line end. */
+/** A valid file with every kind of blank, comment, quote and line end. */
 function randomFile(random: Random): string {
   const end = pick(random, ['\n', '\n', '\r\n', '\r']);
   const noise = (): string => pick(random, ['', '', '  ', '; c', '# [machine.a]', ';k = v', '\t# x = y']);
@@ -173,7 +173,7 @@ function says(text: string): ReadonlyMap<string, string> {
 
 const linesOf = (text: string): readonly string[] => text.match(/[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+$/g) ?? [];
 
-/** How many lines two texts begin with, and end with, alike. */
+/** The numbers of equal lines at the beginning and at the end of two texts. */
 function common(a: readonly string[], b: readonly string[]): number {
   let front = 0;
   while (front < Math.min(a.length, b.length) && a[front] === b[front]) front++;
@@ -232,7 +232,7 @@ it('any edit of any file says exactly what is meant, and leaves every other line
     if (change.kind === 'remove') expect([seed, common(old, now)]).toEqual([seed, now.length]);
     if (change.kind === 'set' && change.settings.size === 1 && !/[^\r\n]$/.test(text))
       expect([seed, common(old, now)]).toEqual([seed, expect.toBeOneOf([old.length, old.length - 1])]);
-    // What follows a value on its line is somebody's note.
+    // Text after a value on its line is a comment of a user.
     const notes = (lines: readonly string[]) =>
       lines.filter((line) => /=.* (; c|# "x" = y)\s*$/.test(line)).length;
     if (change.kind === 'set' && [...change.settings.values()].every((value) => value !== undefined))

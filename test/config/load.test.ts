@@ -192,7 +192,7 @@ describe('machines', () => {
   it.each([
     ['a host takes the common port and does not show it', 'address = a', 'a', 'a', 2200],
     ['a port in the address is shown', 'address = a:22', 'a:22', 'a', 22],
-    ['a port of its own is shown', 'address = a\nport = 23', 'a:23', 'a', 23],
+    ['a non-default port is shown', 'address = a\nport = 23', 'a:23', 'a', 23],
     ['a port may be said twice', 'address = a:23\nport = 23', 'a:23', 'a', 23],
     ['IPv6 in brackets', 'address = [fd00::1]', 'fd00::1', 'fd00::1', 2200],
     ['IPv6 alone', 'address = fd00::1', 'fd00::1', 'fd00::1', 2200],

@@ -13,7 +13,7 @@ export type Sandbox = {
   readonly home: string;
   /** Writes a file; the path is relative to `cwd`. Answers its absolute path. */
   write(path: string, content: string | Uint8Array): Promise<string>;
-  /** Loads a configuration; nothing of the real environment is seen. */
+  /** Loads a configuration, without the real environment. */
   load(request?: Partial<ConfigRequest>): Promise<Config>;
   /** Loads this text as `./fleet.conf`. */
   loadText(text: string | Uint8Array, request?: Partial<ConfigRequest>): Promise<Config>;
@@ -24,7 +24,7 @@ export type Sandbox = {
   ): Promise<Config & SshTargets>;
 };
 
-/** Folders of their own for the tests of a file, gone when they are done. */
+/** New folders for the tests of a file, which are removed afterwards. */
 export function sandbox(): Sandbox {
   let root = '';
   beforeAll(async () => {

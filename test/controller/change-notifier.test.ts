@@ -13,7 +13,7 @@ describe('the notifier of a unit', () => {
     notifier.units(cluster().machine('m1', {}, { units }).snapshot().machines);
   };
 
-  it('is no state that could not be read, and a change across one is told once', () => {
+  it('ignores states that could not be read, and reports a change across one once', () => {
     see(systemdState('running'));
     see(unknownState('Invalid argument'));
     see(systemdState('running'));

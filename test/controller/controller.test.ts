@@ -94,7 +94,7 @@ describe('a controller', () => {
   });
 
   it.each([5_000, 2 ** 60])(
-    'goes on beside a machine that alone claims to have seen revision %d',
+    'continues with a machine that alone claims to have seen revision %d',
     async (token) => {
       const house = new House(['m1', 'm2', 'm3']);
       await house.want('launched', 'Global=true', 'g.service');
@@ -139,7 +139,7 @@ describe('a controller', () => {
     await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
   });
 
-  it('does nothing while the registry is away, and goes on when it is back', async () => {
+  it('does nothing while the registry is down, and continues when it is back', async () => {
     const house = new House(['m1', 'm2', 'm3']);
     await house.want('launched', '', 'a.service');
     await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
@@ -167,7 +167,7 @@ describe('a controller', () => {
     expect(starts()).toBe(2);
   });
 
-  it('goes on with all others when passes over one unit end with an error', async () => {
+  it('continues with all others when passes over one unit end with an error', async () => {
     const house = new House(['m1', 'm2']);
     await house.want('launched', 'MachineMetadata=name=m1', 'bad.service', 'good.service');
     const { update } = house.registry;
@@ -205,7 +205,7 @@ describe('a controller', () => {
     expect(outcomes().filter((event) => logEntry(event) !== undefined)).toHaveLength(1);
   });
 
-  it('that cannot read a unit of a newer fleet looks after the others, and has a trouble of its own', async () => {
+  it('that cannot read a unit of a newer fleet manages the others, and reports that problem', async () => {
     const house = new House(['m1', 'm2', 'm3']);
     await house.want('launched', '', 'a.service');
     await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
@@ -240,7 +240,7 @@ describe('a controller', () => {
     expect(house.runs('b.service')).toEqual([]);
   });
 
-  it('that no machine lets in has a trouble of its own, and none when one does', async () => {
+  it('that no machine lets in reports that problem, until one does', async () => {
     const house = new House(['m1', 'm2']);
     await vi.waitFor(() => expect(house.controller.snapshot).toBeDefined(), soon);
     expect(house.controller.troubles).toEqual([]);
@@ -250,7 +250,7 @@ describe('a controller', () => {
     await vi.waitFor(() => expect(house.controller.troubles).toEqual([]), soon);
   });
 
-  it('finishes the pass in hand when it is told to end', async () => {
+  it('completes the current pass when it is stopped', async () => {
     const house = new House(['m1', 'm2']);
     await house.want('launched', '', 'a.service', 'b.service');
     await vi.waitFor(() => expect(house.kinds()).toContain('changes-sent'), soon);

@@ -18,7 +18,7 @@ async function folder({ onTestFinished }: TestContext): Promise<string> {
   return path;
 }
 
-/** A candidate that stands until it is told to end, or the test is over. */
+/** A candidate that runs until it is stopped or the test is over. */
 function candidate(
   { onTestFinished }: TestContext,
   lock: LeaderLock,
@@ -59,7 +59,7 @@ describe.concurrent('an election', () => {
     expect(second.onChange).toHaveBeenCalledTimes(1);
   });
 
-  it('goes on when the store is back, and tells once that it was away', async (context) => {
+  it('continues when the store is back, and reports the outage once', async (context) => {
     const lock = fileLeaderLock(await folder(context), TTL_MS);
     let away: boolean = true;
     const take = async (): Promise<boolean> => {

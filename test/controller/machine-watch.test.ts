@@ -46,7 +46,7 @@ it('a session that ends before it has answered is not begun again at once', asyn
   expect(asked).toBeLessThan(5);
 });
 
-it('what is merely measured is no change', async () => {
+it('new measurements are not a change', async () => {
   const machine = { name: 'm1', address: 'm1.example', metadata: {} };
   const { driver } = fakeMachines([machine]);
   const vitals = { systemd: '252', loadAverage: [0.1], memory: undefined };
@@ -106,7 +106,7 @@ it.each([
   [5, 1_500, true, 80_000],
   [1_000, 1_500, true, 300_000],
 ])(
-  'after %i questions that failed alike, a watch of every %i ms (refused: %s) rests for %i ms',
+  'after %i equal failures of queries, a watch of every %i ms (refused: %s) waits for %i ms',
   (failures, intervalMs, isRefused, ms) => {
     expect(restMs(failures, intervalMs, isRefused)).toBe(ms);
   },
@@ -174,7 +174,7 @@ it('a machine that answers and takes no lease is not silent', async () => {
   expect(leases.map((error) => error?.code)).toContain('machine-stopping');
 });
 
-it('trouble of our own does not count as silence that follows it', async () => {
+it('a local problem does not count towards the unreachable time that follows it', async () => {
   const { watch, clock } = watchOf({});
   await watch.whenSeen;
   const name = new FleetError('ssh-name', 'The name server did not answer');

@@ -24,7 +24,7 @@ type HouseOptions = {
 export class House {
   readonly fakes: FakeMachines;
   readonly events: ControllerEvent[] = [];
-  /** Who else is told of events. */
+  /** Further receivers of events. */
   readonly listeners: ((event: ControllerEvent) => void)[] = [];
   readonly store = createMemoryStore();
   readonly registry = createRegistry(this.store, { clock: { now: () => Date.now() }, author: 'me@here' });

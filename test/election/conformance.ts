@@ -8,7 +8,7 @@ export const TTL = 4000;
 /** Takes what is to be done when the test is over. */
 export type OnEnd = TestContext['onTestFinished'];
 
-/** What every leader lock must do. `setUp` is called for each test; `open` gives a way to the same lock, for somebody else. */
+/** The contract of leader locks. `setUp` is called for each test; `open` opens the same lock for another candidate. */
 export function describeLeaderLock(
   name: string,
   setUp: (onEnd: OnEnd) => { readonly open: () => LeaderLock },
@@ -39,7 +39,7 @@ export function describeLeaderLock(
   }
 
   describe.concurrent(`${name}: a campaign`, () => {
-    it('is won at once where nobody leads', async (context) => {
+    it('is won at once without a leader', async (context) => {
       const { win } = race(context);
       const leadership = await win();
       expect([leadership.isHeld(), leadership.lost.aborted]).toEqual([true, false]);
@@ -79,7 +79,7 @@ export function describeLeaderLock(
   });
 
   describe.concurrent(`${name}: a leader`, () => {
-    it('goes on for longer than the time of the leader lock', async (context) => {
+    it('lasts longer than the time of the leader lock', async (context) => {
       const { win, won } = race(context);
       const leadership = await win();
       const other = win();
@@ -101,7 +101,7 @@ export function describeLeaderLock(
       const { open, win, won } = race(context);
       let paused = 0;
       const frozen = open();
-      // It does not get to renew; the clock goes on.
+      // It cannot renew, and the clock continues.
       const leadership = await win(
         { ...frozen, renew: () => new Promise(() => {}) },
         () => performance.now() + paused,
@@ -118,7 +118,7 @@ export function describeLeaderLock(
       won.splice(won.indexOf(leadership), 1);
     });
 
-    it('that wakes up late does not lead, whatever it was told before', async (context) => {
+    it('that wakes up late does not lead, whatever it was before', async (context) => {
       const { open, win } = race(context);
       let late = 0;
       const leadership = await win(open(), () => performance.now() + late);

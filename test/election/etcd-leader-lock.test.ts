@@ -21,7 +21,7 @@ describe.runIf(HAS_ETCD)('with a real etcd', () => {
     return { open: () => etcdLeaderLock(options, TTL) };
   });
 
-  it('is lost when somebody removes the key by hand', async () => {
+  it('is lost when the key is removed by hand', async () => {
     const options = etcd.options();
     const lock = etcdLeaderLock(options, TTL);
     const leadership = await campaign(lock, { signal: AbortSignal.timeout(3000) });
@@ -85,7 +85,7 @@ describe.runIf(HAS_ETCD)('with a real etcd', () => {
 });
 
 describe.runIf(HAS_ETCD)('a user of etcd who may only read', () => {
-  it('is told so, by a campaign and by a probe', async ({ onTestFinished }) => {
+  it('gets that error, by a campaign and by a probe', async ({ onTestFinished }) => {
     const etcd = await TestEtcd.start();
     onTestFinished(() => etcd.end());
     const folder = mkdtempSync(join(tmpdir(), 'fleet-lock-'));

@@ -4,7 +4,7 @@ import { campaign, type LeaderLock } from '../../src/election/leadership.ts';
 
 const TTL = 100;
 
-/** A lock that is free and always renewed, each of which takes `took` ms by a clock that stands still otherwise. */
+/** A lock that is free and always renewed, each of which takes `took` ms by a clock that does not move otherwise. */
 function slowLock(took: { take: number; renew: number }) {
   let now = 0;
   let renewals = 0;

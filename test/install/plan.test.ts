@@ -103,7 +103,7 @@ describe('the steps of an installation', () => {
     expect(open({ ...INSTALLED, ...facts }, { ...SETTLED, ...wanted })).toEqual(left);
   });
 
-  it('are told as done, to do, or being done', () => {
+  it('are shown as done, to do, or in progress', () => {
     const [first] = planInstallation(FRESH, WANTED);
     const [same] = planInstallation(INSTALLED, SETTLED);
     if (first === undefined || same === undefined) throw new Error('no steps');

@@ -82,11 +82,11 @@ describe('the checks of a machine', () => {
     ['become-refused', 'root'],
     ['become-missing', 'root'],
   ] as const)('end after the login with %s at %s', (code: ErrorCode, check) => {
-    const examination = new FleetError(code, 'no', { hint: 'mend it' });
+    const examination = new FleetError(code, 'no', { hint: 'repair it' });
     const rest = CHECKS.slice(CHECKS.indexOf(check) + 1);
     expect(statuses({ examination })).toEqual({ failed: [check], skipped: rest });
     const found = judge({ ...SIGHT, examination }).find((result) => result.check === check)?.finding;
-    expect(found).toEqual({ code: 'error', message: 'no', hint: 'mend it' });
+    expect(found).toEqual({ code: 'error', message: 'no', hint: 'repair it' });
   });
 
   it.each<[string, Partial<Examination>, string]>([

@@ -90,7 +90,7 @@ describe('a refusal leads to others', () => {
   });
 });
 
-it('a stop goes on over units that are only loaded, on the same machine', () => {
+it('a stop also reaches units behind loaded ones on the same machine', () => {
   const db = desiredUnit('db.service', '', { machine: 'm1' });
   const side = tied('side.service', 'PartOf=app.service');
   const [here, elsewhere] = ['m1', 'm2'].map((machine) =>

@@ -22,7 +22,7 @@ async function filled(): Promise<Store> {
 }
 
 describe('a copy of a registry', () => {
-  it('says the same, with tokens that go on', async () => {
+  it('has the same content, and later tokens', async () => {
     const [from, to] = [await filled(), createMemoryStore()];
     const before = await registryOver(from).load();
     expect(await copyRegistry(from, to)).toEqual({ clusterId: before.clusterId, units: 2, records: 9 });
@@ -36,7 +36,7 @@ describe('a copy of a registry', () => {
     }
   });
 
-  it('goes on from copy to copy, there and back', async () => {
+  it('keeps increasing from copy to copy, in both directions', async () => {
     let store = await filled();
     let last = (await registryOver(store).load()).token;
     for (let copies = 0; copies < 3; copies++) {
@@ -61,7 +61,7 @@ describe('a copy of a registry', () => {
     expect((await to.list('')).revision).toBe(0);
   });
 
-  it('is taken away when the registry was changed meanwhile', async () => {
+  it('is removed when the registry was changed during the copy', async () => {
     const [from, to] = [await filled(), createMemoryStore()];
     const busy: Store = {
       ...to,

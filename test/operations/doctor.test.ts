@@ -51,7 +51,7 @@ it('a machine that hangs holds up none of the others, and the answer is in the o
   expect(told).toEqual(['m2', 'm3', 'm1']);
 });
 
-it('a machine that lets nobody in is a result like others', async () => {
+it('a machine that refuses every login is reported like other problems', async () => {
   const scene = await makeScene();
   const { found } = await look(scene, ['m2'], async () => {
     throw new FleetError('ssh-authentication', 'no key', { hint: 'add one' });
@@ -64,7 +64,7 @@ it('a machine that lets nobody in is a result like others', async () => {
   });
 });
 
-it('machines with one id are told apart by it: the one that was well at first is told again', async () => {
+it('machines with one id are both reported, also the one that was checked first', async () => {
   const scene = await makeScene();
   const [one, other] = [scene.machines.of('m1'), scene.machines.of('m3')];
   other.examination = { ...other.examination, machineId: one.examination.machineId };

@@ -60,7 +60,7 @@ describe('drain', () => {
 
   it('takes a move back when the unit does not come up, and ends', async () => {
     const scene = await withUnits({ 'a.service': SLEEP, 'b.service': HERE('m1') });
-    // m2 and m3 have a unit of that name of their own.
+    // m2 and m3 have their own unit of that name.
     for (const name of ['m2', 'm3']) breakStarts(scene, name);
     const result = await drain(scene.ports, request);
     expect(result.left).toEqual(['a.service', 'b.service']);

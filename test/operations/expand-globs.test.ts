@@ -3,7 +3,7 @@ import { load, start, submitUnits } from '../../src/operations/set-target-state.
 import { verify } from '../../src/operations/verify.ts';
 import { makeScene, outcome, type Scene, SLEEP } from './scene.ts';
 
-/** Files here and in a folder, some units that only the registry has, and things that are no unit files. */
+/** Files here and in a folder, some units that only the registry has, and other files. */
 async function arrange(): Promise<Scene> {
   const scene = await makeScene();
   for (const name of ['web@1', 'web@2', 'web@3', 'units/web@4', 'db'])

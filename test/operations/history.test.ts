@@ -77,7 +77,7 @@ describe('history', () => {
     await expect(textsOf(scene, 'x*')).rejects.toMatchObject({ code: 'unit-not-found' });
   });
 
-  it('is kept when the unit is destroyed, and goes on when it comes back', async () => {
+  it('is kept when the unit is destroyed, and continues when it is submitted again', async () => {
     const scene = await sceneWith('web.service', text('a'));
     await destroy(scene.ports, ['web']);
     expect(await textsOf(scene, 'web')).toEqual(['a']);

@@ -54,7 +54,7 @@ describe('a timer without its service', () => {
     expect((await scene.submit(['x.timer'])).problems).toEqual([]);
   });
 
-  it('hides nothing of the others', async () => {
+  it('hides no other unit', async () => {
     const scene = await sceneWith({ 'x.timer': TIMER, 'web.service': SLEEP });
     expect(outcome(await scene.start('x.timer', 'web'))).toEqual(['web.service: launched m1', ...REFUSED]);
   });
@@ -90,7 +90,7 @@ describe('a timer without its service', () => {
 });
 
 describe('a unit whose timer is wanted', () => {
-  it('is stopped alone: a machine that does not answer is told of for that unit only', async () => {
+  it('is stopped alone, and an unreachable machine is reported for that unit only', async () => {
     const scene = await sceneWith({ 'x.timer': TIMER, 'x.service': SLEEP });
     await scene.start('x.timer', 'x.service');
     scene.machines.disconnect('m1');

@@ -28,7 +28,7 @@ const said = (request: RequestResult): readonly string[] => {
 const submitTemplate = (scene: Scene, ports = scene.ports): Promise<RequestResult> =>
   submitUnits(ports, { units: ['units/web@.service'], cwd: scene.cwd, replace: true });
 
-/** web@1 and web@2 run with the text of a template that the registry does not have, web@3 with one of its own. */
+/** web@1 and web@2 run with the text of a template that the registry does not have, web@3 with its own text. */
 async function running(): Promise<Scene> {
   const scene = await makeScene();
   await scene.write('units/web@.service', text('a'));
@@ -39,7 +39,7 @@ async function running(): Promise<Scene> {
 }
 
 describe('the instances of a template', () => {
-  it('follow its file, of which the registry knew nothing; one with a file of its own keeps that', async () => {
+  it('follow its file, which the registry did not have; one with its own file keeps that file', async () => {
     const scene = await running();
     expect(said(await submitTemplate(scene))).toEqual([
       'Template web@.service stored; 2 of 3 instances updated',
@@ -74,7 +74,7 @@ describe('the instances of a template', () => {
     expect(await textsIn(ports)).toMatchObject({ 'web@1.service': 'b', 'web@3.service': 'own' });
   });
 
-  it('keep a file of their own that is given along with it, in any order', async () => {
+  it('keep their own file that is given with it, in any order', async () => {
     const scene = await running();
     await scene.write('units/web@1.service', text('mine'));
     await scene.write('units/web@2.service', text('mine'));
@@ -122,7 +122,7 @@ describe('the instances of a template', () => {
 });
 
 describe('a new instance of a template that the registry has', () => {
-  it('gets the text of the registry, and is told that the file differs', async () => {
+  it('gets the text of the registry, with a warning that the file differs', async () => {
     const scene = await makeScene();
     await scene.write('web@.service', text('a'));
     await scene.submit(['web@.service']);

@@ -11,7 +11,7 @@ import type { FakeJournal } from '../support/fake-journal.ts';
 import { GLOBAL, makeScene, type Scene, SLEEP } from './scene.ts';
 
 let scene: Scene;
-/** What the reader was told, in order. */
+/** Everything that the reader received, in order. */
 let told: string[];
 
 beforeEach(async () => {
@@ -114,7 +114,7 @@ describe('journals', () => {
 });
 
 describe('journals that are followed', () => {
-  it('go on with what comes, until they are interrupted', async () => {
+  it('continue with new entries until they are interrupted', async () => {
     const interrupt = new AbortController();
     const reading = read(['one'], { follow: true }, interrupt.signal);
     await expect.poll(() => journal('m1').following).toBe(1);
@@ -135,7 +135,7 @@ describe('journals that are followed', () => {
     expect(journal('m3').requests[1]).toMatchObject({ after: undefined, since: '@1000', follow: true });
   });
 
-  it('go on after the last entry when the connection was lost, and say so', async () => {
+  it('continue after the last entry when the connection was lost, and report that', async () => {
     const interrupt = new AbortController();
     const reading = read(['one'], { follow: true }, interrupt.signal);
     await expect.poll(() => journal('m1').following).toBe(1);

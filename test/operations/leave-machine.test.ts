@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { leaveMachine } from '../../src/operations/leave-machine.ts';
 import { GLOBAL, makeScene, SLEEP } from './scene.ts';
 
-it('a machine leaves fleet.conf when no unit is assigned to it, and its global units are told', async () => {
+it('a machine leaves fleet.conf when no unit is assigned to it, and its global units are reported', async () => {
   const scene = await makeScene();
   await scene.write('a.service', SLEEP);
   await scene.write('b.service', `${SLEEP}[X-Fleet]\nConflicts=a.service\n`);

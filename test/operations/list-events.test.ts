@@ -133,7 +133,7 @@ describe('events', () => {
     ]);
   });
 
-  it('of a kind that only a newer fleet knows are told as they stand', () => {
+  it('of a kind that only a newer fleet knows are shown unchanged', () => {
     const event = { kind: 'teleport', unit: 'a.service' } as never;
     expect(eventLine({ at: 0, by: 'me@here', event })).toBe(
       '1970-01-01T00:00:00Z  teleport {"unit":"a.service"}  (me@here)',

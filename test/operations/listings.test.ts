@@ -149,7 +149,7 @@ describe('list-units', () => {
     expect(await units(scene.ports)).toEqual(['g.service m2 loaded active running']);
   });
 
-  it('shows a unit that is missing where it should be, and one that nobody knows where it is', async () => {
+  it('shows a unit that is missing where it should be, and one whose place is unknown', async () => {
     const { ports, machines } = await busy();
     machines.of('m1').units.delete('a.service');
     const stray = machines.of('m2').units.get('b.service');
@@ -180,7 +180,7 @@ describe('list-units', () => {
     expect(scene.machines.of('m1').log).toEqual([]);
   });
 
-  it('goes on when the registry cannot be written', async () => {
+  it('works when the registry cannot be written', async () => {
     const { ports, machines } = await busy();
     machines.disconnect('m1');
     const refuse = async (): Promise<never> => {

@@ -53,7 +53,7 @@ it('a file of Quadlet comes with what to do', async () => {
   });
 });
 
-it('a folder is no name', async () => {
+it('a folder is not a unit name', async () => {
   await expect(readLocalUnits(['folder/'], cwd)).rejects.toMatchObject({ code: 'unit-name' });
 });
 

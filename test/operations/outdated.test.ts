@@ -24,7 +24,7 @@ import { openFileStore } from '../../src/store/file.ts';
 import { previewDriver } from '../../src/systemd/driver.ts';
 import { makeScene, type Scene, SLEEP } from './scene.ts';
 
-/** A scene whose registry is a file that can be put back, and whose every command is a process of its own. */
+/** A scene whose registry is a file that can be put back, and in which every command is a separate process. */
 async function desk() {
   const scene = await makeScene();
   const folder = mkdtempSync(join(tmpdir(), 'fleet-outdated-'));
@@ -125,7 +125,7 @@ describe.each([1, 10, 100])('a registry that is %i revisions older than its mach
 });
 
 describe('a registry from before a unit was destroyed', () => {
-  it('is told by what the machine remembers of that unit', async () => {
+  it('is detected by the record of that unit on the machine', async () => {
     const { scene, command, request, read, restore } = await desk();
     await command((ports) => start(ports, request('a.service', 'b.service')));
     const old = read();
@@ -161,7 +161,7 @@ describe('the comparison', () => {
     expect(await looks(scene, () => command((ports) => submitUnits(ports, request('a.service'))))).toBe(0);
   });
 
-  it('waits for a machine that does not answer once, and goes on without it', async () => {
+  it('waits once for an unreachable machine, and continues without it', async () => {
     const { scene, command, request } = await desk();
     scene.machines.disconnect('m3');
     const { results } = await command((ports) => start(ports, request('a.service')));

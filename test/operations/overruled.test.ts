@@ -24,7 +24,7 @@ async function people(): Promise<{ readonly scene: Scene; readonly me: Ports; re
   return { scene, me, bob };
 }
 
-/** The edges of somebody whom another one overtakes: `act` happens once, after the first change was stored. */
+/** The ports of a command that another one overtakes: `act` runs once, after the first change was stored. */
 function overtaken(ports: Ports, act: () => Promise<unknown>): Ports {
   let left = 1;
   const registry: Registry = {
@@ -103,7 +103,7 @@ describe('a command that another one overrules', () => {
     ]);
   });
 
-  it('says so for a text, whoever comes first', async () => {
+  it('reports that for a text, in either order', async () => {
     const { scene, me, bob } = await people();
     await scene.write('a.service', `# mine\n${SLEEP}`);
     await scene.write('theirs/a.service', `# theirs\n${SLEEP}Nice=1\n`);

@@ -107,7 +107,7 @@ describe('a silent machine', () => {
   const warning = (since: string): string =>
     `Warning: Cannot reach machine "m1"${since}; what it runs is unknown`;
 
-  it('keeps its units for agent_ttl, and they are told once; then they move, with the reason', async () => {
+  it('keeps its units for agent_ttl, and reports them once; then they move, with the reason', async () => {
     const scene = await populated();
     scene.machines.disconnect('m1');
     expect(await pass(scene)).toEqual([
@@ -143,7 +143,7 @@ describe('a silent machine', () => {
     ]);
   });
 
-  it('is no failure when nothing but global units were there', async () => {
+  it('is not a failure when only global units were there', async () => {
     const scene = await populated();
     scene.machines.disconnect('m3');
     expect((await pass(scene)).at(-1)).toBe('status 0');
@@ -222,8 +222,8 @@ describe('a registry that is not what it was', () => {
     const scene = await populated();
     const before = scene.there();
     const registry = createRegistry(createMemoryStore(), { clock: scene.ports.clock, author: 'me@here' });
-    const anew: Scene = { ...scene, ports: { ...scene.ports, registry } };
-    const said = await pass(anew);
+    const fresh: Scene = { ...scene, ports: { ...scene.ports, registry } };
+    const said = await pass(fresh);
     expect(said).not.toContain('Nothing to do');
     expect(said).toContain(
       'hint: If the registry was lost and created again, move it away and get the old one back: fleetctl recover',

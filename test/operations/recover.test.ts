@@ -211,7 +211,7 @@ describe('recover is refused', () => {
 });
 
 describe('what no second machine confirms', () => {
-  /** As an intruder on m1 writes it: a unit of its own there, with a record that claims `token`. */
+  /** As an intruder on m1 writes it: another unit there, with a record that claims `token`. */
   function forge(scene: Scene, name: string, text: string, token: number, machine = 'm1'): void {
     const record = recordOf(desiredUnit('any.service'), { unit: name, token, digest: sha256(text) });
     scene.machines.of(machine).units.set(name, { text, record, state: systemdState('running') });
@@ -314,14 +314,17 @@ describe('what no second machine confirms', () => {
     ['lead', 'evil.service', 2 ** 50, /far beyond all other machines/],
     ['name', '../../etc/x.service', 40, /has noted unit "..\/..\/etc\/x.service"/],
     ['reserved name', 'fleet-lease.service', 40, /has noted unit "fleet-lease.service"/],
-  ])('a machine with an impossible %s is told, and nothing is stored', async (_title, name, token, why) => {
-    const before = await populated();
-    forge(before, name, SLEEP, token);
-    const scene = lost(before);
-    const lines = await recovered(scene);
-    expect([lines[0], lines.at(-1)]).toEqual([expect.stringMatching(why), 'status 5']);
-    expect((await scene.ports.registry.load()).revision).toBe(0);
-  });
+  ])(
+    'a machine with an impossible %s is reported, and nothing is stored',
+    async (_title, name, token, why) => {
+      const before = await populated();
+      forge(before, name, SLEEP, token);
+      const scene = lost(before);
+      const lines = await recovered(scene);
+      expect([lines[0], lines.at(-1)]).toEqual([expect.stringMatching(why), 'status 5']);
+      expect((await scene.ports.registry.load()).revision).toBe(0);
+    },
+  );
 
   it('leaves room for tokens, however high a machine claims to have seen', async () => {
     const before = await populated();

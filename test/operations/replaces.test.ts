@@ -78,7 +78,7 @@ describe('a unit with Replaces=', () => {
     expect(outcome(await scene.start('other'))).toEqual(['other.service: launched m1']);
   });
 
-  it('replaces when it comes by a new text, on the machine where it is', async () => {
+  it('replaces when it gets a new text, on its machine', async () => {
     const scene = await populated();
     await scene.start('new');
     await scene.write('a.service', replacing('b.service'));

@@ -34,7 +34,7 @@ describe('units of the registry are named', () => {
     expect([units.map(({ name }) => name), problems]).toEqual([expected, []]);
   });
 
-  it('by a glob that matches templates too, which are told', async () => {
+  it('by a glob that also matches templates, which are reported', async () => {
     const scene = await makeScene();
     for (const file of ['bk@.service', 'web@.service', 'web@1.service']) await scene.write(file, SLEEP);
     await scene.submit(['bk@.service', 'web@.service', 'web@1']);
@@ -52,7 +52,7 @@ describe('units of the registry are named', () => {
     );
   });
 
-  it('a name and a glob without units are told apart, and stop no other', async () => {
+  it('a name and a glob without units are reported differently, and do not affect others', async () => {
     const scene = await makeScene();
     await scene.write('db.service', SLEEP);
     await scene.submit(['db']);

@@ -25,7 +25,7 @@ function pinnedTo(machine: string): string {
   return `[X-Fleet]\nMachineID=${idOf(machine)}\n`;
 }
 
-/** What is told of units, in a line each. */
+/** The status of units, in a line each. */
 async function told(
   units: readonly string[],
   more: Partial<StatusRequest> = {},
@@ -117,7 +117,7 @@ describe('the status of units', () => {
 });
 
 describe('a machine that does not answer', () => {
-  it('is told, and hides none of the others', async () => {
+  it('is reported, and hides no other', async () => {
     scene.machines.disconnect('m2');
     expect(await told(['all', 'one', 'web@1'])).toEqual({
       there: ['all.service m1 active', 'all.service m3 active', 'one.service m1 active'],

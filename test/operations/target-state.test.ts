@@ -143,7 +143,7 @@ describe('start', () => {
     expect(scene.there()).toEqual({ m3: ['a.service running'] });
   });
 
-  it('moves a unit whose machine has been silent for agent_ttl, and takes away the copy when it is back', async () => {
+  it('moves a unit whose machine has been silent for agent_ttl, and removes the copy when it is back', async () => {
     const scene = await desk({ 'a.service': SLEEP });
     await scene.start('a');
     scene.machines.disconnect('m1');
@@ -156,7 +156,7 @@ describe('start', () => {
     expect(scene.there()).toEqual({ m2: ['a.service running'] });
   });
 
-  it('counts silence from the first command that saw it, and anew after an answer', async () => {
+  it('counts the time from the first command that saw it, and starts again after an answer', async () => {
     const scene = await desk({ 'a.service': SLEEP });
     await scene.start('a');
     scene.machines.disconnect('m1');
@@ -313,7 +313,7 @@ describe('unload', () => {
     expect([scene.there(), await scene.wanted()]).toEqual([{}, { 'a.service': 'inactive' }]);
   });
 
-  it('then start places it anew', async () => {
+  it('then start places it again', async () => {
     const scene = await desk({ 'a.service': SLEEP, 'b.service': SLEEP });
     await scene.start('a');
     await unload(scene.ports, ['a']);

@@ -82,7 +82,7 @@ describe('a machine that another operator’s fleet.conf lacks', () => {
     expect((await reconcileEverything(theirs)).moves).toMatchObject([
       { unit: 'c.service', to: { name: 'm1' } },
     ]);
-    // Whoever has it still, finds that out and stops the old copy.
+    // An operator who still has it detects that, and stops the old copy.
     await reconcileEverything(scene.ports);
     expect(
       Object.values(scene.there())

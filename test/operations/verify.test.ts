@@ -127,7 +127,7 @@ describe('fleet itself has something against', () => {
 });
 
 describe('a machine that does not answer', () => {
-  it('is told, and the others decide', async () => {
+  it('is reported, and the others decide', async () => {
     const scene = await sceneWith({ 'web.service': SLEEP });
     scene.machines.disconnect('m1');
     const verification = await check(scene, ['web.service']);

@@ -30,7 +30,7 @@ describe('the words about a machine', () => {
     );
   });
 
-  it('are what failed, what mends it, and how much of the rest was possible', () => {
+  it('are the failures, their fixes, and the number of the other checks', () => {
     const examination = new FleetError('become-tty', 'you must have a tty', { hint: 'Run visudo' });
     expect(doctorLines(health({ examination }), VIEW)).toBe(
       [
@@ -104,11 +104,11 @@ describe('the words about a machine', () => {
     ],
     [{ journalObstacle: 'broken' }, 'broken', 'systemctl restart systemd-journald'],
     [{ containers: [{ tool: 'podman', present: false }] }, 'units need podman', 'install podman there'],
-  ])('tell what was found and what mends it: %j', (changes, detail, fix) => {
-    const [row, mend] = doctorLines(examined(changes), VIEW).split('\n');
+  ])('show the finding and its fix: %j', (changes, detail, fix) => {
+    const [row, fixLine] = doctorLines(examined(changes), VIEW).split('\n');
     expect(row).toContain(` failed   ${detail}`);
-    expect(mend).toMatch(/^ {2}fix: /);
-    expect(mend).toContain(fix);
+    expect(fixLine).toMatch(/^ {2}fix: /);
+    expect(fixLine).toContain(fix);
   });
 
   it('name the machine that has the same id', () => {

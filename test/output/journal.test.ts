@@ -115,7 +115,7 @@ describe('what a journal lacks', () => {
     ...changes,
   });
 
-  it('is told', () => {
+  it('is shown', () => {
     expect(missingLines(result({ problems: [missing], failures: [refused], unreachable: [silent] }))).toEqual(
       [
         'Error: No such unit: "b.service"',

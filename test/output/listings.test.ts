@@ -156,7 +156,7 @@ describe('list-unit-files', () => {
       `);
   });
 
-  it('counts nothing of nothing', () => {
+  it('counts no copies when there are none', () => {
     const none = { ...globalFile, coverage: { reached: 0, eligible: 0 } };
     expect(show(UNIT_FILES, [none], { fields: ['tmachine'], legend: false })).toBe('\n0 of 0\n');
   });

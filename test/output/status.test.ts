@@ -77,7 +77,7 @@ describe('the JSON of a status', () => {
     });
   });
 
-  it('calls a unit that systemd knows nothing of not found', () => {
+  it('calls a unit that systemd does not know not found', () => {
     const gone = { ...on('m1'), state: undefined };
     expect(statusJson(result({ statuses: [gone] }))).toMatchObject({
       statuses: [{ load: 'not-found', active: 'inactive', sub: 'dead', fragment: null }],

@@ -77,7 +77,7 @@ describe('a table', () => {
     ['an emoji', '🚀'],
     ['an emoji of several', '👨‍👩‍👧'],
     ['a combining accent', 'cafe\u0301'],
-    ['letters that look like others', 'ｗｅｂ'],
+    ['letters that resemble others', 'ｗｅｂ'],
   ])('stays aligned under %s', (_, wide) => {
     const lines = table([
       [wide, 'b', 'c'],

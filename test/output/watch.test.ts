@@ -46,7 +46,7 @@ describe('in a pipe', () => {
     expect(paper.printed).toEqual(['out: a\n1\n', 'out: b\n3\n']);
   });
 
-  it('a machine that falls silent is told once, and again when it has been back', () => {
+  it('a machine that becomes unreachable is reported once, and again when it was back', () => {
     const paper = canvas();
     const view = streamView(paper);
     for (const silentMs of [undefined, 0, 2000, 4000, undefined, 0]) view.seen(listing(['a'], silentMs));
@@ -54,7 +54,7 @@ describe('in a pipe', () => {
     expect(paper.printed).toEqual(['out: a\n', warning, warning]);
   });
 
-  it('a look that fails is told once for as long as it fails', () => {
+  it('a failing poll is reported once as long as it fails', () => {
     const paper = canvas();
     const view = streamView(paper);
     view.seen(listing(['a']));
@@ -80,7 +80,7 @@ describe('on a screen', () => {
   };
   const HEAD = '2026-11-23 06:05:41 UTC, every 2s\n\n';
 
-  it('a list is drawn anew with every look', () => {
+  it('a list is drawn again with every poll', () => {
     const { paper, view } = make();
     view.seen(listing(['a']));
     view.seen(listing(['a']));

@@ -41,9 +41,9 @@ describe('classify', () => {
     ['wanted, never heard of', launched, undefined, 'to-launch'],
     ['wanted, unknown to systemd', launched, unknown, 'to-launch'],
     ['wanted loaded, unknown to systemd', loaded, unknown, 'to-load'],
-    ['wanted, somebody else runs one', launched, foreignUnit(NAME, { active: 'active' }), 'foreign'],
-    ['wanted, somebody else has one', loaded, foreignUnit(NAME), 'foreign'],
-    ['wanted, masked by somebody else', launched, foreignUnit(NAME, { load: 'masked' }), 'foreign'],
+    ['wanted, and a foreign one runs', launched, foreignUnit(NAME, { active: 'active' }), 'foreign'],
+    ['wanted, and a foreign one exists', loaded, foreignUnit(NAME), 'foreign'],
+    ['wanted, and masked by another user', launched, foreignUnit(NAME, { load: 'masked' }), 'foreign'],
     [
       'wanted, runs without a file or a record',
       launched,

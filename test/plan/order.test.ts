@@ -8,7 +8,7 @@ const RESTART: readonly Step[] = [{ kind: 'restart' }];
 const START: readonly Step[] = [{ kind: 'write', text: '' }, { kind: 'start' }];
 const REMOVE: readonly Step[] = [{ kind: 'stop' }, { kind: 'remove' }];
 
-/** `m1: b a` as a plan with these steps for its units; `-b` is one that is taken away. */
+/** `m1: b a` as a plan with these steps for its units; `-b` is one that is removed. */
 function planOf(text: string, steps = START): MachinePlan {
   const [machine = '', units = ''] = text.split(': ');
   const changes = units.split(' ').map((word) => ({
@@ -66,7 +66,7 @@ describe('the order of work', () => {
     expect(words(order(plans, { moves: ['a m1 m2'] }))).toEqual(['m1: ?a', 'm1: b, m2: a', 'm1: -a']);
   });
 
-  it('goes on alike with a move that another pass has decided', () => {
+  it('continues a move that another pass has decided', () => {
     const placements = new Map([['a.service', [idOf('m2')]]]);
     const plans = [planOf('m1: -a b'), planOf('m2: a')];
     const request = { plans, snapshot: machines().snapshot(), placements, maxParallel: undefined };

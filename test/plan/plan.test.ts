@@ -124,7 +124,7 @@ describe('a change', () => {
     }
   });
 
-  it('says nothing of a foreign unit that is wanted elsewhere', () => {
+  it('does not report a foreign unit that is wanted elsewhere', () => {
     const snapshot = { ...machineWith(foreignUnit(NAME)), units: [launched] };
     expect(plan(snapshot, new Map([[NAME, [idOf('m2')]]]))).toEqual([]);
   });
@@ -141,7 +141,7 @@ describe('a plan', () => {
     .machine('m6', {}, { cluster: undefined })
     .never('m7');
 
-  it('reaches every machine that answers and is ours or nobody’s, and leaves out what is in place', () => {
+  it('covers every reachable machine of this cluster or of none, and leaves out finished units', () => {
     const snapshot = { ...everywhere.snapshot(), units: [launched] };
     const all = ['m1', 'm3', 'm4', 'm5', 'm6'].map(idOf);
     const plans = plan(snapshot, new Map([[NAME, all]]));
@@ -152,7 +152,7 @@ describe('a plan', () => {
     ]);
   });
 
-  it('takes away every copy of a unit that is wanted nowhere', () => {
+  it('removes every copy of a unit that is wanted nowhere', () => {
     const snapshot = { ...everywhere.snapshot(), units: [wanted({ target: 'inactive' })] };
     expect(plan(snapshot, new Map([[NAME, []]])).map(({ machine }) => machine)).toEqual(['m1', 'm2']);
   });

@@ -35,7 +35,7 @@ async function arrange({ ahead = 0 }: { readonly ahead?: number } = {}) {
 
 describe('the silence that another operator has seen', () => {
   for (const ahead of [0, HOUR_MS, -HOUR_MS, 24 * HOUR_MS]) {
-    it(`moves nothing before agent_ttl of our own; the clock there is ${ahead} ms ahead`, async () => {
+    it(`moves nothing before agent_ttl of this observer; the clock there is ${ahead} ms ahead`, async () => {
       const { a, disconnect, list, decisionOfA, decisionOfB } = await arrange({ ahead });
       disconnect();
       await list();
@@ -85,9 +85,9 @@ describe('the silence that another operator has seen', () => {
   });
 });
 
-describe('trouble that is no silence', () => {
+describe('errors that do not count as unreachable', () => {
   for (const code of ['ssh-host-key', 'ssh-name', 'ssh-authentication', 'remote-script'] as const) {
-    it(`is noted by nobody: ${code}`, async () => {
+    it(`are not recorded: ${code}`, async () => {
       const { a, b, list, known } = await arrange();
       const before = [await known(), (await a.registry.load()).revision];
       for (const { driver } of [a, b]) driver.trouble('m1').silent = new FleetError(code, 'It is mine');
@@ -110,7 +110,7 @@ describe('trouble that is no silence', () => {
 });
 
 describe('what an observer has seen', () => {
-  it('is no silence in between when the looks are an hour apart', async () => {
+  it('does not count as unreachable in between when the observations are an hour apart', async () => {
     const { a, disconnect, decisionOfA } = await arrange();
     disconnect();
     await decisionOfA();
@@ -120,7 +120,7 @@ describe('what an observer has seen', () => {
     expect(await decisionOfA()).toBe('u.service move');
   });
 
-  it('is forgotten when it lies in the future: the computer was started anew', async () => {
+  it('is dropped when it lies in the future, because the computer was rebooted', async () => {
     const { a, disconnect, decisionOfA } = await arrange();
     disconnect();
     await decisionOfA();

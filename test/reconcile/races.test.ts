@@ -14,7 +14,7 @@ function people(count: number, machines: readonly string[]): readonly [Scene, Sc
 }
 
 describe('a pass that loses the race for an assignment', () => {
-  it('decides anew, on what the faster one left', async () => {
+  it('decides again, based on the changes of the faster one', async () => {
     const memory = createMemoryStore();
     let theirs: (() => Promise<unknown>) | undefined;
     const store: Store = {
@@ -96,7 +96,7 @@ describe('two passes at once over units that conflict', () => {
     }
   });
 
-  it('over the same units end alike', async () => {
+  it('over the same units have the same result', async () => {
     const scenes = people(5, FOUR);
     const names = Array.from({ length: 12 }, (_, index) => `a@${index}.service`);
     await scenes[0].want('launched', '', ...names);
@@ -113,7 +113,7 @@ describe('a pass with an old decision', () => {
     await slow.want('launched', '', 'a.service');
     await slow.pass();
     await slow.want('loaded', '', 'a.service');
-    // The slow one has decided and is about to act when somebody wants the unit again, and gets it.
+    // The slow pass has decided and is about to act when another user launches the unit again.
     const update = slow.registry.update.bind(slow.registry);
     let turns = 0;
     Object.assign(slow.registry, {

@@ -85,7 +85,7 @@ describe('a pass', () => {
     expect(scene.there()).toEqual(THREE.map((name) => `${name} g.service running`));
   });
 
-  it('removes what nobody wants any more', async () => {
+  it('removes units that are not wanted any more', async () => {
     const scene = new Scene(THREE);
     await scene.want('launched', 'Global=true', 'g.service');
     await scene.want('launched', '', 'a.service');

@@ -62,7 +62,7 @@ describe('a unit that is unloaded', () => {
     expect(await smaller.assigned('a.service')).toBeUndefined();
   });
 
-  it('keeps it when somebody wants it again before it is forgotten', async () => {
+  it('keeps it when it is launched again before it is released', async () => {
     const scene = await arrange();
     await scene.want('inactive', '', 'a.service');
     const change = scene.driver.of('m1').change.bind(scene.driver.of('m1'));
@@ -79,7 +79,7 @@ describe('a unit that is unloaded', () => {
     expect(scene.there()).toEqual(['m1 a.service running']);
   });
 
-  it('keeps it when somebody wanted it again, started it, and gave it up again meanwhile', async () => {
+  it('keeps it when it was launched, started and stopped again in between', async () => {
     const scene = await arrange();
     await scene.want('inactive', '', 'a.service');
     const others = new Scene(['m1', 'm2', 'm3'], scene.store);

@@ -20,7 +20,7 @@ export class Scene {
   readonly events: PassEvent[] = [];
   readonly clock = { time: NOW, now: (): number => this.clock.time };
 
-  /** With `beside`, the machines of that scene, for somebody else who works on them. */
+  /** With `beside`, the machines of that scene, for another user of them. */
   constructor(names: readonly string[], store: Store = createMemoryStore(), beside?: Scene) {
     const machines = names.map((name) => ({ name, address: `${name}.example`, metadata: { name } }));
     this.store = store;

@@ -62,7 +62,7 @@ describe('a machine that is silent', () => {
     expect(scene.driver.of('m2').units.get('a.service')?.record?.token).toBe(await tokenOf(scene));
   });
 
-  it('that was seen again in between starts anew', async () => {
+  it('that was reachable in between starts again', async () => {
     const scene = await arrange();
     scene.driver.disconnect('m1');
     await scene.pass();
@@ -102,7 +102,7 @@ describe('a machine that is silent', () => {
     });
   });
 
-  it('that nobody has ever seen has no id, and is remembered as silent', async () => {
+  it('that was never reached has no id, and is remembered as unreachable', async () => {
     const scene = new Scene(['m1', 'm2', 'm3']);
     scene.driver.disconnect('m3');
     await scene.want('launched', '', 'a.service');

@@ -80,7 +80,7 @@ describe('ids and names are bound', () => {
     expect((await scene.registry.load()).machines.get('m3')?.id).toBe(idOf('m3'));
   });
 
-  it('failover goes on beside a machine that is not trusted, which does not count as silent', async () => {
+  it('failover works with a machine that is not trusted, which does not count as unreachable', async () => {
     const scene = new Scene(['m1', 'm2', 'm3']);
     await scene.want('launched', '', 'a.service');
     await scene.pass();

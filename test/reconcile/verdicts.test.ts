@@ -120,7 +120,7 @@ describe('a text', () => {
     expect(await known(scene)).toEqual(['good']);
   });
 
-  it('that was stopped by somebody else during its start has not failed', async () => {
+  it('that another user stopped during its start has not failed', async () => {
     const scene = new Scene(['m1']);
     const other = new Scene(['m1'], scene.store, scene);
     await scene.want('launched', '', NAME);

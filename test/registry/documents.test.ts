@@ -70,13 +70,10 @@ describe('documents', () => {
     ['a list', '[]'],
     ['no version', JSON.stringify({ digest: DIGEST, hash: HASH, target: 'loaded' })],
     [
-      'a version that is no number',
+      'a version that is not a number',
       JSON.stringify({ version: '1', digest: DIGEST, hash: HASH, target: 'loaded' }),
     ],
-    [
-      'a target state nobody knows',
-      JSON.stringify({ version: 1, digest: DIGEST, hash: HASH, target: 'paused' }),
-    ],
+    ['an unknown target state', JSON.stringify({ version: 1, digest: DIGEST, hash: HASH, target: 'paused' })],
     ['no digest', JSON.stringify({ version: 1, hash: HASH, target: 'loaded' })],
     ['a digest that is too short', JSON.stringify({ version: 1, digest: 'd', hash: HASH, target: 'loaded' })],
     [

@@ -62,7 +62,7 @@ const NAMES = [
   'x.scope',
 ];
 const KINDS = ['units/', 'contents/', 'history/', 'machines/', 'events/'];
-/** What a damaged registry may be told with; others are errors of the caller, and name what is not there. */
+/** Error codes for a damaged registry; the others are errors of the caller. */
 const CODES = ['registry-corrupt', 'registry-newer', 'unit-not-found', 'machine-not-found'];
 
 type Random = () => number;

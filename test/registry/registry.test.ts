@@ -25,7 +25,7 @@ function unit(name: string, version = 'first', changes: Partial<StoredUnit> = {}
 
 const put = (stored: StoredUnit): Edit => ({ kind: 'put-unit', unit: stored });
 
-/** A store that lets somebody else commit first, `times` times. */
+/** A store in which another process commits first, `times` times. */
 function slow(store: Store, times: number, theirs: () => Promise<unknown>): Store {
   let left = times;
   return {
@@ -266,7 +266,7 @@ describe('the history of a name', () => {
     expect(view.history('a.service')).toHaveLength(1);
   });
 
-  it('outlives the unit, and goes on when it is submitted again', async () => {
+  it('outlives the unit, and continues when it is submitted again', async () => {
     const registry = registryOver(createMemoryStore());
     await registry.update(() => [put(unit('a.service'))]);
     const gone = await registry.update(() => [{ kind: 'delete-unit', name: 'a.service' }]);
@@ -285,7 +285,7 @@ describe('a change', () => {
     expect([view.revision, commits]).toEqual([0, []]);
   });
 
-  it('that somebody else was faster than is decided anew, on what they left', async () => {
+  it('that lost a race is decided again, based on the changes of the winner', async () => {
     const store = createMemoryStore();
     const other = registryOver(store);
     const theirs = (): Promise<unknown> => other.update(() => [put(unit('a.service', 'theirs'))]);
@@ -379,7 +379,7 @@ describe('a change', () => {
 });
 
 describe('two registries over one store', () => {
-  it('lose nothing of what each of them adds', async () => {
+  it('lose no addition of either', async () => {
     const store = createMemoryStore();
     const registries = [registryOver(store), registryOver(store)];
     await Promise.all(

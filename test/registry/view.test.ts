@@ -170,7 +170,7 @@ describe('a view of the registry', () => {
     expect([view.clusterId, view.machines.size, view.history('web.service')]).toEqual(['c', 1, []]);
   });
 
-  it("takes keys it does not know for somebody else's", () => {
+  it('ignores unknown keys', () => {
     const view = new RegistryView(1, [record('unitsx/web.service', 'x'), record('fences/m1', 'x')]);
     expect([view.units.size, view.machines.size]).toEqual([0, 0]);
   });

@@ -28,7 +28,7 @@ describe('MachineID=', () => {
     expect(against(builder.snapshot(), UNIT)).toEqual(expected === undefined ? [] : [expected]);
   });
 
-  it('says nothing of a machine whose id is not known: that it is silent says it', () => {
+  it('does not report a machine whose id is unknown, because it is reported as unreachable', () => {
     const reasons = against(cluster().never('m1').unit(UNIT, 'MachineID=deadbeef').snapshot(), UNIT);
     expect(reasons.map(({ code }) => code)).toEqual(['machine-silent']);
   });
@@ -142,7 +142,7 @@ describe('a timer, socket or path', () => {
       { ...there, unit: 'b.service' },
     ],
     [
-      'then the service of its own name does not matter',
+      'then the service of its name does not matter',
       'a.timer',
       two.unit('a.timer', '', { text: named('Timer', 'Unit') }).unit(UNIT, '', { machine: 'm2' }),
       undefined,

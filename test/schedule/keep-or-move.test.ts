@@ -21,7 +21,7 @@ describe('staying', () => {
       THREE.unit(A, 'Conflicts=b.*', { machine: 'm1' }).unit(B, 'Global=true'),
     ],
     [
-      'when its record there was lost, so that it looks like a foreign unit',
+      'when its record there was lost, so that it seems to be a foreign unit',
       cluster()
         .machine('m1', {}, { units: [foreignUnit(A)] })
         .machine('m2')

@@ -159,7 +159,7 @@ describe('over random clusters', () => {
     });
   });
 
-  it('a second pass changes nothing of what the first one decided from scratch', () => {
+  it('a second pass changes no decision of the first one', () => {
     always((snapshot) => {
       const units = snapshot.units.map((unit) => ({ ...unit, machine: undefined }));
       const empty = { ...snapshot, units };

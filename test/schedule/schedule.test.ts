@@ -9,7 +9,7 @@ const A = 'a.service';
 const B = 'b.service';
 
 describe('placing', () => {
-  it('takes the machine with the lowest id when all are empty, and tells nothing of the others', () => {
+  it('takes the machine with the lowest id when all are empty, and gives no reasons for the others', () => {
     expect(decisionOf(A, THREE.unit(A))).toEqual({
       kind: 'place',
       unit: A,
@@ -88,7 +88,7 @@ describe('placing', () => {
     expect(placesOf(builder)).toEqual({ [A]: 'm1', [B]: '-' });
   });
 
-  it('gives a machine to one of two units in conflict, by name, whoever declares it', () => {
+  it('gives a machine to one of two units in conflict, by name, no matter which declares it', () => {
     const mine = cluster().machine('m1').unit(A, 'Conflicts=b.service').unit(B);
     const theirs = cluster().machine('m1').unit(A).unit(B, 'Conflicts=a.service');
     expect(placesOf(mine)).toEqual({ [A]: 'm1', [B]: '-' });
@@ -200,7 +200,7 @@ describe('global units', () => {
   });
 });
 
-describe('letting go', () => {
+describe('releasing', () => {
   it('releases a unit that is wanted nowhere, and says where it was', () => {
     expect(decisionOf(A, THREE.unit(A, '', { target: 'inactive', machine: 'm2' }))).toEqual({
       kind: 'release',

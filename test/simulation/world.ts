@@ -137,7 +137,7 @@ export class World {
     return [...this.story, ...wanted, ...there].join('\n');
   }
 
-  /** All machines answer, and nobody does anything any more. */
+  /** All machines answer, and no more actions happen. */
   calm(): void {
     for (const machine of this.machines) {
       machine.isSilent = false;

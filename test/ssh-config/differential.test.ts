@@ -35,7 +35,7 @@ it.skipIf(!isThere)('reads configurations made at random as ssh does', async () 
 
 type Told = { readonly label: string; readonly fleet: Answer; readonly ssh: Answer };
 
-/** What is told apart, each with the configuration and host that were asked about. */
+/** The differences, each with its configuration and host. */
 function differences(told: readonly Told[]): readonly string[] {
   return told.flatMap(({ label, fleet, ssh }) => {
     if (fleet === 'refused' || ssh === 'refused')

@@ -144,7 +144,7 @@ describe('a target', () => {
     expect(target('h').identityAgent).toBe(socket);
   });
 
-  it('leaves password and keyboard to whoever allows them', async () => {
+  it('allows password and keyboard only where they are configured', async () => {
     const { target } = await config('PubkeyAuthentication no\n');
     expect(target('h').preferredAuthentications).toEqual(['keyboard-interactive', 'password']);
     expect(target('h').passwordAuthentication).toBe(false);
@@ -236,7 +236,7 @@ describe('a line that fleet cannot follow', () => {
     expect(target('web').user).toBe('me');
   });
 
-  it('is told where it does not decide', async () => {
+  it('is reported where it has no effect', async () => {
     const { notes } = await config(
       'Tunnel no\nLocalCommand x\nHost web\nKnownHostsCommand /k\nForwardAgent /a\nHost other\nVerifyHostKeyDNS yes\n',
     );
@@ -287,7 +287,7 @@ describe('a bad line', () => {
 describe('files', () => {
   it.each([
     ['everybody', 0o602, false],
-    ['nobody else', 0o644, true],
+    ['readable for all', 0o644, true],
     ['a group of one', 0o620, true],
   ])('may be written by %s', async (_, mode, isFine) => {
     const { problem, target, home } = await homeWith({ config: 'Include more\n', more: 'Port 1\n' });

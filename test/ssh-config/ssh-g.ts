@@ -14,7 +14,7 @@ export type Answer = Readonly<Record<string, readonly string[]>> | 'refused';
 
 const { username, homedir, uid } = userInfo();
 
-/** Whoever runs this, as ssh sees them. */
+/** The current user, as ssh sees it. */
 const FACTS: LocalFacts = {
   cwd: process.cwd(),
   home: homedir,
@@ -117,7 +117,7 @@ function ways(command: readonly string[], jump: readonly string[]) {
   };
 }
 
-/** ssh writes the last host, and only that, in a way of its own. */
+/** ssh writes only the last host in another format. */
 function inOneSpelling(jumps: string): string {
   return JSON.stringify(parseJumps(jumps));
 }

@@ -95,13 +95,13 @@ describe('a login fails', () => {
       /^Add it to the agent: ssh-add \S+\/k; or set identity_passphrase_file/,
     ],
     [
-      'with a public key and nobody who holds the other half',
+      'with a public key without its private half',
       { identity: 'k', files: { k: mine.public }, accepted: mine },
       /holds a public key only and there is no agent$/,
       /Name the private key/,
     ],
     [
-      'with an encrypted default key file, which is told',
+      'with an encrypted default key file, which is reported',
       { files: { '.ssh/id_ed25519': locked.private }, accepted: unlocked },
       /there is no key to log in with as "core": the key file \S+id_ed25519" is encrypted and there is no agent$/,
       /ssh-add/,
@@ -113,7 +113,7 @@ describe('a login fails', () => {
       /Check identity_file/,
     ],
     [
-      'with an identity file that is no key',
+      'with an identity file that is not a key',
       { identity: 'k', files: { k: 'Dear Ms. Meier' }, accepted: mine },
       /: cannot use the key file "\S+\/k": it is no private key in a format that OpenSSH writes$/,
       /Check identity_file/,
@@ -133,7 +133,7 @@ describe('a login fails', () => {
     expect(error.message).toMatch(/: it did not let "mallory" in with /);
   });
 
-  test('where nobody answers on the socket of the agent', async () => {
+  test('where no process answers on the socket of the agent', async () => {
     const { target, folder } = await setUp({ accepted: mine });
     const transport = createTransport(folder);
     onTestFinished(() => transport.close());
@@ -176,7 +176,7 @@ describe('a login fails', () => {
   });
 });
 
-test('after a failure the keys are read anew', async () => {
+test('after a failure the keys are read again', async () => {
   const { transport, target, folder } = await setUp({
     identity: 'k',
     files: { k: other.private },
@@ -232,7 +232,7 @@ async function startAgent(folder: string, keys: readonly Key[], mood: 'signs' | 
   return path;
 }
 
-/** A bare SSH server with a way of its own to let people in, or not. */
+/** A minimal SSH server with its own authentication. */
 async function serve(authenticate: (context: ssh2.AuthContext) => void): Promise<number> {
   const server = new ssh2.Server({ hostKeys: [newKey().private] }, (client) => {
     client.on('error', () => undefined).on('authentication', authenticate);

@@ -11,7 +11,7 @@ export type Authority = {
   readonly sign: (publicKeyFile: string, ...options: readonly string[]) => string;
 };
 
-/** Somebody who signs keys, with a key of that type in the folder. */
+/** A certificate authority with a key of that type in the folder. */
 export function newAuthority(folder: string, name = 'authority', type = 'ed25519'): Authority {
   const key = join(folder, name);
   keygen('-q', '-t', type, '-N', '', '-f', key);

@@ -66,7 +66,7 @@ it('a machine that is lost on the way says nothing about the password: the next 
   expect(await next).toEqual({ kind: 'accepted' });
 });
 
-it('a password that cannot be read is sent to nobody', async () => {
+it('a password that cannot be read is not sent', async () => {
   const password = new BecomePassword(() => Promise.reject(new Error('no such command')));
   const sent: string[] = [];
   const offers = ['a', 'b'].map((name) => password.offer(name, async () => sent.push(name) > 0));

@@ -42,7 +42,7 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
     expect({ exit, bytes: Number(stdout) }).toEqual({ exit: { status: 0 }, bytes: 10 * MEGABYTE });
   });
 
-  test('all of 20 MB of output has come when the exit is told', async () => {
+  test('all of 20 MB of output has arrived when the exit is reported', async () => {
     const { transport, target } = await rig();
     const { exit, stdout } = await run(
       transport,
@@ -52,12 +52,12 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
     expect({ exit, bytes: stdout.length }).toEqual({ exit: { status: 4 }, bytes: 20 * MEGABYTE });
   });
 
-  test('a command that reads nothing of its input ends all the same', async () => {
+  test('a command that does not read its input ends normally', async () => {
     const { transport, target } = await rig();
     const process = await transport.exec(target, 'exec 0<&-; exit 7');
     process.write('x'.repeat(10 * MEGABYTE));
     expect(await process.exit).toEqual({ status: 7 });
-    process.write('nobody reads this');
+    process.write('not read');
     process.end();
   });
 
@@ -73,7 +73,7 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
     expect(output()).toHaveLength(bytes);
   });
 
-  test('who listens late hears everything, from the first byte on', async () => {
+  test('a late listener gets everything from the first byte on', async () => {
     const { transport, target } = await rig();
     const process = await transport.exec(target, 'echo one; echo two >&2; cat; echo three');
     await run(transport, target, 'sleep 0.1');
@@ -89,7 +89,7 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
     expect(heard).toBe('one\ntwo\nthree\n');
   });
 
-  test('a command that is let go is over at once and says no more', async () => {
+  test('a closed command ends at once and has no more output', async () => {
     const { transport, target } = await rig();
     const process = await transport.exec(target, 'while echo x; do sleep 0.01; done');
     let chunks = 0;
@@ -125,7 +125,7 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
     expect(sshd.execs()).toEqual(['-v']);
   });
 
-  test('it is told where the connection leads, and what let the user in', async () => {
+  test('the address of the connection and the credential are reported', async () => {
     const { transport, target, folder } = await rig();
     expect(await transport.login(target)).toEqual({
       address: '127.0.0.1',
@@ -183,9 +183,9 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
       const bytes = 20 * MEGABYTE;
       const session = await transport.open(target, { ...PLAIN, command: `head -c ${bytes} /dev/zero` });
       let heard = 0;
-      let go: () => void = () => undefined;
+      let release: () => void = () => undefined;
       const busy = new Promise<void>((resolve) => {
-        go = resolve;
+        release = resolve;
       });
       session.onStdout((chunk) => {
         heard += chunk.length;
@@ -196,7 +196,7 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
       // Long enough for all of it to come if it were not held back.
       await run(transport, target, 'sleep 0.5');
       expect(heard).toBe(first);
-      go();
+      release();
       expect(await session.exit).toEqual({ status: 0 });
       expect(heard).toBe(bytes);
     });
@@ -228,7 +228,7 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
       await failure(process.exit, 'ssh-lost');
     });
 
-    test('while idle is opened anew by the next command', async () => {
+    test('while idle is opened again by the next command', async () => {
       const { transport, target, sshd } = await rig();
       await run(transport, target, 'true');
       sshd.cut();
@@ -248,7 +248,7 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
     test.each([
       ['nothing listens there', { port: 1 }, 'ssh-refused', 'connection refused'],
       ['its name does not exist', { host: 'no-such-machine.invalid' }, 'ssh-name', 'name'],
-      ['nobody is let in', { user: 'nobody' }, 'ssh-authentication', 'did not let "nobody" in'],
+      ['a user is refused', { user: 'nobody' }, 'ssh-authentication', 'did not let "nobody" in'],
       [
         'its key is not known',
         { strictHostKeyChecking: 'yes' },

@@ -26,7 +26,7 @@ describe('one connection a machine', () => {
     expect(sshd.logins()).toEqual(['core', 'root']);
   });
 
-  test('is tried anew after an attempt that failed', async () => {
+  test('is tried again after a failed attempt', async () => {
     const { transport, target, sshd, knownHostsFile } = await createRig({}, { strictHostKeyChecking: 'ask' });
     await failure(transport.exec(target, 'true'), 'ssh-host-key');
     await writeFile(knownHostsFile, `[${sshd.host}]:${sshd.port} ${sshd.hostKeys[0]}\n`);
@@ -44,7 +44,7 @@ describe('a connection that dies', () => {
     expect(error.message).toBe(`Lost machine "m1" (127.0.0.1:${sshd.port}): the connection was closed`);
   });
 
-  test('while idle, with no word of it, is opened anew as well', async () => {
+  test('while idle, without a message, is also opened again', async () => {
     const { transport, target, sshd } = await createRig({}, { keepaliveTimeoutMs: 400 });
     await run(transport, target, 'true');
     sshd.stall();

@@ -60,7 +60,7 @@ describe('a machine that cannot be reached', () => {
     expect((await failureAt(port, 'ssh-lost', 400)).message).toMatch(/: connection reset$/);
   });
 
-  test('because it speaks a version of SSH that nobody knows', async () => {
+  test('because it has an unknown version of SSH', async () => {
     const port = await listen((socket) => socket.write('SSH-99\r\n'));
     expect((await failureAt(port, 'ssh-turned-away')).message).toMatch(/: no SSH connection: /);
   });
@@ -85,7 +85,7 @@ describe('a session that is not granted', () => {
     expect(sshd.execs()).toEqual([]);
   });
 
-  test('in time is a timeout, and a command that starts after all is let go', async () => {
+  test('in time is a timeout, and a command that starts after that is closed', async () => {
     const { transport, target, sshd } = await createRig(
       { misbehaviour: { kind: 'delay', ms: 1500 } },
       { connectTimeoutMs: 1000 },
@@ -96,7 +96,7 @@ describe('a session that is not granted', () => {
   });
 });
 
-test('a machine that sends more than the window of a channel is let go while nothing is read', async () => {
+test('a machine that sends more than the window of a channel is disconnected while nothing is read', async () => {
   const { transport, target, sshd } = await createRig({ misbehaviour: { kind: 'ignore-window' } });
   const process = await transport.exec(target, 'true');
   await expect.poll(() => sshd.openConnections()).toBe(0);

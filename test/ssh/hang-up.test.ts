@@ -5,9 +5,9 @@ import type { RemoteProcess } from '../../src/ssh/transport.ts';
 import { hasSshd, startOpenSsh } from './openssh.ts';
 import { createTransport, run, targetOf } from './support.ts';
 
-// sshd without a terminal tells nobody when a connection goes away; only a real one shows that.
+// sshd without a terminal reports no lost connection; only a real sshd shows that.
 describe.skipIf(!hasSshd || !existsSync('/proc/self/status'))('hanging up', () => {
-  test('ends a command with all its children, and nothing of other connections', async () => {
+  test('ends a command with all its children, and no command of other connections', async () => {
     const server = await startOpenSsh();
     const target = targetOf(server, server.identityFile, { user: server.user });
     const ours = createTransport(server.folder);
@@ -45,7 +45,7 @@ function pids(process: RemoteProcess, count: number): Promise<readonly number[]>
   });
 }
 
-/** A zombie is dead: only nobody has asked yet how it ended. */
+/** A zombie has ended, and its parent has not read its status yet. */
 function isAlive(pid: number): boolean {
   try {
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));

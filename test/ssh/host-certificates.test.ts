@@ -25,7 +25,7 @@ describe.skipIf(!hasSshd)('a host that shows a certificate', () => {
     expect(server.log()).toContain('Accepted publickey');
   });
 
-  test('goes on through new key exchanges', async () => {
+  test('continues through new key exchanges', async () => {
     const { transport, target } = await setUp({ options: GOOD, config: ['RekeyLimit 1M'] });
     const { stdout } = await run(transport, target, 'cat', 'x'.repeat(5_000_000));
     expect(stdout).toHaveLength(5_000_000);
@@ -53,7 +53,7 @@ describe.skipIf(!hasSshd)('a host that shows a certificate', () => {
       /not valid: it is valid from 20\d\d-/,
     ],
     ['for another host', { options: ['-h', '-n', 'web-1'] }, /not valid: it is for "web-1"$/],
-    ['for nobody', { options: ['-h'] }, /not valid: it names no host$/],
+    ['without a name', { options: ['-h'] }, /not valid: it names no host$/],
     ['with options', { options: [...GOOD, '-O', 'critical:x=y'] }, /options that are not known: x$/],
     ['whose authority is revoked', { options: GOOD, more: revokeAuthority }, /is revoked by line 2 of /],
   ])('%s is refused', async (_, given, message) => {
@@ -78,7 +78,7 @@ describe.skipIf(!hasSshd)('a host that shows a certificate', () => {
     expect(server.log()).not.toContain('Accepted');
   });
 
-  test('that somebody else has signed is worth what its key is', async () => {
+  test('of another authority counts like its plain key', async () => {
     const { login, server, knownHosts, entry } = await setUp({ options: GOOD });
     const other = newAuthority(server.folder, 'other');
     await writeFile(knownHosts, entry.replace(/ssh-ed25519 \S+/, other.line));
@@ -113,7 +113,7 @@ async function setUp({ type = 'ed25519', authorityType, options, config = [], na
     copyFileSync(join(folder, 'cert.pub'), certificate);
     return [...config, `HostCertificate ${folder}/cert.pub`];
   });
-  if (authority === undefined) throw new Error('nobody signed');
+  if (authority === undefined) throw new Error('no signature');
   const knownHosts = join(server.folder, 'known_hosts');
   const entry = `@cert-authority ${named ?? `[127.0.0.1]:${server.port}`} ${authority.line}\n`;
   await writeFile(knownHosts, `${entry}${more?.(authority) ?? ''}`);

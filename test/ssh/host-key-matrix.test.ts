@@ -64,7 +64,7 @@ const CERTIFIED: Record<string, State> = {
   expired: { certificate: [...FOR_ALL, '-V', '20200101:20210101'], file: signedBy, outcome: 'refused' },
   'for later': { certificate: [...FOR_ALL, '-V', '20900101:20910101'], file: signedBy, outcome: 'refused' },
   'for another host': { certificate: ['-h', '-n', 'web-2'], file: signedBy, outcome: 'refused' },
-  'for nobody': { certificate: ['-h'], file: signedBy, outcome: 'refused' },
+  'without a name': { certificate: ['-h'], file: signedBy, outcome: 'refused' },
   'for users': { certificate: ['-n', '127.0.0.1,web-1'], file: signedBy, outcome: 'refused' },
   'with options': { certificate: [...FOR_ALL, '-O', 'critical:a=b'], file: signedBy, outcome: 'refused' },
   forged: { certificate: FOR_ALL, damaged: true, file: signedBy, outcome: 'refused' },
@@ -99,7 +99,7 @@ const CERTIFIED: Record<string, State> = {
 const STATES = { ...PLAIN, ...(hasKeygen ? CERTIFIED : {}) };
 if (!hasKeygen) console.log('skipped: hosts with certificates, for there is no /usr/bin/ssh-keygen');
 
-/** So that nobody can take the last rows out of a table and see green. */
+/** Ensures that the tables are complete. */
 let combinations = 0;
 afterAll(() => {
   const all = Object.keys(STATES).length * MODES.length * Object.keys(ANSWERS).length;
@@ -170,7 +170,7 @@ function named(naming: (typeof NAMINGS)[number], port: number) {
 
 type Kex = { _protocol: { _kex: { negotiated: { serverHostKey: string } } } };
 
-/** A server that lets everybody in and answers every command with nothing. `heard` counts what it was told. */
+/** A server that accepts every login and answers every command with nothing. `heard` counts its input. */
 async function startHost({ damaged, stolen }: Shown, certificateFile: string | undefined) {
   const key = parsed(hostKey.private);
   let current: Kex | undefined;

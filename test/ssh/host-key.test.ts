@@ -61,21 +61,21 @@ describe('a host that presents its key', () => {
 });
 
 describe('a connection that presents a key again, in a new key exchange', () => {
-  test('goes on with the key that it began with', () => {
+  test('continues with the key that it began with', () => {
     const check = new HostKeyCheck(known([`h ${ED25519}`]), false);
     expect(check.judge(blob(ED25519))).toEqual({ kind: 'known' });
     expect(check.judge(blob(ED25519))).toEqual({ kind: 'known' });
     expect(check.newHostKey).toBe(undefined);
   });
 
-  test('does not go on with another one, known or new', () => {
+  test('does not continue with another one, known or new', () => {
     const check = new HostKeyCheck(known([`h ${ED25519}`, `h ${RSA}`]), true);
     expect(check.judge(blob(ED25519))).toEqual({ kind: 'known' });
     expect(check.judge(blob(RSA)).kind).not.toBe('known');
     expect(check.judge(blob(ECDSA)).kind).not.toBe('known');
   });
 
-  test('goes on with a new key, and does not take a second one', () => {
+  test('continues with a new key, and does not accept a second one', () => {
     const check = new HostKeyCheck(known([]), true);
     expect(check.judge(blob(ED25519))).toEqual({ kind: 'known' });
     expect(check.newHostKey).toEqual(blob(ED25519));

@@ -97,7 +97,7 @@ describe('reading', () => {
     expect(file.lines).toEqual([]);
   });
 
-  test('a file is read anew when it has changed', async () => {
+  test('a file is read again when it has changed', async () => {
     const files = new KnownHostsFiles();
     const path = join(await temporaryFolder(), 'known_hosts');
     await appendKnownHost(path, 'web-1', blob(ED25519));
@@ -127,7 +127,7 @@ describe('appending', () => {
 
   test('keeps every byte that is there, and ends a last line that has no end', async () => {
     const file = join(await temporaryFolder(), 'known_hosts');
-    const before = '# mine\n\n|1|odd line that nobody understands';
+    const before = '# mine\n\n|1|odd line with an unknown format';
     await writeFile(file, before);
     await appendKnownHost(file, '[web-1]:2222', blob(ED25519));
     await appendKnownHost(file, 'web-2', blob(ECDSA));

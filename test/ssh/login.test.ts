@@ -50,7 +50,7 @@ describe.skipIf(!hasSshd)('a user certificate', () => {
 
   test('that is not for this user, or has expired, is named', async () => {
     const { server, login } = await setUp(trusted);
-    const other = await certify(server, newKey(), 'other', '-n', 'somebody-else');
+    const other = await certify(server, newKey(), 'other', '-n', 'other-user');
     const late = await certify(server, newKey(), 'late', '-n', 'me', '-V', '20200101:20210101');
     const error = await failure(login({ identityFiles: [other, late] }), 'ssh-authentication');
     expect(error.message).toContain(`certificate ${other}-cert.pub (ssh-ed25519 SHA256:`);
@@ -110,7 +110,7 @@ describe.skipIf(!hasSshd)('an encrypted key', () => {
     expect(asked).toHaveLength(1);
   });
 
-  test('stays closed where the passphrase is wrong or nobody may be asked; no passphrase is ever told', async () => {
+  test('stays locked if the passphrase is wrong or no question is allowed; no passphrase is ever printed', async () => {
     const { path, servers } = await lockedKey(1, passphrase);
     const [server] = servers;
     if (server === undefined) throw new Error('no server');
@@ -167,7 +167,7 @@ describe('a second factor after the key', () => {
     expect(asked).toHaveLength(2);
   });
 
-  test('is not asked for ever, nor where nobody is', async () => {
+  test('is asked a limited number of times, and not without a terminal', async () => {
     const { login } = await startTwoFactor('123456');
     const { ask, asked } = person('1', '2', '3', '4', '5');
     const error = await failure(login({ ask }), 'ssh-authentication');

@@ -10,10 +10,10 @@ import { createOpenssh, createRig, createTransport, failure, run, targetOf } fro
 
 if (!hasSshd) console.log('skipped: what OpenSSH would see in the middle, for there is no /usr/sbin/sshd');
 
-/** Messages of SSH (RFC 4253, 12) that tell nothing of the person or of what is to be done. */
+/** Messages of SSH (RFC 4253, 12) without information about the user or the request. */
 const SAYS_NOTHING = { disconnect: 1, keyExchange: 20, publicKey: 30 };
 
-describe('a machine that somebody else takes the place of', () => {
+describe('a machine that is impersonated', () => {
   test.each(['ssh2', 'openssh'] as const)(
     'over %s gets no login and not a byte of a script',
     async (transport) => {

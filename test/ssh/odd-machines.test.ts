@@ -28,7 +28,7 @@ against('a login shell', () => {
     expect(outcome).toEqual({ ...ANSWER, stdout: `Welcome\n${ANSWER.stdout}`, stderr: 'Old!\n' });
   });
 
-  test('that lets nobody work says so', async () => {
+  test('that refuses every login is reported', async () => {
     expect((await observeBehind('echo "This account is currently not available."; exit 1')).message).toBe(
       'Cannot use machine "m1": "This account is currently not available."',
     );

@@ -15,7 +15,7 @@ const hasBoth = hasSshd && spawnSync('ssh', ['-V']).status === 0;
 if (!hasBoth) console.log('skipped: ssh(1) to OpenSSH, for one of them is not there');
 
 describe.skipIf(!hasBoth)('ssh(1) as a transport', () => {
-  test('goes through two jump hosts, each with a host key of its own, over one connection to each', async () => {
+  test('goes through two jump hosts with different host keys, over one connection to each', async () => {
     const [first, second, last] = await Promise.all([startOpenSsh(), startOpenSsh(), startOpenSsh()]);
     const { transport, target, folder } = await setUp(last);
     const jumps = [first, second].map((server, i) => ({ ...aim(server, folder), name: `jump-${i}` }));
@@ -58,7 +58,7 @@ describe.skipIf(!hasBoth)('ssh(1) as a transport', () => {
     const server = await startOpenSsh();
     const folder = await temporaryFolder();
     const configFile = join(folder, 'config');
-    // A server that has to have a key that it does not have: whoever follows this does not get in.
+    // The server must have a key that it does not have, so a login that uses this fails.
     await appendFile(configFile, 'Host barred\n  HostKeyAlgorithms ecdsa-sha2-nistp521\n');
     const transport = createOpensshTransport({ configFile, hasTerminal: false, environment: process.env });
     onTestFinished(() => transport.close());

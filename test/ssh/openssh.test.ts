@@ -19,7 +19,7 @@ against('streams, statuses and signals are passed', async () => {
   expect((await run(transport, target, 'kill -TERM $$')).exit).toEqual({ signal: 'SIGTERM' });
 });
 
-against('a command that closes its output goes on until it exits', async () => {
+against('a command that closes its output continues until it exits', async () => {
   const { transport, target } = await setUp();
   const outcome = await run(transport, target, 'echo last; exec >&- 2>&-; sleep 0.2; exit 5');
   expect(outcome).toEqual({ exit: { status: 5 }, stdout: 'last\n', stderr: '' });
@@ -104,7 +104,7 @@ async function setUp(config: readonly string[] = [], changes: Partial<SshTarget>
   };
 }
 
-/** A command that goes on, and the process of sshd that holds its session. */
+/** A running command, and the process of sshd with its session. */
 async function startSleep(transport: Transport, target: SshTarget) {
   const command = await transport.exec(target, 'echo $PPID $$; exec sleep 20');
   const line = await new Promise<string>((resolve) => command.onStdout((chunk) => resolve(String(chunk))));

@@ -28,8 +28,8 @@ export type OpenSsh = {
 export type OpenSshConfig = readonly string[] | ((folder: string) => readonly string[]);
 
 /**
- * A throwaway OpenSSH server on a free loopback port, with a configuration of its own, for one test. `pam` are the lines
- * of its PAM service, which `UsePAM yes` turns on; nobody but this server sees them.
+ * A throwaway OpenSSH server on a free loopback port, with its own configuration, for one test. `pam` are the lines
+ * of its PAM service, which `UsePAM yes` turns on; they are visible only to this server.
  */
 export async function startOpenSsh(
   config: OpenSshConfig = [],

@@ -94,7 +94,7 @@ describe('a root shell', () => {
     expect(JSON.stringify(ends)).not.toContain('wrong');
   });
 
-  it('tells a right password from a missing right, and goes on to the next machine', async () => {
+  it('reports a missing permission differently from a wrong password, and continues with the next machine', async () => {
     const environment = { SUDO_PASSWORD: 'right', SUDO_RULES: 'core is not in the sudoers file.' };
     const { ends, sent } = await open({ password: 'right', environment }, ['m1', 'm2']);
     expect(sent).toBe('right\nright\n');

@@ -38,7 +38,7 @@ async function look(transport: Transport, ssh: SshTarget) {
   const process = await openRootShell(transport, { ssh, become: 'none' }, 'echo seen\n');
   const answers: ((answer: string) => void)[] = [];
   const answer = () => new Promise<string>((resolve) => answers.push(resolve));
-  // What is there already is told at once.
+  // Data that is there already is passed on at once.
   const seen = answer();
   process.onStdout((chunk) => answers.shift()?.(String(chunk)));
   expect(await seen).toBe('seen\n');

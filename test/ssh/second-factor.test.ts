@@ -6,7 +6,7 @@ import type { Ask } from '../../src/ssh/person.ts';
 import { hasSshd, startOpenSsh } from './openssh.ts';
 import { createTransport, failure, run, targetOf, temporaryFolder } from './support.ts';
 
-/** A PAM service of its own for one sshd needs root, and a file system that only that process sees. */
+/** A separate PAM service for one sshd needs root, and a file system that only that process sees. */
 const canTest = hasSshd && spawnSync('unshare', ['--mount', 'true']).status === 0;
 if (!canTest) console.log("skipped: OpenSSH's server with PAM, which needs root and unshare --mount");
 const against = test.skipIf(!canTest);
@@ -28,11 +28,14 @@ against('a wrong code is asked for again', async () => {
   expect(log).toHaveLength(2);
 });
 
-against('wrong codes, and nobody to ask, are told as what they are', async () => {
+against('wrong codes, and a missing terminal, are reported as such', async () => {
   const wrong = await setUp(person([]).ask);
   const refused = await failure(wrong.transport.exec(wrong.target, 'true'), 'ssh-authentication');
-  const nobody = await setUp(undefined);
-  const unasked = await failure(nobody.transport.exec(nobody.target, 'true'), 'ssh-authentication');
+  const withoutTerminal = await setUp(undefined);
+  const unasked = await failure(
+    withoutTerminal.transport.exec(withoutTerminal.target, 'true'),
+    'ssh-authentication',
+  );
   expect([refused.message, unasked.message]).toEqual([
     expect.stringMatching(
       /: it did not let "root" in with \S+\/id \(ssh-ed25519 \S+\), answers to its questions$/,

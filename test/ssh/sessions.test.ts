@@ -40,7 +40,7 @@ describe('a terminal', () => {
     expect(sshd.requests()).toEqual(['pty xterm-256color 100x40', 'shell']);
   });
 
-  test('that the machine forbids is told as such', async () => {
+  test('that the machine forbids is reported as such', async () => {
     const { transport, target } = await createRig({ misbehaviour: { kind: 'refuse-extras' } });
     const error = await failure(
       transport.open(target, { ...PLAIN, command: 'true', terminal: TERMINAL }),
@@ -64,7 +64,7 @@ describe('the agent', () => {
     expect(sshd.requests()).toEqual(['agent']);
   });
 
-  test('that the machine does not take is told as such', async () => {
+  test('that the machine does not accept is reported as such', async () => {
     const { transport, target } = await createRig(
       { misbehaviour: { kind: 'refuse-extras' } },
       { identityAgent },

@@ -10,7 +10,7 @@ const SHELLS = (
   .filter(([path]) => existsSync(path))
   .map((shell) => ({ shell, name: shell.join(' ') }));
 
-/** Where printf is a program of its own, Linux hands it no word longer than 128 KiB, the final NUL included. */
+/** Where printf is a program, Linux limits its arguments to 128 KiB, including the final NUL. */
 const LONGEST_ARGUMENT = 128 * 1024 - 1;
 const BUILT_IN_PRINTF = SHELLS.filter(({ name }) => name !== '/bin/mksh');
 

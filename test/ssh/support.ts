@@ -43,7 +43,7 @@ export async function createRig(
   return { sshd, transport, folder, knownHostsFile, target: targetOf(sshd, join(folder, 'id'), changes) };
 }
 
-/** The transport over ssh(1), with nothing of whoever runs the tests. */
+/** The transport over ssh(1), without the configuration of the user who runs the tests. */
 export function createOpenssh(): SessionTransport {
   return createOpensshTransport({ configFile: 'none', hasTerminal: false, environment: process.env });
 }

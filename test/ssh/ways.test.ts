@@ -10,7 +10,7 @@ if (!hasSshd) console.log('skipped: the ways to OpenSSH, for there is no /usr/sb
 const against = describe.skipIf(!hasSshd);
 
 against('through jump hosts', () => {
-  test('two of them, each with a key, a host key and one connection of its own', async () => {
+  test('two of them, each with its own key, host key and connection', async () => {
     const [first, second, last] = await Promise.all([startOpenSsh(), startOpenSsh(), startOpenSsh()]);
     const { transport } = await createRig();
     const target = through([first, second], toOpenSsh(last));
@@ -60,7 +60,7 @@ against('through jump hosts', () => {
     );
   });
 
-  test('that forbid forwarding are told as such', async () => {
+  test('that forbid forwarding are reported as such', async () => {
     const jumpHost = await startOpenSsh(['AllowTcpForwarding no']);
     const { transport, target } = await createRig();
     const error = await failure(transport.exec(through([jumpHost], target), 'true'), 'ssh-turned-away');
@@ -79,7 +79,7 @@ against('through jump hosts', () => {
     expect((await run(transport, far, 'echo again')).stdout).toBe('again\n');
   });
 
-  test('let go of a machine that stops reading in the middle of much', async () => {
+  test('disconnect a machine that stops reading during a large transfer', async () => {
     const jumpHost = await startOpenSsh();
     const { sshd, transport, target } = await createRig({}, { keepaliveTimeoutMs: 600 });
     const command = await transport.exec(through([jumpHost], target), 'cat');
@@ -130,12 +130,12 @@ describe('through a ProxyCommand', () => {
     expect(performance.now() - started).toBeLessThan(3000);
   });
 
-  test('that is mute is a timeout, and ends with it', async () => {
+  test('that prints nothing is a timeout, and is ended', async () => {
     const { transport, target, folder } = await createRig();
     const pidFile = join(folder, 'pid');
     const command = `sh -c 'echo $$ > ${pidFile}; exec sleep 60'`;
-    const mute = { ...target, via: { kind: 'command' as const, command }, connectTimeoutMs: 500 };
-    await failure(transport.exec(mute, 'true'), 'ssh-timeout');
+    const unresponsive = { ...target, via: { kind: 'command' as const, command }, connectTimeoutMs: 500 };
+    await failure(transport.exec(unresponsive, 'true'), 'ssh-timeout');
     const pid = Number(await readFile(pidFile, 'utf8'));
     await expect.poll(() => isAlive(pid)).toBe(false);
   });

@@ -80,7 +80,7 @@ export function describeStore(name: string, setUp: () => Promise<StoreUnderTest>
       ['line ends of every kind', 'one\ntwo\r\nthree\rfour\u2028five\u2029\n'],
       ['quotes, backslashes and control characters', '"\\"\\\\n\t\u0000\u0001\u001f\u007f'],
       ['other scripts and characters outside the basic plane', 'Grüße, 你好, 🚀, e\u0301'],
-      ['what looks like a record', '{"key":"a","revision":1,"value":""}'],
+      ['something similar to a record', '{"key":"a","revision":1,"value":""}'],
       ['one MB', 'abcdefgh12345678'.repeat(65_536)],
     ];
     it.each(values)('are kept to the letter: %s', async (_what, value) => {
@@ -109,7 +109,7 @@ export function describeStore(name: string, setUp: () => Promise<StoreUnderTest>
       expect((await store.list('')).revision).toBe(3);
     });
 
-    it('are given to all keys of a commit alike, and leave the others theirs', async () => {
+    it('are given to all keys of a commit, and do not change others', async () => {
       await commit(put('a'));
       await commit(put('b'), put('c'));
       const { records } = await store.list('');
@@ -309,7 +309,7 @@ export function describeStore(name: string, setUp: () => Promise<StoreUnderTest>
       await other.close();
     });
 
-    it('goes on while nothing changes', async () => {
+    it('continues while nothing changes', async () => {
       await commit(put('a'));
       const waiting = store.waitForChange(1, AbortSignal.timeout(100));
       await commit(check('a', 1));

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openFileStore } from '../../src/store/file.ts';
 import { put } from './conformance.ts';
 
-/** Longer than any test takes: a wait that ends has been told. */
+/** Longer than any test takes: a wait that ends was notified. */
 const NEVER = { pollInterval: 3_600_000 };
 const QUICK = { pollInterval: 10 };
 
@@ -27,7 +27,7 @@ function soon(): AbortSignal {
 }
 
 describe('a wait for a change of a file store', () => {
-  it('is told by the kernel, commit after commit, without looking', async () => {
+  it('is notified by the kernel, commit after commit, without polling', async () => {
     const [mine, yours] = [openFileStore(folder, NEVER), openFileStore(folder)];
     await yours.commit([put('a')]);
     for (let revision = 1; revision < 5; revision++) {
@@ -39,7 +39,7 @@ describe('a wait for a change of a file store', () => {
     await mine.close();
   });
 
-  it('looks by itself where there was no folder to be told of', async () => {
+  it('polls where there was no folder to watch', async () => {
     const store = openFileStore(folder, QUICK);
     const waiting = store.waitForChange(0, soon());
     await sleep(20);
@@ -61,7 +61,7 @@ describe('a wait for a change of a file store', () => {
     await store.close();
   });
 
-  it('goes on while the file is damaged, and ends when it can be read again', async () => {
+  it('continues while the file is damaged, and ends when it can be read again', async () => {
     const store = openFileStore(folder, QUICK);
     await store.commit([put('a')]);
     await openFileStore(folder).commit([put('b')]);
@@ -74,7 +74,7 @@ describe('a wait for a change of a file store', () => {
     await store.close();
   });
 
-  it('lets go of what it used to watch', async () => {
+  it('releases its watches', async () => {
     mkdirSync(folder);
     const store = openFileStore(folder);
     const watches = () => process.getActiveResourcesInfo().filter((kind) => kind === 'FSEventWrap').length;

@@ -170,7 +170,7 @@ describe('commits of one store', () => {
     );
   });
 
-  it('go on after one that failed', async () => {
+  it('continue after one that failed', async () => {
     const store = openFileStore(folder);
     const [first, second] = [store.commit([put('a'), put('a')]), store.commit([put('a')])];
     await expect(first).rejects.toThrow('names a key twice');
@@ -264,7 +264,7 @@ describe('a place that cannot be used', () => {
   });
 });
 
-describe('a disk of its own (needs root and the right to mount)', () => {
+describe('a separate disk (needs root and the right to mount)', () => {
   let mounted: boolean;
 
   beforeEach(() => {
@@ -300,7 +300,7 @@ describe('a disk of its own (needs root and the right to mount)', () => {
     expect(readdirSync(folder)).toEqual(['records']);
   });
 
-  it('without room for even the lock refuses the commit, and goes on when there is room', async ({
+  it('without room for even the lock refuses the commit, and continues when there is room', async ({
     skip,
   }) => {
     if (!mounted) skip('not allowed to mount a tmpfs here');

@@ -67,7 +67,7 @@ describe('a process that was slow', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  it('looks only after its file is there: whoever comes later then waits for it', () => {
+  it('checks only after its file is there, so that later processes wait for it', () => {
     let seen: string[] = [];
     tryLock(folder, 7, () => {
       seen = readdirSync(folder).filter((name) => name.startsWith('lock'));

@@ -40,7 +40,7 @@ describe('several processes on one registry', () => {
 describe('kill -9 at any moment', () => {
   const KILLS = 24;
 
-  it('loses no acknowledged commit, breaks nothing and is in nobody’s way', async () => {
+  it('loses no acknowledged commit, breaks nothing and blocks no other process', async () => {
     // Not even 0 ms are waited for the lock of a dead process.
     const store = openFileStore(folder, { lockTimeout: 0 });
     const random = randomFrom(20250915);
@@ -67,7 +67,7 @@ describe('kill -9 at any moment', () => {
     expect(locksLeft).toBeGreaterThan(KILLS / 4);
   });
 
-  it('of one of three lets the others go on', async () => {
+  it('of one of three does not stop the others', async () => {
     const survivors = [start('survivor-1', 60), start('survivor-2', 60)];
     const random = randomFrom(7);
     let killed = 0;

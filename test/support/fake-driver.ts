@@ -128,7 +128,7 @@ function fakeSession(driver: FakeDriver, machine: FakeMachine): MachineSession {
       const { lostOnChange, failing } = driver.trouble(name);
       const possible = changes
         .filter(({ unit }) => !failing.has(unit))
-        .map((change) => anew(change, machine));
+        .map((change) => skipRepeated(change, machine));
       const outcomes = lostOnChange === 'before' ? [] : machine.change(possible, clusterId);
       const lost: Failure = {
         code: 'unreachable',
@@ -154,7 +154,7 @@ function fakeSession(driver: FakeDriver, machine: FakeMachine): MachineSession {
 }
 
 /** The same decision may have been carried out meanwhile: bytes that are there already change nothing. */
-function anew(change: UnitChange, { units }: FakeMachine): UnitChange {
+function skipRepeated(change: UnitChange, { units }: FakeMachine): UnitChange {
   const text = units.get(change.unit)?.text;
   return { ...change, steps: change.steps.filter((step) => step.kind !== 'write' || step.text !== text) };
 }

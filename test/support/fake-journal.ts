@@ -5,7 +5,7 @@ import type { JournalRequest, JournalStream } from '../../src/systemd/journal.ts
 export class FakeJournal {
   /** What was asked of it. */
   readonly requests: JournalRequest[] = [];
-  /** Streams that somebody has not closed. */
+  /** Streams that are open. */
   readonly open = new Set<JournalStream>();
   readonly #lines: FakeLine[] = [];
   readonly #followers = new Map<JournalStream, Follower>();

@@ -50,7 +50,7 @@ export const HEALTHY: Examination = {
 };
 
 /**
- * A machine in memory that does what it is told, step by step, and refuses what a real one refuses. What no plan may
+ * A machine in memory that executes steps and refuses what a real one refuses. What no plan may
  * ever ask for, such as removing a unit that runs, is an Error.
  */
 export class FakeMachine {
@@ -166,7 +166,7 @@ export class FakeMachine {
         break;
       case 'write':
         here.text = step.text;
-        // What only its trigger starts goes on with the text that it began with.
+        // A unit that only its trigger starts keeps running with its old text.
         if (isRunning(here.state) && !steps.some(({ kind }) => kind === 'start')) break;
         if (isRunning(here.state)) throw new Error(`${unit} is replaced while it runs`);
         here.state = systemdState('dead', { fragment: `/etc/systemd/system/${unit}` });
@@ -269,7 +269,7 @@ export function fakeMachines(machines: readonly Machine[]): FakeMachines {
         });
         return {
           async ask(query) {
-            // No machine answers before its caller goes on.
+            // No machine answers before its caller continues.
             await Promise.resolve();
             if (fake.unreachable !== undefined) throw fake.unreachable;
             return answer(query);

@@ -235,7 +235,7 @@ describe('the outcome of a change', () => {
     },
   );
 
-  it('belongs to the change with its number, not to one whose number ends alike', () => {
+  it('belongs to the change with its number, not to one with the same last digits', () => {
     const twelve = Array.from({ length: 12 }, (_, index) => changes.load(`a${index}.service`, '', 5));
     const shows = twelve.map(({ unit }) => shown(unit)).join('\n');
     const failed = readOutcomes('web-1', twelve, [
@@ -262,14 +262,14 @@ describe('the outcome of a change', () => {
     expect(failureOf(sections)).toMatchObject({ code: 'not-up', detail: '', journal: [] });
   });
 
-  it('of a start holds what systemctl said of this unit, not of one whose name ends alike', () => {
+  it('of a start holds what systemctl said of this unit, not of one whose name has the same end', () => {
     const failed = shown(WEB, { ActiveState: 'inactive' });
     const said = `Failed to start my${WEB}: Unit my${WEB} is masked.\nFailed to start ${WEB}: Unit ${WEB} has a bad unit file setting.`;
     const sections = [section('start', '', 1, said), section('started', failed), section('units', failed)];
     expect(failureOf(sections)).toMatchObject({ detail: said.split('\n')[1] });
   });
 
-  it('of a restart that systemd refused is a failure although the unit goes on running', () => {
+  it('of a restart that systemd refused is a failure although the unit keeps running', () => {
     const running = shown(WEB, { LoadState: 'bad-setting' });
     const said = `Failed to restart ${WEB}: Unit ${WEB} has a bad unit file setting.`;
     const sections = [

@@ -104,7 +104,7 @@ describe('two fleet processes on one machine at once', () => {
     const stops = () => machine.events().filter((event) => event.startsWith('stop web.service'));
     expect(stops()).toHaveLength(1);
     expect(machine.text('etc/web.service')).toBe(NEW);
-    // What was edited by hand since is put right, by the same decision too.
+    // Manual changes since then are reverted, also by the same decision.
     machine.write('etc/web.service', OTHER);
     await machine.change(restart);
     expect(machine.text('etc/web.service')).toBe(NEW);
@@ -161,7 +161,7 @@ describe('two fleet processes on one machine at once', () => {
 });
 
 describe('the lock of a machine', () => {
-  it('that somebody else holds for too long leaves everything as it is', async () => {
+  it('that another process holds for too long changes nothing', async () => {
     const machine = await createLocalMachine();
     await machine.change([changes.launch('web.service', OTHER, 1)]);
     const holder = spawn('flock', [machine.path('run/lock'), 'sh', '-c', 'echo mine; exec cat']);

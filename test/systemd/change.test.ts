@@ -27,7 +27,7 @@ describe.each(SHELLS)('a machine with %s', (shell) => {
     expect([machine.files('etc'), machine.text('var/cluster')]).toEqual([[], undefined]);
   });
 
-  it('is asked nothing of systemd when there is nothing to ask', async () => {
+  it('sends no request to systemd when none is needed', async () => {
     const machine = await create();
     expect((await machine.observe()).units).toEqual([]);
     expect(machine.calls()).toEqual([]);
@@ -205,7 +205,7 @@ describe('a change', () => {
     expect(machine.calls('reset-failed')).toEqual([`reset-failed -- ${WEB}`, `reset-failed -- ${WEB}`]);
   });
 
-  it('goes on when systemd executes itself again in the middle of it', async () => {
+  it('continues when systemd re-executes itself during it', async () => {
     const machine = await createLocalMachine();
     await machine.change([changes.launch(WEB, OLD, 1), changes.launch('b.service', OLD, 1)]);
     machine.tell('reexec');
@@ -214,7 +214,7 @@ describe('a change', () => {
     expect(machine.events().filter((event) => event.startsWith('stopped'))).toHaveLength(2);
   });
 
-  it('takes away what upholds a unit before it stops it, and its empty folder', async () => {
+  it('removes the upholders of a unit before it stops it, and the empty folder', async () => {
     const machine = await createLocalMachine();
     const upheld = `${NEW}[Install]\nUpheldBy=app.target\n`;
     const launched = { name: WEB, text: upheld, target: 'launched', token: 1 } as const;
@@ -348,7 +348,7 @@ describe('a change', () => {
 });
 
 describe('an observation', () => {
-  it('sees a file that somebody changed, and one that somebody took away', async () => {
+  it('detects a file that was edited, and one that was removed', async () => {
     const machine = await createLocalMachine();
     await machine.change([changes.load('a.service', OLD, 1), changes.load('b.service', OLD, 1)]);
     machine.write('etc/a.service', NEW);

@@ -38,7 +38,7 @@ function make(derive: (driver: SystemdDriver) => SystemdDriver) {
 }
 
 describe('a driver that keeps sessions', () => {
-  it('opens one session a machine, whoever uses it, and ends it with the driver', async () => {
+  it('opens one shared session per machine, and ends it with the driver', async () => {
     const { log, look, driver } = make(keepSessions);
     for (const machine of [M1, M1, M2]) await look(machine);
     expect(log).toEqual(['connect m1', 'connect m2']);
@@ -89,7 +89,7 @@ describe('a driver that renews sessions', () => {
     await expect(look()).rejects.toBe(LOST);
   });
 
-  it('says nothing about machines once nobody looks any more', async () => {
+  it('reports no machines after the last observer has left', async () => {
     const { look, driver, state } = make(renewSessions);
     await look();
     state.broken.add(0).add(1);

@@ -102,7 +102,7 @@ describe('a look at a machine', () => {
     expect(found.broken).toBeUndefined();
   });
 
-  it('goes on where systemctl and journalctl are not there', async () => {
+  it('continues where systemctl and journalctl are missing', async () => {
     const machine = await createLocalMachine();
     const bin = machine.path('broken');
     mkdirSync(bin);

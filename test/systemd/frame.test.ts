@@ -90,7 +90,7 @@ describe('frames', () => {
   it.each([
     ['a greeting of the login shell', 'Welcome to Debian!\n'],
     ['a greeting that does not end its line', 'Welcome to Debian! '],
-    ['something that looks like a frame', `${'f'.repeat(32)} facts 0 4\nfake`],
+    ['something similar to a frame', `${'f'.repeat(32)} facts 0 4\nfake`],
     ['a marker without a header', `${MARKER}\n`],
     ['a header that is not one', `${MARKER} facts zero 4\n`],
     ['bytes that are no text', '\u0000\u00ff\ufffd'],

@@ -80,7 +80,7 @@ describe('a machine that sends more than fleet takes', () => {
     expect(usedMemory() - before).toBeLessThan(50 * MIB);
   });
 
-  it('that nobody asked is cut off as well', async () => {
+  it('without a request is disconnected, too', async () => {
     const transport = new HostileTransport(async (question, wire) => {
       await honest()(question, wire);
       while (!wire.isClosed) await wire.stdout(Buffer.alloc(16 * 1024, 'x'));

@@ -54,8 +54,8 @@ describe('what [Install] asks for', () => {
   });
 
   it.each<readonly [string, (machine: LocalMachine) => Promise<void>]>([
-    ['took away', (machine) => rm(machine.path('etc/app.target.wants/web.service'))],
-    ['took away what starts it at boot', (machine) => rm(machine.path('etc/fleet.target.wants/web.service'))],
+    ['removed it', (machine) => rm(machine.path('etc/app.target.wants/web.service'))],
+    ['removed its link for the boot', (machine) => rm(machine.path('etc/fleet.target.wants/web.service'))],
     [
       'enabled it elsewhere',
       async (machine) => {
@@ -63,7 +63,7 @@ describe('what [Install] asks for', () => {
         await symlink('../web.service', machine.path('etc/x.target.wants/web.service'));
       },
     ],
-  ])('is put right by the next pass when somebody %s', async (_, meddle) => {
+  ])('is repaired by the next pass when a user %s', async (_, meddle) => {
     const machine = await createLocalMachine();
     const wishes = [wish(FIRST, 'launched', 1)];
     await pass(machine, wishes);
@@ -88,7 +88,7 @@ describe('what [Install] asks for', () => {
     expect(machine.files('var', 'units')).toEqual([]);
   });
 
-  it('leaves alone what only looks like another name of the unit', async () => {
+  it('does not change links that are not other names of the unit', async () => {
     const machine = await createLocalMachine();
     machine.write('foreign-usr/other.service', unitText('not ours'));
     await symlink(machine.path('foreign-usr/other.service'), machine.path('etc/other.service'));
@@ -98,7 +98,7 @@ describe('what [Install] asks for', () => {
     expect(links(machine)).toEqual(['broken.service', BOOT[1], 'other.service']);
   });
 
-  it('takes away another name whose unit file never came', async () => {
+  it('removes another name whose unit file was never written', async () => {
     const machine = await createLocalMachine();
     await pass(machine, [wish(FIRST, 'launched', 1)]);
     await rm(machine.path('etc', WEB));

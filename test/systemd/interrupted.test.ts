@@ -68,7 +68,7 @@ async function killAndRepair(
   return 'repaired';
 }
 
-/** The machine before: units run, and somebody took away what starts them at boot. */
+/** The machine before: units run, and their links for the boot were removed. */
 async function arrange(): Promise<LocalMachine> {
   const machine = await createLocalMachine();
   await pass(machine, BEFORE);

@@ -166,7 +166,7 @@ describe('an entry', () => {
       { OBJECT_SYSTEMD_UNIT: 'b.service', _SYSTEMD_UNIT: 'a.service' },
       'b.service',
     ],
-    ['what nobody claims', { _SYSTEMD_UNIT: 'x.service' }, 'a.service'],
+    ['a line without a unit of fleet', { _SYSTEMD_UNIT: 'x.service' }, 'a.service'],
   ])('is about a unit: %s', (_, fields, unit) => {
     const entry = parse(fields);
     expect(entry && unitOfEntry(entry, ['a.service', 'b.service'])).toBe(unit);

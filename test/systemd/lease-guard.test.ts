@@ -44,7 +44,7 @@ it('a lease that is killed on its way is there only when systemd knows what ends
 });
 
 describe.each(SHELLS)('what was decided under a lease that is over, with %s', (shell) => {
-  it('is not brought: somebody else could start it', async () => {
+  it('is not written, because another user could start it', async () => {
     const machine = await createLocalMachine({ shell });
     const [outcome] = await machine.change([change(5, write(NEW, OVER), record(NEW, 5))]);
     expect(outcome?.failure).toEqual(NO_LEASE);

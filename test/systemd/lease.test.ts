@@ -44,7 +44,7 @@ const forbid = (token: number): UnitChange => ({
 describe.each(SHELLS)('a lease, with %s', (shell) => {
   const create = (): Promise<LocalMachine> => createLocalMachine({ shell });
 
-  it('is there until its deadline, and is told with the next answer', async () => {
+  it('exists until its deadline, and is reported with the next answer', async () => {
     const machine = await create();
     expect((await machine.observe()).lease).toBeUndefined();
     const lease = leaseFor(30);

@@ -54,7 +54,7 @@ describe('the folders of fleet on a machine', () => {
 
 describe('an obstacle', () => {
   it.each([['etc/web.service'], ['etc/web.service.d/zz-fleet-fenced.conf'], ['var/removed/web.service']])(
-    'in the place of %s is told before the unit is stopped',
+    'in the place of %s is reported before the unit is stopped',
     async (path) => {
       const machine = await machineWithUnit();
       rmSync(machine.path(path), { force: true });
@@ -106,7 +106,7 @@ describe('a systemd that hangs', () => {
     const look = session.ask(observeQuery({ names: [], digests: true, vitals: true, withinMs: 1000 }));
     look.catch(() => undefined);
     await expect.poll(() => processesOf(machine)).not.toEqual([]);
-    // Nobody waits for the answer any more.
+    // The answer is not awaited any more.
     session.close();
     shell.cut();
     await expect.poll(() => processesOf(machine)).toEqual([]);

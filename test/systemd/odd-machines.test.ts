@@ -70,7 +70,7 @@ describe('a machine', () => {
     });
   });
 
-  it('whose clock is hours off is told so by its own time', async () => {
+  it('whose clock is hours off is reported with its own time', async () => {
     const machine = await createLocalMachine();
     const bin = machine.path('clock');
     mkdirSync(bin);

@@ -115,7 +115,7 @@ describe('the token of a unit', () => {
 });
 
 describe('a unit that another fleet process puts there while the machine is looked at', () => {
-  it('is not taken for somebody else', async () => {
+  it('is not taken for another cluster', async () => {
     const machine = await createLocalMachine();
     await machine.change([changes.launch(WEB, FIRST, 1)]);
     const late = `mv "$L/units/${WEB}" "$L/aside"; section_() { mv "$L/aside" "$L/units/${WEB}"; section "$@"; }`;
@@ -274,7 +274,7 @@ describe('the cluster of a machine', () => {
     expect((await machine.observe()).cluster).toBeUndefined();
   });
 
-  it('is claimed anew where its file is empty, as a power loss may leave it', async () => {
+  it('is claimed again where its file is empty, as after a power loss', async () => {
     const machine = await createLocalMachine();
     await mkdir(dirname(machine.path('var/cluster')), { recursive: true });
     machine.write('var/cluster', '');

@@ -116,7 +116,7 @@ describe('a machine', () => {
     ['records', 'cat', 'the records of fleet cannot be read'],
     ['unit files', 'sha256sum', 'the digests of its unit files cannot be read'],
     ['folder of records', 'ls', 'the records of fleet cannot be read'],
-  ])('that cannot read its %s is no machine without units', async (_, command, why) => {
+  ])('that cannot read its %s is not a machine without units', async (_, command, why) => {
     const machine = command === 'ls' ? await createLocalMachine() : await machineWith('/bin/sh');
     if (command === 'ls') mkdirSync(machine.path('var/units'), { recursive: true });
     const setup = broken(machine, command, 'echo "Input/output error" >&2; exit 1');
@@ -132,7 +132,7 @@ describe('a machine', () => {
     await expect(machine.observe([], { setup })).rejects.toThrow(': "00"');
   });
 
-  it('from which a record is taken away meanwhile has the others', async () => {
+  it('from which a record is removed during the observation has the others', async () => {
     const machine = await machineWith('/bin/sh');
     const setup = broken(machine, 'cat', `rm -f "$STUB/../var/units/a.service"; exec /bin/cat "$@"`);
     const { units } = await machine.observe([], { setup });
@@ -149,7 +149,7 @@ describe('a machine', () => {
     expect(digests.toSorted()).toEqual(NAMES.map((name) => [name, name !== 'a.service']));
   });
 
-  it('leaves nothing of the environment of a login to its tools', async () => {
+  it('passes no variables of the login environment to its tools', async () => {
     const machine = await createLocalMachine();
     const seen = machine.path('seen');
     const path = broken(machine, 'sha256sum', `env >${seen}; exec /usr/bin/sha256sum "$@"`);

@@ -20,7 +20,7 @@ describe('records', () => {
       [A, B],
     ],
     ['a key twice: the last one holds', `unit=a.service\ntoken=1\n${writeRecord(A).slice(15)}`, [A]],
-    ['a target state nobody knows', writeRecord(A).replace('launched', 'paused') + writeRecord(B), [B]],
+    ['an unknown target state', writeRecord(A).replace('launched', 'paused') + writeRecord(B), [B]],
     ['an empty file between two', `${writeRecord(A)}${writeRecord(B)}`, [A, B]],
     ['a token that was cut off', writeRecord(A).replace('token=7', 'token='), [{ ...A, token: 0 }]],
   ])('read %s', (_, text, records) => {
@@ -28,7 +28,7 @@ describe('records', () => {
   });
 
   it.each([
-    ['a token that is no number', 'token=7', 'token=seven'],
+    ['a token that is not a number', 'token=7', 'token=seven'],
     ['a token that is not exact', 'token=7', 'token=9007199254740992'],
     ['a negative token', 'token=7', 'token=-7'],
     ['a name with a path', 'unit=a.service', 'unit=../../etc/x.service'],

@@ -135,7 +135,7 @@ describe('the command for a machine', () => {
     ]);
   });
 
-  it('brings the first look along, and nothing of what changes machines', async () => {
+  it('includes the first observation, and no code that changes machines', async () => {
     const { session, process } = await open();
     void session.ask(observeQuery(LOOK)).catch(() => undefined);
     await turn();
@@ -267,7 +267,7 @@ describe('a machine that is connected and says nothing', () => {
     await Promise.all([failed, vi.advanceTimersByTimeAsync(1)]);
   });
 
-  it('is told with what it did say, as a ForceCommand does that is no shell', async () => {
+  it('is reported with its output, as for a ForceCommand that is not a shell', async () => {
     const { session, process } = await open();
     const look = session.ask(observeQuery({ names: [], digests: true }));
     await turn();
@@ -302,7 +302,7 @@ describe('a machine that is connected and says nothing', () => {
 });
 
 describe('a unit that was started', () => {
-  it('is watched for the settle window when it runs, and not when nothing of it runs', async () => {
+  it('is watched for the settle window when it runs, and not when it has no processes', async () => {
     const { session, process } = await open();
     void session.change([WEB], 'c');
     await turn();

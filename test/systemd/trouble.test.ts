@@ -113,7 +113,7 @@ describe('a check', () => {
   };
   const failureOf = async (machine: LocalMachine) => (await machine.change([check]))[0]?.failure;
 
-  it('of a unit that can be taken away changes nothing', async () => {
+  it('of a unit that can be removed changes nothing', async () => {
     const machine = await arrange();
     const before = everything(machine);
     expect(await failureOf(machine)).toBeUndefined();
@@ -143,7 +143,7 @@ describe('a folder that cannot be written', () => {
   it.each([
     ['of unit files', 'etc'],
     ['of records', 'var'],
-  ])('%s is told before anything is done', async (_, folder) => {
+  ])('%s is reported before any change', async (_, folder) => {
     const machine = await arrange();
     await machine.change([changes.load('gone.service', OLD, 1)]);
     const before = everything(machine);

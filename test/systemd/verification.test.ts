@@ -28,7 +28,7 @@ describe('what systemd says of unit files', () => {
       ["a.service:3: Unknown key 'Foo' in section [Service], ignoring."],
     ],
     [
-      'fails before 250 by what it says of the files',
+      'fails before 250 because of its messages about the files',
       answer('249', 0, OTHER, WARNING),
       ["a.service:3: Unknown key 'Foo' in section [Service], ignoring."],
     ],
@@ -59,7 +59,7 @@ describe('what systemd says of unit files', () => {
   });
 });
 
-it('asks about the units that are to be checked, with all files in place, and takes them away', () => {
+it('checks the requested units with all files in place, and removes the files', () => {
   const files = [{ name: 'a\\x2db.mount', text: "it's\n" }];
   const { script } = verifyQuery({ files, units: ['a\\x2db.mount'] });
   expect(script).toContain(

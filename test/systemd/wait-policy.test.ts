@@ -16,7 +16,7 @@ const MOST_MS = 20_000;
 const said = (outcomes: readonly UnitOutcome[]): readonly unknown[] =>
   outcomes.map(({ state, failure, triggered }) => [state?.active, failure?.code, triggered]);
 
-describe('a change that nobody waits for', () => {
+describe('a change without waiting', () => {
   it('queues a start and comes back', async () => {
     const machine = await createLocalMachine();
     const outcomes = await machine.change([changes.launch(WEB, SLOW_START, 1)], AT_ONCE);
@@ -74,7 +74,7 @@ describe('a change that nobody waits for', () => {
 });
 
 describe('a change that is waited for no longer than that', () => {
-  it('tells what has started and what has not, and systemd goes on', async () => {
+  it('reports the units that have started and those that have not, and systemd continues', async () => {
     const machine = await createLocalMachine();
     const before = performance.now();
     const outcomes = await machine.change(

@@ -41,7 +41,7 @@ UpheldBy=m.target
   ]);
 });
 
-it('leaves out what orders units and what is no name, and keeps what an empty assignment does not reset', () => {
+it('leaves out ordering and invalid names, and keeps options that an empty assignment does not reset', () => {
   expect(read('[Unit]\nRequires=b.service\nRequires=\nAfter=c.service\nWants=%x/d e f.service\n')).toEqual([
     'Requires b.service: Requires=b.service in line 2',
     'Wants f.service: Wants=f.service in line 5',
@@ -57,7 +57,7 @@ it.each([
   expect(read(`[${section}]\nSlice=k.slice\n`, name)).toEqual(['Slice k.slice: Slice=k.slice in line 2']);
 });
 
-it('takes options of their own section alone', () => {
+it('reads options only in their section', () => {
   expect(read('[Service]\nRequires=b.service\n[X-Fleet]\nConflicts=c.service\n')).toEqual([]);
 });
 

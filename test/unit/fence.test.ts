@@ -29,7 +29,7 @@ describe('the stop of a fenced unit', () => {
     expect(fenceOf(lines)).toEqual({ timeoutMs, stopMs });
   });
 
-  it('is nobody’s business in a unit that is not fenced', () => {
+  it('is not checked in a unit that is not fenced', () => {
     expect(fenceOf('TimeoutStopSec=infinity', '')).toBeUndefined();
     expect(fenceOf('KillMode=none', 'Fenced=true\nFenced=no')).toBeUndefined();
   });

@@ -31,7 +31,7 @@ describe('parseUnitFile', () => {
     ['no final line end', '[Unit]\nDescription=Foo', ['Unit.Description=Foo']],
     ['a repeated option stays in order', '[S]\nA=1\nB=2\nA=3\n', ['S.A=1', 'S.B=2', 'S.A=3']],
     ['an emptied option is an option', '[S]\nA=1\nA=\n', ['S.A=1', 'S.A=']],
-    ['a repeated section goes on', '[A]\nx=1\n[B]\ny=2\n[A]\nz=3\n', ['A.x=1', 'B.y=2', 'A.z=3']],
+    ['a repeated section continues', '[A]\nx=1\n[B]\ny=2\n[A]\nz=3\n', ['A.x=1', 'B.y=2', 'A.z=3']],
     ['a section without options vanishes', '[A]\n[B]\ny=2\n', ['B.y=2']],
     ['comments and empty lines', '# a\n; b\n\n[S]\n  # c=d\n;e\n\nA=1\n#f', ['S.A=1']],
     ['blanks around name and value', '[S]\n  A \t= \t b c \t\n', ['S.A=b c']],
@@ -199,7 +199,7 @@ describe('optionValues', () => {
     ['a continuation into nothing', 'A=1 \\\n\nB=2', ['1']],
     ['a continuation of nothing is empty', 'A=1\nA=\\\n\nA=2', ['2']],
     ['escaped backslashes stay', 'A=1\\\\\nB=2', ['1\\\\']],
-    ['a value that looks like a comment', 'A=# 1 \\\n2', ['# 1  2']],
+    ['a value in the form of a comment', 'A=# 1 \\\n2', ['# 1  2']],
     ['names are exact', 'a=1', []],
   ])('%s', (_, body, expected) => {
     expect(optionValues(parseUnitFile(`[S]\n${body}\n[T]\nA=other\n`), 'S', 'A')).toEqual(expected);

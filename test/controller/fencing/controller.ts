@@ -49,7 +49,7 @@ export class SimController {
     process.in(0, () => this.#turn());
   }
 
-  /** Stands still for so many ms. */
+  /** Pauses for so many ms. */
   pause(ms: number): void {
     this.#process.pause(ms);
     if (ms > 1000 + TTL_MS / 2) this.#process.in(0, () => this.#overslept());

@@ -6,7 +6,7 @@ import { STOP_MS } from './machine.ts';
 import { run, STORM_MS, Storm } from './storm.ts';
 
 const RUNS = 500;
-/** From the last answer of a machine until nothing of the unit can run there, by the fastest clock. */
+/** From the last answer of a machine until no process of the unit can run there, by the fastest clock. */
 const HELD_MS = (TTL_MS + STOP_MS + 1000) * (1 + CLOCK_DRIFT);
 
 /**
@@ -26,7 +26,7 @@ describe('a fenced unit in a cluster where everything goes wrong', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('runs twice when clocks differ by more than is reckoned with', () => {
+  it('runs twice when clocks differ by more than the assumed rate', () => {
     const seeds = Array.from({ length: RUNS }, (_, index) => index + 1);
     expect(seeds.find((seed) => run(seed, 2 * CLOCK_DRIFT).violations.length > 0)).toBeDefined();
   });

@@ -21,7 +21,7 @@ const TARGETS: Readonly<Record<Verb, TargetState | undefined>> = {
 /** How long a start waits for a lease, in ms. */
 const LEASE_WAIT_MS = 4000;
 
-/** Begins a fleetctl, which changes what is wanted, makes one pass, and is gone. It leads nobody and knows no leases. */
+/** Starts a fleetctl, which changes the target state, makes one pass, and ends. It is no leader and has no leases. */
 export function fleetctl(house: House, verb: Verb): SimProcess {
   const process = new SimProcess('fleetctl', house);
   const { registry } = house;

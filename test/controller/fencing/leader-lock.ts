@@ -1,6 +1,6 @@
 import type { World } from './world.ts';
 
-/** The leader lock, by a clock of its own; its holder must know first when another may have it. */
+/** The leader lock, with its own clock; its holder must know before others when it expires. */
 export class SimLeaderLock {
   readonly ttlMs: number;
   readonly #world: World;

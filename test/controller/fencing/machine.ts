@@ -11,7 +11,7 @@ export const STOP_MS = 1000;
 const GUARD_MS = 1000;
 const NO_LEASE: UnitOutcome['failure'] = { code: 'fenced', reason: { code: 'no-lease' } };
 
-/** A machine with one fenced unit: what systemd and the scripts of fleet do there, by a clock of its own. */
+/** A machine with one fenced unit: what systemd and the scripts of fleet do there, with its own clock. */
 export class SimMachine {
   readonly name: string;
   readonly id: string;

@@ -4,7 +4,7 @@ import type { World } from './world.ts';
 /** Carries requests to machines and answers back: late, twice, in another order, or not at all. */
 export class Network {
   readonly #world: World;
-  /** Pairs that do not hear each other, and until when. */
+  /** Pairs that cannot reach each other, with the end of that time. */
   readonly #cuts = new Map<string, number>();
   /** What most of its messages take at most, in ms: the next room, or the next country. */
   readonly #lagMs: number;
@@ -25,14 +25,14 @@ export class Network {
     this.#cuts.set(`${actor} ${machine}`, this.#world.now + ms);
   }
 
-  /** From now on all hear each other. */
-  mend(): void {
+  /** Ends all cuts. */
+  reconnectAll(): void {
     this.#cuts.clear();
   }
 
-  /** And nothing goes wrong any more. */
+  /** Ends all cuts and faults. */
   heal(): void {
-    this.mend();
+    this.reconnectAll();
     this.#world.isCalm = true;
   }
 

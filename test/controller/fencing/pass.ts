@@ -27,7 +27,7 @@ export type Observer = {
   readonly silent: (machine: SimMachine, asked: number) => MachineView;
 };
 
-/** What `reconcile` does, with its very functions, in a process that may stand still between any two steps. */
+/** Runs the functions of `reconcile` in a process that may pause between any two steps. */
 export class SimPass {
   readonly #observer: Observer;
 
@@ -35,7 +35,7 @@ export class SimPass {
     this.#observer = observer;
   }
 
-  /** One pass over the unit; `done` is told whether all went well. */
+  /** One pass over the unit; `done` gets whether it succeeded. */
   run(done: (went: boolean) => void): void {
     this.look((views) => this.#assign(views, done));
   }
@@ -91,7 +91,7 @@ export class SimPass {
     };
   }
 
-  /** Decides from the registry as it is, and stores that, unless somebody else was faster. */
+  /** Decides from the current registry, and stores that, unless another process was faster. */
   #assign(views: Views, done: (went: boolean) => void): void {
     const { process } = this.#observer;
     const { registry, network } = process.house;
@@ -126,7 +126,7 @@ export class SimPass {
     next(0);
   }
 
-  /** A unit that is wanted nowhere and known to be gone loses its assignment, if nobody has decided about it since. */
+  /** Clears the assignment of a stopped unit that is not wanted, unless there is a newer decision about it. */
   #forget({ units: [decided] }: ClusterSnapshot, [decision]: readonly Decision[]): void {
     const { registry } = this.#observer.process.house;
     const [unit] = registry.units;

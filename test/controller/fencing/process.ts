@@ -4,7 +4,7 @@ import type { SimMachine } from './machine.ts';
 type Serve<T> = (reply: (answer: T) => void) => void;
 
 /**
- * A process with a clock of its own. It may stand still at any moment, for any time, and then goes on with what it had
+ * A process with its own clock. It may pause at any moment, for any time, and then continues with what it had
  * in hand; or it ends, and what it has sent is still under way.
  */
 export class SimProcess {
@@ -26,7 +26,7 @@ export class SimProcess {
     return 1_000_000 + this.house.world.now * this.#rate;
   }
 
-  /** Stands still for so many ms. */
+  /** Pauses for so many ms. */
   pause(ms: number): void {
     this.#pausedUntil = Math.max(this.#pausedUntil, this.house.world.now + ms);
   }

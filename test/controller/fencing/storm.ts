@@ -36,7 +36,7 @@ export class Storm {
     pick(this.house.world.random, this.#kinds)();
   }
 
-  /** Somebody runs fleetctl, most often to have the unit run. */
+  /** Runs fleetctl, most often to start the unit. */
   command(): void {
     const { world, registry } = this.house;
     const isDown = registry.units[0]?.target !== 'launched';
@@ -58,18 +58,18 @@ export class Storm {
     this.house.network.cut(actor, this.#victim().name, ms);
   }
 
-  /** Nobody reaches one machine, for about as long as its lease may hold; with two of three silent, nothing would move. */
+  /** Makes one machine unreachable, for about the length of a lease; with two of three unreachable, nothing would move. */
   #isolate(): void {
     const { world, network } = this.house;
     if (world.now < this.#isolatedUntil) return;
-    network.mend();
+    network.reconnectAll();
     const { name } = this.#victim();
     const ms = 4000 + world.upTo(5000);
     this.#isolatedUntil = world.now + ms;
     for (const actor of ['c1', 'c2', 'fleetctl']) network.cut(actor, name, ms);
   }
 
-  /** People change their minds: where the unit shall be is decided anew, perhaps before it is there. */
+  /** Changes the assignment of the unit, perhaps before it is there. */
   #waver(): void {
     const { world, registry } = this.house;
     const turn = (): void => {

@@ -51,7 +51,7 @@ describe('a key file', () => {
     const key = newKey();
     const path = join(await temporaryFolder(), 'id');
     await writeFile(path, pem(rsa, 'pkcs8', secret));
-    await writeFile(`${path}.pub`, `${key.public} somebody\n`);
+    await writeFile(`${path}.pub`, `${key.public} comment\n`);
     expect(await readKeyFile(path)).toMatchObject({ kind: 'locked', publicKey: parsePublicLine(key.public) });
   });
 
@@ -72,7 +72,7 @@ describe('a key file', () => {
 
   test.each([
     ['nothing', '', /no private key in a format/],
-    ['a letter to somebody', 'Dear Ms. Meier,\n', /no private key in a format/],
+    ['a letter', 'Dear Ms. Meier,\n', /no private key in a format/],
     ['half of a key', newKey().private.slice(0, 120), /damaged/],
     [
       'a key that ends too early',

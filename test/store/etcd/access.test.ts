@@ -86,7 +86,7 @@ describe.runIf(HAS_ETCD)('an etcd with users', () => {
     expect(message + hint).not.toContain('very wrong');
   });
 
-  it('refuses those who are nobody', async () => {
+  it('refuses unknown users', async () => {
     const { hint } = await refusalOf(etcd.options({ prefix: '/mine' }));
     expect(hint).toBe('this etcd wants a user: set etcd_user and etcd_password_file in fleet.conf');
   });

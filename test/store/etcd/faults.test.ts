@@ -27,7 +27,7 @@ function open(options: Parameters<typeof openEtcdStore>[0]): Store {
 }
 
 describe.runIf(HAS_ETCD)('an etcd that fails', () => {
-  it('is told of at once when it is gone, and used again when it is back', async () => {
+  it('is reported at once when it is down, and used again when it is back', async () => {
     const etcd = await start();
     const store = open(etcd.options());
     await store.commit([put('a', 'kept')]);
@@ -45,7 +45,7 @@ describe.runIf(HAS_ETCD)('an etcd that fails', () => {
     expect(await store.commit([put('b')])).toEqual({ kind: 'committed', revision: 2 });
   });
 
-  it('that is frozen is told of after two seconds', async () => {
+  it('that is frozen is reported after two seconds', async () => {
     const etcd = await start();
     const store = open(etcd.options());
     await store.commit([put('a')]);
@@ -57,7 +57,7 @@ describe.runIf(HAS_ETCD)('an etcd that fails', () => {
     expect((await store.list('')).revision).toBe(1);
   });
 
-  it('of three members goes on without any one of them, which is asked once', async () => {
+  it('of three members works without any one of them, which is asked once', async () => {
     const etcd = await start(3);
     const store = open(etcd.options());
     let revision = 0;
@@ -190,7 +190,7 @@ describe.runIf(HAS_ETCD)('a commit whose answer is lost', () => {
     expect((await store.get('a'))?.value).toBe('theirs');
   });
 
-  it('is not claimed to be either when nobody answers any more', async () => {
+  it('is reported as neither when no member answers', async () => {
     const { store, other, proxy } = await through();
     proxy.lose(/request_put/, 'the answer', () => proxy.close());
     await expect(store.commit([put('a', 'after', 1)])).rejects.toThrow(
