@@ -6,7 +6,7 @@ import { CHECKS } from '../src/operations/checks.ts';
 import type { ListingView } from '../src/output/field.ts';
 import { HISTORY, MACHINES, UNIT_FILES, UNITS } from '../src/output/listings.ts';
 import { CONSTRAINTS } from '../src/schedule/constraints.ts';
-import { FLEET_OPTIONS } from '../src/unit/fleet-section.ts';
+import { FLEET_OPTIONS } from '../src/unit/placement.ts';
 import { rowsOf, topic, withSettings, wordsOf } from './support/manual.ts';
 
 const LISTS: Readonly<Record<string, ListingView<never>>> = {

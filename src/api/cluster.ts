@@ -4,7 +4,7 @@ import { type FleetError, isFleetError } from '../base/errors.ts';
 import type { Clock } from '../base/time.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import { comparedRegistry, refuseDoubtful } from '../reconcile/outdated.ts';
-import { snapshotOf } from '../reconcile/reconcile.ts';
+import { snapshotOf } from '../reconcile/snapshot.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { ApiError } from './call.ts';

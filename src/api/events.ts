@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { isFleetError } from '../base/errors.ts';
-import type { ControllerEvent } from '../reconcile/notice.ts';
+import type { ControllerEvent } from '../reconcile/events.ts';
 import { ApiError } from './call.ts';
 
 type Sent = { readonly id: string; readonly text: string };

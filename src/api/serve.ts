@@ -1,7 +1,7 @@
 import type { Server } from 'node:http';
 import { formatPlace, type ListenPlace } from '../config/places.ts';
 import type { ListenSettings } from '../config/values.ts';
-import type { Notice } from '../reconcile/notice.ts';
+import type { Notice } from '../reconcile/events.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
 import type { EventStream } from './events.ts';
 import { createHandler, type HandlerOptions, hostNames } from './handler.ts';

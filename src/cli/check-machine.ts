@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { doctor, type Examiner, finder, isHealthy } from '../operations/doctor.ts';
 import { doctorLines, doctorTitles } from '../output/doctor.ts';
-import type { Ports } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/ports.ts';
 import { type SshAccess, withConfig } from './context.ts';
 import type { Streams } from './streams.ts';
 

@@ -2,7 +2,7 @@ import type { SubmitRequest } from '../operations/submit.ts';
 import type { DifferingFile, RequestResult } from '../operations/unit-result.ts';
 import type { ReportLines } from '../output/report.ts';
 import type { UnitVerb } from '../output/request-failures.ts';
-import type { Ports } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/ports.ts';
 import { type Call, printAnswer } from './command.ts';
 import { type ExitStatus, requestStatus } from './exit-status.ts';
 import { waitPolicyOf } from './options.ts';

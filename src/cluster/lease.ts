@@ -1,5 +1,5 @@
 import { CLOCK_DRIFT } from '../base/time.ts';
-import type { MachineId } from '../machine/machine-id.ts';
+import type { MachineId } from '../machine/machine.ts';
 import type { FenceReason } from './reason.ts';
 import type { ClusterSnapshot, DesiredUnit, Lease, LeaseEnds, MachineView, Observation } from './snapshot.ts';
 
@@ -29,7 +29,7 @@ export function leaseOf({ observation }: MachineView): Lease | undefined {
 }
 
 /** What speaks against starting a fenced unit on `machine`: it has no lease, or another machine may run the unit. */
-export function fenceObjection(
+export function fenceViolation(
   unit: DesiredUnit,
   machine: MachineView,
   snapshot: ClusterSnapshot,

@@ -1,7 +1,7 @@
-import type { MachineId } from '../machine/machine-id.ts';
+import type { MachineId } from '../machine/machine.ts';
 import type { Failure } from './failure.ts';
 import type { Reason } from './reason.ts';
-import type { TargetState } from './target-state.ts';
+import type { TargetState } from './unit-state.ts';
 
 /** A machine of an event: its name in fleet.conf at that time, if it had one. */
 export type LoggedMachine = { readonly id: MachineId; readonly name: string | undefined };

@@ -1,4 +1,4 @@
-import type { MachineId } from '../machine/machine-id.ts';
+import type { MachineId } from '../machine/machine.ts';
 import type { Tie } from './dependencies.ts';
 
 /** Why a machine was not chosen for a unit. Made where it is decided, worded in output/. */

@@ -1,10 +1,8 @@
-import type { Machine } from '../machine/machine.ts';
-import type { MachineId } from '../machine/machine-id.ts';
+import type { Machine, MachineId } from '../machine/machine.ts';
 import type { Dependency } from '../unit/dependencies.ts';
 import type { Placement } from '../unit/placement.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import type { TargetState } from './target-state.ts';
-import type { ObservedUnit } from './unit-state.ts';
+import type { ObservedUnit, TargetState } from './unit-state.ts';
 
 /**
  * A registry revision that goes with a decision; of a registry that was rebuilt, counted on from where the lost one
@@ -98,9 +96,9 @@ export type MachineBackup = {
   readonly token: Token;
 };
 
-/** Why a machine did not answer, in words for people; `code` is an ErrorCode. */
+/** Why a machine has no usable answer, in words for people. `code` is an ErrorCode. */
 export type Unreachable = {
-  /** Epoch ms of the first observation that it did not answer. */
+  /** Epoch ms of the first failed observation. */
   readonly since: number;
   readonly code: string;
   readonly message: string;
@@ -110,15 +108,25 @@ export type Unreachable = {
 /** The code of {@link Unreachable} for a machine that the registry knows and this fleet.conf lacks: it was not asked. */
 export const UNLISTED = 'machine-unlisted';
 
-/** A machine of the inventory with its answer or its silence: exactly one of the two is set. */
-export type MachineView = {
+/** A machine of the inventory, and its answer or why there is none. */
+export type MachineView = ReachableView | UnreachableView;
+
+type ReachableView = {
   readonly machine: Machine;
-  /** Its id, from this answer or an earlier one; undefined when it never answered. */
-  readonly id: MachineId | undefined;
-  readonly observation: Observation | undefined;
-  readonly unreachable: Unreachable | undefined;
-  /** Epoch ms at which its last silence ended; undefined when none is remembered. */
+  readonly id: MachineId;
+  readonly observation: Observation;
+  readonly unreachable?: undefined;
+  /** Epoch ms at which it answered again after it was unreachable; undefined when it never was. */
   readonly backSince: number | undefined;
+};
+
+export type UnreachableView = {
+  readonly machine: Machine;
+  /** Its id, from an earlier answer; undefined when it never answered. */
+  readonly id: MachineId | undefined;
+  readonly observation?: undefined;
+  readonly unreachable: Unreachable;
+  readonly backSince?: undefined;
 };
 
 /** Which units a machine takes no more of: standard ones, or global ones too, which leave it then. */
@@ -205,4 +213,21 @@ export function machineNameOf(
 /** What `machine` shows of unit `name`, if it answered and knows it. */
 export function observedOn(machine: MachineView, name: string): ObservedUnit | undefined {
   return machine.observation?.units.find((unit) => unit.name === name);
+}
+
+/**
+ * The highest token that fleet accepts from a machine, a document or a recovery: half of the safe integers. The other half
+ * remains for the revisions that follow it, so arithmetic with tokens stays exact.
+ */
+export const MAX_TOKEN = 2 ** 52;
+
+/**
+ * How far a machine may be ahead of the registry, or of all other machines, before its token is implausible. A registry
+ * that gives a thousand revisions a second takes seven weeks for that many; a forged token wastes at most that many.
+ */
+export const MAX_LEAD = 2 ** 32;
+
+/** Whether `value` can be a token: a whole number from 0 to {@link MAX_TOKEN}. */
+export function isToken(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= MAX_TOKEN;
 }

@@ -1,5 +1,3 @@
-import type { TargetState } from './target-state.ts';
-
 /** What systemd says of a unit on one machine: values of `systemctl show`, as systemd spells them. */
 export type SystemdState = {
   /** LoadState: `loaded`, `not-found`, `bad-setting`, `masked`, `error`. */
@@ -172,3 +170,8 @@ export function reachedState(unit: ObservedUnit): TargetState {
   if (unit.record === undefined || unit.state.load === 'not-found') return 'inactive';
   return unit.record.target === 'launched' && isUp(unit.state) ? 'launched' : 'loaded';
 }
+
+/** What a user wants of a unit, weakest first: known, placed on a machine, running. */
+export const TARGET_STATES = ['inactive', 'loaded', 'launched'] as const;
+
+export type TargetState = (typeof TARGET_STATES)[number];

@@ -1,5 +1,5 @@
 import { parseDuration } from '../base/time.ts';
-import { parseMetadata } from '../machine/metadata.ts';
+import { parseMetadata } from '../machine/machine.ts';
 import { parseAddress, parsePort, parseUser } from './address.ts';
 import {
   EXPECTED_LISTEN,

@@ -1,7 +1,7 @@
 import type { FleetError } from '../base/errors.ts';
 import type { ClusterSnapshot, MachineView, Unreachable } from '../cluster/snapshot.ts';
 import { isUnknown } from '../cluster/unit-state.ts';
-import type { Notice } from '../reconcile/notice.ts';
+import type { Notice } from '../reconcile/events.ts';
 import type { Decision } from '../schedule/decision.ts';
 import { isCutOff } from '../schedule/schedule.ts';
 

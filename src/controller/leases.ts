@@ -1,7 +1,7 @@
 import type { Clock } from '../base/time.ts';
 import { leaseEnd, leaseFor } from '../cluster/lease.ts';
 import type { Lease, LeaseEnds, MachineView, Observation } from '../cluster/snapshot.ts';
-import type { MachineId } from '../machine/machine-id.ts';
+import type { MachineId } from '../machine/machine.ts';
 import type { RegistryView } from '../registry/view.ts';
 
 export type LeasesOptions = {

@@ -1,7 +1,8 @@
 import { asFleetError, FleetError, isFleetError } from '../base/errors.ts';
 import type { ClusterSnapshot, Observation } from '../cluster/snapshot.ts';
-import type { ControllerEvent } from '../reconcile/notice.ts';
-import { type Ports, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
+import type { ControllerEvent } from '../reconcile/events.ts';
+import type { Ports } from '../reconcile/ports.ts';
+import { type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
 import { observedBy, observeQuery } from '../systemd/observation.ts';
 import type { MachineWatch } from './machine-watch.ts';

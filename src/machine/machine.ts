@@ -1,4 +1,4 @@
-import type { Metadata } from './metadata.ts';
+import { compareText } from '../base/text.ts';
 
 /** A machine of the inventory. `name` is its section in fleet.conf, `address` what the IP column shows. */
 export type Machine = {
@@ -6,3 +6,52 @@ export type Machine = {
   readonly address: string;
   readonly metadata: Metadata;
 };
+
+/** `/etc/machine-id` as stored everywhere: 32 lower-case hex digits (machine-id(5)). */
+export type MachineId = string;
+
+/** A machine id in either spelling, 32 hex digits or a UUID, → 32 lower-case digits; undefined if it is neither. */
+export function parseMachineId(text: string): MachineId | undefined {
+  const digits = text.trim().toLowerCase().replaceAll('-', '');
+  return /^[0-9a-f]{32}$/.test(digits) ? digits : undefined;
+}
+
+/** The id as a UUID: `148a18ff-6e95-4cd8-92da-c9de9bb90d5a`. */
+export function formatMachineId(id: MachineId): string {
+  return [id.slice(0, 8), id.slice(8, 12), id.slice(12, 16), id.slice(16, 20), id.slice(20)].join('-');
+}
+
+/** The id as fleet's tables shorten it: `148a18ff...`. */
+export function shortMachineId(id: MachineId): string {
+  return `${id.slice(0, 8)}...`;
+}
+
+/** What a machine says of itself: `{ region: 'eu', disk: 'ssd' }`. */
+export type Metadata = Readonly<Record<string, string>>;
+
+/** What parsing gives: the metadata, or the first pair that cannot be read and what was expected of it. */
+export type MetadataResult =
+  | { readonly kind: 'metadata'; readonly metadata: Metadata }
+  | { readonly kind: 'malformed'; readonly pair: string; readonly expected: string };
+
+/** Reads `region=eu,disk=ssd`. */
+export function parseMetadata(text: string): MetadataResult {
+  const metadata = new Map<string, string>();
+  for (const pair of text.split(',').map((part) => part.trim())) {
+    if (pair === '') continue;
+    const match = /^([^=\s]+)=(\S+)$/.exec(pair);
+    if (match?.[1] === undefined || match[2] === undefined)
+      return { kind: 'malformed', pair, expected: 'key=value' };
+    if (metadata.has(match[1])) return { kind: 'malformed', pair, expected: 'every key once' };
+    metadata.set(match[1], match[2]);
+  }
+  return { kind: 'metadata', metadata: Object.fromEntries(metadata) };
+}
+
+/** Metadata as fleet's METADATA column shows it: pairs sorted by key, `-` for none. */
+export function formatMetadata(metadata: Metadata): string {
+  const pairs = Object.keys(metadata)
+    .sort(compareText)
+    .map((key) => `${key}=${metadata[key]}`);
+  return pairs.length === 0 ? '-' : pairs.join(',');
+}

@@ -1,6 +1,5 @@
 import { FleetError } from '../base/errors.ts';
-import type { Machine } from './machine.ts';
-import { type MachineId, shortMachineId } from './machine-id.ts';
+import { type Machine, type MachineId, shortMachineId } from './machine.ts';
 
 /** A machine with its id, as far as that is known. */
 export type IdentifiedMachine = { readonly machine: Machine; readonly id: MachineId | undefined };

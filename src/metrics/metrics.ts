@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../base/errors.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import { hasAnswered } from '../cluster/unreachable.ts';
-import type { ControllerEvent } from '../reconcile/notice.ts';
+import type { ControllerEvent } from '../reconcile/events.ts';
 import { exposition, Family } from './exposition.ts';
 
 /** The state of a controller; `snapshot` is undefined before every machine was observed. */

@@ -1,4 +1,4 @@
-import type { Ports } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/ports.ts';
 import { expandGlobs } from './expand-globs.ts';
 import { idleTriggers } from './idle-triggers.ts';
 import { unitNameOf } from './local-file.ts';

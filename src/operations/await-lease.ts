@@ -1,6 +1,6 @@
 import { leaseOf } from '../cluster/lease.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
-import type { Ports } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/ports.ts';
 import { observeCluster } from './observe-cluster.ts';
 
 /** A controller that gives a lease places the unit too, which changes the registry; else it is looked so often, in ms. */

@@ -1,5 +1,5 @@
 import type { ErrorCode, FleetError } from '../base/errors.ts';
-import { parseMachineId } from '../machine/machine-id.ts';
+import { parseMachineId } from '../machine/machine.ts';
 import { NotTried } from '../ssh/failure.ts';
 import type { Login } from '../ssh/transport.ts';
 import type { Examination, FolderFact, SpaceFact } from '../systemd/examination.ts';

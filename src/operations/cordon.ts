@@ -1,6 +1,6 @@
 import type { Cordon } from '../cluster/snapshot.ts';
-import type { Ports } from '../reconcile/reconcile.ts';
-import { UNKNOWN_MACHINE } from '../registry/view.ts';
+import type { Ports } from '../reconcile/ports.ts';
+import { UNKNOWN_MACHINE } from '../registry/edit.ts';
 import { findMachine } from './find-machine.ts';
 
 /** What became of one machine: `changed` is false for one that was so already. */

@@ -1,4 +1,5 @@
-import { type Ports, reconcile } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/ports.ts';
+import { reconcile } from '../reconcile/reconcile.ts';
 import { contradictionsOf } from './contradictions.ts';
 import { type Requested, withOverruled } from './overruled.ts';
 import { selectUnits } from './select-units.ts';

@@ -1,7 +1,6 @@
 import { type FleetError, isFleetError } from '../base/errors.ts';
-import type { Machine } from '../machine/machine.ts';
-import { parseMachineId } from '../machine/machine-id.ts';
-import type { Ports } from '../reconcile/reconcile.ts';
+import { type Machine, parseMachineId } from '../machine/machine.ts';
+import type { Ports } from '../reconcile/ports.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Login } from '../ssh/transport.ts';
 import { type Examination, examineQuery } from '../systemd/examination.ts';

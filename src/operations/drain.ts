@@ -1,7 +1,8 @@
 import { compareText } from '../base/text.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
-import { type Ports, type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/ports.ts';
+import { type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { setCordon } from './cordon.ts';
 import { findMachine } from './find-machine.ts';

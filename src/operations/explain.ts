@@ -1,6 +1,6 @@
 import { leaseEnd } from '../cluster/lease.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
-import type { Ports } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/ports.ts';
 import { type Explanation, explain } from '../schedule/explain.ts';
 import { findUnit } from './find-unit.ts';
 import { readLocalUnits } from './local-file.ts';

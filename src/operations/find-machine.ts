@@ -8,7 +8,7 @@ import {
   matchMachines,
   selectMachine,
 } from '../machine/selector.ts';
-import type { Ports } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/ports.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { unitNameOf } from './local-file.ts';
 import { observeCluster } from './observe-cluster.ts';

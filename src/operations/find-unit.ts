@@ -2,14 +2,12 @@ import { FleetError, isFleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { RegistryView } from '../registry/view.ts';
-import { readDependencies } from '../unit/dependencies.ts';
+import { readDependencies, triggeredUnit } from '../unit/dependencies.ts';
 import { checkFleetSection } from '../unit/fleet-section.ts';
-import { quadletHint } from '../unit/foreign-type.ts';
 import { checkInstall } from '../unit/install.ts';
 import { parsePlacement } from '../unit/placement.ts';
-import { triggeredUnit } from '../unit/trigger.ts';
 import { hashUnitFile, parseUnitFile } from '../unit/unit-file.ts';
-import { parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
+import { parseUnitName, quadletHint, templateOf, type UnitName } from '../unit/unit-name.ts';
 import type { LocalFile, LocalUnit } from './local-file.ts';
 import type { DifferingFile } from './unit-result.ts';
 

@@ -1,7 +1,7 @@
 import { FleetError } from '../base/errors.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
-import type { Ports } from '../reconcile/reconcile.ts';
-import { previewRegistry } from '../registry/preview.ts';
+import type { Ports } from '../reconcile/ports.ts';
+import { previewRegistry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { unitNameOf } from './local-file.ts';
 import { observeCluster } from './observe-cluster.ts';

@@ -1,6 +1,6 @@
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { keepTo } from '../machine/limits.ts';
-import type { Ports } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/ports.ts';
 import type { JournalRequest } from '../systemd/journal.ts';
 import { type FollowListener, type FollowStart, followJournals } from './follow-journal.ts';
 import { inOrder, type JournalSource, onEntries, type PlacedEntry, untilEnd } from './journal-source.ts';

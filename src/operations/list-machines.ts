@@ -7,7 +7,7 @@ import {
   otherCluster,
   UNLISTED,
 } from '../cluster/snapshot.ts';
-import type { Metadata } from '../machine/metadata.ts';
+import type { Metadata } from '../machine/machine.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 import { observeCluster, type SnapshotSource } from './observe-cluster.ts';
 import { type Listing, unreachableMachines } from './unreachable.ts';

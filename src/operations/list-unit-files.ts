@@ -1,7 +1,6 @@
 import { type Drift, driftOf } from '../cluster/drift.ts';
 import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
-import { TARGET_STATES, type TargetState } from '../cluster/target-state.ts';
-import { reachedState } from '../cluster/unit-state.ts';
+import { reachedState, TARGET_STATES, type TargetState } from '../cluster/unit-state.ts';
 import type { Decision } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { expandSpecifiers } from '../unit/specifiers.ts';

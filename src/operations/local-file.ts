@@ -3,8 +3,14 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { causeText, FleetError } from '../base/errors.ts';
 import { isGlob } from '../base/glob.ts';
 import { readTrusted, UnusableFile } from '../base/trusted-file.ts';
-import { foreignType, hasForeignSuffix } from '../unit/foreign-type.ts';
-import { isTemplate, parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
+import {
+  foreignType,
+  hasForeignSuffix,
+  isTemplate,
+  parseUnitName,
+  templateOf,
+  type UnitName,
+} from '../unit/unit-name.ts';
 
 /** One argument that names a unit, as a name or as a path, and what the disk has for it. */
 export type LocalUnit = {

@@ -1,6 +1,5 @@
 import type { MachineView } from '../cluster/snapshot.ts';
-import type { Machine } from '../machine/machine.ts';
-import type { MachineId } from '../machine/machine-id.ts';
+import type { Machine, MachineId } from '../machine/machine.ts';
 
 /** A machine as people are shown it: `148a18ff.../10.10.1.1`. */
 export type MachineRef = {

@@ -1,6 +1,6 @@
 import type { Reason } from '../cluster/reason.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
-import { formatMachineId, type MachineId } from '../machine/machine-id.ts';
+import { formatMachineId, type MachineId } from '../machine/machine.ts';
 import type { ReconcileReport } from '../reconcile/reconcile.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 

@@ -1,7 +1,8 @@
 import { isFleetError } from '../base/errors.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
 import { machineEdits, observe, unseenBy } from '../reconcile/observe.ts';
-import { type Ports, snapshotOf } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/ports.ts';
+import { snapshotOf } from '../reconcile/snapshot.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { ObserveRequest } from '../systemd/observation.ts';
 

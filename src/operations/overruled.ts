@@ -1,8 +1,8 @@
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { formatDuration } from '../base/time.ts';
 import type { LoggedEvent } from '../cluster/logged-event.ts';
-import type { TargetState } from '../cluster/target-state.ts';
-import type { Ports } from '../reconcile/reconcile.ts';
+import type { TargetState } from '../cluster/unit-state.ts';
+import type { Ports } from '../reconcile/ports.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Submission } from './submit.ts';
 import { isUnschedulable, type RequestResult, type UnitProblem, type UnitResult } from './unit-result.ts';

@@ -5,7 +5,8 @@ import {
   type UnreadableUnit,
 } from '../cluster/snapshot.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
-import { type Ports, reconcile } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/ports.ts';
+import { reconcile } from '../reconcile/reconcile.ts';
 import { isCutOff } from '../schedule/schedule.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 import { type Move, movesOf } from './moves.ts';

@@ -1,14 +1,13 @@
 import { FleetError } from '../base/errors.ts';
 import { globMatcher, matchesGlob } from '../base/glob.ts';
-import type { MachineView } from '../cluster/snapshot.ts';
-import { MAX_LEAD } from '../cluster/token.ts';
+import { MAX_LEAD, type MachineView } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import { machineEdits, observe } from '../reconcile/observe.ts';
-import { type Ports, snapshotOf } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/ports.ts';
+import { snapshotOf } from '../reconcile/snapshot.ts';
 import { unusable } from '../reconcile/trust.ts';
-import type { Edit } from '../registry/edit.ts';
+import type { Edit, StoredUnit } from '../registry/edit.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { StoredUnit } from '../registry/stored-unit.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';

@@ -1,4 +1,4 @@
-import type { TargetState } from '../cluster/target-state.ts';
+import type { TargetState } from '../cluster/unit-state.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { UnitName } from '../unit/unit-name.ts';
 import { type Submission, submitFiles } from './submit.ts';

@@ -1,6 +1,7 @@
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
-import { type Ports, reconcile } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/ports.ts';
+import { reconcile } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { withText } from './find-unit.ts';

@@ -1,7 +1,7 @@
 import { isFleetError } from '../base/errors.ts';
 import type { Drift } from '../cluster/drift.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
-import type { Ports } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/ports.ts';
 import { statusQuery } from '../systemd/queries.ts';
 import { type MachineRef, machineRef } from './machine-ref.ts';
 import { byMachine, type PlacesRequest, withPlaces } from './unit-places.ts';

@@ -1,11 +1,11 @@
 import { dirname, join } from 'node:path';
 import { isFleetError } from '../base/errors.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
-import type { TargetState } from '../cluster/target-state.ts';
+import type { TargetState } from '../cluster/unit-state.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
-import { triggeredUnit } from '../unit/trigger.ts';
+import { triggeredUnit } from '../unit/dependencies.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, templateOf, type UnitName } from '../unit/unit-name.ts';
 import { findUnit, withText } from './find-unit.ts';

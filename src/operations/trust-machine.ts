@@ -1,10 +1,10 @@
 import { FleetError } from '../base/errors.ts';
 import type { Observation } from '../cluster/snapshot.ts';
-import type { Machine } from '../machine/machine.ts';
-import { formatMachineId, type MachineId } from '../machine/machine-id.ts';
+import { formatMachineId, type Machine, type MachineId } from '../machine/machine.ts';
 import { highestToken } from '../reconcile/outdated.ts';
-import type { Ports } from '../reconcile/reconcile.ts';
-import { type RegistryView, UNKNOWN_MACHINE } from '../registry/view.ts';
+import type { Ports } from '../reconcile/ports.ts';
+import { UNKNOWN_MACHINE } from '../registry/edit.ts';
+import type { RegistryView } from '../registry/view.ts';
 import { observeQuery } from '../systemd/observation.ts';
 
 /** What the registry remembers of a machine from now on; `before` is the id it had for that name, where it differs. */

@@ -13,7 +13,8 @@ import {
 import { isOurs, type SystemdState } from '../cluster/unit-state.ts';
 import type { Machine } from '../machine/machine.ts';
 import { observe } from '../reconcile/observe.ts';
-import { type Ports, snapshotOf } from '../reconcile/reconcile.ts';
+import type { Ports } from '../reconcile/ports.ts';
+import { snapshotOf } from '../reconcile/snapshot.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { MachineSession } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';

@@ -1,4 +1,4 @@
-import { formatMachineId } from '../machine/machine-id.ts';
+import { formatMachineId } from '../machine/machine.ts';
 import { type CheckResult, type Finding, hasInodes, OLDEST_SYSTEMD } from '../operations/checks.ts';
 import { isHealthy, type MachineHealth } from '../operations/doctor.ts';
 import { packagesOf } from './format.ts';

@@ -1,6 +1,6 @@
 import { formatTime } from '../base/time.ts';
 import type { LoggedEvent, LoggedMachine } from '../cluster/logged-event.ts';
-import { formatMachineId } from '../machine/machine-id.ts';
+import { formatMachineId } from '../machine/machine.ts';
 import type { EventRow } from '../operations/list-events.ts';
 import { failureText } from './failure.ts';
 import { formatAge } from './format.ts';

@@ -1,5 +1,5 @@
 import { formatTime } from '../base/time.ts';
-import { formatMachineId } from '../machine/machine-id.ts';
+import { formatMachineId } from '../machine/machine.ts';
 import type { MachineRef } from '../operations/machine-ref.ts';
 import type { Listing } from '../operations/unreachable.ts';
 import { formatBytes, formatCpuTime, formatDate, formatSpan, machineLabel } from './format.ts';

@@ -1,5 +1,5 @@
 import { formatDuration, timeParts } from '../base/time.ts';
-import { formatMachineId, shortMachineId } from '../machine/machine-id.ts';
+import { formatMachineId, shortMachineId } from '../machine/machine.ts';
 import type { MachineRef } from '../operations/machine-ref.ts';
 
 /** Epoch ms as systemctl writes it, without the day of the week: `2026-11-23 06:05:41 UTC`. */

@@ -1,7 +1,7 @@
 import { formatTime } from '../base/time.ts';
 import type { UnreadableUnit } from '../cluster/snapshot.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
-import { formatMachineId } from '../machine/machine-id.ts';
+import { formatMachineId } from '../machine/machine.ts';
 import type { NamedText } from '../operations/cat.ts';
 import type { MachineRef } from '../operations/machine-ref.ts';
 import type { UnitProblem } from '../operations/unit-result.ts';

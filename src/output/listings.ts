@@ -1,5 +1,5 @@
 import { formatTime } from '../base/time.ts';
-import { formatMetadata } from '../machine/metadata.ts';
+import { formatMetadata } from '../machine/machine.ts';
 import type { History, HistoryRow } from '../operations/history.ts';
 import type { MachineRow } from '../operations/list-machines.ts';
 import type { UnitFileRow } from '../operations/list-unit-files.ts';

@@ -1,7 +1,7 @@
 import { oneLine } from '../base/visible.ts';
 import type { UnitOutcome } from '../cluster/failure.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
-import type { ControllerEvent } from '../reconcile/notice.ts';
+import type { ControllerEvent } from '../reconcile/events.ts';
 import { failureText } from './failure.ts';
 import { formatAge } from './format.ts';
 import { reasonText } from './reason.ts';

@@ -1,4 +1,4 @@
-import { formatMachineId } from '../machine/machine-id.ts';
+import { formatMachineId } from '../machine/machine.ts';
 import type { CordonResult } from '../operations/cordon.ts';
 import type { DrainResult } from '../operations/drain.ts';
 import type { Accepted } from '../operations/trust-machine.ts';

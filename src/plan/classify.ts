@@ -1,8 +1,7 @@
 import { sha256 } from '../base/hash.ts';
 import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
 import { isForeign, isMasked, isRunning, isUnknown, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
-import { fenceText } from './fence.ts';
-import { isAlias, linksOf } from './links.ts';
+import { fenceText, isAlias, linksOf } from './links-and-drop-in.ts';
 
 /** One unit on one machine: what is wanted of it there (undefined: that it is not there), and what is. */
 export type UnitOnMachine = {

@@ -2,11 +2,10 @@ import { globMatcher } from '../base/glob.ts';
 import { compareText } from '../base/text.ts';
 import { takenAlong, upholdTies } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
-import type { MachineId } from '../machine/machine-id.ts';
-import { withLateRevivals } from './revivals.ts';
+import type { MachineId } from '../machine/machine.ts';
 import type { MachinePlan, UnitChange, Wave } from './step.ts';
 import { brings } from './steps.ts';
-import { tiesBetween } from './ties.ts';
+import { tiesBetween, withLateRevivals } from './ties.ts';
 
 export type OrderRequest = {
   readonly plans: readonly MachinePlan[];

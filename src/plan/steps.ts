@@ -1,4 +1,4 @@
-import { fenceObjection, leaseOf } from '../cluster/lease.ts';
+import { fenceViolation, leaseOf } from '../cluster/lease.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import {
   isFinished,
@@ -9,8 +9,7 @@ import {
 } from '../cluster/unit-state.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import type { Situation, UnitOnMachine } from './classify.ts';
-import { fenceText } from './fence.ts';
-import { linksOf } from './links.ts';
+import { fenceText, linksOf } from './links-and-drop-in.ts';
 import type { Obstacle, Step } from './step.ts';
 
 /**
@@ -82,7 +81,7 @@ export function fenceObstacle(
 ): Obstacle | undefined {
   if (wanted?.placement.fence === undefined) return undefined;
   const isLeft = steps.some(({ kind }) => kind === 'restart') && leaseOf(machine) === undefined;
-  const reason = brings(steps) ? fenceObjection(wanted, machine, snapshot) : undefined;
+  const reason = brings(steps) ? fenceViolation(wanted, machine, snapshot) : undefined;
   if (isLeft) return { code: 'fenced', reason: { code: 'no-lease' } };
   return reason === undefined ? undefined : { code: 'fenced', reason };
 }

@@ -1,28 +1,28 @@
 import { isFleetError } from '../base/errors.ts';
-import type { Observation } from '../cluster/snapshot.ts';
+import type { MachineView, Observation } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
 import { type ObserveRequest, observedBy, observeQuery } from '../systemd/observation.ts';
 import { comparedRegistry, refuseDoubtful } from './outdated.ts';
-import type { Ports } from './reconcile.ts';
+import type { Ports } from './ports.ts';
 
 /** An observation that was made before a pass asked for it. */
-type Ahead = {
+type EarlyObservation = {
   readonly session: MachineSession;
   readonly request: ObserveRequest;
   readonly observation: Promise<Observation>;
 };
 
 /**
- * The same edges with a registry that stores nothing while a machine has seen newer decisions than it has made: such a
- * registry may be an old copy, and every change would bring it nearer to what machines have, until it passes for the
- * current one. Updates reject with FleetError `registry-outdated`; reading goes on.
+ * The ports with a registry that stores nothing while a machine has seen newer decisions than the registry has made. Such
+ * a registry may be an old copy, and every change would raise its revision until it looks like the current one. Updates
+ * reject with FleetError `registry-outdated`; reading works.
  *
- * Before the first change every machine is asked, those that were asked already are not. The pass that follows is given
- * that very look, so a command asks a machine no more often than without. For one command: `driver.close` ends what was
- * not used.
+ * Before the first change every machine is asked that was not asked before. The pass that follows gets these
+ * observations, so a command asks each machine only once. For one command: `driver.close` ends sessions that were not
+ * used.
  */
 export function guarded(ports: Ports): Ports {
   const guard = new Guard(ports);
@@ -33,9 +33,10 @@ class Guard {
   readonly registry: Registry;
   readonly driver: SystemdDriver;
   readonly #ports: Ports;
-  /** What machines have answered first, by their names; undefined for one that did not answer. */
-  readonly #seen = new Map<string, Observation | undefined>();
-  readonly #ahead = new Map<string, Ahead>();
+  /** The first answer of every machine, by name. */
+  readonly #firstViews = new Map<string, MachineView>();
+  /** By the machine's name. */
+  readonly #early = new Map<string, EarlyObservation>();
 
   constructor(ports: Ports) {
     const { registry, driver } = ports;
@@ -50,7 +51,7 @@ class Guard {
       connect: (machine) => this.#connect(machine),
       journal: (machine, request) => driver.journal(machine, request),
       close: async () => {
-        for (const { session } of this.#ahead.values()) session.close();
+        for (const { session } of this.#early.values()) session.close();
         await driver.close();
       },
     };
@@ -61,22 +62,19 @@ class Guard {
     const before = await registry.load();
     const edits = decide(before);
     if (edits.length === 0) return before;
-    await this.#lookAtRest({ names: unitsOf(edits), digests: true });
-    const seen = machines.map((machine) => {
-      const observation = this.#seen.get(machine.name);
-      return { machine, id: observation?.id, observation, unreachable: undefined, backSince: undefined };
-    });
-    return comparedRegistry(registry, () => seen, refuseDoubtful).update(decide);
+    await this.#observeRest({ names: unitsOf(edits), digests: true });
+    const views = machines.flatMap(({ name }) => this.#firstViews.get(name) ?? []);
+    return comparedRegistry(registry, () => views, refuseDoubtful).update(decide);
   }
 
-  /** Looks at the machines that have not been asked yet. */
-  async #lookAtRest(request: ObserveRequest): Promise<void> {
-    const rest = this.#ports.machines.filter(({ name }) => !this.#seen.has(name));
+  /** Asks the machines that have not been asked yet. */
+  async #observeRest(request: ObserveRequest): Promise<void> {
+    const rest = this.#ports.machines.filter(({ name }) => !this.#firstViews.has(name));
     await Promise.all(
       rest.map(async (machine) => {
         const session = this.#open(machine);
         const observation = session.ask(observeQuery(request));
-        this.#ahead.set(machine.name, { session, request, observation });
+        this.#early.set(machine.name, { session, request, observation });
         await observation.catch((error: unknown) => {
           if (!isFleetError(error)) throw error;
         });
@@ -85,11 +83,11 @@ class Guard {
   }
 
   #connect(machine: Machine): MachineSession {
-    const ahead = this.#ahead.get(machine.name);
-    this.#ahead.delete(machine.name);
-    if (ahead === undefined) return this.#open(machine);
-    const { session, request } = ahead;
-    let unused: Promise<Observation> | undefined = ahead.observation;
+    const early = this.#early.get(machine.name);
+    this.#early.delete(machine.name);
+    if (early === undefined) return this.#open(machine);
+    const { session, request } = early;
+    let unused: Promise<Observation> | undefined = early.observation;
     return observedBy(session, (query) => {
       const known = covers(request, query.request) ? unused : undefined;
       unused = undefined;
@@ -97,18 +95,23 @@ class Guard {
     });
   }
 
-  /** A session whose first answer tells the highest token that the machine has seen, too. */
+  /** A session whose first answer includes the highest token that the machine has seen. */
   #open(machine: Machine): MachineSession {
     const session = this.#ports.driver.connect(machine);
     return observedBy(session, async (query) => {
-      if (this.#seen.get(machine.name) !== undefined) return session.ask(query);
+      if (this.#firstViews.get(machine.name)?.observation !== undefined) return session.ask(query);
       try {
         const observation = await session.ask(observeQuery({ ...query.request, token: true }));
-        this.#seen.set(machine.name, observation);
+        const { id } = observation;
+        this.#firstViews.set(machine.name, { machine, id, observation, backSince: undefined });
         return observation;
       } catch (error) {
-        // It is not asked a second time: silence is measured meanwhile.
-        if (!this.#seen.has(machine.name)) this.#seen.set(machine.name, undefined);
+        // It is not asked a second time, because the pass measures how long it is unreachable.
+        if (isFleetError(error) && !this.#firstViews.has(machine.name)) {
+          const { code, message, hint } = error;
+          const unreachable = { since: this.#ports.clock.now(), code, message, hint };
+          this.#firstViews.set(machine.name, { machine, id: undefined, unreachable });
+        }
         throw error;
       }
     });

@@ -2,14 +2,14 @@ import { isFleetError } from '../base/errors.ts';
 import type { MachineView, Observation, Token } from '../cluster/snapshot.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
 import type { Machine } from '../machine/machine.ts';
-import type { Edit } from '../registry/edit.ts';
-import { type RegistryView, UNKNOWN_MACHINE } from '../registry/view.ts';
-import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
+import { type Edit, UNKNOWN_MACHINE } from '../registry/edit.ts';
+import type { RegistryView } from '../registry/view.ts';
+import type { MachineSession } from '../systemd/driver.ts';
 import { type ObserveRequest, observeQuery } from '../systemd/observation.ts';
-import type { Emit } from './events.ts';
 import { logReachability } from './log.ts';
 import { aheadOf, isOutdated } from './outdated.ts';
-import { isKnownUnreachable, unreachableSince, updatedMachine, type Watchman } from './silence.ts';
+import type { ObserverClocks, Ports } from './ports.ts';
+import { isKnownUnreachable, unreachableSince, updatedMachine } from './reachability.ts';
 import { type KnownMachines, trustedViews, withoutAhead } from './trust.ts';
 
 /** What the machines answered, and the open sessions of those that did, by machine name. */
@@ -17,13 +17,6 @@ export type Observations = {
   readonly views: readonly MachineView[];
   readonly sessions: ReadonlyMap<string, MachineSession>;
 };
-
-/** What an observation works with: the edges of a pass have it all. */
-type Witness = {
-  readonly driver: SystemdDriver;
-  readonly machines: readonly Machine[];
-  readonly emit: Emit;
-} & Watchman;
 
 /** Units that should be on the machine and are not in its answer: one that has lost its record is shown only by name. */
 export function unseenBy({ id, units: there }: Observation, { units }: RegistryView): readonly string[] {
@@ -38,7 +31,13 @@ export function unseenBy({ id, units: there }: Observation, { units }: RegistryV
  * not an error. The caller closes the sessions; after an error none is open.
  */
 export async function observe(
-  { driver, machines, clock, observer, emit }: Witness,
+  {
+    driver,
+    machines,
+    clock,
+    observer,
+    emit,
+  }: Pick<Ports, 'driver' | 'machines' | 'clock' | 'observer' | 'emit'>,
   registry: KnownMachines,
   request: ObserveRequest,
 ): Promise<Observations> {
@@ -58,7 +57,7 @@ export async function observe(
       // The clock of another operator may be ahead.
       const known = memory?.backSince === undefined ? undefined : Math.min(memory.backSince, now);
       const backSince = memory !== undefined && isKnownUnreachable(memory) ? now : known;
-      return { machine, id, observation, unreachable: undefined, backSince };
+      return { machine, id, observation, backSince };
     } catch (error) {
       // What this computer lacks says nothing about the machine.
       if (!isFleetError(error) || error.code === 'local') throw error;
@@ -67,7 +66,7 @@ export async function observe(
         (mayBeDown(error) ? unreachableSince(memory, { clock, observer }) : undefined) ?? clock.now();
       const unreachable = { since, code, message, hint };
       emit({ kind: 'machine-silent', machine: name, id: memory?.id, unreachable });
-      return { machine, id: memory?.id, observation: undefined, unreachable, backSince: undefined };
+      return { machine, id: memory?.id, unreachable };
     }
   };
   try {
@@ -96,15 +95,15 @@ async function all<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
 export function machineEdits(
   views: readonly MachineView[],
   registry: RegistryView,
-  by: Watchman,
+  clocks: ObserverClocks,
 ): readonly Edit[] {
-  const now = by.clock.now();
+  const now = clocks.clock.now();
   const ahead = isOutdated(registry, views) ? new Map<string, Token>() : aheadOf(registry, views);
   const trusted = withoutAhead(trustedViews(views, registry, now), ahead, now);
   const edits = trusted.flatMap((view): readonly Edit[] => {
     const { name } = view.machine;
     const before = registry.machines.get(name) ?? UNKNOWN_MACHINE;
-    const known = updatedMachine(view, before, by);
+    const known = updatedMachine(view, before, clocks);
     const token = ahead.get(name);
     if (token === undefined && known === before) return [];
     return [{ kind: 'put-machine', name, known: token === undefined ? known : { ...known, ahead: token } }];

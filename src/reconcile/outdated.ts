@@ -1,6 +1,5 @@
 import { FleetError } from '../base/errors.ts';
-import { type MachineView, type Observation, type Token, UNLISTED } from '../cluster/snapshot.ts';
-import { MAX_LEAD } from '../cluster/token.ts';
+import { MAX_LEAD, type MachineView, type Observation, type Token, UNLISTED } from '../cluster/snapshot.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { identifiedViews } from './trust.ts';

@@ -1,55 +1,29 @@
-import type { Clock } from '../base/time.ts';
-import { withLostRecords } from '../cluster/lost-record.ts';
 import {
   type ClusterSnapshot,
-  type DependentUnit,
   type DesiredUnit,
   everyUnit,
-  type LeaseEnds,
   type MachineView,
   readableOf,
 } from '../cluster/snapshot.ts';
-import type { Machine } from '../machine/machine.ts';
 import { orderOf } from '../plan/order.ts';
 import { plan } from '../plan/plan.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Asked } from '../plan/steps.ts';
 import type { Edit } from '../registry/edit.ts';
-import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { type Decision, leavingOf, placementsOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
-import type { SystemdDriver } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import { decided, type Emit, planned } from './events.ts';
+import { decided, planned } from './events.ts';
 import { execute, executeWaves, isOutOfReach, unreached } from './execute.ts';
 import { logDecisions, logOutcomes } from './log.ts';
 import { machineEdits, observe } from './observe.ts';
 import { aheadOf, refuseOutdated } from './outdated.ts';
-import { failedMoves, takeBack } from './returns.ts';
-import type { Observer } from './silence.ts';
+import type { Ports } from './ports.ts';
+import { settle } from './settle.ts';
+import { snapshotOf } from './snapshot.ts';
 import { trustedViews, withoutAhead } from './trust.ts';
-import { withUnlisted } from './unlisted.ts';
-import { unreadableUnits } from './unreadable.ts';
-import { type Pass, verdicts } from './verdicts.ts';
-
-/** What a pass works with. */
-export type Ports = {
-  readonly registry: Registry;
-  readonly driver: SystemdDriver;
-  readonly clock: Clock;
-  /** Whose looks at machines these are. */
-  readonly observer: Observer;
-  readonly machines: readonly Machine[];
-  /** How long a machine may be unreachable before its units move, in ms. */
-  readonly agentTtlMs: number;
-  /** The share of the machines, from 0 to 1, above which silence moves nothing. */
-  readonly cutOff: number;
-  /** Who follows what a pass does, while it does it. */
-  readonly emit: Emit;
-  /** Until when leases hold on unreachable machines; undefined, or without an answer, for who cannot know. */
-  readonly leases?: () => LeaseEnds | undefined;
-};
+import type { Pass } from './verdicts.ts';
 
 /** What a pass does beside putting things right. */
 export type PassOptions = {
@@ -147,45 +121,6 @@ function isMeant(
   return (decision) => asked.has(decision.unit) || !isOutOfReach(decision, snapshot);
 }
 
-/** Puts a registry view and a sighting together. */
-export function snapshotOf(
-  ports: Pick<Ports, 'clock' | 'agentTtlMs' | 'cutOff' | 'leases'> & Partial<Pick<Ports, 'machines'>>,
-  registry: RegistryView,
-  machines: readonly MachineView[],
-  drained?: string,
-): ClusterSnapshot {
-  const now = ports.clock.now();
-  return {
-    now,
-    agentTtlMs: ports.agentTtlMs,
-    cutOff: ports.cutOff,
-    clusterId: registry.clusterId,
-    revision: registry.token,
-    units: [...registry.units.values()],
-    olderTexts: olderTexts(registry, machines),
-    unreadable: unreadableUnits(registry, machines),
-    machines: withUnlisted(machines, registry, now, ports.machines).map((view) =>
-      withLostRecords(view, registry.units),
-    ),
-    cordons: new Map(
-      [...registry.machines].flatMap(([name, { cordon }]) => (cordon ? [[name, cordon]] : [])),
-    ),
-    drained,
-    leases: ports.leases?.(),
-  };
-}
-
-/** What texts say that machines have of units which have another one by now, as far as the registry can read them. */
-function olderTexts(registry: RegistryView, machines: readonly MachineView[]): readonly DependentUnit[] {
-  const older = new Map<string, DependentUnit>();
-  for (const { name, record } of machines.flatMap(({ observation }) => observation?.units ?? [])) {
-    if (record === undefined || record.digest === registry.units.get(name)?.digest) continue;
-    const key = `${name} ${record.digest}`;
-    if (!older.has(key)) older.set(key, { name, dependencies: registry.dependencies(name, record.digest) });
-  }
-  return [...older.values()];
-}
-
 /** Decides where units go and stores it; a race that was lost leads to a new decision, on the state that the other process left. */
 async function assign(
   ports: Ports,
@@ -229,41 +164,5 @@ function assignments(decisions: readonly Decision[], view: RegistryView): readon
       return [{ kind: 'put-unit', unit: { ...unit, machine: undefined } }];
     if (decision.kind !== 'place' && decision.kind !== 'move') return [];
     return [{ kind: 'put-unit', unit: { ...unit, machine: decision.machine } }];
-  });
-}
-
-/**
- * Stores what came of a pass: units that are gone lose their assignment, moves that failed are taken back, and what is
- * new about texts is remembered, with what is `logged`. `known` is what the pass decided on.
- */
-async function settle(
-  registry: Registry,
-  pass: Pass,
-  known: RegistryView,
-  logged: readonly Edit[],
-): Promise<void> {
-  const { snapshot, decisions, plans, outcomes } = pass;
-  const failed = new Set(outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit));
-  const gone = decisions.filter(({ kind, unit }) => kind === 'release' && !failed.has(unit));
-  const returning = failedMoves(plans, decisions, snapshot, outcomes);
-  if (gone.length + returning.length + verdicts(pass, known).length + logged.length === 0) return;
-  await registry.update((view) => [
-    ...logged,
-    ...forget(gone, snapshot, view),
-    ...takeBack(returning, snapshot, view),
-    ...verdicts(pass, view),
-  ]);
-}
-
-/**
- * A unit that is wanted nowhere loses its assignment when it is known to be gone, and not before. One that was
- * changed since the decision may have been started again.
- */
-function forget(gone: readonly Decision[], snapshot: ClusterSnapshot, view: RegistryView): readonly Edit[] {
-  const decided = new Map(snapshot.units.map(({ name, token }) => [name, token]));
-  return gone.flatMap(({ unit: name }): readonly Edit[] => {
-    const unit = view.units.get(name);
-    if (unit?.machine === undefined || unit.token !== decided.get(name)) return [];
-    return [{ kind: 'put-unit', unit: { ...unit, machine: undefined } }];
   });
 }

@@ -1,7 +1,6 @@
 import { quoted } from '../base/visible.ts';
-import type { MachineView, Observation, Token, Unreachable } from '../cluster/snapshot.ts';
-import { isToken, MAX_TOKEN } from '../cluster/token.ts';
-import { formatMachineId, type MachineId } from '../machine/machine-id.ts';
+import { isToken, MAX_TOKEN, type MachineView, type Observation, type Token } from '../cluster/snapshot.ts';
+import { formatMachineId, type MachineId } from '../machine/machine.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { unitNameProblem } from '../unit/unit-name.ts';
 
@@ -45,7 +44,9 @@ export function identifiedViews(
       identities.objection(name, view.observation.id) ??
       claimed(name, view.observation, registry) ??
       misnotedOnce(name, view.observation);
-    return objection === undefined ? view : unusable({ ...view, id: bound.get(name) }, objection, now);
+    return objection === undefined
+      ? view
+      : unusable({ machine: view.machine, id: bound.get(name) }, objection, now);
   });
 }
 
@@ -66,9 +67,12 @@ export function withoutAhead(
 }
 
 /** That machine as one that answers and cannot be used. */
-export function unusable(view: MachineView, objection: Objection, now: number): MachineView {
-  const unreachable: Unreachable = { since: now, code: 'machine-untrusted', ...objection };
-  return { ...view, observation: undefined, unreachable, backSince: undefined };
+export function unusable(
+  { machine, id }: Pick<MachineView, 'machine' | 'id'>,
+  objection: Objection,
+  now: number,
+): MachineView {
+  return { machine, id, unreachable: { since: now, code: 'machine-untrusted', ...objection } };
 }
 
 function excluded(name: string): Objection {

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { FleetError } from '../base/errors.ts';
-import { MAX_TOKEN } from '../cluster/token.ts';
+import { compareText } from '../base/text.ts';
+import { MAX_TOKEN } from '../cluster/snapshot.ts';
 
 /** The version of documents this program writes, and the newest it reads. */
 const VERSION = 1;
@@ -141,4 +142,15 @@ function describe(error: z.core.$ZodError): string {
   const issue = error.issues[0];
   if (issue === undefined || issue.path.length === 0) return 'not an object with the fields it should have';
   return `${issue.path.join('.')}: ${issue.message}`;
+}
+
+/** The key, below `events/`, of what is decided at a revision. Keys of 0.1.0 were `TIME-REVISION` and sort before it. */
+export function eventKey(revision: number): string {
+  return `r${String(revision).padStart(16, '0')}`;
+}
+
+/** Such keys, oldest first: in the order of revisions, for the clocks of those who write them differ. */
+export function sortEventKeys(keys: readonly string[]): readonly string[] {
+  const revision = (key: string): number => Number(/\d+$/.exec(key)?.[0] ?? 0);
+  return keys.toSorted((a, b) => revision(a) - revision(b) || compareText(a, b));
 }

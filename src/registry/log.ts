@@ -1,8 +1,7 @@
 import type { LoggedEvent } from '../cluster/logged-event.ts';
 import type { Change } from '../store/store.ts';
-import { writeDocument } from './documents.ts';
+import { eventKey, writeDocument } from './documents.ts';
 import type { Edit, RegistryOptions } from './edit.ts';
-import { eventKey } from './event-keys.ts';
 import type { RegistryView } from './view.ts';
 
 /** How many changes are remembered. */

@@ -2,10 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { FleetError } from '../base/errors.ts';
 import type { Change, Store } from '../store/store.ts';
 import { type Document, writeDocument } from './documents.ts';
-import type { Edit, RegistryOptions } from './edit.ts';
+import type { Edit, KnownMachine, RegistryOptions, StoredUnit } from './edit.ts';
 import { logChanges } from './log.ts';
-import type { StoredUnit } from './stored-unit.ts';
-import { type KnownMachine, RegistryView } from './view.ts';
+import { RegistryView } from './view.ts';
 
 /** Typed, versioned documents over any store. */
 export interface Registry {
@@ -169,5 +168,30 @@ function clean({
     ...(cordon !== undefined && { cordon }),
     ...(ahead !== undefined && { ahead }),
     ...(distrusted && { distrusted }),
+  };
+}
+
+/**
+ * A registry that starts as `registry` is and keeps every change to itself: what a dry run writes to. Revisions
+ * go on from the real one, so tokens are those that the next change would get.
+ */
+export function previewRegistry(registry: Registry, options: RegistryOptions): Registry {
+  let current: Promise<RegistryView> | undefined;
+  const load = (): Promise<RegistryView> => {
+    current ??= registry.load();
+    return current;
+  };
+  return {
+    load,
+    async update(decide) {
+      const view = await load();
+      const edits = decide(view);
+      if (edits.length > 0) {
+        current = Promise.resolve(view.after(changesFor(edits, view, options), view.revision + 1));
+      }
+      return load();
+    },
+    waitForChange: (view, signal) => registry.waitForChange(view, signal),
+    close: () => registry.close(),
   };
 }

@@ -1,43 +1,16 @@
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import { compareText } from '../base/text.ts';
-import { type Aliases, aliasesOf, withoutAliases, withUnitNames } from '../cluster/aliases.ts';
+import { type Aliases, aliasesOf, withoutAliases, withUnitNames } from '../cluster/dependencies.ts';
 import type { LogEntry } from '../cluster/logged-event.ts';
-import type { Cordon, DesiredUnit, Token } from '../cluster/snapshot.ts';
-import type { MachineId } from '../machine/machine-id.ts';
+import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
 import type { Change, StoreRecord } from '../store/store.ts';
-import { type Dependency, readDependencies } from '../unit/dependencies.ts';
+import { type Dependency, readDependencies, triggeredUnit } from '../unit/dependencies.ts';
 import { parsePlacement } from '../unit/placement.ts';
-import { triggeredUnit } from '../unit/trigger.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName, storedNameProblem } from '../unit/unit-name.ts';
-import { corrupt, type Document, type DocumentKind, readDocument } from './documents.ts';
-import { sortEventKeys } from './event-keys.ts';
-import type { StoredUnit } from './stored-unit.ts';
-
-/** What the registry remembers of a machine between commands. */
-export type KnownMachine = {
-  readonly id: MachineId | undefined;
-  /** Noted by version 0.1.0 alone. */
-  readonly silentSince: number | undefined;
-  readonly silence?: Document<'machines/'>['silence'];
-  readonly backSince: number | undefined;
-  /** Which units the machine takes no more of; undefined when it takes all. */
-  readonly cordon: Cordon | undefined;
-  /** A token that it has seen and this registry had not given, while no other machine confirmed that. */
-  readonly ahead?: Token | undefined;
-  /** Whether an operator has excluded it. */
-  readonly distrusted?: boolean | undefined;
-};
-
-/** What is known of a machine that nothing is known of. */
-export const UNKNOWN_MACHINE: KnownMachine = {
-  id: undefined,
-  silentSince: undefined,
-  silence: undefined,
-  backSince: undefined,
-  cordon: undefined,
-};
+import { corrupt, type Document, type DocumentKind, readDocument, sortEventKeys } from './documents.ts';
+import { type KnownMachine, type StoredUnit, UNKNOWN_MACHINE } from './edit.ts';
 
 /** One text a unit name has had. `at` is epoch ms, `by` the person, as `user@host`. */
 export type HistoryEntry = Document<'history/'>['entries'][number];

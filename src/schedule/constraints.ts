@@ -1,4 +1,4 @@
-import { fenceObjection } from '../cluster/lease.ts';
+import { fenceViolation } from '../cluster/lease.ts';
 import type { Reason } from '../cluster/reason.ts';
 import {
   type ClusterSnapshot,
@@ -9,31 +9,41 @@ import {
 } from '../cluster/snapshot.ts';
 import { isForeign, isRunning } from '../cluster/unit-state.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
-import type { MachineId } from '../machine/machine-id.ts';
-import type { Metadata } from '../machine/metadata.ts';
+import type { MachineId, Metadata } from '../machine/machine.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import type { Workload } from './workload.ts';
 
-/** Why `unit` may not be on `machine`, or undefined when the rule has nothing against it. */
-type Check = (
-  unit: DesiredUnit,
-  machine: MachineView,
-  workload: Workload,
-  snapshot: ClusterSnapshot,
-) => Reason | undefined;
+/** A unit that a machine is looked for, and everything that the decision depends on. */
+export type Context = {
+  readonly unit: DesiredUnit;
+  readonly workload: Workload;
+  readonly snapshot: ClusterSnapshot;
+};
 
-/** One rule. Its name is for people and scripts, and never changes. */
-type Constraint = { readonly rule: string; readonly check: Check };
+/** A machine that the unit may be assigned to. */
+export type Candidate = Context & { readonly machine: MachineView };
 
-/** What one rule says of a unit on a machine. */
+/** The violation of a rule; undefined when the rule allows the candidate. */
+type Check = (candidate: Candidate) => Reason | undefined;
+
+type Constraint = {
+  /** For people and scripts; it never changes. */
+  readonly rule: string;
+  readonly check: Check;
+  /** A unit that goes where its triggers are has to meet this rule on their machine as well. */
+  readonly isJoint?: true;
+};
+
+/** The result of one rule for a unit on a machine; without a reason the rule holds. */
 export type RuleResult = { readonly rule: string; readonly reason: Reason | undefined };
 
-/** What a unit asks for, in fleet's order; the first rule that excludes a machine is its reason. */
+/** The rules, in fleet's order. The first one that excludes a machine is the reason that is shown. */
 export const CONSTRAINTS: readonly Constraint[] = [
-  // MachineID=: exactly that machine. One that never answered has no id yet: `machine-silent` speaks for it.
+  // A machine that never answered has no id yet: the rule `Silence` excludes it.
   {
     rule: 'MachineID',
-    check: (unit, { id }) => {
+    isJoint: true,
+    check: ({ unit, machine: { id } }) => {
       const wanted = unit.placement.machineId;
       return wanted === undefined || id === undefined || id.startsWith(wanted)
         ? undefined
@@ -41,60 +51,49 @@ export const CONSTRAINTS: readonly Constraint[] = [
     },
   },
   // MachineMetadata=: every key, any of its values.
-  { rule: 'MachineMetadata', check: (unit, { machine }) => metadataObjection(unit, machine.metadata) },
+  {
+    rule: 'MachineMetadata',
+    isJoint: true,
+    check: ({ unit, machine: { machine } }) => metadataViolation(unit, machine.metadata),
+  },
   // MachineOf=: the machine of every named unit.
   {
     rule: 'MachineOf',
-    check: (unit, { id }, workload) => {
+    isJoint: true,
+    check: ({ unit, machine, workload }) => {
       for (const peer of unit.placement.machineOf) {
         const there = workload.machineOf(peer);
         if (there === undefined) return { code: 'machine-of-nowhere', unit: peer };
-        if (there !== id)
+        if (there !== machine.id)
           return { code: 'machine-of-elsewhere', unit: peer, machine: workload.nameOf(there) };
       }
       return undefined;
     },
   },
-  // Replaces=: the unit that is named there leaves the machine to the one that names it.
+  // Replaces=: the named unit leaves the machine to the one that replaces it.
   {
     rule: 'Replaces',
-    check: ({ name }, { id }, workload) => {
+    check: ({ unit, machine: { id }, workload }) => {
       const replacer = workload
-        .replacersOf(name)
+        .replacersOf(unit.name)
         .find((other) => id !== undefined && workload.machineOf(other.name) === id);
       return replacer === undefined ? undefined : { code: 'replaced', unit: replacer.name };
     },
   },
-  // A timer, socket, path or automount, beside the unit it starts: systemd refuses one whose unit is not there.
-  {
-    rule: 'Triggers',
-    check: (unit, machine, workload, snapshot) => triggerObjection(unit, machine, workload, snapshot),
-  },
+  // A timer, socket, path or automount has to be where the unit is that it starts: systemd refuses it elsewhere.
+  { rule: 'Triggers', check: triggerViolation },
   // The unit that it starts, if that is not launched itself, goes where its triggers are.
-  { rule: 'TriggeredBy', check: triggeredObjection },
+  { rule: 'TriggeredBy', check: triggeredViolation },
   // Conflicts=, whichever of the two declares it, with the standard units that are there.
-  {
-    rule: 'Conflicts',
-    check: (unit, { id }, workload) => (id === undefined ? undefined : conflictOn(unit, id, workload)),
-  },
+  { rule: 'Conflicts', isJoint: true, check: standardConflict },
   // Conflicts=, with a global unit that would run there.
-  {
-    rule: 'GlobalConflicts',
-    check: (unit, machine, workload) => {
-      for (const global of workload.globals) {
-        const reason = conflict(unit, global, workload);
-        if (reason === undefined || !comesFirst(global, unit, machine, workload)) continue;
-        if (metadataObjection(global, machine.machine.metadata) === undefined) return reason;
-      }
-      return undefined;
-    },
-  },
+  { rule: 'GlobalConflicts', isJoint: true, check: globalConflict },
   // Conflicts= of [Unit], between two launched units: systemd would stop one to start the other.
   { rule: 'UnitConflicts', check: unitConflict },
-  // A machine that is cordoned takes no new units, and one that is drained keeps none that can run elsewhere.
+  // A cordoned machine takes no new units. A drained one keeps only units that cannot run elsewhere.
   {
     rule: 'Cordon',
-    check: (unit, machine, _workload, { cordons, drained }) => {
+    check: ({ unit, machine, snapshot: { cordons, drained } }) => {
       const { name } = machine.machine;
       const { global } = unit.placement;
       if (drained === name && !global) return { code: 'drained' };
@@ -103,28 +102,29 @@ export const CONSTRAINTS: readonly Constraint[] = [
       return cordon === undefined || mayStay ? undefined : { code: 'cordoned' };
     },
   },
-  // A unit of that name that is not fleet's is neither touched nor shadowed.
+  // A unit of that name that fleet did not put there is neither changed nor shadowed.
   {
     rule: 'ForeignUnit',
-    check: (unit, machine) => {
+    isJoint: true,
+    check: ({ unit, machine }) => {
       const there = observedOn(machine, unit.name);
       return there !== undefined && isForeign(there)
         ? { code: 'foreign-unit', path: there.state.fragment }
         : undefined;
     },
   },
-  // A machine that belongs to another cluster takes nothing from this one.
+  // A machine that belongs to another cluster takes no unit of this one.
   {
     rule: 'OtherCluster',
-    check: (_unit, machine, _workload, snapshot) => {
+    check: ({ machine, snapshot }) => {
       const cluster = otherCluster(machine, snapshot);
       return cluster === undefined ? undefined : { code: 'other-cluster', cluster };
     },
   },
-  // A machine that does not answer can be given nothing.
+  // Nothing can be changed on an unreachable machine.
   {
     rule: 'Silence',
-    check: (_unit, { unreachable }, _workload, { now }) =>
+    check: ({ machine: { unreachable }, snapshot: { now } }) =>
       unreachable === undefined
         ? undefined
         : {
@@ -135,33 +135,24 @@ export const CONSTRAINTS: readonly Constraint[] = [
             mayBeDown: mayBeDown(unreachable),
           },
   },
-  // Fenced=: under a lease, and only when no other machine may run it.
-  { rule: 'Fenced', check: (unit, machine, _workload, snapshot) => fenceObjection(unit, machine, snapshot) },
+  // Fenced=: only under a lease, and only when no other machine may run the unit.
+  { rule: 'Fenced', check: ({ unit, machine, snapshot }) => fenceViolation(unit, machine, snapshot) },
 ];
 
-/** Every rule that speaks against `unit` on `machine`, in order; the first is the one that is shown. */
-export function* violations(
-  unit: DesiredUnit,
-  machine: MachineView,
-  workload: Workload,
-  snapshot: ClusterSnapshot,
-): Generator<Reason, undefined> {
+/** The violation of every rule that excludes the candidate, in order; the first is the one that is shown. */
+export function* violations(candidate: Candidate): Generator<Reason, undefined> {
   for (const { check } of CONSTRAINTS) {
-    const reason = check(unit, machine, workload, snapshot);
+    const reason = check(candidate);
     if (reason !== undefined) yield reason;
   }
 }
 
 /**
- * A unit that is launched itself has the say. One that is not comes along, so that what it asks for counts as well; and
- * of several triggers that start it, all go to one machine.
+ * A launched unit decides where its triggers go. One that is only loaded goes with them, so its own rules count as well,
+ * and all triggers of one unit go to one machine.
  */
-function triggerObjection(
-  unit: DesiredUnit,
-  machine: MachineView,
-  workload: Workload,
-  snapshot: ClusterSnapshot,
-): Reason | undefined {
+function triggerViolation(candidate: Candidate): Reason | undefined {
+  const { unit, machine, workload } = candidate;
   const started = unit.triggers === undefined ? undefined : workload.unit(unit.triggers);
   if (started === undefined || workload.follows(started.name, unit.name)) return undefined;
   const elsewhere = (there: MachineId): Reason | undefined =>
@@ -176,24 +167,19 @@ function triggerObjection(
   if (!isTemplate(parseUnitName(started.name)) && !workload.isGlobal(started)) {
     const peer = triggers.find(({ name }) => name !== unit.name && workload.machineOf(name) !== undefined);
     const there = peer === undefined ? undefined : workload.machineOf(peer.name);
-    const objection = there === undefined ? undefined : elsewhere(there);
-    if (objection !== undefined) return objection;
+    const violation = there === undefined ? undefined : elsewhere(there);
+    if (violation !== undefined) return violation;
   }
-  for (const { rule, check } of CONSTRAINTS) {
-    if (!JOINT.has(rule)) continue;
-    const reason = check(started, machine, workload, snapshot);
+  for (const { check, isJoint } of CONSTRAINTS) {
+    const reason = isJoint ? check({ ...candidate, unit: started }) : undefined;
     if (reason !== undefined) return { code: 'triggered-unit', unit: started.name, reason };
   }
   return undefined;
 }
 
-/** A template is on a machine for its triggers alone; one that has lost them stays where it is. */
-function triggeredObjection(
-  unit: DesiredUnit,
-  machine: MachineView,
-  workload: Workload,
-  snapshot: ClusterSnapshot,
-): Reason | undefined {
+/** A template is on a machine only for its triggers; one that has lost them stays where it is. */
+function triggeredViolation(candidate: Candidate): Reason | undefined {
+  const { unit, machine, workload } = candidate;
   const isPattern = isTemplate(parseUnitName(unit.name));
   if (!isPattern && !workload.goesWithTriggers(unit)) return undefined;
   const triggers = workload.triggersOf(unit.name);
@@ -205,7 +191,7 @@ function triggeredObjection(
   );
   const isHere = placed.some((trigger) =>
     trigger.placement.global
-      ? violations(trigger, machine, workload, snapshot).next().value === undefined
+      ? violations({ ...candidate, unit: trigger }).next().value === undefined
       : workload.machineOf(trigger.name) === machine.id,
   );
   if (isHere || (placed.length === 0 && !isPattern)) return undefined;
@@ -218,18 +204,8 @@ function triggeredObjection(
   };
 }
 
-/** The rules that a unit which comes along has to meet as well. */
-const JOINT: ReadonlySet<string> = new Set([
-  'MachineID',
-  'MachineMetadata',
-  'MachineOf',
-  'Conflicts',
-  'GlobalConflicts',
-  'ForeignUnit',
-]);
-
-/** Of two that are on one machine already, the one that runs there stays; else the first by name has the machine. */
-function unitConflict(unit: DesiredUnit, machine: MachineView, workload: Workload): Reason | undefined {
+/** Of two units that are on one machine already, the one that runs stays; else the first by name does. */
+function unitConflict({ unit, machine, workload }: Candidate): Reason | undefined {
   if (unit.target !== 'launched' || machine.id === undefined) return undefined;
   const runs = (name: string): boolean => {
     const there = observedOn(machine, name);
@@ -244,15 +220,25 @@ function unitConflict(unit: DesiredUnit, machine: MachineView, workload: Workloa
   return tie === undefined ? undefined : { code: 'unit-conflict', tie };
 }
 
-function conflictOn(unit: DesiredUnit, machine: MachineId, workload: Workload): Reason | undefined {
-  for (const other of workload.unitsOn(machine)) {
+function standardConflict({ unit, machine, workload }: Candidate): Reason | undefined {
+  for (const other of machine.id === undefined ? [] : workload.unitsOn(machine.id)) {
     const reason = conflict(unit, other, workload);
     if (reason !== undefined) return reason;
   }
   return undefined;
 }
 
-/** fleet: a unit never conflicts with itself, even when its own glob matches its name (`spread@*.service`); nor with its trigger. */
+function globalConflict(candidate: Candidate): Reason | undefined {
+  const { unit, machine, workload } = candidate;
+  for (const global of workload.globals) {
+    const reason = conflict(unit, global, workload);
+    if (reason === undefined || !comesFirst(global, candidate)) continue;
+    if (metadataViolation(global, machine.machine.metadata) === undefined) return reason;
+  }
+  return undefined;
+}
+
+/** As in fleet, a unit never conflicts with itself, even if its glob matches its name; nor does it with its trigger. */
 function conflict(unit: DesiredUnit, other: DesiredUnit, workload: Workload): Reason | undefined {
   if (other.name === unit.name || workload.areCompanions(unit, other)) return undefined;
   const global = workload.isGlobal(other);
@@ -266,19 +252,14 @@ function conflict(unit: DesiredUnit, other: DesiredUnit, workload: Workload): Re
     : { code: 'conflict', unit: other.name, pattern: theirs, declaredBy: 'other', global };
 }
 
-/** Of two global units in conflict, the one that is there stays; else the first by name has the machine. */
-function comesFirst(
-  global: DesiredUnit,
-  unit: DesiredUnit,
-  machine: MachineView,
-  workload: Workload,
-): boolean {
+/** Of two global units in conflict, the one that is on the machine stays; else the first by name gets it. */
+function comesFirst(global: DesiredUnit, { unit, machine, workload }: Candidate): boolean {
   if (!workload.isGlobal(unit)) return true;
   const isThere = ({ name }: DesiredUnit): boolean => observedOn(machine, name)?.record !== undefined;
   return isThere(global) === isThere(unit) ? global.name < unit.name : isThere(global);
 }
 
-function metadataObjection(unit: DesiredUnit, metadata: Metadata): Reason | undefined {
+function metadataViolation(unit: DesiredUnit, metadata: Metadata): Reason | undefined {
   for (const [key, wanted] of Object.entries(unit.placement.metadata)) {
     const actual = Object.hasOwn(metadata, key) ? metadata[key] : undefined;
     if (actual === undefined || !wanted.includes(actual)) {

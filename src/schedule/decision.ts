@@ -1,5 +1,5 @@
 import type { Reason, Rejection } from '../cluster/reason.ts';
-import type { MachineId } from '../machine/machine-id.ts';
+import type { MachineId } from '../machine/machine.ts';
 
 /** Where one unit goes, and why not elsewhere. */
 export type Decision =

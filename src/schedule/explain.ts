@@ -2,7 +2,6 @@ import { compareText } from '../base/text.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import { CONSTRAINTS, type RuleResult } from './constraints.ts';
 import { type Decision, machinesOf } from './decision.ts';
-import { rank } from './rank.ts';
 import { isCutOff, schedule } from './schedule.ts';
 import { Workload } from './workload.ts';
 
@@ -24,7 +23,7 @@ export type Explanation = {
   readonly machines: readonly MachineEvaluation[];
   /** Where a standard unit would go if there was no other choice to make; undefined when there is no such machine. */
   readonly runnerUp: MachineView | undefined;
-  /** More than half of the machines are unreachable, so that silence moves nothing. */
+  /** More than half of the machines are unreachable, so nothing leaves them. */
   readonly cutOff: boolean;
 };
 
@@ -38,23 +37,23 @@ export function explain(snapshot: ClusterSnapshot, unit: DesiredUnit): Explanati
   // Without the unit itself: it must not count as load of the machine it is on.
   const load = new Workload({ ...snapshot, units: others });
   const workload = new Workload(asked);
-  const cases = rank(unit, snapshot.machines, load).map((machine): MachineEvaluation => {
+  const evaluations = load.rank(unit, snapshot.machines).map((machine): MachineEvaluation => {
     const results = CONSTRAINTS.map(({ rule, check }) => ({
       rule,
-      reason: check(wanted, machine, workload, asked),
+      reason: check({ unit: wanted, machine, workload, snapshot: asked }),
     }));
     const isFeasible = results.every(({ reason }) => reason === undefined);
     return { machine, units: load.count(machine.id ?? ''), results, isFeasible };
   });
   const chosen = machinesOf(decision);
   const isChosen = ({ machine }: MachineEvaluation): boolean => chosen.includes(machine.id ?? '');
-  const fitting = cases.filter((each) => each.isFeasible && !isChosen(each));
-  const rest = cases.filter((each) => !each.isFeasible && !isChosen(each)).toSorted(byName);
+  const feasible = evaluations.filter((each) => each.isFeasible && !isChosen(each));
+  const rest = evaluations.filter((each) => !each.isFeasible && !isChosen(each)).toSorted(byName);
   return {
     unit,
     decision,
-    machines: [...cases.filter(isChosen), ...fitting, ...rest],
-    runnerUp: decision.kind === 'global' ? undefined : fitting[0]?.machine,
+    machines: [...evaluations.filter(isChosen), ...feasible, ...rest],
+    runnerUp: decision.kind === 'global' ? undefined : feasible[0]?.machine,
     cutOff: isCutOff(snapshot),
   };
 }

@@ -8,11 +8,10 @@ import {
   UNLISTED,
 } from '../cluster/snapshot.ts';
 import { hasAnswered } from '../cluster/unreachable.ts';
-import type { MachineId } from '../machine/machine-id.ts';
+import type { MachineId } from '../machine/machine.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import { violations } from './constraints.ts';
+import { type Context, violations } from './constraints.ts';
 import type { Decision } from './decision.ts';
-import { rank } from './rank.ts';
 import { Workload } from './workload.ts';
 
 /**
@@ -25,59 +24,54 @@ export function schedule(snapshot: ClusterSnapshot, scope?: ReadonlySet<string>)
     .filter((unit) => scope === undefined || scope.has(unit.name))
     .toSorted((a, b) => compareText(a.name, b.name));
   const decisions = new Map<string, Decision>();
-  // What is on a machine comes first: where it moves away, there is room for what is new.
+  // Units on machines come first: those that move away make room for new ones.
   const isNew = ({ machine }: DesiredUnit): number => (machine === undefined ? 1 : 0);
-  for (const unit of peersFirst(
-    units.toSorted((a, b) => isNew(a) - isNew(b)),
-    workload,
-  )) {
-    const decision = decide(unit, workload, snapshot);
+  const ordered = units.toSorted((a, b) => isNew(a) - isNew(b));
+  for (const unit of peersFirst(ordered, workload)) {
+    const decision = decide({ unit, workload, snapshot });
     if (decision.kind === 'place' || decision.kind === 'move') workload.assign(unit.name, decision.machine);
     decisions.set(unit.name, decision);
   }
   return units.flatMap((unit) => decisions.get(unit.name) ?? []);
 }
 
-function decide(unit: DesiredUnit, workload: Workload, snapshot: ClusterSnapshot): Decision {
+function decide(context: Context): Decision {
+  const { unit, workload } = context;
   if (unit.target === 'inactive') return { kind: 'release', unit: unit.name, from: unit.machine };
   // A template is wherever its sockets are.
   const isCopied = workload.isGlobal(unit) || isTemplate(parseUnitName(unit.name));
-  if (isCopied) return decideGlobal(unit, workload, snapshot);
-  if (unit.machine === undefined) return place(unit, workload, snapshot);
-  return keepOrMove(unit, unit.machine, workload, snapshot);
+  if (isCopied) return decideGlobal(context);
+  return unit.machine === undefined ? place(context) : keepOrMove(context, unit.machine);
 }
 
-function decideGlobal(unit: DesiredUnit, workload: Workload, snapshot: ClusterSnapshot): Decision {
-  const { fitting, rejected } = feasibleMachines(unit, workload, snapshot);
-  const machines = fitting.flatMap((machine) => machine.id ?? []).sort(compareText);
-  return { kind: 'global', unit: unit.name, machines, rejected };
+function decideGlobal(context: Context): Decision {
+  const { feasible, rejected } = feasibleMachines(context);
+  const machines = feasible.flatMap((machine) => machine.id ?? []).sort(compareText);
+  return { kind: 'global', unit: context.unit.name, machines, rejected };
 }
 
-function place(unit: DesiredUnit, workload: Workload, snapshot: ClusterSnapshot): Decision {
-  const { best, rejected } = choose(unit, workload, snapshot);
+function place(context: Context): Decision {
+  const unit = context.unit.name;
+  const { best, rejected } = choose(context);
   return best === undefined
-    ? { kind: 'unschedulable', unit: unit.name, rejected }
-    : { kind: 'place', unit: unit.name, machine: best, rejected };
+    ? { kind: 'unschedulable', unit, rejected }
+    : { kind: 'place', unit, machine: best, rejected };
 }
 
 /**
- * A unit leaves its machine only for another one that takes it: a rule that speaks against its machine, or
- * silence, never stops it. A machine that may be down is given `agentTtlMs`; when more than half of the machines are
- * silent at once the observer is taken to be cut off, and nothing moves. A fenced unit stays, too, for as long as it may
- * run there. Only a unit that is replaced leaves its machine without another one.
+ * A unit leaves its machine only for another one that takes it: neither a violated rule nor an unreachable machine stops
+ * it. A machine that may be down is given `agentTtlMs`. When more than half of the machines are unreachable at once, the
+ * observer is considered cut off, and nothing moves. A fenced unit also stays for as long as it may run there. Only a
+ * unit that is replaced leaves its machine without another one.
  */
-function keepOrMove(
-  unit: DesiredUnit,
-  from: MachineId,
-  workload: Workload,
-  snapshot: ClusterSnapshot,
-): Decision {
-  const because = reasonToLeave(unit, from, workload, snapshot);
+function keepOrMove(context: Context, from: MachineId): Decision {
+  const { unit, snapshot } = context;
+  const because = reasonToLeave(context, from);
   const keep: Decision = { kind: 'keep', unit: unit.name, machine: from, violation: because };
   if (because === undefined || isCutOff(snapshot)) return keep;
   const isLost = because.code === 'machine-silent';
   if (isLost && (!because.mayBeDown || because.silentMs < snapshot.agentTtlMs)) return keep;
-  const { best, rejected } = choose(unit, workload, isLost ? steadyOf(snapshot) : snapshot);
+  const { best, rejected } = choose(isLost ? { ...context, snapshot: steadyOf(snapshot) } : context);
   if (best === undefined && because.code === 'replaced')
     return { kind: 'unschedulable', unit: unit.name, from, rejected };
   if (best === undefined) {
@@ -87,35 +81,30 @@ function keepOrMove(
   return { kind: 'move', unit: unit.name, from, machine: best, because, rejected };
 }
 
-/** The same without the machines that came back a moment ago: they are not trusted with what another one lost. */
+/** The snapshot without machines that came back recently: they do not get units that another machine lost. */
 function steadyOf(snapshot: ClusterSnapshot): ClusterSnapshot {
   return { ...snapshot, machines: snapshot.machines.filter((machine) => isSteady(machine, snapshot)) };
 }
 
-/** What speaks against the machine a unit is on. Silence before anything else: nothing can be stopped there. */
-function reasonToLeave(
-  unit: DesiredUnit,
-  from: MachineId,
-  workload: Workload,
-  snapshot: ClusterSnapshot,
-): Reason | undefined {
-  const machine = snapshot.machines.find((view) => view.id === from);
+/** Why the unit should leave its machine. That it is unreachable comes first, because nothing can be stopped there. */
+function reasonToLeave(context: Context, from: MachineId): Reason | undefined {
+  const machine = context.snapshot.machines.find((view) => view.id === from);
   if (machine === undefined) return { code: 'machine-removed', machine: from };
-  const reasons = [...violations(unit, machine, workload, snapshot)].filter(excludesUnit);
+  const reasons = [...violations({ ...context, machine })].filter(excludesUnit);
   return reasons.find(({ code }) => code === 'machine-silent') ?? reasons[0];
 }
 
 /**
- * A peer that is gone (fleet stopped its companions), a global unit that came later, a unit that lost its record, or
- * a cordon is no reason to leave.
+ * Whether a unit that is on the machine has to leave. Not for a peer that is gone (fleet stopped its companions), a
+ * global unit that came later, a lost record, a cordon or a missing lease.
  */
 function excludesUnit(reason: Reason): boolean {
   if (reason.code === 'conflict') return !reason.global;
   if (reason.code === 'triggered-unit') return excludesUnit(reason.reason);
-  return !NO_REASON_TO_LEAVE.has(reason.code);
+  return !ONLY_FOR_NEW_UNITS.has(reason.code);
 }
 
-const NO_REASON_TO_LEAVE: ReadonlySet<Reason['code']> = new Set([
+const ONLY_FOR_NEW_UNITS: ReadonlySet<Reason['code']> = new Set([
   'machine-of-nowhere',
   'foreign-unit',
   'cordoned',
@@ -123,41 +112,39 @@ const NO_REASON_TO_LEAVE: ReadonlySet<Reason['code']> = new Set([
   'lease-may-hold',
 ]);
 
-/** So many machines are unreachable at once that it is our own network that is down: more than half, unless told. */
+/** Whether so many machines are unreachable at once that the network here is down: more than half by default. */
 export function isCutOff({ machines, cutOff }: Pick<ClusterSnapshot, 'machines' | 'cutOff'>): boolean {
   const asked = machines.filter(({ unreachable }) => unreachable?.code !== UNLISTED);
-  const unreachable = asked.filter(
+  const count = asked.filter(
     ({ unreachable }) => unreachable !== undefined && !hasAnswered(unreachable),
   ).length;
-  return unreachable > asked.length * cutOff;
+  return count > asked.length * cutOff;
 }
 
-function choose(
-  unit: DesiredUnit,
-  workload: Workload,
-  snapshot: ClusterSnapshot,
-): { readonly best: MachineId | undefined; readonly rejected: readonly Rejection[] } {
-  const { fitting, rejected } = feasibleMachines(unit, workload, snapshot);
-  return { best: rank(unit, fitting, workload)[0]?.id, rejected };
+function choose(context: Context): {
+  readonly best: MachineId | undefined;
+  readonly rejected: readonly Rejection[];
+} {
+  const { feasible, rejected } = feasibleMachines(context);
+  return { best: context.workload.rank(context.unit, feasible)[0]?.id, rejected };
 }
 
-/** Splits the machines into those that fit and those that do not, with the reason of each. */
-function feasibleMachines(
-  unit: DesiredUnit,
-  workload: Workload,
-  snapshot: ClusterSnapshot,
-): { readonly fitting: readonly MachineView[]; readonly rejected: readonly Rejection[] } {
-  const fitting: MachineView[] = [];
+/** The machines that the unit fits, and the others, each with the first rule that excludes it. */
+function feasibleMachines(context: Context): {
+  readonly feasible: readonly MachineView[];
+  readonly rejected: readonly Rejection[];
+} {
+  const feasible: MachineView[] = [];
   const rejected: Rejection[] = [];
-  for (const machine of snapshot.machines) {
-    const reason = violations(unit, machine, workload, snapshot).next().value;
-    if (reason === undefined) fitting.push(machine);
+  for (const machine of context.snapshot.machines) {
+    const reason = violations({ ...context, machine }).next().value;
+    if (reason === undefined) feasible.push(machine);
     else rejected.push({ machine: machine.machine.name, reason });
   }
-  return { fitting, rejected: rejected.toSorted((a, b) => compareText(a.machine, b.machine)) };
+  return { feasible, rejected: rejected.toSorted((a, b) => compareText(a.machine, b.machine)) };
 }
 
-/** The same units, each after those it has to share a machine with; the members of a circle keep their order. */
+/** The same units, each after those it has to share a machine with; the members of a cycle keep their order. */
 function peersFirst(units: readonly DesiredUnit[], workload: Workload): readonly DesiredUnit[] {
   const byName = new Map(units.map((unit) => [unit.name, unit]));
   const ordered = new Set<DesiredUnit>();

@@ -2,11 +2,11 @@ import { globMatcher } from '../base/glob.ts';
 import { compareText } from '../base/text.ts';
 import { conflictTies, type Ties } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
-import type { MachineId } from '../machine/machine-id.ts';
+import type { MachineId } from '../machine/machine.ts';
 
 /**
- * Who is where, while a schedule is being made: the snapshot's assignments, changed by every decision so
- * that the next one sees it. Only units that are wanted somewhere (loaded or launched) count.
+ * The assignments while a schedule is made: those of the snapshot, changed by every decision, so that the next one
+ * takes it into account. Only units that are loaded or launched count.
  */
 export class Workload {
   readonly machines: readonly MachineView[];
@@ -53,7 +53,7 @@ export class Workload {
     return this.#triggers.get(unit) ?? [];
   }
 
-  /** Whether a unit is wanted because of its triggers, and goes where they are. One that is launched has a life of its own. */
+  /** Whether a unit is wanted because of its triggers, and goes where they are. A launched one is independent of them. */
   goesWithTriggers({ name, target }: DesiredUnit): boolean {
     return target === 'loaded' && this.triggersOf(name).length > 0;
   }
@@ -80,7 +80,7 @@ export class Workload {
   }
 
   /** Where `unit` goes if it fits: the machine of a unit that it replaces, if it is new, or of the unit that it starts. */
-  preferredBy({ machine, placement, triggers }: DesiredUnit): MachineId | undefined {
+  #preferredBy({ machine, placement, triggers }: DesiredUnit): MachineId | undefined {
     const replaced = machine === undefined ? placement.replaces : [];
     return [...replaced, ...(triggers === undefined ? [] : [triggers])].flatMap(
       (name) => this.machineOf(name) ?? [],
@@ -102,6 +102,21 @@ export class Workload {
   /** Standard units assigned to a machine, by name. */
   unitsOn(machine: MachineId): readonly DesiredUnit[] {
     return this.#unitsOn.get(machine) ?? [];
+  }
+
+  /**
+   * Best machine for `unit` first: the one of a unit that it replaces or starts, then fewest standard units, then the
+   * lowest id, so that equal snapshots decide alike.
+   */
+  rank(unit: DesiredUnit, machines: readonly MachineView[]): readonly MachineView[] {
+    const preferred = this.#preferredBy(unit);
+    const isOther = ({ id }: MachineView): number => (preferred !== undefined && id === preferred ? 0 : 1);
+    return machines.toSorted(
+      (a, b) =>
+        isOther(a) - isOther(b) ||
+        this.count(a.id ?? '') - this.count(b.id ?? '') ||
+        compareText(a.id ?? '', b.id ?? ''),
+    );
   }
 
   count(machine: MachineId): number {

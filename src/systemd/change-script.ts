@@ -1,4 +1,4 @@
-import { isAlias } from '../plan/links.ts';
+import { isAlias } from '../plan/links-and-drop-in.ts';
 import { hasStep, type Step, type UnitChange } from '../plan/step.ts';
 import { encodeForPrintf, quote } from '../ssh/shell.ts';
 import { parseUnitName, templateOf } from '../unit/unit-name.ts';

@@ -1,5 +1,5 @@
 import type { Observation } from '../cluster/snapshot.ts';
-import { parseMachineId } from '../machine/machine-id.ts';
+import { parseMachineId } from '../machine/machine.ts';
 import { quote } from '../ssh/shell.ts';
 import type { MachineSession, Query, Respondent } from './driver.ts';
 import { findSection, type Section } from './frame.ts';

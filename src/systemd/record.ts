@@ -1,6 +1,5 @@
 import type { MachineBackup, Token } from '../cluster/snapshot.ts';
-import { TARGET_STATES } from '../cluster/target-state.ts';
-import type { UnitRecord } from '../cluster/unit-state.ts';
+import { TARGET_STATES, type UnitRecord } from '../cluster/unit-state.ts';
 import { keepTo, LIMITS, readNumber, readWord } from '../machine/limits.ts';
 import { UNIT_TYPES } from '../unit/unit-name.ts';
 

@@ -5,19 +5,6 @@ import { dependsOnInstance, expandSpecifiers, machineSpecifier } from './specifi
 import { joinedValue, type UnitFile, type UnitOption } from './unit-file.ts';
 import { isTemplate, type UnitName } from './unit-name.ts';
 
-/** The options of the section [X-Fleet]. */
-export const FLEET_OPTIONS = [
-  'MachineID',
-  'MachineOf',
-  'MachineMetadata',
-  'Conflicts',
-  'Global',
-  'Replaces',
-  'Fenced',
-] as const;
-
-type FleetOption = (typeof FLEET_OPTIONS)[number];
-
 /** One word of an option's value: `Conflicts=a b` has two. */
 export type Word = {
   /** With specifiers expanded. */
@@ -28,10 +15,10 @@ export type Word = {
 };
 
 /** The words of every option, in the order of the file. */
-export type FleetSection = Readonly<Record<FleetOption, readonly Word[]>>;
+export type FleetSection = ReadonlyMap<string, readonly Word[]>;
 
-/** Spellings from before the section was named after fleet, which unit files still carry. */
-const DEPRECATED: Readonly<Record<string, FleetOption>> = {
+/** Names of options from before the section was called [X-Fleet]; unit files still have them. */
+const DEPRECATED: Readonly<Record<string, string>> = {
   'X-ConditionMachineID': 'MachineID',
   'X-ConditionMachineOf': 'MachineOf',
   'X-ConditionMachineMetadata': 'MachineMetadata',
@@ -39,34 +26,23 @@ const DEPRECATED: Readonly<Record<string, FleetOption>> = {
 };
 
 /**
- * Reads the `[X-Fleet]` section of a unit: options known, values split into words, an empty value forgetting those
- * before it. In a template, words that wait for the instance are left out.
+ * Reads the `[X-Fleet]` section of a unit, which may have the options in `known`. Values are split into words, and an
+ * empty value removes those before it. In a template, words that depend on the instance are left out.
  * @throws FleetError `placement`, with the line
  */
-export function readFleetSection(file: UnitFile, unit: UnitName): FleetSection {
-  const section: Record<FleetOption, Word[]> = {
-    MachineID: [],
-    MachineOf: [],
-    MachineMetadata: [],
-    Conflicts: [],
-    Global: [],
-    Replaces: [],
-    Fenced: [],
-  };
+export function readFleetSection(file: UnitFile, unit: UnitName, known: readonly string[]): FleetSection {
+  const section = new Map<string, readonly Word[]>();
   checkSectionNames(file, unit);
   for (const option of file.options.filter(({ section }) => section === 'X-Fleet')) {
-    const words = section[knownName(option, unit)];
+    const name = knownName(option, unit, known);
     const value = joinedValue(option);
-    if (value === '') words.length = 0;
-    for (const word of readWords(value, option, unit)) words.push(word);
+    const before = value === '' ? [] : (section.get(name) ?? []);
+    section.set(name, [...before, ...readWords(value, option, unit)]);
   }
   return section;
 }
 
-/**
- * Throws a FleetError `placement` for the first word with a specifier that only the machine knows: it would match
- * nothing.
- */
+/** Throws a FleetError `placement` for the first word with a specifier that only the machine knows: it matches nothing. */
 export function checkFleetSection(file: UnitFile, unit: UnitName): void {
   for (const option of file.options.filter(({ section }) => section === 'X-Fleet')) {
     const value = joinedValue(option);
@@ -89,7 +65,7 @@ function lineError(option: UnitOption, unit: UnitName, problem: string, hint: st
   return new FleetError('placement', `Cannot read the placement of ${place}: ${problem}`, { hint });
 }
 
-/** systemd warns of `[x-fleet]` only in its log, and the unit would run anywhere. */
+/** Refuses `[x-fleet]`: systemd only logs a warning, and the unit would run anywhere. */
 function checkSectionNames(file: UnitFile, unit: UnitName): void {
   for (const name of new Set(file.options.map(({ section }) => section))) {
     if (name === 'X-Fleet' || nearest(name, ['X-Fleet', 'Fleet']) === undefined) continue;
@@ -99,13 +75,12 @@ function checkSectionNames(file: UnitFile, unit: UnitName): void {
   }
 }
 
-function knownName(option: UnitOption, unit: UnitName): FleetOption {
-  const known = FLEET_OPTIONS.find((name) => name === option.name);
-  if (known !== undefined) return known;
-  const modern = Object.hasOwn(DEPRECATED, option.name) ? DEPRECATED[option.name] : undefined;
-  if (modern !== undefined) return modern;
-  const near = nearest(option.name, [...FLEET_OPTIONS, ...Object.keys(DEPRECATED)]);
-  const hint = near === undefined ? `The options are ${FLEET_OPTIONS.join(', ')}` : `Did you mean ${near}?`;
+function knownName(option: UnitOption, unit: UnitName, known: readonly string[]): string {
+  if (known.includes(option.name)) return option.name;
+  const current = Object.hasOwn(DEPRECATED, option.name) ? DEPRECATED[option.name] : undefined;
+  if (current !== undefined) return current;
+  const near = nearest(option.name, [...known, ...Object.keys(DEPRECATED)]);
+  const hint = near === undefined ? `The options are ${known.join(', ')}` : `Did you mean ${near}?`;
   throw lineError(option, unit, `unknown option in [X-Fleet]: ${quoted(option.name)}`, hint);
 }
 
@@ -120,8 +95,8 @@ function readWords(value: string, option: UnitOption, unit: UnitName): Word[] {
 }
 
 /**
- * Words parted by blanks; what is in double or single quotes is kept together and loses the quotes. Backslashes are
- * left alone, for unit names hold them. Undefined when a quote is not closed.
+ * The words of a value, which blanks separate. Text in double or single quotes is one word, without the quotes.
+ * Backslashes are kept, because unit names contain them. Undefined when a quote is not closed.
  */
 export function splitWords(value: string): string[] | undefined {
   const words: string[] = [];

@@ -5,38 +5,53 @@ import { type FleetSection, readFleetSection, type Word, wordError } from './fle
 import { isTrue, type UnitFile } from './unit-file.ts';
 import { isTemplate, parseUnitName, type UnitName, unitNameProblem } from './unit-name.ts';
 
-/** What a unit's `[X-Fleet]` section asks for, specifiers expanded. */
-export type Placement = {
-  /** A machine id in 32 hex digits, or its first eight. */
-  readonly machineId: string | undefined;
-  /** Metadata key → the values any of which will do. All keys must match. */
-  readonly metadata: Readonly<Record<string, readonly string[]>>;
+/** How an option of [X-Fleet] is read: the field of {@link Placement} that it sets, and its value from its words. */
+type Option = {
+  readonly field: string;
+  readonly read: (words: readonly Word[], file: UnitFile) => unknown;
+};
+
+/** The options of [X-Fleet]. */
+const OPTIONS = {
+  /** A machine id in 32 hex digits, or its first eight; undefined for any machine. */
+  MachineID: { field: 'machineId', read: readMachineId },
+  /** Metadata key → the values any of which is accepted. All keys must match. */
+  MachineMetadata: { field: 'metadata', read: readMetadata },
   /** Names of units whose machine this unit must share. */
-  readonly machineOf: readonly string[];
+  MachineOf: { field: 'machineOf', read: (words): readonly string[] => words.map(readOtherUnit) },
   /** Globs over the names of units that must not share a machine with this one. */
-  readonly conflicts: readonly string[];
-  readonly global: boolean;
-  readonly replaces: readonly string[];
+  Conflicts: { field: 'conflicts', read: (words): readonly string[] => words.map(readConflict) },
+  /** Whether it runs on every machine that it fits. */
+  Global: { field: 'global', read: readBoolean },
+  /** Names of units whose place it takes. */
+  Replaces: { field: 'replaces', read: (words): readonly string[] => words.map(readOtherUnit) },
   /** Of a unit of which there may never be two copies. */
-  readonly fence: Fence | undefined;
+  Fenced: { field: 'fence', read: readFenced },
+} as const satisfies Readonly<Record<string, Option>>;
+
+type FleetOption = keyof typeof OPTIONS;
+
+export const FLEET_OPTIONS = Object.keys(OPTIONS) as readonly FleetOption[];
+
+/** The options of a unit's `[X-Fleet]` section, specifiers expanded. */
+export type Placement = {
+  readonly [Name in FleetOption as (typeof OPTIONS)[Name]['field']]: ReturnType<
+    (typeof OPTIONS)[Name]['read']
+  >;
 };
 
 /**
- * Reads what a unit asks of its machine. Values are parted by blanks and may be quoted; repeated options add up, the
- * last `Global=` and `Fenced=` hold. For a template, whatever depends on the instance is left out.
+ * Reads the `[X-Fleet]` section of a unit. Repeated options add up; of `Global=` and `Fenced=` the last one counts.
+ * In a template, values that depend on the instance are left out.
  * @throws FleetError `placement`, with the line, also where fleet would have ignored the mistake
  */
 export function parsePlacement(file: UnitFile, name: UnitName): Placement {
-  const section = readFleetSection(file, name);
-  const placement: Placement = {
-    machineId: readMachineId(section.MachineID),
-    metadata: readMetadata(section.MachineMetadata),
-    machineOf: section.MachineOf.map(readOtherUnit),
-    conflicts: section.Conflicts.map(readConflict),
-    global: section.Global.map(readBoolean).at(-1) ?? false,
-    replaces: section.Replaces.map(readOtherUnit),
-    fence: readFenced(section.Fenced, file),
-  };
+  const section = readFleetSection(file, name, FLEET_OPTIONS);
+  const fields = FLEET_OPTIONS.map((option) => {
+    const { field, read } = OPTIONS[option];
+    return [field, read(section.get(option) ?? [], file)];
+  });
+  const placement: Placement = Object.fromEntries(fields);
   checkTogether(placement, section);
   return placement;
 }
@@ -67,7 +82,7 @@ function readMachineId(words: readonly Word[]): string | undefined {
   return id === '' ? undefined : id;
 }
 
-function readMetadata(words: readonly Word[]): Record<string, string[]> {
+function readMetadata(words: readonly Word[]): Readonly<Record<string, readonly string[]>> {
   const metadata = new Map<string, Set<string>>();
   for (const word of words) {
     const [, key, value] = /^([^\s=]+)=([^\s=](?:[^=]*[^\s=])?)$/.exec(word.text) ?? [];
@@ -111,24 +126,28 @@ function readRunnable(word: Word): UnitName {
 }
 
 function readFenced(words: readonly Word[], file: UnitFile): Fence | undefined {
-  const isFenced = words.map(readBoolean).at(-1) ?? false;
   const last = words.at(-1);
-  return isFenced && last !== undefined ? readFence(file, last) : undefined;
+  return readBoolean(words) && last !== undefined ? readFence(file, last) : undefined;
 }
 
-function readBoolean(word: Word): boolean {
-  if (isTrue(word.text)) return true;
-  if (/^(0|no|n|false|f|off)$/i.test(word.text)) return false;
-  throw wordError(
-    word,
-    'is neither true nor false',
-    'Write true or false (yes, no, on, off, 1 and 0 do as well)',
-  );
+/** The last of the words; false without one. */
+function readBoolean(words: readonly Word[]): boolean {
+  const values = words.map((word) => {
+    if (isTrue(word.text)) return true;
+    if (/^(0|no|n|false|f|off)$/i.test(word.text)) return false;
+    throw wordError(
+      word,
+      'is neither true nor false',
+      'Write true or false (yes, no, on, off, 1 and 0 do as well)',
+    );
+  });
+  return values.at(-1) ?? false;
 }
 
-/** Refuses the combinations that fleet refuses: they contradict each other on whatever machine. */
+/** Refuses the combinations that fleet refuses, because no machine can meet both options. */
 function checkTogether(placement: Placement, section: FleetSection): void {
-  const single = [...section.MachineID, ...section.MachineOf, ...section.Replaces][0];
+  const words = (option: FleetOption): readonly Word[] => section.get(option) ?? [];
+  const single = [...words('MachineID'), ...words('MachineOf'), ...words('Replaces')][0];
   if (placement.global && single !== undefined) {
     throw wordError(
       single,
@@ -136,15 +155,15 @@ function checkTogether(placement: Placement, section: FleetSection): void {
       'A global unit runs on all machines that MachineMetadata allows',
     );
   }
-  const fenced = section.Fenced.at(-1);
+  const fenced = words('Fenced').at(-1);
   if (placement.global && placement.fence !== undefined && fenced !== undefined) {
     throw wordError(fenced, 'cannot be used with Global', 'A global unit has a copy on every machine');
   }
-  const replaced = section.Replaces[0];
+  const replaced = words('Replaces')[0];
   if (placement.conflicts.length > 0 && replaced !== undefined) {
     throw wordError(replaced, 'cannot be used with Conflicts', 'Remove one of them');
   }
-  for (const word of section.MachineOf) {
+  for (const word of words('MachineOf')) {
     const conflict = placement.conflicts.find((glob) => matchesGlob(glob, parseUnitName(word.text).text));
     if (conflict === undefined) continue;
     throw wordError(word, `contradicts the unit's own Conflicts ${quoted(conflict)}`, 'Remove one of them');

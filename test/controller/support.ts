@@ -2,7 +2,7 @@ import { afterEach } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import { Controller } from '../../src/controller/controller.ts';
 import type { Machine } from '../../src/machine/machine.ts';
-import type { ControllerEvent } from '../../src/reconcile/notice.ts';
+import type { ControllerEvent } from '../../src/reconcile/events.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import type { MachineSession, SystemdDriver } from '../../src/systemd/driver.ts';
 import { desiredUnit, idOf } from '../support/builders.ts';

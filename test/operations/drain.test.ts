@@ -5,7 +5,7 @@ import { drain } from '../../src/operations/drain.ts';
 import { listEvents } from '../../src/operations/list-events.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { cordonReport, drainReport } from '../../src/output/machines.ts';
-import { previewRegistry } from '../../src/registry/preview.ts';
+import { previewRegistry } from '../../src/registry/registry.ts';
 import { previewDriver } from '../../src/systemd/driver.ts';
 import { GLOBAL, makeScene, type Scene, SLEEP } from './scene.ts';
 

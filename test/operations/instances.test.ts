@@ -4,7 +4,7 @@ import { requestUnit } from '../../src/operations/request-unit.ts';
 import { load, start, submitUnits } from '../../src/operations/set-target-state.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
 import { requestReport } from '../../src/output/request-report.ts';
-import type { Ports } from '../../src/reconcile/reconcile.ts';
+import type { Ports } from '../../src/reconcile/ports.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import { parseUnitName } from '../../src/unit/unit-name.ts';
 import { createMemoryStore } from '../support/memory-store.ts';

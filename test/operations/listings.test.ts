@@ -7,7 +7,7 @@ import { listUnits } from '../../src/operations/list-units.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { stop } from '../../src/operations/set-target-state.ts';
 import { unitStatus } from '../../src/operations/status.ts';
-import type { Ports } from '../../src/reconcile/reconcile.ts';
+import type { Ports } from '../../src/reconcile/ports.ts';
 import { systemdState } from '../support/builders.ts';
 import { FALSE, GLOBAL, makeScene, SLEEP } from './scene.ts';
 

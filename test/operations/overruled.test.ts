@@ -5,7 +5,7 @@ import { restart } from '../../src/operations/restart.ts';
 import { rollback } from '../../src/operations/rollback.ts';
 import { load, start, stop, submitUnits, unload } from '../../src/operations/set-target-state.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
-import type { Ports } from '../../src/reconcile/reconcile.ts';
+import type { Ports } from '../../src/reconcile/ports.ts';
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';

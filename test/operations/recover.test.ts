@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
 import { recoverStatus } from '../../src/cli/exit-status.ts';
-import { MAX_LEAD } from '../../src/cluster/token.ts';
+import { MAX_LEAD } from '../../src/cluster/snapshot.ts';
 import { cat } from '../../src/operations/cat.ts';
 import { destroy } from '../../src/operations/destroy.ts';
 import { drain } from '../../src/operations/drain.ts';

@@ -7,7 +7,7 @@ import { observeCluster } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { start, unload } from '../../src/operations/set-target-state.ts';
 import { missingLines } from '../../src/output/report.ts';
-import type { Ports } from '../../src/reconcile/reconcile.ts';
+import type { Ports } from '../../src/reconcile/ports.ts';
 import { TTL_MS } from '../support/builders.ts';
 import { makeScene, type Scene, SLEEP } from './scene.ts';
 

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import { logEntry } from '../../src/output/log.ts';
-import type { ControllerEvent } from '../../src/reconcile/notice.ts';
+import type { ControllerEvent } from '../../src/reconcile/events.ts';
 
 const silence = (code: string, message: string) => ({ since: 0, code, message, hint: undefined });
 const DENIED = new FleetError('registry-unavailable', 'The etcd registry refused: permission denied');

@@ -3,7 +3,7 @@ import { sha256 } from '../../src/base/hash.ts';
 import { leaseEnd } from '../../src/cluster/lease.ts';
 import type { ClusterSnapshot, Lease } from '../../src/cluster/snapshot.ts';
 import type { ObservedUnit } from '../../src/cluster/unit-state.ts';
-import { fenceText } from '../../src/plan/fence.ts';
+import { fenceText } from '../../src/plan/links-and-drop-in.ts';
 import { plan } from '../../src/plan/plan.ts';
 import { MACHINE_PATHS } from '../../src/systemd/script.ts';
 import { cluster, desiredUnit, idOf, NOW, observedUnit, systemdState, TTL_MS } from '../support/builders.ts';

@@ -56,10 +56,10 @@ function lookAgain(snapshot: ClusterSnapshot, fakes: ReadonlyMap<string, FakeMac
   const request = { names: snapshot.units.map(({ name }) => name), digests: true };
   return {
     ...snapshot,
-    machines: snapshot.machines.map((view) => ({
-      ...view,
-      observation: fakes.get(view.machine.name)?.observe(request),
-    })),
+    machines: snapshot.machines.map((view) => {
+      const observation = fakes.get(view.machine.name)?.observe(request);
+      return view.observation === undefined || observation === undefined ? view : { ...view, observation };
+    }),
   };
 }
 

@@ -1,9 +1,10 @@
 import { expect } from 'vitest';
 import { compareText } from '../../src/base/text.ts';
 import type { Failure } from '../../src/cluster/failure.ts';
-import type { TargetState } from '../../src/cluster/target-state.ts';
+import type { TargetState } from '../../src/cluster/unit-state.ts';
 import type { PassEvent } from '../../src/reconcile/events.ts';
-import { type Ports, type ReconcileReport, reconcile } from '../../src/reconcile/reconcile.ts';
+import type { Ports } from '../../src/reconcile/ports.ts';
+import { type ReconcileReport, reconcile } from '../../src/reconcile/reconcile.ts';
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';
 import type { Store } from '../../src/store/store.ts';
 import { desiredUnit, idOf, NOW, TTL_MS } from '../support/builders.ts';

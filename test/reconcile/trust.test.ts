@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { MAX_LEAD, MAX_TOKEN } from '../../src/cluster/token.ts';
+import { MAX_LEAD, MAX_TOKEN } from '../../src/cluster/snapshot.ts';
 import { acceptMachine, distrustMachine } from '../../src/operations/trust-machine.ts';
 import { guarded } from '../../src/reconcile/guard.ts';
 import { reconcile } from '../../src/reconcile/reconcile.ts';
 import { trustedViews } from '../../src/reconcile/trust.ts';
-import { UNKNOWN_MACHINE } from '../../src/registry/view.ts';
+import { UNKNOWN_MACHINE } from '../../src/registry/edit.ts';
 import { cluster, desiredUnit, idOf, NOW, recordOf, systemdState, TTL_MS } from '../support/builders.ts';
 import { decisionsOf, Scene } from './scene.ts';
 

@@ -34,5 +34,5 @@ export function against(snapshot: ClusterSnapshot, unit: string): readonly Reaso
   const [machine] = snapshot.machines;
   const wanted = snapshot.units.find(({ name }) => name === unit);
   if (machine === undefined || wanted === undefined) throw new Error('nothing to ask about');
-  return [...violations(wanted, machine, new Workload(snapshot), snapshot)];
+  return [...violations({ unit: wanted, machine, workload: new Workload(snapshot), snapshot })];
 }

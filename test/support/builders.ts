@@ -1,12 +1,15 @@
 import { sha256 } from '../../src/base/hash.ts';
-import type { ClusterSnapshot, DesiredUnit, MachineView, Unreachable } from '../../src/cluster/snapshot.ts';
-import type { TargetState } from '../../src/cluster/target-state.ts';
-import type { ObservedUnit, SystemdState, UnitRecord } from '../../src/cluster/unit-state.ts';
-import type { MachineId } from '../../src/machine/machine-id.ts';
-import type { Metadata } from '../../src/machine/metadata.ts';
-import { type DependencyKind, readDependencies } from '../../src/unit/dependencies.ts';
+import type {
+  ClusterSnapshot,
+  DesiredUnit,
+  MachineView,
+  Unreachable,
+  UnreachableView,
+} from '../../src/cluster/snapshot.ts';
+import type { ObservedUnit, SystemdState, TargetState, UnitRecord } from '../../src/cluster/unit-state.ts';
+import type { MachineId, Metadata } from '../../src/machine/machine.ts';
+import { type DependencyKind, readDependencies, triggeredUnit } from '../../src/unit/dependencies.ts';
 import { parsePlacement } from '../../src/unit/placement.ts';
-import { triggeredUnit } from '../../src/unit/trigger.ts';
 import { hashUnitFile, parseUnitFile } from '../../src/unit/unit-file.ts';
 import { parseUnitName } from '../../src/unit/unit-name.ts';
 
@@ -195,7 +198,6 @@ function answering(name: string, metadata: Metadata, options: MachineOptions): M
       uptimeSeconds: 1000,
       units: options.units ?? [],
     },
-    unreachable: undefined,
     backSince: undefined,
   };
 }
@@ -205,10 +207,10 @@ function unreachableFor(
   ms: number,
   metadata: Metadata,
   details: Partial<Unreachable> = {},
-): MachineView {
+): UnreachableView {
   return {
-    ...answering(name, metadata, {}),
-    observation: undefined,
+    machine: answering(name, metadata, {}).machine,
+    id: idOf(name),
     unreachable: {
       since: NOW - ms,
       code: 'ssh-timeout',

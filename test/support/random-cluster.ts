@@ -1,6 +1,5 @@
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../../src/cluster/snapshot.ts';
-import { TARGET_STATES } from '../../src/cluster/target-state.ts';
-import type { ObservedUnit } from '../../src/cluster/unit-state.ts';
+import { type ObservedUnit, TARGET_STATES } from '../../src/cluster/unit-state.ts';
 import {
   type ClusterBuilder,
   cluster,

@@ -1,6 +1,5 @@
 import { sha1, sha256 } from '../../src/base/hash.ts';
-import type { TargetState } from '../../src/cluster/target-state.ts';
-import type { UnitRecord } from '../../src/cluster/unit-state.ts';
+import type { TargetState, UnitRecord } from '../../src/cluster/unit-state.ts';
 import type { Step, UnitChange } from '../../src/plan/step.ts';
 
 /** A unit file whose unit runs until it is stopped; `lines` go below `[Service]`. */

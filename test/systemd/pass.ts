@@ -1,7 +1,7 @@
 import { sha1, sha256 } from '../../src/base/hash.ts';
 import type { UnitOutcome } from '../../src/cluster/failure.ts';
 import type { ClusterSnapshot, DesiredUnit, Observation } from '../../src/cluster/snapshot.ts';
-import type { TargetState } from '../../src/cluster/target-state.ts';
+import type { TargetState } from '../../src/cluster/unit-state.ts';
 import { plan } from '../../src/plan/plan.ts';
 import type { UnitChange } from '../../src/plan/step.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { isFleetError } from '../../src/base/errors.ts';
-import type { Fence } from '../../src/unit/fence.ts';
+import { type Fence, parseTimeSpan } from '../../src/unit/fence.ts';
 import { parsePlacement } from '../../src/unit/placement.ts';
-import { parseTimeSpan } from '../../src/unit/time-span.ts';
 import { parseUnitFile } from '../../src/unit/unit-file.ts';
 import { parseUnitName } from '../../src/unit/unit-name.ts';
 

@@ -185,7 +185,7 @@ describe('parsePlacement refuses', () => {
       'an option near nothing',
       'Weight=3',
       'line 5: unknown option in [X-Fleet]: "Weight"',
-      /MachineID, MachineOf/,
+      /MachineID, MachineMetadata/,
     ],
     [
       'an option named like an object’s',

@@ -1,6 +1,6 @@
 import { compareText } from '../../base/text.ts';
 import type { MachineView } from '../../cluster/snapshot.ts';
-import { parseMachineId } from '../../machine/machine-id.ts';
+import { parseMachineId } from '../../machine/machine.ts';
 import { type Answer, ApiError, type Call, isObject, json, parseJson } from '../call.ts';
 import type { Cluster } from '../cluster.ts';
 import { collection, pageOf } from './page.ts';

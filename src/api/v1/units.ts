@@ -1,5 +1,5 @@
 import type { ClusterSnapshot, DesiredUnit } from '../../cluster/snapshot.ts';
-import { TARGET_STATES, type TargetState } from '../../cluster/target-state.ts';
+import { TARGET_STATES, type TargetState } from '../../cluster/unit-state.ts';
 import { type UnitFileRow, unitFileRow } from '../../operations/list-unit-files.ts';
 import { listUnits as listStateRows, type UnitRow } from '../../operations/list-units.ts';
 import { forgetUnit, requestUnit } from '../../operations/request-unit.ts';

@@ -1,6 +1,6 @@
 import { FleetError } from '../../base/errors.ts';
 import type { RequestResult } from '../../operations/unit-result.ts';
-import type { Ports } from '../../reconcile/reconcile.ts';
+import type { Ports } from '../../reconcile/ports.ts';
 import type { Call, Command, CommandOption } from '../command.ts';
 import { DRY_RUN, LIMITS, NO_BLOCK, NOW, OUTPUT, REPLACE, VERBOSE } from '../options.ts';
 import { writeLines } from '../streams.ts';

@@ -1,7 +1,7 @@
 import type { Rollback } from '../../operations/rollback.ts';
 import { fieldSentences } from '../../output/field.ts';
 import { HISTORY, historyJson } from '../../output/listings.ts';
-import type { Ports } from '../../reconcile/reconcile.ts';
+import type { Ports } from '../../reconcile/ports.ts';
 import { type Command, printInfo } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
 import { listOptions, tableOf } from '../list-command.ts';

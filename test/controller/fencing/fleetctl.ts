@@ -1,5 +1,5 @@
 import { leaseOf } from '../../../src/cluster/lease.ts';
-import type { TargetState } from '../../../src/cluster/target-state.ts';
+import type { TargetState } from '../../../src/cluster/unit-state.ts';
 import type { House } from './house.ts';
 import { SimPass } from './pass.ts';
 import { SimProcess } from './process.ts';

@@ -1,0 +1,85 @@
+import type { UnitOutcome } from '../cluster/failure.ts';
+import { type ClusterSnapshot, machineNameOf } from '../cluster/snapshot.ts';
+import type { MachinePlan } from '../plan/step.ts';
+import type { Edit } from '../registry/edit.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { RegistryView } from '../registry/view.ts';
+import type { Decision } from '../schedule/decision.ts';
+import { type Pass, verdicts } from './verdicts.ts';
+
+type Move = Extract<Decision, { kind: 'move' }>;
+
+/**
+ * Stores the results of a pass: units that are gone lose their assignment, moves that failed are reverted, new verdicts
+ * on texts are kept, and the edits `logged` with them. `known` is the view that the pass decided on.
+ */
+export async function settle(
+  registry: Registry,
+  pass: Pass,
+  known: RegistryView,
+  logged: readonly Edit[],
+): Promise<void> {
+  const { snapshot, decisions, plans, outcomes } = pass;
+  const failed = new Set(outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit));
+  const gone = decisions.filter(({ kind, unit }) => kind === 'release' && !failed.has(unit));
+  const returning = failedMoves(plans, decisions, snapshot, outcomes);
+  if (gone.length + returning.length + verdicts(pass, known).length + logged.length === 0) return;
+  await registry.update((view) => [
+    ...logged,
+    ...release(gone, snapshot, view),
+    ...revertMoves(returning, snapshot, view),
+    ...verdicts(pass, view),
+  ]);
+}
+
+/**
+ * A unit that is not wanted loses its assignment only when it is known to be gone. One that was changed since the
+ * decision may have been started again.
+ */
+function release(gone: readonly Decision[], snapshot: ClusterSnapshot, view: RegistryView): readonly Edit[] {
+  const decided = new Map(snapshot.units.map(({ name, token }) => [name, token]));
+  return gone.flatMap(({ unit: name }): readonly Edit[] => {
+    const unit = view.units.get(name);
+    if (unit?.machine === undefined || unit.token !== decided.get(name)) return [];
+    return [{ kind: 'put-unit', unit: { ...unit, machine: undefined } }];
+  });
+}
+
+/**
+ * The moves whose old copy was to be removed and was not, because the new one did not come up, was never started, or
+ * because the old machine could not be changed.
+ */
+function failedMoves(
+  plans: readonly MachinePlan[],
+  decisions: readonly Decision[],
+  snapshot: ClusterSnapshot,
+  outcomes: readonly UnitOutcome[],
+): readonly Move[] {
+  const planned = new Set(
+    plans.flatMap(({ machine, changes }) => changes.map(({ unit }) => `${machine} ${unit}`)),
+  );
+  const done = new Set(
+    outcomes.flatMap(({ unit, machine, failure }) => (failure === undefined ? `${machine} ${unit}` : [])),
+  );
+  return decisions.flatMap((decision): readonly Move[] => {
+    if (decision.kind !== 'move') return [];
+    const copyOn = (id: string): string => `${machineNameOf(id, snapshot)} ${decision.unit}`;
+    const [old, fresh] = [copyOn(decision.from), copyOn(decision.machine)];
+    return planned.has(old) && !done.has(old) && !done.has(fresh) ? [decision] : [];
+  });
+}
+
+/** Assigns units to their old machines again, unless another process has decided about them since. */
+function revertMoves(moves: readonly Move[], snapshot: ClusterSnapshot, view: RegistryView): readonly Edit[] {
+  const decided = new Map(snapshot.units.map(({ name, token }) => [name, token]));
+  return moves.flatMap(({ unit: name, from, machine }): readonly Edit[] => {
+    const unit = view.units.get(name);
+    if (unit?.machine !== machine || unit.token !== decided.get(name)) return [];
+    const place = (id: string) => ({ id, name: machineNameOf(id, snapshot) });
+    const event = { kind: 'return', unit: name, from: place(machine), to: place(from) } as const;
+    return [
+      { kind: 'put-unit', unit: { ...unit, machine: from } },
+      { kind: 'log', events: [event] },
+    ];
+  });
+}

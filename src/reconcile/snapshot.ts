@@ -1,0 +1,99 @@
+import { withLostRecords } from '../cluster/drift.ts';
+import {
+  type ClusterSnapshot,
+  type DependentUnit,
+  type MachineView,
+  UNLISTED,
+  type UnreadableUnit,
+} from '../cluster/snapshot.ts';
+import type { Machine } from '../machine/machine.ts';
+import type { RegistryView } from '../registry/view.ts';
+import type { Ports } from './ports.ts';
+
+/** The snapshot of a registry view and the machines as they were observed. */
+export function snapshotOf(
+  ports: Pick<Ports, 'clock' | 'agentTtlMs' | 'cutOff' | 'leases'> & Partial<Pick<Ports, 'machines'>>,
+  registry: RegistryView,
+  machines: readonly MachineView[],
+  drained?: string,
+): ClusterSnapshot {
+  const now = ports.clock.now();
+  return {
+    now,
+    agentTtlMs: ports.agentTtlMs,
+    cutOff: ports.cutOff,
+    clusterId: registry.clusterId,
+    revision: registry.token,
+    units: [...registry.units.values()],
+    olderTexts: olderTexts(registry, machines),
+    unreadable: unreadableUnits(registry, machines),
+    machines: withUnlisted(machines, registry, now, ports.machines).map((view) =>
+      withLostRecords(view, registry.units),
+    ),
+    cordons: new Map(
+      [...registry.machines].flatMap(([name, { cordon }]) => (cordon ? [[name, cordon]] : [])),
+    ),
+    drained,
+    leases: ports.leases?.(),
+  };
+}
+
+/** What texts say that machines have of units which have another one by now, as far as the registry can read them. */
+function olderTexts(registry: RegistryView, machines: readonly MachineView[]): readonly DependentUnit[] {
+  const older = new Map<string, DependentUnit>();
+  for (const { name, record } of machines.flatMap(({ observation }) => observation?.units ?? [])) {
+    if (record === undefined || record.digest === registry.units.get(name)?.digest) continue;
+    const key = `${name} ${record.digest}`;
+    if (!older.has(key)) older.set(key, { name, dependencies: registry.dependencies(name, record.digest) });
+  }
+  return [...older.values()];
+}
+
+/**
+ * Units about which the registry cannot tell what is wanted: those whose documents cannot be read, and those that
+ * machines of this cluster have and whose documents are lost.
+ */
+export function unreadableUnits(
+  registry: RegistryView,
+  machines: readonly MachineView[],
+): readonly UnreadableUnit[] {
+  const found = machines.flatMap(({ observation }) =>
+    (observation?.units ?? []).flatMap(({ name, record }) => (record === undefined ? [] : [name])),
+  );
+  const lost = [...new Set(found)].flatMap((name) => {
+    const error = registry.units.has(name) ? undefined : registry.lost(name);
+    return error === undefined ? [] : [[name, error] as const];
+  });
+  return [...registry.unreadable, ...lost].map(([unit, { message, hint }]) => ({ unit, message, hint }));
+}
+
+/**
+ * The same machines, and those that units are assigned to and this fleet.conf lacks: another operator's may have them,
+ * so they count as machines that do not answer here, and no unit leaves them. Only `machines remove` ends what the
+ * registry knows of a machine. `now` is epoch ms; of
+ * `inventory` only some may have been asked.
+ */
+export function withUnlisted(
+  machines: readonly MachineView[],
+  registry: RegistryView,
+  now: number,
+  inventory: readonly Machine[] = [],
+): readonly MachineView[] {
+  const listed = machines.filter(({ unreachable }) => unreachable?.code !== UNLISTED);
+  const names = new Set([...inventory, ...listed.map(({ machine }) => machine)].map(({ name }) => name));
+  const ids = new Set(listed.map(({ id }) => id));
+  const assigned = new Set([...registry.units.values()].map(({ machine }) => machine));
+  const unlisted = [...registry.machines].flatMap(([name, { id }]): readonly MachineView[] => {
+    if (id === undefined || names.has(name) || ids.has(id) || !assigned.has(id)) return [];
+    ids.add(id);
+    const unreachable = {
+      since: now,
+      code: UNLISTED,
+      message: `Machine "${name}" is not in this fleet.conf`,
+      hint: `Add it to fleet.conf; or, if it has left the cluster: fleetctl machines remove ${name}`,
+    };
+    const machine = { name, address: '', metadata: {} };
+    return [{ machine, id, observation: undefined, unreachable, backSince: undefined }];
+  });
+  return [...listed, ...unlisted];
+}
