@@ -53,7 +53,7 @@ function olderTexts(registry: RegistryView, machines: readonly MachineView[]): r
  * Units about which the registry cannot tell what is wanted: those whose documents cannot be read, and those that
  * machines of this cluster have and whose documents are lost.
  */
-export function unreadableUnits(
+function unreadableUnits(
   registry: RegistryView,
   machines: readonly MachineView[],
 ): readonly UnreadableUnit[] {
@@ -73,7 +73,7 @@ export function unreadableUnits(
  * registry knows of a machine. `now` is epoch ms; of
  * `inventory` only some may have been asked.
  */
-export function withUnlisted(
+function withUnlisted(
   machines: readonly MachineView[],
   registry: RegistryView,
   now: number,

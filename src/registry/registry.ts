@@ -56,11 +56,7 @@ export function createRegistry(store: Store, options: RegistryOptions): Registry
 }
 
 /** What the store is asked to commit for `edits`; every change rests on the view it was decided from. */
-export function changesFor(
-  edits: readonly Edit[],
-  view: RegistryView,
-  options: RegistryOptions,
-): readonly Change[] {
+function changesFor(edits: readonly Edit[], view: RegistryView, options: RegistryOptions): readonly Change[] {
   const changes = new Map<string, Change>();
   const put = (key: string, value: string): void => {
     changes.set(key, { kind: 'put', key, value, ifRevision: view.revisionOf(key) });
