@@ -3,33 +3,34 @@ import type { Emit } from '../reconcile/events.ts';
 import type { Streams } from './streams.ts';
 import type { LiveArea } from './terminal.ts';
 
-/** How often it is looked what takes long, in ms. */
+/** The interval of checks for long waits, in ms. */
 const LOOK_MS = 200;
-/** How long something takes before a terminal shows it, in ms. */
+/** The duration of a wait after which a terminal shows it, in ms. */
 const LIVE_MS = 500;
 /**
- * How long it takes before a log gets a line, and before it gets the next one about the same, in ms. An ordinary
- * start takes most of a second, and must not speak.
+ * The duration of a wait after which a log gets a line, and the next line about the same wait, in ms. An ordinary start
+ * takes almost a second and must not be logged.
  */
 const SLOW_MS = 3000;
 const AGAIN_MS = 30_000;
 
-/** What follows a pass: gets its events, and has to be ended. */
+/** Receives the events of a pass, and must be ended. */
 export type Follower = { readonly emit: Emit; end(): void };
 
 /**
- * Shows what takes long while it does: as lines that come and go on a terminal, else as a line for what is really
- * slow. Knows what to say when a signal ends the process.
+ * Shows long waits of a pass: as temporary lines on a terminal, else as one line for each that is slow. Sets the last
+ * words for a signal that ends the process.
  */
 export function followPass(streams: Streams, dryRun: boolean): Follower {
   const { quiet, live, err, ifInterrupted } = streams;
   const watch = new PassWatch();
   const show = live === undefined ? logTo(err) : drawOn(live);
-  let words: Words | undefined;
+  let progress: Progress | undefined;
   const look = (): void => {
-    if (words !== undefined) show(words, watch.waits, performance.now());
-    // Most commands are done before there is anything to word.
-    else if (watch.waits.length > 0) void import('../output/progress.ts').then((loaded) => (words = loaded));
+    if (progress !== undefined) show(progress, watch.waits, performance.now());
+    // Most commands end before there is anything to show.
+    else if (watch.waits.length > 0)
+      void import('../output/progress.ts').then((loaded) => (progress = loaded));
   };
   const timer = quiet === true ? undefined : setInterval(look, LOOK_MS).unref();
   ifInterrupted?.(() => interruptionLines(watch, dryRun));
@@ -43,8 +44,8 @@ export function followPass(streams: Streams, dryRun: boolean): Follower {
   };
 }
 
-type Words = typeof import('../output/progress.ts');
-type Show = (words: Words, waits: readonly Wait[], nowMs: number) => void;
+type Progress = typeof import('../output/progress.ts');
+type Show = (progress: Progress, waits: readonly Wait[], nowMs: number) => void;
 
 function drawOn(live: LiveArea): Show {
   return ({ liveLines }, waits, nowMs) =>

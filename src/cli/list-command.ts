@@ -35,20 +35,20 @@ export const WATCH: readonly CommandOption[] = [
   },
 ];
 
-/** Lists once, or again and again with `--watch`. Checks the options before anything is asked. */
+/** Lists once, or repeatedly with `--watch`. The options are checked before anything is read. */
 export async function runListing<Row>(
   call: Call,
   view: ListingView<Row>,
   list: (from: SnapshotSource) => Promise<Listing<Row>>,
 ): Promise<number> {
-  const { options, flags, streams } = call;
+  const { options, streams } = call;
   const render = await tableOf(view, options);
   if (options.watch === true || options.interval !== undefined) {
     const { watchListing } = await import('./watch.ts');
     return watchListing(call, view, list, render);
   }
-  const { withViewpoint } = await import('./snapshot-source.ts');
-  const listing = await withViewpoint(flags, streams, list);
+  const { withSnapshotSource } = await import('./snapshot-source.ts');
+  const listing = await withSnapshotSource(call, list);
   const { jsonText } = await import('../output/json.ts');
   streams.out(options.output === 'json' ? jsonText(listingJson(view, listing)) : render(listing.rows));
   const { missingLines } = await import('../output/report.ts');

@@ -1,5 +1,5 @@
 import { EXIT } from './exit-status.ts';
-import { runProcess, tellError } from './run-process.ts';
+import { reportError, runProcess } from './run-process.ts';
 import { commandStreams, type Streams } from './streams.ts';
 import { VERSION_LINE } from './version.ts';
 
@@ -35,6 +35,6 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
     const { runProgram } = await import('./program.ts');
     return await runProgram(argv, streams);
   } catch (error) {
-    return tellError(error, streams);
+    return reportError(error, streams);
   }
 }

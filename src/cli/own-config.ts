@@ -4,7 +4,7 @@ import { loadConfig } from '../config/load.ts';
 import type { ConfigFlags } from '../config/settings.ts';
 import type { Streams } from './streams.ts';
 
-/** The fleetd that is to be asked, by flag or environment: its socket or URL, and the box it is on. */
+/** The fleetd that flags or the environment name: its socket or URL, and its host. */
 export type NamedController = { readonly endpoint: string | undefined; readonly tunnel: string | undefined };
 
 export function namedController(flags: ConfigFlags, { env }: Pick<Streams, 'env'>): NamedController {
@@ -15,16 +15,15 @@ export function namedController(flags: ConfigFlags, { env }: Pick<Streams, 'env'
 }
 
 /**
- * The configuration of this computer, for a command that works with its own registry and machines. Throws FleetError
- * `usage` where a fleetd was named: the cluster of that one may be another.
+ * The configuration of this computer, for a command that uses the registry and the machines directly. Throws FleetError
+ * `usage` if a fleetd was named, because it may be of another cluster.
  */
 export async function ownConfig(flags: ConfigFlags, streams: Streams): Promise<Config> {
   refuseController(flags, streams);
-  const { env, cwd, home } = streams;
-  return loadConfig({ flags, env, cwd, home });
+  return loadConfig({ flags, ...streams });
 }
 
-/** Throws FleetError `usage` where a fleetd was named and the command cannot ask it. */
+/** Throws FleetError `usage` if a fleetd was named, for commands that cannot ask it. */
 export function refuseController(flags: ConfigFlags, streams: Pick<Streams, 'env'>): void {
   const { endpoint, tunnel } = namedController(flags, streams);
   if (tunnel !== undefined) throw notAsked('tunnel', flags.tunnel, tunnel);

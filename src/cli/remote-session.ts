@@ -10,7 +10,7 @@ import type { SshAccess } from './context.ts';
 import { takeOver } from './signals.ts';
 import { cannotWrite, type Streams } from './streams.ts';
 
-/** The three streams of this process, as they are. */
+/** The three streams of this process. */
 export type Stdio = {
   readonly stdin: Readable & { readonly isTTY?: boolean; setRawMode?(isRaw: boolean): unknown };
   readonly stdout: Writable & {
@@ -21,7 +21,7 @@ export type Stdio = {
   readonly stderr: Writable;
 };
 
-/** How a session ended: over there, by a signal to this process, or because its output has no reader. */
+/** The end of a session: its remote exit, a signal to this process, or output that cannot be written. */
 export type SessionEnd =
   | { readonly kind: 'exit'; readonly exit: RemoteExit }
   | { readonly kind: 'signal'; readonly signal: NodeJS.Signals }
@@ -30,14 +30,14 @@ export type SessionEnd =
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** The size of the terminal that `stdout` is; 80 by 24, the classic one, when it is none. */
+/** The size of the terminal of `stdout`; 80 by 24 if it is none. */
 export function terminalSize({ columns = 80, rows = 24 }: Stdio['stdout']): TerminalSize {
   return { columns, rows };
 }
 
 /**
- * Hands the streams over to a session until it ends, byte by byte and in raw mode when it has a terminal; they are
- * as they were when this returns, and when the process exits before. Rejects as the session's exit does.
+ * Connects the streams with a session until it ends, byte by byte, and in raw mode if it has a terminal. They are
+ * restored at the end, and if the process exits before. Rejects as the session's exit does.
  */
 export async function runSession(
   session: RemoteSession,
@@ -67,8 +67,8 @@ export async function runSession(
 }
 
 /**
- * The exit status that says how a session ended, as a shell would put it: 128 and the number of a signal. Throws what
- * kept its output from being written.
+ * The exit status of a session, as of a shell: 128 plus the number of a signal. Throws the error that prevented its output
+ * from being written.
  */
 export function sessionStatus(end: SessionEnd): number {
   if (end.kind === 'unwritten') throw end.error;
@@ -82,7 +82,7 @@ function signalStatus(signal: string): number {
   return number === undefined ? 255 : 128 + number;
 }
 
-/** Raw mode here, for every key belongs to the terminal over there, and the size of the window. */
+/** Sets raw mode, because the remote terminal interprets the keys, and reports the size of the window. */
 function joinTerminals(session: RemoteSession, { stdin, stdout }: Stdio): () => void {
   const resize = (): void => session.resize(terminalSize(stdout));
   const setRaw = (isRaw: boolean): void => {
@@ -99,7 +99,7 @@ function joinTerminals(session: RemoteSession, { stdin, stdout }: Stdio): () => 
   };
 }
 
-/** Passes standard input on for as long as the session takes it. */
+/** Forwards standard input while the session accepts it. */
 function feed(session: RemoteSession, stdin: Stdio['stdin']): () => void {
   const write = (chunk: Buffer): void => {
     if (!session.write(chunk)) stdin.pause();
@@ -109,7 +109,7 @@ function feed(session: RemoteSession, stdin: Stdio['stdin']): () => void {
   session.onDrain(() => {
     if (!isOver) stdin.resume();
   });
-  // A terminal that went away is an error of its stream; so is the end of it.
+  // A terminal that was closed is an error of its stream, and ends the input too.
   stdin.on('data', write).on('end', end).on('error', end);
   return () => {
     isOver = true;
@@ -117,7 +117,7 @@ function feed(session: RemoteSession, stdin: Stdio['stdin']): () => void {
   };
 }
 
-/** Writes a piece of output; a promise when it must not be followed by another one yet. */
+/** Writes a piece of output; returns a promise if the next piece must wait. */
 function pass(chunk: Buffer, stream: Writable): Promise<void> | undefined {
   if (stream.write(chunk)) return undefined;
   return new Promise((resolve) => {
@@ -146,8 +146,8 @@ export type LoginRequest = {
 const HANG_UP_MS = 3000;
 
 /**
- * Joins the streams of this process with a command or a shell on a machine, and returns its exit status. A signal
- * ends both; a shell gets a terminal where there is one here.
+ * Connects the streams of this process with a command or a shell on a machine, and returns its exit status. A signal
+ * ends both. A shell gets a terminal if there is one here.
  */
 export async function logIn(
   { transport, targetOf }: SshAccess,

@@ -4,20 +4,25 @@ import { type Streams, standardError, writeLines } from './streams.ts';
 
 type Main = (argv: readonly string[], streams: Streams) => Promise<number>;
 
-/** Runs a program with the words and the streams of this process, and sets the exit status. No error escapes. */
+/** Runs a program with the arguments and the streams of this process, and sets the exit status. Reports every error. */
 export async function runProcess(main: Main, streamsOf: () => Streams): Promise<void> {
   const report = { err: standardError, env: process.env };
-  // What a callback throws reaches no caller.
-  process.on('uncaughtException', (error) => tellError(error, report).then((status) => process.exit(status)));
+  // An error of a callback reaches no caller.
+  process.on('uncaughtException', (error) =>
+    reportError(error, report).then((status) => process.exit(status)),
+  );
   try {
     process.exitCode = await main(process.argv.slice(2), streamsOf());
   } catch (error) {
-    process.exitCode = await tellError(error, report);
+    process.exitCode = await reportError(error, report);
   }
 }
 
-/** Tells an error, expected or not, and resolves with the exit status that goes with it. */
-export async function tellError(error: unknown, streams: Pick<Streams, 'err' | 'env'>): Promise<ExitStatus> {
+/** Reports an error, expected or not, and resolves with its exit status. */
+export async function reportError(
+  error: unknown,
+  streams: Pick<Streams, 'err' | 'env'>,
+): Promise<ExitStatus> {
   const { errorLines } = await import('../output/report.ts');
   const known = unexpected(error);
   writeLines(streams.err, [...errorLines(known), ...traceOf(error, streams)]);
@@ -25,22 +30,25 @@ export async function tellError(error: unknown, streams: Pick<Streams, 'err' | '
 }
 
 /**
- * An error that no code expected, as one for people. A system call names what it failed at; the rest is a defect of
- * fleet.
+ * An unexpected error as a FleetError: a failed system call of this computer, too little memory, or a defect of fleet.
  */
 function unexpected(error: unknown): FleetError {
   if (isFleetError(error)) return error;
   const { syscall = 'a system call', path } = error as NodeJS.ErrnoException;
   if (systemErrorText(error) !== undefined) {
     const what = path === undefined ? syscall : `${syscall} "${path}"`;
-    return new FleetError('local', `Cannot go on, for ${what} failed on this computer: ${causeText(error)}`, {
-      hint: remedyOf(error) ?? TRACE,
-      cause: error,
-    });
+    return new FleetError(
+      'local',
+      `Cannot continue, because ${what} failed on this computer: ${causeText(error)}`,
+      {
+        hint: remedyOf(error) ?? TRACE,
+        cause: error,
+      },
+    );
   }
   // V8 and WebAssembly reserve address space, which `ulimit -v` takes from them.
   if (/out of memory|memory allocation|cannot allocate/i.test(String(error))) {
-    const message = `Cannot go on, for this computer gives fleet too little memory: ${causeText(error)}`;
+    const message = `Cannot continue, because this computer gives fleet too little memory: ${causeText(error)}`;
     return new FleetError('local', message, { hint: 'Raise the limit: ulimit -v unlimited', cause: error });
   }
   return new FleetError('defect', `Fleet has a defect: ${String(error)}`, { hint: TRACE, cause: error });
@@ -48,7 +56,7 @@ function unexpected(error: unknown): FleetError {
 
 const TRACE = 'FLEETCTL_DEBUG=1 in the environment shows where it happened';
 
-/** The stack trace of an error and of what caused it, for those who ask for it with FLEETCTL_DEBUG=1. */
+/** The stack traces of an error and of its causes, with FLEETCTL_DEBUG=1. */
 function traceOf(error: unknown, { env }: Pick<Streams, 'env'>): readonly string[] {
   if (env.FLEETCTL_DEBUG !== '1') return [];
   const traces: string[] = [];

@@ -8,7 +8,7 @@ export function takeOver<A extends readonly unknown[]>(
   listener: (...details: A) => void,
 ): () => void {
   const others = emitter.rawListeners(event) as ((...details: A) => void)[];
-  // Never without a listener in between: a signal would end the process.
+  // There is always a listener, because a signal without one ends the process.
   emitter.on(event, listener);
   for (const other of others) emitter.off(event, other);
   return () => {
@@ -17,10 +17,10 @@ export function takeOver<A extends readonly unknown[]>(
   };
 }
 
-/** Ctrl-C ends the work in order, and what it leads to does not matter then. */
+/** Runs work that Ctrl-C ends in order; its result and its errors do not count then. */
 export async function untilInterrupted(work: (signal: AbortSignal) => Promise<number>): Promise<number> {
   const interrupt = new AbortController();
-  const giveBack = takeOver(process, 'SIGINT', () => interrupt.abort());
+  const restore = takeOver(process, 'SIGINT', () => interrupt.abort());
   try {
     const status = await work(interrupt.signal);
     return interrupt.signal.aborted ? EXIT.interrupted : status;
@@ -28,21 +28,21 @@ export async function untilInterrupted(work: (signal: AbortSignal) => Promise<nu
     if (interrupt.signal.aborted) return EXIT.interrupted;
     throw error;
   } finally {
-    giveBack();
+    restore();
   }
 }
 
-/** The requests of signals to a daemon. */
+/** The signals of a daemon. */
 export type Signals = {
   /** Raised by SIGTERM and SIGINT; a second one ends the process at once. */
   readonly ended: AbortSignal;
-  /** A signal that is raised when it is time to reload (SIGHUP), or to end. */
+  /** An abort signal that is raised when the daemon must reload (SIGHUP) or end. */
   nextRound(): AbortSignal;
-  /** Leaves signals to the defaults again. */
+  /** Restores the default actions of signals. */
   release(): void;
 };
 
-/** Listens to signals; SIGHUP reloads when `mayReload` says so. */
+/** Listens to signals; SIGHUP reloads only if `mayReload` resolves with true. */
 export function handleSignals(mayReload: () => Promise<boolean>): Signals {
   const ended = new AbortController();
   let round = new AbortController();

@@ -11,33 +11,32 @@ import type { ConfigFlags } from '../config/settings.ts';
 import type { SnapshotSource } from '../operations/observe-cluster.ts';
 import { formatAge } from '../output/format.ts';
 import { transportFor } from './access.ts';
+import type { Call } from './command.ts';
 import { withConfig } from './context.ts';
 import { namedController } from './own-config.ts';
 import { sshTarget } from './ssh-targets.ts';
 import type { Streams } from './streams.ts';
 
-/** For an endpoint that the user named. */
+/** Time limits for an endpoint that the user named. */
 const NAMED: ClientTimeouts = { firstMs: 5_000, wholeMs: 30_000 };
-/** For one that was found: asking so many machines takes little longer than waiting for it. */
+/** Time limits for an endpoint that was found; they are short, because the machines can be asked instead. */
 function timeoutsOfFound(machines: number): ClientTimeouts {
   return { firstMs: 50 + 5 * machines, wholeMs: 2_000 + 5 * machines };
 }
 
 /**
- * Runs `work` with where the cluster can be seen from: the endpoint that was named, a fleetd of the same cluster on
- * this box that answers at once, or the machines themselves.
+ * Runs `work` with a source of cluster snapshots: the endpoint that the user named, a fleetd of the same cluster on
+ * this computer that answers at once, or the machines themselves.
  */
-export async function withViewpoint<T>(
-  flags: ConfigFlags,
-  streams: Streams,
+export async function withSnapshotSource<T>(
+  { flags, streams }: Pick<Call, 'flags' | 'streams'>,
   work: (from: SnapshotSource) => Promise<T>,
 ): Promise<T> {
   const { endpoint: named, tunnel } = namedController(flags, streams);
   if (tunnel !== undefined)
-    return withTunnel(tunnel, named, { flags, streams }, (endpoint) => work(seenBy(endpoint, streams)));
-  if (named !== undefined && named !== 'none') return work(seenBy(readEndpoint(named), streams));
-  const { env, cwd, home } = streams;
-  const config = await loadConfig({ flags, env, cwd, home });
+    return withTunnel(tunnel, named, { flags, streams }, (endpoint) => work(snapshotsOf(endpoint, streams)));
+  if (named !== undefined && named !== 'none') return work(snapshotsOf(readEndpoint(named), streams));
+  const config = await loadConfig({ flags, ...streams });
   const found = named === 'none' ? undefined : await controllerOf(config, streams);
   return found === undefined ? withConfig(config, streams, work) : work(found);
 }
@@ -50,7 +49,7 @@ function readEndpoint(text: string): Endpoint {
   });
 }
 
-/** The view of the fleetd that listens where `config` says, if it is about the same registry and machines. */
+/** The fleetd on the socket of `config`, if it has the same registry and machines. */
 async function controllerOf(config: Config, streams: Streams): Promise<SnapshotSource | undefined> {
   const place = config.listen.find(({ kind }) => kind === 'unix');
   if (place?.kind !== 'unix' || !existsSync(place.path) || !isTrustedSocket(place.path)) return undefined;
@@ -61,21 +60,25 @@ async function controllerOf(config: Config, streams: Streams): Promise<SnapshotS
   };
   try {
     const first = await fetchSnapshot(endpoint, timeoutsOfFound(config.machines.length));
-    return first.origin === originOf(config) ? seenBy(endpoint, streams, first) : undefined;
+    return first.origin === originOf(config) ? snapshotsOf(endpoint, streams, first) : undefined;
   } catch (error) {
     if (isFleetError(error)) return undefined;
     throw error;
   }
 }
 
-/** `first` is an answer that is there already. */
-function seenBy(endpoint: Endpoint, { err, live, quiet }: Streams, first?: SnapshotDocument): SnapshotSource {
+/** `first` is an answer that was received already. */
+function snapshotsOf(
+  endpoint: Endpoint,
+  { err, live, quiet }: Streams,
+  first?: SnapshotDocument,
+): SnapshotSource {
   let next = first;
   return {
     async snapshot() {
       const { snapshot, ageMs } = next ?? (await fetchSnapshot(endpoint, NAMED));
       next = undefined;
-      // A person who has changed something by hand wants to know; a script reads nothing but data.
+      // Users who changed something by hand need to know the age; scripts read only data.
       if (live !== undefined && quiet !== true && ageMs >= 1_000)
         err(`As fleetd saw it ${formatAge(ageMs)} ago; "--endpoint none" asks the machines\n`);
       return snapshot;

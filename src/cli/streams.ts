@@ -7,28 +7,27 @@ import { visible } from '../base/visible.ts';
 import { EXIT } from './exit-status.ts';
 import { drawScreen, LiveArea, render, type Text, textOfLines } from './terminal.ts';
 
-/** The process as commands see it: where they write, what they were given, whether a person is there. */
+/** The environment of a command: output, questions to the user, variables and folders. */
 export type Streams = {
   /**
-   * Data for people and programs that read text: what a terminal would obey or hide in it is made visible. Where it
-   * cannot be written, standard error gets `otherwise`.
+   * Data as text: control characters are made visible. If it cannot be written, `otherwise` goes to standard error.
    */
   out(text: Text, otherwise?: Text): void;
-  /** Talk, warnings, errors; made visible as well. */
+  /** Messages, warnings and errors; control characters are made visible. */
   err(text: Text): void;
-  /** Data whose bytes count. Only a terminal gets it made visible. */
+  /** Data whose bytes must not change. Control characters are made visible only on a terminal. */
   exact(text: string): void;
-  /** Asks the person at the terminal; undefined when there is none. */
+  /** Asks the user; undefined without a terminal. */
   readonly ask: ((question: string) => Promise<string>) | undefined;
-  /** The same, for a secret: what is typed is not shown. */
+  /** Asks for a secret: the answer is not shown. */
   readonly askSecret?: ((question: string) => Promise<string>) | undefined;
-  /** Lines that come and go on the terminal behind standard error; undefined when there is none that can. */
+  /** Temporary lines on the terminal of standard error; undefined if there is none that can show them. */
   readonly live?: LiveArea | undefined;
   /** Progress and success messages are suppressed. */
   readonly quiet?: boolean;
-  /** Takes what a signal that ends the process is answered with, or undefined for no more than that it is. */
+  /** Sets the last words of the process for a signal that ends it; by default they only say that it was interrupted. */
   readonly ifInterrupted?: (words: (() => readonly string[]) | undefined) => void;
-  /** The terminal that data goes to; undefined when there is none that can be drawn on. */
+  /** The terminal of standard output; undefined if there is none that can be drawn on. */
   readonly screen?: Screen | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
@@ -37,16 +36,16 @@ export type Streams = {
 
 export type Screen = {
   size(): { readonly columns: number; readonly rows: number };
-  /** Shows these lines in the place of what was there. */
+  /** Replaces the content of the screen by these lines. */
   draw(lines: readonly string[]): void;
 };
 
-/** Writes lines to one of the streams; a newline in one of them begins no other. */
+/** Writes lines to one of the streams; a newline in a line is made visible. */
 export function writeLines(write: (text: Text) => void, lines: readonly Text[]): void {
   if (lines.length > 0) write(textOfLines(lines));
 }
 
-/** Standard error of this process, for what is said before there are streams, or after them. */
+/** Writes to standard error of this process before there are streams, or after them. */
 export function standardError(text: Text): void {
   process.stderr.write(render(text));
 }
@@ -55,15 +54,15 @@ function isUnread(error: NodeJS.ErrnoException): boolean {
   return error.code === 'EPIPE';
 }
 
-/** The streams of a process that a signal ends, with words. A daemon has signals of its own. */
+/** The streams of a command, which a signal ends. A daemon handles signals itself. */
 export function commandStreams(): Streams {
   const streams = processStreams();
   return { ...streams, ifInterrupted: endOnSignals(streams.live) };
 }
 
 /**
- * The streams of this process. A reader of the data that goes away (`| head -1`) ends it quietly, a full disk with an
- * error. Throws FleetError `usage` for a process without a working folder or a home.
+ * The streams of this process. It ends silently if the reader of its output ends (`| head -1`), and with an error if the
+ * disk is full. Throws FleetError `usage` for a process without a working folder or a home.
  */
 export function processStreams(): Streams {
   writeWhole(process.stdout);
@@ -72,7 +71,7 @@ export function processStreams(): Streams {
     standardError(`Error: ${cannotWrite(error).message}\n`);
     process.exit(EXIT.failed);
   });
-  // The reader or the terminal is gone: no reason to leave something half done.
+  // A command must not stop halfway because nothing reads its messages.
   process.stderr.on('error', () => undefined);
   const canMove = process.stderr.isTTY === true && process.env.TERM !== 'dumb';
   const live = canMove ? new LiveArea(process.stderr) : undefined;
@@ -131,16 +130,16 @@ function homeFolder(): string {
   }
 }
 
-/** Resources of Node whose work is a system call in a thread. */
+/** Resources of Node that are system calls in threads. */
 const IN_THREADS = /^(FSReq|GetAddrInfo|GetNameInfo)/;
 
-/** Ends the process when a signal says so, with the words that were registered last and a status of its own. */
+/** Ends the process when it receives a signal, with the words that were set last and the status of the signal. */
 function endOnSignals(live: LiveArea | undefined): NonNullable<Streams['ifInterrupted']> {
   let words: (() => readonly string[]) | undefined;
   const ends = { SIGHUP: EXIT.hungUp, SIGINT: EXIT.interrupted, SIGTERM: EXIT.terminated };
   for (const [signal, status] of Object.entries(ends)) {
     process.on(signal, () => {
-      // From here on, the next signal ends the process at once, whatever it is busy with.
+      // The next signal ends the process at once.
       for (const each of Object.keys(ends)) process.removeAllListeners(each);
       live?.clear();
       writeLines(standardError, words?.() ?? ['Interrupted.']);
@@ -155,7 +154,7 @@ function endOnSignals(live: LiveArea | undefined): NonNullable<Streams['ifInterr
   };
 }
 
-/** Ctrl-D is no answer and counts as `none`; Ctrl-C, which a terminal that is asking keeps to itself, ends the process. */
+/** Ctrl-D counts as the answer `none`. Ctrl-C ends the process; readline does not make a signal of it. */
 async function askOnTerminal(question: string, output: NodeJS.WritableStream, none: string): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output, terminal: true, historySize: 0 });
   terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
@@ -167,11 +166,11 @@ async function askOnTerminal(question: string, output: NodeJS.WritableStream, no
   }
 }
 
-/** The terminal echoes nothing while readline reads its keys, and what readline would show goes nowhere. */
+/** The terminal does not echo while readline reads its keys, and the echo of readline is discarded. */
 async function askSecretly(question: string): Promise<string> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const answer = askOnTerminal('', nowhere, '');
-  // Not before: keys that are pressed at the sight of it would be shown.
+  // The question comes last, because keys that are pressed before would be echoed.
   standardError(question);
   try {
     return await answer;

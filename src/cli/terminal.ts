@@ -3,16 +3,16 @@ import { oneLine, visible } from '../base/visible.ts';
 /** A part of a text in a colour of fleet's own: a parameter of SGR, such as 36. */
 export type Coloured = { readonly text: string; readonly colour: number };
 
-/** What people read. */
+/** A text for people, with colours. */
 export type Text = string | readonly (string | Coloured)[];
 
-/** The bytes of a text for a terminal, a pipe or a log: no control sequence in them but the colours of fleet. */
+/** The bytes of a text: the colours of fleet are its only control sequences. */
 export function render(text: Text): string {
   if (typeof text === 'string') return visible(text);
   return text.map((part) => (typeof part === 'string' ? visible(part) : coloured(part))).join('');
 }
 
-/** Lines as a text: what is given as one line is one. */
+/** Lines as a text; a newline in a line is made visible. */
 export function textOfLines(lines: readonly Text[]): Text {
   return lines.flatMap((line) => [
     ...(typeof line === 'string' ? [line] : line).map((part) =>
@@ -22,7 +22,7 @@ export function textOfLines(lines: readonly Text[]): Text {
   ]);
 }
 
-/** Home, the lines, each with what was there before it wiped away, and nothing below: no flicker, nothing to undo. */
+/** Draws lines from the top of the screen. Each line is erased only when it is replaced, so nothing flickers. */
 export function drawScreen(lines: readonly string[]): string {
   return `\u001b[H${lines.map((line) => `${oneLine(line)}\u001b[K\n`).join('')}\u001b[J`;
 }
@@ -38,12 +38,12 @@ type Terminal = {
   readonly rows?: number;
 };
 
-/** A line, and how many columns it takes. */
+/** A line and its width in columns. */
 export type LiveLine = { readonly text: string; readonly width: number };
 
 /**
- * Lines at the end of what a terminal shows that are drawn again in their place, and leave nothing behind. The cursor
- * stays visible, below them: there is nothing to restore when the process is killed.
+ * Temporary lines at the end of a terminal that are redrawn in place. The cursor stays visible below them, so nothing
+ * must be restored if the process is killed.
  */
 export class LiveArea {
   readonly #terminal: Terminal;
@@ -54,14 +54,14 @@ export class LiveArea {
     this.#terminal = terminal;
   }
 
-  /** The size of the terminal, in characters; the classic one where it does not say. */
+  /** The size of the terminal, in characters; 80 by 24 if it is unknown. */
   get size(): { readonly columns: number; readonly rows: number } {
     return { columns: this.#terminal.columns || 80, rows: this.#terminal.rows || 24 };
   }
 
   show(lines: readonly LiveLine[]): void {
     if (this.#isHeld || textOf(lines) === textOf(this.#lines)) return;
-    // In one piece, so that nothing flickers.
+    // One write, so that nothing flickers.
     this.#terminal.write(`${this.#erasing()}${textOf(lines)}`);
     this.#lines = lines;
   }

@@ -10,7 +10,7 @@ import { renewSessions } from '../systemd/driver.ts';
 import type { Call } from './command.ts';
 import { EXIT } from './exit-status.ts';
 import { untilInterrupted } from './signals.ts';
-import { withViewpoint } from './snapshot-source.ts';
+import { withSnapshotSource } from './snapshot-source.ts';
 
 /** Limits of `--interval`, in ms. */
 const INTERVAL_MS = 2000;
@@ -29,7 +29,7 @@ export function watchListing<Row>(
   // A list that is drawn in place leaves no room for progress.
   const streams = { ...call.streams, live: undefined, quiet: true };
   return untilInterrupted((signal) =>
-    withViewpoint(call.flags, streams, async (from) => {
+    withSnapshotSource({ flags: call.flags, streams }, async (from) => {
       const driver = 'snapshot' in from ? undefined : renewSessions(from.driver);
       const seenFrom = 'snapshot' in from || driver === undefined ? from : { ...from, driver };
       const updates = listRepeatedly(

@@ -32,7 +32,7 @@ describe('a process that fails', () => {
     ['callback', `Error: Fleet has a defect: TypeError: in a callback\n${TRACE}`],
     [
       'system',
-      `Error: Cannot go on, for open "/nowhere/file" failed on this computer: no such file or directory\n${TRACE}`,
+      `Error: Cannot continue, because open "/nowhere/file" failed on this computer: no such file or directory\n${TRACE}`,
     ],
   ])('by a %s says so in one line', (way, stderr) => {
     expect(run(`exec "$2" "$1" ${way}`)).toEqual({ status: 1, stdout: '', stderr });

@@ -1,20 +1,20 @@
 import type { ConfigFlags } from '../../config/settings.ts';
 import type { Command, CommandOption } from '../command.ts';
 
-/** What stands on a command line before the word that is being typed. */
+/** The part of a command line before the word that is being typed. */
 export type TypedLine = {
   readonly command: Command | undefined;
-  /** What `--config` and its like say so far. */
+  /** The values of global options so far. */
   readonly flags: ConfigFlags;
   /** The option whose value is being typed. */
   readonly pending: CommandOption | undefined;
-  /** How many arguments the command has been given. */
+  /** The number of arguments so far. */
   readonly operands: number;
-  /** No option can follow: `--` stands there, or the words belong to a command on a machine. */
+  /** No option can follow, after `--` or in a command for a machine. */
   readonly literal: boolean;
 };
 
-/** Reads the words of a command line that is not finished, and may be wrong, as far as it can be understood. */
+/** Reads the words of an unfinished command line, which may be wrong, as far as possible. */
 export function readTypedLine(
   words: readonly string[],
   commands: readonly Command[],
@@ -38,7 +38,7 @@ export function readTypedLine(
       else if (option !== undefined && valueName(option) !== undefined) pending = option;
     } else if (command === undefined) {
       command = commands.find(({ name }) => name === word);
-      // Of an unknown command nothing is known.
+      // An unknown command has no options.
       if (command === undefined) return { command, flags, pending, operands: 1, literal: true };
     } else if (operands === 0 && command.subcommands !== undefined) {
       command = command.subcommands.find(({ name }) => name === word);

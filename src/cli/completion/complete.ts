@@ -6,21 +6,21 @@ import type { Command, CommandOption } from '../command.ts';
 import type { Streams } from '../streams.ts';
 import { namesOf, optionNamed, optionsOf, readTypedLine, type TypedLine, valueName } from './command-line.ts';
 
-/** Something that may stand where the cursor is. One that ends in `/`, `=`, `,` or `@` is not finished by it. */
+/** A word that can replace the one at the cursor. After `/`, `=`, `,` or `@` the word is not finished. */
 export type Candidate = { readonly word: string; readonly about?: string };
 
-/** What there is to complete with, beside commands and options. */
+/** The sources of words besides commands and options. */
 export type Sources = {
   /** Names of units and templates in the registry. */
   units(flags: ConfigFlags): Promise<readonly string[]>;
-  /** Machines of fleet.conf, with what tells them apart. */
+  /** Machines of fleet.conf, with their addresses. */
   machines(flags: ConfigFlags): Promise<readonly Candidate[]>;
   /** Topics of the manual, with their titles. */
   topics(): Promise<readonly Candidate[]>;
 };
 
 export type CompletionRequest = {
-  /** The words after the program's name, the last one as far as it is typed. */
+  /** The words after the program's name; the last one may be unfinished. */
   readonly words: readonly string[];
   readonly commands: readonly Command[];
   readonly globals: readonly CommandOption[];
@@ -28,13 +28,13 @@ export type CompletionRequest = {
   readonly streams: Pick<Streams, 'cwd'>;
 };
 
-/** Everything that may stand in place of the last word and begins like it. No network, and no word is an error. */
+/** All candidates for the last word that begin like it. Uses no network, and a wrong word is no error. */
 export async function complete(request: CompletionRequest): Promise<readonly Candidate[]> {
   const typed = request.words.at(-1) ?? '';
   const line = readTypedLine(request.words.slice(0, -1), request.commands, request.globals);
   try {
     const candidates = await candidatesFor(typed, line, request);
-    // A name that holds what terminals obey, or a line end, cannot be offered.
+    // A name with control characters cannot be offered.
     return candidates.filter(({ word }) => word.startsWith(typed) && !/\p{Cc}/u.test(word));
   } catch (error) {
     if (isFleetError(error)) return [];
@@ -81,7 +81,7 @@ function named({ name, summary }: Command): Candidate {
   return { word: name, about: summary };
 }
 
-/** What an option's value may be, by its choices or by the name in its angle brackets. */
+/** The candidates for the value of an option, from its choices or from the name in its angle brackets. */
 async function valuesOf(
   option: CommandOption,
   typed: string,
@@ -101,7 +101,7 @@ async function valuesOf(
   return kind === 'file' ? localFiles(typed, streams.cwd, () => true) : [];
 }
 
-/** `<unit...>`, `[machine|unit] [command...]`: the names in the brackets say what an argument may be. */
+/** The names in the brackets determine the candidates: `<unit...>`, `[machine|unit] [command...]`. */
 async function operands(
   command: Command,
   typed: string,
@@ -128,7 +128,7 @@ async function operands(
 
 const SHELLS: ReadonlySet<string> = new Set(['bash', 'zsh', 'fish']);
 
-/** Verbs about unit files, which take a template for what it is. */
+/** Commands about unit files, which accept templates. */
 const ABOUT_FILES: ReadonlySet<string> = new Set([
   'submit',
   'destroy',
@@ -138,7 +138,7 @@ const ABOUT_FILES: ReadonlySet<string> = new Set([
   'verify',
 ]);
 
-/** Where a template cannot stand, its name is the beginning of its instances'. */
+/** For other commands, the name of a template is the beginning of an instance. */
 function unitsFor({ name }: Command, units: readonly string[]): readonly Candidate[] {
   if (ABOUT_FILES.has(name)) return units.map((word) => ({ word }));
   return units.map((unit) => ({ word: unit.replace(/^([^@]+@)\.[a-z]+$/, '$1') }));

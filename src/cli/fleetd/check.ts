@@ -10,12 +10,11 @@ import { type Streams, writeLines } from '../streams.ts';
 import { type Flags, leaderTtlOf } from './options.ts';
 
 /**
- * Reads everything that fleetd needs, finds out whether it could write the registry and lead, and asks every machine
- * once: status 5 when one does not answer. Changes nothing.
+ * Checks the configuration, write access to the registry and the leader lock, and observes every machine once: status 5
+ * if one is unreachable. Changes nothing.
  */
 export async function check(flags: Flags, streams: Streams): Promise<ExitStatus> {
-  const { env, cwd, home } = streams;
-  const config = await loadConfig({ flags, env, cwd, home });
+  const config = await loadConfig({ flags, ...streams });
   await probeWriting(config, leaderTtlOf(config));
   return withConfig(
     config,

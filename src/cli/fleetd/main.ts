@@ -1,7 +1,7 @@
 import { Command as Commander, CommanderError, Option } from 'commander';
 import { CONFIG_OPTION } from '../../config/settings.ts';
 import { EXIT } from '../exit-status.ts';
-import { runProcess, tellError } from '../run-process.ts';
+import { reportError, runProcess } from '../run-process.ts';
 import { processStreams, type Streams } from '../streams.ts';
 import { VERSION } from '../version.ts';
 import type { Flags } from './options.ts';
@@ -21,7 +21,7 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
     return await (await import('./serve.ts')).serve(flags, streams);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    return tellError(error, streams);
+    return reportError(error, streams);
   }
 }
 

@@ -111,8 +111,8 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
   }
 }
 
-async function configOf(flags: Flags, { env, cwd, home }: Streams): Promise<Config> {
-  return forController(await loadConfig({ flags, env, cwd, home }));
+async function configOf(flags: Flags, streams: Streams): Promise<Config> {
+  return forController(await loadConfig({ flags, ...streams }));
 }
 
 function logTo({ err }: Streams, format: Flags['log']): (entry: LogEntry) => void {

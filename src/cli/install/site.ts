@@ -19,7 +19,7 @@ export async function siteConfig(flags: ConfigFlags, streams: Streams): Promise<
   return { ...config, ...sshTargets(config, streams) };
 }
 
-/** The host of a controller: MACHINE or USER@HOST over SSH, or this computer, and the machines of the cluster. */
+/** Runs `work` with the host of a controller (MACHINE or USER@HOST over SSH, or this computer) and the machines. */
 export async function withSite<T>(
   { arguments: [machine], flags, streams }: Call,
   work: (site: Omit<Site, 'writeOwnConfig'>, config: SiteConfig) => Promise<T>,
