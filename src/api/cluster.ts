@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { shared } from '../base/async.ts';
+import { shared, withTimeout } from '../base/async.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
 import type { Clock } from '../base/time.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
@@ -85,10 +84,7 @@ export class Cluster {
   async #settledSnapshot(): Promise<ClusterSnapshot> {
     await this.#load();
     if (this.now - this.#changedAt < FOLLOWS_MS && this.watcher.snapshot !== undefined) {
-      const limit = new AbortController();
-      const late = sleep(SETTLE_LIMIT_MS, undefined, { signal: limit.signal }).catch(() => undefined);
-      await Promise.race([this.watcher.observe(), late]);
-      limit.abort();
+      await withTimeout(SETTLE_LIMIT_MS, this.watcher.observe(), () => undefined);
     }
     return this.snapshot();
   }

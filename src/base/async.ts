@@ -37,6 +37,19 @@ export function deferred<T>(): Deferred<T> {
   return { promise, ...settle };
 }
 
+/** What `work` settles to, or after `ms` what `late` returns or throws. */
+export async function withTimeout<T, L>(ms: number, work: Promise<T>, late: () => L): Promise<T | L> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  try {
+    return await Promise.race([work, timeout.then(late)]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** The longest rest after a run, in ms. */
 const LONGEST_REST_MS = 250;
 
@@ -66,5 +79,26 @@ export function shared<T>(work: () => Promise<T>): () => Promise<T> {
     next = run();
     last = next.catch(() => undefined);
     return next;
+  };
+}
+
+/** Runs work, at most a number of pieces at a time. */
+export type Limit = <T>(work: () => Promise<T>) => Promise<T>;
+
+/** A limit that runs at most `most` pieces of work at a time; the others wait in the order in which they came. */
+export function createLimit(most: number): Limit {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async (work) => {
+    if (running < most) running++;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      // The place goes to the next in line, so that a later request cannot overtake it.
+      const next = waiting.shift();
+      if (next === undefined) running--;
+      else next();
+    }
   };
 }

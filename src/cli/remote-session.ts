@@ -1,11 +1,9 @@
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
-import { setTimeout as wait } from 'node:timers/promises';
-import { deferred } from '../base/async.ts';
+import { deferred, withTimeout } from '../base/async.ts';
 import type { FleetError } from '../base/errors.ts';
 import type { Machine } from '../machine/machine.ts';
-import { hangUp } from '../ssh/hang-up.ts';
-import type { RemoteExit, RemoteSession, TerminalSize } from '../ssh/transport.ts';
+import { hangUp, type RemoteExit, type RemoteSession, type TerminalSize } from '../ssh/transport.ts';
 import type { SshAccess } from './context.ts';
 import { takeOver } from './signals.ts';
 import { cannotWrite, type Streams } from './streams.ts';
@@ -177,12 +175,10 @@ export async function logIn(
 }
 
 /** Whether the end of a session was reported within the time limit. */
-async function hangsUp(work: Promise<void>): Promise<boolean> {
-  const timer = new AbortController();
-  const late = wait(HANG_UP_MS, false, { signal: timer.signal });
+function hangsUp(work: Promise<void>): Promise<boolean> {
   const done = work.then(
     () => true,
     () => false,
   );
-  return Promise.race([done, late]).finally(() => timer.abort());
+  return withTimeout(HANG_UP_MS, done, () => false);
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { deferred, untilAny } from '../base/async.ts';
+import { untilAny, withTimeout } from '../base/async.ts';
 import { FleetError } from '../base/errors.ts';
 import { formatDuration } from '../base/time.ts';
 import type { Token } from '../cluster/snapshot.ts';
@@ -75,15 +75,8 @@ export class WakeUp {
 }
 
 /** Like `work`, but rejects with `ssh-timeout` if it has not settled in `ms`. */
-export async function within<T>(ms: number, { name }: Machine, work: Promise<T>): Promise<T> {
-  const late = deferred<never>();
-  const message = `Machine "${name}" gave no answer in ${formatDuration(ms)}`;
-  const timer = setTimeout(() => late.reject(new FleetError('ssh-timeout', message)), ms);
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
-    // A failure after the timeout is not reported again.
-    work.catch(() => undefined);
-  }
+export function within<T>(ms: number, { name }: Machine, work: Promise<T>): Promise<T> {
+  return withTimeout(ms, work, () => {
+    throw new FleetError('ssh-timeout', `Machine "${name}" gave no answer in ${formatDuration(ms)}`);
+  });
 }

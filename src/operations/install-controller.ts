@@ -19,7 +19,7 @@ import {
   writeScript,
 } from '../install/scripts.ts';
 import type { Access } from '../ssh/become.ts';
-import { newKey } from '../ssh/keys/new-key.ts';
+import { newKey } from '../ssh/keys/private-key.ts';
 import type { Transport } from '../ssh/transport.ts';
 import { knownHostLines } from '../ssh/trust.ts';
 import { openFileStore } from '../store/file.ts';

@@ -1,8 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { matchesList } from './pattern.ts';
-import { type Place, problemAt } from './problem.ts';
-import { nextWord } from './words.ts';
+import { nextWord, problemAt, type SourceLine } from './words.ts';
 
 /** One condition of a Match line; `argument` is empty for those that take none. */
 export type Criterion = {
@@ -14,7 +13,7 @@ export type Criterion = {
 type Compared = 'host' | 'originalhost' | 'user' | 'localuser' | 'tagged' | 'localnetwork' | 'exec';
 
 /** What the conditions of Match lines are about. */
-export type Situation = {
+export type MatchContext = {
   readonly isFinal: boolean;
   readonly host: string;
   readonly originalHost: string;
@@ -26,7 +25,7 @@ export type Situation = {
 };
 
 /** Reads what follows `Match`. Throws `config` for conditions that ssh would refuse, or that only ssh can judge. */
-export function parseCriteria(place: Place, text: string): readonly Criterion[] {
+export function parseCriteria(place: SourceLine, text: string): readonly Criterion[] {
   const criteria: Criterion[] = [];
   for (let { word, rest } = nextWord(text); isWord(word); { word, rest } = nextWord(rest)) {
     const negated = word.startsWith('!');
@@ -51,8 +50,8 @@ export function parseCriteria(place: Place, text: string): readonly Criterion[] 
 }
 
 /** True when all conditions hold. No command runs once one of them does not. */
-export function holds(criteria: readonly Criterion[], situation: Situation): boolean {
-  return criteria.every((criterion) => test(criterion, situation) !== criterion.negated);
+export function holds(criteria: readonly Criterion[], context: MatchContext): boolean {
+  return criteria.every((criterion) => test(criterion, context) !== criterion.negated);
 }
 
 /** Whether any condition asks for a second look at the files, which `final` does and `canonical` does not. */
@@ -60,26 +59,26 @@ export function wantsFinalPass(criteria: readonly Criterion[]): boolean {
   return criteria.some(({ argument, name }) => name === 'final' && argument === 'final');
 }
 
-function test({ name, argument }: Criterion, situation: Situation): boolean {
+function test({ name, argument }: Criterion, context: MatchContext): boolean {
   switch (name) {
     case 'all':
       return true;
     case 'final':
-      return situation.isFinal;
+      return context.isFinal;
     case 'host':
-      return matchesList(situation.host.toLowerCase(), argument.toLowerCase());
+      return matchesList(context.host.toLowerCase(), argument.toLowerCase());
     case 'originalhost':
-      return matchesList(situation.originalHost.toLowerCase(), argument.toLowerCase());
+      return matchesList(context.originalHost.toLowerCase(), argument.toLowerCase());
     case 'user':
-      return matchesList(situation.user, argument);
+      return matchesList(context.user, argument);
     case 'localuser':
-      return matchesList(situation.localUser, argument);
+      return matchesList(context.localUser, argument);
     case 'tagged':
-      return matchesList(situation.tag, argument);
+      return matchesList(context.tag, argument);
     case 'localnetwork':
       return isInNetwork(argument);
     case 'exec':
-      return situation.exec(argument);
+      return context.exec(argument);
   }
 }
 
@@ -119,7 +118,7 @@ function isCompared(name: string): name is Compared {
   return COMPARED.has(name);
 }
 
-function unknownCriterion(place: Place, name: string) {
+function unknownCriterion(place: SourceLine, name: string) {
   const isNew = ['command', 'sessiontype', 'version'].includes(name);
   return problemAt(
     place,

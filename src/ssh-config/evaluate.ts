@@ -1,13 +1,12 @@
+import { configError } from '../base/errors.ts';
 import { holds, wantsFinalPass } from './criteria.ts';
-import { expandTokens } from './expand.ts';
-import type { ConfigFile, ConfigFiles } from './files.ts';
-import type { Directive } from './parse.ts';
+import type { ConfigFile, ConfigFiles, Directive } from './files.ts';
+import { expandTokens, type LocalContext, normalHost } from './local-context.ts';
 import { type HostPattern, matchesList, matchesPattern } from './pattern.ts';
-import { type Place, problem, problemAt } from './problem.ts';
-import { normalHost, type Surroundings } from './surroundings.ts';
+import { problemAt, type SourceLine } from './words.ts';
 
 /** The values of one line that applies, and where it is; nowhere for what was given beforehand. */
-export type Setting = { readonly values: readonly string[]; readonly place: Place | undefined };
+export type Setting = { readonly values: readonly string[]; readonly place: SourceLine | undefined };
 
 /** What applies, by keyword: one setting each, several for keywords that add up. */
 export type Settings = ReadonlyMap<string, readonly Setting[]>;
@@ -26,9 +25,9 @@ export function evaluate(
   query: Query,
   roots: readonly ConfigFile[],
   files: ConfigFiles,
-  surroundings: Surroundings,
+  local: LocalContext,
 ): Evaluated {
-  const evaluation = new Evaluation(query, files, surroundings);
+  const evaluation = new Evaluation(query, files, local);
   evaluation.pass(roots);
   if (evaluation.wantsFinal || evaluation.isCanonical) evaluation.finalPass(roots);
   return { host: evaluation.host(), settings: evaluation.settings };
@@ -39,21 +38,21 @@ class Evaluation {
   wantsFinal: boolean = false;
   readonly #query: Query;
   readonly #files: ConfigFiles;
-  readonly #surroundings: Surroundings;
+  readonly #local: LocalContext;
   #matched: string;
   #isFinal = false;
 
-  constructor(query: Query, files: ConfigFiles, surroundings: Surroundings) {
+  constructor(query: Query, files: ConfigFiles, local: LocalContext) {
     this.#query = query;
     this.#files = files;
-    this.#surroundings = surroundings;
+    this.#local = local;
     this.#matched = query.name;
     for (const [name, value] of Object.entries(query.given))
       if (value !== undefined) this.settings.set(name, [{ values: [value], place: undefined }]);
   }
 
   pass(roots: readonly ConfigFile[]): void {
-    for (const file of roots) this.#walk(file, true, 0);
+    for (const file of roots) this.#apply(file, true, 0);
   }
 
   /** Once more, with the name that the first pass led to: what was found stays. */
@@ -76,10 +75,10 @@ class Evaluation {
     const expanded = expandTokens(setting.values[0] ?? '', { h: this.#query.name });
     if ('text' in expanded) return normalHost(expanded.text);
     const what = `"hostname" ${expanded.problem}`;
-    throw setting.place === undefined ? problem(what) : problemAt(setting.place, what);
+    throw setting.place === undefined ? configError(what) : problemAt(setting.place, what);
   }
 
-  #walk(file: ConfigFile, isActive: boolean, depth: number): void {
+  #apply(file: ConfigFile, isActive: boolean, depth: number): void {
     let active = isActive;
     for (const directive of file.directives) {
       switch (directive.kind) {
@@ -92,7 +91,7 @@ class Evaluation {
         case 'include':
           if (depth === DEEPEST_INCLUDE)
             throw problemAt(directive.place, `files include each other more than ${DEEPEST_INCLUDE} deep`);
-          for (const inner of this.#files.included(directive, file)) this.#walk(inner, active, depth + 1);
+          for (const inner of this.#files.included(directive, file)) this.#apply(inner, active, depth + 1);
           break;
         case 'unknown':
           this.#unknown(directive);
@@ -118,11 +117,11 @@ class Evaluation {
   /** Conditions are looked at where nothing can apply, too: `final` counts everywhere. */
   #matches({ criteria, place }: Directive & { kind: 'match' }, isActive: boolean): boolean {
     if (wantsFinalPass(criteria)) this.wantsFinal = true;
-    return isActive && holds(criteria, this.#situation(place));
+    return isActive && holds(criteria, this.#matchContext(place));
   }
 
-  #situation(place: Place) {
-    const localUser = this.#surroundings.facts.user;
+  #matchContext(place: SourceLine) {
+    const localUser = this.#local.facts.user;
     const host = this.#rawHost();
     const user = this.#first('user') ?? localUser;
     return {
@@ -144,11 +143,11 @@ class Evaluation {
     return 'text' in expanded ? expanded.text : this.host();
   }
 
-  #exec(command: string, { host, user, place }: { host: string; user: string; place: Place }): boolean {
+  #exec(command: string, { host, user, place }: { host: string; user: string; place: SourceLine }): boolean {
     const alias = this.#first('hostkeyalias') ?? host;
     const port = this.#first('port') ?? '22';
-    const tokens = this.#surroundings.tokens({ name: this.#query.name, host, port, user, alias });
-    return this.#surroundings.exec(command, tokens, place);
+    const tokens = this.#local.tokens({ name: this.#query.name, host, port, user, alias });
+    return this.#local.exec(command, tokens, place);
   }
 
   #unknown({ name, place }: Directive & { kind: 'unknown' }): void {

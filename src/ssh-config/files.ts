@@ -1,8 +1,10 @@
 import { join } from 'node:path';
+import { configError } from '../base/errors.ts';
 import { readTrustedText } from '../base/trusted-file.ts';
-import { globPaths } from './glob.ts';
-import { type Directive, parseSshConfig } from './parse.ts';
-import { problem, problemAt } from './problem.ts';
+import { type Criterion, parseCriteria } from './criteria.ts';
+import { type Keyword, keywordOf } from './keywords.ts';
+import { globPaths, type HostPattern, hostPattern } from './pattern.ts';
+import { nextWord, problemAt, type SourceLine, skipBlanks, splitWords } from './words.ts';
 
 /** A file of a configuration. What a user's file includes, and only that, starts at `~/.ssh` and may say `~`. */
 export type ConfigFile = { readonly isUser: boolean; readonly directives: readonly Directive[] };
@@ -60,6 +62,49 @@ function readText(path: string, { isRequired }: Reading): string | undefined {
     const { code, message } = error as NodeJS.ErrnoException;
     if (typeof code !== 'string' || !/^E[A-Z]/.test(code)) throw error;
     if (!isRequired) return undefined;
-    throw problem(`cannot read ${JSON.stringify(path)}: ${message}`);
+    throw configError(`cannot read ${JSON.stringify(path)}: ${message}`);
   }
+}
+
+/** One line of an ssh_config. */
+export type Directive = { readonly place: SourceLine } & (
+  | { readonly kind: 'option'; readonly keyword: Keyword; readonly values: readonly string[] }
+  | { readonly kind: 'host'; readonly patterns: readonly HostPattern[] }
+  | { readonly kind: 'match'; readonly criteria: readonly Criterion[] }
+  | { readonly kind: 'include'; readonly paths: readonly string[] }
+  /** A keyword that does not exist, which IgnoreUnknown may allow. */
+  | { readonly kind: 'unknown'; readonly name: string }
+);
+
+/**
+ * Reads the text of an ssh_config as readconf.c of OpenSSH does. Throws `config` with file and line for a line
+ * that ssh would refuse, wherever it stands.
+ */
+function parseSshConfig(file: string, text: string): readonly Directive[] {
+  return text.split('\n').flatMap((line, index) => {
+    const place = { file, line: index + 1 };
+    const { word: first, rest } = nextWord(line.replace(/[ \t\r\n\f]+$/, ''));
+    // Blanks at the start of a line end an empty first word.
+    const { word, rest: text } = first === '' ? nextWord(rest) : { word: first, rest };
+    if (word === undefined || word === '' || word.startsWith('#')) return [];
+    return [parseDirective(place, word.toLowerCase(), skipBlanks(text ?? ''))];
+  });
+}
+
+function parseDirective(place: SourceLine, name: string, text: string): Directive {
+  if (text === '') throw problemAt(place, `"${name}" has no argument`);
+  const words = splitWords(text);
+  if (words === undefined) throw problemAt(place, 'a quote is not closed');
+  if (name === 'match') return { kind: 'match', place, criteria: parseCriteria(place, text) };
+  if (name === 'host' || name === 'include') {
+    if (words.includes('')) throw problemAt(place, `"${name}" has an empty argument`);
+    return name === 'host'
+      ? { kind: name, place, patterns: words.map(hostPattern) }
+      : { kind: name, place, paths: words };
+  }
+  const keyword = keywordOf(name);
+  if (keyword === undefined) return { kind: 'unknown', place, name };
+  const values = keyword.read({ words, text });
+  if (typeof values === 'string') throw problemAt(place, `"${name}" ${values}`);
+  return { kind: 'option', place, keyword, values };
 }

@@ -5,13 +5,13 @@ export type Keyword = {
   /** In small letters. Several spellings can share a name. */
   readonly name: string;
   readonly read: read.ReadValue;
-  /** Whether later lines add to the first one that applies, instead of being passed over. */
+  /** Whether later lines add to the first one that applies, instead of being ignored. */
   readonly adds: boolean;
   /**
-   * What it means to fleet: `used`; `idle`, as it plays no part in running commands on machines; `passed over`,
-   * which -v reports; `decisive`: it changes how a machine is reached, and is an error therefore.
+   * What it means to fleet: `used`; `idle`, as it plays no part in running commands on machines; `ignored`,
+   * which -v reports; `unsupported`: it changes how a machine is reached, and is an error therefore.
    */
-  readonly role: 'used' | 'idle' | 'passed over' | 'decisive';
+  readonly role: 'used' | 'idle' | 'ignored' | 'unsupported';
 };
 
 /** The keyword of that name in small letters; undefined for one that ssh_config(5) does not have. */
@@ -72,7 +72,7 @@ const USED: Readonly<Record<string, read.ReadValue>> = {
   userknownhostsfile: read.words,
 };
 
-const PASSED_OVER: Readonly<Record<string, read.ReadValue>> = {
+const IGNORED: Readonly<Record<string, read.ReadValue>> = {
   casignaturealgorithms: read.word,
   connectionattempts: read.integer,
   hostbasedauthentication: read.flag,
@@ -89,7 +89,7 @@ const PASSED_OVER: Readonly<Record<string, read.ReadValue>> = {
   verifyhostkeydns: read.flagOr('ask'),
 };
 
-const DECISIVE: Readonly<Record<string, read.ReadValue>> = {
+const UNSUPPORTED: Readonly<Record<string, read.ReadValue>> = {
   bindinterface: read.word,
   canonicalizehostname: read.flagOr('always'),
   proxyusefdpass: read.flag,
@@ -113,8 +113,8 @@ const ADDING: ReadonlySet<string> = new Set(['identityfile', 'certificatefile', 
 
 const KEYWORDS: ReadonlyMap<string, Keyword> = new Map([
   ...entries('used', USED),
-  ...entries('passed over', PASSED_OVER),
-  ...entries('decisive', DECISIVE),
+  ...entries('ignored', IGNORED),
+  ...entries('unsupported', UNSUPPORTED),
   ...entries('idle', Object.fromEntries(IDLE.split(/\s+/).map((name) => [name, read.anything]))),
 ]);
 

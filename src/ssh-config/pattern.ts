@@ -1,3 +1,6 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
 /** True when a pattern of `*` (any run) and `?` (one character) matches the whole text (ssh_config(5), PATTERNS). */
 export function matchesPattern(text: string, pattern: string): boolean {
   let at = 0;
@@ -42,4 +45,49 @@ export function matchesList(text: string, list: string): boolean {
     found = true;
   }
   return found;
+}
+
+/** The paths that a pattern with `*`, `?` and `[…]` leads to, sorted, as glob(3) without flags has them. */
+export function globPaths(pattern: string): readonly string[] {
+  let found = ['/'];
+  for (const part of pattern.split('/').filter((each) => each !== '')) {
+    found = found.flatMap((folder) => entries(folder, part));
+  }
+  return found;
+}
+
+function entries(folder: string, part: string): string[] {
+  if (!/[*?[\\]/.test(part)) return existsSync(join(folder, part)) ? [join(folder, part)] : [];
+  const matcher = toRegExp(part);
+  return namesIn(folder)
+    .filter((name) => matcher.test(name) && (!name.startsWith('.') || part.startsWith('.')))
+    .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    .map((name) => join(folder, name));
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    // What cannot be looked into holds no match, as in glob(3).
+    return [];
+  }
+}
+
+/** A part of a pattern between two slashes; a `[` without its end stands for itself. */
+function toRegExp(part: string): RegExp {
+  const source = part.replace(
+    /\\(.)|\[([!^]?)(\]?[^\]]*)\]|[*?]|[\\^$.|+(){}[\]]/gs,
+    (found, escaped, not, set) => {
+      if (escaped !== undefined) return literal(escaped);
+      if (set !== undefined) return `[${not === '' ? '' : '^'}${set.replace(/[\\\]^]/g, String.raw`\$&`)}]`;
+      if (found === '*') return '.*';
+      return found === '?' ? '.' : literal(found);
+    },
+  );
+  return new RegExp(`^${source}$`, 's');
+}
+
+function literal(char: string): string {
+  return char.replace(/[\\^$.*+?()[\]{}|/]/, String.raw`\$&`);
 }

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
+import { configError } from '../base/errors.ts';
 import type { SshTarget, Via } from '../ssh/target.ts';
 import { type Evaluated, evaluate } from './evaluate.ts';
 import { type ConfigFile, ConfigFiles } from './files.ts';
-import { parseJumps } from './jump.ts';
-import { problem } from './problem.ts';
-import { notesOf, refuseDecisive } from './roles.ts';
+import { LocalContext, type LocalFacts } from './local-context.ts';
+import { notesOf, refuseUnsupported } from './roles.ts';
 import { SettingsReader } from './settings.ts';
-import { type LocalFacts, Surroundings } from './surroundings.ts';
+import { parseJumps } from './values.ts';
 
 /** Which files are read: those that ssh reads, one instead of them, or none. */
 export type Sources = { readonly kind: 'usual' | 'none' } | { readonly kind: 'file'; readonly path: string };
@@ -26,7 +26,7 @@ export type Lookup = {
 
 export type Base = Omit<SshTarget, 'name' | 'host'>;
 
-/** Where a lookup led. `notes` tell which lines are passed over, without a newline at the end. */
+/** Where a lookup led. `notes` tell which lines are ignored, without a newline at the end. */
 export type Resolution = { readonly target: SshTarget; readonly notes: readonly string[] };
 
 /** More jump hosts than that are hosts that lead to each other. */
@@ -35,14 +35,14 @@ const MOST_JUMPS = 16;
 /** Looks hosts up in the files of ssh_config, which are read with the first one. */
 export class SshConfigResolver {
   readonly #files: ConfigFiles;
-  readonly #surroundings: Surroundings;
+  readonly #local: LocalContext;
   readonly #sources: Sources;
   #roots: readonly ConfigFile[] | undefined;
 
   constructor(sources: Sources, facts: LocalFacts) {
     this.#sources = sources;
     this.#files = new ConfigFiles(facts.home);
-    this.#surroundings = new Surroundings(facts);
+    this.#local = new LocalContext(facts);
   }
 
   /**
@@ -59,14 +59,14 @@ export class SshConfigResolver {
     this.#roots ??= this.#read();
     const port = given.port === undefined ? undefined : String(given.port);
     const query = { name, given: { user: given.user, port, proxyjump: jumps } };
-    const evaluated = evaluate(query, this.#roots, this.#files, this.#surroundings);
+    const evaluated = evaluate(query, this.#roots, this.#files, this.#local);
     const { host, settings } = evaluated;
     const text = (keyword: string): string | undefined => settings.get(keyword)?.[0]?.values[0];
     const user = text('user') ?? base.user;
     const place = { host, port: text('port') ?? String(base.port), user };
     const alias = text('hostkeyalias')?.toLowerCase() ?? name;
-    const tokens = this.#surroundings.tokens({ name, ...place, alias });
-    const reader = new SettingsReader(settings, tokens, this.#surroundings.facts);
+    const tokens = this.#local.tokens({ name, ...place, alias });
+    const reader = new SettingsReader(settings, tokens, this.#local.facts);
     return { ...evaluated, ...place, port: Number(place.port), reader };
   }
 
@@ -76,7 +76,7 @@ export class SshConfigResolver {
     // ssh(1) reads the same files and follows every line of them.
     const isFollowed = (always.transport ?? base.transport) === 'openssh';
     if (!isFollowed) {
-      refuseDecisive(found);
+      refuseUnsupported(found);
       trail.notes.push(...notesOf(found.settings));
     }
     const settled = found.reader.read({ algorithms: !isFollowed });
@@ -87,15 +87,15 @@ export class SshConfigResolver {
   }
 
   #via(reader: SettingsReader, target: SshTarget, { base, always }: Lookup, trail: Trail): Via {
-    const command = reader.expandWay('proxycommand');
+    const command = reader.expandProxy('proxycommand');
     if (command !== undefined) return { kind: 'command', command };
-    const list = reader.expandWay('proxyjump');
+    const list = reader.expandProxy('proxyjump');
     if (list === undefined) return base.via;
     const last = parseJumps(list)?.at(-1);
-    if (last === undefined) throw problem(`"proxyjump" leads through no host: ${JSON.stringify(list)}`);
+    if (last === undefined) throw configError(`"proxyjump" leads through no host: ${JSON.stringify(list)}`);
     const isItself = last.host === target.host && (last.port ?? 22) === target.port;
     if ((isItself && (last.user ?? target.user) === target.user) || trail.depth === MOST_JUMPS)
-      throw problem(
+      throw configError(
         `"proxyjump" of ${JSON.stringify(target.name)} leads back to where it came from: ${JSON.stringify(list)}`,
         'Except the jump host from it: Match host !BASTION,*',
       );
@@ -109,7 +109,7 @@ export class SshConfigResolver {
   #read(): readonly ConfigFile[] {
     const sources = this.#sources;
     if (sources.kind === 'none') return [];
-    const { home } = this.#surroundings.facts;
+    const { home } = this.#local.facts;
     const files =
       sources.kind === 'file'
         ? [this.#files.read(sources.path, { isUser: true, isRequired: true })]

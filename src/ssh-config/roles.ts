@@ -11,9 +11,10 @@ const HARMLESS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Throws `config` for the first line that has a say in who or what is reached and that only ssh can follow. */
-export function refuseDecisive({ host, settings }: Evaluated): void {
+export function refuseUnsupported({ host, settings }: Evaluated): void {
   for (const [name, [setting]] of settings) {
-    if (setting === undefined || keywordOf(name)?.role !== 'decisive' || isHarmless(name, setting)) continue;
+    if (setting === undefined || keywordOf(name)?.role !== 'unsupported' || isHarmless(name, setting))
+      continue;
     if (name === 'canonicalizehostname' && !searchesDomains(host, settings)) continue;
     if (name === 'proxyusefdpass' && !settings.has('proxycommand')) continue;
     if (name === 'refuseconnection') throw refused(name, setting, `forbids it: ${setting.values[0]}`);
@@ -30,8 +31,7 @@ export function notesOf(settings: Settings): readonly string[] {
   for (const [name, [setting]] of settings) {
     if (setting === undefined) continue;
     const [value = ''] = setting.values;
-    if (keywordOf(name)?.role === 'passed over' && !isHarmless(name, setting))
-      note(name, setting, 'is passed over');
+    if (keywordOf(name)?.role === 'ignored' && !isHarmless(name, setting)) note(name, setting, 'is ignored');
     if (name === 'localcommand' && settings.get('permitlocalcommand')?.[0]?.values[0] !== 'yes') notes.pop();
     if (name === 'stricthostkeychecking' && value === 'off')
       note(name, setting, 'is taken for accept-new: host keys are always verified');

@@ -1,12 +1,12 @@
 import { resolve } from 'node:path';
+import { configError } from '../base/errors.ts';
 import type { Algorithms, AuthenticationMethod, SshTarget } from '../ssh/target.ts';
 import { assembleNames, SSH2_ALGORITHMS } from './algorithms.ts';
 import { ONLY_OPENSSH } from './criteria.ts';
 import type { Setting, Settings } from './evaluate.ts';
-import { type Expanded, expandAll, expandTokens, type Tokens } from './expand.ts';
+import { type Expanded, expandAll, expandTokens, type LocalFacts, type Tokens } from './local-context.ts';
 import { matchesPattern } from './pattern.ts';
-import { problem, problemAt } from './problem.ts';
-import type { LocalFacts } from './surroundings.ts';
+import { problemAt } from './words.ts';
 
 /** What ssh_config settles of a target, apart from where it is and how to get there. */
 export type Settled = Partial<
@@ -43,7 +43,7 @@ export class SettingsReader {
   }
 
   /** Tokens of ProxyCommand and ProxyJump, which know no others. */
-  expandWay(name: 'proxycommand' | 'proxyjump'): string | undefined {
+  expandProxy(name: 'proxycommand' | 'proxyjump'): string | undefined {
     const setting = this.#settings.get(name)?.[0];
     const text = setting?.values[0];
     if (setting === undefined || text === undefined || text.toLowerCase() === 'none') return undefined;
@@ -180,7 +180,7 @@ const METHODS = [
 /** An error about a setting, with its place where it has one. */
 export function refused(name: string, { place }: Setting, what: string, hint?: string): Error {
   const text = `"${name}" ${what}`;
-  return place === undefined ? problem(text, hint) : problemAt(place, text, hint);
+  return place === undefined ? configError(text, hint) : problemAt(place, text, hint);
 }
 
 function settle(name: string, setting: Setting, expanded: Expanded): string {

@@ -1,3 +1,5 @@
+import { configError, type FleetError } from '../base/errors.ts';
+
 /** Blanks as OpenSSH counts them within a line. */
 const BLANKS = /^[ \t\r\n]*/;
 
@@ -63,4 +65,12 @@ function readWord(line: string, start: number): { text: string; end: number } | 
     else text += char;
   }
   return quote === '' ? { text, end: at } : undefined;
+}
+
+/** A line of a file, for messages. */
+export type SourceLine = { readonly file: string; readonly line: number };
+
+/** An error about a line of an ssh_config: `"/home/u/.ssh/config" line 3: …`. */
+export function problemAt({ file, line }: SourceLine, what: string, hint?: string): FleetError {
+  return configError(`${JSON.stringify(file)} line ${line}: ${what}`, hint);
 }

@@ -1,5 +1,5 @@
 import { createOpensshTransport } from './openssh/transport.ts';
-import { createSsh2Transport, type Ssh2TransportOptions } from './pool.ts';
+import { createSsh2Transport, type Ssh2TransportOptions } from './ssh2-transport.ts';
 import type { SshTarget } from './target.ts';
 import type { SessionTransport } from './transport.ts';
 

@@ -1,10 +1,10 @@
 import type { FleetError } from '../base/errors.ts';
-import type { Deadline } from './deadline.ts';
 import { cannotReach, otherTransport } from './failure.ts';
 import { algorithmsFor, type Credential } from './keys/credential.ts';
 import type { Credentials } from './keys/keys.ts';
-import type { Ask } from './person.ts';
 import type { AuthenticationMethod, SshTarget } from './target.ts';
+import type { Deadline } from './time-limit.ts';
+import type { Ask } from './transport.ts';
 import type { Answer, UserAuth } from './user-auth.ts';
 
 /** Logs in: with one key after another, and where it is wanted with what a person answers; remembers what was tried. */

@@ -1,6 +1,5 @@
 import { type ErrorCode, FleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
-import type { BecomePassword } from './become-password.ts';
 import type { SshTarget } from './target.ts';
 
 /** How a user gets root's rights on a machine. */
@@ -21,7 +20,7 @@ type BecomeCode = Extract<ErrorCode, `become-${string}`>;
  * What sudo(8), sudo-rs and doas(1) say, in the C locale that they are started in, about each reason. All of them
  * exit with 1 whatever it was.
  */
-const SAYINGS: readonly (readonly [RegExp, BecomeCode])[] = [
+const BECOME_MESSAGES: readonly (readonly [RegExp, BecomeCode])[] = [
   [/must have a tty/, 'become-tty'],
   [/incorrect password|Sorry, try again|Authentication failed/, 'become-refused'],
   [/password is required|no password was provided|Authentication required/i, 'become-password'],
@@ -44,7 +43,9 @@ export function shellEnded(
   const { ssh, become } = access;
   const what = said === '' ? `its shell ended early: ${how}` : quoted(said);
   const code =
-    becomes(access) && !hasAnswered ? SAYINGS.find(([saying]) => saying.test(said))?.[1] : undefined;
+    becomes(access) && !hasAnswered
+      ? BECOME_MESSAGES.find(([pattern]) => pattern.test(said))?.[1]
+      : undefined;
   const hint = code === undefined ? endHint(access, hasAnswered) : HINTS[code](ssh.user, become);
   return cannotUse(access, code ?? 'remote-script', what, hint);
 }
@@ -93,4 +94,57 @@ const HINTS: Readonly<Record<BecomeCode, (user: string, become: Become) => strin
 
 function cannotUse({ ssh }: Access, code: ErrorCode, what: string, hint: string): FleetError {
   return new FleetError(code, `Cannot use machine "${ssh.name}": ${what}`, { hint });
+}
+
+/** What became of a password: `refused` names the machine that did not take it. */
+export type Verdict = { readonly kind: 'accepted' } | { readonly kind: 'refused'; readonly by: string };
+
+/**
+ * A password that many machines may ask for. So that a wrong one locks no accounts, it goes to one machine first,
+ * and to the others when that has taken it. After the first refusal only machines that took it before get it.
+ */
+export class BecomePassword {
+  readonly #read: () => Promise<string>;
+  readonly #accepted = new Set<string>();
+  #text: Promise<string> | undefined;
+  #trial: Promise<unknown> | undefined;
+  #refusedBy: string | undefined;
+
+  /** `read` is called once, when a machine first asks. */
+  constructor(read: () => Promise<string>) {
+    this.#read = read;
+  }
+
+  /**
+   * Lets `attempt` send the password to a machine, or says that it must not be sent. An attempt resolves with
+   * whether it was taken, and rejects when that will never be known.
+   */
+  async offer(machine: string, attempt: (password: string) => Promise<boolean>): Promise<Verdict> {
+    while (this.#isUntried && this.#trial !== undefined) await this.#trial;
+    if (this.#refusedBy !== undefined && !this.#accepted.has(machine))
+      return { kind: 'refused', by: this.#refusedBy };
+    const outcome = this.#try(machine, attempt);
+    if (this.#isUntried) {
+      const over = (): void => {
+        this.#trial = undefined;
+      };
+      this.#trial = outcome.then(over, over);
+    }
+    return outcome;
+  }
+
+  get #isUntried(): boolean {
+    return this.#accepted.size === 0 && this.#refusedBy === undefined;
+  }
+
+  async #try(machine: string, attempt: (password: string) => Promise<boolean>): Promise<Verdict> {
+    this.#text ??= this.#read();
+    if (await attempt(await this.#text)) {
+      this.#accepted.add(machine);
+      return { kind: 'accepted' };
+    }
+    this.#accepted.delete(machine);
+    this.#refusedBy ??= machine;
+    return { kind: 'refused', by: machine };
+  }
 }

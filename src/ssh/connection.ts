@@ -3,9 +3,9 @@ import type { Client, ClientCallback, ClientChannel } from 'ssh2';
 import type { FleetError } from '../base/errors.ts';
 import { formatDuration } from '../base/time.ts';
 import { quoted } from '../base/visible.ts';
-import type { Carrier } from './carriers.ts';
+import type { ByteCounter, ByteStream } from './byte-stream.ts';
+import type { PooledConnection } from './connection-pool.ts';
 import { cannotReach, lost, MAX_SESSIONS, NoMoreSessions, noWay, Unsent } from './failure.ts';
-import type { Line, Meter } from './line.ts';
 import { ChannelProcess } from './remote-process.ts';
 import type { SshTarget } from './target.ts';
 import type { Login, RemoteSession, SessionRequest } from './transport.ts';
@@ -32,24 +32,30 @@ export function pingInterval(target: SshTarget): number {
 }
 
 /** An open connection to a machine: ssh2's client and the line under it, from the login to the end. */
-export class Connection implements Carrier {
+export class Connection implements PooledConnection {
   /** Resolves when the connection is gone, for whatever reason. */
   readonly closed: Promise<void>;
   readonly login: Login;
   readonly #client: Client;
-  readonly #line: Line;
-  readonly #meter: Meter;
+  readonly #line: ByteStream;
+  readonly #counter: ByteCounter;
   readonly #target: SshTarget;
   #failure: FleetError | undefined;
   #reason: string | undefined;
   #granted = 0;
   #asking = 0;
 
-  constructor(client: Client, line: Line, meter: Meter, target: SshTarget, credential: string | undefined) {
+  constructor(
+    client: Client,
+    line: ByteStream,
+    counter: ByteCounter,
+    target: SshTarget,
+    credential: string | undefined,
+  ) {
     this.login = { address: line.address, credential };
     this.#client = client;
     this.#line = line;
-    this.#meter = meter;
+    this.#counter = counter;
     this.#target = target;
     client.on('error', (error) => this.#abandon(error.message));
     const watch = this.#watchForSilence();
@@ -76,15 +82,15 @@ export class Connection implements Carrier {
   start(request: SessionRequest): Promise<RemoteSession> {
     return new Promise((resolve, reject) => {
       const wasUsed = this.#granted > 0;
-      const heard = this.#meter.bytesRead;
+      const heard = this.#counter.bytesRead;
       let isLate = false;
       // An idle connection may have died unseen. If nothing came over it since, the command was never sent: it is
       // asked for in a second message, after the machine has granted a session.
       const gone = (failure: FleetError): void =>
-        reject(wasUsed && this.#meter.bytesRead === heard ? new Unsent(failure) : failure);
+        reject(wasUsed && this.#counter.bytesRead === heard ? new Unsent(failure) : failure);
       // A machine that says nothing at all is left to the watch, which knows a dead connection from a slow one.
       const timer = setTimeout(() => {
-        if (this.#meter.bytesRead === heard) return timer.refresh();
+        if (this.#counter.bytesRead === heard) return timer.refresh();
         isLate = true;
         return reject(this.#slow());
       }, this.#target.connectTimeoutMs);
@@ -200,8 +206,8 @@ export class Connection implements Carrier {
     let heard = -1;
     let silent = 0;
     const look = (): void => {
-      silent = this.#meter.bytesRead === heard ? silent + 1 : 0;
-      heard = this.#meter.bytesRead;
+      silent = this.#counter.bytesRead === heard ? silent + 1 : 0;
+      heard = this.#counter.bytesRead;
       if (silent < PINGS) return;
       this.#abandon(`no answer within ${formatDuration(this.#target.keepaliveTimeoutMs)}`);
     };

@@ -82,7 +82,7 @@ export class KnownHost {
   /** Which lines with hashed names are about this host is not known yet; it will be when its key is on none of them. */
   #likelyTypes(): string[] {
     const { names } = this.#names;
-    const lines = this.#files.flatMap((file) => names.flatMap((name) => file.inClear(name)));
+    const lines = this.#files.flatMap((file) => names.flatMap((name) => file.unhashed(name)));
     const types = lines.filter(isEvidence).map(({ key }) => keyType(key));
     return types.length > 0 ? types : this.#files.flatMap(({ hashedTypes }) => [...hashedTypes]);
   }

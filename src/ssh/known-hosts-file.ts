@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { LARGEST_FILE, readTrustedText } from '../base/trusted-file.ts';
 import { keyType } from './keys/public-key.ts';
-import { isHashed, type KnownHostsLine, parseKnownHosts, speaksOf } from './known-hosts.ts';
+import { covers, isHashed, type KnownHostsLine, parseKnownHosts } from './known-hosts.ts';
 
 /**
  * The lines of one file, sorted for many questions. A name that is hashed takes a hash a line to find, which for
@@ -31,8 +31,8 @@ export class KnownHostsFile {
   }
 
   /** The lines that speak of a host, without those with a hashed name. */
-  inClear(name: string): KnownHostsLine[] {
-    const fitting = this.#patterns.filter((line) => speaksOf(line, name));
+  unhashed(name: string): KnownHostsLine[] {
+    const fitting = this.#patterns.filter((line) => covers(line, name));
     return [...(this.#byName.get(name) ?? []), ...fitting].toSorted((a, b) => a.line - b.line);
   }
 
@@ -40,7 +40,7 @@ export class KnownHostsFile {
   all(name: string): readonly KnownHostsLine[] {
     const found =
       this.#found.get(name) ??
-      [...this.inClear(name), ...this.#hashed.filter((line) => speaksOf(line, name))].toSorted(
+      [...this.unhashed(name), ...this.#hashed.filter((line) => covers(line, name))].toSorted(
         (a, b) => a.line - b.line,
       );
     this.#found.set(name, found);
@@ -49,12 +49,12 @@ export class KnownHostsFile {
 
   /** The lines that hold a key, and speak of a host. */
   withKey(key: Buffer, name: string): KnownHostsLine[] {
-    return (this.#byKey.get(key.toString('base64')) ?? []).filter((line) => speaksOf(line, name));
+    return (this.#byKey.get(key.toString('base64')) ?? []).filter((line) => covers(line, name));
   }
 
   /** The lines with a marker that speak of a host; there are few. */
   marked(marker: KnownHostsLine['marker'], name: string): KnownHostsLine[] {
-    return this.#marked.filter((line) => line.marker === marker && speaksOf(line, name));
+    return this.#marked.filter((line) => line.marker === marker && covers(line, name));
   }
 
   /** True when it is known which lines speak of a host without hashing many names. */

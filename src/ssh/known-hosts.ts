@@ -36,7 +36,7 @@ export function parseKnownHosts(file: string, text: string): KnownHostsLine[] {
 }
 
 /** True when the line speaks of the host of that {@link knownHostName}. */
-export function speaksOf({ hosts }: KnownHostsLine, name: string): boolean {
+export function covers({ hosts }: KnownHostsLine, name: string): boolean {
   return isHashed(hosts) ? isHashOf(hosts, name) : matches(hosts, name);
 }
 

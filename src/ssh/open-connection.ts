@@ -2,18 +2,17 @@ import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Client, ConnectConfig } from 'ssh2';
 import { isFleetError } from '../base/errors.ts';
-import { offeredAlgorithms } from './algorithms.ts';
 import type { Authentication } from './authentication.ts';
-import type { TurnedAway } from './carriers.ts';
+import { ByteCounter, type ByteStream, dial } from './byte-stream.ts';
 import { Connection, pingInterval } from './connection.ts';
-import { createDeadline, type Deadline } from './deadline.ts';
+import type { TurnedAway } from './connection-pool.ts';
 import { closedHere, closedWhile, type OpenPhase, openFailure, timedOut } from './failure.ts';
-import { HostCertificates } from './host-certificates.ts';
 import { HostKeyCheck, hostKeyAlgorithms } from './host-key.ts';
 import { certificateName } from './keys/certificate.ts';
 import type { HostKeyVerdict, KnownHost } from './known-host.ts';
-import { dial, type Line, Meter } from './line.ts';
+import { HostCertificates, offeredAlgorithms } from './offer.ts';
 import type { SshTarget } from './target.ts';
+import { createDeadline, type Deadline } from './time-limit.ts';
 import { UserAuth } from './user-auth.ts';
 
 /**
@@ -77,7 +76,7 @@ function needsLookUp({ target, jumpHost }: Attempt): boolean {
 }
 
 /** How far an attempt has come. */
-type Progress = { phase: OpenPhase; line: Line | undefined };
+type Progress = { phase: OpenPhase; line: ByteStream | undefined };
 
 async function connectAndLogIn(
   attempt: Attempt,
@@ -98,7 +97,7 @@ async function connectAndLogIn(
   return logIn(attempt, line, progress, deadline);
 }
 
-function logIn(attempt: Attempt, line: Line, progress: Progress, deadline: Deadline): Promise<Opened> {
+function logIn(attempt: Attempt, line: ByteStream, progress: Progress, deadline: Deadline): Promise<Opened> {
   const { client, target, authentication } = attempt;
   const { stream } = line;
   const check = new HostKeyCheck(attempt.knownHost, target.strictHostKeyChecking === 'accept-new');
@@ -107,13 +106,13 @@ function logIn(attempt: Attempt, line: Line, progress: Progress, deadline: Deadl
       progress.phase = 'authentication';
     });
     client.on('ready', () => {
-      const connection = new Connection(client, line, meter, target, authentication.credential);
+      const connection = new Connection(client, line, counter, target, authentication.credential);
       resolve({ kind: 'open', connection, newHostKey: check.newHostKey });
     });
     const closed = (): void => {
       const error = closedWhile(target, progress.phase, {
-        trouble: line.trouble() ?? meter.greeting,
-        spoke: meter.bytesRead > 0,
+        trouble: line.trouble() ?? counter.greeting,
+        spoke: counter.bytesRead > 0,
       });
       if (progress.phase === 'handshake' && !line.isBroken()) resolve({ kind: 'turned-away', error });
       else reject(error);
@@ -123,7 +122,7 @@ function logIn(attempt: Attempt, line: Line, progress: Progress, deadline: Deadl
       // A number is the reason of a DISCONNECT message, such as "Too many authentication failures".
       const wasTold = progress.phase === 'authentication' && typeof error.code === 'number';
       if (wasTold) return reject(authentication.failure(error.message));
-      return isHangUp(error, meter) ? closed() : reject(openFailure(target, progress.phase, error));
+      return isHangUp(error, counter) ? closed() : reject(openFailure(target, progress.phase, error));
     });
     const verify = (key: Buffer, answer: (isTrusted: boolean) => void): undefined => {
       const verdict = check.judge(key);
@@ -136,7 +135,7 @@ function logIn(attempt: Attempt, line: Line, progress: Progress, deadline: Deadl
     const certificates = offerCertificates(attempt);
     new UserAuth(client, target.user, (auth) => void authentication.run(auth, deadline).catch(reject));
     // After ssh2, which pauses the stream until it reads itself.
-    const meter = new Meter(stream);
+    const counter = new ByteCounter(stream);
   });
 }
 
@@ -146,7 +145,7 @@ function logIn(attempt: Attempt, line: Line, progress: Progress, deadline: Deadl
  */
 function isHangUp(
   error: Error & { level?: string; code?: unknown },
-  { bytesRead, greeting }: Meter,
+  { bytesRead, greeting }: ByteCounter,
 ): boolean {
   if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return true;
   return error.level === 'protocol' && (bytesRead === 0 || greeting !== undefined);

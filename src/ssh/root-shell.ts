@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { StringDecoder } from 'node:string_decoder';
+import { withTimeout } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { badAnswer, keepTo, LIMITS } from '../machine/limits.ts';
-import { type Access, becomes, passwordRefused, shellEnded } from './become.ts';
-import type { BecomePassword } from './become-password.ts';
+import { type Access, type BecomePassword, becomes, passwordRefused, shellEnded } from './become.ts';
 import { encodeForPrintf, quote } from './shell.ts';
 import type { RemoteProcess, Transport } from './transport.ts';
 
@@ -142,16 +142,10 @@ class Dialogue {
   }
 
   /** Rejects when sudo has ended, with the reason, or does neither in time. */
-  async next(): Promise<'asks' | 'ready'> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(this.#tooSlow()), ANSWER_DEADLINE_MS);
+  next(): Promise<'asks' | 'ready'> {
+    return withTimeout(ANSWER_DEADLINE_MS, Promise.race([this.#event(), this.#exit]), () => {
+      throw this.#tooSlow();
     });
-    try {
-      return await Promise.race([this.#event(), this.#exit, late]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   #event(): Promise<'asks' | 'ready'> {

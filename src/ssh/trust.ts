@@ -1,3 +1,4 @@
+import type { Limit } from '../base/async.ts';
 import { causeText, FleetError } from '../base/errors.ts';
 import { closedHere } from './failure.ts';
 import { hostKeyRefusal, nameInFiles } from './host-key.ts';
@@ -6,7 +7,6 @@ import { describeKey, keyType } from './keys/public-key.ts';
 import { type HostNames, KnownHost } from './known-host.ts';
 import { appendKnownHost, knownHostName } from './known-hosts.ts';
 import { type KnownHostsFile, KnownHostsFiles } from './known-hosts-file.ts';
-import type { Limit } from './limit.ts';
 import type { SshTarget } from './target.ts';
 
 /** What a person is asked about a host that was never seen before. */

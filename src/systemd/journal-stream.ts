@@ -1,4 +1,5 @@
 import { StringDecoder } from 'node:string_decoder';
+import { withTimeout } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
 import { badAnswer, beyond, LIMITS } from '../machine/limits.ts';
@@ -73,17 +74,14 @@ class RunningJournal implements JournalStream {
   }
 
   async begun(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(this.#tooSlow()), CLOCK_DEADLINE_MS);
-    });
+    const clock = Promise.race([this.#clock, this.ended.then(() => this.#clock)]);
     try {
-      await Promise.race([this.#clock, this.ended.then(() => this.#clock), late]);
+      await withTimeout(CLOCK_DEADLINE_MS, clock, () => {
+        throw this.#tooSlow();
+      });
     } catch (error) {
       this.#process.close();
       throw error;
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -95,12 +93,8 @@ class RunningJournal implements JournalStream {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#process.end();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, END_DEADLINE_MS);
-    });
-    await Promise.race([this.ended.catch(() => undefined), late]);
-    clearTimeout(timer);
+    const ignore = (): void => undefined;
+    await withTimeout(END_DEADLINE_MS, this.ended.catch(ignore), ignore);
     this.#process.close();
   }
 

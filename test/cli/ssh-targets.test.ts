@@ -82,7 +82,7 @@ describe('ssh_config', () => {
     const request = await withSshConfig('Host *\nVerifyHostKeyDNS yes\n');
     const { sshConfigNotes } = await box.targets(text, request);
     expect(sshConfigNotes).toEqual([
-      `"${join(box.home, '.ssh/config')}" line 2: "verifyhostkeydns" is passed over`,
+      `"${join(box.home, '.ssh/config')}" line 2: "verifyhostkeydns" is ignored`,
     ]);
   });
 

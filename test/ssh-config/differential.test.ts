@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createLimit } from '../../src/ssh/limit.ts';
+import { createLimit } from '../../src/base/async.ts';
 import { seeded } from '../support/random.ts';
 import { CORPUS } from './corpus.ts';
 import { type Case, randomCase } from './random-case.ts';

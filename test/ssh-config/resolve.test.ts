@@ -241,7 +241,7 @@ describe('a line that fleet cannot follow', () => {
       'Tunnel no\nLocalCommand x\nHost web\nKnownHostsCommand /k\nForwardAgent /a\nHost other\nVerifyHostKeyDNS yes\n',
     );
     expect(notes('web')).toEqual([
-      '"HOME/.ssh/config" line 4: "knownhostscommand" is passed over',
+      '"HOME/.ssh/config" line 4: "knownhostscommand" is ignored',
       '"HOME/.ssh/config" line 5: "forwardagent" names an agent of its own: no agent is forwarded',
     ]);
   });

@@ -5,9 +5,9 @@ import { isFleetError } from '../../src/base/errors.ts';
 import { TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import { assembleNames } from '../../src/ssh-config/algorithms.ts';
 import type { Settings } from '../../src/ssh-config/evaluate.ts';
-import { parseJumps } from '../../src/ssh-config/jump.ts';
+import type { LocalFacts } from '../../src/ssh-config/local-context.ts';
 import { SshConfigResolver } from '../../src/ssh-config/resolve.ts';
-import type { LocalFacts } from '../../src/ssh-config/surroundings.ts';
+import { parseJumps } from '../../src/ssh-config/values.ts';
 
 /** What `ssh -G` says or what this project makes of the same files: the values of every keyword, or `refused`. */
 export type Answer = Readonly<Record<string, readonly string[]>> | 'refused';

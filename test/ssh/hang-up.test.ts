@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { hangUp } from '../../src/ssh/hang-up.ts';
-import type { RemoteProcess } from '../../src/ssh/transport.ts';
+import { hangUp, type RemoteProcess } from '../../src/ssh/transport.ts';
 import { hasSshd, startOpenSsh } from './openssh.ts';
 import { createTransport, run, targetOf } from './support.ts';
 

@@ -6,10 +6,10 @@ import { describe, expect, test } from 'vitest';
 import { keyType } from '../../src/ssh/keys/public-key.ts';
 import {
   appendKnownHost,
+  covers,
   type KnownHostsLine,
   knownHostName,
   parseKnownHosts,
-  speaksOf,
 } from '../../src/ssh/known-hosts.ts';
 import { KnownHostsFile, KnownHostsFiles } from '../../src/ssh/known-hosts-file.ts';
 import { newKey, publicLine } from '../support/sshd.ts';
@@ -18,7 +18,7 @@ import { temporaryFolder } from './support.ts';
 const ED25519 = publicLine(newKey().private);
 const ECDSA = publicLine(newKey('ecdsa').private);
 const keysOfHost = (lines: readonly KnownHostsLine[], name: string) =>
-  lines.filter((line) => speaksOf(line, name));
+  lines.filter((line) => covers(line, name));
 const blob = (line: string): Buffer => Buffer.from(line.split(' ')[1] ?? '', 'base64');
 
 describe('the name of a host', () => {
@@ -54,7 +54,7 @@ describe('a line speaks of a host', () => {
   ])('%s', (_, hosts, name, expected) => {
     const lines = parseKnownHosts('f', `${hosts} ${ED25519}\n`);
     expect(lines).toHaveLength(1);
-    expect(lines.filter((line) => speaksOf(line, name))).toHaveLength(expected ? 1 : 0);
+    expect(lines.filter((line) => covers(line, name))).toHaveLength(expected ? 1 : 0);
   });
 
   test('by the hash of its name, as ssh-keygen -H of OpenSSH 9.2 wrote it', () => {

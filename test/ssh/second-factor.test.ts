@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import type { Ask } from '../../src/ssh/person.ts';
+import type { Ask } from '../../src/ssh/transport.ts';
 import { hasSshd, startOpenSsh } from './openssh.ts';
 import { createTransport, failure, run, targetOf, temporaryFolder } from './support.ts';
 

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { type ErrorCode, FleetError } from '../../src/base/errors.ts';
 import { createOpensshTransport } from '../../src/ssh/openssh/transport.ts';
-import { createSsh2Transport, type Ssh2TransportOptions } from '../../src/ssh/pool.ts';
+import { createSsh2Transport, type Ssh2TransportOptions } from '../../src/ssh/ssh2-transport.ts';
 import { type SshTarget, TARGET_DEFAULTS } from '../../src/ssh/target.ts';
 import type { RemoteExit, SessionTransport, Transport } from '../../src/ssh/transport.ts';
 import { newKey, type Sshd, type SshdOptions, startSshd } from '../support/sshd.ts';

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { createLimit } from '../../src/base/async.ts';
 import { isFleetError } from '../../src/base/errors.ts';
-import { createLimit } from '../../src/ssh/limit.ts';
 import { observeQuery } from '../../src/systemd/observation.ts';
 import { createTransport, targetOf, temporaryFolder } from '../ssh/support.ts';
 import { CLUSTER, createLocalMachine } from '../support/local-machine.ts';

@@ -1,5 +1,5 @@
 import { readTrustedText, UnusableFile } from '../../base/trusted-file.ts';
-import type { Ask } from '../person.ts';
+import type { Ask } from '../transport.ts';
 import type { LockedKey } from './key-file.ts';
 import type { PrivateKey } from './private-key.ts';
 

@@ -1,14 +1,13 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { readFile, stat, truncate } from 'node:fs/promises';
 import { FleetError } from '../../base/errors.ts';
-import type { Carrier, TurnedAway } from '../carriers.ts';
+import type { PooledConnection, TurnedAway } from '../connection-pool.ts';
 import { cannotReach, closedHere, lost, MAX_SESSIONS, NoMoreSessions, timedOut } from '../failure.ts';
 import type { SshTarget } from '../target.ts';
 import type { Login, RemoteSession, SessionRequest } from '../transport.ts';
 import { checkArguments, masterArguments, READY } from './arguments.ts';
 import { lastWords, loginFailure, phaseOf, readLogin } from './log.ts';
-import { type Surroundings, startSession } from './session.ts';
-import { spawnHere } from './spawn.ts';
+import { type SessionContext, spawnHere, startSession } from './session.ts';
 
 /**
  * Ends the command that it is given when its own standard input does: then fleetctl is gone, however it ended. The
@@ -41,18 +40,18 @@ export type MasterOutcome = { readonly kind: 'open'; readonly master: Master } |
 export async function startMaster(
   target: SshTarget,
   jumpHost: Master | undefined,
-  surroundings: Surroundings,
+  context: SessionContext,
   { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
 ): Promise<MasterOutcome> {
   if (signal.aborted) throw closedHere(target);
-  const socket = await surroundings.folder.newFile('.sock');
-  const log = await surroundings.folder.newFile('.log');
-  const words = masterArguments(target, surroundings, { socket, log, jumpSocket: jumpHost?.socket });
-  const env = { ...surroundings.environment, SHELL: '/bin/sh', LC_ALL: 'C' };
+  const socket = await context.folder.newFile('.sock');
+  const log = await context.folder.newFile('.log');
+  const words = masterArguments(target, context, { socket, log, jumpSocket: jumpHost?.socket });
+  const env = { ...context.environment, SHELL: '/bin/sh', LC_ALL: 'C' };
   const program = await spawnHere('/bin/sh', ['-c', LEASH, 'sh', ...words], { stdio: 'pipe', env });
   const child = program as ChildProcessWithoutNullStreams;
-  const master = new Master(child, { target, socket, log, surroundings });
-  const end = await firstOf(child, surroundings.mayAsk ? undefined : timeoutMs, signal);
+  const master = new Master(child, { target, socket, log, context });
+  const end = await firstOf(child, context.mayAsk ? undefined : timeoutMs, signal);
   if (end === 'ready') {
     master.login = readLogin(await master.log());
     return { kind: 'open', master };
@@ -74,11 +73,11 @@ type Place = {
   readonly target: SshTarget;
   readonly socket: string;
   readonly log: string;
-  readonly surroundings: Surroundings;
+  readonly context: SessionContext;
 };
 
 /** A ssh that is logged in at a machine and serves sessions. */
-export class Master implements Carrier {
+export class Master implements PooledConnection {
   readonly closed: Promise<void>;
   login: Login = { address: undefined, credential: undefined };
   readonly #child: ChildProcessWithoutNullStreams;
@@ -103,11 +102,11 @@ export class Master implements Carrier {
   }
 
   async start(request: SessionRequest): Promise<RemoteSession> {
-    const { target, surroundings } = this.#place;
+    const { target, context } = this.#place;
     this.#asking++;
     try {
       await shorten(this.#place.log);
-      const session = await startSession(this, target, request, surroundings);
+      const session = await startSession(this, target, request, context);
       this.#granted++;
       return session;
     } catch (error) {

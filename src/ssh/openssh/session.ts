@@ -1,7 +1,8 @@
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
-import type { FleetError } from '../../base/errors.ts';
+import { causeText, FleetError, remedyOf } from '../../base/errors.ts';
 import { formatDuration } from '../../base/time.ts';
 import { cannotReach, lost, NoMoreSessions, Unsent } from '../failure.ts';
 import { StreamSession } from '../remote-process.ts';
@@ -10,10 +11,9 @@ import type { RemoteSession, SessionRequest } from '../transport.ts';
 import { type Program, sessionArguments } from './arguments.ts';
 import type { PrivateFolder } from './folder.ts';
 import { isGranted, isRefused, lastWords } from './log.ts';
-import { spawnHere } from './spawn.ts';
 
 /** Where ssh runs. */
-export type Surroundings = Program & {
+export type SessionContext = Program & {
   readonly folder: PrivateFolder;
   readonly environment: Readonly<Record<string, string | undefined>>;
 };
@@ -36,7 +36,7 @@ export async function startSession(
   master: Server,
   target: SshTarget,
   request: SessionRequest,
-  { folder, environment }: Surroundings,
+  { folder, environment }: SessionContext,
 ): Promise<RemoteSession> {
   const log = await folder.newFile('.log');
   const hasTerminal = request.terminal?.isHere === true;
@@ -114,4 +114,23 @@ class ChildSession extends StreamSession {
 function slow(target: SshTarget): Error {
   const time = formatDuration(target.connectTimeoutMs);
   return cannotReach(target, 'ssh-timeout', `it did not start a session within ${time}`);
+}
+
+/**
+ * Starts a program of this computer; its streams are there when this resolves. Rejects with FleetError `local` when it
+ * cannot be started, for want of descriptors, processes or the program.
+ */
+export async function spawnHere(
+  program: string,
+  words: readonly string[],
+  options: SpawnOptions,
+): Promise<ChildProcess> {
+  const child = spawn(program, words, options);
+  if (child.pid !== undefined) return child;
+  const [cause] = (await once(child, 'error')) as [Error];
+  const hint = remedyOf(cause);
+  throw new FleetError('local', `Cannot start ${program} on this computer: ${causeText(cause)}`, {
+    ...(hint !== undefined && { hint }),
+    cause,
+  });
 }

@@ -1,7 +1,7 @@
+import { createLimit } from '../../base/async.ts';
 import { isFleetError } from '../../base/errors.ts';
-import { Carriers } from '../carriers.ts';
+import { ConnectionPool } from '../connection-pool.ts';
 import { cannotReach } from '../failure.ts';
-import { createLimit } from '../limit.ts';
 import type { SshTarget } from '../target.ts';
 import type { Login, RemoteProcess, RemoteSession, SessionRequest, SessionTransport } from '../transport.ts';
 import { PrivateFolder } from './folder.ts';
@@ -25,11 +25,11 @@ class OpensshTransport implements SessionTransport {
   readonly #options: OpensshTransportOptions;
   readonly #folder = new PrivateFolder();
   readonly #oneAtATime = createLimit(1);
-  readonly #masters: Carriers<Master>;
+  readonly #masters: ConnectionPool<Master>;
 
   constructor(options: OpensshTransportOptions) {
     this.#options = options;
-    this.#masters = new Carriers((target, jumpHost) => this.#logIn(target, jumpHost));
+    this.#masters = new ConnectionPool((target, jumpHost) => this.#logIn(target, jumpHost));
   }
 
   exec(target: SshTarget, command: string): Promise<RemoteProcess> {
@@ -69,10 +69,10 @@ class OpensshTransport implements SessionTransport {
 
   async #attempt(target: SshTarget, jumpHost: Master | undefined, mayAsk: boolean): Promise<Master> {
     const { configFile, environment } = this.#options;
-    const surroundings = { configFile, environment, mayAsk, folder: this.#folder };
+    const context = { configFile, environment, mayAsk, folder: this.#folder };
     const signal = this.#masters.closing;
-    const { master } = await this.#masters.untilHeard(target, (timeoutMs) =>
-      startMaster(target, jumpHost, surroundings, { timeoutMs, signal }),
+    const { master } = await this.#masters.retryTurnedAway(target, (timeoutMs) =>
+      startMaster(target, jumpHost, context, { timeoutMs, signal }),
     );
     return master;
   }

@@ -1,16 +1,23 @@
 import type { Duplex } from 'node:stream';
+import { createLimit } from '../base/async.ts';
 import { isFleetError } from '../base/errors.ts';
 import { Authentication } from './authentication.ts';
-import { Carriers } from './carriers.ts';
 import type { Connection } from './connection.ts';
+import { ConnectionPool } from './connection-pool.ts';
 import { closedHere } from './failure.ts';
 import { hostKeyRefusal } from './host-key.ts';
 import { type KeySources, Keys } from './keys/keys.ts';
-import { createLimit } from './limit.ts';
 import { type Opened, openConnection } from './open-connection.ts';
-import { type Ask, oneAtATime } from './person.ts';
 import type { SshTarget } from './target.ts';
-import type { Login, RemoteProcess, RemoteSession, SessionRequest, SessionTransport } from './transport.ts';
+import {
+  type Ask,
+  type Login,
+  oneAtATime,
+  type RemoteProcess,
+  type RemoteSession,
+  type SessionRequest,
+  type SessionTransport,
+} from './transport.ts';
 import { type AskHostKey, HostKeyTrust } from './trust.ts';
 
 export type Ssh2TransportOptions = KeySources & {
@@ -27,14 +34,14 @@ class Ssh2Transport implements SessionTransport {
   readonly #trust: HostKeyTrust;
   readonly #keys: Keys;
   readonly #ask: Ask | undefined;
-  readonly #connections: Carriers<Connection>;
+  readonly #connections: ConnectionPool<Connection>;
 
   constructor(options: Ssh2TransportOptions) {
     const questions = createLimit(1);
     this.#ask = options.ask && oneAtATime(options.ask, questions);
     this.#trust = new HostKeyTrust(options.askHostKey, questions);
     this.#keys = new Keys({ ...options, ask: this.#ask });
-    this.#connections = new Carriers((target, jumpHost) => this.#connect(target, jumpHost));
+    this.#connections = new ConnectionPool((target, jumpHost) => this.#connect(target, jumpHost));
   }
 
   exec(target: SshTarget, command: string): Promise<RemoteProcess> {
@@ -60,13 +67,13 @@ class Ssh2Transport implements SessionTransport {
   /** An unknown host key is asked about between two attempts, so that no timeout of either side runs meanwhile. */
   async #connect(target: SshTarget, jumpHost: Connection | undefined): Promise<Connection> {
     const attempt = (timeoutMs: number): Promise<Opened> => this.#attempt(target, jumpHost, timeoutMs);
-    let opened = await this.#connections.untilHeard(target, attempt);
+    let opened = await this.#connections.retryTurnedAway(target, attempt);
     // Which of many hashed lines are about this host is only known now; its known key is asked for first this time.
     if (opened.kind === 'host-key' && opened.verdict.kind === 'changed' && !opened.verdict.isCertain)
-      opened = await this.#connections.untilHeard(target, attempt);
+      opened = await this.#connections.retryTurnedAway(target, attempt);
     if (opened.kind === 'host-key' && opened.verdict.kind === 'unknown') {
       await this.#trust.agree(target, opened.key, this.#connections.closing);
-      opened = await this.#connections.untilHeard(target, attempt);
+      opened = await this.#connections.retryTurnedAway(target, attempt);
     }
     if (opened.kind === 'host-key') throw hostKeyRefusal(target, opened.key, opened.verdict);
     return opened.connection;

@@ -11,7 +11,7 @@ type JumpHost = {
 };
 
 /** What carries the bytes of an SSH connection. */
-export interface Line {
+export interface ByteStream {
   readonly stream: Duplex;
   /** The address that was connected to, where that is known. */
   readonly address: string | undefined;
@@ -31,7 +31,7 @@ export async function dial(
   jumpHost: JumpHost | undefined,
   signal: AbortSignal,
   resolved: () => void,
-): Promise<Line> {
+): Promise<ByteStream> {
   if (jumpHost !== undefined) return dialFrom(jumpHost, target, signal);
   if (target.via.kind === 'command') {
     const stream = new ProxyCommand(target.via.command);
@@ -42,7 +42,7 @@ export async function dial(
 
 const FAMILIES = { any: 0, inet: 4, inet6: 6 } as const;
 
-function dialDirectly(target: SshTarget, signal: AbortSignal, resolved: () => void): Promise<Line> {
+function dialDirectly(target: SshTarget, signal: AbortSignal, resolved: () => void): Promise<ByteStream> {
   const { host, port, addressFamily, bindAddress } = target;
   // Nagle's algorithm costs 40 ms a connection, and ssh2 leaves it on.
   const local = bindAddress === undefined ? {} : { localAddress: bindAddress };
@@ -50,7 +50,7 @@ function dialDirectly(target: SshTarget, signal: AbortSignal, resolved: () => vo
   socket.once('lookup', (error: Error | null) => error ?? resolved());
   const abort = (): void => void socket.destroy(new Error('given up'));
   signal.addEventListener('abort', abort, { once: true });
-  return new Promise<Line>((resolve, reject) => {
+  return new Promise<ByteStream>((resolve, reject) => {
     socket.once('error', reject);
     socket.once('connect', () => {
       socket.off('error', reject);
@@ -64,7 +64,7 @@ function dialDirectly(target: SshTarget, signal: AbortSignal, resolved: () => vo
   }).finally(() => signal.removeEventListener('abort', abort));
 }
 
-async function dialFrom(jumpHost: JumpHost, target: SshTarget, signal: AbortSignal): Promise<Line> {
+async function dialFrom(jumpHost: JumpHost, target: SshTarget, signal: AbortSignal): Promise<ByteStream> {
   const stream = new Tunnel(await jumpHost.forward(target));
   if (signal.aborted) stream.destroy();
   return {
@@ -113,7 +113,7 @@ class Tunnel extends Duplex {
 const GREETING = /^(Exceeded MaxStartups|Not allowed at this time)/;
 
 /** Counts the bytes of a stream that other code reads. */
-export class Meter {
+export class ByteCounter {
   bytesRead = 0;
   /** What sshd said in place of SSH. */
   greeting: string | undefined;

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { isIP, SocketAddress } from 'node:net';
-import { connectionHash, expandTokens, type Tokens } from './expand.ts';
-import { type Place, problemAt } from './problem.ts';
+import { problemAt, type SourceLine } from './words.ts';
 
 /** What an ssh_config can ask about this computer and its user. */
 export type LocalFacts = {
@@ -29,7 +29,7 @@ export type Subject = {
 const EXEC_DEADLINE = 10_000;
 
 /** This machine, as the lines of an ssh_config see it. */
-export class Surroundings {
+export class LocalContext {
   readonly facts: LocalFacts;
   readonly #answers = new Map<string, boolean>();
 
@@ -59,7 +59,7 @@ export class Surroundings {
   }
 
   /** Whether a command ends well. The same command is run once, however many machines ask. */
-  exec(command: string, tokens: Tokens, place: Place): boolean {
+  exec(command: string, tokens: Tokens, place: SourceLine): boolean {
     const expanded = expandTokens(command, tokens);
     if ('problem' in expanded) throw problemAt(place, `"exec" ${expanded.problem}`);
     const known = this.#answers.get(expanded.text);
@@ -89,4 +89,49 @@ export function normalHost(host: string): string {
   const [address = host, zone] = host.split('%');
   const { address: usual } = new SocketAddress({ family: 'ipv6', address });
   return zone === undefined ? usual : `${usual}%${zone}`;
+}
+
+/** What tokens stand for: one letter each. */
+export type Tokens = Readonly<Record<string, string>>;
+
+/** What went wrong, as the end of a sentence. */
+export type Expanded = { readonly text: string } | { readonly problem: string };
+
+/** Replaces `%x` by tokens and `%%` by a percent sign (ssh_config(5), TOKENS). */
+export function expandTokens(text: string, tokens: Tokens): Expanded {
+  let problem = '';
+  const result = text.replace(/%(.?)/gs, (_, letter: string) => {
+    if (letter === '%') return letter;
+    const value = Object.hasOwn(tokens, letter) ? tokens[letter] : undefined;
+    if (value === undefined) problem ||= letter === '' ? 'ends in "%"' : `has the unknown token "%${letter}"`;
+    return value ?? '';
+  });
+  return problem === '' ? { text: result } : { problem };
+}
+
+/** Replaces `${NAME}` by variables of the environment (ssh_config(5), ENVIRONMENT VARIABLES), and tokens at once. */
+export function expandAll(
+  text: string,
+  tokens: Tokens,
+  env: Readonly<Record<string, string | undefined>>,
+): Expanded {
+  let problem = '';
+  // Both at once: what a variable or a token brings is not looked at again.
+  const result = text.replace(/\$\{([^}]*)(\}?)|%(?:.|$)/gs, (found, name: string | undefined, close) => {
+    if (name === undefined) {
+      const expanded = expandTokens(found, tokens);
+      if ('text' in expanded) return expanded.text;
+      problem ||= expanded.problem;
+      return '';
+    }
+    const value = close === '}' && name !== '' ? env[name] : undefined;
+    if (value === undefined) problem ||= `names the variable "${name}", which is not set`;
+    return value ?? '';
+  });
+  return problem === '' ? { text: result } : { problem };
+}
+
+/** `%C`: SHA-1 of local host name, host, port and user. */
+function connectionHash(localHost: string, host: string, port: string, user: string): string {
+  return createHash('sha1').update(localHost).update(host).update(port).update(user).digest('hex');
 }

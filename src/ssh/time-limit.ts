@@ -1,3 +1,43 @@
+/** A moment by which something has to be done, that stands still while a person is asked. */
+export type Deadline = {
+  /** Time does not count until the work has settled. */
+  readonly pauseWhile: <T>(work: Promise<T>) => Promise<T>;
+  readonly cancel: () => void;
+};
+
+/** Calls `late` once `ms` have passed, pauses not counted. */
+export function createDeadline(ms: number, late: () => void): Deadline {
+  let left = ms;
+  let pauses = 0;
+  let since = performance.now();
+  let timer: NodeJS.Timeout | undefined = setTimeout(late, left);
+  const stop = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+  };
+  let isOver = false;
+  return {
+    pauseWhile: async (work) => {
+      if (pauses++ === 0 && !isOver) {
+        stop();
+        left -= performance.now() - since;
+      }
+      try {
+        return await work;
+      } finally {
+        if (--pauses === 0 && !isOver) {
+          since = performance.now();
+          timer = setTimeout(late, Math.max(0, left));
+        }
+      }
+    },
+    cancel: () => {
+      isOver = true;
+      stop();
+    },
+  };
+}
+
 /** The first pause, in ms; every next one is twice as long, up to the longest. */
 const FIRST_MS = 100;
 const LONGEST_MS = 1000;

@@ -1,13 +1,13 @@
 import { setMaxListeners } from 'node:events';
+import { createLimit, type Limit } from '../base/async.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
-import { BackOff } from './back-off.ts';
 import { NoMoreSessions, noWay, Unsent } from './failure.ts';
-import { createLimit, type Limit } from './limit.ts';
 import type { SshTarget } from './target.ts';
+import { BackOff } from './time-limit.ts';
 import type { Login, RemoteSession, SessionRequest } from './transport.ts';
 
 /** A login at a host, over which sessions are started and other hosts are reached. */
-export interface Carrier {
+export interface PooledConnection {
   readonly login: Login;
   /** Resolves when it is gone, for whatever reason. */
   readonly closed: Promise<void>;
@@ -28,14 +28,14 @@ const MOST_OPENING = 32;
 /** A sshd begins to drop connections at random when ten of them have not logged in yet (MaxStartups). */
 const MOST_OPENING_AT_ONE_PLACE = 8;
 /** Logins at one machine, for those that allow few sessions over each (MaxSessions). */
-const MOST_CARRIERS = 8;
+const MOST_LOGINS = 8;
 
 /** The logins of a transport: one a target where that is enough, jump hosts shared, and never a storm of them. */
-export class Carriers<C extends Carrier> {
+export class ConnectionPool<C extends PooledConnection> {
   readonly #logIn: LogIn<C>;
   readonly #limit = createLimit(MOST_OPENING);
   readonly #limitsOfPlaces = new Map<string, Limit>();
-  readonly #carriers = new Map<string, Promise<C>>();
+  readonly #connections = new Map<string, Promise<C>>();
   readonly #closing = new AbortController();
 
   constructor(logIn: LogIn<C>) {
@@ -58,7 +58,7 @@ export class Carriers<C extends Carrier> {
     for (let index = 0; ; index++) {
       const found = await this.#start(target, index, request);
       if (!isFleetError(found)) return found;
-      if (index + 1 < MOST_CARRIERS) continue;
+      if (index + 1 < MOST_LOGINS) continue;
       if (!(await backOff.pause(this.closing))) throw found;
       index = -1;
     }
@@ -71,19 +71,21 @@ export class Carriers<C extends Carrier> {
 
   /** The first login at the target itself. */
   first(target: SshTarget): Promise<C> {
-    return this.#carrier(target, 0);
+    return this.#connection(target, 0);
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    await Promise.all([...this.#carriers.values()].map((carrier) => carrier.then((c) => c.close(), ignore)));
+    await Promise.all(
+      [...this.#connections.values()].map((connection) => connection.then((c) => c.close(), ignore)),
+    );
   }
 
   /**
    * Makes one attempt after the other, within the timeout, for as long as the machine hangs up before it says a
    * word; never too many at once. An attempt is given the time it may take, in ms.
    */
-  async untilHeard<T extends { readonly kind: string }>(
+  async retryTurnedAway<T extends { readonly kind: string }>(
     target: SshTarget,
     attempt: (timeoutMs: number) => Promise<T | TurnedAway>,
   ): Promise<Exclude<T, TurnedAway>> {
@@ -107,40 +109,40 @@ export class Carriers<C extends Carrier> {
     index: number,
     request: SessionRequest,
   ): Promise<RemoteSession | FleetError> {
-    const pooled = this.#carrier(target, index);
-    const carrier = await pooled;
+    const pooled = this.#connection(target, index);
+    const connection = await pooled;
     try {
-      return await carrier.start(request);
+      return await connection.start(request);
     } catch (error) {
       if (error instanceof NoMoreSessions) return error;
       if (!(error instanceof Unsent)) throw error;
       this.#drop(target, index, pooled);
-      return (await this.#carrier(target, index)).start(request);
+      return (await this.#connection(target, index)).start(request);
     }
   }
 
   /** The nth login at the target: the one there is, or a new one. */
-  #carrier(target: SshTarget, index: number): Promise<C> {
+  #connection(target: SshTarget, index: number): Promise<C> {
     const key = identity(target, index);
-    const known = this.#carriers.get(key);
+    const known = this.#connections.get(key);
     if (known !== undefined) return known;
     const opening = this.#jumpHost(target).then((jumpHost) => this.#logIn(target, jumpHost));
-    this.#carriers.set(key, opening);
+    this.#connections.set(key, opening);
     const drop = (): void => this.#drop(target, index, opening);
-    opening.then((carrier) => carrier.closed.then(drop), drop);
+    opening.then((connection) => connection.closed.then(drop), drop);
     return opening;
   }
 
   #drop(target: SshTarget, index: number, pooled: Promise<C>): void {
     const key = identity(target, index);
-    if (this.#carriers.get(key) === pooled) this.#carriers.delete(key);
+    if (this.#connections.get(key) === pooled) this.#connections.delete(key);
   }
 
   /** The login at the last host on the way to the target; it is shared by all that lies behind that. */
   async #jumpHost(target: SshTarget): Promise<C | undefined> {
     const host = lastJump(target);
     try {
-      return host && (await this.#carrier(host, 0));
+      return host && (await this.#connection(host, 0));
     } catch (error) {
       throw isFleetError(error) ? noWay(target, error) : error;
     }
