@@ -16,7 +16,7 @@ export type SnapshotDocument = {
 /** Answers by snapshot: one of thousands of units takes long to write, so it is written once. */
 const written = new WeakMap<ClusterSnapshot, Answer>();
 
-/** The leader and standbys answer it alike. */
+/** The leader and standbys give the same answer. */
 export async function snapshotAnswer(cluster: Cluster, { takesAWhile }: Call): Promise<Answer> {
   // A snapshot of thousands of units takes longer than the first timeout of clients.
   takesAWhile();

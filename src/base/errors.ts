@@ -54,7 +54,7 @@ export type ErrorCode =
 /** The one error class. `code` is what callers decide by; `message` and `hint` are for people. */
 export class FleetError extends Error {
   readonly code: ErrorCode;
-  /** What to do next, on a line of its own. */
+  /** What to do next, on a separate line. */
   readonly hint: string | undefined;
 
   constructor(
@@ -89,7 +89,7 @@ export function isFleetError(error: unknown, code?: ErrorCode): error is FleetEr
   return error instanceof FleetError && (code === undefined || error.code === code);
 }
 
-/** The error itself, or as `defect` one that no code expected: for work that has to go on. */
+/** The error itself, or as `defect` one that no code expected: for work that has to continue. */
 export function asFleetError(error: unknown): FleetError {
   return isFleetError(error)
     ? error

@@ -47,7 +47,7 @@ export interface Clock {
 }
 
 /**
- * How much faster than another one a clock may run, as a share: whoever waits for what another clock counts waits so much
+ * How much faster than another one a clock may run, as a share: a wait for the time of another clock takes so much
  * longer. chrony, which many machines keep their time with, slows a clock down by up to a twelfth while it corrects
  * it (chrony.conf(5), `maxslewrate`); all else that happens to clocks stays below a thousandth.
  */

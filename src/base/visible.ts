@@ -1,6 +1,6 @@
 /**
  * What a terminal obeys or hides: controls but tab and newline, format characters (escapes, bidi and zero-width marks
- * among them), line and paragraph separators, halves of surrogate pairs, and whatever else has no shape of its own.
+ * among them), line and paragraph separators, halves of surrogate pairs, and other characters without a glyph.
  */
 const CLASS = String.raw`[[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]--[\t\n]]`;
 const HIDDEN = new RegExp(CLASS, 'v');

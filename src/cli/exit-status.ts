@@ -107,7 +107,7 @@ export function drainStatus(result: DrainResult): ExitStatus {
 
 /**
  * The status of a pass over everything. An unreachable machine counts if a unit is stuck on it; that global units
- * lack it, or that nothing was wanted there, is no failure.
+ * lack it, or that nothing was wanted there, is not a failure.
  */
 export function passStatus(pass: PassResult): ExitStatus {
   const status = requestStatus(pass);

@@ -129,7 +129,7 @@ function find(parent: Commander, name: string): Commander {
   return parent.commands.find((command) => command.name() === name) ?? refuse(parent, name);
 }
 
-/** Ends with an error about a word that is no command of `parent`, or about a missing command. */
+/** Ends with an error about a word that is not a command of `parent`, or about a missing command. */
 function refuse(parent: Commander, word?: string): never {
   const names = parent.commands.map((command) => command.name());
   const isProgram = parent.parent === null;

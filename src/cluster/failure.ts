@@ -94,6 +94,6 @@ export type UnitOutcome = {
   readonly failure: Failure | undefined;
   /** The job that was handed to systemd and not waited for. */
   readonly triggered?: 'start' | 'stop';
-  /** How many of its processes go on running although it was stopped, as its KillMode= says; undefined for none. */
+  /** How many of its processes still run after its stop, because of its KillMode=; undefined for none. */
   readonly left?: number;
 };

@@ -82,7 +82,7 @@ function defaults(file: string, base: PathBase): Partial<TopSettings> {
   );
 }
 
-/** The machines of a file. Throws `config` when it has none, and for a section that is no machine's nor `[ssh]`. */
+/** The machines of a file. Throws `config` when it has none, and for a section that is neither a machine's nor `[ssh]`. */
 function machineSections(
   file: string,
   sections: ReadonlyMap<string, Section>,

@@ -13,7 +13,7 @@ const LOOK = 500;
 const KEY = 'leader';
 
 /**
- * The leader lock of a registry in a folder: the record `leader` in a store of its own below it, so that renewals are no
+ * The leader lock of a registry in a folder: the record `leader` in a separate store below it, so that renewals are no
  * revisions of the registry.
  *
  * It is free when its owner has surely ended (`store/owner.ts`), or when it was not renewed for its time. Each candidate
@@ -75,7 +75,7 @@ function staleness(): (record: StoreRecord) => boolean {
   };
 }
 
-/** fleet did not write a value that is no number: the leader lock is free. */
+/** fleet did not write a value that is not a number: the leader lock is free. */
 function ttlOf({ value }: StoreRecord): number {
   return Number(attempt(() => JSON.parse(value).ttlMs)) || 0;
 }

@@ -114,7 +114,7 @@ export class HeldLeadership {
 const started = { monotonic: performance.now(), wall: Date.now() };
 
 /**
- * The monotonic clock stands still while a machine is suspended, and the wall clock may be set back: the larger of the
+ * The monotonic clock stops while a machine is suspended, and the wall clock may be set back: the larger of the
  * two differences is never too little, unless both happen.
  */
 function elapsed(): number {

@@ -82,7 +82,7 @@ async function converse(
   const marker = randomBytes(16).toString('hex');
   const said = { output: new Bytes(), errors: new Bytes() };
   const tooMuch = deferred<never>();
-  const hear = (to: Bytes, chunk: Buffer): void => {
+  const append = (to: Bytes, chunk: Buffer): void => {
     if (said.output.length + said.errors.length + chunk.length > LIMITS.output.most)
       tooMuch.reject(beyond('output'));
     else to.append(chunk);
@@ -90,13 +90,13 @@ async function converse(
   let awaited = input;
   shell.onStdout((chunk) => {
     const seen = Math.max(0, said.output.length - marker.length);
-    hear(said.output, chunk);
+    append(said.output, chunk);
     if (awaited === undefined || !said.output.view.includes(marker, seen)) return;
     shell.write(awaited);
     shell.end();
     awaited = undefined;
   });
-  shell.onStderr((chunk) => hear(said.errors, chunk));
+  shell.onStderr((chunk) => append(said.errors, chunk));
   shell.write(wrapped(script, marker, input === undefined ? '</dev/null' : ''));
   if (input === undefined) shell.end();
   const status = await Promise.race([exit, tooMuch.promise]);

@@ -1,5 +1,5 @@
 /**
- * Where a controller lives on its host. Nothing of it is below `/var/lib/fleet`, which belongs to the machine that the
+ * Where a controller lives on its host. No file of it is below `/var/lib/fleet`, which belongs to the machine that the
  * host may be as well. The units in `examples/fleetd` name the same places.
  */
 export const LAYOUT = {

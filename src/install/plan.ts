@@ -75,7 +75,7 @@ export function obstacles(facts: HostFacts, wanted: Wanted): readonly Obstacle[]
   add(
     isByHand(facts),
     `a fleetd that was set up by hand is there: ${byHand.join(' ')}`,
-    `Take it away first: systemctl disable --now fleetd.socket fleetd; rm ${byHand.join(' ')}. Its registry stays: write its place into fleet.conf`,
+    `Remove it first: systemctl disable --now fleetd.socket fleetd; rm ${byHand.join(' ')}. Its registry stays: write its place into fleet.conf`,
   );
   add(
     facts.config !== undefined && isUntouched(facts.config) !== true,

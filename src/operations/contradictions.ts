@@ -59,7 +59,7 @@ function obstaclesOf(
       return other !== undefined && shareMachine(other, unit) ? other : undefined;
     };
     const isLaunchedBeside = (tie: Tie): boolean => beside(tie)?.target === 'launched';
-    // A stop goes on over units that are only loaded.
+    // A stop also reaches units behind loaded ones.
     const followers: Tie[] = [];
     const waiting = [unit.name];
     for (const name of waiting) {

@@ -12,9 +12,9 @@ export type CopiedRegistry = {
 
 /**
  * Copies a registry as a whole into a store that holds nothing, in one commit, and reads it back. Revisions begin at 1
- * there, so its tokens go on from the last one of `from`: machines refuse lower ones than they have seen. A copy that is
+ * there, so its tokens continue after the last one of `from`: machines refuse lower ones than they have seen. A copy that is
  * there already, whole, is as good as a new one. Throws `not-copyable` when there is nothing to copy, when `to` is not
- * empty, and when `from` was changed meanwhile; then the copy is taken away again.
+ * empty, and when `from` was changed meanwhile; then the copy is removed.
  */
 export async function copyRegistry(from: Store, to: Store): Promise<CopiedRegistry> {
   const source = await from.list('');

@@ -6,7 +6,7 @@ import { isTemplate, parseUnitName, templateOf } from '../unit/unit-name.ts';
 export type Instances = {
   /** Those that have their text from the template, and get a new one with it. */
   readonly following: readonly string[];
-  /** Those that have a text of their own, and keep it. */
+  /** Those that have their own text, and keep it. */
   readonly own: readonly string[];
 };
 
@@ -21,7 +21,7 @@ export type TemplateResult = Instances & {
  * The instances of a template. An instance follows when it was made from the template, or has the very text that the
  * template has. Registries of fleet 0.1.0, and those that were recovered from machines, do not know what an instance was
  * made from. It follows there if its text is one that the template had; or, where the registry never had the
- * template, unless a file of its own is among `files`, the names of unit files beside the template's.
+ * template, unless its own file is among `files`, the names of unit files beside the template's.
  */
 export function instancesOf(
   template: string,

@@ -127,7 +127,7 @@ function runsOf(name: string, state: SystemdState, machine: MachineView, { units
   const hasRun = state.invocation !== '' || state.activeExit !== undefined;
   return {
     result: hasRun && state.result !== '' ? state.result : undefined,
-    // A timer is up without a run of its own.
+    // A timer is up without a run.
     lastRun: name.endsWith('.timer') ? state.lastTrigger : isRunning(state) ? state.since : state.activeExit,
     nextRun: next.length === 0 ? undefined : Math.min(...next),
   };

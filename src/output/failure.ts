@@ -111,7 +111,7 @@ function changeText(
         failure.waitsFor.length === 0
           ? 'its start waits in the queue of systemd'
           : `its start waits in systemd for ${failure.waitsFor.join(' and ')}`,
-        GOES_ON,
+        CONTINUES,
       );
     case 'unverified':
       return plain('the machine did not say what became of it', 'See where it stands: fleetctl list-units');
@@ -119,7 +119,7 @@ function changeText(
       return {
         summary: notUp(failure.state),
         lines: [...linesOf(failure.detail), ...failure.journal],
-        hint: isMasked(failure.state) ? MASKED : isStarting(failure.state) ? GOES_ON : undefined,
+        hint: isMasked(failure.state) ? MASKED : isStarting(failure.state) ? CONTINUES : undefined,
       };
   }
 }
@@ -144,7 +144,7 @@ const NEEDS_ROOT = 'The user needs root rights there, and /etc, /var/lib and /ru
 const MASKED = 'Run "systemctl unmask" for it there, and the command again';
 
 /** systemd does not know that fleetctl no longer waits. */
-const GOES_ON = 'It goes on there; see what becomes of it: fleetctl list-units';
+const CONTINUES = 'It continues there; to see the result: fleetctl list-units';
 
 function plain(summary: string, hint?: string): FailureText {
   return { summary, lines: [], hint };

@@ -86,7 +86,7 @@ export function interruptionLines(watch: PassWatch, dryRun: boolean): readonly s
   const failed = standings.filter(({ stage }) => stage === 'failed');
   return [
     told
-      ? 'Interrupted. What machines were told already goes on there.'
+      ? 'Interrupted. Machines complete the work that they have received.'
       : 'Interrupted before any machine was changed. The registry has what was asked for.',
     ...byMachine('Done', standings, 'done'),
     ...failed.map(failedLine),

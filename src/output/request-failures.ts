@@ -110,5 +110,5 @@ function storedLines(
 }
 
 function goneForGood(machine: string): string {
-  return `If the machine is gone for good, take it out of fleet.conf, run "fleetctl machines remove ${machine}", and try again`;
+  return `If the machine is permanently gone, remove it from fleet.conf, run "fleetctl machines remove ${machine}", and try again`;
 }

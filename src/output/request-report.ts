@@ -40,7 +40,7 @@ export function restartReport(result: RestartResult): ReportLines {
         ({ unit, machine }) =>
           `Warning: unit "${unit}" on machine ${machineTitle(machine)} was not restarted`,
       ),
-      ...(units === '' ? [] : [`hint: When the failure is repaired, go on: fleetctl restart ${units}`]),
+      ...(units === '' ? [] : [`hint: When the failure is repaired, continue: fleetctl restart ${units}`]),
     ],
   };
 }
@@ -87,7 +87,7 @@ function warnings(request: RequestResult, dryRun: boolean): readonly string[] {
 /** The processes that KillMode= kept when their unit was stopped. */
 function leftProcesses({ unit, left = [] }: UnitResult): readonly string[] {
   return left.map(({ machine, processes }) => {
-    const what = processes === 1 ? '1 process of it goes on' : `${processes} processes of it go on`;
+    const what = processes === 1 ? '1 process of it still runs' : `${processes} processes of it still run`;
     return `Warning: unit "${unit}" was stopped on machine ${machineTitle(machine)}, and ${what}: see its KillMode=`;
   });
 }
@@ -126,7 +126,7 @@ function successLines(verb: UnitVerb, result: UnitResult): readonly string[] {
     ),
     ...outdated.map(
       (machine) =>
-        `${unit} goes on with its previous text on ${machineLabel(machine)}; the new one counts from its next start on`,
+        `${unit} keeps running with its previous text on ${machineLabel(machine)}; the new one counts from its next start on`,
     ),
   ];
 }

@@ -34,11 +34,11 @@ export type Step =
   | { readonly kind: 'watch' }
   /** Stop and start it in one job of systemd, which brings back what was stopped along with it. */
   | { readonly kind: 'restart'; readonly under?: Lease | undefined }
-  /** Show that it can be stopped and taken away, and change nothing. */
+  /** Check that it can be stopped and removed, and change nothing. */
   | { readonly kind: 'check' }
   /** See that it does not run, and from now on refuse to start it for an older decision. */
   | { readonly kind: 'forbid' }
-  /** Take away its file and its record. */
+  /** Remove its file and its record. */
   | { readonly kind: 'remove' };
 
 /** Why nothing may be done with a unit on a machine. */

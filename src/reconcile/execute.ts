@@ -17,7 +17,7 @@ import { type Emit, planned } from './events.ts';
 
 /**
  * Carries out waves, one after the other. A unit that failed is left alone in the waves that follow, and so is one that
- * waits for it, which is an outcome of its own.
+ * waits for it, which is a separate outcome.
  */
 export async function executeWaves(
   waves: readonly Wave[],

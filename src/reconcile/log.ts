@@ -46,7 +46,7 @@ export function logReachability(
 /**
  * What it keeps of outcomes: a failure, unless the last one of the unit on that machine is the same, and the
  * first success after one; of a unit whose restart a command has asked for, every success. Machines that do not
- * answer have events of their own.
+ * answer have their own events.
  */
 export function logOutcomes(
   outcomes: readonly UnitOutcome[],
@@ -68,7 +68,7 @@ export function logOutcomes(
   );
 }
 
-/** The failures that were told last and not followed by a success, by machine and unit. */
+/** The last reported failures without a later success, by machine and unit. */
 function lastFailures({ events }: RegistryView): ReadonlyMap<string, Failure> {
   const failures = new Map<string, Failure>();
   for (const event of events.flatMap((entry) => entry.events)) {

@@ -13,7 +13,7 @@ export interface PooledConnection {
   readonly closed: Promise<void>;
   /** Starts a session; rejects with {@link NoMoreSessions} and {@link Unsent} among other FleetErrors. */
   start(request: SessionRequest): Promise<RemoteSession>;
-  /** Lets go of it. */
+  /** Releases it. */
   close(): Promise<void>;
 }
 

@@ -28,7 +28,7 @@ export class NoMoreSessions extends FleetError {
   }
 }
 
-/** A login that was found to be gone when a session was asked for: nothing of the request has been sent. */
+/** A login that was found to be gone when a session was asked for: no part of the request has been sent. */
 export class Unsent extends FleetError {
   constructor({ code, message, hint }: FleetError) {
     super(code, message, hint === undefined ? {} : { hint });
@@ -77,7 +77,7 @@ export function openFailure(target: SshTarget, phase: OpenPhase, error: Error): 
     const hint = 'Check the port in "address"';
     return cannotReach(target, 'ssh-turned-away', 'what answers there is not an SSH server', { hint });
   }
-  // ssh2 cannot go on, as with a banner that is longer than its longest packet; a number is the reason that the other
+  // ssh2 cannot continue, as with a banner that is longer than its longest packet; a number is the reason that the other
   // side gave for its DISCONNECT message.
   const isOurs = typeof code !== 'number' || code === KEY_EXCHANGE_FAILED;
   const hint = isOurs ? { hint: otherTransport(target) } : {};
@@ -114,7 +114,7 @@ export function closedWhile(
   return cannotReach(target, code, `the connection was closed during ${step}${why}`, { hint });
 }
 
-/** A jump host on the way to the target cannot be used; the code is that of its own failure. */
+/** A jump host on the way to the target cannot be used; the code is the one of its failure. */
 export function noWay(target: SshTarget, { code, message, hint }: FleetError): FleetError {
   const why = `${message.slice(0, 1).toLowerCase()}${message.slice(1)}`;
   return new NotTried(cannotReach(target, code, why, hint === undefined ? {} : { hint }));
@@ -143,7 +143,7 @@ function address({ host, port }: Pick<SshTarget, 'host' | 'port'>): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
-/** Errors of socket(2) and connect(2) that tell of this computer, and nothing of a machine. */
+/** Errors of socket(2) and connect(2) of this computer, not of a machine. */
 const LACKS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
 /** errno → code and words. getaddrinfo(3) has the two names, connect(2) the others. */

@@ -33,7 +33,7 @@ export abstract class StreamSession implements RemoteSession {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    // The exit of a command that was let go may be ignored.
+    // The exit of a closed command may be ignored.
     this.exit.catch(() => undefined);
     const pass = (output: Output) => (chunk: Buffer) => {
       if (this.#isOpen) return output.push(chunk);
@@ -74,13 +74,13 @@ export abstract class StreamSession implements RemoteSession {
     // What comes now is thrown away, and has to flow for the end to be seen.
     this.#stdout.open();
     this.#stderr.open();
-    this.#reject(lost(this.#target, 'the command was let go'));
+    this.#reject(lost(this.#target, 'the command was closed'));
   }
 
   /** Ends what is here of the command. */
   protected abstract letGo(): void;
 
-  /** Ends what carries the command: the machine goes on sending although the command was let go. */
+  /** Ends what carries the command: the machine goes on sending although the command was closed. */
   protected abstract breakOff(): void;
 
   protected get isOpen(): boolean {
@@ -123,7 +123,7 @@ export class ChannelProcess extends StreamSession {
   }
 
   protected breakOff(): void {
-    this.#abandon('it went on sending over a channel that was closed');
+    this.#abandon('it kept sending over a closed channel');
   }
 
   /**

@@ -6,7 +6,7 @@ import type { Client } from 'ssh2';
  * host-certificates.test.ts and round-trips.test.ts fail when a part is no longer what it was.
  */
 export type Protocol = {
-  /** The key exchange: the first one, then new ones as the connection goes on. */
+  /** The key exchange: the first one, then later ones of the connection. */
   _kex: KeyExchange | undefined;
   /** Set while a key exchange is under way; packets wait in `_queue` then. */
   _kexinit: unknown;
@@ -17,7 +17,7 @@ export type Protocol = {
   readonly _packetRW: { readonly write: PacketWriter };
   /** The methods of the requests that wait for an answer. */
   readonly _authsQueue: string[];
-  // biome-ignore lint/suspicious/noExplicitAny: every message has parameters of its own
+  // biome-ignore lint/suspicious/noExplicitAny: every message has its own parameters
   readonly _handlers: Record<string, ((protocol: Protocol, ...parameters: any[]) => void) | undefined>;
   service: (name: string) => void;
   authInfoRes: (answers: string[]) => void;

@@ -7,7 +7,7 @@ export type Prompt = { readonly prompt: string; readonly echo: boolean };
 /** What a machine says to a request of a login (RFC 4252, RFC 4256). */
 export type Answer =
   | { readonly kind: 'success' }
-  /** `methods` can go on; `isPartial`: this one was right, and the machine wants another one beside. */
+  /** `methods` can continue; `isPartial`: this one was right, and the machine wants another one beside. */
   | { readonly kind: 'failure'; readonly methods: readonly string[]; readonly isPartial: boolean }
   /** A signature with this key would be taken. */
   | { readonly kind: 'key-accepted' }

@@ -11,7 +11,7 @@ import { createWaits, ringOnChange } from './waits.ts';
 export type FileStoreOptions = {
   /** How long a commit waits for one process to finish its own, in ms. */
   readonly lockTimeout?: number;
-  /** How often a wait for a change looks without having been told of one, in ms. */
+  /** How often a wait for a change polls without a notification, in ms. */
   readonly pollInterval?: number;
 };
 
@@ -139,11 +139,11 @@ function boundedWait(folder: string, timeout: number) {
   };
 }
 
-/** A file that is older, or gone, must not look like units that are no longer wanted. */
+/** An older or missing file must not be taken for units that are no longer wanted. */
 function wentBack(folder: string, last: Snapshot, found: Snapshot): FleetError {
   return new FleetError(
     'registry-corrupt',
     `the registry "${recordsPath(folder)}" went back from revision ${last.revision} to ${found.revision} while in use`,
-    { hint: 'put the newer file back; or start again to go on with this one' },
+    { hint: 'put the newer file back; or restart to continue with this one' },
   );
 }

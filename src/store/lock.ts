@@ -41,7 +41,7 @@ import { attempt, hasCode } from './system-error.ts';
 export type Lock = {
   /** `<revision>.<turn>`: no other process writes a file with this in its name. */
   readonly name: string;
-  /** Ends it: without a commit for others to go on, after one just to let go of the file. */
+  /** Ends it: without a commit so that others can continue, after one only to release the file. */
   release(): void;
 };
 

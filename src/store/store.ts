@@ -46,6 +46,6 @@ export interface Store {
    * for, and the next read says what is wrong with it.
    */
   waitForChange(after: number, signal: AbortSignal): Promise<boolean>;
-  /** Waits for the commits under way, ends the waits for a change, and lets go of everything held. */
+  /** Waits for the commits under way, ends the waits for a change, and releases all resources. */
   close(): Promise<void>;
 }

@@ -49,7 +49,7 @@ export function createWaits(): Waits {
   };
 }
 
-/** A bell that remembers one ring: who was busy when it rang hears it on coming back. */
+/** A notification that is kept until the next wait. */
 function createBell(): { readonly ring: () => void; readonly rung: () => Promise<void> } {
   let ring = (): void => {};
   let next = new Promise<void>((resolve) => {

@@ -25,7 +25,7 @@ export type Phase = {
   readonly most?: Limit;
 };
 
-/** How long a shell may take to end after it was told to, in ms; then its channel is closed. */
+/** How long a shell may take to end after its input is closed, in ms; then its channel is closed. */
 const END_DEADLINE_MS = 10_000;
 
 /** Scripts for one root shell, one after the other, and what they answer. The shell is opened with the first one. */

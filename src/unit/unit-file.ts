@@ -101,7 +101,7 @@ function checkText(text: string, source: string | undefined): void {
   const at = text.search(/[\0\ufffd\ud800-\udfff]|\r(?!\n)/u);
   if (at === -1) return;
   const line = text.slice(0, at).split('\n').length;
-  const hint = 'A unit file is plain text; this looks like another kind of file';
+  const hint = 'A unit file is plain text; this seems to be another kind of file';
   if (text[at] === '\0') throw unitFileError(source, line, 'it holds a NUL byte', hint);
   if (text[at] !== '\r') throw unitFileError(source, line, 'it is not UTF-8', hint);
   throw unitFileError(source, line, 'a carriage return stands alone', 'End lines with LF or with CR LF');
@@ -162,7 +162,7 @@ function isComment(line: string): boolean {
   return /^\s*[#;]/.test(line);
 }
 
-/** An option as it is. Other text may be of a file that is no unit file, and secret. */
+/** An option as it is. Other text may be from a file that is not a unit file, and secret. */
 function shown(line: string): string {
   return /^[A-Za-z][\w-]*\s*=/.test(line) ? quoted(line) : 'this';
 }

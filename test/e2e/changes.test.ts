@@ -54,7 +54,7 @@ onMachines('a change', () => {
     );
     expect(stderr).toContain('hint: It has RefuseManualStop=yes');
     expect(stderr).toContain(
-      `Warning: unit "parent.service" was stopped on machine "k1" (${SUBNET}.1), and 1 process of it goes on: see its KillMode=`,
+      `Warning: unit "parent.service" was stopped on machine "k1" (${SUBNET}.1), and 1 process of it still runs: see its KillMode=`,
     );
     await inside('k1', 'systemctl kill --signal=KILL refusing.service');
     await until('k1', '! systemctl is-active --quiet refusing.service');
@@ -73,7 +73,7 @@ onMachines('a change', () => {
     const { status, stderr } = await operator.fleetctl('start', '--timeout', '1s', 'waits.service');
     expect([status, stderr]).toEqual([
       1,
-      expect.stringContaining('its start waits in systemd for slow.service/start\nhint: It goes on there'),
+      expect.stringContaining('its start waits in systemd for slow.service/start\nhint: It continues there'),
     ]);
     await inside('k1', 'systemctl kill slow.service');
     await until('k1', 'systemctl is-active --quiet waits.service');

@@ -61,7 +61,7 @@ onMachines('a unit that another unit starts', () => {
     // A new text is used from the next start on.
     operator.write('job.service', `# new\n${JOB}${HERE}`);
     expect((await operator.fleetctl('submit', '--replace', 'job')).stdout).toMatch(
-      /goes on with its previous text/,
+      /keeps running with its previous text/,
     );
     expect(await runOf('job.service')).toBe(before[0]);
     await inside('k1', 'rm /run/watched');

@@ -72,7 +72,7 @@ onMachines('SIGINT of fleetctl', () => {
     expect({ status, stdout }).toEqual({ status: 130, stdout: '' });
     expect(stderr).toBe(
       [
-        'Interrupted. What machines were told already goes on there.',
+        'Interrupted. Machines complete the work that they have received.',
         'Under way on "k1": slow.service',
         'hint: See where it stands: fleetctl list-units; the same command again does the rest\n',
       ].join('\n'),

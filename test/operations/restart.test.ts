@@ -61,7 +61,7 @@ describe('restart', () => {
       'Error: Cannot restart unit "everywhere.service" on machine "m2" (10.0.0.2): it did not stay up: failed (failed), result exit-code, exit status 1',
       '  it said this',
       'Warning: unit "everywhere.service" on machine "m3" (10.0.0.3) was not restarted',
-      'hint: When the failure is repaired, go on: fleetctl restart everywhere.service',
+      'hint: When the failure is repaired, continue: fleetctl restart everywhere.service',
       'status 1',
     ]);
     expect(scene.machines.of('m3').log).toEqual([]);

@@ -209,14 +209,14 @@ const WORDS: {
       { code: 'queued', waitsFor: ['a.service/start', 'b.mount/start'] },
       only(
         'its start waits in systemd for a.service/start and b.mount/start',
-        'It goes on there; see what becomes of it: fleetctl list-units',
+        'It continues there; to see the result: fleetctl list-units',
       ),
     ],
     [
       { code: 'queued', waitsFor: [] },
       only(
         'its start waits in the queue of systemd',
-        'It goes on there; see what becomes of it: fleetctl list-units',
+        'It continues there; to see the result: fleetctl list-units',
       ),
     ],
   ],
@@ -341,7 +341,7 @@ describe('a unit that is not up', () => {
     const state = systemdState(name, changes);
     const text = failureText({ code: 'not-up', state, detail: '', journal: [] });
     expect(text.summary).toBe(summary);
-    const hint = 'It goes on there; see what becomes of it: fleetctl list-units';
+    const hint = 'It continues there; to see the result: fleetctl list-units';
     const unmask = 'Run "systemctl unmask" for it there, and the command again';
     expect(text.hint).toBe(
       'load' in changes && changes.load === 'masked' ? unmask : name === 'starting' ? hint : undefined,

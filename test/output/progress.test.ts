@@ -131,7 +131,7 @@ describe('an interruption', () => {
       outcome('m1', 'b.service', true),
     ];
     expect(said(events)).toEqual([
-      'Interrupted. What machines were told already goes on there.',
+      'Interrupted. Machines complete the work that they have received.',
       'Done on "m1": a.service',
       'Failed on "m1": b.service: could not write the unit file: "No space left on device"',
       'Under way on "m2": a.service',

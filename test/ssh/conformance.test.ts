@@ -101,7 +101,7 @@ describe.each(['ssh2', ...(hasSsh ? ['openssh'] : [])] as const)('over %s', (kin
     });
     process.close();
     const heard = chunks;
-    expect((await failure(process.exit, 'ssh-lost')).message).toMatch(/the command was let go$/);
+    expect((await failure(process.exit, 'ssh-lost')).message).toMatch(/the command was closed$/);
     expect((await run(transport, target, 'sleep 0.1; echo next')).stdout).toBe('next\n');
     expect(chunks).toBe(heard);
     process.close();

@@ -25,10 +25,7 @@ const addCommand: Command = {
   options: [...SETTINGS.map(([, flags, description]) => ({ flags, description })), NO_CHECK],
   examples: [
     ['fleetctl machines add web-3 10.10.1.3', 'with settings from [ssh]'],
-    [
-      'fleetctl machines add db-1 db.example:2222 --user core --metadata disk=ssd',
-      'with settings of its own',
-    ],
+    ['fleetctl machines add db-1 db.example:2222 --user core --metadata disk=ssd', 'with its own settings'],
   ],
   run(call) {
     const [name = '', address = ''] = call.arguments;
@@ -238,7 +235,7 @@ async function change(
     if (!(await checkMachine(prepared.config, edit.name, streams))) {
       writeLines(streams.err, [
         `Error: Machine "${edit.name}" was not ${done} ${prepared.path}, for not all is well with it`,
-        'hint: Mend it, or add --no-check',
+        'hint: Repair it, or add --no-check',
       ]);
       return EXIT.failed;
     }

@@ -4,7 +4,7 @@ _fleetctl() {
   read -a words <<<"$line"
   [[ $line == *[[:space:]] ]] && words+=('')
   current=${words[${#words[@]} - 1]}
-  # Bash puts the answer in place of what follows the last of its own word breaks, as the @ of web@1.
+  # Bash replaces the text after the last of its word breaks, such as the @ of web@1.
   before=${current%"${current##*[$breaks]}"}
   COMPREPLY=()
   while IFS=$'\t' read -r candidate rest; do

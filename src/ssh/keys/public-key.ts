@@ -72,7 +72,7 @@ export const RSA_HASHES: ReadonlyMap<string, string> = new Map([
   ['rsa-sha2-256', 'sha256'],
 ]);
 
-/** Throws for what is no key of a kind that signs in SSH. */
+/** Throws unless it is a key of a type that signs in SSH. */
 function publicKeyObject(blob: Buffer): KeyObject {
   const reader = new WireReader(blob);
   const type = reader.text();

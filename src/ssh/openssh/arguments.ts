@@ -110,7 +110,7 @@ function way({ via, host, port }: SshTarget, jumpSocket: string | undefined): st
   return [`ProxyCommand=${via.kind === 'command' ? via.command.replaceAll('%', '%%') : 'none'}`];
 }
 
-/** Without its master ssh would open a connection of its own, without the options of the target: `false` is no connection. */
+/** Without its master ssh would open another connection, without the options of the target: `false` prevents that. */
 function throughMaster(socket: string): string[] {
   return ['-S', escaped(socket), ...asOptions(['ControlMaster=no', 'ProxyCommand=false'])];
 }

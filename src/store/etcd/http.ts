@@ -12,7 +12,7 @@ export type Post = {
   /** How long the endpoint may be silent, in ms. */
   readonly silence: number;
   readonly signal?: AbortSignal | undefined;
-  /** Gets the lines of an answer that goes on, as they come; they are then not part of the body. */
+  /** Gets the lines of a continuous answer as they arrive; they are then not part of the body. */
   readonly onLine?: (line: string) => void;
 };
 

@@ -163,12 +163,12 @@ function overtaken(): FleetError {
   );
 }
 
-/** A registry that is older, or gone, must not look like units that are no longer wanted. */
+/** An older or missing registry must not be taken for units that are no longer wanted. */
 function wentBack(known: Snapshot, found: Snapshot): FleetError {
   return new FleetError(
     'registry-corrupt',
     `the etcd registry went back from revision ${known.revision} to ${found.revision} while in use`,
-    { hint: 'restore the newer state of etcd; or start again to go on with this one' },
+    { hint: 'restore the newer state of etcd; or restart to continue with this one' },
   );
 }
 
