@@ -14,7 +14,7 @@ const MOST_UNREAD = 256 * 1024;
 /** The keep-alive interval, in ms. */
 const PING_MS = 15_000;
 
-/** Events that only a command uses, for the progress of its own pass. */
+/** Events that only a command uses, for the progress of its pass. */
 const OMITTED = new Set<ControllerEvent['kind']>([
   'pass-begun',
   'machine-asked',

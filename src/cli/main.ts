@@ -16,7 +16,7 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
     return EXIT.done;
   }
   try {
-    // Asked by completion scripts with every press of a key: whatever follows is no command line yet.
+    // Completion scripts ask with every key press: the words that follow are not a complete command line.
     if (argv[0] === '__complete') {
       const { answerCompletion } = await import('./completion/answer.ts');
       await answerCompletion(argv.slice(1), streams);

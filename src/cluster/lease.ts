@@ -3,7 +3,7 @@ import type { MachineId } from '../machine/machine.ts';
 import type { FenceReason } from './reason.ts';
 import type { ClusterSnapshot, DesiredUnit, Lease, LeaseEnds, MachineView, Observation } from './snapshot.ts';
 
-/** From the deadline of a lease until systemd has been told to stop the units under it, in ms. */
+/** From the deadline of a lease until systemd gets the stop of its units, in ms. */
 const MARGIN_MS = 1000;
 
 /**
@@ -63,7 +63,7 @@ function heldElsewhere(
   return { code: 'lease-may-hold', machine: longest.name, forMs: Number.isFinite(forMs) ? forMs : undefined };
 }
 
-/** From when on nothing of a fenced unit can run on a machine that is unreachable; Infinity for who cannot know. */
+/** The time from which no process of a fenced unit can run on an unreachable machine; Infinity if unknown. */
 export function heldUntil(
   { placement }: DesiredUnit,
   id: MachineId | undefined,

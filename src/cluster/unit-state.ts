@@ -128,7 +128,7 @@ export function isUp(state: SystemdState): boolean {
 
 /** A oneshot that ran to success since the machine booted, and is not one that stays active after that. */
 export function isFinished(state: SystemdState): boolean {
-  // A text that systemd cannot use has no type of its own; one without ExecStart= counts as a oneshot.
+  // A text that systemd cannot use has no type; one without ExecStart= counts as a oneshot.
   return (
     state.load === 'loaded' &&
     state.type === 'oneshot' &&

@@ -227,7 +227,7 @@ export class Controller {
     }
   }
 
-  /** Stores which machines became unreachable and reachable, so that every pass and every command counts alike. */
+  /** Stores which machines became unreachable and reachable, so that every pass and every command counts the same time. */
   async #storeReachability(registry: RegistryView): Promise<RegistryView> {
     const views = this.#views(registry);
     const { ports } = this.#options;

@@ -63,8 +63,8 @@ export class Passes {
   get troubles(): readonly Trouble[] {
     const byMessage = new Map<string, { readonly error: FleetError; readonly units: string[] }>();
     for (const [unit, { error, times }] of this.#broken) {
-      const alike = byMessage.get(error.message) ?? { error, units: [] };
-      if (times >= TROUBLE) byMessage.set(error.message, { error, units: [...alike.units, unit] });
+      const same = byMessage.get(error.message) ?? { error, units: [] };
+      if (times >= TROUBLE) byMessage.set(error.message, { error, units: [...same.units, unit] });
     }
     return [...byMessage.values()].map(({ error, units }) => {
       const more = units.length > NAMED ? ` and ${units.length - NAMED} more` : '';
@@ -77,7 +77,7 @@ export class Passes {
     this.#broken.clear();
   }
 
-  /** A unit whose last pass ended with an error gets a pass of its own, so that it does not stop others. */
+  /** A unit whose last pass ended with an error gets a separate pass, so that it does not stop others. */
   #separate(units: readonly string[]): readonly ReadonlySet<string>[] {
     const sound = units.filter((unit) => !this.#broken.has(unit));
     const broken = units.filter((unit) => this.#broken.has(unit));

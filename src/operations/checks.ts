@@ -70,7 +70,7 @@ export type HealthInput = {
   readonly login: Login | FleetError;
   /** Undefined without a login. */
   readonly examination: Examination | FleetError | undefined;
-  /** How far its clock is ahead of the one here, in seconds; 0 within what can be told, undefined where it said nothing. */
+  /** How far its clock is ahead of the one here, in seconds; 0 within the accuracy, undefined where it sent nothing. */
   readonly offsetSeconds: number | undefined;
   /** The cluster of the registry; undefined for one that holds nothing yet. */
   readonly clusterId: string | undefined;

@@ -35,7 +35,7 @@ export function globOf(argument: string): string | undefined {
   return !argument.endsWith('/') && isGlob(basename(argument)) ? basename(argument) : undefined;
 }
 
-/** A folder (`units/`) is no name and no glob: it stays whole, and is refused as a name. */
+/** A folder (`units/`) is neither a name nor a glob: it stays whole, and is refused as a name. */
 function lastPart(argument: string): string {
   return argument.endsWith('/') ? argument : basename(argument);
 }

@@ -35,7 +35,7 @@ export type PassResult = RequestResult & {
   readonly stranded: readonly Stranded[];
   /** Units of the registry that cannot be read, and were left as they are. */
   readonly unreadable: readonly UnreadableUnit[];
-  /** Units that something on their machine adds to, which no pass takes away: fleet did not put it there. */
+  /** Units with drop-ins on their machine, which no pass removes, because fleet did not write them. */
   readonly extended: readonly Extended[];
   /** A machine belongs to another cluster: what would be one is refused. */
   readonly otherCluster: boolean;
@@ -47,7 +47,7 @@ export type PassResult = RequestResult & {
 
 /**
  * One pass over everything: units leave machines that have been unreachable for too long, what differs from the
- * registry is put right, copies that belong elsewhere are removed, machines get the global units they lack.
+ * registry is repaired, copies that belong elsewhere are removed, machines get the global units they lack.
  * Throws FleetError `registry-outdated` before anything is changed when machines know more than the registry.
  */
 export async function reconcileEverything(ports: Ports): Promise<PassResult> {

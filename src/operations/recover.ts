@@ -40,7 +40,7 @@ export type RecoverResult =
 /**
  * Rebuilds a registry that was lost from what machines have of it: texts, target states, where units are, and the
  * id of the cluster. Machines are only read. All of them have to answer: a unit that is missing from the registry
- * counts as one that is not wanted. Tokens go on above the highest that any machine has seen. Units that no second machine
+ * counts as one that is not wanted. Tokens continue above the highest that any machine has seen. Units that no second machine
  * confirms are stored as unconfirmed: no pass touches them before an operator accepts them, here or with a later request.
  * Throws FleetError `not-recoverable` when the registry is not empty, or the machines are not of one cluster;
  * `unit-not-found` and `machine-not-found` for what the request names in vain.

@@ -165,7 +165,7 @@ function isWhole({ text, record }: Copy): boolean {
   return text !== undefined && sha256(text) === record.digest;
 }
 
-/** What a text says; undefined for one that makes no sense. A template has no machine of its own, like a global unit. */
+/** What a text says; undefined for one that makes no sense. A template has no machine, like a global unit. */
 function readUnit(
   unit: string,
   text: string,

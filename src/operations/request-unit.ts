@@ -25,7 +25,7 @@ export function requestUnit(
 }
 
 /**
- * Forgets a unit. Copies of it are stopped and taken away by the next pass of a controller, also those on machines
+ * Forgets a unit. Copies of it are stopped and removed by the next pass of a controller, also those on machines
  * that are unreachable now, when they are back. Resolves with false for a unit that the registry does not have.
  */
 export async function forgetUnit(registry: Registry, name: string): Promise<boolean> {

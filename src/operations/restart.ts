@@ -25,7 +25,7 @@ export type RestartResult = RequestResult & {
 
 /**
  * Restarts launched units, `maxParallel` copies at a time: the next ones only when these are really up, and none
- * after a failure. A unit that differs from what is wanted is put right by the same restart. Nothing is stored but that it was done.
+ * after a failure. A unit that differs from its target state is repaired by the same restart. Nothing is stored but that it was done.
  */
 export async function restart(
   ports: Ports,

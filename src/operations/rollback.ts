@@ -23,7 +23,7 @@ export type Rollback = RequestResult & { readonly unit: string; readonly entry: 
 /**
  * Gives a unit a text it has had before, as a new entry of its history; the instances of a template follow it.
  * Machines get the text, and the unit is restarted where it ran with another one.
- * Throws FleetError `unit-not-found`, and `usage` for a hash that is none of its own or may be several.
+ * Throws FleetError `unit-not-found`, and `usage` for a hash that is unknown or ambiguous.
  */
 export async function rollback(ports: Ports, { unit: argument, to }: RollbackRequest): Promise<Rollback> {
   const unit = unitNameOf(argument).text;
@@ -80,7 +80,7 @@ function previousText(unit: string, view: RegistryView): HistoryRow {
 /** A template may be new to the registry, and its instances are not. */
 function instancesHint(unit: string, view: RegistryView): string | undefined {
   const [instance] = instancesOf(unit, view).following;
-  return instance && `Its instances have texts of their own: fleetctl rollback ${instance}`;
+  return instance && `Its instances have their own texts: fleetctl rollback ${instance}`;
 }
 
 /** The newest text whose hash begins with `prefix`; texts that differ in comments alone share a hash. */

@@ -31,7 +31,7 @@ export type StatusResult = {
   readonly unreachable: readonly UnreachableMachine[];
 };
 
-/** How units are, on every machine they are on; what one machine cannot tell hides nothing of the others. */
+/** How units are, on every machine they are on; an error of one machine hides no other machine. */
 export function unitStatus(ports: Ports, request: StatusRequest): Promise<StatusResult> {
   return withPlaces(ports, request, async ({ places, problems, unreachable }, sessions) => {
     const lost: UnreachableMachine[] = [];

@@ -92,7 +92,7 @@ export function drainReport(result: DrainResult): ReportLines {
       ...(left.length === 0
         ? []
         : [
-            `hint: It takes no new units; go on with "fleetctl drain ${machine.name}", or let it have units again: fleetctl uncordon ${machine.name}`,
+            `hint: It takes no new units; continue with "fleetctl drain ${machine.name}", or let it have units again: fleetctl uncordon ${machine.name}`,
           ]),
     ],
   };

@@ -51,7 +51,7 @@ function unconfirmedLines(machines: readonly string[]): readonly string[] {
 
 const ALL_MUST_ANSWER = [
   'Error: Cannot recover the registry: all machines have to answer, because units that are not found would count as unwanted',
-  'hint: Try again when they answer; a machine that is gone for good is first removed from fleet.conf',
+  'hint: Try again when they answer; a machine that is permanently gone is first removed from fleet.conf',
 ];
 
 const AFTERWARDS = [

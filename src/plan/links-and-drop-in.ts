@@ -31,7 +31,7 @@ function installLinks(name: string, text: string): readonly string[] {
  * fleet counts on, whatever other drop-ins say: its name puts it last. Undefined for other units.
  *
  * After a boot there is no fleet-lease.service before the first lease, and Requisite= does not hold then: systemd leaves
- * out what a unit that is only wanted (Wants=) cannot have, and starts it. Hence the assertion.
+ * out what a unit that is only wanted (Wants=) cannot have, and starts it. This is the reason for the assertion.
  */
 export function fenceText({ placement }: Pick<DesiredUnit, 'placement'>): string | undefined {
   if (placement.fence === undefined) return undefined;

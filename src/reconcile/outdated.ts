@@ -21,7 +21,7 @@ export function aheadOf(view: RegistryView, views: readonly MachineView[]): Read
 /**
  * Throws FleetError `registry-outdated` when the machines agree that the registry is older than they are: two of them, or
  * all that answer, have seen revisions that it has not given. An old backup was put in its place, to which everything
- * newer looks like unwanted copies. A single machine proves nothing: it is unusable.
+ * newer is taken for unwanted copies. A single machine proves nothing: it is unusable.
  */
 export const refuseOutdated: Refusal = (view, views) => {
   const witnesses = witnessesOf(view, views);

@@ -25,7 +25,7 @@ import { snapshotOf } from './snapshot.ts';
 import { trustedViews, withoutAhead } from './trust.ts';
 import type { Pass } from './verdicts.ts';
 
-/** What a pass does beside putting things right. */
+/** What a pass does in addition to repairs. */
 export type PassOptions = {
   /** What a command asks of units in this pass alone; see {@link Asked}. */
   readonly asked?: ReadonlyMap<string, Asked | undefined>;

@@ -32,12 +32,12 @@ const loggedEvent = z.looseObject({
 const SHAPES = {
   /**
    * Who this cluster is: its id, a UUID that machines remember. `tokenBase` is the highest token that machines had
-   * seen when the registry was rebuilt from them: revisions count from 1 again, and tokens go on from there.
+   * seen when the registry was rebuilt from them: revisions count from 1 again, and tokens continue from there.
    */
   cluster: z.object({ id: clusterId, tokenBase: z.optional(token) }),
   /**
    * What is wanted of a unit. `digest` names its text under `contents/`. `fromTemplate` tells whether an instance has the
-   * text of its template or of a file of its own; absent where that is not known. `fleet` is the version of the program
+   * text of its template or of its own file; absent where that is not known. `fleet` is the version of the program
    * that stored it: an older one may not know an option of the text. `unconfirmed` is what `machine` (its name) alone
    * vouches for since the registry was rebuilt; the target state is `inactive` then, for programs that do not know it.
    */

@@ -45,7 +45,7 @@ const OUTCOMES: ReadonlySet<LoggedEvent['kind']> = new Set([
   ...(['machine-lost', 'machine-back'] as const),
 ]);
 
-/** What an edit says by itself: a decision comes with its reason, as an edit of its own. */
+/** The events of an edit; a decision with its reason is a separate edit. */
 function eventsOf(edit: Edit, view: RegistryView): readonly LoggedEvent[] {
   switch (edit.kind) {
     case 'log':

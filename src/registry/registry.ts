@@ -16,7 +16,7 @@ export interface Registry {
   update(decide: (view: RegistryView) => readonly Edit[]): Promise<RegistryView>;
   /**
    * Resolves with true once the registry is at another revision than `view`, and with false when `signal` aborts or
-   * the registry is closed. No change is missed; several may be told as one. Never rejects: `load` says what is wrong.
+   * the registry is closed. No change is missed; several may be reported as one. Never rejects: `load` says what is wrong.
    */
   waitForChange(view: RegistryView, signal: AbortSignal): Promise<boolean>;
   close(): Promise<void>;
@@ -169,7 +169,7 @@ function clean({
 
 /**
  * A registry that starts as `registry` is and keeps every change to itself: what a dry run writes to. Revisions
- * go on from the real one, so tokens are those that the next change would get.
+ * continue after the real one, so tokens are those that the next change would get.
  */
 export function previewRegistry(registry: Registry, options: RegistryOptions): Registry {
   let current: Promise<RegistryView> | undefined;

@@ -112,7 +112,7 @@ export class RegistryView {
     return this.#read('history/', `history/${name}`)?.destroyed;
   }
 
-  /** By digest, what is known of the texts a name has had; nothing of one that was never started. */
+  /** By digest, the known history of the texts of a name, without those that were never started. */
   verdicts(name: string): Readonly<Record<string, Verdict>> {
     return this.#read('history/', `history/${name}`)?.verdicts ?? {};
   }
@@ -218,7 +218,7 @@ export class RegistryView {
   #unit(name: string, tokenBase: number): DesiredUnit {
     const key = `units/${name}`;
     const problem = storedNameProblem(name);
-    if (problem !== undefined) throw corrupt(key, `that is no name of a unit: ${problem}`);
+    if (problem !== undefined) throw corrupt(key, `that is not a name of a unit: ${problem}`);
     const { digest, hash, target, fromTemplate, fleet, ...stored } = this.#must('units/', key);
     // A template is where its sockets are; earlier versions of recover assigned it to a machine.
     const machine = isTemplate(parseUnitName(name)) ? undefined : stored.machine;

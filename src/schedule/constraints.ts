@@ -84,7 +84,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   { rule: 'Triggers', check: triggerViolation },
   // The unit that it starts, if that is not launched itself, goes where its triggers are.
   { rule: 'TriggeredBy', check: triggeredViolation },
-  // Conflicts=, whichever of the two declares it, with the standard units that are there.
+  // Conflicts= of either of the two, with the standard units that are there.
   { rule: 'Conflicts', isJoint: true, check: standardConflict },
   // Conflicts=, with a global unit that would run there.
   { rule: 'GlobalConflicts', isJoint: true, check: globalConflict },

@@ -106,7 +106,7 @@ export class Workload {
 
   /**
    * Best machine for `unit` first: the one of a unit that it replaces or starts, then fewest standard units, then the
-   * lowest id, so that equal snapshots decide alike.
+   * lowest id, so that equal snapshots lead to equal decisions.
    */
   rank(unit: DesiredUnit, machines: readonly MachineView[]): readonly MachineView[] {
     const preferred = this.#preferredBy(unit);

@@ -7,7 +7,7 @@ import { joinedValue, optionValues, type UnitFile, type UnitOption } from './uni
 export type Fence = {
   /** TimeoutStopSec= of the unit, in ms: how long each part of its stop may take. */
   readonly timeoutMs: number;
-  /** How long its stop may take as a whole, in ms; after that nothing of it runs. */
+  /** How long its stop may take as a whole, in ms; after that none of its processes runs. */
   readonly stopMs: number;
 };
 
@@ -57,7 +57,7 @@ function stopTimeout(file: UnitFile, word: Word): number {
   );
 }
 
-/** TimeoutSec= sets both timeouts; whichever comes last counts. An empty value is ignored with a warning. */
+/** TimeoutSec= sets both timeouts; the last assignment counts. An empty value is ignored with a warning. */
 function isTimeout(option: UnitOption): boolean {
   const { section, name } = option;
   return (

@@ -74,7 +74,7 @@ function wordsOf(file: UnitFile, unit: UnitName, name: string): readonly Install
 
 function unitProblem(text: string): string | undefined {
   if (/%[a-zA-Z]/.test(text)) return 'has a specifier that only the machine knows';
-  return ANY_UNIT.test(text) && !text.startsWith('.') ? undefined : 'is no unit name';
+  return ANY_UNIT.test(text) && !text.startsWith('.') ? undefined : 'is not a unit name';
 }
 
 /** systemd takes a name of the same type, of an instance only one with the same instance. */

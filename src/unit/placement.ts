@@ -65,7 +65,7 @@ function readMachineId(words: readonly Word[]): string | undefined {
     if (!MACHINE_ID.test(word.text)) {
       throw wordError(
         word,
-        'is no machine id',
+        'is not a machine id',
         'Give the 32 hex digits of /etc/machine-id, or the first eight',
       );
     }
@@ -109,7 +109,7 @@ function readOtherUnit(word: Word): string {
 function readConflict(word: Word): string {
   const problem = globProblem(word.text);
   if (problem !== undefined)
-    throw wordError(word, `is no glob, ${problem}`, 'Write it as web@*.service or web-[0-9].service');
+    throw wordError(word, `is not a glob, ${problem}`, 'Write it as web@*.service or web-[0-9].service');
   return isGlob(word.text) ? word.text : readRunnable(word).text;
 }
 
@@ -117,7 +117,7 @@ function readConflict(word: Word): string {
 function readRunnable(word: Word): UnitName {
   const problem = unitNameProblem(word.text);
   if (problem !== undefined)
-    throw wordError(word, `is no unit name, ${problem}`, 'Name a unit, as in web.service');
+    throw wordError(word, `is not a unit name, ${problem}`, 'Name a unit, as in web.service');
   const unit = parseUnitName(word.text);
   if (!isTemplate(unit)) return unit;
   const { prefix, type } = unit;

@@ -61,7 +61,7 @@ export function unitNameProblem(text: string): string | undefined {
   const full = withSuffix(text);
   if (full.length > MAX_LENGTH)
     return `it has ${full.length} characters, and systemd takes ${MAX_LENGTH} at most`;
-  if (isReserved(full)) return 'fleet has a unit of its own of that name';
+  if (isReserved(full)) return 'the name is reserved for a unit of fleet';
   const bad = /[^A-Za-z0-9:_.\\@-]/u.exec(text);
   if (bad !== null) return `it must not contain ${quoted(bad[0])}`;
   if (text.startsWith('@')) return 'it must not start with "@"';
@@ -105,7 +105,7 @@ function hintFor(text: string): string {
 /** Files that Quadlet makes services of (podman-systemd.unit(5)). */
 const QUADLET = ['container', 'pod', 'volume', 'network', 'kube', 'image', 'build', 'artifact'];
 
-/** True for the name of a file that says by its suffix that it is no unit of fleet: `site.container`. */
+/** True for a file name whose suffix is not one of fleet's unit types: `site.container`. */
 export function hasForeignSuffix(name: string): boolean {
   const suffix = suffixOf(name);
   return suffix !== '' && !(UNIT_TYPES as readonly string[]).includes(suffix);

@@ -180,7 +180,7 @@ describe('recover', () => {
     expect(await recovered(scene)).toEqual([
       'Warning: Cannot reach machine "m2"; what it runs is unknown',
       'Error: Cannot recover the registry: all machines have to answer, because units that are not found would count as unwanted',
-      'hint: Try again when they answer; a machine that is gone for good is first removed from fleet.conf',
+      'hint: Try again when they answer; a machine that is permanently gone is first removed from fleet.conf',
       'status 5',
     ]);
     expect((await scene.ports.registry.load()).revision).toBe(0);

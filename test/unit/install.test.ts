@@ -79,8 +79,8 @@ describe('the [Install] section', () => {
       'WantedBy=%m.target',
       'line 4: WantedBy has a specifier that only the machine knows: "%m.target"',
     ],
-    ['web.service', 'WantedBy=../../etc', 'line 4: WantedBy is no unit name: "../../etc"'],
-    ['web.service', 'RequiredBy=a.target\nRequiredBy=db', 'line 5: RequiredBy is no unit name: "db"'],
+    ['web.service', 'WantedBy=../../etc', 'line 4: WantedBy is not a unit name: "../../etc"'],
+    ['web.service', 'RequiredBy=a.target\nRequiredBy=db', 'line 5: RequiredBy is not a unit name: "db"'],
     ['web.service', 'Alias=web.socket', 'line 4: Alias is no name of a service: "web.socket"'],
     [
       'web.service',
@@ -94,7 +94,7 @@ describe('the [Install] section', () => {
       'Alias=other.mount',
       'line 4: Alias is not for a mount, which has no other names: "other.mount"',
     ],
-    ['web.service', 'Also=web/socket', 'line 4: Also is no unit name: "web/socket"'],
+    ['web.service', 'Also=web/socket', 'line 4: Also is not a unit name: "web/socket"'],
   ])('of %s with %s is refused', (name, lines, problem) => {
     expect(() => checkInstall(fileOf(lines), parseUnitName(name))).toThrow(
       expect.objectContaining({

@@ -237,17 +237,22 @@ describe('parsePlacement refuses', () => {
       'line 5: MachineMetadata has an open quote: "\\"role=web"',
       /./,
     ],
-    ['a short machine id', 'MachineID=4b9e', 'line 5: MachineID is no machine id: "4b9e"', /32 hex digits/],
+    [
+      'a short machine id',
+      'MachineID=4b9e',
+      'line 5: MachineID is not a machine id: "4b9e"',
+      /32 hex digits/,
+    ],
     [
       'a machine id that is not hex',
       `MachineID=${'z'.repeat(32)}`,
-      `line 5: MachineID is no machine id: "${'z'.repeat(32)}"`,
+      `line 5: MachineID is not a machine id: "${'z'.repeat(32)}"`,
       /32 hex digits/,
     ],
     [
       'dashes in odd places',
       'MachineID=4b9e6343-d3256ef6877f201be0a19a18',
-      'line 5: MachineID is no machine id: "4b9e6343-d3256ef6877f201be0a19a18"',
+      'line 5: MachineID is not a machine id: "4b9e6343-d3256ef6877f201be0a19a18"',
       /32/,
     ],
     [
@@ -259,25 +264,25 @@ describe('parsePlacement refuses', () => {
     [
       'a malformed glob',
       'Conflicts=web[',
-      'line 5: Conflicts is no glob, a "[" has no proper end: "web["',
+      'line 5: Conflicts is not a glob, a "[" has no proper end: "web["',
       /web@\*/,
     ],
     [
       'a list with commas',
       'Conflicts=a.service,b.service',
-      'line 5: Conflicts is no unit name, it must not contain ",": "a.service,b.service"',
+      'line 5: Conflicts is not a unit name, it must not contain ",": "a.service,b.service"',
       /./,
     ],
     [
       'a bad unit name',
       'MachineOf=a$b',
-      'line 5: MachineOf is no unit name, it must not contain "$": "a$b"',
+      'line 5: MachineOf is not a unit name, it must not contain "$": "a$b"',
       /web\.service/,
     ],
     [
       'a glob where a name belongs',
       'Replaces=a@*',
-      'line 5: Replaces is no unit name, it must not contain "*": "a@*"',
+      'line 5: Replaces is not a unit name, it must not contain "*": "a@*"',
       /web\.service/,
     ],
     [
@@ -337,7 +342,7 @@ describe('parsePlacement refuses', () => {
     [
       'the deprecated spelling by its name',
       'X-Conflicts=[',
-      'line 5: X-Conflicts is no glob, a "[" has no proper end: "["',
+      'line 5: X-Conflicts is not a glob, a "[" has no proper end: "["',
       /./,
     ],
   ])('%s', (_, lines, problem, hint) => {

@@ -47,9 +47,9 @@ describe('parseUnitName', () => {
     ['.hidden.service', 'it must not start with "."'],
     ['@1.service', 'it must not start with "@"'],
     ['@', 'it must not start with "@"'],
-    ['fleet.target', 'fleet has a unit of its own of that name'],
-    ['fleet-lease', 'fleet has a unit of its own of that name'],
-    ['fleet-lease.timer', 'fleet has a unit of its own of that name'],
+    ['fleet.target', 'the name is reserved for a unit of fleet'],
+    ['fleet-lease', 'the name is reserved for a unit of fleet'],
+    ['fleet-lease.timer', 'the name is reserved for a unit of fleet'],
     ['sda.device', 'systemd makes device units itself, from no file'],
     ['session-1.scope', 'systemd makes scope units itself, from no file'],
   ])('refuses %j: %s', (text, problem) => {
