@@ -91,27 +91,65 @@ export async function withStores<T>(
   }
 }
 
-/** Opens the store of a registry. The code of remote stores is loaded only for such a store. */
-async function openStore(place: RegistryPlace, config: Config, streams: Streams): Promise<Store> {
-  if (place.kind === 'file') {
-    for (const path of [place.directory, join(place.directory, 'records')]) checkTrusted(path);
-    return openFileStore(place.directory);
-  }
-  if (place.kind === 'ssh') {
-    const { openRemoteStore } = await import('./install/remote-store.ts');
-    return openRemoteStore(place, config, streams, transportFor(config, streams));
-  }
-  const { openEtcdStore } = await import('../store/etcd/store.ts');
-  return openEtcdStore({ ...config, ...place });
+type EtcdConfig = EtcdSettings & Pick<Config, 'registry'>;
+
+/** What is done with a registry at one kind of place. Its code is loaded only for such a place. */
+type StoreKind<P extends RegistryPlace> = {
+  open(place: P, config: Config, streams: Streams): Promise<Store>;
+  /** For `fleetd`: rejects if the place cannot be written, and makes the leader lock beside the registry. */
+  readonly controller?: {
+    probe(place: P, config: EtcdConfig): Promise<void>;
+    lock(place: P, config: EtcdConfig, ttlMs: number): Promise<LeaderLock>;
+  };
+};
+
+const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } = {
+  file: {
+    async open({ directory }) {
+      for (const path of [directory, join(directory, 'records')]) checkTrusted(path);
+      return openFileStore(directory);
+    },
+    controller: {
+      probe: async ({ directory }) => (await import('../store/folder.ts')).probeFolder(directory),
+      async lock({ directory }, _, ttlMs) {
+        const { fileLeaderLock } = await import('../election/file-leader-lock.ts');
+        return fileLeaderLock(directory, ttlMs);
+      },
+    },
+  },
+  ssh: {
+    async open(place, config, streams) {
+      const { openRemoteStore } = await import('./install/remote-store.ts');
+      return openRemoteStore(place, config, streams, transportFor(config, streams));
+    },
+  },
+  etcd: {
+    async open(place, config) {
+      const { openEtcdStore } = await import('../store/etcd/store.ts');
+      return openEtcdStore({ ...config, ...place });
+    },
+    controller: {
+      probe: async (place, config) =>
+        (await import('../store/etcd/store.ts')).probeEtcd({ ...config, ...place }),
+      async lock(place, config, ttlMs) {
+        const { etcdLeaderLock } = await import('../election/etcd-leader-lock.ts');
+        return etcdLeaderLock({ ...config, ...place }, ttlMs);
+      },
+    },
+  },
+};
+
+function storeKind(place: RegistryPlace): StoreKind<RegistryPlace> {
+  return STORE_KINDS[place.kind] as StoreKind<RegistryPlace>;
+}
+
+function openStore(place: RegistryPlace, config: Config, streams: Streams): Promise<Store> {
+  return storeKind(place).open(place, config, streams);
 }
 
 /** Rejects if the registry cannot be written or its leader lock cannot be taken; changes nothing. */
-export async function probeWriting(config: Config, ttlMs: number): Promise<void> {
-  const { registry } = config;
-  if (registry.kind === 'file') await (await import('../store/folder.ts')).probeFolder(registry.directory);
-  // openLeaderLock refuses a registry of another computer.
-  if (registry.kind === 'etcd')
-    await (await import('../store/etcd/store.ts')).probeEtcd({ ...config, ...registry });
+export async function probeWriting(config: EtcdConfig, ttlMs: number): Promise<void> {
+  await controllerPart(config.registry).probe(config.registry, config);
   const lock = await openLeaderLock(config, ttlMs);
   try {
     await lock.probe();
@@ -121,19 +159,16 @@ export async function probeWriting(config: Config, ttlMs: number): Promise<void>
 }
 
 /** The lock of the one leader, beside the registry. */
-export async function openLeaderLock(
-  config: EtcdSettings & Pick<Config, 'registry'>,
-  ttlMs: number,
-): Promise<LeaderLock> {
-  const { registry } = config;
-  if (registry.kind === 'ssh')
-    throw new FleetError(
-      'config',
-      `fleetd cannot use a registry of another computer: ${formatRegistryPlace(registry)}`,
-      { hint: 'Run it where the registry is, or keep the registry in etcd' },
-    );
-  if (registry.kind === 'file')
-    return (await import('../election/file-leader-lock.ts')).fileLeaderLock(registry.directory, ttlMs);
-  const { etcdLeaderLock } = await import('../election/etcd-leader-lock.ts');
-  return etcdLeaderLock({ ...config, ...registry }, ttlMs);
+export async function openLeaderLock(config: EtcdConfig, ttlMs: number): Promise<LeaderLock> {
+  return controllerPart(config.registry).lock(config.registry, config, ttlMs);
+}
+
+function controllerPart(place: RegistryPlace): NonNullable<StoreKind<RegistryPlace>['controller']> {
+  const { controller } = storeKind(place);
+  if (controller !== undefined) return controller;
+  throw new FleetError(
+    'config',
+    `fleetd cannot use a registry of another computer: ${formatRegistryPlace(place)}`,
+    { hint: 'Run it where the registry is, or keep the registry in etcd' },
+  );
 }
