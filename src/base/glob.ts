@@ -27,6 +27,11 @@ export function isGlob(text: string): boolean {
   return /[*?[]/.test(text.replace(/\\./gsu, ''));
 }
 
+/** The characters before the first one with a meaning: every text that the pattern matches begins with them. */
+export function literalPrefix(pattern: string): string {
+  return /^[^*?[\\]*/.exec(pattern)?.[0] ?? '';
+}
+
 /** What is wrong with a pattern, as the end of a sentence, or undefined when it is well formed. */
 export function globProblem(pattern: string): string | undefined {
   const pieces = parseGlob(pattern);

@@ -212,8 +212,15 @@ export function machineNameOf(
 
 /** What `machine` shows of unit `name`, if it answered and knows it. */
 export function observedOn(machine: MachineView, name: string): ObservedUnit | undefined {
-  return machine.observation?.units.find((unit) => unit.name === name);
+  const units = machine.observation?.units;
+  if (units === undefined) return undefined;
+  const index = observedByName.get(units) ?? new Map(units.toReversed().map((unit) => [unit.name, unit]));
+  observedByName.set(units, index);
+  return index.get(name);
 }
+
+/** Made once for each observation, which never changes. */
+const observedByName = new WeakMap<readonly ObservedUnit[], ReadonlyMap<string, ObservedUnit>>();
 
 /**
  * The highest token that fleet accepts from a machine, a document or a recovery: half of the safe integers. The other half

@@ -221,11 +221,8 @@ function unitConflict({ unit, machine, workload }: Candidate): Reason | undefine
 }
 
 function standardConflict({ unit, machine, workload }: Candidate): Reason | undefined {
-  for (const other of machine.id === undefined ? [] : workload.unitsOn(machine.id)) {
-    const reason = conflict(unit, other, workload);
-    if (reason !== undefined) return reason;
-  }
-  return undefined;
+  const other = machine.id === undefined ? undefined : workload.conflictOn(machine.id, unit);
+  return other && conflict(unit, other, workload);
 }
 
 function globalConflict(candidate: Candidate): Reason | undefined {

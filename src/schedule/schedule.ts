@@ -12,6 +12,7 @@ import type { MachineId } from '../machine/machine.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { type Context, violations } from './constraints.ts';
 import type { Decision } from './decision.ts';
+import { type Choice, EquivalenceClasses, type Feasibility } from './equivalence.ts';
 import { Workload } from './workload.ts';
 
 /**
@@ -20,6 +21,7 @@ import { Workload } from './workload.ts';
  */
 export function schedule(snapshot: ClusterSnapshot, scope?: ReadonlySet<string>): readonly Decision[] {
   const workload = new Workload(snapshot);
+  const classes = new EquivalenceClasses(snapshot, workload);
   const units = snapshot.units
     .filter((unit) => scope === undefined || scope.has(unit.name))
     .toSorted((a, b) => compareText(a.name, b.name));
@@ -28,20 +30,20 @@ export function schedule(snapshot: ClusterSnapshot, scope?: ReadonlySet<string>)
   const isNew = ({ machine }: DesiredUnit): number => (machine === undefined ? 1 : 0);
   const ordered = units.toSorted((a, b) => isNew(a) - isNew(b));
   for (const unit of peersFirst(ordered, workload)) {
-    const decision = decide({ unit, workload, snapshot });
+    const decision = decide({ unit, workload, snapshot }, classes);
     if (decision.kind === 'place' || decision.kind === 'move') workload.assign(unit.name, decision.machine);
     decisions.set(unit.name, decision);
   }
   return units.flatMap((unit) => decisions.get(unit.name) ?? []);
 }
 
-function decide(context: Context): Decision {
+function decide(context: Context, classes: EquivalenceClasses): Decision {
   const { unit, workload } = context;
   if (unit.target === 'inactive') return { kind: 'release', unit: unit.name, from: unit.machine };
   // A template is wherever its sockets are.
   const isCopied = workload.isGlobal(unit) || isTemplate(parseUnitName(unit.name));
   if (isCopied) return decideGlobal(context);
-  return unit.machine === undefined ? place(context) : keepOrMove(context, unit.machine);
+  return unit.machine === undefined ? place(context, classes) : keepOrMove(context, unit.machine);
 }
 
 function decideGlobal(context: Context): Decision {
@@ -50,12 +52,14 @@ function decideGlobal(context: Context): Decision {
   return { kind: 'global', unit: context.unit.name, machines, rejected };
 }
 
-function place(context: Context): Decision {
-  const unit = context.unit.name;
-  const { best, rejected } = choose(context);
-  return best === undefined
-    ? { kind: 'unschedulable', unit, rejected }
-    : { kind: 'place', unit, machine: best, rejected };
+function place(context: Context, classes: EquivalenceClasses): Decision {
+  const { unit } = context;
+  const { best, rejected } = classes.has(unit)
+    ? classes.choose(unit, () => feasibleMachines(context))
+    : choose(context);
+  return best?.id === undefined
+    ? { kind: 'unschedulable', unit: unit.name, rejected }
+    : { kind: 'place', unit: unit.name, machine: best.id, rejected };
 }
 
 /**
@@ -74,11 +78,11 @@ function keepOrMove(context: Context, from: MachineId): Decision {
   const { best, rejected } = choose(isLost ? { ...context, snapshot: steadyOf(snapshot) } : context);
   if (best === undefined && because.code === 'replaced')
     return { kind: 'unschedulable', unit: unit.name, from, rejected };
-  if (best === undefined) {
+  if (best?.id === undefined) {
     const held = rejected.find(({ reason }) => reason.code === 'lease-may-hold');
     return held === undefined ? keep : { ...keep, violation: held.reason };
   }
-  return { kind: 'move', unit: unit.name, from, machine: best, because, rejected };
+  return { kind: 'move', unit: unit.name, from, machine: best.id, because, rejected };
 }
 
 /** The snapshot without machines that came back recently: they do not get units that another machine lost. */
@@ -88,7 +92,7 @@ function steadyOf(snapshot: ClusterSnapshot): ClusterSnapshot {
 
 /** Why the unit should leave its machine. That it is unreachable comes first, because nothing can be stopped there. */
 function reasonToLeave(context: Context, from: MachineId): Reason | undefined {
-  const machine = context.snapshot.machines.find((view) => view.id === from);
+  const machine = context.workload.view(from);
   if (machine === undefined) return { code: 'machine-removed', machine: from };
   const reasons = [...violations({ ...context, machine })].filter(excludesUnit);
   return reasons.find(({ code }) => code === 'machine-silent') ?? reasons[0];
@@ -121,19 +125,12 @@ export function isCutOff({ machines, cutOff }: Pick<ClusterSnapshot, 'machines' 
   return count > asked.length * cutOff;
 }
 
-function choose(context: Context): {
-  readonly best: MachineId | undefined;
-  readonly rejected: readonly Rejection[];
-} {
+function choose(context: Context): Choice {
   const { feasible, rejected } = feasibleMachines(context);
-  return { best: context.workload.rank(context.unit, feasible)[0]?.id, rejected };
+  return { best: context.workload.best(context.unit, feasible), rejected };
 }
 
-/** The machines that the unit fits, and the others, each with the first rule that excludes it. */
-function feasibleMachines(context: Context): {
-  readonly feasible: readonly MachineView[];
-  readonly rejected: readonly Rejection[];
-} {
+function feasibleMachines(context: Context): Feasibility {
   const feasible: MachineView[] = [];
   const rejected: Rejection[] = [];
   for (const machine of context.snapshot.machines) {

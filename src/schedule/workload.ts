@@ -3,27 +3,30 @@ import { compareText } from '../base/text.ts';
 import { conflictTies, type Ties } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine.ts';
+import { ConflictIndex } from './conflict-index.ts';
 
 /**
  * The assignments while a schedule is made: those of the snapshot, changed by every decision, so that the next one
  * takes it into account. Only units that are loaded or launched count.
  */
 export class Workload {
-  readonly machines: readonly MachineView[];
   /** Units that are wanted on many machines, by name. */
   readonly globals: readonly DesiredUnit[];
   /** Launched units that systemd never lets run side by side. */
   readonly conflicts: Ties;
+  /** How often a unit has left its machine. */
+  removals = 0;
   readonly #units: ReadonlyMap<string, DesiredUnit>;
   readonly #machineOf = new Map<string, MachineId>();
   readonly #triggers = new Map<string, DesiredUnit[]>();
   readonly #replacers = new Map<string, DesiredUnit[]>();
-  readonly #unitsOn = new Map<MachineId, readonly DesiredUnit[]>();
+  readonly #unitsOn = new Map<MachineId, ConflictIndex>();
+  readonly #views: ReadonlyMap<MachineId | undefined, MachineView>;
   readonly #globs = new Map<string, (text: string) => boolean>();
 
   constructor(snapshot: ClusterSnapshot) {
     const wanted = snapshot.units.filter((unit) => unit.target !== 'inactive');
-    this.machines = snapshot.machines;
+    this.#views = new Map(snapshot.machines.toReversed().map((view) => [view.id, view]));
     this.#units = new Map(wanted.map((unit) => [unit.name, unit]));
     this.conflicts = conflictTies(wanted.filter(({ target }) => target === 'launched'));
     for (const unit of wanted) {
@@ -99,9 +102,17 @@ export class Workload {
     return matcher(name);
   }
 
-  /** Standard units assigned to a machine, by name. */
-  unitsOn(machine: MachineId): readonly DesiredUnit[] {
-    return this.#unitsOn.get(machine) ?? [];
+  /** The first standard unit on a machine, by name, that `unit` conflicts with. */
+  conflictOn(machine: MachineId, unit: DesiredUnit): DesiredUnit | undefined {
+    const applies = (other: DesiredUnit): boolean =>
+      other.name !== unit.name && !this.areCompanions(unit, other);
+    let first: DesiredUnit | undefined;
+    const found = this.#unitsOn
+      .get(machine)
+      ?.conflictsOf(unit, (glob, name) => this.matches(glob, name), applies);
+    for (const other of found ?? [])
+      if (other !== undefined && !(first !== undefined && first.name <= other.name)) first = other;
+    return first;
   }
 
   /**
@@ -109,18 +120,30 @@ export class Workload {
    * lowest id, so that equal snapshots lead to equal decisions.
    */
   rank(unit: DesiredUnit, machines: readonly MachineView[]): readonly MachineView[] {
-    const preferred = this.#preferredBy(unit);
-    const isOther = ({ id }: MachineView): number => (preferred !== undefined && id === preferred ? 0 : 1);
-    return machines.toSorted(
-      (a, b) =>
-        isOther(a) - isOther(b) ||
-        this.count(a.id ?? '') - this.count(b.id ?? '') ||
-        compareText(a.id ?? '', b.id ?? ''),
+    return machines.toSorted(this.#preference(unit));
+  }
+
+  /** The first of {@link rank}. */
+  best(unit: DesiredUnit, machines: readonly MachineView[]): MachineView | undefined {
+    const compare = this.#preference(unit);
+    return machines.reduce<MachineView | undefined>(
+      (best, machine) => (best === undefined || compare(machine, best) < 0 ? machine : best),
+      undefined,
     );
   }
 
+  #preference(unit: DesiredUnit): (a: MachineView, b: MachineView) => number {
+    const preferred = this.#preferredBy(unit);
+    const isOther = ({ id }: MachineView): number => (preferred !== undefined && id === preferred ? 0 : 1);
+    return (a, b) =>
+      isOther(a) - isOther(b) ||
+      this.count(a.id ?? '') - this.count(b.id ?? '') ||
+      compareText(a.id ?? '', b.id ?? '');
+  }
+
+  /** The number of standard units that are assigned to a machine. */
   count(machine: MachineId): number {
-    return this.unitsOn(machine).length;
+    return this.#unitsOn.get(machine)?.units.length ?? 0;
   }
 
   assign(name: string, machine: MachineId): void {
@@ -128,22 +151,23 @@ export class Workload {
     if (unit === undefined) return;
     const before = this.#machineOf.get(name);
     if (before !== undefined) {
-      this.#unitsOn.set(
-        before,
-        this.unitsOn(before).filter((other) => other !== unit),
-      );
+      this.#unitsOn.get(before)?.remove(unit);
+      this.removals++;
     }
     this.#machineOf.set(name, machine);
-    const there = [...this.unitsOn(machine), unit];
-    this.#unitsOn.set(
-      machine,
-      there.sort((a, b) => compareText(a.name, b.name)),
-    );
+    const there = this.#unitsOn.get(machine) ?? new ConflictIndex();
+    this.#unitsOn.set(machine, there);
+    there.add(unit);
+  }
+
+  /** The machine with that id. */
+  view(machine: MachineId): MachineView | undefined {
+    return this.#views.get(machine);
   }
 
   /** The machine's name in fleet.conf, or its id when the inventory does not have it. */
   nameOf(machine: MachineId): string {
-    return this.machines.find((view) => view.id === machine)?.machine.name ?? machine;
+    return this.view(machine)?.machine.name ?? machine;
   }
 }
 

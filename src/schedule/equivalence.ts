@@ -1,0 +1,120 @@
+import { compareText } from '../base/text.ts';
+import type { Rejection } from '../cluster/reason.ts';
+import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
+import { GlobIndex } from './conflict-index.ts';
+import type { Workload } from './workload.ts';
+
+/** The machines that a unit fits, and the others, each with the first rule that excludes it. */
+export type Feasibility = {
+  readonly feasible: readonly MachineView[];
+  readonly rejected: readonly Rejection[];
+};
+
+/** The best machine for a unit; undefined if none is feasible. */
+export type Choice = { readonly best: MachineView | undefined; readonly rejected: readonly Rejection[] };
+
+/** A machine with the number of its units when that was last looked at. */
+type Load = { readonly machine: MachineView; count: number };
+
+/** Units with the same feasible machines; a heap has the machine with the fewest units on top. */
+type Class = { readonly heap: Load[]; readonly rejected: readonly Rejection[]; readonly removals: number };
+
+/**
+ * New units for which only `MachineID=` and `MachineMetadata=` differ among the rules, because no other unit, record or
+ * glob concerns them. Their feasible machines are determined once for all of them, as with the equivalence classes of
+ * the Borg scheduler (Verma et al., EuroSys 2015, section 3.4).
+ */
+export class EquivalenceClasses {
+  readonly #workload: Workload;
+  readonly #classes = new Map<string, Class>();
+  readonly #snapshot: ClusterSnapshot;
+  #known: { readonly onMachines: ReadonlySet<string>; readonly globs: GlobIndex } | undefined;
+
+  constructor(snapshot: ClusterSnapshot, workload: Workload) {
+    this.#snapshot = snapshot;
+    this.#workload = workload;
+  }
+
+  /** Whether the unit belongs to a class. */
+  has({ name, placement, triggers }: DesiredUnit): boolean {
+    const { machineOf, replaces, conflicts, fence } = placement;
+    const named = [
+      machineOf,
+      replaces,
+      conflicts,
+      this.#workload.triggersOf(name),
+      this.#workload.replacersOf(name),
+    ];
+    return (
+      fence === undefined &&
+      triggers === undefined &&
+      named.every(({ length }) => length === 0) &&
+      !this.#workload.conflicts.has(name) &&
+      !this.#isKnown(name)
+    );
+  }
+
+  /** Whether a machine has a unit of that name, or a glob of Conflicts= matches it. */
+  #isKnown(name: string): boolean {
+    this.#known ??= {
+      onMachines: new Set(
+        this.#snapshot.machines.flatMap(
+          ({ observation }) => observation?.units.map((unit) => unit.name) ?? [],
+        ),
+      ),
+      globs: new GlobIndex(this.#snapshot.units.flatMap(({ placement }) => placement.conflicts)),
+    };
+    const { onMachines, globs } = this.#known;
+    return (
+      onMachines.has(name) ||
+      [...globs.candidatesFor(name)].some((glob) => this.#workload.matches(glob, name))
+    );
+  }
+
+  /** The best machine for a unit of a class, as {@link Workload.best}; `determine` is called for the first unit of each. */
+  choose({ placement }: DesiredUnit, determine: () => Feasibility): Choice {
+    const key = JSON.stringify([placement.machineId, placement.metadata]);
+    const { removals } = this.#workload;
+    let found = this.#classes.get(key);
+    // A heap finds machines with more units than it knows of, but not those with fewer.
+    if (found === undefined || found.removals !== removals) {
+      const { feasible, rejected } = determine();
+      const heap = feasible.map((machine) => this.#load(machine)).sort(compareLoads);
+      found = { heap, rejected, removals };
+      this.#classes.set(key, found);
+    }
+    return { best: this.#least(found.heap), rejected: found.rejected };
+  }
+
+  #least(heap: Load[]): MachineView | undefined {
+    for (let top = heap[0]; top !== undefined; top = heap[0]) {
+      const { count } = this.#load(top.machine);
+      if (count === top.count) return top.machine;
+      top.count = count;
+      siftDown(heap);
+    }
+    return undefined;
+  }
+
+  #load(machine: MachineView): Load {
+    return { machine, count: this.#workload.count(machine.id ?? '') };
+  }
+}
+
+function compareLoads(a: Load, b: Load): number {
+  return a.count - b.count || compareText(a.machine.id ?? '', b.machine.id ?? '');
+}
+
+/** Restores the order of a heap whose top has changed. */
+function siftDown(heap: Load[]): void {
+  for (let at = 0; ; ) {
+    const [parent, left, right] = [heap[at], heap[2 * at + 1], heap[2 * at + 2]];
+    if (parent === undefined || left === undefined) return;
+    const isRight = right !== undefined && compareLoads(right, left) < 0;
+    const [child, next] = isRight ? [right, 2 * at + 2] : [left, 2 * at + 1];
+    if (compareLoads(parent, child) <= 0) return;
+    heap[at] = child;
+    heap[next] = parent;
+    at = next;
+  }
+}

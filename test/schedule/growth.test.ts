@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest';
+import type { ClusterSnapshot } from '../../src/cluster/snapshot.ts';
+import { schedule } from '../../src/schedule/schedule.ts';
+import { cluster, desiredUnit, idOf, observedUnit } from '../support/builders.ts';
+
+/** Quadratic work on four times as many units and machines reads sixteen times as much. */
+const FACTOR = 4;
+const MOST_GROWTH = 6;
+
+type Case = { readonly fleet?: string; readonly isNew?: boolean; readonly machines: number };
+
+/** `units` units on machines in turn, of which half have the lines `fleet` in [X-Fleet]. */
+function clusterOf(units: number, { fleet = '', isNew = false, machines }: Case): ClusterSnapshot {
+  const names = Array.from({ length: machines }, (_, at) => `m${at}`);
+  const all = Array.from({ length: units }, (_, at) => {
+    const machine = isNew ? undefined : idOf(names[at % machines] ?? '');
+    const lines = at % 2 === 0 ? fleet.replace('%', String(at)) : '';
+    return { ...desiredUnit(`u${String(at).padStart(5, '0')}.service`, lines), machine };
+  });
+  const empty = names.reduce((builder, name) => builder.machine(name), cluster()).snapshot();
+  const views = empty.machines.map((view) =>
+    view.observation === undefined
+      ? view
+      : {
+          ...view,
+          observation: {
+            ...view.observation,
+            units: all.filter(({ machine }) => machine === view.id).map((unit) => observedUnit(unit)),
+          },
+        },
+  );
+  return { ...empty, units: all, machines: views };
+}
+
+/** How often a schedule reads the name or the placement of a unit. */
+function readsOf(snapshot: ClusterSnapshot): number {
+  let reads = 0;
+  const counted = snapshot.units.map((unit) => ({
+    ...unit,
+    get name() {
+      reads++;
+      return unit.name;
+    },
+    get placement() {
+      reads++;
+      return unit.placement;
+    },
+  }));
+  schedule({ ...snapshot, units: counted });
+  return reads;
+}
+
+describe('the work for a schedule', () => {
+  it.each<[string, Case]>([
+    ['units on few machines', { machines: 2 }],
+    ['units in conflict', { machines: 2, fleet: 'Conflicts=u%x* other-*' }],
+    ['new units', { machines: 50, isNew: true }],
+  ])('grows in proportion to the number of units: %s', (_, kind) => {
+    const machines = kind.isNew ? kind.machines * FACTOR : kind.machines;
+    const small = readsOf(clusterOf(500, kind));
+    const large = readsOf(clusterOf(500 * FACTOR, { ...kind, machines }));
+    expect(small).toBeGreaterThan(1000);
+    expect(large).toBeLessThan(MOST_GROWTH * small);
+  });
+});
