@@ -107,8 +107,8 @@ async function firstLine(command: string, { cwd }: Streams): Promise<string> {
 }
 
 /**
- * The access to a machine of the configuration by its name, or to USER@HOST[:PORT]; `by` is the origin of that text. Throws
- * FleetError `machine-not-found`.
+ * The access to a machine of the configuration by its name, or to USER@HOST[:PORT]; `by` is the origin of that text.
+ * Throws FleetError `machine-not-found`.
  */
 export async function reach(
   host: string,

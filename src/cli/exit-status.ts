@@ -79,7 +79,7 @@ export function exitStatusOf(error: unknown): ExitStatus {
   return isFleetError(error) ? BY_CODE[error.code] : EXIT.failed;
 }
 
-/** The status of a request over several units: a failure takes precedence over a missing unit, and that over an unreachable machine. */
+/** The status of a request: a failure takes precedence over a missing unit, and that over an unreachable machine. */
 export function requestStatus({ results, problems }: RequestResult): ExitStatus {
   const statuses = new Set<ExitStatus>(problems.map(({ error }) => BY_CODE[error.code]));
   for (const result of results) {
@@ -123,7 +123,7 @@ export function recoverStatus(result: RecoverResult): ExitStatus {
   return result.discrepancies.some(({ kind }) => kind === 'no-file') ? EXIT.failed : EXIT.done;
 }
 
-/** The status of `status`: a missing unit takes precedence over an unreachable machine, and that over an inactive unit. */
+/** The status of `status`: a missing unit takes precedence over an unreachable machine, that over an inactive unit. */
 export function statusStatus({ statuses, problems, unreachable }: StatusResult): ExitStatus {
   if (problems.some(({ error }) => error.code !== 'not-loaded')) return EXIT.notFound;
   if (unreachable.length > 0) return EXIT.unreachable;

@@ -65,8 +65,8 @@ export async function runSession(
 }
 
 /**
- * The exit status of a session, as of a shell: 128 plus the number of a signal. Throws the error that prevented its output
- * from being written.
+ * The exit status of a session, as of a shell: 128 plus the number of a signal. Throws the error of an output that could
+ * not be written.
  */
 export function sessionStatus(end: SessionEnd): number {
   if (end.kind === 'unwritten') throw end.error;

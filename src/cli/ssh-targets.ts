@@ -7,10 +7,10 @@ import type { Access } from '../ssh/become.ts';
 import { type SshTarget, TARGET_DEFAULTS } from '../ssh/target.ts';
 import { type Base, SshConfigResolver } from '../ssh-config/resolve.ts';
 
-/** A machine with everything about its connection decided; `become` is `none` for root. */
+/** A machine with all settings of its connection; `become` is `none` for root. */
 export type MachineTarget = MachineConfig & Pick<Access, 'ssh' | 'become'>;
 
-/** Machines in the order of the configuration; the notes tell which lines of ssh_config are not followed, each once. */
+/** Machines in the order of the configuration, and notes about each line of ssh_config that is ignored. */
 export type SshTargets = {
   readonly machines: readonly MachineTarget[];
   readonly sshConfigNotes: readonly string[];
@@ -20,7 +20,7 @@ type LocalFacts = Pick<ConfigRequest, 'cwd' | 'home' | 'env'>;
 
 /**
  * Looks the machines up in ssh_config, which executes the commands of its `Match exec`. Throws FleetError `config` for
- * an ssh_config that cannot be followed, and for two machines with one end point.
+ * an invalid ssh_config, and for two machines with one end point.
  */
 export function sshTargets(config: SshConfig & Pick<Config, 'machines'>, facts: LocalFacts): SshTargets {
   const found = config.machines.map(resolverOf(config, facts));
@@ -37,7 +37,7 @@ export function sshTargets(config: SshConfig & Pick<Config, 'machines'>, facts: 
   };
 }
 
-/** The same for one machine, which need not be listed. */
+/** {@link sshTargets} for one machine, which may be unlisted. */
 export function sshTarget(machine: MachineConfig, config: SshConfig, facts: LocalFacts): MachineTarget {
   return resolverOf(config, facts)(machine).target;
 }
@@ -59,7 +59,7 @@ function resolverOf(
     const { target, notes } = resolver.resolve({ host, user, port, base, always });
     const ssh = {
       ...target,
-      // The key of fleet.conf is the machine's alone: jump hosts have theirs in ssh_config.
+      // The key of fleet.conf is only for the machine; keys of jump hosts are in ssh_config.
       ...(key !== undefined && { identityFiles: [key], identitiesOnly: true }),
       connectTimeoutMs: Math.min(target.connectTimeoutMs, maxTimeoutMs),
       keepaliveTimeoutMs: Math.min(target.keepaliveTimeoutMs, maxTimeoutMs),
@@ -93,7 +93,7 @@ function defaults(home: string, user: string, identityAgent: string | undefined)
     ...TARGET_DEFAULTS,
     user,
     identityAgent,
-    // fleet's own file, to which new keys go, and what ssh has learnt.
+    // The file of fleet, which gets new keys, and those of ssh.
     userKnownHostsFiles: [
       join(home, '.fleetctl/known_hosts'),
       join(home, '.ssh/known_hosts'),
@@ -103,7 +103,7 @@ function defaults(home: string, user: string, identityAgent: string | undefined)
   };
 }
 
-/** Behind different jump hosts, one address is different machines. */
+/** One address behind different jump hosts is several machines. */
 function placeOf({ host, port, via }: SshTarget): string {
   if (via.kind !== 'jump') return JSON.stringify([endPoint(host, port), via]);
   return JSON.stringify([endPoint(host, port), ...via.jumps.map(placeOf)]);

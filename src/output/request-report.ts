@@ -131,7 +131,7 @@ function successLines(verb: UnitVerb, result: UnitResult): readonly string[] {
   ];
 }
 
-/** The machines on which its target state holds; a count if there are several. Those where it was run have their own line. */
+/** The machines on which the target state holds; a count if there are several. A run has its own line. */
 function placesOf({ global, machines, eligible, ran }: UnitResult): readonly string[] {
   if (machines.length === 0) return [];
   if (global || machines.length > 1) return [`${machines.length} of ${eligible} machines`];

@@ -42,14 +42,14 @@ describe('fleetctl machines', () => {
     expect(err).toContain(
       'm2       port        failed   Cannot reach machine "m2" (127.0.0.1:2): connection refused',
     );
-    expect(err).toContain('Error: Machine "m2" was not added to fleet.conf, for not all is well with it');
+    expect(err).toContain('Error: Machine "m2" was not added to fleet.conf, because a check failed');
     expect(await readFile(join(desk.cwd, 'fleet.conf'), 'utf8')).toBe(REFUSING);
   });
 
   it('begins a file where none is, in the first place where one is looked for', async () => {
     const desk = await makeDesk();
     const { status, err } = await desk.run(['machines', 'add', 'm1', '10.0.0.1', '--no-check']);
-    expect({ status, err }).toEqual({ status: 0, err: 'There was no fleet.conf: began fleet.conf\n' });
+    expect({ status, err }).toEqual({ status: 0, err: 'There was no fleet.conf: created fleet.conf\n' });
     expect(await readFile(join(desk.cwd, 'fleet.conf'), 'utf8')).toBe('[machine.m1]\naddress = 10.0.0.1\n');
     await unlink(join(desk.cwd, 'fleet.conf'));
     const named = await desk.run(['--config=x.conf', 'machines', 'add', 'm1', '10.0.0.1', '--no-check']);

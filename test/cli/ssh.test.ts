@@ -19,7 +19,7 @@ it.each<readonly [string, readonly string[], number, string]>([
     'both kinds at once',
     ['--machine', 'm1', '--unit', 'a'],
     2,
-    'Error: Cannot use --machine and --unit together\nhint: Give the one that says where\n',
+    'Error: Cannot use --machine and --unit together\nhint: Use one of them\n',
   ],
   [
     'an agent that is not there',

@@ -68,14 +68,13 @@ async function install(call: Call): Promise<number> {
   ]);
   const dryRun = options.dryRun === true;
   return withSite(call, async (found, config) => {
-    const { env, cwd, home } = streams;
     const site = {
       ...found,
       writeOwnConfig: async (settings: ReadonlyMap<string, string>) =>
-        (await prepareEdit({ flags, env, cwd, home }, { kind: 'top', settings })).write(),
+        (await prepareEdit({ flags, ...streams }, { kind: 'top', settings })).write(),
     };
     const look = async (seen: typeof config) => {
-      // Which files there are does not depend on what is in them.
+      // The paths of the files do not depend on the facts.
       const { program, units, configuration } = await filesFor(seen, machine, { nodes: [] });
       const paths = [...program, ...units, ...configuration].map(({ path }) => path);
       const facts = await lookAtHost(site.host, [...paths, LAYOUT.knownHosts]);

@@ -6,12 +6,12 @@ import { MACHINE, numberOf, textOption } from '../options.ts';
 import { untilInterrupted } from '../signals.ts';
 import { writeLines } from '../streams.ts';
 
-/** As many as fleet shows. */
+/** The same number as CoreOS fleet. */
 const LINES = 10;
-/** How long the end of what runs on the machines may take after Ctrl-C, in ms. */
+/** The time limit for ending journalctl on the machines after Ctrl-C, in ms. */
 const END_MS = 3000;
 
-/** The formats of journalctl(1) that programs read, to the byte, and all of them. */
+/** The formats of journalctl(1) for programs, whose bytes must not change, and all formats. */
 const FOR_PROGRAMS: ReadonlySet<string> = new Set(['export', 'json', 'json-pretty', 'json-sse', 'json-seq']);
 const FORMATS = [
   ...['short', 'short-full', 'short-iso', 'short-iso-precise', 'short-precise', 'short-monotonic'],
@@ -105,7 +105,7 @@ function questionOf(
   };
 }
 
-/** Settles when the work has not ended in time after it was interrupted. */
+/** Resolves when the work has not ended in time after an interruption. */
 async function tooLong(signal: AbortSignal): Promise<JournalResult> {
   await new Promise((resolve) => signal.addEventListener('abort', resolve));
   await wait(END_MS, undefined, { ref: false });

@@ -7,7 +7,7 @@ import { writeLines } from '../streams.ts';
 
 const NO_CHECK = { flags: '--no-check', description: 'do not check the machine first' };
 
-/** Options of `add`, with the keys of fleet.conf that they stand for, in the order in which they are written. */
+/** The options of `add` with their keys of fleet.conf, in the order in which they are written. */
 const SETTINGS = [
   ['metadata', '--metadata <pairs>', 'metadata for the placement of units: region=eu,disk=ssd'],
   ['user', '--user <user>', 'user to log in as'],
@@ -94,8 +94,7 @@ const removeCommand: Command = {
       import('../../output/machines.ts'),
     ]);
     refuseController(flags, streams);
-    const { env, cwd, home } = streams;
-    const edit = await prepareEdit({ flags, env, cwd, home }, { kind: 'remove', name }).catch((error) => {
+    const edit = await prepareEdit({ flags, ...streams }, { kind: 'remove', name }).catch((error) => {
       if (!isFleetError(error, 'machine-not-found') || call.options.drain === true) throw error;
       return error;
     });
@@ -179,7 +178,7 @@ export const machinesCommand: Command = {
   subcommands: [addCommand, setCommand, removeCommand, acceptCommand, distrustCommand],
 };
 
-/** A machine that was taken out of fleet.conf by hand, and that the registry still knows; `unknown` for one that it does not. */
+/** Removes a machine that only the registry has; throws `unknown` if it does not have it. */
 async function removeUnlisted(
   { flags, streams }: Call,
   name: string,
@@ -199,7 +198,7 @@ async function removeUnlisted(
   return EXIT.done;
 }
 
-/** Moves everything away, as `fleetctl drain --globals` does; nothing is edited unless that went well. */
+/** Moves all units away, as `fleetctl drain --globals` does. fleet.conf is edited only after a success. */
 async function drainFirst({ flags, streams }: Call, machine: string): Promise<ExitStatus> {
   const [{ withPorts }, { drain }, { drainReport }] = await Promise.all([
     import('../context.ts'),
@@ -214,39 +213,38 @@ async function drainFirst({ flags, streams }: Call, machine: string): Promise<Ex
   return drainStatus(result);
 }
 
-/** Makes the edit on paper, looks at the machine as it would be, and writes. */
+/** Prepares the edit, checks the machine with the new settings, and writes. */
 async function change(
   { options, flags, streams }: Call,
   edit: MachineEdit & { kind: 'add' | 'set' },
   done: string,
 ): Promise<number> {
   refuseController(flags, streams);
-  const { env, cwd, home } = streams;
   const [{ prepareEdit }, { sshTargets }] = await Promise.all([
     import('../../config/edit-file.ts'),
     import('../ssh-targets.ts'),
   ]);
-  const prepared = await prepareEdit({ flags, env, cwd, home }, edit);
-  // Two machines with one end point are refused, and the file stays.
+  const prepared = await prepareEdit({ flags, ...streams }, edit);
+  // Two machines with one end point are refused before the file is written.
   sshTargets(prepared.config, streams);
-  const isFar = [...edit.settings.keys()].some((key) => key !== 'metadata');
-  if (options.check !== false && isFar) {
+  const changesAccess = [...edit.settings.keys()].some((key) => key !== 'metadata');
+  if (options.check !== false && changesAccess) {
     const { checkMachine } = await import('../check-machine.ts');
     if (!(await checkMachine(prepared.config, edit.name, streams))) {
       writeLines(streams.err, [
-        `Error: Machine "${edit.name}" was not ${done} ${prepared.path}, for not all is well with it`,
+        `Error: Machine "${edit.name}" was not ${done} ${prepared.path}, because a check failed`,
         'hint: Repair it, or add --no-check',
       ]);
       return EXIT.failed;
     }
   }
   await prepared.write();
-  if (prepared.isNew) streams.err(`There was no fleet.conf: began ${prepared.path}\n`);
+  if (prepared.isNew) streams.err(`There was no fleet.conf: created ${prepared.path}\n`);
   printInfo(streams, [`Machine ${edit.name} ${done} ${prepared.path}`]);
   return EXIT.done;
 }
 
-/** Paths of a command line start where the person is, those of the file where the file is. */
+/** Paths of a command line are relative to the working folder, those of the file to its folder. */
 function absolute(
   pairs: readonly (readonly [string, string])[],
   { streams: { cwd } }: Call,

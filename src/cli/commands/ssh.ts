@@ -43,12 +43,12 @@ export const sshCommand: Command = {
   },
 };
 
-/** Which machine is asked for, and the words of the command. */
+/** The machine that the user named, and the words of the command. */
 function readTarget({ arguments: given, options }: Call): Target {
   const { machine, unit } = options;
   if (typeof machine === 'string' && typeof unit === 'string') {
     throw new FleetError('usage', 'Cannot use --machine and --unit together', {
-      hint: 'Give the one that says where',
+      hint: 'Use one of them',
     });
   }
   if (typeof machine === 'string') return { question: { kind: 'machine', text: machine }, words: given };
@@ -64,7 +64,7 @@ function readTarget({ arguments: given, options }: Call): Target {
 
 type Target = { readonly question: MachineQuestion; readonly words: readonly string[] };
 
-/** What the login shell is given: one word as it is, as ssh does, several so that they arrive as they are. */
+/** The line for the login shell: one word unchanged, as ssh does; several words are quoted. */
 function commandLine(words: readonly string[]): string | undefined {
   const [only] = words;
   return words.length > 1 ? words.map(quote).join(' ') : only;

@@ -2,7 +2,7 @@ import { type Command, printAnswer } from '../command.ts';
 import { statusStatus } from '../exit-status.ts';
 import { MACHINE, numberOf, OUTPUT, textOption } from '../options.ts';
 
-/** As many lines of the journal as systemctl shows by itself. */
+/** The same number of journal lines as systemctl. */
 const LINES = 10;
 
 export const statusCommand: Command = {

@@ -17,9 +17,8 @@ import { reach } from '../access.ts';
 import type { Streams } from '../streams.ts';
 
 /**
- * The registry in a folder of a controller's host, over SSH: a fleetctl there serves it, as the owner of that folder.
- * The transport is closed with the store.
- * Rejects with `registry-unavailable` when there is none, and as a login does.
+ * The registry in a folder of a controller's host, over SSH: a fleetctl there serves it as the owner of that folder. The
+ * transport is closed with the store. Rejects with `registry-unavailable` if there is none, and as a login does.
  */
 export async function openRemoteStore(
   place: RemotePlace,
@@ -69,7 +68,7 @@ function serveCommand(folder: string, marker: string): string {
     WHOLE_PATH,
     `command=${LAYOUT.command}`,
     '[ -x "$command" ] || command=fleetctl',
-    // The folder may not be there yet; who owns the one above it is who will own it.
+    // A folder that does not exist yet will have the owner of the one above it.
     `folder=${quote(folder)}`,
     '[ -e "$folder" ] || folder=$(dirname "$folder")',
     'owner=$(stat -c %U "$folder") && cd / &&',
@@ -77,7 +76,7 @@ function serveCommand(folder: string, marker: string): string {
   ].join('\n');
 }
 
-/** Resolves when the other side is ready: before that nothing must be written, for a shell there could read it. */
+/** Resolves when the other side is ready. Nothing must be written before, because a shell there could read it. */
 async function linesOf(remote: RemoteProcess, marker: string, place: RemotePlace): Promise<Lines> {
   const output = new PassThrough();
   let said = '';

@@ -10,7 +10,7 @@ import { nodeOf, type Wanted } from '../../install/plan.ts';
 import { registryFolderAt, type Survey } from '../../operations/install-controller.ts';
 import type { SiteConfig } from './site.ts';
 
-/** Where the program is that runs now: the folder above `dist`, or above `src` where it runs from there. */
+/** The folder of the running program, above `dist` or `src`. */
 const PROGRAM = new URL(import.meta.url).pathname.replace(/\/(?:dist|src)\/.*$/, '');
 
 /** Names of `uname -m` by those of Node. */
@@ -21,7 +21,7 @@ const ARCHITECTURES: Readonly<Record<string, string>> = {
   ppc64: 'ppc64le',
 };
 
-/** What does not depend on the machines; `machine` is what the command line names, undefined for this computer. */
+/** The files that do not depend on the machines; `machine` is undefined for this computer. */
 export async function filesFor(
   config: SiteConfig,
   machine: string | undefined,
@@ -35,7 +35,7 @@ export async function filesFor(
   };
 }
 
-/** Everything an installation is to lead to. */
+/** The result of an installation. */
 export async function wantedOf(
   config: SiteConfig,
   machine: string | undefined,
@@ -57,7 +57,7 @@ export async function wantedOf(
   };
 }
 
-/** The registry as the host sees it. Throws `config` for one that is kept by another host. */
+/** The location of the registry for the host. Throws FleetError `config` if it is on another host. */
 function placeOnHost(place: RegistryPlace, machine: string | undefined): RegistryPlace {
   if (place.kind === 'etcd') return place;
   if (place.kind === 'file') return { kind: 'file', directory: LAYOUT.registry };
@@ -71,7 +71,7 @@ function placeOnHost(place: RegistryPlace, machine: string | undefined): Registr
   );
 }
 
-/** What the operator's fleet.conf has to say, and does not say yet, so that commands find the registry and lists the controller. */
+/** Settings that the operator's fleet.conf lacks so far: the location of the registry, and the controller for lists. */
 function ownConfig({ registry, listen }: Config, machine: string | undefined): ReadonlyMap<string, string> {
   const wanted = new Map<string, string>();
   if (registry.kind === 'file') {
@@ -107,7 +107,7 @@ function confFile({ text }: ControllerConf): HostFile {
   return { path: LAYOUT.config, mode: '0644', owner: 'root:root', content: Buffer.from(text) };
 }
 
-/** Lines about hosts of which nothing new is known stay. */
+/** Lines of hosts without new keys stay. */
 function knownHostsFile(now: string, lines: readonly string[]): HostFile {
   const hostOf = (line: string): string => line.replace(/^@\S+ /, '').split(' ', 1)[0] ?? '';
   const renewed = new Set(lines.map(hostOf));

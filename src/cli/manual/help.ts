@@ -59,7 +59,7 @@ export async function showPaged(text: string, streams: Streams): Promise<void> {
 
 /** Whether the pager could be started. */
 async function page(text: string, pager: string, { env }: Streams): Promise<boolean> {
-  // Ctrl-C belongs to the pager.
+  // Ctrl-C is for the pager.
   const ignore = (): void => undefined;
   const others = process.listeners('SIGINT');
   process.removeAllListeners('SIGINT').on('SIGINT', ignore);
