@@ -33,7 +33,7 @@ export type ErrorCode =
   | 'ssh-turned-away'
   | 'ssh-local'
   | 'remote-script'
-  /** A machine sent what is outside of the limits of input, or cannot be read. */
+  /** A machine sent data that exceeds the limits or cannot be read. */
   | 'bad-answer'
   | 'machine-stopping'
   | 'become-password'
@@ -96,18 +96,18 @@ export function asFleetError(error: unknown): FleetError {
     : new FleetError('defect', `Fleet has a defect: ${String(error)}`, { cause: error });
 }
 
-/** What a system call that failed says, in the words of strerror(3); undefined for any other error. */
+/** The text of strerror(3) for a failed system call; undefined for any other error. */
 export function systemErrorText(error: unknown): string | undefined {
   const { errno } = error as NodeJS.ErrnoException;
   return typeof errno === 'number' ? getSystemErrorMap().get(errno)?.[1] : undefined;
 }
 
-/** What went wrong: the words of the system, else those of the error. */
+/** The text of the system for an error, else its message. */
 export function causeText(error: unknown): string {
   return systemErrorText(error) ?? (error instanceof Error ? error.message : String(error));
 }
 
-/** What to do on this computer about a system call that failed; undefined where that depends on what was done. */
+/** The remedy on this computer for a failed system call; undefined if it depends on the operation. */
 export function remedyOf(error: unknown): string | undefined {
   const { code } = error as NodeJS.ErrnoException;
   return code === undefined ? undefined : REMEDIES[code];

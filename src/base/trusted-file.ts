@@ -32,7 +32,7 @@ export class UnusableFile extends FleetError {
 }
 
 /**
- * Reads a file that has a say in what is executed: a regular file of at most `most` bytes, which belongs to this user
+ * Reads a file that decides what is executed: a regular file of at most `most` bytes, which belongs to this user
  * or to root, and which no other user may write. All of that holds for the very file that is read (fstat(2)), and a
  * pipe without a writer does not block. `/dev/null` is empty, and a pipe that this process was given
  * (`/dev/fd/63`, for `--config <(…)`) is read to its end.
@@ -84,7 +84,7 @@ export function isTrustedSocket(path: string): boolean {
   return isTrustedOwner(uid) || nameOf(uid) === CONTROLLER;
 }
 
-/** What is there in the place of a file; undefined for a file. */
+/** The kind of thing that is there instead of a file; undefined for a file. */
 function kindOf(stats: Stats): string | undefined {
   if (stats.isFile()) return undefined;
   if (stats.isDirectory()) return 'folder';

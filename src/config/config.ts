@@ -15,7 +15,7 @@ export type MachineConfig = {
   readonly machine: Machine;
   /** As a person would write it after `ssh`. */
   readonly host: string;
-  /** What fleet.conf, environment and flags say of the connection; ssh_config and the defaults say the rest. */
+  /** The settings of the connection in fleet.conf, environment and flags; ssh_config and the defaults give the rest. */
   readonly settings: SshSettings;
   /** The setting that holds the address, for messages; undefined for a host that is not listed. */
   readonly written: Setting | undefined;

@@ -56,7 +56,7 @@ export function editConfig(file: string, text: string, edit: ConfigEdit): string
 
 type Settings = readonly (readonly [section: string, settings: readonly (readonly [string, string])[]])[];
 
-/** What a file says, in its order. */
+/** The settings of a file, in its order. */
 function settingsOf(sections: ReturnType<typeof parseSections>): Settings {
   return [...sections.values()].map(({ name, settings }) => [
     name,
@@ -64,7 +64,7 @@ function settingsOf(sections: ReturnType<typeof parseSections>): Settings {
   ]);
 }
 
-/** What it is to say after the edit. */
+/** The settings that the edit must lead to. */
 function intended(before: Settings, header: string, edit: ConfigEdit): Settings {
   if (edit.kind === 'add') return [...before, [header, [...edit.settings]]];
   if (edit.kind === 'remove') return before.filter(([name]) => name !== header);
@@ -106,8 +106,8 @@ function added(
 }
 
 /**
- * The section goes from its header to its last setting, with the comments between; what comes after that may be
- * about the next section. Of two empty lines that meet one goes too.
+ * The section goes from its header to its last setting, with the comments between; lines after that may belong
+ * to the next section. Of two empty lines that meet one goes too.
  */
 function removed(lines: readonly string[], header: string): readonly string[] {
   const { start, last } = extent(lines, header);

@@ -37,7 +37,7 @@ export function findConfig(request: ConfigRequest): ConfigFile {
   );
 }
 
-/** The file that an operator who has none begins: the one looked for first. Undefined when there is one somewhere. */
+/** The file to create when there is no configuration: the first candidate. Undefined when there is one. */
 export function newConfigPath(request: ConfigRequest): string | undefined {
   const { places } = candidates(request);
   for (const place of places) if (readText(place) !== undefined) return undefined;

@@ -20,9 +20,9 @@ export type Section = {
 
 /**
  * Splits a fleet.conf into its sections by name, all in file order. `file` is for messages only. Throws `config`
- * for what is not a header, a setting or a comment, and for what is there twice.
+ * for a line that is neither a header, a setting nor a comment, and for duplicates.
  *
- * ini reads the values. It tells no line numbers, merges what is repeated, nests names with dots, takes a header
+ * ini reads the values. It gives no line numbers, merges duplicates, nests names with dots, takes a header
  * with a comment for a key and turns `true` into a boolean; so lines, headers and comments are split here, and a
  * value arrives exactly as written or is refused. A comment is a line that starts with `;` or `#`, or the rest of
  * a line from a blank and one of these on. In double quotes a value may hold anything, spelled as in JSON.
@@ -76,7 +76,7 @@ function addSetting(line: Line, section: OpenSection): void {
 function readValue(text: string, where: string): string {
   const written = cutComment(text);
   const value = unsafe(written);
-  // ini leaves quotes that it cannot read where they are, and cuts or unescapes what is not in quotes.
+  // ini keeps quotes that it cannot read, and cuts or unescapes text that is not quoted.
   const faithful = written.startsWith('"') ? value !== written : value === written && !/^'/.test(written);
   if (!faithful)
     throw configError(

@@ -50,7 +50,7 @@ function keyHint(kind: SectionKind, section: Section, key: string): string {
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * What options and variables say of settings, as a section of the same keys as `[ssh]`. An option beats its variable;
+ * The settings that options and variables give, as a section of the same keys as `[ssh]`. An option beats its variable;
  * an empty variable counts as unset, an empty option is a value.
  */
 export function overrideSection(flags: ConfigFlags, env: Environment): Section {

@@ -9,7 +9,7 @@ import { refused } from '../store/etcd/trouble.ts';
 import { attempt } from '../store/system-error.ts';
 import type { LeaderLock } from './leadership.ts';
 
-/** After how long a watch without a word the key is read again, and how long to wait after a failure, in ms. */
+/** How long a watch may send nothing before the key is read again, and the pause after a failure, in ms. */
 const WATCH_SILENCE = 10_000;
 const WATCH_PAUSE = 500;
 

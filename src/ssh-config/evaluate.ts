@@ -5,7 +5,7 @@ import { expandTokens, type LocalContext, normalHost } from './local-context.ts'
 import { type HostPattern, matchesList, matchesPattern } from './pattern.ts';
 import { problemAt, type SourceLine } from './words.ts';
 
-/** The values of one line that applies, and where it is; nowhere for what was given beforehand. */
+/** The values of one line that applies, and its place; undefined for a value that was given by the caller. */
 export type Setting = { readonly values: readonly string[]; readonly place: SourceLine | undefined };
 
 /** What applies, by keyword: one setting each, several for keywords that add up. */
@@ -55,7 +55,7 @@ class Evaluation {
     for (const file of roots) this.#apply(file, true, 0);
   }
 
-  /** Once more, with the name that the first pass led to: what was found stays. */
+  /** Once more, with the name that the first pass led to; settings that were found stay. */
   finalPass(roots: readonly ConfigFile[]): void {
     this.#matched = this.host();
     this.#isFinal = true;

@@ -6,10 +6,10 @@ import { type Keyword, keywordOf } from './keywords.ts';
 import { globPaths, type HostPattern, hostPattern } from './pattern.ts';
 import { nextWord, problemAt, type SourceLine, skipBlanks, splitWords } from './words.ts';
 
-/** A file of a configuration. What a user's file includes, and only that, starts at `~/.ssh` and may say `~`. */
+/** A file of a configuration. Only paths that a user's file includes start at `~/.ssh` and may contain `~`. */
 export type ConfigFile = { readonly isUser: boolean; readonly directives: readonly Directive[] };
 
-/** What a file is read for; it may not be there unless it `isRequired`. */
+/** How a file is read; it may be missing unless it `isRequired`. */
 export type Reading = { readonly isUser: boolean; readonly isRequired: boolean };
 
 type Include = Directive & { kind: 'include' };

@@ -15,7 +15,7 @@ export type LocalFacts = {
   readonly hostName: string;
 };
 
-/** What a connection is about, for tokens. */
+/** The connection, for tokens. */
 export type Subject = {
   /** The name as it was asked for, and what it led to. */
   readonly name: string;
@@ -116,7 +116,7 @@ export function expandAll(
   env: Readonly<Record<string, string | undefined>>,
 ): Expanded {
   let problem = '';
-  // Both at once: what a variable or a token brings is not looked at again.
+  // Both at once, because the value of a variable or a token is not expanded again.
   const result = text.replace(/\$\{([^}]*)(\}?)|%(?:.|$)/gs, (found, name: string | undefined, close) => {
     if (name === undefined) {
       const expanded = expandTokens(found, tokens);

@@ -13,14 +13,14 @@ export type Sources = { readonly kind: 'usual' | 'none' } | { readonly kind: 'fi
 
 /** A host to look up. */
 export type Lookup = {
-  /** What a person would write after `ssh`. */
+  /** The name as it would follow `ssh`. */
   readonly host: string;
   /** These two beat every file, as options of ssh do. */
   readonly user: string | undefined;
   readonly port: number | undefined;
-  /** What holds where no file says anything, of jump hosts as well. */
+  /** The defaults, also of jump hosts. */
   readonly base: Base;
-  /** What holds whatever the files say, of jump hosts as well. */
+  /** The values that override the files, also of jump hosts. */
   readonly always: Partial<Base>;
 };
 
@@ -46,8 +46,8 @@ export class SshConfigResolver {
   }
 
   /**
-   * What `ssh HOST` would connect to, and how. Throws `config` for a line that ssh would refuse, and for one that
-   * has a say in who or what is reached in a way that fleet does not have; ssh itself has all of them.
+   * The target that `ssh HOST` would connect to. Throws `config` for a line that ssh would refuse, and for one that
+   * changes how or which host is reached, and that fleet does not support.
    */
   resolve(lookup: Lookup): Resolution {
     const notes: string[] = [];
@@ -121,7 +121,7 @@ export class SshConfigResolver {
   }
 }
 
-/** What was found, and what reads it. */
+/** The settings that apply, and their reader. */
 export type LookedUp = Evaluated & {
   readonly port: number;
   readonly user: string;

@@ -10,7 +10,7 @@ const HARMLESS: Readonly<Record<string, readonly string[]>> = {
   securitykeyprovider: ['internal'],
 };
 
-/** Throws `config` for the first line that has a say in who or what is reached and that only ssh can follow. */
+/** Throws `config` for the first line that changes how or which host is reached, and that only ssh supports. */
 export function refuseUnsupported({ host, settings }: Evaluated): void {
   for (const [name, [setting]] of settings) {
     if (setting === undefined || keywordOf(name)?.role !== 'unsupported' || isHarmless(name, setting))

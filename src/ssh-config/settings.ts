@@ -125,7 +125,7 @@ export class SettingsReader {
     return list.flatMap((name) => allowed.filter((method) => method === name));
   }
 
-  /** SetEnv beats SendEnv, as what is set later beats what was sent. */
+  /** SetEnv overrides SendEnv, because ssh sets after it sends. */
   #environment(): Readonly<Record<string, string>> | undefined {
     const { env } = this.#facts;
     const sent = this.#settings.get('sendenv')?.[0]?.values ?? [];

@@ -7,7 +7,7 @@ import type { Deadline } from './time-limit.ts';
 import type { Ask } from './transport.ts';
 import type { Answer, UserAuth } from './user-auth.ts';
 
-/** Logs in: with one key after another, and where it is wanted with what a person answers; remembers what was tried. */
+/** Logs in: with one key after another, then with the user's answers if allowed; remembers what was tried. */
 export class Authentication {
   readonly #target: SshTarget;
   readonly #credentials: Credentials;

@@ -109,13 +109,13 @@ class Tunnel extends Duplex {
   }
 }
 
-/** What a sshd says in place of its SSH version when it has no place for the client, or a penalty. */
+/** The line that sshd sends instead of its SSH version when it refuses a client (MaxStartups, PerSourcePenalties). */
 const GREETING = /^(Exceeded MaxStartups|Not allowed at this time)/;
 
 /** Counts the bytes of a stream that other code reads. */
 export class ByteCounter {
   bytesRead = 0;
-  /** What sshd said in place of SSH. */
+  /** The line that sshd sent instead of its SSH version. */
   greeting: string | undefined;
 
   constructor(stream: Duplex) {

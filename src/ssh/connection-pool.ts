@@ -17,20 +17,20 @@ export interface PooledConnection {
   close(): Promise<void>;
 }
 
-/** A host that hung up before it said what it is, as a sshd does that is at its MaxStartups. */
+/** The host closed the connection before it sent its SSH version, as sshd does at its MaxStartups. */
 export type TurnedAway = { readonly kind: 'turned-away'; readonly error: FleetError };
 
 /** Logs in at a target; `jumpHost` is the login at the last host on the way to it, where there is one. */
 type LogIn<C> = (target: SshTarget, jumpHost: C | undefined) => Promise<C>;
 
-/** Handshakes cost processor time here; more of them at a time only make each other late. */
+/** Handshakes cost processor time here; more of them at a time only delay each other. */
 const MOST_OPENING = 32;
 /** A sshd begins to drop connections at random when ten of them have not logged in yet (MaxStartups). */
 const MOST_OPENING_AT_ONE_PLACE = 8;
 /** Logins at one machine, for those that allow few sessions over each (MaxSessions). */
 const MOST_LOGINS = 8;
 
-/** The logins of a transport: one a target where that is enough, jump hosts shared, and never a storm of them. */
+/** The logins of a transport: one for each target if that is enough, shared jump hosts, and a limited rate of new ones. */
 export class ConnectionPool<C extends PooledConnection> {
   readonly #logIn: LogIn<C>;
   readonly #limit = createLimit(MOST_OPENING);
@@ -82,8 +82,8 @@ export class ConnectionPool<C extends PooledConnection> {
   }
 
   /**
-   * Makes one attempt after the other, within the timeout, for as long as the machine hangs up before it says a
-   * word; never too many at once. An attempt is given the time it may take, in ms.
+   * Repeats an attempt within the timeout while the machine closes the connection before its SSH version; the number of
+   * concurrent attempts is limited. An attempt gets the time that it may take, in ms.
    */
   async retryTurnedAway<T extends { readonly kind: string }>(
     target: SshTarget,
@@ -148,7 +148,7 @@ export class ConnectionPool<C extends PooledConnection> {
     }
   }
 
-  /** ProxyCommands lead to one place, as far as anybody knows: a jump host that they all log in to. */
+  /** All ProxyCommands count as one place, because they may log in to the same jump host. */
   #limitOf({ host, port, via }: SshTarget): Limit {
     const place = JSON.stringify(via.kind === 'command' ? via.kind : [host, port, via]);
     const limit = this.#limitsOfPlaces.get(place) ?? createLimit(MOST_OPENING_AT_ONE_PLACE);
@@ -157,7 +157,7 @@ export class ConnectionPool<C extends PooledConnection> {
   }
 }
 
-/** Targets with the same identity share logins: everything may change who or what it leads to. */
+/** Targets with the same identity share logins; every field counts, because each may change where it leads. */
 function identity(target: SshTarget, index: number): string {
   return JSON.stringify([target, index]);
 }
@@ -175,5 +175,5 @@ function isTurnedAway<T extends { readonly kind: string }>(outcome: T | TurnedAw
 }
 
 function ignore(): void {
-  // An attempt that failed has nothing to close.
+  // A failed attempt has nothing to close.
 }

@@ -156,7 +156,7 @@ export class Connection implements PooledConnection {
     this.#reason ??= 'the connection was closed here';
     this.#client.end();
     const { stream } = this.#line;
-    // What a dead machine does not take must not hold up the end.
+    // Data that an unreachable machine does not take must not delay the end.
     if (stream.writableLength > 0) stream.destroy();
     else stream.end(() => stream.destroy());
     await this.closed;

@@ -92,7 +92,7 @@ export function openFailure(target: SshTarget, phase: OpenPhase, error: Error): 
   );
 }
 
-/** What to do where ssh2 does not know what a machine wants. */
+/** The hint if ssh2 does not support what a machine requires. */
 export function otherTransport({ name }: SshTarget): string {
   return `Set "transport = openssh" in [machine.${name}]: the ssh program may know what this machine wants`;
 }

@@ -3,7 +3,7 @@ import { keyType } from './keys/public-key.ts';
 import type { KnownHostsLine } from './known-hosts.ts';
 import type { KnownHostsFile } from './known-hosts-file.ts';
 
-/** What the files of known hosts say of the key, or the certificate, that a host presents. */
+/** The verdict of the known_hosts files on the key, or the certificate, that a host presents. */
 export type HostKeyVerdict =
   | { readonly kind: 'known' }
   | { readonly kind: 'unknown' }
@@ -41,7 +41,7 @@ export class KnownHost {
    * 3. a line holds it: known. A certificate of another authority counts as the plain key in it;
    * 4. the files hold another key for the host: changed. OpenSSH says so for a key of the same type only, and
    *    calls a key of another type new. But the known types are asked for first, and a host that still has its
-   *    known key presents it then; who presents another type does not have that key;
+   *    known key presents it then; a host that presents another type does not have that key;
    * 5. otherwise unknown. Keys of types that this client cannot ask for (ssh-dss, security keys) are no evidence.
    *
    * `now` is in ms since 1970.

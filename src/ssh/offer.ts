@@ -12,7 +12,7 @@ import type { SshTarget } from './target.ts';
  */
 export class HostCertificates {
   readonly #client: Client;
-  /** What was agreed on in the key exchange under way, as the host named it. */
+  /** The host key algorithm of the key exchange in progress, as the host named it. */
   #agreed = '';
 
   /** Call it right after ssh2's `connect`; `algorithms` are those for certificates, best first. */
@@ -81,7 +81,7 @@ export function offeredAlgorithms({ algorithms, compression }: SshTarget, known:
 
 /**
  * A list with a name that ssh2 does not have makes it throw, and it takes an empty one for its own; patterns pick
- * from what it has. Its types know names only.
+ * from its own list. Its types allow names only.
  */
 function exactly<T>(names: readonly string[]): AlgorithmList<T> {
   const patterns = names.map(

@@ -30,7 +30,7 @@ export type Attempt = {
   readonly client: Client;
   readonly target: SshTarget;
   readonly authentication: Authentication;
-  /** What the files of known hosts say of this host. */
+  /** The entries of the known_hosts files about this host. */
   readonly knownHost: KnownHost;
   /** The agent that sessions may be given, if they ask for it; it plays no part in the login. */
   readonly agentSocket: string | undefined;

@@ -2,7 +2,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { Duplex } from 'node:stream';
 import { quoted } from '../base/visible.ts';
 
-/** How much of what a command says on standard error is kept, in characters. */
+/** The characters of a command's standard error that are kept. */
 const MOST_SAID = 4000;
 
 /**

@@ -8,7 +8,7 @@ import type { RemoteExit, RemoteSession, SessionListener, TerminalSize } from '.
 /** The three streams of a command, as they are here. */
 type Streams = { readonly stdin: Writable; readonly stdout: Readable; readonly stderr: Readable };
 
-/** What a machine may still send after its channel was closed, in bytes: two windows of ssh2 are on their way at most. */
+/** The bytes that a machine may still send after its channel was closed: at most two windows of ssh2 are in transit. */
 const MOST_LATE = 4 * 1024 * 1024;
 
 /** A command whose streams are those of something here: a channel, or a process. */
@@ -71,13 +71,13 @@ export abstract class StreamSession implements RemoteSession {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.letGo();
-    // What comes now is thrown away, and has to flow for the end to be seen.
+    // Further data is discarded; it must be read for the end to arrive.
     this.#stdout.open();
     this.#stderr.open();
     this.#reject(lost(this.#target, 'the command was closed'));
   }
 
-  /** Ends what is here of the command. */
+  /** Ends the local side of the command. */
   protected abstract letGo(): void;
 
   /** Ends what carries the command: the machine goes on sending although the command was closed. */

@@ -105,7 +105,7 @@ async function answer(
   if (verdict.kind === 'refused') throw passwordRefused(access, verdict.by);
 }
 
-/** What sudo does, one thing after the other: it asks, or what it was to start is ready. */
+/** The events of sudo, in order: it asks for the password, or the shell is ready. */
 class Dialogue {
   readonly #access: Access;
   readonly #asks: string;

@@ -3,7 +3,7 @@ import type { Client } from 'ssh2';
 /**
  * What fleet uses of ssh2 beside its documented interface. That is why package.json pins ssh2 to one version, and
  * why the tests against OpenSSH's own server have to pass before that is changed: user-certificates.test.ts,
- * host-certificates.test.ts and round-trips.test.ts fail when a part is no longer what it was.
+ * host-certificates.test.ts and round-trips.test.ts fail when a part has changed.
  */
 export type Protocol = {
   /** The key exchange: the first one, then later ones of the connection. */
@@ -49,7 +49,7 @@ type PacketWriter = {
   readonly finalize: (packet: Buffer) => Buffer;
 };
 
-/** What has to be there, and as what. */
+/** The parts that must exist, with their types. */
 const SHAPE = {
   service: 'function',
   authInfoRes: 'function',
@@ -60,7 +60,7 @@ const SHAPE = {
   _offer: 'object',
 } as const satisfies Partial<Record<keyof Protocol, 'function' | 'object'>>;
 
-/** The protocol of a client, once `connect` was called. Throws when ssh2 is not what it is taken for. */
+/** The protocol of a client, once `connect` was called. Throws if this version of ssh2 lacks one of the parts. */
 export function privateParts(client: Client): Protocol {
   const { _protocol } = client as unknown as { readonly _protocol: Protocol };
   const found: Readonly<Partial<Record<string, unknown>>> = _protocol;

@@ -64,7 +64,7 @@ class Ssh2Transport implements SessionTransport {
     return this.#connections.close();
   }
 
-  /** An unknown host key is asked about between two attempts, so that no timeout of either side runs meanwhile. */
+  /** The question about an unknown host key comes between two attempts, so that no timeout runs during it. */
   async #connect(target: SshTarget, jumpHost: Connection | undefined): Promise<Connection> {
     const attempt = (timeoutMs: number): Promise<Opened> => this.#attempt(target, jumpHost, timeoutMs);
     let opened = await this.#connections.retryTurnedAway(target, attempt);
@@ -104,7 +104,7 @@ class Ssh2Transport implements SessionTransport {
     }
   }
 
-  /** A key that cannot be written down would be a new one every time: then nothing goes over the connection. */
+  /** A key that cannot be stored would be unknown every time, so the connection is not used. */
   async #learn(target: SshTarget, { connection, newHostKey }: Opened & { kind: 'open' }): Promise<void> {
     try {
       if (newHostKey !== undefined) await this.#trust.learn(target, newHostKey);

@@ -1,4 +1,4 @@
-/** A moment by which something has to be done, that stands still while a person is asked. */
+/** A time limit that is paused while the user is asked. */
 export type Deadline = {
   /** Time does not count until the work has settled. */
   readonly pauseWhile: <T>(work: Promise<T>) => Promise<T>;
@@ -44,8 +44,8 @@ const LONGEST_MS = 1000;
 const MOST_PAUSES = 8;
 
 /**
- * Pauses before attempts are made again, for as long as there is time left. Each is a random part of what it may
- * be, the upper half of it, so that those who were turned away together do not come back together.
+ * Pauses before further attempts, as long as time is left. Each is random, between half of its maximum and all of it, so that
+ * clients that were refused together do not return together.
  */
 export class BackOff {
   readonly #end: number;
@@ -56,7 +56,7 @@ export class BackOff {
     this.#end = performance.now() + budgetMs;
   }
 
-  /** What is left of the time, in ms; negative when it is over. */
+  /** The time that is left, in ms; negative when it is over. */
   get leftMs(): number {
     return this.#end - performance.now();
   }

@@ -27,14 +27,14 @@ export interface RemoteProcess {
    * listener for it.
    */
   readonly exit: Promise<RemoteExit>;
-  /** Lets go of the command without waiting for it; `exit` rejects. The command may go on running over there. */
+  /** Closes the session without waiting for the command; `exit` rejects. The command may continue on the machine. */
   close(): void;
 }
 
 /** The size of a terminal, in characters. */
 export type TerminalSize = { readonly columns: number; readonly rows: number };
 
-/** What a person or another process wants to run on a machine. */
+/** A command or a shell to run on a machine. */
 export type SessionRequest = {
   /** Given to the user's login shell; undefined for that shell itself, as after a login. */
   readonly command: string | undefined;

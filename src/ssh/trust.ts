@@ -9,7 +9,7 @@ import { appendKnownHost, knownHostName } from './known-hosts.ts';
 import { type KnownHostsFile, KnownHostsFiles } from './known-hosts-file.ts';
 import type { SshTarget } from './target.ts';
 
-/** What a person is asked about a host that was never seen before. */
+/** The question to the user about an unknown host. */
 export type HostKeyQuestion = {
   /** The machine's name in fleet.conf. */
   readonly machine: string;
@@ -19,7 +19,7 @@ export type HostKeyQuestion = {
   readonly key: string;
 };
 
-/** Asks a person. Only a promise that resolves to true is a yes; what it rejects with goes to the caller. */
+/** Asks the user. Only a promise that resolves to true is a yes; rejections go to the caller. */
 export type AskHostKey = (question: HostKeyQuestion) => Promise<boolean>;
 
 /** Knows the hosts of the targets' known_hosts files, and learns new ones. */
@@ -34,7 +34,7 @@ export class HostKeyTrust {
     this.#oneAtATime = oneAtATime;
   }
 
-  /** What the files say of a host at this moment. Rejects with FleetError `local` for a file that cannot be read. */
+  /** The entries of the files about a host, at this moment. Rejects with FleetError `local` for a file that cannot be read. */
   async known(target: SshTarget): Promise<KnownHost> {
     const paths = [...target.userKnownHostsFiles, ...target.globalKnownHostsFiles];
     const files = await Promise.all(paths.map((path) => this.#read(path)));
@@ -59,7 +59,7 @@ export class HostKeyTrust {
     const key = plainKey(presented);
     return this.#oneAtATime(async () => {
       if (signal.aborted) throw closedHere(target);
-      // Another question, or another process, may have settled it meanwhile.
+      // The answer to another question, or another process, may have added the key.
       const verdict = (await this.known(target)).judge(key);
       if (verdict.kind === 'known') return;
       const ask = target.strictHostKeyChecking === 'ask' && !target.batchMode ? this.#ask : undefined;
@@ -79,7 +79,7 @@ export class HostKeyTrust {
 }
 
 /**
- * What the files of known hosts say of a target, as lines of a file for another user who connects to the same host and
+ * The entries of the known_hosts files about a target, as lines of a file for another user who connects to the same host and
  * port: its keys, those that are revoked, and those that may sign for it. Rejects with `ssh-host-key` when a file cannot be read.
  */
 export async function knownHostLines(target: SshTarget): Promise<readonly string[]> {
@@ -95,7 +95,7 @@ export async function knownHostLines(target: SshTarget): Promise<readonly string
   return [...new Set(written)];
 }
 
-/** A key that stands there without a port is good for all ports, as with ssh(1); an alias is a name of its own. */
+/** A key that stands there without a port is good for all ports, as with ssh(1); an alias has its own entries. */
 function namesOf(target: SshTarget): HostNames {
   const host = target.hostKeyAlias ?? target.host;
   const name = nameInFiles(target);

@@ -4,7 +4,7 @@ import { privateParts } from './ssh2-parts.ts';
 
 export type Prompt = { readonly prompt: string; readonly echo: boolean };
 
-/** What a machine says to a request of a login (RFC 4252, RFC 4256). */
+/** The answer of a machine to a login request (RFC 4252, RFC 4256). */
 export type Answer =
   | { readonly kind: 'success' }
   /** `methods` can continue; `isPartial`: this one was right, and the machine wants another one beside. */
@@ -69,7 +69,7 @@ export class UserAuth {
     return this.#request('publickey', this.#keyRequest(algorithm, key, false));
   }
 
-  /** Logs in with a key. `sign` gets what is to be signed. */
+  /** Logs in with a key. `sign` gets the data to sign. */
   async useKey(algorithm: string, key: Buffer, sign: (data: Buffer) => Promise<Buffer>): Promise<Answer> {
     const request = this.#keyRequest(algorithm, key, true);
     const session = privateParts(this.#client)._kex?.sessionID ?? Buffer.alloc(0);

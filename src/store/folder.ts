@@ -99,7 +99,7 @@ async function writeDurably(path: string, bytes: Buffer): Promise<string> {
   }
 }
 
-/** What was made, renamed or removed in a folder is on the disk when this resolves. */
+/** Creations, renames and removals in a folder are on the disk when this resolves. */
 export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {

@@ -95,7 +95,7 @@ function pidExists(pid: number): boolean {
 
 /**
  * Gives an open file the owner and group of `folder`, in which root has made it: a command of root must not lock out
- * the user who owns the registry. By descriptor, since that user may put something else in its place meanwhile.
+ * the user who owns the registry. By descriptor, because that user may replace the file.
  * Does nothing for other users, and where the file system does not permit it.
  */
 export function inheritOwner(file: number, folder: string): void {

@@ -41,7 +41,7 @@ export interface Store {
   commit(changes: readonly Change[]): Promise<CommitResult>;
   /**
    * Resolves with true once the revision is another than `after`, at once where it is already; with false when
-   * `signal` aborts or the store is closed. Who passes the revision of what it has read misses nothing, however
+   * `signal` aborts or the store is closed. A caller that passes the revision that it has read misses nothing, however
    * long it was busy, and however many commits there were. Never rejects: a store that cannot be read is waited
    * for, and the next read says what is wrong with it.
    */

@@ -11,7 +11,7 @@ const SIGN_REQUEST = 13;
 const SIGN_RESPONSE = 14;
 const SHA2_FLAGS: Readonly<Record<string, number>> = { 'rsa-sha2-256': 2, 'rsa-sha2-512': 4 };
 
-/** An agent lists its keys within this time, in ms, or is passed over. */
+/** An agent that does not list its keys within this time, in ms, is ignored. */
 const LIST_TIMEOUT = 3000;
 /** Its owner may have to confirm a signature, or to touch a key. */
 const SIGN_TIMEOUT = 60_000;

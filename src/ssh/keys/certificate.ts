@@ -34,7 +34,7 @@ export function certificateName(plain: string): string {
   return `${plain.replace(/@openssh\.com$/, '')}${SUFFIX}`;
 }
 
-/** Undefined for what is no certificate, or a damaged one. */
+/** Undefined for anything but a valid certificate. */
 export function parseCertificate(blob: Buffer): Certificate | undefined {
   const plainType = certifiedType(keyType(blob));
   const fields = PUBLIC_FIELDS[plainType ?? ''];

@@ -5,7 +5,7 @@ import { fingerprint, keyType, RSA_HASHES } from './public-key.ts';
 
 /** One key, or one certificate for a key, to log in with. */
 export type Credential = {
-  /** What it is to people: where it comes from, with type and fingerprint. */
+  /** Its description for messages: origin, type and fingerprint. */
   readonly label: string;
   /** The key, or the certificate, in wire form. */
   readonly blob: Buffer;

@@ -4,7 +4,7 @@ import { openOpenSshKey, readOpenSshKey } from './openssh-key.ts';
 import { type PrivateKey, toPrivateKey } from './private-key.ts';
 import { parsePublicLine } from './public-key.ts';
 
-/** What a key file turned out to hold. */
+/** The content of a key file. */
 export type KeyFile =
   | { readonly kind: 'private'; readonly key: PrivateKey }
   | LockedKey

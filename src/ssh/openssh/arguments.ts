@@ -10,7 +10,7 @@ export type Program = {
   readonly mayAsk: boolean;
 };
 
-/** What a master prints when it takes sessions. */
+/** The text that a master prints when it accepts sessions. */
 export const READY = 'fleet-ready';
 
 /** The command line of a master: it logs in, listens at `socket` and stays. `jumpSocket` is the master on the way. */
@@ -25,7 +25,7 @@ export function masterArguments(
     `BatchMode=${mayAsk ? 'no' : 'yes'}`,
     ['ControlMaster=yes', `ControlPath=${escaped(files.socket)}`, 'ControlPersist=no'],
     ['PermitLocalCommand=yes', `LocalCommand=echo ${READY}`],
-    // What a person wants of an interactive session has no place here. Sessions get the agent where they ask for it.
+    // Settings for interactive sessions do not apply here. Sessions get the agent where they ask for it.
     ['ClearAllForwardings=yes', 'ForwardX11=no', 'RemoteCommand=none', 'RequestTTY=no', 'ForwardAgent=yes'],
   ].flat();
   return [
@@ -46,7 +46,7 @@ export function sessionArguments(
 ): string[] {
   const tty = request.terminal === undefined ? '-T' : '-tt';
   const agent = request.forwardAgent ? '-A' : '-a';
-  // Variables go over a master from the environment of who asks it.
+  // ssh sends variables from the environment of the client of the master.
   const variables = asOptions(Object.keys(request.environment ?? {}).map((name) => `SendEnv=${name}`));
   const command = request.command === undefined ? [] : ['--', request.command];
   return [

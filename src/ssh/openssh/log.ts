@@ -19,7 +19,7 @@ type Step = (typeof STEPS)[number][0] | 'name';
 /** What became of a login, told by the log of a ssh that has ended with status 255. */
 export type LoginFailure = {
   readonly error: FleetError;
-  /** The other side hung up before there was a login: it may have time later. */
+  /** The other side closed the connection before the login: it may accept one later. */
   readonly isTurnedAway: boolean;
 };
 
@@ -66,7 +66,7 @@ function stepOf(lines: readonly string[]): Step {
   return STEPS.find(([, mark]) => lines.some((line) => line.startsWith(mark)))?.[0] ?? 'name';
 }
 
-/** The last words of ssh where the other side hung up. */
+/** The last lines of ssh if the other side closed the connection. */
 const ENDED =
   /^(Connection (closed|reset)|kex_exchange_identification|ssh_dispatch_run_fatal: .*(closed|reset))/i;
 
@@ -77,7 +77,7 @@ const CONNECT_CODES: readonly (readonly [RegExp, ErrorCode])[] = [
   [/reset by peer$/, 'ssh-lost'],
 ];
 
-/** What a server said before its version, as one does that has no place. */
+/** The line that a server sent instead of its version, as it does when it refuses clients. */
 function isBannerLine(line: string): boolean {
   return /^debug1: kex_exchange_identification: banner line \d+: ./.test(line);
 }

@@ -35,7 +35,7 @@ export type MasterOutcome = { readonly kind: 'open'; readonly master: Master } |
 
 /**
  * Logs in with ssh(1), which then serves sessions at a socket (ssh_config(5), ControlMaster). Rejects with a
- * FleetError. When ssh may ask a person, only ssh itself watches the time, for it knows what it waits for.
+ * FleetError. When ssh may ask a person, only ssh itself watches the time, because it knows what it waits for.
  */
 export async function startMaster(
   target: SshTarget,
@@ -137,7 +137,7 @@ export class Master implements PooledConnection {
   /** What ssh has said so far. */
   async log(): Promise<string> {
     const log = await readFile(this.#place.log, 'utf8').catch(() => '');
-    // What is wrong with a command line is said before there is a log.
+    // Errors of the command line are printed before the log exists.
     return `${log}${this.#said}`;
   }
 

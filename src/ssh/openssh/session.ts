@@ -118,7 +118,7 @@ function slow(target: SshTarget): Error {
 
 /**
  * Starts a program of this computer; its streams are there when this resolves. Rejects with FleetError `local` when it
- * cannot be started, for want of descriptors, processes or the program.
+ * cannot be started, because descriptors, processes or the program are missing.
  */
 export async function spawnHere(
   program: string,

@@ -20,7 +20,7 @@ export type CallResult =
   /** No end point answered. With `once` it may have been done all the same. */
   | { readonly kind: 'unreachable'; readonly error: FleetError };
 
-/** How long one endpoint may be silent before the next is asked, in ms. */
+/** How long one endpoint may send nothing before the next is asked, in ms. */
 const SILENCE = 2_000;
 
 /**
@@ -49,7 +49,7 @@ export class EtcdClient {
     throw result.kind === 'refused' ? refused(result.refusal) : result.error;
   }
 
-  /** The same where a refusal or silence is something to decide by. */
+  /** The same for a caller that decides by a refusal or by missing answers. */
   async ask(path: string, message: Message, options: CallOptions = {}): Promise<CallResult> {
     const post = { path: `/v3/${path}`, body: JSON.stringify(message), silence: SILENCE, ...options };
     for (let renewed = false; ; renewed = true) {
@@ -86,7 +86,7 @@ export class EtcdClient {
         }),
       );
     } catch {
-      // Silence, a lost connection, or what was waited for.
+      // A timeout, a lost connection, or the change itself.
     }
     return found.signal.aborted;
   }

@@ -9,7 +9,7 @@ export type Post = {
   readonly path: string;
   readonly body: string;
   readonly token: string | undefined;
-  /** How long the endpoint may be silent, in ms. */
+  /** How long the endpoint may send nothing, in ms. */
   readonly silence: number;
   readonly signal?: AbortSignal | undefined;
   /** Gets the lines of a continuous answer as they arrive; they are then not part of the body. */
@@ -19,7 +19,7 @@ export type Post = {
 /** Connections to the endpoints of one etcd. */
 export interface HttpConnections {
   /**
-   * Rejects when there is no answer, with what is to be said of it as its message; `stale` is true for a connection
+   * Rejects when there is no answer; the message is for people; `stale` is true for a connection
    * kept from before that turned out to be closed.
    */
   post(endpoint: Endpoint, post: Post): Promise<HttpAnswer>;

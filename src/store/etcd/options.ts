@@ -27,7 +27,7 @@ export type Secrets = {
   readonly password: string | undefined;
 };
 
-/** Reads the files that the options name. Throws `config`, which never tells what is in them. */
+/** Reads the files that the options name. Throws `config`, which never shows their content. */
 export function readSecrets(options: EtcdOptions): Secrets {
   const [ca, cert, key, password] = (
     ['etcd_ca_file', 'etcd_cert_file', 'etcd_key_file', 'etcd_password_file'] as const

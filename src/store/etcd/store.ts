@@ -25,7 +25,7 @@ export function openEtcdStore(options: EtcdOptions): Store {
   return new EtcdStore(options);
 }
 
-/** How long a watch may be silent before the head is looked at again, in ms: the connection may be dead. */
+/** How long a watch may send nothing before the head is read again, in ms: the connection may be dead. */
 const WATCH_SILENCE = 10_000;
 /** How long to wait after a look or a watch that failed, in ms. */
 const WATCH_PAUSE = 500;
