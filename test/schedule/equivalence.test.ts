@@ -28,12 +28,13 @@ function clusterOf(seed: number): ClusterSnapshot {
 describe('units with equal placement', () => {
   it('are placed together as they are one after another', () => {
     let placed = 0;
-    for (let seed = 1; seed <= 100; seed++) {
+    for (let seed = 1; seed <= 30; seed++) {
       const snapshot = clusterOf(seed);
       const together = schedule(snapshot);
       let current = snapshot;
       // Units on machines are decided first.
-      const ordered = [...together].sort((a, b) => Number(a.kind === 'place') - Number(b.kind === 'place'));
+      const isNew = new Map(snapshot.units.map(({ name, machine }) => [name, machine === undefined]));
+      const ordered = [...together].sort((a, b) => Number(isNew.get(a.unit)) - Number(isNew.get(b.unit)));
       for (const decision of ordered) {
         const [alone] = schedule(current, new Set([decision.unit]));
         if (decision.kind === 'place') placed++;
@@ -41,7 +42,7 @@ describe('units with equal placement', () => {
         current = afterDecisions(current, [decision]);
       }
     }
-    expect(placed).toBeGreaterThan(1000);
+    expect(placed).toBeGreaterThan(300);
   });
 
   it('are not placed on a machine that has another unit of that name', () => {
