@@ -1,7 +1,6 @@
-# What changes a machine, beside the words of machine.sh. What stands between lock and unlock is done by one fleet
-# process at a time.
+# The functions of a change. Only one fleet process at a time is between lock and unlock.
 
-# prepare: the folders of fleet; 12 when a tool is not there without which nothing must be changed
+# prepare: creates the folders of fleet; 12 if a required tool is missing
 prepare() {
   tools=$(absent flock sha256sum timeout)
   [ -z "$tools" ] || { echo $tools; return 12; }
@@ -14,8 +13,8 @@ prepare() {
   names=
   for file in *; do [ ! -L "$file" ] || names="$names $file"; done
 }
-# own FOLDER...: they are there, and root's alone. Earlier versions made them so that other users could open and lock
-# what is in them; where other users could write as well, what they left there is not used
+# own FOLDER...: creates the folders, accessible to root only. Earlier versions let other users open and lock the files
+# in them. The content of a folder that others could write to is refused
 own() {
   umask 077
   for folder; do
@@ -27,7 +26,7 @@ own() {
     case "$mode" in *700 | *711) ;; *) narrow "$@"; return ;; esac
   done
 }
-# narrow FOLDER...: nothing more comes in before what is there is looked at
+# narrow FOLDER...: others lose their write permission before the content is checked
 narrow() {
   chmod go-w -- "$@" || return
   for folder; do set -- "$@" "$folder"/* "$folder"/.[!.]*; done
@@ -40,15 +39,15 @@ narrow() {
   done
   each close_to_others "$@"
 }
-# A registry of another user may be in the folder.
+# The folder may contain the registry of another user.
 close_to_others() { chmod go= "$@" && { [ ! -d "$L/registry" ] || chmod 711 "$L"; }; }
 
-# lock: 11 when that takes too long, and which process has it
+# lock: 11 if it takes too long, with the process that holds the lock
 lock() {
   command exec 9>"$R/lock" || return
   flock -w "$W" 9 || { holder "$R/lock"; return 11; }
 }
-# holder FILE: process, user and command of one that has locked it; Linux tells since 4.1
+# holder FILE: process, user and command of the holder of its lock; needs Linux 4.1
 holder() {
   for fd in /proc/[0-9]*/fd/*; do
     [ "$fd" -ef "$1" ] || continue
@@ -60,8 +59,8 @@ holder() {
 }
 unlock() { exec 9>&-; }
 
-# sweep: takes away the files of scripts that were killed. A script that is under way holds "busy" all the time,
-# also while it waits for a stop without the lock; only when none does is a file nobody's.
+# sweep: removes the files of scripts that were killed. Every running script holds "busy", also while it waits for a stop
+# without the lock.
 sweep() {
   command exec 8>"$R/busy" || return
   for file in .fleet-* "$L/tmp/"*; do
@@ -72,7 +71,7 @@ sweep() {
   flock -s -w "$W" 8 || { holder "$R/busy"; return 11; }
 }
 
-# cluster ID: the machine belongs to that cluster, from now on if it belonged to none
+# cluster ID: the machine belongs to that cluster; one without a cluster is claimed
 cluster() {
   sweep || return
   [ ! -e "$L/reload" ] || changed=yes
@@ -84,8 +83,8 @@ cluster() {
   fi
 }
 
-# adopt UNIT TOKEN DIGEST RECORD: puts the record in place of a damaged one; or of one that is missing, if the unit file
-# is that one. 10 as for "seen"
+# adopt UNIT TOKEN DIGEST RECORD: replaces a damaged record; a missing one only if the unit file has that digest. 10 as in
+# "seen"
 adopt() {
   seen "$1" "$2" || return
   case "$(cat "$L/units/$1" 2>/dev/null)" in
@@ -98,7 +97,7 @@ adopt() {
   save "$L/tmp/$$-adopt" "$4" && mv -f "$L/tmp/$$-adopt" "$L/units/$1"
 }
 
-# seen UNIT TOKEN: 10 when the machine has seen a newer token
+# seen UNIT TOKEN: 10 if the machine has seen a newer token
 seen() {
   known=$L/units/$1 seen=0
   [ -f "$known" ] || known=$L/removed/$1
@@ -108,9 +107,9 @@ seen() {
   case "$seen" in '' | *[!0-9]*) seen=0 ;; esac
   [ "$seen" -le "$2" ] || { echo "$seen"; return 10; }
 }
-# guard UNIT TOKEN OVER TEMPLATE ALIAS...: the same; 14 when the record is neither of this decision nor the one with token
-# OVER, which it was made on; 11 when the unit is not fleet's, 12 when one of its other names is
-# that of something else, 13 when something is in the place of its files
+# guard UNIT TOKEN OVER TEMPLATE ALIAS...: 10 as in "seen"; 11 if the unit is foreign; 12 if an alias belongs to another unit;
+# 13 if something is in place of its files; 14 if the token of the record is neither TOKEN nor OVER, the one that the decision
+# was based on
 guard() {
   seen "$1" "$2" || return
   [ -z "$3" ] || [ ! -f "$L/units/$1" ] || [ "$seen" = "$2" ] || [ "$seen" = "$3" ] || { echo "$seen"; return 14; }
@@ -131,14 +130,14 @@ guard() {
     done
   done
 }
-# is_name FILE UNIT: whether it is another name of the unit, whose file need not be there yet. All masks lead to /dev/null.
+# is_name FILE UNIT: whether it is a name of the unit, whose file may not exist yet. All masks link to /dev/null.
 is_name() {
   [ -L "$1" ] && [ ! "$1" -ef /dev/null ] || return
   if [ -e "$1" ]; then [ "$1" -ef "$D/$2" ]; return; fi
   case "$(readlink "$1")" in "$2" | */"$2") ;; *) return 1 ;; esac
 }
 
-# check UNIT: it can be stopped and taken away. Its record is written as it is, which a check of access does not prove
+# check UNIT: it can be stopped and removed. Its record is rewritten, because permissions do not prove that it is writable
 check() {
   for file in "$L/units/$1" "$L/removed" "$D/$1"; do
     [ ! -e "$file" ] || [ -w "$file" ] || { echo "$file: Operation not permitted"; return 1; }
@@ -149,8 +148,8 @@ check() {
   esac
 }
 
-# save FILE TEXT: unit files can be read by all, as everywhere. A shell calls a full disk an "I/O error"; cat tells
-# what it is
+# save FILE TEXT: unit files are readable for all users. A shell reports a full disk as an "I/O error"; cat reports the
+# cause
 save() {
   case "$1" in "$L/"*) ;; *) umask 022 ;; esac
   { printf '%b' "$2" >"$1"; } 2>/dev/null || printf '%b' "$2" 2>/dev/null | cat >"$1"
@@ -159,14 +158,14 @@ save() {
   return "$1"
 }
 
-# put INDEX TEXT: the new unit file, beside its place, under a name that no other script uses. One that does not
-# fit leaves its room to the others.
+# put INDEX TEXT: the new unit file, beside its place, with a name that no other script uses; removed if it does not fit on
+# the disk
 put() { save ".fleet-$$-$1" "$2" || { rm -f ".fleet-$$-$1"; return 1; }; }
 
-# has UNIT DIGEST: its file is that one
+# has UNIT DIGEST: its file has that digest
 has() { [ -f "./$1" ] && case "$(sha256sum 2>/dev/null <"./$1")" in "$2 "*) return 0 ;; *) return 1 ;; esac; }
 
-# verify INDEX DIGEST: the bytes that arrived are the bytes that were sent
+# verify INDEX DIGEST: the file arrived unchanged
 verify() {
   case "$sums" in *"$2  .fleet-$$-$1
 "*) return 0 ;; esac
@@ -177,16 +176,16 @@ verify() {
 # draft INDEX RECORD: the new record, beside its place
 draft() { save "$L/tmp/$$-$1" "$2" || { rm -f "$L/tmp/$$-$1"; return 1; }; }
 
-# flush: new files and records are on the disk before they are renamed, so that a power loss leaves the old one or
-# the new one, never half of it
+# flush: writes new files and records to the disk before they are renamed, so that a power loss leaves either the old or
+# the new one
 flush() {
   set -- .fleet-$$-* "$L/tmp/$$-"*
   [ -e "$1" ] || shift
   [ ! -e "$1" ] || within 60 sync -- "$@"
 }
 
-# claim UNIT TOKEN: from now on older decisions are refused. One that is not there has left its token behind.
-# "claimed" stays until somebody has carried out what comes after the stop.
+# claim UNIT TOKEN: refuses older decisions from now on. A unit without a record has left its token in "removed". "claimed"
+# stays until the steps after the stop are done.
 claim() {
   [ -f "$L/units/$1" ] || return 0
   text=
@@ -198,8 +197,8 @@ claim() {
   overwrite "$L/units/$1" "${text}claimed=yes"
 }
 
-# overwrite FILE TEXT: in its place and at once. It is smaller than a block, so this needs no room on a full disk, and
-# a power loss leaves the old text or the new one. Empty lines cover what is left of a longer one.
+# overwrite FILE TEXT: in place and at once. The text is smaller than a block, so that this needs no room on a full disk, and
+# a power loss leaves either the old or the new one. Empty lines cover the rest of a longer text.
 overwrite() {
   old=$(cat -- "$1") text=$2
   while [ "${#text}" -lt "${#old}" ]; do text="$text
@@ -207,20 +206,20 @@ overwrite() {
   printf '%s\n' "$text" 1<>"$1"
 }
 
-# forbid UNIT TOKEN: it is not here, and whoever decided earlier cannot bring it any more
+# forbid UNIT TOKEN: it is not here, and an older decision cannot install it
 forbid() {
   [ ! -f "$L/units/$1" ] || { echo 'it has come there meanwhile'; return 1; }
   save "$L/tmp/$$-forbid" "token=$2\n" && mv -f "$L/tmp/$$-forbid" "$L/removed/$1"
 }
 
-# check_lease BOOT DEADLINE: 13 when the lease that a start was decided under is over
+# check_lease BOOT DEADLINE: 13 if the lease of a start has ended
 check_lease() {
   read -r boot </proc/sys/kernel/random/boot_id && [ "$boot" = "$1" ] && clock && [ "$now" -lt "$2" ] || return 13
 }
 
-# install_unit INDEX UNIT RECORD LINK...: its record, its links, and its file if there is a new one. The record comes before
-# the file: a file without one would count as somebody else's. The file comes last: as long as it is the old one, or
-# the last link is missing, the next pass does all of this again. $fenced is the text of its fence, empty for none.
+# install_unit INDEX UNIT RECORD LINK...: its record, its links, and its new file, if any. The record comes before the file,
+# because a file without a record counts as foreign. The file comes last: until then, or without the last link, the next
+# pass repeats all of this. $fenced is the text of the drop-in, empty for none.
 install_unit() {
   index=$1 unit=$2 record=$3
   shift 3
@@ -231,7 +230,7 @@ install_unit() {
   [ ! -f ".fleet-$$-$index" ] || { touched && mv -fT ".fleet-$$-$index" "./$unit"; }
 }
 
-# keep INDEX UNIT RECORD: puts the record in place; over the old one where the disk has no room for another
+# keep INDEX UNIT RECORD: puts the record in place; over the old one if the disk is full
 keep() {
   if [ ! -f "$L/tmp/$$-$1" ] && ! draft "$1" "$3" 2>/dev/null && [ -f "$L/units/$2" ]; then
     overwrite "$L/units/$2" "$(printf '%b' "$3")"
@@ -241,7 +240,7 @@ keep() {
   fi
 }
 
-# unlink_pulls UNIT LINK...: nothing pulls the unit in but these links
+# unlink_pulls UNIT LINK...: removes all links that pull the unit in, except these
 unlink_pulls() {
   unit=$1
   shift
@@ -254,7 +253,7 @@ unlink_pulls() {
   done
 }
 
-# unlink_others UNIT LINK...: nothing leads to the unit but these links
+# unlink_others UNIT LINK...: removes all links to the unit, except these
 unlink_others() {
   unlink_pulls "$@" || return
   unit=$1
@@ -266,7 +265,7 @@ unlink_others() {
   done
 }
 
-# link UNIT LINK...: these links lead to it; those in the folder itself are its other names
+# link UNIT LINK...: creates these links to it; those in the folder itself are aliases
 link() {
   unit=$1
   shift
@@ -281,7 +280,7 @@ link() {
   done
 }
 
-# fence UNIT TEXT: the drop-in that ties it to the lease of the machine, on the disk before its unit file counts
+# fence UNIT TEXT: the drop-in that binds it to the lease, on the disk before its unit file counts
 fence() {
   dropin=$1.d/zz-fleet-fenced.conf
   if [ -z "$2" ]; then
@@ -294,7 +293,7 @@ fence() {
 }
 unfence() { rm -f "./$1.d/zz-fleet-fenced.conf" && { rmdir "./$1.d" 2>/dev/null || :; }; }
 
-# boot_target: what starts the launched units when the machine boots
+# boot_target: starts the launched units at boot
 boot_target() {
   for folder in fleet.target.wants multi-user.target.wants; do
     [ -d "$folder" ] || mkdir -m 755 "$folder" || return
@@ -304,11 +303,11 @@ boot_target() {
   [ -L multi-user.target.wants/fleet.target ] || ln -s ../fleet.target multi-user.target.wants/fleet.target
 }
 
-# remove UNIT: its file, and what leads to it
+# remove UNIT: its file, and all links to it
 remove() { touched && unlink_others "$1" && rm -f "./$1"; }
 
-# retire UNIT TOKEN: its record, once systemd has read that the unit is gone; else the unit that systemd still knows
-# would count as somebody else's. The token stays known.
+# retire UNIT TOKEN: removes its record after systemd has read that the unit is gone; before that it would count as foreign.
+# The token is kept.
 retire() {
   [ ! -f "./$1.d/zz-fleet-fenced.conf" ] || unfence "$1" || return
   { save "$L/tmp/record" "token=$2\n" && mv -f "$L/tmp/record" "$L/removed/$1"; } ||
@@ -316,17 +315,17 @@ retire() {
   rm -f "$L/units/$1"
 }
 
-# journal UNIT LINES CLOCK: the last lines about it since then. Together with --since, --lines would give the first ones.
+# journal UNIT LINES CLOCK: its last lines since then. With --since, --lines would give the first ones.
 journal() {
   clock
   since=$((now - $3))
   journalctl --no-pager --quiet --output=cat --since="-$((since / 100)).$((since / 10 % 10))$((since % 10))s" --unit="$1" | tail -n "$2"
 }
 
-# stage: an empty folder for unit files that are only looked at; $V names it
+# stage: sets $V to an empty temporary folder for unit files
 stage() { own "$R" && V=$(mktemp -d "$R/verify.XXXXXX"); }
-# analyze PATH...: what systemd has against them, and its version. Its exit status counts warnings since 250, if
-# asked to; without --man=no a manual page that is not installed would be an error.
+# analyze PATH...: the version, and the problems of these unit files. The exit status can count warnings since 250; without
+# --man=no a missing manual page would be an error.
 analyze() {
   version_of systemd-analyze || return
   echo "$version"

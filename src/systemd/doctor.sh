@@ -1,18 +1,18 @@
-# What a look at a machine's health is made of, beside the words of machine.sh; it leaves nothing behind.
+# The functions of an examination, which leaves no files behind.
 
 identity() { id -u; cat /etc/machine-id; }
-# nearest FOLDER: it, or the first one above that is there
+# nearest FOLDER: the folder or its first existing parent
 nearest() {
   folder=$1
   while [ -n "$folder" ] && [ ! -d "$folder" ]; do folder=${folder%/*}; done
   printf '%s\n' "${folder:-/}"
 }
-# writable FOLDER: a file can be made there, which is the one proof that holds for root too
+# writable FOLDER: creates a file, because permissions prove nothing for root
 writable() {
   probe=$(nearest "$1")/.fleet-doctor-$$
   : >"$probe" && rm -f "$probe"
 }
-# broken: the tools that do not do their work, a line each; fails where there is no folder to try them in
+# broken: the tools that do not work, one per line; fails if there is no folder for the tests
 broken() {
   t=$(nearest "$R")/.fleet-doctor-$$.d
   command mkdir -- "$t" 2>/dev/null && [ -d "$t" ] || return 1
@@ -29,7 +29,7 @@ broken() {
   works rm removed
   [ ! -d "$t" ] || rmdir "$t"
 }
-# works TOOL COMMAND...: names the tool when the command fails
+# works TOOL COMMAND...: prints the tool if the command fails
 works() {
   name=$1
   shift
@@ -39,7 +39,7 @@ sums() { case "$(printf x | sha256sum)" in 2d711642b726b04401627ca9fbac32f5c8530
 linked() { ln -s a "$t/l" && [ -L "$t/l" ]; }
 moved() { mv -- "$t/a" "$t/m" && [ -f "$t/m" ]; }
 removed() { rm -rf -- "$t" && [ ! -e "$t" ]; }
-# space FOLDER...: lines `KiB inodes folder` of what is free; a file system without inodes of its own says "-"
+# space FOLDER...: lines `KiB inodes folder` of free space; "-" for a file system without inodes
 space() {
   for place; do
     place=$(nearest "$place")
@@ -54,13 +54,13 @@ column() {
   shift "$1"
   printf '%s' "${1:--}"
 }
-# shown: what systemd tells of the units of fleet
+# shown: systemctl show for the units of fleet
 shown() {
   cd "$L/units" 2>/dev/null || return 0
   set -- *
   [ ! -e "$1" ] || show "$@"
 }
-# altered: a line `UNIT damaged` or `UNIT altered` for units whose record, or else file, is not as fleet left it
+# altered: lines `UNIT damaged` for invalid records and `UNIT altered` for files that differ from their records
 altered() {
   cd "$L/units" 2>/dev/null || return 0
   for unit in *; do
@@ -71,7 +71,7 @@ altered() {
     case "$(sha256sum <"$D/$unit")" in "$digest "*) ;; *) echo "$unit altered" ;; esac
   done
 }
-# containers: the tools that unit files of fleet name, a line `tool yes` or `tool no`
+# containers: the container tools in unit files of fleet, as lines `tool yes` or `tool no`
 containers() {
   cd "$L/units" 2>/dev/null || return 0
   for tool in podman docker; do

@@ -3,11 +3,11 @@ import type { Machine } from '../machine/machine.ts';
 import type { UnitChange } from '../plan/step.ts';
 import type { Section } from './frame.ts';
 import type { JournalRequest, JournalStream } from './journal.ts';
-import type { Phase } from './phases.ts';
 import type { MachinePaths } from './script.ts';
+import type { Script } from './script-runner.ts';
 
 /** A query to a machine: its script and the reader of its answer. The function that makes it is next to both. */
-export type Query<T, Kind extends string = string, Request = unknown> = Phase & {
+export type Query<T, Kind extends string = string, Request = unknown> = Script & {
   readonly kind: Kind;
   /** The arguments that the script was made from. */
   readonly request: Request;

@@ -2,71 +2,57 @@ import { isUnknown } from '../cluster/unit-state.ts';
 import { readNumber } from '../machine/limits.ts';
 import doctorShell from './doctor.sh';
 import type { Query } from './driver.ts';
-import type { Section } from './frame.ts';
+import { findSection, type Section } from './frame.ts';
 import { invalidAnswer, readCluster, readFacts } from './observation-sections.ts';
 import { complete } from './script.ts';
 import { parseShow } from './show.ts';
 
-/** What cannot be done without on a machine; all but the first are of coreutils, which is everywhere. */
-const TOOLS = [
-  'flock',
-  'sha256sum',
-  'base64',
-  'mktemp',
-  'sync',
-  'tail',
-  'mv',
-  'ln',
-  'rm',
-  'mkdir',
-  'sleep',
-  'stat',
-  'timeout',
-];
+/** Required tools; all but the first are part of coreutils. */
+const TOOLS = 'flock sha256sum base64 mktemp sync tail mv ln rm mkdir sleep stat timeout';
 
-/** A folder of fleet on a machine, and why it cannot be written; undefined when it can. */
+/** A folder of fleet on a machine, and why it is not writable; undefined if it is. */
 export type FolderFact = { readonly folder: string; readonly obstacle: string | undefined };
 
-/** What is free where a folder is; undefined for inodes where the file system has none to count. */
+/** The free space at a folder; undefined for inodes on a file system without a limit of them. */
 export type SpaceFact = {
   readonly folder: string;
   readonly kib: number;
   readonly inodes: number | undefined;
 };
 
-/** How a machine is, as its root shell found it. */
+/** The state of a machine, as its root shell found it. */
 export type Examination = {
   readonly uid: number;
   readonly machineId: string;
-  /** undefined where systemctl does not answer; `state` is what `is-system-running` says. */
+  /** Undefined if systemctl fails; `state` is that of `is-system-running`. */
   readonly systemd: { readonly version: number; readonly state: string } | undefined;
-  /** Unit files, what fleet knows, its lock: in this order. */
+  /** The folders of unit files, of fleet, and of the lock, in this order. */
   readonly folders: readonly FolderFact[];
   readonly absent: readonly string[];
-  /** Tools that are there and do not do their work; undefined where there was no folder to try them in. */
+  /** Installed tools that do not work; undefined if there was no folder for the tests. */
   readonly broken: readonly string[] | undefined;
   /** The cluster that owns the machine; undefined for none. */
   readonly cluster: string | undefined;
-  /** Its clock, in epoch seconds; undefined when it did not say. */
+  /** Its clock, in epoch seconds; undefined if unknown. */
   readonly clock: number | undefined;
   readonly space: readonly SpaceFact[];
-  /** Why the journal cannot be read. */
+  /** Why the journal cannot be read; undefined if it can. */
   readonly journalObstacle: string | undefined;
-  /** Tools for containers that its units use. */
+  /** Container tools in unit files. */
   readonly containers: readonly { readonly tool: string; readonly present: boolean }[];
-  /** The units of fleet there that systemd cannot show, and why. */
+  /** The units of fleet that systemd cannot show, and why. */
   readonly unknown: readonly { readonly unit: string; readonly why: string }[];
-  /** Those whose record, or else file, is not as fleet left it, and those that a drop-in changes. */
+  /** Units with an invalid record, a file that differs from it, or a drop-in. */
   readonly altered: readonly { readonly unit: string; readonly what: 'damaged' | 'altered' | 'drop-in' }[];
 };
 
-/** More than any section has that is no list of units. */
+/** More lines than any section has that is not about units. */
 const MOST_LINES = 100;
 
-/** The folders that are looked at, by the names they have in scripts. */
+/** The folders by their names in scripts. */
 const FOLDERS = ['D', 'L', 'R'] as const;
 
-/** How the machine is: everything that fleet needs of it. */
+/** Checks everything on the machine that fleet needs. */
 export function examineQuery(): Query<Examination, 'examination', undefined> {
   return {
     kind: 'examination',
@@ -78,7 +64,7 @@ export function examineQuery(): Query<Examination, 'examination', undefined> {
       'section systemd systemctl --version',
       'section state systemctl is-system-running',
       ...FOLDERS.map((name) => `section folder writable "$${name}"`),
-      `section absent absent ${TOOLS.join(' ')}`,
+      `section absent absent ${TOOLS}`,
       'section broken broken',
       'section clock date +%s',
       `section space space ${FOLDERS.map((name) => `"$${name}"`).join(' ')}`,
@@ -93,26 +79,26 @@ export function examineQuery(): Query<Examination, 'examination', undefined> {
   };
 }
 
-/** Without these, nothing that they would tell may count as in order. */
+/** An answer without these sections must not count as healthy. */
 const REQUIRED = ['identity', 'facts', 'absent', 'containers', 'units'];
 
 /**
- * Reads its answer; `folders` are those of the script. Throws FleetError `remote-script` for an answer without a part that
- * tells of trouble, `bad-answer` for values that no machine has.
+ * Reads its answer; `folders` are those of the script. Throws FleetError `remote-script` for an answer without a required
+ * section, `bad-answer` for invalid values.
  */
 function readExamination(
   machine: string,
   sections: readonly Section[],
   folders: readonly string[],
 ): Examination {
-  const missing = REQUIRED.find((name) => !sections.some((section) => section.name === name));
+  const missing = REQUIRED.find((name) => findSection(sections, name) === undefined);
   if (missing !== undefined)
     throw invalidAnswer(machine, `its answer lacks the section "${missing}"`, undefined);
-  const text = (name: string): string => sections.find((section) => section.name === name)?.stdout ?? '';
+  const find = (name: string): Section | undefined => findSection(sections, name);
+  const text = (name: string): string => find(name)?.stdout ?? '';
   const lines = (name: string): readonly string[] => text(name).split('\n', MOST_LINES).filter(Boolean);
   const [uid = '', machineId = ''] = lines('identity');
   const version = /^systemd (\d+)/.exec(text('systemd'))?.[1];
-  const journal = sections.find(({ name }) => name === 'journal');
   const probes = sections.filter(({ name }) => name === 'folder');
   const clock = text('clock').trim();
   const shown = parseShow(text('units'));
@@ -122,11 +108,11 @@ function readExamination(
     systemd: version === undefined ? undefined : { version: Number(version), state: text('state').trim() },
     folders: folders.map((folder, index) => ({ folder, obstacle: obstacleOf(probes[index]) })),
     absent: lines('absent'),
-    broken: sections.find(({ name }) => name === 'broken')?.status === 0 ? lines('broken') : undefined,
-    cluster: readCluster(readFacts(sections.find(({ name }) => name === 'facts'))),
+    broken: find('broken')?.status === 0 ? lines('broken') : undefined,
+    cluster: readCluster(readFacts(find('facts'))),
     clock: clock === '' ? undefined : readNumber(clock, 'clock'),
     space: lines('space').map(readSpace),
-    journalObstacle: obstacleOf(journal),
+    journalObstacle: obstacleOf(find('journal')),
     containers: lines('containers').map((line) => {
       const [tool = '', present] = line.split(' ');
       return { tool, present: present === 'yes' };
@@ -155,7 +141,7 @@ function readSpace(line: string): SpaceFact {
   };
 }
 
-/** The last thing that a part of the script said, when it failed. */
+/** The error message of a failed part of the script. */
 function obstacleOf(section: Section | undefined): string | undefined {
   if (section?.status === 0) return undefined;
   // `sh: 7: cannot create /etc/x: Read-only file system`: the folder is known.

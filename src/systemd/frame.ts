@@ -2,7 +2,7 @@ import { Bytes } from '../base/bytes.ts';
 import { FleetError } from '../base/errors.ts';
 import { beyond, LIMITS, type Limit } from '../machine/limits.ts';
 
-/** One framed part of a script's answer. `stderr` is what was written to standard error meanwhile. */
+/** One section of an answer. `stderr` is the output on standard error for it. */
 export type Section = {
   readonly name: string;
   readonly status: number;
@@ -15,19 +15,19 @@ export function findSection(sections: readonly Section[], name: string): Section
   return sections.find((section) => section.name === name);
 }
 
-/** The name of the section that ends a phase of the script. */
+/** The name of the section that ends an answer. */
 const LAST_SECTION = 'end';
 
-/** A section of which standard output is on its way, or has come. */
+/** A section whose standard output is incomplete, or complete. */
 type Frame = { readonly name: string; readonly status: number; readonly bytes: number };
 type Body = Pick<Section, 'name' | 'status' | 'stdout'>;
 
-/** More than the marker, the name of a section and two numbers take, in bytes. */
+/** More than the marker, the name of a section and two numbers, in bytes. */
 const LONGEST_HEADER = 300;
-/** How much is kept of what belongs to no section, in bytes. */
+/** How much output outside of sections is kept, in bytes. */
 const MOST_NOISE = 500;
 const NEWLINE = 0x0a;
-/** The lines of a section that has no more bytes are not counted. */
+/** The lines of a section up to this size are not counted. */
 const FEW_BYTES = 1024 * 1024;
 const NOTHING = Buffer.alloc(0);
 
@@ -37,32 +37,31 @@ type Waiting = {
 };
 
 /**
- * Takes the two streams of a script apart. On standard output a section is `MARKER name status bytes` on a
- * line of its own and exactly that many bytes; on standard error it ends with a line that holds the marker
- * alone. The marker is random for every run, so nothing that a unit or a login shell prints can pass for a
- * frame; bytes that stand between sections are not ours and are dropped.
+ * Splits the two streams of a script into sections. On standard output a section is `MARKER name status bytes` on a line of its
+ * own and exactly that many bytes; on standard error it ends with a line that is only the marker. The marker is random for
+ * every session, so that no output of a unit or a login shell can be a frame; bytes between sections are dropped.
  *
- * Every byte is looked at once, or a bounded number of times. Input beyond {@link LIMITS} fails the reader with FleetError
- * `bad-answer`; a reader that has failed keeps nothing of what comes.
+ * Every byte is read a bounded number of times. Input beyond {@link LIMITS} fails the reader with FleetError `bad-answer`; a
+ * failed reader keeps no further input.
  */
 export class FrameReader {
   readonly #marker: string;
   readonly #header: RegExp;
   readonly #errorEnd: string;
   readonly #onFailure: () => void;
-  /** What comes before the header that is looked for, and may hold the beginning of it. */
+  /** Output before the next header, which may contain its beginning. */
   #between: Buffer = NOTHING;
   #noise: Buffer = NOTHING;
   #frame: Frame | undefined;
   readonly #body = new Bytes();
   readonly #error = new Bytes();
-  /** Halves of sections, of which one kind waits for the other, and those that have both. */
+  /** Halves of sections that wait for the other half, and complete sections. */
   #bodies: Body[] = [];
   #errors: string[] = [];
   #paired = 0;
   #sections: Section[] = [];
-  readonly #phases: (readonly Section[])[] = [];
-  /** What came since the last phase was complete, in bytes and in sections. */
+  readonly #answers: (readonly Section[])[] = [];
+  /** Since the last answer was complete, in bytes and in halves of sections. */
   #bytes = 0;
   #count = 0;
   #most: Limit = 'answer';
@@ -70,7 +69,7 @@ export class FrameReader {
   #waiting: Waiting | undefined;
   #failure: Error | undefined;
 
-  /** `onFailure` is called when nothing more is taken. */
+  /** `onFailure` is called when the reader fails. */
   constructor(marker: string, onFailure: () => void = () => undefined) {
     this.#marker = marker;
     this.#header = new RegExp(`^${marker} ([a-z][a-z-]{0,30}(?::\\d{1,6})?) (\\d{1,3}) (\\d+)\\n`);
@@ -109,7 +108,7 @@ export class FrameReader {
     if (this.#error.length > LIMITS.errors.most) this.fail(beyond('errors'));
   }
 
-  /** The script has ended, is out of reach, or sends what is not taken: no more sections will come. */
+  /** Ends the reader: the script has ended, the machine is unreachable, or its output is invalid. */
   fail(error: Error): void {
     if (this.#failure === undefined) {
       this.#failure = error;
@@ -124,12 +123,12 @@ export class FrameReader {
     this.#waiting = undefined;
   }
 
-  /** Whether a section has come: there was a shell with the rights that it needs. */
+  /** Whether there was a section, which proves that the shell has its rights. */
   get hasAnswered(): boolean {
     return this.#hasAnswered;
   }
 
-  /** What came and belongs to no section yet: the words of a shell, of sudo, or of nologin (on stdout). */
+  /** Output outside of sections: messages of a shell, of sudo, or of nologin (on stdout). */
   get remainder(): string {
     const said = this.#error.view.toString('utf8', 0, MOST_SAID).trim();
     if (said !== '') return said;
@@ -138,14 +137,11 @@ export class FrameReader {
     return before.trim();
   }
 
-  /**
-   * All sections up to the next `end`, which is left out. Rejects when the script ends before it, or sends more than
-   * `most`.
-   */
-  readPhase(most: Limit = 'answer'): Promise<readonly Section[]> {
-    if (this.#waiting !== undefined) throw new FleetError('remote-script', 'A phase is being read already');
-    const phase = this.#phases.shift();
-    if (phase !== undefined) return Promise.resolve(phase);
+  /** All sections up to the next `end`, without it. Rejects if the script ends before it, or sends more than `most`. */
+  readAnswer(most: Limit = 'answer'): Promise<readonly Section[]> {
+    if (this.#waiting !== undefined) throw new FleetError('remote-script', 'An answer is being read already');
+    const answer = this.#answers.shift();
+    if (answer !== undefined) return Promise.resolve(answer);
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
       this.#most = most;
@@ -159,12 +155,12 @@ export class FrameReader {
     if (this.#bytes > LIMITS[limit].most) this.fail(beyond(limit));
   }
 
-  /** Takes the next header; words in front of it may hold the marker as well, where a terminal shows what it is given. */
+  /** Takes the next header. On a terminal with echo, the marker may also be in text before it. */
   #seekFrame(chunk: Buffer): Buffer {
     const text = this.#between.length === 0 ? chunk : Buffer.concat([this.#between, chunk]);
     let at = text.indexOf(this.#marker);
     while (at >= 0) {
-      // Headers are short ASCII lines; latin1 keeps one character a byte.
+      // Headers are short ASCII lines; latin1 keeps one character per byte.
       const line = text.toString('latin1', at, at + LONGEST_HEADER);
       const match = this.#header.exec(line);
       if (match !== null) {
@@ -219,10 +215,10 @@ export class FrameReader {
     }
   }
 
-  /** Makes sections of the halves that have come. */
+  /** Makes sections of the halves that have arrived. */
   #pair(): void {
     this.#count++;
-    // Each section has two halves, and the last one of a phase counts as well.
+    // Each section has two halves, and the last section counts too.
     if (this.#count > 2 * LIMITS.sections.most) this.fail(beyond('sections'));
     const body = this.#bodies[this.#paired];
     const stderr = this.#errors[this.#paired];
@@ -234,19 +230,19 @@ export class FrameReader {
       this.#paired = 0;
     }
     this.#hasAnswered = true;
-    if (body.name === LAST_SECTION) this.#finishPhase();
+    if (body.name === LAST_SECTION) this.#finishAnswer();
     else this.#sections.push({ ...body, stderr });
   }
 
-  #finishPhase(): void {
+  #finishAnswer(): void {
     const waiting = this.#waiting;
-    const phase = this.#sections;
+    const answer = this.#sections;
     this.#waiting = undefined;
     this.#sections = [];
     this.#bytes = 0;
     this.#count = 0;
-    if (waiting === undefined) this.#phases.push(phase);
-    else waiting.resolve(phase);
+    if (waiting === undefined) this.#answers.push(answer);
+    else waiting.resolve(answer);
   }
 
   #skip(noise: Buffer): void {
@@ -255,12 +251,12 @@ export class FrameReader {
   }
 }
 
-/** The most that an error quotes of a shell's standard error, in bytes. */
+/** The limit of standard error in an error message, in bytes. */
 const MOST_SAID = 4000;
 
 function countLines(bytes: Buffer): number {
   let lines = 0;
-  // A call for each line costs more than a look at each byte.
+  // A call for each line costs more than a comparison for each byte.
   for (let at = 0; at < bytes.length; at++) if (bytes[at] === NEWLINE) lines++;
   return lines;
 }

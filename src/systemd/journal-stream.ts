@@ -7,17 +7,17 @@ import { type Access, becomes, shellEnded } from '../ssh/become.ts';
 import type { RemoteProcess } from '../ssh/transport.ts';
 import { type JournalStream, type MachineClock, parseClock } from './journal.ts';
 
-/** How long a machine may take to tell its clock, and journalctl to end when it is told to, in ms. */
+/** The limits for the clock of the machine, and for the end of journalctl, in ms. */
 const CLOCK_DEADLINE_MS = 30_000;
 const END_DEADLINE_MS = 2000;
-/** How much of what a machine says on standard error is kept, in characters. */
+/** How much of standard error is kept, in characters. */
 const MOST_SAID = 4000;
-/** More than the marker and a clock take, in characters. */
+/** More than the marker and a clock, in characters. */
 const LONGEST_START = 300;
 
 /**
- * The answer of a `readJournalScript`, once it has begun; `most` is how much of it is taken, in bytes. Rejects with a
- * FleetError when the shell ends before that, or takes too long.
+ * The answer to a `readJournalScript`, after it has begun; `most` is its limit, in bytes. Rejects with a FleetError if the shell
+ * ends before that, or takes too long.
  */
 export async function openJournal(
   access: Access,
@@ -64,7 +64,7 @@ class RunningJournal implements JournalStream {
       });
     });
     this.ended = this.#outcome();
-    // A stream that is closed before its end is looked at by nobody.
+    // After `close`, a failure is not reported.
     this.ended.catch(() => undefined);
   }
 
@@ -101,7 +101,7 @@ class RunningJournal implements JournalStream {
   #receive(text: string, begin: () => void): void {
     this.#text += text;
     if (this.#found === undefined) {
-      // What a login shell prints comes before, and may be much.
+      // The output of the login shell comes first, and may be long.
       const start = `\n${this.#marker} `;
       const at = this.#text.indexOf(start);
       this.#text = at < 0 ? this.#text.slice(-start.length) : this.#text.slice(at);
@@ -121,7 +121,7 @@ class RunningJournal implements JournalStream {
     this.#listener(text);
   }
 
-  /** What a reader throws is a failure of the machine that sent it. */
+  /** An error of a reader is a failure of the machine. */
   #guard(read: () => void): void {
     try {
       read();
@@ -130,7 +130,7 @@ class RunningJournal implements JournalStream {
     }
   }
 
-  /** Takes nothing more of it. */
+  /** Reads no further output. */
   #refuse(error: unknown): void {
     this.#refusal ??= badAnswer(this.#access.ssh.name, error);
     this.#process.close();
@@ -149,7 +149,7 @@ class RunningJournal implements JournalStream {
   }
 
   #failed(how: string): FleetError {
-    // What a login shell says comes before the marker.
+    // Messages of the login shell come before the marker.
     const [after = ''] = this.#said.split(`\n${this.#marker}\n`).slice(-1);
     const said = after.trim().split('\n').at(-1) ?? '';
     if (this.#found === undefined && becomes(this.#access)) return shellEnded(this.#access, said, how);

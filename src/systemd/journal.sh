@@ -1,10 +1,10 @@
-# What a script that reads the journal is made of. Set before it: M the word that begins the answer
+# The functions of a script that reads the journal. Set before it: M the word that begins the answer
 
 export LC_ALL=C.UTF-8 SYSTEMD_COLORS=0 SYSTEMD_LOG_COLOR=0 SYSTEMD_PAGER= SYSTEMD_URLIFY=0 PATH="$PATH:/usr/sbin:/sbin"
 
-# read_journal COMMAND...: the machine's clock, then what journalctl prints, until that has ended or standard input
-# has, for nobody there means nobody who reads. sshd ends no command by itself when its connection is gone. The marker
-# begins a line on both streams, whatever the login shell printed before it.
+# read_journal COMMAND...: the clock of the machine, then the output of the command, until the command or standard input
+# ends: sshd does not end a command when its connection is lost. The marker begins a line on both streams, after any output
+# of the login shell.
 read_journal() {
   date "+%n$M %s %z %Z" || return
   printf '\n%s\n' "$M" >&2

@@ -7,40 +7,40 @@ export type JournalRequest = {
   readonly units: readonly string[];
   /** A format of journalctl(1). */
   readonly output: string;
-  /** No more than the last so many entries. journalctl takes it for the first ones when `since` is given too. */
+  /** The limit of entries. With `since`, journalctl returns the first ones. */
   readonly lines: number | undefined;
   /** Times as journalctl(1) reads them, by the machine's clock. */
   readonly since: string | undefined;
   readonly until: string | undefined;
-  /** The cursor of an entry: only what comes after it. */
+  /** The cursor of an entry: only later entries. */
   readonly after: string | undefined;
   readonly follow: boolean;
-  /** Whether to read with root rights also where fleet.conf says `become = none`. */
+  /** Whether to read as root even if fleet.conf says `become = none`. */
   readonly sudo: boolean;
 };
 
-/** What a machine's clock shows, and how it writes times. */
+/** The clock of a machine, and its time zone. */
 export type MachineClock = {
   /** Epoch seconds. */
   readonly now: number;
-  /** Of its time zone, east of Greenwich, and the name of that. */
+  /** The offset of the time zone, east of Greenwich, and its name. */
   readonly offsetMinutes: number;
   readonly zone: string;
 };
 
-/** The journal of a machine, as it is being read. */
+/** The journal of a machine while it is read. */
 export interface JournalStream {
-  /** As it was before the first entry. */
+  /** The clock before the first entry. */
   readonly clock: MachineClock;
-  /** Called with every piece of what journalctl prints, from the first on. */
+  /** Calls `listener` with all output of journalctl, in pieces. */
   onText(listener: (text: string) => void): void;
-  /** Resolves at the end, or after {@link close}. Rejects with a FleetError when journalctl or the connection failed. */
+  /** Resolves at the end, or after {@link close}. Rejects with a FleetError if journalctl or the connection fails. */
   readonly ended: Promise<void>;
-  /** Ends journalctl on the machine, waits for that, and never rejects. */
+  /** Ends journalctl on the machine, and waits for that. Never rejects. */
   close(): Promise<void>;
 }
 
-/** Reads the journal, for /bin/sh on the machine; `marker` begins the line that tells its clock. */
+/** The script that reads the journal; `marker` begins the line with the clock of the machine. */
 export function readJournalScript(marker: string, request: JournalRequest): string {
   const { units, output, lines, since, until, after, follow } = request;
   const words = [
@@ -59,12 +59,12 @@ export function readJournalScript(marker: string, request: JournalRequest): stri
   return `M=${quote(marker)}\n${journalShell}\nread_journal ${words.map(quote).join(' ')}; exit\n`;
 }
 
-/** How many bytes an honest answer has at most; without a number of entries it may go on for ever. */
+/** The limit of an answer, in bytes; infinite without a number of entries. */
 export function journalBytes({ lines, follow }: JournalRequest): number {
   return lines === undefined || follow ? Number.POSITIVE_INFINITY : Math.max(1, lines) * LIMITS.entry.most;
 }
 
-/** Reads the first line of the answer: `MARKER 1795414339 +0100 CET`. Throws FleetError `bad-answer` for no clock. */
+/** Reads the first line of the answer: `MARKER 1795414339 +0100 CET`. Throws FleetError `bad-answer` for anything else. */
 export function parseClock(line: string): MachineClock {
   const [, now = '', offset = '', zone = ''] = line.split(' ');
   readWord(offset, /^[+-]\d{4}$/, 'the offset of a time zone');
@@ -78,19 +78,19 @@ export function parseClock(line: string): MachineClock {
 
 /** One entry of a journal: its fields as text, see systemd.journal-fields(7). */
 export type JournalEntry = {
-  /** __CURSOR: where it is in the journal of its machine. */
+  /** __CURSOR: its position in the journal. */
   readonly cursor: string;
   /** __REALTIME_TIMESTAMP: epoch µs, by the machine's clock. */
   readonly time: number;
   readonly fields: Readonly<Record<string, string | undefined>>;
 };
 
-/** More than a cursor of journald takes, in characters. */
+/** More than a cursor of journald, in characters. */
 const LONGEST_CURSOR = 1000;
 
 /**
- * Reads a line of `journalctl --output=json`; undefined for one that is none. Throws FleetError `bad-answer` for a time
- * that is out of range.
+ * Reads a line of `journalctl --output=json`; undefined if it is invalid. Throws FleetError `bad-answer` for a time out of
+ * range.
  */
 export function parseEntry(line: string): JournalEntry | undefined {
   const object = parseObject(line);
@@ -101,10 +101,7 @@ export function parseEntry(line: string): JournalEntry | undefined {
   return { cursor, time: readNumber(time ?? '', 'timestamp'), fields };
 }
 
-/**
- * Which of `units` an entry is about: what systemd, or something that looks after units, says of one counts for that
- * one and not for who says it.
- */
+/** The one of `units` that an entry is about; a message about a unit does not count for the unit that sent it. */
 export function unitOfEntry({ fields }: JournalEntry, units: readonly string[]): string {
   const known = UNIT_FIELDS.map((field) => fields[field] ?? '').find((unit) => units.includes(unit));
   return known ?? units[0] ?? '';
@@ -121,7 +118,7 @@ function parseObject(line: string): Readonly<Record<string, unknown>> | undefine
   }
 }
 
-/** A field that is there several times is an array; one that is not printable text, an array of its bytes. */
+/** A repeated field is an array; a field that is not printable text is an array of bytes. */
 function textOf(value: unknown): string {
   if (typeof value === 'string') return value;
   if (!Array.isArray(value)) return value === null ? '' : String(value);

@@ -1,10 +1,9 @@
-# What the lease of a machine is made of, beside the words of machine.sh: $R/lease holds the boot id and the deadline, in
-# hundredths of a second of /proc/uptime. fleet-lease.service is there until then, and fenced units with it. All of it
-# is in /run: nothing survives a reboot. Set before it: T folder of unit files that do not survive one
+# The functions of a lease. $R/lease has the boot id and the deadline, in 1/100 s of /proc/uptime. Until then,
+# fleet-lease.service runs, and fenced units with it. Everything is in /run, so that a reboot ends the lease. Set before it:
+# T folder of unit files until the next boot
 
-# extend BOOT DEADLINE: a renewal that was on its way for too long, or comes from before a reboot, extends nothing; and
-# none takes away what another one has given. There is no lease before systemd knows its service: until then, nothing
-# but the absence of $R/lease keeps fenced units from being started
+# extend BOOT DEADLINE: ignores a deadline that has passed or is from before a reboot, and never shortens a lease. A lease
+# begins after systemd knows its service; until then, only the missing $R/lease prevents starts of fenced units
 extend() {
   read -r boot </proc/sys/kernel/random/boot_id && [ "$boot" = "$1" ] || { echo 'the machine has rebooted'; return 10; }
   clock
@@ -23,8 +22,8 @@ extend() {
   systemctl start fleet-lease.service 2>/dev/null || { systemctl daemon-reload && systemctl start fleet-lease.service; }
 }
 
-# A guard that was killed is there again at once, and whatever goes wrong with it, it tries again. It is never stopped
-# by anything but its own word, that of a person, or the shutdown.
+# A killed guard restarts at once, and every failure is retried. Only the guard itself, an administrator or a shutdown stops
+# the service.
 lease_unit() {
   cat <<END
 [Unit]
@@ -40,9 +39,9 @@ TimeoutStopSec=1s
 END
 }
 
-# The guard sleeps until the deadline, in pieces, for sleep(1) does not count while the machine is suspended. Then it has
-# systemd stop the service: a job takes along what is PartOf= it, which its own end would not. Another job may
-# displace that one, so it asks again until it is gone.
+# The guard sleeps until the deadline in short steps, because sleep(1) does not count while the machine is suspended. Then it
+# stops the service with a job, because only a job stops units that are PartOf= it. Another job may replace the stop, so it is
+# repeated until the service ends.
 guard_text() {
   cat <<END
 lease=$R/lease

@@ -47,7 +47,7 @@ export function observeQuery(request: ObserveRequest): ObserveQuery {
   const { backup = false, token = false, shown: cache } = request;
   const script = complete(
     'observe',
-    partsOf(request).map((part) => part.script),
+    partsOf(request).map(([line]) => line),
   );
   return {
     kind: 'observation',
@@ -74,8 +74,8 @@ export function observedBy(
   };
 }
 
-/** A line of the script, and the section of the answer that must be complete for the observation to be usable. */
-type Part = { readonly script: string; readonly section?: string; readonly what?: string };
+/** A line of the script; a section that must be complete for the observation to be usable, and what it contains. */
+type Part = readonly [script: string, section?: string, content?: string];
 
 /**
  * The parts of an observation, in their order. With `names`, `units` always runs, so that an unresponsive systemd is
@@ -85,48 +85,39 @@ function partsOf(request: ObserveRequest): readonly Part[] {
   const { names, digests, backup = false, vitals = false, token = false, shown, withinMs } = request;
   const asks = names.length > 0;
   const words = names.map(quote).join(' ');
-  const RECORDS = 'the records of fleet';
   const when = (isAsked: boolean, ...parts: readonly Part[]): readonly Part[] => (isAsked ? parts : []);
   return [
-    ...when(withinMs !== undefined, { script: `S=${Math.ceil((withinMs ?? 0) / 1000) + 1}` }),
-    { script: `section facts facts ${digests ? 'clock' : "''"}` },
-    ...when(vitals, { script: 'section vitals vitals' }),
-    { script: 'set --' },
+    ...when(withinMs !== undefined, [`S=${Math.ceil((withinMs ?? 0) / 1000) + 1}`]),
+    [`section facts facts ${digests ? 'clock' : "''"}`],
+    ...when(vitals, ['section vitals vitals']),
+    ['set --'],
     // Without records the pattern stays as it is.
-    {
-      script:
-        '[ ! -d "$L/units" ] || { cd "$L/units" && set -- *; [ "$*" != "*" ] || [ -e "$1" ] || set --; }',
-    },
-    { script: 'section records records "$@"', section: 'records', what: RECORDS },
-    { script: 'section recorded recorded "$@"', section: 'recorded', what: RECORDS },
-    ...when(backup, { script: 'section texts texts "$@"', section: 'texts', what: 'its unit files' }),
-    ...when(backup || token, {
-      script: 'section tokens tokens',
-      section: 'tokens',
-      what: 'the tokens it has seen',
-    }),
-    { script: 'known=" $* "' },
+    ['[ ! -d "$L/units" ] || { cd "$L/units" && set -- *; [ "$*" != "*" ] || [ -e "$1" ] || set --; }'],
+    ['section records records "$@"', 'records', RECORDS],
+    ['section recorded recorded "$@"', 'recorded', RECORDS],
+    ...when(backup, ['section texts texts "$@"', 'texts', 'its unit files']),
+    ...when(backup || token, ['section tokens tokens', 'tokens', 'the tokens it has seen']),
+    ['known=" $* "'],
+    ...when(asks, [`find_units ${words}`, 'found', 'which units it has']),
     // Some shells take a backslash for a pattern of file names.
-    ...when(
-      asks,
-      { script: `find_units ${words}`, section: 'found', what: 'which units it has' },
-      { script: 'set -f\nset -- "$@" $found\nset +f' },
-    ),
+    ...when(asks, ['set -f\nset -- "$@" $found\nset +f']),
     ...when(
       digests,
-      { script: 'section digests digests "$@"', section: 'digests', what: 'the digests of its unit files' },
-      { script: 'section links links', section: 'links', what: 'the links to its unit files' },
+      ['section digests digests "$@"', 'digests', 'the digests of its unit files'],
+      ['section links links', 'links', 'the links to its unit files'],
     ),
-    ...(shown
-      ? [
-          { script: '[ $# -eq 0 ] || section listed list_units "$@"' },
-          { script: '[ $# -eq 0 ] || section invocations invocations "$@"' },
-        ]
-      : [{ script: `${asks ? '' : '[ $# -eq 0 ] || '}section units show "$@"` }]),
+    ...when(
+      shown !== undefined,
+      ['[ $# -eq 0 ] || section listed list_units "$@"'],
+      ['[ $# -eq 0 ] || section invocations invocations "$@"'],
+    ),
+    ...when(shown === undefined, [`${asks ? '' : '[ $# -eq 0 ] || '}section units show "$@"`]),
     // Its section is left out if there is nothing to add.
-    ...when(asks, { script: `added ${words}` }),
+    ...when(asks, [`added ${words}`]),
   ];
 }
+
+const RECORDS = 'the records of fleet';
 
 /**
  * Reads the sections of the answer to `request`; `shown` is the result of systemctl show for all these units, unless it
@@ -144,11 +135,11 @@ export function readObservation(
   const id = parseMachineId(facts.get('machine-id') ?? '');
   if (id === undefined)
     throw invalidAnswer(machine, 'it has no machine id in /etc/machine-id', find('facts'));
-  for (const { section: name, what } of partsOf(request))
+  for (const [, name, content] of partsOf(request))
     if (name !== undefined && find(name)?.status !== 0)
-      throw invalidAnswer(machine, `${what} cannot be read`, find(name));
+      throw invalidAnswer(machine, `${content} cannot be read`, find(name));
   if ((find('added')?.status ?? 0) !== 0)
-    throw invalidAnswer(machine, 'the records of fleet cannot be read', find('added'));
+    throw invalidAnswer(machine, `${RECORDS} cannot be read`, find('added'));
   const texts = find('texts')?.stdout;
   const tokens = find('tokens')?.stdout;
   const vitals = find('vitals');

@@ -1,7 +1,7 @@
-# What an observation with what was shown before is made of, beside the words of machine.sh
+# The functions of observations with a cache, a backup or tokens
 
-# list_units UNIT...: a line each of those that systemd has in memory. All of them cost as much as a few that are shown, for
-# systemd collects every property of a unit to show one. Names are taken for patterns here: ? stands for a backslash.
+# list_units UNIT...: a line for each one that systemd has in memory. All lines cost as much as a few units in systemctl show,
+# which collects every property. Names are patterns here: ? stands for a backslash.
 list_units() {
   for unit; do
     shift
@@ -11,7 +11,7 @@ list_units() {
   done
   [ $# -eq 0 ] || systemctl list-units --all --full --plain --no-legend --no-pager -- "$@"
 }
-# invocations UNIT...: the run that each is in, where it is in one; systemd since 233 keeps links to their invocation ids
+# invocations UNIT...: the links to the invocation ids of these units; systemd keeps them since 233
 invocations() {
   cd /run/systemd/units || return
   for unit; do
@@ -20,9 +20,9 @@ invocations() {
   done
   [ $# -eq 0 ] || stat -c '%n %N' -- "$@"
 }
-# texts UNIT...: their files, each as a line `unit base64`: that keeps every byte, which $(...) would not
+# texts UNIT...: their files, as lines `unit base64`, because $(...) would not keep every byte
 texts() {
-  # Else every text would be empty.
+  # Otherwise every text would be empty.
   [ -z "$(absent base64)" ] || { echo 'base64 is not there, install coreutils' >&2; return 12; }
   cd "$D" || return
   for unit; do
@@ -31,5 +31,5 @@ texts() {
     printf '%s %s\n' "$unit" "$text"
   done
 }
-# tokens: everything that holds a token, also of what was removed
+# tokens: all files with tokens, removed units included
 tokens() { [ ! -e "$L" ] || { cd "$L" && each cat units/* removed/*; }; }

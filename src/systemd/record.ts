@@ -3,16 +3,15 @@ import { TARGET_STATES, type UnitRecord } from '../cluster/unit-state.ts';
 import { keepTo, LIMITS, readNumber, readWord } from '../machine/limits.ts';
 import { UNIT_TYPES } from '../unit/unit-name.ts';
 
-/** The lines of `/var/lib/fleet/units/<unit>`. They start with the unit's name, so that files can be joined. */
+/** The text of `/var/lib/fleet/units/<unit>`. It starts with the name of the unit, so that records can be concatenated. */
 export function writeRecord(record: UnitRecord): string {
   const { unit, token, hash, digest, target } = record;
   return `unit=${unit}\ntoken=${token}\nhash=${hash}\ndigest=${digest}\ntarget=${target}\n`;
 }
 
 /**
- * Reads any number of records, one after the other. One that is not complete is left out; the next one may follow
- * it on the same line, for none of the values can hold `unit=`. Throws FleetError `bad-answer` for a value that fleet did
- * not write.
+ * Reads concatenated records. An incomplete record is left out; the next one may follow on the same line, because no value can
+ * contain `unit=`. Throws FleetError `bad-answer` for a value that fleet did not write.
  */
 export function readRecords(text: string): readonly UnitRecord[] {
   const records = text.split(/(?=unit=)/, LIMITS.units.most + 1);
@@ -38,7 +37,7 @@ function readRecord(lines: string): UnitRecord | undefined {
   };
 }
 
-/** The lines of `sha256sum FILE…` → file → digest. A name with a backslash is escaped, with one in front. */
+/** Lines of `sha256sum FILE…` → file → digest. A line with an escaped name starts with a backslash. */
 export function readDigests(text: string): ReadonlyMap<string, string> {
   const digests = new Map<string, string>();
   for (const line of text.split('\n')) {
@@ -49,10 +48,7 @@ export function readDigests(text: string): ReadonlyMap<string, string> {
   return digests;
 }
 
-/**
- * Reads what a machine keeps of the registry: `texts` are lines `unit base64`, `tokens` the notes of all units that
- * are there or were.
- */
+/** Reads the data of the registry on a machine: `texts` are lines `unit base64`, `tokens` all records with tokens. */
 export function readBackup(texts: string, tokens: string): MachineBackup {
   const lines = texts.split('\n').filter((line) => line !== '');
   keepTo('units', lines.length);
@@ -67,7 +63,7 @@ export function readBackup(texts: string, tokens: string): MachineBackup {
   };
 }
 
-/** The highest token in the notes of units. Throws FleetError `bad-answer` for one that is no token. */
+/** The highest token in records. Throws FleetError `bad-answer` for an invalid one. */
 export function readHighestToken(tokens: string): Token {
   let highest = 0;
   for (const [, token = ''] of tokens.matchAll(/token=(.+)/g))
@@ -75,12 +71,12 @@ export function readHighestToken(tokens: string): Token {
   return highest;
 }
 
-/** Unit names of the types that fleet runs; a dot or an @ in front is no name of a file that fleet writes. */
+/** Names of units of the types that fleet runs; no file of fleet starts with a dot or an @. */
 const OWN_NAME = new RegExp(
   `^(?=.{1,255}$)[A-Za-z0-9:_\\\\-][A-Za-z0-9:_.\\\\@-]*\\.(?:${UNIT_TYPES.join('|')})$`,
 );
 
-/** The name of a unit that fleet put on a machine. Throws FleetError `bad-answer` for what cannot be one. */
+/** The name of a unit of fleet. Throws FleetError `bad-answer` for an invalid one. */
 function readOwnUnitName(text: string): string {
   return readWord(text, OWN_NAME, 'the name of a unit');
 }

@@ -19,17 +19,16 @@ import {
 } from './driver.ts';
 import { journalBytes, readJournalScript } from './journal.ts';
 import { openJournal } from './journal-stream.ts';
-import { Phases } from './phases.ts';
 import { journalsQuery } from './queries.ts';
 import { readOutcomes } from './read-outcomes.ts';
 import { MACHINE_PATHS, type MachinePaths } from './script.ts';
+import { ScriptRunner } from './script-runner.ts';
 
-/** How many journal lines of a unit that did not start are shown. */
+/** How many journal lines are shown for a failed unit, and for how many units of one machine. */
 const JOURNAL_LINES = 10;
-/** Of how many such units, on one machine. */
 const JOURNAL_UNITS = 20;
 
-/** How long changes may take, in ms: two waits for the lock, one for stops and one for starts, and then some. */
+/** The limit of a change, in ms: two waits for the lock, one for stops, one for starts, and some reserve. */
 const CHANGE_DEADLINE_MS = 330_000;
 /** The same without the waits for stops and starts. */
 const WAITLESS_DEADLINE_MS = 90_000;
@@ -44,7 +43,7 @@ export type SshDriverOptions = {
   readonly paths?: MachinePaths;
 };
 
-/** The driver that speaks to `/bin/sh` on the machines over any transport. */
+/** The driver that runs scripts in `/bin/sh` on the machines, over any transport. */
 export function createSshDriver(transport: Transport, options: SshDriverOptions): SystemdDriver {
   const accessTo = ({ name }: Machine): Access => {
     const access = options.access.get(name);
@@ -79,9 +78,9 @@ function openSession(
   paths: MachinePaths,
 ): MachineSession {
   const { name } = access.ssh;
-  const phases = new Phases(transport, access, paths);
+  const runner = new ScriptRunner(transport, access, paths);
   const ask = async <T>(query: Query<T>): Promise<T> => {
-    const sections = await phases.run(query);
+    const sections = await runner.run(query);
     try {
       return await query.read(sections, { name, paths, ask });
     } catch (error) {
@@ -107,12 +106,12 @@ function openSession(
           outcomes.get(unit) ?? { unit, machine: name, state: undefined, failure },
       );
     },
-    ended: phases.ended,
-    close: () => phases.close(),
+    ended: runner.ended,
+    close: () => runner.close(),
   };
 }
 
-/** The texts of units may hold what others on the machine must not see. */
+/** The query is not public, because unit files may contain secrets. */
 function changeQuery(
   changes: readonly UnitChange[],
   clusterId: string,
@@ -127,7 +126,7 @@ function changeQuery(
   };
 }
 
-/** Adds what the units that did not come up or go down wrote to the journal meanwhile. */
+/** Adds the journals of units that failed to start or stop. */
 async function withJournals(
   outcomes: readonly UnitOutcome[],
   ask: MachineSession['ask'],
@@ -136,7 +135,7 @@ async function withJournals(
   if (shown.length === 0) return outcomes;
   const journals = await ask(journalsQuery(shown.slice(0, JOURNAL_UNITS), JOURNAL_LINES)).catch(
     (error: unknown) => {
-      // What became of the units is known, even if their journals are out of reach.
+      // The outcomes are known, even if the journals are not.
       if (isFleetError(error)) return new Map<string, readonly string[]>();
       throw error;
     },
@@ -148,7 +147,7 @@ async function withJournals(
   });
 }
 
-/** Whether the journal may tell more about it. */
+/** Whether the journal may explain the failure. */
 function hasJournal(
   failure: Failure | undefined,
 ): failure is Extract<Failure, { code: 'not-up' | 'not-down' }> {

@@ -9,7 +9,7 @@ import { World } from './world.ts';
 const SEEDS = Array.from({ length: 300 }, (_, index) => index + 1);
 const EVENTS = 12;
 
-/** Runs a history of that seed; a failure tells the seed and what had happened. */
+/** Runs the events of a seed; a failure names the seed and the events. */
 async function history(seed: number, check: (world: World) => Promise<void>): Promise<void> {
   const world = new World(seed);
   try {
@@ -21,13 +21,13 @@ async function history(seed: number, check: (world: World) => Promise<void>): Pr
   }
 }
 
-/** Loaded units that run, by machine, with what fleet recorded of them. */
+/** Loaded units that run, by machine, with their records. */
 async function loadedRuns(
   world: World,
 ): Promise<readonly { readonly machine: string; readonly unit: string }[]> {
   const { units } = await world.registry.load();
-  return world.machines.flatMap(({ machine, units: here, isSilent }) =>
-    isSilent
+  return world.machines.flatMap(({ machine, units: here, isUnreachable }) =>
+    isUnreachable
       ? []
       : [...here].flatMap(([unit, { record }]) => {
           const isLoaded = units.get(unit)?.target === 'loaded' && record?.target === 'loaded';
@@ -39,17 +39,19 @@ async function loadedRuns(
   );
 }
 
-/** Launched units that run somewhere; machines that are silent are left out. */
+/** Launched units that run on a reachable machine. */
 async function launchedRuns(world: World): Promise<readonly string[]> {
   const { units } = await world.registry.load();
   const runs = (name: string): boolean =>
-    world.machines.some((sim) => !sim.isSilent && (sim.runOf(name) !== undefined || isUp(sim.state(name))));
+    world.machines.some(
+      (sim) => !sim.isUnreachable && (sim.runOf(name) !== undefined || isUp(sim.state(name))),
+    );
   return [...units.values()]
     .filter(({ name, target }) => target === 'launched' && runs(name))
     .map(({ name }) => name);
 }
 
-/** Units that a command says something about that did not go as asked, or that are not launched any more, or elsewhere. */
+/** Units with a warning of the command, and units that are not launched any more, or elsewhere. */
 function toldBy({ results, problems }: RequestResult): ReadonlySet<string> {
   const told = results.filter(
     (result) =>
@@ -61,7 +63,7 @@ function toldBy({ results, problems }: RequestResult): ReadonlySet<string> {
   return new Set([...told, ...problems].map(({ unit }) => unit));
 }
 
-/** Units that a report says something went wrong with. */
+/** Units with a failure in a report. */
 function namedIn({ outcomes, decisions, plans }: ReconcileReport): ReadonlySet<string> {
   return new Set([
     ...outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit),
@@ -70,14 +72,14 @@ function namedIn({ outcomes, decisions, plans }: ReconcileReport): ReadonlySet<s
   ]);
 }
 
-describe('over random histories of a cluster', () => {
-  it('no pass stops a loaded unit that runs, two passes settle everything, and what is down is named', async () => {
+describe('after random events in a cluster', () => {
+  it('no pass stops a loaded unit that runs, two passes converge, and failed units are reported', async () => {
     const seen = { kept: 0, settled: 0, named: 0 };
     for (const seed of SEEDS) {
       await history(seed, async (world) => {
         for (let event = 0; event < EVENTS; event++) {
           const before = await launchedRuns(world);
-          const request = await world.happen();
+          const request = await world.act();
           if (request !== undefined) {
             const told = toldBy(request);
             const after = await launchedRuns(world);
@@ -85,7 +87,7 @@ describe('over random histories of a cluster', () => {
           }
           const running = await loadedRuns(world);
           await world.pass();
-          world.story.push('pass');
+          world.events.push('pass');
           for (const { machine, unit } of running) {
             const sim = world.machines.find((each) => each.machine.name === machine);
             expect([machine, unit, sim?.runOf(unit) === undefined ? 'stopped' : 'runs']).toEqual([
@@ -97,10 +99,10 @@ describe('over random histories of a cluster', () => {
           }
         }
         for (const _ of ['first', 'second']) {
-          world.calm();
+          world.settle();
           await world.pass();
         }
-        world.calm();
+        world.settle();
         const last = await world.pass();
         const named = namedIn(last);
         const steps = last.plans.flatMap(({ machine, changes }) =>
@@ -124,7 +126,7 @@ describe('over random histories of a cluster', () => {
         }
       });
     }
-    // The histories are worth it.
+    // Every kind of event has to occur.
     expect(seen.settled).toBe(SEEDS.length);
     expect(Math.min(seen.kept, seen.named)).toBeGreaterThan(50);
   });

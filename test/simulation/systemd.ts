@@ -7,7 +7,7 @@ import type { Step, UnitChange } from '../../src/plan/step.ts';
 import type { ObserveRequest } from '../../src/systemd/observation.ts';
 import { idOf, NOW, systemdState } from '../support/builders.ts';
 
-/** A unit as systemd has it: its file and record by fleet, its state, and the run it is in. */
+/** A unit in systemd: its file and record, its state, and its run. */
 type SimUnit = {
   text: string | undefined;
   record: UnitRecord | undefined;
@@ -16,10 +16,10 @@ type SimUnit = {
   run: number;
 };
 
-/** The folders of links that mean what an option of the same unit means. */
+/** The folders of links that have the meaning of an option. */
 const FOLDERS = { Wants: 'wants', Requires: 'requires', Upholds: 'upholds' } as const;
 
-/** The words of an option in the text of a unit. */
+/** The words of an option in a unit file. */
 function words(text: string, option: string): readonly string[] {
   const [own = ''] = text.split('[X-Fleet]');
   return own
@@ -28,11 +28,11 @@ function words(text: string, option: string): readonly string[] {
     .flatMap((line) => line.slice(option.length + 1).split(' '));
 }
 
-/** A machine with a systemd that knows jobs, dependencies and triggers, written from systemd.unit(5) and not from fleet. */
+/** A machine whose systemd has jobs, dependencies and triggers, written from systemd.unit(5) and not from the code of fleet. */
 export class SimSystemd {
   readonly machine: Machine;
   readonly units = new Map<string, SimUnit>();
-  isSilent = false;
+  isUnreachable = false;
   #cluster: string | undefined;
   readonly #removed = new Map<string, number>();
   #runs = 0;
@@ -73,7 +73,7 @@ export class SimSystemd {
     return unit !== undefined && this.#isLive(name) ? unit.run : undefined;
   }
 
-  /** The script of `change.sh`: guards, stops, files, one reload, starts. */
+  /** The steps of `change.sh`: guards, stops, files, one reload, starts. */
   change(changes: readonly UnitChange[], clusterId: string): readonly UnitOutcome[] {
     this.#cluster ??= clusterId;
     const { name: machine } = this.machine;
@@ -87,7 +87,7 @@ export class SimSystemd {
     const has = ({ steps }: UnitChange, kind: Step['kind']): boolean =>
       steps.some((step) => step.kind === kind);
     const stops = possible.filter((change) => has(change, 'stop'));
-    // Links through which systemd would start it again go before the stop.
+    // Links through which systemd would start the unit again are removed before the stop.
     for (const { unit, steps } of stops.filter((change) => !has(change, 'start') || has(change, 'write'))) {
       const links = steps.flatMap((step) => (step.kind === 'record' ? step.links : []));
       this.#at(unit).links = links.filter((link) => !link.includes('.upholds/'));
@@ -102,7 +102,7 @@ export class SimSystemd {
     for (const { unit } of starts) this.start(unit);
     for (const { unit } of possible.filter((change) => has(change, 'restart') && !failures.has(change.unit)))
       this.#restart(unit);
-    // The start of a oneshot is waited for until it has run.
+    // The start of a oneshot ends when it has run.
     for (const { unit } of starts) this.#finish(unit);
     return changes.map((change) => {
       const { unit } = change;
@@ -114,10 +114,10 @@ export class SimSystemd {
     });
   }
 
-  /** `systemctl start`: what is required and wanted comes along, what conflicts goes. */
+  /** `systemctl start`: it also starts required and wanted units, and stops conflicting ones. */
   start(name: string, under: ReadonlySet<string> = new Set()): boolean {
     const text = this.units.get(name)?.text;
-    // systemd makes a slice that has no file, and needs no mount that has none.
+    // systemd creates a slice without a file, and ignores a mount without one.
     if (text === undefined) return /\.(slice|mount)$/.test(name);
     if (under.has(name) || this.#isLive(name)) return true;
     const along = new Set([...under, name]);
@@ -138,12 +138,12 @@ export class SimSystemd {
     return unit.active !== 'failed';
   }
 
-  /** What a person does by hand. */
+  /** A person stops the unit. */
   stop(name: string): void {
     this.#stopAll([name]);
   }
 
-  /** The process of a unit dies. */
+  /** The process of the unit dies. */
   kill(name: string): void {
     if (!this.#isLive(name)) return;
     this.#at(name).active = 'failed';
@@ -151,7 +151,7 @@ export class SimSystemd {
     for (const other of this.#named(name, ['Upholds'])) this.start(other);
   }
 
-  /** A timer elapses, a connection comes in. */
+  /** A timer elapses, or a connection arrives. */
   trigger(name: string): void {
     const { text } = this.#at(name);
     if (text === undefined || !this.#isLive(name)) return;
@@ -159,7 +159,7 @@ export class SimSystemd {
     if (/\.(timer|socket)$/.test(name)) this.start(named ?? name.replace(/\.\w+$/, '.service'));
   }
 
-  /** Every oneshot that runs comes to its end. */
+  /** Every running oneshot ends. */
   finish(): void {
     for (const name of this.units.keys()) this.#finish(name);
   }
@@ -203,8 +203,8 @@ export class SimSystemd {
   #stopAll(names: readonly string[]): void {
     const down = [...names, ...this.#takenDown(names)];
     for (const name of down) if (this.#isLive(name)) this.#at(name).active = 'inactive';
-    // Upholds= starts a unit again as long as the one that upholds it is up. Two that want the opposite are left, as
-    // systemd leaves them at their start limit.
+    // Upholds= starts a unit again while its upholder is active. systemd stops two units that conflict in this way at their
+    // start limit; here they stay as they are.
     if (this.#isUpholding) return;
     this.#isUpholding = true;
     for (const [name] of this.units) {
@@ -244,7 +244,7 @@ export class SimSystemd {
     return active === 'active' || active === 'activating';
   }
 
-  /** Units that `name` names in such options, or that are linked in its folders. */
+  /** The units that `name` names in these options, or that are linked in its folders. */
   #named(name: string, options: readonly string[]): readonly string[] {
     const text = this.units.get(name)?.text;
     if (text === undefined) return [];
@@ -256,7 +256,7 @@ export class SimSystemd {
     return [...named.map((word) => word.replace(/^\/(.*)/, '$1.mount')), ...linked];
   }
 
-  /** Units that name `name` in such options. */
+  /** The units that name `name` in these options. */
   #naming(name: string, options: readonly string[]): readonly string[] {
     return [...this.units.keys()].filter((other) => this.#named(other, options).includes(name));
   }

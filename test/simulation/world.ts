@@ -22,7 +22,7 @@ const SERVICES = ['a.service', 'b.service', 'c.service', 'd.service'];
 const TRIGGERS = ['a.timer', 'b.socket'];
 const NAMES = [...SERVICES, ...TRIGGERS, 'e.slice', 'f.mount'];
 
-/** How often each kind is drawn; a quarter of the units name no other one. */
+/** How often each kind is drawn; a quarter of the units have no dependency. */
 const KINDS_DRAWN: Readonly<Record<DependencyKind, number>> = {
   Requires: 2,
   Requisite: 1,
@@ -43,7 +43,7 @@ const KINDS = [
   ...Object.entries(KINDS_DRAWN).flatMap(([kind, times]) => Array.from({ length: times }, () => kind)),
   ...Array.from({ length: 6 }, () => ''),
 ];
-/** Where a kind does not stand in [Unit], and what it names that is no service. */
+/** The section of a kind that is not in [Unit], and the type of its units if they are not services. */
 const SECTIONS = new Map([
   ['RequiredBy', 'Install'],
   ['UpheldBy', 'Install'],
@@ -56,12 +56,12 @@ const PEERS = new Map([
   ['RequiresMountsFor', 'mount'],
 ]);
 
-/** Operators, machines and what may happen to them, all of it drawn from one seed. */
+/** Operators, machines and events, all of them drawn from one seed. */
 export class World {
   readonly machines: readonly SimSystemd[];
   readonly registry: Registry;
-  /** What happened, for the message of a failure. */
-  readonly story: string[] = [];
+  /** The events, for the message of a failure. */
+  readonly events: string[] = [];
   readonly #ports: Ports;
   readonly #random: () => number;
   readonly #folder = mkdtempSync(join(tmpdir(), 'fleet-simulation-'));
@@ -97,14 +97,14 @@ export class World {
     rmSync(this.#folder, { recursive: true });
   }
 
-  /** One pass over everything, as a controller has it. */
+  /** One pass over everything, as in a controller. */
   pass(): Promise<ReconcileReport> {
     this.#time += 1000;
     return reconcile(this.#ports, 'everything');
   }
 
-  /** A command, a trigger, a person at a machine, or a fault. */
-  async happen(): Promise<RequestResult | undefined> {
+  /** A command, a trigger, an action on a machine, or a fault. */
+  async act(): Promise<RequestResult | undefined> {
     const random = this.#random;
     const machine = pick(random, this.machines);
     const name = pick(random, NAMES);
@@ -120,12 +120,15 @@ export class World {
     if (dice < 0.82) return this.#note(`${machine.machine.name}: ${name} dies`, () => machine.kill(name));
     if (dice < 0.88) return this.#note(`${machine.machine.name}: oneshots end`, () => machine.finish());
     if (dice < 0.93) return this.#note(`${machine.machine.name} reboots`, () => machine.reboot());
-    return this.#note(`${machine.machine.name} ${machine.isSilent ? 'answers' : 'is silent'}`, () => {
-      machine.isSilent = !machine.isSilent;
-    });
+    return this.#note(
+      `${machine.machine.name} ${machine.isUnreachable ? 'becomes reachable' : 'becomes unreachable'}`,
+      () => {
+        machine.isUnreachable = !machine.isUnreachable;
+      },
+    );
   }
 
-  /** What is wanted, and what every machine has: for the message of a failure. */
+  /** The target states and the units on every machine, for the message of a failure. */
   async describe(): Promise<string> {
     const { units } = await this.registry.load();
     const wanted = [...units.values()].map(
@@ -135,20 +138,20 @@ export class World {
     const there = this.machines.flatMap(({ machine, units: here }) =>
       [...here].map(([name, { active, record }]) => `${machine.name} ${name} ${active} ${record?.target}`),
     );
-    return [...this.story, ...wanted, ...there].join('\n');
+    return [...this.events, ...wanted, ...there].join('\n');
   }
 
-  /** All machines answer, and no more actions happen. */
-  calm(): void {
+  /** All machines are reachable, and there are no more events. */
+  settle(): void {
     for (const machine of this.machines) {
-      machine.isSilent = false;
+      machine.isUnreachable = false;
       machine.finish();
     }
     this.#time += 10 * TTL_MS;
   }
 
   #note(what: string, act: () => unknown): undefined {
-    this.story.push(what);
+    this.events.push(what);
     act();
     return undefined;
   }
@@ -169,7 +172,7 @@ export class World {
     ] as const);
     const isSubmitted = verb === 'start' || verb === 'load' || verb === 'replace';
     if (isSubmitted) for (const unit of units) writeFileSync(join(this.#folder, unit), this.#text(unit));
-    this.story.push(`${verb} ${units.join(' ')}`);
+    this.events.push(`${verb} ${units.join(' ')}`);
     const request = { units, cwd: this.#folder, replace: verb === 'replace' || random() < 0.3 };
     const ports = this.#ports;
     const run: Readonly<Record<typeof verb, () => Promise<RequestResult>>> = {
@@ -218,7 +221,7 @@ export class World {
     return {
       ask: answering<typeof observeQuery>({
         observation(request) {
-          if (machine.isSilent) throw new FleetError('ssh-timeout', `Cannot reach machine "${name}"`);
+          if (machine.isUnreachable) throw new FleetError('ssh-timeout', `Cannot reach machine "${name}"`);
           return machine.observe(request);
         },
       }),

@@ -28,54 +28,54 @@ function print(
   return { stdout: Buffer.from(stdout.join('')), stderr: Buffer.from(stderr.join('')) };
 }
 
-function readerOf(): { reader: FrameReader; phase: Promise<readonly Section[]> } {
+function readerOf(): { reader: FrameReader; answer: Promise<readonly Section[]> } {
   const reader = new FrameReader(MARKER);
-  return { reader, phase: reader.readPhase() };
+  return { reader, answer: reader.readAnswer() };
 }
 
 describe('frames', () => {
   it('are read with their streams, statuses and bytes', async () => {
-    const { reader, phase } = readerOf();
+    const { reader, answer } = readerOf();
     const { stdout, stderr } = print([FACTS, ODD, EMPTY, END]);
     reader.stdout(stdout);
     reader.stderr(stderr);
-    expect(await phase).toEqual([FACTS, ODD, EMPTY]);
+    expect(await answer).toEqual([FACTS, ODD, EMPTY]);
   });
 
   it('may be split at any byte of standard output, inside a character too', async () => {
     const { stdout, stderr } = print([FACTS, ODD, END], 'noise\n');
     for (let at = 0; at <= stdout.length; at++) {
-      const { reader, phase } = readerOf();
+      const { reader, answer } = readerOf();
       reader.stderr(stderr);
       reader.stdout(stdout.subarray(0, at));
       reader.stdout(stdout.subarray(at));
-      expect([at, await phase]).toEqual([at, [FACTS, ODD]]);
+      expect([at, await answer]).toEqual([at, [FACTS, ODD]]);
     }
   });
 
   it('are found behind a shell that shows what it is given', async () => {
     const { stdout, stderr } = print([FACTS, ODD, END], `M='${MARKER}'\n$ section facts ${MARKER}\n`);
-    const { reader, phase } = readerOf();
+    const { reader, answer } = readerOf();
     reader.stderr(stderr);
     for (const byte of stdout) reader.stdout(Buffer.from([byte]));
-    expect(await phase).toEqual([FACTS, ODD]);
+    expect(await answer).toEqual([FACTS, ODD]);
   });
 
   it('may be split at any byte of standard error, inside a character too', async () => {
     const { stdout, stderr } = print([FACTS, ODD, END]);
     for (let at = 0; at <= stderr.length; at++) {
-      const { reader, phase } = readerOf();
+      const { reader, answer } = readerOf();
       reader.stderr(stderr.subarray(0, at));
       reader.stdout(stdout);
       reader.stderr(stderr.subarray(at));
-      expect([at, await phase]).toEqual([at, [FACTS, ODD]]);
+      expect([at, await answer]).toEqual([at, [FACTS, ODD]]);
     }
   });
 
   it('may come byte by byte, one stream after the other or in turns', async () => {
     const { stdout, stderr } = print([FACTS, ODD, EMPTY, END]);
     for (const order of ['stdout first', 'stderr first', 'in turns'] as const) {
-      const { reader, phase } = readerOf();
+      const { reader, answer } = readerOf();
       const bytes = [
         ...[...stdout].map((byte, index) => ({ byte, index, to: 'stdout' as const })),
         ...[...stderr].map((byte, index) => ({ byte, index, to: 'stderr' as const })),
@@ -83,7 +83,7 @@ describe('frames', () => {
       if (order === 'stderr first') bytes.sort((a, b) => a.to.localeCompare(b.to) || a.index - b.index);
       if (order === 'in turns') bytes.sort((a, b) => a.index - b.index);
       for (const { byte, to } of bytes) reader[to](Buffer.from([byte]));
-      expect([order, await phase]).toEqual([order, [FACTS, ODD, EMPTY]]);
+      expect([order, await answer]).toEqual([order, [FACTS, ODD, EMPTY]]);
     }
   });
 
@@ -95,77 +95,77 @@ describe('frames', () => {
     ['a header that is not one', `${MARKER} facts zero 4\n`],
     ['bytes that are no text', '\u0000\u00ff\ufffd'],
   ])('stand out from noise before and between them: %s', async (_, noise) => {
-    const { reader, phase } = readerOf();
+    const { reader, answer } = readerOf();
     const { stdout, stderr } = print([FACTS, ODD, END], noise);
     reader.stdout(stdout);
     reader.stderr(stderr);
-    expect(await phase).toEqual([FACTS, ODD]);
+    expect(await answer).toEqual([FACTS, ODD]);
   });
 
   it('hold whatever a unit prints, frames and all', async () => {
     const imitation = `\n${'f'.repeat(32)} end 0 0\n${MARKER} end 0 0\n\n${MARKER}\n`;
     const told = section('journal:0', imitation);
-    const { reader, phase } = readerOf();
+    const { reader, answer } = readerOf();
     const { stdout, stderr } = print([told, FACTS, END]);
     reader.stdout(stdout);
     reader.stderr(stderr);
-    expect(await phase).toEqual([told, FACTS]);
+    expect(await answer).toEqual([told, FACTS]);
   });
 
-  it('come in phases, and may come before they are asked for', async () => {
-    const { reader, phase } = readerOf();
+  it('are separate answers, and may come before they are requested', async () => {
+    const { reader, answer } = readerOf();
     const { stdout, stderr } = print([FACTS, END, ODD, END]);
     reader.stdout(stdout);
     reader.stderr(stderr);
-    expect(await phase).toEqual([FACTS]);
-    expect(await reader.readPhase()).toEqual([ODD]);
+    expect(await answer).toEqual([FACTS]);
+    expect(await reader.readAnswer()).toEqual([ODD]);
   });
 
   it('of 1 MB are read whole', async () => {
     const large = section('units', 'Id=ünit.service\n'.repeat(64 * 1024));
-    const { reader, phase } = readerOf();
+    const { reader, answer } = readerOf();
     const { stdout, stderr } = print([large, END]);
     reader.stderr(stderr);
     for (let at = 0; at < stdout.length; at += 32_768) reader.stdout(stdout.subarray(at, at + 32_768));
-    expect((await phase)[0]?.stdout === large.stdout).toBe(true);
+    expect((await answer)[0]?.stdout === large.stdout).toBe(true);
   });
 });
 
 describe('a script that ends too early', () => {
-  it('fails the phase, wherever it ends', async () => {
+  it('fails the answer, wherever it ends', async () => {
     const { stdout, stderr } = print([FACTS, END]);
     for (let at = 0; at < stdout.length; at++) {
-      const { reader, phase } = readerOf();
+      const { reader, answer } = readerOf();
       reader.stderr(stderr);
       reader.stdout(stdout.subarray(0, at));
       reader.fail(new Error('gone'));
-      await expect(phase).rejects.toThrow('gone');
+      await expect(answer).rejects.toThrow('gone');
     }
   });
 
-  it('fails the phase when only standard error is missing', async () => {
-    const { reader, phase } = readerOf();
+  it('fails the answer when only standard error is missing', async () => {
+    const { reader, answer } = readerOf();
     reader.stdout(print([FACTS, END]).stdout);
     reader.fail(new Error('gone'));
-    await expect(phase).rejects.toThrow('gone');
+    await expect(answer).rejects.toThrow('gone');
   });
 
-  it('fails every later phase, for the first reason', async () => {
-    const { reader, phase } = readerOf();
+  it('fails every later answer, for the first reason', async () => {
+    const { reader, answer } = readerOf();
     reader.fail(new Error('first'));
     reader.fail(new Error('second'));
-    await expect(phase).rejects.toThrow('first');
-    await expect(reader.readPhase()).rejects.toThrow('first');
+    await expect(answer).rejects.toThrow('first');
+    await expect(reader.readAnswer()).rejects.toThrow('first');
   });
 
-  it('still gives a phase that had come in full', async () => {
+  it('still gives a answer that had come in full', async () => {
     const reader = new FrameReader(MARKER);
     const { stdout, stderr } = print([FACTS, END]);
     reader.stdout(stdout);
     reader.stderr(stderr);
     reader.fail(new Error('gone'));
-    expect(await reader.readPhase()).toEqual([FACTS]);
-    await expect(reader.readPhase()).rejects.toThrow('gone');
+    expect(await reader.readAnswer()).toEqual([FACTS]);
+    await expect(reader.readAnswer()).rejects.toThrow('gone');
   });
 
   it.each([
@@ -178,16 +178,16 @@ describe('a script that ends too early', () => {
     ],
     ['nothing', '', ' \n', ''],
   ])('tells what was said last: %s', (_, stdout, stderr, expected) => {
-    const { reader, phase } = readerOf();
-    phase.catch(() => undefined);
+    const { reader, answer } = readerOf();
+    answer.catch(() => undefined);
     reader.stdout(Buffer.from(stdout));
     reader.stderr(Buffer.from(stderr));
     expect(reader.remainder).toBe(expected);
   });
 
   it('never tells the marker', () => {
-    const { reader, phase } = readerOf();
-    phase.catch(() => undefined);
+    const { reader, answer } = readerOf();
+    answer.catch(() => undefined);
     reader.stderr(Buffer.from(`\n${MARKER}\n`));
     expect(reader.remainder).toBe('');
     reader.stdout(Buffer.from(`${MARKER} facts 0 12\nmach`));
@@ -195,7 +195,7 @@ describe('a script that ends too early', () => {
   });
 });
 
-it('two phases cannot be read at once', () => {
+it('two answers cannot be read at once', () => {
   const { reader } = readerOf();
-  expect(() => reader.readPhase()).toThrow('A phase is being read already');
+  expect(() => reader.readAnswer()).toThrow('An answer is being read already');
 });

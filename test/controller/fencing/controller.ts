@@ -6,19 +6,19 @@ import { Backoff } from '../../../src/controller/waiting.ts';
 import { safeTime } from '../../../src/election/leadership.ts';
 import type { RegistryView } from '../../../src/registry/view.ts';
 import { CLUSTER_ID } from '../../support/builders.ts';
-import { type House, TTL_MS } from './house.ts';
+import { type SimCluster, TTL_MS } from './cluster.ts';
 import type { SimMachine } from './machine.ts';
 import { SimPass, type Views } from './pass.ts';
 import { SimProcess } from './process.ts';
 
-/** A controller looks so often whether there is anything to do, in ms. */
+/** The interval at which a controller decides, in ms. */
 const TURN_MS = 400;
 const UNIT = 'a.service';
 
-/** A process that does what fleetd does, and decides with its very functions. */
+/** A process like fleetd, which decides with the same functions. */
 export class SimController {
   readonly name: string;
-  readonly #house: House;
+  readonly #cluster: SimCluster;
   readonly #process: SimProcess;
   readonly #leases: Leases;
   readonly #pass: SimPass;
@@ -28,10 +28,10 @@ export class SimController {
   #lockBackAt = 0;
   #isBusy: boolean = false;
 
-  constructor(name: string, house: House) {
-    const process = new SimProcess(name, house);
+  constructor(name: string, cluster: SimCluster) {
+    const process = new SimProcess(name, cluster);
     this.name = name;
-    this.#house = house;
+    this.#cluster = cluster;
     this.#process = process;
     this.#leases = new Leases({
       clock: { now: () => process.now },
@@ -42,27 +42,27 @@ export class SimController {
       process,
       leases: () => this.#leases.ends,
       known: ({ name: machine }) => this.#knownSilent(machine),
-      silent: (machine, asked) => this.#silent(machine, asked),
+      unreachable: (machine, asked) => this.#unreachable(machine, asked),
     });
-    for (const machine of house.machines) process.in(house.world.upTo(100), () => this.#watch(machine));
+    for (const machine of cluster.machines) process.in(cluster.world.upTo(100), () => this.#watch(machine));
     process.in(0, () => this.#campaign());
     process.in(0, () => this.#turn());
   }
 
-  /** Pauses for so many ms. */
+  /** Pauses the process, in ms. */
   pause(ms: number): void {
     this.#process.pause(ms);
     if (ms > 1000 + TTL_MS / 2) this.#process.in(0, () => this.#overslept());
   }
 
-  /** It is gone; its leader lock may be free at once, or be kept for its time. */
+  /** Ends the process; its leader lock is free at once, or after its time. */
   crash(): void {
-    const { lock, world } = this.#house;
+    const { lock, world } = this.#cluster;
     this.#process.end();
-    if (world.chance(0.5)) lock.leave(this);
+    if (world.chance(0.5)) lock.release(this);
   }
 
-  /** Cannot reach what its leader lock is in for so many ms, and works on. */
+  /** Cuts the process off from the store of the leader lock, in ms. */
   loseLock(ms: number): void {
     this.#lockBackAt = this.#process.now + ms;
   }
@@ -76,9 +76,9 @@ export class SimController {
   }
 
   #campaign(): void {
-    const { lock } = this.#house;
+    const { lock } = this.#cluster;
     const asked = this.#process.now;
-    // It asks a store, and may be asleep before it knows the answer.
+    // The process may be paused before it gets the answer of the store.
     if (asked >= this.#lockBackAt && lock.take(this)) {
       this.#process.in(0, () => {
         this.#heldUntil = asked + safeTime(lock);
@@ -92,17 +92,17 @@ export class SimController {
     this.#process.in(Math.min(TURN_MS, this.#untilLeaseEnds()), () => this.#turn());
   }
 
-  /** How long it is until the next lease on a silent machine is over, in ms. */
+  /** The time until the next lease on an unreachable machine ends, in ms. */
   #untilLeaseEnds(): number {
-    const [unit] = this.#house.registry.units;
-    const silent = [...this.#views.values()].filter(({ unreachable }) => unreachable !== undefined);
-    if (unit === undefined || silent.length === 0) return TURN_MS;
+    const [unit] = this.#cluster.registry.units;
+    const unreachable = [...this.#views.values()].filter(({ unreachable }) => unreachable !== undefined);
+    if (unit === undefined || unreachable.length === 0) return TURN_MS;
     const { ends } = this.#leases;
-    const turns = silent.map(({ id }) => heldUntil(unit, id, ends) - this.#process.now);
+    const turns = unreachable.map(({ id }) => heldUntil(unit, id, ends) - this.#process.now);
     return Math.min(...turns.filter((ms) => ms > 0)) + 0.01;
   }
 
-  /** Asks a machine again and again, as a MachineWatch does. */
+  /** Observes a machine repeatedly, like a MachineWatch. */
   #watch(machine: SimMachine): void {
     const process = this.#process;
     const asked = process.now;
@@ -114,14 +114,14 @@ export class SimController {
     const settle = (observation: Observation): void => {
       const before = this.#views.get(machine.name);
       const backSince = before?.unreachable === undefined ? before?.backSince : process.now;
-      const place = this.#house.registry.machine(machine.name);
+      const place = this.#cluster.registry.machine(machine.name);
       const view = { machine: place, id: machine.id, observation, unreachable: undefined, backSince };
       this.#views.set(machine.name, view);
       next(TTL_MS / 3);
     };
     process.in(TTL_MS / 3, () => {
       if (isOver) return;
-      this.#silent(machine, asked);
+      this.#unreachable(machine, asked);
       next(250);
     });
     process.ask<Observation>(
@@ -148,17 +148,17 @@ export class SimController {
     return view?.unreachable === undefined ? undefined : view;
   }
 
-  #silent({ name, id }: SimMachine, asked: number): MachineView {
+  #unreachable({ name, id }: SimMachine, asked: number): MachineView {
     const since = this.#views.get(name)?.unreachable?.since ?? asked;
     const unreachable = { since, code: 'ssh-timeout', message: '', hint: undefined };
-    const machine = this.#house.registry.machine(name);
+    const machine = this.#cluster.registry.machine(name);
     const view = { machine, id, observation: undefined, unreachable, backSince: undefined };
     this.#views.set(name, view);
     return view;
   }
 
   #decide(): void {
-    const { machines, registry } = this.#house;
+    const { machines, registry } = this.#cluster;
     if (!this.#leases.leads || this.#views.size < machines.length) return;
     const view = {
       clusterId: CLUSTER_ID,
@@ -171,11 +171,11 @@ export class SimController {
     this.#pass.run((went) => this.#finish(went));
   }
 
-  /** A pass that failed is tried again later. */
+  /** A failed pass is tried again later. */
   #finish(went: boolean): void {
     if (went) this.#backoff.succeeded(UNIT);
     else this.#backoff.failed(UNIT, this.#token, this.#process.now);
-    // What was touched is looked at again before anything else is decided.
+    // Changed machines are observed again before the next decision.
     this.#pass.look((views) => {
       this.#learn(views);
       this.#isBusy = false;
@@ -183,7 +183,7 @@ export class SimController {
   }
 
   get #token(): number {
-    const { registry } = this.#house;
+    const { registry } = this.#cluster;
     return registry.units[0]?.token ?? registry.revision;
   }
 

@@ -1,12 +1,12 @@
 import { leaseOf } from '../../../src/cluster/lease.ts';
 import type { TargetState } from '../../../src/cluster/unit-state.ts';
-import type { House } from './house.ts';
+import type { SimCluster } from './cluster.ts';
 import { SimPass } from './pass.ts';
 import { SimProcess } from './process.ts';
 
 export const VERBS = ['start', 'load', 'stop', 'unload', 'destroy', 'reconcile'] as const;
 
-/** A command of the unit's operator. */
+/** A command of an operator. */
 export type Verb = (typeof VERBS)[number];
 
 const TARGETS: Readonly<Record<Verb, TargetState | undefined>> = {
@@ -21,19 +21,19 @@ const TARGETS: Readonly<Record<Verb, TargetState | undefined>> = {
 /** How long a start waits for a lease, in ms. */
 const LEASE_WAIT_MS = 4000;
 
-/** Starts a fleetctl, which changes the target state, makes one pass, and ends. It is no leader and has no leases. */
-export function fleetctl(house: House, verb: Verb): SimProcess {
-  const process = new SimProcess('fleetctl', house);
-  const { registry } = house;
+/** Runs a fleetctl: it changes the target state, makes one pass, and ends. It never leads and knows no leases. */
+export function fleetctl(cluster: SimCluster, verb: Verb): SimProcess {
+  const process = new SimProcess('fleetctl', cluster);
+  const { registry } = cluster;
   const pass = new SimPass({
     process,
     leases: () => undefined,
     known: () => undefined,
-    silent: ({ name, id }) => ({
+    unreachable: ({ name, id }) => ({
       machine: registry.machine(name),
       id,
       observation: undefined,
-      // By what the registry remembers it may have been silent for any time.
+      // By the registry it may have been unreachable for any time.
       unreachable: { since: 0, code: 'ssh-timeout', message: '', hint: undefined },
       backSince: undefined,
     }),

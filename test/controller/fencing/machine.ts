@@ -6,12 +6,12 @@ import type { Step, UnitChange } from '../../../src/plan/step.ts';
 import { CLUSTER_ID, idOf, systemdState } from '../../support/builders.ts';
 import type { World } from './world.ts';
 
-/** How long the stop of the unit may take, in ms, and the guard of a lease to notice that it is over. */
+/** The limits of a stop of the unit, and of the guard of a lease, in ms. */
 export const STOP_MS = 1000;
 const GUARD_MS = 1000;
 const NO_LEASE: UnitOutcome['failure'] = { code: 'fenced', reason: { code: 'no-lease' } };
 
-/** A machine with one fenced unit: what systemd and the scripts of fleet do there, with its own clock. */
+/** A machine with one fenced unit: systemd and the scripts of fleet, with its own clock. */
 export class SimMachine {
   readonly name: string;
   readonly id: string;
@@ -63,7 +63,7 @@ export class SimMachine {
     return true;
   }
 
-  /** Carries out a change, perhaps after waiting for its turn; `done` gets its outcome when stops have ended. */
+  /** Makes a change, perhaps after a wait for the lock; `done` gets its outcome after the stops. */
   change(change: UnitChange, done: (failure: UnitOutcome['failure']) => void): void {
     const boot = this.#boot;
     const { isCalm } = this.#world;
@@ -83,7 +83,7 @@ export class SimMachine {
     this.#stop(() => done(this.#carryOut(change)));
   }
 
-  /** What is there starts by itself: a timer, a socket, a person. */
+  /** A timer, a socket or a person starts the unit. */
   startByItself(): void {
     if (this.isOn) this.#start();
   }
@@ -118,7 +118,7 @@ export class SimMachine {
   #carryOut(change: UnitChange): UnitOutcome['failure'] {
     const stale = this.#staleness(change.token);
     if (stale !== undefined) return stale;
-    // Something may have started it again meanwhile.
+    // Something may have started it again in the meantime.
     if (stops(change) && this.#state !== 'dead') return { code: 'step', step: 'stop', detail: '' };
     for (const step of change.steps) {
       const failure = this.#do(step, change.token);
@@ -186,7 +186,7 @@ export class SimMachine {
     });
   }
 
-  /** Has `step` happen in so many ms by its own clock. */
+  /** Runs `step` after so many ms of its own clock. */
   #in(ms: number, step: () => void): void {
     this.#world.in(ms / this.#rate, step);
   }

@@ -1,14 +1,14 @@
 import type { SimMachine } from './machine.ts';
 import type { World } from './world.ts';
 
-/** Carries requests to machines and answers back: late, twice, in another order, or not at all. */
+/** Delivers requests to machines, and answers: late, twice, in another order, or not at all. */
 export class Network {
   readonly #world: World;
-  /** Pairs that cannot reach each other, with the end of that time. */
+  /** Pairs that cannot reach each other, and until when. */
   readonly #cuts = new Map<string, number>();
-  /** What most of its messages take at most, in ms: the next room, or the next country. */
+  /** The latency of most messages, in ms. */
   readonly #lagMs: number;
-  /** The share of messages that take longer, by the pair. */
+  /** The share of messages that take longer, by pair. */
   readonly #late = new Map<string, number>();
 
   constructor(world: World) {
@@ -16,7 +16,7 @@ export class Network {
     this.#lagMs = world.chance(0.6) ? 2 : 60;
   }
 
-  /** How long a message takes that goes well, in ms. */
+  /** The duration of a message that is delivered, in ms. */
   lag(): number {
     return this.#world.upTo(this.#lagMs);
   }
@@ -30,13 +30,13 @@ export class Network {
     this.#cuts.clear();
   }
 
-  /** Ends all cuts and faults. */
+  /** Ends all cuts and all faults. */
   heal(): void {
     this.reconnectAll();
     this.#world.isCalm = true;
   }
 
-  /** `serve` runs on the machine for every copy of the request that arrives; `answered` here for the first answer. */
+  /** `serve` runs on the machine for every copy of the request that arrives; `answered` runs here for the first answer. */
   ask<T>(
     actor: string,
     machine: SimMachine,
@@ -61,7 +61,7 @@ export class Network {
       if (wait === 0) world.in(this.lag(), arrive);
       return;
     }
-    // What is sent into a cut is lost, or sent again by TCP: after pauses that double, and so up to twice the cut.
+    // A message into a cut is lost, or TCP sends it again after pauses that double, so up to twice the length of the cut.
     if (wait > 0 && world.chance(0.5)) return;
     const copies = world.chance(0.05) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {

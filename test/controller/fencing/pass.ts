@@ -7,27 +7,27 @@ import { unreached } from '../../../src/reconcile/execute.ts';
 import { type Decision, leavingOf, placementsOf } from '../../../src/schedule/decision.ts';
 import { schedule } from '../../../src/schedule/schedule.ts';
 import { CLUSTER_ID } from '../../support/builders.ts';
-import { TTL_MS } from './house.ts';
+import { TTL_MS } from './cluster.ts';
 import { type SimMachine, STOP_MS } from './machine.ts';
 import type { SimProcess } from './process.ts';
 
 const SCOPE: ReadonlySet<string> = new Set(['a.service']);
 
-/** What was seen of each machine, by its name. */
+/** The view of each machine, by name. */
 export type Views = ReadonlyMap<string, MachineView>;
 
-/** Whose pass it is. */
+/** The process that makes the pass. */
 export type Observer = {
   readonly process: SimProcess;
-  /** Until when leases hold on silent machines; undefined for who cannot know. */
+  /** Until when leases hold on unreachable machines; undefined for a process that does not know. */
   readonly leases: () => LeaseEnds | undefined;
-  /** What is known of a machine that is not asked, because it is silent. */
+  /** The view of a machine that is known to be unreachable. */
   readonly known: (machine: SimMachine) => MachineView | undefined;
-  /** What is made of a machine that has not answered what was asked at `asked`. */
-  readonly silent: (machine: SimMachine, asked: number) => MachineView;
+  /** The view of a machine that did not answer a query that was sent at `asked`. */
+  readonly unreachable: (machine: SimMachine, asked: number) => MachineView;
 };
 
-/** Runs the functions of `reconcile` in a process that may pause between any two steps. */
+/** A pass like `reconcile`, with the same functions, in a process that may be paused between any two steps. */
 export class SimPass {
   readonly #observer: Observer;
 
@@ -35,15 +35,15 @@ export class SimPass {
     this.#observer = observer;
   }
 
-  /** One pass over the unit; `done` gets whether it succeeded. */
+  /** Makes one pass over the unit; `done` is called with whether it succeeded. */
   run(done: (went: boolean) => void): void {
     this.look((views) => this.#assign(views, done));
   }
 
-  /** Asks every machine that is not known to be silent. */
+  /** Observes every machine that is not known to be unreachable. */
   look(done: (views: Views) => void): void {
-    const { process, known, silent } = this.#observer;
-    const { machines, registry } = process.house;
+    const { process, known, unreachable } = this.#observer;
+    const { machines, registry } = process.cluster;
     const seen = new Map<string, MachineView>();
     const settle = (machine: SimMachine, view: MachineView): void => {
       seen.set(machine.name, view);
@@ -61,7 +61,7 @@ export class SimPass {
         machine,
         (reply) => reply(machine.observe()),
         (observation) => {
-          if (observation === undefined) return settle(machine, silent(machine, asked));
+          if (observation === undefined) return settle(machine, unreachable(machine, asked));
           const place = registry.machine(machine.name);
           const answer = { unreachable: undefined, backSince: undefined };
           settle(machine, { machine: place, id: machine.id, observation, ...answer });
@@ -70,10 +70,10 @@ export class SimPass {
     }
   }
 
-  /** What was seen, beside what the registry and fleet.conf say at this moment. */
+  /** The views, with the present registry and fleet.conf. */
   snapshot(views: Views): ClusterSnapshot {
     const { process, leases } = this.#observer;
-    const { registry } = process.house;
+    const { registry } = process.cluster;
     return {
       now: process.now,
       agentTtlMs: TTL_MS,
@@ -91,10 +91,10 @@ export class SimPass {
     };
   }
 
-  /** Decides from the current registry, and stores that, unless another process was faster. */
+  /** Decides by the present registry and stores the decision, unless another process was faster. */
   #assign(views: Views, done: (went: boolean) => void): void {
     const { process } = this.#observer;
-    const { registry, network } = process.house;
+    const { registry, network } = process.cluster;
     const snapshot = this.snapshot(views);
     const decisions = schedule(snapshot, SCOPE);
     const [decision] = decisions;
@@ -113,7 +113,7 @@ export class SimPass {
     const leaving = leavingOf(decisions);
     const waves = orderOf({ plans, snapshot, placements, leaving, maxParallel: undefined });
     const isReached = unreached(decisions, snapshot, () => undefined).length === 0;
-    // There is one unit: where it fails in a wave, nothing is left to do in those that follow.
+    // There is only one unit: after a failure, later waves have nothing to do.
     const next = (index: number): void => {
       const wave = waves[index];
       if (wave !== undefined) {
@@ -126,9 +126,9 @@ export class SimPass {
     next(0);
   }
 
-  /** Clears the assignment of a stopped unit that is not wanted, unless there is a newer decision about it. */
+  /** A unit that is not wanted and gone loses its assignment, unless there is a newer decision. */
   #forget({ units: [decided] }: ClusterSnapshot, [decision]: readonly Decision[]): void {
-    const { registry } = this.#observer.process.house;
+    const { registry } = this.#observer.process.cluster;
     const [unit] = registry.units;
     if (decision?.kind !== 'release' || unit?.machine === undefined || unit.token !== decided?.token) return;
     registry.put({ machine: undefined });
@@ -136,7 +136,7 @@ export class SimPass {
 
   #send(plans: readonly MachinePlan[], done: (went: boolean) => void): void {
     const { process } = this.#observer;
-    const { machines, world } = process.house;
+    const { machines, world } = process.cluster;
     let left = plans.length;
     let went = true;
     const settle = (isWell: boolean): void => {
@@ -155,7 +155,7 @@ export class SimPass {
         settle(false);
         continue;
       }
-      // A connection that breaks takes along the answer, and not what was sent.
+      // A lost connection loses the answer, but not the request.
       process.askWithin<{ readonly failure: UnitOutcome['failure'] }>(
         !world.isCalm && world.chance(0.4) ? world.upTo(400) : STOP_MS + TTL_MS / 3,
         machine,

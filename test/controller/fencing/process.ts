@@ -1,4 +1,4 @@
-import type { House } from './house.ts';
+import type { SimCluster } from './cluster.ts';
 import type { SimMachine } from './machine.ts';
 
 type Serve<T> = (reply: (answer: T) => void) => void;
@@ -8,44 +8,44 @@ type Serve<T> = (reply: (answer: T) => void) => void;
  * in hand; or it ends, and what it has sent is still under way.
  */
 export class SimProcess {
-  readonly house: House;
-  /** Where it runs: what it shares a network with. */
+  readonly cluster: SimCluster;
+  /** Its place in the network. */
   readonly #place: string;
   readonly #rate: number;
   #pausedUntil = 0;
   #hasEnded: boolean = false;
 
-  constructor(place: string, house: House) {
+  constructor(place: string, cluster: SimCluster) {
     this.#place = place;
-    this.house = house;
-    this.#rate = house.world.clockRate();
+    this.cluster = cluster;
+    this.#rate = cluster.world.clockRate();
   }
 
   /** Epoch ms by its own clock. */
   get now(): number {
-    return 1_000_000 + this.house.world.now * this.#rate;
+    return 1_000_000 + this.cluster.world.now * this.#rate;
   }
 
-  /** Pauses for so many ms. */
+  /** Pauses the process, in ms. */
   pause(ms: number): void {
-    this.#pausedUntil = Math.max(this.#pausedUntil, this.house.world.now + ms);
+    this.#pausedUntil = Math.max(this.#pausedUntil, this.cluster.world.now + ms);
   }
 
   end(): void {
     this.#hasEnded = true;
   }
 
-  /** Has `step` happen when so many ms have passed by its own clock and it is awake. */
+  /** Runs `step` after so many ms of its own clock, when it is not paused. */
   in(ms: number, step: () => void): void {
     this.#later(ms / this.#rate, step);
   }
 
-  /** Asks a machine. The answer may never come. */
+  /** Sends a query to a machine. The answer may never come. */
   ask<T>(machine: SimMachine, serve: Serve<T>, answered: (answer: T) => void): void {
-    this.house.network.ask(this.#place, machine, serve, (answer: T) => this.in(0, () => answered(answer)));
+    this.cluster.network.ask(this.#place, machine, serve, (answer: T) => this.in(0, () => answered(answer)));
   }
 
-  /** An answer, or undefined when none has come within `ms`. */
+  /** The answer, or undefined if there is none within `ms`. */
   askWithin<T>(
     ms: number,
     machine: SimMachine,
@@ -62,7 +62,7 @@ export class SimProcess {
   }
 
   #later(ms: number, step: () => void): void {
-    const { world } = this.house;
+    const { world } = this.cluster;
     world.in(ms, () => {
       if (this.#hasEnded) return;
       const left = this.#pausedUntil - world.now;

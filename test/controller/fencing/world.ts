@@ -1,13 +1,13 @@
-/** True time and what happens in it, in order; and which machines run the unit at every moment. */
+/** True time and events, in order, and which machines run the unit at every moment. */
 export class World {
   readonly random: () => number;
   /** True time, in ms. */
   now = 0;
-  /** Whether all is well from now on. */
+  /** Whether the faults have ended. */
   isCalm: boolean = false;
-  /** What two machines did at once. */
+  /** What two machines did at the same time. */
   readonly violations: string[] = [];
-  /** How often the unit has begun to run. */
+  /** How often the unit was started. */
   begun = 0;
   readonly #drift: number;
   readonly #running = new Set<string>();
@@ -19,7 +19,7 @@ export class World {
     this.#drift = drift;
   }
 
-  /** Has `event` happen in so many ms. */
+  /** Runs `event` after so many ms. */
   in(ms: number, event: () => void): void {
     const entry = { at: this.now + Math.max(0, ms), order: this.#order++, event };
     let low = 0;
@@ -51,12 +51,12 @@ export class World {
     return this.random() * most;
   }
 
-  /** The same, and mostly the most. */
+  /** The same, but mostly the maximum. */
   upToAll(most: number): number {
     return this.chance(0.8) ? most : this.upTo(most);
   }
 
-  /** How fast a clock runs: true time is that of the slow ones, and the fast ones gain the drift on it. */
+  /** The rate of a clock: the slow ones show true time, and the fast ones gain the drift. */
   clockRate(): number {
     return this.chance(0.5) ? 1 : 1 + this.#drift;
   }

@@ -1,53 +1,53 @@
 import { pick } from '../../support/random.ts';
+import { createCluster, type SimCluster } from './cluster.ts';
 import { SimController } from './controller.ts';
 import { fleetctl, VERBS, type Verb } from './fleetctl.ts';
-import { build, type House } from './house.ts';
 import type { SimMachine } from './machine.ts';
 
-export const STORM_MS = 22_000;
+export const FAULTS_MS = 22_000;
 const CALM_MS = 20_000;
 
-/** A house, who works in it, and what goes wrong there. */
-export class Storm {
-  readonly house: House;
+/** Runs controllers and commands in a cluster, and injects faults. */
+export class FaultInjector {
+  readonly cluster: SimCluster;
   readonly controllers: SimController[];
   #isolatedUntil = 0;
-  /** What goes wrong this time: not everything, so that each of it has room. */
+  /** The kinds of faults of this run: a selection, so that each of them occurs often. */
   readonly #kinds: readonly (() => void)[];
 
-  constructor(house: House) {
-    const { world } = house;
-    this.house = house;
-    this.controllers = ['c1', 'c2'].map((name) => new SimController(name, house));
+  constructor(cluster: SimCluster) {
+    const { world } = cluster;
+    this.cluster = cluster;
+    this.controllers = ['c1', 'c2'].map((name) => new SimController(name, cluster));
     const kinds = [
       () => this.#part(pick(world.random, ['c1', 'c2', 'fleetctl']), 500 + world.upTo(12_000)),
       () => pick(world.random, this.controllers).pause(200 + world.upTo(9000)),
       () => this.#crash(),
       () => this.#loseLock(),
-      () => this.#waver(),
+      () => this.#changePlacement(),
       () => this.command(),
       () => this.#losePower(),
     ];
     this.#kinds = [() => this.#isolate(), ...kinds.filter(() => world.chance(0.4))];
   }
 
-  /** One of what may go wrong, or of what people want. */
-  strike(): void {
-    pick(this.house.world.random, this.#kinds)();
+  /** Injects a fault, or runs a command. */
+  inject(): void {
+    pick(this.cluster.world.random, this.#kinds)();
   }
 
   /** Runs fleetctl, most often to start the unit. */
   command(): void {
-    const { world, registry } = this.house;
+    const { world, registry } = this.cluster;
     const isDown = registry.units[0]?.target !== 'launched';
     const verb = world.chance(isDown ? 0.8 : 0.2) ? 'start' : pick(world.random, VERBS);
     this.#begin(verb);
   }
 
-  /** A fleetctl, which may be stopped at any moment, with ^Z or with ^C. */
+  /** Runs a fleetctl that may be paused (^Z) or ended (^C) at any time. */
   #begin(verb: Verb): void {
-    const { world } = this.house;
-    const command = fleetctl(this.house, verb);
+    const { world } = this.cluster;
+    const command = fleetctl(this.cluster, verb);
     const dice = world.random();
     if (dice < 0.5)
       world.in(world.upTo(1500), () => command.pause(world.upTo(world.chance(0.5) ? 2000 : 14_000)));
@@ -55,12 +55,12 @@ export class Storm {
   }
 
   #part(actor: string, ms: number): void {
-    this.house.network.cut(actor, this.#victim().name, ms);
+    this.cluster.network.cut(actor, this.#victim().name, ms);
   }
 
-  /** Makes one machine unreachable, for about the length of a lease; with two of three unreachable, nothing would move. */
+  /** Makes one machine unreachable for about as long as its lease may hold; with two of three unreachable, nothing would move. */
   #isolate(): void {
-    const { world, network } = this.house;
+    const { world, network } = this.cluster;
     if (world.now < this.#isolatedUntil) return;
     network.reconnectAll();
     const { name } = this.#victim();
@@ -69,9 +69,9 @@ export class Storm {
     for (const actor of ['c1', 'c2', 'fleetctl']) network.cut(actor, name, ms);
   }
 
-  /** Changes the assignment of the unit, perhaps before it is there. */
-  #waver(): void {
-    const { world, registry } = this.house;
+  /** Changes the machine that the unit must not be on, repeatedly, perhaps before it has moved. */
+  #changePlacement(): void {
+    const { world, registry } = this.cluster;
     const turn = (): void => {
       registry.unfit.clear();
       registry.unfit.add(this.#victim().name);
@@ -84,26 +84,26 @@ export class Storm {
   }
 
   #losePower(): void {
-    const { world } = this.house;
+    const { world } = this.cluster;
     const machine = this.#victim();
     if (!machine.isOn) return;
     machine.losePower();
     world.in(500 + world.upTo(6000), () => machine.boot());
   }
 
-  /** A controller is gone, and after a while there is another one in its place. */
+  /** Crashes a controller, and starts another one after a while. */
   #crash(): void {
-    const { world } = this.house;
+    const { world } = this.cluster;
     const crashed = pick(world.random, this.controllers);
     crashed.crash();
-    const next = new SimController(crashed.name, this.house);
+    const next = new SimController(crashed.name, this.cluster);
     next.pause(200 + world.upTo(4000));
     this.controllers.splice(this.controllers.indexOf(crashed), 1, next);
   }
 
   /** Another controller leads from now on, and may not reach all that the first one reaches still. */
   #loseLock(): void {
-    const { world } = this.house;
+    const { world } = this.cluster;
     const first = pick(world.random, this.controllers);
     first.loseLock(1000 + world.upTo(9000));
     for (const { name } of this.controllers)
@@ -112,7 +112,7 @@ export class Storm {
 
   /** A machine, most often the one that has the unit or is to have it. */
   #victim(): SimMachine {
-    const { world, machines, registry } = this.house;
+    const { world, machines, registry } = this.cluster;
     const chosen = machines.filter(({ id }) => id === registry.units[0]?.machine);
     return pick(world.random, chosen.length > 0 && world.chance(0.8) ? chosen : machines);
   }
@@ -123,16 +123,17 @@ export function run(
   seed: number,
   drift?: number,
 ): { readonly violations: readonly string[]; readonly running: readonly string[] } {
-  const house = build(seed, drift);
-  const { world, network, registry, machines } = house;
-  const storm = new Storm(house);
+  const cluster = createCluster(seed, drift);
+  const { world, network, registry, machines } = cluster;
+  const faults = new FaultInjector(cluster);
   registry.put({ target: 'launched' });
-  for (let at = 3000; at < STORM_MS; at += world.upTo(4000)) world.in(at, () => storm.strike());
-  for (let at = 0; at < STORM_MS; at += 150) world.in(at, () => pick(world.random, machines).startByItself());
-  world.runUntil(STORM_MS);
+  for (let at = 3000; at < FAULTS_MS; at += world.upTo(4000)) world.in(at, () => faults.inject());
+  for (let at = 0; at < FAULTS_MS; at += 150)
+    world.in(at, () => pick(world.random, machines).startByItself());
+  world.runUntil(FAULTS_MS);
   network.heal();
   registry.unfit.clear();
   registry.put({ target: 'launched' });
-  world.runUntil(STORM_MS + CALM_MS);
+  world.runUntil(FAULTS_MS + CALM_MS);
   return { violations: world.violations, running: world.running };
 }

@@ -11,30 +11,30 @@ import type { RemoteProcess, Transport } from '../ssh/transport.ts';
 import { FrameReader, type Section } from './frame.ts';
 import { type MachinePaths, openingScript } from './script.ts';
 
-/** How long an answer may take, in ms; systemctl itself gives up on systemd after 25 s. */
+/** The default limit of an answer, in ms; systemctl itself gives up after 25 s. */
 const ANSWER_DEADLINE_MS = 30_000;
 
-/** A script and how its answer is waited for. */
-export type Phase = {
+/** A script and the limits of its answer. */
+export type Script = {
   readonly script: string;
-  /** Whether others on the machine may see it. It needs no more than the words for reading then. */
+  /** Whether other users of the machine may see it. It needs only the functions for reading then. */
   readonly isPublic?: boolean;
-  /** How long the answer may take, in ms; {@link ANSWER_DEADLINE_MS} unless given. */
+  /** The limit of the answer, in ms; {@link ANSWER_DEADLINE_MS} by default. */
   readonly deadlineMs?: number;
-  /** How large the answer may be; `answer` unless given. */
+  /** The size of the answer; `answer` by default. */
   readonly most?: Limit;
 };
 
 /** How long a shell may take to end after its input is closed, in ms; then its channel is closed. */
 const END_DEADLINE_MS = 10_000;
 
-/** Scripts for one root shell, one after the other, and what they answer. The shell is opened with the first one. */
-export class Phases {
+/** Runs scripts in one root shell, one after the other, and returns their answers. The first script opens the shell. */
+export class ScriptRunner {
   readonly #transport: Transport;
   readonly #access: Access;
   readonly #paths: MachinePaths;
   readonly #marker = randomBytes(16).toString('hex');
-  /** One that fails takes nothing more, and what still sends is cut off. */
+  /** A failed reader closes the channel, in case the machine still sends. */
   readonly #reader = new FrameReader(this.#marker, () => this.#cutOff());
   readonly #over = deferred<void>();
   #opening: Promise<RemoteProcess> | undefined;
@@ -48,22 +48,22 @@ export class Phases {
     this.#paths = paths;
   }
 
-  /** Resolves when a shell that was opened has ended. */
+  /** Resolves when the shell, if it was opened, has ended. */
   get ended(): Promise<void> {
     return this.#over.promise;
   }
 
   /**
-   * Rejects with a FleetError when there is no shell, it ends before its answer does, or that takes too long or is too
-   * large. No other phase can follow then.
+   * Rejects with a FleetError if there is no shell, it ends before its answer, or the answer takes too long or is too large. No
+   * other script can follow then.
    */
   async run({
     script,
     isPublic = false,
     deadlineMs = ANSWER_DEADLINE_MS,
     most,
-  }: Phase): Promise<readonly Section[]> {
-    const answer = this.#reader.readPhase(most);
+  }: Script): Promise<readonly Section[]> {
+    const answer = this.#reader.readAnswer(most);
     answer.catch(() => undefined);
     let timer: NodeJS.Timeout | undefined;
     this.#isAtWork = true;
@@ -82,7 +82,7 @@ export class Phases {
     }
   }
 
-  /** Lets the shell end; one that is at work on a script is given up. */
+  /** Ends the shell; a running script is aborted. */
   close(): void {
     this.#isClosed = true;
     if (this.#isAtWork) this.#reader.fail(lost(this.#access.ssh, 'the session was closed here'));
@@ -143,7 +143,7 @@ export class Phases {
     );
   }
 
-  /** The shell ended before its answer did: sudo refused, there is no shell, or the machine goes down. */
+  /** The shell ended before its answer: sudo refused, there is no shell, or the machine is shutting down. */
   #ended(how: number | string): FleetError {
     return shellEnded(this.#access, this.#reader.remainder, how, this.#reader.hasAnswered);
   }
