@@ -173,7 +173,7 @@ class Evaluation {
     return name === 'proxycommand' && (this.#first('proxyjump') ?? 'none').toLowerCase() !== 'none';
   }
 
-  /** Names add up; one with a `-` in front takes away what it matches. */
+  /** Names add up; one with a `-` in front removes its matches. */
   #setSendEnv({ values: names, place }: Directive & { kind: 'option' }): void {
     let sent = this.settings.get('sendenv')?.flatMap(({ values }) => values) ?? [];
     for (const name of names) {

@@ -38,7 +38,7 @@ export function notesOf(settings: Settings): readonly string[] {
     if (name === 'userknownhostsfile' && /^(?:none|\/dev\/null)$/i.test(value))
       note(name, setting, "keeps nothing: new host keys are kept in fleet's own file");
     if (name === 'forwardagent' && !/^(?:yes|no|true|false)$/i.test(value))
-      note(name, setting, 'names an agent of its own: no agent is forwarded');
+      note(name, setting, 'names another agent: no agent is forwarded');
   }
   return notes;
 }

@@ -28,7 +28,7 @@ const LONGEST_COMMAND = 8900;
 
 /**
  * Starts a POSIX shell with root's rights, in the C locale, which runs `first` and then reads scripts from standard
- * input; those must begin with an empty line. The login shell, whichever it is, is replaced at once. `first` is part of
+ * input; those must begin with an empty line. The login shell is replaced at once. `first` is part of
  * the command, where others on the machine can see it: sshd opens standard input only after it has started the command,
  * so that saves a round trip. A script that is too long for that goes in on standard input, and so does any where
  * sudo may ask for a password there. Rejects with a FleetError: those of {@link Transport.exec}, and a `become-` code

@@ -128,7 +128,7 @@ describe('a pass that is followed', () => {
     expect([screen.shown, printed]).toEqual([[], []]);
   });
 
-  it('is silent with --quiet', async () => {
+  it('prints nothing with --quiet', async () => {
     const screen = new Screen();
     const { printed, follower } = arrange({ quiet: true, live: new LiveArea(screen) });
     follower.emit({ kind: 'machine-asked', machine: 'm1' });

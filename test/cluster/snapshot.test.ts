@@ -13,7 +13,7 @@ describe('the cluster that owns a machine', () => {
     ['ours', only(cluster().machine('m1')), CLUSTER_ID, undefined],
     ['unowned', only(cluster().machine('m1', {}, { cluster: undefined })), CLUSTER_ID, undefined],
     ['another one’s', only(cluster().machine('m1', {}, { cluster: 'other' })), CLUSTER_ID, 'other'],
-    ['not known while it is silent', only(cluster().unreachable('m1', 0)), CLUSTER_ID, undefined],
+    ['not known while it is unreachable', only(cluster().unreachable('m1', 0)), CLUSTER_ID, undefined],
     ['another one’s, when ours has no id yet', only(cluster().machine('m1')), undefined, CLUSTER_ID],
     [
       'unowned, when our cluster has no id yet',

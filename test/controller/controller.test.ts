@@ -28,7 +28,7 @@ describe('a controller', () => {
     expect(warned.mock.calls).toEqual([]);
   });
 
-  it('moves a unit when its machine has been silent for agent_ttl, and not before', async () => {
+  it('moves a unit when its machine has been unreachable for agent_ttl, and not before', async () => {
     const house = new House(['m1', 'm2', 'm3']);
     await house.want('launched', '', 'a.service');
     await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
@@ -63,7 +63,7 @@ describe('a controller', () => {
     expect(Date.now() - wanted).toBeLessThan(5_000);
   });
 
-  it('moves nothing when more than half of the machines are silent', async () => {
+  it('moves nothing when more than half of the machines are unreachable', async () => {
     const house = new House(['m1', 'm2', 'm3']);
     await house.want('launched', '', 'a.service');
     await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);

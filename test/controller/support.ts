@@ -9,7 +9,7 @@ import { desiredUnit, idOf } from '../support/builders.ts';
 import { type FakeMachines, fakeMachines } from '../support/fake-machines.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 
-/** How long a machine may be silent here, in ms. */
+/** How long a machine may be unreachable here, in ms. */
 export const TTL_MS = 600;
 
 type HouseOptions = {

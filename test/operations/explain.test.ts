@@ -63,7 +63,7 @@ describe('explain tells people', () => {
     ]);
   });
 
-  it('that a unit stays on a silent machine for now, and when it moves', async () => {
+  it('that a unit stays on an unreachable machine for now, and when it moves', async () => {
     const scene = await makeScene();
     await scene.write('web.service', SLEEP);
     await scene.start('web');

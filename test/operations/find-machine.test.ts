@@ -105,7 +105,7 @@ it('goes to the only machine that has a global unit', async () => {
   expect(await ask(scene, 'g')).toBe('m2');
 });
 
-it('finds a machine that is silent by what is remembered of it', async () => {
+it('finds a machine that is unreachable by what is remembered of it', async () => {
   const scene = await busyScene();
   scene.machines.disconnect('m1');
   await observeCluster(scene.ports);

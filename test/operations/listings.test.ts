@@ -141,7 +141,7 @@ describe('list-units', () => {
     ]);
   });
 
-  it('shows no global unit on a silent machine that it does not fit', async () => {
+  it('shows no global unit on an unreachable machine that it does not fit', async () => {
     const scene = await makeScene({ m1: { role: 'db' }, m2: { role: 'web' } });
     await scene.write('g.service', `${GLOBAL}MachineMetadata=role=web\n`);
     await scene.start('g');
@@ -229,7 +229,7 @@ describe('list-unit-files', () => {
     ]);
   });
 
-  it('shows "unknown" for what a silent machine has', async () => {
+  it('shows "unknown" for what an unreachable machine has', async () => {
     const { ports, machines } = await busy();
     machines.disconnect('m1');
     expect(await unitFiles(ports)).toEqual([
@@ -322,7 +322,7 @@ describe('list-machines', () => {
     ]);
   });
 
-  it('remembers the id of a machine that has fallen silent, and puts those it never saw last', async () => {
+  it('remembers the id of a machine that has become unreachable, and puts those it never saw last', async () => {
     const scene = await makeScene({ m0: {}, m1: {}, m2: {} });
     scene.machines.disconnect('m0');
     await scene.write('g.service', GLOBAL);

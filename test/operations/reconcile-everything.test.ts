@@ -103,7 +103,7 @@ describe('a pass over everything', () => {
   });
 });
 
-describe('a silent machine', () => {
+describe('an unreachable machine', () => {
   const warning = (since: string): string =>
     `Warning: Cannot reach machine "m1"${since}; what it runs is unknown`;
 
@@ -149,7 +149,7 @@ describe('a silent machine', () => {
     expect((await pass(scene)).at(-1)).toBe('status 0');
   });
 
-  it('keeps its units when more than half of the machines are silent, and that is said', async () => {
+  it('keeps its units when more than half of the machines are unreachable, and that is said', async () => {
     const scene = await populated();
     for (const name of ['m1', 'm2']) scene.machines.disconnect(name);
     await pass(scene);

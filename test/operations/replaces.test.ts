@@ -89,7 +89,7 @@ describe('a unit with Replaces=', () => {
     ]);
   });
 
-  it('leaves a silent machine alone', async () => {
+  it('leaves an unreachable machine alone', async () => {
     const scene = await populated();
     scene.machines.disconnect('m2');
     expect(outcome(await scene.start('new'))).toEqual([

@@ -75,7 +75,7 @@ describe('restart', () => {
     expect(said).toContain('Warning: unit "web@3.service" on machine "m3" (10.0.0.3) was not restarted');
   });
 
-  it('restarts where it can when a machine is silent, and says where it could not', async () => {
+  it('restarts where it can when a machine is unreachable, and says where it could not', async () => {
     const scene = await populated();
     scene.machines.disconnect('m2');
     expect(await restarted(scene, ['everywhere'])).toEqual([

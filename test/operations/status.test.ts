@@ -131,7 +131,7 @@ describe('a machine that does not answer', () => {
     expect(await told(['one'])).toEqual({ there: ['one.service m1 active'], problems: [], silent: [] });
   });
 
-  it('may fall silent after it told what it has', async () => {
+  it('may become unreachable after it told what it has', async () => {
     const { connect } = scene.ports.driver;
     const lost = new FleetError('ssh-lost', 'Lost the connection');
     const driver = {

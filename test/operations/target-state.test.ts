@@ -143,7 +143,7 @@ describe('start', () => {
     expect(scene.there()).toEqual({ m3: ['a.service running'] });
   });
 
-  it('moves a unit whose machine has been silent for agent_ttl, and removes the copy when it is back', async () => {
+  it('moves a unit whose machine has been unreachable for agent_ttl, and removes the copy when it is back', async () => {
     const scene = await desk({ 'a.service': SLEEP });
     await scene.start('a');
     scene.machines.disconnect('m1');
@@ -273,7 +273,7 @@ describe('stop', () => {
     });
   });
 
-  it('on a machine that is silent is remembered until it is back', async () => {
+  it('on a machine that is unreachable is remembered until it is back', async () => {
     const scene = await desk({ 'a.service': SLEEP });
     await scene.start('a');
     scene.machines.disconnect('m1');

@@ -98,7 +98,7 @@ describe('the exit status of a status', () => {
     ['one does not exist', result({ statuses: [on('m1', 'failed')], problems: [NOWHERE, MISSING] }), 4],
     ['a machine does not answer', result({ statuses: [on('m1', 'failed')], unreachable: [SILENT] }), 5],
     [
-      'one does not exist, and a machine is silent',
+      'one does not exist, and a machine is unreachable',
       result({ problems: [MISSING], unreachable: [SILENT] }),
       4,
     ],

@@ -149,7 +149,7 @@ describe('over random clusters', () => {
     });
   });
 
-  it('no step is for a silent machine, nor for one of another cluster', () => {
+  it('no step is for an unreachable machine, nor for one of another cluster', () => {
     always(({ snapshot }, plans) => {
       for (const { machine } of plans) {
         const observation = snapshot.machines.find((view) => view.machine.name === machine)?.observation;

@@ -64,7 +64,7 @@ describe('a pass tells', () => {
     ]);
   });
 
-  it('of a machine that is silent, and of a move with its reason and the token that machines get', async () => {
+  it('of a machine that is unreachable, and of a move with its reason and the token that machines get', async () => {
     const scene = await arrange();
     scene.driver.disconnect('m1');
     await scene.registry.update(() => [

@@ -33,7 +33,7 @@ async function arrange({ ahead = 0 }: { readonly ahead?: number } = {}) {
   return { a, b, disconnect, heal, list: () => observeCluster(ports), decisionOfA, decisionOfB, known };
 }
 
-describe('the silence that another operator has seen', () => {
+describe('the unreachable time that another operator has seen', () => {
   for (const ahead of [0, HOUR_MS, -HOUR_MS, 24 * HOUR_MS]) {
     it(`moves nothing before agent_ttl of this observer; the clock there is ${ahead} ms ahead`, async () => {
       const { a, disconnect, list, decisionOfA, decisionOfB } = await arrange({ ahead });
@@ -61,7 +61,7 @@ describe('the silence that another operator has seen', () => {
     expect(await decisionOfB()).toBe('u.service move');
   });
 
-  it('noted by version 0.1.0 moves nothing, and is left to it while the machine is silent', async () => {
+  it('noted by version 0.1.0 moves nothing, and is left to it while the machine is unreachable', async () => {
     const { a, disconnect, heal, decisionOfA, known } = await arrange();
     disconnect();
     const old = {
@@ -96,7 +96,7 @@ describe('errors that do not count as unreachable', () => {
       expect([await known(), (await a.registry.load()).revision]).toEqual(before);
     });
 
-    it(`ends the silence that was seen before: ${code}`, async () => {
+    it(`ends the unreachable time that was seen before: ${code}`, async () => {
       const { a, disconnect, decisionOfA } = await arrange();
       disconnect();
       await decisionOfA();

@@ -16,7 +16,7 @@ async function arrange(): Promise<Scene> {
 const tokenOf = async (scene: Scene): Promise<number> =>
   (await scene.registry.load()).units.get('a.service')?.token ?? 0;
 
-describe('a machine that is silent', () => {
+describe('a machine that is unreachable', () => {
   it('keeps its units while it may come back', async () => {
     const scene = await arrange();
     scene.driver.disconnect('m1');
@@ -32,7 +32,7 @@ describe('a machine that is silent', () => {
     expect(scene.there()).toEqual(['m1 a.service running']);
   });
 
-  it('is silent since it was first found so, however often and by whomever', async () => {
+  it('is unreachable since it was first found so, however often and by whomever', async () => {
     const scene = await arrange();
     scene.driver.disconnect('m1');
     await scene.pass();
@@ -91,7 +91,7 @@ describe('a machine that is silent', () => {
     expect((await scene.pass()).plans).toEqual([]);
   });
 
-  it('may fall silent after it took the connection', async () => {
+  it('may become unreachable after it took the connection', async () => {
     const scene = await arrange();
     scene.driver.trouble('m1').silentOnObserve = new FleetError('remote-script', 'It says nothing');
     const report = await scene.pass();
@@ -120,7 +120,7 @@ describe('a machine that is silent', () => {
   });
 });
 
-describe('more than half of the machines, silent at once,', () => {
+describe('more than half of the machines, unreachable at once,', () => {
   it('move nothing, for it is us who are cut off', async () => {
     const scene = await arrange();
     scene.driver.disconnect('m1', 'm3', 'm4');

@@ -19,7 +19,7 @@ describe('a unit that is unloaded', () => {
     expect([await scene.assigned('a.service'), scene.there()]).toEqual([undefined, []]);
   });
 
-  it('keeps it while its machine is silent, and loses it when that returns', async () => {
+  it('keeps it while its machine is unreachable, and loses it when that returns', async () => {
     const scene = await arrange();
     await scene.want('inactive', '', 'a.service');
     scene.driver.disconnect('m1');

@@ -219,7 +219,7 @@ describe('the machine itself', () => {
     ['belongs to no cluster yet', cluster().machine('m1', {}, { cluster: undefined }), []],
     ['belongs to this cluster', cluster().machine('m1', {}, { cluster: CLUSTER_ID }), []],
     [
-      'is silent',
+      'is unreachable',
       cluster().unreachable('m1', 12_000),
       [
         {
@@ -231,7 +231,7 @@ describe('the machine itself', () => {
       ],
     ],
     [
-      'fell silent in the future of a clock that was set back',
+      'became unreachable in the future of a clock that was set back',
       cluster().unreachable('m1', -5000),
       [{ code: 'machine-silent', silentMs: 0, message: 'Cannot reach machine "m1"', mayBeDown: true }],
     ],
@@ -253,7 +253,7 @@ describe('the machine itself', () => {
     ['ssh-authentication', false],
     ['remote-script', false],
     ['machine-not-found', false],
-  ])('that is silent with %s may be down: %j', (code, mayBeDown) => {
+  ])('that is unreachable with %s may be down: %j', (code, mayBeDown) => {
     const snapshot = cluster().unreachable('m1', 1000, {}, { code }).unit(UNIT).snapshot();
     expect(against(snapshot, UNIT)).toMatchObject([{ code: 'machine-silent', mayBeDown }]);
   });

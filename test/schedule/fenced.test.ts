@@ -26,7 +26,7 @@ function withLease(view: MachineView): MachineView {
   return observation === undefined ? view : { ...view, observation: { ...observation, lease: LEASE } };
 }
 
-/** Everyone who answers has a lease; silent machines gave their last answer so many ms ago. */
+/** Everyone who answers has a lease; unreachable machines gave their last answer so many ms ago. */
 function led(snapshot: ClusterSnapshot, answeredMsAgo: number): ClusterSnapshot {
   const end = leaseEnd(NOW - answeredMsAgo, TTL_MS);
   const leases: LeaseEnds = { ofMachines: new Map(), ofOthers: end };
@@ -60,7 +60,7 @@ describe('a fenced unit', () => {
   it.each([
     [TTL_MS, 3000 + AFTER_MS],
     [TTL_MS * 1.1 + AFTER_MS - 1, 1],
-  ])('stays on a silent machine that answered %i ms ago', (ago, forMs) => {
+  ])('stays on an unreachable machine that answered %i ms ago', (ago, forMs) => {
     const snapshot = led(THREE.unit('a.service', FENCED, { machine: 'm1' }).snapshot(), ago);
     const violation = { code: 'lease-may-hold', machine: 'm1', forMs: expect.closeTo(forMs, 3) };
     expect(decide(snapshot)).toMatchObject({ kind: 'keep', violation });
@@ -86,7 +86,7 @@ describe('a fenced unit', () => {
     expect(decide(led(two, TTL_MS * 1.1 + AFTER_MS))).toMatchObject({ kind: 'move' });
   });
 
-  it('is not brought to its machine while a silent one may have it', () => {
+  it('is not brought to its machine while an unreachable one may have it', () => {
     const snapshot = led(THREE.unit('a.service', FENCED, { machine: 'm2' }).snapshot(), 0);
     expect(decide(snapshot)).toMatchObject({ kind: 'keep', violation: undefined });
     const [change] = changesOf(snapshot).m2 ?? [];

@@ -130,12 +130,12 @@ describe('moving', () => {
   });
 });
 
-describe('a silent machine', () => {
+describe('an unreachable machine', () => {
   const on = (m1: ClusterBuilder, fleet = '') =>
     m1.machine('m2').machine('m3').unit(A, fleet, { machine: 'm1' });
 
   it.each([
-    ['just fallen silent', 0, 'keep'],
+    ['just unreachable', 0, 'keep'],
     ['a moment before agent_ttl', TTL_MS - 1, 'keep'],
     ['exactly agent_ttl', TTL_MS, 'move'],
     ['long after', TTL_MS * 1000, 'move'],
@@ -227,7 +227,7 @@ describe('a silent machine', () => {
   });
 });
 
-describe('when more than half of the machines are silent', () => {
+describe('when more than half of the machines are unreachable', () => {
   const silent = (count: number, of: number) =>
     Array.from({ length: of }, (_, index) => `m${index + 1}`).reduce(
       (so, name, index) => (index < count ? so.unreachable(name, TTL_MS * 10) : so.machine(name)),
@@ -247,7 +247,7 @@ describe('when more than half of the machines are silent', () => {
     expect(isCutOff(silent(count, of).snapshot())).toBe(expected);
   });
 
-  it('nothing leaves a silent machine', () => {
+  it('nothing leaves an unreachable machine', () => {
     expect(decisionOf(A, silent(2, 3).unit(A, '', { machine: 'm1' }))).toMatchObject({
       kind: 'keep',
       violation: { code: 'machine-silent' },

@@ -132,7 +132,7 @@ describe('over random clusters', () => {
     });
   });
 
-  it('no unit leaves a silent machine before its time, nor one that is there and refuses us', () => {
+  it('no unit leaves an unreachable machine before its time, nor one that is there and refuses us', () => {
     always((snapshot, decisions) => {
       const silent = snapshot.machines.filter(({ unreachable }) => unreachable !== undefined);
       for (const decision of decisions) {

@@ -242,7 +242,7 @@ describe('a line that fleet cannot follow', () => {
     );
     expect(notes('web')).toEqual([
       '"HOME/.ssh/config" line 4: "knownhostscommand" is ignored',
-      '"HOME/.ssh/config" line 5: "forwardagent" names an agent of its own: no agent is forwarded',
+      '"HOME/.ssh/config" line 5: "forwardagent" names another agent: no agent is forwarded',
     ]);
   });
 });

@@ -64,7 +64,7 @@ describe('a connection that dies', () => {
   });
 });
 
-describe('a machine that falls silent', () => {
+describe('a machine that becomes unreachable', () => {
   test('is lost to a running command after the keepalive timeout', async () => {
     const { transport, target, sshd } = await createRig({}, { keepaliveTimeoutMs: 400 });
     const process = await transport.exec(target, 'sleep 60');
@@ -72,7 +72,7 @@ describe('a machine that falls silent', () => {
     expect((await failure(process.exit, 'ssh-lost')).message).toMatch(/: no answer within 400ms$/);
   });
 
-  test('is not taken for lost while only its command is silent', async () => {
+  test('is not taken for lost while only its command prints nothing', async () => {
     const { transport, target, sshd } = await createRig({}, { keepaliveTimeoutMs: 200 });
     expect((await run(transport, target, 'sleep 1.5; echo done')).stdout).toBe('done\n');
     expect(sshd.connections()).toBe(1);

@@ -88,7 +88,7 @@ against('a session that is killed is lost', async () => {
   expect((await run(transport, target, 'echo again')).stdout).toBe('again\n');
 });
 
-against('a command that is silent for long is left alone', async () => {
+against('a command without output for a long time is not ended', async () => {
   const { transport, target } = await setUp([], { keepaliveTimeoutMs: 800 });
   expect((await run(transport, target, 'sleep 2; echo done')).stdout).toBe('done\n');
 });

@@ -11,7 +11,7 @@ import { answering } from './fake-session.ts';
 export type Trouble = {
   /** Why it cannot be reached. */
   silent?: FleetError | undefined;
-  /** It takes the connection, and then falls silent. */
+  /** It takes the connection, and then becomes unreachable. */
   silentOnObserve?: FleetError;
   /** The connection is lost while it is changed; `after` its changes were made, or `before`. */
   lostOnChange?: 'before' | 'after';
@@ -49,7 +49,7 @@ export class FakeDriver implements SystemdDriver {
     return found(this.#troubles, name);
   }
 
-  /** Makes machines silent. */
+  /** Makes machines unreachable. */
   disconnect(...names: readonly string[]): void {
     for (const name of names) {
       this.trouble(name).silent = new FleetError('ssh-timeout', `Cannot reach machine "${name}"`, {

@@ -234,7 +234,7 @@ export type FakeMachines = {
   readonly machines: readonly Machine[];
   /** The machine of that name. */
   of(name: string): FakeMachine;
-  /** Makes a machine silent, or lets it answer again. */
+  /** Makes a machine unreachable, or lets it answer again. */
   disconnect(name: string, error?: FleetError | undefined): void;
 };
 

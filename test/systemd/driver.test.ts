@@ -46,7 +46,7 @@ describe('a driver that keeps sessions', () => {
     expect(log).toEqual(['connect m1', 'connect m2', 'close 0', 'close 1']);
   });
 
-  it('gives the same answer about a machine that is silent, and can be ended', async () => {
+  it('gives the same answer about a machine that is unreachable, and can be ended', async () => {
     const { log, look, driver, machines } = make(keepSessions);
     machines.disconnect('m1', LOST);
     for (const _ of [1, 2]) await expect(look()).rejects.toBe(LOST);
@@ -72,7 +72,7 @@ describe('a driver that renews sessions', () => {
     expect(log).toEqual(['connect m1', 'close 0', 'connect m1']);
   });
 
-  it('asks a machine that was silent again with the next look', async () => {
+  it('asks a machine that was unreachable again with the next look', async () => {
     const { log, look, machines } = make(renewSessions);
     machines.disconnect('m1', LOST);
     await expect(look()).rejects.toBe(LOST);
@@ -81,7 +81,7 @@ describe('a driver that renews sessions', () => {
     expect(log).toEqual(['connect m1', 'close 0', 'connect m1']);
   });
 
-  it('tells a machine that broke off and does not come back as silent', async () => {
+  it('tells a machine that broke off and does not come back as unreachable', async () => {
     const { look, machines, state } = make(renewSessions);
     await look();
     state.broken.add(0);

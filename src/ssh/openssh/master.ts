@@ -148,7 +148,7 @@ export class Master implements PooledConnection {
   }
 }
 
-/** A master of a process that lives for long writes a few lines a session. ssh appends, so it goes on at the start. */
+/** A master of a process that lives for long writes a few lines a session. ssh appends, so it continues at the start. */
 async function shorten(log: string): Promise<void> {
   const { size } = await stat(log).catch(() => ({ size: 0 }));
   if (size > LONGEST_LOG) await truncate(log);
