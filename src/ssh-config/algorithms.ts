@@ -1,4 +1,4 @@
-import { matchesList, matchesPattern } from './pattern.ts';
+import { matchesList, matchesPattern } from '../ssh/pattern.ts';
 
 /**
  * A list of algorithms as ssh_config writes it → names, best first: `+a,b` appends to the defaults, `^a,b` puts in

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { matchesList } from './pattern.ts';
+import { matchesList } from '../ssh/pattern.ts';
 import { nextWord, problemAt, type SourceLine } from './words.ts';
 
 /** One condition of a Match line; `argument` is empty for those that take none. */

@@ -1,8 +1,9 @@
 import { configError } from '../base/errors.ts';
+import { matchesList, matchesPattern } from '../ssh/pattern.ts';
 import { holds, wantsFinalPass } from './criteria.ts';
 import type { ConfigFile, ConfigFiles, Directive } from './files.ts';
 import { expandTokens, type LocalContext, normalHost } from './local-context.ts';
-import { type HostPattern, matchesList, matchesPattern } from './pattern.ts';
+import type { HostPattern } from './pattern.ts';
 import { problemAt, type SourceLine } from './words.ts';
 
 /** The values of one line that applies, and its place; undefined for a value that was given by the caller. */

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
 import { configError } from '../base/errors.ts';
+import { matchesPattern } from '../ssh/pattern.ts';
 import type { Algorithms, AuthenticationMethod, SshTarget } from '../ssh/target.ts';
 import { assembleNames, SSH2_ALGORITHMS } from './algorithms.ts';
 import { ONLY_OPENSSH } from './criteria.ts';
 import type { Setting, Settings } from './evaluate.ts';
 import { type Expanded, expandAll, expandTokens, type LocalFacts, type Tokens } from './local-context.ts';
-import { matchesPattern } from './pattern.ts';
 import { problemAt } from './words.ts';
 
 /** What ssh_config settles of a target, apart from where it is and how to get there. */

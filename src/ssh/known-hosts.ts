@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { keyType } from './keys/public-key.ts';
+import { matchesList } from './pattern.ts';
 
 /**
  * One line of a known_hosts file: `hosts` are patterns, or one hashed name; `key` is in the wire form of RFC 4253.
@@ -37,7 +38,7 @@ export function parseKnownHosts(file: string, text: string): KnownHostsLine[] {
 
 /** True when the line speaks of the host of that {@link knownHostName}. */
 export function covers({ hosts }: KnownHostsLine, name: string): boolean {
-  return isHashed(hosts) ? isHashOf(hosts, name) : matches(hosts, name);
+  return isHashed(hosts) ? isHashOf(hosts, name) : matchesList(name, hosts.toLowerCase());
 }
 
 /** True for a name of which only a hash is written down. */
@@ -83,25 +84,4 @@ function hashOf(name: string, salt: Buffer): string {
 function isHashOf(hashed: string, name: string): boolean {
   const [, version, salt = ''] = hashed.split('|');
   return version === '1' && hashOf(name, Buffer.from(salt, 'base64')) === hashed;
-}
-
-/** True when one of the comma-separated patterns matches and none with a `!` in front does. */
-function matches(patterns: string, name: string): boolean {
-  let found = false;
-  for (const pattern of patterns.toLowerCase().split(',')) {
-    const negated = pattern.startsWith('!');
-    if (!glob(negated ? pattern.slice(1) : pattern, name)) continue;
-    if (negated) return false;
-    found = true;
-  }
-  return found;
-}
-
-function glob(pattern: string, name: string): boolean {
-  if (!/[*?]/.test(pattern)) return pattern === name;
-  const source = pattern
-    .replace(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  return new RegExp(`^${source}$`).test(name);
 }
