@@ -1,9 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { compareText } from '../src/base/text.ts';
-import { cat } from '../src/operations/cat.ts';
 import { doctor, finder } from '../src/operations/doctor.ts';
 import { explainUnit } from '../src/operations/explain.ts';
-import { history } from '../src/operations/history.ts';
 import { listMachines } from '../src/operations/list-machines.ts';
 import { listUnitFiles } from '../src/operations/list-unit-files.ts';
 import { listUnits } from '../src/operations/list-units.ts';
@@ -13,6 +11,7 @@ import { restart } from '../src/operations/restart.ts';
 import { rollback } from '../src/operations/rollback.ts';
 import { start } from '../src/operations/set-target-state.ts';
 import { unitStatus } from '../src/operations/status.ts';
+import { cat, history } from '../src/operations/unit-texts.ts';
 import { verify } from '../src/operations/verify.ts';
 import { doctorJson } from '../src/output/doctor.ts';
 import { explanationJson } from '../src/output/explanation.ts';

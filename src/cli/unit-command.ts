@@ -44,7 +44,7 @@ export async function runUnitVerb<Result extends RequestResult>(
   let differing: readonly DifferingFile[] = [];
   const work = async (ports: Ports): Promise<Result> => {
     if (isVerbose && call.options.replace === true) {
-      const { differingFiles } = await import('../operations/differing-files.ts');
+      const { differingFiles } = await import('../operations/request-arguments.ts');
       differing = await differingFiles(ports.registry, submitRequest(call));
     }
     const result = await operation(ports);

@@ -6,7 +6,7 @@ import type { Login } from '../ssh/transport.ts';
 import { type Examination, examineQuery } from '../systemd/examination.ts';
 import { type CheckResult, type HealthInput, judge } from './checks.ts';
 import { findMachine } from './find-machine.ts';
-import { type MachineRef, machineRef } from './machine-ref.ts';
+import { type MachineRef, machineRef } from './listing.ts';
 
 /** How one machine is, check by check. */
 export type MachineHealth = {

@@ -1,13 +1,13 @@
 import { compareText } from '../base/text.ts';
-import type { DesiredUnit } from '../cluster/snapshot.ts';
-import type { Machine } from '../machine/machine.ts';
+import type { Reason } from '../cluster/reason.ts';
+import type { ClusterSnapshot, Cordon, DesiredUnit } from '../cluster/snapshot.ts';
+import { formatMachineId, type Machine, type MachineId } from '../machine/machine.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
+import { UNKNOWN_MACHINE } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
-import { setCordon } from './cordon.ts';
 import { findMachine } from './find-machine.ts';
-import { type MachineRef, machineRef } from './machine-ref.ts';
-import { type Move, movesOf } from './moves.ts';
+import { type MachineRef, machineRef } from './listing.ts';
 import { type RequestResult, requestResult } from './unit-result.ts';
 
 export type DrainRequest = {
@@ -86,4 +86,65 @@ function merged(results: readonly RequestResult[]): RequestResult {
     plans: results.flatMap(({ plans }) => plans),
     unreachable: results.at(-1)?.unreachable ?? [],
   };
+}
+
+/** A unit that goes to another machine, and what speaks against the one it was on. */
+export type Move = {
+  readonly unit: string;
+  readonly from: MachineRef;
+  readonly to: MachineRef;
+  readonly because: Reason;
+};
+
+/** The moves that a pass decided. */
+export function movesOf({ decisions, snapshot }: ReconcileReport): readonly Move[] {
+  return decisions.flatMap((decision): readonly Move[] => {
+    if (decision.kind !== 'move') return [];
+    const { unit, because } = decision;
+    const from = refOf(decision.from, snapshot);
+    return [{ unit, from, to: refOf(decision.machine, snapshot), because }];
+  });
+}
+
+/** A machine that is not in fleet.conf any more goes by its id. */
+function refOf(id: MachineId, { machines }: ClusterSnapshot): MachineRef {
+  const view = machines.find((candidate) => candidate.id === id);
+  return view === undefined ? { name: formatMachineId(id), id, address: '' } : machineRef(view);
+}
+
+/** What became of one machine: `changed` is false for one that was so already. */
+export type CordonResult = { readonly machine: string; readonly changed: boolean };
+
+/**
+ * Keeps new units from machines, or lets them have units again (`undefined`). What is on them stays, but for global
+ * units with `all`. Throws FleetError `machine-not-found` or `usage` before anything is changed.
+ */
+export async function setCordon(
+  ports: Ports,
+  arguments_: readonly string[],
+  cordon: Cordon | undefined,
+): Promise<readonly CordonResult[]> {
+  const names: string[] = [];
+  for (const text of arguments_) names.push((await findMachine(ports, { kind: 'machine', text })).name);
+  let results: readonly CordonResult[] = [];
+  await ports.registry.update((view) => {
+    results = [...new Set(names)].map((machine) => ({
+      machine,
+      changed: view.machines.get(machine)?.cordon !== cordon,
+    }));
+    return results
+      .filter(({ changed }) => changed)
+      .flatMap(({ machine }) => {
+        const known = view.machines.get(machine) ?? UNKNOWN_MACHINE;
+        const event =
+          cordon === undefined
+            ? ({ kind: 'uncordon', machine } as const)
+            : ({ kind: 'cordon', machine, globals: cordon === 'all' } as const);
+        return [
+          { kind: 'put-machine', name: machine, known: { ...known, cordon } } as const,
+          { kind: 'log', events: [event] } as const,
+        ];
+      });
+  });
+  return results;
 }

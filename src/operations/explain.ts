@@ -3,11 +3,11 @@ import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { type Explanation, explain } from '../schedule/explain.ts';
 import { findUnit } from './find-unit.ts';
+import { type UnreachableMachine, unreachableMachines } from './listing.ts';
 import { readLocalUnits } from './local-file.ts';
 import { observeCluster } from './observe-cluster.ts';
 import { refuseTemplate } from './set-target-state.ts';
 import type { DifferingFile } from './unit-result.ts';
-import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';
 
 /** Why a unit is where it is, with the machines that could not be asked. */
 export type UnitExplanation = Explanation & {

@@ -2,12 +2,19 @@ import { FleetError, isFleetError } from '../base/errors.ts';
 import { keepTo } from '../machine/limits.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import type { JournalRequest } from '../systemd/journal.ts';
-import { type FollowListener, type FollowStart, followJournals } from './follow-journal.ts';
-import { inOrder, type JournalSource, onEntries, type PlacedEntry, untilEnd } from './journal-source.ts';
-import { machineRef } from './machine-ref.ts';
+import {
+  type FollowListener,
+  type FollowStart,
+  followJournals,
+  inOrder,
+  type JournalSource,
+  onEntries,
+  type PlacedEntry,
+  untilEnd,
+} from './journal-entries.ts';
+import { machineRef, type UnreachableMachine } from './listing.ts';
 import { byMachine, type PlacesRequest, withPlaces } from './unit-places.ts';
 import type { UnitProblem } from './unit-result.ts';
-import type { UnreachableMachine } from './unreachable.ts';
 
 export type JournalQuestion = PlacesRequest & {
   /** No more than the last so many entries, of all machines together; undefined for all. */

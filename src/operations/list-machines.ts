@@ -8,9 +8,8 @@ import {
   UNLISTED,
 } from '../cluster/snapshot.ts';
 import type { Metadata } from '../machine/machine.ts';
-import { type MachineRef, machineRef } from './machine-ref.ts';
+import { type Listing, type MachineRef, machineRef, unreachableMachines } from './listing.ts';
 import { observeCluster, type SnapshotSource } from './observe-cluster.ts';
-import { type Listing, unreachableMachines } from './unreachable.ts';
 
 /** One machine of the inventory. */
 export type MachineRow = MachineRef & {

@@ -6,9 +6,15 @@ import { schedule } from '../schedule/schedule.ts';
 import { expandSpecifiers } from '../unit/specifiers.ts';
 import { description, parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import { type MachineRef, machineRef } from './machine-ref.ts';
+import {
+  isUnknownUnit,
+  type Listing,
+  type MachineRef,
+  machineRef,
+  unknownUnits,
+  unreachableMachines,
+} from './listing.ts';
 import { observeCluster, type SnapshotSource } from './observe-cluster.ts';
-import { isUnknownUnit, type Listing, unknownUnits, unreachableMachines } from './unreachable.ts';
 
 /** One unit of the registry. */
 export type UnitFileRow = {

@@ -15,9 +15,8 @@ import {
 } from '../cluster/unit-state.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import { type MachineRef, machineRef } from './machine-ref.ts';
+import { type Listing, type MachineRef, machineRef, unknownUnits, unreachableMachines } from './listing.ts';
 import { observeCluster, type SnapshotSource } from './observe-cluster.ts';
-import { type Listing, unknownUnits, unreachableMachines } from './unreachable.ts';
 
 /**
  * One unit on one machine, in systemd's words; `unknown` / `unreachable` if the machine is unreachable, `unknown` /

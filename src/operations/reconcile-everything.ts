@@ -8,8 +8,8 @@ import { mayBeDown } from '../cluster/unreachable.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
 import { isCutOff } from '../schedule/schedule.ts';
-import { type MachineRef, machineRef } from './machine-ref.ts';
-import { type Move, movesOf } from './moves.ts';
+import { type Move, movesOf } from './drain.ts';
+import { type MachineRef, machineRef } from './listing.ts';
 import { type RequestResult, requestResult, type UnitResult } from './unit-result.ts';
 
 /** Units of a machine that is unreachable or cannot be used, and that nothing can be done about. */

@@ -12,9 +12,9 @@ import type { RegistryView } from '../registry/view.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { parseUnitName } from '../unit/unit-name.ts';
+import { type UnreachableMachine, unreachableMachines } from './listing.ts';
 import { globOf, unitNameOf } from './local-file.ts';
 import { type RecoveredUnits, recoverUnits } from './recovered-units.ts';
-import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';
 
 /** What an operator vouches for. */
 export type RecoverRequest = {

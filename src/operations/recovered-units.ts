@@ -7,7 +7,7 @@ import type { StoredUnit } from '../registry/edit.ts';
 import { parsePlacement } from '../unit/placement.ts';
 import { hashUnitFile, parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import { type MachineRef, machineRef } from './machine-ref.ts';
+import { type MachineRef, machineRef } from './listing.ts';
 
 /** A unit as machines remember it. */
 export type RecoveredUnit = {

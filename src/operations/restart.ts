@@ -5,7 +5,7 @@ import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
-import { type MachineRef, machineRef } from './machine-ref.ts';
+import { type MachineRef, machineRef } from './listing.ts';
 import { overrule, type Requested } from './overruled.ts';
 import { selectUnits } from './select-units.ts';
 import { refuseTemplate } from './set-target-state.ts';

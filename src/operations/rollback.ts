@@ -5,11 +5,11 @@ import { reconcile } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { withText } from './find-unit.ts';
-import { earlierTexts, type HistoryRow, historyRows } from './history.ts';
-import { instancesOf, type TemplateResult } from './instances.ts';
 import { unitNameOf } from './local-file.ts';
 import { overrule, requestedBy } from './overruled.ts';
+import { instancesOf, type TemplateResult } from './related-units.ts';
 import { type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
+import { earlierTexts, type HistoryRow, historyRows } from './unit-texts.ts';
 
 export type RollbackRequest = {
   readonly unit: string;

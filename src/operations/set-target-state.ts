@@ -8,14 +8,13 @@ import { type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
 import type { Edit } from '../registry/edit.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import { actionable } from './actionable.ts';
-import { unitsApart } from './apart.ts';
-import { awaitLease } from './await-lease.ts';
 import { contradictionsOf } from './contradictions.ts';
 import { unitNameOf } from './local-file.ts';
+import { awaitLease } from './observe-cluster.ts';
 import { overrule, type Requested, requestedBy } from './overruled.ts';
+import { startedAlone, unitsApart } from './related-units.ts';
+import { actionable } from './request-arguments.ts';
 import { selectUnits } from './select-units.ts';
-import { startedAlone } from './started-alone.ts';
 import { type Aim, type Submission, type SubmitRequest, submit } from './submit.ts';
 import { isUnschedulable, type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
 

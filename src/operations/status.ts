@@ -3,10 +3,9 @@ import type { Drift } from '../cluster/drift.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { statusQuery } from '../systemd/queries.ts';
-import { type MachineRef, machineRef } from './machine-ref.ts';
+import { type MachineRef, machineRef, type UnreachableMachine } from './listing.ts';
 import { byMachine, type PlacesRequest, withPlaces } from './unit-places.ts';
 import type { UnitProblem } from './unit-result.ts';
-import type { UnreachableMachine } from './unreachable.ts';
 
 export type StatusRequest = PlacesRequest & {
   /** How many lines of the journal belong to it; undefined for the states alone. */

@@ -9,9 +9,8 @@ import { triggeredUnit } from '../unit/dependencies.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, templateOf, type UnitName } from '../unit/unit-name.ts';
 import { findUnit, withText } from './find-unit.ts';
-import { instancesBehind, instancesOf, type TemplateResult } from './instances.ts';
 import { type LocalUnit, readLocalUnits } from './local-file.ts';
-import { refuseCircle } from './replaces.ts';
+import { instancesBehind, instancesOf, refuseCircle, type TemplateResult } from './related-units.ts';
 import type { DifferingFile, UnitProblem } from './unit-result.ts';
 
 /** What to submit: units as names or paths, and where relative paths start. */

@@ -20,10 +20,10 @@ import type { MachineSession } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
 import { findMachine } from './find-machine.ts';
 import { expectedOn } from './list-units.ts';
+import { type UnreachableMachine, unreachableMachines } from './listing.ts';
 import { unitNameOf } from './local-file.ts';
 import { type Selection, selectUnits } from './select-units.ts';
 import type { UnitProblem } from './unit-result.ts';
-import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';
 
 /** Which units to look at, as names or globs, and on which machine, if not on all of theirs. */
 export type PlacesRequest = {

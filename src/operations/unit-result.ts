@@ -7,11 +7,8 @@ import { isFinished, isRunning, type TargetState } from '../cluster/unit-state.t
 import type { MachinePlan, Step } from '../plan/step.ts';
 import type { ReconcileReport } from '../reconcile/reconcile.ts';
 import { machinesOf } from '../schedule/decision.ts';
-import type { Apart } from './apart.ts';
-import type { TemplateResult } from './instances.ts';
-import { type MachineRef, machineRef } from './machine-ref.ts';
-import type { StartedAlone } from './started-alone.ts';
-import { type UnreachableMachine, unreachableMachines } from './unreachable.ts';
+import { type MachineRef, machineRef, type UnreachableMachine, unreachableMachines } from './listing.ts';
+import type { Apart, StartedAlone, TemplateResult } from './related-units.ts';
 
 /** What became of one unit of a request. */
 export type UnitResult = {

@@ -1,6 +1,6 @@
 import type { MachineView } from '../cluster/snapshot.ts';
 import type { UnitExplanation } from '../operations/explain.ts';
-import { machineRef } from '../operations/machine-ref.ts';
+import { machineRef } from '../operations/listing.ts';
 import type { RuleResult } from '../schedule/constraints.ts';
 import { type Decision, machinesOf } from '../schedule/decision.ts';
 import type { MachineEvaluation } from '../schedule/explain.ts';

@@ -1,7 +1,6 @@
 import { formatTime } from '../base/time.ts';
 import { formatMachineId } from '../machine/machine.ts';
-import type { MachineRef } from '../operations/machine-ref.ts';
-import type { Listing } from '../operations/unreachable.ts';
+import type { Listing, MachineRef } from '../operations/listing.ts';
 import { formatBytes, formatCpuTime, formatDate, formatSpan, machineLabel } from './format.ts';
 import { machineJson, unreachableJson, unreadableJson } from './json.ts';
 import type { Column, TableOptions } from './table.ts';

@@ -1,6 +1,6 @@
 import { formatDuration, timeParts } from '../base/time.ts';
 import { formatMachineId, shortMachineId } from '../machine/machine.ts';
-import type { MachineRef } from '../operations/machine-ref.ts';
+import type { MachineRef } from '../operations/listing.ts';
 
 /** Epoch ms as systemctl writes it, without the day of the week: `2026-11-23 06:05:41 UTC`. */
 export function formatDate(ms: number): string {

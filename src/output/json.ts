@@ -2,10 +2,9 @@ import { formatTime } from '../base/time.ts';
 import type { UnreadableUnit } from '../cluster/snapshot.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import { formatMachineId } from '../machine/machine.ts';
-import type { NamedText } from '../operations/cat.ts';
-import type { MachineRef } from '../operations/machine-ref.ts';
+import type { MachineRef, UnreachableMachine } from '../operations/listing.ts';
 import type { UnitProblem } from '../operations/unit-result.ts';
-import type { UnreachableMachine } from '../operations/unreachable.ts';
+import type { NamedText } from '../operations/unit-texts.ts';
 
 /** `{ "texts": […] }`: unit files to the byte, so far as they are UTF-8. */
 export function textsJson(units: readonly NamedText[]): object {

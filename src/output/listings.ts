@@ -1,9 +1,9 @@
 import { formatTime } from '../base/time.ts';
 import { formatMetadata } from '../machine/machine.ts';
-import type { History, HistoryRow } from '../operations/history.ts';
 import type { MachineRow } from '../operations/list-machines.ts';
 import type { UnitFileRow } from '../operations/list-unit-files.ts';
 import type { UnitRow } from '../operations/list-units.ts';
+import type { History, HistoryRow } from '../operations/unit-texts.ts';
 import {
   bytes,
   cpuTime,

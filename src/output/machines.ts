@@ -1,7 +1,6 @@
 import { formatMachineId } from '../machine/machine.ts';
-import type { CordonResult } from '../operations/cordon.ts';
-import type { DrainResult } from '../operations/drain.ts';
-import type { Accepted } from '../operations/trust-machine.ts';
+import type { CordonResult, DrainResult } from '../operations/drain.ts';
+import type { Accepted } from '../operations/machine-membership.ts';
 import { quote } from '../ssh/shell.ts';
 import { machineTitle } from './format.ts';
 import { machineJson } from './json.ts';

@@ -1,4 +1,4 @@
-import type { MachineRef } from '../operations/machine-ref.ts';
+import type { MachineRef } from '../operations/listing.ts';
 import type { Extended, PassResult, Stranded } from '../operations/reconcile-everything.ts';
 import type { UnitResult } from '../operations/unit-result.ts';
 import { failureText } from './failure.ts';

@@ -1,6 +1,6 @@
 import type { FleetError } from '../base/errors.ts';
 import type { UnreadableUnit } from '../cluster/snapshot.ts';
-import type { Listing, UnknownUnit, UnreachableMachine } from '../operations/unreachable.ts';
+import type { Listing, UnknownUnit, UnreachableMachine } from '../operations/listing.ts';
 import type { MachinePlan, Step } from '../plan/step.ts';
 import { formatAge } from './format.ts';
 

@@ -1,7 +1,7 @@
 import stringWidth from 'string-width';
 import type { FleetError } from '../base/errors.ts';
 import { oneLine } from '../base/visible.ts';
-import type { Listing } from '../operations/unreachable.ts';
+import type { Listing } from '../operations/listing.ts';
 import { formatDate } from './format.ts';
 import { errorLines, missingLines } from './report.ts';
 

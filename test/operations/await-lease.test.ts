@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { DesiredUnit } from '../../src/cluster/snapshot.ts';
-import { awaitLease } from '../../src/operations/await-lease.ts';
+import { awaitLease } from '../../src/operations/observe-cluster.ts';
 import { start } from '../../src/operations/set-target-state.ts';
 import { desiredUnit } from '../support/builders.ts';
 import { makeScene, outcome, type Scene, SLEEP } from './scene.ts';

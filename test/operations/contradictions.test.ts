@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { DesiredUnit } from '../../src/cluster/snapshot.ts';
-import { unitsApart } from '../../src/operations/apart.ts';
 import { contradictionsOf } from '../../src/operations/contradictions.ts';
+import { unitsApart } from '../../src/operations/related-units.ts';
 import type { DependencyKind } from '../../src/unit/dependencies.ts';
 import { dependentPair, desiredUnit, lineOf, type UnitOptions } from '../support/builders.ts';
 

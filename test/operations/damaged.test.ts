@@ -1,13 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { toDo } from '../../src/controller/to-do.ts';
-import { cat } from '../../src/operations/cat.ts';
 import { destroy } from '../../src/operations/destroy.ts';
-import { history } from '../../src/operations/history.ts';
 import { listUnitFiles } from '../../src/operations/list-unit-files.ts';
 import { listUnits } from '../../src/operations/list-units.ts';
 import { observeCluster } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { start, stop } from '../../src/operations/set-target-state.ts';
+import { cat, history } from '../../src/operations/unit-texts.ts';
 import { missingLines } from '../../src/output/report.ts';
 import type { Change } from '../../src/store/store.ts';
 import { makeScene, type Scene, SLEEP } from './scene.ts';

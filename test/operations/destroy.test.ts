@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { cat } from '../../src/operations/cat.ts';
 import { destroy } from '../../src/operations/destroy.ts';
+import { cat } from '../../src/operations/unit-texts.ts';
 import { requestReport } from '../../src/output/request-report.ts';
 import { GLOBAL, makeScene, outcome, SLEEP } from './scene.ts';
 

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { setCordon } from '../../src/operations/cordon.ts';
 import { destroy } from '../../src/operations/destroy.ts';
-import { drain } from '../../src/operations/drain.ts';
+import { drain, setCordon } from '../../src/operations/drain.ts';
 import { listEvents } from '../../src/operations/list-events.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { cordonReport, drainReport } from '../../src/output/machines.ts';

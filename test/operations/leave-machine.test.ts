@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { leaveMachine } from '../../src/operations/leave-machine.ts';
+import { leaveMachine } from '../../src/operations/machine-membership.ts';
 import { GLOBAL, makeScene, SLEEP } from './scene.ts';
 
 it('a machine leaves fleet.conf when no unit is assigned to it, and its global units are reported', async () => {

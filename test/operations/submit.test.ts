@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { cat } from '../../src/operations/cat.ts';
+import { cat } from '../../src/operations/unit-texts.ts';
 import { makeScene, type Scene, SLEEP } from './scene.ts';
 
 /** A unit file that says where it came from. */

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { toDo } from '../../src/controller/to-do.ts';
-import { forgetMachine } from '../../src/operations/leave-machine.ts';
 import { listMachines } from '../../src/operations/list-machines.ts';
 import { listUnits } from '../../src/operations/list-units.ts';
+import { forgetMachine } from '../../src/operations/machine-membership.ts';
 import { observeCluster } from '../../src/operations/observe-cluster.ts';
 import { reconcileEverything } from '../../src/operations/reconcile-everything.ts';
 import { start, unload } from '../../src/operations/set-target-state.ts';

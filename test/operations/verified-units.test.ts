@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { unitsBlamed } from '../../src/operations/verified-units.ts';
+import { unitsBlamed } from '../../src/operations/verify.ts';
 
 const UNITS = ['web.service', 'myweb.service', 'app@.service', 'app@1.service', String.raw`mnt-a\x2db.mount`];
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { MachineRow } from '../../src/operations/list-machines.ts';
-import type { MachineRef } from '../../src/operations/machine-ref.ts';
+import type { MachineRef } from '../../src/operations/listing.ts';
 import { listingJson, listingSignature } from '../../src/output/field.ts';
 import { jsonLine, jsonText } from '../../src/output/json.ts';
 import { MACHINES, UNIT_FILES, UNITS } from '../../src/output/listings.ts';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { MachineRow } from '../../src/operations/list-machines.ts';
 import type { UnitFileRow } from '../../src/operations/list-unit-files.ts';
 import type { UnitRow } from '../../src/operations/list-units.ts';
-import type { MachineRef } from '../../src/operations/machine-ref.ts';
+import type { MachineRef } from '../../src/operations/listing.ts';
 import type { ListingView } from '../../src/output/field.ts';
 import { HISTORY, MACHINES, UNIT_FILES, UNITS } from '../../src/output/listings.ts';
 import { renderTable, selectColumns, type TableOptions } from '../../src/output/table.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import type { MachineRef } from '../../src/operations/machine-ref.ts';
+import type { MachineRef } from '../../src/operations/listing.ts';
 import type { RequestResult, UnitResult } from '../../src/operations/unit-result.ts';
 import { errorLines, unreachableLines } from '../../src/output/report.ts';
 import type { UnitVerb } from '../../src/output/request-failures.ts';

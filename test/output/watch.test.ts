@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
-import type { Listing } from '../../src/operations/unreachable.ts';
+import type { Listing } from '../../src/operations/listing.ts';
 import { cutLine, fitScreen, screenView, streamView } from '../../src/output/watch.ts';
 
 const LOCKED = new FleetError('registry-locked', 'the registry is locked', { hint: 'Wait' });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MAX_LEAD, MAX_TOKEN } from '../../src/cluster/snapshot.ts';
-import { acceptMachine, distrustMachine } from '../../src/operations/trust-machine.ts';
+import { acceptMachine, distrustMachine } from '../../src/operations/machine-membership.ts';
 import { guarded } from '../../src/reconcile/guard.ts';
 import { reconcile } from '../../src/reconcile/reconcile.ts';
 import { trustedViews } from '../../src/reconcile/trust.ts';

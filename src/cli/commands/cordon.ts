@@ -34,7 +34,7 @@ export const uncordonCommand: Command = {
 
 async function setCordon(call: Call, cordon: Cordon | undefined): Promise<ExitStatus> {
   const [operation, { cordonJson, cordonReport }] = await Promise.all([
-    import('../../operations/cordon.ts'),
+    import('../../operations/drain.ts'),
     import('../../output/machines.ts'),
   ]);
   const isCordoned = cordon !== undefined;

@@ -90,7 +90,7 @@ const removeCommand: Command = {
     const [{ prepareEdit }, { withPorts }, { forgetMachine, leaveMachine }, output] = await Promise.all([
       import('../../config/edit-file.ts'),
       import('../context.ts'),
-      import('../../operations/leave-machine.ts'),
+      import('../../operations/machine-membership.ts'),
       import('../../output/machines.ts'),
     ]);
     refuseController(flags, streams);
@@ -126,7 +126,7 @@ const acceptCommand: Command = {
   async run({ arguments: [name = ''], flags, streams }) {
     const [{ withPorts }, { acceptMachine }, { acceptedLine }] = await Promise.all([
       import('../context.ts'),
-      import('../../operations/trust-machine.ts'),
+      import('../../operations/machine-membership.ts'),
       import('../../output/machines.ts'),
     ]);
     const accepted = await withPorts({ flags, streams }, (ports) => acceptMachine(ports, name), {
@@ -148,7 +148,7 @@ const distrustCommand: Command = {
   async run({ arguments: [name = ''], flags, streams }) {
     const [{ withPorts }, { distrustMachine }, { distrustedLines }] = await Promise.all([
       import('../context.ts'),
-      import('../../operations/trust-machine.ts'),
+      import('../../operations/machine-membership.ts'),
       import('../../output/machines.ts'),
     ]);
     const units = await withPorts({ flags, streams }, (ports) => distrustMachine(ports, name), {
@@ -186,7 +186,7 @@ async function removeUnlisted(
 ): Promise<ExitStatus> {
   const [{ withPorts }, { forgetMachine }, { movingLines }] = await Promise.all([
     import('../context.ts'),
-    import('../../operations/leave-machine.ts'),
+    import('../../operations/machine-membership.ts'),
     import('../../output/machines.ts'),
   ]);
   const units = await withPorts({ flags, streams }, async ({ registry }) => {

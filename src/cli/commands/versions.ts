@@ -23,7 +23,7 @@ export const catCommand: Command = {
   async run({ arguments: [unit = ''], options, flags, streams }) {
     const [{ withRegistry }, { cat, textOf }, { jsonText, textsJson }] = await Promise.all([
       import('../registry.ts'),
-      import('../../operations/cat.ts'),
+      import('../../operations/unit-texts.ts'),
       import('../../output/json.ts'),
     ]);
     const units = await withRegistry({ flags, streams }, (registry) => cat(registry, unit));
@@ -46,7 +46,7 @@ export const historyCommand: Command = {
   async run({ arguments: [unit = ''], options, flags, streams }) {
     const [{ withRegistry }, { history }, { jsonText }] = await Promise.all([
       import('../registry.ts'),
-      import('../../operations/history.ts'),
+      import('../../operations/unit-texts.ts'),
       import('../../output/json.ts'),
     ]);
     const render = await tableOf(HISTORY, options);

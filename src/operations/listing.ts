@@ -1,7 +1,12 @@
 import { quoted } from '../base/visible.ts';
-import { type ClusterSnapshot, otherCluster, type UnreadableUnit } from '../cluster/snapshot.ts';
+import {
+  type ClusterSnapshot,
+  type MachineView,
+  otherCluster,
+  type UnreadableUnit,
+} from '../cluster/snapshot.ts';
 import { isUnknown, type ObservedUnit } from '../cluster/unit-state.ts';
-import { type MachineRef, machineRef } from './machine-ref.ts';
+import type { Machine, MachineId } from '../machine/machine.ts';
 
 /** A machine that a listing says nothing about, because it did not answer or is not ours, and why. */
 export type UnreachableMachine = {
@@ -67,4 +72,15 @@ export function unreachableMachines(snapshot: ClusterSnapshot): readonly Unreach
     const { message, hint, since } = view.unreachable;
     return [{ machine: machineRef(view), message, hint, silentMs: Math.max(0, snapshot.now - since) }];
   });
+}
+
+/** A machine as people are shown it: `148a18ff.../10.10.1.1`. */
+export type MachineRef = {
+  readonly name: string;
+  readonly id: MachineId | undefined;
+  readonly address: string;
+};
+
+export function machineRef({ machine, id }: Pick<MachineView, 'id'> & { machine: Machine }): MachineRef {
+  return { name: machine.name, id, address: machine.address };
 }

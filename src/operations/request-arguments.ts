@@ -1,0 +1,152 @@
+import { readdir } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { FleetError } from '../base/errors.ts';
+import { globMatcher } from '../base/glob.ts';
+import { compareText } from '../base/text.ts';
+import type { DesiredUnit } from '../cluster/snapshot.ts';
+import type { Ports } from '../reconcile/ports.ts';
+import { previewRegistry, type Registry } from '../registry/registry.ts';
+import type { RegistryView } from '../registry/view.ts';
+import { isTemplate, parseUnitName, unitNameProblem } from '../unit/unit-name.ts';
+import { findUnit } from './find-unit.ts';
+import { globOf, readLocalUnits, unitNameOf } from './local-file.ts';
+import { observeCluster } from './observe-cluster.ts';
+import { noSuchUnit } from './select-units.ts';
+import { type Aim, type SubmitRequest, submit } from './submit.ts';
+import type { DifferingFile, UnitProblem } from './unit-result.ts';
+
+/**
+ * The request with every glob replaced by the units it matches: unit files of its folder and, where it names no
+ * folder, units of the registry. `web@*` stands for `web@*.service` too. Templates are matched where asked for. A
+ * glob that matches none is a problem.
+ */
+export async function expandGlobs<Request extends SubmitRequest>(
+  registry: Pick<Registry, 'load'>,
+  request: Request,
+  templates: 'with templates' | 'without templates',
+): Promise<{ readonly request: Request; readonly unmatched: readonly UnitProblem[] }> {
+  if (request.units.every((argument) => globOf(argument) === undefined)) return { request, unmatched: [] };
+  const { unitNames } = await registry.load();
+  const unmatched: UnitProblem[] = [];
+  const units: string[] = [];
+  for (const argument of request.units) {
+    if (globOf(argument) === undefined) {
+      units.push(argument);
+      continue;
+    }
+    const all = await expand(argument, request.cwd, unitNames);
+    const isPattern = (path: string): boolean => isTemplate(parseUnitName(basename(path)));
+    const found = templates === 'with templates' ? all : all.filter((path) => !isPattern(path));
+    if (found.length === 0)
+      unmatched.push(
+        noSuchUnit(
+          argument,
+          all.map((path) => basename(path)),
+        ),
+      );
+    units.push(...found);
+  }
+  return { request: { ...request, units: [...new Set(units)] }, unmatched };
+}
+
+async function expand(argument: string, cwd: string, known: readonly string[]): Promise<readonly string[]> {
+  const folder = dirname(argument);
+  const patterns = [basename(argument), `${basename(argument)}.service`].map((glob) => globMatcher(glob));
+  const files = (await unitFiles(resolve(cwd, folder))).map((name) => join(folder, name));
+  return [...new Set([...files, ...(argument.includes('/') ? [] : known)])]
+    .filter((path) => patterns.some((matches) => matches(basename(path))))
+    .toSorted(compareText);
+}
+
+/** The names of files there that are unit names with their suffix; a folder that cannot be read has none. */
+async function unitFiles(folder: string): Promise<readonly string[]> {
+  const names = await readdir(folder).catch(() => []);
+  return names.filter((name) => unitNameProblem(name) === undefined && parseUnitName(name).text === name);
+}
+
+/** The local files of a request that differ from the registry, before it is carried out. Throws as the request would. */
+export async function differingFiles(
+  registry: Pick<Registry, 'load'>,
+  request: SubmitRequest,
+): Promise<readonly DifferingFile[]> {
+  const { units, cwd } = (await expandGlobs(registry, request, 'with templates')).request;
+  const [locals, view] = await Promise.all([readLocalUnits(units, cwd), registry.load()]);
+  return locals.flatMap((local) => {
+    const found = findUnit(local, view);
+    return found.kind === 'known' && found.differing !== undefined ? [found.differing] : [];
+  });
+}
+
+/**
+ * What of a request can be acted on: globs expanded, and without timers, sockets, paths and automounts that have
+ * nothing to start. The rest are problems, found before anything is written.
+ */
+export async function actionable(
+  ports: Ports,
+  request: SubmitRequest,
+  verb: 'start' | 'load' | 'submit',
+): Promise<{ readonly request: SubmitRequest; readonly problems: readonly UnitProblem[] }> {
+  const templates = verb === 'submit' ? 'with templates' : 'without templates';
+  const expanded = await expandGlobs(ports.registry, request, templates);
+  const idle = await idleTriggers(ports, expanded.request, verb);
+  const left = new Set(idle.map(({ unit }) => unit));
+  const units = expanded.request.units.filter((argument) => !left.has(unitNameOf(argument).text));
+  return { request: { ...request, units }, problems: [...expanded.unmatched, ...idle] };
+}
+
+/** A timer, socket, path or automount, and the unit it starts. */
+type Trigger = { readonly unit: string; readonly starts: string };
+
+/**
+ * The timers, sockets, paths and automounts of a request that have nothing to start: their unit is not in the
+ * registry, not among the arguments and on no machine that answers. Machines are asked only when the registry does not have it.
+ */
+async function idleTriggers(
+  ports: Ports,
+  request: SubmitRequest,
+  verb: 'start' | 'load' | 'submit',
+): Promise<readonly UnitProblem[]> {
+  if (!request.units.some(mayTrigger)) return [];
+  const preview = previewRegistry(ports.registry, { clock: ports.clock, author: '' });
+  const aim: Aim = ({ target }) => (verb !== 'submit' && target === 'inactive' ? 'loaded' : target);
+  const { units } = await submit(preview, request, aim);
+  // What is only submitted goes to no machine, unless it is on one already.
+  const pushed = units.filter(({ target }) => verb !== 'submit' || target !== 'inactive');
+  const triggers = unknownTriggers(pushed, await preview.load());
+  if (triggers.length === 0) return [];
+  const { machines } = await observeCluster(ports, {
+    names: [...new Set(triggers.map(({ starts }) => starts))],
+  });
+  const answers = machines.flatMap(({ observation }) => observation ?? []);
+  // Unknown when no machine answers; that is reported elsewhere.
+  if (answers.length === 0) return [];
+  const there = new Set(
+    answers
+      .flatMap((answer) => answer.units)
+      .filter(({ state }) => state.load !== 'not-found')
+      .map(({ name }) => name),
+  );
+  return triggers.filter(({ starts }) => !there.has(starts)).map((trigger) => problemOf(trigger, verb));
+}
+
+/** Those of `units` that start a unit which the registry does not have. */
+export function unknownTriggers(
+  units: readonly DesiredUnit[],
+  registry: Pick<RegistryView, 'units'>,
+): readonly Trigger[] {
+  return units.flatMap(({ name, triggers }) =>
+    triggers === undefined || registry.units.has(triggers) ? [] : [{ unit: name, starts: triggers }],
+  );
+}
+
+function mayTrigger(argument: string): boolean {
+  return ['timer', 'socket', 'path', 'automount'].includes(unitNameOf(argument).type);
+}
+
+function problemOf({ unit, starts }: Trigger, verb: string): UnitProblem {
+  const message = `Cannot ${verb} unit "${unit}": it starts "${starts}", which is neither in the registry nor on a machine`;
+  return {
+    unit,
+    error: new FleetError('not-loaded', message, { hint: `Submit it first: fleetctl submit ${starts}` }),
+  };
+}
