@@ -163,7 +163,7 @@ it('a machine is asked by name for units that its answer lacks', async () => {
   expect(watch.view?.observation?.units.map(({ name }) => name)).toEqual(['a.service']);
 });
 
-it('a machine that answers and takes no lease is not silent', async () => {
+it('a machine that answers and takes no lease is reachable', async () => {
   const extension = (): never => {
     throw new FleetError('machine-stopping', 'Machine "m1" is shutting down');
   };
