@@ -170,7 +170,7 @@ export async function logIn(
   session.close();
   // With a terminal the machine itself hangs up.
   if (terminal === undefined && !(await hangsUp(hangUp(transport, target))))
-    err(`Warning: what was started on machine "${machine.name}" may go on there\n`);
+    err(`Warning: what was started on machine "${machine.name}" may continue there\n`);
   return sessionStatus(end);
 }
 

@@ -25,11 +25,11 @@ export type UnitResult = {
   readonly triggers: readonly string[];
   /** Where it was run because a person asked for it, its target state aside; `isOver` when it has run to success. */
   readonly ran: readonly { readonly machine: MachineRef; readonly isOver: boolean }[];
-  /** Where a run that goes on has the text from before. */
+  /** The machine on which a run keeps the previous text. */
   readonly outdated: readonly MachineRef[];
   /** Where it does not hold, and why. */
   readonly failures: readonly { readonly machine: MachineRef; readonly failure: Failure }[];
-  /** Where processes of it go on running although it was stopped, and how many. */
+  /** The machine on which processes of it still run after its stop, and how many. */
   readonly left?: readonly { readonly machine: MachineRef; readonly processes: number }[];
   /** It stays where it is although this rule speaks against its machine. */
   readonly violation: Reason | undefined;

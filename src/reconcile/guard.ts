@@ -17,7 +17,7 @@ type EarlyObservation = {
 
 /**
  * The ports with a registry that stores nothing while a machine has seen newer decisions than the registry has made. Such
- * a registry may be an old copy, and every change would raise its revision until it looks like the current one. Updates
+ * a registry may be an old copy, and every change would raise its revision until it equals the current one. Updates
  * reject with FleetError `registry-outdated`; reading works.
  *
  * Before the first change every machine is asked that was not asked before. The pass that follows gets these

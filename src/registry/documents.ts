@@ -37,7 +37,7 @@ const SHAPES = {
   cluster: z.object({ id: clusterId, tokenBase: z.optional(token) }),
   /**
    * What is wanted of a unit. `digest` names its text under `contents/`. `fromTemplate` tells whether an instance has the
-   * text of its template or of its own file; absent where that is not known. `fleet` is the version of the program
+   * text of its template or its own file; absent where that is not known. `fleet` is the version of the program
    * that stored it: an older one may not know an option of the text. `unconfirmed` is what `machine` (its name) alone
    * vouches for since the registry was rebuilt; the target state is `inactive` then, for programs that do not know it.
    */

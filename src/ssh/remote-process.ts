@@ -80,7 +80,7 @@ export abstract class StreamSession implements RemoteSession {
   /** Ends the local side of the command. */
   protected abstract letGo(): void;
 
-  /** Ends what carries the command: the machine goes on sending although the command was closed. */
+  /** Closes the channel, because the machine keeps sending after the command was closed. */
   protected abstract breakOff(): void;
 
   protected get isOpen(): boolean {

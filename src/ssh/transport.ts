@@ -137,7 +137,7 @@ export async function hangUp(transport: Transport, target: SshTarget): Promise<v
   await sweep.exit;
 }
 
-/** sshd makes every command the leader of its own session, so its process id is that of its group. */
+/** sshd makes every command a session leader, so its process id is the id of its group. */
 const SWEEP = `
 for file in $(grep -ls "^PPid:[[:space:]]*$PPID\\$" /proc/[0-9]*/status); do
   process=\${file#/proc/}

@@ -85,7 +85,7 @@ function aliasProblem(text: string, unit: UnitName): string | undefined {
   const alias = withInstance(text, unit);
   if (isReserved(alias)) return 'is the name of a unit of fleet itself';
   if (unitNameProblem(alias) !== undefined || parseUnitName(alias).type !== unit.type)
-    return `is no name of a ${unit.type}`;
+    return `is not a name of a ${unit.type}`;
   return parseUnitName(alias).instance === unit.instance ? undefined : 'is not for the same instance';
 }
 

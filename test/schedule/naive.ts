@@ -40,7 +40,7 @@ export function afterDecisions(snapshot: ClusterSnapshot, decisions: readonly De
 
 /**
  * Everything that is wrong with `unit` on `machine` while the others are as `world` says: the rules once more, written
- * the long way round and with nothing of the code they check; of a unit `alone` without those about what triggers it.
+ * in a naive way and without the code they check; of a unit `alone` without those about its triggers.
  */
 export function faults(
   unit: DesiredUnit,

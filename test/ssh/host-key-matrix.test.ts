@@ -16,7 +16,7 @@ import { createTransport, failure, run, targetOf, temporaryFolder } from './supp
  */
 const MODES = ['ask', 'accept-new', 'yes'] as const;
 const NAMINGS = ['port', 'alias', 'hashed'] as const;
-const ANSWERS = { nobody: undefined, yes: async () => true, no: async () => false } satisfies Record<
+const ANSWERS = { none: undefined, yes: async () => true, no: async () => false } satisfies Record<
   string,
   AskHostKey | undefined
 >;

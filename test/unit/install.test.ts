@@ -81,7 +81,7 @@ describe('the [Install] section', () => {
     ],
     ['web.service', 'WantedBy=../../etc', 'line 4: WantedBy is not a unit name: "../../etc"'],
     ['web.service', 'RequiredBy=a.target\nRequiredBy=db', 'line 5: RequiredBy is not a unit name: "db"'],
-    ['web.service', 'Alias=web.socket', 'line 4: Alias is no name of a service: "web.socket"'],
+    ['web.service', 'Alias=web.socket', 'line 4: Alias is not a name of a service: "web.socket"'],
     [
       'web.service',
       'Alias=fleet-lease.service',

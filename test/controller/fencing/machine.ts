@@ -186,7 +186,7 @@ export class SimMachine {
     });
   }
 
-  /** Runs `step` after so many ms of its own clock. */
+  /** Runs `step` after so many ms of its clock. */
   #in(ms: number, step: () => void): void {
     this.#world.in(ms / this.#rate, step);
   }

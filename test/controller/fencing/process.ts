@@ -35,7 +35,7 @@ export class SimProcess {
     this.#hasEnded = true;
   }
 
-  /** Runs `step` after so many ms of its own clock, when it is not paused. */
+  /** Runs `step` after so many ms of its clock, when it is not paused. */
   in(ms: number, step: () => void): void {
     this.#later(ms / this.#rate, step);
   }
