@@ -16,7 +16,7 @@ export type Call = {
 };
 
 /** The answer to a request; without a body only the status is sent. */
-export type Answer = {
+export type ApiResponse = {
   readonly status: number;
   readonly body?: { readonly type: string; readonly text: string | Buffer };
 };
@@ -31,12 +31,12 @@ export class ApiError extends Error {
   }
 }
 
-export function json(value: object, status = 200): Answer {
+export function json(value: object, status = 200): ApiResponse {
   return { status, body: { type: 'application/json', text: JSON.stringify(value) } };
 }
 
 /** The shape of every error of fleet's API. */
-export function errorAnswer({ status, message }: ApiError): Answer {
+export function errorAnswer({ status, message }: ApiError): ApiResponse {
   return json({ error: { code: status, message } }, status);
 }
 

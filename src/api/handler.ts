@@ -5,7 +5,7 @@ import { isFleetError } from '../base/errors.ts';
 import type { ListenSettings } from '../config/values.ts';
 import { CONTENT_TYPE } from '../metrics/exposition.ts';
 import type { Metrics } from '../metrics/metrics.ts';
-import { type Answer, ApiError, type Call, errorAnswer, readCall } from './call.ts';
+import { ApiError, type ApiResponse, type Call, errorAnswer, readCall } from './call.ts';
 import type { Cluster } from './cluster.ts';
 import type { EventStream } from './events.ts';
 import { RequestQueue } from './limits.ts';
@@ -40,7 +40,7 @@ export function createHandler(options: HandlerOptions, rules: AccessRules): Hand
         const last = request.headers['last-event-id'];
         return options.events.follow(response, typeof last === 'string' ? last : undefined);
       }
-      const work = (): Promise<Answer> => answer(options, call);
+      const work = (): Promise<ApiResponse> => answer(options, call);
       const isGone = (): boolean => request.socket.destroyed;
       const answered = isCostly(call) ? await queue.run(work, isGone) : await work();
       if (answered !== undefined) send(response, answered);
@@ -59,7 +59,7 @@ function isCostly({ method, path }: Call): boolean {
   return method === 'GET' && path.join('/') !== 'fleet/v2/snapshot' && path.join('/') !== 'healthz';
 }
 
-async function answer({ cluster, metrics }: HandlerOptions, call: Call): Promise<Answer> {
+async function answer({ cluster, metrics }: HandlerOptions, call: Call): Promise<ApiResponse> {
   if (call.method !== 'GET' || call.path.join('/') !== 'metrics') return answerTo(cluster, call);
   const { leads, now, watcher } = cluster;
   const { snapshot, seenAt } = watcher;
@@ -69,7 +69,7 @@ async function answer({ cluster, metrics }: HandlerOptions, call: Call): Promise
   };
 }
 
-function send(response: ServerResponse, { status, body }: Answer): void {
+function send(response: ServerResponse, { status, body }: ApiResponse): void {
   if (response.headersSent || response.destroyed) return;
   response.writeHead(status, {
     ...(body !== undefined && { 'content-type': body.type, 'content-length': Buffer.byteLength(body.text) }),

@@ -1,4 +1,4 @@
-import { type Answer, ApiError, type Call, json } from './call.ts';
+import { ApiError, type ApiResponse, type Call, json } from './call.ts';
 import type { Cluster } from './cluster.ts';
 import { snapshotAnswer } from './snapshot.ts';
 import DISCOVERY from './v1/discovery.json' with { type: 'json' };
@@ -6,7 +6,7 @@ import { listMachines, patchMachines } from './v1/machines.ts';
 import { deleteUnit, getState, getUnit, listStates, listUnits, putUnit } from './v1/units.ts';
 
 /** `name` is the piece of the path at `*`. */
-type Handler = (cluster: Cluster, call: Call, name: string) => Answer | Promise<Answer>;
+type Handler = (cluster: Cluster, call: Call, name: string) => ApiResponse | Promise<ApiResponse>;
 type Route = readonly [path: string, handlers: Readonly<Record<string, Handler>>];
 
 /** Every resource with its methods, except /events and /metrics. */
@@ -29,7 +29,7 @@ const ROUTES: readonly Route[] = [
 ];
 
 /** Throws {@link ApiError} 404 for an unknown resource and 405 for an unsupported method. */
-export async function answerTo(cluster: Cluster, call: Call): Promise<Answer> {
+export async function answerTo(cluster: Cluster, call: Call): Promise<ApiResponse> {
   const { path, method } = call;
   for (const [pattern, handlers] of ROUTES) {
     const pieces = pattern.split('/');
@@ -52,7 +52,7 @@ function named(methods: readonly string[]): string {
  * 200 while the controller can do its work, as leader or standby; else 503. The body has one line per problem; `warnings`
  * are about single machines, and are not a reason to restart a controller.
  */
-async function health(cluster: Cluster): Promise<Answer> {
+async function health(cluster: Cluster): Promise<ApiResponse> {
   const { reasons, warnings } = await cluster.health();
   const line = (text: string): string => text.replaceAll('\n', ' ');
   const healthy = reasons.length === 0;

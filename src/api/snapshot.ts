@@ -1,5 +1,5 @@
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
-import { type Answer, type Call, isObject } from './call.ts';
+import { type ApiResponse, type Call, isObject } from './call.ts';
 import type { Cluster } from './cluster.ts';
 
 /** The cluster as a controller sees it, in an answer. */
@@ -14,10 +14,10 @@ export type SnapshotDocument = {
 };
 
 /** Answers by snapshot: one of thousands of units takes long to write, so it is written once. */
-const written = new WeakMap<ClusterSnapshot, Answer>();
+const written = new WeakMap<ClusterSnapshot, ApiResponse>();
 
 /** The leader and standbys give the same answer. */
-export async function snapshotAnswer(cluster: Cluster, { takesAWhile }: Call): Promise<Answer> {
+export async function snapshotAnswer(cluster: Cluster, { takesAWhile }: Call): Promise<ApiResponse> {
   // A snapshot of thousands of units takes longer than the first timeout of clients.
   takesAWhile();
   const snapshot = await cluster.settledSnapshot();

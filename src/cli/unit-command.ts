@@ -9,7 +9,7 @@ import { waitPolicyOf } from './options.ts';
 import { writeLines } from './streams.ts';
 
 /** The answer of a command: lines, the object of `-o json`, and the exit status. */
-type Answer = {
+type CommandResult = {
   readonly report: ReportLines;
   readonly json: () => object;
   readonly status: ExitStatus;
@@ -19,7 +19,7 @@ type Answer = {
 export async function runChange<Result>(
   call: Call,
   operation: (ports: Ports) => Promise<Result>,
-  toAnswer: (result: Result, dryRun: boolean) => Answer,
+  toAnswer: (result: Result, dryRun: boolean) => CommandResult,
 ): Promise<ExitStatus> {
   const { withPorts } = await import('./context.ts');
   const dryRun = call.options.dryRun === true;

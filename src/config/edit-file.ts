@@ -43,7 +43,7 @@ const BYTE_ORDER_MARK = '\uFEFF';
 
 /** Atomically, with the owner and the mode of the file; a link stays a link. */
 async function replace({ path, text: old }: ConfigFile, text: string): Promise<void> {
-  await attempt(path, async () => {
+  await withWriteError(path, async () => {
     const place = await realpath(path);
     const found = await stat(place);
     if (!found.isFile()) throw configError(`cannot edit ${inQuotes(path)}: it is not a file`);
@@ -68,7 +68,7 @@ async function replace({ path, text: old }: ConfigFile, text: string): Promise<v
 }
 
 async function create(path: string, text: string): Promise<void> {
-  await attempt(path, async () => {
+  await withWriteError(path, async () => {
     await writeDurably(path, text);
     await syncFolder(dirname(path));
   });
@@ -91,7 +91,7 @@ async function writeDurably(path: string, text: string, owner?: Owner): Promise<
   }
 }
 
-async function attempt(path: string, work: () => Promise<void>): Promise<void> {
+async function withWriteError(path: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {

@@ -45,15 +45,18 @@ export function newConfigPath(request: ConfigRequest): string | undefined {
 }
 
 /** A file to try; `by` says who named it. `isHere` is for the one that was found in the current folder. */
-type Place = { readonly path: string; readonly by: string | undefined; readonly isHere: boolean };
+type ConfigCandidate = { readonly path: string; readonly by: string | undefined; readonly isHere: boolean };
 
-function candidates(request: ConfigRequest): { named: Place | undefined; places: readonly Place[] } {
+function candidates(request: ConfigRequest): {
+  named: ConfigCandidate | undefined;
+  places: readonly ConfigCandidate[];
+} {
   const named = namedFile(request);
   return { named, places: named === undefined ? usualPlaces(request) : [named] };
 }
 
 /** The file that was asked for. An empty variable counts as unset, an empty flag is a mistake. */
-function namedFile({ flags: { config: flag }, env, cwd, home }: ConfigRequest): Place | undefined {
+function namedFile({ flags: { config: flag }, env, cwd, home }: ConfigRequest): ConfigCandidate | undefined {
   const by = flag === undefined ? 'environment variable "FLEETCTL_CONFIG"' : 'flag "--config"';
   const text = flag ?? (env.FLEETCTL_CONFIG || undefined);
   if (text === undefined) return undefined;
@@ -63,7 +66,7 @@ function namedFile({ flags: { config: flag }, env, cwd, home }: ConfigRequest): 
 }
 
 /** The XDG base directory specification has relative paths ignored. */
-function usualPlaces({ env, cwd, home }: ConfigRequest): readonly Place[] {
+function usualPlaces({ env, cwd, home }: ConfigRequest): readonly ConfigCandidate[] {
   const xdg = env.XDG_CONFIG_HOME ?? '';
   const configHome = isAbsolute(xdg) ? xdg : join(home, '.config');
   const paths = [resolve(cwd, 'fleet.conf'), resolve(cwd, configHome, 'fleet/fleet.conf'), SYSTEM_FILE];
@@ -71,14 +74,14 @@ function usualPlaces({ env, cwd, home }: ConfigRequest): readonly Place[] {
 }
 
 /** The text of a file, undefined when there is none. */
-function readText(place: Place): string | undefined {
+function readText(place: ConfigCandidate): string | undefined {
   const bytes = readBytes(place);
   if (bytes === undefined) return undefined;
   if (!isUtf8(bytes)) throw cannotRead(place, 'it is not UTF-8 text');
   return new TextDecoder().decode(bytes);
 }
 
-function readBytes(place: Place): Buffer | undefined {
+function readBytes(place: ConfigCandidate): Buffer | undefined {
   try {
     const bytes = readTrusted(place.path);
     // A file of the current folder is used without being named, so the folder counts as well.
@@ -97,7 +100,7 @@ function whyUnreadable(code: unknown, error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function cannotRead({ path, by }: Place, why: string, cause?: unknown, hint?: string): Error {
+function cannotRead({ path, by }: ConfigCandidate, why: string, cause?: unknown, hint?: string): Error {
   return configError(
     `cannot read the configuration ${inQuotes(path)}: ${why}`,
     hint ?? (by && `It was named by ${by}`),

@@ -85,12 +85,12 @@ function healthOf({ machine, known, ...sight }: Finding, sameId: string | undefi
 
 async function lookAt(examiner: Examiner, machine: Machine, registry: RegistryView): Promise<Finding> {
   const known = registry.machines.get(machine.name)?.id;
-  const login = await attempt(() => examiner.login(machine));
+  const login = await resultOrFailure(() => examiner.login(machine));
   const { clusterId } = registry;
   const finding = { machine, known, user: examiner.userOf(machine), login, clusterId };
   if (login instanceof Error) return { ...finding, id: undefined, examination: undefined, offsetSeconds: 0 };
   const before = examiner.clock.now();
-  const examination = await attempt(() => examine(examiner, machine));
+  const examination = await resultOrFailure(() => examine(examiner, machine));
   if (examination instanceof Error) return { ...finding, id: undefined, examination, offsetSeconds: 0 };
   const offsetSeconds = offset(examination.clock, before, examiner.clock.now());
   return { ...finding, id: parseMachineId(examination.machineId), examination, offsetSeconds };
@@ -102,7 +102,7 @@ async function examine({ driver }: Examiner, machine: Machine): Promise<Examinat
 }
 
 /** What work came to, or its FleetError about the machine. */
-async function attempt<T>(work: () => Promise<T>): Promise<T | FleetError> {
+async function resultOrFailure<T>(work: () => Promise<T>): Promise<T | FleetError> {
   try {
     return await work();
   } catch (error) {

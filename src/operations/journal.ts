@@ -83,7 +83,7 @@ export async function readJournals(
 }
 
 /** What one machine had to say, or why it did not. */
-type Answer = {
+type MachineEntries = {
   readonly entries: readonly PlacedEntry[];
   readonly start?: FollowStart;
   readonly unreachable?: UnreachableMachine;
@@ -97,7 +97,7 @@ async function readOnce(
   question: JournalQuestion,
   text: JournalReader['text'] | undefined,
   signal: AbortSignal,
-): Promise<Answer> {
+): Promise<MachineEntries> {
   const entries: PlacedEntry[] = [];
   try {
     const stream = await driver.journal(source.machine, requestOf(source, question, text === undefined));

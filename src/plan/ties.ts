@@ -15,7 +15,7 @@ import { fenceObstacle, startStep } from './steps.ts';
 /** Which units a stop takes down, which a start brings along, and which it would stop. */
 export type UnitTies = { readonly stops: Ties; readonly needs: Ties; readonly conflicts: Ties };
 
-type Place = {
+type MachineContext = {
   readonly machine: MachineView;
   readonly snapshot: ClusterSnapshot;
   readonly desired: ReadonlyMap<string, DesiredUnit>;
@@ -37,17 +37,17 @@ export function tiesBetween({ units, olderTexts = [] }: ClusterSnapshot): UnitTi
  * The changes on one machine with what systemd makes of them: units that a stop takes down are started again, and none
  * is started that would stop another one which runs.
  */
-export function withTies(changes: readonly UnitChange[], place: Place): readonly UnitChange[] {
-  return withoutExcluded(withRevived(withReleasedSockets(changes, place), place), place);
+export function withTies(changes: readonly UnitChange[], context: MachineContext): readonly UnitChange[] {
+  return withoutExcluded(withRevived(withReleasedSockets(changes, context), context), context);
 }
 
 /** systemd starts no socket while its service runs, so that one that is replaced takes its service along. */
-function withReleasedSockets(changes: readonly UnitChange[], place: Place): readonly UnitChange[] {
+function withReleasedSockets(changes: readonly UnitChange[], context: MachineContext): readonly UnitChange[] {
   return changes.reduce((all, change) => {
-    const service = place.desired.get(change.unit)?.triggers;
-    const observed = service === undefined ? undefined : observedHere(service, place);
+    const service = context.desired.get(change.unit)?.triggers;
+    const observed = service === undefined ? undefined : observedHere(service, context);
     if (!change.unit.endsWith('.socket') || !isRestart(change) || observed === undefined) return all;
-    return isRunning(observed.state) ? withSteps(all, observed, ['stop', 'start'], place) : all;
+    return isRunning(observed.state) ? withSteps(all, observed, ['stop', 'start'], context) : all;
   }, changes);
 }
 
@@ -55,20 +55,20 @@ function withReleasedSockets(changes: readonly UnitChange[], place: Place): read
  * A launched unit that goes down with another one is started again; one that is only loaded and ran is, too, where the
  * other one is only restarted, as `systemctl restart` would do.
  */
-function withRevived(changes: readonly UnitChange[], place: Place): readonly UnitChange[] {
+function withRevived(changes: readonly UnitChange[], context: MachineContext): readonly UnitChange[] {
   const stopped = changes.filter((change) => hasStep(change, 'stop'));
   if (stopped.length === 0) return changes;
-  const down = takenAlong(namesOf(stopped), place.ties.stops);
-  const restarted = takenAlong(namesOf(stopped.filter(isRestart)), place.ties.stops);
+  const down = takenAlong(namesOf(stopped), context.ties.stops);
+  const restarted = takenAlong(namesOf(stopped.filter(isRestart)), context.ties.stops);
   return [...down].sort(compareText).reduce((all, name) => {
-    const observed = observedHere(name, place);
-    const unit = place.desired.get(name);
-    if (observed === undefined || unit === undefined || !place.isWanted(unit)) return all;
+    const observed = observedHere(name, context);
+    const unit = context.desired.get(name);
+    if (observed === undefined || unit === undefined || !context.isWanted(unit)) return all;
     const isRevived =
       unit.target === 'launched'
         ? isUp(observed.state) || isRunning(observed.state)
         : unit.target === 'loaded' && restarted.has(name) && isRunning(observed.state);
-    return isRevived ? withSteps(all, observed, ['start'], place) : all;
+    return isRevived ? withSteps(all, observed, ['start'], context) : all;
   }, changes);
 }
 
@@ -77,7 +77,7 @@ function withSteps(
   changes: readonly UnitChange[],
   observed: ObservedUnit,
   kinds: readonly ('stop' | 'start')[],
-  { desired, machine, snapshot }: Place,
+  { desired, machine, snapshot }: MachineContext,
 ): readonly UnitChange[] {
   const { name } = observed;
   const wanted = desired.get(name);
@@ -101,19 +101,19 @@ function withSteps(
  * A unit waits for one that runs and excludes it, or excludes what its start brings along; of two that are to be started,
  * the first by name is.
  */
-function withoutExcluded(changes: readonly UnitChange[], place: Place): readonly UnitChange[] {
-  const { conflicts, needs } = place.ties;
+function withoutExcluded(changes: readonly UnitChange[], context: MachineContext): readonly UnitChange[] {
+  const { conflicts, needs } = context.ties;
   const byName = new Map(changes.map((change) => [change.unit, change]));
   const changeOf = (name: string): Pick<UnitChange, 'steps'> => byName.get(name) ?? { steps: [] };
   const rivalOf = (name: string): Tie | undefined =>
     conflicts.get(name)?.find(({ unit }) => {
       const other = changeOf(unit);
       if (hasStep(other, 'start')) return unit < name || !hasStep(changeOf(name), 'start', 'restart');
-      const observed = observedHere(unit, place);
+      const observed = observedHere(unit, context);
       return observed !== undefined && isRunning(observed.state) && !hasStep(other, 'stop');
     });
   const isBrought = (name: string): boolean => {
-    const observed = observedHere(name, place);
+    const observed = observedHere(name, context);
     return observed !== undefined && !isRunning(observed.state) && !hasStep(changeOf(name), 'remove');
   };
   return changes.map((change): UnitChange => {
@@ -126,7 +126,7 @@ function withoutExcluded(changes: readonly UnitChange[], place: Place): readonly
 }
 
 /** A unit that fleet put on the machine. */
-function observedHere(name: string, { machine }: Place): ObservedUnit | undefined {
+function observedHere(name: string, { machine }: MachineContext): ObservedUnit | undefined {
   return machine.observation?.units.find((unit) => unit.name === name && unit.record !== undefined);
 }
 

@@ -5,7 +5,7 @@ import type { Credentials } from './keys/keys.ts';
 import type { AuthenticationMethod, SshTarget } from './target.ts';
 import type { Deadline } from './time-limit.ts';
 import type { Ask } from './transport.ts';
-import type { Answer, UserAuth } from './user-auth.ts';
+import type { AuthReply, UserAuth } from './user-auth.ts';
 
 /** Logs in: with one key after another, then with the user's answers if allowed; remembers what was tried. */
 export class Authentication {
@@ -89,18 +89,22 @@ export class Authentication {
   }
 
   /** Undefined when nothing came of it and the next way is to be tried. */
-  async #try(method: AuthenticationMethod, auth: UserAuth, deadline: Deadline): Promise<Answer | undefined> {
+  async #try(
+    method: AuthenticationMethod,
+    auth: UserAuth,
+    deadline: Deadline,
+  ): Promise<AuthReply | undefined> {
     if (method === 'publickey') return this.#tryKey(auth, deadline);
     this.#asked++;
     this.#note(method === 'password' ? 'a password' : 'answers to its questions');
     return method === 'password' ? this.#tryPassword(auth, deadline) : this.#tryDialog(auth, deadline);
   }
 
-  async #tryKey(auth: UserAuth, deadline: Deadline): Promise<Answer | undefined> {
+  async #tryKey(auth: UserAuth, deadline: Deadline): Promise<AuthReply | undefined> {
     const credential = this.#credentials.keys[this.#next++];
     if (credential === undefined) return undefined;
     this.#note(credential.label);
-    let answer: Answer | undefined;
+    let answer: AuthReply | undefined;
     for (const algorithm of algorithmsFor(credential.blob, auth.acceptedAlgorithms)) {
       answer = await this.#login(credential, algorithm, auth, deadline);
       // RSA keys have a second algorithm, for machines that say what they take after the first try only.
@@ -116,7 +120,7 @@ export class Authentication {
     { offered, signature }: { readonly offered: string; readonly signature: string },
     auth: UserAuth,
     deadline: Deadline,
-  ): Promise<Answer | undefined> {
+  ): Promise<AuthReply | undefined> {
     const { blob, asksFirst } = credential;
     if (asksFirst) {
       const answer = await auth.offerKey(offered, blob);
@@ -133,7 +137,7 @@ export class Authentication {
     }
   }
 
-  async #tryPassword(auth: UserAuth, deadline: Deadline): Promise<Answer | undefined> {
+  async #tryPassword(auth: UserAuth, deadline: Deadline): Promise<AuthReply | undefined> {
     const password = await this.#question('password: ', true, deadline);
     if (password === undefined) return this.#giveUp();
     const answer = await auth.usePassword(password);
@@ -142,7 +146,7 @@ export class Authentication {
     return this.#giveUp();
   }
 
-  async #tryDialog(auth: UserAuth, deadline: Deadline): Promise<Answer | undefined> {
+  async #tryDialog(auth: UserAuth, deadline: Deadline): Promise<AuthReply | undefined> {
     let answer = await auth.startDialog();
     while (answer.kind === 'prompts') {
       const { name, instructions, prompts } = answer;

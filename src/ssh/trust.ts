@@ -47,7 +47,7 @@ export class HostKeyTrust {
     const name = nameInFiles(target);
     if (file === undefined) throw hostKeyRefusal(target, key, { kind: 'unknown' });
     const hashed = target.hashKnownHosts || (await this.#read(file)).isHashed;
-    await attempt('write', file, () => appendKnownHost(file, name, key, hashed));
+    await withFileError('write', file, () => appendKnownHost(file, name, key, hashed));
   }
 
   /**
@@ -74,7 +74,7 @@ export class HostKeyTrust {
   }
 
   #read(path: string): Promise<KnownHostsFile> {
-    return attempt('read', path, () => this.#files.read(path));
+    return withFileError('read', path, () => this.#files.read(path));
   }
 }
 
@@ -85,7 +85,7 @@ export class HostKeyTrust {
 export async function knownHostLines(target: SshTarget): Promise<readonly string[]> {
   const files = new KnownHostsFiles();
   const paths = [...target.userKnownHostsFiles, ...target.globalKnownHostsFiles];
-  const read = await Promise.all(paths.map((path) => attempt('read', path, () => files.read(path))));
+  const read = await Promise.all(paths.map((path) => withFileError('read', path, () => files.read(path))));
   const name = knownHostName(target.host, target.port);
   const lines = namesOf(target).names.flatMap((each) => read.flatMap((file) => file.all(each)));
   const written = lines.map(({ marker, key }) => {
@@ -104,7 +104,7 @@ function namesOf(target: SshTarget): HostNames {
   return { host, names: isPlain ? [name] : [name, plain] };
 }
 
-async function attempt<T>(verb: string, file: string, work: () => Promise<T>): Promise<T> {
+async function withFileError<T>(verb: string, file: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {

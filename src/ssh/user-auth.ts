@@ -5,7 +5,7 @@ import { privateParts } from './ssh2-parts.ts';
 export type Prompt = { readonly prompt: string; readonly echo: boolean };
 
 /** The answer of a machine to a login request (RFC 4252, RFC 4256). */
-export type Answer =
+export type AuthReply =
   | { readonly kind: 'success' }
   /** `methods` can continue; `isPartial`: this one was right, and the machine wants another one beside. */
   | { readonly kind: 'failure'; readonly methods: readonly string[]; readonly isPartial: boolean }
@@ -28,7 +28,7 @@ const USERAUTH_REQUEST = 50;
 export class UserAuth {
   readonly #client: Client;
   readonly #user: string;
-  #answered: ((answer: Answer) => void) | undefined;
+  #answered: ((answer: AuthReply) => void) | undefined;
   /** The signature algorithms that the machine takes; undefined until it says so. */
   acceptedAlgorithms: readonly string[] | undefined;
 
@@ -65,30 +65,30 @@ export class UserAuth {
   }
 
   /** Asks whether a key would be taken. */
-  offerKey(algorithm: string, key: Buffer): Promise<Answer> {
+  offerKey(algorithm: string, key: Buffer): Promise<AuthReply> {
     return this.#request('publickey', this.#keyRequest(algorithm, key, false));
   }
 
   /** Logs in with a key. `sign` gets the data to sign. */
-  async useKey(algorithm: string, key: Buffer, sign: (data: Buffer) => Promise<Buffer>): Promise<Answer> {
+  async useKey(algorithm: string, key: Buffer, sign: (data: Buffer) => Promise<Buffer>): Promise<AuthReply> {
     const request = this.#keyRequest(algorithm, key, true);
     const session = privateParts(this.#client)._kex?.sessionID ?? Buffer.alloc(0);
     const signature = await sign(Buffer.concat([wireStrings(session), request]));
     return this.#request('publickey', Buffer.concat([request, wireStrings(signature)]));
   }
 
-  usePassword(password: string): Promise<Answer> {
+  usePassword(password: string): Promise<AuthReply> {
     const start = this.#start('password');
     return this.#request('password', Buffer.concat([start, Buffer.of(0), wireStrings(password)]));
   }
 
   /** Starts a dialog in which the machine asks and the user answers. */
-  startDialog(): Promise<Answer> {
+  startDialog(): Promise<AuthReply> {
     const start = this.#start('keyboard-interactive');
     return this.#request('keyboard-interactive', Buffer.concat([start, wireStrings('', '')]));
   }
 
-  answerPrompts(answers: readonly string[]): Promise<Answer> {
+  answerPrompts(answers: readonly string[]): Promise<AuthReply> {
     const answer = this.#next();
     privateParts(this.#client).authInfoRes([...answers]);
     return answer;
@@ -104,7 +104,7 @@ export class UserAuth {
   }
 
   /** `method` tells ssh2 how to read message 60, which means something else with each. */
-  #request(method: string, payload: Buffer): Promise<Answer> {
+  #request(method: string, payload: Buffer): Promise<AuthReply> {
     const answer = this.#next();
     const protocol = privateParts(this.#client);
     protocol._authsQueue.splice(0, Number.POSITIVE_INFINITY, method);
@@ -117,14 +117,14 @@ export class UserAuth {
     return answer;
   }
 
-  #next(): Promise<Answer> {
+  #next(): Promise<AuthReply> {
     return new Promise((resolve) => {
       this.#answered = resolve;
     });
   }
 
   /** An answer without a question is ignored. */
-  #settle(answer: Answer): void {
+  #settle(answer: AuthReply): void {
     const answered = this.#answered;
     this.#answered = undefined;
     answered?.(answer);

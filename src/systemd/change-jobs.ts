@@ -29,15 +29,15 @@ export function isOfTemplate({ unit }: Pick<UnitChange, 'unit'>): boolean {
 }
 
 /** `[ "$skip3" ] || step NAME:3 COMMAND || skip3=1` */
-export function attempt({ index }: Numbered, name: string, command: string): string {
+export function stepCommand({ index }: Numbered, name: string, command: string): string {
   return `[ "$skip${index}" ] || step ${name}:${index} ${command} || skip${index}=1`;
 }
 
 /** The step that succeeds if the unit was down in the last lists. */
-export function attemptDown(each: Numbered, name: string): string {
+export function downCommand(each: Numbered, name: string): string {
   const { change, unit } = each;
   const mayRun = isRestart(change) ? ' again' : isLaunch(change) ? ' replace' : '';
-  return attempt(each, name, `${isOfTemplate(change) ? 'stopped_all' : 'stopped'} ${unit}${mayRun}`);
+  return stepCommand(each, name, `${isOfTemplate(change) ? 'stopped_all' : 'stopped'} ${unit}${mayRun}`);
 }
 
 function isRestart(change: UnitChange): boolean {
@@ -94,14 +94,14 @@ export function stopUnits(
   return [
     ...stops.map(setDone),
     ...stops.map((each) =>
-      unlessDone(each, attempt(each, 'claim', `claim ${each.unit} ${each.change.token}`)),
+      unlessDone(each, stepCommand(each, 'claim', `claim ${each.unit} ${each.change.token}`)),
     ),
     ...stops
       .filter(({ change }) => !isRestart(change))
       .map((each) =>
         unlessDone(
           each,
-          attempt(each, 'unlink', `unlink_pulls ${[each.unit, ...keptLinks(each.change)].join(' ')}`),
+          stepCommand(each, 'unlink', `unlink_pulls ${[each.unit, ...keptLinks(each.change)].join(' ')}`),
         ),
       ),
     // Otherwise systemd may start a unit again that it has just stopped.
@@ -119,7 +119,7 @@ export function stopUnits(
       'step lock lock || return',
       ...guards,
       'step lists read_lists',
-      ...awaited.map((each) => unlessDone(each, attemptDown(each, 'stopped'))),
+      ...awaited.map((each) => unlessDone(each, downCommand(each, 'stopped'))),
       'section left left "$@"',
     ),
   ];
@@ -176,7 +176,7 @@ export function watchStarts(all: readonly Numbered[], { blocks, settleMs }: Wait
   return [
     ...(blocks && watched.length > 0 ? watch : []),
     ...(blocks && stopped.length > 0
-      ? ['step lists read_lists', ...stopped.map((each) => attemptDown(each, 'down'))]
+      ? ['step lists read_lists', ...stopped.map((each) => downCommand(each, 'down'))]
       : []),
     ...(kept.length > 0 ? ifAny(setUnits(kept), ...report('units')) : []),
   ];

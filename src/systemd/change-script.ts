@@ -3,14 +3,14 @@ import { hasStep, type Step, type UnitChange } from '../plan/step.ts';
 import { encodeForPrintf, quote } from '../ssh/shell.ts';
 import { parseUnitName, templateOf } from '../unit/unit-name.ts';
 import {
-  attempt,
-  attemptDown,
+  downCommand,
   isOfTemplate,
   type Numbered,
   numbered,
   recordOf,
   setUnits,
   startUnits,
+  stepCommand,
   stopUnits,
   type Waits,
   watchStarts,
@@ -40,12 +40,14 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
     `step cluster cluster ${quote(clusterId)} || return`,
     ...all.flatMap(adopt),
     ...guards,
-    ...having('check').map((each) => attempt(each, 'check', `check ${each.unit}`)),
+    ...having('check').map((each) => stepCommand(each, 'check', `check ${each.unit}`)),
     ...draftRecords(all),
     ...putFiles(all),
     ...stopUnits(all, guards, waits),
     ...all.flatMap(install),
-    ...having('forbid').map((each) => attempt(each, 'forbid', `forbid ${each.unit} ${each.change.token}`)),
+    ...having('forbid').map((each) =>
+      stepCommand(each, 'forbid', `forbid ${each.unit} ${each.change.token}`),
+    ),
     '[ -z "$changed" ] || step reload reload || return',
     ...forgetRemoved(having('remove')),
     ...all.flatMap(checkLease),
@@ -68,22 +70,22 @@ function adopt(each: Numbered): readonly string[] {
   const step = each.change.steps.find(({ kind }) => kind === 'adopt');
   if (step?.kind !== 'adopt') return [];
   const words = [quote(step.record.digest), encodeForPrintf(writeRecord(step.record))];
-  return [attempt(each, 'adopt', `adopt ${each.unit} ${each.change.token} ${words.join(' ')}`)];
+  return [stepCommand(each, 'adopt', `adopt ${each.unit} ${each.change.token} ${words.join(' ')}`)];
 }
 
 function guard(each: Numbered): string {
   const { change, unit } = each;
-  if (hasStep(change, 'forbid')) return attempt(each, 'guard', `seen ${unit} ${change.token}`);
+  if (hasStep(change, 'forbid')) return stepCommand(each, 'guard', `seen ${unit} ${change.token}`);
   const template = templateOf(parseUnitName(change.unit))?.text ?? '';
   const aliases = (recordOf(change)?.links ?? []).filter(isAlias);
   const words = [`${change.over ?? ''}`, template, ...aliases].map(quote);
-  return attempt(each, 'guard', `guard ${unit} ${change.token} ${words.join(' ')}`);
+  return stepCommand(each, 'guard', `guard ${unit} ${change.token} ${words.join(' ')}`);
 }
 
 /** A unit whose lease has ended is neither installed nor started. */
 function checkLease(each: Numbered): readonly string[] {
   const lease = each.change.steps.flatMap((step) => ('under' in step ? (step.under ?? []) : []))[0];
-  return lease === undefined ? [] : [attempt(each, 'lease', `check_lease ${leaseWords(lease)}`)];
+  return lease === undefined ? [] : [stepCommand(each, 'lease', `check_lease ${leaseWords(lease)}`)];
 }
 
 /** Records wait beside their places, so that they are on the disk together with the new files. */
@@ -107,9 +109,9 @@ function putFiles(all: readonly Numbered[]): readonly string[] {
   const flush = 'step flush flush || return';
   if (files.length === 0) return all.some(({ change }) => hasStep(change, 'record')) ? [flush] : [];
   return [
-    ...files.map(({ each, text }) => attempt(each, 'put', `put ${each.index} ${encodeForPrintf(text)}`)),
+    ...files.map(({ each, text }) => stepCommand(each, 'put', `put ${each.index} ${encodeForPrintf(text)}`)),
     'sums="$(sha256sum -- .fleet-$$-* 2>/dev/null </dev/null)\n"',
-    ...files.map(({ each, digest }) => attempt(each, 'verify', `verify ${each.index} ${digest}`)),
+    ...files.map(({ each, digest }) => stepCommand(each, 'verify', `verify ${each.index} ${digest}`)),
     flush,
   ];
 }
@@ -117,13 +119,13 @@ function putFiles(all: readonly Numbered[]): readonly string[] {
 function install(each: Numbered): readonly string[] {
   const { change, index, unit } = each;
   const step = recordOf(change);
-  if (hasStep(change, 'remove')) return [attempt(each, 'remove', `remove ${unit}`)];
+  if (hasStep(change, 'remove')) return [stepCommand(each, 'remove', `remove ${unit}`)];
   if (step === undefined) return [];
   const { fence = '' } = step;
   const words = [index, unit, `"$record${index}"`, ...step.links.map(quote)];
   return [
     fence === '' ? 'fenced=' : `fenced=${encodeForPrintf(fence)}`,
-    attempt(each, 'install', `install_unit ${words.join(' ')}`),
+    stepCommand(each, 'install', `install_unit ${words.join(' ')}`),
   ];
 }
 
@@ -135,10 +137,10 @@ function forgetRemoved(removals: readonly Numbered[]): readonly string[] {
   if (removals.length === 0) return [];
   return [
     'step lists read_lists',
-    ...removals.map((each) => attemptDown(each, 'gone')),
+    ...removals.map((each) => downCommand(each, 'gone')),
     ...setUnits(removals),
     '[ $# -eq 0 ] || step forget batch reset_failed "$@"',
-    ...removals.map((each) => attempt(each, 'retire', `retire ${each.unit} ${each.change.token}`)),
+    ...removals.map((each) => stepCommand(each, 'retire', `retire ${each.unit} ${each.change.token}`)),
   ];
 }
 
@@ -146,5 +148,5 @@ function forgetRemoved(removals: readonly Numbered[]): readonly string[] {
 function checkTemplate(each: Numbered): readonly string[] {
   const digest = recordOf(each.change)?.record.digest;
   if (digest === undefined || !isOfTemplate(each.change)) return [];
-  return [attempt(each, 'file', `has ${each.unit} ${digest}`)];
+  return [stepCommand(each, 'file', `has ${each.unit} ${digest}`)];
 }

@@ -114,7 +114,7 @@ export function renewSessions(driver: SystemdDriver): SystemdDriver {
   const open = new Map<string, MachineSession>();
   let isClosed = false;
   /** Runs `work`; after an error the session is not used again. */
-  async function attempt<T>(name: string, work: () => Promise<T>): Promise<T> {
+  async function discardAfterError<T>(name: string, work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
@@ -137,11 +137,11 @@ export function renewSessions(driver: SystemdDriver): SystemdDriver {
       return {
         ...session,
         ask: (query) => {
-          const answer = attempt(name, () => session.ask(query));
+          const answer = discardAfterError(name, () => session.ask(query));
           if (kept === undefined) return answer;
           return answer.catch((error: unknown) => {
             if (isClosed) throw error;
-            return attempt(name, () => begin().ask(query));
+            return discardAfterError(name, () => begin().ask(query));
           });
         },
         close: () => undefined,

@@ -1,7 +1,7 @@
 import { compareText } from '../../base/text.ts';
 import type { MachineView } from '../../cluster/snapshot.ts';
 import { parseMachineId } from '../../machine/machine.ts';
-import { type Answer, ApiError, type Call, isObject, json, parseJson } from '../call.ts';
+import { ApiError, type ApiResponse, type Call, isObject, json, parseJson } from '../call.ts';
 import type { Cluster } from '../cluster.ts';
 import { collection, pageOf } from './page.ts';
 
@@ -9,7 +9,7 @@ import { collection, pageOf } from './page.ts';
 type Change = { readonly machine: string; readonly key: string; readonly value: string | undefined };
 
 /** Only reachable machines, because the original fleet lists only members. */
-export async function listMachines(cluster: Cluster, { query }: Call): Promise<Answer> {
+export async function listMachines(cluster: Cluster, { query }: Call): Promise<ApiResponse> {
   const { machines } = await cluster.snapshot();
   const present = machines.filter(({ observation }) => observation !== undefined);
   const sorted = present.toSorted((a, b) => compareText(a.id ?? '', b.id ?? ''));
@@ -18,7 +18,7 @@ export async function listMachines(cluster: Cluster, { query }: Call): Promise<A
 }
 
 /** Metadata is in fleet.conf, which fleetd does not edit: a change that is there already succeeds, others are refused. */
-export async function patchMachines(cluster: Cluster, { body }: Call): Promise<Answer> {
+export async function patchMachines(cluster: Cluster, { body }: Call): Promise<ApiResponse> {
   const changes = readChanges(parseJson(await body()));
   const { machines } = await cluster.snapshot();
   for (const { machine, key, value } of changes) {

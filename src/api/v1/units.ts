@@ -5,7 +5,7 @@ import { listUnits as listStateRows, type UnitRow } from '../../operations/list-
 import { forgetUnit, requestUnit } from '../../operations/request-unit.ts';
 import { hashUnitFile, parseUnitFile, serialise } from '../../unit/unit-file.ts';
 import { isTemplate, parseUnitName, type UnitName, unitNameProblem } from '../../unit/unit-name.ts';
-import { type Answer, ApiError, type Call, isObject, json, parseJson } from '../call.ts';
+import { ApiError, type ApiResponse, type Call, isObject, json, parseJson } from '../call.ts';
 import type { Cluster } from '../cluster.ts';
 import { collection, pageOf } from './page.ts';
 
@@ -14,14 +14,14 @@ type Option = { readonly name: string; readonly section: string; readonly value:
 /** The requested options and state of a unit. */
 type Wanted = { readonly options: readonly Option[]; readonly target: TargetState | undefined };
 
-export async function listUnits(cluster: Cluster, { query }: Call): Promise<Answer> {
+export async function listUnits(cluster: Cluster, { query }: Call): Promise<ApiResponse> {
   const snapshot = await cluster.snapshot();
   const page = pageOf(snapshot.units, query.get('nextPageToken'));
   const items = page.items.map((unit) => unitJson(unit, snapshot, 'in a list'));
   return json(collection('units', { ...page, items }));
 }
 
-export async function getUnit(cluster: Cluster, name: string): Promise<Answer> {
+export async function getUnit(cluster: Cluster, name: string): Promise<ApiResponse> {
   const snapshot = await cluster.snapshot();
   const unit = snapshot.units.find((each) => each.name === name);
   if (unit === undefined) throw noSuchUnit();
@@ -29,7 +29,7 @@ export async function getUnit(cluster: Cluster, name: string): Promise<Answer> {
 }
 
 /** Answers as soon as the request is stored. A new text without a state makes the unit inactive. */
-export async function putUnit(cluster: Cluster, text: string, call: Call): Promise<Answer> {
+export async function putUnit(cluster: Cluster, text: string, call: Call): Promise<ApiResponse> {
   const name = readName(text);
   const { options, target } = readWanted(await bodyOf(call), name);
   const known = (await cluster.registry.load()).units.get(name.text);
@@ -52,7 +52,7 @@ export async function putUnit(cluster: Cluster, text: string, call: Call): Promi
   return { status: isNew ? 201 : 204 };
 }
 
-export async function deleteUnit(cluster: Cluster, name: string): Promise<Answer> {
+export async function deleteUnit(cluster: Cluster, name: string): Promise<ApiResponse> {
   if (!(await forgetUnit(cluster.registry, name))) throw noSuchUnit();
   return { status: 204 };
 }
@@ -125,7 +125,7 @@ function readOptions(options: readonly Option[]) {
 }
 
 /** The states of units on machines, filtered by unit or machine. */
-export async function listStates(cluster: Cluster, { query }: Call): Promise<Answer> {
+export async function listStates(cluster: Cluster, { query }: Call): Promise<ApiResponse> {
   const unit = query.get('unitName') ?? '';
   const machine = query.get('machineID') ?? '';
   const rows = (await seen(cluster)).filter(
@@ -136,7 +136,7 @@ export async function listStates(cluster: Cluster, { query }: Call): Promise<Ans
 }
 
 /** The state of a unit on the first machine that has it; clients poll it while they wait for a start. */
-export async function getState(cluster: Cluster, name: string): Promise<Answer> {
+export async function getState(cluster: Cluster, name: string): Promise<ApiResponse> {
   const row = (await seen(cluster)).find(({ unit }) => unit === name);
   if (row === undefined) throw noSuchUnit();
   return json(stateJson(row));

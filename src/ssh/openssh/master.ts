@@ -69,7 +69,7 @@ export async function startMaster(
   throw error;
 }
 
-type Place = {
+type MasterOptions = {
   readonly target: SshTarget;
   readonly socket: string;
   readonly log: string;
@@ -81,15 +81,15 @@ export class Master implements PooledConnection {
   readonly closed: Promise<void>;
   login: Login = { address: undefined, credential: undefined };
   readonly #child: ChildProcessWithoutNullStreams;
-  readonly #place: Place;
+  readonly #options: MasterOptions;
   #said = '';
   #isClosing: boolean = false;
   #granted = 0;
   #asking = 0;
 
-  constructor(child: ChildProcessWithoutNullStreams, place: Place) {
+  constructor(child: ChildProcessWithoutNullStreams, options: MasterOptions) {
     this.#child = child;
-    this.#place = place;
+    this.#options = options;
     child.stdin.on('error', () => undefined);
     child.stderr.on('data', (chunk: Buffer) => {
       this.#said = `${this.#said}${chunk}`.slice(-MOST_SAID);
@@ -98,14 +98,14 @@ export class Master implements PooledConnection {
   }
 
   get socket(): string {
-    return this.#place.socket;
+    return this.#options.socket;
   }
 
   async start(request: SessionRequest): Promise<RemoteSession> {
-    const { target, context } = this.#place;
+    const { target, context } = this.#options;
     this.#asking++;
     try {
-      await shorten(this.#place.log);
+      await shorten(this.#options.log);
       const session = await startSession(this, target, request, context);
       this.#granted++;
       return session;
@@ -129,14 +129,14 @@ export class Master implements PooledConnection {
   /** Why it is gone; waits until that is known. */
   async failure(): Promise<FleetError> {
     await this.closed;
-    const { target } = this.#place;
+    const { target } = this.#options;
     if (this.#isClosing) return lost(target, 'the connection was closed here');
     return lost(target, lastWords(await this.log()) ?? 'the connection was closed');
   }
 
   /** What ssh has said so far. */
   async log(): Promise<string> {
-    const log = await readFile(this.#place.log, 'utf8').catch(() => '');
+    const log = await readFile(this.#options.log, 'utf8').catch(() => '');
     // Errors of the command line are printed before the log exists.
     return `${log}${this.#said}`;
   }
