@@ -18,8 +18,11 @@ type KeyRow = {
   readonly about: string;
 };
 
+/** An option that sets a key has a value. */
+type SettingRow = KeyRow & { readonly option: readonly [flags: `${string}<${string}>`, description: string] };
+
 /** A global option. Its variable is named after it: `--ssh-timeout` is FLEETCTL_SSH_TIMEOUT. */
-type OptionRow = { readonly option: readonly [flags: string, description: string] };
+type OptionRow = { readonly option: readonly [flags: string, description: string]; readonly key?: never };
 
 /** An option of fleetd as well. */
 export const CONFIG_OPTION = [
@@ -223,7 +226,7 @@ export const SETTINGS = [
     option: ['--ssh-config <file>', "read this file instead of ssh's configuration; none: read no file"],
   },
   { option: ['-v, --verbose', 'show which lines of ssh_config are ignored'] },
-] as const satisfies readonly (KeyRow | OptionRow | (KeyRow & OptionRow))[];
+] as const satisfies readonly ((KeyRow & { readonly option?: never }) | OptionRow | SettingRow)[];
 
 type Row = (typeof SETTINGS)[number];
 export type TypedKeyRow = Extract<Row, { readonly key: unknown }>;

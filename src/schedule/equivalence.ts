@@ -1,6 +1,7 @@
 import { compareText } from '../base/text.ts';
 import type { Rejection } from '../cluster/reason.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
+import type { Placement } from '../unit/placement.ts';
 import { GlobIndex } from './conflict-index.ts';
 import type { Workload } from './workload.ts';
 
@@ -20,9 +21,28 @@ type Load = { readonly machine: MachineView; count: number };
 type Class = { readonly heap: Load[]; readonly rejected: readonly Rejection[]; readonly removals: number };
 
 /**
- * New units for which only `MachineID=` and `MachineMetadata=` differ among the rules, because no other unit, record or
- * glob concerns them. Their feasible machines are determined once for all of them, as with the equivalence classes of
- * the Borg scheduler (Verma et al., EuroSys 2015, section 3.4).
+ * The part of each option in the classes: units of a class have equal values of the keys, and none of the others, because
+ * those depend on other units, records or leases.
+ */
+const OPTIONS = {
+  machineId: 'key',
+  metadata: 'key',
+  machineOf: 'unset',
+  conflicts: 'unset',
+  global: 'unset',
+  replaces: 'unset',
+  fence: 'unset',
+} as const satisfies Readonly<Record<keyof Placement, 'key' | 'unset'>>;
+
+const fieldsOf = (part: 'key' | 'unset'): readonly (keyof Placement)[] =>
+  (Object.keys(OPTIONS) as (keyof Placement)[]).filter((field) => OPTIONS[field] === part);
+const KEYS = fieldsOf('key');
+const UNSET = fieldsOf('unset');
+
+/**
+ * New units whose feasible machines depend only on `MachineID=` and `MachineMetadata=`. The machines are determined once
+ * for all units of a class, as with the equivalence classes of the Borg scheduler (Verma et al., EuroSys 2015, section
+ * 3.4).
  */
 export class EquivalenceClasses {
   readonly #workload: Workload;
@@ -37,18 +57,11 @@ export class EquivalenceClasses {
 
   /** Whether the unit belongs to a class. */
   has({ name, placement, triggers }: DesiredUnit): boolean {
-    const { machineOf, replaces, conflicts, fence } = placement;
-    const named = [
-      machineOf,
-      replaces,
-      conflicts,
-      this.#workload.triggersOf(name),
-      this.#workload.replacersOf(name),
-    ];
     return (
-      fence === undefined &&
       triggers === undefined &&
-      named.every(({ length }) => length === 0) &&
+      UNSET.every((field) => isUnset(placement[field])) &&
+      this.#workload.triggersOf(name).length === 0 &&
+      this.#workload.replacersOf(name).length === 0 &&
       !this.#workload.conflicts.has(name) &&
       !this.#isKnown(name)
     );
@@ -73,7 +86,7 @@ export class EquivalenceClasses {
 
   /** The best machine for a unit of a class, as {@link Workload.best}; `determine` is called for the first unit of each. */
   choose({ placement }: DesiredUnit, determine: () => Feasibility): Choice {
-    const key = JSON.stringify([placement.machineId, placement.metadata]);
+    const key = JSON.stringify(KEYS.map((field) => placement[field]));
     const { removals } = this.#workload;
     let found = this.#classes.get(key);
     // A heap finds machines with more units than it knows of, but not those with fewer.
@@ -99,6 +112,10 @@ export class EquivalenceClasses {
   #load(machine: MachineView): Load {
     return { machine, count: this.#workload.count(machine.id ?? '') };
   }
+}
+
+function isUnset(value: unknown): boolean {
+  return value === undefined || value === false || (Array.isArray(value) && value.length === 0);
 }
 
 function compareLoads(a: Load, b: Load): number {

@@ -94,27 +94,38 @@ function steadyOf(snapshot: ClusterSnapshot): ClusterSnapshot {
 function reasonToLeave(context: Context, from: MachineId): Reason | undefined {
   const machine = context.workload.view(from);
   if (machine === undefined) return { code: 'machine-removed', machine: from };
-  const reasons = [...violations({ ...context, machine })].filter(excludesUnit);
+  const reasons = [...violations({ ...context, machine })].filter(mustLeave);
   return reasons.find(({ code }) => code === 'machine-silent') ?? reasons[0];
 }
 
-/**
- * Whether a unit that is on the machine has to leave. Not for a peer that is gone (fleet stopped its companions), a
- * global unit that came later, a lost record, a cordon or a missing lease.
- */
-function excludesUnit(reason: Reason): boolean {
+/** Whether a unit that is on the machine has to leave. */
+function mustLeave(reason: Reason): boolean {
   if (reason.code === 'conflict') return !reason.global;
-  if (reason.code === 'triggered-unit') return excludesUnit(reason.reason);
-  return !ONLY_FOR_NEW_UNITS.has(reason.code);
+  if (reason.code === 'triggered-unit') return mustLeave(reason.reason);
+  return MUST_LEAVE[reason.code];
 }
 
-const ONLY_FOR_NEW_UNITS: ReadonlySet<Reason['code']> = new Set([
-  'machine-of-nowhere',
-  'foreign-unit',
-  'cordoned',
-  'no-lease',
-  'lease-may-hold',
-]);
+const MUST_LEAVE: Readonly<Record<Exclude<Reason['code'], 'conflict' | 'triggered-unit'>, boolean>> = {
+  'machine-id': true,
+  'machine-metadata': true,
+  'machine-of-elsewhere': true,
+  // fleet stopped the companions of a unit that was stopped.
+  'machine-of-nowhere': false,
+  'unit-conflict': true,
+  'triggers-elsewhere': true,
+  'triggered-elsewhere': true,
+  'not-triggered': true,
+  replaced: true,
+  // The record of the unit is lost.
+  'foreign-unit': false,
+  'other-cluster': true,
+  'machine-silent': true,
+  'machine-removed': true,
+  cordoned: false,
+  drained: true,
+  'no-lease': false,
+  'lease-may-hold': false,
+};
 
 /** Whether so many machines are unreachable at once that the network here is down: more than half by default. */
 export function isCutOff({ machines, cutOff }: Pick<ClusterSnapshot, 'machines' | 'cutOff'>): boolean {

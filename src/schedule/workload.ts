@@ -14,7 +14,7 @@ export class Workload {
   readonly globals: readonly DesiredUnit[];
   /** Launched units that systemd never lets run side by side. */
   readonly conflicts: Ties;
-  /** How often a unit has left its machine. */
+  /** How often a unit has left its machine, which can make another machine the best. */
   removals = 0;
   readonly #units: ReadonlyMap<string, DesiredUnit>;
   readonly #machineOf = new Map<string, MachineId>();

@@ -4,6 +4,7 @@ import { originOf } from '../../src/config/config.ts';
 import { parseSections } from '../../src/config/parse.ts';
 import { formatRegistryPlace, parseRegistryPlace } from '../../src/config/places.ts';
 import { readConfig } from '../../src/config/read.ts';
+import { keysOf } from '../../src/config/settings.ts';
 import { controllerConf, isUntouched } from '../../src/install/controller-conf.ts';
 
 const REQUEST = { flags: { sshConfig: 'none' }, env: { USER: 'me' }, cwd: '/cwd', home: '/home/me' };
@@ -82,6 +83,29 @@ user = root
       userKnownHostsFiles: ['/etc/fleet/controller_known_hosts'],
     });
   }
+});
+
+it('has every setting of a machine, or leaves it to the controller for a reason', () => {
+  const LEFT = {
+    port: 'It is part of the address.',
+    identity_file: 'The controller has its own key.',
+    sudo: 'become replaces it.',
+    strict_host_key_checking: 'The host keys are installed, and there is no user to ask.',
+  };
+  const conf = `[machine.a]
+address = a.example
+metadata = a=1
+user = core
+become = doas
+become_password_command = true
+transport = openssh
+`;
+  const config = read('/fleet.conf', conf);
+  const { text } = controllerConf(config, config.registry);
+  const [, section = ''] = text.split('[machine.a]');
+  const written = [...section.matchAll(/^(\w+) =/gm)].map(([, key]) => key);
+  const keys = keysOf('machine').map(({ name }) => name);
+  expect([...written, ...Object.keys(LEFT)].toSorted()).toEqual(keys.toSorted());
 });
 
 it('tells whether it was changed', () => {

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { withoutMeasures } from '../../src/cluster/unit-state.ts';
 import type { MachineRow } from '../../src/operations/list-machines.ts';
 import type { UnitFileRow } from '../../src/operations/list-unit-files.ts';
 import type { UnitRow } from '../../src/operations/list-units.ts';
 import type { MachineRef } from '../../src/operations/listing.ts';
-import type { ListingView } from '../../src/output/field.ts';
+import { type ListingView, rowsJson } from '../../src/output/field.ts';
 import { HISTORY, MACHINES, UNIT_FILES, UNITS } from '../../src/output/listings.ts';
 import { renderTable, selectColumns, type TableOptions } from '../../src/output/table.ts';
+import { systemdState } from '../support/builders.ts';
 
 const WEB: MachineRef = { name: 'web-1', id: '148a18ff6e954cd892dac9de9bb90d5a', address: '10.10.1.1' };
 const SILENT: MachineRef = { name: 'web-2', id: undefined, address: '10.10.1.2' };
@@ -76,6 +78,23 @@ const machine = (changes: Partial<MachineRow> = {}): MachineRow => ({
   uptimeSeconds: 273_900.5,
   lastSeen: Date.UTC(2026, 10, 23, 6, 6, 0),
   ...changes,
+});
+
+it('has as measures of units the properties that fleetd does not count as a change', () => {
+  const state = systemdState('running', { nextElapse: 1 });
+  for (const [property, value] of Object.entries(state)) {
+    const changed = { ...state, [property]: typeof value === 'number' ? value + 1000 : 'other' };
+    const isIgnored = withoutMeasures(changed) === withoutMeasures(state);
+    const shown = UNITS.fields.filter(
+      (field) =>
+        JSON.stringify(rowsJson([field], [unit(changed)])) !==
+        JSON.stringify(rowsJson([field], [unit(state)])),
+    );
+    expect([property, shown.map(({ isMeasure = false }) => isMeasure)]).toEqual([
+      property,
+      shown.map(() => isIgnored),
+    ]);
+  }
 });
 
 describe('list-units', () => {
