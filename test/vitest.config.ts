@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { ClosingLine } from './support/closing-line.ts';
 import { SLOTS } from './support/slot.ts';
+import { SlowFirst } from './support/slow-first.ts';
 
 const shellText = {
   // Like the bundler, tests load shell files, units and the manual as text.
@@ -17,6 +18,7 @@ export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
     reporters: ['default', new ClosingLine()],
+    sequence: { sequencer: SlowFirst },
     projects: [
       {
         plugins: [shellText],
