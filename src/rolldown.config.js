@@ -10,7 +10,7 @@ const groups = [
   },
   { name: 'ssh2', test: /node_modules\/ssh2\// },
   { name: 'table', test: /node_modules\/(cli-table3|string-width)\// },
-  { name: 'program', test: /node_modules\/commander\/|src\/cli\/program/ },
+  { name: 'program', test: /node_modules\/commander\/|src\/cli\/(program|show-help)/ },
   {
     name: 'fleet',
     test: /src\/(?!controller|api|metrics|lease|install|store\/etcd|cli\/fleetd|output\/difference|cli\/load|(.*\/)?manual\/)|node_modules\/(zod|ini)\//,

@@ -29,7 +29,7 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
       return EXIT.done;
     }
     if (argv[0] === 'help') {
-      const { help } = await import('./manual/help.ts');
+      const { help } = await import('./show-help.ts');
       return await help(argv.slice(1), streams);
     }
     const { runProgram } = await import('./program.ts');

@@ -35,3 +35,10 @@ export const TOPICS: ReadonlyMap<string, string> = new Map(
 export function titleOf(markdown: string): string {
   return /^# (.*)/.exec(markdown)?.[1] ?? '';
 }
+
+/** The topics with their titles, for `fleetctl help`. */
+export function topicList(): string {
+  const widest = Math.max(...[...TOPICS.keys()].map((name) => name.length));
+  const lines = [...TOPICS].map(([name, page]) => `  ${name.padEnd(widest)}  ${titleOf(page)}`);
+  return `Topics:\n${lines.join('\n')}\n\nA topic is shown by: fleetctl help TOPIC\n`;
+}

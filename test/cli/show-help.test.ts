@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { showPaged } from '../../src/cli/manual/help.ts';
 import { TOPICS, titleOf } from '../../src/cli/manual/topics.ts';
 import { COMMANDS } from '../../src/cli/program.ts';
+import { COMMANDS_AND_TOPICS, showPaged } from '../../src/cli/show-help.ts';
 import type { Streams } from '../../src/cli/streams.ts';
 import { render } from '../../src/cli/terminal.ts';
 import { TOPIC_FILES } from '../support/manual.ts';
@@ -91,4 +91,9 @@ describe('the pager', () => {
     });
     expect(stdout).toContain('OUTPUT FOR SCRIPTS');
   });
+});
+
+it('knows the commands that are topics as well', () => {
+  const both = COMMANDS.map(({ name }) => name).filter((name) => TOPICS.has(name));
+  expect(COMMANDS_AND_TOPICS).toEqual(both);
 });
