@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 // One bundle, split by what is needed together: start-up is won by laziness, and lost again by many small files.
@@ -35,8 +35,26 @@ const manPages = {
   },
 };
 
+/** Writes the licences of the packages that the bundle contains: most of them must go with every copy. */
+const licences = {
+  name: 'licences',
+  writeBundle({ dir }, bundle) {
+    const modules = Object.values(bundle).flatMap(({ moduleIds = [] }) => moduleIds);
+    const folders = new Set(
+      modules.flatMap((id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)?.[0] ?? []),
+    );
+    const texts = [...folders].sort().map((folder) => {
+      const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+      const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
+      if (file === undefined) throw new Error(`${name} has no file with its licence`);
+      return `${name} ${version}\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`;
+    });
+    writeFileSync(join(dir, 'THIRD-PARTY-LICENCES'), texts.join(`\n${'-'.repeat(80)}\n\n`));
+  },
+};
+
 export default {
-  plugins: [manPages],
+  plugins: [manPages, licences],
   // Which chunk a module is in is said above; loading one that is there already costs nothing.
   checks: { ineffectiveDynamicImport: false },
   input: {

@@ -1,5 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import ssh2 from 'ssh2';
@@ -116,6 +125,9 @@ describe('npm install --global', () => {
     for (const program of ['fleetctl', 'fleetd'])
       expect(run(join(prefix, 'bin', program), '--version')).toBe(`${program} version ${manifest.version}\n`);
     expect(run(join(prefix, 'bin/fleetctl'), 'help', 'start')).toContain('Usage: fleetctl start');
+    const licences = readFileSync(join(prefix, 'lib/node_modules/fleet/dist/THIRD-PARTY-LICENCES'), 'utf8');
+    for (const name of ['commander', 'ssh2', 'zod'])
+      expect(licences).toMatch(new RegExp(`^${name} \\d`, 'm'));
   };
 
   it('installs from a git URL', () => {
