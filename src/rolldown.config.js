@@ -13,11 +13,11 @@ const groups = [
   { name: 'program', test: /node_modules\/commander\/|src\/cli\/(program|show-help)/ },
   {
     name: 'fleet',
-    test: /src\/(?!controller|api|metrics|lease|install|store\/etcd|cli\/fleetd|output\/difference|cli\/load|(.*\/)?manual\/)|node_modules\/(zod|ini)\//,
+    test: /src\/(?!controller|api|metrics|election|install|store\/etcd|cli\/fleetd|output\/difference|cli\/load|(.*\/)?manual\/)|node_modules\/(zod|ini)\//,
   },
   // What few commands need.
   { name: 'etcd', test: /src\/store\/etcd\// },
-  { name: 'controller', test: /src\/(controller|api|metrics|lease|cli\/fleetd)\// },
+  { name: 'controller', test: /src\/(controller|api|metrics|election|cli\/fleetd)\// },
   { name: 'install', test: /src\/(install|cli\/install)\// },
   { name: 'manual', test: /src\/(.*\/)?manual\// },
   { name: 'difference', test: /src\/output\/difference/ },

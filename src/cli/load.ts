@@ -37,10 +37,10 @@ const native = createRequire(__filename);
  * Loads `entry` of the built program (CommonJS, as the bundler writes it) and returns its exports.
  *
  * V8 compiles a megabyte of JavaScript at each start, which is most of the time of a short command. Its compiled form
- * is therefore kept in `$XDG_CACHE_HOME/fleet/code`. It is used only if the
- * folder and the file belong to this user and no other user can write to them, if its checksum is right, if it was made
- * from the same source (its name has the source's checksum), and if V8 accepts it (version and flags). Otherwise the source is compiled, and the compiled
- * form is replaced when the process exits; an error there is ignored, because only time is lost.
+ * is therefore kept in `$XDG_CACHE_HOME/fleet/code`. It is used only if the folder and the file belong to this user and
+ * no other user can write to them, if its checksum is right, if it was made from the same source (its name has the
+ * source's checksum), and if V8 accepts it (version and flags). Otherwise the source is compiled, and the compiled form
+ * is replaced when the process exits; an error there is ignored, because only time is lost.
  * `NODE_DISABLE_COMPILE_CACHE=1` turns it off, as for Node's own.
  */
 export function load(entry: string): unknown {

@@ -111,7 +111,7 @@ export class Workload {
       .get(machine)
       ?.conflictsOf(unit, (glob, name) => this.matches(glob, name), applies);
     for (const other of found ?? [])
-      if (other !== undefined && !(first !== undefined && first.name <= other.name)) first = other;
+      if (other !== undefined && (first === undefined || other.name < first.name)) first = other;
     return first;
   }
 
