@@ -67,14 +67,12 @@ function unitList(units: readonly string[]): string {
   return `${units.slice(0, NAMED).join(', ')} and ${units.length - NAMED} more units`;
 }
 
-const GRAPHEMES = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
-
 /** At most `width` columns; a character that takes two of them is never cut in half. */
 function cut(text: string, width: number): string {
   if (stringWidth(text) <= width) return text;
   let kept = '';
   let used = 1;
-  for (const { segment } of GRAPHEMES.segment(text)) {
+  for (const { segment } of new Intl.Segmenter().segment(text)) {
     used += stringWidth(segment);
     if (used > width) break;
     kept += segment;
