@@ -13,7 +13,7 @@ const groups = [
   { name: 'program', test: /node_modules\/commander\/|src\/cli\/(program|show-help)/ },
   {
     name: 'fleet',
-    test: /src\/(?!controller|api|metrics|election|install|store\/etcd|cli\/fleetd|output\/difference|cli\/load|(.*\/)?manual\/)|node_modules\/(zod|ini)\//,
+    test: /src\/(?!controller|api|metrics|election|install|store\/etcd|cli\/fleetd|output\/(difference|progress|watch|wide-text)|cli\/(load|watch)|(.*\/)?manual\/)|node_modules\/(zod|ini)\//,
   },
   // What few commands need.
   { name: 'etcd', test: /src\/store\/etcd\// },

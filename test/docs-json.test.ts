@@ -88,7 +88,7 @@ const ANSWERS: Readonly<Record<string, (scene: Scene) => Promise<object>>> = {
     machines.disconnect('m3');
     const login = async () => ({ address: '10.0.0.1', credential: 'id' });
     const examiner = { ...ports, login, userOf: () => 'core' };
-    return doctorJson(await doctor(examiner, finder(ports), [], () => undefined));
+    return doctorJson(await doctor(examiner, finder(ports), [], async () => undefined));
   },
   cat: async ({ ports }) => textsJson(await cat(ports.registry, 'a')),
   version: async () => JSON.parse((await (await makeDesk('')).run(['version', '-o', 'json'])).out),

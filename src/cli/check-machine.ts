@@ -9,9 +9,9 @@ import type { Streams } from './streams.ts';
 export function checkMachine(config: Config, name: string, streams: Streams): Promise<boolean> {
   return withConfig(config, streams, async (ports, access) => {
     const view = { all: false, names: [name] };
-    const [health] = await doctor(examinerOf(ports, access), finder(ports), [name], () => undefined);
+    const [health] = await doctor(examinerOf(ports, access), finder(ports), [name], async () => undefined);
     if (health === undefined || isHealthy(health)) return true;
-    streams.err(`${doctorTitles(view)}${doctorLines(health, view)}`);
+    streams.err(`${await doctorTitles(view)}${await doctorLines(health, view)}`);
     return false;
   });
 }

@@ -50,7 +50,7 @@ export async function runListing<Row>(
   const { withSnapshotSource } = await import('./snapshot-source.ts');
   const listing = await withSnapshotSource(call, list);
   const { jsonText } = await import('../output/json.ts');
-  streams.out(options.output === 'json' ? jsonText(listingJson(view, listing)) : render(listing.rows));
+  streams.out(options.output === 'json' ? jsonText(listingJson(view, listing)) : await render(listing.rows));
   const { missingLines } = await import('../output/report.ts');
   writeLines(streams.err, missingLines(listing));
   return EXIT.done;
@@ -60,7 +60,7 @@ export async function runListing<Row>(
 export async function tableOf<Row>(
   { fields, defaults }: ListingView<Row>,
   options: Call['options'],
-): Promise<(rows: readonly Row[]) => string> {
+): Promise<(rows: readonly Row[]) => Promise<string>> {
   const { renderTable, selectColumns } = await import('../output/table.ts');
   const columns = selectColumns(fields, fieldsOf(options.fields) ?? defaults);
   const shape = { legend: options.legend !== false, full: options.full === true };

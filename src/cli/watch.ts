@@ -22,7 +22,7 @@ export function watchListing<Row>(
   call: Call,
   view: ListingView<Row>,
   list: (from: SnapshotSource) => Promise<Listing<Row>>,
-  table: (rows: readonly Row[]) => string,
+  table: (rows: readonly Row[]) => Promise<string>,
 ): Promise<number> {
   const intervalMs = watchInterval(call);
   const viewer = viewerOf(call, view, table, intervalMs);
@@ -65,14 +65,14 @@ export function watchInterval({ options }: Pick<Call, 'options'>): number {
 function viewerOf<Row>(
   { options, streams: { out, err, screen } }: Call,
   view: ListingView<Row>,
-  table: (rows: readonly Row[]) => string,
+  table: (rows: readonly Row[]) => Promise<string>,
   intervalMs: number,
 ): Viewer<Row> {
   if (options.output === 'json')
     return streamView<Row>({
       out,
       err,
-      render: (listing) => jsonLine(listingJson(view, listing)),
+      render: async (listing) => jsonLine(listingJson(view, listing)),
       signature: (listing) => listingSignature(view, listing),
       separator: '',
     });
@@ -89,7 +89,7 @@ export async function listRepeatedly<Row>(
 ): Promise<never> {
   for (;;) {
     try {
-      viewer.seen(await list());
+      await viewer.seen(await list());
     } catch (error) {
       if (!isFleetError(error)) throw error;
       viewer.failed(error);

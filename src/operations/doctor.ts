@@ -35,7 +35,7 @@ export async function doctor(
   examiner: Examiner,
   find: (name: string) => Promise<Machine>,
   names: readonly string[],
-  emit: (health: MachineHealth) => void,
+  emit: (health: MachineHealth) => Promise<void>,
 ): Promise<readonly MachineHealth[]> {
   const registry = await examiner.registry.load();
   const named = await Promise.all(names.map(find));
@@ -49,19 +49,21 @@ export async function doctor(
       const { id } = sight;
       const sameId = id === undefined ? undefined : firsts.get(id);
       if (id !== undefined && sameId === undefined) firsts.set(id, machine.name);
-      emit(healthOf(sight, sameId));
+      await emit(healthOf(sight, sameId));
       return { ...sight, sameId };
     }),
   );
-  return sights.map((sight): MachineHealth => {
-    if (sight.sameId !== undefined) return healthOf(sight, sight.sameId);
-    const later = sights.find(
-      ({ id, sameId }) => id !== undefined && id === sight.id && sameId === sight.machine.name,
-    );
-    const health = healthOf(sight, later?.machine.name);
-    if (later !== undefined) emit(health);
-    return health;
-  });
+  return Promise.all(
+    sights.map(async (sight): Promise<MachineHealth> => {
+      if (sight.sameId !== undefined) return healthOf(sight, sight.sameId);
+      const later = sights.find(
+        ({ id, sameId }) => id !== undefined && id === sight.id && sameId === sight.machine.name,
+      );
+      const health = healthOf(sight, later?.machine.name);
+      if (later !== undefined) await emit(health);
+      return health;
+    }),
+  );
 }
 
 /** {@link doctor} finds machines as other commands do. */

@@ -25,29 +25,31 @@ export type DoctorView = {
 };
 
 /** The line of titles. */
-export function doctorTitles(view: DoctorView): string {
+export function doctorTitles(view: DoctorView): Promise<string> {
   return renderTable(COLUMNS, [], { legend: true, full: false, widths: widthsOf(view) });
 }
 
 /** The failed checks of one machine with their fixes, and the rest in one row. */
-export function doctorLines(health: MachineHealth, view: DoctorView): string {
+export async function doctorLines(health: MachineHealth, view: DoctorView): Promise<string> {
   const { machine, checks } = health;
   const shown = view.all ? checks : checks.filter(({ status }) => status === 'failed');
-  const texts = shown.map((result) => {
-    const row = {
-      machine: machine.name,
-      check: result.check,
-      status: result.status,
-      detail: detailOf(result),
-    };
-    const fix = fixOf(result);
-    return `${table([row], view)}${fix === undefined ? '' : `  fix: ${fix}\n`}`;
-  });
+  const texts = await Promise.all(
+    shown.map(async (result) => {
+      const row = {
+        machine: machine.name,
+        check: result.check,
+        status: result.status,
+        detail: detailOf(result),
+      };
+      const fix = fixOf(result);
+      return `${await table([row], view)}${fix === undefined ? '' : `  fix: ${fix}\n`}`;
+    }),
+  );
   if (view.all) return texts.join('');
   const rest = isHealthy(health)
     ? { check: 'all', status: 'ok', detail: summary(checks) }
     : { check: 'rest', status: skippedOf(checks) > 0 ? 'skipped' : 'ok', detail: restOf(checks) };
-  return `${texts.join('')}${table([{ machine: machine.name, ...rest }], view)}`;
+  return `${texts.join('')}${await table([{ machine: machine.name, ...rest }], view)}`;
 }
 
 /** `{ "machines": […] }`, see src/manual/json.md for every field. */
@@ -65,7 +67,7 @@ export function doctorJson(machines: readonly MachineHealth[]): object {
   return { machines: rows };
 }
 
-function table(rows: readonly Row[], view: DoctorView): string {
+function table(rows: readonly Row[], view: DoctorView): Promise<string> {
   return renderTable(COLUMNS, rows, { legend: false, full: false, widths: widthsOf(view) });
 }
 

@@ -1,5 +1,3 @@
-import Table from 'cli-table3';
-import stringWidth from 'string-width';
 import { FleetError } from '../base/errors.ts';
 import { nearest } from '../base/text.ts';
 import { visible } from '../base/visible.ts';
@@ -35,57 +33,46 @@ export function selectColumns<Row>(
   });
 }
 
-/** How many rows one table object draws: cli-table3's cost is quadratic in them. */
-const BLOCK = 100;
+/** The spaces between two columns. */
 const GAP = 2;
 
 /** Columns padded with two spaces, no borders, no trailing spaces; every line ends with a newline. */
-export function renderTable<Row>(
+export async function renderTable<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
   options: TableOptions,
-): string {
-  const titles = columns.map(({ field }) => field.toUpperCase());
-  const cells = rows.map((row) => columns.map((column) => oneLine(column.value(row, options))));
-  const lines = options.legend ? [titles, ...cells] : cells;
-  const widths = columns.map((_, index) =>
-    lines.reduce(
-      (widest, line) => Math.max(widest, widthOf(line[index] ?? '')),
-      options.widths?.[index] ?? 0,
-    ),
+): Promise<string> {
+  const drawn = await Promise.all(
+    columns.map(({ field, value }, index) => {
+      const cells = rows.map((row) => oneLine(value(row, options)));
+      if (options.legend) cells.unshift(field.toUpperCase());
+      return padColumn(cells, options.widths?.[index] ?? 0);
+    }),
   );
-  const blocks: string[] = [];
-  for (let start = 0; start < lines.length; start += BLOCK) {
-    blocks.push(drawBlock(lines.slice(start, start + BLOCK), widths));
-  }
-  return blocks.join('');
-}
-
-function drawBlock(lines: readonly (readonly string[])[], widths: readonly number[]): string {
-  const table = new Table({
-    chars: BORDERLESS,
-    colWidths: widths.map((width, index) => width + (index < widths.length - 1 ? GAP : 0)),
-    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
-  });
-  table.push(...lines.map((line) => [...line]));
-  return table
-    .toString()
-    .split('\n')
-    .map((line) => `${line.trimEnd()}\n`)
+  const [first = []] = drawn;
+  return first
+    .map(
+      (_, line) =>
+        `${drawn
+          .map((cells) => cells[line])
+          .join('')
+          .trimEnd()}\n`,
+    )
     .join('');
 }
 
-const BORDERLESS = Object.fromEntries(
-  ['top', 'bottom', 'left', 'right']
-    .flatMap((side) => [side, `${side}-mid`, `${side}-left`, `${side}-right`])
-    .concat('mid', 'mid-mid', 'middle')
-    .map((name) => [name, '']),
-);
-
 const ASCII = /^[ -~]*$/;
 
-function widthOf(text: string): number {
-  return ASCII.test(text) ? text.length : stringWidth(text);
+/** The cells, all as wide as the widest of them, which has at least `least` columns of a terminal, and the gap. */
+async function padColumn(cells: readonly string[], least: number): Promise<readonly string[]> {
+  const wide = cells.filter((cell) => !ASCII.test(cell));
+  const narrow = wide.length === 0 ? cells : cells.filter((cell) => ASCII.test(cell));
+  const width = narrow.reduce((widest, { length }) => Math.max(widest, length), least);
+  if (wide.length === 0) return cells.map((cell) => cell.padEnd(width + GAP));
+  const { padWide, widthOf } = await import('./wide-text.ts');
+  const total = wide.reduce((widest, cell) => Math.max(widest, widthOf(cell)), width) + GAP;
+  const padded = padWide(wide, total);
+  return cells.map((cell) => padded.get(cell) ?? cell.padEnd(total));
 }
 
 /** A row is one line, whatever a description holds, as wide as it will be shown; an empty cell is `-`, as in fleet. */

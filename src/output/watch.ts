@@ -7,7 +7,7 @@ import { errorLines, missingLines } from './report.ts';
 
 /** Shows each update of a watched listing, or why there is none. */
 export type Viewer<Row> = {
-  seen(listing: Listing<Row>): void;
+  seen(listing: Listing<Row>): Promise<void>;
   failed(error: FleetError): void;
   /** After the last update. */
   end(): void;
@@ -18,9 +18,9 @@ export type Canvas<Row> = {
   out(text: string): void;
   err(text: string): void;
   /** The text of a listing; each line ends with a newline. */
-  render(listing: Listing<Row>): string;
+  render(listing: Listing<Row>): Promise<string>;
   /** Two listings with one signature count as unchanged; by default their text. */
-  readonly signature?: (listing: Listing<Row>) => string;
+  readonly signature?: (listing: Listing<Row>) => string | Promise<string>;
   /** Printed between listings in a pipe; by default an empty line. */
   readonly separator?: string;
 };
@@ -45,8 +45,8 @@ export function screenView<Row>(
     screen.draw(fitScreen(head, body, foot, screen.size()));
   };
   return {
-    seen(listing) {
-      body = canvas.render(listing).split('\n').slice(0, -1);
+    async seen(listing) {
+      body = (await canvas.render(listing)).split('\n').slice(0, -1);
       draw(missingLines(listing));
     },
     failed: (error) => draw(errorLines(error)),
@@ -65,9 +65,9 @@ export function streamView<Row>(canvas: Canvas<Row>): Viewer<Row> {
     remarked = about;
   };
   return {
-    seen(listing) {
-      const signed = signature(listing);
-      if (signed !== shown) out(`${shown === undefined ? '' : separator}${render(listing)}`);
+    async seen(listing) {
+      const signed = await signature(listing);
+      if (signed !== shown) out(`${shown === undefined ? '' : separator}${await render(listing)}`);
       shown = signed;
       // The warnings themselves have a duration, which changes with every update.
       const missing = [...listing.unreachable, ...listing.unreadable];

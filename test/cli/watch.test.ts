@@ -14,7 +14,7 @@ async function watch(answers: readonly (string | Error)[]): Promise<readonly str
     return { rows: [answer], unreachable: [], unreadable: [] };
   };
   const viewer = {
-    seen: ({ rows }: { rows: readonly unknown[] }) => void log.push(`saw ${rows}`),
+    seen: async ({ rows }: { rows: readonly unknown[] }) => void log.push(`saw ${rows}`),
     failed: ({ message }: FleetError) => void log.push(`failed: ${message}`),
     end: () => undefined,
   };

@@ -11,7 +11,7 @@ const LOGIN = { address: '10.0.0.1', credential: 'id' };
 
 async function look(scene: Scene, names: readonly string[], login?: Examiner['login']) {
   const told: string[] = [];
-  const emit = ({ machine }: MachineHealth) => void told.push(machine.name);
+  const emit = async ({ machine }: MachineHealth) => void told.push(machine.name);
   const found = await doctor(examinerOf(scene, login), finder(scene.ports), names, emit);
   return { found, told };
 }
@@ -42,7 +42,7 @@ it('a machine that hangs holds up none of the others, and the answer is in the o
     }),
     finder(scene.ports),
     [],
-    ({ machine }) => {
+    async ({ machine }) => {
       told.push(machine.name);
       if (told.length === 2) release();
     },

@@ -23,16 +23,16 @@ const health = (sight: Partial<HealthInput> = {}) => ({
 const examined = (changes: Partial<Examination>) => health({ examination: { ...HEALTHY, ...changes } });
 
 describe('the words about a machine', () => {
-  it('stand in columns, also when they come one after the other', () => {
-    expect(doctorTitles(VIEW)).toBe('MACHINE      CHECK       STATUS   DETAIL\n');
-    expect(doctorLines(health(), VIEW)).toBe(
+  it('stand in columns, also when they come one after the other', async () => {
+    expect(await doctorTitles(VIEW)).toBe('MACHINE      CHECK       STATUS   DETAIL\n');
+    expect(await doctorLines(health(), VIEW)).toBe(
       'm1           all         ok       16 checks, core with /id, systemd 252, running\n',
     );
   });
 
-  it('are the failures, their fixes, and the number of the other checks', () => {
+  it('are the failures, their fixes, and the number of the other checks', async () => {
     const examination = new FleetError('become-tty', 'you must have a tty', { hint: 'Run visudo' });
-    expect(doctorLines(health({ examination }), VIEW)).toBe(
+    expect(await doctorLines(health({ examination }), VIEW)).toBe(
       [
         'm1           root        failed   you must have a tty',
         '  fix: Run visudo',
@@ -42,8 +42,8 @@ describe('the words about a machine', () => {
     );
   });
 
-  it('are every check when they are asked for', () => {
-    const lines = doctorLines(health({ offsetSeconds: -7200 }), { ...VIEW, all: true }).split('\n');
+  it('are every check when they are asked for', async () => {
+    const lines = (await doctorLines(health({ offsetSeconds: -7200 }), { ...VIEW, all: true })).split('\n');
     expect(lines).toHaveLength(16 + 2);
     expect(lines).toContain('m1           port        ok       10.0.0.1');
     expect(lines).toContain('m1           clock       failed   7200s behind');
@@ -104,15 +104,15 @@ describe('the words about a machine', () => {
     ],
     [{ journalObstacle: 'broken' }, 'broken', 'systemctl restart systemd-journald'],
     [{ containers: [{ tool: 'podman', present: false }] }, 'units need podman', 'install podman there'],
-  ])('show the finding and its fix: %j', (changes, detail, fix) => {
-    const [row, fixLine] = doctorLines(examined(changes), VIEW).split('\n');
+  ])('show the finding and its fix: %j', async (changes, detail, fix) => {
+    const [row, fixLine] = (await doctorLines(examined(changes), VIEW)).split('\n');
     expect(row).toContain(` failed   ${detail}`);
     expect(fixLine).toMatch(/^ {2}fix: /);
     expect(fixLine).toContain(fix);
   });
 
-  it('name the machine that has the same id', () => {
-    expect(doctorLines(health({ sameId: 'm2' }), VIEW)).toContain(
+  it('name the machine that has the same id', async () => {
+    expect(await doctorLines(health({ sameId: 'm2' }), VIEW)).toContain(
       'id          failed   machine "m2" has the same: 148a18ff-6e95-4cd8-92da-c9de9bb90d5a\n  fix: if they are one machine',
     );
   });

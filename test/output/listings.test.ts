@@ -12,13 +12,13 @@ import { systemdState } from '../support/builders.ts';
 const WEB: MachineRef = { name: 'web-1', id: '148a18ff6e954cd892dac9de9bb90d5a', address: '10.10.1.1' };
 const SILENT: MachineRef = { name: 'web-2', id: undefined, address: '10.10.1.2' };
 
-function show<Row>(
+async function show<Row>(
   view: ListingView<Row>,
   rows: readonly Row[],
   options: Partial<TableOptions> & { readonly fields?: readonly string[] } = {},
-): string {
+): Promise<string> {
   const columns = selectColumns(view.fields, options.fields ?? view.defaults);
-  return `\n${renderTable(columns, rows, { legend: true, full: false, ...options })}`;
+  return `\n${await renderTable(columns, rows, { legend: true, full: false, ...options })}`;
 }
 
 /** Every field a listing has. */
@@ -80,7 +80,7 @@ const machine = (changes: Partial<MachineRow> = {}): MachineRow => ({
   ...changes,
 });
 
-it('has as measures of units the properties that fleetd does not count as a change', () => {
+it('has as measures of units the properties that fleetd does not count as a change', async () => {
   const state = systemdState('running', { nextElapse: 1 });
   for (const [property, value] of Object.entries(state)) {
     const changed = { ...state, [property]: typeof value === 'number' ? value + 1000 : 'other' };
@@ -98,8 +98,8 @@ it('has as measures of units the properties that fleetd does not count as a chan
 });
 
 describe('list-units', () => {
-  it('shows every unit on every machine', () => {
-    expect(show(UNITS, [unit({ unit: 'global-unit.service' }), unit()])).toMatchInlineSnapshot(`
+  it('shows every unit on every machine', async () => {
+    expect(await show(UNITS, [unit({ unit: 'global-unit.service' }), unit()])).toMatchInlineSnapshot(`
       "
       UNIT                   MACHINE                ACTIVE  SUB
       global-unit.service    148a18ff.../10.10.1.1  active  running
@@ -108,10 +108,10 @@ describe('list-units', () => {
     `);
   });
 
-  it('shows what is not known of a silent machine', () => {
+  it('shows what is not known of a silent machine', async () => {
     const unknown = { load: 'unknown', active: 'unknown', sub: 'unreachable', hash: '' };
     const row = { unit: 'standard-unit.service', machine: SILENT, ...unknown };
-    expect(show(UNITS, [row, unit()], { fields: all(UNITS) })).toMatchInlineSnapshot(`
+    expect(await show(UNITS, [row, unit()], { fields: all(UNITS) })).toMatchInlineSnapshot(`
       "
       UNIT                   MACHINE                LOAD     ACTIVE   SUB          HASH     SINCE                    RESTARTS  MEMORY  CPU   RESULT   LAST                     NEXT
       standard-unit.service  -/10.10.1.2            unknown  unknown  unreachable  -        -                        -         -       -     -        -                        -
@@ -120,8 +120,8 @@ describe('list-units', () => {
     `);
   });
 
-  it('shows whole ids and hashes with --full', () => {
-    expect(show(UNITS, [unit()], { full: true, fields: ['machine', 'hash'] })).toMatchInlineSnapshot(`
+  it('shows whole ids and hashes with --full', async () => {
+    expect(await show(UNITS, [unit()], { full: true, fields: ['machine', 'hash'] })).toMatchInlineSnapshot(`
       "
       MACHINE                                         HASH
       148a18ff-6e95-4cd8-92da-c9de9bb90d5a/10.10.1.1  7710e8a0c1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e6
@@ -131,8 +131,8 @@ describe('list-units', () => {
 });
 
 describe('list-unit-files', () => {
-  it('shows wanted beside actual', () => {
-    expect(show(UNIT_FILES, [globalFile, unitFile()])).toMatchInlineSnapshot(`
+  it('shows wanted beside actual', async () => {
+    expect(await show(UNIT_FILES, [globalFile, unitFile()])).toMatchInlineSnapshot(`
       "
       UNIT                   HASH     DSTATE    STATE     TMACHINE
       global-unit.service    8ff68b9  launched  launched  3 of 3
@@ -141,7 +141,7 @@ describe('list-unit-files', () => {
     `);
   });
 
-  it('shows a unit that is nowhere, a template, and a machine that has left fleet.conf', () => {
+  it('shows a unit that is nowhere, a template, and a machine that has left fleet.conf', async () => {
     const rows = [
       unitFile({ unit: 'nowhere.service', state: 'inactive', machine: undefined }),
       unitFile({
@@ -153,7 +153,7 @@ describe('list-unit-files', () => {
       }),
       unitFile({ unit: 'x.service', state: 'unknown', machine: { ...WEB, name: '', address: '' } }),
     ];
-    expect(show(UNIT_FILES, rows)).toMatchInlineSnapshot(`
+    expect(await show(UNIT_FILES, rows)).toMatchInlineSnapshot(`
       "
       UNIT             HASH     DSTATE    STATE     TMACHINE
       nowhere.service  7710e8a  launched  inactive  -
@@ -163,9 +163,9 @@ describe('list-unit-files', () => {
     `);
   });
 
-  it('has every field, the old name of TMACHINE among them', () => {
+  it('has every field, the old name of TMACHINE among them', async () => {
     expect(
-      show(UNIT_FILES, [globalFile, unitFile({ description: '' })], { fields: all(UNIT_FILES) }),
+      await show(UNIT_FILES, [globalFile, unitFile({ description: '' })], { fields: all(UNIT_FILES) }),
     ).toMatchInlineSnapshot(`
         "
         UNIT                   HASH     DSTATE    STATE     TMACHINE               TARGET                 GLOBAL  DESC
@@ -175,15 +175,15 @@ describe('list-unit-files', () => {
       `);
   });
 
-  it('counts no copies when there are none', () => {
+  it('counts no copies when there are none', async () => {
     const none = { ...globalFile, coverage: { reached: 0, eligible: 0 } };
-    expect(show(UNIT_FILES, [none], { fields: ['tmachine'], legend: false })).toBe('\n0 of 0\n');
+    expect(await show(UNIT_FILES, [none], { fields: ['tmachine'], legend: false })).toBe('\n0 of 0\n');
   });
 });
 
 describe('list-machines', () => {
-  it('shows ids as UUIDs, and "-" for what is not there', () => {
-    expect(show(MACHINES, [machine()])).toMatchInlineSnapshot(`
+  it('shows ids as UUIDs, and "-" for what is not there', async () => {
+    expect(await show(MACHINES, [machine()])).toMatchInlineSnapshot(`
       "
       MACHINE                               IP         METADATA
       148a18ff-6e95-4cd8-92da-c9de9bb90d5a  10.10.1.1  -
@@ -191,7 +191,7 @@ describe('list-machines', () => {
     `);
   });
 
-  it('has every field, and sorts metadata', () => {
+  it('has every field, and sorts metadata', async () => {
     const rows = [
       machine({ metadata: { role: 'web', disk: 'ssd' } }),
       machine({
@@ -203,7 +203,7 @@ describe('list-machines', () => {
         lastSeen: undefined,
       }),
     ];
-    expect(show(MACHINES, rows, { fields: all(MACHINES) })).toMatchInlineSnapshot(`
+    expect(await show(MACHINES, rows, { fields: all(MACHINES) })).toMatchInlineSnapshot(`
       "
       MACHINE                               NAME   IP         METADATA           STATE        CORDON  UNITS  SYSTEMD  LOAD             MEMORY     UPTIME  LASTSEEN
       148a18ff-6e95-4cd8-92da-c9de9bb90d5a  web-1  10.10.1.1  disk=ssd,role=web  reachable    -       3      252      0.10 1.25 12.00  1.5G/4.0G  3d 4h   2026-11-23 06:06:00 UTC

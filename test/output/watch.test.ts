@@ -21,19 +21,19 @@ function canvas() {
     out: (text: string) => void printed.push(`out: ${text}`),
     err: (text: string) => void printed.push(`err: ${text}`),
     draw: (lines: readonly string[]) => void printed.push(lines.join('\n')),
-    render: ({ rows }: Listing<string>): string => rows.map((row) => `${row}\n`).join(''),
+    render: async ({ rows }: Listing<string>) => rows.map((row) => `${row}\n`).join(''),
   };
 }
 
 describe('in a pipe', () => {
-  it('a list is printed again when it has changed, after an empty line', () => {
+  it('a list is printed again when it has changed, after an empty line', async () => {
     const paper = canvas();
     const view = streamView(paper);
-    for (const rows of [['a'], ['a'], ['b'], ['b']]) view.seen(listing(rows));
+    for (const rows of [['a'], ['a'], ['b'], ['b']]) await view.seen(listing(rows));
     expect(paper.printed).toEqual(['out: a\n', 'out: \nb\n']);
   });
 
-  it('a signature says what has changed, and nothing stands between lines that are one each', () => {
+  it('a signature says what has changed, and nothing stands between lines that are one each', async () => {
     const signature = ({ rows }: Listing<string>): string => String(rows[0]);
     const paper = { ...canvas(), signature, separator: '' };
     const view = streamView(paper);
@@ -42,25 +42,26 @@ describe('in a pipe', () => {
       ['a', '2'],
       ['b', '3'],
     ])
-      view.seen(listing(rows));
+      await view.seen(listing(rows));
     expect(paper.printed).toEqual(['out: a\n1\n', 'out: b\n3\n']);
   });
 
-  it('a machine that becomes unreachable is reported once, and again when it was back', () => {
+  it('a machine that becomes unreachable is reported once, and again when it was back', async () => {
     const paper = canvas();
     const view = streamView(paper);
-    for (const silentMs of [undefined, 0, 2000, 4000, undefined, 0]) view.seen(listing(['a'], silentMs));
+    for (const silentMs of [undefined, 0, 2000, 4000, undefined, 0])
+      await view.seen(listing(['a'], silentMs));
     const warning = 'err: Warning: m1 is silent; what it runs is unknown\n';
     expect(paper.printed).toEqual(['out: a\n', warning, warning]);
   });
 
-  it('a failing poll is reported once as long as it fails', () => {
+  it('a failing poll is reported once as long as it fails', async () => {
     const paper = canvas();
     const view = streamView(paper);
-    view.seen(listing(['a']));
+    await view.seen(listing(['a']));
     view.failed(LOCKED);
     view.failed(LOCKED);
-    view.seen(listing(['a']));
+    await view.seen(listing(['a']));
     view.failed(LOCKED);
     const error = 'err: Error: The registry is locked\nhint: Wait\n';
     expect(paper.printed).toEqual(['out: a\n', error, error]);
@@ -80,22 +81,22 @@ describe('on a screen', () => {
   };
   const HEAD = '2026-11-23 06:05:41 UTC, every 2s\n\n';
 
-  it('a list is drawn again with every poll', () => {
+  it('a list is drawn again with every poll', async () => {
     const { paper, view } = make();
-    view.seen(listing(['a']));
-    view.seen(listing(['a']));
+    await view.seen(listing(['a']));
+    await view.seen(listing(['a']));
     expect(paper.printed).toEqual(Array(2).fill(`${HEAD}a`));
   });
 
-  it('silent machines stand below it', () => {
+  it('silent machines stand below it', async () => {
     const { paper, view } = make();
-    view.seen(listing(['a'], 5000));
+    await view.seen(listing(['a'], 5000));
     expect(paper.printed[0]).toContain('a\n\nWarning: m1 is silent (unreachable for 5s); what it runs is ');
   });
 
-  it('what was seen last stays while looks fail', () => {
+  it('what was seen last stays while looks fail', async () => {
     const { paper, view } = make();
-    view.seen(listing(['a']));
+    await view.seen(listing(['a']));
     view.failed(LOCKED);
     expect(paper.printed[1]).toBe(`${HEAD}a\n\nError: The registry is locked\nhint: Wait`);
   });
@@ -106,15 +107,15 @@ const rows = (count: number): readonly string[] =>
   Array.from({ length: count }, (_, index) => `row ${index}`);
 
 describe('a screen', () => {
-  it('shows all that fits, and keeps the last row for the cursor', () => {
+  it('shows all that fits, and keeps the last row for the cursor', async () => {
     expect(fitScreen(['head'], rows(5), ['foot'], SIZE)).toEqual(['head', ...rows(5), 'foot']);
   });
 
-  it('measures lines as they will be shown', () => {
+  it('measures lines as they will be shown', async () => {
     expect(fitScreen([], ['\u001b[2J\u202e\n'.repeat(4)], [], SIZE)).toEqual(['\\u001b[2J\\u202e\\n\\u0']);
   });
 
-  it('says how much of a body is missing, and never lets head or foot go', () => {
+  it('says how much of a body is missing, and never lets head or foot go', async () => {
     expect(fitScreen(['head'], rows(6), ['foot'], SIZE)).toEqual([
       'head',
       ...rows(4),
@@ -129,7 +130,7 @@ describe('a screen', () => {
     ).toBeLessThanOrEqual(Math.max(1, count - 1));
   });
 
-  it('is fitted in a time that is linear in its rows', () => {
+  it('is fitted in a time that is linear in its rows', async () => {
     const started = performance.now();
     fitScreen([], rows(50_000), [], SIZE);
     // Quadratic, it takes minutes.

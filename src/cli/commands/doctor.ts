@@ -25,13 +25,15 @@ export const doctorCommand: Command = {
     const json = options.output === 'json';
     return withPorts({ flags, streams }, async (ports, access) => {
       const view = { all: options.all === true, names: ports.machines.map(({ name }) => name) };
-      let titles = json ? '' : output.doctorTitles(view);
+      let titles = json ? '' : await output.doctorTitles(view);
       const machines = await operation.doctor(
         examinerOf(ports, access),
         operation.finder(ports),
         names,
-        (health) => {
-          if (!json) streams.out(`${titles}${output.doctorLines(health, view)}`);
+        async (health) => {
+          if (json) return;
+          const lines = await output.doctorLines(health, view);
+          streams.out(`${titles}${lines}`);
           titles = '';
         },
       );

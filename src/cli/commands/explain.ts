@@ -36,7 +36,9 @@ export const explainCommand: Command = {
     } else {
       const full = options.full === true;
       writeLines(streams.out, output.explanationLines(explanation));
-      streams.out(renderTable(output.RULES, output.ruleRows(explanation, full), { legend: true, full }));
+      streams.out(
+        await renderTable(output.RULES, output.ruleRows(explanation, full), { legend: true, full }),
+      );
     }
     const { differing } = explanation;
     if (differing !== undefined)

@@ -51,7 +51,7 @@ export const historyCommand: Command = {
     ]);
     const render = await tableOf(HISTORY, options);
     const found = await withRegistry({ flags, streams }, (registry) => history(registry, unit));
-    streams.out(options.output === 'json' ? jsonText(historyJson(found)) : render(found.rows));
+    streams.out(options.output === 'json' ? jsonText(historyJson(found)) : await render(found.rows));
     return EXIT.done;
   },
 };

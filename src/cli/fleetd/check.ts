@@ -22,7 +22,7 @@ export async function check(flags: Flags, streams: Streams): Promise<ExitStatus>
     async (ports) => {
       const { rows, unreachable } = await listMachines(ports);
       const columns = selectColumns(MACHINES.fields, ['name', 'ip', 'state']);
-      streams.out(renderTable(columns, rows, { legend: true, full: false }));
+      streams.out(await renderTable(columns, rows, { legend: true, full: false }));
       writeLines(streams.err, unreachableLines(unreachable));
       return unreachable.length === 0 ? EXIT.done : EXIT.unreachable;
     },
