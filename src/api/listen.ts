@@ -3,7 +3,7 @@ import { chmod, lstat, unlink } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { connect, type ListenOptions } from 'node:net';
 import { FleetError } from '../base/errors.ts';
-import { formatPlace, type ListenPlace } from '../config/places.ts';
+import { formatListenPlace, type ListenPlace } from '../config/places.ts';
 import type { Handler } from './handler.ts';
 import { createServer, type Tls } from './server.ts';
 
@@ -65,7 +65,7 @@ function asCannotListen(error: unknown, place: ListenPlace): unknown {
   const code = codeOf(error);
   const why = WORDS[code] ?? error.message;
   const hint = HINTS[code] ?? 'Set another address with "listen" in fleet.conf, or none';
-  return new FleetError('cannot-listen', `Cannot listen on "${formatPlace(place)}": ${why}`, {
+  return new FleetError('cannot-listen', `Cannot listen on "${formatListenPlace(place)}": ${why}`, {
     hint,
     cause: error,
   });

@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import { formatPlace, type ListenPlace } from '../config/places.ts';
+import { formatListenPlace, type ListenPlace } from '../config/places.ts';
 import type { ListenSettings } from '../config/values.ts';
 import type { Notice } from '../reconcile/events.ts';
 import { Cluster, type ClusterOptions } from './cluster.ts';
@@ -48,7 +48,7 @@ export async function serveApi(options: ApiOptions): Promise<{ close(): Promise<
     for (const [index, place] of places.entries()) {
       const server = servers[index];
       if (server === undefined || (await listenIfFree(server, place))) continue;
-      options.emit({ kind: 'socket-taken', path: formatPlace(place) });
+      options.emit({ kind: 'socket-taken', path: formatListenPlace(place) });
       retries.push(listenWhenFree(server, place));
     }
   } catch (error) {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Runs `work` with a signal that aborts with any of `signals`. AbortSignal.any would do, but as of Node 20 it leaves
- * something behind in a signal that lives long, every time.
+ * Runs `work` with a signal that aborts with any of `signals`. AbortSignal.any is not used: in Node 20 every call leaks
+ * memory in a signal that outlives it.
  */
 export async function untilAny<T>(
   signals: readonly AbortSignal[],
@@ -37,7 +37,7 @@ export function deferred<T>(): Deferred<T> {
   return { promise, ...settle };
 }
 
-/** What `work` settles to, or after `ms` what `late` returns or throws. */
+/** The result of `work`, or that of `late` if `work` takes longer than `ms`. */
 export async function withTimeout<T, L>(ms: number, work: Promise<T>, late: () => L): Promise<T | L> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<void>((resolve) => {
@@ -50,28 +50,28 @@ export async function withTimeout<T, L>(ms: number, work: Promise<T>, late: () =
   }
 }
 
-/** The longest rest after a run, in ms. */
-const LONGEST_REST_MS = 250;
+/** The longest pause after a run, in ms. */
+const MAX_PAUSE_MS = 250;
 
 /**
- * The same work for callers to share: a call while it runs gets the next run, so that a result is never older than its
- * call. Runs do not overlap, and each is followed by a rest as long as it was itself, for other work of this process.
+ * Lets callers share the runs of `work`. A call during a run gets the next run, so that a result is never older than its
+ * call. Runs do not overlap. A pause as long as the run follows each run, so that other work of this process can run.
  */
 export function shared<T>(work: () => Promise<T>): () => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
-  let restsUntil = 0;
+  let pausedUntil = 0;
   let next: Promise<T> | undefined;
   const run = async (): Promise<T> => {
     await last;
-    const rest = restsUntil - performance.now();
-    if (rest > 0) await sleep(rest);
+    const pause = pausedUntil - performance.now();
+    if (pause > 0) await sleep(pause);
     next = undefined;
     const began = performance.now();
     try {
       return await work();
     } finally {
       const ended = performance.now();
-      restsUntil = ended + Math.min(ended - began, LONGEST_REST_MS);
+      pausedUntil = ended + Math.min(ended - began, MAX_PAUSE_MS);
     }
   };
   return () => {
@@ -82,10 +82,10 @@ export function shared<T>(work: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** Runs work, at most a number of pieces at a time. */
+/** Runs work, with a limit on how many calls run at the same time. */
 export type Limit = <T>(work: () => Promise<T>) => Promise<T>;
 
-/** A limit that runs at most `most` pieces of work at a time; the others wait in the order in which they came. */
+/** A limit of `most` calls at a time; the others wait in the order of their calls. */
 export function createLimit(most: number): Limit {
   const waiting: (() => void)[] = [];
   let running = 0;
@@ -95,7 +95,7 @@ export function createLimit(most: number): Limit {
     try {
       return await work();
     } finally {
-      // The place goes to the next in line, so that a later request cannot overtake it.
+      // The slot passes directly to the next waiting call, so that a later call cannot overtake it.
       const next = waiting.shift();
       if (next === undefined) running--;
       else next();

@@ -1,4 +1,4 @@
-/** Bytes that come in pieces of any size; a copy, so that small pieces do not keep large buffers in memory. */
+/** A growing buffer. It copies each piece, so that a small piece does not keep a large buffer in memory. */
 export class Bytes {
   #buffer = Buffer.alloc(0);
   #length = 0;
@@ -7,7 +7,7 @@ export class Bytes {
     return this.#length;
   }
 
-  /** All of them, until the next change. */
+  /** All bytes; valid until the next change. */
   get view(): Buffer {
     return this.#buffer.subarray(0, this.#length);
   }

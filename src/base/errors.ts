@@ -1,8 +1,8 @@
 import { getSystemErrorMap } from 'node:util';
 
 /**
- * Everything that can go wrong as an error. A machine that did not answer, a unit that fits nowhere and a
- * step that failed are not errors: they are entries of a report.
+ * The codes of all errors. An unreachable machine, an unschedulable unit and a failed step are not errors: they are
+ * entries of a report.
  */
 export type ErrorCode =
   | 'usage'
@@ -46,12 +46,12 @@ export type ErrorCode =
   | 'install'
   | 'interrupted'
   | 'output'
-  /** This computer lacks what the work takes; it says nothing about a machine. */
+  /** This computer lacks a resource, such as memory or a program; the state of the machine is unknown. */
   | 'local'
   /** An error that no code expected. */
   | 'defect';
 
-/** The one error class. `code` is what callers decide by; `message` and `hint` are for people. */
+/** The only error class. Callers decide by `code`; `message` and `hint` are for people. */
 export class FleetError extends Error {
   readonly code: ErrorCode;
   /** What to do next, on a separate line. */
@@ -69,7 +69,7 @@ export class FleetError extends Error {
   }
 }
 
-/** An error about fleet.conf, ssh_config, or an option or variable that stands for a setting. */
+/** An error about fleet.conf, ssh_config, or an option or variable that sets a setting. */
 export function configError(message: string, hint?: string, cause?: unknown): FleetError {
   return new FleetError('config', message, { hint, cause });
 }
@@ -89,7 +89,7 @@ export function isFleetError(error: unknown, code?: ErrorCode): error is FleetEr
   return error instanceof FleetError && (code === undefined || error.code === code);
 }
 
-/** The error itself, or as `defect` one that no code expected: for work that has to continue. */
+/** The error itself, or a `defect` for an error that no code expected. For work that has to continue. */
 export function asFleetError(error: unknown): FleetError {
   return isFleetError(error)
     ? error
@@ -102,7 +102,7 @@ export function systemErrorText(error: unknown): string | undefined {
   return typeof errno === 'number' ? getSystemErrorMap().get(errno)?.[1] : undefined;
 }
 
-/** The text of the system for an error, else its message. */
+/** The text of {@link systemErrorText}, or the message of the error. */
 export function causeText(error: unknown): string {
   return systemErrorText(error) ?? (error instanceof Error ? error.message : String(error));
 }
@@ -113,7 +113,7 @@ export function remedyOf(error: unknown): string | undefined {
   return code === undefined ? undefined : REMEDIES[code];
 }
 
-/** By the code of the error. */
+/** Error code → remedy. */
 const REMEDIES: Readonly<Record<string, string>> = {
   EMFILE: 'Raise the limit of open files: ulimit -n 1024',
   ENFILE: 'This computer has as many open files as its kernel allows: sysctl fs.file-nr',
@@ -122,6 +122,6 @@ const REMEDIES: Readonly<Record<string, string>> = {
   ENOSPC: 'Make room there: df -h; inodes: df -i',
   EDQUOT: 'Make room there: quota',
   EROFS: 'Its file system is read-only: findmnt',
-  EACCES: 'Check the permissions of it, and of the folders above it',
-  EPERM: 'Check the permissions of it, and of the folders above it',
+  EACCES: 'Check its permissions, and those of the folders above it',
+  EPERM: 'Check its permissions, and those of the folders above it',
 };

@@ -1,12 +1,12 @@
 /**
  * Globs with the rules of Go's path.Match, which fleet uses for `Conflicts=`: `*` (any run without `/`), `?` (one
- * character, not `/`), `[a-z]`, `[^a-z]`, and `\` before a character that is to mean itself.
+ * character, not `/`), `[a-z]`, `[^a-z]`, and `\` before a character that is literal.
  *
- * One rule is ours. Before a letter or a digit, where Go would drop it, a backslash stands for itself: unit names
- * hold backslashes because systemd-escape writes `foo\x2dbar.service`, and such a name has to match itself.
+ * One rule differs from Go. A backslash before a letter or a digit is literal, and Go drops it: systemd-escape writes
+ * unit names such as `foo\x2dbar.service`, and such a name has to match itself.
  */
 
-/** A run of any length, or the test that one character has to pass. */
+/** A `*`, or the test for one character. */
 type Piece = 'run' | ((char: string) => boolean);
 
 /** True when `pattern` matches the whole of `text`. A malformed pattern matches nothing. */
@@ -22,32 +22,32 @@ export function globMatcher(pattern: string): (text: string) => boolean {
   return (text) => pattern === text || matchPieces(pieces, [...text]);
 }
 
-/** True when `text` has a `*`, `?` or `[` that no backslash takes the meaning from. */
+/** True when `text` has a `*`, `?` or `[` that no backslash escapes. */
 export function isGlob(text: string): boolean {
   return /[*?[]/.test(text.replace(/\\./gsu, ''));
 }
 
-/** The characters before the first one with a meaning: every text that the pattern matches begins with them. */
+/** The literal characters at the start of a pattern: every text that the pattern matches begins with them. */
 export function literalPrefix(pattern: string): string {
   return /^[^*?[\\]*/.exec(pattern)?.[0] ?? '';
 }
 
-/** What is wrong with a pattern, as the end of a sentence, or undefined when it is well formed. */
+/** The problem of a malformed pattern, as the end of a sentence; undefined for a well-formed one. */
 export function globProblem(pattern: string): string | undefined {
   const pieces = parseGlob(pattern);
   return typeof pieces === 'string' ? pieces : undefined;
 }
 
-// In a class, `-`, `]` and `\` mean themselves only after a backslash, and a class is never empty.
+// In a class, `-`, `]` and `\` are literal only after a backslash, and a class is never empty.
 const CLASS_CHAR = String.raw`(?:[^\\\]-]|\\.)`;
 const CLASS_RANGE = `(${CLASS_CHAR})(?:-(${CLASS_CHAR}))?`;
 const CLASS = String.raw`\[(?:\^|(?!\^))(?:${CLASS_RANGE})+\]`;
 const TOKEN = String.raw`\*|\?|${CLASS}|\\[^\p{L}\p{N}]|\\(?=.)|[^\\[]`;
 
-/** In code units. Longer than any glob over unit names, and short enough for the regular expressions. */
+/** In code units: longer than any glob over unit names, and short enough for the regular expressions. */
 const MAX_LENGTH = 4096;
 
-/** The pieces of a pattern, or what is wrong with it. */
+/** The pieces of a pattern, or its problem. */
 function parseGlob(pattern: string): readonly Piece[] | string {
   if (pattern.length > MAX_LENGTH) return `it has more than ${MAX_LENGTH} characters`;
   const pieces: Piece[] = [];
@@ -55,7 +55,8 @@ function parseGlob(pattern: string): readonly Piece[] | string {
   while (token.lastIndex < pattern.length) {
     const start = token.lastIndex;
     const match = token.exec(pattern);
-    if (match === null) return pattern[start] === '[' ? 'a "[" has no proper end' : 'it ends in a backslash';
+    if (match === null)
+      return pattern[start] === '[' ? 'a "[" is not closed correctly' : 'it ends in a backslash';
     pieces.push(toPiece(match[0]));
   }
   return pieces;
@@ -69,7 +70,7 @@ function toPiece(token: string): Piece {
   return (char) => char === literal;
 }
 
-/** `a-z_` or `^a-z_` as the test of one character. A range that runs backwards holds nothing, as in Go. */
+/** `a-z_` or `^a-z_` as the test for one character. A reversed range is empty, as in Go. */
 function toClass(body: string): Piece {
   const negated = body.startsWith('^');
   const ranges = [...body.slice(negated ? 1 : 0).matchAll(new RegExp(CLASS_RANGE, 'gsu'))].map(
@@ -79,7 +80,7 @@ function toClass(body: string): Piece {
     ranges.some(({ low, high }) => low <= codePoint(char) && codePoint(char) <= high) !== negated;
 }
 
-/** Every run takes as little as it can, and one character more when what follows does not fit: no recursion. */
+/** Every `*` matches as little as possible, and one character more when the pieces after it do not match: no recursion. */
 function matchPieces(pieces: readonly Piece[], chars: readonly string[]): boolean {
   let piece = 0;
   let run: { readonly next: number; taken: number } | undefined;
@@ -103,7 +104,7 @@ function matchPieces(pieces: readonly Piece[], chars: readonly string[]): boolea
   return pieces.slice(piece).every((left) => left === 'run');
 }
 
-/** The character itself, or the one behind its backslash. */
+/** The character itself, or the one after its backslash. */
 function lastChar(token: string): string {
   return [...token].at(-1) ?? '';
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** SHA-1 in lower-case hex: fleet's own unit hash (it names a unit file to people and guards nothing). */
+/** SHA-1 in lower-case hex: fleet's unit hash. It identifies a unit file for people and is not used for security. */
 export function sha1(text: string): string {
   return createHash('sha1').update(text).digest('hex');
 }

@@ -1,8 +1,8 @@
-/** The candidate that was most likely meant by `word`, or undefined when none is near. */
+/** The candidate with the smallest edit distance to `word`; undefined when none is near. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const limit = Math.max(1, Math.floor(word.length / 3));
   const scored = candidates
-    // The least number of letters that would have to be added or removed.
+    // The difference in length is the least possible distance, and costs less to calculate.
     .filter((candidate) => Math.abs(candidate.length - word.length) <= limit)
     .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
     .filter(({ distance }) => distance <= limit)

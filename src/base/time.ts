@@ -1,11 +1,11 @@
 import { uptime } from 'node:os';
 
-/** Epoch ms → `2026-11-23T06:05:41Z`: the same on every machine, and what `--since` and scripts read back. */
+/** Epoch ms → `2026-11-23T06:05:41Z`: the same on every machine, and a value that `--since` and scripts can read. */
 export function formatTime(ms: number): string {
   return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
-/** A time in some time zone, ready to be written. */
+/** The formatted parts of a time in a time zone. */
 export type TimeParts = {
   /** `Mon` and `Nov`, `2026-11-23` and `06:05:41`. */
   readonly weekday: string;
@@ -14,7 +14,7 @@ export type TimeParts = {
   readonly time: string;
 };
 
-/** Epoch ms as a clock shows it that is `offsetMinutes` east of Greenwich. */
+/** The parts of an epoch time in ms, in a time zone that is `offsetMinutes` ahead of UTC. */
 export function timeParts(ms: number, offsetMinutes: number): TimeParts {
   const shifted = new Date(ms + offsetMinutes * 60_000);
   const [date = '', time = ''] = shifted.toISOString().slice(0, 19).split('T');
@@ -40,26 +40,26 @@ export function formatDuration(ms: number): string {
   return `${Math.round(ms)}ms`;
 }
 
-/** Where time comes from, so that a test can say what time it is. */
+/** The source of the current time; tests replace it. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
 }
 
 /**
- * How much faster than another one a clock may run, as a share: a wait for the time of another clock takes so much
- * longer. chrony, which many machines keep their time with, slows a clock down by up to a twelfth while it corrects
- * it (chrony.conf(5), `maxslewrate`); all else that happens to clocks stays below a thousandth.
+ * How much faster than another clock a clock may run, as a share. A wait for the time of another clock is longer by this
+ * share. chrony slows a clock down by up to a twelfth while it corrects it (chrony.conf(5), `maxslewrate`); other causes
+ * of drift stay below a thousandth.
  */
 export const CLOCK_DRIFT = 0.1;
 
 export const systemClock: Clock = { now: () => Date.now() };
 
-/** Epoch ms that never jump: the time of day at this moment, and from then on what a monotonic clock counts. */
+/** Epoch ms that never jump: the time of day at this moment, plus the time that a monotonic clock has counted since. */
 export function steadyClock(): Clock {
   const start = Date.now() - performance.now();
   return { now: () => start + performance.now() };
 }
 
-/** Ms since this computer booted, also while it was suspended: no setting of the time of day changes it. */
+/** Ms since this computer booted, suspended time included. Changes of the time of day do not affect it. */
 export const uptimeClock: Clock = { now: () => Math.round(uptime() * 1000) };

@@ -12,16 +12,16 @@ import {
 import { FleetError } from './errors.ts';
 import { quoted } from './visible.ts';
 
-/** No file of a person is longer, in bytes; a device or the wrong file can be. */
+/** In bytes: no file that a person writes is longer, but a device or the wrong file can be. */
 export const LARGEST_FILE = 1024 * 1024;
 
 /** S_ISVTX of stat(2). */
 const STICKY = 0o1000;
 
-/** The account of a controller on this computer. */
+/** The user that a controller runs as. */
 const CONTROLLER = 'fleet';
 
-/** A file that is not used; `why` goes with any sentence about it. */
+/** A file that must not be used; `why` is the end of a sentence about it. */
 export class UnusableFile extends FleetError {
   readonly why: string;
 
@@ -32,10 +32,10 @@ export class UnusableFile extends FleetError {
 }
 
 /**
- * Reads a file that decides what is executed: a regular file of at most `most` bytes, which belongs to this user
- * or to root, and which no other user may write. All of that holds for the very file that is read (fstat(2)), and a
- * pipe without a writer does not block. `/dev/null` is empty, and a pipe that this process was given
- * (`/dev/fd/63`, for `--config <(…)`) is read to its end.
+ * Reads a file that decides what is executed: a regular file of at most `most` bytes that belongs to this user or to
+ * root, and that no other user may write. The open file is checked (fstat(2)), so that it cannot be exchanged in
+ * between. A pipe without a writer does not block. `/dev/null` is empty, and an inherited pipe (`/dev/fd/63`, for
+ * `--config <(…)`) is read to its end.
  * Throws UnusableFile, whose hint makes the file usable, and errors of node:fs.
  */
 export function readTrusted(path: string, most: number = LARGEST_FILE): Buffer {
@@ -60,9 +60,8 @@ export function readTrustedText(path: string, most?: number): string {
 }
 
 /**
- * The same for a folder, or another file that is not read here: it is this user's or root's, and no other user may
- * write it. A folder with a sticky bit may be `shared`. What is not there, or out of reach, is left to its reader. Throws
- * UnusableFile.
+ * Checks the owner and mode in the same way for a folder, or a file that is not read here. With `shared`, a folder with
+ * a sticky bit may be writable. A missing or inaccessible path is accepted: its reader fails. Throws UnusableFile.
  */
 export function checkTrusted(path: string, shared: 'shared' | 'alone' = 'alone'): void {
   let stats: Stats;
@@ -78,13 +77,13 @@ export function checkTrusted(path: string, shared: 'shared' | 'alone' = 'alone')
   else if ((stats.mode & STICKY) === 0) checkWriters(path, stats);
 }
 
-/** Whether the socket belongs to this user, to root or to the controller: another one could answer with anything. */
+/** Whether the socket belongs to this user, to root or to the controller. Answers of other users are not trusted. */
 export function isTrustedSocket(path: string): boolean {
   const { uid } = lstatSync(path);
   return isTrustedOwner(uid) || nameOf(uid) === CONTROLLER;
 }
 
-/** The kind of thing that is there instead of a file; undefined for a file. */
+/** The type of a path that is not a regular file; undefined for a regular file. */
 function kindOf(stats: Stats): string | undefined {
   if (stats.isFile()) return undefined;
   if (stats.isDirectory()) return 'folder';
@@ -113,7 +112,7 @@ function readUpTo(file: number, path: string, most: number): Buffer {
   throw new UnusableFile(path, `it is longer than ${most / 1024 / 1024} MiB`);
 }
 
-/** A link of another user, as in a folder with a sticky bit, would choose among the files of this one. */
+/** Rejects a link of another user, which could point to any file of this user. A folder with a sticky bit can have one. */
 function checkLink(path: string): void {
   const link = lstatSync(path);
   if (!link.isSymbolicLink() || isTrustedOwner(link.uid)) return;
@@ -147,8 +146,8 @@ function checkWriters(path: string, stats: Stats): void {
 }
 
 /**
- * Root trusts two more accounts no less than itself: the one that has root's rights here by sudo, and that of the
- * controller, which decides what runs as root on every machine.
+ * Root also trusts the user that runs this command with sudo, and the user of the controller, which decides what runs as
+ * root on every machine.
  */
 function isTrustedOwner(uid: number): boolean {
   const me = process.geteuid?.() ?? uid;
@@ -156,7 +155,7 @@ function isTrustedOwner(uid: number): boolean {
   return me === 0 && (String(uid) === process.env.SUDO_UID || nameOf(uid) === CONTROLLER);
 }
 
-/** True when /etc/group and /etc/passwd name no other user in a group, as Debian has it for the group of a user. */
+/** True when /etc/group and /etc/passwd list no other user in the group. Debian creates such a group for every user. */
 function isOwnGroup(uid: number, gid: number): boolean {
   const owner = nameOf(uid);
   const members = rows('/etc/group').find(([, , id]) => id === String(gid))?.[3] ?? '';
@@ -185,7 +184,7 @@ function modeOf({ mode }: Stats): string {
   return (mode & 0o7777).toString(8).padStart(4, '0');
 }
 
-/** A path in a command that is shown. */
+/** A path as a word of a shown command. */
 function word(path: string): string {
   return /^[\w./@:+-]+$/.test(path) ? path : quoted(path);
 }

@@ -1,18 +1,18 @@
 /**
- * What a terminal obeys or hides: controls but tab and newline, format characters (escapes, bidi and zero-width marks
- * among them), line and paragraph separators, halves of surrogate pairs, and other characters without a glyph.
+ * The characters that a terminal interprets or does not show: controls except tab and newline, format characters (bidi
+ * and zero-width marks included), line and paragraph separators, lone surrogates, and other characters without a glyph.
  */
 const CLASS = String.raw`[[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]--[\t\n]]`;
 const HIDDEN = new RegExp(CLASS, 'v');
-/** Emoji are left whole: joiners and selectors belong to their sequences. */
+/** Emoji stay whole, because joiners and selectors are parts of their sequences. */
 const EMOJI_OR_HIDDEN = String.raw`\p{RGI_Emoji}|(${CLASS})`;
 const PLAIN = /^[\t\n -~]*$/;
 
 let emojiOrHidden: RegExp | undefined;
 
 /**
- * `text` with all that a terminal would obey or hide written as `\u001b`. These are the escapes of JSON: a JSON text
- * stays valid and keeps its value. Tabs and newlines stay.
+ * `text` with every character of {@link CLASS} written as an escape, such as `\u001b`. The escapes are those of JSON, so
+ * a JSON text stays valid and keeps its value. Tabs and newlines stay.
  */
 export function visible(text: string): string {
   if (PLAIN.test(text) || !HIDDEN.test(text)) return text;
@@ -29,8 +29,8 @@ export function oneLine(text: string): string {
 }
 
 /**
- * Text of others, as of a machine, for a message: in double quotes, on one line, cut after `most` characters, with
- * quotes and tabs in it written as `\"` and `\t`, so that it can pass for no words of fleet.
+ * Text of another party, such as a machine, for a message: in double quotes, on one line, cut after `most` characters.
+ * Quotes and tabs become `\"` and `\t`, so that the text cannot imitate a message of fleet.
  */
 export function quoted(text: string, most = 200): string {
   const short = text.length > most ? `${text.slice(0, most - 1).replace(/[\ud800-\udbff]$/, '')}…` : text;

@@ -4,13 +4,13 @@ import { parseUnitFile } from '../unit/unit-file.ts';
 import { parseUnitName } from '../unit/unit-name.ts';
 import type { DependentUnit, DesiredUnit } from './snapshot.ts';
 
-/** Two units that one line of a unit file ties together: `declaredBy` has it, in `dependency.line`. */
+/** A tie to `unit` by a dependency that the unit file of `declaredBy` has. */
 export type Tie = { readonly unit: string; readonly declaredBy: string; readonly dependency: Dependency };
 
 /** Unit name → its ties. */
 export type Ties = ReadonlyMap<string, readonly Tie[]>;
 
-/** Unit → the units that its stop takes down, each with the line that says so. */
+/** Unit → the units that stop when it stops. */
 export function stopTies(units: readonly DependentUnit[]): Ties {
   return tiesTo('follower', units);
 }
@@ -20,7 +20,7 @@ export function upholdTies(units: readonly DependentUnit[]): Ties {
   return tiesTo('upholder', units);
 }
 
-/** Unit → the units that its start starts, or needs. */
+/** Unit → the units that its start starts or requires. */
 export function needTies(units: readonly DependentUnit[]): Ties {
   return tiesTo('needed', units);
 }
@@ -30,13 +30,13 @@ export function conflictTies(units: readonly DependentUnit[]): Ties {
   return tiesTo('excluded', units);
 }
 
-/** The line that ties two units together: `Requires=db.service in line 3 of "web.service"`. */
+/** The option behind a tie: `Requires=db.service in line 3 of "web.service"`. */
 export function tieText({ declaredBy, dependency }: Tie): string {
   return `${dependency.source} of "${declaredBy}"`;
 }
 
-/** The units that ties lead to from others, over any number of steps, these left out: everything that goes down with them. */
-export function takenAlong(units: Iterable<string>, ties: Ties): ReadonlySet<string> {
+/** The units that are tied to `units` directly or through others, without `units` themselves. */
+export function allTiedTo(units: Iterable<string>, ties: Ties): ReadonlySet<string> {
   const first = new Set(units);
   const found = new Set<string>();
   const waiting = [...first];
@@ -75,10 +75,10 @@ function tiesTo(
   return ties;
 }
 
-/** Another name of units (`Alias=`) → the units that have it: there may be one on each machine. */
+/** Alias (`Alias=`) → the units that have it: several may, on different machines. */
 export type Aliases = ReadonlyMap<string, readonly string[]>;
 
-/** The other names of all units. A name that is that of a unit is no other name. */
+/** The aliases of all units. An alias that is also the name of a unit is left out. */
 export function aliasesOf(units: ReadonlyMap<string, DesiredUnit>): Aliases {
   const found = new Map<string, readonly string[]>();
   for (const { name, text } of units.values()) {
@@ -89,14 +89,14 @@ export function aliasesOf(units: ReadonlyMap<string, DesiredUnit>): Aliases {
   return found;
 }
 
-/** Dependencies on units, where the text may have other names of them. */
+/** Dependencies with aliases replaced by the names of units. */
 export function withUnitNames(dependencies: readonly Dependency[], aliases: Aliases): readonly Dependency[] {
   return dependencies.flatMap((dependency) =>
     (aliases.get(dependency.unit) ?? [dependency.unit]).map((unit) => ({ ...dependency, unit })),
   );
 }
 
-/** A unit whose dependencies and whose options of `[X-Fleet]` name units. Globs match no other names. */
+/** The unit with the aliases in its dependencies and `[X-Fleet]` options replaced by unit names. Globs do not match aliases. */
 export function withoutAliases(unit: DesiredUnit, aliases: Aliases): DesiredUnit {
   if (aliases.size === 0) return unit;
   const named = (names: readonly string[]): readonly string[] =>

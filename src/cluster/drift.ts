@@ -2,13 +2,13 @@ import type { DesiredUnit, MachineView } from './snapshot.ts';
 import { isForeign, type ObservedUnit, type UnitRecord } from './unit-state.ts';
 
 /**
- * How a unit on a machine is not what the registry has put there: its record is `missing` or `damaged`, fleet has put an
- * older text there (`outdated`), its file was changed or removed on the machine (`altered`), which only an answer with digests tells, or a file beside it
- * adds to it (`drop-in`).
+ * The difference between a unit on a machine and its unit in the registry. Its record is `missing` or `damaged`; fleet
+ * has written an older text (`outdated`); its file was changed or removed on the machine (`altered`, known only from an
+ * answer with digests); or a drop-in of another origin extends it (`drop-in`).
  */
 export type Drift = 'missing' | 'damaged' | 'outdated' | 'altered' | 'drop-in';
 
-/** Undefined where nothing is known to differ, and for a unit that fleet did not put there. */
+/** Undefined if no difference is known, and for a unit that fleet did not write. */
 export function driftOf(
   { record, lost, digest, links, state }: ObservedUnit,
   unit: Pick<DesiredUnit, 'digest'>,
@@ -22,9 +22,9 @@ export function driftOf(
 }
 
 /**
- * The machine, where each unit that the registry has put there and that has no record is marked as lost. It has the record
- * that a pass may write, unless that would be a guess: its file is not that of the registry, and no damaged record says
- * that fleet has put it there. A global unit has no assignment; the link that starts it at boot stands for one.
+ * The machine, with each assigned unit that has no record marked as `lost`. Such a unit gets the record that a pass may
+ * write. It gets none if its file differs from the registry and no damaged record proves that fleet wrote it. A global
+ * unit has no assignment; the link that starts it at boot is taken as one.
  */
 export function withLostRecords(view: MachineView, units: ReadonlyMap<string, DesiredUnit>): MachineView {
   const { observation } = view;
@@ -54,7 +54,7 @@ function isLost(
   return observed.digest === digest && (observed.links ?? []).includes(`fleet.target.wants/${name}`);
 }
 
-/** Its token is older than every other one. */
+/** A record whose token is older than every other one. */
 function substitute({ digest = '' }: ObservedUnit, { name, target }: DesiredUnit): UnitRecord {
   return { unit: name, token: 0, hash: '', digest, target };
 }

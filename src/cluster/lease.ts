@@ -3,32 +3,32 @@ import type { MachineId } from '../machine/machine.ts';
 import type { FenceReason } from './reason.ts';
 import type { ClusterSnapshot, DesiredUnit, Lease, LeaseEnds, MachineView, Observation } from './snapshot.ts';
 
-/** From the deadline of a lease until systemd gets the stop of its units, in ms. */
+/** The longest time from the deadline of a lease until systemd stops its units, in ms. */
 const MARGIN_MS = 1000;
 
 /**
- * The lease that a machine may have on the strength of an answer: it lasts `ttlMs` from the moment of that answer, by
- * the clock that the machine told with it. However long it is on its way, it ends then.
+ * The lease that a machine may get after an answer. It lasts `ttlMs` from the time of that answer, by the machine's own
+ * clock, so a delay on the way to the machine does not extend it.
  */
 export function leaseFor({ bootId, uptimeSeconds }: Observation, ttlMs: number): Lease {
   return { bootId, deadline: uptimeSeconds + ttlMs / 1000 };
 }
 
 /**
- * When a lease from {@link leaseFor} is over at the latest, by the clock of the process that got the answer at `answeredAt`; that
+ * The latest end of a lease from {@link leaseFor}, by the clock of the process that got the answer at `answeredAt`. That
  * clock may run faster than the machine's by {@link CLOCK_DRIFT}.
  */
 export function leaseEnd(answeredAt: number, ttlMs: number): number {
   return answeredAt + byOurClock(ttlMs);
 }
 
-/** The lease that a machine had when it answered; undefined when it had none, or it was over. */
+/** The lease that a machine had when it answered; undefined if it had none, or an expired one. */
 export function leaseOf({ observation }: MachineView): Lease | undefined {
   const lease = observation?.lease;
   return lease !== undefined && lease.deadline > (observation?.uptimeSeconds ?? 0) ? lease : undefined;
 }
 
-/** What speaks against starting a fenced unit on `machine`: it has no lease, or another machine may run the unit. */
+/** The reason against starting a fenced unit on `machine`: it has no lease, or another machine may run the unit. */
 export function fenceViolation(
   unit: DesiredUnit,
   machine: MachineView,
@@ -42,7 +42,7 @@ export function fenceViolation(
     : undefined;
 }
 
-/** The unreachable machine under whose lease the unit may run longest: it may have been there before it came to its own. */
+/** The unreachable machine whose lease may allow the unit to run there for the longest time. */
 function heldElsewhere(
   unit: DesiredUnit,
   { id }: MachineView,
@@ -74,7 +74,7 @@ export function heldUntil(
   return end + byOurClock((placement.fence?.stopMs ?? 0) + MARGIN_MS);
 }
 
-/** What the clock of a machine counts as `ms` lasts no longer than this by ours. */
+/** The longest duration, by our clock, of `ms` on the clock of a machine. */
 function byOurClock(ms: number): number {
   return ms * (1 + CLOCK_DRIFT);
 }

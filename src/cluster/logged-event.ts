@@ -3,14 +3,14 @@ import type { Failure } from './failure.ts';
 import type { Reason } from './reason.ts';
 import type { TargetState } from './unit-state.ts';
 
-/** A machine of an event: its name in fleet.conf at that time, if it had one. */
+/** A machine of an event; `name` is its name in fleet.conf at that time, if it had one. */
 export type LoggedMachine = { readonly id: MachineId; readonly name: string | undefined };
 
-/** One thing that was decided or found out, as the registry keeps it. Worded in output/. */
+/** A decision or an observed change, as the registry stores it. Worded in output/. */
 export type LoggedEvent =
   /** The target state of a unit was changed; a new unit had none. */
   | { readonly kind: 'target'; readonly unit: string; readonly target: TargetState }
-  /** It has a new text; `hash` is fleet's. */
+  /** A unit has a new text; `hash` is fleet's. */
   | { readonly kind: 'text'; readonly unit: string; readonly hash: string }
   | { readonly kind: 'destroy'; readonly unit: string }
   | { readonly kind: 'place'; readonly unit: string; readonly to: LoggedMachine }
@@ -21,7 +21,7 @@ export type LoggedEvent =
       readonly to: LoggedMachine;
       readonly because: Reason;
     }
-  /** A move that failed and was taken back: the unit is not on `from`, and still on `to`. */
+  /** A move that failed and was reverted: the unit is not on `from`, and still on `to`. */
   | {
       readonly kind: 'return';
       readonly unit: string;
@@ -32,16 +32,16 @@ export type LoggedEvent =
   | { readonly kind: 'machine-back'; readonly machine: string; readonly silentMs: number }
   | { readonly kind: 'cordon'; readonly machine: string; readonly globals: boolean }
   | { readonly kind: 'uncordon'; readonly machine: string }
-  /** It was taken out of the cluster by a command. */
+  /** It was removed from the cluster by a command. */
   | { readonly kind: 'machine-removed'; readonly machine: string }
-  /** A unit could not be brought to where it should be; told again when it fails in another way. */
+  /** A unit could not reach its target state; logged again when the failure changes. */
   | { readonly kind: 'failed'; readonly unit: string; readonly machine: string; readonly failure: Failure }
   /** The first success after such a failure. */
   | { readonly kind: 'recovered'; readonly unit: string; readonly machine: string }
-  /** It was restarted by a command. */
+  /** A unit was restarted by a command. */
   | { readonly kind: 'restart'; readonly unit: string; readonly machine: string };
 
-/** What happened in one change of the registry: when (epoch ms) by the clock of the process that made it, and its user (`user@host`). */
+/** The events of one change of the registry: at epoch ms, by the clock of the process that made it, and its `user@host`. */
 export type LogEntry = {
   readonly at: number;
   readonly by: string;

@@ -1,7 +1,7 @@
 import type { MachineId } from '../machine/machine.ts';
 import type { Tie } from './dependencies.ts';
 
-/** Why a machine was not chosen for a unit. Made where it is decided, worded in output/. */
+/** The reason why a unit cannot be, or cannot stay, on a machine. Created by the rule that decides, worded in output/. */
 export type Reason =
   | { readonly code: 'machine-id'; readonly wanted: MachineId }
   | {
@@ -22,41 +22,41 @@ export type Reason =
     }
   /** `Conflicts=` of `[Unit]`: systemd stops one of the two when it starts the other. */
   | { readonly code: 'unit-conflict'; readonly tie: Tie }
-  /** A timer, socket, path or automount goes where the unit is that it starts. */
+  /** A timer, socket, path or automount must be on the machine of the unit that it starts. */
   | { readonly code: 'triggers-elsewhere'; readonly unit: string; readonly machine: string }
-  /** The unit that it starts, which would have to come along, does not fit there. */
+  /** The unit that it starts, which must be on the same machine, does not fit there. */
   | { readonly code: 'triggered-unit'; readonly unit: string; readonly reason: Reason }
-  /** A timer, socket, path or automount starts it, and is elsewhere; `machine` is undefined for more than one, or none. */
+  /** The timer, socket, path or automount that starts it is elsewhere; `machine` is undefined for several or none. */
   | { readonly code: 'triggered-elsewhere'; readonly trigger: string; readonly machine: string | undefined }
-  /** A template that no wanted socket needs. */
+  /** A template that no loaded or launched socket needs. */
   | { readonly code: 'not-triggered' }
   /** A unit whose Replaces= names it is there. */
   | { readonly code: 'replaced'; readonly unit: string }
-  /** The machine has a unit of that name that fleet did not put there. */
+  /** The machine has a unit of that name that fleet did not write. */
   | { readonly code: 'foreign-unit'; readonly path: string }
   | { readonly code: 'other-cluster'; readonly cluster: string }
   | {
       readonly code: 'machine-silent';
       readonly silentMs: number;
       readonly message: string;
-      /** What to do about it. */
+      /** A remedy. */
       readonly hint?: string | undefined;
-      /** False when the machine is there and only refuses us: its key changed, or ours is not accepted. */
+      /** False if the machine is up but refuses the login: its host key changed, or our key is not accepted. */
       readonly mayBeDown: boolean;
     }
-  /** The machine takes no new units, by the word of a person. */
+  /** The machine accepts no new units, because an operator has cordoned it. */
   | { readonly code: 'cordoned' }
-  /** The machine is being emptied. */
+  /** The machine is being drained. */
   | { readonly code: 'drained' }
   | FenceReason
   | { readonly code: 'machine-removed'; readonly machine: MachineId };
 
 /** Why a fenced unit may not be started on a machine. */
 export type FenceReason =
-  /** It has no lease: no controller runs, or none has given it one yet. */
+  /** The machine has no lease: no controller runs, or none has granted it one yet. */
   | { readonly code: 'no-lease' }
-  /** An unreachable machine may run the unit for so long, in ms; undefined for who cannot know. */
+  /** An unreachable machine may run the unit for `forMs` more; undefined if that is not known. */
   | { readonly code: 'lease-may-hold'; readonly machine: string; readonly forMs: number | undefined };
 
-/** One machine that a unit does not fit, with the first rule that excluded it. */
+/** A machine that is not feasible for a unit, with the first violation. */
 export type Rejection = { readonly machine: string; readonly reason: Reason };

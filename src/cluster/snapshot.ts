@@ -5,13 +5,12 @@ import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import type { ObservedUnit, TargetState } from './unit-state.ts';
 
 /**
- * A registry revision that goes with a decision; of a registry that was rebuilt, counted on from where the lost one
- * had been. A machine remembers the highest it has seen for a unit and refuses lower ones, so that a process that
- * was paused cannot undo what was decided after it.
+ * The registry revision of a decision; a rebuilt registry continues the numbers of the lost one. A machine records the
+ * highest token for each unit and rejects lower ones, so that a process that was paused cannot undo newer decisions.
  */
 export type Token = number;
 
-/** What the registry says of one unit. */
+/** A unit in the registry. */
 export type DesiredUnit = {
   readonly name: string;
   /** The unit file, as it was submitted. */
@@ -21,42 +20,40 @@ export type DesiredUnit = {
   /** SHA-256 of the unit file's bytes. */
   readonly digest: string;
   readonly placement: Placement;
-  /** For a timer, socket, path or automount: the unit it starts, or the template of those. */
+  /** For a timer, socket, path or automount: the unit that it starts, or the template of those units. */
   readonly triggers: string | undefined;
-  /** What its text says about other units. */
   readonly dependencies: readonly Dependency[];
   readonly target: TargetState;
-  /** Where a standard unit was put; undefined while it is nowhere, and always for global units. */
+  /** The assignment of a standard unit; undefined without one, and always for global units. */
   readonly machine: MachineId | undefined;
-  /** For an instance: whether its text is that of its template; undefined where that is not known. */
+  /** For an instance: whether its text equals that of its template; undefined if that is not known. */
   readonly fromTemplate?: boolean | undefined;
   readonly token: Token;
 };
 
-/** A unit with what one of its texts says about others. */
+/** A unit with the dependencies of one of its texts. */
 export type DependentUnit = Pick<DesiredUnit, 'name' | 'dependencies'>;
 
-/** A unit whose document in the registry is damaged, or of a newer fleet, and why, in words for people. */
+/** A unit whose document in the registry is damaged, or was written by a newer fleet, and the error for people. */
 export type UnreadableUnit = {
   readonly unit: string;
   readonly message: string;
   readonly hint: string | undefined;
 };
 
-/** The right of a machine to run fenced units, until its own monotonic clock says `deadline`, in seconds. */
+/** The right of a machine to run fenced units until `deadline`, in seconds of its monotonic clock. */
 export type Lease = { readonly bootId: string; readonly deadline: number };
 
 /**
- * Until when leases hold on machines that are unreachable. Epoch ms by the clock of the snapshot's `now`: later than
- * that, no lease that was ever given holds.
+ * The latest end of all leases of unreachable machines, in epoch ms by the clock of the snapshot's `now`.
  */
 export type LeaseEnds = {
   readonly ofMachines: ReadonlyMap<MachineId, number>;
-  /** Of machines that are not named: others may have given them leases before us. */
+  /** Of the machines that are not in `ofMachines`: another controller may have granted them leases earlier. */
   readonly ofOthers: number;
 };
 
-/** What one machine answered. */
+/** The answer of one machine. */
 export type Observation = {
   readonly id: MachineId;
   /** The cluster that owns the machine; undefined while none does. */
@@ -64,39 +61,39 @@ export type Observation = {
   readonly bootId: string;
   /** Seconds since the machine booted, by its own monotonic clock. */
   readonly uptimeSeconds: number;
-  /** Epoch ms by the machine's own clock, to the second; undefined when it was not asked for. */
+  /** Epoch ms by the machine's own clock, to the second; undefined if not requested. */
   readonly clock?: number | undefined;
-  /** Every unit fleet put there, and those that were asked for by name which systemd there knows. */
+  /** Every unit that fleet wrote there, and the units requested by name that systemd there knows. */
   readonly units: readonly ObservedUnit[];
-  /** The lease it has, under which its fenced units run; undefined when it has none. */
+  /** The lease of the machine; undefined if it has none. */
   readonly lease?: Lease | undefined;
-  /** The highest token the machine has seen. Only when it was asked for. */
+  /** The highest token that the machine has recorded. Only if requested. */
   readonly token?: Token;
-  /** Only when it was asked for. */
+  /** Only if requested. */
   readonly backup?: MachineBackup;
-  /** Only when it was asked for. */
+  /** Only if requested. */
   readonly vitals?: MachineVitals;
 };
 
-/** How busy a machine is, and what it runs; undefined what it does not tell. */
+/** The load and the systemd version of a machine; values that it does not report are undefined. */
 export type MachineVitals = {
-  /** The number of its systemd: `252`. */
+  /** The version of systemd: `252`. */
   readonly systemd: string | undefined;
   /** Of the last 1, 5 and 15 minutes. */
   readonly loadAverage: readonly number[] | undefined;
-  /** Available is what programs could have without swapping, by the kernel's estimate. */
+  /** `availableBytes` is MemAvailable of proc_meminfo(5). */
   readonly memory: { readonly totalBytes: number; readonly availableBytes: number } | undefined;
 };
 
-/** What a machine keeps of the registry beside its records. */
+/** The parts of the registry that a machine stores besides the records. */
 export type MachineBackup = {
-  /** The unit files that fleet put there, as they are now. */
+  /** Unit name → current text of the unit file that fleet wrote. */
   readonly texts: ReadonlyMap<string, string>;
-  /** The highest token the machine has seen. */
+  /** The highest token that the machine has recorded. */
   readonly token: Token;
 };
 
-/** Why a machine has no usable answer, in words for people. `code` is an ErrorCode. */
+/** The reason why a machine has no usable answer, for people. `code` is an ErrorCode. */
 export type Unreachable = {
   /** Epoch ms of the first failed observation. */
   readonly since: number;
@@ -105,10 +102,10 @@ export type Unreachable = {
   readonly hint: string | undefined;
 };
 
-/** The code of {@link Unreachable} for a machine that the registry knows and this fleet.conf lacks: it was not asked. */
+/** The code of {@link Unreachable} for a machine of the registry that this fleet.conf lacks: no query was sent. */
 export const UNLISTED = 'machine-unlisted';
 
-/** A machine of the inventory, and its answer or why there is none. */
+/** A machine of the inventory, and its answer, or the reason why there is none. */
 export type MachineView = ReachableView | UnreachableView;
 
 type ReachableView = {
@@ -116,51 +113,51 @@ type ReachableView = {
   readonly id: MachineId;
   readonly observation: Observation;
   readonly unreachable?: undefined;
-  /** Epoch ms at which it answered again after it was unreachable; undefined when it never was. */
+  /** Epoch ms at which it answered again after it was unreachable; undefined if it never was unreachable. */
   readonly backSince: number | undefined;
 };
 
 export type UnreachableView = {
   readonly machine: Machine;
-  /** Its id, from an earlier answer; undefined when it never answered. */
+  /** Its id, from an earlier answer; undefined if it never answered. */
   readonly id: MachineId | undefined;
   readonly observation?: undefined;
   readonly unreachable: Unreachable;
   readonly backSince?: undefined;
 };
 
-/** Which units a machine takes no more of: standard ones, or global ones too, which leave it then. */
+/** The units that a cordoned machine does not accept: new standard ones, or all, and then global ones leave it. */
 export type Cordon = 'standard' | 'all';
 
-/** Everything a decision may depend on, at one moment. */
+/** All input of a decision, at one time. */
 export type ClusterSnapshot = {
   /** Epoch ms. */
   readonly now: number;
   /** How long a machine may be unreachable before its units move, in ms. */
   readonly agentTtlMs: number;
-  /** The share of the machines, from 0 to 1: when more than these are unreachable at once, it is the observer that is. */
+  /** A share of the machines, from 0 to 1. If more of them are unreachable at once, the observer counts as cut off. */
   readonly cutOff: number;
   /** Undefined before the first change of a new registry. */
   readonly clusterId: string | undefined;
   /** The registry's revision, as a token. */
   readonly revision: Token;
   readonly units: readonly DesiredUnit[];
-  /** What other texts of units say that machines still have: of these, a stop takes effect by them. */
+  /** The dependencies of older texts that machines still have: there, systemd stops units by these. */
   readonly olderTexts?: readonly DependentUnit[];
-  /** Units that the registry knows of and cannot tell more about: no copy of them is touched. None unless given. */
+  /** Units whose documents cannot be read: no copy of them is changed. Empty by default. */
   readonly unreadable?: readonly UnreadableUnit[];
   readonly machines: readonly MachineView[];
   /** By the machine's name. */
   readonly cordons: ReadonlyMap<string, Cordon>;
-  /** Name of a machine that its standard units are to leave. */
+  /** Name of the machine that is drained of its standard units. */
   readonly drained: string | undefined;
-  /** Known to a controller that leads alone. */
+  /** Only the leading controller knows them. */
   readonly leases?: LeaseEnds | undefined;
 };
 
 /**
- * Names of all units there are: those `submitted` to the registry, and those that fleet put on a machine and the registry
- * does not have. A template counts only where a socket needs its file.
+ * The names of all units: those `submitted` to the registry, and those that fleet wrote to a machine. A template counts
+ * only if a socket needs its file.
  */
 export function everyUnit(
   submitted: Iterable<Pick<DesiredUnit, 'name' | 'target'>>,
@@ -174,7 +171,7 @@ export function everyUnit(
   return new Set([...wanted.map(({ name }) => name), ...ours]);
 }
 
-/** The units of `scope` that something can be decided about. */
+/** The units of `scope` without the unreadable ones. */
 export function readableOf(
   scope: ReadonlySet<string>,
   { unreadable = [] }: Pick<ClusterSnapshot, 'unreadable'>,
@@ -183,7 +180,7 @@ export function readableOf(
   return excluded.size === 0 ? scope : new Set([...scope].filter((name) => !excluded.has(name)));
 }
 
-/** The cluster that owns `machine`, when it is not the one of the snapshot. */
+/** The cluster that owns `machine`, if it is not the one of the snapshot. */
 export function otherCluster(
   { observation }: MachineView,
   { clusterId }: Pick<ClusterSnapshot, 'clusterId'>,
@@ -192,8 +189,8 @@ export function otherCluster(
 }
 
 /**
- * Whether a machine has answered for long enough to be trusted with what another one has lost: for as long as a
- * machine may be unreachable. One that comes and goes would else take units along with it, again and again.
+ * Whether a machine has answered for long enough to get the units of another machine: for as long as a machine may be
+ * unreachable. Otherwise a flapping machine would attract units again and again.
  */
 export function isSteady(
   { backSince }: MachineView,
@@ -202,7 +199,7 @@ export function isSteady(
   return backSince === undefined || now - backSince >= agentTtlMs;
 }
 
-/** The name in fleet.conf of the machine with that id; undefined for one that has left it, or never was there. */
+/** The name of the machine with that id in fleet.conf; undefined if fleet.conf does not have it. */
 export function machineNameOf(
   id: MachineId | undefined,
   { machines }: Pick<ClusterSnapshot, 'machines'>,
@@ -210,7 +207,7 @@ export function machineNameOf(
   return id === undefined ? undefined : machines.find((view) => view.id === id)?.machine.name;
 }
 
-/** What `machine` shows of unit `name`, if it answered and knows it. */
+/** The unit `name` on `machine`; undefined if the machine did not answer or does not know it. */
 export function observedOn(machine: MachineView, name: string): ObservedUnit | undefined {
   const units = machine.observation?.units;
   if (units === undefined) return undefined;
@@ -219,7 +216,7 @@ export function observedOn(machine: MachineView, name: string): ObservedUnit | u
   return index.get(name);
 }
 
-/** Made once for each observation, which never changes. */
+/** An index is built once for each observation, because observations are immutable. */
 const observedByName = new WeakMap<readonly ObservedUnit[], ReadonlyMap<string, ObservedUnit>>();
 
 /**
@@ -229,8 +226,8 @@ const observedByName = new WeakMap<readonly ObservedUnit[], ReadonlyMap<string, 
 export const MAX_TOKEN = 2 ** 52;
 
 /**
- * How far a machine may be ahead of the registry, or of all other machines, before its token is implausible. A registry
- * that gives a thousand revisions a second takes seven weeks for that many; a forged token wastes at most that many.
+ * The maximum lead of a machine's token over the registry, or over all other machines; a higher one is implausible. A
+ * registry with a thousand revisions a second takes seven weeks for it, and a forged token wastes at most that many.
  */
 export const MAX_LEAD = 2 ** 32;
 

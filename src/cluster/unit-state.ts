@@ -1,4 +1,4 @@
-/** What systemd says of a unit on one machine: values of `systemctl show`, as systemd spells them. */
+/** The state of a unit on one machine: values of `systemctl show`, in the spelling of systemd. */
 export type SystemdState = {
   /** LoadState: `loaded`, `not-found`, `bad-setting`, `masked`, `error`. */
   readonly load: string;
@@ -6,58 +6,58 @@ export type SystemdState = {
   readonly active: string;
   /** SubState: `running`, `dead`, `auto-restart`, … */
   readonly sub: string;
-  /** Result: `success`, `exit-code`, `signal`, `timeout`, … Empty where systemd reports none. */
+  /** Result: `success`, `exit-code`, `signal`, `timeout`, … Empty if systemd reports none. */
   readonly result: string;
   /** Type of a service: `simple`, `oneshot`, … Empty for other units. */
   readonly type: string;
-  /** RemainAfterExit: a service of which a run that succeeded leaves it active, so that inactive means stopped. */
+  /** RemainAfterExit: the service stays active after a successful run, so that inactive means stopped. */
   readonly remains?: boolean;
   /** Exit status or signal number of the main process, and CLD code (1 exited, 2 killed, 3 dumped). */
   readonly exitStatus: number;
   readonly exitCode: number;
   /** NRestarts: automatic restarts so far; 0 before systemd 235. */
   readonly restarts: number;
-  /** The id of the current or last run; empty when the unit has not run since boot. */
+  /** InvocationID: the id of the current or last run; empty if the unit has not run since boot. */
   readonly invocation: string;
-  /** The file systemd read the unit from; empty when there is none. */
+  /** FragmentPath: the unit file; empty if there is none. */
   readonly fragment: string;
-  /** Why the unit file could not be loaded, in systemd's words; empty when it could. */
+  /** LoadError: systemd's reason why the unit file could not be loaded; empty if it could. */
   readonly loadError: string;
-  /** Epoch ms since when it has been in this state, by the machine's clock; undefined for one that never was in another. */
+  /** Epoch ms of the last change of state, by the machine's clock; undefined if the state never changed. */
   readonly since: number | undefined;
-  /** What its processes use now; undefined where systemd does not count it, as for units that do not run. */
+  /** MemoryCurrent; undefined if systemd does not account it, as for units that do not run. */
   readonly memoryBytes: number | undefined;
-  /** CPU time of its current or last run, in ns; undefined where systemd does not count it. */
+  /** CPU time of its current or last run, in ns; undefined if systemd does not account it. */
   readonly cpuNs: number | undefined;
-  /** Epoch ms at which its last run ended, by the machine's clock; undefined for one whose first run is not over. */
+  /** Epoch ms of the end of its last run, by the machine's clock; undefined before the end of its first run. */
   readonly activeExit?: number | undefined;
-  /** Epoch ms at which a timer elapses next and did last, by the machine's clock; undefined for never, and for others. */
+  /** Epoch ms at which a timer elapses next and elapsed last, by the machine's clock; undefined for never, and for other units. */
   readonly nextElapse?: number | undefined;
   readonly lastTrigger?: number | undefined;
-  /** The job that systemd has queued for it; undefined for none. */
+  /** Its queued job; undefined for none. */
   readonly jobId?: number | undefined;
-  /** Files that add to its text and that fleet did not put there; undefined for none. */
+  /** Drop-ins that fleet did not write; undefined for none. */
   readonly dropIns?: readonly string[];
 };
 
 /**
- * Properties of a state and of an observation that change although nothing happens. `nextElapse` is one because a time
- * since boot is converted by a clock that counts in seconds.
+ * Properties of a state and of an observation that change although nothing happens. `nextElapse` is among them because
+ * it is converted from a time since boot with a clock that counts in seconds.
  */
 const MEASURES: ReadonlySet<string> = new Set([
   ...(['memoryBytes', 'cpuNs', 'nextElapse'] satisfies (keyof SystemdState)[]),
   ...['uptimeSeconds', 'clock', 'deadline', 'vitals'],
 ]);
 
-/** The text that two observations share when nothing but their measures differs. */
+/** The text of an observation without its measures, for comparison. */
 export function withoutMeasures(observation: object): string {
   return JSON.stringify(observation, (key, held: unknown) => (MEASURES.has(key) ? undefined : held));
 }
 
-/** What fleet noted on a machine when it put a unit there. */
+/** The record that fleet stores on a machine with a unit. */
 export type UnitRecord = {
   readonly unit: string;
-  /** The token of the decision that put it there. */
+  /** The token of the last decision about it. */
   readonly token: number;
   /** fleet's hash of the unit file (40 hex digits). */
   readonly hash: string;
@@ -70,21 +70,21 @@ export type UnitRecord = {
 export type ObservedUnit = {
   readonly name: string;
   readonly state: SystemdState;
-  /** Undefined when fleet did not put the unit there. */
+  /** Undefined if fleet did not write the unit. */
   readonly record: UnitRecord | undefined;
-  /** How the record on the machine is lost: `record` is what a pass writes in its place, undefined where it must not. */
+  /** Set if the record on the machine is lost. `record` is then the one that a pass writes; undefined if it must not. */
   readonly lost?: 'missing' | 'damaged' | undefined;
-  /** SHA-256 of the unit file that is there now; undefined when there is none or it was not asked for. */
+  /** SHA-256 of the present unit file; undefined if there is none or it was not requested. */
   readonly digest: string | undefined;
-  /** Links that make other units pull it in, `fleet.target.wants/web.service`; undefined when not asked for. */
+  /** Links that make other units pull it in, `fleet.target.wants/web.service`; undefined if not requested. */
   readonly links?: readonly string[];
-  /** SHA-256 of the drop-in that ties it to the lease; undefined when there is none or it was not asked for. */
+  /** SHA-256 of the drop-in that ties it to the lease; undefined if there is none or it was not requested. */
   readonly fence?: string | undefined;
 };
 
 /**
- * The state of a unit that the machine could not show: it may run, and it may not. `why` is one line, in the words of
- * the machine. No decision may rest on such a state.
+ * The state of a unit that the machine could not report: it may or may not run. `why` is one line with the error of the
+ * machine. No decision may depend on such a state.
  */
 export function unknownState(why: string): SystemdState {
   return { ...NO_STATE, load: UNKNOWN, active: UNKNOWN, sub: UNKNOWN, loadError: why };
@@ -118,17 +118,17 @@ export function isMasked({ load }: Pick<SystemdState, 'load'>): boolean {
 }
 
 /**
- * Whether a launched unit is as a user wants it: active and not between automatic restarts, or a oneshot that
- * has run and succeeded (systemd.service(5): a oneshot without RemainAfterExit= is inactive after it ran).
+ * Whether a launched unit is up: active and not between automatic restarts, or a oneshot that has succeeded
+ * (systemd.service(5): a oneshot without RemainAfterExit= is inactive after it ran).
  */
 export function isUp(state: SystemdState): boolean {
-  // The three that `systemctl is-active` takes for active; `refreshing` came with systemd 257.
+  // The states for which `systemctl is-active` returns 0; `refreshing` is new in systemd 257.
   return ['active', 'reloading', 'refreshing'].includes(state.active) || isFinished(state);
 }
 
-/** A oneshot that ran to success since the machine booted, and is not one that stays active after that. */
+/** A oneshot without RemainAfterExit= that has succeeded since the machine booted. */
 export function isFinished(state: SystemdState): boolean {
-  // A text that systemd cannot use has no type; one without ExecStart= counts as a oneshot.
+  // A unit file that systemd cannot load has no type; one without ExecStart= counts as a oneshot.
   return (
     state.load === 'loaded' &&
     state.type === 'oneshot' &&
@@ -140,9 +140,9 @@ export function isFinished(state: SystemdState): boolean {
 }
 
 /**
- * Whether a unit that was just started is really up: up now, and the same run that was up when the settle
- * window began. `systemctl start` returns 0 for a Type=simple service that dies a moment later, and Restart=
- * keeps such a service out of `failed`.
+ * Whether a unit that was just started stays up: it is up, in the same run as at the start of the settle window.
+ * `systemctl start` returns 0 for a Type=simple service that exits a moment later, and with Restart= such a service
+ * does not become `failed`.
  */
 export function hasStarted(before: SystemdState, after: SystemdState): boolean {
   return isUp(after) && after.restarts === before.restarts && after.invocation === before.invocation;
@@ -153,14 +153,14 @@ export function isRunning(state: SystemdState): boolean {
   return state.active !== 'inactive' && state.active !== 'failed';
 }
 
-/** A unit that systemd knows and that fleet did not put there. It knows every slice, also one that has no file. */
+/** A unit of the machine that fleet did not write. systemd can load any slice, so a slice counts only with a file. */
 export function isForeign({ name, record, lost, state }: ObservedUnit): boolean {
   if (record !== undefined || lost !== undefined) return false;
   if (name.endsWith('.slice') && state.load === 'loaded') return state.fragment !== '';
   return state.load !== 'not-found' || isRunning(state);
 }
 
-/** Whether fleet put it there. */
+/** Whether fleet wrote the unit. */
 export function isOurs({ record, lost }: ObservedUnit): boolean {
   return record !== undefined || lost !== undefined;
 }
@@ -171,7 +171,7 @@ export function reachedState(unit: ObservedUnit): TargetState {
   return unit.record.target === 'launched' && isUp(unit.state) ? 'launched' : 'loaded';
 }
 
-/** What a user wants of a unit, weakest first: known, placed on a machine, running. */
+/** The target states, weakest first: submitted, assigned to a machine, running. */
 export const TARGET_STATES = ['inactive', 'loaded', 'launched'] as const;
 
 export type TargetState = (typeof TARGET_STATES)[number];

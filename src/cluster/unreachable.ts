@@ -1,31 +1,31 @@
 import type { Failure } from './failure.ts';
 import type { Unreachable } from './snapshot.ts';
 
-/** How a machine that is down looks from here. */
+/** Error codes that suggest that the machine is down. */
 const DOWN: ReadonlySet<string> = new Set(['ssh-refused', 'ssh-timeout', 'ssh-lost']);
 
 /**
- * Whether an error with that code may mean that the machine is down: only then it counts as silence. A name, a key, a
- * login or a script that fails is a trouble of the observer, or proof that something answers there.
+ * Whether the machine may be down; only then its units may move. A failed name lookup, host key check, login or script
+ * is a problem of the observer, or proves that the machine is up.
  */
 export function mayBeDown({ code }: { readonly code: string }): boolean {
   return DOWN.has(code);
 }
 
-/** The failure of what had to be done on a machine with that trouble. */
+/** The failure of the steps for such a machine. */
 export function unreachableFailure({ code, message, hint }: Omit<Unreachable, 'since'>): Failure {
   return { code: 'unreachable', message, hint, mayBeDown: mayBeDown({ code }) };
 }
 
-/** How the answer of a machine looks that cannot be used. */
+/** Error codes of a machine that has answered, but cannot be used. */
 const UNUSABLE: ReadonlySet<string> = new Set(['machine-untrusted', 'bad-answer']);
 
-/** Whether a machine with that trouble has answered: it does not speak for an observer that is cut off. */
+/** Whether the machine has answered: then it is no sign that the observer is cut off. */
 export function hasAnswered({ code }: { readonly code: string }): boolean {
   return UNUSABLE.has(code);
 }
 
-/** How a machine says no: to this computer, its keys or its person. */
+/** Error codes of a machine that refuses this computer, its keys or its user. */
 const REFUSALS: ReadonlySet<string> = new Set([
   'ssh-authentication',
   'ssh-host-key',
@@ -38,8 +38,8 @@ const REFUSALS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Whether the machine answers and lets us not in. Asking again soon is of no use, and sshd has penalties for it
- * (sshd_config(5), PerSourcePenalties), which strike everyone who comes from the same address.
+ * Whether the machine is up and refuses access. A quick retry does not help, and sshd penalizes it for all users of the
+ * same address (sshd_config(5), PerSourcePenalties).
  */
 export function isRefusal({ code }: { readonly code: string }): boolean {
   return REFUSALS.has(code);

@@ -1,9 +1,9 @@
 import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 
-/** Where a machine's SSH server is. `port` is undefined when the address does not name one. */
+/** The address of an SSH server. `port` is undefined if the address has none. */
 export type Address = { readonly host: string; readonly port: number | undefined };
 
-/** Reads `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 address; undefined for anything else. */
+/** Reads `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 address; undefined for other text. */
 export function parseAddress(text: string): Address | undefined {
   if (isV6(text)) return { host: text, port: undefined };
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text);
@@ -15,7 +15,7 @@ export function parseAddress(text: string): Address | undefined {
   return port === undefined ? undefined : { host, port };
 }
 
-/** The address as tables show it: with the port only when one was written. */
+/** The address as tables show it: with the port only if one was written. */
 export function formatAddress(address: Address): string {
   if (address.port === undefined) return address.host;
   return `${isV6(address.host) ? `[${address.host}]` : address.host}:${address.port}`;
@@ -29,23 +29,23 @@ export function endPoint(host: string, port: number): string {
   return `[${canonical}${zone === undefined ? '' : `%${zone}`}]:${port}`;
 }
 
-/** 1 to 65535 in decimal digits; undefined for anything else. */
+/** Reads 1 to 65535 in decimal digits; undefined for other text. */
 export function parsePort(text: string): number | undefined {
   const port = /^[1-9]\d{0,4}$/.test(text) ? Number(text) : 0;
   return port >= 1 && port <= 65_535 ? port : undefined;
 }
 
-/** A name as useradd(8) or a directory service gives it (`CORP\alice`); nothing ssh could take for an option. */
+/** Reads a user name of useradd(8) or a directory service (`CORP\alice`); undefined for text that ssh could take for an option. */
 export function parseUser(text: string): string | undefined {
   return /^[^\s\p{Cc}-][^\s\p{Cc}]*$/u.test(text) ? text : undefined;
 }
 
-/** Node compiles a large expression at its first isIPv6, 4 ms; no address has fewer than two colons. */
+/** The colons are counted first, because the first isIPv6 compiles a large expression, which takes 4 ms. */
 function isV6(text: string): boolean {
   return text.split(':').length > 2 && isIPv6(text);
 }
 
-/** An IPv4 address or a host name (RFC 1123, and `_`); `10.1.1.300` is neither, as no top-level domain is a number. */
+/** An IPv4 address or a host name (RFC 1123, and `_`). `10.1.1.300` is neither, because no top-level domain is a number. */
 function isHostName(text: string): boolean {
   if (isIPv4(text)) return true;
   const labels = text.replace(/\.$/, '').split('.');

@@ -1,17 +1,17 @@
 import { configError, inQuotes } from '../base/errors.ts';
-import { formatPlace, type RegistryPlace } from './places.ts';
+import { formatListenPlace, type RegistryPlace } from './places.ts';
 import type { EtcdSettings, ListenSettings } from './values.ts';
 
 /**
- * Refuses settings for etcd that do not go with a place, because each of them would be ignored: files of TLS without
- * TLS, a certificate without its key, a user without a password. Throws `config`.
+ * Rejects settings for etcd that would be ignored: TLS files without TLS, a certificate without its key, a user without a
+ * password. Throws `config`.
  */
 export function checkEtcdSettings(place: RegistryPlace, settings: EtcdSettings): void {
   if (place.kind !== 'etcd') return;
   const { etcd_ca_file: ca, etcd_cert_file: cert, etcd_key_file: key } = settings;
   if (!place.tls && (ca ?? cert ?? key) !== undefined) {
     throw configError(
-      'etcd_ca_file, etcd_cert_file and etcd_key_file are for TLS, and the registry is reached without',
+      'etcd_ca_file, etcd_cert_file and etcd_key_file are for TLS, but "registry" is an etcd:// URL without TLS',
       'Write "registry = etcds://…"',
     );
   }
@@ -19,7 +19,7 @@ export function checkEtcdSettings(place: RegistryPlace, settings: EtcdSettings):
   requireBoth(settings, 'etcd_user', 'etcd_password_file');
 }
 
-/** Refuses what would open a cluster to everyone who reaches a port, and incomplete files of TLS. Throws `config`. */
+/** Rejects a TCP port without TLS, unless it was allowed explicitly, and incomplete TLS files. Throws `config`. */
 export function checkListen(settings: ListenSettings): void {
   requireBoth(settings, 'listen_cert_file', 'listen_key_file');
   const { listen_cert_file: cert, listen_client_ca_file: clientCa, listen_insecure: insecure } = settings;
@@ -33,8 +33,8 @@ export function checkListen(settings: ListenSettings): void {
     const place = settings[key].find(({ kind }) => kind === 'tcp' && isOpen);
     if (place === undefined) continue;
     throw configError(
-      `"${key}" names ${inQuotes(formatPlace(place))}, where everybody who reaches it could ${right}`,
-      'Add listen_cert_file and listen_key_file for TLS, with listen_client_ca_file to know who asks; or say listen_insecure = true',
+      `"${key}" has ${inQuotes(formatListenPlace(place))}, and without TLS everyone who can connect to it could ${right}`,
+      'Add listen_cert_file and listen_key_file for TLS, and listen_client_ca_file to identify clients; or set listen_insecure = true',
     );
   }
 }
@@ -42,5 +42,5 @@ export function checkListen(settings: ListenSettings): void {
 function requireBoth<K extends string>(settings: Readonly<Partial<Record<K, string>>>, a: K, b: K): void {
   const [first, second] = [settings[a], settings[b]];
   if ((first === undefined) !== (second === undefined))
-    throw configError(`${a} and ${b} go together: ${inQuotes(first ?? second ?? '')} is alone`);
+    throw configError(`${first === undefined ? b : a} requires ${first === undefined ? a : b}`);
 }

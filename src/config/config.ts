@@ -4,7 +4,7 @@ import type { Setting } from './parse.ts';
 import type { ConfigFlags } from './settings.ts';
 import type { SshSettings, TopSettings } from './values.ts';
 
-/** The configuration of the whole system. */
+/** The system-wide configuration file. */
 export const SYSTEM_FILE = '/etc/fleet/fleet.conf';
 
 /** The shortest useful configuration, for hints. */
@@ -13,19 +13,19 @@ export const MINIMAL_FILE = '[machine.web-1]\naddress = 10.10.1.1';
 /** A machine of the inventory. */
 export type MachineConfig = {
   readonly machine: Machine;
-  /** As a person would write it after `ssh`. */
+  /** The host as an argument of ssh(1). */
   readonly host: string;
-  /** The settings of the connection in fleet.conf, environment and flags; ssh_config and the defaults give the rest. */
+  /** The connection settings of fleet.conf, environment and flags; the others come from ssh_config and the defaults. */
   readonly settings: SshSettings;
   /** The setting that holds the address, for messages; undefined for a host that is not listed. */
   readonly written: Setting | undefined;
 };
 
-/** The part of a configuration that connections need. */
+/** The part of a configuration for connections. */
 export type SshConfig = {
-  /** The settings of a machine that has none itself: `[ssh]`, with {@link override}. */
+  /** The default settings of all machines: `[ssh]`, with {@link override}. */
   readonly ssh: SshSettings;
-  /** What environment and flags say, which beats every section. */
+  /** The settings of environment and flags, which override every section. */
   readonly override: SshSettings;
   /** Whether the user is asked for the password of sudo. */
   readonly askBecomePass: boolean;
@@ -33,7 +33,7 @@ export type SshConfig = {
   readonly maxTimeoutMs?: number;
 };
 
-/** Everything that fleet.conf, the environment and the global flags decide; frozen. */
+/** All settings of fleet.conf, the environment and the global flags; frozen. */
 export type Config = SshConfig &
   TopSettings & {
     /** Absolute. */
@@ -43,17 +43,17 @@ export type Config = SshConfig &
     readonly machines: readonly MachineConfig[];
   };
 
-/** What the process was given. `flags` beat `env`, which beats the file. */
+/** The input of a process. `flags` override `env`, which overrides the file. */
 export type ConfigRequest = {
   readonly flags: ConfigFlags;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Absolute; relative paths in flags and environment start here. */
+  /** Absolute; relative paths in flags and environment are relative to it. */
   readonly cwd: string;
-  /** The home folder, absolute: what `~` stands for. */
+  /** The home folder, absolute; `~` expands to it. */
   readonly home: string;
 };
 
-/** Identifies a cluster: the same registry and the same machines have the same. */
+/** A hash of registry and machines, which identifies a cluster. */
 export function originOf({
   registry,
   machines,

@@ -10,19 +10,19 @@ import { type ConfigFile, findConfig, newConfigPath } from './load.ts';
 import { parseSections } from './parse.ts';
 import { readConfig } from './read.ts';
 
-/** An edit that would be right: the configuration it leads to, and what carries it out. */
+/** A valid edit: the resulting configuration, and the function that writes it. */
 export type PreparedEdit = {
   /** The file, absolute; `isNew` when there is none yet. */
   readonly path: string;
   readonly isNew: boolean;
   readonly config: Config;
-  /** Replaces the file; rejects with FleetError `config` when it was changed meanwhile, or cannot be. */
+  /** Replaces the file. Rejects with FleetError `config` if another process has changed it, or if it cannot be written. */
   write(): Promise<void>;
 };
 
 /**
- * Reads the configuration and makes the edit, on paper. Throws FleetError `config` when the result would not be a
- * configuration, with the words of the parser. Without any file, `add` begins the one that is looked for first.
+ * Reads the configuration and applies the edit without writing it. Throws FleetError `config`, with the message of the
+ * parser, if the result is invalid. Without any file, `add` creates the first candidate.
  */
 export async function prepareEdit(request: ConfigRequest, edit: ConfigEdit): Promise<PreparedEdit> {
   const fresh = edit.kind === 'add' ? newConfigPath(request) : undefined;
@@ -38,10 +38,10 @@ export async function prepareEdit(request: ConfigRequest, edit: ConfigEdit): Pro
   };
 }
 
-/** The mark that some editors begin a file with; it is no part of the text. */
+/** Some editors begin a file with this mark, which is not part of the text. */
 const BYTE_ORDER_MARK = '\uFEFF';
 
-/** Atomically, with the owner and the mode of the file; a link stays a link. */
+/** Replaces the file atomically, and keeps its owner and mode; a symbolic link stays a link. */
 async function replace({ path, text: old }: ConfigFile, text: string): Promise<void> {
   await withWriteError(path, async () => {
     const place = await realpath(path);

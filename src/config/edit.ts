@@ -2,8 +2,7 @@ import { configError, FleetError, inQuotes } from '../base/errors.ts';
 import { cutComment, parseSections } from './parse.ts';
 
 /**
- * A change of one machine's section, or of the keys at the top; `set` and `top` take a key away where the value is
- * undefined.
+ * A change of one machine's section, or of the keys at the top. In `set` and `top` an undefined value removes a key.
  */
 export type ConfigEdit = MachineEdit | TopEdit;
 
@@ -19,10 +18,9 @@ export type MachineEdit =
   | { readonly kind: 'remove'; readonly name: string };
 
 /**
- * The text of a fleet.conf with one section changed; every other byte, comments, order and line ends stay as they
- * are. `file` is for messages only. Throws FleetError `config` when the text is no fleet.conf, the machine is there
- * already, or a value cannot be written so that it reads back, and
- * `machine-not-found`: nothing is changed on a guess.
+ * The text of a fleet.conf with one section changed; every other byte stays unchanged, comments, order and line ends
+ * included. `file` is for messages only. Throws FleetError `config` if the text is invalid, the machine exists already,
+ * or a value cannot be written so that it reads back; `machine-not-found` if it does not exist.
  */
 export function editConfig(file: string, text: string, edit: ConfigEdit): string {
   const header = edit.kind === 'top' ? '' : `machine.${edit.name}`;
@@ -30,7 +28,7 @@ export function editConfig(file: string, text: string, edit: ConfigEdit): string
   const section = before.get(header);
   if (edit.kind === 'add' && section !== undefined)
     throw configError(
-      `${section.where}: machine ${inQuotes(edit.name)} is there already`,
+      `${section.where}: machine ${inQuotes(edit.name)} exists already`,
       `Change it with: fleetctl machines set ${edit.name} key=value`,
     );
   if (edit.kind !== 'add' && edit.kind !== 'top' && section === undefined)
@@ -51,7 +49,7 @@ export function editConfig(file: string, text: string, edit: ConfigEdit): string
   const result = edited.join('');
   const wanted = intended(settingsOf(before), header, edit);
   if (JSON.stringify(settingsOf(parseSections(file, result))) === JSON.stringify(wanted)) return result;
-  throw configError(`cannot change ${inQuotes(file)} so that it says what is meant`, 'Edit it by hand');
+  throw configError(`cannot make this change in ${inQuotes(file)} reliably`, 'Edit it by hand');
 }
 
 type Settings = readonly (readonly [section: string, settings: readonly (readonly [string, string])[]])[];
@@ -79,7 +77,7 @@ function intended(before: Settings, header: string, edit: ConfigEdit): Settings 
   });
 }
 
-/** Every line with its end, so that the lines together are the text. */
+/** The lines, each with its line end. */
 function splitLines(text: string): readonly string[] {
   return text.match(/[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+$/g) ?? [];
 }
@@ -88,7 +86,7 @@ function endOf(line: string | undefined): string {
   return /(?:\r\n|\n|\r)$/.exec(line ?? '')?.[0] ?? '';
 }
 
-/** How lines of this file end: as the first one does. */
+/** The line end of the first line. */
 function lineEnd(lines: readonly string[]): string {
   return endOf(lines[0]) || '\n';
 }
@@ -106,8 +104,8 @@ function added(
 }
 
 /**
- * The section goes from its header to its last setting, with the comments between; lines after that may belong
- * to the next section. Of two empty lines that meet one goes too.
+ * Removes the lines from the header to the last setting, with the comments between; later lines may belong to the next
+ * section. If two empty lines are adjacent then, one of them is removed.
  */
 function removed(lines: readonly string[], header: string): readonly string[] {
   const { start, last } = extent(lines, header);
@@ -142,7 +140,7 @@ function withSetting(
   ];
 }
 
-/** The indexes of a section's header and of its last setting; that of the header when it has none. */
+/** The indexes of a section's header and of its last setting, which is the header if it has none. */
 function extent(lines: readonly string[], header: string): { readonly start: number; readonly last: number } {
   const start = lines.findIndex((line) => headerOf(line) === header);
   let last = start;
@@ -153,7 +151,7 @@ function extent(lines: readonly string[], header: string): { readonly start: num
   return { start, last };
 }
 
-/** `[name]` → name. The file was parsed: a line is a comment, empty, a header or a setting. */
+/** `[name]` → name. The file was parsed before, so each line is a comment, empty, a header or a setting. */
 function headerOf(line: string): string | undefined {
   return /^\[([^\]]*)\]/.exec(line.trim())?.[1]?.trim();
 }
@@ -164,7 +162,7 @@ function keyOf(line: string): string | undefined {
   return text.slice(0, text.indexOf('=')).trim();
 }
 
-/** The line with another value; the blanks around it and the comment after it stay. */
+/** The line with another value and its present blanks and comment. */
 function withValue(line: string, value: string): string {
   const start = line.indexOf('=') + 1;
   const rest = line.slice(start, line.length - endOf(line).length);
@@ -179,7 +177,7 @@ function withValue(line: string, value: string): string {
   return `${line.slice(0, at)}${writtenValue(value)}${line.slice(at + old.length)}`;
 }
 
-/** A value as it is, or in quotes where it would be read as something else. */
+/** A value, in quotes if it would be read differently without them. */
 export function writtenValue(value: string): string {
   return reads(value) ? value : JSON.stringify(value);
 }

@@ -6,8 +6,8 @@ import { type Config, type ConfigRequest, MINIMAL_FILE, SYSTEM_FILE } from './co
 import { expandPath, expectedPath } from './places.ts';
 
 /**
- * Finds, reads and checks the configuration. Throws FleetError `config` that names file, line, section, key, the
- * value and what was expected, or the flag or variable.
+ * Finds, reads and checks the configuration. Throws FleetError `config` with the file, line, section, key, value and
+ * expected format, or with the flag or variable.
  */
 export async function loadConfig(request: ConfigRequest): Promise<Config> {
   const file = findConfig(request);
@@ -16,13 +16,13 @@ export async function loadConfig(request: ConfigRequest): Promise<Config> {
   return readConfig(file.path, parseSections(file.path, file.text), request);
 }
 
-/** A configuration that was found: its absolute path and its text without a byte order mark. */
+/** The absolute path of a configuration, and its text without a byte order mark. */
 export type ConfigFile = { readonly path: string; readonly text: string };
 
 /**
- * Finds and reads the configuration: `--config`, `$FLEETCTL_CONFIG`, then the usual places. Of those, only a file
- * that is not there is passed over: one that cannot be read might have named other machines.
- * Throws `config` when there is none, or when it cannot be read as UTF-8 text.
+ * Finds and reads the configuration: `--config`, `$FLEETCTL_CONFIG`, then the usual places. Only a missing file is
+ * skipped: one that cannot be read may list other machines.
+ * Throws `config` if there is none, or if it cannot be read as UTF-8 text.
  */
 export function findConfig(request: ConfigRequest): ConfigFile {
   const { named, places } = candidates(request);
@@ -37,14 +37,14 @@ export function findConfig(request: ConfigRequest): ConfigFile {
   );
 }
 
-/** The file to create when there is no configuration: the first candidate. Undefined when there is one. */
+/** The file to create if there is no configuration: the first candidate. Undefined if there is one. */
 export function newConfigPath(request: ConfigRequest): string | undefined {
   const { places } = candidates(request);
   for (const place of places) if (readText(place) !== undefined) return undefined;
   return places[0]?.path;
 }
 
-/** A file to try; `by` says who named it. `isHere` is for the one that was found in the current folder. */
+/** A file to try. `by` is the flag or variable that named it, `isHere` marks the one in the current folder. */
 type ConfigCandidate = { readonly path: string; readonly by: string | undefined; readonly isHere: boolean };
 
 function candidates(request: ConfigRequest): {
@@ -55,7 +55,7 @@ function candidates(request: ConfigRequest): {
   return { named, places: named === undefined ? usualPlaces(request) : [named] };
 }
 
-/** The file that was asked for. An empty variable counts as unset, an empty flag is a mistake. */
+/** The file that a flag or variable names. An empty variable counts as unset, an empty flag is an error. */
 function namedFile({ flags: { config: flag }, env, cwd, home }: ConfigRequest): ConfigCandidate | undefined {
   const by = flag === undefined ? 'environment variable "FLEETCTL_CONFIG"' : 'flag "--config"';
   const text = flag ?? (env.FLEETCTL_CONFIG || undefined);
@@ -65,7 +65,7 @@ function namedFile({ flags: { config: flag }, env, cwd, home }: ConfigRequest): 
   return { path, by, isHere: false };
 }
 
-/** The XDG base directory specification has relative paths ignored. */
+/** The XDG base directory specification demands that relative paths are ignored. */
 function usualPlaces({ env, cwd, home }: ConfigRequest): readonly ConfigCandidate[] {
   const xdg = env.XDG_CONFIG_HOME ?? '';
   const configHome = isAbsolute(xdg) ? xdg : join(home, '.config');
@@ -73,7 +73,7 @@ function usualPlaces({ env, cwd, home }: ConfigRequest): readonly ConfigCandidat
   return [...new Set(paths)].map((path, index) => ({ path, by: undefined, isHere: index === 0 }));
 }
 
-/** The text of a file, undefined when there is none. */
+/** The text of a file; undefined if it does not exist. */
 function readText(place: ConfigCandidate): string | undefined {
   const bytes = readBytes(place);
   if (bytes === undefined) return undefined;
@@ -84,7 +84,7 @@ function readText(place: ConfigCandidate): string | undefined {
 function readBytes(place: ConfigCandidate): Buffer | undefined {
   try {
     const bytes = readTrusted(place.path);
-    // A file of the current folder is used without being named, so the folder counts as well.
+    // A file of the current folder is used without being named, so the folder is checked as well.
     if (place.isHere) checkTrusted(dirname(place.path), 'shared');
     return bytes;
   } catch (error) {

@@ -10,7 +10,7 @@ export type Setting = {
   readonly line: number;
 };
 
-/** A `[name]` and its settings by key. What stands before the first header has the name `''` and line 0. */
+/** A `[name]` and its settings by key. The settings before the first header have the name `''` and line 0. */
 export type Section = {
   readonly name: string;
   readonly where: string;
@@ -22,10 +22,10 @@ export type Section = {
  * Splits a fleet.conf into its sections by name, all in file order. `file` is for messages only. Throws `config`
  * for a line that is neither a header, a setting nor a comment, and for duplicates.
  *
- * ini reads the values. It gives no line numbers, merges duplicates, nests names with dots, takes a header
- * with a comment for a key and turns `true` into a boolean; so lines, headers and comments are split here, and a
- * value arrives exactly as written or is refused. A comment is a line that starts with `;` or `#`, or the rest of
- * a line from a blank and one of these on. In double quotes a value may hold anything, spelled as in JSON.
+ * ini reads only the values, because it gives no line numbers, merges duplicates, nests names with dots, takes a header
+ * with a comment for a key and turns `true` into a boolean. A value is read exactly as written, or is an error. A comment
+ * is a line that starts with `;` or `#`, or the rest of a line after a blank and one of these. A value in double quotes
+ * may contain any text, escaped as in JSON.
  */
 export function parseSections(file: string, text: string): ReadonlyMap<string, Section> {
   let open: OpenSection = { name: '', where: inQuotes(file), line: 0, settings: new Map() };
@@ -72,7 +72,7 @@ function addSetting(line: Line, section: OpenSection): void {
   section.settings.set(key, { key, value, where, line: line.number });
 }
 
-/** The value in what follows the `=`. */
+/** The value in the text after the `=`. */
 function readValue(text: string, where: string): string {
   const written = cutComment(text);
   const value = unsafe(written);

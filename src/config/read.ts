@@ -13,11 +13,11 @@ import {
 } from './config.ts';
 import type { Section, Setting } from './parse.ts';
 import type { PathBase } from './places.ts';
-import { isAsked, overrideSection, readSection } from './section.ts';
+import { isFlagSet, overrideSection, readSection } from './section.ts';
 import { keysOf } from './settings.ts';
 import { type MachineSettings, readValue, type SshSettings, type TopSettings } from './values.ts';
 
-/** Makes a Config of a parsed file, the environment and the flags. `file` is absolute. */
+/** Makes a Config from a parsed file, the environment and the flags. `file` is absolute. */
 export function readConfig(
   file: string,
   sections: ReadonlyMap<string, Section>,
@@ -32,11 +32,11 @@ export function readConfig(
   );
   checkEtcdSettings(top.registry, top);
   checkListen(top);
-  const verbose = isAsked(request.flags.verbose, 'FLEETCTL_VERBOSE', request.env);
+  const verbose = isFlagSet(request.flags.verbose, 'FLEETCTL_VERBOSE', request.env);
   return freeze({ file, ...top, verbose, ...ssh, machines });
 }
 
-/** The way to the host of a controller, with the settings of environment and flags and no fleet.conf. Throws `config`. */
+/** The host of `--tunnel`, with the settings of environment and flags, without fleet.conf. Throws `config`. */
 export function readTunnel(
   host: string,
   request: ConfigRequest,
@@ -46,8 +46,8 @@ export function readTunnel(
 }
 
 /**
- * The machine that `host`, `user@host` or `user@host:port` names, where the host may be an alias of ssh_config; it has the
- * settings of `[ssh]`. `by` says where the text is from. Throws FleetError `config`.
+ * The machine for `host`, `user@host` or `user@host:port`, with the settings of `[ssh]`. The host may be an alias of
+ * ssh_config. `by` is the origin of the text. Throws FleetError `config`.
  */
 export function unlistedMachine(
   text: string,
@@ -68,11 +68,11 @@ function readSsh(section: Section, base: PathBase, { flags, env, cwd, home }: Co
   return {
     ssh: { ...own, ...override },
     override,
-    askBecomePass: isAsked(flags.askBecomePass, 'FLEETCTL_ASK_BECOME_PASS', env),
+    askBecomePass: isFlagSet(flags.askBecomePass, 'FLEETCTL_ASK_BECOME_PASS', env),
   };
 }
 
-/** The values of the keys at the top that a file does not have. */
+/** The defaults of the keys at the top. */
 function defaults(file: string, base: PathBase): Partial<TopSettings> {
   return Object.fromEntries(
     keysOf('top').flatMap((key) => {
@@ -82,7 +82,7 @@ function defaults(file: string, base: PathBase): Partial<TopSettings> {
   );
 }
 
-/** The machines of a file. Throws `config` when it has none, and for a section that is neither a machine's nor `[ssh]`. */
+/** The machines of a file. Throws `config` if it has none, and for a section that is neither a machine nor `[ssh]`. */
 function machineSections(
   file: string,
   sections: ReadonlyMap<string, Section>,
@@ -117,7 +117,7 @@ function readMachine(name: string, section: Section, base: PathBase, ssh: SshCon
   const own = withBecome(readSection('machine', section, base), section);
   const port = section.settings.get('port');
   if (port !== undefined && own.port !== (own.address.port ?? own.port))
-    throw configError(`${port.where} is not the port of its address: ${excerpt(port.value)}`);
+    throw configError(`${port.where} differs from the port in "address": ${excerpt(port.value)}`);
   return machineConfig(name, own, ssh, section.settings.get('address'));
 }
 
@@ -137,11 +137,11 @@ function machineConfig(
   };
 }
 
-/** `sudo = true` is another spelling of `become = sudo`, `sudo = false` of `become = none`. */
+/** `sudo = true` is an older spelling of `become = sudo`, `sudo = false` of `become = none`. */
 function withBecome<S extends SshSettings | MachineSettings>(own: S, { settings }: Section): S {
   const twice = own.become !== undefined && settings.get('sudo');
   if (twice)
-    throw configError(`${twice.where} is an older way to say "become", which is there too`, 'Remove it');
+    throw configError(`${twice.where} is an older spelling of "become", which is also set`, 'Remove it');
   return own.sudo === undefined ? own : { ...own, become: own.sudo ? 'sudo' : 'none' };
 }
 

@@ -6,8 +6,8 @@ import { type ConfigFlags, keysOf, namesOfOption, SETTINGS, type SectionKind } f
 import { expectedValue, parseBoolean, readValue, type SectionSettings } from './values.ts';
 
 /**
- * Reads a section; relative paths start at `base`. Throws `config` about its first setting that is wrong, or about a
- * key that it lacks.
+ * Reads a section; relative paths are relative to `base`. Throws `config` for the first invalid setting, or for a missing
+ * key.
  */
 export function readSection<S extends SectionKind>(
   kind: S,
@@ -27,7 +27,7 @@ export function readSection<S extends SectionKind>(
   const missing = keys.filter(({ name, required }) => required && !section.settings.has(name));
   if (missing.length === 0) return Object.fromEntries(values);
   const texts = missing.map((key) => `"${key.name}", which must be ${expectedValue(key, '')}`);
-  throw configError(`${section.where} has no ${texts.join('; and no ')}`);
+  throw configError(`${section.where} has no ${texts.join(', and no ')}`);
 }
 
 const PLACES = [
@@ -36,22 +36,22 @@ const PLACES = [
   ['machine', 'in [machine.NAME]'],
 ] as const;
 
-/** The key that was probably meant, or the sections that this one belongs to; and the keys that can be here. */
+/** The nearest valid key, or the sections that have this key; and all keys of the section. */
 function keyHint(kind: SectionKind, section: Section, key: string): string {
   const names = keysOf(kind).map(({ name }) => name);
   const near = nearest(key, names);
-  const takes = `${section.name === '' ? 'The top of the file' : `[${section.name}]`} takes ${names.join(', ')}`;
-  if (near !== undefined) return `Did you mean "${near}"? ${takes}`;
+  const valid = `Keys ${section.name === '' ? 'at the top of the file' : `in [${section.name}]`}: ${names.join(', ')}`;
+  if (near !== undefined) return `Did you mean "${near}"? ${valid}`;
   const others = PLACES.filter(([other]) => keysOf(other).some(({ name }) => name === key));
-  if (others.length === 0) return takes;
-  return `"${key}" belongs ${others.map(([, place]) => place).join(' or ')}. ${takes}`;
+  if (others.length === 0) return valid;
+  return `"${key}" belongs ${others.map(([, place]) => place).join(' or ')}. ${valid}`;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The settings that options and variables give, as a section of the same keys as `[ssh]`. An option beats its variable;
- * an empty variable counts as unset, an empty option is a value.
+ * The settings from options and environment variables, as a section with the keys of `[ssh]`. An option overrides its
+ * variable; an empty variable counts as unset, an empty option is a value.
  */
 export function overrideSection(flags: ConfigFlags, env: Environment): Section {
   const settings = new Map<string, Setting>();
@@ -68,10 +68,10 @@ export function overrideSection(flags: ConfigFlags, env: Environment): Section {
   return { name: 'flags and environment', where: 'flags and environment', line: 0, settings };
 }
 
-/** Whether an option without a value is given, or its variable is true. */
-export function isAsked(given: boolean | undefined, variable: string, env: Environment): boolean {
+/** Whether an option without a value was given, or its variable is true. */
+export function isFlagSet(given: boolean | undefined, variable: string, env: Environment): boolean {
   const text = env[variable] || 'false';
-  const asks = parseBoolean(text);
-  if (asks !== undefined) return given === true || asks;
+  const isSet = parseBoolean(text);
+  if (isSet !== undefined) return given === true || isSet;
   throw configError(`environment variable "${variable}" must be true or false: ${excerpt(text)}`);
 }

@@ -1,30 +1,30 @@
-/** The sections of fleet.conf: what stands before the first header, `[ssh]`, and `[machine.NAME]`. */
+/** The sections of fleet.conf: the keys before the first header, `[ssh]`, and `[machine.NAME]`. */
 export type SectionKind = 'top' | 'ssh' | 'machine';
 
 /** A key of fleet.conf. */
 type KeyRow = {
-  /** Its name, the sections that take it, and the type of its values in `values.ts`. */
+  /** Its name, the sections that may have it, and the type of its values in `values.ts`. */
   readonly key: readonly [name: string, sections: readonly SectionKind[], type: string];
-  /** Of a duration. */
+  /** The limits of a duration. */
   readonly bounds?: readonly [from: string, to: string];
   readonly required?: true;
-  /** The value where no file has one, as it would be written. */
+  /** The default, as it would be written. */
   readonly default?: string;
-  /** The same for /etc/fleet/fleet.conf, whose state belongs elsewhere (hier(7)). */
+  /** The default in /etc/fleet/fleet.conf, because its state belongs elsewhere (hier(7)). */
   readonly systemDefault?: string;
-  /** In Markdown: what holds where no file has a value, if that is neither the default nor nothing. */
+  /** The behaviour without a value, in Markdown, if there is no fixed default. */
   readonly unset?: string;
   /** The meaning, in Markdown. */
   readonly about: string;
 };
 
-/** An option that sets a key has a value. */
+/** A key with an option that sets it, which has a value. */
 type SettingRow = KeyRow & { readonly option: readonly [flags: `${string}<${string}>`, description: string] };
 
 /** A global option. Its variable is named after it: `--ssh-timeout` is FLEETCTL_SSH_TIMEOUT. */
 type OptionRow = { readonly option: readonly [flags: string, description: string]; readonly key?: never };
 
-/** An option of fleetd as well. */
+/** An option of fleetctl and of fleetd. */
 export const CONFIG_OPTION = [
   '--config <file>',
   'use this fleet.conf instead of the first one found',
@@ -36,8 +36,8 @@ const MACHINE = ['machine'] as const;
 const EACH = ['ssh', 'machine'] as const;
 
 /**
- * Every setting. The reader of fleet.conf, the environment and the options, help, completion and the tables of the
- * manual are made from it; `npm run docs` writes those.
+ * All settings. The reader of fleet.conf, environment variables, options, help and completion use this table, and
+ * `npm run docs` writes the tables of the manual from it.
  */
 export const SETTINGS = [
   { option: ['-q, --quiet', 'suppress progress and success messages'] },
@@ -231,14 +231,14 @@ export const SETTINGS = [
 type Row = (typeof SETTINGS)[number];
 export type TypedKeyRow = Extract<Row, { readonly key: unknown }>;
 
-/** A key of fleet.conf as its readers need it. */
+/** A key of fleet.conf. */
 export type Key = Omit<KeyRow, 'key'> & {
   readonly name: TypedKeyRow['key'][0];
   readonly sections: readonly SectionKind[];
   readonly type: TypedKeyRow['key'][2];
 };
 
-/** The keys that a section takes. */
+/** The keys of a section. */
 export function keysOf(section: SectionKind): readonly Key[] {
   return SETTINGS.flatMap((row): readonly Key[] => {
     if (!('key' in row)) return [];
@@ -251,7 +251,7 @@ export function keysOf(section: SectionKind): readonly Key[] {
 export const GLOBAL_OPTIONS: readonly { readonly flags: string; readonly description: string }[] =
   SETTINGS.flatMap((row) => ('option' in row ? [{ flags: row.option[0], description: row.option[1] }] : []));
 
-/** `--ssh-timeout <duration>` → `--ssh-timeout`, FLEETCTL_SSH_TIMEOUT, and sshTimeout, as commander names its value. */
+/** `--ssh-timeout <duration>` → `--ssh-timeout`, FLEETCTL_SSH_TIMEOUT, and sshTimeout (the property in commander). */
 export function namesOfOption(flags: string): {
   readonly flag: string;
   readonly variable: string;
@@ -274,7 +274,7 @@ type Property<O extends string> = O extends `${string}--${infer Name} <${string}
     ? CamelCase<Name>
     : never;
 
-/** Global options as the command line gives them; undefined or left out when an option was not given. */
+/** The global options of a command line; undefined or missing if an option was not given. */
 export type ConfigFlags = {
   readonly [O in Option as Property<O>]?: (O extends `${string}<${string}` ? string : boolean) | undefined;
 };

@@ -13,7 +13,7 @@ import {
 } from './places.ts';
 import type { Key, SectionKind, TypedKeyRow } from './settings.ts';
 
-/** How a value is read: undefined for a text that is not what was `expected`. Relative paths start at `base`. */
+/** A type of values. `read` returns undefined for an invalid text; relative paths are relative to `base`. */
 type ValueType<T> = {
   readonly expected: string | ((text: string, key: Key) => string);
   read(text: string, base: PathBase, key: Key): T | undefined;
@@ -29,7 +29,7 @@ const VALUE_TYPES = {
   become: value('sudo, doas or none', oneOf('sudo', 'doas', 'none')),
   boolean: value('true or false', parseBoolean),
   command: value('a command', (text) => text || undefined),
-  /** In ms, within bounds that timers can hold and that make sense for its use. */
+  /** In ms, within the bounds of the setting. */
   duration: value(
     (_, { bounds: [from, to] = ['', ''], default: example }) =>
       `a duration from ${from} to ${to}, such as ${example}`,
@@ -38,12 +38,12 @@ const VALUE_TYPES = {
       return ms !== undefined && ms >= min && ms <= max ? ms : undefined;
     },
   ),
-  /** A name of etcd, which takes almost any text. */
-  'etcd-user': value('a user of etcd', (text) => (/^[^\p{Cc}]+$/u.test(text) ? text : undefined)),
+  /** etcd accepts almost any text as a name. */
+  'etcd-user': value('an etcd user', (text) => (/^[^\p{Cc}]+$/u.test(text) ? text : undefined)),
   'host-key-checking': value(expectedHostKeyChecking, parseHostKeyChecking),
   listen: value(EXPECTED_LISTEN, parseListen),
   metadata: value(expectedMetadata, readMetadata),
-  names: value('names of hosts, with commas', parseNames),
+  names: value('comma-separated host names', parseNames),
   path: value(expectedPath, expandPath),
   'path-or-none': value(expectedPath, (text, base) => (text === 'none' ? text : expandPath(text, base))),
   percentage: value('a percentage from 1% to 100%, such as 50%', parsePercentage),
@@ -64,7 +64,7 @@ type WithDefault = Extract<
   TypedKeyRow,
   { readonly key: readonly [string, readonly ['top'], string]; readonly default: string }
 >['key'][0];
-/** What stands at the top of fleet.conf, with the defaults of what does not. */
+/** The settings at the top of fleet.conf, with defaults. */
 export type TopSettings = Settings<'top'> & Required<Pick<Settings<'top'>, WithDefault>>;
 export type SshSettings = Settings<'ssh'>;
 export type MachineSettings = Settings<'machine'> & Required<Pick<Settings<'machine'>, 'address'>>;
@@ -79,17 +79,17 @@ export type SectionSettings = {
 type StartingWith<P extends string> = {
   readonly [K in keyof TopSettings as K extends `${P}${string}` ? K : never]: TopSettings[K];
 };
-/** How to get into etcd; the files are read when they are needed. */
+/** The credentials for etcd; the files are read when they are needed. */
 export type EtcdSettings = StartingWith<'etcd_'>;
-/** Where a controller can be asked over HTTP, and what guards that over TCP. */
+/** The sockets of the API, and its TLS settings. */
 export type ListenSettings = StartingWith<'listen'>;
 
-/** Reads a value of a setting; undefined for one that is not what is {@link expectedValue}. */
+/** Reads a value of a setting; undefined for a text that does not have the {@link expectedValue} format. */
 export function readValue(key: Key, text: string, base: PathBase): unknown {
   return VALUE_TYPES[key.type].read(text, base, key);
 }
 
-/** What a value has to be, for messages. */
+/** The format of a value, for messages. */
 export function expectedValue(key: Key, text: string): string {
   const { expected } = VALUE_TYPES[key.type];
   return typeof expected === 'string' ? expected : expected(text, key);
@@ -109,7 +109,7 @@ export function parseBoolean(text: string): boolean | undefined {
   return text === 'true' || text === 'false' ? text === 'true' : undefined;
 }
 
-/** `yes` asks as `ask` does: without a terminal both refuse an unknown host. */
+/** `yes` means `ask`; without a terminal, an unknown host is refused. */
 function parseHostKeyChecking(text: string): 'ask' | 'accept-new' | undefined {
   if (text === 'ask' || text === 'yes') return 'ask';
   return text === 'accept-new' ? text : undefined;

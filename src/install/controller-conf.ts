@@ -3,7 +3,12 @@ import { formatDuration } from '../base/time.ts';
 import { endPoint, parseAddress } from '../config/address.ts';
 import type { Config, MachineConfig } from '../config/config.ts';
 import { writtenValue } from '../config/edit.ts';
-import { formatPlace, formatRegistryPlace, type ListenPlace, type RegistryPlace } from '../config/places.ts';
+import {
+  formatListenPlace,
+  formatRegistryPlace,
+  type ListenPlace,
+  type RegistryPlace,
+} from '../config/places.ts';
 import { keysOf } from '../config/settings.ts';
 import type { Access } from '../ssh/become.ts';
 import { LAYOUT } from './layout.ts';
@@ -33,7 +38,7 @@ export function controllerConf(
     return typeof from === 'string' ? [{ key, from, to: `${LAYOUT.secrets}/${key}` }] : [];
   });
   const portsOf = (places: readonly ListenPlace[]): readonly string[] =>
-    places.filter(({ kind }) => kind === 'tcp').map(formatPlace);
+    places.filter(({ kind }) => kind === 'tcp').map(formatListenPlace);
   const body = [
     ...settings({
       registry: formatRegistryPlace(registry),

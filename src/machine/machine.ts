@@ -1,6 +1,6 @@
 import { compareText } from '../base/text.ts';
 
-/** A machine of the inventory. `name` is its section in fleet.conf, `address` what the IP column shows. */
+/** A machine of the inventory. `name` is its section in fleet.conf, `address` the value of the IP column. */
 export type Machine = {
   readonly name: string;
   readonly address: string;
@@ -10,7 +10,7 @@ export type Machine = {
 /** `/etc/machine-id` as stored everywhere: 32 lower-case hex digits (machine-id(5)). */
 export type MachineId = string;
 
-/** A machine id in either spelling, 32 hex digits or a UUID, → 32 lower-case digits; undefined if it is neither. */
+/** A machine id, as 32 hex digits or as a UUID, → 32 lower-case digits; undefined for other text. */
 export function parseMachineId(text: string): MachineId | undefined {
   const digits = text.trim().toLowerCase().replaceAll('-', '');
   return /^[0-9a-f]{32}$/.test(digits) ? digits : undefined;
@@ -26,10 +26,10 @@ export function shortMachineId(id: MachineId): string {
   return `${id.slice(0, 8)}...`;
 }
 
-/** What a machine says of itself: `{ region: 'eu', disk: 'ssd' }`. */
+/** The metadata of a machine in fleet.conf: `{ region: 'eu', disk: 'ssd' }`. */
 export type Metadata = Readonly<Record<string, string>>;
 
-/** What parsing gives: the metadata, or the first pair that cannot be read and what was expected of it. */
+/** The parsed metadata, or the first malformed pair and the expected form. */
 export type MetadataResult =
   | { readonly kind: 'metadata'; readonly metadata: Metadata }
   | { readonly kind: 'malformed'; readonly pair: string; readonly expected: string };

@@ -1,12 +1,12 @@
 import { FleetError } from '../base/errors.ts';
 import { type Machine, type MachineId, shortMachineId } from './machine.ts';
 
-/** A machine with its id, as far as that is known. */
+/** A machine with its id, if known. */
 export type IdentifiedMachine = { readonly machine: Machine; readonly id: MachineId | undefined };
 
 /**
- * The machines that `text` may mean. A name of fleet.conf means that machine alone; else an address, with or
- * without its port; else the beginning of an id, with or without dashes.
+ * The machines that `text` may mean: the one with that name in fleet.conf; else those with that address, with or without
+ * the port; else those whose id begins with it, with or without dashes.
  */
 export function matchMachines<M extends IdentifiedMachine>(
   text: string,
@@ -34,7 +34,7 @@ export function selectMachine<M extends IdentifiedMachine>(text: string, machine
   if (machine !== undefined && found.length === 1) return machine;
   if (found.length > 1) {
     const list = found.map(describeMachine).join(', ');
-    throw new FleetError('usage', `Cannot tell which machine "${text}" is: ${list}`, {
+    throw new FleetError('usage', `"${text}" matches several machines: ${list}`, {
       hint: 'Give the name of the machine, or more digits of its id',
     });
   }
@@ -48,7 +48,7 @@ export function isIdPrefix(text: string): boolean {
   return /^[0-9a-f-]+$/i.test(text) && digits(text) !== '';
 }
 
-/** How a list of machines names one: `m1 (148a18ff.../10.10.1.1)`. */
+/** The label of a machine in a list: `m1 (148a18ff.../10.10.1.1)`. */
 export function describeMachine({ machine, id }: IdentifiedMachine): string {
   return `${machine.name} (${id === undefined ? '' : `${shortMachineId(id)}/`}${machine.address})`;
 }
@@ -57,7 +57,7 @@ function digits(text: string): string {
   return text.toLowerCase().replaceAll('-', '');
 }
 
-/** Host names are the same in upper and lower case. */
+/** Host names are case-insensitive. */
 function isAddress(text: string, address: string): boolean {
   const [, v6, name] = /^(?:\[(.+)\]|([^:]+)):\d+$/.exec(address) ?? [];
   return [address, v6, name].some((form) => form?.toLowerCase() === text.toLowerCase());

@@ -40,8 +40,8 @@ export async function restart(
   const names = selected.units.filter(({ target }) => target === 'launched').map(({ name }) => name);
   if (names.length === 0)
     return { ...requestResult(undefined, problems), waves: [], restarted: [], left: [] };
-  const asked = new Map(names.map((name) => [name, 'restart'] as const));
-  const report = await reconcile(ports, new Set(names), { asked, maxParallel });
+  const actions = new Map(names.map((name) => [name, 'restart'] as const));
+  const report = await reconcile(ports, new Set(names), { actions, maxParallel });
   const requested = names.map((unit): Requested => ({ unit, targets: ['launched'], text: undefined }));
   const result = await overrule(ports, requested, requestResult(report, problems));
   const overruled = new Set(result.problems.map(({ unit }) => unit));

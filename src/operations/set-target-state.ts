@@ -2,7 +2,7 @@ import { basename } from 'node:path';
 import { FleetError } from '../base/errors.ts';
 import { isGlob } from '../base/glob.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
-import type { Asked } from '../plan/steps.ts';
+import type { Action } from '../plan/steps.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
 import type { Edit } from '../registry/edit.ts';
@@ -83,7 +83,7 @@ async function raise(
   const problems = [...submission.problems, ...asked.problems];
   const names = new Set([...units.map(({ name }) => name), ...replaced, ...companions]);
   await awaitLease(ports, units, request.leaseWaitMs ?? 0);
-  const started = verb === 'start' ? units.map((unit) => [unit.name, askedOf(unit, units)] as const) : [];
+  const started = verb === 'start' ? units.map((unit) => [unit.name, actionOf(unit, units)] as const) : [];
   const report = await pass(ports, names, new Map([...started, ...endOfRuns(request, units)]));
   const requested = requestedBy(submission, (target) => [target, 'launched']);
   return overrule(ports, requested, {
@@ -95,7 +95,7 @@ async function raise(
 }
 
 /** A unit that is loaded is run once, unless it is named together with what starts it. */
-function askedOf({ name, target }: DesiredUnit, named: readonly DesiredUnit[]): Asked | undefined {
+function actionOf({ name, target }: DesiredUnit, named: readonly DesiredUnit[]): Action | undefined {
   if (target === 'launched') return 'start';
   return named.some(({ triggers }) => triggers === name) || isTemplate(parseUnitName(name))
     ? undefined
@@ -103,7 +103,7 @@ function askedOf({ name, target }: DesiredUnit, named: readonly DesiredUnit[]): 
 }
 
 /** With `now`, the present run of what only a trigger starts is stopped; it may have an older text. */
-function endOfRuns({ now }: SubmitRequest, units: readonly DesiredUnit[]): ReadonlyMap<string, Asked> {
+function endOfRuns({ now }: SubmitRequest, units: readonly DesiredUnit[]): ReadonlyMap<string, Action> {
   const loaded = now === true ? units.filter(({ target }) => target === 'loaded') : [];
   return new Map(loaded.map(({ name }) => [name, 'stop']));
 }
@@ -145,9 +145,9 @@ async function lower(
       .filter((unit) => unit.target !== target)
       .map((unit): Edit => ({ kind: 'put-unit', unit: { ...unit, target } }));
   });
-  const asked = new Map([...names].map((name) => [name, 'stop'] as const));
+  const actions = new Map([...names].map((name) => [name, 'stop'] as const));
   const requested = [...names].map((unit): Requested => ({ unit, targets: [target], text: undefined }));
-  const result = requestResult(await pass(ports, names, asked), problems);
+  const result = requestResult(await pass(ports, names, actions), problems);
   // What is on no machine does not run, whether a machine fits it or not.
   const results = result.results.map((each) =>
     isUnschedulable(each) ? { ...each, idle: true as const } : each,
@@ -165,9 +165,9 @@ function notLoaded({ name }: DesiredUnit): UnitProblem {
 async function pass(
   ports: Ports,
   names: ReadonlySet<string>,
-  asked: ReadonlyMap<string, Asked | undefined>,
+  actions: ReadonlyMap<string, Action | undefined>,
 ): Promise<ReconcileReport | undefined> {
-  return names.size === 0 ? undefined : reconcile(ports, names, { asked });
+  return names.size === 0 ? undefined : reconcile(ports, names, { actions });
 }
 
 /** Throws FleetError `usage` for a template: only its instances run. */

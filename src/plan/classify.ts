@@ -3,17 +3,17 @@ import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
 import { isForeign, isMasked, isRunning, isUnknown, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
 import { fenceText, isAlias, linksOf } from './links-and-drop-in.ts';
 
-/** One unit on one machine: what is wanted of it there (undefined: that it is not there), and what is. */
+/** One unit on one machine: `wanted` is its unit in the registry, undefined if it shall not be there. */
 export type UnitOnMachine = {
   readonly wanted: DesiredUnit | undefined;
-  /** The token of what is wanted. */
+  /** The token of the decision. */
   readonly token: Token;
   readonly observed: ObservedUnit | undefined;
-  /** It is wanted on another machine, and a run that is under way here may come to its end. */
+  /** The unit has moved to another machine, and its current run here may finish. */
   readonly mayLinger?: boolean;
 };
 
-/** How what is wanted differs from what is. */
+/** The difference between the wanted and the observed state. */
 export type Situation =
   | 'absent'
   | 'surplus'
@@ -32,35 +32,35 @@ export type Situation =
   | 'in-place';
 
 /**
- * Evaluated in order; the first rule that holds names the situation. A unit whose target is `loaded` may run because a
- * trigger, a dependency or a person started it: no rule stops it, but for the change from `launched` to `loaded`.
+ * Evaluated in order; the first rule that holds gives the situation. A unit with the target `loaded` may run because a
+ * trigger, a dependency or a user started it: only a change from `launched` to `loaded` stops it.
  */
 const RULES: readonly (readonly [Situation, (pair: UnitOnMachine) => boolean])[] = [
-  // The registry has put it there, and the machine has neither a record nor the text of it.
+  // It is assigned to the machine, which has neither its record nor its text.
   ['unrecorded', ({ observed }) => observed?.lost !== undefined && observed.record === undefined],
-  // It is not wanted, and fleet did not put it there.
+  // It is not wanted, and fleet did not write it.
   ['absent', ({ wanted, observed }) => wanted === undefined && observed?.record === undefined],
   // The machine has applied a newer decision.
   ['stale', ({ token, observed }) => (observed?.record?.token ?? 0) > token],
-  // It has moved, and was started here by something else.
+  // It has moved, and a trigger or a user started it here.
   ['lingering', (pair) => pair.wanted === undefined && pair.mayLinger === true && isLoadedRun(pair)],
-  // It is not wanted any more, and fleet put it there.
+  // It is not wanted any more, and fleet wrote it.
   ['surplus', ({ wanted }) => wanted === undefined],
-  // The machine has a unit of that name from elsewhere: not ours to touch or to shadow.
+  // The machine has a unit of that name that fleet did not write: it is neither changed nor shadowed.
   ['foreign', ({ observed }) => observed !== undefined && isForeign(observed)],
-  // The machine cannot say whether it runs, so that it must not be started a second time.
+  // The machine cannot report whether it runs, so it must not be started a second time.
   ['unknown', (pair) => isWritten(pair) && pair.wanted?.target === 'launched' && isPairUnknown(pair)],
-  // It was launched with another text, and is not to be launched any more.
+  // It was launched with another text, and its target is now lower.
   ['to-rewrite', (pair) => !isWritten(pair) && isLowered(pair)],
-  // It is not there yet, or with another text, which counts from its next run on.
+  // It is not there yet, or has another text: the new one takes effect at its next start.
   ['to-load', (pair) => !isWritten(pair) && pair.wanted?.target === 'loaded'],
   ['to-launch', (pair) => !isWritten(pair) && !runs(pair)],
-  // It is there with another text, and running with it.
+  // It runs with another text.
   ['to-restart', (pair) => !isWritten(pair)],
-  // The text is right; the state is not.
+  // The text is right; the state differs.
   ['to-stop', (pair) => isLowered(pair)],
   ['to-start', (pair) => pair.wanted?.target === 'launched' && (!isPairUp(pair) || isRaised(pair))],
-  // Only the record is old, a newer token or another target; or what starts it at boot, or fences it, is not as it should be.
+  // The record has an older token or another target, or the links or the fence drop-in differ.
   ['to-record', (pair) => !isRecorded(pair)],
   ['in-place', () => true],
 ];
@@ -69,12 +69,12 @@ export function classify(pair: UnitOnMachine): Situation {
   return RULES.find(([, holds]) => holds(pair))?.[0] ?? 'in-place';
 }
 
-/** Launched before, loaded from now on, and still running: stopped once. */
+/** It was launched, is only to be loaded now, and still runs: it is stopped once. */
 function isLowered(pair: UnitOnMachine): boolean {
   return pair.wanted?.target === 'loaded' && pair.observed?.record?.target === 'launched' && runs(pair);
 }
 
-/** Loaded before, launched from now on, and not running: an earlier run of a oneshot does not count. */
+/** It was loaded, is to be launched now, and does not run: an earlier run of a oneshot does not count. */
 function isRaised(pair: UnitOnMachine): boolean {
   return pair.observed?.record?.target === 'loaded' && !runs(pair);
 }
@@ -87,7 +87,7 @@ function isPairUnknown({ observed }: UnitOnMachine): boolean {
   return observed !== undefined && isUnknown(observed.state);
 }
 
-/** A mask of the administrator stays in the place of the file; only a new text replaces it. */
+/** A mask of an administrator is in the place of the file; only a new text replaces it. */
 function isWritten({ wanted, observed }: UnitOnMachine): boolean {
   if (observed !== undefined && isMasked(observed.state))
     return observed.record !== undefined && observed.record.digest === wanted?.digest;
@@ -113,13 +113,13 @@ function isRecorded({ wanted, observed }: UnitOnMachine): boolean {
   );
 }
 
-/** Whether the drop-in of a fenced unit is there, and that of another one is not. */
+/** Whether a fenced unit has the right drop-in, and any other unit has none. */
 function isFenced(wanted: DesiredUnit | undefined, observed: ObservedUnit | undefined): boolean {
   const fence = wanted === undefined ? undefined : fenceText(wanted);
   return observed?.fence === (fence === undefined ? undefined : sha256(fence));
 }
 
-/** Aliases are not compared: `fleet.target.wants/` is made last, so it stands for them. */
+/** Aliases are not compared: the link in `fleet.target.wants/` is made last, so it proves that they were made. */
 function isLinked(wanted: DesiredUnit | undefined, links: ObservedUnit['links']): boolean {
   if (wanted === undefined || links === undefined) return true;
   const expected = linksOf(wanted).filter((link) => !isAlias(link));

@@ -4,9 +4,9 @@ import { parseUnitFile } from '../unit/unit-file.ts';
 import { parseUnitName } from '../unit/unit-name.ts';
 
 /**
- * The links to a unit that its machine shall have, below the folder of unit files: none unless it is launched; else
- * those of its `[Install]` section, other names first, and last the one that starts it at boot. Nothing but a
- * controller starts a fenced unit: it has its other names alone.
+ * The links that a machine shall have to a unit, below the folder of unit files. A launched unit has those of its
+ * `[Install]` section, aliases first, and last the one that starts it at boot. A fenced unit has only its aliases,
+ * because only a controller starts it. Other units have none.
  */
 export function linksOf({ name, text, target, placement }: DesiredUnit): readonly string[] {
   if (target !== 'launched') return [];
@@ -14,7 +14,7 @@ export function linksOf({ name, text, target, placement }: DesiredUnit): readonl
   return [...installLinks(name, text), `fleet.target.wants/${name}`];
 }
 
-/** Whether a link is another name of the unit, which has to be free on the machine. */
+/** Whether a link is an alias, whose name must be free on the machine. */
 export function isAlias(link: string): boolean {
   return !link.includes('/');
 }
@@ -26,12 +26,12 @@ function installLinks(name: string, text: string): readonly string[] {
 }
 
 /**
- * The drop-in that ties a fenced unit to the lease of its machine: systemd starts it only while the lease is there
- * (Requisite=), and stops it with the lease (PartOf=), before the lease counts as gone (After=). It says what
- * fleet counts on, whatever other drop-ins say: its name puts it last. Undefined for other units.
+ * The drop-in that ties a fenced unit to the lease of its machine: systemd starts it only while the lease is active
+ * (Requisite=), and stops it with the lease (PartOf=), before the lease is inactive (After=). Its name sorts last, so it
+ * overrides other drop-ins. Undefined for other units.
  *
- * After a boot there is no fleet-lease.service before the first lease, and Requisite= does not hold then: systemd leaves
- * out what a unit that is only wanted (Wants=) cannot have, and starts it. This is the reason for the assertion.
+ * The assertion is for the time between a boot and the first lease, when fleet-lease.service does not exist. systemd then
+ * ignores Requisite= of a unit that is started by Wants=.
  */
 export function fenceText({ placement }: Pick<DesiredUnit, 'placement'>): string | undefined {
   if (placement.fence === undefined) return undefined;

@@ -1,10 +1,10 @@
 import { globMatcher } from '../base/glob.ts';
 import { compareText } from '../base/text.ts';
-import { takenAlong, upholdTies } from '../cluster/dependencies.ts';
+import { allTiedTo, upholdTies } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine.ts';
 import type { MachinePlan, UnitChange, Wave } from './step.ts';
-import { brings } from './steps.ts';
+import { mayStart } from './steps.ts';
 import { tiesBetween, withLateRevivals } from './ties.ts';
 
 export type OrderRequest = {
@@ -12,19 +12,19 @@ export type OrderRequest = {
   readonly snapshot: ClusterSnapshot;
   /** Unit → ids of the machines that shall have it. */
   readonly placements: ReadonlyMap<string, readonly MachineId[]>;
-  /** Unit → the machine that it leaves, for one that moves or gives way. */
+  /** Unit → the machine that it leaves, for units that move or are replaced. */
   readonly leaving: ReadonlyMap<string, MachineId>;
-  /** How many copies may be under way at once; undefined for all. */
+  /** How many copies are changed at once; undefined for all. */
   readonly maxParallel: number | undefined;
 };
 
-/** One change with its machine, and when it comes. */
+/** One change with its machine and its stage. */
 type Entry = { readonly machine: string; readonly change: UnitChange; readonly stage: Stage };
 
 /**
- * `check`: whether a machine that a unit leaves can be changed. `before`: copies elsewhere of a unit of which there may never
- * be two, with what would start them again. `main`: everything else. `after`: the old copy of a unit that moves, which stays
- * until the new one is up. `last`: a unit that takes the place of one that leaves.
+ * `check`: can the machine that a unit leaves be changed? `before`: old copies of a unit that must not run twice, and the
+ * units that would start them again. `main`: everything else. `after`: the old copy of a unit that moves, which stays
+ * until the new one is up. `last`: a unit that replaces one that leaves the machine.
  */
 const STAGES = ['check', 'before', 'main', 'after', 'last'] as const;
 type Stage = (typeof STAGES)[number];
@@ -33,11 +33,12 @@ type Stage = (typeof STAGES)[number];
 type Starters = ReadonlyMap<string, readonly string[]>;
 
 /**
- * The order in which plans are carried out, for every verb: waves, one after the other. A unit that failed in one wave
- * is left alone in those that follow. With `maxParallel` the main work is cut up into pieces of that size, and each piece
- * is finished before the next one begins. A unit, those that start it, and those that its stop takes down are in one
- * piece on a machine, whatever its size: apart, they would start it again, lack its file, or be down until their own turn.
- * On each machine those that start a unit come before it, so that their stops do.
+ * The order in which plans are executed, for every verb: waves, one after the other. A unit that failed in one wave is
+ * skipped in the later ones. With `maxParallel` the main work is split into pieces of that size, and each piece is
+ * finished before the next one begins. A unit, its starters, and the units that stop with it are in one piece on a
+ * machine, which may be larger: in different pieces, the starters would start the unit again or lack its file, and the
+ * dependent units would be down until the last piece. On each machine the starters of a unit are changed first, so that
+ * they are also stopped first.
  */
 export function orderOf({
   plans,
@@ -53,7 +54,7 @@ export function orderOf({
   const origin = new Map([...leaving].map(([unit, id]) => [unit, nameOf(id)]));
   const starters = startersIn(snapshot);
   const isHere = (machine: string, unit: string): boolean => places.get(unit)?.includes(machine) === true;
-  // What starts a unit that is to be alone, and leaves its machine as well, goes with it.
+  // The starters of a unit that must not run twice leave together with it, if they leave its machine too.
   const early = new Set(
     copiesOf(plans)
       .filter(([machine, { unit }]) => isAlone(units.get(unit)) && !isHere(machine, unit))
@@ -71,11 +72,11 @@ export function orderOf({
     origin.get(unit) === machine || (coming.has(unit) && !isHere(machine, unit));
   const stageOf = (machine: string, { unit, steps }: UnitChange): Stage => {
     if (early.has(`${machine} ${unit}`)) return 'before';
-    // A file that is elsewhere already is needed here until what starts it has left.
+    // A unit that has moved is needed here until its starters have left.
     const isLeft = places.has(unit) && !isHere(machine, unit) && starters.get(unit)?.some(leaves(machine));
     if (leaves(machine)(unit) || isLeft) return 'after';
-    const isHeir = replacedBy(units.get(unit), origin).some((old) => origin.get(old) === machine);
-    return isHeir && brings(steps) ? 'last' : 'main';
+    const isReplacement = replacedBy(units.get(unit), origin).some((old) => origin.get(old) === machine);
+    return isReplacement && mayStart(steps) ? 'last' : 'main';
   };
   const entries = copiesOf(plans).flatMap(([machine, change]): readonly Entry[] => {
     const stage = stageOf(machine, change);
@@ -106,7 +107,7 @@ function copiesOf(plans: readonly MachinePlan[]): readonly (readonly [string, Un
   return plans.flatMap(({ machine, changes }) => changes.map((change) => [machine, change] as const));
 }
 
-/** One whose assignment came before this pass, as of a move that was interrupted, moves like any other. */
+/** The units that come to a machine, also those that an interrupted pass assigned. */
 function comingIn(
   plans: readonly MachinePlan[],
   isHere: (machine: string, unit: string) => boolean,
@@ -117,18 +118,18 @@ function comingIn(
   );
 }
 
-/** Whether the unit is not there yet, or does not run. */
+/** Whether the unit is written and started, or made startable. */
 function isNew(steps: UnitChange['steps']): boolean {
-  return steps.some(({ kind }) => kind === 'write') && brings(steps);
+  return steps.some(({ kind }) => kind === 'write') && mayStart(steps);
 }
 
-/** The machine would take the same change: its lost record is written first, as it would be then. */
+/** A check of the same change. A lost record is written first, as the change itself would do. */
 function checkOf(change: UnitChange): UnitChange {
   if (change.obstacle !== undefined) return change;
   return { ...change, steps: [...change.steps.filter(({ kind }) => kind === 'adopt'), { kind: 'check' }] };
 }
 
-/** A unit, what starts it again, and what starts those. */
+/** A unit, its starters, and their starters. */
 function withStarters(unit: string, starters: Starters, known = new Set<string>()): ReadonlySet<string> {
   if (known.has(unit)) return known;
   known.add(unit);
@@ -147,13 +148,13 @@ function startersIn({ units, olderTexts = [] }: ClusterSnapshot): Starters {
   return starters;
 }
 
-/** Unit → those that start it, and those that its stop takes down. */
+/** Unit → its starters, and the units that stop with it. */
 function tiesOf(snapshot: ClusterSnapshot, starters: Starters): (unit: string) => ReadonlySet<string> {
   const { stops } = tiesBetween(snapshot);
-  return (unit) => new Set([...(starters.get(unit) ?? []), ...takenAlong([unit], stops)]);
+  return (unit) => new Set([...(starters.get(unit) ?? []), ...allTiedTo([unit], stops)]);
 }
 
-/** Those of `anchors` together whose units are tied and share a machine: where they are, come to, or leave. */
+/** `anchors` in groups: units that are tied, and share a machine that they are on, come to, or leave. */
 function groupsOf(
   anchors: readonly Entry[],
   entries: readonly Entry[],
@@ -183,7 +184,7 @@ function groupsOf(
   return [...new Set(groups.values())];
 }
 
-/** The entries of each piece: main ones at most `size` at a time, the others with the last main one of their unit. */
+/** The entries of each piece: at most `size` main ones, and the others in the piece of the last main one of their unit. */
 function pieces(
   entries: readonly Entry[],
   units: ReadonlyMap<string, DesiredUnit>,
@@ -195,7 +196,7 @@ function pieces(
   const worked = new Set(entries.flatMap(({ stage, change }) => (stage === 'main' ? change.unit : [])));
   const isAnchor = ({ stage, change }: Entry): boolean =>
     stage === 'main' || (stage !== 'check' && !worked.has(change.unit));
-  // Units that others ask to be beside come first.
+  // Units that others name in MachineOf= come first.
   const sorted = groupsOf(entries.filter(isAnchor), entries, tied)
     .map((group) => ({ group: group.toSorted(byUnit), rank: Math.max(...group.map(rank)) }))
     .toSorted((a, b) => a.rank - b.rank || byUnit(a.group[0] as Entry, b.group[0] as Entry));
@@ -217,7 +218,7 @@ function byUnit(a: Entry, b: Entry): number {
   return compareText(a.change.unit, b.change.unit) || compareText(a.machine, b.machine);
 }
 
-/** Those that leave among the units that `unit` replaces. */
+/** The units in `leaving` that `unit` replaces. */
 function replacedBy(
   unit: DesiredUnit | undefined,
   leaving: ReadonlyMap<string, string | undefined>,
@@ -225,7 +226,7 @@ function replacedBy(
   return (unit?.placement.replaces ?? []).filter((old) => leaving.has(old));
 }
 
-/** fleet lets a unit that names itself in Conflicts= run; that there are never two of it is what it asks for. */
+/** Whether two copies must never run at once: a fenced unit, or one whose Conflicts= matches its own name. */
 function isAlone(unit: DesiredUnit | undefined): boolean {
   if (unit?.placement.fence !== undefined) return true;
   return unit?.placement.conflicts.some((pattern) => globMatcher(pattern)(unit.name)) ?? false;

@@ -8,24 +8,24 @@ import {
 import { isOurs, type ObservedUnit } from '../cluster/unit-state.ts';
 import { classify, type UnitOnMachine } from './classify.ts';
 import type { MachinePlan, UnitChange } from './step.ts';
-import { type Asked, brings, obstacleFor, stepsFor } from './steps.ts';
+import { type Action, mayStart, obstacleFor, stepsFor } from './steps.ts';
 import { tiesBetween, withTies } from './ties.ts';
 
-/** How plans are made. */
+/** Options of {@link plan}. */
 export type PlanOptions = {
-  /** What a command asks of units in this pass alone, beside their target states. */
-  readonly asked?: ReadonlyMap<string, Asked | undefined>;
+  /** The actions that a command requests for units in this pass only, in addition to their target states. */
+  readonly actions?: ReadonlyMap<string, Action | undefined>;
 };
 
 /**
- * What has to be done on every machine that answered, so that each unit of `scope` is exactly where
- * `placements` (unit → ids of the machines that shall have it) says; and what has to be started again because it is
- * taken down by that, whether it is one of these units or not. Machines with nothing to do are left out.
+ * The changes on every machine that answered, so that each unit of `placements` is exactly on its machines (unit → ids
+ * of the machines that shall have it). Any unit that stops because of such a change is started again. Machines without
+ * changes are left out.
  */
 export function plan(
   snapshot: ClusterSnapshot,
   placements: ReadonlyMap<string, readonly string[]>,
-  { asked = new Map() }: PlanOptions = {},
+  { actions = new Map() }: PlanOptions = {},
 ): readonly MachinePlan[] {
   const desired = new Map(snapshot.units.map((unit) => [unit.name, unit]));
   const wantedOn = byMachine(placements);
@@ -33,7 +33,7 @@ export function plan(
   const plans = plannable(snapshot).map((machine) => {
     const observed = new Map(machine.observation?.units.map((unit) => [unit.name, unit]));
     const wanted = wantedOn.get(machine.id ?? '') ?? new Set();
-    // What is neither wanted here nor was ever put here is none of our business.
+    // A unit that is not wanted here and that fleet did not write is not changed.
     const ours = [...observed.values()].filter((unit) => isOurs(unit) && placements.has(unit.name));
     const names = [...new Set([...wanted, ...ours.map(({ name }) => name)])].sort(compareText);
     const changes = names.flatMap((name) => {
@@ -44,7 +44,7 @@ export function plan(
         observed: observed.get(name),
         mayLinger: mayLinger(unit, machine, placements, snapshot),
       };
-      return change(name, pair, asked.get(name), machine, snapshot) ?? [];
+      return change(name, pair, actions.get(name), machine, snapshot) ?? [];
     });
     const isWanted = (unit: DesiredUnit): boolean =>
       placements.has(unit.name) ? wanted.has(unit.name) : isAssigned(unit, machine);
@@ -58,14 +58,14 @@ export function plan(
   return withForbidden(plans, desired).filter(({ changes }) => changes.length > 0);
 }
 
-/** A machine of another cluster is left alone, whatever is there. */
+/** The machines that answered and do not belong to another cluster, which is never changed. */
 function plannable(snapshot: ClusterSnapshot): readonly MachineView[] {
   return snapshot.machines.filter(
     (machine) => machine.observation !== undefined && otherCluster(machine, snapshot) === undefined,
   );
 }
 
-/** Machine id → the units that are to be there. */
+/** Machine id → the units that shall be there. */
 function byMachine(
   placements: ReadonlyMap<string, readonly string[]>,
 ): ReadonlyMap<string, ReadonlySet<string>> {
@@ -76,12 +76,12 @@ function byMachine(
   return units;
 }
 
-/** Whether a unit that nothing was decided about belongs on the machine. */
+/** Whether a unit without a decision in this pass belongs on the machine. */
 function isAssigned({ target, machine, placement }: DesiredUnit, { id }: MachineView): boolean {
   return target !== 'inactive' && (placement.global || machine === id);
 }
 
-/** A run of a unit that has moved may come to its end, unless its machine is emptied or there may never be two copies. */
+/** The current run of a unit that has moved may finish, unless its machine is drained or the unit is fenced. */
 function mayLinger(
   unit: DesiredUnit | undefined,
   { machine }: MachineView,
@@ -95,32 +95,32 @@ function mayLinger(
 function change(
   unit: string,
   pair: UnitOnMachine,
-  asked: Asked | undefined,
+  action: Action | undefined,
   machine: MachineView,
   snapshot: ClusterSnapshot,
 ): UnitChange | undefined {
   const situation = classify(pair);
-  const steps = stepsFor(situation, pair, asked, machine);
+  const steps = stepsFor(situation, pair, action, machine);
   const obstacle = obstacleFor(situation, pair, steps, machine, snapshot);
   if (obstacle === undefined && steps.length === 0) return undefined;
   return { unit, token: pair.token, steps: obstacle === undefined ? steps : [], obstacle };
 }
 
-/** The record that is lost comes first: without it, the machine takes the unit for a foreign one. */
+/** A lost record is restored first: without it, the machine treats the unit as foreign. */
 function withAdoption(change: UnitChange, observed: ObservedUnit | undefined): UnitChange {
   if (observed?.lost === undefined || observed.record === undefined) return change;
   if (change.steps.length === 0) return change;
   return { ...change, steps: [{ kind: 'adopt', record: observed.record }, ...change.steps] };
 }
 
-/** Where a fenced unit is to come or to start, every other machine is forbidden to start it first. */
+/** Before a fenced unit is started on one machine, all other machines are forbidden to start it. */
 function withForbidden(
   plans: readonly MachinePlan[],
   desired: ReadonlyMap<string, DesiredUnit>,
 ): readonly MachinePlan[] {
   const starting = plans.flatMap(({ machine, changes }) =>
     changes
-      .filter(({ unit, steps }) => desired.get(unit)?.placement.fence !== undefined && brings(steps))
+      .filter(({ unit, steps }) => desired.get(unit)?.placement.fence !== undefined && mayStart(steps))
       .map(({ unit, token }) => ({ unit, token, machine })),
   );
   if (starting.length === 0) return plans;

@@ -2,13 +2,13 @@ import type { Failure } from '../cluster/failure.ts';
 import type { Lease, Token } from '../cluster/snapshot.ts';
 import type { UnitRecord } from '../cluster/unit-state.ts';
 
-/** One thing to do with one unit on one machine. Data only: systemd/ knows how. */
+/** One action on one unit of one machine. Data only; systemd/ executes it. */
 export type Step =
-  /** Stop it and wait until it has stopped. */
+  /** Stop the unit and wait until it has stopped. */
   | { readonly kind: 'stop' }
   /**
-   * Put its unit file there; with `under` as for a start, for what is there may be started by others. `altered`: how
-   * the file that is there was changed on the machine.
+   * Write its unit file. `under` is as for a start, because other units may start it from then on. `altered` is how the
+   * present file was changed on the machine.
    */
   | {
       readonly kind: 'write';
@@ -16,11 +16,11 @@ export type Step =
       readonly altered?: 'changed' | 'masked';
       readonly under?: Lease | undefined;
     }
-  /** Note in place of a lost record what is there. */
+  /** Write a record in place of a lost one. */
   | { readonly kind: 'adopt'; readonly record: UnitRecord }
   /**
-   * Note what was put there. `links` are all the links to it: what starts it at boot, what `[Install]` asks for.
-   * `fence` is the text of the drop-in that ties it to the lease.
+   * Write its record. `links` are all links to it: the one that starts it at boot, and those of `[Install]`. `fence` is
+   * the text of the drop-in that ties it to the lease.
    */
   | {
       readonly kind: 'record';
@@ -28,48 +28,48 @@ export type Step =
       readonly links: readonly string[];
       readonly fence?: string;
     }
-  /** Start it; with `under` only until the deadline of that lease, even if a newer one holds by then. */
+  /** Start it; with `under` only before the deadline of that lease, even if the machine has a newer one by then. */
   | { readonly kind: 'start'; readonly under?: Lease | undefined }
-  /** Leave it alone and see whether it stays up, as after a start. */
+  /** Watch whether it stays up, as after a start. */
   | { readonly kind: 'watch' }
-  /** Stop and start it in one job of systemd, which brings back what was stopped along with it. */
+  /** Restart it in one job, so that systemd also restarts the units that stop with it. */
   | { readonly kind: 'restart'; readonly under?: Lease | undefined }
   /** Check that it can be stopped and removed, and change nothing. */
   | { readonly kind: 'check' }
-  /** See that it does not run, and from now on refuse to start it for an older decision. */
+  /** Verify that it does not run, and record the token, so that older decisions cannot start it. */
   | { readonly kind: 'forbid' }
   /** Remove its file and its record. */
   | { readonly kind: 'remove' };
 
-/** Why nothing may be done with a unit on a machine. */
+/** The reason why a unit on a machine must not be changed. */
 export type Obstacle = Extract<
   Failure,
   { code: 'foreign' | 'unrecorded' | 'stale' | 'fenced' | 'unknown' | 'excluded' }
 >;
 
-/** All that happens to one unit on one machine, in order; an obstacle leaves nothing to do. */
+/** All steps for one unit on one machine, in order; none if there is an obstacle. */
 export type UnitChange = {
   readonly unit: string;
   readonly token: Token;
   readonly steps: readonly Step[];
   readonly obstacle: Obstacle | undefined;
-  /** The token of the record that the machine had when this was decided, 0 for none: another one there means a newer look. */
+  /** The token of the machine's record at the time of the decision, 0 for none: another one means a newer decision. */
   readonly over?: Token;
 };
 
 /** The changes on one machine, by its name in fleet.conf. */
 export type MachinePlan = { readonly machine: string; readonly changes: readonly UnitChange[] };
 
-/** Plans that are carried out together, on all of their machines at once. */
+/** Plans that are executed together, on all of their machines at once. */
 export type Wave = {
   readonly plans: readonly MachinePlan[];
-  /** A failure in it is the end of the pass, but for what `finishes` the waves that were carried out. */
+  /** A failure in it ends the pass, except for the waves with `finishes`. */
   readonly isGate: boolean;
-  /** It has only what follows from an earlier wave: of units that were not touched before, nothing. */
+  /** After a failure, it is still executed for units that an earlier wave has changed. */
   readonly finishes: boolean;
-  /** It changes nothing, and no unit counts as touched by it. */
+  /** It has only checks, which do not count as changes of units. */
   readonly isCheck: boolean;
-  /** Unit → those that have to succeed before it is touched. */
+  /** Unit → the units that have to succeed before it is changed. */
   readonly waitsFor: ReadonlyMap<string, readonly string[]>;
 };
 

@@ -13,22 +13,23 @@ import { fenceText, linksOf } from './links-and-drop-in.ts';
 import type { Obstacle, Step } from './step.ts';
 
 /**
- * What a command asks of a unit in one pass: `start` that it has come up, which is watched if it was started a moment
- * ago; `run` and `stop` that a unit which is only loaded is started or stopped now; `restart` that it is, if it runs.
+ * An action that a command requests for a unit in one pass. `start` verifies that a launched unit is up, and watches it
+ * if it was started a moment ago. `run` and `stop` start and stop a unit that is only loaded. `restart` restarts a
+ * launched unit.
  */
-export type Asked = 'start' | 'run' | 'stop' | 'restart';
+export type Action = 'start' | 'run' | 'stop' | 'restart';
 
-/** Situations in which nothing may be done with the unit. */
+/** Situations in which the unit must not be changed. */
 const REFUSED: ReadonlySet<Situation> = new Set(['foreign', 'unrecorded', 'stale']);
 
-/** A run that began less than so many ms ago may not have been watched for the whole settle window. */
+/** A run shorter than this, in ms, may not have been watched for the whole settle window. */
 const YOUNG_MS = 10_000;
 
-/** The steps that bring a unit on `machine` to what is wanted and asked of it, in order. */
+/** The steps that bring a unit on `machine` to its wanted state, and carry out the requested action, in order. */
 export function stepsFor(
   situation: Situation,
   pair: UnitOnMachine,
-  asked: Asked | undefined,
+  action: Action | undefined,
   machine: MachineView,
 ): readonly Step[] {
   const { wanted, observed } = pair;
@@ -38,20 +39,20 @@ export function stepsFor(
     observed !== undefined && (isRunning(observed.state) || isTemplate(parseUnitName(observed.name)));
   const isSettled = situation === 'in-place' || situation === 'to-record';
   if (wanted?.target === 'loaded' && !REFUSED.has(situation)) {
-    if (asked === 'run') return [...steps, startStep(wanted, machine)];
+    if (action === 'run') return [...steps, startStep(wanted, machine)];
     const isStopped = steps.some(({ kind }) => kind === 'stop');
-    if (asked === 'stop' && mayRun && !isStopped) return [{ kind: 'stop' }, ...steps];
+    if (action === 'stop' && mayRun && !isStopped) return [{ kind: 'stop' }, ...steps];
   }
   if (wanted?.target !== 'launched' || !isSettled) return steps;
-  if (asked === 'restart') return [...steps, { kind: 'restart', under: leaseFor(wanted, machine) }];
-  return asked === 'start' && isYoung(pair, machine) ? [...steps, { kind: 'watch' }] : steps;
+  if (action === 'restart') return [...steps, { kind: 'restart', under: leaseFor(wanted, machine) }];
+  return action === 'start' && isYoung(pair, machine) ? [...steps, { kind: 'watch' }] : steps;
 }
 
 export function startStep(wanted: DesiredUnit | undefined, machine: MachineView): Step {
   return { kind: 'start', under: leaseFor(wanted, machine) };
 }
 
-/** Why nothing may be done with a unit on `machine`; undefined when `steps` may be carried out. */
+/** The obstacle to a change of a unit on `machine`; undefined if `steps` may be executed. */
 export function obstacleFor(
   situation: Situation,
   { wanted, token, observed }: UnitOnMachine,
@@ -66,13 +67,13 @@ export function obstacleFor(
   return fenceObstacle(wanted, steps, machine, snapshot);
 }
 
-/** Whether the unit runs after these steps, or may be started by others, and could not before. */
-export function brings(steps: readonly Step[]): boolean {
+/** Whether these steps start the unit, or write it so that others may start it. */
+export function mayStart(steps: readonly Step[]): boolean {
   const kinds = new Set(steps.map(({ kind }) => kind));
   return kinds.has('start') || (kinds.has('write') && !kinds.has('stop'));
 }
 
-/** A fenced unit that runs may be restarted where it is; one that does not may be running elsewhere. */
+/** The obstacle to a start of a fenced unit. A running unit may be restarted: only a stopped one may run elsewhere. */
 export function fenceObstacle(
   wanted: DesiredUnit | undefined,
   steps: readonly Step[],
@@ -81,7 +82,7 @@ export function fenceObstacle(
 ): Obstacle | undefined {
   if (wanted?.placement.fence === undefined) return undefined;
   const isLeft = steps.some(({ kind }) => kind === 'restart') && leaseOf(machine) === undefined;
-  const reason = brings(steps) ? fenceViolation(wanted, machine, snapshot) : undefined;
+  const reason = mayStart(steps) ? fenceViolation(wanted, machine, snapshot) : undefined;
   if (isLeft) return { code: 'fenced', reason: { code: 'no-lease' } };
   return reason === undefined ? undefined : { code: 'fenced', reason };
 }
@@ -102,7 +103,7 @@ function stepsToTarget(situation: Situation, pair: UnitOnMachine, machine: Machi
       : [{ kind: 'record', record: recordOf(wanted), links: linksOf(wanted), ...fenceOf(wanted) }];
   switch (situation) {
     case 'surplus':
-      // Stopped even when it looks stopped: a timer or a restart may start it between the look and the removal.
+      // An inactive unit is stopped too: a timer or a restart may start it between the observation and the removal.
       return [stop, { kind: 'remove' }];
     case 'to-load':
       return [write, ...record];
@@ -129,7 +130,7 @@ function stepsToTarget(situation: Situation, pair: UnitOnMachine, machine: Machi
   }
 }
 
-/** How the file there is not the one that its record tells of. */
+/** How the file on the machine differs from its record. */
 function alteredBy(observed: ObservedUnit | undefined): Pick<Extract<Step, { kind: 'write' }>, 'altered'> {
   if (observed?.record === undefined || observed.lost !== undefined) return {};
   const { digest, record, state } = observed;
@@ -137,7 +138,7 @@ function alteredBy(observed: ObservedUnit | undefined): Pick<Extract<Step, { kin
   return digest !== undefined && digest !== record.digest ? { altered: 'changed' } : {};
 }
 
-/** Whether the run that is under way may have begun a moment ago; yes for a machine that does not tell the time. */
+/** Whether the current run may have begun a moment ago; true if the machine did not report its clock. */
 function isYoung({ observed }: UnitOnMachine, { observation }: MachineView): boolean {
   if (observed === undefined || isFinished(observed.state)) return false;
   const { since } = observed.state;

@@ -1,18 +1,11 @@
 import { compareText } from '../base/text.ts';
-import {
-  conflictTies,
-  needTies,
-  stopTies,
-  type Tie,
-  type Ties,
-  takenAlong,
-} from '../cluster/dependencies.ts';
+import { allTiedTo, conflictTies, needTies, stopTies, type Tie, type Ties } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import { isRunning, isUp, type ObservedUnit } from '../cluster/unit-state.ts';
 import { hasStep, type MachinePlan, type Step, type UnitChange, type Wave } from './step.ts';
 import { fenceObstacle, startStep } from './steps.ts';
 
-/** Which units a stop takes down, which a start brings along, and which it would stop. */
+/** The ties of all units: by stops, by starts, and by conflicts. */
 export type UnitTies = { readonly stops: Ties; readonly needs: Ties; readonly conflicts: Ties };
 
 type MachineContext = {
@@ -34,14 +27,14 @@ export function tiesBetween({ units, olderTexts = [] }: ClusterSnapshot): UnitTi
 }
 
 /**
- * The changes on one machine with what systemd makes of them: units that a stop takes down are started again, and none
- * is started that would stop another one which runs.
+ * The changes on one machine, adapted to the dependencies in systemd: units that stop with another one are started again,
+ * and a unit is not started if its start would stop a running one.
  */
 export function withTies(changes: readonly UnitChange[], context: MachineContext): readonly UnitChange[] {
   return withoutExcluded(withRevived(withReleasedSockets(changes, context), context), context);
 }
 
-/** systemd starts no socket while its service runs, so that one that is replaced takes its service along. */
+/** systemd does not start a socket while its service runs, so a socket is restarted together with its service. */
 function withReleasedSockets(changes: readonly UnitChange[], context: MachineContext): readonly UnitChange[] {
   return changes.reduce((all, change) => {
     const service = context.desired.get(change.unit)?.triggers;
@@ -52,14 +45,14 @@ function withReleasedSockets(changes: readonly UnitChange[], context: MachineCon
 }
 
 /**
- * A launched unit that goes down with another one is started again; one that is only loaded and ran is, too, where the
- * other one is only restarted, as `systemctl restart` would do.
+ * A launched unit that stops with another one is started again. A running unit that is only loaded is started again if
+ * the other one is restarted, as `systemctl restart` does.
  */
 function withRevived(changes: readonly UnitChange[], context: MachineContext): readonly UnitChange[] {
   const stopped = changes.filter((change) => hasStep(change, 'stop'));
   if (stopped.length === 0) return changes;
-  const down = takenAlong(namesOf(stopped), context.ties.stops);
-  const restarted = takenAlong(namesOf(stopped.filter(isRestart)), context.ties.stops);
+  const down = allTiedTo(namesOf(stopped), context.ties.stops);
+  const restarted = allTiedTo(namesOf(stopped.filter(isRestart)), context.ties.stops);
   return [...down].sort(compareText).reduce((all, name) => {
     const observed = observedHere(name, context);
     const unit = context.desired.get(name);
@@ -72,7 +65,7 @@ function withRevived(changes: readonly UnitChange[], context: MachineContext): r
   }, changes);
 }
 
-/** The changes with those steps for a unit; what is done about it anyway comes first, and is not done twice. */
+/** The changes with these steps added for a unit, after its present steps and without duplicates. */
 function withSteps(
   changes: readonly UnitChange[],
   observed: ObservedUnit,
@@ -98,8 +91,8 @@ function withSteps(
 }
 
 /**
- * A unit waits for one that runs and excludes it, or excludes what its start brings along; of two that are to be started,
- * the first by name is.
+ * A unit is not started while a unit runs that conflicts with it, or with a unit that its start would start. Of two such
+ * units that are to be started, only the first one by name is.
  */
 function withoutExcluded(changes: readonly UnitChange[], context: MachineContext): readonly UnitChange[] {
   const { conflicts, needs } = context.ties;
@@ -112,20 +105,20 @@ function withoutExcluded(changes: readonly UnitChange[], context: MachineContext
       const observed = observedHere(unit, context);
       return observed !== undefined && isRunning(observed.state) && !hasStep(other, 'stop');
     });
-  const isBrought = (name: string): boolean => {
+  const isStarted = (name: string): boolean => {
     const observed = observedHere(name, context);
     return observed !== undefined && !isRunning(observed.state) && !hasStep(changeOf(name), 'remove');
   };
   return changes.map((change): UnitChange => {
     if (!hasStep(change, 'start', 'restart')) return change;
-    const brought = [...takenAlong([change.unit], needs)].filter(isBrought);
-    const ties = [change.unit, ...brought].flatMap((name) => rivalOf(name) ?? []);
+    const started = [...allTiedTo([change.unit], needs)].filter(isStarted);
+    const ties = [change.unit, ...started].flatMap((name) => rivalOf(name) ?? []);
     const tie = ties.find(({ unit }) => unit !== change.unit);
     return tie === undefined ? change : { ...change, steps: [], obstacle: { code: 'excluded', tie } };
   });
 }
 
-/** A unit that fleet put on the machine. */
+/** A unit that fleet wrote to the machine. */
 function observedHere(name: string, { machine }: MachineContext): ObservedUnit | undefined {
   return machine.observation?.units.find((unit) => unit.name === name && unit.record !== undefined);
 }
@@ -139,17 +132,17 @@ function namesOf(changes: readonly UnitChange[]): readonly string[] {
 }
 
 /**
- * The waves with each start that makes up for a stop in the wave of that stop: the old copy of a unit that moves is
- * stopped late, and takes down what was only started before.
+ * The waves, with each start that reverses a side effect of a stop moved to the wave of that stop. The old copy of a unit
+ * that moves is stopped late, and systemd stops dependent units with it.
  */
 export function withLateRevivals(waves: readonly Wave[], snapshot: ClusterSnapshot): readonly Wave[] {
   const { stops } = tiesBetween(snapshot);
-  // `machine unit` → the last wave that takes it down.
+  // `machine unit` → the last wave in which it stops.
   const downIn = new Map<string, number>();
   for (const [index, { plans }] of waves.entries()) {
     for (const { machine, changes } of plans) {
       const stopped = changes.filter((change) => hasStep(change, 'stop')).map(({ unit }) => unit);
-      for (const unit of takenAlong(stopped, stops)) downIn.set(`${machine} ${unit}`, index);
+      for (const unit of allTiedTo(stopped, stops)) downIn.set(`${machine} ${unit}`, index);
     }
   }
   const placeOf = (machine: string, change: UnitChange, index: number): number =>

@@ -8,7 +8,7 @@ import {
 import { orderOf } from '../plan/order.ts';
 import { plan } from '../plan/plan.ts';
 import type { MachinePlan } from '../plan/step.ts';
-import type { Asked } from '../plan/steps.ts';
+import type { Action } from '../plan/steps.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { type Decision, leavingOf, placementsOf } from '../schedule/decision.ts';
@@ -27,8 +27,8 @@ import type { Pass } from './verdicts.ts';
 
 /** What a pass does in addition to repairs. */
 export type PassOptions = {
-  /** What a command asks of units in this pass alone; see {@link Asked}. */
-  readonly asked?: ReadonlyMap<string, Asked | undefined>;
+  /** What a command asks of units in this pass alone; see {@link Action}. */
+  readonly actions?: ReadonlyMap<string, Action | undefined>;
   /** How many copies may be under way at once; the pass ends with the first failure then. All without it. */
   readonly maxParallel?: number;
   /** Name of a machine that its standard units leave. */
@@ -49,7 +49,7 @@ export type ReconcileReport = Pass & {
 export async function reconcile(
   ports: Ports,
   only: ReadonlySet<string> | 'everything',
-  { asked = new Map(), maxParallel, drain }: PassOptions = {},
+  { actions = new Map(), maxParallel, drain }: PassOptions = {},
 ): Promise<ReconcileReport> {
   const { emit, clock } = ports;
   const begun = clock.now();
@@ -63,7 +63,7 @@ export async function reconcile(
     const scope = only === 'everything' ? everyUnit(registry.units.values(), views) : named;
     const { snapshot, decisions, known } = await assign(ports, views, scope, drain);
     const placements = placementsOf(decisions, readableOf(scope, snapshot));
-    const plans = plan(snapshot, placements, { asked });
+    const plans = plan(snapshot, placements, { actions });
     const leaving = leavingOf(decisions);
     const order = orderOf({ plans, snapshot, placements, leaving, maxParallel });
     emit({ kind: 'planned', waves: order.map((wave) => wave.plans.map(planned)) });
@@ -78,7 +78,7 @@ export async function reconcile(
     const outcomes = [...done, ...unreached(told, snapshot, emit)];
     const waves = order.filter(({ isCheck }) => !isCheck).map((each) => each.plans);
     const pass = { snapshot, decisions: told, plans: waves.flat(), outcomes };
-    const logged = logOutcomes(outcomes, known, (unit) => asked.get(unit) === 'restart');
+    const logged = logOutcomes(outcomes, known, (unit) => actions.get(unit) === 'restart');
     await settle(ports.registry, pass, known, logged);
     const failures = outcomes.filter(({ failure }) => failure !== undefined).length;
     emit({ kind: 'pass-done', failures, ms: clock.now() - begun });

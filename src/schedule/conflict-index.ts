@@ -2,7 +2,7 @@ import { literalPrefix } from '../base/glob.ts';
 import { compareText } from '../base/text.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 
-/** Globs by their literal beginning, so that only few have to be matched with a name. */
+/** Globs by their literal prefix, so that only few have to be matched with a name. */
 export class GlobIndex {
   readonly #globs = new Map<string, Set<string>>();
 
@@ -16,14 +16,14 @@ export class GlobIndex {
     this.#globs.set(prefix, same.add(glob));
   }
 
-  /** The globs that begin as `name` does: all that match it are among them. */
+  /** The globs whose literal prefix is a prefix of `name`: all that match it are among them. */
   *candidatesFor(name: string): Generator<string> {
     for (let length = 0; this.#globs.size > 0 && length <= name.length; length++)
       yield* this.#globs.get(name.slice(0, length)) ?? [];
   }
 }
 
-/** The units on a machine, and the globs of their Conflicts=: units in conflict are found without a look at all of them. */
+/** The units on a machine, and the globs of their Conflicts=: finds conflicts without a scan of all units. */
 export class ConflictIndex {
   /** Sorted by name. */
   readonly units: DesiredUnit[] = [];
@@ -42,11 +42,11 @@ export class ConflictIndex {
   }
 
   remove(unit: DesiredUnit): void {
-    withdraw(this.units, unit);
-    for (const glob of unit.placement.conflicts) withdraw(this.#declarers.get(glob) ?? [], unit);
+    removeFrom(this.units, unit);
+    for (const glob of unit.placement.conflicts) removeFrom(this.#declarers.get(glob) ?? [], unit);
   }
 
-  /** Units that conflict with `unit` by their own globs or by its globs: of each glob the first that `applies`. */
+  /** Units that conflict with `unit`, by their globs or by its globs; for each glob the first one that `applies`. */
   *conflictsOf(
     unit: DesiredUnit,
     matches: (glob: string, name: string) => boolean,
@@ -67,7 +67,7 @@ export class ConflictIndex {
   }
 }
 
-/** Where a unit of that name is or would be. */
+/** The index of the unit of that name, or its insertion index. */
 function positionOf(units: readonly DesiredUnit[], name: string): number {
   let [low, high] = [0, units.length];
   while (low < high) {
@@ -82,7 +82,7 @@ function insert(units: DesiredUnit[], unit: DesiredUnit): void {
   units.splice(positionOf(units, unit.name), 0, unit);
 }
 
-function withdraw(units: DesiredUnit[], unit: DesiredUnit): void {
+function removeFrom(units: DesiredUnit[], unit: DesiredUnit): void {
   const at = positionOf(units, unit.name);
   if (units[at]?.name === unit.name) units.splice(at, 1);
 }

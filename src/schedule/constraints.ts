@@ -13,7 +13,7 @@ import type { MachineId, Metadata } from '../machine/machine.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import type { Workload } from './workload.ts';
 
-/** A unit that a machine is looked for, and everything that the decision depends on. */
+/** A unit to schedule, and everything that the decision depends on. */
 export type Context = {
   readonly unit: DesiredUnit;
   readonly workload: Workload;
@@ -27,10 +27,10 @@ export type Candidate = Context & { readonly machine: MachineView };
 type Check = (candidate: Candidate) => Reason | undefined;
 
 type Constraint = {
-  /** For people and scripts; it never changes. */
+  /** A stable name, for people and scripts. */
   readonly rule: string;
   readonly check: Check;
-  /** A unit that goes where its triggers are has to meet this rule on their machine as well. */
+  /** The rule also applies, on the machine of the triggers, to a unit that is placed with its triggers. */
   readonly isJoint?: true;
 };
 
@@ -80,17 +80,17 @@ export const CONSTRAINTS: readonly Constraint[] = [
       return replacer === undefined ? undefined : { code: 'replaced', unit: replacer.name };
     },
   },
-  // A timer, socket, path or automount has to be where the unit is that it starts: systemd refuses it elsewhere.
+  // A timer, socket, path or automount must be on the machine of the unit that it starts: systemd rejects it elsewhere.
   { rule: 'Triggers', check: triggerViolation },
-  // The unit that it starts, if that is not launched itself, goes where its triggers are.
+  // A unit with triggers that is not launched itself is placed on the machine of its triggers.
   { rule: 'TriggeredBy', check: triggeredViolation },
-  // Conflicts= of either of the two, with the standard units that are there.
+  // Conflicts=, of either unit, with a standard unit on the machine.
   { rule: 'Conflicts', isJoint: true, check: standardConflict },
-  // Conflicts=, with a global unit that would run there.
+  // Conflicts=, with a global unit that would run on the machine.
   { rule: 'GlobalConflicts', isJoint: true, check: globalConflict },
   // Conflicts= of [Unit], between two launched units: systemd would stop one to start the other.
   { rule: 'UnitConflicts', check: unitConflict },
-  // A cordoned machine takes no new units. A drained one keeps only units that cannot run elsewhere.
+  // A cordoned machine accepts no new units. A drained one keeps only units that cannot run elsewhere.
   {
     rule: 'Cordon',
     check: ({ unit, machine, snapshot: { cordons, drained } }) => {
@@ -102,7 +102,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
       return cordon === undefined || mayStay ? undefined : { code: 'cordoned' };
     },
   },
-  // A unit of that name that fleet did not put there is neither changed nor shadowed.
+  // A unit of that name that fleet did not write is neither changed nor shadowed.
   {
     rule: 'ForeignUnit',
     isJoint: true,
@@ -113,7 +113,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
         : undefined;
     },
   },
-  // A machine that belongs to another cluster takes no unit of this one.
+  // A machine that belongs to another cluster gets no unit of this one.
   {
     rule: 'OtherCluster',
     check: ({ machine, snapshot }) => {
@@ -139,7 +139,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   { rule: 'Fenced', check: ({ unit, machine, snapshot }) => fenceViolation(unit, machine, snapshot) },
 ];
 
-/** The violation of every rule that excludes the candidate, in order; the first is the one that is shown. */
+/** All violations of the candidate, in the order of the rules; the first one is shown. */
 export function* violations(candidate: Candidate): Generator<Reason, undefined> {
   for (const { check } of CONSTRAINTS) {
     const reason = check(candidate);
@@ -148,8 +148,8 @@ export function* violations(candidate: Candidate): Generator<Reason, undefined> 
 }
 
 /**
- * A launched unit decides where its triggers go. One that is only loaded goes with them, so its own rules count as well,
- * and all triggers of one unit go to one machine.
+ * The triggers of a launched unit are placed on its machine. A unit that is only loaded is placed with its triggers, so
+ * its own rules apply to them, and all triggers of one unit are on one machine.
  */
 function triggerViolation(candidate: Candidate): Reason | undefined {
   const { unit, machine, workload } = candidate;
@@ -177,7 +177,7 @@ function triggerViolation(candidate: Candidate): Reason | undefined {
   return undefined;
 }
 
-/** A template is on a machine only for its triggers; one that has lost them stays where it is. */
+/** A template is placed only with its triggers. If it has none left, it stays on its machine. */
 function triggeredViolation(candidate: Candidate): Reason | undefined {
   const { unit, machine, workload } = candidate;
   const isPattern = isTemplate(parseUnitName(unit.name));
@@ -204,7 +204,7 @@ function triggeredViolation(candidate: Candidate): Reason | undefined {
   };
 }
 
-/** Of two units that are on one machine already, the one that runs stays; else the first by name does. */
+/** Of two units that are on one machine already, the running one stays; otherwise the first one by name. */
 function unitConflict({ unit, machine, workload }: Candidate): Reason | undefined {
   if (unit.target !== 'launched' || machine.id === undefined) return undefined;
   const runs = (name: string): boolean => {
@@ -235,7 +235,7 @@ function globalConflict(candidate: Candidate): Reason | undefined {
   return undefined;
 }
 
-/** As in fleet, a unit never conflicts with itself, even if its glob matches its name; nor does it with its trigger. */
+/** As in CoreOS fleet, a unit never conflicts with itself, even if its glob matches its name; nor with its trigger. */
 function conflict(unit: DesiredUnit, other: DesiredUnit, workload: Workload): Reason | undefined {
   if (other.name === unit.name || workload.areCompanions(unit, other)) return undefined;
   const global = workload.isGlobal(other);
@@ -249,7 +249,7 @@ function conflict(unit: DesiredUnit, other: DesiredUnit, workload: Workload): Re
     : { code: 'conflict', unit: other.name, pattern: theirs, declaredBy: 'other', global };
 }
 
-/** Of two global units in conflict, the one that is on the machine stays; else the first by name gets it. */
+/** Of two global units in conflict, the one on the machine stays; otherwise the first one by name gets the machine. */
 function comesFirst(global: DesiredUnit, { unit, machine, workload }: Candidate): boolean {
   if (!workload.isGlobal(unit)) return true;
   const isThere = ({ name }: DesiredUnit): boolean => observedOn(machine, name)?.record !== undefined;

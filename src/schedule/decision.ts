@@ -1,16 +1,16 @@
 import type { Reason, Rejection } from '../cluster/reason.ts';
 import type { MachineId } from '../machine/machine.ts';
 
-/** Where one unit goes, and why not elsewhere. */
+/** The placement of one unit, and the reasons against other machines. */
 export type Decision =
-  /** A standard unit that was nowhere. */
+  /** A standard unit without an assignment gets one. */
   | {
       readonly kind: 'place';
       readonly unit: string;
       readonly machine: MachineId;
       readonly rejected: readonly Rejection[];
     }
-  /** It stays; `despite` is the rule that speaks against its machine, when nothing better can be done. */
+  /** It stays; `violation` is a violation on its machine that cannot be resolved now. */
   | {
       readonly kind: 'keep';
       readonly unit: string;
@@ -25,16 +25,16 @@ export type Decision =
       readonly because: Reason;
       readonly rejected: readonly Rejection[];
     }
-  /** It is wanted nowhere any more. */
+  /** It loses its assignment. */
   | { readonly kind: 'release'; readonly unit: string; readonly from: MachineId | undefined }
-  /** It is wanted, and no machine fits; `from` is one that it leaves to the unit that replaces it. */
+  /** No machine is feasible; `from` is the machine that it leaves to the unit that replaces it. */
   | {
       readonly kind: 'unschedulable';
       readonly unit: string;
       readonly from?: MachineId;
       readonly rejected: readonly Rejection[];
     }
-  /** A global unit, or one that goes where several triggers are: every machine it fits. */
+  /** A global unit, or one that is placed with several triggers: every feasible machine. */
   | {
       readonly kind: 'global';
       readonly unit: string;
@@ -42,13 +42,13 @@ export type Decision =
       readonly rejected: readonly Rejection[];
     };
 
-/** The machines on which a decision wants its unit. */
+/** The machines that shall have the unit of a decision. */
 export function machinesOf(decision: Decision): readonly MachineId[] {
   if (decision.kind === 'global') return decision.machines;
   return 'machine' in decision ? [decision.machine] : [];
 }
 
-/** Unit → ids of the machines that shall have it; a unit of `scope` that nothing was decided about is wanted nowhere. */
+/** Unit → ids of the machines that shall have it; none for a unit of `scope` without a decision. */
 export function placementsOf(
   decisions: readonly Decision[],
   scope: ReadonlySet<string>,
@@ -57,7 +57,7 @@ export function placementsOf(
   return new Map([...scope].map((unit) => [unit, decided.get(unit) ?? []]));
 }
 
-/** Unit → the machine that it leaves, for each that moves or gives way to another one. */
+/** Unit → the machine that it leaves, for units that move or are replaced. */
 export function leavingOf(decisions: readonly Decision[]): ReadonlyMap<string, MachineId> {
   return new Map(
     decisions.flatMap((decision) =>

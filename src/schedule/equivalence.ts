@@ -5,7 +5,7 @@ import type { Placement } from '../unit/placement.ts';
 import { GlobIndex } from './conflict-index.ts';
 import type { Workload } from './workload.ts';
 
-/** The machines that a unit fits, and the others, each with the first rule that excludes it. */
+/** The feasible machines of a unit, and the others with their first violations. */
 export type Feasibility = {
   readonly feasible: readonly MachineView[];
   readonly rejected: readonly Rejection[];
@@ -14,15 +14,15 @@ export type Feasibility = {
 /** The best machine for a unit; undefined if none is feasible. */
 export type Choice = { readonly best: MachineView | undefined; readonly rejected: readonly Rejection[] };
 
-/** A machine with the number of its units when that was last looked at. */
+/** A machine with the number of its units at the last look. */
 type Load = { readonly machine: MachineView; count: number };
 
 /** Units with the same feasible machines; a heap has the machine with the fewest units on top. */
 type Class = { readonly heap: Load[]; readonly rejected: readonly Rejection[]; readonly removals: number };
 
 /**
- * The part of each option in the classes: units of a class have equal values of the keys, and none of the others, because
- * those depend on other units, records or leases.
+ * The role of each option in the classes. Units of a class have equal values of the keys, and do not set the others,
+ * because those depend on other units, records or leases.
  */
 const OPTIONS = {
   machineId: 'key',
@@ -89,7 +89,7 @@ export class EquivalenceClasses {
     const key = JSON.stringify(KEYS.map((field) => placement[field]));
     const { removals } = this.#workload;
     let found = this.#classes.get(key);
-    // A heap finds machines with more units than it knows of, but not those with fewer.
+    // #least corrects counts that have increased, but not those that have decreased.
     if (found === undefined || found.removals !== removals) {
       const { feasible, rejected } = determine();
       const heap = feasible.map((machine) => this.#load(machine)).sort(compareLoads);

@@ -5,42 +5,42 @@ import { type Decision, machinesOf } from './decision.ts';
 import { isCutOff, schedule } from './schedule.ts';
 import { Workload } from './workload.ts';
 
-/** What every rule says of a unit on one machine. */
+/** The results of all rules for a unit on one machine. */
 export type MachineEvaluation = {
   readonly machine: MachineView;
-  /** Standard units there, beside the one that is explained. */
+  /** The number of other standard units there. */
   readonly units: number;
   readonly results: readonly RuleResult[];
   readonly isFeasible: boolean;
 };
 
-/** Why a unit is where it is, or why nowhere. */
+/** The reasons for the placement of a unit. */
 export type Explanation = {
   readonly unit: DesiredUnit;
-  /** What a pass would decide now; for a unit that is inactive, what it would decide if the unit was wanted. */
+  /** The decision of a pass at this time; an inactive unit is taken as loaded. */
   readonly decision: Decision;
-  /** Every machine: where the unit is or goes, then those it fits, best first, then the others by name. */
+  /** All machines: those of the decision, then the other feasible ones, best first, then the rest by name. */
   readonly machines: readonly MachineEvaluation[];
-  /** Where a standard unit would go if there was no other choice to make; undefined when there is no such machine. */
+  /** The best other machine for a standard unit; undefined if there is none. */
   readonly runnerUp: MachineView | undefined;
   /** More than half of the machines are unreachable, so nothing leaves them. */
   readonly cutOff: boolean;
 };
 
-/** Explains `unit`, which the snapshot may not have yet. Pure, and by the very rules that decide. */
+/** Explains `unit`, which the snapshot may not have yet. Uses the rules of {@link schedule}. */
 export function explain(snapshot: ClusterSnapshot, unit: DesiredUnit): Explanation {
   const wanted: DesiredUnit = { ...unit, target: unit.target === 'inactive' ? 'loaded' : unit.target };
   const others = snapshot.units.filter(({ name }) => name !== unit.name);
-  const asked: ClusterSnapshot = { ...snapshot, units: [...others, wanted] };
-  const [decision] = schedule(asked, new Set([unit.name]));
-  if (decision === undefined) throw new TypeError(`nothing was decided about ${unit.name}`);
+  const supposed: ClusterSnapshot = { ...snapshot, units: [...others, wanted] };
+  const [decision] = schedule(supposed, new Set([unit.name]));
+  if (decision === undefined) throw new TypeError(`no decision about ${unit.name}`);
   // Without the unit itself: it must not count as load of the machine it is on.
   const load = new Workload({ ...snapshot, units: others });
-  const workload = new Workload(asked);
+  const workload = new Workload(supposed);
   const evaluations = load.rank(unit, snapshot.machines).map((machine): MachineEvaluation => {
     const results = CONSTRAINTS.map(({ rule, check }) => ({
       rule,
-      reason: check({ unit: wanted, machine, workload, snapshot: asked }),
+      reason: check({ unit: wanted, machine, workload, snapshot: supposed }),
     }));
     const isFeasible = results.every(({ reason }) => reason === undefined);
     return { machine, units: load.count(machine.id ?? ''), results, isFeasible };

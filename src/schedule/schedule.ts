@@ -16,8 +16,8 @@ import { type Choice, EquivalenceClasses, type Feasibility } from './equivalence
 import { Workload } from './workload.ts';
 
 /**
- * Decides where units go. Pure: equal snapshots give equal decisions, whatever the order of their parts.
- * Only the units named by `scope` are decided (all of them without one); the others count as they are.
+ * Decides the placement of the units in `scope`, or of all units. The other units keep their assignments. Pure: equal
+ * snapshots give equal decisions, in any order of their parts.
  */
 export function schedule(snapshot: ClusterSnapshot, scope?: ReadonlySet<string>): readonly Decision[] {
   const workload = new Workload(snapshot);
@@ -26,7 +26,7 @@ export function schedule(snapshot: ClusterSnapshot, scope?: ReadonlySet<string>)
     .filter((unit) => scope === undefined || scope.has(unit.name))
     .toSorted((a, b) => compareText(a.name, b.name));
   const decisions = new Map<string, Decision>();
-  // Units on machines come first: those that move away make room for new ones.
+  // Assigned units come first: those that move make room for new ones.
   const isNew = ({ machine }: DesiredUnit): number => (machine === undefined ? 1 : 0);
   const ordered = units.toSorted((a, b) => isNew(a) - isNew(b));
   for (const unit of peersFirst(ordered, workload)) {
@@ -40,7 +40,7 @@ export function schedule(snapshot: ClusterSnapshot, scope?: ReadonlySet<string>)
 function decide(context: Context, classes: EquivalenceClasses): Decision {
   const { unit, workload } = context;
   if (unit.target === 'inactive') return { kind: 'release', unit: unit.name, from: unit.machine };
-  // A template is wherever its sockets are.
+  // A template is on every machine of its sockets.
   const isCopied = workload.isGlobal(unit) || isTemplate(parseUnitName(unit.name));
   if (isCopied) return decideGlobal(context);
   return unit.machine === undefined ? place(context, classes) : keepOrMove(context, unit.machine);
@@ -63,10 +63,10 @@ function place(context: Context, classes: EquivalenceClasses): Decision {
 }
 
 /**
- * A unit leaves its machine only for another one that takes it: neither a violated rule nor an unreachable machine stops
- * it. A machine that may be down is given `agentTtlMs`. When more than half of the machines are unreachable at once, the
- * observer is considered cut off, and nothing moves. A fenced unit also stays for as long as it may run there. Only a
- * unit that is replaced leaves its machine without another one.
+ * A unit leaves its machine only if another machine is feasible. Without one, it keeps running in spite of a violation or
+ * an unreachable machine. A machine that may be down has `agentTtlMs` to come back. If more than half of the machines are
+ * unreachable at once, the observer counts as cut off, and no unit moves. A fenced unit also stays while it may still run
+ * there. Only a replaced unit leaves its machine without another one.
  */
 function keepOrMove(context: Context, from: MachineId): Decision {
   const { unit, snapshot } = context;
@@ -85,12 +85,12 @@ function keepOrMove(context: Context, from: MachineId): Decision {
   return { kind: 'move', unit: unit.name, from, machine: best.id, because, rejected };
 }
 
-/** The snapshot without machines that came back recently: they do not get units that another machine lost. */
+/** The snapshot without machines that came back recently: they do not get the units of an unreachable machine. */
 function steadyOf(snapshot: ClusterSnapshot): ClusterSnapshot {
   return { ...snapshot, machines: snapshot.machines.filter((machine) => isSteady(machine, snapshot)) };
 }
 
-/** Why the unit should leave its machine. That it is unreachable comes first, because nothing can be stopped there. */
+/** The reason for the unit to leave its machine. `machine-silent` has priority, because nothing can be stopped there. */
 function reasonToLeave(context: Context, from: MachineId): Reason | undefined {
   const machine = context.workload.view(from);
   if (machine === undefined) return { code: 'machine-removed', machine: from };
@@ -98,7 +98,7 @@ function reasonToLeave(context: Context, from: MachineId): Reason | undefined {
   return reasons.find(({ code }) => code === 'machine-silent') ?? reasons[0];
 }
 
-/** Whether a unit that is on the machine has to leave. */
+/** Whether a unit on a machine with this violation has to leave. */
 function mustLeave(reason: Reason): boolean {
   if (reason.code === 'conflict') return !reason.global;
   if (reason.code === 'triggered-unit') return mustLeave(reason.reason);
@@ -109,7 +109,7 @@ const MUST_LEAVE: Readonly<Record<Exclude<Reason['code'], 'conflict' | 'triggere
   'machine-id': true,
   'machine-metadata': true,
   'machine-of-elsewhere': true,
-  // fleet stopped the companions of a unit that was stopped.
+  // CoreOS fleet stopped the peers of a unit that was stopped.
   'machine-of-nowhere': false,
   'unit-conflict': true,
   'triggers-elsewhere': true,
@@ -127,7 +127,7 @@ const MUST_LEAVE: Readonly<Record<Exclude<Reason['code'], 'conflict' | 'triggere
   'lease-may-hold': false,
 };
 
-/** Whether so many machines are unreachable at once that the network here is down: more than half by default. */
+/** Whether so many machines are unreachable at once (more than half by default) that the network here must be down. */
 export function isCutOff({ machines, cutOff }: Pick<ClusterSnapshot, 'machines' | 'cutOff'>): boolean {
   const asked = machines.filter(({ unreachable }) => unreachable?.code !== UNLISTED);
   const count = asked.filter(
@@ -152,7 +152,7 @@ function feasibleMachines(context: Context): Feasibility {
   return { feasible, rejected: rejected.toSorted((a, b) => compareText(a.machine, b.machine)) };
 }
 
-/** The same units, each after those it has to share a machine with; the members of a cycle keep their order. */
+/** The units, each after the units whose machine it must share; the members of a cycle keep their order. */
 function peersFirst(units: readonly DesiredUnit[], workload: Workload): readonly DesiredUnit[] {
   const byName = new Map(units.map((unit) => [unit.name, unit]));
   const ordered = new Set<DesiredUnit>();
@@ -165,7 +165,7 @@ function peersFirst(units: readonly DesiredUnit[], workload: Workload): readonly
       if (found !== undefined) visit(found);
     }
     for (const replacer of workload.replacersOf(unit.name)) if (byName.has(replacer.name)) visit(replacer);
-    // Beside the unit it starts, unless that one goes where its triggers are, or asks to be beside its timer.
+    // After the unit that it starts, unless that one is placed with its triggers or names this one in MachineOf=.
     const started = byName.get(unit.triggers ?? '');
     const isLeader = started !== undefined && !workload.goesWithTriggers(started);
     if (isLeader && !started.placement.machineOf.includes(unit.name)) visit(started);

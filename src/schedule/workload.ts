@@ -6,15 +6,15 @@ import type { MachineId } from '../machine/machine.ts';
 import { ConflictIndex } from './conflict-index.ts';
 
 /**
- * The assignments while a schedule is made: those of the snapshot, changed by every decision, so that the next one
- * takes it into account. Only units that are loaded or launched count.
+ * The assignments during scheduling: those of the snapshot, updated by every decision, so that the next decision takes
+ * them into account. Only loaded and launched units count.
  */
 export class Workload {
-  /** Units that are wanted on many machines, by name. */
+  /** Units with copies on many machines, sorted by name. */
   readonly globals: readonly DesiredUnit[];
-  /** Launched units that systemd never lets run side by side. */
+  /** The conflicts between launched units by `Conflicts=` of `[Unit]`. */
   readonly conflicts: Ties;
-  /** How often a unit has left its machine, which can make another machine the best. */
+  /** How many units have left their machines; each can make another machine the best. */
   removals = 0;
   readonly #units: ReadonlyMap<string, DesiredUnit>;
   readonly #machineOf = new Map<string, MachineId>();
@@ -41,27 +41,27 @@ export class Workload {
     }
   }
 
-  /** Where a standard unit is assigned now. */
+  /** The current assignment of a standard unit. */
   machineOf(unit: string): MachineId | undefined {
     return this.#machineOf.get(unit);
   }
 
-  /** A unit that is wanted somewhere. */
+  /** The unit, if it is loaded or launched. */
   unit(name: string): DesiredUnit | undefined {
     return this.#units.get(name);
   }
 
-  /** The wanted timers, sockets, paths and automounts that start a unit, or instances of a template. */
+  /** The loaded and launched timers, sockets, paths and automounts that start a unit, or instances of a template. */
   triggersOf(unit: string): readonly DesiredUnit[] {
     return this.#triggers.get(unit) ?? [];
   }
 
-  /** Whether a unit is wanted because of its triggers, and goes where they are. A launched one is independent of them. */
+  /** Whether a unit is placed with its triggers. A launched unit is not. */
   goesWithTriggers({ name, target }: DesiredUnit): boolean {
     return target === 'loaded' && this.triggersOf(name).length > 0;
   }
 
-  /** Whether a unit has a copy wherever it fits: a global one, and one that goes with a global trigger. */
+  /** Whether a unit has a copy on every feasible machine: it is global, or is placed with a global trigger. */
   isGlobal(unit: DesiredUnit): boolean {
     if (unit.placement.global) return true;
     return (
@@ -69,7 +69,7 @@ export class Workload {
     );
   }
 
-  /** Whether one of the two starts the other, which comes along with it. */
+  /** Whether one of the two starts the other, which is placed with it. */
   areCompanions(one: DesiredUnit, other: DesiredUnit): boolean {
     return (
       (one.triggers === other.name && this.goesWithTriggers(other)) ||
@@ -77,12 +77,12 @@ export class Workload {
     );
   }
 
-  /** Wanted units that have `unit` in Replaces=. */
+  /** The loaded and launched units that have `unit` in Replaces=. */
   replacersOf(unit: string): readonly DesiredUnit[] {
     return this.#replacers.get(unit) ?? [];
   }
 
-  /** Where `unit` goes if it fits: the machine of a unit that it replaces, if it is new, or of the unit that it starts. */
+  /** The preferred machine: for a new unit, that of a unit that it replaces; else that of the unit that it starts. */
   #preferredBy({ machine, placement, triggers }: DesiredUnit): MachineId | undefined {
     const replaced = machine === undefined ? placement.replaces : [];
     return [...replaced, ...(triggers === undefined ? [] : [triggers])].flatMap(
@@ -90,12 +90,12 @@ export class Workload {
     )[0];
   }
 
-  /** Whether `unit` asks for the machine of `other`. */
+  /** Whether `unit` has `other` in MachineOf=. */
   follows(unit: string, other: string): boolean {
     return this.#units.get(unit)?.placement.machineOf.includes(other) ?? false;
   }
 
-  /** Whether a glob of Conflicts= matches a name; every glob is read once. */
+  /** Whether a glob of Conflicts= matches a name; every glob is parsed once. */
   matches(glob: string, name: string): boolean {
     const matcher = this.#globs.get(glob) ?? globMatcher(glob);
     this.#globs.set(glob, matcher);
@@ -116,8 +116,8 @@ export class Workload {
   }
 
   /**
-   * Best machine for `unit` first: the one of a unit that it replaces or starts, then fewest standard units, then the
-   * lowest id, so that equal snapshots lead to equal decisions.
+   * The machines, best first: that of a unit that `unit` replaces or starts, then by the number of standard units, then by
+   * id, so that equal snapshots lead to equal decisions.
    */
   rank(unit: DesiredUnit, machines: readonly MachineView[]): readonly MachineView[] {
     return machines.toSorted(this.#preference(unit));
@@ -165,7 +165,7 @@ export class Workload {
     return this.#views.get(machine);
   }
 
-  /** The machine's name in fleet.conf, or its id when the inventory does not have it. */
+  /** The machine's name in fleet.conf, or its id if fleet.conf does not have it. */
   nameOf(machine: MachineId): string {
     return this.view(machine)?.machine.name ?? machine;
   }

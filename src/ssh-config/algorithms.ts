@@ -1,9 +1,9 @@
 import { matchesList, matchesPattern } from '../ssh/pattern.ts';
 
 /**
- * A list of algorithms as ssh_config writes it → names, best first: `+a,b` appends to the defaults, `^a,b` puts in
- * front, `-a,b*` removes, anything else replaces them (ssh_config(5), Ciphers). Names may be patterns where they
- * append or remove; only `supported` names stay.
+ * Reads a list of algorithms of ssh_config: names, best first. `+a,b` appends to the defaults, `^a,b` prepends, `-a,b*`
+ * removes, any other text replaces them (ssh_config(5), Ciphers). Names may be patterns; only `supported` names are
+ * returned.
  */
 export function assembleNames(
   list: string,
@@ -23,7 +23,7 @@ export function assembleNames(
   }
 }
 
-/** The supported names that a list names, in the order of the list. */
+/** The supported names that a list contains, in the order of the list. */
 function select(list: string, supported: readonly string[]): readonly string[] {
   return unique(
     list.split(',').flatMap((pattern) => supported.filter((name) => matchesPattern(name, pattern))),
@@ -34,7 +34,7 @@ function unique(names: readonly string[]): readonly string[] {
   return [...new Set(names)];
 }
 
-/** What ssh2 offers by itself, and what it can do beside that (its lib/protocol/constants.js). */
+/** The algorithms that ssh2 offers by default, and the others that it supports (its lib/protocol/constants.js). */
 export const SSH2_ALGORITHMS = {
   kexalgorithms: {
     offered: [

@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os';
 import { matchesList } from '../ssh/pattern.ts';
 import { nextWord, problemAt, type SourceLine } from './words.ts';
 
-/** One condition of a Match line; `argument` is empty for those that take none. */
+/** One condition of a Match line; `argument` is empty for conditions without one. */
 export type Criterion = {
   readonly name: 'all' | 'final' | Compared;
   readonly negated: boolean;
@@ -12,7 +12,7 @@ export type Criterion = {
 
 type Compared = 'host' | 'originalhost' | 'user' | 'localuser' | 'tagged' | 'localnetwork' | 'exec';
 
-/** What the conditions of Match lines are about. */
+/** The facts that the conditions of Match lines test. */
 export type MatchContext = {
   readonly isFinal: boolean;
   readonly host: string;
@@ -20,11 +20,11 @@ export type MatchContext = {
   readonly user: string;
   readonly localUser: string;
   readonly tag: string;
-  /** Runs a command, whose tokens it expands, and tells whether it ended well. */
+  /** Expands tokens in a command and runs it; returns whether its exit status is 0. */
   readonly exec: (command: string) => boolean;
 };
 
-/** Reads what follows `Match`. Throws `config` for conditions that ssh would refuse, or that only ssh can judge. */
+/** Reads the conditions of a Match line. Throws `config` for conditions that ssh rejects, or that only ssh supports. */
 export function parseCriteria(place: SourceLine, text: string): readonly Criterion[] {
   const criteria: Criterion[] = [];
   for (let { word, rest } = nextWord(text); isWord(word); { word, rest } = nextWord(rest)) {
@@ -49,12 +49,12 @@ export function parseCriteria(place: SourceLine, text: string): readonly Criteri
   return criteria;
 }
 
-/** True when all conditions hold. No command runs once one of them does not. */
+/** True when all conditions hold. Stops at the first one that does not, so that later commands do not run. */
 export function holds(criteria: readonly Criterion[], context: MatchContext): boolean {
   return criteria.every((criterion) => test(criterion, context) !== criterion.negated);
 }
 
-/** Whether any condition asks for a second look at the files, which `final` does and `canonical` does not. */
+/** Whether a condition requires a second pass over the files: `final` does, `canonical` does not. */
 export function wantsFinalPass(criteria: readonly Criterion[]): boolean {
   return criteria.some(({ argument, name }) => name === 'final' && argument === 'final');
 }
@@ -82,7 +82,7 @@ function test({ name, argument }: Criterion, context: MatchContext): boolean {
   }
 }
 
-/** True when an interface of this machine that is no loopback has an address in one of the networks. */
+/** True when a non-loopback interface of this computer has an address in one of the networks. */
 function isInNetwork(list: string): boolean {
   const networks = new BlockList();
   for (const network of list.split(',')) {
@@ -127,5 +127,5 @@ function unknownCriterion(place: SourceLine, name: string) {
   );
 }
 
-/** What to do about what only OpenSSH itself can do. */
-export const ONLY_OPENSSH = 'Set "transport = openssh" for this machine to leave the connection to ssh';
+/** The hint for features that only OpenSSH has. */
+export const ONLY_OPENSSH = 'Set "transport = openssh" for this machine to connect with the installed ssh';

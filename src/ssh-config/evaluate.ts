@@ -6,22 +6,22 @@ import { expandTokens, type LocalContext, normalHost } from './local-context.ts'
 import type { HostPattern } from './pattern.ts';
 import { problemAt, type SourceLine } from './words.ts';
 
-/** The values of one line that applies, and its place; undefined for a value that was given by the caller. */
+/** The values of one line that applies. `place` is undefined for a value of the caller. */
 export type Setting = { readonly values: readonly string[]; readonly place: SourceLine | undefined };
 
-/** What applies, by keyword: one setting each, several for keywords that add up. */
+/** Keyword → the setting that applies; several for keywords that add up. */
 export type Settings = ReadonlyMap<string, readonly Setting[]>;
 
-/** What is asked for: the name as a person would write it after `ssh`, and what beats every file. */
+/** The input of an evaluation: the host argument of ssh(1), and values that override every file. */
 export type Query = { readonly name: string; readonly given: Readonly<Record<string, string | undefined>> };
 
-/** What the files say about a host: its name or address, and all settings. */
+/** The result of an evaluation: the name or address of the host, and all settings. */
 export type Evaluated = { readonly host: string; readonly settings: Settings };
 
 /** OpenSSH's READCONF_MAX_DEPTH. */
 const DEEPEST_INCLUDE = 16;
 
-/** Finds what applies to a host: of every keyword the first line whose Host and Match let it. */
+/** Finds the settings of a host: for every keyword the first line whose Host and Match conditions hold. */
 export function evaluate(
   query: Query,
   roots: readonly ConfigFile[],
@@ -56,7 +56,7 @@ class Evaluation {
     for (const file of roots) this.#apply(file, true, 0);
   }
 
-  /** Once more, with the name that the first pass led to; settings that were found stay. */
+  /** Reads the files again with the host name of the first pass. Settings of the first pass stay. */
   finalPass(roots: readonly ConfigFile[]): void {
     this.#matched = this.host();
     this.#isFinal = true;
@@ -64,7 +64,7 @@ class Evaluation {
     this.pass(roots);
   }
 
-  /** Whether host names are to be made canonical, with which the files are read once more, too. */
+  /** Whether host names are canonicalized, which also requires a second pass. */
   get isCanonical(): boolean {
     return (this.#first('canonicalizehostname') ?? 'no') !== 'no';
   }
@@ -91,7 +91,7 @@ class Evaluation {
           break;
         case 'include':
           if (depth === DEEPEST_INCLUDE)
-            throw problemAt(directive.place, `files include each other more than ${DEEPEST_INCLUDE} deep`);
+            throw problemAt(directive.place, `includes are nested more than ${DEEPEST_INCLUDE} levels deep`);
           for (const inner of this.#files.included(directive, file)) this.#apply(inner, active, depth + 1);
           break;
         case 'unknown':
@@ -115,7 +115,7 @@ class Evaluation {
     return found;
   }
 
-  /** Conditions are looked at where nothing can apply, too: `final` counts everywhere. */
+  /** `final` requires a second pass even in a block that does not apply. */
   #matches({ criteria, place }: Directive & { kind: 'match' }, isActive: boolean): boolean {
     if (wantsFinalPass(criteria)) this.wantsFinal = true;
     return isActive && holds(criteria, this.#matchContext(place));
@@ -136,7 +136,7 @@ class Evaluation {
     };
   }
 
-  /** The name as the last lines left it, in the letters it was written in. */
+  /** The current host name, in its original case. */
   #rawHost(): string {
     const text = this.#first('hostname');
     if (text === undefined) return this.#matched;
@@ -154,7 +154,11 @@ class Evaluation {
   #unknown({ name, place }: Directive & { kind: 'unknown' }): void {
     const ignored = this.#first('ignoreunknown');
     if (ignored === undefined || !matchesList(name, ignored.toLowerCase()))
-      throw problemAt(place, `"${name}" is not an option of ssh_config`, 'IgnoreUnknown lets it stand');
+      throw problemAt(
+        place,
+        `"${name}" is not an option of ssh_config`,
+        'Add it to IgnoreUnknown to ignore it',
+      );
   }
 
   #set({ keyword, values, place }: Directive & { kind: 'option' }): void {
@@ -168,13 +172,13 @@ class Evaluation {
     }
   }
 
-  /** Of ProxyCommand and ProxyJump the first one counts, but for a ProxyJump that is none. */
+  /** The first of ProxyCommand and ProxyJump is used, but `ProxyJump none` does not count. */
   #isTooLate(name: string): boolean {
     if (name === 'proxyjump') return this.settings.has('proxycommand');
     return name === 'proxycommand' && (this.#first('proxyjump') ?? 'none').toLowerCase() !== 'none';
   }
 
-  /** Names add up; one with a `-` in front removes its matches. */
+  /** Names add up; a `-` before a name removes its matches. */
   #setSendEnv({ values: names, place }: Directive & { kind: 'option' }): void {
     let sent = this.settings.get('sendenv')?.flatMap(({ values }) => values) ?? [];
     for (const name of names) {

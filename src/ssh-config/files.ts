@@ -6,10 +6,10 @@ import { type Keyword, keywordOf } from './keywords.ts';
 import { globPaths, type HostPattern, hostPattern } from './pattern.ts';
 import { nextWord, problemAt, type SourceLine, skipBlanks, splitWords } from './words.ts';
 
-/** A file of a configuration. Only paths that a user's file includes start at `~/.ssh` and may contain `~`. */
+/** A file of a configuration. Includes of a user's file are relative to `~/.ssh` and may start with `~`. */
 export type ConfigFile = { readonly isUser: boolean; readonly directives: readonly Directive[] };
 
-/** How a file is read; it may be missing unless it `isRequired`. */
+/** Options for reading a file, which may be missing unless it `isRequired`. */
 export type Reading = { readonly isUser: boolean; readonly isRequired: boolean };
 
 type Include = Directive & { kind: 'include' };
@@ -24,7 +24,7 @@ export class ConfigFiles {
     this.#home = home;
   }
 
-  /** A file that is there, and can be read or has to be. Throws `config` for one that is wrong or not safe. */
+  /** Reads a file; undefined for a missing one that is not required. Throws `config` for an invalid or untrusted file. */
   read(path: string, reading: Reading): ConfigFile | undefined {
     const key = `${reading.isUser} ${path}`;
     if (!this.#files.has(key)) {
@@ -35,7 +35,7 @@ export class ConfigFiles {
     return this.#files.get(key);
   }
 
-  /** The files that an Include line of `from` leads to; a pattern without a match is none. */
+  /** The files of an Include line of `from`; none for a pattern without a match. */
   included(include: Include, from: ConfigFile): readonly ConfigFile[] {
     const known = this.#included.get(include);
     if (known !== undefined) return known;
@@ -77,8 +77,8 @@ export type Directive = { readonly place: SourceLine } & (
 );
 
 /**
- * Reads the text of an ssh_config as readconf.c of OpenSSH does. Throws `config` with file and line for a line
- * that ssh would refuse, wherever it stands.
+ * Reads the text of an ssh_config as readconf.c of OpenSSH does. Throws `config` with file and line for any line that
+ * ssh rejects, also in a block that does not apply.
  */
 function parseSshConfig(file: string, text: string): readonly Directive[] {
   return text.split('\n').flatMap((line, index) => {

@@ -1,20 +1,20 @@
 import * as read from './values.ts';
 
-/** What to make of one keyword. */
+/** A keyword of ssh_config(5). */
 export type Keyword = {
-  /** In small letters. Several spellings can share a name. */
+  /** In lower case. Several spellings can share a name. */
   readonly name: string;
   readonly read: read.ReadValue;
-  /** Whether later lines add to the first one that applies, instead of being ignored. */
+  /** Whether later lines add to the first one that applies; for other keywords they are ignored. */
   readonly adds: boolean;
   /**
-   * What it means to fleet: `used`; `idle`, as it plays no part in running commands on machines; `ignored`,
-   * which -v reports; `unsupported`: it changes how a machine is reached, and is an error therefore.
+   * Its role in fleet. `used`; `idle`: it has no effect on commands on machines; `ignored`: reported by -v;
+   * `unsupported`: an error, because it changes how a machine is reached.
    */
   readonly role: 'used' | 'idle' | 'ignored' | 'unsupported';
 };
 
-/** The keyword of that name in small letters; undefined for one that ssh_config(5) does not have. */
+/** The keyword of a name in lower case; undefined if ssh_config(5) does not have it. */
 export function keywordOf(name: string): Keyword | undefined {
   return KEYWORDS.get(ALIASES[name] ?? name);
 }

@@ -3,21 +3,21 @@ import { createHash } from 'node:crypto';
 import { isIP, SocketAddress } from 'node:net';
 import { problemAt, type SourceLine } from './words.ts';
 
-/** What an ssh_config can ask about this computer and its user. */
+/** The facts about this computer and its user that an ssh_config can use. */
 export type LocalFacts = {
-  /** Absolute, as is `home`; relative paths start here. */
+  /** Absolute, like `home`; relative paths are relative to it. */
   readonly cwd: string;
   readonly home: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly user: string;
   readonly uid: number;
-  /** With its domain, where it has one. */
+  /** With its domain, if it has one. */
   readonly hostName: string;
 };
 
-/** The connection, for tokens. */
+/** The values of a connection, for tokens. */
 export type Subject = {
-  /** The name as it was asked for, and what it led to. */
+  /** The host argument; `host` is the resolved name or address. */
   readonly name: string;
   readonly host: string;
   readonly port: string;
@@ -25,10 +25,10 @@ export type Subject = {
   readonly alias: string;
 };
 
-/** A command of a Match line that has not ended by then, in ms, is an error. */
+/** The time limit for a command of a Match line, in ms. */
 const EXEC_DEADLINE = 10_000;
 
-/** This machine, as the lines of an ssh_config see it. */
+/** Expands tokens and runs commands for the lines of an ssh_config. */
 export class LocalContext {
   readonly facts: LocalFacts;
   readonly #answers = new Map<string, boolean>();
@@ -40,7 +40,7 @@ export class LocalContext {
   tokens({ name, host, port, user, alias }: Subject): Tokens {
     const { home, hostName, uid, user: localUser } = this.facts;
     return {
-      // Seldom used, and dearer than all the others.
+      // A getter, because the hash is rarely used and expensive.
       get C() {
         return connectionHash(hostName, host, port, user);
       },
@@ -58,7 +58,7 @@ export class LocalContext {
     };
   }
 
-  /** Whether a command ends well. The same command is run once, however many machines ask. */
+  /** Whether the exit status of a command is 0. The same command is run only once for all machines. */
   exec(command: string, tokens: Tokens, place: SourceLine): boolean {
     const expanded = expandTokens(command, tokens);
     if ('problem' in expanded) throw problemAt(place, `"exec" ${expanded.problem}`);
@@ -83,7 +83,7 @@ export class LocalContext {
   }
 }
 
-/** A host name in small letters, and an IPv6 address in its usual form. */
+/** A host name in lower case, or an IPv6 address in canonical form. */
 export function normalHost(host: string): string {
   if (isIP(host) !== 6) return host.toLowerCase();
   const [address = host, zone] = host.split('%');
@@ -91,10 +91,10 @@ export function normalHost(host: string): string {
   return zone === undefined ? usual : `${usual}%${zone}`;
 }
 
-/** What tokens stand for: one letter each. */
+/** Letter → value of a token. */
 export type Tokens = Readonly<Record<string, string>>;
 
-/** What went wrong, as the end of a sentence. */
+/** The expanded text, or the problem as the end of a sentence. */
 export type Expanded = { readonly text: string } | { readonly problem: string };
 
 /** Replaces `%x` by tokens and `%%` by a percent sign (ssh_config(5), TOKENS). */

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 /** A pattern of a Host line. */
 export type HostPattern = { readonly negated: boolean; readonly text: string; readonly isName: boolean };
 
-/** Takes a `!` off a pattern. Most patterns are names, and all are compared for every machine. */
+/** Splits the `!` from a pattern. `isName` makes the comparison with every machine fast, because most patterns are names. */
 export function hostPattern(text: string): HostPattern {
   const negated = text.startsWith('!');
   const pattern = negated ? text.slice(1) : text;
   return { negated, text: pattern, isName: !/[*?]/.test(pattern) };
 }
 
-/** The paths that a pattern with `*`, `?` and `[…]` leads to, sorted, as glob(3) without flags has them. */
+/** The paths that match a pattern with `*`, `?` and `[…]`, sorted as by glob(3) without flags. */
 export function globPaths(pattern: string): readonly string[] {
   let found = ['/'];
   for (const part of pattern.split('/').filter((each) => each !== '')) {
@@ -33,12 +33,12 @@ function namesIn(folder: string): readonly string[] {
   try {
     return readdirSync(folder);
   } catch {
-    // What cannot be looked into holds no match, as in glob(3).
+    // An unreadable folder has no matches, as in glob(3).
     return [];
   }
 }
 
-/** A part of a pattern between two slashes; a `[` without its end stands for itself. */
+/** A part of a pattern between two slashes; a `[` without `]` is literal. */
 function toRegExp(part: string): RegExp {
   const source = part.replace(
     /\\(.)|\[([!^]?)(\]?[^\]]*)\]|[*?]|[\\^$.|+(){}[\]]/gs,

@@ -8,14 +8,14 @@ import { notesOf, refuseUnsupported } from './roles.ts';
 import { SettingsReader } from './settings.ts';
 import { parseJumps } from './values.ts';
 
-/** Which files are read: those that ssh reads, one instead of them, or none. */
+/** The files to read: those that ssh reads, one file instead, or none. */
 export type Sources = { readonly kind: 'usual' | 'none' } | { readonly kind: 'file'; readonly path: string };
 
 /** A host to look up. */
 export type Lookup = {
-  /** The name as it would follow `ssh`. */
+  /** The host argument of ssh(1). */
   readonly host: string;
-  /** These two beat every file, as options of ssh do. */
+  /** `user` and `port` override every file, as options of ssh do. */
   readonly user: string | undefined;
   readonly port: number | undefined;
   /** The defaults, also of jump hosts. */
@@ -26,10 +26,10 @@ export type Lookup = {
 
 export type Base = Omit<SshTarget, 'name' | 'host'>;
 
-/** Where a lookup led. `notes` tell which lines are ignored, without a newline at the end. */
+/** The result of a lookup. `notes` are messages about ignored lines. */
 export type Resolution = { readonly target: SshTarget; readonly notes: readonly string[] };
 
-/** More jump hosts than that are hosts that lead to each other. */
+/** A longer chain of jump hosts is taken for a cycle. */
 const MOST_JUMPS = 16;
 
 /** Looks hosts up in the files of ssh_config, which are read with the first one. */
@@ -46,15 +46,15 @@ export class SshConfigResolver {
   }
 
   /**
-   * The target that `ssh HOST` would connect to. Throws `config` for a line that ssh would refuse, and for one that
-   * changes how or which host is reached, and that fleet does not support.
+   * The target that `ssh HOST` would connect to. Throws `config` for a line that ssh rejects, and for an unsupported one
+   * that changes how or which host is reached.
    */
   resolve(lookup: Lookup): Resolution {
     const notes: string[] = [];
     return { target: this.#target(lookup, undefined, { depth: 0, notes }), notes };
   }
 
-  /** What the files say about a host. `jumps` are the hosts that a ProxyJump has put in front of it. */
+  /** The settings of a host. `jumps` are the hosts before it in a ProxyJump. */
   lookUp({ host: name, base, ...given }: Omit<Lookup, 'always'>, jumps?: string): LookedUp {
     this.#roots ??= this.#read();
     const port = given.port === undefined ? undefined : String(given.port);
@@ -73,7 +73,7 @@ export class SshConfigResolver {
   #target(lookup: Lookup, jumps: string | undefined, trail: Trail): SshTarget {
     const { host: name, base, always } = lookup;
     const found = this.lookUp(lookup, jumps);
-    // ssh(1) reads the same files and follows every line of them.
+    // With `openssh`, ssh(1) reads the same files and supports every line of them.
     const isFollowed = (always.transport ?? base.transport) === 'openssh';
     if (!isFollowed) {
       refuseUnsupported(found);
@@ -92,12 +92,12 @@ export class SshConfigResolver {
     const list = reader.expandProxy('proxyjump');
     if (list === undefined) return base.via;
     const last = parseJumps(list)?.at(-1);
-    if (last === undefined) throw configError(`"proxyjump" leads through no host: ${JSON.stringify(list)}`);
+    if (last === undefined) throw configError(`"proxyjump" has no host: ${JSON.stringify(list)}`);
     const isItself = last.host === target.host && (last.port ?? 22) === target.port;
     if ((isItself && (last.user ?? target.user) === target.user) || trail.depth === MOST_JUMPS)
       throw configError(
-        `"proxyjump" of ${JSON.stringify(target.name)} leads back to where it came from: ${JSON.stringify(list)}`,
-        'Except the jump host from it: Match host !BASTION,*',
+        `"proxyjump" of ${JSON.stringify(target.name)} forms a cycle: ${JSON.stringify(list)}`,
+        'Exclude the jump host from that block: Match host !BASTION,*',
       );
     const before = list.includes(',') ? list.slice(0, list.lastIndexOf(',')) : undefined;
     const lookup = { ...last, base: { ...base, via: DIRECT }, always };
@@ -121,7 +121,7 @@ export class SshConfigResolver {
   }
 }
 
-/** The settings that apply, and their reader. */
+/** The settings of a host, and their reader. */
 export type LookedUp = Evaluated & {
   readonly port: number;
   readonly user: string;
@@ -133,8 +133,8 @@ type Trail = { readonly depth: number; readonly notes: string[] };
 const DIRECT: Via = { kind: 'direct' };
 
 /**
- * New keys go to the first file that ssh_config names, and fleet's own is read as well. Where that file keeps
- * nothing, a host key could change without anybody noticing: then they go to fleet's own.
+ * New keys are written to the first file that ssh_config names, and the file of fleet is read as well. For /dev/null they
+ * are written to the file of fleet: otherwise a changed host key would not be noticed.
  */
 function knownHosts({ userKnownHostsFiles: named, hashKnownHosts }: Partial<SshTarget>, base: Base) {
   const files = named?.filter((path) => path !== '/dev/null') ?? [];

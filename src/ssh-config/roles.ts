@@ -4,13 +4,13 @@ import type { Evaluated, Setting, Settings } from './evaluate.ts';
 import { keywordOf } from './keywords.ts';
 import { refused } from './settings.ts';
 
-/** Values with which a keyword that is not supported changes nothing. */
+/** Values with which an unsupported keyword has no effect. */
 const HARMLESS: Readonly<Record<string, readonly string[]>> = {
   connectionattempts: ['1'],
   securitykeyprovider: ['internal'],
 };
 
-/** Throws `config` for the first line that changes how or which host is reached, and that only ssh supports. */
+/** Throws `config` for the first unsupported line that changes how or which host is reached. */
 export function refuseUnsupported({ host, settings }: Evaluated): void {
   for (const [name, [setting]] of settings) {
     if (setting === undefined || keywordOf(name)?.role !== 'unsupported' || isHarmless(name, setting))
@@ -22,7 +22,7 @@ export function refuseUnsupported({ host, settings }: Evaluated): void {
   }
 }
 
-/** A sentence for every line that applies and that is not followed, or not to the letter. */
+/** A message for every line that applies and is ignored, or has a different effect than in ssh. */
 export function notesOf(settings: Settings): readonly string[] {
   const notes: string[] = [];
   const note = (name: string, setting: Setting, what: string): void => {
@@ -34,11 +34,11 @@ export function notesOf(settings: Settings): readonly string[] {
     if (keywordOf(name)?.role === 'ignored' && !isHarmless(name, setting)) note(name, setting, 'is ignored');
     if (name === 'localcommand' && settings.get('permitlocalcommand')?.[0]?.values[0] !== 'yes') notes.pop();
     if (name === 'stricthostkeychecking' && value === 'off')
-      note(name, setting, 'is taken for accept-new: host keys are always verified');
+      note(name, setting, 'is treated as accept-new: host keys are always verified');
     if (name === 'userknownhostsfile' && /^(?:none|\/dev\/null)$/i.test(value))
-      note(name, setting, "keeps nothing: new host keys are kept in fleet's own file");
+      note(name, setting, "stores no keys: new host keys are stored in fleet's own file");
     if (name === 'forwardagent' && !/^(?:yes|no|true|false)$/i.test(value))
-      note(name, setting, 'names another agent: no agent is forwarded');
+      note(name, setting, 'names another agent, so no agent is forwarded');
   }
   return notes;
 }
@@ -47,7 +47,7 @@ function isHarmless(name: string, { values: [value = ''] }: Setting): boolean {
   return ['no', 'none', ''].includes(value.toLowerCase()) || (HARMLESS[name]?.includes(value) ?? false);
 }
 
-/** Whether a name is looked for in the domains of CanonicalDomains (ssh_config(5), CanonicalizeHostname). */
+/** Whether a name is looked up in CanonicalDomains (ssh_config(5), CanonicalizeHostname). */
 function searchesDomains(host: string, settings: Settings): boolean {
   const first = (name: string): string | undefined => settings.get(name)?.[0]?.values[0];
   const domains = first('canonicaldomains') ?? 'none';

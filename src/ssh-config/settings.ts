@@ -8,12 +8,12 @@ import type { Setting, Settings } from './evaluate.ts';
 import { type Expanded, expandAll, expandTokens, type LocalFacts, type Tokens } from './local-context.ts';
 import { problemAt } from './words.ts';
 
-/** What ssh_config settles of a target, apart from where it is and how to get there. */
+/** The part of a target that ssh_config sets, except its address and its route. */
 export type Settled = Partial<
   Omit<SshTarget, 'name' | 'host' | 'port' | 'user' | 'via' | 'transport' | 'passwordAuthentication'>
 >;
 
-/** Turns settings into values: paths get their home folder, tokens and variables. */
+/** Converts settings to values, and expands `~`, tokens and variables. */
 export class SettingsReader {
   readonly #settings: Settings;
   readonly #tokens: Tokens;
@@ -26,8 +26,8 @@ export class SettingsReader {
   }
 
   /**
-   * Everything that is set; a setting that is not there has no key. Lists of algorithms are read against those of ssh2,
-   * so that for another client they are left out.
+   * All settings of the files; a missing setting has no key. Lists of algorithms are relative to those of ssh2, so they
+   * are left out for another client.
    */
   read({ algorithms = true }: { readonly algorithms?: boolean } = {}): Settled {
     const settled = {
@@ -38,11 +38,11 @@ export class SettingsReader {
       forwardAgent: this.#is('forwardagent', 'yes', 'true'),
       environment: this.#environment(),
     };
-    const said = Object.entries(settled).filter(([, value]) => value !== undefined);
-    return { ...Object.fromEntries(said), ...this.#agent() };
+    const present = Object.entries(settled).filter(([, value]) => value !== undefined);
+    return { ...Object.fromEntries(present), ...this.#agent() };
   }
 
-  /** Tokens of ProxyCommand and ProxyJump, which know no others. */
+  /** Expands ProxyCommand or ProxyJump, which have only these tokens. */
   expandProxy(name: 'proxycommand' | 'proxyjump'): string | undefined {
     const setting = this.#settings.get(name)?.[0];
     const text = setting?.values[0];
@@ -65,7 +65,7 @@ export class SettingsReader {
   #hostKeys() {
     const strict = this.#text('stricthostkeychecking');
     return {
-      // Host keys are always verified: without checks, ssh takes new ones without a question at most.
+      // Host keys are always verified, so `off` only accepts new ones.
       strictHostKeyChecking:
         strict === 'off' ? 'accept-new' : (strict as 'ask' | 'accept-new' | 'yes' | undefined),
       userKnownHostsFiles: this.#paths('userknownhostsfile'),
@@ -102,10 +102,10 @@ export class SettingsReader {
     const { offered, more } = SSH2_ALGORITHMS[name];
     const names = assembleNames(setting.values[0] ?? '', offered, [...offered, ...more]);
     if (names.length > 0) return names;
-    throw refused(name, setting, 'leaves no algorithm that fleet has', ONLY_OPENSSH);
+    throw refused(name, setting, 'leaves no algorithm that fleet supports', ONLY_OPENSSH);
   }
 
-  /** A socket, `none`, or a variable that holds one. */
+  /** A socket, `none`, or a variable that contains a socket. */
   #agent(): Pick<Settled, 'identityAgent'> {
     const setting = this.#settings.get('identityagent')?.[0];
     const text = setting?.values[0];
@@ -117,7 +117,7 @@ export class SettingsReader {
     return { identityAgent: this.#path('identityagent', setting, text) };
   }
 
-  /** The methods that are allowed, in the order that is preferred. */
+  /** The allowed methods, in order of preference. */
   #methods(): readonly AuthenticationMethod[] | undefined {
     const list = this.#text('preferredauthentications')?.split(',');
     const allowed = METHODS.filter(([, keyword]) => this.#text(keyword) !== 'no').map(([method]) => method);
@@ -138,7 +138,7 @@ export class SettingsReader {
     ]);
   }
 
-  /** Every path of a keyword; `none` is no path. */
+  /** All paths of a keyword, without `none`. */
   #paths(name: string): readonly string[] | undefined {
     const settings = this.#settings.get(name);
     const paths = settings?.flatMap((setting) =>
@@ -151,7 +151,7 @@ export class SettingsReader {
 
   #path(name: string, setting: Setting, text: string): string {
     const { cwd, home, env } = this.#facts;
-    if (/^~[^/]/.test(text)) throw refused(name, setting, `cannot look up the home folder of "${text}"`);
+    if (/^~[^/]/.test(text)) throw refused(name, setting, `names the home folder of another user: "${text}"`);
     const path = text.startsWith('~') ? `${home}/${text.slice(1).replace(/^\/+/, '')}` : text;
     return resolve(cwd, settle(name, setting, expandAll(path, this.#tokens, env)));
   }
@@ -177,7 +177,7 @@ const METHODS = [
   ['password', 'passwordauthentication'],
 ] as const;
 
-/** An error about a setting, with its place where it has one. */
+/** An error about a setting, with its place if it has one. */
 export function refused(name: string, { place }: Setting, what: string, hint?: string): Error {
   const text = `"${name}" ${what}`;
   return place === undefined ? configError(text, hint) : problemAt(place, text, hint);

@@ -1,14 +1,14 @@
-/** What follows a keyword: its words, and the text as it stands there. */
+/** The argument of a keyword, as words and as text. */
 export type Argument = { readonly words: readonly string[]; readonly text: string };
 
-/** Reads the argument of a keyword: its values, or what is wrong with it as the end of a sentence. */
+/** Reads the argument of a keyword: its values, or its problem as the end of a sentence. */
 export type ReadValue = (argument: Argument) => readonly string[] | string;
 
 const YES_NO = { true: 'yes', false: 'no', yes: 'yes', no: 'no' };
 
 export const flag = oneOf(YES_NO);
 
-/** One word of a set, in any case; the set maps every spelling to the one that is kept. */
+/** One word of a set, in upper or lower case; the set maps every spelling to its value. */
 export function oneOf(spellings: Readonly<Record<string, string>>): ReadValue {
   const known = new Map(Object.entries(spellings));
   return oneWord((word) => {
@@ -17,14 +17,14 @@ export function oneOf(spellings: Readonly<Record<string, string>>): ReadValue {
   });
 }
 
-/** `yes`, `no`, or words of the keyword's own. */
+/** `yes`, `no`, or one of `more`. */
 export function flagOr(...more: readonly string[]): ReadValue {
   return oneOf({ ...YES_NO, ...Object.fromEntries(more.map((word) => [word, word])) });
 }
 
 export const word = oneWord((text) => [text]);
 
-/** A number from 0 on. */
+/** An integer from 0 to 2³¹ - 1. */
 export const integer = oneWord((text) =>
   /^\d{1,10}$/.test(text) && Number(text) < 2 ** 31 ? [String(Number(text))] : `must be a number: "${text}"`,
 );
@@ -34,7 +34,7 @@ export const port = oneWord((text) => {
   return number >= 1 && number <= 65_535 ? [String(number)] : `must be a port: "${text}"`;
 });
 
-/** A time such as `90`, `1m30s` or `2h` (sshd_config(5), TIME FORMATS), in seconds; `none` says nothing at all. */
+/** A time such as `90`, `1m30s` or `2h` (sshd_config(5), TIME FORMATS), in seconds; `none` is no value. */
 export const time = oneWord((text) => {
   if (text === 'none') return [];
   if (!/^(?:\d{1,9}[smhdw]?)+$/i.test(text)) return `must be a time such as 30 or 1m: "${text}"`;
@@ -45,17 +45,17 @@ export const time = oneWord((text) => {
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 
-/** Any number of words, of which `none` stands alone. */
+/** Any number of words, or only `none`. */
 export const words: ReadValue = ({ words: list }) => {
   if (list.includes('')) return 'has an empty argument';
   const hasNone = list.length > 1 && list.some((each) => each.toLowerCase() === 'none');
-  return hasNone ? '"none" must stand alone' : list;
+  return hasNone ? '"none" must be the only argument' : list;
 };
 
-/** The rest of the line as it is, for a shell. */
+/** The rest of the line, unchanged, for a shell. */
 export const command: ReadValue = ({ text }) => [text.replace(/^[ \t\r\n=]*/, '')];
 
-/** Hosts to go through. */
+/** The jump hosts of a ProxyJump. */
 export const jump: ReadValue = ({ text }) => {
   const list = text.replace(/^[ \t\r\n=]*/, '').replace(/#.*$/s, '');
   const trimmed = list.trimEnd();
@@ -69,15 +69,15 @@ export const agentPath = oneWord((text) =>
   /^\$(?!\{)/.test(text) && !/^\$\w+$/.test(text) ? `must name a variable: "${text}"` : [text],
 );
 
-/** Patterns of names of variables. */
+/** Patterns for the names of environment variables. */
 export const names: ReadValue = ({ words: list }) =>
   list.some((name) => name === '' || name.includes('=')) ? 'must be names of variables' : list;
 
-/** `NAME=value`, any number of them. */
+/** Any number of `NAME=value`. */
 export const assignments: ReadValue = ({ words: list }) =>
   list.every((each) => each.includes('=')) ? list : 'must be NAME=value';
 
-/** Whatever stands there, for keywords that fleet has no use for. */
+/** Any words, for keywords that fleet does not use. */
 export const anything: ReadValue = ({ words: list }) => list;
 
 function oneWord(read: (word: string) => readonly string[] | string): ReadValue {
@@ -87,14 +87,14 @@ function oneWord(read: (word: string) => readonly string[] | string): ReadValue 
   };
 }
 
-/** A host to go through; what it does not name is decided by the configuration for its name. */
+/** A jump host; undefined values come from the configuration for its name. */
 export type Jump = {
   readonly host: string;
   readonly user: string | undefined;
   readonly port: number | undefined;
 };
 
-/** Reads the list of a ProxyJump: `user@host:port` or `ssh://user@host:port`, with commas; undefined for anything else. */
+/** Reads a ProxyJump: comma-separated `user@host:port` or `ssh://user@host:port`; undefined for other text. */
 export function parseJumps(list: string): readonly Jump[] | undefined {
   const jumps: Jump[] = [];
   for (const text of list.split(',')) {

@@ -1,14 +1,14 @@
 import { configError, type FleetError } from '../base/errors.ts';
 
-/** Blanks as OpenSSH counts them within a line. */
+/** The characters that OpenSSH treats as blanks within a line. */
 const BLANKS = /^[ \t\r\n]*/;
 
-/** A word and what comes after it; both undefined at the end, `word` alone for a quote without its other half. */
+/** A word and the text after it. Both are undefined at the end of the text, and after a quote that is not closed. */
 export type NextWord = { readonly word: string | undefined; readonly rest: string | undefined };
 
 /**
- * Takes the first word off a text as strdelim() of OpenSSH does: it ends at blanks, at a double quote, or at one
- * `=` with blanks around it. A word in double quotes may hold all of these.
+ * Splits the first word from a text as strdelim() of OpenSSH does: it ends at blanks, at a double quote, or at one `=`
+ * with blanks around it. A word in double quotes may contain all of these.
  */
 export function nextWord(text: string | undefined): NextWord {
   if (text === undefined) return { word: undefined, rest: undefined };
@@ -26,9 +26,9 @@ export function nextWord(text: string | undefined): NextWord {
 }
 
 /**
- * The words of a text as argv_split() of OpenSSH makes them: quotes of both kinds anywhere in a word, `\` before a
- * quote, a backslash or (outside of quotes) a blank, and a comment from a `#` at the start of a word on. Undefined
- * where a quote is not closed.
+ * The words of a text as argv_split() of OpenSSH splits them. Quotes of both kinds may be anywhere in a word. `\` escapes
+ * a quote, a backslash or (outside of quotes) a blank. A `#` at the start of a word begins a comment. Undefined if a quote
+ * is not closed.
  */
 export function splitWords(text: string): readonly string[] | undefined {
   const words: string[] = [];

@@ -6,28 +6,28 @@ import { storedNameProblem, type UnitName } from './unit-name.ts';
 /** One of two units: the one whose text has the option, or the one that the option names; false for neither. */
 type End = 'declarer' | 'named' | 'both' | false;
 
-/** What an option of a unit file makes systemd do with two units. */
+/** The effects of an option on two units. */
 type Effects = {
-  /** The sections in which the option names units; none where it has paths ({@link mountsBelow}). */
+  /** The sections in which the option names units; empty for an option with paths ({@link mountsBelow}). */
   readonly in: readonly string[];
-  /** Goes down with the other one. */
+  /** Stops when the other one stops. */
   readonly follower: End;
-  /** Starts the other one whenever that is down while it is up itself. */
+  /** While it is up, it starts the other one whenever that one is down. */
   readonly upholder: End;
   /** Never runs beside the other one. */
   readonly excluded: End;
-  /** Is started along with the other one, or has to be there. */
+  /** Is started with the other one, or must be active already. */
   readonly needed: End;
 };
 
 const UNIT = ['Unit'];
 const INSTALL = ['Install'];
-/** The sections with options of systemd.resource-control(5), of the unit types that may be in a slice of their choice. */
+/** The sections with options of systemd.resource-control(5), of the unit types that can set `Slice=`. */
 const RESOURCES = ['Service', 'Socket', 'Mount', 'Swap'];
 
 /**
- * The options that count here (systemd.unit(5), systemd.service(5)). `Slice=` and `RequiresMountsFor=` imply `Requires=`
- * (systemd.resource-control(5)), and other options imply these two.
+ * The options with such effects (systemd.unit(5), systemd.service(5)). `Slice=` and `RequiresMountsFor=` imply
+ * `Requires=` (systemd.resource-control(5)), and other options imply these two.
  */
 // biome-ignore format: a table
 const OPTIONS = {
@@ -50,20 +50,20 @@ const OPTIONS = {
 /** An option of a unit file that makes systemd stop, start or exclude one unit because of another one. */
 export type DependencyKind = keyof typeof OPTIONS;
 
-/** What each option does. */
+/** The effects of each option. */
 export const EFFECTS: Readonly<Record<DependencyKind, Effects>> = OPTIONS;
 
 const KINDS = Object.keys(OPTIONS) as DependencyKind[];
 
 /**
- * One unit that a unit needs, or is tied to otherwise. `source` are the words that say so: `Requires=db.service in line 3`,
- * counted from 1, or `the name`.
+ * A unit that another unit depends on, by one option. `source` is the origin: `Requires=db.service in line 3`, counted
+ * from 1, or `the name` for a dependency that follows from the unit's name.
  */
 export type Dependency = { readonly kind: DependencyKind; readonly unit: string; readonly source: string };
 
 /**
- * What a unit's text says about other units, in the order of the file. An empty assignment to `Conflicts=` or another
- * dependency changes nothing (systemd.unit(5)); words that are no whole unit names, which systemd ignores, are left out.
+ * The dependencies of a unit file, in the order of the file. An empty assignment to a dependency option has no effect
+ * (systemd.unit(5)). Words that are not full unit names are left out, because systemd ignores them.
  */
 export function readDependencies(file: UnitFile, name: UnitName): readonly Dependency[] {
   const declared = file.options.flatMap((option) => [...unitsIn(option, name), ...mountsIn(option, name)]);
@@ -79,7 +79,7 @@ function unitsIn(option: UnitOption, name: UnitName): readonly Dependency[] {
     .map((word) => expandSpecifiers(word, name))
     .filter((word) => storedNameProblem(word) === undefined)
     .flatMap((unit) => {
-      // A slice goes down with those above it, whether it has a file or not.
+      // A slice stops with the slices above it, whether it has a file or not.
       const slices = EFFECTS[kind].follower === 'declarer' ? slicesAbove(unit) : [];
       const source = `${kind}=${unit} in line ${option.line}`;
       return [unit, ...slices].map((each) => ({ kind, unit: each, source }));
@@ -94,7 +94,7 @@ function mountsIn(option: UnitOption, name: UnitName): readonly Dependency[] {
   }));
 }
 
-/** The slices that a unit is in by its name: `a.slice` of `a-b.slice`, and `system-web.slice` of `web@1.service`. */
+/** The slices of a unit that follow from its name: `a.slice` for `a-b.slice`, `system-web.slice` for `web@1.service`. */
 function slicesByName({ text, type, prefix, instance }: UnitName): readonly string[] {
   if (type === 'slice') return slicesAbove(text);
   const isGrouped = ['service', 'socket'].includes(type) && instance !== undefined && instance !== '';
@@ -113,9 +113,9 @@ function slicesAbove(name: string): readonly string[] {
 const TRIGGERS = { timer: ['Timer', 'Unit'], socket: ['Socket', 'Service'], path: ['Path', 'Unit'] } as const;
 
 /**
- * The unit whose file a timer, socket, path or automount needs beside it: the one it names, else the service of the
- * same name, or the mount (systemd.timer(5), .socket(5), .path(5), .automount(5)). For a socket with Accept=yes it is
- * the template of its services, `echo@.service`. Undefined for other units.
+ * The unit that a timer, socket, path or automount starts, whose file must be on the same machine: the one it names,
+ * else the service (or mount) of the same name (systemd.timer(5), .socket(5), .path(5), .automount(5)). For a socket
+ * with Accept=yes it is the template of its services, `echo@.service`. Undefined for other units.
  */
 export function triggeredUnit(file: UnitFile, name: UnitName): string | undefined {
   if (name.type === 'automount') return name.text.replace(/automount$/, 'mount');

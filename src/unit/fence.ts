@@ -3,21 +3,21 @@ import { quoted } from '../base/visible.ts';
 import { type Word, wordError } from './fleet-section.ts';
 import { joinedValue, optionValues, type UnitFile, type UnitOption } from './unit-file.ts';
 
-/** What `Fenced=true` comes to for one unit. */
+/** The times of a unit with `Fenced=true`. */
 export type Fence = {
-  /** TimeoutStopSec= of the unit, in ms: how long each part of its stop may take. */
+  /** TimeoutStopSec= of the unit, in ms: the limit for each part of its stop. */
   readonly timeoutMs: number;
-  /** How long its stop may take as a whole, in ms; after that none of its processes runs. */
+  /** The limit for its whole stop, in ms; after that none of its processes runs. */
   readonly stopMs: number;
 };
 
 /** TimeoutStopSec= of a fenced unit that sets none, in ms. */
 const DEFAULT_MS = 10_000;
-/** The longest that may be waited for, in ms: for so long a unit would be nowhere. */
+/** The longest TimeoutStopSec=, in ms: during this time the unit would run on no machine. */
 const MOST_MS = 300_000;
 
 /**
- * The fence of a unit whose `Fenced=true` is `word`: its stop must have an end, and leave nothing behind.
+ * The fence of a unit whose `Fenced=true` is `word`: its stop must end, and must leave no process running.
  * @throws FleetError `placement` for a unit that cannot be fenced
  */
 export function readFence(file: UnitFile, word: Word): Fence {
@@ -25,7 +25,7 @@ export function readFence(file: UnitFile, word: Word): Fence {
     throw wordError(
       word,
       'is for services',
-      'Fence the service that it starts, which then runs nowhere without a lease',
+      'Fence the service that it starts: that service then runs only on machines with a lease',
     );
   }
   const killMode = optionValues(file, 'Service', 'KillMode').at(-1) ?? 'control-group';
@@ -38,7 +38,7 @@ export function readFence(file: UnitFile, word: Word): Fence {
   }
   const timeoutMs = stopTimeout(file, word);
   const count = (name: string): number => optionValues(file, 'Service', name).length;
-  // systemd.service(5): each ExecStop= and ExecStopPost= has that time, and so has the SIGTERM after either of them.
+  // systemd.service(5): the limit holds for each ExecStop= and ExecStopPost=, and for the SIGTERM after either of them.
   const posts = count('ExecStopPost');
   const parts = count('ExecStop') + 1 + (posts === 0 ? 0 : posts + 1);
   return { timeoutMs, stopMs: parts * timeoutMs };
@@ -48,7 +48,7 @@ function stopTimeout(file: UnitFile, word: Word): number {
   const option = file.options.filter(isTimeout).at(-1);
   if (option === undefined) return DEFAULT_MS;
   const ms = parseTimeSpan(joinedValue(option));
-  // systemd takes 0 for "no limit" here.
+  // To systemd, 0 means no limit.
   if (ms !== undefined && ms > 0 && ms <= MOST_MS) return ms;
   throw wordError(
     word,
@@ -57,7 +57,7 @@ function stopTimeout(file: UnitFile, word: Word): number {
   );
 }
 
-/** TimeoutSec= sets both timeouts; the last assignment counts. An empty value is ignored with a warning. */
+/** TimeoutSec= sets both timeouts; the last assignment counts. systemd ignores an empty value, with a warning. */
 function isTimeout(option: UnitOption): boolean {
   const { section, name } = option;
   return (
@@ -80,7 +80,7 @@ const UNITS: Readonly<Record<string, number>> = {
   ...names(['y', 'year', 'years'], 31_557_600_000),
 };
 
-/** `5min 20s`, `90`, `1.5h`, `infinity` → ms; undefined for what systemd would not read. */
+/** `5min 20s`, `90`, `1.5h`, `infinity` → ms; undefined for a value that systemd rejects. */
 export function parseTimeSpan(text: string): number | undefined {
   if (text.trim() === 'infinity') return Number.POSITIVE_INFINITY;
   let total = 0;

@@ -17,7 +17,7 @@ export type Word = {
 /** The words of every option, in the order of the file. */
 export type FleetSection = ReadonlyMap<string, readonly Word[]>;
 
-/** Names of options from before the section was called [X-Fleet]; unit files still have them. */
+/** Option names from before the section was named [X-Fleet], which fleet still accepts. */
 const DEPRECATED: Readonly<Record<string, string>> = {
   'X-ConditionMachineID': 'MachineID',
   'X-ConditionMachineOf': 'MachineOf',
@@ -26,8 +26,8 @@ const DEPRECATED: Readonly<Record<string, string>> = {
 };
 
 /**
- * Reads the `[X-Fleet]` section of a unit, which may have the options in `known`. Values are split into words, and an
- * empty value removes those before it. In a template, words that depend on the instance are left out.
+ * Reads the `[X-Fleet]` section of a unit. `known` are the valid options. Values are split into words, and an empty
+ * value removes the words before it. In a template, words that depend on the instance are left out.
  * @throws FleetError `placement`, with the line
  */
 export function readFleetSection(file: UnitFile, unit: UnitName, known: readonly string[]): FleetSection {
@@ -42,13 +42,13 @@ export function readFleetSection(file: UnitFile, unit: UnitName, known: readonly
   return section;
 }
 
-/** Throws a FleetError `placement` for the first word with a specifier that only the machine knows: it matches nothing. */
+/** Throws a FleetError `placement` for the first value with a specifier that only the machine can expand. */
 export function checkFleetSection(file: UnitFile, unit: UnitName): void {
   for (const option of file.options.filter(({ section }) => section === 'X-Fleet')) {
     const value = joinedValue(option);
     const specifier = machineSpecifier(value);
     if (specifier === undefined) continue;
-    const problem = `${option.name} has the specifier ${specifier}, which only the machine knows: ${quoted(value)}`;
+    const problem = `${option.name} has the specifier ${specifier}, which only the machine can expand: ${quoted(value)}`;
     throw lineError(option, unit, problem, 'The specifiers are %n, %N, %p, %P, %i, %I, %j, %J and %%');
   }
 }
@@ -65,7 +65,7 @@ function lineError(option: UnitOption, unit: UnitName, problem: string, hint: st
   return new FleetError('placement', `Cannot read the placement of ${place}: ${problem}`, { hint });
 }
 
-/** Refuses `[x-fleet]`: systemd only logs a warning, and the unit would run anywhere. */
+/** Rejects misspelled names such as `[x-fleet]`: systemd only logs a warning, and the unit would run on any machine. */
 function checkSectionNames(file: UnitFile, unit: UnitName): void {
   for (const name of new Set(file.options.map(({ section }) => section))) {
     if (name === 'X-Fleet' || nearest(name, ['X-Fleet', 'Fleet']) === undefined) continue;
@@ -95,7 +95,7 @@ function readWords(value: string, option: UnitOption, unit: UnitName): Word[] {
 }
 
 /**
- * The words of a value, which blanks separate. Text in double or single quotes is one word, without the quotes.
+ * The words of a value, separated by blanks. Text in double or single quotes is one word, without the quotes.
  * Backslashes are kept, because unit names contain them. Undefined when a quote is not closed.
  */
 export function splitWords(value: string): string[] | undefined {

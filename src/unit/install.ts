@@ -4,7 +4,7 @@ import { expandSpecifiers } from './specifiers.ts';
 import { joinedValue, type UnitFile } from './unit-file.ts';
 import { isReserved, isTemplate, parseUnitName, type UnitName, unitNameProblem } from './unit-name.ts';
 
-/** What a unit's `[Install]` section asks for (systemd.unit(5)), specifiers expanded. */
+/** The `[Install]` section of a unit (systemd.unit(5)), specifiers expanded. */
 export type Install = {
   /** Links that make other units pull it in, below the folder of unit files: `sockets.target.wants/web.socket`. */
   readonly links: readonly string[];
@@ -14,18 +14,18 @@ export type Install = {
   readonly also: readonly string[];
 };
 
-/** The folder in which a unit is linked beside the unit that shall pull it in. */
+/** Option → suffix of the folder for the link: `sockets.target.wants`. */
 const FOLDERS = { WantedBy: 'wants', RequiredBy: 'requires', UpheldBy: 'upholds' } as const;
 
 /** Unit types that may have other names. */
 const ALIASED = new Set(['service', 'socket', 'target', 'timer', 'path']);
 
-/** Any unit name, also those of units that are no files. */
+/** The name of any unit, also of types without unit files. */
 const ANY_UNIT = /^[\w:.\\@-]+\.(service|socket|target|device|timer|path|mount|automount|swap|slice|scope)$/;
 
 /**
- * Reads the `[Install]` section. `DefaultInstance=` says nothing here, for a template itself is on no machine; and a
- * word of a template waits for the instance. What cannot be done is left out; {@link checkInstall} refuses it.
+ * Reads the `[Install]` section. `DefaultInstance=` is ignored, because a template itself is on no machine. Invalid
+ * words are left out; {@link checkInstall} rejects them.
  */
 export function readInstall(file: UnitFile, unit: UnitName): Install {
   const words = (option: string): readonly string[] =>
@@ -41,7 +41,7 @@ export function readInstall(file: UnitFile, unit: UnitName): Install {
   };
 }
 
-/** Throws a FleetError `unit-file` for the first word of `[Install]` that cannot be followed. */
+/** Throws a FleetError `unit-file` for the first invalid word of `[Install]`; a template is checked with its instances. */
 export function checkInstall(file: UnitFile, unit: UnitName): void {
   if (isTemplate(unit)) return;
   for (const option of [...Object.keys(FOLDERS), 'Alias', 'Also']) {
@@ -56,7 +56,7 @@ export function checkInstall(file: UnitFile, unit: UnitName): void {
 
 type InstallWord = { readonly text: string; readonly line: number; readonly problem: string | undefined };
 
-/** The words of an option; an empty assignment forgets those before it. */
+/** The words of an option; an empty assignment removes those before it. */
 function wordsOf(file: UnitFile, unit: UnitName, name: string): readonly InstallWord[] {
   const words: InstallWord[] = [];
   for (const option of file.options) {
@@ -73,11 +73,11 @@ function wordsOf(file: UnitFile, unit: UnitName, name: string): readonly Install
 }
 
 function unitProblem(text: string): string | undefined {
-  if (/%[a-zA-Z]/.test(text)) return 'has a specifier that only the machine knows';
+  if (/%[a-zA-Z]/.test(text)) return 'has a specifier that only the machine can expand';
   return ANY_UNIT.test(text) && !text.startsWith('.') ? undefined : 'is not a unit name';
 }
 
-/** systemd takes a name of the same type, of an instance only one with the same instance. */
+/** systemd accepts an alias of the same type; for an instance, only one with the same instance. */
 function aliasProblem(text: string, unit: UnitName): string | undefined {
   const problem = unitProblem(text);
   if (problem !== undefined) return problem;
@@ -89,7 +89,7 @@ function aliasProblem(text: string, unit: UnitName): string | undefined {
   return parseUnitName(alias).instance === unit.instance ? undefined : 'is not for the same instance';
 }
 
-/** `db@.service` stands for `db@1.service` where it is another name of an instance 1. */
+/** As an alias of instance 1, `db@.service` means `db@1.service`. */
 function withInstance(alias: string, unit: UnitName): string {
   const instance = unit.instance ?? '';
   return alias.includes('@.') ? alias.replace('@.', () => `@${instance}.`) : alias;

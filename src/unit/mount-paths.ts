@@ -3,20 +3,20 @@ import { escapeName, expandSpecifiers } from './specifiers.ts';
 import { isTrue, joinedValue, type UnitOption } from './unit-file.ts';
 import type { UnitName } from './unit-name.ts';
 
-/** The paths that a word of an option stands for. */
+/** The sections of an option, and the paths that a word of its value means; by default the word itself. */
 type Paths = { readonly in: readonly string[]; readonly of?: (word: string) => readonly string[] };
 
 const EXEC = ['Service', 'Socket', 'Mount', 'Swap'];
 const SOCKET = { in: ['Socket'] };
 const PATH = { in: ['Path'] };
 
-/** A folder below that of the system, which may have another name behind a colon. */
+/** A folder below a folder of the system; the name of a symbolic link may follow after a colon. */
 function below(folder: string): Paths {
   return { in: EXEC, of: (word) => [`${folder}/${word.replace(/:.*/, '')}`] };
 }
 
 /**
- * The options that need the mounts of a path: `RequiresMountsFor=` (systemd.unit(5)), and what implies it by
+ * The options that need the mounts of a path: `RequiresMountsFor=` (systemd.unit(5)), and those that imply it by
  * systemd.exec(5), systemd.mount(5), systemd.automount(5), systemd.swap(5), systemd.socket(5) and systemd.path(5).
  */
 const OPTIONS: Readonly<Record<string, Paths>> = {
@@ -29,7 +29,7 @@ const OPTIONS: Readonly<Record<string, Paths>> = {
   CacheDirectory: below('/var/cache'),
   LogsDirectory: below('/var/log'),
   ConfigurationDirectory: below('/etc'),
-  // It only wants the mount of /tmp.
+  // For the mount of /tmp it adds only Wants=.
   PrivateTmp: { in: EXEC, of: (word) => (isTrue(word) ? ['/var/tmp'] : []) },
   Where: { in: ['Mount', 'Automount'], of: (word) => [word.replace(/\/+[^/]*\/*$/, '')] },
   What: { in: ['Mount', 'Swap'] },
@@ -57,7 +57,7 @@ const FOLDERS: Readonly<Record<string, string>> = {
   '%V': '/var/tmp',
 };
 
-/** The mount units of every path that an option needs, and of the folders above, each with the word that says so. */
+/** The mount units of every path that an option needs, and of the folders above, each with its word of the option. */
 export function mountsBelow(
   option: UnitOption,
   name: UnitName,
@@ -70,7 +70,7 @@ export function mountsBelow(
   });
 }
 
-/** `run-mnt.mount` and `run.mount` for `/run/mnt`; none for what is no absolute path. */
+/** `run-mnt.mount` and `run.mount` for `/run/mnt`; none for a text that is not an absolute path. */
 function mountsOf(path: string): readonly string[] {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.');
   if (!path.startsWith('/') || parts.includes('..')) return [];

@@ -23,9 +23,9 @@ const OPTIONS = {
   Conflicts: { field: 'conflicts', read: (words): readonly string[] => words.map(readConflict) },
   /** Whether it runs on every machine that it fits. */
   Global: { field: 'global', read: readBoolean },
-  /** Names of units whose place it takes. */
+  /** Names of units that it replaces on their machine. */
   Replaces: { field: 'replaces', read: (words): readonly string[] => words.map(readOtherUnit) },
-  /** Of a unit of which there may never be two copies. */
+  /** Set for a unit of which two copies must never run at the same time. */
   Fenced: { field: 'fence', read: readFenced },
 } as const satisfies Readonly<Record<string, Option>>;
 
@@ -43,7 +43,7 @@ export type Placement = {
 /**
  * Reads the `[X-Fleet]` section of a unit. Repeated options add up; of `Global=` and `Fenced=` the last one counts.
  * In a template, values that depend on the instance are left out.
- * @throws FleetError `placement`, with the line, also where fleet would have ignored the mistake
+ * @throws FleetError `placement`, with the line, also for mistakes that CoreOS fleet ignores
  */
 export function parsePlacement(file: UnitFile, name: UnitName): Placement {
   const section = readFleetSection(file, name, FLEET_OPTIONS);
@@ -58,7 +58,7 @@ export function parsePlacement(file: UnitFile, name: UnitName): Placement {
 
 const MACHINE_ID = /^([\da-f]{8}|[\da-f]{32}|[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12})$/i;
 
-/** The one machine id, without dashes and in lower case; the longer where one abbreviates the other. */
+/** The machine id, without dashes and in lower case. If one word abbreviates the other, the longer one counts. */
 function readMachineId(words: readonly Word[]): string | undefined {
   let id = '';
   for (const word of words) {
@@ -105,7 +105,7 @@ function readOtherUnit(word: Word): string {
   return unit.text;
 }
 
-/** A glob as it stands, or a full name. */
+/** A glob unchanged, or a full unit name. */
 function readConflict(word: Word): string {
   const problem = globProblem(word.text);
   if (problem !== undefined)
@@ -135,16 +135,12 @@ function readBoolean(words: readonly Word[]): boolean {
   const values = words.map((word) => {
     if (isTrue(word.text)) return true;
     if (/^(0|no|n|false|f|off)$/i.test(word.text)) return false;
-    throw wordError(
-      word,
-      'is neither true nor false',
-      'Write true or false (yes, no, on, off, 1 and 0 do as well)',
-    );
+    throw wordError(word, 'is neither true nor false', 'Write true or false (or yes, no, on, off, 1, 0)');
   });
   return values.at(-1) ?? false;
 }
 
-/** Refuses the combinations that fleet refuses, because no machine can meet both options. */
+/** Rejects the combinations that CoreOS fleet rejects, because no machine can meet both options. */
 function checkTogether(placement: Placement, section: FleetSection): void {
   const words = (option: FleetOption): readonly Word[] => section.get(option) ?? [];
   const single = [...words('MachineID'), ...words('MachineOf'), ...words('Replaces')][0];

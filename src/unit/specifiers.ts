@@ -15,20 +15,20 @@ const FROM_NAME: Readonly<Record<string, (name: UnitName) => string>> = {
 
 /**
  * Replaces the specifiers that follow from the name alone: `%n` the whole name, `%N` the name without its suffix, `%p`
- * the prefix, `%i` the instance (empty where there is none), `%j` what stands behind the last dash of the prefix, `%P`,
- * `%I` and `%J` the same unescaped, `%%` a percent sign. All others (`%H`, `%m`, …) are known only to the machine and
- * stay as they are, as in fleet.
+ * the prefix, `%i` the instance (empty where there is none), `%j` the part after the last dash of the prefix, `%P`,
+ * `%I` and `%J` the same unescaped, `%%` a percent sign. All others (`%H`, `%m`, …) stay unchanged, because only the
+ * machine can expand them.
  */
 export function expandSpecifiers(text: string, name: UnitName): string {
   return text.replace(/%./gs, (written) => FROM_NAME[written.slice(1)]?.(name) ?? written);
 }
 
-/** True when the meaning of `text` differs from instance to instance, so that it says nothing in a template yet. */
+/** True when `text` has a specifier whose value differs between the instances of a template. */
 export function dependsOnInstance(text: string): boolean {
   return specifiersOf(text).some((specifier) => ['%n', '%N', '%i', '%I'].includes(specifier));
 }
 
-/** The first specifier that only the machine knows. */
+/** The first specifier that only the machine can expand. */
 export function machineSpecifier(text: string): string | undefined {
   return specifiersOf(text).find(
     (specifier) => /[a-zA-Z]$/.test(specifier) && FROM_NAME[specifier.slice(1)] === undefined,
@@ -43,7 +43,7 @@ function lastPart({ prefix }: UnitName): string {
   return prefix.slice(prefix.lastIndexOf('-') + 1);
 }
 
-/** systemd-escape(1): a slash is a dash, and what a name cannot have is `\\xHH`. */
+/** systemd-escape(1): a slash becomes a dash, and every byte that a name cannot have becomes `\xHH`. */
 export function escapeName(text: string): string {
   const escaped = Buffer.from(text)
     .toString('latin1')

@@ -6,19 +6,19 @@ import { quoted } from '../base/visible.ts';
 export type UnitOption = {
   readonly section: string;
   readonly name: string;
-  /** As written, trimmed; a continued value keeps its backslashes and line ends, as fleet keeps them. */
+  /** As written, trimmed. A continued value keeps its backslashes and line ends, as in CoreOS fleet. */
   readonly value: string;
   readonly line: number;
 };
 
-/** A parsed unit file. `text` is what the user gave us, to the byte. */
+/** A parsed unit file. `text` is the exact text that the user submitted. */
 export type UnitFile = { readonly text: string; readonly options: readonly UnitOption[] };
 
 type OptionBody = Omit<UnitOption, 'section'>;
 
 /**
- * Reads a unit file by systemd.syntax(7). Values stay as written; {@link optionValues} tells what they mean.
- * `source` is the name that messages give the file.
+ * Reads a unit file by systemd.syntax(7). Values stay as written; {@link optionValues} interprets them.
+ * `source` is the name of the file in messages.
  * @throws FleetError `unit-file`, always with the line
  */
 export function parseUnitFile(text: string, source?: string): UnitFile {
@@ -28,7 +28,7 @@ export function parseUnitFile(text: string, source?: string): UnitFile {
   let section: string | undefined;
   let end: number;
   for (let start = 0; start < lines.length; start = end) {
-    // A byte order mark counts as a blank here, so it falls away with the rest of them.
+    // trim() also removes a byte order mark.
     const line = lines[start]?.trim() ?? '';
     end = start + 1;
     if (line === '' || isComment(line)) continue;
@@ -36,7 +36,7 @@ export function parseUnitFile(text: string, source?: string): UnitFile {
       section = readSectionName(line, end, source);
       continue;
     }
-    if (section === undefined) throw unitFileError(source, end, `${shown(line)} stands before any section`);
+    if (section === undefined) throw unitFileError(source, end, `${shown(line)} is before the first section`);
     end = endOfOption(lines, start);
     options.push({ section, ...readOption(lines.slice(start, end), start + 1, source) });
   }
@@ -45,8 +45,8 @@ export function parseUnitFile(text: string, source?: string): UnitFile {
 }
 
 /**
- * fleet's canonical form: the options in order under their section, a section once and where it first appeared, one
- * empty line between sections, no comments.
+ * fleet's canonical form: the options in order under their section, each section once at its first position, an empty
+ * line between sections, no comments.
  */
 export function serialise(options: readonly Omit<UnitOption, 'line'>[]): string {
   const sections = new Map<string, string>();
@@ -62,8 +62,8 @@ export function hashUnitFile(file: UnitFile): string {
 }
 
 /**
- * What the assignments to an option mean, in order: an empty one forgets those before it, and continued lines are
- * joined (systemd.syntax(7)). Quotes and specifiers are left as they are.
+ * The values of an option in order: an empty assignment removes those before it, and continued lines are joined
+ * (systemd.syntax(7)). Quotes and specifiers stay unchanged.
  */
 export function optionValues(file: UnitFile, section: string, name: string): string[] {
   const values: string[] = [];
@@ -85,26 +85,31 @@ export function joinedValue(option: UnitOption): string {
     .trim();
 }
 
-/** Whether a word is a true boolean of systemd.syntax(7), or one of the single letters that systemd reads too. */
+/** Whether a word is a true boolean of systemd.syntax(7), or one of the single letters that systemd also accepts. */
 export function isTrue(word: string): boolean {
   return /^(1|yes|y|true|t|on)$/i.test(word);
 }
 
-/** The `Description=` that holds, specifiers not expanded. */
+/** The effective `Description=`, specifiers not expanded. */
 export function description(file: UnitFile): string | undefined {
   return optionValues(file, 'Unit', 'Description').at(-1);
 }
 
-/** Refuses what is no text, and what systemd and fleet read differently although it looks the same. */
+/** Rejects binary data, and a lone carriage return, which systemd and CoreOS fleet read differently. */
 function checkText(text: string, source: string | undefined): void {
-  // With the flag `u` the range finds only halves of a pair; U+FFFD is what a decoder leaves of a byte it cannot read.
+  // With the flag `u` the range finds only lone surrogates; a decoder replaces an invalid byte by U+FFFD.
   const at = text.search(/[\0\ufffd\ud800-\udfff]|\r(?!\n)/u);
   if (at === -1) return;
   const line = text.slice(0, at).split('\n').length;
   const hint = 'A unit file is plain text; this seems to be another kind of file';
-  if (text[at] === '\0') throw unitFileError(source, line, 'it holds a NUL byte', hint);
+  if (text[at] === '\0') throw unitFileError(source, line, 'it contains a NUL byte', hint);
   if (text[at] !== '\r') throw unitFileError(source, line, 'it is not UTF-8', hint);
-  throw unitFileError(source, line, 'a carriage return stands alone', 'End lines with LF or with CR LF');
+  throw unitFileError(
+    source,
+    line,
+    'a carriage return without a line feed',
+    'End lines with LF or with CR LF',
+  );
 }
 
 function readSectionName(line: string, number: number, source: string | undefined): string {
@@ -117,7 +122,7 @@ function readSectionName(line: string, number: number, source: string | undefine
   throw unitFileError(source, number, `invalid section header: ${quoted(line)}`, hint);
 }
 
-/** One option from the lines it takes up. */
+/** One option, from all its lines. */
 function readOption(lines: readonly string[], line: number, source: string | undefined): OptionBody {
   const [first = ''] = lines;
   const last = lines.at(-1) ?? '';
@@ -128,18 +133,18 @@ function readOption(lines: readonly string[], line: number, source: string | und
     throw unitFileError(source, line, `${missing}: ${quoted(first.trim())}`, 'Write Name=Value');
   }
   if (!isContinued(last) && isContinued(last.trimEnd()) && !isComment(last)) {
-    // Neither systemd nor fleet continues such a line; written without its blanks, as fleet does, it would be.
+    // Neither systemd nor fleet continues such a line, but the trimmed form that fleet stores would be continued.
     const hint = 'Remove the blanks to join the next line, or the backslash';
     throw unitFileError(source, line + lines.length - 1, 'blanks follow the backslash', hint);
   }
   const value = [first.slice(equals + 1), ...lines.slice(1)].join('\n').trim();
-  // A continuation into nothing keeps the empty line that ends it, as in fleet: else the next option would be joined.
-  return { name, value: dangles(lines) ? `${value}\n` : value, line };
+  // An open continuation keeps the empty line that ends it, as in CoreOS fleet, so that the next option is not joined.
+  return { name, value: isUnfinished(lines) ? `${value}\n` : value, line };
 }
 
 /**
- * The index behind the last line of the option that begins at `start`. Comments do not end a continuation, whatever
- * they end in; an empty line does (systemd.syntax(7); fleet keeps comments as part of the value).
+ * The index after the last line of the option that begins at `start`. A comment does not end a continuation, with or
+ * without a backslash at its end; an empty line does (systemd.syntax(7); fleet keeps comments as part of the value).
  */
 function endOfOption(lines: readonly string[], start: number): number {
   let end = start + 1;
@@ -153,7 +158,7 @@ function endOfOption(lines: readonly string[], start: number): number {
 }
 
 /** True when the lines of an option end while a continuation is open: at an empty line or at the end of the file. */
-function dangles(lines: readonly string[]): boolean {
+function isUnfinished(lines: readonly string[]): boolean {
   const last = lines.at(-1) ?? '';
   return isContinued(last) || (lines.length > 1 && (last.trim() === '' || isComment(last)));
 }
@@ -162,7 +167,7 @@ function isComment(line: string): boolean {
   return /^\s*[#;]/.test(line);
 }
 
-/** An option as it is. Other text may be from a file that is not a unit file, and secret. */
+/** An option, quoted. Other text is not shown: it may come from another kind of file, and be secret. */
 function shown(line: string): string {
   return /^[A-Za-z][\w-]*\s*=/.test(line) ? quoted(line) : 'this';
 }

@@ -1,7 +1,7 @@
 import { FleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
 
-/** The unit types that fleet runs: those that are files a person writes (no device, no scope). */
+/** The unit types that fleet runs: those that have unit files (not device or scope). */
 export const UNIT_TYPES = [
   'service',
   'socket',
@@ -20,18 +20,18 @@ export type UnitType = (typeof UNIT_TYPES)[number];
 export type UnitName = {
   readonly text: string;
   readonly type: UnitType;
-  /** What stands before the `@` or the suffix: `web`. Specifier `%p`. */
+  /** The part before the `@` or the suffix: `web`. Specifier `%p`. */
   readonly prefix: string;
-  /** What stands between `@` and the suffix; empty for a template, undefined for a plain unit. Specifier `%i`. */
+  /** The part between `@` and the suffix; empty for a template, undefined for a plain unit. Specifier `%i`. */
   readonly instance: string | undefined;
 };
 
-/** systemd's UNIT_NAME_MAX without the closing NUL, in characters (all of them ASCII). */
+/** systemd's UNIT_NAME_MAX without the terminating NUL, in characters (all of them ASCII). */
 const MAX_LENGTH = 255;
 
 /**
  * Reads the name of a unit by systemd.unit(5): `web@1` → web@1.service. Without a known suffix it is a service, as in
- * fleet: `foo.bogus` → foo.bogus.service. Takes a name, never a path.
+ * CoreOS fleet: `foo.bogus` → foo.bogus.service. A path is an error.
  * @throws FleetError `unit-name`
  */
 export function parseUnitName(text: string): UnitName {
@@ -44,15 +44,15 @@ export function parseUnitName(text: string): UnitName {
   const full = withSuffix(text);
   const dot = full.lastIndexOf('.');
   const type = full.slice(dot + 1) as UnitType;
-  // systemd splits at the first "@"; an instance may hold more of them.
+  // systemd splits at the first "@"; an instance may contain more of them.
   const at = full.indexOf('@');
   if (at === -1) return { text: full, type, prefix: full.slice(0, dot), instance: undefined };
   return { text: full, type, prefix: full.slice(0, at), instance: full.slice(at + 1, dot) };
 }
 
-/** The same for a name that is stored, which is whole. */
+/** {@link unitNameProblem} of a name that must have its suffix, such as a stored name. */
 export function storedNameProblem(text: string): string | undefined {
-  return unitNameProblem(text) ?? (withSuffix(text) === text ? undefined : 'it has no suffix of a unit');
+  return unitNameProblem(text) ?? (withSuffix(text) === text ? undefined : 'it has no unit suffix');
 }
 
 /** Why `text` cannot be the name of a unit, as the end of a sentence, or undefined when it can. */
@@ -60,20 +60,20 @@ export function unitNameProblem(text: string): string | undefined {
   if (text === '') return 'it is empty';
   const full = withSuffix(text);
   if (full.length > MAX_LENGTH)
-    return `it has ${full.length} characters, and systemd takes ${MAX_LENGTH} at most`;
+    return `it has ${full.length} characters, and the limit of systemd is ${MAX_LENGTH}`;
   if (isReserved(full)) return 'the name is reserved for a unit of fleet';
   const bad = /[^A-Za-z0-9:_.\\@-]/u.exec(text);
   if (bad !== null) return `it must not contain ${quoted(bad[0])}`;
   if (text.startsWith('@')) return 'it must not start with "@"';
-  if (full.lastIndexOf('.') === 0) return 'nothing stands before the suffix';
-  // A dot in front hides a file, and its record on a machine.
+  if (full.lastIndexOf('.') === 0) return 'the part before the suffix is empty';
+  // A leading dot hides a file, and its record on a machine.
   if (text.startsWith('.')) return 'it must not start with "."';
   const made = /\.(device|scope)$/.exec(text);
-  if (made !== null) return `systemd makes ${made[1]} units itself, from no file`;
+  if (made !== null) return `systemd creates ${made[1]} units itself, without a unit file`;
   return undefined;
 }
 
-/** Whether fleet itself puts a unit of that name on machines. */
+/** Whether the name is one of a unit that fleet itself installs on machines. */
 export function isReserved(name: string): boolean {
   return name === 'fleet.target' || name.startsWith('fleet-lease.');
 }
@@ -83,7 +83,7 @@ export function isTemplate(name: UnitName): boolean {
   return name.instance === '';
 }
 
-/** The template of an instance, hello@1.service → hello@.service; undefined for anything that is no instance. */
+/** The template of an instance, hello@1.service → hello@.service; undefined for any other unit. */
 export function templateOf(name: UnitName): UnitName | undefined {
   if (name.instance === undefined || isTemplate(name)) return undefined;
   return { ...name, text: `${name.prefix}@.${name.type}`, instance: '' };
@@ -98,11 +98,11 @@ function withSuffix(text: string): string {
 function hintFor(text: string): string {
   if (isReserved(withSuffix(text))) return 'Rename the unit';
   return text.includes('/')
-    ? 'Give the name alone, without a folder; systemd-escape --path writes a path as a name'
-    : 'A unit name has letters, digits and : - _ . \\ @, as in web@1.service';
+    ? 'Give only the name, without a folder; systemd-escape --path converts a path to a name'
+    : 'A unit name consists of letters, digits and : - _ . \\ @, as in web@1.service';
 }
 
-/** Files that Quadlet makes services of (podman-systemd.unit(5)). */
+/** Suffixes of the files from which Quadlet generates services (podman-systemd.unit(5)). */
 const QUADLET = ['container', 'pod', 'volume', 'network', 'kube', 'image', 'build', 'artifact'];
 
 /** True for a file name whose suffix is not one of fleet's unit types: `site.container`. */
@@ -111,7 +111,7 @@ export function hasForeignSuffix(name: string): boolean {
   return suffix !== '' && !(UNIT_TYPES as readonly string[]).includes(suffix);
 }
 
-/** A FleetError `unit-name` for a file with such a name, with the types that there are. */
+/** A FleetError `unit-name` for a file with such a name, with the valid types. */
 export function foreignType(name: string): FleetError {
   const types = `${UNIT_TYPES.slice(0, -1).join(', ')} and ${UNIT_TYPES.at(-1)}`;
   return new FleetError('unit-name', `Cannot run ${quoted(name)}: fleet runs ${types} units`, {

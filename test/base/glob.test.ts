@@ -56,14 +56,14 @@ describe('matchesGlob', () => {
 
 describe('globProblem', () => {
   it.each([
-    ['a[', 'a "[" has no proper end'],
-    ['a[b', 'a "[" has no proper end'],
-    ['[]', 'a "[" has no proper end'],
-    ['[]a]', 'a "[" has no proper end'],
-    ['[^]', 'a "[" has no proper end'],
-    ['[-x]', 'a "[" has no proper end'],
-    ['[x-]', 'a "[" has no proper end'],
-    ['[a\\', 'a "[" has no proper end'],
+    ['a[', 'a "[" is not closed correctly'],
+    ['a[b', 'a "[" is not closed correctly'],
+    ['[]', 'a "[" is not closed correctly'],
+    ['[]a]', 'a "[" is not closed correctly'],
+    ['[^]', 'a "[" is not closed correctly'],
+    ['[-x]', 'a "[" is not closed correctly'],
+    ['[x-]', 'a "[" is not closed correctly'],
+    ['[a\\', 'a "[" is not closed correctly'],
     ['a\\', 'it ends in a backslash'],
   ])('%j: %s', (pattern, problem) => {
     expect(globProblem(pattern)).toBe(problem);

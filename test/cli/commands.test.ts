@@ -35,7 +35,7 @@ describe('commands that need no machine', () => {
     const { status, out, err } = await desk.run(['submit', 'bad', 'gone', 'hello']);
     expect([status, out]).toEqual([1, 'Unit hello.service inactive\n']);
     expect(err.split('\n').filter((line) => line.startsWith('Error: '))).toEqual([
-      'Error: Cannot read unit file "bad.service", line 1: "ExecStart=/bin/true" stands before any section',
+      'Error: Cannot read unit file "bad.service", line 1: "ExecStart=/bin/true" is before the first section',
       'Error: Cannot find unit "gone.service": it is not in the registry and not on disk',
     ]);
   });

@@ -71,7 +71,7 @@ describe('fleetctl machines', () => {
   });
 
   it.each([
-    [['add', 'm1', 'x', '--no-check'], 2, 'machine "m1" is there already'],
+    [['add', 'm1', 'x', '--no-check'], 2, 'machine "m1" exists already'],
     [['add', 'm2', '127.0.0.1:1', '--no-check'], 2, 'is already that of machine "m1"'],
     [['add', 'm2', 'a b', '--no-check'], 2, '"address" in [machine.m2] must be host'],
     [['add', 'm 2', 'a', '--no-check'], 2, 'must name a machine with letters'],

@@ -43,7 +43,7 @@ it.each<readonly [string, readonly string[], number, string]>([
     'a unit name that can be none',
     ['--unit', 'a b'],
     2,
-    'Error: Cannot use "a b" as a unit name: it must not contain " "\nhint: A unit name has letters, digits and : - _ . \\ @, as in web@1.service\n',
+    'Error: Cannot use "a b" as a unit name: it must not contain " "\nhint: A unit name consists of letters, digits and : - _ . \\ @, as in web@1.service\n',
   ],
 ])('ssh with %s', async (_, words, status, err) => {
   const desk = await makeDesk(REFUSING);

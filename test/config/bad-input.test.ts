@@ -92,49 +92,49 @@ describe('a key that is not known', () => {
       'a typing error at the top',
       'agent_tll = 30s\n',
       'line 1: "agent_tll" at the top is not a known key: "30s"',
-      `Did you mean "agent_ttl"? The top of the file takes ${TOP_KEYS}`,
+      `Did you mean "agent_ttl"? Keys at the top of the file: ${TOP_KEYS}`,
     ],
     [
       'a typing error in [ssh]',
       '[ssh]\n\nconect_timeout = 5s',
       'line 3: "conect_timeout" in [ssh] is not a known key: "5s"',
-      `Did you mean "connect_timeout"? [ssh] takes ${SSH_KEYS}, known_hosts_file, identity_passphrase_file, ssh_config`,
+      `Did you mean "connect_timeout"? Keys in [ssh]: ${SSH_KEYS}, known_hosts_file, identity_passphrase_file, ssh_config`,
     ],
     [
       'a top-level key after a header',
       '[ssh]\nregistry = file:x',
       'line 2: "registry" in [ssh] is not a known key: "file:x"',
-      `"registry" belongs at the top of the file. [ssh] takes ${SSH_KEYS}, known_hosts_file, identity_passphrase_file, ssh_config`,
+      `"registry" belongs at the top of the file. Keys in [ssh]: ${SSH_KEYS}, known_hosts_file, identity_passphrase_file, ssh_config`,
     ],
     [
       'a key of [ssh] in a machine',
       `${MACHINE}known_hosts_file = x`,
       'line 3: "known_hosts_file" in [machine.a] is not a known key: "x"',
-      `"known_hosts_file" belongs in [ssh]. [machine.a] takes address, metadata, ${SSH_KEYS}`,
+      `"known_hosts_file" belongs in [ssh]. Keys in [machine.a]: address, metadata, ${SSH_KEYS}`,
     ],
     [
       'a key of sections at the top',
       'user = core\n',
       'line 1: "user" at the top is not a known key: "core"',
-      `"user" belongs in [ssh] or in [machine.NAME]. The top of the file takes ${TOP_KEYS}`,
+      `"user" belongs in [ssh] or in [machine.NAME]. Keys at the top of the file: ${TOP_KEYS}`,
     ],
     [
       'a list as ini spells it',
       `${MACHINE}metadata[] = a=b`,
       'line 3: "metadata[]" in [machine.a] is not a known key: "a=b"',
-      `Did you mean "metadata"? [machine.a] takes address, metadata, ${SSH_KEYS}`,
+      `Did you mean "metadata"? Keys in [machine.a]: address, metadata, ${SSH_KEYS}`,
     ],
     [
       'a prototype key',
       '__proto__ = x\n',
       'line 1: "__proto__" at the top is not a known key: "x"',
-      `The top of the file takes ${TOP_KEYS}`,
+      `Keys at the top of the file: ${TOP_KEYS}`,
     ],
     [
       'an inherited name',
       'constructor = x\n',
       'line 1: "constructor" at the top is not a known key: "x"',
-      `The top of the file takes ${TOP_KEYS}`,
+      `Keys at the top of the file: ${TOP_KEYS}`,
     ],
   ];
   each(rows);
@@ -215,7 +215,7 @@ describe('a bad value', () => {
     ['a registry in etcd with a bad port', 'top', 'registry = etcd://a:0/fleet', EXPECTED_REGISTRY],
     ['a registry in etcd with one bad host', 'top', 'registry = etcd://a,,b/fleet', EXPECTED_REGISTRY],
     ['a password in the registry', 'top', 'registry = etcd://me@a/fleet', EXPECTED_REGISTRY],
-    ['a user of etcd that is empty', 'top', 'etcd_user =', 'a user of etcd'],
+    ['a user of etcd that is empty', 'top', 'etcd_user =', 'an etcd user'],
     ['a duration without a unit', 'top', 'agent_ttl = 30', 'a duration from 1s to 24h, such as 30s'],
     ['a duration in words', 'top', 'agent_ttl = 30 seconds', 'a duration from 1s to 24h, such as 30s'],
     ['a ttl that moves units at once', 'top', 'agent_ttl = 999ms', 'a duration from 1s to 24h, such as 30s'],
@@ -331,7 +331,7 @@ describe('an address', () => {
   it('cannot name another port than the section does', () =>
     check(
       '[machine.a]\naddress = a:2222\nport = 22\n',
-      'line 3: "port" in [machine.a] is not the port of its address: "22"',
+      'line 3: "port" in [machine.a] differs from the port in "address": "22"',
     ));
 });
 
@@ -347,7 +347,7 @@ describe('the rest', () => {
     check(
       '[ssh]\nport = 22\nusr = x\nsudo = 2\n[machine.a]\n',
       'line 3: "usr" in [ssh] is not a known key: "x"',
-      `Did you mean "user"? [ssh] takes ${SSH_KEYS}, known_hosts_file, identity_passphrase_file, ssh_config`,
+      `Did you mean "user"? Keys in [ssh]: ${SSH_KEYS}, known_hosts_file, identity_passphrase_file, ssh_config`,
     ));
 
   it('cuts a very long value', async () => {

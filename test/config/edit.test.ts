@@ -79,14 +79,14 @@ describe('an edit of fleet.conf', () => {
   });
 
   it.each<[string, ConfigEdit, string]>([
-    ['a machine that is there', add('web-1', { address: 'x' }), 'is there already'],
+    ['a machine that is there', add('web-1', { address: 'x' }), 'exists already'],
     ['a machine that is not there', set('web-9', { user: 'x' }), 'No such machine in "/f": "web-9"'],
     ['to take out a machine that is not there', remove('web-9'), 'No such machine in "/f": "web-9"'],
     ['a name that ends its header', add('a]\n[ssh', { address: 'x' }), ''],
     ['a name with a line end', add('a\nb', { address: 'x' }), ''],
     ['a value with a line end', set('web-1', { user: 'x\nport = 1' }), 'control character'],
     ['a key with a line end', set('web-1', { 'x\ny': '1' }), 'must be "key = value"'],
-    ['a key that would be a comment', set('web-1', { ';x': '1' }), 'cannot change'],
+    ['a key that would be a comment', set('web-1', { ';x': '1' }), 'cannot make this change'],
     ['a key that would be a header', set('web-1', { '[ssh]': '1' }), ''],
   ])('refuses %s', (_, change, message) => {
     try {

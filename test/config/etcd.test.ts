@@ -51,13 +51,13 @@ describe('a registry in etcd', () => {
     [
       'a certificate without its key',
       'etcds://a\netcd_cert_file = cert',
-      'etcd_cert_file and etcd_key_file go together',
+      'etcd_cert_file requires etcd_key_file',
     ],
-    ['a user without a password', 'etcd://a\netcd_user = me', 'etcd_user and etcd_password_file go together'],
+    ['a user without a password', 'etcd://a\netcd_user = me', 'etcd_user requires etcd_password_file'],
     [
       'a password without a user',
       'etcd://a\netcd_password_file = p',
-      'etcd_user and etcd_password_file go together',
+      'etcd_password_file requires etcd_user',
     ],
   ])('is refused with %s', async (_, text, message) => {
     await expect(box.loadText(`registry = ${text}\n${MACHINE}`)).rejects.toMatchObject({

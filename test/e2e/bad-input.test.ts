@@ -112,7 +112,7 @@ onMachines('an invalid command line', () => {
     [['start', '$(id)'], 'Error: Cannot use "$(id)" as a unit name: it must not contain "$"'],
     [
       ['start', 'sda.device'],
-      'Error: Cannot use "sda.device" as a unit name: systemd makes device units itself, from no file',
+      'Error: Cannot use "sda.device" as a unit name: systemd creates device units itself, without a unit file',
     ],
     [['start', ''], 'Error: Cannot use "" as a unit name: it is empty'],
     [['start', 'x'.repeat(300)], `Error: Cannot use "${'x'.repeat(10)}`],
@@ -149,14 +149,14 @@ onMachines('an invalid unit file', () => {
       'Cannot read unit file "HERE/bad.service": it is not UTF-8 text',
     ],
     [
-      'holds a NUL',
+      'contains a NUL',
       '[Service]\nExecStart=/bin/true\u0000\n',
-      'Cannot read unit file "HERE/bad.service", line 2: it holds a NUL byte',
+      'Cannot read unit file "HERE/bad.service", line 2: it contains a NUL byte',
     ],
     [
       'has no section',
       'ExecStart=/bin/true\n',
-      'Cannot read unit file "HERE/bad.service", line 1: "ExecStart=/bin/true" stands before any section',
+      'Cannot read unit file "HERE/bad.service", line 1: "ExecStart=/bin/true" is before the first section',
     ],
     [
       'has no "="',

@@ -209,7 +209,7 @@ onMachines('an invalid unit among valid ones', () => {
       failed(
         1,
         `
-        Error: Cannot read unit file "HERE/broken.service", line 1: "ExecStart=/bin/true" stands before any section
+        Error: Cannot read unit file "HERE/broken.service", line 1: "ExecStart=/bin/true" is before the first section
         Error: Cannot find unit "missing.service": it is not in the registry and not on disk
         hint: Units in the registry: fleetctl list-unit-files
         `,
@@ -239,7 +239,7 @@ onMachines('an invalid unit among valid ones', () => {
         2,
         `
         Error: Cannot use "no spaces" as a unit name: it must not contain " "
-        hint: A unit name has letters, digits and : - _ . \\ @, as in web@1.service
+        hint: A unit name consists of letters, digits and : - _ . \\ @, as in web@1.service
         `,
       ),
     );

@@ -49,8 +49,7 @@ it('selects the one machine that is meant', () => {
 it('lists the machines that may be meant', () => {
   expect(problem('148')).toMatchObject({
     code: 'usage',
-    message:
-      'Cannot tell which machine "148" is: web-1 (148a18ff.../10.10.1.1), web-2 (148b0000.../10.10.1.2)',
+    message: '"148" matches several machines: web-1 (148a18ff.../10.10.1.1), web-2 (148b0000.../10.10.1.2)',
   });
 });
 

@@ -48,7 +48,7 @@ it.each<readonly [string, string, MachineQuestion['kind'], string]>([
     'several machines',
     '6d3',
     'either',
-    'usage: Cannot tell which machine "6d3" is: m1 (6d310000.../10.0.0.1), m2 (6d320000.../10.0.0.2), m3 (6d330000.../10.0.0.3)',
+    'usage: "6d3" matches several machines: m1 (6d310000.../10.0.0.1), m2 (6d320000.../10.0.0.2), m3 (6d330000.../10.0.0.3)',
   ],
   [
     'the machines of a global unit',

@@ -115,7 +115,7 @@ describe('a file that is no good', () => {
     [
       'without sections',
       'ExecStart=/bin/true\n',
-      'unit-file: Cannot read unit file "a.service", line 1: "ExecStart=/bin/true" stands before any section',
+      'unit-file: Cannot read unit file "a.service", line 1: "ExecStart=/bin/true" is before the first section',
     ],
     [
       'not UTF-8',

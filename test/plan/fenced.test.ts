@@ -29,7 +29,7 @@ function seen(observed: ObservedUnit | undefined, lease: Lease | undefined): Clu
 
 function planned(snapshot: ClusterSnapshot, restart = false) {
   return plan(snapshot, new Map([['a.service', [idOf('m1')]]]), {
-    asked: new Map(restart ? [['a.service', 'restart']] : []),
+    actions: new Map(restart ? [['a.service', 'restart']] : []),
   })[0]?.changes[0];
 }
 

@@ -22,7 +22,7 @@ function stepsOf(unit: typeof LAUNCHED, observed: ObservedUnit): readonly string
     .machine('m1', {}, { units: [observed] })
     .snapshot({ units: [unit] });
   const [here] = plan(snapshot, new Map([['a.service', [idOf('m1')]]]), {
-    asked: new Map([['a.service', 'restart']]),
+    actions: new Map([['a.service', 'restart']]),
   });
   return (
     here?.changes.flatMap(({ steps, obstacle }) => obstacle?.code ?? steps.map(({ kind }) => kind)) ?? []

@@ -116,7 +116,7 @@ describe('a pass tells', () => {
     scene.driver.trouble('m2').failing.set('a.service', WRITE_FAILED);
     scene.events.length = 0;
     await reconcile(scene.ports, new Set(['a.service']), {
-      asked: new Map([['a.service', 'restart']]),
+      actions: new Map([['a.service', 'restart']]),
       maxParallel: 1,
     });
     expect(told(scene).slice(-8)).toEqual([

@@ -159,8 +159,8 @@ describe('host keys', () => {
       userKnownHostsFiles: ['/fleet'],
     });
     expect(notes('h')).toEqual([
-      '"HOME/.ssh/config" line 1: "stricthostkeychecking" is taken for accept-new: host keys are always verified',
-      '"HOME/.ssh/config" line 2: "userknownhostsfile" keeps nothing: new host keys are kept in fleet\'s own file',
+      '"HOME/.ssh/config" line 1: "stricthostkeychecking" is treated as accept-new: host keys are always verified',
+      '"HOME/.ssh/config" line 2: "userknownhostsfile" stores no keys: new host keys are stored in fleet\'s own file',
     ]);
   });
 
@@ -200,7 +200,7 @@ describe('the way', () => {
     'does not lead in circles: %j',
     async (text) => {
       const { problem } = await config(text);
-      expect(problem('web')[0]).toMatch(/^"proxyjump" of "." leads back to where it came from: "."$/);
+      expect(problem('web')[0]).toMatch(/^"proxyjump" of "." forms a cycle: "."$/);
     },
   );
 });
@@ -214,9 +214,9 @@ describe('a line that fleet cannot follow', () => {
       'CanonicalDomains example.com\nCanonicalizeHostname yes',
       '"canonicalizehostname" is not supported: yes',
     ],
-    ['KexAlgorithms sntrup761x25519-sha512', '"kexalgorithms" leaves no algorithm that fleet has'],
+    ['KexAlgorithms sntrup761x25519-sha512', '"kexalgorithms" leaves no algorithm that fleet supports'],
     ['RefuseConnection "not you"', '"refuseconnection" forbids it: not you'],
-    ['IdentityFile ~bob/key', '"identityfile" cannot look up the home folder of "~bob/key"'],
+    ['IdentityFile ~bob/key', '"identityfile" names the home folder of another user: "~bob/key"'],
   ])('is an error where it decides: %j', async (text, message) => {
     const { problem, target } = await config(`Host web\n${text}\n`);
     const line = text.split('\n').length + 1;
@@ -242,7 +242,7 @@ describe('a line that fleet cannot follow', () => {
     );
     expect(notes('web')).toEqual([
       '"HOME/.ssh/config" line 4: "knownhostscommand" is ignored',
-      '"HOME/.ssh/config" line 5: "forwardagent" names another agent: no agent is forwarded',
+      '"HOME/.ssh/config" line 5: "forwardagent" names another agent, so no agent is forwarded',
     ]);
   });
 });
@@ -280,7 +280,7 @@ describe('a bad line', () => {
 
   it('that includes its own file is no endless loop', async () => {
     const { problem } = await config('Include config\n');
-    expect(problem('h')[0]).toBe('"HOME/.ssh/config" line 1: files include each other more than 16 deep');
+    expect(problem('h')[0]).toBe('"HOME/.ssh/config" line 1: includes are nested more than 16 levels deep');
   });
 });
 

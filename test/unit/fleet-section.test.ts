@@ -15,7 +15,7 @@ it.each([
   const [option, ...value] = line.split('=');
   for (const name of ['web@1.service', 'web@.service', 'web.service'])
     expect(() => check(line, name)).toThrow(
-      `Cannot read the placement of "${name}", line 4: ${option} has the specifier ${specifier}, which only the machine knows: "${value.join('=')}"`,
+      `Cannot read the placement of "${name}", line 4: ${option} has the specifier ${specifier}, which only the machine can expand: "${value.join('=')}"`,
     );
 });
 

@@ -77,7 +77,7 @@ describe('the [Install] section', () => {
     [
       'web.service',
       'WantedBy=%m.target',
-      'line 4: WantedBy has a specifier that only the machine knows: "%m.target"',
+      'line 4: WantedBy has a specifier that only the machine can expand: "%m.target"',
     ],
     ['web.service', 'WantedBy=../../etc', 'line 4: WantedBy is not a unit name: "../../etc"'],
     ['web.service', 'RequiredBy=a.target\nRequiredBy=db', 'line 5: RequiredBy is not a unit name: "db"'],

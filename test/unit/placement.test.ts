@@ -264,7 +264,7 @@ describe('parsePlacement refuses', () => {
     [
       'a malformed glob',
       'Conflicts=web[',
-      'line 5: Conflicts is not a glob, a "[" has no proper end: "web["',
+      'line 5: Conflicts is not a glob, a "[" is not closed correctly: "web["',
       /web@\*/,
     ],
     [
@@ -342,7 +342,7 @@ describe('parsePlacement refuses', () => {
     [
       'the deprecated spelling by its name',
       'X-Conflicts=[',
-      'line 5: X-Conflicts is not a glob, a "[" has no proper end: "["',
+      'line 5: X-Conflicts is not a glob, a "[" is not closed correctly: "["',
       /./,
     ],
   ])('%s', (_, lines, problem, hint) => {

@@ -43,15 +43,15 @@ describe('parseUnitName', () => {
     ['a\x1b[2J', 'it must not contain "\\u001b"'],
     ['a.service\n', 'it must not contain "\\n"'],
     ['units/hello.service', 'it must not contain "/"'],
-    ['.service', 'nothing stands before the suffix'],
+    ['.service', 'the part before the suffix is empty'],
     ['.hidden.service', 'it must not start with "."'],
     ['@1.service', 'it must not start with "@"'],
     ['@', 'it must not start with "@"'],
     ['fleet.target', 'the name is reserved for a unit of fleet'],
     ['fleet-lease', 'the name is reserved for a unit of fleet'],
     ['fleet-lease.timer', 'the name is reserved for a unit of fleet'],
-    ['sda.device', 'systemd makes device units itself, from no file'],
-    ['session-1.scope', 'systemd makes scope units itself, from no file'],
+    ['sda.device', 'systemd creates device units itself, without a unit file'],
+    ['session-1.scope', 'systemd creates scope units itself, without a unit file'],
   ])('refuses %j: %s', (text, problem) => {
     expect(unitNameProblem(text)).toBe(problem);
     expect(() => parseUnitName(text)).toThrow(problem);
@@ -70,7 +70,7 @@ describe('parseUnitName', () => {
 
   it('counts the suffix in the length', () => {
     expect(parseUnitName('x'.repeat(247)).text.length).toBe(255);
-    expect(unitNameProblem('x'.repeat(248))).toBe('it has 256 characters, and systemd takes 255 at most');
+    expect(unitNameProblem('x'.repeat(248))).toBe('it has 256 characters, and the limit of systemd is 255');
     expect(unitNameProblem(`${'x'.repeat(248)}.service`)).toBeDefined();
     expect(() => parseUnitName('x'.repeat(1_000_000))).toThrow(/^.{80,300}$/);
   });

@@ -1,7 +1,7 @@
 import { causeText, FleetError, isFleetError } from '../../base/errors.ts';
 import { readTrusted } from '../../base/trusted-file.ts';
 import type { Config } from '../../config/config.ts';
-import { formatPlace, formatRegistryPlace, type RegistryPlace } from '../../config/places.ts';
+import { formatListenPlace, formatRegistryPlace, type RegistryPlace } from '../../config/places.ts';
 import { type ControllerConf, controllerConf } from '../../install/controller-conf.ts';
 import type { HostFacts } from '../../install/facts.ts';
 import { programFiles, UNIT_FILES } from '../../install/files.ts';
@@ -86,7 +86,7 @@ function ownConfig({ registry, listen }: Config, machine: string | undefined): R
     machine === undefined &&
     !listen.some((place) => place.kind === 'unix' && place.path === LAYOUT.socket)
   ) {
-    const ports = listen.filter(({ kind }) => kind === 'tcp').map(formatPlace);
+    const ports = listen.filter(({ kind }) => kind === 'tcp').map(formatListenPlace);
     wanted.set('listen', [`unix:${LAYOUT.socket}`, ...ports].join(', '));
   }
   return wanted;
