@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { main } from '../src/cli/main.ts';
-import { COMMANDS } from '../src/cli/program.ts';
+import { COMMANDS } from '../src/cli/commands/all.ts';
 import { ROOT } from './support/manual.ts';
 
 const PAGES = [

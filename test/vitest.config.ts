@@ -28,6 +28,7 @@ export default defineConfig({
           exclude: ['test/e2e/**', 'test/soak/**'],
           // Two of them take two minutes on a busy box.
           testTimeout: 300_000,
+          hookTimeout: 300_000,
           expect: { poll },
           // Many of these tests wait for processes.
           maxWorkers: availableParallelism() + 1,

@@ -13,7 +13,6 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { Script } from 'node:vm';
@@ -30,8 +29,6 @@ const CHECKSUM_BYTES = 4;
 const MOST_COMMANDS = 12;
 /** Older files are removed, in ms: they may be of another release of fleet or Node. */
 const MOST_AGE = 30 * 24 * 3600 * 1000;
-
-const native = createRequire(__filename);
 
 /**
  * Loads `entry` of the built program (CommonJS, as the bundler writes it) and returns its exports.
@@ -55,9 +52,9 @@ export function load(entry: string): unknown {
     const module = { exports: {} };
     loaded.set(file, module);
     const script = compile(file);
-    const require = (name: string): unknown =>
-      name.startsWith('.') ? run(resolve(dirname(file), name)) : native(name);
-    script.runInThisContext()(module.exports, require, module, file, dirname(file));
+    const requirePart = (name: string): unknown =>
+      name.startsWith('.') ? run(resolve(dirname(file), name)) : require(name);
+    script.runInThisContext()(module.exports, requirePart, module, file, dirname(file));
     return module.exports;
   };
 
@@ -81,7 +78,7 @@ export function load(entry: string): unknown {
 }
 
 function crc32(bytes: Uint8Array): number {
-  return (native('node:zlib') as typeof Zlib).crc32(bytes);
+  return (require('node:zlib') as typeof Zlib).crc32(bytes);
 }
 
 /** Where compiled forms are kept; undefined where that is off or cannot be found out. */

@@ -1,6 +1,5 @@
 import { FleetError } from '../base/errors.ts';
 import type { Config } from '../config/config.ts';
-import { loadConfig } from '../config/load.ts';
 import type { ConfigFlags } from '../config/settings.ts';
 import type { Streams } from './streams.ts';
 
@@ -20,6 +19,7 @@ export function namedController(flags: ConfigFlags, { env }: Pick<Streams, 'env'
  */
 export async function ownConfig(flags: ConfigFlags, streams: Streams): Promise<Config> {
   refuseController(flags, streams);
+  const { loadConfig } = await import('../config/load.ts');
   return loadConfig({ flags, ...streams });
 }
 

@@ -2,69 +2,17 @@ import { Command as Commander, CommanderError, Option } from 'commander';
 import { FleetError } from '../base/errors.ts';
 import { type ConfigFlags, GLOBAL_OPTIONS } from '../config/settings.ts';
 import type { Command } from './command.ts';
-import { controllerCommand } from './commands/controller.ts';
-import { cordonCommand, drainCommand, uncordonCommand } from './commands/cordon.ts';
-import { doctorCommand } from './commands/doctor.ts';
-import { eventsCommand } from './commands/events.ts';
-import { explainCommand } from './commands/explain.ts';
-import { journalCommand } from './commands/journal.ts';
-import { listMachinesCommand, listUnitFilesCommand, listUnitsCommand } from './commands/lists.ts';
-import { machinesCommand } from './commands/machines.ts';
-import { completionCommand, versionCommand } from './commands/other.ts';
-import { reconcileCommand } from './commands/reconcile.ts';
-import { recoverCommand, registryCommand } from './commands/registry.ts';
-import { restartCommand } from './commands/restart.ts';
-import { sshCommand } from './commands/ssh.ts';
-import { statusCommand } from './commands/status.ts';
-import {
-  destroyCommand,
-  loadCommand,
-  startCommand,
-  stopCommand,
-  submitCommand,
-  unloadCommand,
-} from './commands/units.ts';
-import { verifyCommand } from './commands/verify.ts';
-import { catCommand, historyCommand, rollbackCommand } from './commands/versions.ts';
+import { GROUPS } from './commands/all.ts';
 import { EXIT } from './exit-status.ts';
 import { formatExamples, formatHelp, helpWidth } from './help.ts';
 import type { Streams } from './streams.ts';
 import { verbsFor } from './suggestion.ts';
 import { VERSION_LINE } from './version.ts';
 
-/** The verbs by group, both in the order of help. */
-const GROUPS: readonly (readonly [heading: string, commands: readonly Command[]])[] = [
-  [
-    'Unit commands:',
-    [
-      ...[submitCommand, loadCommand, startCommand, restartCommand, stopCommand, unloadCommand],
-      ...[destroyCommand, rollbackCommand],
-    ],
-  ],
-  [
-    'Inspection commands:',
-    [
-      ...[listUnitsCommand, listUnitFilesCommand, listMachinesCommand, statusCommand, journalCommand],
-      ...[eventsCommand, explainCommand, catCommand, historyCommand, verifyCommand],
-    ],
-  ],
-  [
-    'Machine commands:',
-    [machinesCommand, doctorCommand, sshCommand, cordonCommand, uncordonCommand, drainCommand],
-  ],
-  ['Cluster commands:', [reconcileCommand, recoverCommand, registryCommand, controllerCommand]],
-  ['Other commands:', [completionCommand, versionCommand]],
-];
-
-/** Every verb, in the order of help. */
-export const COMMANDS: readonly Command[] = GROUPS.flatMap(([, commands]) => commands);
-
 /** Parses the command line and runs its verb. */
 export async function runProgram(argv: readonly string[], streams: Streams): Promise<number> {
   let status: number = EXIT.done;
-  const program = createProgram(streams, (result) => {
-    status = result;
-  });
+  const program = createProgram({ argv, streams, done: (result) => (status = result) });
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return status;
@@ -75,8 +23,16 @@ export async function runProgram(argv: readonly string[], streams: Streams): Pro
   }
 }
 
-/** The command line as commander knows it; `done` gets the status of the verb that ran. */
-function createProgram(streams: Streams, done: (status: number) => void): Commander {
+/** One command line; `done` gets the status of the verb that ran. */
+type Invocation = {
+  readonly argv: readonly string[];
+  readonly streams: Streams;
+  readonly done: (status: number) => void;
+};
+
+/** The command line as commander knows it. */
+function createProgram(invocation: Invocation): Commander {
+  const { streams } = invocation;
   const width = helpWidth(streams);
   const program = new Commander('fleetctl')
     .description('Treat a set of machines as one init system: systemd units over SSH, no agents.')
@@ -108,7 +64,7 @@ function createProgram(streams: Streams, done: (status: number) => void): Comman
     .addHelpText('after', `\n${formatExamples(EXAMPLES, width)}`)
     .on('command:*', ([word = '']: readonly string[]) => refuse(program, word));
   for (const [heading, commands] of GROUPS)
-    for (const command of commands) addCommand(program, command, streams, done).helpGroup(heading);
+    for (const command of commands) addCommand(program, command, invocation).helpGroup(heading);
   program
     .command('help [command...]')
     .summary('Show help for a command or a topic')
@@ -145,12 +101,8 @@ function refuse(parent: Commander, word?: string): never {
   );
 }
 
-function addCommand(
-  parent: Commander,
-  command: Command,
-  streams: Streams,
-  done: (status: number) => void,
-): Commander {
+/** Adds a verb. Only one that the command line names gets its options: commander needs 3 ms for those of all verbs. */
+function addCommand(parent: Commander, command: Command, invocation: Invocation): Commander {
   // .command() hands exitOverride and configureOutput down; addCommand() would not.
   const verb = parent
     .command(`${command.name} ${command.arguments}`.trim())
@@ -158,6 +110,12 @@ function addCommand(
     .description(`${command.summary}.\n\n${command.description}`)
     .helpCommand(false)
     .passThroughOptions(command.passThrough === true);
+  if (invocation.argv.includes(command.name)) equip(verb, command, parent, invocation);
+  return verb;
+}
+
+/** Adds what is needed to run a verb and to show its help. */
+function equip(verb: Commander, command: Command, parent: Commander, invocation: Invocation): void {
   const path = parent.parent === null ? command.name : `${parent.name()} ${command.name}`;
   verb.showHelpAfterError(`hint: fleetctl help ${path}`);
   for (const { flags, description, choices, repeatable } of command.options) {
@@ -170,19 +128,23 @@ function addCommand(
   for (const { flags } of GLOBAL_OPTIONS) if (!own.has(flags)) verb.addOption(new Option(flags).hideHelp());
   verb.addHelpText(
     'after',
-    () => `\n${formatExamples(command.examples, helpWidth(streams))}\n\nGlobal options: fleetctl --help`,
+    () =>
+      `\n${formatExamples(command.examples, helpWidth(invocation.streams))}\n\nGlobal options: fleetctl --help`,
   );
-  for (const each of command.subcommands ?? []) addCommand(verb, each, streams, done);
+  for (const each of command.subcommands ?? []) addCommand(verb, each, invocation);
   const { run } = command;
-  if (run === undefined) return verb.on('command:*', ([word = '']: readonly string[]) => refuse(verb, word));
-  return verb.action(async (..._: unknown[]) => {
+  if (run === undefined) {
+    verb.on('command:*', ([word = '']: readonly string[]) => refuse(verb, word));
+    return;
+  }
+  verb.action(async (..._: unknown[]) => {
     const { quiet, ...flags }: ConfigFlags = {
       ...parent.parent?.opts(),
       ...parent.opts(),
       ...verb.opts(),
     };
-    const audience = { ...streams, quiet: quiet ?? isQuiet(streams.env) };
-    done(await run({ arguments: verb.args, options: verb.opts(), flags, streams: audience }));
+    const streams = { ...invocation.streams, quiet: quiet ?? isQuiet(invocation.streams.env) };
+    invocation.done(await run({ arguments: verb.args, options: verb.opts(), flags, streams }));
   });
 }
 

@@ -17,7 +17,6 @@ import type { RegistryOptions } from '../registry/edit.ts';
 import { createRegistry, type Registry } from '../registry/registry.ts';
 import { openFileStore } from '../store/file.ts';
 import type { Store } from '../store/store.ts';
-import { transportFor } from './access.ts';
 import type { Call } from './command.ts';
 import { ownConfig } from './own-config.ts';
 import type { Streams } from './streams.ts';
@@ -119,7 +118,10 @@ const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } 
   },
   ssh: {
     async open(place, config, streams) {
-      const { openRemoteStore } = await import('./install/remote-store.ts');
+      const [{ openRemoteStore }, { transportFor }] = await Promise.all([
+        import('./install/remote-store.ts'),
+        import('./access.ts'),
+      ]);
       return openRemoteStore(place, config, streams, transportFor(config, streams));
     },
   },

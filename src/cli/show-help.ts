@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { nearest } from '../base/text.ts';
 import { visible } from '../base/visible.ts';
+import { COMMANDS } from './commands/all.ts';
 import { EXIT } from './exit-status.ts';
-import { COMMANDS, runProgram } from './program.ts';
+import { runProgram } from './program.ts';
 import type { Streams } from './streams.ts';
 import { verbsFor } from './suggestion.ts';
 

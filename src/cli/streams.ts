@@ -1,7 +1,6 @@
 import { fstatSync, writeSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { createInterface } from 'node:readline/promises';
-import { Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { causeText, FleetError } from '../base/errors.ts';
 import { visible } from '../base/visible.ts';
 import { EXIT } from './exit-status.ts';
@@ -76,7 +75,8 @@ export function processStreams(): Streams {
   const canMove = process.stderr.isTTY === true && process.env.TERM !== 'dumb';
   const live = canMove ? new LiveArea(process.stderr) : undefined;
   const hold = <T>(work: () => Promise<T>): Promise<T> => (live === undefined ? work() : live.hold(work));
-  const isPerson = process.stdin.isTTY === true && process.stderr.isTTY === true;
+  // Node needs a millisecond to open a standard input that is not a terminal.
+  const isPerson = process.stderr.isTTY === true && process.stdin.isTTY === true;
   return {
     out: (text, otherwise = '') => {
       live?.clear();
@@ -156,6 +156,8 @@ function endOnSignals(live: LiveArea | undefined): NonNullable<Streams['ifInterr
 
 /** Ctrl-D counts as the answer `none`. Ctrl-C ends the process; readline does not make a signal of it. */
 async function askOnTerminal(question: string, output: NodeJS.WritableStream, none: string): Promise<string> {
+  // Loaded here, because few commands ask.
+  const { createInterface } = process.getBuiltinModule('node:readline/promises');
   const terminal = createInterface({ input: process.stdin, output, terminal: true, historySize: 0 });
   terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve(none)));
@@ -168,6 +170,7 @@ async function askOnTerminal(question: string, output: NodeJS.WritableStream, no
 
 /** The terminal does not echo while readline reads its keys, and the echo of readline is discarded. */
 async function askSecretly(question: string): Promise<string> {
+  const { Writable } = process.getBuiltinModule('node:stream');
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const answer = askOnTerminal('', nowhere, '');
   // The question comes last, because keys that are pressed before would be echoed.

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compareText } from '../../src/base/text.ts';
 import { SCRIPTS } from '../../src/cli/commands/other.ts';
 import { answerCompletion } from '../../src/cli/completion/answer.ts';
-import { COMMANDS } from '../../src/cli/program.ts';
+import { COMMANDS } from '../../src/cli/commands/all.ts';
 import type { Streams } from '../../src/cli/streams.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
 import { openFileStore } from '../../src/store/file.ts';

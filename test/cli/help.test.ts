@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
-import { COMMANDS } from '../../src/cli/program.ts';
+import { COMMANDS } from '../../src/cli/commands/all.ts';
 import { GLOBAL_OPTIONS } from '../../src/config/settings.ts';
 import { makeDesk } from './desk.ts';
 

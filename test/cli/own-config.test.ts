@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Command } from '../../src/cli/command.ts';
-import { COMMANDS } from '../../src/cli/program.ts';
+import { COMMANDS } from '../../src/cli/commands/all.ts';
 import { makeDesk, REFUSING } from './desk.ts';
 
 /** The verbs that ask a fleetd, and those that ask nothing at all. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { COMMANDS } from '../../src/cli/program.ts';
+import { COMMANDS } from '../../src/cli/commands/all.ts';
 import { ELSEWHERE, READING, verbsFor } from '../../src/cli/suggestion.ts';
 
 const VERBS = COMMANDS.map(({ name }) => name);

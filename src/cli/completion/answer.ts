@@ -1,6 +1,5 @@
-import { loadConfig } from '../../config/load.ts';
 import { GLOBAL_OPTIONS } from '../../config/settings.ts';
-import { COMMANDS } from '../program.ts';
+import { COMMANDS } from '../commands/all.ts';
 import type { Streams } from '../streams.ts';
 import { type Candidate, complete, type Sources } from './complete.ts';
 
@@ -36,6 +35,7 @@ function sourcesOf(streams: Streams): Sources {
       return withRegistry({ flags, streams }, async (registry) => (await registry.load()).unitNames);
     },
     async machines(flags) {
+      const { loadConfig } = await import('../../config/load.ts');
       const { env, cwd, home } = streams;
       const { machines } = await loadConfig({ flags, env, cwd, home });
       return machines.map(({ machine: { name, address } }) => ({ word: name, about: address }));

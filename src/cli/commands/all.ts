@@ -1,0 +1,52 @@
+import type { Command } from '../command.ts';
+import { controllerCommand } from './controller.ts';
+import { cordonCommand, drainCommand, uncordonCommand } from './cordon.ts';
+import { doctorCommand } from './doctor.ts';
+import { eventsCommand } from './events.ts';
+import { explainCommand } from './explain.ts';
+import { journalCommand } from './journal.ts';
+import { listMachinesCommand, listUnitFilesCommand, listUnitsCommand } from './lists.ts';
+import { machinesCommand } from './machines.ts';
+import { completionCommand, versionCommand } from './other.ts';
+import { reconcileCommand } from './reconcile.ts';
+import { recoverCommand, registryCommand } from './registry.ts';
+import { restartCommand } from './restart.ts';
+import { sshCommand } from './ssh.ts';
+import { statusCommand } from './status.ts';
+import {
+  destroyCommand,
+  loadCommand,
+  startCommand,
+  stopCommand,
+  submitCommand,
+  unloadCommand,
+} from './units.ts';
+import { verifyCommand } from './verify.ts';
+import { catCommand, historyCommand, rollbackCommand } from './versions.ts';
+
+/** The verbs by group, both in the order of help. */
+export const GROUPS: readonly (readonly [heading: string, commands: readonly Command[]])[] = [
+  [
+    'Unit commands:',
+    [
+      ...[submitCommand, loadCommand, startCommand, restartCommand, stopCommand, unloadCommand],
+      ...[destroyCommand, rollbackCommand],
+    ],
+  ],
+  [
+    'Inspection commands:',
+    [
+      ...[listUnitsCommand, listUnitFilesCommand, listMachinesCommand, statusCommand, journalCommand],
+      ...[eventsCommand, explainCommand, catCommand, historyCommand, verifyCommand],
+    ],
+  ],
+  [
+    'Machine commands:',
+    [machinesCommand, doctorCommand, sshCommand, cordonCommand, uncordonCommand, drainCommand],
+  ],
+  ['Cluster commands:', [reconcileCommand, recoverCommand, registryCommand, controllerCommand]],
+  ['Other commands:', [completionCommand, versionCommand]],
+];
+
+/** Every verb, in the order of help. */
+export const COMMANDS: readonly Command[] = GROUPS.flatMap(([, commands]) => commands);
