@@ -10,16 +10,21 @@ const groups = [
   },
   { name: 'ssh2', test: /node_modules\/ssh2\// },
   { name: 'table', test: /node_modules\/(cli-table3|string-width)\// },
+  { name: 'commands', test: /src\/cli\/(commands|completion)\// },
   { name: 'program', test: /node_modules\/commander\/|src\/cli\/(program|show-help)/ },
   {
+    name: 'registry',
+    test: /src\/(cli\/(registry|own-config)|operations\/unit-texts|config|registry|store(?!\/etcd))|node_modules\/(zod|ini)\//,
+  },
+  {
     name: 'fleet',
-    test: /src\/(?!controller|api|metrics|election|install|store\/etcd|cli\/fleetd|output\/(difference|progress|watch|wide-text)|cli\/(load|watch)|(.*\/)?manual\/)|node_modules\/(zod|ini)\//,
+    test: /src\/(?!controller|api|metrics|election|install|store\/etcd|cli\/fleetd|output\/(difference|progress|watch|wide-text)|cli\/(load|watch)|(.*\/)?manual\/)/,
   },
   // What few commands need.
   { name: 'etcd', test: /src\/store\/etcd\// },
   { name: 'controller', test: /src\/(controller|api|metrics|election|cli\/fleetd)\// },
   { name: 'install', test: /src\/(install|cli\/install)\// },
-  { name: 'manual', test: /src\/(.*\/)?manual\// },
+  { name: 'manual', test: /src\/(.*\/)?manual\/(?!man-pages)/ },
   { name: 'difference', test: /src\/output\/difference/ },
 ].map((group, index, all) => ({ ...group, priority: all.length - index }));
 
@@ -32,6 +37,20 @@ const manPages = {
     mkdirSync(resolve(dir, 'man'));
     for (const [file, text] of pages) writeFileSync(join(dir, 'man', file), text);
     rmSync(entry);
+  },
+};
+
+/** Escapes all but ASCII, because Node decodes a file that is ASCII five times faster. */
+const ascii = {
+  name: 'ascii',
+  generateBundle(_, bundle) {
+    for (const chunk of Object.values(bundle)) {
+      if (/String\.raw`[^`]*[^\0-\x7f]/.test(chunk.code)) throw new Error('String.raw knows no escapes');
+      chunk.code = chunk.code.replaceAll(
+        /[^\0-\x7f]/g,
+        (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+      );
+    }
   },
 };
 
@@ -54,7 +73,7 @@ const licences = {
 };
 
 export default {
-  plugins: [manPages, licences],
+  plugins: [ascii, manPages, licences],
   // Which chunk a module is in is said above; loading one that is there already costs nothing.
   checks: { ineffectiveDynamicImport: false },
   input: {
