@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { main } from '../src/cli/main.ts';
 import { COMMANDS } from '../src/cli/commands/all.ts';
+import { main } from '../src/cli/main.ts';
 import { ROOT } from './support/manual.ts';
 
 const PAGES = [

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { compareText } from '../src/base/text.ts';
-import { EXIT } from '../src/cli/exit-status.ts';
 import { COMMANDS } from '../src/cli/commands/all.ts';
+import { EXIT } from '../src/cli/exit-status.ts';
 import { CHECKS } from '../src/operations/checks.ts';
 import type { ListingView } from '../src/output/field.ts';
 import { HISTORY, MACHINES, UNIT_FILES, UNITS } from '../src/output/listings.ts';

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
-import { manPages } from '../../src/cli/manual/man-pages.ts';
 import { COMMANDS } from '../../src/cli/commands/all.ts';
+import { manPages } from '../../src/cli/manual/man-pages.ts';
 import { GLOBAL_OPTIONS, keysOf } from '../../src/config/settings.ts';
 
 const pages = manPages();

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { TOPICS, titleOf } from '../../src/cli/manual/topics.ts';
 import { COMMANDS } from '../../src/cli/commands/all.ts';
+import { TOPICS, titleOf } from '../../src/cli/manual/topics.ts';
 import { COMMANDS_AND_TOPICS, showPaged } from '../../src/cli/show-help.ts';
 import type { Streams } from '../../src/cli/streams.ts';
 import { render } from '../../src/cli/terminal.ts';
