@@ -1,7 +1,7 @@
 import { manPage } from '../../output/manual/roff.ts';
 import type { Command } from '../command.ts';
-import { createProgram as createFleetd } from '../fleetd/main.ts';
 import { COMMANDS } from '../commands/all.ts';
+import { createProgram as createFleetd } from '../fleetd/main.ts';
 import { VERSION } from '../version.ts';
 import { TOPICS } from './topics.ts';
 
