@@ -42,10 +42,7 @@ export function sshTarget(machine: MachineConfig, config: SshConfig, facts: Loca
   return resolverOf(config, facts)(machine).target;
 }
 
-function resolverOf(
-  { ssh: { ssh_config: sshConfigFile }, maxTimeoutMs = Number.POSITIVE_INFINITY }: SshConfig,
-  facts: LocalFacts,
-) {
+function resolverOf({ ssh: { ssh_config: sshConfigFile }, timeoutMs }: SshConfig, facts: LocalFacts) {
   const { cwd, home, env } = facts;
   const localUser = parseUser(env.USER ?? '') ?? parseUser(env.LOGNAME ?? '') ?? 'root';
   const uid = process.getuid?.() ?? 0;
@@ -61,8 +58,8 @@ function resolverOf(
       ...target,
       // The key of fleet.conf is only for the machine; keys of jump hosts are in ssh_config.
       ...(key !== undefined && { identityFiles: [key], identitiesOnly: true }),
-      connectTimeoutMs: Math.min(target.connectTimeoutMs, maxTimeoutMs),
-      keepaliveTimeoutMs: Math.min(target.keepaliveTimeoutMs, maxTimeoutMs),
+      connectTimeoutMs: Math.min(target.connectTimeoutMs, timeoutMs ?? Number.POSITIVE_INFINITY),
+      keepaliveTimeoutMs: timeoutMs ?? target.keepaliveTimeoutMs,
       name: machine.name,
     };
     return { target: { ...config, ssh, become: ssh.user === 'root' ? 'none' : become }, notes };

@@ -29,8 +29,8 @@ export type SshConfig = {
   readonly override: SshSettings;
   /** Whether the user is asked for the password of sudo. */
   readonly askBecomePass: boolean;
-  /** No connection waits longer than this for its machine, in ms. */
-  readonly maxTimeoutMs?: number;
+  /** Of a controller, in ms: the keepalive timeout, and the longest connect timeout. */
+  readonly timeoutMs?: number;
 };
 
 /** All settings of fleet.conf, the environment and the global flags; frozen. */

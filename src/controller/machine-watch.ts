@@ -17,7 +17,10 @@ export type WatchOptions = {
   readonly driver: SystemdDriver;
   /** Must be monotonic, because it measures how long the machine is unreachable. */
   readonly clock: Clock;
-  /** From an answer to the next query, in ms; reduced by up to a tenth at random, so that queries spread out. */
+  /**
+   * From an answer to the next query, in ms; reduced by up to a tenth at random, so that queries spread out. Less than the
+   * keepalive timeout of a session.
+   */
   readonly intervalMs: number;
   /** The limit of an answer, in ms; after that the machine is unreachable. */
   readonly deadlineMs: number;
@@ -63,6 +66,8 @@ export class MachineWatch {
   #failures = 0;
   #isResting: boolean = false;
   #seenAt = 0;
+  /** The last time at which the machine was known to be up, epoch ms: an answer, or the end of its session. */
+  #upAt = 0;
   /** The highest token that the machine had seen at the start of the session, removed units included. */
   #token: Token | undefined;
   /** Belongs to the session. */
@@ -130,11 +135,9 @@ export class MachineWatch {
 
   /** Restarts the time for which the machine is unreachable, after this process was paused. */
   resetUnreachable(): void {
+    this.#upAt = this.#options.clock.now();
     if (this.#view?.unreachable === undefined) return;
-    this.#view = {
-      ...this.#view,
-      unreachable: { ...this.#view.unreachable, since: this.#options.clock.now() },
-    };
+    this.#view = { ...this.#view, unreachable: { ...this.#view.unreachable, since: this.#upAt } };
   }
 
   /** The query that was sent at `asked`, epoch ms, was not answered. */
@@ -148,7 +151,8 @@ export class MachineWatch {
     // A failure of another kind does not tell how long the machine has been down.
     const isAsBefore =
       before?.unreachable !== undefined && mayBeDown(before.unreachable) === mayBeDown(error);
-    const unreachable = { since: isAsBefore ? before.unreachable.since : asked, code, message, hint };
+    const since = isAsBefore ? before.unreachable.since : this.#unreachableSince(asked);
+    const unreachable = { since, code, message, hint };
     this.#view = {
       machine: this.machine,
       id: before?.id,
@@ -157,6 +161,16 @@ export class MachineWatch {
       backSince: undefined,
     };
     if (before?.unreachable?.code !== code) this.#options.onChange();
+  }
+
+  /**
+   * The time counts from the last sign of life, because nothing shows when the machine went down after it. Time in which the
+   * machine was not asked, as when this process was paused, does not count.
+   */
+  #unreachableSince(asked: number): number {
+    return this.#view?.observation === undefined
+      ? asked
+      : Math.max(this.#upAt, asked - this.#options.intervalMs);
   }
 
   async #ask(): Promise<void> {
@@ -177,6 +191,7 @@ export class MachineWatch {
     const request = { names: [], digests: true, vitals: true, shown: this.#shown, withinMs };
     // Once per session: a registry that went back while this process runs is detected by the store.
     const first = await session.ask(observeQuery({ ...request, token: this.#token === undefined }));
+    this.#upAt = this.#options.clock.now();
     this.#token ??= first.token;
     const names = this.#options.unseen(first);
     const seen = names.length === 0 ? first : await session.ask(observeQuery({ ...request, names }));
@@ -202,9 +217,18 @@ export class MachineWatch {
 
   #connect(): MachineSession {
     const session = this.#options.driver.connect(this.machine);
-    // During a query, its failure is reported by the query, and a pause follows.
-    void session.ended.then(() => this.#session === session && this.#isResting && this.#pause.abort());
+    void session.ended.then(() => this.#session === session && this.#ended());
     return session;
+  }
+
+  /**
+   * During a query, its failure is reported by the query, and a pause follows. Otherwise the machine has ended the session,
+   * because a pause is shorter than the keepalive timeout.
+   */
+  #ended(): void {
+    if (!this.#isResting) return;
+    this.#upAt = this.#options.clock.now();
+    this.#pause.abort();
   }
 
   #answered(observation: Observation): void {

@@ -133,7 +133,7 @@ it.each([
 it('a controller waits for a machine no longer than agent_ttl allows', async () => {
   const config = await box.loadText(`agent_ttl = 9s\n${ONLY_A_NAME}connect_timeout = 1s\n`);
   const { machines } = sshTargets(forController(config), { cwd: box.cwd, home: box.home, env: {} });
-  expect(machines[0]?.ssh).toMatchObject({ connectTimeoutMs: 1000, keepaliveTimeoutMs: 3000 });
+  expect(machines[0]?.ssh).toMatchObject({ connectTimeoutMs: 1000, keepaliveTimeoutMs: 3600 });
 });
 
 describe.skipIf(!hasSshd)('a machine that ssh reaches by its name', () => {

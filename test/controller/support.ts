@@ -1,4 +1,5 @@
 import { afterEach } from 'vitest';
+import { type Deferred, deferred } from '../../src/base/async.ts';
 import { FleetError } from '../../src/base/errors.ts';
 import { Controller } from '../../src/controller/controller.ts';
 import type { Machine } from '../../src/machine/machine.ts';
@@ -15,6 +16,7 @@ export const TTL_MS = 600;
 type HouseOptions = {
   readonly leads?: () => boolean;
   readonly agentTtlMs?: number;
+  readonly intervalMs?: number;
   readonly deadlineMs?: number;
   /** The ways to machines that are not in memory, by their names. */
   readonly drivers?: ReadonlyMap<string, SystemdDriver>;
@@ -35,13 +37,20 @@ export class House {
   /** The registry as the controller has it. */
   readonly watchedRegistry = { ...this.registry, load: () => this.#load() };
   readonly #stop = new AbortController();
+  readonly #sessions: { readonly machine: string; readonly end: Deferred<void> }[] = [];
   readonly controller: Controller;
   readonly #running: Promise<void>;
 
   /** `machines` are names, or machines whole. */
   constructor(
     machines: readonly (string | Machine)[],
-    { leads = () => true, agentTtlMs = TTL_MS, deadlineMs = 100, drivers = new Map() }: HouseOptions = {},
+    {
+      leads = () => true,
+      agentTtlMs = TTL_MS,
+      intervalMs = 50,
+      deadlineMs = 100,
+      drivers = new Map(),
+    }: HouseOptions = {},
   ) {
     this.fakes = fakeMachines(
       machines.map((machine) =>
@@ -60,7 +69,7 @@ export class House {
         agentTtlMs,
         cutOff: 0.5,
       },
-      intervalMs: 50,
+      intervalMs,
       deadlineMs,
       leads,
       emit: (event) => {
@@ -93,6 +102,12 @@ export class House {
     return this.fakes.machines.map(({ name }) => name).filter(isUp);
   }
 
+  /** A machine that ends its sessions and refuses connections. */
+  refuse(name: string): void {
+    this.fakes.disconnect(name, new FleetError('ssh-refused', 'Connection refused'));
+    for (const { machine, end } of this.#sessions) if (machine === name) end.resolve();
+  }
+
   /** Where a unit is assigned. */
   async assigned(unit: string): Promise<string | undefined> {
     const id = (await this.registry.load()).units.get(unit)?.machine;
@@ -123,8 +138,11 @@ export class House {
         const other = drivers.get(machine.name);
         if (other !== undefined) return other.connect(machine);
         const session = this.fakes.driver.connect(machine);
+        const end = deferred<void>();
+        this.#sessions.push({ machine: machine.name, end });
         return {
           ...session,
+          ended: end.promise,
           ask: (query) => answer(machine.name, () => session.ask(query)),
           change: (changes, cluster) => answer(machine.name, () => session.change(changes, cluster)),
         };

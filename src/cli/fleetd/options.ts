@@ -7,12 +7,16 @@ export type Flags = {
   readonly log: 'text' | 'json';
 };
 
-/** The interval and the time limit of the observations of a machine, in ms: three within agent_ttl. */
+/**
+ * The interval and the time limit of the observations of a machine, in ms: three within agent_ttl. Machines that are lost
+ * together are all known to be unreachable before units leave the first one, because two intervals and one limit are shorter
+ * than agent_ttl: the time of one counts from up to an interval before the loss, and another may have been observed just then.
+ */
 export function paceOf({ agent_ttl: ttlMs }: Pick<Config, 'agent_ttl'>): {
   intervalMs: number;
   deadlineMs: number;
 } {
-  return { intervalMs: ttlMs / 3, deadlineMs: Math.max(1_000, ttlMs / 3) };
+  return { intervalMs: ttlMs / 3, deadlineMs: Math.max(1_000, ttlMs / 4) };
 }
 
 /** The time after which the lock of a dead leader is free, in ms: half of agent_ttl. etcd needs at least 2 s. */
@@ -21,9 +25,9 @@ export function leaderTtlOf({ agent_ttl: ttlMs }: Pick<Config, 'agent_ttl'>): nu
 }
 
 /**
- * The configuration for a controller. It observes units itself, so no start has to settle. A connection without an
- * answer is useless to it after the time limit of an observation.
+ * The configuration for a controller. It observes units itself, so no start has to settle. Its keepalive timeout is longer
+ * than the interval of observations, because a session that ends between two of them is a sign of life of the machine.
  */
 export function forController(config: Config): Config {
-  return { ...config, settle: 0, maxTimeoutMs: paceOf(config).deadlineMs };
+  return { ...config, settle: 0, timeoutMs: Math.max(1_000, 1.2 * paceOf(config).intervalMs) };
 }

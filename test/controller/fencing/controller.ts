@@ -1,3 +1,4 @@
+import { paceOf } from '../../../src/cli/fleetd/options.ts';
 import { heldUntil } from '../../../src/cluster/lease.ts';
 import type { MachineView, Observation } from '../../../src/cluster/snapshot.ts';
 import { Leases } from '../../../src/controller/leases.ts';
@@ -13,6 +14,7 @@ import { SimProcess } from './process.ts';
 
 /** The interval at which a controller decides, in ms. */
 const TURN_MS = 400;
+const { intervalMs, deadlineMs } = paceOf({ agent_ttl: TTL_MS });
 const UNIT = 'a.service';
 
 /** A process like fleetd, which decides with the same functions. */
@@ -23,6 +25,8 @@ export class SimController {
   readonly #leases: Leases;
   readonly #pass: SimPass;
   readonly #views = new Map<string, MachineView>();
+  /** When each machine gave its last answer. */
+  readonly #answered = new Map<string, number>();
   readonly #backoff = new Backoff();
   #heldUntil = 0;
   #lockBackAt = 0;
@@ -68,6 +72,7 @@ export class SimController {
   }
 
   #overslept(): void {
+    this.#answered.clear();
     for (const [name, view] of this.#views) {
       if (view.unreachable !== undefined)
         this.#views.set(name, { ...view, unreachable: { ...view.unreachable, since: this.#process.now } });
@@ -117,9 +122,10 @@ export class SimController {
       const place = this.#cluster.registry.machine(machine.name);
       const view = { machine: place, id: machine.id, observation, unreachable: undefined, backSince };
       this.#views.set(machine.name, view);
-      next(TTL_MS / 3);
+      this.#answered.set(machine.name, process.now);
+      next(intervalMs);
     };
-    process.in(TTL_MS / 3, () => {
+    process.in(deadlineMs, () => {
       if (isOver) return;
       this.#unreachable(machine, asked);
       next(250);
@@ -149,7 +155,8 @@ export class SimController {
   }
 
   #unreachable({ name, id }: SimMachine, asked: number): MachineView {
-    const since = this.#views.get(name)?.unreachable?.since ?? asked;
+    const answered = Math.max(this.#answered.get(name) ?? asked, asked - intervalMs);
+    const since = this.#views.get(name)?.unreachable?.since ?? answered;
     const unreachable = { since, code: 'ssh-timeout', message: '', hint: undefined };
     const machine = this.#cluster.registry.machine(name);
     const view = { machine, id, observation: undefined, unreachable, backSince: undefined };
