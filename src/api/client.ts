@@ -47,11 +47,15 @@ export async function fetchSnapshot(endpoint: Endpoint, timeouts: ClientTimeouts
 
 type Got = { readonly status: number; readonly body: string };
 
-function get({ options, tls }: Endpoint, path: string, { firstMs, wholeMs }: ClientTimeouts): Promise<Got> {
+/** Without an agent each request has its own connection; with createConnection, Node accepts no agent. */
+export function agentOf({ options }: Endpoint): { readonly agent?: false } {
+  return options.createConnection === undefined ? { agent: false } : {};
+}
+
+function get(endpoint: Endpoint, path: string, { firstMs, wholeMs }: ClientTimeouts): Promise<Got> {
   return new Promise((resolve, reject) => {
-    // Without an agent each request has its own connection; with createConnection, Node accepts no agent.
-    const agent = options.createConnection === undefined ? { agent: false as const } : {};
-    const request = (tls ? https : http).request({ ...options, ...agent, path });
+    const { options, tls } = endpoint;
+    const request = (tls ? https : http).request({ ...options, ...agentOf(endpoint), path });
     const late = (ms: number) =>
       setTimeout(() => request.destroy(new Error(`no answer within ${ms / 1000} s`)), ms);
     let timer = late(firstMs);

@@ -2,7 +2,9 @@ import { shared, withTimeout } from '../base/async.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
 import type { Clock } from '../base/time.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
+import type { Emit } from '../reconcile/events.ts';
 import { comparedRegistry, refuseDoubtful } from '../reconcile/outdated.ts';
+import type { PassRequest, ReconcileReport } from '../reconcile/pass.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
@@ -20,7 +22,15 @@ export interface Watcher {
   readonly troubles: readonly { readonly message: string; readonly isWarning?: boolean }[];
   /** Observes every machine again, and waits for those that were reachable the last time. */
   observe(): Promise<void>;
+  /** Lets a client have a pass; undefined if this controller cannot run it. */
+  takeTurn(): Turn | undefined;
 }
+
+/** A pass that a client announces, asks for at most once, and ends. */
+export type Turn = {
+  run(request: PassRequest, emit: Emit, signal: AbortSignal): Promise<ReconcileReport>;
+  end(): void;
+};
 
 /** The problems that keep a controller from its work, and those of single machines; one line each. */
 export type Health = { readonly reasons: readonly string[]; readonly warnings: readonly string[] };

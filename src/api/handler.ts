@@ -9,6 +9,7 @@ import { ApiError, type ApiResponse, type Call, errorAnswer, readCall } from './
 import type { Cluster } from './cluster.ts';
 import type { EventStream } from './events.ts';
 import { RequestQueue } from './limits.ts';
+import { runPass } from './pass.ts';
 import { answerTo } from './routes.ts';
 
 /** `isPlain` is true for a request over TCP without TLS. */
@@ -40,6 +41,8 @@ export function createHandler(options: HandlerOptions, rules: AccessRules): Hand
         const last = request.headers['last-event-id'];
         return options.events.follow(response, typeof last === 'string' ? last : undefined);
       }
+      if (call.method === 'POST' && call.path.join('/') === 'fleet/v2/pass')
+        return await runPass(options.cluster, call, response, options.onBug);
       const work = (): Promise<ApiResponse> => answer(options, call);
       const isGone = (): boolean => request.socket.destroyed;
       const answered = isCostly(call) ? await queue.run(work, isGone) : await work();

@@ -9,7 +9,7 @@ import { deleteUnit, getState, getUnit, listStates, listUnits, putUnit } from '.
 type Handler = (cluster: Cluster, call: Call, name: string) => ApiResponse | Promise<ApiResponse>;
 type Route = readonly [path: string, handlers: Readonly<Record<string, Handler>>];
 
-/** Every resource with its methods, except /events and /metrics. */
+/** Every resource with its methods, except those that are answered as a stream, and /metrics. */
 const ROUTES: readonly Route[] = [
   ['fleet/v1/units', { GET: listUnits }],
   [

@@ -15,7 +15,7 @@ import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { accessTo, transportFor } from './access.ts';
 import type { Call } from './command.ts';
 import { followPass } from './follow-pass.ts';
-import { ownConfig } from './own-config.ts';
+import { namedController, ownConfig } from './own-config.ts';
 import { openRegistry, registryOptions } from './registry.ts';
 import { sshTargets } from './ssh-targets.ts';
 import { type Streams, writeLines } from './streams.ts';
@@ -34,6 +34,8 @@ type PortsOptions = {
   readonly wait?: WaitPolicy;
   /** Whether the registry is compared with the machines before anything is stored; true unless given. */
   readonly guard?: boolean;
+  /** Whether a fleetd of this computer runs the pass, if there is one; false unless given. */
+  readonly controller?: boolean;
 };
 
 /** Runs `work` with the registry and the machines of the user's configuration, and closes them afterwards. */
@@ -42,7 +44,9 @@ export async function withPorts<T>(
   work: (ports: Ports, access: SshAccess) => Promise<T>,
   options: PortsOptions = {},
 ): Promise<T> {
-  return withConfig(await ownConfig(flags, streams), streams, work, options);
+  const isExcluded = namedController(flags, streams).endpoint === 'none';
+  const controller = options.controller === true && !isExcluded;
+  return withConfig(await ownConfig(flags, streams), streams, work, { ...options, controller });
 }
 
 /** {@link withPorts} for a given configuration, which may not be stored yet. */
@@ -50,7 +54,7 @@ export async function withConfig<T>(
   config: Config,
   streams: Streams,
   work: (ports: Ports, access: SshAccess) => Promise<T>,
-  { dryRun = false, wait = DEFAULT_WAIT, guard = true }: PortsOptions = {},
+  { dryRun = false, wait = DEFAULT_WAIT, guard = true, controller = false }: PortsOptions = {},
 ): Promise<T> {
   const { machines, sshConfigNotes } = sshTargets(config, streams);
   if (config.verbose) writeLines(streams.err, sshConfigNotes);
@@ -69,7 +73,8 @@ export async function withConfig<T>(
     cutOff: config.cut_off,
     emit: follower.emit,
   };
-  const ports = guard ? guarded(unguarded) : unguarded;
+  const found = controller && !dryRun ? await controllerFor(config, streams, unguarded, wait) : undefined;
+  const ports = found?.ports ?? (guard ? guarded(unguarded) : unguarded);
   try {
     const targetOf = ({ name }: Machine): SshTarget => {
       const found = access.get(name);
@@ -79,8 +84,18 @@ export async function withConfig<T>(
     return await work(ports, { transport, targetOf });
   } finally {
     follower.end();
+    found?.close();
     await Promise.all([ports.driver.close(), ports.registry.close()]);
   }
+}
+
+/** The ports with the fleetd of this computer; undefined without one. */
+async function controllerFor(config: Config, streams: Streams, ports: Ports, wait: WaitPolicy) {
+  const { foundEndpoint, linkToController } = await import('./controller-pass.ts');
+  const endpoint = foundEndpoint(config);
+  if (endpoint === undefined) return undefined;
+  const { author } = registryOptions(streams);
+  return linkToController(ports, { endpoint, config, wait, author });
 }
 
 /** Observations of another person, computer or configuration do not count here. */

@@ -1,9 +1,7 @@
-import { existsSync } from 'node:fs';
 import type { ClientRequestArgs } from 'node:http';
 import { type ClientTimeouts, type Endpoint, fetchSnapshot, parseEndpoint } from '../api/client.ts';
 import type { SnapshotDocument } from '../api/snapshot.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
-import { isTrustedSocket } from '../base/trusted-file.ts';
 import { type Config, originOf } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { readTunnel } from '../config/read.ts';
@@ -13,6 +11,7 @@ import { formatAge } from '../output/format.ts';
 import { transportFor } from './access.ts';
 import type { Call } from './command.ts';
 import { withConfig } from './context.ts';
+import { foundEndpoint } from './controller-pass.ts';
 import { namedController } from './own-config.ts';
 import { sshTarget } from './ssh-targets.ts';
 import type { Streams } from './streams.ts';
@@ -51,13 +50,8 @@ function readEndpoint(text: string): Endpoint {
 
 /** The fleetd on the socket of `config`, if it has the same registry and machines. */
 async function controllerOf(config: Config, streams: Streams): Promise<SnapshotSource | undefined> {
-  const place = config.listen.find(({ kind }) => kind === 'unix');
-  if (place?.kind !== 'unix' || !existsSync(place.path) || !isTrustedSocket(place.path)) return undefined;
-  const endpoint: Endpoint = {
-    name: `unix://${place.path}`,
-    options: { socketPath: place.path },
-    tls: false,
-  };
+  const endpoint = foundEndpoint(config);
+  if (endpoint === undefined) return undefined;
   try {
     const first = await fetchSnapshot(endpoint, timeoutsOfFound(config.machines.length));
     return first.origin === originOf(config) ? snapshotsOf(endpoint, streams, first) : undefined;

@@ -15,15 +15,19 @@ type CommandResult = {
   readonly status: ExitStatus;
 };
 
-/** Runs an operation that changes something unless `--dry-run` is given, and prints its answer. */
+/**
+ * Runs an operation that changes something unless `--dry-run` is given, and prints its answer. With `controller` a fleetd
+ * of this computer runs its pass, if there is one.
+ */
 export async function runChange<Result>(
   call: Call,
   operation: (ports: Ports) => Promise<Result>,
   toAnswer: (result: Result, dryRun: boolean) => CommandResult,
+  controller = false,
 ): Promise<ExitStatus> {
   const { withPorts } = await import('./context.ts');
   const dryRun = call.options.dryRun === true;
-  const result = await withPorts(call, operation, { dryRun, wait: waitPolicyOf(call.options) });
+  const result = await withPorts(call, operation, { dryRun, controller, wait: waitPolicyOf(call.options) });
   const { report, json, status } = toAnswer(result, dryRun);
   await printAnswer(call, report, json, !dryRun);
   return status;
@@ -51,11 +55,12 @@ export async function runUnitVerb<Result extends RequestResult>(
     differing = [...result.differing, ...differing];
     return result;
   };
-  const status = await runChange(call, work, (result, dryRun) => ({
+  const toAnswer = (result: Result, dryRun: boolean): CommandResult => ({
     report: dryRun ? dryRunReport(verb, result) : requestReport(verb, result),
     json: () => (toJson ?? requestJson)(result, dryRun),
     status: requestStatus(result),
-  }));
+  });
+  const status = await runChange(call, work, toAnswer, true);
   if (isVerbose && differing.length > 0) {
     const { differenceLines } = await import('../output/difference.ts');
     writeLines(call.streams.err, differing.flatMap(differenceLines));

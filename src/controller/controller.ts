@@ -1,10 +1,11 @@
 import { setMaxListeners } from 'node:events';
-import { asFleetError, type FleetError, isFleetError } from '../base/errors.ts';
+import { asFleetError, FleetError, isFleetError } from '../base/errors.ts';
 import { heldUntil } from '../cluster/lease.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
-import type { ControllerEvent } from '../reconcile/events.ts';
+import type { ControllerEvent, Emit } from '../reconcile/events.ts';
 import { machineEdits, unseenBy } from '../reconcile/observe.ts';
 import { comparedRegistry, refuseOutdated } from '../reconcile/outdated.ts';
+import type { PassRequest, ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
 import { trustedViews } from '../reconcile/trust.ts';
@@ -28,6 +29,16 @@ export type ControllerOptions = {
   readonly leads: () => boolean;
   readonly emit: (event: ControllerEvent) => void;
 };
+
+/** A pass that a command asks for once. */
+type Turn = {
+  /** Rejects as a pass does, and with FleetError `endpoint` if this controller cannot run it. */
+  run(request: PassRequest, emit: Emit, signal: AbortSignal): Promise<ReconcileReport>;
+  end(): void;
+};
+
+/** How many commands may have turns at once. */
+const MOST_TURNS = 64;
 
 /** The longest sleep, in ms: a process that wakes up much later was paused. */
 const TICK_MS = 1_000;
@@ -54,6 +65,9 @@ export class Controller {
   #loopedAt: number;
   /** The length of a pause that has not been handled yet, in ms. */
   #pausedMs = 0;
+  /** Commands whose passes run or follow. */
+  readonly #turns = new Set<Turn>();
+  #isEnding: boolean = false;
   /** Why the last decision failed. */
   #decisionError: FleetError | undefined;
   /** When time alone requires a decision, epoch ms. */
@@ -126,6 +140,30 @@ export class Controller {
     );
   }
 
+  /**
+   * The turn of a command that is about to change the registry. The units that it changes wait for its pass for a moment.
+   * Undefined if this controller cannot run it: it does not lead, is ending, or runs too many already.
+   */
+  takeTurn(): Turn | undefined {
+    const registry = this.#registry;
+    if (registry === undefined || !this.#mayRun() || this.#turns.size >= MOST_TURNS) return undefined;
+    const release = this.#passes.hold(registry.token);
+    const turn: Turn = {
+      run: (request, emit, signal) => {
+        if (!this.#mayRun()) throw new FleetError('endpoint', 'fleetd does not run passes any more');
+        const pass = this.#passes.command(request, emit, signal);
+        release();
+        return pass;
+      },
+      end: () => {
+        release();
+        this.#turns.delete(turn);
+      },
+    };
+    this.#turns.add(turn);
+    return turn;
+  }
+
   /** Resolves when every machine has been observed once. */
   get whenReady(): Promise<void> {
     return Promise.all([...this.#watches.values()].map(({ whenSeen }) => whenSeen)).then(() => undefined);
@@ -158,8 +196,13 @@ export class Controller {
       if (this.#wakeUp.take() || this.#now() >= this.#due) await this.#decide();
       await this.#wakeUp.sleep(Math.min(this.#due - this.#now(), TICK_MS), signal);
     }
+    this.#isEnding = true;
     clearInterval(tick);
     await Promise.all([this.#passes.idle(), ...watching, following]);
+  }
+
+  #mayRun(): boolean {
+    return this.#hasObserved && !this.#isEnding && this.#options.leads();
   }
 
   #checkPause(): void {

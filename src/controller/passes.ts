@@ -1,14 +1,15 @@
-import { asFleetError, FleetError, isFleetError } from '../base/errors.ts';
-import type { ClusterSnapshot, Observation } from '../cluster/snapshot.ts';
-import type { ControllerEvent } from '../reconcile/events.ts';
+import { asFleetError, FleetError } from '../base/errors.ts';
+import type { ClusterSnapshot, Token } from '../cluster/snapshot.ts';
+import type { ControllerEvent, Emit } from '../reconcile/events.ts';
+import type { PassRequest, ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
-import { type ReconcileReport, reconcile } from '../reconcile/reconcile.ts';
-import type { SystemdDriver } from '../systemd/driver.ts';
-import { observedBy, observeQuery } from '../systemd/observation.ts';
+import { reconcile } from '../reconcile/reconcile.ts';
+import type { RegistryView } from '../registry/view.ts';
 import type { MachineWatch } from './machine-watch.ts';
+import { passDriver } from './pass-driver.ts';
 import type { Group } from './to-do.ts';
 import { type Trouble, troubleOf } from './trouble.ts';
-import { Backoff, within } from './waiting.ts';
+import { Backoff } from './waiting.ts';
 
 export type PassesOptions = {
   readonly ports: Omit<Ports, 'emit'>;
@@ -30,14 +31,22 @@ const MOST_OUTCOMES = 10_000;
 /** How many passes run at once, each for other units. */
 const MOST = 8;
 
-/** The passes of a controller. They run concurrently; a unit is in one at a time. */
+type Running = { readonly units: ReadonlySet<string>; readonly isCommand: boolean };
+
+/** Units that were changed after the registry had that token wait for the pass of a command until `until`, epoch ms. */
+type Hold = { readonly token: Token; readonly until: number };
+
+/** How long a hold lasts at most, in ms: a command stores what it wants, and asks for its pass, in less. */
+const HOLD_MS = 2_000;
+
+/** The passes of a controller. They run concurrently; a unit is in one at a time, and beside it in those of commands. */
 export class Passes {
   readonly #options: PassesOptions;
   readonly #backoff = new Backoff();
-  readonly #busy = new Set<string>();
   /** Units whose last pass ended with an error. */
   readonly #broken = new Map<string, { readonly error: FleetError; readonly times: number }>();
-  readonly #running = new Set<Promise<void>>();
+  readonly #running = new Map<Promise<void>, Running>();
+  readonly #holds = new Set<Hold>();
   /** The last outcome of each unit on each machine. */
   readonly #outcomes = new Map<string, string>();
 
@@ -48,15 +57,27 @@ export class Passes {
   /** Begins passes over the groups, up to the limit; the end of a pass begins the next one. */
   begin(groups: readonly Group[], snapshot: ClusterSnapshot): void {
     const tokens = new Map(snapshot.units.map(({ name, token }) => [name, token]));
-    const isFree = (unit: string): boolean =>
-      !this.#busy.has(unit) &&
-      !this.#backoff.isWaiting(unit, tokens.get(unit) ?? snapshot.revision, snapshot.now);
+    const isFree = (unit: string): boolean => {
+      const token = tokens.get(unit) ?? snapshot.revision;
+      const isHeld = [...this.#holds].some((hold) => token > hold.token && snapshot.now < hold.until);
+      return !isHeld && !this.#isBusy(unit) && !this.#backoff.isWaiting(unit, token, snapshot.now);
+    };
     for (const { units, machines } of groups) {
       for (const part of this.#separate([...units].filter(isFree))) {
-        if (this.#running.size >= MOST) return;
-        this.#track(part, this.#pass(part, machines));
+        if ([...this.#running.values()].filter(({ isCommand }) => !isCommand).length >= MOST) return;
+        this.#track({ units: part, isCommand: false }, this.#pass(part, machines));
       }
     }
+  }
+
+  /**
+   * Lets the units that are changed from now on wait, because a command changes them and will ask for a pass. `token` is
+   * that of the registry. The function that is returned ends it.
+   */
+  hold(token: Token): () => void {
+    const hold = { token, until: this.#options.ports.clock.now() + HOLD_MS };
+    this.#holds.add(hold);
+    return () => this.#holds.delete(hold) && this.#options.onDone();
   }
 
   /** Units whose passes fail repeatedly. */
@@ -88,39 +109,40 @@ export class Passes {
 
   /** Whether a pass over such a unit is running. */
   isBusy(isMeant: (unit: string) => boolean): boolean {
-    return [...this.#busy].some(isMeant);
+    return [...this.#running.values()].some(({ units }) => [...units].some(isMeant));
   }
 
-  /** When the next failed unit may be tried again, epoch ms; Infinity if there is none. */
+  /** When the next unit that failed or is held may be tried, epoch ms; Infinity if there is none. */
   nextTry(now: number): number {
-    return this.#backoff.next(now);
+    const holds = [...this.#holds].map(({ until }) => until).filter((until) => until > now);
+    return Math.min(this.#backoff.next(now), ...holds);
   }
 
   /** Resolves when every pass is over. */
   async idle(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running);
+    while (this.#running.size > 0) await Promise.all(this.#running.keys());
   }
 
-  #track(units: ReadonlySet<string>, pass: Promise<void>): void {
-    for (const unit of units) this.#busy.add(unit);
+  #track(work: Running, pass: Promise<void>): void {
     const running = pass.finally(() => {
-      for (const unit of units) this.#busy.delete(unit);
       this.#running.delete(running);
       this.#options.onDone();
     });
-    this.#running.add(running);
+    this.#running.set(running, work);
+  }
+
+  #isBusy(unit: string): boolean {
+    return [...this.#running.values()].some(({ units }) => units.has(unit));
   }
 
   async #pass(units: ReadonlySet<string>, fresh: ReadonlySet<string>): Promise<void> {
     const { ports } = this.#options;
+    const driver = passDriver(this.#options, fresh);
     const emit = (event: ControllerEvent): void => this.#emit(event);
-    const driver = this.#driverFor(fresh);
     try {
       const report = await reconcile({ ...ports, driver, emit }, units);
-      for (const unit of units) this.#broken.delete(unit);
       this.#learn(report, units);
-      const touched = new Set([...fresh, ...report.plans.map(({ machine }) => machine)]);
-      await Promise.all([...touched].map((name) => this.#options.watches.get(name)?.observe()));
+      await this.#observe(new Set([...fresh, ...report.plans.map(({ machine }) => machine)]));
     } catch (reason) {
       const error = asFleetError(reason);
       const now = ports.clock.now();
@@ -131,6 +153,44 @@ export class Passes {
       }
       emit({ kind: 'pass-failed', units: [...units], error, again });
     }
+  }
+
+  /**
+   * Runs the pass of a command. It observes every machine, as a command does, and waits for no other pass over its units,
+   * which may be a start that hangs and that the command stops. Rejects as a pass does, and with FleetError `endpoint`
+   * if the registry is not that of the command.
+   */
+  async command(request: PassRequest, emit: Emit, signal: AbortSignal): Promise<ReconcileReport> {
+    const { ports } = this.#options;
+    const { units, asked, maxParallel, waits, author } = request;
+    const end = waits.ms === undefined ? undefined : performance.now() + waits.ms;
+    const left = (): number | undefined =>
+      end === undefined ? undefined : Math.max(0, end - performance.now());
+    const fresh = new Set(ports.machines.map(({ name }) => name));
+    const driver = passDriver(this.#options, fresh, () => ({ ...waits, ms: left() }));
+    const registry: Ports['registry'] = {
+      ...ports.registry,
+      load: async () => checked(await ports.registry.load(), request),
+      update: (decide) => ports.registry.update(decide, author),
+    };
+    const told: Emit = (event) => {
+      this.#emit(event);
+      emit(event);
+    };
+    const pass = reconcile({ ...ports, registry, driver, emit: told }, units, { asked, maxParallel, signal });
+    const after = pass.then(
+      (report) => {
+        this.#learn(report, units);
+        return this.#observe(new Set(report.plans.map(({ machine }) => machine)));
+      },
+      () => undefined,
+    );
+    this.#track({ units, isCommand: true }, after);
+    return pass;
+  }
+
+  async #observe(machines: ReadonlySet<string>): Promise<void> {
+    await Promise.all([...machines].map((name) => this.#options.watches.get(name)?.observe()));
   }
 
   /** Marks a repeated outcome. A machine that forges records causes the same one in every pass. */
@@ -151,6 +211,7 @@ export class Passes {
 
   /** Resets the wait of units that succeeded, and extends that of units that failed. */
   #learn({ snapshot, decisions, outcomes }: ReconcileReport, units: ReadonlySet<string>): void {
+    for (const unit of units) this.#broken.delete(unit);
     const now = this.#options.ports.clock.now();
     const failed = new Set([
       ...outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit),
@@ -168,40 +229,10 @@ export class Passes {
       else this.#backoff.succeeded(name);
     }
   }
-
-  /**
-   * The driver of one pass. It observes the machines `fresh`; for others the last observation is used. A machine that is
-   * known to be unreachable fails at once, and one that does not answer in time is unreachable from then on.
-   */
-  #driverFor(fresh: ReadonlySet<string>): SystemdDriver {
-    const { ports, watches, deadlineMs } = this.#options;
-    const { driver, clock } = ports;
-    return {
-      connect(machine) {
-        const watch = watches.get(machine.name);
-        if (watch === undefined)
-          throw new FleetError('machine-not-found', `No such machine: "${machine.name}"`);
-        if (watch.unreachable !== undefined) throw watch.unreachable;
-        const session = driver.connect(machine);
-        return observedBy(session, async ({ request }) => {
-          if (!fresh.has(machine.name)) return lastObservation(watch);
-          const asked = clock.now();
-          try {
-            const query = observeQuery({ ...request, token: true });
-            return await within(deadlineMs, machine, session.ask(query));
-          } catch (error) {
-            if (isFleetError(error)) watch.failed(asked, error);
-            throw error;
-          }
-        });
-      },
-      journal: (machine, request) => driver.journal(machine, request),
-      close: async () => undefined,
-    };
-  }
 }
 
-function lastObservation({ view, unreachable, machine }: MachineWatch): Observation {
-  if (view?.observation !== undefined) return view.observation;
-  throw unreachable ?? new FleetError('ssh-lost', `Lost machine "${machine.name}"`);
+/** Throws FleetError `endpoint` if the registry is not that of the request, or an older state of it. */
+function checked(view: RegistryView, { clusterId, revision }: PassRequest): RegistryView {
+  if (view.clusterId === clusterId && view.revision >= revision) return view;
+  throw new FleetError('endpoint', 'fleetd has another registry');
 }

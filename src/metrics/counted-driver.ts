@@ -26,7 +26,7 @@ export function countedDriver(driver: SystemdDriver, count: (failure?: string) =
       };
       return {
         ...observedBy(session, async (query) => begun(await counted(() => session.ask(query)))),
-        change: async (changes, cluster) => begun(await session.change(changes, cluster)),
+        change: async (...given) => begun(await session.change(...given)),
       };
     },
     journal: (machine, request) => counted(() => driver.journal(machine, request)),

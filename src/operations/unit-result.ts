@@ -5,7 +5,7 @@ import type { Reason, Rejection } from '../cluster/reason.ts';
 import { type DesiredUnit, observedOn } from '../cluster/snapshot.ts';
 import { isFinished, isRunning, type TargetState } from '../cluster/unit-state.ts';
 import type { MachinePlan, Step } from '../plan/step.ts';
-import type { ReconcileReport } from '../reconcile/reconcile.ts';
+import type { ReconcileReport } from '../reconcile/pass.ts';
 import { machinesOf } from '../schedule/decision.ts';
 import { type MachineRef, machineRef, type UnreachableMachine, unreachableMachines } from './listing.ts';
 import type { Apart, StartedAlone, TemplateResult } from './related-units.ts';

@@ -17,17 +17,19 @@ import { type Emit, planned } from './events.ts';
 
 /**
  * Carries out waves, one after the other. A unit that failed is left alone in the waves that follow, and so is one that
- * waits for it, which is a separate outcome.
+ * waits for it, which is a separate outcome. No wave begins after `signal` is raised.
  */
 export async function executeWaves(
   waves: readonly Wave[],
   run: (plans: readonly MachinePlan[]) => Promise<readonly UnitOutcome[]>,
+  signal?: AbortSignal,
 ): Promise<readonly UnitOutcome[]> {
   const done: UnitOutcome[] = [];
   const touched = new Set<string>();
   const failed = new Set<string>();
   let isOver = false;
   for (const { plans, isGate, finishes, waitsFor } of waves) {
+    if (signal?.aborted) break;
     if (isOver && !finishes) continue;
     const held = (unit: string): string | undefined => waitsFor.get(unit)?.find((other) => failed.has(other));
     const isDue = (unit: string): boolean => !failed.has(unit) && (!finishes || touched.has(unit));

@@ -22,24 +22,27 @@ type EarlyObservation = {
  *
  * Before the first change every machine is asked that was not asked before. The pass that follows gets these
  * observations, so a command asks each machine only once. For one command: `driver.close` ends sessions that were not
- * used.
+ * used. `seen` returns the machines as a controller has seen them lately, which replaces these observations; undefined
+ * without a controller.
  */
-export function guarded(ports: Ports): Ports {
-  const guard = new Guard(ports);
+export function guarded(ports: Ports, seen: Guard['seen'] = async () => undefined): Ports {
+  const guard = new Guard(ports, seen);
   return { ...ports, registry: guard.registry, driver: guard.driver };
 }
 
 class Guard {
   readonly registry: Registry;
   readonly driver: SystemdDriver;
+  readonly seen: () => Promise<readonly MachineView[] | undefined>;
   readonly #ports: Ports;
   /** The first answer of every machine, by name. */
   readonly #firstViews = new Map<string, MachineView>();
   /** By the machine's name. */
   readonly #early = new Map<string, EarlyObservation>();
 
-  constructor(ports: Ports) {
+  constructor(ports: Ports, seen: Guard['seen']) {
     const { registry, driver } = ports;
+    this.seen = seen;
     this.#ports = ports;
     this.registry = {
       load: () => registry.load(),
@@ -62,8 +65,9 @@ class Guard {
     const before = await registry.load();
     const edits = decide(before);
     if (edits.length === 0) return before;
-    await this.#observeRest({ names: unitsOf(edits), digests: true });
-    const views = machines.flatMap(({ name }) => this.#firstViews.get(name) ?? []);
+    const known = await this.seen();
+    if (known === undefined) await this.#observeRest({ names: unitsOf(edits), digests: true });
+    const views = known ?? machines.flatMap(({ name }) => this.#firstViews.get(name) ?? []);
     return comparedRegistry(registry, () => views, refuseDoubtful).update(decide);
   }
 

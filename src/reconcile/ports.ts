@@ -4,6 +4,7 @@ import type { Machine } from '../machine/machine.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
 import type { Emit } from './events.ts';
+import type { PassOptions, ReconcileReport } from './pass.ts';
 
 /** The process that observes machines. How long a machine has been unreachable counts only as far as it saw it itself. */
 export type Observer = {
@@ -27,6 +28,11 @@ export type Ports = Policy & {
   readonly emit: Emit;
   /** Until when leases may hold on unreachable machines; undefined, or returns undefined, where that is not known. */
   readonly leases?: () => LeaseEnds | undefined;
+  /** Runs passes in place of this process; resolves with undefined where this process has to run one itself. */
+  readonly controller?: (
+    units: ReadonlySet<string>,
+    options: PassOptions,
+  ) => Promise<ReconcileReport | undefined>;
 };
 
 /** The clocks that measure for how long a machine has been unreachable. */

@@ -8,7 +8,6 @@ import {
 import { orderOf } from '../plan/order.ts';
 import { plan } from '../plan/plan.ts';
 import type { MachinePlan } from '../plan/step.ts';
-import type { Action } from '../plan/steps.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { type Decision, leavingOf, placementsOf } from '../schedule/decision.ts';
@@ -19,37 +18,30 @@ import { execute, executeWaves, isOutOfReach, unreached } from './execute.ts';
 import { logDecisions, logOutcomes } from './log.ts';
 import { machineEdits, observe } from './observe.ts';
 import { aheadOf, refuseOutdated } from './outdated.ts';
+import type { PassOptions, ReconcileReport } from './pass.ts';
 import type { Ports } from './ports.ts';
 import { settle } from './settle.ts';
 import { snapshotOf } from './snapshot.ts';
 import { trustedViews, withoutAhead } from './trust.ts';
-import type { Pass } from './verdicts.ts';
-
-/** What a pass does in addition to repairs. */
-export type PassOptions = {
-  /** What a command asks of units in this pass alone; see {@link Action}. */
-  readonly actions?: ReadonlyMap<string, Action | undefined>;
-  /** How many copies may be under way at once; the pass ends with the first failure then. All without it. */
-  readonly maxParallel?: number;
-  /** Name of a machine that its standard units leave. */
-  readonly drain?: string;
-};
-
-/** Everything a pass saw, decided and did. */
-export type ReconcileReport = Pass & {
-  /** The plans in the order in which they were to be carried out; none follows one with a failure. */
-  readonly waves: readonly (readonly MachinePlan[])[];
-};
 
 /**
  * The one pass: load, observe, schedule, assign, plan, execute. Brings the units named by `only` to what the
  * registry wants of them and of their partners, on every machine that answers; a name the registry does not have is
- * wanted nowhere.
+ * wanted nowhere. A controller runs it if `ports` have one that can.
  */
 export async function reconcile(
   ports: Ports,
   only: ReadonlySet<string> | 'everything',
-  { actions = new Map(), maxParallel, drain }: PassOptions = {},
+  options: PassOptions = {},
+): Promise<ReconcileReport> {
+  const report = only === 'everything' ? undefined : await ports.controller?.(only, options);
+  return report ?? runPass(ports, only, options);
+}
+
+async function runPass(
+  ports: Ports,
+  only: ReadonlySet<string> | 'everything',
+  { actions = new Map(), maxParallel, drain, signal }: PassOptions,
 ): Promise<ReconcileReport> {
   const { emit, clock } = ports;
   const begun = clock.now();
@@ -68,10 +60,11 @@ export async function reconcile(
     const order = orderOf({ plans, snapshot, placements, leaving, maxParallel });
     emit({ kind: 'planned', waves: order.map((wave) => wave.plans.map(planned)) });
     let wave = 0;
-    const done = await executeWaves(order, (now) => {
+    const carryOut = (now: readonly MachinePlan[]): ReturnType<typeof execute> => {
       if (now.length > 0) emit({ kind: 'wave-begun', wave: ++wave, waves: order.length });
       return execute(now, snapshot, sessions, emit);
-    });
+    };
+    const done = await executeWaves(order, carryOut, signal);
     // Nothing was asked of a trigger, or of what a unit triggers, that is out of reach.
     const told =
       only === 'everything' ? decisions : decisions.filter(isMeant(only, registry.units, snapshot));

@@ -11,9 +11,10 @@ export interface Registry {
   load(): Promise<RegistryView>;
   /**
    * Applies what `decide` makes of the current view, all or nothing. When another process was faster, loads
-   * again and asks `decide` again, so it must depend on nothing but the view. No edits, no write.
+   * again and asks `decide` again, so it must depend on nothing but the view. No edits, no write. `author` is the
+   * user of this process unless given.
    */
-  update(decide: (view: RegistryView) => readonly Edit[]): Promise<RegistryView>;
+  update(decide: (view: RegistryView) => readonly Edit[], author?: string): Promise<RegistryView>;
   /**
    * Resolves with true once the registry is at another revision than `view`, and with false when `signal` aborts or
    * the registry is closed. No change is missed; several may be reported as one. Never rejects: `load` says what is wrong.
@@ -32,12 +33,12 @@ export function createRegistry(store: Store, options: RegistryOptions): Registry
   };
   return {
     load,
-    async update(decide) {
+    async update(decide, author = options.author) {
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
         const view = await load();
         const edits = decide(view);
         if (edits.length === 0) return view;
-        const changes = changesFor(edits, view, options);
+        const changes = changesFor(edits, view, { ...options, author });
         const result = await store.commit(changes);
         // What was committed, not what others have made of it since: tokens go with this decision.
         if (result.kind === 'committed') return view.after(changes, result.revision);

@@ -1,6 +1,7 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { UnitChange } from '../plan/step.ts';
+import type { Waits } from './change-jobs.ts';
 import type { Section } from './frame.ts';
 import type { JournalRequest, JournalStream } from './journal.ts';
 import type { MachinePaths } from './script.ts';
@@ -33,9 +34,13 @@ export type MachineSession = {
   /**
    * Makes the changes on behalf of `clusterId`. Resolves with one outcome per change, in their order: a failure never
    * hides another one, and a lost connection is an outcome too. A change with an unknown outcome may have been made;
-   * making it again is harmless.
+   * making it again is harmless. `waits` are those of the driver unless given.
    */
-  readonly change: (changes: readonly UnitChange[], clusterId: string) => Promise<readonly UnitOutcome[]>;
+  readonly change: (
+    changes: readonly UnitChange[],
+    clusterId: string,
+    waits?: Waits,
+  ) => Promise<readonly UnitOutcome[]>;
   /** Resolves when a session that began is over: closed by either side, or lost. */
   readonly ended: Promise<void>;
   /** Ends the session; the connection stays with the transport. */

@@ -89,13 +89,13 @@ function openSession(
   };
   return {
     ask,
-    async change(changes, clusterId) {
+    async change(changes, clusterId, given) {
       const possible = changes.filter(({ obstacle }) => obstacle === undefined);
       const outcomes = new Map<string, UnitOutcome>();
       let lost: Failure | undefined;
       try {
         if (possible.length > 0)
-          for (const outcome of await ask(changeQuery(possible, clusterId, waits())))
+          for (const outcome of await ask(changeQuery(possible, clusterId, given ?? waits())))
             outcomes.set(outcome.unit, outcome);
       } catch (error) {
         if (!isFleetError(error)) throw error;

@@ -144,7 +144,7 @@ export class House {
           ...session,
           ended: end.promise,
           ask: (query) => answer(machine.name, () => session.ask(query)),
-          change: (changes, cluster) => answer(machine.name, () => session.change(changes, cluster)),
+          change: (...given) => answer(machine.name, () => session.change(...given)),
         };
       },
     };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { isUp } from '../../src/cluster/unit-state.ts';
 import { isUnschedulable, type RequestResult } from '../../src/operations/unit-result.ts';
-import type { ReconcileReport } from '../../src/reconcile/reconcile.ts';
+import type { ReconcileReport } from '../../src/reconcile/pass.ts';
 import { machinesOf } from '../../src/schedule/decision.ts';
 import { idOf, systemdState } from '../support/builders.ts';
 import { World } from './world.ts';

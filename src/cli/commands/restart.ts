@@ -36,6 +36,7 @@ export const restartCommand: Command = {
         json: () => restartJson(result, dryRun),
         status: requestStatus(result),
       }),
+      true,
     );
   },
 };

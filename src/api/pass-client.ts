@@ -1,0 +1,90 @@
+import http from 'node:http';
+import https from 'node:https';
+import { deferred } from '../base/async.ts';
+import { LIMITS } from '../machine/limits.ts';
+import type { Emit } from '../reconcile/events.ts';
+import type { PassRequest } from '../reconcile/pass.ts';
+import { agentOf, type Endpoint } from './client.ts';
+import { type PassAnswer, type Ready, readAnswer, requestText } from './pass-lines.ts';
+
+/** The end of a pass; undefined if the connection was lost, or nothing came for too long. */
+export type PassEnd = Extract<PassAnswer, { kind: 'report' | 'error' }> | undefined;
+
+/** A pass that was announced to a controller. */
+export type AnnouncedPass = {
+  /** Undefined if the controller cannot run it, or did not answer in time. Never rejects. */
+  readonly ready: Promise<Ready | undefined>;
+  /** Asks for the pass, once. Never rejects. */
+  run(request: PassRequest, emit: Emit): Promise<PassEnd>;
+  /** Ends the pass, if it is not over. */
+  close(): void;
+};
+
+/**
+ * Announces a pass. `firstMs` is the limit until the controller answers, and `silentMs` that of each later line, in ms; a
+ * controller that works sends one every second.
+ */
+export function announcePass(
+  endpoint: Endpoint,
+  { firstMs, silentMs }: { readonly firstMs: number; readonly silentMs: number },
+): AnnouncedPass {
+  const { options, tls } = endpoint;
+  const ready = deferred<Ready | undefined>();
+  const end = deferred<PassEnd>();
+  let emit: Emit = () => undefined;
+  const path = '/fleet/v2/pass';
+  const request = (tls ? https : http).request({ ...options, ...agentOf(endpoint), method: 'POST', path });
+  const close = (): void => {
+    clearTimeout(timer);
+    request.destroy();
+    ready.resolve(undefined);
+    end.resolve(undefined);
+  };
+  let timer = setTimeout(close, firstMs);
+  const take = (line: string): void => {
+    clearTimeout(timer);
+    timer = setTimeout(close, silentMs);
+    const answer = readAnswer(line);
+    if (answer === undefined) close();
+    else if (answer.kind === 'ready') ready.resolve(answer);
+    else if (answer.kind === 'event') emit(answer.event);
+    else if (answer.kind !== 'working') {
+      end.resolve(answer);
+      close();
+    }
+  };
+  request.on('error', close);
+  request.on('response', (response) => {
+    if (response.statusCode === 200) readLines(response, take, close);
+    else close();
+  });
+  request.flushHeaders();
+  return {
+    ready: ready.promise,
+    run(wanted, listener) {
+      emit = listener;
+      request.end(requestText(wanted));
+      return end.promise;
+    },
+    close,
+  };
+}
+
+/** Calls `end` after the last line, and for a line that is too long. */
+function readLines(stream: http.IncomingMessage, take: (line: string) => void, end: () => void): void {
+  let pieces: string[] = [];
+  let length = 0;
+  stream.setEncoding('utf8');
+  stream.on('data', (chunk: string) => {
+    pieces.push(chunk);
+    length += chunk.length;
+    if (length > LIMITS.snapshot.most) end();
+    if (!chunk.includes('\n')) return;
+    const lines = pieces.join('').split('\n');
+    const rest = lines.pop() ?? '';
+    pieces = [rest];
+    length = rest.length;
+    for (const line of lines) take(line);
+  });
+  stream.on('close', end);
+}

@@ -1,0 +1,115 @@
+import { existsSync } from 'node:fs';
+import type { Endpoint } from '../api/client.ts';
+import { announcePass } from '../api/pass-client.ts';
+import { FleetError } from '../base/errors.ts';
+import { isTrustedSocket } from '../base/trusted-file.ts';
+import { type Config, originOf } from '../config/config.ts';
+import { guarded } from '../reconcile/guard.ts';
+import type { PassOptions, ReconcileReport } from '../reconcile/pass.ts';
+import type { Ports } from '../reconcile/ports.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { RegistryView } from '../registry/view.ts';
+import type { WaitPolicy } from '../systemd/driver.ts';
+
+/** The time limit for the answer of a controller, in ms; then this process runs the pass. */
+function firstMsOf(machines: number): number {
+  return 250 + 5 * machines;
+}
+/** The limit of the time in which a controller that works is silent, in ms. */
+const SILENT_MS = 5_000;
+
+/** The socket of a fleetd on this computer; undefined if there is none. */
+export function foundEndpoint({ listen }: Config): Endpoint | undefined {
+  const place = listen.find(({ kind }) => kind === 'unix');
+  if (place?.kind !== 'unix' || !existsSync(place.path) || !isTrustedSocket(place.path)) return undefined;
+  return { name: `unix://${place.path}`, options: { socketPath: place.path }, tls: false };
+}
+
+type LinkOptions = {
+  readonly endpoint: Endpoint;
+  readonly config: Config;
+  readonly wait: WaitPolicy;
+  /** The user of this process, as `user@host`. */
+  readonly author: string;
+};
+
+/**
+ * Ports whose first pass runs in the controller at `endpoint`, if that one leads and has the same registry and machines. Its
+ * observations guard the changes of the registry. This process runs the pass if the controller could not begin it, could
+ * not reach a machine that it needs, or was lost; unless units may have been restarted, or run, which must not be repeated:
+ * then FleetError `endpoint`.
+ */
+export function linkToController(
+  ports: Ports,
+  { endpoint, config, wait, author }: LinkOptions,
+): { readonly ports: Ports; close(): void } {
+  const began = performance.now();
+  const announced = announcePass(endpoint, {
+    firstMs: firstMsOf(config.machines.length),
+    silentMs: SILENT_MS,
+  });
+  const ready = announced.ready.then((answer) => (answer?.origin === originOf(config) ? answer : undefined));
+  const own = guarded(ports, async () => (await ready)?.machines);
+  const { registry, last } = remembering(own.registry);
+  let isUsed = false;
+  const run: Ports['controller'] = async (units, options) => {
+    const view = last();
+    if (isUsed || view === undefined || (await ready) === undefined) return undefined;
+    isUsed = true;
+    let isSent = false;
+    const { blocks, timeoutMs } = wait;
+    const ms = timeoutMs && Math.max(0, began + timeoutMs - performance.now());
+    const waits = { blocks, ms, settleMs: config.settle };
+    const { asked, maxParallel } = options;
+    const { clusterId, revision } = view;
+    const request = { units, asked, maxParallel, waits, author, clusterId, revision };
+    const end = await announced.run(request, (event) => {
+      isSent ||=
+        event.kind === 'changes-sent' && event.changes.some(({ obstacle }) => obstacle === undefined);
+      ports.emit(event);
+    });
+    const mayRepeat = !isSent || isRepeatable(options);
+    if (end?.kind === 'report') return mayRepeat && isCutShort(end.report) ? undefined : end.report;
+    if (end?.kind === 'error' && isSent) throw end.error;
+    if (mayRepeat) return undefined;
+    throw new FleetError('endpoint', `Lost ${endpoint.name} during the pass`, {
+      hint: 'Machines complete the work that they have received. See where it stands: fleetctl list-units',
+    });
+  };
+  return { ports: { ...own, registry, controller: run }, close: announced.close };
+}
+
+/** The same registry, and its last view. */
+function remembering(registry: Registry): { registry: Registry; last: () => RegistryView | undefined } {
+  let last: RegistryView | undefined;
+  const remember = (view: RegistryView): RegistryView => {
+    last = view;
+    return view;
+  };
+  return {
+    last: () => last,
+    registry: {
+      load: async () => remember(await registry.load()),
+      update: async (...change) => remember(await registry.update(...change)),
+      waitForChange: (view, signal) => registry.waitForChange(view, signal),
+      close: () => registry.close(),
+    },
+  };
+}
+
+/** Whether a pass with these options does nothing twice. */
+function isRepeatable({ asked = new Map() }: PassOptions): boolean {
+  return [...asked.values()].every((kind) => kind !== 'restart' && kind !== 'run');
+}
+
+/** Whether a machine that the pass needed was unreachable: for this process it may be reachable. */
+function isCutShort({ decisions, outcomes }: ReconcileReport): boolean {
+  return (
+    outcomes.some(({ failure }) => failure?.code === 'unreachable') ||
+    decisions.some(
+      (decision) =>
+        decision.kind === 'unschedulable' &&
+        decision.rejected.some(({ reason }) => reason.code === 'machine-silent'),
+    )
+  );
+}

@@ -1,0 +1,56 @@
+import { FleetError, isFleetError } from '../base/errors.ts';
+import type { Observation } from '../cluster/snapshot.ts';
+import type { Ports } from '../reconcile/ports.ts';
+import type { Waits } from '../systemd/change-jobs.ts';
+import type { SystemdDriver } from '../systemd/driver.ts';
+import { observedBy, observeQuery } from '../systemd/observation.ts';
+import type { MachineWatch } from './machine-watch.ts';
+import { within } from './waiting.ts';
+
+type PassDriverOptions = {
+  readonly ports: Pick<Ports, 'driver' | 'clock'>;
+  readonly watches: ReadonlyMap<string, MachineWatch>;
+  /** The limit of an observation, in ms. */
+  readonly deadlineMs: number;
+};
+
+/**
+ * The driver of one pass of a controller. It observes the machines `fresh`; for others the last observation is used. A
+ * machine that is known to be unreachable fails at once, and one that does not answer in time is unreachable from then
+ * on. `waits` of the pass replace those of the controller.
+ */
+export function passDriver(
+  { ports, watches, deadlineMs }: PassDriverOptions,
+  fresh: ReadonlySet<string>,
+  waits?: () => Waits,
+): SystemdDriver {
+  const { driver, clock } = ports;
+  return {
+    connect(machine) {
+      const watch = watches.get(machine.name);
+      if (watch === undefined)
+        throw new FleetError('machine-not-found', `No such machine: "${machine.name}"`);
+      if (watch.unreachable !== undefined) throw watch.unreachable;
+      const session = driver.connect(machine);
+      const observed = observedBy(session, async ({ request }) => {
+        if (!fresh.has(machine.name)) return lastObservation(watch);
+        const asked = clock.now();
+        try {
+          const query = observeQuery({ ...request, token: true });
+          return await within(deadlineMs, machine, session.ask(query));
+        } catch (error) {
+          if (isFleetError(error)) watch.failed(asked, error);
+          throw error;
+        }
+      });
+      return { ...observed, change: (changes, cluster) => session.change(changes, cluster, waits?.()) };
+    },
+    journal: (machine, request) => driver.journal(machine, request),
+    close: async () => undefined,
+  };
+}
+
+function lastObservation({ view, unreachable, machine }: MachineWatch): Observation {
+  if (view?.observation !== undefined) return view.observation;
+  throw unreachable ?? new FleetError('ssh-lost', `Lost machine "${machine.name}"`);
+}
