@@ -1,6 +1,6 @@
 import { type ErrorCode, FleetError } from '../base/errors.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
-import type { Asked } from '../plan/steps.ts';
+import type { Action } from '../plan/steps.ts';
 import type { PassEvent } from '../reconcile/events.ts';
 import { highestToken } from '../reconcile/outdated.ts';
 import type { PassRequest, ReconcileReport } from '../reconcile/pass.ts';
@@ -95,19 +95,19 @@ function shortened({ plans: _, ...report }: ReconcileReport): object {
   return { ...report, snapshot: { ...snapshot, units, machines, olderTexts: [], leases: undefined } };
 }
 
-export function requestText({ asked, units, ...rest }: PassRequest): string {
-  const kinds = [...(asked ?? [])].flatMap(([unit, kind]) => (kind === undefined ? [] : [[unit, kind]]));
-  return JSON.stringify({ version: VERSION, ...rest, units: [...units], asked: kinds });
+export function requestText({ actions, units, ...rest }: PassRequest): string {
+  const kinds = [...(actions ?? [])].flatMap(([unit, kind]) => (kind === undefined ? [] : [[unit, kind]]));
+  return JSON.stringify({ version: VERSION, ...rest, units: [...units], actions: kinds });
 }
 
 /** Reads a request. Throws {@link ApiError} 400 for anything else. */
 export function readRequest(text: string): PassRequest {
   const value = parsed(text);
   if (!isObject(value) || value.version !== VERSION) throw invalid('it is not a pass of this version');
-  const { units, asked, maxParallel, waits, author, clusterId, revision } = value;
+  const { units, actions, maxParallel, waits, author, clusterId, revision } = value;
   if (!Array.isArray(units) || !units.every((unit) => isText(unit) && storedNameProblem(unit) === undefined))
     throw invalid('units');
-  if (!Array.isArray(asked) || !asked.every(isAsked)) throw invalid('asked');
+  if (!Array.isArray(actions) || !actions.every(isAction)) throw invalid('actions');
   if (maxParallel !== undefined && !(isWhole(maxParallel) && maxParallel > 0)) throw invalid('maxParallel');
   if (!isObject(waits) || typeof waits.blocks !== 'boolean' || !isWait(waits.settleMs))
     throw invalid('waits');
@@ -116,7 +116,7 @@ export function readRequest(text: string): PassRequest {
     throw invalid('registry');
   return {
     units: new Set(units),
-    asked: new Map(asked),
+    actions: new Map(actions),
     maxParallel,
     waits: { blocks: waits.blocks, ms: waits.ms, settleMs: waits.settleMs },
     author,
@@ -125,7 +125,7 @@ export function readRequest(text: string): PassRequest {
   };
 }
 
-const ASKED: ReadonlySet<unknown> = new Set<Asked>(['start', 'run', 'stop', 'restart']);
+const ACTIONS: ReadonlySet<unknown> = new Set<Action>(['start', 'run', 'stop', 'restart']);
 /** The limit of a wait, in ms: a day. */
 const LONGEST_WAIT_MS = 86_400_000;
 /** The limit of a text, in UTF-16 units. */
@@ -143,8 +143,8 @@ function isWait(value: unknown): value is number {
   return typeof value === 'number' && value >= 0 && value <= LONGEST_WAIT_MS;
 }
 
-function isAsked(entry: unknown): entry is readonly [string, Asked] {
-  return Array.isArray(entry) && entry.length === 2 && isText(entry[0]) && ASKED.has(entry[1]);
+function isAction(entry: unknown): entry is readonly [string, Action] {
+  return Array.isArray(entry) && entry.length === 2 && isText(entry[0]) && ACTIONS.has(entry[1]);
 }
 
 function invalid(what: string): ApiError {

@@ -60,9 +60,9 @@ export function linkToController(
     const { blocks, timeoutMs } = wait;
     const ms = timeoutMs && Math.max(0, began + timeoutMs - performance.now());
     const waits = { blocks, ms, settleMs: config.settle };
-    const { asked, maxParallel } = options;
+    const { actions, maxParallel } = options;
     const { clusterId, revision } = view;
-    const request = { units, asked, maxParallel, waits, author, clusterId, revision };
+    const request = { units, actions, maxParallel, waits, author, clusterId, revision };
     const end = await announced.run(request, (event) => {
       isSent ||=
         event.kind === 'changes-sent' && event.changes.some(({ obstacle }) => obstacle === undefined);
@@ -98,8 +98,8 @@ function remembering(registry: Registry): { registry: Registry; last: () => Regi
 }
 
 /** Whether a pass with these options does nothing twice. */
-function isRepeatable({ asked = new Map() }: PassOptions): boolean {
-  return [...asked.values()].every((kind) => kind !== 'restart' && kind !== 'run');
+function isRepeatable({ actions = new Map() }: PassOptions): boolean {
+  return [...actions.values()].every((kind) => kind !== 'restart' && kind !== 'run');
 }
 
 /** Whether a machine that the pass needed was unreachable: for this process it may be reachable. */

@@ -162,7 +162,7 @@ export class Passes {
    */
   async command(request: PassRequest, emit: Emit, signal: AbortSignal): Promise<ReconcileReport> {
     const { ports } = this.#options;
-    const { units, asked, maxParallel, waits, author } = request;
+    const { units, actions, maxParallel, waits, author } = request;
     const end = waits.ms === undefined ? undefined : performance.now() + waits.ms;
     const left = (): number | undefined =>
       end === undefined ? undefined : Math.max(0, end - performance.now());
@@ -177,7 +177,11 @@ export class Passes {
       this.#emit(event);
       emit(event);
     };
-    const pass = reconcile({ ...ports, registry, driver, emit: told }, units, { asked, maxParallel, signal });
+    const pass = reconcile({ ...ports, registry, driver, emit: told }, units, {
+      actions,
+      maxParallel,
+      signal,
+    });
     const after = pass.then(
       (report) => {
         this.#learn(report, units);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach } from 'vitest';
 import { type Deferred, deferred } from '../../src/base/async.ts';
 import { FleetError } from '../../src/base/errors.ts';
@@ -32,6 +33,8 @@ export class House {
   readonly registry = createRegistry(this.store, { clock: { now: () => Date.now() }, author: 'me@here' });
   /** Machines that take a connection and never answer. */
   readonly hung = new Set<string>();
+  /** The duration of each change, in ms. */
+  changeMs = 0;
   /** Set, the registry cannot be read. */
   registryError: FleetError | undefined;
   /** The registry as the controller has it. */
@@ -144,7 +147,10 @@ export class House {
           ...session,
           ended: end.promise,
           ask: (query) => answer(machine.name, () => session.ask(query)),
-          change: (...given) => answer(machine.name, () => session.change(...given)),
+          change: async (...given) => {
+            if (this.changeMs > 0) await sleep(this.changeMs);
+            return answer(machine.name, () => session.change(...given));
+          },
         };
       },
     };
