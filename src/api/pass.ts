@@ -5,7 +5,7 @@ import type { Cluster } from './cluster.ts';
 import { answerLine, type PassAnswer, readRequest, readyAnswer } from './pass-lines.ts';
 
 /** The interval of lines while nothing happens, in ms. */
-export const WORKING_MS = 1_000;
+const WORKING_MS = 1_000;
 
 /**
  * Runs a pass for a client: answers `ready` at once, reads the request, and sends the events of the pass and its report as
