@@ -162,7 +162,7 @@ describe('a client', () => {
   it('gives up on a controller that does not answer, or falls silent', async () => {
     const { createServer } = await import('node:http');
     const server = createServer((request, response) => {
-      if (request.headers.host !== 'mute')
+      if (request.headers.host !== 'hung')
         response.write('{"kind":"ready","version":1,"origin":"x","machines":[]}\n');
     });
     const port = await freePort();
@@ -170,8 +170,8 @@ describe('a client', () => {
     onTestFinished(() => void server.closeAllConnections());
     onTestFinished(() => void server.close());
     const limits = { firstMs: 200, silentMs: 200 };
-    const mute = announce({ options: { host: '127.0.0.1', port, headers: { host: 'mute' } } }, limits);
-    expect(await mute.ready).toBeUndefined();
+    const hung = announce({ options: { host: '127.0.0.1', port, headers: { host: 'hung' } } }, limits);
+    expect(await hung.ready).toBeUndefined();
     const silent = announce({ options: { host: '127.0.0.1', port } }, { firstMs: 5_000, silentMs: 200 });
     expect(await silent.ready).toBeDefined();
     expect(await silent.run(await requestFor(['a.service']), none)).toBeUndefined();
