@@ -78,13 +78,13 @@ function tiesTo(
 /** Alias (`Alias=`) → the units that have it: several may, on different machines. */
 export type Aliases = ReadonlyMap<string, readonly string[]>;
 
-/** The aliases of all units. An alias that is also the name of a unit is left out. */
-export function aliasesOf(units: ReadonlyMap<string, DesiredUnit>): Aliases {
+/** The aliases of `units`. An alias that is also the name of a unit, as `isUnit` says, is left out. */
+export function aliasesOf(units: Iterable<DesiredUnit>, isUnit: (name: string) => boolean): Aliases {
   const found = new Map<string, readonly string[]>();
-  for (const { name, text } of units.values()) {
+  for (const { name, text } of units) {
     if (!text.includes('Alias')) continue;
     for (const alias of readInstall(parseUnitFile(text), parseUnitName(name)).aliases)
-      if (!units.has(alias)) found.set(alias, [...(found.get(alias) ?? []), name]);
+      if (!isUnit(alias)) found.set(alias, [...(found.get(alias) ?? []), name]);
   }
   return found;
 }
@@ -94,6 +94,12 @@ export function withUnitNames(dependencies: readonly Dependency[], aliases: Alia
   return dependencies.flatMap((dependency) =>
     (aliases.get(dependency.unit) ?? [dependency.unit]).map((unit) => ({ ...dependency, unit })),
   );
+}
+
+/** Whether a unit names others, so that aliases matter to it. */
+export function namesUnits({ dependencies, placement }: DesiredUnit): boolean {
+  const { machineOf, conflicts, replaces } = placement;
+  return [dependencies, machineOf, conflicts, replaces].some(({ length }) => length > 0);
 }
 
 /** The unit with the aliases in its dependencies and `[X-Fleet]` options replaced by unit names. Globs do not match aliases. */

@@ -54,8 +54,12 @@ export function instancesBehind(template: string, digest: string, registry: Regi
     .map(({ name }) => name);
 }
 
-function madeLike(template: string, { units }: RegistryView): readonly DesiredUnit[] {
-  return [...units.values()].filter(({ name }) => templateOf(parseUnitName(name))?.text === template);
+function madeLike(template: string, { unitNames, units }: RegistryView): readonly DesiredUnit[] {
+  const start = template.slice(0, template.indexOf('@') + 1);
+  return unitNames
+    .filter((name) => name.startsWith(start))
+    .flatMap((name) => units.get(name) ?? [])
+    .filter(({ name }) => templateOf(parseUnitName(name))?.text === template);
 }
 
 /** A unit whose text names another one that is on another machine, where systemd does not find it. */

@@ -7,6 +7,7 @@ import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { previewRegistry, type Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
+import { mayTrigger } from '../unit/dependencies.ts';
 import { isTemplate, parseUnitName, unitNameProblem } from '../unit/unit-name.ts';
 import { findUnit } from './find-unit.ts';
 import { globOf, readLocalUnits, unitNameOf } from './local-file.ts';
@@ -106,7 +107,7 @@ async function idleTriggers(
   request: SubmitRequest,
   verb: 'start' | 'load' | 'submit',
 ): Promise<readonly UnitProblem[]> {
-  if (!request.units.some(mayTrigger)) return [];
+  if (!request.units.some((argument) => mayTrigger(unitNameOf(argument).text))) return [];
   const preview = previewRegistry(ports.registry, { clock: ports.clock, author: '' });
   const aim: Aim = ({ target }) => (verb !== 'submit' && target === 'inactive' ? 'loaded' : target);
   const { units } = await submit(preview, request, aim);
@@ -137,10 +138,6 @@ export function unknownTriggers(
   return units.flatMap(({ name, triggers }) =>
     triggers === undefined || registry.units.has(triggers) ? [] : [{ unit: name, starts: triggers }],
   );
-}
-
-function mayTrigger(argument: string): boolean {
-  return ['timer', 'socket', 'path', 'automount'].includes(unitNameOf(argument).type);
 }
 
 function problemOf({ unit, starts }: Trigger, verb: string): UnitProblem {

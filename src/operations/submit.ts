@@ -1,11 +1,12 @@
 import { dirname, join } from 'node:path';
 import { isFleetError } from '../base/errors.ts';
+import { compareText } from '../base/text.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/unit-state.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
-import { triggeredUnit } from '../unit/dependencies.ts';
+import { mayTrigger, triggeredUnit } from '../unit/dependencies.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, templateOf, type UnitName } from '../unit/unit-name.ts';
 import { findUnit, withText } from './find-unit.ts';
@@ -109,6 +110,8 @@ class Draft {
   /** Instances that got a new text of their template, by the template's name. */
   readonly #taken = new Map<string, DesiredUnit>();
   readonly #changed = new Map<string, DesiredUnit>();
+  /** Unit → the names of the units that start it, or did before the request. */
+  #starters: Map<string, Set<string>> | undefined;
   readonly #replace: boolean;
   readonly #aim: Aim;
 
@@ -128,7 +131,7 @@ class Draft {
     this.names.push(name);
     if (found.kind === 'new') {
       this.created.add(name);
-      this.#changed.set(name, found.unit);
+      this.#change(found.unit);
     }
     if (found.differing !== undefined) this.#differs(name, found.differing, registry);
     if (isTemplate(local.name) && this.#replace) this.#leading.push(local);
@@ -178,12 +181,12 @@ class Draft {
       this.#raise(unit, this.#aim(unit, this.#triggersOf(unit.name, registry)));
     }
     for (const local of companions) this.#addCompanion(local, registry);
-    for (const unit of [...registry.units.values(), ...this.#changed.values()]) {
-      const isNeeded =
-        this.#isTouched(unit, registry) && this.#wantedTriggersOf(unit.name, registry).length > 0;
-      if (!isNeeded || this.#latest(unit.name, registry)?.target !== 'inactive') continue;
-      this.#raise(this.#latest(unit.name, registry) ?? unit, 'loaded');
-      if (!this.names.includes(unit.name)) this.companions.add(unit.name);
+    const touched = this.#touched(registry);
+    for (const name of touched) {
+      const unit = this.#latest(name, registry);
+      if (unit?.target !== 'inactive' || this.#wantedTriggersOf(name, registry).length === 0) continue;
+      this.#raise(unit, 'loaded');
+      if (!this.names.includes(name)) this.companions.add(name);
     }
   }
 
@@ -193,35 +196,57 @@ class Draft {
     const found = findUnit(local, registry);
     if (found.kind === 'known' && found.differing !== undefined)
       this.#differs(name, found.differing, registry);
-    else if (found.kind === 'new') this.#changed.set(name, found.unit);
+    else if (found.kind === 'new') this.#change(found.unit);
     else if (found.kind === 'problem') this.problems.push({ unit: name, error: found.error });
   }
 
-  /** Whether the request is about the unit or one of its triggers. */
-  #isTouched({ name }: DesiredUnit, registry: RegistryView): boolean {
-    return (
-      this.names.includes(name) ||
-      this.names.some((other) => this.#latest(other, registry)?.triggers === name)
-    );
+  /** The units that the request is about and those that they start: those of the registry first. */
+  #touched(registry: RegistryView): readonly string[] {
+    const started = this.names.flatMap((name) => this.#latest(name, registry)?.triggers ?? []);
+    const touched = new Set([...this.names, ...started]);
+    const stored = [...touched].filter((name) => registry.units.has(name)).toSorted(compareText);
+    return [...new Set([...stored, ...[...this.#changed.keys()].filter((name) => touched.has(name))])];
   }
 
   /** Those that start `unit` and are wanted, or named in this request. */
   #triggersOf(unit: string, registry: RegistryView): Triggers {
-    const named = this.names.filter((name) => this.#latest(name, registry)?.triggers === unit);
-    const all = [...new Set([...named, ...this.#wantedTriggersOf(unit, registry)])];
-    return { all, areNamed: named.length > 0 };
+    const named = this.#startersOf(unit, registry).filter(({ name }) => this.names.includes(name));
+    const all = new Set([...named.map(({ name }) => name), ...this.#wantedTriggersOf(unit, registry)]);
+    return { all: [...all], areNamed: named.length > 0 };
   }
 
   #wantedTriggersOf(unit: string, registry: RegistryView): readonly string[] {
-    const all = new Map([...registry.units, ...this.#changed]);
-    return [...all.values()]
-      .filter(({ triggers, target }) => triggers === unit && target !== 'inactive')
-      .map(({ name }) => name);
+    const wanted = this.#startersOf(unit, registry).filter(({ target }) => target !== 'inactive');
+    return wanted.map(({ name }) => name);
+  }
+
+  /** Of the registry, only units of the types that start others are read. */
+  #startersOf(unit: string, registry: RegistryView): readonly DesiredUnit[] {
+    if (this.#starters === undefined) {
+      this.#starters = new Map();
+      for (const name of registry.unitNames.filter(mayTrigger)) this.#indexStarter(registry.units.get(name));
+      for (const changed of this.#changed.values()) this.#indexStarter(changed);
+    }
+    const names = [...(this.#starters.get(unit) ?? [])];
+    return names.flatMap((name) => {
+      const starter = this.#latest(name, registry);
+      return starter?.triggers === unit ? [starter] : [];
+    });
+  }
+
+  #indexStarter(starter: DesiredUnit | undefined): void {
+    if (starter?.triggers === undefined || this.#starters === undefined) return;
+    const names = this.#starters.get(starter.triggers) ?? new Set();
+    this.#starters.set(starter.triggers, names.add(starter.name));
+  }
+
+  #change(unit: DesiredUnit): void {
+    this.#changed.set(unit.name, unit);
+    this.#indexStarter(unit);
   }
 
   #raise(unit: DesiredUnit, target: TargetState): void {
-    if (this.#changed.has(unit.name) || target !== unit.target)
-      this.#changed.set(unit.name, { ...unit, target });
+    if (this.#changed.has(unit.name) || target !== unit.target) this.#change({ ...unit, target });
   }
 
   #latest(name: string, registry: RegistryView): DesiredUnit | undefined {
@@ -258,7 +283,7 @@ class Draft {
     try {
       const next = withText(unit, file);
       if (this.#isCircular(next, registry)) return;
-      this.#changed.set(name, next);
+      this.#change(next);
       this.replaced.add(name);
     } catch (error) {
       if (!isFleetError(error)) throw error;

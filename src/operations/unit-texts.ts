@@ -43,7 +43,7 @@ function onlyMatch(glob: string, view: RegistryView): string {
 
 /** The texts of `unit`, newest first; none for a name that never was one. */
 export function historyRows(unit: string, view: RegistryView): readonly HistoryRow[] {
-  const isKnown = view.unitNames.includes(unit);
+  const isKnown = view.revisionOf(`units/${unit}`) > 0;
   const verdicts = verdictsOn(unit, view);
   return view
     .history(unit)

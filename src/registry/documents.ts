@@ -95,9 +95,6 @@ const SHAPES = {
   turn: z.object({}),
 } as const;
 
-/** What all of them have. Made once: a registry is read after every change, and holds thousands of documents. */
-const VERSIONED = z.object({ version: z.number() });
-
 export type DocumentKind = keyof typeof SHAPES;
 export type Document<K extends DocumentKind> = z.infer<(typeof SHAPES)[K]>;
 
@@ -109,16 +106,16 @@ export function writeDocument<K extends DocumentKind>(_kind: K, document: Docume
 /** Reads a stored document. Throws FleetError `registry-newer` or `registry-corrupt` that names its key. */
 export function readDocument<K extends DocumentKind>(kind: K, key: string, text: string): Document<K> {
   const value = parse(key, text);
-  const version = z.safeParse(VERSIONED, value);
-  if (version.success && version.data.version > VERSION) {
+  const version = versionOf(value);
+  if (version !== undefined && version > VERSION) {
     throw new FleetError(
       'registry-newer',
-      `Cannot read "${key}" of the registry: it was written by a newer fleet: version ${version.data.version}, this one reads up to ${VERSION}`,
+      `Cannot read "${key}" of the registry: it was written by a newer fleet: version ${version}, this one reads up to ${VERSION}`,
       { hint: 'Update fleet here' },
     );
   }
   const result = z.safeParse(SHAPES[kind], value);
-  if (result.success && version.success) return result.data as Document<K>;
+  if (result.success && version !== undefined) return result.data as Document<K>;
   throw corrupt(key, result.success ? 'it has no version' : describe(result.error));
 }
 
@@ -128,6 +125,12 @@ export function corrupt(key: string, what: string, cause?: unknown): FleetError 
     hint: 'Restore the registry from a backup',
     cause,
   });
+}
+
+/** What all documents have; read without a schema, because a registry holds thousands of them. */
+function versionOf(value: unknown): number | undefined {
+  const { version } = Object(value) as { readonly version?: unknown };
+  return typeof version === 'number' ? version : undefined;
 }
 
 function parse(key: string, text: string): unknown {

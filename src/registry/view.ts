@@ -1,9 +1,16 @@
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
-import { compareText } from '../base/text.ts';
-import { type Aliases, aliasesOf, withoutAliases, withUnitNames } from '../cluster/dependencies.ts';
+import { LazyMap } from '../base/lazy-map.ts';
+import {
+  type Aliases,
+  aliasesOf,
+  namesUnits,
+  withoutAliases,
+  withUnitNames,
+} from '../cluster/dependencies.ts';
 import type { LogEntry } from '../cluster/logged-event.ts';
 import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
+import { findRecord, recordsBelow, type Snapshot, withChanges } from '../store/snapshot.ts';
 import type { Change, StoreRecord } from '../store/store.ts';
 import { type Dependency, readDependencies, triggeredUnit } from '../unit/dependencies.ts';
 import { parsePlacement } from '../unit/placement.ts';
@@ -18,31 +25,59 @@ export type HistoryEntry = Document<'history/'>['entries'][number];
 /** Whether a text came up when it was started last. `at` is epoch ms. */
 export type Verdict = NonNullable<Document<'history/'>['verdicts']>[string];
 
-type Units = {
-  readonly units: ReadonlyMap<string, DesiredUnit>;
-  readonly unreadable: ReadonlyMap<string, FleetError>;
-  readonly unconfirmed: ReadonlyMap<string, StoredUnit>;
-  readonly aliases: Aliases;
-};
+/** What the registry has about a unit, with its aliases as they stand in its text. */
+type KnownUnit =
+  | { readonly kind: 'unit'; readonly unit: DesiredUnit }
+  | { readonly kind: 'unreadable'; readonly error: FleetError }
+  | { readonly kind: 'unconfirmed'; readonly unit: StoredUnit; readonly error: FleetError };
 
-/** The registry as it stood at one revision. */
+/** The registry as it stood at one revision. A document is read when something asks for it. */
 export class RegistryView {
   readonly revision: number;
-  readonly #records: ReadonlyMap<string, StoreRecord>;
-  #units: Units | undefined;
+  /** Every unit that can be read, by name, in the order of names. */
+  readonly units: ReadonlyMap<string, DesiredUnit>;
+  /**
+   * Why each of the other units cannot be read, by name: it is written by a newer fleet, or damaged. Such a unit is
+   * neither wanted nor unwanted.
+   */
+  readonly unreadable: ReadonlyMap<string, FleetError>;
+  /** The units among {@link unreadable} that wait for an operator to accept them, see `fleetctl recover`. */
+  readonly unconfirmed: ReadonlyMap<string, StoredUnit>;
+  readonly #snapshot: Snapshot;
+  readonly #known: LazyMap<KnownUnit>;
+  #base: number | undefined;
+  #aliases: Aliases | undefined;
   #events: readonly (LogEntry & { readonly key: string })[] | undefined;
   #machines: ReadonlyMap<string, KnownMachine> | undefined;
 
+  /** `records` are in the order of their keys, as stores give them. */
   constructor(revision: number, records: readonly StoreRecord[]) {
     this.revision = revision;
-    this.#records = new Map(records.map((record) => [record.key, record]));
+    this.#snapshot = { revision, records };
+    const names = (): readonly string[] => this.unitNames;
+    this.#known = new LazyMap(names, (name) => this.#readUnit(name));
+    const known = (name: string): KnownUnit | undefined => this.#known.get(name);
+    this.units = new LazyMap(names, (name) => {
+      const found = known(name);
+      if (found?.kind !== 'unit') return undefined;
+      return namesUnits(found.unit) ? withoutAliases(found.unit, this.#aliasesOfUnits) : found.unit;
+    });
+    this.unreadable = new LazyMap(names, (name) => {
+      const found = known(name);
+      return found === undefined || found.kind === 'unit' ? undefined : found.error;
+    });
+    this.unconfirmed = new LazyMap(names, (name) => {
+      const found = known(name);
+      return found?.kind === 'unconfirmed' ? found.unit : undefined;
+    });
   }
 
   /** Undefined until something is first stored. Throws `registry-corrupt` when this document alone is missing. */
   get clusterId(): string | undefined {
     const cluster = this.#read('cluster', 'cluster');
-    if (cluster === undefined && this.#records.size > 0)
-      throw corrupt('cluster', `it is missing, and ${this.#records.size} others are there`);
+    const { length } = this.#snapshot.records;
+    if (cluster === undefined && length > 0)
+      throw corrupt('cluster', `it is missing, and ${length} others are there`);
     return cluster?.id;
   }
 
@@ -57,25 +92,8 @@ export class RegistryView {
   }
 
   get #tokenBase(): number {
-    return this.#read('cluster', 'cluster')?.tokenBase ?? 0;
-  }
-
-  /** Every unit that can be read, by name, in the order of names. */
-  get units(): ReadonlyMap<string, DesiredUnit> {
-    return this.#readUnits().units;
-  }
-
-  /**
-   * Why each of the other units cannot be read, by name: it is written by a newer fleet, or damaged. Such a unit is
-   * neither wanted nor unwanted.
-   */
-  get unreadable(): ReadonlyMap<string, FleetError> {
-    return this.#readUnits().unreadable;
-  }
-
-  /** The units among {@link unreadable} that wait for an operator to accept them, see `fleetctl recover`. */
-  get unconfirmed(): ReadonlyMap<string, StoredUnit> {
-    return this.#readUnits().unconfirmed;
+    this.#base ??= this.#read('cluster', 'cluster')?.tokenBase ?? 0;
+    return this.#base;
   }
 
   /**
@@ -150,47 +168,55 @@ export class RegistryView {
     const read = readable(() =>
       readDependencies(parseUnitFile(this.text(digest), name), parseUnitName(name)),
     );
-    return isFleetError(read) ? [] : withUnitNames(read, this.#readUnits().aliases);
+    return isFleetError(read) ? [] : withUnitNames(read, this.#aliasesOfUnits);
   }
 
   /** The revision at which a key last changed, 0 when it does not exist. */
   revisionOf(key: string): number {
-    return this.#records.get(key)?.revision ?? 0;
+    return findRecord(this.#snapshot, key)?.revision ?? 0;
   }
 
   /** This view as a commit of `changes` leaves it. */
   after(changes: readonly Change[], revision: number): RegistryView {
-    const records = new Map(this.#records);
-    for (const change of changes) {
-      if (change.kind === 'put') records.set(change.key, { key: change.key, value: change.value, revision });
-      if (change.kind === 'delete') records.delete(change.key);
-    }
-    return new RegistryView(
-      revision,
-      [...records.values()].toSorted((a, b) => compareText(a.key, b.key)),
-    );
+    return new RegistryView(revision, withChanges(this.#snapshot, changes, revision).records);
   }
 
-  #readUnits(): Units {
-    if (this.#units !== undefined) return this.#units;
+  #readUnit(name: string): KnownUnit | undefined {
+    const key = `units/${name}`;
     const base = this.#tokenBase;
-    const units = new Map<string, DesiredUnit>();
-    const unreadable = new Map<string, FleetError>();
-    const unconfirmed = new Map<string, StoredUnit>();
-    for (const name of this.unitNames) {
-      const pending = readable(() => this.#unconfirmed(name));
-      const unit = pending ?? readable(() => this.#unit(name, base));
-      if (isFleetError(unit)) unreadable.set(name, unit);
-      else if ('token' in unit) units.set(name, unit);
-      else {
-        unconfirmed.set(name, unit);
-        unreadable.set(name, notConfirmed(unit));
-      }
+    if (this.revisionOf(key) === 0) return undefined;
+    try {
+      const document = this.#must('units/', key);
+      const unconfirmed = this.#unconfirmed(name, document);
+      return unconfirmed === undefined
+        ? { kind: 'unit', unit: this.#unit(name, document, base) }
+        : { kind: 'unconfirmed', unit: unconfirmed, error: notConfirmed(unconfirmed) };
+    } catch (error) {
+      if (isFleetError(error)) return { kind: 'unreadable', error };
+      throw error;
     }
-    const aliases = aliasesOf(units);
-    for (const [name, unit] of units) units.set(name, withoutAliases(unit, aliases));
-    this.#units = { units, unreadable, unconfirmed, aliases };
-    return this.#units;
+  }
+
+  /** Read from the units whose text may have an `Alias=`, so that the others stay unread. */
+  get #aliasesOfUnits(): Aliases {
+    if (this.#aliases !== undefined) return this.#aliases;
+    const digests = new Set(
+      recordsBelow(this.#snapshot, 'contents/').flatMap(({ key, value }) =>
+        value.includes('Alias') ? [key.slice('contents/'.length)] : [],
+      ),
+    );
+    const named =
+      digests.size === 0
+        ? []
+        : recordsBelow(this.#snapshot, 'units/').filter(({ value }) =>
+            (value.match(/[0-9a-f]{64}/g) ?? []).some((digest) => digests.has(digest)),
+          );
+    const units = named.flatMap(({ key }) => {
+      const found = this.#known.get(key.slice('units/'.length));
+      return found?.kind === 'unit' ? [found.unit] : [];
+    });
+    this.#aliases = aliasesOf(units, (name) => this.#known.get(name)?.kind === 'unit');
+    return this.#aliases;
   }
 
   /** Whether the last event about the unit's being there is its end. */
@@ -204,22 +230,20 @@ export class RegistryView {
   }
 
   #keys(prefix: 'units/' | 'machines/' | 'events/'): readonly string[] {
-    const keys = [...this.#records.keys()].filter((key) => key.startsWith(prefix));
-    return keys.map((key) => key.slice(prefix.length));
+    return recordsBelow(this.#snapshot, prefix).map(({ key }) => key.slice(prefix.length));
   }
 
-  #unconfirmed(name: string): StoredUnit | undefined {
-    const { unconfirmed, ...unit } = this.#must('units/', `units/${name}`);
+  #unconfirmed(name: string, { unconfirmed, ...unit }: Document<'units/'>): StoredUnit | undefined {
     if (unconfirmed === undefined) return undefined;
     const { machine, fromTemplate } = unit;
     return { name, ...unit, text: this.text(unit.digest), machine, fromTemplate, unconfirmed };
   }
 
-  #unit(name: string, tokenBase: number): DesiredUnit {
+  #unit(name: string, document: Document<'units/'>, tokenBase: number): DesiredUnit {
     const key = `units/${name}`;
     const problem = storedNameProblem(name);
     if (problem !== undefined) throw corrupt(key, `that is not a name of a unit: ${problem}`);
-    const { digest, hash, target, fromTemplate, fleet, ...stored } = this.#must('units/', key);
+    const { digest, hash, target, fromTemplate, fleet, ...stored } = document;
     // A template is where its sockets are; earlier versions of recover assigned it to a machine.
     const machine = isTemplate(parseUnitName(name)) ? undefined : stored.machine;
     const text = this.text(digest);
@@ -235,7 +259,7 @@ export class RegistryView {
   }
 
   #read<K extends DocumentKind>(kind: K, key: string): Document<K> | undefined {
-    const record = this.#records.get(key);
+    const record = findRecord(this.#snapshot, key);
     return record === undefined ? undefined : readDocument(kind, key, record.value);
   }
 }

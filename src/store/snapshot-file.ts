@@ -15,7 +15,7 @@ import type { StoreRecord } from './store.ts';
 const FORMAT = 1;
 
 export function encodeSnapshot({ revision, records }: Snapshot): Buffer {
-  const body = Buffer.from(records.map((record) => `${encodeRecord(record)}\n`).join(''));
+  const body = Buffer.from(records.map((record) => `${lineOf(record)}\n`).join(''));
   return Buffer.concat([Buffer.from(`${encodeHeader(revision, checksum(revision, body))}\n`), body]);
 }
 
@@ -30,10 +30,10 @@ export function decodeSnapshot(path: string, bytes: Buffer): Snapshot {
   const headerLine = bytes.toString('utf8', 0, headerEnd);
   const header = parseHeader(path, headerLine);
   const body = bytes.subarray(headerEnd + 1);
-  const records = parseRecords(path, body.toString('utf8'), header.revision);
-
   const sum = checksum(header.revision, body);
-  if (header.sha256 !== sum) throw corrupt(path, 1, 'the checksum does not match the contents');
+  const isIntact = header.sha256 === sum;
+  const records = parseRecords(path, body.toString('utf8'), header.revision, isIntact);
+  if (!isIntact) throw corrupt(path, 1, 'the checksum does not match the contents');
   if (headerLine !== encodeHeader(header.revision, sum))
     throw corrupt(path, 1, 'not a header as fleet writes it');
   return { revision: header.revision, records };
@@ -41,6 +41,36 @@ export function decodeSnapshot(path: string, bytes: Buffer): Snapshot {
 
 function encodeHeader(revision: number, sha256: string): string {
   return JSON.stringify({ fleet: 'registry', format: FORMAT, revision, sha256 });
+}
+
+/** A record whose value is parsed when it is asked for: a command needs few of thousands. */
+class LineRecord implements StoreRecord {
+  readonly key: string;
+  readonly revision: number;
+  readonly source: LineSource;
+
+  constructor(key: string, revision: number, source: LineSource) {
+    this.key = key;
+    this.revision = revision;
+    this.source = source;
+  }
+
+  get value(): string {
+    const { path, line, text } = this.source;
+    return parseRecord(path, line, text).value;
+  }
+
+  toJSON(): StoreRecord {
+    const { key, value, revision } = this;
+    return { key, value, revision };
+  }
+}
+
+type LineSource = { readonly path: string; readonly line: number; readonly text: string };
+
+/** The line of a record; one that was read is not made again. */
+function lineOf(record: StoreRecord): string {
+  return record instanceof LineRecord ? record.source.text : encodeRecord(record);
 }
 
 function encodeRecord({ key, revision, value }: StoreRecord): string {
@@ -67,23 +97,45 @@ function parseHeader(path: string, line: string): { readonly revision: number; r
   return { revision, sha256 };
 }
 
-function parseRecords(path: string, body: string, newest: number): StoreRecord[] {
+/** `isIntact`: the checksum is right, so a line that has the form of {@link encodeRecord} is one of its lines. */
+function parseRecords(path: string, body: string, newest: number, isIntact: boolean): StoreRecord[] {
   const lines = body.split('\n');
   if (lines.pop() !== '') throw corrupt(path, lines.length + 2, 'the line is cut off');
   let last: string | undefined;
   return lines.map((text, index) => {
     const line = index + 2;
-    const { key, revision, value } = parseObject(path, line, text);
-    if (typeof key !== 'string' || typeof value !== 'string')
-      throw corrupt(path, line, 'not a key with its value');
+    const record = (isIntact ? lineRecord(path, line, text) : undefined) ?? parseRecord(path, line, text);
+    const { key, revision } = record;
     if (!isRevision(revision) || revision > newest) {
       throw corrupt(path, line, `bad revision: ${JSON.stringify(revision)}`);
     }
     if (last !== undefined && key <= last)
       throw corrupt(path, line, `key out of order: ${JSON.stringify(key)}`);
     last = key;
-    return { key, value, revision };
+    return record;
   });
+}
+
+function parseRecord(path: string, line: number, text: string): StoreRecord {
+  const { key, revision, value } = parseObject(path, line, text);
+  if (typeof key !== 'string' || typeof value !== 'string')
+    throw corrupt(path, line, 'not a key with its value');
+  return { key, value, revision: Number(revision) };
+}
+
+const KEY_START = '{"key":"';
+const KEY_END = '","revision":';
+const VALUE_START = ',"value":"';
+
+/** The record of a line that {@link encodeRecord} has made; undefined for a line of another form, such as a key with an escape. */
+function lineRecord(path: string, line: number, text: string): LineRecord | undefined {
+  const keyEnd = text.indexOf(KEY_END);
+  const revisionEnd = text.indexOf(VALUE_START, keyEnd);
+  if (!text.startsWith(KEY_START) || keyEnd < 0 || revisionEnd < 0 || !text.endsWith('"}')) return undefined;
+  const key = text.slice(KEY_START.length, keyEnd);
+  const revision = Number(text.slice(keyEnd + KEY_END.length, revisionEnd));
+  if (key.includes('\\') || key.includes('"') || !isRevision(revision)) return undefined;
+  return new LineRecord(key, revision, { path, line, text });
 }
 
 function parseObject(path: string, line: number, text: string): Record<string, unknown> {

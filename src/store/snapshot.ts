@@ -59,11 +59,22 @@ export function applyChanges(
         hint: 'Restore it from a backup',
       },
     );
-  const kept = before.records.filter(({ key }) => (byKey.get(key)?.kind ?? 'check') === 'check');
-  const put = changes.flatMap((change) =>
-    change.kind === 'put' ? [{ key: change.key, value: change.value, revision }] : [],
-  );
-  return { kind: 'applied', after: { revision, records: [...kept, ...put].sort(byKeyOrder) } };
+  return { kind: 'applied', after: withChanges(before, changes, revision) };
+}
+
+/** A snapshot with changes that are known to hold, made at `revision`. The records between them are copied as they are. */
+export function withChanges(before: Snapshot, changes: readonly Change[], revision: number): Snapshot {
+  const pieces: (readonly StoreRecord[])[] = [];
+  let next = 0;
+  for (const change of changes.toSorted(byKeyOrder)) {
+    if (change.kind === 'check') continue;
+    const at = positionOf(before.records, change.key);
+    pieces.push(before.records.slice(next, at));
+    if (change.kind === 'put') pieces.push([{ key: change.key, value: change.value, revision }]);
+    next = before.records[at]?.key === change.key ? at + 1 : at;
+  }
+  pieces.push(before.records.slice(next));
+  return { revision, records: pieces.flat() };
 }
 
 /** The revision a key last changed at, 0 when it does not exist. */
@@ -83,6 +94,6 @@ function positionOf(records: readonly StoreRecord[], key: string): number {
   return low;
 }
 
-function byKeyOrder(a: StoreRecord, b: StoreRecord): number {
+function byKeyOrder(a: Pick<StoreRecord, 'key'>, b: Pick<StoreRecord, 'key'>): number {
   return a.key < b.key ? -1 : 1;
 }

@@ -112,6 +112,11 @@ function slicesAbove(name: string): readonly string[] {
 /** The section of each unit type that starts another unit, and the option that names it. */
 const TRIGGERS = { timer: ['Timer', 'Unit'], socket: ['Socket', 'Service'], path: ['Path', 'Unit'] } as const;
 
+/** Whether a unit of that name can start another one. */
+export function mayTrigger(name: string): boolean {
+  return /\.(timer|socket|path|automount)$/.test(name);
+}
+
 /**
  * The unit that a timer, socket, path or automount starts, whose file must be on the same machine: the one it names,
  * else the service (or mount) of the same name (systemd.timer(5), .socket(5), .path(5), .automount(5)). For a socket

@@ -65,10 +65,13 @@ function lineError(option: UnitOption, unit: UnitName, problem: string, hint: st
   return new FleetError('placement', `Cannot read the placement of ${place}: ${problem}`, { hint });
 }
 
+/** Section names that are not misspelled. */
+const SECTIONS = new Set(['X-Fleet', 'Unit', 'Service', 'Install', 'Timer', 'Socket', 'Path', 'Mount']);
+
 /** Rejects misspelled names such as `[x-fleet]`: systemd only logs a warning, and the unit would run on any machine. */
 function checkSectionNames(file: UnitFile, unit: UnitName): void {
   for (const name of new Set(file.options.map(({ section }) => section))) {
-    if (name === 'X-Fleet' || nearest(name, ['X-Fleet', 'Fleet']) === undefined) continue;
+    if (SECTIONS.has(name) || nearest(name, ['X-Fleet', 'Fleet']) === undefined) continue;
     const option = file.options.find(({ section }) => section === name);
     if (option !== undefined)
       throw lineError(option, unit, `unknown section: ${quoted(name)}`, 'Write [X-Fleet]');

@@ -52,7 +52,7 @@ function unit(name: string, ...lines: readonly string[]): DesiredUnit {
 }
 
 function resolved(...units: readonly DesiredUnit[]): readonly DesiredUnit[] {
-  const aliases = aliasesOf(new Map(units.map((each) => [each.name, each])));
+  const aliases = aliasesOf(units, (name) => units.some((each) => each.name === name));
   return units.map((each) => withoutAliases(each, aliases));
 }
 

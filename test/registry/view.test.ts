@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
+import { compareText } from '../../src/base/text.ts';
 import { writeDocument } from '../../src/registry/documents.ts';
 import { RegistryView } from '../../src/registry/view.ts';
 import type { StoreRecord } from '../../src/store/store.ts';
@@ -21,14 +22,17 @@ function unitRecord({ name, digest, hash, target }: typeof WEB, revision?: numbe
 const textRecord = ({ digest, text }: typeof WEB): StoreRecord =>
   record(`contents/${digest}`, writeDocument('contents/', { text }));
 
+/** Stores give records in the order of their keys. */
+function viewOf(revision: number, records: readonly StoreRecord[]): RegistryView {
+  return new RegistryView(
+    revision,
+    records.toSorted((a, b) => compareText(a.key, b.key)),
+  );
+}
+
 describe('a view of the registry', () => {
   it('reads placements and triggers from the text, and the token from the revision', () => {
-    const view = new RegistryView(9, [
-      unitRecord(WEB, 3),
-      textRecord(WEB),
-      unitRecord(TIMER, 5),
-      textRecord(TIMER),
-    ]);
+    const view = viewOf(9, [unitRecord(WEB, 3), textRecord(WEB), unitRecord(TIMER, 5), textRecord(TIMER)]);
     expect(view.units.get('web.service')).toEqual({ ...WEB, token: 3 });
     expect(view.units.get('web.timer')).toEqual({ ...TIMER, triggers: 'web.service', token: 5 });
     expect(view.units.get('web.service')?.placement.conflicts).toEqual(['web@*.service']);
@@ -41,7 +45,7 @@ describe('a view of the registry', () => {
     const db = desiredUnit('db.service', '', {
       text: '[Service]\nExecStart=x\n[Install]\nAlias=sql.service\n',
     });
-    const view = new RegistryView(
+    const view = viewOf(
       9,
       [db, web].flatMap((unit) => [unitRecord(unit), textRecord(unit)]),
     );
@@ -57,12 +61,12 @@ describe('a view of the registry', () => {
     const template = desiredUnit('web@.service');
     const { name, digest, hash } = template;
     const value = writeDocument('units/', { digest, hash, target: 'loaded', machine: idOf('m1') });
-    const view = new RegistryView(9, [record(`units/${name}`, value), textRecord(template)]);
+    const view = viewOf(9, [record(`units/${name}`, value), textRecord(template)]);
     expect(view.units.get(name)).toMatchObject({ target: 'loaded', machine: undefined });
   });
 
   it('knows when a key last changed, and that another does not exist', () => {
-    const view = new RegistryView(9, [unitRecord(WEB, 3)]);
+    const view = viewOf(9, [unitRecord(WEB, 3)]);
     expect([view.revisionOf('units/web.service'), view.revisionOf('units/x.service')]).toEqual([3, 0]);
   });
 
@@ -91,19 +95,19 @@ describe('a view of the registry', () => {
       'Cannot use unit "web.service" of the registry, as fleet 9.1.0 has stored it: ',
     ],
   ])('names %s, and has all others', (_, records, message) => {
-    const view = new RegistryView(1, [...records, unitRecord(TIMER), textRecord(TIMER)]);
+    const view = viewOf(1, [...records, unitRecord(TIMER), textRecord(TIMER)]);
     expect(view.unreadable.get('web.service')?.message).toMatch(message);
     expect([...view.unreadable.keys()]).toEqual(['web.service']);
     expect([...view.units.keys()]).toEqual(['web.timer']);
   });
 
   it('that lacks the cluster alone is damaged, not new', () => {
-    const view = new RegistryView(1, [unitRecord(WEB), textRecord(WEB)]);
+    const view = viewOf(1, [unitRecord(WEB), textRecord(WEB)]);
     expect(() => view.clusterId).toThrow(
       'Cannot read "cluster" of the registry: it is missing, and 2 others are there',
     );
     expect(view.units.size).toBe(1);
-    expect(new RegistryView(0, []).clusterId).toBeUndefined();
+    expect(viewOf(0, []).clusterId).toBeUndefined();
   });
 
   const HISTORY = writeDocument('history/', { entries: [] });
@@ -144,14 +148,14 @@ describe('a view of the registry', () => {
       true,
     ],
   ])('tells a lost unit from one that is not wanted: one %s', (_, records, isLost) => {
-    const view = new RegistryView(9, records);
+    const view = viewOf(9, records);
     const name = records.some(({ key }) => key === 'units/web.service') ? 'web.service' : 'a.service';
     expect(view.lost(name) !== undefined).toBe(isLost);
   });
 
   it('has events in the order of revisions, those of 0.1.0 among them, and leaves out what it cannot read', () => {
     const at = (at: number) => writeDocument('events/', { at, by: 'me@here', events: [] });
-    const view = new RegistryView(9, [
+    const view = viewOf(9, [
       record('events/0000000000000010-0000000000000007', at(10)),
       record('events/0000000000000099-0000000000000004', at(99)),
       record('events/r0000000000000005', at(20)),
@@ -162,7 +166,7 @@ describe('a view of the registry', () => {
   });
 
   it('is of use as far as it is not damaged', () => {
-    const view = new RegistryView(1, [
+    const view = viewOf(1, [
       record('cluster', writeDocument('cluster', { id: 'c' })),
       record('machines/m1', writeDocument('machines/', { id: idOf('m1') })),
       record('units/web.service', '{'),
@@ -171,12 +175,12 @@ describe('a view of the registry', () => {
   });
 
   it('ignores unknown keys', () => {
-    const view = new RegistryView(1, [record('unitsx/web.service', 'x'), record('fences/m1', 'x')]);
+    const view = viewOf(1, [record('unitsx/web.service', 'x'), record('fences/m1', 'x')]);
     expect([view.units.size, view.machines.size]).toEqual([0, 0]);
   });
 
   it('is not changed by what comes after it', () => {
-    const view = new RegistryView(7, [unitRecord(WEB), textRecord(WEB)]);
+    const view = viewOf(7, [unitRecord(WEB), textRecord(WEB)]);
     const key = 'units/web.service';
     const later = view.after(
       [

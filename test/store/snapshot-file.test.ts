@@ -142,7 +142,7 @@ function sealed(fields: Record<string, unknown> = {}, ...lines: string[]): strin
 }
 
 function decode(bytes: Buffer): Snapshot {
-  return decodeSnapshot('/r/records', bytes);
+  return JSON.parse(JSON.stringify(decodeSnapshot('/r/records', bytes)));
 }
 
 function errorOf(bytes: Buffer): FleetError {
