@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
-// One bundle, split by what is needed together: start-up is won by laziness, and lost again by many small files.
-// A file goes to the first group that takes it, with everything it imports that no group before it has taken.
+// The modules are grouped by the commands that need them: a command loads few chunks, because many small files are slow.
+// A module is in the first group that matches it, together with its imports that are in no group before.
 const groups = [
   {
     name: 'start',
@@ -18,15 +18,28 @@ const groups = [
   },
   {
     name: 'fleet',
-    test: /src\/(?!controller|api|metrics|election|install|store\/etcd|cli\/fleetd|output\/(difference|progress|watch|wide-text)|cli\/(load|watch)|(.*\/)?manual\/)/,
+    test: /src\/(?!controller|api|metrics|election|install|store\/etcd|cli\/(fleetd|install)|operations\/(install|remove)-controller|output\/(difference|installation|progress|watch|wide-text)|cli\/(load|watch)|(.*\/)?manual\/)/,
   },
-  // What few commands need.
+  // Needed by few commands.
   { name: 'etcd', test: /src\/store\/etcd\// },
   { name: 'controller', test: /src\/(controller|api|metrics|election|cli\/fleetd)\// },
-  { name: 'install', test: /src\/(install|cli\/install)\// },
+  {
+    name: 'install',
+    test: /src\/(install\/|cli\/install\/|operations\/(install|remove)-controller|output\/installation)/,
+  },
   { name: 'manual', test: /src\/(.*\/)?manual\/(?!man-pages)/ },
   { name: 'difference', test: /src\/output\/difference/ },
 ].map((group, index, all) => ({ ...group, priority: all.length - index }));
+
+/** Fails if a group has no module, for example after its folder was renamed. */
+const groupCheck = {
+  name: 'group-check',
+  generateBundle(_, bundle) {
+    const chunks = new Set(Object.values(bundle).map(({ name }) => name));
+    const empty = groups.filter(({ name }) => !chunks.has(name));
+    if (empty.length > 0) throw new Error(`no modules in: ${empty.map(({ name }) => name).join(', ')}`);
+  },
+};
 
 /** Writes the man pages with the program that was just built; what they need beyond it is left out of the package. */
 const manPages = {
@@ -73,7 +86,7 @@ const licences = {
 };
 
 export default {
-  plugins: [ascii, manPages, licences],
+  plugins: [ascii, groupCheck, manPages, licences],
   // Which chunk a module is in is said above; loading one that is there already costs nothing.
   checks: { ineffectiveDynamicImport: false },
   input: {

@@ -20,7 +20,9 @@ export type Command = {
   /** As commander writes them: `<unit...>`. */
   readonly arguments: string;
   readonly summary: string;
-  /** The text of help beyond the summary. */
+  /** It changes neither the registry nor machines nor fleet.conf. */
+  readonly isReadOnly?: true;
+  /** The text of help after the summary. */
   readonly description: string;
   readonly options: readonly CommandOption[];
   /** Command lines with their effects. */

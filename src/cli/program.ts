@@ -2,7 +2,7 @@ import { Command as Commander, CommanderError, Option } from 'commander';
 import { FleetError } from '../base/errors.ts';
 import { type ConfigFlags, GLOBAL_OPTIONS } from '../config/settings.ts';
 import type { Command } from './command.ts';
-import { GROUPS } from './commands/all.ts';
+import { GROUPS, isReadOnly } from './commands/all.ts';
 import { EXIT } from './exit-status.ts';
 import { formatExamples, formatHelp, helpWidth } from './help.ts';
 import type { Streams } from './streams.ts';
@@ -91,7 +91,8 @@ function refuse(parent: Commander, word?: string): never {
   const isProgram = parent.parent === null;
   const of = isProgram ? '' : ` of '${parent.name()}'`;
   const choices = isProgram || names.length === 0 ? '' : `. Commands are ${names.join(', ')}.`;
-  const near = word === undefined ? [] : verbsFor(word, names, isProgram ? undefined : parent.name());
+  const near =
+    word === undefined ? [] : verbsFor(word, names, isReadOnly, isProgram ? undefined : parent.name());
   const question =
     near.length === 0 ? '' : `\n(Did you mean ${near.length === 1 ? '' : 'one of '}${near.join(', ')}?)`;
   parent.error(

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { nearest } from '../base/text.ts';
 import { visible } from '../base/visible.ts';
-import { COMMANDS } from './commands/all.ts';
+import { COMMANDS, isReadOnly } from './commands/all.ts';
 import { EXIT } from './exit-status.ts';
 import { runProgram } from './program.ts';
 import type { Streams } from './streams.ts';
@@ -41,6 +41,7 @@ export async function help(words: readonly string[], streams: Streams): Promise<
     ...verbsFor(
       word,
       COMMANDS.map(({ name }) => name),
+      isReadOnly,
     ),
   ];
   const list = `${meant.length === 1 ? '' : 'one of '}${meant.join(', ')}`;

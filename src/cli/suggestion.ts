@@ -1,15 +1,9 @@
 import { nearest } from '../base/text.ts';
 
-/** Verbs that change nothing anywhere. */
-export const READING = [
-  ...['cat', 'history', 'explain', 'verify', 'status', 'journal', 'list-units', 'list-unit-files'],
-  ...['list-machines', 'doctor', 'events', 'version', 'help', 'completion'],
-];
-
 /**
- * Words of systemctl, docker, kubectl and others, with the commands that do the same here; none for what fleetctl does
- * not do. `machines:list` is a word after `machines`. A word that reads elsewhere never suggests a change: by spelling
- * alone, `show` would suggest `stop`.
+ * Words of systemctl, docker, kubectl and others → the corresponding commands; none if fleetctl has none.
+ * `machines:list` is a word after `machines`. A word that is read-only elsewhere never suggests a change: by spelling,
+ * `show` would suggest `stop`.
  */
 export const ELSEWHERE: readonly (readonly [words: string, commands: readonly string[]])[] = [
   ['show', ['status', 'cat']],
@@ -43,18 +37,21 @@ export const ELSEWHERE: readonly (readonly [words: string, commands: readonly st
 ];
 
 /**
- * The commands that an unknown word may stand for: by its meaning elsewhere, else by its spelling. `verbs` are the ones
- * that could stand there, after `group` if there is one. A word that is equally near to a verb that reads and to one
- * that changes something stands for the one that reads.
+ * The suggestions for an unknown word: by its meaning elsewhere, else by its spelling. `verbs` are the possible ones, after
+ * `group` if there is one. If several verbs are equally near, a read-only one takes precedence.
  */
-export function verbsFor(word: string, verbs: readonly string[], group?: string): readonly string[] {
+export function verbsFor(
+  word: string,
+  verbs: readonly string[],
+  isReadOnly: (verb: string) => boolean,
+  group?: string,
+): readonly string[] {
   const meaningOf = (key: string) => ELSEWHERE.find(([words]) => words.split(' ').includes(key))?.[1];
   const special = group === undefined ? undefined : meaningOf(`${group}:${word}`);
   if (special !== undefined) return special;
   const commands = meaningOf(word)?.filter((command) => verbs.includes(command.replace(/ .*/, '')));
   if (commands !== undefined) return commands;
-  const reads = (verb: string): boolean => READING.includes(verb);
   // The first of several that are equally near is taken.
-  const near = nearest(word, [...verbs.filter(reads), ...verbs.filter((verb) => !reads(verb))]);
+  const near = nearest(word, [...verbs.filter(isReadOnly), ...verbs.filter((verb) => !isReadOnly(verb))]);
   return near === undefined ? [] : [near];
 }

@@ -217,7 +217,7 @@ export class Controller {
   async #catchUp(): Promise<void> {
     this.#checkPause();
     if (this.#pausedMs === 0) return;
-    this.#options.emit({ kind: 'overslept', ms: this.#pausedMs });
+    this.#options.emit({ kind: 'paused', ms: this.#pausedMs });
     this.#pausedMs = 0;
     for (const watch of this.#watches.values()) watch.resetUnreachable();
     this.#leases.reset();

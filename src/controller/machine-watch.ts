@@ -140,8 +140,8 @@ export class MachineWatch {
     this.#view = { ...this.#view, unreachable: { ...this.#view.unreachable, since: this.#upAt } };
   }
 
-  /** The query that was sent at `asked`, epoch ms, was not answered. */
-  failed(asked: number, error: FleetError): void {
+  /** The query that was sent at `sentAt`, epoch ms, was not answered. */
+  failed(sentAt: number, error: FleetError): void {
     this.#drop();
     const isLikeLast = this.#error !== undefined && isRefusal(this.#error) === isRefusal(error);
     this.#failures = isLikeLast ? this.#failures + 1 : 1;
@@ -151,7 +151,7 @@ export class MachineWatch {
     // A failure of another kind does not tell how long the machine has been down.
     const isAsBefore =
       before?.unreachable !== undefined && mayBeDown(before.unreachable) === mayBeDown(error);
-    const since = isAsBefore ? before.unreachable.since : this.#unreachableSince(asked);
+    const since = isAsBefore ? before.unreachable.since : this.#unreachableSince(sentAt);
     const unreachable = { since, code, message, hint };
     this.#view = {
       machine: this.machine,
@@ -164,23 +164,23 @@ export class MachineWatch {
   }
 
   /**
-   * The time counts from the last sign of life, because nothing shows when the machine went down after it. Time in which the
-   * machine was not asked, as when this process was paused, does not count.
+   * The time counts from the last evidence that the machine was up, because it may have gone down immediately after it. A pause of this
+   * process, in which no query was sent, does not count.
    */
-  #unreachableSince(asked: number): number {
+  #unreachableSince(sentAt: number): number {
     return this.#view?.observation === undefined
-      ? asked
-      : Math.max(this.#upAt, asked - this.#options.intervalMs);
+      ? sentAt
+      : Math.max(this.#upAt, sentAt - this.#options.intervalMs);
   }
 
   async #ask(): Promise<void> {
     const { clock, deadlineMs } = this.#options;
-    const asked = clock.now();
+    const sentAt = clock.now();
     try {
       this.#answered(await within(deadlineMs, this.machine, this.#observe()));
-      this.#seenAt = asked;
+      this.#seenAt = sentAt;
     } catch (error) {
-      this.failed(asked, badAnswer(this.machine.name, error));
+      this.failed(sentAt, badAnswer(this.machine.name, error));
     }
   }
 

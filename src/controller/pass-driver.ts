@@ -34,12 +34,12 @@ export function passDriver(
       const session = driver.connect(machine);
       const observed = observedBy(session, async ({ request }) => {
         if (!fresh.has(machine.name)) return lastObservation(watch);
-        const asked = clock.now();
+        const sentAt = clock.now();
         try {
           const query = observeQuery({ ...request, token: true });
           return await within(deadlineMs, machine, session.ask(query));
         } catch (error) {
-          if (isFleetError(error)) watch.failed(asked, error);
+          if (isFleetError(error)) watch.failed(sentAt, error);
           throw error;
         }
       });

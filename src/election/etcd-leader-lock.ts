@@ -9,13 +9,13 @@ import { refused } from '../store/etcd/trouble.ts';
 import { attempt } from '../store/system-error.ts';
 import type { LeaderLock } from './leadership.ts';
 
-/** How long a watch may send nothing before the key is read again, and the pause after a failure, in ms. */
+/** The limit of a watch without an answer, after which the key is read again, and the pause after a failure, in ms. */
 const WATCH_SILENCE = 10_000;
 const WATCH_PAUSE = 500;
 
 /**
- * The leader lock of a registry in etcd: the key `PREFIX/leader`, under a lease of etcd, which removes it when the lease is
- * not kept alive. etcd counts whole seconds, so the lease may last a little longer than `ttlMs`; never shorter.
+ * The leader lock of a registry in etcd: the key `PREFIX/leader` with a lease of etcd, which removes the key if it is not
+ * kept alive. etcd counts whole seconds, so the lease may be slightly longer than `ttlMs`, but never shorter.
  */
 export function etcdLeaderLock(options: EtcdOptions, ttlMs: number): LeaderLock {
   const client = new EtcdClient(options);
@@ -23,7 +23,7 @@ export function etcdLeaderLock(options: EtcdOptions, ttlMs: number): LeaderLock 
   let lease = '0';
   let seen = 0n;
 
-  /** The lease of the process that has the lock; undefined when it is free. */
+  /** The lease of the process that holds the lock; undefined if it is free. */
   const holder = async (): Promise<string | undefined> => {
     const answer = await client.call('kv/range', { key: toBase64(key) });
     seen = revisionOf(answer);
@@ -50,20 +50,20 @@ export function etcdLeaderLock(options: EtcdOptions, ttlMs: number): LeaderLock 
     },
     async probe() {
       await holder();
-      // etcd checks the rights to all that a transaction could do, and this condition never holds.
+      // etcd checks the permissions for all operations of a transaction, and this condition never holds.
       const compare = [{ key: toBase64(key), target: 'CREATE', result: 'LESS', create_revision: '0' }];
       await client.call('kv/txn', { ...putLock(key, '0'), compare });
     },
     async renew() {
       const { result } = await client.call('lease/keepalive', { ID: lease });
       const { TTL = '0' } = (result ?? {}) as { TTL?: string };
-      // The key may have been removed by hand.
+      // A user may have removed the key.
       return Number(TTL) > 0 && (await holder()) === lease;
     },
     leave: revoke,
     async waitUntilFree(signal) {
-      const told = await client.watch(key, seen, WATCH_SILENCE, signal);
-      if (!told) await sleep(WATCH_PAUSE, undefined, { signal }).catch(() => {});
+      const hasChanged = await client.watch(key, seen, WATCH_SILENCE, signal);
+      if (!hasChanged) await sleep(WATCH_PAUSE, undefined, { signal }).catch(() => {});
     },
     close: async () => client.close(),
   };
@@ -78,8 +78,8 @@ function putLock(key: string, lease: string): Message {
 }
 
 /**
- * Throws FleetError `registry-corrupt` for a key that no fleetd can have written: nothing would ever remove it, and
- * everyone would wait.
+ * Throws FleetError `registry-corrupt` for a key that no fleetd can have written: it would never be removed, and all
+ * controllers would wait.
  */
 function refuseForeign(key: string, { lease, value = '' }: { lease?: string; value?: string }): void {
   const text = Buffer.from(value, 'base64').toString('utf8');
@@ -87,7 +87,7 @@ function refuseForeign(key: string, { lease, value = '' }: { lease?: string; val
   if (isOurs && lease !== undefined) return;
   throw new FleetError(
     'registry-corrupt',
-    `no fleetd wrote the key "${key}" of etcd: ${isOurs ? 'it has no lease, so that it never ends' : 'it holds something else'}`,
-    { hint: `Look what it is, and remove it: etcdctl del ${key}` },
+    `no fleetd wrote the key "${key}" of etcd: ${isOurs ? 'it has no lease, so it never expires' : 'its value is not that of a leader'}`,
+    { hint: `Examine the key, and remove it: etcdctl del ${key}` },
   );
 }

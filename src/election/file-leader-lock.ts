@@ -8,17 +8,17 @@ import type { Store, StoreRecord } from '../store/store.ts';
 import { attempt } from '../store/system-error.ts';
 import type { LeaderLock } from './leadership.ts';
 
-/** How often to look whether the leader has died, in ms. */
-const LOOK = 500;
+/** The interval of checks whether the leader has ended, in ms. */
+const CHECK_MS = 500;
 const KEY = 'leader';
 
 /**
- * The leader lock of a registry in a folder: the record `leader` in a separate store below it, so that renewals are no
- * revisions of the registry.
+ * The leader lock of a registry in a folder: the record `leader` in a separate store below it, so that renewals do not
+ * change the revision of the registry.
  *
- * It is free when its owner has surely ended (`store/owner.ts`), or when it was not renewed for its time. Each candidate
- * measures that time by its own clock, from when it first saw the record. The renewal that wrote the record was asked for
- * before that, so the holder knows first that its time is over.
+ * It is free if its owner has certainly ended (`store/owner.ts`), or if it was not renewed within its TTL. Each candidate
+ * measures the TTL by its own clock, from the time at which it first saw the record. The holder measures it from its
+ * request, which was earlier, so it is the first to know that the lock has expired.
  */
 export function fileLeaderLock(directory: string, ttlMs: number): LeaderLock {
   const store = openFileStore(join(directory, KEY));
@@ -49,7 +49,7 @@ export function fileLeaderLock(directory: string, ttlMs: number): LeaderLock {
       await store.commit([{ kind: 'delete', key: KEY, ifRevision: ours }]);
     },
     async waitUntilFree(signal) {
-      await untilAny([signal, AbortSignal.timeout(LOOK)], (ended) => store.waitForChange(seen, ended));
+      await untilAny([signal, AbortSignal.timeout(CHECK_MS)], (ended) => store.waitForChange(seen, ended));
     },
     close: () => store.close(),
   };
@@ -65,7 +65,7 @@ function hasEnded({ value }: StoreRecord): boolean {
   return owner !== undefined && !mayBeRunning(owner);
 }
 
-/** Tells whether a record has been as it is for as long as its owner may go without renewing it. */
+/** A function that returns whether a record has been unchanged for its TTL. */
 function staleness(): (record: StoreRecord) => boolean {
   let revision = 0;
   let since = 0;
@@ -75,7 +75,7 @@ function staleness(): (record: StoreRecord) => boolean {
   };
 }
 
-/** fleet did not write a value that is not a number: the leader lock is free. */
+/** The TTL in ms; 0 for an invalid value, which fleet did not write, so the lock is free. */
 function ttlOf({ value }: StoreRecord): number {
   return Number(attempt(() => JSON.parse(value).ttlMs)) || 0;
 }

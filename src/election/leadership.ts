@@ -2,18 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CLOCK_DRIFT } from '../base/time.ts';
 
 /**
- * The lock of the one leader. Its holder has it for `ttlMs`, and again from each renewal; then others may take it.
- * Errors are those of the store that keeps it.
+ * The lock of the only leader. It expires `ttlMs` after it was taken or renewed; then others may take it. Errors are those
+ * of its store.
  */
 export interface LeaderLock {
   readonly ttlMs: number;
   /** Takes it if it is free: true. */
   take(): Promise<boolean>;
-  /** Rejects if it could never be taken, because rights are missing or something else is in its place; changes nothing. */
+  /** Rejects if it could never be taken, because of missing permissions or a foreign value; changes nothing. */
   probe(): Promise<void>;
-  /** Keeps it for another `ttlMs` from this call on, or later; false when it is no longer ours. */
+  /** Extends it to at least `ttlMs` from this call; false if this process no longer holds it. */
   renew(): Promise<boolean>;
-  /** Frees it if it is ours. */
+  /** Frees it if this process holds it. */
   leave(): Promise<void>;
   /** Resolves when it may be free, which may be too early, or when `signal` aborts. Never rejects. */
   waitUntilFree(signal: AbortSignal): Promise<void>;
@@ -21,44 +21,44 @@ export interface LeaderLock {
 }
 
 export type CampaignOptions = {
-  /** Ends the campaign; not a leadership that it has won. */
+  /** Ends the campaign, but not the leadership after it. */
   readonly signal: AbortSignal;
-  /** Milliseconds from any moment on, never fewer than have passed. */
+  /** Ms since any fixed time, never less than the time that has passed. */
   readonly now?: () => number;
 };
 
 /**
- * Waits until the lock is ours. Undefined when `signal` aborts first; rejects when the store of the lock fails, and
- * may be called again then.
+ * Waits until this process holds the lock. Resolves with undefined if `signal` aborts first. Rejects if the store of the
+ * lock fails; it may be called again then.
  */
 export async function campaign(
   lock: LeaderLock,
   { signal, now = elapsed }: CampaignOptions,
 ): Promise<HeldLeadership | undefined> {
   while (!signal.aborted) {
-    const asked = now();
-    if (await lock.take()) return new HeldLeadership(lock, asked, now);
+    const requestedAt = now();
+    if (await lock.take()) return new HeldLeadership(lock, requestedAt, now);
     await lock.waitUntilFree(signal);
   }
   return undefined;
 }
 
 /**
- * How long a lock is safely ours from when it was asked for, in ms: less than its time, because the clock by which others
- * get it may run faster than ours.
+ * How long a lock is safely held after its request, in ms. It is less than its TTL, because the clocks of other candidates
+ * may run faster.
  */
 export function safeTime({ ttlMs }: Pick<LeaderLock, 'ttlMs'>): number {
   return ttlMs * (1 - CLOCK_DRIFT);
 }
 
-/** Being the leader, until it is lost or given up. */
+/** The leadership of this process, until it is lost or given up. */
 export class HeldLeadership {
   readonly #lock: LeaderLock;
   readonly #now: () => number;
   readonly #lost = new AbortController();
   readonly #watchdog: NodeJS.Timeout;
   readonly #renewals: Promise<void>;
-  /** When the last renewal that was granted was asked for: the time of the lock cannot have begun before. */
+  /** The time of the request for the last successful renewal. */
   #since: number;
 
   constructor(lock: LeaderLock, since: number, now: () => number) {
@@ -69,38 +69,38 @@ export class HeldLeadership {
     this.#renewals = this.#renew();
   }
 
-  /** Aborts when it is lost or given up; later than `isHeld` says no, at most by a tenth of its time. */
+  /** Aborts when it is lost or given up, at most a tenth of the TTL later than `isHeld` returns false. */
   get lost(): AbortSignal {
     return this.#lost.signal;
   }
 
   /**
-   * Whether it is ours now, by the clock and not by the last answer: false as soon as another may have it. A process
-   * that was paused has to ask before it acts.
+   * Whether this process holds it now, by the clock: false as soon as another process may hold it. Must be called before
+   * every act, because the process may have been paused.
    */
   isHeld(): boolean {
     if (this.#now() - this.#since >= safeTime(this.#lock)) this.#lose();
     return !this.lost.aborted;
   }
 
-  /** Gives it up, so that another can lead at once. */
+  /** Gives it up, so that another process can lead immediately. */
   async resign(): Promise<void> {
     this.#lose();
     await this.#renewals;
-    // If it fails, others wait until the time of the lock is over.
+    // If it fails, others wait until the lock expires.
     await this.#lock.leave().catch(() => {});
   }
 
-  /** Three times within its time; after a failure sooner. */
+  /** Renews it three times within its TTL, and more often after a failure. */
   async #renew(): Promise<void> {
     let pause = this.#lock.ttlMs / 3;
     while (!this.lost.aborted) {
       await sleep(pause, undefined, { signal: this.lost }).catch(() => {});
       if (!this.isHeld()) return;
-      const asked = this.#now();
+      const requestedAt = this.#now();
       const renewed = await this.#lock.renew().catch(() => undefined);
       if (renewed === false) this.#lose();
-      if (renewed === true) this.#since = asked;
+      if (renewed === true) this.#since = requestedAt;
       pause = this.#lock.ttlMs / (renewed === true ? 3 : 10);
     }
   }
@@ -114,8 +114,8 @@ export class HeldLeadership {
 const started = { monotonic: performance.now(), wall: Date.now() };
 
 /**
- * The monotonic clock stops while a machine is suspended, and the wall clock may be set back: the larger of the
- * two differences is never too little, unless both happen.
+ * The larger of two differences: the monotonic clock stops while a machine is suspended, and the wall clock may be set back.
+ * The result is too small only if both happen.
  */
 function elapsed(): number {
   return Math.max(performance.now() - started.monotonic, Date.now() - started.wall);

@@ -4,8 +4,8 @@ import type { Transport } from '../ssh/transport.ts';
 import { type Host, runWell, sshHost } from './host.ts';
 
 /**
- * Sets `file` to where the user has the keys that may log in, a link followed. A script has no HOME: the shell knows the
- * folder of a user by name, and a session begins there.
+ * Sets `file` to the authorized_keys of the user, with links resolved. A script has no HOME, so the shell expands `~user`;
+ * otherwise the home folder is the working folder of the session.
  */
 const FILE = [
   'user=$(id -un)',
@@ -14,18 +14,18 @@ const FILE = [
   'file=$(readlink -f "$home/.ssh/authorized_keys") || file=$home/.ssh/authorized_keys',
 ].join('\n');
 
-/** The machine as the user who logs in, without root's rights: it is about the user's own file. */
+/** The machine as the login user, without root rights, because the file belongs to that user. */
 export function loginOf(transport: Transport, { ssh }: Access): Host {
   return sshHost(transport, { ssh, become: 'none' });
 }
 
-/** Whether the key of a line `TYPE BASE64 COMMENT` may log in there; false for no key. */
+/** Whether the key of a line `TYPE BASE64 COMMENT` is authorized there; false without a key. */
 export async function isAuthorized(login: Host, publicLine: string | undefined): Promise<boolean> {
   const lines = [FILE, `key=${quote(keyOf(publicLine ?? '') || 'none')}`, ...COUNT, 'echo "found $found"'];
   return /^found [1-9]/m.test(await runWell(login, lines.join('\n'), 'read authorized_keys'));
 }
 
-/** Lets a key log in; a file with it already stays as it is. */
+/** Authorizes a key; a file that has it already stays unchanged. */
 export async function authorize(login: Host, publicLine: string): Promise<void> {
   const script = [
     FILE,
@@ -41,7 +41,7 @@ export async function authorize(login: Host, publicLine: string): Promise<void> 
   await runWell(login, script.join('\n'), 'authorize the key of the controller');
 }
 
-/** Lets a key log in no more; every other line stays as it is. */
+/** Removes a key; every other line stays unchanged. */
 export async function forbid(login: Host, publicLine: string): Promise<void> {
   const script = [
     FILE,
@@ -54,10 +54,10 @@ export async function forbid(login: Host, publicLine: string): Promise<void> {
     'done <"$file" >"$file.new"',
     'mv -f "$file.new" "$file"',
   ];
-  await runWell(login, script.join('\n'), 'take the key of the controller away');
+  await runWell(login, script.join('\n'), 'remove the key of the controller');
 }
 
-/** Sets `found` to the number of lines that hold `$key`. */
+/** Sets `found` to the number of lines with `$key`. */
 const COUNT = [
   'found=0',
   'if [ -e "$file" ]; then',

@@ -16,18 +16,18 @@ import { LAYOUT } from './layout.ts';
 const MARK = '; Written by "fleetctl controller install" for ';
 const SUM = '; SHA-256 of what follows: ';
 
-/** A file that the configuration names and the host needs a copy of. */
+/** A file that the configuration names, which is copied to the host. */
 export type NamedFile = { readonly key: string; readonly from: string; readonly to: string };
 
-/** A machine as the operator reaches it. */
+/** A machine with the settings of the operator's connection. */
 type ReachedMachine = MachineConfig & Pick<Access, 'ssh' | 'become'>;
 
-/** Everything that {@link controllerConf} makes of a configuration. */
+/** The configuration of a controller, and the files that it needs. */
 export type ControllerConf = { readonly text: string; readonly files: readonly NamedFile[] };
 
 /**
- * The configuration of the controller: the same cluster as `config`, reached with the controller's own key and host
- * keys, and nothing left to ssh_config, which its user does not have. `registry` is where it is on the host.
+ * The configuration of the controller: the cluster of `config`, with the controller's key and host keys. It contains all
+ * connection settings, because the controller's user has no ssh_config. `registry` is the place as seen from the host.
  */
 export function controllerConf(
   config: Config & { readonly machines: readonly ReachedMachine[] },
@@ -61,7 +61,7 @@ export function controllerConf(
   return { text: `${MARK}${config.file}\n${SUM}${sha256(body)}\n${body}`, files };
 }
 
-/** Whether a text of {@link controllerConf} is as it was written; undefined for any other text. */
+/** Whether a text of {@link controllerConf} is unchanged; undefined for any other text. */
 export function isUntouched(text: string): boolean | undefined {
   const [first = '', second = '', ...body] = text.split('\n');
   if (!first.startsWith(MARK)) return undefined;
@@ -69,7 +69,7 @@ export function isUntouched(text: string): boolean | undefined {
 }
 
 function machineSection({ machine, settings: own, ssh, become }: ReachedMachine): readonly string[] {
-  // The address as it is written where it leads there by itself, so that both configurations are about the same machines.
+  // If possible, the address as written, so that both configurations have the same machines.
   const written = parseAddress(machine.address);
   const isPlain = written?.host === ssh.host && (written.port ?? 22) === ssh.port;
   const metadata = Object.entries(machine.metadata).map(([key, value]) => `${key}=${value}`);

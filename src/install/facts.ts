@@ -4,49 +4,50 @@ import { type Host, runWell } from './host.ts';
 import { LAYOUT } from './layout.ts';
 import lookShell from './look.sh';
 
-/** What a host has that matters to a controller. */
+/** The facts about a host that matter to a controller. */
 export type HostFacts = {
   readonly isRoot: boolean;
   readonly hasSystemd: boolean;
   /** As `uname -m` prints it: `x86_64`. */
   readonly architecture: string;
-  /** Tools that are not there. */
+  /** Missing tools. */
   readonly missing: readonly string[];
-  /** Every Node there, with what `node --version` prints. */
+  /** Every Node there; `version` is the output of `node --version`. */
   readonly nodes: readonly { readonly version: string; readonly path: string }[];
-  /** Whether something else is where the program is to be. */
+  /** Whether the folder of the program contains something else. */
   readonly isForeign: boolean;
   /** Of the controller's user. */
   readonly userId: number | undefined;
   readonly hasPrivateKey: boolean;
-  /** The public half of the controller's key, `TYPE BASE64 COMMENT`; a removal that is not complete leaves it alone there. */
+  /** The controller's public key, `TYPE BASE64 COMMENT`. It stays after an incomplete removal. */
   readonly publicKey: string | undefined;
   readonly knownHosts: string;
   readonly config: string | undefined;
   readonly hasRegistry: boolean;
-  /** Where systemd found a unit of that name. */
+  /** Unit → its FragmentPath. */
   readonly fragments: ReadonlyMap<string, string>;
   readonly isActive: boolean;
   readonly isEnabled: boolean;
-  /** SHA-256 by path, of those of the files asked for that are there. */
+  /** Path → SHA-256, for those of the requested files that exist. */
   readonly digests: ReadonlyMap<string, string>;
 };
 
-/** Looks at a host and changes nothing. Throws FleetError `install` when it does not answer as expected. */
+/** Reads the facts of a host and changes nothing. Throws FleetError `install` for an unexpected answer. */
 export async function lookAtHost(host: Host, files: readonly string[]): Promise<HostFacts> {
   const places = { P: LAYOUT.program, K: LAYOUT.key, H: LAYOUT.knownHosts, C: LAYOUT.config };
   const words = { ...places, S: LAYOUT.state, FILES: files.map(quote).join(' ') };
   const settings = Object.entries(words).map(([name, value]) => `${name}=${quote(value)}`);
-  return readFacts(await runWell(host, `${settings.join('\n')}\n${lookShell}`, 'look around'));
+  return readFacts(await runWell(host, `${settings.join('\n')}\n${lookShell}`, 'examine the host'));
 }
 
-/** Reads the lines that look.sh prints. Throws FleetError `install` when the last one is missing. */
+/** Reads the output of look.sh. Throws FleetError `install` if the last line is missing. */
 export function readFacts(text: string): HostFacts {
   const [head = '', tail = ''] = text.split(/^files\n/m);
   const digests = [...tail.matchAll(/^([0-9a-f]{64}) [ *](.+)$/gm)].map(([, sum = '', path = '']) => {
     return [path, sum] as const;
   });
-  if (!/^end$/m.test(tail)) throw new FleetError('install', 'Cannot look around: the answer is not complete');
+  if (!/^end$/m.test(tail))
+    throw new FleetError('install', 'Cannot examine the host: the answer is incomplete');
   const lines = head.split('\n').map((line) => {
     const at = line.indexOf(' ');
     return { name: line.slice(0, at), value: line.slice(at + 1) };

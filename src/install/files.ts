@@ -11,7 +11,7 @@ export const UNIT_FILES: readonly HostFile[] = [
   unitFile('fleetd.socket', socket),
 ];
 
-/** The program in `folder`, which holds `bin` and `dist`, and what starts it with that Node. Throws `install` when it is not built. */
+/** The files of the program in `folder` (`bin` and `dist`), and launchers with that Node. Throws `install` if it is not built. */
 export async function programFiles(folder: string, node: string): Promise<readonly HostFile[]> {
   const chunks = await readdir(join(folder, 'dist/chunks')).catch(() => []);
   if (chunks.length === 0)
@@ -25,9 +25,9 @@ export async function programFiles(folder: string, node: string): Promise<readon
   const launchers = ['fleetctl', 'fleetd'].map((name) =>
     programFile(name, Buffer.from(`#!/bin/sh\nexec ${node} ${LAYOUT.program}/bin/${name} "$@"\n`)),
   );
-  // It says, before any of the files is there, where they come from, and that those in bin are CommonJS.
-  const said = { description: 'fleet, brought by fleetctl controller install', type: 'commonjs' };
-  const manifest = programFile('package.json', Buffer.from(`${JSON.stringify(said)}\n`));
+  // It is written first and marks the folder as ours; its `type` makes the files in bin CommonJS.
+  const content = { description: 'fleet, brought by fleetctl controller install', type: 'commonjs' };
+  const manifest = programFile('package.json', Buffer.from(`${JSON.stringify(content)}\n`));
   return [manifest, ...(await Promise.all(copied)), ...launchers];
 }
 

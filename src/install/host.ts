@@ -13,11 +13,11 @@ import type { RemoteProcess, Transport } from '../ssh/transport.ts';
 export type Host = {
   /** For messages. */
   readonly name: string;
-  /** Runs a script of POSIX sh with `set -eu`; `input` is its standard input, empty unless given. Rejects when it cannot be run at all. */
+  /** Runs a script of POSIX sh with `set -eu`; `input` is its standard input, empty by default. Rejects if it cannot be run. */
   run(script: string, input?: Buffer): Promise<Ran>;
 };
 
-/** How a script ended; `output` is its standard output, without what a login shell printed before it. */
+/** The result of a script; `output` is its standard output, without the output of a login shell before it. */
 export type Ran = { readonly status: number; readonly output: string; readonly errors: string };
 
 /** This computer, as the user who runs this process. */
@@ -59,20 +59,20 @@ export function sshHost(transport: Transport, access: Access, name: string = acc
   };
 }
 
-/** Runs a script that has to succeed, and returns what it printed. Throws `install` with what it said. */
+/** Runs a script that has to succeed, and returns its output. Throws `install` with its standard error. */
 export async function runWell(host: Host, script: string, what: string, input?: Buffer): Promise<string> {
   const { status, output, errors } = await host.run(script, input);
   if (status === 0) return output;
-  const said = errors.trim() === '' ? `exit status ${status}` : quoted(errors.trim());
-  throw new FleetError('install', `Cannot ${what} on "${host.name}": ${said}`);
+  const why = errors.trim() === '' ? `exit status ${status}` : quoted(errors.trim());
+  throw new FleetError('install', `Cannot ${what} on "${host.name}": ${why}`);
 }
 
-/** Finds the tools of root also where a login has few folders in its PATH. */
+/** Adds the folders of root's tools, which the PATH of a login may lack. */
 export const WHOLE_PATH = 'export PATH="$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"';
 
 type ShellStreams = Pick<RemoteProcess, 'write' | 'end' | 'onStdout' | 'onStderr'>;
 
-/** Input follows when the script runs: before that, the shell could take it for more of the script. */
+/** The input is sent after the script has begun: earlier, the shell could read it as part of the script. */
 async function converse(
   shell: ShellStreams,
   exit: Promise<number>,
@@ -103,7 +103,7 @@ async function converse(
   return ranOf(status, String(said.output.view), String(said.errors.view), marker);
 }
 
-/** One function, called by the last line: a script that arrives in part does nothing. */
+/** The script is a function that the last line calls, so an incomplete script does nothing. */
 function wrapped(script: string, marker: string, from: string): string {
   return [
     '',
@@ -118,7 +118,7 @@ function wrapped(script: string, marker: string, from: string): string {
   ].join('\n');
 }
 
-/** Without the marker the script did not begin: the shell said why not. */
+/** Without the marker the script did not begin, and the output is the error of the shell. */
 function ranOf(status: number, output: string, errors: string, marker: string): Ran {
   const start = output.indexOf(`${marker}\n`);
   if (start >= 0) return { status, output: output.slice(start + marker.length + 1), errors };

@@ -1,4 +1,4 @@
-# What a host that is to keep a controller has, a fact a line: NAME VALUE. Set before it: P program folder ·
+# The facts of a host for a controller, one per line: NAME VALUE. Set before it: P program folder ·
 # K key · H known hosts · C configuration · S state folder · FILES to digest.
 echo "uid $(id -u)"
 echo "arch $(uname -m)"

@@ -3,26 +3,26 @@ import { isUntouched } from './controller-conf.ts';
 import type { HostFacts } from './facts.ts';
 import { type HostFile, isNewEnough, LAYOUT } from './layout.ts';
 
-/** A machine of the cluster, as the operator found it. */
+/** The state of a machine of the cluster, as seen by the operator. */
 export type Reached =
   | { readonly kind: 'reached'; readonly isAuthorized: boolean }
   | { readonly kind: 'unreachable'; readonly why: string };
 
-/** What an installation is to lead to. Files by what they are for. */
+/** The wanted state after an installation. */
 export type Wanted = {
   readonly program: readonly HostFile[];
   readonly units: readonly HostFile[];
   readonly configuration: readonly HostFile[];
-  /** How this computer's `uname -m` would read: a copy of its Node runs nowhere else. */
+  /** The `uname -m` of this computer: a copy of its Node needs the same. */
   readonly architecture: string;
   readonly machines: ReadonlyMap<string, Reached>;
-  /** The folder of this computer whose registry is to move; undefined where it is in its place, or is in etcd. */
+  /** The registry folder of this computer to move to the host; undefined if the registry is there already, or in etcd. */
   readonly registryFolder: string | undefined;
-  /** The keys at the top of the operator's fleet.conf that are to change. */
+  /** The changes of keys at the top of the operator's fleet.conf. */
   readonly ownConfig: ReadonlyMap<string, string>;
 };
 
-/** One thing to do, or that is done already. The order of {@link planInstallation} is the order to do them in. */
+/** A step of an installation, in the order of {@link planInstallation}. */
 export type Step = { readonly isDone: boolean } & (
   | { readonly kind: 'node' }
   | {
@@ -40,10 +40,10 @@ export type Step = { readonly isDone: boolean } & (
   | { readonly kind: 'start' }
 );
 
-/** Why nothing can be installed on a host, with what to do about it. */
+/** A reason why nothing can be installed on a host, and its remedy. */
 export type Obstacle = { readonly what: string; readonly remedy: string };
 
-/** Everything that keeps an installation from beginning; none when it is empty. */
+/** All obstacles to an installation. */
 export function obstacles(facts: HostFacts, wanted: Wanted): readonly Obstacle[] {
   const found: Obstacle[] = [];
   const add = (isThere: boolean, what: string, remedy: string): void => {
@@ -63,12 +63,12 @@ export function obstacles(facts: HostFacts, wanted: Wanted): readonly Obstacle[]
   );
   add(
     facts.isForeign,
-    `${LAYOUT.program} is there, and not from fleetctl`,
+    `${LAYOUT.program} exists, and was not installed by fleetctl`,
     'Move it away, or choose another host',
   );
   add(
     facts.userId !== undefined && facts.userId >= 1000,
-    `the user ${LAYOUT.user} there is a person's account`,
+    `the user ${LAYOUT.user} there is not a system user`,
     'Choose another host, or rename that account',
   );
   const byHand = [...facts.fragments.values()];
@@ -84,13 +84,13 @@ export function obstacles(facts: HostFacts, wanted: Wanted): readonly Obstacle[]
   );
   add(
     facts.hasRegistry && wanted.registryFolder !== undefined,
-    `a registry is there already: ${LAYOUT.registry}`,
-    `If it is the one to use, write its place into fleet.conf; if not, move it away. The registry of this computer is ${wanted.registryFolder}`,
+    `a registry exists already: ${LAYOUT.registry}`,
+    `To use it, write its place into fleet.conf; otherwise move it away. The registry of this computer is ${wanted.registryFolder}`,
   );
   return found;
 }
 
-/** Whether units of that name are there that no installation has brought. */
+/** Whether the host has units of these names that were not written by an installation. */
 export function isByHand({ fragments, config }: Pick<HostFacts, 'fragments' | 'config'>): boolean {
   return fragments.size > 0 && (config === undefined || isUntouched(config) === undefined);
 }
@@ -125,12 +125,12 @@ export function planInstallation(facts: HostFacts, wanted: Wanted): readonly Ste
   return [...before, { kind: 'check', except, isDone }, ...move, ...own, { kind: 'start', isDone }];
 }
 
-/** The public half of a key that can be used. */
+/** The public key, if the private key exists too. */
 export function keyOf({ hasPrivateKey, publicKey }: HostFacts): string | undefined {
   return hasPrivateKey ? publicKey : undefined;
 }
 
-/** The Node that the controller is to run with; undefined when one has to be brought. */
+/** The Node for the controller; undefined if one has to be copied. */
 export function nodeOf({ nodes }: Pick<HostFacts, 'nodes'>): string | undefined {
   return nodes.find(({ version }) => isNewEnough(version))?.path;
 }

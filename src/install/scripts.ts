@@ -3,7 +3,7 @@ import { quote } from '../ssh/shell.ts';
 import { type HostFile, LAYOUT } from './layout.ts';
 
 /**
- * Puts files in their places, whole and verified, each or none of it. Standard input is their contents, one after the other.
+ * Writes files, each verified and replaced atomically. Standard input is their contents, one after the other.
  */
 export function writeScript(files: readonly HostFile[]): string {
   return files
@@ -15,7 +15,7 @@ export function writeScript(files: readonly HostFile[]): string {
         'umask 077',
         `head -c ${content.length} >${fresh}`,
         `set -- $(sha256sum ${fresh})`,
-        `if [ "$1" != ${sha256(content)} ]; then echo ${quote(`${path} did not arrive whole`)} >&2; rm -f ${fresh}; return 1; fi`,
+        `if [ "$1" != ${sha256(content)} ]; then echo ${quote(`${path} was not received completely`)} >&2; rm -f ${fresh}; return 1; fi`,
         `chown ${owner} ${fresh}`,
         `chmod ${mode} ${fresh}`,
         `sync ${fresh}`,
@@ -40,26 +40,26 @@ export function tryNodeScript(): string {
   return `${LAYOUT.node} --version || { rm -f ${LAYOUT.node}; return 1; }`;
 }
 
-/** Asks every machine as the controller will; prints `NAME STATE` lines. */
+/** Connects to every machine as the controller will; prints `NAME STATE` lines. */
 export function checkScript(): string {
   const command = `${LAYOUT.command} --config ${LAYOUT.config} --endpoint none list-machines --no-legend --fields name,state`;
   return `cd /; runuser -u ${LAYOUT.user} -- env HOME=/nonexistent ${command}`;
 }
 
-/** Where a registry is put together before it is in its place. */
+/** The folder in which a registry is written before it is moved to its place. */
 const STAGED = `${LAYOUT.registry}.new`;
 
-/** A registry's one file, where {@link placeRegistryScript} expects it. */
+/** The only file of a registry, for {@link placeRegistryScript}. */
 export function stagedRegistry(content: Buffer): HostFile {
   return { path: `${STAGED}/records`, mode: '0600', owner: 'fleet:fleet', content };
 }
 
-/** Makes the folder for {@link stagedRegistry}, for the controller's user alone; refused where there is a registry. */
+/** Creates the folder for {@link stagedRegistry}, for the controller's user only. Fails if a registry exists. */
 export function stageRegistryScript(): string {
   const { state, user, registry } = LAYOUT;
   return [
     `install -d -m 0700 -o ${user} -g ${user} ${state}`,
-    `[ ! -e ${registry} ] || { echo 'a registry is there already' >&2; return 1; }`,
+    `[ ! -e ${registry} ] || { echo 'a registry exists already' >&2; return 1; }`,
     `rm -rf ${STAGED}`,
     `install -d -m 0700 -o ${user} -g ${user} ${STAGED}`,
   ].join('\n');
@@ -69,7 +69,7 @@ export function placeRegistryScript(): string {
   return `mv -T ${STAGED} ${LAYOUT.registry}`;
 }
 
-/** Starts the controller and waits until it is ready, which is when every machine has been asked; then asks for its health. */
+/** Starts the controller, waits until it has observed every machine, and checks its health. */
 export function startScript(node: string): string {
   const { socket } = LAYOUT;
   const ask = [
@@ -99,7 +99,7 @@ export function startScript(node: string): string {
   ].join('\n');
 }
 
-/** Makes the command of the host find the configuration and itself, where nothing else does. */
+/** Links the configuration and the command into their usual places, if these are free. */
 export function linkScript(): string {
   return [
     `[ -e /etc/fleet/fleet.conf ] || [ -L /etc/fleet/fleet.conf ] || ln -s ${LAYOUT.config} /etc/fleet/fleet.conf`,
@@ -107,7 +107,7 @@ export function linkScript(): string {
   ].join('\n');
 }
 
-/** Ends the controller, now and at boots; units of the cluster run on. */
+/** Stops and disables the controller; the units of the cluster keep running. */
 export function stopScript(): string {
   return [
     'for unit in fleetd.socket fleetd.service; do',
@@ -116,7 +116,10 @@ export function stopScript(): string {
   ].join('\n');
 }
 
-/** Removes what an installation has brought, but the registry, its owner, and what is to stay; {@link isUntouched} tells by the last one that it is ours. */
+/**
+ * Removes the files of an installation, except the registry, its user, and those in `stays`. The configuration is removed
+ * last, because {@link isUntouched} recognizes the installation by it.
+ */
 export function removeScript(stays: { readonly program: boolean; readonly key: boolean }): string {
   const { units, config, secrets, key, knownHosts, program, command } = LAYOUT;
   return [

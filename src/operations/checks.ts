@@ -4,7 +4,7 @@ import { NotTried } from '../ssh/failure.ts';
 import type { Login } from '../ssh/transport.ts';
 import type { Examination, FolderFact, SpaceFact } from '../systemd/examination.ts';
 
-/** Everything that is looked at on a machine, in the order in which one thing needs the other. */
+/** The checks of a machine; each may need the ones before it. */
 export const CHECKS = [
   'name',
   'port',
@@ -26,11 +26,11 @@ export const CHECKS = [
 
 export type CheckName = (typeof CHECKS)[number];
 
-/** What a check found, worded in output/. */
+/** The finding of a check, worded in output/. */
 export type Finding =
-  /** Nothing to tell. */
+  /** No problem, and no details. */
   | { readonly code: 'well' }
-  /** The way there ended here. */
+  /** The connection failed at this check. */
   | { readonly code: 'error'; readonly message: string; readonly hint: string | undefined }
   | { readonly code: 'address'; readonly address: string }
   | { readonly code: 'credential'; readonly user: string; readonly credential: string }
@@ -39,9 +39,9 @@ export type Finding =
   | { readonly code: 'no-systemd' }
   | { readonly code: 'not-writable'; readonly folders: readonly FolderFact[] }
   | { readonly code: 'absent'; readonly tools: readonly string[] }
-  /** Tools that are there and do not do their work. */
+  /** Installed tools that do not work. */
   | { readonly code: 'broken'; readonly tools: readonly string[] }
-  /** What stands in the place of a machine id. */
+  /** The text in place of a machine id. */
   | { readonly code: 'no-id'; readonly text: string }
   /** Another machine, by its name, answers with the same id. */
   | { readonly code: 'same-id'; readonly id: string; readonly other: string }
@@ -55,7 +55,7 @@ export type Finding =
   | { readonly code: 'units'; readonly unknown: Examination['unknown'] }
   | { readonly code: 'altered'; readonly altered: Examination['altered'] };
 
-/** A check that was not made, because what it needs has failed, is skipped. */
+/** A check is skipped if an earlier check that it needs has failed. */
 export type CheckStatus = 'ok' | 'failed' | 'skipped';
 
 export type CheckResult = {
@@ -64,15 +64,15 @@ export type CheckResult = {
   readonly finding: Finding;
 };
 
-/** What is known of one machine: how far the way there went, and how the machine is. */
+/** The input of the checks of one machine. */
 export type HealthInput = {
   readonly user: string;
   readonly login: Login | FleetError;
   /** Undefined without a login. */
   readonly examination: Examination | FleetError | undefined;
-  /** How far its clock is ahead of the one here, in seconds; 0 within the accuracy, undefined where it sent nothing. */
+  /** The offset of its clock from the local one, in seconds; 0 within the accuracy, undefined if unknown. */
   readonly offsetSeconds: number | undefined;
-  /** The cluster of the registry; undefined for one that holds nothing yet. */
+  /** The cluster of the registry; undefined for an empty registry. */
   readonly clusterId: string | undefined;
   /** The name of another machine that has answered with the same id. */
   readonly sameId: string | undefined;
@@ -80,32 +80,32 @@ export type HealthInput = {
   readonly known: string | undefined;
 };
 
-/** The oldest systemd that counts restarts (NRestarts=, systemd 235), which tells whether a unit stays up. */
+/** The oldest systemd that counts restarts (NRestarts=), which a start needs to verify that a unit stays up. */
 export const OLDEST_SYSTEMD = 235;
-/** How far clocks may be apart before journals of several machines are merged in a wrong order, in seconds. */
+/** The largest tolerated offset of a clock, in seconds: beyond it, merged journals are noticeably out of order. */
 const MOST_OFFSET = 5;
-/** What must be free for unit files and records. */
+/** The free space that unit files and records need. */
 const LEAST_KIB = 16_384;
 const LEAST_INODES = 100;
 
-/** Judges every check, in their order; what needs one that failed is skipped. */
-export function judge(sight: HealthInput): readonly CheckResult[] {
-  const { login, examination } = sight;
+/** The results of all checks, in order. */
+export function judge(input: HealthInput): readonly CheckResult[] {
+  const { login, examination } = input;
   const broken = login instanceof Error ? login : examination instanceof Error ? examination : undefined;
-  const way = connectionChecks(sight, broken);
+  const connection = connectionChecks(input, broken);
   if (broken !== undefined || examination === undefined || examination instanceof Error)
-    return CHECKS.map((check) => way.get(check) ?? skipped(check));
-  return CHECKS.map((check) => way.get(check) ?? JUDGES[check as Inner](examination, sight, check));
+    return CHECKS.map((check) => connection.get(check) ?? skipped(check));
+  return CHECKS.map((check) => connection.get(check) ?? JUDGES[check as Inner](examination, input, check));
 }
 
-/** The checks that a root shell answers. */
-type Inner = Exclude<CheckName, (typeof WAY)[number]>;
-type Judge = (examination: Examination, sight: HealthInput, check: CheckName) => CheckResult;
+/** The checks that need a root shell. */
+type Inner = Exclude<CheckName, (typeof CONNECTION)[number]>;
+type Judge = (examination: Examination, input: HealthInput, check: CheckName) => CheckResult;
 
-const WAY = ['name', 'port', 'host-key', 'login', 'shell'] as const;
+const CONNECTION = ['name', 'port', 'host-key', 'login', 'shell'] as const;
 const WELL: Finding = { code: 'well' };
 
-/** Which check an error of the way there belongs to; the others of that kind come after the login. */
+/** The check to which an error of the connection belongs; `shell` for other codes. */
 const AT: Partial<Record<ErrorCode, CheckName>> = {
   'ssh-name': 'name',
   'ssh-refused': 'port',
@@ -123,8 +123,8 @@ const AT: Partial<Record<ErrorCode, CheckName>> = {
 };
 
 /**
- * The results up to the one at which the way there ended, if it did. Where it ended before the machine was tried,
- * nothing is known of what comes before that.
+ * The results of the connection checks, up to the one that failed. If the machine was not tried, the checks before it have
+ * no result.
  */
 function connectionChecks(
   { login, user }: HealthInput,
@@ -133,7 +133,7 @@ function connectionChecks(
   const isIn = !(login instanceof Error);
   const end = broken && (AT[broken.code] === 'port' && isIn ? 'shell' : (AT[broken.code] ?? 'shell'));
   const wasTried = isIn || !(broken instanceof NotTried);
-  const made = end === undefined ? WAY.length : CHECKS.indexOf(end);
+  const made = end === undefined ? CONNECTION.length : CHECKS.indexOf(end);
   const reached = CHECKS.slice(0, wasTried ? made : 0);
   const results = reached.map((check): CheckResult => {
     if (check === 'port' && isIn && login.address !== undefined)
@@ -198,14 +198,14 @@ const JUDGES: Readonly<Record<Inner, Judge>> = {
   },
 };
 
-/** That a tool does its work is not known where there is no folder to try it in; that check has failed then. */
+/** Skipped if there was no writable folder for the tests; then the check `folders` has failed. */
 function judgeTools({ absent, broken }: Examination): CheckResult {
   if (absent.length > 0) return failed('tools', { code: 'absent', tools: absent });
   if (broken === undefined) return skipped('tools');
   return broken.length === 0 ? well('tools') : failed('tools', { code: 'broken', tools: broken });
 }
 
-/** The folder with the least room, and whether that is enough. */
+/** The folder with the least free space, and whether that is enough. */
 function judgeSpace(space: readonly SpaceFact[]): CheckResult {
   const [least] = space.toSorted((a, b) => Number(hasRoom(a)) - Number(hasRoom(b)) || a.kib - b.kib);
   if (least === undefined) return skipped('space');

@@ -6,13 +6,13 @@ import type { UnitProblem } from './unit-result.ts';
 
 type LoweringVerb = 'stop' | 'unload' | 'destroy';
 
-/** A unit that stays wanted, and the words for why another one cannot be lowered without it. */
+/** A unit that stays loaded or launched, and the reason why another one cannot be lowered without it. */
 type Obstacle = { readonly unit: string; readonly why: string };
 
 /**
- * Units that cannot be lowered alone, because one that stays wanted would be taken down with them, would start them
- * again, or needs their file: what is tied to them and launched on the same machine, and for `unload` and `destroy`
- * what triggers them. A unit that is refused stays wanted, so that those it is tied to are refused as well.
+ * The units that cannot be lowered alone, because a launched unit on the same machine would stop with them or start them
+ * again, or, for `unload` and `destroy`, because a trigger needs their files. A refused unit stays, so units with ties to
+ * it may be refused as well.
  */
 export function contradictionsOf(
   selected: readonly DesiredUnit[],
@@ -45,7 +45,7 @@ export function contradictionsOf(
   }));
 }
 
-/** Unit → everything that stays wanted unless it is lowered too, and keeps the unit from being lowered alone. */
+/** Unit → its obstacles, each of which disappears if that unit is lowered too. */
 function obstaclesOf(
   verb: LoweringVerb,
   units: RegistryView['units'],
@@ -76,7 +76,7 @@ function obstaclesOf(
         .map(({ name, target }) => ({ unit: name, why: `"${name}", which is ${target}, starts it` })),
       ...followers.filter(isLaunchedBeside).map((tie) => ({
         unit: tie.unit,
-        why: `"${tie.unit}", which is launched, would go down with it (${tieText(tie)})`,
+        why: `"${tie.unit}", which is launched, would stop with it (${tieText(tie)})`,
       })),
       ...(upholders.get(unit.name) ?? []).filter(isLaunchedBeside).map((tie) => ({
         unit: tie.unit,

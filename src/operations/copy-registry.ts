@@ -3,7 +3,7 @@ import { type Document, writeDocument } from '../registry/documents.ts';
 import { RegistryView } from '../registry/view.ts';
 import type { Change, Store, StoreRecord } from '../store/store.ts';
 
-/** What was copied. */
+/** The content of a copy. */
 export type CopiedRegistry = {
   readonly clusterId: string;
   readonly units: number;
@@ -11,16 +11,16 @@ export type CopiedRegistry = {
 };
 
 /**
- * Copies a registry as a whole into a store that holds nothing, in one commit, and reads it back. Revisions begin at 1
- * there, so its tokens continue after the last one of `from`: machines refuse lower ones than they have seen. A copy that is
- * there already, whole, is as good as a new one. Throws `not-copyable` when there is nothing to copy, when `to` is not
- * empty, and when `from` was changed meanwhile; then the copy is removed.
+ * Copies a whole registry into an empty store, in one commit, and reads it back. Revisions begin at 1 there, so its tokens
+ * continue after the last one of `from`, because machines reject lower tokens. An existing complete copy counts as
+ * success. Throws `not-copyable` if `from` is empty, if `to` is not empty, or if `from` was changed during the copy, which
+ * is then removed.
  */
 export async function copyRegistry(from: Store, to: Store): Promise<CopiedRegistry> {
   const source = await from.list('');
   const view = new RegistryView(source.revision, source.records);
   if (view.clusterId === undefined)
-    throw notCopyable('there is nothing in it', 'check the name of the registry to copy');
+    throw notCopyable('it is empty', 'check the name of the registry to copy');
   const cluster: Document<'cluster'> = { id: view.clusterId, tokenBase: view.token };
   const values = source.records.map(({ key, value }): [string, string] => [
     key,
@@ -29,7 +29,7 @@ export async function copyRegistry(from: Store, to: Store): Promise<CopiedRegist
   const copied = { clusterId: view.clusterId, units: view.unitNames.length, records: values.length };
   const existing = await to.list('');
   if (existing.records.length > 0) {
-    // A copy that was made, and whose command did not come to its end.
+    // An earlier command may have been interrupted after its commit.
     if (differenceOf(existing.records, values) === undefined) return copied;
     throw notEmpty();
   }
@@ -40,7 +40,7 @@ export async function copyRegistry(from: Store, to: Store): Promise<CopiedRegist
   await verify(to, values);
   if ((await from.list('')).revision !== source.revision) {
     await to.commit(values.map(([key]) => ({ kind: 'delete', key, ifRevision: result.revision })));
-    throw notCopyable('it was changed meanwhile', 'try again while no other command works with it');
+    throw notCopyable('it was changed during the copy', 'try again when no other command uses it');
   }
   return copied;
 }
@@ -50,12 +50,12 @@ async function verify(to: Store, values: readonly [string, string][]): Promise<v
   const wrong = differenceOf((await to.list('')).records, values);
   if (wrong === undefined) return;
   throw notCopyable(
-    `the copy is not the same at "${wrong}"`,
+    `the copy differs at "${wrong}"`,
     'check whether another process writes to the destination',
   );
 }
 
-/** A key at which records and values are not the same. */
+/** The first key at which records and values differ. */
 function differenceOf(
   records: readonly StoreRecord[],
   values: readonly [string, string][],
@@ -67,8 +67,8 @@ function differenceOf(
 
 function notEmpty(): FleetError {
   return notCopyable(
-    'there is something where it is to go',
-    'name a folder or a prefix of etcd that holds nothing',
+    'the destination is not empty',
+    'name an empty folder, or a prefix of etcd without keys',
   );
 }
 

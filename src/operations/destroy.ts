@@ -6,8 +6,8 @@ import { selectUnits } from './select-units.ts';
 import { type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
 
 /**
- * Stops units, waits for that, takes them from their machines and then from the registry. A unit that could
- * not be taken from a machine stays in the registry, inactive, so that it is not forgotten where it still is.
+ * Stops units, waits, and removes them from their machines and then from the registry. A unit that could not be removed
+ * from a machine stays in the registry as inactive, so that a later pass removes it.
  */
 export async function destroy(ports: Ports, arguments_: readonly string[]): Promise<RequestResult> {
   let problems: readonly UnitProblem[] = [];
@@ -30,7 +30,7 @@ export async function destroy(ports: Ports, arguments_: readonly string[]): Prom
   const requested = [...scope].map((unit): Requested => ({ unit, targets: ['inactive'], text: undefined }));
   let request = taken;
   await ports.registry.update((current) => {
-    // It may have been started again meanwhile: then it is no longer fleet's.
+    // Another command may have started it again: then it is not deleted.
     request = withOverruled(requested, taken, current, ports.clock.now());
     return request.results
       .filter(({ unit, failures }) => scope.has(unit) && failures.length === 0 && current.units.has(unit))

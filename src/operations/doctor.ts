@@ -8,28 +8,28 @@ import { type CheckResult, type HealthInput, judge } from './checks.ts';
 import { findMachine } from './find-machine.ts';
 import { type MachineRef, machineRef } from './listing.ts';
 
-/** How one machine is, check by check. */
+/** The check results of one machine. */
 export type MachineHealth = {
   readonly machine: MachineRef;
   readonly checks: readonly CheckResult[];
 };
 
-/** The way to log in to machines, beside what a pass works with. */
+/** The ports of {@link doctor}. */
 export type Examiner = Pick<Ports, 'driver' | 'clock' | 'registry' | 'machines'> & {
   login(machine: Machine): Promise<Login>;
   userOf(machine: Machine): string;
 };
 
-/** True when every check of a machine that could be made is well. */
+/** True if all checks of a machine are ok. */
 export function isHealthy({ checks }: MachineHealth): boolean {
   return checks.every(({ status }) => status === 'ok');
 }
 
 /**
- * Looks at the machines that are named, or at all, side by side: one connection and one script each. `tell` gets
- * each when it is done, so that one that hangs delays no other; and a second time where a later one has the same id.
- * Resolves in the order of fleet.conf. Rejects with FleetError `machine-not-found` or `usage` for a name that means
- * none or several, and with `local` for trouble of this computer.
+ * Checks the named machines, or all, in parallel: one connection and one script each. `emit` gets each result when it is
+ * complete, so that a machine that hangs does not delay the others, and again if a later machine has the same id.
+ * Resolves in the order of fleet.conf. Rejects with FleetError `machine-not-found` or `usage` for a name that matches no
+ * machine or several, and with `local` for a problem of this computer.
  */
 export async function doctor(
   examiner: Examiner,
@@ -41,7 +41,7 @@ export async function doctor(
   const named = await Promise.all(names.map(find));
   const wanted = new Set(named.map(({ name }) => name));
   const machines = examiner.machines.filter(({ name }) => wanted.size === 0 || wanted.has(name));
-  // The machine that has answered first with an id.
+  // Id → the first machine that answered with it.
   const firsts = new Map<string, string>();
   const sights = await Promise.all(
     machines.map(async (machine) => {
@@ -66,15 +66,15 @@ export async function doctor(
   );
 }
 
-/** {@link doctor} finds machines as other commands do. */
+/** The `find` of {@link doctor} for a configuration with machines. */
 export function finder(ports: Ports): (name: string) => Promise<Machine> {
   return (text) => findMachine(ports, { kind: 'machine', text });
 }
 
-/** What was found of one machine. */
+/** The findings about one machine. */
 type Finding = Omit<HealthInput, 'sameId'> & {
   readonly machine: Machine;
-  /** What it answered with, where that is an id. */
+  /** The id in its answer, if it is valid. */
   readonly id: string | undefined;
 };
 
@@ -103,7 +103,7 @@ async function examine({ driver }: Examiner, machine: Machine): Promise<Examinat
   return session.ask(examineQuery()).finally(() => session.close());
 }
 
-/** What work came to, or its FleetError about the machine. */
+/** The result of `work`, or its FleetError about the machine. */
 async function resultOrFailure<T>(work: () => Promise<T>): Promise<T | FleetError> {
   try {
     return await work();
@@ -113,7 +113,7 @@ async function resultOrFailure<T>(work: () => Promise<T>): Promise<T | FleetErro
   }
 }
 
-/** A machine told whole seconds, at some time between `before` and `after`, in epoch ms: 0 within that. */
+/** The offset of a clock in seconds, which was read between `before` and `after` (epoch ms); 0 within that range. */
 function offset(clock: number | undefined, before: number, after: number): number | undefined {
   if (clock === undefined) return undefined;
   const earliest = Math.floor(before / 1000);

@@ -13,7 +13,7 @@ import { type RequestResult, requestResult } from './unit-result.ts';
 
 export type DrainRequest = {
   readonly machine: string;
-  /** How many units may be on their way at once. */
+  /** How many units move at once. */
   readonly maxParallel: number;
   /** Global units leave too. */
   readonly globals: boolean;
@@ -22,13 +22,13 @@ export type DrainRequest = {
 export type DrainResult = RequestResult & {
   readonly machine: MachineRef;
   readonly moves: readonly Move[];
-  /** Standard units that are still there, because something failed before their turn, or nothing else fits. */
+  /** Standard units that are still there, because of an earlier failure or because no other machine fits. */
   readonly left: readonly string[];
 };
 
 /**
- * Cordons a machine and moves its standard units to others, `maxParallel` at a time: each is up there before the next
- * ones go, and a unit that does not come up elsewhere stays where it is and ends the drain.
+ * Cordons a machine and moves its standard units to other machines, `maxParallel` at a time. Each is up before the next
+ * ones move. A unit that does not come up elsewhere stays on the machine and ends the drain.
  */
 export async function drain(ports: Ports, request: DrainRequest): Promise<DrainResult> {
   const machine = await findMachine(ports, { kind: 'machine', text: request.machine });
@@ -57,7 +57,7 @@ export async function drain(ports: Ports, request: DrainRequest): Promise<DrainR
   };
 }
 
-/** Standard units that are on a machine, by name; one that is wanted nowhere is there until it is known to be gone. */
+/** The standard units that are assigned to a machine, by name; an inactive one stays assigned until it is removed. */
 function unitsOn({ name }: Machine, view: RegistryView): readonly string[] {
   const id = view.machines.get(name)?.id;
   const isThere = ({ machine, placement }: DesiredUnit): boolean =>
@@ -89,7 +89,7 @@ function merged(results: readonly RequestResult[]): RequestResult {
   };
 }
 
-/** A unit that goes to another machine, and what speaks against the one it was on. */
+/** A unit that moves to another machine, and the reason against the present one. */
 export type Move = {
   readonly unit: string;
   readonly from: MachineRef;
@@ -107,18 +107,18 @@ export function movesOf({ decisions, snapshot }: ReconcileReport): readonly Move
   });
 }
 
-/** A machine that is not in fleet.conf any more goes by its id. */
+/** A machine that is not in fleet.conf any more has its id as name. */
 function refOf(id: MachineId, { machines }: ClusterSnapshot): MachineRef {
   const view = machines.find((candidate) => candidate.id === id);
   return view === undefined ? { name: formatMachineId(id), id, address: '' } : machineRef(view);
 }
 
-/** What became of one machine: `changed` is false for one that was so already. */
+/** The result for one machine; `changed` is false if it had that state already. */
 export type CordonResult = { readonly machine: string; readonly changed: boolean };
 
 /**
- * Keeps new units from machines, or lets them have units again (`undefined`). What is on them stays, but for global
- * units with `all`. Throws FleetError `machine-not-found` or `usage` before anything is changed.
+ * Cordons machines, or uncordons them (`undefined`). Present units stay, except global ones with `all`. Throws FleetError
+ * `machine-not-found` or `usage` before any change.
  */
 export async function setCordon(
   ports: Ports,

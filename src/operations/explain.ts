@@ -9,11 +9,11 @@ import { observeCluster } from './observe-cluster.ts';
 import { refuseTemplate } from './set-target-state.ts';
 import type { DifferingFile } from './unit-result.ts';
 
-/** Why a unit is where it is, with the machines that could not be asked. */
+/** The explanation of a unit's placement, and the unreachable machines. */
 export type UnitExplanation = Explanation & {
-  /** Whether the registry has it; else it was read from the disk. */
+  /** Whether the registry has it; otherwise it was read from a local file. */
   readonly submitted: boolean;
-  /** The local file that says something else; the registry's text is what was explained. */
+  /** The local file with another text; the registry's text was explained. */
   readonly differing: DifferingFile | undefined;
   readonly snapshot: ClusterSnapshot;
   readonly unreachable: readonly UnreachableMachine[];
@@ -39,7 +39,7 @@ export async function explainUnit(
   };
 }
 
-/** The leases that a controller counts on that has led all the time: its last answers came before machines became unreachable. */
+/** The leases as seen by a controller that has led all the time: the last ones date from before machines became unreachable. */
 function withLeases(snapshot: ClusterSnapshot): ClusterSnapshot {
   const { machines, agentTtlMs } = snapshot;
   const ends = machines.flatMap(({ id, unreachable }) =>

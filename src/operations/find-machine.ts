@@ -13,14 +13,13 @@ import type { RegistryView } from '../registry/view.ts';
 import { unitNameOf } from './local-file.ts';
 import { observeCluster } from './observe-cluster.ts';
 
-/** What a person calls a machine: by itself, by a unit that is there, or by a word that may be either. */
+/** A reference to a machine: by its name, address or id, by a unit on it, or by a word that may be either. */
 export type MachineQuestion = { readonly kind: 'machine' | 'unit' | 'either'; readonly text: string };
 
 /**
- * The one machine that is meant. The registry knows where standard units are and what most machines' ids are;
- * machines are asked about global units, and about ids that the registry does not know. Throws FleetError
- * `machine-not-found`, `unit-not-found`, `not-loaded` for a unit that is nowhere, and `usage` when several
- * machines may be meant.
+ * Resolves a reference to a machine. The registry has the assignments of standard units and most ids; machines are
+ * observed for global units and unknown ids. Throws FleetError `machine-not-found`, `unit-not-found`, `not-loaded` for a
+ * unit without a machine, and `usage` if several machines match.
  */
 export async function findMachine(ports: Ports, { kind, text }: MachineQuestion): Promise<Machine> {
   const registry = await ports.registry.load();
@@ -30,7 +29,7 @@ export async function findMachine(ports: Ports, { kind, text }: MachineQuestion)
   const found = matchMachines(text, known);
   if (unit !== undefined && found.length > 0) throw bothKinds(text, found, unit);
   if (unit !== undefined) return machineOf(ports, unit, registry);
-  // Asked even if every id is known: a machine may have been reinstalled.
+  // Machines are observed even if every id is known, because one may have been reinstalled.
   const machines = found.length === 0 && isIdPrefix(text) ? (await observeCluster(ports)).machines : known;
   if (kind === 'either' && matchMachines(text, machines).length === 0) throw neitherKind(text);
   return selectMachine(text, machines).machine;
@@ -40,7 +39,7 @@ function identified(machines: readonly Machine[], registry: RegistryView): reado
   return machines.map((machine) => ({ machine, id: registry.machines.get(machine.name)?.id }));
 }
 
-/** The unit of that name; a word that can be no unit name at all is an error only where a unit is meant. */
+/** The unit of that name. An invalid unit name is an error only if the reference must be a unit. */
 function unitCalled(
   text: string,
   registry: RegistryView,
@@ -59,7 +58,7 @@ async function machineOf(ports: Ports, unit: DesiredUnit, registry: RegistryView
   if (unit.machine === undefined) throw nowhere(unit);
   const found = identified(ports.machines, registry).find(({ id }) => id === unit.machine);
   if (found !== undefined) return found.machine;
-  // The id was forgotten, or its machine is under a new name.
+  // The registry has lost the id, or the machine has a new name.
   return selectMachine(unit.machine, (await observeCluster(ports)).machines).machine;
 }
 
@@ -76,15 +75,15 @@ async function onlyHolder(ports: Ports, unit: DesiredUnit): Promise<Machine> {
   if (holders.length === 1) return holder.machine;
   throw new FleetError(
     'usage',
-    `Cannot tell which machine of unit "${unit.name}" is meant: ${holders.map(describeMachine).join(', ')}`,
+    `Unit "${unit.name}" is on several machines: ${holders.map(describeMachine).join(', ')}`,
     { hint: `Name one of them: fleetctl ssh ${holder.machine.name}` },
   );
 }
 
 function bothKinds(text: string, machines: readonly IdentifiedMachine[], unit: DesiredUnit): FleetError {
   const list = machines.map((machine) => `machine ${describeMachine(machine)}`).join(', ');
-  return new FleetError('usage', `Cannot tell what "${text}" is: ${list}, or unit "${unit.name}"`, {
-    hint: `Say which: --machine ${text} or --unit ${text}`,
+  return new FleetError('usage', `"${text}" is ambiguous: ${list}, or unit "${unit.name}"`, {
+    hint: `Use --machine ${text} or --unit ${text}`,
   });
 }
 
@@ -101,7 +100,7 @@ function missingUnit(text: string): never {
 }
 
 function nowhere({ name }: DesiredUnit): FleetError {
-  return new FleetError('not-loaded', `Cannot tell the machine of unit "${name}": it is on none`, {
+  return new FleetError('not-loaded', `Unit "${name}" is on no machine`, {
     hint: `Start it first: fleetctl start ${name}`,
   });
 }

@@ -11,18 +11,18 @@ import { parseUnitName, quadletHint, templateOf, type UnitName } from '../unit/u
 import type { LocalFile, LocalUnit } from './local-file.ts';
 import type { DifferingFile } from './unit-result.ts';
 
-/** Where a unit was found, in the order that is searched: registry, disk, template in registry, template on disk. */
+/** The source of a unit. The search order is: registry, local file, template in the registry, local file of the template. */
 export type FoundUnit =
   | {
       readonly kind: 'known';
       readonly unit: DesiredUnit;
-      /** The local file whose text is another one; undefined when it is the same or there is none. */
+      /** The local file, if its text differs. */
       readonly differing: DifferingFile | undefined;
     }
   | {
       readonly kind: 'new';
       readonly unit: DesiredUnit;
-      /** The local file of the template, where the registry's template has another text. */
+      /** The local file of the template, if its text differs from the registry. */
       readonly differing?: DifferingFile | undefined;
     }
   | { readonly kind: 'problem'; readonly error: FleetError };
@@ -58,7 +58,7 @@ export function findUnit(local: LocalUnit, registry: RegistryView): FoundUnit {
   return { kind: 'problem', error: notFound(name, template) };
 }
 
-/** A document that is damaged is written again; not one of a newer fleet, or one that waits to be accepted. */
+/** Whether a document must not be overwritten: it is of a newer fleet, or unconfirmed. A damaged one may be. */
 function isIntact(error: FleetError | undefined): boolean {
   return error?.code === 'registry-newer' || error?.code === 'not-recoverable';
 }
@@ -81,8 +81,7 @@ function contentOf(file: LocalFile): string {
 }
 
 /**
- * A unit of the registry with the text of another file; everything else stays. Throws a FleetError when the
- * text is no good.
+ * A unit of the registry with another text; its other properties stay. Throws a FleetError if the text is invalid.
  */
 export function withText(
   unit: DesiredUnit,
@@ -100,8 +99,8 @@ export function withText(
 }
 
 /**
- * What may run on a machine that does not answer is derived from the text of the registry: a copy that is there must not
- * take longer to stop than that says.
+ * Throws FleetError `placement` for a shorter stop timeout of an assigned fenced unit: an unreachable machine may run it
+ * with the old text, and the end of its lease is calculated from the text of the registry.
  */
 function refuseTighterFence(unit: DesiredUnit, next: DesiredUnit): void {
   const before = unit.placement.fence?.stopMs ?? Number.POSITIVE_INFINITY;
@@ -109,11 +108,11 @@ function refuseTighterFence(unit: DesiredUnit, next: DesiredUnit): void {
   if (next.placement.fence.stopMs >= before) return;
   const what = unit.placement.fence === undefined ? 'Fenced=true' : 'a shorter stop timeout';
   throw new FleetError('placement', `Cannot give unit "${unit.name}" ${what} while it is on a machine`, {
-    hint: `Take it from there first: fleetctl unload ${unit.name}`,
+    hint: `Unload it first: fleetctl unload ${unit.name}`,
   });
 }
 
-/** A unit that the registry does not have yet; throws a FleetError when its text is no good. */
+/** A unit that the registry does not have yet. Throws a FleetError if its text is invalid. */
 function newUnit(name: UnitName, text: string, source: string): DesiredUnit {
   const file = parseUnitFile(text, source);
   const placement = parsePlacement(file, name);

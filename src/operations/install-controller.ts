@@ -25,27 +25,27 @@ import { knownHostLines } from '../ssh/trust.ts';
 import { openFileStore } from '../store/file.ts';
 import { copyRegistry } from './copy-registry.ts';
 
-/** What an installation works with. */
+/** The ports of an installation. */
 export type Site = {
   readonly host: Host;
   readonly transport: Transport;
-  /** The operator's own way to every machine of the cluster. */
+  /** The operator's access to every machine of the cluster. */
   readonly access: ReadonlyMap<string, Access>;
   /** Writes keys at the top of the operator's fleet.conf. */
   writeOwnConfig(settings: ReadonlyMap<string, string>): Promise<void>;
 };
 
-/** Errors that say that a machine does not answer; others need an operator first. */
+/** The errors of a machine that does not answer; other errors are obstacles. */
 const UNREACHABLE: ReadonlySet<string> = new Set(['ssh-refused', 'ssh-timeout', 'ssh-lost']);
 
-/** What was found at the machines: how they answered, obstacles, and lines of known hosts of those that did. */
+/** The states of all machines, obstacles, and lines for a known hosts file. */
 export type Survey = {
   readonly machines: ReadonlyMap<string, Reached>;
   readonly obstacles: readonly Obstacle[];
   readonly knownHosts: readonly string[];
 };
 
-/** Logs in to every machine as the operator and looks whether the controller's key may, too. Changes nothing there. */
+/** Logs in to every machine as the operator and checks whether the controller's key is authorized. Changes nothing. */
 export async function surveyMachines(
   { transport, access }: Pick<Site, 'transport' | 'access'>,
   publicKey: string | undefined,
@@ -56,8 +56,8 @@ export async function surveyMachines(
       const lines = async (): Promise<readonly string[]> => knownHostLines(each.ssh);
       if (each.ssh.via.kind !== 'direct')
         obstacles.push({
-          what: `machine "${name}" is reached through another host, which ssh_config of this computer names`,
-          remedy: 'Choose a host that reaches every machine by itself, and run the command there',
+          what: `machine "${name}" is reached through another host, by the ssh_config of this computer`,
+          remedy: 'Choose a host that reaches every machine directly, and run the command there',
         });
       try {
         const is = await isAuthorized(loginOf(transport, each), publicKey);
@@ -66,7 +66,7 @@ export async function surveyMachines(
       } catch (error) {
         if (!isFleetError(error)) throw error;
         if (!UNREACHABLE.has(error.code))
-          obstacles.push({ what: error.message, remedy: error.hint ?? 'Look with: fleetctl doctor' });
+          obstacles.push({ what: error.message, remedy: error.hint ?? 'To see details: fleetctl doctor' });
         const reached: Reached = { kind: 'unreachable', why: error.message };
         return { name, reached, knownHosts: await lines().catch(() => []) };
       }
@@ -79,13 +79,13 @@ export async function surveyMachines(
   };
 }
 
-/** The folder of a registry of this computer, if there is one in it. */
+/** The folder, if it contains a registry. */
 export async function registryFolderAt(directory: string): Promise<string | undefined> {
   const found = await stat(join(directory, 'records')).catch(() => undefined);
   return found === undefined ? undefined : directory;
 }
 
-/** Carries out one step, and returns once it is known to have worked. Throws FleetError `install` and what the edges throw. */
+/** Executes and verifies one step. Throws FleetError `install`, and the errors of the connection. */
 export async function carryOut(step: Step, site: Site): Promise<void> {
   const { host } = site;
   switch (step.kind) {
@@ -98,7 +98,7 @@ export async function carryOut(step: Step, site: Site): Promise<void> {
     case 'files':
       return put(host, step.files);
     case 'user':
-      await runWell(host, userScript(), `make the user ${LAYOUT.user}`);
+      await runWell(host, userScript(), `create the user ${LAYOUT.user}`);
       return;
     case 'key':
       return makeKey(host);
@@ -124,7 +124,7 @@ async function put(host: Host, files: readonly HostFile[]): Promise<void> {
   await runWell(host, writeScript(files), 'write files', contents);
 }
 
-/** The private half goes to the host and nowhere else; the public half is written last, for it stands for both. */
+/** The private key is written only to the host. The public key is written last, because it marks the pair as complete. */
 async function makeKey(host: Host): Promise<void> {
   const hostName = (await runWell(host, 'uname -n', 'read the name')).trim();
   const { privateText, publicLine } = newKey(`fleetd@${hostName}`);
@@ -144,7 +144,7 @@ async function publicKeyAt(host: Host): Promise<string> {
   return (await runWell(host, `cat ${LAYOUT.key}.pub`, 'read the key of the controller')).trim();
 }
 
-/** The controller must reach every machine that the operator reaches: it would move the units of others. */
+/** The controller must reach every machine that the operator reaches: otherwise it would move the units of the others. */
 async function check(host: Host, except: readonly string[]): Promise<void> {
   const { status, output, errors } = await host.run(checkScript());
   const states = new Map(
@@ -157,13 +157,15 @@ async function check(host: Host, except: readonly string[]): Promise<void> {
   throw new FleetError(
     'install',
     `The controller on "${host.name}" cannot reach ${lost.length > 0 ? lost.join(' ') : 'the machines'}, so it was not started: ${errors.trim()}`,
-    { hint: 'Machines have to let that host in at the addresses of fleet.conf; then run the command again' },
+    {
+      hint: 'Machines must accept connections from that host at the addresses of fleet.conf; then run the command again',
+    },
   );
 }
 
 /**
- * Copies the registry, and puts a file that says so where it was: who still works with an old fleet.conf gets an
- * error there, and never an empty registry. Throws `not-copyable` when it was changed meanwhile; then it stays.
+ * Copies the registry, and leaves a file with an explanation in its old place: a command with an old fleet.conf gets an
+ * error there, not an empty registry. Throws `not-copyable` if it was changed during the copy; then it stays.
  */
 async function moveRegistry(host: Host, from: string): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'fleet-registry-'));
@@ -171,8 +173,8 @@ async function moveRegistry(host: Host, from: string): Promise<void> {
   const old = `${from}.moved`;
   try {
     if ((await stat(old).catch(() => undefined)) !== undefined)
-      throw new FleetError('install', `Cannot move the registry: ${old} is there already`, {
-        hint: 'Move that away first',
+      throw new FleetError('install', `Cannot move the registry: ${old} exists already`, {
+        hint: 'Move it away first',
       });
     const { revision } = await source.list('');
     await copyRegistry(source, copy);
@@ -186,14 +188,14 @@ async function moveRegistry(host: Host, from: string): Promise<void> {
     await moved.close();
     if (!isSame) {
       await rename(old, from);
-      await runWell(host, `rm -rf ${LAYOUT.registry}`, 'take the copy of the registry away');
-      throw new FleetError('not-copyable', 'Cannot move the registry: it was changed meanwhile', {
+      await runWell(host, `rm -rf ${LAYOUT.registry}`, 'remove the copy of the registry');
+      throw new FleetError('not-copyable', 'Cannot move the registry: it was changed during the copy', {
         hint: 'Try again when no other command uses it',
       });
     }
     await writeFile(
       from,
-      `fleetctl controller install moved this registry to ${host.name}:${LAYOUT.registry}.\nAs it was before, it is in ${old}.\n`,
+      `fleetctl controller install moved this registry to ${host.name}:${LAYOUT.registry}.\nThe old one is in ${old}.\n`,
     );
   } finally {
     await Promise.all([source.close(), copy.close()]);

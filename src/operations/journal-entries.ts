@@ -13,30 +13,30 @@ import {
 } from '../systemd/journal.ts';
 import type { MachineRef } from './listing.ts';
 
-/** How long entries of several machines wait for each other, to be put in order, in ms. */
+/** How long entries are held back so that those of several machines can be sorted, in ms. */
 const GATHER_MS = 150;
-/** How long after a loss the next attempt is made, in ms. */
+/** The pause before the next attempt after a lost connection, in ms. */
 const RETRY_MS = 1000;
 
-/** Where the following of a machine starts. */
+/** The position at which the journal of a machine is followed. */
 export type FollowStart = {
   readonly source: JournalSource;
-  /** The cursor of the last entry that was read; undefined when there was none. */
+  /** The cursor of the last entry that was read; undefined if there was none. */
   readonly after: string | undefined;
-  /** The machine's clock then, in epoch seconds. */
+  /** The machine's clock at that time, in epoch seconds. */
   readonly since: number;
 };
 
-/** The receivers of what comes. */
+/** The callbacks of {@link followJournals}. */
 export type FollowListener = {
   entries(entries: readonly PlacedEntry[]): void;
-  /** A machine was lost, for that reason; it is tried again and again. */
+  /** The connection to a machine was lost; it is retried until it succeeds. */
   lost(machine: MachineRef, error: FleetError): void;
-  /** It is there again, and nothing was missed. */
+  /** The machine is connected again, without missing entries. */
   back(machine: MachineRef): void;
 };
 
-/** Follows journals until `signal`, over connections that come and go. */
+/** Follows journals until `signal` aborts, across lost connections. */
 export async function followJournals(
   driver: Pick<SystemdDriver, 'journal'>,
   starts: readonly FollowStart[],
@@ -88,7 +88,7 @@ async function follow(
   }
 }
 
-/** Holds entries back for a moment, so that those of machines that speak at the same time come in order. */
+/** Holds entries back for {@link GATHER_MS}, so that simultaneous entries of several machines are sorted. */
 function gather(listener: FollowListener): { readonly listener: FollowListener; flush(): void } {
   let held: readonly PlacedEntry[] = [];
   let timer: NodeJS.Timeout | undefined;
@@ -111,14 +111,14 @@ function gather(listener: FollowListener): { readonly listener: FollowListener; 
   };
 }
 
-/** A machine and the units of it whose journal is read. */
+/** A machine, and its units whose journal is read. */
 export type JournalSource = {
   readonly machine: Machine;
   readonly ref: MachineRef;
   readonly units: readonly string[];
 };
 
-/** An entry, the line of JSON it came as, and where it comes from. */
+/** An entry, its line of JSON, and its origin. */
 export type PlacedEntry = JournalEntry & {
   readonly json: string;
   readonly unit: string;
@@ -127,8 +127,8 @@ export type PlacedEntry = JournalEntry & {
 };
 
 /**
- * Calls `listener` with the entries of a stream of JSON as they come; half a line waits for its other half. A line that is
- * too long ends the stream.
+ * Calls `listener` with the entries of a stream of JSON lines as they arrive. An incomplete line waits for its rest. A line
+ * that is too long ends the stream.
  */
 export function onEntries(
   { ref, units }: JournalSource,
@@ -154,7 +154,7 @@ export function onEntries(
   });
 }
 
-/** Waits for the end of a stream, or ends it when `signal` says so. Rejects as the stream does. */
+/** Waits for the end of a stream, or ends it when `signal` aborts. Rejects with the error of the stream. */
 export async function untilEnd(stream: JournalStream, signal: AbortSignal): Promise<void> {
   const stop = (): void => void stream.close();
   signal.addEventListener('abort', stop);
@@ -167,7 +167,7 @@ export async function untilEnd(stream: JournalStream, signal: AbortSignal): Prom
   }
 }
 
-/** By time, and where that is the same by machine. */
+/** Sorts entries by time, and then by machine. */
 export function inOrder(entries: readonly PlacedEntry[]): readonly PlacedEntry[] {
   return entries.toSorted((a, b) => a.time - b.time || compareText(a.machine.name, b.machine.name));
 }

@@ -17,9 +17,9 @@ import { byMachine, type PlacesRequest, withPlaces } from './unit-places.ts';
 import type { UnitProblem } from './unit-result.ts';
 
 export type JournalQuestion = PlacesRequest & {
-  /** No more than the last so many entries, of all machines together; undefined for all. */
+  /** The limit of entries, of all machines together: the last ones; undefined for all. */
   readonly lines: number | undefined;
-  /** A format of journalctl, and whether entries can be printed so here. */
+  /** A format of journalctl, and whether fleetctl supports it for merged entries. */
   readonly output: string;
   readonly canFormat: boolean;
   /** Times as journalctl reads them. */
@@ -29,13 +29,13 @@ export type JournalQuestion = PlacesRequest & {
   readonly sudo: boolean;
 };
 
-/** The receivers of journal entries, as they come. */
+/** The callbacks of {@link readJournals}. */
 export type JournalReader = Omit<FollowListener, 'entries'> & {
-  /** What journalctl printed: one unit on one machine. */
+  /** The unchanged output of journalctl, for one unit on one machine. */
   text(text: string): void;
-  /** Entries in their order; `merged` when they are of several units or machines. */
+  /** Sorted entries; `merged` if they are of several units or machines. */
   entries(entries: readonly PlacedEntry[], merged: boolean): void;
-  /** What the answer lacks; before anything is followed. */
+  /** The missing parts of the answer; called before journals are followed. */
   missing(result: JournalResult): void;
 };
 
@@ -47,8 +47,8 @@ export type JournalResult = {
 };
 
 /**
- * Reads the journals of units on every machine they are on, and follows them until `signal` if so asked. Throws
- * FleetError `usage` for a format that journalctl alone can print where entries have to be put in order.
+ * Reads the journals of units on all their machines, and with `follow` follows them until `signal` aborts. Throws
+ * FleetError `usage` for a format that cannot be used for merged entries.
  */
 export async function readJournals(
   ports: Ports,
@@ -82,7 +82,7 @@ export async function readJournals(
   return result;
 }
 
-/** What one machine had to say, or why it did not. */
+/** The entries of one machine, or its error. */
 type MachineEntries = {
   readonly entries: readonly PlacedEntry[];
   readonly start?: FollowStart;
@@ -90,7 +90,7 @@ type MachineEntries = {
   readonly failure?: FleetError;
 };
 
-/** Reads what is there; with `text` as it is printed, else as entries. */
+/** Reads the present entries; with `text` as output of journalctl, otherwise as entries. */
 async function readOnce(
   { driver }: Pick<Ports, 'driver'>,
   source: JournalSource,
@@ -114,7 +114,7 @@ async function readOnce(
   }
 }
 
-/** Keeps what will be shown: the last ones where there is a number of them. */
+/** Keeps the entries that will be shown: with a limit, only the last ones. */
 function collectInto(entries: PlacedEntry[], { lines }: JournalQuestion): Parameters<typeof onEntries>[2] {
   let bytes = 0;
   return (more) => {
@@ -123,7 +123,7 @@ function collectInto(entries: PlacedEntry[], { lines }: JournalQuestion): Parame
       bytes += entry.json.length;
     }
     if (lines === undefined) keepTo('journal', bytes);
-    // Now and then, for what is cut off is moved each time.
+    // Not at every call, because each removal moves the rest of the array.
     else if (entries.length > 2 * lines + 1000) entries.splice(0, entries.length - lines);
   };
 }
@@ -136,7 +136,7 @@ function requestOf(
   return {
     units,
     output: asEntries ? 'json' : output,
-    // Together with --since, journalctl would give the first ones.
+    // With --since, journalctl returns the first entries instead of the last ones.
     lines: since === undefined ? lines : undefined,
     since,
     until,
@@ -147,7 +147,7 @@ function requestOf(
 }
 
 function cannotFormat(output: string): FleetError {
-  return new FleetError('usage', `Cannot put entries in order in the format "${output}"`, {
-    hint: 'Use it for one unit on one machine, without --follow, or choose another one, such as short-iso or json',
+  return new FleetError('usage', `Cannot merge entries in the format "${output}"`, {
+    hint: 'Use it for one unit on one machine, without --follow, or choose another format, such as short-iso or json',
   });
 }

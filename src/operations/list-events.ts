@@ -4,24 +4,24 @@ import type { LoggedEvent } from '../cluster/logged-event.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 
-/** One thing that happened: when (epoch ms), and who decided it (`user@host`). */
+/** An event, its time (epoch ms), and its author (`user@host`). */
 export type EventRow = { readonly at: number; readonly by: string; readonly event: LoggedEvent };
 
 export type EventsRequest = {
   /** Units or machines, as names or globs; all without any. */
   readonly about: readonly string[];
-  /** The last so many; undefined for all that are kept. */
+  /** The limit of changes: the last ones; undefined for all. */
   readonly lines: number | undefined;
 };
 
-/** What was decided lately, oldest first. */
+/** The stored events, oldest first. */
 export async function listEvents(registry: Registry, request: EventsRequest): Promise<readonly EventRow[]> {
   return select(await registry.load(), request);
 }
 
 /**
- * What was decided lately, and then what is decided, as it happens, until `signal` is raised. A registry that cannot
- * be read for a while ends it with its FleetError.
+ * The stored events, and then new ones as they occur, until `signal` aborts. If the registry cannot be read, it ends with
+ * the FleetError.
  */
 export async function* followEvents(
   registry: Registry,
@@ -55,9 +55,9 @@ function select(
   return lines === undefined ? rows : rows.slice(Math.max(0, rows.length - lines));
 }
 
-/** A word stands for a unit also without `.service`. */
+/** A word also matches a unit with `.service` appended. */
 function matcherOf(word: string): (name: string) => boolean {
-  if (word === '') throw new FleetError('usage', 'Cannot look for an empty name');
+  if (word === '') throw new FleetError('usage', 'Cannot search for an empty name');
   const exact = globMatcher(word);
   const service = globMatcher(`${word}.service`);
   return (name) => exact(name) || service(name);

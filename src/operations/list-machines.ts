@@ -15,23 +15,23 @@ import { observeCluster, type SnapshotSource } from './observe-cluster.ts';
 export type MachineRow = MachineRef & {
   readonly metadata: Metadata;
   readonly state: 'reachable' | 'unreachable';
-  /** Which units it takes no more of; undefined when it takes all. */
+  /** The units that it does not accept; undefined if it accepts all. */
   readonly cordon: Cordon | undefined;
-  /** How many units fleet put there; undefined, as all below, for one that does not answer or is not ours. */
+  /** The number of units of fleet. Undefined, like all fields below, if it does not answer or belongs to another cluster. */
   readonly units: number | undefined;
   readonly vitals: MachineVitals | undefined;
   readonly uptimeSeconds: number | undefined;
   /**
-   * Epoch ms of its last answer, so far as it is known without writing the registry at every look: now, or when it
-   * was first missed; undefined for a machine that never answered.
+   * Epoch ms of its last answer: now, or for an unreachable machine the first failed observation, because answers are not
+   * stored; undefined for a machine that never answered.
    */
   readonly lastSeen: number | undefined;
 };
 
-/** Every machine, those that never answered (and have no known id) last. */
+/** All machines; those that never answered, and have no known id, are last. */
 export async function listMachines(from: SnapshotSource): Promise<Listing<MachineRow>> {
   const snapshot = await observeCluster(from, { vitals: true });
-  // One that this fleet.conf lacks is a warning, and no machine of the list.
+  // A machine that this fleet.conf lacks is only a warning.
   const listed = snapshot.machines.filter(({ unreachable }) => unreachable?.code !== UNLISTED);
   const rows = listed.map(
     (view): MachineRow => ({

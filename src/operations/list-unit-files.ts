@@ -22,14 +22,14 @@ export type UnitFileRow = {
   /** fleet's hash, 40 hex digits. */
   readonly hash: string;
   readonly target: TargetState;
-  /** How far it has come; for a global unit the farthest of its machines. */
+  /** The reached state; for a global unit the highest one of its machines. */
   readonly state: TargetState | 'unknown';
-  /** How the unit on a machine differs from the registry; of a global unit, on the first such machine. */
+  /** The difference from the registry; for a global unit, on the first machine with one. */
   readonly drift: Drift | undefined;
-  /** Where a standard unit is assigned. */
+  /** The assignment of a standard unit. */
   readonly machine: MachineRef | undefined;
   readonly global: boolean;
-  /** For a global unit that is wanted: machines on which its target state holds, of those it fits. */
+  /** For a loaded or launched global unit: the feasible machines, and those of them on which its target state holds. */
   readonly coverage: { readonly reached: number; readonly eligible: number } | undefined;
   readonly description: string;
 };
@@ -49,7 +49,7 @@ export async function listUnitFiles(from: SnapshotSource): Promise<Listing<UnitF
   };
 }
 
-/** The row of a unit; `decision` is what a pass would make of a global one. */
+/** The row of a unit; `decision` is that of a pass, for a global unit. */
 export function unitFileRow(
   unit: DesiredUnit,
   decision: Decision | undefined,
@@ -64,7 +64,7 @@ export function unitFileRow(
     description: descriptionOf(unit),
   };
   if (decision?.kind === 'global') return { ...common, ...spread(unit, decision, snapshot) };
-  // A machine that has left the inventory is still where the unit is assigned.
+  // The assigned machine may not be in fleet.conf any more.
   const gone = unit.machine === undefined ? undefined : { name: '', id: unit.machine, address: '' };
   return {
     ...common,
@@ -75,7 +75,7 @@ export function unitFileRow(
   };
 }
 
-/** With the specifiers that follow from the name; a template keeps them, for it has no instance. */
+/** The description with expanded specifiers; a template keeps them, because it has no instance. */
 function descriptionOf({ name, text }: DesiredUnit): string {
   const written = description(parseUnitFile(text)) ?? '';
   const unit = parseUnitName(name);
@@ -95,7 +95,7 @@ function spread(
   const farthest = TARGET_STATES.findLast((state) => states.includes(state));
   const [only] = views;
   const state = farthest ?? (unreachable > 0 || states.includes('unknown') ? 'unknown' : 'inactive');
-  // A template whose socket is on one machine is where a standard unit would be.
+  // A template whose socket is on one machine is shown like a standard unit.
   if (!unit.placement.global && unreachable === 0 && views.length <= 1)
     return { state, drift, machine: only === undefined ? undefined : machineRef(only), coverage: undefined };
   return {

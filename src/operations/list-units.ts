@@ -19,19 +19,19 @@ import { type Listing, type MachineRef, machineRef, unknownUnits, unreachableMac
 import { observeCluster, type SnapshotSource } from './observe-cluster.ts';
 
 /**
- * One unit on one machine, in systemd's words; `unknown` / `unreachable` if the machine is unreachable, `unknown` /
- * `unknown` if its systemd cannot show the unit. Other properties of the state are undefined if they are not known.
+ * One unit on one machine, with the states of systemd; `unknown` / `unreachable` if the machine is unreachable, `unknown` /
+ * `unknown` if its systemd cannot show the unit. Unknown properties are undefined.
  */
 export type UnitRow = {
   readonly unit: string;
   readonly machine: MachineRef;
-  /** fleet's hash of the unit file that is there (40 hex digits); empty when it is not known. */
+  /** fleet's hash of the unit file there (40 hex digits); empty if unknown. */
   readonly hash: string;
 } & Pick<SystemdState, 'load' | 'active' | 'sub'> &
   Partial<Omit<SystemdState, 'result'>> &
   Runs;
 
-/** How its last run went (`success`, `exit-code`, …), when that began or ended, and when the next one is due; epoch ms. */
+/** The result of its last run (`success`, `exit-code`, …), its start or end, and the time of the next one; epoch ms. */
 type Runs = {
   readonly result?: string | undefined;
   readonly lastRun?: number | undefined;
@@ -41,9 +41,9 @@ type Runs = {
 const UNREACHABLE = { load: 'unknown', active: 'unknown', sub: 'unreachable', hash: '' };
 const ABSENT = { load: 'not-found', active: 'inactive', sub: 'dead', hash: '' };
 
-/** Every unit fleet put on a machine, and every unit that should be on one. */
+/** All units of fleet on machines, and all units that should be on one. */
 export async function listUnits(from: SnapshotSource): Promise<Listing<UnitRow>> {
-  // With the clock of a machine, a timer that counts from its boot has a time of day.
+  // Digests include the clock, which converts times since boot of timers to times of day.
   const snapshot = await observeCluster(from, { digests: true });
   const rows = [
     ...leftBehind(snapshot),
@@ -62,7 +62,7 @@ export async function listUnits(from: SnapshotSource): Promise<Listing<UnitRow>>
   };
 }
 
-/** Units assigned to a machine that has left fleet.conf: their state is unknown. */
+/** Units that are assigned to a machine that fleet.conf lacks: their state is unknown. */
 function leftBehind(snapshot: ClusterSnapshot): readonly UnitRow[] {
   const known = new Set(snapshot.machines.map(({ id }) => id));
   return snapshot.units
@@ -74,7 +74,7 @@ function leftBehind(snapshot: ClusterSnapshot): readonly UnitRow[] {
     }));
 }
 
-/** The units that fleet put on the machine. */
+/** The units of fleet on the machine. */
 function unitsOf({ observation }: MachineView): readonly ObservedUnit[] {
   return observation?.units.filter(isOurs) ?? [];
 }
@@ -89,7 +89,7 @@ function presentOn(machine: MachineView, snapshot: ClusterSnapshot): readonly Un
   });
 }
 
-/** Units that should be on the machine: unknown when it is unreachable, absent when it answered without them. */
+/** Units that should be on the machine but are not in its answer: absent, or unknown if it is unreachable. */
 function missingOn(machine: MachineView, expected: readonly DesiredUnit[]): readonly UnitRow[] {
   const state = machine.observation === undefined ? UNREACHABLE : ABSENT;
   const present = new Set(unitsOf(machine).map(({ name }) => name));
@@ -99,8 +99,8 @@ function missingOn(machine: MachineView, expected: readonly DesiredUnit[]): read
 }
 
 /**
- * What should be on a machine. Standard units by their assignment; global units only where it is unknown whether
- * they are there.
+ * The units that should be on a machine: standard units by their assignment, and for an unreachable machine also the
+ * global units that may be there.
  */
 export function expectedOn(machine: MachineView, snapshot: ClusterSnapshot): readonly DesiredUnit[] {
   const wanted = snapshot.units.filter(({ target }) => target !== 'inactive');
@@ -118,7 +118,7 @@ export function expectedOn(machine: MachineView, snapshot: ClusterSnapshot): rea
   return [...assigned, ...globals.filter(({ name }) => here.has(name))];
 }
 
-/** The last run of a unit, and the next one: its own for a timer, else that of the timers which start it. */
+/** The last run of a unit, and the next one: the earliest time at which it elapses, or a timer that starts it. */
 function runsOf(name: string, state: SystemdState, machine: MachineView, { units }: ClusterSnapshot): Runs {
   const timers = units.filter(({ triggers }) => triggers === name);
   const elapses = timers.flatMap((timer) => observedOn(machine, timer.name)?.state.nextElapse ?? []);

@@ -8,7 +8,7 @@ import {
 import { isUnknown, type ObservedUnit } from '../cluster/unit-state.ts';
 import type { Machine, MachineId } from '../machine/machine.ts';
 
-/** A machine that a listing says nothing about, because it did not answer or is not ours, and why. */
+/** A machine that is missing in a listing, because it did not answer or belongs to another cluster. */
 export type UnreachableMachine = {
   readonly machine: MachineRef;
   readonly message: string;
@@ -17,7 +17,7 @@ export type UnreachableMachine = {
   readonly silentMs: number;
 };
 
-/** A unit of fleet in an unknown state on a machine that answered, and why. */
+/** A unit of fleet in an unknown state on a machine that answered, and the reason. */
 export type UnknownUnit = {
   readonly unit: string;
   readonly machine: MachineRef;
@@ -25,7 +25,7 @@ export type UnknownUnit = {
   readonly hint?: string;
 };
 
-/** Rows of a listing, the machines that are missing from it, and the units whose state is. */
+/** The rows of a listing, the missing machines, and the units with an unknown state. */
 export type Listing<Row> = {
   readonly rows: readonly Row[];
   readonly unreachable: readonly UnreachableMachine[];
@@ -47,7 +47,7 @@ export function unknownUnits(snapshot: ClusterSnapshot): readonly UnknownUnit[] 
   );
 }
 
-/** Whether it is fleet's, and nothing is known of it for sure. */
+/** Whether it is a unit of fleet in an unknown state. */
 export function isUnknownUnit(unit: ObservedUnit): boolean {
   return unit.lost !== undefined || (unit.record !== undefined && isUnknown(unit.state));
 }
@@ -74,7 +74,7 @@ export function unreachableMachines(snapshot: ClusterSnapshot): readonly Unreach
   });
 }
 
-/** A machine as people are shown it: `148a18ff.../10.10.1.1`. */
+/** The identification of a machine in output. */
 export type MachineRef = {
   readonly name: string;
   readonly id: MachineId | undefined;

@@ -12,37 +12,37 @@ import {
   type UnitName,
 } from '../unit/unit-name.ts';
 
-/** One argument that names a unit, as a name or as a path, and what the disk has for it. */
+/** An argument that names a unit, as a name or as a path, with its local files. */
 export type LocalUnit = {
   readonly name: UnitName;
-  /** The unit's own file, or the reason why it cannot be read; undefined when there is none. */
+  /** The unit's file, or the error of reading it; undefined if there is none. */
   readonly own: LocalFile | undefined;
-  /** The file of its template, beside where its own would be. */
+  /** The file of its template, in the same folder. */
   readonly template: LocalFile | undefined;
-  /** For a template: the names of all files in its folder, those that instances have for themselves among them. */
+  /** For a template: the names of all files in its folder, such as separate files of instances. */
   readonly beside: ReadonlySet<string>;
 };
 
 export type LocalFile = { readonly path: string; readonly content: string | FleetError };
 
-/** Reads the name out of `hello`, `hello.service` or `units/hello.service`. Throws FleetError `unit-name`. */
+/** The unit name in `hello`, `hello.service` or `units/hello.service`. Throws FleetError `unit-name`. */
 export function unitNameOf(argument: string): UnitName {
   return parseUnitName(lastPart(argument));
 }
 
-/** The glob that an argument is, without its folder; undefined for a name. */
+/** The glob in an argument, without its folder; undefined for a name. */
 export function globOf(argument: string): string | undefined {
   return !argument.endsWith('/') && isGlob(basename(argument)) ? basename(argument) : undefined;
 }
 
-/** A folder (`units/`) is neither a name nor a glob: it stays whole, and is refused as a name. */
+/** The last part of a path. A folder (`units/`) is returned whole, so that it is rejected as a unit name. */
 function lastPart(argument: string): string {
   return argument.endsWith('/') ? argument : basename(argument);
 }
 
 /**
- * Looks on the disk for every argument; each unit comes once. Relative paths start at `cwd`. Only files are read. Throws for names
- * that are none, and for two arguments that name one unit and find different files for it.
+ * Reads the local files of all arguments; each unit is returned once. Relative paths are relative to `cwd`. Throws for
+ * invalid names, and for two arguments that name the same unit but different files.
  */
 export async function readLocalUnits(
   arguments_: readonly string[],
@@ -83,8 +83,8 @@ async function readLocalFile(path: string): Promise<LocalFile | undefined> {
 }
 
 /**
- * What exists under the very name that was given, and cannot be the unit: a folder `web` where there is no web.service,
- * or a file of another kind, such as `site.container`.
+ * The error for a path that exists but cannot be the unit: a folder `web` without a file web.service, or a file of another
+ * type, such as `site.container`.
  */
 async function refuseNamed(argument: string, cwd: string): Promise<LocalFile | undefined> {
   const path = resolve(cwd, argument);
@@ -115,7 +115,7 @@ function unreadable(
 }
 
 function namedTwice(one: LocalFile, other: LocalFile): FleetError {
-  return new FleetError('usage', `Cannot tell which file is meant: "${one.path}" or "${other.path}"`, {
+  return new FleetError('usage', `Two files for the same unit: "${one.path}" and "${other.path}"`, {
     hint: 'Name one of them',
   });
 }

@@ -8,7 +8,7 @@ import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { observeQuery } from '../systemd/observation.ts';
 
-/** What the registry remembers of a machine from now on; `before` is the id it had for that name, where it differs. */
+/** The new data of the registry about a machine; `before` is its old id for that name, if it differs. */
 export type Accepted = {
   readonly id: MachineId;
   readonly before: MachineId | undefined;
@@ -18,10 +18,10 @@ export type Accepted = {
 };
 
 /**
- * Makes the registry remember the id that the machine called `name` answers with, and forget what spoke against it. Units
- * that are assigned to an id that nothing has any more move with the next pass. Throws FleetError
- * `machine-not-found`, the error of a machine that does not answer, `usage` where another machine of fleet.conf has the
- * id, and `registry-outdated` while the machine is ahead of the registry.
+ * Stores the id that machine `name` answers with, and clears the objections against it. Units that are assigned to an id
+ * without a machine move with the next pass. Throws FleetError `machine-not-found`, the error of a machine that does not
+ * answer, `usage` if another machine of fleet.conf has the id, and `registry-outdated` if the machine is ahead of the
+ * registry.
  */
 export async function acceptMachine({ driver, machines, registry }: Ports, name: string): Promise<Accepted> {
   const machine = namedMachine(machines, name);
@@ -50,13 +50,13 @@ export async function acceptMachine({ driver, machines, registry }: Ports, name:
       { kind: 'put-machine', name, known: { ...UNKNOWN_MACHINE, id, cordon } },
     ];
   });
-  if (accepted === undefined) throw new Error('the registry was not asked');
+  if (accepted === undefined) throw new Error('the registry has not called the update');
   return accepted;
 }
 
 /**
- * Excludes a machine until it is accepted again: it counts as one that cannot be used, whatever it answers. Resolves with
- * the units that are assigned to it and stay there. Throws FleetError `machine-not-found`.
+ * Excludes a machine until it is accepted again: it counts as unusable, with any answer. Resolves with the units that stay
+ * assigned to it. Throws FleetError `machine-not-found`.
  */
 export async function distrustMachine(
   { machines, registry }: Pick<Ports, 'machines' | 'registry'>,
@@ -82,16 +82,12 @@ function namedMachine(machines: readonly Machine[], name: string): Machine {
   });
 }
 
-/** A registry that holds nothing yet stays so: it may be one that was lost, and waits to be recovered. */
+/** Throws FleetError `usage` for an empty registry, which stays empty: it may be a lost one that will be recovered. */
 function refuseEmpty({ clusterId }: RegistryView): void {
   if (clusterId !== undefined) return;
-  throw new FleetError(
-    'usage',
-    'The registry holds nothing yet, so there is nothing to decide about machines',
-    {
-      hint: 'If it was lost: fleetctl recover; to leave a machine out, take it out of fleet.conf',
-    },
-  );
+  throw new FleetError('usage', 'The registry is empty, so no machine can be accepted or excluded', {
+    hint: 'If it was lost: fleetctl recover; to exclude a machine, remove it from fleet.conf',
+  });
 }
 
 function refuseAhead({ clusterId, token }: RegistryView, name: string, observation: Observation): void {
@@ -101,7 +97,7 @@ function refuseAhead({ clusterId, token }: RegistryView, name: string, observati
     'registry-outdated',
     `Cannot accept machine "${name}": it has seen revision ${seen}, and the registry is at revision ${token}`,
     {
-      hint: `If the registry is an old backup, put a newer one back; if the machine is wrong, empty /var/lib/fleet/units and /var/lib/fleet/removed there`,
+      hint: `If the registry is an old backup, restore a newer one; if the machine is wrong, empty /var/lib/fleet/units and /var/lib/fleet/removed there`,
     },
   );
 }
@@ -111,14 +107,14 @@ function taken(name: string, holder: string, id: MachineId): FleetError {
     'usage',
     `Cannot accept machine "${name}": its id ${formatMachineId(id)} is that of machine "${holder}"`,
     {
-      hint: `If it is a copy, run "rm /etc/machine-id && systemd-machine-id-setup" on it and restart it; if machine "${holder}" has left the cluster or is called "${name}" now, take section "${holder}" out of fleet.conf`,
+      hint: `If it is a copy, run "rm /etc/machine-id && systemd-machine-id-setup" on it and restart it; if machine "${holder}" has left the cluster or is now named "${name}", remove section "${holder}" from fleet.conf`,
     },
   );
 }
 
 /**
- * Takes a machine out of the registry: under that name another one may come, and units that are still assigned to it move
- * to other machines with the next pass. Resolves with these units.
+ * Removes a machine from the registry. Its name can be used for another machine, and units that are still assigned to it
+ * move to other machines with the next pass. Resolves with these units.
  */
 export async function forgetMachine(registry: Registry, name: string): Promise<readonly string[]> {
   let units: readonly string[] = [];
@@ -136,15 +132,15 @@ function assignedTo(name: string, { machines, units }: RegistryView): readonly s
 }
 
 /**
- * What stays on a machine that leaves fleet.conf: the global units that are wanted, as far as the registry knows.
- * Throws FleetError `usage` while units are assigned to it: they would be lost from sight.
+ * The global units that stay on a machine when it is removed from fleet.conf. Throws FleetError `usage` while units are
+ * assigned to it, because nothing would manage them any more.
  */
 export function leaveMachine(registry: RegistryView, name: string): readonly string[] {
   const assigned = assignedTo(name, registry);
   if (assigned.length > 0) {
     const names = assigned.join(' ');
     throw new FleetError('usage', `Cannot remove machine "${name}": units are assigned to it: ${names}`, {
-      hint: `Move them to other machines first: fleetctl machines remove ${name} --drain; or end them: fleetctl unload ${names}`,
+      hint: `Move them to other machines first: fleetctl machines remove ${name} --drain; or unload them: fleetctl unload ${names}`,
     });
   }
   if (registry.machines.get(name)?.id === undefined) return [];

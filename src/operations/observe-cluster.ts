@@ -7,12 +7,12 @@ import { snapshotOf } from '../reconcile/snapshot.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { ObserveRequest } from '../systemd/observation.ts';
 
-/** Where a listing has the cluster from: machines that are asked now, or a controller that watches them. */
+/** The source of a listing: the machines, or a controller that observes them. */
 export type SnapshotSource = Ports | { readonly snapshot: () => Promise<ClusterSnapshot> };
 
 /**
- * The cluster as it is now, for a listing; nothing is changed on machines. Of `names` machines tell also what
- * fleet did not put there, with `vitals` how busy each is, with `digests` whether files were changed there, and the clock of each.
+ * Observes the cluster for a listing, without changes on machines. Units in `names` are included even if fleet did not
+ * write them. `vitals` adds load and memory; `digests` adds changed files and the clocks.
  */
 export async function observeCluster(
   from: SnapshotSource,
@@ -37,8 +37,8 @@ export async function observeCluster(
 }
 
 /**
- * Keeps who is unreachable since when. A listing leaves an empty registry empty, and may be run by people who can
- * read the registry but not write it. One that is older than its machines is not changed by it either.
+ * Stores since when machines are unreachable. A listing does not change an empty registry, or one that is older than its
+ * machines, and succeeds for users who can only read the registry.
  */
 async function remember(ports: Ports, views: readonly MachineView[], registry: RegistryView): Promise<void> {
   if (registry.clusterId === undefined || machineEdits(views, registry, ports).length === 0) return;
@@ -50,12 +50,11 @@ async function remember(ports: Ports, views: readonly MachineView[], registry: R
   }
 }
 
-/** A controller that gives a lease places the unit too, which changes the registry; else it is looked so often, in ms. */
+/** The interval of observations in ms, if the registry does not change. A controller that grants a lease usually changes it. */
 const LOOK_MS = 1000;
 
 /**
- * Gives a controller up to `ms` to notice that a fenced unit is wanted, and to give machines leases for it. What there is
- * then, is for the pass that follows.
+ * Waits up to `ms` until a controller has granted a lease for a new fenced unit. The pass after it fails without a lease.
  */
 export async function awaitLease(ports: Ports, units: readonly DesiredUnit[], ms: number): Promise<void> {
   const isWanted = ({ placement, target }: DesiredUnit): boolean =>

@@ -7,16 +7,16 @@ import type { RegistryView } from '../registry/view.ts';
 import type { Submission } from './submit.ts';
 import { isUnschedulable, type RequestResult, type UnitProblem, type UnitResult } from './unit-result.ts';
 
-/** What a request stored about one unit. */
+/** The part of a request about one unit. */
 export type Requested = {
   readonly unit: string;
-  /** The target states that are as good as the one that it stored, that one among them; none where it set none. */
+  /** The target states that satisfy the request; empty if it did not set one. */
   readonly targets: readonly TargetState[];
-  /** The text that it used, and whether it stored it; undefined where the text did not matter. */
+  /** The text that it used, and whether it stored it; undefined if the text does not matter. */
   readonly text: { readonly digest: string; readonly isNew: boolean } | undefined;
 };
 
-/** What a submission asks of the units that it stored or found; `targets` are those that a target state stands for. */
+/** The requests of a submission; `targets` are the target states that satisfy one. */
 export function requestedBy(
   { stored, created, replaced }: Pick<Submission, 'stored' | 'created' | 'replaced'>,
   targets: (target: TargetState) => readonly TargetState[],
@@ -29,9 +29,8 @@ export function requestedBy(
 }
 
 /**
- * The result of a request after its pass, as far as the registry still wants what was requested. A unit about which
- * another command has decided meanwhile is a problem instead, whatever the pass saw of it. So is a registry that cannot be
- * read any more, beside the result.
+ * The result of a request after its pass. A unit that another command has changed in the registry in the meantime becomes a
+ * problem. A registry that cannot be read any more is an additional problem.
  */
 export async function overrule<Result extends RequestResult>(
   { registry, clock }: Pick<Ports, 'registry' | 'clock'>,
@@ -74,8 +73,8 @@ export function withOverruled<Result extends RequestResult>(
 type Change = Extract<LoggedEvent, { kind: 'target' | 'text' | 'destroy' }>;
 
 /**
- * What another operator has decided, in the words of the log. Another text matters to an operator that stored one, and where the
- * unit did not come up; a unit that is destroyed is inactive as well.
+ * The change of another command, as an event of the log. Another text matters only if this request stored one, or if the
+ * unit did not come up. A destroyed unit counts as inactive.
  */
 function changeOf(
   { unit, targets, text }: Requested,
@@ -101,11 +100,11 @@ function overruledError(change: Change, view: RegistryView, now: number): FleetE
   const target = view.units.get(unit)?.target;
   const rest = target === undefined ? '' : `; its target state is ${target}`;
   return new FleetError('overruled', `Unit "${unit}" ${done(change)} by ${authorOf(entry, now)}${rest}`, {
-    hint: `What was decided about it: fleetctl events ${unit}`,
+    hint: `To see its events: fleetctl events ${unit}`,
   });
 }
 
-/** Clocks of two computers differ: what was decided after our own decision was decided a second ago at least. */
+/** The author and age of an event, at least one second, because the clocks of two computers differ. */
 function authorOf(entry: { readonly at: number; readonly by: string } | undefined, now: number): string {
   if (entry === undefined) return 'another command';
   const seconds = Math.max(1, Math.round((now - entry.at) / 1000));

@@ -12,13 +12,13 @@ import { type Move, movesOf } from './drain.ts';
 import { type MachineRef, machineRef } from './listing.ts';
 import { type RequestResult, requestResult, type UnitResult } from './unit-result.ts';
 
-/** Units of a machine that is unreachable or cannot be used, and that nothing can be done about. */
+/** Units that stay on a machine that is unreachable or unusable. */
 export type Stranded = {
   readonly machine: MachineRef;
-  /** It answers, and cannot be used. */
+  /** The machine answers, but cannot be used. */
   readonly isUp: boolean;
   readonly units: readonly string[];
-  /** How long the machine has been unreachable, in ms, while it is given time; undefined when that is not why they stay. */
+  /** How long the machine has been unreachable, in ms, if the units wait for agent_ttl; undefined if they stay for another reason. */
   readonly waitedMs: number | undefined;
 };
 
@@ -29,26 +29,26 @@ export type Extended = {
   readonly dropIns: readonly string[];
 };
 
-/** What a pass over everything did. */
+/** The result of a pass over everything. */
 export type PassResult = RequestResult & {
   readonly moves: readonly Move[];
   readonly stranded: readonly Stranded[];
-  /** Units of the registry that cannot be read, and were left as they are. */
+  /** Units of the registry that cannot be read; they were not changed. */
   readonly unreadable: readonly UnreadableUnit[];
   /** Units with drop-ins on their machine, which no pass removes, because fleet did not write them. */
   readonly extended: readonly Extended[];
-  /** A machine belongs to another cluster: what would be one is refused. */
+  /** A machine belongs to another cluster. */
   readonly otherCluster: boolean;
-  /** All machines that a cluster owns belong to another one: it may be the registry that is not theirs any more. */
+  /** All machines with a cluster belong to another one: the registry may have been replaced. */
   readonly isLost: boolean;
-  /** More than half of the machines are unreachable, so that no unit leaves an unreachable one. */
+  /** More than half of the machines are unreachable, so no unit leaves an unreachable one. */
   readonly cutOff: boolean;
 };
 
 /**
- * One pass over everything: units leave machines that have been unreachable for too long, what differs from the
- * registry is repaired, copies that belong elsewhere are removed, machines get the global units they lack.
- * Throws FleetError `registry-outdated` before anything is changed when machines know more than the registry.
+ * One pass over everything: units leave machines that have been unreachable for too long, differences from the registry are
+ * repaired, surplus copies are removed, and machines get missing global units. Throws FleetError `registry-outdated` before
+ * any change if machines are ahead of the registry.
  */
 export async function reconcileEverything(ports: Ports): Promise<PassResult> {
   const report = await reconcile(ports, 'everything');
@@ -75,7 +75,7 @@ function extendedOn(view: MachineView): readonly Extended[] {
   );
 }
 
-/** Machines that did not answer are reported once, not once a unit. */
+/** The result without failures of unreachable machines, which are reported once per machine. */
 function withoutUnreachable(result: UnitResult, snapshot: ClusterSnapshot): UnitResult {
   const failures = result.failures.filter(({ machine }) => !isUnreachable(machine, snapshot));
   const violation = result.violation?.code === 'machine-silent' ? undefined : result.violation;
@@ -86,7 +86,7 @@ function isUnreachable({ name }: MachineRef, { machines }: ClusterSnapshot): boo
   return machines.some(({ machine, unreachable }) => machine.name === name && unreachable !== undefined);
 }
 
-/** A global unit lacks an unreachable machine and is needed nowhere else for it: only standard units are stranded. */
+/** The stranded units by machine. Global units are never stranded, because they need no replacement elsewhere. */
 function strandedUnits(results: readonly UnitResult[], snapshot: ClusterSnapshot): readonly Stranded[] {
   return snapshot.machines.flatMap((view): readonly Stranded[] => {
     const here = results.filter(

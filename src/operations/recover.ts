@@ -16,16 +16,16 @@ import { type UnreachableMachine, unreachableMachines } from './listing.ts';
 import { globOf, unitNameOf } from './local-file.ts';
 import { type RecoveredUnits, recoverUnits } from './recovered-units.ts';
 
-/** What an operator vouches for. */
+/** The decisions of an operator. */
 export type RecoverRequest = {
-  /** Names or globs of units to accept, and of those to give up, whatever machine has them. */
+  /** Names or globs of units to accept and to reject, from any machine. */
   readonly accept: readonly string[];
   readonly reject: readonly string[];
-  /** Names of machines: what each of them has decided is accepted. */
+  /** Names of machines whose units are accepted. */
   readonly trust: readonly string[];
 };
 
-/** Everything that was found; or the machines that did not answer, and then nothing was stored; or what was decided. */
+/** The recovered units; or the machines that did not answer, if nothing was stored; or the accepted and rejected units. */
 export type RecoverResult =
   | {
       readonly kind: 'decided';
@@ -38,12 +38,12 @@ export type RecoverResult =
   | { readonly kind: 'unreachable'; readonly unreachable: readonly UnreachableMachine[] };
 
 /**
- * Rebuilds a registry that was lost from what machines have of it: texts, target states, where units are, and the
- * id of the cluster. Machines are only read. All of them have to answer: a unit that is missing from the registry
- * counts as one that is not wanted. Tokens continue above the highest that any machine has seen. Units that no second machine
- * confirms are stored as unconfirmed: no pass touches them before an operator accepts them, here or with a later request.
- * Throws FleetError `not-recoverable` when the registry is not empty, or the machines are not of one cluster;
- * `unit-not-found` and `machine-not-found` for what the request names in vain.
+ * Rebuilds a lost registry from the data on the machines: texts, target states, assignments, and the id of the cluster.
+ * Machines are only read. All of them have to answer, because a pass removes units that the registry does not have. Tokens
+ * continue above the highest one of all machines. Units that no second machine confirms are stored as unconfirmed: no pass
+ * changes them before an operator accepts them, in this or a later request. Throws FleetError `not-recoverable` if the
+ * registry is not empty, or if the machines belong to different clusters; `unit-not-found` and `machine-not-found` for
+ * names in the request that do not match.
  */
 export async function recover(ports: Ports, wanted: RecoverRequest): Promise<RecoverResult> {
   const registry = await ports.registry.load();
@@ -81,12 +81,12 @@ export async function recover(ports: Ports, wanted: RecoverRequest): Promise<Rec
 
 function refuseExisting(registry: RegistryView): void {
   if (registry.clusterId === undefined) return;
-  throw new FleetError('not-recoverable', 'Cannot recover the registry: there is one, and it is not empty', {
-    hint: 'If it is to be replaced, move it away first; "registry" in fleet.conf says where it is',
+  throw new FleetError('not-recoverable', 'Cannot recover the registry: it exists and is not empty', {
+    hint: 'To replace it, move it away first; "registry" in fleet.conf is its place',
   });
 }
 
-/** The cluster that owns the machines; new ones belong to none. */
+/** The cluster that owns the machines; new machines belong to none. */
 function clusterOf(views: readonly MachineView[]): string {
   const owned = views.flatMap(({ machine, observation }) =>
     observation?.cluster === undefined ? [] : [{ name: machine.name, cluster: observation.cluster }],
@@ -112,7 +112,7 @@ function highestToken(views: readonly MachineView[]): number {
   return Math.max(0, ...views.map(({ observation }) => observation?.backup?.token ?? 0));
 }
 
-/** Accepts units that were recovered unconfirmed, or gives them up: then they are wanted nowhere. */
+/** Accepts or rejects unconfirmed units; rejected ones are deleted from the registry. */
 async function decide(registry: Registry, request: RecoverRequest): Promise<RecoverResult> {
   const isAccepted = acceptance(request);
   const isRejected = acceptance({ ...request, accept: request.reject, trust: [] });
@@ -156,7 +156,7 @@ function refuseUnmatched(arguments_: readonly string[], units: readonly string[]
   const unmatched = arguments_.find((argument) => !units.some(matcherOf(argument)));
   if (unmatched === undefined) return;
   throw new FleetError('unit-not-found', `No unconfirmed unit matches "${unmatched}"`, {
-    hint: 'What machines remember: fleetctl recover --dry-run; what the registry waits for: fleetctl list-unit-files',
+    hint: 'Units on machines: fleetctl recover --dry-run; unconfirmed units of the registry: fleetctl list-unit-files',
   });
 }
 
@@ -168,7 +168,7 @@ function refuseUnknown(names: readonly string[], machines: readonly Machine[]): 
   });
 }
 
-/** A machine whose token is implausibly far above those of all others would leave no room for the revisions to come. */
+/** The machines, where one whose token is implausibly far above all others is unusable: few revisions would be left. */
 function withoutOutlier(views: readonly MachineView[], now: number): readonly MachineView[] {
   const tokenOf = ({ observation }: MachineView): number => observation?.backup?.token ?? 0;
   const [first, second] = views.toSorted((a, b) => tokenOf(b) - tokenOf(a));
@@ -177,7 +177,7 @@ function withoutOutlier(views: readonly MachineView[], now: number): readonly Ma
   const { name } = first.machine;
   const objection = {
     message: `Cannot use machine "${name}": it has seen revision ${tokenOf(first)}, far beyond all other machines`,
-    hint: `Correct that below /var/lib/fleet there, or take the machine out of fleet.conf`,
+    hint: `Correct that below /var/lib/fleet there, or remove the machine from fleet.conf`,
   };
   return views.map((view) => (view === first ? unusable(view, objection, now) : view));
 }

@@ -9,15 +9,15 @@ import { hashUnitFile, parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { type MachineRef, machineRef } from './listing.ts';
 
-/** A unit as machines remember it. */
+/** A unit that was rebuilt from the data on machines. */
 export type RecoveredUnit = {
   readonly stored: StoredUnit;
   readonly target: TargetState;
-  /** Where it is wanted: one machine, or all that have it for a global unit. */
+  /** Its machine, or for a global unit all machines that have it. */
   readonly machines: readonly MachineRef[];
-  /** Every text that machines have of it, the latest decision first. */
+  /** All its texts on machines, the latest decision first. */
   readonly texts: readonly RecoveredText[];
-  /** Why an operator has to accept it; undefined where machines confirm each other, or an operator has. */
+  /** The reason why an operator has to accept it; undefined if machines confirm each other, or if it is accepted. */
   readonly doubt: Doubt | undefined;
 };
 
@@ -30,17 +30,17 @@ export type RecoveredText = {
 };
 
 /**
- * What a unit rests on: `alone`, one machine has it; `newer`, one machine has the latest decision about it;
- * `not-everywhere`, it is global and some machine lacks it; `unusable`, its text cannot be read.
+ * `alone`: one machine has it. `newer`: one machine has the latest decision about it. `not-everywhere`: it is global and a
+ * machine lacks it. `unusable`: its text cannot be read.
  */
 export type Doubt = 'alone' | 'newer' | 'not-everywhere' | 'unusable';
 
-/** Something about a unit that does not fit: */
+/** A discrepancy between the copies of a unit. */
 export type Discrepancy = {
   /**
-   * `elsewhere`: a standard unit is there too, by an older decision. `other-text`: a global unit has another text
-   * there, by an older decision. `edited`: its file there is not what fleet had put there. `no-file`: its file is
-   * gone, so that it cannot be recovered.
+   * `elsewhere`: a standard unit is also on this machine, by an older decision. `other-text`: a global unit has another
+   * text there, by an older decision. `edited`: its file there is not the one that fleet wrote. `no-file`: its file is
+   * missing, so it cannot be recovered.
    */
   readonly kind: 'elsewhere' | 'other-text' | 'edited' | 'no-file';
   readonly unit: string;
@@ -55,9 +55,9 @@ export type RecoveredUnits = {
 type Copy = { readonly view: MachineView; readonly record: UnitRecord; readonly text: string | undefined };
 
 /**
- * Puts together what machines have of each unit; where they do not agree, the highest token was decided last. What rests on
- * one machine is in doubt, as is a standard unit always: a machine could claim any. It is inactive and unconfirmed, unless
- * `isAccepted` speaks for the unit, or for the machine that has decided it.
+ * Combines the copies of each unit; the highest token is the latest decision. A unit with a {@link Doubt} is stored as
+ * inactive and unconfirmed, unless `isAccepted` returns true for it and the machine with the latest decision. A standard
+ * unit is always in doubt, because a compromised machine could claim any unit.
  */
 export function recoverUnits(
   machines: readonly MachineView[],
@@ -130,7 +130,7 @@ function recoverUnit(
   };
 }
 
-/** What stands for the hash of a text that cannot be read. */
+/** The hash of a text that cannot be read. */
 const NO_HASH = '0'.repeat(40);
 
 function textsOf(copies: readonly Copy[]): readonly RecoveredText[] {
@@ -160,12 +160,12 @@ function doubtOf(
   return copies < most ? 'not-everywhere' : undefined;
 }
 
-/** Whether the file is to the byte what fleet put there. */
+/** Whether the file is exactly the one that fleet wrote. */
 function isWhole({ text, record }: Copy): boolean {
   return text !== undefined && sha256(text) === record.digest;
 }
 
-/** What a text says; undefined for one that makes no sense. A template has no machine, like a global unit. */
+/** The hash of a text, and whether it is global; undefined for an invalid text. A template has no machine, like a global unit. */
 function readUnit(
   unit: string,
   text: string,

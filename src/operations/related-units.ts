@@ -6,26 +6,26 @@ import { readInstall } from '../unit/install.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName, templateOf } from '../unit/unit-name.ts';
 
-/** How the instances of a template stand to it, by name. */
+/** The names of a template's instances, by the origin of their texts. */
 export type Instances = {
-  /** Those that have their text from the template, and get a new one with it. */
+  /** Instances with the text of the template, which get its new text. */
   readonly following: readonly string[];
-  /** Those that have their own text, and keep it. */
+  /** Instances with a separate text, which they keep. */
   readonly own: readonly string[];
 };
 
-/** A request that took the file of a template. */
+/** The result for a template whose file was stored. */
 export type TemplateResult = Instances & {
   readonly template: string;
-  /** Instances that were made from the template and have another text now, because they were not named. */
+  /** Instances that follow the template, but were not updated, because the request did not name them. */
   readonly behind: readonly string[];
 };
 
 /**
- * The instances of a template. An instance follows when it was made from the template, or has the very text that the
- * template has. Registries of fleet 0.1.0, and those that were recovered from machines, do not know what an instance was
- * made from. It follows there if its text is one that the template had; or, where the registry never had the
- * template, unless its own file is among `files`, the names of unit files beside the template's.
+ * The instances of a template. An instance follows if it was made from the template, or has the same text. Registries of
+ * fleet 0.1.0, and recovered ones, do not have the origin of an instance. There it follows if its text is in the history of
+ * the template; or, if the registry never had the template, unless `files` (the names of unit files beside the template's)
+ * has a file for it.
  */
 export function instancesOf(
   template: string,
@@ -47,7 +47,7 @@ export function instancesOf(
   };
 }
 
-/** The instances that are known to be made from a template and have another text than `digest`. */
+/** The instances that were made from a template and have another text than `digest`. */
 export function instancesBehind(template: string, digest: string, registry: RegistryView): readonly string[] {
   return madeLike(template, registry)
     .filter((unit) => unit.fromTemplate === true && unit.digest !== digest)
@@ -62,10 +62,10 @@ function madeLike(template: string, { unitNames, units }: RegistryView): readonl
     .filter(({ name }) => templateOf(parseUnitName(name))?.text === template);
 }
 
-/** A unit whose text names another one that is on another machine, where systemd does not find it. */
+/** A unit that depends on a unit on another machine. */
 export type Apart = { readonly unit: string; readonly dependency: Dependency };
 
-/** Those of `names`, each with the first unit of the registry that it needs and that is on another machine. */
+/** The units in `names` that depend on a unit on another machine, each with the first such dependency. */
 export function unitsApart(names: ReadonlySet<string>, units: readonly DesiredUnit[]): readonly Apart[] {
   const placed = new Map(
     units.flatMap((unit) =>
@@ -82,12 +82,12 @@ export function unitsApart(names: ReadonlySet<string>, units: readonly DesiredUn
   });
 }
 
-/** A unit that is launched, with those of its `Also=` that are not. */
+/** A launched unit, and the units of its `Also=` that are not launched. */
 export type StartedAlone = { readonly unit: string; readonly also: readonly string[] };
 
 /**
- * Those of `names` that were started without all of their `Also=`. systemd would enable these units with them; here a
- * unit is enabled because it is launched itself, and one that is not of fleet is left alone.
+ * The units in `names` that were started without all units of their `Also=`. `systemctl enable` would enable these too;
+ * fleet enables a unit only if it is launched.
  */
 export function startedAlone(
   names: ReadonlySet<string>,
@@ -108,8 +108,8 @@ export function startedAlone(
 type Lookup = (name: string) => DesiredUnit | undefined;
 
 /**
- * Throws FleetError `placement` when a unit replaces itself by way of others: fleet refuses it, for the start of
- * either would end the other.
+ * Throws FleetError `placement` if a unit replaces itself, directly or through others, because each start would stop
+ * another one of them.
  */
 export function refuseCircle(unit: DesiredUnit, lookup: Lookup): void {
   const seen = new Set<string>();

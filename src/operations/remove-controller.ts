@@ -7,21 +7,22 @@ import { isByHand } from '../install/plan.ts';
 import { removeScript, stopScript } from '../install/scripts.ts';
 import type { Site } from './install-controller.ts';
 
-/** What became of a controller that was to go. */
+/** The result of a removal. */
 export type RemovedController = {
-  /** Whether there was one. */
+  /** Whether there was a controller. */
   readonly wasThere: boolean;
   readonly hasRegistry: boolean;
   /** Whether the program stays, because a fleet.conf reaches the registry through it. */
   readonly keepsProgram: boolean;
-  /** Machines that still let its key in, and why. */
+  /** Machines that may still accept its key, and the errors. */
   readonly left: readonly { readonly machine: string; readonly why: string }[];
 };
 
 /**
- * Ends the controller of a host, takes its key from the machines, and removes everything of it but the registry. Units
- * run on. `keepsProgram` leaves the program there, too. A key that some machine may still let in is kept in mind, so that the
- * command can be given again. Throws FleetError `install` when the host does not do it, or the controller is none of ours.
+ * Stops the controller of a host, removes its key from the machines, and removes its files except the registry. The units
+ * keep running. `keepsProgram` also keeps the program. If a machine may still accept the key, the public key stays on the
+ * host, so that the command can be repeated. Throws FleetError `install` if a script fails, or if the controller was set up
+ * by hand.
  */
 export async function removeController(
   site: Pick<Site, 'host' | 'transport' | 'access'>,
@@ -34,7 +35,7 @@ export async function removeController(
     throw new FleetError(
       'install',
       `Cannot remove the controller from "${host.name}": it was set up by hand: ${[...fragments.values()].join(' ')}`,
-      { hint: `Remove it by hand, or put ${LAYOUT.config} back if that was lost` },
+      { hint: `Remove it by hand, or restore ${LAYOUT.config} if it was lost` },
     );
   const wasThere = publicKey !== undefined || fragments.size > 0;
   await runWell(host, stopScript(), 'stop the controller');

@@ -17,9 +17,9 @@ import { type Aim, type SubmitRequest, submit } from './submit.ts';
 import type { DifferingFile, UnitProblem } from './unit-result.ts';
 
 /**
- * The request with every glob replaced by the units it matches: unit files of its folder and, where it names no
- * folder, units of the registry. `web@*` stands for `web@*.service` too. Templates are matched where asked for. A
- * glob that matches none is a problem.
+ * The request with every glob replaced by the units that it matches: unit files of its folder and, without a folder, units
+ * of the registry. `web@*` also matches `web@*.service`. `templates` decides whether templates match. A glob without a match
+ * is a problem.
  */
 export async function expandGlobs<Request extends SubmitRequest>(
   registry: Pick<Registry, 'load'>,
@@ -59,13 +59,13 @@ async function expand(argument: string, cwd: string, known: readonly string[]): 
     .toSorted(compareText);
 }
 
-/** The names of files there that are unit names with their suffix; a folder that cannot be read has none. */
+/** The names of the unit files in a folder; none if it cannot be read. */
 async function unitFiles(folder: string): Promise<readonly string[]> {
   const names = await readdir(folder).catch(() => []);
   return names.filter((name) => unitNameProblem(name) === undefined && parseUnitName(name).text === name);
 }
 
-/** The local files of a request that differ from the registry, before it is carried out. Throws as the request would. */
+/** The local files of a request that differ from the registry, before the request. Throws the errors of the request. */
 export async function differingFiles(
   registry: Pick<Registry, 'load'>,
   request: SubmitRequest,
@@ -79,8 +79,8 @@ export async function differingFiles(
 }
 
 /**
- * What of a request can be acted on: globs expanded, and without timers, sockets, paths and automounts that have
- * nothing to start. The rest are problems, found before anything is written.
+ * The executable part of a request: with globs expanded, and without timers, sockets, paths and automounts that have no
+ * unit to start. The others are problems, which are found before any change.
  */
 export async function actionable(
   ports: Ports,
@@ -99,8 +99,8 @@ export async function actionable(
 type Trigger = { readonly unit: string; readonly starts: string };
 
 /**
- * The timers, sockets, paths and automounts of a request that have nothing to start: their unit is not in the
- * registry, not among the arguments and on no machine that answers. Machines are asked only when the registry does not have it.
+ * The timers, sockets, paths and automounts of a request that have no unit to start: it is not in the registry, not among
+ * the arguments, and on no machine that answers. Machines are observed only if the registry does not have it.
  */
 async function idleTriggers(
   ports: Ports,
@@ -111,7 +111,7 @@ async function idleTriggers(
   const preview = previewRegistry(ports.registry, { clock: ports.clock, author: '' });
   const aim: Aim = ({ target }) => (verb !== 'submit' && target === 'inactive' ? 'loaded' : target);
   const { units } = await submit(preview, request, aim);
-  // What is only submitted goes to no machine, unless it is on one already.
+  // A unit that is only submitted gets no machine, unless it is on one already.
   const pushed = units.filter(({ target }) => verb !== 'submit' || target !== 'inactive');
   const triggers = unknownTriggers(pushed, await preview.load());
   if (triggers.length === 0) return [];

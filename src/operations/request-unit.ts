@@ -3,18 +3,18 @@ import type { Registry } from '../registry/registry.ts';
 import type { UnitName } from '../unit/unit-name.ts';
 import { type Submission, submitFiles } from './submit.ts';
 
-/** What is wanted of one unit: a text, a target state, or both. */
+/** A request for one unit: a text, a target state, or both. */
 export type UnitRequest = {
   readonly name: UnitName;
-  /** Undefined to leave the text as it is, for a unit that the registry has. */
+  /** Undefined to keep the text of a unit that the registry has. */
   readonly text: string | undefined;
-  /** Undefined to leave it as it is; a unit that is new is `inactive` then. */
+  /** Undefined to keep it; for a new unit it is then `inactive`. */
   readonly target: TargetState | undefined;
-  /** Who asks, as messages name the source of the text. */
+  /** The name of the source of the text in messages. */
   readonly source: string;
 };
 
-/** Stores what is wanted of a unit and waits for no machine: a controller, which watches the registry, does the rest. */
+/** Stores a request and does not wait for machines: a controller, which watches the registry, applies it. */
 export function requestUnit(
   registry: Registry,
   { name, text, target, source }: UnitRequest,
@@ -25,8 +25,8 @@ export function requestUnit(
 }
 
 /**
- * Forgets a unit. Copies of it are stopped and removed by the next pass of a controller, also those on machines
- * that are unreachable now, when they are back. Resolves with false for a unit that the registry does not have.
+ * Deletes a unit. The next pass of a controller stops and removes its copies, and those on unreachable machines when they
+ * are back. Resolves with false for a unit that the registry does not have.
  */
 export async function forgetUnit(registry: Registry, name: string): Promise<boolean> {
   let known = false;

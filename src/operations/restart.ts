@@ -16,17 +16,17 @@ import { type RequestResult, requestResult, type UnitProblem } from './unit-resu
 export type UnitOnMachine = { readonly unit: string; readonly machine: MachineRef };
 
 export type RestartResult = RequestResult & {
-  /** What was to be done at once, in order; after the first wave with a failure there was no more. */
+  /** The planned waves; after the first one with a failure, none was executed. */
   readonly waves: readonly (readonly MachinePlan[])[];
-  /** What is up again. */
+  /** The copies that are up again. */
   readonly restarted: readonly UnitOnMachine[];
-  /** What was not touched, because something before it failed. */
+  /** The copies that were not restarted, because of an earlier failure. */
   readonly left: readonly UnitOnMachine[];
 };
 
 /**
- * Restarts launched units, `maxParallel` copies at a time: the next ones only when these are really up, and none
- * after a failure. A unit that differs from its target state is repaired by the same restart. Nothing is stored but that it was done.
+ * Restarts launched units, `maxParallel` copies at a time: the next ones follow when these are up, and none after a failure.
+ * A unit that differs from its target state is repaired by the restart. The registry stores only the event.
  */
 export async function restart(
   ports: Ports,
@@ -75,7 +75,7 @@ function progressOf(report: ReconcileReport): Pick<RestartResult, 'restarted' | 
   return { restarted, left };
 }
 
-/** An obstacle is in the way of a start too. */
+/** Whether the change starts the unit, or would without its obstacle. */
 function isStart({ steps, obstacle }: MachinePlan['changes'][number]): boolean {
   return obstacle !== undefined || steps.some(({ kind }) => kind === 'start' || kind === 'restart');
 }

@@ -13,16 +13,16 @@ import { earlierTexts, type HistoryRow, historyRows } from './unit-texts.ts';
 
 export type RollbackRequest = {
   readonly unit: string;
-  /** The beginning of the hash to go back to; undefined for the last good text before the present one. */
+  /** The prefix of the hash of the wanted text; undefined for the last good text before the present one. */
   readonly to: string | undefined;
 };
 
-/** What a rollback did, and to which text. */
+/** The result of a rollback, and the restored text. */
 export type Rollback = RequestResult & { readonly unit: string; readonly entry: HistoryRow };
 
 /**
- * Gives a unit a text it has had before, as a new entry of its history; the instances of a template follow it.
- * Machines get the text, and the unit is restarted where it ran with another one.
+ * Restores an earlier text of a unit, as a new entry of its history; the instances of a template follow it. The text is
+ * written to its machines, and a running unit is restarted.
  * Throws FleetError `unit-not-found`, and `usage` for a hash that is unknown or ambiguous.
  */
 export async function rollback(ports: Ports, { unit: argument, to }: RollbackRequest): Promise<Rollback> {
@@ -58,8 +58,8 @@ export async function rollback(ports: Ports, { unit: argument, to }: RollbackReq
 }
 
 /**
- * The last text before the present one that came up. Where none is known to have come up, as in a registry of fleet 0.1.0
- * or for a unit that was never started, the last one that is not known to have failed.
+ * The last good text before the present one. Without a good one, as in a registry of fleet 0.1.0 or for a unit that was never
+ * started, the last one that is not known to have failed.
  */
 function previousText(unit: string, view: RegistryView): HistoryRow {
   const rows = rowsOfKnown(unit, view);
@@ -77,13 +77,13 @@ function previousText(unit: string, view: RegistryView): HistoryRow {
   });
 }
 
-/** A template may be new to the registry, and its instances are not. */
+/** The hint for a template without earlier texts, whose instances may have some. */
 function instancesHint(unit: string, view: RegistryView): string | undefined {
   const [instance] = instancesOf(unit, view).following;
   return instance && `Its instances have their own texts: fleetctl rollback ${instance}`;
 }
 
-/** The newest text whose hash begins with `prefix`; texts that differ in comments alone share a hash. */
+/** The newest text whose hash begins with `prefix`; texts that differ only in comments have the same hash. */
 function namedText(unit: string, prefix: string, view: RegistryView): HistoryRow {
   const found = rowsOfKnown(unit, view).filter(({ hash }) => hash.startsWith(prefix.toLowerCase()));
   const hashes = new Set(found.map(({ hash }) => hash));
@@ -92,7 +92,7 @@ function namedText(unit: string, prefix: string, view: RegistryView): HistoryRow
   if (first === undefined || prefix === '')
     throw new FleetError('usage', `Cannot roll back unit "${unit}": it never had hash "${prefix}"`, { hint });
   if (hashes.size === 1) return first;
-  const many = `Cannot tell to which text of unit "${unit}" to go back: ${hashes.size} hashes begin with "${prefix}"`;
+  const many = `Cannot roll back unit "${unit}": ${hashes.size} of its hashes begin with "${prefix}"`;
   throw new FleetError('usage', many, { hint });
 }
 

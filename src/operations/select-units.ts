@@ -6,18 +6,18 @@ import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { globOf, unitNameOf } from './local-file.ts';
 import type { UnitProblem } from './unit-result.ts';
 
-/** What arguments name in the registry. */
+/** The units of the registry that arguments name. */
 export type Selection = {
   readonly units: readonly DesiredUnit[];
   /** A problem for every argument that names no unit, and for every unit that cannot be read. */
   readonly problems: readonly UnitProblem[];
-  /** Templates that globs match, and that are not selected: a glob stands for units that can run. */
+  /** Templates that globs match; they are not selected, because a glob means only units that can run. */
   readonly templates: readonly string[];
 };
 
 /**
- * The units of the registry that arguments name, as names, paths or globs (`web@*`, which stands for
- * `web@*.service` too, and never for a template), each once.
+ * The units of the registry that arguments name, as names, paths or globs, each once. `web@*` also matches `web@*.service`.
+ * Globs do not select templates.
  */
 export function selectUnits(arguments_: readonly string[], registry: Known): Selection {
   const units = new Map<string, DesiredUnit>();
@@ -42,12 +42,12 @@ export function selectUnits(arguments_: readonly string[], registry: Known): Sel
   };
 }
 
-/** What is asked of a registry here. */
+/** The used part of a registry view. */
 type Known = Pick<RegistryView, 'units'> & Partial<Pick<RegistryView, 'unreadable' | 'lost'>>;
 
 type Match = { readonly names: readonly string[]; readonly templates: readonly string[] };
 
-/** The names an argument may mean; throws FleetError `unit-name` for what can be no name. */
+/** The names that an argument matches. Throws FleetError `unit-name` for an invalid name. */
 function namesOf(argument: string, { units, unreadable }: Known): Match {
   const pattern = globOf(argument);
   if (pattern === undefined) return { names: [unitNameOf(argument).text], templates: [] };
@@ -68,7 +68,7 @@ export function noSuchUnit(argument: string, templates: readonly string[] = []):
     template === undefined
       ? new FleetError('unit-not-found', message, { hint: 'Units in the registry: fleetctl list-unit-files' })
       : new FleetError('unit-not-found', `${message}, only template "${template}"`, {
-          hint: `A glob stands for units that can run; name a template itself: ${template}`,
+          hint: `A glob matches only units that can run; name the template itself: ${template}`,
         });
   return { unit, error };
 }

@@ -19,20 +19,20 @@ import { selectUnits } from './select-units.ts';
 import { type Aim, type Submission, type SubmitRequest, submit } from './submit.ts';
 import { isUnschedulable, type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
 
-/** `submit`: puts unit files into the registry. Where a text was replaced, machines get the new one. */
+/** `submit`: stores unit files in the registry. A replaced text is also written to its machines. */
 export async function submitUnits(
   ports: Ports,
   request: SubmitRequest,
 ): Promise<RequestResult & Pick<Submission, 'created'>> {
-  const asked = await actionable(ports, request, 'submit');
-  const submission = await submit(ports.registry, asked.request);
+  const accepted = await actionable(ports, request, 'submit');
+  const submission = await submit(ports.registry, accepted.request);
   const { units, created, replaced, companions, problems, differing, templates } = submission;
-  // What a wanted trigger was waiting for goes to a machine at once.
+  // A new unit that a loaded or launched trigger needs gets a machine immediately.
   const needed = units.filter(({ name, target }) => created.has(name) && target !== 'inactive');
   const ended = endOfRuns(request, units);
   const names = new Set([...replaced, ...companions, ...needed.map(({ name }) => name), ...ended.keys()]);
   const report = await pass(ports, names, ended);
-  const result = requestResult(report, [...asked.problems, ...problems], differing);
+  const result = requestResult(report, [...accepted.problems, ...problems], differing);
   return overrule(
     ports,
     requestedBy(submission, () => []),
@@ -41,9 +41,9 @@ export async function submitUnits(
 }
 
 /**
- * `start`: submits what is new, then brings every unit to `launched`. A unit that a wanted trigger starts is `loaded`,
- * unless it has an `[Install]` section and so is meant to run by itself as well. Named together with its trigger it
- * becomes `loaded` although it was launched; named without, it is run once, now.
+ * `start`: submits new units, then brings every unit to `launched`. A unit with a loaded or launched trigger becomes
+ * `loaded`, unless it has an `[Install]` section and so is also meant to run without its trigger. If it is named together
+ * with its trigger, it becomes `loaded` even if it was launched; if it is named alone, it is also run once.
  */
 export function start(ports: Ports, request: SubmitRequest): Promise<RequestResult> {
   return raise(ports, request, 'start', (unit, { all, areNamed }) => {
@@ -53,17 +53,17 @@ export function start(ports: Ports, request: SubmitRequest): Promise<RequestResu
   });
 }
 
-/** `load`: submits what is new, then brings every unit to `loaded`. One that is launched stays launched. */
+/** `load`: submits new units, then brings every unit to `loaded`. A launched unit stays launched. */
 export function load(ports: Ports, request: SubmitRequest): Promise<RequestResult> {
   return raise(ports, request, 'load', (unit) => (unit.target === 'launched' ? 'launched' : 'loaded'));
 }
 
-/** `stop`: from `launched` to `loaded`, and a unit that is loaded already is stopped; the unit stays on its machine. */
+/** `stop`: lowers `launched` to `loaded`, and stops the unit, also one that was loaded already. It stays on its machine. */
 export function stop(ports: Ports, arguments_: readonly string[]): Promise<RequestResult> {
   return lower(ports, arguments_, 'stop');
 }
 
-/** `unload`: stops the unit and takes it from its machine; the registry keeps it. */
+/** `unload`: stops the unit and removes it from its machine; the registry keeps it. */
 export function unload(ports: Ports, arguments_: readonly string[]): Promise<RequestResult> {
   return lower(ports, arguments_, 'unload');
 }
@@ -78,10 +78,10 @@ async function raise(
     (each) => !isGlob(basename(each)) && !isServed(each, request.units),
   ))
     refuseTemplate(unit, verb);
-  const asked = await actionable(ports, request, verb);
-  const submission = await submit(ports.registry, asked.request, aim);
+  const accepted = await actionable(ports, request, verb);
+  const submission = await submit(ports.registry, accepted.request, aim);
   const { units, replaced, companions, differing } = submission;
-  const problems = [...submission.problems, ...asked.problems];
+  const problems = [...submission.problems, ...accepted.problems];
   const names = new Set([...units.map(({ name }) => name), ...replaced, ...companions]);
   await awaitLease(ports, units, request.leaseWaitMs ?? 0);
   const started = verb === 'start' ? units.map((unit) => [unit.name, actionOf(unit, units)] as const) : [];
@@ -95,7 +95,7 @@ async function raise(
   });
 }
 
-/** A unit that is loaded is run once, unless it is named together with what starts it. */
+/** A loaded unit is run once, unless it is named together with its trigger. */
 function actionOf({ name, target }: DesiredUnit, named: readonly DesiredUnit[]): Action | undefined {
   if (target === 'launched') return 'start';
   return named.some(({ triggers }) => triggers === name) || isTemplate(parseUnitName(name))
@@ -103,13 +103,13 @@ function actionOf({ name, target }: DesiredUnit, named: readonly DesiredUnit[]):
     : 'run';
 }
 
-/** With `now`, the present run of what only a trigger starts is stopped; it may have an older text. */
+/** With `now`, the present runs of loaded units are stopped, because they may have an older text. */
 function endOfRuns({ now }: SubmitRequest, units: readonly DesiredUnit[]): ReadonlyMap<string, Action> {
   const loaded = now === true ? units.filter(({ target }) => target === 'loaded') : [];
   return new Map(loaded.map(({ name }) => [name, 'stop']));
 }
 
-/** Whether a template is named together with a socket, whose connections it serves. */
+/** Whether a template is named together with its socket. */
 function isServed(argument: string, others: readonly string[]): boolean {
   const { type, prefix } = unitNameOf(argument);
   return (
@@ -149,7 +149,7 @@ async function lower(
   const actions = new Map([...names].map((name) => [name, 'stop'] as const));
   const requested = [...names].map((unit): Requested => ({ unit, targets: [target], text: undefined }));
   const result = requestResult(await pass(ports, names, actions), problems);
-  // What is on no machine does not run, whether a machine fits it or not.
+  // A unit without a machine does not run, so the request holds even if no machine fits.
   const results = result.results.map((each) =>
     isUnschedulable(each) ? { ...each, idle: true as const } : each,
   );
@@ -158,7 +158,7 @@ async function lower(
 
 function notLoaded({ name }: DesiredUnit): UnitProblem {
   const error = new FleetError('not-loaded', `Cannot stop unit "${name}": it is not loaded`, {
-    hint: 'Where it stands: fleetctl list-unit-files',
+    hint: 'To see its state: fleetctl list-unit-files',
   });
   return { unit: name, error };
 }

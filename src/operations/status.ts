@@ -8,7 +8,7 @@ import { byMachine, type PlacesRequest, withPlaces } from './unit-places.ts';
 import type { UnitProblem } from './unit-result.ts';
 
 export type StatusRequest = PlacesRequest & {
-  /** How many lines of the journal belong to it; undefined for the states alone. */
+  /** The number of journal lines; undefined for states only. */
   readonly lines: number | undefined;
 };
 
@@ -16,11 +16,11 @@ export type StatusRequest = PlacesRequest & {
 export type UnitStatus = {
   readonly unit: string;
   readonly machine: MachineRef;
-  /** Undefined for a unit that should be there and of which systemd knows nothing. */
+  /** Undefined for a unit that should be there but that systemd does not know. */
   readonly state: SystemdState | undefined;
-  /** How it differs from what the registry has put there. */
+  /** The difference from the registry. */
   readonly drift: Drift | undefined;
-  /** What `systemctl status` prints; empty when it was not asked for. */
+  /** The output of `systemctl status`; empty if not requested. */
   readonly text: string;
 };
 
@@ -30,7 +30,7 @@ export type StatusResult = {
   readonly unreachable: readonly UnreachableMachine[];
 };
 
-/** How units are, on every machine they are on; an error of one machine hides no other machine. */
+/** The states of units on all their machines. An error of one machine does not hide the others. */
 export function unitStatus(ports: Ports, request: StatusRequest): Promise<StatusResult> {
   return withPlaces(ports, request, async ({ places, problems, unreachable }, sessions) => {
     const lost: UnreachableMachine[] = [];

@@ -14,48 +14,48 @@ import { type LocalUnit, readLocalUnits } from './local-file.ts';
 import { instancesBehind, instancesOf, refuseCircle, type TemplateResult } from './related-units.ts';
 import type { DifferingFile, UnitProblem } from './unit-result.ts';
 
-/** What to submit: units as names or paths, and where relative paths start. */
+/** The units to submit, as names or paths; relative paths are relative to `cwd`. */
 export type SubmitRequest = {
   readonly units: readonly string[];
   readonly cwd: string;
-  /** Take local files that differ from the registry; the instances of a template follow it. */
+  /** Store local files that differ from the registry; the instances of a template follow it. */
   readonly replace: boolean;
-  /** Stop what runs with a text that was replaced, where a pass would let it come to its end. */
+  /** Stop runs with a replaced text that a pass would not stop. */
   readonly now?: boolean;
-  /** How long a controller may take to give leases for fenced units that are started, in ms; 0 unless given. */
+  /** The limit of the wait for leases for started fenced units, in ms; 0 by default. */
   readonly leaseWaitMs?: number;
 };
 
 /**
- * The target state that a verb gives a unit. `triggers` are the timers, sockets, paths and automounts that start it and
- * are wanted, or named together with it.
+ * The target state that a verb gives a unit. `triggers` are the timers, sockets, paths and automounts that start it, if they
+ * are loaded, launched, or named together with it.
  */
 export type Aim = (unit: DesiredUnit, triggers: Triggers) => TargetState;
 
-/** The triggers of a unit: those that are wanted or named, and whether one of them is named together with it. */
+/** The names of a unit's triggers, and whether one of them is named together with it. */
 export type Triggers = { readonly all: readonly string[]; readonly areNamed: boolean };
 
-/** What submitting did: the units that were named, as the registry has them now. */
+/** The result of a submission; `units` are the named units, as the registry has them now. */
 export type Submission = {
   readonly units: readonly DesiredUnit[];
-  /** The names among them that were not there before. */
+  /** Units that are new in the registry. */
   readonly created: ReadonlySet<string>;
-  /** Units whose text was replaced, instances of a replaced template among them. */
+  /** Units whose text was replaced, including instances of a replaced template. */
   readonly replaced: ReadonlySet<string>;
-  /** Units that became `loaded` because a trigger among those that were named starts them. */
+  /** Units that became `loaded` because a named trigger starts them. */
   readonly companions: ReadonlySet<string>;
   readonly problems: readonly UnitProblem[];
-  /** Files that differ and were not taken. */
+  /** Files that differ and were not stored. */
   readonly differing: readonly DifferingFile[];
   readonly templates: readonly TemplateResult[];
-  /** Every unit that was named or whose text was replaced, as it was stored. */
+  /** All units that were named or whose text was replaced, as stored. */
   readonly stored: readonly DesiredUnit[];
 };
 
 /**
- * Puts unit files into the registry, all in one change. A unit it has already stays as it is, unless its text
- * is to be replaced. `aim` gives each unit its target state in the same change. The unit that a wanted trigger starts
- * becomes `loaded` at least; where the registry does not have it, its file is looked for beside that of the trigger.
+ * Stores unit files in the registry, in one change. A unit that the registry has already stays unchanged, unless `replace`
+ * is set. `aim` gives each unit its target state in the same change. A unit with a loaded or launched trigger becomes
+ * `loaded` at least; if the registry does not have it, its file is searched beside that of the trigger.
  */
 export async function submit(
   registry: Registry,
@@ -66,7 +66,7 @@ export async function submit(
   return submitFiles(registry, locals, replace, aim, await readCompanions(locals));
 }
 
-/** The same for files that have been read already; `companions` are taken where a wanted trigger needs them. */
+/** {@link submit} for files that were read already; `companions` are stored if a loaded or launched trigger needs them. */
 export async function submitFiles(
   registry: Registry,
   locals: readonly LocalUnit[],
@@ -96,7 +96,7 @@ export async function submitFiles(
   };
 }
 
-/** What one view of the registry makes of the request. */
+/** The changes of a request, for one view of the registry. */
 class Draft {
   readonly names: string[] = [];
   readonly created = new Set<string>();
@@ -146,8 +146,7 @@ class Draft {
   }
 
   /**
-   * The instances of a template get its text with it. When one instance gets the template's new text, the others that are
-   * behind are named.
+   * Gives the instances of a template its new text. If only one instance gets it, the others that are behind are reported.
    */
   followTemplates(registry: RegistryView): void {
     for (const { name, beside } of this.#leading) {
@@ -172,7 +171,7 @@ class Draft {
     this.#replaceText(instance, { fileText: source.text, path: template, fromTemplate: true }, registry);
   }
 
-  /** Triggers first: whether the unit that one starts is wanted depends on it. */
+  /** Triggers come first, because the target states of the units that they start depend on them. */
   setTargets(registry: RegistryView, companions: readonly LocalUnit[]): void {
     const named = this.names.flatMap((name) => this.#latest(name, registry) ?? []);
     for (const unit of named.filter(({ triggers }) => triggers !== undefined))
@@ -208,7 +207,7 @@ class Draft {
     return [...new Set([...stored, ...[...this.#changed.keys()].filter((name) => touched.has(name))])];
   }
 
-  /** Those that start `unit` and are wanted, or named in this request. */
+  /** The triggers of `unit` that are loaded, launched, or named in this request. */
   #triggersOf(unit: string, registry: RegistryView): Triggers {
     const named = this.#startersOf(unit, registry).filter(({ name }) => this.names.includes(name));
     const all = new Set([...named.map(({ name }) => name), ...this.#wantedTriggersOf(unit, registry)]);
@@ -292,7 +291,7 @@ class Draft {
   }
 }
 
-/** The files of the units that triggers among `locals` start, beside theirs, where there are any. */
+/** The files of the units that triggers among `locals` start, if they exist beside the files of the triggers. */
 async function readCompanions(locals: readonly LocalUnit[]): Promise<readonly LocalUnit[]> {
   const named = new Set(locals.map(({ name }) => name.text));
   const paths = locals.flatMap(({ name, own, template }) => {
@@ -305,7 +304,7 @@ async function readCompanions(locals: readonly LocalUnit[]): Promise<readonly Lo
   return found.flat().filter(({ own, template }) => own !== undefined || template !== undefined);
 }
 
-/** The unit that a trigger with that text starts; undefined for a text that makes no sense, which is reported elsewhere. */
+/** The unit that a trigger with that text starts; undefined for an invalid text, which is reported elsewhere. */
 function triggeredBy(name: UnitName, text: string): string | undefined {
   try {
     return triggeredUnit(parseUnitFile(text), name);

@@ -25,7 +25,7 @@ import { unitNameOf } from './local-file.ts';
 import { type Selection, selectUnits } from './select-units.ts';
 import type { UnitProblem } from './unit-result.ts';
 
-/** Which units to look at, as names or globs, and on which machine, if not on all of theirs. */
+/** The requested units, as names or globs, and optionally a machine. */
 export type PlacesRequest = {
   /** The command, for hints. */
   readonly verb: string;
@@ -37,7 +37,7 @@ export type PlacesRequest = {
 export type UnitPlace = {
   readonly unit: string;
   readonly view: MachineView;
-  /** Undefined for a unit that should be there and of which systemd knows nothing. */
+  /** Undefined for a unit that should be there but that systemd does not know. */
   readonly state: SystemdState | undefined;
   readonly drift: Drift | undefined;
 };
@@ -52,8 +52,8 @@ export type UnitPlaces = {
 };
 
 /**
- * Finds the machines of units: a standard unit is where it was put, a global one where it is found. Only machines
- * that may have one are asked; their sessions, by machine name, are open while `work` runs.
+ * Finds the machines of units: for a standard unit its assignment, for a global one the machines that have it. Only machines
+ * that may have one are observed; their sessions, by machine name, are open while `work` runs.
  */
 export async function withPlaces<T>(
   ports: Ports,
@@ -66,11 +66,11 @@ export async function withPlaces<T>(
     request.machine === undefined
       ? undefined
       : await findMachine(ports, { kind: 'machine', text: request.machine });
-  const asked = units.length === 0 ? [] : only === undefined ? candidates(ports, units, registry) : [only];
+  const observed = units.length === 0 ? [] : only === undefined ? candidates(ports, units, registry) : [only];
   const names = units.map(({ name }) => name);
-  const { views, sessions } = await observe({ ...ports, machines: asked }, registry, {
+  const { views, sessions } = await observe({ ...ports, machines: observed }, registry, {
     names,
-    // Journals do not depend on what is in a file.
+    // Journals do not depend on the unit files.
     digests: request.verb === 'status',
   });
   try {
@@ -93,7 +93,7 @@ export function byMachine(
   }));
 }
 
-/** A glob means no template; a template that is named is refused. */
+/** The units of the arguments. A glob does not match templates; a named template is an error. */
 function selectNamed(
   { units: arguments_, verb }: PlacesRequest,
   registry: RegistryView,
@@ -106,7 +106,7 @@ function selectNamed(
   return { units: units.filter(({ name }) => !isTemplate(parseUnitName(name))), problems };
 }
 
-/** A template has a file where its sockets are, and no state; what runs are its instances, or one service per connection. */
+/** The error for a template, which has no state; its instances run, or one service per connection of its socket. */
 function notRunning({ text, prefix }: UnitName, verb: string, { units, machines }: RegistryView): FleetError {
   const socket = [...units.values()].find(
     ({ triggers, target }) => triggers === text && target !== 'inactive',
@@ -128,11 +128,13 @@ function notRunning({ text, prefix }: UnitName, verb: string, { units, machines 
   return new FleetError(
     'usage',
     `Template "${text}" has no state: its file is beside "${socket.name}"${place}, for one service per connection`,
-    { hint: `See the journal of all connections: fleetctl ssh ${socket.name} journalctl -u '${prefix}@*'` },
+    {
+      hint: `To see the journal of all connections: fleetctl ssh ${socket.name} journalctl -u '${prefix}@*'`,
+    },
   );
 }
 
-/** The machines to ask: those of the units, or all when one is global or on a machine whose name is not known. */
+/** The machines to observe: those of the units, or all if one unit is global or on a machine with an unknown name. */
 function candidates(
   { machines }: Pick<Ports, 'machines'>,
   units: readonly DesiredUnit[],
@@ -149,7 +151,7 @@ function locate(
   snapshot: ClusterSnapshot,
 ): Omit<UnitPlaces, 'problems'> & { readonly missing: readonly DesiredUnit[] } {
   const places: UnitPlace[] = [];
-  const asked = new Set(units.map(({ name }) => name));
+  const requested = new Set(units.map(({ name }) => name));
   const seen = new Set<string>();
   const unreachable = new Set<string>();
   for (const view of snapshot.machines) {
@@ -166,7 +168,7 @@ function locate(
         drift: observed === undefined ? undefined : driftOf(observed, unit),
       });
     }
-    const expected = isUsable ? [] : expectedOn(view, snapshot).filter(({ name }) => asked.has(name));
+    const expected = isUsable ? [] : expectedOn(view, snapshot).filter(({ name }) => requested.has(name));
     for (const { name } of expected) seen.add(name);
     if (expected.length > 0) unreachable.add(view.machine.name);
   }

@@ -10,63 +10,63 @@ import { machinesOf } from '../schedule/decision.ts';
 import { type MachineRef, machineRef, type UnreachableMachine, unreachableMachines } from './listing.ts';
 import type { Apart, StartedAlone, TemplateResult } from './related-units.ts';
 
-/** What became of one unit of a request. */
+/** The result of a request for one unit. */
 export type UnitResult = {
   readonly unit: string;
   readonly target: TargetState;
   readonly global: boolean;
-  /** Where its target state holds now. */
+  /** The machines on which its target state holds. */
   readonly machines: readonly MachineRef[];
-  /** For a global unit: how many machines it fits, those that are unreachable among them. */
+  /** For a global unit: the number of feasible machines, including unreachable ones. */
   readonly eligible: number;
-  /** systemd has the job, and its end was not waited for. */
+  /** The machines on which its job was queued without waiting for it. */
   readonly triggered: readonly MachineRef[];
   /** The launched timers, sockets, paths and automounts that start it, for one that is not launched itself. */
   readonly triggers: readonly string[];
-  /** Where it was run because a person asked for it, its target state aside; `isOver` when it has run to success. */
+  /** The machines on which a command has run it once; `isOver` if that run has succeeded. */
   readonly ran: readonly { readonly machine: MachineRef; readonly isOver: boolean }[];
-  /** The machine on which a run keeps the previous text. */
+  /** The machines on which it still runs with its previous text. */
   readonly outdated: readonly MachineRef[];
-  /** Where it does not hold, and why. */
+  /** The machines on which its target state does not hold, and the failures. */
   readonly failures: readonly { readonly machine: MachineRef; readonly failure: Failure }[];
-  /** The machine on which processes of it still run after its stop, and how many. */
+  /** The machines on which processes of it still run after its stop, and their number. */
   readonly left?: readonly { readonly machine: MachineRef; readonly processes: number }[];
-  /** It stays where it is although this rule speaks against its machine. */
+  /** The violation in spite of which it stays on its machine. */
   readonly violation: Reason | undefined;
-  /** It is wanted and no machine fits. */
+  /** It is loaded or launched, and no machine is feasible. */
   readonly unschedulable: boolean;
   /** It is on no machine, as it may be after a `stop`. */
   readonly idle?: true;
-  /** The machines it does not fit, each with the first rule that excluded it. */
+  /** The machines that are not feasible, each with the first violation. */
   readonly rejected: readonly Rejection[];
 };
 
-/** Whether a unit that is wanted somewhere has no machine to go to. */
+/** Whether a loaded or launched unit has no feasible machine. */
 export function isUnschedulable({ idle, unschedulable, global, target, eligible }: UnitResult): boolean {
   if (idle) return false;
   return unschedulable || (global && target !== 'inactive' && eligible === 0);
 }
 
-/** An argument that could not be acted on; the others were. */
+/** The error of one argument; it does not affect the others. */
 export type UnitProblem = { readonly unit: string; readonly error: FleetError };
 
-/** What became of a request over several units: every one of them is in exactly one of the two lists. */
+/** The result of a request for several units: each of them is either in `results` or in `problems`. */
 export type RequestResult = {
   readonly results: readonly UnitResult[];
   readonly problems: readonly UnitProblem[];
   /** Local files whose text differs from the registry's: the registry's was used. */
   readonly differing: readonly DifferingFile[];
-  /** Units that the registry did not have before, where that is all that was asked for. */
+  /** Units that are new in the registry, for a request that only submits. */
   readonly created?: ReadonlySet<string>;
-  /** Units that were started without what their `Also=` names. */
+  /** Units that were started without the units in their `Also=`. */
   readonly alone?: readonly StartedAlone[];
-  /** Units that need one on another machine. */
+  /** Units that depend on a unit on another machine. */
   readonly apart?: readonly Apart[];
-  /** How instances stand to the templates whose files were taken. */
+  /** The templates whose files were stored, with their instances. */
   readonly templates?: readonly TemplateResult[];
-  /** Templates that a glob matched, and that were not destroyed with the units. */
+  /** Templates that a glob matched, and that were not destroyed. */
   readonly kept?: readonly string[];
-  /** What was done on which machine; what failed is left out. */
+  /** The changes on each machine, without failed ones. */
   readonly plans: readonly MachinePlan[];
   /** Every machine that did not answer, needed or not. */
   readonly unreachable: readonly UnreachableMachine[];
@@ -82,7 +82,7 @@ export type DifferingFile = {
   readonly fileText: string;
 };
 
-/** A request whose pass is over, or that came to no pass. */
+/** The result of a request after its pass, or without a pass. */
 export function requestResult(
   report: ReconcileReport | undefined,
   problems: readonly UnitProblem[],
@@ -111,8 +111,7 @@ function carriedOut({ plans, outcomes }: ReconcileReport): readonly MachinePlan[
 }
 
 /**
- * What a pass did for each of its units, in the order of names; then what it did about copies of units that the
- * registry does not have.
+ * The results for the units of a pass, by name, and then for units without a decision.
  */
 function unitResults(report: ReconcileReport): readonly UnitResult[] {
   return [...decidedResults(report), ...strayResults(report)];
@@ -194,14 +193,14 @@ function stepsFor(unit: string, { name }: MachineRef, { plans }: ReconcileReport
     .flatMap(({ steps }) => steps.map(({ kind }) => kind));
 }
 
-/** What was planned and never begun, because something before it failed: `machine unit`. */
+/** The planned changes that were not begun because of an earlier failure, as `machine unit`. */
 function untriedChanges({ plans, outcomes }: ReconcileReport): ReadonlySet<string> {
   const done = new Set(outcomes.map(({ machine, unit }) => `${machine} ${unit}`));
   const planned = plans.flatMap(({ machine, changes }) => changes.map(({ unit }) => `${machine} ${unit}`));
   return new Set(planned.filter((entry) => !done.has(entry)));
 }
 
-/** Units that nothing was decided about: copies that the registry does not have, and what a stop took down, started again. */
+/** The results for units without a decision: copies that the registry does not have, and units that were started again after they stopped with another one. */
 function strayResults(report: ReconcileReport): readonly UnitResult[] {
   const decided = new Set(report.decisions.map(({ unit }) => unit));
   const strays = new Set(report.outcomes.map(({ unit }) => unit).filter((unit) => !decided.has(unit)));

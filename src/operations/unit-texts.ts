@@ -7,18 +7,18 @@ import { isTemplate, parseUnitName, templateOf } from '../unit/unit-name.ts';
 import { globOf, unitNameOf } from './local-file.ts';
 import { selectUnits } from './select-units.ts';
 
-/** One text a unit has had. */
+/** An entry in the history of a unit. */
 export type HistoryRow = HistoryEntry & {
-  /** Whether it is the text the registry has now; false throughout for a unit that was destroyed. */
+  /** Whether it is the present text of the registry; false for a destroyed unit. */
   readonly current: boolean;
-  /** Whether it came up when it was started last; undefined for a text that was never started. */
+  /** The result of its last start; undefined for a text that was never started. */
   readonly verdict: Verdict | undefined;
 };
 
 /** The texts of one unit, newest first. */
 export type History = { readonly unit: string; readonly rows: readonly HistoryRow[] };
 
-/** What a unit looked like before, also one that was destroyed. Throws FleetError `unit-not-found`. */
+/** The history of a unit, also of a destroyed one. Throws FleetError `unit-not-found`. */
 export async function history(registry: Registry, argument: string): Promise<History> {
   const view = await registry.load();
   const unit = isGlob(argument) ? onlyMatch(argument, view) : unitNameOf(argument).text;
@@ -36,12 +36,12 @@ function onlyMatch(glob: string, view: RegistryView): string {
   for (const { error } of problems) throw error;
   if (only !== undefined && units.length === 1) return only.name;
   const names = units.map(({ name }) => name).join(', ');
-  throw new FleetError('usage', `Cannot tell which unit is meant by "${glob}": ${names}`, {
+  throw new FleetError('usage', `"${glob}" matches several units: ${names}`, {
     hint: 'Name one of them',
   });
 }
 
-/** The texts of `unit`, newest first; none for a name that never was one. */
+/** The texts of `unit`, newest first; none for an unknown name. */
 export function historyRows(unit: string, view: RegistryView): readonly HistoryRow[] {
   const isKnown = view.revisionOf(`units/${unit}`) > 0;
   const verdicts = verdictsOn(unit, view);
@@ -55,7 +55,7 @@ export function historyRows(unit: string, view: RegistryView): readonly HistoryR
     .toReversed();
 }
 
-/** By digest. A template never runs: the latest verdict that one of its instances got counts for it. */
+/** Digest → verdict. A template never runs, so it has the latest verdict of its instances. */
 function verdictsOn(unit: string, view: RegistryView): ReadonlyMap<string, Verdict> {
   const isInstance = (name: string): boolean => templateOf(parseUnitName(name))?.text === unit;
   const names = isTemplate(parseUnitName(unit)) ? view.unitNames.filter(isInstance) : [unit];
@@ -64,8 +64,8 @@ function verdictsOn(unit: string, view: RegistryView): ReadonlyMap<string, Verdi
 }
 
 /**
- * Of the texts of `rows` (newest first), those that came before the present one, newest first. A return to an earlier
- * text takes back everything that came after it: of a, b, a only a is left, and nothing came before it.
+ * The texts in `rows` (newest first) before the present one, newest first. A return to an earlier text cancels the entries
+ * after it: of a, b, a only a is left, without an earlier text.
  */
 export function earlierTexts(rows: readonly HistoryRow[]): readonly HistoryRow[] {
   const kept: HistoryRow[] = [];
@@ -77,10 +77,10 @@ export function earlierTexts(rows: readonly HistoryRow[]): readonly HistoryRow[]
   return kept.slice(0, -1).toReversed();
 }
 
-/** A unit of the registry and its text; it may wait to be accepted. */
+/** A unit of the registry and its text; it may be unconfirmed. */
 export type NamedText = Pick<DesiredUnit, 'name' | 'text' | 'hash' | 'digest'>;
 
-/** The units a name or a glob stands for, with their texts as they were submitted. Throws FleetError `unit-not-found`. */
+/** The units that a name or a glob matches, with their texts as submitted. Throws FleetError `unit-not-found`. */
 export async function cat(registry: Registry, argument: string): Promise<readonly NamedText[]> {
   const view = await registry.load();
   const unconfirmed =
@@ -91,7 +91,7 @@ export async function cat(registry: Registry, argument: string): Promise<readonl
   return units;
 }
 
-/** The text of one unit to the byte; of several below the name of each. */
+/** The exact text of one unit; of several, each after a line with its name. */
 export function textOf(units: readonly NamedText[]): string {
   const [only] = units;
   if (only !== undefined && units.length === 1) return only.text;

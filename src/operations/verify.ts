@@ -18,43 +18,43 @@ import { expandGlobs, unknownTriggers } from './request-arguments.ts';
 import { type SubmitRequest, submit } from './submit.ts';
 import type { UnitProblem } from './unit-result.ts';
 
-/** What one machine makes of the units that could go there. */
+/** The result of one machine for the units that it could get. */
 export type MachineVerdict = {
   readonly machine: MachineRef;
   readonly units: readonly string[];
   /** The units among them that do not pass. */
   readonly failed: readonly string[];
-  /** What systemd there has against them, a line each; none when they pass. */
+  /** The problems that systemd reports, one per line; none if they pass. */
   readonly problems: readonly string[];
 };
 
 export type Verification = {
-  /** What fleet itself has against the files. */
+  /** The problems that fleet itself finds in the files. */
   readonly problems: readonly UnitProblem[];
   readonly machines: readonly MachineVerdict[];
-  /** Machines that could not be asked. */
+  /** Machines that did not answer. */
   readonly unreachable: readonly UnreachableMachine[];
   readonly passed: boolean;
 };
 
-/** Files or units of the registry, with `machine` on that machine alone, wherever they could go. */
+/** Files or units of the registry to check, on `machine` or on all machines that could get them. */
 export type VerifyUnits = SubmitRequest & { readonly machine: string | undefined };
 
 /**
- * Checks units as they would be after a submit, and changes nothing: fleet's own checks first, then systemd's on
- * every machine a unit could go to, all files together. Throws FleetError `machine-not-found`.
+ * Checks units as they would be after a submit, without changes: first by fleet, then by systemd on every machine that could
+ * get a unit, all files together. Throws FleetError `machine-not-found`.
  */
 export async function verify(ports: Ports, request: VerifyUnits): Promise<Verification> {
   const preview = previewRegistry(ports.registry, { clock: ports.clock, author: '' });
-  const asked = await expandGlobs(ports.registry, request, 'with templates');
-  const submission = await submit(preview, asked.request);
+  const expanded = await expandGlobs(ports.registry, request, 'with templates');
+  const submission = await submit(preview, expanded.request);
   const { units: named } = submission;
-  const problems = [...asked.unmatched, ...submission.problems];
+  const problems = [...expanded.unmatched, ...submission.problems];
   const bad = new Set(problems.map(({ unit }) => unit));
   const units = named.filter(({ name }) => !bad.has(name));
   const registry = await preview.load();
   const triggers = unknownTriggers(units, registry);
-  // A template is on no machine, and systemctl takes its name for none.
+  // systemctl rejects the name of a template.
   const runnable = units.map(({ name }) => name).filter((name) => !isTemplate(parseUnitName(name)));
   const names = [...new Set([...runnable, ...triggers.map(({ starts }) => starts)])];
   const { views, sessions } = await observe(ports, registry, {
@@ -70,7 +70,7 @@ export async function verify(ports: Ports, request: VerifyUnits): Promise<Verifi
       ...triggers.filter(({ starts }) => !isSomewhere(starts, views)).map(idleProblem),
       ...units
         .filter(({ name }) => ![...places.values()].flat().includes(name))
-        .map(({ name }) => nowhereProblem(name, asked.request.units)),
+        .map(({ name }) => nowhereProblem(name, expanded.request.units)),
     ];
     const machines = await askMachines(places, units, sessions);
     const passed = own.length === 0 && machines.every((each) => each.problems.length === 0);
@@ -80,7 +80,7 @@ export async function verify(ports: Ports, request: VerifyUnits): Promise<Verifi
   }
 }
 
-/** Machine → the units that could go there, machines that answered alone. */
+/** Machine → the units that it could get; only machines that answered. */
 function placesOf(
   units: readonly DesiredUnit[],
   snapshot: ClusterSnapshot,
@@ -107,7 +107,7 @@ function placesOf(
   return places;
 }
 
-/** Whether a rule only says that something which goes with the unit is on no machine yet. */
+/** Whether a violation only means that a companion of the unit is not on a machine yet. */
 function waitsForOther(reason: Reason, set: ReadonlySet<string>): boolean {
   if (reason.code === 'machine-of-nowhere') return set.has(reason.unit);
   return reason.code === 'not-triggered' || reason.code === 'triggered-elsewhere';
@@ -145,7 +145,7 @@ function idleProblem({ unit, starts }: { unit: string; starts: string }): UnitPr
   return { unit, error: new FleetError('not-loaded', message, { hint }) };
 }
 
-/** `arguments_` say where the file is. */
+/** `arguments_` contain the path of the file. */
 function nowhereProblem(unit: string, arguments_: readonly string[]): UnitProblem {
   const argument = arguments_.find((each) => unitNameOf(each).text === unit) ?? unit;
   const name = parseUnitName(unit);
@@ -166,8 +166,8 @@ function unreachableOf(
 }
 
 /**
- * The units among `units` that the lines of systemd-analyze(1) are about: each line is about the first one that it
- * names. A line that names none may be about any of them.
+ * The units to which lines of systemd-analyze(1) refer: each line refers to the first unit that it names. A line that names
+ * none may refer to any of them.
  */
 export function unitsBlamed(units: readonly string[], lines: readonly string[]): readonly string[] {
   const patterns = units.map((unit) => [unit, patternOf(unit)] as const);
@@ -184,7 +184,7 @@ export function unitsBlamed(units: readonly string[], lines: readonly string[]):
   return units.filter((unit) => blamed.has(unit));
 }
 
-/** The name where it stands alone; of a template also with the instance that systemd checks it with. */
+/** Matches the name as a whole word; for a template also with the instance that systemd uses for the check. */
 function patternOf(unit: string): RegExp {
   const name = unit.replaceAll(/[.\\]/g, String.raw`\$&`);
   const any = isPattern(unit) ? name.replace('@', String.raw`@[\w:.\\-]*`) : name;

@@ -1,10 +1,10 @@
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
 import type { DifferingFile } from '../operations/unit-result.ts';
 
-/** So many lines may differ: finding the shortest way from one text to another is quadratic in them. */
+/** The limit of differing lines, because the time for the shortest difference is quadratic in them. */
 const MAX_EDITS = 2000;
 
-/** How a local file differs from the registry's text, as a unified diff that `patch` reads. */
+/** The difference between the registry's text and a local file, as a unified diff for patch(1). */
 export function differenceLines({ unit, path, registryText, fileText }: DifferingFile): readonly string[] {
   const patch = createTwoFilesPatch(`registry:${unit}`, path, registryText, fileText, undefined, undefined, {
     context: 3,

@@ -24,7 +24,7 @@ export type DoctorView = {
   readonly names: readonly string[];
 };
 
-/** The line of titles. */
+/** The title line. */
 export function doctorTitles(view: DoctorView): Promise<string> {
   return renderTable(COLUMNS, [], { legend: true, full: false, widths: widthsOf(view) });
 }
@@ -78,14 +78,14 @@ function widthsOf({ names }: DoctorView): readonly number[] {
 
 /** The most important details of a healthy machine. */
 function summary(checks: readonly CheckResult[]): string {
-  const told = checks.filter(({ check }) => check === 'login' || check === 'systemd').map(detailOf);
-  return [`${checks.length} checks`, ...told].filter(Boolean).join(', ');
+  const details = checks.filter(({ check }) => check === 'login' || check === 'systemd').map(detailOf);
+  return [`${checks.length} checks`, ...details].filter(Boolean).join(', ');
 }
 
 function restOf(checks: readonly CheckResult[]): string {
   const skipped = skippedOf(checks);
   const well = checks.filter(({ status }) => status === 'ok').length;
-  return `${well} ok${skipped === 0 ? '' : `, ${skipped} not possible before that`}`;
+  return `${well} ok${skipped === 0 ? '' : `, ${skipped} not possible before that is fixed`}`;
 }
 
 function skippedOf(checks: readonly CheckResult[]): number {
@@ -117,13 +117,13 @@ function detailOf({ status, finding }: CheckResult): string {
     case 'not-writable':
       return finding.folders.map(({ folder, obstacle }) => `${folder}: ${obstacle}`).join('; ');
     case 'absent':
-      return `not there: ${finding.tools.join(', ')}`;
+      return `missing: ${finding.tools.join(', ')}`;
     case 'broken':
-      return `there, but not at work: ${finding.tools.join(', ')}`;
+      return `installed, but not working: ${finding.tools.join(', ')}`;
     case 'no-id':
       return finding.text === '' ? 'it has no machine id' : `not a machine id: ${finding.text}`;
     case 'same-id':
-      return `machine "${finding.other}" has the same: ${formatMachineId(finding.id)}`;
+      return `machine "${finding.other}" has the same id: ${formatMachineId(finding.id)}`;
     case 'other-id':
       return `it has ${formatMachineId(finding.id)}, and the registry has ${formatMachineId(finding.known)} for it`;
     case 'cluster':
@@ -144,7 +144,7 @@ function detailOf({ status, finding }: CheckResult): string {
 }
 
 function offsetText(seconds: number): string {
-  if (seconds === 0) return 'as here';
+  if (seconds === 0) return 'no offset';
   return `${Math.abs(seconds)}s ${seconds > 0 ? 'ahead' : 'behind'}`;
 }
 
@@ -164,16 +164,16 @@ type Fixes = {
 };
 
 const FIXES: Fixes = {
-  uid: () => 'in fleet.conf say become = sudo or doas, or user = root',
+  uid: () => 'set become = sudo, become = doas or user = root in fleet.conf',
   systemd: ({ version, state }) =>
     version < OLDEST_SYSTEMD
-      ? `upgrade the machine: below systemd ${OLDEST_SYSTEMD} restarts of units are not counted, and "start" cannot tell whether one stays up`
+      ? `upgrade the machine: systemd before ${OLDEST_SYSTEMD} does not count restarts, so "start" cannot verify that a unit stays up`
       : `boot the machine with systemd as its init: it is ${state}`,
   'no-systemd': () => 'systemctl --version there must work: the machine needs systemd',
   'not-writable': ({ folders }) => {
     const [{ folder, obstacle } = { folder: '/', obstacle: '' }] = folders;
-    if (/space|quota/i.test(obstacle ?? '')) return 'df -h there shows what is full';
-    return `mount -o remount,rw "$(findmnt -nro TARGET -T ${folder})" there; dmesg tells why it was read-only`;
+    if (/space|quota/i.test(obstacle ?? '')) return 'df -h there shows the full file system';
+    return `mount -o remount,rw "$(findmnt -nro TARGET -T ${folder})" there; dmesg shows why it was read-only`;
   },
   absent: ({ tools }) => `install ${packagesOf(tools)} there`,
   broken: ({ tools }) => `run ${tools[0] ?? 'it'} there by hand; install ${packagesOf(tools)} again`,
@@ -192,7 +192,7 @@ const FIXES: Fixes = {
   altered: ({ altered }) =>
     altered.every(({ what }) => what === 'drop-in')
       ? `systemctl cat ${altered.map(({ unit }) => unit).join(' ')} there shows them; put them into the text of the unit, and remove them`
-      : 'what a pass would do about it: fleetctl reconcile --dry-run',
+      : 'to see the changes of a pass: fleetctl reconcile --dry-run',
   units: ({ unknown }) =>
     `systemctl show ${unknown.map(({ unit }) => unit).join(' ')} there must work: it cannot show text that is not UTF-8, such as "\\xfc" in ExecStart=`,
   containers: ({ tools }) => `install ${tools.join(' and ')} there`,

@@ -9,7 +9,7 @@ import { machineJson } from './json.ts';
 import { reasonText } from './reason.ts';
 import type { Column } from './table.ts';
 
-/** One line of the table: a rule on a machine, or a machine on which no rule has anything to say. */
+/** One line of the table: a rule on a machine, or a machine without a violation. */
 type RuleRow = { readonly machine: MachineEvaluation; readonly result: RuleResult | undefined };
 
 export const RULES: readonly Column<RuleRow>[] = [
@@ -20,11 +20,13 @@ export const RULES: readonly Column<RuleRow>[] = [
   { field: 'reason', value: ({ result }) => (result?.reason === undefined ? '' : reasonText(result.reason)) },
 ];
 
-/** A line for everything that speaks against a machine, or one that says it fits; every rule with `full`. */
+/** A line for every violation of a machine, or one line for a feasible machine; with `full`, a line for every rule. */
 export function ruleRows({ machines }: UnitExplanation, full: boolean): readonly RuleRow[] {
   return machines.flatMap((machine): readonly RuleRow[] => {
-    const told = machine.results.filter(({ reason }) => full || reason !== undefined);
-    return told.length === 0 ? [{ machine, result: undefined }] : told.map((result) => ({ machine, result }));
+    const shown = machine.results.filter(({ reason }) => full || reason !== undefined);
+    return shown.length === 0
+      ? [{ machine, result: undefined }]
+      : shown.map((result) => ({ machine, result }));
   });
 }
 
@@ -34,7 +36,7 @@ export function explanationLines(explanation: UnitExplanation): readonly string[
   const title = `Unit ${unit.name}`;
   const isWanted = unit.target !== 'inactive';
   if (decision.kind === 'unschedulable')
-    return [`${title} ${isWanted ? 'is' : 'would be'} nowhere: no machine fits`];
+    return [`${title} ${isWanted ? 'is' : 'would be'} on no machine: no machine fits`];
   if (decision.kind === 'global') {
     const count = `${decision.machines.length} of ${machines.length} machines`;
     return [`${title} is global and ${isWanted ? 'belongs' : 'would go'} on ${count}`];
@@ -64,15 +66,15 @@ function moveLines({ decision, runnerUp, snapshot, machines, cutOff }: UnitExpla
     const why = `It stays although ${reasonText(decision.violation)}`;
     if (decision.violation.code !== 'machine-silent') return [`${why}; no other machine fits`];
     if (cutOff) return [`${why}; more than half of the machines are unreachable, so nothing moves`];
-    if (!decision.violation.mayBeDown) return [`${why}; the machine is there and may run it`];
+    if (!decision.violation.mayBeDown) return [`${why}; the machine is up and may run it`];
     if (runnerUp === undefined) return [`${why}; no other machine fits`];
     return [`${why}; it moves when the machine has been unreachable for ${formatAge(snapshot.agentTtlMs)}`];
   }
   const [first] = machines;
-  if (runnerUp === undefined || first === undefined) return ['Nothing would make it move'];
+  if (runnerUp === undefined || first === undefined) return ['No event would make it move'];
   const here = `"${first.machine.machine.name}"`;
   return [
-    `It would move there if ${here} was unreachable for ${formatAge(snapshot.agentTtlMs)} or did not fit it any more; load alone moves nothing`,
+    `It would move there if ${here} was unreachable for ${formatAge(snapshot.agentTtlMs)} or no longer fitted; load alone does not move units`,
   ];
 }
 

@@ -5,7 +5,7 @@ import { isMasked, type SystemdState } from '../cluster/unit-state.ts';
 import { packagesOf } from './format.ts';
 import { foreignUnit, reasonText } from './reason.ts';
 
-/** A failure on a machine: a sentence, lines to print below it, and a hint. */
+/** The text of a failure: a sentence, lines to print below it, and a hint. */
 export type FailureText = {
   readonly summary: string;
   readonly lines: readonly string[];
@@ -22,8 +22,8 @@ export function failureText(failure: Failure): FailureText {
       return plain(
         failure.path === ''
           ? 'its record in /var/lib/fleet/units is missing there, and so is its file'
-          : `its record in /var/lib/fleet/units is missing there, and ${failure.path} is not the text of the registry`,
-        'Nothing was done there. Put the text of the registry ("fleetctl cat") in its place, and run the command again; or stop the unit and remove the file there',
+          : `its record in /var/lib/fleet/units is missing there, and ${failure.path} differs from the registry`,
+        'Nothing was changed there. Replace the file by the text of the registry ("fleetctl cat"), and run the command again; or stop the unit and remove the file there',
       );
     case 'alias-taken':
       return plain(
@@ -35,16 +35,16 @@ export function failureText(failure: Failure): FailureText {
       return decidedElsewhere(failure);
     case 'unknown':
       return plain(
-        `the machine cannot say whether it runs${failure.detail === '' ? '' : `: ${quoted(failure.detail)}`}`,
-        'It is left as it is; "fleetctl stop", "start --replace" and "destroy" do not depend on that',
+        `the machine cannot report whether it runs${failure.detail === '' ? '' : `: ${quoted(failure.detail)}`}`,
+        'It is left unchanged; "fleetctl stop", "start --replace" and "destroy" do not need its state',
       );
     case 'excluded':
       return plain(
         `"${failure.tie.unit}" runs there, and systemd never runs both: ${tieText(failure.tie)}`,
-        `It starts when that one has ended; or give them different machines, or stop one: fleetctl stop ${failure.tie.unit}`,
+        `To start it, stop the other one: fleetctl stop ${failure.tie.unit}; or place them on different machines`,
       );
     case 'waits':
-      return plain(`"${failure.unit}" has to leave first, and did not`, 'Run the command again');
+      return plain(`"${failure.unit}" has to leave the machine first, and did not`, 'Run the command again');
     case 'other-cluster':
       return plain(
         `the machine belongs to another cluster: ${quoted(failure.cluster)}`,
@@ -53,7 +53,7 @@ export function failureText(failure: Failure): FailureText {
     case 'fenced':
       return plain(
         `it is not started, because ${reasonText(failure.reason)}`,
-        'Is it there? systemctl status fleetd',
+        'Check that a controller runs: systemctl status fleetd',
       );
     case 'locked':
       return locked(failure);
@@ -74,11 +74,11 @@ function decidedElsewhere({
   if (code === 'stale')
     return plain(
       `a newer decision about it was made meanwhile (revision ${seen}, this one is ${token})`,
-      'Look where it stands now: fleetctl list-unit-files',
+      'To see its present state: fleetctl list-unit-files',
     );
   return plain(
     `it was changed there meanwhile, by revision ${seen}; this is revision ${token}`,
-    'Nothing was done there. Run the command again',
+    'Nothing was changed there. Run the command again',
   );
 }
 
@@ -86,15 +86,15 @@ function locked({ holder }: Extract<Failure, { code: 'locked' }>): FailureText {
   if (holder === undefined || holder.user === 'root')
     return plain(
       `another fleetctl is busy on the machine${holder === undefined ? '' : `: process ${holder.pid} (${holder.command})`}`,
-      'Try again when it is done',
+      'Try again when it has finished',
     );
   return plain(
-    `process ${holder.pid} (${holder.command}) of user "${holder.user}" has the lock of the machine`,
-    `End it there: kill ${holder.pid}`,
+    `process ${holder.pid} (${holder.command}) of user "${holder.user}" holds the lock of the machine`,
+    `Terminate it there: kill ${holder.pid}`,
   );
 }
 
-/** How the change of a unit failed, once it had begun. */
+/** The text of a failure after the change of a unit had begun. */
 function changeText(
   failure: Extract<Failure, { code: 'step' | 'not-down' | 'queued' | 'unverified' | 'not-up' }>,
 ): FailureText {
@@ -109,12 +109,12 @@ function changeText(
     case 'queued':
       return plain(
         failure.waitsFor.length === 0
-          ? 'its start waits in the queue of systemd'
-          : `its start waits in systemd for ${failure.waitsFor.join(' and ')}`,
+          ? 'its start job is queued in systemd'
+          : `its start job waits in systemd for ${failure.waitsFor.join(' and ')}`,
         CONTINUES,
       );
     case 'unverified':
-      return plain('the machine did not say what became of it', 'See where it stands: fleetctl list-units');
+      return plain('the machine did not report the result', 'To see its state: fleetctl list-units');
     case 'not-up':
       return {
         summary: notUp(failure.state),
@@ -127,30 +127,28 @@ function changeText(
 const STEPS: Readonly<Record<MachineStep, string>> = {
   prepare: 'could not prepare the folders of fleet',
   lock: 'could not take the lock of the machine',
-  cluster: 'could not note the cluster the machine belongs to',
+  cluster: 'could not record the cluster of the machine',
   write: 'could not write the unit file',
-  flush: 'could not bring the new files to its disk',
+  flush: 'could not write the new files to disk',
   stop: 'could not stop it',
   install: 'could not put the unit file in place',
   remove: 'could not remove the unit file',
-  forbid: 'it may be running there, so that it starts nowhere else',
+  forbid: 'it may be running there, so it is not started elsewhere',
   reload: 'systemd could not reload its unit files',
 };
 
-const NO_SPACE = 'Make room there: df -h; where that shows room, there are no inodes left: df -i';
+const NO_SPACE = 'Make room there: df -h; if that shows free space, check the inodes: df -i';
 
 const NEEDS_ROOT = 'The user needs root rights there, and /etc, /var/lib and /run must be writable';
 
-const MASKED = 'Run "systemctl unmask" for it there, and the command again';
-
-/** systemd does not know that fleetctl no longer waits. */
+const MASKED = 'Run "systemctl unmask" for it there, and run the command again';
 const CONTINUES = 'It continues there; to see the result: fleetctl list-units';
 
 function plain(summary: string, hint?: string): FailureText {
   return { summary, lines: [], hint };
 }
 
-/** The output of a command: behind a colon if it is one line, else below. */
+/** A summary with the output of a command: after a colon if it is one line, otherwise below. */
 function said(what: string, detail: string, hint: string | undefined): FailureText {
   const [first, ...more] = linesOf(detail);
   if (first === undefined || more.length > 0) return { summary: what, lines: linesOf(detail), hint };
@@ -193,7 +191,7 @@ function notUp(state: SystemdState): string {
     return `it is still starting: ${what}`;
   }
   if (state.active === 'inactive' && state.result === 'success') {
-    // A condition that did not hold or a requirement that is missing: no process was ever there to end.
+    // Because of a failed condition or a missing requirement, systemd started no process.
     return state.exitCode === 0
       ? `it did not start: ${what}`
       : `it ended right after its start: ${what}${ending(state)}`;

@@ -31,7 +31,7 @@ export function listingJson<Row>(view: ListingView<Row>, listing: Listing<Row>):
   };
 }
 
-/** The text that two listings share when nothing but their measures differs. */
+/** The text of a listing without its measures, for comparison. */
 export function listingSignature<Row>(view: ListingView<Row>, listing: Listing<Row>): string {
   const fields = view.fields.filter(({ isMeasure }) => isMeasure !== true);
   const unreachable = listing.unreachable.map((machine) => ({ ...machine, silentMs: 0 }));

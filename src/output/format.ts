@@ -2,13 +2,13 @@ import { formatDuration, timeParts } from '../base/time.ts';
 import { formatMachineId, shortMachineId } from '../machine/machine.ts';
 import type { MachineRef } from '../operations/listing.ts';
 
-/** Epoch ms as systemctl writes it, without the day of the week: `2026-11-23 06:05:41 UTC`. */
+/** Epoch ms in the format of systemctl, without the day of the week: `2026-11-23 06:05:41 UTC`. */
 export function formatDate(ms: number): string {
   const { date, time } = timeParts(ms, 0);
   return `${date} ${time} UTC`;
 }
 
-/** A span of time by its two greatest parts, as systemctl writes them: `3d 4h`, `2min 5s`, `41s`. */
+/** The two largest parts of a time span, in the format of systemctl: `3d 4h`, `2min 5s`, `41s`. */
 export function formatSpan(seconds: number): string {
   const whole = Math.floor(seconds);
   const parts = [
@@ -36,25 +36,25 @@ export function formatCpuTime(ns: number): string {
   return ms < 60_000 ? `${(Math.floor(ms / 100) / 10).toFixed(1)}s` : formatSpan(ms / 1000);
 }
 
-/** Bytes in powers of 1024, as systemctl writes them: `512B`, `5.2M`, `1.0G`. */
+/** Bytes in powers of 1024, in the format of systemctl: `512B`, `5.2M`, `1.0G`. */
 export function formatBytes(bytes: number): string {
   const power = bytes < 1024 ? 0 : Math.min(5, Math.floor(Math.log2(bytes) / 10));
   if (power === 0) return `${bytes}B`;
   return `${(Math.floor((bytes / 1024 ** power) * 10) / 10).toFixed(1)}${'KMGTP'[power - 1]}`;
 }
 
-/** `148a18ff.../10.10.1.1`, with the whole id when `full`; `-` for an id that is not known. */
+/** `148a18ff.../10.10.1.1`, with the whole id if `full`; `-` for an unknown id. */
 export function machineLabel({ id, address }: MachineRef, full = false): string {
   const shown = id === undefined ? '-' : full ? formatMachineId(id) : shortMachineId(id);
   return address === '' ? shown : `${shown}/${address}`;
 }
 
-/** How messages name a machine: `"m1" (10.10.1.1)`. */
+/** The name of a machine in messages: `"m1" (10.10.1.1)`. */
 export function machineTitle({ name, address }: MachineRef): string {
   return `"${name}" (${address})`;
 }
 
-/** The packages of tools that a machine lacks. */
+/** The packages of missing tools. */
 export function packagesOf(tools: readonly string[]): string {
   const names = tools.map((tool) => (tool === 'flock' ? 'util-linux' : 'coreutils'));
   return [...new Set(names)].join(' and ');

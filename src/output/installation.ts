@@ -7,23 +7,23 @@ import type { ReportLines } from './report.ts';
 export function stepText(step: Step): string {
   switch (step.kind) {
     case 'node':
-      return step.isDone ? 'use the Node that is there' : `copy the Node of this computer to ${LAYOUT.node}`;
+      return step.isDone ? 'use the installed Node' : `copy the Node of this computer to ${LAYOUT.node}`;
     case 'files':
       return filesText(step.what);
     case 'user':
-      return `make the user ${LAYOUT.user}`;
+      return `create the user ${LAYOUT.user}`;
     case 'key':
-      return `make a key for the controller: ${LAYOUT.key}`;
+      return `create a key for the controller: ${LAYOUT.key}`;
     case 'authorize':
-      return `let the key log in to machine ${step.machine}`;
+      return `authorize the key on machine ${step.machine}`;
     case 'check':
-      return `ask every machine with that key, as the user ${LAYOUT.user}`;
+      return `connect to every machine with that key, as the user ${LAYOUT.user}`;
     case 'move-registry':
       return `move the registry from ${step.from} to ${LAYOUT.registry}`;
     case 'own-config':
       return `write into your fleet.conf: ${[...step.settings].map(([key, value]) => `${key} = ${value}`).join('; ')}`;
     case 'start':
-      return 'start fleetd now and at every boot, and ask for its health';
+      return 'start fleetd now and at every boot, and check its health';
   }
 }
 
@@ -55,7 +55,7 @@ export function unreachableLines(machines: ReadonlyMap<string, Reached>): readon
   const names = unreachable.map(({ name }) => name).join(' ');
   return [
     ...unreachable.map(({ why }) => `Warning: ${why}`),
-    `hint: Units move away from a machine that the controller cannot reach for agent_ttl. When these answer, run the command again, which brings its key there: ${names}`,
+    `hint: Units move away from a machine that the controller cannot reach for agent_ttl. When these machines answer, run the command again to authorize its key there: ${names}`,
   ];
 }
 
@@ -63,7 +63,7 @@ export function unreachableLines(machines: ReadonlyMap<string, Reached>): readon
 export function removedReport(host: string, removed: RemovedController): ReportLines {
   const { wasThere, hasRegistry, keepsProgram, left } = removed;
   const { registry, program } = LAYOUT;
-  const place = keepsProgram ? `, and the program that your fleet.conf reaches it through in ${program}` : '';
+  const place = keepsProgram ? `, and the program that your fleet.conf needs to reach it in ${program}` : '';
   return {
     out: [
       wasThere ? `The controller was removed from ${host}` : `There was no controller on ${host}`,
@@ -71,12 +71,12 @@ export function removedReport(host: string, removed: RemovedController): ReportL
     ],
     err: [
       ...left.map(
-        ({ machine, why }) => `Error: Machine "${machine}" may still let the controller's key in: ${why}`,
+        ({ machine, why }) => `Error: Machine "${machine}" may still accept the controller's key: ${why}`,
       ),
       ...(left.length > 0 ? ['hint: Run the command again when it answers'] : []),
       ...(hasRegistry && keepsProgram
         ? [
-            `hint: To have the registry here: fleetctl registry copy ssh://${host}${registry} file:PATH, and write "registry = file:PATH" into fleet.conf`,
+            `hint: To move the registry here: fleetctl registry copy ssh://${host}${registry} file:PATH, and write "registry = file:PATH" into fleet.conf`,
           ]
         : []),
     ],

@@ -20,12 +20,12 @@ const STAMPS: Readonly<Record<string, (entry: PlacedEntry) => string>> = {
   },
 };
 
-/** Whether entries can be printed in a format here; only journalctl knows the others. */
+/** Whether fleetctl supports a format; only journalctl supports the others. */
 export function canFormat(format: string): boolean {
   return Object.hasOwn(STAMPS, format) || format === 'cat' || format === 'json';
 }
 
-/** Entries as journalctl prints them in JSON, one per line; merged ones have their machine and unit. */
+/** Entries in the JSON format of journalctl, one per line; merged ones have their machine and unit. */
 export function entriesJson(entries: readonly PlacedEntry[], merged: boolean): string {
   return entries.map((entry) => `${merged ? jsonOf(entry) : entry.json}\n`).join('');
 }
@@ -33,7 +33,7 @@ export function entriesJson(entries: readonly PlacedEntry[], merged: boolean): s
 /** The machine and unit of a line, always in the same colour. */
 type Origin = { readonly text: string; readonly colour: number };
 
-/** Entries as journalctl prints them, each in the time zone of its machine; merged ones have their machine and unit. */
+/** Entries in a format of journalctl, in the time zone of their machine; merged ones have their machine and unit. */
 export function entryLines(
   entries: readonly PlacedEntry[],
   format: string,
@@ -75,7 +75,7 @@ function origin({ machine, unit }: PlacedEntry): Origin {
   return { text, colour: COLOURS[Number.parseInt(sha1(text).slice(0, 6), 16) % COLOURS.length] ?? 0 };
 }
 
-/** Cyan, yellow, green, magenta, blue, and their bright ones: red is for errors. */
+/** Cyan, yellow, green, magenta, blue, and their bright variants: red is for errors. */
 const COLOURS = [36, 33, 32, 35, 34, 96, 93, 92, 95, 94] as const;
 
 function at({ time, clock }: PlacedEntry): ReturnType<typeof timeParts> {

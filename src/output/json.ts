@@ -6,7 +6,7 @@ import type { MachineRef, UnreachableMachine } from '../operations/listing.ts';
 import type { UnitProblem } from '../operations/unit-result.ts';
 import type { NamedText } from '../operations/unit-texts.ts';
 
-/** `{ "texts": […] }`: unit files to the byte, so far as they are UTF-8. */
+/** `{ "texts": […] }`: exact copies of unit files that are UTF-8. */
 export function textsJson(units: readonly NamedText[]): object {
   return { texts: units.map(({ name, hash, digest, text }) => ({ unit: name, hash, digest, text })) };
 }
@@ -34,12 +34,12 @@ export function jsonLine(value: object): string {
   return `${JSON.stringify(value)}\n`;
 }
 
-/** The array `problems`: arguments that could not be acted on. */
+/** The array `problems`: the errors about arguments. */
 export function problemsJson(problems: readonly UnitProblem[]): readonly object[] {
   return problems.map(({ unit, error }) => ({ unit, message: error.message, hint: error.hint ?? null }));
 }
 
-/** The array `unreachable` that every answer about machines has. */
+/** The array `unreachable` of all output about machines. */
 export function unreachableJson(unreachable: readonly UnreachableMachine[]): readonly object[] {
   return unreachable.map(({ machine, message, silentMs }) => ({
     ...machineJson(machine),

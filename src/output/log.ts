@@ -6,7 +6,7 @@ import { failureText } from './failure.ts';
 import { formatAge } from './format.ts';
 import { reasonText } from './reason.ts';
 
-/** One line of a controller's log: a message for people, and the same in fields for programs. */
+/** One line of a controller's log: a message for people, and fields for programs. */
 export type LogEntry = {
   readonly level: 'info' | 'warning' | 'error';
   readonly event: string;
@@ -14,7 +14,7 @@ export type LogEntry = {
   readonly fields: Readonly<Record<string, string | number | readonly string[]>>;
 };
 
-/** The log entry of an event; undefined for events that only a waiting command needs. */
+/** The log entry of an event; undefined for events that are only progress of a command. */
 export function logEntry(event: ControllerEvent): LogEntry | undefined {
   const row = ROWS[event.kind]?.(event as never);
   return (
@@ -33,7 +33,7 @@ export function logText({ level, message }: LogEntry): string {
   return `${level === 'info' ? '' : `${level}: `}${oneLine(message)}\n`;
 }
 
-/** One object a line; `time` is ISO 8601. */
+/** One object per line; `time` is ISO 8601. */
 export function logJson({ level, event, message, fields }: LogEntry, time: string): string {
   return `${JSON.stringify({ time, level, event, message, ...fields })}\n`;
 }
@@ -62,7 +62,7 @@ const ROWS: { readonly [K in ControllerEvent['kind']]?: (event: Of<K>) => Row | 
   'stands-by': () => info('this controller stands by'),
   'election-failed': (event) => error(`this controller cannot stand for election: ${event.error.message}`),
   'leadership-given-up': ({ trouble }) => error(`this controller gives up the leadership: ${trouble}`),
-  'socket-taken': ({ path }) => info(`another fleetd answers on ${path}; this one takes over when that ends`),
+  'socket-taken': ({ path }) => info(`another fleetd listens on ${path}; this one takes over when it ends`),
   'registry-lost': (event) =>
     error(`nothing is decided, because the registry cannot be read: ${event.error.message}`),
   'registry-back': () => info('the registry can be read again'),
@@ -86,12 +86,15 @@ const ROWS: { readonly [K in ControllerEvent['kind']]?: (event: Of<K>) => Row | 
       { silent: unreachable, machines },
     ),
   connected: () => info('enough machines answer again'),
-  overslept: ({ ms }) =>
-    warning(`did not run for ${formatAge(ms)}; how long machines are unreachable is measured from now on`, {
-      ms: Math.round(ms),
-    }),
+  paused: ({ ms }) =>
+    warning(
+      `this process was paused for ${formatAge(ms)}; the time that machines are unreachable counts from now`,
+      {
+        ms: Math.round(ms),
+      },
+    ),
   stuck: stuckRow,
-  unreadable: ({ unit, message }) => error(`${message}; unit "${unit}" is left as it is`, { unit }),
+  unreadable: ({ unit, message }) => error(`${message}; unit "${unit}" is left unchanged`, { unit }),
   'pass-failed': ({ again, units, error: { code, message } }) =>
     again ? undefined : error(`a pass failed: ${message}`, { units, reason: code }),
 };
@@ -134,7 +137,7 @@ function stuckRow({ decision }: Of<'stuck'>): Row {
     return warning(`no machine fits unit ${unit}: ${why.join('; ')}`, { unit }, 'nowhere');
   }
   const why = decision.violation === undefined ? '' : `: ${reasonText(decision.violation)}`;
-  const message = `unit ${unit} should leave its machine, but no other one takes it${why}`;
+  const message = `unit ${unit} should leave its machine, but no other one fits${why}`;
   return warning(message, { unit, reason: decision.violation?.code ?? '' }, 'stays');
 }
 

@@ -8,17 +8,17 @@ import { failedJson } from './pass.ts';
 import { planLines, type ReportLines } from './report.ts';
 import { requestFailures } from './request-failures.ts';
 
-/** What stays on a machine that was removed from fleet.conf, and how to remove it there. */
+/** The files and units that stay on a machine that was removed from fleet.conf, and the command that removes them. */
 export function leftBehindLines(name: string, units: readonly string[]): readonly string[] {
   if (units.length === 0)
     return [
-      `hint: What fleet keeps on machine "${name}" stays in /var/lib/fleet there; to end that, run there: ${FORGET}`,
+      `hint: The state of fleet on machine "${name}" stays in /var/lib/fleet there; to remove it, run there: ${FORGET}`,
     ];
   const names = units.map(quote);
   const files = names.map((unit) => `${unit} fleet.target.wants/${unit}`).join(' ');
   return [
-    `Warning: global units stay on machine "${name}" and run on: ${units.join(' ')}`,
-    `hint: To end that, run there: systemctl stop ${names.join(' ')}; cd /etc/systemd/system && rm -f ${files} && ${FORGET} && systemctl daemon-reload`,
+    `Warning: global units stay on machine "${name}" and keep running: ${units.join(' ')}`,
+    `hint: To remove them, run there: systemctl stop ${names.join(' ')}; cd /etc/systemd/system && rm -f ${files} && ${FORGET} && systemctl daemon-reload`,
   ];
 }
 
@@ -51,12 +51,12 @@ export function distrustedLines(
     out,
     err: [
       `Warning: these units stay assigned to it: ${units.join(' ')}`,
-      `hint: To move them, switch the machine off, take it out of fleet.conf, and run: fleetctl machines remove ${name}`,
+      `hint: To move them, switch the machine off, remove it from fleet.conf, and run: fleetctl machines remove ${name}`,
     ],
   };
 }
 
-/** One line a machine: `Machine m1 cordoned`, or `Machine m1 would be cordoned`. */
+/** One line per machine: `Machine m1 cordoned`, or `Machine m1 would be cordoned`. */
 export function cordonReport(
   cordoned: boolean,
   results: readonly CordonResult[],
@@ -91,7 +91,7 @@ export function drainReport(result: DrainResult): ReportLines {
       ...(left.length === 0
         ? []
         : [
-            `hint: It takes no new units; continue with "fleetctl drain ${machine.name}", or let it have units again: fleetctl uncordon ${machine.name}`,
+            `hint: It accepts no new units; to continue: fleetctl drain ${machine.name}; to allow new units again: fleetctl uncordon ${machine.name}`,
           ]),
     ],
   };

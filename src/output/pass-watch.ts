@@ -2,36 +2,36 @@ import type { Failure } from '../cluster/failure.ts';
 import type { PassEvent, PlannedChange } from '../reconcile/events.ts';
 import { failureText } from './failure.ts';
 
-/** Something that a pass waits for: an answer of a machine, or the changes that were sent to it. */
+/** A wait of a pass for a machine: for its answer, or for the changes that were sent to it. */
 export type Wait = {
   readonly machine: string;
-  /** Empty while the machine is only asked. */
+  /** Empty for a query. */
   readonly changes: readonly PlannedChange[];
   readonly sinceMs: number;
 };
 
-/** How far one unit on one machine has come. */
-export type Standing = {
+/** The progress of one unit on one machine. */
+export type UnitProgress = {
   readonly machine: string;
   readonly unit: string;
   readonly stage: 'planned' | 'sent' | 'done' | 'failed';
   readonly failure: Failure | undefined;
 };
 
-/** The progress of a pass, from its events. Times are of any one clock, in ms. */
+/** The progress of a pass, from its events. All times are of the same clock, in ms. */
 export class PassWatch {
   /** Whether a pass has begun; listings only observe. */
   hasBegun: boolean = false;
-  /** By machine, because each does one thing at a time. */
+  /** By machine, because each has one script at a time. */
   readonly #waits = new Map<string, Wait>();
-  readonly #standings = new Map<string, Standing>();
+  readonly #progress = new Map<string, UnitProgress>();
 
   get waits(): readonly Wait[] {
     return [...this.#waits.values()];
   }
 
-  get standings(): readonly Standing[] {
-    return [...this.#standings.values()];
+  get progress(): readonly UnitProgress[] {
+    return [...this.#progress.values()];
   }
 
   note(event: PassEvent, nowMs: number): void {
@@ -50,12 +50,12 @@ export class PassWatch {
         this.#waits.clear();
         break;
       case 'planned':
-        for (const { machine, changes } of event.waves.flat()) this.#stand(machine, changes, 'planned');
+        for (const { machine, changes } of event.waves.flat()) this.#setStage(machine, changes, 'planned');
         break;
       case 'changes-sent': {
         const { machine } = event;
         const changes = event.changes.filter(({ obstacle }) => obstacle === undefined);
-        this.#stand(machine, changes, 'sent');
+        this.#setStage(machine, changes, 'sent');
         if (changes.length > 0) this.#waits.set(machine, { machine, changes, sinceMs: nowMs });
         break;
       }
@@ -68,47 +68,47 @@ export class PassWatch {
     }
   }
 
-  #stand(machine: string, changes: readonly PlannedChange[], stage: Standing['stage']): void {
+  #setStage(machine: string, changes: readonly PlannedChange[], stage: UnitProgress['stage']): void {
     for (const { unit } of changes) this.#put({ machine, unit, stage, failure: undefined });
   }
 
-  #put(standing: Standing): void {
-    this.#standings.set(`${standing.machine} ${standing.unit}`, standing);
+  #put(entry: UnitProgress): void {
+    this.#progress.set(`${entry.machine} ${entry.unit}`, entry);
   }
 }
 
-/** The last words of an interrupted command: what is done, what continues without it, and what never began. */
+/** The report of an interrupted command: changes that are done, that continue without it, and that were not begun. */
 export function interruptionLines(watch: PassWatch, dryRun: boolean): readonly string[] {
   if (dryRun) return ['Interrupted. Nothing was changed.'];
   if (!watch.hasBegun) return ['Interrupted.'];
-  const { standings } = watch;
-  const told = standings.some(({ stage }) => stage !== 'planned');
-  const failed = standings.filter(({ stage }) => stage === 'failed');
+  const { progress } = watch;
+  const wasSent = progress.some(({ stage }) => stage !== 'planned');
+  const failed = progress.filter(({ stage }) => stage === 'failed');
   return [
-    told
+    wasSent
       ? 'Interrupted. Machines complete the work that they have received.'
-      : 'Interrupted before any machine was changed. The registry has what was asked for.',
-    ...byMachine('Done', standings, 'done'),
+      : 'Interrupted before any machine was changed. The request is stored in the registry.',
+    ...byMachine('Done', progress, 'done'),
     ...failed.map(failedLine),
-    ...byMachine('Under way', standings, 'sent'),
-    ...byMachine('Not begun', standings, 'planned'),
-    'hint: See where it stands: fleetctl list-units; the same command again does the rest',
+    ...byMachine('In progress', progress, 'sent'),
+    ...byMachine('Not started', progress, 'planned'),
+    'hint: To see the state: fleetctl list-units; to continue, run the same command again',
   ];
 }
 
 /** `Done on "m1": a.service b.service` */
 function byMachine(
   word: string,
-  standings: readonly Standing[],
-  stage: Standing['stage'],
+  progress: readonly UnitProgress[],
+  stage: UnitProgress['stage'],
 ): readonly string[] {
   const units = new Map<string, string[]>();
-  for (const { machine, unit } of standings.filter((each) => each.stage === stage))
+  for (const { machine, unit } of progress.filter((each) => each.stage === stage))
     units.set(machine, [...(units.get(machine) ?? []), unit]);
   return [...units].map(([machine, names]) => `${word} on "${machine}": ${names.join(' ')}`);
 }
 
-function failedLine({ machine, unit, failure }: Standing): string {
+function failedLine({ machine, unit, failure }: UnitProgress): string {
   const why = failure === undefined ? '' : `: ${failureText(failure).summary}`;
   return `Failed on "${machine}": ${unit}${why}`;
 }

@@ -61,7 +61,7 @@ function failuresJson({ results, stranded }: PassResult): readonly object[] {
   return [...unreachable, ...failedJson(results)];
 }
 
-/** `[{ "unit": …, "machine": …, "reason": … }]`; no machine for a unit that fits none. */
+/** `[{ "unit": …, "machine": …, "reason": … }]`; `machine` is null for an unschedulable unit. */
 export function failedJson(results: readonly UnitResult[]): readonly object[] {
   return results.flatMap(({ unit, failures, unschedulable }) => [
     ...(unschedulable ? [{ unit, machine: null, reason: 'no machine fits' }] : []),
@@ -74,15 +74,15 @@ export function failedJson(results: readonly UnitResult[]): readonly object[] {
 }
 
 function extendedLine({ unit, machine, dropIns }: Extended): string {
-  return `Warning: Unit "${unit}" on machine ${title(machine)} is changed by files that fleet did not put there: ${dropIns.join(', ')}`;
+  return `Warning: Unit "${unit}" on machine ${title(machine)} has drop-ins that fleet did not write: ${dropIns.join(', ')}`;
 }
 
 const CUT_OFF =
-  'Warning: more than half of the machines do not answer, so no unit leaves one: it may be the network here that is down';
+  'Warning: more than half of the machines do not answer, so no unit leaves its machine: the network here may be down';
 
 const OTHER_CLUSTER = 'Error: Cannot reconcile a machine of another cluster';
 const LOST_REGISTRY =
-  'hint: If the registry was lost and created again, move it away and get the old one back: fleetctl recover';
+  'hint: If the registry was lost and created again, move it away and restore the old one: fleetctl recover';
 
 function obstacleText({ isUp }: Stranded): string {
   return isUp ? 'cannot be used' : 'does not answer';

@@ -7,7 +7,7 @@ import type { Wait } from './pass-watch.ts';
 /** The size of a terminal, in characters. */
 type Size = { readonly columns: number; readonly rows: number };
 
-/** How many units are named for one action on a machine. */
+/** The limit of unit names for one action on a machine. */
 const NAMED = 3;
 
 /** `Waiting for m2 to start web.service` */
@@ -23,8 +23,8 @@ export function waitText({ machine, changes }: Wait): string {
 }
 
 /**
- * One line per machine that ends in the duration of the wait, cut to the width of the terminal. There are fewer lines
- * than the terminal has; the last one counts the rest.
+ * One line per machine, with the duration of the wait at its end, cut to the width of the terminal. If the terminal has
+ * too few rows, the last line is the number of the other machines.
  */
 export function liveLines(
   waits: readonly Wait[],
@@ -32,7 +32,7 @@ export function liveLines(
   { columns, rows }: Size,
 ): readonly { readonly text: string; readonly width: number }[] {
   const sorted = waits.toSorted((a, b) => compareText(a.machine, b.machine));
-  // The cursor stands below the last line, and a line as wide as the terminal may wrap.
+  // The cursor is below the last line, and a line as wide as the terminal may wrap.
   const most = Math.max(1, rows - 1);
   const shown = sorted.length <= most ? sorted : sorted.slice(0, most - 1);
   const lines = shown.map((wait) => {
@@ -44,7 +44,7 @@ export function liveLines(
   return lines.map((text) => ({ text, width: stringWidth(text) }));
 }
 
-/** The same for a log: nothing is cut, and the duration is added if `again`. */
+/** The line of a wait for a log: not cut, and with the duration if `again`. */
 export function slowLine(wait: Wait, nowMs: number, again: boolean): string {
   const since = again ? ` (${formatAge(nowMs - wait.sinceMs)})` : '';
   return `${waitText(wait)}${since}`;
@@ -62,7 +62,7 @@ function actionOf({ steps }: PlannedChange): string {
 }
 
 function unitList(units: readonly string[]): string {
-  // "and 1 more" would not be shorter than its name.
+  // "and 1 more units" is not shorter than the name.
   if (units.length <= NAMED + 1) return units.join(', ');
   return `${units.slice(0, NAMED).join(', ')} and ${units.length - NAMED} more units`;
 }

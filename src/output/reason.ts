@@ -11,7 +11,7 @@ export function reasonText(reason: Reason): string {
     case 'machine-metadata': {
       const wanted = reason.wanted.map((value) => `${reason.key}=${value}`).join(' or ');
       const actual = reason.actual === undefined ? `no ${reason.key}` : `${reason.key}=${reason.actual}`;
-      return `MachineMetadata= asks for ${wanted}, it has ${actual}`;
+      return `MachineMetadata= requires ${wanted}, it has ${actual}`;
     }
     case 'machine-of-elsewhere':
       return `MachineOf=${reason.unit}, which is on "${reason.machine}"`;
@@ -44,7 +44,7 @@ export function reasonText(reason: Reason): string {
     case 'machine-silent':
       return `${unreachableText(reason)}: ${reason.message}`;
     case 'cordoned':
-      return 'it is cordoned and takes no new units';
+      return 'it is cordoned';
     case 'drained':
       return 'it is drained';
     case 'no-lease':
@@ -63,7 +63,7 @@ function unreachableText({ mayBeDown, silentMs }: Extract<Reason, { code: 'machi
   return silentMs < 1000 ? 'it does not answer' : `it has not answered for ${formatAge(silentMs)}`;
 }
 
-/** `path` is empty for units that systemd made itself: from the mount table, or from a file that is gone. */
+/** `path` is empty for a unit without a file: systemd made it from the mount table, or its file was removed. */
 export function foreignUnit(path: string): string {
-  return `the machine has a unit of that name that fleet did not put there${path === '' ? '' : `: ${path}`}`;
+  return `the machine has a unit of that name that fleet did not install${path === '' ? '' : `: ${path}`}`;
 }

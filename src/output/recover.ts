@@ -27,7 +27,7 @@ function decidedReport(
   { accepted, rejected, open }: Extract<RecoverResult, { kind: 'decided' }>,
   dryRun: boolean,
 ): ReportLines {
-  const [accept, reject] = dryRun ? ['Would accept', 'Would give up'] : ['Accepted', 'Gave up'];
+  const [accept, reject] = dryRun ? ['Would accept', 'Would reject'] : ['Accepted', 'Rejected'];
   return {
     out: [
       ...accepted.map((unit) => `${accept} unit ${unit}`),
@@ -44,18 +44,18 @@ function unconfirmedLines(machines: readonly string[]): readonly string[] {
     .sort(compareText)
     .map((name) => `${machines.filter((each) => each === name).length} from "${name}"`);
   return [
-    `Warning: units that no second machine confirms are stored as inactive and left as they are: ${counts.join(', ')}`,
-    'hint: See one: fleetctl cat UNIT; accept it: fleetctl recover --accept UNIT; accept all of a machine that you trust: fleetctl recover --trust MACHINE; give one up: fleetctl recover --reject UNIT',
+    `Warning: units that no second machine confirms are stored as inactive and left unchanged: ${counts.join(', ')}`,
+    'hint: To see one: fleetctl cat UNIT; to accept it: fleetctl recover --accept UNIT; to accept all of a trusted machine: fleetctl recover --trust MACHINE; to reject one: fleetctl recover --reject UNIT',
   ];
 }
 
 const ALL_MUST_ANSWER = [
-  'Error: Cannot recover the registry: all machines have to answer, because units that are not found would count as unwanted',
-  'hint: Try again when they answer; a machine that is permanently gone is first removed from fleet.conf',
+  'Error: Cannot recover the registry: all machines have to answer, because the registry would lack the units of the others',
+  'hint: Try again when they answer; if a machine is permanently gone, remove it from fleet.conf first',
 ];
 
 const AFTERWARDS = [
-  'hint: Templates, and units that were on no machine, have to be submitted again; what differs now: fleetctl reconcile --dry-run',
+  'hint: Templates, and units that were on no machine, have to be submitted again; to see differences: fleetctl reconcile --dry-run',
 ];
 
 function unitLines(
@@ -95,11 +95,11 @@ function discrepancyLine({ kind, unit, machine }: Discrepancy): string {
     case 'edited':
       return `Warning: the file of unit "${unit}" was edited or removed on ${where}`;
     case 'no-file':
-      return `Error: Cannot recover unit "${unit}": its file is gone from ${where}`;
+      return `Error: Cannot recover unit "${unit}": its file is missing on ${where}`;
   }
 }
 
-/** `cluster` is null when nothing was stored, because of the machines under `unreachable`. */
+/** `cluster` is null if nothing was stored because of the machines in `unreachable`. */
 export function recoverJson(result: RecoverResult, dryRun: boolean): object {
   if (result.kind === 'unreachable') {
     const unreachable = unreachableJson(result.unreachable);

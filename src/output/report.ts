@@ -7,7 +7,7 @@ import { formatAge } from './format.ts';
 /** Lines for standard output and for standard error, each without its newline. */
 export type ReportLines = { readonly out: readonly string[]; readonly err: readonly string[] };
 
-/** An error as people see it: what happened, and the hint on its own line. */
+/** The lines of an error: its message, and its hint on a separate line. */
 export function errorLines(error: FleetError): readonly string[] {
   return [`Error: ${upperFirst(error.message)}`, ...hintLines(error.hint)];
 }
@@ -21,7 +21,7 @@ export function hintLines(hint: string | undefined): readonly string[] {
   return hint === undefined ? [] : `hint: ${hint}`.split('\n');
 }
 
-/** Warnings about everything that a listing lacks. */
+/** Warnings about the missing parts of a listing. */
 export function missingLines({
   unreachable,
   unknown = [],
@@ -30,7 +30,7 @@ export function missingLines({
   const unknownLine = ({ unit, machine, why }: UnknownUnit): string =>
     `Warning: The state of unit "${unit}" on machine "${machine.name}" is unknown: ${why}`;
   const unreadableLine = ({ unit, message }: UnreadableUnit): string =>
-    `Warning: ${message}; unit "${unit}" is left as it is`;
+    `Warning: ${message}; unit "${unit}" is left unchanged`;
   return [
     ...unreachableLines(unreachable),
     ...withHints(unknown, unknownLine),
@@ -38,11 +38,11 @@ export function missingLines({
   ];
 }
 
-/** Warnings about machines that could not be asked. */
+/** Warnings about unreachable machines. */
 export function unreachableLines(unreachable: readonly UnreachableMachine[]): readonly string[] {
   return withHints(unreachable, ({ message, silentMs }) => {
     const since = silentMs < 1000 ? '' : ` (unreachable for ${formatAge(silentMs)})`;
-    return `Warning: ${message}${since}; what it runs is unknown`;
+    return `Warning: ${message}${since}; the state of its units is unknown`;
   });
 }
 
@@ -60,7 +60,7 @@ export function workLines(work: readonly string[], hasFailed: boolean): readonly
   return work.length === 0 && !hasFailed ? ['Nothing to do'] : work;
 }
 
-/** The steps of a machine in the order in which its script takes them, and the words for them. */
+/** The steps in the order of a machine's script, and their names. */
 const STEPS: readonly (readonly [Step['kind'], string])[] = [
   ['adopt', 'adopt'],
   ['write', 'write the unit file of'],
@@ -82,7 +82,7 @@ export function planLines({ machine, changes }: MachinePlan): readonly string[] 
   );
 }
 
-/** That a file was changed on the machine, and the links of `[Install]` but for that of every launched unit. */
+/** A note about a file that was changed on the machine, or the links of `[Install]`. */
 function remark(step: Step): string {
   if (step.kind === 'write' && step.altered) return `, which was ${step.altered} there`;
   if (step.kind !== 'record') return '';

@@ -17,7 +17,7 @@ export type UnitVerb =
   | 'restart'
   | 'drain';
 
-/** Everything that a request could not do, or in a dry run could not. */
+/** The failures of a request, or the expected ones in a dry run. */
 export function requestFailures(verb: UnitVerb, request: RequestResult, dryRun = false): readonly string[] {
   return [
     ...request.results.flatMap((result) => failureLines(verb, result, dryRun)),
@@ -51,7 +51,7 @@ function unschedulableLines(result: UnitResult, dryRun: boolean): readonly strin
   ];
 }
 
-/** Why a unit is on a wrong machine, or when it will leave an unreachable one. */
+/** A warning about a unit on a machine that does not fit, or a hint when it will leave an unreachable one. */
 function violationLines({ unit, violation, global }: UnitResult): readonly string[] {
   if (violation === undefined || global) return [];
   if (violation.code === 'machine-removed') {
@@ -86,7 +86,7 @@ function machineLines(
   ];
 }
 
-/** How a request that did not reach a machine takes effect later. */
+/** The hints how a request that did not reach a machine takes effect later. */
 function storedLines(
   verb: UnitVerb,
   { failures, target, triggers }: UnitResult,
@@ -105,10 +105,10 @@ function storedLines(
     ...hintLines(
       `Its target state ${target} ${dryRun ? 'would be' : 'is'} stored: fleetd or "fleetctl reconcile" applies it ${when}`,
     ),
-    ...(target === 'inactive' ? unreachable.flatMap((machine) => hintLines(goneForGood(machine))) : []),
+    ...(target === 'inactive' ? unreachable.flatMap((machine) => hintLines(removalHint(machine))) : []),
   ];
 }
 
-function goneForGood(machine: string): string {
+function removalHint(machine: string): string {
   return `If the machine is permanently gone, remove it from fleet.conf, run "fleetctl machines remove ${machine}", and try again`;
 }

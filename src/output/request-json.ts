@@ -8,7 +8,7 @@ import { resultOf } from './listings.ts';
 import { reasonText } from './reason.ts';
 
 /**
- * What every verb over units did, or would do with `dryRun`:
+ * The result of a command on units, or with `dryRun` its preview:
  * `{ "dryRun": …, "results": […], "changes": […], "created": […], "alone": […], "kept": […], "differing": […], "templates": […], "problems": […], "unreachable": […] }`.
  */
 export function requestJson(request: RequestResult, dryRun: boolean): object {
@@ -26,7 +26,7 @@ export function requestJson(request: RequestResult, dryRun: boolean): object {
   };
 }
 
-/** The same with the batches of a restart, and the copies that were left alone because one before them failed. */
+/** The same with the batches of a restart, and the copies that were not restarted after a failure. */
 export function restartJson(result: RestartResult, dryRun: boolean): object {
   const batches = result.waves.map((plans) =>
     plans.flatMap(({ machine, changes }) => changes.map(({ unit }) => ({ unit, machine }))),
@@ -38,7 +38,7 @@ export function restartJson(result: RestartResult, dryRun: boolean): object {
   };
 }
 
-/** The same with the text that the unit got. */
+/** The same with the new text of the unit. */
 export function rollbackJson(result: Rollback, dryRun: boolean): object {
   const { unit, entry } = result;
   const { hash, digest } = entry;

@@ -4,7 +4,7 @@ import { machineLabel, machineTitle } from './format.ts';
 import { planLines, type ReportLines, workLines } from './report.ts';
 import { requestFailures, type UnitVerb } from './request-failures.ts';
 
-/** The result of a request for several units: fleet's own lines for success, sentences for failures. */
+/** The result of a request for several units: lines in the format of CoreOS fleet for success, sentences for failures. */
 export function requestReport(verb: UnitVerb, request: RequestResult, dryRun = false): ReportLines {
   // Templates with instances are reported together with these.
   const reported = new Set(templatesOf(request).map(({ template }) => template));
@@ -28,7 +28,7 @@ export function dryRunReport(verb: UnitVerb, request: RequestResult): ReportLine
   return { out: workLines(steps, requestFailures(verb, request, true).length > 0), err };
 }
 
-/** The copies that were restarted, those that were not, and why. */
+/** The copies that were restarted, and those that were not, with the failures. */
 export function restartReport(result: RestartResult): ReportLines {
   const { restarted, left } = result;
   const units = [...new Set(left.map(({ unit }) => unit))].join(' ');
@@ -59,7 +59,7 @@ function warnings(request: RequestResult, dryRun: boolean): readonly string[] {
   const { differing, alone = [], apart = [], templates = [], kept = [], results } = request;
   return [
     ...differing.flatMap(({ unit, path }) => [
-      `Warning: unit "${unit}" in the registry differs from file "${path}"; the registry's is used`,
+      `Warning: unit "${unit}" in the registry differs from file "${path}"; the text of the registry is used`,
       'hint: Add --replace to use the file',
     ]),
     ...alone.flatMap(({ unit, also }) => [
@@ -68,11 +68,11 @@ function warnings(request: RequestResult, dryRun: boolean): readonly string[] {
     ]),
     ...apart.map(
       ({ unit, dependency }) =>
-        `Warning: unit "${unit}" has ${dependency.source}, and ${dependency.unit} is on another machine, where systemd does not find it: add MachineOf=${dependency.unit} to [X-Fleet]`,
+        `Warning: unit "${unit}" has ${dependency.source}, but ${dependency.unit} is on another machine: add MachineOf=${dependency.unit} to [X-Fleet]`,
     ),
     ...templates.flatMap(({ template, own, behind }) => [
       ...own.map((name) => `Warning: unit "${name}" keeps its own text, not that of template "${template}"`),
-      ...behind.map((name) => `Warning: unit "${name}" keeps its text of template "${template}"`),
+      ...behind.map((name) => `Warning: unit "${name}" keeps its old text of template "${template}"`),
       ...(behind.length > 0 ? [`hint: Update all instances: fleetctl submit --replace ${template}`] : []),
     ]),
     // A template that stays takes precedence over a local file.
@@ -126,7 +126,7 @@ function successLines(verb: UnitVerb, result: UnitResult): readonly string[] {
     ),
     ...outdated.map(
       (machine) =>
-        `${unit} keeps running with its previous text on ${machineLabel(machine)}; the new one counts from its next start on`,
+        `${unit} keeps running with its previous text on ${machineLabel(machine)}; the new one takes effect at its next start`,
     ),
   ];
 }
@@ -146,7 +146,7 @@ const OCCASIONS: Readonly<Record<string, string>> = {
   '.automount': 'when it is accessed',
 };
 
-/** fleet's words for jobs that --no-block did not wait for. */
+/** The lines of CoreOS fleet for jobs that --no-block did not wait for. */
 function queuedLines(
   verb: UnitVerb,
   { unit, target, global, triggered, eligible }: UnitResult,

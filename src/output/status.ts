@@ -3,7 +3,7 @@ import type { StatusResult, UnitStatus } from '../operations/status.ts';
 import { machineJson, problemsJson, unreachableJson, usageJson } from './json.ts';
 import { errorLines, type ReportLines, unreachableLines } from './report.ts';
 
-/** systemctl's own text of every unit and machine, under a heading where there are several. */
+/** The output of `systemctl status` for every unit and machine, with a heading if there are several. */
 export function statusReport({ statuses, problems, unreachable }: StatusResult): ReportLines {
   const blocks = statuses.map(({ unit, machine, text }) => {
     const heading = `[${machine.name} ${unit}]`;
@@ -25,14 +25,14 @@ function driftLines({ unit, machine, drift }: UnitStatus): readonly string[] {
     `Warning: unit "${unit}" on machine "${machine.name}": ${DRIFTS[drift]}`,
     drift === 'drop-in'
       ? 'hint: "systemctl cat" there shows it; put it into the text of the unit, and remove it there'
-      : 'hint: What a pass would do about it: fleetctl reconcile --dry-run',
+      : 'hint: To see the changes of a pass: fleetctl reconcile --dry-run',
   ];
 }
 
 const DRIFTS: Readonly<Record<Drift, string>> = {
   missing: 'its record in /var/lib/fleet/units is missing there',
   damaged: 'its record in /var/lib/fleet/units is damaged there',
-  outdated: 'its text there is not that of the registry',
+  outdated: 'its text there differs from the registry',
   altered: 'its file was changed or removed there',
   'drop-in': 'a drop-in of the machine changes it',
 };

@@ -3,7 +3,7 @@ import { machineTitle } from './format.ts';
 import { machineJson, problemsJson, unreachableJson } from './json.ts';
 import { errorLines, type ReportLines, unreachableLines } from './report.ts';
 
-/** What passed and what failed on every machine, with what systemd there has to say; fleet's own complaints apart. */
+/** The units that passed and failed on every machine, with the messages of systemd; errors of fleet are separate. */
 export function verificationReport({ problems, machines, unreachable }: Verification): ReportLines {
   return {
     out: machines.flatMap(({ machine, units, failed, problems: found }) => {

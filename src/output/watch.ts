@@ -5,7 +5,7 @@ import type { Listing } from '../operations/listing.ts';
 import { formatDate } from './format.ts';
 import { errorLines, missingLines } from './report.ts';
 
-/** Shows each update of a watched listing, or why there is none. */
+/** Shows each update of a watched listing, or its error. */
 export type Viewer<Row> = {
   seen(listing: Listing<Row>): Promise<void>;
   failed(error: FleetError): void;
@@ -13,7 +13,7 @@ export type Viewer<Row> = {
   end(): void;
 };
 
-/** Where a watched listing is written, and how. */
+/** The output of a watched listing. */
 export type Canvas<Row> = {
   out(text: string): void;
   err(text: string): void;
@@ -25,7 +25,7 @@ export type Canvas<Row> = {
   readonly separator?: string;
 };
 
-/** What a terminal has room for, in characters. */
+/** The size of a terminal, in characters. */
 export type ScreenSize = { readonly columns: number; readonly rows: number };
 
 /** Redraws the listing in place with every update. */
@@ -55,7 +55,7 @@ export function screenView<Row>(
   };
 }
 
-/** Prints the whole listing again, for pipes and files, when it has changed. */
+/** Prints the whole listing again when it has changed, for pipes and files. */
 export function streamView<Row>(canvas: Canvas<Row>): Viewer<Row> {
   const { out, err, render, signature = render, separator = '\n' } = canvas;
   let shown: string | undefined;
@@ -79,8 +79,8 @@ export function streamView<Row>(canvas: Canvas<Row>): Viewer<Row> {
 }
 
 /**
- * Fits `body` between `head` and `foot`, which are always shown; if lines of the body are left out, a line counts them.
- * The last row stays free for the cursor.
+ * Fits `body` between `head` and `foot`, which are always shown. If lines of the body are left out, the last one has their
+ * number. The last row stays free for the cursor.
  */
 export function fitScreen(
   head: readonly string[],
@@ -101,7 +101,7 @@ export function fitScreen(
 
 const ASCII = /^[ -~]*$/;
 
-/** The first `columns` columns of a line; a character of two columns is never halved. */
+/** The first `columns` columns of a line; a character of two columns is never split. */
 export function cutLine(line: string, columns: number): string {
   if (ASCII.test(line)) return line.slice(0, columns);
   let cut = '';

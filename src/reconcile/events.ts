@@ -14,15 +14,15 @@ import type { MachinePlan, Obstacle, Step } from '../plan/step.ts';
 import type { Decision } from '../schedule/decision.ts';
 
 /**
- * What happens in a pass, while it happens: names, ids and reasons, as data. Never words for people,
- * and never the text of a unit file. Events of one machine come in the order below; machines are visited at once.
- * A pass that ends with an error says no `pass-done`. Listings ask machines too, and say so.
+ * The progress of a pass as data: names, ids and reasons, without text for people and without texts of unit files. The
+ * events of one machine have the order below; machines are handled in parallel. A pass that ends with an error has no
+ * `pass-done`. Listings emit the events of their queries.
  */
 export type PassEvent =
   | { readonly kind: 'pass-begun'; readonly scope: ReadonlySet<string> | 'everything' }
   | { readonly kind: 'machine-asked'; readonly machine: string }
   | { readonly kind: 'machine-answered'; readonly machine: string; readonly id: MachineId }
-  /** `id` is the one it had when it answered last. */
+  /** `id` is that of its last answer. */
   | {
       readonly kind: 'machine-silent';
       readonly machine: string;
@@ -30,34 +30,37 @@ export type PassEvent =
       readonly unreachable: Unreachable;
     }
   | DecidedEvent
-  /** Everything that is to be done, wave after wave. */
+  /** All planned changes, by wave. */
   | { readonly kind: 'planned'; readonly waves: readonly (readonly PlannedChanges[])[] }
-  /** `wave` counts from 1. A pass with nothing to do has none. */
+  /** `wave` counts from 1. A pass without changes has none. */
   | { readonly kind: 'wave-begun'; readonly wave: number; readonly waves: number }
   | ({ readonly kind: 'changes-sent' } & PlannedChanges)
-  /** Also of what could not be tried, because its machine is unreachable or not ours: then nothing was sent before. `again`: as the last time. */
+  /**
+   * Also for a change that was not sent, because its machine is unreachable or belongs to another cluster. `again`: the
+   * same failure as the last time.
+   */
   | ({ readonly kind: 'outcome'; readonly again?: boolean } & UnitOutcome)
   | { readonly kind: 'pass-done'; readonly failures: number; readonly ms: number };
 
-/** A decision that changes where a unit is, stored in the registry. */
+/** A stored decision that changes the assignment of a unit. */
 type DecidedEvent = {
   readonly kind: 'decided';
   readonly unit: string;
   readonly decision: 'place' | 'move' | 'release';
   readonly from: Place | undefined;
   readonly to: Place | undefined;
-  /** What speaks against the machine it leaves. */
+  /** The reason against the machine that it leaves. */
   readonly because: Reason | undefined;
   readonly token: Token;
 };
 
-/** A machine that a unit is on or goes to; one that has left fleet.conf has no name any more. */
+/** A machine that a unit is on or moves to; `machine` is undefined if it is not in fleet.conf. */
 type Place = { readonly id: MachineId; readonly machine: string | undefined };
 
-/** What is to be done on one machine. */
+/** The planned changes on one machine. */
 type PlannedChanges = { readonly machine: string; readonly changes: readonly PlannedChange[] };
 
-/** What is to be done with one unit, in order; an obstacle leaves nothing to do. */
+/** The planned steps of one unit, in order; none if there is an obstacle. */
 export type PlannedChange = {
   readonly unit: string;
   readonly token: Token;
@@ -65,7 +68,7 @@ export type PlannedChange = {
   readonly obstacle: Obstacle | undefined;
 };
 
-/** Gets every event at once, in order. It must be quick, and must not throw. */
+/** Receives every event immediately, in order. It must be fast, and must not throw. */
 export type Emit = (event: PassEvent) => void;
 
 /** Plans without the texts of unit files. */
@@ -76,7 +79,7 @@ export function planned({ machine, changes }: MachinePlan): PlannedChanges {
   };
 }
 
-/** The event of a decision; undefined for one that leaves its unit where it is, or lets machines have a global one. */
+/** The event of a decision; undefined for one that does not change an assignment. */
 export function decided(decision: Decision, snapshot: ClusterSnapshot): DecidedEvent | undefined {
   if (decision.kind !== 'place' && decision.kind !== 'move' && decision.kind !== 'release') return undefined;
   const { unit } = decision;
@@ -94,41 +97,41 @@ export function decided(decision: Decision, snapshot: ClusterSnapshot): DecidedE
   };
 }
 
-/** What a controller has to say beside the events of its passes; worded in output/. */
+/** The events of a controller besides those of its passes; worded in output/. */
 export type Notice =
-  /** It decides from now on; or another controller does, and it only watches. */
+  /** It is the leader from now on; or another controller is, and it only observes. */
   | { readonly kind: 'leads' }
   | { readonly kind: 'stands-by' }
   /** It cannot stand for election: the registry's store does not answer, or the leader lock cannot be taken. */
   | { readonly kind: 'election-failed'; readonly error: FleetError }
-  /** It gives up the lock, so that another one that can work may lead. */
+  /** It gives up the lock, so that a working controller can lead. */
   | { readonly kind: 'leadership-given-up'; readonly trouble: string }
-  /** Another fleetd of this box answers there; this one will when that one has ended. */
+  /** Another fleetd of this computer listens there; this one takes over when it ends. */
   | { readonly kind: 'socket-taken'; readonly path: string }
-  /** The registry cannot be read, so that nothing can be decided; or it can again. */
+  /** The registry cannot be read, so no decision is possible; or it can be read again. */
   | { readonly kind: 'registry-lost'; readonly error: FleetError }
   | { readonly kind: 'registry-back' }
   | { readonly kind: 'machine-lost'; readonly machine: string; readonly unreachable: Unreachable }
   | { readonly kind: 'machine-back'; readonly machine: string; readonly silentMs: number }
-  /** A machine answers, and cannot take a lease: its fenced units end with the one it has. */
+  /** A machine answers, but cannot get a new lease: its fenced units stop with the present one. */
   | { readonly kind: 'lease-refused'; readonly machine: string; readonly error: FleetError }
-  /** A unit that fleet put on a machine is not as it was seen before; undefined when it is gone from there. */
+  /** The state of a unit that fleet wrote has changed; undefined if the unit is gone from the machine. */
   | {
       readonly kind: 'unit-state';
       readonly unit: string;
       readonly machine: string;
       readonly state: Pick<SystemdState, 'load' | 'active' | 'sub'> | undefined;
     }
-  /** So many machines are unreachable at once that no unit leaves them; or no longer. */
+  /** So many machines are unreachable at once that no unit leaves them; or no longer so many. */
   | { readonly kind: 'cut-off'; readonly unreachable: number; readonly machines: number }
   | { readonly kind: 'connected' }
-  /** It did not run for a while, and measures silence from now on. */
-  | { readonly kind: 'overslept'; readonly ms: number }
-  /** A unit fits nowhere, or stays where it should not be. */
+  /** The process was paused, and measures from now on how long machines are unreachable. */
+  | { readonly kind: 'paused'; readonly ms: number }
+  /** A unit is unschedulable, or stays on a machine in spite of a violation. */
   | { readonly kind: 'stuck'; readonly decision: Extract<Decision, { kind: 'unschedulable' | 'keep' }> }
-  /** A unit whose document in the registry cannot be read is left as it is. */
+  /** A unit whose document in the registry cannot be read is left unchanged. */
   | ({ readonly kind: 'unreadable' } & UnreadableUnit)
-  /** `again`: for the same reason as the last time; `units` is empty where nothing could be decided at all. */
+  /** `again`: with the same error as the last time; `units` is empty if no decision was possible. */
   | {
       readonly kind: 'pass-failed';
       readonly units: readonly string[];
@@ -136,5 +139,5 @@ export type Notice =
       readonly again: boolean;
     };
 
-/** Everything that happens in a controller. */
+/** All events of a controller. */
 export type ControllerEvent = PassEvent | Notice;

@@ -16,8 +16,8 @@ import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { type Emit, planned } from './events.ts';
 
 /**
- * Carries out waves, one after the other. A unit that failed is left alone in the waves that follow, and so is one that
- * waits for it, which is a separate outcome. No wave begins after `signal` is raised.
+ * Executes waves, one after the other. A unit that failed is skipped in later waves. A unit that waits for it is skipped
+ * too, with a separate outcome. No wave begins after `signal` aborts.
  */
 export async function executeWaves(
   waves: readonly Wave[],
@@ -58,7 +58,7 @@ function select(plans: readonly MachinePlan[], isMeant: (unit: string) => boolea
     .filter(({ changes }) => changes.length > 0);
 }
 
-/** Carries out plans on all machines at once; every machine is finished and reported. A check that passed is no outcome. */
+/** Executes plans on all machines in parallel, and waits for all of them. A check that passed has no outcome. */
 export async function execute(
   plans: readonly MachinePlan[],
   { clusterId, machines }: ClusterSnapshot,
@@ -84,7 +84,7 @@ export async function execute(
   return done.flat();
 }
 
-/** Machines that were needed for decisions, and did not answer, are not ours, or have a foreign unit. */
+/** The outcomes of decisions whose machine did not answer, belongs to another cluster, or has a foreign unit. */
 export function unreached(
   decisions: readonly Decision[],
   snapshot: ClusterSnapshot,
@@ -100,7 +100,7 @@ export function isOutOfReach(decision: Decision, snapshot: ClusterSnapshot): boo
   return outOfReach(decision, snapshot).length > 0;
 }
 
-/** What could not be done for a decision because a machine is unreachable, foreign to us, or has a foreign unit. */
+/** The outcomes of one decision on machines that are unreachable, belong to another cluster, or have a foreign unit. */
 function outOfReach(decision: Decision, snapshot: ClusterSnapshot): readonly UnitOutcome[] {
   return snapshot.machines.flatMap((machine): readonly UnitOutcome[] => {
     const failure = isNeeded(decision, machine, snapshot)
@@ -121,20 +121,20 @@ function obstacleOn(machine: MachineView, unit: string, snapshot: ClusterSnapsho
   return { code: 'foreign', path: there.state.fragment };
 }
 
-/** Whether the decision asks for something on that machine. */
+/** Whether the decision requires a change on that machine. */
 function isNeeded(decision: Decision, { machine, id }: MachineView, snapshot: ClusterSnapshot): boolean {
   switch (decision.kind) {
     case 'place':
     case 'keep':
     case 'move':
-      // The plan speaks for a machine that answered.
+      // A machine that answered has its outcome from the plan.
       return decision.machine === id && !isPlanned(decision.machine, snapshot);
     case 'global':
       return decision.rejected.some(
         (rejection) => rejection.machine === machine.name && IN_THE_WAY.has(rejection.reason.code),
       );
     case 'release':
-      // A global unit may be on any machine that cannot be asked; a standard one is where it was assigned.
+      // A global unit may be on any unreachable machine; a standard one only on the machine of its assignment.
       if (!isGlobal(decision.unit, snapshot) && (id === undefined || decision.from !== id)) return false;
       return !isPlanned(id, snapshot);
     case 'unschedulable':
@@ -142,7 +142,7 @@ function isNeeded(decision: Decision, { machine, id }: MachineView, snapshot: Cl
   }
 }
 
-/** Reasons that keep a global unit from a machine it is meant for. */
+/** Reasons that prevent a change of a global unit on a machine that should have it. */
 const IN_THE_WAY: ReadonlySet<Reason['code']> = new Set(['machine-silent', 'other-cluster', 'foreign-unit']);
 
 /** Whether plans are made for the machine: it answered, and belongs to this cluster or to none. */
@@ -151,7 +151,7 @@ function isPlanned(id: string | undefined, snapshot: ClusterSnapshot): boolean {
   return machine?.observation !== undefined && otherCluster(machine, snapshot) === undefined;
 }
 
-/** A template is never on a machine, whatever its instances are. */
+/** A template counts as not global, because it has no copies. */
 function isGlobal(name: string, snapshot: ClusterSnapshot): boolean {
   const unit = snapshot.units.find((candidate) => candidate.name === name);
   return unit?.placement.global === true && !isTemplate(parseUnitName(name));

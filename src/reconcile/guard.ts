@@ -8,7 +8,7 @@ import { type ObserveRequest, observedBy, observeQuery } from '../systemd/observ
 import { comparedRegistry, refuseDoubtful } from './outdated.ts';
 import type { Ports } from './ports.ts';
 
-/** An observation that was made before a pass asked for it. */
+/** An observation that was made before the pass requested it. */
 type EarlyObservation = {
   readonly session: MachineSession;
   readonly request: ObserveRequest;
@@ -16,14 +16,13 @@ type EarlyObservation = {
 };
 
 /**
- * The ports with a registry that stores nothing while a machine has seen newer decisions than the registry has made. Such
- * a registry may be an old copy, and every change would raise its revision until it equals the current one. Updates
- * reject with FleetError `registry-outdated`; reading works.
+ * The ports with a registry that stores nothing while a machine has a newer token than the registry. Such a registry may be
+ * an old copy, and every change would raise its revision until the difference is no longer visible. Updates reject with
+ * FleetError `registry-outdated`; reading works.
  *
- * Before the first change every machine is asked that was not asked before. The pass that follows gets these
- * observations, so a command asks each machine only once. For one command: `driver.close` ends sessions that were not
- * used. `seen` returns the machines as a controller has seen them lately, which replaces these observations; undefined
- * without a controller.
+ * Before the first change, all machines without an observation are observed. The pass after it gets these observations, so
+ * a command observes each machine only once. For one command: `driver.close` ends unused sessions. `seen` returns the last
+ * observations of a controller, which replace these; undefined without a controller.
  */
 export function guarded(ports: Ports, seen: Guard['seen'] = async () => undefined): Ports {
   const guard = new Guard(ports, seen);
@@ -71,7 +70,7 @@ class Guard {
     return comparedRegistry(registry, () => views, refuseDoubtful).update(decide);
   }
 
-  /** Asks the machines that have not been asked yet. */
+  /** Observes the machines that have not been observed yet. */
   async #observeRest(request: ObserveRequest): Promise<void> {
     const rest = this.#ports.machines.filter(({ name }) => !this.#firstViews.has(name));
     await Promise.all(
@@ -99,7 +98,7 @@ class Guard {
     });
   }
 
-  /** A session whose first answer includes the highest token that the machine has seen. */
+  /** A session whose first answer includes the highest token of the machine. */
   #open(machine: Machine): MachineSession {
     const session = this.#ports.driver.connect(machine);
     return observedBy(session, async (query) => {
@@ -110,7 +109,7 @@ class Guard {
         this.#firstViews.set(machine.name, { machine, id, observation, backSince: undefined });
         return observation;
       } catch (error) {
-        // It is not asked a second time, because the pass measures how long it is unreachable.
+        // There is no second attempt, because the pass measures how long the machine is unreachable.
         if (isFleetError(error) && !this.#firstViews.has(machine.name)) {
           const { code, message, hint } = error;
           const unreachable = { since: this.#ports.clock.now(), code, message, hint };
@@ -122,7 +121,7 @@ class Guard {
   }
 }
 
-/** Whether the answer to `given` answers `asked`. */
+/** Whether the answer to `given` also answers the other request. */
 function covers(given: ObserveRequest, { names, digests, backup, vitals }: ObserveRequest): boolean {
   const isNamed = (name: string): boolean => given.names.includes(name);
   return !backup && !vitals && (given.digests || !digests) && names.every(isNamed);

@@ -6,7 +6,7 @@ import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Decision } from '../schedule/decision.ts';
 
-/** What the registry keeps of decisions, beside the assignments they lead to. */
+/** The log entries of decisions. */
 export function logDecisions(decisions: readonly Decision[], snapshot: ClusterSnapshot): readonly Edit[] {
   const place = (id: string) => ({
     id,
@@ -23,7 +23,7 @@ export function logDecisions(decisions: readonly Decision[], snapshot: ClusterSn
   );
 }
 
-/** What it keeps of machines that became unreachable or came back since `registry`; `now` is epoch ms. */
+/** The log entries of machines that became unreachable or came back since `registry`; `now` is epoch ms. */
 export function logReachability(
   views: readonly MachineView[],
   registry: RegistryView,
@@ -44,20 +44,19 @@ export function logReachability(
 }
 
 /**
- * What it keeps of outcomes: a failure, unless the last one of the unit on that machine is the same, and the
- * first success after one; of a unit whose restart a command has asked for, every success. Machines that do not
- * answer have their own events.
+ * The log entries of outcomes: a failure, unless it equals the last one of the unit on that machine; the first success
+ * after a failure; and every success of a restart by a command. Unreachable machines have their own events.
  */
 export function logOutcomes(
   outcomes: readonly UnitOutcome[],
   registry: RegistryView,
   isRestarted: (unit: string) => boolean,
 ): readonly Edit[] {
-  const told = outcomes.length === 0 ? new Map<string, Failure>() : lastFailures(registry);
+  const reported = outcomes.length === 0 ? new Map<string, Failure>() : lastFailures(registry);
   return log(
     outcomes.flatMap(({ unit, machine, failure, triggered }): readonly LoggedEvent[] => {
       if (failure?.code === 'unreachable' || triggered !== undefined) return [];
-      const before = told.get(`${machine} ${unit}`);
+      const before = reported.get(`${machine} ${unit}`);
       if (failure === undefined) {
         if (before !== undefined) return [{ kind: 'recovered', unit, machine }];
         return isRestarted(unit) ? [{ kind: 'restart', unit, machine }] : [];
@@ -78,14 +77,14 @@ function lastFailures({ events }: RegistryView): ReadonlyMap<string, Failure> {
   return failures;
 }
 
-/** Without the parts for an operator who waits: the log keeps no journal, and of systemd's words the last line. */
+/** A failure for the log: without its journal, and with only the last line of systemd's message. */
 function inShort(failure: Failure): Failure {
   const line = (text: string): string => text.trimEnd().split('\n').at(-1)?.slice(0, 200) ?? '';
   if (failure.code === 'not-up') return { ...failure, detail: line(failure.detail), journal: [] };
   return failure.code === 'step' ? { ...failure, detail: line(failure.detail) } : failure;
 }
 
-/** What tells two failures apart; times, run ids and counters do not. */
+/** The parts in which two failures differ; times, run ids and counters do not count. */
 function kindOf(failure: Failure | undefined): string | undefined {
   if (failure?.code === 'not-up') {
     const { load, active, result, exitCode, exitStatus } = failure.state;

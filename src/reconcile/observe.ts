@@ -12,13 +12,13 @@ import type { ObserverClocks, Ports } from './ports.ts';
 import { isKnownUnreachable, unreachableSince, updatedMachine } from './reachability.ts';
 import { type KnownMachines, trustedViews, withoutAhead } from './trust.ts';
 
-/** What the machines answered, and the open sessions of those that did, by machine name. */
+/** The views of all machines, and the open sessions of those that answered, by machine name. */
 export type Observations = {
   readonly views: readonly MachineView[];
   readonly sessions: ReadonlyMap<string, MachineSession>;
 };
 
-/** Units that should be on the machine and are not in its answer: one that has lost its record is shown only by name. */
+/** The units that are assigned to the machine and missing in its answer. Without a record, a unit is shown only by name. */
 export function unseenBy({ id, units: there }: Observation, { units }: RegistryView): readonly string[] {
   const seen = new Set(there.map(({ name }) => name));
   return [...units.values()]
@@ -27,8 +27,8 @@ export function unseenBy({ id, units: there }: Observation, { units }: RegistryV
 }
 
 /**
- * Asks all machines at once. A machine that does not answer, or contradicts what the registry remembers of it, is data,
- * not an error. The caller closes the sessions; after an error none is open.
+ * Observes all machines in parallel. A machine that does not answer, or contradicts the registry, is data, not an error.
+ * The caller closes the sessions; after an error none is open.
  */
 export async function observe(
   {
@@ -59,7 +59,7 @@ export async function observe(
       const backSince = memory !== undefined && isKnownUnreachable(memory) ? now : known;
       return { machine, id, observation, backSince };
     } catch (error) {
-      // What this computer lacks says nothing about the machine.
+      // An error of this computer is no information about the machine.
       if (!isFleetError(error) || error.code === 'local') throw error;
       const { code, message, hint } = error;
       const since =
@@ -82,15 +82,15 @@ export async function observe(
   }
 }
 
-/** Like Promise.all, but nothing is under way any more when it rejects. */
+/** Like Promise.all, but it settles after all promises have settled. */
 async function all<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
   await Promise.allSettled(work);
   return Promise.all(work);
 }
 
 /**
- * What the registry should remember of this sighting: ids, which machines became unreachable or came back, and which are ahead
- * of it alone: its own revision soon hides that. None where it knows everything already.
+ * The edits that store an observation of machines: their ids, which became unreachable or came back, and which single ones
+ * are ahead of the registry, because later revisions would hide that. None if the registry has it all.
  */
 export function machineEdits(
   views: readonly MachineView[],

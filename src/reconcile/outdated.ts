@@ -4,12 +4,12 @@ import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { identifiedViews } from './trust.ts';
 
-/** Throws where a registry must not be changed while machines are as they were seen. */
+/** Throws if a registry must not be changed, because of the observed machines. */
 type Refusal = (view: RegistryView, views: readonly MachineView[]) => void;
 
 /**
- * The highest tokens, by machine name, of the machines that have seen one that this registry has not given yet. `view` was
- * loaded after the machines were asked, so no process can have been faster.
+ * The highest tokens, by machine name, of the machines with a token that this registry has not issued yet. `view` must be
+ * loaded after the observation, so that no other process can have issued it in between.
  */
 export function aheadOf(view: RegistryView, views: readonly MachineView[]): ReadonlyMap<string, Token> {
   const tokens = ownViews(view, views).map(
@@ -19,23 +19,22 @@ export function aheadOf(view: RegistryView, views: readonly MachineView[]): Read
 }
 
 /**
- * Throws FleetError `registry-outdated` when the machines agree that the registry is older than they are: two of them, or
- * all that answer, have seen revisions that it has not given. An old backup was put in its place, to which everything
- * newer is taken for unwanted copies. A single machine proves nothing: it is unusable.
+ * Throws FleetError `registry-outdated` if two machines, or all that answer, have tokens that the registry has not issued.
+ * Then an old backup was restored, and a pass would remove all newer units. A single machine is no proof: it is unusable.
  */
 export const refuseOutdated: Refusal = (view, views) => {
   const witnesses = witnessesOf(view, views);
   const [newest] = witnesses;
   if (newest === undefined || !agree(witnesses, view, views)) return;
   throw outdated(
-    'is older than what it decides about',
+    'is older than the state of the machines',
     view,
     newest,
-    'Put a newer backup back; or move this registry away, and run "fleetctl recover" to rebuild it from the machines',
+    'Restore a newer backup; or move this registry away, and run "fleetctl recover" to rebuild it from the machines',
   );
 };
 
-/** The same for what operators ask for: a single machine that is ahead is enough, until one of them has decided about it. */
+/** For commands of operators: a single machine that is ahead is enough, until an operator has decided about it. */
 export const refuseDoubtful: Refusal = (view, views) => {
   refuseOutdated(view, views);
   const [newest] = witnessesOf(view, views);
@@ -45,11 +44,11 @@ export const refuseDoubtful: Refusal = (view, views) => {
     'may be an old backup',
     view,
     newest,
-    `No other machine confirms that. If it is an old backup, put a newer one back; if machine "${name}" is wrong, exclude it: fleetctl machines distrust ${name}`,
+    `No other machine confirms that. If it is an old backup, restore a newer one; if machine "${name}" is wrong, exclude it: fleetctl machines distrust ${name}`,
   );
 };
 
-/** The same registry; updates are refused by `refuse` for `views`, the machines as they were seen last. */
+/** The registry with updates that call `refuse` with `views`, the last observation of the machines. */
 export function comparedRegistry(
   registry: Registry,
   views: () => readonly MachineView[],
@@ -58,7 +57,7 @@ export function comparedRegistry(
   return {
     load: () => registry.load(),
     update: (decide) => {
-      // Before the registry is read: what others have decided since is in it then.
+      // Read before the registry, so that the registry contains all later decisions of other processes.
       const seen = views();
       return registry.update((view) => {
         refuse(view, seen);
@@ -70,7 +69,7 @@ export function comparedRegistry(
   };
 }
 
-/** Whether the machines are enough to decide that the registry is old. */
+/** Whether enough machines agree that the registry is old. */
 export function isOutdated(view: RegistryView, views: readonly MachineView[]): boolean {
   return agree(witnessesOf(view, views), view, views);
 }
@@ -83,7 +82,7 @@ function agree(witnesses: readonly Witness[], view: RegistryView, views: readonl
   return names.size > 1 || (own.length > 0 && own.every(({ name }) => names.has(name)));
 }
 
-/** The machines whose lead is plausible, now or when it was noted, the newest first. */
+/** The machines with a plausible lead, observed or recorded, the newest first. */
 function witnessesOf(view: RegistryView, views: readonly MachineView[]): readonly Witness[] {
   const noted = views.flatMap(({ machine: { name }, unreachable }): readonly (readonly [string, Token])[] => {
     const { ahead, distrusted } = view.machines.get(name) ?? {};
@@ -113,7 +112,7 @@ function ownViews(
   );
 }
 
-/** Of the units that are there, and of those that were, where that was asked for. */
+/** The highest token of the records and, if requested, of the whole machine. */
 export function highestToken({ units, token = 0 }: Observation): Token {
   return units.reduce((highest, { record }) => Math.max(highest, record?.token ?? 0), token);
 }

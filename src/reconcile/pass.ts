@@ -3,21 +3,21 @@ import type { Action } from '../plan/steps.ts';
 import type { Waits } from '../systemd/change-jobs.ts';
 import type { Pass } from './verdicts.ts';
 
-/** What a pass does in addition to repairs. */
+/** Options of a pass. */
 export type PassOptions = {
-  /** What a command asks of units in this pass alone; see {@link Action}. */
+  /** The actions that a command requests for units in this pass only. */
   readonly actions?: ReadonlyMap<string, Action | undefined> | undefined;
-  /** How many copies may be under way at once; the pass ends with the first failure then. All without it. */
+  /** How many copies are changed at once, by default all. With a limit, the first failure ends the pass. */
   readonly maxParallel?: number | undefined;
   /** Name of a machine that its standard units leave. */
   readonly drain?: string;
-  /** Ends the pass: changes that were sent are awaited, and no others follow. */
+  /** Ends the pass: it waits for the changes that were sent, and sends no others. */
   readonly signal?: AbortSignal | undefined;
 };
 
-/** Everything a pass saw, decided and did. */
+/** The observations, decisions and results of a pass. */
 export type ReconcileReport = Pass & {
-  /** The plans in the order in which they were to be carried out; none follows one with a failure. */
+  /** The plans in the order of execution. */
   readonly waves: readonly (readonly MachinePlan[])[];
 };
 
@@ -27,7 +27,7 @@ export type PassRequest = Pick<PassOptions, 'actions' | 'maxParallel'> & {
   readonly waits: Waits;
   /** The user of the command, as `user@host`. */
   readonly author: string;
-  /** The registry as the command left it: its cluster id and revision. */
+  /** The cluster id and the revision of the registry after the command's change. */
   readonly clusterId: string | undefined;
   readonly revision: number;
 };

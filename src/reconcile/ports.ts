@@ -6,27 +6,27 @@ import type { SystemdDriver } from '../systemd/driver.ts';
 import type { Emit } from './events.ts';
 import type { PassOptions, ReconcileReport } from './pass.ts';
 
-/** The process that observes machines. How long a machine has been unreachable counts only as far as it saw it itself. */
+/** The process that observes machines. Only its own observations count for how long a machine has been unreachable. */
 export type Observer = {
-  /** Names the person, the computer since its last boot, and the configuration. */
+  /** Identifies the user, the boot of the computer, and the configuration. */
   readonly id: string;
   /** Ms since that boot: this clock does not jump, and all processes of the computer share it. */
   readonly uptime: Clock;
 };
 
-/** When unreachable machines lose their units. */
+/** The conditions under which units leave unreachable machines. */
 type Policy = Pick<ClusterSnapshot, 'agentTtlMs' | 'cutOff'>;
 
-/** What a pass works with: the registry, the machines, the clocks, and the policy. */
+/** The dependencies of a pass: the registry, the machines, the clocks, and the policy. */
 export type Ports = Policy & {
   readonly registry: Registry;
   readonly driver: SystemdDriver;
   readonly clock: Clock;
   readonly observer: Observer;
   readonly machines: readonly Machine[];
-  /** Gets the events of a pass while they happen. */
+  /** Receives the events of a pass as they occur. */
   readonly emit: Emit;
-  /** Until when leases may hold on unreachable machines; undefined, or returns undefined, where that is not known. */
+  /** The ends of leases on unreachable machines; undefined, or returns undefined, if they are not known. */
   readonly leases?: () => LeaseEnds | undefined;
   /** Runs passes in place of this process; resolves with undefined where this process has to run one itself. */
   readonly controller?: (

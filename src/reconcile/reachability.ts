@@ -3,14 +3,14 @@ import { mayBeDown } from '../cluster/unreachable.ts';
 import { type KnownMachine, UNKNOWN_MACHINE } from '../registry/edit.ts';
 import type { ObserverClocks } from './ports.ts';
 
-/** Two observations that are further apart, in ms, prove nothing about the time in between. */
+/** In ms: observations that are further apart are no proof for the time in between. */
 const GAP_MS = 3_600_000;
 /** Start times that differ by less, in ms, count as the same: the two clocks are not read at one moment. */
 const SLACK_MS = 100;
-/** The observers that are remembered of one machine; the oldest one is removed first. */
+/** The limit of recorded observers of one machine; the oldest one is removed first. */
 const MOST_OBSERVERS = 16;
 
-/** Since when the observer has seen the machine unreachable, as epoch ms; undefined when it has not, or not lately. */
+/** Epoch ms since when the observer has found the machine unreachable; undefined without a recent observation. */
 export function unreachableSince(
   known: KnownMachine | undefined,
   { clock, observer }: ObserverClocks,
@@ -27,9 +27,8 @@ export function isKnownUnreachable({ silence, silentSince }: KnownMachine): bool
 }
 
 /**
- * What the registry should keep about a machine after this observation. The same object when nothing is new, so that
- * nothing is written. An error that does not suggest that the machine is down ends the time that this observer has
- * measured.
+ * The registry's data about a machine after this observation; the same object if nothing is new, so that nothing is
+ * written. An error that does not suggest that the machine is down resets the time of this observer.
  */
 export function updatedMachine(
   view: MachineView,
@@ -41,13 +40,11 @@ export function updatedMachine(
     const isKnown = known.id === id && known.backSince === backSince && !isKnownUnreachable(known);
     return isKnown ? known : { ...known, id, backSince, silence: undefined, silentSince: undefined };
   }
-  const next = mayBeDown(unreachable)
-    ? withSighting(known, unreachable.since, by)
-    : withoutSighting(known, by);
+  const next = mayBeDown(unreachable) ? withSilence(known, unreachable.since, by) : withoutSilence(known, by);
   return next === known && known.id === id ? known : { ...next, id };
 }
 
-function withSighting(known: KnownMachine, since: number, { clock, observer }: ObserverClocks): KnownMachine {
+function withSilence(known: KnownMachine, since: number, { clock, observer }: ObserverClocks): KnownMachine {
   const last = observer.uptime.now();
   const first = last - Math.max(0, clock.now() - since);
   const seenBy = known.silence?.seenBy ?? {};
@@ -64,7 +61,7 @@ function withSighting(known: KnownMachine, since: number, { clock, observer }: O
   return { ...known, silence, backSince: undefined };
 }
 
-function withoutSighting(known: KnownMachine, { observer }: ObserverClocks): KnownMachine {
+function withoutSilence(known: KnownMachine, { observer }: ObserverClocks): KnownMachine {
   if (known.silence?.seenBy[observer.id] === undefined) return known;
   const { [observer.id]: _, ...seenBy } = known.silence.seenBy;
   return { ...known, silence: { ...known.silence, seenBy } };

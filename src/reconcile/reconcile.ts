@@ -25,9 +25,9 @@ import { snapshotOf } from './snapshot.ts';
 import { trustedViews, withoutAhead } from './trust.ts';
 
 /**
- * The one pass: load, observe, schedule, assign, plan, execute. Brings the units named by `only` to what the
- * registry wants of them and of their partners, on every machine that answers; a name the registry does not have is
- * wanted nowhere. A controller runs it if `ports` have one that can.
+ * The pass: load, observe, schedule, assign, plan, execute. Brings the units in `only`, and their partners, to their target
+ * states on every machine that answers. A unit that the registry does not have is removed. A controller runs the pass if
+ * `ports` have one that can.
  */
 export async function reconcile(
   ports: Ports,
@@ -65,12 +65,12 @@ async function runPass(
       return execute(now, snapshot, sessions, emit);
     };
     const done = await executeWaves(order, carryOut, signal);
-    // Nothing was asked of a trigger, or of what a unit triggers, that is out of reach.
-    const told =
+    // Unreachable partners, which the command did not name, are not reported.
+    const reported =
       only === 'everything' ? decisions : decisions.filter(isMeant(only, registry.units, snapshot));
-    const outcomes = [...done, ...unreached(told, snapshot, emit)];
+    const outcomes = [...done, ...unreached(reported, snapshot, emit)];
     const waves = order.filter(({ isCheck }) => !isCheck).map((each) => each.plans);
-    const pass = { snapshot, decisions: told, plans: waves.flat(), outcomes };
+    const pass = { snapshot, decisions: reported, plans: waves.flat(), outcomes };
     const logged = logOutcomes(outcomes, known, (unit) => actions.get(unit) === 'restart');
     await settle(ports.registry, pass, known, logged);
     const failures = outcomes.filter(({ failure }) => failure !== undefined).length;
@@ -81,7 +81,7 @@ async function runPass(
   }
 }
 
-/** The units and those that are decided together with them: what triggers them, what they trigger, what they replace. */
+/** The units, and those that are decided together with them: their triggers, the units that they trigger or replace. */
 function withPartners(
   only: ReadonlySet<string>,
   units: ReadonlyMap<string, DesiredUnit>,
@@ -96,7 +96,7 @@ function withPartners(
   );
 }
 
-/** The units whose places wanted ones among `only` take (`Replaces=`). */
+/** The units that loaded or launched ones in `only` replace (`Replaces=`). */
 function replacedBy(only: ReadonlySet<string>, units: ReadonlyMap<string, DesiredUnit>): readonly string[] {
   return [...only].flatMap((name) => {
     const unit = units.get(name);
@@ -104,17 +104,17 @@ function replacedBy(only: ReadonlySet<string>, units: ReadonlyMap<string, Desire
   });
 }
 
-/** Leaves out decisions about partners that are out of reach, unless a unit among `only` takes their place. */
+/** False for decisions about partners that cannot be changed, unless a unit in `only` replaces them. */
 function isMeant(
   only: ReadonlySet<string>,
   units: ReadonlyMap<string, DesiredUnit>,
   snapshot: ClusterSnapshot,
 ): (decision: Decision) => boolean {
-  const asked = new Set([...only, ...replacedBy(only, units)]);
-  return (decision) => asked.has(decision.unit) || !isOutOfReach(decision, snapshot);
+  const named = new Set([...only, ...replacedBy(only, units)]);
+  return (decision) => named.has(decision.unit) || !isOutOfReach(decision, snapshot);
 }
 
-/** Decides where units go and stores it; a race that was lost leads to a new decision, on the state that the other process left. */
+/** Decides the placement of units and stores it. After a lost race it decides again, on the new state of the registry. */
 async function assign(
   ports: Ports,
   views: readonly MachineView[],
@@ -133,7 +133,7 @@ async function assign(
     trusted = withoutAhead(trustedViews(views, view, now), aheadOf(view, views), now);
     const before = snapshotOf(ports, view, trusted, drained);
     decisions = schedule(before, scope);
-    // A registry that holds nothing yet stays so: it may be one that was lost, and waits to be recovered.
+    // An empty registry stays empty: it may be a lost one that will be recovered.
     if (view.clusterId === undefined) return [];
     return [
       ...assignments(decisions, view),

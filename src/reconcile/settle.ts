@@ -10,8 +10,8 @@ import { type Pass, verdicts } from './verdicts.ts';
 type Move = Extract<Decision, { kind: 'move' }>;
 
 /**
- * Stores the results of a pass: units that are gone lose their assignment, moves that failed are reverted, new verdicts
- * on texts are kept, and the edits `logged` with them. `known` is the view that the pass decided on.
+ * Stores the results of a pass: removed units lose their assignment, failed moves are reverted, and new verdicts on texts
+ * and the edits `logged` are added. `known` is the view of the pass's decision.
  */
 export async function settle(
   registry: Registry,
@@ -33,7 +33,7 @@ export async function settle(
 }
 
 /**
- * A unit that is not wanted loses its assignment only when it is known to be gone. One that was changed since the
+ * A unit that is not wanted loses its assignment only if it is known to be removed. A unit that was changed since the
  * decision may have been started again.
  */
 function release(gone: readonly Decision[], snapshot: ClusterSnapshot, view: RegistryView): readonly Edit[] {
@@ -46,8 +46,8 @@ function release(gone: readonly Decision[], snapshot: ClusterSnapshot, view: Reg
 }
 
 /**
- * The moves whose old copy was to be removed and was not, because the new one did not come up, was never started, or
- * because the old machine could not be changed.
+ * The moves whose old copy was not removed, because the new one did not come up or was not started, or because the old
+ * machine could not be changed.
  */
 function failedMoves(
   plans: readonly MachinePlan[],

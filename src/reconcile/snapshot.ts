@@ -38,7 +38,7 @@ export function snapshotOf(
   };
 }
 
-/** What texts say that machines have of units which have another one by now, as far as the registry can read them. */
+/** The dependencies of texts on machines that differ from the registry, if its history has them. */
 function olderTexts(registry: RegistryView, machines: readonly MachineView[]): readonly DependentUnit[] {
   const older = new Map<string, DependentUnit>();
   for (const { name, record } of machines.flatMap(({ observation }) => observation?.units ?? [])) {
@@ -50,8 +50,8 @@ function olderTexts(registry: RegistryView, machines: readonly MachineView[]): r
 }
 
 /**
- * Units about which the registry cannot tell what is wanted: those whose documents cannot be read, and those that
- * machines of this cluster have and whose documents are lost.
+ * The units whose target states are not known: those with unreadable documents, and those on machines of this cluster
+ * whose documents are lost.
  */
 function unreadableUnits(
   registry: RegistryView,
@@ -68,10 +68,9 @@ function unreadableUnits(
 }
 
 /**
- * The same machines, and those that units are assigned to and this fleet.conf lacks: another operator's may have them,
- * so they count as machines that do not answer here, and no unit leaves them. Only `machines remove` ends what the
- * registry knows of a machine. `now` is epoch ms; of
- * `inventory` only some may have been asked.
+ * The machines, and those with assigned units that this fleet.conf lacks. Another operator's fleet.conf may have them, so
+ * they count as unreachable, and no unit leaves them; only `machines remove` removes a machine from the registry. `now` is
+ * epoch ms; a part of `inventory` may not have been observed.
  */
 function withUnlisted(
   machines: readonly MachineView[],

@@ -4,16 +4,16 @@ import { formatMachineId, type MachineId } from '../machine/machine.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { unitNameProblem } from '../unit/unit-name.ts';
 
-/** What the registry remembers of machines; with its units, where they belong. */
+/** The registry's data about machines. */
 export type KnownMachines = Pick<RegistryView, 'machines'> &
   Partial<Pick<RegistryView, 'clusterId' | 'units'>>;
 
-/** Why a machine that answers is not used. */
+/** The reason why a machine that answers is not used. */
 type Objection = { readonly message: string; readonly hint: string };
 
 /**
- * The same machines; one that answers and contradicts what the registry remembers of it is unusable, like one that does
- * not answer. It keeps the id that the registry has for its name, so nothing leaves it. `now` is epoch ms.
+ * The machines, where one that answers and contradicts the registry is unusable, like one that does not answer. It keeps
+ * the id that the registry has for its name, so no unit leaves it. `now` is epoch ms.
  */
 export function trustedViews(
   views: readonly MachineView[],
@@ -26,7 +26,7 @@ export function trustedViews(
   return withoutAhead(identifiedViews(views, registry, now), new Map(marks), now);
 }
 
-/** The same without what the registry remembers of tokens: ids, exclusions and ranges alone. */
+/** Like {@link trustedViews}, but without the recorded tokens: checks only ids, exclusions and ranges. */
 export function identifiedViews(
   views: readonly MachineView[],
   registry: KnownMachines,
@@ -43,14 +43,14 @@ export function identifiedViews(
       (machines.get(name)?.distrusted === true ? excluded(name) : undefined) ??
       identities.objection(name, view.observation.id) ??
       claimed(name, view.observation, registry) ??
-      misnotedOnce(name, view.observation);
+      cachedRecordObjection(name, view.observation);
     return objection === undefined
       ? view
       : unusable({ machine: view.machine, id: bound.get(name) }, objection, now);
   });
 }
 
-/** The same machines; those of `ahead`, which have seen these tokens before the registry gave them, are unusable. */
+/** The machines, where those in `ahead` are unusable: they have tokens that the registry had not issued. */
 export function withoutAhead(
   views: readonly MachineView[],
   ahead: ReadonlyMap<string, Token>,
@@ -60,13 +60,13 @@ export function withoutAhead(
     const { name } = view.machine;
     const token = ahead.get(name);
     if (token === undefined || view.observation === undefined) return view;
-    const message = `Machine "${name}" has seen revision ${token}, which the registry had not given`;
-    const hint = `If the registry is an old backup, put a newer one back; if the machine is wrong: fleetctl machines distrust ${name}`;
+    const message = `Machine "${name}" has revision ${token}, which the registry has not issued`;
+    const hint = `If the registry is an old backup, restore a newer one; if the machine is wrong: fleetctl machines distrust ${name}`;
     return unusable(view, { message, hint }, now);
   });
 }
 
-/** That machine as one that answers and cannot be used. */
+/** The machine as one that answers but cannot be used. */
 export function unusable(
   { machine, id }: Pick<MachineView, 'machine' | 'id'>,
   objection: Objection,
@@ -82,7 +82,7 @@ function excluded(name: string): Objection {
   };
 }
 
-/** A machine that has units of this cluster and says that it belongs to another one: they may still run there. */
+/** The objection to a machine with units of this cluster that claims another cluster: they may still run there. */
 function claimed(
   name: string,
   { id, cluster }: Observation,
@@ -91,22 +91,22 @@ function claimed(
   if (clusterId === undefined || cluster === undefined || cluster === clusterId) return undefined;
   if (![...units.values()].some(({ machine }) => machine === id)) return undefined;
   return {
-    message: `Machine "${name}" has units of this cluster, and belongs to another one: ${quoted(cluster)}`,
-    hint: `Find out what wrote /var/lib/fleet/cluster there. This cluster is ${clusterId}; to give the machine up: fleetctl machines remove ${name}`,
+    message: `Machine "${name}" has units of this cluster, but claims to belong to another one: ${quoted(cluster)}`,
+    hint: `Find out which process wrote /var/lib/fleet/cluster there. This cluster is ${clusterId}; to remove the machine: fleetctl machines remove ${name}`,
   };
 }
 
-/** What {@link misnoted} found: an answer is judged once, and machines have thousands of records. */
+/** The result of {@link recordObjection} for each answer, because a machine may have thousands of records. */
 const judged = new WeakMap<Observation, { readonly objection: Objection | undefined }>();
 
-function misnotedOnce(name: string, observation: Observation): Objection | undefined {
-  const known = judged.get(observation) ?? { objection: misnoted(name, observation) };
+function cachedRecordObjection(name: string, observation: Observation): Objection | undefined {
+  const known = judged.get(observation) ?? { objection: recordObjection(name, observation) };
   judged.set(observation, known);
   return known.objection;
 }
 
-/** Records that fleet cannot have written. */
-function misnoted(name: string, { units, token = 0, backup }: Observation): Objection | undefined {
+/** The objection to a machine with records that fleet cannot have written. */
+function recordObjection(name: string, { units, token = 0, backup }: Observation): Objection | undefined {
   const records = units.flatMap(({ record }) => record ?? []);
   const tokens = [...records.map((record) => record.token), token, backup?.token ?? 0];
   const badToken = tokens.find((each) => !isToken(each));
@@ -115,17 +115,17 @@ function misnoted(name: string, { units, token = 0, backup }: Observation): Obje
   const what =
     badName === undefined
       ? `token ${badToken}, and tokens are whole numbers up to ${MAX_TOKEN}`
-      : `unit "${badName}", which fleet does not put anywhere: ${unitNameProblem(badName)}`;
+      : `unit "${badName}", which is not a valid name: ${unitNameProblem(badName)}`;
   return {
-    message: `Cannot use machine "${name}": it has noted ${what}`,
-    hint: `Find out what wrote that below /var/lib/fleet there; in doubt, reinstall the machine, and then: fleetctl machines accept ${name}`,
+    message: `Cannot use machine "${name}": it has a record with ${what}`,
+    hint: `Find out which process wrote it below /var/lib/fleet there; in doubt, reinstall the machine, and then: fleetctl machines accept ${name}`,
   };
 }
 
-/** The ids that machines answer with, against those that the registry has for their names. */
+/** Compares the ids in answers with those that the registry has for the names of the machines. */
 class Identities {
   readonly #bound: ReadonlyMap<string, MachineId>;
-  /** Names by id: of the machines that answer with it, and of those that the registry has it for. */
+  /** Id → the names of the machines that answer with it (claimants) or have it in the registry (holders). */
   readonly #claimants: ReadonlyMap<MachineId, readonly string[]>;
   readonly #holders: ReadonlyMap<MachineId, readonly string[]>;
 
@@ -139,7 +139,7 @@ class Identities {
     );
   }
 
-  /** Whether the id of a view is that of a machine with another name. */
+  /** Whether a machine with another name has the id of a view in the registry. */
   isTaken({ machine, id }: MachineView): boolean {
     return id !== undefined && this.#others(this.#holders, machine.name, id).length > 0;
   }
@@ -157,7 +157,7 @@ class Identities {
         before === undefined || isBound ? '' : `; the registry has ${formatMachineId(before)} for it`;
       return {
         message: `Machine "${name}" has the machine id of machine "${holder}", ${shown}${known}`,
-        hint: `If it is a copy, run "rm /etc/machine-id && systemd-machine-id-setup" on it and restart it; if machine "${holder}" is called "${name}" now, or both are one, remove section "${holder}" from fleet.conf, and then: fleetctl machines accept ${name}`,
+        hint: `If it is a copy, run "rm /etc/machine-id && systemd-machine-id-setup" on it and restart it; if machine "${holder}" is now named "${name}", or both are the same machine, remove section "${holder}" from fleet.conf, and then: fleetctl machines accept ${name}`,
       };
     }
     if (before === undefined) return undefined;

@@ -6,18 +6,18 @@ import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Decision } from '../schedule/decision.ts';
 
-/** What a pass saw, decided and did. */
+/** The observations, decisions and results of a pass. */
 export type Pass = {
   /** The cluster as decided on, with the assignments of this pass. */
   readonly snapshot: ClusterSnapshot;
   readonly decisions: readonly Decision[];
-  /** What was to be done, in this order; a machine comes again where something has to wait for another one. */
+  /** The plans in order; a machine has several if a change has to wait for another machine. */
   readonly plans: readonly MachinePlan[];
-  /** One entry for every unit and machine where something was done, or could not be. */
+  /** One entry for every unit and machine with a change or a failure. */
   readonly outcomes: readonly UnitOutcome[];
 };
 
-/** A text that came up or did not; `since` (epoch ms) of one that was up already. */
+/** The verdict on a text; `since` (epoch ms) for one that was up before the pass. */
 type Judgement = {
   readonly unit: string;
   readonly digest: string;
@@ -25,13 +25,12 @@ type Judgement = {
   readonly since?: number;
 };
 
-/** A unit that has been up for so long, in ms, has come up, although no pass of this registry saw its start. */
+/** In ms: after this time, a running unit counts as successfully started, even if no pass has verified its start. */
 const STEADY_MS = 60_000;
 
 /**
- * What a pass found out about texts and the registry does not know yet: a text is `good` when a start with it was
- * verified, and `failed` when it did not come up. A text that was up at the beginning of the pass counts as good after
- * a minute; that covers the text that is replaced by this pass. None where the registry knows everything already.
+ * The new verdicts of a pass. A text is `good` if a start with it was verified, and `failed` if it did not come up. A text
+ * that was up for a minute at the beginning of the pass is good too, also if the pass replaces it.
  */
 export function verdicts(pass: Pass, view: RegistryView): readonly Edit[] {
   const scope = new Set(pass.decisions.map(({ unit }) => unit));
@@ -60,7 +59,7 @@ function upBefore(snapshot: ClusterSnapshot, scope: ReadonlySet<string>): readon
   });
 }
 
-/** A oneshot that has ended well proves its text at once. */
+/** A oneshot that has succeeded proves its text immediately. */
 function sinceOf(state: ObservedUnit['state']): number {
   return isFinished(state) ? Number.NEGATIVE_INFINITY : (state.since ?? Number.POSITIVE_INFINITY);
 }
@@ -71,7 +70,7 @@ function isNews({ unit, digest, since = 0 }: Judgement, now: number, view: Regis
   return now - since >= STEADY_MS && (known === undefined || since > known.at);
 }
 
-/** The starts of the pass, those that failed last: one machine on which a text does not come up is enough. */
+/** The verdicts on starts of the pass, failures last: a text that fails on one machine is `failed`. */
 function started(
   { snapshot, plans, outcomes }: Pass,
   up: readonly Judgement[],
@@ -89,7 +88,7 @@ function started(
     const now = view.units.get(unit);
     if (wanted === undefined || !starts.has(`${machine} ${unit}`)) return [];
     const { digest, target } = wanted;
-    // A stop or another text that came in between is no fault of this one.
+    // A concurrent stop or new text may have caused the failure.
     if (now?.target !== target || now.digest !== digest) return [];
     const verdict = verdictOf(outcome);
     if (verdict === undefined || (verdict === 'failed' && isUpElsewhere(unit, digest))) return [];
@@ -98,7 +97,7 @@ function started(
   return judged.toSorted((a, b) => Number(a.verdict === 'failed') - Number(b.verdict === 'failed'));
 }
 
-/** Undefined where the start was not waited for, is still under way, or could not be made. */
+/** Undefined if the start was not waited for, is still in progress, or could not be requested. */
 function verdictOf({ failure, state, triggered }: UnitOutcome): Judgement['verdict'] | undefined {
   if (failure === undefined) {
     return triggered === undefined && state !== undefined && isUp(state) ? 'good' : undefined;

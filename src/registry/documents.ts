@@ -3,16 +3,16 @@ import { FleetError } from '../base/errors.ts';
 import { compareText } from '../base/text.ts';
 import { MAX_TOKEN } from '../cluster/snapshot.ts';
 
-/** The version of documents this program writes, and the newest it reads. */
+/** The version of the documents that this program writes, and the newest one that it reads. */
 const VERSION = 1;
 
 const digest = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const hash = z.string().check(z.regex(/^[0-9a-f]{40}$/));
 const token = z.int().check(z.minimum(0), z.maximum(MAX_TOKEN));
 const machineId = z.string().check(z.regex(/^[0-9a-f]{32}$/));
-/** What a Date can hold, in ms; clocks that never jump count in fractions. */
+/** The range of a Date, in ms; steady clocks have fractions. */
 const time = z.number().check(z.minimum(0), z.maximum(8.64e15));
-/** In scripts, in messages and in a line of a file. */
+/** It is used in scripts, in messages and in a line of a file. */
 const clusterId = z.string().check(z.regex(/^[\w.-]{1,100}$/));
 
 const loggedMachine = z.object({ id: machineId, name: z.optional(z.string()) });
@@ -28,18 +28,18 @@ const loggedEvent = z.looseObject({
   failure: z.optional(z.looseObject({ code: z.string() })),
 });
 
-/** Every kind of document: how its keys start, and its shape beside `version`. */
+/** Prefix of the keys → the shape of the documents, without `version`. */
 const SHAPES = {
   /**
-   * Who this cluster is: its id, a UUID that machines remember. `tokenBase` is the highest token that machines had
-   * seen when the registry was rebuilt from them: revisions count from 1 again, and tokens continue from there.
+   * The id of the cluster, a UUID that machines record. `tokenBase` is the highest token of the machines at the time when
+   * the registry was rebuilt from them: revisions count from 1 again, and tokens continue after it.
    */
   cluster: z.object({ id: clusterId, tokenBase: z.optional(token) }),
   /**
-   * What is wanted of a unit. `digest` names its text under `contents/`. `fromTemplate` tells whether an instance has the
-   * text of its template or its own file; absent where that is not known. `fleet` is the version of the program
-   * that stored it: an older one may not know an option of the text. `unconfirmed` is what `machine` (its name) alone
-   * vouches for since the registry was rebuilt; the target state is `inactive` then, for programs that do not know it.
+   * A unit. `digest` names its text under `contents/`. `fromTemplate`: whether an instance has the text of its template or
+   * of a separate file; absent if unknown. `fleet` is the version of the program that stored it: an older one may not know
+   * an option of the text. `unconfirmed`: since a recovery, only `machine` (its name) confirms the unit and its target
+   * state; `target` is then `inactive`, for programs that do not know this field.
    */
   'units/': z.object({
     fleet: z.optional(z.string()),
@@ -55,9 +55,9 @@ const SHAPES = {
   /** A unit file, under the SHA-256 of its bytes; never changed. */
   'contents/': z.object({ text: z.string() }),
   /**
-   * The texts a unit name has had, oldest first; kept when the unit is destroyed. `at` is epoch ms. `verdicts`, by digest:
-   * whether a text came up when it was started last, and since when that has been known. `destroyed` tells that the unit's
-   * document was deleted by a command, and is not lost; until 0.1.0 only the event of that says so.
+   * The texts of a unit name, oldest first; kept after the unit is destroyed. `at` is epoch ms. `verdicts`, by digest: the
+   * result of the last start of a text, and its time. `destroyed`: the unit's document was deleted by a command, and is not
+   * lost; up to 0.1.0 only an event records that.
    */
   'history/': z.object({
     entries: z.array(z.object({ digest, hash, at: time, by: z.string() })),
@@ -65,11 +65,11 @@ const SHAPES = {
     destroyed: z.optional(z.object({ at: time, by: z.string() })),
   }),
   /**
-   * What is known of a machine: its id, its silence, or epoch ms since when it has been back from its last one.
-   * `silence` has epoch ms at which anyone noted it first, and what each observer has seen, by that observer's uptime
-   * in ms. `silentSince` is what version 0.1.0 notes instead: it tells neither who saw it nor by which clock.
-   * `cordon` keeps new units from it: standard ones, or all. `ahead` is a token that it has seen and this registry had
-   * not given, while no other machine confirmed that; `distrusted` tells that an operator has excluded it.
+   * A machine: its id, and since when it is unreachable (`silence`) or back (`backSince`, epoch ms). `silence` has the
+   * epoch ms of the first record, and the first and last observation of each observer, by that observer's uptime in ms.
+   * `silentSince` is the record of version 0.1.0, without observer and clock. `cordon` keeps new units from it: standard
+   * ones, or all. `ahead` is a token of the machine that this registry had not issued and no other machine confirmed;
+   * `distrusted`: an operator has excluded it.
    */
   'machines/': z.object({
     id: z.optional(machineId),
@@ -85,13 +85,13 @@ const SHAPES = {
     ahead: z.optional(token),
     distrusted: z.optional(z.boolean()),
   }),
-  /** What was decided at one time, and by whom; the newest are kept. `events` are {@link LoggedEvent}s. */
+  /** The {@link LoggedEvent}s of one change, its time and its author; the newest changes are kept. */
   'events/': z.object({
     at: time,
     by: z.string(),
     events: z.array(loggedEvent),
   }),
-  /** Changed with every change of units, so that two decisions never rest on the same state. */
+  /** Changed with every change of units, so that two decisions are never based on the same state. */
   turn: z.object({}),
 } as const;
 
@@ -119,7 +119,7 @@ export function readDocument<K extends DocumentKind>(kind: K, key: string, text:
   throw corrupt(key, result.success ? 'it has no version' : describe(result.error));
 }
 
-/** The error for a document that cannot be what this or an older program wrote; `what` ends its message. */
+/** The error for a document that neither this nor an older program can have written; `what` is the end of its message. */
 export function corrupt(key: string, what: string, cause?: unknown): FleetError {
   return new FleetError('registry-corrupt', `Cannot read "${key}" of the registry: ${what}`, {
     hint: 'Restore the registry from a backup',
@@ -147,12 +147,12 @@ function describe(error: z.core.$ZodError): string {
   return `${issue.path.join('.')}: ${issue.message}`;
 }
 
-/** The key, below `events/`, of what is decided at a revision. Keys of 0.1.0 were `TIME-REVISION` and sort before it. */
+/** The key, below `events/`, for the revision of a change. Keys of 0.1.0 were `TIME-REVISION` and sort before it. */
 export function eventKey(revision: number): string {
   return `r${String(revision).padStart(16, '0')}`;
 }
 
-/** Such keys, oldest first: in the order of revisions, for the clocks of those who write them differ. */
+/** Sorts such keys by revision, oldest first, because the clocks of their authors differ. */
 export function sortEventKeys(keys: readonly string[]): readonly string[] {
   const revision = (key: string): number => Number(/\d+$/.exec(key)?.[0] ?? 0);
   return keys.toSorted((a, b) => revision(a) - revision(b) || compareText(a, b));

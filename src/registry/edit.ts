@@ -5,13 +5,13 @@ import type { TargetState } from '../cluster/unit-state.ts';
 import type { MachineId } from '../machine/machine.ts';
 import type { Document } from './documents.ts';
 
-/** A change of what is wanted. A unit is put whole: its token is given by the registry. */
+/** A change of the registry. A unit is stored as a whole; the registry assigns its token. */
 export type Edit =
   | { readonly kind: 'put-unit'; readonly unit: StoredUnit }
   | { readonly kind: 'delete-unit'; readonly name: string }
-  /** The cluster that an empty registry is of; it gets a new id without. */
+  /** Sets the cluster of an empty registry, which otherwise gets a new id. */
   | { readonly kind: 'put-cluster'; readonly id: string; readonly tokenBase: Token }
-  /** Whether a text came up when it was started. */
+  /** Stores the verdict on a text. */
   | {
       readonly kind: 'judge-text';
       readonly unit: string;
@@ -19,44 +19,44 @@ export type Edit =
       readonly verdict: 'good' | 'failed';
     }
   | { readonly kind: 'put-machine'; readonly name: string; readonly known: KnownMachine }
-  /** From now on nothing is known of a machine under that name: units that are assigned to it may move. */
+  /** Deletes the data about a machine: units that are assigned to it may move. */
   | { readonly kind: 'delete-machine'; readonly name: string }
-  /** What was decided, beside what the other edits tell by themselves. */
+  /** Logs events, in addition to those that follow from other edits. */
   | { readonly kind: 'log'; readonly events: readonly LoggedEvent[] };
 
-/** What goes with every change. */
+/** The common data of all changes. */
 export type RegistryOptions = {
   readonly clock: Clock;
-  /** Who changes it, for the history: `user@host`. */
+  /** The author, for the history: `user@host`. */
   readonly author: string;
   /** The version of this program, for units. */
   readonly fleet?: string;
 };
 
-/** A unit as it is stored: what its text says is read from the text again. */
+/** A unit as it is stored, without the properties that are read from its text. */
 export type StoredUnit = Omit<DesiredUnit, 'placement' | 'triggers' | 'dependencies' | 'token'> & {
   readonly unconfirmed?: Unconfirmed | undefined;
 };
 
-/** What machines remember of a unit, and what that rests on: the name of the machine, and the target state there. */
+/** The only machine that confirms a recovered unit, by name, and the target state there. */
 export type Unconfirmed = { readonly machine: string; readonly target: TargetState };
 
-/** What the registry remembers of a machine between commands. */
+/** The data about a machine in the registry; see `machines/` in documents.ts. */
 export type KnownMachine = {
   readonly id: MachineId | undefined;
   /** Recorded only by version 0.1.0. */
   readonly silentSince: number | undefined;
   readonly silence?: Document<'machines/'>['silence'];
   readonly backSince: number | undefined;
-  /** Which units the machine takes no more of; undefined when it takes all. */
+  /** The units that the machine does not accept; undefined if it accepts all. */
   readonly cordon: Cordon | undefined;
-  /** A token that it has seen and this registry had not given, while no other machine confirmed that. */
+  /** A token of the machine that this registry had not issued, and that no other machine confirmed. */
   readonly ahead?: Token | undefined;
   /** Whether an operator has excluded it. */
   readonly distrusted?: boolean | undefined;
 };
 
-/** What is known of a machine that nothing is known of. */
+/** The data about a new machine. */
 export const UNKNOWN_MACHINE: KnownMachine = {
   id: undefined,
   silentSince: undefined,

@@ -4,10 +4,10 @@ import { eventKey, writeDocument } from './documents.ts';
 import type { Edit, RegistryOptions } from './edit.ts';
 import type { RegistryView } from './view.ts';
 
-/** How many changes are remembered. */
+/** The limit of stored changes. */
 const MOST = 500;
 
-/** What the log gains and loses by `edits`: one document for all that one commit does. */
+/** The changes of the log for `edits`: one new document for a commit, and deletions of old ones. */
 export function logChanges(
   edits: readonly Edit[],
   view: RegistryView,
@@ -29,8 +29,8 @@ export function logChanges(
 }
 
 /**
- * The keys that make room for `count` others: those of outcomes as long as they are more than half of the log, so that a
- * unit that fails again and again does not push out what people have decided.
+ * The `count` keys to delete: those of outcomes if they are more than half of the log, so that a unit that fails repeatedly
+ * does not displace the decisions of operators.
  */
 function oldest(view: RegistryView, count: number): readonly string[] {
   if (count <= 0) return [];
@@ -39,13 +39,13 @@ function oldest(view: RegistryView, count: number): readonly string[] {
   return keys.slice(0, count);
 }
 
-/** What comes of passes, without anybody's command. */
+/** The events of passes, without a command. */
 const OUTCOMES: ReadonlySet<LoggedEvent['kind']> = new Set([
   ...(['failed', 'recovered', 'place', 'move', 'return'] as const),
   ...(['machine-lost', 'machine-back'] as const),
 ]);
 
-/** The events of an edit; a decision with its reason is a separate edit. */
+/** The events of an edit. A decision with its reason is a separate edit. */
 function eventsOf(edit: Edit, view: RegistryView): readonly LoggedEvent[] {
   switch (edit.kind) {
     case 'log':

@@ -10,20 +10,20 @@ import { RegistryView } from './view.ts';
 export interface Registry {
   load(): Promise<RegistryView>;
   /**
-   * Applies what `decide` makes of the current view, all or nothing. When another process was faster, loads
-   * again and asks `decide` again, so it must depend on nothing but the view. No edits, no write. `author` is the
-   * user of this process unless given.
+   * Applies the edits that `decide` returns for the current view, all or none. If another process was faster, loads the
+   * view and calls `decide` again, so `decide` must depend only on the view. Without edits nothing is written. `author` is
+   * the user of this process by default.
    */
   update(decide: (view: RegistryView) => readonly Edit[], author?: string): Promise<RegistryView>;
   /**
-   * Resolves with true once the registry is at another revision than `view`, and with false when `signal` aborts or
-   * the registry is closed. No change is missed; several may be reported as one. Never rejects: `load` says what is wrong.
+   * Resolves with true as soon as the registry is at another revision than `view`, and with false when `signal` aborts or
+   * the registry is closed. No change is missed; several may be reported as one. Never rejects: `load` reports errors.
    */
   waitForChange(view: RegistryView, signal: AbortSignal): Promise<boolean>;
   close(): Promise<void>;
 }
 
-/** So many processes would have to win before us that something else must be wrong. */
+/** The limit of lost races; more of them indicate another problem. */
 const ATTEMPTS = 100;
 
 export function createRegistry(store: Store, options: RegistryOptions): Registry {
@@ -40,12 +40,12 @@ export function createRegistry(store: Store, options: RegistryOptions): Registry
         if (edits.length === 0) return view;
         const changes = changesFor(edits, view, { ...options, author });
         const result = await store.commit(changes);
-        // What was committed, not what others have made of it since: tokens go with this decision.
+        // The committed state, not the latest one, because tokens belong to this decision.
         if (result.kind === 'committed') return view.after(changes, result.revision);
       }
       throw new FleetError(
         'registry-conflict',
-        `Cannot change the registry: others were faster ${ATTEMPTS} times`,
+        `Cannot change the registry: other processes were faster ${ATTEMPTS} times`,
         {
           hint: 'Try again when fewer commands run at the same time',
         },
@@ -56,7 +56,7 @@ export function createRegistry(store: Store, options: RegistryOptions): Registry
   };
 }
 
-/** What the store is asked to commit for `edits`; every change rests on the view it was decided from. */
+/** The changes of the store for `edits`; each depends on the revision of its record in the view. */
 function changesFor(edits: readonly Edit[], view: RegistryView, options: RegistryOptions): readonly Change[] {
   const changes = new Map<string, Change>();
   const put = (key: string, value: string): void => {
@@ -133,7 +133,7 @@ function historyIn(view: RegistryView, name: string): Document<'history/'> {
   };
 }
 
-/** The history of a unit with what an edit adds: a new text, or a verdict on one it has had. */
+/** The history of a unit after an edit: with a new text, or with a new verdict. */
 function historyAfter(
   edit: NewText | Extract<Edit, { kind: 'judge-text' }>,
   history: Document<'history/'>,
@@ -169,8 +169,8 @@ function clean({
 }
 
 /**
- * A registry that starts as `registry` is and keeps every change to itself: what a dry run writes to. Revisions
- * continue after the real one, so tokens are those that the next change would get.
+ * A copy of `registry` in memory, for dry runs. Its revisions continue after the real one, so tokens are those that the
+ * next change would get.
  */
 export function previewRegistry(registry: Registry, options: RegistryOptions): Registry {
   let current: Promise<RegistryView> | undefined;

@@ -19,29 +19,29 @@ import { isTemplate, parseUnitName, storedNameProblem } from '../unit/unit-name.
 import { corrupt, type Document, type DocumentKind, readDocument, sortEventKeys } from './documents.ts';
 import { type KnownMachine, type StoredUnit, UNKNOWN_MACHINE } from './edit.ts';
 
-/** One text a unit name has had. `at` is epoch ms, `by` the person, as `user@host`. */
+/** One text of a unit name. `at` is epoch ms, `by` the author, as `user@host`. */
 export type HistoryEntry = Document<'history/'>['entries'][number];
 
-/** Whether a text came up when it was started last. `at` is epoch ms. */
+/** The result of the last start of a text. `at` is epoch ms. */
 export type Verdict = NonNullable<Document<'history/'>['verdicts']>[string];
 
-/** What the registry has about a unit, with its aliases as they stand in its text. */
+/** A unit in the registry, with the aliases of its text. */
 type KnownUnit =
   | { readonly kind: 'unit'; readonly unit: DesiredUnit }
   | { readonly kind: 'unreadable'; readonly error: FleetError }
   | { readonly kind: 'unconfirmed'; readonly unit: StoredUnit; readonly error: FleetError };
 
-/** The registry as it stood at one revision. A document is read when something asks for it. */
+/** The registry at one revision. A document is read when it is needed. */
 export class RegistryView {
   readonly revision: number;
-  /** Every unit that can be read, by name, in the order of names. */
+  /** All readable units, by name, sorted by name. */
   readonly units: ReadonlyMap<string, DesiredUnit>;
   /**
-   * Why each of the other units cannot be read, by name: it is written by a newer fleet, or damaged. Such a unit is
-   * neither wanted nor unwanted.
+   * The errors of the other units, by name: written by a newer fleet, damaged, or unconfirmed. The target state of such a
+   * unit is unknown.
    */
   readonly unreadable: ReadonlyMap<string, FleetError>;
-  /** The units among {@link unreadable} that wait for an operator to accept them, see `fleetctl recover`. */
+  /** The units among {@link unreadable} that an operator has to accept; see `fleetctl recover`. */
   readonly unconfirmed: ReadonlyMap<string, StoredUnit>;
   readonly #snapshot: Snapshot;
   readonly #known: LazyMap<KnownUnit>;
@@ -50,7 +50,7 @@ export class RegistryView {
   #events: readonly (LogEntry & { readonly key: string })[] | undefined;
   #machines: ReadonlyMap<string, KnownMachine> | undefined;
 
-  /** `records` are in the order of their keys, as stores give them. */
+  /** `records` are sorted by key, as stores return them. */
   constructor(revision: number, records: readonly StoreRecord[]) {
     this.revision = revision;
     this.#snapshot = { revision, records };
@@ -72,21 +72,21 @@ export class RegistryView {
     });
   }
 
-  /** Undefined until something is first stored. Throws `registry-corrupt` when this document alone is missing. */
+  /** Undefined for an empty registry. Throws `registry-corrupt` if only this document is missing. */
   get clusterId(): string | undefined {
     const cluster = this.#read('cluster', 'cluster');
     const { length } = this.#snapshot.records;
     if (cluster === undefined && length > 0)
-      throw corrupt('cluster', `it is missing, and ${length} others are there`);
+      throw corrupt('cluster', `it is missing, but ${length} other documents exist`);
     return cluster?.id;
   }
 
-  /** The names of all units, in their order; their documents are not read. */
+  /** The names of all units, sorted, without reading their documents. */
   get unitNames(): readonly string[] {
     return this.#keys('units/');
   }
 
-  /** The token of a decision that rests on this view. */
+  /** The token of a decision that is based on this view. */
   get token(): Token {
     return this.revision + this.#tokenBase;
   }
@@ -97,8 +97,8 @@ export class RegistryView {
   }
 
   /**
-   * Why a unit that the registry does not have cannot be taken for one that is not wanted: it had it, and no command has
-   * destroyed it. Undefined where nothing speaks against that.
+   * The error for a unit whose document is lost: the registry has its history, and no command has destroyed it. Undefined
+   * for a unit that the registry has, never had, or that was destroyed.
    */
   lost(name: string): FleetError | undefined {
     const key = `history/${name}`;
@@ -110,7 +110,7 @@ export class RegistryView {
     });
   }
 
-  /** What is known of machines, by their names in fleet.conf. */
+  /** The data about machines, by their names in fleet.conf. */
   get machines(): ReadonlyMap<string, KnownMachine> {
     this.#machines ??= new Map(
       this.#keys('machines/').map((name) => {
@@ -120,17 +120,17 @@ export class RegistryView {
     return this.#machines;
   }
 
-  /** The texts a name has had, oldest first. */
+  /** The texts of a unit name, oldest first. */
   history(name: string): readonly HistoryEntry[] {
     return this.#read('history/', `history/${name}`)?.entries ?? [];
   }
 
-  /** When a command has destroyed the unit of that name, and by whom; undefined while none has, or it is there again. */
+  /** The time and author of the command that destroyed the unit; undefined if it was not destroyed, or was submitted again. */
   destroyed(name: string): Document<'history/'>['destroyed'] {
     return this.#read('history/', `history/${name}`)?.destroyed;
   }
 
-  /** By digest, the known history of the texts of a name, without those that were never started. */
+  /** Digest → verdict, for the texts of a unit name that were started. */
   verdicts(name: string): Readonly<Record<string, Verdict>> {
     return this.#read('history/', `history/${name}`)?.verdicts ?? {};
   }
@@ -140,11 +140,11 @@ export class RegistryView {
     return sortEventKeys(this.#keys('events/'));
   }
 
-  /** What was decided lately, oldest first, each under its key; those that cannot be read are left out. */
+  /** The stored events, oldest first, with their keys; those that cannot be read are left out. */
   get events(): readonly (LogEntry & { readonly key: string })[] {
     this.#events ??= this.eventKeys.flatMap((key) => {
       const entry = readable(() => this.#must('events/', `events/${key}`));
-      // A kind that is newer than this program is shown as it is.
+      // An event kind of a newer version is kept unchanged.
       return isFleetError(entry)
         ? []
         : [{ ...entry, key, events: entry.events as unknown as LogEntry['events'] }];
@@ -153,8 +153,7 @@ export class RegistryView {
   }
 
   /**
-   * The text with that SHA-256, which a unit or a history entry names. Throws `registry-corrupt` for one that is missing or
-   * another.
+   * The text with that SHA-256, of a unit or a history entry. Throws `registry-corrupt` if it is missing or differs.
    */
   text(digest: string): string {
     const key = `contents/${digest}`;
@@ -163,7 +162,7 @@ export class RegistryView {
     return text;
   }
 
-  /** What the text of a unit with that SHA-256 says about others; nothing where it is missing or cannot be read. */
+  /** The dependencies of the unit's text with that SHA-256; empty if it is missing or invalid. */
   dependencies(name: string, digest: string): readonly Dependency[] {
     const read = readable(() =>
       readDependencies(parseUnitFile(this.text(digest), name), parseUnitName(name)),
@@ -171,12 +170,12 @@ export class RegistryView {
     return isFleetError(read) ? [] : withUnitNames(read, this.#aliasesOfUnits);
   }
 
-  /** The revision at which a key last changed, 0 when it does not exist. */
+  /** The revision of the last change of a key; 0 if it does not exist. */
   revisionOf(key: string): number {
     return findRecord(this.#snapshot, key)?.revision ?? 0;
   }
 
-  /** This view as a commit of `changes` leaves it. */
+  /** The view after a commit of `changes`. */
   after(changes: readonly Change[], revision: number): RegistryView {
     return new RegistryView(revision, withChanges(this.#snapshot, changes, revision).records);
   }
@@ -197,7 +196,7 @@ export class RegistryView {
     }
   }
 
-  /** Read from the units whose text may have an `Alias=`, so that the others stay unread. */
+  /** Reads only the units whose text may have an `Alias=`. */
   get #aliasesOfUnits(): Aliases {
     if (this.#aliases !== undefined) return this.#aliases;
     const digests = new Set(
@@ -219,7 +218,7 @@ export class RegistryView {
     return this.#aliases;
   }
 
-  /** Whether the last event about the unit's being there is its end. */
+  /** Whether the unit was destroyed after its last submission, by the events. */
   #wasDestroyed(name: string): boolean {
     const last = this.events
       .flatMap(({ events }) => events)
@@ -242,9 +241,9 @@ export class RegistryView {
   #unit(name: string, document: Document<'units/'>, tokenBase: number): DesiredUnit {
     const key = `units/${name}`;
     const problem = storedNameProblem(name);
-    if (problem !== undefined) throw corrupt(key, `that is not a name of a unit: ${problem}`);
+    if (problem !== undefined) throw corrupt(key, `that is not a unit name: ${problem}`);
     const { digest, hash, target, fromTemplate, fleet, ...stored } = document;
-    // A template is where its sockets are; earlier versions of recover assigned it to a machine.
+    // A template has no assignment; earlier versions of recover stored one.
     const machine = isTemplate(parseUnitName(name)) ? undefined : stored.machine;
     const text = this.text(digest);
     const token = this.revisionOf(key) + tokenBase;
@@ -265,13 +264,13 @@ export class RegistryView {
 }
 
 function notConfirmed({ name, unconfirmed }: StoredUnit): FleetError {
-  const message = `Unit "${name}" is not confirmed: the registry was recovered, and has it from machine "${unconfirmed?.machine}" alone`;
+  const message = `Unit "${name}" is not confirmed: it was recovered only from machine "${unconfirmed?.machine}"`;
   return new FleetError('not-recoverable', message, {
-    hint: `See it: fleetctl cat ${name}; accept it: fleetctl recover --accept ${name}; or give it up: fleetctl recover --reject ${name}`,
+    hint: `To see it: fleetctl cat ${name}; to accept it: fleetctl recover --accept ${name}; to reject it: fleetctl recover --reject ${name}`,
   });
 }
 
-/** What `read` returns, or the FleetError that it throws. */
+/** The result of `read`, or the FleetError that it throws. */
 function readable<T>(read: () => T): T | FleetError {
   try {
     return read();
@@ -281,7 +280,7 @@ function readable<T>(read: () => T): T | FleetError {
   }
 }
 
-/** What the text of a unit asks for. Throws `registry-newer`: it was good for the program that stored it. */
+/** The properties in a unit's text. Throws `registry-newer`, because the text was valid for the program that stored it. */
 function readText(
   name: string,
   text: string,

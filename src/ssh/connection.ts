@@ -20,7 +20,7 @@ declare module 'ssh2' {
   }
 }
 
-/** How often, within the keepalive timeout, the other side is asked for a sign of life. */
+/** The number of keepalive requests within the keepalive timeout. */
 const PINGS = 4;
 
 /** What may wait in one stream of a channel, in bytes: two windows of ssh2, with room. */

@@ -37,8 +37,8 @@ type Waiting = {
 };
 
 /**
- * Splits the two streams of a script into sections. On standard output a section is `MARKER name status bytes` on a line of its
- * own and exactly that many bytes; on standard error it ends with a line that is only the marker. The marker is random for
+ * Splits the two streams of a script into sections. On standard output a section is a line `MARKER name status bytes` and
+ * exactly that many bytes; on standard error it ends with a line that is only the marker. The marker is random for
  * every session, so that no output of a unit or a login shell can be a frame; bytes between sections are dropped.
  *
  * Every byte is read a bounded number of times. Input beyond {@link LIMITS} fails the reader with FleetError `bad-answer`; a

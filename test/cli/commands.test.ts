@@ -131,7 +131,7 @@ describe('with a machine that refuses connections', () => {
     const { status, out, err } = await (await makeDesk(REFUSING)).run(['list-machines']);
     expect([status, out]).toEqual([0, 'MACHINE  IP           METADATA\n-        127.0.0.1:1  -\n']);
     expect(err).toBe(
-      `Warning: ${CANNOT}; what it runs is unknown\nhint: Check that sshd listens on port 1 there\n`,
+      `Warning: ${CANNOT}; the state of its units is unknown\nhint: Check that sshd listens on port 1 there\n`,
     );
   });
 

@@ -29,13 +29,8 @@ describe('registry copy', () => {
       "unknown command 'move' of 'registry'. Commands are copy.",
     ],
     ['no place', ['copy', 'registry', 'file:b'], 2, 'Not a place for a registry: "registry"'],
-    ['a place with nothing', ['copy', 'file:none', 'file:b'], 1, 'there is nothing in it'],
-    [
-      'the place itself',
-      ['copy', 'file:registry', 'file:registry'],
-      1,
-      'there is something where it is to go',
-    ],
+    ['a place with nothing', ['copy', 'file:none', 'file:b'], 1, 'it is empty'],
+    ['the place itself', ['copy', 'file:registry', 'file:registry'], 1, 'the destination is not empty'],
     [
       'an etcd that is not there',
       ['copy', 'etcd://127.0.0.1:1/x', 'file:b'],

@@ -13,7 +13,7 @@ it.each<readonly [string, Partial<ObservedUnit>, Drift | undefined]>([
   ['an older text', { record: recordOf(unit, { digest: 'old' }) }, 'outdated'],
   ['a damaged record', { lost: 'damaged' }, 'damaged'],
   ['a drop-in', { state: systemdState('running', { dropIns: ['/x.conf'] }) }, 'drop-in'],
-  ['a unit that fleet did not put there', { record: undefined, digest: 'other' }, undefined],
+  ['a unit that fleet did not install', { record: undefined, digest: 'other' }, undefined],
 ])('what differs from the registry: %s', (_, changes, drift) => {
   expect(driftOf({ ...observedUnit(unit), ...changes }, unit)).toBe(drift);
 });

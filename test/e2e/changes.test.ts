@@ -73,7 +73,9 @@ onMachines('a change', () => {
     const { status, stderr } = await operator.fleetctl('start', '--timeout', '1s', 'waits.service');
     expect([status, stderr]).toEqual([
       1,
-      expect.stringContaining('its start waits in systemd for slow.service/start\nhint: It continues there'),
+      expect.stringContaining(
+        'its start job waits in systemd for slow.service/start\nhint: It continues there',
+      ),
     ]);
     await inside('k1', 'systemctl kill slow.service');
     await until('k1', 'systemctl is-active --quiet waits.service');

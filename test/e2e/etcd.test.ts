@@ -72,7 +72,7 @@ onMachines('operators with a registry in etcd', () => {
       const { status, stderr } = await alice.fleetctl('reconcile');
       expect(status).toBe(1);
       expect(stderr).toMatch(
-        /^Error: The registry (is older than what it decides about|may be an old backup)/,
+        /^Error: The registry (is older than the state of the machines|may be an old backup)/,
       );
     });
 

@@ -62,7 +62,7 @@ onMachines('two fleetd with one registry', () => {
     await other.logged('leads');
     await sleep(TTL_MS);
     leader.signal('SIGCONT');
-    await leader.logged('overslept');
+    await leader.logged('paused');
     await leader.logged('stands-by');
     expect(await insideAll(MACHINES, INVOCATIONS)).toEqual(before);
     expect(other.log.filter(({ event }) => event === 'move')).toEqual([]);

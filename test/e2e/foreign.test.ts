@@ -55,7 +55,7 @@ onMachines('a unit of the machine that fleet does not manage', () => {
       for (const [name, path] of foreign) {
         expect(stderr).toContain(
           `Error: Cannot place unit "${name}": no machine fits\n` +
-            `  k1: the machine has a unit of that name that fleet did not put there: ${path}\n`,
+            `  k1: the machine has a unit of that name that fleet did not install: ${path}\n`,
         );
       }
       expect(await inside('k1', INVENTORY)).toBe(before);
@@ -190,7 +190,7 @@ onMachines('machines of another cluster', () => {
 
   it('are named in lists, without their units', async () => {
     const warning = (machine: number) =>
-      `Warning: Machine "k${machine}" (${SUBNET}.${machine}) belongs to another cluster: "${THEIRS}"; what it runs is unknown`;
+      `Warning: Machine "k${machine}" (${SUBNET}.${machine}) belongs to another cluster: "${THEIRS}"; the state of its units is unknown`;
     expect(await stranger.fleetctl('list-units')).toEqual(
       failed(0, [1, 2, 3].map(warning).join('\n'), 'UNIT  MACHINE  ACTIVE  SUB'),
     );

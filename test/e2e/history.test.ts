@@ -130,7 +130,7 @@ onMachines('history and rollback', () => {
     operator.write('units/app@.service', NEW);
     expect(await operator.fleetctl('start', '--replace', 'units/app@1')).toMatchObject({
       status: 0,
-      stderr: `Warning: unit "app@2.service" keeps its text of template "app@.service"\nhint: Update all instances: fleetctl submit --replace app@.service\n`,
+      stderr: `Warning: unit "app@2.service" keeps its old text of template "app@.service"\nhint: Update all instances: fleetctl submit --replace app@.service\n`,
     });
   });
 });

@@ -53,7 +53,7 @@ onMachines('a unit with an [Install] section', () => {
     expect({ status, stderr }).toEqual({
       status: 1,
       stderr: expect.stringContaining(
-        'k1: the machine has a unit of that name that fleet did not put there: /etc/systemd/system/web.service',
+        'k1: the machine has a unit of that name that fleet did not install: /etc/systemd/system/web.service',
       ),
     });
     await operator.fleetctl('destroy', 'www');

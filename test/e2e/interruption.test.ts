@@ -73,8 +73,8 @@ onMachines('SIGINT of fleetctl', () => {
     expect(stderr).toBe(
       [
         'Interrupted. Machines complete the work that they have received.',
-        'Under way on "k1": slow.service',
-        'hint: See where it stands: fleetctl list-units; the same command again does the rest\n',
+        'In progress on "k1": slow.service',
+        'hint: To see the state: fleetctl list-units; to continue, run the same command again\n',
       ].join('\n'),
     );
     await until('k1', 'systemctl is-active --quiet slow');
@@ -94,7 +94,7 @@ onMachines('SIGINT of fleetctl', () => {
     const { status, stderr } = await restart.ended;
     expect({ status, stderr: stderr.split('\n').slice(1, 4) }).toEqual({
       status: 143,
-      stderr: ['Done on "k1": a.service', 'Under way on "k2": b.service', 'Not begun on "k3": c.service'],
+      stderr: ['Done on "k1": a.service', 'In progress on "k2": b.service', 'Not started on "k3": c.service'],
     });
     await operator.fleetctl('destroy', 'a', 'b', 'c');
   });

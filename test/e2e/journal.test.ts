@@ -83,12 +83,7 @@ onMachines('journal', () => {
       2,
       "option '-o, --output <format>' argument 'x' is invalid",
     ],
-    [
-      'a format that cannot be merged',
-      ['all', '-o', 'export'],
-      2,
-      'Cannot put entries in order in the format',
-    ],
+    ['a format that cannot be merged', ['all', '-o', 'export'], 2, 'Cannot merge entries in the format'],
     ['a time that is none', ['one', '--since', 'x'], 1, 'Failed to parse timestamp: x'],
   ])('%s', async (_, words, status, message) => {
     const outcome = await operator.fleetctl('journal', ...words);

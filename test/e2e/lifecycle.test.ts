@@ -105,7 +105,7 @@ onMachines('the life cycle of a unit', () => {
       failed(
         0,
         `
-        Warning: unit "web.service" in the registry differs from file "HERE/web.service"; the registry's is used
+        Warning: unit "web.service" in the registry differs from file "HERE/web.service"; the text of the registry is used
         hint: Add --replace to use the file
         `,
       ),

@@ -20,7 +20,7 @@ onMachines('another user of a machine', () => {
     const { status, stderr } = await operator.fleetctl('stop', 'web', '--timeout=1s');
     expect(status).toBe(1);
     expect(stderr).toMatch(
-      /: process \d+ \((flock|sleep)\) of user "plain" has the lock of the machine\nhint: End it there: kill \d+\n$/,
+      /: process \d+ \((flock|sleep)\) of user "plain" holds the lock of the machine\nhint: Terminate it there: kill \d+\n$/,
     );
     await inside('k1', `kill ${/kill (\d+)/.exec(stderr)?.[1]}; systemctl stop holder || true`);
     expect(await operator.fleetctl('start', 'web')).toEqual(LAUNCHED);

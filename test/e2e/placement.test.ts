@@ -63,9 +63,9 @@ onMachines('a global unit', () => {
         1,
         `
         Error: Cannot place unit "tape.service": no machine fits
-          k1: MachineMetadata= asks for disk=tape, it has disk=ssd
-          k2: MachineMetadata= asks for disk=tape, it has no disk
-          k3: MachineMetadata= asks for disk=tape, it has disk=ssd
+          k1: MachineMetadata= requires disk=tape, it has disk=ssd
+          k2: MachineMetadata= requires disk=tape, it has no disk
+          k3: MachineMetadata= requires disk=tape, it has disk=ssd
         hint: It stays launched in the registry; run the command again when a machine fits
         `,
       ),
@@ -115,11 +115,11 @@ onMachines('explain', () => {
     expect(before.stdout).toBe(
       `Unit db.service would go to "k2" (${SUBNET}.2), which has no other unit
 Runner-up: none, no other machine fits
-Nothing would make it move
+No event would make it move
 MACHINE  UNITS  FITS  RULE             REASON
 k2       0      yes   -                -
-k1       0      no    MachineMetadata  MachineMetadata= asks for role=db, it has no role
-k3       0      no    MachineMetadata  MachineMetadata= asks for role=db, it has no role
+k1       0      no    MachineMetadata  MachineMetadata= requires role=db, it has no role
+k3       0      no    MachineMetadata  MachineMetadata= requires role=db, it has no role
 `,
     );
     expect((await operator.fleetctl('list-unit-files', '--no-legend')).stdout).toBe('');

@@ -61,7 +61,7 @@ onMachines('recover', () => {
   it('is refused when a registry exists, and while a machine is unreachable', async () => {
     const refused = await operator.fleetctl('recover');
     expect(refused.status).toBe(1);
-    expect(refused.stderr).toContain('Error: Cannot recover the registry: there is one, and it is not empty');
+    expect(refused.stderr).toContain('Error: Cannot recover the registry: it exists and is not empty');
     rmSync(join(operator.folder, 'registry'), { recursive: true });
     await cluster('kill', 'k3');
     const incomplete = await operator.fleetctl('recover');

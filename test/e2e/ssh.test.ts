@@ -59,8 +59,8 @@ onMachines('fleetctl ssh', () => {
       expect(await operator.fleetctl('ssh', 'k2', 'true')).toEqual(
         failed(
           2,
-          `Error: Cannot tell what "k2" is: machine k2 (00000000.../${addressOf('k2')}), or unit "k2.service"
-hint: Say which: --machine k2 or --unit k2
+          `Error: "k2" is ambiguous: machine k2 (00000000.../${addressOf('k2')}), or unit "k2.service"
+hint: Use --machine k2 or --unit k2
 `,
         ),
       );
@@ -71,7 +71,7 @@ hint: Say which: --machine k2 or --unit k2
       const { status, stderr } = await operator.fleetctl('ssh', 'agent', 'true');
       expect(status).toBe(2);
       expect(stderr).toMatch(
-        /^Error: Cannot tell which machine of unit "agent\.service" is meant: k1 .*, k2 .*, k3 .*\nhint: /,
+        /^Error: Unit "agent\.service" is on several machines: k1 .*, k2 .*, k3 .*\nhint: /,
       );
     });
 
@@ -79,7 +79,7 @@ hint: Say which: --machine k2 or --unit k2
       expect(await operator.fleetctl('ssh', 'idle', 'true')).toEqual(
         failed(
           1,
-          `Error: Cannot tell the machine of unit "idle.service": it is on none
+          `Error: Unit "idle.service" is on no machine
 hint: Start it first: fleetctl start idle.service
 `,
         ),

@@ -114,7 +114,7 @@ onMachines('a hostile machine', () => {
       `Recovered unit pinned.service: launched on 00000000.../${SUBNET}.2\n`,
     );
     const pass = await operator.fleetctl('reconcile');
-    expect(pass.stderr).toContain('unit "evil.service" is left as it is');
+    expect(pass.stderr).toContain('unit "evil.service" is left unchanged');
     const runs = 'systemctl is-active evil.service || true';
     expect(await insideAll(MACHINES, runs)).toEqual(['active\n', 'inactive\n', 'inactive\n']);
     expect((await operator.fleetctl('cat', 'evil')).stdout).toBe(evil);

@@ -40,7 +40,7 @@ onMachines('an unreachable machine', () => {
           failed(
             0,
             `
-            Warning: Cannot reach machine "k2" (${SUBNET}.2:22): ${why}; what it runs is unknown
+            Warning: Cannot reach machine "k2" (${SUBNET}.2:22): ${why}; the state of its units is unknown
             hint: ${hint}
             `,
             `

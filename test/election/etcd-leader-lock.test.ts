@@ -50,8 +50,8 @@ describe.runIf(HAS_ETCD)('with a real etcd', () => {
   });
 
   it.each([
-    ['a key without a lease', { host: 'old', pid: 7 }, /it has no lease, so that it never ends$/],
-    ['a key of something else', 'mine', /it holds something else$/],
+    ['a key without a lease', { host: 'old', pid: 7 }, /it has no lease, so it never expires$/],
+    ['a key of something else', 'mine', /its value is not that of a leader$/],
   ])('says that %s is in its place', async (_, value, message) => {
     const options = etcd.options();
     const lock = etcdLeaderLock(options, TTL);

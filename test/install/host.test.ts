@@ -50,7 +50,7 @@ it.runIf(process.getuid?.() === 0)('writes files whole, with their modes, or not
   expect(statSync(join(at, 'a/one')).mode & 0o777).toBe(0o640);
   expect(statSync(join(at, 'a')).mode & 0o777).toBe(0o755);
   const cut = await here.run(writeScript([file('a/one', Buffer.from('longer'))]), Buffer.from('long'));
-  expect(cut).toMatchObject({ status: 1, errors: expect.stringContaining('did not arrive whole') });
+  expect(cut).toMatchObject({ status: 1, errors: expect.stringContaining('was not received completely') });
   expect(readFileSync(join(at, 'a/one'))).toEqual(Buffer.from([0, 255, 10, 13]));
 });
 

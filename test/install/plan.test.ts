@@ -129,15 +129,15 @@ describe('what keeps an installation from beginning', () => {
       'it has no Node 20.19 or later',
       { nodes: [{ version: 'v18.20.4', path: '/usr/bin/node' }], architecture: 'aarch64' },
     ],
-    ['/opt/fleet is there, and not from fleetctl', { isForeign: true }],
-    ["the user fleet there is a person's account", { userId: 1000 }],
+    ['/opt/fleet exists, and was not installed by fleetctl', { isForeign: true }],
+    ['the user fleet there is not a system user', { userId: 1000 }],
     [
       'a fleetd that was set up by hand is there: /x/fleetd.service',
       { fragments: new Map([['fleetd.service', '/x/fleetd.service']]) },
     ],
     [`${LAYOUT.config} was changed by hand`, { config: `${CONF('a')}b` }],
     [`${LAYOUT.config} was changed by hand`, { config: 'registry = file:/x\n' }],
-    [`a registry is there already: ${LAYOUT.registry}`, { hasRegistry: true }],
+    [`a registry exists already: ${LAYOUT.registry}`, { hasRegistry: true }],
   ];
   it.each(table)('%s', (what, facts) => {
     const [first, ...more] = obstacles({ ...FRESH, ...facts }, WANTED);
@@ -205,6 +205,6 @@ describe('what a host says', () => {
   });
 
   it.each(['', 'uid 0\n', 'uid 0\nfiles\n'])('is refused when it is not complete: %j', (text) => {
-    expect(() => readFacts(text)).toThrow('the answer is not complete');
+    expect(() => readFacts(text)).toThrow('the answer is incomplete');
   });
 });

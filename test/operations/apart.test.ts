@@ -14,6 +14,6 @@ it('a unit that needs one on another machine is named once, unless MachineOf= br
   const request = await scene.start('web', 'after');
   expect(await scene.wanted()).toMatchObject({ 'db.service': 'launched m1', 'web.service': 'launched m3' });
   expect(requestReport('start', request).err).toEqual([
-    'Warning: unit "web.service" has Requires=db.service in line 3, and db.service is on another machine, where systemd does not find it: add MachineOf=db.service to [X-Fleet]',
+    'Warning: unit "web.service" has Requires=db.service in line 3, but db.service is on another machine: add MachineOf=db.service to [X-Fleet]',
   ]);
 });

@@ -5,7 +5,7 @@ import { unitsApart } from '../../src/operations/related-units.ts';
 import type { DependencyKind } from '../../src/unit/dependencies.ts';
 import { dependentPair, desiredUnit, lineOf, type UnitOptions } from '../support/builders.ts';
 
-const [DOWN, AGAIN] = ['would go down with it', 'would start it again'];
+const [DOWN, AGAIN] = ['would stop with it', 'would start it again'];
 const PLAIN = { a: undefined, b: undefined, isApart: false };
 
 type Told = { readonly a: string | undefined; readonly b: string | undefined; readonly isApart: boolean };
@@ -84,8 +84,8 @@ describe('a refusal leads to others', () => {
   it('tells of each unit why', () => {
     const messages = contradictionsOf([db, app], 'stop', { units }).map(({ error }) => error.message);
     expect(messages).toEqual([
-      'Cannot stop unit "db.service": "side.service", which is launched, would go down with it (PartOf=app.service in line 2 of "side.service")',
-      'Cannot stop unit "app.service": "side.service", which is launched, would go down with it (PartOf=app.service in line 2 of "side.service")',
+      'Cannot stop unit "db.service": "side.service", which is launched, would stop with it (PartOf=app.service in line 2 of "side.service")',
+      'Cannot stop unit "app.service": "side.service", which is launched, would stop with it (PartOf=app.service in line 2 of "side.service")',
     ]);
   });
 });

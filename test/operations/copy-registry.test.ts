@@ -57,7 +57,7 @@ describe('a copy of a registry', () => {
 
   it('is refused of nothing', async () => {
     const to = createMemoryStore();
-    await expect(copyRegistry(createMemoryStore(), to)).rejects.toThrow('there is nothing in it');
+    await expect(copyRegistry(createMemoryStore(), to)).rejects.toThrow('it is empty');
     expect((await to.list('')).revision).toBe(0);
   });
 
@@ -70,13 +70,13 @@ describe('a copy of a registry', () => {
         return to.commit(changes);
       },
     };
-    await expect(copyRegistry(from, busy)).rejects.toThrow('it was changed meanwhile');
+    await expect(copyRegistry(from, busy)).rejects.toThrow('it was changed during the copy');
     expect((await to.list('')).records).toEqual([]);
   });
 
   it('is found out when it is not the same', async () => {
     const [from, to] = [await filled(), createMemoryStore()];
     const lossy: Store = { ...to, commit: (changes) => to.commit(changes.slice(1)) };
-    await expect(copyRegistry(from, lossy)).rejects.toThrow('the copy is not the same');
+    await expect(copyRegistry(from, lossy)).rejects.toThrow('the copy differs');
   });
 });

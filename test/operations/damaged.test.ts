@@ -32,7 +32,7 @@ describe.each([
   ['damaged', '{', 'not JSON'],
   ['lost', 'lost', 'it is missing, and no command has destroyed that unit'],
 ])('a unit whose document is %s', (_, change, message) => {
-  it('is left as it is, and told of', async () => {
+  it('is left unchanged, and told of', async () => {
     const scene = await damaged(change);
     const before = scene.there();
     const pass = await reconcileEverything(scene.ports);
@@ -40,7 +40,7 @@ describe.each([
     expect(scene.there()).toEqual(before);
     expect(pass.unreadable).toEqual([expect.objectContaining({ unit: 'a.service' })]);
     for (const list of [await listUnits(scene.ports), await listUnitFiles(scene.ports)])
-      expect(missingLines(list)[0]).toMatch(new RegExp(`${message}.*; unit "a.service" is left as it is$`));
+      expect(missingLines(list)[0]).toMatch(new RegExp(`${message}.*; unit "a.service" is left unchanged$`));
     expect((await listUnits(scene.ports)).rows.map(({ unit }) => unit)).toContain('a.service');
     const busy = toDo(await observeCluster(scene.ports)).groups.flatMap(({ units }) => [...units]);
     expect(busy).not.toContain('a.service');

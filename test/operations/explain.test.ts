@@ -28,7 +28,7 @@ describe('explain tells people', () => {
     expect(shown(await ask(scene, 'web'))).toEqual([
       'Unit web.service is on "m1" (10.0.0.1), which has no other unit',
       'Runner-up: "m2" (10.0.0.2), which has no other unit',
-      'It would move there if "m1" was unreachable for 30s or did not fit it any more; load alone moves nothing',
+      'It would move there if "m1" was unreachable for 30s or no longer fitted; load alone does not move units',
       'm1 yes',
       'm2 yes',
       'm3 yes',
@@ -43,7 +43,7 @@ describe('explain tells people', () => {
     expect(shown(told)).toEqual([
       'Unit new.service would go to "m3" (10.0.0.3), which has no other unit',
       'Runner-up: none, no other machine fits',
-      'Nothing would make it move',
+      'No event would make it move',
       'm3 yes',
       'm1 no MachineMetadata',
       'm2 no MachineMetadata',
@@ -56,7 +56,7 @@ describe('explain tells people', () => {
     await scene.write('db.service', DB);
     await scene.start('db');
     expect(shown(await ask(scene, 'db'))).toEqual([
-      'Unit db.service is nowhere: no machine fits',
+      'Unit db.service is on no machine: no machine fits',
       'm1 no MachineMetadata',
       'm2 no MachineMetadata',
       'm3 no MachineMetadata',
@@ -111,7 +111,7 @@ describe('explain tells scripts', () => {
     expect(value).toHaveProperty('machines[0].rules[1]', {
       rule: 'MachineMetadata',
       holds: false,
-      reason: 'MachineMetadata= asks for role=db, it has role=web',
+      reason: 'MachineMetadata= requires role=db, it has role=web',
     });
   });
 });

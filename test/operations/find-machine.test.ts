@@ -42,7 +42,7 @@ it.each<readonly [string, string, MachineQuestion['kind'], string]>([
     'a machine and a unit',
     'm2',
     'either',
-    `usage: Cannot tell what "m2" is: machine m2 (${idOf('m2').slice(0, 8)}.../10.0.0.2), or unit "m2.service"`,
+    `usage: "m2" is ambiguous: machine m2 (${idOf('m2').slice(0, 8)}.../10.0.0.2), or unit "m2.service"`,
   ],
   [
     'several machines',
@@ -54,7 +54,7 @@ it.each<readonly [string, string, MachineQuestion['kind'], string]>([
     'the machines of a global unit',
     'g',
     'either',
-    'usage: Cannot tell which machine of unit "g.service" is meant: m1 (6d310000.../10.0.0.1), m2 (6d320000.../10.0.0.2), m3 (6d330000.../10.0.0.3)',
+    'usage: Unit "g.service" is on several machines: m1 (6d310000.../10.0.0.1), m2 (6d320000.../10.0.0.2), m3 (6d330000.../10.0.0.3)',
   ],
   ['nothing', 'gone', 'either', 'machine-not-found: No such machine or unit: "gone"'],
   [
@@ -65,18 +65,8 @@ it.each<readonly [string, string, MachineQuestion['kind'], string]>([
   ],
   ['no machine', 'a', 'machine', 'machine-not-found: No such machine: "a"'],
   ['no unit', 'm1', 'unit', 'unit-not-found: No such unit: "m1.service"'],
-  [
-    'a unit that is on no machine',
-    'idle',
-    'either',
-    'not-loaded: Cannot tell the machine of unit "idle.service": it is on none',
-  ],
-  [
-    'a template, which is on none either',
-    't@',
-    'either',
-    'not-loaded: Cannot tell the machine of unit "t@.service": it is on none',
-  ],
+  ['a unit that is on no machine', 'idle', 'either', 'not-loaded: Unit "idle.service" is on no machine'],
+  ['a template, which is on none either', 't@', 'either', 'not-loaded: Unit "t@.service" is on no machine'],
 ])('says so when a word means %s', async (_, text, kind, message) => {
   expect(await ask(await busyScene(), text, kind)).toBe(message);
 });

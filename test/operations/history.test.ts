@@ -72,7 +72,7 @@ describe('history', () => {
     await scene.submit(['work']);
     await expect(textsOf(scene, 'w*')).rejects.toMatchObject({
       code: 'usage',
-      message: 'Cannot tell which unit is meant by "w*": web.service, work.service',
+      message: '"w*" matches several units: web.service, work.service',
     });
     await expect(textsOf(scene, 'x*')).rejects.toMatchObject({ code: 'unit-not-found' });
   });
@@ -217,7 +217,7 @@ describe('rollback', () => {
     const twice = digits.find((digit, index) => digits.indexOf(digit) !== index);
     await expect(back(scene, 'web', twice)).rejects.toMatchObject({
       code: 'usage',
-      message: expect.stringContaining('Cannot tell to which text'),
+      message: expect.stringContaining('of its hashes begin with'),
     });
   });
 

@@ -255,9 +255,9 @@ describe('a unit that a timer starts', () => {
   });
 
   it.each([
-    ['BindsTo', 'would go down with it'],
-    ['Requires', 'would go down with it'],
-    ['PartOf', 'would go down with it'],
+    ['BindsTo', 'would stop with it'],
+    ['Requires', 'would stop with it'],
+    ['PartOf', 'would stop with it'],
     ['Upholds', 'would start it again'],
   ])('stays while a launched unit with %s= stays', async (option, what) => {
     const needs = `[Unit]\n${option}=x.service\n${SLEEP}[X-Fleet]\nMachineOf=x.service\n`;

@@ -109,7 +109,7 @@ describe('the instances of a template', () => {
     const scene = await running();
     const request = { units: ['units/web@1'], cwd: scene.cwd, replace: true };
     const warnings = [
-      'Warning: unit "web@2.service" keeps its text of template "web@.service"',
+      'Warning: unit "web@2.service" keeps its old text of template "web@.service"',
       'hint: Update all instances: fleetctl submit --replace web@.service',
     ];
     expect(said(await start(scene.ports, request)).slice(1)).toEqual(warnings);
@@ -117,7 +117,7 @@ describe('the instances of a template', () => {
     await scene.write('units/web@.service', text('c'));
     expect(
       said(await load(scene.ports, { ...request, units: ['units/web@4'], replace: false })).slice(1),
-    ).toEqual(['Warning: unit "web@1.service" keeps its text of template "web@.service"', ...warnings]);
+    ).toEqual(['Warning: unit "web@1.service" keeps its old text of template "web@.service"', ...warnings]);
   });
 });
 
@@ -146,6 +146,8 @@ describe('a new instance of a template that the registry has', () => {
       'web@1.service': 'a',
       'web@2.service': 'b',
     });
-    expect(said(request)[1]).toBe('Warning: unit "web@1.service" keeps its text of template "web@.service"');
+    expect(said(request)[1]).toBe(
+      'Warning: unit "web@1.service" keeps its old text of template "web@.service"',
+    );
   });
 });

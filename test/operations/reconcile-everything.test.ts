@@ -63,7 +63,7 @@ describe('a pass over everything', () => {
     unit.state = { ...unit.state, dropIns: ['/etc/systemd/system/a.service.d/x.conf'] };
     expect(await pass(scene)).toEqual([
       'Nothing to do',
-      'Warning: Unit "a.service" on machine "m1" (10.0.0.1) is changed by files that fleet did not put there: /etc/systemd/system/a.service.d/x.conf',
+      'Warning: Unit "a.service" on machine "m1" (10.0.0.1) has drop-ins that fleet did not write: /etc/systemd/system/a.service.d/x.conf',
       'status 0',
     ]);
     expect((await listUnitFiles(scene.ports)).rows.map(({ drift }) => drift)).toContain('drop-in');
@@ -105,7 +105,7 @@ describe('a pass over everything', () => {
 
 describe('an unreachable machine', () => {
   const warning = (since: string): string =>
-    `Warning: Cannot reach machine "m1"${since}; what it runs is unknown`;
+    `Warning: Cannot reach machine "m1"${since}; the state of its units is unknown`;
 
   it('keeps its units for agent_ttl, and reports them once; then they move, with the reason', async () => {
     const scene = await populated();
@@ -124,7 +124,7 @@ describe('an unreachable machine', () => {
       scene.clock.time += TTL_MS;
       expect(await pass(scene)).toEqual([
         expect.stringMatching(
-          /^Warning: Cannot use machine "m1": it lacks an id( \(silent .*\))?; what it runs/,
+          /^Warning: Cannot use machine "m1": it lacks an id( \(silent .*\))?; the state of its units/,
         ),
         'Error: Cannot reconcile unit "a.service": machine "m1" (10.0.0.1) cannot be used',
         'status 5',
@@ -157,7 +157,7 @@ describe('an unreachable machine', () => {
     const said = await pass(scene);
     expect(said).not.toContain('Nothing to do');
     expect(said).toContain(
-      'Warning: more than half of the machines do not answer, so no unit leaves one: it may be the network here that is down',
+      'Warning: more than half of the machines do not answer, so no unit leaves its machine: the network here may be down',
     );
     expect(said.at(-1)).toBe('status 5');
   });
@@ -226,7 +226,7 @@ describe('a registry that is not what it was', () => {
     const said = await pass(fresh);
     expect(said).not.toContain('Nothing to do');
     expect(said).toContain(
-      'hint: If the registry was lost and created again, move it away and get the old one back: fleetctl recover',
+      'hint: If the registry was lost and created again, move it away and restore the old one: fleetctl recover',
     );
     expect(said.at(-1)).toBe('status 1');
     expect(scene.there()).toEqual(before);

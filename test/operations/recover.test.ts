@@ -169,7 +169,7 @@ describe('recover', () => {
     expect(await recovered(lost(before))).toEqual([
       ...ALL.filter((line) => !line.includes('b.service')),
       'Warning: the file of unit "a.service" was edited or removed on machine "m1" (10.0.0.1)',
-      'Error: Cannot recover unit "b.service": its file is gone from machine "m2" (10.0.0.2)',
+      'Error: Cannot recover unit "b.service": its file is missing on machine "m2" (10.0.0.2)',
       'status 1',
     ]);
   });
@@ -178,9 +178,9 @@ describe('recover', () => {
     const scene = lost(await populated());
     scene.machines.disconnect('m2');
     expect(await recovered(scene)).toEqual([
-      'Warning: Cannot reach machine "m2"; what it runs is unknown',
-      'Error: Cannot recover the registry: all machines have to answer, because units that are not found would count as unwanted',
-      'hint: Try again when they answer; a machine that is permanently gone is first removed from fleet.conf',
+      'Warning: Cannot reach machine "m2"; the state of its units is unknown',
+      'Error: Cannot recover the registry: all machines have to answer, because the registry would lack the units of the others',
+      'hint: Try again when they answer; if a machine is permanently gone, remove it from fleet.conf first',
       'status 5',
     ]);
     expect((await scene.ports.registry.load()).revision).toBe(0);
@@ -189,7 +189,7 @@ describe('recover', () => {
 
 describe('recover is refused', () => {
   it.each<[string, RegExp, (scene: Scene) => Scene | Promise<Scene>]>([
-    ['into a registry that is there', /there is one, and it is not empty/, (scene) => scene],
+    ['into a registry that is there', /it exists and is not empty/, (scene) => scene],
     [
       'when machines belong to different clusters',
       /machine "m1" belongs to cluster \S+, machine "m2" to other/,
@@ -245,8 +245,10 @@ describe('what no second machine confirms', () => {
       expect.stringMatching(/^Warning: unit "b.service" is also on machine "m2"/),
       expect.stringMatching(/^Warning: unit "everywhere.service" has another text on machine "m2"/),
       expect.stringMatching(/^Warning: unit "everywhere.service" has another text on machine "m3"/),
-      expect.stringMatching(/left as they are: 4 from "m1"$/),
-      expect.stringMatching(/^hint: See one: fleetctl cat UNIT; accept it: fleetctl recover --accept UNIT/),
+      expect.stringMatching(/left unchanged: 4 from "m1"$/),
+      expect.stringMatching(
+        /^hint: To see one: fleetctl cat UNIT; to accept it: fleetctl recover --accept UNIT/,
+      ),
       'status 0',
     ]);
     expect(await kindsIn(scene)).toEqual([]);
@@ -310,10 +312,10 @@ describe('what no second machine confirms', () => {
   });
 
   it.each([
-    ['token', 'evil.service', 1e23, /has noted token 1e\+23/],
+    ['token', 'evil.service', 1e23, /has a record with token 1e\+23/],
     ['lead', 'evil.service', 2 ** 50, /far beyond all other machines/],
-    ['name', '../../etc/x.service', 40, /has noted unit "..\/..\/etc\/x.service"/],
-    ['reserved name', 'fleet-lease.service', 40, /has noted unit "fleet-lease.service"/],
+    ['name', '../../etc/x.service', 40, /has a record with unit "..\/..\/etc\/x.service"/],
+    ['reserved name', 'fleet-lease.service', 40, /has a record with unit "fleet-lease.service"/],
   ])(
     'a machine with an impossible %s is reported, and nothing is stored',
     async (_title, name, token, why) => {

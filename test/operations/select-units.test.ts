@@ -48,7 +48,7 @@ describe('units of the registry are named', () => {
     const [, problems] = select('bk@*');
     expect(problems).toEqual(['No unit matches "bk@*", only template "bk@.service"']);
     expect(selectUnits(['bk@*'], view).problems[0]?.error.hint).toBe(
-      'A glob stands for units that can run; name a template itself: bk@.service',
+      'A glob matches only units that can run; name the template itself: bk@.service',
     );
   });
 

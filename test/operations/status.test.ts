@@ -107,7 +107,7 @@ describe('the status of units', () => {
     await expect(told(['echo@'])).rejects.toMatchObject({
       message:
         'Template "echo@.service" has no state: its file is beside "echo.socket" on machine "m2", for one service per connection',
-      hint: "See the journal of all connections: fleetctl ssh echo.socket journalctl -u 'echo@*'",
+      hint: "To see the journal of all connections: fleetctl ssh echo.socket journalctl -u 'echo@*'",
     });
   });
 

@@ -30,7 +30,7 @@ describe('a machine that another operator’s fleet.conf lacks', () => {
       expect([pass.moves, pass.plans]).toEqual([[], []]);
       expect(pass.stranded).toMatchObject([{ machine: { name: 'm3' }, units: ['c.service'] }]);
       expect(missingLines(pass)).toEqual([
-        'Warning: Machine "m3" is not in this fleet.conf; what it runs is unknown',
+        'Warning: Machine "m3" is not in this fleet.conf; the state of its units is unknown',
         'hint: Add it to fleet.conf; or, if it has left the cluster: fleetctl machines remove m3',
       ]);
     }

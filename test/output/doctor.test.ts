@@ -36,7 +36,7 @@ describe('the words about a machine', () => {
       [
         'm1           root        failed   you must have a tty',
         '  fix: Run visudo',
-        'm1           rest        skipped  5 ok, 10 not possible before that',
+        'm1           rest        skipped  5 ok, 10 not possible before that is fixed',
         '',
       ].join('\n'),
     );
@@ -51,10 +51,10 @@ describe('the words about a machine', () => {
   });
 
   it.each<[Partial<Examination>, string, string]>([
-    [{ broken: ['flock', 'tail'] }, 'there, but not at work: flock, tail', 'run flock there by hand'],
+    [{ broken: ['flock', 'tail'] }, 'installed, but not working: flock, tail', 'run flock there by hand'],
     [{ machineId: 'uninitialized' }, 'not a machine id: uninitialized', 'systemd-machine-id-setup'],
     [{ machineId: '' }, 'it has no machine id', 'systemd-machine-id-setup'],
-    [{ uid: 1000 }, 'its shell runs with user id 1000', 'become = sudo or doas, or user = root'],
+    [{ uid: 1000 }, 'its shell runs with user id 1000', 'set become = sudo, become = doas or user = root'],
     [{ systemd: undefined }, 'systemctl does not answer', 'the machine needs systemd'],
     [
       { unknown: [{ unit: 'a.service', why: 'Invalid argument' }] },
@@ -76,7 +76,11 @@ describe('the words about a machine', () => {
       'a.service: a drop-in changes it',
       'systemctl cat a.service there shows them',
     ],
-    [{ systemd: { version: 219, state: 'running' } }, 'systemd 219, running', 'upgrade the machine: below'],
+    [
+      { systemd: { version: 219, state: 'running' } },
+      'systemd 219, running',
+      'upgrade the machine: systemd before',
+    ],
     [{ systemd: { version: 252, state: 'offline' } }, 'systemd 252, offline', 'it is offline'],
     [
       { folders: [{ folder: '/etc/systemd/system', obstacle: 'Read-only file system' }] },
@@ -88,9 +92,9 @@ describe('the words about a machine', () => {
       '/etc: No space left on device',
       'df -h there',
     ],
-    [{ absent: ['flock'] }, 'not there: flock', 'install util-linux there'],
-    [{ absent: ['base64'] }, 'not there: base64', 'install coreutils there'],
-    [{ absent: ['flock', 'base64'] }, 'not there: flock, base64', 'install util-linux and coreutils there'],
+    [{ absent: ['flock'] }, 'missing: flock', 'install util-linux there'],
+    [{ absent: ['base64'] }, 'missing: base64', 'install coreutils there'],
+    [{ absent: ['flock', 'base64'] }, 'missing: flock, base64', 'install util-linux and coreutils there'],
     [{ cluster: 'theirs' }, 'theirs', 'fleetctl help recover'],
     [
       { space: [{ folder: '/var', kib: 100, inodes: 7 }] },
@@ -113,7 +117,7 @@ describe('the words about a machine', () => {
 
   it('name the machine that has the same id', async () => {
     expect(await doctorLines(health({ sameId: 'm2' }), VIEW)).toContain(
-      'id          failed   machine "m2" has the same: 148a18ff-6e95-4cd8-92da-c9de9bb90d5a\n  fix: if they are one machine',
+      'id          failed   machine "m2" has the same id: 148a18ff-6e95-4cd8-92da-c9de9bb90d5a\n  fix: if they are one machine',
     );
   });
 

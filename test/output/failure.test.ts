@@ -18,7 +18,7 @@ const STILL = {
 } as const;
 
 const LOST =
-  'Nothing was done there. Put the text of the registry ("fleetctl cat") in its place, and run the command again; or stop the unit and remove the file there';
+  'Nothing was changed there. Replace the file by the text of the registry ("fleetctl cat"), and run the command again; or stop the unit and remove the file there';
 
 /** Failures of every code with their words: a code without any does not compile. */
 const WORDS: {
@@ -37,7 +37,7 @@ const WORDS: {
     [
       { code: 'unrecorded', path: '/etc/systemd/system/web.service' },
       only(
-        'its record in /var/lib/fleet/units is missing there, and /etc/systemd/system/web.service is not the text of the registry',
+        'its record in /var/lib/fleet/units is missing there, and /etc/systemd/system/web.service differs from the registry',
         LOST,
       ),
     ],
@@ -50,8 +50,8 @@ const WORDS: {
     [
       { code: 'unknown', detail: 'Failed to get properties' },
       only(
-        'the machine cannot say whether it runs: "Failed to get properties"',
-        'It is left as it is; "fleetctl stop", "start --replace" and "destroy" do not depend on that',
+        'the machine cannot report whether it runs: "Failed to get properties"',
+        'It is left unchanged; "fleetctl stop", "start --replace" and "destroy" do not need its state',
       ),
     ],
   ],
@@ -67,14 +67,14 @@ const WORDS: {
       },
       only(
         '"b.service" runs there, and systemd never runs both: Conflicts=b.service in line 3 of "a.service"',
-        'It starts when that one has ended; or give them different machines, or stop one: fleetctl stop b.service',
+        'To start it, stop the other one: fleetctl stop b.service; or place them on different machines',
       ),
     ],
   ],
   waits: [
     [
       { code: 'waits', unit: 'b.service' },
-      only('"b.service" has to leave first, and did not', 'Run the command again'),
+      only('"b.service" has to leave the machine first, and did not', 'Run the command again'),
     ],
   ],
   fenced: [
@@ -82,7 +82,7 @@ const WORDS: {
       { code: 'fenced', reason: { code: 'no-lease' } },
       only(
         'it is not started, because it has no lease: Fenced=true needs a running fleetd',
-        'Is it there? systemctl status fleetd',
+        'Check that a controller runs: systemctl status fleetd',
       ),
     ],
   ],
@@ -90,14 +90,14 @@ const WORDS: {
     [
       { code: 'foreign', path: '/etc/systemd/system/a.service' },
       only(
-        'the machine has a unit of that name that fleet did not put there: /etc/systemd/system/a.service',
+        'the machine has a unit of that name that fleet did not install: /etc/systemd/system/a.service',
         'Rename your unit, or remove that one from the machine',
       ),
     ],
     [
       { code: 'foreign', path: '' },
       only(
-        'the machine has a unit of that name that fleet did not put there',
+        'the machine has a unit of that name that fleet did not install',
         'Rename your unit, or remove that one from the machine',
       ),
     ],
@@ -107,7 +107,7 @@ const WORDS: {
       { code: 'stale', token: 5, seen: 7 },
       only(
         'a newer decision about it was made meanwhile (revision 7, this one is 5)',
-        'Look where it stands now: fleetctl list-unit-files',
+        'To see its present state: fleetctl list-unit-files',
       ),
     ],
   ],
@@ -116,7 +116,7 @@ const WORDS: {
       { code: 'overtaken', token: 7, seen: 6 },
       only(
         'it was changed there meanwhile, by revision 6; this is revision 7',
-        'Nothing was done there. Run the command again',
+        'Nothing was changed there. Run the command again',
       ),
     ],
   ],
@@ -137,14 +137,14 @@ const WORDS: {
     ],
   ],
   locked: [
-    [{ code: 'locked' }, only('another fleetctl is busy on the machine', 'Try again when it is done')],
+    [{ code: 'locked' }, only('another fleetctl is busy on the machine', 'Try again when it has finished')],
     [
       { code: 'locked', holder: { pid: 12, user: 'root', command: 'sh' } },
-      only('another fleetctl is busy on the machine: process 12 (sh)', 'Try again when it is done'),
+      only('another fleetctl is busy on the machine: process 12 (sh)', 'Try again when it has finished'),
     ],
     [
       { code: 'locked', holder: { pid: 12, user: 'alice', command: 'sleep' } },
-      only('process 12 (sleep) of user "alice" has the lock of the machine', 'End it there: kill 12'),
+      only('process 12 (sleep) of user "alice" holds the lock of the machine', 'Terminate it there: kill 12'),
     ],
   ],
   step: [
@@ -157,7 +157,7 @@ const WORDS: {
       {
         summary: 'could not write the unit file',
         lines: ['warning: x', 'sh: 1: cannot create a.service: No space left on device'],
-        hint: 'Make room there: df -h; where that shows room, there are no inodes left: df -i',
+        hint: 'Make room there: df -h; if that shows free space, check the inodes: df -i',
       },
     ],
     [{ code: 'step', step: 'reload', detail: '' }, only('systemd could not reload its unit files')],
@@ -208,14 +208,14 @@ const WORDS: {
     [
       { code: 'queued', waitsFor: ['a.service/start', 'b.mount/start'] },
       only(
-        'its start waits in systemd for a.service/start and b.mount/start',
+        'its start job waits in systemd for a.service/start and b.mount/start',
         'It continues there; to see the result: fleetctl list-units',
       ),
     ],
     [
       { code: 'queued', waitsFor: [] },
       only(
-        'its start waits in the queue of systemd',
+        'its start job is queued in systemd',
         'It continues there; to see the result: fleetctl list-units',
       ),
     ],
@@ -223,7 +223,7 @@ const WORDS: {
   unverified: [
     [
       { code: 'unverified' },
-      only('the machine did not say what became of it', 'See where it stands: fleetctl list-units'),
+      only('the machine did not report the result', 'To see its state: fleetctl list-units'),
     ],
   ],
   'not-up': [
@@ -273,13 +273,13 @@ describe('a step that failed', () => {
   const sentences: { readonly [step in MachineStep]: readonly [string, string?] } = {
     prepare: ['could not prepare the folders of fleet', ROOT],
     lock: ['could not take the lock of the machine', ROOT],
-    cluster: ['could not note the cluster the machine belongs to'],
+    cluster: ['could not record the cluster of the machine'],
     write: ['could not write the unit file'],
-    flush: ['could not bring the new files to its disk'],
+    flush: ['could not write the new files to disk'],
     stop: ['could not stop it'],
     install: ['could not put the unit file in place'],
     remove: ['could not remove the unit file'],
-    forbid: ['it may be running there, so that it starts nowhere else'],
+    forbid: ['it may be running there, so it is not started elsewhere'],
     reload: ['systemd could not reload its unit files'],
   };
   it.each(Object.entries(sentences))('%s', (step, [summary, hint]) => {
@@ -342,7 +342,7 @@ describe('a unit that is not up', () => {
     const text = failureText({ code: 'not-up', state, detail: '', journal: [] });
     expect(text.summary).toBe(summary);
     const hint = 'It continues there; to see the result: fleetctl list-units';
-    const unmask = 'Run "systemctl unmask" for it there, and the command again';
+    const unmask = 'Run "systemctl unmask" for it there, and run the command again';
     expect(text.hint).toBe(
       'load' in changes && changes.load === 'masked' ? unmask : name === 'starting' ? hint : undefined,
     );

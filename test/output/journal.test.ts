@@ -120,7 +120,7 @@ describe('what a journal lacks', () => {
       [
         'Error: No such unit: "b.service"',
         'Error: Cannot read the journal on machine "m1": no',
-        'Warning: Cannot reach machine "m2"; what it runs is unknown',
+        'Warning: Cannot reach machine "m2"; the state of its units is unknown',
       ],
     );
   });

@@ -101,7 +101,7 @@ describe('an interruption', () => {
       [{ machine: 'm3', changes: [START] }],
     ],
   };
-  const HINT = 'hint: See where it stands: fleetctl list-units; the same command again does the rest';
+  const HINT = 'hint: To see the state: fleetctl list-units; to continue, run the same command again';
 
   function said(events: readonly PassEvent[], dryRun = false): readonly string[] {
     const watch = new PassWatch();
@@ -116,7 +116,7 @@ describe('an interruption', () => {
 
   it('before the first change says what stands in the registry', () => {
     expect(said([BEGUN])).toEqual([
-      'Interrupted before any machine was changed. The registry has what was asked for.',
+      'Interrupted before any machine was changed. The request is stored in the registry.',
       HINT,
     ]);
   });
@@ -134,8 +134,8 @@ describe('an interruption', () => {
       'Interrupted. Machines complete the work that they have received.',
       'Done on "m1": a.service',
       'Failed on "m1": b.service: could not write the unit file: "No space left on device"',
-      'Under way on "m2": a.service',
-      'Not begun on "m3": a.service',
+      'In progress on "m2": a.service',
+      'Not started on "m3": a.service',
       HINT,
     ]);
   });

@@ -24,11 +24,11 @@ const SENTENCES: {
 } = {
   'machine-id': [[{ code: 'machine-id', wanted: 'deadbeef' }, 'MachineID=deadbeef names another machine']],
   'machine-metadata': [
-    [metadata, 'MachineMetadata= asks for role=db, it has role=web'],
-    [{ ...metadata, actual: undefined }, 'MachineMetadata= asks for role=db, it has no role'],
+    [metadata, 'MachineMetadata= requires role=db, it has role=web'],
+    [{ ...metadata, actual: undefined }, 'MachineMetadata= requires role=db, it has no role'],
     [
       { ...metadata, wanted: ['db', 'cache'] },
-      'MachineMetadata= asks for role=db or role=cache, it has role=web',
+      'MachineMetadata= requires role=db or role=cache, it has role=web',
     ],
   ],
   'machine-of-elsewhere': [
@@ -58,7 +58,7 @@ const SENTENCES: {
   'triggered-unit': [
     [
       { code: 'triggered-unit', unit: 'b.service', reason: metadata },
-      'it starts "b.service", which does not fit there: MachineMetadata= asks for role=db, it has role=web',
+      'it starts "b.service", which does not fit there: MachineMetadata= requires role=db, it has role=web',
     ],
   ],
   'triggered-elsewhere': [
@@ -89,9 +89,9 @@ const SENTENCES: {
   'foreign-unit': [
     [
       { code: 'foreign-unit', path: '/usr/lib/systemd/system/a.service' },
-      'the machine has a unit of that name that fleet did not put there: /usr/lib/systemd/system/a.service',
+      'the machine has a unit of that name that fleet did not install: /usr/lib/systemd/system/a.service',
     ],
-    [{ code: 'foreign-unit', path: '' }, 'the machine has a unit of that name that fleet did not put there'],
+    [{ code: 'foreign-unit', path: '' }, 'the machine has a unit of that name that fleet did not install'],
   ],
   'other-cluster': [[{ code: 'other-cluster', cluster: 'c2' }, 'it belongs to another cluster: "c2"']],
   'machine-silent': [
@@ -101,7 +101,7 @@ const SENTENCES: {
       'it does not answer: Cannot reach machine "m1" (10.0.0.1:22): connection refused',
     ],
   ],
-  cordoned: [[{ code: 'cordoned' }, 'it is cordoned and takes no new units']],
+  cordoned: [[{ code: 'cordoned' }, 'it is cordoned']],
   drained: [[{ code: 'drained' }, 'it is drained']],
   'no-lease': [[{ code: 'no-lease' }, 'it has no lease: Fenced=true needs a running fleetd']],
   'lease-may-hold': [

@@ -190,7 +190,7 @@ describe('what does not hold', () => {
       out: [],
       err: [
         'Error: Cannot place unit "a.service": no machine fits',
-        '  m1: MachineMetadata= asks for role=db, it has role=web',
+        '  m1: MachineMetadata= requires role=db, it has role=web',
         '  m2: it does not answer: no answer',
         'hint: It stays launched in the registry; run the command again when a machine fits',
       ],
@@ -267,7 +267,7 @@ describe('a unit that stays although', () => {
     expect(report('start', { machines: [M1], violation: rule })).toEqual({
       out: ['Unit a.service launched on 148a18ff.../10.0.0.1'],
       err: [
-        'Warning: unit "a.service" stays on a machine it does not fit, because no other machine fits: MachineMetadata= asks for role=db, it has no role',
+        'Warning: unit "a.service" stays on a machine it does not fit, because no other machine fits: MachineMetadata= requires role=db, it has no role',
       ],
     });
   });
@@ -296,7 +296,7 @@ describe('a request over several units', () => {
         'Unit d.service launched on f614ea2e.../10.0.0.2',
       ],
       err: [
-        'Warning: unit "a.service" in the registry differs from file "/x/a.service"; the registry\'s is used',
+        'Warning: unit "a.service" in the registry differs from file "/x/a.service"; the text of the registry is used',
         'hint: Add --replace to use the file',
         'Error: Cannot start unit "b.service" on machine "m1" (10.0.0.1): it did not stay up: failed (failed), result exit-code, exit status 1',
         '  last words',
@@ -390,9 +390,9 @@ describe('errors and warnings', () => {
         { machine, message: 'Machine "m3" belongs to another cluster: x', hint: undefined, silentMs: 0 },
       ]),
     ).toEqual([
-      'Warning: Cannot reach machine "m1"; what it runs is unknown',
-      'Warning: Cannot reach machine "m2" (unreachable for 48h); what it runs is unknown',
-      'Warning: Machine "m3" belongs to another cluster: x; what it runs is unknown',
+      'Warning: Cannot reach machine "m1"; the state of its units is unknown',
+      'Warning: Cannot reach machine "m2" (unreachable for 48h); the state of its units is unknown',
+      'Warning: Machine "m3" belongs to another cluster: x; the state of its units is unknown',
       'hint: Check it',
     ]);
     expect(unreachableLines([])).toEqual([]);

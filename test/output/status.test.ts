@@ -53,7 +53,7 @@ describe('the text of a status', () => {
     const { err } = statusReport(result({ statuses: [{ ...on('m1'), drift: 'altered' }] }));
     expect(err).toEqual([
       'Warning: unit "a.service" on machine "m1": its file was changed or removed there',
-      'hint: What a pass would do about it: fleetctl reconcile --dry-run',
+      'hint: To see the changes of a pass: fleetctl reconcile --dry-run',
     ]);
   });
 
@@ -62,7 +62,7 @@ describe('the text of a status', () => {
     expect(out).toEqual([]);
     expect(err).toEqual([
       'Error: No such unit: "b.service"',
-      'Warning: Cannot reach machine "m2"; what it runs is unknown',
+      'Warning: Cannot reach machine "m2"; the state of its units is unknown',
     ]);
   });
 });

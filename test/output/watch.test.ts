@@ -51,7 +51,7 @@ describe('in a pipe', () => {
     const view = streamView(paper);
     for (const silentMs of [undefined, 0, 2000, 4000, undefined, 0])
       await view.seen(listing(['a'], silentMs));
-    const warning = 'err: Warning: m1 is silent; what it runs is unknown\n';
+    const warning = 'err: Warning: m1 is silent; the state of its units is unknown\n';
     expect(paper.printed).toEqual(['out: a\n', warning, warning]);
   });
 
@@ -91,7 +91,7 @@ describe('on a screen', () => {
   it('silent machines stand below it', async () => {
     const { paper, view } = make();
     await view.seen(listing(['a'], 5000));
-    expect(paper.printed[0]).toContain('a\n\nWarning: m1 is silent (unreachable for 5s); what it runs is ');
+    expect(paper.printed[0]).toContain('a\n\nWarning: m1 is silent (unreachable for 5s); the state of its');
   });
 
   it('what was seen last stays while looks fail', async () => {

@@ -158,7 +158,7 @@ describe('over random clusters', () => {
     });
   });
 
-  it('units that fleet did not put there stay as they are', () => {
+  it('units that fleet did not install stay as they are', () => {
     always((world, plans) => {
       const foreign = world.snapshot.machines.flatMap(({ machine, observation }) =>
         (observation?.units ?? []).filter(isForeign).map(({ name }) => ({ machine: machine.name, name })),

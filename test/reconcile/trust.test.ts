@@ -103,7 +103,7 @@ describe('ids and names are bound', () => {
     const view = report.snapshot.machines.find(({ machine }) => machine.name === home);
     expect(view?.unreachable).toMatchObject({
       code: 'machine-untrusted',
-      message: `Machine "${home}" has units of this cluster, and belongs to another one: "another"`,
+      message: `Machine "${home}" has units of this cluster, but claims to belong to another one: "another"`,
     });
     scene.clock.time += TTL_MS;
     expect(decisionsOf(await scene.pass())).toEqual(['a.service keep']);

@@ -372,7 +372,7 @@ describe('a change', () => {
     ]);
     await expect(update).rejects.toMatchObject({
       code: 'registry-conflict',
-      message: 'Cannot change the registry: others were faster 100 times',
+      message: 'Cannot change the registry: other processes were faster 100 times',
     });
   });
 });

@@ -104,7 +104,7 @@ describe('a view of the registry', () => {
   it('that lacks the cluster alone is damaged, not new', () => {
     const view = viewOf(1, [unitRecord(WEB), textRecord(WEB)]);
     expect(() => view.clusterId).toThrow(
-      'Cannot read "cluster" of the registry: it is missing, and 2 others are there',
+      'Cannot read "cluster" of the registry: it is missing, but 2 other documents exist',
     );
     expect(view.units.size).toBe(1);
     expect(viewOf(0, []).clusterId).toBeUndefined();

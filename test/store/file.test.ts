@@ -124,7 +124,7 @@ describe('the file', () => {
     expect((await store.list('')).records).toHaveLength(2);
   });
 
-  it('is found damaged, and is left as it is', async () => {
+  it('is found damaged, and is left unchanged', async () => {
     const store = openFileStore(folder);
     await store.commit([put('a', 'hello')]);
     const damaged = readFileSync(join(folder, 'records'), 'utf8').replace('hello', 'hullo');

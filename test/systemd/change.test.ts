@@ -291,7 +291,7 @@ describe('a change', () => {
     expect(machine.events().slice(-2)).toEqual([`stopped ${WEB}`, `start ${WEB} as new`]);
   });
 
-  it('of a template installs its file, and stops the instances that fleet did not put there', async () => {
+  it('of a template installs its file, and stops the instances that fleet did not install', async () => {
     const machine = await createLocalMachine();
     const template = 'echo@.service';
     await machine.change([changes.load(template, NEW, 1), changes.launch('echo@own.service', NEW, 1)]);

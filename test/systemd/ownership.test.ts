@@ -178,7 +178,7 @@ describe.each(SHELLS)('a lost record, with %s', (shell) => {
   });
 });
 
-describe('a unit that fleet did not put there', () => {
+describe('a unit that fleet did not install', () => {
   it.each([
     ['by the administrator', 'etc/web.service', WEB],
     ['for this boot', 'foreign-run/web.service', WEB],

@@ -50,3 +50,8 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Com
 
 /** Every verb, in the order of help. */
 export const COMMANDS: readonly Command[] = GROUPS.flatMap(([, commands]) => commands);
+
+/** Whether the command of that name changes nothing. */
+export function isReadOnly(name: string): boolean {
+  return name === 'help' || COMMANDS.some((command) => command.name === name && command.isReadOnly === true);
+}

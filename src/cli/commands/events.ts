@@ -8,6 +8,7 @@ export const eventsCommand: Command = {
   name: 'events',
   arguments: '[unit-or-machine...]',
   summary: 'Show decisions with their times, reasons and authors',
+  isReadOnly: true,
   description:
     'Shows changes of target states, placements and moves with their reasons, and machines that became unreachable or reachable; oldest first. The registry keeps the last 500 changes. No machine is contacted. Globs are accepted.',
   options: [

@@ -23,6 +23,7 @@ export const journalCommand: Command = {
   name: 'journal',
   arguments: '<unit...>',
   summary: 'Show the journal of units on all their machines',
+  isReadOnly: true,
   description:
     'For one unit on one machine, the lines are those of journalctl. Entries of several units or machines are merged by the clocks of the machines, and every line begins with [machine unit]. Errors of one machine are reported on standard error; the entries of the others are still shown.',
   options: [

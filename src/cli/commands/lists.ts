@@ -7,6 +7,7 @@ export const listUnitsCommand: Command = {
   name: 'list-units',
   arguments: '',
   summary: 'List units with their states on all machines',
+  isReadOnly: true,
   description: `Shows one row per unit and machine. Units of an unreachable machine are "unknown unreachable". ${fieldSentences(UNITS)}`,
   options: [...listOptions(UNITS), ...WATCH],
   examples: [
@@ -22,6 +23,7 @@ export const listUnitFilesCommand: Command = {
   name: 'list-unit-files',
   arguments: '',
   summary: 'List the units of the registry',
+  isReadOnly: true,
   description: fieldSentences(UNIT_FILES),
   options: [...listOptions(UNIT_FILES), ...WATCH],
   examples: [
@@ -36,6 +38,7 @@ export const listMachinesCommand: Command = {
   name: 'list-machines',
   arguments: '',
   summary: 'List the machines of fleet.conf',
+  isReadOnly: true,
   description: fieldSentences(MACHINES),
   options: [...listOptions(MACHINES), ...WATCH],
   examples: [

@@ -15,6 +15,7 @@ export const completionCommand: Command = {
   name: 'completion',
   arguments: '<bash|zsh|fish>',
   summary: 'Print a completion script for a shell',
+  isReadOnly: true,
   description:
     'Completes commands, options, units of the registry, unit files, machines and fields. No machine is contacted. Scripts of one user for bash belong in ~/.local/share/bash-completion/completions/fleetctl. To try it in bash: `source <(fleetctl completion bash)`.',
   options: [],
@@ -41,6 +42,7 @@ export const versionCommand: Command = {
   name: 'version',
   arguments: '',
   summary: 'Print the version',
+  isReadOnly: true,
   description: 'Same as fleetctl --version.',
   options: [OUTPUT],
   examples: [['fleetctl version', 'print it']],

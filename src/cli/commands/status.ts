@@ -9,6 +9,7 @@ export const statusCommand: Command = {
   name: 'status',
   arguments: '<unit...>',
   summary: 'Show the status of units on all their machines',
+  isReadOnly: true,
   description:
     'Prints the output of systemctl status for each unit, for global units on all their machines. The exit status is 0 if all units are active, 3 if one is not, 4 if one does not exist and 5 if one of the machines is unreachable; the other units are shown in any case.',
   options: [

@@ -7,6 +7,7 @@ export const verifyCommand: Command = {
   name: 'verify',
   arguments: '<file...>',
   summary: 'Check unit files, also with systemd on the machines',
+  isReadOnly: true,
   description:
     'Checks the options of fleet in unit files, then runs systemd-analyze verify on all of them together on every feasible machine: missing programs, misspelt settings, missing required units. Units of the registry are accepted too. The exit status is 1 if any check fails. Nothing is changed. `fleetctl start --verify` runs this check before a start.',
   options: [

@@ -13,6 +13,7 @@ export const catCommand: Command = {
   name: 'cat',
   arguments: '<unit>',
   summary: 'Print the unit file from the registry',
+  isReadOnly: true,
   description:
     'Prints the unit file exactly as it was submitted; on a terminal, control characters are escaped. No machine is contacted.',
   options: [OUTPUT],
@@ -37,6 +38,7 @@ export const historyCommand: Command = {
   name: 'history',
   arguments: '<unit>',
   summary: 'List all versions of a unit file',
+  isReadOnly: true,
   description: `Shows the newest version first. Destroyed units have a history too. No machine is contacted. ${fieldSentences(HISTORY)}`,
   options: listOptions(HISTORY),
   examples: [

@@ -26,7 +26,7 @@ export function leaderTtlOf({ agent_ttl: ttlMs }: Pick<Config, 'agent_ttl'>): nu
 
 /**
  * The configuration for a controller. It observes units itself, so no start has to settle. Its keepalive timeout is longer
- * than the interval of observations, because a session that ends between two of them is a sign of life of the machine.
+ * than the interval of observations, because the end of a session between two of them proves that the machine was up.
  */
 export function forController(config: Config): Config {
   return { ...config, settle: 0, timeoutMs: Math.max(1_000, 1.2 * paceOf(config).intervalMs) };

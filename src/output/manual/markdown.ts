@@ -1,4 +1,4 @@
-/** Words of one style. The target of a link is as it is written. */
+/** Text of one style. `target` is the unchanged target of a link. */
 export type Span = {
   readonly style: 'plain' | 'code' | 'strong' | 'link';
   readonly text: string;
@@ -21,7 +21,7 @@ export type Block =
 
 /**
  * Reads the part of Markdown that the manual uses: headings, paragraphs, lists of one level, tables, fenced code, and
- * in a line code, strong text and links.
+ * inline code, strong text and links.
  */
 export function parseMarkdown(text: string): readonly Block[] {
   const blocks: Block[] = [];
@@ -63,7 +63,7 @@ function takeWhile(lines: string[], holds: (line: string) => boolean): string[] 
   return lines.splice(0, end < 0 ? lines.length : end);
 }
 
-/** A `\|` in a cell is no border. */
+/** A `\|` in a cell is not a border. */
 function cellsOf(row: string): readonly Spans[] {
   const cells = row.slice(1, -1).split(/(?<!\\)\|/);
   return cells.map((cell) => parseSpans(cell.trim().replaceAll('\\|', '|')));
@@ -86,7 +86,7 @@ function parseSpans(text: string, style: 'plain' | 'strong' = 'plain'): Spans {
   return spans;
 }
 
-/** The topic that a link leads to; undefined for a link to anything else. */
+/** The topic of a link; undefined for a link to another kind of page. */
 export function linkedTopic({ target = '' }: Span): string | undefined {
   return /^([\w-]+)\.md$/.exec(target)?.[1];
 }

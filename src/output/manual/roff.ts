@@ -63,7 +63,7 @@ function guard(text: string): string {
   return /^[.']/.test(text) ? `\\&${text}` : text;
 }
 
-/** Characters that roff would take for something else, and those that are not ASCII. */
+/** Escapes characters that roff would interpret, and those that are not ASCII. */
 function roffText(text: string): string {
   return text
     .replaceAll('\\', '\\e')

@@ -1,6 +1,6 @@
 import { type Block, linkedTopic, linkedTopics, parseMarkdown, type Span, type Spans } from './markdown.ts';
 
-/** A page of the manual as text of at most `width` columns, where code lines stay whole. */
+/** A page of the manual as text of at most `width` columns; code lines are not wrapped. */
 export function pageText(markdown: string, width: number): string {
   const blocks = parseMarkdown(markdown);
   const topics = linkedTopics(blocks);

@@ -156,7 +156,7 @@ function nested(prefix: string, head: string): FleetError {
 function overtaken(): FleetError {
   return new FleetError(
     'registry-conflict',
-    `Cannot change the registry: others were faster ${ATTEMPTS} times`,
+    `Cannot change the registry: other processes were faster ${ATTEMPTS} times`,
     {
       hint: 'Try again when fewer commands run at the same time',
     },

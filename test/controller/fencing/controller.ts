@@ -56,7 +56,7 @@ export class SimController {
   /** Pauses the process, in ms. */
   pause(ms: number): void {
     this.#process.pause(ms);
-    if (ms > 1000 + TTL_MS / 2) this.#process.in(0, () => this.#overslept());
+    if (ms > 1000 + TTL_MS / 2) this.#process.in(0, () => this.#resumeAfterPause());
   }
 
   /** Ends the process; its leader lock is free at once, or after its time. */
@@ -71,7 +71,7 @@ export class SimController {
     this.#lockBackAt = this.#process.now + ms;
   }
 
-  #overslept(): void {
+  #resumeAfterPause(): void {
     this.#answered.clear();
     for (const [name, view] of this.#views) {
       if (view.unreachable !== undefined)
