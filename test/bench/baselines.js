@@ -1,10 +1,13 @@
 import { CommandError, run } from './run.js';
 
+/** The key exchange of fleetctl, which is quicker than the first choice of OpenSSH. */
+const QUICK = ['-o', 'KexAlgorithms=curve25519-sha256'];
+
 /** Command lines to compare with: OpenSSH and clush with their defaults. */
 export class Baselines {
   #cluster;
 
-  /** @param {import('./cluster.js').Cluster} cluster */
+  /** @param {Pick<import('./cluster.js').Cluster, 'folder' | 'identityFile' | 'knownHostsFile' | 'machines'>} cluster */
   constructor(cluster) {
     this.#cluster = cluster;
   }
@@ -16,10 +19,11 @@ export class Baselines {
   }
 
   /** The same on all machines in parallel, from a shell; fails when one of them fails. */
-  sshEverywhere(options, ...command) {
+  sshEverywhere(isQuick, ...command) {
+    const options = [...this.#options, ...(isQuick ? QUICK : [])];
     const lines = this.#cluster.machines.map(
       ({ host, port }) =>
-        `${['ssh', ...this.#options, ...options, '-p', port, `root@${host}`, ...command].join(' ')} & pids="$pids $!"`,
+        `${['ssh', ...options, '-p', port, `root@${host}`, ...command].join(' ')} & pids="$pids $!"`,
     );
     return ['sh', '-c', `${lines.join('\n')}\nfor pid in $pids; do wait "$pid" || exit; done`];
   }
@@ -33,11 +37,33 @@ export class Baselines {
   }
 
   /** Copies a unit file, reloads systemd and starts the unit, with three commands on one machine. */
-  copyReloadStart(path, unit) {
+  copyReloadStart(isQuick, path, unit) {
     const [{ host, port }] = this.#cluster.machines;
-    const copy = ['scp', '-q', ...this.#options, '-P', port, path, `root@${host}:/etc/systemd/system/`];
-    const steps = [copy, this.ssh('systemctl', 'daemon-reload'), this.ssh('systemctl', 'start', unit)];
+    const options = [...this.#options, ...(isQuick ? QUICK : [])];
+    const ssh = ['ssh', ...options, '-p', port, `root@${host}`, 'systemctl'];
+    const copy = ['scp', '-q', ...options, '-P', port, path, `root@${host}:/etc/systemd/system/`];
+    const steps = [copy, [...ssh, 'daemon-reload'], [...ssh, 'start', unit]];
     return ['sh', '-c', steps.map((words) => words.join(' ')).join(' && ')];
+  }
+
+  /** A connection of ssh that later commands share (ControlMaster). */
+  get master() {
+    const withOptions = (options, words) =>
+      this.ssh(...words).toSpliced(1, 0, '-o', `ControlPath=${this.#cluster.folder}/master`, ...options);
+    return {
+      command: (...words) => withOptions([], words),
+      // Its output would keep the bench waiting.
+      open: () =>
+        run([
+          'sh',
+          '-c',
+          '"$@" >/dev/null 2>&1',
+          'sh',
+          ...withOptions(['-f', '-N', '-o', 'ControlMaster=yes'], []),
+        ]),
+      close: () =>
+        run(withOptions(['-O', 'exit'], []), { outlivesInterruption: true }).catch(() => undefined),
+    };
   }
 
   /** Ignores the SSH configuration of the box, and asks no questions. */

@@ -1,11 +1,13 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, loadavg, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Baselines, installClush } from './baselines.js';
+import { Baselines } from './baselines.js';
+import { describeBox, OtherLoad } from './box.js';
 import { Cluster } from './cluster.js';
 import { Fleet } from './fleet.js';
+import { writeManual } from './manual.js';
 import { chooseSuites, readOptions } from './options.js';
-import { budgetResults, describe } from './report.js';
+import { describe, isOver } from './report.js';
 import { CannotRun, interruption } from './run.js';
 
 /** Every run uses the same folder, so that a run also removes what a killed run left. */
@@ -23,8 +25,8 @@ async function main(args) {
       print(options.help);
       return 0;
     }
-    const missed = await measureAll(chooseSuites(options));
-    if (missed.length > 0) print(`\nOver budget: ${missed.join(', ')}`);
+    const missed = await measureAll(chooseSuites(options), options);
+    if (missed.length > 0) print(`\nOver budget:\n${missed.map((each) => `  ${each}`).join('\n')}`);
     return missed.length === 0 ? 0 : 1;
   } catch (error) {
     say(`bench: ${error instanceof Error ? error.message : error}`);
@@ -33,8 +35,8 @@ async function main(args) {
   }
 }
 
-/** Runs the suites on a cluster that is removed afterwards, and returns the measurements over budget. */
-async function measureAll(suites) {
+/** Runs the suites on a cluster that is removed afterwards, and returns the checks over budget. */
+async function measureAll(suites, { markdown, manual }) {
   const cluster = new Cluster(join(FOLDER, 'cluster'));
   const needsCluster = suites.some(({ machines }) => machines > 0);
   const obstacle = needsCluster ? await cluster.obstacle() : undefined;
@@ -42,34 +44,40 @@ async function measureAll(suites) {
   lockFolder();
   try {
     if (needsCluster) await cluster.down();
-    const clushObstacle = suites.some(({ name }) => name === 'list-units')
-      ? await installClush(say)
-      : undefined;
     const fleet = new Fleet(join(FOLDER, 'fleet'), cluster);
     await fleet.build();
-    print(heading());
-    return await runSuites(suites, { cluster, fleet, baselines: new Baselines(cluster), clushObstacle });
+    const box = await describeBox();
+    print(box);
+    const context = { cluster, fleet, baselines: new Baselines(cluster), say };
+    const outcomes = [];
+    for (const suite of suites) {
+      const outcome = await runSuite(suite, context);
+      outcomes.push(outcome);
+      print(`\n${describe(outcome, markdown)}`);
+    }
+    if (manual) writeManual(box, outcomes);
+    return outcomes.flatMap(({ title, checks = [] }) =>
+      checks.filter(isOver).map(({ label }) => `${label} (${title})`),
+    );
   } finally {
     if (needsCluster) await cluster.down();
     rmSync(FOLDER, { recursive: true, force: true });
   }
 }
 
-async function runSuites(suites, { cluster, fleet, baselines, clushObstacle }) {
-  const missed = [];
-  for (const { name, machines, rounds, measure } of suites) {
-    if (machines > cluster.machines.length) {
-      say(`starting machines: ${machines}`);
-      for (const line of await cluster.grow(machines)) say(line);
-      await fleet.useMachines();
-    }
-    say(`measuring: ${name}`);
-    const outcome = await measure({ fleet, cluster, baselines, machines, clushObstacle }, rounds);
-    print(`\n${describe(outcome).join('\n')}`);
-    const over = budgetResults(outcome).filter(({ isOver }) => isOver);
-    missed.push(...over.map(({ of }) => `${of} (${outcome.title})`));
+async function runSuite({ name, machines, rounds, measure }, context) {
+  const { cluster, fleet } = context;
+  if (machines > cluster.machines.length) {
+    say(`starting machines: ${machines}`);
+    for (const line of await cluster.grow(machines)) say(line);
+    await fleet.useMachines();
   }
-  return missed;
+  say(`measuring: ${name}`);
+  const load = new OtherLoad(cluster);
+  const outcome = await measure({ ...context, machines }, rounds);
+  const percent = (100 * load.share).toFixed(0);
+  const notes = [...(outcome.notes ?? []), `Other processes used ${percent} % of the CPU time meanwhile.`];
+  return { ...outcome, notes };
 }
 
 /** Locks the folder, unless another bench uses it. */
@@ -82,13 +90,6 @@ function lockFolder() {
   }
   mkdirSync(FOLDER, { recursive: true });
   writeFileSync(owner, `${process.pid}`);
-}
-
-function heading() {
-  const load = loadavg()
-    .map((average) => average.toFixed(2))
-    .join(' ');
-  return `Node ${process.version}, ${availableParallelism()} cores, load average ${load}`;
 }
 
 function interrupt(why) {

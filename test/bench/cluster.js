@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandError, run } from './run.js';
 
@@ -56,15 +56,24 @@ export class Cluster {
     return stderr.split('\n').filter((line) => line !== '' && !/^b\d+ |^next: /.test(line));
   }
 
-  /** Runs a verb of the cluster script for a machine: `kill`, `start`. */
-  async runVerb(verb, machine) {
-    await run([SCRIPT, verb, machine], { env: this.#environment });
+  /** Runs a verb of the cluster script for a machine: `kill`, `start`, `exec` with a command. */
+  async runVerb(verb, machine, ...command) {
+    await run([SCRIPT, verb, machine, ...command], { env: this.#environment });
   }
 
-  /** The total CPU time of all machines so far, in ms, from their cgroups. */
+  /** The total CPU time of all machines so far, in ms, also of those that were switched off. */
   get cpu() {
-    const usages = this.machines.map(({ name }) => readFileSync(`${this.#cgroupOf(name)}/cpu.stat`, 'utf8'));
-    return usages.reduce((sum, usage) => sum + Number(/^usage_usec (\d+)/.exec(usage)?.[1]) / 1000, 0);
+    const path = join(this.#cgroup, 'cpu.stat');
+    return existsSync(path) ? Number(/^usage_usec (\d+)/.exec(readFileSync(path, 'utf8'))?.[1]) / 1000 : 0;
+  }
+
+  /** How many instances of a template have a cgroup. */
+  instancesRunning(template) {
+    const counts = this.machines.map(({ name }) => {
+      const slice = join(this.#cgroup, name, `payload/system.slice/system-${template}.slice`);
+      return existsSync(slice) ? readdirSync(slice).filter((unit) => unit.endsWith('.service')).length : 0;
+    });
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   /** The machines on which a service has processes, from their cgroups, because a query would use CPU time. */
@@ -73,7 +82,8 @@ export class Cluster {
       .map(({ name }) => name)
       .filter((name) => {
         try {
-          const path = `${this.#cgroupOf(name)}/payload/system.slice/${service}/cgroup.events`;
+          const [, slice = ''] = /^(.*)@/.exec(service)?.map((template) => `system-${template}.slice`) ?? [];
+          const path = join(this.#cgroup, name, 'payload/system.slice', slice, service, 'cgroup.events');
           return readFileSync(path, 'utf8').includes('populated 1');
         } catch {
           return false;
@@ -82,11 +92,11 @@ export class Cluster {
   }
 
   /** The cluster script uses the same name. */
-  #cgroupOf(machine) {
+  get #cgroup() {
     const id = createHash('md5').update(this.folder).digest('hex').slice(0, 8);
     const mounts = readFileSync('/proc/mounts', 'utf8').split('\n');
     const [, path] = mounts.map((line) => line.split(' ')).find(([, , type]) => type === 'cgroup2') ?? [];
-    return join(path ?? '/sys/fs/cgroup', `fleet-cluster-${id}`, machine);
+    return join(path ?? '/sys/fs/cgroup', `fleet-cluster-${id}`);
   }
 
   /** Removes everything, also the remains of a killed run. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { CommandError, run } from './run.js';
 
 /**
@@ -5,13 +6,19 @@ import { CommandError, run } from './run.js';
  *
  * @typedef {object} Candidate
  * @property {string} name
- * @property {(round: number) => readonly string[]} command the command line; each round can use a
- *   new unit
+ * @property {(round: number) => readonly string[]} command the command line; each round can use a new unit
  * @property {(stdout: string) => boolean} [isRight] whether the output shows success
+ * @property {(round: number) => Promise<void>} [before] preparation, which is not timed
  * @property {(round: number) => Promise<void>} [after] clean-up, which is not timed
  *
- * @typedef {{ readonly name: string, readonly times: readonly number[] }} Result times in ms, at least one
+ * `times` has the wall times and `cpu` the CPU times, of all processes of a command, at least one. Both are in ms unless `unit`
+ * says otherwise.
+ * @typedef {{ readonly name: string, readonly times: readonly number[], readonly cpu?: readonly number[],
+ *   readonly unit?: string }} Result
  */
+
+/** The unit of times in /proc/PID/stat, in ms: USER_HZ is 100 on every Linux that Node runs on. */
+export const TICK = 10;
 
 /**
  * Runs the candidates in turns, A B C A B C …, so that a box that gets slower affects all of them. The first round,
@@ -22,22 +29,34 @@ import { CommandError, run } from './run.js';
  * @returns {Promise<readonly Result[]>}
  */
 export async function compare(candidates, rounds) {
-  const results = candidates.map(({ name }) => ({ name, times: [] }));
+  const results = candidates.map(({ name }) => ({ name, times: [], cpu: [] }));
   for (let round = 0; round <= rounds; round++) {
     for (const [index, candidate] of candidates.entries()) {
-      const ms = await measure(candidate, round);
-      if (round > 0) results[index].times.push(ms);
+      const { ms, cpu } = await measure(candidate, round);
+      if (round === 0) continue;
+      results[index].times.push(ms);
+      results[index].cpu.push(cpu);
     }
   }
   return results;
 }
 
-async function measure({ command, isRight = () => true, after }, round) {
+async function measure({ command, isRight = () => true, before, after }, round) {
+  await before?.(round);
   const words = command(round);
+  const cpuBefore = childrenCpu();
   const { ms, stdout, stderr } = await run(words);
+  const cpu = childrenCpu() - cpuBefore;
   if (!isRight(stdout)) throw new CommandError(words, 'not the expected output', `${stdout}${stderr}`);
   await after?.(round);
-  return ms;
+  return { ms, cpu };
+}
+
+/** The CPU time of all children that have ended, and of theirs, in ms. */
+export function childrenCpu() {
+  const [, words] = readFileSync('/proc/self/stat', 'utf8').split(') ');
+  const [user, system] = words.split(' ').slice(13, 15).map(Number);
+  return (user + system) * TICK;
 }
 
 /** @param {readonly number[]} values at least one */

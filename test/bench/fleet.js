@@ -2,7 +2,7 @@ import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CannotRun, run } from './run.js';
 
-const ROOT = new URL('../..', import.meta.url).pathname;
+export const ROOT = new URL('../..', import.meta.url).pathname;
 
 export const SLEEPER = '[Service]\nExecStart=/bin/sleep 1000000\n';
 
@@ -10,6 +10,12 @@ export const SLEEPER = '[Service]\nExecStart=/bin/sleep 1000000\n';
 export const UNITS = ['everywhere@1', 'everywhere@2', 'everywhere@3', 'everywhere@4'].map(
   (name) => `${name}.service`,
 );
+
+/**
+ * Keys of fleet.conf; `through` is the cluster whose machines are reached, if it is not the one of the bench.
+ *
+ * @typedef {Readonly<Record<string, string>> & { readonly through?: import('./cluster.js').Cluster }} Settings
+ */
 
 /** fleetctl, its registry and its fleet.conf for machines of the cluster. */
 export class Fleet {
@@ -24,21 +30,28 @@ export class Fleet {
     this.#folder = folder;
     this.#cluster = cluster;
     this.program = join(folder, 'bin/fleetctl');
+    this.socket = join(folder, 'fleet.sock');
+    this.endpoint = `unix://${this.socket}`;
   }
 
   /** Builds the source in a folder where no other build replaces it during the run. */
   async build() {
-    const bundler = join(ROOT, 'node_modules/.bin/rolldown');
-    if (!existsSync(bundler)) throw new CannotRun('rolldown is missing: run "npm ci" first');
     const config = join(ROOT, 'src/rolldown.config.js');
-    await run([bundler, '--config', config, '--dir', join(this.#folder, 'dist')]);
+    await run([bundler(), '--config', config, '--dir', join(this.#folder, 'dist')]);
     cpSync(join(ROOT, 'bin'), join(this.#folder, 'bin'), { recursive: true });
   }
 
-  /** Configures the current machines of the cluster, and starts UNITS on all of them. */
+  /** Builds decide.ts and returns its path. */
+  async buildDecide() {
+    const source = join(ROOT, 'test/bench/decide.ts');
+    const folder = join(this.#folder, 'decide');
+    await run([bundler(), source, '--format', 'esm', '--platform', 'node', '--dir', folder]);
+    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+    return join(folder, 'decide.js');
+  }
+
+  /** Starts UNITS on all machines that the cluster has now. */
   async useMachines() {
-    this.#writeConf('fleet.conf', '');
-    this.#writeConf('unsettled.conf', 'settle = 0ms\n');
     const template = this.writeUnit('everywhere@.service', `${SLEEPER}\n[X-Fleet]\nGlobal=true\n`);
     await run(this.command('submit', template));
     await run(this.command('start', ...UNITS));
@@ -46,23 +59,18 @@ export class Fleet {
 
   /** The command line of a verb. */
   command(...words) {
-    return [this.program, '--config', join(this.#folder, 'fleet.conf'), ...words];
+    return this.commandWith({}, ...words);
   }
 
-  /** The same, with a started unit counted as up at once. */
-  commandWithoutSettling(...words) {
-    return [this.program, '--config', join(this.#folder, 'unsettled.conf'), ...words];
+  /** The same with settings. @param {Settings} settings */
+  commandWith(settings, ...words) {
+    return [this.program, '--config', this.conf(settings), ...words];
   }
 
-  /** The same with a fleet.conf for a controller that listens on `socket`. */
-  commandOf(program, agentTtl, ...words) {
-    const name = `ttl-${agentTtl}.conf`;
-    this.#writeConf(name, `listen = unix://${this.socket}\nagent_ttl = ${agentTtl}\n`);
-    return [join(this.#folder, 'bin', program), '--config', join(this.#folder, name), ...words];
-  }
-
-  get socket() {
-    return join(this.#folder, 'fleet.sock');
+  /** The command line of fleetd, which listens on `socket`. @param {Settings} settings */
+  controllerWith(settings) {
+    const conf = this.conf({ ...settings, listen: this.endpoint });
+    return [join(this.#folder, 'bin/fleetd'), '--config', conf];
   }
 
   /** Writes a unit file and returns its path. */
@@ -73,14 +81,29 @@ export class Fleet {
     return path;
   }
 
-  #writeConf(name, top) {
-    const { identityFile, knownHostsFile, machines } = this.#cluster;
+  /** Writes a fleet.conf for the machines that the cluster has now, and returns its path. @param {Settings} settings */
+  conf({ through = this.#cluster, ...top } = {}) {
+    const { identityFile, knownHostsFile, machines } = through;
     const ssh = `user = root\nidentity_file = ${identityFile}\nknown_hosts_file = ${knownHostsFile}\n`;
     const sections = machines.map(({ name, host, port }) => {
       const address = port === '22' ? host : `${host}:${port}`;
       return `[machine.${name}]\naddress = ${address}\n`;
     });
-    const text = [`registry = file:registry\n${top}`, `[ssh]\n${ssh}`, ...sections].join('\n');
-    writeFileSync(join(this.#folder, name), text);
+    const settings = Object.entries({ registry: 'file:registry', ...top }).map(
+      ([key, value]) => `${key} = ${value}\n`,
+    );
+    const name = Object.entries(top).map(([key, value]) => `${key}-${value}`.replaceAll(/\W+/g, '-'));
+    const path = join(
+      this.#folder,
+      `${[through === this.#cluster ? 'near' : 'far', ...name].join('.')}.conf`,
+    );
+    writeFileSync(path, [settings.join(''), `[ssh]\n${ssh}`, ...sections].join('\n'));
+    return path;
   }
+}
+
+function bundler() {
+  const program = join(ROOT, 'node_modules/.bin/rolldown');
+  if (!existsSync(program)) throw new CannotRun('rolldown is missing: run "npm ci" first');
+  return program;
 }

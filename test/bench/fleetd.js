@@ -1,13 +1,11 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { ENVIRONMENT, interruption } from './run.js';
+import { TICK } from './compare.js';
+import { ENVIRONMENT, pause } from './run.js';
 
 /** The longest time until it is ready, and until it has ended, in ms. */
 const DEADLINE_MS = 120_000;
-/** The unit of times in /proc/PID/stat, in ms: USER_HZ is 100 on every Linux that Node runs on. */
-const TICK = 10;
 
 export class Fleetd {
   #process;
@@ -22,16 +20,21 @@ export class Fleetd {
   /**
    * Starts fleetd and waits until it has contacted every machine.
    *
-   * @param {readonly string[]} command
-   * @param {string} socket of its API
+   * @param {import('./fleet.js').Fleet} fleet
+   * @param {import('./fleet.js').Settings} settings
    */
-  static async start([program, ...rest], socket) {
+  static async start(fleet, settings) {
+    const [program, ...rest] = fleet.controllerWith(settings);
     const fleetd = new Fleetd(spawn(program, rest, { env: ENVIRONMENT, stdio: 'ignore', detached: true }));
     const end = performance.now() + DEADLINE_MS;
-    while ((await health(socket)) !== 200) {
-      interruption.signal.throwIfAborted();
-      if (performance.now() > end) throw new Error('fleetd is not ready after two minutes');
-      await sleep(50);
+    try {
+      while ((await health(fleet.socket)) !== 200) {
+        if (performance.now() > end) throw new Error('fleetd is not ready after two minutes');
+        await pause(50);
+      }
+    } catch (error) {
+      await fleetd.stop();
+      throw error;
     }
     return fleetd;
   }

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Aborted by a signal: it ends every command of the bench except clean-up. */
 export const interruption = new AbortController();
@@ -20,13 +22,16 @@ export const ENVIRONMENT = {
 const TIMEOUT_MS = 300_000;
 
 /**
- * Runs a command to its end. `ms` is the wall time from its start until its output is closed. A command that
- * does not exit with 0 is an error, not a measurement.
+ * Runs a command to its end. `ms` is the wall time from its start until its output is closed, and `peakMiB` the largest
+ * resident memory of its process, if it is watched. A command that does not exit with 0 is an error, not a measurement.
  *
  * @param {readonly string[]} words the program and its arguments
- * @param {{ env?: Readonly<Record<string, string>>, outlivesInterruption?: boolean }} options
+ * @param {{ env?: Readonly<Record<string, string>>, outlivesInterruption?: boolean, watchesMemory?: boolean }} options
  */
-export async function run([program, ...rest], { env = {}, outlivesInterruption = false } = {}) {
+export async function run(
+  [program, ...rest],
+  { env = {}, outlivesInterruption = false, watchesMemory = false } = {},
+) {
   if (!outlivesInterruption) interruption.signal.throwIfAborted();
   const started = performance.now();
   // In its own process group, so that Ctrl-C does not reach it, and all of its processes can be ended together.
@@ -38,6 +43,8 @@ export async function run([program, ...rest], { env = {}, outlivesInterruption =
   const stop = () => endGroup(child, 'SIGTERM');
   const timer = setTimeout(() => endGroup(child, 'SIGKILL'), TIMEOUT_MS);
   if (!outlivesInterruption) interruption.signal.addEventListener('abort', stop, { once: true });
+  let peakMiB;
+  const watch = watchesMemory && setInterval(() => (peakMiB = peakMemory(child.pid) || peakMiB), 5);
   try {
     const [status, stdout, stderr] = await Promise.all([
       ending(child),
@@ -47,10 +54,25 @@ export async function run([program, ...rest], { env = {}, outlivesInterruption =
     const ms = performance.now() - started;
     if (!outlivesInterruption) interruption.signal.throwIfAborted();
     if (status !== 0) throw new CommandError([program, ...rest], status, stderr || stdout);
-    return { ms, stdout, stderr };
+    return { ms, stdout, stderr, peakMiB };
   } finally {
     clearTimeout(timer);
+    clearInterval(watch);
     interruption.signal.removeEventListener('abort', stop);
+  }
+}
+
+/** Waits, unless the bench is interrupted. */
+export function pause(ms) {
+  return sleep(ms, undefined, { signal: interruption.signal });
+}
+
+/** The largest resident memory of a process so far, in MiB; undefined when it has ended. */
+function peakMemory(pid) {
+  try {
+    return Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+  } catch {
+    return undefined;
   }
 }
 
