@@ -13,7 +13,7 @@ import type { WaitPolicy } from '../systemd/driver.ts';
 
 /** The time limit for the answer of a controller, in ms; then this process runs the pass. */
 function firstMsOf(machines: number): number {
-  return 250 + 5 * machines;
+  return 1_000 + 5 * machines;
 }
 /** The limit of the time in which a controller that works is silent, in ms. */
 const SILENT_MS = 5_000;

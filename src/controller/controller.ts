@@ -96,7 +96,10 @@ export class Controller {
     this.#ports = ports;
     this.#leases = leases;
     this.#watches = new Map(watches);
-    this.#passes = new Passes({ ports, watches: this.#watches, deadlineMs, emit, onDone: wake });
+    this.#passes = new Passes({
+      ...{ ports, watches: this.#watches, deadlineMs, emit, onDone: wake },
+      snapshot: (registry) => this.#snapshot(registry),
+    });
     this.#notifier = new ChangeNotifier(emit);
     this.#awakeAt = clock.now();
     this.#loopedAt = clock.now();

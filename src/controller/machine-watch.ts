@@ -65,6 +65,7 @@ export class MachineWatch {
   #session: MachineSession | undefined;
   #failures = 0;
   #isResting: boolean = false;
+  #isOver: boolean = false;
   #seenAt = 0;
   /** The last time at which the machine was known to be up, epoch ms: an answer, or the end of its session. */
   #upAt = 0;
@@ -119,6 +120,7 @@ export class MachineWatch {
     }
     signal.removeEventListener('abort', wake);
     this.#nextRound.resolve();
+    this.#isOver = true;
     this.#drop();
   }
 
@@ -131,6 +133,46 @@ export class MachineWatch {
     const { promise } = this.#nextRound;
     this.#pause.abort();
     return promise;
+  }
+
+  /**
+   * The open session, until it is closed, for a change that has to begin at once; undefined while a query is under way.
+   * The watch opens another one if it needs one meanwhile.
+   */
+  lend(): MachineSession | undefined {
+    const session = this.#session;
+    if (session === undefined || !this.#isResting) return undefined;
+    const [token, shown] = [this.#token, this.#shown];
+    let isUsable: boolean = true;
+    const broken = (): void => {
+      isUsable = false;
+    };
+    void session.ended.then(broken);
+    this.#session = undefined;
+    this.#token = undefined;
+    this.#shown = new ShowCache();
+    return {
+      ...session,
+      ask: (query) =>
+        session.ask(query).catch((error: unknown) => {
+          broken();
+          throw error;
+        }),
+      change: async (...given) => {
+        const outcomes = await session.change(...given);
+        if (outcomes.some(({ failure }) => failure?.code === 'unreachable')) broken();
+        return outcomes;
+      },
+      close: () => {
+        if (!isUsable || this.#session !== undefined || this.#isOver) {
+          session.close();
+          return;
+        }
+        this.#session = session;
+        this.#token = token;
+        this.#shown = shown;
+      },
+    };
   }
 
   /** Restarts the time for which the machine is unreachable, after this process was paused. */

@@ -1,9 +1,10 @@
+import { deferred } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { Observation } from '../cluster/snapshot.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import type { Waits } from '../systemd/change-jobs.ts';
-import type { SystemdDriver } from '../systemd/driver.ts';
-import { observedBy, observeQuery } from '../systemd/observation.ts';
+import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
+import { type ObserveRequest, observedBy, observeQuery } from '../systemd/observation.ts';
 import type { MachineWatch } from './machine-watch.ts';
 import { within } from './waiting.ts';
 
@@ -17,7 +18,7 @@ type PassDriverOptions = {
 /**
  * The driver of one pass of a controller. It observes the machines `fresh`; for others the last observation is used. A
  * machine that is known to be unreachable fails at once, and one that does not answer in time is unreachable from then
- * on. `waits` of the pass replace those of the controller.
+ * on. It uses the open session of the watch where that one is free. `waits` of the pass replace those of the controller.
  */
 export function passDriver(
   { ports, watches, deadlineMs }: PassDriverOptions,
@@ -31,19 +32,30 @@ export function passDriver(
       if (watch === undefined)
         throw new FleetError('machine-not-found', `No such machine: "${machine.name}"`);
       if (watch.unreachable !== undefined) throw watch.unreachable;
-      const session = driver.connect(machine);
-      const observed = observedBy(session, async ({ request }) => {
+      let opened: MachineSession | undefined;
+      const session = (): MachineSession => {
+        opened ??= watch.lend() ?? driver.connect(machine);
+        return opened;
+      };
+      const observe = async (request: ObserveRequest): Promise<Observation> => {
         if (!fresh.has(machine.name)) return lastObservation(watch);
         const sentAt = clock.now();
         try {
           const query = observeQuery({ ...request, token: true });
-          return await within(deadlineMs, machine, session.ask(query));
+          return await within(deadlineMs, machine, session().ask(query));
         } catch (error) {
           if (isFleetError(error)) watch.failed(sentAt, error);
           throw error;
         }
-      });
-      return { ...observed, change: (changes, cluster) => session.change(changes, cluster, waits?.()) };
+      };
+      const lazy: MachineSession = {
+        ask: (query) => session().ask(query),
+        change: (changes, cluster) => session().change(changes, cluster, waits?.()),
+        // A pass waits for answers only.
+        ended: deferred<void>().promise,
+        close: () => opened?.close(),
+      };
+      return observedBy(lazy, ({ request }) => observe(request));
     },
     journal: (machine, request) => driver.journal(machine, request),
     close: async () => undefined,

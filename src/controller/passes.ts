@@ -4,7 +4,10 @@ import type { ControllerEvent, Emit } from '../reconcile/events.ts';
 import type { PassRequest, ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
+import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
+import type { Waits } from '../systemd/change-jobs.ts';
+import { machinesToObserve, wasOutdated } from './fresh.ts';
 import type { MachineWatch } from './machine-watch.ts';
 import { passDriver } from './pass-driver.ts';
 import type { Group } from './to-do.ts';
@@ -15,6 +18,8 @@ export type PassesOptions = {
   readonly ports: Omit<Ports, 'emit'>;
   readonly watches: ReadonlyMap<string, MachineWatch>;
   readonly deadlineMs: number;
+  /** The last observations of all machines, with a registry. */
+  readonly snapshot: (registry: RegistryView) => ClusterSnapshot;
   readonly emit: (event: ControllerEvent) => void;
   /** Called after a pass, when every machine that it changed has been observed again. */
   readonly onDone: () => void;
@@ -156,32 +161,12 @@ export class Passes {
   }
 
   /**
-   * Runs the pass of a command. It observes every machine, as a command does, and waits for no other pass over its units,
-   * which may be a start that hangs and that the command stops. Rejects as a pass does, and with FleetError `endpoint`
-   * if the registry is not that of the command.
+   * Runs the pass of a command. It waits for no other pass over its units, which may be a start that hangs and that the
+   * command stops. Rejects as a pass does, and with FleetError `endpoint` if the registry is not that of the command.
    */
-  async command(request: PassRequest, emit: Emit, signal: AbortSignal): Promise<ReconcileReport> {
-    const { ports } = this.#options;
-    const { units, actions, maxParallel, waits, author } = request;
-    const end = waits.ms === undefined ? undefined : performance.now() + waits.ms;
-    const left = (): number | undefined =>
-      end === undefined ? undefined : Math.max(0, end - performance.now());
-    const fresh = new Set(ports.machines.map(({ name }) => name));
-    const driver = passDriver(this.#options, fresh, () => ({ ...waits, ms: left() }));
-    const registry: Ports['registry'] = {
-      ...ports.registry,
-      load: async () => checked(await ports.registry.load(), request),
-      update: (decide) => ports.registry.update(decide, author),
-    };
-    const told: Emit = (event) => {
-      this.#emit(event);
-      emit(event);
-    };
-    const pass = reconcile({ ...ports, registry, driver, emit: told }, units, {
-      actions,
-      maxParallel,
-      signal,
-    });
+  command(request: PassRequest, emit: Emit, signal: AbortSignal): Promise<ReconcileReport> {
+    const { units } = request;
+    const pass = this.#commanded(request, emit, signal);
     const after = pass.then(
       (report) => {
         this.#learn(report, units);
@@ -191,6 +176,32 @@ export class Passes {
     );
     this.#track({ units, isCommand: true }, after);
     return pass;
+  }
+
+  /**
+   * Decides on the last observations where they are enough. If a machine refuses a change because of what was not observed,
+   * a second pass observes every machine.
+   */
+  async #commanded(request: PassRequest, emit: Emit, signal: AbortSignal): Promise<ReconcileReport> {
+    const { ports } = this.#options;
+    const { units, waits, author, ...options } = request;
+    const end = performance.now() + (waits.ms ?? 0);
+    const left = (): Waits => ({ ...waits, ms: waits.ms && Math.max(0, end - performance.now()) });
+    const load = async (): Promise<RegistryView> => checked(await ports.registry.load(), request);
+    const update: Registry['update'] = (decide) => ports.registry.update(decide, author);
+    const told: Emit = (event) => {
+      this.#emit(event);
+      emit(event);
+    };
+    const pass = (fresh: ReadonlySet<string>): Promise<ReconcileReport> => {
+      const driver = passDriver(this.#options, fresh, left);
+      const registry = { ...ports.registry, load, update };
+      return reconcile({ ...ports, registry, driver, emit: told }, units, { ...options, signal });
+    };
+    const all = new Set(ports.machines.map(({ name }) => name));
+    const fresh = machinesToObserve(this.#options.snapshot(await load()), units, options);
+    const report = await pass(fresh);
+    return fresh.size < all.size && wasOutdated(report) ? pass(all) : report;
   }
 
   async #observe(machines: ReadonlySet<string>): Promise<void> {

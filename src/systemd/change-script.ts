@@ -33,7 +33,7 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
     all.filter(({ change }) => hasStep(change, kind));
   const guards = all.flatMap((each) => [guard(each), ...checkLease(each)]);
   return complete('change', [
-    `clock; began=$now changed= deadline= ran= again= ${all.map(({ index }) => `skip${index}=`).join(' ')}`,
+    `clock; began=$now changed= deadline= wait= ran= again= ${all.map(({ index }) => `skip${index}=`).join(' ')}`,
     ...deadline(waits.ms),
     'step prepare prepare || return',
     'step lock lock || return',
@@ -63,7 +63,7 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
 function deadline(ms: number | undefined): readonly string[] {
   if (ms === undefined) return [];
   const lockSeconds = Math.min(LOCK_WAIT_SECONDS, Math.ceil(ms / 1000));
-  return [`clock && deadline=$((now + ${Math.ceil(ms / 10)})) W=${lockSeconds}`];
+  return [`clock && deadline=$((now + ${Math.ceil(ms / 10)})) wait=${lockSeconds}`];
 }
 
 function adopt(each: Numbered): readonly string[] {

@@ -45,7 +45,7 @@ close_to_others() { chmod go= "$@" && { [ ! -d "$L/registry" ] || chmod 711 "$L"
 # lock: 11 if it takes too long, with the process that holds the lock
 lock() {
   command exec 9>"$R/lock" || return
-  flock -w "$W" 9 || { holder "$R/lock"; return 11; }
+  flock -w "${wait:-$W}" 9 || { holder "$R/lock"; return 11; }
 }
 # holder FILE: process, user and command of the holder of its lock; needs Linux 4.1
 holder() {
@@ -68,7 +68,7 @@ sweep() {
     ! flock -n 8 || rm -f .fleet-* "$L/tmp/"*
     break
   done
-  flock -s -w "$W" 8 || { holder "$R/busy"; return 11; }
+  flock -s -w "${wait:-$W}" 8 || { holder "$R/busy"; return 11; }
 }
 
 # cluster ID: the machine belongs to that cluster; one without a cluster is claimed

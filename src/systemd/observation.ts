@@ -114,6 +114,8 @@ function partsOf(request: ObserveRequest): readonly Part[] {
     ...when(shown === undefined, [`${asks ? '' : '[ $# -eq 0 ] || '}section units show "$@"`]),
     // Its section is left out if there is nothing to add.
     ...when(asks, [`added ${words}`]),
+    // The session may be used for a change.
+    ...when(withinMs !== undefined, ['unset S']),
   ];
 }
 

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import http from 'node:http';
 import { join } from 'node:path';
 import { afterEach, beforeAll, expect, it } from 'vitest';
-import { insideAll, MACHINES, onMachines, SUBNET, until } from '../support/cluster.ts';
+import { inside, insideAll, MACHINES, onMachines, SUBNET, until } from '../support/cluster.ts';
 import { type Fleetd, fleetdStarter } from './fleetd.ts';
 import { createOperator, done, type Outcome, SLEEPER, service } from './operator.ts';
 
@@ -19,6 +19,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ['start', 'dies', 'nowhere', 'web@5', 'no-such'],
   ['restart', '-o', 'json', 'web@1', 'web@2', 'dies'],
   ['restart', '--max-parallel=2', 'web@*'],
+  ['start', '-o', 'json', 'alien'],
   ['load', 'loaded'],
   ['start', '--no-block', 'web@6'],
   ['start', '--timeout=1s', 'slow'],
@@ -26,7 +27,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ['stop', '-o', 'json', 'web@1', 'web@2'],
   ['unload', 'web@2'],
   ['destroy', '-o', 'json', 'web@1', 'dies'],
-  ['destroy', 'web@*', 'loaded', 'slow', 'nowhere'],
+  ['destroy', 'web@*', 'loaded', 'slow', 'nowhere', 'alien'],
 ];
 
 onMachines('a fleetd that runs the passes of fleetctl', () => {
@@ -44,7 +45,7 @@ onMachines('a fleetd that runs the passes of fleetctl', () => {
   };
 
   beforeAll(() => {
-    for (const name of ['web@', 'loaded']) operator.write(`${name}.service`, SLEEPER);
+    for (const name of ['web@', 'loaded', 'alien']) operator.write(`${name}.service`, SLEEPER);
     operator.write('slow.service', SLOW);
     operator.write('dies.service', DIES);
     operator.write('nowhere.service', NOWHERE);
@@ -57,6 +58,8 @@ onMachines('a fleetd that runs the passes of fleetctl', () => {
   });
 
   it('gives the same answers, status and output as fleetctl alone', async () => {
+    const path = '/etc/systemd/system/alien.service';
+    await inside('k1', `printf '[Service]\nExecStart=/bin/true\n' >${path}; systemctl daemon-reload`);
     const all = async (): Promise<readonly Outcome[]> => {
       const outcomes: Outcome[] = [];
       for (const words of COMMANDS) outcomes.push(masked(await operator.fleetctl(...words)));
@@ -65,7 +68,7 @@ onMachines('a fleetd that runs the passes of fleetctl', () => {
     const alone = await all();
     await leader();
     expect(await all()).toEqual(alone);
-    expect(alone.map(({ status }) => status)).toEqual([0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0]);
+    expect(alone.map(({ status }) => status)).toEqual([0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]);
   });
 
   it('runs them over its own sessions, and records the user of the command', async () => {

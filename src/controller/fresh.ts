@@ -1,0 +1,77 @@
+import { type ClusterSnapshot, observedOn, readableOf } from '../cluster/snapshot.ts';
+import { plan } from '../plan/plan.ts';
+import { hasStep, type UnitChange } from '../plan/step.ts';
+import type { PassOptions, ReconcileReport } from '../reconcile/pass.ts';
+import { machinesOf, placementsOf } from '../schedule/decision.ts';
+import { schedule } from '../schedule/schedule.ts';
+
+/**
+ * The names of the machines that a pass of a command has to observe before it decides. A machine is left out if the last
+ * observation of it is enough, because the changes that follow check the unit themselves: the machine refuses them if it
+ * has another record of the unit than was observed, or a unit of another origin, and reports the state of the unit
+ * afterwards. These are changes that write and start a new text, stop a unit, or remove it. Pure.
+ */
+export function machinesToObserve(
+  snapshot: ClusterSnapshot,
+  scope: ReadonlySet<string>,
+  { actions = new Map() }: PassOptions,
+): ReadonlySet<string> {
+  const all = new Set(snapshot.machines.map(({ machine }) => machine.name));
+  const units = snapshot.units.filter(({ name }) => scope.has(name));
+  const tied = tiedUnits(snapshot);
+  if (units.length < scope.size || units.some(({ name }) => tied.has(name))) return all;
+  if ([...actions.values()].some((action) => action === 'restart' || action === 'run')) return all;
+  const decisions = schedule(snapshot, readableOf(scope, snapshot));
+  if (decisions.some(({ kind }) => kind === 'move' || kind === 'unschedulable')) return all;
+  const plans = plan(snapshot, placementsOf(decisions, scope), { actions });
+  const verified = new Set(
+    plans.flatMap(({ machine, changes }) =>
+      changes.filter(isVerified).map(({ unit }) => `${machine} ${unit}`),
+    ),
+  );
+  const fresh = new Set<string>();
+  for (const decision of decisions) {
+    const { unit } = decision;
+    const ids = new Set([...machinesOf(decision), ...('from' in decision ? [decision.from] : [])]);
+    for (const view of snapshot.machines) {
+      const isConcerned = ids.has(view.id) || observedOn(view, unit) !== undefined;
+      const { name } = view.machine;
+      if (isConcerned && !verified.has(`${name} ${unit}`)) fresh.add(name);
+    }
+  }
+  return fresh;
+}
+
+/** The units that are decided together with others of the registry, or need a lease. */
+function tiedUnits({ units }: ClusterSnapshot): ReadonlySet<string> {
+  const names = new Set(units.map(({ name }) => name));
+  return new Set(
+    units.flatMap(({ name, triggers, placement, dependencies }) => {
+      const others = [...placement.replaces, ...dependencies.map(({ unit }) => unit)].filter((unit) =>
+        names.has(unit),
+      );
+      if (triggers !== undefined) others.push(triggers);
+      return others.length > 0 || placement.fence !== undefined ? [name, ...others] : [];
+    }),
+  );
+}
+
+function isVerified(change: UnitChange): boolean {
+  if (change.obstacle !== undefined) return false;
+  return hasStep(change, 'start') ? hasStep(change, 'write') : hasStep(change, 'stop', 'remove');
+}
+
+/** Whether a machine refused a change, because the last observation of it was not enough. */
+export function wasOutdated({ outcomes }: Pick<ReconcileReport, 'outcomes'>): boolean {
+  return outcomes.some(({ failure }) => failure !== undefined && OUTDATED.has(failure.code));
+}
+
+const OUTDATED: ReadonlySet<string> = new Set([
+  'foreign',
+  'unrecorded',
+  'alias-taken',
+  'stale',
+  'overtaken',
+  'excluded',
+  'unknown',
+]);
