@@ -10,8 +10,9 @@ import { type Pass, verdicts } from './verdicts.ts';
 type Move = Extract<Decision, { kind: 'move' }>;
 
 /**
- * Stores the results of a pass: removed units lose their assignment, failed moves are reverted, and new verdicts on texts
- * and the edits `logged` are added. `known` is the view of the pass's decision.
+ * Stores the results of a pass: removed units lose their assignment, and so do units that their new machine refused because
+ * it has a foreign unit of that name; failed moves are reverted, and new verdicts on texts and the edits `logged` are added.
+ * `known` is the view of the pass's decision.
  */
 export async function settle(
   registry: Registry,
@@ -21,7 +22,12 @@ export async function settle(
 ): Promise<void> {
   const { snapshot, decisions, plans, outcomes } = pass;
   const failed = new Set(outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit));
-  const gone = decisions.filter(({ kind, unit }) => kind === 'release' && !failed.has(unit));
+  const foreign = new Set(
+    outcomes.filter(({ failure }) => failure?.code === 'foreign').map(({ unit }) => unit),
+  );
+  const gone = decisions.filter(
+    ({ kind, unit }) => (kind === 'release' && !failed.has(unit)) || (kind === 'place' && foreign.has(unit)),
+  );
   const returning = failedMoves(plans, decisions, snapshot, outcomes);
   if (gone.length + returning.length + verdicts(pass, known).length + logged.length === 0) return;
   await registry.update((view) => [

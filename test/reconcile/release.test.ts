@@ -121,3 +121,11 @@ describe('a unit that is stopped', () => {
     expect([await scene.assigned('a.service'), scene.there()]).toEqual(['m1', ['m1 a.service dead']]);
   });
 });
+
+it('a unit that its new machine refuses as foreign is assigned to no machine', async () => {
+  const scene = new Scene(['m1', 'm2']);
+  await scene.want('launched', '', 'a.service');
+  scene.driver.trouble('m1').failing.set('a.service', { code: 'foreign', path: '/x' });
+  expect(failuresOf(await scene.pass('a.service'))).toEqual(['a.service m1 foreign']);
+  expect(await scene.assigned('a.service')).toBeUndefined();
+});
