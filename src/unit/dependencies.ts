@@ -98,8 +98,9 @@ function mountsIn(option: UnitOption, name: UnitName): readonly Dependency[] {
 function slicesByName({ text, type, prefix, instance }: UnitName): readonly string[] {
   if (type === 'slice') return slicesAbove(text);
   const isGrouped = ['service', 'socket'].includes(type) && instance !== undefined && instance !== '';
+  if (!isGrouped) return [];
   const slice = `system-${escapeName(prefix)}.slice`;
-  return isGrouped ? [slice, ...slicesAbove(slice)] : [];
+  return [slice, ...slicesAbove(slice)];
 }
 
 /** `a-b.slice` and `a.slice` for `a-b-c.slice` (systemd.slice(5)). */
