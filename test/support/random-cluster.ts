@@ -23,8 +23,19 @@ const NAMES = [
   's@1.service',
 ].concat('s@2.service', 's@3.service', 's@4.service', 't@1.service', 't@2.service', 'g.service', 'h.service');
 
-/** A random cluster, including states that fleet does not create, such as conflicting units on one machine. */
+const made = new Map<number, ClusterSnapshot>();
+
+/**
+ * A random cluster, including states that fleet does not create, such as conflicting units on one machine. Tests of
+ * many properties share the cluster of a seed, because most of the time would go into parsing its units again.
+ */
 export function randomCluster(seed: number): ClusterSnapshot {
+  const snapshot = made.get(seed) ?? make(seed);
+  made.set(seed, snapshot);
+  return snapshot;
+}
+
+function make(seed: number): ClusterSnapshot {
   const random = seeded(seed);
   const names = NAMES.filter(() => random() < 0.6);
   const machines = Array.from({ length: 1 + Math.floor(random() * 6) }, (_, index) => `m${index + 1}`);
