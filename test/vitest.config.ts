@@ -50,6 +50,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts', 'test/soak/**/*.test.ts'],
           globalSetup: 'test/e2e/setup.ts',
+          isolate: false,
           expect: { poll },
           maxWorkers: SLOTS,
           sequence: { groupOrder: 1 },
