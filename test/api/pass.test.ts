@@ -64,6 +64,22 @@ describe('a pass of a client', () => {
     expect(house.kinds()).toContain('outcome');
   });
 
+  it('opens no session for the start, the stop and the removal of a unit', async () => {
+    for (const target of ['launched', 'loaded', 'inactive'] as const) {
+      const pass = announce();
+      await pass.ready;
+      await house.want(target, '', 'a.service');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const connect = vi.spyOn(house.fakes.driver, 'connect');
+      const actions = new Map([['a.service', target === 'launched' ? 'start' : 'stop']] as const);
+      const end = await pass.run(await requestFor(['a.service'], { actions }), none);
+      expect(end?.kind === 'report' && end.report.outcomes.length).toBe(1);
+      expect(connect).not.toHaveBeenCalled();
+      connect.mockRestore();
+      await house.controller.observe();
+    }
+  });
+
   it('is the only one over the units that the client changed', async () => {
     const pass = announce();
     await pass.ready;
