@@ -28,6 +28,7 @@ const IMPURE_WORDS =
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'bcrypt-pbkdf': ['ssh'],
   ssh2: ['ssh'],
+  'ssh2/lib/client.js': ['ssh'],
   commander: ['cli'],
   'cli-table3': ['output'],
   'string-width': ['output'],

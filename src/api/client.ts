@@ -1,5 +1,4 @@
-import http from 'node:http';
-import https from 'node:https';
+import type http from 'node:http';
 import { text } from 'node:stream/consumers';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
@@ -55,7 +54,9 @@ export function agentOf({ options }: Endpoint): { readonly agent?: false } {
 function get(endpoint: Endpoint, path: string, { firstMs, wholeMs }: ClientTimeouts): Promise<Got> {
   return new Promise((resolve, reject) => {
     const { options, tls } = endpoint;
-    const request = (tls ? https : http).request({ ...options, ...agentOf(endpoint), path });
+    // Loaded here, because most commands ask no controller.
+    const { request: send } = process.getBuiltinModule(tls ? 'node:https' : 'node:http');
+    const request = send({ ...options, ...agentOf(endpoint), path });
     const late = (ms: number) =>
       setTimeout(() => request.destroy(new Error(`no answer within ${ms / 1000} s`)), ms);
     let timer = late(firstMs);

@@ -84,8 +84,16 @@ export function offeredAlgorithms({ algorithms, compression }: SshTarget, known:
  * from its own list. Its types allow names only.
  */
 function exactly<T>(names: readonly string[]): AlgorithmList<T> {
-  const patterns = names.map(
-    (name) => new RegExp(`^${name.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)}$`),
-  );
-  return { remove: /./, append: patterns } as unknown as AlgorithmList<T>;
+  return { remove: /./, append: names.map(patternFor) } as unknown as AlgorithmList<T>;
+}
+
+/** The pattern of each name. V8 compiles a pattern when it is first used, which would be for every machine. */
+const PATTERNS = new Map<string, RegExp>();
+
+function patternFor(name: string): RegExp {
+  const known = PATTERNS.get(name);
+  if (known !== undefined) return known;
+  const pattern = new RegExp(`^${name.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)}$`);
+  PATTERNS.set(name, pattern);
+  return pattern;
 }

@@ -82,12 +82,13 @@ class Ssh2Transport implements SessionTransport {
   async #attempt(target: SshTarget, jumpHost: Connection | undefined, timeoutMs: number): Promise<Opened> {
     const signal = this.#connections.closing;
     if (signal.aborted) throw closedHere(target);
-    const { default: ssh2 } = await import('ssh2');
+    // The index of the package loads its server too, and node:http.
+    const { default: Client } = await import('ssh2/lib/client.js');
     const authentication = new Authentication(target, await this.#keys.of(target), this.#ask);
     const knownHost = await this.#trust.known(target);
     try {
       const opened = await openConnection({
-        client: new ssh2.Client(),
+        client: new Client(),
         target,
         authentication,
         knownHost,
