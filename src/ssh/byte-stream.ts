@@ -64,6 +64,24 @@ function dialDirectly(target: SshTarget, signal: AbortSignal, resolved: () => vo
   }).finally(() => signal.removeEventListener('abort', abort));
 }
 
+/**
+ * From now on, all that is written within one turn of the event loop goes out together. ssh2 writes the length, the
+ * content and the code of a packet one by one, and without Nagle's algorithm each would be a segment of TCP that wakes
+ * the machine.
+ */
+export function gatherWrites(stream: Duplex): void {
+  const write = stream.write.bind(stream);
+  const uncork = (): void => process.nextTick(() => stream.uncork());
+  stream.write = ((...given: Parameters<typeof write>) => {
+    if (stream.writableCorked === 0) {
+      stream.cork();
+      // Promises that are settled in this turn, as that of a signature, lead to packets as well.
+      process.nextTick(queueMicrotask, uncork);
+    }
+    return write(...given);
+  }) as typeof stream.write;
+}
+
 async function dialFrom(jumpHost: JumpHost, target: SshTarget, signal: AbortSignal): Promise<ByteStream> {
   const stream = new Tunnel(await jumpHost.forward(target));
   if (signal.aborted) stream.destroy();
@@ -96,6 +114,10 @@ class Tunnel extends Duplex {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
     this.#channel.write(chunk, () => done());
+  }
+
+  override _writev(writes: { readonly chunk: Buffer }[], done: () => void): void {
+    this.#channel.write(Buffer.concat(writes.map(({ chunk }) => chunk)), () => done());
   }
 
   override _final(done: () => void): void {

@@ -156,6 +156,8 @@ export class Connection implements PooledConnection {
     this.#reason ??= 'the connection was closed here';
     this.#client.end();
     const { stream } = this.#line;
+    // The goodbye was written in this turn.
+    stream.uncork();
     // Data that an unreachable machine does not take must not delay the end.
     if (stream.writableLength > 0) stream.destroy();
     else stream.end(() => stream.destroy());

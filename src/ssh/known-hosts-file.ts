@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import { LARGEST_FILE, readTrustedText } from '../base/trusted-file.ts';
 import { keyType } from './keys/public-key.ts';
 import { covers, isHashed, type KnownHostsLine, parseKnownHosts } from './known-hosts.ts';
@@ -73,7 +73,7 @@ export class KnownHostsFiles {
   readonly #files = new Map<string, { readonly stamp: string; readonly content: Promise<KnownHostsFile> }>();
 
   async read(path: string): Promise<KnownHostsFile> {
-    const stamp = await stampOf(path);
+    const stamp = stampOf(path);
     const known = this.#files.get(path);
     if (known?.stamp === stamp) return known.content;
     const content = readWhole(path, stamp !== '');
@@ -90,14 +90,9 @@ async function readWhole(path: string, isThere: boolean): Promise<KnownHostsFile
 }
 
 /** What changes with a file; empty for none. */
-async function stampOf(path: string): Promise<string> {
-  try {
-    const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
-    return [ino, size, mtimeNs, ctimeNs].join(' ');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw error;
-  }
+function stampOf(path: string): string {
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stats === undefined ? '' : [stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].join(' ');
 }
 
 function add(map: Map<string, KnownHostsLine[]>, key: string, line: KnownHostsLine): void {

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Client, ConnectConfig } from 'ssh2';
 import { isFleetError } from '../base/errors.ts';
 import type { Authentication } from './authentication.ts';
-import { ByteCounter, type ByteStream, dial } from './byte-stream.ts';
+import { ByteCounter, type ByteStream, dial, gatherWrites } from './byte-stream.ts';
 import { Connection, pingInterval } from './connection.ts';
 import type { TurnedAway } from './connection-pool.ts';
 import { closedHere, closedWhile, type OpenPhase, openFailure, timedOut } from './failure.ts';
@@ -131,6 +131,7 @@ function logIn(attempt: Attempt, line: ByteStream, progress: Progress, deadline:
       answer(verdict.kind === 'known');
       if (verdict.kind !== 'known') stream.destroy();
     };
+    gatherWrites(stream);
     client.connect(clientConfig(attempt, stream, verify));
     const certificates = offerCertificates(attempt);
     new UserAuth(client, target.user, (auth) => void authentication.run(auth, deadline).catch(reject));

@@ -32,6 +32,33 @@ test.skipIf(!hasSshd)(
   },
 );
 
+/**
+ * The name, the offer, the key, the login, the channel, the command, and one at the end; offers may go out with the name.
+ * Each one wakes the machine.
+ */
+const MOST_WRITES = 8;
+
+test.skipIf(!hasSshd)('a command is written to the machine in few pieces', async () => {
+  const server = await startOpenSsh();
+  const target = targetOf(server, server.identityFile, { user: server.user });
+  const transport = createTransport(server.folder);
+  const prototype: { _writeGeneric(this: Socket, ...given: unknown[]): void } = Socket.prototype as never;
+  const { _writeGeneric: original } = prototype;
+  let writes = 0;
+  prototype._writeGeneric = function (...given) {
+    if (this.remotePort === server.port) writes++;
+    return original.apply(this, given);
+  };
+  onTestFinished(() => {
+    prototype._writeGeneric = original;
+  });
+  const process = await transport.exec(target, 'true');
+  await process.exit;
+  await transport.close();
+  expect(writes).toBeGreaterThan(4);
+  expect(writes).toBeLessThanOrEqual(MOST_WRITES);
+});
+
 /** A shell that runs a script at once and then another one: the round trips of both. */
 async function look(transport: Transport, ssh: SshTarget) {
   const start = performance.now();
