@@ -1,5 +1,4 @@
-import http from 'node:http';
-import https from 'node:https';
+import type http from 'node:http';
 import { deferred } from '../base/async.ts';
 import { LIMITS } from '../machine/limits.ts';
 import type { Emit } from '../reconcile/events.ts';
@@ -33,7 +32,9 @@ export function announcePass(
   const end = deferred<PassEnd>();
   let emit: Emit = () => undefined;
   const path = '/fleet/v2/pass';
-  const request = (tls ? https : http).request({ ...options, ...agentOf(endpoint), method: 'POST', path });
+  // Loaded here, because most commands ask no controller.
+  const { request: send } = process.getBuiltinModule(tls ? 'node:https' : 'node:http');
+  const request = send({ ...options, ...agentOf(endpoint), method: 'POST', path });
   const close = (): void => {
     clearTimeout(timer);
     request.destroy();
