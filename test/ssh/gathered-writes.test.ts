@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { gatherWrites } from '../../src/ssh/byte-stream.ts';
 
-/** A stream whose writes are gathered, and what it was told to send at a time. */
+/** A stream whose writes are gathered, and the texts that it sends together. */
 function makeStream() {
   const sent: string[] = [];
   const stream = new Duplex({
