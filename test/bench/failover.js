@@ -43,6 +43,8 @@ const CAUSES = [
 ];
 
 const TEMPLATE = 'failover';
+/** The time between the losses of two machines, in ms, so that they do not compete for the box. */
+const STAGGER_MS = 1_000;
 
 /** The time from the loss of a machine until its unit runs on another one. All causes happen in every round. */
 export function failOver(context, rounds, ttlSeconds) {
@@ -56,7 +58,10 @@ export function failOver(context, rounds, ttlSeconds) {
         // Units move only to machines that have been reachable for agent_ttl.
         await pause(ttlMs + 2_000);
         const times = await Promise.all(
-          CAUSES.map((cause, index) => loseOnce(cluster, cause, units[index], ttlMs)),
+          CAUSES.map(async (cause, index) => {
+            await pause(index * STAGGER_MS);
+            return loseOnce(cluster, cause, units[index], ttlMs);
+          }),
         );
         for (const [index, ms] of times.entries()) results[index].times.push(ms);
         await until(() => units.every((unit) => cluster.machinesRunning(unit).length === 1), ttlMs);

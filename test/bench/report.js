@@ -33,7 +33,7 @@ export function resultOf(results, name) {
   return results.find((result) => result.name === name);
 }
 
-export function medianOf(results, name) {
+function medianOf(results, name) {
   return median(resultOf(results, name).times);
 }
 

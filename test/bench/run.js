@@ -63,8 +63,9 @@ export async function run(
 }
 
 /** Waits, unless the bench is interrupted. */
-export function pause(ms) {
-  return sleep(ms, undefined, { signal: interruption.signal });
+export async function pause(ms) {
+  await sleep(ms, undefined, { signal: interruption.signal }).catch(() => undefined);
+  interruption.signal.throwIfAborted();
 }
 
 /** The largest resident memory of a process so far, in MiB; undefined when it has ended. */
