@@ -36,10 +36,7 @@ export function askHostKey({ ask, err }: Streams): AskHostKey | undefined {
       if (answer === 'no') return false;
       err('Type "yes" or "no".\n');
     }
-    throw new FleetError(
-      'ssh-host-key',
-      `Cannot tell whether the key of machine "${machine}" is right: no answer`,
-    );
+    throw new FleetError('ssh-host-key', `Cannot confirm the key of machine "${machine}": no answer`);
   };
 }
 

@@ -5,7 +5,7 @@ import type { Ports } from '../reconcile/ports.ts';
 import { type SshAccess, withConfig } from './context.ts';
 import type { Streams } from './streams.ts';
 
-/** Looks at one machine of a configuration, tells what is wrong with it, and answers whether nothing is. */
+/** Checks one machine of a configuration and reports its problems. Returns true if there are none. */
 export function checkMachine(config: Config, name: string, streams: Streams): Promise<boolean> {
   return withConfig(config, streams, async (ports, access) => {
     const view = { all: false, names: [name] };

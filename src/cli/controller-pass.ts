@@ -73,7 +73,7 @@ export function linkToController(
     if (end?.kind === 'error' && isSent) throw end.error;
     if (mayRepeat) return undefined;
     throw new FleetError('endpoint', `Lost ${endpoint.name} during the pass`, {
-      hint: 'Machines complete the work that they have received. See where it stands: fleetctl list-units',
+      hint: 'Machines complete the work that they have received. Check the state: fleetctl list-units',
     });
   };
   return { ports: { ...own, registry, controller: run }, close: announced.close };

@@ -10,7 +10,7 @@ export function runFleetctl(): Promise<void> {
 
 /** Runs one command line and returns its exit status; everything it prints goes to `streams`. */
 export async function main(argv: readonly string[], streams: Streams): Promise<number> {
-  // The one answer that needs no parser: scripts and prompts ask for it often.
+  // Scripts and prompts often ask for the version, so it is printed without loading the parser.
   if (argv.length === 1 && argv[0] === '--version') {
     streams.out(`${VERSION_LINE}\n`);
     return EXIT.done;

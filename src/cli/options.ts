@@ -72,7 +72,7 @@ export function waitPolicyOf({ block, timeout, blockAttempts }: Call['options'])
   ].filter((flag) => flag !== false);
   if (given.length > 1) {
     throw new FleetError('usage', `Cannot use ${given.slice(0, 2).join(' and ')} together`, {
-      hint: 'Each of them says how long to wait: leave one out',
+      hint: 'Both set the time to wait: remove one of them',
     });
   }
   const attempts = numberOf('--block-attempts', blockAttempts);

@@ -36,7 +36,7 @@ function notAsked(option: 'tunnel' | 'endpoint', flag: string | undefined, value
     flag === undefined
       ? [`environment variable "${variable}"`, `unset ${variable}`]
       : [`--${option}`, 'leave it out'];
-  return new FleetError('usage', `Cannot use ${given} with this command: it does not ask "${value}"`, {
+  return new FleetError('usage', `Cannot use ${given} with this command: it does not use "${value}"`, {
     hint: `Only list-units, list-unit-files and list-machines ask a fleetd; ${remedy} to use the registry and the machines of fleet.conf`,
   });
 }

@@ -75,7 +75,7 @@ export async function withStores<T>(
   const open = async (text: string): Promise<PlacedStore> => {
     const place = parseRegistryPlace(text, { directory: cwd, home });
     if (place === undefined) {
-      throw new FleetError('usage', `Not a place for a registry: "${text}"`, { hint: EXPECTED_REGISTRY });
+      throw new FleetError('usage', `Not the address of a registry: "${text}"`, { hint: EXPECTED_REGISTRY });
     }
     checkEtcdSettings(place, config);
     const store = await openStore(place, config, streams);

@@ -30,7 +30,7 @@ export async function reportError(
 }
 
 /**
- * An unexpected error as a FleetError: a failed system call of this computer, too little memory, or a defect of fleet.
+ * An unexpected error as a FleetError: a failed system call of this computer, not enough memory, or a bug in fleet.
  */
 function unexpected(error: unknown): FleetError {
   if (isFleetError(error)) return error;
@@ -48,7 +48,7 @@ function unexpected(error: unknown): FleetError {
   }
   // V8 and WebAssembly reserve address space, which `ulimit -v` takes from them.
   if (/out of memory|memory allocation|cannot allocate/i.test(String(error))) {
-    const message = `Cannot continue, because this computer gives fleet too little memory: ${causeText(error)}`;
+    const message = `Cannot continue, because this computer has not enough free memory: ${causeText(error)}`;
     return new FleetError('local', message, { hint: 'Raise the limit: ulimit -v unlimited', cause: error });
   }
   return new FleetError('defect', `Fleet has a defect: ${String(error)}`, { hint: TRACE, cause: error });

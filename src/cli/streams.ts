@@ -123,7 +123,7 @@ function homeFolder(): string {
   try {
     return homedir();
   } catch (cause) {
-    throw new FleetError('usage', `Cannot tell your home folder: user ${process.getuid?.()} has none`, {
+    throw new FleetError('usage', `Cannot find your home folder: user ${process.getuid?.()} has none`, {
       hint: 'Set HOME, to any folder that is yours',
       cause,
     });
@@ -182,14 +182,14 @@ async function askSecretly(question: string): Promise<string> {
   }
 }
 
-/** The data that was asked for could not be written. */
+/** The output of a command could not be written. */
 export function cannotWrite(error: Error): FleetError {
   return new FleetError('output', `Cannot write the output: ${causeText(error)}`);
 }
 
 /**
- * Where the stream leads to a file, Node writes once and takes no notice when only a part went in, as on a disk that is
- * full: from now on, all of it is written or the stream fails.
+ * If the stream is a file, Node writes once and ignores a partial write, as on a full disk. After this call, all data is
+ * written or the stream fails.
  */
 function writeWhole(stream: Writable & { readonly fd: number }): void {
   if (!fstatSync(stream.fd).isFile()) return;

@@ -4,13 +4,13 @@ import type { SshTarget } from './target.ts';
 import type { SessionTransport } from './transport.ts';
 
 export type TransportOptions = Ssh2TransportOptions & {
-  /** The ssh_config that ssh(1) reads beside what targets say, or `none`; undefined for those it reads by itself. */
+  /** The ssh_config that ssh(1) reads besides the options of a target, or `none`; undefined for its default files. */
   readonly sshConfigFile: string | undefined;
   /** The environment of ssh(1). */
   readonly environment: Readonly<Record<string, string | undefined>>;
 };
 
-/** The transport that goes the way each target asks for: ssh2, or the ssh(1) that is installed here. */
+/** Uses the transport that each target names: ssh2, or the installed ssh(1). */
 export function createTransport(options: TransportOptions): SessionTransport {
   const ssh2 = createSsh2Transport(options);
   const hasTerminal = options.askHostKey !== undefined;

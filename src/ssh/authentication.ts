@@ -7,7 +7,7 @@ import type { Deadline } from './time-limit.ts';
 import type { Ask } from './transport.ts';
 import type { AuthReply, UserAuth } from './user-auth.ts';
 
-/** Logs in: with one key after another, then with the user's answers if allowed; remembers what was tried. */
+/** Logs in: with one key after another, then with the user's answers if allowed; records its attempts. */
 export class Authentication {
   readonly #target: SshTarget;
   readonly #credentials: Credentials;
@@ -16,7 +16,7 @@ export class Authentication {
   readonly #tried: string[] = [];
   #asked = 0;
   #next = 0;
-  /** What the machine would take; it says so with its first no. */
+  /** The methods that the machine accepts; its first refusal names them. */
   #methods: readonly string[] | undefined;
   #isPartial: boolean = false;
 
@@ -26,7 +26,7 @@ export class Authentication {
     this.#ask = target.batchMode ? undefined : ask;
   }
 
-  /** Resolves when the user is let in; rejects with an `ssh-authentication` error. Time with a person is not counted. */
+  /** Resolves when the user is logged in; rejects with an `ssh-authentication` error. The user's time to answer is not counted. */
   async run(auth: UserAuth, deadline: Deadline): Promise<void> {
     for (;;) {
       const method = this.#choose();
@@ -39,7 +39,7 @@ export class Authentication {
     }
   }
 
-  /** What was tried last: what let the user in, once that is so. */
+  /** The last attempt: the successful one after a login. */
   get credential(): string | undefined {
     return this.#tried.at(-1);
   }
@@ -53,7 +53,7 @@ export class Authentication {
     const others = methods.join(', ');
     if (this.#isPartial && this.#asked === 0)
       return fail(
-        `after a key it also asks for ${others}, which cannot be answered here`,
+        `after a key it also requires ${others}, which cannot be answered here`,
         methods.includes('keyboard-interactive') ? 'Log in from a terminal' : undefined,
       );
     if (!methods.includes('publickey') && this.#asked === 0)
@@ -61,19 +61,19 @@ export class Authentication {
         `it accepts no keys, only ${others}`,
         methods.some((method) => method.startsWith('gssapi'))
           ? otherTransport(this.#target)
-          : 'A password is asked for on a terminal only, and only where PreferredAuthentications names it',
+          : 'fleet asks for a password only on a terminal, and only if PreferredAuthentications names it',
       );
     const reasons = [serverSays, ...this.#problems, ...this.#credentials.unusable].filter(Boolean);
     const more = reasons.length === 0 ? '' : ` (${reasons.join('; ')})`;
     return fail(
       `it did not let "${user}" in with ${this.#tried.join(', ')}${more}`,
       this.#next < this.#credentials.keys.length
-        ? 'Say which key is the right one with identity_file in [ssh]'
+        ? 'Set identity_file in [ssh] to the right key'
         : `Add one of these keys to authorized_keys of "${user}" there, or set user and identity_file in [ssh]`,
     );
   }
 
-  /** The first way to log in that is wanted, that the machine takes, and that is not used up. */
+  /** The first preferred method that the machine accepts and that has attempts left. */
   #choose(): AuthenticationMethod | undefined {
     const { preferredAuthentications, passwordAuthentication, numberOfPasswordPrompts } = this.#target;
     const wanted = [
@@ -88,7 +88,7 @@ export class Authentication {
     });
   }
 
-  /** Undefined when nothing came of it and the next way is to be tried. */
+  /** Undefined when it had no result, and the next method is to be tried. */
   async #try(
     method: AuthenticationMethod,
     auth: UserAuth,
@@ -107,7 +107,7 @@ export class Authentication {
     let answer: AuthReply | undefined;
     for (const algorithm of algorithmsFor(credential.blob, auth.acceptedAlgorithms)) {
       answer = await this.#login(credential, algorithm, auth, deadline);
-      // RSA keys have a second algorithm, for machines that say what they take after the first try only.
+      // RSA keys have a second algorithm: some machines name the accepted ones only after the first attempt.
       const isNews = auth.acceptedAlgorithms?.includes(algorithm.signature) === false;
       if (answer?.kind !== 'failure' || answer.isPartial || !isNews) return answer;
     }
@@ -162,7 +162,7 @@ export class Authentication {
     return answer;
   }
 
-  /** As OpenSSH words it, so that no password of one machine is given to another; every line, as it is the machine's. */
+  /** The prompt names user and machine, as in OpenSSH, on every line: the text comes from the machine, and could name another one. */
   async #question(text: string, isSecret: boolean, deadline: Deadline): Promise<string | undefined> {
     const { user, name } = this.#target;
     const lines = text.split(/\r?\n/).map((line) => `(${user}@${name}) ${line}`);

@@ -2,14 +2,14 @@ import { type ErrorCode, FleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
 import type { SshTarget } from './target.ts';
 
-/** How a user gets root's rights on a machine. */
+/** The tool that gives a user root's rights on a machine. */
 export type Become = 'sudo' | 'doas' | 'none';
 
-/** How to get a shell with the rights that fleet needs on one machine. */
+/** Access to a root shell on one machine. */
 export type Access = {
   readonly ssh: SshTarget;
   readonly become: Become;
-  /** What sudo may ask for; undefined if none was given. */
+  /** The password for sudo; undefined if none was given. */
   readonly password?: BecomePassword | undefined;
 };
 
@@ -17,8 +17,8 @@ export type Access = {
 type BecomeCode = Extract<ErrorCode, `become-${string}`>;
 
 /**
- * What sudo(8), sudo-rs and doas(1) say, in the C locale that they are started in, about each reason. All of them
- * exit with 1 whatever it was.
+ * The messages of sudo(8), sudo-rs and doas(1) for each reason, in the C locale. Their exit status is 1 for every
+ * reason.
  */
 const BECOME_MESSAGES: readonly (readonly [RegExp, BecomeCode])[] = [
   [/must have a tty/, 'become-tty'],
@@ -31,8 +31,8 @@ const BECOME_MESSAGES: readonly (readonly [RegExp, BecomeCode])[] = [
 ];
 
 /**
- * The shell of machine `ssh.name` ended before it was done, or before it did anything unless it `hasAnswered`. `said` is
- * what came of it, `how` its exit.
+ * The shell of machine `ssh.name` ended too early: before it ran anything, unless it `hasAnswered`. `said` is its
+ * output, `how` its exit.
  */
 export function shellEnded(
   access: Access,
@@ -55,23 +55,23 @@ export function passwordRefused(access: Access, by: string): FleetError {
   const what =
     by === access.ssh.name
       ? 'sudo did not take the password'
-      : `the password for sudo was not sent there, as machine "${by}" did not take it`;
+      : `the password for sudo was not sent there, because machine "${by}" refused it`;
   return cannotUse(access, 'become-refused', what, HINTS['become-refused'](access.ssh.user, 'sudo'));
 }
 
-/** Whether a tool is asked for root's rights; root needs none. */
+/** Whether a tool has to give root's rights; root needs none. */
 export function becomes({ ssh, become }: Access): boolean {
   return become !== 'none' && ssh.user !== 'root';
 }
 
-/** Why a shell may end early where no tool refused its rights. */
+/** Why a shell may end early although no tool refused the rights. */
 function endHint(access: Access, hasAnswered: boolean): string {
   if (hasAnswered) return becomes(access) ? SUDO_ENDED : SHELL_ENDED;
   return access.ssh.user === 'root' ? ROOT_ENDED : ROOT_HINT;
 }
 
-const SHELL_ENDED = 'It was under way: the machine may be going down, or its shell was killed';
-const SUDO_ENDED = `${SHELL_ENDED}, also by a command_timeout in sudoers`;
+const SHELL_ENDED = 'It ended during a request: the machine may be shutting down, or the shell was killed';
+const SUDO_ENDED = `${SHELL_ENDED}, for example by a command_timeout in sudoers`;
 const ROOT_ENDED =
   'root logs in there, but gets no shell: look at ForceCommand in sshd_config, command= in authorized_keys, and the start-up files of its shell (.bashrc, .profile)';
 const ROOT_HINT = 'The user needs root rights: log in as root, or allow it sudo without a password';
@@ -82,26 +82,26 @@ const HINTS: Readonly<Record<BecomeCode, (user: string, become: Become) => strin
       ? `doas takes a password from a terminal only: write "permit nopass ${user}" into /etc/doas.conf there`
       : `Give its password with --ask-become-pass, FLEETCTL_BECOME_PASSWORD or become_password_command, or allow it sudo without one: "${user} ALL=(ALL) NOPASSWD: ALL" in sudoers`,
   'become-refused': () =>
-    'Give the right one. It was tried once, so that no account is locked; machines that had not taken it before were not sent it',
+    'Give the right password. It was tried on one machine only, so that no account is locked; only machines that had accepted it before got it',
   'become-denied': (user, become) =>
     become === 'doas'
       ? `Write "permit nopass ${user}" into /etc/doas.conf there`
       : `Run visudo there and add "${user} ALL=(ALL) ALL", or log in as another user`,
   'become-tty': (user) => `Run visudo there and add "Defaults:${user} !requiretty"`,
   'become-missing': (_, become) =>
-    `Install ${become} there, log in as root, or say in fleet.conf what the machine has: become = sudo, doas or none`,
+    `Install ${become} there, log in as root, or set "become" to sudo, doas or none in fleet.conf`,
 };
 
 function cannotUse({ ssh }: Access, code: ErrorCode, what: string, hint: string): FleetError {
   return new FleetError(code, `Cannot use machine "${ssh.name}": ${what}`, { hint });
 }
 
-/** What became of a password: `refused` names the machine that did not take it. */
+/** The result for a password: `refused` names the machine that refused it. */
 export type Verdict = { readonly kind: 'accepted' } | { readonly kind: 'refused'; readonly by: string };
 
 /**
- * A password that many machines may ask for. So that a wrong one locks no accounts, it goes to one machine first,
- * and to the others when that has taken it. After the first refusal only machines that took it before get it.
+ * A password for many machines. So that a wrong one locks no accounts, it is sent to one machine first, and to the
+ * others when that one has accepted it. After the first refusal only machines that accepted it before get it.
  */
 export class BecomePassword {
   readonly #read: () => Promise<string>;
@@ -116,8 +116,8 @@ export class BecomePassword {
   }
 
   /**
-   * Lets `attempt` send the password to a machine, or says that it must not be sent. An attempt resolves with
-   * whether it was taken, and rejects when that will never be known.
+   * Calls `attempt` to send the password to a machine, or refuses to. An attempt resolves with whether the password
+   * was accepted, and rejects when that cannot be known.
    */
   async offer(machine: string, attempt: (password: string) => Promise<boolean>): Promise<Verdict> {
     while (this.#isUntried && this.#trial !== undefined) await this.#trial;

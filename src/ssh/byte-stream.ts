@@ -10,21 +10,21 @@ type JumpHost = {
   readonly forward: (target: SshTarget) => Promise<ClientChannel>;
 };
 
-/** What carries the bytes of an SSH connection. */
+/** The byte stream below an SSH connection. */
 export interface ByteStream {
   readonly stream: Duplex;
-  /** The address that was connected to, where that is known. */
+  /** The remote address, if it is known. */
   readonly address: string | undefined;
-  /** Why it ended, as far as the way itself knows: the standard error of a ProxyCommand, a lost jump host. */
+  /** Why it ended, if the stream has a reason: the standard error of a ProxyCommand, or a lost jump host. */
   trouble(): string | undefined;
   /** Whether another attempt would end in the same way. */
   isBroken(): boolean;
 }
 
 /**
- * Goes the way of the target, up to where SSH begins; `jumpHost` is the connection to the last jump host, where
- * there is one. Rejects with a FleetError, or with the error of the socket. `signal` ends the attempt; `resolved`
- * is called once the name has an address.
+ * Opens the byte stream to the target; `jumpHost` is the connection to the last jump host, if there is one. Rejects
+ * with a FleetError, or with the error of the socket. `signal` ends the attempt; `resolved` is called once the name is
+ * resolved.
  */
 export async function dial(
   target: SshTarget,
@@ -44,7 +44,7 @@ const FAMILIES = { any: 0, inet: 4, inet6: 6 } as const;
 
 function dialDirectly(target: SshTarget, signal: AbortSignal, resolved: () => void): Promise<ByteStream> {
   const { host, port, addressFamily, bindAddress } = target;
-  // Nagle's algorithm costs 40 ms a connection, and ssh2 leaves it on.
+  // Nagle's algorithm, which ssh2 does not disable, costs 40 ms per connection.
   const local = bindAddress === undefined ? {} : { localAddress: bindAddress };
   const socket = connect({ host, port, noDelay: true, family: FAMILIES[addressFamily], ...local });
   socket.once('lookup', (error: Error | null) => error ?? resolved());
@@ -93,7 +93,7 @@ async function dialFrom(jumpHost: JumpHost, target: SshTarget, signal: AbortSign
   };
 }
 
-/** A channel of a jump host that is gone when it is destroyed, whatever the jump host still has to pass on. */
+/** A channel of a jump host that closes at once when it is destroyed, even if the jump host still has data to send. */
 class Tunnel extends Duplex {
   readonly #channel: ClientChannel;
 

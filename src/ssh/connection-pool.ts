@@ -6,10 +6,10 @@ import type { SshTarget } from './target.ts';
 import { BackOff } from './time-limit.ts';
 import type { Login, RemoteSession, SessionRequest } from './transport.ts';
 
-/** A login at a host, over which sessions are started and other hosts are reached. */
+/** A login at a host, for sessions and for connections to other hosts. */
 export interface PooledConnection {
   readonly login: Login;
-  /** Resolves when it is gone, for whatever reason. */
+  /** Resolves when it has ended. */
   readonly closed: Promise<void>;
   /** Starts a session; rejects with {@link NoMoreSessions} and {@link Unsent} among other FleetErrors. */
   start(request: SessionRequest): Promise<RemoteSession>;
@@ -20,14 +20,14 @@ export interface PooledConnection {
 /** The host closed the connection before it sent its SSH version, as sshd does at its MaxStartups. */
 export type TurnedAway = { readonly kind: 'turned-away'; readonly error: FleetError };
 
-/** Logs in at a target; `jumpHost` is the login at the last host on the way to it, where there is one. */
+/** Logs in at a target; `jumpHost` is the login at the last jump host, if there is one. */
 type LogIn<C> = (target: SshTarget, jumpHost: C | undefined) => Promise<C>;
 
 /** Handshakes cost processor time here; more of them at a time only delay each other. */
 const MOST_OPENING = 32;
-/** A sshd begins to drop connections at random when ten of them have not logged in yet (MaxStartups). */
+/** sshd starts to drop connections at random when ten of them have not logged in yet (MaxStartups). */
 const MOST_OPENING_AT_ONE_PLACE = 8;
-/** Logins at one machine, for those that allow few sessions over each (MaxSessions). */
+/** The maximum of logins at one machine, for machines that allow few sessions over each login (MaxSessions). */
 const MOST_LOGINS = 8;
 
 /** The logins of a transport: one for each target if that is enough, shared jump hosts, and a limited rate of new ones. */
@@ -40,18 +40,18 @@ export class ConnectionPool<C extends PooledConnection> {
 
   constructor(logIn: LogIn<C>) {
     this.#logIn = logIn;
-    // Every login that is under way listens, which node would report as a leak from the eleventh on.
+    // Every unfinished login listens; node would report a leak from the eleventh on.
     setMaxListeners(0, this.closing);
   }
 
-  /** Raised by {@link close}. */
+  /** Aborted by {@link close}. */
   get closing(): AbortSignal {
     return this.#closing.signal;
   }
 
   /**
-   * Starts a session. A machine that grants no further one over a login is asked over another login, and when it
-   * has as many as it gets here, again later.
+   * Starts a session. If the machine grants no further one over a login, it is requested over another login, and when
+   * the maximum of logins is reached, again later.
    */
   async open(target: SshTarget, request: SessionRequest): Promise<RemoteSession> {
     const backOff = new BackOff(target.connectTimeoutMs);
@@ -64,7 +64,7 @@ export class ConnectionPool<C extends PooledConnection> {
     }
   }
 
-  /** How the first login at the target came about; logs in where there is none. */
+  /** The details of the first login at the target; logs in if there is none. */
   async login(target: SshTarget): Promise<Login> {
     return (await this.first(target)).login;
   }
@@ -83,7 +83,7 @@ export class ConnectionPool<C extends PooledConnection> {
 
   /**
    * Repeats an attempt within the timeout while the machine closes the connection before its SSH version; the number of
-   * concurrent attempts is limited. An attempt gets the time that it may take, in ms.
+   * concurrent attempts is limited. An attempt is passed its timeout, in ms.
    */
   async retryTurnedAway<T extends { readonly kind: string }>(
     target: SshTarget,
@@ -103,7 +103,7 @@ export class ConnectionPool<C extends PooledConnection> {
     }
   }
 
-  /** Starts a session over the nth login; returns the refusal when that carries as many as it may. */
+  /** Starts a session over the nth login; returns the refusal when that login has reached its maximum. */
   async #start(
     target: SshTarget,
     index: number,
@@ -121,7 +121,7 @@ export class ConnectionPool<C extends PooledConnection> {
     }
   }
 
-  /** The nth login at the target: the one there is, or a new one. */
+  /** The nth login at the target: the existing one, or a new one. */
   #connection(target: SshTarget, index: number): Promise<C> {
     const key = identity(target, index);
     const known = this.#connections.get(key);
@@ -138,7 +138,7 @@ export class ConnectionPool<C extends PooledConnection> {
     if (this.#connections.get(key) === pooled) this.#connections.delete(key);
   }
 
-  /** The login at the last host on the way to the target; it is shared by all that lies behind that. */
+  /** The login at the last jump host before the target, shared by all targets behind that host. */
   async #jumpHost(target: SshTarget): Promise<C | undefined> {
     const host = lastJump(target);
     try {
@@ -148,7 +148,7 @@ export class ConnectionPool<C extends PooledConnection> {
     }
   }
 
-  /** All ProxyCommands count as one place, because they may log in to the same jump host. */
+  /** All ProxyCommands count as one host, because they may log in to the same jump host. */
   #limitOf({ host, port, via }: SshTarget): Limit {
     const place = JSON.stringify(via.kind === 'command' ? via.kind : [host, port, via]);
     const limit = this.#limitsOfPlaces.get(place) ?? createLimit(MOST_OPENING_AT_ONE_PLACE);
@@ -157,12 +157,12 @@ export class ConnectionPool<C extends PooledConnection> {
   }
 }
 
-/** Targets with the same identity share logins; every field counts, because each may change where it leads. */
+/** Targets with the same identity share logins; every field counts, because each may lead to another host. */
 function identity(target: SshTarget, index: number): string {
   return JSON.stringify([target, index]);
 }
 
-/** The last host before the target, with the way to it. */
+/** The last jump host before the target, with the hosts before it. */
 function lastJump({ via }: SshTarget): SshTarget | undefined {
   if (via.kind !== 'jump') return undefined;
   const last = via.jumps.at(-1);

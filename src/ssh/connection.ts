@@ -23,7 +23,7 @@ declare module 'ssh2' {
 /** The number of keepalive requests within the keepalive timeout. */
 const PINGS = 4;
 
-/** What may wait in one stream of a channel, in bytes: two windows of ssh2, with room. */
+/** The maximum of unread data in one stream of a channel, in bytes: more than two windows of ssh2. */
 const MOST_UNREAD = 8 * 1024 * 1024;
 
 /** The interval of ssh2's keepalive packets that goes with {@link Connection}'s watch, in ms. */
@@ -33,7 +33,7 @@ export function pingInterval(target: SshTarget): number {
 
 /** An open connection to a machine: ssh2's client and the line under it, from the login to the end. */
 export class Connection implements PooledConnection {
-  /** Resolves when the connection is gone, for whatever reason. */
+  /** Resolves when the connection has ended. */
   readonly closed: Promise<void>;
   readonly login: Login;
   readonly #client: Client;
@@ -60,7 +60,7 @@ export class Connection implements PooledConnection {
     client.on('error', (error) => this.#abandon(error.message));
     const watch = this.#watchForSilence();
     this.closed = new Promise((resolve) => {
-      // ssh2 says 'close' before it ends the channels, so that every command finds the failure in place.
+      // ssh2 emits 'close' before it ends the channels, so the failure is set when a command ends.
       client.on('close', () => {
         clearInterval(watch);
         this.#failure = lost(target, this.#reason ?? line.trouble() ?? 'the connection was closed');
@@ -75,20 +75,20 @@ export class Connection implements PooledConnection {
   }
 
   /**
-   * Starts a command or the login shell. Rejects with `ssh-lost`, {@link Unsent} for one, when the connection is
-   * gone, with `ssh-turned-away`, {@link NoMoreSessions} for one, when the machine grants no session and with
-   * `ssh-timeout` when it answers, but not to this for `connectTimeoutMs`.
+   * Starts a command or the login shell. Rejects with `ssh-lost`, for example {@link Unsent}, when the connection is
+   * lost; with `ssh-turned-away`, for example {@link NoMoreSessions}, when the machine grants no session; and with
+   * `ssh-timeout` when the machine sends data, but does not answer this request within `connectTimeoutMs`.
    */
   start(request: SessionRequest): Promise<RemoteSession> {
     return new Promise((resolve, reject) => {
       const wasUsed = this.#granted > 0;
       const heard = this.#counter.bytesRead;
       let isLate = false;
-      // An idle connection may have died unseen. If nothing came over it since, the command was never sent: it is
-      // asked for in a second message, after the machine has granted a session.
+      // An idle connection may have been lost without notice. If nothing was received since, the command was not sent:
+      // it is in a second message, after the machine has granted a session.
       const gone = (failure: FleetError): void =>
         reject(wasUsed && this.#counter.bytesRead === heard ? new Unsent(failure) : failure);
-      // A machine that says nothing at all is left to the watch, which knows a dead connection from a slow one.
+      // If nothing at all is received, the keepalive watch decides: it can tell a dead connection from a slow one.
       const timer = setTimeout(() => {
         if (this.#counter.bytesRead === heard) return timer.refresh();
         isLate = true;
@@ -111,7 +111,7 @@ export class Connection implements PooledConnection {
         this.#ask(request, answered);
       } catch {
         this.#asking--;
-        // ssh2 throws when the socket no longer takes anything; its 'close' is then still to come.
+        // ssh2 throws when the socket is no longer writable; its 'close' event follows.
         clearTimeout(timer);
         gone(this.#failure ?? lost(this.#target, 'the connection was closed'));
       }
@@ -119,8 +119,8 @@ export class Connection implements PooledConnection {
   }
 
   /**
-   * Opens a way from there to the host of a target. Rejects with `ssh-refused` when the machine cannot reach that
-   * host, or must not (AllowTcpForwarding, PermitOpen), and with the failure of a connection that is gone.
+   * Opens a connection from the machine to the host of a target. Rejects with `ssh-refused` when the machine cannot reach that
+   * host, or must not (AllowTcpForwarding, PermitOpen), and with the failure of a lost connection.
    */
   forward(target: SshTarget): Promise<ClientChannel> {
     return new Promise((resolve, reject) => {
@@ -137,7 +137,7 @@ export class Connection implements PooledConnection {
     });
   }
 
-  /** Opens a way to a socket of the file system over there; rejects with `ssh-turned-away` when it is not let through. */
+  /** Connects to a Unix socket on the machine; rejects with `ssh-turned-away` when that is refused. */
   forwardSocket(path: string): Promise<Duplex> {
     return new Promise((resolve, reject) => {
       try {
@@ -151,14 +151,14 @@ export class Connection implements PooledConnection {
     });
   }
 
-  /** Says goodbye and closes the line; commands that still run are lost. Resolves when it is closed. */
+  /** Disconnects; commands that still run are lost. Resolves when the connection is closed. */
   async close(): Promise<void> {
     this.#reason ??= 'the connection was closed here';
     this.#client.end();
     const { stream } = this.#line;
-    // The goodbye was written in this turn.
+    // The disconnect message was written in this turn.
     stream.uncork();
-    // Data that an unreachable machine does not take must not delay the end.
+    // Unsent data to an unreachable machine must not delay the end.
     if (stream.writableLength > 0) stream.destroy();
     else stream.end(() => stream.destroy());
     await this.closed;
@@ -173,7 +173,7 @@ export class Connection implements PooledConnection {
     });
   }
 
-  /** Gives the connection up when more waits in `stream` than its window allows: ssh2 takes what comes beyond it. */
+  /** Ends the connection when `stream` has more unread data than its window allows, which ssh2 does not check. */
   #bounded<T extends Readable>(stream: T): T {
     const push = stream.push.bind(stream);
     stream.push = (chunk, encoding) => {
@@ -187,7 +187,7 @@ export class Connection implements PooledConnection {
   #ask({ command, terminal, forwardAgent, environment }: SessionRequest, answered: ClientCallback): void {
     const agentForward = forwardAgent;
     const env = { ...environment };
-    // The size in pixels is not known, and ssh2 would make one up.
+    // The size in pixels is not known; ssh2 would send a default one.
     const pty = terminal && {
       term: terminal.term,
       cols: terminal.size.columns,
@@ -200,9 +200,9 @@ export class Connection implements PooledConnection {
   }
 
   /**
-   * Gives the connection up when nothing at all was received for the keepalive timeout. Any byte counts, not
-   * just the answer to a ping, for that may stand in line behind megabytes of output. Intervals without a byte
-   * are counted, not time: a process that was suspended has missed no answers.
+   * Ends the connection when nothing was received for the keepalive timeout. Any byte counts, not only the answer to
+   * a ping, which may be queued behind megabytes of output. Intervals without data are counted instead of time, because
+   * time passes while this process is suspended.
    */
   #watchForSilence(): NodeJS.Timeout {
     let heard = -1;
@@ -235,15 +235,15 @@ export class Connection implements PooledConnection {
     const what = `it granted no session${isPlain ? '' : ` with ${extras.join(' and ')}`}`;
     const hint = isPlain
       ? MAX_SESSIONS
-      : 'The log of sshd on the machine says why; PermitTTY and AllowAgentForwarding in its sshd_config forbid these two';
+      : 'Look for the reason in the log of sshd on the machine; PermitTTY and AllowAgentForwarding in its sshd_config forbid these two';
     return cannotReach(this.#target, 'ssh-turned-away', what, { hint, cause: error });
   }
 
-  /** OpenSSH says what connect(2) said, and the reason is 1 where its configuration forbids it (RFC 4254, 5.1). */
+  /** OpenSSH passes on the message of connect(2); the reason is 1 if its configuration forbids it (RFC 4254, 5.1). */
   #noForwarding(target: SshTarget, error: Error & { reason?: unknown }): FleetError {
     const via = `its jump host "${this.#target.name}"`;
     if (error.reason === 1) {
-      const hint = `AllowTcpForwarding and PermitOpen in the sshd_config of "${this.#target.name}" decide that`;
+      const hint = `AllowTcpForwarding and PermitOpen in the sshd_config of "${this.#target.name}" control this`;
       return cannotReach(target, 'ssh-turned-away', `${via} does not let it through`, { hint, cause: error });
     }
     const said = error.message.replace('(SSH) Channel open failure: ', '').toLowerCase();
@@ -252,8 +252,8 @@ export class Connection implements PooledConnection {
 
   #noSocket(path: string, error: Error): FleetError {
     const said = error.message.replace('(SSH) Channel open failure: ', '').toLowerCase();
-    const hint = `Is it there, and may "${this.#target.user}" use it? AllowStreamLocalForwarding in its sshd_config decides, too`;
-    const what = `no way to "${path}" there: ${quoted(said)}`;
+    const hint = `Check that it exists, that "${this.#target.user}" may use it, and that AllowStreamLocalForwarding in its sshd_config allows it`;
+    const what = `cannot connect to "${path}" there: ${quoted(said)}`;
     return cannotReach(this.#target, 'ssh-turned-away', what, { hint, cause: error });
   }
 }

@@ -5,10 +5,10 @@ import type { SshTarget } from './target.ts';
 
 export type FailureOptions = { readonly hint?: string; readonly cause?: unknown };
 
-/** How far a connection had come: waiting for an address, for TCP, for the SSH handshake, or to be let in. */
+/** The phase of a connection: resolving the name, TCP, the SSH handshake, or the login. */
 export type OpenPhase = 'name' | 'connect' | 'handshake' | 'authentication';
 
-/** A connection that did not come about: `Cannot reach machine "m1" (127.77.0.1:22): connection refused`. */
+/** A connection that failed: `Cannot reach machine "m1" (127.77.0.1:22): connection refused`. */
 export function cannotReach(
   target: SshTarget,
   code: ErrorCode,
@@ -18,7 +18,7 @@ export function cannotReach(
   return new FleetError(code, `${cannotReachIt(target)}: ${what}`, options);
 }
 
-/** A machine that carries sessions over a connection, and grants no further one over it. */
+/** The machine granted no further session over a connection. */
 export class NoMoreSessions extends FleetError {
   constructor(target: SshTarget, cause: unknown) {
     super('ssh-turned-away', `${cannotReachIt(target)}: it granted no session`, {
@@ -28,14 +28,14 @@ export class NoMoreSessions extends FleetError {
   }
 }
 
-/** A login that was found to be gone when a session was asked for: no part of the request has been sent. */
+/** A login had ended before a session was requested: no part of the request has been sent. */
 export class Unsent extends FleetError {
   constructor({ code, message, hint }: FleetError) {
     super(code, message, hint === undefined ? {} : { hint });
   }
 }
 
-/** The target itself was not tried: nothing leads there, or there is nothing to log in with. */
+/** The target itself was not tried: there is no connection to it, or no key to log in with. */
 export class NotTried extends FleetError {
   constructor({ code, message, hint, cause }: FleetError) {
     super(code, message, { cause, ...(hint !== undefined && { hint }) });
@@ -44,13 +44,13 @@ export class NotTried extends FleetError {
 
 /** The hint that goes with a refused session. */
 export const MAX_SESSIONS =
-  'The log of sshd on the machine says why; MaxSessions limits the sessions of one connection';
+  'Look for the reason in the log of sshd on the machine; MaxSessions limits the sessions of one connection';
 
 function cannotReachIt(target: SshTarget): string {
   return `Cannot reach machine "${target.name}" (${address(target)})`;
 }
 
-/** A connection, or a command on it, that went away: `Lost machine "m1" (127.77.0.1:22): connection closed`. */
+/** A connection, or a command on it, that was lost: `Lost machine "m1" (127.77.0.1:22): connection closed`. */
 export function lost(target: SshTarget, what: string, options: FailureOptions = {}): FleetError {
   return new FleetError('ssh-lost', `Lost machine "${target.name}" (${address(target)}): ${what}`, options);
 }
@@ -62,7 +62,7 @@ const KEY_EXCHANGE_FAILED = 3;
 export function openFailure(target: SshTarget, phase: OpenPhase, error: Error): FleetError {
   const { code, level } = error as { readonly code?: unknown; readonly level?: unknown };
   if (typeof code === 'string' && LACKS.has(code)) {
-    const what = `${cannotReachIt(target)}: this computer has no connection left: ${causeText(error)}`;
+    const what = `${cannotReachIt(target)}: this computer cannot open another connection: ${causeText(error)}`;
     const hint = remedyOf(error);
     return new FleetError('local', what, { cause: error, ...(hint !== undefined && { hint }) });
   }
@@ -75,7 +75,7 @@ export function openFailure(target: SshTarget, phase: OpenPhase, error: Error): 
   }
   if (level === 'protocol') {
     const hint = 'Check the port in "address"';
-    return cannotReach(target, 'ssh-turned-away', 'what answers there is not an SSH server', { hint });
+    return cannotReach(target, 'ssh-turned-away', 'the server there is not an SSH server', { hint });
   }
   // ssh2 cannot continue, as with a banner that is longer than its longest packet; a number is the reason that the other
   // side gave for its DISCONNECT message.
@@ -94,12 +94,12 @@ export function openFailure(target: SshTarget, phase: OpenPhase, error: Error): 
 
 /** The hint if ssh2 does not support what a machine requires. */
 export function otherTransport({ name }: SshTarget): string {
-  return `Set "transport = openssh" in [machine.${name}]: the ssh program may know what this machine wants`;
+  return `Set "transport = openssh" in [machine.${name}]: the ssh program may support this machine`;
 }
 
 /**
- * The other side closed the connection in that phase; `trouble` is what it, or the way to it, said. One that `spoke`
- * before is up: it has no place, or a penalty for this address (sshd_config(5), MaxStartups and PerSourcePenalties).
+ * The other side closed the connection in that phase; `trouble` is its message, or the one of the byte stream. If it
+ * `spoke` before, it is running and refuses this address now (sshd_config(5), MaxStartups and PerSourcePenalties).
  */
 export function closedWhile(
   target: SshTarget,
@@ -108,7 +108,7 @@ export function closedWhile(
 ): FleetError {
   const step = phase === 'authentication' ? 'authentication' : 'the SSH handshake';
   const hint =
-    'The log of sshd on the machine says why; MaxStartups, penalties and firewalls are usual causes';
+    'Look for the reason in the log of sshd on the machine; MaxStartups, penalties and firewalls are usual causes';
   const why = trouble === undefined ? '' : `: ${trouble}`;
   const code = spoke ? 'ssh-turned-away' : 'ssh-lost';
   return cannotReach(target, code, `the connection was closed during ${step}${why}`, { hint });
@@ -120,12 +120,12 @@ export function noWay(target: SshTarget, { code, message, hint }: FleetError): F
   return new NotTried(cannotReach(target, code, why, hint === undefined ? {} : { hint }));
 }
 
-/** The transport was closed before there was a connection. */
+/** The transport was closed before the connection was open. */
 export function closedHere(target: SshTarget): FleetError {
   return cannotReach(target, 'ssh-lost', 'the transport is closed');
 }
 
-/** Nothing more came for `connectTimeoutMs`. */
+/** The connection was not open within `connectTimeoutMs`. */
 export function timedOut(target: SshTarget, phase: OpenPhase): FleetError {
   const what = {
     name: 'the name server gave no answer',
@@ -146,7 +146,7 @@ function address({ host, port }: Pick<SshTarget, 'host' | 'port'>): string {
 /** Errors of socket(2) and connect(2) of this computer, not of a machine. */
 const LACKS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
-/** errno → code and words. getaddrinfo(3) has the two names, connect(2) the others. */
+/** errno → code and message. The first two are of getaddrinfo(3), the others of connect(2). */
 const SOCKET_ERRORS: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   ENOTFOUND: ['ssh-name', 'there is no such host name'],
   EAI_AGAIN: ['ssh-name', 'the name server did not answer'],

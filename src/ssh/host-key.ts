@@ -8,11 +8,11 @@ import { quote } from './shell.ts';
 import type { SshTarget } from './target.ts';
 
 /**
- * Judges the keys that one connection presents. Keys come again with every new key exchange; from the second
- * on it must be the very key, or certificate, that was accepted.
+ * Checks the keys that one connection presents. The host presents its key again in every key exchange; it must always
+ * be the key, or certificate, that was accepted first.
  */
 export class HostKeyCheck {
-  /** The key that was accepted although no file holds it; it is to be learnt. */
+  /** The key that was accepted although no file holds it; it has to be written to a file. */
   newHostKey: Buffer | undefined;
   readonly #host: KnownHost;
   readonly #acceptNew: boolean;
@@ -33,19 +33,19 @@ export class HostKeyCheck {
   }
 }
 
-/** The host key algorithms to ask for, best first; those of the known keys come before all others. */
+/** The host key algorithms to ask for, best first; those of the known keys first. */
 export function hostKeyAlgorithms({ types }: Pick<KnownHost, 'types'>): string[] {
   const all = [...HOST_KEY_TYPES.keys()];
   const ordered = [...all.filter((type) => types.has(type)), ...all.filter((type) => !types.has(type))];
   return ordered.flatMap((type) => HOST_KEY_TYPES.get(type) ?? []);
 }
 
-/** Under which name a host stands in files of known hosts. */
+/** The name of a host in known_hosts files. */
 export function nameInFiles({ hostKeyAlias, host, port }: SshTarget): string {
   return hostKeyAlias?.toLowerCase() ?? knownHostName(host, port);
 }
 
-/** Why a key that is not known is refused. `declined` says that a person was asked. */
+/** Why a key that is not known is refused. `declined`: the user did not accept it. */
 export function hostKeyRefusal(
   target: SshTarget,
   key: Buffer,

@@ -7,17 +7,17 @@ import type { KnownHostsFile } from './known-hosts-file.ts';
 export type HostKeyVerdict =
   | { readonly kind: 'known' }
   | { readonly kind: 'unknown' }
-  /** `isCertain`: the host was asked for keys of the known types first. */
+  /** `isCertain`: the connection preferred the types of the known keys. */
   | { readonly kind: 'changed'; readonly by: KnownHostsLine; readonly isCertain: boolean }
   | { readonly kind: 'revoked'; readonly by: KnownHostsLine }
   | { readonly kind: 'certificate'; readonly why: string };
 
-/** How a host is called: `host` in certificates, the first of `names` in files, the others as a second choice. */
+/** The names of a host: `host` in certificates, the first of `names` in files, the others if that one is not found. */
 export type HostNames = { readonly host: string; readonly names: readonly [string, ...string[]] };
 
-/** One host, as the files of known hosts know it at one moment. */
+/** The entries of one host in the known_hosts files, at one moment. */
 export class KnownHost {
-  /** The types of its keys, to be asked for first. */
+  /** The types of its keys, which a connection should prefer. */
   readonly types: ReadonlySet<string>;
   /** True when an authority may sign certificates for it. */
   readonly hasAuthority: boolean;
@@ -34,15 +34,15 @@ export class KnownHost {
   }
 
   /**
-   * Judges a key in wire form; the first rule that fits decides:
+   * Checks a key in wire form; the first rule that matches decides:
    *
    * 1. a `@revoked` line holds it, or the key of the authority that signed it: revoked;
    * 2. it is a certificate of an authority that a `@cert-authority` line names: known if it is valid for this host;
    * 3. a line holds it: known. A certificate of another authority counts as the plain key in it;
-   * 4. the files hold another key for the host: changed. OpenSSH says so for a key of the same type only, and
-   *    calls a key of another type new. But the known types are asked for first, and a host that still has its
-   *    known key presents it then; a host that presents another type does not have that key;
-   * 5. otherwise unknown. Keys of types that this client cannot ask for (ssh-dss, security keys) are no evidence.
+   * 4. the files hold another key for the host: changed. OpenSSH does so for a key of the same type only, and
+   *    calls a key of another type new. But the connection prefers the known types, so a host that still has its known
+   *    key presents it; a host that presents another type does not have that key;
+   * 5. otherwise unknown. Known keys of types that this client cannot negotiate (ssh-dss, security keys) are ignored.
    *
    * `now` is in ms since 1970.
    */
@@ -62,7 +62,7 @@ export class KnownHost {
   }
 
   #judgeStranger(key: Buffer): HostKeyVerdict {
-    // Lines of the other names are found too, for the next connection; they speak of other ports, if they do not hold it.
+    // Lines of the other names are found too, for the next connection; without the key, they are about other ports.
     const [others = []] = this.#names.names.map((name) => this.#evidence(name));
     const other = others.find((line) => keyType(line.key) === keyType(key)) ?? others[0];
     return other === undefined
@@ -70,7 +70,7 @@ export class KnownHost {
       : { kind: 'changed', by: other, isCertain: this.#isCertain };
   }
 
-  /** The lines that say which key the host has under one of its names. */
+  /** The lines with a key of the host under one of its names. */
   #evidence(name: string): KnownHostsLine[] {
     return this.#files.flatMap((file) => file.all(name)).filter(isEvidence);
   }
@@ -79,7 +79,7 @@ export class KnownHost {
     return this.#names.names.flatMap((name) => this.#evidence(name)).map(({ key }) => keyType(key));
   }
 
-  /** Which lines with hashed names are about this host is not known yet; it will be when its key is on none of them. */
+  /** It is not known yet which lines with hashed names are about this host; they are searched if none has its key. */
   #likelyTypes(): string[] {
     const { names } = this.#names;
     const lines = this.#files.flatMap((file) => names.flatMap((name) => file.unhashed(name)));
@@ -99,7 +99,7 @@ export class KnownHost {
   }
 }
 
-/** Whether a line says which key the host has. */
+/** Whether a line states a key of the host. */
 function isEvidence({ marker, key }: KnownHostsLine): boolean {
   return marker === undefined && HOST_KEY_TYPES.has(keyType(key));
 }

@@ -4,12 +4,12 @@ import { keyType } from './keys/public-key.ts';
 import { covers, isHashed, type KnownHostsLine, parseKnownHosts } from './known-hosts.ts';
 
 /**
- * The lines of one file, sorted for many questions. A name that is hashed takes a hash a line to find, which for
- * thousands of lines and hundreds of hosts is seconds; so lines are found by their key where that is known.
+ * The lines of one file, indexed for many lookups. Finding a hashed name takes one hash per line, which is seconds for
+ * thousands of lines and hundreds of hosts; lines are therefore found by their key if that is known.
  */
 export class KnownHostsFile {
   readonly lines: readonly KnownHostsLine[];
-  /** The types of the keys of hosts that are hashed. */
+  /** The key types of the lines with hashed names. */
   readonly hashedTypes = new Set<string>();
   readonly #byName = new Map<string, KnownHostsLine[]>();
   readonly #byKey = new Map<string, KnownHostsLine[]>();
@@ -30,13 +30,13 @@ export class KnownHostsFile {
     }
   }
 
-  /** The lines that speak of a host, without those with a hashed name. */
+  /** The lines about a host, without those with a hashed name. */
   unhashed(name: string): KnownHostsLine[] {
     const fitting = this.#patterns.filter((line) => covers(line, name));
     return [...(this.#byName.get(name) ?? []), ...fitting].toSorted((a, b) => a.line - b.line);
   }
 
-  /** All lines that speak of a host. */
+  /** All lines about a host. */
   all(name: string): readonly KnownHostsLine[] {
     const found =
       this.#found.get(name) ??
@@ -47,28 +47,28 @@ export class KnownHostsFile {
     return found;
   }
 
-  /** The lines that hold a key, and speak of a host. */
+  /** The lines about a host that hold a key. */
   withKey(key: Buffer, name: string): KnownHostsLine[] {
     return (this.#byKey.get(key.toString('base64')) ?? []).filter((line) => covers(line, name));
   }
 
-  /** The lines with a marker that speak of a host; there are few. */
+  /** The lines about a host that have a marker; there are few. */
   marked(marker: KnownHostsLine['marker'], name: string): KnownHostsLine[] {
     return this.#marked.filter((line) => line.marker === marker && covers(line, name));
   }
 
-  /** True when it is known which lines speak of a host without hashing many names. */
+  /** True when the lines about a host can be found without hashing many names. */
   knowsAll(name: string): boolean {
     return this.#hashed.length === 0 || this.#found.has(name);
   }
 
-  /** True when all hosts are hashed here, so that a new one should be. */
+  /** True when all names in the file are hashed, so that a new one should be, too. */
   get isHashed(): boolean {
     return this.#hashed.length > 0 && this.#hashed.length === this.lines.length;
   }
 }
 
-/** Reads files again only when they have changed; a file that is not there is empty. */
+/** Reads files again only when they have changed; a missing file counts as empty. */
 export class KnownHostsFiles {
   readonly #files = new Map<string, { readonly stamp: string; readonly content: Promise<KnownHostsFile> }>();
 
@@ -82,14 +82,14 @@ export class KnownHostsFiles {
   }
 }
 
-/** It has a line a host and key, and an organization may have many, in bytes. */
+/** The maximum size in bytes: one line per host and key, and an organization may have many. */
 const LARGEST_KNOWN_HOSTS = 64 * LARGEST_FILE;
 
 async function readWhole(path: string, isThere: boolean): Promise<KnownHostsFile> {
   return new KnownHostsFile(path, isThere ? readTrustedText(path, LARGEST_KNOWN_HOSTS) : '');
 }
 
-/** What changes with a file; empty for none. */
+/** A text that changes with the file; empty if there is no file. */
 function stampOf(path: string): string {
   const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
   return stats === undefined ? '' : [stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].join(' ');

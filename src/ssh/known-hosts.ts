@@ -6,8 +6,8 @@ import { matchesList } from './pattern.ts';
 
 /**
  * One line of a known_hosts file: `hosts` are patterns, or one hashed name; `key` is in the wire form of RFC 4253.
- * Without a marker the key is that of the hosts; with one it must not be used by them, or may sign certificates
- * for them. `line` counts from 1.
+ * Without a marker it is the key of these hosts. With `revoked` they must not use it; with `cert-authority` it signs
+ * certificates for them. `line` counts from 1.
  */
 export type KnownHostsLine = {
   readonly file: string;
@@ -17,14 +17,14 @@ export type KnownHostsLine = {
   readonly key: Buffer;
 };
 
-/** The name under which a host stands in a known_hosts file: `web-1`, or `[web-1]:2222` for another port. */
+/** The name of a host in a known_hosts file: `web-1`, or `[web-1]:2222` for another port. */
 export function knownHostName(host: string, port: number): string {
   return port === 22 ? host.toLowerCase() : `[${host.toLowerCase()}]:${port}`;
 }
 
 /**
- * Reads OpenSSH's known_hosts format (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). Comments and lines that make no
- * sense are passed over, as OpenSSH does.
+ * Reads OpenSSH's known_hosts format (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"). Comments and invalid lines
+ * are skipped, as in OpenSSH.
  */
 export function parseKnownHosts(file: string, text: string): KnownHostsLine[] {
   return text.split('\n').flatMap((line, index) => {
@@ -36,19 +36,19 @@ export function parseKnownHosts(file: string, text: string): KnownHostsLine[] {
   });
 }
 
-/** True when the line speaks of the host of that {@link knownHostName}. */
+/** True when the line is about the host with that {@link knownHostName}. */
 export function covers({ hosts }: KnownHostsLine, name: string): boolean {
   return isHashed(hosts) ? isHashOf(hosts, name) : matchesList(name, hosts.toLowerCase());
 }
 
-/** True for a name of which only a hash is written down. */
+/** True for a hashed name. */
 export function isHashed(hosts: string): boolean {
   return hosts.startsWith('|');
 }
 
 /**
- * Adds a line, and the file (mode 0600) and its folder (0700) where there are none. The line goes out in one
- * write at the end of the file, so that processes that add at the same time do not tear each other's lines.
+ * Adds a line; creates the file (mode 0600) and its folder (0700) if they are missing. The line is appended in one
+ * write, so that processes that add lines at the same time do not mix them.
  * With `hashed` the file does not show the name.
  */
 export async function appendKnownHost(

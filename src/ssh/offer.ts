@@ -6,9 +6,9 @@ import { type KexInit, type KeyExchange, privateParts } from './ssh2-parts.ts';
 import type { SshTarget } from './target.ts';
 
 /**
- * Host certificates for ssh2, which knows plain keys only. They are offered in front of these, ssh2 hands one to the
- * verifier like any other host key, and from {@link HostCertificates.admit} on takes it for the key inside, with
- * which the host has to sign the key exchange. Who may have signed the certificate is for the verifier to judge.
+ * Host certificates for ssh2, which supports plain keys only. Their algorithms are offered before those of plain keys.
+ * ssh2 passes a certificate to the verifier like any other host key; after {@link HostCertificates.admit} it uses the
+ * key in the certificate to check the signature of the key exchange. The verifier checks the authority.
  */
 export class HostCertificates {
   readonly #client: Client;
@@ -30,13 +30,13 @@ export class HostCertificates {
     });
   }
 
-  /** Takes an accepted certificate for its key; does nothing for a plain key. Call it before the verifier answers. */
+  /** Replaces an accepted certificate by its key; does nothing for a plain key. Call it before the verifier answers. */
   admit(presented: Buffer): void {
     const exchange = privateParts(this.#client)._kex;
     const certificate = parseCertificate(presented);
     if (exchange === undefined || certificate === undefined) return;
     exchange.negotiated.serverHostKey = certifiedType(this.#agreed) ?? this.#agreed;
-    // The certificate as a whole goes into the hash that the host signs, and is read for that first.
+    // The first read is for the hash that the host signs, which includes the whole certificate.
     let reads = 0;
     Object.defineProperty(exchange, '_hostKey', {
       get: () => (reads++ === 0 ? presented : certificate.publicKey),
@@ -64,8 +64,8 @@ function withHostKeysFirst(offer: KexInit, first: readonly string[]): KexInit {
 }
 
 /**
- * What ssh2 offers a host: what the target names, as far as ssh2 has it, and ssh2's own lists where it names
- * nothing. If nothing is left of a list, there is nothing to agree on, and the handshake fails with that.
+ * The algorithms that ssh2 offers to a host: those of the target that ssh2 supports, and ssh2's own lists where the
+ * target names none. The handshake fails if a list is empty.
  */
 export function offeredAlgorithms({ algorithms, compression }: SshTarget, known: KnownHost): Algorithms {
   const { kex, ciphers, macs, hostKeys } = algorithms;
@@ -80,8 +80,8 @@ export function offeredAlgorithms({ algorithms, compression }: SshTarget, known:
 }
 
 /**
- * A list with a name that ssh2 does not have makes it throw, and it takes an empty one for its own; patterns pick
- * from its own list. Its types allow names only.
+ * ssh2 throws for a name that it does not support, and uses its own list for an empty one; patterns select from its
+ * own list. Its types allow names only.
  */
 function exactly<T>(names: readonly string[]): AlgorithmList<T> {
   return { remove: /./, append: names.map(patternFor) } as unknown as AlgorithmList<T>;

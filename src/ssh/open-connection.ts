@@ -16,8 +16,8 @@ import { createDeadline, type Deadline } from './time-limit.ts';
 import { UserAuth } from './user-auth.ts';
 
 /**
- * What became of an attempt: a connection, with the host key if it is to be learnt; a host key that stopped the
- * attempt before anything but the key exchange was said; or a host that has no time for us now.
+ * The result of an attempt: a connection, with the host key if it has to be written to a file; a host key that ended
+ * the attempt during the key exchange; or a host that refuses connections for the moment.
  */
 export type Opened =
   | { readonly kind: 'open'; readonly connection: Connection; readonly newHostKey: Buffer | undefined }
@@ -32,11 +32,11 @@ export type Attempt = {
   readonly authentication: Authentication;
   /** The entries of the known_hosts files about this host. */
   readonly knownHost: KnownHost;
-  /** The agent that sessions may be given, if they ask for it; it plays no part in the login. */
+  /** The agent that sessions can forward; it is not used for the login. */
   readonly agentSocket: string | undefined;
-  /** The connection to the last jump host, where the way goes through one. */
+  /** The connection to the last jump host, if there is one. */
   readonly jumpHost: Connection | undefined;
-  /** How long it may take, in ms. */
+  /** The timeout of the attempt. */
   readonly timeoutMs: number;
   /** Ends the attempt. */
   readonly signal: AbortSignal;
@@ -44,7 +44,7 @@ export type Attempt = {
 
 /**
  * Connects, checks the host key and logs in, all within `timeoutMs`. An unknown host key is accepted only where
- * the target says `accept-new`; a person is asked elsewhere, when nothing is held open. Rejects with a FleetError
+ * the target has `accept-new`; the caller asks the user later, without an open connection. Rejects with a FleetError
  * with one of the `ssh-` codes.
  */
 export async function openConnection(attempt: Attempt): Promise<Opened> {
@@ -75,7 +75,7 @@ function needsLookUp({ target, jumpHost }: Attempt): boolean {
   return jumpHost === undefined && target.via.kind !== 'command' && isIP(target.host) === 0;
 }
 
-/** How far an attempt has come. */
+/** The progress of an attempt. */
 type Progress = { phase: OpenPhase; line: ByteStream | undefined };
 
 async function connectAndLogIn(
@@ -141,8 +141,8 @@ function logIn(attempt: Attempt, line: ByteStream, progress: Progress, deadline:
 }
 
 /**
- * Whether the other side ended the connection with no word of SSH; ssh2 reports that as a protocol error. A sshd that
- * has no place says so in plain text first.
+ * Whether the other side ended the connection before it sent its SSH version; ssh2 reports that as a protocol error.
+ * sshd sends a line of plain text first when it refuses a client.
  */
 function isHangUp(
   error: Error & { level?: string; code?: unknown },
@@ -152,7 +152,7 @@ function isHangUp(
   return error.level === 'protocol' && (bytesRead === 0 || greeting !== undefined);
 }
 
-/** Certificates are asked for if the known hosts files name an authority for this host. */
+/** Certificates are offered if the known_hosts files name an authority for this host. */
 function offerCertificates({ client, target, knownHost }: Attempt): HostCertificates | undefined {
   if (!knownHost.hasAuthority) return undefined;
   const { hostKeys } = target.algorithms;

@@ -17,7 +17,7 @@ export class ProxyCommand extends Duplex {
 
   constructor(command: string) {
     super();
-    // Ctrl-C is for fleetctl alone, which may still have something to do over there.
+    // Ctrl-C must only reach fleetctl, which may still need the connection.
     const child = spawn('/bin/sh', ['-c', `trap '' INT; exec ${command}`], { stdio: 'pipe' });
     this.#child = child;
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -36,13 +36,13 @@ export class ProxyCommand extends Duplex {
     });
   }
 
-  /** How it ended, with the last line it said. */
+  /** How it ended, with its last line of output. */
   get trouble(): string {
     const words = this.#said.trim().split('\n').at(-1);
     return `its ProxyCommand ${this.#end}${words ? `: ${quoted(words)}` : ''}`;
   }
 
-  /** Whether the shell found no such program, or one it may not run (XCU 2.8.2). */
+  /** Whether the program was not found, or could not be executed (XCU 2.8.2). */
   get isMissing(): boolean {
     return this.#status === 126 || this.#status === 127;
   }
@@ -52,7 +52,7 @@ export class ProxyCommand extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    // One that no longer reads is about to end, and then this stream does.
+    // A command that no longer reads is about to end, and this stream ends with it.
     this.#child.stdin.write(chunk, () => done());
   }
 

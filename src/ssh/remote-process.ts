@@ -5,13 +5,13 @@ import { lost } from './failure.ts';
 import type { SshTarget } from './target.ts';
 import type { RemoteExit, RemoteSession, SessionListener, TerminalSize } from './transport.ts';
 
-/** The three streams of a command, as they are here. */
+/** The local ends of the three streams of a command. */
 type Streams = { readonly stdin: Writable; readonly stdout: Readable; readonly stderr: Readable };
 
 /** The bytes that a machine may still send after its channel was closed: at most two windows of ssh2 are in transit. */
 const MOST_LATE = 4 * 1024 * 1024;
 
-/** A command whose streams are those of something here: a channel, or a process. */
+/** A command whose streams are those of a channel or of a local process. */
 export abstract class StreamSession implements RemoteSession {
   readonly exit: Promise<RemoteExit>;
   readonly hasTerminal: boolean = false;
@@ -33,7 +33,7 @@ export abstract class StreamSession implements RemoteSession {
       this.#resolve = resolve;
       this.#reject = reject;
     });
-    // The exit of a closed command may be ignored.
+    // Callers may ignore the exit of a closed command.
     this.exit.catch(() => undefined);
     const pass = (output: Output) => (chunk: Buffer) => {
       if (this.#isOpen) return output.push(chunk);
@@ -71,7 +71,7 @@ export abstract class StreamSession implements RemoteSession {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.letGo();
-    // Further data is discarded; it must be read for the end to arrive.
+    // Further data is discarded; without reading it, the end does not arrive.
     this.#stdout.open();
     this.#stderr.open();
     this.#reject(lost(this.#target, 'the command was closed'));
@@ -101,7 +101,7 @@ export class ChannelProcess extends StreamSession {
   readonly #channel: ClientChannel;
   readonly #abandon: (reason: string) => void;
 
-  /** `failure` tells why the connection is gone, once it is; `abandon` ends it. */
+  /** `failure` returns why the connection was lost, if it was; `abandon` ends it. */
   constructor(
     channel: ClientChannel,
     target: SshTarget,

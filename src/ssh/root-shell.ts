@@ -7,32 +7,31 @@ import { type Access, type BecomePassword, becomes, passwordRefused, shellEnded 
 import { encodeForPrintf, quote } from './shell.ts';
 import type { RemoteProcess, Transport } from './transport.ts';
 
-/** What tools say is the same everywhere. */
+/** The messages of tools are the same on every machine. */
 const C_LOCALE = 'env LC_ALL=C';
 
 /**
- * The shell that runs scripts, with the arguments that follow. A character is a byte there. Of its environment nothing
- * but the PATH is left, for variables such as POSIXLY_CORRECT, SYSTEMD_OFFLINE, SYSTEMD_UNIT_PATH, CDPATH and
- * QUOTING_STYLE change what its tools do.
+ * The shell that runs scripts, with the arguments that follow. A character is a byte in it. Its environment is only the
+ * PATH: variables such as POSIXLY_CORRECT, SYSTEMD_OFFLINE, SYSTEMD_UNIT_PATH, CDPATH and QUOTING_STYLE would change the
+ * behaviour of its tools.
  */
 const SHELL = `/bin/sh -c 'exec env -i LC_ALL=C PATH="$PATH" /bin/sh "$@"' sh`;
 
-/** How long sudo may take for an answer, in ms; a wrong password alone costs it two seconds. */
+/** The timeout for an answer of sudo, in ms; it takes two seconds to refuse a password. */
 const ANSWER_DEADLINE_MS = 30_000;
 
 /**
- * How long a command may be, in bytes: dropbear takes 9000 (MAX_CMD_LEN). What every SSH server has to take in a message
- * is more (RFC 4253, 6.1), and so is what Linux takes as one argument.
+ * The longest command, in bytes: dropbear accepts 9000 (MAX_CMD_LEN). The message size that every SSH server has to
+ * accept is larger (RFC 4253, 6.1), and so is the longest argument on Linux.
  */
 const LONGEST_COMMAND = 8900;
 
 /**
  * Starts a POSIX shell with root's rights, in the C locale, which runs `first` and then reads scripts from standard
- * input; those must begin with an empty line. The login shell is replaced at once. `first` is part of
- * the command, where others on the machine can see it: sshd opens standard input only after it has started the command,
- * so that saves a round trip. A script that is too long for that goes in on standard input, and so does any where
- * sudo may ask for a password there. Rejects with a FleetError: those of {@link Transport.exec}, and a `become-` code
- * when sudo asked for a password and did not take it.
+ * input; those must begin with an empty line. The login shell is replaced at once. `first` is part of the command, which
+ * other users of the machine can see. That saves a round trip, because sshd opens standard input only after it has
+ * started the command. A script goes to standard input instead if it is too long, or if sudo may ask for a password.
+ * Rejects with a FleetError: those of {@link Transport.exec}, and a `become-` code when sudo refused the password.
  */
 export async function openRootShell(
   transport: Transport,
@@ -60,8 +59,8 @@ function runAndRead(script: string): string {
 }
 
 /**
- * sudo asks with words made for this session, in every locale, and what it runs says when it is there. Nothing
- * but the password is written before that: sudo would take the first line of a script for one.
+ * The prompt of sudo is a text made for this session, the same in every locale, and the shell prints another one when it
+ * is ready. Only the password is written before that: sudo would read the first line of a script as a password.
  */
 async function openWithPassword(
   transport: Transport,
@@ -92,12 +91,12 @@ async function answer(
   const verdict = await password.offer(access.ssh.name, async (text) => {
     process.write(`${text}\n`);
     try {
-      // Asked again, it was wrong; a second attempt could lock the account.
+      // A second prompt means that the password was wrong; another attempt could lock the account.
       return (await dialogue.next()) === 'ready';
     } catch (error) {
       if (!isFleetError(error) || error.code === 'ssh-lost') throw error;
       failure = error;
-      // sudo looks at its rules when the password was right.
+      // sudo checks its rules only after the password was accepted.
       return error.code === 'become-denied';
     }
   });
@@ -141,7 +140,7 @@ class Dialogue {
     return !this.#isReady && this.#said.length + this.#stdout.length <= LIMITS.unasked.most;
   }
 
-  /** Rejects when sudo has ended, with the reason, or does neither in time. */
+  /** Rejects with the reason when sudo has ended, and when there is no event in time. */
   next(): Promise<'asks' | 'ready'> {
     return withTimeout(ANSWER_DEADLINE_MS, Promise.race([this.#event(), this.#exit]), () => {
       throw this.#tooSlow();
@@ -174,7 +173,7 @@ class Dialogue {
   #tooSlow(): FleetError {
     const { name } = this.#access.ssh;
     return new FleetError('ssh-timeout', `Machine "${name}" is connected but sudo gave no answer there`, {
-      hint: 'Log in and look what "sudo -v" waits for',
+      hint: 'Log in and run "sudo -v" to see why it does not finish',
     });
   }
 }

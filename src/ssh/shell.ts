@@ -1,9 +1,9 @@
-/** Words of these characters mean themselves to every shell. */
+/** Words of these characters need no quotes in any shell. */
 const PLAIN = /^[A-Za-z0-9_@%+=:,./-]+$/;
 
 /**
- * The one function by which every word reaches a shell: `word` as one word of POSIX sh, in single quotes
- * unless it is plain. Throws a RangeError for a NUL character, which no shell word can hold.
+ * `word` as one word of POSIX sh, in single quotes unless it is plain. Every word of a command line must pass through
+ * this function. Throws a RangeError for a NUL character, which no shell word can hold.
  */
 export function quote(word: string): string {
   if (word.includes('\0')) throw new RangeError('A shell word cannot hold a NUL character');

@@ -1,17 +1,17 @@
 import type { Client } from 'ssh2';
 
 /**
- * What fleet uses of ssh2 beside its documented interface. That is why package.json pins ssh2 to one version, and
- * why the tests against OpenSSH's own server have to pass before that is changed: user-certificates.test.ts,
+ * The parts of ssh2 that fleet uses although they are not documented. Therefore package.json pins ssh2 to one version.
+ * Before another one is used, the tests against OpenSSH's server have to pass: user-certificates.test.ts,
  * host-certificates.test.ts and round-trips.test.ts fail when a part has changed.
  */
 export type Protocol = {
   /** The key exchange: the first one, then later ones of the connection. */
   _kex: KeyExchange | undefined;
-  /** Set while a key exchange is under way; packets wait in `_queue` then. */
+  /** Set during a key exchange; packets wait in `_queue` then. */
   _kexinit: unknown;
   _queue: Buffer[] | undefined;
-  /** What is offered in key exchanges. */
+  /** The algorithms offered in key exchanges. */
   _offer: KexInit;
   readonly _cipher: { readonly encrypt: (packet: Buffer) => void };
   readonly _packetRW: { readonly write: PacketWriter };
@@ -23,7 +23,7 @@ export type Protocol = {
   authInfoRes: (answers: string[]) => void;
 };
 
-/** The offer of one side: lists of names for everything that is negotiated. */
+/** The offer of one side: a list of names for each kind of algorithm. */
 export type KexInit = {
   readonly lists: {
     readonly kex: List;
@@ -44,7 +44,7 @@ export type KeyExchange = {
 
 type PacketWriter = {
   readonly alloc: (payloadLength: number) => Buffer;
-  /** Where the payload begins in what `alloc` returned. */
+  /** The offset of the payload in the buffer that `alloc` returned. */
   readonly allocStart: number;
   readonly finalize: (packet: Buffer) => Buffer;
 };
@@ -66,6 +66,6 @@ export function privateParts(client: Client): Protocol {
   const found: Readonly<Partial<Record<string, unknown>>> = _protocol;
   const missing = Object.entries(SHAPE).filter(([name, type]) => typeof found[name] !== type);
   if (missing.length > 0)
-    throw new TypeError(`ssh2 has no ${missing.join(', ')}: it is not the version for fleet`);
+    throw new TypeError(`ssh2 has no ${missing.join(', ')}: fleet needs another version`);
   return _protocol;
 }

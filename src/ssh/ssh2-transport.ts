@@ -21,11 +21,11 @@ import {
 import { type AskHostKey, HostKeyTrust } from './trust.ts';
 
 export type Ssh2TransportOptions = KeySources & {
-  /** Asks whether the key of a host that was never seen before is right; undefined without a terminal. */
+  /** Asks the user to confirm the key of an unknown host; undefined without a terminal. */
   readonly askHostKey: AskHostKey | undefined;
 };
 
-/** A transport over ssh2, which is loaded with the first command. */
+/** A transport over ssh2, which is loaded when the first command starts. */
 export function createSsh2Transport(options: Ssh2TransportOptions): SessionTransport {
   return new Ssh2Transport(options);
 }
@@ -68,7 +68,7 @@ class Ssh2Transport implements SessionTransport {
   async #connect(target: SshTarget, jumpHost: Connection | undefined): Promise<Connection> {
     const attempt = (timeoutMs: number): Promise<Opened> => this.#attempt(target, jumpHost, timeoutMs);
     let opened = await this.#connections.retryTurnedAway(target, attempt);
-    // Which of many hashed lines are about this host is only known now; its known key is asked for first this time.
+    // Only now it is known which of many hashed lines are about this host; this attempt prefers its known key.
     if (opened.kind === 'host-key' && opened.verdict.kind === 'changed' && !opened.verdict.isCertain)
       opened = await this.#connections.retryTurnedAway(target, attempt);
     if (opened.kind === 'host-key' && opened.verdict.kind === 'unknown') {

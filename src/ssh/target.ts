@@ -1,10 +1,10 @@
-/** How to reach one machine, with everything decided: nothing is looked up any more. Paths are absolute. */
+/** The connection settings of one machine, complete: no other configuration is read. Paths are absolute. */
 export type SshTarget = {
   /** The machine's name in fleet.conf, or a jump host's as it was written, for messages. */
   readonly name: string;
   /** The name or address to connect to. */
   readonly host: string;
-  /** The host as it was written, which ssh(1) looks for in its own files; `host` where it is not given. */
+  /** The host as it was written, for ssh(1) to find in its own files; default: `host`. */
   readonly alias?: string;
   readonly port: number;
   readonly user: string;
@@ -16,7 +16,7 @@ export type SshTarget = {
    * public half only. With none, OpenSSH's default key files.
    */
   readonly identityFiles: readonly string[];
-  /** Only the keys of {@link identityFiles}, which have to be there then; else the agent's other keys as well. */
+  /** Only the keys of {@link identityFiles}, which must exist; otherwise the agent's other keys as well. */
   readonly identitiesOnly: boolean;
   /** Path of the agent's socket. */
   readonly identityAgent: string | undefined;
@@ -24,20 +24,20 @@ export type SshTarget = {
   readonly certificateFiles: readonly string[];
   /** The ways to log in that may be used, best first. */
   readonly preferredAuthentications: readonly AuthenticationMethod[];
-  /** Whether a person may be asked for a password, or for what the machine asks; only where that is wanted. */
+  /** Whether the user may be asked for a password, or the questions of the machine. */
   readonly passwordAuthentication: boolean;
-  /** How often a person may be asked for one password. */
+  /** How often the user may be asked for one password. */
   readonly numberOfPasswordPrompts: number;
-  /** No question is asked. */
+  /** The user is asked nothing. */
   readonly batchMode: boolean;
 
-  /** What to do about a host that was never seen before. A host whose key has changed is always refused. */
+  /** What to do with the key of an unknown host. A host whose key has changed is always refused. */
   readonly strictHostKeyChecking: 'ask' | 'accept-new' | 'yes';
   /** Files of known hosts that are read, all of them; new keys are written to the first. */
   readonly userKnownHostsFiles: readonly string[];
   /** Files of known hosts that are only read. */
   readonly globalKnownHostsFiles: readonly string[];
-  /** The name under which the host stands in these files, instead of {@link host} and {@link port}. */
+  /** The name of the host in these files, instead of {@link host} and {@link port}. */
   readonly hostKeyAlias: string | undefined;
   /** Whether new keys are written with the name hashed. */
   readonly hashKnownHosts: boolean;
@@ -48,25 +48,25 @@ export type SshTarget = {
   readonly bindAddress: string | undefined;
   readonly compression: boolean;
   /**
-   * From the first packet to the login, in ms, and again from asking for a session to having it. Time spent
-   * asking a person does not count.
+   * The timeout from the first packet to the login, in ms, and again from requesting a session to getting it. Time spent
+   * asking the user does not count.
    */
   readonly connectTimeoutMs: number;
-  /** A connection over which nothing has come for this long, in ms, not even the answer to a ping, is lost. */
+  /** A connection is lost when nothing was received for this long, in ms, not even the answer to a ping. */
   readonly keepaliveTimeoutMs: number;
 
-  /** Whether a person's sessions may use the agent here. */
+  /** Whether interactive sessions may use the local agent. */
   readonly forwardAgent: boolean;
-  /** Variables for the sessions of people. */
+  /** Variables for interactive sessions. */
   readonly environment: Readonly<Record<string, string>>;
 };
 
-/** What carries the connection. */
+/** The connection below SSH. */
 export type Via =
   | { readonly kind: 'direct' }
   /**
-   * Other hosts, at least one, from here on: the first is reached by its own `via`, which is no `jump`, every
-   * other one and then the target through the one before it.
+   * Other hosts, at least one, in the order of the connection: the first is reached by its own `via`, which is no
+   * `jump`; every other one, and then the target, through the host before it.
    */
   | { readonly kind: 'jump'; readonly jumps: readonly SshTarget[] }
   /** The standard streams of a command, for the shell, with every token expanded. */
@@ -74,7 +74,7 @@ export type Via =
 
 export type AuthenticationMethod = 'publickey' | 'keyboard-interactive' | 'password';
 
-/** Names as OpenSSH writes them, best first; undefined for what the transport offers by itself. */
+/** Names as OpenSSH writes them, best first; undefined for the defaults of the transport. */
 export type Algorithms = {
   readonly kex: readonly string[] | undefined;
   readonly ciphers: readonly string[] | undefined;

@@ -1,6 +1,6 @@
 /** A time limit that is paused while the user is asked. */
 export type Deadline = {
-  /** Time does not count until the work has settled. */
+  /** Pauses the limit until the work has settled. */
   readonly pauseWhile: <T>(work: Promise<T>) => Promise<T>;
   readonly cancel: () => void;
 };
@@ -38,20 +38,20 @@ export function createDeadline(ms: number, late: () => void): Deadline {
   };
 }
 
-/** The first pause, in ms; every next one is twice as long, up to the longest. */
+/** The first pause, in ms; each next one is twice as long, up to a maximum. */
 const FIRST_MS = 100;
 const LONGEST_MS = 1000;
 const MOST_PAUSES = 8;
 
 /**
  * Pauses before further attempts, as long as time is left. Each is random, between half of its maximum and all of it, so that
- * clients that were refused together do not return together.
+ * clients that were refused at the same time do not retry at the same time.
  */
 export class BackOff {
   readonly #end: number;
   #pauses = 0;
 
-  /** `budgetMs` is the time from now on in which attempts and pauses have to fit. */
+  /** `budgetMs` is the time for all attempts and pauses together, from now on. */
   constructor(budgetMs: number) {
     this.#end = performance.now() + budgetMs;
   }
@@ -61,7 +61,7 @@ export class BackOff {
     return this.#end - performance.now();
   }
 
-  /** Waits, and returns true when another attempt is worth it. `signal` ends the wait; then it is not. */
+  /** Waits, and returns true if there is time for another attempt. `signal` ends the wait with false. */
   async pause(signal: AbortSignal): Promise<boolean> {
     const most = Math.min(FIRST_MS * 2 ** this.#pauses, LONGEST_MS);
     const ms = most * (0.5 + Math.random() / 2);

@@ -19,16 +19,16 @@ export type HostKeyQuestion = {
   readonly key: string;
 };
 
-/** Asks the user. Only a promise that resolves to true is a yes; rejections go to the caller. */
+/** Asks the user. Only a promise that resolves to true accepts the key; rejections go to the caller. */
 export type AskHostKey = (question: HostKeyQuestion) => Promise<boolean>;
 
-/** Knows the hosts of the targets' known_hosts files, and learns new ones. */
+/** Reads the known_hosts files of targets, and adds new hosts. */
 export class HostKeyTrust {
   readonly #ask: AskHostKey | undefined;
   readonly #oneAtATime: Limit;
   readonly #files = new KnownHostsFiles();
 
-  /** `oneAtATime` is for everything that a person is asked. */
+  /** `oneAtATime` serializes all questions to the user. */
   constructor(ask: AskHostKey | undefined, oneAtATime: Limit) {
     this.#ask = ask;
     this.#oneAtATime = oneAtATime;
@@ -51,11 +51,11 @@ export class HostKeyTrust {
   }
 
   /**
-   * Returns when a person has accepted the key and it stands in the file; rejects with an `ssh-host-key` error
-   * or that of the file in every other case. One question is asked at a time; `signal` ends the wait for an answer.
+   * Returns when the user has accepted the key and it is in the file; otherwise rejects with an `ssh-host-key` error or
+   * the error of the file. One question is asked at a time; `signal` ends the wait for an answer.
    */
   agree(target: SshTarget, presented: Buffer, signal: AbortSignal): Promise<void> {
-    // A certificate of an authority that is not named is worth no more than the key in it.
+    // A certificate of an unknown authority counts as the key in it.
     const key = plainKey(presented);
     return this.#oneAtATime(async () => {
       if (signal.aborted) throw closedHere(target);
@@ -95,7 +95,7 @@ export async function knownHostLines(target: SshTarget): Promise<readonly string
   return [...new Set(written)];
 }
 
-/** A key that stands there without a port is good for all ports, as with ssh(1); an alias has its own entries. */
+/** An entry without a port applies to all ports, as in ssh(1); an alias has separate entries. */
 function namesOf(target: SshTarget): HostNames {
   const host = target.hostKeyAlias ?? target.host;
   const name = nameInFiles(target);

@@ -7,9 +7,9 @@ export type Prompt = { readonly prompt: string; readonly echo: boolean };
 /** The answer of a machine to a login request (RFC 4252, RFC 4256). */
 export type AuthReply =
   | { readonly kind: 'success' }
-  /** `methods` can continue; `isPartial`: this one was right, and the machine wants another one beside. */
+  /** `methods` can continue; `isPartial`: this one succeeded, and the machine requires another one. */
   | { readonly kind: 'failure'; readonly methods: readonly string[]; readonly isPartial: boolean }
-  /** A signature with this key would be taken. */
+  /** A signature with this key would be accepted. */
   | { readonly kind: 'key-accepted' }
   | {
       readonly kind: 'prompts';
@@ -22,19 +22,19 @@ export type AuthReply =
 const USERAUTH_REQUEST = 50;
 
 /**
- * The requests of a login over a connection of ssh2, one at a time, in place of ssh2's own. Those ask for every key
- * whether it would be taken before they sign, know no certificates, and cut what security keys add to a signature.
+ * The requests of a login over a connection of ssh2, one at a time, in place of ssh2's own. ssh2 asks for every key
+ * whether it would be accepted before it signs, does not support certificates, and truncates signatures of security keys.
  */
 export class UserAuth {
   readonly #client: Client;
   readonly #user: string;
   #answered: ((answer: AuthReply) => void) | undefined;
-  /** The signature algorithms that the machine takes; undefined until it says so. */
+  /** The signature algorithms that the machine accepts; undefined until it has named them. */
   acceptedAlgorithms: readonly string[] | undefined;
 
   /**
-   * Calls `begin` when the host key is verified, everything is encrypted and the machine was asked for a login; its
-   * answer to that is not waited for, which saves a round trip. Call it right after ssh2's `connect`.
+   * Calls `begin` when the host key is verified, the connection is encrypted and the login service was requested. It does
+   * not wait for the answer to that, which saves a round trip. Call it right after ssh2's `connect`.
    */
   constructor(client: Client, user: string, begin: (auth: UserAuth) => void) {
     this.#client = client;
@@ -43,10 +43,10 @@ export class UserAuth {
     const { _handlers: handlers, service } = protocol;
     protocol.service = (name) => {
       service.call(protocol, name);
-      // What came in the same packet with the end of the key exchange is read first: it names the algorithms.
+      // Messages in the same packet as the end of the key exchange are read first: they name the algorithms.
       queueMicrotask(() => begin(this));
     };
-    // sshd names all its host keys after a login; ssh2 would ask for a proof of each of them, which is not needed.
+    // sshd sends all its host keys after a login; ssh2 would request a proof for each of them, which is not needed.
     const { GLOBAL_REQUEST } = handlers;
     handlers.GLOBAL_REQUEST = (from, name: string, ...more) => {
       if (name !== 'hostkeys-00@openssh.com') GLOBAL_REQUEST?.(from, name, ...more);
@@ -64,7 +64,7 @@ export class UserAuth {
     client.once('ready', () => this.#settle({ kind: 'success' }));
   }
 
-  /** Asks whether a key would be taken. */
+  /** Asks whether a key would be accepted. */
   offerKey(algorithm: string, key: Buffer): Promise<AuthReply> {
     return this.#request('publickey', this.#keyRequest(algorithm, key, false));
   }
@@ -82,7 +82,7 @@ export class UserAuth {
     return this.#request('password', Buffer.concat([start, Buffer.of(0), wireStrings(password)]));
   }
 
-  /** Starts a dialog in which the machine asks and the user answers. */
+  /** Starts keyboard-interactive authentication. */
   startDialog(): Promise<AuthReply> {
     const start = this.#start('keyboard-interactive');
     return this.#request('keyboard-interactive', Buffer.concat([start, wireStrings('', '')]));
@@ -103,7 +103,7 @@ export class UserAuth {
     return Buffer.concat([Buffer.of(USERAUTH_REQUEST), wireStrings(this.#user, 'ssh-connection', method)]);
   }
 
-  /** `method` tells ssh2 how to read message 60, which means something else with each. */
+  /** ssh2 needs `method` to parse message 60, which has another meaning with each method. */
   #request(method: string, payload: Buffer): Promise<AuthReply> {
     const answer = this.#next();
     const protocol = privateParts(this.#client);

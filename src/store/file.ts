@@ -9,18 +9,18 @@ import { attempt, unavailable } from './system-error.ts';
 import { createWaits, ringOnChange } from './waits.ts';
 
 export type FileStoreOptions = {
-  /** How long a commit waits for one process to finish its own, in ms. */
+  /** How long a commit waits for the lock of one process, in ms. */
   readonly lockTimeout?: number;
   /** How often a wait for a change polls without a notification, in ms. */
   readonly pollInterval?: number;
 };
 
 /**
- * A store in a folder, for the processes of one machine. Its one file, `records`, is replaced as a whole by
- * every commit: `snapshot-file.ts` has its text, `lock.ts` how the commits of processes exclude each other.
+ * A store in a folder, for the processes of one machine. Every commit replaces its one file,
+ * `records`. The format of the file is in `snapshot-file.ts`; the lock between processes is in `lock.ts`.
  *
- * A folder that does not exist is an empty store. Reading makes nothing and takes no lock; the first commit
- * makes the folder (mode 0700) and the file (0600).
+ * A folder that does not exist is an empty store. Reading creates nothing and takes no lock; the first commit
+ * creates the folder (mode 0700) and the file (0600).
  *
  * Errors, of any call: `registry-corrupt`, `registry-newer`, `registry-unavailable` (the disk or permissions
  * refuse) and `registry-locked` (one process held the lock for `lockTimeout`).
@@ -77,7 +77,7 @@ class FileStore implements Store {
       const before = this.#read();
       const outcome = applyChanges(before, changes);
       if (outcome.kind === 'conflict') return outcome;
-      // The lock is for the very next revision: once it is ours, what held for `before` still holds.
+      // The lock is for the revision after `before`, so `before` is still the current state once we hold it.
       const attempt = outcome.after === before ? 'nothing to write' : await this.#write(outcome.after);
       if (attempt === 'written' || attempt === 'nothing to write') {
         return { kind: 'committed', revision: outcome.after.revision };
@@ -117,8 +117,8 @@ class FileStore implements Store {
 }
 
 /**
- * Waits a little longer with each call, 2 to 20 ms, at random so that processes do not keep step. Throws
- * `registry-locked` once the same lock has been in the way for `timeout` ms.
+ * Waits a little longer with each call, 2 to 20 ms, at random so that processes do not collide again. Throws
+ * `registry-locked` once the same lock has blocked it for `timeout` ms.
  */
 function boundedWait(folder: string, timeout: number) {
   let inTheWay = '';
@@ -139,11 +139,11 @@ function boundedWait(folder: string, timeout: number) {
   };
 }
 
-/** An older or missing file must not be taken for units that are no longer wanted. */
+/** An older or missing file must not be taken as the removal of units. */
 function wentBack(folder: string, last: Snapshot, found: Snapshot): FleetError {
   return new FleetError(
     'registry-corrupt',
     `the registry "${recordsPath(folder)}" went back from revision ${last.revision} to ${found.revision} while in use`,
-    { hint: 'put the newer file back; or restart to continue with this one' },
+    { hint: 'restore the newer file, or restart to continue with this one' },
   );
 }

@@ -15,8 +15,8 @@ import { attempt, hasCode } from './system-error.ts';
 
 /**
  * The right to write one revision. There is no lock on the store as such: `lock.<revision>.<turn>` in its
- * folder says who may write that revision, and is void as soon as that revision is written. Nothing has to be
- * released after a commit, and a process that is killed just after its commit leaves nothing to judge.
+ * folder names the process that may write that revision, and is void as soon as that revision is written. Nothing has to
+ * be released after a commit, and a process that is killed just after its commit leaves no valid lock.
  *
  * Why at most one process writes a revision R (the store is at R-1, its file is replaced by rename):
  *
@@ -29,7 +29,7 @@ import { attempt, hasCode } from './system-error.ts';
  *    revision after link(2) and before anything else, so it finds out and starts again.
  *
  * No step lists the folder: a listing is not atomic, and may miss one file removed and another one made
- * meanwhile. A file that cannot be read as an owner is counted as given up: no live process has made it, since
+ * at the same time. A file that does not describe an owner counts as given up: no live process has made it, since
  * link(2) publishes complete files only; a power loss can leave one.
  *
  * For the processes of one machine. Others that share the folder over a network look as if they had died in
@@ -41,7 +41,7 @@ import { attempt, hasCode } from './system-error.ts';
 export type Lock = {
   /** `<revision>.<turn>`: no other process writes a file with this in its name. */
   readonly name: string;
-  /** Ends it: without a commit so that others can continue, after one only to release the file. */
+  /** Releases the lock: without a commit, so that others can continue; after one, only to close the file. */
   release(): void;
 };
 
@@ -49,12 +49,12 @@ export type LockAttempt =
   | { readonly kind: 'locked'; readonly lock: Lock }
   /** A process that may be running has it. */
   | { readonly kind: 'busy'; readonly owner: Owner; readonly path: string }
-  /** The revision is written, or another process was faster: look again. */
+  /** The revision is written, or another process was faster: try again. */
   | { readonly kind: 'late' };
 
 /**
  * Tries once to get the right to write `revision`; `current` reads the revision the store is at now.
- * Everything here is a call of microseconds on an existing folder, done without leaving the thread.
+ * Synchronous: each call takes microseconds on an existing folder.
  * Throws errors of node:fs.
  */
 export function tryLock(folder: string, revision: number, current: () => number): LockAttempt {
@@ -68,8 +68,8 @@ export function tryLock(folder: string, revision: number, current: () => number)
 }
 
 /**
- * Removes what commits up to `revision`, which must be written, and killed processes have left in the folder.
- * What cannot be removed now is left to the next call: the commit it follows is done and must not fail.
+ * Removes the files that killed processes and the commits up to `revision` have left in the folder; that revision must
+ * be written. Errors are ignored: the commit is done and must not fail, and the next call tries again.
  */
 export function sweepLocks(folder: string, revision: number): void {
   for (const name of attempt(() => readdirSync(folder)) ?? []) {

@@ -2,16 +2,16 @@ import { closeSync, constants, fchownSync, openSync, readFileSync, readlinkSync,
 import { basename, dirname } from 'node:path';
 import { attempt, hasCode } from './system-error.ts';
 
-/** A process, described so that no later process with the same number is taken for it. */
+/** A process, described so that it cannot be confused with a later process of the same number. */
 export type Owner = {
   readonly pid: number;
   /** When it started, in clock ticks since boot (proc_pid_stat(5), field 22). Empty without a usable /proc. */
   readonly started: string;
   /** The kernel's random id of this boot. Empty without a usable /proc. */
   readonly boot: string;
-  /** The pid namespace in which `pid` counts: another container counts its own. Empty without a usable /proc. */
+  /** The pid namespace of `pid`; each container has another one. Empty without a usable /proc. */
   readonly namespace: string;
-  /** What people would recognise it by. */
+  /** Its command line, for messages. */
   readonly command: string;
 };
 
@@ -22,11 +22,11 @@ export function thisProcess(): Owner {
 }
 
 /**
- * False only when it is certain that the owner has ended. In doubt it may be running: taking a lock from a
- * live process can lose a commit, and waiting for a dead one cannot.
+ * False only when the owner has certainly ended. In doubt it counts as running: taking a lock from a live process can
+ * lose a commit, and waiting for a dead one cannot.
  *
- * - A number of another namespace says nothing here, and its boot id neither (LXC and systemd-nspawn give
- *   each container its own), so such an owner may be running.
+ * - The number and the boot id of another namespace have no meaning here (LXC and systemd-nspawn give each container
+ *   its own boot id), so such an owner may be running.
  * - One namespace never exists under two boots: another boot id means a reboot.
  * - Without /proc (macOS) a process that got the number later is taken for the owner.
  */
@@ -54,7 +54,7 @@ export function parseOwner(text: string): Owner | undefined {
 let self: Owner | undefined;
 
 function describeThisProcess(): Owner {
-  // A /proc of another pid namespace (`unshare --pid` alone) numbers processes differently: of no use.
+  // The /proc of another pid namespace (`unshare --pid` alone) has other process numbers and cannot be used.
   const usable = attempt(() => readlinkSync('/proc/self')) === `${process.pid}`;
   const [script = process.execPath, ...words] = process.argv.slice(1);
   return {
@@ -67,8 +67,8 @@ function describeThisProcess(): Owner {
 }
 
 /**
- * `ended` is a zombie: killed, not yet waited for by its parent. While some of its threads are left, a rename
- * may still be under way in one of them, and it is not ended yet.
+ * `ended` is a zombie: killed, not yet waited for by its parent. While it has threads left, one of
+ * them may still be in rename(2), and the process counts as running.
  */
 function readStat(pid: number): { readonly started: string; readonly ended: boolean } | undefined {
   const text = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
@@ -94,8 +94,8 @@ function pidExists(pid: number): boolean {
 }
 
 /**
- * Gives an open file the owner and group of `folder`, in which root has made it: a command of root must not lock out
- * the user who owns the registry. By descriptor, because that user may replace the file.
+ * Gives an open file the owner and group of `folder`, in which root has made it: after a command run by root, the
+ * owner of the registry must still have access. By descriptor, because that user may replace the file.
  * Does nothing for other users, and where the file system does not permit it.
  */
 export function inheritOwner(file: number, folder: string): void {

@@ -1,7 +1,7 @@
 import { type ErrorCode, FleetError, isFleetError } from '../base/errors.ts';
 import type { Change, CommitResult, Store, StoreRecord } from './store.ts';
 
-/** A request is a line of JSON, and so is its answer, which may come out of order. */
+/** Requests and answers are lines of JSON; answers may be out of order. */
 type Request = { readonly id: number } & Call;
 type Call =
   | { readonly call: 'get'; readonly key: string }
@@ -13,13 +13,13 @@ type Call =
 type Answer = { readonly id: number; readonly result?: unknown; readonly error?: SentError };
 type SentError = { readonly code?: ErrorCode; readonly message: string; readonly hint?: string | undefined };
 
-/** The way to the process that serves a store. */
+/** The connection to the process that serves a store. */
 export type Lines = {
   send(line: string): void;
   /** Called once with the reason when no more lines will come. */
   onEnd(listener: (error: FleetError) => void): void;
   onLine(listener: (line: string) => void): void;
-  /** Lets the other side end, and resolves when it has. */
+  /** Ends the other process, and resolves when it has ended. */
   close(): Promise<void>;
 };
 
@@ -74,7 +74,7 @@ class RemoteStore implements Store {
     const ended = new Promise<false>((resolve) => {
       over.addEventListener('abort', () => resolve(false), { once: true });
     });
-    // What cannot be read is waited for.
+    // A failed wait is tried again.
     const changed = this.#ask({ call: 'wait', after }).catch(() => ended);
     const result = await Promise.race([changed, ended]);
     if (over.aborted && this.#failure === undefined) void this.#ask({ call: 'cancel', wait }).catch(ignore);
@@ -108,7 +108,7 @@ class RemoteStore implements Store {
   }
 }
 
-/** Answers lines of {@link remoteStore} from a store; `send` gets a line. Returns what takes a line. */
+/** Answers lines of {@link remoteStore} from a store; `send` is called with each answer. Returns the handler of a line. */
 export function serveStore(store: Store, send: (line: string) => void): (line: string) => Promise<void> {
   const waits = new Map<number, AbortController>();
   const answer = (request: Request): Promise<unknown> => {

@@ -22,7 +22,7 @@ export function encodeSnapshot({ revision, records }: Snapshot): Buffer {
 /**
  * Reads what `encodeSnapshot` wrote. `path` is for messages only.
  * Throws `registry-newer` for a format of a later version and `registry-corrupt`, with the line, for
- * everything else that was not written exactly so.
+ * all other text that differs from what `encodeSnapshot` writes.
  */
 export function decodeSnapshot(path: string, bytes: Buffer): Snapshot {
   const headerEnd = bytes.indexOf('\n');
@@ -43,7 +43,7 @@ function encodeHeader(revision: number, sha256: string): string {
   return JSON.stringify({ fleet: 'registry', format: FORMAT, revision, sha256 });
 }
 
-/** A record whose value is parsed when it is asked for: a command needs few of thousands. */
+/** A record whose value is parsed on first use: a command needs few of thousands. */
 class LineRecord implements StoreRecord {
   readonly key: string;
   readonly revision: number;
@@ -68,7 +68,7 @@ class LineRecord implements StoreRecord {
 
 type LineSource = { readonly path: string; readonly line: number; readonly text: string };
 
-/** The line of a record; one that was read is not made again. */
+/** The line of a record; a line that was read is used as it is. */
 function lineOf(record: StoreRecord): string {
   return record instanceof LineRecord ? record.source.text : encodeRecord(record);
 }

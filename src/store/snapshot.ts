@@ -8,10 +8,10 @@ export type Snapshot = {
   readonly records: readonly StoreRecord[];
 };
 
-/** Tokens are the sum of a revision and another number as large, and have to be exact. */
+/** Half of the exact integers: a token is the sum of a revision and another number of that size. */
 const LAST_REVISION = 2 ** 52 - 1;
 
-/** Whether a store can be at that revision, or a record of it. */
+/** True for a valid revision of a store or a record. */
 export function isRevision(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 1 && Number(value) <= LAST_REVISION;
 }
@@ -23,7 +23,7 @@ export function findRecord(snapshot: Snapshot, key: string): StoreRecord | undef
   return record?.key === key ? record : undefined;
 }
 
-/** The records whose key starts with `prefix`: they lie side by side. */
+/** The records whose key starts with `prefix`; they are adjacent. */
 export function recordsBelow(snapshot: Snapshot, prefix: string): readonly StoreRecord[] {
   const start = positionOf(snapshot.records, prefix);
   let end = start;
@@ -32,8 +32,8 @@ export function recordsBelow(snapshot: Snapshot, prefix: string): readonly Store
 }
 
 /**
- * The snapshot after a commit, or the conflict that prevents it. Where there is nothing to change (only
- * checks, or keys deleted that do not exist) it is the same snapshot again.
+ * The snapshot after a commit, or the conflict that prevents it. If nothing changes (only checks, or
+ * deletions of keys that do not exist), it is the same snapshot.
  */
 export function applyChanges(
   before: Snapshot,
@@ -62,7 +62,7 @@ export function applyChanges(
   return { kind: 'applied', after: withChanges(before, changes, revision) };
 }
 
-/** A snapshot with changes that are known to hold, made at `revision`. The records between them are copied as they are. */
+/** The snapshot at `revision` with changes whose conditions have been checked. */
 export function withChanges(before: Snapshot, changes: readonly Change[], revision: number): Snapshot {
   const pieces: (readonly StoreRecord[])[] = [];
   let next = 0;
@@ -82,7 +82,7 @@ function revisionOf(snapshot: Snapshot, key: string): number {
   return findRecord(snapshot, key)?.revision ?? 0;
 }
 
-/** Where `key` is, or would have to be put. */
+/** The index of `key`, or the index at which to insert it. */
 function positionOf(records: readonly StoreRecord[], key: string): number {
   let low = 0;
   let high = records.length;

@@ -22,30 +22,29 @@ export type CommitResult =
  *   used twice, not even after keys are deleted.
  * - `commit` is all or nothing, for every reader and after a crash at any point; when it resolves with
  *   `committed`, the changes are on disk.
- * - Putting a value again unchanged is a change. Checking is none, nor is deleting a key that does not exist.
+ * - Putting the same value again is a change. A check is not, and neither is deleting a key that does not exist.
  * - A conflict changes nothing and is a result, not an error. Errors are FleetErrors with a `registry-…` code.
- * - What one store has committed, every other one over the same data reads from then on.
+ * - After a commit, every other store over the same data reads the new state.
  */
 export interface Store {
   /** The record of one key. */
   get(key: string): Promise<StoreRecord | undefined>;
   /**
-   * All records whose key starts with `prefix`, sorted by key in the order of `<`, as they stood at one
-   * `revision` of the store: 0 before the first commit.
+   * All records whose key starts with `prefix`, sorted by key in the order of `<`, at one `revision` of
+   * the store: 0 before the first commit.
    */
   list(prefix: string): Promise<{ readonly revision: number; readonly records: readonly StoreRecord[] }>;
   /**
-   * Applies all changes if every `ifRevision` holds, else none, and then names the first key that failed.
+   * Applies all changes if every `ifRevision` holds; otherwise none, and the result names the first key that failed.
    * The same key may not appear twice: that is a TypeError.
    */
   commit(changes: readonly Change[]): Promise<CommitResult>;
   /**
-   * Resolves with true once the revision is another than `after`, at once where it is already; with false when
-   * `signal` aborts or the store is closed. A caller that passes the revision that it has read misses nothing, however
-   * long it was busy, and however many commits there were. Never rejects: a store that cannot be read is waited
-   * for, and the next read says what is wrong with it.
+   * Resolves with true once the revision differs from `after`, at once if it already does; with false when `signal`
+   * aborts or the store is closed. A caller that passes the revision of its last read misses no change. Never rejects:
+   * it waits while the store cannot be read, and the next read throws the error.
    */
   waitForChange(after: number, signal: AbortSignal): Promise<boolean>;
-  /** Waits for the commits under way, ends the waits for a change, and releases all resources. */
+  /** Waits for unfinished commits, ends the waits for a change, and releases all resources. */
   close(): Promise<void>;
 }

@@ -6,7 +6,7 @@ export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
 }
 
-/** What `action` returns, undefined when it throws: for what may fail without harm. */
+/** The result of `action`, or undefined when it throws: for actions whose failure does not matter. */
 export function attempt<T>(action: () => T): T | undefined {
   try {
     return action();
@@ -15,7 +15,7 @@ export function attempt<T>(action: () => T): T | undefined {
   }
 }
 
-/** Makes an error of the operating system `registry-unavailable`; gives any other one back as it is. */
+/** Converts an error of the operating system to `registry-unavailable`; returns any other error unchanged. */
 export function unavailable(verb: 'read' | 'write', folder: string, error: unknown): unknown {
   if (!(error instanceof Error && 'syscall' in error && 'code' in error)) return error;
   return new FleetError(
@@ -28,7 +28,7 @@ export function unavailable(verb: 'read' | 'write', folder: string, error: unkno
   );
 }
 
-/** The system has one code for a disk without room and for one without inodes. */
+/** ENOSPC means either no free space or no free inodes. */
 function hintFor(code: string, folder: string): string | undefined {
   const disk = code === 'ENOSPC' ? attempt(() => statfsSync(folder)) : undefined;
   return disk !== undefined && disk.files > 0 && disk.ffree === 0 ? NO_INODES : HINTS[code];

@@ -1,11 +1,11 @@
 import { watch } from 'node:fs';
 import { attempt } from './system-error.ts';
 
-/** The waits for a change of one store, which end with it. */
+/** The waits for a change of one store; they end when it is closed. */
 export type Waits = {
   /**
-   * Asks `hasChanged` now and after every ring of its bell, until it says yes: true. False when `signal` aborts or
-   * the waits are closed. `arrange` lets the bell be rung by something, and returns what undoes that.
+   * Calls `hasChanged` now and after every ring of its bell; resolves with true when that returns true. False when
+   * `signal` aborts or the waits are closed. `arrange` connects the bell to its source, and returns the way to undo that.
    */
   until(
     hasChanged: () => boolean | Promise<boolean>,
@@ -67,9 +67,9 @@ function createBell(): { readonly ring: () => void; readonly rung: () => Promise
 }
 
 /**
- * Calls `ring` when something in the folder changes, and every `pollMs` for what the kernel does not tell: a folder
- * that is not there yet or is put in the place of another, a file system without notice (NFS), and a user whose
- * inotify(7) watches are used up. Returns what ends it.
+ * Calls `ring` when something in the folder changes, and every `pollMs` for changes that the kernel does not report: a
+ * folder that does not exist yet or is replaced, a file system without notifications (NFS), and a user without free
+ * inotify(7) watches. Returns the function that stops it.
  */
 export function ringOnChange(folder: string, pollMs: number, ring: () => void): () => void {
   const poll = setInterval(ring, pollMs);

@@ -104,7 +104,7 @@ describe('--tunnel', () => {
     const nowhere = await desk.run([...UNITS, '--endpoint', 'unix:///nowhere.sock', ...tunnel, ...known]);
     expect([nowhere.status, nowhere.err]).toEqual([
       5,
-      expect.stringContaining('no way to "/nowhere.sock" there'),
+      expect.stringContaining('cannot connect to "/nowhere.sock" there'),
     ]);
     expect((await desk.run([...UNITS, '--endpoint', 'http://a:1', ...tunnel])).status).toBe(2);
     expect((await desk.run([...UNITS, '--tunnel', 'a b@c:d'])).status).toBe(2);

@@ -20,7 +20,7 @@ describe('how long a verb waits', () => {
   it.each<readonly [readonly string[], string]>([
     [
       ['start', '--no-block', '--timeout', '5s', 'a'],
-      'Error: Cannot use --no-block and --timeout together\nhint: Each of them says how long to wait: leave one out\n',
+      'Error: Cannot use --no-block and --timeout together\nhint: Both set the time to wait: remove one of them\n',
     ],
     [
       ['stop', '--timeout', 'soon', 'a'],

@@ -34,7 +34,7 @@ describe('a verb that works with its own registry and machines', () => {
       expect([status, out, err.split('\n')[0]]).toEqual([
         2,
         '',
-        `Error: Cannot use ${name} with this command: it does not ask "${value}"`,
+        `Error: Cannot use ${name} with this command: it does not use "${value}"`,
       ]);
     }
   });
@@ -48,7 +48,7 @@ describe('a verb that works with its own registry and machines', () => {
     const { err } = await (await makeDesk(REFUSING)).run(['start', 'hello', '--tunnel', 'm1']);
     expect(err).toBe(
       [
-        'Error: Cannot use --tunnel with this command: it does not ask "m1"',
+        'Error: Cannot use --tunnel with this command: it does not use "m1"',
         'hint: Only list-units, list-unit-files and list-machines ask a fleetd; leave it out to use the registry and the machines of fleet.conf',
         '',
       ].join('\n'),

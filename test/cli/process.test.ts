@@ -59,7 +59,7 @@ describe('a process that fails', () => {
     const { status, stderr } = run(`${program} <"$1"`);
     expect([status, stderr.split('\n')[0]]).toEqual([
       2,
-      'Error: Cannot tell your home folder: user 54321 has none',
+      'Error: Cannot find your home folder: user 54321 has none',
     ]);
   });
 });

@@ -95,7 +95,7 @@ export async function makeScene(
 
 const THREE: Readonly<Record<string, Metadata>> = { m1: {}, m2: {}, m3: {} };
 
-/** What became of a request: `a.service: launched m1`, `b.service: not-up on m1`, `c.service: unit-not-found`. */
+/** The outcome of a request: `a.service: launched m1`, `b.service: not-up on m1`, `c.service: unit-not-found`. */
 export function outcome({ results, problems }: RequestResult): readonly string[] {
   return [
     ...results.flatMap(({ unit, target, machines, failures, unschedulable }) => [

@@ -155,7 +155,7 @@ describe('a login fails', () => {
       else context.reject(['keyboard-interactive'], true);
     });
     const error = await failure(transport.exec({ ...target, port: server }, 'true'), 'ssh-authentication');
-    expect(error.message).toMatch(/: after a key it also asks for keyboard-interactive, /);
+    expect(error.message).toMatch(/: after a key it also requires keyboard-interactive, /);
   });
 
   test('where the agent refuses to sign, and says so', async () => {

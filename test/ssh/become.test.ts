@@ -8,8 +8,8 @@ it.each([
   ['root', 'sudo', false, 'root logs in there, but gets no shell: look at ForceCommand in sshd_config'],
   ['core', 'none', false, 'The user needs root rights: log in as root'],
   ['core', 'sudo', false, 'The user needs root rights: log in as root'],
-  ['core', 'sudo', true, 'It was under way: .*, also by a command_timeout in sudoers$'],
-  ['root', 'sudo', true, 'It was under way: .* its shell was killed$'],
+  ['core', 'sudo', true, 'It ended during a request: .*, for example by a command_timeout in sudoers$'],
+  ['root', 'sudo', true, 'It ended during a request: .* the shell was killed$'],
 ] as const)('a shell of %s with %s that ended, after an answer: %s', (user, become, hasAnswered, hint) => {
   const error = shellEnded({ ssh: { ...machine, user }, become }, '', 124, hasAnswered);
   expect(error.message).toBe('Cannot use machine "m1": its shell ended early: 124');

@@ -32,7 +32,7 @@ describe('a machine that cannot be reached', () => {
       socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
     });
     const error = await failureAt(port, 'ssh-turned-away');
-    expect(error.message).toMatch(/: what answers there is not an SSH server$/);
+    expect(error.message).toMatch(/: the server there is not an SSH server$/);
   });
 
   test('because it hangs up at once, as sshd does at its MaxStartups', async () => {

@@ -18,7 +18,7 @@ const DSS = wireLine('ssh-dss');
 describe('a host that presents its key', () => {
   test.each([
     ['is unknown to an empty file', [], { kind: 'unknown' }],
-    ['is unknown when the file speaks of others', [`other ${ED25519}`], { kind: 'unknown' }],
+    ['is unknown when the file is about others', [`other ${ED25519}`], { kind: 'unknown' }],
     ['is known when a line holds the key', [`h ${ED25519}`], { kind: 'known' }],
     [
       'is known when one of several lines holds it',

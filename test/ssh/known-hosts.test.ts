@@ -33,13 +33,13 @@ describe('the name of a host', () => {
   });
 });
 
-describe('a line speaks of a host', () => {
+describe('a line is about a host', () => {
   test.each([
     ['by its name', 'web-1', 'web-1', true],
     ['by one of several names', 'a,web-1,b', 'web-1', true],
     ['whatever its case', 'WEB-1', 'web-1', true],
     ['not by a part of its name', 'web', 'web-1', false],
-    ['not when it speaks of another port', 'web-1', '[web-1]:2222', false],
+    ['not when it is about another port', 'web-1', '[web-1]:2222', false],
     ['by name and port', '[web-1]:2222', '[web-1]:2222', true],
     ['by a star', 'web-*', 'web-12', true],
     ['by a star for many names', '*.example', 'a.b.example', true],
@@ -49,7 +49,7 @@ describe('a line speaks of a host', () => {
     ['not when a dot is meant as a dot', 'a.b', 'axb', false],
     ['not when a negated pattern fits, wherever it stands', 'web-*,!web-1', 'web-1', false],
     ['not when a negated pattern fits first', '!web-1,web-*', 'web-1', false],
-    ['when the negated pattern speaks of another', 'web-*,!web-1', 'web-2', true],
+    ['when the negated pattern is about another', 'web-*,!web-1', 'web-2', true],
     ['not when it only says whom it does not mean', '!web-2', 'web-1', false],
   ])('%s', (_, hosts, name, expected) => {
     const lines = parseKnownHosts('f', `${hosts} ${ED25519}\n`);

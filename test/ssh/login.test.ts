@@ -148,7 +148,7 @@ describe.skipIf(!hasSshd || !hasAgent)('an agent with twenty keys', () => {
     const error = await failure(login(nothing), 'ssh-authentication');
     expect(error.message).toMatch(/Too many authentication failures/);
     expect(error.message.match(/SHA256:/g)).toHaveLength(6);
-    expect(error.hint).toBe('Say which key is the right one with identity_file in [ssh]');
+    expect(error.hint).toBe('Set identity_file in [ssh] to the right key');
   });
 });
 
@@ -177,7 +177,7 @@ describe('a second factor after the key', () => {
     expect(asked).toHaveLength(3);
     const alone = await failure(login({}), 'ssh-authentication');
     expect(alone.message).toMatch(
-      /: after a key it also asks for keyboard-interactive, which cannot be answered here$/,
+      /: after a key it also requires keyboard-interactive, which cannot be answered here$/,
     );
     expect(alone.hint).toBe('Log in from a terminal');
   });

@@ -83,11 +83,11 @@ describe('a root shell', () => {
       ['become-refused', 'Cannot use machine "m1": sudo did not take the password'],
       [
         'become-refused',
-        'Cannot use machine "m2": the password for sudo was not sent there, as machine "m1" did not take it',
+        'Cannot use machine "m2": the password for sudo was not sent there, because machine "m1" refused it',
       ],
       [
         'become-refused',
-        'Cannot use machine "m3": the password for sudo was not sent there, as machine "m1" did not take it',
+        'Cannot use machine "m3": the password for sudo was not sent there, because machine "m1" refused it',
       ],
     ]);
     expect(JSON.stringify(ends)).not.toContain('wrong');
@@ -107,7 +107,7 @@ describe('a root shell', () => {
 
   it.each([
     ['sudo: sorry, you must have a tty to run sudo', 'become-tty', 'add "Defaults:core !requiretty"'],
-    ['sudo: 1 incorrect password attempt', 'become-refused', 'Give the right one'],
+    ['sudo: 1 incorrect password attempt', 'become-refused', 'Give the right password'],
     ["sudo: I'm sorry core. I'm afraid I can't do that", 'become-denied', 'visudo'],
     ['Sorry, user core is not allowed to execute x as root', 'become-denied', 'visudo'],
     ["env: 'sudo': No such file or directory", 'become-missing', 'Install sudo there'],

@@ -41,7 +41,7 @@ against('wrong codes, and a missing terminal, are reported as such', async () =>
       /: it did not let "root" in with \S+\/id \(ssh-ed25519 \S+\), answers to its questions$/,
     ),
     expect.stringMatching(
-      /: after a key it also asks for keyboard-interactive, which cannot be answered here$/,
+      /: after a key it also requires keyboard-interactive, which cannot be answered here$/,
     ),
   ]);
 });

@@ -214,7 +214,7 @@ function stopped(state: SystemdState): SystemdState {
   return isRunning(state) ? { ...state, active: 'inactive', sub: 'dead', result: 'success' } : state;
 }
 
-/** What becomes of a unit that is started, by its text: /bin/false fails, a oneshot finishes, a timer waits. */
+/** The outcome of a unit that is started, by its text: /bin/false fails, a oneshot finishes, a timer waits. */
 function started(unit: string, text: string, invocation: string, before: SystemdState): SystemdState {
   if (isUp(before) && before.active === 'active') return before;
   const changes = { invocation, fragment: `/etc/systemd/system/${unit}` };

@@ -32,7 +32,7 @@ describe('what systemd says of unit files', () => {
       answer('249', 0, OTHER, WARNING),
       ["a.service:3: Unknown key 'Foo' in section [Service], ignoring."],
     ],
-    ['passes before 250 where it speaks of other units alone', answer('219', 0, OTHER), []],
+    ['passes before 250 where it is about other units alone', answer('219', 0, OTHER), []],
     [
       'passes before 213, which did not know what [X-Fleet] is',
       answer('209', 0, "[/run/fleet/verify.Ab12cD/a.service:9] Unknown section 'X-Fleet'. Ignoring."),

@@ -98,7 +98,7 @@ async function install(call: Call): Promise<number> {
     if (left.length > 0)
       throw new FleetError(
         'install',
-        `The controller on "${site.host.name}" is not as it should be: ${left.map(output.stepText).join('; ')}`,
+        `The controller on "${site.host.name}" differs from its configuration: ${left.map(output.stepText).join('; ')}`,
         { hint: 'Run the command again' },
       );
     printInfo(streams, [`A controller keeps the cluster on ${site.host.name}`]);

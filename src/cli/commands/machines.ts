@@ -55,7 +55,7 @@ const setCommand: Command = {
       const equals = word.indexOf('=');
       if (equals > 0) return [word.slice(0, equals).trim(), word.slice(equals + 1).trim()];
       throw new FleetError('usage', `Cannot read "${word}"`, {
-        hint: 'Write key=value, or key= to take a key away',
+        hint: 'Write key=value, or key= to remove a key',
       });
     });
     const settings = new Map(

@@ -22,7 +22,7 @@ import { type Streams, writeLines } from '../streams.ts';
 import { type Flags, forController, leaderTtlOf, paceOf } from './options.ts';
 import { type Supervisor, superviseBy } from './supervisor.ts';
 
-/** For how long a leader bears, at least, that it cannot work, in ms. */
+/** The minimum time after which a leader that cannot work resigns, in ms. */
 const MIN_PATIENCE_MS = 5_000;
 
 /** Keeps the cluster until a signal ends it. */

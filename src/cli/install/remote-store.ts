@@ -18,7 +18,7 @@ import type { Streams } from '../streams.ts';
 
 /**
  * The registry in a folder of a controller's host, over SSH: a fleetctl there serves it as the owner of that folder. The
- * transport is closed with the store. Rejects with `registry-unavailable` if there is none, and as a login does.
+ * transport is closed with the store. Rejects with `registry-unavailable` if there is none, and with the errors of a login.
  */
 export async function openRemoteStore(
   place: RemotePlace,

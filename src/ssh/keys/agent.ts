@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import { WireReader, wireStrings, wireUint32 } from './wire.ts';
 
-/** A key, or a certificate, that an agent holds. `comment` is what its owner calls it. */
+/** A key, or a certificate, in an agent. */
 export type AgentKey = { readonly publicKey: Buffer; readonly comment: string };
 
 /** Numbers of the agent protocol (draft-ietf-sshm-ssh-agent). */
@@ -13,12 +13,12 @@ const SHA2_FLAGS: Readonly<Record<string, number>> = { 'rsa-sha2-256': 2, 'rsa-s
 
 /** An agent that does not list its keys within this time, in ms, is ignored. */
 const LIST_TIMEOUT = 3000;
-/** Its owner may have to confirm a signature, or to touch a key. */
+/** The timeout of a signature, in ms: the user may have to confirm it, or to touch a key. */
 const SIGN_TIMEOUT = 60_000;
-/** More than any agent says, in bytes. */
+/** The longest answer of an agent, in bytes. */
 const MOST_BYTES = 256 * 1024;
 
-/** The keys of the agent at that socket. Rejects when there is none that answers. */
+/** The keys of the agent at that socket. Rejects when no agent answers. */
 export async function listAgentKeys(socket: string): Promise<AgentKey[]> {
   const answer = await ask(socket, Buffer.of(REQUEST_IDENTITIES), LIST_TIMEOUT);
   const reader = new WireReader(answer);
@@ -29,7 +29,7 @@ export async function listAgentKeys(socket: string): Promise<AgentKey[]> {
   return keys;
 }
 
-/** The agent's signature in SSH's form, whole: security keys add a flag and a counter to theirs. */
+/** The agent's signature in SSH's form, complete: those of security keys end with a flag and a counter. */
 export async function signWithAgent(
   socket: string,
   key: Buffer,

@@ -5,10 +5,10 @@ import { WireReader, wireStrings } from './wire.ts';
 /** An OpenSSH certificate (PROTOCOL.certkeys), not yet checked in any way. */
 export type Certificate = {
   readonly kind: 'user' | 'host' | 'unknown';
-  /** The key that it is for, plain, in wire form. */
+  /** The certified key, in wire form. */
   readonly publicKey: Buffer;
   readonly keyId: string;
-  /** User or host names; with none it is for all of them. */
+  /** User or host names; an empty list means all. */
   readonly principals: readonly string[];
   /** Seconds since 1970. */
   readonly validAfter: bigint;
@@ -51,7 +51,7 @@ export function plainKey(blob: Buffer): Buffer {
   return parseCertificate(blob)?.publicKey ?? blob;
 }
 
-/** How many strings of the certificate make up the public key, beside its type. */
+/** The number of strings of the public key in a certificate, after its type. */
 const PUBLIC_FIELDS: Readonly<Record<string, number>> = {
   'ssh-ed25519': 1,
   'ssh-rsa': 2,
@@ -81,7 +81,7 @@ function readFields(blob: Buffer, plainType: string, fields: number): Certificat
   const authority = reader.string();
   const signed = blob.subarray(0, reader.position);
   const signature = reader.string();
-  // Certificates of certificates are not a thing, and nothing may follow the signature.
+  // A certificate cannot certify another one, and nothing may follow the signature.
   const isSigned = reader.isAtEnd && isSignedBy(authority, signed, signature);
   const validity = { validAfter, validBefore };
   return { kind, publicKey, keyId, principals, ...validity, criticalOptions, authority, isSigned };
@@ -90,8 +90,8 @@ function readFields(blob: Buffer, plainType: string, fields: number): Certificat
 const KINDS: Readonly<Record<number, 'user' | 'host'>> = { 1: 'user', 2: 'host' };
 
 /**
- * Why a certificate does not say that a host is who it says; undefined when it does. The authority is not looked
- * at. `now` is in ms since 1970.
+ * Why a certificate does not prove the identity of a host; undefined if it does. The authority is not checked. `now` is
+ * in ms since 1970.
  */
 export function certificateFault(certificate: Certificate, host: string, now: number): string | undefined {
   const { kind, isSigned, principals, criticalOptions, validAfter, validBefore } = certificate;

@@ -10,15 +10,15 @@ export type Credential = {
   /** The key, or the certificate, in wire form. */
   readonly blob: Buffer;
   /**
-   * True where a signature costs a person something, a touch or a passphrase, or where there are many keys to
-   * try: then the machine is asked first whether it would take the key, at the price of a round trip.
+   * True if a signature needs the user (a touch or a passphrase), or if there are many keys to try: then the machine is
+   * asked first whether it would accept the key, which costs a round trip.
    */
   readonly asksFirst: boolean;
   /** In SSH's form. Rejects with an Error that says why there is no signature. */
   readonly sign: (data: Buffer, algorithm: string) => Promise<Buffer>;
 };
 
-/** A key that is at hand, wherever it is. */
+/** A key that can sign. */
 export type Signer = Omit<Credential, 'label' | 'blob'> & {
   readonly publicKey: Buffer;
   /** A path, or an agent's name for it. */
@@ -61,12 +61,12 @@ export function toCredentials(signer: Signer, certificates: readonly Named[]): C
 /** A certificate from a file. */
 export type Named = { readonly path: string; readonly blob: Buffer };
 
-/** What a login says about a signature: the name of the method for the key, and that of the signature itself. */
+/** The algorithms of a login request: the name for the key, and the name for the signature. */
 export type Algorithm = { readonly offered: string; readonly signature: string };
 
 /**
- * The algorithms for a key, best first. RSA keys sign with SHA-2 alone, and with what the machine names in
- * `server-sig-algs`, when it does (RFC 8308).
+ * The algorithms for a key, best first. RSA keys sign with SHA-2 only, with the algorithms in `server-sig-algs` if
+ * the machine sends that list (RFC 8308).
  */
 export function algorithmsFor(blob: Buffer, accepted: readonly string[] | undefined): Algorithm[] {
   const type = keyType(blob);

@@ -13,11 +13,11 @@ export type KeyFile =
   | { readonly kind: 'missing' }
   | { readonly kind: 'unusable'; readonly why: string };
 
-/** An encrypted key; not every format shows its public half. */
+/** An encrypted key; in some formats the public half is encrypted, too. */
 export type LockedKey = {
   readonly kind: 'locked';
   readonly publicKey: Buffer | undefined;
-  /** Undefined when the passphrase is wrong; a text when the key is of no use even with the right one. */
+  /** Undefined when the passphrase is wrong; a text with the reason when the decrypted key cannot be used. */
   readonly unlock: (passphrase: string) => Promise<PrivateKey | string | undefined>;
 };
 
@@ -93,7 +93,7 @@ function readPem(text: string): KeyObject | undefined {
   return /^-----BEGIN ([A-Z]+ )?PRIVATE KEY-----/m.test(text) ? createPrivateKey(text) : undefined;
 }
 
-/** OpenSSL cannot always tell a wrong passphrase from a damaged key. */
+/** OpenSSL cannot always distinguish a wrong passphrase from a damaged key. */
 function openPem(text: string, passphrase: string): KeyObject | undefined {
   try {
     return createPrivateKey({ key: text, passphrase });

@@ -18,12 +18,12 @@ import { type PassphraseSources, Passphrases } from './passphrases.ts';
 /** The keys to try, in order, and the ones that cannot be tried, each with the reason. */
 export type Credentials = { readonly keys: readonly Credential[]; readonly unusable: readonly string[] };
 
-/** Where keys come from beside what the target names: the folder that holds `.ssh`, and passphrases. */
+/** The sources of keys besides the target: the folder that holds `.ssh`, and passphrases. */
 export type KeySources = PassphraseSources & { readonly homeFolder: string };
 
 /** Why an identity cannot be used, and what to do about it. */
 type Problem = { readonly what: string; readonly hint: string };
-/** What an identity gives: `last` are keys for which a person has to be asked, should the machine take them. */
+/** The keys of an identity: those in `last` need an answer of the user if the machine accepts them. */
 type Identity = {
   readonly signers: readonly Signer[];
   readonly last?: readonly Signer[];
@@ -31,8 +31,7 @@ type Identity = {
 };
 
 /**
- * Finds the keys for a machine. Every file is read once and the agent is asked once for all machines, until
- * {@link forget}. All errors are FleetErrors of code `ssh-authentication`.
+ * Finds the keys for a machine. Every file and the agent are read once for all machines, until {@link forget}. All errors are FleetErrors of code `ssh-authentication`.
  */
 export class Keys {
   readonly #sources: KeySources;
@@ -47,8 +46,8 @@ export class Keys {
   }
 
   /**
-   * The identity files of the target or else OpenSSH's default ones, and then the agent's other keys. So a machine
-   * that ends the login after a few keys (MaxAuthTries) has seen those that are configured.
+   * The identity files of the target, or OpenSSH's default ones, and then the agent's other keys. So the configured keys
+   * are tried before a machine ends the login because of too many attempts (MaxAuthTries).
    */
   async of(target: SshTarget): Promise<Credentials> {
     const isNamed = target.identityFiles.length > 0;
@@ -71,7 +70,7 @@ export class Keys {
     return { keys, unusable: problems.map(({ what }) => what) };
   }
 
-  /** Reads files and agents again from now on: after a refused login the person may change them. */
+  /** Files and agents are read again from now on: after a refused login the user may change them. */
   forget(): void {
     this.#files.clear();
     this.#certificates.clear();
@@ -108,7 +107,7 @@ export class Keys {
     }
   }
 
-  /** A configured key is opened before there is a connection; a default one only for a machine that takes it. */
+  /** A configured key is decrypted before the connection; a default one only when a machine accepts it. */
   async #locked(
     target: SshTarget,
     path: string,
@@ -119,7 +118,7 @@ export class Keys {
     const open = () => this.#passphrases.open(path, file, quiet);
     const advice = `Add it to the agent: ssh-add ${quote(path)}; or set identity_passphrase_file in [ssh]`;
     if (!this.#passphrases.canOpen(quiet)) {
-      // What such a key is called by the agent cannot be known: any of its keys may be this one.
+      // The public half is not known, so any key of the agent may be this one.
       if (file.publicKey === undefined && agent.length > 0)
         return {
           signers: agent.map((key) => agentSigner(target.identityAgent ?? '', key, agent.length > 1)),
@@ -145,7 +144,7 @@ export class Keys {
     return file;
   }
 
-  /** Certificates are beside their keys, or where the configuration says. */
+  /** Certificates are beside their keys, or at the configured paths. */
   async #certificatesFor(target: SshTarget, identities: readonly string[]): Promise<Named[]> {
     const beside = identities.map((path) => `${path.replace(/\.pub$/, '')}-cert.pub`);
     const found = await Promise.all(
@@ -194,7 +193,7 @@ function unique(keys: readonly Credential[]): Credential[] {
   });
 }
 
-/** Files that hold no user certificate are passed over, as ssh(1) does. */
+/** Files without a user certificate are skipped, as in ssh(1). */
 async function readCertificate(path: string): Promise<Named | undefined> {
   const blob = readPublicLine(path);
   return blob && parseCertificate(blob)?.kind === 'user' ? { path, blob } : undefined;

@@ -16,7 +16,7 @@ export type OpenSshKey = {
   readonly kdf: string;
   readonly kdfOptions: Buffer;
   readonly publicKey: Buffer;
-  /** The private half, encrypted with `cipher`, and what some ciphers put behind it. */
+  /** The private half, encrypted with `cipher`, and the tag of some ciphers. */
   readonly body: Buffer;
   readonly tag: Buffer;
 };
@@ -36,14 +36,14 @@ export function readOpenSshKey(text: string): OpenSshKey | undefined {
 }
 
 /**
- * The private key; undefined when the passphrase does not open it. The passphrase of a key that is not encrypted
- * is not looked at. Throws a RangeError for a key that is damaged, or of a kind that is not known.
+ * The private key; undefined when the passphrase is wrong. For a key that is not encrypted, the passphrase is ignored.
+ * Throws a RangeError for a damaged key, or an unknown kind of key.
  */
 export async function openOpenSshKey(file: OpenSshKey, passphrase: string): Promise<KeyObject | undefined> {
   const plain = file.cipher === 'none' ? file.body : await decrypt(file, passphrase);
   if (plain === undefined) return undefined;
   const reader = new WireReader(plain);
-  // Two times the same random number, to tell a wrong passphrase.
+  // The same random number twice, to detect a wrong passphrase.
   if (!reader.bytes(4).equals(reader.bytes(4))) {
     if (file.cipher === 'none') throw new RangeError('the key is damaged');
     return undefined;
@@ -80,7 +80,7 @@ async function decrypt(file: OpenSshKey, passphrase: string): Promise<Buffer | u
   const secret = await bcryptPbkdf(Buffer.from(passphrase), salt, rounds, cipher.key + cipher.iv);
   const isChaCha = file.cipher === CHACHA;
   // OpenSSH's ChaCha20 has a second key, for packet lengths, and starts here with block 1 of packet 0. Its tag is
-  // not checked: the two equal numbers show a wrong passphrase, and damage by the halves that do not match.
+  // not checked: the two equal numbers show a wrong passphrase, and the comparison of the halves shows damage.
   const key = isChaCha ? secret.subarray(0, 32) : secret.subarray(0, cipher.key);
   const iv = isChaCha ? Buffer.from('01'.padEnd(32, '0'), 'hex') : secret.subarray(cipher.key);
   const decipher = createDecipheriv(cipher.name, key, iv);
@@ -129,11 +129,11 @@ function toBigInt(bytes: Buffer): bigint {
 /** bcrypt's own output, in bytes. */
 const HASH_SIZE = 32;
 
-/** More rounds than anybody waits for; OpenSSH's default is 16 (24 since 9.9), each about 30 ms. */
+/** The maximum of rounds; OpenSSH's default is 16 (24 since 9.9), each takes about 30 ms. */
 const MOST_ROUNDS = 10_000;
 
 /**
- * OpenBSD's bcrypt_pbkdf(3), with which OpenSSH locks its key files. One bcrypt takes about 15 ms of pure JavaScript
+ * OpenBSD's bcrypt_pbkdf(3), the key derivation for OpenSSH's encrypted key files. One bcrypt takes about 15 ms of pure JavaScript
  * and the whole of it up to a second, so the event loop gets a turn after each.
  */
 async function bcryptPbkdf(

@@ -3,7 +3,7 @@ import type { Ask } from '../transport.ts';
 import type { LockedKey } from './key-file.ts';
 import type { PrivateKey } from './private-key.ts';
 
-/** Where passphrases come from: a file with one on its first line, and the person at the terminal. */
+/** The sources of passphrases: a file with one on its first line, and the user at the terminal. */
 export type PassphraseSources = {
   readonly passphraseFile: string | undefined;
   readonly ask: Ask | undefined;
@@ -13,10 +13,10 @@ export type Unlocked =
   | { readonly kind: 'open'; readonly key: PrivateKey }
   | { readonly kind: 'closed'; readonly why: string };
 
-/** How often a person may mistype, as with ssh(1). */
+/** The number of attempts at the terminal, as in ssh(1). */
 const TURNS = 3;
 
-/** Opens encrypted keys: each of them once for all machines, and a person is asked for each once. */
+/** Decrypts keys: each once for all machines, with one question to the user for each. */
 export class Passphrases {
   readonly #sources: PassphraseSources;
   readonly #keys = new Map<string, Promise<Unlocked>>();
@@ -26,7 +26,7 @@ export class Passphrases {
     this.#sources = sources;
   }
 
-  /** True when there is any way to a passphrase; with `quiet` the user is not asked. */
+  /** True when there is a source of passphrases; with `quiet` the user is not one. */
   canOpen(quiet: boolean): boolean {
     return this.#sources.passphraseFile !== undefined || (!quiet && this.#sources.ask !== undefined);
   }
@@ -38,7 +38,7 @@ export class Passphrases {
     return opened;
   }
 
-  /** Keys that did not open are tried again from now on. */
+  /** Keys that could not be decrypted are tried again from now on. */
   forget(): void {
     this.#fromFile = undefined;
     for (const [name, opened] of this.#keys)

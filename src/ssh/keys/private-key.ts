@@ -4,12 +4,12 @@ import { unsigned, wireStrings } from './wire.ts';
 
 /** A key that signs in this process. */
 export type PrivateKey = {
-  /** The wire form of RFC 4253 and its kin. */
+  /** The wire form of RFC 4253 and the RFCs for other kinds of keys. */
   readonly publicKey: Buffer;
   readonly key: KeyObject;
 };
 
-/** Undefined for kinds of keys that SSH does not know. */
+/** Undefined for kinds of keys that SSH does not support. */
 export function toPrivateKey(key: KeyObject): PrivateKey | undefined {
   if (key.asymmetricKeyType === undefined || !KINDS.has(key.asymmetricKeyType)) return undefined;
   const publicKey = publicKeyBlob(createPublicKey(key));
@@ -43,7 +43,7 @@ export function newKey(comment: string): NewKey {
     check,
     wireStrings('ssh-ed25519', point, Buffer.concat([seed, point]), comment),
   ]);
-  // Filled up to whole blocks of 8 bytes with 1, 2, 3, …
+  // Padded to whole blocks of 8 bytes with 1, 2, 3, …
   const padding = Buffer.from(Array.from({ length: -secret.length & 7 }, (_, index) => index + 1));
   const body = Buffer.concat([
     Buffer.from('openssh-key-v1\0'),

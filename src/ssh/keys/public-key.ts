@@ -1,7 +1,7 @@
 import { createHash, createPublicKey, type JsonWebKey, type KeyObject, verify } from 'node:crypto';
 import { unsigned, WireReader, wireStrings } from './wire.ts';
 
-/** The type that a public key or certificate in wire form names itself, such as `ssh-ed25519`; empty when it is none. */
+/** The type of a public key or certificate in wire form, such as `ssh-ed25519`; empty for other data. */
 export function keyType(key: Buffer): string {
   const length = key.length < 4 ? 0 : key.readUInt32BE(0);
   return length > key.length - 4 ? '' : key.toString('latin1', 4, 4 + length);
@@ -24,7 +24,7 @@ export function parsePublicLine(line: string): Buffer | undefined {
   return key.length > 4 && keyType(key) === type ? key : undefined;
 }
 
-/** The wire form of the public half; undefined for kinds of keys that SSH does not know. */
+/** The wire form of the public half; undefined for kinds of keys that SSH does not support. */
 export function publicKeyBlob(key: KeyObject): Buffer | undefined {
   const { kty, crv, x, y, n, e } = key.export({ format: 'jwk' });
   if (kty === 'OKP' && crv === 'Ed25519') return wireStrings('ssh-ed25519', decode(x));
@@ -35,7 +35,7 @@ export function publicKeyBlob(key: KeyObject): Buffer | undefined {
   return wireStrings(`ecdsa-sha2-${curve.name}`, curve.name, point);
 }
 
-/** True when the signature, in SSH's form, is that key's over the data; SHA-1 counts for nothing. */
+/** True when the signature, in SSH's form, is valid for the key and the data; signatures with SHA-1 are not. */
 export function isSignedBy(key: Buffer, data: Buffer, signature: Buffer): boolean {
   try {
     const reader = new WireReader(signature);
@@ -72,7 +72,7 @@ export const RSA_HASHES: ReadonlyMap<string, string> = new Map([
   ['rsa-sha2-256', 'sha256'],
 ]);
 
-/** Throws unless it is a key of a type that signs in SSH. */
+/** Throws for a key of a type without signatures in SSH. */
 function publicKeyObject(blob: Buffer): KeyObject {
   const reader = new WireReader(blob);
   const type = reader.text();

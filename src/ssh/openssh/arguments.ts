@@ -2,18 +2,18 @@ import { quote } from '../shell.ts';
 import type { SshTarget } from '../target.ts';
 import type { SessionRequest } from '../transport.ts';
 
-/** What the command lines of ssh(1) have in common. */
+/** Common options of the command lines of ssh(1). */
 export type Program = {
-  /** For `-F`: the configuration ssh reads beside what a target says; undefined for the person's own. */
+  /** For `-F`: the configuration that ssh reads besides the options of a target; undefined for the user's own. */
   readonly configFile: string | undefined;
-  /** Whether ssh may ask a person, on the terminal. */
+  /** Whether ssh may ask the user, on the terminal. */
   readonly mayAsk: boolean;
 };
 
 /** The text that a master prints when it accepts sessions. */
 export const READY = 'fleet-ready';
 
-/** The command line of a master: it logs in, listens at `socket` and stays. `jumpSocket` is the master on the way. */
+/** The command line of a master: it logs in, listens at `socket` and stays. `jumpSocket` is the one of the jump host's master. */
 export function masterArguments(
   target: SshTarget,
   { configFile, mayAsk }: Program,
@@ -25,7 +25,7 @@ export function masterArguments(
     `BatchMode=${mayAsk ? 'no' : 'yes'}`,
     ['ControlMaster=yes', `ControlPath=${escaped(files.socket)}`, 'ControlPersist=no'],
     ['PermitLocalCommand=yes', `LocalCommand=echo ${READY}`],
-    // Settings for interactive sessions do not apply here. Sessions get the agent where they ask for it.
+    // Settings for interactive sessions do not apply here. Each session requests agent forwarding itself.
     ['ClearAllForwardings=yes', 'ForwardX11=no', 'RemoteCommand=none', 'RequestTTY=no', 'ForwardAgent=yes'],
   ].flat();
   return [
@@ -39,7 +39,7 @@ export function masterArguments(
   ];
 }
 
-/** The command line of a session over the master at `socket`; where that is gone there is no other way. */
+/** The command line of a session over the master at `socket`; it fails if that master has ended. */
 export function sessionArguments(
   request: SessionRequest,
   files: { readonly socket: string; readonly log: string },
@@ -62,17 +62,17 @@ export function sessionArguments(
   ];
 }
 
-/** The command line that asks whether the master at `socket` is there. */
+/** The command line that checks whether the master at `socket` is running. */
 export function checkArguments(socket: string): string[] {
   return ['-F', 'none', ...throughMaster(socket), '-O', 'check', 'machine'];
 }
 
-/** What a target says about the connection, as ssh_config(5) has it. Host keys are never taken unseen. */
+/** The settings of a target as options of ssh_config(5). Host keys are never accepted without a check. */
 function connectionOptions(target: SshTarget): string[] {
   const { kex, ciphers, macs, hostKeys } = target.algorithms;
   const seconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000));
   return [
-    // Its own files are asked for the name that was written; where that leads is settled.
+    // ssh looks up the written name in its own files; the address of the host is already known.
     `HostName=${target.host.replaceAll('%', '%%')}`,
     `Port=${target.port}`,
     `User=${target.user}`,
@@ -100,7 +100,7 @@ function connectionOptions(target: SshTarget): string[] {
   ];
 }
 
-/** The way is decided: `none` keeps ssh from looking for another one in its own configuration. */
+/** `none` prevents that ssh uses a ProxyCommand or ProxyJump from its configuration. */
 function way({ via, host, port }: SshTarget, jumpSocket: string | undefined): string[] {
   if (jumpSocket !== undefined) {
     const place = `${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -115,7 +115,7 @@ function throughMaster(socket: string): string[] {
   return ['-S', escaped(socket), ...asOptions(['ControlMaster=no', 'ProxyCommand=false'])];
 }
 
-/** ssh's own words, with the steps of a login, go to a file: standard error is for the machine. */
+/** The messages of ssh, with the steps of a login, go to a file: standard error belongs to the command. */
 function logTo(file: string): string[] {
   return ['-v', '-E', file];
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { causeText, FleetError } from '../../base/errors.ts';
 
-/** What sun_path of unix(7) holds everywhere, without its final NUL; ssh first listens at a name 17 bytes longer. */
+/** The length of sun_path in unix(7) on every system, without its final NUL; ssh first listens at a name 17 bytes longer. */
 const LONGEST_SOCKET = 103 - 17;
 
 /** A private folder (mode 0700) for sockets and logs of ssh, with a path that is short enough for a socket. */
@@ -28,7 +28,7 @@ export class PrivateFolder {
 }
 
 async function makeFolder(): Promise<string> {
-  // Its owner is in the name, so that a later process finds what one that was killed has left.
+  // The owner is in the name, so that a later process finds the folders of killed ones.
   const own = `fleet-ssh-${pidNamespace()}-${process.pid}-`;
   const isShort = Buffer.byteLength(join(tmpdir(), `${own}XXXXXX/9999.sock`)) <= LONGEST_SOCKET;
   const folder = isShort ? tmpdir() : '/tmp';
@@ -43,7 +43,7 @@ async function makeFolder(): Promise<string> {
   }
 }
 
-/** Removes folders of this user whose process has ended without doing so; numbers of other namespaces say nothing. */
+/** Removes folders of this user whose process was killed; those of other pid namespaces are kept. */
 async function removeLeft(folder: string): Promise<void> {
   const mine = new RegExp(`^fleet-ssh-${pidNamespace()}-(\\d+)-\\w{6}$`);
   for (const name of await readdir(folder)) {
@@ -64,7 +64,7 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** The number of the namespace in which process ids count; 0 where there is none. */
+/** The number of the pid namespace; 0 if there is none. */
 function pidNamespace(): string {
   try {
     return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';

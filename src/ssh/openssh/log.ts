@@ -4,7 +4,7 @@ import { cannotReach, closedWhile, NotTried, type OpenPhase } from '../failure.t
 import type { SshTarget } from '../target.ts';
 import type { Login } from '../transport.ts';
 
-/** How far ssh had come with a login, by the steps that it writes to its log at level DEBUG1, the last one first. */
+/** The steps of a login that ssh writes to its log at level DEBUG1, the last one first. */
 const STEPS = [
   ['authentication', 'debug1: SSH2_MSG_SERVICE_ACCEPT received'],
   ['host-key', 'debug1: Server host key: '],
@@ -16,14 +16,14 @@ const STEPS = [
 
 type Step = (typeof STEPS)[number][0] | 'name';
 
-/** What became of a login, told by the log of a ssh that has ended with status 255. */
+/** The result of a login, from the log of a ssh that has ended with status 255. */
 export type LoginFailure = {
   readonly error: FleetError;
   /** The other side closed the connection before the login: it may accept one later. */
   readonly isTurnedAway: boolean;
 };
 
-/** Reads why ssh did not get in. */
+/** Finds the reason of a failed login in the log. */
 export function loginFailure(target: SshTarget, log: string): LoginFailure {
   const lines = log.split(/\r?\n/);
   const step = stepOf(lines);
@@ -33,30 +33,30 @@ export function loginFailure(target: SshTarget, log: string): LoginFailure {
   return { error, isTurnedAway };
 }
 
-/** Reads how a login came about. */
+/** Finds the details of a login in the log. */
 export function readLogin(log: string): Login {
   const [, address] = /^debug1: Connecting to .* \[(.*)\] port \d+/m.exec(log) ?? [];
   const [, key] = /^debug1: Server accepts key: (.*) \S+ SHA256:/m.exec(log) ?? [];
   return { address, credential: key };
 }
 
-/** How far the login had come whose log this is. */
+/** The last step of the login in this log. */
 export function phaseOf(log: string): OpenPhase {
   const step = stepOf(log.split(/\r?\n/));
   return step === 'authentication' || step === 'name' || step === 'connect' ? step : 'handshake';
 }
 
-/** Whether the log of a session says that the machine has granted it. */
+/** Whether the machine has granted the session, according to its log. */
 export function isGranted(log: string): boolean {
   return /^debug1: mux_client_request_session: master session id: \d/m.test(log);
 }
 
-/** Whether it says that the machine has refused it. */
+/** Whether the machine has refused the session, according to its log. */
 export function isRefused(log: string): boolean {
   return log.includes('session request failed: Session open refused by peer');
 }
 
-/** The last words of ssh that are no steps, as a quotation. */
+/** The last message of ssh that is not a step, quoted. */
 export function lastWords(log: string): string | undefined {
   const words = wordsOf(log.split(/\r?\n/)).at(-1);
   return words === undefined ? undefined : quoted(words);
@@ -70,14 +70,14 @@ function stepOf(lines: readonly string[]): Step {
 const ENDED =
   /^(Connection (closed|reset)|kex_exchange_identification|ssh_dispatch_run_fatal: .*(closed|reset))/i;
 
-/** The last words of connect(2), and what they mean for a machine; others are trouble of this computer. */
+/** The error messages of connect(2) that are about a machine, with their codes; others are errors of this computer. */
 const CONNECT_CODES: readonly (readonly [RegExp, ErrorCode])[] = [
   [/timed out$/, 'ssh-timeout'],
   [/(refused|no route to host|host is down)$/i, 'ssh-refused'],
   [/reset by peer$/, 'ssh-lost'],
 ];
 
-/** The line that a server sent instead of its version, as it does when it refuses clients. */
+/** The line that a server sends instead of its version when it refuses a client. */
 function isBannerLine(line: string): boolean {
   return /^debug1: kex_exchange_identification: banner line \d+: ./.test(line);
 }
@@ -106,7 +106,7 @@ function failureAt(step: Step, target: SshTarget, lines: readonly string[]): Fle
       return ENDED.test(words)
         ? closedWhile(target, 'authentication', { trouble: said, spoke: true })
         : cannotReach(target, 'ssh-authentication', `it did not let "${target.user}" in: ${said}`, {
-            hint: `Log in once with "ssh ${target.user}@${target.host} -p ${target.port}" to see what it asks for`,
+            hint: `Log in once with "ssh ${target.user}@${target.host} -p ${target.port}" to see which authentication it requires`,
           });
   }
 }

@@ -10,9 +10,9 @@ import { lastWords, loginFailure, phaseOf, readLogin } from './log.ts';
 import { type SessionContext, spawnHere, startSession } from './session.ts';
 
 /**
- * Ends the command that it is given when its own standard input does: then fleetctl is gone, however it ended. The
- * command keeps the terminal, for its questions, but not Ctrl-C, which is for fleetctl. A shell has no better way
- * to wait for two things than two processes.
+ * Runs a command, and ends it when its own standard input ends, which means that fleetctl has ended. The command keeps the
+ * terminal for its questions, but ignores Ctrl-C, which is for fleetctl. A shell needs two processes to wait for two
+ * events.
  */
 const LEASH = `trap '' INT
 exec 3<&0
@@ -26,16 +26,16 @@ kill "$watch" 2>/dev/null
 exit "$status"`;
 
 const CHECK_TIMEOUT_MS = 2000;
-/** How long the log of a master may get, in bytes. */
+/** The maximum size of the log of a master, in bytes. */
 const LONGEST_LOG = 100_000;
-/** How much is kept of what ssh says outside its log, in characters. */
+/** The characters of ssh's output outside its log that are kept. */
 const MOST_SAID = 4000;
 
 export type MasterOutcome = { readonly kind: 'open'; readonly master: Master } | TurnedAway;
 
 /**
  * Logs in with ssh(1), which then serves sessions at a socket (ssh_config(5), ControlMaster). Rejects with a
- * FleetError. When ssh may ask a person, only ssh itself watches the time, because it knows what it waits for.
+ * FleetError. When ssh may ask the user, ssh alone limits the time: only it can exclude the user's time to answer.
  */
 export async function startMaster(
   target: SshTarget,
@@ -118,7 +118,7 @@ export class Master implements PooledConnection {
     }
   }
 
-  /** Whether it still serves sessions. */
+  /** Checks whether it still serves sessions. */
   isAlive(): Promise<boolean> {
     return new Promise((resolve) => {
       const check = spawn('ssh', checkArguments(this.socket), { stdio: 'ignore', timeout: CHECK_TIMEOUT_MS });
@@ -126,7 +126,7 @@ export class Master implements PooledConnection {
     });
   }
 
-  /** Why it is gone; waits until that is known. */
+  /** The reason why it has ended; waits until it has. */
   async failure(): Promise<FleetError> {
     await this.closed;
     const { target } = this.#options;
@@ -134,7 +134,7 @@ export class Master implements PooledConnection {
     return lost(target, lastWords(await this.log()) ?? 'the connection was closed');
   }
 
-  /** What ssh has said so far. */
+  /** The messages of ssh so far. */
   async log(): Promise<string> {
     const log = await readFile(this.#options.log, 'utf8').catch(() => '');
     // Errors of the command line are printed before the log exists.
@@ -148,13 +148,13 @@ export class Master implements PooledConnection {
   }
 }
 
-/** A master of a process that lives for long writes a few lines a session. ssh appends, so it continues at the start. */
+/** The log grows by a few lines per session. ssh opened it for appending, so after truncation it continues at the start. */
 async function shorten(log: string): Promise<void> {
   const { size } = await stat(log).catch(() => ({ size: 0 }));
   if (size > LONGEST_LOG) await truncate(log);
 }
 
-/** Waits for the master to take sessions, to end, to be late or to be given up. */
+/** Waits until the master accepts sessions, ends, exceeds its time or is aborted. */
 function firstOf(
   child: ChildProcessWithoutNullStreams,
   timeoutMs: number | undefined,

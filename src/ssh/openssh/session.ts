@@ -25,12 +25,12 @@ type Server = {
   readonly failure: () => Promise<FleetError>;
 };
 
-/** How often, in ms, the log of a session is looked at until it has been granted: nothing else tells. */
+/** The interval, in ms, at which the log of a session is read until the session is granted: only the log shows it. */
 const LOOK_MS = 5;
 
 /**
- * Starts a session over a master and returns when the machine has granted it. Rejects with {@link NoMoreSessions}
- * when it does not, and with {@link Unsent} when the master is gone.
+ * Starts a session over a master, and returns when the machine has granted it. Rejects with {@link NoMoreSessions} if the
+ * machine refuses it, and with {@link Unsent} if the master has ended.
  */
 export async function startSession(
   master: Server,
@@ -43,7 +43,7 @@ export async function startSession(
   const term = request.terminal === undefined ? {} : { TERM: request.terminal.term };
   const child = await spawnHere('ssh', sessionArguments(request, { socket: master.socket, log }), {
     stdio: hasTerminal ? 'inherit' : 'pipe',
-    // Ctrl-C on a terminal goes to all that run there; a session outlives it, unless it has that terminal.
+    // Ctrl-C signals all processes of the terminal; a session must survive it, unless the session has the terminal.
     detached: !hasTerminal,
     env: { ...environment, ...request.environment, ...term },
   });
@@ -74,7 +74,7 @@ async function untilGranted(child: ChildProcess, log: string, timeoutMs: number)
   }
 }
 
-/** A command over a session of a master: the streams of the ssh that asked for it. */
+/** A command over a session of a master; its streams are those of the local ssh process. */
 class ChildSession extends StreamSession {
   override readonly hasTerminal: boolean;
   readonly #child: ChildProcess;
@@ -89,9 +89,9 @@ class ChildSession extends StreamSession {
     child.once('close', (status) => void this.#ended(status, target, master));
   }
 
-  /** ssh asks the terminal itself. */
+  /** ssh reads the size of the terminal itself. */
   resize(): void {
-    // Without one there is no size to tell.
+    // Without a terminal there is no size.
   }
 
   protected letGo(): void {
@@ -100,10 +100,10 @@ class ChildSession extends StreamSession {
   }
 
   protected breakOff(): void {
-    // ssh is gone, and with it its pipes.
+    // ssh has ended, and its pipes are closed.
   }
 
-  /** 255 is what ssh says when it has no exit status; it is a command's own only where the connection still lives. */
+  /** ssh exits with 255 when it has no exit status; it is the status of the command only if the connection still exists. */
   async #ended(status: number | null, target: SshTarget, master: Server): Promise<void> {
     if (status !== null && status !== 255) this.over({ status });
     else if (!(await master.isAlive())) this.over(await master.failure());
@@ -117,7 +117,7 @@ function slow(target: SshTarget): Error {
 }
 
 /**
- * Starts a program of this computer; its streams are there when this resolves. Rejects with FleetError `local` when it
+ * Starts a program on this computer; resolves when it has started. Rejects with FleetError `local` when it
  * cannot be started, because descriptors, processes or the program are missing.
  */
 export async function spawnHere(

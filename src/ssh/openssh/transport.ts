@@ -8,15 +8,15 @@ import { PrivateFolder } from './folder.ts';
 import { type Master, startMaster } from './master.ts';
 
 export type OpensshTransportOptions = {
-  /** What ssh reads beside what a target says, for `-F`; undefined for the person's own configuration. */
+  /** For `-F`: the configuration that ssh reads besides the options of a target; undefined for the user's own. */
   readonly configFile: string | undefined;
-  /** Whether there is a terminal on which ssh may ask a person. */
+  /** Whether there is a terminal on which ssh may ask the user. */
   readonly hasTerminal: boolean;
   /** The environment of ssh. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 };
 
-/** A transport over the ssh(1) that is installed here. */
+/** A transport over the installed ssh(1). */
 export function createOpensshTransport(options: OpensshTransportOptions): SessionTransport {
   return new OpensshTransport(options);
 }
@@ -45,9 +45,14 @@ class OpensshTransport implements SessionTransport {
   }
 
   async socket(target: SshTarget): Promise<never> {
-    throw cannotReach(target, 'ssh-local', 'a socket there is not reached with transport = openssh', {
-      hint: 'Leave "transport" out for it',
-    });
+    throw cannotReach(
+      target,
+      'ssh-local',
+      'a connection to a socket there is not possible with transport = openssh',
+      {
+        hint: 'Remove "transport = openssh" for it',
+      },
+    );
   }
 
   async close(): Promise<void> {
@@ -55,7 +60,7 @@ class OpensshTransport implements SessionTransport {
     await this.#folder.remove();
   }
 
-  /** All machines are tried at once with no question asked; those that need an answer follow one by one. */
+  /** All machines are first tried at once without questions; those that need an answer follow one by one. */
   async #logIn(target: SshTarget, jumpHost: Master | undefined): Promise<Master> {
     const { hasTerminal } = this.#options;
     try {

@@ -10,7 +10,7 @@ export type Message = { readonly [field: string]: unknown };
 
 export type CallOptions = {
   readonly signal?: AbortSignal;
-  /** Only one endpoint is asked, once: for what must not be done twice. */
+  /** The request goes to one endpoint, once: it must not be executed twice. */
   readonly once?: boolean;
 };
 
@@ -20,12 +20,12 @@ export type CallResult =
   /** No end point answered. With `once` it may have been done all the same. */
   | { readonly kind: 'unreachable'; readonly error: FleetError };
 
-/** How long one endpoint may send nothing before the next is asked, in ms. */
+/** How long one endpoint may send nothing before the next one is tried, in ms. */
 const SILENCE = 2_000;
 
 /**
- * etcd over its v3 JSON gateway (https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway). Endpoints are asked one after
- * the other, beginning with the one that answered last; every call ends within 2 s for each.
+ * etcd over its v3 JSON gateway (https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway). Endpoints are tried in
+ * order, beginning with the one that answered last; a call takes at most 2 s for each of them.
  */
 export class EtcdClient {
   readonly #options: EtcdOptions;
@@ -49,7 +49,7 @@ export class EtcdClient {
     throw result.kind === 'refused' ? refused(result.refusal) : result.error;
   }
 
-  /** The same for a caller that decides by a refusal or by missing answers. */
+  /** The same for a caller that handles refusals and missing answers. */
   async ask(path: string, message: Message, options: CallOptions = {}): Promise<CallResult> {
     const post = { path: `/v3/${path}`, body: JSON.stringify(message), silence: SILENCE, ...options };
     for (let renewed = false; ; renewed = true) {
@@ -62,8 +62,8 @@ export class EtcdClient {
   }
 
   /**
-   * Waits for a change of `key` after a revision of etcd, at most `silence` ms without a word. False when the watch
-   * ended otherwise: the caller looks again and starts the next one from what it found, so nothing is missed.
+   * Waits for a change of `key` after a revision of etcd, at most `silence` ms without data. False when the watch
+   * ended for another reason: the caller reads again and starts the next watch from there, so it misses no change.
    */
   async watch(key: string, after: bigint, silence: number, signal: AbortSignal): Promise<boolean> {
     const found = new AbortController();
@@ -131,7 +131,7 @@ export class EtcdClient {
     }
   }
 
-  /** A token of the user, the one from before while it is good; none without a user. */
+  /** A token of the user, the previous one while it is valid; none without a user. */
   async #currentToken(signal: AbortSignal | undefined): Promise<string | undefined> {
     const { etcd_user: name } = this.#options;
     if (name === undefined) return undefined;

@@ -17,9 +17,9 @@ import {
 import { refused } from './trouble.ts';
 
 /**
- * Writes the first commit of a registry that takes more than one request, as a copy of a large one does. Its records go
- * ahead, under the key `filling`, and the head comes last: until then readers find nothing, and no other process can write.
- * One that was interrupted is removed by the next that begins; one that is overtaken by another fails.
+ * Writes the first commit of a registry that takes more than one request, such as the copy of a large registry. The
+ * records are written first, while the key `filling` exists, and the head last: until then readers find nothing, and no
+ * other process can write. The next one removes an interrupted one; one that another process replaces fails.
  */
 export async function fill(
   client: EtcdClient,
@@ -66,10 +66,10 @@ export async function fill(
   };
 }
 
-/** Less than a request may hold: thousands of keys keep a slow disk busy for longer than etcd is waited for. */
+/** Less than a request may hold: with thousands of keys, etcd on a slow disk would not answer in time. */
 const BATCH_BYTES = 65_536;
 
-/** Puts until an endpoint has answered, up to five times: the same again is harmless. */
+/** Puts until an endpoint has answered, up to five times: repeating it is harmless. */
 async function patiently(client: EtcdClient, transaction: Message): Promise<Message> {
   for (let attempt = 1; ; attempt++) {
     const result = await client.ask('kv/txn', transaction);
@@ -83,14 +83,14 @@ async function patiently(client: EtcdClient, transaction: Message): Promise<Mess
 export function unfinished(): FleetError {
   return new FleetError(
     'registry-conflict',
-    'Cannot change the etcd registry: a copy into it is under way, or was interrupted',
-    { hint: 'Wait for its end; or make it again: fleetctl registry copy FROM TO' },
+    'Cannot change the etcd registry: a copy into it is not finished',
+    { hint: 'Wait until it is finished; if it was interrupted, repeat it: fleetctl registry copy FROM TO' },
   );
 }
 
 function overtaken(): FleetError {
-  return new FleetError('registry-conflict', 'Cannot fill the etcd registry: another process does so', {
-    hint: 'Look at what is there before trying again: fleetctl list-unit-files',
+  return new FleetError('registry-conflict', 'Cannot fill the etcd registry: another process is filling it', {
+    hint: 'Check its units before you try again: fleetctl list-unit-files',
   });
 }
 

@@ -2,7 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { Endpoint, Secrets } from './options.ts';
 
-/** What an endpoint said: the body of an HTTP answer, whole. */
+/** The HTTP response of an endpoint, with the complete body. */
 export type HttpAnswer = { readonly status: number; readonly body: string };
 
 export type Post = {
@@ -12,15 +12,15 @@ export type Post = {
   /** How long the endpoint may send nothing, in ms. */
   readonly silence: number;
   readonly signal?: AbortSignal | undefined;
-  /** Gets the lines of a continuous answer as they arrive; they are then not part of the body. */
+  /** Called with each line of a streamed response; the lines are then not part of the body. */
   readonly onLine?: (line: string) => void;
 };
 
 /** Connections to the endpoints of one etcd. */
 export interface HttpConnections {
   /**
-   * Rejects when there is no answer; the message is for people; `stale` is true for a connection
-   * kept from before that turned out to be closed.
+   * Rejects when there is no answer, with a message for the user; `stale` is true for a reused connection that
+   * was already closed.
    */
   post(endpoint: Endpoint, post: Post): Promise<HttpAnswer>;
   close(): void;
@@ -39,7 +39,7 @@ export class NoAnswer extends Error {
 }
 
 export function openHttp(tls: boolean, { ca, cert, key }: Secrets): HttpConnections {
-  // A watch keeps a connection for itself, so the number is not limited.
+  // Each watch occupies a connection, so the number is not limited.
   const agent = tls
     ? new https.Agent({ keepAlive: true, ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) })
     : new http.Agent({ keepAlive: true });

@@ -3,14 +3,14 @@ import { readTrusted, UnusableFile } from '../../base/trusted-file.ts';
 
 /** Where an etcd registry is and how to reach it. Paths are absolute. */
 export type EtcdOptions = {
-  /** Members of one etcd; any of them will do. */
+  /** Members of one etcd cluster; any of them can serve a request. */
   readonly endpoints: readonly Endpoint[];
-  /** What the keys of this cluster start with, such as `/fleet`. */
+  /** The prefix of the keys of this cluster, such as `/fleet`. */
   readonly prefix: string;
   readonly tls: boolean;
   /** With TLS: certificates to trust instead of those of the system, in PEM. */
   readonly etcd_ca_file?: string;
-  /** With TLS: the certificate that shows who we are, and its key, in PEM; both or none. */
+  /** With TLS: the client certificate and its key, in PEM; both or none. */
   readonly etcd_cert_file?: string;
   readonly etcd_key_file?: string;
   /** A user of etcd, and the file whose first line is the password; both or none. */

@@ -14,7 +14,7 @@ import {
 } from './records.ts';
 import { isCompacted, refused } from './trouble.ts';
 
-/** The state as it is now; `known` again, up to a later revision of etcd, if that is still it. */
+/** The current state; `known`, with a later revision of etcd, if it has not changed. */
 export async function readState(
   client: EtcdClient,
   keys: Keys,
@@ -23,7 +23,7 @@ export async function readState(
 ): Promise<State> {
   const options = signal === undefined ? {} : { signal };
   for (;;) {
-    // Nothing known yet: a head that cannot be, so that all is asked for.
+    // Nothing is known yet: a revision that never exists makes etcd return everything.
     const head = known === NO_STATE ? '-1' : known.headRevision;
     const answer = await client.call('kv/txn', question(keys, head), options);
     const etcdRevision = revisionOf(answer);
@@ -31,7 +31,7 @@ export async function readState(
     const [headRange = {}, fillingRange = {}, recordRange = {}] = rangesOf(answer);
     const [head0] = readKeys(headRange);
     const [filling] = readKeys(fillingRange);
-    // A registry without its head is not there yet, whatever is.
+    // A registry without its head does not exist yet, even if there are other keys.
     if (head0 === undefined && filling !== undefined)
       return { ...NO_STATE, filling: filling.modRevision, etcdRevision };
     const stored = await readAll(client, keys, recordRange, etcdRevision, options);
@@ -41,10 +41,10 @@ export async function readState(
   }
 }
 
-/** So many records are asked for in one request: etcd answers a request whole, in 2 s. */
+/** Records of one request: etcd has to answer all of it within 2 s. */
 const PAGE = 2_000;
 
-/** The records of a first answer, and those that follow them, as they stood then. */
+/** The records of a first answer, and the following ones at the same revision. */
 async function readAll(
   client: EtcdClient,
   keys: Keys,
@@ -81,7 +81,7 @@ function rangeOf(begin: string, end?: string, revision = 0n): Message {
   return { ...keys, revision: `${revision}` };
 }
 
-/** The values that are in pieces, by the name of the pieces; those that are known are not read again. */
+/** The values that are in pieces, by the name of the pieces; known values are not read again. */
 async function readPieces(
   client: EtcdClient,
   keys: Keys,
@@ -112,7 +112,7 @@ async function readPieces(
   return texts;
 }
 
-/** So many values are asked for in one request: etcd takes 128 operations in a transaction. */
+/** Values of one request: etcd accepts 128 operations in a transaction. */
 const AT_ONCE = 64;
 
 function joinPieces(key: string, { count }: Pieces, answer: Message): string {

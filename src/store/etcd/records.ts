@@ -10,17 +10,17 @@ import { endOf, type Message } from './client.ts';
  *     records/units/a.service   7⏎{"version":1,…}
  *     records/contents/…        7 4f1c… 3⏎
  *     pieces/4f1c…/0, 1, 2   a value that is too long for one request, in pieces
- *     filling                what is there is not the registry yet: a copy that is not finished
+ *     filling                exists while a copy is not finished: the records are not a registry yet
  *
  * A record is the revision at which it last changed, a line end, and the value. `commits` names the last commits,
  * newest first.
  */
 const FORMAT = 1;
 
-/** How many commits the head names: so many may come between a commit and the question whether it happened. */
+/** How many commits the head names: so many may follow a commit before the check whether it happened. */
 export const COMMITS_KEPT = 32;
 
-/** The registry as it stood at one revision of etcd. */
+/** The registry at one revision of etcd. */
 export type State = {
   readonly snapshot: Snapshot;
   /** The revision of etcd at which the head was written: equal for equal states. 0 for none. */
@@ -31,7 +31,7 @@ export type State = {
   readonly etcdRevision: bigint;
   /** The names of the last commits, newest first. */
   readonly commits: readonly string[];
-  /** Which pieces the value of a key is in, for those that are. */
+  /** The pieces of each value that is stored in pieces, by key. */
   readonly pieces: ReadonlyMap<string, Pieces>;
 };
 
@@ -70,7 +70,7 @@ export function decodeHead(key: string, text: string): Head {
   return { revision, commits };
 }
 
-/** The stored text of a record whose value is in it, or in pieces. */
+/** The stored text of a record, with its value or with the name of its pieces. */
 export function encodeRecord(revision: number, value: string | Pieces): string {
   return typeof value === 'string' ? `${revision}\n${value}` : `${revision} ${value.id} ${value.count}\n`;
 }
@@ -91,7 +91,7 @@ export function sortRecords(records: readonly StoreRecord[]): readonly StoreReco
   return records.toSorted((a, b) => (a.key < b.key ? -1 : 1));
 }
 
-/** The error for keys of etcd that no fleetctl wrote so. */
+/** The error for keys in etcd that fleetctl would not have written in this form. */
 export function corrupt(key: string, what: string): FleetError {
   return new FleetError('registry-corrupt', `the etcd registry is damaged at "${key}": ${what}`, {
     hint: 'restore etcd from a backup, or name another prefix in fleet.conf if these keys are not of fleet',
@@ -120,7 +120,7 @@ function parseObject(key: string, text: string): Record<string, unknown> {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null) return { ...value };
   } catch {
-    // Told below.
+    // Reported below.
   }
   throw corrupt(key, 'not JSON');
 }
@@ -136,7 +136,7 @@ export type Keys = {
   readonly pieces: (id: string) => readonly [string, string];
   /** Where all pieces begin and end. */
   readonly allPieces: readonly [string, string];
-  /** There while a registry that takes more than one request is being stored; its head comes last. */
+  /** Exists while a registry that takes more than one request is being written; the head is written last. */
   readonly filling: string;
   readonly leader: string;
 };
@@ -147,7 +147,7 @@ export function keysOf(prefix: string): Keys {
     head: `${prefix}/revision`,
     record: (key) => `${records}${key}`,
     records: [records, endOf(records)],
-    // Of one width, so that they are in order.
+    // With a fixed width, so that keys sort by number.
     piece: (id, index) => `${prefix}/pieces/${id}/${`${index}`.padStart(6, '0')}`,
     pieces: (id) => [`${prefix}/pieces/${id}/`, endOf(`${prefix}/pieces/${id}/`)],
     allPieces: [`${prefix}/pieces/`, endOf(`${prefix}/pieces/`)],

@@ -13,9 +13,9 @@ import { writeState } from './write.ts';
 /**
  * A store in etcd, for the processes of many machines. `records.ts` has what is stored, `write.ts` how.
  *
- * Every commit replaces the head, and only the head it was decided from: what was true of the snapshot then is true
- * when the commit is applied, so conditions are checked here and etcd checks one key. Reading asks whether the head
- * is still the one that is known, and for everything only when it is not, in the same request.
+ * A commit replaces the head, on condition that the head is still the one of the snapshot it is based on. Its own
+ * conditions can therefore be checked here, on the snapshot, and etcd checks one key. A read returns everything only
+ * when the head has changed since the last one; that takes one request.
  *
  * Throws `config` when a file that the options name cannot be read. Errors of any call: `registry-unavailable`
  * (no answer within 2 s for each end point, etcd refuses, or it cannot be known whether a commit happened),
@@ -27,9 +27,9 @@ export function openEtcdStore(options: EtcdOptions): Store {
 
 /** How long a watch may send nothing before the head is read again, in ms: the connection may be dead. */
 const WATCH_SILENCE = 10_000;
-/** How long to wait after a look or a watch that failed, in ms. */
+/** How long to wait after a failed read or watch, in ms. */
 const WATCH_PAUSE = 500;
-/** So many others would have to be faster that something else must be wrong. */
+/** After so many lost races the cause must be another one. */
 const ATTEMPTS = 100;
 /** How often a commit without an answer is sent again. */
 const DOUBTS = 3;
@@ -84,8 +84,8 @@ class EtcdStore implements Store {
   }
 
   /**
-   * A commit that was sent and not answered may have happened, or may still: it is looked for by its name, and where
-   * it is not found sent again under the same condition, of which etcd can meet one at most.
+   * A commit without an answer may have been applied, or may still be. It is looked up by its name, and sent again if
+   * it is not found; both have the same condition, so etcd applies one of them at most.
    */
   async #commit(changes: readonly Change[]): Promise<CommitResult> {
     const name = randomUUID();
@@ -111,7 +111,7 @@ class EtcdStore implements Store {
     throw doubt === undefined ? overtaken() : uncertain(doubt);
   }
 
-  /** Keys of a registry within another one would be damage to that. Throws `registry-unavailable`. */
+  /** The keys of a registry inside another one would damage that one. Throws `registry-unavailable`. */
   async #refuseNested(): Promise<void> {
     for (const head of outerHeads(this.#prefix)) {
       const { kvs } = await this.#client.call('kv/range', { key: toBase64(head), keys_only: true });
@@ -148,7 +148,7 @@ function uncertain(cause: FleetError): FleetError {
 function nested(prefix: string, head: string): FleetError {
   return new FleetError(
     'registry-unavailable',
-    `Cannot begin a registry at "${prefix}" of etcd: "${head}" says that another one has its keys there`,
+    `Cannot begin a registry at "${prefix}" of etcd: "${head}" shows that another registry has its keys there`,
     { hint: 'name another prefix in fleet.conf' },
   );
 }
@@ -163,7 +163,7 @@ function overtaken(): FleetError {
   );
 }
 
-/** An older or missing registry must not be taken for units that are no longer wanted. */
+/** An older or missing registry must not be taken as the removal of units. */
 function wentBack(known: Snapshot, found: Snapshot): FleetError {
   return new FleetError(
     'registry-corrupt',

@@ -5,7 +5,7 @@ import type { Change } from '../store.ts';
 import { type Message, toBase64 } from './client.ts';
 import type { Keys, Pieces, State } from './records.ts';
 
-/** One operation of a transaction, with about how many bytes it adds to a request. */
+/** One operation of a transaction, with the approximate number of bytes that it adds to a request. */
 export type Operation = { readonly message: Message; readonly bytes: number };
 
 /**
@@ -15,7 +15,7 @@ export type Operation = { readonly message: Message; readonly bytes: number };
 export const REQUEST_BYTES = 1_048_576;
 
 /**
- * So many operations side by side. etcd allows 128 (--max-txn-ops) along each way into nested transactions, so three
+ * Operations of one level. etcd allows 128 (--max-txn-ops) along each way into nested transactions, so three
  * levels of 40 hold 64,000, which is more than fit into a request.
  */
 const WIDTH = 40;
@@ -45,14 +45,14 @@ export function sizeOf(operations: readonly Operation[]): number {
   return operations.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** The operations as what a transaction does, nested where they are many: it is one transaction all the same. */
+/** The operations of a transaction. Many of them are nested, in the same transaction. */
 export function nest(operations: readonly Operation[]): readonly Message[] {
   let level: Message[] = operations.map(({ message }) => message);
   while (level.length > WIDTH) level = chunks(level).map((success) => ({ request_txn: { success } }));
   return level;
 }
 
-/** Groups of up to so many bytes, which fit into one request each. An operation is taken to fit by itself. */
+/** Groups of up to so many bytes, which fit into one request each. A single operation is assumed to fit. */
 export function batches(
   operations: readonly Operation[],
   most = REQUEST_BYTES,
@@ -70,7 +70,7 @@ export function batches(
   return groups;
 }
 
-/** What a request holds beside key and value. */
+/** The bytes of an operation without its key and value. */
 const OVERHEAD = 48;
 
 function chunks(level: readonly Message[]): readonly (readonly Message[])[] {
@@ -78,7 +78,7 @@ function chunks(level: readonly Message[]): readonly (readonly Message[])[] {
   return Array.from({ length: count }, (_, i) => level.slice(i * WIDTH, (i + 1) * WIDTH));
 }
 
-/** A commit: what it makes of a state, and the name by which it can be found later. */
+/** A commit: its changes to a state, and the name by which it can be found later. */
 export type Commit = {
   readonly before: State;
   readonly after: Snapshot;
@@ -96,12 +96,12 @@ export type WriteResult =
 /** The bytes of one piece: half a request. */
 export const PIECE_BYTES = REQUEST_BYTES / 2;
 
-/** Names for the pieces of a value, and how many there are. */
+/** A name for the pieces of a value, and their number. */
 export function cut(value: string): Pieces {
   return { id: randomUUID(), count: Math.ceil(Buffer.byteLength(value) / PIECE_BYTES) };
 }
 
-/** What stores the pieces of a value, under a lease where one is given. */
+/** The operations that store the pieces of a value, with a lease if one is given. */
 export function putPieces(
   keys: Keys,
   { id, count }: Pieces,

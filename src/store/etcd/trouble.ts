@@ -15,12 +15,12 @@ const GRPC = {
 
 const DEFINITE: readonly number[] = Object.values(GRPC);
 
-/** What etcd answered instead of a result. */
+/** An answer of etcd that is not a result. */
 export type Refusal = { readonly code: number; readonly message: string };
 
 /**
- * Reads what is not a result: a refusal, which any member would give, or why this member cannot be asked (it has
- * no leader, it is shutting down, it is something else than etcd).
+ * Parses an answer that is not a result: a refusal, the same from any member, or the reason why this member cannot
+ * serve (it has no leader, it is shutting down, it is not etcd).
  */
 export function readRefusal({ status, body }: HttpAnswer): Refusal | string {
   const { code, message, error } = attemptParse(body);
@@ -29,17 +29,17 @@ export function readRefusal({ status, body }: HttpAnswer): Refusal | string {
   return DEFINITE.includes(code) ? { code, message: text } : text;
 }
 
-/** True where the request was not looked at, because the token is not valid any more. */
+/** True if the request was refused because the token is no longer valid. */
 export function wantsNewToken({ code, message }: Refusal): boolean {
   return code === GRPC.unauthenticated || /revision of auth store is old/.test(message);
 }
 
-/** True for a revision whose history is gone. */
+/** True for a revision that has been compacted. */
 export function isCompacted({ code, message }: Refusal): boolean {
   return code === GRPC.outOfRange && /compacted/.test(message);
 }
 
-/** The error for what etcd refused. */
+/** The error for a refusal of etcd. */
 export function refused({ message }: Refusal): FleetError {
   const hint = HINTS.find(([words]) => message.includes(words))?.[1];
   return new FleetError('registry-unavailable', `The etcd registry refused: ${message}`, {

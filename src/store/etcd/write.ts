@@ -23,9 +23,9 @@ import { refused } from './trouble.ts';
 /**
  * Writes a commit in one transaction, if the head is still that of `before`.
  *
- * One request holds 1.5 MiB. What does not fit goes ahead in pieces under a lease, which nothing refers to; the
- * transaction then takes them out of the lease, or fails because they are gone. So a commit that is not finished
- * leaves pieces that etcd itself removes a minute later. The first commit of a registry may be of any size ({@link fill}).
+ * One request holds 1.5 MiB. Longer values are first written in pieces under a lease; the transaction then takes
+ * them out of the lease, or fails because they are gone. So etcd itself removes the pieces of an unfinished commit, a
+ * minute later. The first commit of a registry may be of any size ({@link fill}).
  */
 export async function writeState(client: EtcdClient, keys: Keys, commit: Commit): Promise<WriteResult> {
   const { before, after, name } = commit;
@@ -76,14 +76,14 @@ type Staged = Pieces & { readonly value: string };
 /** How long pieces may wait for their commit, in seconds. */
 const STAGE_TTL = 60;
 
-/** The longest values, as many as must go ahead so that the rest fits into a request. */
+/** The longest values: as many as have to be stored in pieces so that the rest fits into a request. */
 function tooLong(keys: Keys, commit: Commit, headBytes: number): readonly Put[] {
   const puts = commit.changes.filter((change) => change.kind === 'put');
   const chosen: Put[] = [];
   let bytes = headBytes + sizeOf(operationsFor(keys, commit, new Map()));
   for (const change of puts.toSorted((a, b) => b.value.length - a.value.length)) {
     const pieces = cut(change.value);
-    // What stays of it: the name of the pieces, and one operation for each of them.
+    // The value is replaced by the name of its pieces, plus one operation for each piece.
     const rest = encodeRecord(0, pieces).length + sizeOf(keepAll(keys, pieces));
     const gain = Buffer.byteLength(change.value) - rest;
     if (bytes <= REQUEST_BYTES || gain <= 0) break;
@@ -115,7 +115,7 @@ function keepAll(keys: Keys, { id, count }: Pieces): readonly Operation[] {
   return Array.from({ length: count }, (_, index) => keep(keys.piece(id, index)));
 }
 
-/** Puts pieces under a lease, whose name it returns. */
+/** Puts pieces under a new lease, and returns the name of the lease. */
 async function stage(client: EtcdClient, keys: Keys, all: readonly Staged[]): Promise<string> {
   const { ID } = await client.call('lease/grant', { TTL: `${STAGE_TTL}` });
   const lease = `${ID}`;

@@ -146,7 +146,7 @@ describe.runIf(HAS_ETCD)('what does not fit into one request of etcd', () => {
     await leave('filling', 'another');
     await leave('records/units/left.service', '1\nleft');
     expect(await store.list('')).toEqual({ revision: 0, records: [] });
-    await expect(store.commit([put('a')])).rejects.toThrow('a copy into it is under way, or was interrupted');
+    await expect(store.commit([put('a')])).rejects.toThrow('a copy into it is not finished');
     expect(await store.commit(many(12_000))).toEqual({ kind: 'committed', revision: 1 });
     const { records } = await other.list('');
     expect([records.length, await count('records/'), await count('filling')]).toEqual([12_000, 12_000, 0]);
