@@ -29,7 +29,7 @@ export type Command = {
   readonly examples: readonly (readonly [string, string])[];
   /** Options after its first argument are arguments of the command. */
   readonly passThrough?: boolean;
-  /** Verbs that follow its name. A command with subcommands has no `run`. */
+  /** Verbs that follow its name. Such a command runs without arguments, or not at all. */
   readonly subcommands?: readonly Command[];
   /** Resolves with the exit status: one of EXIT, or that of a command on a machine. */
   readonly run?: (call: Call) => Promise<number>;

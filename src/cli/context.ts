@@ -60,8 +60,8 @@ export async function withConfig<T>(
   if (config.verbose) writeLines(streams.err, sshConfigNotes);
   const transport = transportFor(config, streams);
   const access = await accessTo({ ...config, machines }, streams);
-  const registry = await openRegistry(config, streams);
   const driver = createSshDriver(transport, { access, settleMs: config.settle, wait });
+  const registry = await openRegistry(config, streams, driver);
   const follower = followPass(streams, dryRun);
   const unguarded: Ports = {
     registry: dryRun ? previewRegistry(registry, registryOptions(streams)) : registry,

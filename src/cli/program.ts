@@ -138,7 +138,9 @@ function equip(verb: Commander, command: Command, parent: Commander, invocation:
     verb.on('command:*', ([word = '']: readonly string[]) => refuse(verb, word));
     return;
   }
+  verb.allowExcessArguments(command.subcommands !== undefined);
   verb.action(async (..._: unknown[]) => {
+    if (command.subcommands !== undefined && verb.args.length > 0) refuse(verb, verb.args[0]);
     const { quiet, ...flags }: ConfigFlags = {
       ...parent.parent?.opts(),
       ...parent.opts(),

@@ -11,12 +11,14 @@ import {
   parseRegistryPlace,
   type RegistryPlace,
 } from '../config/places.ts';
-import type { EtcdSettings } from '../config/values.ts';
 import type { LeaderLock } from '../election/leadership.ts';
+import type { RegistryStatus } from '../output/registry-status.ts';
+import type { VoterStatus } from '../quorum/store.ts';
 import type { RegistryOptions } from '../registry/edit.ts';
 import { createRegistry, type Registry } from '../registry/registry.ts';
 import { openFileStore } from '../store/file.ts';
 import type { Store } from '../store/store.ts';
+import type { SystemdDriver } from '../systemd/driver.ts';
 import type { Call } from './command.ts';
 import { ownConfig } from './own-config.ts';
 import type { Streams } from './streams.ts';
@@ -35,8 +37,13 @@ export async function withRegistry<T>(
   }
 }
 
-export async function openRegistry(config: Config, streams: Streams): Promise<Registry> {
-  return createRegistry(await openStore(config.registry, config, streams), registryOptions(streams));
+/** `driver` reaches the machines, for a registry on them; by default it is made from the configuration. */
+export async function openRegistry(
+  config: Config,
+  streams: Streams,
+  driver?: SystemdDriver,
+): Promise<Registry> {
+  return createRegistry(await openStore(config.registry, config, streams, driver), registryOptions(streams));
 }
 
 export function registryOptions({ env }: Pick<Streams, 'env'>): RegistryOptions {
@@ -59,6 +66,19 @@ function accountName(): string {
   } catch {
     return `${process.geteuid?.() ?? 'unknown'}`;
   }
+}
+
+/** The location of the registry, its revision, and its voters if it is on the machines. */
+export async function describeRegistry({
+  flags,
+  streams,
+}: Pick<Call, 'flags' | 'streams'>): Promise<RegistryStatus> {
+  const config = await ownConfig(flags, streams);
+  const place = config.registry;
+  const store = await openStore(place, config, streams);
+  const { revision } = await store.list('').finally(() => store.close());
+  const voters = (await storeKind(place).voters?.(config, streams)) ?? [];
+  return { place: formatRegistryPlace(place), revision, voters };
 }
 
 /** A store with its place as it is written into fleet.conf. */
@@ -90,19 +110,38 @@ export async function withStores<T>(
   }
 }
 
-type EtcdConfig = EtcdSettings & Pick<Config, 'registry'>;
-
 /** What is done with a registry at one kind of place. Its code is loaded only for such a place. */
 type StoreKind<P extends RegistryPlace> = {
-  open(place: P, config: Config, streams: Streams): Promise<Store>;
+  /** The machines that store it; undefined if it does not exist yet. */
+  voters?(config: Config, streams: Streams): Promise<readonly VoterStatus[] | undefined>;
+  open(place: P, config: Config, streams: Streams, driver?: SystemdDriver): Promise<Store>;
   /** For `fleetd`: rejects if the place cannot be written, and makes the leader lock beside the registry. */
   readonly controller?: {
-    probe(place: P, config: EtcdConfig): Promise<void>;
-    lock(place: P, config: EtcdConfig, ttlMs: number): Promise<LeaderLock>;
+    probe(place: P, config: Config, streams: Streams): Promise<void>;
+    lock(place: P, config: Config, streams: Streams, ttlMs: number): Promise<LeaderLock>;
   };
 };
 
 const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } = {
+  machines: {
+    async open(_, config, streams, driver) {
+      const { openMachinesStore } = await import('./machines-store.ts');
+      return openMachinesStore('head', config, streams, driver);
+    },
+    async voters(config, streams) {
+      const { openMachinesStore } = await import('./machines-store.ts');
+      const store = await openMachinesStore('head', config, streams);
+      return store.voters().finally(() => store.close());
+    },
+    controller: {
+      probe: async () => undefined,
+      async lock(_, config, streams, ttlMs) {
+        const { openMachinesStore } = await import('./machines-store.ts');
+        const { storeLeaderLock } = await import('../election/store-leader-lock.ts');
+        return storeLeaderLock(await openMachinesStore('leader', config, streams), ttlMs);
+      },
+    },
+  },
   file: {
     async open({ directory }) {
       for (const path of [directory, join(directory, 'records')]) checkTrusted(path);
@@ -110,8 +149,8 @@ const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } 
     },
     controller: {
       probe: async ({ directory }) => (await import('../store/folder.ts')).probeFolder(directory),
-      async lock({ directory }, _, ttlMs) {
-        const { fileLeaderLock } = await import('../election/file-leader-lock.ts');
+      async lock({ directory }, _config, _streams, ttlMs) {
+        const { fileLeaderLock } = await import('../election/store-leader-lock.ts');
         return fileLeaderLock(directory, ttlMs);
       },
     },
@@ -133,7 +172,7 @@ const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } 
     controller: {
       probe: async (place, config) =>
         (await import('../store/etcd/store.ts')).probeEtcd({ ...config, ...place }),
-      async lock(place, config, ttlMs) {
+      async lock(place, config, _, ttlMs) {
         const { etcdLeaderLock } = await import('../election/etcd-leader-lock.ts');
         return etcdLeaderLock({ ...config, ...place }, ttlMs);
       },
@@ -145,14 +184,19 @@ function storeKind(place: RegistryPlace): StoreKind<RegistryPlace> {
   return STORE_KINDS[place.kind] as StoreKind<RegistryPlace>;
 }
 
-function openStore(place: RegistryPlace, config: Config, streams: Streams): Promise<Store> {
-  return storeKind(place).open(place, config, streams);
+function openStore(
+  place: RegistryPlace,
+  config: Config,
+  streams: Streams,
+  driver?: SystemdDriver,
+): Promise<Store> {
+  return storeKind(place).open(place, config, streams, driver);
 }
 
 /** Rejects if the registry cannot be written or its leader lock cannot be taken; changes nothing. */
-export async function probeWriting(config: EtcdConfig, ttlMs: number): Promise<void> {
-  await controllerPart(config.registry).probe(config.registry, config);
-  const lock = await openLeaderLock(config, ttlMs);
+export async function probeWriting(config: Config, streams: Streams, ttlMs: number): Promise<void> {
+  await controllerPart(config.registry).probe(config.registry, config, streams);
+  const lock = await openLeaderLock(config, streams, ttlMs);
   try {
     await lock.probe();
   } finally {
@@ -161,8 +205,8 @@ export async function probeWriting(config: EtcdConfig, ttlMs: number): Promise<v
 }
 
 /** The lock of the one leader, beside the registry. */
-export async function openLeaderLock(config: EtcdConfig, ttlMs: number): Promise<LeaderLock> {
-  return controllerPart(config.registry).lock(config.registry, config, ttlMs);
+export async function openLeaderLock(config: Config, streams: Streams, ttlMs: number): Promise<LeaderLock> {
+  return controllerPart(config.registry).lock(config.registry, config, streams, ttlMs);
 }
 
 function controllerPart(place: RegistryPlace): NonNullable<StoreKind<RegistryPlace>['controller']> {

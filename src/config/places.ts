@@ -19,8 +19,10 @@ export function expandPath(text: string, base: PathBase): string | undefined {
   return text.startsWith('~') ? undefined : resolve(base.directory, text);
 }
 
-/** The location of a registry: a folder of this machine or of a controller's, or keys in etcd. */
-export type RegistryPlace = FilePlace | RemotePlace | EtcdPlace;
+/** The location of a registry: the machines themselves, a folder of this machine or of a controller's, or keys in etcd. */
+export type RegistryPlace = MachinesPlace | FilePlace | RemotePlace | EtcdPlace;
+
+export type MachinesPlace = { readonly kind: 'machines' };
 
 export type FilePlace = { readonly kind: 'file'; readonly directory: string };
 
@@ -47,6 +49,11 @@ type PlaceFormat<P extends RegistryPlace> = {
 const ETCD_PORT = 2379;
 
 const FORMATS: { readonly [P in RegistryPlace as P['kind']]: PlaceFormat<P> } = {
+  machines: {
+    expected: 'machines',
+    parse: (text) => (text === 'machines' ? { kind: 'machines' } : undefined),
+    format: () => 'machines',
+  },
   file: {
     expected: 'file:PATH',
     parse(text, base) {

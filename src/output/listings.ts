@@ -4,6 +4,7 @@ import type { MachineRow } from '../operations/list-machines.ts';
 import type { UnitFileRow } from '../operations/list-unit-files.ts';
 import type { UnitRow } from '../operations/list-units.ts';
 import type { History, HistoryRow } from '../operations/unit-texts.ts';
+import type { VoterStatus } from '../quorum/store.ts';
 import {
   bytes,
   cpuTime,
@@ -184,3 +185,16 @@ export function resultOf({ verdict }: Pick<HistoryRow, 'verdict'>): string {
 export function historyJson({ unit, rows }: History): object {
   return { unit, [HISTORY.key]: rowsJson(HISTORY.fields, rows) };
 }
+
+export const VOTERS: ListingView<VoterStatus> = {
+  key: 'voters',
+  defaults: ['voter', 'state', 'revision'],
+  fields: [
+    text('voter', (row) => row.machine),
+    text('state', (row) => row.state, {
+      meaning:
+        '"current", "behind" (it gets the rest with the next change), "lost" (its machine has stored something else, so it does not count until the next change replaces it), or "unreachable"',
+    }),
+    number('revision', (row) => row.revision),
+  ],
+};

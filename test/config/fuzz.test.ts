@@ -139,6 +139,7 @@ function randomRequest(next: Random): ConfigRequest {
 function expectSane(config: Config, request: ConfigRequest): void {
   expect(config.machines.length).toBeGreaterThan(0);
   const { registry } = config;
+  if (registry.kind === 'machines') throw new Error('no request names machines');
   const place = registry.kind === 'etcd' ? registry.prefix : registry.directory;
   expect(isAbsolute(place)).toBe(true);
   const { machines } = sshTargets(config, request);

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it, type TestContext, vi } from 'vitest';
 import type { FleetError } from '../../src/base/errors.ts';
 import { Election } from '../../src/controller/election.ts';
-import { fileLeaderLock } from '../../src/election/file-leader-lock.ts';
 import type { LeaderLock } from '../../src/election/leadership.ts';
+import { fileLeaderLock } from '../../src/election/store-leader-lock.ts';
 import { AWAY } from './support.ts';
 
 /** So long that a busy box renews a leader lock in time, too. */

@@ -1,6 +1,9 @@
+import { fieldSentences } from '../../output/field.ts';
+import { VOTERS } from '../../output/listings.ts';
 import type { Command } from '../command.ts';
 import { EXIT, recoverStatus } from '../exit-status.ts';
-import { DRY_RUN, OUTPUT } from '../options.ts';
+import { tableOf } from '../list-command.ts';
+import { DRY_RUN, OUTPUT, TABLE_OUTPUT } from '../options.ts';
 import { writeLines } from '../streams.ts';
 import { runChange } from '../unit-command.ts';
 
@@ -9,10 +12,11 @@ const copyCommand: Command = {
   arguments: '<from> <to>',
   summary: 'Copy the registry to another store',
   description:
-    'A store is written as in the key "registry" of fleet.conf: file:PATH, or etcd://HOST:PORT,HOST:PORT/PREFIX (etcds:// with TLS); the etcd_… keys of fleet.conf apply to both. The target must be empty, and the copy is read back and compared. Do not change the registry meanwhile. No machine is contacted, and units keep running. Afterwards, write the new store into every fleet.conf and move the old registry away.',
+    'A store is written as in the key "registry" of fleet.conf: machines, file:PATH, or etcd://HOST:PORT,HOST:PORT/PREFIX (etcds:// with TLS); the etcd_… keys of fleet.conf apply to both. The target must be empty, and the copy is read back and compared. Do not change the registry meanwhile. Units keep running. Afterwards, write the new store into every fleet.conf and move the old registry away.',
   options: [],
   examples: [
-    ['fleetctl registry copy file:registry etcd://10.0.0.1:2379/fleet', 'share it between operators'],
+    ['fleetctl registry copy file:registry machines', 'keep it on the machines, for every operator'],
+    ['fleetctl registry copy file:registry etcd://10.0.0.1:2379/fleet', 'keep it in etcd'],
     ['fleetctl registry copy etcd://10.0.0.1:2379/fleet file:backup', 'back it up into a folder'],
   ],
   async run({ arguments: [from = '', to = ''], flags, streams }) {
@@ -35,11 +39,28 @@ const copyCommand: Command = {
 export const registryCommand: Command = {
   name: 'registry',
   arguments: '',
-  summary: 'Copy the registry to another store',
-  description: 'To move the registry, copy it and change the key "registry" of every fleet.conf.',
-  options: [],
-  examples: copyCommand.examples,
+  summary: 'Show where the registry is and the state of its voters',
+  description: `Shows the location and the revision of the registry and, with "registry = machines", the machines that store it. ${fieldSentences(VOTERS)} To move the registry, copy it and change the key "registry" of every fleet.conf.`,
+  options: [{ flags: '--no-legend', description: 'omit the header line' }, TABLE_OUTPUT],
+  examples: [['fleetctl registry', 'the revision and the voters'], ...copyCommand.examples],
   subcommands: [copyCommand],
+  async run(call) {
+    const [{ describeRegistry }, { registryJson, registryLine, voterWarnings }, { jsonText }] =
+      await Promise.all([
+        import('../registry.ts'),
+        import('../../output/registry-status.ts'),
+        import('../../output/json.ts'),
+      ]);
+    const { options, streams } = call;
+    const status = await describeRegistry(call);
+    if (options.output === 'json') streams.out(jsonText(registryJson(status)));
+    else {
+      writeLines(streams.out, [registryLine(status)]);
+      writeLines(streams.err, voterWarnings(status));
+      if (status.voters.length > 0) streams.out(await (await tableOf(VOTERS, options))(status.voters));
+    }
+    return EXIT.done;
+  },
 };
 
 export const recoverCommand: Command = {

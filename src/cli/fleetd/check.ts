@@ -15,7 +15,7 @@ import { type Flags, leaderTtlOf } from './options.ts';
  */
 export async function check(flags: Flags, streams: Streams): Promise<ExitStatus> {
   const config = await loadConfig({ flags, ...streams });
-  await probeWriting(config, leaderTtlOf(config));
+  await probeWriting(config, streams, leaderTtlOf(config));
   return withConfig(
     config,
     streams,

@@ -44,7 +44,7 @@ export async function serve(flags: Flags, streams: Streams): Promise<ExitStatus>
     while (!signals.ended.aborted) {
       const round = signals.nextRound();
       const config = await load();
-      const given = { signal: round, emit, supervisor, inherited, onBug };
+      const given = { streams, signal: round, emit, supervisor, inherited, onBug };
       // The controller compares with what it sees, and waits for no other process.
       await withConfig(config, streams, (ports) => keep(ports, config, given), { guard: false });
       if (!signals.ended.aborted) supervisor.reloading();
@@ -56,6 +56,7 @@ export async function serve(flags: Flags, streams: Streams): Promise<ExitStatus>
 }
 
 type Round = {
+  readonly streams: Streams;
   readonly signal: AbortSignal;
   readonly emit: (event: ControllerEvent) => void;
   readonly supervisor: Supervisor;
@@ -65,7 +66,7 @@ type Round = {
 
 /** One configuration's time: from the first look at the machines to the end of the last step. */
 async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
-  const { signal, supervisor } = round;
+  const { signal, supervisor, streams } = round;
   const metrics = new Metrics();
   const events = new EventStream(Date.now().toString(36));
   const emit = (event: ControllerEvent): void => {
@@ -75,7 +76,7 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
   const clock = steadyClock();
   const leads = (): boolean => election.isWon;
   const election = new Election({
-    lock: await openLeaderLock(config, leaderTtlOf(config)),
+    lock: await openLeaderLock(config, streams, leaderTtlOf(config)),
     onChange: () => controller.wake(),
     onFailure: (error) => emit({ kind: 'election-failed', error }),
     trouble: () => controller.troubles.find(({ isOwn }) => isOwn)?.message,

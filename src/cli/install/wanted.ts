@@ -59,7 +59,7 @@ export async function wantedOf(
 
 /** The location of the registry for the host. Throws FleetError `config` if it is on another host. */
 function placeOnHost(place: RegistryPlace, machine: string | undefined): RegistryPlace {
-  if (place.kind === 'etcd') return place;
+  if (place.kind === 'etcd' || place.kind === 'machines') return place;
   if (place.kind === 'file') return { kind: 'file', directory: LAYOUT.registry };
   if (place.host === machine) return { kind: 'file', directory: place.directory };
   throw new FleetError(

@@ -13,15 +13,28 @@ const CHECK_MS = 500;
 const KEY = 'leader';
 
 /**
- * The leader lock of a registry in a folder: the record `leader` in a separate store below it, so that renewals do not
- * change the revision of the registry.
+ * The leader lock of a registry in a folder, in a separate store below it, so that renewals do not change the revision of
+ * the registry.
+ */
+export function fileLeaderLock(directory: string, ttlMs: number): LeaderLock {
+  const lock = storeLeaderLock(openFileStore(join(directory, KEY)), ttlMs);
+  return {
+    ...lock,
+    async probe() {
+      await lock.probe();
+      await probeFolder(join(directory, KEY));
+    },
+  };
+}
+
+/**
+ * A leader lock as the only record of a store.
  *
  * It is free if its owner has certainly ended (`store/owner.ts`), or if it was not renewed within its TTL. Each candidate
  * measures the TTL by its own clock, from the time at which it first saw the record. The holder measures it from its
  * request, which was earlier, so it is the first to know that the lock has expired.
  */
-export function fileLeaderLock(directory: string, ttlMs: number): LeaderLock {
-  const store = openFileStore(join(directory, KEY));
+export function storeLeaderLock(store: Store, ttlMs: number): LeaderLock {
   const value = JSON.stringify({ ...thisProcess(), ttlMs, lock: randomUUID() });
   const stale = staleness();
   let ours = 0;
@@ -42,7 +55,6 @@ export function fileLeaderLock(directory: string, ttlMs: number): LeaderLock {
     },
     async probe() {
       await look(store);
-      await probeFolder(join(directory, KEY));
     },
     renew: () => put(ours),
     async leave() {

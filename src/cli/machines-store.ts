@@ -1,0 +1,63 @@
+import { FleetError } from '../base/errors.ts';
+import type { Config } from '../config/config.ts';
+import { openQuorumStore, type QuorumStore } from '../quorum/store.ts';
+import { DEFAULT_WAIT, renewSessions, type SystemdDriver } from '../systemd/driver.ts';
+import { registerQuery } from '../systemd/register.ts';
+import { createSshDriver } from '../systemd/ssh-driver.ts';
+import { accessTo, transportFor } from './access.ts';
+import { sshTargets } from './ssh-targets.ts';
+import { type Streams, writeLines } from './streams.ts';
+import { textCache } from './text-cache.ts';
+
+/**
+ * A store in a register on the machines of the configuration. `driver` reaches them and stays open; without it, a driver is
+ * made and closed with the store.
+ */
+export async function openMachinesStore(
+  register: string,
+  config: Config,
+  streams: Streams,
+  driver?: SystemdDriver,
+): Promise<QuorumStore> {
+  const reached = driver ?? (await driverFor(config, streams));
+  const sessions = renewSessions(reached);
+  // A wait occupies its session.
+  const waits = renewSessions(reached);
+  const last = new Map<string, Promise<unknown>>();
+  const machines = new Map(config.machines.map(({ machine }) => [machine.name, machine]));
+  return openQuorumStore({
+    register,
+    machines: [...machines.keys()],
+    cache: textCache(streams),
+    async ask(name, request) {
+      const machine = machines.get(name);
+      if (machine === undefined) throw new FleetError('machine-not-found', `No such machine: "${name}"`);
+      if (request.action.kind === 'wait') return waits.connect(machine).ask(registerQuery(request));
+      // A session takes one request after the other, and a proposer does not wait for the slowest voter.
+      const answer = (last.get(name) ?? Promise.resolve()).then(() =>
+        sessions.connect(machine).ask(registerQuery(request)),
+      );
+      last.set(
+        name,
+        answer.catch(() => undefined),
+      );
+      return answer;
+    },
+    onReplaced: (machine) =>
+      writeLines(streams.err, [`Machine "${machine}" had lost its copy of the registry, and has it again`]),
+    async close() {
+      await Promise.all([sessions.close(), waits.close()]);
+      if (driver === undefined) await reached.close();
+    },
+  });
+}
+
+async function driverFor(config: Config, streams: Streams): Promise<SystemdDriver> {
+  const { machines } = sshTargets(config, streams);
+  const access = await accessTo({ ...config, machines }, streams);
+  return createSshDriver(transportFor(config, streams), {
+    access,
+    settleMs: config.settle,
+    wait: DEFAULT_WAIT,
+  });
+}

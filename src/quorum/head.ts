@@ -1,0 +1,91 @@
+import { isRevision } from '../store/snapshot.ts';
+import type { Membership, Voter } from './membership.ts';
+import type { Value } from './register.ts';
+
+/** The value of the register that holds a registry. It names the contents, which are stored beside it. */
+export type Head = Value & {
+  /** Random, from the first commit on: tells one cluster from another. */
+  readonly cluster: string;
+  /** The revision of the store. */
+  readonly revision: number;
+  /** The contents, the oldest first: a record of a later segment replaces that of an earlier one. */
+  readonly segments: readonly SegmentName[];
+  /** The last commits, the latest first, so that a proposer recognizes its own. */
+  readonly commits: readonly string[];
+};
+
+/** A segment by the SHA-256 of its bytes. */
+export type SegmentName = { readonly hash: string; readonly bytes: number };
+
+/** How many commits a head names. */
+export const COMMITS_KEPT = 32;
+
+/** The largest head, in bytes, and the most voters and segments: a larger one was not written by fleet. */
+const MAX_HEAD_BYTES = 64 * 1024;
+const MAX_VOTERS = 9;
+const MAX_SEGMENTS = 64;
+
+export function formatHead(head: Head): string {
+  return JSON.stringify({ fleet: 'head', format: 1, ...head });
+}
+
+/** Undefined for anything that {@link formatHead} does not write. */
+export function parseHead(text: string): Head | undefined {
+  const value = parseObject(text);
+  if (value?.fleet !== 'head' || value.format !== 1) return undefined;
+  const { cluster, revision, segments, commits } = value;
+  const membership = readMembership(value.membership);
+  const valid =
+    membership !== undefined &&
+    isId(cluster) &&
+    isRevision(revision) &&
+    isList(segments, MAX_SEGMENTS, isSegmentName) &&
+    isList(commits, COMMITS_KEPT, isId);
+  return valid ? { membership, cluster, revision, segments, commits } : undefined;
+}
+
+function readMembership(value: unknown): Membership | undefined {
+  if (!isObject(value)) return undefined;
+  const { epoch, voters, previous } = value;
+  if (!isRevision(epoch) || !isList(voters, MAX_VOTERS, isVoter) || voters.length === 0) return undefined;
+  if (previous === undefined) return { epoch, voters };
+  return isList(previous, MAX_VOTERS, isVoter) ? { epoch, voters, previous } : undefined;
+}
+
+function isVoter(value: unknown): value is Voter {
+  return (
+    isObject(value) && isId(value.state) && typeof value.machine === 'string' && value.machine.length <= 253
+  );
+}
+
+function isSegmentName(value: unknown): value is SegmentName {
+  return (
+    isObject(value) &&
+    typeof value.hash === 'string' &&
+    /^[0-9a-f]{64}$/.test(value.hash) &&
+    Number.isSafeInteger(value.bytes)
+  );
+}
+
+/** Random ids are 32 hexadecimal digits. */
+function isId(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{32}$/.test(value);
+}
+
+function isList<T>(value: unknown, most: number, is: (each: unknown) => each is T): value is T[] {
+  return Array.isArray(value) && value.length <= most && value.every(is);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  if (text.length > MAX_HEAD_BYTES) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

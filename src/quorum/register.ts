@@ -1,0 +1,257 @@
+import { afterBallot, type Ballot, compareBallots, NO_BALLOT } from './ballot.ts';
+import { hasQuorum, type Membership, type Voter, votersOf, withoutPrevious } from './membership.ts';
+
+/** What a voter has stored: the highest ballot that it promised, and the last proposal that it accepted. */
+export type Stored<V> = { readonly promised: Ballot; readonly accepted?: Proposal<V> };
+
+export type Proposal<V> = { readonly ballot: Ballot; readonly value: V };
+
+/**
+ * The voters, as a proposer reaches them. Each function returns what the voter has stored afterwards, or undefined if it did
+ * not answer, answered with an error, or has another state than `voter.state`. It never rejects.
+ */
+export interface Acceptors<V> {
+  read(voter: Voter): Promise<Stored<V> | undefined>;
+  /** Promises `ballot` if no higher one is promised. */
+  prepare(voter: Voter, ballot: Ballot): Promise<Stored<V> | undefined>;
+  /** Stores the value and promises {@link afterBallot} if no higher ballot than this one is promised. */
+  accept(voter: Voter, ballot: Ballot, value: V): Promise<Stored<V> | undefined>;
+}
+
+/** A value names the voters that store it. */
+export type Value = { readonly membership: Membership };
+
+export type ProposerOptions = {
+  /** A number that no other proposer uses, from 1. */
+  readonly proposer: number;
+  /** The voters as far as they are known: those of an earlier value, or the first ones. */
+  readonly membership: Membership;
+  /** Waits before attempt number `attempt`, from 1: a random time, because proposers that wait equally long disturb each other again. */
+  readonly pause: (attempt: number) => Promise<void>;
+};
+
+export type Outcome<V> =
+  | { readonly kind: 'chosen'; readonly value: V }
+  /** No value was ever chosen. */
+  | { readonly kind: 'empty' }
+  /**
+   * No quorum answered. `proposed`: the value may be chosen later, because some voter may have accepted it.
+   */
+  | { readonly kind: 'no-quorum'; readonly missing: readonly Voter[]; readonly proposed: boolean };
+
+/** The value that shall follow a value; undefined for the first one. */
+export type Decide<V> = (current: V | undefined) => V | undefined | Promise<V | undefined>;
+
+type Answers<V> = ReadonlyMap<string, Stored<V>>;
+
+/** The voters whose answers are needed, and whether there are enough answers. */
+type Goal = { readonly of: readonly Membership[]; readonly reached: boolean };
+
+type Failed =
+  | Extract<Outcome<never>, { kind: 'no-quorum' }>
+  | { readonly kind: 'preempted'; readonly proposed: boolean };
+
+type Attempt<V> = Outcome<V> | Failed | { readonly kind: 'completed' };
+
+/**
+ * A proposer of one register: CASPaxos (Denis Rystsov, "CASPaxos: Replicated State Machines without logs", 2018). Each
+ * change is one run of Paxos, in which the proposer proposes a function of the value that it found. The voters are part
+ * of the value. They change in two steps with a joint quorum, as in Raft (Ongaro, 2014, section 4.3).
+ */
+export class Proposer<V extends Value> {
+  readonly #acceptors: Acceptors<V>;
+  readonly #options: ProposerOptions;
+  #membership: Membership;
+  #round = 0;
+  /** The last proposal that is known to be chosen. */
+  #chosen: Proposal<V> | undefined;
+  /** A ballot that a quorum promised when it accepted `after`, so that the next change needs no round trip for promises. */
+  #promised: { readonly ballot: Ballot; readonly after: Proposal<V> } | undefined;
+
+  constructor(acceptors: Acceptors<V>, options: ProposerOptions) {
+    this.#acceptors = acceptors;
+    this.#options = options;
+    this.#membership = options.membership;
+  }
+
+  /** The voters as far as they are known. */
+  get membership(): Membership {
+    return this.#membership;
+  }
+
+  /** The value at some moment between call and return. One round trip is enough if a quorum agrees. */
+  async read(): Promise<Outcome<V>> {
+    const answers = await gather(
+      (voter) => this.#acceptors.read(voter),
+      (found) => ({ of: this.#memberships(newest(found)), reached: isChosen(newest(found), found) }),
+    );
+    const found = newest(answers);
+    if (found === undefined || !isChosen(found, answers) || found.value.membership.previous !== undefined)
+      return this.change((current) => current);
+    this.#remember(found);
+    return { kind: 'chosen', value: found.value };
+  }
+
+  /**
+   * Replaces the value by `decide(value)`. `decide` returns the value itself to keep it, and gets undefined if no value was
+   * ever chosen. It can be called several times. A proposal whose answers were lost may have been chosen, so `decide` has to
+   * recognize its own change in the value.
+   */
+  async change(decide: Decide<V>): Promise<Outcome<V>> {
+    let proposed = false;
+    for (let attempt = 1; ; attempt++) {
+      const result = await this.#attempt(decide);
+      if (result.kind === 'chosen' || result.kind === 'empty') return result;
+      if (result.kind === 'completed') continue;
+      proposed ||= result.proposed;
+      if (result.kind === 'no-quorum') return { ...result, proposed };
+      await this.#options.pause(attempt);
+    }
+  }
+
+  async #attempt(decide: Decide<V>): Promise<Attempt<V>> {
+    const early = this.#promised;
+    this.#promised = undefined;
+    const ballot = early?.ballot ?? { round: ++this.#round, proposer: this.#options.proposer };
+    const prepared = early?.after ?? (await this.#prepare(ballot));
+    if (isFailure(prepared)) return prepared;
+
+    const known = prepared !== undefined && this.#isKnown(prepared);
+    // The first step to other voters has to be chosen before the second one is proposed.
+    const incomplete = prepared?.value.membership.previous !== undefined && !known;
+    const value = incomplete ? prepared.value : await decide(complete(prepared?.value));
+    if (value === undefined) return { kind: 'empty' };
+    if (known && value === prepared.value) {
+      // No voter was asked, so another proposer may have changed the value.
+      return early ? this.#attempt(decide) : { kind: 'chosen', value };
+    }
+    const before = prepared?.value.membership ?? this.#membership;
+    const reached = (answers: Answers<V>): boolean => {
+      const accepted = new Set(keep(answers, (stored) => isAt(stored, ballot)).keys());
+      return hasQuorum(before, accepted) && hasQuorum(value.membership, accepted);
+    };
+    const answers = await gather(
+      (voter) => this.#acceptors.accept(voter, ballot, value),
+      (some) => ({ of: [before, value.membership], reached: reached(some) }),
+    );
+    if (!reached(answers)) return this.#failure(answers, before, true);
+    const chosen = { ballot, value };
+    this.#remember(chosen);
+    // Another attempt may have used that round already.
+    if (this.#round === ballot.round) {
+      this.#promised = { ballot: afterBallot(ballot), after: chosen };
+      this.#round++;
+    }
+    return incomplete ? { kind: 'completed' } : { kind: 'chosen', value };
+  }
+
+  /** The proposal that a quorum which promises the ballot leads to; undefined if there is none yet. */
+  async #prepare(ballot: Ballot): Promise<Proposal<V> | undefined | Failed> {
+    const isPromised = ({ promised }: Stored<V>): boolean => isSame(promised, ballot);
+    const answers = await gather(
+      (voter) => this.#acceptors.prepare(voter, ballot),
+      (some) => {
+        const promised = keep(some, isPromised);
+        const of = this.#memberships(newest(promised));
+        return { of, reached: hasQuorum(of[0], new Set(promised.keys())) };
+      },
+    );
+    const promised = keep(answers, isPromised);
+    const found = newest(promised);
+    const [membership] = this.#memberships(found);
+    if (!hasQuorum(membership, new Set(promised.keys()))) return this.#failure(answers, membership, false);
+    if (found === undefined) return undefined;
+    if (isChosen(found, promised)) this.#remember(found);
+    return found;
+  }
+
+  /** The membership that counts, then the one that was known before: its voters lead to the voters of today. */
+  #memberships(found: Proposal<V> | undefined): readonly [Membership, Membership] {
+    return [found?.value.membership ?? this.#membership, this.#membership];
+  }
+
+  /** Whether the proposal is known to be chosen. */
+  #isKnown({ ballot }: Proposal<V>): boolean {
+    return this.#chosen !== undefined && isSame(ballot, this.#chosen.ballot);
+  }
+
+  /** A read may end after a change that began later. */
+  #remember(chosen: Proposal<V>): void {
+    if (compareBallots(chosen.ballot, this.#chosen?.ballot ?? NO_BALLOT) <= 0) return;
+    this.#chosen = chosen;
+    this.#membership = chosen.value.membership;
+  }
+
+  #failure(answers: Answers<V>, membership: Membership, proposed: boolean): Failed {
+    const rounds = [...answers.values()].map(({ promised }) => promised.round).sort((a, b) => a - b);
+    // The round of a majority is enough, so one voter cannot drive the rounds up.
+    this.#round = Math.max(this.#round, rounds[Math.floor(rounds.length / 2)] ?? 0);
+    if (hasQuorum(membership, new Set(answers.keys()))) return { kind: 'preempted', proposed };
+    const missing = votersOf(membership).filter(({ state }) => !answers.has(state));
+    return { kind: 'no-quorum', missing, proposed };
+  }
+}
+
+/** Asks voters until the goal is reached or no answer is outstanding. Answers can add voters to the goal. */
+async function gather<V>(
+  ask: (voter: Voter) => Promise<Stored<V> | undefined>,
+  judge: (answers: Answers<V>) => Goal,
+): Promise<Answers<V>> {
+  const answers = new Map<string, Stored<V>>();
+  const outstanding = new Map<string, Promise<void>>();
+  const asked = new Set<string>();
+  for (;;) {
+    const goal = judge(answers);
+    if (goal.reached) return answers;
+    for (const voter of goal.of.flatMap(votersOf)) {
+      if (asked.has(voter.state)) continue;
+      asked.add(voter.state);
+      const answered = ask(voter).then((stored) => {
+        outstanding.delete(voter.state);
+        if (stored !== undefined) answers.set(voter.state, stored);
+      });
+      outstanding.set(voter.state, answered);
+    }
+    if (outstanding.size === 0) return answers;
+    await Promise.race(outstanding.values());
+  }
+}
+
+function isFailure<V>(result: Proposal<V> | undefined | Failed): result is Failed {
+  return result !== undefined && 'kind' in result;
+}
+
+function complete<V extends Value>(value: V | undefined): V | undefined {
+  return value?.membership.previous === undefined
+    ? value
+    : { ...value, membership: withoutPrevious(value.membership) };
+}
+
+/** The accepted proposal with the highest ballot. */
+function newest<V>(answers: Answers<V>): Proposal<V> | undefined {
+  let found: Proposal<V> | undefined;
+  for (const { accepted } of answers.values()) {
+    if (accepted !== undefined && compareBallots(accepted.ballot, found?.ballot ?? NO_BALLOT) > 0)
+      found = accepted;
+  }
+  return found;
+}
+
+/** Whether these answers prove that a proposal is chosen. */
+function isChosen<V extends Value>(proposal: Proposal<V> | undefined, answers: Answers<V>): boolean {
+  if (proposal === undefined) return false;
+  const holders = keep(answers, (stored) => isAt(stored, proposal.ballot));
+  return hasQuorum(proposal.value.membership, new Set(holders.keys()));
+}
+
+function isAt({ accepted }: Stored<unknown>, ballot: Ballot): boolean {
+  return accepted !== undefined && isSame(accepted.ballot, ballot);
+}
+
+function isSame(a: Ballot, b: Ballot): boolean {
+  return compareBallots(a, b) === 0;
+}
+
+function keep<V>(answers: Answers<V>, test: (stored: Stored<V>) => boolean): Answers<V> {
+  return new Map([...answers].filter(([, stored]) => test(stored)));
+}

@@ -1,0 +1,99 @@
+# A register: what this machine stores as a voter, in $L/registry. It is a file with a line each for the format, the state, the
+# file itself, the promised ballot, the accepted ballot, the value, and the SHA-256 of these. A ballot is two numbers.
+
+# lock_register NAME: until the script ends. Sets $N to its file and $C to the folder of its contents
+lock_register() {
+  B=$L/registry N=$L/registry/$1.register C=$L/registry/$1.contents
+  (umask 077 && mkdir -p "$C") || return
+  [ -O "$B" ] || { echo "$B belongs to another user" >&2; return 1; }
+  exec 7>>"$B/lock" && flock -w 10 7
+}
+# read_register: sets its variables. 4: nothing is stored · 5: it is damaged, or the file is a copy
+read_register() {
+  state= promised='0 0' accepted='0 0' value=
+  [ -e "$N" ] || return 4
+  # The last write may have been interrupted before it was durable.
+  [ ! -e "$N.unsynced" ] || { sync "$B" && rm -f "$N.unsynced"; } || return 1
+  {
+    read -r format && read -r stored && read -r file && read -r promise && read -r proposal &&
+      IFS= read -r text && read -r sum
+  } <"$N" && [ "$format" = 'fleet-register 1' ] && [ "$file" = "$(stat -c '%i %W' "$N")" ] &&
+    [ "$sum" = "$(register_text "$stored" "$file" "$promise" "$proposal" "$text" | sha256sum)" ] || return 5
+  state=$stored promised=$promise accepted=$proposal value=$text
+}
+register_text() { printf 'fleet-register 1\n%s\n%s\n%s\n%s\n%s\n' "$@"; }
+# write_register: it is durable afterwards, and every reader finds the old one or the new one. A copy of the file, as a
+# backup makes it, has another inode number or time of birth.
+write_register() {
+  rm -f "$N.new" && (umask 077 && : >"$N.new") && file=$(stat -c '%i %W' "$N.new") || return 1
+  set -- "$state" "$file" "$promised" "$accepted" "$value"
+  { register_text "$@" && register_text "$@" | sha256sum; } >"$N.new" && sync "$N.new" &&
+    : >"$N.unsynced" && mv -f "$N.new" "$N" && sync "$B" && rm -f "$N.unsynced"
+}
+# higher BALLOT BALLOT: the first one is higher
+higher() {
+  set -- $1 $2
+  [ "$1" -gt "$3" ] || { [ "$1" -eq "$3" ] && [ "$2" -gt "$4" ]; }
+}
+# create_register: with a random state, unless there is one that is whole
+create_register() {
+  read_register
+  case $? in
+  0) return ;;
+  4) ;;
+  5) mv -f "$N" "$N.invalid" || return ;;
+  *) return 1 ;;
+  esac
+  read -r id </proc/sys/kernel/random/uuid && state=$(printf %s "$id" | tr -d -) && write_register
+}
+# prepare STATE BALLOT
+prepare() {
+  read_register || { [ $? -ne 1 ]; return; }
+  [ "$state" = "$1" ] && higher "$2" "$promised" || return 0
+  promised=$2
+  write_register
+}
+# accept STATE BALLOT VALUE HASH...: the value, if its contents are there. It promises the next ballot of the same proposer, too.
+accept() {
+  read_register || { [ $? -ne 1 ]; return; }
+  [ "$state" = "$1" ] && ! higher "$promised" "$2" || return 0
+  promised="$((${2% *} + 1)) ${2#* }" accepted=$2 value=$3
+  shift 3
+  for hash; do [ -f "$C/$hash" ] || return 0; done
+  sync "$C" && write_register || return 1
+  for file in "$C"/*; do
+    case " $* " in *" ${file##*/} "*) ;; *) rm -f "$file" ;; esac
+  done
+}
+# store HASH TEXT: contents, TEXT for printf %b
+store() {
+  [ ! -f "$C/$1" ] || return 0
+  (umask 077 && printf %b "$2" >"$C/$1.new") && sum=$(sha256sum <"$C/$1.new") && [ "${sum%% *}" = "$1" ] &&
+    sync "$C/$1.new" && mv -f "$C/$1.new" "$C/$1"
+}
+# wait_register BALLOT SECONDS: until another ballot than this one is accepted. It needs no lock, and two processes per second
+wait_register() {
+  exec 7>&-
+  limit=$(($2 * 2))
+  while [ $limit -gt 0 ]; do
+    { read -r format && read -r stored && read -r file && read -r promise && read -r proposal; } <"$N" || return 0
+    [ "$proposal" = "$1" ] || return 0
+    sleep 0.5
+    limit=$((limit - 1))
+  done
+}
+# registered: what is stored, and the hashes of the contents
+registered() {
+  read_register
+  status=$?
+  printf '%s\n' "$state" "$promised" "$accepted" "$value"
+  for file in "$C"/*; do [ ! -f "$file" ] || printf '%s ' "${file##*/}"; done
+  return $status
+}
+# texts HASH...: all contents but these
+texts() {
+  for file in "$C"/*; do
+    case " $* " in *" ${file##*/} "*) continue ;; esac
+    [ ! -f "$file" ] || section text cat "$file"
+  done
+}

@@ -1,0 +1,91 @@
+import { type Ballot, isRound } from '../quorum/ballot.ts';
+import { type VoterAnswer, type VoterRequest, WAIT_SECONDS } from '../quorum/voters.ts';
+import { encodeForPrintf, quote } from '../ssh/shell.ts';
+import type { Query } from './driver.ts';
+import { findSection, type Section } from './frame.ts';
+import { invalidAnswer } from './observation-sections.ts';
+import registerShell from './register.sh';
+import { complete, withoutComments } from './script.ts';
+
+/** The exit statuses of read_register: nothing is stored, and what is stored does not count. */
+const NOTHING_STORED = 4;
+const INVALID = 5;
+
+/** Reads or changes a register on a machine, in one exec. What the answer says is durable there. */
+export function registerQuery(request: VoterRequest): Query<VoterAnswer, 'register', VoterRequest> {
+  const { register, action, unlessKnown } = request;
+  return {
+    kind: 'register',
+    request,
+    most: 'text',
+    isPublic: action.kind === 'read',
+    script:
+      withoutComments(registerShell) +
+      complete('register', [
+        `step lock lock_register ${quote(register)} || return`,
+        ...actionLines(request),
+        'section registered registered',
+        ...(unlessKnown === undefined ? [] : [`texts ${unlessKnown.map(quote).join(' ')}`]),
+        'exec 7>&-',
+      ]),
+    read: (sections, { name }) => readAnswer(sections, name),
+  };
+}
+
+function actionLines({ register, action }: VoterRequest): readonly string[] {
+  if (action.kind === 'read') return [];
+  if (action.kind === 'wait') {
+    const { round, proposer } = action.accepted;
+    return [
+      `step wait wait_register '${round} ${proposer}' ${WAIT_SECONDS}`,
+      `step lock lock_register ${quote(register)} || return`,
+    ];
+  }
+  if (action.kind === 'create') return ['step change create_register || return'];
+  const words = `${quote(action.state)} '${action.ballot.round} ${action.ballot.proposer}'`;
+  if (action.kind === 'prepare') return [`step change prepare ${words} || return`];
+  const stored = action.contents.flatMap(({ hash, text }) =>
+    text === undefined ? [] : [`step store store ${quote(hash)} ${encodeForPrintf(text)} || return`],
+  );
+  const hashes = action.contents.map(({ hash }) => quote(hash)).join(' ');
+  return [...stored, `step change accept ${words} ${quote(action.value)} ${hashes} || return`];
+}
+
+function readAnswer(sections: readonly Section[], machine: string): VoterAnswer {
+  const section = findSection(sections, 'registered');
+  if (section === undefined) {
+    const failed = sections.find(({ status }) => status !== 0);
+    throw invalidAnswer(machine, 'it cannot store the registry', failed);
+  }
+  const [state = '', promised = '', accepted = '', value = '', contents = ''] = section.stdout.split('\n');
+  // Every text ends with a newline, which command substitution removes.
+  const texts = sections.filter(({ name }) => name === 'text').map(({ stdout }) => `${stdout}\n`);
+  const common = { contents: contents.split(' ').filter((hash) => hash !== ''), texts };
+  if (section.status === NOTHING_STORED || section.status === INVALID)
+    return {
+      ...common,
+      state: undefined,
+      stored: { promised: { round: 0, proposer: 0 } },
+      invalid: section.status === INVALID,
+    };
+  const ballots = [readBallot(promised), readBallot(accepted)];
+  const [promise, proposal] = ballots;
+  if (
+    section.status !== 0 ||
+    !/^[0-9a-f]{32}$/.test(state) ||
+    promise === undefined ||
+    proposal === undefined
+  )
+    throw invalidAnswer(machine, 'its register cannot be read', section);
+  const isEmpty = proposal.round === 0;
+  return {
+    ...common,
+    state,
+    stored: { promised: promise, ...(!isEmpty && { accepted: { ballot: proposal, value } }) },
+  };
+}
+
+function readBallot(text: string): Ballot | undefined {
+  const [round, proposer] = text.split(' ').map(Number);
+  return isRound(round) && isRound(proposer) ? { round, proposer } : undefined;
+}

@@ -1,0 +1,124 @@
+import { describe, expect, it } from 'vitest';
+import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
+import type { Store } from '../../src/store/store.ts';
+import { describeStore } from '../store/conformance.ts';
+import { ModelVoters, memoryCache } from './model-voters.ts';
+
+const MACHINES = ['web-1', 'web-2', 'web-3', 'web-4'];
+
+describeStore('store on machines', async () => {
+  const voters = new ModelVoters();
+  const open = (): Store =>
+    openQuorumStore({ register: 'head', machines: MACHINES, ask: voters.ask, cache: memoryCache() });
+  const opened: Store[] = [];
+  const reopen = async (): Promise<Store> => {
+    const store = open();
+    opened.push(store);
+    return store;
+  };
+  return {
+    store: await reopen(),
+    reopen,
+    tearDown: async () => {
+      await Promise.all(opened.map((store) => store.close()));
+    },
+  };
+});
+
+describe('a store on machines', () => {
+  it('sends and reads only what has changed', async () => {
+    const voters = new ModelVoters();
+    const first = openQuorumStore({
+      register: 'head',
+      machines: MACHINES,
+      ask: voters.ask,
+      cache: memoryCache(),
+    });
+    await first.commit(
+      Array.from({ length: 5000 }, (_, i) => ({
+        kind: 'put' as const,
+        key: `units/${i}`,
+        value: 'x'.repeat(900),
+        ifRevision: 0,
+      })),
+    );
+    const cache = memoryCache();
+    const open = (): Store =>
+      openQuorumStore({ register: 'head', machines: MACHINES, ask: voters.ask, cache });
+    expect((await open().list('')).records).toHaveLength(5000);
+    voters.sent = voters.received = voters.requests = 0;
+    expect((await open().list('')).records).toHaveLength(5000);
+    expect({ received: voters.received, requests: voters.requests }).toEqual({ received: 0, requests: 3 });
+    const second = open();
+    for (let i = 0; i < 50; i++)
+      await second.commit([{ kind: 'put', key: `more/${i}`, value: 'y'.repeat(900), ifRevision: 0 }]);
+    // A value of 900 characters is written again a few times, and each time to three voters.
+    expect(voters.sent).toBeLessThan(50 * 900 * 3 * 6);
+    await second.close();
+  });
+
+  it.each([['web-1'], ['web-2'], ['web-3']])('reads and commits while %s is down', async (machine) => {
+    const voters = new ModelVoters();
+    const open = (): Store =>
+      openQuorumStore({ register: 'head', machines: MACHINES, ask: voters.ask, cache: memoryCache() });
+    await open().commit([{ kind: 'put', key: 'a', value: '1', ifRevision: 0 }]);
+    voters.down.add(machine);
+    const store = open();
+    expect(await store.commit([{ kind: 'put', key: 'b', value: '2', ifRevision: 0 }])).toEqual({
+      kind: 'committed',
+      revision: 2,
+    });
+    voters.down.clear();
+    expect((await open().list('')).records.map(({ key }) => key)).toEqual(['a', 'b']);
+  });
+
+  it('creates no registry while a machine does not answer, because it may have one', async () => {
+    const voters = new ModelVoters();
+    voters.down.add('web-4');
+    const store = openQuorumStore({
+      register: 'head',
+      machines: MACHINES,
+      ask: voters.ask,
+      cache: memoryCache(),
+    });
+    await expect(store.commit([{ kind: 'put', key: 'a', value: '1', ifRevision: 0 }])).rejects.toThrow(
+      /Cannot find the registry/,
+    );
+  });
+
+  it('names the voters that are missing for a majority', async () => {
+    const voters = new ModelVoters();
+    const open = (): Store =>
+      openQuorumStore({ register: 'head', machines: MACHINES, ask: voters.ask, cache: memoryCache() });
+    await open().commit([{ kind: 'put', key: 'a', value: '1', ifRevision: 0 }]);
+    voters.down.add('web-1').add('web-3');
+    await expect(open().list('')).rejects.toThrow(/do not answer: web-1, web-3/);
+  });
+
+  it('gives a voter that lost its disk a new copy, with the next commit', async () => {
+    const voters = new ModelVoters();
+    const replaced: string[] = [];
+    const open = (): QuorumStore =>
+      openQuorumStore({
+        register: 'head',
+        machines: MACHINES,
+        ask: voters.ask,
+        cache: memoryCache(),
+        onReplaced: (machine) => replaced.push(machine),
+      });
+    await open().commit([{ kind: 'put', key: 'a', value: '1', ifRevision: 0 }]);
+    voters.disks.delete('web-2');
+    const store = open();
+    await store.commit([{ kind: 'put', key: 'b', value: '2', ifRevision: 0 }]);
+    await store.commit([{ kind: 'put', key: 'c', value: '3', ifRevision: 0 }]);
+    expect(replaced).toEqual(['web-2']);
+    voters.down.add('web-1');
+    expect((await open().list('')).records.map(({ value }) => value)).toEqual(['1', '2', '3']);
+    const found = await open().voters();
+    expect(found?.map(({ machine, state }) => `${machine} ${state}`).sort()).toEqual([
+      'web-1 unreachable',
+      'web-2 current',
+      'web-3 current',
+    ]);
+  });
+});

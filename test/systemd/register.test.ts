@@ -1,0 +1,136 @@
+import { randomBytes } from 'node:crypto';
+import { copyFileSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { sha256 } from '../../src/base/hash.ts';
+import type { VoterAnswer, VoterRequest } from '../../src/quorum/voters.ts';
+import { registerQuery } from '../../src/systemd/register.ts';
+import { ModelVoters } from '../quorum/model-voters.ts';
+import { createLocalMachine } from '../support/local-machine.ts';
+import { pick, seeded } from '../support/random.ts';
+
+type Action = VoterRequest['action'];
+
+const TEXTS = ['a\n', `${'é\\n\'"$`!'.repeat(50)}\n`, `${'x'.repeat(100_000)}\n`];
+
+describe('a register on a machine', () => {
+  it('does what the model does, for random requests', async () => {
+    const machine = await createLocalMachine();
+    const { session } = machine.connect();
+    const model = new ModelVoters();
+    const random = seeded(7);
+    const states = new Map<string, string>();
+    const both = async (action: Action, unlessKnown?: readonly string[]): Promise<void> => {
+      const request = { register: 'head', action, ...(unlessKnown && { unlessKnown }) };
+      const expected = await model.ask('m', request).catch(() => undefined);
+      const own = 'state' in action ? { ...action, state: states.get(action.state) ?? action.state } : action;
+      const actual = await session.ask(registerQuery({ ...request, action: own })).catch(() => undefined);
+      if (expected?.state !== undefined && actual?.state !== undefined)
+        states.set(expected.state, actual.state);
+      expect(comparable(actual), JSON.stringify(action)).toEqual(comparable(expected));
+    };
+    await both({ kind: 'read' });
+    await both({ kind: 'create' });
+    const state = '1'.padStart(32, '0');
+    for (let i = 0; i < 60; i++) {
+      const ballot = {
+        round: Math.floor(random() * 4) + Math.floor(i / 10),
+        proposer: Math.floor(random() * 3) + 1,
+      };
+      const named = random() < 0.9 ? state : 'f'.repeat(32);
+      const contents = TEXTS.filter(() => random() < 0.5).map((text) => ({
+        hash: sha256(text),
+        ...(random() < 0.7 && { text }),
+      }));
+      const value = pick(random, ['{}', '{"a":"\\\\ \'é"}', `{"b":"${'z'.repeat(5000)}"}`]);
+      await both(
+        pick<Action>(random, [
+          { kind: 'read' },
+          { kind: 'create' },
+          { kind: 'prepare', state: named, ballot },
+          { kind: 'accept', state: named, ballot, value, contents },
+          { kind: 'accept', state: named, ballot, value, contents },
+        ]),
+        random() < 0.3 ? TEXTS.filter(() => random() < 0.5).map(sha256) : undefined,
+      );
+    }
+  });
+
+  it.each(['dash', 'bash', 'busybox sh'])('stores and returns texts with %s', async (shell) => {
+    const machine = await createLocalMachine({ shell });
+    const { session } = machine.connect();
+    const ask = (action: Action, unlessKnown?: readonly string[]): Promise<VoterAnswer> =>
+      session.ask(registerQuery({ register: 'head', action, ...(unlessKnown && { unlessKnown }) }));
+    const { state = '' } = await ask({ kind: 'create' });
+    const contents = TEXTS.map((text) => ({ hash: sha256(text), text }));
+    const value = String.raw`{"a":"\\'é$"}`;
+    await ask({ kind: 'accept', state, ballot: BALLOT, value, contents });
+    const { stored, texts } = await ask({ kind: 'read' }, []);
+    expect(stored).toEqual({ promised: { round: 6, proposer: 7 }, accepted: { ballot: BALLOT, value } });
+    expect([...texts].sort()).toEqual([...TEXTS].sort());
+  });
+
+  const damage: [what: string, damage: (file: string) => void][] = [
+    ['a file that was copied back', copyBack],
+    ['a file that was cut off', (file) => truncateSync(file, 50)],
+    ['another value', (file) => writeFileSync(file, readFileSync(file, 'utf8').replace('{}', '[]'))],
+    ['an empty file', (file) => truncateSync(file, 0)],
+    ['garbage', (file) => writeFileSync(file, randomBytes(10_000))],
+  ];
+  it.each(damage)('does not count with %s, and is kept when it gets a new state', async (_, harm) => {
+    const machine = await createLocalMachine();
+    const { session } = machine.connect();
+    const ask = (action: Action): Promise<VoterAnswer> =>
+      session.ask(registerQuery({ register: 'head', action }));
+    const { state = '' } = await ask({ kind: 'create' });
+    await ask({ kind: 'accept', state, ballot: BALLOT, value: '{}', contents: [] });
+    const file = machine.path('var/registry/head.register');
+    harm(file);
+    const damaged = readFileSync(file);
+    expect(await ask({ kind: 'read' })).toMatchObject({ state: undefined, invalid: true });
+    expect((await ask({ kind: 'prepare', state, ballot: { round: 9, proposer: 9 } })).invalid).toBe(true);
+    expect(readFileSync(file)).toEqual(damaged);
+    expect((await ask({ kind: 'create' })).state).not.toBe(state);
+    expect(readFileSync(`${file}.invalid`)).toEqual(damaged);
+  });
+
+  it('has the old or the new state, wherever its script is killed', async () => {
+    const contents = [{ hash: sha256('a\n'), text: 'a\n' }];
+    const query = (action: Action) => registerQuery({ register: 'head', action, unlessKnown: [] });
+    for (let killAt = 1; ; killAt++) {
+      const machine = await createLocalMachine();
+      const { state = '' } = await machine.connect().session.ask(query({ kind: 'create' }));
+      const accept = query({ kind: 'accept', state, ballot: BALLOT, value: '{"new":1}', contents });
+      const answer = await machine
+        .connect({ killAt })
+        .session.ask(accept)
+        .catch(() => undefined);
+      const found = await machine.connect().session.ask(query({ kind: 'read' }));
+      expect(found.state).toBe(state);
+      expect([undefined, '{"new":1}']).toContain(found.stored.accepted?.value);
+      if (found.stored.accepted !== undefined) expect(found.texts).toEqual(['a\n']);
+      if (answer === undefined) continue;
+      expect(found.stored.accepted).toBeDefined();
+      expect(killAt).toBeGreaterThan(5);
+      return;
+    }
+  });
+});
+
+const BALLOT = { round: 5, proposer: 7 };
+
+/** As a restored backup: the same bytes in another file. */
+function copyBack(file: string): void {
+  copyFileSync(file, `${file}.backup`);
+  renameSync(`${file}.backup`, file);
+}
+
+function comparable(answer: VoterAnswer | undefined): unknown {
+  return (
+    answer && {
+      ...answer,
+      texts: [...answer.texts].sort(),
+      state: answer.state !== undefined,
+      invalid: answer.invalid ?? false,
+    }
+  );
+}
