@@ -1,4 +1,5 @@
 import { hostname, userInfo } from 'node:os';
+import type { Endpoint } from '../api/client.ts';
 import { FleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import { systemClock, uptimeClock } from '../base/time.ts';
@@ -15,7 +16,7 @@ import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { accessTo, transportFor } from './access.ts';
 import type { Call } from './command.ts';
 import { followPass } from './follow-pass.ts';
-import { namedController, ownConfig } from './own-config.ts';
+import { isNamed, namedController, ownConfig } from './own-config.ts';
 import { openRegistry, registryOptions } from './registry.ts';
 import { sshTargets } from './ssh-targets.ts';
 import { type Streams, writeLines } from './streams.ts';
@@ -34,8 +35,8 @@ type PortsOptions = {
   readonly wait?: WaitPolicy;
   /** Whether the registry is compared with the machines before anything is stored; true unless given. */
   readonly guard?: boolean;
-  /** Whether a fleetd of this computer runs the pass, if there is one; false unless given. */
-  readonly controller?: boolean;
+  /** The fleetd that runs the pass; true for the one of this computer, if there is one. */
+  readonly controller?: boolean | Endpoint;
 };
 
 /** Runs `work` with the registry and the machines of the user's configuration, and closes them afterwards. */
@@ -44,9 +45,19 @@ export async function withPorts<T>(
   work: (ports: Ports, access: SshAccess) => Promise<T>,
   options: PortsOptions = {},
 ): Promise<T> {
-  const isExcluded = namedController(flags, streams).endpoint === 'none';
-  const controller = options.controller === true && !isExcluded;
-  return withConfig(await ownConfig(flags, streams), streams, work, { ...options, controller });
+  const named = namedController(flags, streams);
+  if (options.controller !== true || options.dryRun || !isNamed(named)) {
+    const controller = options.controller === true && named.endpoint !== 'none';
+    return withConfig(await ownConfig(flags, streams), streams, work, { ...options, controller });
+  }
+  const [{ loadConfig }, { withEndpoint }] = await Promise.all([
+    import('../config/load.ts'),
+    import('./named-endpoint.ts'),
+  ]);
+  const config = await loadConfig({ flags, ...streams });
+  return withEndpoint(named, { flags, streams }, (controller) =>
+    withConfig(config, streams, work, { ...options, controller }),
+  );
 }
 
 /** {@link withPorts} for a given configuration, which may not be stored yet. */
@@ -73,7 +84,10 @@ export async function withConfig<T>(
     cutOff: config.cut_off,
     emit: follower.emit,
   };
-  const found = controller && !dryRun ? await controllerFor(config, streams, unguarded, wait) : undefined;
+  const found =
+    controller !== false && !dryRun
+      ? await controllerFor(controller, config, streams, unguarded, wait)
+      : undefined;
   const ports = found?.ports ?? (guard ? guarded(unguarded) : unguarded);
   try {
     const targetOf = ({ name }: Machine): SshTarget => {
@@ -89,13 +103,27 @@ export async function withConfig<T>(
   }
 }
 
-/** The ports with the fleetd of this computer; undefined without one. */
-async function controllerFor(config: Config, streams: Streams, ports: Ports, wait: WaitPolicy) {
+/**
+ * The ports with the fleetd that is named, or the one of this computer; undefined without one. Throws FleetError `endpoint`
+ * if the named one cannot run a pass of this configuration.
+ */
+async function controllerFor(
+  controller: true | Endpoint,
+  config: Config,
+  streams: Streams,
+  ports: Ports,
+  wait: WaitPolicy,
+) {
   const { foundEndpoint, linkToController } = await import('./controller-pass.ts');
-  const endpoint = foundEndpoint(config);
+  const endpoint = controller === true ? foundEndpoint(config) : controller;
   if (endpoint === undefined) return undefined;
   const { author } = registryOptions(streams);
-  return linkToController(ports, { endpoint, config, wait, author });
+  const link = linkToController(ports, { endpoint, config, wait, author });
+  if (controller === true || (await link.isReady)) return link;
+  link.close();
+  throw new FleetError('endpoint', `Cannot use ${endpoint.name} for this command`, {
+    hint: 'It is unreachable, on standby, of another version, or has another registry or other machines. To execute the command here: --endpoint none',
+  });
 }
 
 /** Observations of another person, computer or configuration do not count here. */

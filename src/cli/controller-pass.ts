@@ -42,7 +42,7 @@ type LinkOptions = {
 export function linkToController(
   ports: Ports,
   { endpoint, config, wait, author }: LinkOptions,
-): { readonly ports: Ports; close(): void } {
+): { readonly ports: Ports; readonly isReady: Promise<boolean>; close(): void } {
   const began = performance.now();
   const announced = announcePass(endpoint, {
     firstMs: firstMsOf(config.machines.length),
@@ -76,7 +76,11 @@ export function linkToController(
       hint: 'Machines complete the work that they have received. Check the state: fleetctl list-units',
     });
   };
-  return { ports: { ...own, registry, controller: run }, close: announced.close };
+  return {
+    ports: { ...own, registry, controller: run },
+    isReady: ready.then((answer) => answer !== undefined),
+    close: announced.close,
+  };
 }
 
 /** The same registry, and its last view. */

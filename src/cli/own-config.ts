@@ -13,6 +13,11 @@ export function namedController(flags: ConfigFlags, { env }: Pick<Streams, 'env'
   };
 }
 
+/** Whether a fleetd is named. */
+export function isNamed({ endpoint, tunnel }: NamedController): boolean {
+  return tunnel !== undefined || (endpoint !== undefined && endpoint !== 'none');
+}
+
 /**
  * The configuration of this computer, for a command that uses the registry and the machines directly. Throws FleetError
  * `usage` if a fleetd was named, because it may be of another cluster.
@@ -37,6 +42,6 @@ function notAsked(option: 'tunnel' | 'endpoint', flag: string | undefined, value
       ? [`environment variable "${variable}"`, `unset ${variable}`]
       : [`--${option}`, 'leave it out'];
   return new FleetError('usage', `Cannot use ${given} with this command: it does not use "${value}"`, {
-    hint: `Only list-units, list-unit-files and list-machines ask a fleetd; ${remedy} to use the registry and the machines of fleet.conf`,
+    hint: `Only lists and commands that change units ask a fleetd; ${remedy} to use the registry and the machines of fleet.conf`,
   });
 }

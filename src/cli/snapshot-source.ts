@@ -1,19 +1,15 @@
-import type { ClientRequestArgs } from 'node:http';
-import { type ClientTimeouts, type Endpoint, fetchSnapshot, parseEndpoint } from '../api/client.ts';
+import { type ClientTimeouts, type Endpoint, fetchSnapshot } from '../api/client.ts';
 import type { SnapshotDocument } from '../api/snapshot.ts';
-import { FleetError, isFleetError } from '../base/errors.ts';
+import { isFleetError } from '../base/errors.ts';
 import { type Config, originOf } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import { readTunnel } from '../config/read.ts';
-import type { ConfigFlags } from '../config/settings.ts';
 import type { SnapshotSource } from '../operations/observe-cluster.ts';
 import { formatAge } from '../output/format.ts';
-import { transportFor } from './access.ts';
 import type { Call } from './command.ts';
 import { withConfig } from './context.ts';
 import { foundEndpoint } from './controller-pass.ts';
-import { namedController } from './own-config.ts';
-import { sshTarget } from './ssh-targets.ts';
+import { withEndpoint } from './named-endpoint.ts';
+import { isNamed, namedController } from './own-config.ts';
 import type { Streams } from './streams.ts';
 
 /** Time limits for an endpoint that the user named. */
@@ -31,21 +27,12 @@ export async function withSnapshotSource<T>(
   { flags, streams }: Pick<Call, 'flags' | 'streams'>,
   work: (from: SnapshotSource) => Promise<T>,
 ): Promise<T> {
-  const { endpoint: named, tunnel } = namedController(flags, streams);
-  if (tunnel !== undefined)
-    return withTunnel(tunnel, named, { flags, streams }, (endpoint) => work(snapshotsOf(endpoint, streams)));
-  if (named !== undefined && named !== 'none') return work(snapshotsOf(readEndpoint(named), streams));
+  const named = namedController(flags, streams);
+  if (isNamed(named))
+    return withEndpoint(named, { flags, streams }, (endpoint) => work(snapshotsOf(endpoint, streams)));
   const config = await loadConfig({ flags, ...streams });
-  const found = named === 'none' ? undefined : await controllerOf(config, streams);
+  const found = named.endpoint === 'none' ? undefined : await controllerOf(config, streams);
   return found === undefined ? withConfig(config, streams, work) : work(found);
-}
-
-function readEndpoint(text: string): Endpoint {
-  const endpoint = parseEndpoint(text);
-  if (endpoint !== undefined) return endpoint;
-  throw new FleetError('usage', `Cannot use the endpoint "${text}"`, {
-    hint: 'Write unix:///run/fleet.sock, http://HOST:PORT, https://HOST:PORT, or none to ask the machines',
-  });
 }
 
 /** The fleetd on the socket of `config`, if it has the same registry and machines. */
@@ -78,43 +65,4 @@ function snapshotsOf(
       return snapshot;
     },
   };
-}
-
-/** Where fleetd listens on a box that it has for itself. */
-const USUAL_SOCKET = '/run/fleet.sock';
-
-/** Runs `work` with the socket of a fleetd on another box, over SSH; `named` is what --endpoint says of it. */
-async function withTunnel<T>(
-  host: string,
-  named: string | undefined,
-  { flags, streams }: { readonly flags: ConfigFlags; readonly streams: Streams },
-  work: (endpoint: Endpoint) => Promise<T>,
-): Promise<T> {
-  const path = named === undefined ? USUAL_SOCKET : socketOf(named);
-  const { env, cwd, home } = streams;
-  const { config, machine } = readTunnel(host, { flags, env, cwd, home });
-  const { ssh: target } = sshTarget(machine, config, streams);
-  const transport = transportFor(config, streams);
-  try {
-    // Before any time is measured: a person may be asked about a host key.
-    await transport.login(target);
-    const createConnection: ClientRequestArgs['createConnection'] = (_, connected) => {
-      transport.socket(target, path).then(
-        (stream) => connected(null, stream),
-        (error: Error) => connected(error, undefined as never),
-      );
-      return undefined;
-    };
-    return await work({ name: `unix://${path} on ${host}`, options: { createConnection }, tls: false });
-  } finally {
-    await transport.close();
-  }
-}
-
-function socketOf(named: string): string {
-  const path = parseEndpoint(named)?.options.socketPath;
-  if (typeof path === 'string') return path;
-  throw new FleetError('usage', `Cannot use the endpoint "${named}" with --tunnel`, {
-    hint: 'A tunnel leads to a socket: --endpoint unix:///run/fleet.sock',
-  });
 }

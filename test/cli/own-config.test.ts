@@ -3,8 +3,13 @@ import type { Command } from '../../src/cli/command.ts';
 import { COMMANDS } from '../../src/cli/commands/all.ts';
 import { makeDesk, REFUSING } from './desk.ts';
 
-/** The verbs that ask a fleetd, and those that ask nothing at all. */
-const OTHERS = new Set(['list-units', 'list-unit-files', 'list-machines', 'completion', 'version']);
+/** The verbs whose pass a fleetd can run. */
+const CHANGES = ['start', 'load', 'submit', 'restart', 'stop', 'unload', 'destroy', 'rollback'];
+/** Those, the verbs that ask a fleetd, and those that ask nothing at all. */
+const OTHERS = new Set([
+  ...CHANGES,
+  ...['list-units', 'list-unit-files', 'list-machines', 'completion', 'version'],
+]);
 
 const VALUES: Readonly<Record<string, string>> = { '<key=value...>': 'user=core' };
 
@@ -45,13 +50,40 @@ describe('a verb that works with its own registry and machines', () => {
   });
 
   it('says what to do', async () => {
-    const { err } = await (await makeDesk(REFUSING)).run(['start', 'hello', '--tunnel', 'm1']);
+    const { err } = await (await makeDesk(REFUSING)).run(['cat', 'hello', '--tunnel', 'm1']);
     expect(err).toBe(
       [
         'Error: Cannot use --tunnel with this command: it does not use "m1"',
-        'hint: Only list-units, list-unit-files and list-machines ask a fleetd; leave it out to use the registry and the machines of fleet.conf',
+        'hint: Only lists and commands that change units ask a fleetd; leave it out to use the registry and the machines of fleet.conf',
         '',
       ].join('\n'),
     );
+  });
+});
+
+describe('a verb whose pass a fleetd can run', () => {
+  it.each(CHANGES)('%s fails if the named one cannot', async (verb) => {
+    const { status, out, err } = await (await makeDesk(REFUSING)).run([
+      verb,
+      'a',
+      '--endpoint',
+      'unix:///x.sock',
+    ]);
+    expect({ status, out, err: err.split('\n')[0] }).toEqual({
+      status: 1,
+      out: '',
+      err: 'Error: Cannot use unix:///x.sock for this command',
+    });
+  });
+
+  it('is refused with --dry-run, which uses no fleetd', async () => {
+    const { err } = await (await makeDesk(REFUSING)).run([
+      'start',
+      'a',
+      '--dry-run',
+      '--endpoint',
+      'unix:///x.sock',
+    ]);
+    expect(err).toContain('Cannot use --endpoint with this command');
   });
 });

@@ -86,6 +86,18 @@ onMachines('a fleetd that runs the passes of fleetctl', () => {
     expect(await blind('--endpoint=none', 'start', 'web@1')).toMatchObject({ status: 5 });
   });
 
+  it('is used by name, and a name that does not work is an error that changes nothing', async () => {
+    await leader();
+    const socket = `unix://${join(operator.folder, 'fleet.sock')}`;
+    expect((await blind('start', 'web@7', '--endpoint', socket)).status).toBe(0);
+    const { status, stderr } = await operator.fleetctl('stop', 'web@7', '--endpoint', `${socket}.old`);
+    expect({ status, stderr: stderr.split('\n')[0] }).toEqual({
+      status: 1,
+      stderr: 'Error: Cannot use unix://HERE/fleet.sock.old for this command',
+    });
+    expect((await operator.fleetctl('status', 'web@7')).stdout).toContain('active (running)');
+  });
+
   it('is not used with --endpoint=none', async () => {
     await leader();
     expect(await blind('--endpoint=none', 'start', 'web@1')).toMatchObject({ status: 5 });
