@@ -20,6 +20,24 @@ const PATH = (process.env.PATH ?? '')
   .filter((folder) => !folder.includes('node_modules'))
   .join(':');
 
+/** The files that replace modules or count what V8 executes, and need a process each. */
+const ISOLATED = [
+  'test/**/*growth.test.ts',
+  'test/controller/failover.test.ts',
+  'test/quorum/membership.test.ts',
+];
+
+/** The settings of tests that need nothing. */
+const fast = {
+  env: { PATH },
+  // Two of them take two minutes on a busy box.
+  testTimeout: 300_000,
+  hookTimeout: 300_000,
+  expect: { poll },
+  // Many of these tests wait for processes.
+  maxWorkers: availableParallelism() + 1,
+};
+
 export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
@@ -29,19 +47,17 @@ export default defineConfig({
       {
         plugins: [shellText],
         test: {
+          ...fast,
           name: 'fast',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/e2e/**', 'test/soak/**'],
+          exclude: ['test/e2e/**', 'test/soak/**', ...ISOLATED],
           // Loading the modules for each file takes longer than most files. See "Tests" in src/README.md.
           isolate: false,
-          env: { PATH },
-          // Two of them take two minutes on a busy box.
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
-          expect: { poll },
-          // Many of these tests wait for processes.
-          maxWorkers: availableParallelism() + 1,
         },
+      },
+      {
+        plugins: [shellText],
+        test: { ...fast, name: 'isolated', include: ISOLATED },
       },
       {
         plugins: [shellText],
