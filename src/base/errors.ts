@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'registry-corrupt'
   | 'registry-newer'
   | 'registry-unavailable'
+  | 'registry-no-majority'
   | 'registry-locked'
   | 'registry-conflict'
   | 'registry-outdated'

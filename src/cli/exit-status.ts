@@ -45,6 +45,7 @@ const BY_CODE: Readonly<Record<ErrorCode, ExitStatus>> = {
   'registry-corrupt': EXIT.failed,
   'registry-newer': EXIT.failed,
   'registry-unavailable': EXIT.failed,
+  'registry-no-majority': EXIT.unreachable,
   'registry-locked': EXIT.failed,
   'registry-conflict': EXIT.failed,
   'registry-outdated': EXIT.failed,

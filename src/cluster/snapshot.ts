@@ -146,6 +146,8 @@ export type ClusterSnapshot = {
   readonly olderTexts?: readonly DependentUnit[];
   /** Units whose documents cannot be read: no copy of them is changed. Empty by default. */
   readonly unreadable?: readonly UnreadableUnit[];
+  /** The registry could not be read, for this reason: the units are those of the machines alone. Only listings have it. */
+  readonly withoutRegistry?: { readonly message: string; readonly hint?: string | undefined };
   readonly machines: readonly MachineView[];
   /** By the machine's name. */
   readonly cordons: ReadonlyMap<string, Cordon>;

@@ -14,6 +14,7 @@ export type Trouble = {
 /** Errors that this process causes, by its host, version or permissions. */
 const OWN: ReadonlySet<ErrorCode> = new Set([
   'registry-unavailable',
+  'registry-no-majority',
   'registry-newer',
   'registry-locked',
   'local',

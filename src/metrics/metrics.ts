@@ -15,6 +15,7 @@ export type Moment = {
 /** The known reasons of failed passes and sessions. */
 const PASS_FAILURES: readonly ErrorCode[] = [
   'registry-unavailable',
+  'registry-no-majority',
   'registry-newer',
   'registry-corrupt',
   'registry-outdated',

@@ -30,7 +30,7 @@ export type MachineRow = MachineRef & {
 
 /** All machines; those that never answered, and have no known id, are last. */
 export async function listMachines(from: SnapshotSource): Promise<Listing<MachineRow>> {
-  const snapshot = await observeCluster(from, { vitals: true });
+  const snapshot = await observeCluster(from, { vitals: true, withoutRegistry: true });
   // A machine that this fleet.conf lacks is only a warning.
   const listed = snapshot.machines.filter(({ unreachable }) => unreachable?.code !== UNLISTED);
   const rows = listed.map(
@@ -46,6 +46,7 @@ export async function listMachines(from: SnapshotSource): Promise<Listing<Machin
     rows: rows.toSorted((a, b) => compareText(a.id ?? '~', b.id ?? '~') || compareText(a.name, b.name)),
     unreachable: unreachableMachines(snapshot),
     unreadable: snapshot.unreadable ?? [],
+    withoutRegistry: snapshot.withoutRegistry,
   };
 }
 

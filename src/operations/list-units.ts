@@ -44,7 +44,7 @@ const ABSENT = { load: 'not-found', active: 'inactive', sub: 'dead', hash: '' };
 /** All units of fleet on machines, and all units that should be on one. */
 export async function listUnits(from: SnapshotSource): Promise<Listing<UnitRow>> {
   // Digests include the clock, which converts times since boot of timers to times of day.
-  const snapshot = await observeCluster(from, { digests: true });
+  const snapshot = await observeCluster(from, { digests: true, withoutRegistry: true });
   const rows = [
     ...leftBehind(snapshot),
     ...snapshot.machines.flatMap((machine) => [
@@ -59,6 +59,7 @@ export async function listUnits(from: SnapshotSource): Promise<Listing<UnitRow>>
     unreachable: unreachableMachines(snapshot),
     unknown: unknownUnits(snapshot),
     unreadable: snapshot.unreadable ?? [],
+    withoutRegistry: snapshot.withoutRegistry,
   };
 }
 

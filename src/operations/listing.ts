@@ -32,6 +32,7 @@ export type Listing<Row> = {
   readonly unknown?: readonly UnknownUnit[];
   /** Units of the registry that cannot be read. */
   readonly unreadable: readonly UnreadableUnit[];
+  readonly withoutRegistry?: ClusterSnapshot['withoutRegistry'];
 };
 
 export function unknownUnits(snapshot: ClusterSnapshot): readonly UnknownUnit[] {

@@ -1,30 +1,36 @@
-import { isFleetError } from '../base/errors.ts';
+import { type FleetError, isFleetError } from '../base/errors.ts';
 import { leaseOf } from '../cluster/lease.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import { machineEdits, observe, unseenBy } from '../reconcile/observe.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
-import type { RegistryView } from '../registry/view.ts';
+import { RegistryView } from '../registry/view.ts';
 import type { ObserveRequest } from '../systemd/observation.ts';
 
 /** The source of a listing: the machines, or a controller that observes them. */
 export type SnapshotSource = Ports | { readonly snapshot: () => Promise<ClusterSnapshot> };
 
+type ObserveOptions = Partial<Pick<ObserveRequest, 'names' | 'vitals' | 'digests'>> & {
+  readonly withoutRegistry?: boolean;
+};
+
 /**
  * Observes the cluster for a listing, without changes on machines. Units in `names` are included even if fleet did not
- * write them. `vitals` adds load and memory; `digests` adds changed files and the clocks.
+ * write them. `vitals` adds load and memory; `digests` adds changed files and the clocks. With `withoutRegistry`, a registry
+ * without a majority of its voters leads to the units of the machines alone.
  */
 export async function observeCluster(
   from: SnapshotSource,
-  {
-    names = [],
-    vitals = false,
-    digests = false,
-  }: Partial<Pick<ObserveRequest, 'names' | 'vitals' | 'digests'>> = {},
+  { names = [], vitals = false, digests = false, withoutRegistry = false }: ObserveOptions = {},
 ): Promise<ClusterSnapshot> {
   if ('snapshot' in from) return from.snapshot();
   const ports = from;
-  const registry = await ports.registry.load();
+  const problems: FleetError[] = [];
+  const registry = await ports.registry.load().catch((error) => {
+    if (!withoutRegistry || !isFleetError(error, 'registry-no-majority')) throw error;
+    problems.push(error);
+    return new RegistryView(0, []);
+  });
   const request = { names, digests, vitals };
   const { views, sessions } = await observe(ports, registry, request);
   for (const session of sessions.values()) session.close();
@@ -33,7 +39,8 @@ export async function observeCluster(
     .flatMap(({ observation }) => (observation === undefined ? [] : unseenBy(observation, registry)))
     .filter((name) => !names.includes(name));
   if (unseen.length > 0) return observeCluster(ports, { names: [...names, ...unseen], vitals, digests });
-  return snapshotOf(ports, registry, views);
+  const [problem] = problems;
+  return { ...snapshotOf(ports, registry, views), ...(problem && { withoutRegistry: problem }) };
 }
 
 /**

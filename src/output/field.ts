@@ -28,6 +28,7 @@ export function listingJson<Row>(view: ListingView<Row>, listing: Listing<Row>):
     [view.key]: rowsJson(view.fields, listing.rows),
     unreachable: unreachableJson(listing.unreachable),
     unreadable: unreadableJson(listing.unreadable),
+    ...(listing.withoutRegistry && { withoutRegistry: listing.withoutRegistry.message }),
   };
 }
 

@@ -26,12 +26,16 @@ export function missingLines({
   unreachable,
   unknown = [],
   unreadable,
+  withoutRegistry,
 }: Omit<Listing<unknown>, 'rows'>): readonly string[] {
   const unknownLine = ({ unit, machine, why }: UnknownUnit): string =>
     `Warning: The state of unit "${unit}" on machine "${machine.name}" is unknown: ${why}`;
   const unreadableLine = ({ unit, message }: UnreadableUnit): string =>
     `Warning: ${message}; unit "${unit}" is left unchanged`;
+  const registryLine = ({ message }: { readonly message: string }): string =>
+    `Warning: ${message}; the list shows only the units that machines have`;
   return [
+    ...withHints(withoutRegistry === undefined ? [] : [withoutRegistry], registryLine),
     ...unreachableLines(unreachable),
     ...withHints(unknown, unknownLine),
     ...withHints(unreadable, unreadableLine),

@@ -271,7 +271,7 @@ export class QuorumStore implements Store {
       if (newest !== undefined) return this.#proposer(newest.membership);
     }
     if (unreachable === undefined) return undefined;
-    throw new FleetError('registry-unavailable', 'Cannot find the registry: no machine that answers has it', {
+    throw new FleetError('registry-no-majority', 'Cannot find the registry: no machine that answers has it', {
       hint: 'A registry is created only while every machine answers, because a machine that does not answer may have one',
       cause: unreachable,
     });
@@ -318,7 +318,7 @@ function headOf(outcome: Outcome<Head>): Head | undefined {
   if (outcome.kind === 'empty') return undefined;
   const names = outcome.missing.map(({ machine }) => machine).join(', ');
   throw new FleetError(
-    'registry-unavailable',
+    'registry-no-majority',
     `Cannot ${outcome.proposed ? 'confirm the change of' : 'read'} the registry: these voters do not answer: ${names}`,
     {
       hint: outcome.proposed

@@ -41,6 +41,7 @@ const STATUSES: { readonly [code in ErrorCode]: number } = {
   'unit-not-found': 4,
   'machine-not-found': 4,
   // A machine did not answer.
+  'registry-no-majority': 5,
   'ssh-name': 5,
   'ssh-refused': 5,
   'ssh-timeout': 5,

@@ -127,8 +127,8 @@ onMachines('a fleetd that runs the passes of fleetctl', () => {
       stderr: [
         'Interrupted. Machines complete the work that they have received.',
         'Done on "k1": a.service',
-        'Under way on "k2": b.service',
-        'Not begun on "k3": c.service',
+        'In progress on "k2": b.service',
+        'Not started on "k3": c.service',
       ],
     });
     await until('k2', 'systemctl is-active --quiet b');

@@ -71,7 +71,7 @@ onMachines('a drop-in that fleet did not write', () => {
     const { status, stderr } = await operator.fleetctl('reconcile');
     expect([status, stderr]).toEqual([
       0,
-      expect.stringContaining(`fleet did not put there: ${folder}/x.conf\n`),
+      expect.stringContaining(`drop-ins that fleet did not write: ${folder}/x.conf\n`),
     ]);
     expect((await operator.fleetctl('doctor')).stdout).toContain('web.service: a drop-in changes it');
     await inside('k1', `rm -r ${folder}; systemctl daemon-reload`);

@@ -56,8 +56,11 @@ onMachines('a registry on the machines', () => {
     await Promise.all([cluster('cut', 'k1'), cluster('cut', 'k3')]);
     try {
       const { status, stderr } = await alice.fleetctl('start', 'web@7');
-      expect(status).not.toBe(0);
+      expect(status).toBe(5);
       expect(stderr).toMatch(/these voters do not answer: k1, k3|these voters do not answer: k3, k1/);
+      const listed = await bob.fleetctl('list-units', '--fields=unit,active', '--no-legend');
+      expect(listed.stderr).toContain('the list shows only the units that machines have');
+      expect(listed.stdout).toMatch(/^web@\S+ +active$/m);
     } finally {
       await Promise.all([cluster('heal', 'k1'), cluster('heal', 'k3')]);
     }
