@@ -21,13 +21,18 @@ type ObserveOptions = Partial<Pick<ObserveRequest, 'names' | 'vitals' | 'digests
  */
 export async function observeCluster(
   from: SnapshotSource,
-  { names = [], vitals = false, digests = false, withoutRegistry = false }: ObserveOptions = {},
+  {
+    names = [],
+    vitals = false,
+    digests = false,
+    withoutRegistry: mayLackRegistry = false,
+  }: ObserveOptions = {},
 ): Promise<ClusterSnapshot> {
   if ('snapshot' in from) return from.snapshot();
   const ports = from;
   const problems: FleetError[] = [];
   const registry = await ports.registry.load().catch((error) => {
-    if (!withoutRegistry || !isFleetError(error, 'registry-no-majority')) throw error;
+    if (!mayLackRegistry || !isFleetError(error, 'registry-no-majority')) throw error;
     problems.push(error);
     return new RegistryView(0, []);
   });
@@ -39,8 +44,11 @@ export async function observeCluster(
     .flatMap(({ observation }) => (observation === undefined ? [] : unseenBy(observation, registry)))
     .filter((name) => !names.includes(name));
   if (unseen.length > 0) return observeCluster(ports, { names: [...names, ...unseen], vitals, digests });
-  const [problem] = problems;
-  return { ...snapshotOf(ports, registry, views), ...(problem && { withoutRegistry: problem }) };
+  const snapshot = snapshotOf(ports, registry, views);
+  const [withoutRegistry] = problems;
+  if (withoutRegistry === undefined) return snapshot;
+  const clusterId = views.flatMap(({ observation }) => observation?.cluster ?? [])[0];
+  return { ...snapshot, clusterId, withoutRegistry };
 }
 
 /**
