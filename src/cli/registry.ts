@@ -13,7 +13,7 @@ import {
 } from '../config/places.ts';
 import type { LeaderLock } from '../election/leadership.ts';
 import type { RegistryStatus } from '../output/registry-status.ts';
-import type { VoterStatus } from '../quorum/store.ts';
+import type { VoterStatus } from '../quorum/electorate.ts';
 import type { RegistryOptions } from '../registry/edit.ts';
 import { createRegistry, type Registry } from '../registry/registry.ts';
 import { openFileStore } from '../store/file.ts';

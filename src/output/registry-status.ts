@@ -1,4 +1,4 @@
-import type { VoterStatus } from '../quorum/store.ts';
+import type { VoterStatus } from '../quorum/electorate.ts';
 import { rowsJson } from './field.ts';
 import { VOTERS } from './listings.ts';
 

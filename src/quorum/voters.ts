@@ -60,6 +60,7 @@ export class HeadVoters implements Acceptors<Head> {
   /** The contents that each state is known to have. */
   readonly #holdings = new Map<string, readonly string[]>();
   readonly #added = new Set<string>();
+  readonly #waits = new Map<string, Promise<void>>();
   /** The states of the machines that answered; undefined for none that counts. */
   readonly #states = new Map<string, string | undefined>();
   /** Answers of {@link find}, for the read that follows it. */
@@ -87,9 +88,17 @@ export class HeadVoters implements Acceptors<Head> {
 
   /**
    * Resolves when the voter has accepted another proposal than it had when `began` was called, at the latest after
-   * {@link WAIT_SECONDS}.
+   * {@link WAIT_SECONDS}. A wait that is under way is shared, because a voter has one wait at a time.
    */
-  async waitForChange(voter: Voter, began: () => void): Promise<void> {
+  waitForChange(voter: Voter, began: () => void): Promise<void> {
+    const known = this.#waits.get(voter.state);
+    if (known !== undefined) return known;
+    const wait = this.#wait(voter, began).finally(() => this.#waits.delete(voter.state));
+    this.#waits.set(voter.state, wait);
+    return wait;
+  }
+
+  async #wait(voter: Voter, began: () => void): Promise<void> {
     const { stored } = await this.#request(voter.machine, { kind: 'read' });
     began();
     await this.#request(voter.machine, { kind: 'wait', accepted: stored.accepted?.ballot ?? NO_BALLOT });
