@@ -99,3 +99,9 @@ describe('a command line in the documentation', () => {
     expect(err.replace(/^Error: missing (?:required argument|command).*\n.*\n/, '')).toBe('');
   });
 });
+
+it('links every page of the manual in the README', () => {
+  const readme = read('README.md');
+  const pages = PAGES.filter((page) => page.startsWith('src/manual/'));
+  expect(pages.filter((page) => !readme.includes(`](${page})`))).toEqual([]);
+});

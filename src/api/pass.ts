@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { asFleetError, isFleetError } from '../base/errors.ts';
+import { asFleetError, FleetError, isFleetError } from '../base/errors.ts';
 import { ApiError, type Call } from './call.ts';
 import type { Cluster } from './cluster.ts';
 import { answerLine, type PassAnswer, readRequest, readyAnswer } from './pass-lines.ts';
@@ -34,7 +34,9 @@ export async function runPass(
     send({ kind: 'report', report });
   } catch (error) {
     if (!isFleetError(error) && !(error instanceof ApiError)) onBug(error);
-    send({ kind: 'error', error: asFleetError(error) });
+    // An invalid request is a fault of the client.
+    const cause = error instanceof ApiError ? new FleetError('usage', error.message) : error;
+    send({ kind: 'error', error: asFleetError(cause) });
   } finally {
     clearInterval(timer);
     turn.end();

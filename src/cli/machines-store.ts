@@ -1,6 +1,7 @@
 import { FleetError } from '../base/errors.ts';
 import type { Config } from '../config/config.ts';
 import { openQuorumStore, type QuorumStore } from '../quorum/store.ts';
+import type { Change } from '../store/store.ts';
 import { DEFAULT_WAIT, renewSessions, type SystemdDriver } from '../systemd/driver.ts';
 import { registerQuery } from '../systemd/register.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
@@ -14,7 +15,7 @@ import { textCache } from './text-cache.ts';
  * made and closed with the store.
  */
 export async function openMachinesStore(
-  register: string,
+  register: 'head' | 'leader',
   config: Config,
   streams: Streams,
   driver?: SystemdDriver,
@@ -29,6 +30,8 @@ export async function openMachinesStore(
     register,
     machines: [...machines.keys()],
     cache: textCache(streams),
+    // A lock may begin anywhere.
+    belongsTo: (changes, cluster) => register === 'leader' || namesCluster(changes, cluster),
     async ask(name, request) {
       const machine = machines.get(name);
       if (machine === undefined) throw new FleetError('machine-not-found', `No such machine: "${name}"`);
@@ -50,6 +53,14 @@ export async function openMachinesStore(
       if (driver === undefined) await reached.close();
     },
   });
+}
+
+/** Whether changes store the document of that cluster, as `recover` and `registry copy` do. */
+function namesCluster(changes: readonly Change[], cluster: string): boolean {
+  return changes.some(
+    (change) =>
+      change.kind === 'put' && change.key === 'cluster' && change.value.includes(JSON.stringify(cluster)),
+  );
 }
 
 async function driverFor(config: Config, streams: Streams): Promise<SystemdDriver> {

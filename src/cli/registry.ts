@@ -116,10 +116,12 @@ type StoreKind<P extends RegistryPlace> = {
   voters?(config: Config, streams: Streams): Promise<readonly VoterStatus[] | undefined>;
   open(place: P, config: Config, streams: Streams, driver?: SystemdDriver): Promise<Store>;
   /** For `fleetd`: rejects if the place cannot be written, and makes the leader lock beside the registry. */
-  readonly controller?: {
-    probe(place: P, config: Config, streams: Streams): Promise<void>;
-    lock(place: P, config: Config, streams: Streams, ttlMs: number): Promise<LeaderLock>;
-  };
+  readonly controller: ControllerPart<P> | undefined;
+};
+
+type ControllerPart<P> = {
+  probe(place: P, config: Config, streams: Streams): Promise<void>;
+  lock(place: P, config: Config, streams: Streams, ttlMs: number): Promise<LeaderLock>;
 };
 
 const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } = {
@@ -163,6 +165,8 @@ const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } 
       ]);
       return openRemoteStore(place, config, streams, transportFor(config, streams));
     },
+    // A fleetd must not depend on another computer that has one.
+    controller: undefined,
   },
   etcd: {
     async open(place, config) {
@@ -209,7 +213,7 @@ export async function openLeaderLock(config: Config, streams: Streams, ttlMs: nu
   return controllerPart(config.registry).lock(config.registry, config, streams, ttlMs);
 }
 
-function controllerPart(place: RegistryPlace): NonNullable<StoreKind<RegistryPlace>['controller']> {
+function controllerPart(place: RegistryPlace): ControllerPart<RegistryPlace> {
   const { controller } = storeKind(place);
   if (controller !== undefined) return controller;
   throw new FleetError(

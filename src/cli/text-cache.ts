@@ -1,48 +1,58 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { sha256 } from '../base/hash.ts';
 import type { TextCache } from '../quorum/voters.ts';
+import { cacheFolder, isPrivateFolder, makePrivateFolder, readPrivate, replaceFile } from './cache-folder.ts';
 import type { Streams } from './streams.ts';
 
-/** Files that were not used by the last so many are removed. */
+/** The files that were not written among the last so many are removed. */
 const MOST_FILES = 64;
+const HASH = /^[0-9a-f]{64}$/;
 
 /**
- * Texts by hash in `$XDG_CACHE_HOME/fleet/registry`, for this user alone. A file that does not have its hash does not count, and
- * an error of the file system only costs time.
+ * Texts by hash in `$XDG_CACHE_HOME/fleet/registry`. A folder or file that another user can write to is not used. A file that
+ * does not have its hash is removed. An error of the file system only costs time.
  */
 export function textCache({ env, home }: Pick<Streams, 'env' | 'home'>): TextCache {
-  const root = isAbsolute(env.XDG_CACHE_HOME ?? '')
-    ? (env.XDG_CACHE_HOME ?? '')
-    : join(home || homedir(), '.cache');
-  const folder = join(root, 'fleet', 'registry');
+  const folder = cacheFolder('registry', env, home);
   const texts = new Map<string, string>();
+  const damaged = new Set<string>();
   const read = (hash: string): string | undefined => {
-    const text = quietly(() => readFileSync(join(folder, hash), 'utf8'));
-    if (text === undefined || sha256(text) !== hash) return undefined;
-    texts.set(hash, text);
-    return text;
+    if (folder === undefined || damaged.has(hash)) return undefined;
+    const path = join(folder, hash);
+    const text = quietly(() => readPrivate(path)?.toString('utf8'));
+    if (text !== undefined && sha256(text) === hash) {
+      texts.set(hash, text);
+      return text;
+    }
+    damaged.add(hash);
+    if (isPrivateFolder(folder)) quietly(() => rmSync(path, { force: true }));
+    return undefined;
   };
   return {
     known: () => {
-      const stored = quietly(() => readdirSync(folder)) ?? [];
-      return [...new Set([...texts.keys(), ...stored.filter((name) => /^[0-9a-f]{64}$/.test(name))])];
+      const stored = folder === undefined ? [] : filesIn(folder);
+      return [...new Set([...texts.keys(), ...stored.filter((hash) => !damaged.has(hash))])];
     },
     get: (hash) => texts.get(hash) ?? read(hash),
     put(hash, text) {
       texts.set(hash, text);
-      quietly(() => write(folder, hash, text));
+      if (folder !== undefined) quietly(() => write(folder, hash, text));
     },
   };
 }
 
+function filesIn(folder: string): readonly string[] {
+  return (
+    quietly(() => (isPrivateFolder(folder) ? readdirSync(folder) : []))?.filter((name) => HASH.test(name)) ??
+    []
+  );
+}
+
 function write(folder: string, hash: string, text: string): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const file = join(folder, hash);
-  writeFileSync(`${file}.${process.pid}`, text, { mode: 0o600 });
-  renameSync(`${file}.${process.pid}`, file);
-  const files = readdirSync(folder).map((name) => ({ name, at: statSync(join(folder, name)).mtimeMs }));
+  if (!makePrivateFolder(folder)) return;
+  replaceFile(join(folder, hash), text);
+  const files = filesIn(folder).map((name) => ({ name, at: statSync(join(folder, name)).mtimeMs }));
   for (const { name } of files.sort((a, b) => b.at - a.at).slice(MOST_FILES))
     rmSync(join(folder, name), { force: true });
 }

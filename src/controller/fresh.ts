@@ -1,3 +1,4 @@
+import type { Failure } from '../cluster/failure.ts';
 import { type ClusterSnapshot, observedOn, readableOf } from '../cluster/snapshot.ts';
 import { plan } from '../plan/plan.ts';
 import { hasStep, type UnitChange } from '../plan/step.ts';
@@ -63,15 +64,27 @@ function isVerified(change: UnitChange): boolean {
 
 /** Whether a machine refused a change, because the last observation of it was not enough. */
 export function wasOutdated({ outcomes }: Pick<ReconcileReport, 'outcomes'>): boolean {
-  return outcomes.some(({ failure }) => failure !== undefined && OUTDATED.has(failure.code));
+  return outcomes.some(({ failure }) => failure !== undefined && MAY_BE_OUTDATED[failure.code]);
 }
 
-const OUTDATED: ReadonlySet<string> = new Set([
-  'foreign',
-  'unrecorded',
-  'alias-taken',
-  'stale',
-  'overtaken',
-  'excluded',
-  'unknown',
-]);
+/** Whether an older observation may be the cause of a failure. */
+const MAY_BE_OUTDATED: Readonly<Record<Failure['code'], boolean>> = {
+  foreign: true,
+  unrecorded: true,
+  'alias-taken': true,
+  stale: true,
+  overtaken: true,
+  excluded: true,
+  unknown: true,
+  'other-cluster': false,
+  waits: false,
+  fenced: false,
+  locked: false,
+  tools: false,
+  step: false,
+  'not-down': false,
+  queued: false,
+  unverified: false,
+  'not-up': false,
+  unreachable: false,
+};

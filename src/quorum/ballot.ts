@@ -18,3 +18,6 @@ export function isRound(value: unknown): value is number {
 export function afterBallot({ round, proposer }: Ballot): Ballot {
   return { round: round + 1, proposer };
 }
+
+/** The limit of rounds. A voter that has promised a higher one has not promised it to a proposer of fleet. */
+export const MAX_ROUND = 2 ** 48;

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { deferred } from '../base/async.ts';
+import { deferred, withTimeout } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import { quoted } from '../base/visible.ts';
 import type { Head } from './head.ts';
 import { hasQuorum, type Membership, type Voter, withVoters } from './membership.ts';
 import { type Outcome, Proposer } from './register.ts';
@@ -15,6 +16,11 @@ export type VoterStatus = {
   readonly error?: FleetError;
 };
 
+/** The limits for a voter that gets a new state, and for one that is asked about its own, in ms. */
+const REPLACEMENT_MS = 3000;
+const STATUS_MS = 5000;
+/** How long the rest of the voters is waited for, in ms, if the answers of a majority are not enough. */
+const PATIENCE_MS = 300;
 /** A proposer that was disturbed waits up to this time, in ms, and up to twice as long each time. */
 const PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 1000;
@@ -26,6 +32,10 @@ export class Electorate {
   readonly #machines: readonly string[];
   readonly #holders: HeadVoters;
   readonly #onReplaced: (machine: string) => void;
+  /** The clusters that own machines without a registry. */
+  readonly #owners = new Map<string, string>();
+  /** The voters that this process has tried to replace. */
+  readonly #tried = new Set<string>();
   #opening: Promise<Proposer<Head> | undefined> | undefined;
   #first: Membership | undefined;
 
@@ -61,10 +71,13 @@ export class Electorate {
     const machines = this.#machines;
     const likely = voterCount(machines.length);
     let unreachable: unknown;
+    const invalid: string[] = [];
     for (const group of [machines.slice(0, likely), machines.slice(likely)]) {
       const heads = new Map<string, Head>();
       const asked = group.map(async (machine, index) => {
-        const { state, head } = await this.#holders.find(machine, index === 0);
+        const { state, head, isInvalid, owner } = await this.#holders.find(machine, index === 0);
+        if (isInvalid) invalid.push(machine);
+        if (owner !== undefined) this.#owners.set(machine, owner);
         if (state !== undefined && head !== undefined) heads.set(state, head);
       });
       // A machine that hangs must not delay the others.
@@ -72,6 +85,14 @@ export class Electorate {
       const newest = newestOf(heads);
       if (newest !== undefined) return this.#proposer(newest.membership);
     }
+    if (invalid.length > 0)
+      throw new FleetError(
+        'registry-no-majority',
+        `Cannot find the registry: its files on these machines are damaged, or copies: ${invalid.join(', ')}`,
+        {
+          hint: 'Copies do not count, because they may be old. Move /var/lib/fleet/registry away on these machines, then run fleetctl recover',
+        },
+      );
     if (unreachable === undefined) return undefined;
     throw new FleetError('registry-no-majority', 'Cannot find the registry: no machine that answers has it', {
       hint: 'A registry is created only while every machine answers, because a machine that does not answer may have one',
@@ -79,9 +100,22 @@ export class Electorate {
     });
   }
 
-  /** A proposer for a registry that does not exist yet, with voters that have a state. */
-  async create(): Promise<Proposer<Head>> {
+  /**
+   * A proposer for a registry that does not exist yet, with voters that have a state. Throws FleetError
+   * `registry-no-majority` unless it `belongsTo` the cluster that owns a machine, because the registry of that one may be lost.
+   */
+  async create(belongsTo: (cluster: string) => boolean): Promise<Proposer<Head>> {
     const machines = this.#machines;
+    for (const [machine, owner] of this.#owners) {
+      if (belongsTo(owner)) continue;
+      throw new FleetError(
+        'registry-no-majority',
+        `Cannot create a registry: machine "${machine}" belongs to cluster ${quoted(owner)}, and no machine has its registry`,
+        {
+          hint: 'To rebuild it from the machines: fleetctl recover. If that cluster is gone, run "rm /var/lib/fleet/cluster" on its machines',
+        },
+      );
+    }
     const chosen = machines.slice(0, voterCount(machines.length));
     const voters = await Promise.all(chosen.map((machine) => this.#holders.create(machine)));
     this.#first = { epoch: 1, voters };
@@ -94,6 +128,7 @@ export class Electorate {
     return new Proposer(this.#holders, {
       proposer: Number.parseInt(randomBytes(6).toString('hex'), 16) + 1,
       membership,
+      patience: () => sleep(PATIENCE_MS),
       async pause(attempt) {
         if (attempt >= MOST_ATTEMPTS)
           throw new FleetError(
@@ -108,14 +143,39 @@ export class Electorate {
     });
   }
 
+  /** The head; undefined if there is none yet. Throws FleetError `registry-no-majority`, which names the missing voters. */
+  headOf(outcome: Outcome<Head>): Head | undefined {
+    if (outcome.kind === 'chosen') return outcome.value;
+    if (outcome.kind === 'empty') return undefined;
+    const lost = new Set(this.#holders.lostOf({ epoch: 0, voters: outcome.missing }));
+    const names = (voters: readonly Voter[]): string => voters.map(({ machine }) => machine).join(', ');
+    const silent = outcome.missing.filter((voter) => !lost.has(voter));
+    const causes = [
+      ...(silent.length > 0 ? [`these voters do not answer: ${names(silent)}`] : []),
+      ...(lost.size > 0 ? [`these have lost their copy, or have an old one: ${names([...lost])}`] : []),
+    ];
+    throw new FleetError(
+      'registry-no-majority',
+      `Cannot ${outcome.proposed ? 'confirm the change of' : 'read'} the registry: ${causes.join('; ')}`,
+      {
+        hint: outcome.proposed
+          ? 'The change may be made or not; run the command again when a majority of the voters answers'
+          : 'A majority of the voters has to answer; units keep running meanwhile',
+      },
+    );
+  }
+
   /** Gives each voter that lost its state a new one, with the contents. An error leaves it as it is, because the rest is a majority. */
   async replaceLost(proposer: Proposer<Head>): Promise<void> {
     for (const lost of this.#holders.lostOf(proposer.membership)) {
+      if (this.#tried.has(lost.state)) continue;
+      this.#tried.add(lost.state);
       try {
-        const fresh = await this.#holders.create(lost.machine);
+        const fresh = await withTimeout(REPLACEMENT_MS, this.#holders.create(lost.machine), () => undefined);
+        if (fresh === undefined || fresh.state === lost.state) continue;
         await proposer.change((head) => head && withoutLost(head, lost, fresh));
         // The second step of the change.
-        headOf(await proposer.change((head) => head));
+        this.headOf(await proposer.change((head) => head));
         this.#onReplaced(lost.machine);
       } catch (error) {
         if (!isFleetError(error)) throw error;
@@ -126,15 +186,25 @@ export class Electorate {
   /** The voters and what each has stored; undefined if there is no registry yet. */
   async status(): Promise<readonly VoterStatus[] | undefined> {
     const proposer = await this.open();
-    const head = proposer && headOf(await proposer.read());
+    const head = proposer && this.headOf(await proposer.read());
     if (head === undefined) return undefined;
     return Promise.all(
       head.membership.voters.map(async ({ machine, state }): Promise<VoterStatus> => {
         try {
-          const found = await this.#holders.find(machine, false);
+          const found = await withTimeout(STATUS_MS, this.#holders.find(machine, false), () => {
+            throw new FleetError(
+              'ssh-timeout',
+              `Voter "${machine}" did not answer within ${STATUS_MS / 1000} s`,
+            );
+          });
           if (found.state !== state) return { machine, state: 'lost' };
           const revision = found.head?.revision ?? 0;
-          return { machine, state: revision < head.revision ? 'behind' : 'current', revision };
+          if (revision < head.revision) return { machine, state: 'behind', revision };
+          return {
+            machine,
+            state: found.head === head || revision > head.revision ? 'current' : 'lost',
+            revision,
+          };
         } catch (error) {
           if (!isFleetError(error)) throw error;
           return { machine, state: 'unreachable', error };
@@ -148,22 +218,6 @@ export class Electorate {
 function voterCount(machines: number): number {
   if (machines >= 7) return 5;
   return machines >= 3 ? 3 : 1;
-}
-
-/** The head; undefined if there is none yet. Throws FleetError `registry-no-majority`. */
-export function headOf(outcome: Outcome<Head>): Head | undefined {
-  if (outcome.kind === 'chosen') return outcome.value;
-  if (outcome.kind === 'empty') return undefined;
-  const names = outcome.missing.map(({ machine }) => machine).join(', ');
-  throw new FleetError(
-    'registry-no-majority',
-    `Cannot ${outcome.proposed ? 'confirm the change of' : 'read'} the registry: these voters do not answer: ${names}`,
-    {
-      hint: outcome.proposed
-        ? 'The change may be made or not; run the command again when a majority of the voters answers'
-        : 'A majority of the voters has to answer; units keep running meanwhile',
-    },
-  );
 }
 
 /** The head with the latest membership. */

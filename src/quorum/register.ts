@@ -28,6 +28,8 @@ export type ProposerOptions = {
   readonly membership: Membership;
   /** Waits before attempt number `attempt`, from 1: a random time, because proposers that wait equally long disturb each other again. */
   readonly pause: (attempt: number) => Promise<void>;
+  /** Waits for the rest of the voters if the answers of a quorum are not enough: one that hangs must not delay the others. */
+  readonly patience: () => Promise<void>;
 };
 
 export type Outcome<V> =
@@ -45,7 +47,7 @@ export type Decide<V> = (current: V | undefined) => V | undefined | Promise<V | 
 type Answers<V> = ReadonlyMap<string, Stored<V>>;
 
 /** The voters whose answers are needed, and whether there are enough answers. */
-type Goal = { readonly of: readonly Membership[]; readonly reached: boolean };
+type Goal = { readonly of: readonly [Membership, Membership]; readonly reached: boolean };
 
 type Failed =
   | Extract<Outcome<never>, { kind: 'no-quorum' }>
@@ -82,9 +84,11 @@ export class Proposer<V extends Value> {
   /** The value at some moment between call and return. One round trip is enough if a quorum agrees. */
   async read(): Promise<Outcome<V>> {
     const answers = await gather(
+      this.#options.patience,
       (voter) => this.#acceptors.read(voter),
       (found) => ({ of: this.#memberships(newest(found)), reached: isChosen(newest(found), found) }),
     );
+    this.#raise(answers);
     const found = newest(answers);
     if (found === undefined || !isChosen(found, answers) || found.value.membership.previous !== undefined)
       return this.change((current) => current);
@@ -127,10 +131,11 @@ export class Proposer<V extends Value> {
     }
     const before = prepared?.value.membership ?? this.#membership;
     const reached = (answers: Answers<V>): boolean => {
-      const accepted = new Set(keep(answers, (stored) => isAt(stored, ballot)).keys());
+      const accepted = new Set(keep(answers, (stored) => isAt(stored, { ballot, value })).keys());
       return hasQuorum(before, accepted) && hasQuorum(value.membership, accepted);
     };
     const answers = await gather(
+      this.#options.patience,
       (voter) => this.#acceptors.accept(voter, ballot, value),
       (some) => ({ of: [before, value.membership], reached: reached(some) }),
     );
@@ -149,6 +154,7 @@ export class Proposer<V extends Value> {
   async #prepare(ballot: Ballot): Promise<Proposal<V> | undefined | Failed> {
     const isPromised = ({ promised }: Stored<V>): boolean => isSame(promised, ballot);
     const answers = await gather(
+      this.#options.patience,
       (voter) => this.#acceptors.prepare(voter, ballot),
       (some) => {
         const promised = keep(some, isPromised);
@@ -182,27 +188,37 @@ export class Proposer<V extends Value> {
     this.#membership = chosen.value.membership;
   }
 
-  #failure(answers: Answers<V>, membership: Membership, proposed: boolean): Failed {
+  /** The next round is above those of a majority. One voter alone cannot drive the rounds up. */
+  #raise(answers: Answers<V>): void {
     const rounds = [...answers.values()].map(({ promised }) => promised.round).sort((a, b) => a - b);
-    // The round of a majority is enough, so one voter cannot drive the rounds up.
     this.#round = Math.max(this.#round, rounds[Math.floor(rounds.length / 2)] ?? 0);
+  }
+
+  #failure(answers: Answers<V>, membership: Membership, proposed: boolean): Failed {
+    this.#raise(answers);
     if (hasQuorum(membership, new Set(answers.keys()))) return { kind: 'preempted', proposed };
     const missing = votersOf(membership).filter(({ state }) => !answers.has(state));
     return { kind: 'no-quorum', missing, proposed };
   }
 }
 
-/** Asks voters until the goal is reached or no answer is outstanding. Answers can add voters to the goal. */
+/**
+ * Asks voters until the goal is reached, no answer is outstanding, or the patience with those that do not answer is over.
+ * Answers can add voters to the goal.
+ */
 async function gather<V>(
+  patience: () => Promise<void>,
   ask: (voter: Voter) => Promise<Stored<V> | undefined>,
   judge: (answers: Answers<V>) => Goal,
 ): Promise<Answers<V>> {
   const answers = new Map<string, Stored<V>>();
   const outstanding = new Map<string, Promise<void>>();
   const asked = new Set<string>();
+  let isOver = false;
+  let waiting: Promise<void> | undefined;
   for (;;) {
     const goal = judge(answers);
-    if (goal.reached) return answers;
+    if (goal.reached || isOver) return answers;
     for (const voter of goal.of.flatMap(votersOf)) {
       if (asked.has(voter.state)) continue;
       asked.add(voter.state);
@@ -213,7 +229,11 @@ async function gather<V>(
       outstanding.set(voter.state, answered);
     }
     if (outstanding.size === 0) return answers;
-    await Promise.race(outstanding.values());
+    if (waiting === undefined && hasQuorum(goal.of[0], new Set(answers.keys())))
+      waiting = patience().then(() => {
+        isOver = true;
+      });
+    await Promise.race([...outstanding.values(), ...(waiting === undefined ? [] : [waiting])]);
   }
 }
 
@@ -227,25 +247,28 @@ function complete<V extends Value>(value: V | undefined): V | undefined {
     : { ...value, membership: withoutPrevious(value.membership) };
 }
 
-/** The accepted proposal with the highest ballot. */
+/** The accepted proposal with the highest ballot; of several with that ballot, the one that most voters have. */
 function newest<V>(answers: Answers<V>): Proposal<V> | undefined {
-  let found: Proposal<V> | undefined;
-  for (const { accepted } of answers.values()) {
-    if (accepted !== undefined && compareBallots(accepted.ballot, found?.ballot ?? NO_BALLOT) > 0)
-      found = accepted;
-  }
-  return found;
+  const all = [...answers.values()].flatMap(({ accepted }) => accepted ?? []);
+  const highest = all.reduce(
+    (max, { ballot }) => (compareBallots(ballot, max) > 0 ? ballot : max),
+    NO_BALLOT,
+  );
+  const candidates = all.filter(({ ballot }) => isSame(ballot, highest));
+  const votes = ({ value }: Proposal<V>): number => candidates.filter((each) => each.value === value).length;
+  return candidates.toSorted((a, b) => votes(b) - votes(a))[0];
 }
 
 /** Whether these answers prove that a proposal is chosen. */
 function isChosen<V extends Value>(proposal: Proposal<V> | undefined, answers: Answers<V>): boolean {
   if (proposal === undefined) return false;
-  const holders = keep(answers, (stored) => isAt(stored, proposal.ballot));
+  const holders = keep(answers, (stored) => isAt(stored, proposal));
   return hasQuorum(proposal.value.membership, new Set(holders.keys()));
 }
 
-function isAt({ accepted }: Stored<unknown>, ballot: Ballot): boolean {
-  return accepted !== undefined && isSame(accepted.ballot, ballot);
+/** Values are compared by identity. With one ballot, only a voter that lies has another value. */
+function isAt<V>({ accepted }: Stored<V>, { ballot, value }: Proposal<V>): boolean {
+  return accepted !== undefined && isSame(accepted.ballot, ballot) && accepted.value === value;
 }
 
 function isSame(a: Ballot, b: Ballot): boolean {

@@ -5,7 +5,7 @@ import { FleetError } from '../base/errors.ts';
 import { applyChanges, EMPTY_SNAPSHOT, findRecord, recordsBelow, type Snapshot } from '../store/snapshot.ts';
 import type { Change, CommitResult, Store } from '../store/store.ts';
 import { createWaits } from '../store/waits.ts';
-import { Electorate, headOf, type VoterStatus } from './electorate.ts';
+import { Electorate, type VoterStatus } from './electorate.ts';
 import { COMMITS_KEPT, type Head } from './head.ts';
 import { addSegment, type Entry, snapshotOf } from './segments.ts';
 import { type AskVoter, HeadVoters, type TextCache } from './voters.ts';
@@ -17,6 +17,8 @@ export type QuorumOptions = {
   readonly machines: readonly string[];
   readonly ask: AskVoter;
   readonly cache: TextCache;
+  /** Whether a registry that begins with these changes is that of a cluster. */
+  readonly belongsTo: (changes: readonly Change[], cluster: string) => boolean;
   /** A voter that had lost its state has it again. */
   readonly onReplaced?: (machine: string) => void;
   /** Releases what `ask` uses. */
@@ -111,19 +113,21 @@ export class QuorumStore implements Store {
 
   async #readRevision(): Promise<number> {
     const outcome = await (await this.#electorate.open())?.read();
-    return outcome === undefined ? 0 : (headOf(outcome)?.revision ?? 0);
+    return outcome === undefined ? 0 : (this.#electorate.headOf(outcome)?.revision ?? 0);
   }
 
   async #read(): Promise<Snapshot> {
     const proposer = await this.#electorate.open();
     if (proposer === undefined) return EMPTY_SNAPSHOT;
-    const head = headOf(await proposer.read());
+    const head = this.#electorate.headOf(await proposer.read());
     return head === undefined ? EMPTY_SNAPSHOT : this.#load(head);
   }
 
   async #commit(changes: readonly Change[]): Promise<CommitResult> {
     const id = randomId();
-    const proposer = (await this.#electorate.open()) ?? (await this.#electorate.create());
+    const proposer =
+      (await this.#electorate.open()) ??
+      (await this.#electorate.create((cluster) => this.#options.belongsTo(changes, cluster)));
     let result: CommitResult | undefined;
     const outcome = await proposer.change(async (head) => {
       if (head?.commits.includes(id)) {
@@ -140,7 +144,7 @@ export class QuorumStore implements Store {
       if (applied.after === before) return head;
       return this.#next(head, applied.after, changes, id);
     });
-    headOf(outcome);
+    this.#electorate.headOf(outcome);
     if (result === undefined) throw new TypeError('a change was not decided');
     await this.#electorate.replaceLost(proposer);
     return result;

@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { deferred } from '../base/async.ts';
 import { sha256 } from '../base/hash.ts';
-import { type Ballot, compareBallots, NO_BALLOT } from './ballot.ts';
+import { type Ballot, compareBallots, MAX_ROUND, NO_BALLOT } from './ballot.ts';
 import { formatHead, type Head, parseHead, type SegmentName } from './head.ts';
 import type { Membership, Voter } from './membership.ts';
 import type { Acceptors, Stored } from './register.ts';
@@ -39,6 +41,8 @@ export type VoterAnswer = {
   readonly texts: readonly string[];
   /** Its state is damaged, or a copy: it does not count. */
   readonly invalid?: boolean;
+  /** The cluster that owns the machine. */
+  readonly owner?: string;
 };
 
 /** Rejects with a FleetError if the machine cannot be reached or its answer is invalid. */
@@ -52,6 +56,22 @@ export interface TextCache {
   put(hash: string, text: string): void;
 }
 
+/** A machine: its state, undefined for one without a state that counts, and the head that it has. */
+export type Found = {
+  readonly state: string | undefined;
+  readonly head: Head | undefined;
+  /** It has stored something that does not count. */
+  readonly isInvalid: boolean;
+  readonly owner: string | undefined;
+};
+
+type HeadAnswer = Omit<Found, 'head'> & { readonly stored: Stored<Head> };
+
+/** The time after which the next voter is asked for contents, in ms. */
+const NEXT_VOTER_MS = 500;
+/** How many heads are compared by their text. */
+const MOST_HEADS = 16;
+
 /** The machines that hold the head of a registry and its contents. Texts that arrive are put into the cache, once verified. */
 export class HeadVoters implements Acceptors<Head> {
   readonly #ask: AskVoter;
@@ -61,7 +81,8 @@ export class HeadVoters implements Acceptors<Head> {
   readonly #holdings = new Map<string, readonly string[]>();
   readonly #added = new Set<string>();
   readonly #waits = new Map<string, Promise<void>>();
-  /** The states of the machines that answered; undefined for none that counts. */
+  readonly #heads = new Map<string, Head>();
+  /** The states of the machines that answered, the latest answer last; undefined for none that counts. */
   readonly #states = new Map<string, string | undefined>();
   /** Answers of {@link find}, for the read that follows it. */
   readonly #fresh = new Map<string, Stored<Head>>();
@@ -77,13 +98,10 @@ export class HeadVoters implements Acceptors<Head> {
   }
 
   /** The head that a machine has; it counts for the next read too. */
-  async find(
-    machine: string,
-    withTexts: boolean,
-  ): Promise<{ readonly state: string | undefined; readonly head: Head | undefined }> {
-    const { state, stored } = await this.#request(machine, { kind: 'read' }, withTexts);
+  async find(machine: string, withTexts: boolean): Promise<Found> {
+    const { state, stored, isInvalid, owner } = await this.#request(machine, { kind: 'read' }, withTexts);
     if (state !== undefined) this.#fresh.set(state, stored);
-    return { state, head: stored.accepted?.value };
+    return { state, head: stored.accepted?.value, isInvalid, owner };
   }
 
   /**
@@ -131,6 +149,8 @@ export class HeadVoters implements Acceptors<Head> {
 
   /** Sends the contents that the voter lacks; if they are not known, those that were added, and the others on demand. */
   async accept(voter: Voter, ballot: Ballot, head: Head): Promise<Stored<Head> | undefined> {
+    const value = formatHead(head);
+    this.#remember(value, head);
     const send = (isMissing: (hash: string) => boolean): Promise<Stored<Head> | undefined> => {
       const contents = head.segments.map(({ hash }) => {
         const text = isMissing(hash) ? this.#cache.get(hash) : undefined;
@@ -140,7 +160,7 @@ export class HeadVoters implements Acceptors<Head> {
         kind: 'accept',
         state: voter.state,
         ballot,
-        value: formatHead(head),
+        value,
         contents,
       });
     };
@@ -150,14 +170,31 @@ export class HeadVoters implements Acceptors<Head> {
     return isRefused || !head.segments.some(({ hash }) => lacks(hash)) ? stored : send(lacks);
   }
 
-  /** Brings the texts of these segments into the cache; false if no voter has them all. */
+  /**
+   * Brings the texts of these segments into the cache; false if no voter has them all. The voter that answered last is asked
+   * first, and the next one soon after it, because a voter that hangs must not delay the others.
+   */
   async fetch(voters: readonly Voter[], segments: readonly SegmentName[]): Promise<boolean> {
-    const missing = (): boolean => segments.some(({ hash }) => this.#cache.get(hash) === undefined);
-    for (const { machine } of voters) {
-      if (!missing()) return true;
-      await this.#request(machine, { kind: 'read' }, true).catch(() => undefined);
+    const isComplete = (): boolean => segments.every(({ hash }) => this.#cache.get(hash) !== undefined);
+    if (isComplete()) return true;
+    const order = [...this.#states.keys()].reverse();
+    const rank = ({ machine }: Voter): number =>
+      order.includes(machine) ? order.indexOf(machine) : order.length;
+    const complete = deferred<void>();
+    const asked: Promise<void>[] = [];
+    for (const { machine } of voters.toSorted((a, b) => rank(a) - rank(b))) {
+      const answered = this.#request(machine, { kind: 'read' }, true).then(
+        () => {
+          if (isComplete()) complete.resolve();
+        },
+        () => undefined,
+      );
+      asked.push(answered);
+      await Promise.race([complete.promise, answered, sleep(NEXT_VOTER_MS)]);
+      if (isComplete()) return true;
     }
-    return !missing();
+    await Promise.race([complete.promise, Promise.all(asked)]);
+    return isComplete();
   }
 
   /** The voters whose machine answered with another state, or none: what they had stored is lost. */
@@ -176,28 +213,39 @@ export class HeadVoters implements Acceptors<Head> {
     }
   }
 
-  async #request(
-    machine: string,
-    action: VoterRequest['action'],
-    withTexts = false,
-  ): Promise<{ state: string | undefined; stored: Stored<Head> }> {
+  async #request(machine: string, action: VoterRequest['action'], withTexts = false): Promise<HeadAnswer> {
     const answer = await this.#ask(machine, {
       register: this.#register,
       action,
       ...(withTexts && { unlessKnown: this.#cache.known() }),
     });
     for (const text of answer.texts) this.#cache.put(sha256(text), text);
-    const accepted = answer.stored.accepted;
-    const value = accepted && parseHead(accepted.value);
+    const { accepted, promised } = answer.stored;
+    const value = accepted && this.#headOf(accepted.value);
     const isUnreadable = accepted !== undefined && value === undefined;
-    const state = answer.invalid || isUnreadable ? undefined : answer.state;
+    const hasRoom = answer.stored.promised.round < MAX_ROUND;
+    const state = answer.invalid || isUnreadable || !hasRoom ? undefined : answer.state;
+    this.#states.delete(machine);
     this.#states.set(machine, state);
-    const { promised } = answer.stored;
-    if (state === undefined) return { state, stored: { promised } };
+    const { owner } = answer;
+    if (state === undefined)
+      return { state, stored: { promised }, owner, isInvalid: answer.invalid ?? !hasRoom };
     this.#holdings.set(state, answer.contents);
-    return {
-      state,
-      stored: { promised, ...(accepted && value && { accepted: { ballot: accepted.ballot, value } }) },
-    };
+    const stored = { promised, ...(accepted && value && { accepted: { ballot: accepted.ballot, value } }) };
+    return { state, stored, owner, isInvalid: false };
+  }
+
+  /** Equal texts give the same object, so that equal values can be compared. */
+  #headOf(text: string): Head | undefined {
+    const head = this.#heads.get(text) ?? parseHead(text);
+    if (head !== undefined) this.#remember(text, head);
+    return head;
+  }
+
+  #remember(text: string, head: Head): void {
+    this.#heads.delete(text);
+    this.#heads.set(text, head);
+    const [oldest] = this.#heads.keys();
+    if (this.#heads.size > MOST_HEADS && oldest !== undefined) this.#heads.delete(oldest);
   }
 }

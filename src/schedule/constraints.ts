@@ -31,7 +31,7 @@ type Constraint = {
   readonly rule: string;
   readonly check: Check;
   /** The rule also applies, on the machine of the triggers, to a unit that is placed with its triggers. */
-  readonly isJoint?: true;
+  readonly isJoint: boolean;
 };
 
 /** The result of one rule for a unit on a machine; without a reason the rule holds. */
@@ -73,6 +73,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // Replaces=: the named unit leaves the machine to the one that replaces it.
   {
     rule: 'Replaces',
+    isJoint: false,
     check: ({ unit, machine: { id }, workload }) => {
       const replacer = workload
         .replacersOf(unit.name)
@@ -81,18 +82,19 @@ export const CONSTRAINTS: readonly Constraint[] = [
     },
   },
   // A timer, socket, path or automount must be on the machine of the unit that it starts: systemd rejects it elsewhere.
-  { rule: 'Triggers', check: triggerViolation },
+  { rule: 'Triggers', isJoint: false, check: triggerViolation },
   // A unit with triggers that is not launched itself is placed on the machine of its triggers.
-  { rule: 'TriggeredBy', check: triggeredViolation },
+  { rule: 'TriggeredBy', isJoint: false, check: triggeredViolation },
   // Conflicts=, of either unit, with a standard unit on the machine.
   { rule: 'Conflicts', isJoint: true, check: standardConflict },
   // Conflicts=, with a global unit that would run on the machine.
   { rule: 'GlobalConflicts', isJoint: true, check: globalConflict },
   // Conflicts= of [Unit], between two launched units: systemd would stop one to start the other.
-  { rule: 'UnitConflicts', check: unitConflict },
+  { rule: 'UnitConflicts', isJoint: false, check: unitConflict },
   // A cordoned machine accepts no new units. A drained one keeps only units that cannot run elsewhere.
   {
     rule: 'Cordon',
+    isJoint: false,
     check: ({ unit, machine, snapshot: { cordons, drained } }) => {
       const { name } = machine.machine;
       const { global } = unit.placement;
@@ -116,6 +118,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // A machine that belongs to another cluster gets no unit of this one.
   {
     rule: 'OtherCluster',
+    isJoint: false,
     check: ({ machine, snapshot }) => {
       const cluster = otherCluster(machine, snapshot);
       return cluster === undefined ? undefined : { code: 'other-cluster', cluster };
@@ -124,6 +127,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   // Nothing can be changed on an unreachable machine.
   {
     rule: 'Silence',
+    isJoint: false,
     check: ({ machine: { unreachable }, snapshot: { now } }) =>
       unreachable === undefined
         ? undefined
@@ -136,7 +140,11 @@ export const CONSTRAINTS: readonly Constraint[] = [
           },
   },
   // Fenced=: only under a lease, and only when no other machine may run the unit.
-  { rule: 'Fenced', check: ({ unit, machine, snapshot }) => fenceViolation(unit, machine, snapshot) },
+  {
+    rule: 'Fenced',
+    isJoint: false,
+    check: ({ unit, machine, snapshot }) => fenceViolation(unit, machine, snapshot),
+  },
 ];
 
 /** All violations of the candidate, in the order of the rules; the first one is shown. */

@@ -127,8 +127,10 @@ function guardFailure(change: UnitChange, { status, stderr: detail }: Section): 
       return { code: 'step', step: hasStep(change, 'remove', 'check') ? 'remove' : 'install', detail };
     case 14:
       return { code: 'overtaken', token, seen: readNumber(detail, 'token') };
-    default:
+    case 11:
       return { code: 'foreign', path: detail };
+    default:
+      return UNVERIFIED;
   }
 }
 

@@ -6,12 +6,15 @@ lock_register() {
   B=$L/registry N=$L/registry/$1.register C=$L/registry/$1.contents
   (umask 077 && mkdir -p "$C") || return
   [ -O "$B" ] || { echo "$B belongs to another user" >&2; return 1; }
-  exec 7>>"$B/lock" && flock -w 10 7
+  [ -e "$B/lock" ] || (umask 077 && : >>"$B/lock") || return
+  exec 7>>"$B/lock" && flock -w 5 7 || { echo "another process holds $B/lock" >&2; return 1; }
 }
 # read_register: sets its variables. 4: nothing is stored · 5: it is damaged, or the file is a copy
 read_register() {
   state= promised='0 0' accepted='0 0' value=
   [ -e "$N" ] || return 4
+  # Only a small regular file was written by fleet; to read another one may take forever.
+  [ -f "$N" ] && size=$(stat -c %s "$N") && [ "$size" -le 262144 ] || return 5
   # The last write may have been interrupted before it was durable.
   [ ! -e "$N.unsynced" ] || { sync "$B" && rm -f "$N.unsynced"; } || return 1
   {
@@ -76,17 +79,20 @@ wait_register() {
   exec 7>&-
   limit=$(($2 * 2))
   while [ $limit -gt 0 ]; do
+    [ -f "$N" ] || return 0
     { read -r format && read -r stored && read -r file && read -r promise && read -r proposal; } <"$N" || return 0
     [ "$proposal" = "$1" ] || return 0
     sleep 0.5
     limit=$((limit - 1))
   done
 }
-# registered: what is stored, and the hashes of the contents
+# registered: what is stored, the cluster that owns the machine, and the hashes of the contents
 registered() {
   read_register
   status=$?
-  printf '%s\n' "$state" "$promised" "$accepted" "$value"
+  owner=
+  [ ! -s "$L/cluster" ] || read -r owner <"$L/cluster"
+  printf '%s\n' "$state" "$promised" "$accepted" "$value" "$owner"
   for file in "$C"/*; do [ ! -f "$file" ] || printf '%s ' "${file##*/}"; done
   return $status
 }

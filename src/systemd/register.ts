@@ -11,6 +11,9 @@ import { complete, withoutComments } from './script.ts';
 const NOTHING_STORED = 4;
 const INVALID = 5;
 
+/** The limit of an answer without contents, in ms; the lock is waited for up to 5 s. */
+const DEADLINE_MS = 10_000;
+
 /** Reads or changes a register on a machine, in one exec. What the answer says is durable there. */
 export function registerQuery(request: VoterRequest): Query<VoterAnswer, 'register', VoterRequest> {
   const { register, action, unlessKnown } = request;
@@ -18,6 +21,7 @@ export function registerQuery(request: VoterRequest): Query<VoterAnswer, 'regist
     kind: 'register',
     request,
     most: 'text',
+    deadlineMs: deadlineOf(request),
     isPublic: action.kind === 'read',
     script:
       withoutComments(registerShell) +
@@ -30,6 +34,14 @@ export function registerQuery(request: VoterRequest): Query<VoterAnswer, 'regist
       ]),
     read: (sections, { name }) => readAnswer(sections, name),
   };
+}
+
+/** The limit of the answer, in ms. Contents may be large. */
+function deadlineOf({ action, unlessKnown }: VoterRequest): number {
+  if (action.kind === 'wait') return WAIT_SECONDS * 1000 + DEADLINE_MS;
+  const isLarge =
+    unlessKnown !== undefined || (action.kind === 'accept' && action.contents.some(({ text }) => text));
+  return isLarge ? 3 * DEADLINE_MS : DEADLINE_MS;
 }
 
 function actionLines({ register, action }: VoterRequest): readonly string[] {
@@ -57,10 +69,15 @@ function readAnswer(sections: readonly Section[], machine: string): VoterAnswer 
     const failed = sections.find(({ status }) => status !== 0);
     throw invalidAnswer(machine, 'it cannot store the registry', failed);
   }
-  const [state = '', promised = '', accepted = '', value = '', contents = ''] = section.stdout.split('\n');
+  const [state = '', promised = '', accepted = '', value = '', owner = '', contents = ''] =
+    section.stdout.split('\n');
   // Every text ends with a newline, which command substitution removes.
   const texts = sections.filter(({ name }) => name === 'text').map(({ stdout }) => `${stdout}\n`);
-  const common = { contents: contents.split(' ').filter((hash) => hash !== ''), texts };
+  const common = {
+    contents: contents.split(' ').filter((hash) => hash !== ''),
+    texts,
+    ...(owner !== '' && { owner }),
+  };
   if (section.status === NOTHING_STORED || section.status === INVALID)
     return {
       ...common,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { withoutMeasures } from '../../src/cluster/unit-state.ts';
+import { type SystemdState, withoutMeasures } from '../../src/cluster/unit-state.ts';
 import type { MachineRow } from '../../src/operations/list-machines.ts';
 import type { UnitFileRow } from '../../src/operations/list-unit-files.ts';
 import type { UnitRow } from '../../src/operations/list-units.ts';
@@ -80,8 +80,19 @@ const machine = (changes: Partial<MachineRow> = {}): MachineRow => ({
   ...changes,
 });
 
+/** The types ask for each property. */
+const EVERY_PROPERTY: Required<SystemdState> = {
+  ...systemdState('running'),
+  remains: false,
+  activeExit: 1,
+  nextElapse: 1,
+  lastTrigger: 1,
+  jobId: 1,
+  dropIns: [],
+};
+
 it('has as measures of units the properties that fleetd does not count as a change', async () => {
-  const state = systemdState('running', { nextElapse: 1 });
+  const state = EVERY_PROPERTY;
   for (const [property, value] of Object.entries(state)) {
     const changed = { ...state, [property]: typeof value === 'number' ? value + 1000 : 'other' };
     const isIgnored = withoutMeasures(changed) === withoutMeasures(state);

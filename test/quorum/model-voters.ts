@@ -11,6 +11,11 @@ type Disk = { state: string | undefined; stored: Stored<string>; texts: Map<stri
 export class ModelVoters {
   readonly disks = new Map<string, Disk>();
   readonly down = new Set<string>();
+  /** These never answer. */
+  readonly hung = new Set<string>();
+  /** What these have stored is a copy. */
+  readonly copied = new Set<string>();
+  readonly owners = new Map<string, string>();
   /** The texts that were sent to and by machines, in characters. */
   sent = 0;
   received = 0;
@@ -19,9 +24,12 @@ export class ModelVoters {
 
   readonly ask: AskVoter = async (machine, request) => {
     this.requests++;
+    if (this.hung.has(machine)) await new Promise(() => undefined);
     if (request.action.kind === 'wait') await this.#change(machine, request.action.accepted);
     if (this.down.has(machine)) throw new FleetError('ssh-refused', `${machine} is down`);
-    return this.#answer(this.#disk(machine), request);
+    const owner = this.owners.get(machine);
+    const answer = { ...this.#answer(this.#disk(machine), request), ...(owner !== undefined && { owner }) };
+    return this.copied.has(machine) ? { ...answer, state: undefined, invalid: true } : answer;
   };
 
   async #change(machine: string, accepted: Ballot): Promise<void> {

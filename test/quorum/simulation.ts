@@ -209,6 +209,7 @@ export class Simulation {
       proposer: ++this.#proposers,
       membership,
       pause: () => later(() => undefined),
+      patience: () => later(() => undefined),
     });
   }
 

@@ -1,15 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import { openQuorumStore, type QuorumStore } from '../../src/quorum/store.ts';
-import type { Store } from '../../src/store/store.ts';
+import { openQuorumStore, type QuorumOptions, type QuorumStore } from '../../src/quorum/store.ts';
+import type { Change, Store } from '../../src/store/store.ts';
 import { describeStore } from '../store/conformance.ts';
 import { ModelVoters, memoryCache } from './model-voters.ts';
+
+const belongsTo: QuorumOptions['belongsTo'] = (changes, cluster) =>
+  changes.some((change) => change.kind === 'put' && change.value.includes(cluster));
 
 const MACHINES = ['web-1', 'web-2', 'web-3', 'web-4'];
 
 describeStore('store on machines', async () => {
   const voters = new ModelVoters();
   const open = (): Store =>
-    openQuorumStore({ register: 'head', machines: MACHINES, ask: voters.ask, cache: memoryCache() });
+    openQuorumStore({
+      register: 'head',
+      machines: MACHINES,
+      belongsTo,
+      ask: voters.ask,
+      cache: memoryCache(),
+    });
   const opened: Store[] = [];
   const reopen = async (): Promise<Store> => {
     const store = open();
@@ -31,6 +40,7 @@ describe('a store on machines', () => {
     const first = openQuorumStore({
       register: 'head',
       machines: MACHINES,
+      belongsTo,
       ask: voters.ask,
       cache: memoryCache(),
     });
@@ -44,7 +54,7 @@ describe('a store on machines', () => {
     );
     const cache = memoryCache();
     const open = (): Store =>
-      openQuorumStore({ register: 'head', machines: MACHINES, ask: voters.ask, cache });
+      openQuorumStore({ register: 'head', machines: MACHINES, belongsTo, ask: voters.ask, cache });
     expect((await open().list('')).records).toHaveLength(5000);
     voters.sent = voters.received = voters.requests = 0;
     expect((await open().list('')).records).toHaveLength(5000);
@@ -60,7 +70,13 @@ describe('a store on machines', () => {
   it.each([['web-1'], ['web-2'], ['web-3']])('reads and commits while %s is down', async (machine) => {
     const voters = new ModelVoters();
     const open = (): Store =>
-      openQuorumStore({ register: 'head', machines: MACHINES, ask: voters.ask, cache: memoryCache() });
+      openQuorumStore({
+        register: 'head',
+        machines: MACHINES,
+        belongsTo,
+        ask: voters.ask,
+        cache: memoryCache(),
+      });
     await open().commit([{ kind: 'put', key: 'a', value: '1', ifRevision: 0 }]);
     voters.down.add(machine);
     const store = open();
@@ -78,6 +94,7 @@ describe('a store on machines', () => {
     const store = openQuorumStore({
       register: 'head',
       machines: MACHINES,
+      belongsTo,
       ask: voters.ask,
       cache: memoryCache(),
     });
@@ -86,10 +103,81 @@ describe('a store on machines', () => {
     );
   });
 
+  const put = (key: string, value = '1'): Change => ({ kind: 'put', key, value, ifRevision: 0 });
+  const opener = (voters: ModelVoters) => (): QuorumStore =>
+    openQuorumStore({
+      register: 'head',
+      machines: MACHINES,
+      belongsTo,
+      ask: voters.ask,
+      cache: memoryCache(),
+    });
+
+  it.each(MACHINES.slice(0, 3))('reads its contents and commits while %s hangs', async (machine) => {
+    const voters = new ModelVoters();
+    const open = opener(voters);
+    await open().commit([put('a')]);
+    voters.hung.add(machine);
+    const store = open();
+    expect((await store.list('')).records).toHaveLength(1);
+    expect(await store.commit([put('b')])).toEqual({ kind: 'committed', revision: 2 });
+  });
+
+  it('does not begin again when all voters have copies, and names them', async () => {
+    const voters = new ModelVoters();
+    await opener(voters)().commit([put('a')]);
+    for (const machine of MACHINES.slice(0, 3)) voters.copied.add(machine);
+    const message =
+      'Cannot find the registry: its files on these machines are damaged, or copies: web-1, web-2, web-3';
+    await expect(opener(voters)().list('')).rejects.toThrow(message);
+    await expect(opener(voters)().commit([put('b')])).rejects.toThrow(message);
+  });
+
+  it('says which voters have lost their copy', async () => {
+    const voters = new ModelVoters();
+    await opener(voters)().commit([put('a')]);
+    voters.copied.add('web-1');
+    voters.down.add('web-2');
+    await expect(opener(voters)().list('')).rejects.toThrow(
+      'these voters do not answer: web-2; these have lost their copy, or have an old one: web-1',
+    );
+  });
+
+  it('is created on machines of a cluster only for that cluster', async () => {
+    const voters = new ModelVoters();
+    voters.owners.set('web-2', 'c1');
+    await expect(opener(voters)().commit([put('a')])).rejects.toThrow(/"web-2" belongs to cluster "c1"/);
+    const cluster = put('cluster', JSON.stringify({ version: 1, id: 'c1' }));
+    expect(await opener(voters)().commit([cluster])).toEqual({ kind: 'committed', revision: 1 });
+  });
+
+  it('outvotes a voter that has another value under the same ballot', async () => {
+    const voters = new ModelVoters();
+    await opener(voters)().commit([put('a')]);
+    const disk = voters.disks.get('web-1');
+    const accepted = disk?.stored.accepted;
+    if (disk === undefined || accepted === undefined) throw new Error('web-1 has stored nothing');
+    const value = accepted.value.replace('"revision":1', '"revision":9');
+    disk.stored = { ...disk.stored, accepted: { ...accepted, value } };
+    expect((await opener(voters)().list('')).revision).toBe(1);
+    const states = await opener(voters)().voters();
+    expect(states?.map(({ machine, state }) => `${machine} ${state}`)).toEqual([
+      expect.stringMatching(/^web-1 (current|lost)$/),
+      'web-2 current',
+      'web-3 current',
+    ]);
+  });
+
   it('names the voters that are missing for a majority', async () => {
     const voters = new ModelVoters();
     const open = (): Store =>
-      openQuorumStore({ register: 'head', machines: MACHINES, ask: voters.ask, cache: memoryCache() });
+      openQuorumStore({
+        register: 'head',
+        machines: MACHINES,
+        belongsTo,
+        ask: voters.ask,
+        cache: memoryCache(),
+      });
     await open().commit([{ kind: 'put', key: 'a', value: '1', ifRevision: 0 }]);
     voters.down.add('web-1').add('web-3');
     await expect(open().list('')).rejects.toThrow(/do not answer: web-1, web-3/);
@@ -102,6 +190,7 @@ describe('a store on machines', () => {
       openQuorumStore({
         register: 'head',
         machines: MACHINES,
+        belongsTo,
         ask: voters.ask,
         cache: memoryCache(),
         onReplaced: (machine) => replaced.push(machine),

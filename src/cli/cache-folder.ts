@@ -1,0 +1,84 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  writeFileSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
+
+/** The largest file that is read, in bytes. */
+const MOST_BYTES = 256 * 1024 * 1024;
+
+/** `$XDG_CACHE_HOME/fleet/NAME`; undefined if there is no home folder. */
+export function cacheFolder(
+  name: string,
+  { XDG_CACHE_HOME = '' }: NodeJS.ProcessEnv,
+  home?: string,
+): string | undefined {
+  try {
+    // A relative path is invalid and to be ignored (XDG Base Directory Specification).
+    const root = isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : join(home ?? homedir(), '.cache');
+    return join(root, 'fleet', name);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The bytes of a file; undefined unless file and folder belong to this user and no other user can write to them. Throws errors
+ * of node:fs.
+ */
+export function readPrivate(path: string): Buffer | undefined {
+  if (!isPrivateFolder(dirname(path))) return undefined;
+  // O_NONBLOCK: to open a FIFO would wait for its other end.
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const stats = fstatSync(file);
+    return stats.isFile() && isPrivate(stats) && stats.size <= MOST_BYTES ? readFileSync(file) : undefined;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Makes the folder if it is missing; false unless it belongs to this user and no other user can write to it. */
+export function makePrivateFolder(path: string): boolean {
+  makeFolder(path, 3);
+  return isPrivateFolder(path);
+}
+
+export function isPrivateFolder(path: string): boolean {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  return stats?.isDirectory() === true && isPrivate(stats);
+}
+
+/** Owned by this user, and no other user can write to it. */
+function isPrivate({ uid, mode }: Stats): boolean {
+  return uid === process.geteuid?.() && (mode & 0o022) === 0;
+}
+
+/** Makes a folder and at most the `levels - 1` above it: a home folder is not made here. */
+function makeFolder(path: string, levels: number): void {
+  if (levels === 0 || lstatSync(path, { throwIfNoEntry: false }) !== undefined) return;
+  makeFolder(dirname(path), levels - 1);
+  mkdirSync(path, { mode: 0o700 });
+}
+
+/** Replaces a file; it follows no link. */
+export function replaceFile(path: string, content: Buffer | string): void {
+  const draft = `${path}.${process.pid}`;
+  try {
+    writeFileSync(draft, content, { mode: 0o600, flag: 'wx' });
+    renameSync(draft, path);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
+  }
+}

@@ -1,0 +1,87 @@
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sha256 } from '../../src/base/hash.ts';
+import { textCache } from '../../src/cli/text-cache.ts';
+
+const HASH = sha256('text');
+
+let home: string;
+let folder: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'fleet-text-cache-'));
+  folder = join(home, 'fleet/registry');
+  textCache({ env: { XDG_CACHE_HOME: home }, home }).put(HASH, 'text');
+});
+afterEach(() => rmSync(home, { recursive: true }));
+
+const open = () => textCache({ env: { XDG_CACHE_HOME: home }, home });
+
+describe('the cache of texts', () => {
+  it('keeps a text for the next process', () => {
+    expect(open().known()).toEqual([HASH]);
+    expect(open().get(HASH)).toBe('text');
+  });
+
+  const damages: [what: string, damage: (path: string) => void][] = [
+    ['an empty file', (path) => writeFileSync(path, '')],
+    ['another text', (path) => writeFileSync(path, 'other')],
+    ['a FIFO', (path) => void execFileSync('mkfifo', ['-m', '600', path])],
+    ['a link', (path) => symlinkSync('/etc/hostname', path)],
+    ['a file that others can write to', (path) => writeShared(path)],
+  ];
+  it.each(damages)('does not use %s, and removes it', (_, damage) => {
+    rmSync(join(folder, HASH));
+    damage(join(folder, HASH));
+    const cache = open();
+    expect(cache.get(HASH)).toBeUndefined();
+    expect(cache.known()).toEqual([]);
+    expect(readdirSync(folder)).toEqual([]);
+    cache.put(HASH, 'text');
+    expect(open().get(HASH)).toBe('text');
+  });
+
+  it('reads, writes and removes nothing in a folder behind a link, or that others can write to', () => {
+    const other = join(home, 'other');
+    mkdirSync(other);
+    const names = Array.from({ length: 100 }, (_, at) => sha256(`${at}`));
+    for (const name of names) writeFileSync(join(other, name), '');
+    rmSync(folder, { recursive: true });
+    symlinkSync(other, folder);
+    const cache = open();
+    cache.put(HASH, 'text');
+    expect(readdirSync(other).toSorted((a, b) => (a < b ? -1 : 1))).toEqual(
+      names.toSorted((a, b) => (a < b ? -1 : 1)),
+    );
+    rmSync(folder);
+    mkdirSync(folder);
+    chmodSync(folder, 0o777);
+    open().put(HASH, 'text');
+    expect(existsSync(join(folder, HASH))).toBe(false);
+    expect(cache.get(HASH)).toBe('text');
+  });
+
+  it('removes only its oldest files', () => {
+    writeFileSync(join(folder, 'important'), '');
+    const cache = open();
+    for (let at = 0; at < 70; at++) cache.put(sha256(`${at}`), `${at}`);
+    expect(readdirSync(folder)).toContain('important');
+    expect(readdirSync(folder)).toHaveLength(65);
+  });
+});
+
+function writeShared(path: string): void {
+  writeFileSync(path, 'text');
+  chmodSync(path, 0o666);
+}
