@@ -14,6 +14,8 @@ import {
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 
+// `load.ts` has the same rules for itself, because it loads no other file.
+
 /** The largest file that is read, in bytes. */
 const MOST_BYTES = 256 * 1024 * 1024;
 

@@ -1,8 +1,22 @@
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { Script } from 'node:vm';
 import type * as Zlib from 'node:zlib';
-import { cacheFolder, makePrivateFolder, readPrivate, replaceFile } from './cache-folder.ts';
 
 /** A part of the program: its V8 script, and the file of the compiled form. */
 type Part = { readonly script: Script; readonly cache: string };
@@ -27,7 +41,7 @@ const MOST_AGE = 30 * 24 * 3600 * 1000;
  * `NODE_DISABLE_COMPILE_CACHE=1` turns it off, as for Node's own.
  */
 export function load(entry: string): unknown {
-  const folder = codeFolder();
+  const folder = cacheFolder();
   const parts: Part[] = [];
   let isComplete = true;
   const loaded = new Map<string, { exports: unknown }>();
@@ -68,18 +82,44 @@ function crc32(bytes: Uint8Array): number {
 }
 
 /** Where compiled forms are kept; undefined where that is off or cannot be found out. */
-function codeFolder(): string | undefined {
-  return process.env.NODE_DISABLE_COMPILE_CACHE ? undefined : cacheFolder('code', process.env);
+function cacheFolder(): string | undefined {
+  const { XDG_CACHE_HOME = '', NODE_DISABLE_COMPILE_CACHE } = process.env;
+  if (NODE_DISABLE_COMPILE_CACHE) return undefined;
+  try {
+    // A relative path is invalid and to be ignored (XDG Base Directory Specification).
+    const root = isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : join(homedir(), '.cache');
+    return join(root, 'fleet/code');
+  } catch {
+    return undefined;
+  }
 }
 
 function readCache(path: string): Buffer | undefined {
   try {
-    const bytes = readPrivate(path);
-    const data = bytes?.subarray(CHECKSUM_BYTES);
-    return data !== undefined && bytes?.readUInt32LE() === crc32(data) ? data : undefined;
+    if (!isPrivateFolder(dirname(path))) return undefined;
+    const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const stats = fstatSync(file);
+      if (!stats.isFile() || !isPrivate(stats)) return undefined;
+      const bytes = readFileSync(file);
+      const data = bytes.subarray(CHECKSUM_BYTES);
+      return bytes.readUInt32LE() === crc32(data) ? data : undefined;
+    } finally {
+      closeSync(file);
+    }
   } catch {
     return undefined;
   }
+}
+
+function isPrivateFolder(path: string): boolean {
+  const stats = lstatSync(path);
+  return stats.isDirectory() && isPrivate(stats);
+}
+
+/** Owned by this user, and no other user can write to it. */
+function isPrivate({ uid, mode }: Stats): boolean {
+  return uid === process.geteuid?.() && (mode & 0o022) === 0;
 }
 
 /** Replaces the compiled forms, if one was missing or this command has not yet added the functions that it uses. */
@@ -87,7 +127,8 @@ function writeCaches(folder: string, parts: readonly Part[], isComplete: boolean
   const [first] = parts;
   if (first === undefined) return;
   try {
-    if (!makePrivateFolder(folder)) return;
+    makeFolder(folder, 3);
+    if (!isPrivateFolder(folder)) return;
     const list = `${first.cache}.commands`;
     const known = isComplete ? readFileSync(list, 'utf8').split('\n') : [];
     const [, , command = ''] = process.argv;
@@ -102,6 +143,24 @@ function writeCaches(folder: string, parts: readonly Part[], isComplete: boolean
     removeOutdated(folder);
   } catch {
     // Only time is lost.
+  }
+}
+
+/** Makes a folder and at most the `levels - 1` above it: a home folder is not made here. */
+function makeFolder(path: string, levels: number): void {
+  if (levels === 0 || lstatSync(path, { throwIfNoEntry: false }) !== undefined) return;
+  makeFolder(dirname(path), levels - 1);
+  mkdirSync(path, { mode: 0o700 });
+}
+
+function replaceFile(path: string, content: Buffer | string): void {
+  const draft = `${path}.${process.pid}`;
+  try {
+    writeFileSync(draft, content, { mode: 0o600, flag: 'wx' });
+    renameSync(draft, path);
+  } catch (error) {
+    rmSync(draft, { force: true });
+    throw error;
   }
 }
 
