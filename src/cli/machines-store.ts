@@ -6,6 +6,7 @@ import { DEFAULT_WAIT, renewSessions, type SystemdDriver } from '../systemd/driv
 import { registerQuery } from '../systemd/register.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { accessTo, transportFor } from './access.ts';
+import { cacheFolder } from './cache-folder.ts';
 import { sshTargets } from './ssh-targets.ts';
 import { type Streams, writeLines } from './streams.ts';
 import { textCache } from './text-cache.ts';
@@ -29,7 +30,8 @@ export async function openMachinesStore(
   return openQuorumStore({
     register,
     machines: [...machines.keys()],
-    cache: textCache(streams),
+    // A lock is renewed every few seconds, so its texts are not worth a file.
+    cache: textCache(register === 'head' ? cacheFolder('registry', streams.env, streams.home) : undefined),
     // A lock may begin anywhere.
     belongsTo: (changes, cluster) => register === 'leader' || namesCluster(changes, cluster),
     async ask(name, request) {

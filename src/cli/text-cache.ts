@@ -2,19 +2,17 @@ import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { sha256 } from '../base/hash.ts';
 import type { TextCache } from '../quorum/voters.ts';
-import { cacheFolder, isPrivateFolder, makePrivateFolder, readPrivate, replaceFile } from './cache-folder.ts';
-import type { Streams } from './streams.ts';
+import { isPrivateFolder, makePrivateFolder, readPrivate, replaceFile } from './cache-folder.ts';
 
-/** The files that were not written among the last so many are removed. */
+/** How many files are kept; those in use stay in any case. */
 const MOST_FILES = 64;
 const HASH = /^[0-9a-f]{64}$/;
 
 /**
- * Texts by hash in `$XDG_CACHE_HOME/fleet/registry`. A folder or file that another user can write to is not used. A file that
+ * Texts by hash in memory and, if `folder` is given, in files there. A folder or file that another user can write to is not used. A file that
  * does not have its hash is removed. An error of the file system only costs time.
  */
-export function textCache({ env, home }: Pick<Streams, 'env' | 'home'>): TextCache {
-  const folder = cacheFolder('registry', env, home);
+export function textCache(folder: string | undefined): TextCache {
   const texts = new Map<string, string>();
   const damaged = new Set<string>();
   const read = (hash: string): string | undefined => {
@@ -37,7 +35,10 @@ export function textCache({ env, home }: Pick<Streams, 'env' | 'home'>): TextCac
     get: (hash) => texts.get(hash) ?? read(hash),
     put(hash, text) {
       texts.set(hash, text);
-      if (folder !== undefined) quietly(() => write(folder, hash, text));
+      if (folder !== undefined) quietly(() => write(folder, hash, text, texts));
+    },
+    keep(hashes) {
+      for (const hash of texts.keys()) if (!hashes.includes(hash)) texts.delete(hash);
     },
   };
 }
@@ -49,11 +50,13 @@ function filesIn(folder: string): readonly string[] {
   );
 }
 
-function write(folder: string, hash: string, text: string): void {
+/** The files of `used` texts stay, however old they are. */
+function write(folder: string, hash: string, text: string, used: ReadonlyMap<string, string>): void {
   if (!makePrivateFolder(folder)) return;
   replaceFile(join(folder, hash), text);
-  const files = filesIn(folder).map((name) => ({ name, at: statSync(join(folder, name)).mtimeMs }));
-  for (const { name } of files.sort((a, b) => b.at - a.at).slice(MOST_FILES))
+  const others = filesIn(folder).filter((name) => !used.has(name));
+  const files = others.map((name) => ({ name, at: statSync(join(folder, name)).mtimeMs }));
+  for (const { name } of files.sort((a, b) => b.at - a.at).slice(Math.max(0, MOST_FILES - used.size)))
     rmSync(join(folder, name), { force: true });
 }
 

@@ -172,6 +172,8 @@ export class QuorumStore implements Store {
       entries.sort((a, b) => (a.key < b.key ? -1 : 1)),
     );
     this.#holders.add(added);
+    // The present ones too, because the next head may not be chosen.
+    this.#options.cache.keep([...before, ...segments].map(({ hash }) => hash));
     const next: Head = {
       membership,
       cluster: head?.cluster ?? randomId(),
@@ -197,6 +199,7 @@ export class QuorumStore implements Store {
     const texts = new Map(head.segments.map(({ hash }) => [hash, this.#options.cache.get(hash) ?? '']));
     const snapshot = snapshotOf(head.revision, head.segments, texts);
     this.#snapshot = { head, snapshot };
+    this.#options.cache.keep(head.segments.map(({ hash }) => hash));
     return snapshot;
   }
 }

@@ -54,6 +54,8 @@ export interface TextCache {
   known(): readonly string[];
   get(hash: string): string | undefined;
   put(hash: string, text: string): void;
+  /** Releases the memory of all other texts. */
+  keep(hashes: readonly string[]): void;
 }
 
 /** A machine: its state, undefined for one without a state that counts, and the head that it has. */
@@ -141,6 +143,7 @@ export class HeadVoters implements Acceptors<Head> {
 
   /** Texts of the next head, which no voter has yet. */
   add(texts: ReadonlyMap<string, string>): void {
+    this.#added.clear();
     for (const [hash, text] of texts) {
       this.#cache.put(hash, text);
       this.#added.add(hash);

@@ -22,11 +22,11 @@ let folder: string;
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), 'fleet-text-cache-'));
   folder = join(home, 'fleet/registry');
-  textCache({ env: { XDG_CACHE_HOME: home }, home }).put(HASH, 'text');
+  textCache(folder).put(HASH, 'text');
 });
 afterEach(() => rmSync(home, { recursive: true }));
 
-const open = () => textCache({ env: { XDG_CACHE_HOME: home }, home });
+const open = () => textCache(folder);
 
 describe('the cache of texts', () => {
   it('keeps a text for the next process', () => {
@@ -72,10 +72,21 @@ describe('the cache of texts', () => {
     expect(cache.get(HASH)).toBe('text');
   });
 
+  it('releases other texts, and finds them in their files again', () => {
+    const cache = open();
+    cache.put(sha256('other'), 'other');
+    cache.keep([HASH]);
+    rmSync(join(folder, sha256('other')));
+    expect([cache.get(HASH), cache.get(sha256('other'))]).toEqual(['text', undefined]);
+  });
+
   it('removes only its oldest files', () => {
     writeFileSync(join(folder, 'important'), '');
     const cache = open();
-    for (let at = 0; at < 70; at++) cache.put(sha256(`${at}`), `${at}`);
+    for (let at = 0; at < 70; at++) {
+      cache.put(sha256(`${at}`), `${at}`);
+      cache.keep([]);
+    }
     expect(readdirSync(folder)).toContain('important');
     expect(readdirSync(folder)).toHaveLength(65);
   });

@@ -90,5 +90,8 @@ export function memoryCache(): TextCache {
     known: () => [...texts.keys()],
     get: (hash) => texts.get(hash),
     put: (hash, text) => void texts.set(hash, text),
+    keep: (hashes) => {
+      for (const hash of texts.keys()) if (!hashes.includes(hash)) texts.delete(hash);
+    },
   };
 }

@@ -64,6 +64,8 @@ describe('a store on machines', () => {
       await second.commit([{ kind: 'put', key: `more/${i}`, value: 'y'.repeat(900), ifRevision: 0 }]);
     // A value of 900 characters is written again a few times, and each time to three voters.
     expect(voters.sent).toBeLessThan(50 * 900 * 3 * 6);
+    // Those of the present head and of the one before.
+    expect(cache.known().length).toBeLessThan(30);
     await second.close();
   });
 
