@@ -9,16 +9,24 @@ const belongsTo: QuorumOptions['belongsTo'] = (changes, cluster) =>
 
 const MACHINES = ['web-1', 'web-2', 'web-3', 'web-4'];
 
-describeStore('store on machines', async () => {
-  const voters = new ModelVoters();
-  const open = (): Store =>
+const put = (key: string, value = '1'): Change => ({ kind: 'put', key, value, ifRevision: 0 });
+
+/** Opens stores as separate processes do; `others` replaces options. */
+function opener({ ask }: ModelVoters, others: Partial<QuorumOptions> = {}): () => QuorumStore {
+  return () =>
     openQuorumStore({
       register: 'head',
       machines: MACHINES,
       belongsTo,
-      ask: voters.ask,
+      ask,
       cache: memoryCache(),
+      ...others,
     });
+}
+
+describeStore('store on machines', async () => {
+  const voters = new ModelVoters();
+  const open = opener(voters);
   const opened: Store[] = [];
   const reopen = async (): Promise<Store> => {
     const store = open();
@@ -37,13 +45,7 @@ describeStore('store on machines', async () => {
 describe('a store on machines', () => {
   it('sends and reads only what has changed', async () => {
     const voters = new ModelVoters();
-    const first = openQuorumStore({
-      register: 'head',
-      machines: MACHINES,
-      belongsTo,
-      ask: voters.ask,
-      cache: memoryCache(),
-    });
+    const first = opener(voters)();
     await first.commit(
       Array.from({ length: 5000 }, (_, i) => ({
         kind: 'put' as const,
@@ -53,8 +55,7 @@ describe('a store on machines', () => {
       })),
     );
     const cache = memoryCache();
-    const open = (): Store =>
-      openQuorumStore({ register: 'head', machines: MACHINES, belongsTo, ask: voters.ask, cache });
+    const open = opener(voters, { cache });
     expect((await open().list('')).records).toHaveLength(5000);
     voters.sent = voters.received = voters.requests = 0;
     expect((await open().list('')).records).toHaveLength(5000);
@@ -71,18 +72,11 @@ describe('a store on machines', () => {
 
   it.each([['web-1'], ['web-2'], ['web-3']])('reads and commits while %s is down', async (machine) => {
     const voters = new ModelVoters();
-    const open = (): Store =>
-      openQuorumStore({
-        register: 'head',
-        machines: MACHINES,
-        belongsTo,
-        ask: voters.ask,
-        cache: memoryCache(),
-      });
-    await open().commit([{ kind: 'put', key: 'a', value: '1', ifRevision: 0 }]);
+    const open = opener(voters);
+    await open().commit([put('a')]);
     voters.down.add(machine);
     const store = open();
-    expect(await store.commit([{ kind: 'put', key: 'b', value: '2', ifRevision: 0 }])).toEqual({
+    expect(await store.commit([put('b', '2')])).toEqual({
       kind: 'committed',
       revision: 2,
     });
@@ -93,27 +87,9 @@ describe('a store on machines', () => {
   it('creates no registry while a machine does not answer, because it may have one', async () => {
     const voters = new ModelVoters();
     voters.down.add('web-4');
-    const store = openQuorumStore({
-      register: 'head',
-      machines: MACHINES,
-      belongsTo,
-      ask: voters.ask,
-      cache: memoryCache(),
-    });
-    await expect(store.commit([{ kind: 'put', key: 'a', value: '1', ifRevision: 0 }])).rejects.toThrow(
-      /Cannot find the registry/,
-    );
+    const store = opener(voters)();
+    await expect(store.commit([put('a')])).rejects.toThrow(/Cannot find the registry/);
   });
-
-  const put = (key: string, value = '1'): Change => ({ kind: 'put', key, value, ifRevision: 0 });
-  const opener = (voters: ModelVoters) => (): QuorumStore =>
-    openQuorumStore({
-      register: 'head',
-      machines: MACHINES,
-      belongsTo,
-      ask: voters.ask,
-      cache: memoryCache(),
-    });
 
   it.each(MACHINES.slice(0, 3))('reads its contents and commits while %s hangs', async (machine) => {
     const voters = new ModelVoters();
@@ -172,15 +148,8 @@ describe('a store on machines', () => {
 
   it('names the voters that are missing for a majority', async () => {
     const voters = new ModelVoters();
-    const open = (): Store =>
-      openQuorumStore({
-        register: 'head',
-        machines: MACHINES,
-        belongsTo,
-        ask: voters.ask,
-        cache: memoryCache(),
-      });
-    await open().commit([{ kind: 'put', key: 'a', value: '1', ifRevision: 0 }]);
+    const open = opener(voters);
+    await open().commit([put('a')]);
     voters.down.add('web-1').add('web-3');
     await expect(open().list('')).rejects.toThrow(/do not answer: web-1, web-3/);
   });
@@ -188,20 +157,12 @@ describe('a store on machines', () => {
   it('gives a voter that lost its disk a new copy, with the next commit', async () => {
     const voters = new ModelVoters();
     const replaced: string[] = [];
-    const open = (): QuorumStore =>
-      openQuorumStore({
-        register: 'head',
-        machines: MACHINES,
-        belongsTo,
-        ask: voters.ask,
-        cache: memoryCache(),
-        onReplaced: (machine) => replaced.push(machine),
-      });
-    await open().commit([{ kind: 'put', key: 'a', value: '1', ifRevision: 0 }]);
+    const open = opener(voters, { onReplaced: (machine) => replaced.push(machine) });
+    await open().commit([put('a')]);
     voters.disks.delete('web-2');
     const store = open();
-    await store.commit([{ kind: 'put', key: 'b', value: '2', ifRevision: 0 }]);
-    await store.commit([{ kind: 'put', key: 'c', value: '3', ifRevision: 0 }]);
+    await store.commit([put('b', '2')]);
+    await store.commit([put('c', '3')]);
     expect(replaced).toEqual(['web-2']);
     voters.down.add('web-1');
     expect((await open().list('')).records.map(({ value }) => value)).toEqual(['1', '2', '3']);
