@@ -35,6 +35,8 @@ type PortsOptions = {
   readonly wait?: WaitPolicy;
   /** Whether the registry is compared with the machines before anything is stored; true unless given. */
   readonly guard?: boolean;
+  /** The units that the command names. */
+  readonly units?: readonly string[];
   /** The fleetd that runs the pass; true for the one of this computer, if there is one. */
   readonly controller?: boolean | Endpoint;
 };
@@ -65,14 +67,14 @@ export async function withConfig<T>(
   config: Config,
   streams: Streams,
   work: (ports: Ports, access: SshAccess) => Promise<T>,
-  { dryRun = false, wait = DEFAULT_WAIT, guard = true, controller = false }: PortsOptions = {},
+  { dryRun = false, wait = DEFAULT_WAIT, guard = true, controller = false, units = [] }: PortsOptions = {},
 ): Promise<T> {
   const { machines, sshConfigNotes } = sshTargets(config, streams);
   if (config.verbose) writeLines(streams.err, sshConfigNotes);
   const transport = transportFor(config, streams);
   const access = await accessTo({ ...config, machines }, streams);
   const driver = createSshDriver(transport, { access, settleMs: config.settle, wait });
-  const registry = await openRegistry(config, streams, driver);
+  const { registry, voters } = await openRegistry(config, streams, driver);
   const follower = followPass(streams, dryRun);
   const unguarded: Ports = {
     registry: dryRun ? previewRegistry(registry, registryOptions(streams)) : registry,
@@ -82,13 +84,16 @@ export async function withConfig<T>(
     machines: machines.map(({ machine }) => machine),
     agentTtlMs: config.agent_ttl,
     cutOff: config.cut_off,
+    voters: dryRun ? undefined : voters,
     emit: follower.emit,
   };
   const found =
     controller !== false && !dryRun
       ? await controllerFor(controller, config, streams, unguarded, wait)
       : undefined;
-  const ports = found?.ports ?? (guard ? guarded(unguarded) : unguarded);
+  // A controller observes machines all the time.
+  const early = guard && config.registry.kind !== 'file' ? units : undefined;
+  const ports = found?.ports ?? (guard ? guarded({ ...unguarded, early }) : unguarded);
   try {
     const targetOf = ({ name }: Machine): SshTarget => {
       const found = access.get(name);

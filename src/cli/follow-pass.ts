@@ -35,7 +35,11 @@ export function followPass(streams: Streams, dryRun: boolean): Follower {
   const timer = quiet === true ? undefined : setInterval(look, LOOK_MS).unref();
   ifInterrupted?.(() => interruptionLines(watch, dryRun));
   return {
-    emit: (event) => watch.note(event, performance.now()),
+    emit(event) {
+      watch.note(event, performance.now());
+      if (event.kind === 'voters')
+        void import('../output/events.ts').then(({ votersText }) => err(`${votersText(event)}\n`));
+    },
     end() {
       clearInterval(timer);
       live?.clear();

@@ -8,7 +8,7 @@ import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { accessTo, transportFor } from './access.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { sshTargets } from './ssh-targets.ts';
-import { type Streams, writeLines } from './streams.ts';
+import type { Streams } from './streams.ts';
 import { textCache } from './text-cache.ts';
 
 /**
@@ -16,7 +16,7 @@ import { textCache } from './text-cache.ts';
  * made and closed with the store.
  */
 export async function openMachinesStore(
-  register: 'head' | 'leader',
+  register: string,
   config: Config,
   streams: Streams,
   driver?: SystemdDriver,
@@ -29,11 +29,11 @@ export async function openMachinesStore(
   const machines = new Map(config.machines.map(({ machine }) => [machine.name, machine]));
   return openQuorumStore({
     register,
-    machines: [...machines.keys()],
+    machines: config.machines.map(({ machine: { name }, voter }) => ({ machine: name, mark: voter })),
     // A lock is renewed every few seconds, so its texts are not worth a file.
     cache: textCache(register === 'head' ? cacheFolder('registry', streams.env, streams.home) : undefined),
-    // A lock may begin anywhere.
-    belongsTo: (changes, cluster) => register === 'leader' || namesCluster(changes, cluster),
+    // Only the head is that of a cluster; a lock may begin anywhere.
+    belongsTo: (changes, cluster) => register !== 'head' || namesCluster(changes, cluster),
     async ask(name, request) {
       const machine = machines.get(name);
       if (machine === undefined) throw new FleetError('machine-not-found', `No such machine: "${name}"`);
@@ -48,8 +48,6 @@ export async function openMachinesStore(
       );
       return answer;
     },
-    onReplaced: (machine) =>
-      writeLines(streams.err, [`Machine "${machine}" had lost its copy of the registry, and has it again`]),
     async close() {
       await Promise.all([sessions.close(), waits.close()]);
       if (driver === undefined) await reached.close();

@@ -14,6 +14,8 @@ import {
 import type { LeaderLock } from '../election/leadership.ts';
 import type { RegistryStatus } from '../output/registry-status.ts';
 import type { VoterStatus } from '../quorum/electorate.ts';
+import type { QuorumStore } from '../quorum/store.ts';
+import type { Voters } from '../reconcile/ports.ts';
 import type { RegistryOptions } from '../registry/edit.ts';
 import { createRegistry, type Registry } from '../registry/registry.ts';
 import { openFileStore } from '../store/file.ts';
@@ -29,7 +31,7 @@ export async function withRegistry<T>(
   { flags, streams }: Pick<Call, 'flags' | 'streams'>,
   work: (registry: Registry) => Promise<T>,
 ): Promise<T> {
-  const registry = await openRegistry(await ownConfig(flags, streams), streams);
+  const { registry } = await openRegistry(await ownConfig(flags, streams), streams);
   try {
     return await work(registry);
   } finally {
@@ -37,13 +39,22 @@ export async function withRegistry<T>(
   }
 }
 
-/** `driver` reaches the machines, for a registry on them; by default it is made from the configuration. */
+/** The registry and, if it is on the machines, its voters. `driver` reaches them; by default it is made from the configuration. */
 export async function openRegistry(
   config: Config,
   streams: Streams,
   driver?: SystemdDriver,
-): Promise<Registry> {
-  return createRegistry(await openStore(config.registry, config, streams, driver), registryOptions(streams));
+): Promise<{ readonly registry: Registry; readonly voters: Voters | undefined }> {
+  const store = await openStore(config.registry, config, streams, driver);
+  const registry = createRegistry(store, registryOptions(streams));
+  return { registry, voters: 'tend' in store ? votersOf(store as QuorumStore, config) : undefined };
+}
+
+function votersOf(store: QuorumStore, { machines }: Config): Voters {
+  const marks = machines.flatMap(({ machine: { name }, voter }) =>
+    voter === undefined ? [] : [[name, voter] as const],
+  );
+  return { tend: (candidates) => store.tend(candidates), marks: new Map(marks) };
 }
 
 export function registryOptions({ env }: Pick<Streams, 'env'>): RegistryOptions {
@@ -119,9 +130,12 @@ type StoreKind<P extends RegistryPlace> = {
   readonly controller: ControllerPart<P> | undefined;
 };
 
+/** A leader lock; on the machines, it has its own voters. */
+type OpenLock = LeaderLock & Partial<Pick<Voters, 'tend'>>;
+
 type ControllerPart<P> = {
   probe(place: P, config: Config, streams: Streams): Promise<void>;
-  lock(place: P, config: Config, streams: Streams, ttlMs: number): Promise<LeaderLock>;
+  lock(place: P, config: Config, streams: Streams, ttlMs: number): Promise<OpenLock>;
 };
 
 const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } = {
@@ -140,7 +154,8 @@ const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } 
       async lock(_, config, streams, ttlMs) {
         const { openMachinesStore } = await import('./machines-store.ts');
         const { storeLeaderLock } = await import('../election/store-leader-lock.ts');
-        return storeLeaderLock(await openMachinesStore('leader', config, streams), ttlMs);
+        const store = await openMachinesStore('leader', config, streams);
+        return { ...storeLeaderLock(store, ttlMs), tend: (candidates) => store.tend(candidates) };
       },
     },
   },
@@ -209,7 +224,7 @@ export async function probeWriting(config: Config, streams: Streams, ttlMs: numb
 }
 
 /** The lock of the one leader, beside the registry. */
-export async function openLeaderLock(config: Config, streams: Streams, ttlMs: number): Promise<LeaderLock> {
+export async function openLeaderLock(config: Config, streams: Streams, ttlMs: number): Promise<OpenLock> {
   return controllerPart(config.registry).lock(config.registry, config, streams, ttlMs);
 }
 

@@ -1,8 +1,11 @@
+import { basename } from 'node:path';
+import { isGlob } from '../base/glob.ts';
 import type { SubmitRequest } from '../operations/submit.ts';
 import type { DifferingFile, RequestResult } from '../operations/unit-result.ts';
 import type { ReportLines } from '../output/report.ts';
 import type { UnitVerb } from '../output/request-failures.ts';
 import type { Ports } from '../reconcile/ports.ts';
+import { isTemplate, parseUnitName, unitNameProblem } from '../unit/unit-name.ts';
 import { type Call, printAnswer } from './command.ts';
 import { type ExitStatus, requestStatus } from './exit-status.ts';
 import { waitPolicyOf } from './options.ts';
@@ -27,7 +30,9 @@ export async function runChange<Result>(
 ): Promise<ExitStatus> {
   const { withPorts } = await import('./context.ts');
   const dryRun = call.options.dryRun === true;
-  const result = await withPorts(call, operation, { dryRun, controller, wait: waitPolicyOf(call.options) });
+  const wait = waitPolicyOf(call.options);
+  const units = controller ? namedUnits(call.arguments) : [];
+  const result = await withPorts(call, operation, { dryRun, controller, wait, units });
   const { report, json, status } = toAnswer(result, dryRun);
   await printAnswer(call, report, json, !dryRun);
   return status;
@@ -83,3 +88,13 @@ export function submitRequest({ arguments: units, options, streams }: Call): Sub
 
 /** The time limit for the first lease of a controller, in ms, without `--timeout`. */
 const LEASE_WAIT_MS = 10_000;
+
+/** The names of units in arguments; globs, templates and invalid names have none. */
+function namedUnits(arguments_: readonly string[]): readonly string[] {
+  return arguments_.flatMap((argument) => {
+    const name = basename(argument);
+    if (isGlob(name) || unitNameProblem(name) !== undefined) return [];
+    const unit = parseUnitName(name);
+    return isTemplate(unit) ? [] : [unit.text];
+  });
+}

@@ -34,6 +34,8 @@ export type LoggedEvent =
   | { readonly kind: 'uncordon'; readonly machine: string }
   /** It was removed from the cluster by a command. */
   | { readonly kind: 'machine-removed'; readonly machine: string }
+  /** Machines that are no voters any more, and those that became voters; one in both lists had lost its state. */
+  | { readonly kind: 'voters'; readonly gone: readonly string[]; readonly come: readonly string[] }
   /** A unit could not reach its target state; logged again when the failure changes. */
   | { readonly kind: 'failed'; readonly unit: string; readonly machine: string; readonly failure: Failure }
   /** The first success after such a failure. */

@@ -17,6 +17,8 @@ export type MachineConfig = {
   readonly host: string;
   /** The connection settings of fleet.conf, environment and flags; the others come from ssh_config and the defaults. */
   readonly settings: SshSettings;
+  /** Whether it shall be a voter of a registry on the machines; undefined if fleet decides. */
+  readonly voter: boolean | undefined;
   /** The setting that holds the address, for messages; undefined for a host that is not listed. */
   readonly written: Setting | undefined;
 };

@@ -127,12 +127,13 @@ function machineConfig(
   { ssh, override }: SshConfig,
   written: Setting | undefined,
 ): MachineConfig {
-  const { address, metadata = {}, ...settings } = own;
+  const { address, metadata = {}, voter, ...settings } = own;
   const { host, port = own.port } = address;
   return {
     machine: { name, address: formatAddress({ host, port }), metadata },
     host,
     settings: { ...ssh, ...settings, ...(port !== undefined && { port }), ...override },
+    voter,
     written,
   };
 }

@@ -205,6 +205,12 @@ export const SETTINGS = [
     about: 'The port of the SSH server.',
   },
   {
+    key: ['voter', MACHINE, 'yes-no'],
+    unset: 'fleet chooses',
+    about:
+      'With `registry = machines`: whether this machine shall store the registry. Use the same values in every fleet.conf of the cluster.',
+  },
+  {
     key: ['known_hosts_file', SSH, 'path'],
     unset: 'see [connecting](connecting.md)',
     about: 'The only file of host keys to use, in the format of OpenSSH.',

@@ -51,6 +51,7 @@ const VALUE_TYPES = {
   registry: value(EXPECTED_REGISTRY, parseRegistryPlace),
   transport: value('ssh2 or openssh', oneOf('ssh2', 'openssh')),
   user: value('a user name', parseUser),
+  'yes-no': value('yes or no', parseYesNo),
 } as const satisfies Readonly<Record<Key['type'], ValueType<unknown>>>;
 
 type ValueOf<R extends TypedKeyRow> =
@@ -107,6 +108,10 @@ function parsePercentage(text: string): number | undefined {
 
 export function parseBoolean(text: string): boolean | undefined {
   return text === 'true' || text === 'false' ? text === 'true' : undefined;
+}
+
+function parseYesNo(text: string): boolean | undefined {
+  return text === 'yes' || text === 'no' ? text === 'yes' : undefined;
 }
 
 /** `yes` means `ask`; without a terminal, an unknown host is refused. */

@@ -9,6 +9,7 @@ import type { PassRequest, ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
 import { trustedViews } from '../reconcile/trust.ts';
+import { tendVoters } from '../reconcile/voters.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { ChangeNotifier } from './change-notifier.ts';
 import { Leases } from './leases.ts';
@@ -42,6 +43,9 @@ const MOST_TURNS = 64;
 
 /** The longest sleep, in ms: a process that wakes up much later was paused. */
 const TICK_MS = 1_000;
+
+/** The interval of looks at the voters, in ms. */
+const VOTERS_MS = 5_000;
 
 /** After how long an iteration of the loop counts as hanging, in ms: a change of the registry takes at most 10 s. */
 const AWAKE_MS = 30_000;
@@ -188,7 +192,7 @@ export class Controller {
     setMaxListeners(0, signal);
     const watches = [...this.#watches.values()];
     const watching = watches.map((watch) => watch.run(signal));
-    const following = this.#followRegistry(signal);
+    const following = Promise.all([this.#followRegistry(signal), this.#tendVoters(signal)]);
     await this.whenReady;
     this.#hasObserved = true;
     const tick = setInterval(() => this.#checkPause(), TICK_MS);
@@ -242,6 +246,17 @@ export class Controller {
         this.#notifier.registry(error);
         await retry.sleep(TICK_MS, signal);
       }
+    }
+  }
+
+  /** Without a command, too: a voter may be lost at any time. */
+  async #tendVoters(signal: AbortSignal): Promise<void> {
+    const pause = new WakeUp();
+    while (!signal.aborted && this.#ports.voters !== undefined) {
+      await pause.sleep(VOTERS_MS, signal);
+      const registry = this.#registry;
+      if (registry === undefined || this.#notifier.registryError !== undefined || !this.#mayRun()) continue;
+      await tendVoters({ ...this.#ports, emit: this.#options.emit }, this.#snapshot(registry), registry);
     }
   }
 

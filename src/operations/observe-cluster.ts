@@ -1,6 +1,7 @@
 import { type FleetError, isFleetError } from '../base/errors.ts';
 import { leaseOf } from '../cluster/lease.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
+import { observedEarly } from '../reconcile/early.ts';
 import { machineEdits, observe, unseenBy } from '../reconcile/observe.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
@@ -21,29 +22,39 @@ type ObserveOptions = Partial<Pick<ObserveRequest, 'names' | 'vitals' | 'digests
  */
 export async function observeCluster(
   from: SnapshotSource,
-  {
-    names = [],
-    vitals = false,
-    digests = false,
-    withoutRegistry: mayLackRegistry = false,
-  }: ObserveOptions = {},
+  options: ObserveOptions = {},
 ): Promise<ClusterSnapshot> {
   if ('snapshot' in from) return from.snapshot();
-  const ports = from;
+  const { names = [], vitals = false, digests = false, withoutRegistry = false } = options;
+  const request = { names, digests, vitals };
+  if (from.early === undefined) return observeNow(from, request, withoutRegistry);
+  const driver = observedEarly(from.driver, from.machines, request);
+  try {
+    return await observeNow({ ...from, driver }, request, withoutRegistry);
+  } finally {
+    await driver.close();
+  }
+}
+
+async function observeNow(
+  ports: Ports,
+  request: ObserveRequest,
+  mayLackRegistry: boolean,
+): Promise<ClusterSnapshot> {
   const problems: FleetError[] = [];
   const registry = await ports.registry.load().catch((error) => {
     if (!mayLackRegistry || !isFleetError(error, 'registry-no-majority')) throw error;
     problems.push(error);
     return new RegistryView(0, []);
   });
-  const request = { names, digests, vitals };
   const { views, sessions } = await observe(ports, registry, request);
   for (const session of sessions.values()) session.close();
   await remember(ports, views, registry);
   const unseen = views
     .flatMap(({ observation }) => (observation === undefined ? [] : unseenBy(observation, registry)))
-    .filter((name) => !names.includes(name));
-  if (unseen.length > 0) return observeCluster(ports, { names: [...names, ...unseen], vitals, digests });
+    .filter((name) => !request.names.includes(name));
+  if (unseen.length > 0)
+    return observeNow(ports, { ...request, names: [...request.names, ...unseen] }, false);
   const snapshot = snapshotOf(ports, registry, views);
   const [withoutRegistry] = problems;
   if (withoutRegistry === undefined) return snapshot;

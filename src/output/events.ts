@@ -72,6 +72,8 @@ function knownText(event: LoggedEvent): string {
       return `${event.machine} takes units again`;
     case 'machine-removed':
       return `${event.machine} is removed`;
+    case 'voters':
+      return votersText(event);
     case 'failed':
       return `${event.unit} failed on ${event.machine}: ${failureText(event.failure).summary}`;
     case 'recovered':
@@ -81,6 +83,27 @@ function knownText(event: LoggedEvent): string {
     default:
       return unknownText(event);
   }
+}
+
+/** `db-1 is a voter instead of web-2`; `web-2 has its copy of the registry again`; `web-4, web-5 are voters too`. */
+export function votersText({
+  gone,
+  come,
+}: {
+  readonly gone: readonly string[];
+  readonly come: readonly string[];
+}) {
+  const areOf = (names: readonly string[]): string =>
+    `${names.join(', ')} ${names.length > 1 ? 'are' : 'is'}`;
+  if (gone.length === 0) return `${areOf(come)} now ${voter(come)}, too`;
+  if (come.length === 0) return `${areOf(gone)} no longer ${voter(gone)}`;
+  if (gone.join() === come.join())
+    return `${come.join(', ')} had lost its copy of the registry, and has it again`;
+  return `${areOf(come)} now ${voter(come)} instead of ${gone.join(', ')}`;
+}
+
+function voter({ length }: readonly string[]): string {
+  return length > 1 ? 'voters of the registry' : 'a voter of the registry';
 }
 
 /** An event of a newer version of fleet, by its kind. */

@@ -193,7 +193,7 @@ export const VOTERS: ListingView<VoterStatus> = {
     text('voter', (row) => row.machine),
     text('state', (row) => row.state, {
       meaning:
-        '"current", "behind" (it gets the rest with the next change), "lost" (its machine has stored something else, so it does not count until the next change replaces it), or "unreachable"',
+        '"current", "behind" (it gets the rest with the next change), "lost" (its machine has stored something else, so it does not count until it has a new copy), or "unreachable"',
     }),
     number('revision', (row) => row.revision),
   ],

@@ -21,3 +21,6 @@ export function afterBallot({ round, proposer }: Ballot): Ballot {
 
 /** The limit of rounds. A voter that has promised a higher one has not promised it to a proposer of fleet. */
 export const MAX_ROUND = 2 ** 48;
+
+/** How far the round of one voter may be above those of the others before it counts as damaged. */
+export const MAX_AHEAD = 2 ** 32;

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred, withTimeout } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
+import { type Candidate, chooseVoters } from './choose.ts';
 import type { Head } from './head.ts';
 import { hasQuorum, type Membership, type Voter, withVoters } from './membership.ts';
 import { type Outcome, Proposer } from './register.ts';
@@ -16,6 +17,15 @@ export type VoterStatus = {
   readonly error?: FleetError;
 };
 
+/** A machine that may be a voter, and what a fleet.conf says about that. */
+export type QuorumMachine = Pick<Candidate, 'machine' | 'mark'>;
+
+/**
+ * A change of the voters: the machines that are voters no more, and those that became voters. A machine in both lists had lost
+ * its state.
+ */
+export type VoterChange = { readonly gone: readonly string[]; readonly come: readonly string[] };
+
 /** The limits for a voter that gets a new state, and for one that is asked about its own, in ms. */
 const REPLACEMENT_MS = 3000;
 const STATUS_MS = 5000;
@@ -24,14 +34,15 @@ const PATIENCE_MS = 300;
 /** A proposer that was disturbed waits up to this time, in ms, and up to twice as long each time. */
 const PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 1000;
+/** The most changes of the voters in one call. */
+const MOST_CHANGES = 5;
 /** After so many attempts, a command gives up. */
 const MOST_ATTEMPTS = 50;
 
 /** Finds, creates and replaces the voters of a registry. */
 export class Electorate {
-  readonly #machines: readonly string[];
+  readonly #machines: readonly QuorumMachine[];
   readonly #holders: HeadVoters;
-  readonly #onReplaced: (machine: string) => void;
   /** The clusters that own machines without a registry. */
   readonly #owners = new Map<string, string>();
   /** The voters that this process has tried to replace. */
@@ -39,11 +50,9 @@ export class Electorate {
   #opening: Promise<Proposer<Head> | undefined> | undefined;
   #first: Membership | undefined;
 
-  /** The first ones of `machines` become voters. `onReplaced` is called when a voter has its state again that it had lost. */
-  constructor(machines: readonly string[], holders: HeadVoters, onReplaced: (machine: string) => void) {
+  constructor(machines: readonly QuorumMachine[], holders: HeadVoters) {
     this.#machines = machines;
     this.#holders = holders;
-    this.#onReplaced = onReplaced;
   }
 
   /** The voters of a registry that this process creates. */
@@ -68,12 +77,13 @@ export class Electorate {
 
   /** A proposer for the voters that the machines name; undefined if all machines answer and none has a registry. */
   async #locate(): Promise<Proposer<Head> | undefined> {
-    const machines = this.#machines;
-    const likely = voterCount(machines.length);
+    const first = firstVoters(this.#machines);
+    const others = this.#machines.map(({ machine }) => machine).filter((name) => !first.includes(name));
     let unreachable: unknown;
     const invalid: string[] = [];
-    for (const group of [machines.slice(0, likely), machines.slice(likely)]) {
-      const heads = new Map<string, Head>();
+    const heads = new Map<string, Head>();
+    // Former voters may be among the first machines, so others are asked too, unless a majority agrees.
+    for (const group of [first, others]) {
       const asked = group.map(async (machine, index) => {
         const { state, head, isInvalid, owner } = await this.#holders.find(machine, index === 0);
         if (isInvalid) invalid.push(machine);
@@ -83,8 +93,10 @@ export class Electorate {
       // A machine that hangs must not delay the others.
       unreachable ??= await firstError(asked, () => isConfirmed(newestOf(heads), heads));
       const newest = newestOf(heads);
-      if (newest !== undefined) return this.#proposer(newest.membership);
+      if (newest !== undefined && isConfirmed(newest, heads)) return this.#proposer(newest.membership);
     }
+    const newest = newestOf(heads);
+    if (newest !== undefined) return this.#proposer(newest.membership);
     if (invalid.length > 0)
       throw new FleetError(
         'registry-no-majority',
@@ -105,7 +117,6 @@ export class Electorate {
    * `registry-no-majority` unless it `belongsTo` the cluster that owns a machine, because the registry of that one may be lost.
    */
   async create(belongsTo: (cluster: string) => boolean): Promise<Proposer<Head>> {
-    const machines = this.#machines;
     for (const [machine, owner] of this.#owners) {
       if (belongsTo(owner)) continue;
       throw new FleetError(
@@ -116,8 +127,9 @@ export class Electorate {
         },
       );
     }
-    const chosen = machines.slice(0, voterCount(machines.length));
-    const voters = await Promise.all(chosen.map((machine) => this.#holders.create(machine)));
+    const voters = await Promise.all(
+      firstVoters(this.#machines).map((machine) => this.#holders.create(machine)),
+    );
     this.#first = { epoch: 1, voters };
     const proposer = this.#proposer(this.#first);
     this.#opening = Promise.resolve(proposer);
@@ -165,22 +177,63 @@ export class Electorate {
     );
   }
 
-  /** Gives each voter that lost its state a new one, with the contents. An error leaves it as it is, because the rest is a majority. */
-  async replaceLost(proposer: Proposer<Head>): Promise<void> {
-    for (const lost of this.#holders.lostOf(proposer.membership)) {
-      if (this.#tried.has(lost.state)) continue;
-      this.#tried.add(lost.state);
-      try {
-        const fresh = await withTimeout(REPLACEMENT_MS, this.#holders.create(lost.machine), () => undefined);
-        if (fresh === undefined || fresh.state === lost.state) continue;
-        await proposer.change((head) => head && withoutLost(head, lost, fresh));
-        // The second step of the change.
-        this.headOf(await proposer.change((head) => head));
-        this.#onReplaced(lost.machine);
-      } catch (error) {
+  /**
+   * Replaces voters that have lost their state, are drained, are lost, or have left the cluster, one after the other. A change that does
+   * not succeed is left for the next call, because the rest is a majority.
+   */
+  async tend(candidates: readonly Candidate[]): Promise<readonly VoterChange[]> {
+    const proposer = await this.open();
+    const changes: VoterChange[] = [];
+    while (proposer !== undefined && changes.length < MOST_CHANGES) {
+      const change = await this.#improve(proposer, candidates).catch((error) => {
         if (!isFleetError(error)) throw error;
-      }
+      });
+      if (change === undefined) break;
+      changes.push(change);
     }
+    return changes;
+  }
+
+  async #improve(
+    proposer: Proposer<Head>,
+    candidates: readonly Candidate[],
+  ): Promise<VoterChange | undefined> {
+    const { voters } = proposer.membership;
+    const { stay, gone, come } = this.#nextVoters(proposer, candidates);
+    if (gone.length + come.length === 0) return undefined;
+    const fresh = await Promise.all(
+      come.map((machine) => {
+        const state = gone.find((voter) => voter.machine === machine)?.state;
+        if (state !== undefined) this.#tried.add(state);
+        return withTimeout(REPLACEMENT_MS, this.#holders.create(machine, state), () => undefined);
+      }),
+    );
+    const next = [...stay, ...fresh.flatMap((voter) => voter ?? [])];
+    if (next.length < stay.length + come.length || sameVoters(next, voters)) return undefined;
+    const isBefore = ({ membership }: Head): boolean => sameVoters(membership.voters, voters);
+    await proposer.change(
+      (head) => head && (isBefore(head) ? { ...head, membership: withVoters(head.membership, next) } : head),
+    );
+    // The second step of the change.
+    const head = this.headOf(await proposer.change((current) => current));
+    if (head === undefined || !sameVoters(head.membership.voters, next)) return undefined;
+    return { gone: gone.map(({ machine }) => machine), come };
+  }
+
+  /** The voters of the next change. A voter without its state is renewed after its machine was chosen again. */
+  #nextVoters(proposer: Proposer<Head>, candidates: readonly Candidate[]) {
+    const { membership, outOfReach } = proposer;
+    const { voters } = membership;
+    const names = voters.map(({ machine }) => machine);
+    const chosen = chooseVoters(names, candidates);
+    const come = chosen.filter((machine) => !names.includes(machine));
+    const gone = voters.filter(({ machine }) => !chosen.includes(machine));
+    const lost = [...this.#holders.lostOf(membership), ...outOfReach].find(
+      ({ state }) => !this.#tried.has(state),
+    );
+    if (come.length + gone.length > 0 || lost === undefined)
+      return { stay: voters.filter((voter) => !gone.includes(voter)), gone, come };
+    return { stay: voters.filter((voter) => voter !== lost), gone: [lost], come: [lost.machine] };
   }
 
   /** The voters and what each has stored; undefined if there is no registry yet. */
@@ -214,10 +267,10 @@ export class Electorate {
   }
 }
 
-/** Five voters in clusters of seven machines or more, one in clusters of one or two, three otherwise. */
-function voterCount(machines: number): number {
-  if (machines >= 7) return 5;
-  return machines >= 3 ? 3 : 1;
+/** The voters of a new registry, and those that an existing one is likely to have. */
+function firstVoters(machines: readonly QuorumMachine[]): readonly string[] {
+  const candidates = machines.map((each) => ({ ...each, answers: true, condition: 'good' }) as const);
+  return chooseVoters([], candidates);
 }
 
 /** The head with the latest membership. */
@@ -250,9 +303,6 @@ async function firstError(work: readonly Promise<void>[], isEnough: () => boolea
   return error;
 }
 
-function withoutLost(head: Head, lost: Voter, fresh: Voter): Head {
-  const { membership } = head;
-  if (!membership.voters.some(({ state }) => state === lost.state)) return head;
-  const others = membership.voters.filter(({ state }) => state !== lost.state);
-  return { ...head, membership: withVoters(membership, [...others, fresh]) };
+function sameVoters(a: readonly Voter[], b: readonly Voter[]): boolean {
+  return a.length === b.length && a.every(({ state }) => b.some((other) => other.state === state));
 }

@@ -1,4 +1,4 @@
-import { afterBallot, type Ballot, compareBallots, NO_BALLOT } from './ballot.ts';
+import { afterBallot, type Ballot, compareBallots, MAX_AHEAD, NO_BALLOT } from './ballot.ts';
 import { hasQuorum, type Membership, type Voter, votersOf, withoutPrevious } from './membership.ts';
 
 /** What a voter has stored: the highest ballot that it promised, and the last proposal that it accepted. */
@@ -67,6 +67,8 @@ export class Proposer<V extends Value> {
   #round = 0;
   /** The last proposal that is known to be chosen. */
   #chosen: Proposal<V> | undefined;
+  /** The rounds that voters have promised, by state, also in answers that came too late to count. */
+  readonly #rounds = new Map<string, number>();
   /** A ballot that a quorum promised when it accepted `after`, so that the next change needs no round trip for promises. */
   #promised: { readonly ballot: Ballot; readonly after: Proposal<V> } | undefined;
 
@@ -81,14 +83,19 @@ export class Proposer<V extends Value> {
     return this.#membership;
   }
 
+  /** The voters that have promised a round so high that a damaged file is more likely. They promise no other one. */
+  get outOfReach(): readonly Voter[] {
+    const most = this.#mostRound;
+    if (most === undefined) return [];
+    return votersOf(this.#membership).filter(({ state }) => (this.#rounds.get(state) ?? 0) > most);
+  }
+
   /** The value at some moment between call and return. One round trip is enough if a quorum agrees. */
   async read(): Promise<Outcome<V>> {
-    const answers = await gather(
-      this.#options.patience,
+    const answers = await this.#gather(
       (voter) => this.#acceptors.read(voter),
       (found) => ({ of: this.#memberships(newest(found)), reached: isChosen(newest(found), found) }),
     );
-    this.#raise(answers);
     const found = newest(answers);
     if (found === undefined || !isChosen(found, answers) || found.value.membership.previous !== undefined)
       return this.change((current) => current);
@@ -114,7 +121,9 @@ export class Proposer<V extends Value> {
   }
 
   async #attempt(decide: Decide<V>): Promise<Attempt<V>> {
-    const early = this.#promised;
+    this.#raise();
+    // A voter that promised a higher round would refuse that ballot.
+    const early = this.#promised?.ballot.round === this.#round ? this.#promised : undefined;
     this.#promised = undefined;
     const ballot = early?.ballot ?? { round: ++this.#round, proposer: this.#options.proposer };
     const prepared = early?.after ?? (await this.#prepare(ballot));
@@ -134,8 +143,7 @@ export class Proposer<V extends Value> {
       const accepted = new Set(keep(answers, (stored) => isAt(stored, { ballot, value })).keys());
       return hasQuorum(before, accepted) && hasQuorum(value.membership, accepted);
     };
-    const answers = await gather(
-      this.#options.patience,
+    const answers = await this.#gather(
       (voter) => this.#acceptors.accept(voter, ballot, value),
       (some) => ({ of: [before, value.membership], reached: reached(some) }),
     );
@@ -153,8 +161,7 @@ export class Proposer<V extends Value> {
   /** The proposal that a quorum which promises the ballot leads to; undefined if there is none yet. */
   async #prepare(ballot: Ballot): Promise<Proposal<V> | undefined | Failed> {
     const isPromised = ({ promised }: Stored<V>): boolean => isSame(promised, ballot);
-    const answers = await gather(
-      this.#options.patience,
+    const answers = await this.#gather(
       (voter) => this.#acceptors.prepare(voter, ballot),
       (some) => {
         const promised = keep(some, isPromised);
@@ -188,14 +195,42 @@ export class Proposer<V extends Value> {
     this.#membership = chosen.value.membership;
   }
 
-  /** The next round is above those of a majority. One voter alone cannot drive the rounds up. */
-  #raise(answers: Answers<V>): void {
-    const rounds = [...answers.values()].map(({ promised }) => promised.round).sort((a, b) => a - b);
-    this.#round = Math.max(this.#round, rounds[Math.floor(rounds.length / 2)] ?? 0);
+  /** The next round is above those of all voters, except the ones out of reach. */
+  #raise(): void {
+    const most = this.#mostRound ?? 0;
+    this.#round = Math.max(this.#round, ...this.#knownRounds.filter((round) => round <= most));
+  }
+
+  /**
+   * The highest round that is believed, so that one voter alone cannot drive the rounds up to the end. Undefined until a majority
+   * has answered.
+   */
+  get #mostRound(): number | undefined {
+    const rounds = this.#knownRounds;
+    if (rounds.length * 2 <= votersOf(this.#membership).length) return undefined;
+    return (rounds[Math.floor((rounds.length - 1) / 2)] ?? 0) + MAX_AHEAD;
+  }
+
+  /** From the lowest to the highest. */
+  get #knownRounds(): readonly number[] {
+    return votersOf(this.#membership)
+      .flatMap(({ state }) => this.#rounds.get(state) ?? [])
+      .sort((a, b) => a - b);
+  }
+
+  #gather(
+    ask: (voter: Voter) => Promise<Stored<V> | undefined>,
+    judge: (answers: Answers<V>) => Goal,
+  ): Promise<Answers<V>> {
+    const remember = async (voter: Voter): Promise<Stored<V> | undefined> => {
+      const stored = await ask(voter);
+      if (stored !== undefined) this.#rounds.set(voter.state, stored.promised.round);
+      return stored;
+    };
+    return gather(this.#options.patience, remember, judge);
   }
 
   #failure(answers: Answers<V>, membership: Membership, proposed: boolean): Failed {
-    this.#raise(answers);
     if (hasQuorum(membership, new Set(answers.keys()))) return { kind: 'preempted', proposed };
     const missing = votersOf(membership).filter(({ state }) => !answers.has(state));
     return { kind: 'no-quorum', missing, proposed };

@@ -5,7 +5,8 @@ import { FleetError } from '../base/errors.ts';
 import { applyChanges, EMPTY_SNAPSHOT, findRecord, recordsBelow, type Snapshot } from '../store/snapshot.ts';
 import type { Change, CommitResult, Store } from '../store/store.ts';
 import { createWaits } from '../store/waits.ts';
-import { Electorate, type VoterStatus } from './electorate.ts';
+import type { Candidate } from './choose.ts';
+import { Electorate, type QuorumMachine, type VoterChange, type VoterStatus } from './electorate.ts';
 import { COMMITS_KEPT, type Head } from './head.ts';
 import { addSegment, type Entry, snapshotOf } from './segments.ts';
 import { type AskVoter, HeadVoters, type TextCache } from './voters.ts';
@@ -13,14 +14,12 @@ import { type AskVoter, HeadVoters, type TextCache } from './voters.ts';
 export type QuorumOptions = {
   /** The name of the register: registers are independent of each other. */
   readonly register: string;
-  /** The machines of the cluster, of which the first ones become voters. */
-  readonly machines: readonly string[];
+  /** The machines of the cluster, of which the first ones become voters unless others are marked. */
+  readonly machines: readonly QuorumMachine[];
   readonly ask: AskVoter;
   readonly cache: TextCache;
   /** Whether a registry that begins with these changes is that of a cluster. */
   readonly belongsTo: (changes: readonly Change[], cluster: string) => boolean;
-  /** A voter that had lost its state has it again. */
-  readonly onReplaced?: (machine: string) => void;
   /** Releases what `ask` uses. */
   readonly close?: () => Promise<void>;
 };
@@ -33,6 +32,7 @@ export function openQuorumStore(options: QuorumOptions): QuorumStore {
 }
 
 export class QuorumStore implements Store {
+  readonly commitsAt = true;
   readonly #options: QuorumOptions;
   readonly #holders: HeadVoters;
   readonly #electorate: Electorate;
@@ -41,13 +41,12 @@ export class QuorumStore implements Store {
   readonly #closed = deferred<void>();
   #snapshot: { readonly head: Head; readonly snapshot: Snapshot } | undefined;
   #commits: Promise<unknown> = Promise.resolve();
+  #tending: Promise<unknown> = Promise.resolve();
 
   constructor(options: QuorumOptions) {
     this.#options = options;
     this.#holders = new HeadVoters(options);
-    this.#electorate = new Electorate(options.machines, this.#holders, (machine) =>
-      options.onReplaced?.(machine),
-    );
+    this.#electorate = new Electorate(options.machines, this.#holders);
   }
 
   async get(key: string) {
@@ -59,9 +58,9 @@ export class QuorumStore implements Store {
     return { revision: snapshot.revision, records: recordsBelow(snapshot, prefix) };
   }
 
-  async commit(changes: readonly Change[]): Promise<CommitResult> {
+  async commit(changes: readonly Change[], at?: number): Promise<CommitResult> {
     // A rejection of the commit before is that caller's.
-    const turn = this.#commits.then(() => this.#commit(changes));
+    const turn = this.#commits.then(() => this.#commit(changes, at));
     this.#commits = turn.catch(() => undefined);
     const result = await turn;
     if (result.kind === 'committed') this.#waits.ringAll();
@@ -107,7 +106,7 @@ export class QuorumStore implements Store {
   async close(): Promise<void> {
     this.#waits.close();
     this.#closed.resolve();
-    await this.#commits;
+    await Promise.all([this.#commits, this.#tending]);
     await this.#options.close?.();
   }
 
@@ -123,7 +122,7 @@ export class QuorumStore implements Store {
     return head === undefined ? EMPTY_SNAPSHOT : this.#load(head);
   }
 
-  async #commit(changes: readonly Change[]): Promise<CommitResult> {
+  async #commit(changes: readonly Change[], at: number | undefined): Promise<CommitResult> {
     const id = randomId();
     const proposer =
       (await this.#electorate.open()) ??
@@ -132,6 +131,11 @@ export class QuorumStore implements Store {
     const outcome = await proposer.change(async (head) => {
       if (head?.commits.includes(id)) {
         result = { kind: 'committed', revision: head.revision };
+        return head;
+      }
+      const revision = head?.revision ?? 0;
+      if (at !== undefined && at !== revision) {
+        result = { kind: 'conflict', key: '' };
         return head;
       }
       const before = head === undefined ? EMPTY_SNAPSHOT : await this.#load(head);
@@ -146,8 +150,17 @@ export class QuorumStore implements Store {
     });
     this.#electorate.headOf(outcome);
     if (result === undefined) throw new TypeError('a change was not decided');
-    await this.#electorate.replaceLost(proposer);
     return result;
+  }
+
+  /**
+   * Replaces voters where that is needed. `candidates` are all machines of the cluster. Without a need, no machine is asked
+   * after the first read.
+   */
+  async tend(candidates: readonly Candidate[]): Promise<readonly VoterChange[]> {
+    const turn = this.#tending.then(() => this.#electorate.tend(candidates));
+    this.#tending = turn.catch(() => undefined);
+    return turn;
   }
 
   /** The voters and what each has stored; undefined if there is no registry yet. */

@@ -14,8 +14,8 @@ export type VoterRequest = {
   readonly register: string;
   readonly action:
     | { readonly kind: 'read' }
-    /** Gives the machine a state unless it has one that is whole. A damaged one is kept beside it. */
-    | { readonly kind: 'create' }
+    /** Gives the machine a state unless it has one that is whole, and is not `unless`. The old file is kept beside it. */
+    | { readonly kind: 'create'; readonly unless?: string }
     /** Answers when another proposal than this one is accepted, or after {@link WAIT_SECONDS}. */
     | { readonly kind: 'wait'; readonly accepted: Ballot }
     | { readonly kind: 'prepare'; readonly state: string; readonly ballot: Ballot }
@@ -124,9 +124,12 @@ export class HeadVoters implements Acceptors<Head> {
     await this.#request(voter.machine, { kind: 'wait', accepted: stored.accepted?.ballot ?? NO_BALLOT });
   }
 
-  /** The state of a machine, which is made if it has none. */
-  async create(machine: string): Promise<Voter> {
-    const { state } = await this.#request(machine, { kind: 'create' });
+  /** The state of a machine, which is made if it has none, or has `unless`. */
+  async create(machine: string, unless?: string): Promise<Voter> {
+    const { state } = await this.#request(machine, {
+      kind: 'create',
+      ...(unless !== undefined && { unless }),
+    });
     if (state === undefined) throw new TypeError('a voter was made without a state');
     return { machine, state };
   }

@@ -11,6 +11,7 @@ import {
 import type { SystemdState } from '../cluster/unit-state.ts';
 import type { MachineId } from '../machine/machine.ts';
 import type { MachinePlan, Obstacle, Step } from '../plan/step.ts';
+import type { VoterChange } from '../quorum/electorate.ts';
 import type { Decision } from '../schedule/decision.ts';
 
 /**
@@ -40,6 +41,8 @@ export type PassEvent =
    * same failure as the last time.
    */
   | ({ readonly kind: 'outcome'; readonly again?: boolean } & UnitOutcome)
+  /** The voters of a registry on the machines have changed. */
+  | ({ readonly kind: 'voters' } & VoterChange)
   | { readonly kind: 'pass-done'; readonly failures: number; readonly ms: number };
 
 /** A stored decision that changes the assignment of a unit. */

@@ -1,19 +1,14 @@
 import { isFleetError } from '../base/errors.ts';
-import type { MachineView, Observation } from '../cluster/snapshot.ts';
+import type { MachineView } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { Registry } from '../registry/registry.ts';
+import type { RegistryView } from '../registry/view.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
 import { type ObserveRequest, observedBy, observeQuery } from '../systemd/observation.ts';
-import { comparedRegistry, refuseDoubtful } from './outdated.ts';
+import { type EarlyObservation, withEarly } from './early.ts';
+import { refuseDoubtful } from './outdated.ts';
 import type { Ports } from './ports.ts';
-
-/** An observation that was made before the pass requested it. */
-type EarlyObservation = {
-  readonly session: MachineSession;
-  readonly request: ObserveRequest;
-  readonly observation: Promise<Observation>;
-};
 
 /**
  * The ports with a registry that stores nothing while a machine has a newer token than the registry. Such a registry may be
@@ -34,6 +29,7 @@ class Guard {
   readonly driver: SystemdDriver;
   readonly seen: () => Promise<readonly MachineView[] | undefined>;
   readonly #ports: Ports;
+  #hasLooked: boolean = false;
   /** The first answer of every machine, by name. */
   readonly #firstViews = new Map<string, MachineView>();
   /** By the machine's name. */
@@ -61,13 +57,32 @@ class Guard {
 
   async #update(decide: Parameters<Registry['update']>[0]): ReturnType<Registry['update']> {
     const { registry, machines } = this.#ports;
+    if (!this.#hasLooked) {
+      const before = await this.#look(decide);
+      if (before !== undefined) return before;
+    }
+    // Taken before the registry is read, so that it contains all later decisions of other processes.
+    const views = (await this.seen()) ?? machines.flatMap(({ name }) => this.#firstViews.get(name) ?? []);
+    return registry.update((view) => {
+      const edits = decide(view);
+      if (edits.length > 0) refuseDoubtful(view, views);
+      return edits;
+    });
+  }
+
+  /** Observes the machines before the first change; resolves with the registry if there is nothing to change. */
+  async #look(decide: Parameters<Registry['update']>[0]): Promise<RegistryView | undefined> {
+    const { registry, early } = this.#ports;
+    const observing = early && this.#observeRest({ names: early, digests: true });
+    // The pass reports an error, too.
+    observing?.catch(() => undefined);
     const before = await registry.load();
     const edits = decide(before);
     if (edits.length === 0) return before;
-    const known = await this.seen();
-    if (known === undefined) await this.#observeRest({ names: unitsOf(edits), digests: true });
-    const views = known ?? machines.flatMap(({ name }) => this.#firstViews.get(name) ?? []);
-    return comparedRegistry(registry, () => views, refuseDoubtful).update(decide);
+    await observing;
+    if ((await this.seen()) === undefined) await this.#observeRest({ names: unitsOf(edits), digests: true });
+    this.#hasLooked = true;
+    return undefined;
   }
 
   /** Observes the machines that have not been observed yet. */
@@ -88,14 +103,7 @@ class Guard {
   #connect(machine: Machine): MachineSession {
     const early = this.#early.get(machine.name);
     this.#early.delete(machine.name);
-    if (early === undefined) return this.#open(machine);
-    const { session, request } = early;
-    let unused: Promise<Observation> | undefined = early.observation;
-    return observedBy(session, (query) => {
-      const known = covers(request, query.request) ? unused : undefined;
-      unused = undefined;
-      return known ?? session.ask(query);
-    });
+    return early === undefined ? this.#open(machine) : withEarly(early);
   }
 
   /** A session whose first answer includes the highest token of the machine. */
@@ -119,12 +127,6 @@ class Guard {
       }
     });
   }
-}
-
-/** Whether the answer to `given` also answers the other request. */
-function covers(given: ObserveRequest, { names, digests, backup, vitals }: ObserveRequest): boolean {
-  const isNamed = (name: string): boolean => given.names.includes(name);
-  return !backup && !vitals && (given.digests || !digests) && names.every(isNamed);
 }
 
 function unitsOf(edits: readonly Edit[]): readonly string[] {

@@ -1,6 +1,8 @@
 import type { Clock } from '../base/time.ts';
 import type { ClusterSnapshot, LeaseEnds } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
+import type { Candidate } from '../quorum/choose.ts';
+import type { VoterChange } from '../quorum/electorate.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
 import type { Emit } from './events.ts';
@@ -17,6 +19,14 @@ export type Observer = {
 /** The conditions under which units leave unreachable machines. */
 type Policy = Pick<ClusterSnapshot, 'agentTtlMs' | 'cutOff'>;
 
+/** The voters of a registry on the machines. */
+export interface Voters {
+  /** Replaces voters where that is needed; resolves with the changes. Rejects with a FleetError `registry-…`. */
+  tend(candidates: readonly Candidate[]): Promise<readonly VoterChange[]>;
+  /** The machines that fleet.conf asks for as voters, or against. */
+  readonly marks: ReadonlyMap<string, boolean>;
+}
+
 /** The dependencies of a pass: the registry, the machines, the clocks, and the policy. */
 export type Ports = Policy & {
   readonly registry: Registry;
@@ -24,6 +34,13 @@ export type Ports = Policy & {
   readonly clock: Clock;
   readonly observer: Observer;
   readonly machines: readonly Machine[];
+  /**
+   * Machines are observed while the registry is read, because to read it takes as long. The units that a command names, which
+   * the observation covers; undefined if the registry is read without delay.
+   */
+  readonly early?: readonly string[] | undefined;
+  /** Undefined unless the registry is on the machines. */
+  readonly voters?: Voters | undefined;
   /** Receives the events of a pass as they occur. */
   readonly emit: Emit;
   /** The ends of leases on unreachable machines; undefined, or returns undefined, if they are not known. */

@@ -23,6 +23,7 @@ import type { Ports } from './ports.ts';
 import { settle } from './settle.ts';
 import { snapshotOf } from './snapshot.ts';
 import { trustedViews, withoutAhead } from './trust.ts';
+import { tendVoters } from './voters.ts';
 
 /**
  * The pass: load, observe, schedule, assign, plan, execute. Brings the units in `only`, and their partners, to their target
@@ -54,6 +55,7 @@ async function runPass(
   try {
     const scope = only === 'everything' ? everyUnit(registry.units.values(), views) : named;
     const { snapshot, decisions, known } = await assign(ports, views, scope, drain);
+    const tending = tendVoters(ports, snapshot, known);
     const placements = placementsOf(decisions, readableOf(scope, snapshot));
     const plans = plan(snapshot, placements, { actions });
     const leaving = leavingOf(decisions);
@@ -64,7 +66,7 @@ async function runPass(
       if (now.length > 0) emit({ kind: 'wave-begun', wave: ++wave, waves: order.length });
       return execute(now, snapshot, sessions, emit);
     };
-    const done = await executeWaves(order, carryOut, signal);
+    const [done] = await Promise.all([executeWaves(order, carryOut, signal), tending]);
     // Unreachable partners, which the command did not name, are not reported.
     const reported =
       only === 'everything' ? decisions : decisions.filter(isMeant(only, registry.units, snapshot));

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { FleetError } from '../base/errors.ts';
+import { FleetError, isFleetError } from '../base/errors.ts';
 import type { Change, Store } from '../store/store.ts';
 import { type Document, writeDocument } from './documents.ts';
 import type { Edit, KnownMachine, RegistryOptions, StoredUnit } from './edit.ts';
@@ -27,21 +27,31 @@ export interface Registry {
 const ATTEMPTS = 100;
 
 export function createRegistry(store: Store, options: RegistryOptions): Registry {
+  let last: RegistryView | undefined;
   const load = async (): Promise<RegistryView> => {
     const { revision, records } = await store.list('');
-    return new RegistryView(revision, records);
+    last = new RegistryView(revision, records);
+    return last;
   };
   return {
     load,
     async update(decide, author = options.author) {
+      // The last view may be outdated, so it decides nothing unless a commit at its revision succeeds.
+      let guess = store.commitsAt ? last : undefined;
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-        const view = await load();
-        const edits = decide(view);
-        if (edits.length === 0) return view;
-        const changes = changesFor(edits, view, { ...options, author });
-        const result = await store.commit(changes);
+        const edits = guess && editsFor(decide, guess);
+        if (edits?.length === 0) guess = undefined;
+        const view = guess ?? (await load());
+        const wanted = (guess && edits) ?? decide(view);
+        if (wanted.length === 0) return view;
+        const changes = changesFor(wanted, view, { ...options, author });
+        const result = await store.commit(changes, guess?.revision);
         // The committed state, not the latest one, because tokens belong to this decision.
-        if (result.kind === 'committed') return view.after(changes, result.revision);
+        if (result.kind === 'committed') {
+          last = view.after(changes, result.revision);
+          return last;
+        }
+        guess = undefined;
       }
       throw new FleetError(
         'registry-conflict',
@@ -54,6 +64,16 @@ export function createRegistry(store: Store, options: RegistryOptions): Registry
     waitForChange: (view, signal) => store.waitForChange(view.revision, signal),
     close: () => store.close(),
   };
+}
+
+/** None if `decide` throws, because a view that may be outdated is no reason to refuse. */
+function editsFor(decide: (view: RegistryView) => readonly Edit[], view: RegistryView): readonly Edit[] {
+  try {
+    return decide(view);
+  } catch (error) {
+    if (isFleetError(error)) return [];
+    throw error;
+  }
 }
 
 /** The changes of the store for `edits`; each depends on the revision of its record in the view. */

@@ -36,9 +36,14 @@ export interface Store {
   list(prefix: string): Promise<{ readonly revision: number; readonly records: readonly StoreRecord[] }>;
   /**
    * Applies all changes if every `ifRevision` holds; otherwise none, and the result names the first key that failed.
-   * The same key may not appear twice: that is a TypeError.
+   * The same key may not appear twice: that is a TypeError. `at` is for a store that {@link commitsAt} a revision.
    */
-  commit(changes: readonly Change[]): Promise<CommitResult>;
+  commit(changes: readonly Change[], at?: number): Promise<CommitResult>;
+  /**
+   * Whether `commit` can require that the whole store is at the revision `at`, and else returns a conflict. A read before the
+   * commit is not needed then.
+   */
+  readonly commitsAt?: true;
   /**
    * Resolves with true once the revision differs from `after`, at once if it already does; with false when `signal`
    * aborts or the store is closed. A caller that passes the revision of its last read misses no change. Never rejects:

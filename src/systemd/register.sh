@@ -38,11 +38,13 @@ higher() {
   set -- $1 $2
   [ "$1" -gt "$3" ] || { [ "$1" -eq "$3" ] && [ "$2" -gt "$4" ]; }
 }
-# create_register: with a random state, unless there is one that is whole
+# create_register UNLESS: with a random state, unless there is one that is whole, and not UNLESS
 create_register() {
   read_register
   case $? in
-  0) return ;;
+  0) [ "$state" = "$1" ] || return 0
+    mv -f "$N" "$N.replaced" || return
+    promised='0 0' accepted='0 0' value= ;;
   4) ;;
   5) mv -f "$N" "$N.invalid" || return ;;
   *) return 1 ;;

@@ -53,7 +53,8 @@ function actionLines({ register, action }: VoterRequest): readonly string[] {
       `step lock lock_register ${quote(register)} || return`,
     ];
   }
-  if (action.kind === 'create') return ['step change create_register || return'];
+  if (action.kind === 'create')
+    return [`step change create_register ${quote(action.unless ?? '')} || return`];
   const words = `${quote(action.state)} '${action.ballot.round} ${action.ballot.proposer}'`;
   if (action.kind === 'prepare') return [`step change prepare ${words} || return`];
   const stored = action.contents.flatMap(({ hash, text }) =>

@@ -7,7 +7,7 @@ const MACHINE = '[machine.a]\naddress = 10.0.0.1\n';
 const TOP_KEYS =
   'registry, agent_ttl, settle, cut_off, listen, listen_read_only, listen_names, listen_cert_file, listen_key_file, listen_client_ca_file, listen_insecure, etcd_ca_file, etcd_cert_file, etcd_key_file, etcd_user, etcd_password_file';
 const SSH_KEYS =
-  'user, identity_file, become, sudo, become_password_command, strict_host_key_checking, transport, connect_timeout, keepalive_timeout, port';
+  'user, identity_file, become, sudo, become_password_command, strict_host_key_checking, transport, connect_timeout, keepalive_timeout, port, voter';
 const SECTIONS = 'Sections are [ssh] and [machine.NAME]';
 const QUOTES = 'Put the value in double quotes; within them \\ is written \\\\ and " is written \\"';
 

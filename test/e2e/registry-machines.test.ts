@@ -47,7 +47,7 @@ onMachines('a registry on the machines', () => {
     expect((await bob.fleetctl('registry')).stdout).toMatch(/^k2 +lost /m);
     expect((await bob.fleetctl('cat', 'web@5.service')).status).toBe(0);
     expect((await alice.fleetctl('start', 'web@6')).stderr).toContain(
-      'Machine "k2" had lost its copy of the registry',
+      'k2 had lost its copy of the registry, and has it again',
     );
     expect((await bob.fleetctl('registry')).stdout.match(/ current /g)).toHaveLength(3);
   });

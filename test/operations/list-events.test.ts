@@ -110,7 +110,7 @@ describe('events', () => {
     await log('before');
     const seen: string[] = [];
     for await (const rows of followEvents(registry, { about: [], lines: undefined }, end.signal)) {
-      for (const { event } of rows) seen.push('machine' in event ? event.machine : event.unit);
+      for (const { event } of rows) if ('machine' in event) seen.push(event.machine);
       if (seen.length === 1) void log('first').then(() => log('second'));
       if (seen.length === 3) end.abort();
     }

@@ -49,7 +49,13 @@ export class ModelVoters {
   }
 
   #answer(disk: Disk, { action, unlessKnown }: VoterRequest): VoterAnswer {
-    if (action.kind === 'create') disk.state ??= `${++this.#states}`.padStart(32, '0');
+    if (action.kind === 'create') {
+      if (disk.state !== undefined && disk.state === action.unless) {
+        disk.state = undefined;
+        disk.stored = { promised: NO_BALLOT };
+      }
+      disk.state ??= `${++this.#states}`.padStart(32, '0');
+    }
     if (
       action.kind === 'prepare' &&
       action.state === disk.state &&

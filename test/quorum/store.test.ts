@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Candidate } from '../../src/quorum/choose.ts';
 import { openQuorumStore, type QuorumOptions, type QuorumStore } from '../../src/quorum/store.ts';
 import type { Change, Store } from '../../src/store/store.ts';
 import { describeStore } from '../store/conformance.ts';
@@ -16,7 +17,7 @@ function opener({ ask }: ModelVoters, others: Partial<QuorumOptions> = {}): () =
   return () =>
     openQuorumStore({
       register: 'head',
-      machines: MACHINES,
+      machines: MACHINES.map((machine) => ({ machine, mark: undefined })),
       belongsTo,
       ask,
       cache: memoryCache(),
@@ -154,23 +155,117 @@ describe('a store on machines', () => {
     await expect(open().list('')).rejects.toThrow(/do not answer: web-1, web-3/);
   });
 
-  it('gives a voter that lost its disk a new copy, with the next commit', async () => {
+  const candidates = (names: readonly string[], conditions: Record<string, Candidate['condition']> = {}) =>
+    names.map((machine): Candidate => {
+      const condition = conditions[machine] ?? 'good';
+      return { machine, answers: condition !== 'lost', condition, mark: undefined };
+    });
+  const votersOf = async (store: QuorumStore): Promise<readonly string[]> =>
+    (await store.voters())?.map(({ machine, state }) => `${machine} ${state}`).sort() ?? [];
+
+  it('gives a voter that lost its disk a new copy', async () => {
     const voters = new ModelVoters();
-    const replaced: string[] = [];
-    const open = opener(voters, { onReplaced: (machine) => replaced.push(machine) });
+    const open = opener(voters);
     await open().commit([put('a')]);
     voters.disks.delete('web-2');
     const store = open();
     await store.commit([put('b', '2')]);
     await store.commit([put('c', '3')]);
-    expect(replaced).toEqual(['web-2']);
+    expect(await store.tend(candidates(MACHINES))).toEqual([{ gone: ['web-2'], come: ['web-2'] }]);
+    expect(await store.tend(candidates(MACHINES))).toEqual([]);
     voters.down.add('web-1');
     expect((await open().list('')).records.map(({ value }) => value)).toEqual(['1', '2', '3']);
-    const found = await open().voters();
-    expect(found?.map(({ machine, state }) => `${machine} ${state}`).sort()).toEqual([
-      'web-1 unreachable',
-      'web-2 current',
-      'web-3 current',
+    expect(await votersOf(open())).toEqual(['web-1 unreachable', 'web-2 current', 'web-3 current']);
+  });
+
+  it('moves voters from machines that are lost and drained, with everything that it holds', async () => {
+    const voters = new ModelVoters();
+    const open = opener(voters);
+    await open().commit([put('a')]);
+    voters.down.add('web-1');
+    const store = open();
+    expect((await store.list('')).records).toHaveLength(1);
+    voters.requests = 0;
+    expect(await store.tend(candidates(MACHINES))).toEqual([]);
+    expect(voters.requests).toBe(0);
+    expect(await store.tend(candidates(MACHINES, { 'web-1': 'lost' }))).toEqual([
+      { gone: ['web-1'], come: ['web-4'] },
     ]);
+    // Another minority may fail now, and the former voter returns with its old state.
+    voters.down.add('web-2');
+    await store.commit([put('b')]);
+    voters.down.delete('web-1');
+    expect((await open().list('')).records.map(({ key }) => key)).toEqual(['a', 'b']);
+    voters.down.clear();
+    expect(await votersOf(open())).toEqual(['web-2 behind', 'web-3 current', 'web-4 current']);
+    const machines = [...MACHINES, 'web-5', 'web-6'].map((machine) => ({ machine, mark: undefined }));
+    const other = opener(voters, { machines })();
+    await other.list('');
+    const drained = candidates([...MACHINES, 'web-5', 'web-6'], { 'web-2': 'drained', 'web-3': 'drained' });
+    expect(await other.tend(drained)).toHaveLength(2);
+    expect((await votersOf(other)).join()).not.toMatch(/web-[23]/);
+    expect((await other.list('')).records.map(({ key }) => key)).toEqual(['a', 'b']);
+  });
+
+  it('finds its voters although none of the first machines is one any more', async () => {
+    const voters = new ModelVoters();
+    const names = ['web-1', 'web-2', 'web-3', 'web-4', 'web-5', 'web-6'];
+    const machines = names.map((machine) => ({ machine, mark: undefined }));
+    const open = opener(voters, { machines });
+    const store = open();
+    await store.commit([put('a')]);
+    const drained = { 'web-1': 'drained', 'web-2': 'drained', 'web-3': 'drained' } as const;
+    expect(await store.tend(candidates(names, drained))).toHaveLength(3);
+    await store.commit([put('b')]);
+    // One former voter was reinstalled, so that the others are no majority of the former voters.
+    voters.disks.delete('web-1');
+    voters.disks.delete('web-2');
+    expect((await open().list('')).records.map(({ key }) => key)).toEqual(['a', 'b']);
+  });
+
+  it('has more voters in a larger cluster, and fewer in a smaller one', async () => {
+    const voters = new ModelVoters();
+    const two = ['web-1', 'web-2'].map((machine) => ({ machine, mark: undefined }));
+    const store = opener(voters, { machines: two })();
+    await store.commit([put('a')]);
+    expect(await votersOf(store)).toEqual(['web-1 current']);
+    const grown = opener(voters)();
+    await grown.list('');
+    expect(await grown.tend(candidates(MACHINES))).toEqual([{ gone: [], come: ['web-2', 'web-3'] }]);
+    voters.down.add('web-1');
+    expect((await opener(voters)().list('')).records).toHaveLength(1);
+    voters.down.clear();
+    expect(await grown.tend(candidates(['web-2', 'web-3']))).toHaveLength(1);
+    expect(await votersOf(grown)).toHaveLength(1);
+    expect((await opener(voters)().list('')).records).toHaveLength(1);
+  });
+
+  it('creates the registry on the machines that are marked', async () => {
+    const voters = new ModelVoters();
+    const machines = MACHINES.map((machine) => ({ machine, mark: machine === 'web-1' ? false : undefined }));
+    const store = opener(voters, { machines })();
+    await store.commit([put('a')]);
+    expect(await votersOf(store)).toEqual(['web-2 current', 'web-3 current', 'web-4 current']);
+  });
+
+  it.each([
+    ['that is lower than the highest one', 2 ** 30],
+    ['that no proposer of fleet promised', 2 ** 40],
+    ['after which there is none', 2 ** 48],
+  ])('brings a voter up to date that promised a round %s', async (_, round) => {
+    const voters = new ModelVoters();
+    const open = opener(voters);
+    await open().commit([put('a')]);
+    const disk = voters.disks.get('web-3');
+    if (disk === undefined) throw new Error('web-3 has stored nothing');
+    disk.stored = { ...disk.stored, promised: { round, proposer: 1 } };
+    const store = open();
+    await store.list('');
+    for (const key of ['b', 'c', 'd']) await store.commit([put(key)]);
+    await store.tend(candidates(MACHINES));
+    await store.commit([put('e')]);
+    expect(await votersOf(open())).toEqual(['web-1 current', 'web-2 current', 'web-3 current']);
+    const rounds = [...voters.disks.values()].map(({ stored }) => stored.promised.round);
+    expect(Math.max(...rounds)).toBeLessThan(2 ** 31);
   });
 });

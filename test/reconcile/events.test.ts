@@ -21,6 +21,8 @@ function line(event: PassEvent): string {
       return `pass-begun ${event.scope === 'everything' ? event.scope : [...event.scope].join(' ')}`;
     case 'pass-done':
       return `pass-done ${event.failures}`;
+    case 'voters':
+      return `voters ${event.come}`;
     default:
       return `${event.kind} ${event.machine}`;
   }

@@ -3,7 +3,10 @@ import { parseArgs } from 'node:util';
 
 const HELP = `Injects faults into a cluster of real machines on this box, with two fleetd, and checks the result. Needs root.
 
-Usage: npm run soak -- [--minutes 20] [--machines 10] [--units 200] [--ttl 10] [--seed N] [--log FILE]`;
+Usage: npm run soak -- [--minutes 20] [--machines 10] [--units 200] [--ttl 10] [--seed N] [--log FILE]
+       npm run soak -- --registry [--minutes 20] [--changes 1000] [--seed N]
+
+With --registry, the faults are those of the voters of a registry on the machines, on four machines.`;
 
 const { values } = parseArgs({
   options: {
@@ -13,6 +16,8 @@ const { values } = parseArgs({
     ttl: { type: 'string', default: '10' },
     seed: { type: 'string', default: `${Date.now() % 1_000_000}` },
     log: { type: 'string', default: '' },
+    registry: { type: 'boolean', default: false },
+    changes: { type: 'string', default: '1000' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -20,7 +25,7 @@ const { values } = parseArgs({
 process.exitCode = values.help ? print(HELP) : run();
 
 function run() {
-  const { minutes, machines, units, ttl, seed, log } = values;
+  const { minutes, machines, units, ttl, seed, log, registry, changes } = values;
   const env = {
     SOAK_MINUTES: minutes,
     SOAK_MACHINES: machines,
@@ -28,8 +33,10 @@ function run() {
     SOAK_TTL: ttl,
     SOAK_SEED: seed,
     SOAK_LOG: log,
+    SOAK_CHANGES: changes,
   };
-  const words = ['vitest', 'run', '--config', 'test/vitest.config.ts', '--project', 'e2e', 'test/soak'];
+  const file = registry ? 'test/soak/registry.test.ts' : 'test/soak/soak.test.ts';
+  const words = ['vitest', 'run', '--config', 'test/vitest.config.ts', '--project', 'e2e', file];
   return spawnSync('npx', words, { stdio: 'inherit', env: { ...process.env, ...env } }).status ?? 1;
 }
 

@@ -1,5 +1,7 @@
+import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { copyFileSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
 import type { VoterAnswer, VoterRequest } from '../../src/quorum/voters.ts';
@@ -91,6 +93,58 @@ describe('a register on a machine', () => {
     expect(readFileSync(file)).toEqual(damaged);
     expect((await ask({ kind: 'create' })).state).not.toBe(state);
     expect(readFileSync(`${file}.invalid`)).toEqual(damaged);
+  });
+
+  it.each(['mkfifo', 'mkdir'])('does not wait for what %s has put in its place', async (program) => {
+    const machine = await createLocalMachine();
+    const { session } = machine.connect();
+    const ask = (action: Action): Promise<VoterAnswer> =>
+      session.ask(registerQuery({ register: 'head', action }));
+    const { state } = await ask({ kind: 'create' });
+    const file = machine.path('var/registry/head.register');
+    rmSync(file);
+    execFileSync(program, [file]);
+    expect(await ask({ kind: 'read' })).toMatchObject({ state: undefined, invalid: true });
+    const fresh = await ask({ kind: 'create' });
+    expect(fresh.state).toMatch(/^[0-9a-f]{32}$/);
+    expect(fresh.state).not.toBe(state);
+    expect((await ask({ kind: 'read' })).state).toBe(fresh.state);
+  });
+
+  it('rejects while another process holds its lock, and works afterwards', async () => {
+    const machine = await createLocalMachine();
+    const { session } = machine.connect();
+    const read = registerQuery({ register: 'head', action: { kind: 'read' } });
+    await session.ask(registerQuery({ register: 'head', action: { kind: 'create' } }));
+    const holder = spawn('flock', [machine.path('var/registry/lock'), 'sh', '-c', 'echo held; read line'], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
+    await once(holder.stdout, 'data');
+    await expect(session.ask(read)).rejects.toThrow(/another process holds .*lock/);
+    holder.stdin.end();
+    await once(holder, 'exit');
+    expect((await session.ask(read)).state).toBeDefined();
+  });
+
+  it('gets a new state if it has the one that is not wanted, and keeps the old file', async () => {
+    const machine = await createLocalMachine();
+    const { session } = machine.connect();
+    const create = (unless?: string): Promise<VoterAnswer> =>
+      session.ask(registerQuery({ register: 'head', action: { kind: 'create', ...(unless && { unless }) } }));
+    const { state = '' } = await create();
+    await session.ask(
+      registerQuery({
+        register: 'head',
+        action: { kind: 'accept', state, ballot: BALLOT, value: '{}', contents: [] },
+      }),
+    );
+    const file = machine.path('var/registry/head.register');
+    const before = readFileSync(file);
+    expect((await create('f'.repeat(32))).state).toBe(state);
+    const fresh = await create(state);
+    expect(fresh.state).not.toBe(state);
+    expect(fresh.stored).toEqual({ promised: { round: 0, proposer: 0 } });
+    expect(readFileSync(`${file}.replaced`)).toEqual(before);
   });
 
   it('has the old or the new state, wherever its script is killed', async () => {

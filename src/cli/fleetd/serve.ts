@@ -12,7 +12,7 @@ import { Metrics } from '../../metrics/metrics.ts';
 import { bugEntry, type LogEntry, logEntry, logJson, logText } from '../../output/log.ts';
 import { errorLines } from '../../output/report.ts';
 import type { ControllerEvent } from '../../reconcile/events.ts';
-import type { Ports } from '../../reconcile/ports.ts';
+import type { Ports, Voters } from '../../reconcile/ports.ts';
 import { withConfig } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { openLeaderLock } from '../registry.ts';
@@ -75,8 +75,9 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
   };
   const clock = steadyClock();
   const leads = (): boolean => election.isWon;
+  const lock = await openLeaderLock(config, streams, leaderTtlOf(config));
   const election = new Election({
-    lock: await openLeaderLock(config, streams, leaderTtlOf(config)),
+    lock,
     onChange: () => controller.wake(),
     onFailure: (error) => emit({ kind: 'election-failed', error }),
     trouble: () => controller.troubles.find(({ isOwn }) => isOwn)?.message,
@@ -86,6 +87,7 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
   const controller = new Controller({
     ports: {
       ...ports,
+      voters: ports.voters && withLock(ports.voters, lock),
       driver: countedDriver(ports.driver, (failure) => metrics.countSession(failure)),
       clock,
     },
@@ -110,6 +112,17 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
     endWatch();
     await api.close();
   }
+}
+
+/** The voters of the registry, together with those of the leader lock. Only changes of the former are reported. */
+function withLock(voters: Voters, { tend }: Partial<Pick<Voters, 'tend'>>): Voters {
+  return {
+    ...voters,
+    async tend(candidates) {
+      const [changes] = await Promise.all([voters.tend(candidates), tend?.(candidates)]);
+      return changes;
+    },
+  };
 }
 
 async function configOf(flags: Flags, streams: Streams): Promise<Config> {

@@ -1,0 +1,64 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { add, cluster, inside, onMachines } from '../support/cluster.ts';
+import { eventually, fleetdStarter } from './fleetd.ts';
+import { createOperator, SLEEPER } from './operator.ts';
+
+onMachines('the voters of a registry', () => {
+  const machines = ['k1', 'k2', 'k3', 'k4'];
+  const operator = createOperator({
+    machines,
+    top: { registry: 'machines', agent_ttl: '4s', listen: 'none' },
+  });
+  beforeAll(() => add('k4'));
+  afterAll(() => cluster('kill', 'k4'));
+
+  const voters = async (): Promise<string> => {
+    const { stdout } = await operator.fleetctl('registry', '--no-legend');
+    return [...stdout.matchAll(/^(k\d) +(\S+)/gm)]
+      .map(([, name, state]) => `${name} ${state}`)
+      .sort((a, b) => (a < b ? -1 : 1))
+      .join(', ');
+  };
+
+  it('leave a machine that is drained', async () => {
+    operator.write('web@.service', SLEEPER);
+    expect((await operator.fleetctl('start', 'web@1', 'web@2')).status).toBe(0);
+    expect(await voters()).toBe('k1 current, k2 current, k3 current');
+    const { stderr } = await operator.fleetctl('drain', 'k1');
+    expect(stderr).toContain('k4 is now a voter of the registry instead of k1');
+    expect(await voters()).toBe('k2 current, k3 current, k4 current');
+    expect((await operator.fleetctl('events')).stdout).toContain(
+      'k4 is now a voter of the registry instead of k1',
+    );
+    // A former voter is not needed any more.
+    await inside('k1', 'rm -r /var/lib/fleet/registry');
+    expect((await operator.fleetctl('list-unit-files', '--fields=unit', '--no-legend')).stdout).toContain(
+      'web@2',
+    );
+    expect((await operator.fleetctl('uncordon', 'k1')).status).toBe(0);
+    expect((await operator.fleetctl('reconcile')).status).toBe(0);
+    expect(await voters()).toBe('k2 current, k3 current, k4 current');
+  });
+
+  const start = fleetdStarter(operator);
+  it('are replaced by fleetd when one is lost, without a command', async () => {
+    const fleetd = start();
+    await eventually(
+      () => fleetd.leads,
+      20_000,
+      () => fleetd.text,
+    );
+    await cluster('kill', 'k2');
+    try {
+      const { message } = await fleetd.logged('voters', {}, 80_000);
+      expect(message).toBe('k1 is now a voter of the registry instead of k2');
+      // The loss of a second one is survived now.
+      await cluster('cut', 'k3');
+      expect((await operator.fleetctl('cat', 'web@1.service')).status).toBe(0);
+    } finally {
+      await cluster('heal', 'k3');
+      await cluster('start', 'k2');
+    }
+    expect(await voters()).toBe('k1 current, k3 current, k4 current');
+  });
+});

@@ -1,0 +1,90 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isFleetError } from '../../src/base/errors.ts';
+import { openMachinesStore } from '../../src/cli/machines-store.ts';
+import type { Streams } from '../../src/cli/streams.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import type { QuorumStore } from '../../src/quorum/store.ts';
+import { hashUnitFile, parseUnitFile } from '../../src/unit/unit-file.ts';
+import { type Operator, service } from '../e2e/operator.ts';
+
+/** What a client has done. `unknown`: it got no answer, so the change may have been made. */
+export type Tally = { acknowledged: number; unknown: number; conflicts: number; longestMs: number };
+
+/** A store in its own register on the machines of an operator, over its own connections. */
+export async function openCounter(operator: Operator): Promise<QuorumStore> {
+  const streams: Streams = {
+    out: () => undefined,
+    err: () => undefined,
+    exact: () => undefined,
+    ask: undefined,
+    env: operator.environment,
+    cwd: operator.folder,
+    home: operator.folder,
+  };
+  const config = await loadConfig({ flags: {}, env: streams.env, cwd: streams.cwd, home: streams.home });
+  return openMachinesStore('counter', config, streams);
+}
+
+const KEY = 'counter';
+
+/** Adds one to the counter until `isOver`, with compare-and-swap. */
+export async function count(store: QuorumStore, isOver: () => boolean): Promise<Tally> {
+  const tally = { acknowledged: 0, unknown: 0, conflicts: 0, longestMs: 0 };
+  let began = performance.now();
+  while (!isOver()) {
+    const result = await addOne(store);
+    if (result === 'unread') await sleep(100);
+    else tally[result]++;
+    if (result !== 'acknowledged') continue;
+    tally.longestMs = Math.max(tally.longestMs, performance.now() - began);
+    began = performance.now();
+  }
+  return tally;
+}
+
+async function addOne(store: QuorumStore): Promise<'acknowledged' | 'unknown' | 'conflicts' | 'unread'> {
+  let isRead = false;
+  try {
+    const record = await store.get(KEY);
+    isRead = true;
+    const value = String(Number(record?.value ?? 0) + 1);
+    const { kind } = await store.commit([
+      { kind: 'put', key: KEY, value, ifRevision: record?.revision ?? 0 },
+    ]);
+    return kind === 'committed' ? 'acknowledged' : 'conflicts';
+  } catch (error) {
+    if (!isFleetError(error)) throw error;
+    return isRead ? 'unknown' : 'unread';
+  }
+}
+
+export async function readCounter(store: QuorumStore): Promise<number> {
+  return Number((await store.get(KEY))?.value ?? 0);
+}
+
+/** The texts that an operator has submitted for a unit, by hash. */
+export type Submitted = { readonly acknowledged: Set<string>; readonly attempted: Set<string> };
+
+/** Submits one text after the other; some commands are killed. */
+export async function submitTexts(
+  operator: Operator,
+  unit: string,
+  isOver: () => boolean,
+  random: () => number,
+): Promise<Submitted> {
+  const submitted = { acknowledged: new Set<string>(), attempted: new Set<string>() };
+  for (let version = 1; !isOver(); version++) {
+    const text = service(`ExecStart=/bin/sleep ${100_000 + version}\nEnvironment=BY=${operator.folder}`);
+    operator.write(`${version % 2}/${unit}`, text);
+    const hash = hashUnitFile(parseUnitFile(text));
+    submitted.attempted.add(hash);
+    const words = ['submit', '--replace', `${version % 2}/${unit}`];
+    const { process, ended } = operator.launch(words, {
+      env: { XDG_CACHE_HOME: `${operator.folder}/cache` },
+    });
+    if (random() < 0.2) setTimeout(() => process.kill('SIGKILL'), random() * 1500);
+    if ((await ended).status === 0) submitted.acknowledged.add(hash);
+    await sleep(random() * 300);
+  }
+  return submitted;
+}
