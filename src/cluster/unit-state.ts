@@ -44,14 +44,22 @@ export type SystemdState = {
  * Properties of a state and of an observation that change although nothing happens. `nextElapse` is among them because
  * it is converted from a time since boot with a clock that counts in seconds.
  */
-const MEASURES: ReadonlySet<string> = new Set([
+export const MEASURES: ReadonlySet<string> = new Set([
   ...(['memoryBytes', 'cpuNs', 'nextElapse'] satisfies (keyof SystemdState)[]),
   ...['uptimeSeconds', 'clock', 'deadline', 'vitals'],
 ]);
 
-/** The text of an observation without its measures, for comparison. */
-export function withoutMeasures(observation: object): string {
-  return JSON.stringify(observation, (key, held: unknown) => (MEASURES.has(key) ? undefined : held));
+/** Whether two observations are equal except for measures. An absent property equals an undefined one. */
+export function isAlike(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const [left, right] = [a as Readonly<Record<string, unknown>>, b as Readonly<Record<string, unknown>>];
+  const hasAlike = (key: string): boolean => MEASURES.has(key) || isAlike(left[key], right[key]);
+  return (
+    Object.keys(left).every(hasAlike) &&
+    Object.keys(right).every((key) => right[key] === undefined || key in left || MEASURES.has(key))
+  );
 }
 
 /** The record that fleet stores on a machine with a unit. */

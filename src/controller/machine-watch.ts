@@ -3,7 +3,7 @@ import { type Deferred, deferred } from '../base/async.ts';
 import { type FleetError, isFleetError } from '../base/errors.ts';
 import type { Clock } from '../base/time.ts';
 import type { Lease, MachineView, Observation, Token } from '../cluster/snapshot.ts';
-import { withoutMeasures } from '../cluster/unit-state.ts';
+import { isAlike } from '../cluster/unit-state.ts';
 import { isRefusal, mayBeDown } from '../cluster/unreachable.ts';
 import { badAnswer } from '../machine/limits.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -297,9 +297,4 @@ export class MachineWatch {
     this.#token = undefined;
     this.#shown = new ShowCache();
   }
-}
-
-/** Whether two observations are equal except for clocks and resource usage. */
-function isAlike(a: Observation | undefined, b: Observation): boolean {
-  return a !== undefined && withoutMeasures(a) === withoutMeasures(b);
 }
