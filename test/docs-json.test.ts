@@ -10,6 +10,9 @@ import { recover } from '../src/operations/recover.ts';
 import { restart } from '../src/operations/restart.ts';
 import { rollback } from '../src/operations/rollback.ts';
 import { start } from '../src/operations/set-target-state.ts';
+import { readUnitFolder } from '../src/operations/sets/folder.ts';
+import { planSet } from '../src/operations/sets/plan.ts';
+import { wantedSet } from '../src/operations/sets/wanted.ts';
 import { unitStatus } from '../src/operations/status.ts';
 import { cat, history } from '../src/operations/unit-texts.ts';
 import { verify } from '../src/operations/verify.ts';
@@ -21,6 +24,7 @@ import { historyJson, MACHINES, UNIT_FILES, UNITS } from '../src/output/listings
 import { passJson } from '../src/output/pass.ts';
 import { recoverJson } from '../src/output/recover.ts';
 import { requestJson, restartJson, rollbackJson } from '../src/output/request-json.ts';
+import { planJson } from '../src/output/sets/json.ts';
 import { statusJson } from '../src/output/status.ts';
 import { verificationJson } from '../src/output/verification.ts';
 import { createRegistry } from '../src/registry/registry.ts';
@@ -66,6 +70,17 @@ const ANSWERS: Readonly<Record<string, (scene: Scene) => Promise<object>>> = {
     await write('web@.service', `# other\n${SLEEP}`);
     const request = { units: ['a', 'c', 'db', 'bad', 'also', 'gone', 'web@2'], cwd, replace: false };
     return requestJson(await start(ports, request), false);
+  },
+  plan: async ({ ports, cwd, write }) => {
+    const text = `${SLEEP}[X-Fleet]\nMachineMetadata=role=web\n`;
+    const planned = async () =>
+      planSet(ports, wantedSet(await readUnitFolder(['units'], cwd), undefined), {
+        ...{ adopt: false, prune: false, pruneLimit: undefined },
+      });
+    await write('units/a.service', text);
+    await write('units/new.service', text);
+    await write('units/notes.txt', '');
+    return planJson(await planned());
   },
   rollback: async (scene) => {
     await scene.write('a.service', `${SLEEP}Nice=1\n`);

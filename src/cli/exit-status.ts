@@ -3,6 +3,7 @@ import type { DrainResult } from '../operations/drain.ts';
 import type { JournalResult } from '../operations/journal.ts';
 import type { PassResult } from '../operations/reconcile-everything.ts';
 import type { RecoverResult } from '../operations/recover.ts';
+import type { SetPlan } from '../operations/sets/plan.ts';
 import type { StatusResult } from '../operations/status.ts';
 import { isUnschedulable, type RequestResult } from '../operations/unit-result.ts';
 
@@ -20,6 +21,8 @@ export const EXIT = {
   notFound: 4,
   /** A required machine is unreachable. */
   unreachable: 5,
+  /** A plan has changes (`plan`, `diff`). */
+  changes: 6,
   /** The terminal was closed (SIGHUP). */
   hungUp: 129,
   /** Ctrl-C. */
@@ -81,7 +84,10 @@ export function exitStatusOf(error: unknown): ExitStatus {
 }
 
 /** The status of a request: a failure takes precedence over a missing unit, and that over an unreachable machine. */
-export function requestStatus({ results, problems }: RequestResult): ExitStatus {
+export function requestStatus({
+  results,
+  problems,
+}: Pick<RequestResult, 'results' | 'problems'>): ExitStatus {
   const statuses = new Set<ExitStatus>(problems.map(({ error }) => BY_CODE[error.code]));
   for (const result of results) {
     const { failures, rejected } = result;
@@ -98,6 +104,12 @@ export function requestStatus({ results, problems }: RequestResult): ExitStatus 
   }
   const order = [EXIT.usage, EXIT.failed, EXIT.notFound, EXIT.unreachable];
   return order.find((status) => statuses.has(status)) ?? EXIT.done;
+}
+
+/** The status of a plan: an error in the folder takes precedence over changes, and these over unreachable machines. */
+export function planStatus({ problems, changes, expected }: SetPlan): ExitStatus {
+  if (problems.length > 0) return requestStatus({ ...expected, problems });
+  return changes.length > 0 ? EXIT.changes : requestStatus(expected);
 }
 
 /** The status of a drain: what is left on the machine is a failure. */

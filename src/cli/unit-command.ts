@@ -75,15 +75,19 @@ export async function runUnitVerb<Result extends RequestResult>(
 
 /** The request of the commands that submit. */
 export function submitRequest({ arguments: units, options, streams }: Call): SubmitRequest {
-  const { timeoutMs = LEASE_WAIT_MS } = waitPolicyOf(options);
-  const leaseWaitMs = options.dryRun === true ? 0 : timeoutMs;
   return {
     units,
     cwd: streams.cwd,
     replace: options.replace === true,
     now: options.now === true,
-    leaseWaitMs,
+    leaseWaitMs: leaseWaitOf(options),
   };
+}
+
+/** The limit of the wait for leases of fenced units, in ms; 0 for a dry run. */
+export function leaseWaitOf(options: Call['options']): number {
+  const { timeoutMs = LEASE_WAIT_MS } = waitPolicyOf(options);
+  return options.dryRun === true ? 0 : timeoutMs;
 }
 
 /** The time limit for the first lease of a controller, in ms, without `--timeout`. */

@@ -28,6 +28,8 @@ export type DesiredUnit = {
   readonly machine: MachineId | undefined;
   /** For an instance: whether its text equals that of its template; undefined if that is not known. */
   readonly fromTemplate?: boolean | undefined;
+  /** The set that it was applied with; undefined for a unit of no set. */
+  readonly set?: string | undefined;
   readonly token: Token;
 };
 

@@ -91,11 +91,11 @@ export function withText(
     fromTemplate = unit.fromTemplate,
   }: Pick<DifferingFile, 'fileText' | 'path' | 'fromTemplate'>,
 ): DesiredUnit {
-  const { target, machine, token } = unit;
+  const { target, machine, set, token } = unit;
   const replaced = newUnit(parseUnitName(unit.name), fileText, path);
   refuseTighterFence(unit, replaced);
   const place = replaced.placement.global ? undefined : machine;
-  return { ...replaced, target, machine: place, fromTemplate, token };
+  return { ...replaced, target, machine: place, fromTemplate, set, token };
 }
 
 /**

@@ -29,6 +29,8 @@ export type UnitFileRow = {
   /** The assignment of a standard unit. */
   readonly machine: MachineRef | undefined;
   readonly global: boolean;
+  /** The set of its folder; undefined without one. */
+  readonly set: string | undefined;
   /** For a loaded or launched global unit: the feasible machines, and those of them on which its target state holds. */
   readonly coverage: { readonly reached: number; readonly eligible: number } | undefined;
   readonly description: string;
@@ -61,6 +63,7 @@ export function unitFileRow(
     hash: unit.hash,
     target: unit.target,
     global: unit.placement.global,
+    set: unit.set,
     description: descriptionOf(unit),
   };
   if (decision?.kind === 'global') return { ...common, ...spread(unit, decision, snapshot) };

@@ -71,14 +71,19 @@ async function readLocalUnit(argument: string, cwd: string): Promise<LocalUnit> 
 }
 
 async function readLocalFile(path: string): Promise<LocalFile | undefined> {
+  const content = readUnitText(path);
+  return content === undefined ? undefined : { path, content };
+}
+
+/** The text of a unit file, or the error of reading it; undefined if there is none. */
+export function readUnitText(path: string): string | FleetError | undefined {
   try {
-    return { path, content: decode(readTrusted(path), path) };
+    return decode(readTrusted(path), path);
   } catch (error) {
-    if (error instanceof UnusableFile)
-      return { path, content: unreadable(path, error.why, error, error.hint) };
+    if (error instanceof UnusableFile) return unreadable(path, error.why, error, error.hint);
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    return { path, content: unreadable(path, causeText(error), error) };
+    return unreadable(path, causeText(error), error);
   }
 }
 

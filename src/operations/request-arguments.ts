@@ -8,6 +8,8 @@ import type { Ports } from '../reconcile/ports.ts';
 import { previewRegistry, type Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { mayTrigger } from '../unit/dependencies.ts';
+import { parsePlacement } from '../unit/placement.ts';
+import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName, unitNameProblem } from '../unit/unit-name.ts';
 import { findUnit } from './find-unit.ts';
 import { globOf, readLocalUnits, unitNameOf } from './local-file.ts';
@@ -48,6 +50,42 @@ export async function expandGlobs<Request extends SubmitRequest>(
     units.push(...found);
   }
   return { request: { ...request, units: [...new Set(units)] }, unmatched };
+}
+
+/** The request with every template that has `Instances=` replaced by these instances, unless `isKept` returns true for it. */
+export async function expandInstances(
+  registry: Pick<Registry, 'load'>,
+  request: SubmitRequest,
+  isKept: (argument: string) => boolean,
+): Promise<SubmitRequest> {
+  const isPattern = (argument: string): boolean =>
+    globOf(argument) === undefined && isTemplate(unitNameOf(argument)) && !isKept(argument);
+  if (!request.units.some(isPattern)) return request;
+  const view = await registry.load();
+  const units = await Promise.all(
+    request.units.map(async (argument) => {
+      if (!isPattern(argument)) return [argument];
+      const { prefix, type } = unitNameOf(argument);
+      const instances = await declaredInstances(argument, request, view);
+      if (instances.length === 0) return [argument];
+      const folder = argument.includes('/') ? `${dirname(argument)}/` : '';
+      return instances.map((instance) => `${folder}${prefix}@${instance}.${type}`);
+    }),
+  );
+  return { ...request, units: [...new Set(units.flat())] };
+}
+
+/** `Instances=` of a template, in the text that a request would use. */
+async function declaredInstances(
+  argument: string,
+  { cwd, replace }: SubmitRequest,
+  view: RegistryView,
+): Promise<readonly string[]> {
+  const [local] = await readLocalUnits([argument], cwd);
+  const found = local === undefined ? undefined : findUnit(local, view);
+  if (local === undefined || found === undefined || found.kind === 'problem') return [];
+  if (!replace || found.differing === undefined) return found.unit.placement.instances;
+  return parsePlacement(parseUnitFile(found.differing.fileText, argument), local.name).instances;
 }
 
 async function expand(argument: string, cwd: string, known: readonly string[]): Promise<readonly string[]> {

@@ -14,7 +14,7 @@ import { unitNameOf } from './local-file.ts';
 import { awaitLease } from './observe-cluster.ts';
 import { overrule, type Requested, requestedBy } from './overruled.ts';
 import { startedAlone, unitsApart } from './related-units.ts';
-import { actionable } from './request-arguments.ts';
+import { actionable, expandInstances } from './request-arguments.ts';
 import { selectUnits } from './select-units.ts';
 import { type Aim, type Submission, type SubmitRequest, submit } from './submit.ts';
 import { isUnschedulable, type RequestResult, requestResult, type UnitProblem } from './unit-result.ts';
@@ -70,10 +70,11 @@ export function unload(ports: Ports, arguments_: readonly string[]): Promise<Req
 
 async function raise(
   ports: Ports,
-  request: SubmitRequest,
+  given: SubmitRequest,
   verb: 'start' | 'load',
   aim: Aim,
 ): Promise<RequestResult> {
+  const request = await expandInstances(ports.registry, given, (each) => isServed(each, given.units));
   for (const unit of request.units.filter(
     (each) => !isGlob(basename(each)) && !isServed(each, request.units),
   ))
@@ -121,7 +122,8 @@ function isServed(argument: string, others: readonly string[]): boolean {
   );
 }
 
-function hasInstall({ text }: DesiredUnit): boolean {
+/** Whether a unit has an `[Install]` section. */
+export function hasInstall({ text }: DesiredUnit): boolean {
   return parseUnitFile(text).options.some(({ section }) => section === 'Install');
 }
 

@@ -3,10 +3,10 @@ import { isFleetError } from '../base/errors.ts';
 import { compareText } from '../base/text.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/unit-state.ts';
-import type { Edit } from '../registry/edit.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { mayTrigger, triggeredUnit } from '../unit/dependencies.ts';
+import { differOnlyInFolderOptions } from '../unit/folder-options.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, templateOf, type UnitName } from '../unit/unit-name.ts';
 import { findUnit, withText } from './find-unit.ts';
@@ -76,11 +76,8 @@ export async function submitFiles(
 ): Promise<Submission> {
   let draft = new Draft(replace, aim);
   const view = await registry.update((current) => {
-    draft = new Draft(replace, aim);
-    for (const local of locals) draft.add(local, current);
-    draft.followTemplates(current);
-    draft.setTargets(current, companions);
-    return draft.edits();
+    draft = draftOf(current, locals, replace, aim, companions);
+    return draft.changes(current).map((unit) => ({ kind: 'put-unit', unit }));
   });
   const { created, replaced, problems, differing, templates } = draft;
   const stored = new Set([...draft.names, ...draft.replaced]);
@@ -96,6 +93,21 @@ export async function submitFiles(
   };
 }
 
+/** The changes of {@link submitFiles}, for one view of the registry. */
+export function draftOf(
+  view: RegistryView,
+  locals: readonly LocalUnit[],
+  replace: boolean,
+  aim: Aim,
+  companions: readonly LocalUnit[] = [],
+): Draft {
+  const draft = new Draft(replace, aim);
+  for (const local of locals) draft.add(local, view);
+  draft.followTemplates(view);
+  draft.setTargets(view, companions);
+  return draft;
+}
+
 /** The changes of a request, for one view of the registry. */
 class Draft {
   readonly names: string[] = [];
@@ -105,6 +117,8 @@ class Draft {
   readonly problems: UnitProblem[] = [];
   readonly differing: DifferingFile[] = [];
   readonly templates: TemplateResult[] = [];
+  /** Instances with a file among those of the request: they do not follow their template. */
+  readonly #own = new Set<string>();
   /** Templates whose instances follow. */
   readonly #leading: LocalUnit[] = [];
   /** Instances that got a new text of their template, by the template's name. */
@@ -135,6 +149,7 @@ class Draft {
     }
     if (found.differing !== undefined) this.#differs(name, found.differing, registry);
     if (isTemplate(local.name) && this.#replace) this.#leading.push(local);
+    if (local.own !== undefined) this.#own.add(name);
     const template = templateOf(local.name)?.text;
     const now = this.#changed.get(name);
     if (
@@ -151,7 +166,7 @@ class Draft {
   followTemplates(registry: RegistryView): void {
     for (const { name, beside } of this.#leading) {
       const { following, own } = instancesOf(name.text, registry, beside);
-      const isOwn = (instance: string): boolean => this.#changed.get(instance)?.fromTemplate === false;
+      const isOwn = (instance: string): boolean => this.#own.has(instance);
       const led = following.filter((instance) => !isOwn(instance));
       for (const instance of led) this.#follow(instance, name.text, registry);
       const others = [...own, ...following.filter(isOwn)];
@@ -167,7 +182,9 @@ class Draft {
 
   #follow(instance: string, template: string, registry: RegistryView): void {
     const source = this.#latest(template, registry);
-    if (source === undefined || this.#latest(instance, registry)?.digest === source.digest) return;
+    const present = this.#latest(instance, registry);
+    if (source === undefined || present === undefined || present.digest === source.digest) return;
+    if (differOnlyInFolderOptions(present.text, source.text)) return;
     this.#replaceText(instance, { fileText: source.text, path: template, fromTemplate: true }, registry);
   }
 
@@ -263,8 +280,12 @@ class Draft {
     }
   }
 
-  edits(): readonly Edit[] {
-    return [...this.#changed.values()].map((unit) => ({ kind: 'put-unit', unit }));
+  /** The units that differ from the registry. */
+  changes({ units }: RegistryView): readonly DesiredUnit[] {
+    return [...this.#changed.values()].filter((unit) => {
+      const known = units.get(unit.name);
+      return known === undefined || PROPERTIES.some((property) => known[property] !== unit[property]);
+    });
   }
 
   #differs(name: string, file: DifferingFile, registry: RegistryView): void {
@@ -290,6 +311,9 @@ class Draft {
     }
   }
 }
+
+/** The stored properties of a unit. */
+const PROPERTIES = ['digest', 'target', 'machine', 'fromTemplate', 'set'] as const;
 
 /** The files of the units that triggers among `locals` start, if they exist beside the files of the triggers. */
 async function readCompanions(locals: readonly LocalUnit[]): Promise<readonly LocalUnit[]> {

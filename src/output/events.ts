@@ -35,7 +35,8 @@ function fieldsOf(event: LoggedEvent): object {
   };
 }
 
-function eventText(event: LoggedEvent): string {
+/** `web.service has a new text, 5d7d29e` */
+export function eventText(event: LoggedEvent): string {
   return orElse(() => knownText(event), unknownText(event));
 }
 

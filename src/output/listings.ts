@@ -82,6 +82,12 @@ export const UNIT_FILES: ListingView<UnitFileRow> = {
       json: { global: (row) => row.global, coverage: (row) => row.coverage ?? null },
     },
     text('desc', (row) => row.description, { json: 'description' }),
+    {
+      field: 'set',
+      value: (row) => row.set ?? '',
+      json: { set: (row) => row.set ?? null },
+      meaning: 'the set of the folder that it was applied with',
+    },
   ],
 };
 

@@ -67,7 +67,7 @@ export function withEarly({ session, request, observation }: EarlyObservation): 
 }
 
 /** Whether the answer to `given` also answers the other request. */
-function covers(given: ObserveRequest, { names, digests, backup, vitals }: ObserveRequest): boolean {
+export function covers(given: ObserveRequest, { names, digests, backup, vitals }: ObserveRequest): boolean {
   const isNamed = (name: string): boolean => given.names.includes(name);
   return !backup && (given.vitals || !vitals) && (given.digests || !digests) && names.every(isNamed);
 }

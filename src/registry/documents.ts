@@ -10,6 +10,8 @@ const digest = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 const hash = z.string().check(z.regex(/^[0-9a-f]{40}$/));
 const token = z.int().check(z.minimum(0), z.maximum(MAX_TOKEN));
 const machineId = z.string().check(z.regex(/^[0-9a-f]{32}$/));
+/** The name of a set, which is usually that of a folder. */
+export const SET_NAME = /^[A-Za-z0-9_][\w.-]{0,62}$/;
 /** The range of a Date, in ms; steady clocks have fractions. */
 const time = z.number().check(z.minimum(0), z.maximum(8.64e15));
 /** It is used in scripts, in messages and in a line of a file. */
@@ -37,7 +39,7 @@ const SHAPES = {
   cluster: z.object({ id: clusterId, tokenBase: z.optional(token) }),
   /**
    * A unit. `digest` names its text under `contents/`. `fromTemplate`: whether an instance has the text of its template or
-   * of a separate file; absent if unknown. `fleet` is the version of the program that stored it: an older one may not know
+   * of a separate file; absent if unknown. `set` is the set that it was applied with. `fleet` is the version of the program that stored it: an older one may not know
    * an option of the text. `unconfirmed`: since a recovery, only `machine` (its name) confirms the unit and its target
    * state; `target` is then `inactive`, for programs that do not know this field.
    */
@@ -48,6 +50,7 @@ const SHAPES = {
     target: z.enum(['inactive', 'loaded', 'launched']),
     machine: z.optional(machineId),
     fromTemplate: z.optional(z.boolean()),
+    set: z.optional(z.string().check(z.regex(SET_NAME))),
     unconfirmed: z.optional(
       z.object({ machine: z.string(), target: z.enum(['inactive', 'loaded', 'launched']) }),
     ),

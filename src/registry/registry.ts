@@ -118,7 +118,7 @@ function putUnit(
   { fleet }: RegistryOptions,
   put: (key: string, value: string) => void,
 ): void {
-  const { name, text, digest, hash, target, machine, fromTemplate, unconfirmed } = unit;
+  const { name, text, digest, hash, target, machine, fromTemplate, set, unconfirmed } = unit;
   put(
     `units/${name}`,
     writeDocument('units/', {
@@ -128,6 +128,7 @@ function putUnit(
       target,
       ...(machine !== undefined && { machine }),
       ...(fromTemplate !== undefined && { fromTemplate }),
+      ...(set !== undefined && { set }),
       ...(unconfirmed !== undefined && { unconfirmed }),
     }),
   );

@@ -242,13 +242,13 @@ export class RegistryView {
     const key = `units/${name}`;
     const problem = storedNameProblem(name);
     if (problem !== undefined) throw corrupt(key, `that is not a unit name: ${problem}`);
-    const { digest, hash, target, fromTemplate, fleet, ...stored } = document;
+    const { digest, hash, target, fromTemplate, set, fleet, ...stored } = document;
     // A template has no assignment; earlier versions of recover stored one.
     const machine = isTemplate(parseUnitName(name)) ? undefined : stored.machine;
     const text = this.text(digest);
     const token = this.revisionOf(key) + tokenBase;
     const read = readText(name, text, fleet);
-    return { name, text, hash, digest, ...read, target, machine, fromTemplate, token };
+    return { name, text, hash, digest, ...read, target, machine, fromTemplate, set, token };
   }
 
   #must<K extends DocumentKind>(kind: K, key: string): Document<K> {

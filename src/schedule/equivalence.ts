@@ -21,8 +21,8 @@ type Load = { readonly machine: MachineView; count: number };
 type Class = { readonly heap: Load[]; readonly rejected: readonly Rejection[]; readonly removals: number };
 
 /**
- * The role of each option in the classes. Units of a class have equal values of the keys, and do not set the others,
- * because those depend on other units, records or leases.
+ * The role of each option in the classes. Units of a class have equal values of the keys, and do not set those marked
+ * 'unset', because these depend on other units, records or leases. A 'free' option has no effect on the machine.
  */
 const OPTIONS = {
   machineId: 'key',
@@ -32,7 +32,9 @@ const OPTIONS = {
   global: 'unset',
   replaces: 'unset',
   fence: 'unset',
-} as const satisfies Readonly<Record<keyof Placement, 'key' | 'unset'>>;
+  target: 'free',
+  instances: 'free',
+} as const satisfies Readonly<Record<keyof Placement, 'key' | 'unset' | 'free'>>;
 
 const fieldsOf = (part: 'key' | 'unset'): readonly (keyof Placement)[] =>
   (Object.keys(OPTIONS) as (keyof Placement)[]).filter((field) => OPTIONS[field] === part);

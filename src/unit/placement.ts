@@ -27,6 +27,10 @@ const OPTIONS = {
   Replaces: { field: 'replaces', read: (words): readonly string[] => words.map(readOtherUnit) },
   /** Set for a unit of which two copies must never run at the same time. */
   Fenced: { field: 'fence', read: readFenced },
+  /** The target state that a folder gives the unit; undefined for the default. */
+  Target: { field: 'target', read: readTarget },
+  /** Of a template: the names of the instances that a folder wants. */
+  Instances: { field: 'instances', read: readInstances },
 } as const satisfies Readonly<Record<string, Option>>;
 
 type FleetOption = keyof typeof OPTIONS;
@@ -138,6 +142,45 @@ function readBoolean(words: readonly Word[]): boolean {
     throw wordError(word, 'is neither true nor false', 'Write true or false (or yes, no, on, off, 1, 0)');
   });
   return values.at(-1) ?? false;
+}
+
+function readTarget(words: readonly Word[]): Target | undefined {
+  const values = words.map((word) => {
+    const target = TARGETS.find((each) => each === word.text);
+    if (target !== undefined) return target;
+    throw wordError(word, 'is not a target state', `Write ${TARGETS.join(', ')}`);
+  });
+  return values.at(-1);
+}
+
+const TARGETS = ['launched', 'loaded', 'inactive'] as const;
+type Target = (typeof TARGETS)[number];
+
+/** The limit of instances, against a number with a digit too many. */
+const MOST_INSTANCES = 1000;
+
+/** `Instances=3` means 1, 2 and 3; any other value has the names. */
+function readInstances(words: readonly Word[]): readonly string[] {
+  const [first] = words;
+  if (first === undefined) return [];
+  if (first.unit.instance === undefined)
+    throw wordError(first, 'is for templates', `Rename the unit: ${first.unit.prefix}@.${first.unit.type}`);
+  if (words.length === 1 && /^\d+$/.test(first.text)) {
+    const count = Number(first.text);
+    if (count > MOST_INSTANCES)
+      throw wordError(first, 'is too large', `A template has at most ${MOST_INSTANCES} instances`);
+    return Array.from({ length: count }, (_, index) => String(index + 1));
+  }
+  for (const word of words) {
+    const { prefix, type } = word.unit;
+    if (unitNameProblem(`${prefix}@${word.text}.${type}`) !== undefined)
+      throw wordError(
+        word,
+        'is not the name of an instance',
+        'Write a number, or names: Instances=blue green',
+      );
+  }
+  return [...new Set(words.map(({ text }) => text))];
 }
 
 /** Rejects the combinations that CoreOS fleet rejects, because no machine can meet both options. */

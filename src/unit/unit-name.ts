@@ -111,6 +111,11 @@ export function hasForeignSuffix(name: string): boolean {
   return suffix !== '' && !(UNIT_TYPES as readonly string[]).includes(suffix);
 }
 
+/** True for a file name with the suffix of one of fleet's unit types. */
+export function isUnitSuffix(name: string): boolean {
+  return (UNIT_TYPES as readonly string[]).includes(suffixOf(name));
+}
+
 /** A FleetError `unit-name` for a file with such a name, with the valid types. */
 export function foreignType(name: string): FleetError {
   const types = `${UNIT_TYPES.slice(0, -1).join(', ')} and ${UNIT_TYPES.at(-1)}`;

@@ -30,7 +30,13 @@ describe('help', () => {
     expect(out).toContain('\nExamples:\n  $ fleetctl ');
     expect(out).not.toMatch(/[ \t]\n/);
     expect(out.match(/^\S.*:$/gm)).toEqual([
-      ...['Unit commands:', 'Inspection commands:', 'Machine commands:', 'Cluster commands:'],
+      ...[
+        'Unit commands:',
+        'Folder commands:',
+        'Inspection commands:',
+        'Machine commands:',
+        'Cluster commands:',
+      ],
       ...['Other commands:', 'Options:', 'Examples:'],
     ]);
   });

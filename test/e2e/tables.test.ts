@@ -132,6 +132,7 @@ onMachines('a list as JSON', () => {
           global: false,
           coverage: null,
           description: 'Hello World',
+          set: null,
         },
       ],
       unreachable: [],

@@ -69,6 +69,7 @@ describe('JSON', () => {
       drift: undefined,
       coverage: undefined,
       description: 'Hello',
+      set: undefined,
     } as const;
     const global = { ...row, machine: undefined, global: true, coverage: { reached: 1, eligible: 2 } };
     const json = {
@@ -81,6 +82,7 @@ describe('JSON', () => {
       global: false,
       coverage: null,
       description: 'Hello',
+      set: null,
     };
     expect(listingJson(UNIT_FILES, { rows: [row, global], unreachable: [], unreadable: [] })).toEqual({
       unitFiles: [json, { ...json, machine: null, global: true, coverage: { reached: 1, eligible: 2 } }],

@@ -53,6 +53,7 @@ const unitFile = (changes: Partial<UnitFileRow> = {}): UnitFileRow => ({
   global: false,
   coverage: undefined,
   description: 'Hello World',
+  set: undefined,
   ...changes,
 });
 

@@ -15,6 +15,8 @@ const NOTHING: Placement = {
   global: false,
   replaces: [],
   fence: undefined,
+  target: undefined,
+  instances: [],
 };
 
 /** The placement of a unit with these lines in `[X-Fleet]`, which begins on line 4. */

@@ -1,9 +1,11 @@
 import type { Command } from '../command.ts';
+import { applyCommand, planCommand } from './apply.ts';
 import { controllerCommand } from './controller.ts';
 import { cordonCommand, drainCommand, uncordonCommand } from './cordon.ts';
 import { doctorCommand } from './doctor.ts';
 import { eventsCommand } from './events.ts';
 import { explainCommand } from './explain.ts';
+import { diffCommand, exportCommand } from './folders.ts';
 import { journalCommand } from './journal.ts';
 import { listMachinesCommand, listUnitFilesCommand, listUnitsCommand } from './lists.ts';
 import { machinesCommand } from './machines.ts';
@@ -33,6 +35,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Com
       ...[destroyCommand, rollbackCommand],
     ],
   ],
+  ['Folder commands:', [planCommand, applyCommand, diffCommand, exportCommand]],
   [
     'Inspection commands:',
     [

@@ -6,6 +6,7 @@ import connecting from '../../manual/connecting.md';
 import controller from '../../manual/controller.md';
 import failures from '../../manual/failures.md';
 import fencing from '../../manual/fencing.md';
+import folders from '../../manual/folders.md';
 import install from '../../manual/install.md';
 import inventory from '../../manual/inventory.md';
 import jobs from '../../manual/jobs.md';
@@ -27,7 +28,7 @@ export const TOPICS: ReadonlyMap<string, string> = new Map(
   Object.entries({
     ...{ commands, lists, config, connecting, units, placement, states, failures, controller, fencing },
     ...{ api, json, security, performance },
-    ...{ install, upgrade, migration, updates, jobs, inventory, operators, laptop, backup },
+    ...{ install, upgrade, migration, updates, folders, jobs, inventory, operators, laptop, backup },
   }),
 );
 

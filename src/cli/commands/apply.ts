@@ -1,0 +1,208 @@
+import { FleetError } from '../../base/errors.ts';
+import type { Applied, ApplyRequest } from '../../operations/sets/apply.ts';
+import type { SetOptions } from '../../operations/sets/edits.ts';
+import type { SetPlan } from '../../operations/sets/plan.ts';
+import type { WantedSet } from '../../operations/sets/wanted.ts';
+import type { Ports } from '../../reconcile/ports.ts';
+import { type Call, type Command, type CommandOption, printInfo } from '../command.ts';
+import { EXIT, type ExitStatus, planStatus, requestStatus } from '../exit-status.ts';
+import { DRY_RUN, LIMITS, numberOf, OUTPUT, textOption, waitPolicyOf } from '../options.ts';
+import { writeLines } from '../streams.ts';
+import { leaseWaitOf } from '../unit-command.ts';
+
+/** The options about the set of a folder. */
+const SET_OPTIONS: readonly CommandOption[] = [
+  { flags: '--set <name>', description: 'name of the set, by default that of the folder' },
+  { flags: '--prune', description: 'also end the units of the set that the folder does not have any more' },
+  {
+    flags: '--prune-limit <n>',
+    description: 'end at most this many units (default: half of the set, and none for an empty folder)',
+  },
+  { flags: '--adopt', description: 'take over units that belong to another set' },
+];
+
+const VERBOSE: CommandOption = {
+  flags: '-v, --verbose',
+  description: 'show whole differences, new texts, and the reasons against other machines',
+};
+
+const FORMAT: CommandOption = { ...OUTPUT, choices: ['text', 'json', 'markdown'] };
+
+export const planCommand: Command = {
+  name: 'plan',
+  arguments: '[path...]',
+  summary: 'Show what applying a folder would change',
+  isReadOnly: true,
+  description:
+    'Reads all unit files below the paths (the current folder by default), compares them with the registry and the machines, and shows what "fleetctl apply" would do, with an id of the plan. Nothing is changed. The exit status is 6 if there are changes, and 0 if there are none.',
+  options: [...SET_OPTIONS, VERBOSE, FORMAT],
+  examples: [
+    ['fleetctl plan units', 'what "fleetctl apply units" would change'],
+    ['fleetctl plan units --prune', 'also which units it would end'],
+    ['fleetctl plan units -o markdown', 'as a comment on a pull request'],
+  ],
+  async run(call) {
+    return runPlan(call);
+  },
+};
+
+export const applyCommand: Command = {
+  name: 'apply',
+  arguments: '[path...]',
+  summary: 'Make the cluster match a folder of unit files',
+  description:
+    'Shows the plan of "fleetctl plan", asks, and executes it: all texts and target states are stored in one change, and one pass brings the units to their machines. A unit is launched unless its [X-Fleet] section has Target=loaded or Target=inactive, or another unit of the folder starts it. With --plan, only that plan is executed: if anything that it depends on has changed, nothing is done, and the new plan is shown.',
+  options: [
+    ...SET_OPTIONS,
+    { flags: '-y, --yes', description: 'do not ask' },
+    { flags: '--plan <id>', description: 'execute only this plan, without a question' },
+    VERBOSE,
+    ...LIMITS,
+    DRY_RUN,
+    OUTPUT,
+  ],
+  examples: [
+    ['fleetctl apply units', 'show the plan, ask, and execute it'],
+    ['fleetctl apply units --prune --yes', 'also end units that the folder no longer has'],
+    ['fleetctl apply units --plan 3f9a2c41d05e77aa-1042', 'execute that plan or nothing'],
+  ],
+  async run(call) {
+    return call.options.dryRun === true ? runPlan(call) : runApply(call);
+  },
+};
+
+async function runPlan(call: Call): Promise<ExitStatus> {
+  const [{ withPorts }, { planSet }, wanted, options] = await Promise.all([
+    import('../context.ts'),
+    import('../../operations/sets/plan.ts'),
+    wantedBy(call),
+    setOptions(call),
+  ]);
+  const plan = await withPorts(call, (ports) => planSet(ports, wanted, options), { dryRun: true });
+  await showPlan(call, plan);
+  return planStatus(plan);
+}
+
+async function runApply(call: Call): Promise<ExitStatus> {
+  const { options, streams } = call;
+  const id = textOption(options.plan);
+  const { ask } = streams;
+  const mayStart = options.yes === true || id !== undefined;
+  if (!mayStart && (ask === undefined || options.output === 'json'))
+    throw new FleetError('usage', 'Cannot ask whether to apply the plan: there is no terminal', {
+      hint: 'Add --yes to apply it without a question; or --plan ID, with an id of "fleetctl plan"',
+    });
+  const [{ withPorts }, { applySet }, wanted, setChoices] = await Promise.all([
+    import('../context.ts'),
+    import('../../operations/sets/apply.ts'),
+    wantedBy(call),
+    setOptions(call),
+  ]);
+  const request: ApplyRequest = {
+    ...setChoices,
+    id,
+    asks: !mayStart,
+    leaseWaitMs: leaseWaitOf(options),
+    async approve(plan) {
+      if (options.output !== 'json') await showPlan(call, plan);
+      if (mayStart) return true;
+      return /^y(es)?$/i.test(((await ask?.('Apply this plan? [y/N] ')) ?? '').trim());
+    },
+  };
+  const wait = waitPolicyOf(options);
+  const work = (ports: Ports): Promise<Applied> => applySet(ports, wanted, request);
+  return report(call, await withPorts(call, work, { controller: true, wait }));
+}
+
+/** The set of the folder that the command line names; `unnamed` is the name of a set that does not matter. */
+export async function wantedBy(
+  { arguments: paths, options, streams }: Call,
+  unnamed?: string,
+): Promise<WantedSet> {
+  const [{ readUnitFolder }, { wantedSet }] = await Promise.all([
+    import('../../operations/sets/folder.ts'),
+    import('../../operations/sets/wanted.ts'),
+  ]);
+  return wantedSet(await readUnitFolder(paths, streams.cwd), textOption(options.set) ?? unnamed);
+}
+
+async function setOptions({ options }: Call): Promise<SetOptions> {
+  const pruneLimit = numberOf('--prune-limit', options.pruneLimit);
+  return { adopt: options.adopt === true, prune: options.prune === true, pruneLimit };
+}
+
+/** Prints a plan in the format of `-o`. */
+async function showPlan({ options, flags, streams }: Call, plan: SetPlan): Promise<void> {
+  const [{ planLines }, { requestFailures }, { unreachableLines }] = await Promise.all([
+    import('../../output/sets/plan.ts'),
+    import('../../output/request-failures.ts'),
+    import('../../output/report.ts'),
+  ]);
+  const { problems, expected, changes } = plan;
+  const hasTexts = changes.some(({ text }) => text !== undefined);
+  const diff = hasTexts ? (await import('../../output/difference.ts')).differenceLines : () => [];
+  if (options.output === 'json') {
+    const [{ planJson }, { jsonText }] = await Promise.all([
+      import('../../output/sets/json.ts'),
+      import('../../output/json.ts'),
+    ]);
+    streams.out(jsonText(planJson(plan)));
+  } else if (options.output === 'markdown') {
+    const { planMarkdown } = await import('../../output/sets/markdown.ts');
+    streams.out(planMarkdown(plan, diff));
+  } else if (problems.length === 0) {
+    const colours = streams.screen !== undefined && !streams.env.NO_COLOR;
+    const lines = planLines(plan, { full: flags.verbose === true, diff });
+    writeLines(streams.out, colours ? lines : lines.map(withoutColours));
+  }
+  writeLines(streams.err, [
+    ...unreachableLines(expected.unreachable),
+    ...requestFailures('apply', { ...expected, problems }, true),
+  ]);
+}
+
+function withoutColours(line: string | readonly (string | { readonly text: string })[]): string {
+  if (typeof line === 'string') return line;
+  return line.map((part) => (typeof part === 'string' ? part : part.text)).join('');
+}
+
+async function report(call: Call, applied: Applied): Promise<ExitStatus> {
+  const { streams } = call;
+  const { plan, kind } = applied;
+  switch (kind) {
+    case 'unchanged':
+    case 'refused':
+      await showPlan(call, plan);
+      return kind === 'refused' ? planStatus(plan) : requestStatus(plan.expected);
+    case 'declined':
+      printInfo(streams, ['Nothing was changed']);
+      return EXIT.failed;
+    case 'stale': {
+      const { staleLines } = await import('../../output/sets/plan.ts');
+      writeLines(streams.err, staleLines(String(call.options.plan), applied.events, Date.now()));
+      await showPlan(call, plan);
+      return EXIT.failed;
+    }
+    case 'applied':
+      return reportApplied(call, applied);
+  }
+}
+
+async function reportApplied(
+  call: Call,
+  { plan, result }: Extract<Applied, { readonly kind: 'applied' }>,
+): Promise<ExitStatus> {
+  const [{ appliedReport }, { planJson }, { requestJson }, { jsonText }] = await Promise.all([
+    import('../../output/sets/applied.ts'),
+    import('../../output/sets/json.ts'),
+    import('../../output/request-json.ts'),
+    import('../../output/json.ts'),
+  ]);
+  if (plan.changes.length === 0 && call.options.output !== 'json') await showPlan(call, plan);
+  const { out, err } = appliedReport(plan, result);
+  if (call.options.output === 'json')
+    call.streams.out(jsonText({ ...planJson(plan), applied: requestJson(result, false) }));
+  else printInfo(call.streams, out);
+  writeLines(call.streams.err, err);
+  return requestStatus(result);
+}

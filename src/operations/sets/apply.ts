@@ -1,0 +1,175 @@
+import { FleetError } from '../../base/errors.ts';
+import type { LoggedEvent } from '../../cluster/logged-event.ts';
+import type { Ports } from '../../reconcile/ports.ts';
+import { reconcile } from '../../reconcile/reconcile.ts';
+import type { RegistryView } from '../../registry/view.ts';
+import { awaitLease } from '../observe-cluster.ts';
+import { type Requested, withOverruled } from '../overruled.ts';
+import { startedAlone, unitsApart } from '../related-units.ts';
+import { type RequestResult, requestResult } from '../unit-result.ts';
+import { editsOf, type SetEdits, type SetOptions } from './edits.ts';
+import { type KeptObservations, keepObservations } from './kept-observations.ts';
+import { isSamePlan, planSet, revisionOf, type SetPlan } from './plan.ts';
+import type { WantedSet } from './wanted.ts';
+
+export type ApplyRequest = SetOptions & {
+  /** The id of the only plan to execute; undefined for the present one. */
+  readonly id: string | undefined;
+  /** Shows a plan, and resolves with whether to execute it. With `asks` a person decides, which takes time. */
+  readonly approve: (plan: SetPlan) => Promise<boolean>;
+  readonly asks: boolean;
+  /** The limit of the wait for leases for fenced units, in ms. */
+  readonly leaseWaitMs: number;
+};
+
+/** A change of a unit after a plan was made. */
+export type LaterEvent = { readonly at: number; readonly by: string; readonly event: LoggedEvent };
+
+/** The result of `apply`. `refused`: the folder cannot be applied. `stale`: the plan is not that of the given id any more. */
+export type Applied =
+  | { readonly kind: 'unchanged' | 'refused' | 'declined'; readonly plan: SetPlan }
+  | { readonly kind: 'stale'; readonly plan: SetPlan; readonly events: readonly LaterEvent[] }
+  | { readonly kind: 'applied'; readonly plan: SetPlan; readonly result: RequestResult };
+
+/** The limit of plans that were made again because another process was faster. */
+const ATTEMPTS = 10;
+
+/**
+ * Brings a folder to the registry and the machines: plans it, asks for approval, stores its edits in one change, and runs
+ * one pass over its units. The pass uses the observation of the plan. If the plan changes before its edits are stored, it is
+ * made and approved again; with `id` it is refused instead.
+ */
+export async function applySet(ports: Ports, wanted: WantedSet, request: ApplyRequest): Promise<Applied> {
+  let approved: string | undefined;
+  for (let count = 0; count < ATTEMPTS; count++) {
+    const done = await attempt(ports, wanted, request, approved);
+    if (done.kind === 'overtaken') continue;
+    if (done.kind !== 'open') return done;
+    // No connection is open, because a person may take long.
+    if (!(await request.approve(done.plan))) return { kind: 'declined', plan: done.plan };
+    approved = done.plan.id;
+  }
+  throw new FleetError(
+    'registry-conflict',
+    `Cannot apply set "${wanted.name}": other processes were faster ${ATTEMPTS} times`,
+    {
+      hint: 'Try again when fewer commands run at the same time',
+    },
+  );
+}
+
+/** `open`: a person has to approve the plan first. `overtaken`: another process has changed the registry; nothing was stored. */
+type Attempt = Applied | { readonly kind: 'open'; readonly plan: SetPlan } | { readonly kind: 'overtaken' };
+
+async function attempt(
+  ports: Ports,
+  wanted: WantedSet,
+  request: ApplyRequest,
+  approved: string | undefined,
+): Promise<Attempt> {
+  const driver = keepObservations(ports.driver);
+  const here = { ...ports, driver };
+  try {
+    const plan = await planSet(here, wanted, request);
+    const { id } = request;
+    if (plan.problems.length > 0) return { kind: 'refused', plan };
+    if (id !== undefined && !isSamePlan(id, plan))
+      return { kind: 'stale', plan, events: laterEvents(id, plan, wanted) };
+    if (plan.changes.length === 0 && plan.edits.units.length === 0) return { kind: 'unchanged', plan };
+    const isApproved = approved !== undefined && isSamePlan(approved, plan);
+    if (plan.changes.length > 0 && !isApproved) {
+      if (request.asks) return { kind: 'open', plan };
+      if (!(await request.approve(plan))) return { kind: 'declined', plan };
+    }
+    const result = await execute(here, wanted, plan, request);
+    return result === undefined ? { kind: 'overtaken' } : { kind: 'applied', plan, result };
+  } finally {
+    await driver.close();
+  }
+}
+
+/** Undefined, without any change, if the registry has changed since the plan was made. */
+async function execute(
+  ports: Ports & { readonly driver: KeptObservations },
+  wanted: WantedSet,
+  plan: SetPlan,
+  request: ApplyRequest,
+): Promise<RequestResult | undefined> {
+  let isStale = false;
+  await ports.registry.update((view) => {
+    isStale = !stillHolds(plan, wanted, view, request);
+    return isStale ? [] : plan.edits.units.map((unit) => ({ kind: 'put-unit', unit }));
+  });
+  if (isStale) return undefined;
+  const { scope, units } = plan.edits;
+  const isFenced = units.some(
+    ({ placement, target }) => placement.fence !== undefined && target !== 'inactive',
+  );
+  if (isFenced) {
+    await awaitLease(ports, units, request.leaseWaitMs);
+    ports.driver.forget();
+  }
+  const report = await reconcile(ports, scope);
+  const changed = new Set(plan.changes.map(({ unit }) => unit));
+  const { snapshot } = report;
+  return forgetPruned(ports, plan, {
+    ...requestResult(report, []),
+    alone: startedAlone(changed, snapshot.units),
+    apart: unitsApart(changed, snapshot.units),
+  });
+}
+
+/** Deletes the units that the pass has removed from their machines, unless another command wants them again. */
+async function forgetPruned(ports: Ports, plan: SetPlan, result: RequestResult): Promise<RequestResult> {
+  const { edits } = plan;
+  const requested = edits.units.map(
+    ({ name, target, digest }): Requested => ({
+      unit: name,
+      targets: [target],
+      text: { digest, isNew: plan.changes.some(({ unit, text }) => unit === name && text !== undefined) },
+    }),
+  );
+  let request = result;
+  await ports.registry.update((current) => {
+    request = withOverruled(requested, result, current, ports.clock.now());
+    return request.results
+      .filter(({ unit, failures }) => edits.pruned.includes(unit) && failures.length === 0)
+      .filter(({ unit }) => current.units.has(unit))
+      .map(({ unit }) => ({ kind: 'delete-unit', name: unit }));
+  });
+  return request;
+}
+
+/** Whether the registry still leads to the edits of the plan, and has the affected units unchanged. */
+function stillHolds(plan: SetPlan, wanted: WantedSet, view: RegistryView, options: SetOptions): boolean {
+  const { before, edits, changes } = plan;
+  if (view.revision === before.revision) return true;
+  const names = [...edits.units.map(({ name }) => name), ...changes.map(({ unit }) => unit)];
+  const isSame = (name: string): boolean =>
+    view.revisionOf(`units/${name}`) === before.revisionOf(`units/${name}`);
+  return names.every(isSame) && textOf(editsOf(wanted, view, options)) === textOf(edits);
+}
+
+function textOf({ units, scope, pruned, problems }: SetEdits): string {
+  const stored = units.map(({ name, digest, target, set }) => [name, digest, target, set]);
+  return JSON.stringify([stored, [...scope], pruned, problems.map(({ unit }) => unit)]);
+}
+
+/** The last change of each unit of the folder and the set since the plan with that id was made. */
+function laterEvents(
+  id: string,
+  { before, changes }: SetPlan,
+  { name, units }: WantedSet,
+): readonly LaterEvent[] {
+  const since = revisionOf(id);
+  if (since === undefined) return [];
+  const isOurs = (unit: string): boolean =>
+    units.has(unit) || before.units.get(unit)?.set === name || changes.some((change) => change.unit === unit);
+  const last = new Map<string, LaterEvent>();
+  for (const { key, at, by, events } of before.events) {
+    if (Number(/\d+$/.exec(key)?.[0] ?? 0) < since) continue;
+    for (const event of events)
+      if ('unit' in event && isOurs(event.unit)) last.set(event.unit, { at, by, event });
+  }
+  return [...last.values()];
+}

@@ -1,0 +1,185 @@
+import { compareText } from '../../base/text.ts';
+import type { Reason, Rejection } from '../../cluster/reason.ts';
+import { type ClusterSnapshot, type DesiredUnit, machineNameOf, observedOn } from '../../cluster/snapshot.ts';
+import type { TargetState } from '../../cluster/unit-state.ts';
+import type { Step } from '../../plan/step.ts';
+import type { ReconcileReport } from '../../reconcile/pass.ts';
+import type { RegistryView } from '../../registry/view.ts';
+import { type Decision, machinesOf } from '../../schedule/decision.ts';
+import type { SetEdits } from './edits.ts';
+import type { WantedSet } from './wanted.ts';
+
+/**
+ * What happens to a unit. `restarted`, `started` and `stopped` are for units whose text and target state stay; `repaired`
+ * means that only files, links or records on machines change.
+ */
+export const CHANGE_KINDS = [
+  ...(['new', 'changed', 'moved', 'restarted', 'started', 'stopped', 'repaired', 'removed'] as const),
+] as const;
+
+export type ChangeKind = (typeof CHANGE_KINDS)[number];
+
+/** The change of one unit, in the registry and on machines. */
+export type PlannedUnit = {
+  readonly unit: string;
+  readonly kind: ChangeKind;
+  /** The path of its file; undefined for a unit that the folder lacks. */
+  readonly path: string | undefined;
+  /** The text of the registry, and the new one; undefined if it does not change. */
+  readonly text: { readonly before: string | undefined; readonly after: string } | undefined;
+  readonly target: { readonly before: TargetState | undefined; readonly after: TargetState };
+  /** The machines that shall have it, and the one that it leaves, by name. */
+  readonly machines: readonly string[];
+  readonly from: string | undefined;
+  /** The reason to move. */
+  readonly because: Reason | undefined;
+  /** The machines that are not feasible, if it gets a machine or would need one. */
+  readonly rejected: readonly Rejection[];
+  readonly isUnschedulable: boolean;
+  /** The number of machines that fit. */
+  readonly fits: number;
+  /** The unit whose machine it shares, by a rule, or takes over. */
+  readonly beside: string | undefined;
+  readonly global: boolean;
+  /** The steps on machines, in the order of execution. */
+  readonly steps: readonly UnitSteps[];
+  /** Everything that the change depends on, for the plan id. */
+  readonly basis: readonly unknown[];
+};
+
+/** The steps of a unit on one machine; none if there is an obstacle. */
+export type UnitSteps = {
+  readonly machine: string;
+  readonly steps: readonly Step['kind'][];
+  readonly obstacle: string | undefined;
+};
+
+/** The parts of a plan: the registry before and after its edits, and the report of a pass that was only previewed. */
+export type Preview = {
+  readonly wanted: WantedSet;
+  readonly edits: SetEdits;
+  readonly before: RegistryView;
+  readonly report: ReconcileReport;
+};
+
+/** The changes of all units, by name; units that stay as they are have none. */
+export function changesOf(preview: Preview): readonly PlannedUnit[] {
+  const { edits, report } = preview;
+  const planned = report.plans.flatMap(({ changes }) => changes.map(({ unit }) => unit));
+  const stored = edits.units.map(({ name }) => name);
+  const lost = report.decisions.filter(({ kind }) => kind === 'move').map(({ unit }) => unit);
+  const names = new Set([...planned, ...stored, ...edits.pruned, ...lost]);
+  const units = new Map(report.snapshot.units.map((unit) => [unit.name, unit]));
+  const decisions = new Map(report.decisions.map((decision) => [decision.unit, decision]));
+  const steps = stepsByUnit(report);
+  return [...names]
+    .toSorted(compareText)
+    .flatMap(
+      (name) => changeOf(name, preview, units.get(name), decisions.get(name), steps.get(name) ?? []) ?? [],
+    );
+}
+
+function changeOf(
+  unit: string,
+  { wanted, edits, before, report: { snapshot } }: Preview,
+  after: DesiredUnit | undefined,
+  decision: Decision | undefined,
+  steps: readonly UnitSteps[],
+): PlannedUnit | undefined {
+  const known = before.units.get(unit);
+  const text =
+    after === undefined || known?.digest === after.digest
+      ? undefined
+      : { before: known?.text, after: after.text };
+  const target = { before: known?.target, after: after?.target ?? 'inactive' };
+  const isPruned = edits.pruned.includes(unit);
+  const kind = isPruned ? 'removed' : kindOf(text, target, decision, steps);
+  // A unit that only joins the set gets a new record, and nothing else.
+  if (kind === undefined || (kind === 'repaired' && edits.joined.includes(unit) && isRecord(steps)))
+    return undefined;
+  const machines = decision === undefined ? [] : machinesOf(decision);
+  const name = (id: string): string => machineNameOf(id, snapshot) ?? id;
+  const from = decision !== undefined && 'from' in decision ? decision.from : undefined;
+  return {
+    unit,
+    kind,
+    path: wanted.units.get(unit)?.path,
+    text,
+    target,
+    machines: machines.map(name).toSorted(compareText),
+    from: from === undefined ? undefined : name(from),
+    because: decision?.kind === 'move' ? decision.because : undefined,
+    rejected: rejectedOf(decision),
+    isUnschedulable: decision?.kind === 'unschedulable',
+    fits: snapshot.machines.length - rejectedOf(decision).length,
+    beside: rejectedOf(decision).flatMap(peerIn)[0] ?? after?.placement.replaces[0],
+    global: after?.placement.global ?? false,
+    steps,
+    basis: [
+      ...[
+        unit,
+        kind,
+        after?.digest ?? null,
+        target.after,
+        after?.set ?? null,
+        before.revisionOf(`units/${unit}`),
+      ],
+      machines.toSorted(compareText),
+      steps.map((each) => [each, observedState(unit, each.machine, snapshot)]),
+    ],
+  };
+}
+
+function rejectedOf(decision: Decision | undefined): readonly Rejection[] {
+  return decision !== undefined && 'rejected' in decision ? decision.rejected : [];
+}
+
+/** The unit that keeps another one from a machine, because the two have to be together. */
+function peerIn({ reason }: Rejection): readonly string[] {
+  if (reason.code === 'triggered-elsewhere') return [reason.trigger];
+  return reason.code === 'triggers-elsewhere' || reason.code === 'machine-of-elsewhere' ? [reason.unit] : [];
+}
+
+/** The parts of the observed state that a plan depends on. */
+function observedState(unit: string, machine: string, { machines }: ClusterSnapshot): readonly unknown[] {
+  const view = machines.find((each) => each.machine.name === machine);
+  const observed = view === undefined ? undefined : observedOn(view, unit);
+  return [view?.id ?? null, observed?.digest ?? null, observed?.state.invocation ?? null];
+}
+
+function kindOf(
+  text: PlannedUnit['text'],
+  target: PlannedUnit['target'],
+  decision: Decision | undefined,
+  steps: readonly UnitSteps[],
+): ChangeKind | undefined {
+  if (target.before === undefined) return text === undefined ? 'removed' : 'new';
+  if (text !== undefined || target.before !== target.after) return 'changed';
+  if (decision?.kind === 'move') return 'moved';
+  const has = (kind: Step['kind']): boolean => steps.some((each) => each.steps.includes(kind));
+  if (has('restart') || (has('stop') && has('start'))) return 'restarted';
+  if (has('start')) return 'started';
+  if (has('remove')) return 'repaired';
+  if (has('stop')) return 'stopped';
+  return steps.some((each) => each.steps.length > 0 || each.obstacle !== undefined) ? 'repaired' : undefined;
+}
+
+function isRecord(steps: readonly UnitSteps[]): boolean {
+  return steps.every((each) => each.steps.every((kind) => kind === 'record'));
+}
+
+/** Unit → its steps on each machine. */
+function stepsByUnit({ plans }: ReconcileReport): ReadonlyMap<string, readonly UnitSteps[]> {
+  const steps = new Map<string, Map<string, UnitSteps>>();
+  for (const { machine, changes } of plans) {
+    for (const { unit, steps: own, obstacle } of changes) {
+      const here = steps.get(unit) ?? new Map<string, UnitSteps>();
+      const earlier = here.get(machine)?.steps ?? [];
+      const kinds = [...earlier, ...own.map(({ kind }) => kind)];
+      steps.set(unit, here.set(machine, { machine, steps: kinds, obstacle: obstacle?.code }));
+    }
+  }
+  const sorted = (each: Map<string, UnitSteps>): readonly UnitSteps[] =>
+    [...each.values()].toSorted((a, b) => compareText(a.machine, b.machine));
+  return new Map([...steps].map(([unit, each]) => [unit, sorted(each)]));
+}

@@ -1,0 +1,184 @@
+import { FleetError } from '../../base/errors.ts';
+import type { DesiredUnit } from '../../cluster/snapshot.ts';
+import type { RegistryView } from '../../registry/view.ts';
+import { differOnlyInFolderOptions } from '../../unit/folder-options.ts';
+import { isTemplate, parseUnitName, templateOf } from '../../unit/unit-name.ts';
+import { contradictionsOf } from '../contradictions.ts';
+import type { LocalUnit } from '../local-file.ts';
+import { hasInstall } from '../set-target-state.ts';
+import { type Aim, draftOf } from '../submit.ts';
+import type { UnitProblem } from '../unit-result.ts';
+import type { WantedSet } from './wanted.ts';
+
+/** The treatment of units that belong to another set, or that the folder lacks. */
+export type SetOptions = {
+  /** Take over units of other sets. */
+  readonly adopt: boolean;
+  /** End the units of the set that the folder lacks. */
+  readonly prune: boolean;
+  /** The limit of units that are ended; undefined for half of the set. */
+  readonly pruneLimit: number | undefined;
+};
+
+/** The changes of the registry that make it match a folder. */
+export type SetEdits = {
+  /** The units to store. Those in `pruned` become inactive, and are deleted when they are removed from their machines. */
+  readonly units: readonly DesiredUnit[];
+  /** The units that a pass has to bring to their target states. */
+  readonly scope: ReadonlySet<string>;
+  /** The units of the set that the folder lacks: those that end, and those that stay. */
+  readonly pruned: readonly string[];
+  readonly left: readonly string[];
+  /** The units that only become members of the set. */
+  readonly joined: readonly string[];
+  /** With any, nothing may be stored. */
+  readonly problems: readonly UnitProblem[];
+};
+
+/** The edits for a folder and one view of the registry. Pure. */
+export function editsOf(wanted: WantedSet, view: RegistryView, options: SetOptions): SetEdits {
+  const { draft, changed } = draftFor(wanted, view, options);
+  const after = new Map(changed.map((unit) => [unit.name, unit]));
+  const joined: string[] = [];
+  for (const name of draft.names) {
+    const unit = after.get(name) ?? view.units.get(name);
+    if (unit === undefined || unit.set === wanted.name) continue;
+    if (!after.has(name)) joined.push(name);
+    after.set(name, { ...unit, set: wanted.name });
+  }
+  const missing = missingUnits(wanted, view);
+  const pruned = options.prune ? missing : [];
+  for (const unit of pruned)
+    if (unit.target !== 'inactive') after.set(unit.name, { ...unit, target: 'inactive' });
+  const problems = [
+    ...wanted.problems,
+    ...draft.problems,
+    ...strangers(wanted, view, options),
+    ...lowered(after, pruned, view),
+    ...limitOf(wanted, pruned.length, view, options),
+  ];
+  return {
+    units: [...after.values()],
+    scope: new Set([
+      ...draft.names,
+      ...draft.replaced,
+      ...draft.companions,
+      ...pruned.map(({ name }) => name),
+    ]),
+    pruned: pruned.map(({ name }) => name),
+    left: options.prune ? [] : missing.map(({ name }) => name),
+    joined,
+    problems,
+  };
+}
+
+type Drafted = { readonly draft: ReturnType<typeof draftOf>; readonly changed: readonly DesiredUnit[] };
+
+/**
+ * The changes of units. A file that differs from the registry only in `Target=` or `Instances=` is stored if it changes the
+ * target state or the instances; otherwise the text of the registry means the same.
+ */
+function draftFor(wanted: WantedSet, view: RegistryView, { prune }: SetOptions): Drafted {
+  const aim = aimOf(wanted);
+  const make = (news: ReadonlySet<string>): Drafted => {
+    const locals = [...wanted.units.values()].map(({ local }) =>
+      news.has(local.name.text) ? local : asStored(local, view),
+    );
+    const draft = draftOf(view, locals, true, aim);
+    return { draft, changed: draft.changes(view) };
+  };
+  const first = make(new Set());
+  const ended = prune ? missingUnits(wanted, view).map(({ name }) => name) : [];
+  const instances = [...first.draft.created, ...ended];
+  const news = new Set([
+    ...first.changed
+      .filter(({ name, target }) => view.units.get(name)?.target !== target)
+      .map(({ name }) => name),
+    ...instances.flatMap((name) => templateOf(parseUnitName(name))?.text ?? []),
+  ]);
+  return news.size === 0 ? first : make(news);
+}
+
+/** The local unit, with the text of the registry if the two mean the same. */
+function asStored(local: LocalUnit, view: RegistryView): LocalUnit {
+  const stored = view.units.get(local.name.text)?.text;
+  const file = local.own ?? local.template;
+  if (stored === undefined || typeof file?.content !== 'string' || stored === file.content) return local;
+  if (!differOnlyInFolderOptions(stored, file.content)) return local;
+  const same = { ...file, content: stored };
+  return local.own === undefined ? { ...local, template: same } : { ...local, own: same };
+}
+
+/**
+ * A unit is launched unless its file says otherwise, or another unit of the set starts it. A template runs only through
+ * its instances; it is installed where a socket needs it.
+ */
+function aimOf({ units }: WantedSet): Aim {
+  return (unit, { areNamed }) => {
+    if (isTemplate(parseUnitName(unit.name))) return unit.target;
+    const wanted = units.get(unit.name)?.target;
+    return wanted ?? (areNamed && !hasInstall(unit) ? 'loaded' : 'launched');
+  };
+}
+
+/** The units of the set that the folder does not have. */
+function missingUnits({ name: set, units }: WantedSet, view: RegistryView): readonly DesiredUnit[] {
+  return [...view.units.values()].filter((unit) => unit.set === set && !units.has(unit.name));
+}
+
+function strangers(
+  { name: set, units }: WantedSet,
+  view: RegistryView,
+  { adopt }: SetOptions,
+): readonly UnitProblem[] {
+  if (adopt) return [];
+  return [...units.keys()].flatMap((unit) => {
+    const other = view.units.get(unit)?.set;
+    if (other === undefined || other === set) return [];
+    const message = `Cannot apply unit "${unit}": it belongs to set "${other}"`;
+    const hint = `Add --adopt to move it to set "${set}"; or remove its file from one of the two folders`;
+    return [{ unit, error: new FleetError('contradiction', message, { hint }) }];
+  });
+}
+
+/** The units that cannot be lowered, because a launched unit depends on them. */
+function lowered(
+  after: ReadonlyMap<string, DesiredUnit>,
+  pruned: readonly DesiredUnit[],
+  view: RegistryView,
+): readonly UnitProblem[] {
+  const units = new Map([...view.units, ...after]);
+  const ended = new Set(pruned.map(({ name }) => name));
+  const stopped = [...after.values()].filter(
+    ({ name, target }) => target === 'loaded' && view.units.get(name)?.target === 'launched',
+  );
+  const unloaded = [...after.values()].filter(
+    ({ name, target }) =>
+      target === 'inactive' &&
+      !ended.has(name) &&
+      (view.units.get(name)?.target ?? 'inactive') !== 'inactive',
+  );
+  return [
+    ...contradictionsOf(pruned, 'destroy', { units }),
+    ...contradictionsOf(unloaded, 'unload', { units }),
+    ...contradictionsOf(stopped, 'stop', { units }),
+  ].map(({ unit, error }) => ({
+    unit,
+    error: new FleetError(error.code, error.message, { hint: 'Change the folder, or the other unit, too' }),
+  }));
+}
+
+/** A folder that is empty by mistake, or a wrong one, must not end a whole set. */
+function limitOf(
+  { name: set, units }: WantedSet,
+  count: number,
+  view: RegistryView,
+  { pruneLimit }: SetOptions,
+): readonly UnitProblem[] {
+  const all = [...view.units.values()].filter((unit) => unit.set === set).length;
+  const most = pruneLimit ?? (units.size === 0 ? 0 : Math.floor(all / 2));
+  if (count <= most) return [];
+  const message = `Cannot end ${count} of ${all} units of set "${set}": the limit is ${most}`;
+  const hint = `If the folder is right: --prune-limit ${count}`;
+  return [{ unit: set, error: new FleetError('contradiction', message, { hint }) }];
+}

@@ -1,0 +1,93 @@
+import { sha256 } from '../../base/hash.ts';
+import { compareText } from '../../base/text.ts';
+import type { ReconcileReport } from '../../reconcile/pass.ts';
+import type { Ports } from '../../reconcile/ports.ts';
+import { reconcile } from '../../reconcile/reconcile.ts';
+import { previewRegistry } from '../../registry/registry.ts';
+import type { RegistryView } from '../../registry/view.ts';
+import { previewDriver } from '../../systemd/driver.ts';
+import { type RequestResult, requestResult, type UnitProblem } from '../unit-result.ts';
+import { changesOf, type PlannedUnit } from './changes.ts';
+import { editsOf, type SetEdits, type SetOptions } from './edits.ts';
+import type { WantedSet } from './wanted.ts';
+
+/** What `apply` would do. */
+export type SetPlan = {
+  readonly set: string;
+  /** Identifies the plan; see {@link planId}. */
+  readonly id: string;
+  readonly changes: readonly PlannedUnit[];
+  /** The number of units of the folder that stay as they are. */
+  readonly unchanged: number;
+  readonly edits: SetEdits;
+  readonly skipped: readonly string[];
+  /** With any, nothing can be applied, and there are no changes. */
+  readonly problems: readonly UnitProblem[];
+  /** The registry that it was made from. */
+  readonly before: RegistryView;
+  /** The expected result of the pass: failures, and unreachable machines. */
+  readonly expected: RequestResult;
+};
+
+/**
+ * Plans a folder: makes the edits in a copy of the registry, and runs the pass that follows them without its changes.
+ * Nothing is stored, and machines are only observed.
+ */
+export async function planSet(ports: Ports, wanted: WantedSet, options: SetOptions): Promise<SetPlan> {
+  const registry = previewRegistry(ports.registry, { clock: ports.clock, author: '' });
+  const before = await registry.load();
+  const edits = editsOf(wanted, before, options);
+  const plan = (changes: readonly PlannedUnit[], report?: ReconcileReport): SetPlan => ({
+    set: wanted.name,
+    id: planId(wanted.name, changes, before),
+    changes,
+    unchanged: [...wanted.units.keys()].filter((name) => !changes.some(({ unit }) => unit === name)).length,
+    edits,
+    skipped: wanted.skipped,
+    problems: edits.problems,
+    before,
+    expected: requestResult(report, []),
+  });
+  if (edits.problems.length > 0 || edits.scope.size === 0) return plan([]);
+  await registry.update(() => edits.units.map((unit) => ({ kind: 'put-unit', unit })));
+  const { controller: _, voters: _voters, ...local } = ports;
+  const preview: Ports = {
+    ...local,
+    registry,
+    driver: previewDriver(ports.driver),
+    // The other events are about changes.
+    emit: (event) => event.kind.startsWith('machine-') && ports.emit(event),
+  };
+  const report = await reconcile(preview, edits.scope);
+  return plan(changesOf({ wanted, edits, before, report }), report);
+}
+
+/**
+ * The id of a plan: a hash of everything that its changes depend on, and the revision of the registry, from which a later
+ * `apply` tells what has changed since. The hash covers the new texts and target states, the revision of each affected unit
+ * in the registry, its machines, and its steps, file and current run on each of them. It does not depend on other units,
+ * nor on any order.
+ */
+function planId(
+  set: string,
+  changes: readonly PlannedUnit[],
+  { token }: Pick<RegistryView, 'token'>,
+): string {
+  const parts = changes.map(({ basis }) => JSON.stringify(basis)).toSorted(compareText);
+  return `${sha256(JSON.stringify([set, ...parts])).slice(0, 16)}-${token}`;
+}
+
+/** Whether `id` is that of the plan. The revision at its end does not count. */
+export function isSamePlan(id: string, plan: Pick<SetPlan, 'id'>): boolean {
+  return hashOf(id) === hashOf(plan.id);
+}
+
+function hashOf(id: string): string {
+  return id.split('-')[0] ?? '';
+}
+
+/** The revision of the registry that a plan was made from; undefined for another text. */
+export function revisionOf(id: string): number | undefined {
+  const [, revision] = /^[0-9a-f]{16}-(\d{1,16})$/.exec(id) ?? [];
+  return revision === undefined ? undefined : Number(revision);
+}

@@ -1,0 +1,63 @@
+import type { PlannedUnit } from '../../operations/sets/changes.ts';
+import type { SetPlan } from '../../operations/sets/plan.ts';
+import type { DifferingFile } from '../../operations/unit-result.ts';
+import { changeText, countsText, reasonLines, SIGNS } from './change.ts';
+
+/** The limit of a comment on GitHub is 65536 characters; the rest of the page needs a part of them. */
+const MOST_DIFFS = 50_000;
+
+/** A plan as Markdown, for a comment on a pull request: a table of the units, and their differences, folded. */
+export function planMarkdown(plan: SetPlan, diff: (file: DifferingFile) => readonly string[]): string {
+  const { set, id, changes, problems, edits } = plan;
+  const title = `### fleet: set ${code(set)}`;
+  if (problems.length > 0)
+    return page([title, ...problems.map(({ error }) => `- ${escaped(error.message)}`)]);
+  if (changes.length === 0) return page([title, `No changes (${countsText(plan)}).`]);
+  return page([
+    title,
+    `${countsText(plan)}. Plan ${code(id)}`,
+    ['| | unit | change |', '|---|---|---|', ...changes.map(rowOf)].join('\n'),
+    ...differences(changes, diff),
+    ...(edits.left.length === 0
+      ? []
+      : [`Not in the folder, and left as they are: ${edits.left.map(code).join(', ')}`]),
+  ]);
+}
+
+function rowOf(change: PlannedUnit): string {
+  const text = [changeText(change), ...reasonLines(change, false)].join('; ');
+  return `| ${code(SIGNS[change.kind][0])} | ${code(change.unit)} | ${escaped(text)} |`;
+}
+
+function differences(
+  changes: readonly PlannedUnit[],
+  diff: (file: DifferingFile) => readonly string[],
+): readonly string[] {
+  let length = 0;
+  return changes.flatMap(({ unit, path = unit, text }) => {
+    if (text === undefined) return [];
+    const lines = diff({ unit, path, registryText: text.before ?? '', fileText: text.after }).join('\n');
+    length += lines.length;
+    const shown = length > MOST_DIFFS ? 'The difference is too long for this comment.' : lines;
+    return [`<details><summary>${code(unit)}</summary>\n\n${fenced(shown)}\n\n</details>`];
+  });
+}
+
+/** A block of a difference; its fence is longer than any in the text. */
+function fenced(text: string): string {
+  const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
+  const fence = '`'.repeat(longest + 1);
+  return `${fence}diff\n${text}\n${fence}`;
+}
+
+function code(text: string): string {
+  return `<code>${text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('|', '&#124;')}</code>`;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll(/[\\`*_{}[\]<>|#]/g, (sign) => `\\${sign}`).replaceAll('\n', ' ');
+}
+
+function page(blocks: readonly string[]): string {
+  return `${blocks.join('\n\n')}\n`;
+}

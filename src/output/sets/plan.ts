@@ -1,0 +1,89 @@
+import type { LaterEvent } from '../../operations/sets/apply.ts';
+import type { PlannedUnit } from '../../operations/sets/changes.ts';
+import type { SetPlan } from '../../operations/sets/plan.ts';
+import type { DifferingFile } from '../../operations/unit-result.ts';
+import { eventText } from '../events.ts';
+import { formatAge } from '../format.ts';
+import { changeText, countsText, reasonLines, SIGNS } from './change.ts';
+
+/** A line with coloured parts, by parameters of SGR. */
+type Line = string | readonly (string | { readonly text: string; readonly colour: number })[];
+
+type PlanView = {
+  /** Show everything: whole differences, whole new texts, and the reasons against other machines. */
+  readonly full: boolean;
+  /** The lines of a unified diff; loaded only where there is one. */
+  readonly diff: (file: DifferingFile) => readonly string[];
+};
+
+/** The limit of lines of a difference, unless everything is shown. */
+const DIFF_LINES = 16;
+
+/** A plan: a line for each unit, its difference and its reasons, and a last line with the id and counts. */
+export function planLines(plan: SetPlan, view: PlanView): readonly Line[] {
+  const { changes, set, id } = plan;
+  const notes = noteLines(plan, view.full || changes.length > 0, view.full);
+  if (changes.length === 0) return [...notes, `No changes: set "${set}" is as wanted (${countsText(plan)})`];
+  const widest = Math.min(30, Math.max(...changes.map(({ unit }) => unit.length)));
+  return [
+    ...changes.flatMap((change) => changeLines(change, widest, view)),
+    ...notes,
+    `Plan: ${id} (${countsText(plan)})`,
+  ];
+}
+
+function changeLines(change: PlannedUnit, widest: number, view: PlanView): readonly Line[] {
+  const [sign, colour] = SIGNS[change.kind];
+  const head = { text: `${sign} ${change.unit.padEnd(widest)}`, colour };
+  return [
+    [head, `  ${changeText(change)}`],
+    ...reasonLines(change, view.full).map((line) => `    ${line}`),
+    ...diffLines(change, view),
+  ];
+}
+
+function diffLines({ unit, path = unit, text }: PlannedUnit, { full, diff }: PlanView): readonly Line[] {
+  if (text === undefined || (text.before === undefined && !full)) return [];
+  const lines = diff({ unit, path, registryText: text.before ?? '', fileText: text.after });
+  const shown = full ? lines : lines.slice(0, DIFF_LINES);
+  const rest = lines.length - shown.length;
+  return [
+    ...shown.map((line) => ['    ', { text: line, colour: COLOURS[line.slice(0, 1)] ?? 0 }]),
+    ...(rest === 0 ? [] : [`    … ${rest} more lines: -v`]),
+  ];
+}
+
+const COLOURS: Readonly<Record<string, number>> = { '+': 32, '-': 31, '@': 36 };
+
+/** The units that only join or stay, and the files that were skipped. */
+function noteLines({ edits, skipped, set }: SetPlan, hasSkipped: boolean, full: boolean): readonly string[] {
+  const { left, joined } = edits;
+  return [
+    ...(left.length === 0
+      ? []
+      : [`Not in the folder, and left as they are: ${list(left, full)} (to end them: --prune)`]),
+    ...(joined.length === 0 ? [] : [`Join set "${set}": ${list(joined, full)}`]),
+    ...(skipped.length === 0 || !hasSkipped ? [] : [`Skipped, not unit files: ${list(skipped, full)}`]),
+  ];
+}
+
+const LISTED = 4;
+
+function list(names: readonly string[], full: boolean): string {
+  if (full || names.length <= LISTED) return names.join(', ');
+  return `${names.slice(0, LISTED).join(', ')} and ${names.length - LISTED} more`;
+}
+
+/** Why a plan is not executed: the changes since it was made, one line each. `now` is epoch ms. */
+export function staleLines(id: string, events: readonly LaterEvent[], now: number): readonly string[] {
+  const changes = events.map(
+    ({ event, by, at }) => `  ${eventText(event)}: ${formatAge(Math.max(1000, now - at))} ago by ${by}`,
+  );
+  return [
+    `Error: Cannot apply plan ${id}: it has changed since it was made`,
+    ...(changes.length > 0
+      ? changes
+      : ['  The files or the state of the machines differ; the registry has the same units']),
+    'hint: Check the new plan, and apply that one',
+  ];
+}

@@ -1,0 +1,104 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { compareText } from '../../src/base/text.ts';
+import { insideAll, MACHINES, onMachines } from '../support/cluster.ts';
+import { createOperator, done, type Outcome, SLEEPER, service } from './operator.ts';
+
+const TEN = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => `${name}.service`);
+
+onMachines('a folder', () => {
+  const operator = createOperator();
+  const plan = (...words: readonly string[]): Promise<Outcome> =>
+    operator.fleetctl('plan', 'units', ...words);
+  const apply = (...words: readonly string[]): Promise<Outcome> =>
+    operator.fleetctl('apply', 'units', ...words);
+  const idOf = ({ stdout }: Outcome): string => /^Plan: (\S+)/m.exec(stdout)?.[1] ?? '';
+  const remove = (name: string): void => rmSync(join(operator.folder, 'units', name));
+  /** Unit → the id of its current run, on all machines. */
+  const runs = async (): Promise<Readonly<Record<string, string>>> => {
+    const shown = await insideAll(
+      MACHINES,
+      `cd /etc/systemd/system && for unit in *.service; do [ -f /var/lib/fleet/units/$unit ] || continue; echo "$unit $(systemctl show --value -p InvocationID $unit)"; done`,
+    );
+    return Object.fromEntries(
+      shown
+        .join('\n')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => line.split(' ')),
+    );
+  };
+
+  it('of ten units is brought to the machines, with the plan that was shown', async () => {
+    for (const name of TEN) operator.write(`units/${name}`, SLEEPER);
+    operator.write(
+      'units/web@.service',
+      service('ExecStart=/bin/sleep 100000', 'Instances=2\nConflicts=web@*.service'),
+    );
+    operator.write('units/job.service', service('Type=oneshot\nExecStart=/bin/true'));
+    operator.write('units/job.timer', '[Timer]\nOnCalendar=yearly\n');
+    operator.write('units/README.md', '');
+    const planned = await plan();
+    expect({ ...planned, stdout: planned.stdout.split('\n').at(-2) }).toEqual({
+      status: 6,
+      stdout: expect.stringMatching(/^Plan: [0-9a-f]{16}-\d+ \(11 new, 0 unchanged\)$/),
+      stderr: '',
+    });
+    expect((await apply()).stderr).toContain('hint: Add --yes');
+    const applied = await apply('--plan', idOf(planned));
+    expect([applied.status, applied.stderr]).toEqual([0, '']);
+    expect(applied.stdout).toContain('Unit web@2.service launched on ');
+    expect(Object.keys(await runs())).toHaveLength(9);
+    expect(await plan()).toEqual(done('No changes: set "units" is as wanted (11 unchanged)'));
+  });
+
+  it('with a change, an addition, a removal and a new name restarts only what has changed', async () => {
+    const before = await runs();
+    operator.write('units/a.service', service('ExecStart=/bin/sleep 200000'));
+    operator.write('units/new.service', SLEEPER);
+    operator.write('units/renamed.service', SLEEPER);
+    remove('b.service');
+    remove('c.service');
+    const { status, stdout } = await apply('--prune', '--yes');
+    expect(status).toBe(0);
+    expect(stdout).toContain('    -ExecStart=/bin/sleep 100000\n    +ExecStart=/bin/sleep 200000\n');
+    expect(stdout).toContain('(2 new, 1 changed, 2 removed, 8 unchanged)\n');
+    expect(stdout).toContain('Destroyed b.service\nDestroyed c.service\n');
+    const after = await runs();
+    const kept = Object.keys(after).filter((unit) => after[unit] === before[unit]);
+    expect(kept.toSorted(compareText)).toEqual([
+      ...['d.service', 'e.service', 'f.service', 'job.service', 'web@1.service', 'web@2.service'],
+    ]);
+    expect(Object.keys(after)).not.toContain('b.service');
+    expect((await plan('--prune')).status).toBe(0);
+  });
+
+  it('is not applied by a plan that another operator has overtaken', async () => {
+    operator.write('units/a.service', service('ExecStart=/bin/sleep 300000'));
+    const id = idOf(await plan());
+    operator.write('other/f.service', service('ExecStart=/bin/sleep 400000'));
+    await operator.fleetctl('start', '--replace', 'other/f.service');
+    expect((await plan()).stdout).toContain('2 changed');
+    const before = await runs();
+    const refused = await apply('--plan', id);
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toMatch(
+      /^Error: Cannot apply plan \S+: it has changed since it was made\n {2}f\.service has a new text, [0-9a-f]{7}: \d+s ago by root@\S+\nhint: /,
+    );
+    expect(await runs()).toEqual(before);
+    const next = await apply('--plan', idOf(refused));
+    expect([next.status, idOf(next)]).toEqual([0, idOf(refused)]);
+  });
+
+  it('of an exported cluster has no changes', async () => {
+    await operator.fleetctl('stop', 'd.service');
+    await operator.fleetctl('unload', 'e.service');
+    const exported = await operator.fleetctl('export', 'copy', '--set', 'units');
+    expect(exported.stdout).toBe('Exported 9 unit files to copy\n');
+    expect(await operator.fleetctl('diff', 'copy')).toEqual(done());
+    expect(await operator.fleetctl('plan', 'copy', '--set', 'units', '--prune')).toEqual(
+      done('No changes: set "units" is as wanted (11 unchanged)'),
+    );
+  });
+});

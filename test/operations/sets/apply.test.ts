@@ -1,0 +1,303 @@
+import { rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { stop } from '../../../src/operations/set-target-state.ts';
+import { type Applied, type ApplyRequest, applySet } from '../../../src/operations/sets/apply.ts';
+import type { SetOptions } from '../../../src/operations/sets/edits.ts';
+import { readUnitFolder } from '../../../src/operations/sets/folder.ts';
+import { planSet, type SetPlan } from '../../../src/operations/sets/plan.ts';
+import { type WantedSet, wantedSet } from '../../../src/operations/sets/wanted.ts';
+import { systemdState } from '../../support/builders.ts';
+import { makeScene, type Scene, SLEEP } from '../scene.ts';
+
+const OPTIONS: SetOptions = { adopt: false, prune: false, pruneLimit: undefined };
+
+async function read(scene: Scene, set?: string): Promise<WantedSet> {
+  return wantedSet(await readUnitFolder(['units'], scene.cwd), set);
+}
+
+async function plan(scene: Scene, options: Partial<SetOptions> = {}, set?: string): Promise<SetPlan> {
+  return planSet(scene.ports, await read(scene, set), { ...OPTIONS, ...options });
+}
+
+async function apply(scene: Scene, request: Partial<ApplyRequest> = {}, set?: string): Promise<Applied> {
+  const approve = async (): Promise<boolean> => true;
+  const all = { ...OPTIONS, id: undefined, asks: false, leaseWaitMs: 0, approve, ...request };
+  return applySet(scene.ports, await read(scene, set), all);
+}
+
+/** `new a.service`, for every change. */
+function kinds({ changes }: SetPlan): readonly string[] {
+  return changes.map(({ kind, unit }) => `${kind} ${unit}`);
+}
+
+const text = (word: string, fleet = ''): string =>
+  `${SLEEP}Environment=A=${word}\n${fleet === '' ? '' : `[X-Fleet]\n${fleet}\n`}`;
+
+describe('apply', () => {
+  it('brings a folder to the machines, and then has nothing to do', async () => {
+    const scene = await makeScene();
+    await scene.write('units/a.service', text('1'));
+    await scene.write('units/sub/b.service', text('1', 'Target=loaded'));
+    await scene.write('units/c.service', text('1', 'Target=inactive'));
+    await scene.write('units/web@.service', text('1', 'Instances=2'));
+    await scene.write('units/d.service', text('1'));
+    await scene.write('units/d.timer', '[Timer]\nOnActiveSec=1h\n');
+    await scene.write('units/README.md', 'hello');
+    await scene.write('units/notes.txt', 'hello');
+    const first = await plan(scene);
+    expect(kinds(first)).toEqual(
+      [
+        'a.service',
+        'b.service',
+        'c.service',
+        'd.service',
+        'd.timer',
+        'web@.service',
+        'web@1.service',
+        'web@2.service',
+      ].map((name) => `new ${name}`),
+    );
+    expect(first.skipped).toEqual(['units/notes.txt']);
+    const { kind } = await apply(scene, { id: first.id });
+    expect(kind).toBe('applied');
+    expect(await scene.wanted()).toMatchObject({
+      'a.service': expect.stringMatching(/^launched m/),
+      'b.service': expect.stringMatching(/^loaded m/),
+      'c.service': 'inactive',
+      'd.service': expect.stringMatching(/^loaded m/),
+      'd.timer': expect.stringMatching(/^launched m/),
+      'web@.service': 'inactive',
+      'web@1.service': expect.stringMatching(/^launched m/),
+      'web@2.service': expect.stringMatching(/^launched m/),
+    });
+    const again = await plan(scene);
+    expect([kinds(again), again.edits.units, again.unchanged]).toEqual([[], [], 8]);
+    const looks = scene.machines.of('m1').looks;
+    const { revision } = await scene.ports.registry.load();
+    expect((await apply(scene)).kind).toBe('unchanged');
+    expect(scene.machines.of('m1').looks).toBe(looks + 1);
+    expect((await scene.ports.registry.load()).revision).toBe(revision);
+  });
+
+  it('restarts a unit with a new text, and adds one', async () => {
+    const scene = await makeScene();
+    await scene.write('units/a.service', text('1'));
+    await apply(scene);
+    await scene.write('units/a.service', text('2'));
+    await scene.write('units/b.service', text('1'));
+    const next = await plan(scene);
+    expect(kinds(next)).toEqual(['changed a.service', 'new b.service']);
+    expect(next.changes[0]?.text).toEqual({ before: text('1'), after: text('2') });
+    expect(next.changes[0]?.steps).toEqual([
+      { machine: 'm1', steps: ['stop', 'write', 'record', 'start'], obstacle: undefined },
+    ]);
+  });
+
+  it('starts a unit that an operator has stopped, and one that has failed', async () => {
+    const scene = await makeScene();
+    await scene.write('units/a.service', text('1'));
+    await scene.write('units/b.service', text('1'));
+    await apply(scene);
+    await stop(scene.ports, ['a.service']);
+    const unit = scene.machines.of('m2').units.get('b.service');
+    if (unit !== undefined) unit.state = systemdState('failed');
+    expect(kinds(await plan(scene))).toEqual(['changed a.service', 'started b.service']);
+  });
+
+  it('adds an instance without a restart of the others', async () => {
+    const scene = await makeScene();
+    await scene.write('units/web@.service', text('1', 'Instances=2'));
+    await apply(scene);
+    await scene.write('units/web@.service', text('1', 'Instances=3'));
+    const next = await plan(scene);
+    expect(kinds(next)).toEqual(['changed web@.service', 'new web@3.service']);
+    await apply(scene);
+    expect(kinds(await plan(scene))).toEqual([]);
+    const { units } = await scene.ports.registry.load();
+    expect(units.get('web@.service')?.text).toBe(text('1', 'Instances=3'));
+    await scene.write('units/web@.service', text('2', 'Instances=3'));
+    expect(kinds(await plan(scene))).toEqual(
+      ['web@.service', 'web@1.service', 'web@2.service', 'web@3.service'].map((name) => `changed ${name}`),
+    );
+  });
+
+  it('takes a link to a template as an instance that follows it, and another file as a separate text', async () => {
+    const scene = await makeScene();
+    await scene.write('units/web@.service', text('1'));
+    await symlink('web@.service', join(scene.cwd, 'units/web@blue.service'));
+    await scene.write('units/web@own.service', text('own'));
+    await apply(scene);
+    const { units } = await scene.ports.registry.load();
+    expect(units.get('web@blue.service')).toMatchObject({ fromTemplate: true, text: text('1') });
+    expect(units.get('web@own.service')).toMatchObject({ fromTemplate: false, text: text('own') });
+    await scene.write('units/web@.service', text('2'));
+    expect(kinds(await plan(scene))).toEqual(['changed web@.service', 'changed web@blue.service']);
+  });
+
+  it('lists what the folder lacks, and ends it with --prune', async () => {
+    const scene = await makeScene();
+    for (const name of ['a', 'b', 'c']) await scene.write(`units/${name}.service`, text(name));
+    await apply(scene);
+    await scene.write('own.service', text('own'));
+    await scene.start('own.service');
+    await rm(join(scene.cwd, 'units/b.service'));
+    const listed = await plan(scene);
+    expect([kinds(listed), listed.edits.left]).toEqual([[], ['b.service']]);
+    expect(kinds(await plan(scene, { prune: true }))).toEqual(['removed b.service']);
+    await apply(scene, { prune: true });
+    expect(Object.keys(await scene.wanted())).toEqual(['a.service', 'c.service', 'own.service']);
+    expect(Object.values(scene.there()).flat()).not.toContain('b.service running');
+  });
+
+  it('ends no more than half of a set, and nothing for an empty folder, without a limit', async () => {
+    const scene = await makeScene();
+    for (const name of ['a', 'b', 'c']) await scene.write(`units/${name}.service`, text(name));
+    await apply(scene);
+    for (const name of ['a', 'b']) await rm(join(scene.cwd, `units/${name}.service`));
+    const { problems } = await plan(scene, { prune: true });
+    expect(problems.map(({ error }) => error.message)).toEqual([
+      'Cannot end 2 of 3 units of set "units": the limit is 1',
+    ]);
+    expect((await apply(scene, { prune: true })).kind).toBe('refused');
+    expect(kinds(await plan(scene, { prune: true, pruneLimit: 2 }))).toHaveLength(2);
+    await rm(join(scene.cwd, 'units/c.service'));
+    expect((await plan(scene, { prune: true })).problems).toHaveLength(1);
+    await apply(scene, { prune: true, pruneLimit: 3 });
+    expect(await scene.wanted()).toEqual({});
+  });
+
+  it('refuses a unit of another set, and takes it over with --adopt', async () => {
+    const scene = await makeScene();
+    await scene.write('units/a.service', text('1'));
+    await apply(scene);
+    const { problems } = await plan(scene, {}, 'other');
+    expect(problems.map(({ error }) => error.message)).toEqual([
+      'Cannot apply unit "a.service": it belongs to set "units"',
+    ]);
+    const adopted = await plan(scene, { adopt: true }, 'other');
+    expect([kinds(adopted), adopted.edits.joined]).toEqual([[], ['a.service']]);
+    await apply(scene, { adopt: true }, 'other');
+    expect((await scene.ports.registry.load()).units.get('a.service')?.set).toBe('other');
+    expect((await plan(scene)).problems).toHaveLength(1);
+  });
+
+  it('refuses to end a unit that a launched one needs', async () => {
+    const scene = await makeScene({ m1: {} });
+    for (const name of ['a', 'b', 'c', 'd']) await scene.write(`units/${name}.service`, text(name));
+    await scene.write('units/d.service', `[Unit]\nRequires=a.service\n${text('d')}`);
+    await apply(scene);
+    await rm(join(scene.cwd, 'units/a.service'));
+    expect((await plan(scene, { prune: true })).problems.map(({ error }) => error.code)).toEqual([
+      'contradiction',
+    ]);
+  });
+
+  it('reports two files for one unit with both paths, an invalid file, and one that cannot be read', async () => {
+    const scene = await makeScene();
+    await scene.write('units/a.service', text('1'));
+    await scene.write('units/x/a.service', text('1'));
+    await scene.write('units/bad.service', 'nonsense');
+    await scene.write('units/my unit.service', text('1'));
+    await symlink('missing', join(scene.cwd, 'units/gone.service'));
+    const { problems } = await plan(scene);
+    expect(problems.map(({ error }) => error.message)).toEqual([
+      'Cannot use file "units/my unit.service": it must not contain " "',
+      'Two files for unit "a.service": "units/a.service" and "units/x/a.service"',
+      'Cannot read unit file "units/bad.service", line 1: this is before the first section',
+      'Cannot read unit file "units/gone.service": it is a link to a missing file',
+    ]);
+    expect((await apply(scene)).kind).toBe('refused');
+    expect(await scene.wanted()).toEqual({});
+  });
+
+  it('needs a name for the set of several paths', async () => {
+    const folder = { name: undefined, files: [], skipped: [], problems: [] };
+    expect(() => wantedSet(folder, undefined)).toThrow('no common folder');
+    expect(() => wantedSet(folder, 'a b')).toThrow('as the name of a set');
+    expect(wantedSet(folder, 'a-b').name).toBe('a-b');
+  });
+});
+
+describe('a plan id', () => {
+  it('is refused after a change of an affected unit, with the change and its author', async () => {
+    const scene = await makeScene();
+    await scene.write('units/a.service', text('1'));
+    await scene.write('units/b.service', text('1'));
+    await apply(scene);
+    await scene.write('units/a.service', text('2'));
+    const { id } = await plan(scene);
+    await scene.write('other/a.service', text('other'));
+    await scene.write('other/own.service', text('own'));
+    await scene.start('other/own.service');
+    expect((await plan(scene)).id.split('-')[0]).toBe(id.split('-')[0]);
+    await scene.submit(['other/a.service'], true);
+    const applied = await apply(scene, { id });
+    expect(applied.kind).toBe('stale');
+    expect('events' in applied && applied.events.map(({ event, by }) => [event.kind, by])).toEqual([
+      ['text', 'me@here'],
+    ]);
+    const { units } = await scene.ports.registry.load();
+    expect(units.get('a.service')?.text).toBe(text('other'));
+  });
+
+  it('is refused after a restart on the machine, without such a change', async () => {
+    const scene = await makeScene();
+    await scene.write('units/a.service', text('1'));
+    await apply(scene);
+    await scene.write('units/a.service', text('2'));
+    const { id } = await plan(scene);
+    const unit = scene.machines.of('m1').units.get('a.service');
+    if (unit !== undefined) unit.state = { ...unit.state, invocation: 'another' };
+    expect(await apply(scene, { id })).toMatchObject({ kind: 'stale', events: [] });
+  });
+});
+
+describe('approval', () => {
+  it('changes nothing if it is declined', async () => {
+    const scene = await makeScene();
+    await scene.write('units/a.service', text('1'));
+    expect((await apply(scene, { asks: true, approve: async () => false })).kind).toBe('declined');
+    expect(await scene.wanted()).toEqual({});
+  });
+
+  it('is asked again if the plan changes before the answer', async () => {
+    const scene = await makeScene();
+    await scene.write('units/a.service', text('1'));
+    await scene.write('other/a.service', text('other'));
+    const shown: (readonly string[])[] = [];
+    const { kind } = await apply(scene, {
+      asks: true,
+      async approve(each) {
+        shown.push(kinds(each));
+        if (shown.length === 1) await scene.submit(['other/a.service']);
+        return true;
+      },
+    });
+    expect([kind, shown]).toEqual(['applied', [['new a.service'], ['changed a.service']]]);
+  });
+
+  it('is asked again if the registry changes before the edits are stored', async () => {
+    const scene = await makeScene();
+    await scene.write('units/a.service', text('1'));
+    await scene.write('other/a.service', text('other'));
+    const shown: (readonly string[])[] = [];
+    const { kind } = await apply(scene, {
+      async approve(each) {
+        shown.push(kinds(each));
+        if (shown.length === 1) await scene.submit(['other/a.service']);
+        return true;
+      },
+    });
+    expect([kind, shown]).toEqual(['applied', [['new a.service'], ['changed a.service']]]);
+  });
+});
+
+it('start of a template with Instances= starts its instances', async () => {
+  const scene = await makeScene();
+  await scene.write('units/web@.service', text('1', 'Instances=blue green'));
+  await scene.start('units/web@.service');
+  expect(Object.keys(await scene.wanted())).toEqual(['web@blue.service', 'web@green.service']);
+  await scene.write('app@.service', text('1'));
+  await expect(scene.start('app@.service')).rejects.toThrow('Cannot start template');
+});
