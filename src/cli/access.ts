@@ -2,12 +2,13 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { FleetError } from '../base/errors.ts';
 import type { Config, SshConfig } from '../config/config.ts';
-import { unlistedMachine } from '../config/read.ts';
+import { reachedMachine, unlistedMachine } from '../config/read.ts';
+import type { Machine } from '../machine/machine.ts';
 import { createTransport } from '../ssh/any-transport.ts';
 import { type Access, BecomePassword } from '../ssh/become.ts';
 import type { SessionTransport } from '../ssh/transport.ts';
 import type { AskHostKey } from '../ssh/trust.ts';
-import { type SshTargets, sshTarget } from './ssh-targets.ts';
+import { type MachineTarget, resolverOf, type SshTargets, sshTarget } from './ssh-targets.ts';
 import type { Streams } from './streams.ts';
 
 /** The transport to the machines' shells; passphrases, passwords and unknown host keys are asked for on the terminal. */
@@ -40,15 +41,46 @@ export function askHostKey({ ask, err }: Streams): AskHostKey | undefined {
   };
 }
 
+type Reached = Pick<SshTargets, 'machines'> & Pick<SshConfig, 'askBecomePass'>;
+
 /**
  * The access to every machine, by its name. The password of sudo is typed on the terminal, or is in
  * FLEETCTL_BECOME_PASSWORD, or is printed by a command, which is run when a machine first asks. Throws FleetError
  * `usage` if it must be typed and there is no terminal.
  */
-export async function accessTo(
-  { machines, askBecomePass }: Pick<SshTargets, 'machines'> & Pick<SshConfig, 'askBecomePass'>,
+export async function accessTo(reached: Reached, streams: Streams): Promise<ReadonlyMap<string, Access>> {
+  const accessOf = await accessMaker(reached, streams);
+  return new Map(reached.machines.map((target) => [target.machine.name, accessOf(target)]));
+}
+
+/** The access to machines of the cluster, also to those that fleet.conf lacks or describes otherwise. Throws as {@link accessTo}. */
+export async function clusterAccess(
+  config: Config,
+  targets: readonly MachineTarget[],
   streams: Streams,
-): Promise<ReadonlyMap<string, Access>> {
+): Promise<(machine: Machine) => Access> {
+  const accessOf = await accessMaker({ ...config, machines: targets }, streams);
+  const known = new Map(targets.map((target) => [keyOf(target.machine), accessOf(target)]));
+  let resolve: ReturnType<typeof resolverOf> | undefined;
+  return (machine) => {
+    const found = known.get(keyOf(machine));
+    if (found !== undefined) return found;
+    resolve ??= resolverOf(config, streams);
+    const access = accessOf(resolve(reachedMachine(machine, config)).target);
+    known.set(keyOf(machine), access);
+    return access;
+  };
+}
+
+function keyOf({ name, address }: Pick<Machine, 'name' | 'address'>): string {
+  return `${name} ${address}`;
+}
+
+/** Makes the access to machines with their passwords, which are shared. */
+async function accessMaker(
+  { machines, askBecomePass }: Reached,
+  streams: Streams,
+): Promise<(target: MachineTarget) => Access> {
   const mayAsk = machines.some(({ become }) => become === 'sudo');
   const given = await givenPassword(askBecomePass && mayAsk, streams);
   const commands = new Map<string, BecomePassword>();
@@ -58,12 +90,13 @@ export async function accessTo(
     commands.set(command, known);
     return known;
   };
-  return new Map(
-    machines.map(({ machine, settings, ssh, become }) => {
-      const password = given ?? printedBy(settings.become_password_command);
-      return [machine.name, { ssh, become, password }];
-    }),
-  );
+  // A machine that only the registry has may need it.
+  const later = askBecomePass ? new BecomePassword(() => askPassword(streams.askSecret)) : undefined;
+  return ({ settings, ssh, become }) => {
+    const asked = become === 'sudo' ? later : undefined;
+    const password = given ?? asked ?? printedBy(settings.become_password_command);
+    return { ssh, become, password };
+  };
 }
 
 async function givenPassword(

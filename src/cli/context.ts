@@ -5,17 +5,20 @@ import { sha256 } from '../base/hash.ts';
 import { systemClock, uptimeClock } from '../base/time.ts';
 import type { Config } from '../config/config.ts';
 import type { Machine } from '../machine/machine.ts';
+import { differenceLines } from '../output/inventory.ts';
 import { guarded } from '../reconcile/guard.ts';
 import type { Observer, Ports } from '../reconcile/ports.ts';
+import { addingMachines, type InventoryDifference } from '../registry/inventory.ts';
 import { previewRegistry } from '../registry/registry.ts';
 import type { SshTarget } from '../ssh/target.ts';
 import type { SessionTransport } from '../ssh/transport.ts';
 import { thisProcess } from '../store/owner.ts';
 import { DEFAULT_WAIT, previewDriver, type WaitPolicy } from '../systemd/driver.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
-import { accessTo, transportFor } from './access.ts';
+import { clusterAccess, transportFor } from './access.ts';
 import type { Call } from './command.ts';
 import { followPass } from './follow-pass.ts';
+import { reportingDifferences } from './inventory-differences.ts';
 import { isNamed, namedController, ownConfig } from './own-config.ts';
 import { openRegistry, registryOptions } from './registry.ts';
 import { sshTargets } from './ssh-targets.ts';
@@ -24,7 +27,6 @@ import { type Streams, writeLines } from './streams.ts';
 /** The machines' shells, over the connections that the driver uses too. */
 export type SshAccess = {
   readonly transport: SessionTransport;
-  /** Throws FleetError `machine-not-found`. */
   targetOf(machine: Machine): SshTarget;
 };
 
@@ -37,6 +39,10 @@ type PortsOptions = {
   readonly guard?: boolean;
   /** The units that the command names. */
   readonly units?: readonly string[];
+  /** Whether a change of the registry also adds the machines of fleet.conf that it does not have. */
+  readonly addsMachines?: boolean;
+  /** Receives each difference between fleet.conf and the registry; by default, it is printed. */
+  readonly onDifference?: (difference: InventoryDifference) => void;
   /** The fleetd that runs the pass; true for the one of this computer, if there is one. */
   readonly controller?: boolean | Endpoint;
 };
@@ -67,21 +73,28 @@ export async function withConfig<T>(
   config: Config,
   streams: Streams,
   work: (ports: Ports, access: SshAccess) => Promise<T>,
-  { dryRun = false, wait = DEFAULT_WAIT, guard = true, controller = false, units = [] }: PortsOptions = {},
+  { dryRun = false, wait = DEFAULT_WAIT, guard = true, controller = false, ...options }: PortsOptions = {},
 ): Promise<T> {
   const { machines, sshConfigNotes } = sshTargets(config, streams);
   if (config.verbose) writeLines(streams.err, sshConfigNotes);
   const transport = transportFor(config, streams);
-  const access = await accessTo({ ...config, machines }, streams);
+  const access = await clusterAccess(config, machines, streams);
   const driver = createSshDriver(transport, { access, settleMs: config.settle, wait });
+  const proposed = config.machines.map(({ machine }) => machine);
   const { registry, voters } = await openRegistry(config, streams, driver);
+  const opened = reportingDifferences(
+    registry,
+    proposed,
+    options.onDifference ?? ((difference) => writeLines(streams.err, differenceLines(difference))),
+  );
+  const stored = dryRun ? previewRegistry(opened, registryOptions(streams)) : opened;
   const follower = followPass(streams, dryRun);
   const unguarded: Ports = {
-    registry: dryRun ? previewRegistry(registry, registryOptions(streams)) : registry,
+    registry: options.addsMachines ? addingMachines(stored, proposed) : stored,
     driver: dryRun ? previewDriver(driver) : driver,
     clock: systemClock,
     observer: observerOf(config),
-    machines: machines.map(({ machine }) => machine),
+    machines: proposed,
     agentTtlMs: config.agent_ttl,
     cutOff: config.cut_off,
     voters: dryRun ? undefined : voters,
@@ -92,15 +105,10 @@ export async function withConfig<T>(
       ? await controllerFor(controller, config, streams, unguarded, wait)
       : undefined;
   // A controller observes machines all the time.
-  const early = guard && config.registry.kind !== 'file' ? units : undefined;
+  const early = guard && config.registry.kind !== 'file' ? (options.units ?? []) : undefined;
   const ports = found?.ports ?? (guard ? guarded({ ...unguarded, early }) : unguarded);
   try {
-    const targetOf = ({ name }: Machine): SshTarget => {
-      const found = access.get(name);
-      if (found !== undefined) return found.ssh;
-      throw new FleetError('machine-not-found', `No such machine: "${name}"`);
-    };
-    return await work(ports, { transport, targetOf });
+    return await work(ports, { transport, targetOf: (machine) => access(machine).ssh });
   } finally {
     follower.end();
     found?.close();

@@ -5,7 +5,7 @@ import type { Change } from '../store/store.ts';
 import { DEFAULT_WAIT, renewSessions, type SystemdDriver } from '../systemd/driver.ts';
 import { registerQuery } from '../systemd/register.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
-import { accessTo, transportFor } from './access.ts';
+import { clusterAccess, transportFor } from './access.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { sshTargets } from './ssh-targets.ts';
 import type { Streams } from './streams.ts';
@@ -26,7 +26,9 @@ export async function openMachinesStore(
   // A wait occupies its session.
   const waits = renewSessions(reached);
   const last = new Map<string, Promise<unknown>>();
-  const machines = new Map(config.machines.map(({ machine }) => [machine.name, machine]));
+  const machines = new Map(
+    config.machines.map(({ machine }) => [machine.name, { ...machine, metadata: machine.metadata ?? {} }]),
+  );
   return openQuorumStore({
     register,
     machines: config.machines.map(({ machine: { name }, voter }) => ({ machine: name, mark: voter })),
@@ -64,8 +66,7 @@ function namesCluster(changes: readonly Change[], cluster: string): boolean {
 }
 
 async function driverFor(config: Config, streams: Streams): Promise<SystemdDriver> {
-  const { machines } = sshTargets(config, streams);
-  const access = await accessTo({ ...config, machines }, streams);
+  const access = await clusterAccess(config, sshTargets(config, streams).machines, streams);
   return createSshDriver(transportFor(config, streams), {
     access,
     settleMs: config.settle,

@@ -1,16 +1,20 @@
 import { type ClientTimeouts, type Endpoint, fetchSnapshot } from '../api/client.ts';
 import type { SnapshotDocument } from '../api/snapshot.ts';
 import { isFleetError } from '../base/errors.ts';
-import { type Config, originOf } from '../config/config.ts';
+import type { ClusterSnapshot } from '../cluster/snapshot.ts';
+import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import type { SnapshotSource } from '../operations/observe-cluster.ts';
 import { formatAge } from '../output/format.ts';
+import { differenceLines } from '../output/inventory.ts';
+import { UNKNOWN_MACHINE } from '../registry/edit.ts';
+import { type Inventory, inventoryDifferences } from '../registry/inventory.ts';
 import type { Call } from './command.ts';
 import { withConfig } from './context.ts';
-import { foundEndpoint } from './controller-pass.ts';
+import { foundEndpoint, isControllerOf } from './controller-pass.ts';
 import { withEndpoint } from './named-endpoint.ts';
 import { isNamed, namedController } from './own-config.ts';
-import type { Streams } from './streams.ts';
+import { type Streams, writeLines } from './streams.ts';
 
 /** Time limits for an endpoint that the user named. */
 const NAMED: ClientTimeouts = { firstMs: 5_000, wholeMs: 30_000 };
@@ -41,11 +45,24 @@ async function controllerOf(config: Config, streams: Streams): Promise<SnapshotS
   if (endpoint === undefined) return undefined;
   try {
     const first = await fetchSnapshot(endpoint, timeoutsOfFound(config.machines.length));
-    return first.origin === originOf(config) ? snapshotsOf(endpoint, streams, first) : undefined;
+    const { origin, snapshot } = first;
+    if (!isControllerOf(config, { ...snapshot, origin })) return undefined;
+    const proposed = config.machines.map(({ machine }) => machine);
+    const differences = inventoryDifferences(inventoryOf(snapshot), proposed);
+    writeLines(streams.err, differences.flatMap(differenceLines));
+    return snapshotsOf(endpoint, streams, first);
   } catch (error) {
     if (isFleetError(error)) return undefined;
     throw error;
   }
+}
+
+/** The machines of a snapshot; one without an address is unknown to its controller, too. */
+function inventoryOf({ machines }: ClusterSnapshot): Inventory {
+  const known = machines.flatMap(({ machine }) =>
+    machine.address === '' ? [] : [[machine.name, { ...UNKNOWN_MACHINE, ...machine }] as const],
+  );
+  return { machines: new Map(known) };
 }
 
 /** `first` is an answer that was received already. */

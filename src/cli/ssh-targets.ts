@@ -42,7 +42,8 @@ export function sshTarget(machine: MachineConfig, config: SshConfig, facts: Loca
   return resolverOf(config, facts)(machine).target;
 }
 
-function resolverOf({ ssh: { ssh_config: sshConfigFile }, timeoutMs }: SshConfig, facts: LocalFacts) {
+/** Looks machines up in ssh_config, which is read when this is called. */
+export function resolverOf({ ssh: { ssh_config: sshConfigFile }, timeoutMs }: SshConfig, facts: LocalFacts) {
   const { cwd, home, env } = facts;
   const localUser = parseUser(env.USER ?? '') ?? parseUser(env.LOGNAME ?? '') ?? 'root';
   const uid = process.getuid?.() ?? 0;

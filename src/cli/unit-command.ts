@@ -32,7 +32,8 @@ export async function runChange<Result>(
   const dryRun = call.options.dryRun === true;
   const wait = waitPolicyOf(call.options);
   const units = controller ? namedUnits(call.arguments) : [];
-  const result = await withPorts(call, operation, { dryRun, controller, wait, units });
+  const options = { dryRun, controller, wait, units, addsMachines: true };
+  const result = await withPorts(call, operation, options);
   const { report, json, status } = toAnswer(result, dryRun);
   await printAnswer(call, report, json, !dryRun);
   return status;

@@ -32,6 +32,15 @@ export type LoggedEvent =
   | { readonly kind: 'machine-back'; readonly machine: string; readonly silentMs: number }
   | { readonly kind: 'cordon'; readonly machine: string; readonly globals: boolean }
   | { readonly kind: 'uncordon'; readonly machine: string }
+  | { readonly kind: 'machine-added'; readonly machine: string; readonly address: string }
+  /** The new address, and the new metadata as `key=value,…`, if they are others. */
+  | {
+      readonly kind: 'machine-changed';
+      readonly machine: string;
+      readonly address?: string;
+      readonly metadata?: string;
+    }
+  | { readonly kind: 'machine-renamed'; readonly machine: string; readonly renamedTo: string }
   /** It was removed from the cluster by a command. */
   | { readonly kind: 'machine-removed'; readonly machine: string }
   /** Machines that are no voters any more, and those that became voters; one in both lists had lost its state. */

@@ -29,6 +29,16 @@ export function endPoint(host: string, port: number): string {
   return `[${canonical}${zone === undefined ? '' : `%${zone}`}]:${port}`;
 }
 
+/** Whether two written addresses name the same end point. Without a port, the computer decides which one is used. */
+export function isSameAddress(a: string, b: string): boolean {
+  return a === b || canonical(a) === canonical(b);
+}
+
+function canonical(text: string): string {
+  const { host, port = 0 } = parseAddress(text) ?? { host: text };
+  return endPoint(host, port);
+}
+
 /** Reads 1 to 65535 in decimal digits; undefined for other text. */
 export function parsePort(text: string): number | undefined {
   const port = /^[1-9]\d{0,4}$/.test(text) ? Number(text) : 0;

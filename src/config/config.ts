@@ -1,5 +1,5 @@
 import { sha256 } from '../base/hash.ts';
-import type { Machine } from '../machine/machine.ts';
+import type { ProposedMachine } from '../machine/machine.ts';
 import type { Setting } from './parse.ts';
 import type { ConfigFlags } from './settings.ts';
 import type { SshSettings, TopSettings } from './values.ts';
@@ -10,11 +10,14 @@ export const SYSTEM_FILE = '/etc/fleet/fleet.conf';
 /** The shortest useful configuration, for hints. */
 export const MINIMAL_FILE = '[machine.web-1]\naddress = 10.10.1.1';
 
-/** A machine of the inventory. */
+/** A machine and how this computer reaches it. */
 export type MachineConfig = {
-  readonly machine: Machine;
+  /** As fleet.conf describes it; the registry decides. */
+  readonly machine: ProposedMachine;
   /** The host as an argument of ssh(1). */
   readonly host: string;
+  /** Whether `host` and the port are of this computer alone (`connect_to`). */
+  readonly isLocal: boolean;
   /** The connection settings of fleet.conf, environment and flags; the others come from ssh_config and the defaults. */
   readonly settings: SshSettings;
   /** Whether it shall be a voter of a registry on the machines; undefined if fleet decides. */
@@ -55,12 +58,7 @@ export type ConfigRequest = {
   readonly home: string;
 };
 
-/** A hash of registry and machines, which identifies a cluster. */
-export function originOf({
-  registry,
-  machines,
-}: Pick<Config, 'registry'> & {
-  readonly machines: readonly Pick<MachineConfig, 'machine'>[];
-}): string {
-  return sha256(JSON.stringify([registry, machines.map(({ machine }) => machine)]));
+/** A hash of the place of the registry, for clients that look for the controller of theirs. */
+export function originOf({ registry }: Pick<Config, 'registry'>): string {
+  return sha256(JSON.stringify([registry]));
 }

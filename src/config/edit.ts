@@ -1,5 +1,5 @@
 import { configError, FleetError, inQuotes } from '../base/errors.ts';
-import { cutComment, parseSections } from './parse.ts';
+import { cutComment, parseSections, type Section } from './parse.ts';
 
 /**
  * A change of one machine's section, or of the keys at the top. In `set` and `top` an undefined value removes a key.
@@ -15,6 +15,7 @@ export type MachineEdit =
       readonly name: string;
       readonly settings: ReadonlyMap<string, string | undefined>;
     }
+  | { readonly kind: 'rename'; readonly name: string; readonly to: string }
   | { readonly kind: 'remove'; readonly name: string };
 
 /**
@@ -26,11 +27,9 @@ export function editConfig(file: string, text: string, edit: ConfigEdit): string
   const header = edit.kind === 'top' ? '' : `machine.${edit.name}`;
   const before = parseSections(file, text);
   const section = before.get(header);
-  if (edit.kind === 'add' && section !== undefined)
-    throw configError(
-      `${section.where}: machine ${inQuotes(edit.name)} exists already`,
-      `Change it with: fleetctl machines set ${edit.name} key=value`,
-    );
+  if (edit.kind === 'add' && section !== undefined) throw exists(section, edit.name);
+  const taken = edit.kind === 'rename' ? before.get(`machine.${edit.to}`) : undefined;
+  if (edit.kind === 'rename' && taken !== undefined) throw exists(taken, edit.to);
   if (edit.kind !== 'add' && edit.kind !== 'top' && section === undefined)
     throw new FleetError(
       'machine-not-found',
@@ -39,17 +38,32 @@ export function editConfig(file: string, text: string, edit: ConfigEdit): string
         hint: 'Machines: fleetctl list-machines',
       },
     );
-  const lines = splitLines(text);
-  const edited =
-    edit.kind === 'add'
-      ? added(lines, header, edit.settings)
-      : edit.kind === 'remove'
-        ? removed(lines, header)
-        : [...edit.settings].reduce((left, [key, value]) => withSetting(left, header, key, value), lines);
-  const result = edited.join('');
+  const result = edited(splitLines(text), header, edit).join('');
   const wanted = intended(settingsOf(before), header, edit);
   if (JSON.stringify(settingsOf(parseSections(file, result))) === JSON.stringify(wanted)) return result;
   throw configError(`cannot make this change in ${inQuotes(file)} reliably`, 'Edit it by hand');
+}
+
+function edited(lines: readonly string[], header: string, edit: ConfigEdit): readonly string[] {
+  switch (edit.kind) {
+    case 'add':
+      return added(lines, header, edit.settings);
+    case 'remove':
+      return removed(lines, header);
+    case 'rename':
+      return lines.map((line) =>
+        headerOf(line) === header ? line.replace(/\[[^\]]*\]/, () => `[machine.${edit.to}]`) : line,
+      );
+    default:
+      return [...edit.settings].reduce((left, [key, value]) => withSetting(left, header, key, value), lines);
+  }
+}
+
+function exists({ where }: Section, name: string): FleetError {
+  return configError(
+    `${where}: machine ${inQuotes(name)} exists already`,
+    `Change it with: fleetctl machines set ${name} key=value`,
+  );
 }
 
 type Settings = readonly (readonly [section: string, settings: readonly (readonly [string, string])[]])[];
@@ -68,6 +82,7 @@ function intended(before: Settings, header: string, edit: ConfigEdit): Settings 
   if (edit.kind === 'remove') return before.filter(([name]) => name !== header);
   return before.map(([name, settings]) => {
     if (name !== header) return [name, settings];
+    if (edit.kind === 'rename') return [`machine.${edit.to}`, settings];
     const values = new Map(settings);
     for (const [key, value] of edit.settings) {
       if (value === undefined) values.delete(key);

@@ -1,7 +1,8 @@
 import { dirname } from 'node:path';
 import { configError, excerpt, inQuotes } from '../base/errors.ts';
 import { nearest } from '../base/text.ts';
-import { formatAddress, parseAddress, parseUser } from './address.ts';
+import type { Machine } from '../machine/machine.ts';
+import { formatAddress, isSameAddress, parseAddress, parseUser } from './address.ts';
 import { checkEtcdSettings, checkListen } from './checks.ts';
 import {
   type Config,
@@ -127,14 +128,41 @@ function machineConfig(
   { ssh, override }: SshConfig,
   written: Setting | undefined,
 ): MachineConfig {
-  const { address, metadata = {}, voter, ...settings } = own;
-  const { host, port = own.port } = address;
+  const { address, metadata, voter, connect_to: local, port: ownPort, ...settings } = own;
+  const shared = { host: address.host, port: address.port ?? ownPort };
+  const { host, port } = local ?? shared;
   return {
-    machine: { name, address: formatAddress({ host, port }), metadata },
+    machine: { name, address: formatAddress(shared), metadata },
     host,
+    isLocal: local !== undefined,
     settings: { ...ssh, ...settings, ...(port !== undefined && { port }), ...override },
     voter,
     written,
+  };
+}
+
+/**
+ * The settings to reach a machine of the cluster from this computer: those of its section, or of the section with its
+ * address if it has another name, or of `[ssh]`.
+ */
+export function reachedMachine(
+  machine: Machine,
+  config: Pick<Config, 'machines'> & SshConfig,
+): MachineConfig {
+  const { machines } = config;
+  const address = parseAddress(machine.address) ?? { host: machine.address, port: undefined };
+  const own =
+    machines.find((section) => section.machine.name === machine.name) ??
+    machines.find((section) => isSameAddress(section.machine.address, machine.address));
+  if (own === undefined) return { ...machineConfig(machine.name, { address }, config, undefined), machine };
+  if (own.isLocal || own.machine.address === machine.address) return { ...own, machine };
+  const { port: _, ...settings } = own.settings;
+  const port = address.port ?? config.ssh.port;
+  return {
+    ...own,
+    machine,
+    host: address.host,
+    settings: { ...settings, ...(port !== undefined && { port }) },
   };
 }
 

@@ -145,6 +145,11 @@ export const SETTINGS = [
     about: 'Comma-separated `key=value` pairs, which units can ask for.',
   },
   {
+    key: ['connect_to', MACHINE, 'address'],
+    unset: '`address`',
+    about: 'The address to which this computer connects, for example through a VPN or a forwarded port.',
+  },
+  {
     key: ['user', EACH, 'user'],
     unset: '`User` of ssh_config, else your user name',
     about: 'The user who logs in.',

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { asFleetError, FleetError, isFleetError } from '../base/errors.ts';
 import { heldUntil } from '../cluster/lease.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
+import type { Machine } from '../machine/machine.ts';
 import type { ControllerEvent, Emit } from '../reconcile/events.ts';
 import { machineEdits, unseenBy } from '../reconcile/observe.ts';
 import { comparedRegistry, refuseOutdated } from '../reconcile/outdated.ts';
@@ -10,6 +11,7 @@ import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
 import { trustedViews } from '../reconcile/trust.ts';
 import { tendVoters } from '../reconcile/voters.ts';
+import { asProposed, clusterMachines } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { ChangeNotifier } from './change-notifier.ts';
 import { Leases } from './leases.ts';
@@ -18,6 +20,7 @@ import { Passes } from './passes.ts';
 import { toDo } from './to-do.ts';
 import { machineTroubles, type Trouble, troubleOf } from './trouble.ts';
 import { WakeUp } from './waiting.ts';
+import { Watches } from './watches.ts';
 
 export type ControllerOptions = {
   /** Its clock must be monotonic, because it measures how long machines are unreachable. */
@@ -58,7 +61,7 @@ export class Controller {
   readonly #options: ControllerOptions;
   readonly #ports: Omit<Ports, 'emit'>;
   readonly #leases: Leases;
-  readonly #watches: ReadonlyMap<string, MachineWatch>;
+  readonly #watches: Watches;
   readonly #passes: Passes;
   readonly #notifier: ChangeNotifier;
   readonly #wakeUp = new WakeUp();
@@ -84,7 +87,7 @@ export class Controller {
     const ports = { ...options.ports, leases: () => leases.ends };
     const wake = (): void => this.wake();
     const watchOptions = { driver, clock, intervalMs, deadlineMs, onChange: wake };
-    const watches = ports.machines.map((machine) => {
+    const watchOf = (machine: Machine): MachineWatch => {
       const { name } = machine;
       const onLease = (error: FleetError | undefined): void => this.#notifier.lease(name, error);
       // A machine that answers with the id of another one must not extend the lease of that one.
@@ -94,14 +97,14 @@ export class Controller {
           : undefined;
       const unseen: WatchOptions['unseen'] = (observation) =>
         this.#registry === undefined ? [] : unseenBy(observation, this.#registry);
-      return [name, new MachineWatch(machine, { ...watchOptions, unseen, grant, onLease })] as const;
-    });
+      return new MachineWatch(machine, { ...watchOptions, unseen, grant, onLease });
+    };
     this.#options = options;
     this.#ports = ports;
     this.#leases = leases;
-    this.#watches = new Map(watches);
+    this.#watches = new Watches(asProposed(ports.machines), watchOf);
     this.#passes = new Passes({
-      ...{ ports, watches: this.#watches, deadlineMs, emit, onDone: wake },
+      ...{ ports, watches: this.#watches.byName, deadlineMs, emit, onDone: wake },
       snapshot: (registry) => this.#snapshot(registry),
     });
     this.#notifier = new ChangeNotifier(emit);
@@ -116,7 +119,7 @@ export class Controller {
 
   /** Epoch ms of the oldest observation of a reachable machine in the snapshot. */
   get seenAt(): number {
-    const answers = [...this.#watches.values()].filter(({ unreachable }) => unreachable === undefined);
+    const answers = this.#watches.all.filter(({ unreachable }) => unreachable === undefined);
     return Math.min(this.#now(), ...answers.map(({ seenAt }) => seenAt));
   }
 
@@ -140,7 +143,7 @@ export class Controller {
   /** Observes every machine again; resolves when the result is known for each that was reachable the last time. */
   async observe(): Promise<void> {
     await Promise.all(
-      [...this.#watches.values()].map((watch) => {
+      this.#watches.all.map((watch) => {
         const observed = watch.observe();
         return watch.unreachable === undefined ? observed : undefined;
       }),
@@ -173,7 +176,7 @@ export class Controller {
 
   /** Resolves when every machine has been observed once. */
   get whenReady(): Promise<void> {
-    return Promise.all([...this.#watches.values()].map(({ whenSeen }) => whenSeen)).then(() => undefined);
+    return Promise.all(this.#watches.all.map(({ whenSeen }) => whenSeen)).then(() => undefined);
   }
 
   /** Whether the loop has run recently, for a watchdog. */
@@ -190,8 +193,7 @@ export class Controller {
   async run(signal: AbortSignal): Promise<void> {
     // Every watch adds a listener; Node warns about more than ten.
     setMaxListeners(0, signal);
-    const watches = [...this.#watches.values()];
-    const watching = watches.map((watch) => watch.run(signal));
+    this.#watches.run(signal);
     const following = Promise.all([this.#followRegistry(signal), this.#tendVoters(signal)]);
     await this.whenReady;
     this.#hasObserved = true;
@@ -205,7 +207,8 @@ export class Controller {
     }
     this.#isEnding = true;
     clearInterval(tick);
-    await Promise.all([this.#passes.idle(), ...watching, following]);
+    await Promise.all([this.#passes.idle(), following]);
+    await this.#watches.ended();
   }
 
   #mayRun(): boolean {
@@ -226,7 +229,7 @@ export class Controller {
     if (this.#pausedMs === 0) return;
     this.#options.emit({ kind: 'paused', ms: this.#pausedMs });
     this.#pausedMs = 0;
-    for (const watch of this.#watches.values()) watch.resetUnreachable();
+    for (const watch of this.#watches.all) watch.resetUnreachable();
     this.#leases.reset();
     await this.observe();
   }
@@ -238,6 +241,7 @@ export class Controller {
       try {
         const view = await registry.load();
         this.#notifier.registry(undefined);
+        await this.#watches.follow(clusterMachines(view, this.#ports.machines));
         this.#registry = view;
         this.wake();
         await registry.waitForChange(view, signal);
@@ -309,7 +313,7 @@ export class Controller {
     const latest = await this.#options.ports.registry.load();
     const admitted = this.#leases.waiting(this.#views(latest), latest);
     this.#leases.admit(admitted);
-    for (const { machine } of admitted) void this.#watches.get(machine.name)?.observe();
+    for (const { machine } of admitted) void this.#watches.byName.get(machine.name)?.observe();
   }
 
   #snapshot(registry: RegistryView): ClusterSnapshot {
@@ -317,12 +321,17 @@ export class Controller {
   }
 
   get #seen(): readonly MachineView[] {
-    return [...this.#watches.values()].flatMap(({ view }) => view ?? []);
+    return this.#watches.all.flatMap(({ view }) => view ?? []);
   }
 
   /** The view of every machine; the registry has the ids of machines that were unreachable since the start. */
   #views(registry: RegistryView): readonly MachineView[] {
-    return trustedViews(this.#seen, registry, this.#now());
+    const seen = this.#seen;
+    const names = new Set(seen.map(({ machine }) => machine.name));
+    const unseen = clusterMachines(registry, this.#ports.machines)
+      .filter(({ name }) => !names.has(name))
+      .map((machine) => notSeen(machine, registry, this.#now()));
+    return trustedViews([...seen, ...unseen], registry, this.#now());
   }
 
   /** The next time at which a machine has been unreachable or back for long enough, or a unit may be tried again. */
@@ -342,4 +351,11 @@ export class Controller {
   #now(): number {
     return this.#options.ports.clock.now();
   }
+}
+
+/** A machine that was added to the registry a moment ago. No unit leaves it. */
+function notSeen(machine: Machine, { machines }: RegistryView, now: number): MachineView {
+  const message = `Machine "${machine.name}" has not been observed yet`;
+  const unreachable = { since: now, code: 'machine-unseen', message, hint: undefined };
+  return { machine, id: machines.get(machine.name)?.id, unreachable };
 }

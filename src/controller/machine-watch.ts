@@ -6,7 +6,7 @@ import type { Lease, MachineView, Observation, Token } from '../cluster/snapshot
 import { isAlike } from '../cluster/unit-state.ts';
 import { isRefusal, mayBeDown } from '../cluster/unreachable.ts';
 import { badAnswer } from '../machine/limits.ts';
-import type { Machine } from '../machine/machine.ts';
+import { formatMetadata, type Machine } from '../machine/machine.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
 import { observeQuery } from '../systemd/observation.ts';
 import { extendQuery } from '../systemd/queries.ts';
@@ -58,8 +58,8 @@ export function restMs(failures: number, intervalMs: number, isRefused: boolean)
  * another machine, and the last view is always available.
  */
 export class MachineWatch {
-  readonly machine: Machine;
   readonly #options: WatchOptions;
+  #machine: Machine;
   #view: MachineView | undefined;
   #error: FleetError | undefined;
   #session: MachineSession | undefined;
@@ -78,8 +78,19 @@ export class MachineWatch {
   readonly #seen: Deferred<void> = deferred();
 
   constructor(machine: Machine, options: WatchOptions) {
-    this.machine = machine;
+    this.#machine = machine;
     this.#options = options;
+  }
+
+  get machine(): Machine {
+    return this.#machine;
+  }
+
+  /** Replaces the metadata of the machine. */
+  describe(machine: Machine): void {
+    if (formatMetadata(machine.metadata) === formatMetadata(this.#machine.metadata)) return;
+    this.#machine = machine;
+    if (this.#view !== undefined) this.#view = { ...this.#view, machine };
   }
 
   /** Resolves after the first answer or failure. */

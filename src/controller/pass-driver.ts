@@ -18,7 +18,7 @@ type PassDriverOptions = {
 /**
  * The driver of one pass of a controller. It observes the machines `fresh`; for others the last observation is used. A
  * machine that is known to be unreachable fails at once, and one that does not answer in time is unreachable from then
- * on. It uses the open session of the watch where that one is free. `waits` of the pass replace those of the controller.
+ * on. A machine without a watch is observed. It uses the open session of the watch where that one is free. `waits` of the pass replace those of the controller.
  */
 export function passDriver(
   { ports, watches, deadlineMs }: PassDriverOptions,
@@ -29,8 +29,8 @@ export function passDriver(
   return {
     connect(machine) {
       const watch = watches.get(machine.name);
-      if (watch === undefined)
-        throw new FleetError('machine-not-found', `No such machine: "${machine.name}"`);
+      // It was added a moment ago.
+      if (watch === undefined) return driver.connect(machine);
       if (watch.unreachable !== undefined) throw watch.unreachable;
       let opened: MachineSession | undefined;
       const session = (): MachineSession => {

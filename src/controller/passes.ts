@@ -4,6 +4,7 @@ import type { ControllerEvent, Emit } from '../reconcile/events.ts';
 import type { PassRequest, ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
+import { clusterMachines } from '../registry/inventory.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Waits } from '../systemd/change-jobs.ts';
@@ -198,8 +199,9 @@ export class Passes {
       const registry = { ...ports.registry, load, update };
       return reconcile({ ...ports, registry, driver, emit: told }, units, { ...options, signal });
     };
-    const all = new Set(ports.machines.map(({ name }) => name));
-    const fresh = machinesToObserve(this.#options.snapshot(await load()), units, options);
+    const view = await load();
+    const all = new Set(clusterMachines(view, ports.machines).map(({ name }) => name));
+    const fresh = machinesToObserve(this.#options.snapshot(view), units, options);
     const report = await pass(fresh);
     return fresh.size < all.size && wasOutdated(report) ? pass(all) : report;
   }

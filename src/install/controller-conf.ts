@@ -69,16 +69,17 @@ export function isUntouched(text: string): boolean | undefined {
 }
 
 function machineSection({ machine, settings: own, ssh, become }: ReachedMachine): readonly string[] {
-  // If possible, the address as written, so that both configurations have the same machines.
   const written = parseAddress(machine.address);
   const isPlain = written?.host === ssh.host && (written.port ?? 22) === ssh.port;
-  const metadata = Object.entries(machine.metadata).map(([key, value]) => `${key}=${value}`);
+  const metadata = Object.entries(machine.metadata ?? {}).map(([key, value]) => `${key}=${value}`);
   return [
     '',
     `[machine.${machine.name}]`,
     ...settings({
-      address: isPlain ? machine.address : endPoint(ssh.host, ssh.port),
+      address: machine.address,
       metadata: metadata.length === 0 ? undefined : metadata.join(','),
+      // The controller has no ssh_config.
+      connect_to: isPlain ? undefined : endPoint(ssh.host, ssh.port),
       user: ssh.user,
       become: ssh.user === 'root' ? undefined : become,
       become_password_command: own.become_password_command,

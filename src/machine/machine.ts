@@ -1,11 +1,14 @@
 import { compareText } from '../base/text.ts';
 
-/** A machine of the inventory. `name` is its section in fleet.conf, `address` the value of the IP column. */
+/** A machine of the cluster. `address` is the value of the IP column: a host, with a port unless that is the usual one. */
 export type Machine = {
   readonly name: string;
   readonly address: string;
   readonly metadata: Metadata;
 };
+
+/** A machine as a fleet.conf describes it; `metadata` is undefined if its section has no such key. */
+export type ProposedMachine = Omit<Machine, 'metadata'> & { readonly metadata: Metadata | undefined };
 
 /** `/etc/machine-id` as stored everywhere: 32 lower-case hex digits (machine-id(5)). */
 export type MachineId = string;
@@ -26,7 +29,7 @@ export function shortMachineId(id: MachineId): string {
   return `${id.slice(0, 8)}...`;
 }
 
-/** The metadata of a machine in fleet.conf: `{ region: 'eu', disk: 'ssd' }`. */
+/** The metadata of a machine: `{ region: 'eu', disk: 'ssd' }`. */
 export type Metadata = Readonly<Record<string, string>>;
 
 /** The parsed metadata, or the first malformed pair and the expected form. */

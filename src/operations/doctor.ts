@@ -1,6 +1,7 @@
 import { type FleetError, isFleetError } from '../base/errors.ts';
 import { type Machine, parseMachineId } from '../machine/machine.ts';
 import type { Ports } from '../reconcile/ports.ts';
+import { clusterMachines } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Login } from '../ssh/transport.ts';
 import { type Examination, examineQuery } from '../systemd/examination.ts';
@@ -40,7 +41,9 @@ export async function doctor(
   const registry = await examiner.registry.load();
   const named = await Promise.all(names.map(find));
   const wanted = new Set(named.map(({ name }) => name));
-  const machines = examiner.machines.filter(({ name }) => wanted.size === 0 || wanted.has(name));
+  const machines = clusterMachines(registry, examiner.machines).filter(
+    ({ name }) => wanted.size === 0 || wanted.has(name),
+  );
   // Id → the first machine that answered with it.
   const firsts = new Map<string, string>();
   const sights = await Promise.all(

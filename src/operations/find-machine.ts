@@ -9,6 +9,7 @@ import {
   selectMachine,
 } from '../machine/selector.ts';
 import type { Ports } from '../reconcile/ports.ts';
+import { clusterMachines } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { unitNameOf } from './local-file.ts';
 import { observeCluster } from './observe-cluster.ts';
@@ -25,7 +26,7 @@ export async function findMachine(ports: Ports, { kind, text }: MachineQuestion)
   const registry = await ports.registry.load();
   const unit = kind === 'machine' ? undefined : unitCalled(text, registry, kind);
   if (kind === 'unit') return machineOf(ports, unit ?? missingUnit(text), registry);
-  const known = identified(ports.machines, registry);
+  const known = identified(ports, registry);
   const found = matchMachines(text, known);
   if (unit !== undefined && found.length > 0) throw bothKinds(text, found, unit);
   if (unit !== undefined) return machineOf(ports, unit, registry);
@@ -35,8 +36,11 @@ export async function findMachine(ports: Ports, { kind, text }: MachineQuestion)
   return selectMachine(text, machines).machine;
 }
 
-function identified(machines: readonly Machine[], registry: RegistryView): readonly IdentifiedMachine[] {
-  return machines.map((machine) => ({ machine, id: registry.machines.get(machine.name)?.id }));
+function identified({ machines }: Ports, registry: RegistryView): readonly IdentifiedMachine[] {
+  return clusterMachines(registry, machines).map((machine) => ({
+    machine,
+    id: registry.machines.get(machine.name)?.id,
+  }));
 }
 
 /** The unit of that name. An invalid unit name is an error only if the reference must be a unit. */
@@ -56,7 +60,7 @@ function unitCalled(
 async function machineOf(ports: Ports, unit: DesiredUnit, registry: RegistryView): Promise<Machine> {
   if (unit.placement.global) return onlyHolder(ports, unit);
   if (unit.machine === undefined) throw nowhere(unit);
-  const found = identified(ports.machines, registry).find(({ id }) => id === unit.machine);
+  const found = identified(ports, registry).find(({ id }) => id === unit.machine);
   if (found !== undefined) return found.machine;
   // The registry has lost the id, or the machine has a new name.
   return selectMachine(unit.machine, (await observeCluster(ports)).machines).machine;

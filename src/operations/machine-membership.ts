@@ -1,9 +1,11 @@
 import { FleetError } from '../base/errors.ts';
 import type { Observation } from '../cluster/snapshot.ts';
+import { isSameAddress } from '../config/address.ts';
 import { formatMachineId, type Machine, type MachineId } from '../machine/machine.ts';
 import { highestToken } from '../reconcile/outdated.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { UNKNOWN_MACHINE } from '../registry/edit.ts';
+import { asProposed, clusterMachines } from '../registry/inventory.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { observeQuery } from '../systemd/observation.ts';
@@ -23,8 +25,9 @@ export type Accepted = {
  * answer, `usage` if another machine of fleet.conf has the id, and `registry-outdated` if the machine is ahead of the
  * registry.
  */
-export async function acceptMachine({ driver, machines, registry }: Ports, name: string): Promise<Accepted> {
-  const machine = namedMachine(machines, name);
+export async function acceptMachine(ports: Ports, name: string): Promise<Accepted> {
+  const { driver, registry } = ports;
+  const machine = await machineToAccept(ports, name);
   const session = driver.connect(machine);
   const observation = await session
     .ask(observeQuery({ names: [], digests: false, token: true }))
@@ -36,18 +39,21 @@ export async function acceptMachine({ driver, machines, registry }: Ports, name:
     const holders = [...view.machines].flatMap(([other, known]) =>
       other !== name && known.id === id ? [other] : [],
     );
-    const holder = machines.find((other) => holders.includes(other.name));
-    if (holder !== undefined) throw taken(name, holder.name, id);
+    const holder = holders.find((other) => !mayBeRenamed(ports, view, other, machine));
+    if (holder !== undefined) throw taken(name, holder, id);
     refuseAhead(view, name, observation);
     const known = view.machines.get(name) ?? UNKNOWN_MACHINE;
     const isNews = known.id !== id || known.ahead !== undefined || known.distrusted === true;
     const before = known.id === id ? undefined : known.id;
     accepted = { id, before, renamedFrom: holders, isNews: isNews || holders.length > 0 };
     if (!accepted.isNews) return [];
-    const cordon = known.cordon ?? holders.map((other) => view.machines.get(other)?.cordon).find(Boolean);
+    // A new name keeps what the registry has about the old one.
+    const all = [known, ...holders.flatMap((other) => view.machines.get(other) ?? [])];
+    const cordon = all.find((each) => each.cordon)?.cordon;
+    const { address, metadata } = all.find((each) => each.address !== undefined) ?? known;
     return [
-      ...holders.map((other) => ({ kind: 'delete-machine', name: other }) as const),
-      { kind: 'put-machine', name, known: { ...UNKNOWN_MACHINE, id, cordon } },
+      ...holders.map((other) => ({ kind: 'delete-machine', name: other, renamedTo: name }) as const),
+      { kind: 'put-machine', name, known: { ...UNKNOWN_MACHINE, address, metadata, id, cordon } },
     ];
   });
   if (accepted === undefined) throw new Error('the registry has not called the update');
@@ -62,8 +68,8 @@ export async function distrustMachine(
   { machines, registry }: Pick<Ports, 'machines' | 'registry'>,
   name: string,
 ): Promise<readonly string[]> {
-  namedMachine(machines, name);
   const view = await registry.update((current) => {
+    namedMachine(clusterMachines(current, machines), name);
     refuseEmpty(current);
     const known = current.machines.get(name) ?? UNKNOWN_MACHINE;
     return known.distrusted ? [] : [{ kind: 'put-machine', name, known: { ...known, distrusted: true } }];
@@ -74,10 +80,22 @@ export async function distrustMachine(
     .map((unit) => unit.name);
 }
 
+/** Whether `other` can be the old name of `machine`: no fleet.conf that is known here has both, and its address is the same. */
+function mayBeRenamed({ machines }: Ports, view: RegistryView, other: string, machine: Machine): boolean {
+  const address = view.machines.get(other)?.address;
+  if (machines.some(({ name }) => name === other)) return false;
+  return address === undefined || isSameAddress(address, machine.address);
+}
+
+/** Also a machine of fleet.conf that has the address of another one, because it may be that one with a new name. */
+async function machineToAccept({ machines, registry }: Ports, name: string): Promise<Machine> {
+  return namedMachine([...clusterMachines(await registry.load(), machines), ...asProposed(machines)], name);
+}
+
 function namedMachine(machines: readonly Machine[], name: string): Machine {
   const machine = machines.find((each) => each.name === name);
   if (machine !== undefined) return machine;
-  throw new FleetError('machine-not-found', `No machine "${name}" in fleet.conf`, {
+  throw new FleetError('machine-not-found', `No such machine: "${name}"`, {
     hint: 'See fleetctl list-machines',
   });
 }
@@ -107,7 +125,7 @@ function taken(name: string, holder: string, id: MachineId): FleetError {
     'usage',
     `Cannot accept machine "${name}": its id ${formatMachineId(id)} is that of machine "${holder}"`,
     {
-      hint: `If it is a copy, run "rm /etc/machine-id && systemd-machine-id-setup" on it and restart it; if machine "${holder}" has left the cluster or is now named "${name}", remove section "${holder}" from fleet.conf`,
+      hint: `If it is a copy, run "rm /etc/machine-id && systemd-machine-id-setup" on it and restart it; if machine "${holder}" has left the cluster: fleetctl machines remove ${holder}; if it is now named "${name}": fleetctl machines rename ${holder} ${name}`,
     },
   );
 }

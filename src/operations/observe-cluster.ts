@@ -5,6 +5,7 @@ import { observedEarly } from '../reconcile/early.ts';
 import { machineEdits, observe, unseenBy } from '../reconcile/observe.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
+import { asProposed } from '../registry/inventory.ts';
 import { RegistryView } from '../registry/view.ts';
 import type { ObserveRequest } from '../systemd/observation.ts';
 
@@ -28,7 +29,7 @@ export async function observeCluster(
   const { names = [], vitals = false, digests = false, withoutRegistry = false } = options;
   const request = { names, digests, vitals };
   if (from.early === undefined) return observeNow(from, request, withoutRegistry);
-  const driver = observedEarly(from.driver, from.machines, request);
+  const driver = observedEarly(from.driver, asProposed(from.machines), request);
   try {
     return await observeNow({ ...from, driver }, request, withoutRegistry);
   } finally {

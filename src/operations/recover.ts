@@ -7,6 +7,7 @@ import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
 import { unusable } from '../reconcile/trust.ts';
 import type { Edit, StoredUnit } from '../registry/edit.ts';
+import { clusterMachines } from '../registry/inventory.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { parsePlacement } from '../unit/placement.ts';
@@ -47,7 +48,7 @@ export type RecoverResult =
  */
 export async function recover(ports: Ports, wanted: RecoverRequest): Promise<RecoverResult> {
   const registry = await ports.registry.load();
-  refuseUnknown(wanted.trust, ports.machines);
+  refuseUnknown(wanted.trust, clusterMachines(registry, ports.machines));
   if (registry.clusterId !== undefined && Object.values(wanted).some(({ length }) => length > 0))
     return decide(ports.registry, wanted);
   refuseExisting(registry);
@@ -163,7 +164,7 @@ function refuseUnmatched(arguments_: readonly string[], units: readonly string[]
 function refuseUnknown(names: readonly string[], machines: readonly Machine[]): void {
   const unknown = names.find((name) => !machines.some((machine) => machine.name === name));
   if (unknown === undefined) return;
-  throw new FleetError('machine-not-found', `No machine "${unknown}" in fleet.conf`, {
+  throw new FleetError('machine-not-found', `No such machine: "${unknown}"`, {
     hint: 'See fleetctl list-machines',
   });
 }

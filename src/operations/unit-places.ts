@@ -15,6 +15,7 @@ import type { Machine } from '../machine/machine.ts';
 import { observe } from '../reconcile/observe.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
+import { clusterMachines } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { MachineSession } from '../systemd/driver.ts';
 import { isTemplate, parseUnitName, templateOf, type UnitName } from '../unit/unit-name.ts';
@@ -68,11 +69,9 @@ export async function withPlaces<T>(
       : await findMachine(ports, { kind: 'machine', text: request.machine });
   const observed = units.length === 0 ? [] : only === undefined ? candidates(ports, units, registry) : [only];
   const names = units.map(({ name }) => name);
-  const { views, sessions } = await observe({ ...ports, machines: observed }, registry, {
-    names,
-    // Journals do not depend on the unit files.
-    digests: request.verb === 'status',
-  });
+  // Journals do not depend on the unit files.
+  const digests = request.verb === 'status';
+  const { views, sessions } = await observe(ports, registry, { names, digests }, observed);
   try {
     const found = locate(units, snapshotOf(ports, registry, views));
     const missing = found.missing.map((unit) => nowhere(unit, only));
@@ -136,10 +135,11 @@ function notRunning({ text, prefix }: UnitName, verb: string, { units, machines 
 
 /** The machines to observe: those of the units, or all if one unit is global or on a machine with an unknown name. */
 function candidates(
-  { machines }: Pick<Ports, 'machines'>,
+  ports: Pick<Ports, 'machines'>,
   units: readonly DesiredUnit[],
   registry: RegistryView,
 ): readonly Machine[] {
+  const machines = clusterMachines(registry, ports.machines);
   const ids = new Set(units.flatMap(({ machine }) => machine ?? []));
   const holders = machines.filter(({ name }) => ids.has(registry.machines.get(name)?.id ?? ''));
   const isEnough = holders.length === ids.size && !units.some(({ placement }) => placement.global);

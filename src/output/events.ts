@@ -71,6 +71,12 @@ function knownText(event: LoggedEvent): string {
       return `${event.machine} takes no new units${event.globals ? ', and global ones leave it' : ''}`;
     case 'uncordon':
       return `${event.machine} takes units again`;
+    case 'machine-added':
+      return `${event.machine} is added, with address ${event.address}`;
+    case 'machine-changed':
+      return `${event.machine} has ${changed(event)}`;
+    case 'machine-renamed':
+      return `${event.machine} is now called ${event.renamedTo}`;
     case 'machine-removed':
       return `${event.machine} is removed`;
     case 'voters':
@@ -105,6 +111,11 @@ export function votersText({
 
 function voter({ length }: readonly string[]): string {
   return length > 1 ? 'voters of the registry' : 'a voter of the registry';
+}
+
+function changed({ address, metadata }: Extract<LoggedEvent, { kind: 'machine-changed' }>): string {
+  const parts = [address && `address ${address}`, metadata && `metadata ${metadata}`];
+  return parts.filter((part) => part !== undefined).join(' and ');
 }
 
 /** An event of a newer version of fleet, by its kind. */

@@ -48,7 +48,7 @@ export function failureText(failure: Failure): FailureText {
     case 'other-cluster':
       return plain(
         `the machine belongs to another cluster: ${quoted(failure.cluster)}`,
-        'If that cluster is yours and its registry was lost: fleetctl help recover; if it is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove it from fleet.conf',
+        'If that cluster is yours and its registry was lost: fleetctl help recover; if it is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove the machine: fleetctl machines remove',
       );
     case 'fenced':
       return plain(

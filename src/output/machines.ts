@@ -51,7 +51,7 @@ export function distrustedLines(
     out,
     err: [
       `Warning: these units stay assigned to it: ${units.join(' ')}`,
-      `hint: To move them, switch the machine off, remove it from fleet.conf, and run: fleetctl machines remove ${name}`,
+      `hint: To move them, switch the machine off, and run: fleetctl machines remove ${name} --lost`,
     ],
   };
 }

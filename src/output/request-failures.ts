@@ -111,5 +111,5 @@ function storedLines(
 }
 
 function removalHint(machine: string): string {
-  return `If the machine is permanently gone, remove it from fleet.conf, run "fleetctl machines remove ${machine}", and try again`;
+  return `If the machine is permanently gone, run "fleetctl machines remove ${machine} --lost", and try again`;
 }

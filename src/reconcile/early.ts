@@ -6,6 +6,8 @@ import { type ObserveRequest, observedBy, observeQuery } from '../systemd/observ
 
 /** An observation that was made before it was needed, and its session. */
 export type EarlyObservation = {
+  /** The registry may have another address for it. */
+  readonly machine: Machine;
   readonly session: MachineSession;
   readonly request: ObserveRequest;
   readonly observation: Promise<Observation>;
@@ -28,8 +30,9 @@ export function observedEarly(
   return {
     connect(machine) {
       const found = early.get(machine.name);
+      if (found === undefined || found.machine.address !== machine.address) return driver.connect(machine);
       early.delete(machine.name);
-      return found === undefined ? driver.connect(machine) : withEarly(found);
+      return withEarly(found);
     },
     journal: (machine, wanted) => driver.journal(machine, wanted),
     async close() {
@@ -49,7 +52,7 @@ function beginObservation(
     const observation = session.ask(observeQuery(request));
     // The one who asks for it handles the error.
     observation.catch(() => undefined);
-    return { session, request, observation };
+    return { machine, session, request, observation };
   } catch (error) {
     if (isFleetError(error)) return undefined;
     throw error;

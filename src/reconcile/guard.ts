@@ -2,6 +2,7 @@ import { isFleetError } from '../base/errors.ts';
 import type { MachineView } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Edit } from '../registry/edit.ts';
+import { asProposed, clusterMachines } from '../registry/inventory.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
@@ -62,9 +63,11 @@ class Guard {
       if (before !== undefined) return before;
     }
     // Taken before the registry is read, so that it contains all later decisions of other processes.
-    const views = (await this.seen()) ?? machines.flatMap(({ name }) => this.#firstViews.get(name) ?? []);
+    const seen = await this.seen();
+    const first = new Map(this.#firstViews);
     return registry.update((view) => {
       const edits = decide(view);
+      const views = seen ?? clusterMachines(view, machines).flatMap(({ name }) => first.get(name) ?? []);
       if (edits.length > 0) refuseDoubtful(view, views);
       return edits;
     });
@@ -72,27 +75,29 @@ class Guard {
 
   /** Observes the machines before the first change; resolves with the registry if there is nothing to change. */
   async #look(decide: Parameters<Registry['update']>[0]): Promise<RegistryView | undefined> {
-    const { registry, early } = this.#ports;
-    const observing = early && this.#observeRest({ names: early, digests: true });
+    const { registry, early, machines } = this.#ports;
+    const observing = early && this.#observeRest(asProposed(machines), { names: early, digests: true });
     // The pass reports an error, too.
     observing?.catch(() => undefined);
     const before = await registry.load();
     const edits = decide(before);
     if (edits.length === 0) return before;
     await observing;
-    if ((await this.seen()) === undefined) await this.#observeRest({ names: unitsOf(edits), digests: true });
+    if ((await this.seen()) === undefined)
+      await this.#observeRest(clusterMachines(before, machines), { names: unitsOf(edits), digests: true });
     this.#hasLooked = true;
     return undefined;
   }
 
   /** Observes the machines that have not been observed yet. */
-  async #observeRest(request: ObserveRequest): Promise<void> {
-    const rest = this.#ports.machines.filter(({ name }) => !this.#firstViews.has(name));
+  async #observeRest(machines: readonly Machine[], request: ObserveRequest): Promise<void> {
+    const rest = machines.filter((machine) => this.#firstView(machine) === undefined);
     await Promise.all(
       rest.map(async (machine) => {
         const session = this.#open(machine);
         const observation = session.ask(observeQuery(request));
-        this.#early.set(machine.name, { session, request, observation });
+        this.#early.get(machine.name)?.session.close();
+        this.#early.set(machine.name, { machine, session, request, observation });
         await observation.catch((error: unknown) => {
           if (!isFleetError(error)) throw error;
         });
@@ -102,15 +107,22 @@ class Guard {
 
   #connect(machine: Machine): MachineSession {
     const early = this.#early.get(machine.name);
+    if (early === undefined || early.machine.address !== machine.address) return this.#open(machine);
     this.#early.delete(machine.name);
-    return early === undefined ? this.#open(machine) : withEarly(early);
+    return withEarly(early);
+  }
+
+  /** Undefined also if it was another address that answered. */
+  #firstView({ name, address }: Machine): MachineView | undefined {
+    const view = this.#firstViews.get(name);
+    return view?.machine.address === address ? view : undefined;
   }
 
   /** A session whose first answer includes the highest token of the machine. */
   #open(machine: Machine): MachineSession {
     const session = this.#ports.driver.connect(machine);
     return observedBy(session, async (query) => {
-      if (this.#firstViews.get(machine.name)?.observation !== undefined) return session.ask(query);
+      if (this.#firstView(machine)?.observation !== undefined) return session.ask(query);
       try {
         const observation = await session.ask(observeQuery({ ...query.request, token: true }));
         const { id } = observation;
@@ -118,7 +130,7 @@ class Guard {
         return observation;
       } catch (error) {
         // There is no second attempt, because the pass measures how long the machine is unreachable.
-        if (isFleetError(error) && !this.#firstViews.has(machine.name)) {
+        if (isFleetError(error) && this.#firstView(machine) === undefined) {
           const { code, message, hint } = error;
           const unreachable = { since: this.#ports.clock.now(), code, message, hint };
           this.#firstViews.set(machine.name, { machine, id: undefined, unreachable });

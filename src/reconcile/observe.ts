@@ -3,6 +3,7 @@ import type { MachineView, Observation, Token } from '../cluster/snapshot.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
 import type { Machine } from '../machine/machine.ts';
 import { type Edit, UNKNOWN_MACHINE } from '../registry/edit.ts';
+import { clusterMachines } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { MachineSession } from '../systemd/driver.ts';
 import { type ObserveRequest, observeQuery } from '../systemd/observation.ts';
@@ -27,20 +28,16 @@ export function unseenBy({ id, units: there }: Observation, { units }: RegistryV
 }
 
 /**
- * Observes all machines in parallel. A machine that does not answer, or contradicts the registry, is data, not an error.
+ * Observes machines in parallel, by default all of the cluster. A machine that does not answer, or contradicts the registry, is data, not an error.
  * The caller closes the sessions; after an error none is open.
  */
 export async function observe(
-  {
-    driver,
-    machines,
-    clock,
-    observer,
-    emit,
-  }: Pick<Ports, 'driver' | 'machines' | 'clock' | 'observer' | 'emit'>,
+  ports: Pick<Ports, 'driver' | 'machines' | 'clock' | 'observer' | 'emit'>,
   registry: KnownMachines,
   request: ObserveRequest,
+  machines: readonly Machine[] = clusterMachines(registry, ports.machines),
 ): Promise<Observations> {
+  const { driver, clock, observer, emit } = ports;
   const sessions = new Map<string, MachineSession>();
   const query = observeQuery(request);
   const observeOne = async (machine: Machine): Promise<MachineView> => {

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/time.ts';
 import type { ClusterSnapshot, LeaseEnds } from '../cluster/snapshot.ts';
-import type { Machine } from '../machine/machine.ts';
+import type { ProposedMachine } from '../machine/machine.ts';
 import type { Candidate } from '../quorum/choose.ts';
 import type { VoterChange } from '../quorum/electorate.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -33,7 +33,8 @@ export type Ports = Policy & {
   readonly driver: SystemdDriver;
   readonly clock: Clock;
   readonly observer: Observer;
-  readonly machines: readonly Machine[];
+  /** The machines of fleet.conf. Those of the cluster follow from them and the registry: `clusterMachines`. */
+  readonly machines: readonly ProposedMachine[];
   /**
    * Machines are observed while the registry is read, because to read it takes as long. The units that a command names, which
    * the observation covers; undefined if the registry is read without delay.

@@ -7,6 +7,7 @@ import {
   type UnreadableUnit,
 } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
+import { clusterMachines } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Ports } from './ports.ts';
 
@@ -27,8 +28,8 @@ export function snapshotOf(
     units: [...registry.units.values()],
     olderTexts: olderTexts(registry, machines),
     unreadable: unreadableUnits(registry, machines),
-    machines: withUnlisted(machines, registry, now, ports.machines).map((view) =>
-      withLostRecords(view, registry.units),
+    machines: withUnlisted(machines, registry, now, clusterMachines(registry, ports.machines ?? [])).map(
+      (view) => withLostRecords(view, registry.units),
     ),
     cordons: new Map(
       [...registry.machines].flatMap(([name, { cordon }]) => (cordon ? [[name, cordon]] : [])),
@@ -68,15 +69,15 @@ function unreadableUnits(
 }
 
 /**
- * The machines, and those with assigned units that this fleet.conf lacks. Another operator's fleet.conf may have them, so
- * they count as unreachable, and no unit leaves them; only `machines remove` removes a machine from the registry. `now` is
- * epoch ms; a part of `inventory` may not have been observed.
+ * The machines, and those with assigned units whose address only the fleet.conf of another operator has, as in version
+ * 0.1.0. They count as unreachable, and no unit leaves them. `now` is epoch ms; a part of `inventory` may not have been
+ * observed.
  */
 function withUnlisted(
   machines: readonly MachineView[],
   registry: RegistryView,
   now: number,
-  inventory: readonly Machine[] = [],
+  inventory: readonly Machine[],
 ): readonly MachineView[] {
   const listed = machines.filter(({ unreachable }) => unreachable?.code !== UNLISTED);
   const names = new Set([...inventory, ...listed.map(({ machine }) => machine)].map(({ name }) => name));
@@ -88,7 +89,7 @@ function withUnlisted(
     const unreachable = {
       since: now,
       code: UNLISTED,
-      message: `Machine "${name}" is not in this fleet.conf`,
+      message: `Machine "${name}" has no address in the registry, and is not in this fleet.conf`,
       hint: `Add it to fleet.conf; or, if it has left the cluster: fleetctl machines remove ${name}`,
     };
     const machine = { name, address: '', metadata: {} };

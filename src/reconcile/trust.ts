@@ -6,7 +6,7 @@ import { unitNameProblem } from '../unit/unit-name.ts';
 
 /** The registry's data about machines. */
 export type KnownMachines = Pick<RegistryView, 'machines'> &
-  Partial<Pick<RegistryView, 'clusterId' | 'units'>>;
+  Partial<Pick<RegistryView, 'clusterId' | 'units' | 'removed'>>;
 
 /** The reason why a machine that answers is not used. */
 type Objection = { readonly message: string; readonly hint: string };

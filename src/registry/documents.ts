@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { FleetError } from '../base/errors.ts';
 import { compareText } from '../base/text.ts';
 import { MAX_TOKEN } from '../cluster/snapshot.ts';
+import { parseAddress } from '../config/address.ts';
 
 /** The version of the documents that this program writes, and the newest one that it reads. */
 const VERSION = 1;
@@ -16,6 +17,12 @@ export const SET_NAME = /^[A-Za-z0-9_][\w.-]{0,62}$/;
 const time = z.number().check(z.minimum(0), z.maximum(8.64e15));
 /** It is used in scripts, in messages and in a line of a file. */
 const clusterId = z.string().check(z.regex(/^[\w.-]{1,100}$/));
+
+const address = z.string().check(z.refine((text) => parseAddress(text) !== undefined));
+/** The keys and values that {@link parseMetadata} reads. */
+const metadata = z.record(z.string().check(z.regex(/^[^=,\s]+$/)), z.string().check(z.regex(/^[^,\s]+$/)));
+/** The time and the author of a command. */
+const made = { at: time, by: z.string() };
 
 const loggedMachine = z.object({ id: machineId, name: z.optional(z.string()) });
 /** The fields of all {@link LoggedEvent}s; one of a newer program may have others. */
@@ -65,16 +72,20 @@ const SHAPES = {
   'history/': z.object({
     entries: z.array(z.object({ digest, hash, at: time, by: z.string() })),
     verdicts: z.optional(z.record(z.string(), z.object({ kind: z.enum(['good', 'failed']), at: time }))),
-    destroyed: z.optional(z.object({ at: time, by: z.string() })),
+    destroyed: z.optional(z.object(made)),
   }),
   /**
-   * A machine: its id, and since when it is unreachable (`silence`) or back (`backSince`, epoch ms). `silence` has the
+   * A machine: its address as all operators reach it, its metadata, its id, and since when it is unreachable (`silence`) or back (`backSince`, epoch ms). `silence` has the
    * epoch ms of the first record, and the first and last observation of each observer, by that observer's uptime in ms.
    * `silentSince` is the record of version 0.1.0, without observer and clock. `cordon` keeps new units from it: standard
    * ones, or all. `ahead` is a token of the machine that this registry had not issued and no other machine confirmed;
-   * `distrusted`: an operator has excluded it.
+   * `distrusted`: an operator has excluded it. A document of version 0.1.0 has no address: fleet.conf has it. `removed`: the
+   * name is free, and a fleet.conf that still has it does not add it again; `renamedTo` is the new name of the machine.
    */
   'machines/': z.object({
+    address: z.optional(address),
+    metadata: z.optional(metadata),
+    removed: z.optional(z.object({ ...made, renamedTo: z.optional(z.string()) })),
     id: z.optional(machineId),
     silentSince: z.optional(time),
     silence: z.optional(

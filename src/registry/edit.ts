@@ -2,7 +2,7 @@ import type { Clock } from '../base/time.ts';
 import type { LoggedEvent } from '../cluster/logged-event.ts';
 import type { Cordon, DesiredUnit, Token } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/unit-state.ts';
-import type { MachineId } from '../machine/machine.ts';
+import type { MachineId, Metadata } from '../machine/machine.ts';
 import type { Document } from './documents.ts';
 
 /** A change of the registry. A unit is stored as a whole; the registry assigns its token. */
@@ -19,8 +19,11 @@ export type Edit =
       readonly verdict: 'good' | 'failed';
     }
   | { readonly kind: 'put-machine'; readonly name: string; readonly known: KnownMachine }
-  /** Deletes the data about a machine: units that are assigned to it may move. */
-  | { readonly kind: 'delete-machine'; readonly name: string }
+  /**
+   * Deletes the data about a machine, and records that a command did it: units that are assigned to it may move, unless a
+   * machine with its id has the name `renamedTo`.
+   */
+  | { readonly kind: 'delete-machine'; readonly name: string; readonly renamedTo?: string }
   /** Logs events, in addition to those that follow from other edits. */
   | { readonly kind: 'log'; readonly events: readonly LoggedEvent[] };
 
@@ -43,6 +46,9 @@ export type Unconfirmed = { readonly machine: string; readonly target: TargetSta
 
 /** The data about a machine in the registry; see `machines/` in documents.ts. */
 export type KnownMachine = {
+  /** Undefined in a document of version 0.1.0. */
+  readonly address?: string | undefined;
+  readonly metadata?: Metadata | undefined;
   readonly id: MachineId | undefined;
   /** Recorded only by version 0.1.0. */
   readonly silentSince: number | undefined;
@@ -55,6 +61,9 @@ export type KnownMachine = {
   /** Whether an operator has excluded it. */
   readonly distrusted?: boolean | undefined;
 };
+
+/** The removal of a machine by a command; see `removed` in documents.ts. */
+export type RemovedMachine = NonNullable<Document<'machines/'>['removed']>;
 
 /** The data about a new machine. */
 export const UNKNOWN_MACHINE: KnownMachine = {

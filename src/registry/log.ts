@@ -1,7 +1,8 @@
 import type { LoggedEvent } from '../cluster/logged-event.ts';
+import { formatMetadata } from '../machine/machine.ts';
 import type { Change } from '../store/store.ts';
 import { eventKey, writeDocument } from './documents.ts';
-import type { Edit, RegistryOptions } from './edit.ts';
+import type { Edit, KnownMachine, RegistryOptions } from './edit.ts';
 import type { RegistryView } from './view.ts';
 
 /** The limit of stored changes. */
@@ -13,7 +14,10 @@ export function logChanges(
   view: RegistryView,
   { clock, author }: RegistryOptions,
 ): readonly Change[] {
-  const events = edits.flatMap((edit) => eventsOf(edit, view));
+  const renamed = new Set(edits.flatMap((edit) => (edit.kind === 'delete-machine' ? edit.renamedTo : [])));
+  const events = edits
+    .flatMap((edit) => eventsOf(edit, view))
+    .filter((event) => event.kind !== 'machine-added' || !renamed.has(event.machine));
   if (events.length === 0) return [];
   const at = clock.now();
   const key = `events/${eventKey(view.token)}`;
@@ -60,11 +64,38 @@ function eventsOf(edit: Edit, view: RegistryView): readonly LoggedEvent[] {
         ...((before?.target ?? 'inactive') === target ? [] : [{ kind: 'target', unit, target } as const]),
       ];
     }
-    case 'delete-machine':
-      return [{ kind: 'machine-removed', machine: edit.name }];
-    case 'judge-text':
+    case 'delete-machine': {
+      const { name: machine, renamedTo } = edit;
+      return [
+        renamedTo === undefined
+          ? { kind: 'machine-removed', machine }
+          : { kind: 'machine-renamed', machine, renamedTo },
+      ];
+    }
     case 'put-machine':
+      // The machines with which a cluster begins are no events.
+      return view.clusterId === undefined
+        ? []
+        : machineEvents(edit.name, edit.known, view.machines.get(edit.name));
+    case 'judge-text':
     case 'put-cluster':
       return [];
   }
+}
+
+/** `before` is undefined for a new name; a document of version 0.1.0 that gets its address is no event. */
+function machineEvents(
+  machine: string,
+  { address, metadata = {} }: KnownMachine,
+  before: KnownMachine | undefined,
+): readonly LoggedEvent[] {
+  if (address === undefined) return [];
+  if (before === undefined) return [{ kind: 'machine-added', machine, address }];
+  if (before.address === undefined) return [];
+  const text = formatMetadata(metadata);
+  const changed = {
+    ...(address !== before.address && { address }),
+    ...(text !== formatMetadata(before.metadata ?? {}) && { metadata: text }),
+  };
+  return Object.keys(changed).length === 0 ? [] : [{ kind: 'machine-changed', machine, ...changed }];
 }

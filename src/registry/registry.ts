@@ -99,7 +99,7 @@ function changesFor(edits: readonly Edit[], view: RegistryView, options: Registr
     if (edit.kind === 'put-unit') putUnit(edit.unit, view, options, put);
     if (edit.kind === 'put-machine')
       put(`machines/${edit.name}`, writeDocument('machines/', clean(edit.known)));
-    if (edit.kind === 'delete-machine') remove(`machines/${edit.name}`);
+    if (edit.kind === 'delete-machine') putRemoved(edit, options, put);
     if (edit.kind === 'delete-unit') {
       remove(`units/${edit.name}`);
       const history = histories.get(edit.name) ?? historyIn(view, edit.name);
@@ -169,7 +169,18 @@ function historyAfter(
   return { ...known, entries: [...known.entries, { digest, hash, at: clock.now(), by: author }] };
 }
 
+function putRemoved(
+  { name, renamedTo }: Extract<Edit, { kind: 'delete-machine' }>,
+  { clock, author }: RegistryOptions,
+  put: (key: string, value: string) => void,
+): void {
+  const removed = { at: clock.now(), by: author, ...(renamedTo !== undefined && { renamedTo }) };
+  put(`machines/${name}`, writeDocument('machines/', { removed }));
+}
+
 function clean({
+  address,
+  metadata = {},
   id,
   silentSince,
   silence,
@@ -179,6 +190,8 @@ function clean({
   distrusted,
 }: KnownMachine): Document<'machines/'> {
   return {
+    ...(address !== undefined && { address }),
+    ...(Object.keys(metadata).length > 0 && { metadata }),
     ...(id !== undefined && { id }),
     ...(silentSince !== undefined && { silentSince }),
     ...(silence !== undefined && { silence }),

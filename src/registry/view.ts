@@ -17,7 +17,7 @@ import { parsePlacement } from '../unit/placement.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName, storedNameProblem } from '../unit/unit-name.ts';
 import { corrupt, type Document, type DocumentKind, readDocument, sortEventKeys } from './documents.ts';
-import { type KnownMachine, type StoredUnit, UNKNOWN_MACHINE } from './edit.ts';
+import { type KnownMachine, type RemovedMachine, type StoredUnit, UNKNOWN_MACHINE } from './edit.ts';
 
 /** One text of a unit name. `at` is epoch ms, `by` the author, as `user@host`. */
 export type HistoryEntry = Document<'history/'>['entries'][number];
@@ -49,6 +49,7 @@ export class RegistryView {
   #aliases: Aliases | undefined;
   #events: readonly (LogEntry & { readonly key: string })[] | undefined;
   #machines: ReadonlyMap<string, KnownMachine> | undefined;
+  #removed: ReadonlyMap<string, RemovedMachine> | undefined;
 
   /** `records` are sorted by key, as stores return them. */
   constructor(revision: number, records: readonly StoreRecord[]) {
@@ -110,14 +111,28 @@ export class RegistryView {
     });
   }
 
-  /** The data about machines, by their names in fleet.conf. */
+  /** The data about machines, by name. */
   get machines(): ReadonlyMap<string, KnownMachine> {
     this.#machines ??= new Map(
-      this.#keys('machines/').map((name) => {
-        return [name, { ...UNKNOWN_MACHINE, ...this.#must('machines/', `machines/${name}`) }];
-      }),
+      this.#machineDocuments.flatMap(([name, { removed, ...known }]) =>
+        removed === undefined ? [[name, { ...UNKNOWN_MACHINE, ...known }]] : [],
+      ),
     );
     return this.#machines;
+  }
+
+  /** The machines that commands have removed, by name. */
+  get removed(): ReadonlyMap<string, RemovedMachine> {
+    this.#removed ??= new Map(
+      this.#machineDocuments.flatMap(([name, { removed }]) =>
+        removed === undefined ? [] : [[name, removed]],
+      ),
+    );
+    return this.#removed;
+  }
+
+  get #machineDocuments(): readonly (readonly [name: string, document: Document<'machines/'>])[] {
+    return this.#keys('machines/').map((name) => [name, this.#must('machines/', `machines/${name}`)]);
   }
 
   /** The texts of a unit name, oldest first. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { FleetError, isFleetError } from '../base/errors.ts';
+import { isFleetError } from '../base/errors.ts';
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import { unreachableFailure } from '../cluster/unreachable.ts';
 import { badAnswer } from '../machine/limits.ts';
@@ -34,8 +34,8 @@ const CHANGE_DEADLINE_MS = 330_000;
 const WAITLESS_DEADLINE_MS = 90_000;
 
 export type SshDriverOptions = {
-  /** Access by the machine's name in fleet.conf. */
-  readonly access: ReadonlyMap<string, Access>;
+  /** Throws FleetError `machine-not-found` for an unknown machine. */
+  readonly access: (machine: Machine) => Access;
   /** How long a started unit is watched before it counts as up, in ms. */
   readonly settleMs: number;
   /** {@link DEFAULT_WAIT} unless given. */
@@ -45,12 +45,12 @@ export type SshDriverOptions = {
 
 /** The driver that runs scripts in `/bin/sh` on the machines, over any transport. */
 export function createSshDriver(transport: Transport, options: SshDriverOptions): SystemdDriver {
-  const accessTo = ({ name }: Machine): Access => {
-    const access = options.access.get(name);
-    if (access === undefined) throw new FleetError('machine-not-found', `No such machine: "${name}"`);
-    return access;
-  };
-  const { settleMs, wait: { blocks, timeoutMs } = DEFAULT_WAIT, paths = MACHINE_PATHS } = options;
+  const {
+    access: accessTo,
+    settleMs,
+    wait: { blocks, timeoutMs } = DEFAULT_WAIT,
+    paths = MACHINE_PATHS,
+  } = options;
   const deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
   const waits = (): Waits => ({
     blocks,

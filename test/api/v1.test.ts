@@ -262,19 +262,24 @@ describe('fleet v1', () => {
     expect((await api.get(`${UNITS}?nextPageToken=AAAAAA==`)).status).toBe(400);
   });
 
-  it('says of metadata that it is written in fleet.conf, and takes what holds already', async () => {
+  it('stores metadata in the registry, unless that is empty', async () => {
     const patch = (...operations: object[]) => api.ask('PATCH', '/fleet/v1/machines', body(operations));
     const path = `/${idOf('m1')}/metadata/name`;
-    expect((await patch({ op: 'replace', path, value: 'm1' })).status).toBe(204);
-    expect((await patch({ op: 'remove', path: `/${idOf('m1')}/metadata/rack` })).status).toBe(204);
     expect((await api.ask('PATCH', '/fleet/v1/machines', { body: '[]' })).status).toBe(204);
-    expect(await patch({ op: 'add', path, value: 'r7' })).toEqual({
-      status: 409,
-      body: refusal(
-        409,
-        'metadata cannot be changed over this API: write "name=r7" under "metadata" of [machine.m1] in fleet.conf and send SIGHUP to fleetd',
-      ),
-    });
+    expect((await patch({ op: 'add', path, value: 'r7' })).status).toBe(409);
+    await house.want('launched', '', 'a.service');
+    await vi.waitFor(() => expect(house.runs('a.service')).toEqual(['m1']), soon);
+    const rack = `/${idOf('m1')}/metadata/rack`;
+    const changed = await patch({ op: 'replace', path, value: 'r7' }, { op: 'add', path: rack, value: '1' });
+    expect(changed.status).toBe(204);
+    const first = async (): Promise<unknown> =>
+      ((await api.get('/fleet/v1/machines')).body as { machines: readonly unknown[] }).machines[0];
+    await vi.waitFor(async () => {
+      expect(await first()).toMatchObject({ id: idOf('m1'), metadata: { name: 'r7', rack: '1' } });
+    }, soon);
+    expect((await patch({ op: 'remove', path: rack }, { op: 'remove', path })).status).toBe(204);
+    await vi.waitFor(async () => expect(await first()).not.toHaveProperty('metadata'), soon);
+    expect((await patch({ op: 'add', path, value: 'a,b' })).status).toBe(400);
     expect((await patch({ op: 'add', path: `/${idOf('m9')}/metadata/a`, value: 'b' })).status).toBe(404);
     expect((await patch({ op: 'bogus', path, value: 'b' })).body).toEqual(
       refusal(400, 'invalid op: expect add, remove, or replace'),

@@ -10,7 +10,8 @@ function machine(name: string, become: MachineTarget['become'], command?: string
   const ssh = targetOf({ host: 'h', port: 22 }, undefined, { name });
   const settings = command === undefined ? {} : { become_password_command: command };
   const machine = { name, address: 'h', metadata: {} };
-  return { machine, host: 'h', settings, voter: undefined, written: undefined, ssh, become };
+  const rest = { isLocal: false, voter: undefined, written: undefined };
+  return { machine, host: 'h', settings, ...rest, ssh, become };
 }
 
 function streams(env: Record<string, string>, askSecret?: Streams['askSecret']): Streams {

@@ -79,7 +79,15 @@ describe('what is offered', () => {
   });
 
   it('after a command with subcommands are these, and then their arguments', async () => {
-    expect(await offered('machines', '')).toEqual(['add', 'set', 'remove', 'accept', 'distrust']);
+    expect(await offered('machines', '')).toEqual([
+      'add',
+      'set',
+      'rename',
+      'apply',
+      'remove',
+      'accept',
+      'distrust',
+    ]);
     expect(await offered('machines', 'accept', 'w')).toEqual(['web-1']);
     expect(await offered('machines', 'remove', 'w')).toEqual(['web-1']);
     expect(await offered('machines', 'add', 'x', 'y', '--us')).toEqual(['--user']);

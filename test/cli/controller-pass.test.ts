@@ -77,13 +77,19 @@ async function arrange(house: House = new House(['m1', 'm2']), origin?: string) 
   return new Command(house, api.socketPath, config);
 }
 
+const SILENT = {
+  id: undefined,
+  unreachable: { since: 0, code: 'ssh-timeout', message: '', hint: undefined },
+};
+
 /** A controller that says these lines once the pass is asked for, and goes away. */
 async function arrangeLines(...lines: readonly PassAnswer[]): Promise<Command> {
   const house = new House(['m1', 'm2']);
   const config = configOf(house);
   const socketPath = join(await makeFolder(), 'fleet.sock');
+  const seen = house.fakes.machines.map((machine) => ({ machine, ...SILENT }));
   const server = createServer((request, response) => {
-    response.write(answerLine({ kind: 'ready', origin: originOf(config), machines: [] }));
+    response.write(answerLine({ kind: 'ready', origin: originOf(config), machines: seen }));
     request.resume().on('end', () => response.end(lines.map(answerLine).join('')));
   });
   await new Promise<void>((resolve) => server.listen(socketPath, resolve));

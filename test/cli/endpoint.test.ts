@@ -29,7 +29,7 @@ async function busyHouse(): Promise<House> {
 /** A desk with CONF finds that controller by itself. */
 function listenAt({ cwd }: { readonly cwd: string }, house: House): Promise<Api> {
   const registry = { kind: 'file', directory: join(cwd, 'registry') } as const;
-  const origin = originOf({ registry, machines: [{ machine: M1 }] });
+  const origin = originOf({ registry });
   return Api.of(house, { socketPath: join(cwd, 'fleet.sock'), origin });
 }
 

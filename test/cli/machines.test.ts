@@ -79,11 +79,11 @@ describe('fleetctl machines', () => {
     [['set', 'm1', 'usr=x', '--no-check'], 2, '"usr" in [machine.m1] is not a known key'],
     [['set', 'm1', 'address=', '--no-check'], 2, 'has no "address"'],
     [['set', 'm1', 'user'], 2, 'Cannot read "user"'],
-    [['set', 'm9', 'user=x'], 4, 'No such machine in'],
+    [['set', 'm9', 'user=x'], 4, 'No such machine: "m9"'],
     [['remove', 'm9'], 4, 'No such machine in'],
     [['remove', 'm1'], 2, 'No machines in the configuration'],
     [['list'], 2, ''],
-    [[], 2, 'Commands are add, set, remove, accept, distrust.'],
+    [[], 2, 'Commands are add, set, rename, apply, remove, accept, distrust.'],
   ])('refuses %j, and changes nothing', async (words, status, message) => {
     const desk = await makeDesk(REFUSING);
     const ended = await desk.run(['machines', ...words]);

@@ -13,7 +13,7 @@ describe('registry copy', () => {
     const { status, out, err } = await desk.run(['registry', 'copy', 'file:registry', 'file:copy']);
     const place = 'file:copy';
     expect(status).toBe(0);
-    expect(out).toMatch(new RegExp(`^Copied cluster [0-9a-f-]{36} to ${place}: units 1, records 6\n$`));
+    expect(out).toMatch(new RegExp(`^Copied cluster [0-9a-f-]{36} to ${place}: units 1, records 7\n$`));
     expect(err).toBe(
       `hint: Write "registry = ${place}" into every fleet.conf of this cluster, and move the old registry away\n`,
     );

@@ -26,15 +26,15 @@ describe('a command line that is wrong', () => {
       ['help', 'machines', 'rm'],
     ].map((words): readonly [readonly string[], string] => [
       words,
-      "Error: unknown command 'rm' of 'machines'. Commands are add, set, remove, accept, distrust.\n(Did you mean remove?)\nhint: fleetctl help machines\n",
+      "Error: unknown command 'rm' of 'machines'. Commands are add, set, rename, apply, remove, accept, distrust.\n(Did you mean remove?)\nhint: fleetctl help machines\n",
     ]),
     [
       ['machines'],
-      "Error: missing command of 'machines'. Commands are add, set, remove, accept, distrust.\nhint: fleetctl help machines\n",
+      "Error: missing command of 'machines'. Commands are add, set, rename, apply, remove, accept, distrust.\nhint: fleetctl help machines\n",
     ],
     [
       ['machines', 'help'],
-      "Error: unknown command 'help' of 'machines'. Commands are add, set, remove, accept, distrust.\nhint: fleetctl help machines\n",
+      "Error: unknown command 'help' of 'machines'. Commands are add, set, rename, apply, remove, accept, distrust.\nhint: fleetctl help machines\n",
     ],
     [['machines', '--bogus'], "Error: unknown option '--bogus'\nhint: fleetctl help machines\n"],
     [

@@ -110,7 +110,7 @@ describe('a key that is not known', () => {
       'a key of [ssh] in a machine',
       `${MACHINE}known_hosts_file = x`,
       'line 3: "known_hosts_file" in [machine.a] is not a known key: "x"',
-      `"known_hosts_file" belongs in [ssh]. Keys in [machine.a]: address, metadata, ${SSH_KEYS}`,
+      `"known_hosts_file" belongs in [ssh]. Keys in [machine.a]: address, metadata, connect_to, ${SSH_KEYS}`,
     ],
     [
       'a key of sections at the top',
@@ -122,7 +122,7 @@ describe('a key that is not known', () => {
       'a list as ini spells it',
       `${MACHINE}metadata[] = a=b`,
       'line 3: "metadata[]" in [machine.a] is not a known key: "a=b"',
-      `Did you mean "metadata"? Keys in [machine.a]: address, metadata, ${SSH_KEYS}`,
+      `Did you mean "metadata"? Keys in [machine.a]: address, metadata, connect_to, ${SSH_KEYS}`,
     ],
     [
       'a prototype key',

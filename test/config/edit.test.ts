@@ -149,8 +149,9 @@ function randomFile(random: Random): string {
 
 function randomEdit(random: Random): MachineEdit {
   const name = pick(random, NAMES);
-  const kind = pick(random, ['add', 'set', 'remove'] as const);
+  const kind = pick(random, ['add', 'set', 'remove', 'rename'] as const);
   if (kind === 'remove') return { kind, name };
+  if (kind === 'rename') return { kind, name, to: `new-${name}` };
   const pairs = KEYS.filter(() => random() < 0.4).map((key) => [key, pick(random, VALUES)] as const);
   if (kind === 'add') return { kind, name, settings: new Map(pairs) };
   return {
@@ -195,7 +196,7 @@ it.each([
 });
 
 it('any edit of any file says exactly what is meant, and leaves every other line to the byte; or is refused', () => {
-  const seen = { add: 0, set: 0, remove: 0, refused: 0 };
+  const seen = { add: 0, set: 0, remove: 0, rename: 0, refused: 0 };
   for (let seed = 1; seed <= 4000; seed++) {
     const random = seeded(seed);
     const text = randomFile(random);
@@ -203,10 +204,13 @@ it('any edit of any file says exactly what is meant, and leaves every other line
     const before = says(text);
     const header = `[machine.${change.name}]`;
     const wanted = new Map(before);
-    if (change.kind === 'remove')
+    if (change.kind === 'remove' || change.kind === 'rename')
       for (const key of before.keys()) if (key.startsWith(header)) wanted.delete(key);
-    if (change.kind !== 'remove') wanted.set(header, '');
-    if (change.kind !== 'remove')
+    if (change.kind === 'rename')
+      for (const [key, value] of before)
+        if (key.startsWith(header)) wanted.set(key.replace(header, `[machine.${change.to}]`), value);
+    if (change.kind === 'add' || change.kind === 'set') wanted.set(header, '');
+    if (change.kind === 'add' || change.kind === 'set')
       for (const [key, value] of change.settings) {
         if (value === undefined) wanted.delete(`${header} ${key}`);
         else wanted.set(`${header} ${key}`, value);
@@ -230,6 +234,7 @@ it('any edit of any file says exactly what is meant, and leaves every other line
     const [old, now] = [linesOf(text), linesOf(after)];
     if (change.kind === 'add') expect([seed, after.startsWith(text)]).toEqual([seed, true]);
     if (change.kind === 'remove') expect([seed, common(old, now)]).toEqual([seed, now.length]);
+    if (change.kind === 'rename') expect([seed, common(old, now)]).toEqual([seed, old.length - 1]);
     if (change.kind === 'set' && change.settings.size === 1 && !/[^\r\n]$/.test(text))
       expect([seed, common(old, now)]).toEqual([seed, expect.toBeOneOf([old.length, old.length - 1])]);
     // Text after a value on its line is a comment of a user.

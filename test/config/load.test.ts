@@ -30,8 +30,9 @@ describe('defaults', () => {
       override,
       machines: [
         {
-          machine: { name: 'a', address: '10.0.0.1', metadata: {} },
+          machine: { name: 'a', address: '10.0.0.1', metadata: undefined },
           host: '10.0.0.1',
+          isLocal: false,
           settings: { ssh_config: 'none' },
           written: expect.objectContaining({ key: 'address', value: '10.0.0.1', line: 2 }),
         },

@@ -69,7 +69,7 @@ describe('no file', () => {
   it('shows a minimal one that works', async () => {
     const [, hint] = await problemOf(box.loadText(''), box.cwd);
     const config = await box.loadText(hint.slice(hint.indexOf('[')));
-    expect(config.machines[0]?.machine).toEqual({ name: 'web-1', address: '10.10.1.1', metadata: {} });
+    expect(config.machines[0]?.machine).toEqual({ name: 'web-1', address: '10.10.1.1', metadata: undefined });
   });
 });
 

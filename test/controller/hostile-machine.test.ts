@@ -25,7 +25,7 @@ async function arrange() {
     return scene.attack(question, wire);
   };
   const { transport, target } = await createRig({ attack }, { name: 'm9', user: 'root' });
-  const access = new Map([['m9', { ssh: target, become: 'none' as const }]]);
+  const access = () => ({ ssh: target, become: 'none' as const });
   const drivers = new Map([['m9', createSshDriver(transport, { access, settleMs: 0 })]]);
   const house = new House(['m1', 'm2', 'm3', 'm9'], { drivers, deadlineMs: 2_500, agentTtlMs: TTL_MS });
   await house.want('launched', 'MachineMetadata=name=m1\nMachineMetadata=name=m2', 'moves.service');

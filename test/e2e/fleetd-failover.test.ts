@@ -95,7 +95,7 @@ onMachines('fleetd', () => {
   it('leaves units on a machine that is missing from fleet.conf, and moves them off a removed one', async () => {
     operator.configure({ machines: MACHINES.slice(0, 4), ...settings });
     fleetd.signal('SIGHUP');
-    const removed = await operator.fleetctl('machines', 'remove', 'k5');
+    const removed = await operator.fleetctl('machines', 'remove', 'k5', '--lost');
     expect(removed.status).toBe(0);
     for (const [index, unit] of UNITS.entries()) {
       await eventually(

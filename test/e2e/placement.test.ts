@@ -47,6 +47,8 @@ onMachines('a global unit', () => {
 
   it('runs on the machines with its metadata, and is refused when there is none', async () => {
     operator.configure({ metadata: { k1: 'disk=ssd', k3: 'disk=ssd' } });
+    await operator.fleetctl('machines', 'apply');
+    await operator.fleetctl('machines', 'remove', 'k4');
     operator.write(
       'ssd.service',
       service('ExecStart=/bin/sleep 100000', 'Global=true\nMachineMetadata=disk=ssd'),

@@ -143,7 +143,7 @@ function watchedDriver(): { driver: SystemdDriver; asked: string[] } {
     },
   };
   return {
-    driver: createSshDriver(watched, { access: new Map([['k1', { ssh, become: 'none' }]]), settleMs: 0 }),
+    driver: createSshDriver(watched, { access: () => ({ ssh, become: 'none' as const }), settleMs: 0 }),
     asked,
   };
 }

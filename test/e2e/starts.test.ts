@@ -166,6 +166,7 @@ onMachines('a unit that fits no machine', () => {
       await operator.fleetctl('list-unit-files', '--no-legend', '--fields=unit,dstate,state,tmachine'),
     ).toEqual(done('cache.service  launched  inactive  -'));
     operator.configure({ metadata: { k3: 'role=cache' } });
+    await operator.fleetctl('machines', 'apply');
     expect(await operator.fleetctl('start', 'cache')).toEqual(
       done(`Unit cache.service launched on 00000000.../${SUBNET}.3`),
     );
@@ -173,6 +174,7 @@ onMachines('a unit that fits no machine', () => {
 
   it('is reported with the words of each rule', async () => {
     operator.configure({ metadata: { k1: 'role=web', k2: 'role=web' } });
+    await operator.fleetctl('machines', 'apply');
     operator.write(
       'a@.service',
       service('ExecStart=/bin/sleep 100000', 'Conflicts=a@*.service\nMachineMetadata=role=web'),
@@ -186,7 +188,7 @@ onMachines('a unit that fits no machine', () => {
         Error: Cannot place unit "a@3.service": no machine fits
           k1: Conflicts=a@*.service, and "a@1.service" is there
           k2: Conflicts=a@*.service, and "a@2.service" is there
-          k3: MachineMetadata= requires role=web, it has no role
+          k3: MachineMetadata= requires role=web, it has role=cache
         hint: It stays launched in the registry; run the command again when a machine fits
         Error: Cannot place unit "away.service": no machine fits
           k1: MachineID=deadbeef names another machine

@@ -110,7 +110,11 @@ onMachines('an unreachable machine', () => {
   });
 
   it('that was never reached has no id', async () => {
-    operator.configure({ machines: ['k1', 'k9'], ssh: { connect_timeout: '2s' } });
+    operator.configure({
+      machines: ['k1', 'k9'],
+      top: { registry: 'file:other' },
+      ssh: { connect_timeout: '2s' },
+    });
     const { status, stdout, stderr } = await operator.fleetctl('list-machines', '--no-legend');
     expect({ status, stdout }).toEqual({
       status: 0,

@@ -41,6 +41,9 @@ transport = openssh
 [machine.c]
 address = c.example
 user = root
+[machine.d]
+address = d.example
+connect_to = 10.0.0.4:2222
 `,
   );
   const { text, files } = controllerConf(config, config.registry);
@@ -52,6 +55,7 @@ user = root
   ]);
   const made = read('/etc/fleet/controller.conf', text);
   expect(originOf(made)).toBe(originOf(config));
+  expect(made.machines.map(({ machine }) => machine)).toEqual(config.machines.map(({ machine }) => machine));
   expect(made).toMatchObject({
     agent_ttl: 20_000,
     cut_off: 0.4,
@@ -94,6 +98,7 @@ it('has every setting of a machine, or leaves it to the controller for a reason'
   };
   const conf = `[machine.a]
 address = a.example
+connect_to = 10.0.0.1
 metadata = a=1
 user = core
 become = doas

@@ -125,7 +125,7 @@ const WORDS: {
       { code: 'other-cluster', cluster: 'c2' },
       only(
         'the machine belongs to another cluster: "c2"',
-        'If that cluster is yours and its registry was lost: fleetctl help recover; if it is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove it from fleet.conf',
+        'If that cluster is yours and its registry was lost: fleetctl help recover; if it is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove the machine: fleetctl machines remove',
       ),
     ],
   ],

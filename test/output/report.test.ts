@@ -146,7 +146,7 @@ describe('what does not hold', () => {
     expect(err.slice(1)).toEqual([
       'hint: Check it',
       'hint: Its target state inactive is stored: fleetd or "fleetctl reconcile" applies it when the machine answers',
-      'hint: If the machine is permanently gone, remove it from fleet.conf, run "fleetctl machines remove m2", and try again',
+      'hint: If the machine is permanently gone, run "fleetctl machines remove m2 --lost", and try again',
     ]);
   });
 

@@ -57,7 +57,7 @@ describe('a machine that is impersonated', () => {
       onTestFinished(() => transport.close());
       expect((await run(transport, target, 'echo in')).stdout).toBe('in\n');
       road.turn(thief.port);
-      const access = new Map([['m1', { ssh: target, become: 'none' as const }]]);
+      const access = () => ({ ssh: target, become: 'none' as const });
       const driver = createSshDriver(transport, { access, settleMs: 0 });
       const session = driver.connect({ name: 'm1', address: target.host, metadata: {} });
       await failure(session.ask(observeQuery({ names: ['web.service'], digests: true })), 'ssh-host-key');

@@ -52,7 +52,7 @@ against('a login shell', () => {
 
   async function observeBehind(force: string) {
     const { transport, target } = await connection(force);
-    const access = new Map([['m1', { ssh: target, become: 'none' as const }]]);
+    const access = () => ({ ssh: target, become: 'none' as const });
     const driver = createSshDriver(transport, { access, settleMs: 0, wait: DEFAULT_WAIT });
     const session = driver.connect({ name: 'm1', address: target.host, metadata: {} });
     return failure(session.ask(observeQuery({ names: [], digests: false })), 'remote-script');

@@ -252,8 +252,12 @@ export function fakeMachines(machines: readonly Machine[]): FakeMachines {
       of(name).unreachable = error;
     },
     driver: {
-      connect: ({ name }) => {
-        const fake = of(name);
+      connect: ({ name, address }) => {
+        // A machine keeps its address when it is renamed.
+        const fake =
+          fakes.get(name) ??
+          [...fakes.values()].find(({ machine }) => machine.address === address) ??
+          of(name);
         const answer = answering<
           | typeof observeQuery
           | typeof extendQuery

@@ -73,7 +73,7 @@ export class LocalMachine {
     const { wait = DEFAULT_WAIT } = options;
     const shell = new LocalShell(this.#shellOptions({ ...this.#defaults, ...options }));
     onTestFinished(() => shell.kill());
-    const access = new Map([['web-1', { ssh: TARGET, become: 'sudo' as const }]]);
+    const access = () => ({ ssh: TARGET, become: 'sudo' as const });
     const driver = createSshDriver(shell, { access, settleMs: 0, wait, paths: this.paths });
     const session = driver.connect({ name: 'web-1', address: '127.0.0.1', metadata: {} });
     return { session, shell };
@@ -89,7 +89,7 @@ export class LocalMachine {
       const write = process.write.bind(process);
       return Object.assign(process, { write: (text: string) => write(rewrite(text)) });
     };
-    const access = new Map([['web-1', { ssh, become: 'none' as const }]]);
+    const access = () => ({ ssh, become: 'none' as const });
     const options = { access, settleMs: 0, wait: DEFAULT_WAIT, paths: this.paths };
     const driver = createSshDriver({ exec, close: () => transport.close() }, options);
     return driver.connect({ name: 'web-1', address: ssh.host, metadata: {} });

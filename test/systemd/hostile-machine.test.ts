@@ -37,7 +37,7 @@ const LOOK = { names: [], digests: true, vitals: true };
 
 async function connect(transport: HostileTransport): Promise<MachineSession> {
   const ssh = { ...TARGET_DEFAULTS, name: 'm9', host: '127.0.0.1', user: 'root' };
-  const access = new Map([['m9', { ssh, become: 'none' as const }]]);
+  const access = () => ({ ssh, become: 'none' as const });
   return createSshDriver(transport, { access, settleMs: 0 }).connect(MACHINE);
 }
 
@@ -103,7 +103,7 @@ describe('a machine that sends more than fleet takes', () => {
       });
       const ssh = { ...TARGET_DEFAULTS, name: 'm9', host: '127.0.0.1', user: 'root' };
       const driver = createSshDriver(transport, {
-        access: new Map([['m9', { ssh, become: 'none' as const }]]),
+        access: () => ({ ssh, become: 'none' as const }),
         settleMs: 0,
       });
       const stream = await driver.journal(MACHINE, {

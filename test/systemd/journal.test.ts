@@ -45,7 +45,7 @@ async function open(
     await rm(folder, { recursive: true });
   });
   const ssh = { ...TARGET_DEFAULTS, name: 'web-1', host: '127.0.0.1', user: 'root' };
-  const access = new Map([['web-1', { ssh, become: 'none' as const }]]);
+  const access = () => ({ ssh, become: 'none' as const });
   const driver = createSshDriver(transport, { access, settleMs: 0 });
   const stream = await driver.journal(MACHINE, { ...REQUEST, ...changes });
   const file = join(folder, 'pid');

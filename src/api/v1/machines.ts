@@ -1,6 +1,7 @@
 import { compareText } from '../../base/text.ts';
 import type { MachineView } from '../../cluster/snapshot.ts';
-import { parseMachineId } from '../../machine/machine.ts';
+import { type Machine, parseMachineId } from '../../machine/machine.ts';
+import { changeMachine, type MetadataChange } from '../../operations/machine-changes.ts';
 import { ApiError, type ApiResponse, type Call, isObject, json, parseJson } from '../call.ts';
 import type { Cluster } from '../cluster.ts';
 import { collection, pageOf } from './page.ts';
@@ -17,23 +18,25 @@ export async function listMachines(cluster: Cluster, { query }: Call): Promise<A
   return json(collection('machines', { ...page, items: page.items.map(machineJson) }));
 }
 
-/** Metadata is in fleet.conf, which fleetd does not edit: a change that is there already succeeds, others are refused. */
+/** Stores the metadata in the registry. Throws {@link ApiError} 404 for an unknown machine, 409 for an empty registry. */
 export async function patchMachines(cluster: Cluster, { body }: Call): Promise<ApiResponse> {
   const changes = readChanges(parseJson(await body()));
-  const { machines } = await cluster.snapshot();
-  for (const { machine, key, value } of changes) {
-    const view = machines.find(({ id }) => id !== undefined && id === parseMachineId(machine));
-    if (view === undefined) throw new ApiError(404, `machine does not exist: "${machine}"`);
-    const { name, metadata } = view.machine;
-    const current = Object.hasOwn(metadata, key) ? metadata[key] : undefined;
-    if (current === value) continue;
-    const wanted = value === undefined ? `remove "${key}"` : `write "${key}=${value}"`;
-    const where = `under "metadata" of [machine.${name}] in fleet.conf`;
-    throw new ApiError(
-      409,
-      `metadata cannot be changed over this API: ${wanted} ${where} and send SIGHUP to fleetd`,
-    );
+  const { machines, clusterId } = await cluster.snapshot();
+  const wanted = new Map<Machine, MetadataChange[]>();
+  for (const { machine: id, key, value } of changes) {
+    const machine = machines.find((view) => view.id !== undefined && view.id === parseMachineId(id))?.machine;
+    if (machine === undefined) throw new ApiError(404, `machine does not exist: "${id}"`);
+    const before = wanted.get(machine) ?? [];
+    wanted.set(machine, [
+      ...before,
+      value === undefined ? { kind: 'remove', keys: [key] } : { kind: 'add', metadata: { [key]: value } },
+    ]);
   }
+  if (clusterId === undefined && changes.length > 0)
+    throw new ApiError(409, 'the registry is empty, so the metadata of machines is only in fleet.conf');
+  const { registry } = cluster;
+  for (const [machine, metadata] of wanted)
+    await changeMachine({ registry, machines: [machine] }, machine.name, { metadata });
   return { status: 204 };
 }
 
@@ -55,6 +58,9 @@ function readChange(operation: unknown): Change {
   if (machine === undefined || key === undefined)
     throw new ApiError(400, 'invalid path: expect /{machineID}/metadata/{key}');
   if (op === 'remove') return { machine, key, value: undefined };
-  if (typeof value === 'string' && value !== '') return { machine, key, value };
-  throw new ApiError(400, 'invalid value: add and replace require a value');
+  if (typeof value !== 'string' || value === '')
+    throw new ApiError(400, 'invalid value: add and replace require a value');
+  if (/[,\s]/.test(value) || /[=,\s]/.test(key))
+    throw new ApiError(400, 'invalid metadata: expect no comma and no blank, and no = in the key');
+  return { machine, key, value };
 }

@@ -16,16 +16,19 @@ export const doctorCommand: Command = {
     ['fleetctl doctor -o json', 'as JSON'],
   ],
   async run({ arguments: names, options, flags, streams }) {
-    const [{ withPorts }, { examinerOf }, operation, output, { jsonText }] = await Promise.all([
-      import('../context.ts'),
-      import('../check-machine.ts'),
-      import('../../operations/doctor.ts'),
-      import('../../output/doctor.ts'),
-      import('../../output/json.ts'),
-    ]);
+    const [{ withPorts }, { clusterMachines }, { examinerOf }, operation, output, { jsonText }] =
+      await Promise.all([
+        import('../context.ts'),
+        import('../../registry/inventory.ts'),
+        import('../check-machine.ts'),
+        import('../../operations/doctor.ts'),
+        import('../../output/doctor.ts'),
+        import('../../output/json.ts'),
+      ]);
     const json = options.output === 'json';
     return withPorts({ flags, streams }, async (ports, access) => {
-      const view = { all: options.all === true, names: ports.machines.map(({ name }) => name) };
+      const known = clusterMachines(await ports.registry.load(), ports.machines);
+      const view = { all: options.all === true, names: known.map(({ name }) => name) };
       let titles = json ? '' : await output.doctorTitles(view);
       const machines = await operation.doctor(
         examinerOf(ports, access),

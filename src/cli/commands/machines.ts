@@ -1,8 +1,6 @@
-import { FleetError, isFleetError } from '../../base/errors.ts';
-import type { MachineEdit } from '../../config/edit.ts';
-import { type Call, type Command, printInfo } from '../command.ts';
-import { drainStatus, EXIT, type ExitStatus } from '../exit-status.ts';
-import { refuseController } from '../own-config.ts';
+import { type Command, printInfo } from '../command.ts';
+import { EXIT } from '../exit-status.ts';
+import { DRY_RUN, OUTPUT } from '../options.ts';
 import { writeLines } from '../streams.ts';
 
 const NO_CHECK = { flags: '--no-check', description: 'do not check the machine first' };
@@ -19,22 +17,22 @@ const SETTINGS = [
 const addCommand: Command = {
   name: 'add',
   arguments: '<name> <address>',
-  summary: 'Add a machine to fleet.conf',
+  summary: 'Add a machine to the cluster',
   description:
-    'Checks the machine like doctor, and appends it to fleet.conf if all checks succeed. If there is no fleet.conf, it is created.',
+    'Checks the machine like doctor and, if all checks succeed, stores it in the registry and appends it to fleet.conf. If there is no fleet.conf, it is created.',
   options: [...SETTINGS.map(([, flags, description]) => ({ flags, description })), NO_CHECK],
   examples: [
     ['fleetctl machines add web-3 10.10.1.3', 'with settings from [ssh]'],
     ['fleetctl machines add db-1 db.example:2222 --user core --metadata disk=ssd', 'with its own settings'],
   ],
-  run(call) {
+  async run(call) {
     const [name = '', address = ''] = call.arguments;
     const given = SETTINGS.flatMap(([key, flags]): readonly (readonly [string, string])[] => {
       const value = call.options[optionName(flags)];
       return typeof value === 'string' ? [[key, value]] : [];
     });
-    const settings = new Map([['address', address], ...absolute(given, call)] as [string, string][]);
-    return change(call, { kind: 'add', name, settings }, 'added to');
+    const { add } = await import('../machines/change.ts');
+    return add(call, [name, address], given);
   },
 };
 
@@ -43,75 +41,79 @@ const setCommand: Command = {
   arguments: '<machine> <key=value...>',
   summary: 'Change settings of a machine',
   description:
-    'Keys are those of a [machine.NAME] section; "key=" removes one. The machine is checked first, like doctor does, unless only its metadata changes.',
+    'Keys are those of a [machine.NAME] section; "key=" removes one. "metadata+=" adds pairs to the metadata or replaces their values, "metadata-=" removes keys. The address and the metadata are stored in the registry and in fleet.conf, all other settings in fleet.conf. The machine is checked first, like doctor does, unless only its metadata changes.',
   options: [NO_CHECK],
   examples: [
-    ['fleetctl machines set web-3 metadata=region=eu,disk=ssd', 'change its metadata'],
+    ['fleetctl machines set web-3 metadata+=role=web', 'add to its metadata'],
+    ['fleetctl machines set web-3 metadata-=role,disk', 'remove from its metadata'],
+    ['fleetctl machines set web-3 metadata=region=eu,disk=ssd', 'replace its metadata'],
     ['fleetctl machines set web-3 address=10.10.1.9 user=', 'new address, user from [ssh]'],
+    ['fleetctl machines set web-3 connect_to=100.64.0.3', 'this computer reaches it through a VPN'],
   ],
-  run(call) {
+  async run(call) {
     const [name = '', ...words] = call.arguments;
-    const pairs = words.map((word): readonly [string, string] => {
-      const equals = word.indexOf('=');
-      if (equals > 0) return [word.slice(0, equals).trim(), word.slice(equals + 1).trim()];
-      throw new FleetError('usage', `Cannot read "${word}"`, {
-        hint: 'Write key=value, or key= to remove a key',
-      });
-    });
-    const settings = new Map(
-      absolute(pairs, call).map(([key, value]) => [key, value === '' ? undefined : value]),
-    );
-    return change(call, { kind: 'set', name, settings }, 'changed in');
+    const { set } = await import('../machines/change.ts');
+    return set(call, name, words);
+  },
+};
+
+const renameCommand: Command = {
+  name: 'rename',
+  arguments: '<machine> <name>',
+  summary: 'Give a machine another name',
+  description:
+    'Its units stay on it and keep running, because they belong to its machine id. The section in fleet.conf is renamed, too. In the fleet.conf of another operator, the section with the old name keeps its settings for the connection.',
+  options: [],
+  examples: [['fleetctl machines rename web-3 frontend-3', 'in the registry and in fleet.conf']],
+  async run(call) {
+    const [name = '', to = ''] = call.arguments;
+    const { rename } = await import('../machines/change.ts');
+    return rename(call, name, to);
+  },
+};
+
+const applyCommand: Command = {
+  name: 'apply',
+  arguments: '[machine...]',
+  summary: 'Store the machines as fleet.conf describes them',
+  description:
+    'The registry decides about addresses and metadata, and a fleet.conf that differs changes nothing by itself. This command stores its addresses and metadata, and the machines that only fleet.conf has. A machine that was removed from the cluster is added again only if it is named. Machines that fleet.conf does not have stay.',
+  options: [DRY_RUN, OUTPUT],
+  examples: [
+    ['fleetctl machines apply --dry-run', 'show the differences'],
+    ['fleetctl machines apply web-1', 'store the section of one machine'],
+  ],
+  async run(call) {
+    const { apply } = await import('../machines/apply.ts');
+    return apply(call);
   },
 };
 
 const removeCommand: Command = {
   name: 'remove',
   arguments: '<machine>',
-  summary: 'Remove a machine from fleet.conf',
+  summary: 'Remove a machine from the cluster',
   description:
-    'Refused while units are assigned to the machine, unless it is drained first. Other files of fleet stay on the machine, and the command lists them. Units that are assigned to a machine that was removed from fleet.conf by hand do not move; after this command they do.',
+    'Removes it from the registry and from fleet.conf. Only this command removes a machine: one that a fleet.conf does not have stays in the cluster. Refused while units are assigned to the machine, unless it is drained first, or is lost. Other files of fleet stay on the machine, and the command lists them.',
   options: [
     {
       flags: '--drain',
       description: 'move its units to other machines first, and remove global units',
     },
+    {
+      flags: '--lost',
+      description: 'the machine will never run again: its units move with the next pass',
+    },
   ],
   examples: [
     ['fleetctl machines remove web-3', 'a machine without units'],
     ['fleetctl machines remove web-3 --drain', 'move its units first'],
+    ['fleetctl machines remove web-3 --lost', 'after its hardware is gone'],
   ],
   async run(call) {
-    const {
-      arguments: [name = ''],
-      flags,
-      streams,
-    } = call;
-    const [{ prepareEdit }, { withPorts }, { forgetMachine, leaveMachine }, output] = await Promise.all([
-      import('../../config/edit-file.ts'),
-      import('../context.ts'),
-      import('../../operations/machine-membership.ts'),
-      import('../../output/machines.ts'),
-    ]);
-    refuseController(flags, streams);
-    const edit = await prepareEdit({ flags, ...streams }, { kind: 'remove', name }).catch((error) => {
-      if (!isFleetError(error, 'machine-not-found') || call.options.drain === true) throw error;
-      return error;
-    });
-    if (isFleetError(edit)) return removeUnlisted(call, name, edit);
-    if (call.options.drain === true) {
-      const status = await drainFirst(call, name);
-      if (status !== EXIT.done) return status;
-    }
-    const left = await withPorts({ flags, streams }, async ({ registry }) => {
-      const stays = leaveMachine(await registry.load(), name);
-      await forgetMachine(registry, name);
-      await edit.write();
-      return call.options.drain === true ? [] : stays;
-    });
-    printInfo(streams, [`Machine ${name} removed from ${edit.path}`]);
-    writeLines(streams.err, output.leftBehindLines(name, left));
-    return EXIT.done;
+    const [name = ''] = call.arguments;
+    const { remove } = await import('../machines/remove.ts');
+    return remove(call, name);
   },
 };
 
@@ -129,9 +131,8 @@ const acceptCommand: Command = {
       import('../../operations/machine-membership.ts'),
       import('../../output/machines.ts'),
     ]);
-    const accepted = await withPorts({ flags, streams }, (ports) => acceptMachine(ports, name), {
-      guard: false,
-    });
+    const options = { guard: false, addsMachines: true };
+    const accepted = await withPorts({ flags, streams }, (ports) => acceptMachine(ports, name), options);
     printInfo(streams, [acceptedLine(name, accepted)]);
     return EXIT.done;
   },
@@ -151,9 +152,8 @@ const distrustCommand: Command = {
       import('../../operations/machine-membership.ts'),
       import('../../output/machines.ts'),
     ]);
-    const units = await withPorts({ flags, streams }, (ports) => distrustMachine(ports, name), {
-      guard: false,
-    });
+    const options = { guard: false, addsMachines: true };
+    const units = await withPorts({ flags, streams }, (ports) => distrustMachine(ports, name), options);
     const { out, err } = distrustedLines(name, units);
     printInfo(streams, out);
     writeLines(streams.err, err);
@@ -164,96 +164,29 @@ const distrustCommand: Command = {
 export const machinesCommand: Command = {
   name: 'machines',
   arguments: '',
-  summary: 'Add, change, remove, accept or exclude machines',
+  summary: 'Add, change, rename, remove, accept or exclude machines',
   description:
-    'fleet.conf is edited in place: comments, order and line ends are kept. It is written only if it then has exactly the intended settings. To list machines, use list-machines.',
+    'The registry has the machines of the cluster with their addresses and metadata; fleet.conf says how this computer reaches them, and proposes new ones. fleet.conf is edited in place: comments, order and line ends are kept. It is written only if it then has exactly the intended settings. To list machines, use list-machines.',
   options: [],
   examples: [
     ...addCommand.examples,
     ...setCommand.examples,
+    ...renameCommand.examples,
+    ...applyCommand.examples,
     ...removeCommand.examples,
     ...acceptCommand.examples,
     ...distrustCommand.examples,
   ],
-  subcommands: [addCommand, setCommand, removeCommand, acceptCommand, distrustCommand],
+  subcommands: [
+    addCommand,
+    setCommand,
+    renameCommand,
+    applyCommand,
+    removeCommand,
+    acceptCommand,
+    distrustCommand,
+  ],
 };
-
-/** Removes a machine that only the registry has; throws `unknown` if it does not have it. */
-async function removeUnlisted(
-  { flags, streams }: Call,
-  name: string,
-  unknown: FleetError,
-): Promise<ExitStatus> {
-  const [{ withPorts }, { forgetMachine }, { movingLines }] = await Promise.all([
-    import('../context.ts'),
-    import('../../operations/machine-membership.ts'),
-    import('../../output/machines.ts'),
-  ]);
-  const units = await withPorts({ flags, streams }, async ({ registry }) => {
-    if (!(await registry.load()).machines.has(name)) throw unknown;
-    return forgetMachine(registry, name);
-  });
-  printInfo(streams, [`Machine ${name} removed from the registry`]);
-  writeLines(streams.err, movingLines(units));
-  return EXIT.done;
-}
-
-/** Moves all units away, as `fleetctl drain --globals` does. fleet.conf is edited only after a success. */
-async function drainFirst({ flags, streams }: Call, machine: string): Promise<ExitStatus> {
-  const [{ withPorts }, { drain }, { drainReport }] = await Promise.all([
-    import('../context.ts'),
-    import('../../operations/drain.ts'),
-    import('../../output/machines.ts'),
-  ]);
-  const request = { machine, maxParallel: 1, globals: true };
-  const result = await withPorts({ flags, streams }, (ports) => drain(ports, request));
-  const { out, err } = drainReport(result);
-  printInfo(streams, out);
-  writeLines(streams.err, err);
-  return drainStatus(result);
-}
-
-/** Prepares the edit, checks the machine with the new settings, and writes. */
-async function change(
-  { options, flags, streams }: Call,
-  edit: MachineEdit & { kind: 'add' | 'set' },
-  done: string,
-): Promise<number> {
-  refuseController(flags, streams);
-  const [{ prepareEdit }, { sshTargets }] = await Promise.all([
-    import('../../config/edit-file.ts'),
-    import('../ssh-targets.ts'),
-  ]);
-  const prepared = await prepareEdit({ flags, ...streams }, edit);
-  // Two machines with one end point are refused before the file is written.
-  sshTargets(prepared.config, streams);
-  const changesAccess = [...edit.settings.keys()].some((key) => key !== 'metadata');
-  if (options.check !== false && changesAccess) {
-    const { checkMachine } = await import('../check-machine.ts');
-    if (!(await checkMachine(prepared.config, edit.name, streams))) {
-      writeLines(streams.err, [
-        `Error: Machine "${edit.name}" was not ${done} ${prepared.path}, because a check failed`,
-        'hint: Repair it, or add --no-check',
-      ]);
-      return EXIT.failed;
-    }
-  }
-  await prepared.write();
-  if (prepared.isNew) streams.err(`There was no fleet.conf: created ${prepared.path}\n`);
-  printInfo(streams, [`Machine ${edit.name} ${done} ${prepared.path}`]);
-  return EXIT.done;
-}
-
-/** Paths of a command line are relative to the working folder, those of the file to its folder. */
-function absolute(
-  pairs: readonly (readonly [string, string])[],
-  { streams: { cwd } }: Call,
-): readonly (readonly [string, string])[] {
-  return pairs.map(([key, value]) => {
-    const isRelative = key === 'identity_file' && value !== '' && !/^[/~]/.test(value);
-    return [key, isRelative ? `${cwd}/${value}` : value];
-  });
-}
 
 /** `--identity-file <file>` → identityFile, as commander calls it. */
 function optionName(flags: string): string {

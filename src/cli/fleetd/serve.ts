@@ -9,10 +9,12 @@ import { Controller } from '../../controller/controller.ts';
 import { Election } from '../../controller/election.ts';
 import { countedDriver } from '../../metrics/counted-driver.ts';
 import { Metrics } from '../../metrics/metrics.ts';
+import { differenceEntry } from '../../output/inventory.ts';
 import { bugEntry, type LogEntry, logEntry, logJson, logText } from '../../output/log.ts';
 import { errorLines } from '../../output/report.ts';
 import type { ControllerEvent } from '../../reconcile/events.ts';
 import type { Ports, Voters } from '../../reconcile/ports.ts';
+import type { InventoryDifference } from '../../registry/inventory.ts';
 import { withConfig } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { openLeaderLock } from '../registry.ts';
@@ -46,7 +48,9 @@ export async function serve(flags: Flags, streams: Streams): Promise<ExitStatus>
       const config = await load();
       const given = { streams, signal: round, emit, supervisor, inherited, onBug };
       // The controller compares with what it sees, and waits for no other process.
-      await withConfig(config, streams, (ports) => keep(ports, config, given), { guard: false });
+      const onDifference = (difference: InventoryDifference): void => log(differenceEntry(difference));
+      const options = { guard: false, addsMachines: true, onDifference };
+      await withConfig(config, streams, (ports) => keep(ports, config, given), options);
       if (!signals.ended.aborted) supervisor.reloading();
     }
     return EXIT.done;

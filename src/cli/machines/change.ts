@@ -1,0 +1,164 @@
+import { FleetError } from '../../base/errors.ts';
+import { formatAddress, parseAddress } from '../../config/address.ts';
+import type { Config } from '../../config/config.ts';
+import type { MachineEdit } from '../../config/edit.ts';
+import { type PreparedEdit, prepareEdit } from '../../config/edit-file.ts';
+import type { Machine, Metadata } from '../../machine/machine.ts';
+import {
+  addMachine,
+  changedPlace,
+  changeMachine,
+  clusterMachine,
+  type PlaceChange,
+  renameMachine,
+} from '../../operations/machine-changes.ts';
+import type { Ports } from '../../reconcile/ports.ts';
+import { checkMachine } from '../check-machine.ts';
+import { type Call, printInfo } from '../command.ts';
+import { withConfig } from '../context.ts';
+import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { ownConfig, refuseController } from '../own-config.ts';
+import { sshTargets } from '../ssh-targets.ts';
+import { writeLines } from '../streams.ts';
+import { absolutePath, readWords } from './words.ts';
+
+/** Adds a machine to the registry and to fleet.conf; `given` are keys of its section. */
+export async function add(
+  call: Call,
+  [name, address]: readonly [string, string],
+  given: readonly (readonly [string, string])[],
+): Promise<ExitStatus> {
+  const { flags, streams } = call;
+  refuseController(flags, streams);
+  const settings = new Map([
+    ['address', address] as const,
+    ...given.map(([key, value]) => [key, absolutePath(key, value, streams.cwd)] as const),
+  ]);
+  const prepared = await prepareFor(call, { kind: 'add', name, settings });
+  const machine = proposedIn(prepared.config, name);
+  const store = (ports: Ports): Promise<void> => addMachine(ports, machine);
+  if (!(await isUsable(call, name, { prepared, store, done: 'added to' }))) return EXIT.failed;
+  const config = prepared.isNew ? prepared.config : await ownConfig(flags, streams);
+  await withConfig(config, streams, store, { addsMachines: true });
+  await prepared.write();
+  if (prepared.isNew) streams.err(`There was no fleet.conf: created ${prepared.path}\n`);
+  printInfo(streams, [`Machine ${name} added to ${prepared.path}`]);
+  return EXIT.done;
+}
+
+/** Changes a machine: its address and metadata in the registry and in fleet.conf, all other settings in fleet.conf. */
+export async function set(call: Call, name: string, words: readonly string[]): Promise<ExitStatus> {
+  const { flags, streams } = call;
+  const { settings, metadata } = readWords(words, streams.cwd);
+  const config = await ownConfig(flags, streams);
+  return withConfig(
+    config,
+    streams,
+    async (ports) => {
+      const before = clusterMachine(ports, await ports.registry.load(), name);
+      const after = changedPlace(before, { metadata });
+      const written = new Map(settings);
+      if (metadata.length > 0) written.set('metadata', metadataText(after.metadata) || undefined);
+      const edit = editOf(config, before, written);
+      const prepared = edit && (await prepareFor(call, edit));
+      const isMoved = settings.has('address') || settings.has('port');
+      const change: PlaceChange = {
+        metadata,
+        ...(isMoved && {
+          address: prepared ? proposedIn(prepared.config, name).address : addressIn(settings),
+        }),
+      };
+      const store = (changed: Ports): Promise<void> => changeMachine(changed, name, change);
+      const checked = { prepared, store, done: 'changed in' };
+      if (settings.size > 0 && !(await isUsable(call, name, checked))) return EXIT.failed;
+      await store(ports);
+      await prepared?.write();
+      printInfo(streams, [`Machine ${name} changed in ${prepared?.path ?? 'the registry'}`]);
+      return EXIT.done;
+    },
+    { addsMachines: true },
+  );
+}
+
+/** Gives a machine another name, in the registry and in fleet.conf. */
+export async function rename(call: Call, name: string, to: string): Promise<ExitStatus> {
+  const { flags, streams } = call;
+  const config = await ownConfig(flags, streams);
+  const isListed = (each: string): boolean => config.machines.some(({ machine }) => machine.name === each);
+  const prepared =
+    isListed(name) && !isListed(to) ? await prepareFor(call, { kind: 'rename', name, to }) : undefined;
+  await withConfig(config, streams, (ports) => renameMachine(ports, name, to), { addsMachines: true });
+  await prepared?.write();
+  const where = prepared === undefined ? 'the registry' : prepared.path;
+  printInfo(streams, [`Machine ${name} renamed to ${to} in ${where}`]);
+  return EXIT.done;
+}
+
+/** The edit of fleet.conf; undefined if it has no section for the machine and needs none. */
+function editOf(
+  config: Config,
+  { name, address, metadata }: Machine,
+  settings: ReadonlyMap<string, string | undefined>,
+): (MachineEdit & { readonly kind: 'add' | 'set' }) | undefined {
+  if (config.machines.some(({ machine }) => machine.name === name)) return { kind: 'set', name, settings };
+  const isShared = [...settings.keys()].every((key) => key === 'metadata' || key === 'address');
+  if (isShared) return undefined;
+  const text = metadataText(metadata);
+  const all = [
+    ['address', address] as const,
+    ...(text === '' ? [] : [['metadata', text] as const]),
+    ...[...settings].flatMap(([key, value]) => (value === undefined ? [] : [[key, value] as const])),
+  ];
+  return { kind: 'add', name, settings: new Map(all) };
+}
+
+async function prepareFor({ flags, streams }: Call, edit: MachineEdit): Promise<PreparedEdit> {
+  const prepared = await prepareEdit({ flags, ...streams }, edit);
+  // Two machines with one end point are refused before the file is written.
+  sshTargets(prepared.config, streams);
+  return prepared;
+}
+
+type Checked = {
+  readonly prepared: PreparedEdit | undefined;
+  readonly store: (ports: Ports) => Promise<void>;
+  readonly done: string;
+};
+
+/** Checks the machine as it will be, unless the user has disabled that. */
+async function isUsable(
+  { options, flags, streams }: Call,
+  name: string,
+  { prepared, store, done }: Checked,
+): Promise<boolean> {
+  if (options.check === false) return true;
+  const config = prepared?.config ?? (await ownConfig(flags, streams));
+  if (await checkMachine(config, name, streams, store)) return true;
+  writeLines(streams.err, [
+    `Error: Machine "${name}" was not ${done} ${prepared?.path ?? 'the registry'}, because a check failed`,
+    'hint: Repair it, or add --no-check',
+  ]);
+  return false;
+}
+
+function proposedIn(config: Config, name: string): Machine {
+  const machine = config.machines.find((each) => each.machine.name === name)?.machine;
+  if (machine === undefined) throw new TypeError(`no section ${name}`);
+  return { ...machine, metadata: machine.metadata ?? {} };
+}
+
+/** Throws FleetError `usage` if the address is invalid. */
+function addressIn(settings: ReadonlyMap<string, string | undefined>): string {
+  const text = settings.get('address') ?? '';
+  const address = parseAddress(text);
+  if (address !== undefined) return formatAddress(address);
+  throw new FleetError('usage', `Cannot use the address "${text}"`, {
+    hint: 'Write address=HOST, address=HOST:PORT or address=[IPv6]:PORT',
+  });
+}
+
+function metadataText(metadata: Metadata): string {
+  return Object.entries(metadata)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+}

@@ -1,0 +1,59 @@
+import { FleetError, isFleetError } from '../../base/errors.ts';
+import { prepareEdit } from '../../config/edit-file.ts';
+import { drain } from '../../operations/drain.ts';
+import { forgetMachine, leaveMachine } from '../../operations/machine-membership.ts';
+import { drainReport, leftBehindLines, movingLines } from '../../output/machines.ts';
+import { clusterMachines } from '../../registry/inventory.ts';
+import { type Call, printInfo } from '../command.ts';
+import { withPorts } from '../context.ts';
+import { drainStatus, EXIT, type ExitStatus } from '../exit-status.ts';
+import { refuseController } from '../own-config.ts';
+import { writeLines } from '../streams.ts';
+
+/** Removes a machine from the registry and from fleet.conf. */
+export async function remove(call: Call, name: string): Promise<ExitStatus> {
+  const { flags, options, streams } = call;
+  refuseController(flags, streams);
+  const [drains, isLost] = [options.drain === true, options.lost === true];
+  if (drains && isLost)
+    throw new FleetError('usage', 'Cannot use --drain and --lost together', {
+      hint: 'A machine that is lost cannot be drained',
+    });
+  const edit = await prepareEdit({ flags, ...streams }, { kind: 'remove', name }).catch((error) => {
+    if (isFleetError(error, 'machine-not-found')) return error;
+    throw error;
+  });
+  const isListed = !isFleetError(edit);
+  if (drains) {
+    const status = await drainFirst(call, name);
+    if (status !== EXIT.done) return status;
+  }
+  const { left, moving } = await withPorts(
+    call,
+    async (ports) => {
+      const view = await ports.registry.load();
+      if (!isListed && !view.machines.has(name)) throw edit;
+      // A machine without an address cannot be drained here.
+      const isReached = clusterMachines(view, ports.machines).some((machine) => machine.name === name);
+      const stays = isLost || !isReached ? undefined : leaveMachine(view, name);
+      const units = await forgetMachine(ports.registry, name);
+      if (isListed) await edit.write();
+      return { left: drains ? stays && [] : stays, moving: units };
+    },
+    { addsMachines: true, onDifference: () => undefined },
+  );
+  printInfo(streams, [`Machine ${name} removed from ${isListed ? edit.path : 'the registry'}`]);
+  writeLines(streams.err, [...movingLines(moving), ...(left ? leftBehindLines(name, left) : [])]);
+  return EXIT.done;
+}
+
+/** Moves all units away, as `fleetctl drain --globals` does. The machine is removed only after a success. */
+async function drainFirst(call: Call, machine: string): Promise<ExitStatus> {
+  const { streams } = call;
+  const request = { machine, maxParallel: 1, globals: true };
+  const result = await withPorts(call, (ports) => drain(ports, request), { addsMachines: true });
+  const { out, err } = drainReport(result);
+  printInfo(streams, out);
+  writeLines(streams.err, err);
+  return drainStatus(result);
+}

@@ -1,0 +1,142 @@
+import { isSameAddress } from '../config/address.ts';
+import { formatMetadata, type Machine, type Metadata, type ProposedMachine } from '../machine/machine.ts';
+import { type Edit, type KnownMachine, type RemovedMachine, UNKNOWN_MACHINE } from './edit.ts';
+import type { Registry } from './registry.ts';
+
+/** The machines in a registry, and those that commands have removed from it, by name. */
+export type Inventory = {
+  readonly machines: ReadonlyMap<string, KnownMachine>;
+  readonly removed?: ReadonlyMap<string, RemovedMachine>;
+};
+
+/** A difference between a fleet.conf and the registry, which decides. */
+export type InventoryDifference =
+  | {
+      readonly kind: 'changed';
+      readonly name: string;
+      readonly address: Values<string> | undefined;
+      readonly metadata: Values<Metadata> | undefined;
+    }
+  /** A command has removed or renamed the machine. */
+  | { readonly kind: 'removed'; readonly name: string; readonly removed: RemovedMachine }
+  /** The machine `holder` has the same address. */
+  | { readonly kind: 'taken'; readonly name: string; readonly address: string; readonly holder: string };
+
+type Values<T> = { readonly registry: T; readonly proposed: T };
+
+/**
+ * The machines of a cluster: those of the registry, as it describes them, and those that only `proposed` has, unless a
+ * command has removed them or another machine has their address. A machine without address in the registry, as version
+ * 0.1.0 stored it, is as proposed. In the order of `proposed`, then by name.
+ */
+export function clusterMachines(
+  inventory: Inventory,
+  proposed: readonly ProposedMachine[],
+): readonly Machine[] {
+  const names = new Set(proposed.map(({ name }) => name));
+  const others = [...inventory.machines].flatMap(([name, { address, metadata = {} }]) =>
+    address === undefined || names.has(name) ? [] : [{ name, address, metadata }],
+  );
+  return [...proposed.flatMap((machine) => effective(inventory, machine) ?? []), ...others];
+}
+
+/** The machines before the registry is known. */
+export function asProposed(proposed: readonly ProposedMachine[]): readonly Machine[] {
+  return clusterMachines({ machines: new Map() }, proposed);
+}
+
+/** Undefined for a machine that is not used. */
+function effective(inventory: Inventory, proposed: ProposedMachine): Machine | undefined {
+  const known = inventory.machines.get(proposed.name);
+  if (known?.address !== undefined) {
+    const { address, metadata = {} } = known;
+    return { name: proposed.name, address, metadata };
+  }
+  if (objection(inventory, proposed) !== undefined) return undefined;
+  return { ...proposed, metadata: proposed.metadata ?? {} };
+}
+
+/** Why a machine without an address in the registry is not used as proposed. */
+function objection(
+  inventory: Inventory,
+  { name, address }: ProposedMachine,
+): InventoryDifference | undefined {
+  const { machines, removed: removals } = inventory;
+  const removed = removals?.get(name);
+  if (removed !== undefined) return { kind: 'removed', name, removed };
+  const holder = [...machines].find(
+    ([, known]) => known.address !== undefined && isSameAddress(known.address, address),
+  )?.[0];
+  return holder === undefined ? undefined : { kind: 'taken', name, address, holder };
+}
+
+/** The differences between `proposed` and the registry. A key that a section does not have is no difference. */
+export function inventoryDifferences(
+  inventory: Inventory,
+  proposed: readonly ProposedMachine[],
+): readonly InventoryDifference[] {
+  return proposed.flatMap((machine): readonly InventoryDifference[] => {
+    const { name, address, metadata } = machine;
+    const known = inventory.machines.get(name);
+    if (known?.address === undefined) return [objection(inventory, machine) ?? []].flat();
+    const { metadata: before = {} } = known;
+    const otherAddress = !isSameAddress(known.address, address);
+    const otherMetadata = metadata !== undefined && formatMetadata(before) !== formatMetadata(metadata);
+    if (!otherAddress && !otherMetadata) return [];
+    return [
+      {
+        kind: 'changed',
+        name,
+        address: otherAddress ? { registry: known.address, proposed: address } : undefined,
+        metadata: otherMetadata ? { registry: before, proposed: metadata } : undefined,
+      },
+    ];
+  });
+}
+
+/** The registry, where each change also adds the machines that only `proposed` has. */
+export function addingMachines(registry: Registry, proposed: readonly ProposedMachine[]): Registry {
+  return {
+    load: () => registry.load(),
+    update: (decide, author) =>
+      registry.update((view) => {
+        const edits = decide(view);
+        return edits.length === 0 ? edits : withMachines(edits, view, proposed);
+      }, author),
+    waitForChange: (view, signal) => registry.waitForChange(view, signal),
+    close: () => registry.close(),
+  };
+}
+
+/** The edits, which also store the machines that only `proposed` has. */
+function withMachines(
+  edits: readonly Edit[],
+  inventory: Inventory,
+  proposed: readonly ProposedMachine[],
+): readonly Edit[] {
+  const news = new Map(
+    proposed.flatMap((machine) => {
+      const isKnown = inventory.machines.get(machine.name)?.address !== undefined;
+      const added = isKnown ? undefined : effective(inventory, machine);
+      return added === undefined ? [] : [[added.name, added]];
+    }),
+  );
+  for (const edit of edits) if (edit.kind === 'delete-machine') news.delete(edit.name);
+  const completed = edits.map((edit): Edit => {
+    const added = edit.kind === 'put-machine' ? news.get(edit.name) : undefined;
+    if (edit.kind !== 'put-machine' || added === undefined) return edit;
+    return { ...edit, known: withPlace(edit.known, added) };
+  });
+  const stored = new Set(edits.flatMap((edit) => (edit.kind === 'put-machine' ? edit.name : [])));
+  const rest = [...news.values()].flatMap((added): readonly Edit[] => {
+    if (stored.has(added.name)) return [];
+    const known = inventory.machines.get(added.name) ?? UNKNOWN_MACHINE;
+    return [{ kind: 'put-machine', name: added.name, known: withPlace(known, added) }];
+  });
+  return [...rest, ...completed];
+}
+
+/** An address that the edit has itself takes precedence. */
+function withPlace(known: KnownMachine, { address, metadata }: Machine): KnownMachine {
+  return known.address === undefined ? { ...known, address, metadata } : known;
+}
