@@ -136,6 +136,7 @@ function specificKeys(answer: object): object {
     'kept',
     'differing',
     'templates',
+    'restored',
     'problems',
     'unreachable',
   ]);

@@ -1,5 +1,6 @@
 import { type ErrorCode, FleetError } from '../base/errors.ts';
 import type { ClusterSnapshot, MachineView } from '../cluster/snapshot.ts';
+import type { RolloutLimits } from '../plan/rollout.ts';
 import type { Action } from '../plan/steps.ts';
 import type { PassEvent } from '../reconcile/events.ts';
 import { highestToken } from '../reconcile/outdated.ts';
@@ -92,7 +93,10 @@ function shortened({ plans: _, ...report }: ReconcileReport): object {
           observation: { ...observation, units: observation.units.filter(({ name }) => named.has(name)) },
         },
   );
-  return { ...report, snapshot: { ...snapshot, units, machines, olderTexts: [], leases: undefined } };
+  return {
+    ...report,
+    snapshot: { ...snapshot, units, machines, olderTexts: [], keptTexts: [], leases: undefined },
+  };
 }
 
 export function requestText({ actions, units, ...rest }: PassRequest): string {
@@ -104,11 +108,12 @@ export function requestText({ actions, units, ...rest }: PassRequest): string {
 export function readRequest(text: string): PassRequest {
   const value = parsed(text);
   if (!isObject(value) || value.version !== VERSION) throw invalid('it is not a pass of this version');
-  const { units, actions, maxParallel, waits, author, clusterId, revision } = value;
+  const { units, actions, maxParallel, limits, waits, author, clusterId, revision } = value;
   if (!Array.isArray(units) || !units.every((unit) => isText(unit) && storedNameProblem(unit) === undefined))
     throw invalid('units');
   if (!Array.isArray(actions) || !actions.every(isAction)) throw invalid('actions');
   if (maxParallel !== undefined && !(isWhole(maxParallel) && maxParallel > 0)) throw invalid('maxParallel');
+  if (limits !== undefined && !isLimits(limits)) throw invalid('limits');
   if (!isObject(waits) || typeof waits.blocks !== 'boolean' || !isWait(waits.settleMs))
     throw invalid('waits');
   if (waits.ms !== undefined && !isWait(waits.ms)) throw invalid('waits');
@@ -118,6 +123,7 @@ export function readRequest(text: string): PassRequest {
     units: new Set(units),
     actions: new Map(actions),
     maxParallel,
+    limits,
     waits: { blocks: waits.blocks, ms: waits.ms, settleMs: waits.settleMs },
     author,
     clusterId,
@@ -141,6 +147,18 @@ function isWhole(value: unknown): value is number {
 
 function isWait(value: unknown): value is number {
   return typeof value === 'number' && value >= 0 && value <= LONGEST_WAIT_MS;
+}
+
+function isLimits(value: unknown): value is RolloutLimits {
+  if (!isObject(value)) return false;
+  const { maxParallel, onFailure } = value;
+  if (onFailure !== undefined && onFailure !== 'stop' && onFailure !== 'revert') return false;
+  if (maxParallel === undefined) return true;
+  if (!isObject(maxParallel)) return false;
+  const { count, percent } = maxParallel;
+  return percent === undefined
+    ? isWhole(count) && count > 0
+    : count === undefined && isWhole(percent) && percent > 0 && percent <= 100;
 }
 
 function isAction(entry: unknown): entry is readonly [string, Action] {

@@ -32,7 +32,7 @@ export async function snapshotAnswer(cluster: Cluster, { takesAWhile }: Call): P
   };
   // On the wire `unreachable` is called `silence`, as in version 0.1.0.
   const machines = snapshot.machines.map(({ unreachable, ...rest }) => ({ ...rest, silence: unreachable }));
-  const sent = { ...snapshot, machines, cordons: [...snapshot.cordons] };
+  const sent = { ...snapshot, keptTexts: undefined, machines, cordons: [...snapshot.cordons] };
   const text = JSON.stringify({ ...document, snapshot: sent });
   const answer = { status: 200, body: { type: 'application/json', text: Buffer.from(text) } };
   written.set(snapshot, answer);

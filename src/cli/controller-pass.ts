@@ -85,9 +85,9 @@ export function linkToController(
     const { blocks, timeoutMs } = wait;
     const ms = timeoutMs && Math.max(0, began + timeoutMs - performance.now());
     const waits = { blocks, ms, settleMs: config.settle };
-    const { actions, maxParallel } = options;
+    const { actions, maxParallel, limits } = options;
     const { clusterId, revision } = view;
-    const request = { units, actions, maxParallel, waits, author, clusterId, revision };
+    const request = { units, actions, maxParallel, limits, waits, author, clusterId, revision };
     const end = await announced.run(request, (event) => {
       isSent ||=
         event.kind === 'changes-sent' && event.changes.some(({ obstacle }) => obstacle === undefined);

@@ -1,6 +1,8 @@
 import { FleetError } from '../base/errors.ts';
 import { formatDuration, parseDuration } from '../base/time.ts';
+import type { RolloutLimits } from '../plan/rollout.ts';
 import type { WaitPolicy } from '../systemd/driver.ts';
+import { parseCopyLimit, parseFailurePolicy } from '../unit/copy-limit.ts';
 import type { Call, CommandOption } from './command.ts';
 
 /** The option of commands that answer in lines. */
@@ -58,6 +60,36 @@ export const LIMITS: readonly CommandOption[] = [
     description: "same as --timeout, in seconds (CoreOS fleet's name); 0: no limit",
   },
 ];
+
+/** The options of commands that bring new texts to machines. */
+export const ROLLOUT: readonly CommandOption[] = [
+  {
+    flags: '--max-parallel <n>',
+    description:
+      'how many copies of a unit, or instances of a template, may be down at the same time for a new text: a number or a percentage (default: MaxParallel= of the unit, or 1)',
+  },
+  {
+    flags: '--on-failure <policy>',
+    description: 'after a new text has failed: keep other copies as they are, or also restore the old text',
+    choices: ['stop', 'revert'],
+  },
+];
+
+/** The values of {@link ROLLOUT}. Throws FleetError `usage`. */
+export function rolloutLimitsOf({ maxParallel, onFailure }: Call['options']): RolloutLimits {
+  const limit = typeof maxParallel === 'string' ? parseCopyLimit(maxParallel) : undefined;
+  if (maxParallel !== undefined && limit === undefined)
+    throw new FleetError(
+      'usage',
+      `Cannot read --max-parallel: "${maxParallel}" is neither a number from 1 nor a percentage`,
+      { hint: 'Give one: --max-parallel 2, or --max-parallel 25%' },
+    );
+  const policy = typeof onFailure === 'string' ? parseFailurePolicy(onFailure) : undefined;
+  return {
+    ...(limit !== undefined && { maxParallel: limit }),
+    ...(policy !== undefined && { onFailure: policy }),
+  };
+}
 
 const LEAST_MS = 100;
 /** A day, which timers can hold. */

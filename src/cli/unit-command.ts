@@ -8,7 +8,7 @@ import type { Ports } from '../reconcile/ports.ts';
 import { isTemplate, parseUnitName, unitNameProblem } from '../unit/unit-name.ts';
 import { type Call, printAnswer } from './command.ts';
 import { type ExitStatus, requestStatus } from './exit-status.ts';
-import { waitPolicyOf } from './options.ts';
+import { rolloutLimitsOf, waitPolicyOf } from './options.ts';
 import { writeLines } from './streams.ts';
 
 /** The answer of a command: lines, the object of `-o json`, and the exit status. */
@@ -81,6 +81,8 @@ export function submitRequest({ arguments: units, options, streams }: Call): Sub
     cwd: streams.cwd,
     replace: options.replace === true,
     now: options.now === true,
+    retry: options.retry === true,
+    limits: rolloutLimitsOf(options),
     leaseWaitMs: leaseWaitOf(options),
   };
 }

@@ -1,6 +1,6 @@
 import type { Tie } from './dependencies.ts';
 import type { FenceReason } from './reason.ts';
-import type { Token } from './snapshot.ts';
+import type { Held, Token } from './snapshot.ts';
 import type { SystemdState } from './unit-state.ts';
 
 /** The reason why an operation on a unit of a machine failed. An entry of a report, worded in output/. */
@@ -23,6 +23,10 @@ export type Failure =
   | { readonly code: 'excluded'; readonly tie: Tie }
   /** It is not changed, because another unit has to be started or stopped first, and was not. */
   | { readonly code: 'waits'; readonly unit: string }
+  /** Its text, with that hash of fleet, has failed, so that it is not put there or not started again. */
+  | { readonly code: 'held'; readonly hash: string; readonly held: Held }
+  /** It keeps its old text for now, because `down` have to be up first: at most `limit` copies may be down at once. */
+  | { readonly code: 'gated'; readonly limit: number; readonly down: readonly Copy[] }
   /** It is fenced, and may not be started there. */
   | { readonly code: 'fenced'; readonly reason: FenceReason }
   /** Another process held the machine's lock for too long; `holder` if the machine could identify it. */
@@ -54,6 +58,16 @@ export type Failure =
       readonly detail: string;
       readonly journal: readonly string[];
     }
+  /**
+   * It is up and not healthy: its HealthExec= did not succeed within that time in ms, and `lines` are its last output; or it
+   * has been restarted or has ended within HealthyFor=.
+   */
+  | {
+      readonly code: 'unhealthy';
+      readonly what: 'command' | 'restarted';
+      readonly withinMs: number;
+      readonly lines: readonly string[];
+    }
   /** The machine did not answer, or stopped answering, or cannot be used. */
   | {
       readonly code: 'unreachable';
@@ -61,6 +75,9 @@ export type Failure =
       readonly hint: string | undefined;
       readonly mayBeDown: boolean;
     };
+
+/** A unit on a machine, by the names of both. */
+export type Copy = { readonly unit: string; readonly machine: string };
 
 /** A unit that is up, and the relation because of which systemd may have started another unit for it. */
 export type Cause = { readonly relation: CauseRelation; readonly unit: string };

@@ -1,6 +1,7 @@
 import type { MachineId } from '../machine/machine.ts';
 import type { Failure } from './failure.ts';
 import type { Reason } from './reason.ts';
+import type { Held } from './snapshot.ts';
 import type { TargetState } from './unit-state.ts';
 
 /** A machine of an event; `name` is its name in fleet.conf at that time, if it had one. */
@@ -47,6 +48,9 @@ export type LoggedEvent =
   | { readonly kind: 'voters'; readonly gone: readonly string[]; readonly come: readonly string[] }
   /** A unit could not reach its target state; logged again when the failure changes. */
   | { readonly kind: 'failed'; readonly unit: string; readonly machine: string; readonly failure: Failure }
+  /** A new text has failed, and is held until `released`. */
+  | { readonly kind: 'held'; readonly unit: string; readonly hash: string; readonly held: Held }
+  | { readonly kind: 'released'; readonly unit: string; readonly hash: string }
   /** The first success after such a failure. */
   | { readonly kind: 'recovered'; readonly unit: string; readonly machine: string }
   /** A unit was restarted by a command. */

@@ -2,7 +2,7 @@ import type { Machine, MachineId } from '../machine/machine.ts';
 import type { Dependency } from '../unit/dependencies.ts';
 import type { Placement } from '../unit/placement.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import type { ObservedUnit, TargetState } from './unit-state.ts';
+import type { ObservedUnit, SystemdState, TargetState } from './unit-state.ts';
 
 /**
  * The registry revision of a decision; a rebuilt registry continues the numbers of the lost one. A machine records the
@@ -30,8 +30,29 @@ export type DesiredUnit = {
   readonly fromTemplate?: boolean | undefined;
   /** The set that it was applied with; undefined for a unit of no set. */
   readonly set?: string | undefined;
+  /** Set if its text has replaced another one and failed; see {@link Held}. */
+  readonly held?: Held | undefined;
   readonly token: Token;
 };
+
+/**
+ * The failure of a new text, until a command releases it. No pass writes the text to further machines, or starts it on
+ * `machines`, where it has failed. Copies with an older text keep that one.
+ */
+export type Held = {
+  /** Epoch ms. */
+  readonly at: number;
+  readonly machines: readonly { readonly id: MachineId; readonly name: string }[];
+  readonly cause: HeldCause;
+};
+
+/** The state in which the unit was instead of up; or it was up, and not healthy. */
+export type HeldCause =
+  | { readonly kind: 'not-up'; readonly state: SystemdState }
+  | { readonly kind: 'unhealthy'; readonly what: 'command' | 'restarted'; readonly withinMs: number };
+
+/** An older text of a held unit; `isBase` for the one that machines without a text get. */
+export type KeptText = { readonly unit: DesiredUnit; readonly isBase: boolean };
 
 /** A unit with the dependencies of one of its texts. */
 export type DependentUnit = Pick<DesiredUnit, 'name' | 'dependencies'>;
@@ -146,6 +167,8 @@ export type ClusterSnapshot = {
   readonly units: readonly DesiredUnit[];
   /** The dependencies of older texts that machines still have: there, systemd stops units by these. */
   readonly olderTexts?: readonly DependentUnit[];
+  /** The older texts of held units. Empty by default. */
+  readonly keptTexts?: readonly KeptText[];
   /** Units whose documents cannot be read: no copy of them is changed. Empty by default. */
   readonly unreadable?: readonly UnreadableUnit[];
   /** The registry could not be read, for this reason: the units are those of the machines alone. Only listings have it. */

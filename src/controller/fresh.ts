@@ -1,9 +1,10 @@
 import type { Failure } from '../cluster/failure.ts';
 import { type ClusterSnapshot, observedOn, readableOf } from '../cluster/snapshot.ts';
 import { plan } from '../plan/plan.ts';
+import { rolloutsOf } from '../plan/rollout.ts';
 import { hasStep, type UnitChange } from '../plan/step.ts';
 import type { PassOptions, ReconcileReport } from '../reconcile/pass.ts';
-import { machinesOf, placementsOf } from '../schedule/decision.ts';
+import { machinesOf, placementsOf, unseenOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 
 /**
@@ -24,7 +25,11 @@ export function machinesToObserve(
   if ([...actions.values()].some((action) => action === 'restart' || action === 'run')) return all;
   const decisions = schedule(snapshot, readableOf(scope, snapshot));
   if (decisions.some(({ kind }) => kind === 'move' || kind === 'unschedulable')) return all;
-  const plans = plan(snapshot, placementsOf(decisions, scope), { actions });
+  const placements = placementsOf(decisions, scope);
+  const plans = plan(snapshot, placements, { actions });
+  // Whether a copy may go down depends on the states of all others.
+  const rollouts = rolloutsOf(plans, { snapshot, placements, unseen: unseenOf(decisions) });
+  if (rollouts.some(({ up, down, updated }) => up.size + down.length + updated.length > 1)) return all;
   const verified = new Set(
     plans.flatMap(({ machine, changes }) =>
       changes.filter(isVerified).map(({ unit }) => `${machine} ${unit}`),
@@ -77,6 +82,8 @@ const MAY_BE_OUTDATED: Readonly<Record<Failure['code'], boolean>> = {
   excluded: true,
   unknown: true,
   'other-cluster': false,
+  held: false,
+  gated: true,
   waits: false,
   fenced: false,
   locked: false,
@@ -86,5 +93,6 @@ const MAY_BE_OUTDATED: Readonly<Record<Failure['code'], boolean>> = {
   queued: false,
   unverified: false,
   'not-up': false,
+  unhealthy: false,
   unreachable: false,
 };

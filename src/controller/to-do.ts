@@ -1,7 +1,8 @@
 import { type ClusterSnapshot, everyUnit, readableOf } from '../cluster/snapshot.ts';
 import { plan } from '../plan/plan.ts';
+import { rolloutsOf } from '../plan/rollout.ts';
 import type { Obstacle } from '../plan/step.ts';
-import { type Decision, machinesOf, placementsOf } from '../schedule/decision.ts';
+import { type Decision, machinesOf, placementsOf, unseenOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 
 /** The units of one pass, and the names of the machines that it has to observe. */
@@ -28,7 +29,15 @@ export function toDo(snapshot: ClusterSnapshot): ToDo {
     if (decision.kind === 'place') groups.add(decision.unit, 'place', machines);
     if (isGone(decision, snapshot)) groups.add(decision.unit, 'forget', []);
   }
-  for (const { machine, changes } of plan(snapshot, placementsOf(decisions, scope))) {
+  const placements = placementsOf(decisions, scope);
+  const unseen = unseenOf(decisions);
+  const plans = plan(snapshot, placements, { rollouts: { unseen } });
+  // The instances of a template get a new text in one pass, because its pieces follow each other.
+  const changed = new Set(plans.flatMap(({ changes }) => changes.map(({ unit }) => unit)));
+  for (const [index, { units: members }] of rolloutsOf(plans, { snapshot, placements, unseen }).entries()) {
+    for (const unit of members) if (changed.has(unit)) groups.add(unit, `rollout ${index}`, []);
+  }
+  for (const { machine, changes } of plans) {
     for (const { unit, obstacle } of changes) {
       if (obstacle === undefined || REPORTED.has(obstacle.code)) groups.add(unit, `on ${machine}`, [machine]);
     }

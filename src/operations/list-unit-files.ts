@@ -1,12 +1,20 @@
 import { type Drift, driftOf } from '../cluster/drift.ts';
-import { type ClusterSnapshot, type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
+import {
+  type ClusterSnapshot,
+  type DesiredUnit,
+  type Held,
+  type MachineView,
+  observedOn,
+} from '../cluster/snapshot.ts';
 import { reachedState, TARGET_STATES, type TargetState } from '../cluster/unit-state.ts';
+import { groupWith } from '../plan/rollout.ts';
 import type { Decision } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { expandSpecifiers } from '../unit/specifiers.ts';
 import { description, parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import {
+  heldUnits,
   isUnknownUnit,
   type Listing,
   type MachineRef,
@@ -33,6 +41,9 @@ export type UnitFileRow = {
   readonly set: string | undefined;
   /** For a loaded or launched global unit: the feasible machines, and those of them on which its target state holds. */
   readonly coverage: { readonly reached: number; readonly eligible: number } | undefined;
+  /** During a rollout: the copies of the unit or the instances of its template, and those of them with the new text. */
+  readonly rollout: { readonly updated: number; readonly copies: number } | undefined;
+  readonly held: Held | undefined;
   readonly description: string;
 };
 
@@ -48,6 +59,7 @@ export async function listUnitFiles(from: SnapshotSource): Promise<Listing<UnitF
     unreachable: unreachableMachines(snapshot),
     unknown: unknownUnits(snapshot),
     unreadable: snapshot.unreadable ?? [],
+    held: heldUnits(snapshot),
   };
 }
 
@@ -64,6 +76,8 @@ export function unitFileRow(
     target: unit.target,
     global: unit.placement.global,
     set: unit.set,
+    rollout: rolloutOf(unit, snapshot),
+    held: unit.held,
     description: descriptionOf(unit),
   };
   if (decision?.kind === 'global') return { ...common, ...spread(unit, decision, snapshot) };
@@ -76,6 +90,20 @@ export function unitFileRow(
     machine: assigned === undefined ? gone : machineRef(assigned),
     coverage: undefined,
   };
+}
+
+/** The progress of a new text by the records on the machines; undefined if no launched copy has an older one. */
+function rolloutOf(unit: DesiredUnit, { units, machines }: ClusterSnapshot): UnitFileRow['rollout'] {
+  const isOld = (each: DesiredUnit, machine: MachineView): boolean | undefined => {
+    const record = observedOn(machine, each.name)?.record;
+    return record?.target === 'launched' ? record.digest !== each.digest : undefined;
+  };
+  const own = machines.flatMap((machine) => isOld(unit, machine) ?? []);
+  if (own.length === 0) return undefined;
+  const group = groupWith(unit, units);
+  const all = group.flatMap((each) => machines.flatMap((machine) => isOld(each, machine) ?? []));
+  const updated = all.filter((old) => !old).length;
+  return updated === all.length ? undefined : { updated, copies: all.length };
 }
 
 /** The description with expanded specifiers; a template keeps them, because it has no instance. */

@@ -15,7 +15,14 @@ import {
 } from '../cluster/unit-state.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import { type Listing, type MachineRef, machineRef, unknownUnits, unreachableMachines } from './listing.ts';
+import {
+  heldUnits,
+  type Listing,
+  type MachineRef,
+  machineRef,
+  unknownUnits,
+  unreachableMachines,
+} from './listing.ts';
 import { observeCluster, type SnapshotSource } from './observe-cluster.ts';
 
 /**
@@ -59,6 +66,7 @@ export async function listUnits(from: SnapshotSource): Promise<Listing<UnitRow>>
     unreachable: unreachableMachines(snapshot),
     unknown: unknownUnits(snapshot),
     unreadable: snapshot.unreadable ?? [],
+    held: heldUnits(snapshot),
     withoutRegistry: snapshot.withoutRegistry,
   };
 }

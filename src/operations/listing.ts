@@ -1,6 +1,7 @@
 import { quoted } from '../base/visible.ts';
 import {
   type ClusterSnapshot,
+  type Held,
   type MachineView,
   otherCluster,
   type UnreadableUnit,
@@ -32,8 +33,16 @@ export type Listing<Row> = {
   readonly unknown?: readonly UnknownUnit[];
   /** Units of the registry that cannot be read. */
   readonly unreadable: readonly UnreadableUnit[];
+  readonly held?: readonly HeldUnit[];
   readonly withoutRegistry?: ClusterSnapshot['withoutRegistry'];
 };
+
+/** A unit whose text has failed, and the hash of the text. */
+export type HeldUnit = { readonly unit: string; readonly hash: string; readonly held: Held };
+
+export function heldUnits({ units }: ClusterSnapshot): readonly HeldUnit[] {
+  return units.flatMap(({ name: unit, hash, held }) => (held === undefined ? [] : [{ unit, hash, held }]));
+}
 
 export function unknownUnits(snapshot: ClusterSnapshot): readonly UnknownUnit[] {
   return snapshot.machines.flatMap((view) =>

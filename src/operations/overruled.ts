@@ -55,7 +55,9 @@ export function withOverruled<Result extends RequestResult>(
   now: number,
 ): Result {
   const failed = new Set(result.results.filter(isFailed).map(({ unit }) => unit));
+  const restored = new Set(result.restored?.map(({ unit }) => unit));
   const overruled = requested.flatMap((each): readonly UnitProblem[] => {
+    if (restored.has(each.unit)) return [];
     const change = changeOf(each, failed.has(each.unit), view);
     return change === undefined ? [] : [{ unit: each.unit, error: overruledError(change, view, now) }];
   });

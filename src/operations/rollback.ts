@@ -1,5 +1,6 @@
 import { FleetError, isFleetError } from '../base/errors.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
+import type { RolloutLimits } from '../plan/rollout.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
@@ -15,6 +16,8 @@ export type RollbackRequest = {
   readonly unit: string;
   /** The prefix of the hash of the wanted text; undefined for the last good text before the present one. */
   readonly to: string | undefined;
+  /** What the command gives for the rollout, in place of the options of the unit. */
+  readonly limits?: RolloutLimits;
 };
 
 /** The result of a rollback, and the restored text. */
@@ -25,7 +28,10 @@ export type Rollback = RequestResult & { readonly unit: string; readonly entry: 
  * written to its machines, and a running unit is restarted.
  * Throws FleetError `unit-not-found`, and `usage` for a hash that is unknown or ambiguous.
  */
-export async function rollback(ports: Ports, { unit: argument, to }: RollbackRequest): Promise<Rollback> {
+export async function rollback(
+  ports: Ports,
+  { unit: argument, to, limits }: RollbackRequest,
+): Promise<Rollback> {
   const unit = unitNameOf(argument).text;
   let chosen: HistoryRow | undefined;
   let problems: UnitProblem[] = [];
@@ -45,7 +51,7 @@ export async function rollback(ports: Ports, { unit: argument, to }: RollbackReq
   if (chosen === undefined) throw new TypeError('update decided nothing');
   const names = new Set(changed.map(({ name }) => name));
   const result = {
-    ...requestResult(await reconcile(ports, names), problems),
+    ...requestResult(await reconcile(ports, names, { limits }), problems),
     templates,
     unit,
     entry: chosen,

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { FleetError } from '../base/errors.ts';
 import { isGlob } from '../base/glob.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
+import type { RolloutLimits } from '../plan/rollout.ts';
 import type { Action } from '../plan/steps.ts';
 import type { ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
@@ -14,6 +15,7 @@ import { unitNameOf } from './local-file.ts';
 import { awaitLease } from './observe-cluster.ts';
 import { overrule, type Requested, requestedBy } from './overruled.ts';
 import { startedAlone, unitsApart } from './related-units.ts';
+import { releaseEdits } from './release.ts';
 import { actionable, expandInstances } from './request-arguments.ts';
 import { selectUnits } from './select-units.ts';
 import { type Aim, type Submission, type SubmitRequest, submit } from './submit.ts';
@@ -31,7 +33,7 @@ export async function submitUnits(
   const needed = units.filter(({ name, target }) => created.has(name) && target !== 'inactive');
   const ended = endOfRuns(request, units);
   const names = new Set([...replaced, ...companions, ...needed.map(({ name }) => name), ...ended.keys()]);
-  const report = await pass(ports, names, ended);
+  const report = await pass(ports, names, ended, request.limits);
   const result = requestResult(report, [...accepted.problems, ...problems], differing);
   return overrule(
     ports,
@@ -84,9 +86,11 @@ async function raise(
   const { units, replaced, companions, differing } = submission;
   const problems = [...submission.problems, ...accepted.problems];
   const names = new Set([...units.map(({ name }) => name), ...replaced, ...companions]);
+  if (request.retry === true) await ports.registry.update((view) => releaseEdits(names, view));
   await awaitLease(ports, units, request.leaseWaitMs ?? 0);
   const started = verb === 'start' ? units.map((unit) => [unit.name, actionOf(unit, units)] as const) : [];
-  const report = await pass(ports, names, new Map([...started, ...endOfRuns(request, units)]));
+  const actions = new Map([...started, ...endOfRuns(request, units)]);
+  const report = await pass(ports, names, actions, request.limits);
   const requested = requestedBy(submission, (target) => [target, 'launched']);
   return overrule(ports, requested, {
     ...requestResult(report, problems, differing),
@@ -169,8 +173,9 @@ async function pass(
   ports: Ports,
   names: ReadonlySet<string>,
   actions: ReadonlyMap<string, Action | undefined>,
+  limits?: RolloutLimits,
 ): Promise<ReconcileReport | undefined> {
-  return names.size === 0 ? undefined : reconcile(ports, names, { actions });
+  return names.size === 0 ? undefined : reconcile(ports, names, { actions, limits });
 }
 
 /** Throws FleetError `usage` for a template: only its instances run. */

@@ -3,6 +3,7 @@ import { isFleetError } from '../base/errors.ts';
 import { compareText } from '../base/text.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/unit-state.ts';
+import type { RolloutLimits } from '../plan/rollout.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { mayTrigger, triggeredUnit } from '../unit/dependencies.ts';
@@ -22,6 +23,10 @@ export type SubmitRequest = {
   readonly replace: boolean;
   /** Stop runs with a replaced text that a pass would not stop. */
   readonly now?: boolean;
+  /** Try the texts of held units again. */
+  readonly retry?: boolean;
+  /** What the command gives for rollouts, in place of the options of the units. */
+  readonly limits?: RolloutLimits;
   /** The limit of the wait for leases for started fenced units, in ms; 0 by default. */
   readonly leaseWaitMs?: number;
 };

@@ -66,6 +66,8 @@ export type RequestResult = {
   readonly templates?: readonly TemplateResult[];
   /** Templates that a glob matched, and that were not destroyed. */
   readonly kept?: readonly string[];
+  /** The units whose new text failed, and that have their old one again. */
+  readonly restored?: ReconcileReport['restored'];
   /** The changes on each machine, without failed ones. */
   readonly plans: readonly MachinePlan[];
   /** Every machine that did not answer, needed or not. */
@@ -93,6 +95,7 @@ export function requestResult(
     results: unitResults(report),
     problems,
     differing,
+    ...(report.restored && { restored: report.restored }),
     plans: carriedOut(report),
     unreachable: unreachableMachines(report.snapshot),
   };

@@ -2,7 +2,7 @@ import { formatTime } from '../base/time.ts';
 import type { LoggedEvent, LoggedMachine } from '../cluster/logged-event.ts';
 import { formatMachineId } from '../machine/machine.ts';
 import type { EventRow } from '../operations/list-events.ts';
-import { failureText } from './failure.ts';
+import { failureText, heldText } from './failure.ts';
 import { formatAge } from './format.ts';
 import { reasonText } from './reason.ts';
 
@@ -31,6 +31,7 @@ function fieldsOf(event: LoggedEvent): object {
       failure: event.failure.code,
       reason: failureText(event.failure).summary,
     }),
+    ...('held' in event && { reason: heldText(event) }),
     ...('because' in event && { because: event.because.code, reason: reasonText(event.because) }),
   };
 }
@@ -83,6 +84,10 @@ function knownText(event: LoggedEvent): string {
       return votersText(event);
     case 'failed':
       return `${event.unit} failed on ${event.machine}: ${failureText(event.failure).summary}`;
+    case 'held':
+      return `${event.unit} is held: ${heldText(event)}`;
+    case 'released':
+      return `${event.unit} may try text ${event.hash.slice(0, 7)} again`;
     case 'recovered':
       return `${event.unit} is as it should be on ${event.machine} again`;
     case 'restart':

@@ -4,6 +4,7 @@ import { machineRef } from '../operations/listing.ts';
 import type { RuleResult } from '../schedule/constraints.ts';
 import { type Decision, machinesOf } from '../schedule/decision.ts';
 import type { MachineEvaluation } from '../schedule/explain.ts';
+import { heldText } from './failure.ts';
 import { formatAge, machineTitle } from './format.ts';
 import { machineJson } from './json.ts';
 import { reasonText } from './reason.ts';
@@ -32,6 +33,14 @@ export function ruleRows({ machines }: UnitExplanation, full: boolean): readonly
 
 /** The machine of the unit, the second choice, and the events that would move the unit. */
 export function explanationLines(explanation: UnitExplanation): readonly string[] {
+  const { hash, held } = explanation.unit;
+  return [
+    ...placeLines(explanation),
+    ...(held === undefined ? [] : [`It is held: ${heldText({ hash, held })}`]),
+  ];
+}
+
+function placeLines(explanation: UnitExplanation): readonly string[] {
   const { unit, decision, machines, runnerUp } = explanation;
   const title = `Unit ${unit.name}`;
   const isWanted = unit.target !== 'inactive';
@@ -109,6 +118,7 @@ export function explanationJson(explanation: UnitExplanation): object {
     decision: DECISIONS_IN_JSON[decision.kind],
     machine: global ? null : viewJson(chosen?.machine),
     runnerUp: viewJson(runnerUp),
+    held: unit.held === undefined ? null : heldText({ hash: unit.hash, held: unit.held }),
     because: because === undefined ? null : reasonText(because),
     agentTtlMs: snapshot.agentTtlMs,
     machines: machines.map((each) => ({

@@ -1,6 +1,8 @@
+import { formatDuration } from '../base/time.ts';
 import { quoted } from '../base/visible.ts';
 import { tieText } from '../cluster/dependencies.ts';
 import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts';
+import type { Held } from '../cluster/snapshot.ts';
 import { isMasked, type SystemdState } from '../cluster/unit-state.ts';
 import { packagesOf } from './format.ts';
 import { foreignUnit, reasonText } from './reason.ts';
@@ -44,7 +46,9 @@ export function failureText(failure: Failure): FailureText {
         `To start it, stop the other one: fleetctl stop ${failure.tie.unit}; or place them on different machines`,
       );
     case 'waits':
-      return plain(`"${failure.unit}" has to leave the machine first, and did not`, 'Run the command again');
+    case 'held':
+    case 'gated':
+      return waiting(failure);
     case 'other-cluster':
       return plain(
         `the machine belongs to another cluster: ${quoted(failure.cluster)}`,
@@ -64,6 +68,42 @@ export function failureText(failure: Failure): FailureText {
     default:
       return changeText(failure);
   }
+}
+
+/** The text about a copy that is not changed because of another one. */
+function waiting(failure: Extract<Failure, { code: 'waits' | 'held' | 'gated' }>): FailureText {
+  if (failure.code === 'waits')
+    return plain(`"${failure.unit}" has to leave the machine first, and did not`, 'Run the command again');
+  if (failure.code === 'held')
+    return plain(
+      `held: ${heldText(failure)}`,
+      'Give it another text: fleetctl start --replace, or rollback; or try this one again: fleetctl start --retry',
+    );
+  const names = failure.down.map(({ unit, machine }) => (machine === '' ? unit : `${unit} on ${machine}`));
+  return plain(
+    `it keeps its old text until ${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} up (MaxParallel=${failure.limit})`,
+    'fleetd or "fleetctl reconcile" continues then; with more copies down: fleetctl start --max-parallel',
+  );
+}
+
+/** `text 5d7d29e failed on m4: exit status 203` */
+export function heldText({ hash, held }: { readonly hash: string; readonly held: Held }): string {
+  const where = held.machines.map(({ name }) => name).join(', ');
+  return `text ${hash.slice(0, 7)} failed on ${where}: ${causeText(held.cause)}`;
+}
+
+function unhealthy({ what, withinMs }: { readonly what: string; readonly withinMs: number }): string {
+  if (what === 'command') return `its HealthExec= did not succeed within ${formatDuration(withinMs)}`;
+  return 'it was restarted or ended within HealthyFor=';
+}
+
+/** A cause of a newer program is shown by its kind. */
+function causeText(cause: Held['cause']): string {
+  if (cause.kind === 'unhealthy') return unhealthy(cause);
+  if (cause.kind !== 'not-up') return String(Object(cause).kind);
+  const { state } = cause;
+  if (state.load === 'loaded' && state.exitCode === 1) return `exit status ${state.exitStatus}`;
+  return notUp(state);
 }
 
 function decidedElsewhere({
@@ -96,7 +136,7 @@ function locked({ holder }: Extract<Failure, { code: 'locked' }>): FailureText {
 
 /** The text of a failure after the change of a unit had begun. */
 function changeText(
-  failure: Extract<Failure, { code: 'step' | 'not-down' | 'queued' | 'unverified' | 'not-up' }>,
+  failure: Extract<Failure, { code: 'step' | 'not-down' | 'queued' | 'unverified' | 'not-up' | 'unhealthy' }>,
 ): FailureText {
   switch (failure.code) {
     case 'step': {
@@ -115,6 +155,8 @@ function changeText(
       );
     case 'unverified':
       return plain('the machine did not report the result', 'To see its state: fleetctl list-units');
+    case 'unhealthy':
+      return { summary: unhealthy(failure), lines: failure.lines, hint: undefined };
     case 'not-up':
       return {
         summary: notUp(failure.state),

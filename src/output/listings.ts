@@ -5,6 +5,7 @@ import type { UnitFileRow } from '../operations/list-unit-files.ts';
 import type { UnitRow } from '../operations/list-units.ts';
 import type { History, HistoryRow } from '../operations/unit-texts.ts';
 import type { VoterStatus } from '../quorum/electorate.ts';
+import { heldText } from './failure.ts';
 import {
   bytes,
   cpuTime,
@@ -81,6 +82,15 @@ export const UNIT_FILES: ListingView<UnitFileRow> = {
       value: ({ global }) => String(global),
       json: { global: (row) => row.global, coverage: (row) => row.coverage ?? null },
     },
+    {
+      field: 'rollout',
+      value: rolloutText,
+      json: {
+        rollout: ({ rollout }) => rollout ?? null,
+        held: ({ hash, held }) => (held === undefined ? null : heldText({ hash, held })),
+      },
+      meaning: 'how many copies have the new text during a rollout, and why the text is held',
+    },
     text('desc', (row) => row.description, { json: 'description' }),
     {
       field: 'set',
@@ -90,6 +100,14 @@ export const UNIT_FILES: ListingView<UnitFileRow> = {
     },
   ],
 };
+
+/** `2 of 3 on 5d7d29e`, `held: text 5d7d29e failed on m4: exit status 203` */
+function rolloutText({ rollout, held, hash }: UnitFileRow): string {
+  const progress = rollout && `${rollout.updated} of ${rollout.copies} on ${hash.slice(0, 7)}`;
+  return [progress, held && `held: ${heldText({ hash, held })}`]
+    .filter((part) => part !== undefined)
+    .join('; ');
+}
 
 function targetMachine({ coverage, machine }: UnitFileRow, { full }: TableOptions): string {
   if (coverage !== undefined) return `${coverage.reached} of ${coverage.eligible}`;

@@ -1,7 +1,8 @@
 import type { FleetError } from '../base/errors.ts';
 import type { UnreadableUnit } from '../cluster/snapshot.ts';
-import type { Listing, UnknownUnit, UnreachableMachine } from '../operations/listing.ts';
+import type { HeldUnit, Listing, UnknownUnit, UnreachableMachine } from '../operations/listing.ts';
 import type { MachinePlan, Step } from '../plan/step.ts';
+import { heldText } from './failure.ts';
 import { formatAge } from './format.ts';
 
 /** Lines for standard output and for standard error, each without its newline. */
@@ -26,6 +27,7 @@ export function missingLines({
   unreachable,
   unknown = [],
   unreadable,
+  held = [],
   withoutRegistry,
 }: Omit<Listing<unknown>, 'rows'>): readonly string[] {
   const unknownLine = ({ unit, machine, why }: UnknownUnit): string =>
@@ -39,7 +41,19 @@ export function missingLines({
     ...unreachableLines(unreachable),
     ...withHints(unknown, unknownLine),
     ...withHints(unreadable, unreadableLine),
+    ...heldLines(held),
   ];
+}
+
+/** Units that are held for the same reason, such as the instances of a template, have one line. */
+function heldLines(held: readonly HeldUnit[]): readonly string[] {
+  const lines = new Map<string, string[]>();
+  for (const each of held) lines.set(heldText(each), [...(lines.get(heldText(each)) ?? []), each.unit]);
+  return [...lines].map(([why, [first, ...more]]) => {
+    const others =
+      more.length === 0 ? '' : more.length === 1 ? ' (and 1 other)' : ` (and ${more.length} others)`;
+    return `Warning: Unit "${first}"${others} is held: ${why}`;
+  });
 }
 
 /** Warnings about unreachable machines. */

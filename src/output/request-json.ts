@@ -9,7 +9,7 @@ import { reasonText } from './reason.ts';
 
 /**
  * The result of a command on units, or with `dryRun` its preview:
- * `{ "dryRun": …, "results": […], "changes": […], "created": […], "alone": […], "kept": […], "differing": […], "templates": […], "problems": […], "unreachable": […] }`.
+ * `{ "dryRun": …, "results": […], "changes": […], "created": […], "alone": […], "kept": […], "differing": […], "templates": […], "restored": […], "problems": […], "unreachable": […] }`.
  */
 export function requestJson(request: RequestResult, dryRun: boolean): object {
   return {
@@ -21,6 +21,7 @@ export function requestJson(request: RequestResult, dryRun: boolean): object {
     kept: [...(request.kept ?? [])],
     differing: request.differing.map(({ unit, path }) => ({ unit, path })),
     templates: [...(request.templates ?? [])],
+    restored: [...(request.restored ?? [])],
     problems: problemsJson(request.problems),
     unreachable: unreachableJson(request.unreachable),
   };

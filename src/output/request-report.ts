@@ -9,7 +9,10 @@ export function requestReport(verb: UnitVerb, request: RequestResult, dryRun = f
   // Templates with instances are reported together with these.
   const reported = new Set(templatesOf(request).map(({ template }) => template));
   const created = [...(request.created ?? [])].filter((unit) => !reported.has(unit));
-  const results = request.results.filter(({ unit, target }) => target !== 'inactive' || !reported.has(unit));
+  const restored = new Set(request.restored?.map(({ unit }) => unit));
+  const results = request.results.filter(
+    ({ unit, target }) => !restored.has(unit) && (target !== 'inactive' || !reported.has(unit)),
+  );
   return {
     out: [
       ...created.map((unit) => `Unit ${unit} inactive`),
@@ -56,7 +59,7 @@ export function restartPreview(result: RestartResult): ReportLines {
 }
 
 function warnings(request: RequestResult, dryRun: boolean): readonly string[] {
-  const { differing, alone = [], apart = [], templates = [], kept = [], results } = request;
+  const { differing, alone = [], apart = [], templates = [], kept = [], restored = [], results } = request;
   return [
     ...differing.flatMap(({ unit, path }) => [
       `Warning: unit "${unit}" in the registry differs from file "${path}"; the text of the registry is used`,
@@ -80,6 +83,10 @@ function warnings(request: RequestResult, dryRun: boolean): readonly string[] {
       `Warning: template "${name}" ${dryRun ? 'would stay' : 'stays'} in the registry, because a glob matches only units that can run`,
       `hint: Destroy it too: fleetctl destroy ${name}`,
     ]),
+    ...restored.map(
+      ({ unit, hash }) =>
+        `Warning: unit "${unit}" has its old text ${hash.slice(0, 7)} again, because the new one failed`,
+    ),
     ...results.flatMap(leftProcesses),
   ];
 }

@@ -1,8 +1,9 @@
 import { globMatcher } from '../base/glob.ts';
-import { compareText } from '../base/text.ts';
 import { allTiedTo, upholdTies } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine.ts';
+import { type Entry, piecesOfSize, rolloutPieces, STAGES, type Stage } from './pieces.ts';
+import type { Rollout } from './rollout.ts';
 import type { MachinePlan, UnitChange, Wave } from './step.ts';
 import { mayStart } from './steps.ts';
 import { tiesBetween, withLateRevivals } from './ties.ts';
@@ -16,25 +17,17 @@ export type OrderRequest = {
   readonly leaving: ReadonlyMap<string, MachineId>;
   /** How many copies are changed at once; undefined for all. */
   readonly maxParallel: number | undefined;
+  /** The rollouts that the plans belong to; none by default. */
+  readonly rollouts?: readonly Rollout[];
 };
-
-/** One change with its machine and its stage. */
-type Entry = { readonly machine: string; readonly change: UnitChange; readonly stage: Stage };
-
-/**
- * `check`: can the machine that a unit leaves be changed? `before`: old copies of a unit that must not run twice, and the
- * units that would start them again. `main`: everything else. `after`: the old copy of a unit that moves, which stays
- * until the new one is up. `last`: a unit that replaces one that leaves the machine.
- */
-const STAGES = ['check', 'before', 'main', 'after', 'last'] as const;
-type Stage = (typeof STAGES)[number];
 
 /** Unit → the units that start it whenever it is down, as long as they are up. */
 type Starters = ReadonlyMap<string, readonly string[]>;
 
 /**
  * The order in which plans are executed, for every verb: waves, one after the other. A unit that failed in one wave is
- * skipped in the later ones. With `maxParallel` the main work is split into pieces of that size, and each piece is
+ * skipped in the later ones. A rollout is split into pieces in the same way, while other work is in the first one. With
+ * `maxParallel` the main work is split into pieces of that size, and each piece is
  * finished before the next one begins. A unit, its starters, and the units that stop with it are in one piece on a
  * machine, which may be larger: in different pieces, the starters would start the unit again or lack its file, and the
  * dependent units would be down until the last piece. On each machine the starters of a unit are changed first, so that
@@ -46,6 +39,7 @@ export function orderOf({
   placements,
   leaving,
   maxParallel,
+  rollouts = [],
 }: OrderRequest): readonly Wave[] {
   const units = new Map(snapshot.units.map((unit) => [unit.name, unit]));
   const names = new Map(snapshot.machines.map(({ id, machine }) => [id, machine.name]));
@@ -89,17 +83,29 @@ export function orderOf({
       .filter(({ stage }) => stage === 'last')
       .map(({ change: { unit } }) => [unit, replacedBy(units.get(unit), origin)] as const),
   );
-  const isGate = maxParallel !== undefined;
-  const waves = pieces(entries, units, tiesOf(snapshot, starters), maxParallel)
-    .flatMap((piece) =>
-      STAGES.map((stage): Wave => {
-        const there = piece.filter((entry) => entry.stage === stage);
-        const finishes = stage === 'after' && isGate;
-        return { plans: byMachine(there, starters), isGate, finishes, isCheck: stage === 'check', waitsFor };
-      }),
-    )
-    .filter((wave) => wave.plans.length > 0);
-  return withLateRevivals(waves, snapshot);
+  const request = { entries, units, tied: tiesOf(snapshot, starters) };
+  const pieces =
+    maxParallel === undefined ? rolloutPieces(request, rollouts) : piecesOfSize(request, maxParallel);
+  const waves = pieces.flatMap((piece, index) => wavesOf(piece, starters, index, maxParallel !== undefined));
+  return withLateRevivals(
+    waves.map((wave) => ({ ...wave, waitsFor })),
+    snapshot,
+  );
+}
+
+/** The waves of a piece: its stages that have work. */
+function wavesOf(
+  entries: readonly Entry[],
+  starters: Starters,
+  piece: number,
+  isGate: boolean,
+): readonly Omit<Wave, 'waitsFor'>[] {
+  return STAGES.flatMap((stage) => {
+    const there = entries.filter((entry) => entry.stage === stage);
+    const finishes = stage === 'after' && isGate;
+    if (there.length === 0) return [];
+    return [{ plans: byMachine(there, starters), piece, isGate, finishes, isCheck: stage === 'check' }];
+  });
 }
 
 /** Every change with its machine. */
@@ -152,70 +158,6 @@ function startersIn({ units, olderTexts = [] }: ClusterSnapshot): Starters {
 function tiesOf(snapshot: ClusterSnapshot, starters: Starters): (unit: string) => ReadonlySet<string> {
   const { stops } = tiesBetween(snapshot);
   return (unit) => new Set([...(starters.get(unit) ?? []), ...allTiedTo([unit], stops)]);
-}
-
-/** `anchors` in groups: units that are tied, and share a machine that they are on, come to, or leave. */
-function groupsOf(
-  anchors: readonly Entry[],
-  entries: readonly Entry[],
-  tied: (unit: string) => ReadonlySet<string>,
-): readonly (readonly Entry[])[] {
-  const machines = new Map(anchors.map(({ change: { unit } }) => [unit, new Set<string>()]));
-  for (const { stage, machine, change } of entries) {
-    if (stage !== 'main') machines.get(change.unit)?.add(machine);
-  }
-  const machinesOf = ({ machine, change: { unit } }: Entry): readonly string[] => [
-    machine,
-    ...(machines.get(unit) ?? []),
-  ];
-  const copies = new Map<string, Entry[]>();
-  for (const anchor of anchors)
-    copies.set(anchor.change.unit, [...(copies.get(anchor.change.unit) ?? []), anchor]);
-  const groups = new Map(anchors.map((anchor) => [anchor, [anchor]]));
-  for (const anchor of anchors) {
-    const here = new Set(machinesOf(anchor));
-    for (const other of [...tied(anchor.change.unit)].flatMap((unit) => copies.get(unit) ?? [])) {
-      const [mine = [], its = []] = [groups.get(anchor), groups.get(other)];
-      if (mine === its || !machinesOf(other).some((machine) => here.has(machine))) continue;
-      mine.push(...its);
-      for (const each of its) groups.set(each, mine);
-    }
-  }
-  return [...new Set(groups.values())];
-}
-
-/** The entries of each piece: at most `size` main ones, and the others in the piece of the last main one of their unit. */
-function pieces(
-  entries: readonly Entry[],
-  units: ReadonlyMap<string, DesiredUnit>,
-  tied: (unit: string) => ReadonlySet<string>,
-  size: number | undefined,
-): readonly (readonly Entry[])[] {
-  if (size === undefined) return [entries];
-  const rank = ({ change }: Entry): number => units.get(change.unit)?.placement.machineOf.length ?? 0;
-  const worked = new Set(entries.flatMap(({ stage, change }) => (stage === 'main' ? change.unit : [])));
-  const isAnchor = ({ stage, change }: Entry): boolean =>
-    stage === 'main' || (stage !== 'check' && !worked.has(change.unit));
-  // Units that others name in MachineOf= come first.
-  const sorted = groupsOf(entries.filter(isAnchor), entries, tied)
-    .map((group) => ({ group: group.toSorted(byUnit), rank: Math.max(...group.map(rank)) }))
-    .toSorted((a, b) => a.rank - b.rank || byUnit(a.group[0] as Entry, b.group[0] as Entry));
-  const main: Entry[][] = [[]];
-  for (const { group } of sorted) {
-    const last = main.at(-1) as Entry[];
-    if (last.length > 0 && last.length + group.length > size) main.push(group);
-    else last.push(...group);
-  }
-  const pieceOf = new Map(main.flatMap((piece, index) => piece.map(({ change }) => [change.unit, index])));
-  const others = entries.filter((entry) => !isAnchor(entry));
-  return main.map((piece, index) => [
-    ...piece,
-    ...others.filter(({ change }) => pieceOf.get(change.unit) === index),
-  ]);
-}
-
-function byUnit(a: Entry, b: Entry): number {
-  return compareText(a.change.unit, b.change.unit) || compareText(a.machine, b.machine);
 }
 
 /** The units in `leaving` that `unit` replaces. */

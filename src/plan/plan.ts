@@ -7,6 +7,8 @@ import {
 } from '../cluster/snapshot.ts';
 import { isOurs, type ObservedUnit } from '../cluster/unit-state.ts';
 import { classify, type UnitOnMachine } from './classify.ts';
+import { holdObstacle, keptOn } from './held.ts';
+import { type RolloutContext, withGates } from './rollout.ts';
 import type { MachinePlan, UnitChange } from './step.ts';
 import { type Action, mayStart, obstacleFor, stepsFor } from './steps.ts';
 import { tiesBetween, withTies } from './ties.ts';
@@ -15,6 +17,8 @@ import { tiesBetween, withTies } from './ties.ts';
 export type PlanOptions = {
   /** The actions that a command requests for units in this pass only, in addition to their target states. */
   readonly actions?: ReadonlyMap<string, Action | undefined>;
+  /** Undefined if the caller orders copies itself. */
+  readonly rollouts?: Pick<RolloutContext, 'unseen' | 'limits'> | undefined;
 };
 
 /**
@@ -25,7 +29,7 @@ export type PlanOptions = {
 export function plan(
   snapshot: ClusterSnapshot,
   placements: ReadonlyMap<string, readonly string[]>,
-  { actions = new Map() }: PlanOptions = {},
+  { actions = new Map(), rollouts }: PlanOptions = {},
 ): readonly MachinePlan[] {
   const desired = new Map(snapshot.units.map((unit) => [unit.name, unit]));
   const wantedOn = byMachine(placements);
@@ -38,13 +42,14 @@ export function plan(
     const names = [...new Set([...wanted, ...ours.map(({ name }) => name)])].sort(compareText);
     const changes = names.flatMap((name) => {
       const unit = desired.get(name);
+      const kept = wanted.has(name) ? keptOn(unit, observed.get(name), snapshot) : undefined;
       const pair: UnitOnMachine = {
-        wanted: wanted.has(name) ? unit : undefined,
+        wanted: kept,
         token: unit?.token ?? snapshot.revision,
         observed: observed.get(name),
         mayLinger: mayLinger(unit, machine, placements, snapshot),
       };
-      return change(name, pair, actions.get(name), machine, snapshot) ?? [];
+      return withHold(change(name, pair, actions.get(name), machine, snapshot), unit, kept, machine) ?? [];
     });
     const isWanted = (unit: DesiredUnit): boolean =>
       placements.has(unit.name) ? wanted.has(unit.name) : isAssigned(unit, machine);
@@ -55,7 +60,21 @@ export function plan(
       ),
     };
   });
-  return withForbidden(plans, desired).filter(({ changes }) => changes.length > 0);
+  const all = withForbidden(plans, desired).filter(({ changes }) => changes.length > 0);
+  return rollouts === undefined ? all : withGates(all, { snapshot, placements, ...rollouts });
+}
+
+/** The change, or the obstacle of a held unit. */
+function withHold(
+  change: UnitChange | undefined,
+  unit: DesiredUnit | undefined,
+  kept: DesiredUnit | undefined,
+  machine: MachineView,
+): UnitChange | undefined {
+  const obstacle =
+    change?.obstacle === undefined ? holdObstacle(unit, kept, change?.steps ?? [], machine) : undefined;
+  if (unit === undefined || obstacle === undefined) return change;
+  return { unit: unit.name, token: unit.token, steps: [], obstacle };
 }
 
 /** The machines that answered and do not belong to another cluster, which is never changed. */

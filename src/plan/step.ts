@@ -44,7 +44,7 @@ export type Step =
 /** The reason why a unit on a machine must not be changed. */
 export type Obstacle = Extract<
   Failure,
-  { code: 'foreign' | 'unrecorded' | 'stale' | 'fenced' | 'unknown' | 'excluded' }
+  { code: 'foreign' | 'unrecorded' | 'stale' | 'fenced' | 'unknown' | 'excluded' | 'held' | 'gated' }
 >;
 
 /** All steps for one unit on one machine, in order; none if there is an obstacle. */
@@ -63,6 +63,8 @@ export type MachinePlan = { readonly machine: string; readonly changes: readonly
 /** Plans that are executed together, on all of their machines at once. */
 export type Wave = {
   readonly plans: readonly MachinePlan[];
+  /** The number of its piece: a rollout that fails in one piece does not reach the later ones. */
+  readonly piece: number;
   /** A failure in it ends the pass, except for the waves with `finishes`. */
   readonly isGate: boolean;
   /** After a failure, it is still executed for units that an earlier wave has changed. */

@@ -1,7 +1,9 @@
+import { isFleetError } from '../base/errors.ts';
 import type { Failure, UnitOutcome } from '../cluster/failure.ts';
 import type { Reason } from '../cluster/reason.ts';
 import {
   type ClusterSnapshot,
+  type DesiredUnit,
   type MachineView,
   observedOn,
   otherCluster,
@@ -9,32 +11,47 @@ import {
 } from '../cluster/snapshot.ts';
 import { isForeign } from '../cluster/unit-state.ts';
 import { unreachableFailure } from '../cluster/unreachable.ts';
-import { hasStep, type MachinePlan, type Wave } from '../plan/step.ts';
+import type { Rollout } from '../plan/rollout.ts';
+import { hasStep, type MachinePlan, type UnitChange, type Wave } from '../plan/step.ts';
 import type { Decision } from '../schedule/decision.ts';
 import type { MachineSession } from '../systemd/driver.ts';
+import { type HealthRequest, healthOf, healthQuery } from '../systemd/health.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { type Emit, planned } from './events.ts';
+import { isVerified } from './rollouts.ts';
 
 /**
  * Executes waves, one after the other. A unit that failed is skipped in later waves. A unit that waits for it is skipped
- * too, with a separate outcome. No wave begins after `signal` aborts.
+ * too, with a separate outcome. The units of a rollout are skipped in the pieces after one in which a copy was not verified.
+ * No wave begins after `signal` aborts.
  */
 export async function executeWaves(
   waves: readonly Wave[],
-  run: (plans: readonly MachinePlan[]) => Promise<readonly UnitOutcome[]>,
-  signal?: AbortSignal,
+  run: (plans: readonly MachinePlan[], piece: number) => Promise<readonly UnitOutcome[]>,
+  {
+    signal,
+    rollouts = [],
+  }: { readonly signal?: AbortSignal | undefined; readonly rollouts?: readonly Rollout[] } = {},
 ): Promise<readonly UnitOutcome[]> {
   const done: UnitOutcome[] = [];
   const touched = new Set<string>();
   const failed = new Set<string>();
+  /** Rollout → the first piece in which a copy was not verified. */
+  const ended = new Map<Rollout, number>();
   let isOver = false;
-  for (const { plans, isGate, finishes, waitsFor } of waves) {
+  for (const { plans, piece, isGate, finishes, waitsFor } of waves) {
     if (signal?.aborted) break;
     if (isOver && !finishes) continue;
     const held = (unit: string): string | undefined => waitsFor.get(unit)?.find((other) => failed.has(other));
-    const isDue = (unit: string): boolean => !failed.has(unit) && (!finishes || touched.has(unit));
+    const isEnded = (unit: string): boolean =>
+      rollouts.some((each) => each.units.has(unit) && (ended.get(each) ?? piece) < piece);
+    const isDue = (unit: string): boolean =>
+      !failed.has(unit) && !isEnded(unit) && (!finishes || touched.has(unit));
     const outcomes = [
-      ...(await run(select(plans, (unit) => isDue(unit) && held(unit) === undefined))),
+      ...(await run(
+        select(plans, (unit) => isDue(unit) && held(unit) === undefined),
+        piece,
+      )),
       ...select(plans, (unit) => isDue(unit) && held(unit) !== undefined).flatMap(({ machine, changes }) =>
         changes.map(({ unit }): UnitOutcome => {
           const failure = { code: 'waits', unit: held(unit) ?? '' } as const;
@@ -42,9 +59,12 @@ export async function executeWaves(
         }),
       ),
     ];
-    for (const { unit, failure } of outcomes) {
+    for (const outcome of outcomes) {
+      const { unit, failure } = outcome;
       touched.add(unit);
       if (failure !== undefined) failed.add(unit);
+      const rollout = isVerified(outcome) ? undefined : rollouts.find(({ units }) => units.has(unit));
+      if (rollout !== undefined && !ended.has(rollout)) ended.set(rollout, piece);
     }
     done.push(...outcomes);
     isOver ||= isGate && failed.size > 0;
@@ -61,7 +81,7 @@ function select(plans: readonly MachinePlan[], isMeant: (unit: string) => boolea
 /** Executes plans on all machines in parallel, and waits for all of them. A check that passed has no outcome. */
 export async function execute(
   plans: readonly MachinePlan[],
-  { clusterId, machines }: ClusterSnapshot,
+  { clusterId, machines, units }: ClusterSnapshot,
   sessions: ReadonlyMap<string, MachineSession>,
   emit: Emit,
 ): Promise<readonly UnitOutcome[]> {
@@ -75,13 +95,54 @@ export async function execute(
       const view = machines.find(({ machine }) => machine.name === plan.machine);
       const over = (unit: string): Token => (view && observedOn(view, unit)?.record?.token) ?? 0;
       const changes = plan.changes.map((change) => ({ ...change, over: over(change.unit) }));
-      const all = await session.change(changes, clusterId);
+      const all = await checkHealth(await session.change(changes, clusterId), plan, session, units);
       const outcomes = all.filter(({ unit, failure }) => failure !== undefined || !isCheck(unit));
       for (const outcome of outcomes) emit({ kind: 'outcome', ...outcome });
       return outcomes;
     }),
   );
   return done.flat();
+}
+
+/** The outcomes, with the failures of units that were started and are not healthy. One unit follows the other. */
+async function checkHealth(
+  outcomes: readonly UnitOutcome[],
+  { changes }: MachinePlan,
+  session: MachineSession,
+  units: readonly DesiredUnit[],
+): Promise<readonly UnitOutcome[]> {
+  const checked: UnitOutcome[] = [];
+  for (const outcome of outcomes) {
+    const change = changes.find(({ unit }) => unit === outcome.unit);
+    const request = change === undefined ? undefined : healthRequest(outcome, change, units);
+    const failure = request === undefined ? undefined : await askHealth(request, session);
+    checked.push(failure === undefined ? outcome : { ...outcome, failure });
+  }
+  return checked;
+}
+
+/** Undefined for a unit that was not started, whose start was not awaited, or that keeps an older text. */
+function healthRequest(
+  { unit: name, failure, triggered, state }: UnitOutcome,
+  change: UnitChange,
+  units: readonly DesiredUnit[],
+): HealthRequest | undefined {
+  const unit = units.find((each) => each.name === name);
+  const isStarted = hasStep(change, 'start', 'restart', 'watch');
+  // A dry run has no states.
+  if (unit === undefined || failure !== undefined || triggered !== undefined || state === undefined)
+    return undefined;
+  const isOther = change.steps.some((step) => step.kind === 'record' && step.record.digest !== unit.digest);
+  return isStarted && !isOther ? healthOf(unit) : undefined;
+}
+
+async function askHealth(request: HealthRequest, session: MachineSession): Promise<Failure | undefined> {
+  try {
+    return await session.ask(healthQuery(request));
+  } catch (error) {
+    if (!isFleetError(error)) throw error;
+    return unreachableFailure(error);
+  }
 }
 
 /** The outcomes of decisions whose machine did not answer, belongs to another cluster, or has a foreign unit. */

@@ -55,7 +55,7 @@ export function logOutcomes(
   const reported = outcomes.length === 0 ? new Map<string, Failure>() : lastFailures(registry);
   return log(
     outcomes.flatMap(({ unit, machine, failure, triggered }): readonly LoggedEvent[] => {
-      if (failure?.code === 'unreachable' || triggered !== undefined) return [];
+      if (triggered !== undefined || (failure !== undefined && HAS_OWN_EVENT.has(failure.code))) return [];
       const before = reported.get(`${machine} ${unit}`);
       if (failure === undefined) {
         if (before !== undefined) return [{ kind: 'recovered', unit, machine }];
@@ -66,6 +66,9 @@ export function logOutcomes(
     }),
   );
 }
+
+/** Failures that have separate events, and those that a later pass removes without a command. */
+const HAS_OWN_EVENT: ReadonlySet<Failure['code']> = new Set(['unreachable', 'held', 'gated']);
 
 /** The last reported failures without a later success, by machine and unit. */
 function lastFailures({ events }: RegistryView): ReadonlyMap<string, Failure> {
@@ -81,6 +84,7 @@ function lastFailures({ events }: RegistryView): ReadonlyMap<string, Failure> {
 function inShort(failure: Failure): Failure {
   const line = (text: string): string => text.trimEnd().split('\n').at(-1)?.slice(0, 200) ?? '';
   if (failure.code === 'not-up') return { ...failure, detail: line(failure.detail), journal: [] };
+  if (failure.code === 'unhealthy') return { ...failure, lines: [] };
   return failure.code === 'step' ? { ...failure, detail: line(failure.detail) } : failure;
 }
 

@@ -1,3 +1,4 @@
+import type { RolloutLimits } from '../plan/rollout.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Action } from '../plan/steps.ts';
 import type { Waits } from '../systemd/change-jobs.ts';
@@ -9,6 +10,8 @@ export type PassOptions = {
   readonly actions?: ReadonlyMap<string, Action | undefined> | undefined;
   /** How many copies are changed at once, by default all. With a limit, the first failure ends the pass. */
   readonly maxParallel?: number | undefined;
+  /** What a command gives for rollouts in this pass, in place of the options of the units. */
+  readonly limits?: RolloutLimits | undefined;
   /** Name of a machine that its standard units leave. */
   readonly drain?: string;
   /** Ends the pass: it waits for the changes that were sent, and sends no others. */
@@ -19,10 +22,12 @@ export type PassOptions = {
 export type ReconcileReport = Pass & {
   /** The plans in the order of execution. */
   readonly waves: readonly (readonly MachinePlan[])[];
+  /** The units whose new text failed, and that have their old one again, with its hash; undefined for none. */
+  readonly restored?: readonly { readonly unit: string; readonly hash: string }[] | undefined;
 };
 
 /** A pass that a controller runs for a command. */
-export type PassRequest = Pick<PassOptions, 'actions' | 'maxParallel'> & {
+export type PassRequest = Pick<PassOptions, 'actions' | 'maxParallel' | 'limits'> & {
   readonly units: ReadonlySet<string>;
   readonly waits: Waits;
   /** The user of the command, as `user@host`. */

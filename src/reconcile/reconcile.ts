@@ -7,10 +7,11 @@ import {
 } from '../cluster/snapshot.ts';
 import { orderOf } from '../plan/order.ts';
 import { plan } from '../plan/plan.ts';
+import { rolloutsOf } from '../plan/rollout.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
-import { type Decision, leavingOf, placementsOf } from '../schedule/decision.ts';
+import { type Decision, leavingOf, placementsOf, unseenOf } from '../schedule/decision.ts';
 import { schedule } from '../schedule/schedule.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { decided, planned } from './events.ts';
@@ -20,6 +21,7 @@ import { machineEdits, observe } from './observe.ts';
 import { aheadOf, refuseOutdated } from './outdated.ts';
 import type { PassOptions, ReconcileReport } from './pass.ts';
 import type { Ports } from './ports.ts';
+import { stillWanted, unfinished } from './rollouts.ts';
 import { settle } from './settle.ts';
 import { snapshotOf } from './snapshot.ts';
 import { trustedViews, withoutAhead } from './trust.ts';
@@ -36,13 +38,26 @@ export async function reconcile(
   options: PassOptions = {},
 ): Promise<ReconcileReport> {
   const report = only === 'everything' ? undefined : await ports.controller?.(only, options);
-  return report ?? runPass(ports, only, options);
+  return report ?? withRestored(ports, await runPass(ports, only, options), options.signal);
+}
+
+/** Brings restored texts to their machines at once. The copies that failed are down, so that they come first. */
+async function withRestored(
+  ports: Ports,
+  report: ReconcileReport,
+  signal: AbortSignal | undefined,
+): Promise<ReconcileReport> {
+  const names = (report.restored ?? []).map(({ unit }) => unit);
+  if (names.length === 0) return report;
+  const { outcomes } = await runPass(ports, new Set(names), { signal });
+  const failed = outcomes.filter(({ failure }) => failure !== undefined);
+  return { ...report, outcomes: [...report.outcomes, ...failed] };
 }
 
 async function runPass(
   ports: Ports,
   only: ReadonlySet<string> | 'everything',
-  { actions = new Map(), maxParallel, drain, signal }: PassOptions,
+  { actions = new Map(), maxParallel, limits, drain, signal }: PassOptions,
 ): Promise<ReconcileReport> {
   const { emit, clock } = ports;
   const begun = clock.now();
@@ -57,16 +72,27 @@ async function runPass(
     const { snapshot, decisions, known } = await assign(ports, views, scope, drain);
     const tending = tendVoters(ports, snapshot, known);
     const placements = placementsOf(decisions, readableOf(scope, snapshot));
-    const plans = plan(snapshot, placements, { actions });
+    const unseen = unseenOf(decisions);
+    const plans = plan(snapshot, placements, {
+      actions,
+      rollouts: maxParallel === undefined ? { unseen, limits } : undefined,
+    });
     const leaving = leavingOf(decisions);
-    const order = orderOf({ plans, snapshot, placements, leaving, maxParallel });
+    const rollouts = rolloutsOf(plans, { snapshot, placements, unseen, limits });
+    const order = orderOf({ plans, snapshot, placements, leaving, maxParallel, rollouts });
     emit({ kind: 'planned', waves: order.map((wave) => wave.plans.map(planned)) });
     let wave = 0;
-    const carryOut = (now: readonly MachinePlan[]): ReturnType<typeof execute> => {
+    const carryOut = async (all: readonly MachinePlan[], piece: number): ReturnType<typeof execute> => {
+      const now =
+        piece === 0 || all.length === 0 ? all : stillWanted(all, snapshot, await ports.registry.load());
       if (now.length > 0) emit({ kind: 'wave-begun', wave: ++wave, waves: order.length });
       return execute(now, snapshot, sessions, emit);
     };
-    const [done] = await Promise.all([executeWaves(order, carryOut, signal), tending]);
+    const waved = executeWaves(order, carryOut, { signal, rollouts });
+    const [changed] = await Promise.all([waved, tending]);
+    const left = signal?.aborted ? [] : unfinished(order, changed, rollouts, snapshot);
+    for (const outcome of left) emit({ kind: 'outcome', ...outcome });
+    const done = [...changed, ...left];
     // Unreachable partners, which the command did not name, are not reported.
     const reported =
       only === 'everything' ? decisions : decisions.filter(isMeant(only, registry.units, snapshot));
@@ -74,10 +100,11 @@ async function runPass(
     const waves = order.filter(({ isCheck }) => !isCheck).map((each) => each.plans);
     const pass = { snapshot, decisions: reported, plans: waves.flat(), outcomes };
     const logged = logOutcomes(outcomes, known, (unit) => actions.get(unit) === 'restart');
-    await settle(ports.registry, pass, known, logged);
+    const restored = await settle(ports.registry, pass, known, logged, { rollouts, limits });
     const failures = outcomes.filter(({ failure }) => failure !== undefined).length;
     emit({ kind: 'pass-done', failures, ms: clock.now() - begun });
-    return { ...pass, waves };
+    if (restored.length === 0) return { ...pass, waves };
+    return { ...pass, waves, restored: restored.map(({ name: unit, hash }) => ({ unit, hash })) };
   } finally {
     for (const session of sessions.values()) session.close();
   }

@@ -1,17 +1,19 @@
 import type { UnitOutcome } from '../cluster/failure.ts';
-import { type ClusterSnapshot, machineNameOf } from '../cluster/snapshot.ts';
+import { type ClusterSnapshot, type DesiredUnit, machineNameOf } from '../cluster/snapshot.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Edit } from '../registry/edit.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Decision } from '../schedule/decision.ts';
+import { failedTexts, holdEdits, type RolloutsOfPass, restoredUnits } from './rollouts.ts';
 import { type Pass, verdicts } from './verdicts.ts';
 
 type Move = Extract<Decision, { kind: 'move' }>;
 
 /**
  * Stores the results of a pass: removed units lose their assignment, and so do units that their new machine refused because
- * it has a foreign unit of that name; failed moves are reverted, and new verdicts on texts and the edits `logged` are added.
+ * it has a foreign unit of that name; failed moves are reverted, new verdicts on texts and the edits `logged` are added, and failed texts are held.
+ * Resolves with the units that have their old text again.
  * `known` is the view of the pass's decision.
  */
 export async function settle(
@@ -19,7 +21,8 @@ export async function settle(
   pass: Pass,
   known: RegistryView,
   logged: readonly Edit[],
-): Promise<void> {
+  rollouts: RolloutsOfPass,
+): Promise<readonly DesiredUnit[]> {
   const { snapshot, decisions, plans, outcomes } = pass;
   const failed = new Set(outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit));
   const foreign = new Set(
@@ -29,13 +32,22 @@ export async function settle(
     ({ kind, unit }) => (kind === 'release' && !failed.has(unit)) || (kind === 'place' && foreign.has(unit)),
   );
   const returning = failedMoves(plans, decisions, snapshot, outcomes);
-  if (gone.length + returning.length + verdicts(pass, known).length + logged.length === 0) return;
-  await registry.update((view) => [
-    ...logged,
-    ...release(gone, snapshot, view),
-    ...revertMoves(returning, snapshot, view),
+  const judged = (view: RegistryView): readonly Edit[] => [
     ...verdicts(pass, view),
-  ]);
+    ...holdEdits(failedTexts(pass, rollouts, view), view),
+  ];
+  if (gone.length + returning.length + judged(known).length + logged.length === 0) return [];
+  let restored: readonly DesiredUnit[] = [];
+  await registry.update((view) => {
+    restored = restoredUnits(failedTexts(pass, rollouts, view), view);
+    return [
+      ...logged,
+      ...release(gone, snapshot, view),
+      ...revertMoves(returning, snapshot, view),
+      ...judged(view),
+    ];
+  });
+  return restored;
 }
 
 /**

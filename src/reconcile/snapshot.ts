@@ -2,7 +2,9 @@ import { withLostRecords } from '../cluster/drift.ts';
 import {
   type ClusterSnapshot,
   type DependentUnit,
+  type KeptText,
   type MachineView,
+  observedOn,
   UNLISTED,
   type UnreadableUnit,
 } from '../cluster/snapshot.ts';
@@ -27,6 +29,7 @@ export function snapshotOf(
     revision: registry.token,
     units: [...registry.units.values()],
     olderTexts: olderTexts(registry, machines),
+    keptTexts: keptTexts(registry, machines),
     unreadable: unreadableUnits(registry, machines),
     machines: withUnlisted(machines, registry, now, clusterMachines(registry, ports.machines ?? [])).map(
       (view) => withLostRecords(view, registry.units),
@@ -48,6 +51,14 @@ function olderTexts(registry: RegistryView, machines: readonly MachineView[]): r
     if (!older.has(key)) older.set(key, { name, dependencies: registry.dependencies(name, record.digest) });
   }
   return [...older.values()];
+}
+
+function keptTexts(registry: RegistryView, machines: readonly MachineView[]): readonly KeptText[] {
+  const held = [...registry.units.values()].filter((unit) => unit.held !== undefined);
+  return held.flatMap((unit) => {
+    const records = machines.flatMap((view) => observedOn(view, unit.name)?.record ?? []);
+    return registry.keptTexts(unit, new Set(records.map(({ digest }) => digest)));
+  });
 }
 
 /**

@@ -76,9 +76,7 @@ function started(
   up: readonly Judgement[],
   view: RegistryView,
 ): readonly Judgement[] {
-  const starts = new Set(
-    plans.flatMap(({ machine, changes }) => changes.filter(isStart).map(({ unit }) => `${machine} ${unit}`)),
-  );
+  const starts = startedCopies(plans);
   const units = new Map(snapshot.units.map((unit) => [unit.name, unit]));
   const isUpElsewhere = (unit: string, digest: string): boolean =>
     up.some((each) => each.unit === unit && each.digest === digest);
@@ -98,13 +96,21 @@ function started(
 }
 
 /** Undefined if the start was not waited for, is still in progress, or could not be requested. */
-function verdictOf({ failure, state, triggered }: UnitOutcome): Judgement['verdict'] | undefined {
+export function verdictOf({ failure, state, triggered }: UnitOutcome): Judgement['verdict'] | undefined {
   if (failure === undefined) {
     return triggered === undefined && state !== undefined && isUp(state) ? 'good' : undefined;
   }
+  if (failure.code === 'unhealthy') return 'failed';
   if (failure.code !== 'not-up' || isUnknown(failure.state)) return undefined;
   const { active, sub } = failure.state;
   return active === 'activating' && sub !== 'auto-restart' ? undefined : 'failed';
+}
+
+/** The copies that plans start or watch, as `machine unit`. */
+export function startedCopies(plans: readonly MachinePlan[]): ReadonlySet<string> {
+  return new Set(
+    plans.flatMap(({ machine, changes }) => changes.filter(isStart).map(({ unit }) => `${machine} ${unit}`)),
+  );
 }
 
 function isStart({ steps }: MachinePlan['changes'][number]): boolean {

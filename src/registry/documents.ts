@@ -23,6 +23,12 @@ const address = z.string().check(z.refine((text) => parseAddress(text) !== undef
 const metadata = z.record(z.string().check(z.regex(/^[^=,\s]+$/)), z.string().check(z.regex(/^[^,\s]+$/)));
 /** The time and the author of a command. */
 const made = { at: time, by: z.string() };
+/** See {@link Held}; the cause of a newer program may have other fields. */
+const held = z.object({
+  at: time,
+  machines: z.array(z.object({ id: machineId, name: z.string() })),
+  cause: z.looseObject({ kind: z.string() }),
+});
 
 const loggedMachine = z.object({ id: machineId, name: z.optional(z.string()) });
 /** The fields of all {@link LoggedEvent}s; one of a newer program may have others. */
@@ -48,7 +54,7 @@ const SHAPES = {
    * A unit. `digest` names its text under `contents/`. `fromTemplate`: whether an instance has the text of its template or
    * of a separate file; absent if unknown. `set` is the set that it was applied with. `fleet` is the version of the program that stored it: an older one may not know
    * an option of the text. `unconfirmed`: since a recovery, only `machine` (its name) confirms the unit and its target
-   * state; `target` is then `inactive`, for programs that do not know this field.
+   * state; `target` is then `inactive`, for programs that do not know this field. `held`: the text has failed.
    */
   'units/': z.object({
     fleet: z.optional(z.string()),
@@ -58,6 +64,7 @@ const SHAPES = {
     machine: z.optional(machineId),
     fromTemplate: z.optional(z.boolean()),
     set: z.optional(z.string().check(z.regex(SET_NAME))),
+    held: z.optional(held),
     unconfirmed: z.optional(
       z.object({ machine: z.string(), target: z.enum(['inactive', 'loaded', 'launched']) }),
     ),
@@ -66,12 +73,15 @@ const SHAPES = {
   'contents/': z.object({ text: z.string() }),
   /**
    * The texts of a unit name, oldest first; kept after the unit is destroyed. `at` is epoch ms. `verdicts`, by digest: the
-   * result of the last start of a text, and its time. `destroyed`: the unit's document was deleted by a command, and is not
+   * result of the last start of a text, and its time; `held` if it failed after it had replaced another text, so that it is
+   * held again when the unit gets it again. `destroyed`: the unit's document was deleted by a command, and is not
    * lost; up to 0.1.0 only an event records that.
    */
   'history/': z.object({
     entries: z.array(z.object({ digest, hash, at: time, by: z.string() })),
-    verdicts: z.optional(z.record(z.string(), z.object({ kind: z.enum(['good', 'failed']), at: time }))),
+    verdicts: z.optional(
+      z.record(z.string(), z.object({ kind: z.enum(['good', 'failed']), at: time, held: z.optional(held) })),
+    ),
     destroyed: z.optional(z.object(made)),
   }),
   /**

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/time.ts';
 import type { LoggedEvent } from '../cluster/logged-event.ts';
-import type { Cordon, DesiredUnit, Token } from '../cluster/snapshot.ts';
+import type { Cordon, DesiredUnit, Held, Token } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/unit-state.ts';
 import type { MachineId, Metadata } from '../machine/machine.ts';
 import type { Document } from './documents.ts';
@@ -18,6 +18,10 @@ export type Edit =
       readonly digest: string;
       readonly verdict: 'good' | 'failed';
     }
+  /** Stores that a text has failed, and holds the unit if it still has that text. */
+  | { readonly kind: 'hold-text'; readonly unit: string; readonly digest: string; readonly held: Held }
+  /** Forgets that the present text of a unit has failed. */
+  | { readonly kind: 'release-text'; readonly unit: string }
   | { readonly kind: 'put-machine'; readonly name: string; readonly known: KnownMachine }
   /**
    * Deletes the data about a machine, and records that a command did it: units that are assigned to it may move, unless a

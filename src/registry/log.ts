@@ -45,7 +45,7 @@ function oldest(view: RegistryView, count: number): readonly string[] {
 
 /** The events of passes, without a command. */
 const OUTCOMES: ReadonlySet<LoggedEvent['kind']> = new Set([
-  ...(['failed', 'recovered', 'place', 'move', 'return'] as const),
+  ...(['failed', 'recovered', 'held', 'place', 'move', 'return'] as const),
   ...(['machine-lost', 'machine-back', 'voters'] as const),
 ]);
 
@@ -71,6 +71,15 @@ function eventsOf(edit: Edit, view: RegistryView): readonly LoggedEvent[] {
           ? { kind: 'machine-removed', machine }
           : { kind: 'machine-renamed', machine, renamedTo },
       ];
+    }
+    case 'hold-text': {
+      const now = view.units.get(edit.unit);
+      if (now?.digest !== edit.digest) return [];
+      return [{ kind: 'held', unit: edit.unit, hash: now.hash, held: edit.held }];
+    }
+    case 'release-text': {
+      const hash = view.units.get(edit.unit)?.hash;
+      return hash === undefined ? [] : [{ kind: 'released', unit: edit.unit, hash }];
     }
     case 'put-machine':
       // The machines with which a cluster begins are no events.

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import type { Held } from '../cluster/snapshot.ts';
 import type { Change, Store } from '../store/store.ts';
 import { type Document, writeDocument } from './documents.ts';
 import type { Edit, KnownMachine, RegistryOptions, StoredUnit } from './edit.ts';
@@ -83,28 +84,28 @@ function changesFor(edits: readonly Edit[], view: RegistryView, options: Registr
     changes.set(key, { kind: 'put', key, value, ifRevision: view.revisionOf(key) });
   };
   if (view.clusterId === undefined) put('cluster', writeDocument('cluster', { id: randomUUID() }));
-  if (edits.some(({ kind }) => kind === 'put-unit' || kind === 'delete-unit' || kind === 'put-cluster'))
-    put('turn', writeDocument('turn', {}));
+  if (edits.some(({ kind }) => CHANGES_UNITS.has(kind))) put('turn', writeDocument('turn', {}));
   const remove = (key: string): void => {
     changes.set(key, { kind: 'delete', key, ifRevision: view.revisionOf(key) });
   };
   const histories = new Map<string, Document<'history/'>>();
   for (const edit of edits) {
-    if (edit.kind === 'judge-text' || isNewText(edit, view)) {
-      const name = edit.kind === 'judge-text' ? edit.unit : edit.unit.name;
-      histories.set(name, historyAfter(edit, histories.get(name) ?? historyIn(view, name), options));
-    }
+    const name = nameIn(edit);
+    const history = name === undefined ? undefined : (histories.get(name) ?? historyIn(view, name));
+    if (name !== undefined && history !== undefined && changesHistory(edit, view))
+      histories.set(name, historyAfter(edit, history, view, options));
     if (edit.kind === 'put-cluster')
       put('cluster', writeDocument('cluster', { id: edit.id, tokenBase: edit.tokenBase }));
-    if (edit.kind === 'put-unit') putUnit(edit.unit, view, options, put);
+    if (edit.kind === 'put-unit') putUnit(withHold(edit.unit, view, history), view, options, put);
+    const held = heldUnit(edit, view);
+    if (held !== undefined && !changes.has(`units/${held.name}`)) putUnit(held, view, options, put);
     if (edit.kind === 'put-machine')
       put(`machines/${edit.name}`, writeDocument('machines/', clean(edit.known)));
     if (edit.kind === 'delete-machine') putRemoved(edit, options, put);
     if (edit.kind === 'delete-unit') {
       remove(`units/${edit.name}`);
-      const history = histories.get(edit.name) ?? historyIn(view, edit.name);
       const destroyed = { at: options.clock.now(), by: options.author };
-      histories.set(edit.name, { ...history, destroyed });
+      histories.set(edit.name, { ...(histories.get(edit.name) ?? historyIn(view, edit.name)), destroyed });
     }
   }
   for (const [name, history] of histories) put(`history/${name}`, writeDocument('history/', history));
@@ -118,7 +119,7 @@ function putUnit(
   { fleet }: RegistryOptions,
   put: (key: string, value: string) => void,
 ): void {
-  const { name, text, digest, hash, target, machine, fromTemplate, set, unconfirmed } = unit;
+  const { name, text, digest, hash, target, machine, fromTemplate, set, held, unconfirmed } = unit;
   put(
     `units/${name}`,
     writeDocument('units/', {
@@ -129,6 +130,7 @@ function putUnit(
       ...(machine !== undefined && { machine }),
       ...(fromTemplate !== undefined && { fromTemplate }),
       ...(set !== undefined && { set }),
+      ...(held !== undefined && { held: { ...held, machines: [...held.machines] } }),
       ...(unconfirmed !== undefined && { unconfirmed }),
     }),
   );
@@ -136,12 +138,44 @@ function putUnit(
     put(`contents/${digest}`, writeDocument('contents/', { text }));
 }
 
-type NewText = Extract<Edit, { kind: 'put-unit' }>;
+const CHANGES_UNITS: ReadonlySet<Edit['kind']> = new Set([
+  ...(['put-unit', 'delete-unit', 'put-cluster', 'hold-text', 'release-text'] as const),
+]);
 
-function isNewText(edit: Edit, view: RegistryView): edit is NewText {
-  if (edit.kind !== 'put-unit') return false;
-  const { name, digest } = edit.unit;
+type OfHistory = Extract<Edit, { kind: 'put-unit' | 'judge-text' | 'hold-text' | 'release-text' }>;
+
+/** The unit whose history the edit may change. */
+function nameIn(edit: Edit): string | undefined {
+  if (edit.kind === 'put-unit') return edit.unit.name;
+  return edit.kind === 'judge-text' || edit.kind === 'hold-text' || edit.kind === 'release-text'
+    ? edit.unit
+    : undefined;
+}
+
+function changesHistory(edit: Edit, view: RegistryView): edit is OfHistory {
+  return edit.kind === 'put-unit' ? isNewText(edit.unit, view) : nameIn(edit) !== undefined;
+}
+
+function isNewText({ name, digest }: StoredUnit, view: RegistryView): boolean {
   return (view.units.get(name) ?? view.unconfirmed.get(name))?.digest !== digest;
+}
+
+/** A text that has failed before is held again. */
+function withHold(
+  unit: StoredUnit,
+  view: RegistryView,
+  history: Document<'history/'> | undefined,
+): StoredUnit {
+  if (!isNewText(unit, view)) return unit;
+  return { ...unit, held: history?.verdicts?.[unit.digest]?.held as Held | undefined };
+}
+
+/** The unit after a `hold-text` or a `release-text`; undefined for other edits, and if it has another text by now. */
+function heldUnit(edit: Edit, view: RegistryView): StoredUnit | undefined {
+  if (edit.kind !== 'hold-text' && edit.kind !== 'release-text') return undefined;
+  const unit = view.units.get(edit.unit);
+  if (unit === undefined || (edit.kind === 'hold-text' && edit.digest !== unit.digest)) return undefined;
+  return { ...unit, held: edit.kind === 'hold-text' ? edit.held : undefined };
 }
 
 function historyIn(view: RegistryView, name: string): Document<'history/'> {
@@ -154,19 +188,32 @@ function historyIn(view: RegistryView, name: string): Document<'history/'> {
   };
 }
 
-/** The history of a unit after an edit: with a new text, or with a new verdict. */
+/** The history of a unit after an edit: with a new text, or with another verdict. */
 function historyAfter(
-  edit: NewText | Extract<Edit, { kind: 'judge-text' }>,
+  edit: OfHistory,
   history: Document<'history/'>,
+  view: RegistryView,
   { clock, author }: RegistryOptions,
 ): Document<'history/'> {
-  if (edit.kind === 'judge-text') {
-    const verdict = { kind: edit.verdict, at: clock.now() };
-    return { ...history, verdicts: { ...history.verdicts, [edit.digest]: verdict } };
+  const at = clock.now();
+  switch (edit.kind) {
+    case 'put-unit': {
+      const { digest, hash } = edit.unit;
+      const { destroyed: _, ...known } = history;
+      return { ...known, entries: [...known.entries, { digest, hash, at, by: author }] };
+    }
+    case 'judge-text':
+      return { ...history, verdicts: { ...history.verdicts, [edit.digest]: { kind: edit.verdict, at } } };
+    case 'hold-text': {
+      const held = { ...edit.held, machines: [...edit.held.machines] };
+      const verdict = { kind: 'failed' as const, at, held };
+      return { ...history, verdicts: { ...history.verdicts, [edit.digest]: verdict } };
+    }
+    case 'release-text': {
+      const { [view.units.get(edit.unit)?.digest ?? '']: _, ...verdicts } = history.verdicts ?? {};
+      return { ...history, verdicts };
+    }
   }
-  const { digest, hash } = edit.unit;
-  const { destroyed: _, ...known } = history;
-  return { ...known, entries: [...known.entries, { digest, hash, at: clock.now(), by: author }] };
 }
 
 function putRemoved(

@@ -9,7 +9,7 @@ import {
   withUnitNames,
 } from '../cluster/dependencies.ts';
 import type { LogEntry } from '../cluster/logged-event.ts';
-import type { DesiredUnit, Token } from '../cluster/snapshot.ts';
+import type { DesiredUnit, Held, KeptText, Token } from '../cluster/snapshot.ts';
 import { findRecord, recordsBelow, type Snapshot, withChanges } from '../store/snapshot.ts';
 import type { Change, StoreRecord } from '../store/store.ts';
 import { type Dependency, readDependencies, triggeredUnit } from '../unit/dependencies.ts';
@@ -185,6 +185,25 @@ export class RegistryView {
     return isFleetError(read) ? [] : withUnitNames(read, this.#aliasesOfUnits);
   }
 
+  /**
+   * The older texts of a unit whose text is held: those in `digests`, which machines have, and the last one in its history
+   * that is not known to have failed. A text that is missing or invalid is left out.
+   */
+  keptTexts(unit: DesiredUnit, digests: ReadonlySet<string>): readonly KeptText[] {
+    const entries = this.history(unit.name).filter(({ digest }) => digest !== unit.digest);
+    const verdicts = this.verdicts(unit.name);
+    const base = entries.findLast(({ digest }) => verdicts[digest]?.kind !== 'failed')?.digest;
+    const hashes = new Map(entries.map(({ digest, hash }) => [digest, hash]));
+    return [...hashes].flatMap(([digest, hash]): readonly KeptText[] => {
+      if (digest !== base && !digests.has(digest)) return [];
+      const older = readable(() => {
+        const text = this.text(digest);
+        return { ...unit, text, hash, digest, ...readText(unit.name, text, undefined) };
+      });
+      return isFleetError(older) ? [] : [{ unit: older, isBase: digest === base }];
+    });
+  }
+
   /** The revision of the last change of a key; 0 if it does not exist. */
   revisionOf(key: string): number {
     return findRecord(this.#snapshot, key)?.revision ?? 0;
@@ -249,8 +268,9 @@ export class RegistryView {
 
   #unconfirmed(name: string, { unconfirmed, ...unit }: Document<'units/'>): StoredUnit | undefined {
     if (unconfirmed === undefined) return undefined;
+    const held = heldOf(unit);
     const { machine, fromTemplate } = unit;
-    return { name, ...unit, text: this.text(unit.digest), machine, fromTemplate, unconfirmed };
+    return { name, ...unit, text: this.text(unit.digest), machine, fromTemplate, held, unconfirmed };
   }
 
   #unit(name: string, document: Document<'units/'>, tokenBase: number): DesiredUnit {
@@ -258,12 +278,25 @@ export class RegistryView {
     const problem = storedNameProblem(name);
     if (problem !== undefined) throw corrupt(key, `that is not a unit name: ${problem}`);
     const { digest, hash, target, fromTemplate, set, fleet, ...stored } = document;
+    const held = heldOf(document);
     // A template has no assignment; earlier versions of recover stored one.
     const machine = isTemplate(parseUnitName(name)) ? undefined : stored.machine;
     const text = this.text(digest);
     const token = this.revisionOf(key) + tokenBase;
     const read = readText(name, text, fleet);
-    return { name, text, hash, digest, ...read, target, machine, fromTemplate, set, token };
+    return {
+      name,
+      text,
+      hash,
+      digest,
+      ...read,
+      target,
+      machine,
+      fromTemplate,
+      set,
+      ...(held && { held }),
+      token,
+    };
   }
 
   #must<K extends DocumentKind>(kind: K, key: string): Document<K> {
@@ -276,6 +309,11 @@ export class RegistryView {
     const record = findRecord(this.#snapshot, key);
     return record === undefined ? undefined : readDocument(kind, key, record.value);
   }
+}
+
+/** The cause is one of a known kind, or has only its kind. */
+function heldOf({ held }: Pick<Document<'units/'>, 'held'>): Held | undefined {
+  return held as Held | undefined;
 }
 
 function notConfirmed({ name, unconfirmed }: StoredUnit): FleetError {

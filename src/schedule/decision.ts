@@ -57,6 +57,17 @@ export function placementsOf(
   return new Map([...scope].map((unit) => [unit, decided.get(unit) ?? []]));
 }
 
+/** Global unit → the names of the machines that should have it and do not answer. */
+export function unseenOf(decisions: readonly Decision[]): ReadonlyMap<string, readonly string[]> {
+  return new Map(
+    decisions.flatMap((decision) => {
+      if (decision.kind !== 'global') return [];
+      const silent = decision.rejected.filter(({ reason }) => reason.code === 'machine-silent');
+      return [[decision.unit, silent.map(({ machine }) => machine)] as const];
+    }),
+  );
+}
+
 /** Unit → the machine that it leaves, for units that move or are replaced. */
 export function leavingOf(decisions: readonly Decision[]): ReadonlyMap<string, MachineId> {
   return new Map(

@@ -34,6 +34,11 @@ const OPTIONS = {
   fence: 'unset',
   target: 'free',
   instances: 'free',
+  maxParallel: 'free',
+  healthyForMs: 'free',
+  healthExec: 'free',
+  healthyWithinMs: 'free',
+  onFailedUpdate: 'free',
 } as const satisfies Readonly<Record<keyof Placement, 'key' | 'unset' | 'free'>>;
 
 const fieldsOf = (part: 'key' | 'unset'): readonly (keyof Placement)[] =>

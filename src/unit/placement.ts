@@ -2,6 +2,7 @@ import { globProblem, isGlob, matchesGlob } from '../base/glob.ts';
 import { quoted } from '../base/visible.ts';
 import { type Fence, readFence } from './fence.ts';
 import { type FleetSection, readFleetSection, type Word, wordError } from './fleet-section.ts';
+import { readCommand, readCopyLimit, readFailurePolicy, readTime } from './rollout-options.ts';
 import { isTrue, type UnitFile } from './unit-file.ts';
 import { isTemplate, parseUnitName, type UnitName, unitNameProblem } from './unit-name.ts';
 
@@ -31,6 +32,16 @@ const OPTIONS = {
   Target: { field: 'target', read: readTarget },
   /** Of a template: the names of the instances that a folder wants. */
   Instances: { field: 'instances', read: readInstances },
+  /** How many of its copies, or of the instances of a template, a new text may keep down at once; undefined for one. */
+  MaxParallel: { field: 'maxParallel', read: readCopyLimit },
+  /** How long it has to stay in one run to be healthy, in ms. */
+  HealthyFor: { field: 'healthyForMs', read: readTime },
+  /** A shell command that has to succeed on its machine. */
+  HealthExec: { field: 'healthExec', read: readCommand },
+  /** The limit for that command with its repetitions, in ms. */
+  HealthyWithin: { field: 'healthyWithinMs', read: readTime },
+  /** What happens after a new text has failed; undefined for `stop`. */
+  OnFailedUpdate: { field: 'onFailedUpdate', read: readFailurePolicy },
 } as const satisfies Readonly<Record<string, Option>>;
 
 type FleetOption = keyof typeof OPTIONS;
@@ -45,7 +56,8 @@ export type Placement = {
 };
 
 /**
- * Reads the `[X-Fleet]` section of a unit. Repeated options add up; of `Global=` and `Fenced=` the last one counts.
+ * Reads the `[X-Fleet]` section of a unit. Repeated options add up; of those with one value the last
+ * one counts.
  * In a template, values that depend on the instance are left out.
  * @throws FleetError `placement`, with the line, also for mistakes that CoreOS fleet ignores
  */

@@ -82,6 +82,16 @@ const FAILURES: { readonly [C in Failure['code']]: Extract<Failure, { code: C }>
   unknown: { code: 'unknown', detail: 'why' },
   excluded: { code: 'excluded', tie: TIE },
   waits: { code: 'waits', unit: 'b.service' },
+  held: {
+    code: 'held',
+    hash: 'a'.repeat(40),
+    held: {
+      at: 1,
+      machines: [{ id: idOf('m1'), name: 'm1' }],
+      cause: { kind: 'not-up', state: systemdState('failed') },
+    },
+  },
+  gated: { code: 'gated', limit: 1, down: [{ unit: 'a.service', machine: 'm2' }] },
   fenced: { code: 'fenced', reason: { code: 'lease-may-hold', machine: 'm2', forMs: undefined } },
   locked: { code: 'locked', holder: { pid: 1, user: 'root', command: 'sh' } },
   tools: { code: 'tools', tools: ['flock'] },
@@ -90,6 +100,7 @@ const FAILURES: { readonly [C in Failure['code']]: Extract<Failure, { code: C }>
   queued: { code: 'queued', waitsFor: ['db.service/start'] },
   unverified: { code: 'unverified' },
   'not-up': { code: 'not-up', state: systemdState('failed'), detail: '', journal: ['ü\u2028'] },
+  unhealthy: { code: 'unhealthy', what: 'command', withinMs: 30_000, lines: ['x'] },
   unreachable: { code: 'unreachable', message: 'lost', hint: undefined, mayBeDown: true },
 };
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Failure, MachineStep } from '../../src/cluster/failure.ts';
+import type { Held } from '../../src/cluster/snapshot.ts';
 import type { SystemdState } from '../../src/cluster/unit-state.ts';
 import { type FailureText, failureText } from '../../src/output/failure.ts';
-import { type StateName, systemdState } from '../support/builders.ts';
+import { idOf, type StateName, systemdState } from '../support/builders.ts';
 
 function only(summary: string, hint?: string): FailureText {
   return { summary, lines: [], hint };
@@ -19,6 +20,10 @@ const STILL = {
 
 const LOST =
   'Nothing was changed there. Replace the file by the text of the registry ("fleetctl cat"), and run the command again; or stop the unit and remove the file there';
+
+function heldOn(state: SystemdState): Held {
+  return { at: 1, machines: [{ id: idOf('m4'), name: 'm4' }], cause: { kind: 'not-up', state } };
+}
 
 /** Failures of every code with their words: a code without any does not compile. */
 const WORDS: {
@@ -68,6 +73,56 @@ const WORDS: {
       only(
         '"b.service" runs there, and systemd never runs both: Conflicts=b.service in line 3 of "a.service"',
         'To start it, stop the other one: fleetctl stop b.service; or place them on different machines',
+      ),
+    ],
+  ],
+  held: [
+    [
+      {
+        code: 'held',
+        hash: `5d7d29e${'0'.repeat(33)}`,
+        held: heldOn(systemdState('failed', { exitStatus: 203 })),
+      },
+      only(
+        'held: text 5d7d29e failed on m4: exit status 203',
+        'Give it another text: fleetctl start --replace, or rollback; or try this one again: fleetctl start --retry',
+      ),
+    ],
+    [
+      { code: 'held', hash: `5d7d29e${'0'.repeat(33)}`, held: heldOn(systemdState('dead')) },
+      only(
+        'held: text 5d7d29e failed on m4: it did not start: inactive (dead)',
+        'Give it another text: fleetctl start --replace, or rollback; or try this one again: fleetctl start --retry',
+      ),
+    ],
+  ],
+  unhealthy: [
+    [
+      { code: 'unhealthy', what: 'command', withinMs: 30_000, lines: ['curl: (7) refused'] },
+      {
+        summary: 'its HealthExec= did not succeed within 30s',
+        lines: ['curl: (7) refused'],
+        hint: undefined,
+      },
+    ],
+    [
+      { code: 'unhealthy', what: 'restarted', withinMs: 0, lines: [] },
+      only('it was restarted or ended within HealthyFor='),
+    ],
+  ],
+  gated: [
+    [
+      {
+        code: 'gated',
+        limit: 2,
+        down: [
+          { unit: 'web@1.service', machine: 'm1' },
+          { unit: 'web@2.service', machine: '' },
+        ],
+      },
+      only(
+        'it keeps its old text until web@1.service on m1, web@2.service are up (MaxParallel=2)',
+        'fleetd or "fleetctl reconcile" continues then; with more copies down: fleetctl start --max-parallel',
       ),
     ],
   ],

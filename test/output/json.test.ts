@@ -68,6 +68,8 @@ describe('JSON', () => {
       global: false,
       drift: undefined,
       coverage: undefined,
+      rollout: undefined,
+      held: undefined,
       description: 'Hello',
       set: undefined,
     } as const;
@@ -81,6 +83,8 @@ describe('JSON', () => {
       machine: WEB_JSON,
       global: false,
       coverage: null,
+      rollout: null,
+      held: null,
       description: 'Hello',
       set: null,
     };

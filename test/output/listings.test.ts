@@ -52,6 +52,8 @@ const unitFile = (changes: Partial<UnitFileRow> = {}): UnitFileRow => ({
   machine: WEB,
   global: false,
   coverage: undefined,
+  rollout: undefined,
+  held: undefined,
   description: 'Hello World',
   set: undefined,
   ...changes,
@@ -179,12 +181,12 @@ describe('list-unit-files', () => {
     expect(
       await show(UNIT_FILES, [globalFile, unitFile({ description: '' })], { fields: all(UNIT_FILES) }),
     ).toMatchInlineSnapshot(`
-        "
-        UNIT                   HASH     DSTATE    STATE     TMACHINE               TARGET                 GLOBAL  DESC
-        global-unit.service    8ff68b9  launched  launched  3 of 3                 3 of 3                 true    Hello World
-        standard-unit.service  7710e8a  launched  launched  148a18ff.../10.10.1.1  148a18ff.../10.10.1.1  false   -
-        "
-      `);
+      "
+      UNIT                   HASH     DSTATE    STATE     TMACHINE               TARGET                 GLOBAL  ROLLOUT  DESC         SET
+      global-unit.service    8ff68b9  launched  launched  3 of 3                 3 of 3                 true    -        Hello World  -
+      standard-unit.service  7710e8a  launched  launched  148a18ff.../10.10.1.1  148a18ff.../10.10.1.1  false   -        -            -
+      "
+    `);
   });
 
   it('counts no copies when there are none', async () => {

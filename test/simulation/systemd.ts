@@ -33,6 +33,8 @@ export class SimSystemd {
   readonly machine: Machine;
   readonly units = new Map<string, SimUnit>();
   isUnreachable = false;
+  /** Words of texts that fail on this machine alone. */
+  readonly broken = new Set<string>();
   #cluster: string | undefined;
   readonly #removed = new Map<string, number>();
   #runs = 0;
@@ -128,11 +130,8 @@ export class SimSystemd {
     this.#stopAll([...this.#named(name, ['Conflicts']), ...this.#naming(name, ['Conflicts'])]);
     const unit = this.#at(name);
     unit.run = ++this.#runs;
-    unit.active = text.includes('/bin/false')
-      ? 'failed'
-      : text.includes('Type=oneshot')
-        ? 'activating'
-        : 'active';
+    const isBad = text.includes('/bin/false') || [...this.broken].some((word) => text.includes(word));
+    unit.active = isBad ? 'failed' : text.includes('Type=oneshot') ? 'activating' : 'active';
     if (unit.active === 'active')
       for (const other of this.#named(name, ['Upholds'])) this.start(other, along);
     return unit.active !== 'failed';

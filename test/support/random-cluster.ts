@@ -80,7 +80,19 @@ function placement(random: Random, name: string): string {
   );
   if (!global && random() < 0.25) lines.push(`MachineOf=${peer}`);
   if (!global && random() < 0.05) lines.push('MachineID=6d320000');
+  lines.push(...rolloutLines(name, lines.length));
   return lines.join('\n');
+}
+
+/** Options without effect on placement; they draw nothing. */
+function rolloutLines(name: string, dice: number): readonly string[] {
+  const limit = ['MaxParallel=2', 'MaxParallel=50%', ''][(name.length + dice) % 3] ?? '';
+  return [
+    limit,
+    ...(dice % 3 === 0
+      ? ['OnFailedUpdate=revert', 'HealthyFor=2s', 'HealthExec=true', 'HealthyWithin=5s']
+      : []),
+  ].filter((line) => line !== '');
 }
 
 /** Peers that no glob above matches. */

@@ -17,6 +17,11 @@ const NOTHING: Placement = {
   fence: undefined,
   target: undefined,
   instances: [],
+  maxParallel: undefined,
+  healthyForMs: undefined,
+  healthExec: undefined,
+  healthyWithinMs: undefined,
+  onFailedUpdate: undefined,
 };
 
 /** The placement of a unit with these lines in `[X-Fleet]`, which begins on line 4. */

@@ -2,7 +2,7 @@ import { FleetError } from '../../base/errors.ts';
 import type { RequestResult } from '../../operations/unit-result.ts';
 import type { Ports } from '../../reconcile/ports.ts';
 import type { Call, Command, CommandOption } from '../command.ts';
-import { DRY_RUN, LIMITS, NO_BLOCK, NOW, OUTPUT, REPLACE, VERBOSE } from '../options.ts';
+import { DRY_RUN, LIMITS, NO_BLOCK, NOW, OUTPUT, REPLACE, ROLLOUT, VERBOSE } from '../options.ts';
 import { writeLines } from '../streams.ts';
 import { runUnitVerb, submitRequest } from '../unit-command.ts';
 
@@ -12,7 +12,7 @@ export const submitCommand: Command = {
   summary: 'Store unit files in the registry',
   description:
     'Checks unit files and stores them. Units that are already in the registry stay unchanged, and local files that differ are reported. Machines are contacted only where --replace changes a unit that is on them.',
-  options: [REPLACE, NOW, VERBOSE, DRY_RUN, OUTPUT],
+  options: [REPLACE, NOW, ...ROLLOUT, VERBOSE, DRY_RUN, OUTPUT],
   examples: [
     ['fleetctl submit hello.service', 'store ./hello.service'],
     ['fleetctl submit units/web@.service', 'store a template'],
@@ -46,19 +46,26 @@ const VERIFY: CommandOption = {
   description: 'check the units with systemd first, and change nothing if a machine reports an error',
 };
 
+const RETRY: CommandOption = {
+  flags: '--retry',
+  description: 'try a text again that has failed and is held',
+};
+
 export const startCommand: Command = {
   name: 'start',
   arguments: '<unit...>',
   summary: 'Start units in the cluster and keep them running',
   description:
     'Submits units that are not in the registry, selects a machine for each, starts it there and waits until it is active. Unit files are searched for in the registry, on disk, then as templates.',
-  options: [REPLACE, NOW, VERIFY, VERBOSE, NO_BLOCK, ...LIMITS, DRY_RUN, OUTPUT],
+  options: [REPLACE, NOW, ...ROLLOUT, RETRY, VERIFY, VERBOSE, NO_BLOCK, ...LIMITS, DRY_RUN, OUTPUT],
   examples: [
     ['fleetctl start hello.service', 'start ./hello.service on one machine'],
     ['fleetctl start web@{1..3}', 'three instances of web@.service'],
     ['fleetctl start app.service app.timer', 'start two units'],
     ['fleetctl start --no-block app.service', 'do not wait until it is active'],
     ['fleetctl start --timeout 5m app.service', 'wait at most five minutes'],
+    ['fleetctl start --replace --max-parallel 25% agent.service', 'a quarter of the copies at a time'],
+    ['fleetctl start --retry agent.service', 'after the cause of a failed update is repaired'],
     ['fleetctl start --verify app.service', 'only if systemd reports no error'],
   ],
   async run(call) {

@@ -5,7 +5,7 @@ import type { Ports } from '../../reconcile/ports.ts';
 import { type Command, printInfo } from '../command.ts';
 import { EXIT } from '../exit-status.ts';
 import { listOptions, tableOf } from '../list-command.ts';
-import { DRY_RUN, OUTPUT, textOption } from '../options.ts';
+import { DRY_RUN, OUTPUT, ROLLOUT, rolloutLimitsOf, textOption } from '../options.ts';
 import { writeLines } from '../streams.ts';
 import { runUnitVerb } from '../unit-command.ts';
 
@@ -66,6 +66,7 @@ export const rollbackCommand: Command = {
     'Restores the last good version before the current one, or the one of --to, as a new entry of the history. A version is good if its last start succeeded. The machines are updated, and running units are restarted if their text changes. The instances of a template follow it. A second rollback goes back one version further.',
   options: [
     { flags: '--to <hash>', description: 'version with this hash, or the beginning of it' },
+    ...ROLLOUT,
     DRY_RUN,
     OUTPUT,
   ],
@@ -83,7 +84,7 @@ export const rollbackCommand: Command = {
     const { dryRun, output } = call.options;
     const to = textOption(call.options.to);
     const operation = async (ports: Ports): Promise<Rollback> => {
-      const request = await rollback(ports, { unit, to });
+      const request = await rollback(ports, { unit, to, limits: rolloutLimitsOf(call.options) });
       const hash = request.entry.hash.slice(0, 7);
       if (output === 'json') return request;
       if (dryRun === true) writeLines(call.streams.out, [`Unit ${request.unit} would get the text ${hash}`]);

@@ -1,0 +1,183 @@
+import { compareText } from '../base/text.ts';
+import type { DesiredUnit } from '../cluster/snapshot.ts';
+import { copyKey, type Rollout } from './rollout.ts';
+import { hasStep, type UnitChange } from './step.ts';
+
+/** One change with its machine and its stage. */
+export type Entry = { readonly machine: string; readonly change: UnitChange; readonly stage: Stage };
+
+/**
+ * `check`: can the machine that a unit leaves be changed? `before`: old copies of a unit that must not run twice, and the
+ * units that would start them again. `main`: everything else. `after`: the old copy of a unit that moves, which stays
+ * until the new one is up. `last`: a unit that replaces one that leaves the machine.
+ */
+export const STAGES = ['check', 'before', 'main', 'after', 'last'] as const;
+export type Stage = (typeof STAGES)[number];
+
+type PiecesRequest = {
+  readonly entries: readonly Entry[];
+  readonly units: ReadonlyMap<string, DesiredUnit>;
+  /** The units that are changed together with a unit on its machines. */
+  readonly tied: (unit: string) => ReadonlySet<string>;
+};
+
+/** The entries of each piece: at most `size` main ones, and the others in the piece of the last main one of their unit. */
+export function piecesOfSize(request: PiecesRequest, size: number): readonly (readonly Entry[])[] {
+  const { units } = request;
+  const rank = ({ change }: Entry): number => units.get(change.unit)?.placement.machineOf.length ?? 0;
+  // Units that others name in MachineOf= come first.
+  const sorted = anchorGroups(request)
+    .map((group) => ({ group: group.toSorted(byUnit), rank: Math.max(...group.map(rank)) }))
+    .toSorted((a, b) => a.rank - b.rank || byUnit(a.group[0] as Entry, b.group[0] as Entry));
+  const main: Entry[][] = [[]];
+  for (const { group } of sorted) {
+    const last = main.at(-1) as Entry[];
+    if (last.length > 0 && last.length + group.length > size) main.push(group);
+    else last.push(...group);
+  }
+  return withOthers(main, request);
+}
+
+/**
+ * The entries of each piece: of a rollout at most as many copies as may be down. Copies that are down already come first, and
+ * copies with the new text are watched before. All other work is in the first piece, except for what a rollout leaves to
+ * its end: copies with an obstacle, and copies that the unit has no more.
+ */
+export function rolloutPieces(
+  request: PiecesRequest,
+  rollouts: readonly Rollout[],
+): readonly (readonly Entry[])[] {
+  if (rollouts.length === 0) return [request.entries];
+  const slots = new Slots(request, rollouts);
+  const main: Entry[][] = [[]];
+  const late: Entry[] = [];
+  const sorted = anchorGroups(request)
+    .map((group) => ({ group: group.toSorted(byUnit), order: slots.orderOf(group) }))
+    .toSorted((a, b) => a.order - b.order || byUnit(a.group[0] as Entry, b.group[0] as Entry));
+  for (const { group, order } of sorted) {
+    const piece = slots.take(group, order);
+    if (piece === undefined) late.push(...group);
+    else {
+      while (main.length <= piece) main.push([]);
+      main[piece]?.push(...group);
+    }
+  }
+  main.at(-1)?.push(...late);
+  return withOthers(main, request);
+}
+
+/** The order of groups in a rollout. */
+const WATCHED = 0;
+const DOWN = 1;
+const UP = 2;
+
+/** The copies of each rollout in each piece. */
+class Slots {
+  readonly #request: PiecesRequest;
+  readonly #rollouts = new Map<string, Rollout>();
+  readonly #used = new Map<Rollout, number[]>();
+
+  constructor(request: PiecesRequest, rollouts: readonly Rollout[]) {
+    this.#request = request;
+    for (const rollout of rollouts) for (const unit of rollout.units) this.#rollouts.set(unit, rollout);
+    for (const rollout of rollouts) this.#used.set(rollout, []);
+  }
+
+  orderOf(group: readonly Entry[]): number {
+    const orders = group.flatMap((entry) => this.#orderOf(entry) ?? []);
+    return orders.length === 0 ? WATCHED : Math.max(...orders);
+  }
+
+  #orderOf({ machine, change }: Entry): number | undefined {
+    const unit = this.#request.units.get(change.unit);
+    const rollout = this.#rollouts.get(change.unit);
+    if (unit === undefined || rollout === undefined || !isCounted(change)) return undefined;
+    if (!hasStep(change, 'start')) return WATCHED;
+    return rollout.up.has(copyKey(unit, machine)) ? UP : DOWN;
+  }
+
+  /** The number of the piece of a group; undefined for the last one. */
+  take(group: readonly Entry[], order: number): number | undefined {
+    const counts = new Map<Rollout, number>();
+    for (const { change } of group) {
+      const rollout = this.#rollouts.get(change.unit);
+      if (rollout !== undefined && isCounted(change)) counts.set(rollout, (counts.get(rollout) ?? 0) + 1);
+    }
+    if (counts.size === 0) return group.some(({ change }) => this.#rollouts.has(change.unit)) ? undefined : 0;
+    if (order === WATCHED) {
+      // A watched copy is up, so it takes no place; but it fills the piece.
+      for (const rollout of counts.keys()) this.#usedBy(rollout)[0] = Number.POSITIVE_INFINITY;
+      return 0;
+    }
+    // The last pieces so far may have copies that are down; a copy that is up follows them.
+    let piece =
+      order === UP ? Math.max(0, ...[...counts.keys()].map((each) => this.#usedBy(each).length - 1)) : 0;
+    const fits = ([rollout, count]: readonly [Rollout, number]): boolean => {
+      const used = this.#usedBy(rollout)[piece] ?? 0;
+      const limit = order === UP ? rollout.limit - rollout.down.length : rollout.limit;
+      return used === 0 || used + count <= limit;
+    };
+    while (![...counts].every(fits)) piece++;
+    for (const [rollout, count] of counts) {
+      const used = this.#usedBy(rollout);
+      while (used.length <= piece) used.push(0);
+      used[piece] = (used[piece] ?? 0) + count;
+    }
+    return piece;
+  }
+
+  #usedBy(rollout: Rollout): number[] {
+    return this.#used.get(rollout) ?? [];
+  }
+}
+
+/** Whether the copy is not verified until its change has succeeded. */
+function isCounted(change: UnitChange): boolean {
+  return change.obstacle === undefined && hasStep(change, 'start', 'restart', 'watch');
+}
+
+function isAnchor(entries: readonly Entry[]): (entry: Entry) => boolean {
+  const worked = new Set(entries.flatMap(({ stage, change }) => (stage === 'main' ? change.unit : [])));
+  return ({ stage, change }) => stage === 'main' || (stage !== 'check' && !worked.has(change.unit));
+}
+
+/** The main entries in groups: units that are tied, and share a machine that they are on, come to, or leave. */
+function anchorGroups({ entries, tied }: PiecesRequest): readonly (readonly Entry[])[] {
+  const anchors = entries.filter(isAnchor(entries));
+  const machines = new Map(anchors.map(({ change: { unit } }) => [unit, new Set<string>()]));
+  for (const { stage, machine, change } of entries) {
+    if (stage !== 'main') machines.get(change.unit)?.add(machine);
+  }
+  const machinesOf = ({ machine, change: { unit } }: Entry): readonly string[] => [
+    machine,
+    ...(machines.get(unit) ?? []),
+  ];
+  const copies = new Map<string, Entry[]>();
+  for (const anchor of anchors)
+    copies.set(anchor.change.unit, [...(copies.get(anchor.change.unit) ?? []), anchor]);
+  const groups = new Map(anchors.map((anchor) => [anchor, [anchor]]));
+  for (const anchor of anchors) {
+    const here = new Set(machinesOf(anchor));
+    for (const other of [...tied(anchor.change.unit)].flatMap((unit) => copies.get(unit) ?? [])) {
+      const [mine = [], its = []] = [groups.get(anchor), groups.get(other)];
+      if (mine === its || !machinesOf(other).some((machine) => here.has(machine))) continue;
+      mine.push(...its);
+      for (const each of its) groups.set(each, mine);
+    }
+  }
+  return [...new Set(groups.values())];
+}
+
+function withOthers(main: readonly Entry[][], { entries }: PiecesRequest): readonly (readonly Entry[])[] {
+  const pieceOf = new Map(main.flatMap((piece, index) => piece.map(({ change }) => [change.unit, index])));
+  const isMain = isAnchor(entries);
+  const others = entries.filter((entry) => !isMain(entry));
+  return main.map((piece, index) => [
+    ...piece,
+    ...others.filter(({ change }) => pieceOf.get(change.unit) === index),
+  ]);
+}
+
+function byUnit(a: Entry, b: Entry): number {
+  return compareText(a.change.unit, b.change.unit) || compareText(a.machine, b.machine);
+}

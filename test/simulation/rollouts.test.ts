@@ -1,0 +1,99 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { isUp } from '../../src/cluster/unit-state.ts';
+import { toDo } from '../../src/controller/to-do.ts';
+import type { ReconcileReport } from '../../src/reconcile/pass.ts';
+import { RolloutWorld } from './rollout-world.ts';
+
+const SEEDS = Array.from({ length: 60 }, (_, index) => index + 1);
+
+let world: RolloutWorld | undefined;
+
+afterEach((context) => {
+  if (context.task.result?.state === 'fail') console.error(world?.events.join('\n'));
+});
+
+/** Passes of other processes, until one has nothing to do or all that is left is reported as a failure. */
+async function passes(of: RolloutWorld): Promise<ReconcileReport> {
+  for (let pass = 0; pass < 10; pass++) {
+    const report = await of.pass();
+    if (toDo(report.snapshot).groups.length === 0) return report;
+  }
+  throw new Error(`it does not converge:\n${of.events.join('\n')}`);
+}
+
+function copiesUp(of: RolloutWorld): readonly string[] {
+  return of
+    .copies()
+    .filter(({ unit, sim }) => isUp(sim.state(unit)))
+    .map(({ unit, sim }) => `${sim.machine.name} ${unit}`);
+}
+
+describe('a rollout that is interrupted at any point, and continued by other processes', () => {
+  it('keeps at most MaxParallel copies down, and ends with the new text everywhere', async () => {
+    const seen = { interrupted: 0, pieces: 0 };
+    for (const seed of SEEDS) {
+      world = new RolloutWorld(seed);
+      await world.begin();
+      await world.replace('good');
+      seen.interrupted += await world.interruptedPass();
+      const report = await passes(world);
+      expect(world.texts(), `seed ${seed}`).toEqual(new Set(['good']));
+      expect(world.mostDown, `seed ${seed}`).toBeLessThanOrEqual(world.limit);
+      expect(copiesUp(world), `seed ${seed}`).toHaveLength(world.copies().length);
+      expect(
+        report.snapshot.units.filter(({ held }) => held),
+        `seed ${seed}`,
+      ).toEqual([]);
+      expect((await world.pass()).plans, `seed ${seed}`).toEqual([]);
+      seen.pieces = Math.max(seen.pieces, world.mostDown);
+    }
+    expect(seen.interrupted).toBeGreaterThan(15);
+    expect(seen.pieces).toBeGreaterThan(1);
+  });
+
+  it('puts a text that fails on at most MaxParallel machines, and leaves the other copies alone', async () => {
+    let interrupted = 0;
+    for (const seed of SEEDS) {
+      world = new RolloutWorld(seed);
+      await world.begin();
+      const before = world.runs();
+      await world.replace('/bin/false');
+      interrupted += await world.interruptedPass();
+      const { outcomes } = await passes(world);
+      const bad = world.withText('/bin/false');
+      expect(bad.length, `seed ${seed}`).toBeGreaterThan(0);
+      expect(bad.length, `seed ${seed}`).toBeLessThanOrEqual(world.limit);
+      expect(world.mostDown, `seed ${seed}`).toBeLessThanOrEqual(world.limit);
+      for (const copy of before.filter(({ key }) => !bad.includes(key)))
+        expect(world.runs(), `seed ${seed}`).toContainEqual(copy);
+      const runs = world.runs();
+      for (let pass = 0; pass < 3; pass++) await world.pass();
+      expect(world.runs(), `seed ${seed}: no pass starts it again`).toEqual(runs);
+      if (world.copies().length > 1)
+        expect(
+          outcomes.map(({ failure }) => failure?.code),
+          `seed ${seed}`,
+        ).toContain('held');
+      await world.replace('good');
+      await passes(world);
+      expect(world.texts(), `seed ${seed}`).toEqual(new Set(['good']));
+      expect(copiesUp(world), `seed ${seed}`).toHaveLength(world.copies().length);
+    }
+    expect(interrupted).toBeGreaterThan(15);
+  });
+
+  it('ends at the first machine on which the text fails', async () => {
+    for (const seed of SEEDS) {
+      world = new RolloutWorld(seed);
+      await world.begin();
+      const last = world.machines.at(-1);
+      last?.broken.add('fragile');
+      await world.replace('fragile');
+      await world.interruptedPass();
+      await passes(world);
+      const down = world.copies().filter(({ unit, sim }) => !isUp(sim.state(unit)));
+      expect(down.length, `seed ${seed}`).toBeLessThanOrEqual(world.limit);
+      expect(world.mostDown, `seed ${seed}`).toBeLessThanOrEqual(world.limit);
+    }
+  });
+});
