@@ -1,6 +1,9 @@
 import { FleetError } from '../base/errors.ts';
 import type { Config } from '../config/config.ts';
+import type { Machine } from '../machine/machine.ts';
 import { openQuorumStore, type QuorumStore } from '../quorum/store.ts';
+import type { VoterAnswer, VoterRequest } from '../quorum/voters.ts';
+import { clusterMachines } from '../registry/inventory.ts';
 import type { Change } from '../store/store.ts';
 import { DEFAULT_WAIT, renewSessions, type SystemdDriver } from '../systemd/driver.ts';
 import { registerQuery } from '../systemd/register.ts';
@@ -8,6 +11,7 @@ import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { clusterAccess, transportFor } from './access.ts';
 import { cacheFolder } from './cache-folder.ts';
 import { sshTargets } from './ssh-targets.ts';
+import { storedRegistry, WHOLE_REGISTRY } from './stored-registry.ts';
 import type { Streams } from './streams.ts';
 import { textCache } from './text-cache.ts';
 
@@ -29,6 +33,18 @@ export async function openMachinesStore(
   const machines = new Map(
     config.machines.map(({ machine }) => [machine.name, { ...machine, metadata: machine.metadata ?? {} }]),
   );
+  // A session takes one request after the other, and a proposer does not wait for the slowest voter.
+  const inTurn = (machine: Machine, request: VoterRequest): Promise<VoterAnswer> => {
+    const answer = (last.get(machine.name) ?? Promise.resolve()).then(() =>
+      sessions.connect(machine).ask(registerQuery(request)),
+    );
+    last.set(
+      machine.name,
+      answer.catch(() => undefined),
+    );
+    return answer;
+  };
+  const locate = locator([...machines.values()], (machine) => inTurn(machine, WHOLE_REGISTRY));
   return openQuorumStore({
     register,
     machines: config.machines.map(({ machine: { name }, voter }) => ({ machine: name, mark: voter })),
@@ -37,24 +53,42 @@ export async function openMachinesStore(
     // Only the head is that of a cluster; a lock may begin anywhere.
     belongsTo: (changes, cluster) => register !== 'head' || namesCluster(changes, cluster),
     async ask(name, request) {
-      const machine = machines.get(name);
-      if (machine === undefined) throw new FleetError('machine-not-found', `No such machine: "${name}"`);
+      const machine = machines.get(name) ?? (await locate(name));
       if (request.action.kind === 'wait') return waits.connect(machine).ask(registerQuery(request));
-      // A session takes one request after the other, and a proposer does not wait for the slowest voter.
-      const answer = (last.get(name) ?? Promise.resolve()).then(() =>
-        sessions.connect(machine).ask(registerQuery(request)),
-      );
-      last.set(
-        name,
-        answer.catch(() => undefined),
-      );
-      return answer;
+      return inTurn(machine, request);
     },
     async close() {
       await Promise.all([sessions.close(), waits.close()]);
       if (driver === undefined) await reached.close();
     },
   });
+}
+
+/** Finds voters that fleet.conf does not have, or has by an old name, in what its machines have stored. */
+function locator(
+  machines: readonly Machine[],
+  ask: (machine: Machine) => Promise<VoterAnswer>,
+): (name: string) => Promise<Machine> {
+  const found = new Map<string, Promise<Machine>>();
+  const search = async (name: string): Promise<Machine> => {
+    const looks = machines.map(async (machine) => {
+      const view = storedRegistry(await ask(machine));
+      const called = view?.removed.get(name)?.renamedTo ?? name;
+      const voter = view && clusterMachines(view, machines).find((each) => each.name === called);
+      return voter ?? Promise.reject(new FleetError('machine-not-found', `No such machine: "${name}"`));
+    });
+    return Promise.any(looks).catch(() => {
+      throw new FleetError('machine-not-found', `Cannot find voter "${name}"`, {
+        hint: 'No machine of this fleet.conf that answers has its address',
+      });
+    });
+  };
+  return (name) => {
+    const known = found.get(name) ?? search(name);
+    found.set(name, known);
+    known.catch(() => found.delete(name));
+    return known;
+  };
 }
 
 /** Whether changes store the document of that cluster, as `recover` and `registry copy` do. */

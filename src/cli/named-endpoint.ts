@@ -1,7 +1,7 @@
 import type { ClientRequestArgs } from 'node:http';
 import { type Endpoint, parseEndpoint } from '../api/client.ts';
 import { FleetError } from '../base/errors.ts';
-import { readTunnel } from '../config/read.ts';
+import { readHost } from '../config/read.ts';
 import type { ConfigFlags } from '../config/settings.ts';
 import { transportFor } from './access.ts';
 import type { NamedController } from './own-config.ts';
@@ -41,7 +41,7 @@ async function withTunnel<T>(
 ): Promise<T> {
   const path = named === undefined ? USUAL_SOCKET : socketOf(named);
   const { env, cwd, home } = streams;
-  const { config, machine } = readTunnel(host, { flags, env, cwd, home });
+  const { config, machine } = readHost(host, { flags, env, cwd, home }, '--tunnel');
   const { ssh: target } = sshTarget(machine, config, streams);
   const transport = transportFor(config, streams);
   try {

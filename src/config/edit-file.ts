@@ -34,7 +34,7 @@ export async function prepareEdit(request: ConfigRequest, edit: ConfigEdit): Pro
     path: file.path,
     isNew,
     config,
-    write: () => (isNew ? create(file.path, text) : replace(file, text)),
+    write: () => (isNew ? createConfig(file.path, text) : replace(file, text)),
   };
 }
 
@@ -67,7 +67,8 @@ async function replace({ path, text: old }: ConfigFile, text: string): Promise<v
   });
 }
 
-async function create(path: string, text: string): Promise<void> {
+/** Writes a new file. Rejects with FleetError `config` if it exists or cannot be written. */
+export async function createConfig(path: string, text: string): Promise<void> {
   await withWriteError(path, async () => {
     await writeDurably(path, text);
     await syncFolder(dirname(path));

@@ -37,13 +37,14 @@ export function readConfig(
   return freeze({ file, ...top, verbose, ...ssh, machines });
 }
 
-/** The host of `--tunnel`, with the settings of environment and flags, without fleet.conf. Throws `config`. */
-export function readTunnel(
+/** A host with the settings of environment and flags, without fleet.conf. Throws `config`; `by` is the origin of the text. */
+export function readHost(
   host: string,
   request: ConfigRequest,
+  by: '--tunnel' | 'ADDRESS',
 ): { readonly config: SshConfig; readonly machine: MachineConfig } {
   const config = readSsh(emptySection('ssh'), { directory: request.cwd, home: request.home }, request);
-  return { config, machine: unlistedMachine(host, config, '--tunnel') };
+  return { config, machine: unlistedMachine(host, config, by) };
 }
 
 /**
@@ -53,7 +54,7 @@ export function readTunnel(
 export function unlistedMachine(
   text: string,
   ssh: SshConfig,
-  by: '--tunnel' | 'MACHINE' | 'registry',
+  by: '--tunnel' | 'ADDRESS' | 'MACHINE' | 'registry',
 ): MachineConfig {
   const [, user, place = ''] = /^(?:(.+)@)?([^@]+)$/.exec(text) ?? [];
   const address = parseAddress(place);

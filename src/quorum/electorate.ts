@@ -304,5 +304,7 @@ async function firstError(work: readonly Promise<void>[], isEnough: () => boolea
 }
 
 function sameVoters(a: readonly Voter[], b: readonly Voter[]): boolean {
-  return a.length === b.length && a.every(({ state }) => b.some((other) => other.state === state));
+  const isIn = ({ machine, state }: Voter): boolean =>
+    b.some((other) => other.state === state && other.machine === machine);
+  return a.length === b.length && a.every(isIn);
 }

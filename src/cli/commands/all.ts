@@ -6,6 +6,7 @@ import { doctorCommand } from './doctor.ts';
 import { eventsCommand } from './events.ts';
 import { explainCommand } from './explain.ts';
 import { diffCommand, exportCommand } from './folders.ts';
+import { joinCommand } from './join.ts';
 import { journalCommand } from './journal.ts';
 import { listMachinesCommand, listUnitFilesCommand, listUnitsCommand } from './lists.ts';
 import { machinesCommand } from './machines.ts';
@@ -47,7 +48,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Com
     'Machine commands:',
     [machinesCommand, doctorCommand, sshCommand, cordonCommand, uncordonCommand, drainCommand],
   ],
-  ['Cluster commands:', [reconcileCommand, recoverCommand, registryCommand, controllerCommand]],
+  ['Cluster commands:', [joinCommand, reconcileCommand, recoverCommand, registryCommand, controllerCommand]],
   ['Other commands:', [completionCommand, versionCommand]],
 ];
 
