@@ -1,3 +1,4 @@
+import type { RevertCause } from './confirmation.ts';
 import type { Tie } from './dependencies.ts';
 import type { FenceReason } from './reason.ts';
 import type { Held, Token } from './snapshot.ts';
@@ -29,6 +30,20 @@ export type Failure =
   | { readonly code: 'gated'; readonly limit: number; readonly down: readonly Copy[] }
   /** It is fenced, and may not be started there. */
   | { readonly code: 'fenced'; readonly reason: FenceReason }
+  /** An earlier change of it has to be confirmed first, or is reverted in `leftMs` (0 if that is under way). */
+  | { readonly code: 'awaits-confirmation'; readonly leftMs: number }
+  /** The machine has reverted this change. */
+  | { readonly code: 'reverted'; readonly hash: string; readonly windowMs: number; readonly why: RevertCause }
+  /**
+   * Its change was not confirmed within `windowMs`, because of `cause`. The machine reverts it, and has reported that if
+   * `isReverted`.
+   */
+  | {
+      readonly code: 'unconfirmed';
+      readonly windowMs: number;
+      readonly isReverted: boolean;
+      readonly cause: Failure;
+    }
   /** Another process held the machine's lock for too long; `holder` if the machine could identify it. */
   | { readonly code: 'locked'; readonly holder?: LockHolder }
   /** The machine lacks tools that a safe change requires. */
@@ -94,6 +109,7 @@ export type MachineStep =
   | 'cluster'
   | 'write'
   | 'flush'
+  | 'arm'
   | 'stop'
   | 'install'
   | 'remove'

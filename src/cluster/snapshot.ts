@@ -2,6 +2,7 @@ import type { Machine, MachineId } from '../machine/machine.ts';
 import type { Dependency } from '../unit/dependencies.ts';
 import type { Placement } from '../unit/placement.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+import type { Confirmation } from './confirmation.ts';
 import type { ObservedUnit, SystemdState, TargetState } from './unit-state.ts';
 
 /**
@@ -88,6 +89,8 @@ export type Observation = {
   readonly clock?: number | undefined;
   /** Every unit that fleet wrote there, and the units requested by name that systemd there knows. */
   readonly units: readonly ObservedUnit[];
+  /** The changes that wait for a confirmation, and those that the machine has reverted; undefined for none. */
+  readonly confirmations?: readonly Confirmation[] | undefined;
   /** The lease of the machine; undefined if it has none. */
   readonly lease?: Lease | undefined;
   /** The highest token that the machine has recorded. Only if requested. */

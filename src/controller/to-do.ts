@@ -47,7 +47,7 @@ export function toDo(snapshot: ClusterSnapshot): ToDo {
 }
 
 /** Permanent obstacles, which a pass reports like any other failure. */
-const REPORTED: ReadonlySet<Obstacle['code']> = new Set(['foreign', 'unrecorded']);
+const REPORTED: ReadonlySet<Obstacle['code']> = new Set(['foreign', 'unrecorded', 'reverted']);
 
 /** A fenced unit needs an observation of every machine. */
 function observeEverywhere(groups: readonly Group[], { units, machines }: ClusterSnapshot): void {

@@ -19,6 +19,7 @@ import {
   type Listing,
   type MachineRef,
   machineRef,
+  revertedUnits,
   unknownUnits,
   unreachableMachines,
 } from './listing.ts';
@@ -60,6 +61,7 @@ export async function listUnitFiles(from: SnapshotSource): Promise<Listing<UnitF
     unknown: unknownUnits(snapshot),
     unreadable: snapshot.unreadable ?? [],
     held: heldUnits(snapshot),
+    reverted: revertedUnits(snapshot),
   };
 }
 

@@ -20,6 +20,7 @@ import {
   type Listing,
   type MachineRef,
   machineRef,
+  revertedUnits,
   unknownUnits,
   unreachableMachines,
 } from './listing.ts';
@@ -67,6 +68,7 @@ export async function listUnits(from: SnapshotSource): Promise<Listing<UnitRow>>
     unknown: unknownUnits(snapshot),
     unreadable: snapshot.unreadable ?? [],
     held: heldUnits(snapshot),
+    reverted: revertedUnits(snapshot),
     withoutRegistry: snapshot.withoutRegistry,
   };
 }

@@ -1,4 +1,5 @@
 import { quoted } from '../base/visible.ts';
+import { type Reverted, revertedOn } from '../cluster/confirmation.ts';
 import {
   type ClusterSnapshot,
   type Held,
@@ -26,6 +27,11 @@ export type UnknownUnit = {
   readonly hint?: string;
 };
 
+/** A change that a machine has reverted, and that its unit still asks for. */
+export type RevertedUnit = Pick<Reverted, 'unit' | 'hash' | 'windowMs' | 'why' | 'at'> & {
+  readonly machine: MachineRef;
+};
+
 /** The rows of a listing, the missing machines, and the units with an unknown state. */
 export type Listing<Row> = {
   readonly rows: readonly Row[];
@@ -34,6 +40,7 @@ export type Listing<Row> = {
   /** Units of the registry that cannot be read. */
   readonly unreadable: readonly UnreadableUnit[];
   readonly held?: readonly HeldUnit[];
+  readonly reverted?: readonly RevertedUnit[];
   readonly withoutRegistry?: ClusterSnapshot['withoutRegistry'];
 };
 
@@ -54,6 +61,17 @@ export function unknownUnits(snapshot: ClusterSnapshot): readonly UnknownUnit[] 
         why: whyUnknown(unit),
         ...(unit.lost && { hint: ADOPTION }),
       })),
+  );
+}
+
+export function revertedUnits(snapshot: ClusterSnapshot): readonly RevertedUnit[] {
+  return snapshot.machines.flatMap((view) =>
+    snapshot.units.flatMap((each): readonly RevertedUnit[] => {
+      const found = revertedOn(view, each);
+      if (found === undefined || otherCluster(view, snapshot) !== undefined) return [];
+      const { unit, hash, windowMs, why, at } = found;
+      return [{ unit, machine: machineRef(view), hash, windowMs, why, at }];
+    }),
   );
 }
 

@@ -1,4 +1,5 @@
-import type { MachineView } from '../cluster/snapshot.ts';
+import { formatDuration } from '../base/time.ts';
+import type { DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import type { UnitExplanation } from '../operations/explain.ts';
 import { machineRef } from '../operations/listing.ts';
 import type { RuleResult } from '../schedule/constraints.ts';
@@ -48,7 +49,7 @@ function placeLines(explanation: UnitExplanation): readonly string[] {
     return [`${title} ${isWanted ? 'is' : 'would be'} on no machine: no machine fits`];
   if (decision.kind === 'global') {
     const count = `${decision.machines.length} of ${machines.length} machines`;
-    return [`${title} is global and ${isWanted ? 'belongs' : 'would go'} on ${count}`];
+    return [`${title} is global and ${isWanted ? 'belongs' : 'would go'} on ${count}`, ...confirmLines(unit)];
   }
   const [first] = machines;
   const next = machines.find(({ machine }) => machine === runnerUp);
@@ -56,6 +57,15 @@ function placeLines(explanation: UnitExplanation): readonly string[] {
     `${title} ${whereLine(explanation, first)}`,
     next === undefined ? 'Runner-up: none, no other machine fits' : `Runner-up: ${loadedTitle(next)}`,
     ...moveLines(explanation),
+    ...confirmLines(unit),
+  ];
+}
+
+function confirmLines({ placement: { confirmMs } }: DesiredUnit): readonly string[] {
+  if (confirmMs === undefined) return [];
+  const window = formatDuration(confirmMs);
+  return [
+    `Each start of it is confirmed over a new login within ${window}, or the machine reverts it (Confirm=)`,
   ];
 }
 
@@ -121,6 +131,7 @@ export function explanationJson(explanation: UnitExplanation): object {
     held: unit.held === undefined ? null : heldText({ hash: unit.hash, held: unit.held }),
     because: because === undefined ? null : reasonText(because),
     agentTtlMs: snapshot.agentTtlMs,
+    confirmMs: unit.placement.confirmMs ?? null,
     machines: machines.map((each) => ({
       ...machineJson(machineRef(each.machine)),
       units: each.units,

@@ -1,10 +1,11 @@
 import { formatDuration } from '../base/time.ts';
 import { quoted } from '../base/visible.ts';
+import type { RevertCause } from '../cluster/confirmation.ts';
 import { tieText } from '../cluster/dependencies.ts';
 import type { CauseRelation, Failure, MachineStep } from '../cluster/failure.ts';
 import type { Held } from '../cluster/snapshot.ts';
 import { isMasked, type SystemdState } from '../cluster/unit-state.ts';
-import { packagesOf } from './format.ts';
+import { formatAge, packagesOf } from './format.ts';
 import { foreignUnit, reasonText } from './reason.ts';
 
 /** The text of a failure: a sentence, lines to print below it, and a hint. */
@@ -14,6 +15,10 @@ export type FailureText = {
   readonly hint: string | undefined;
 };
 
+type Confirmation = Extract<Failure, { code: 'awaits-confirmation' | 'reverted' | 'unconfirmed' }>;
+type AfterBegin =
+  | Confirmation
+  | Extract<Failure, { code: 'step' | 'not-down' | 'queued' | 'unverified' | 'not-up' | 'unhealthy' }>;
 type NotDown = Extract<Failure, { code: 'not-down' }>;
 
 export function failureText(failure: Failure): FailureText {
@@ -122,6 +127,43 @@ function decidedElsewhere({
   );
 }
 
+function confirmationText(failure: Confirmation): FailureText {
+  switch (failure.code) {
+    case 'awaits-confirmation':
+      return plain(
+        failure.leftMs === 0
+          ? 'the machine reverts its last change (Confirm=)'
+          : `its last change there is not confirmed yet (Confirm=); the machine reverts it in ${formatAge(failure.leftMs)}`,
+        'Nothing was changed there. Run the command again after that',
+      );
+    case 'reverted':
+      return plain(
+        `the machine has reverted text ${failure.hash.slice(0, 7)}: ${revertCause(failure.why, failure.windowMs)}`,
+        'The text before is in effect there. Submit a corrected text ("start --replace"), or return to the last good one: fleetctl rollback',
+      );
+    case 'unconfirmed': {
+      const { summary, lines, hint } = failureText(failure.cause);
+      const end = failure.isReverted
+        ? 'the machine has reverted the change'
+        : `the machine reverts the change by itself, ${formatDuration(failure.windowMs)} after its begin`;
+      return { summary: `not confirmed, ${end}: ${summary}`, lines, hint };
+    }
+  }
+}
+
+/** Why a machine has reverted a change, as the end of a sentence. */
+export function revertCause(why: RevertCause, windowMs: number): string {
+  const window = formatDuration(windowMs);
+  switch (why) {
+    case 'timeout':
+      return `not confirmed within ${window}`;
+    case 'reboot':
+      return `the machine rebooted before it was confirmed (Confirm=${window})`;
+    case 'failed':
+      return 'the unit did not come up';
+  }
+}
+
 function locked({ holder }: Extract<Failure, { code: 'locked' }>): FailureText {
   if (holder === undefined || holder.user === 'root')
     return plain(
@@ -134,11 +176,13 @@ function locked({ holder }: Extract<Failure, { code: 'locked' }>): FailureText {
   );
 }
 
-/** The text of a failure after the change of a unit had begun. */
-function changeText(
-  failure: Extract<Failure, { code: 'step' | 'not-down' | 'queued' | 'unverified' | 'not-up' | 'unhealthy' }>,
-): FailureText {
+/** The text of a failure after the change of a unit had begun, or of its confirmation. */
+function changeText(failure: AfterBegin): FailureText {
   switch (failure.code) {
+    case 'awaits-confirmation':
+    case 'reverted':
+    case 'unconfirmed':
+      return confirmationText(failure);
     case 'step': {
       const early = failure.step === 'prepare' || failure.step === 'lock';
       const isFull = failure.detail.includes('No space left on device');
@@ -172,6 +216,7 @@ const STEPS: Readonly<Record<MachineStep, string>> = {
   cluster: 'could not record the cluster of the machine',
   write: 'could not write the unit file',
   flush: 'could not write the new files to disk',
+  arm: 'could not arm the revert that Confirm= asks for, so nothing was changed',
   stop: 'could not stop it',
   install: 'could not put the unit file in place',
   remove: 'could not remove the unit file',

@@ -2,7 +2,7 @@ import { formatTime } from '../base/time.ts';
 import { formatMachineId } from '../machine/machine.ts';
 import type { Listing, MachineRef } from '../operations/listing.ts';
 import { formatBytes, formatCpuTime, formatDate, formatSpan, machineLabel } from './format.ts';
-import { machineJson, unreachableJson, unreadableJson } from './json.ts';
+import { machineJson, revertedJson, unreachableJson, unreadableJson } from './json.ts';
 import type { Column, TableOptions } from './table.ts';
 
 /** One field of a listing: its column, its keys in JSON, and its description in help and in the manual. */
@@ -28,6 +28,7 @@ export function listingJson<Row>(view: ListingView<Row>, listing: Listing<Row>):
     [view.key]: rowsJson(view.fields, listing.rows),
     unreachable: unreachableJson(listing.unreachable),
     unreadable: unreadableJson(listing.unreadable),
+    ...(listing.reverted?.length && { reverted: listing.reverted.map(revertedJson) }),
     ...(listing.withoutRegistry && { withoutRegistry: listing.withoutRegistry.message }),
   };
 }

@@ -2,7 +2,7 @@ import { formatTime } from '../base/time.ts';
 import type { UnreadableUnit } from '../cluster/snapshot.ts';
 import type { SystemdState } from '../cluster/unit-state.ts';
 import { formatMachineId } from '../machine/machine.ts';
-import type { MachineRef, UnreachableMachine } from '../operations/listing.ts';
+import type { MachineRef, RevertedUnit, UnreachableMachine } from '../operations/listing.ts';
 import type { UnitProblem } from '../operations/unit-result.ts';
 import type { NamedText } from '../operations/unit-texts.ts';
 
@@ -50,6 +50,11 @@ export function unreachableJson(unreachable: readonly UnreachableMachine[]): rea
 
 export function unreadableJson(unreadable: readonly UnreadableUnit[]): readonly object[] {
   return unreadable.map(({ unit, message }) => ({ unit, reason: message }));
+}
+
+/** The entries of the array `reverted`: `why` is `timeout`, `reboot` or `failed`. */
+export function revertedJson({ unit, machine, hash, windowMs, why, at }: RevertedUnit): object {
+  return { unit, machine: machineJson(machine), hash, windowMs, why, at: timeJson(at) };
 }
 
 export function machineJson({ name, id, address }: MachineRef): object {

@@ -1,8 +1,15 @@
 import type { FleetError } from '../base/errors.ts';
+import { formatDuration } from '../base/time.ts';
 import type { UnreadableUnit } from '../cluster/snapshot.ts';
-import type { HeldUnit, Listing, UnknownUnit, UnreachableMachine } from '../operations/listing.ts';
+import type {
+  HeldUnit,
+  Listing,
+  RevertedUnit,
+  UnknownUnit,
+  UnreachableMachine,
+} from '../operations/listing.ts';
 import type { MachinePlan, Step } from '../plan/step.ts';
-import { heldText } from './failure.ts';
+import { heldText, revertCause } from './failure.ts';
 import { formatAge } from './format.ts';
 
 /** Lines for standard output and for standard error, each without its newline. */
@@ -28,6 +35,7 @@ export function missingLines({
   unknown = [],
   unreadable,
   held = [],
+  reverted = [],
   withoutRegistry,
 }: Omit<Listing<unknown>, 'rows'>): readonly string[] {
   const unknownLine = ({ unit, machine, why }: UnknownUnit): string =>
@@ -42,6 +50,7 @@ export function missingLines({
     ...withHints(unknown, unknownLine),
     ...withHints(unreadable, unreadableLine),
     ...heldLines(held),
+    ...reverted.map(revertedLine),
   ];
 }
 
@@ -54,6 +63,11 @@ function heldLines(held: readonly HeldUnit[]): readonly string[] {
       more.length === 0 ? '' : more.length === 1 ? ' (and 1 other)' : ` (and ${more.length} others)`;
     return `Warning: Unit "${first}"${others} is held: ${why}`;
   });
+}
+
+/** `Warning: Text 5d7d29e of sshd.service was reverted by machine "m2": it was not confirmed within 30s` */
+function revertedLine({ unit, machine, hash, windowMs, why }: RevertedUnit): string {
+  return `Warning: Text ${hash.slice(0, 7)} of ${unit} was reverted by machine "${machine.name}": ${revertCause(why, windowMs)}`;
 }
 
 /** Warnings about unreachable machines. */
@@ -81,6 +95,7 @@ export function workLines(work: readonly string[], hasFailed: boolean): readonly
 /** The steps in the order of a machine's script, and their names. */
 const STEPS: readonly (readonly [Step['kind'], string])[] = [
   ['adopt', 'adopt'],
+  ['arm', 'arm the revert of'],
   ['write', 'write the unit file of'],
   ['stop', 'stop'],
   ['record', 'record'],
@@ -100,9 +115,10 @@ export function planLines({ machine, changes }: MachinePlan): readonly string[] 
   );
 }
 
-/** A note about a file that was changed on the machine, or the links of `[Install]`. */
+/** A note about a confirmation, a file that was changed on the machine, or the links of `[Install]`. */
 function remark(step: Step): string {
   if (step.kind === 'write' && step.altered) return `, which was ${step.altered} there`;
+  if (step.kind === 'arm') return `, which is confirmed within ${formatDuration(step.windowMs)}`;
   if (step.kind !== 'record') return '';
   const links = step.links.filter((link) => !link.startsWith('fleet.target.wants/'));
   return links.length === 0 ? '' : `, enable it: ${links.join(' ')}`;

@@ -10,7 +10,7 @@ import { classify, type UnitOnMachine } from './classify.ts';
 import { holdObstacle, keptOn } from './held.ts';
 import { type RolloutContext, withGates } from './rollout.ts';
 import type { MachinePlan, UnitChange } from './step.ts';
-import { type Action, mayStart, obstacleFor, stepsFor } from './steps.ts';
+import { type Action, mayStart, obstacleFor, stepsFor, withRevert } from './steps.ts';
 import { tiesBetween, withTies } from './ties.ts';
 
 /** Options of {@link plan}. */
@@ -122,7 +122,12 @@ function change(
   const steps = stepsFor(situation, pair, action, machine);
   const obstacle = obstacleFor(situation, pair, steps, machine, snapshot);
   if (obstacle === undefined && steps.length === 0) return undefined;
-  return { unit, token: pair.token, steps: obstacle === undefined ? steps : [], obstacle };
+  return {
+    unit,
+    token: pair.token,
+    steps: obstacle === undefined ? withRevert(pair.wanted, steps) : [],
+    obstacle,
+  };
 }
 
 /** A lost record is restored first: without it, the machine treats the unit as foreign. */

@@ -4,6 +4,11 @@ import type { UnitRecord } from '../cluster/unit-state.ts';
 
 /** One action on one unit of one machine. Data only; systemd/ executes it. */
 export type Step =
+  /**
+   * Arm a revert of the steps that follow, which the machine carries out unless the change is confirmed over a new login
+   * within `windowMs`. `hash` and `digest` are those of the text to confirm.
+   */
+  | { readonly kind: 'arm'; readonly windowMs: number; readonly hash: string; readonly digest: string }
   /** Stop the unit and wait until it has stopped. */
   | { readonly kind: 'stop' }
   /**
@@ -44,7 +49,19 @@ export type Step =
 /** The reason why a unit on a machine must not be changed. */
 export type Obstacle = Extract<
   Failure,
-  { code: 'foreign' | 'unrecorded' | 'stale' | 'fenced' | 'unknown' | 'excluded' | 'held' | 'gated' }
+  {
+    code:
+      | 'foreign'
+      | 'unrecorded'
+      | 'stale'
+      | 'fenced'
+      | 'unknown'
+      | 'excluded'
+      | 'held'
+      | 'gated'
+      | 'awaits-confirmation'
+      | 'reverted';
+  }
 >;
 
 /** All steps for one unit on one machine, in order; none if there is an obstacle. */

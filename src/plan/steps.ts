@@ -1,3 +1,4 @@
+import { confirmationOn, revertedOn, timeLeft } from '../cluster/confirmation.ts';
 import { fenceViolation, leaseOf } from '../cluster/lease.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
 import {
@@ -52,6 +53,14 @@ export function startStep(wanted: DesiredUnit | undefined, machine: MachineView)
   return { kind: 'start', under: leaseFor(wanted, machine) };
 }
 
+/** The same steps; with `Confirm=`, a revert is armed before a start. */
+export function withRevert(wanted: DesiredUnit | undefined, steps: readonly Step[]): readonly Step[] {
+  const windowMs = wanted?.placement.confirmMs;
+  if (wanted === undefined || windowMs === undefined || !steps.some(({ kind }) => kind === 'start'))
+    return steps;
+  return [{ kind: 'arm', windowMs, hash: wanted.hash, digest: wanted.digest }, ...steps];
+}
+
 /** The obstacle to a change of a unit on `machine`; undefined if `steps` may be executed. */
 export function obstacleFor(
   situation: Situation,
@@ -64,6 +73,15 @@ export function obstacleFor(
   if (situation === 'unrecorded') return { code: 'unrecorded', path: observed?.state.fragment ?? '' };
   if (situation === 'stale') return { code: 'stale', token, seen: observed?.record?.token ?? 0 };
   if (situation === 'unknown') return { code: 'unknown', detail: observed?.state.loadError ?? '' };
+  const confirmation =
+    steps.length === 0 ? undefined : confirmationOn(machine, wanted?.name ?? observed?.name ?? '');
+  if (confirmation?.state === 'armed')
+    return { code: 'awaits-confirmation', leftMs: timeLeft(confirmation, machine) };
+  const reverted = steps.length === 0 || wanted === undefined ? undefined : revertedOn(machine, wanted);
+  if (reverted !== undefined) {
+    const { hash, windowMs, why } = reverted;
+    return { code: 'reverted', hash, windowMs, why };
+  }
   return fenceObstacle(wanted, steps, machine, snapshot);
 }
 

@@ -29,8 +29,9 @@ type Judgement = {
 const STEADY_MS = 60_000;
 
 /**
- * The new verdicts of a pass. A text is `good` if a start with it was verified, and `failed` if it did not come up. A text
- * that was up for a minute at the beginning of the pass is good too, also if the pass replaces it.
+ * The new verdicts of a pass. A text is `good` if a start with it was verified, and `failed` if it did not come up, or a
+ * machine has reverted it. A text that was up for a minute at the beginning of the pass is good too, also if the pass
+ * replaces it.
  */
 export function verdicts(pass: Pass, view: RegistryView): readonly Edit[] {
   const scope = new Set(pass.decisions.map(({ unit }) => unit));
@@ -39,6 +40,7 @@ export function verdicts(pass: Pass, view: RegistryView): readonly Edit[] {
   for (const each of [
     ...up.filter((each) => isNews(each, pass.snapshot.now, view)),
     ...started(pass, up, view),
+    ...reverted(pass.snapshot, scope, view),
   ])
     found.set(`${each.unit} ${each.digest}`, each);
   return [...found.values()].flatMap(({ unit, digest, verdict }): readonly Edit[] => {
@@ -46,6 +48,23 @@ export function verdicts(pass: Pass, view: RegistryView): readonly Edit[] {
     const isOurs = !isKnown && view.history(unit).some((entry) => entry.digest === digest);
     return isOurs ? [{ kind: 'judge-text', unit, digest, verdict }] : [];
   });
+}
+
+/** The texts that machines have reverted since the last verdict on them. */
+function reverted(
+  snapshot: ClusterSnapshot,
+  scope: ReadonlySet<string>,
+  view: RegistryView,
+): readonly Judgement[] {
+  const machines = snapshot.machines.filter((machine) => otherCluster(machine, snapshot) === undefined);
+  return machines
+    .flatMap(({ observation }) => observation?.confirmations ?? [])
+    .flatMap((each): readonly Judgement[] => {
+      if (each.state !== 'reverted' || !scope.has(each.unit)) return [];
+      const { unit, digest, at } = each;
+      const known = view.verdicts(unit)[digest];
+      return known === undefined || known.at < at ? [{ unit, digest, verdict: 'failed' }] : [];
+    });
 }
 
 /** The texts with which units were up at the beginning of the pass. */
@@ -100,7 +119,7 @@ export function verdictOf({ failure, state, triggered }: UnitOutcome): Judgement
   if (failure === undefined) {
     return triggered === undefined && state !== undefined && isUp(state) ? 'good' : undefined;
   }
-  if (failure.code === 'unhealthy') return 'failed';
+  if (failure.code === 'unhealthy' || failure.code === 'unconfirmed') return 'failed';
   if (failure.code !== 'not-up' || isUnknown(failure.state)) return undefined;
   const { active, sub } = failure.state;
   return active === 'activating' && sub !== 'auto-restart' ? undefined : 'failed';

@@ -39,6 +39,7 @@ const OPTIONS = {
   healthExec: 'free',
   healthyWithinMs: 'free',
   onFailedUpdate: 'free',
+  confirmMs: 'free',
 } as const satisfies Readonly<Record<keyof Placement, 'key' | 'unset' | 'free'>>;
 
 const fieldsOf = (part: 'key' | 'unset'): readonly (keyof Placement)[] =>

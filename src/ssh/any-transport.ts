@@ -12,10 +12,15 @@ export type TransportOptions = Ssh2TransportOptions & {
 
 /** Uses the transport that each target names: ssh2, or the installed ssh(1). */
 export function createTransport(options: TransportOptions): SessionTransport {
-  const ssh2 = createSsh2Transport(options);
   const hasTerminal = options.askHostKey !== undefined;
   const { environment, sshConfigFile: configFile } = options;
-  const openssh = createOpensshTransport({ configFile, hasTerminal, environment });
+  return either(
+    createSsh2Transport(options),
+    createOpensshTransport({ configFile, hasTerminal, environment }),
+  );
+}
+
+function either(ssh2: SessionTransport, openssh: SessionTransport): SessionTransport {
   const transportOf = ({ transport }: SshTarget): SessionTransport =>
     transport === 'openssh' ? openssh : ssh2;
   return {
@@ -23,6 +28,7 @@ export function createTransport(options: TransportOptions): SessionTransport {
     open: (target, request) => transportOf(target).open(target, request),
     login: (target) => transportOf(target).login(target),
     socket: (target, path) => transportOf(target).socket(target, path),
+    fresh: () => either(ssh2.fresh(), openssh.fresh()),
     close: async () => void (await Promise.all([ssh2.close(), openssh.close()])),
   };
 }

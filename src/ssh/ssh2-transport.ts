@@ -27,20 +27,24 @@ export type Ssh2TransportOptions = KeySources & {
 
 /** A transport over ssh2, which is loaded when the first command starts. */
 export function createSsh2Transport(options: Ssh2TransportOptions): SessionTransport {
-  return new Ssh2Transport(options);
+  const questions = createLimit(1);
+  const ask = options.ask && oneAtATime(options.ask, questions);
+  return new Ssh2Transport({
+    ask,
+    trust: new HostKeyTrust(options.askHostKey, questions),
+    keys: new Keys({ ...options, ask }),
+  });
 }
 
+/** What logins have in common. */
+type Shared = { readonly trust: HostKeyTrust; readonly keys: Keys; readonly ask: Ask | undefined };
+
 class Ssh2Transport implements SessionTransport {
-  readonly #trust: HostKeyTrust;
-  readonly #keys: Keys;
-  readonly #ask: Ask | undefined;
+  readonly #shared: Shared;
   readonly #connections: ConnectionPool<Connection>;
 
-  constructor(options: Ssh2TransportOptions) {
-    const questions = createLimit(1);
-    this.#ask = options.ask && oneAtATime(options.ask, questions);
-    this.#trust = new HostKeyTrust(options.askHostKey, questions);
-    this.#keys = new Keys({ ...options, ask: this.#ask });
+  constructor(shared: Shared) {
+    this.#shared = shared;
     this.#connections = new ConnectionPool((target, jumpHost) => this.#connect(target, jumpHost));
   }
 
@@ -60,6 +64,10 @@ class Ssh2Transport implements SessionTransport {
     return (await this.#connections.first(target)).forwardSocket(path);
   }
 
+  fresh(): SessionTransport {
+    return new Ssh2Transport(this.#shared);
+  }
+
   close(): Promise<void> {
     return this.#connections.close();
   }
@@ -72,7 +80,7 @@ class Ssh2Transport implements SessionTransport {
     if (opened.kind === 'host-key' && opened.verdict.kind === 'changed' && !opened.verdict.isCertain)
       opened = await this.#connections.retryTurnedAway(target, attempt);
     if (opened.kind === 'host-key' && opened.verdict.kind === 'unknown') {
-      await this.#trust.agree(target, opened.key, this.#connections.closing);
+      await this.#shared.trust.agree(target, opened.key, this.#connections.closing);
       opened = await this.#connections.retryTurnedAway(target, attempt);
     }
     if (opened.kind === 'host-key') throw hostKeyRefusal(target, opened.key, opened.verdict);
@@ -84,8 +92,8 @@ class Ssh2Transport implements SessionTransport {
     if (signal.aborted) throw closedHere(target);
     // The index of the package loads its server too, and node:http.
     const { default: Client } = await import('ssh2/lib/client.js');
-    const authentication = new Authentication(target, await this.#keys.of(target), this.#ask);
-    const knownHost = await this.#trust.known(target);
+    const authentication = new Authentication(target, await this.#shared.keys.of(target), this.#shared.ask);
+    const knownHost = await this.#shared.trust.known(target);
     try {
       const opened = await openConnection({
         client: new Client(),
@@ -100,7 +108,7 @@ class Ssh2Transport implements SessionTransport {
       if (opened.kind === 'open' && opened.newHostKey !== undefined) await this.#learn(target, opened);
       return opened;
     } catch (error) {
-      if (isFleetError(error, 'ssh-authentication')) this.#keys.forget();
+      if (isFleetError(error, 'ssh-authentication')) this.#shared.keys.forget();
       throw error;
     }
   }
@@ -108,7 +116,7 @@ class Ssh2Transport implements SessionTransport {
   /** A key that cannot be stored would be unknown every time, so the connection is not used. */
   async #learn(target: SshTarget, { connection, newHostKey }: Opened & { kind: 'open' }): Promise<void> {
     try {
-      if (newHostKey !== undefined) await this.#trust.learn(target, newHostKey);
+      if (newHostKey !== undefined) await this.#shared.trust.learn(target, newHostKey);
     } catch (error) {
       await connection.close();
       throw error;

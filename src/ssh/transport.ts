@@ -86,6 +86,11 @@ export interface Transport {
    * - `ssh-lost`: an open connection was lost, or the transport is closed.
    */
   exec(target: SshTarget, command: string): Promise<RemoteProcess>;
+  /**
+   * A transport without connections: what it runs first at a machine proves that a new login there is possible. It has
+   * the same keys and known hosts, and is closed by its user.
+   */
+  fresh(): Transport;
   /** Closes every connection; commands that run, and those that are being started, are lost. */
   close(): Promise<void>;
 }
@@ -109,6 +114,7 @@ export interface SessionTransport extends Transport {
    * transport is ssh(1), which cannot do it.
    */
   socket(target: SshTarget, path: string): Promise<Duplex>;
+  fresh(): SessionTransport;
 }
 
 /** A question to the user during a login. The answer to a secret is not shown while it is typed. */

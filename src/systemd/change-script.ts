@@ -15,13 +15,14 @@ import {
   type Waits,
   watchStarts,
 } from './change-jobs.ts';
+import { CONFIRM_FUNCTIONS } from './confirmation.ts';
 import { leaseWords } from './queries.ts';
 import { writeRecord } from './record.ts';
 import { complete, LOCK_WAIT_SECONDS } from './script.ts';
 
 /**
  * Makes the changes, in this order: lock · cluster · lost records · guards · new files and records beside their places, verified ·
- * links removed · stop and wait · records, links, renames, removals · one daemon-reload · records of removed units ·
+ * reverts armed · links removed · stop and wait · records, links, renames, removals · one daemon-reload · records of removed units ·
  * start · unlock · wait · settle · report. Links are removed before a stop, so that systemd does not start the unit
  * again. A stop comes before the rename, so that ExecStop= of the running text runs. The lock is free during the wait for
  * a stop, and tokens are checked again after it, so that a stuck unit never blocks other changes. Sections have the index
@@ -32,8 +33,9 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
   const having = (kind: Step['kind']): readonly Numbered[] =>
     all.filter(({ change }) => hasStep(change, kind));
   const guards = all.flatMap((each) => [guard(each), ...checkLease(each)]);
-  return complete('change', [
-    `clock; began=$now changed= deadline= wait= ran= again= ${all.map(({ index }) => `skip${index}=`).join(' ')}`,
+  const functions = having('arm').length > 0 ? CONFIRM_FUNCTIONS : '';
+  const script = complete('change', [
+    `clock; began=$now changed= deadline= wait= ran= again= armed= ${all.map(({ index }) => `skip${index}=`).join(' ')}`,
     ...deadline(waits.ms),
     'step prepare prepare || return',
     'step lock lock || return',
@@ -43,6 +45,7 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
     ...having('check').map((each) => stepCommand(each, 'check', `check ${each.unit}`)),
     ...draftRecords(all),
     ...putFiles(all),
+    ...all.flatMap(arm),
     ...stopUnits(all, guards, waits),
     ...all.flatMap(install),
     ...having('forbid').map((each) =>
@@ -57,6 +60,7 @@ export function changeScript(changes: readonly UnitChange[], clusterId: string, 
     'leave',
     ...watchStarts(all, waits),
   ]);
+  return functions + script;
 }
 
 /** All waits of a change end at the same time, and the wait for the lock is not longer. */
@@ -114,6 +118,20 @@ function putFiles(all: readonly Numbered[]): readonly string[] {
     ...files.map(({ each, digest }) => stepCommand(each, 'verify', `verify ${each.index} ${digest}`)),
     flush,
   ];
+}
+
+/** Nothing has been changed before that, and the change is skipped if its revert cannot be armed. */
+function arm(each: Numbered): readonly string[] {
+  const step = each.change.steps.find(({ kind }) => kind === 'arm');
+  if (step?.kind !== 'arm') return [];
+  const words = [
+    each.unit,
+    each.change.token,
+    quote(step.hash),
+    quote(step.digest),
+    Math.ceil(step.windowMs),
+  ];
+  return [stepCommand(each, 'arm', `arm ${words.join(' ')}`)];
 }
 
 function install(each: Numbered): readonly string[] {

@@ -68,6 +68,8 @@ sweep() {
     ! flock -n 8 || rm -f .fleet-* "$L/tmp/"*
     break
   done
+  # Of a change to confirm: the link is made after the service, and removed before it.
+  for file in fleet-confirm@*.service; do [ -L "sysinit.target.wants/$file" ] || rm -f "./$file"; done
   flock -s -w "${wait:-$W}" 8 || { holder "$R/busy"; return 11; }
 }
 
@@ -107,11 +109,27 @@ seen() {
   case "$seen" in '' | *[!0-9]*) seen=0 ;; esac
   [ "$seen" -le "$2" ] || { echo "$seen"; return 10; }
 }
-# guard UNIT TOKEN OVER TEMPLATE ALIAS...: 10 as in "seen"; 11 if the unit is foreign; 12 if an alias belongs to another unit;
+# settled UNIT: no earlier change of it waits for a confirmation (see confirm.sh): 15 if one does, with the time that is left,
+# in 1/100 s; 16 if the revert of this change has begun
+settled() {
+  pending=$L/confirm/$1
+  case " $armed " in
+    *" $1 "*) [ -f "$pending/armed" ] && [ ! -f "$pending/begun" ] || return 16 ;;
+    *) [ ! -f "$pending/armed" ] || { time_left "$1"; return 15; } ;;
+  esac
+}
+# time_left UNIT: until its revert, which is started if it is overdue, because something has stopped its timer
+time_left() {
+  clock
+  while IFS='=' read -r key value; do [ "$key" != deadline ] || now=$((value - now)); done <"$L/confirm/$1/armed"
+  [ "$now" -gt -1000 ] || systemctl start --no-block -- "fleet-confirm@$1.service"
+  printf '%s\n' "$now"
+}
+# guard UNIT TOKEN OVER TEMPLATE ALIAS...: 10 as in "seen"; 15 and 16 as in "settled"; 11 if the unit is foreign; 12 if an alias belongs to another unit;
 # 13 if something is in place of its files; 14 if the token of the record is neither TOKEN nor OVER, the one that the decision
 # was based on
 guard() {
-  seen "$1" "$2" || return
+  seen "$1" "$2" && settled "$1" || return
   [ -z "$3" ] || [ ! -f "$L/units/$1" ] || [ "$seen" = "$2" ] || [ "$seen" = "$3" ] || { echo "$seen"; return 14; }
   unit=$1 template=$4
   for file in "$D/$1" "$L/units/$1" "$L/removed/$1" "$D/$1.d/zz-fleet-fenced.conf"; do
@@ -188,13 +206,16 @@ flush() {
 # stays until the steps after the stop are done.
 claim() {
   [ -f "$L/units/$1" ] || return 0
+  renumber "$L/units/$1" "$2" && overwrite "$L/units/$1" "${text}claimed=yes"
+}
+# renumber RECORD TOKEN: sets $text to the lines of the record, with that token
+renumber() {
   text=
   while IFS= read -r line; do
     case "$line" in token=*) line=token=$2 ;; '' | claimed=*) continue ;; esac
     text="$text$line
 "
-  done <"$L/units/$1"
-  overwrite "$L/units/$1" "${text}claimed=yes"
+  done <"$1"
 }
 
 # overwrite FILE TEXT: in place and at once. The text is smaller than a block, so that this needs no room on a full disk, and
@@ -223,12 +244,16 @@ check_lease() {
 install_unit() {
   index=$1 unit=$2 record=$3
   shift 3
+  [ -f "$L/confirm/$unit/armed" ] || forget_reverted "$unit" || return
   unlink_others "$unit" "$@" && keep "$index" "$unit" "$record" || return
   [ ! -e "$L/removed/$unit" ] || rm -f "$L/removed/$unit" || return
   link "$unit" "$@" || return
   fence "$unit" "$fenced" || return
   [ ! -f ".fleet-$$-$index" ] || { touched && mv -fT ".fleet-$$-$index" "./$unit"; }
 }
+
+# forget_reverted UNIT: a later decision ends the report about a reverted change
+forget_reverted() { [ ! -f "$L/confirm/$1/reverted" ] || rm -rf "$L/confirm/$1"; }
 
 # keep INDEX UNIT RECORD: puts the record in place; over the old one if the disk is full
 keep() {
@@ -312,7 +337,7 @@ retire() {
   [ ! -f "./$1.d/zz-fleet-fenced.conf" ] || unfence "$1" || return
   { save "$L/tmp/record" "token=$2\n" && mv -f "$L/tmp/record" "$L/removed/$1"; } ||
     mv -f "$L/units/$1" "$L/removed/$1" || return
-  rm -f "$L/units/$1"
+  rm -f "$L/units/$1" && forget_reverted "$1"
 }
 
 # journal UNIT LINES CLOCK: its last lines since then. With --since, --lines would give the first ones.

@@ -1,6 +1,7 @@
 import type { Observation } from '../cluster/snapshot.ts';
 import { parseMachineId } from '../machine/machine.ts';
 import { quote } from '../ssh/shell.ts';
+import { readConfirmations } from './confirmation.ts';
 import type { MachineSession, Query, Respondent } from './driver.ts';
 import { findSection, type Section } from './frame.ts';
 import {
@@ -94,6 +95,8 @@ function partsOf(request: ObserveRequest): readonly Part[] {
     // Without records the pattern stays as it is.
     ['[ ! -d "$L/units" ] || { cd "$L/units" && set -- *; [ "$*" != "*" ] || [ -e "$1" ] || set --; }'],
     ['section records records "$@"', 'records', RECORDS],
+    // Left out where no unit has Confirm=.
+    ['[ ! -d "$L/confirm" ] || section confirm each cat "$L"/confirm/*/armed "$L"/confirm/*/reverted'],
     ['section recorded recorded "$@"', 'recorded', RECORDS],
     ...when(backup, ['section texts texts "$@"', 'texts', 'its unit files']),
     ...when(backup || token, ['section tokens tokens', 'tokens', 'the tokens it has seen']),
@@ -142,6 +145,9 @@ export function readObservation(
       throw invalidAnswer(machine, `${content} cannot be read`, find(name));
   if ((find('added')?.status ?? 0) !== 0)
     throw invalidAnswer(machine, `${RECORDS} cannot be read`, find('added'));
+  if ((find('confirm')?.status ?? 0) !== 0)
+    throw invalidAnswer(machine, 'the changes to confirm cannot be read', find('confirm'));
+  const confirmations = readConfirmations(find('confirm')?.stdout ?? '');
   const texts = find('texts')?.stdout;
   const tokens = find('tokens')?.stdout;
   const vitals = find('vitals');
@@ -149,6 +155,7 @@ export function readObservation(
     id,
     ...readMachine(facts),
     units: readUnits(request.names, sections, shown),
+    ...(confirmations.length > 0 && { confirmations }),
     ...(texts !== undefined && { backup: readBackup(texts, tokens ?? '') }),
     ...(tokens !== undefined && { token: readHighestToken(tokens) }),
     ...(vitals !== undefined && { vitals: readVitals(readFacts(vitals)) }),

@@ -76,6 +76,7 @@ function locked(said: string): Failure {
 const UNIT_STEPS: Readonly<Record<string, MachineStep>> = {
   put: 'write',
   verify: 'write',
+  arm: 'arm',
   claim: 'stop',
   unlink: 'stop',
   install: 'install',
@@ -127,6 +128,10 @@ function guardFailure(change: UnitChange, { status, stderr: detail }: Section): 
       return { code: 'step', step: hasStep(change, 'remove', 'check') ? 'remove' : 'install', detail };
     case 14:
       return { code: 'overtaken', token, seen: readNumber(detail, 'token') };
+    case 15:
+      return { code: 'awaits-confirmation', leftMs: Math.max(0, Number(detail) || 0) * 10 };
+    case 16:
+      return { code: 'awaits-confirmation', leftMs: 0 };
     case 11:
       return { code: 'foreign', path: detail };
     default:

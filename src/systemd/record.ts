@@ -77,6 +77,6 @@ const OWN_NAME = new RegExp(
 );
 
 /** The name of a unit of fleet. Throws FleetError `bad-answer` for an invalid one. */
-function readOwnUnitName(text: string): string {
+export function readOwnUnitName(text: string): string {
   return readWord(text, OWN_NAME, 'the name of a unit');
 }

@@ -10,6 +10,7 @@ import { openRootShell } from '../ssh/root-shell.ts';
 import type { Transport } from '../ssh/transport.ts';
 import type { Waits } from './change-jobs.ts';
 import { changeScript } from './change-script.ts';
+import { armOf, type Confirming, confirmed } from './confirm-changes.ts';
 import {
   DEFAULT_WAIT,
   type MachineSession,
@@ -30,6 +31,8 @@ const JOURNAL_UNITS = 20;
 
 /** The limit of a change, in ms: two waits for the lock, one for stops, one for starts, and some reserve. */
 const CHANGE_DEADLINE_MS = 330_000;
+/** The limit of the waits for stops, and that of the waits for starts, if there is no other. */
+const DEFAULT_WAIT_MS = 120_000;
 /** The same without the waits for stops and starts. */
 const WAITLESS_DEADLINE_MS = 90_000;
 
@@ -93,22 +96,50 @@ function openSession(
       const possible = changes.filter(({ obstacle }) => obstacle === undefined);
       const outcomes = new Map<string, UnitOutcome>();
       let lost: Failure | undefined;
+      const sentAt = performance.now();
+      const asked = withWindow(given ?? waits(), possible);
       try {
         if (possible.length > 0)
-          for (const outcome of await ask(changeQuery(possible, clusterId, given ?? waits())))
+          for (const outcome of await ask(changeQuery(possible, clusterId, asked)))
             outcomes.set(outcome.unit, outcome);
       } catch (error) {
         if (!isFleetError(error)) throw error;
         lost = unreachableFailure(error);
       }
-      return changes.map(
-        ({ unit, obstacle: failure = lost }) =>
-          outcomes.get(unit) ?? { unit, machine: name, state: undefined, failure },
+      const confirming = { ask, again: inNewSession(transport, access, waits, paths), sentAt, ...asked };
+      return Promise.all(
+        changes.map((change) => {
+          const { unit, obstacle: failure = lost } = change;
+          const outcome = outcomes.get(unit) ?? { unit, machine: name, state: undefined, failure };
+          return confirmed(outcome, change, confirming);
+        }),
       );
     },
     ended: runner.ended,
     close: () => runner.close(),
   };
+}
+
+/** Work in a session over a new connection, which ends with it. */
+function inNewSession(...[transport, ...rest]: Parameters<typeof openSession>): Confirming['again'] {
+  return async (work) => {
+    const fresh = transport.fresh();
+    const session = openSession(fresh, ...rest);
+    try {
+      return await work(session.ask);
+    } finally {
+      session.close();
+      await fresh.close();
+    }
+  };
+}
+
+/** A change that has to be confirmed is waited for as long as its window, with --no-block too. */
+function withWindow(waits: Waits, changes: readonly UnitChange[]): Waits {
+  const windowMs = Math.max(0, ...changes.map((change) => armOf(change)?.windowMs ?? 0));
+  if (windowMs === 0) return waits;
+  const isLonger = waits.ms !== undefined || windowMs > DEFAULT_WAIT_MS;
+  return { ...waits, blocks: true, ms: isLonger ? Math.max(waits.ms ?? 0, windowMs) : undefined };
 }
 
 /** The query is not public, because unit files may contain secrets. */

@@ -1,5 +1,6 @@
 import { globProblem, isGlob, matchesGlob } from '../base/glob.ts';
 import { quoted } from '../base/visible.ts';
+import { readConfirm } from './confirm.ts';
 import { type Fence, readFence } from './fence.ts';
 import { type FleetSection, readFleetSection, type Word, wordError } from './fleet-section.ts';
 import { readCommand, readCopyLimit, readFailurePolicy, readTime } from './rollout-options.ts';
@@ -42,6 +43,8 @@ const OPTIONS = {
   HealthyWithin: { field: 'healthyWithinMs', read: readTime },
   /** What happens after a new text has failed; undefined for `stop`. */
   OnFailedUpdate: { field: 'onFailedUpdate', read: readFailurePolicy },
+  /** How long a machine waits for the confirmation of a new text before it reverts it, in ms; undefined if none is needed. */
+  Confirm: { field: 'confirmMs', read: readConfirm },
 } as const satisfies Readonly<Record<string, Option>>;
 
 type FleetOption = keyof typeof OPTIONS;

@@ -101,6 +101,14 @@ const FAILURES: { readonly [C in Failure['code']]: Extract<Failure, { code: C }>
   unverified: { code: 'unverified' },
   'not-up': { code: 'not-up', state: systemdState('failed'), detail: '', journal: ['ü\u2028'] },
   unhealthy: { code: 'unhealthy', what: 'command', withinMs: 30_000, lines: ['x'] },
+  'awaits-confirmation': { code: 'awaits-confirmation', leftMs: 1500 },
+  reverted: { code: 'reverted', hash: '5d7d29e', windowMs: 30_000, why: 'timeout' },
+  unconfirmed: {
+    code: 'unconfirmed',
+    windowMs: 30_000,
+    isReverted: true,
+    cause: { code: 'unverified' },
+  },
   unreachable: { code: 'unreachable', message: 'lost', hint: undefined, mayBeDown: true },
 };
 
@@ -122,6 +130,7 @@ const DECISIONS: { readonly [K in Decision['kind']]: Extract<Decision, { kind: K
 
 const LEASE = { bootId: 'b', deadline: 12.5 };
 const STEPS: { readonly [K in Step['kind']]: Extract<Step, { kind: K }> } = {
+  arm: { kind: 'arm', windowMs: 30_000, hash: UNIT.hash, digest: UNIT.digest },
   stop: { kind: 'stop' },
   write: { kind: 'write', text: UNIT.text, altered: 'masked', under: LEASE },
   adopt: { kind: 'adopt', record: recordOf(UNIT) },

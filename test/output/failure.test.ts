@@ -51,6 +51,63 @@ const WORDS: {
       only('its record in /var/lib/fleet/units is missing there, and so is its file', LOST),
     ],
   ],
+  'awaits-confirmation': [
+    [
+      { code: 'awaits-confirmation', leftMs: 12_300 },
+      only(
+        'its last change there is not confirmed yet (Confirm=); the machine reverts it in 12s',
+        'Nothing was changed there. Run the command again after that',
+      ),
+    ],
+    [
+      { code: 'awaits-confirmation', leftMs: 0 },
+      only(
+        'the machine reverts its last change (Confirm=)',
+        'Nothing was changed there. Run the command again after that',
+      ),
+    ],
+  ],
+  reverted: (
+    [
+      ['timeout', 'not confirmed within 30s'],
+      ['reboot', 'the machine rebooted before it was confirmed (Confirm=30s)'],
+      ['failed', 'the unit did not come up'],
+    ] as const
+  ).map(([why, words]) => [
+    { code: 'reverted', hash: '5d7d29e0123456789', windowMs: 30_000, why },
+    only(
+      `the machine has reverted text 5d7d29e: ${words}`,
+      'The text before is in effect there. Submit a corrected text ("start --replace"), or return to the last good one: fleetctl rollback',
+    ),
+  ]),
+  unconfirmed: [
+    [
+      {
+        code: 'unconfirmed',
+        windowMs: 30_000,
+        isReverted: true,
+        cause: { code: 'not-up', state: systemdState('failed'), detail: '', journal: ['why'] },
+      },
+      {
+        summary:
+          'not confirmed, the machine has reverted the change: it did not stay up: failed (failed), result exit-code, exit status 1',
+        lines: ['why'],
+        hint: undefined,
+      },
+    ],
+    [
+      {
+        code: 'unconfirmed',
+        windowMs: 30_000,
+        isReverted: false,
+        cause: { code: 'unreachable', message: 'Cannot reach it', hint: 'Look', mayBeDown: true },
+      },
+      only(
+        'not confirmed, the machine reverts the change by itself, 30s after its begin: cannot reach it',
+        'Look',
+      ),
+    ],
+  ],
   unknown: [
     [
       { code: 'unknown', detail: 'Failed to get properties' },
@@ -331,6 +388,7 @@ describe('a step that failed', () => {
     cluster: ['could not record the cluster of the machine'],
     write: ['could not write the unit file'],
     flush: ['could not write the new files to disk'],
+    arm: ['could not arm the revert that Confirm= asks for, so nothing was changed'],
     stop: ['could not stop it'],
     install: ['could not put the unit file in place'],
     remove: ['could not remove the unit file'],

@@ -82,6 +82,10 @@ export class HostileTransport implements Transport {
     this.#endsWhenIdle = endsWhenIdle;
   }
 
+  fresh(): this {
+    return this;
+  }
+
   async exec(_target: unknown, command: string): Promise<RemoteProcess> {
     const exit = deferred<RemoteExit>();
     const listeners = {

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,16 +25,19 @@ const STUBS = join(import.meta.dirname, 'stubs');
 /** The external commands that scripts call. */
 const COMMANDS = [
   'cat',
+  'cp',
   'flock',
   'ln',
   'mkdir',
   'mv',
   'readlink',
   'rm',
+  'rmdir',
   'sha256sum',
   'sleep',
   'sync',
   'systemctl',
+  'systemd-run',
 ];
 
 const TARGET: SshTarget = {
@@ -46,7 +51,11 @@ const TARGET: SshTarget = {
 
 export type SessionOptions = Partial<Pick<LocalShellOptions, 'shell' | 'setup' | 'rewrite'>> & {
   /** Kills the shell of the script instead of running its nth command. */
-  readonly killAt?: number;
+  readonly killAt?: number | undefined;
+  /** Called before each session over a new connection, in place of that if it throws. */
+  readonly onNewLogin?: () => unknown;
+  /** Kills the shells of these sessions instead of running their nth command. */
+  readonly killAtConfirmation?: number;
   readonly wait?: WaitPolicy;
 };
 
@@ -71,7 +80,11 @@ export class LocalMachine {
   /** Connects through the real driver; `shell` is its transport. */
   connect(options: SessionOptions = {}): { session: MachineSession; shell: LocalShell } {
     const { wait = DEFAULT_WAIT } = options;
-    const shell = new LocalShell(this.#shellOptions({ ...this.#defaults, ...options }));
+    const all = { ...this.#defaults, ...options };
+    const shell = new LocalShell(this.#shellOptions(all), {
+      ...this.#shellOptions({ ...all, killAt: options.killAtConfirmation }),
+      onExec: options.onNewLogin,
+    });
     onTestFinished(() => shell.kill());
     const access = () => ({ ssh: TARGET, become: 'sudo' as const });
     const driver = createSshDriver(shell, { access, settleMs: 0, wait, paths: this.paths });
@@ -91,7 +104,8 @@ export class LocalMachine {
     };
     const access = () => ({ ssh, become: 'none' as const });
     const options = { access, settleMs: 0, wait: DEFAULT_WAIT, paths: this.paths };
-    const driver = createSshDriver({ exec, close: () => transport.close() }, options);
+    const own = { exec, fresh: () => transport.fresh(), close: () => transport.close() };
+    const driver = createSshDriver(own, options);
     return driver.connect({ name: 'web-1', address: ssh.host, metadata: {} });
   }
 
@@ -100,6 +114,7 @@ export class LocalMachine {
     const other = await createLocalMachine(this.#defaults);
     await rm(other.folder, { recursive: true });
     await cp(this.folder, other.folder, { recursive: true, verbatimSymlinks: true });
+    if (existsSync(other.path('var'))) other.#rebase(this.folder);
     return other;
   }
 
@@ -128,6 +143,27 @@ export class LocalMachine {
 
   observe(names: readonly string[] = [], options: SessionOptions = {}): Promise<Observation> {
     return this.ask(observeQuery({ names, digests: true }), options);
+  }
+
+  /**
+   * Does what systemd does when the timer of the revert elapses, or at boot: runs the script, if the unit for it is there.
+   * Resolves with its exit status; undefined if nothing starts it.
+   */
+  async revert(
+    unit: string,
+    { shell = '/bin/sh', killAt }: SessionOptions = {},
+  ): Promise<number | undefined> {
+    const name = `fleet-confirm@${unit}`;
+    const hasTimer = this.text('stub/active', `${name}.timer`)?.startsWith('active=active') === true;
+    const boots = this.text('etc/sysinit.target.wants', `${name}.service`) !== undefined;
+    if (!hasTimer && !boots) return undefined;
+    const script = this.path('var/confirm', unit, 'revert');
+    if (!existsSync(script)) return 0;
+    const { environment } = this.#shellOptions({ ...this.#defaults, killAt });
+    const command = `SCRIPT_SHELL=$$; export SCRIPT_SHELL; exec ${shell} ${quote(script)}`;
+    const child = spawn('/bin/sh', ['-c', command], { env: { ...environment }, stdio: 'ignore' });
+    const [status, signal] = await once(child, 'exit');
+    return status ?? (signal === 'SIGKILL' ? -1 : -2);
   }
 
   /** Calls of systemctl that start with `verb`. */
@@ -181,6 +217,12 @@ export class LocalMachine {
       .filter((entry) => !entry.isDirectory())
       .map((entry) => join(entry.parentPath, entry.name).slice(start))
       .sort(compareText);
+  }
+
+  /** The scripts that fleet installs have the paths of their machine. */
+  #rebase(from: string): void {
+    for (const file of this.files('var').filter((name) => name.endsWith('/revert')))
+      this.write(`var/${file}`, this.text('var', file)?.replaceAll(from, this.folder) ?? '');
   }
 
   #lines(file: string): readonly string[] {

@@ -11,6 +11,8 @@ export type LocalShellOptions = {
   readonly environment: Readonly<Record<string, string>>;
   /** Changes scripts in the command or on standard input. */
   readonly rewrite: (script: string) => string;
+  /** Called before each command, in place of it if it throws. */
+  readonly onExec?: (() => unknown) | undefined;
 };
 
 /** The start of every command, up to the shell that runs scripts. */
@@ -46,14 +48,22 @@ function decode(word: string): string {
 export class LocalShell implements Transport {
   readonly commands: string[] = [];
   readonly #options: LocalShellOptions;
+  readonly #freshOptions: LocalShellOptions;
   readonly #processes: ChildProcess[] = [];
 
-  constructor(options: LocalShellOptions) {
+  /** `freshOptions` are those of fresh transports. */
+  constructor(options: LocalShellOptions, freshOptions = options) {
     this.#options = options;
+    this.#freshOptions = freshOptions;
+  }
+
+  fresh(): LocalShell {
+    return new LocalShell(this.#freshOptions);
   }
 
   async exec(_target: SshTarget, command: string): Promise<RemoteProcess> {
-    const { shell, setup, environment, rewrite } = this.#options;
+    const { shell, setup, environment, rewrite, onExec } = this.#options;
+    await onExec?.();
     this.commands.push(command);
     const localCommand = keepVariables(rewriteCommand(command, rewrite), [
       'SCRIPT_SHELL',

@@ -103,6 +103,7 @@ async function open(
       process.scripts.push(scriptIn(command));
       return process;
     },
+    fresh: () => transport,
     close: async () => {
       isClosed = true;
     },

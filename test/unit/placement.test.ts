@@ -22,6 +22,7 @@ const NOTHING: Placement = {
   healthExec: undefined,
   healthyWithinMs: undefined,
   onFailedUpdate: undefined,
+  confirmMs: undefined,
 };
 
 /** The placement of a unit with these lines in `[X-Fleet]`, which begins on line 4. */

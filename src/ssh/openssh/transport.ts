@@ -55,6 +55,11 @@ class OpensshTransport implements SessionTransport {
     );
   }
 
+  /** Its masters have their own sockets. */
+  fresh(): SessionTransport {
+    return new OpensshTransport(this.#options);
+  }
+
   async close(): Promise<void> {
     await this.#masters.close();
     await this.#folder.remove();

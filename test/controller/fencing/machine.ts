@@ -129,6 +129,8 @@ export class SimMachine {
 
   #do(step: Step, token: number): UnitOutcome['failure'] {
     switch (step.kind) {
+      case 'arm':
+        return undefined;
       case 'adopt':
         this.#record = step.record;
         return undefined;

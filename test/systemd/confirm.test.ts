@@ -1,0 +1,339 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { FleetError } from '../../src/base/errors.ts';
+import { sha1, sha256 } from '../../src/base/hash.ts';
+import type { UnitOutcome } from '../../src/cluster/failure.ts';
+import type { UnitChange } from '../../src/plan/step.ts';
+import { createLocalMachine, type LocalMachine, type SessionOptions } from '../support/local-machine.ts';
+import { SHELLS } from '../support/local-shell.ts';
+import { changes, unitText } from './changes.ts';
+
+const UNIT = 'web@1.service';
+const OLD = unitText('old', 'ExecStart=/bin/sleep 1000');
+const NEW = unitText('new', 'ExecStart=/bin/sleep 1000');
+const FALLEN = unitText('fallen', 'ExecStart=/bin/false');
+const WINDOW_MS = 30_000;
+const BOOT_ID = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+/** Bounds for the commands that scripts call, so that the loops are known to end, and to have seen them. */
+const MOST_CALLS = 200;
+const AT_ONCE = 4;
+
+const restart = (text = NEW): UnitChange => armed(changes.restart(UNIT, text, 2), text);
+const launch = (text = NEW): UnitChange => armed(changes.launch(UNIT, text, 2), text);
+
+function armed(change: UnitChange, text: string): UnitChange {
+  const arm = { kind: 'arm', windowMs: WINDOW_MS, hash: sha1(text), digest: sha256(text) } as const;
+  return { ...change, steps: [arm, ...change.steps] };
+}
+
+/** The operator is gone: no login follows, and no answer is awaited. */
+const gone = (): never => {
+  throw new Error('the operator is gone');
+};
+
+/** Makes the change, and does not confirm it. */
+async function leave(machine: LocalMachine, change: UnitChange, options: SessionOptions = {}): Promise<void> {
+  await machine.change([change], { ...options, onNewLogin: gone }).catch(() => undefined);
+}
+
+async function withOld(options: SessionOptions = {}): Promise<LocalMachine> {
+  const machine = await createLocalMachine(options);
+  await machine.change([changes.launch(UNIT, OLD, 1)]);
+  return machine;
+}
+
+/** What counts of a machine: files, links, records without tokens, and which text runs. */
+function stateOf(machine: LocalMachine): unknown {
+  const contents = (...folder: string[]): unknown =>
+    machine
+      .files(...folder)
+      .map((file) => [file, machine.text(...folder, file)?.replace(/^token=.*\n/m, '')]);
+  const active = machine
+    .files('stub/active')
+    .map((file) => [file, machine.text('stub/active', file)?.replace(/ invocation=.*/s, '')])
+    .filter(([, state]) => state?.startsWith('active=active'));
+  // A service that reverts may be loaded until the next reload.
+  const loaded = machine.files('stub/loaded').filter((file) => !file.startsWith('fleet-confirm@'));
+  const texts = loaded.map((file) => [file, machine.text('stub/loaded', file)]);
+  return { etc: contents('etc'), units: contents('var/units'), texts, active };
+}
+
+const tokenOf = (machine: LocalMachine): string | undefined =>
+  /^token=(.*)$/m.exec(machine.text('var/units', UNIT) ?? machine.text('var/removed', UNIT) ?? '')?.[1];
+
+const eventsOf = (machine: LocalMachine): readonly string[] =>
+  machine.events().filter((event) => !event.includes('fleet-confirm@'));
+
+const codeOf = ([outcome]: readonly UnitOutcome[]): string | undefined => outcome?.failure?.code;
+
+describe.each(SHELLS)('a change to confirm, with %s', (shell) => {
+  it.each<[string, () => Promise<LocalMachine>, UnitChange]>([
+    ['a new text', () => withOld({ shell }), restart()],
+    ['a first start', () => createLocalMachine({ shell }), launch()],
+  ])('leaves nothing after its confirmation: %s', async (_name, create, change) => {
+    const machine = await create();
+    const logins: string[] = [];
+    const look = (): void => void logins.push(machine.text('var/confirm', UNIT, 'armed') ?? '');
+    expect(codeOf(await machine.change([change], { onNewLogin: look }))).toBeUndefined();
+    expect(logins).toHaveLength(1);
+    expect(logins[0]).toMatch(new RegExp(`^unit=${UNIT}\nstate=armed\ntoken=2\n`));
+    expect(machine.text('etc', UNIT)).toBe(NEW);
+    expect(machine.files('var/confirm')).toEqual([]);
+    expect(machine.files('etc').filter((file) => file.includes('confirm'))).toEqual([]);
+    expect(machine.text('stub/active', `fleet-confirm@${UNIT}.timer`)).toContain('active=inactive');
+    expect(machine.files('stub/loaded')).toEqual([UNIT]);
+    expect((await machine.observe([UNIT])).confirmations).toBeUndefined();
+  });
+
+  it('is armed before anything is changed, for exactly its window', async () => {
+    const machine = await withOld({ shell });
+    await leave(machine, restart());
+    const calls = machine.calls();
+    const timer = calls.findIndex((call) => call.startsWith('systemd-run'));
+    expect(calls[timer]).toMatch(
+      /--unit=fleet-confirm@web@1\.service\.service --on-active=30000ms .*AccuracySec=100ms/,
+    );
+    expect(timer).toBeLessThan(calls.findIndex((call) => call.startsWith('stop --no-block')));
+    expect(machine.text('etc/sysinit.target.wants', `fleet-confirm@${UNIT}.service`)).toContain(
+      '/confirm/%i/revert\n',
+    );
+    const [found] = (await machine.observe()).confirmations ?? [];
+    expect(found).toMatchObject({
+      unit: UNIT,
+      state: 'armed',
+      token: 2,
+      hash: sha1(NEW),
+      windowMs: WINDOW_MS,
+    });
+  });
+
+  it('is reverted without a confirmation, with file, record, links and run', async () => {
+    const machine = await withOld({ shell });
+    const before = stateOf(machine);
+    await leave(machine, restart(unitText('new', '[Install]\nAlias=other.service\nWantedBy=some.target')));
+    expect(stateOf(machine)).not.toEqual(before);
+    expect(await machine.revert(UNIT)).toBe(0);
+    expect(stateOf(machine)).toEqual(before);
+    expect(eventsOf(machine).at(-1)).toBe(`start ${UNIT} as old`);
+    expect(tokenOf(machine)).toBe('2');
+    expect(machine.files('var/confirm')).toEqual([`${UNIT}/reverted`]);
+    const [found] = (await machine.observe()).confirmations ?? [];
+    expect(found).toMatchObject({ state: 'reverted', token: 2, why: 'reboot' });
+  });
+
+  it('stops with its own text when it is reverted', async () => {
+    const machine = await withOld({ shell });
+    await leave(machine, restart());
+    await machine.revert(UNIT);
+    expect(eventsOf(machine).slice(-3)).toEqual([
+      `stop ${UNIT} as new beside new`,
+      `stopped ${UNIT}`,
+      `start ${UNIT} as old`,
+    ]);
+  });
+
+  it('is stopped and removed after a first start, and its decision cannot be repeated by an older one', async () => {
+    const machine = await createLocalMachine({ shell });
+    await leave(machine, launch());
+    expect(await machine.revert(UNIT)).toBe(0);
+    expect(machine.text('etc', UNIT)).toBeUndefined();
+    expect(machine.files('var/units')).toEqual([]);
+    expect(tokenOf(machine)).toBe('2');
+    expect(eventsOf(machine).at(-1)).toBe(`stopped ${UNIT}`);
+    expect(codeOf(await machine.change([changes.launch(UNIT, OLD, 1)]))).toBe('stale');
+  });
+
+  it('is reverted at once if it does not come up', async () => {
+    const machine = await withOld({ shell });
+    const [outcome] = await machine.change([restart(FALLEN)], { onNewLogin: gone });
+    expect(outcome?.failure).toMatchObject({
+      code: 'unconfirmed',
+      isReverted: true,
+      windowMs: WINDOW_MS,
+      cause: { code: 'not-up' },
+    });
+    expect([machine.text('etc', UNIT), eventsOf(machine).at(-1)]).toEqual([OLD, `start ${UNIT} as old`]);
+    expect((await machine.observe()).confirmations).toMatchObject([{ state: 'reverted', why: 'failed' }]);
+  });
+
+  it('is not made if its revert cannot be armed', async () => {
+    const machine = await withOld({ shell });
+    const before = stateOf(machine);
+    machine.tell('no-timers');
+    expect((await machine.change([restart()], { onNewLogin: gone }))[0]?.failure).toMatchObject({
+      code: 'step',
+      step: 'arm',
+      detail: expect.stringContaining('Connection timed out'),
+    });
+    expect(stateOf(machine)).toEqual(before);
+    expect(machine.files('var/confirm')).toEqual([]);
+  });
+
+  it('excludes any other change until it is confirmed or reverted', async () => {
+    const machine = await withOld({ shell });
+    await leave(machine, restart());
+    const state = stateOf(machine);
+    for (const other of [
+      changes.restart(UNIT, OLD, 3),
+      changes.remove(UNIT, 3),
+      armed(changes.launch(UNIT, NEW, 3), NEW),
+    ]) {
+      const [outcome] = await machine.change([other]);
+      expect(outcome?.failure).toMatchObject({ code: 'awaits-confirmation' });
+      const leftMs = outcome?.failure?.code === 'awaits-confirmation' ? outcome.failure.leftMs : 0;
+      expect(leftMs).toBeGreaterThan(WINDOW_MS - 20_000);
+    }
+    expect(stateOf(machine)).toEqual(state);
+    await machine.revert(UNIT);
+    expect(codeOf(await machine.change([changes.restart(UNIT, NEW, 3)]))).toBeUndefined();
+    expect(machine.files('var/confirm')).toEqual([]);
+  });
+
+  it('is not confirmed after its revert has begun, nor by another decision', async () => {
+    const machine = await withOld({ shell });
+    const begin = (): void => machine.write(`var/confirm/${UNIT}/begun`, 'timeout\n');
+    let logins = 0;
+    const revertLater = async (): Promise<void> => {
+      if (logins++ === 0) begin();
+      else await machine.revert(UNIT);
+    };
+    expect((await machine.change([restart()], { onNewLogin: revertLater }))[0]?.failure).toMatchObject({
+      code: 'unconfirmed',
+      isReverted: true,
+    });
+    expect(logins).toBe(2);
+    expect((await machine.observe()).confirmations).toMatchObject([{ state: 'reverted', why: 'timeout' }]);
+  });
+
+  it('is confirmed although its own session was lost, if the unit is up', async () => {
+    const machine = await withOld({ shell });
+    const { session } = machine.connect({ rewrite: (script) => script.replace(/^leave$/m, 'kill -KILL $$') });
+    const [outcome] = await session.change([restart()], '5f0c6c1e-0000-4000-8000-000000000001');
+    session.close();
+    expect(outcome?.failure).toBeUndefined();
+    expect([machine.text('etc', UNIT), machine.files('var/confirm')]).toEqual([NEW, []]);
+  });
+
+  it('is confirmed when the machine can be reached again', async () => {
+    const machine = await withOld({ shell });
+    let logins = 0;
+    const later = (): void => {
+      if (logins++ < 2) throw new FleetError('ssh-refused', 'Cannot reach machine "web-1"');
+    };
+    expect(codeOf(await machine.change([restart()], { onNewLogin: later }))).toBeUndefined();
+    expect([logins, machine.files('var/confirm')]).toEqual([3, []]);
+  });
+});
+
+describe('a revert', () => {
+  it('gives its deadline as the reason if that is over', async () => {
+    const machine = await withOld();
+    await leave(machine, restart());
+    const file = `var/confirm/${UNIT}/armed`;
+    machine.write(file, (machine.text(file) ?? '').replace(/^deadline=.*$/m, 'deadline=1'));
+    expect(machine.text(file)).toContain(`boot=${BOOT_ID}`);
+    await machine.revert(UNIT);
+    expect((await machine.observe()).confirmations).toMatchObject([{ why: 'timeout' }]);
+  });
+
+  it('starts the units again that were stopped with it', async () => {
+    const machine = await withOld();
+    await machine.change([changes.launch('other.service', OLD, 1)]);
+    await leave(machine, restart());
+    machine.tell('tied', 'other.service\n');
+    await machine.revert(UNIT);
+    expect(eventsOf(machine).slice(-2)).toEqual([`start ${UNIT} as old`, 'start other.service as old']);
+  });
+
+  it('that is overdue is started by the next change', async () => {
+    const machine = await withOld();
+    await leave(machine, restart());
+    const file = `var/confirm/${UNIT}/armed`;
+    machine.write(file, (machine.text(file) ?? '').replace(/^deadline=.*$/m, 'deadline=1'));
+    expect(codeOf(await machine.change([changes.note(UNIT, OLD, 3)]))).toBe('awaits-confirmation');
+    await expect.poll(() => machine.files('var/confirm'), { timeout: 5000 }).toEqual([`${UNIT}/reverted`]);
+    expect(machine.text('etc', UNIT)).toBe(OLD);
+  });
+});
+
+describe('a machine on which a script is killed before any command', () => {
+  it('has the old text in the end, wherever the change was killed', async () => {
+    const [prepared, fresh] = [await withOld(), await createLocalMachine()];
+    await fresh.change([changes.launch('keep.service', OLD, 1)]);
+    const states = [stateOf(prepared), stateOf(fresh)];
+    const calls = await killEverywhere(async (call) => {
+      const machines = [await prepared.copy(), await fresh.copy()];
+      await leave(machines[0] as LocalMachine, restart(), { killAt: call });
+      await leave(machines[1] as LocalMachine, launch(), { killAt: call });
+      for (const [index, machine] of machines.entries()) {
+        const isArmed = machine.text('var/confirm', UNIT, 'armed') !== undefined;
+        const status = await machine.revert(UNIT);
+        if (isArmed) expect([call, status]).toEqual([call, 0]);
+        expect([call, await cleanStateOf(machine)]).toEqual([call, states[index]]);
+      }
+      return Number(machines[0]?.text('stub/killing') ?? 0) < call;
+    });
+    expect(calls).toBeGreaterThan(30);
+  });
+
+  it('has the old text in the end, wherever the revert was killed', async () => {
+    const prepared = await withOld();
+    const before = stateOf(prepared);
+    await leave(prepared, restart(unitText('new', '[Install]\nAlias=other.service\nWantedBy=some.target')));
+    const calls = await killEverywhere(async (call) => {
+      const machine = await prepared.copy();
+      const status = await machine.revert(UNIT, { killAt: call });
+      // At the very end, nothing is left that would start it again.
+      if (status !== 0) expect([0, undefined]).toContain(await machine.revert(UNIT));
+      expect([call, await cleanStateOf(machine)]).toEqual([call, before]);
+      expect([call, machine.files('var/confirm')]).toContainEqual(
+        expect.arrayContaining([`${UNIT}/reverted`]),
+      );
+      return status === 0;
+    });
+    expect(calls).toBeGreaterThan(15);
+  });
+
+  it('has the new text or the old one, wherever the confirmation was killed', async () => {
+    const prepared = await withOld();
+    const before = stateOf(prepared);
+    const reference = await prepared.copy();
+    await reference.change([restart()]);
+    const after = stateOf(reference);
+    const ends = new Set<string>();
+    const calls = await killEverywhere(async (call) => {
+      const machine = await prepared.copy();
+      let logins = 0;
+      const once = (): void => {
+        if (logins++ > 0) gone();
+      };
+      await machine
+        .change([restart()], { onNewLogin: once, killAtConfirmation: call })
+        .catch(() => undefined);
+      const isOver = Number(machine.text('stub/killing') ?? 0) < call;
+      await machine.revert(UNIT);
+      const isNew = machine.text('etc', UNIT) === NEW;
+      ends.add(isNew ? 'new' : 'old');
+      expect([call, await cleanStateOf(machine)]).toEqual([call, isNew ? after : before]);
+      return isOver;
+    });
+    expect([...ends].toSorted()).toEqual(['new', 'old']);
+    expect(calls).toBeGreaterThan(8);
+  });
+});
+
+/** Calls `kill` with 1, 2, … until it returns that there was nothing to kill; returns the number of calls. */
+async function killEverywhere(kill: (call: number) => Promise<boolean>): Promise<number> {
+  for (let call = 1; call < MOST_CALLS; call += AT_ONCE) {
+    const calls = Array.from({ length: AT_ONCE }, (_, index) => kill(call + index));
+    if ((await Promise.all(calls)).includes(true)) return call;
+  }
+  throw new Error('the script does not end');
+}
+
+/** The state after the next change of another unit, which removes the files that a script has left when it was killed. */
+async function cleanStateOf(machine: LocalMachine): Promise<unknown> {
+  if (machine.files('etc').some((file) => /^\.fleet-|^fleet-confirm@/.test(file)))
+    await machine.change([changes.remove('other.service', 9)]);
+  return stateOf(machine);
+}
