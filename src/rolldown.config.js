@@ -18,7 +18,7 @@ const groups = [
   },
   {
     name: 'fleet',
-    test: /src\/(?!controller|api|metrics|election|install|store\/etcd|cli\/(fleetd|install)|operations\/(install|remove)-controller|operations\/sets|output\/(sets|difference|installation|progress|watch|wide-text)|cli\/(load|watch)|(.*\/)?manual\/)/,
+    test: /src\/(?!controller|api|metrics|election|install|store\/etcd|cli\/(fleetd|install)|operations\/(install|remove)-controller|operations\/(sets|adopt)|output\/(sets|difference|installation|progress|watch|wide-text)|cli\/(load|watch)|(.*\/)?manual\/)/,
   },
   // Needed by few commands.
   { name: 'etcd', test: /src\/store\/etcd\// },
@@ -28,7 +28,7 @@ const groups = [
     test: /src\/(install\/|cli\/install\/|operations\/(install|remove)-controller|output\/installation)/,
   },
   { name: 'manual', test: /src\/(.*\/)?manual\/(?!man-pages)/ },
-  { name: 'apply', test: /src\/(operations|output)\/sets\// },
+  { name: 'apply', test: /src\/((operations|output)\/sets\/|operations\/adopt)/ },
   { name: 'difference', test: /src\/output\/difference/ },
 ].map((group, index, all) => ({ ...group, priority: all.length - index }));
 

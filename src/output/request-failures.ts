@@ -6,6 +6,7 @@ import { errorLines, hintLines } from './report.ts';
 
 /** The verbs that change units. */
 export type UnitVerb =
+  | 'adopt'
   | 'apply'
   | 'submit'
   | 'load'

@@ -6,6 +6,7 @@ import type { Query } from './driver.ts';
 import { findSection, type Section } from './frame.ts';
 import leaseShell from './lease.sh';
 import { invalidAnswer } from './observation-sections.ts';
+import observeShell from './observe.sh';
 import { complete, withoutComments } from './script.ts';
 
 /** Extends the lease of the machine up to its deadline; false if that has passed there, or the machine has rebooted. */
@@ -59,6 +60,29 @@ export function statusQuery(request: StatusRequest): Query<readonly string[], 's
           throw invalidAnswer(name, 'its answer lacks the status of a unit', undefined);
         return section.stdout || section.stderr;
       }),
+  };
+}
+
+/** The file of a unit in the folder of the administrator, and its path; undefined unless it is a regular file. */
+export function unitFileQuery(
+  unit: string,
+): Query<{ readonly path: string; readonly text: string } | undefined, 'unit-file', string> {
+  return {
+    kind: 'unit-file',
+    request: unit,
+    script:
+      withoutComments(observeShell) +
+      complete('file', [`[ -L "$D"/${quote(unit)} ] || section texts texts ${quote(unit)}`]),
+    most: 'text',
+    read: (sections, { name, paths }) => {
+      const section = findSection(sections, 'texts');
+      if (section === undefined) return undefined;
+      if (section.status !== 0)
+        throw invalidAnswer(name, `the file of unit "${unit}" cannot be read`, section);
+      const [, encoded] = section.stdout.trim().split(' ');
+      if (encoded === undefined) return undefined;
+      return { path: `${paths.units}/${unit}`, text: Buffer.from(encoded, 'base64').toString('utf8') };
+    },
   };
 }
 

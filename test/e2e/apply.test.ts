@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { compareText } from '../../src/base/text.ts';
-import { insideAll, MACHINES, onMachines } from '../support/cluster.ts';
+import { inside, insideAll, MACHINES, onMachines, SUBNET } from '../support/cluster.ts';
 import { createOperator, done, type Outcome, SLEEPER, service } from './operator.ts';
 
 const TEN = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => `${name}.service`);
@@ -100,5 +100,27 @@ onMachines('a folder', () => {
     expect(await operator.fleetctl('plan', 'copy', '--set', 'units', '--prune')).toEqual(
       done('No changes: set "units" is as wanted (11 unchanged)'),
     );
+  });
+
+  it('can be joined by a unit that runs without fleet, in its present run', async () => {
+    const legacy = service('ExecStart=/bin/sleep 500000');
+    await inside(
+      'k2',
+      `printf '${legacy.replaceAll('\n', '\\n')}' >/etc/systemd/system/legacy.service && systemctl daemon-reload && systemctl start legacy`,
+    );
+    const run = (): Promise<string> => inside('k2', 'systemctl show --value -p InvocationID legacy');
+    const before = await run();
+    expect(await operator.fleetctl('adopt', 'legacy', '--machine', 'k2')).toEqual(
+      done(`Unit legacy.service launched on 00000000.../${SUBNET}.2`),
+    );
+    operator.write('units/legacy.service', legacy);
+    await operator.fleetctl('start', 'd', 'e');
+    expect(await apply('--yes')).toEqual(
+      done(`
+        Join set "units": legacy.service
+        No changes: set "units" is as wanted (12 unchanged)
+      `),
+    );
+    expect(await run()).toBe(before);
   });
 });

@@ -9,7 +9,13 @@ import type { Step, UnitChange } from '../../src/plan/step.ts';
 import type { SystemdDriver } from '../../src/systemd/driver.ts';
 import type { Examination, examineQuery } from '../../src/systemd/examination.ts';
 import type { ObserveRequest, observeQuery } from '../../src/systemd/observation.ts';
-import type { extendQuery, statusQuery, VerifyRequest, verifyQuery } from '../../src/systemd/queries.ts';
+import type {
+  extendQuery,
+  statusQuery,
+  unitFileQuery,
+  VerifyRequest,
+  verifyQuery,
+} from '../../src/systemd/queries.ts';
 import { idOf, NOW, systemdState } from './builders.ts';
 import { FakeJournal } from './fake-journal.ts';
 import { answering } from './fake-session.ts';
@@ -264,12 +270,17 @@ export function fakeMachines(machines: readonly Machine[]): FakeMachines {
           | typeof statusQuery
           | typeof verifyQuery
           | typeof examineQuery
+          | typeof unitFileQuery
         >({
           observation: (request) => fake.observe(request),
           extension: (lease) => fake.extend(lease),
           status: ({ units, lines }) => units.map((unit) => `${unit} on ${name}, ${lines} lines`),
           verification: (request) => fake.verify(request),
           examination: () => fake.examination,
+          'unit-file': (unit) => {
+            const text = fake.units.get(unit)?.text;
+            return text === undefined ? undefined : { path: `/etc/systemd/system/${unit}`, text };
+          },
         });
         return {
           async ask(query) {

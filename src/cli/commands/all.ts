@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts';
+import { adoptCommand } from './adopt.ts';
 import { applyCommand, planCommand } from './apply.ts';
 import { controllerCommand } from './controller.ts';
 import { cordonCommand, drainCommand, uncordonCommand } from './cordon.ts';
@@ -36,7 +37,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly Com
       ...[destroyCommand, rollbackCommand],
     ],
   ],
-  ['Folder commands:', [planCommand, applyCommand, diffCommand, exportCommand]],
+  ['Folder commands:', [planCommand, applyCommand, diffCommand, exportCommand, adoptCommand]],
   [
     'Inspection commands:',
     [

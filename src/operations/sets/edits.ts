@@ -80,23 +80,22 @@ type Drafted = { readonly draft: ReturnType<typeof draftOf>; readonly changed: r
  */
 function draftFor(wanted: WantedSet, view: RegistryView, { prune }: SetOptions): Drafted {
   const aim = aimOf(wanted);
-  const make = (news: ReadonlySet<string>): Drafted => {
-    const locals = [...wanted.units.values()].map(({ local }) =>
-      news.has(local.name.text) ? local : asStored(local, view),
-    );
-    const draft = draftOf(view, locals, true, aim);
+  const locals = [...wanted.units.values()].map(({ local }) => local);
+  const stored = locals.map((local) => asStored(local, view));
+  const make = (files: readonly LocalUnit[]): Drafted => {
+    const draft = draftOf(view, files, true, aim);
     return { draft, changed: draft.changes(view) };
   };
-  const first = make(new Set());
-  const ended = prune ? missingUnits(wanted, view).map(({ name }) => name) : [];
-  const instances = [...first.draft.created, ...ended];
+  const first = make(stored);
+  if (stored.every((local, index) => local === locals[index])) return first;
+  const retargeted = first.changed.filter(({ name, target }) => view.units.get(name)?.target !== target);
+  const ended = prune ? missingUnits(wanted, view) : [];
+  const instances = [...first.draft.created, ...ended.map(({ name }) => name)];
   const news = new Set([
-    ...first.changed
-      .filter(({ name, target }) => view.units.get(name)?.target !== target)
-      .map(({ name }) => name),
+    ...retargeted.map(({ name }) => name),
     ...instances.flatMap((name) => templateOf(parseUnitName(name))?.text ?? []),
   ]);
-  return news.size === 0 ? first : make(news);
+  return make(stored.map((local, index) => (news.has(local.name.text) ? (locals[index] ?? local) : local)));
 }
 
 /** The local unit, with the text of the registry if the two mean the same. */

@@ -1,0 +1,107 @@
+import { FleetError } from '../base/errors.ts';
+import { type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
+import { isForeign, isRunning } from '../cluster/unit-state.ts';
+import { selectMachine } from '../machine/selector.ts';
+import { observe } from '../reconcile/observe.ts';
+import type { Ports } from '../reconcile/ports.ts';
+import { reconcile } from '../reconcile/reconcile.ts';
+import type { RegistryView } from '../registry/view.ts';
+import { unitFileQuery } from '../systemd/queries.ts';
+import type { UnitName } from '../unit/unit-name.ts';
+import { unitNameOf } from './local-file.ts';
+import { overrule, requestedBy } from './overruled.ts';
+import { refuseTemplate } from './set-target-state.ts';
+import { draftOf } from './submit.ts';
+import { type RequestResult, requestResult } from './unit-result.ts';
+
+/** A unit, and a machine that has it already: by its name, its address or the beginning of its id. */
+export type AdoptRequest = { readonly unit: string; readonly machine: string };
+
+/**
+ * Takes over a unit that runs on a machine without fleet: stores its file as it is there, and the machine as its assignment.
+ * A pass then writes the record of a unit whose file has the text of the registry, and does not restart it. A running unit
+ * becomes launched, any other one loaded. Throws FleetError `unit-not-found`, `machine-not-found`, and `contradiction` for
+ * a unit that fleet has or cannot take over.
+ */
+export async function adopt(ports: Ports, { unit: argument, machine }: AdoptRequest): Promise<RequestResult> {
+  refuseTemplate(argument, 'adopt');
+  const name = unitNameOf(argument);
+  const registry = await ports.registry.load();
+  refuseKnown(name, registry);
+  const { view, file } = await readUnitFile(ports, registry, name, machine);
+  let stored: readonly DesiredUnit[] = [];
+  const observed = observedOn(view, name.text);
+  const target = observed !== undefined && isRunning(observed.state) ? 'launched' : 'loaded';
+  const local = {
+    name,
+    own: { path: file.path, content: file.text },
+    template: undefined,
+    beside: new Set<string>(),
+  };
+  await ports.registry.update((current) => {
+    refuseKnown(name, current);
+    const draft = draftOf(current, [local], false, () => target);
+    for (const { error } of draft.problems) throw error;
+    stored = draft.changes(current).map((unit) => ({ ...unit, machine: view.id }));
+    if (stored.some(({ placement }) => placement.global))
+      throw cannot(name, 'it is global', 'Start it instead');
+    return stored.map((unit) => ({ kind: 'put-unit', unit }));
+  });
+  const result = requestResult(await reconcile(ports, new Set([name.text])), []);
+  const submission = { stored, created: new Set([name.text]), replaced: new Set<string>() };
+  return overrule(
+    ports,
+    requestedBy(submission, (each) => [each]),
+    result,
+  );
+}
+
+type Found = {
+  readonly view: MachineView;
+  readonly file: { readonly path: string; readonly text: string };
+};
+
+/** The file of the unit on the machine, which must be a file of the administrator. */
+async function readUnitFile(
+  ports: Ports,
+  registry: RegistryView,
+  name: UnitName,
+  machine: string,
+): Promise<Found> {
+  const { views, sessions } = await observe(ports, registry, { names: [name.text], digests: true });
+  try {
+    const view = selectMachine(machine, views);
+    const { unreachable } = view;
+    if (unreachable !== undefined) throw cannot(name, unreachable.message, unreachable.hint);
+    const observed = observedOn(view, name.text);
+    const where = `machine "${view.machine.name}"`;
+    if (observed === undefined || observed.state.load === 'not-found')
+      throw new FleetError('unit-not-found', `Cannot adopt unit "${name.text}": ${where} does not have it`, {
+        hint: `Units there: fleetctl ssh ${view.machine.name} systemctl list-units`,
+      });
+    if (!isForeign(observed))
+      throw cannot(name, `fleet has installed it on ${where}`, 'Run "fleetctl recover", or destroy it');
+    const file = await sessions.get(view.machine.name)?.ask(unitFileQuery(name.text));
+    const path = observed.state.fragment;
+    if (file === undefined || file.path !== path)
+      throw cannot(
+        name,
+        `its file on ${where} is ${path === '' ? 'missing' : `"${path}"`}, not a regular file of the administrator`,
+        `Copy it: fleetctl ssh ${view.machine.name} cp ${path} /etc/systemd/system/`,
+      );
+    return { view, file };
+  } finally {
+    for (const session of sessions.values()) session.close();
+  }
+}
+
+function refuseKnown(name: UnitName, { units, unreadable }: RegistryView): void {
+  const error = unreadable.get(name.text);
+  if (error !== undefined) throw error;
+  if (!units.has(name.text)) return;
+  throw cannot(name, 'the registry has it already', `Its machine: fleetctl explain ${name.text}`);
+}
+
+function cannot(name: UnitName, why: string, hint: string | undefined): FleetError {
+  return new FleetError('contradiction', `Cannot adopt unit "${name.text}": ${why}`, { hint });
+}
