@@ -75,6 +75,12 @@ export const ROLLOUT: readonly CommandOption[] = [
   },
 ];
 
+/** The option of commands that start units. */
+export const RETRY: CommandOption = {
+  flags: '--retry',
+  description: 'try a text again that has failed and is held',
+};
+
 /** The values of {@link ROLLOUT}. Throws FleetError `usage`. */
 export function rolloutLimitsOf({ maxParallel, onFailure }: Call['options']): RolloutLimits {
   const limit = typeof maxParallel === 'string' ? parseCopyLimit(maxParallel) : undefined;

@@ -6,7 +6,17 @@ import type { WantedSet } from '../../operations/sets/wanted.ts';
 import type { Ports } from '../../reconcile/ports.ts';
 import { type Call, type Command, type CommandOption, printInfo } from '../command.ts';
 import { EXIT, type ExitStatus, planStatus, requestStatus } from '../exit-status.ts';
-import { DRY_RUN, LIMITS, numberOf, OUTPUT, textOption, waitPolicyOf } from '../options.ts';
+import {
+  DRY_RUN,
+  LIMITS,
+  numberOf,
+  OUTPUT,
+  RETRY,
+  ROLLOUT,
+  rolloutLimitsOf,
+  textOption,
+  waitPolicyOf,
+} from '../options.ts';
 import { writeLines } from '../streams.ts';
 import { leaseWaitOf } from '../unit-command.ts';
 
@@ -26,6 +36,9 @@ const VERBOSE: CommandOption = {
   description: 'show whole differences, new texts, and the reasons against other machines',
 };
 
+/** What a plan depends on besides the files, for both commands. */
+const PLANNING: readonly CommandOption[] = [...SET_OPTIONS, ...ROLLOUT, RETRY];
+
 const FORMAT: CommandOption = { ...OUTPUT, choices: ['text', 'json', 'markdown'] };
 
 export const planCommand: Command = {
@@ -35,7 +48,7 @@ export const planCommand: Command = {
   isReadOnly: true,
   description:
     'Reads all unit files below the paths (the current folder by default), compares them with the registry and the machines, and shows what "fleetctl apply" would do, with an id of the plan. Nothing is changed. The exit status is 6 if there are changes, and 0 if there are none.',
-  options: [...SET_OPTIONS, VERBOSE, FORMAT],
+  options: [...PLANNING, VERBOSE, FORMAT],
   examples: [
     ['fleetctl plan units', 'what "fleetctl apply units" would change'],
     ['fleetctl plan units --prune', 'also which units it would end'],
@@ -53,7 +66,7 @@ export const applyCommand: Command = {
   description:
     'Shows the plan of "fleetctl plan", asks, and executes it: all texts and target states are stored in one change, and one pass brings the units to their machines. A unit is launched unless its [X-Fleet] section has Target=loaded or Target=inactive, or another unit of the folder starts it. With --plan, only that plan is executed: if anything that it depends on has changed, nothing is done, and the new plan is shown.',
   options: [
-    ...SET_OPTIONS,
+    ...PLANNING,
     { flags: '-y, --yes', description: 'do not ask' },
     { flags: '--plan <id>', description: 'execute only this plan, without a question' },
     VERBOSE,
@@ -128,7 +141,13 @@ export async function wantedBy(
 
 async function setOptions({ options }: Call): Promise<SetOptions> {
   const pruneLimit = numberOf('--prune-limit', options.pruneLimit);
-  return { adopt: options.adopt === true, prune: options.prune === true, pruneLimit };
+  return {
+    adopt: options.adopt === true,
+    prune: options.prune === true,
+    pruneLimit,
+    retry: options.retry === true,
+    limits: rolloutLimitsOf(options),
+  };
 }
 
 /** Prints a plan in the format of `-o`. */

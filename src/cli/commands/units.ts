@@ -2,7 +2,7 @@ import { FleetError } from '../../base/errors.ts';
 import type { RequestResult } from '../../operations/unit-result.ts';
 import type { Ports } from '../../reconcile/ports.ts';
 import type { Call, Command, CommandOption } from '../command.ts';
-import { DRY_RUN, LIMITS, NO_BLOCK, NOW, OUTPUT, REPLACE, ROLLOUT, VERBOSE } from '../options.ts';
+import { DRY_RUN, LIMITS, NO_BLOCK, NOW, OUTPUT, REPLACE, RETRY, ROLLOUT, VERBOSE } from '../options.ts';
 import { writeLines } from '../streams.ts';
 import { runUnitVerb, submitRequest } from '../unit-command.ts';
 
@@ -44,11 +44,6 @@ export const loadCommand: Command = {
 const VERIFY: CommandOption = {
   flags: '--verify',
   description: 'check the units with systemd first, and change nothing if a machine reports an error',
-};
-
-const RETRY: CommandOption = {
-  flags: '--retry',
-  description: 'try a text again that has failed and is held',
 };
 
 export const startCommand: Command = {

@@ -6,6 +6,7 @@ import type { RegistryView } from '../../registry/view.ts';
 import { awaitLease } from '../observe-cluster.ts';
 import { type Requested, withOverruled } from '../overruled.ts';
 import { startedAlone, unitsApart } from '../related-units.ts';
+import { releaseEdits } from '../release.ts';
 import { type RequestResult, requestResult } from '../unit-result.ts';
 import { editsOf, type SetEdits, type SetOptions } from './edits.ts';
 import { type KeptObservations, keepObservations } from './kept-observations.ts';
@@ -102,6 +103,7 @@ async function execute(
   });
   if (isStale) return undefined;
   const { scope, units } = plan.edits;
+  if (request.retry === true) await ports.registry.update((view) => releaseEdits(scope, view));
   const isFenced = units.some(
     ({ placement, target }) => placement.fence !== undefined && target !== 'inactive',
   );
@@ -109,7 +111,7 @@ async function execute(
     await awaitLease(ports, units, request.leaseWaitMs);
     ports.driver.forget();
   }
-  const report = await reconcile(ports, scope);
+  const report = await reconcile(ports, scope, { limits: request.limits });
   const changed = new Set(plan.changes.map(({ unit }) => unit));
   const { snapshot } = report;
   return forgetPruned(ports, plan, {

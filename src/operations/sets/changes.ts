@@ -161,7 +161,8 @@ function kindOf(
   if (has('start')) return 'started';
   if (has('remove')) return 'repaired';
   if (has('stop')) return 'stopped';
-  return steps.some((each) => each.steps.length > 0 || each.obstacle !== undefined) ? 'repaired' : undefined;
+  // An obstacle, such as a text that is held, is a failure and not a change.
+  return steps.some((each) => each.steps.length > 0) ? 'repaired' : undefined;
 }
 
 function isRecord(steps: readonly UnitSteps[]): boolean {

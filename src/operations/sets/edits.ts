@@ -1,5 +1,6 @@
 import { FleetError } from '../../base/errors.ts';
 import type { DesiredUnit } from '../../cluster/snapshot.ts';
+import type { RolloutLimits } from '../../plan/rollout.ts';
 import type { RegistryView } from '../../registry/view.ts';
 import { differOnlyInFolderOptions } from '../../unit/folder-options.ts';
 import { isTemplate, parseUnitName, templateOf } from '../../unit/unit-name.ts';
@@ -18,6 +19,10 @@ export type SetOptions = {
   readonly prune: boolean;
   /** The limit of units that are ended; undefined for half of the set. */
   readonly pruneLimit: number | undefined;
+  /** Try the texts of held units again. */
+  readonly retry?: boolean;
+  /** What the command gives for rollouts, in place of the options of the units. */
+  readonly limits?: RolloutLimits;
 };
 
 /** The changes of the registry that make it match a folder. */

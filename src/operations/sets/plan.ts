@@ -6,6 +6,7 @@ import { reconcile } from '../../reconcile/reconcile.ts';
 import { previewRegistry } from '../../registry/registry.ts';
 import type { RegistryView } from '../../registry/view.ts';
 import { previewDriver } from '../../systemd/driver.ts';
+import { releaseEdits } from '../release.ts';
 import { type RequestResult, requestResult, type UnitProblem } from '../unit-result.ts';
 import { changesOf, type PlannedUnit } from './changes.ts';
 import { editsOf, type SetEdits, type SetOptions } from './edits.ts';
@@ -50,6 +51,7 @@ export async function planSet(ports: Ports, wanted: WantedSet, options: SetOptio
   });
   if (edits.problems.length > 0 || edits.scope.size === 0) return plan([]);
   await registry.update(() => edits.units.map((unit) => ({ kind: 'put-unit', unit })));
+  if (options.retry === true) await registry.update((view) => releaseEdits(edits.scope, view));
   const { controller: _, voters: _voters, ...local } = ports;
   const preview: Ports = {
     ...local,
@@ -58,7 +60,7 @@ export async function planSet(ports: Ports, wanted: WantedSet, options: SetOptio
     // The other events are about changes.
     emit: (event) => event.kind.startsWith('machine-') && ports.emit(event),
   };
-  const report = await reconcile(preview, edits.scope);
+  const report = await reconcile(preview, edits.scope, { limits: options.limits });
   return plan(changesOf({ wanted, edits, before, report }), report);
 }
 
