@@ -1,6 +1,7 @@
 import { compareText } from '../base/text.ts';
 import type { Rejection } from '../cluster/reason.ts';
 import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
+import { isForeign } from '../cluster/unit-state.ts';
 import type { Placement } from '../unit/placement.ts';
 import { GlobIndex } from './conflict-index.ts';
 import type { Workload } from './workload.ts';
@@ -56,7 +57,7 @@ export class EquivalenceClasses {
   readonly #workload: Workload;
   readonly #classes = new Map<string, Class>();
   readonly #snapshot: ClusterSnapshot;
-  #known: { readonly onMachines: ReadonlySet<string>; readonly globs: GlobIndex } | undefined;
+  #special: { readonly foreign: ReadonlySet<string>; readonly globs: GlobIndex } | undefined;
 
   constructor(snapshot: ClusterSnapshot, workload: Workload) {
     this.#snapshot = snapshot;
@@ -71,24 +72,24 @@ export class EquivalenceClasses {
       this.#workload.triggersOf(name).length === 0 &&
       this.#workload.replacersOf(name).length === 0 &&
       !this.#workload.conflicts.has(name) &&
-      !this.#isKnown(name)
+      !this.#isSpecial(name)
     );
   }
 
-  /** Whether a machine has a unit of that name, or a glob of Conflicts= matches it. */
-  #isKnown(name: string): boolean {
-    this.#known ??= {
-      onMachines: new Set(
-        this.#snapshot.machines.flatMap(
-          ({ observation }) => observation?.units.map((unit) => unit.name) ?? [],
-        ),
+  /** Whether a machine has a foreign unit of that name, or a glob of Conflicts= matches it: rules that depend on the name. */
+  #isSpecial(name: string): boolean {
+    const { machines, units } = this.#snapshot;
+    this.#special ??= {
+      foreign: new Set(
+        machines
+          .flatMap(({ observation }) => observation?.units.filter(isForeign) ?? [])
+          .map((unit) => unit.name),
       ),
-      globs: new GlobIndex(this.#snapshot.units.flatMap(({ placement }) => placement.conflicts)),
+      globs: new GlobIndex(units.flatMap(({ placement }) => placement.conflicts)),
     };
-    const { onMachines, globs } = this.#known;
+    const { foreign, globs } = this.#special;
     return (
-      onMachines.has(name) ||
-      [...globs.candidatesFor(name)].some((glob) => this.#workload.matches(glob, name))
+      foreign.has(name) || [...globs.candidatesFor(name)].some((glob) => this.#workload.matches(glob, name))
     );
   }
 

@@ -7,15 +7,26 @@ import { cluster, desiredUnit, idOf, observedUnit } from '../support/builders.ts
 const FACTOR = 4;
 const MOST_GROWTH = 6;
 
-type Case = { readonly fleet?: string; readonly isNew?: boolean; readonly machines: number };
+type Case = {
+  readonly fleet?: string;
+  /** Whether the units have no assignment. */
+  readonly isNew?: boolean;
+  /** Whether the machines have the units. */
+  readonly isObserved?: boolean;
+  readonly machines: number;
+};
 
 /** `units` units on machines in turn, of which half have the lines `fleet` in [X-Fleet]. */
-function clusterOf(units: number, { fleet = '', isNew = false, machines }: Case): ClusterSnapshot {
+function clusterOf(
+  units: number,
+  { fleet = '', isNew = false, isObserved = !isNew, machines }: Case,
+): ClusterSnapshot {
   const names = Array.from({ length: machines }, (_, at) => `m${at}`);
+  const home = (at: number): string => idOf(names[at % machines] ?? '');
   const all = Array.from({ length: units }, (_, at) => {
-    const machine = isNew ? undefined : idOf(names[at % machines] ?? '');
     const lines = at % 2 === 0 ? fleet.replace('%', String(at)) : '';
-    return { ...desiredUnit(`u${String(at).padStart(5, '0')}.service`, lines), machine };
+    const unit = desiredUnit(`u${String(at).padStart(5, '0')}.service`, lines);
+    return { ...unit, machine: isNew ? undefined : home(at) };
   });
   const empty = names.reduce((builder, name) => builder.machine(name), cluster()).snapshot();
   const views = empty.machines.map((view) =>
@@ -25,7 +36,9 @@ function clusterOf(units: number, { fleet = '', isNew = false, machines }: Case)
           ...view,
           observation: {
             ...view.observation,
-            units: all.filter(({ machine }) => machine === view.id).map((unit) => observedUnit(unit)),
+            units: all
+              .filter((_, at) => isObserved && home(at) === view.id)
+              .map((unit) => observedUnit(unit)),
           },
         },
   );
@@ -55,6 +68,7 @@ describe('the work for a schedule', () => {
     ['units on few machines', { machines: 2 }],
     ['units in conflict', { machines: 2, fleet: 'Conflicts=u%x* other-*' }],
     ['new units', { machines: 50, isNew: true }],
+    ['new units that machines already have', { machines: 50, isNew: true, isObserved: true }],
   ])('grows in proportion to the number of units: %s', (_, kind) => {
     const machines = kind.isNew ? kind.machines * FACTOR : kind.machines;
     const small = readsOf(clusterOf(500, kind));
