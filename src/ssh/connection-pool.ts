@@ -20,8 +20,11 @@ export interface PooledConnection {
 /** The host closed the connection before it sent its SSH version, as sshd does at its MaxStartups. */
 export type TurnedAway = { readonly kind: 'turned-away'; readonly error: FleetError };
 
+/** The first use of a login: a session, or a connection to another host. */
+type Use = 'session' | 'forward';
+
 /** Logs in at a target; `jumpHost` is the login at the last jump host, if there is one. */
-type LogIn<C> = (target: SshTarget, jumpHost: C | undefined) => Promise<C>;
+type LogIn<C> = (target: SshTarget, jumpHost: C | undefined, use: Use) => Promise<C>;
 
 /** Handshakes cost processor time here; more of them at a time only delay each other. */
 const MOST_OPENING = 32;
@@ -71,7 +74,7 @@ export class ConnectionPool<C extends PooledConnection> {
 
   /** The first login at the target itself. */
   first(target: SshTarget): Promise<C> {
-    return this.#connection(target, 0);
+    return this.#connection(target, 0, 'forward');
   }
 
   async close(): Promise<void> {
@@ -109,7 +112,7 @@ export class ConnectionPool<C extends PooledConnection> {
     index: number,
     request: SessionRequest,
   ): Promise<RemoteSession | FleetError> {
-    const pooled = this.#connection(target, index);
+    const pooled = this.#connection(target, index, 'session');
     const connection = await pooled;
     try {
       return await connection.start(request);
@@ -117,16 +120,16 @@ export class ConnectionPool<C extends PooledConnection> {
       if (error instanceof NoMoreSessions) return error;
       if (!(error instanceof Unsent)) throw error;
       this.#drop(target, index, pooled);
-      return (await this.#connection(target, index)).start(request);
+      return (await this.#connection(target, index, 'session')).start(request);
     }
   }
 
   /** The nth login at the target: the existing one, or a new one. */
-  #connection(target: SshTarget, index: number): Promise<C> {
+  #connection(target: SshTarget, index: number, use: Use): Promise<C> {
     const key = identity(target, index);
     const known = this.#connections.get(key);
     if (known !== undefined) return known;
-    const opening = this.#jumpHost(target).then((jumpHost) => this.#logIn(target, jumpHost));
+    const opening = this.#jumpHost(target).then((jumpHost) => this.#logIn(target, jumpHost, use));
     this.#connections.set(key, opening);
     const drop = (): void => this.#drop(target, index, opening);
     opening.then((connection) => connection.closed.then(drop), drop);
@@ -142,7 +145,7 @@ export class ConnectionPool<C extends PooledConnection> {
   async #jumpHost(target: SshTarget): Promise<C | undefined> {
     const host = lastJump(target);
     try {
-      return host && (await this.#connection(host, 0));
+      return host && (await this.#connection(host, 0, 'forward'));
     } catch (error) {
       throw isFleetError(error) ? noWay(target, error) : error;
     }

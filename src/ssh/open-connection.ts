@@ -6,6 +6,7 @@ import type { Authentication } from './authentication.ts';
 import { ByteCounter, type ByteStream, dial, gatherWrites } from './byte-stream.ts';
 import { Connection, pingInterval } from './connection.ts';
 import type { TurnedAway } from './connection-pool.ts';
+import { EarlySession } from './early-session.ts';
 import { closedHere, closedWhile, type OpenPhase, openFailure, timedOut } from './failure.ts';
 import { HostKeyCheck, hostKeyAlgorithms } from './host-key.ts';
 import { certificateName } from './keys/certificate.ts';
@@ -34,6 +35,8 @@ export type Attempt = {
   readonly knownHost: KnownHost;
   /** The agent that sessions can forward; it is not used for the login. */
   readonly agentSocket: string | undefined;
+  /** Whether the first use of the connection is a session. */
+  readonly forSession: boolean;
   /** The connection to the last jump host, if there is one. */
   readonly jumpHost: Connection | undefined;
   /** The timeout of the attempt. */
@@ -134,7 +137,9 @@ function logIn(attempt: Attempt, line: ByteStream, progress: Progress, deadline:
     gatherWrites(stream);
     client.connect(clientConfig(attempt, stream, verify));
     const certificates = offerCertificates(attempt);
-    new UserAuth(client, target.user, (auth) => void authentication.run(auth, deadline).catch(reject));
+    const session = attempt.forSession ? new EarlySession(client) : undefined;
+    const begin = (auth: UserAuth): void => void authentication.run(auth, deadline).catch(reject);
+    new UserAuth(client, target.user, session, begin);
     // After ssh2, which pauses the stream until it reads itself.
     const counter = new ByteCounter(stream);
   });

@@ -19,7 +19,11 @@ export type Protocol = {
   readonly _authsQueue: string[];
   // biome-ignore lint/suspicious/noExplicitAny: every message has its own parameters
   readonly _handlers: Record<string, ((protocol: Protocol, ...parameters: any[]) => void) | undefined>;
+  /** The first line of the other side. */
+  readonly _remoteIdentRaw: Buffer | undefined;
   service: (name: string) => void;
+  /** Requests a session for one of {@link Channels}. */
+  session: (channel: number, window: number, packet: number) => void;
   authInfoRes: (answers: string[]) => void;
 };
 
@@ -42,6 +46,13 @@ export type KeyExchange = {
   readonly negotiated: { serverHostKey: string };
 };
 
+/** The channels of a connection, and callbacks of those that are requested, by number. */
+type Channels = {
+  readonly add: (callback: unknown) => number;
+  readonly get: (channel: number) => unknown;
+  readonly remove: (channel: number) => void;
+};
+
 type PacketWriter = {
   readonly alloc: (payloadLength: number) => Buffer;
   /** The offset of the payload in the buffer that `alloc` returned. */
@@ -52,6 +63,7 @@ type PacketWriter = {
 /** The parts that must exist, with their types. */
 const SHAPE = {
   service: 'function',
+  session: 'function',
   authInfoRes: 'function',
   _handlers: 'object',
   _authsQueue: 'object',
@@ -68,4 +80,10 @@ export function privateParts(client: Client): Protocol {
   if (missing.length > 0)
     throw new TypeError(`ssh2 has no ${missing.join(', ')}: fleet needs another version`);
   return _protocol;
+}
+
+/** The channels of a client, once `connect` was called. */
+export function channelsOf(client: Client): Channels {
+  const { _chanMgr: channels } = client as unknown as { readonly _chanMgr: Channels };
+  return channels;
 }

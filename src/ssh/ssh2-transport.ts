@@ -7,7 +7,7 @@ import { ConnectionPool } from './connection-pool.ts';
 import { closedHere } from './failure.ts';
 import { hostKeyRefusal } from './host-key.ts';
 import { type KeySources, Keys } from './keys/keys.ts';
-import { type Opened, openConnection } from './open-connection.ts';
+import { type Attempt, type Opened, openConnection } from './open-connection.ts';
 import type { SshTarget } from './target.ts';
 import {
   type Ask,
@@ -45,7 +45,9 @@ class Ssh2Transport implements SessionTransport {
 
   constructor(shared: Shared) {
     this.#shared = shared;
-    this.#connections = new ConnectionPool((target, jumpHost) => this.#connect(target, jumpHost));
+    this.#connections = new ConnectionPool((target, jumpHost, use) =>
+      this.#connect(target, jumpHost, use === 'session'),
+    );
   }
 
   exec(target: SshTarget, command: string): Promise<RemoteProcess> {
@@ -73,8 +75,13 @@ class Ssh2Transport implements SessionTransport {
   }
 
   /** The question about an unknown host key comes between two attempts, so that no timeout runs during it. */
-  async #connect(target: SshTarget, jumpHost: Connection | undefined): Promise<Connection> {
-    const attempt = (timeoutMs: number): Promise<Opened> => this.#attempt(target, jumpHost, timeoutMs);
+  async #connect(
+    target: SshTarget,
+    jumpHost: Connection | undefined,
+    forSession: boolean,
+  ): Promise<Connection> {
+    const attempt = (timeoutMs: number): Promise<Opened> =>
+      this.#attempt({ target, jumpHost, forSession, timeoutMs });
     let opened = await this.#connections.retryTurnedAway(target, attempt);
     // Only now it is known which of many hashed lines are about this host; this attempt prefers its known key.
     if (opened.kind === 'host-key' && opened.verdict.kind === 'changed' && !opened.verdict.isCertain)
@@ -87,7 +94,10 @@ class Ssh2Transport implements SessionTransport {
     return opened.connection;
   }
 
-  async #attempt(target: SshTarget, jumpHost: Connection | undefined, timeoutMs: number): Promise<Opened> {
+  async #attempt(
+    attempt: Pick<Attempt, 'target' | 'jumpHost' | 'forSession' | 'timeoutMs'>,
+  ): Promise<Opened> {
+    const { target } = attempt;
     const signal = this.#connections.closing;
     if (signal.aborted) throw closedHere(target);
     // The index of the package loads its server too, and node:http.
@@ -96,13 +106,11 @@ class Ssh2Transport implements SessionTransport {
     const knownHost = await this.#shared.trust.known(target);
     try {
       const opened = await openConnection({
+        ...attempt,
         client: new Client(),
-        target,
         authentication,
         knownHost,
         agentSocket: target.identityAgent,
-        jumpHost,
-        timeoutMs,
         signal,
       });
       if (opened.kind === 'open' && opened.newHostKey !== undefined) await this.#learn(target, opened);

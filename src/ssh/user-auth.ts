@@ -1,4 +1,5 @@
 import type { Client } from 'ssh2';
+import type { EarlySession } from './early-session.ts';
 import { wireStrings } from './keys/wire.ts';
 import { privateParts } from './ssh2-parts.ts';
 
@@ -28,17 +29,25 @@ const USERAUTH_REQUEST = 50;
 export class UserAuth {
   readonly #client: Client;
   readonly #user: string;
+  readonly #session: EarlySession | undefined;
   #answered: ((answer: AuthReply) => void) | undefined;
   /** The signature algorithms that the machine accepts; undefined until it has named them. */
   acceptedAlgorithms: readonly string[] | undefined;
 
   /**
    * Calls `begin` when the host key is verified, the connection is encrypted and the login service was requested. It does
-   * not wait for the answer to that, which saves a round trip. Call it right after ssh2's `connect`.
+   * not wait for the answer to that, which saves a round trip. `session` is requested with each login by a key. Call it right
+   * after ssh2's `connect`.
    */
-  constructor(client: Client, user: string, begin: (auth: UserAuth) => void) {
+  constructor(
+    client: Client,
+    user: string,
+    session: EarlySession | undefined,
+    begin: (auth: UserAuth) => void,
+  ) {
     this.#client = client;
     this.#user = user;
+    this.#session = session;
     const protocol = privateParts(client);
     const { _handlers: handlers, service } = protocol;
     protocol.service = (name) => {
@@ -55,8 +64,10 @@ export class UserAuth {
     handlers.EXT_INFO = (_, extensions: readonly { name: string; algs: readonly string[] }[]) => {
       this.acceptedAlgorithms = extensions.find(({ name }) => name === 'server-sig-algs')?.algs;
     };
-    handlers.USERAUTH_FAILURE = (_, methods: readonly string[] = [], isPartial: boolean) =>
+    handlers.USERAUTH_FAILURE = (_, methods: readonly string[] = [], isPartial: boolean) => {
+      session?.drop();
       this.#settle({ kind: 'failure', methods, isPartial });
+    };
     handlers.USERAUTH_PK_OK = () => this.#settle({ kind: 'key-accepted' });
     handlers.USERAUTH_PASSWD_CHANGEREQ = () => this.#settle({ kind: 'password-expired' });
     handlers.USERAUTH_INFO_REQUEST = (_, name: string, instructions: string, prompts: readonly Prompt[]) =>
@@ -74,7 +85,9 @@ export class UserAuth {
     const request = this.#keyRequest(algorithm, key, true);
     const session = privateParts(this.#client)._kex?.sessionID ?? Buffer.alloc(0);
     const signature = await sign(Buffer.concat([wireStrings(session), request]));
-    return this.#request('publickey', Buffer.concat([request, wireStrings(signature)]));
+    const answer = this.#request('publickey', Buffer.concat([request, wireStrings(signature)]));
+    this.#session?.request();
+    return answer;
   }
 
   usePassword(password: string): Promise<AuthReply> {
