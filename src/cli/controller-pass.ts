@@ -9,7 +9,7 @@ import { type Config, type MachineConfig, originOf } from '../config/config.ts';
 import { guarded } from '../reconcile/guard.ts';
 import type { PassOptions, ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
-import type { Registry } from '../registry/registry.ts';
+import { type Registry, withWholeViews } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { WaitPolicy } from '../systemd/driver.ts';
 
@@ -78,15 +78,15 @@ export function linkToController(
   const { registry, last } = remembering(own.registry);
   let isUsed = false;
   const run: Ports['controller'] = async (units, options) => {
-    const view = last();
-    if (isUsed || view === undefined || (await ready) === undefined) return undefined;
+    const state = last();
+    if (isUsed || state === undefined || (await ready) === undefined) return undefined;
     isUsed = true;
     let isSent = false;
     const { blocks, timeoutMs } = wait;
     const ms = timeoutMs && Math.max(0, began + timeoutMs - performance.now());
     const waits = { blocks, ms, settleMs: config.settle };
     const { actions, maxParallel, limits } = options;
-    const { clusterId, revision } = view;
+    const { clusterId, revision } = state;
     const request = { units, actions, maxParallel, limits, waits, author, clusterId, revision };
     const end = await announced.run(request, (event) => {
       isSent ||=
@@ -108,21 +108,26 @@ export function linkToController(
   };
 }
 
-/** The same registry, and its last view. */
-function remembering(registry: Registry): { registry: Registry; last: () => RegistryView | undefined } {
-  let last: RegistryView | undefined;
-  const remember = (view: RegistryView): RegistryView => {
-    last = view;
-    return view;
-  };
+/** The state of a registry that a controller must have too. */
+type State = Pick<RegistryView, 'clusterId' | 'revision'>;
+
+/** The same registry, and its state in its last view. */
+function remembering(registry: Registry): { registry: Registry; last: () => State | undefined } {
+  let last: State | undefined;
+  const remember =
+    <T>(use: (view: RegistryView) => T) =>
+    (view: RegistryView): T => {
+      last = { clusterId: view.clusterId, revision: view.revision };
+      return use(view);
+    };
   return {
     last: () => last,
-    registry: {
-      load: async () => remember(await registry.load()),
-      update: async (...change) => remember(await registry.update(...change)),
+    registry: withWholeViews({
+      read: (use) => registry.read(remember(use)),
+      change: (decide, use, author) => registry.change(decide, remember(use), author),
       waitForChange: (view, signal) => registry.waitForChange(view, signal),
       close: () => registry.close(),
-    },
+    }),
   };
 }
 

@@ -87,7 +87,7 @@ export async function describeRegistry({
   const config = await ownConfig(flags, streams);
   const place = config.registry;
   const store = await openStore(place, config, streams);
-  const { revision } = await store.list('').finally(() => store.close());
+  const { revision } = await store.list('cluster').finally(() => store.close());
   const voters = (await storeKind(place).voters?.(config, streams)) ?? [];
   return { place: formatRegistryPlace(place), revision, voters };
 }

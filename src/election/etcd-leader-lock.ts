@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FleetError } from '../base/errors.ts';
 import { EtcdClient, type Message, toBase64 } from '../store/etcd/client.ts';
 import type { EtcdOptions } from '../store/etcd/options.ts';
-import { revisionOf } from '../store/etcd/read.ts';
+import { revisionOf } from '../store/etcd/read-records.ts';
 import { keysOf } from '../store/etcd/records.ts';
 import { refused } from '../store/etcd/trouble.ts';
 import { attempt } from '../store/system-error.ts';

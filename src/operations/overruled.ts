@@ -39,7 +39,7 @@ export async function overrule<Result extends RequestResult>(
 ): Promise<Result> {
   if (requested.length === 0) return result;
   try {
-    return withOverruled(requested, result, await registry.load(), clock.now());
+    return await registry.read((view) => withOverruled(requested, result, view, clock.now()));
   } catch (error) {
     if (!isFleetError(error)) throw error;
     const problems = requested.slice(0, 1).map(({ unit }) => ({ unit, error }));

@@ -4,6 +4,7 @@ import { compareText } from '../base/text.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
 import type { TargetState } from '../cluster/unit-state.ts';
 import type { RolloutLimits } from '../plan/rollout.ts';
+import type { Edit } from '../registry/edit.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { mayTrigger, triggeredUnit } from '../unit/dependencies.ts';
@@ -65,37 +66,36 @@ export type Submission = {
 export async function submit(
   registry: Registry,
   { units, cwd, replace }: SubmitRequest,
-  aim: Aim = (unit) => unit.target,
+  aim?: Aim,
 ): Promise<Submission> {
   const locals = await readLocalUnits(units, cwd);
   return submitFiles(registry, locals, replace, aim, await readCompanions(locals));
 }
 
-/** {@link submit} for files that were read already; `companions` are stored if a loaded or launched trigger needs them. */
+/**
+ * {@link submit} for files that were read already; `companions` are stored if a loaded or launched trigger needs them. Without
+ * `aim`, which a pass follows, only the documents about these units are read.
+ */
 export async function submitFiles(
   registry: Registry,
   locals: readonly LocalUnit[],
   replace: boolean,
-  aim: Aim,
+  aim: Aim | undefined,
   companions: readonly LocalUnit[] = [],
 ): Promise<Submission> {
   let draft = new Draft(replace, aim);
-  const view = await registry.update((current) => {
-    draft = draftOf(current, locals, replace, aim, companions);
-    return draft.changes(current).map((unit) => ({ kind: 'put-unit', unit }));
-  });
-  const { created, replaced, problems, differing, templates } = draft;
-  const stored = new Set([...draft.names, ...draft.replaced]);
-  return {
-    units: draft.names.flatMap((name) => view.units.get(name) ?? []),
-    stored: [...stored].flatMap((name) => view.units.get(name) ?? []),
-    created,
-    replaced,
-    companions: draft.companions,
-    problems,
-    differing,
-    templates,
+  const decide = (view: RegistryView): readonly Edit[] => {
+    draft = draftOf(aim === undefined ? view : view.whole, locals, replace, aim, companions);
+    return draft.changes(view).map((unit) => ({ kind: 'put-unit', unit }));
   };
+  const named = (names: Iterable<string>, { asWritten }: RegistryView): readonly DesiredUnit[] =>
+    [...names].flatMap((name) => asWritten.units.get(name) ?? []);
+  const [units, stored] = await registry.change(decide, (after) => [
+    named(draft.names, after),
+    named(new Set([...draft.names, ...draft.replaced]), after),
+  ]);
+  const { created, replaced, problems, differing, templates, companions: raised } = draft;
+  return { units, stored, created, replaced, companions: raised, problems, differing, templates };
 }
 
 /** The changes of {@link submitFiles}, for one view of the registry. */
@@ -103,9 +103,10 @@ export function draftOf(
   view: RegistryView,
   locals: readonly LocalUnit[],
   replace: boolean,
-  aim: Aim,
+  aim: Aim | undefined,
   companions: readonly LocalUnit[] = [],
 ): Draft {
+  view.needUnits(locals.flatMap(({ name }) => [name, templateOf(name) ?? []].flat()).map(({ text }) => text));
   const draft = new Draft(replace, aim);
   for (const local of locals) draft.add(local, view);
   draft.followTemplates(view);
@@ -134,14 +135,14 @@ class Draft {
   readonly #replace: boolean;
   readonly #aim: Aim;
 
-  constructor(replace: boolean, aim: Aim) {
+  constructor(replace: boolean, aim: Aim = ({ target }) => target) {
     this.#replace = replace;
     this.#aim = aim;
   }
 
   add(local: LocalUnit, registry: RegistryView): void {
     const name = local.name.text;
-    const found = findUnit(local, registry);
+    const found = findUnit(local, registry.asWritten);
     if (found.kind === 'problem') {
       this.problems.push({ unit: name, error: found.error });
       return;
@@ -160,7 +161,7 @@ class Draft {
     if (
       template !== undefined &&
       now?.fromTemplate === true &&
-      now.digest !== registry.units.get(name)?.digest
+      now.digest !== registry.asWritten.units.get(name)?.digest
     )
       this.#taken.set(template, now);
   }
@@ -170,7 +171,7 @@ class Draft {
    */
   followTemplates(registry: RegistryView): void {
     for (const { name, beside } of this.#leading) {
-      const { following, own } = instancesOf(name.text, registry, beside);
+      const { following, own } = instancesOf(name.text, registry.asWritten, beside);
       const isOwn = (instance: string): boolean => this.#own.has(instance);
       const led = following.filter((instance) => !isOwn(instance));
       for (const instance of led) this.#follow(instance, name.text, registry);
@@ -178,7 +179,7 @@ class Draft {
       this.templates.push({ template: name.text, following: led, own: others, behind: [] });
     }
     for (const [template, { digest }] of this.#taken) {
-      const behind = instancesBehind(template, digest, registry).filter(
+      const behind = instancesBehind(template, digest, registry.asWritten).filter(
         (name) => this.#latest(name, registry)?.digest !== digest,
       );
       if (behind.length > 0) this.templates.push({ template, following: [], own: [], behind });
@@ -214,7 +215,7 @@ class Draft {
   #addCompanion(local: LocalUnit, registry: RegistryView): void {
     const name = local.name.text;
     if (this.#wantedTriggersOf(name, registry).length === 0) return;
-    const found = findUnit(local, registry);
+    const found = findUnit(local, registry.asWritten);
     if (found.kind === 'known' && found.differing !== undefined)
       this.#differs(name, found.differing, registry);
     else if (found.kind === 'new') this.#change(found.unit);
@@ -225,7 +226,7 @@ class Draft {
   #touched(registry: RegistryView): readonly string[] {
     const started = this.names.flatMap((name) => this.#latest(name, registry)?.triggers ?? []);
     const touched = new Set([...this.names, ...started]);
-    const stored = [...touched].filter((name) => registry.units.has(name)).toSorted(compareText);
+    const stored = [...touched].filter((name) => registry.asWritten.units.has(name)).toSorted(compareText);
     return [...new Set([...stored, ...[...this.#changed.keys()].filter((name) => touched.has(name))])];
   }
 
@@ -245,7 +246,9 @@ class Draft {
   #startersOf(unit: string, registry: RegistryView): readonly DesiredUnit[] {
     if (this.#starters === undefined) {
       this.#starters = new Map();
-      for (const name of registry.unitNames.filter(mayTrigger)) this.#indexStarter(registry.units.get(name));
+      const names = registry.unitNames.filter(mayTrigger);
+      registry.needUnits(names);
+      for (const name of names) this.#indexStarter(registry.asWritten.units.get(name));
       for (const changed of this.#changed.values()) this.#indexStarter(changed);
     }
     const names = [...(this.#starters.get(unit) ?? [])];
@@ -271,12 +274,12 @@ class Draft {
   }
 
   #latest(name: string, registry: RegistryView): DesiredUnit | undefined {
-    return this.#changed.get(name) ?? registry.units.get(name);
+    return this.#changed.get(name) ?? registry.asWritten.units.get(name);
   }
 
   #isCircular(unit: DesiredUnit, registry: RegistryView): boolean {
     try {
-      refuseCircle(unit, (name) => this.#latest(name, registry));
+      refuseCircle(unit, (name) => this.#changed.get(name) ?? registry.units.get(name));
       return false;
     } catch (error) {
       if (!isFleetError(error)) throw error;
@@ -286,9 +289,9 @@ class Draft {
   }
 
   /** The units that differ from the registry. */
-  changes({ units }: RegistryView): readonly DesiredUnit[] {
+  changes({ asWritten }: RegistryView): readonly DesiredUnit[] {
     return [...this.#changed.values()].filter((unit) => {
-      const known = units.get(unit.name);
+      const known = asWritten.units.get(unit.name);
       return known === undefined || PROPERTIES.some((property) => known[property] !== unit[property]);
     });
   }

@@ -20,9 +20,10 @@ export type History = { readonly unit: string; readonly rows: readonly HistoryRo
 
 /** The history of a unit, also of a destroyed one. Throws FleetError `unit-not-found`. */
 export async function history(registry: Registry, argument: string): Promise<History> {
-  const view = await registry.load();
-  const unit = isGlob(argument) ? onlyMatch(argument, view) : unitNameOf(argument).text;
-  const rows = historyRows(unit, view);
+  const { unit, rows } = await registry.read((view) => {
+    const name = isGlob(argument) ? onlyMatch(argument, view.whole) : unitNameOf(argument).text;
+    return { unit: name, rows: historyRows(name, view) };
+  });
   if (rows.length > 0) return { unit, rows };
   throw new FleetError('unit-not-found', `No such unit: "${unit}"`, {
     hint: 'Units in the registry: fleetctl list-unit-files',
@@ -43,6 +44,7 @@ function onlyMatch(glob: string, view: RegistryView): string {
 
 /** The texts of `unit`, newest first; none for an unknown name. */
 export function historyRows(unit: string, view: RegistryView): readonly HistoryRow[] {
+  view.need(`units/${unit}`, `history/${unit}`);
   const isKnown = view.revisionOf(`units/${unit}`) > 0;
   const verdicts = verdictsOn(unit, view);
   return view
@@ -59,6 +61,7 @@ export function historyRows(unit: string, view: RegistryView): readonly HistoryR
 function verdictsOn(unit: string, view: RegistryView): ReadonlyMap<string, Verdict> {
   const isInstance = (name: string): boolean => templateOf(parseUnitName(name))?.text === unit;
   const names = isTemplate(parseUnitName(unit)) ? view.unitNames.filter(isInstance) : [unit];
+  view.need(...names.map((name) => `history/${name}`));
   const all = names.flatMap((name) => Object.entries(view.verdicts(name)));
   return new Map(all.toSorted(([, a], [, b]) => a.at - b.at));
 }
@@ -82,11 +85,14 @@ export type NamedText = Pick<DesiredUnit, 'name' | 'text' | 'hash' | 'digest'>;
 
 /** The units that a name or a glob matches, with their texts as submitted. Throws FleetError `unit-not-found`. */
 export async function cat(registry: Registry, argument: string): Promise<readonly NamedText[]> {
-  const view = await registry.load();
-  const unconfirmed =
-    globOf(argument) === undefined ? view.unconfirmed.get(unitNameOf(argument).text) : undefined;
-  if (unconfirmed !== undefined) return [unconfirmed];
-  const { units, problems } = selectUnits([argument], view);
+  const isName = globOf(argument) === undefined;
+  const { units, problems } = await registry.read((view) => {
+    const { asWritten } = isName ? view : view.whole;
+    const unconfirmed = isName ? asWritten.unconfirmed.get(unitNameOf(argument).text) : undefined;
+    return unconfirmed === undefined
+      ? selectUnits([argument], asWritten)
+      : { units: [unconfirmed], problems: [] };
+  });
   for (const { error } of problems) throw error;
   return units;
 }

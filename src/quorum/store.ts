@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred } from '../base/async.ts';
 import { FleetError } from '../base/errors.ts';
-import { applyChanges, EMPTY_SNAPSHOT, findRecord, recordsBelow, type Snapshot } from '../store/snapshot.ts';
+import { applyChanges, EMPTY_SNAPSHOT, findRecord, partOf, type Snapshot } from '../store/snapshot.ts';
 import type { Change, CommitResult, Store } from '../store/store.ts';
 import { createWaits } from '../store/waits.ts';
 import type { Candidate } from './choose.ts';
@@ -53,9 +53,8 @@ export class QuorumStore implements Store {
     return findRecord(await this.#read(), key);
   }
 
-  async list(prefix: string) {
-    const snapshot = await this.#read();
-    return { revision: snapshot.revision, records: recordsBelow(snapshot, prefix) };
+  async list(...prefixes: readonly string[]) {
+    return partOf(await this.#read(), prefixes);
   }
 
   async commit(changes: readonly Change[], at?: number): Promise<CommitResult> {

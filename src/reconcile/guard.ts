@@ -3,7 +3,7 @@ import type { MachineView } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { Edit } from '../registry/edit.ts';
 import { asProposed, clusterMachines } from '../registry/inventory.ts';
-import type { Registry } from '../registry/registry.ts';
+import { type Registry, withWholeViews } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { MachineSession, SystemdDriver } from '../systemd/driver.ts';
 import { type ObserveRequest, observedBy, observeQuery } from '../systemd/observation.ts';
@@ -25,6 +25,8 @@ export function guarded(ports: Ports, seen: Guard['seen'] = async () => undefine
   return { ...ports, registry: guard.registry, driver: guard.driver };
 }
 
+type Decide = (view: RegistryView) => readonly Edit[];
+
 class Guard {
   readonly registry: Registry;
   readonly driver: SystemdDriver;
@@ -40,12 +42,12 @@ class Guard {
     const { registry, driver } = ports;
     this.seen = seen;
     this.#ports = ports;
-    this.registry = {
-      load: () => registry.load(),
-      update: (decide) => this.#update(decide),
+    this.registry = withWholeViews({
+      read: (use) => registry.read(use),
+      change: (decide, use) => this.#change(decide, use),
       waitForChange: (view, signal) => registry.waitForChange(view, signal),
       close: () => registry.close(),
-    };
+    });
     this.driver = {
       connect: (machine) => this.#connect(machine),
       journal: (machine, request) => driver.journal(machine, request),
@@ -56,35 +58,45 @@ class Guard {
     };
   }
 
-  async #update(decide: Parameters<Registry['update']>[0]): ReturnType<Registry['update']> {
+  async #change<T>(decide: Decide, use: (after: RegistryView) => T): Promise<T> {
     const { registry, machines } = this.#ports;
     if (!this.#hasLooked) {
-      const before = await this.#look(decide);
-      if (before !== undefined) return before;
+      const unchanged = await this.#look(decide, use);
+      if (unchanged !== undefined) return unchanged.result;
     }
     // Taken before the registry is read, so that it contains all later decisions of other processes.
     const seen = await this.seen();
     const first = new Map(this.#firstViews);
-    return registry.update((view) => {
+    const checked: Decide = (view) => {
       const edits = decide(view);
       const views = seen ?? clusterMachines(view, machines).flatMap(({ name }) => first.get(name) ?? []);
       if (edits.length > 0) refuseDoubtful(view, views);
       return edits;
-    });
+    };
+    return registry.change(checked, use);
   }
 
-  /** Observes the machines before the first change; resolves with the registry if there is nothing to change. */
-  async #look(decide: Parameters<Registry['update']>[0]): Promise<RegistryView | undefined> {
+  /** Observes the machines before the first change; resolves with the result of `use` if there is nothing to change. */
+  async #look<T>(
+    decide: Decide,
+    use: (after: RegistryView) => T,
+  ): Promise<{ readonly result: T } | undefined> {
     const { registry, early, machines } = this.#ports;
     const observing = early && this.#observeRest(asProposed(machines), { names: early, digests: true });
     // The pass reports an error, too.
     observing?.catch(() => undefined);
-    const before = await registry.load();
-    const edits = decide(before);
-    if (edits.length === 0) return before;
+    type Change = { readonly names: readonly string[]; readonly rest: readonly Machine[] };
+    type First = { readonly result: T } | Change;
+    const first = await registry.read((view): First => {
+      const edits = decide(view);
+      return edits.length === 0
+        ? { result: use(view) }
+        : { names: unitsOf(edits), rest: clusterMachines(view, machines) };
+    });
+    if ('result' in first) return first;
     await observing;
     if ((await this.seen()) === undefined)
-      await this.#observeRest(clusterMachines(before, machines), { names: unitsOf(edits), digests: true });
+      await this.#observeRest(first.rest, { names: first.names, digests: true });
     this.#hasLooked = true;
     return undefined;
   }

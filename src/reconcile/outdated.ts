@@ -1,6 +1,7 @@
 import { FleetError } from '../base/errors.ts';
 import { MAX_LEAD, type MachineView, type Observation, type Token, UNLISTED } from '../cluster/snapshot.ts';
-import type { Registry } from '../registry/registry.ts';
+import type { Edit } from '../registry/edit.ts';
+import { type Registry, withWholeViews } from '../registry/registry.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { identifiedViews } from './trust.ts';
 
@@ -54,19 +55,20 @@ export function comparedRegistry(
   views: () => readonly MachineView[],
   refuse: Refusal,
 ): Registry {
-  return {
-    load: () => registry.load(),
-    update: (decide) => {
+  return withWholeViews({
+    read: (use) => registry.read(use),
+    change: (decide, use) => {
       // Read before the registry, so that the registry contains all later decisions of other processes.
       const seen = views();
-      return registry.update((view) => {
+      const checked = (view: RegistryView): readonly Edit[] => {
         refuse(view, seen);
         return decide(view);
-      });
+      };
+      return registry.change(checked, use);
     },
     waitForChange: (view, signal) => registry.waitForChange(view, signal),
     close: () => registry.close(),
-  };
+  });
 }
 
 /** Whether enough machines agree that the registry is old. */

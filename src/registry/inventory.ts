@@ -1,7 +1,8 @@
 import { isSameAddress } from '../config/address.ts';
 import { formatMetadata, type Machine, type Metadata, type ProposedMachine } from '../machine/machine.ts';
 import { type Edit, type KnownMachine, type RemovedMachine, UNKNOWN_MACHINE } from './edit.ts';
-import type { Registry } from './registry.ts';
+import { type Registry, withWholeViews } from './registry.ts';
+import type { RegistryView } from './view.ts';
 
 /** The machines in a registry, and those that commands have removed from it, by name. */
 export type Inventory = {
@@ -96,16 +97,18 @@ export function inventoryDifferences(
 
 /** The registry, where each change also adds the machines that only `proposed` has. */
 export function addingMachines(registry: Registry, proposed: readonly ProposedMachine[]): Registry {
-  return {
-    load: () => registry.load(),
-    update: (decide, author) =>
-      registry.update((view) => {
+  return withWholeViews({
+    read: (use) => registry.read(use),
+    change: (decide, use, author) => {
+      const completed = (view: RegistryView): readonly Edit[] => {
         const edits = decide(view);
         return edits.length === 0 ? edits : withMachines(edits, view, proposed);
-      }, author),
+      };
+      return registry.change(completed, use, author);
+    },
     waitForChange: (view, signal) => registry.waitForChange(view, signal),
     close: () => registry.close(),
-  };
+  });
 }
 
 /** The edits, which also store the machines that only `proposed` has. */

@@ -5,17 +5,33 @@ import type { Change, Store } from '../store/store.ts';
 import { type Document, writeDocument } from './documents.ts';
 import type { Edit, KnownMachine, RegistryOptions, StoredUnit } from './edit.ts';
 import { logChanges } from './log.ts';
+import { Unread } from './part.ts';
 import { RegistryView } from './view.ts';
 
 /** Typed, versioned documents over any store. */
-export interface Registry {
+export interface Registry extends PartialAccess {
   load(): Promise<RegistryView>;
-  /**
-   * Applies the edits that `decide` returns for the current view, all or none. If another process was faster, loads the
-   * view and calls `decide` again, so `decide` must depend only on the view. Without edits nothing is written. `author` is
-   * the user of this process by default.
-   */
+  /** {@link PartialAccess.change} with the whole view, before and after. */
   update(decide: (view: RegistryView) => readonly Edit[], author?: string): Promise<RegistryView>;
+}
+
+/** Access that reads only the needed documents. */
+interface PartialAccess {
+  /**
+   * The result of `use` for the current view. Documents are read when `use` needs them, all at one revision, and `use` is
+   * called again, so it must depend only on the view.
+   */
+  read<T>(use: (view: RegistryView) => T): Promise<T>;
+  /**
+   * Applies the edits that `decide` returns for the current view, all or none, and returns the result of `use` for the view
+   * after it. If another process was faster, `decide` is called again for the next view. Both must depend only on the view.
+   * Without edits nothing is written. `author` is the user of this process by default.
+   */
+  change<T>(
+    decide: (view: RegistryView) => readonly Edit[],
+    use: (after: RegistryView) => T,
+    author?: string,
+  ): Promise<T>;
   /**
    * Resolves with true as soon as the registry is at another revision than `view`, and with false when `signal` aborts or
    * the registry is closed. No change is missed; several may be reported as one. Never rejects: `load` reports errors.
@@ -24,33 +40,58 @@ export interface Registry {
   close(): Promise<void>;
 }
 
+/** The functions of a registry on the whole view, added to the others. */
+export function withWholeViews(access: PartialAccess): Registry {
+  const whole = (view: RegistryView): RegistryView => view.whole;
+  return {
+    ...access,
+    load: () => access.read(whole),
+    update: (decide, author) => access.change((view) => decide(view.whole), whole, author),
+  };
+}
+
 /** The limit of lost races; more of them indicate another problem. */
 const ATTEMPTS = 100;
 
+/** The result of a change that nothing is stored for, or the changes to store. */
+type Decision<T> =
+  | { readonly result: T }
+  | { readonly view: RegistryView; readonly changes: readonly Change[] };
+
 export function createRegistry(store: Store, options: RegistryOptions): Registry {
   let last: RegistryView | undefined;
-  const load = async (): Promise<RegistryView> => {
-    const { revision, records } = await store.list('');
-    last = new RegistryView(revision, records);
-    return last;
-  };
-  return {
-    load,
-    async update(decide, author = options.author) {
+  const read = <T>(use: (view: RegistryView) => T): Promise<T> =>
+    readParts(store, (view) => {
+      const result = use(view);
+      last = view;
+      return result;
+    });
+  return withWholeViews({
+    read,
+    async change<T>(
+      decide: (view: RegistryView) => readonly Edit[],
+      use: (after: RegistryView) => T,
+      author = options.author,
+    ) {
+      const decideOn = (view: RegistryView): Decision<T> => {
+        const edits = decide(view);
+        if (edits.length === 0) return { result: use(view) };
+        const changes = changesFor(edits, view, { ...options, author });
+        // Nothing can be read at the revision of the commit later, so `use` is tried on it before.
+        use(view.after(changes, view.revision + 1));
+        return { view, changes };
+      };
       // The last view may be outdated, so it decides nothing unless a commit at its revision succeeds.
-      let guess = store.commitsAt ? last : undefined;
+      let guess = store.commitsAt && last && guessed(decideOn, last);
       for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-        const edits = guess && editsFor(decide, guess);
-        if (edits?.length === 0) guess = undefined;
-        const view = guess ?? (await load());
-        const wanted = (guess && edits) ?? decide(view);
-        if (wanted.length === 0) return view;
-        const changes = changesFor(wanted, view, { ...options, author });
-        const result = await store.commit(changes, guess?.revision);
+        const decision = guess ?? (await read(decideOn));
+        if ('result' in decision) return decision.result;
+        const { view, changes } = decision;
+        const result = await store.commit(changes, guess && view.revision);
         // The committed state, not the latest one, because tokens belong to this decision.
         if (result.kind === 'committed') {
           last = view.after(changes, result.revision);
-          return last;
+          return use(last);
         }
         guess = undefined;
       }
@@ -64,21 +105,48 @@ export function createRegistry(store: Store, options: RegistryOptions): Registry
     },
     waitForChange: (view, signal) => store.waitForChange(view.revision, signal),
     close: () => store.close(),
-  };
+  });
 }
 
-/** None if `decide` throws, because a view that may be outdated is no reason to refuse. */
-function editsFor(decide: (view: RegistryView) => readonly Edit[], view: RegistryView): readonly Edit[] {
+/** Undefined if nothing would change or `decide` throws, because a view that may be outdated is no reason for either. */
+function guessed<T>(
+  decide: (view: RegistryView) => Decision<T>,
+  view: RegistryView,
+): Decision<T> | undefined {
   try {
-    return decide(view);
+    const decision = decide(view);
+    return 'result' in decision ? undefined : decision;
   } catch (error) {
-    if (isFleetError(error)) return [];
+    if (error instanceof Unread || isFleetError(error)) return undefined;
     throw error;
   }
 }
 
+/** How many times a part is read before everything is: each takes a round trip. */
+const PARTS = 6;
+
+async function readParts<T>(store: Store, use: (view: RegistryView) => T): Promise<T> {
+  let prefixes: readonly string[] = [];
+  let view = new RegistryView(0, [], prefixes);
+  for (let parts = 1; ; parts++) {
+    try {
+      return use(view);
+    } catch (error) {
+      if (!(error instanceof Unread)) throw error;
+      prefixes = store.sendsParts && parts < PARTS ? [...prefixes, ...error.prefixes] : [''];
+    }
+    const { revision, records } = await store.list('cluster', ...prefixes);
+    view = new RegistryView(revision, records, ['cluster', ...prefixes]);
+  }
+}
+
 /** The changes of the store for `edits`; each depends on the revision of its record in the view. */
-function changesFor(edits: readonly Edit[], view: RegistryView, options: RegistryOptions): readonly Change[] {
+function changesFor(
+  edits: readonly Edit[],
+  { asWritten: view }: RegistryView,
+  options: RegistryOptions,
+): readonly Change[] {
+  view.need('turn', 'events/', ...edits.flatMap(keysOf));
   const changes = new Map<string, Change>();
   const put = (key: string, value: string): void => {
     changes.set(key, { kind: 'put', key, value, ifRevision: view.revisionOf(key) });
@@ -111,6 +179,13 @@ function changesFor(edits: readonly Edit[], view: RegistryView, options: Registr
   for (const [name, history] of histories) put(`history/${name}`, writeDocument('history/', history));
   for (const change of logChanges(edits, view, options)) changes.set(change.key, change);
   return [...changes.values()];
+}
+
+/** The keys of what is stored beside a unit. */
+function keysOf(edit: Edit): readonly string[] {
+  if (edit.kind !== 'put-unit') return [];
+  const { name, digest } = edit.unit;
+  return [`history/${name}`, `contents/${digest}`];
 }
 
 function putUnit(
@@ -259,17 +334,17 @@ export function previewRegistry(registry: Registry, options: RegistryOptions): R
     current ??= registry.load();
     return current;
   };
-  return {
-    load,
-    async update(decide) {
+  return withWholeViews({
+    read: async (use) => use(await load()),
+    async change(decide, use) {
       const view = await load();
       const edits = decide(view);
-      if (edits.length > 0) {
-        current = Promise.resolve(view.after(changesFor(edits, view, options), view.revision + 1));
-      }
-      return load();
+      const changes = edits.length === 0 ? [] : changesFor(edits, view, options);
+      const after = edits.length === 0 ? view : view.after(changes, view.revision + 1);
+      current = Promise.resolve(after);
+      return use(after);
     },
     waitForChange: (view, signal) => registry.waitForChange(view, signal),
     close: () => registry.close(),
-  };
+  });
 }

@@ -10,14 +10,15 @@ import {
 } from '../cluster/dependencies.ts';
 import type { LogEntry } from '../cluster/logged-event.ts';
 import type { DesiredUnit, Held, KeptText, Token } from '../cluster/snapshot.ts';
-import { findRecord, recordsBelow, type Snapshot, withChanges } from '../store/snapshot.ts';
+import { withChanges } from '../store/snapshot.ts';
 import type { Change, StoreRecord } from '../store/store.ts';
-import { type Dependency, readDependencies, triggeredUnit } from '../unit/dependencies.ts';
-import { parsePlacement } from '../unit/placement.ts';
+import { type Dependency, readDependencies } from '../unit/dependencies.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
 import { isTemplate, parseUnitName, storedNameProblem } from '../unit/unit-name.ts';
 import { corrupt, type Document, type DocumentKind, readDocument, sortEventKeys } from './documents.ts';
 import { type KnownMachine, type RemovedMachine, type StoredUnit, UNKNOWN_MACHINE } from './edit.ts';
+import { Part } from './part.ts';
+import { readable, readText } from './read-text.ts';
 
 /** One text of a unit name. `at` is epoch ms, `by` the author, as `user@host`. */
 export type HistoryEntry = Document<'history/'>['entries'][number];
@@ -31,9 +32,11 @@ type KnownUnit =
   | { readonly kind: 'unreadable'; readonly error: FleetError }
   | { readonly kind: 'unconfirmed'; readonly unit: StoredUnit; readonly error: FleetError };
 
-/** The registry at one revision. A document is read when it is needed. */
+/**
+ * The registry at one revision. A document is parsed when it is needed. A view that has only a part of the registry throws
+ * `Unread` for the rest; see `Registry.read`.
+ */
 export class RegistryView {
-  readonly revision: number;
   /** All readable units, by name, sorted by name. */
   readonly units: ReadonlyMap<string, DesiredUnit>;
   /**
@@ -43,43 +46,80 @@ export class RegistryView {
   readonly unreadable: ReadonlyMap<string, FleetError>;
   /** The units among {@link unreadable} that an operator has to accept; see `fleetctl recover`. */
   readonly unconfirmed: ReadonlyMap<string, StoredUnit>;
-  readonly #snapshot: Snapshot;
+  readonly #part: Part;
   readonly #known: LazyMap<KnownUnit>;
   #base: number | undefined;
   #aliases: Aliases | undefined;
+  #asWritten: RegistryView | undefined;
   #events: readonly (LogEntry & { readonly key: string })[] | undefined;
   #machines: ReadonlyMap<string, KnownMachine> | undefined;
   #removed: ReadonlyMap<string, RemovedMachine> | undefined;
 
-  /** `records` are sorted by key, as stores return them. */
-  constructor(revision: number, records: readonly StoreRecord[]) {
-    this.revision = revision;
-    this.#snapshot = { revision, records };
-    const names = (): readonly string[] => this.unitNames;
-    this.#known = new LazyMap(names, (name) => this.#readUnit(name));
+  /** `records` are those below `prefixes`, all by default, sorted by key, as stores return them. */
+  constructor(
+    revision: number,
+    records: readonly StoreRecord[],
+    prefixes: Iterable<string> = [''],
+    names: 'with aliases replaced' | 'as written' = 'with aliases replaced',
+  ) {
+    this.#part = new Part({ revision, records }, prefixes);
+    const all = (): readonly string[] => this.unitNames;
+    this.#known = new LazyMap(all, (name) => this.#readUnit(name));
     const known = (name: string): KnownUnit | undefined => this.#known.get(name);
-    this.units = new LazyMap(names, (name) => {
+    this.units = new LazyMap(all, (name) => {
       const found = known(name);
       if (found?.kind !== 'unit') return undefined;
-      return namesUnits(found.unit) ? withoutAliases(found.unit, this.#aliasesOfUnits) : found.unit;
+      const isDone = names === 'as written' || !namesUnits(found.unit);
+      return isDone ? found.unit : withoutAliases(found.unit, this.#aliasesOfUnits);
     });
-    this.unreadable = new LazyMap(names, (name) => {
+    this.unreadable = new LazyMap(all, (name) => {
       const found = known(name);
       return found === undefined || found.kind === 'unit' ? undefined : found.error;
     });
-    this.unconfirmed = new LazyMap(names, (name) => {
+    this.unconfirmed = new LazyMap(all, (name) => {
       const found = known(name);
       return found?.kind === 'unconfirmed' ? found.unit : undefined;
     });
   }
 
+  /** The revision of the store. */
+  get revision(): number {
+    this.#part.need('cluster');
+    return this.#part.snapshot.revision;
+  }
+
+  /** This view. Throws `Unread` unless it has the whole registry. */
+  get whole(): RegistryView {
+    this.#part.need('');
+    return this;
+  }
+
+  /** The same view, in which {@link units} name others as their texts do, so that the texts of others are not needed. */
+  get asWritten(): RegistryView {
+    const { snapshot, prefixes } = this.#part;
+    this.#asWritten ??= new RegistryView(snapshot.revision, snapshot.records, prefixes, 'as written');
+    return this.#asWritten;
+  }
+
+  /** Throws `Unread` for all of these beginnings of keys that were not read: one by one, each would take a round trip. */
+  need(...prefixes: readonly string[]): void {
+    this.#part.need(...prefixes);
+  }
+
+  /** {@link need} for the documents and the texts of units. */
+  needUnits(names: readonly string[]): void {
+    this.need(...names.map((name) => `units/${name}`));
+    const units = names.flatMap((name) => this.#part.find(`units/${name}`) ?? []);
+    this.need(...units.flatMap(digestsIn).map((digest) => `contents/${digest}`));
+  }
+
   /** Undefined for an empty registry. Throws `registry-corrupt` if only this document is missing. */
   get clusterId(): string | undefined {
     const cluster = this.#read('cluster', 'cluster');
-    const { length } = this.#snapshot.records;
-    if (cluster === undefined && length > 0)
-      throw corrupt('cluster', `it is missing, but ${length} other documents exist`);
-    return cluster?.id;
+    if (cluster !== undefined || this.revision === 0) return cluster?.id;
+    const { length } = this.#part.below('');
+    if (length > 0) throw corrupt('cluster', `it is missing, but ${length} other documents exist`);
+    return undefined;
   }
 
   /** The names of all units, sorted, without reading their documents. */
@@ -206,16 +246,18 @@ export class RegistryView {
 
   /** The revision of the last change of a key; 0 if it does not exist. */
   revisionOf(key: string): number {
-    return findRecord(this.#snapshot, key)?.revision ?? 0;
+    return this.#part.find(key)?.revision ?? 0;
   }
 
   /** The view after a commit of `changes`. */
   after(changes: readonly Change[], revision: number): RegistryView {
-    return new RegistryView(revision, withChanges(this.#snapshot, changes, revision).records);
+    const { snapshot, prefixes } = this.#part;
+    return new RegistryView(revision, withChanges(snapshot, changes, revision).records, prefixes);
   }
 
   #readUnit(name: string): KnownUnit | undefined {
     const key = `units/${name}`;
+    this.need('cluster', key);
     const base = this.#tokenBase;
     if (this.revisionOf(key) === 0) return undefined;
     try {
@@ -234,16 +276,16 @@ export class RegistryView {
   get #aliasesOfUnits(): Aliases {
     if (this.#aliases !== undefined) return this.#aliases;
     const digests = new Set(
-      recordsBelow(this.#snapshot, 'contents/').flatMap(({ key, value }) =>
-        value.includes('Alias') ? [key.slice('contents/'.length)] : [],
-      ),
+      this.#part
+        .below('contents/')
+        .flatMap(({ key, value }) => (value.includes('Alias') ? [key.slice('contents/'.length)] : [])),
     );
     const named =
       digests.size === 0
         ? []
-        : recordsBelow(this.#snapshot, 'units/').filter(({ value }) =>
-            (value.match(/[0-9a-f]{64}/g) ?? []).some((digest) => digests.has(digest)),
-          );
+        : this.#part
+            .below('units/')
+            .filter((record) => digestsIn(record).some((digest) => digests.has(digest)));
     const units = named.flatMap(({ key }) => {
       const found = this.#known.get(key.slice('units/'.length));
       return found?.kind === 'unit' ? [found.unit] : [];
@@ -263,7 +305,7 @@ export class RegistryView {
   }
 
   #keys(prefix: 'units/' | 'machines/' | 'events/'): readonly string[] {
-    return recordsBelow(this.#snapshot, prefix).map(({ key }) => key.slice(prefix.length));
+    return this.#part.below(prefix).map(({ key }) => key.slice(prefix.length));
   }
 
   #unconfirmed(name: string, { unconfirmed, ...unit }: Document<'units/'>): StoredUnit | undefined {
@@ -306,7 +348,7 @@ export class RegistryView {
   }
 
   #read<K extends DocumentKind>(kind: K, key: string): Document<K> | undefined {
-    const record = findRecord(this.#snapshot, key);
+    const record = this.#part.find(key);
     return record === undefined ? undefined : readDocument(kind, key, record.value);
   }
 }
@@ -316,43 +358,14 @@ function heldOf({ held }: Pick<Document<'units/'>, 'held'>): Held | undefined {
   return held as Held | undefined;
 }
 
+/** The digests in a document, without parsing it. */
+function digestsIn({ value }: StoreRecord): readonly string[] {
+  return value.match(/[0-9a-f]{64}/g) ?? [];
+}
+
 function notConfirmed({ name, unconfirmed }: StoredUnit): FleetError {
   const message = `Unit "${name}" is not confirmed: it was recovered only from machine "${unconfirmed?.machine}"`;
   return new FleetError('not-recoverable', message, {
     hint: `To see it: fleetctl cat ${name}; to accept it: fleetctl recover --accept ${name}; to reject it: fleetctl recover --reject ${name}`,
   });
-}
-
-/** The result of `read`, or the FleetError that it throws. */
-function readable<T>(read: () => T): T | FleetError {
-  try {
-    return read();
-  } catch (error) {
-    if (isFleetError(error)) return error;
-    throw error;
-  }
-}
-
-/** The properties in a unit's text. Throws `registry-newer`, because the text was valid for the program that stored it. */
-function readText(
-  name: string,
-  text: string,
-  fleet: string | undefined,
-): Pick<DesiredUnit, 'placement' | 'triggers' | 'dependencies'> {
-  const unitName = parseUnitName(name);
-  const read = readable(() => {
-    const file = parseUnitFile(text, name);
-    return {
-      placement: parsePlacement(file, unitName),
-      triggers: triggeredUnit(file, unitName),
-      dependencies: readDependencies(file, unitName),
-    };
-  });
-  if (!isFleetError(read)) return read;
-  const writer = fleet === undefined ? 'another version of fleet' : `fleet ${fleet}`;
-  throw new FleetError(
-    'registry-newer',
-    `Cannot use unit "${name}" of the registry, as ${writer} has stored it: ${read.message}`,
-    { hint: 'Update fleet here', cause: read },
-  );
 }

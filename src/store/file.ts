@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FleetError } from '../base/errors.ts';
 import { makeFolder, NOTHING_STORED, readStored, recordsPath, writeStored } from './folder.ts';
 import { type LockAttempt, sweepLocks, tryLock } from './lock.ts';
-import { applyChanges, findRecord, recordsBelow, type Snapshot } from './snapshot.ts';
-import type { Change, CommitResult, Store, StoreRecord } from './store.ts';
+import { applyChanges, findRecord, partOf, type Snapshot } from './snapshot.ts';
+import type { Change, CommitResult, Listing, Store, StoreRecord } from './store.ts';
 import { attempt, unavailable } from './system-error.ts';
 import { createWaits, ringOnChange } from './waits.ts';
 
@@ -47,9 +47,8 @@ class FileStore implements Store {
     return findRecord(this.#read(), key);
   }
 
-  async list(prefix: string): Promise<{ revision: number; records: readonly StoreRecord[] }> {
-    const snapshot = this.#read();
-    return { revision: snapshot.revision, records: recordsBelow(snapshot, prefix) };
+  async list(...prefixes: readonly string[]): Promise<Listing> {
+    return partOf(this.#read(), prefixes);
   }
 
   commit(changes: readonly Change[]): Promise<CommitResult> {

@@ -1,11 +1,13 @@
 import { type ErrorCode, FleetError, isFleetError } from '../base/errors.ts';
-import type { Change, CommitResult, Store, StoreRecord } from './store.ts';
+import { partOf } from './snapshot.ts';
+import type { Change, CommitResult, Listing, Store, StoreRecord } from './store.ts';
 
 /** Requests and answers are lines of JSON; answers may be out of order. */
 type Request = { readonly id: number } & Call;
 type Call =
   | { readonly call: 'get'; readonly key: string }
-  | { readonly call: 'list'; readonly prefix: string }
+  /** fleet 0.1.0 has only `prefix`, one that all `prefixes` begin with. */
+  | { readonly call: 'list'; readonly prefix: string; readonly prefixes?: readonly string[] }
   | { readonly call: 'commit'; readonly changes: readonly Change[] }
   | { readonly call: 'wait'; readonly after: number }
   /** Ends the wait of that id. */
@@ -31,6 +33,7 @@ export function remoteStore(lines: Lines): Store {
 type Pending = { resolve(result: unknown): void; reject(error: Error): void };
 
 class RemoteStore implements Store {
+  readonly sendsParts = true;
   readonly #lines: Lines;
   readonly #pending = new Map<number, Pending>();
   readonly #closed = new AbortController();
@@ -52,8 +55,10 @@ class RemoteStore implements Store {
     return ((await this.#ask({ call: 'get', key })) ?? undefined) as StoreRecord | undefined;
   }
 
-  async list(prefix: string): Promise<{ revision: number; records: readonly StoreRecord[] }> {
-    return (await this.#ask({ call: 'list', prefix })) as Awaited<ReturnType<Store['list']>>;
+  async list(...prefixes: readonly string[]): Promise<Listing> {
+    const [prefix = '', ...more] = prefixes;
+    const call = { call: 'list', prefix: more.length === 0 ? prefix : '', prefixes } as const;
+    return partOf((await this.#ask(call)) as Listing, prefixes);
   }
 
   commit(changes: readonly Change[]): Promise<CommitResult> {
@@ -116,7 +121,7 @@ export function serveStore(store: Store, send: (line: string) => void): (line: s
       case 'get':
         return store.get(request.key);
       case 'list':
-        return store.list(request.prefix);
+        return store.list(...(request.prefixes ?? [request.prefix]));
       case 'commit':
         return store.commit(request.changes);
       case 'wait': {

@@ -23,8 +23,23 @@ export function findRecord(snapshot: Snapshot, key: string): StoreRecord | undef
   return record?.key === key ? record : undefined;
 }
 
+/** The snapshot with only the records whose key starts with one of `prefixes`. */
+export function partOf(snapshot: Snapshot, prefixes: readonly string[]): Snapshot {
+  const distinct = withoutCovered(prefixes);
+  return { ...snapshot, records: distinct.flatMap((prefix) => recordsBelow(snapshot, prefix)) };
+}
+
+/** The prefixes, sorted, without those that begin with another one, so that no key begins with two. */
+export function withoutCovered(prefixes: readonly string[]): readonly string[] {
+  const distinct: string[] = [];
+  for (const prefix of prefixes.toSorted())
+    if (distinct.length === 0 || !prefix.startsWith(distinct.at(-1) ?? '')) distinct.push(prefix);
+  return distinct;
+}
+
 /** The records whose key starts with `prefix`; they are adjacent. */
 export function recordsBelow(snapshot: Snapshot, prefix: string): readonly StoreRecord[] {
+  if (prefix === '') return snapshot.records;
   const start = positionOf(snapshot.records, prefix);
   let end = start;
   while (snapshot.records[end]?.key.startsWith(prefix)) end++;

@@ -10,6 +10,8 @@ export type Change =
   | { readonly kind: 'delete'; readonly key: string; readonly ifRevision: number }
   | { readonly kind: 'check'; readonly key: string; readonly ifRevision: number };
 
+export type Listing = { readonly revision: number; readonly records: readonly StoreRecord[] };
+
 export type CommitResult =
   | { readonly kind: 'committed'; readonly revision: number }
   | { readonly kind: 'conflict'; readonly key: string };
@@ -30,10 +32,12 @@ export interface Store {
   /** The record of one key. */
   get(key: string): Promise<StoreRecord | undefined>;
   /**
-   * All records whose key starts with `prefix`, sorted by key in the order of `<`, at one `revision` of
-   * the store: 0 before the first commit.
+   * All records whose key starts with one of `prefixes`, each once, sorted by key in the order of `<`, at one `revision` of
+   * the store: 0 before the first commit. Without prefixes only the revision.
    */
-  list(prefix: string): Promise<{ readonly revision: number; readonly records: readonly StoreRecord[] }>;
+  list(...prefixes: readonly string[]): Promise<Listing>;
+  /** Whether a part costs less than everything; elsewhere each `list` is a round trip, or everything is here. */
+  readonly sendsParts?: true;
   /**
    * Applies all changes if every `ifRevision` holds; otherwise none, and the result names the first key that failed.
    * The same key may not appear twice: that is a TypeError. `at` is for a store that {@link commitsAt} a revision.

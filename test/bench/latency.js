@@ -76,7 +76,7 @@ function shortest(results, name) {
 }
 
 /** The machines at the ends of proxies, with the same host keys. */
-export function farCluster({ folder, identityFile, knownHostsFile, machines }, proxies) {
+function farCluster({ folder, identityFile, knownHostsFile, machines }, proxies) {
   const known = readFileSync(knownHostsFile, 'utf8').split('\n');
   const far = machines.map(({ name, host, port }, index) => {
     const place = port === '22' ? host : `[${host}]:${port}`;

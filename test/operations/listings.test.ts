@@ -186,7 +186,7 @@ describe('list-units', () => {
     const refuse = async (): Promise<never> => {
       throw new FleetError('registry-unavailable', 'Cannot write the registry');
     };
-    const readOnly: Ports = { ...ports, registry: { ...ports.registry, update: refuse } };
+    const readOnly: Ports = { ...ports, registry: { ...ports.registry, update: refuse, change: refuse } };
     expect(await units(readOnly)).toContain('a.service m1 unknown unknown unreachable');
   });
 });

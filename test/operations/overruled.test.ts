@@ -6,7 +6,7 @@ import { rollback } from '../../src/operations/rollback.ts';
 import { load, start, stop, submitUnits, unload } from '../../src/operations/set-target-state.ts';
 import type { RequestResult } from '../../src/operations/unit-result.ts';
 import type { Ports } from '../../src/reconcile/ports.ts';
-import { createRegistry, type Registry } from '../../src/registry/registry.ts';
+import { createRegistry, withWholeViews } from '../../src/registry/registry.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { FALSE, makeScene, outcome, type Scene, SLEEP } from './scene.ts';
 
@@ -27,14 +27,14 @@ async function people(): Promise<{ readonly scene: Scene; readonly me: Ports; re
 /** The ports of a command that another one overtakes: `act` runs once, after the first change was stored. */
 function overtaken(ports: Ports, act: () => Promise<unknown>): Ports {
   let left = 1;
-  const registry: Registry = {
+  const registry = withWholeViews({
     ...ports.registry,
-    async update(decide) {
-      const view = await ports.registry.update(decide);
+    async change(decide, use) {
+      const result = await ports.registry.change(decide, use);
       if (left-- > 0) await act();
-      return view;
+      return result;
     },
-  };
+  });
   return { ...ports, registry };
 }
 
@@ -153,13 +153,9 @@ describe('a command that another one overrules', () => {
   it('keeps what its pass found out when the registry cannot be read any more', async () => {
     const { scene, me } = await people();
     await start(me, { units: ['a'], cwd: scene.cwd, replace: false });
-    let loads = 0;
-    const load = (): ReturnType<Registry['load']> => {
-      loads += 1;
-      if (loads > 1) throw new FleetError('registry-unavailable', 'etcd does not answer');
-      return me.registry.load();
-    };
-    const request = await unload({ ...me, registry: { ...me.registry, load } }, ['a']);
+    // The pass loads the registry, and only the comparison after it reads a part.
+    const read = () => Promise.reject(new FleetError('registry-unavailable', 'etcd does not answer'));
+    const request = await unload({ ...me, registry: { ...me.registry, read } }, ['a']);
     expect(outcome(request)).toEqual(['a.service: inactive', 'a.service: registry-unavailable']);
   });
 

@@ -62,6 +62,58 @@ export function describeStore(name: string, setUp: () => Promise<StoreUnderTest>
       expect(await keys(prefix)).toEqual(found);
     });
 
+    const parts: [why: string, prefixes: string[], found: string[]][] = [
+      ['several, sorted', ['unit/b', 'm', 'unit/a'], ['m', 'unit/a', 'unit/b']],
+      ['a prefix of another', ['unit/a', 'unit'], ['unit', 'unit-file/a', 'unit/a', 'unit/b', 'units/a']],
+      ['one twice', ['m', 'm'], ['m']],
+      ['one beside everything', ['m', ''], ['m', 'unit', 'unit-file/a', 'unit/a', 'unit/b', 'units/a', '🚀']],
+      ['one of another script', ['🚀', 'x'], ['🚀']],
+      [
+        'a hundred',
+        Array.from({ length: 100 }, (_, i) => `unit/${String.fromCharCode(97 + i)}`),
+        ['unit/a', 'unit/b'],
+      ],
+      ['none', [], []],
+    ];
+    it.each(parts)('lists several prefixes: %s', async (_why, prefixes, found) => {
+      const all = ['unit/b', 'units/a', 'unit', 'unit/a', 'unit-file/a', 'm', '🚀'];
+      await commit(...all.map((key) => put(key)));
+      const other = await tested.reopen();
+      for (const each of [store, other]) {
+        const { revision, records } = await each.list(...prefixes);
+        expect([revision, records.map(({ key }) => key)]).toEqual([1, found]);
+      }
+      await other.close();
+    });
+
+    it('lists a part, then another one, then everything, at the latest revision', async () => {
+      await commit(put('a/1'), put('b/1'), put('c'));
+      const other = await tested.reopen();
+      const listed = async (...prefixes: string[]) => {
+        const { revision, records } = await other.list(...prefixes);
+        return [revision, ...records.map(({ key }) => key)];
+      };
+      expect(await listed('a/')).toEqual([1, 'a/1']);
+      await commit(put('a/2'), put('b/1', 'new', 1));
+      expect(await listed('b/')).toEqual([2, 'b/1']);
+      expect(plain(await other.get('b/1'))).toEqual({ key: 'b/1', value: 'new', revision: 2 });
+      expect(await listed('a/', 'c')).toEqual([2, 'a/1', 'a/2', 'c']);
+      expect(await other.commit([put('c', '', 1), put('d')])).toEqual({ kind: 'committed', revision: 3 });
+      expect(await listed('')).toEqual([3, 'a/1', 'a/2', 'b/1', 'c', 'd']);
+      expect(await listed('d')).toEqual([3, 'd']);
+      await other.close();
+    });
+
+    it('keeps the rest when it knows a part and deletes all of that', async () => {
+      await commit(...Array.from({ length: 300 }, (_, i) => put(`rest/${i}`)), put('a'));
+      const other = await tested.reopen();
+      await other.list('a');
+      await other.commit([remove('a', 1)]);
+      expect((await store.list('')).records).toHaveLength(300);
+      expect((await other.list('')).records).toHaveLength(300);
+      await other.close();
+    });
+
     it('keeps a list as it was when a later commit changes the store', async () => {
       await commit(put('a', 'before'));
       const before = plain(await store.list(''));
@@ -240,7 +292,7 @@ export function describeStore(name: string, setUp: () => Promise<StoreUnderTest>
       });
       let seen = 0;
       while (writing) {
-        const { revision, records } = await store.list('');
+        const { revision, records } = await store.list('a', 'b');
         expect(records.map(({ value }) => value)).toEqual(
           revision === 0 ? [] : [`${revision - 1}`, `${revision - 1}`],
         );

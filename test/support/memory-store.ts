@@ -1,4 +1,4 @@
-import { applyChanges, EMPTY_SNAPSHOT, findRecord, recordsBelow } from '../../src/store/snapshot.ts';
+import { applyChanges, EMPTY_SNAPSHOT, findRecord, partOf } from '../../src/store/snapshot.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createWaits } from '../../src/store/waits.ts';
 
@@ -7,8 +7,9 @@ export function createMemoryStore(): Store {
   let snapshot = EMPTY_SNAPSHOT;
   const waits = createWaits();
   return {
+    sendsParts: true,
     get: async (key) => findRecord(snapshot, key),
-    list: async (prefix) => ({ revision: snapshot.revision, records: recordsBelow(snapshot, prefix) }),
+    list: async (...prefixes) => partOf(snapshot, prefixes),
     commit: async (changes) => {
       const outcome = applyChanges(snapshot, changes);
       if (outcome.kind === 'conflict') return outcome;

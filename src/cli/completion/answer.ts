@@ -32,7 +32,7 @@ function sourcesOf(streams: Streams): Sources {
   return {
     async units(flags) {
       const { withRegistry } = await import('../registry.ts');
-      return withRegistry({ flags, streams }, async (registry) => (await registry.load()).unitNames);
+      return withRegistry({ flags, streams }, (registry) => registry.read(({ unitNames }) => unitNames));
     },
     async machines(flags) {
       const { loadConfig } = await import('../../config/load.ts');

@@ -158,9 +158,12 @@ export function toBase64(text: string | Uint8Array): string {
   return (typeof text === 'string' ? Buffer.from(text) : Buffer.from(text)).toString('base64');
 }
 
-/** The first key after all that start with `prefix`, which must end with a `/`. */
-export function endOf(prefix: string): string {
-  return `${prefix.slice(0, -1)}0`;
+/** The first key after all that start with `prefix`: no byte of UTF-8 is the highest. */
+export function endOf(prefix: string): Uint8Array {
+  const end = Buffer.from(prefix);
+  const last = end.length - 1;
+  end[last] = (end[last] ?? 0) + 1;
+  return end;
 }
 
 /** Every answer of etcd has a header; without this, an answer of `{}` would be an empty registry. */

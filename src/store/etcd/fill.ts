@@ -1,6 +1,6 @@
 import { FleetError } from '../../base/errors.ts';
 import { type EtcdClient, type Message, toBase64 } from './client.ts';
-import { revisionOf } from './read.ts';
+import { revisionOf } from './read-records.ts';
 import { encodeRecord, type Keys, type Pieces } from './records.ts';
 import {
   batches,
@@ -62,7 +62,15 @@ export async function fill(
   const headRevision = `${etcdRevision}`;
   return {
     kind: 'written',
-    state: { snapshot: after, headRevision, filling: '0', etcdRevision, commits: [name], pieces },
+    state: {
+      snapshot: after,
+      prefixes: [''],
+      headRevision,
+      filling: '0',
+      etcdRevision,
+      commits: [name],
+      pieces,
+    },
   };
 }
 

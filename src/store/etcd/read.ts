@@ -1,164 +1,120 @@
-import { findRecord } from '../snapshot.ts';
-import { type CallResult, type EtcdClient, type Message, toBase64 } from './client.ts';
+import { type Snapshot, withoutCovered } from '../snapshot.ts';
+import type { StoreRecord } from '../store.ts';
+import { type EtcdClient, type Message, toBase64 } from './client.ts';
+import { type Found, PAGE, range, rangeOf, rangesOf, readRecords, revisionOf } from './read-records.ts';
 import {
   corrupt,
   decodeHead,
-  decodeRecord,
   type Keys,
   type KeyValue,
   NO_STATE,
-  type Pieces,
+  type Range,
   readKeys,
   type State,
   sortRecords,
 } from './records.ts';
-import { isCompacted, refused } from './trouble.ts';
 
-/** The current state; `known`, with a later revision of etcd, if it has not changed. */
+/**
+ * The current state, with all records below `prefixes` and those that `known` has; `known`, with a later revision of etcd, if
+ * it has them and has not changed.
+ */
 export async function readState(
   client: EtcdClient,
   keys: Keys,
   known: State,
+  prefixes: readonly string[],
   signal?: AbortSignal,
 ): Promise<State> {
   const options = signal === undefined ? {} : { signal };
+  const parts = partsOf(known, prefixes);
+  const missing = parts.filter((part) => !known.prefixes.includes(part));
   for (;;) {
-    // Nothing is known yet: a revision that never exists makes etcd return everything.
-    const head = known === NO_STATE ? '-1' : known.headRevision;
-    const answer = await client.call('kv/txn', question(keys, head), options);
+    const answer = await client.call('kv/txn', question(keys, known, parts, missing), options);
     const etcdRevision = revisionOf(answer);
-    if (answer.succeeded === true) return { ...known, etcdRevision };
-    const [headRange = {}, fillingRange = {}, recordRange = {}] = rangesOf(answer);
-    const [head0] = readKeys(headRange);
-    const [filling] = readKeys(fillingRange);
-    // A registry without its head does not exist yet, even if there are other keys.
-    if (head0 === undefined && filling !== undefined)
-      return { ...NO_STATE, filling: filling.modRevision, etcdRevision };
-    const stored = await readAll(client, keys, recordRange, etcdRevision, options);
-    if (stored === 'compacted') continue;
-    const texts = await readPieces(client, keys, stored, known, etcdRevision, options);
-    if (texts !== 'compacted') return stateFrom(keys, head0, stored, texts, etcdRevision);
-  }
-}
-
-/** Records of one request: etcd has to answer all of it within 2 s. */
-const PAGE = 2_000;
-
-/** The records of a first answer, and the following ones at the same revision. */
-async function readAll(
-  client: EtcdClient,
-  keys: Keys,
-  first: Message,
-  etcdRevision: bigint,
-  options: { readonly signal?: AbortSignal },
-): Promise<readonly KeyValue[] | 'compacted'> {
-  const stored = [...readKeys(first)];
-  let { more } = first;
-  while (more === true) {
-    const next = `${stored.at(-1)?.key}\0`;
-    const message = { ...rangeOf(next, keys.records[1], etcdRevision), limit: PAGE };
-    const result = await client.ask('kv/range', message, options);
-    if (result.kind === 'refused' && isCompacted(result.refusal)) return 'compacted';
-    const page = messageOf(result);
-    stored.push(...readKeys(page));
-    ({ more } = page);
-  }
-  return stored;
-}
-
-function question(keys: Keys, headRevision: string): Message {
-  const compare = [{ key: toBase64(keys.head), target: 'MOD', result: 'EQUAL', mod_revision: headRevision }];
-  const records = { request_range: { ...rangeOf(...keys.records), limit: PAGE } };
-  return { compare, failure: [range(keys.head), range(keys.filling), records] };
-}
-
-function range(begin: string, end?: string, revision?: bigint): Message {
-  return { request_range: rangeOf(begin, end, revision) };
-}
-
-function rangeOf(begin: string, end?: string, revision = 0n): Message {
-  const keys = { key: toBase64(begin), ...(end !== undefined && { range_end: toBase64(end) }) };
-  return { ...keys, revision: `${revision}` };
-}
-
-/** The values that are in pieces, by the name of the pieces; known values are not read again. */
-async function readPieces(
-  client: EtcdClient,
-  keys: Keys,
-  stored: readonly KeyValue[],
-  known: State,
-  etcdRevision: bigint,
-  options: { readonly signal?: AbortSignal },
-): Promise<ReadonlyMap<string, string> | 'compacted'> {
-  const texts = new Map<string, string>();
-  for (const [key, { id }] of known.pieces) {
-    const record = findRecord(known.snapshot, key);
-    if (record !== undefined) texts.set(id, record.value);
-  }
-  const missing = stored.flatMap(({ key, value: text }) => {
-    const { value } = decodeRecord(key, text);
-    return typeof value === 'string' || texts.has(value.id) ? [] : [{ key, pieces: value }];
-  });
-  for (let start = 0; start < missing.length; start += AT_ONCE) {
-    const some = missing.slice(start, start + AT_ONCE);
-    const success = some.map(({ pieces }) => range(...keys.pieces(pieces.id), etcdRevision));
-    const result = await client.ask('kv/txn', { success }, options);
-    if (result.kind === 'refused' && isCompacted(result.refusal)) return 'compacted';
-    const ranges = rangesOf(messageOf(result));
-    for (const [index, { key, pieces }] of some.entries()) {
-      texts.set(pieces.id, joinPieces(key, pieces, ranges[index] ?? {}));
+    const read = (first: readonly Message[], below: readonly string[]) =>
+      readRecords(client, keys, first, below, known, etcdRevision, options);
+    if (answer.succeeded === true) {
+      if (missing.length === 0) return { ...known, etcdRevision };
+      const found = await read(rangesOf(answer), missing);
+      if (found === 'compacted') continue;
+      return { ...known, ...merged(keys, known, found), prefixes: parts, etcdRevision };
     }
+    const [headRange = {}, fillingRange = {}, page = {}, ...ranges] = rangesOf(answer);
+    const [head] = readKeys(headRange);
+    if (head === undefined) {
+      const [filling] = readKeys(fillingRange);
+      const [left] = readKeys(page);
+      // A registry without its head does not exist yet, even if there are other keys.
+      if (filling === undefined && left !== undefined)
+        throw corrupt(left.key, `there is no "${keys.head}" beside it`);
+      return { ...NO_STATE, prefixes: [''], filling: filling?.modRevision ?? '0', etcdRevision };
+    }
+    const isSmall = page.more !== true;
+    const found = await (isSmall ? read([page], ['']) : read(ranges, parts));
+    if (found === 'compacted') continue;
+    return stateFrom(keys, head, found, isSmall ? [''] : parts, etcdRevision);
   }
-  return texts;
 }
 
-/** Values of one request: etcd accepts 128 operations in a transaction. */
-const AT_ONCE = 64;
-
-function joinPieces(key: string, { count }: Pieces, answer: Message): string {
-  const { kvs = [] } = answer as { kvs?: { value?: string }[] };
-  if (kvs.length !== count) throw corrupt(key, `${kvs.length} of ${count} pieces of its value are there`);
-  // Joined as bytes: a piece may end within a character.
-  return Buffer.concat(kvs.map(({ value = '' }) => Buffer.from(value, 'base64'))).toString('utf8');
+/** Everything that a store was asked for is read again, because it will be asked for again. */
+function partsOf(known: State, prefixes: readonly string[]): readonly string[] {
+  const parts = withoutCovered([...known.prefixes, ...prefixes]);
+  return parts.length > MOST_PARTS ? [''] : parts;
 }
 
-function messageOf(result: CallResult): Message {
-  if (result.kind === 'answer') return result.message;
-  throw result.kind === 'refused' ? refused(result.refusal) : result.error;
+/** Parts of one request: etcd accepts 128 operations in a transaction. */
+const MOST_PARTS = 100;
+
+/** Records that are read with the first part: a small registry then takes one request. */
+const SMALL = 200;
+
+/** The records of a state together with others of the same revision. */
+function merged(keys: Keys, { snapshot, pieces }: State, found: Found): Pick<State, 'snapshot' | 'pieces'> {
+  const records = new Map([...snapshot.records, ...found.records].map((record) => [record.key, record]));
+  return {
+    snapshot: snapshotOf(keys, snapshot.revision, [...records.values()]),
+    pieces: new Map([...pieces, ...found.pieces]),
+  };
+}
+
+/** If the head is known, only what is missing is asked for. */
+function question(keys: Keys, known: State, parts: readonly string[], missing: readonly string[]): Message {
+  // Nothing is known yet: a revision that never exists makes etcd return everything.
+  const head = known === NO_STATE ? '-1' : known.headRevision;
+  const compare = [{ key: toBase64(keys.head), target: 'MOD', result: 'EQUAL', mod_revision: head }];
+  const page = (range: Range, limit: number): Message => ({ request_range: { ...rangeOf(...range), limit } });
+  const below = (part: string): Message => page(keys.below(part), PAGE);
+  const ahead = page(keys.records, known === NO_STATE && !parts.includes('') ? SMALL : 1);
+  return {
+    compare,
+    success: missing.map(below),
+    failure: [range(keys.head), range(keys.filling), ahead, ...parts.map(below)],
+  };
 }
 
 function stateFrom(
   keys: Keys,
-  head: KeyValue | undefined,
-  stored: readonly KeyValue[],
-  texts: ReadonlyMap<string, string>,
+  head: KeyValue,
+  { records, pieces }: Found,
+  prefixes: readonly string[],
   etcdRevision: bigint,
 ): State {
-  if (head === undefined) {
-    if (stored[0] !== undefined) throw corrupt(stored[0].key, `there is no "${keys.head}" beside it`);
-    return { ...NO_STATE, etcdRevision };
-  }
   const { revision, commits } = decodeHead(head.key, head.value);
-  const pieces = new Map<string, Pieces>();
-  const records = stored.map(({ key: storedKey, value: text }) => {
-    const record = decodeRecord(storedKey, text);
-    if (record.revision > revision)
-      throw corrupt(storedKey, `it is of revision ${record.revision}, beyond ${revision}`);
-    const key = storedKey.slice(keys.records[0].length);
-    if (typeof record.value === 'string') return { key, value: record.value, revision: record.revision };
-    pieces.set(key, record.value);
-    return { key, value: texts.get(record.value.id) ?? '', revision: record.revision };
-  });
-  const snapshot = { revision, records: sortRecords(records) };
-  return { snapshot, headRevision: head.modRevision, filling: '0', etcdRevision, commits, pieces };
+  return {
+    snapshot: snapshotOf(keys, revision, records),
+    prefixes,
+    headRevision: head.modRevision,
+    filling: '0',
+    etcdRevision,
+    commits,
+    pieces,
+  };
 }
 
-/** The revision of etcd at which an answer was given. */
-export function revisionOf({ header }: Message): bigint {
-  return BigInt((header as { revision?: string } | undefined)?.revision ?? '0');
-}
-
-function rangesOf({ responses }: Message): readonly Message[] {
-  const all = (responses ?? []) as readonly { response_range?: Message }[];
-  return all.map(({ response_range }) => response_range ?? {});
+/** Throws `registry-corrupt` for a record of a later revision. */
+function snapshotOf(keys: Keys, revision: number, records: readonly StoreRecord[]): Snapshot {
+  const late = records.find((record) => record.revision > revision);
+  if (late !== undefined)
+    throw corrupt(keys.record(late.key), `it is of revision ${late.revision}, beyond ${revision}`);
+  return { revision, records: sortRecords(records) };
 }

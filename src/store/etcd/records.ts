@@ -20,9 +20,11 @@ const FORMAT = 1;
 /** How many commits the head names: so many may follow a commit before the check whether it happened. */
 export const COMMITS_KEPT = 32;
 
-/** The registry at one revision of etcd. */
+/** The registry at one revision of etcd, or a part of it. */
 export type State = {
   readonly snapshot: Snapshot;
+  /** The records with these prefixes are in the snapshot; `['']` for all. */
+  readonly prefixes: readonly string[];
   /** The revision of etcd at which the head was written: equal for equal states. 0 for none. */
   readonly headRevision: string;
   /** The revision of etcd at which another process began to fill a registry that has no head yet; 0 for none. */
@@ -40,6 +42,7 @@ export type Pieces = { readonly id: string; readonly count: number };
 
 export const NO_STATE: State = {
   snapshot: EMPTY_SNAPSHOT,
+  prefixes: [],
   headRevision: '0',
   filling: '0',
   etcdRevision: 0n,
@@ -125,17 +128,22 @@ function parseObject(key: string, text: string): Record<string, unknown> {
   throw corrupt(key, 'not JSON');
 }
 
+/** The first key, and the one after the last. */
+export type Range = readonly [string, Uint8Array];
+
 /** The keys of etcd that belong to one cluster. */
 export type Keys = {
   readonly head: string;
   readonly record: (key: string) => string;
   /** Where the records begin and end. */
-  readonly records: readonly [string, string];
+  readonly records: Range;
+  /** The same for those whose key starts with a prefix. */
+  readonly below: (prefix: string) => Range;
   readonly piece: (id: string, index: number) => string;
   /** Where the pieces of one value begin and end. */
-  readonly pieces: (id: string) => readonly [string, string];
+  readonly pieces: (id: string) => Range;
   /** Where all pieces begin and end. */
-  readonly allPieces: readonly [string, string];
+  readonly allPieces: Range;
   /** Exists while a registry that takes more than one request is being written; the head is written last. */
   readonly filling: string;
   readonly leader: string;
@@ -143,14 +151,16 @@ export type Keys = {
 
 export function keysOf(prefix: string): Keys {
   const records = `${prefix}/records/`;
+  const below = (start: string): Range => [start, endOf(start)];
   return {
     head: `${prefix}/revision`,
     record: (key) => `${records}${key}`,
-    records: [records, endOf(records)],
+    records: below(records),
+    below: (start) => below(`${records}${start}`),
     // With a fixed width, so that keys sort by number.
     piece: (id, index) => `${prefix}/pieces/${id}/${`${index}`.padStart(6, '0')}`,
-    pieces: (id) => [`${prefix}/pieces/${id}/`, endOf(`${prefix}/pieces/${id}/`)],
-    allPieces: [`${prefix}/pieces/`, endOf(`${prefix}/pieces/`)],
+    pieces: (id) => below(`${prefix}/pieces/${id}/`),
+    allPieces: below(`${prefix}/pieces/`),
     filling: `${prefix}/filling`,
     leader: `${prefix}/leader`,
   };

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { untilAny } from '../../base/async.ts';
 import { FleetError } from '../../base/errors.ts';
-import { applyChanges, findRecord, recordsBelow, type Snapshot } from '../snapshot.ts';
-import type { Change, CommitResult, Store, StoreRecord } from '../store.ts';
+import { applyChanges, findRecord, partOf, type Snapshot } from '../snapshot.ts';
+import type { Change, CommitResult, Listing, Store, StoreRecord } from '../store.ts';
 import { EtcdClient, toBase64 } from './client.ts';
 import type { EtcdOptions } from './options.ts';
 import { readState } from './read.ts';
@@ -14,8 +14,9 @@ import { writeState } from './write.ts';
  * A store in etcd, for the processes of many machines. `records.ts` has what is stored, `write.ts` how.
  *
  * A commit replaces the head, on condition that the head is still the one of the snapshot it is based on. Its own
- * conditions can therefore be checked here, on the snapshot, and etcd checks one key. A read returns everything only
- * when the head has changed since the last one; that takes one request.
+ * conditions can therefore be checked here, on the snapshot, and etcd checks one key. A read returns
+ * nothing when the head has not changed since the last one that covered it; otherwise all that this store was ever asked
+ * for, in one request.
  *
  * Throws `config` when a file that the options name cannot be read. Errors of any call: `registry-unavailable`
  * (no answer within 2 s for each end point, etcd refuses, or it cannot be known whether a commit happened),
@@ -35,6 +36,7 @@ const ATTEMPTS = 100;
 const DOUBTS = 3;
 
 class EtcdStore implements Store {
+  readonly sendsParts = true;
   readonly #client: EtcdClient;
   readonly #prefix: string;
   readonly #keys;
@@ -49,12 +51,11 @@ class EtcdStore implements Store {
   }
 
   async get(key: string): Promise<StoreRecord | undefined> {
-    return findRecord((await this.#read()).snapshot, key);
+    return findRecord((await this.#read([key])).snapshot, key);
   }
 
-  async list(prefix: string): Promise<{ revision: number; records: readonly StoreRecord[] }> {
-    const { snapshot } = await this.#read();
-    return { revision: snapshot.revision, records: recordsBelow(snapshot, prefix) };
+  async list(...prefixes: readonly string[]): Promise<Listing> {
+    return partOf((await this.#read(prefixes)).snapshot, prefixes);
   }
 
   commit(changes: readonly Change[]): Promise<CommitResult> {
@@ -66,7 +67,7 @@ class EtcdStore implements Store {
   waitForChange(after: number, signal: AbortSignal): Promise<boolean> {
     return untilAny([signal, this.#closing.signal], async (ended) => {
       while (!ended.aborted) {
-        const found = await this.#read(ended).catch(() => undefined);
+        const found = await this.#read([], ended).catch(() => undefined);
         if (found !== undefined && found.snapshot.revision !== after) return !ended.aborted;
         const told =
           found !== undefined &&
@@ -89,10 +90,11 @@ class EtcdStore implements Store {
    */
   async #commit(changes: readonly Change[]): Promise<CommitResult> {
     const name = randomUUID();
+    const keys = changes.map(({ key }) => key);
     let doubt: FleetError | undefined;
     let sentAt = 0;
     for (let attempt = 0, doubts = 0; attempt < ATTEMPTS && doubts < DOUBTS; attempt++) {
-      const before = await this.#read().catch((error) => {
+      const before = await this.#read(keys).catch((error) => {
         throw doubt === undefined ? error : uncertain(error);
       });
       const { revision } = before.snapshot;
@@ -119,9 +121,9 @@ class EtcdStore implements Store {
     }
   }
 
-  async #read(signal?: AbortSignal): Promise<State> {
+  async #read(prefixes: readonly string[], signal?: AbortSignal): Promise<State> {
     const known = this.#state;
-    const found = await readState(this.#client, this.#keys, known, signal);
+    const found = await readState(this.#client, this.#keys, known, prefixes, signal);
     if (found.snapshot.revision < known.snapshot.revision) throw wentBack(known.snapshot, found.snapshot);
     // Reads and commits of this store may have overtaken this one.
     if (found.etcdRevision >= this.#state.etcdRevision) this.#state = found;

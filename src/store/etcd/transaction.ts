@@ -33,7 +33,7 @@ export function keep(key: string): Operation {
   };
 }
 
-export function remove(key: string, end?: string): Operation {
+export function remove(key: string, end?: Uint8Array): Operation {
   const range = { key: toBase64(key), ...(end !== undefined && { range_end: toBase64(end) }) };
   return {
     message: { request_delete_range: range },

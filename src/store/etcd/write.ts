@@ -2,7 +2,7 @@ import { FleetError } from '../../base/errors.ts';
 import type { Change } from '../store.ts';
 import { type EtcdClient, toBase64 } from './client.ts';
 import { fill, unfinished } from './fill.ts';
-import { revisionOf } from './read.ts';
+import { revisionOf } from './read-records.ts';
 import { COMMITS_KEPT, encodeHead, encodeRecord, type Keys, type Pieces } from './records.ts';
 import {
   batches,
@@ -33,7 +33,7 @@ export async function writeState(client: EtcdClient, keys: Keys, commit: Commit)
   const head = put(keys.head, encodeHead({ revision: after.revision, commits }));
   const long = tooLong(keys, commit, head.bytes);
   const staged = new Map(long.map(({ key, value }) => [key, { ...cut(value), value }]));
-  const isEmptied = after.records.length === 0;
+  const isEmptied = after.records.length === 0 && before.prefixes.includes('');
   const operations = [
     head,
     ...(isEmptied
@@ -61,6 +61,7 @@ export async function writeState(client: EtcdClient, keys: Keys, commit: Commit)
     kind: 'written',
     state: {
       snapshot: after,
+      prefixes: before.prefixes,
       headRevision: `${etcdRevision}`,
       filling: '0',
       etcdRevision,

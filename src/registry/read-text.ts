@@ -1,0 +1,40 @@
+import { FleetError, isFleetError } from '../base/errors.ts';
+import type { DesiredUnit } from '../cluster/snapshot.ts';
+import { readDependencies, triggeredUnit } from '../unit/dependencies.ts';
+import { parsePlacement } from '../unit/placement.ts';
+import { parseUnitFile } from '../unit/unit-file.ts';
+import { parseUnitName } from '../unit/unit-name.ts';
+
+/** The result of `read`, or the FleetError that it throws. */
+export function readable<T>(read: () => T): T | FleetError {
+  try {
+    return read();
+  } catch (error) {
+    if (isFleetError(error)) return error;
+    throw error;
+  }
+}
+
+/** The properties in a unit's text. Throws `registry-newer`, because the text was valid for the program that stored it. */
+export function readText(
+  name: string,
+  text: string,
+  fleet: string | undefined,
+): Pick<DesiredUnit, 'placement' | 'triggers' | 'dependencies'> {
+  const unitName = parseUnitName(name);
+  const read = readable(() => {
+    const file = parseUnitFile(text, name);
+    return {
+      placement: parsePlacement(file, unitName),
+      triggers: triggeredUnit(file, unitName),
+      dependencies: readDependencies(file, unitName),
+    };
+  });
+  if (!isFleetError(read)) return read;
+  const writer = fleet === undefined ? 'another version of fleet' : `fleet ${fleet}`;
+  throw new FleetError(
+    'registry-newer',
+    `Cannot use unit "${name}" of the registry, as ${writer} has stored it: ${read.message}`,
+    { hint: 'Update fleet here', cause: read },
+  );
+}
