@@ -48,6 +48,10 @@ function scheduleWork(): readonly Work[] {
       { name: `${title}, steady`, once: () => schedule({ ...snapshot }) },
       { name: `${title}, one new`, once: () => schedule({ ...changed }, new Set([added.name])) },
       { name: `${title}, all new`, once: () => schedule({ ...isNew }) },
+      {
+        name: `${title}, all there but unassigned`,
+        once: () => schedule({ ...isNew, machines: snapshot.machines }),
+      },
     ];
   });
   const conflicting = snapshotOf(4_000, 3, 'Conflicts=u%x* other-*');

@@ -15,6 +15,7 @@ const BUDGETS = {
   '10000 units on 1000 machines, steady': 100,
   '10000 units on 1000 machines, one new': 5,
   '10000 units on 1000 machines, all new': 300,
+  '10000 units on 1000 machines, all there but unassigned': 300,
   '8000 units on 3 machines, steady': 100,
   '8000 units on 3 machines, one new': 5,
   '4000 units with Conflicts= on 3 machines': 200,
@@ -23,7 +24,7 @@ const BUDGETS = {
 /** Decisions about all units, in CPU time. */
 export async function scheduling({ fleet }, rounds) {
   const results = await measured(fleet, 'schedule', rounds);
-  const doubled = ['steady', 'all new'].map((what) =>
+  const doubled = ['steady', 'all new', 'all there but unassigned'].map((what) =>
     ratio(results, `20000 units on 2000 machines, ${what}`, `10000 units on 1000 machines, ${what}`, 2.3),
   );
   return {

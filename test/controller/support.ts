@@ -5,7 +5,8 @@ import { FleetError } from '../../src/base/errors.ts';
 import { Controller } from '../../src/controller/controller.ts';
 import type { Machine } from '../../src/machine/machine.ts';
 import type { ControllerEvent } from '../../src/reconcile/events.ts';
-import { createRegistry } from '../../src/registry/registry.ts';
+import { createRegistry, withWholeViews } from '../../src/registry/registry.ts';
+import type { RegistryView } from '../../src/registry/view.ts';
 import type { MachineSession, SystemdDriver } from '../../src/systemd/driver.ts';
 import { desiredUnit, idOf } from '../support/builders.ts';
 import { type FakeMachines, fakeMachines } from '../support/fake-machines.ts';
@@ -38,7 +39,7 @@ export class House {
   /** Set, the registry cannot be read. */
   registryError: FleetError | undefined;
   /** The registry as the controller has it. */
-  readonly watchedRegistry = { ...this.registry, load: () => this.#load() };
+  readonly watchedRegistry = withWholeViews({ ...this.registry, read: (use) => this.#read(use) });
   readonly #stop = new AbortController();
   readonly #sessions: { readonly machine: string; readonly end: Deferred<void> }[] = [];
   readonly controller: Controller;
@@ -126,9 +127,8 @@ export class House {
     await this.#running;
   }
 
-  async #load(): ReturnType<typeof this.registry.load> {
-    if (this.registryError !== undefined) throw this.registryError;
-    return this.registry.load();
+  #read<T>(use: (view: RegistryView) => T): Promise<T> {
+    return this.registryError === undefined ? this.registry.read(use) : Promise.reject(this.registryError);
   }
 
   #driver(drivers: ReadonlyMap<string, SystemdDriver>): SystemdDriver {
