@@ -158,6 +158,17 @@ describe('a change of the registry', () => {
     expect(view.machines.get('m1')).toMatchObject({ cordon: 'all', address: '10.0.0.1' });
   });
 
+  it('logs each machine that it adds once, and none that it removes', async () => {
+    const registry = registryOf();
+    await registry.update(CHANGE);
+    const removed: Edit = { kind: 'delete-machine', name: 'm2' };
+    const view = await addingMachines(registry, CONF).update(() => [put('m1', { id: idOf('m1') }), removed]);
+    expect(view.events.at(-1)?.events).toEqual([
+      { kind: 'machine-added', machine: 'm1', address: '10.0.0.1' },
+      { kind: 'machine-removed', machine: 'm2' },
+    ]);
+  });
+
   it('adds nothing if it has no edits, and no machine that it removes', async () => {
     const registry = registryOf();
     await registry.update(CHANGE);
