@@ -88,6 +88,10 @@ export class RegistryView {
     return this.#part.snapshot.revision;
   }
 
+  get isWhole(): boolean {
+    return this.#part.prefixes.has('');
+  }
+
   /** This view. Throws `Unread` unless it has the whole registry. */
   get whole(): RegistryView {
     this.#part.need('');
