@@ -46,11 +46,11 @@ export function timeLeft({ deadline }: { readonly deadline: number }, { observat
   return Math.max(0, (deadline - (observation?.uptimeSeconds ?? 0)) * 1000);
 }
 
-/** The change of that decision, if the machine has reverted it: no pass repeats the decision there. */
+/** The change to that text, if the machine has reverted it: no pass repeats it there. */
 export function revertedOn(
   machine: Answer,
-  { name, token }: { readonly name: string; readonly token: number },
+  { name, digest }: { readonly name: string; readonly digest: string },
 ): Reverted | undefined {
   const found = confirmationOn(machine, name);
-  return found?.state === 'reverted' && found.token === token ? found : undefined;
+  return found?.state === 'reverted' && found.digest === digest ? found : undefined;
 }

@@ -2,7 +2,7 @@ import type { Machine, MachineId } from '../machine/machine.ts';
 import type { Dependency } from '../unit/dependencies.ts';
 import type { Placement } from '../unit/placement.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import type { Confirmation } from './confirmation.ts';
+import type { Confirmation, RevertCause } from './confirmation.ts';
 import type { ObservedUnit, SystemdState, TargetState } from './unit-state.ts';
 
 /**
@@ -47,8 +47,9 @@ export type Held = {
   readonly cause: HeldCause;
 };
 
-/** The state in which the unit was instead of up; or it was up, and not healthy. */
+/** The state in which the unit was instead of up; or it was up, and not healthy; or its machine has reverted it. */
 export type HeldCause =
+  | { readonly kind: 'reverted'; readonly why: RevertCause; readonly windowMs: number }
   | { readonly kind: 'not-up'; readonly state: SystemdState }
   | { readonly kind: 'unhealthy'; readonly what: 'command' | 'restarted'; readonly withinMs: number };
 

@@ -105,6 +105,8 @@ function unhealthy({ what, withinMs }: { readonly what: string; readonly withinM
 /** A cause of a newer program is shown by its kind. */
 function causeText(cause: Held['cause']): string {
   if (cause.kind === 'unhealthy') return unhealthy(cause);
+  if (cause.kind === 'reverted')
+    return `the machine has reverted it, ${revertCause(cause.why, cause.windowMs)}`;
   if (cause.kind !== 'not-up') return String(Object(cause).kind);
   const { state } = cause;
   if (state.load === 'loaded' && state.exitCode === 1) return `exit status ${state.exitStatus}`;

@@ -2,13 +2,30 @@ import type { Failure } from '../cluster/failure.ts';
 import type { Lease, Token } from '../cluster/snapshot.ts';
 import type { UnitRecord } from '../cluster/unit-state.ts';
 
+/** What a started unit has to do before it counts as healthy; times in ms. */
+export type HealthRequest = {
+  readonly unit: string;
+  /** How long it has to stay in one run. */
+  readonly forMs: number;
+  /** A shell command that has to succeed; undefined for none. */
+  readonly command: string | undefined;
+  /** The limit for that command, with its repetitions. */
+  readonly withinMs: number;
+};
+
 /** One action on one unit of one machine. Data only; systemd/ executes it. */
 export type Step =
   /**
    * Arm a revert of the steps that follow, which the machine carries out unless the change is confirmed over a new login
-   * within `windowMs`. `hash` and `digest` are those of the text to confirm.
+   * within `windowMs`. `hash` and `digest` are those of the text to confirm. `health` is checked before that.
    */
-  | { readonly kind: 'arm'; readonly windowMs: number; readonly hash: string; readonly digest: string }
+  | {
+      readonly kind: 'arm';
+      readonly windowMs: number;
+      readonly hash: string;
+      readonly digest: string;
+      readonly health?: HealthRequest | undefined;
+    }
   /** Stop the unit and wait until it has stopped. */
   | { readonly kind: 'stop' }
   /**

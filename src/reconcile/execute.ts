@@ -12,10 +12,17 @@ import {
 import { isForeign } from '../cluster/unit-state.ts';
 import { unreachableFailure } from '../cluster/unreachable.ts';
 import type { Rollout } from '../plan/rollout.ts';
-import { hasStep, type MachinePlan, type UnitChange, type Wave } from '../plan/step.ts';
+import {
+  type HealthRequest,
+  hasStep,
+  type MachinePlan,
+  type Step,
+  type UnitChange,
+  type Wave,
+} from '../plan/step.ts';
 import type { Decision } from '../schedule/decision.ts';
 import type { MachineSession } from '../systemd/driver.ts';
-import { type HealthRequest, healthOf, healthQuery } from '../systemd/health.ts';
+import { healthOf, healthQuery } from '../systemd/health.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import { type Emit, planned } from './events.ts';
 import { isVerified } from './rollouts.ts';
@@ -94,7 +101,11 @@ export async function execute(
         plan.changes.some((change) => change.unit === name && hasStep(change, 'check'));
       const view = machines.find(({ machine }) => machine.name === plan.machine);
       const over = (unit: string): Token => (view && observedOn(view, unit)?.record?.token) ?? 0;
-      const changes = plan.changes.map((change) => ({ ...change, over: over(change.unit) }));
+      const changes = plan.changes.map((change) => ({
+        ...change,
+        steps: change.steps.map((step) => withHealth(step, change.unit, units)),
+        over: over(change.unit),
+      }));
       const all = await checkHealth(await session.change(changes, clusterId), plan, session, units);
       const outcomes = all.filter(({ unit, failure }) => failure !== undefined || !isCheck(unit));
       for (const outcome of outcomes) emit({ kind: 'outcome', ...outcome });
@@ -102,6 +113,13 @@ export async function execute(
     }),
   );
   return done.flat();
+}
+
+/** A change is confirmed after its unit is known to be healthy. */
+function withHealth(step: Step, name: string, units: readonly DesiredUnit[]): Step {
+  if (step.kind !== 'arm') return step;
+  const unit = units.find((each) => each.name === name && each.digest === step.digest);
+  return unit === undefined ? step : { ...step, health: healthOf(unit) };
 }
 
 /** The outcomes, with the failures of units that were started and are not healthy. One unit follows the other. */
@@ -133,7 +151,7 @@ function healthRequest(
   if (unit === undefined || failure !== undefined || triggered !== undefined || state === undefined)
     return undefined;
   const isOther = change.steps.some((step) => step.kind === 'record' && step.record.digest !== unit.digest);
-  return isStarted && !isOther ? healthOf(unit) : undefined;
+  return isStarted && !isOther && !hasStep(change, 'arm') ? healthOf(unit) : undefined;
 }
 
 async function askHealth(request: HealthRequest, session: MachineSession): Promise<Failure | undefined> {

@@ -19,6 +19,11 @@ function causeOf(outcome: UnitOutcome): HeldCause | undefined {
   const { failure } = outcome;
   if (failure?.code === 'unhealthy')
     return { kind: 'unhealthy', what: failure.what, withinMs: failure.withinMs };
+  if (failure?.code === 'reverted') return { kind: 'reverted', why: failure.why, windowMs: failure.windowMs };
+  if (failure?.code === 'unconfirmed') {
+    const { cause, windowMs } = failure;
+    return causeOf({ ...outcome, failure: cause }) ?? { kind: 'reverted', why: 'timeout', windowMs };
+  }
   if (failure?.code !== 'not-up' || verdictOf(outcome) !== 'failed') return undefined;
   return { kind: 'not-up', state: failure.state };
 }
@@ -101,7 +106,8 @@ export function failedTexts(
     const wanted = units.get(outcome.unit);
     const unit = view.units.get(outcome.unit);
     const held = heldBy(outcome, snapshot);
-    if (held === undefined || !started.has(`${outcome.machine} ${outcome.unit}`)) continue;
+    const isTried = started.has(`${outcome.machine} ${outcome.unit}`) || outcome.failure?.code === 'reverted';
+    if (held === undefined || !isTried) continue;
     // A concurrent stop or new text may have caused the failure.
     if (unit === undefined || unit.digest !== wanted?.digest || unit.target !== wanted.target) continue;
     const rollout = rollouts.find((each) => each.units.has(unit.name));

@@ -32,7 +32,7 @@ export function snapshotOf(
     keptTexts: keptTexts(registry, machines),
     unreadable: unreadableUnits(registry, machines),
     machines: withUnlisted(machines, registry, now, clusterMachines(registry, ports.machines ?? [])).map(
-      (view) => withLostRecords(view, registry.units),
+      (view) => withNewReverts(withLostRecords(view, registry.units), registry),
     ),
     cordons: new Map(
       [...registry.machines].flatMap(([name, { cordon }]) => (cordon ? [[name, cordon]] : [])),
@@ -40,6 +40,20 @@ export function snapshotOf(
     drained,
     leases: ports.leases?.(),
   };
+}
+
+/**
+ * The machine without the reports about changes that it reverted earlier: the text is known to have failed, and the unit was
+ * changed since, so that an operator or the hold of the text decides whether it is tried again.
+ */
+function withNewReverts(view: MachineView, registry: RegistryView): MachineView {
+  const { observation } = view;
+  if (observation?.confirmations === undefined) return view;
+  const confirmations = observation.confirmations.filter(({ state, unit, token, digest }) => {
+    const isKnown = registry.verdicts(unit)[digest]?.kind === 'failed';
+    return state === 'armed' || !isKnown || token === registry.units.get(unit)?.token;
+  });
+  return { ...view, observation: { ...observation, confirmations } };
 }
 
 /** The dependencies of texts on machines that differ from the registry, if its history has them. */

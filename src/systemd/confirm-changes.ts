@@ -12,6 +12,7 @@ import {
   type Unconfirmed,
 } from './confirmation.ts';
 import type { MachineSession } from './driver.ts';
+import { healthQuery } from './health.ts';
 
 /** How long after the end of the window the machine is asked whether it has reverted the change, in ms. */
 const AFTERWARDS_MS = 10_000;
@@ -82,7 +83,7 @@ async function atOnce(
 async function overNewLogin(
   request: Unconfirmed,
   { state: found, failure }: UnitOutcome,
-  { windowMs }: Arm,
+  { windowMs, health }: Arm,
   { again, sentAt, settleMs }: Confirming,
 ): Promise<Ending | 'not-armed' | { readonly state: SystemdState }> {
   let cause = failure;
@@ -93,8 +94,12 @@ async function overNewLogin(
         const settled = up === undefined ? await ask(settledQuery(request.unit, settleMs)) : undefined;
         if (settled !== undefined && !settled.isUp)
           cause = { code: 'not-up', state: settled.state, detail: '', journal: [] };
-        up ??= settled?.state;
-        return up === undefined ? 'not-up' : ask(confirmQuery(request, up));
+        if (settled?.isUp === true) up = settled.state;
+        if (up === undefined) return 'not-up';
+        const ill = health === undefined ? undefined : await ask(healthQuery(health));
+        if (ill === undefined) return ask(confirmQuery(request, up));
+        cause = ill;
+        return ask(revertQuery(request));
       });
       if (result === 'confirmed' && up !== undefined) return { state: up };
       if (result === 'not-armed') return result;

@@ -1,21 +1,11 @@
 import type { Failure } from '../cluster/failure.ts';
+import type { HealthRequest } from '../plan/step.ts';
 import { quote } from '../ssh/shell.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
 import type { Query } from './driver.ts';
 import { findSection, type Section } from './frame.ts';
 import healthShell from './health.sh';
 import { complete, withoutComments } from './script.ts';
-
-/** What a started unit has to do before it counts as healthy; times in ms. */
-export type HealthRequest = {
-  readonly unit: string;
-  /** How long it has to stay in one run. */
-  readonly forMs: number;
-  /** A shell command that has to succeed; undefined for none. */
-  readonly command: string | undefined;
-  /** The limit for that command, with its repetitions. */
-  readonly withinMs: number;
-};
 
 /** The limit of HealthExec= without HealthyWithin=, in ms. */
 const HEALTHY_WITHIN_MS = 30_000;
