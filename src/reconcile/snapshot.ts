@@ -47,13 +47,12 @@ export function snapshotOf(
  * changed since, so that an operator or the hold of the text decides whether it is tried again.
  */
 function withNewReverts(view: MachineView, registry: RegistryView): MachineView {
-  const { observation } = view;
-  if (observation?.confirmations === undefined) return view;
-  const confirmations = observation.confirmations.filter(({ state, unit, token, digest }) => {
+  if (view.unreachable !== undefined || view.observation.confirmations === undefined) return view;
+  const confirmations = view.observation.confirmations.filter(({ state, unit, token, digest }) => {
     const isKnown = registry.verdicts(unit)[digest]?.kind === 'failed';
     return state === 'armed' || !isKnown || token === registry.units.get(unit)?.token;
   });
-  return { ...view, observation: { ...observation, confirmations } };
+  return { ...view, observation: { ...view.observation, confirmations } };
 }
 
 /** The dependencies of texts on machines that differ from the registry, if its history has them. */
