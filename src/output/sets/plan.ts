@@ -48,7 +48,10 @@ function diffLines({ unit, path = unit, text }: PlannedUnit, { full, diff }: Pla
   const shown = full ? lines : lines.slice(0, DIFF_LINES);
   const rest = lines.length - shown.length;
   return [
-    ...shown.map((line) => ['    ', { text: line, colour: COLOURS[line.slice(0, 1)] ?? 0 }]),
+    ...shown.map((line): Line => {
+      const colour = COLOURS[line.slice(0, 1)];
+      return colour === undefined ? `    ${line}` : ['    ', { text: line, colour }];
+    }),
     ...(rest === 0 ? [] : [`    … ${rest} more lines: -v`]),
   ];
 }

@@ -7,8 +7,10 @@ import type { SetOptions } from '../../../src/operations/sets/edits.ts';
 import { readUnitFolder } from '../../../src/operations/sets/folder.ts';
 import { planSet, type SetPlan } from '../../../src/operations/sets/plan.ts';
 import { type WantedSet, wantedSet } from '../../../src/operations/sets/wanted.ts';
+import type { Ports } from '../../../src/reconcile/ports.ts';
+import { reconcile } from '../../../src/reconcile/reconcile.ts';
 import { systemdState } from '../../support/builders.ts';
-import { makeScene, type Scene, SLEEP } from '../scene.ts';
+import { FALSE, makeScene, type Scene, SLEEP } from '../scene.ts';
 
 const OPTIONS: SetOptions = { adopt: false, prune: false, pruneLimit: undefined };
 
@@ -59,8 +61,11 @@ describe('apply', () => {
       ].map((name) => `new ${name}`),
     );
     expect(first.skipped).toEqual(['units/notes.txt']);
+    const before = scene.machines.of('m1').looks;
     const { kind } = await apply(scene, { id: first.id });
     expect(kind).toBe('applied');
+    // The pass uses the observation of the plan.
+    expect(scene.machines.of('m1').looks).toBe(before + 1);
     expect(await scene.wanted()).toMatchObject({
       'a.service': expect.stringMatching(/^launched m/),
       'b.service': expect.stringMatching(/^loaded m/),
@@ -217,6 +222,39 @@ describe('apply', () => {
     expect(() => wantedSet(folder, 'a b')).toThrow('as the name of a set');
     expect(wantedSet(folder, 'a-b').name).toBe('a-b');
   });
+});
+
+it('runs its pass in a controller, and plans without it', async () => {
+  const scene = await makeScene();
+  await scene.write('units/a.service', text('1'));
+  const asked: (readonly string[])[] = [];
+  const ports: Ports = {
+    ...scene.ports,
+    async controller(units, options) {
+      asked.push([...units]);
+      return reconcile(scene.ports, units, options);
+    },
+  };
+  const controlled = { ...scene, ports };
+  await plan(controlled);
+  expect(asked).toEqual([]);
+  expect((await apply(controlled)).kind).toBe('applied');
+  expect(asked).toEqual([['a.service']]);
+});
+
+it('reports a text that fails and is held, without a change, and tries it again with --retry', async () => {
+  const scene = await makeScene({ m1: {} });
+  await scene.write('units/a.service', text('1'));
+  await apply(scene);
+  scene.clock.time += 120_000;
+  await scene.write('units/a.service', FALSE);
+  await apply(scene);
+  const held = await plan(scene);
+  expect([kinds(held), held.expected.results.map(({ failures }) => failures[0]?.failure.code)]).toEqual([
+    [],
+    ['held'],
+  ]);
+  expect(kinds(await plan(scene, { retry: true }))).toEqual(['started a.service']);
 });
 
 describe('a plan id', () => {
