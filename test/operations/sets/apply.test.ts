@@ -140,6 +140,15 @@ describe('apply', () => {
     expect(kinds(await plan(scene))).toEqual(['changed web@.service', 'changed web@blue.service']);
   });
 
+  it('lets an instance with its own file keep the text that it had of its template', async () => {
+    const scene = await makeScene();
+    await scene.write('units/web@.service', text('1', 'Instances=1'));
+    await apply(scene);
+    await scene.write('units/web@1.service', text('1', 'Instances=1'));
+    await scene.write('units/web@.service', text('2', 'Instances=1'));
+    expect(kinds(await plan(scene))).toEqual(['changed web@.service']);
+  });
+
   it('lists what the folder lacks, and ends it with --prune', async () => {
     const scene = await makeScene();
     for (const name of ['a', 'b', 'c']) await scene.write(`units/${name}.service`, text(name));
