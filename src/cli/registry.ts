@@ -47,14 +47,21 @@ export async function openRegistry(
 ): Promise<{ readonly registry: Registry; readonly voters: Voters | undefined }> {
   const store = await openStore(config.registry, config, streams, driver);
   const registry = createRegistry(store, registryOptions(streams));
-  return { registry, voters: 'tend' in store ? votersOf(store as QuorumStore, config) : undefined };
+  return { registry, voters: 'tend' in store ? votersOf(store as QuorumStore, config, streams) : undefined };
 }
 
-function votersOf(store: QuorumStore, { machines }: Config): Voters {
+function votersOf(store: QuorumStore, { machines }: Config, streams: Streams): Voters {
   const marks = machines.flatMap(({ machine: { name }, voter }) =>
     voter === undefined ? [] : [[name, voter] as const],
   );
-  return { tend: (candidates) => store.tend(candidates), marks: new Map(marks) };
+  return {
+    tend: (candidates) => store.tend(candidates),
+    async remains() {
+      const found = await store.remains();
+      return found && { ...found, registry: createRegistry(found.store, registryOptions(streams)) };
+    },
+    marks: new Map(marks),
+  };
 }
 
 export function registryOptions({ env }: Pick<Streams, 'env'>): RegistryOptions {

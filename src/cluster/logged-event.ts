@@ -46,6 +46,8 @@ export type LoggedEvent =
   | { readonly kind: 'machine-removed'; readonly machine: string }
   /** Machines that are no voters any more, and those that became voters; one in both lists had lost its state. */
   | { readonly kind: 'voters'; readonly gone: readonly string[]; readonly come: readonly string[] }
+  /** An operator has rebuilt the registry without these voters, so changes that only they have are missing. */
+  | { readonly kind: 'registry-rebuilt'; readonly without: readonly string[] }
   /** A unit could not reach its target state; logged again when the failure changes. */
   | { readonly kind: 'failed'; readonly unit: string; readonly machine: string; readonly failure: Failure }
   /** A new text has failed, and is held until `released`. */

@@ -82,6 +82,8 @@ function knownText(event: LoggedEvent): string {
       return `${event.machine} is removed`;
     case 'voters':
       return votersText(event);
+    case 'registry-rebuilt':
+      return `the registry is rebuilt without ${event.without.join(', ')}; later changes that only they have are missing`;
     case 'failed':
       return `${event.unit} failed on ${event.machine}: ${failureText(event.failure).summary}`;
     case 'held':

@@ -17,7 +17,13 @@ export function registryJson({ place, revision, voters }: RegistryStatus): objec
   return { registry: place, revision, voters: rowsJson(VOTERS.fields, voters) };
 }
 
-/** Why voters are unreachable. */
+/** Why voters are unreachable, and which machines have changes that a recovery did not find. */
 export function voterWarnings({ voters }: RegistryStatus): readonly string[] {
-  return voters.flatMap(({ error }) => (error === undefined ? [] : [`Warning: ${error.message}`]));
+  return voters.flatMap(({ error, state, machine, revision }) => {
+    if (state === 'former')
+      return [
+        `Warning: Machine "${machine}" has the registry from before the recovery, at revision ${revision}: its later changes are not in this one`,
+      ];
+    return error === undefined ? [] : [`Warning: ${error.message}`];
+  });
 }

@@ -3,16 +3,28 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred, withTimeout } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
+import { compareBallots } from './ballot.ts';
 import { type Candidate, chooseVoters } from './choose.ts';
 import type { Head } from './head.ts';
-import { hasQuorum, type Membership, type Voter, withVoters } from './membership.ts';
+import {
+  eraOf,
+  hasQuorum,
+  inNextEra,
+  type Membership,
+  type Voter,
+  votersOf,
+  withVoters,
+} from './membership.ts';
 import { type Outcome, Proposer } from './register.ts';
-import type { HeadVoters } from './voters.ts';
+import type { Found, HeadVoters } from './voters.ts';
 
-/** `lost`: its machine has stored something else, so it does not count. */
+/**
+ * `lost`: its machine has stored something else, so it does not count. `former`: it is no voter, and has a registry from before a
+ * recovery, in which there may be other changes.
+ */
 export type VoterStatus = {
   readonly machine: string;
-  readonly state: 'current' | 'behind' | 'lost' | 'unreachable';
+  readonly state: 'current' | 'behind' | 'lost' | 'unreachable' | 'former';
   readonly revision?: number;
   readonly error?: FleetError;
 };
@@ -26,12 +38,23 @@ export type QuorumMachine = Pick<Candidate, 'machine' | 'mark'>;
  */
 export type VoterChange = { readonly gone: readonly string[]; readonly come: readonly string[] };
 
+/** What is left of a registry without a majority of its voters. */
+export type Remains = {
+  /** The newest head that a machine has, and the names of the machines that have it. */
+  readonly head: Head;
+  readonly holders: readonly string[];
+  /** The voters that cannot be read. */
+  readonly missing: readonly string[];
+  /** What the machines that answer have stored, by name. */
+  readonly found: ReadonlyMap<string, Found>;
+};
+
 /** The limits for a voter that gets a new state, and for one that is asked about its own, in ms. */
 const REPLACEMENT_MS = 3000;
 const STATUS_MS = 5000;
 /** How long the rest of the voters is waited for, in ms, if the answers of a majority are not enough. */
 const PATIENCE_MS = 300;
-/** A proposer that was disturbed waits up to this time, in ms, and up to twice as long each time. */
+/** A proposer that was disturbed waits up to twice this time or that of its attempt, in ms, and up to twice as long each time. */
 const PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 1000;
 /** The most changes of the voters in one call. */
@@ -60,8 +83,19 @@ export class Electorate {
     return this.#first;
   }
 
-  /** A proposer; undefined if there is no registry yet. */
-  open(): Promise<Proposer<Head> | undefined> {
+  /** A proposer; undefined if there is no registry yet. A later era that a machine has shown replaces an earlier one. */
+  async open(): Promise<Proposer<Head> | undefined> {
+    // What was found before this call is too old for the read that follows it.
+    if (this.#opening !== undefined) this.#holders.forget();
+    const proposer = await this.#openOnce();
+    const { latest } = this.#holders;
+    if (proposer === undefined || latest === undefined) return proposer;
+    if (eraOf(latest.membership) <= eraOf(proposer.membership)) return proposer;
+    this.#opening = undefined;
+    return this.#openOnce();
+  }
+
+  #openOnce(): Promise<Proposer<Head> | undefined> {
     const opening = this.#opening ?? this.#locate();
     this.#opening = opening;
     void opening.then(
@@ -91,11 +125,14 @@ export class Electorate {
         if (state !== undefined && head !== undefined) heads.set(state, head);
       });
       // A machine that hangs must not delay the others.
-      unreachable ??= await firstError(asked, () => isConfirmed(newestOf(heads), heads));
-      const newest = newestOf(heads);
+      const error = await firstError(asked, () => isConfirmed(this.#newestOf(heads), heads));
+      unreachable ??= error;
+      // One that answers a little later may have a later era, which the majority of an earlier one does not know.
+      await Promise.race([Promise.allSettled(asked), sleep(PATIENCE_MS, undefined, { ref: false })]);
+      const newest = this.#newestOf(heads);
       if (newest !== undefined && isConfirmed(newest, heads)) return this.#proposer(newest.membership);
     }
-    const newest = newestOf(heads);
+    const newest = this.#newestOf(heads);
     if (newest !== undefined) return this.#proposer(newest.membership);
     if (invalid.length > 0)
       throw new FleetError(
@@ -138,10 +175,10 @@ export class Electorate {
 
   #proposer(membership: Membership): Proposer<Head> {
     return new Proposer(this.#holders, {
-      proposer: Number.parseInt(randomBytes(6).toString('hex'), 16) + 1,
+      proposer: randomProposer(),
       membership,
       patience: () => sleep(PATIENCE_MS),
-      async pause(attempt) {
+      async pause(attempt, ms) {
         if (attempt >= MOST_ATTEMPTS)
           throw new FleetError(
             'registry-unavailable',
@@ -150,7 +187,8 @@ export class Electorate {
               hint: 'Try again',
             },
           );
-        await sleep(Math.random() * Math.min(PAUSE_MS * 2 ** attempt, LONGEST_PAUSE_MS));
+        const longest = Math.max(LONGEST_PAUSE_MS, 4 * ms);
+        await sleep(Math.random() * Math.min(Math.max(PAUSE_MS, ms) * 2 ** attempt, longest));
       },
     });
   }
@@ -203,9 +241,10 @@ export class Electorate {
     if (gone.length + come.length === 0) return undefined;
     const fresh = await Promise.all(
       come.map((machine) => {
-        const state = gone.find((voter) => voter.machine === machine)?.state;
-        if (state !== undefined) this.#tried.add(state);
-        return withTimeout(REPLACEMENT_MS, this.#holders.create(machine, state), () => undefined);
+        const lost = gone.find((voter) => voter.machine === machine)?.state;
+        if (lost !== undefined) this.#tried.add(lost);
+        const created = this.#create(machine, lost, eraOf(proposer.membership));
+        return withTimeout(REPLACEMENT_MS, created, () => undefined);
       }),
     );
     const next = [...stay, ...fresh.flatMap((voter) => voter ?? [])];
@@ -218,6 +257,21 @@ export class Electorate {
     const head = this.headOf(await proposer.change((current) => current));
     if (head === undefined || !sameVoters(head.membership.voters, next)) return undefined;
     return { gone: gone.map(({ machine }) => machine), come };
+  }
+
+  /** The state of a new voter, which is not `unless`, and not that of a voter of an earlier era. */
+  async #create(machine: string, unless: string | undefined, era: number): Promise<Voter> {
+    const { state, head } = await this.#holders.find(machine, false);
+    const found = head === undefined ? era : eraOf(head.membership);
+    if (found > era)
+      throw new FleetError('registry-unavailable', `Machine "${machine}" has a later registry`);
+    return this.#holders.create(machine, found < era ? state : unless);
+  }
+
+  /** The head with the latest membership: of these, and the latest one that any machine has shown. */
+  #newestOf(heads: ReadonlyMap<string, Head>): Head | undefined {
+    const all = [...heads.values(), ...(this.#holders.latest === undefined ? [] : [this.#holders.latest])];
+    return all.toSorted((a, b) => b.membership.epoch - a.membership.epoch)[0];
   }
 
   /** The voters of the next change. A voter without its state is renewed after its machine was chosen again. */
@@ -236,34 +290,111 @@ export class Electorate {
     return { stay: voters.filter((voter) => voter !== lost), gone: [lost], come: [lost.machine] };
   }
 
-  /** The voters and what each has stored; undefined if there is no registry yet. */
+  /** What is left if no majority of the voters can be read; undefined if a majority can, or if no machine has a registry. */
+  async remains(): Promise<Remains | undefined> {
+    const found = new Map<string, Found>();
+    await Promise.all(
+      this.#machines.map(async ({ machine }, index) => {
+        const answer = await this.#findInTime(machine, index === 0).catch((error) => {
+          if (!isFleetError(error)) throw error;
+        });
+        if (answer !== undefined) found.set(machine, answer);
+      }),
+    );
+    const heads = [...found].flatMap(([machine, { head, ballot }]) =>
+      head === undefined || ballot === undefined ? [] : [{ machine, head, ballot }],
+    );
+    const [newest] = heads.toSorted(
+      (a, b) => eraOf(b.head.membership) - eraOf(a.head.membership) || compareBallots(b.ballot, a.ballot),
+    );
+    if (newest === undefined) return undefined;
+    const { head } = newest;
+    const states = new Set([...found.values()].flatMap(({ state }) => state ?? []));
+    if (hasQuorum(head.membership, states)) return undefined;
+    const missing = votersOf(head.membership).filter(({ state }) => !states.has(state));
+    return {
+      head,
+      found,
+      holders: heads.filter((each) => each.head === head).map(({ machine }) => machine),
+      missing: missing.map(({ machine }) => machine),
+    };
+  }
+
+  /** The membership of the next era, on machines that answer; their states are new. */
+  nextEra({ head, found }: Remains): Membership {
+    const candidates = this.#machines.map(
+      (each) => ({ ...each, answers: found.has(each.machine), condition: 'good' }) as const,
+    );
+    const voters = chooseVoters([], candidates).map((machine) => ({ machine, state: randomId() }));
+    return inNextEra(head.membership, voters);
+  }
+
+  /**
+   * Begins the era of `head`, which has new states. Throws FleetError `registry-unavailable` if a machine has another state than
+   * was found, or did not store it.
+   */
+  async beginEra(head: Head, { found }: Remains): Promise<void> {
+    const { voters } = head.membership;
+    const ballot = { round: 1, proposer: randomProposer() };
+    const stored = await Promise.all(
+      voters.map((voter) => this.#holders.found(voter, found.get(voter.machine)?.state ?? '', ballot, head)),
+    );
+    if (voters.length === 0 || stored.includes(false))
+      throw new FleetError(
+        'registry-unavailable',
+        'Cannot rebuild the registry: a machine did not store it',
+        {
+          hint: 'Run the command again; to see the voters: fleetctl registry',
+        },
+      );
+    this.#opening = Promise.resolve(this.#proposer(head.membership));
+  }
+
+  #findInTime(machine: string, withTexts: boolean): Promise<Found> {
+    return withTimeout(STATUS_MS, this.#holders.find(machine, withTexts), () => {
+      throw new FleetError('ssh-timeout', `Voter "${machine}" did not answer within ${STATUS_MS / 1000} s`);
+    });
+  }
+
+  /**
+   * The voters and what each has stored, and the machines that have a registry of an earlier era; undefined if there is no registry
+   * yet.
+   */
   async status(): Promise<readonly VoterStatus[] | undefined> {
     const proposer = await this.open();
     const head = proposer && this.headOf(await proposer.read());
     if (head === undefined) return undefined;
-    return Promise.all(
-      head.membership.voters.map(async ({ machine, state }): Promise<VoterStatus> => {
-        try {
-          const found = await withTimeout(STATUS_MS, this.#holders.find(machine, false), () => {
-            throw new FleetError(
-              'ssh-timeout',
-              `Voter "${machine}" did not answer within ${STATUS_MS / 1000} s`,
-            );
-          });
-          if (found.state !== state) return { machine, state: 'lost' };
-          const revision = found.head?.revision ?? 0;
-          if (revision < head.revision) return { machine, state: 'behind', revision };
-          return {
-            machine,
-            state: found.head === head || revision > head.revision ? 'current' : 'lost',
-            revision,
-          };
-        } catch (error) {
-          if (!isFleetError(error)) throw error;
-          return { machine, state: 'unreachable', error };
-        }
-      }),
-    );
+    const { voters } = head.membership;
+    const others = eraOf(head.membership) === 0 ? [] : this.#machines.map(({ machine }) => machine);
+    const all = await Promise.all([
+      ...voters.map((voter) => this.#statusOf(voter, head)),
+      ...others
+        .filter((machine) => !voters.some((voter) => voter.machine === machine))
+        .map((machine) => this.#formerOn(machine, head)),
+    ]);
+    return all.flatMap((each) => each ?? []);
+  }
+
+  async #statusOf({ machine, state }: Voter, head: Head): Promise<VoterStatus> {
+    try {
+      const found = await this.#findInTime(machine, false);
+      if (found.state !== state) return { machine, state: 'lost' };
+      const revision = found.head?.revision ?? 0;
+      if (revision < head.revision) return { machine, state: 'behind', revision };
+      const isCurrent = found.head === head || revision > head.revision;
+      return { machine, state: isCurrent ? 'current' : 'lost', revision };
+    } catch (error) {
+      if (!isFleetError(error)) throw error;
+      return { machine, state: 'unreachable', error };
+    }
+  }
+
+  async #formerOn(machine: string, { membership }: Head): Promise<VoterStatus | undefined> {
+    const found = await this.#findInTime(machine, false).catch((error) => {
+      if (!isFleetError(error)) throw error;
+    });
+    if (found?.head === undefined || eraOf(found.head.membership) >= eraOf(membership)) return undefined;
+    return { machine, state: 'former', revision: found.head.revision };
   }
 }
 
@@ -271,11 +402,6 @@ export class Electorate {
 function firstVoters(machines: readonly QuorumMachine[]): readonly string[] {
   const candidates = machines.map((each) => ({ ...each, answers: true, condition: 'good' }) as const);
   return chooseVoters([], candidates);
-}
-
-/** The head with the latest membership. */
-function newestOf(heads: ReadonlyMap<string, Head>): Head | undefined {
-  return [...heads.values()].sort((a, b) => b.membership.epoch - a.membership.epoch)[0];
 }
 
 /** Whether a majority of its voters has a head of this membership. */
@@ -301,6 +427,15 @@ async function firstError(work: readonly Promise<void>[], isEnough: () => boolea
   );
   await Promise.race([enough.promise, Promise.all(ended)]);
   return error;
+}
+
+export function randomId(): string {
+  return randomBytes(16).toString('hex');
+}
+
+/** A number that no other proposer uses. */
+function randomProposer(): number {
+  return Number.parseInt(randomBytes(6).toString('hex'), 16) + 1;
 }
 
 function sameVoters(a: readonly Voter[], b: readonly Voter[]): boolean {

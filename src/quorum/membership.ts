@@ -33,6 +33,21 @@ export function withoutPrevious({ epoch, voters }: Membership): Membership {
   return { epoch, voters };
 }
 
+/**
+ * An era of epochs. A recovery without a majority begins the next one, so that no voter of an earlier era ever leads back to it:
+ * their majority cannot make so many changes.
+ */
+const ERA = 2 ** 20;
+
+export function eraOf({ epoch }: Membership): number {
+  return Math.floor(epoch / ERA);
+}
+
+/** Voters in the next era, which need no majority of those before. Their states have to be new. */
+export function inNextEra(before: Membership, voters: readonly Voter[]): Membership {
+  return { epoch: (eraOf(before) + 1) * ERA, voters };
+}
+
 function hasMajority(voters: readonly Voter[], states: ReadonlySet<string>): boolean {
   return voters.filter(({ state }) => states.has(state)).length * 2 > voters.length;
 }

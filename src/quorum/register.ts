@@ -26,8 +26,11 @@ export type ProposerOptions = {
   readonly proposer: number;
   /** The voters as far as they are known: those of an earlier value, or the first ones. */
   readonly membership: Membership;
-  /** Waits before attempt number `attempt`, from 1: a random time, because proposers that wait equally long disturb each other again. */
-  readonly pause: (attempt: number) => Promise<void>;
+  /**
+   * Waits after attempt number `attempt`, from 1, which took `ms`: a random time, because proposers that wait equally long disturb
+   * each other again, and longer than an attempt, so that another one can end.
+   */
+  readonly pause: (attempt: number, ms: number) => Promise<void>;
   /** Waits for the rest of the voters if the answers of a quorum are not enough: one that hangs must not delay the others. */
   readonly patience: () => Promise<void>;
 };
@@ -111,12 +114,13 @@ export class Proposer<V extends Value> {
   async change(decide: Decide<V>): Promise<Outcome<V>> {
     let proposed = false;
     for (let attempt = 1; ; attempt++) {
+      const began = performance.now();
       const result = await this.#attempt(decide);
       if (result.kind === 'chosen' || result.kind === 'empty') return result;
       if (result.kind === 'completed') continue;
       proposed ||= result.proposed;
       if (result.kind === 'no-quorum') return { ...result, proposed };
-      await this.#options.pause(attempt);
+      await this.#options.pause(attempt, performance.now() - began);
     }
   }
 

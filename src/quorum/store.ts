@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred } from '../base/async.ts';
 import { FleetError } from '../base/errors.ts';
@@ -6,7 +5,14 @@ import { applyChanges, EMPTY_SNAPSHOT, findRecord, partOf, type Snapshot } from 
 import type { Change, CommitResult, Store } from '../store/store.ts';
 import { createWaits } from '../store/waits.ts';
 import type { Candidate } from './choose.ts';
-import { Electorate, type QuorumMachine, type VoterChange, type VoterStatus } from './electorate.ts';
+import {
+  Electorate,
+  type QuorumMachine,
+  type Remains,
+  randomId,
+  type VoterChange,
+  type VoterStatus,
+} from './electorate.ts';
 import { COMMITS_KEPT, type Head } from './head.ts';
 import { addSegment, type Entry, snapshotOf } from './segments.ts';
 import { type AskVoter, HeadVoters, type TextCache } from './voters.ts';
@@ -162,6 +168,34 @@ export class QuorumStore implements Store {
     return turn;
   }
 
+  /**
+   * What is left without a majority of the voters; undefined if a majority answers, or nothing is left. The first commit of the
+   * store begins the next era with it, without those voters.
+   */
+  async remains(): Promise<(Remains & { readonly store: Store }) | undefined> {
+    const remains = await this.#electorate.remains();
+    if (remains === undefined) return undefined;
+    const holders = remains.holders.map((machine) => ({ machine, state: '' }));
+    const snapshot = await this.#load(remains.head, holders);
+    const commit = async (changes: readonly Change[]): Promise<CommitResult> => {
+      const applied = applyChanges(snapshot, changes);
+      if (applied.kind === 'conflict') return applied;
+      const before = { ...remains.head, membership: this.#electorate.nextEra(remains) };
+      const head = this.#next(before, applied.after, changes, randomId());
+      await this.#electorate.beginEra(head, remains);
+      return { kind: 'committed', revision: head.revision };
+    };
+    const { revision } = snapshot;
+    const store: Store = {
+      get: async (key) => findRecord(snapshot, key),
+      list: async (prefix) => ({ revision, records: recordsBelow(snapshot, prefix) }),
+      commit,
+      waitForChange: async () => false,
+      close: async () => undefined,
+    };
+    return { ...remains, store };
+  }
+
   /** The voters and what each has stored; undefined if there is no registry yet. */
   voters(): Promise<readonly VoterStatus[] | undefined> {
     return this.#electorate.status();
@@ -197,10 +231,10 @@ export class QuorumStore implements Store {
     return next;
   }
 
-  async #load(head: Head): Promise<Snapshot> {
+  async #load(head: Head, voters = head.membership.voters): Promise<Snapshot> {
     if (this.#snapshot !== undefined && sameContents(this.#snapshot.head, head))
       return this.#snapshot.snapshot;
-    if (!(await this.#holders.fetch(head.membership.voters, head.segments)))
+    if (!(await this.#holders.fetch(voters, head.segments)))
       throw new FleetError(
         'registry-unavailable',
         'Cannot read the registry: no voter that answers has all of its contents',
@@ -223,8 +257,4 @@ function sameContents(a: Head, b: Head): boolean {
     a.segments.every(({ hash }, i) => b.segments[i]?.hash === hash) &&
     a.segments.length === b.segments.length
   );
-}
-
-function randomId(): string {
-  return randomBytes(16).toString('hex');
 }

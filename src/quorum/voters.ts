@@ -9,6 +9,15 @@ import type { Acceptors, Stored } from './register.ts';
 /** The longest wait of a machine for a change, in s. */
 export const WAIT_SECONDS = 20;
 
+/** A value for the voter with a state. */
+type Proposed = {
+  readonly state: string;
+  readonly ballot: Ballot;
+  readonly value: string;
+  /** The contents that the value names; those with a text are stored first, all others removed. */
+  readonly contents: readonly { readonly hash: string; readonly text?: string }[];
+};
+
 /** What a machine is asked to do with a register. */
 export type VoterRequest = {
   readonly register: string;
@@ -16,17 +25,12 @@ export type VoterRequest = {
     | { readonly kind: 'read' }
     /** Gives the machine a state unless it has one that is whole, and is not `unless`. The old file is kept beside it. */
     | { readonly kind: 'create'; readonly unless?: string }
+    /** Stores a value under a new state, in place of the register with the state `unless`; empty for none. */
+    | (Proposed & { readonly kind: 'found'; readonly unless: string })
     /** Answers when another proposal than this one is accepted, or after {@link WAIT_SECONDS}. */
     | { readonly kind: 'wait'; readonly accepted: Ballot }
     | { readonly kind: 'prepare'; readonly state: string; readonly ballot: Ballot }
-    | {
-        readonly kind: 'accept';
-        readonly state: string;
-        readonly ballot: Ballot;
-        readonly value: string;
-        /** The contents that the value names; those with a text are stored first, all others removed. */
-        readonly contents: readonly { readonly hash: string; readonly text?: string }[];
-      };
+    | (Proposed & { readonly kind: 'accept' });
   /** The answer has the texts of all contents but these; without it, it has none. */
   readonly unlessKnown?: readonly string[];
 };
@@ -62,12 +66,14 @@ export interface TextCache {
 export type Found = {
   readonly state: string | undefined;
   readonly head: Head | undefined;
+  /** That of the head. */
+  readonly ballot: Ballot | undefined;
   /** It has stored something that does not count. */
   readonly isInvalid: boolean;
   readonly owner: string | undefined;
 };
 
-type HeadAnswer = Omit<Found, 'head'> & { readonly stored: Stored<Head> };
+type HeadAnswer = Omit<Found, 'head' | 'ballot'> & { readonly stored: Stored<Head> };
 
 /** The time after which the next voter is asked for contents, in ms. */
 const NEXT_VOTER_MS = 500;
@@ -86,6 +92,7 @@ export class HeadVoters implements Acceptors<Head> {
   readonly #heads = new Map<string, Head>();
   /** The states of the machines that answered, the latest answer last; undefined for none that counts. */
   readonly #states = new Map<string, string | undefined>();
+  #latest: Head | undefined;
   /** Answers of {@link find}, for the read that follows it. */
   readonly #fresh = new Map<string, Stored<Head>>();
 
@@ -99,11 +106,22 @@ export class HeadVoters implements Acceptors<Head> {
     this.#register = register;
   }
 
-  /** The head that a machine has; it counts for the next read too. */
+  /** The head with the latest epoch that a machine has answered with. */
+  get latest(): Head | undefined {
+    return this.#latest;
+  }
+
+  /** Answers of {@link find} count for no read any more. */
+  forget(): void {
+    this.#fresh.clear();
+  }
+
+  /** The head that a machine has; it counts for the next read too, unless {@link forget} is called before. */
   async find(machine: string, withTexts: boolean): Promise<Found> {
     const { state, stored, isInvalid, owner } = await this.#request(machine, { kind: 'read' }, withTexts);
     if (state !== undefined) this.#fresh.set(state, stored);
-    return { state, head: stored.accepted?.value, isInvalid, owner };
+    const { value: head, ballot } = stored.accepted ?? {};
+    return { state, head, ballot, isInvalid, owner };
   }
 
   /**
@@ -132,6 +150,15 @@ export class HeadVoters implements Acceptors<Head> {
     });
     if (state === undefined) throw new TypeError('a voter was made without a state');
     return { machine, state };
+  }
+
+  /** Stores a head under the new state of a voter, in place of the state `unless`; false if the machine has another one, or did not answer. */
+  async found({ machine, state }: Voter, unless: string, ballot: Ballot, head: Head): Promise<boolean> {
+    const value = formatHead(head);
+    this.#remember(value, head);
+    const contents = head.segments.map(({ hash }) => ({ hash, text: this.#cache.get(hash) ?? '' }));
+    const action = { kind: 'found', state, unless, ballot, value, contents } as const;
+    return (await this.#try({ machine, state }, action)) !== undefined;
   }
 
   async read(voter: Voter): Promise<Stored<Head> | undefined> {
@@ -237,6 +264,8 @@ export class HeadVoters implements Acceptors<Head> {
     if (state === undefined)
       return { state, stored: { promised }, owner, isInvalid: answer.invalid ?? !hasRoom };
     this.#holdings.set(state, answer.contents);
+    if (value !== undefined && value.membership.epoch > (this.#latest?.membership.epoch ?? 0))
+      this.#latest = value;
     const stored = { promised, ...(accepted && value && { accepted: { ballot: accepted.ballot, value } }) };
     return { state, stored, owner, isInvalid: false };
   }

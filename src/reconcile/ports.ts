@@ -2,7 +2,7 @@ import type { Clock } from '../base/time.ts';
 import type { ClusterSnapshot, LeaseEnds } from '../cluster/snapshot.ts';
 import type { ProposedMachine } from '../machine/machine.ts';
 import type { Candidate } from '../quorum/choose.ts';
-import type { VoterChange } from '../quorum/electorate.ts';
+import type { Remains, VoterChange } from '../quorum/electorate.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
 import type { Emit } from './events.ts';
@@ -23,6 +23,11 @@ type Policy = Pick<ClusterSnapshot, 'agentTtlMs' | 'cutOff'>;
 export interface Voters {
   /** Replaces voters where that is needed; resolves with the changes. Rejects with a FleetError `registry-…`. */
   tend(candidates: readonly Candidate[]): Promise<readonly VoterChange[]>;
+  /**
+   * What is left without a majority of the voters, as a registry whose first update goes on without them; undefined if a majority
+   * answers, or nothing is left.
+   */
+  remains(): Promise<(Remains & { readonly registry: Registry }) | undefined>;
   /** The machines that fleet.conf asks for as voters, or against. */
   readonly marks: ReadonlyMap<string, boolean>;
 }

@@ -43,13 +43,17 @@ create_register() {
   read_register
   case $? in
   0) [ "$state" = "$1" ] || return 0
-    mv -f "$N" "$N.replaced" || return
+    set_aside && rm -f "$N" || return
     promised='0 0' accepted='0 0' value= ;;
   4) ;;
   5) mv -f "$N" "$N.invalid" || return ;;
   *) return 1 ;;
   esac
   read -r id </proc/sys/kernel/random/uuid && state=$(printf %s "$id" | tr -d -) && write_register
+}
+# set_aside: keeps a copy of the register and its contents, because a later state may not have them
+set_aside() {
+  rm -rf "$N.replaced" "$C.replaced" && cp -a "$N" "$N.replaced" && cp -a "$C" "$C.replaced"
 }
 # prepare STATE BALLOT
 prepare() {
@@ -62,6 +66,20 @@ prepare() {
 accept() {
   read_register || { [ $? -ne 1 ]; return; }
   [ "$state" = "$1" ] && ! higher "$promised" "$2" || return 0
+  store_value "$@"
+}
+# found UNLESS STATE BALLOT VALUE HASH...: the same under a new state, in place of the register with the state UNLESS
+found() {
+  read_register
+  case $? in 0 | 4 | 5) ;; *) return 1 ;; esac
+  [ "$state" = "$1" ] || return 0
+  shift
+  [ ! -e "$N" ] || set_aside || return
+  state=$1
+  store_value "$@"
+}
+# store_value STATE BALLOT VALUE HASH...
+store_value() {
   promised="$((${2% *} + 1)) ${2#* }" accepted=$2 value=$3
   shift 3
   for hash; do [ -f "$C/$hash" ] || return 0; done

@@ -40,7 +40,7 @@ export function registerQuery(request: VoterRequest): Query<VoterAnswer, 'regist
 function deadlineOf({ action, unlessKnown }: VoterRequest): number {
   if (action.kind === 'wait') return WAIT_SECONDS * 1000 + DEADLINE_MS;
   const isLarge =
-    unlessKnown !== undefined || (action.kind === 'accept' && action.contents.some(({ text }) => text));
+    unlessKnown !== undefined || ('contents' in action && action.contents.some(({ text }) => text));
   return isLarge ? 3 * DEADLINE_MS : DEADLINE_MS;
 }
 
@@ -61,6 +61,11 @@ function actionLines({ register, action }: VoterRequest): readonly string[] {
     text === undefined ? [] : [`step store store ${quote(hash)} ${encodeForPrintf(text)} || return`],
   );
   const hashes = action.contents.map(({ hash }) => quote(hash)).join(' ');
+  if (action.kind === 'found')
+    return [
+      ...stored,
+      `step change found ${quote(action.unless)} ${words} ${quote(action.value)} ${hashes} || return`,
+    ];
   return [...stored, `step change accept ${words} ${quote(action.value)} ${hashes} || return`];
 }
 

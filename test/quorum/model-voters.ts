@@ -63,6 +63,11 @@ export class ModelVoters {
     )
       disk.stored = { ...disk.stored, promised: action.ballot };
     if (action.kind === 'accept') this.#accept(disk, action);
+    if (action.kind === 'found' && (disk.state ?? '') === action.unless) {
+      disk.state = action.state;
+      disk.stored = { promised: NO_BALLOT };
+      this.#accept(disk, { ...action, kind: 'accept' });
+    }
     const known = new Set(unlessKnown);
     const texts = [...disk.texts].flatMap(([hash, text]) =>
       unlessKnown === undefined || known.has(hash) ? [] : [text],

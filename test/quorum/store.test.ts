@@ -221,6 +221,8 @@ describe('a store on machines', () => {
     voters.disks.delete('web-1');
     voters.disks.delete('web-2');
     expect((await open().list('')).records.map(({ key }) => key)).toEqual(['a', 'b']);
+    voters.down.add('web-1').add('web-4');
+    expect((await open().list('')).records.map(({ key }) => key)).toEqual(['a', 'b']);
   });
 
   it('has more voters in a larger cluster, and fewer in a smaller one', async () => {

@@ -28,10 +28,10 @@ export async function openCounter(operator: Operator): Promise<QuorumStore> {
 const KEY = 'counter';
 
 /** Adds one to the counter until `isOver`, with compare-and-swap. */
-export async function count(store: QuorumStore, isOver: () => boolean): Promise<Tally> {
+export async function count(store: QuorumStore, isOver: (tally: Tally) => boolean): Promise<Tally> {
   const tally = { acknowledged: 0, unknown: 0, conflicts: 0, longestMs: 0 };
   let began = performance.now();
-  while (!isOver()) {
+  while (!isOver(tally)) {
     const result = await addOne(store);
     if (result === 'unread') await sleep(100);
     else tally[result]++;

@@ -33,7 +33,9 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   'read-only disk': {
     machines: 1,
     begin: shell(
-      `mkdir -p ${REGISTRY}; mount --bind ${REGISTRY} ${REGISTRY}; mount -o remount,bind,ro ${REGISTRY}`,
+      // A file that is open for writing prevents it for a moment.
+      `mkdir -p ${REGISTRY}; mount --bind ${REGISTRY} ${REGISTRY}
+      for try in $(seq 100); do mount -o remount,bind,ro ${REGISTRY} && break; sleep 0.05; done`,
     ),
     end: shell(`umount -l ${REGISTRY}`),
   },
@@ -42,7 +44,11 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     begin: shell('systemctl kill --signal=KILL sshd; systemctl stop sshd'),
     end: shell('systemctl start sshd'),
   },
-  'killed scripts': { machines: 1, begin: shell('pkill -KILL -u root -x sh || true'), end: nothing },
+  'killed scripts': {
+    machines: 1,
+    begin: shell('systemctl kill --signal=KILL sshd; systemctl restart sshd'),
+    end: nothing,
+  },
   'held lock': {
     machines: 1,
     begin: shell(`flock ${REGISTRY}/lock sleep 8 >/dev/null 2>&1 &`),

@@ -68,7 +68,7 @@ export const recoverCommand: Command = {
   arguments: '',
   summary: 'Rebuild a lost registry from the machines',
   description:
-    'Reads unit files, target states and the cluster id from all machines of fleet.conf and stores them in the registry, which must be empty. Machines are not changed, and units keep running. Where machines differ, the latest decision applies and the others are reported. A unit that no second machine confirms is stored as inactive and unconfirmed, and is left unchanged until it is accepted, in this call or later. Templates, and units that were on no machine, cannot be recovered.',
+    'Reads unit files, target states and the cluster id from all machines of fleet.conf and stores them in the registry, which must be empty. Machines are not changed, and units keep running. Where machines differ, the latest decision applies and the others are reported. A unit that no second machine confirms is stored as inactive and unconfirmed, and is left unchanged until it is accepted, in this call or later. Templates, and units that were on no machine, cannot be recovered. With "registry = machines", if only a minority of the voters can be read, the registry is rebuilt from its newest state instead, after a confirmation: the command shows what may be missing. Do this only if the other voters are lost permanently.',
   options: [
     {
       flags: '--accept <units>',
@@ -85,16 +85,23 @@ export const recoverCommand: Command = {
       description: 'accept the units of these machines without a second machine',
       repeatable: true,
     },
-    { ...DRY_RUN, description: 'show the recoverable units and store nothing' },
+    { ...DRY_RUN, description: 'show what can be recovered and store nothing' },
+    {
+      flags: '--yes',
+      description: 'rebuild the registry without the majority of its voters, and do not ask',
+    },
     OUTPUT,
   ],
   examples: [
     ['fleetctl recover --dry-run', 'show the recoverable units'],
     ['fleetctl recover', 'store them; then check: fleetctl reconcile --dry-run'],
     ['fleetctl recover --trust web-1,web-2', 'accept the units of two machines'],
+    ['fleetctl recover --yes', 'go on without voters that are lost permanently'],
     ["fleetctl recover --accept 'web@*' --reject evil", 'accept and discard single units'],
   ],
   async run(call) {
+    const rebuilt = await (await import('../recover-voters.ts')).recoverVoters(call);
+    if (rebuilt !== undefined) return rebuilt;
     const [{ recover }, { recoverJson, recoverReport }] = await Promise.all([
       import('../../operations/recover.ts'),
       import('../../output/recover.ts'),
