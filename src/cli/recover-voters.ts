@@ -42,7 +42,7 @@ async function confirm({ options, streams: { ask } }: Call): Promise<void> {
       hint: 'If the missing voters are lost permanently: fleetctl recover --yes. If they can return, start them instead',
     });
   const answer = await ask(
-    'Are the missing voters lost permanently, and shall the registry go on without them? [y/N] ',
+    'Are the missing voters lost permanently, and shall the registry continue without them? [y/N] ',
   );
   if (!/^y(es)?$/i.test(answer.trim())) throw new FleetError('interrupted', 'The registry was not rebuilt');
 }

@@ -13,7 +13,7 @@ import {
 } from '../config/places.ts';
 import type { LeaderLock } from '../election/leadership.ts';
 import type { RegistryStatus } from '../output/registry-status.ts';
-import type { VoterStatus } from '../quorum/electorate.ts';
+import type { VoterStatus } from '../quorum/status.ts';
 import type { QuorumStore } from '../quorum/store.ts';
 import type { Voters } from '../reconcile/ports.ts';
 import type { RegistryOptions } from '../registry/edit.ts';

@@ -46,7 +46,7 @@ export async function findLostMajority(ports: Ports): Promise<LostMajority | und
 }
 
 /**
- * Goes on with what is left, without the missing voters. The tokens of all later decisions are above those of machines, so that a
+ * Continues with what is left, without the missing voters. The tokens of all later decisions are above those of machines, so that a
  * majority that returns cannot change machines any more. Throws FleetError `registry-unavailable` if a machine has changed meanwhile.
  */
 export async function rebuildWithout({ registry, missing, ahead }: LostMajority): Promise<void> {

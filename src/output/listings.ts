@@ -4,7 +4,7 @@ import type { MachineRow } from '../operations/list-machines.ts';
 import type { UnitFileRow } from '../operations/list-unit-files.ts';
 import type { UnitRow } from '../operations/list-units.ts';
 import type { History, HistoryRow } from '../operations/unit-texts.ts';
-import type { VoterStatus } from '../quorum/electorate.ts';
+import type { VoterStatus } from '../quorum/status.ts';
 import { heldText } from './failure.ts';
 import {
   bytes,

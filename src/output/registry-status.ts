@@ -1,4 +1,4 @@
-import type { VoterStatus } from '../quorum/electorate.ts';
+import type { VoterStatus } from '../quorum/status.ts';
 import { rowsJson } from './field.ts';
 import { VOTERS } from './listings.ts';
 
@@ -22,7 +22,7 @@ export function voterWarnings({ voters }: RegistryStatus): readonly string[] {
   return voters.flatMap(({ error, state, machine, revision }) => {
     if (state === 'former')
       return [
-        `Warning: Machine "${machine}" has the registry from before the recovery, at revision ${revision}: its later changes are not in this one`,
+        `Warning: Machine "${machine}" has the registry from before the recovery, at revision ${revision}: changes that only it has are not in this one`,
       ];
     return error === undefined ? [] : [`Warning: ${error.message}`];
   });

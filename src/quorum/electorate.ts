@@ -1,33 +1,13 @@
-import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred, withTimeout } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
-import { compareBallots } from './ballot.ts';
 import { type Candidate, chooseVoters } from './choose.ts';
 import type { Head } from './head.ts';
-import {
-  eraOf,
-  hasQuorum,
-  inNextEra,
-  type Membership,
-  type Voter,
-  votersOf,
-  withVoters,
-} from './membership.ts';
+import { randomProposer } from './ids.ts';
+import { eraOf, hasQuorum, type Membership, type Voter, withVoters } from './membership.ts';
 import { type Outcome, Proposer } from './register.ts';
-import type { Found, HeadVoters } from './voters.ts';
-
-/**
- * `lost`: its machine has stored something else, so it does not count. `former`: it is no voter, and has a registry from before a
- * recovery, in which there may be other changes.
- */
-export type VoterStatus = {
-  readonly machine: string;
-  readonly state: 'current' | 'behind' | 'lost' | 'unreachable' | 'former';
-  readonly revision?: number;
-  readonly error?: FleetError;
-};
+import type { HeadVoters } from './voters.ts';
 
 /** A machine that may be a voter, and what a fleet.conf says about that. */
 export type QuorumMachine = Pick<Candidate, 'machine' | 'mark'>;
@@ -38,20 +18,8 @@ export type QuorumMachine = Pick<Candidate, 'machine' | 'mark'>;
  */
 export type VoterChange = { readonly gone: readonly string[]; readonly come: readonly string[] };
 
-/** What is left of a registry without a majority of its voters. */
-export type Remains = {
-  /** The newest head that a machine has, and the names of the machines that have it. */
-  readonly head: Head;
-  readonly holders: readonly string[];
-  /** The voters that cannot be read. */
-  readonly missing: readonly string[];
-  /** What the machines that answer have stored, by name. */
-  readonly found: ReadonlyMap<string, Found>;
-};
-
-/** The limits for a voter that gets a new state, and for one that is asked about its own, in ms. */
+/** The limit for a voter that gets a new state, in ms. */
 const REPLACEMENT_MS = 3000;
-const STATUS_MS = 5000;
 /** How long the rest of the voters is waited for, in ms, if the answers of a majority are not enough. */
 const PATIENCE_MS = 300;
 /** A proposer that was disturbed waits up to twice this time or that of its attempt, in ms, and up to twice as long each time. */
@@ -289,113 +257,6 @@ export class Electorate {
       return { stay: voters.filter((voter) => !gone.includes(voter)), gone, come };
     return { stay: voters.filter((voter) => voter !== lost), gone: [lost], come: [lost.machine] };
   }
-
-  /** What is left if no majority of the voters can be read; undefined if a majority can, or if no machine has a registry. */
-  async remains(): Promise<Remains | undefined> {
-    const found = new Map<string, Found>();
-    await Promise.all(
-      this.#machines.map(async ({ machine }, index) => {
-        const answer = await this.#findInTime(machine, index === 0).catch((error) => {
-          if (!isFleetError(error)) throw error;
-        });
-        if (answer !== undefined) found.set(machine, answer);
-      }),
-    );
-    const heads = [...found].flatMap(([machine, { head, ballot }]) =>
-      head === undefined || ballot === undefined ? [] : [{ machine, head, ballot }],
-    );
-    const [newest] = heads.toSorted(
-      (a, b) => eraOf(b.head.membership) - eraOf(a.head.membership) || compareBallots(b.ballot, a.ballot),
-    );
-    if (newest === undefined) return undefined;
-    const { head } = newest;
-    const states = new Set([...found.values()].flatMap(({ state }) => state ?? []));
-    if (hasQuorum(head.membership, states)) return undefined;
-    const missing = votersOf(head.membership).filter(({ state }) => !states.has(state));
-    return {
-      head,
-      found,
-      holders: heads.filter((each) => each.head === head).map(({ machine }) => machine),
-      missing: missing.map(({ machine }) => machine),
-    };
-  }
-
-  /** The membership of the next era, on machines that answer; their states are new. */
-  nextEra({ head, found }: Remains): Membership {
-    const candidates = this.#machines.map(
-      (each) => ({ ...each, answers: found.has(each.machine), condition: 'good' }) as const,
-    );
-    const voters = chooseVoters([], candidates).map((machine) => ({ machine, state: randomId() }));
-    return inNextEra(head.membership, voters);
-  }
-
-  /**
-   * Begins the era of `head`, which has new states. Throws FleetError `registry-unavailable` if a machine has another state than
-   * was found, or did not store it.
-   */
-  async beginEra(head: Head, { found }: Remains): Promise<void> {
-    const { voters } = head.membership;
-    const ballot = { round: 1, proposer: randomProposer() };
-    const stored = await Promise.all(
-      voters.map((voter) => this.#holders.found(voter, found.get(voter.machine)?.state ?? '', ballot, head)),
-    );
-    if (voters.length === 0 || stored.includes(false))
-      throw new FleetError(
-        'registry-unavailable',
-        'Cannot rebuild the registry: a machine did not store it',
-        {
-          hint: 'Run the command again; to see the voters: fleetctl registry',
-        },
-      );
-    this.#opening = Promise.resolve(this.#proposer(head.membership));
-  }
-
-  #findInTime(machine: string, withTexts: boolean): Promise<Found> {
-    return withTimeout(STATUS_MS, this.#holders.find(machine, withTexts), () => {
-      throw new FleetError('ssh-timeout', `Voter "${machine}" did not answer within ${STATUS_MS / 1000} s`);
-    });
-  }
-
-  /**
-   * The voters and what each has stored, and the machines that have a registry of an earlier era; undefined if there is no registry
-   * yet.
-   */
-  async status(): Promise<readonly VoterStatus[] | undefined> {
-    const proposer = await this.open();
-    const head = proposer && this.headOf(await proposer.read());
-    if (head === undefined) return undefined;
-    const { voters } = head.membership;
-    const others = eraOf(head.membership) === 0 ? [] : this.#machines.map(({ machine }) => machine);
-    const all = await Promise.all([
-      ...voters.map((voter) => this.#statusOf(voter, head)),
-      ...others
-        .filter((machine) => !voters.some((voter) => voter.machine === machine))
-        .map((machine) => this.#formerOn(machine, head)),
-    ]);
-    return all.flatMap((each) => each ?? []);
-  }
-
-  async #statusOf({ machine, state }: Voter, head: Head): Promise<VoterStatus> {
-    try {
-      const found = await this.#findInTime(machine, false);
-      if (found.state !== state) return { machine, state: 'lost' };
-      const revision = found.head?.revision ?? 0;
-      if (revision < head.revision) return { machine, state: 'behind', revision };
-      const isCurrent = found.head === head || revision > head.revision;
-      return { machine, state: isCurrent ? 'current' : 'lost', revision };
-    } catch (error) {
-      if (!isFleetError(error)) throw error;
-      return { machine, state: 'unreachable', error };
-    }
-  }
-
-  async #formerOn(machine: string, { membership }: Head): Promise<VoterStatus | undefined> {
-    const found = await this.#findInTime(machine, false).catch((error) => {
-      if (!isFleetError(error)) throw error;
-    });
-    if (found?.head === undefined || eraOf(found.head.membership) >= eraOf(membership)) return undefined;
-    return { machine, state: 'former', revision: found.head.revision };
-  }
 }
 
 /** The voters of a new registry, and those that an existing one is likely to have. */
@@ -427,15 +288,6 @@ async function firstError(work: readonly Promise<void>[], isEnough: () => boolea
   );
   await Promise.race([enough.promise, Promise.all(ended)]);
   return error;
-}
-
-export function randomId(): string {
-  return randomBytes(16).toString('hex');
-}
-
-/** A number that no other proposer uses. */
-function randomProposer(): number {
-  return Number.parseInt(randomBytes(6).toString('hex'), 16) + 1;
 }
 
 function sameVoters(a: readonly Voter[], b: readonly Voter[]): boolean {

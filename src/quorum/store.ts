@@ -5,16 +5,12 @@ import { applyChanges, EMPTY_SNAPSHOT, findRecord, partOf, type Snapshot } from 
 import type { Change, CommitResult, Store } from '../store/store.ts';
 import { createWaits } from '../store/waits.ts';
 import type { Candidate } from './choose.ts';
-import {
-  Electorate,
-  type QuorumMachine,
-  type Remains,
-  randomId,
-  type VoterChange,
-  type VoterStatus,
-} from './electorate.ts';
+import { Electorate, type QuorumMachine, type VoterChange } from './electorate.ts';
 import { COMMITS_KEPT, type Head } from './head.ts';
+import { randomId } from './ids.ts';
+import { beginEra, findRemains, nextEra, type Remains } from './remains.ts';
 import { addSegment, type Entry, snapshotOf } from './segments.ts';
+import { statusOf, type VoterStatus } from './status.ts';
 import { type AskVoter, HeadVoters, type TextCache } from './voters.ts';
 
 export type QuorumOptions = {
@@ -173,22 +169,23 @@ export class QuorumStore implements Store {
    * store begins the next era with it, without those voters.
    */
   async remains(): Promise<(Remains & { readonly store: Store }) | undefined> {
-    const remains = await this.#electorate.remains();
+    const { machines } = this.#options;
+    const names = machines.map(({ machine }) => machine);
+    const remains = await findRemains(names, this.#holders);
     if (remains === undefined) return undefined;
     const holders = remains.holders.map((machine) => ({ machine, state: '' }));
     const snapshot = await this.#load(remains.head, holders);
     const commit = async (changes: readonly Change[]): Promise<CommitResult> => {
       const applied = applyChanges(snapshot, changes);
       if (applied.kind === 'conflict') return applied;
-      const before = { ...remains.head, membership: this.#electorate.nextEra(remains) };
+      const before = { ...remains.head, membership: nextEra(remains, machines) };
       const head = this.#next(before, applied.after, changes, randomId());
-      await this.#electorate.beginEra(head, remains);
+      await beginEra(head, remains, this.#holders);
       return { kind: 'committed', revision: head.revision };
     };
-    const { revision } = snapshot;
     const store: Store = {
       get: async (key) => findRecord(snapshot, key),
-      list: async (prefix) => ({ revision, records: recordsBelow(snapshot, prefix) }),
+      list: async (...prefixes) => partOf(snapshot, prefixes),
       commit,
       waitForChange: async () => false,
       close: async () => undefined,
@@ -196,9 +193,15 @@ export class QuorumStore implements Store {
     return { ...remains, store };
   }
 
-  /** The voters and what each has stored; undefined if there is no registry yet. */
-  voters(): Promise<readonly VoterStatus[] | undefined> {
-    return this.#electorate.status();
+  /**
+   * The voters and what each has stored, and the machines that have a registry of an earlier era; undefined if there is no registry
+   * yet.
+   */
+  async voters(): Promise<readonly VoterStatus[] | undefined> {
+    const outcome = await (await this.#electorate.open())?.read();
+    const head = outcome && this.#electorate.headOf(outcome);
+    const names = this.#options.machines.map(({ machine }) => machine);
+    return head && statusOf(head, names, this.#holders);
   }
 
   /** The head after a commit; its texts are in the cache. */

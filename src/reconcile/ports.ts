@@ -2,7 +2,8 @@ import type { Clock } from '../base/time.ts';
 import type { ClusterSnapshot, LeaseEnds } from '../cluster/snapshot.ts';
 import type { ProposedMachine } from '../machine/machine.ts';
 import type { Candidate } from '../quorum/choose.ts';
-import type { Remains, VoterChange } from '../quorum/electorate.ts';
+import type { VoterChange } from '../quorum/electorate.ts';
+import type { Remains } from '../quorum/remains.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
 import type { Emit } from './events.ts';
@@ -24,7 +25,7 @@ export interface Voters {
   /** Replaces voters where that is needed; resolves with the changes. Rejects with a FleetError `registry-…`. */
   tend(candidates: readonly Candidate[]): Promise<readonly VoterChange[]>;
   /**
-   * What is left without a majority of the voters, as a registry whose first update goes on without them; undefined if a majority
+   * What is left without a majority of the voters, as a registry whose first update continues without them; undefined if a majority
    * answers, or nothing is left.
    */
   remains(): Promise<(Remains & { readonly registry: Registry }) | undefined>;

@@ -63,17 +63,17 @@ onMachines('the voters of a registry', () => {
     await fleetd.end();
   });
 
-  it('go on without a majority that is lost, after a confirmation, and report it when it returns', async () => {
+  it('continue without a majority that is lost, after a confirmation, and report it when it returns', async () => {
     await Promise.all([cluster('kill', 'k3'), cluster('kill', 'k4')]);
     const refused = await operator.fleetctl('recover');
     expect([refused.status, refused.stderr]).toEqual([2, expect.stringContaining('fleetctl recover --yes')]);
     expect(refused.stderr).toMatch(/cannot be read: (k3, k4|k4, k3)\n.* on k1\n/);
     expect((await operator.fleetctl('recover', '--yes')).stdout).toMatch(/^Rebuilt the registry without /);
-    expect(await voters()).toBe('k1 current');
+    expect(await voters()).toMatch(/^k1 current/);
     expect((await operator.fleetctl('start', 'web@3')).stdout).toContain('Unit web@3.service launched');
     await Promise.all([cluster('start', 'k3'), cluster('start', 'k4')]);
     const { stdout, stderr } = await operator.fleetctl('registry');
-    expect(stdout.match(/ former /g)).toHaveLength(2);
+    expect(stdout.match(/ former /g)).toHaveLength(3);
     expect(stderr).toContain('has the registry from before the recovery');
     expect((await operator.fleetctl('cat', 'web@3.service')).status).toBe(0);
     expect((await operator.fleetctl('reconcile')).status).toBe(0);

@@ -15,7 +15,7 @@ import { createMemoryStore } from '../support/memory-store.ts';
 import { makeScene, SLEEP } from './scene.ts';
 
 /** In ms: so much longer than the rest takes that the time of a command counts its round trips. */
-const TRIP = 250;
+const TRIP = 700;
 
 /** The first answer of a session takes two round trips over an open connection, every later one takes one. */
 function tripsOf(asked: { value: boolean }): Promise<void> {

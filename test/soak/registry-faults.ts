@@ -58,7 +58,7 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   'old backup': {
     machines: 1,
     forgets: true,
-    begin: shell(`[ ! -d /root/backup ] || { rm -rf ${REGISTRY}; cp -a /root/backup ${REGISTRY}; }`),
+    begin: shell(`[ ! -d /root/backup ] || { rm -rf ${REGISTRY}; cp -aT /root/backup ${REGISTRY} || true; }`),
     end: nothing,
   },
   garbage: {

@@ -96,7 +96,7 @@ export const recoverCommand: Command = {
     ['fleetctl recover --dry-run', 'show the recoverable units'],
     ['fleetctl recover', 'store them; then check: fleetctl reconcile --dry-run'],
     ['fleetctl recover --trust web-1,web-2', 'accept the units of two machines'],
-    ['fleetctl recover --yes', 'go on without voters that are lost permanently'],
+    ['fleetctl recover --yes', 'continue without voters that are lost permanently'],
     ["fleetctl recover --accept 'web@*' --reject evil", 'accept and discard single units'],
   ],
   async run(call) {

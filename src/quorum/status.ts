@@ -1,0 +1,73 @@
+import { withTimeout } from '../base/async.ts';
+import { FleetError, isFleetError } from '../base/errors.ts';
+import type { Head } from './head.ts';
+import { eraOf, type Voter } from './membership.ts';
+import type { Found, HeadVoters } from './voters.ts';
+
+/**
+ * `lost`: its machine has stored something else, so it does not count. `former`: it is no voter, and has a registry from before a
+ * recovery, in which there may be other changes.
+ */
+export type VoterStatus = {
+  readonly machine: string;
+  readonly state: 'current' | 'behind' | 'lost' | 'unreachable' | 'former';
+  readonly revision?: number;
+  readonly error?: FleetError;
+};
+
+/** The limit for a voter that is asked about its state, in ms. */
+const STATUS_MS = 5000;
+
+/** The voters of `head` and what each has stored, and the machines that have a registry of an earlier era. */
+export async function statusOf(
+  head: Head,
+  machines: readonly string[],
+  holders: HeadVoters,
+): Promise<readonly VoterStatus[]> {
+  const { voters } = head.membership;
+  const others = eraOf(head.membership) === 0 ? [] : machines;
+  const all = await Promise.all([
+    ...voters.map((voter) => statusOfVoter(voter, head, holders)),
+    ...others
+      .filter((machine) => !voters.some((voter) => voter.machine === machine))
+      .map((machine) => formerOn(machine, head, holders)),
+  ]);
+  return all.flatMap((each) => each ?? []);
+}
+
+async function statusOfVoter(
+  { machine, state }: Voter,
+  head: Head,
+  holders: HeadVoters,
+): Promise<VoterStatus> {
+  try {
+    const found = await findInTime(machine, false, holders);
+    if (found.state !== state) return { machine, state: 'lost' };
+    const revision = found.head?.revision ?? 0;
+    if (revision < head.revision) return { machine, state: 'behind', revision };
+    const isCurrent = found.head === head || revision > head.revision;
+    return { machine, state: isCurrent ? 'current' : 'lost', revision };
+  } catch (error) {
+    if (!isFleetError(error)) throw error;
+    return { machine, state: 'unreachable', error };
+  }
+}
+
+async function formerOn(
+  machine: string,
+  { membership }: Head,
+  holders: HeadVoters,
+): Promise<VoterStatus | undefined> {
+  const found = await findInTime(machine, false, holders).catch((error) => {
+    if (!isFleetError(error)) throw error;
+  });
+  if (found?.head === undefined || eraOf(found.head.membership) >= eraOf(membership)) return undefined;
+  return { machine, state: 'former', revision: found.head.revision };
+}
+
+/** What a machine has stored. Throws FleetError `ssh-timeout` if it does not answer in time. */
+export function findInTime(machine: string, withTexts: boolean, holders: HeadVoters): Promise<Found> {
+  return withTimeout(STATUS_MS, holders.find(machine, withTexts), () => {
+    throw new FleetError('ssh-timeout', `Voter "${machine}" did not answer within ${STATUS_MS / 1000} s`);
+  });
+}
