@@ -16,9 +16,10 @@ type PassDriverOptions = {
 };
 
 /**
- * The driver of one pass of a controller. It observes the machines `fresh`; for others the last observation is used. A
- * machine that is known to be unreachable fails at once, and one that does not answer in time is unreachable from then
- * on. A machine without a watch is observed. It uses the open session of the watch where that one is free. `waits` of the pass replace those of the controller.
+ * The driver of one pass of a controller. It observes the machines `fresh`, and those that were changed when the pass is
+ * repeated after a revert; for others the last observation is used. A machine that is known to be unreachable fails at
+ * once, and one that does not answer in time is unreachable from then on. A machine without a watch is observed. It uses
+ * the open session of the watch where that one is free. `waits` of the pass replace those of the controller.
  */
 export function passDriver(
   { ports, watches, deadlineMs }: PassDriverOptions,
@@ -26,6 +27,7 @@ export function passDriver(
   waits?: () => Waits,
 ): SystemdDriver {
   const { driver, clock } = ports;
+  const changed = new Set<string>();
   return {
     connect(machine) {
       const watch = watches.get(machine.name);
@@ -38,7 +40,7 @@ export function passDriver(
         return opened;
       };
       const observe = async (request: ObserveRequest): Promise<Observation> => {
-        if (!fresh.has(machine.name)) return lastObservation(watch);
+        if (!fresh.has(machine.name) && !changed.has(machine.name)) return lastObservation(watch);
         const sentAt = clock.now();
         try {
           const query = observeQuery({ ...request, token: true });
@@ -50,7 +52,10 @@ export function passDriver(
       };
       const lazy: MachineSession = {
         ask: (query) => session().ask(query),
-        change: (changes, cluster) => session().change(changes, cluster, waits?.()),
+        change(changes, cluster) {
+          changed.add(machine.name);
+          return session().change(changes, cluster, waits?.());
+        },
         // A pass waits for answers only.
         ended: deferred<void>().promise,
         close: () => opened?.close(),

@@ -2,8 +2,9 @@ import { formatTime } from '../base/time.ts';
 import type { LoggedEvent, LoggedMachine } from '../cluster/logged-event.ts';
 import { formatMachineId } from '../machine/machine.ts';
 import type { EventRow } from '../operations/list-events.ts';
-import { failureText, heldText } from './failure.ts';
+import { failureText } from './failure.ts';
 import { formatAge } from './format.ts';
+import { heldText } from './held.ts';
 import { reasonText } from './reason.ts';
 
 /** `2026-11-23T06:05:41Z  web.service moves from m1 to m3: it has not answered for 30s  (fleetd@ctl)` */

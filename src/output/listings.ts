@@ -5,7 +5,7 @@ import type { UnitFileRow } from '../operations/list-unit-files.ts';
 import type { UnitRow } from '../operations/list-units.ts';
 import type { History, HistoryRow } from '../operations/unit-texts.ts';
 import type { VoterStatus } from '../quorum/status.ts';
-import { heldText } from './failure.ts';
+import { heldText } from './held.ts';
 import {
   bytes,
   cpuTime,
@@ -20,6 +20,7 @@ import {
   time,
 } from './field.ts';
 import { formatBytes, machineLabel } from './format.ts';
+import { heldText } from './held.ts';
 import type { TableOptions } from './table.ts';
 
 export const UNITS: ListingView<UnitRow> = {

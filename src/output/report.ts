@@ -9,8 +9,8 @@ import type {
   UnreachableMachine,
 } from '../operations/listing.ts';
 import type { MachinePlan, Step } from '../plan/step.ts';
-import { heldText, revertCause } from './failure.ts';
 import { formatAge } from './format.ts';
+import { heldText, revertCause } from './held.ts';
 
 /** Lines for standard output and for standard error, each without its newline. */
 export type ReportLines = { readonly out: readonly string[]; readonly err: readonly string[] };

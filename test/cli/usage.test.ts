@@ -99,7 +99,7 @@ describe('--fields', () => {
     ],
     [
       ['list-unit-files', '--fields=bogus'],
-      'Error: No such field: "bogus"\nhint: Fields: unit, hash, dstate, state, tmachine, target, global, desc, set\n',
+      'Error: No such field: "bogus"\nhint: Fields: unit, hash, dstate, state, tmachine, target, global, rollout, desc, set\n',
     ],
     [
       ['list-machines', '--fields', 'ip,'],

@@ -66,13 +66,14 @@ onMachines('history and rollback', () => {
     expect(await running('web.service')).toBe(before);
   });
 
-  it('print the steps with --dry-run, and change nothing', async () => {
+  it('report with --dry-run that a text is held, and change nothing', async () => {
     const { stdout } = await operator.fleetctl('history', 'web', '-o', 'json');
     const { history } = JSON.parse(stdout) as { history: { hash: string }[] };
     const bad = history[1]?.hash ?? '';
     expect(await operator.fleetctl('rollback', 'web', '--to', bad, '--dry-run')).toMatchObject({
-      status: 0,
-      stdout: expect.stringContaining('k1: write the unit file of web.service'),
+      status: 1,
+      stdout: expect.stringContaining('would get the text'),
+      stderr: expect.stringContaining('held: text'),
     });
     expect(await textOn('web.service')).toBe(OLD);
   });

@@ -132,6 +132,8 @@ onMachines('a list as JSON', () => {
           global: false,
           coverage: null,
           description: 'Hello World',
+          rollout: null,
+          held: null,
           set: null,
         },
       ],

@@ -1,5 +1,7 @@
+import { FleetError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import { isUp } from '../../src/cluster/unit-state.ts';
+import { releaseEdits } from '../../src/operations/release.ts';
 import type { ReconcileReport } from '../../src/reconcile/pass.ts';
 import type { Ports } from '../../src/reconcile/ports.ts';
 import { reconcile } from '../../src/reconcile/reconcile.ts';
@@ -79,10 +81,10 @@ export class RolloutWorld {
   }
 
   /** A command stores another text, whose ExecStart= has the word. */
-  async replace(word: string): Promise<void> {
+  async replace(word: string, options = ''): Promise<void> {
     this.events.push(`replace ${word}`);
     const place = this.#units.length === 1 ? 'Global=true' : 'Conflicts=w@*.service';
-    const text = `[Service]\nExecStart=${word}\n[X-Fleet]\n${place}\nMaxParallel=${this.#option}\n`;
+    const text = `[Service]\nExecStart=${word}\n[X-Fleet]\n${place}\nMaxParallel=${this.#option}\n${options}\n`;
     const hash = hashUnitFile(parseUnitFile(text));
     await this.#registry.update((view) =>
       this.#units.map((name) => {
@@ -91,6 +93,17 @@ export class RolloutWorld {
         return { kind: 'put-unit', unit: { ...unit, fromTemplate: true } };
       }),
     );
+  }
+
+  /** A command lets the text be tried again. */
+  async release(): Promise<void> {
+    await this.#registry.update((view) => releaseEdits(this.#units.slice(0, 1), view));
+  }
+
+  async history(): Promise<readonly string[]> {
+    const view = await this.#registry.load();
+    const [unit = ''] = this.#units;
+    return view.history(unit).map(({ digest }) => view.verdicts(unit)[digest]?.kind ?? 'untried');
   }
 
   /** One pass over everything by a new process. */
@@ -148,7 +161,12 @@ export class RolloutWorld {
     const sim = this.machines.find((each) => each.machine.name === name);
     if (sim === undefined) throw new Error(`no machine ${name}`);
     return {
-      ask: answering<typeof observeQuery>({ observation: (request) => sim.observe(request) }),
+      ask: answering<typeof observeQuery>({
+        observation(request) {
+          if (sim.isUnreachable) throw new FleetError('ssh-timeout', `Cannot reach machine "${name}"`);
+          return sim.observe(request);
+        },
+      }),
       change: async (changes, clusterId) => {
         const stops = changes.filter(({ steps }) => steps.some(({ kind }) => kind === 'stop'));
         const keys = stops.map(({ unit }) => `${name} ${unit}`);

@@ -96,4 +96,63 @@ describe('a rollout that is interrupted at any point, and continued by other pro
       expect(world.mostDown, `seed ${seed}`).toBeLessThanOrEqual(world.limit);
     }
   });
+
+  it('restores the old text everywhere with OnFailedUpdate=revert, and once only', async () => {
+    for (const seed of SEEDS) {
+      world = new RolloutWorld(seed);
+      await world.begin();
+      world.machines.at(-1)?.broken.add('fragile');
+      await world.replace('fragile', 'OnFailedUpdate=revert');
+      await world.interruptedPass();
+      await passes(world);
+      expect(world.texts(), `seed ${seed}`).toEqual(new Set(['first']));
+      expect(copiesUp(world), `seed ${seed}`).toHaveLength(world.copies().length);
+      expect(world.mostDown, `seed ${seed}`).toBeLessThanOrEqual(world.limit);
+      // The text of a template's first instance may have come up before another one failed.
+      expect((await world.history()).at(1), `seed ${seed}`).toBe('failed');
+      const runs = world.runs();
+      await world.replace('fragile', 'OnFailedUpdate=revert');
+      await passes(world);
+      expect(world.runs(), `seed ${seed}: it is held at once`).toEqual(runs);
+    }
+  });
+
+  it('continues a released text', async () => {
+    for (const seed of SEEDS) {
+      world = new RolloutWorld(seed);
+      await world.begin();
+      world.machines[0]?.broken.add('fragile');
+      await world.replace('fragile');
+      await passes(world);
+      for (const { broken } of world.machines) broken.clear();
+      await passes(world);
+      expect(world.texts().has('first'), `seed ${seed}`).toBe(
+        world.withText('fragile').length < world.copies().length,
+      );
+      await world.release();
+      await passes(world);
+      expect(world.texts(), `seed ${seed}`).toEqual(new Set(['fragile']));
+    }
+  });
+
+  it('changes no copy while as many others may be down are unreachable', async () => {
+    for (const seed of SEEDS) {
+      world = new RolloutWorld(seed);
+      await world.begin();
+      const lost = world.machines.slice(0, world.limit);
+      for (const sim of lost) sim.isUnreachable = true;
+      const runs = world.runs();
+      await world.replace('good');
+      const { outcomes } = await world.pass();
+      expect(world.runs(), `seed ${seed}`).toEqual(runs);
+      if (lost.length < world.machines.length)
+        expect(
+          outcomes.map(({ failure }) => failure?.code),
+          `seed ${seed}`,
+        ).toContain('gated');
+      for (const sim of lost) sim.isUnreachable = false;
+      await passes(world);
+      expect(world.texts(), `seed ${seed}`).toEqual(new Set(['good']));
+    }
+  });
 });

@@ -3,7 +3,7 @@ import { covers } from '../../reconcile/early.ts';
 import { keepSessions, type SystemdDriver } from '../../systemd/driver.ts';
 import { type ObserveRequest, observedBy } from '../../systemd/observation.ts';
 
-/** A driver that answers a repeated observation with the first one. */
+/** A driver that answers a repeated observation with the first one, until the machine is changed. */
 export type KeptObservations = SystemdDriver & { readonly forget: () => void };
 
 /**
@@ -20,13 +20,20 @@ export function keepObservations(driver: SystemdDriver): KeptObservations {
     ...kept,
     connect(machine) {
       const session = kept.connect(machine);
-      return observedBy(session, (query) => {
+      const observed = observedBy(session, (query) => {
         const known = answers.get(machine.name);
         if (known !== undefined && covers(known.request, query.request)) return known.answer;
         const answer = session.ask(query);
         answers.set(machine.name, { request: query.request, answer });
         return answer;
       });
+      return {
+        ...observed,
+        change(...words) {
+          answers.delete(machine.name);
+          return session.change(...words);
+        },
+      };
     },
     forget: () => answers.clear(),
   };
