@@ -49,9 +49,9 @@ export type Held = {
 
 /** The state in which the unit was instead of up; or it was up, and not healthy; or its machine has reverted it. */
 export type HeldCause =
-  | { readonly kind: 'reverted'; readonly why: RevertCause; readonly windowMs: number }
   | { readonly kind: 'not-up'; readonly state: SystemdState }
-  | { readonly kind: 'unhealthy'; readonly what: 'command' | 'restarted'; readonly withinMs: number };
+  | { readonly kind: 'unhealthy'; readonly what: 'command' | 'restarted'; readonly withinMs: number }
+  | { readonly kind: 'reverted'; readonly why: RevertCause; readonly windowMs: number };
 
 /** An older text of a held unit; `isBase` for the one that machines without a text get. */
 export type KeptText = { readonly unit: DesiredUnit; readonly isBase: boolean };

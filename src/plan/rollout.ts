@@ -79,6 +79,11 @@ function groupOf(unit: DesiredUnit): string | undefined {
   return template === undefined ? unit.name : `${template.text} ${unit.digest}`;
 }
 
+/** Whether the text of the unit may be on several machines. */
+export function hasCopies({ name, placement, fromTemplate }: DesiredUnit): boolean {
+  return placement.global || (fromTemplate !== false && templateOf(parseUnitName(name)) !== undefined);
+}
+
 /** The units that get their text together with `unit`. */
 export function groupWith(unit: DesiredUnit, units: Iterable<DesiredUnit>): readonly DesiredUnit[] {
   const key = groupOf(unit);
@@ -92,7 +97,8 @@ function rolloutOf(
 ): Rollout | undefined {
   const copies = units.flatMap((unit) => copiesOf(unit, startedOn, context));
   const [unit] = units;
-  if (unit === undefined || !copies.some(({ isOld }) => isOld)) return undefined;
+  // A held text goes nowhere: copies with an older one keep that.
+  if (unit === undefined || unit.held !== undefined || !copies.some(({ isOld }) => isOld)) return undefined;
   const { maxParallel = unit.placement.maxParallel ?? { count: 1 }, onFailure } = context.limits ?? {};
   return {
     units: new Set(units.map(({ name }) => name)),

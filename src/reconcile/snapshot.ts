@@ -2,6 +2,8 @@ import { withLostRecords } from '../cluster/drift.ts';
 import {
   type ClusterSnapshot,
   type DependentUnit,
+  type DesiredUnit,
+  type Held,
   type KeptText,
   type MachineView,
   observedOn,
@@ -9,6 +11,7 @@ import {
   type UnreadableUnit,
 } from '../cluster/snapshot.ts';
 import type { Machine } from '../machine/machine.ts';
+import { groupWith, hasCopies } from '../plan/rollout.ts';
 import { clusterMachines } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
 import type { Ports } from './ports.ts';
@@ -21,15 +24,16 @@ export function snapshotOf(
   drained?: string,
 ): ClusterSnapshot {
   const now = ports.clock.now();
+  const units = withHolds([...registry.units.values()], machines);
   return {
     now,
     agentTtlMs: ports.agentTtlMs,
     cutOff: ports.cutOff,
     clusterId: registry.clusterId,
     revision: registry.token,
-    units: [...registry.units.values()],
+    units,
     olderTexts: olderTexts(registry, machines),
-    keptTexts: keptTexts(registry, machines),
+    keptTexts: keptTexts(units, registry, machines),
     unreadable: unreadableUnits(registry, machines),
     machines: withUnlisted(machines, registry, now, clusterMachines(registry, ports.machines ?? [])).map(
       (view) => withNewReverts(withLostRecords(view, registry.units), registry),
@@ -66,8 +70,39 @@ function olderTexts(registry: RegistryView, machines: readonly MachineView[]): r
   return [...older.values()];
 }
 
-function keptTexts(registry: RegistryView, machines: readonly MachineView[]): readonly KeptText[] {
-  const held = [...registry.units.values()].filter((unit) => unit.held !== undefined);
+/**
+ * The units, with those held of which a machine has reverted the text although no process has stored that, and new instances
+ * of a template whose text is held: machines must not get the text.
+ */
+function withHolds(units: readonly DesiredUnit[], machines: readonly MachineView[]): readonly DesiredUnit[] {
+  const held = new Map<string, Held>();
+  for (const unit of units) {
+    if (unit.held === undefined || !hasCopies(unit)) continue;
+    for (const { name } of groupWith(unit, units)) held.set(name, unit.held);
+  }
+  for (const { id, machine, observation } of machines) {
+    for (const each of observation?.confirmations ?? []) {
+      const unit = each.state === 'reverted' ? units.find(({ name }) => name === each.unit) : undefined;
+      if (each.state !== 'reverted' || unit?.digest !== each.digest || id === undefined) continue;
+      const { at, why, windowMs } = each;
+      const failed = {
+        at,
+        machines: [{ id, name: machine.name }],
+        cause: { kind: 'reverted', why, windowMs },
+      } as const;
+      if (hasCopies(unit)) for (const { name } of groupWith(unit, units)) held.set(name, failed);
+    }
+  }
+  if (held.size === 0) return units;
+  return units.map((unit) => ({ ...unit, held: unit.held ?? held.get(unit.name) }));
+}
+
+function keptTexts(
+  units: readonly DesiredUnit[],
+  registry: RegistryView,
+  machines: readonly MachineView[],
+): readonly KeptText[] {
+  const held = units.filter((unit) => unit.held !== undefined);
   return held.flatMap((unit) => {
     const records = machines.flatMap((view) => observedOn(view, unit.name)?.record ?? []);
     return registry.keptTexts(unit, new Set(records.map(({ digest }) => digest)));
