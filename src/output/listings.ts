@@ -5,7 +5,6 @@ import type { UnitFileRow } from '../operations/list-unit-files.ts';
 import type { UnitRow } from '../operations/list-units.ts';
 import type { History, HistoryRow } from '../operations/unit-texts.ts';
 import type { VoterStatus } from '../quorum/status.ts';
-import { heldText } from './held.ts';
 import {
   bytes,
   cpuTime,
