@@ -25,7 +25,7 @@ export function idle(context, rounds) {
       await fleetd.stop();
     }
     return {
-      title: `CPU time in a minute without work, ${INSTANCES + 4 * machines} units on ${machines} machines, agent_ttl 30 s`,
+      title: `CPU time of an idle minute, ${INSTANCES + 4 * machines} units on ${machines} machines, agent_ttl 30 s`,
       results,
       checks: Object.entries(BUDGETS).map(([name, budget]) => limit(results, name, budget)),
     };
