@@ -8,6 +8,8 @@ const CHANGES = ['start', 'load', 'submit', 'restart', 'stop', 'unload', 'destro
 /** Those, the verbs that ask a fleetd, and those that ask nothing at all. */
 const OTHERS = new Set([
   ...CHANGES,
+  // They need more words.
+  ...['apply', 'adopt'],
   ...['list-units', 'list-unit-files', 'list-machines', 'completion', 'version'],
 ]);
 

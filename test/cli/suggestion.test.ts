@@ -7,7 +7,8 @@ const VERBS = COMMANDS.map(({ name }) => name);
 /** Verbs that change the registry, machines or fleet.conf, or that run what they are given. */
 const CHANGING = [
   ...['submit', 'load', 'start', 'stop', 'restart', 'unload', 'destroy', 'rollback', 'machines', 'ssh'],
-  ...['cordon', 'uncordon', 'drain', 'reconcile', 'recover', 'registry', 'controller', 'join', 'apply'],
+  ...['cordon', 'uncordon', 'drain', 'reconcile', 'recover', 'registry', 'controller', 'join'],
+  ...['apply', 'adopt'],
 ];
 
 describe('the verb that an unknown word stands for', () => {

@@ -17,6 +17,7 @@ import {
   textOption,
   waitPolicyOf,
 } from '../options.ts';
+import { refuseController } from '../own-config.ts';
 import { writeLines } from '../streams.ts';
 import { leaseWaitOf } from '../unit-command.ts';
 
@@ -85,6 +86,7 @@ export const applyCommand: Command = {
 };
 
 async function runPlan(call: Call): Promise<ExitStatus> {
+  refuseController(call.flags, call.streams);
   const [{ withPorts }, { planSet }, wanted, options] = await Promise.all([
     import('../context.ts'),
     import('../../operations/sets/plan.ts'),

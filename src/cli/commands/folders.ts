@@ -1,6 +1,7 @@
 import { type Command, printInfo } from '../command.ts';
 import { EXIT, requestStatus } from '../exit-status.ts';
 import { OUTPUT, textOption } from '../options.ts';
+import { refuseController } from '../own-config.ts';
 import { writeLines } from '../streams.ts';
 import { wantedBy } from './apply.ts';
 
@@ -17,6 +18,7 @@ export const diffCommand: Command = {
     ['fleetctl diff units/web.service', 'those of one file'],
   ],
   async run(call) {
+    refuseController(call.flags, call.streams);
     const [{ withRegistry }, { textDifferences }, wanted] = await Promise.all([
       import('../registry.ts'),
       import('../../operations/sets/differences.ts'),
