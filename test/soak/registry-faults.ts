@@ -4,6 +4,8 @@ import { cluster, inside } from '../support/cluster.ts';
 import { pick } from '../support/random.ts';
 
 const REGISTRY = '/var/lib/fleet/registry';
+/** In one step, because a script may write into the folder meanwhile. */
+const REMOVE = `rm -rf /root/gone; mv ${REGISTRY} /root/gone`;
 
 /** A fault of machines and its repair. After one that `forgets`, no other begins until all voters have their state. */
 type Fault = {
@@ -54,11 +56,11 @@ const FAULTS: Readonly<Record<string, Fault>> = {
     begin: shell(`flock ${REGISTRY}/lock sleep 8 >/dev/null 2>&1 &`),
     end: nothing,
   },
-  'deleted folder': { machines: 1, forgets: true, begin: shell(`rm -rf ${REGISTRY}`), end: nothing },
+  'deleted folder': { machines: 1, forgets: true, begin: shell(REMOVE), end: nothing },
   'old backup': {
     machines: 1,
     forgets: true,
-    begin: shell(`[ ! -d /root/backup ] || { rm -rf ${REGISTRY}; cp -aT /root/backup ${REGISTRY} || true; }`),
+    begin: shell(`[ ! -d /root/backup ] || { ${REMOVE}; cp -aT /root/backup ${REGISTRY} || true; }`),
     end: nothing,
   },
   garbage: {
