@@ -2,7 +2,8 @@ import { globMatcher } from '../base/glob.ts';
 import { allTiedTo, upholdTies } from '../cluster/dependencies.ts';
 import type { ClusterSnapshot, DesiredUnit } from '../cluster/snapshot.ts';
 import type { MachineId } from '../machine/machine.ts';
-import { type Entry, piecesOfSize, rolloutPieces, STAGES, type Stage } from './pieces.ts';
+import { type Entry, STAGES, type Stage } from './groups.ts';
+import { piecesOfSize, rolloutPieces } from './pieces.ts';
 import type { Rollout } from './rollout.ts';
 import type { MachinePlan, UnitChange, Wave } from './step.ts';
 import { mayStart } from './steps.ts';
@@ -26,8 +27,8 @@ type Starters = ReadonlyMap<string, readonly string[]>;
 
 /**
  * The order in which plans are executed, for every verb: waves, one after the other. A unit that failed in one wave is
- * skipped in the later ones. A rollout is split into pieces in the same way, while other work is in the first one. With
- * `maxParallel` the main work is split into pieces of that size, and each piece is
+ * skipped in the later ones. A rollout is split into pieces in the same way, while other work is in the first one; on each
+ * machine, a change that has to be confirmed has a later piece of its own. With `maxParallel` the main work is split into pieces of that size, and each piece is
  * finished before the next one begins. A unit, its starters, and the units that stop with it are in one piece on a
  * machine, which may be larger: in different pieces, the starters would start the unit again or lack its file, and the
  * dependent units would be down until the last piece. On each machine the starters of a unit are changed first, so that
@@ -83,7 +84,7 @@ export function orderOf({
       .filter(({ stage }) => stage === 'last')
       .map(({ change: { unit } }) => [unit, replacedBy(units.get(unit), origin)] as const),
   );
-  const request = { entries, units, tied: tiesOf(snapshot, starters) };
+  const request = { entries, units, tied: tiesOf(snapshot, starters, origin) };
   const pieces =
     maxParallel === undefined ? rolloutPieces(request, rollouts) : piecesOfSize(request, maxParallel);
   const waves = pieces.flatMap((piece, index) => wavesOf(piece, starters, index, maxParallel !== undefined));
@@ -154,10 +155,20 @@ function startersIn({ units, olderTexts = [] }: ClusterSnapshot): Starters {
   return starters;
 }
 
-/** Unit → its starters, and the units that stop with it. */
-function tiesOf(snapshot: ClusterSnapshot, starters: Starters): (unit: string) => ReadonlySet<string> {
+/** Unit → its starters, the units that stop with it, and those that it replaces, which leave before it comes. */
+function tiesOf(
+  snapshot: ClusterSnapshot,
+  starters: Starters,
+  leaving: ReadonlyMap<string, string | undefined>,
+): (unit: string) => ReadonlySet<string> {
   const { stops } = tiesBetween(snapshot);
-  return (unit) => new Set([...(starters.get(unit) ?? []), ...allTiedTo([unit], stops)]);
+  const units = new Map(snapshot.units.map((unit) => [unit.name, unit]));
+  return (unit) =>
+    new Set([
+      ...(starters.get(unit) ?? []),
+      ...allTiedTo([unit], stops),
+      ...replacedBy(units.get(unit), leaving),
+    ]);
 }
 
 /** The units in `leaving` that `unit` replaces. */

@@ -1,25 +1,6 @@
-import { compareText } from '../base/text.ts';
-import type { DesiredUnit } from '../cluster/snapshot.ts';
+import { anchorGroups, byUnit, type Entry, isAnchor, type PiecesRequest } from './groups.ts';
 import { copyKey, type Rollout } from './rollout.ts';
 import { hasStep, type UnitChange } from './step.ts';
-
-/** One change with its machine and its stage. */
-export type Entry = { readonly machine: string; readonly change: UnitChange; readonly stage: Stage };
-
-/**
- * `check`: can the machine that a unit leaves be changed? `before`: old copies of a unit that must not run twice, and the
- * units that would start them again. `main`: everything else. `after`: the old copy of a unit that moves, which stays
- * until the new one is up. `last`: a unit that replaces one that leaves the machine.
- */
-export const STAGES = ['check', 'before', 'main', 'after', 'last'] as const;
-export type Stage = (typeof STAGES)[number];
-
-type PiecesRequest = {
-  readonly entries: readonly Entry[];
-  readonly units: ReadonlyMap<string, DesiredUnit>;
-  /** The units that are changed together with a unit on its machines. */
-  readonly tied: (unit: string) => ReadonlySet<string>;
-};
 
 /** The entries of each piece: at most `size` main ones, and the others in the piece of the last main one of their unit. */
 export function piecesOfSize(request: PiecesRequest, size: number): readonly (readonly Entry[])[] {
@@ -32,10 +13,10 @@ export function piecesOfSize(request: PiecesRequest, size: number): readonly (re
   const main: Entry[][] = [[]];
   for (const { group } of sorted) {
     const last = main.at(-1) as Entry[];
-    if (last.length > 0 && last.length + group.length > size) main.push(group);
+    if (last.length > 0 && last.length + group.length > size) main.push([...group]);
     else last.push(...group);
   }
-  return withOthers(main, request);
+  return withOthers(armedApart(main, request), request);
 }
 
 /**
@@ -47,7 +28,7 @@ export function rolloutPieces(
   request: PiecesRequest,
   rollouts: readonly Rollout[],
 ): readonly (readonly Entry[])[] {
-  if (rollouts.length === 0) return [request.entries];
+  if (rollouts.length === 0 && !request.entries.some(isArmed)) return [request.entries];
   const slots = new Slots(request, rollouts);
   const main: Entry[][] = [[]];
   const late: Entry[] = [];
@@ -63,7 +44,7 @@ export function rolloutPieces(
     }
   }
   main.at(-1)?.push(...late);
-  return withOthers(main, request);
+  return withOthers(armedApart(main, request), request);
 }
 
 /** The order of groups in a rollout. */
@@ -131,44 +112,46 @@ class Slots {
   }
 }
 
+/**
+ * The pieces, with each change that has to be confirmed, and those tied to it, in a later piece than all other work of its
+ * machines, because their waits in the same script would use up the time for its confirmation.
+ */
+function armedApart(
+  pieces: readonly (readonly Entry[])[],
+  request: PiecesRequest,
+): readonly (readonly Entry[])[] {
+  if (!request.entries.some(isArmed)) return pieces;
+  const armed = anchorGroups(request).filter((group) => group.some(isArmed));
+  return pieces.flatMap((piece) => {
+    const here = new Set(piece);
+    const groups = armed.filter(([first]) => first !== undefined && here.has(first));
+    const apart = new Set(groups.flat());
+    const rest = piece.filter((entry) => !apart.has(entry));
+    const later: Entry[][] = [];
+    const busy = new Map<string, number>();
+    for (const group of groups) {
+      const machines = group.map(({ machine }) => machine);
+      const index = Math.max(...machines.map((machine) => busy.get(machine) ?? 0));
+      for (const machine of machines) busy.set(machine, index + 1);
+      later[index] = [...(later[index] ?? []), ...group];
+    }
+    return rest.length > 0 ? [rest, ...later] : later;
+  });
+}
+
+function isArmed({ change }: Entry): boolean {
+  return change.obstacle === undefined && hasStep(change, 'arm');
+}
+
 /** Whether the copy is not verified until its change has succeeded. */
 function isCounted(change: UnitChange): boolean {
   return change.obstacle === undefined && hasStep(change, 'start', 'restart', 'watch');
 }
 
-function isAnchor(entries: readonly Entry[]): (entry: Entry) => boolean {
-  const worked = new Set(entries.flatMap(({ stage, change }) => (stage === 'main' ? change.unit : [])));
-  return ({ stage, change }) => stage === 'main' || (stage !== 'check' && !worked.has(change.unit));
-}
-
-/** The main entries in groups: units that are tied, and share a machine that they are on, come to, or leave. */
-function anchorGroups({ entries, tied }: PiecesRequest): readonly (readonly Entry[])[] {
-  const anchors = entries.filter(isAnchor(entries));
-  const machines = new Map(anchors.map(({ change: { unit } }) => [unit, new Set<string>()]));
-  for (const { stage, machine, change } of entries) {
-    if (stage !== 'main') machines.get(change.unit)?.add(machine);
-  }
-  const machinesOf = ({ machine, change: { unit } }: Entry): readonly string[] => [
-    machine,
-    ...(machines.get(unit) ?? []),
-  ];
-  const copies = new Map<string, Entry[]>();
-  for (const anchor of anchors)
-    copies.set(anchor.change.unit, [...(copies.get(anchor.change.unit) ?? []), anchor]);
-  const groups = new Map(anchors.map((anchor) => [anchor, [anchor]]));
-  for (const anchor of anchors) {
-    const here = new Set(machinesOf(anchor));
-    for (const other of [...tied(anchor.change.unit)].flatMap((unit) => copies.get(unit) ?? [])) {
-      const [mine = [], its = []] = [groups.get(anchor), groups.get(other)];
-      if (mine === its || !machinesOf(other).some((machine) => here.has(machine))) continue;
-      mine.push(...its);
-      for (const each of its) groups.set(each, mine);
-    }
-  }
-  return [...new Set(groups.values())];
-}
-
-function withOthers(main: readonly Entry[][], { entries }: PiecesRequest): readonly (readonly Entry[])[] {
+function withOthers(
+  main: readonly (readonly Entry[])[],
+  { entries }: PiecesRequest,
+): readonly (readonly Entry[])[] {
   const pieceOf = new Map(main.flatMap((piece, index) => piece.map(({ change }) => [change.unit, index])));
   const isMain = isAnchor(entries);
   const others = entries.filter((entry) => !isMain(entry));
@@ -176,8 +159,4 @@ function withOthers(main: readonly Entry[][], { entries }: PiecesRequest): reado
     ...piece,
     ...others.filter(({ change }) => pieceOf.get(change.unit) === index),
   ]);
-}
-
-function byUnit(a: Entry, b: Entry): number {
-  return compareText(a.change.unit, b.change.unit) || compareText(a.machine, b.machine);
 }

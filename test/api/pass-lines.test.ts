@@ -203,7 +203,7 @@ describe('an answer', () => {
     expect(snapshot.machines[0]?.observation?.units).toEqual([observedUnit(UNIT)]);
   });
 
-  it.each(['', '{', '[]', 'null', '{"kind":"ready","version":2}', '{"kind":"other"}', '<html>'])(
+  it.each(['', '{', '[]', 'null', '{"kind":"ready","version":1}', '{"kind":"other"}', '<html>'])(
     'is not %s',
     (line) => {
       expect(readAnswer(line)).toBeUndefined();
@@ -235,7 +235,7 @@ describe('a request', () => {
   });
 
   it.each<readonly [string, object]>([
-    ['another version', { version: 2 }],
+    ['another version', { version: 1 }],
     ['a unit that is none', { units: ['../etc/passwd'] }],
     ['a unit that is no text', { units: [7] }],
     ['no units', { units: {} }],

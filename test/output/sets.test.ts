@@ -23,6 +23,7 @@ const UNIT: PlannedUnit = {
   beside: undefined,
   global: false,
   steps: [],
+  confirmMs: undefined,
   basis: [],
 };
 
@@ -68,6 +69,10 @@ describe('a change', () => {
     ],
     ['stopped and removed from m1', { kind: 'removed', steps: [steps('m1', 'stop', 'remove')] }],
     ['removed from the registry', { kind: 'removed' }],
+    [
+      'launched on m1, the only machine that fits; confirmed within 30s, or reverted',
+      { fits: 1, confirmMs: 30_000 },
+    ],
   ])('%s', (text, change) => {
     expect(changeText({ ...UNIT, ...change })).toBe(text);
   });

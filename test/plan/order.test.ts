@@ -110,6 +110,55 @@ describe('the order of work', () => {
   });
 });
 
+describe('a change to confirm', () => {
+  const ARMED: readonly Step[] = [{ kind: 'arm', windowMs: 5000, hash: '', digest: '' }, ...START];
+  const RUNS = 'ExecStart=/bin/true';
+  /** `+a` is a unit whose change has to be confirmed. */
+  const planned = (text: string): MachinePlan => {
+    const { machine, changes } = planOf(text.replaceAll('+', ''));
+    const armed = text.split(/[ :]+/).flatMap((word) => (word.startsWith('+') ? nameOf(word.slice(1)) : []));
+    return {
+      machine,
+      changes: changes.map((change) => (armed.includes(change.unit) ? { ...change, steps: ARMED } : change)),
+    };
+  };
+
+  it.each<[string, readonly string[], readonly string[]]>([
+    ['comes after other work', ['m1: +a b'], ['m1: b', 'm1: a']],
+    ['is alone with another one', ['m1: +a +c b'], ['m1: b', 'm1: a', 'm1: c']],
+    ['is made on all machines at once', ['m1: +a b', 'm2: +a', 'm3: +c'], ['m1: b', 'm1: a, m2: a, m3: c']],
+    ['needs no other piece if it is alone', ['m1: +a'], ['m1: a']],
+    ['takes the units with it that stop with it', ['m1: +a b y'], ['m1: b', 'm1: a y']],
+  ])('%s', (_, plans, expected) => {
+    const snapshot = machines()
+      .unit('a.service')
+      .unit('y.service', '', { text: `[Unit]\nBindsTo=a.service\n[Service]\n${RUNS}\n` })
+      .snapshot();
+    const waves = order(plans.map(planned), { snapshot });
+    expect(words(waves)).toEqual(expected);
+    expect(waves.map(({ piece }) => piece)).toEqual(expected.map((__, index) => index));
+  });
+
+  it('comes alone in a piece of a limited size, too', () => {
+    expect(words(order([planned('m1: +a b +c d')], { maxParallel: 3 }))).toEqual([
+      'm1: b',
+      'm1: a',
+      'm1: c',
+      'm1: d',
+    ]);
+  });
+
+  it.each([undefined, 1])('is made before its machine gets what replaces it (limit %s)', (maxParallel) => {
+    const snapshot = machines().unit('new.service', 'Replaces=old.service').unit('old.service').snapshot();
+    const waves = order([planOf('m1: -old new'), planned('m2: +old')], {
+      snapshot,
+      moves: ['old m1 m2'],
+      ...(maxParallel !== undefined && { maxParallel }),
+    });
+    expect(words(waves)).toEqual(['m1: ?old', 'm2: old', 'm1: -old', 'm1: new']);
+  });
+});
+
 describe('with a limit', () => {
   const plans = ['m2: b a', 'm1: a c'].map((text) => planOf(text, RESTART));
 

@@ -43,6 +43,8 @@ export type PlannedUnit = {
   readonly global: boolean;
   /** The steps on machines, in the order of execution. */
   readonly steps: readonly UnitSteps[];
+  /** The time within which the machines have to confirm it, in ms; undefined if they need not (`Confirm=`). */
+  readonly confirmMs: number | undefined;
   /** Everything that the change depends on, for the plan id. */
   readonly basis: readonly unknown[];
 };
@@ -115,6 +117,7 @@ function changeOf(
     beside: rejectedOf(decision).flatMap(peerIn)[0] ?? after?.placement.replaces[0],
     global: after?.placement.global ?? false,
     steps,
+    confirmMs: steps.some((each) => each.steps.includes('arm')) ? after?.placement.confirmMs : undefined,
     basis: [
       ...[
         unit,

@@ -1,3 +1,4 @@
+import { formatDuration } from '../../base/time.ts';
 import { CHANGE_KINDS, type ChangeKind, type PlannedUnit } from '../../operations/sets/changes.ts';
 import type { SetPlan } from '../../operations/sets/plan.ts';
 import type { Step } from '../../plan/step.ts';
@@ -15,8 +16,18 @@ export const SIGNS: Readonly<Record<ChangeKind, readonly [sign: string, colour: 
   removed: ['-', 31],
 };
 
-/** The change of a unit as the end of a sentence about it: `launched on m1, the only machine that fits`. */
+/**
+ * The change of a unit as the end of a sentence about it: `launched on m1, the only machine that fits`. A change that has to be
+ * confirmed has `; confirmed within 30s, or reverted`.
+ */
 export function changeText(change: PlannedUnit): string {
+  const { confirmMs } = change;
+  return confirmMs === undefined
+    ? plainText(change)
+    : `${plainText(change)}; confirmed within ${formatDuration(confirmMs)}, or reverted`;
+}
+
+function plainText(change: PlannedUnit): string {
   const { kind, target, isUnschedulable } = change;
   if (kind === 'removed') return removalText(change);
   if (isUnschedulable) return `${target.after} on no machine: no machine fits`;

@@ -22,7 +22,8 @@ export function planJson(plan: SetPlan): object {
 }
 
 function changeJson(change: PlannedUnit): object {
-  const { unit, kind, path, text, target, machines, from, because, rejected, steps, global } = change;
+  const { unit, kind, path, text, target, machines, from, because, rejected, steps, global, confirmMs } =
+    change;
   return {
     unit,
     change: kind,
@@ -32,6 +33,7 @@ function changeJson(change: PlannedUnit): object {
     before: target.before === undefined ? null : { desiredState: target.before },
     text: text === undefined ? null : { before: text.before ?? null, after: text.after },
     machines,
+    confirmMs: confirmMs ?? null,
     from: from ?? null,
     because: because === undefined ? null : reasonText(because),
     rejected: rejected.map(({ machine, reason }) => ({ machine, reason: reasonText(reason) })),
