@@ -28,11 +28,11 @@ type Starters = ReadonlyMap<string, readonly string[]>;
 /**
  * The order in which plans are executed, for every verb: waves, one after the other. A unit that failed in one wave is
  * skipped in the later ones. A rollout is split into pieces in the same way, while other work is in the first one; on each
- * machine, a change that has to be confirmed has a later, separate piece. With `maxParallel` the main work is split into pieces of that size, and each piece is
- * finished before the next one begins. A unit, its starters, and the units that stop with it are in one piece on a
- * machine, which may be larger: in different pieces, the starters would start the unit again or lack its file, and the
- * dependent units would be down until the last piece. On each machine the starters of a unit are changed first, so that
- * they are also stopped first.
+ * machine, a change that has to be confirmed has a later, separate piece. With `maxParallel` the main work is split into
+ * pieces of that size, and each piece is finished before the next one begins. A unit, its starters, and the units that
+ * stop with it are in one piece on a machine, which may be larger: in different pieces, the starters would start the unit
+ * again or lack its file, and the dependent units would be down until the last piece. On each machine the starters of a
+ * unit are changed first, so that they are also stopped first.
  */
 export function orderOf({
   plans,
