@@ -56,6 +56,7 @@ function votersOf(store: QuorumStore, { machines }: Config, streams: Streams): V
   );
   return {
     tend: (candidates) => store.tend(candidates),
+    names: () => store.names(),
     async remains() {
       const found = await store.remains();
       return found && { ...found, registry: createRegistry(found.store, registryOptions(streams)) };

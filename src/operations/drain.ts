@@ -9,6 +9,7 @@ import { UNKNOWN_MACHINE } from '../registry/edit.ts';
 import type { RegistryView } from '../registry/view.ts';
 import { findMachine } from './find-machine.ts';
 import { type MachineRef, machineRef } from './listing.ts';
+import { refuseNeededVoter, releaseVoter } from './release-voter.ts';
 import { type RequestResult, requestResult } from './unit-result.ts';
 
 export type DrainRequest = {
@@ -28,10 +29,13 @@ export type DrainResult = RequestResult & {
 
 /**
  * Cordons a machine and moves its standard units to other machines, `maxParallel` at a time. Each is up before the next
- * ones move. A unit that does not come up elsewhere stays on the machine and ends the drain.
+ * ones move. A unit that does not come up elsewhere stays on the machine and ends the drain. A voter of the registry is replaced.
+ * Throws FleetError `registry-unavailable`, before any change if possible, if the registry cannot be read without the machine.
  */
 export async function drain(ports: Ports, request: DrainRequest): Promise<DrainResult> {
   const machine = await findMachine(ports, { kind: 'machine', text: request.machine });
+  const departure = { machine: machine.name, kind: 'drain' } as const;
+  await refuseNeededVoter(ports, departure);
   await setCordon(ports, [machine.name], request.globals ? 'all' : 'standard');
   const first = await ports.registry.load();
   const pass = async (
@@ -48,6 +52,7 @@ export async function drain(ports: Ports, request: DrainRequest): Promise<DrainR
     const result = results[index];
     return report && result ? movesOf(report).filter(({ unit }) => hasGone(unit, result)) : [];
   });
+  await releaseVoter(ports, departure);
   const view = await ports.registry.load();
   return {
     ...merged(results),

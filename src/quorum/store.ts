@@ -112,14 +112,17 @@ export class QuorumStore implements Store {
   }
 
   async #readRevision(): Promise<number> {
+    return (await this.#readHead())?.revision ?? 0;
+  }
+
+  /** Undefined if there is no registry yet. */
+  async #readHead(): Promise<Head | undefined> {
     const outcome = await (await this.#electorate.open())?.read();
-    return outcome === undefined ? 0 : (this.#electorate.headOf(outcome)?.revision ?? 0);
+    return outcome && this.#electorate.headOf(outcome);
   }
 
   async #read(): Promise<Snapshot> {
-    const proposer = await this.#electorate.open();
-    if (proposer === undefined) return EMPTY_SNAPSHOT;
-    const head = this.#electorate.headOf(await proposer.read());
+    const head = await this.#readHead();
     return head === undefined ? EMPTY_SNAPSHOT : this.#load(head);
   }
 
@@ -164,6 +167,11 @@ export class QuorumStore implements Store {
     return turn;
   }
 
+  /** The machines that are voters; none if there is no registry yet. */
+  async names(): Promise<readonly string[]> {
+    return ((await this.#readHead())?.membership.voters ?? []).map(({ machine }) => machine);
+  }
+
   /**
    * What is left without a majority of the voters; undefined if a majority answers, or nothing is left. The first commit of the
    * store begins the next era with it, without those voters.
@@ -198,8 +206,7 @@ export class QuorumStore implements Store {
    * yet.
    */
   async voters(): Promise<readonly VoterStatus[] | undefined> {
-    const outcome = await (await this.#electorate.open())?.read();
-    const head = outcome && this.#electorate.headOf(outcome);
+    const head = await this.#readHead();
     const names = this.#options.machines.map(({ machine }) => machine);
     return head && statusOf(head, names, this.#holders);
   }

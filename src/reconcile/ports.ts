@@ -24,6 +24,8 @@ type Policy = Pick<ClusterSnapshot, 'agentTtlMs' | 'cutOff'>;
 export interface Voters {
   /** Replaces voters where that is needed; resolves with the changes. Rejects with a FleetError `registry-…`. */
   tend(candidates: readonly Candidate[]): Promise<readonly VoterChange[]>;
+  /** The machines that are voters now, read from a majority of them; none before there is a registry. */
+  names(): Promise<readonly string[]>;
   /**
    * What is left without a majority of the voters, as a registry whose first update continues without them; undefined if a majority
    * answers, or nothing is left.

@@ -11,16 +11,18 @@ const LOST_TTLS = 10;
 
 /**
  * Replaces voters that are drained, lost, removed or without their state, reports it, and logs it in the registry. Nothing is
- * asked if no voter has to be replaced. An error is left for the next time, because a majority remains.
+ * asked if no voter has to be replaced. An error is left for the next time, because a majority remains. `leaving` is a machine
+ * that will be removed.
  */
 export async function tendVoters(
   { voters, registry, emit }: Pick<Ports, 'voters' | 'registry' | 'emit'>,
   snapshot: ClusterSnapshot,
   known: RegistryView,
+  leaving?: string,
 ): Promise<void> {
   if (voters === undefined || snapshot.clusterId === undefined) return;
   try {
-    const changes = await voters.tend(candidatesOf(snapshot, known, voters.marks));
+    const changes = await voters.tend(candidatesOf(snapshot, known, voters.marks, leaving));
     if (changes.length === 0) return;
     const events = changes.map((change) => ({ kind: 'voters', ...change }) as const);
     for (const event of events) emit(event);
@@ -38,9 +40,11 @@ export function candidatesOf(
   snapshot: ClusterSnapshot,
   known: Pick<RegistryView, 'machines'>,
   marks: ReadonlyMap<string, boolean>,
+  leaving?: string,
 ): readonly Candidate[] {
   const views = new Map(snapshot.machines.map((view) => [view.machine.name, view]));
   const names = new Set([...views.keys(), ...known.machines.keys()]);
+  if (leaving !== undefined) names.delete(leaving);
   const isOnline = !isCutOff(snapshot);
   return [...names].map((machine) => {
     const view = views.get(machine);

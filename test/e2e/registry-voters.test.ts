@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { add, cluster, inside, onMachines } from '../support/cluster.ts';
 import { eventually, fleetdStarter } from './fleetd.ts';
 import { createOperator, SLEEPER } from './operator.ts';
@@ -59,7 +59,8 @@ onMachines('the voters of a registry', () => {
       await cluster('heal', 'k3');
       await cluster('start', 'k2');
     }
-    expect(await voters()).toBe('k1 current, k3 current, k4 current');
+    // A voter that was away gets what it lacks when fleetd stores that it is back.
+    await vi.waitFor(async () => expect(await voters()).toBe('k1 current, k3 current, k4 current'), 20_000);
     await fleetd.end();
   });
 
@@ -78,5 +79,36 @@ onMachines('the voters of a registry', () => {
     expect((await operator.fleetctl('cat', 'web@3.service')).status).toBe(0);
     expect((await operator.fleetctl('reconcile')).status).toBe(0);
     expect((await voters()).match(/current/g)).toHaveLength(3);
+  });
+});
+
+onMachines('a registry on one of two machines', () => {
+  const operator = createOperator({ machines: ['k1', 'k2'], top: { registry: 'machines', listen: 'none' } });
+
+  it('stays when that machine is removed, or the machine stays', async () => {
+    operator.write('web.service', SLEEPER);
+    expect((await operator.fleetctl('submit', 'web')).status).toBe(0);
+    expect((await operator.fleetctl('registry')).stdout).toMatch(/^k1 +current/m);
+    await cluster('kill', 'k2');
+    try {
+      const refused = await operator.fleetctl('machines', 'remove', 'k1');
+      expect([refused.status, refused.stderr]).toEqual([
+        1,
+        expect.stringContaining('Cannot remove machine "k1": it stores the registry'),
+      ]);
+    } finally {
+      await cluster('start', 'k2');
+    }
+    const { status, stderr } = await operator.fleetctl('machines', 'remove', 'k1');
+    expect([status, stderr]).toEqual([
+      0,
+      expect.stringContaining('k2 is now a voter of the registry instead of k1'),
+    ]);
+    await cluster('kill', 'k1');
+    try {
+      expect((await operator.fleetctl('cat', 'web.service')).status).toBe(0);
+    } finally {
+      await cluster('start', 'k1');
+    }
   });
 });

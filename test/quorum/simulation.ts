@@ -1,4 +1,11 @@
-import { afterBallot, type Ballot, compareBallots, NO_BALLOT } from '../../src/quorum/ballot.ts';
+import {
+  afterBallot,
+  type Ballot,
+  compareBallots,
+  MAX_AHEAD,
+  MAX_ROUND,
+  NO_BALLOT,
+} from '../../src/quorum/ballot.ts';
 import { type Membership, type Voter, withVoters } from '../../src/quorum/membership.ts';
 import { type Acceptors, Proposer, type Stored } from '../../src/quorum/register.ts';
 import { pick, seeded } from '../support/random.ts';
@@ -18,6 +25,9 @@ export type Mutation =
   | 'accept-ignores-promise'
   | 'unsynced-state-is-read'
   | 'restored-state-counts';
+
+/** A round that proposers follow, and one that makes a voter count as damaged. */
+const HIGH_ROUNDS = [2 ** 20, MAX_ROUND - 1];
 
 /** An operation as its caller saw it. `end` is undefined if its result is unknown. */
 type Operation = {
@@ -61,7 +71,7 @@ class Machine {
 
 /**
  * One seeded history of machines, proposers and faults. Messages are lost, duplicated, delayed and reordered. Proposers die
- * between any two messages, and scripts between any two writes. Machines lose power, their disk, or get an older one back.
+ * between any two messages, and scripts between any two writes. Machines lose power, their disk, or get an older one back, or have promised a very high ballot.
  */
 export class Simulation {
   readonly #random: () => number;
@@ -134,23 +144,29 @@ export class Simulation {
     const kind = this.#random();
     if (kind < 0.8) this.#losePower(machine);
     else if (kind < 0.88) machine.backup = { ...machine.disk };
-    else if (this.#mayForget(machine)) {
-      const restored = kind < 0.95;
+    else if (!this.#mayForget(machine)) return;
+    else if (kind >= 0.97) {
+      const { disk } = machine;
+      this.#losePower(machine);
+      const ballot = { round: pick(this.#random, HIGH_ROUNDS), proposer: ++this.#proposers };
+      machine.disk = { ...disk, stored: this.#promise(disk.stored, ballot) };
+    } else {
+      const restored = kind < 0.94;
       const stored = restored ? machine.backup.stored : { promised: NO_BALLOT };
       const keeps = restored && this.#mutation === 'restored-state-counts';
-      this.#losePower(machine);
-      machine.disk = {
-        state: keeps ? machine.backup.state : `${machine.name}.${++this.#ids}`,
-        stored,
-        unsynced: undefined,
-      };
+      this.#renew(machine, stored, keeps ? machine.backup.state : undefined);
     }
   }
 
-  /** At most a minority of the voters forgets, because the register cannot be read otherwise. */
+  #renew(machine: Machine, stored: Stored<Link>, state = `${machine.name}.${++this.#ids}`): void {
+    this.#losePower(machine);
+    machine.disk = { state, stored, unsynced: undefined };
+  }
+
+  /** At most a minority of the voters forgets or is damaged, because the register cannot be read otherwise. */
   #mayForget(machine: Machine): boolean {
     const intact = ({ state }: Voter): boolean =>
-      this.#machines.some((each) => each !== machine && each.disk.state === state);
+      this.#machines.some((each) => each !== machine && each.disk.state === state && !isDamaged(each));
     const { voters, previous = voters } = this.#membership;
     return [voters, previous].every((each) => each.filter(intact).length * 2 > each.length);
   }
@@ -321,14 +337,16 @@ export class Simulation {
     return mayAccept ? { promised: afterBallot(ballot), accepted: { ballot, value } } : stored;
   }
 
-  /** Replaces a voter that lost its state, or any one. */
+  /** Replaces a voter that lost its state or is damaged, or any one. A damaged machine gets a new state first. */
   #moved(membership: Membership): Membership {
-    const states = new Set(this.#machines.map(({ disk }) => disk.state));
+    const states = new Set(this.#machines.filter((each) => !isDamaged(each)).map(({ disk }) => disk.state));
     const lost =
       membership.voters.find(({ state }) => !states.has(state)) ?? pick(this.#random, membership.voters);
     const others = membership.voters.filter((voter) => voter !== lost);
     const free = this.#machines.filter(({ name }) => !others.some(({ machine }) => machine === name));
-    return withVoters(membership, [...others, voterOf(pick(this.#random, free))]);
+    const fresh = pick(this.#random, free);
+    if (isDamaged(fresh)) this.#renew(fresh, { promised: NO_BALLOT });
+    return withVoters(membership, [...others, voterOf(fresh)]);
   }
 }
 
@@ -364,6 +382,10 @@ export function violations({ operations, last }: History): readonly string[] {
     if (kind === 'change' && chain.indexOf(id) < before) found.push(`change ${id} is older than its call`);
   }
   return found;
+}
+
+function isDamaged({ disk }: Machine): boolean {
+  return disk.stored.promised.round > MAX_AHEAD;
 }
 
 function voterOf({ name, disk }: Machine): Voter {

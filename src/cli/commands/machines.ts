@@ -94,7 +94,7 @@ const removeCommand: Command = {
   arguments: '<machine>',
   summary: 'Remove a machine from the cluster',
   description:
-    'Removes it from the registry and from fleet.conf. Only this command removes a machine: one that a fleet.conf does not have stays in the cluster. Refused while units are assigned to the machine, unless it is drained first, or is lost. Other files of fleet stay on the machine, and the command lists them.',
+    'Removes it from the registry and from fleet.conf. Only this command removes a machine: one that a fleet.conf does not have stays in the cluster. Refused while units are assigned to the machine, unless it is drained first, or is lost. A voter of the registry is replaced first, and stays while no other machine can replace it. Other files of fleet stay on the machine, and the command lists them.',
   options: [
     {
       flags: '--drain',

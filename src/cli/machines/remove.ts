@@ -1,8 +1,10 @@
 import { FleetError, isFleetError } from '../../base/errors.ts';
 import { prepareEdit } from '../../config/edit-file.ts';
-import { drain } from '../../operations/drain.ts';
+import { type DrainResult, drain } from '../../operations/drain.ts';
 import { forgetMachine, leaveMachine } from '../../operations/machine-membership.ts';
+import { type Departure, refuseNeededVoter, releaseVoter } from '../../operations/release-voter.ts';
 import { drainReport, leftBehindLines, movingLines } from '../../output/machines.ts';
+import type { Ports } from '../../reconcile/ports.ts';
 import { clusterMachines } from '../../registry/inventory.ts';
 import { type Call, printInfo } from '../command.ts';
 import { withPorts } from '../context.ts';
@@ -24,8 +26,9 @@ export async function remove(call: Call, name: string): Promise<ExitStatus> {
     throw error;
   });
   const isListed = !isFleetError(edit);
+  const departure = { machine: name, kind: 'remove' } as const;
   if (drains) {
-    const status = await drainFirst(call, name);
+    const status = await drainFirst(call, departure);
     if (status !== EXIT.done) return status;
   }
   const { left, moving } = await withPorts(
@@ -36,7 +39,10 @@ export async function remove(call: Call, name: string): Promise<ExitStatus> {
       // A machine without an address cannot be drained here.
       const isReached = clusterMachines(view, ports.machines).some((machine) => machine.name === name);
       const stays = isLost || !isReached ? undefined : leaveMachine(view, name);
+      if (!isLost) await releaseVoter(ports, departure);
       const units = await forgetMachine(ports.registry, name);
+      // Another process may have made it a voter again before.
+      if (!isLost) await releaseVoter(ports, departure);
       if (isListed) await edit.write();
       return { left: drains ? stays && [] : stays, moving: units };
     },
@@ -48,10 +54,14 @@ export async function remove(call: Call, name: string): Promise<ExitStatus> {
 }
 
 /** Moves all units away, as `fleetctl drain --globals` does. The machine is removed only after a success. */
-async function drainFirst(call: Call, machine: string): Promise<ExitStatus> {
+async function drainFirst(call: Call, departure: Departure): Promise<ExitStatus> {
   const { streams } = call;
-  const request = { machine, maxParallel: 1, globals: true };
-  const result = await withPorts(call, (ports) => drain(ports, request), { addsMachines: true });
+  const request = { machine: departure.machine, maxParallel: 1, globals: true };
+  const drainUnlessNeeded = async (ports: Ports): Promise<DrainResult> => {
+    await refuseNeededVoter(ports, departure);
+    return drain(ports, request);
+  };
+  const result = await withPorts(call, drainUnlessNeeded, { addsMachines: true });
   const { out, err } = drainReport(result);
   printInfo(streams, out);
   writeLines(streams.err, err);
