@@ -27,7 +27,7 @@ export type Failure =
   /** Its text, with that hash of fleet, has failed, so that it is not put there or not started again. */
   | { readonly code: 'held'; readonly hash: string; readonly held: Held }
   /** It keeps its old text for now, because `down` have to be up first: at most `limit` copies may be down at once. */
-  | { readonly code: 'gated'; readonly limit: number; readonly down: readonly Copy[] }
+  | { readonly code: 'gated'; readonly limit: number; readonly down: readonly DownCopy[] }
   /** It is fenced, and may not be started there. */
   | { readonly code: 'fenced'; readonly reason: FenceReason }
   /** An earlier change of it has to be confirmed first, or is reverted in `leftMs` (0 if that is under way). */
@@ -93,6 +93,9 @@ export type Failure =
 
 /** A unit on a machine, by the names of both. */
 export type Copy = { readonly unit: string; readonly machine: string };
+
+/** A copy that is not known to be up. Its machine is empty if it has none, and does not answer if it `isSilent`. */
+export type DownCopy = Copy & { readonly isSilent: boolean };
 
 /** A unit that is up, and the relation because of which systemd may have started another unit for it. */
 export type Cause = { readonly relation: CauseRelation; readonly unit: string };

@@ -83,10 +83,24 @@ function waiting(failure: Extract<Failure, { code: 'waits' | 'held' | 'gated' }>
       `held: ${heldText(failure)}`,
       'Give it another text: fleetctl start --replace, or rollback; or try this one again: fleetctl start --retry',
     );
-  const names = failure.down.map(({ unit, machine }) => (machine === '' ? unit : `${unit} on ${machine}`));
+  return gated(failure);
+}
+
+/** The reason why a copy keeps its old text: machines that do not answer, or else copies that are not up. */
+function gated({ limit, down }: Extract<Failure, { code: 'gated' }>): FailureText {
+  const next = `start --max-parallel ${Math.max(limit, down.length) + 1}`;
+  const machines = [...new Set(down.flatMap(({ machine, isSilent }) => (isSilent ? [machine] : [])))];
+  const others = down.filter(({ isSilent }) => !isSilent);
+  const names = others.map(({ unit, machine }) => (machine === '' ? unit : `${unit} on ${machine}`));
+  const verb = (list: readonly string[], one: string, more: string): string =>
+    `${list.join(', ')} ${list.length === 1 ? one : more}`;
+  const causes = [
+    ...(machines.length === 0 ? [] : [`${verb(machines, 'does', 'do')} not answer`]),
+    ...(names.length === 0 ? [] : [`${verb(names, 'is', 'are')} not up`]),
+  ];
   return plain(
-    `it keeps its old text until ${names.join(', ')} ${names.length === 1 ? 'is' : 'are'} up (MaxParallel=${failure.limit})`,
-    'fleetd or "fleetctl reconcile" continues then; with more copies down: fleetctl start --max-parallel',
+    `it keeps its old text, because ${causes.join(', ')}, and at most ${limit} of its copies may be down (MaxParallel=${limit})`,
+    `fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl ${next}`,
   );
 }
 

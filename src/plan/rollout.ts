@@ -1,4 +1,4 @@
-import type { Copy } from '../cluster/failure.ts';
+import type { Copy, DownCopy } from '../cluster/failure.ts';
 import {
   type ClusterSnapshot,
   type DesiredUnit,
@@ -31,7 +31,7 @@ export type Rollout = {
   /** The copies among them that have the new text already. */
   readonly updated: readonly Copy[];
   /** The copies that are not known to be up, and that the plans do not start. */
-  readonly down: readonly Copy[];
+  readonly down: readonly DownCopy[];
 };
 
 export type RolloutContext = {
@@ -111,7 +111,7 @@ function rolloutOf(
 }
 
 type CopyState = {
-  readonly copy: Copy;
+  readonly copy: DownCopy;
   readonly key: string;
   readonly isUp: boolean;
   /** It was launched with another text. */
@@ -157,7 +157,7 @@ function stateOn(view: MachineView, unit: DesiredUnit, startedOn: ReadonlySet<st
   const observed = observedOn(view, unit.name);
   const record = observed?.record?.target === 'launched' ? observed.record : undefined;
   return {
-    copy: { unit: unit.name, machine },
+    copy: { unit: unit.name, machine, isSilent: view.observation === undefined },
     key: copyKey(unit, machine),
     isUp:
       record !== undefined && observed !== undefined && !isUnknown(observed.state) && isUp(observed.state),
@@ -167,7 +167,7 @@ function stateOn(view: MachineView, unit: DesiredUnit, startedOn: ReadonlySet<st
 }
 
 function lostCopy(unit: DesiredUnit, machine: string): CopyState {
-  const copy = { unit: unit.name, machine };
+  const copy = { unit: unit.name, machine, isSilent: machine !== '' };
   return { copy, key: copyKey(unit, machine), isUp: false, isOld: false, isStarted: false };
 }
 

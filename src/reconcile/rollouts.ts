@@ -61,7 +61,7 @@ function endOf(outcome: UnitOutcome, { limit }: Rollout, snapshot: ClusterSnapsh
   const held = heldBy(outcome, snapshot);
   const hash = snapshot.units.find(({ name }) => name === unit)?.hash ?? '';
   return held === undefined
-    ? { code: 'gated', limit, down: [{ unit, machine }] }
+    ? { code: 'gated', limit, down: [{ unit, machine, isSilent: outcome.failure?.code === 'unreachable' }] }
     : { code: 'held', hash, held };
 }
 

@@ -91,7 +91,7 @@ const FAILURES: { readonly [C in Failure['code']]: Extract<Failure, { code: C }>
       cause: { kind: 'not-up', state: systemdState('failed') },
     },
   },
-  gated: { code: 'gated', limit: 1, down: [{ unit: 'a.service', machine: 'm2' }] },
+  gated: { code: 'gated', limit: 1, down: [{ unit: 'a.service', machine: 'm2', isSilent: true }] },
   fenced: { code: 'fenced', reason: { code: 'lease-may-hold', machine: 'm2', forMs: undefined } },
   locked: { code: 'locked', holder: { pid: 1, user: 'root', command: 'sh' } },
   tools: { code: 'tools', tools: ['flock'] },

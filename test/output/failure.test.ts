@@ -173,13 +173,35 @@ const WORDS: {
         code: 'gated',
         limit: 2,
         down: [
-          { unit: 'web@1.service', machine: 'm1' },
-          { unit: 'web@2.service', machine: '' },
+          { unit: 'web@1.service', machine: 'm1', isSilent: false },
+          { unit: 'web@2.service', machine: '', isSilent: false },
         ],
       },
       only(
-        'it keeps its old text until web@1.service on m1, web@2.service are up (MaxParallel=2)',
-        'fleetd or "fleetctl reconcile" continues then; with more copies down: fleetctl start --max-parallel',
+        'it keeps its old text, because web@1.service on m1, web@2.service are not up, and at most 2 of its copies may be down (MaxParallel=2)',
+        'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl start --max-parallel 3',
+      ),
+    ],
+    [
+      { code: 'gated', limit: 1, down: [{ unit: 'g.service', machine: 'm2', isSilent: true }] },
+      only(
+        'it keeps its old text, because m2 does not answer, and at most 1 of its copies may be down (MaxParallel=1)',
+        'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl start --max-parallel 2',
+      ),
+    ],
+    [
+      {
+        code: 'gated',
+        limit: 1,
+        down: [
+          { unit: 'g.service', machine: 'm2', isSilent: true },
+          { unit: 'g.service', machine: 'm3', isSilent: true },
+          { unit: 'g.service', machine: 'm4', isSilent: false },
+        ],
+      },
+      only(
+        'it keeps its old text, because m2, m3 do not answer, g.service on m4 is not up, and at most 1 of its copies may be down (MaxParallel=1)',
+        'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl start --max-parallel 4',
       ),
     ],
   ],

@@ -116,6 +116,15 @@ describe('a new text', () => {
     expect(waves(snapshotWith([UP, DOWN]), ['m9'])).toEqual(['m2 start, m1 gated']);
   });
 
+  it('names the machines that do not answer', () => {
+    const snapshot = snapshotWith([UP]);
+    const rollouts = { unseen: new Map([['g.service', ['m9']]]) };
+    const [{ changes = [] } = {}] = plan(snapshot, new Map([['g.service', [idOf('m1')]]]), { rollouts });
+    expect(changes.map(({ obstacle }) => obstacle)).toEqual([
+      { code: 'gated', limit: 1, down: [{ unit: 'g.service', machine: 'm9', isSilent: true }] },
+    ]);
+  });
+
   it('counts copies whose state is not known', () => {
     const odd = snapshotWith([UP, ['new', 'unknown'], UP]);
     expect(waves(odd)).toEqual(['m2 start', 'm1 start', 'm3 start']);
