@@ -43,7 +43,9 @@ export function rolloutPieces(
       main[piece]?.push(...group);
     }
   }
-  main.at(-1)?.push(...late);
+  main.at(-1)?.push(...late.filter(({ change }) => change.obstacle !== undefined));
+  const surplus = late.filter(({ change }) => change.obstacle === undefined);
+  if (surplus.length > 0) main.push(surplus);
   return withOthers(armedApart(main, request), request);
 }
 

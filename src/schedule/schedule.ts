@@ -5,12 +5,13 @@ import {
   type DesiredUnit,
   isSteady,
   type MachineView,
+  observedOn,
   UNLISTED,
 } from '../cluster/snapshot.ts';
 import { hasAnswered } from '../cluster/unreachable.ts';
 import type { MachineId } from '../machine/machine.ts';
 import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import { type Context, violations } from './constraints.ts';
+import { type Candidate, type Context, violations } from './constraints.ts';
 import type { Decision } from './decision.ts';
 import { type Choice, EquivalenceClasses, type Feasibility } from './equivalence.ts';
 import { Workload } from './workload.ts';
@@ -48,8 +49,26 @@ function decide(context: Context, classes: EquivalenceClasses): Decision {
 
 function decideGlobal(context: Context): Decision {
   const { feasible, rejected } = feasibleMachines(context);
-  const machines = feasible.flatMap((machine) => machine.id ?? []).sort(compareText);
-  return { kind: 'global', unit: context.unit.name, machines, rejected };
+  const kept = context.snapshot.machines.filter((machine) => keepsOlder({ ...context, machine }));
+  const machines = new Set([...feasible, ...kept].flatMap((machine) => machine.id ?? []));
+  const names = new Set(kept.map(({ machine }) => machine.name));
+  return {
+    kind: 'global',
+    unit: context.unit.name,
+    machines: [...machines].sort(compareText),
+    rejected: rejected.filter(({ machine }) => !names.has(machine)),
+  };
+}
+
+/** Whether the copy there keeps its older text, because the new one is held. Only the placement of its text counts. */
+function keepsOlder(candidate: Candidate): boolean {
+  const { unit, machine, snapshot } = candidate;
+  const digest = observedOn(machine, unit.name)?.record?.digest;
+  if (unit.held === undefined || digest === undefined || digest === unit.digest) return false;
+  const older = snapshot.keptTexts?.find(
+    (kept) => kept.unit.name === unit.name && kept.unit.digest === digest,
+  );
+  return older !== undefined && violations({ ...candidate, unit: older.unit }).next().done === true;
 }
 
 function place(context: Context, classes: EquivalenceClasses): Decision {

@@ -42,7 +42,8 @@ export class RolloutWorld {
     const count = 2 + Math.floor(random() * 6);
     const names = Array.from({ length: count }, (_, index) => `m${index + 1}`);
     this.machines = names.map(
-      (name, index) => new SimSystemd({ name, address: `10.0.0.${index + 1}`, metadata: {} }),
+      (name, index) =>
+        new SimSystemd({ name, address: `10.0.0.${index + 1}`, metadata: { half: `${index % 2}` } }),
     );
     this.#units = random() < 0.5 ? ['g.service'] : names.map((_, index) => `w@${index + 1}.service`);
     [this.#option, this.limit] = pick(random, [
@@ -83,7 +84,7 @@ export class RolloutWorld {
   /** A command stores another text, whose ExecStart= has the word. */
   async replace(word: string, options = ''): Promise<void> {
     this.events.push(`replace ${word}`);
-    const place = this.#units.length === 1 ? 'Global=true' : 'Conflicts=w@*.service';
+    const place = this.isGlobal ? 'Global=true' : 'Conflicts=w@*.service';
     const text = `[Service]\nExecStart=${word}\n[X-Fleet]\n${place}\nMaxParallel=${this.#option}\n${options}\n`;
     const hash = hashUnitFile(parseUnitFile(text));
     await this.#registry.update((view) =>
@@ -127,6 +128,10 @@ export class RolloutWorld {
       this.#changing.clear();
       return 1;
     }
+  }
+
+  get isGlobal(): boolean {
+    return this.#units.length === 1;
   }
 
   copies(): readonly CopyOf[] {

@@ -82,6 +82,29 @@ describe('a rollout that is interrupted at any point, and continued by other pro
     expect(interrupted).toBeGreaterThan(15);
   });
 
+  it('removes no copy from machines that a text excludes before that text has come up everywhere else', async () => {
+    const narrower = 'MachineMetadata=half=0';
+    let worlds = 0;
+    for (const seed of SEEDS) {
+      world = new RolloutWorld(seed);
+      if (!world.isGlobal) continue;
+      worlds++;
+      await world.begin();
+      const before = world.runs();
+      await world.replace('/bin/false', narrower);
+      await world.interruptedPass();
+      await passes(world);
+      const bad = world.withText('/bin/false');
+      for (const copy of before.filter(({ key }) => !bad.includes(key)))
+        expect(world.runs(), `seed ${seed}`).toContainEqual(copy);
+      await world.replace('good', narrower);
+      await passes(world);
+      expect(world.texts(), `seed ${seed}`).toEqual(new Set(['good']));
+      expect(copiesUp(world), `seed ${seed}`).toHaveLength(Math.ceil(world.machines.length / 2));
+    }
+    expect(worlds).toBeGreaterThan(15);
+  });
+
   it('ends at the first machine on which the text fails', async () => {
     for (const seed of SEEDS) {
       world = new RolloutWorld(seed);
