@@ -5,7 +5,9 @@ import { lostMajorityJson, lostMajorityLines } from '../output/recover-voters.ts
 import { type Call, printInfo } from './command.ts';
 import { withPorts } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
+import { leaderTtlOf } from './fleetd/options.ts';
 import { ownConfig } from './own-config.ts';
+import { rebuildLeaderLock } from './registry.ts';
 import { writeLines } from './streams.ts';
 
 /**
@@ -14,7 +16,8 @@ import { writeLines } from './streams.ts';
  */
 export async function recoverVoters(call: Call): Promise<ExitStatus | undefined> {
   const { flags, streams, options } = call;
-  if ((await ownConfig(flags, streams)).registry.kind !== 'machines') return undefined;
+  const config = await ownConfig(flags, streams);
+  if (config.registry.kind !== 'machines') return undefined;
   return withPorts(
     call,
     async (ports) => {
@@ -25,6 +28,7 @@ export async function recoverVoters(call: Call): Promise<ExitStatus | undefined>
       if (!isDryRun) {
         await confirm(call);
         await rebuildWithout(lost);
+        await rebuildLeaderLock(config, streams, leaderTtlOf(config));
         printInfo(streams, [`Rebuilt the registry without ${lost.missing.join(', ')}`]);
       }
       if (options.output === 'json') streams.out(jsonText(lostMajorityJson(lost, !isDryRun)));

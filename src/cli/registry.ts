@@ -236,6 +236,19 @@ export async function openLeaderLock(config: Config, streams: Streams, ttlMs: nu
   return controllerPart(config.registry).lock(config.registry, config, streams, ttlMs);
 }
 
+/** Rebuilds the leader lock of a registry on the machines from the rest of its voters, if their majority is lost. */
+export async function rebuildLeaderLock(config: Config, streams: Streams, ttlMs: number): Promise<void> {
+  const { openMachinesStore } = await import('./machines-store.ts');
+  const { resetLeaderLock } = await import('../election/store-leader-lock.ts');
+  const store = await openMachinesStore('leader', config, streams);
+  try {
+    const remains = await store.remains();
+    if (remains !== undefined) await resetLeaderLock(remains.store, ttlMs);
+  } finally {
+    await store.close();
+  }
+}
+
 function controllerPart(place: RegistryPlace): ControllerPart<RegistryPlace> {
   const { controller } = storeKind(place);
   if (controller !== undefined) return controller;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, realpath, rename, stat, unlink } from 'node:fs/promises';
+import { mkdir, open, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { configError, inQuotes } from '../base/errors.ts';
 import { readTrusted } from '../base/trusted-file.ts';
@@ -67,9 +67,10 @@ async function replace({ path, text: old }: ConfigFile, text: string): Promise<v
   });
 }
 
-/** Writes a new file. Rejects with FleetError `config` if it exists or cannot be written. */
+/** Writes a new file, and its folders. Rejects with FleetError `config` if it exists or cannot be written. */
 export async function createConfig(path: string, text: string): Promise<void> {
   await withWriteError(path, async () => {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await writeDurably(path, text);
     await syncFolder(dirname(path));
   });

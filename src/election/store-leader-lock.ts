@@ -67,6 +67,16 @@ export function storeLeaderLock(store: Store, ttlMs: number): LeaderLock {
   };
 }
 
+/**
+ * Stores a new record of the lock. It is free only after `ttlMs`, because a holder that the lost part of the store had may still
+ * lead.
+ */
+export async function resetLeaderLock(store: Store, ttlMs: number): Promise<void> {
+  const { record } = await look(store);
+  const value = JSON.stringify({ ttlMs, lock: randomUUID() });
+  await store.commit([{ kind: 'put', key: KEY, value, ifRevision: record?.revision ?? 0 }]);
+}
+
 async function look(store: Store): Promise<{ revision: number; record: StoreRecord | undefined }> {
   const { revision, records } = await store.list('');
   return { revision, record: records.find(({ key }) => key === KEY) };

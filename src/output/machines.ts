@@ -8,22 +8,27 @@ import { failedJson } from './pass.ts';
 import { planLines, type ReportLines } from './report.ts';
 import { requestFailures } from './request-failures.ts';
 
-/** The files and units that stay on a machine that was removed from fleet.conf, and the command that removes them. */
-export function leftBehindLines(name: string, units: readonly string[]): readonly string[] {
+/**
+ * The files and units that stay on a machine that was removed from fleet.conf, and the command that removes them. It removes the
+ * folder of a registry only if the machines of the cluster store that one, because another one may be in use.
+ */
+export function leftBehindLines(
+  name: string,
+  units: readonly string[],
+  wasStored: boolean,
+): readonly string[] {
+  const forget = `(cd /var/lib/fleet && rm -rf cluster units removed reload tmp${wasStored ? ' registry' : ''})`;
   if (units.length === 0)
     return [
-      `hint: The state of fleet on machine "${name}" stays in /var/lib/fleet there; to remove it, run there: ${FORGET}`,
+      `hint: The state of fleet on machine "${name}" stays in /var/lib/fleet there; to remove it, run there: ${forget}`,
     ];
   const names = units.map(quote);
   const files = names.map((unit) => `${unit} fleet.target.wants/${unit}`).join(' ');
   return [
     `Warning: global units stay on machine "${name}" and keep running: ${units.join(' ')}`,
-    `hint: To remove them, run there: systemctl stop ${names.join(' ')}; cd /etc/systemd/system && rm -f ${files} && ${FORGET} && systemctl daemon-reload`,
+    `hint: To remove them, run there: systemctl stop ${names.join(' ')}; cd /etc/systemd/system && rm -f ${files} && ${forget} && systemctl daemon-reload`,
   ];
 }
-
-/** Removes the state of fleet on a machine, but not a registry, which may be in the same folder. */
-const FORGET = '(cd /var/lib/fleet && rm -rf cluster units removed reload tmp)';
 
 /** The units that were assigned to a machine when it was removed. */
 export function movingLines(units: readonly string[]): readonly string[] {

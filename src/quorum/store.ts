@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred } from '../base/async.ts';
-import { FleetError } from '../base/errors.ts';
+import { FleetError, isFleetError } from '../base/errors.ts';
 import { applyChanges, EMPTY_SNAPSHOT, findRecord, partOf, type Snapshot } from '../store/snapshot.ts';
 import type { Change, CommitResult, Store } from '../store/store.ts';
 import { createWaits } from '../store/waits.ts';
@@ -8,6 +8,7 @@ import type { Candidate } from './choose.ts';
 import { Electorate, type QuorumMachine, type VoterChange } from './electorate.ts';
 import { COMMITS_KEPT, type Head } from './head.ts';
 import { randomId } from './ids.ts';
+import type { Membership } from './membership.ts';
 import { beginEra, findRemains, nextEra, type Remains } from './remains.ts';
 import { addSegment, type Entry, snapshotOf } from './segments.ts';
 import { statusOf, type VoterStatus } from './status.ts';
@@ -26,6 +27,11 @@ export type QuorumOptions = {
   readonly close?: () => Promise<void>;
 };
 
+/** The head before a commit; the first one has only its voters. */
+type HeadBefore = Pick<Partial<Head>, 'segments' | 'cluster' | 'commits'> & {
+  readonly membership: Membership | undefined;
+};
+
 /** The pause after a voter did not answer a wait, in ms. */
 const RETRY_MS = 1000;
 /** A store on the machines: a majority of the voters is enough to read and to commit. */
@@ -36,8 +42,8 @@ export function openQuorumStore(options: QuorumOptions): QuorumStore {
 export class QuorumStore implements Store {
   readonly commitsAt = true;
   readonly #options: QuorumOptions;
-  readonly #holders: HeadVoters;
-  readonly #electorate: Electorate;
+  #holders: HeadVoters;
+  #electorate: Electorate;
   readonly #waits = createWaits();
   #change: Promise<void> | undefined;
   readonly #closed = deferred<void>();
@@ -51,6 +57,20 @@ export class QuorumStore implements Store {
     this.#electorate = new Electorate(options.machines, this.#holders);
   }
 
+  /** Without a majority, the next call looks for the registry like a new process, because another one may have rebuilt it. */
+  async #begin<T>(work: (electorate: Electorate) => Promise<T>): Promise<T> {
+    const electorate = this.#electorate;
+    try {
+      return await work(electorate);
+    } catch (error) {
+      if (isFleetError(error, 'registry-no-majority') && this.#electorate === electorate) {
+        this.#holders = new HeadVoters(this.#options);
+        this.#electorate = new Electorate(this.#options.machines, this.#holders);
+      }
+      throw error;
+    }
+  }
+
   async get(key: string) {
     return findRecord(await this.#read(), key);
   }
@@ -61,7 +81,7 @@ export class QuorumStore implements Store {
 
   async commit(changes: readonly Change[], at?: number): Promise<CommitResult> {
     // A rejection of the commit before is that caller's.
-    const turn = this.#commits.then(() => this.#commit(changes, at));
+    const turn = this.#commits.then(() => this.#begin((electorate) => this.#commit(electorate, changes, at)));
     this.#commits = turn.catch(() => undefined);
     const result = await turn;
     if (result.kind === 'committed') this.#waits.ringAll();
@@ -117,8 +137,10 @@ export class QuorumStore implements Store {
 
   /** Undefined if there is no registry yet. */
   async #readHead(): Promise<Head | undefined> {
-    const outcome = await (await this.#electorate.open())?.read();
-    return outcome && this.#electorate.headOf(outcome);
+    return this.#begin(async (electorate) => {
+      const outcome = await (await electorate.open())?.read();
+      return outcome && electorate.headOf(outcome);
+    });
   }
 
   async #read(): Promise<Snapshot> {
@@ -126,11 +148,15 @@ export class QuorumStore implements Store {
     return head === undefined ? EMPTY_SNAPSHOT : this.#load(head);
   }
 
-  async #commit(changes: readonly Change[], at: number | undefined): Promise<CommitResult> {
+  async #commit(
+    electorate: Electorate,
+    changes: readonly Change[],
+    at: number | undefined,
+  ): Promise<CommitResult> {
     const id = randomId();
     const proposer =
-      (await this.#electorate.open()) ??
-      (await this.#electorate.create((cluster) => this.#options.belongsTo(changes, cluster)));
+      (await electorate.open()) ??
+      (await electorate.create((cluster) => this.#options.belongsTo(changes, cluster)));
     let result: CommitResult | undefined;
     const outcome = await proposer.change(async (head) => {
       if (head?.commits.includes(id)) {
@@ -150,9 +176,9 @@ export class QuorumStore implements Store {
       }
       result = { kind: 'committed', revision: applied.after.revision };
       if (applied.after === before) return head;
-      return this.#next(head, applied.after, changes, id);
+      return this.#next({ membership: electorate.first, ...head }, applied.after, changes, id);
     });
-    this.#electorate.headOf(outcome);
+    electorate.headOf(outcome);
     if (result === undefined) throw new TypeError('a change was not decided');
     return result;
   }
@@ -212,15 +238,15 @@ export class QuorumStore implements Store {
   }
 
   /** The head after a commit; its texts are in the cache. */
-  #next(head: Head | undefined, after: Snapshot, changes: readonly Change[], id: string): Head {
-    const membership = head?.membership ?? this.#electorate.first;
+  #next(head: HeadBefore, after: Snapshot, changes: readonly Change[], id: string): Head {
+    const { membership } = head;
     if (membership === undefined) throw new TypeError('a registry has no voters');
     const entries = changes.flatMap((change): Entry[] => {
       if (change.kind === 'check' || (change.kind === 'delete' && change.ifRevision === 0)) return [];
       const { key } = change;
       return [{ key, revision: after.revision, ...(change.kind === 'put' && { value: change.value }) }];
     });
-    const before = head?.segments ?? [];
+    const before = head.segments ?? [];
     const texts = new Map(before.map(({ hash }) => [hash, this.#options.cache.get(hash) ?? '']));
     const { segments, added } = addSegment(
       before,
@@ -232,10 +258,10 @@ export class QuorumStore implements Store {
     this.#options.cache.keep([...before, ...segments].map(({ hash }) => hash));
     const next: Head = {
       membership,
-      cluster: head?.cluster ?? randomId(),
+      cluster: head.cluster ?? randomId(),
       revision: after.revision,
       segments,
-      commits: [id, ...(head?.commits ?? [])].slice(0, COMMITS_KEPT),
+      commits: [id, ...(head.commits ?? [])].slice(0, COMMITS_KEPT),
     };
     this.#snapshot = { head: next, snapshot: after };
     return next;

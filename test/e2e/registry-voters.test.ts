@@ -65,12 +65,23 @@ onMachines('the voters of a registry', () => {
   });
 
   it('continue without a majority that is lost, after a confirmation, and report it when it returns', async () => {
+    const fleetd = start();
+    const leads = (): Promise<unknown> =>
+      eventually(
+        () => fleetd.leads,
+        30_000,
+        () => fleetd.text,
+      );
+    await leads();
     await Promise.all([cluster('kill', 'k3'), cluster('kill', 'k4')]);
+    await fleetd.logged('election-failed', {}, 30_000);
     const refused = await operator.fleetctl('recover');
     expect([refused.status, refused.stderr]).toEqual([2, expect.stringContaining('fleetctl recover --yes')]);
     expect(refused.stderr).toMatch(/cannot be read: (k3, k4|k4, k3)\n.* on k1\n/);
     expect((await operator.fleetctl('recover', '--yes')).stdout).toMatch(/^Rebuilt the registry without /);
     expect(await voters()).toMatch(/^k1 current/);
+    await leads();
+    await fleetd.end();
     expect((await operator.fleetctl('start', 'web@3')).stdout).toContain('Unit web@3.service launched');
     await Promise.all([cluster('start', 'k3'), cluster('start', 'k4')]);
     const { stdout, stderr } = await operator.fleetctl('registry');

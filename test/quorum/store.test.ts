@@ -112,6 +112,21 @@ describe('a store on machines', () => {
     await expect(opener(voters)().commit([put('b')])).rejects.toThrow(message);
   });
 
+  it('finds a registry that another process has created, or rebuilt on other voters, without a restart', async () => {
+    const voters = new ModelVoters();
+    const open = opener(voters);
+    const old = open();
+    await old.commit([put('a')]);
+    voters.disks.clear();
+    await open().commit([put('b')]);
+    await expect(old.list('')).rejects.toThrow(/have lost their copy/);
+    expect((await old.list('')).records.map(({ key }) => key)).toEqual(['b']);
+    voters.disks.clear();
+    await open().commit([put('c')]);
+    await expect(old.commit([put('d')])).rejects.toThrow(/have lost their copy/);
+    expect(await old.commit([put('d')])).toEqual({ kind: 'committed', revision: 2 });
+  });
+
   it('says which voters have lost their copy', async () => {
     const voters = new ModelVoters();
     await opener(voters)().commit([put('a')]);

@@ -31,7 +31,7 @@ export async function remove(call: Call, name: string): Promise<ExitStatus> {
     const status = await drainFirst(call, departure);
     if (status !== EXIT.done) return status;
   }
-  const { left, moving } = await withPorts(
+  const { left, moving, isStored } = await withPorts(
     call,
     async (ports) => {
       const view = await ports.registry.load();
@@ -44,12 +44,12 @@ export async function remove(call: Call, name: string): Promise<ExitStatus> {
       // Another process may have made it a voter again before.
       if (!isLost) await releaseVoter(ports, departure);
       if (isListed) await edit.write();
-      return { left: drains ? stays && [] : stays, moving: units };
+      return { left: drains ? stays && [] : stays, moving: units, isStored: ports.voters !== undefined };
     },
     { addsMachines: true, onDifference: () => undefined },
   );
   printInfo(streams, [`Machine ${name} removed from ${isListed ? edit.path : 'the registry'}`]);
-  writeLines(streams.err, [...movingLines(moving), ...(left ? leftBehindLines(name, left) : [])]);
+  writeLines(streams.err, [...movingLines(moving), ...(left ? leftBehindLines(name, left, isStored) : [])]);
   return EXIT.done;
 }
 
