@@ -111,10 +111,16 @@ export function failedTexts(
     // A concurrent stop or new text may have caused the failure.
     if (unit === undefined || unit.digest !== wanted?.digest || unit.target !== wanted.target) continue;
     const rollout = rollouts.find((each) => each.units.has(unit.name));
-    if (unit.held !== undefined || (rollout === undefined && !replacesGood(unit, view))) continue;
-    const policy = rollout?.onFailure ?? limits?.onFailure ?? unit.placement.onFailedUpdate ?? 'stop';
+    const known = unit.held;
+    // A held text may fail on a machine where its start was not verified before.
+    if (known?.machines.some(({ id }) => held.machines.some((machine) => machine.id === id))) continue;
+    if (known === undefined && rollout === undefined && !replacesGood(unit, view)) continue;
+    const policy =
+      known === undefined
+        ? (rollout?.onFailure ?? limits?.onFailure ?? unit.placement.onFailedUpdate ?? 'stop')
+        : 'stop';
     for (const each of groupWith(unit, view.units.values())) {
-      const before = found.get(each.name)?.held;
+      const before = found.get(each.name)?.held ?? each.held;
       const machines = [...(before?.machines ?? []), ...held.machines];
       found.set(each.name, { unit: each, policy, held: { ...held, ...before, machines } });
     }

@@ -181,6 +181,8 @@ export class RolloutWorld {
         this.#count();
         const isLast = --this.#left < 0;
         if (isLast && this.#random() < 0.5) throw new Killed();
+        // A process that ends does not see whether the units settle.
+        sim.settles = !isLast;
         const outcomes = sim.change(changes, clusterId);
         if (isLast) throw new Killed();
         for (const key of keys) this.#changing.delete(key);
@@ -193,7 +195,8 @@ export class RolloutWorld {
 
   #count(): void {
     const down = this.copies().filter(
-      ({ unit, sim }) => this.#changing.has(`${sim.machine.name} ${unit}`) || !isUp(sim.state(unit)),
+      ({ unit, sim }) =>
+        this.#changing.has(`${sim.machine.name} ${unit}`) || sim.isUnreachable || !isUp(sim.state(unit)),
     );
     this.mostDown = Math.max(this.mostDown, down.length);
   }

@@ -69,6 +69,13 @@ describe('a rollout that is interrupted at any point, and continued by other pro
       const runs = world.runs();
       for (let pass = 0; pass < 3; pass++) await world.pass();
       expect(world.runs(), `seed ${seed}: no pass starts it again`).toEqual(runs);
+      const old = world.copies().find(({ unit, sim }) => !bad.includes(`${sim.machine.name} ${unit}`));
+      const there = old?.sim.units.get(old.unit);
+      if (there !== undefined) {
+        there.active = 'failed';
+        await world.pass();
+        expect([there.active, there.text?.includes('first')], `seed ${seed}`).toEqual(['active', true]);
+      }
       if (world.copies().length > 1)
         expect(
           outcomes.map(({ failure }) => failure?.code),
@@ -80,6 +87,36 @@ describe('a rollout that is interrupted at any point, and continued by other pro
       expect(copiesUp(world), `seed ${seed}`).toHaveLength(world.copies().length);
     }
     expect(interrupted).toBeGreaterThan(15);
+  });
+
+  it('puts a text that fails after its start on at most MaxParallel machines', async () => {
+    for (const seed of SEEDS) {
+      world = new RolloutWorld(seed);
+      await world.begin();
+      await world.replace('late');
+      await world.interruptedPass();
+      await passes(world);
+      const bad = world.withText('late');
+      expect(bad.length, `seed ${seed}`).toBeGreaterThan(0);
+      expect(bad.length, `seed ${seed}`).toBeLessThanOrEqual(world.limit);
+    }
+  });
+
+  it('counts copies on machines that do not answer as down', async () => {
+    let worlds = 0;
+    for (const seed of SEEDS) {
+      world = new RolloutWorld(seed);
+      if (world.limit === 1) continue;
+      worlds++;
+      await world.begin();
+      const lost = world.machines.slice(0, world.limit - 1);
+      for (const sim of lost) sim.isUnreachable = true;
+      await world.replace('good');
+      await world.pass();
+      expect(world.withText('good').length, `seed ${seed}`).toBe(world.machines.length - lost.length);
+      expect(world.mostDown, `seed ${seed}`).toBeLessThanOrEqual(world.limit);
+    }
+    expect(worlds).toBeGreaterThan(10);
   });
 
   it('removes no copy from machines that a text excludes before that text has come up everywhere else', async () => {

@@ -35,6 +35,8 @@ export class SimSystemd {
   isUnreachable = false;
   /** Words of texts that fail on this machine alone. */
   readonly broken = new Set<string>();
+  /** Whether a change waits until units that have started have settled: one with `late` in its text fails by then. */
+  settles: boolean = true;
   #cluster: string | undefined;
   readonly #removed = new Map<string, number>();
   #runs = 0;
@@ -108,8 +110,11 @@ export class SimSystemd {
     for (const { unit } of starts) this.#finish(unit);
     return changes.map((change) => {
       const { unit } = change;
+      const mustRun = has(change, 'start') || has(change, 'restart') || has(change, 'watch');
+      const there = this.#at(unit);
+      if (this.settles && mustRun && there.active === 'active' && there.text?.includes('late'))
+        there.active = 'failed';
       const state = this.state(unit);
-      const mustRun = has(change, 'start') || has(change, 'restart');
       const notUp =
         mustRun && !isUp(state) ? ({ code: 'not-up', state, detail: '', journal: [] } as const) : undefined;
       return { unit, machine, state, failure: failures.get(unit) ?? notUp };
