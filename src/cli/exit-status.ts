@@ -106,10 +106,10 @@ export function requestStatus({
   return order.find((status) => statuses.has(status)) ?? EXIT.done;
 }
 
-/** The status of a plan: an error in the folder takes precedence over changes, and these over unreachable machines. */
-export function planStatus({ problems, changes, expected }: SetPlan): ExitStatus {
+/** The status of a plan: an error in the folder takes precedence over changes, and these over failures on machines. */
+export function planStatus({ problems, changes, edits, expected }: SetPlan): ExitStatus {
   if (problems.length > 0) return requestStatus({ ...expected, problems });
-  return changes.length > 0 ? EXIT.changes : requestStatus(expected);
+  return changes.length + edits.joined.length > 0 ? EXIT.changes : requestStatus(expected);
 }
 
 /** The status of a drain: what is left on the machine is a failure. */

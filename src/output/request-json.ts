@@ -21,7 +21,7 @@ export function requestJson(request: RequestResult, dryRun: boolean): object {
     kept: [...(request.kept ?? [])],
     differing: request.differing.map(({ unit, path }) => ({ unit, path })),
     templates: [...(request.templates ?? [])],
-    restored: [...(request.restored ?? [])],
+    restored: (request.restored ?? []).flatMap(({ unit, hash, isBack }) => (isBack ? { unit, hash } : [])),
     problems: problemsJson(request.problems),
     unreachable: unreachableJson(request.unreachable),
   };

@@ -84,8 +84,8 @@ function warnings(request: RequestResult, dryRun: boolean): readonly string[] {
       `hint: Destroy it too: fleetctl destroy ${name}`,
     ]),
     ...restored.map(
-      ({ unit, hash }) =>
-        `Warning: unit "${unit}" has its old text ${hash.slice(0, 7)} again, because the new one failed`,
+      ({ unit, hash, isBack }) =>
+        `Warning: unit "${unit}" ${isBack ? 'has' : 'is to have'} its old text ${hash.slice(0, 7)} again, because the new one failed`,
     ),
     ...results.flatMap(leftProcesses),
   ];

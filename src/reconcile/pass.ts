@@ -22,8 +22,13 @@ export type PassOptions = {
 export type ReconcileReport = Pass & {
   /** The plans in the order of execution. */
   readonly waves: readonly (readonly MachinePlan[])[];
-  /** The units whose new text failed, and that have their old one again, with its hash; undefined for none. */
-  readonly restored?: readonly { readonly unit: string; readonly hash: string }[] | undefined;
+  /**
+   * The units whose new text failed, and whose target is the old one again, with its hash; undefined for none. `isBack` if no
+   * machine has failed to return to it.
+   */
+  readonly restored?:
+    | readonly { readonly unit: string; readonly hash: string; readonly isBack: boolean }[]
+    | undefined;
 };
 
 /** A pass that a controller runs for a command. */

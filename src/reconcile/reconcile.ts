@@ -51,7 +51,9 @@ async function withRestored(
   if (names.length === 0) return report;
   const { outcomes } = await runPass(ports, new Set(names), { signal });
   const failed = outcomes.filter(({ failure }) => failure !== undefined);
-  return { ...report, outcomes: [...report.outcomes, ...failed] };
+  const isBack = (unit: string): boolean => !signal?.aborted && failed.every((each) => each.unit !== unit);
+  const restored = report.restored?.map((each) => ({ ...each, isBack: isBack(each.unit) }));
+  return { ...report, outcomes: [...report.outcomes, ...failed], restored };
 }
 
 async function runPass(
@@ -104,7 +106,11 @@ async function runPass(
     const failures = outcomes.filter(({ failure }) => failure !== undefined).length;
     emit({ kind: 'pass-done', failures, ms: clock.now() - begun });
     if (restored.length === 0) return { ...pass, waves };
-    return { ...pass, waves, restored: restored.map(({ name: unit, hash }) => ({ unit, hash })) };
+    return {
+      ...pass,
+      waves,
+      restored: restored.map(({ name: unit, hash }) => ({ unit, hash, isBack: false })),
+    };
   } finally {
     for (const session of sessions.values()) session.close();
   }

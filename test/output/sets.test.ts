@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { FleetError } from '../../src/base/errors.ts';
+import { planStatus } from '../../src/cli/exit-status.ts';
 import type { PlannedUnit } from '../../src/operations/sets/changes.ts';
 import type { SetPlan } from '../../src/operations/sets/plan.ts';
 import { differenceLines } from '../../src/output/difference.ts';
@@ -116,6 +118,7 @@ const PLAN: SetPlan = {
     pruned: [],
     left: ['old.service'],
     joined: ['j1.service', 'j2.service', 'j3.service', 'j4.service', 'j5.service'],
+    held: [],
     problems: [],
   },
   skipped: ['units/notes.txt'],
@@ -179,7 +182,34 @@ describe('a plan', () => {
     expect(page).toContain('<details><summary><code>a.service</code></summary>\n\n````diff\n');
     expect(page).toContain('\n````\n\n</details>');
     expect(page).toContain('Plan <code>0123456789abcdef-7</code>');
-    expect(planMarkdown({ ...PLAN, changes: [] }, differenceLines)).toContain('No changes (4 unchanged).');
+    const edits = { ...PLAN.edits, left: [], joined: [] };
+    expect(planMarkdown({ ...PLAN, changes: [], edits }, differenceLines)).toContain(
+      'No changes (4 unchanged).',
+    );
+  });
+
+  it('that only joins units has its id', () => {
+    const joins = { ...PLAN, changes: [] };
+    expect(planLines(joins, { full: false, diff: differenceLines }).at(-1)).toBe(
+      'Plan: 0123456789abcdef-7 (4 unchanged)',
+    );
+    const page = planMarkdown(joins, differenceLines);
+    expect(page).toContain('Plan <code>0123456789abcdef-7</code>');
+    expect(page).toContain('Join the set: <code>j1.service</code>, ');
+    expect(planStatus(joins)).toBe(6);
+  });
+
+  it('with failures and without changes does not say that all is as wanted', () => {
+    const error = new FleetError('contradiction', 'Cannot apply unit "a.service": it is held');
+    const expected = { ...PLAN.expected, problems: [{ unit: 'a.service', error }] };
+    const failing = { ...PLAN, changes: [], edits: { ...PLAN.edits, left: [], joined: [] }, expected };
+    expect(planLines(failing, { full: false, diff: differenceLines })).toEqual([
+      'No changes now (4 unchanged)',
+    ]);
+    expect(planMarkdown(failing, differenceLines)).toContain(
+      'No changes now (4 unchanged).\n\n- Error: Cannot apply unit "a.service": it is held\n',
+    );
+    expect(planStatus(failing)).toBe(1);
   });
 
   it('that is stale names the changes since then, with their authors', () => {

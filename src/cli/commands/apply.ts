@@ -178,7 +178,7 @@ async function showPlan({ options, flags, streams }: Call, plan: SetPlan): Promi
   }
   writeLines(streams.err, [
     ...unreachableLines(expected.unreachable),
-    ...requestFailures('apply', { ...expected, problems }, true),
+    ...requestFailures('apply', { ...expected, problems: [...problems, ...expected.problems] }, true),
   ]);
 }
 

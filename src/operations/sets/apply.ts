@@ -115,7 +115,7 @@ async function execute(
   const changed = new Set(plan.changes.map(({ unit }) => unit));
   const { snapshot } = report;
   return forgetPruned(ports, plan, {
-    ...requestResult(report, []),
+    ...requestResult(report, plan.edits.held),
     alone: startedAlone(changed, snapshot.units),
     apart: unitsApart(changed, snapshot.units),
   });

@@ -12,7 +12,12 @@ export type TextDifferences = {
 
 /** The differences between the files of a folder and the registry; an instance with the file of its template has none. */
 export function textDifferences(wanted: WantedSet, view: RegistryView): TextDifferences {
-  const { units, problems } = editsOf(wanted, view, { adopt: true, prune: false, pruneLimit: undefined });
+  const { units, problems } = editsOf(wanted, view, {
+    adopt: true,
+    prune: false,
+    pruneLimit: undefined,
+    retry: true,
+  });
   const files = units.flatMap(({ name, text, digest }): readonly DifferingFile[] => {
     const known = view.units.get(name);
     const found = wanted.units.get(name);

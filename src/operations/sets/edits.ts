@@ -36,6 +36,8 @@ export type SetEdits = {
   readonly left: readonly string[];
   /** The units that only become members of the set. */
   readonly joined: readonly string[];
+  /** The units whose texts in the folder have failed before: they keep their present ones. */
+  readonly held: readonly UnitProblem[];
   /** With any, nothing may be stored. */
   readonly problems: readonly UnitProblem[];
 };
@@ -43,7 +45,8 @@ export type SetEdits = {
 /** The edits for a folder and one view of the registry. Pure. */
 export function editsOf(wanted: WantedSet, view: RegistryView, options: SetOptions): SetEdits {
   const { draft, changed } = draftFor(wanted, view, options);
-  const after = new Map(changed.map((unit) => [unit.name, unit]));
+  const { units, held } = withoutFailed(changed, view, options);
+  const after = new Map(units.map((unit) => [unit.name, unit]));
   const joined: string[] = [];
   for (const name of draft.names) {
     const unit = after.get(name) ?? view.units.get(name);
@@ -73,8 +76,41 @@ export function editsOf(wanted: WantedSet, view: RegistryView, options: SetOptio
     pruned: pruned.map(({ name }) => name),
     left: options.prune ? [] : missing.map(({ name }) => name),
     joined,
+    held,
     problems,
   };
+}
+
+/**
+ * The changed units without texts that have failed before, which would be held at once: such a unit keeps its text, and so do
+ * its template and the other instances. With `retry` all texts are stored.
+ */
+function withoutFailed(
+  changed: readonly DesiredUnit[],
+  view: RegistryView,
+  { retry }: SetOptions,
+): { readonly units: readonly DesiredUnit[]; readonly held: readonly UnitProblem[] } {
+  const textOf = ({ name, digest }: DesiredUnit): string =>
+    `${templateOf(parseUnitName(name))?.text ?? name} ${digest}`;
+  const failed = changed.flatMap((unit) => {
+    const known = view.units.get(unit.name);
+    const held = view.verdicts(unit.name)[unit.digest]?.held;
+    if (retry === true || held === undefined || known === undefined || known.digest === unit.digest)
+      return [];
+    return [{ unit, known, on: held.machines.map(({ name }) => name).join(', ') }];
+  });
+  const texts = new Set(failed.map(({ unit }) => textOf(unit)));
+  const units = changed.flatMap((unit): readonly DesiredUnit[] => {
+    if (!texts.has(textOf(unit))) return [unit];
+    const known = view.units.get(unit.name);
+    return known === undefined || known.target === unit.target ? [] : [{ ...known, target: unit.target }];
+  });
+  const held = failed.map(({ unit, known, on }): UnitProblem => {
+    const message = `Cannot apply unit "${unit.name}": held: text ${unit.hash.slice(0, 7)} failed on ${on}; it keeps text ${known.hash.slice(0, 7)}`;
+    const hint = 'Correct its file; or try this text again: fleetctl apply --retry';
+    return { unit: unit.name, error: new FleetError('contradiction', message, { hint }) };
+  });
+  return { units, held };
 }
 
 type Drafted = { readonly draft: ReturnType<typeof draftOf>; readonly changed: readonly DesiredUnit[] };

@@ -47,7 +47,7 @@ export async function planSet(ports: Ports, wanted: WantedSet, options: SetOptio
     skipped: wanted.skipped,
     problems: edits.problems,
     before,
-    expected: requestResult(report, []),
+    expected: requestResult(report, edits.held),
   });
   if (edits.problems.length > 0 || edits.scope.size === 0) return plan([]);
   await registry.update(() => edits.units.map((unit) => ({ kind: 'put-unit', unit })));

@@ -15,6 +15,7 @@ export function planJson(plan: SetPlan): object {
     left: edits.left,
     joined: edits.joined,
     skipped,
+    held: problemsJson(edits.held),
     failures: failedJson(expected.results),
     problems: problemsJson(problems),
     unreachable: unreachableJson(expected.unreachable),

@@ -1,6 +1,8 @@
 import type { PlannedUnit } from '../../operations/sets/changes.ts';
 import type { SetPlan } from '../../operations/sets/plan.ts';
 import type { DifferingFile } from '../../operations/unit-result.ts';
+import { unreachableLines } from '../report.ts';
+import { requestFailures } from '../request-failures.ts';
 import { changeText, countsText, reasonLines, SIGNS } from './change.ts';
 
 /** The limit of a comment on GitHub is 65536 characters; the rest of the page needs a part of them. */
@@ -12,16 +14,35 @@ export function planMarkdown(plan: SetPlan, diff: (file: DifferingFile) => reado
   const title = `### fleet: set ${code(set)}`;
   if (problems.length > 0)
     return page([title, ...problems.map(({ error }) => `- ${escaped(error.message)}`)]);
-  if (changes.length === 0) return page([title, `No changes (${countsText(plan)}).`]);
+  const failures = failuresOf(plan);
+  if (changes.length === 0 && edits.joined.length === 0)
+    return page([
+      title,
+      `No changes${failures.length > 0 ? ' now' : ''} (${countsText(plan)}).`,
+      ...failures,
+    ]);
   return page([
     title,
     `${countsText(plan)}. Plan ${code(id)}`,
-    ['| | unit | change |', '|---|---|---|', ...changes.map(rowOf)].join('\n'),
+    ...(changes.length === 0
+      ? []
+      : [['| | unit | change |', '|---|---|---|', ...changes.map(rowOf)].join('\n')]),
+    ...failures,
     ...differences(changes, diff),
+    ...(edits.joined.length === 0 ? [] : [`Join the set: ${edits.joined.map(code).join(', ')}`]),
     ...(edits.left.length === 0
       ? []
       : [`Not in the folder, and left as they are: ${edits.left.map(code).join(', ')}`]),
   ]);
+}
+
+/** A list of the failures and unreachable machines that are expected. */
+function failuresOf({ expected }: SetPlan): readonly string[] {
+  const lines = [
+    ...unreachableLines(expected.unreachable),
+    ...requestFailures('apply', expected, true),
+  ].filter((line) => /^(?:Error|Warning):/.test(line));
+  return lines.length === 0 ? [] : [lines.map((line) => `- ${escaped(line)}`).join('\n')];
 }
 
 function rowOf(change: PlannedUnit): string {

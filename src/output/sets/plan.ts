@@ -4,6 +4,7 @@ import type { SetPlan } from '../../operations/sets/plan.ts';
 import type { DifferingFile } from '../../operations/unit-result.ts';
 import { eventText } from '../events.ts';
 import { formatAge } from '../format.ts';
+import { requestFailures } from '../request-failures.ts';
 import { changeText, countsText, reasonLines, SIGNS } from './change.ts';
 
 /** A line with coloured parts, by parameters of SGR. */
@@ -23,13 +24,22 @@ const DIFF_LINES = 16;
 export function planLines(plan: SetPlan, view: PlanView): readonly Line[] {
   const { changes, set, id } = plan;
   const notes = noteLines(plan, view.full || changes.length > 0, view.full);
-  if (changes.length === 0) return [...notes, `No changes: set "${set}" is as wanted (${countsText(plan)})`];
-  const widest = Math.min(30, Math.max(...changes.map(({ unit }) => unit.length)));
+  if (changes.length === 0 && plan.edits.joined.length === 0)
+    return [
+      ...notes,
+      `No changes${isAsWanted(plan) ? `: set "${set}" is as wanted` : ' now'} (${countsText(plan)})`,
+    ];
+  const widest = Math.min(30, Math.max(0, ...changes.map(({ unit }) => unit.length)));
   return [
     ...changes.flatMap((change) => changeLines(change, widest, view)),
     ...notes,
     `Plan: ${id} (${countsText(plan)})`,
   ];
+}
+
+/** Whether nothing fails or is missing. */
+function isAsWanted({ expected }: Pick<SetPlan, 'expected'>): boolean {
+  return requestFailures('apply', expected, true).length + expected.unreachable.length === 0;
 }
 
 function changeLines(change: PlannedUnit, widest: number, view: PlanView): readonly Line[] {

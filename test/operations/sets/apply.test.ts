@@ -251,6 +251,54 @@ it('runs its pass in a controller, and plans without it', async () => {
   expect(asked).toEqual([['a.service']]);
 });
 
+describe('a text that has failed before', () => {
+  const REVERT = '[X-Fleet]\nOnFailedUpdate=revert\n';
+
+  it('is not stored again, so that the old text stays, until the file changes or --retry', async () => {
+    const scene = await makeScene();
+    await scene.write('units/a.service', text('1', 'OnFailedUpdate=revert'));
+    await scene.write('units/b.service', text('1'));
+    await apply(scene);
+    await scene.write('units/a.service', `${FALSE}${REVERT}`);
+    const failed = await apply(scene);
+    expect(failed.kind === 'applied' && failed.result.restored).toMatchObject([
+      { unit: 'a.service', isBack: true },
+    ]);
+    const stored = async (): Promise<string | undefined> =>
+      (await scene.ports.registry.load()).units.get('a.service')?.text;
+    const old = await stored();
+    expect(old).toContain('A=1');
+    await scene.write('units/b.service', text('2'));
+    const next = await plan(scene);
+    expect([kinds(next), next.problems]).toEqual([['changed b.service'], []]);
+    expect(next.expected.problems.map(({ error }) => error.message)).toEqual([
+      expect.stringMatching(
+        /^Cannot apply unit "a\.service": held: text [0-9a-f]{7} failed on m1; it keeps text [0-9a-f]{7}$/,
+      ),
+    ]);
+    const applied = await apply(scene);
+    expect(applied.kind === 'applied' && applied.result.problems).toHaveLength(1);
+    expect(await stored()).toBe(old);
+    expect((await apply(scene)).kind).toBe('unchanged');
+    expect(kinds(await plan(scene, { retry: true }))).toEqual(['changed a.service']);
+    await scene.write('units/a.service', text('3'));
+    expect(kinds(await plan(scene))).toEqual(['changed a.service']);
+  });
+
+  it('is refused for a template and all instances', async () => {
+    const scene = await makeScene();
+    const fleet = '[X-Fleet]\nOnFailedUpdate=revert\nInstances=2\n';
+    await scene.write('units/web@.service', `${SLEEP}${fleet}`);
+    await apply(scene);
+    await scene.write('units/web@.service', `${FALSE}${fleet}`);
+    await apply(scene);
+    const next = await plan(scene);
+    expect([kinds(next), next.edits.units]).toEqual([[], []]);
+    expect(next.expected.problems.length).toBeGreaterThan(0);
+    expect((await scene.ports.registry.load()).units.get('web@.service')?.text).toContain(SLEEP);
+  });
+});
+
 it('reports a text that fails and is held, without a change, and tries it again with --retry', async () => {
   const scene = await makeScene({ m1: {} });
   await scene.write('units/a.service', text('1'));
