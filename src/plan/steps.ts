@@ -73,16 +73,23 @@ export function obstacleFor(
   if (situation === 'unrecorded') return { code: 'unrecorded', path: observed?.state.fragment ?? '' };
   if (situation === 'stale') return { code: 'stale', token, seen: observed?.record?.token ?? 0 };
   if (situation === 'unknown') return { code: 'unknown', detail: observed?.state.loadError ?? '' };
-  const confirmation =
-    steps.length === 0 ? undefined : confirmationOn(machine, wanted?.name ?? observed?.name ?? '');
-  if (confirmation?.state === 'armed')
-    return { code: 'awaits-confirmation', leftMs: timeLeft(confirmation, machine) };
-  const reverted = steps.length === 0 || wanted === undefined ? undefined : revertedOn(machine, wanted);
+  const confirmation = confirmationOn(machine, wanted?.name ?? observed?.name ?? '');
+  if (confirmation?.state === 'armed') {
+    const leftMs = timeLeft(confirmation, machine);
+    // A unit that runs is not as wanted if the machine is about to revert it.
+    if (steps.length > 0 || leftMs === 0) return { code: 'awaits-confirmation', leftMs };
+  }
+  const reverted = wanted === undefined || !puts(steps) ? undefined : revertedOn(machine, wanted);
   if (reverted !== undefined) {
     const { hash, windowMs, why } = reverted;
     return { code: 'reverted', hash, windowMs, why };
   }
   return fenceObstacle(wanted, steps, machine, snapshot);
+}
+
+/** Whether these steps bring the text into effect. */
+function puts(steps: readonly Step[]): boolean {
+  return steps.some(({ kind }) => kind === 'write' || kind === 'start' || kind === 'restart');
 }
 
 /** Whether these steps start the unit, or write it so that others may start it. */

@@ -26,16 +26,22 @@ import { complete, LOCK_WAIT_SECONDS } from './script.ts';
  * start · unlock · wait · settle · report. Links are removed before a stop, so that systemd does not start the unit
  * again. A stop comes before the rename, so that ExecStop= of the running text runs. The lock is free during the wait for
  * a stop, and tokens are checked again after it, so that a stuck unit never blocks other changes. Sections have the index
- * of their change (`guard:0`); a change that fails is skipped from there on.
+ * of their change (`guard:0`); a change that fails is skipped from there on. Reverts
+ * that are armed have `by`, an id of this script.
  */
-export function changeScript(changes: readonly UnitChange[], clusterId: string, waits: Waits): string {
+export function changeScript(
+  changes: readonly UnitChange[],
+  clusterId: string,
+  waits: Waits,
+  by: string,
+): string {
   const all = changes.map(numbered);
   const having = (kind: Step['kind']): readonly Numbered[] =>
     all.filter(({ change }) => hasStep(change, kind));
   const guards = all.flatMap((each) => [guard(each), ...checkLease(each)]);
   const functions = having('arm').length > 0 ? CONFIRM_FUNCTIONS : '';
   const script = complete('change', [
-    `clock; began=$now changed= deadline= wait= ran= again= armed= ${all.map(({ index }) => `skip${index}=`).join(' ')}`,
+    `clock; began=$now changed= deadline= wait= ran= again= armed= by=${quote(by)} ${all.map(({ index }) => `skip${index}=`).join(' ')}`,
     ...deadline(waits.ms),
     'step prepare prepare || return',
     'step lock lock || return',

@@ -28,6 +28,8 @@ export type Confirming = {
   readonly again: <T>(work: (ask: MachineSession['ask']) => Promise<T>) => Promise<T>;
   /** The time at which the change was sent, in ms of `performance.now()`. The window of the machine began later. */
   readonly sentAt: number;
+  /** The id of the script that made the change: only that one is reverted. */
+  readonly by: string;
   readonly settleMs: number;
 };
 
@@ -54,7 +56,7 @@ export async function confirmed(
   if (step === undefined) return outcome;
   const { failure } = outcome;
   const { unit, token } = change;
-  const request: Unconfirmed = { unit, token, digest: step.digest };
+  const request: Unconfirmed = { unit, token, digest: step.digest, by: confirming.by };
   const ending =
     failure === undefined || failure.code === 'unreachable'
       ? await overNewLogin(request, outcome, step, confirming)

@@ -4,7 +4,9 @@
 #   links                      the links to the unit, as lines "PATH TARGET"
 #   launched                   the unit ran or was meant to run, so the revert starts it
 #   revert                     the script, which fleet-confirm@UNIT.service runs: by a transient timer, and at boot
-#   armed                      the change to confirm, and its deadline; without this file the script only cleans up
+#   armed                      the change to confirm, the script that armed it, and its deadline; without this file the
+#                              revert script only cleans up
+#   room                       space on a disk that is full by then
 #   begun                      the revert has begun, and cannot be averted
 #   reverted                   after it, alone: the text that was reverted, and why
 
@@ -14,7 +16,7 @@ arm() {
   [ -z "$(absent systemd-run cp)" ] || { echo 'systemd-run is not there'; return 1; }
   mine=$L/confirm/$1 revert=fleet-confirm@$1
   rm -rf "$mine" && own "$L/confirm" "$mine" && keep_old "$1" "$2" && revert_text "$1" >"$mine/revert" &&
-    confirmation "$@" >"$mine/.armed" && install_revert && start_timer "$5" && mv "$mine/.armed" "$mine/armed" &&
+    keep_room && confirmation "$@" >"$mine/.armed" && install_revert && start_timer "$5" && mv "$mine/.armed" "$mine/armed" &&
     within 60 sync -- "$mine" && armed="$armed $1" && return
   drop_revert "$1"
   return 1
@@ -23,8 +25,11 @@ arm() {
 confirmation() {
   clock
   read -r boot </proc/sys/kernel/random/boot_id
-  printf '%s\n' "unit=$1" state=armed "token=$2" "hash=$3" "digest=$4" "window=$5" "boot=$boot" "deadline=$((now + $5 / 10))"
+  printf '%s\n' "unit=$1" state=armed "token=$2" "by=$by" "hash=$3" "digest=$4" "window=$5" "boot=$boot" \
+    "deadline=$((now + $5 / 10))"
 }
+# keep_room: a revert writes little, but on a full disk it could not write anything
+keep_room() { printf '%65536s' '' >"$mine/room"; }
 # keep_old UNIT TOKEN: copies what the change replaces to $mine
 keep_old() {
   ! is_there "./$1" || cp -pP -- "./$1" "$mine/file" || return
@@ -81,13 +86,23 @@ RestartSec=1
 OOMScoreAdjust=-1000
 END
 }
-# start_timer MS: starts the timer of the revert, and verifies that systemd has both
+# start_timer MS: starts the timer of the revert, and verifies that systemd has both. An earlier revert may have failed
 start_timer() {
-  run_timer "$1" || { systemctl stop -- "$revert.timer"; run_timer "$1"; } || return
+  run_timer "$1" 2>/dev/null || {
+    systemctl stop -- "$revert.timer" 2>/dev/null
+    systemctl reset-failed -- "$revert.service" "$revert.timer" 2>/dev/null
+    systemctl daemon-reload && run_timer "$1"
+  } || return
   has_revert || { systemctl daemon-reload && has_revert; } || { echo 'systemd does not know the revert'; return 1; }
 }
+# run_timer MS: a reload of systemd begins OnActiveSec= again, but not OnStartupSec=, which counts from the start of systemd
 run_timer() {
-  within "${S:-31}" systemd-run --quiet --unit="$revert.service" --on-active="$1ms" --timer-property=AccuracySec=100ms
+  begun=$(systemctl show --property=UserspaceTimestampMonotonic)
+  begun=${begun#*=}
+  case "$begun" in '' | *[!0-9]*) echo 'systemd does not report its start'; return 1 ;; esac
+  clock
+  within "${S:-31}" systemd-run --quiet --unit="$revert.service" --on-active="$1ms" \
+    --on-startup="$((now * 10 - begun / 1000 + $1))ms" --timer-property=AccuracySec=100ms
 }
 has_revert() {
   case "$(systemctl show --property=LoadState -- "$revert.service")" in *=loaded) ;; *) return 1 ;; esac
@@ -116,14 +131,24 @@ confirm() {
     return
   fi
   is_about "$mine/armed" "$2" || return 20
-  [ ! -f "$mine/begun" ] || return 22
+  [ ! -f "$mine/begun" ] && ! is_overdue "$mine/armed" || return 22
   is_in "$1" "$4" "$5" || return 23
   rm -f "$mine/armed" && within 60 sync -- "$mine" && drop_revert "$1"
 }
-# is_about FILE TOKEN: it has that token
+# is_about FILE TOKEN [BY]: it has that token, and was armed by that script
 is_about() { [ -f "$1" ] && case "$(cat -- "$1")" in *"
 token=$2
-"*) ;; *) return 1 ;; esac; }
+${3:+by=$3}"*) ;; *) return 1 ;; esac; }
+# is_overdue FILE: its deadline is over, or the machine has rebooted, so that it is reverted
+is_overdue() {
+  clock
+  read -r now_boot </proc/sys/kernel/random/boot_id
+  boot= deadline=0
+  while IFS='=' read -r key value; do
+    case "$key" in boot) boot=$value ;; deadline) deadline=$value ;; esac
+  done <"$1"
+  [ "$boot" != "$now_boot" ] || [ "$now" -ge "$deadline" ]
+}
 # is_in UNIT up|finished INVOCATION
 is_in() {
   shown=$(systemctl show --property=ActiveState,InvocationID -- "$1") || return
@@ -135,11 +160,12 @@ is_in() {
   esac
 }
 
-# revert_now UNIT TOKEN: reverts a change that has failed, without waiting for its deadline. 20: it is not armed
+# revert_now UNIT TOKEN BY: reverts a change that has failed, without waiting for its deadline. 20: that script has not armed
+# it; the same decision may be carried out by another process
 revert_now() {
   mine=$L/confirm/$1 revert=fleet-confirm@$1
-  is_about "$mine/reverted" "$2" && return
-  is_about "$mine/armed" "$2" || return 20
+  is_about "$mine/reverted" "$2" "$3" && return
+  is_about "$mine/armed" "$2" "$3" || return 20
   echo failed >"$mine/why"
   S=130
   order systemctl start -- "$revert.service"
@@ -165,6 +191,20 @@ up() {
     [ ! -f "$L/units/$name" ] || printf '%s\n' "$name"
   done
 }
+# is_down: it does not run, nor stop
+is_down() {
+  case "$(systemctl show --property=ActiveState -- "$unit")" in *=inactive | *=failed) ;; *) return 1 ;; esac
+}
+# stop_new: a text that does not stop must not delay the revert
+stop_new() {
+  timeout -k 1 3 systemctl stop -- "$unit"
+  is_down || {
+    systemctl kill --kill-who=all --signal=KILL -- "$unit"
+    timeout -k 1 3 systemctl stop -- "$unit"
+  }
+}
+# save FILE COMMAND...: the output of a command, as a whole
+save() { out=$1; shift; { "$@" >"$mine/.draft"; } 2>/dev/null && mv -f "$mine/.draft" "$out"; }
 # put FILE DRAFT PLACE: as a hard link if possible, which needs no room on a full disk
 put() {
   [ ! "$1" -ef "$3" ] || return 0
@@ -212,23 +252,30 @@ main() {
   if [ -f "$mine/armed" ]; then revert || return; fi
   # The link goes after the files, so that a boot repeats this, and before the script.
   systemctl stop --no-block -- "$revert.timer" 2>/dev/null
+  rm -f "$mine/.draft" "$mine/.armed"
   for file in "$mine"/*; do case "$file" in */revert | */reverted) ;; *) rm -f "$file" ;; esac; done
-  rm -f "sysinit.target.wants/$revert.service" && rm -f "./$revert.service" "$mine/revert"
-  rmdir sysinit.target.wants "$mine" 2>/dev/null
-  systemctl daemon-reload || :
+  rm -f "sysinit.target.wants/$revert.service"
+  rmdir sysinit.target.wants 2>/dev/null
+  # Without its file, systemd would apply the default timeout to this service.
+  systemctl daemon-reload
+  rm -f "./$revert.service" "$mine/revert"
+  rmdir "$mine" 2>/dev/null || :
 }
 revert() {
-  [ -s "$mine/begun" ] || { cause >"$mine/.begun" && mv "$mine/.begun" "$mine/begun"; } && sync -- "$mine" || return
-  read -r why <"$mine/begun"
+  rm -f "$mine/room"
+  # A full or broken disk must not prevent the revert.
+  [ -s "$mine/begun" ] || save "$mine/begun" cause || :
+  sync -- "$mine" || :
+  if [ -s "$mine/begun" ]; then read -r why <"$mine/begun"; else why=$(cause); fi
   echo "Reverts the last change of $unit: $why"
   exec 9>&-
   before=$(up)
-  timeout -k 1 120 systemctl stop -- "$unit"
+  stop_new
   lock && restore_files && systemctl daemon-reload || return
   if [ -f "$mine/launched" ]; then
     systemctl reset-failed -- "$unit" 2>/dev/null
     if systemctl is-active --quiet -- "$unit"; then verb=restart; else verb=start; fi
-    systemctl "$verb" --no-block -- "$unit"
+    systemctl "$verb" --no-block -- "$unit" || { sleep 1; systemctl "$verb" --no-block -- "$unit"; }
   else
     systemctl stop --no-block -- "$unit"
   fi
@@ -243,16 +290,20 @@ revert() {
     systemctl reset-failed -- "$unit" 2>/dev/null
     put "$mine/removed" "$L/tmp/revert" "$L/removed/$unit" && rm -f "$L/units/$unit" || return
   fi
+  # "armed" may go only after everything that was put back is on the disk. A repetition would restart the unit.
+  until sync && save "$mine/reverted" report; do sleep 1; done
+  rm -f "$mine/armed" && sync -- "$mine"
+}
+# report: the text of "reverted"
+report() {
   while IFS='=' read -r key value; do
     case "$key" in
       state) echo state=reverted ;;
       boot | deadline) ;;
       *) printf '%s\n' "$key=$value" ;;
     esac
-  done <"$mine/armed" >"$mine/.reverted"
-  printf '%s\n' "why=$why" "at=$(date +%s)" >>"$mine/.reverted"
-  # "armed" may go only after everything that was put back is on the disk.
-  sync && mv "$mine/.reverted" "$mine/reverted" && rm -f "$mine/armed" && sync -- "$mine"
+  done <"$mine/armed"
+  printf '%s\n' "why=$why" "at=$(date +%s)"
 }
 main
 END

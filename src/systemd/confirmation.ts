@@ -11,8 +11,13 @@ import { readStates } from './read-evidence.ts';
 import { readOwnUnitName } from './record.ts';
 import { complete, withoutComments } from './script.ts';
 
-/** A change to confirm: its unit, its decision and the digest of its text. */
-export type Unconfirmed = { readonly unit: string; readonly token: number; readonly digest: string };
+/** A change to confirm: its unit, its decision, the digest of its text, and the id of the script that made it. */
+export type Unconfirmed = {
+  readonly unit: string;
+  readonly token: number;
+  readonly digest: string;
+  readonly by: string;
+};
 
 /** The state of the change on the machine. */
 export type RevertState =
@@ -103,7 +108,9 @@ export function revertQuery(change: Unconfirmed): Query<RevertState> {
     request: change,
     script:
       CONFIRM_FUNCTIONS +
-      complete('reversion', [`step revert revert_now ${quote(change.unit)} ${change.token}`]),
+      complete('reversion', [
+        `step revert revert_now ${quote(change.unit)} ${change.token} ${quote(change.by)}`,
+      ]),
     deadlineMs: REVERT_DEADLINE_MS,
     read: (sections) => {
       const { status } = findSection(sections, 'revert') ?? {};

@@ -98,15 +98,16 @@ function openSession(
       let lost: Failure | undefined;
       const sentAt = performance.now();
       const asked = withWindow(given ?? waits(), possible);
+      const by = randomBytes(8).toString('hex');
       try {
         if (possible.length > 0)
-          for (const outcome of await ask(changeQuery(possible, clusterId, asked)))
+          for (const outcome of await ask(changeQuery(possible, clusterId, asked, by)))
             outcomes.set(outcome.unit, outcome);
       } catch (error) {
         if (!isFleetError(error)) throw error;
         lost = unreachableFailure(error);
       }
-      const confirming = { ask, again: inNewSession(transport, access, waits, paths), sentAt, ...asked };
+      const confirming = { ask, again: inNewSession(transport, access, waits, paths), sentAt, by, ...asked };
       return Promise.all(
         changes.map((change) => {
           const { unit, obstacle: failure = lost } = change;
@@ -147,11 +148,12 @@ function changeQuery(
   changes: readonly UnitChange[],
   clusterId: string,
   waits: Waits,
+  by: string,
 ): Query<readonly UnitOutcome[]> {
   return {
     kind: 'change',
     request: changes,
-    script: changeScript(changes, clusterId, waits),
+    script: changeScript(changes, clusterId, waits, by),
     deadlineMs: waits.ms === undefined ? CHANGE_DEADLINE_MS : WAITLESS_DEADLINE_MS + waits.ms,
     read: (sections, { name, ask }) => withJournals(readOutcomes(name, changes, sections, waits.blocks), ask),
   };

@@ -80,6 +80,22 @@ onMachines('a unit with Confirm=', () => {
     },
   );
 
+  it('whose operator disappears is reverted in time on a full disk, although it does not stop and systemd is reloaded', async () => {
+    write(gate('0', 'TimeoutStopSec=infinity\nExecStop=/bin/sleep infinity'));
+    const victim = operator.launch(['start', '--replace', 'gate']);
+    await whenArmed();
+    victim.process.kill('SIGKILL');
+    const began = performance.now();
+    await whenRunning('0', began);
+    await cluster('fill', 'k1');
+    while (performance.now() - began < WINDOW_MS - 1000)
+      await inside('k1', 'systemctl daemon-reload; sleep 0.3');
+    expect((await whenRunning('2', began)) - WINDOW_MS).toBeLessThan(LATE_MS);
+    await until('k1', 'test ! -e /var/lib/fleet/confirm/gate.service/armed');
+    await cluster('unfill', 'k1');
+    expect(await inside('k1', 'systemctl list-units --failed --plain --no-legend "fleet-*"')).toBe('');
+  });
+
   it('of which the operator disappears runs with its old text again in time, and is not changed before', async () => {
     write(gate('5'));
     const victim = operator.launch(['start', '--replace', 'gate']);
@@ -93,7 +109,7 @@ onMachines('a unit with Confirm=', () => {
     const found = `Warning: Text ${await hash()} of gate.service was reverted by machine "k1": not confirmed within 5s\n`;
     expect((await operator.fleetctl('list-units')).stderr).toBe(found);
     expect((await operator.fleetctl('reconcile')).stderr).toContain('the machine has reverted');
-    expect((await operator.fleetctl('history', 'gate')).stdout.match(/failed/g)).toHaveLength(3);
+    expect((await operator.fleetctl('history', 'gate')).stdout.match(/failed/g)).toHaveLength(4);
     expect(await operator.fleetctl('stop', 'gate')).toMatchObject({ status: 0 });
     write(gate('6'));
     expect(await operator.fleetctl('start', '--replace', 'gate')).toEqual(LAUNCHED);

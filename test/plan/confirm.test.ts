@@ -12,7 +12,11 @@ const common = { unit: NAME, token: 5, hash: UNIT.hash, digest: UNIT.digest, win
 const reverted: Confirmation = { ...common, state: 'reverted', why: 'timeout', at: 1 };
 const armed: Confirmation = { ...common, state: 'armed', deadline: 1012 };
 
-function changeOf(observed: Partial<ObservedUnit> | undefined, ...confirmations: Confirmation[]) {
+function changeOf(
+  observed: Partial<ObservedUnit> | undefined,
+  confirmations: readonly Confirmation[] = [],
+  unit = UNIT,
+) {
   const units = observed === undefined ? [] : [observedUnit(UNIT, observed)];
   const base = cluster().machine('m1', {}, { units }).snapshot();
   const machines = base.machines.map((view) =>
@@ -20,7 +24,7 @@ function changeOf(observed: Partial<ObservedUnit> | undefined, ...confirmations:
       ? view
       : { ...view, observation: { ...view.observation, uptimeSeconds: 1000, confirmations } },
   );
-  const snapshot = { ...base, machines, units: [UNIT] };
+  const snapshot = { ...base, machines, units: [unit] };
   return plan(snapshot, new Map([[NAME, [idOf('m1')]]]))[0]?.changes[0];
 }
 
@@ -42,16 +46,30 @@ describe('a unit with Confirm=', () => {
   });
 
   it('is not changed while an earlier change waits for its confirmation', () => {
-    expect(changeOf(undefined, armed)?.obstacle).toEqual({ code: 'awaits-confirmation', leftMs: 12_000 });
-    expect(changeOf({ state: running, record: recordOf(UNIT) }, armed)).toBeUndefined();
+    expect(changeOf(undefined, [armed])?.obstacle).toEqual({ code: 'awaits-confirmation', leftMs: 12_000 });
+    expect(changeOf({ state: running, record: recordOf(UNIT) }, [armed])).toBeUndefined();
+  });
+
+  it('is not as wanted while its machine is about to revert it', () => {
+    const overdue = { ...armed, deadline: 999 };
+    expect(changeOf({ state: running, record: recordOf(UNIT) }, [overdue])).toMatchObject({
+      steps: [],
+      obstacle: { code: 'awaits-confirmation', leftMs: 0 },
+    });
   });
 
   it('does not get a text again that the machine has reverted', () => {
     const { hash, windowMs } = common;
     const obstacle = { code: 'reverted', hash, windowMs, why: 'timeout' };
-    expect(changeOf(undefined, reverted)).toMatchObject({ steps: [], obstacle });
-    expect(changeOf({ state: running, digest: 'old' }, reverted)).toMatchObject({ steps: [], obstacle });
-    expect(changeOf(undefined, { ...reverted, digest: 'other' })?.obstacle).toBeUndefined();
-    expect(changeOf({ state: running, record: recordOf(UNIT) }, reverted)).toBeUndefined();
+    expect(changeOf(undefined, [reverted])).toMatchObject({ steps: [], obstacle });
+    expect(changeOf({ state: running, digest: 'old' }, [reverted])).toMatchObject({ steps: [], obstacle });
+    expect(changeOf(undefined, [{ ...reverted, digest: 'other' }])?.obstacle).toBeUndefined();
+    expect(changeOf({ state: running, record: recordOf(UNIT) }, [reverted])).toBeUndefined();
+  });
+
+  it('is stopped without another word about a revert', () => {
+    const loaded = desiredUnit(NAME, 'Confirm=30s', { token: 5, machine: 'm1', target: 'loaded' });
+    const observed = { state: running, record: recordOf(UNIT, { token: 4 }) };
+    expect(kinds(changeOf(observed, [reverted], loaded))).toEqual(['stop', 'record']);
   });
 });

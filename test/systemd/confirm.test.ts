@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
 import { sha1, sha256 } from '../../src/base/hash.ts';
@@ -91,8 +91,12 @@ describe.each(SHELLS)('a change to confirm, with %s', (shell) => {
     const calls = machine.calls();
     const timer = calls.findIndex((call) => call.startsWith('systemd-run'));
     expect(calls[timer]).toMatch(
-      /--unit=fleet-confirm@web@1\.service\.service --on-active=30000ms .*AccuracySec=100ms/,
+      /--unit=fleet-confirm@web@1\.service\.service --on-active=30000ms --on-startup=\d+ms .*AccuracySec=100ms/,
     );
+    // The stub of systemd was started 1 s after the kernel.
+    const startupMs = Number(/--on-startup=(\d+)ms/.exec(calls[timer] ?? '')?.[1]);
+    const deadline = Number(/^deadline=(\d+)$/m.exec(machine.text('var/confirm', UNIT, 'armed') ?? '')?.[1]);
+    expect(Math.abs(startupMs + 1000 - deadline * 10)).toBeLessThan(5000);
     expect(timer).toBeLessThan(calls.findIndex((call) => call.startsWith('stop --no-block')));
     expect(machine.text('etc/sysinit.target.wants', `fleet-confirm@${UNIT}.service`)).toContain(
       '/confirm/%i/revert\n',
@@ -154,6 +158,50 @@ describe.each(SHELLS)('a change to confirm, with %s', (shell) => {
     });
     expect([machine.text('etc', UNIT), eventsOf(machine).at(-1)]).toEqual([OLD, `start ${UNIT} as old`]);
     expect((await machine.observe()).confirmations).toMatchObject([{ state: 'reverted', why: 'failed' }]);
+  });
+
+  it('of another process that carries out the same decision is neither reverted nor judged', async () => {
+    const machine = await withOld({ shell });
+    await leave(machine, restart());
+    const state = stateOf(machine);
+    const [outcome] = await machine.change([restart()], { onNewLogin: gone });
+    expect(outcome?.failure).toMatchObject({ code: 'awaits-confirmation' });
+    expect(stateOf(machine)).toEqual(state);
+    expect((await machine.observe()).confirmations).toMatchObject([{ state: 'armed' }]);
+  });
+
+  it('is not confirmed after its deadline, although its revert has not begun yet', async () => {
+    const machine = await withOld({ shell });
+    let logins = 0;
+    const late = async (): Promise<void> => {
+      if (logins++ > 0) return void (await machine.revert(UNIT));
+      const file = `var/confirm/${UNIT}/armed`;
+      machine.write(file, (machine.text(file) ?? '').replace(/^deadline=.*$/m, 'deadline=1'));
+    };
+    const [outcome] = await machine.change([restart()], { onNewLogin: late });
+    expect(outcome?.failure).toMatchObject({ code: 'unconfirmed', isReverted: true });
+    expect(machine.text('etc', UNIT)).toBe(OLD);
+  });
+
+  it('is not confirmed before its unit is healthy, and is reverted if it is not', async () => {
+    const machine = await withOld({ shell });
+    const change = restart();
+    const health = { unit: UNIT, forMs: 0, command: 'exit 3', withinMs: 100 };
+    const steps = change.steps.map((step) => (step.kind === 'arm' ? { ...step, health } : step));
+    const [outcome] = await machine.change([{ ...change, steps }]);
+    expect(outcome?.failure).toMatchObject({
+      code: 'unconfirmed',
+      isReverted: true,
+      cause: { code: 'unhealthy' },
+    });
+    expect(machine.text('etc', UNIT)).toBe(OLD);
+  });
+
+  it('is armed although an earlier revert has failed', async () => {
+    const machine = await withOld({ shell });
+    machine.tell('failed-revert');
+    expect(codeOf(await machine.change([restart()]))).toBeUndefined();
+    expect(machine.calls('reset-failed').join()).toContain(`fleet-confirm@${UNIT}.service`);
   });
 
   it('is not made if its revert cannot be armed', async () => {
@@ -226,6 +274,42 @@ describe.each(SHELLS)('a change to confirm, with %s', (shell) => {
 });
 
 describe('a revert', () => {
+  it('kills a text that does not stop', async () => {
+    const machine = await withOld();
+    await leave(machine, restart(unitText('stuck', 'ExecStart=/bin/sleep 1000', 'ExecStop=never')));
+    await machine.revert(UNIT);
+    expect(machine.calls('kill')).toEqual([`kill --kill-who=all --signal=KILL -- ${UNIT}`]);
+    expect(eventsOf(machine).at(-1)).toBe(`start ${UNIT} as old`);
+  });
+
+  it('is carried out although nothing can be written', async () => {
+    const machine = await withOld();
+    await leave(machine, restart());
+    // The drafts of "begun" and "reverted".
+    const draft = machine.path('var/confirm', UNIT, '.draft');
+    mkdirSync(draft);
+    const over = machine.revert(UNIT);
+    await expect.poll(() => eventsOf(machine).at(-1), { timeout: 10_000 }).toBe(`start ${UNIT} as old`);
+    rmdirSync(draft);
+    expect(await over).toBe(0);
+    expect((await machine.observe()).confirmations).toMatchObject([{ state: 'reverted', why: 'reboot' }]);
+  });
+
+  it('has space for its notes', async () => {
+    const machine = await withOld();
+    await leave(machine, restart());
+    expect(machine.text('var/confirm', UNIT, 'room')).toHaveLength(65_536);
+  });
+
+  it('does not lose its service before its end, which would then time out', async () => {
+    const machine = await withOld();
+    await leave(machine, restart());
+    machine.tell('note-files', `fleet-confirm@${UNIT}.service`);
+    await machine.revert(UNIT);
+    expect(machine.calls('daemon-reload').at(-1)).toBe('daemon-reload with the file');
+    expect(machine.files('etc').filter((file) => file.includes('confirm'))).toEqual([]);
+  });
+
   it('gives its deadline as the reason if that is over', async () => {
     const machine = await withOld();
     await leave(machine, restart());
