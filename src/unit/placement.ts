@@ -217,6 +217,19 @@ function checkTogether(placement: Placement, section: FleetSection): void {
   if (placement.conflicts.length > 0 && replaced !== undefined) {
     throw wordError(replaced, 'cannot be used with Conflicts', 'Remove one of them');
   }
+  for (const [option, ms] of [
+    ['HealthyFor', placement.healthyForMs],
+    ['HealthyWithin', placement.healthyWithinMs],
+  ] as const) {
+    const word = words(option).at(-1);
+    if (word === undefined || ms === undefined || ms < (placement.confirmMs ?? Number.POSITIVE_INFINITY))
+      continue;
+    throw wordError(
+      word,
+      'is not shorter than Confirm',
+      'The unit is healthy too late for its confirmation: give Confirm more time',
+    );
+  }
   for (const word of words('MachineOf')) {
     const conflict = placement.conflicts.find((glob) => matchesGlob(glob, parseUnitName(word.text).text));
     if (conflict === undefined) continue;

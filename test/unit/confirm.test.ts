@@ -28,6 +28,16 @@ describe('Confirm=', () => {
     );
   });
 
+  it.each(['HealthyFor=30s', 'HealthyWithin=1min\nHealthExec=/bin/true'])(
+    '%s is too long for it',
+    (lines) => {
+      expect(() => confirmOf(`Confirm=30s\n${lines}`)).toThrow(
+        /line 5: Healthy\w+ is not shorter than Confirm/,
+      );
+      expect(confirmOf(`Confirm=61s\n${lines}`)).toBe(61_000);
+    },
+  );
+
   it('needs a name that leaves room for the unit that reverts', () => {
     const name = (length: number): string => `${'a'.repeat(length - 8)}.service`;
     expect(confirmOf('Confirm=30s', name(230))).toBe(30_000);
