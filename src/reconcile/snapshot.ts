@@ -48,13 +48,18 @@ export function snapshotOf(
 
 /**
  * The machine without the reports about changes that it reverted earlier: the text is known to have failed, and the unit was
- * changed since, so that an operator or the hold of the text decides whether it is tried again.
+ * changed since, so that an operator or the hold of the text decides whether it is tried again. A machine can only report about
+ * its own units, and the registry's text of a unit only if that has `Confirm=`.
  */
 function withNewReverts(view: MachineView, registry: RegistryView): MachineView {
   if (view.unreachable !== undefined || view.observation.confirmations === undefined) return view;
   const confirmations = view.observation.confirmations.filter(({ state, unit, token, digest }) => {
+    if (state === 'armed') return true;
+    const wanted = registry.units.get(unit);
+    const isIts = wanted !== undefined && (wanted.placement.global || wanted.machine === view.id);
+    if (!isIts || (wanted.digest === digest && wanted.placement.confirmMs === undefined)) return false;
     const isKnown = registry.verdicts(unit)[digest]?.kind === 'failed';
-    return state === 'armed' || !isKnown || token === registry.units.get(unit)?.token;
+    return !isKnown || token === wanted.token;
   });
   return { ...view, observation: { ...view.observation, confirmations } };
 }
