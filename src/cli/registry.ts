@@ -13,8 +13,7 @@ import {
 } from '../config/places.ts';
 import type { LeaderLock } from '../election/leadership.ts';
 import type { RegistryStatus } from '../output/registry-status.ts';
-import type { VoterStatus } from '../quorum/status.ts';
-import type { QuorumStore } from '../quorum/store.ts';
+import type { QuorumStore, RegisterStatus } from '../quorum/store.ts';
 import type { Voters } from '../reconcile/ports.ts';
 import type { RegistryOptions } from '../registry/edit.ts';
 import { createRegistry, type Registry } from '../registry/registry.ts';
@@ -95,9 +94,11 @@ export async function describeRegistry({
   const config = await ownConfig(flags, streams);
   const place = config.registry;
   const store = await openStore(place, config, streams);
-  const { revision } = await store.list('cluster').finally(() => store.close());
-  const voters = (await storeKind(place).voters?.(config, streams)) ?? [];
-  return { place: formatRegistryPlace(place), revision, voters };
+  const read = async (): Promise<RegisterStatus> => {
+    if ('status' in store) return (await (store as QuorumStore).status()) ?? { revision: 0, voters: [] };
+    return { revision: (await store.list('cluster')).revision, voters: [] };
+  };
+  return { place: formatRegistryPlace(place), ...(await read().finally(() => store.close())) };
 }
 
 /** A store with its place as it is written into fleet.conf. */
@@ -131,8 +132,6 @@ export async function withStores<T>(
 
 /** What is done with a registry at one kind of place. Its code is loaded only for such a place. */
 type StoreKind<P extends RegistryPlace> = {
-  /** The machines that store it; undefined if it does not exist yet. */
-  voters?(config: Config, streams: Streams): Promise<readonly VoterStatus[] | undefined>;
   open(place: P, config: Config, streams: Streams, driver?: SystemdDriver): Promise<Store>;
   /** For `fleetd`: rejects if the place cannot be written, and makes the leader lock beside the registry. */
   readonly controller: ControllerPart<P> | undefined;
@@ -151,11 +150,6 @@ const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } 
     async open(_, config, streams, driver) {
       const { openMachinesStore } = await import('./machines-store.ts');
       return openMachinesStore('head', config, streams, driver);
-    },
-    async voters(config, streams) {
-      const { openMachinesStore } = await import('./machines-store.ts');
-      const store = await openMachinesStore('head', config, streams);
-      return store.voters().finally(() => store.close());
     },
     controller: {
       probe: async () => undefined,

@@ -1,20 +1,23 @@
-import type { VoterStatus } from '../quorum/status.ts';
+import type { RegisterStatus } from '../quorum/store.ts';
 import { rowsJson } from './field.ts';
 import { VOTERS } from './listings.ts';
 
 /** The location of a registry as in fleet.conf, its revision, and its voters if it is on the machines. */
-export type RegistryStatus = {
-  readonly place: string;
-  readonly revision: number;
-  readonly voters: readonly VoterStatus[];
-};
+export type RegistryStatus = RegisterStatus & { readonly place: string };
 
-export function registryLine({ place, revision }: RegistryStatus): string {
+export function registryLine({ place, revision, withoutMajority }: RegistryStatus): string {
+  if (withoutMajority !== undefined)
+    return `Registry ${place}: without a majority of its voters; the newest revision that was found is ${revision}`;
   return revision === 0 ? `Registry ${place}: empty` : `Registry ${place}: revision ${revision}`;
 }
 
-export function registryJson({ place, revision, voters }: RegistryStatus): object {
-  return { registry: place, revision, voters: rowsJson(VOTERS.fields, voters) };
+export function registryJson({ place, revision, voters, withoutMajority }: RegistryStatus): object {
+  return {
+    registry: place,
+    revision,
+    voters: rowsJson(VOTERS.fields, voters),
+    ...(withoutMajority && { withoutMajority: withoutMajority.message }),
+  };
 }
 
 /** Why voters are unreachable, and which machines have changes that a recovery did not find. */

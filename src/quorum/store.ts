@@ -14,6 +14,15 @@ import { addSegment, type Entry, snapshotOf } from './segments.ts';
 import { statusOf, type VoterStatus } from './status.ts';
 import { type AskVoter, HeadVoters, type TextCache } from './voters.ts';
 
+export type RegisterStatus = {
+  /** Without a majority of the voters, the newest one that a machine has. */
+  readonly revision: number;
+  /** The voters and what each has stored, and the machines that have a registry of an earlier era. */
+  readonly voters: readonly VoterStatus[];
+  /** Why no majority can be read; undefined if one can. */
+  readonly withoutMajority?: FleetError;
+};
+
 export type QuorumOptions = {
   /** The name of the register: registers are independent of each other. */
   readonly register: string;
@@ -227,14 +236,22 @@ export class QuorumStore implements Store {
     return { ...remains, store };
   }
 
-  /**
-   * The voters and what each has stored, and the machines that have a registry of an earlier era; undefined if there is no registry
-   * yet.
-   */
-  async voters(): Promise<readonly VoterStatus[] | undefined> {
-    const head = await this.#readHead();
+  /** Undefined if there is no registry yet. Rejects without a majority of the voters only if no machine has a head. */
+  async status(): Promise<RegisterStatus | undefined> {
     const names = this.#options.machines.map(({ machine }) => machine);
-    return head && statusOf(head, names, this.#holders);
+    const statusWith = async (head: Head): Promise<RegisterStatus> => ({
+      revision: head.revision,
+      voters: await statusOf(head, names, this.#holders),
+    });
+    try {
+      const head = await this.#readHead();
+      return head && (await statusWith(head));
+    } catch (error) {
+      if (!isFleetError(error, 'registry-no-majority')) throw error;
+      const remains = await findRemains(names, this.#holders);
+      if (remains === undefined) throw error;
+      return { ...(await statusWith(remains.head)), withoutMajority: error };
+    }
   }
 
   /** The head after a commit; its texts are in the cache. */

@@ -75,6 +75,8 @@ onMachines('the voters of a registry', () => {
     await leads();
     await Promise.all([cluster('kill', 'k3'), cluster('kill', 'k4')]);
     await fleetd.logged('election-failed', {}, 30_000);
+    const status = await operator.fleetctl('registry');
+    expect([status.status, status.stdout]).toEqual([5, expect.stringMatching(/^k3 +unreachable/m)]);
     const refused = await operator.fleetctl('recover');
     expect([refused.status, refused.stderr]).toEqual([2, expect.stringContaining('fleetctl recover --yes')]);
     expect(refused.stderr).toMatch(/cannot be read: (k3, k4|k4, k3)\n.* on k1\n/);

@@ -47,7 +47,7 @@ describe('a registry without a majority of its voters', () => {
     voters.down.clear();
     const { length } = MACHINES;
     expect(await keysIn(open())).toEqual(['a', 'c', 'rebuilt']);
-    const states = await open().voters();
+    const states = (await open().status())?.voters;
     expect(states?.filter(({ state }) => state === 'current')).toHaveLength(length === 5 ? 3 : 0);
   });
 
@@ -115,7 +115,7 @@ async function history(seed: number): Promise<number> {
           }) as const,
       );
       if (random() < 0.5) await store.tend(candidates);
-      reports += (await open().voters())?.filter(({ state }) => state === 'former').length ?? 0;
+      reports += (await open().status())?.voters.filter(({ state }) => state === 'former').length ?? 0;
     } catch (error) {
       if (!/Cannot|has a later registry/.test(String(error))) throw error;
     }

@@ -154,7 +154,7 @@ describe('a store on machines', () => {
     const value = accepted.value.replace('"revision":1', '"revision":9');
     disk.stored = { ...disk.stored, accepted: { ...accepted, value } };
     expect((await opener(voters)().list('')).revision).toBe(1);
-    const states = await opener(voters)().voters();
+    const states = (await opener(voters)().status())?.voters;
     expect(states?.map(({ machine, state }) => `${machine} ${state}`)).toEqual([
       expect.stringMatching(/^web-1 (current|lost)$/),
       'web-2 current',
@@ -168,6 +168,13 @@ describe('a store on machines', () => {
     await open().commit([put('a')]);
     voters.down.add('web-1').add('web-3');
     await expect(open().list('')).rejects.toThrow(/do not answer: web-1, web-3/);
+    const status = await open().status();
+    expect([status?.revision, status?.withoutMajority?.code]).toEqual([1, 'registry-no-majority']);
+    expect(status?.voters.map(({ machine, state }) => `${machine} ${state}`)).toEqual([
+      'web-1 unreachable',
+      'web-2 current',
+      'web-3 unreachable',
+    ]);
   });
 
   const candidates = (names: readonly string[], conditions: Record<string, Candidate['condition']> = {}) =>
@@ -176,7 +183,7 @@ describe('a store on machines', () => {
       return { machine, answers: condition !== 'lost', condition, mark: undefined };
     });
   const votersOf = async (store: QuorumStore): Promise<readonly string[]> =>
-    (await store.voters())?.map(({ machine, state }) => `${machine} ${state}`).sort() ?? [];
+    (await store.status())?.voters.map(({ machine, state }) => `${machine} ${state}`).sort() ?? [];
 
   it('gives a voter that lost its disk a new copy', async () => {
     const voters = new ModelVoters();

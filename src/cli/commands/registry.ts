@@ -59,6 +59,7 @@ export const registryCommand: Command = {
       writeLines(streams.err, voterWarnings(status));
       if (status.voters.length > 0) streams.out(await (await tableOf(VOTERS, options))(status.voters));
     }
+    if (status.withoutMajority !== undefined) throw status.withoutMajority;
     return EXIT.done;
   },
 };
