@@ -76,3 +76,10 @@ it('export writes a folder without differences, and no folder with files', async
     err: 'Error: Cannot export to "units": the folder is not empty\nhint: Name a new folder\n',
   });
 });
+
+it.each(['garbage', '', '3f9a2c41d05e77aa'])('apply refuses --plan=%s', async (id) => {
+  const desk = await deskWith('units/a.service');
+  const { status, out, err } = await desk.run(['apply', 'units', `--plan=${id}`]);
+  expect([status, out]).toEqual([2, '']);
+  expect(err).toContain(`Cannot apply plan "${id}": it is not the id of a plan`);
+});

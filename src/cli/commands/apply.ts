@@ -1,4 +1,4 @@
-import { FleetError } from '../../base/errors.ts';
+import { FleetError, inQuotes } from '../../base/errors.ts';
 import type { Applied, ApplyRequest } from '../../operations/sets/apply.ts';
 import type { SetOptions } from '../../operations/sets/edits.ts';
 import type { SetPlan } from '../../operations/sets/plan.ts';
@@ -100,7 +100,7 @@ async function runPlan(call: Call): Promise<ExitStatus> {
 
 async function runApply(call: Call): Promise<ExitStatus> {
   const { options, streams } = call;
-  const id = textOption(options.plan);
+  const id = planIdOf(options);
   const { ask } = streams;
   const mayStart = options.yes === true || id !== undefined;
   if (!mayStart && (ask === undefined || options.output === 'json'))
@@ -127,6 +127,14 @@ async function runApply(call: Call): Promise<ExitStatus> {
   const wait = waitPolicyOf(options);
   const work = (ports: Ports): Promise<Applied> => applySet(ports, wanted, request);
   return report(call, await withPorts(call, work, { controller: true, wait }));
+}
+
+function planIdOf({ plan }: Call['options']): string | undefined {
+  const id = textOption(plan);
+  if (plan === undefined || /^[0-9a-f]{16}-\d{1,16}$/.test(id ?? '')) return id;
+  throw new FleetError('usage', `Cannot apply plan ${inQuotes(String(plan))}: it is not the id of a plan`, {
+    hint: 'Ids are in the last line of "fleetctl plan", and in "plan" of its JSON',
+  });
 }
 
 /** The set of the folder that the command line names; `unnamed` is the name of a set that does not matter. */
