@@ -1,4 +1,5 @@
 import { FleetError } from '../base/errors.ts';
+import { isSameAddress } from '../config/address.ts';
 import type { Config } from '../config/config.ts';
 import type { Machine } from '../machine/machine.ts';
 import { openQuorumStore, type QuorumStore } from '../quorum/store.ts';
@@ -15,6 +16,9 @@ import { storedRegistry, WHOLE_REGISTRY } from './stored-registry.ts';
 import type { Streams } from './streams.ts';
 import { textCache } from './text-cache.ts';
 
+/** `relocate` gives it the machines as the registry describes them, because an address of fleet.conf may be outdated. */
+export type MachinesStore = QuorumStore & { relocate(machines: readonly Machine[]): void };
+
 /**
  * A store in a register on the machines of the configuration. `driver` reaches them and stays open; without it, a driver is
  * made and closed with the store.
@@ -24,11 +28,12 @@ export async function openMachinesStore(
   config: Config,
   streams: Streams,
   driver?: SystemdDriver,
-): Promise<QuorumStore> {
+): Promise<MachinesStore> {
   const reached = driver ?? (await driverFor(config, streams));
-  const sessions = renewSessions(reached);
+  let sessions = renewSessions(reached);
   // A wait occupies its session.
-  const waits = renewSessions(reached);
+  let waits = renewSessions(reached);
+  const outdated: SystemdDriver[] = [];
   const last = new Map<string, Promise<unknown>>();
   const machines = new Map(
     config.machines.map(({ machine }) => [machine.name, { ...machine, metadata: machine.metadata ?? {} }]),
@@ -45,7 +50,7 @@ export async function openMachinesStore(
     return answer;
   };
   const locate = locator([...machines.values()], (machine) => inTurn(machine, WHOLE_REGISTRY));
-  return openQuorumStore({
+  const store = openQuorumStore({
     register,
     machines: config.machines.map(({ machine: { name }, voter }) => ({ machine: name, mark: voter })),
     // A lock is renewed every few seconds, so its texts are not worth a file.
@@ -58,10 +63,22 @@ export async function openMachinesStore(
       return inTurn(machine, request);
     },
     async close() {
-      await Promise.all([sessions.close(), waits.close()]);
+      await Promise.all([...outdated, sessions, waits].map((each) => each.close()));
       if (driver === undefined) await reached.close();
     },
   });
+  const relocate = (known: readonly Machine[]): void => {
+    const moved = known.filter(({ name, address }) => {
+      const before = machines.get(name);
+      return before !== undefined && !isSameAddress(before.address, address);
+    });
+    if (moved.length === 0) return;
+    for (const machine of moved) machines.set(machine.name, machine);
+    outdated.push(sessions, waits);
+    sessions = renewSessions(reached);
+    waits = renewSessions(reached);
+  };
+  return Object.assign(store, { relocate });
 }
 
 /** Finds voters that fleet.conf does not have, or has by an old name, in what its machines have stored. */

@@ -13,14 +13,16 @@ import {
 } from '../config/places.ts';
 import type { LeaderLock } from '../election/leadership.ts';
 import type { RegistryStatus } from '../output/registry-status.ts';
-import type { QuorumStore, RegisterStatus } from '../quorum/store.ts';
+import type { RegisterStatus } from '../quorum/store.ts';
 import type { Voters } from '../reconcile/ports.ts';
 import type { RegistryOptions } from '../registry/edit.ts';
-import { createRegistry, type Registry } from '../registry/registry.ts';
+import { clusterMachines } from '../registry/inventory.ts';
+import { createRegistry, type Registry, withWholeViews } from '../registry/registry.ts';
 import { openFileStore } from '../store/file.ts';
 import type { Store } from '../store/store.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
 import type { Call } from './command.ts';
+import type { MachinesStore } from './machines-store.ts';
 import { ownConfig } from './own-config.ts';
 import type { Streams } from './streams.ts';
 import { VERSION } from './version.ts';
@@ -46,10 +48,29 @@ export async function openRegistry(
 ): Promise<{ readonly registry: Registry; readonly voters: Voters | undefined }> {
   const store = await openStore(config.registry, config, streams, driver);
   const registry = createRegistry(store, registryOptions(streams));
-  return { registry, voters: 'tend' in store ? votersOf(store as QuorumStore, config, streams) : undefined };
+  if (!('relocate' in store)) return { registry, voters: undefined };
+  const onMachines = store as MachinesStore;
+  return {
+    registry: relocating(registry, onMachines, config),
+    voters: votersOf(onMachines, config, streams),
+  };
 }
 
-function votersOf(store: QuorumStore, { machines }: Config, streams: Streams): Voters {
+/** The registry; the store asks its voters at the addresses that were read last. */
+function relocating(registry: Registry, store: MachinesStore, { machines }: Config): Registry {
+  const proposed = machines.map(({ machine }) => machine);
+  return withWholeViews({
+    ...registry,
+    read: (use) =>
+      registry.read((view) => {
+        const result = use(view);
+        if (view.isWhole) store.relocate(clusterMachines(view, proposed));
+        return result;
+      }),
+  });
+}
+
+function votersOf(store: MachinesStore, { machines }: Config, streams: Streams): Voters {
   const marks = machines.flatMap(({ machine: { name }, voter }) =>
     voter === undefined ? [] : [[name, voter] as const],
   );

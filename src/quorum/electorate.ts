@@ -2,10 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred, withTimeout } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
+import { type Agreement, agreementOf, type Holding } from './agreement.ts';
 import { type Candidate, chooseVoters } from './choose.ts';
 import type { Head } from './head.ts';
 import { randomProposer } from './ids.ts';
-import { eraOf, hasQuorum, type Membership, type Voter, withVoters } from './membership.ts';
+import { eraOf, type Membership, type Voter, withVoters } from './membership.ts';
 import { type Outcome, Proposer } from './register.ts';
 import type { HeadVoters } from './voters.ts';
 
@@ -34,7 +35,7 @@ const MOST_ATTEMPTS = 50;
 export class Electorate {
   readonly #machines: readonly QuorumMachine[];
   readonly #holders: HeadVoters;
-  /** The clusters that own machines without a registry. */
+  /** Machine → the cluster that owns it. */
   readonly #owners = new Map<string, string>();
   /** The voters that this process has tried to replace. */
   readonly #tried = new Set<string>();
@@ -79,29 +80,37 @@ export class Electorate {
 
   /** A proposer for the voters that the machines name; undefined if all machines answer and none has a registry. */
   async #locate(): Promise<Proposer<Head> | undefined> {
-    const first = firstVoters(this.#machines);
-    const others = this.#machines.map(({ machine }) => machine).filter((name) => !first.includes(name));
+    const names = this.#machines.map(({ machine }) => machine);
+    const voters = firstVoters(this.#machines);
+    const likely = voters.length === 1 ? names.slice(0, 2) : voters;
+    const others = names.filter((name) => !likely.includes(name));
     let unreachable: unknown;
     const invalid: string[] = [];
-    const heads = new Map<string, Head>();
+    const holdings = new Map<string, Holding>();
+    const found = (): Agreement => agreementOf([...holdings.values()]);
+    // One of several machines is not believed before the others were asked.
+    const isEnough = (): boolean => {
+      const agreement = found();
+      return agreement.kind === 'agreed' && agreement.isConfirmed && agreement.support * 2 > voters.length;
+    };
     // Former voters may be among the first machines, so others are asked too, unless a majority agrees.
-    for (const group of [first, others]) {
+    for (const group of [likely, others]) {
       const asked = group.map(async (machine, index) => {
         const { state, head, isInvalid, owner } = await this.#holders.find(machine, index === 0);
         if (isInvalid) invalid.push(machine);
         if (owner !== undefined) this.#owners.set(machine, owner);
-        if (state !== undefined && head !== undefined) heads.set(state, head);
+        if (state !== undefined && head !== undefined) holdings.set(state, { machine, state, head });
       });
       // A machine that hangs must not delay the others.
-      const error = await firstError(asked, () => isConfirmed(this.#newestOf(heads), heads));
+      const error = await firstError(asked, isEnough);
       unreachable ??= error;
       // One that answers a little later may have a later era, which the majority of an earlier one does not know.
       await Promise.race([Promise.allSettled(asked), sleep(PATIENCE_MS, undefined, { ref: false })]);
-      const newest = this.#newestOf(heads);
-      if (newest !== undefined && isConfirmed(newest, heads)) return this.#proposer(newest.membership);
+      if (isEnough()) break;
     }
-    const newest = this.#newestOf(heads);
-    if (newest !== undefined) return this.#proposer(newest.membership);
+    const agreement = found();
+    if (agreement.kind === 'agreed') return this.#proposer(agreement.head.membership);
+    if (agreement.kind === 'disputed') throw disputedError(agreement.holders);
     if (invalid.length > 0)
       throw new FleetError(
         'registry-no-majority',
@@ -165,6 +174,8 @@ export class Electorate {
   headOf(outcome: Outcome<Head>): Head | undefined {
     if (outcome.kind === 'chosen') return outcome.value;
     if (outcome.kind === 'empty') return undefined;
+    // The registry may have other voters now, after a recovery.
+    this.#opening = undefined;
     const lost = new Set(this.#holders.lostOf({ epoch: 0, voters: outcome.missing }));
     const names = (voters: readonly Voter[]): string => voters.map(({ machine }) => machine).join(', ');
     const silent = outcome.missing.filter((voter) => !lost.has(voter));
@@ -207,11 +218,14 @@ export class Electorate {
     const { voters } = proposer.membership;
     const { stay, gone, come } = this.#nextVoters(proposer, candidates);
     if (gone.length + come.length === 0) return undefined;
+    const before = this.headOf(await proposer.read());
+    if (before === undefined) return undefined;
     const fresh = await Promise.all(
       come.map((machine) => {
         const lost = gone.find((voter) => voter.machine === machine)?.state;
         if (lost !== undefined) this.#tried.add(lost);
-        const created = this.#create(machine, lost, eraOf(proposer.membership));
+        const isUnusable = proposer.outOfReach.some(({ state }) => state === lost);
+        const created = this.#create(machine, lost, isUnusable, before);
         return withTimeout(REPLACEMENT_MS, created, () => undefined);
       }),
     );
@@ -227,19 +241,31 @@ export class Electorate {
     return { gone: gone.map(({ machine }) => machine), come };
   }
 
-  /** The state of a new voter, which is not `unless`, and not that of a voter of an earlier era. */
-  async #create(machine: string, unless: string | undefined, era: number): Promise<Voter> {
-    const { state, head } = await this.#holders.find(machine, false);
+  /**
+   * The state of a new voter, which is not `unless`, and not that of a voter of an earlier era. Throws FleetError
+   * `registry-unavailable` for a machine of another cluster, or with another registry: it is not overwritten.
+   */
+  async #create(
+    machine: string,
+    unless: string | undefined,
+    isUnusable: boolean,
+    registry: Head,
+  ): Promise<Voter> {
+    const { state, head, owner } = await this.#holders.find(machine, false);
+    const owners = registry.membership.voters.flatMap((voter) => this.#owners.get(voter.machine) ?? []);
+    const isForeign = owner !== undefined && owners.length > 0 && !owners.includes(owner);
+    if (isForeign || (head !== undefined && head.cluster !== registry.cluster))
+      throw new FleetError(
+        'registry-unavailable',
+        `Machine "${machine}" has the registry of another cluster`,
+      );
+    // It was asked at another address before, or its disk is back.
+    if (state !== undefined && state === unless && !isUnusable) return { machine, state };
+    const era = eraOf(registry.membership);
     const found = head === undefined ? era : eraOf(head.membership);
     if (found > era)
       throw new FleetError('registry-unavailable', `Machine "${machine}" has a later registry`);
     return this.#holders.create(machine, found < era ? state : unless);
-  }
-
-  /** The head with the latest membership: of these, and the latest one that any machine has shown. */
-  #newestOf(heads: ReadonlyMap<string, Head>): Head | undefined {
-    const all = [...heads.values(), ...(this.#holders.latest === undefined ? [] : [this.#holders.latest])];
-    return all.toSorted((a, b) => b.membership.epoch - a.membership.epoch)[0];
   }
 
   /** The voters of the next change. A voter without its state is renewed after its machine was chosen again. */
@@ -265,11 +291,15 @@ function firstVoters(machines: readonly QuorumMachine[]): readonly string[] {
   return chooseVoters([], candidates);
 }
 
-/** Whether a majority of its voters has a head of this membership. */
-function isConfirmed(head: Head | undefined, heads: ReadonlyMap<string, Head>): boolean {
-  if (head === undefined) return false;
-  const holders = [...heads].filter(([, { membership }]) => membership.epoch === head.membership.epoch);
-  return hasQuorum(head.membership, new Set(holders.map(([state]) => state)));
+function disputedError(holders: readonly (readonly string[])[]): FleetError {
+  const groups = holders.map((machines) => machines.join(' and '));
+  return new FleetError(
+    'registry-no-majority',
+    `Cannot tell which registry is that of the cluster: these machines have different ones: ${groups.join('; ')}`,
+    {
+      hint: 'Move /var/lib/fleet/registry away on the machines with the wrong one. After a recovery, that is the one from before. To see what a machine has: a fleet.conf with that machine alone, and fleetctl registry',
+    },
+  );
 }
 
 /** Waits until all work is done, or enough; returns the first error. */

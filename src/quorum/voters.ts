@@ -180,8 +180,12 @@ export class HeadVoters implements Acceptors<Head> {
     }
   }
 
-  /** Sends the contents that the voter lacks; if they are not known, those that were added, and the others on demand. */
+  /**
+   * Sends the contents that the voter lacks; if they are not known, those that were added, and the others on demand. A machine that
+   * is not the voter any more gets none, because it may be of another cluster.
+   */
   async accept(voter: Voter, ballot: Ballot, head: Head): Promise<Stored<Head> | undefined> {
+    if (this.#isLost(voter)) return undefined;
     const value = formatHead(head);
     this.#remember(value, head);
     const send = (isMissing: (hash: string) => boolean): Promise<Stored<Head> | undefined> => {
@@ -232,9 +236,11 @@ export class HeadVoters implements Acceptors<Head> {
 
   /** The voters whose machine answered with another state, or none: what they had stored is lost. */
   lostOf({ voters }: Membership): readonly Voter[] {
-    return voters.filter(
-      ({ machine, state }) => this.#states.has(machine) && this.#states.get(machine) !== state,
-    );
+    return voters.filter((voter) => this.#isLost(voter));
+  }
+
+  #isLost({ machine, state }: Voter): boolean {
+    return this.#states.has(machine) && this.#states.get(machine) !== state;
   }
 
   async #try(voter: Voter, action: VoterRequest['action']): Promise<Stored<Head> | undefined> {

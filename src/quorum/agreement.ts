@@ -1,0 +1,70 @@
+import type { Head } from './head.ts';
+import { eraOf, hasQuorum, votersOf } from './membership.ts';
+
+/** A head that a machine has stored under a state. */
+export type Holding = { readonly machine: string; readonly state: string; readonly head: Head };
+
+/** The registry that machines have, as the first step to its voters. */
+export type Agreement =
+  | { readonly kind: 'none' }
+  /**
+   * `head` has voters from whom the present ones can be found. `support` is the number of machines that have the registry,
+   * and `isConfirmed` whether they are a quorum of those voters.
+   */
+  | { readonly kind: 'agreed'; readonly head: Head; readonly support: number; readonly isConfirmed: boolean }
+  /** The machines with each registry. */
+  | { readonly kind: 'disputed'; readonly holders: readonly (readonly string[])[] };
+
+type Era = { readonly head: Head; readonly holdings: readonly Holding[]; readonly isConfirmed: boolean };
+
+/**
+ * The registry that most machines have. One machine can store any registry, so a number in it, such as its epoch, does not
+ * decide. Of the eras of a registry the latest one counts, unless as many machines confirm an earlier one.
+ */
+export function agreementOf(holdings: readonly Holding[]): Agreement {
+  const own = holdings.filter(({ state, head }) =>
+    votersOf(head.membership).some((voter) => voter.state === state),
+  );
+  const bySize = grouped(own, ({ head }) => head.cluster).toSorted((a, b) => b.length - a.length);
+  const [most, next] = bySize;
+  if (most === undefined) return { kind: 'none' };
+  if (next !== undefined && next.length >= most.length) return disputed(bySize);
+  const [latest, ...earlier] = grouped(most, ({ head }) => eraOf(head.membership))
+    .map(eraWith)
+    .toSorted((a, b) => eraOf(b.head.membership) - eraOf(a.head.membership));
+  if (latest === undefined) return { kind: 'none' };
+  const { head, isConfirmed } = latest;
+  const rivals = earlier.filter((era) => era.isConfirmed && era.holdings.length >= latest.holdings.length);
+  if (isConfirmed && rivals.length > 0)
+    return disputed([latest.holdings, ...rivals.map((rival) => rival.holdings)]);
+  return { kind: 'agreed', head, support: latest.holdings.length, isConfirmed };
+}
+
+/** The voters that most of the holders name; of equal numbers the latest ones, and those whose change is complete. */
+function eraWith(holdings: readonly Holding[]): Era {
+  const epoch = (group: readonly Holding[]): number => group[0]?.head.membership.epoch ?? 0;
+  const [best = holdings] = grouped(holdings, ({ head }) => head.membership.epoch).toSorted(
+    (a, b) => b.length - a.length || epoch(b) - epoch(a),
+  );
+  const isComplete = ({ head }: Holding): boolean => head.membership.previous === undefined;
+  const { head } = best.find(isComplete) ?? (best[0] as Holding);
+  const states = new Set(best.map(({ state }) => state));
+  return { head, holdings, isConfirmed: hasQuorum(head.membership, states) };
+}
+
+function disputed(groups: readonly (readonly Holding[])[]): Agreement {
+  return {
+    kind: 'disputed',
+    holders: groups.map((group) => group.map(({ machine }) => machine).toSorted()),
+  };
+}
+
+function grouped<T, K>(items: readonly T[], keyOf: (item: T) => K): readonly (readonly T[])[] {
+  const groups = new Map<K, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item)) ?? [];
+    groups.set(keyOf(item), group);
+    group.push(item);
+  }
+  return [...groups.values()];
+}

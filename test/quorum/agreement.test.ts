@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest';
+import { agreementOf, type Holding } from '../../src/quorum/agreement.ts';
+import type { Head } from '../../src/quorum/head.ts';
+import { inNextEra, type Membership } from '../../src/quorum/membership.ts';
+import { openQuorumStore } from '../../src/quorum/store.ts';
+import type { Change } from '../../src/store/store.ts';
+import { ModelVoters, memoryCache } from './model-voters.ts';
+
+/** A machine has the state of its name. */
+const membership = (epoch: number, ...names: readonly string[]): Membership => ({
+  epoch,
+  voters: names.map((name) => ({ machine: name, state: name })),
+});
+
+const held = (machine: string, of: Membership, cluster = 'ours'): Holding => {
+  const head: Head = { membership: of, cluster, revision: 1, segments: [], commits: [] };
+  return { machine, state: machine, head };
+};
+
+const THREE = membership(4, 'a', 'b', 'c');
+const LATER = inNextEra(THREE, [{ machine: 'd', state: 'd' }]);
+
+describe('the registry that machines have', () => {
+  it.each<readonly [string, readonly Holding[], unknown]>([
+    ['none', [], { kind: 'none' }],
+    ['that of all', ['a', 'b', 'c'].map((name) => held(name, THREE)), { support: 3, isConfirmed: true }],
+    ['that of one of three voters', [held('a', THREE)], { support: 1, isConfirmed: false }],
+    [
+      'not that of one machine with a higher epoch',
+      [held('d', membership(99, 'd'), 'theirs'), held('a', THREE), held('b', THREE)],
+      { support: 2, isConfirmed: true, head: { cluster: 'ours' } },
+    ],
+    [
+      'not that of one machine with a higher epoch of the same cluster',
+      [held('d', membership(99, 'd')), held('a', THREE), held('b', THREE)],
+      { isConfirmed: true, head: { membership: { epoch: 4 } } },
+    ],
+    [
+      'not one in which a machine names others',
+      [held('d', membership(99, 'a', 'b', 'd'), 'theirs'), held('a', THREE), held('b', THREE)],
+      { head: { cluster: 'ours' } },
+    ],
+    [
+      'that of the later voters',
+      [held('a', THREE), held('b', membership(5, 'b', 'c', 'd')), held('c', membership(5, 'b', 'c', 'd'))],
+      { isConfirmed: true, head: { membership: { epoch: 5 } } },
+    ],
+    [
+      'disputed, if as many machines have another one',
+      [held('d', membership(99, 'd'), 'theirs'), held('a', THREE)],
+      { kind: 'disputed', holders: [['d'], ['a']] },
+    ],
+    ['that of a later era', [held('d', LATER), held('a', THREE)], { head: { membership: LATER } }],
+    [
+      'disputed, if a majority of the voters before a recovery is back at once',
+      [held('d', LATER), held('a', THREE), held('b', THREE)],
+      { kind: 'disputed', holders: [['d'], ['a', 'b']] },
+    ],
+    ['none, if a machine is no voter of what it has', [held('d', THREE)], { kind: 'none' }],
+  ])('is %s', (_, holdings, expected) => {
+    expect(agreementOf(holdings)).toMatchObject(expected as object);
+    const kind = (agreed: ReturnType<typeof agreementOf>): string => agreed.kind;
+    expect(kind(agreementOf(holdings.toReversed()))).toBe(kind(agreementOf(holdings)));
+  });
+});
+
+describe('a store on machines of which one has another registry', () => {
+  const put = (key: string): Change => ({ kind: 'put', key, value: '1', ifRevision: 0 });
+  const open = ({ ask }: ModelVoters, names: readonly string[]) =>
+    openQuorumStore({
+      register: 'head',
+      machines: names.map((machine) => ({ machine, mark: undefined })),
+      belongsTo: () => true,
+      ask,
+      cache: memoryCache(),
+    });
+  const keysOf = async (voters: ModelVoters, names: readonly string[]) => {
+    const { records } = await open(voters, names).list('');
+    return records.map(({ key }) => key);
+  };
+  const NAMES = ['a', 'b', 'c', 'd'];
+
+  /** A cluster on all machines, of which `alone` then creates one of its own, and claims a higher epoch. */
+  const forged = async (alone: string): Promise<ModelVoters> => {
+    const voters = new ModelVoters();
+    await open(voters, NAMES).commit([put('ours')]);
+    voters.disks.delete(alone);
+    await open(voters, [alone]).commit([put('theirs')]);
+    const disk = voters.disks.get(alone);
+    const accepted = disk?.stored.accepted;
+    if (disk === undefined || accepted === undefined) throw new Error('no registry was created');
+    const value = accepted.value.replace('"epoch":1', '"epoch":99');
+    expect(value).not.toBe(accepted.value);
+    disk.stored = { ...disk.stored, accepted: { ...accepted, value } };
+    return voters;
+  };
+
+  it.each(NAMES)('reads that of the others, and leaves that of %s as it is', async (alone) => {
+    const voters = await forged(alone);
+    const before = structuredClone(voters.disks.get(alone));
+    for (const names of [NAMES, NAMES.toReversed()]) expect(await keysOf(voters, names)).toEqual(['ours']);
+    const store = open(voters, NAMES);
+    await store.commit([put('more')]);
+    const candidates = NAMES.map((machine) => ({
+      ...({ machine, answers: true, condition: 'good', mark: machine === alone ? true : undefined } as const),
+    }));
+    await store.tend(candidates);
+    expect(await keysOf(voters, NAMES)).toEqual(['more', 'ours']);
+    expect(voters.disks.get(alone)).toEqual(before);
+  });
+
+  it('reads none while it cannot tell, and names the machines', async () => {
+    const voters = await forged('d');
+    voters.down.add('b').add('c');
+    await expect(open(voters, NAMES).list('')).rejects.toThrow(
+      'Cannot tell which registry is that of the cluster: these machines have different ones: a; d',
+    );
+  });
+
+  it('makes no voter of a machine of another cluster', async () => {
+    const voters = new ModelVoters();
+    for (const name of NAMES.slice(0, 3)) voters.owners.set(name, 'ours');
+    await open(voters, NAMES).commit([put('ours')]);
+    voters.owners.set('d', 'theirs');
+    const candidates = NAMES.map((machine) => ({
+      ...({
+        machine,
+        answers: true,
+        condition: machine === 'a' ? 'drained' : 'good',
+        mark: undefined,
+      } as const),
+    }));
+    expect(await open(voters, NAMES).tend(candidates)).toEqual([]);
+    voters.owners.delete('d');
+    expect(await open(voters, NAMES).tend(candidates)).toEqual([{ gone: ['a'], come: ['d'] }]);
+  });
+});
