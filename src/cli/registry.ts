@@ -13,7 +13,7 @@ import {
 } from '../config/places.ts';
 import type { LeaderLock } from '../election/leadership.ts';
 import type { RegistryStatus } from '../output/registry-status.ts';
-import type { RegisterStatus } from '../quorum/store.ts';
+import type { QuorumStore, RegisterStatus } from '../quorum/store.ts';
 import type { Voters } from '../reconcile/ports.ts';
 import type { RegistryOptions } from '../registry/edit.ts';
 import { clusterMachines } from '../registry/inventory.ts';
