@@ -80,7 +80,7 @@ describe('a store on machines of which one has another registry', () => {
   };
   const NAMES = ['a', 'b', 'c', 'd'];
 
-  /** A cluster on all machines, of which `alone` then creates one of its own, and claims a higher epoch. */
+  /** A cluster on all machines, of which `alone` then creates a separate one, and claims a higher epoch. */
   const forged = async (alone: string): Promise<ModelVoters> => {
     const voters = new ModelVoters();
     await open(voters, NAMES).commit([put('ours')]);
