@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { FleetError } from '../../src/base/errors.ts';
@@ -293,6 +295,25 @@ describe('a revert', () => {
     rmdirSync(draft);
     expect(await over).toBe(0);
     expect((await machine.observe()).confirmations).toMatchObject([{ state: 'reverted', why: 'reboot' }]);
+  });
+
+  it('waits for the lock of the machine', async () => {
+    const machine = await withOld();
+    await leave(machine, restart());
+    const holder = spawn('flock', [machine.path('run/lock'), 'sleep', '1'], { stdio: 'ignore' });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const over = machine.revert(UNIT);
+    await once(holder, 'exit');
+    expect(machine.text('var/confirm', UNIT, 'begun')).toBeUndefined();
+    expect(await over).toBe(0);
+  });
+
+  it('is disarmed on the disk before anything else of it is removed', async () => {
+    const machine = await withOld();
+    await machine.change([restart()]);
+    const syncs = (machine.text('stub/syncs') ?? '').split('\n');
+    expect(syncs.filter((each) => each === `${UNIT} armed`)).toHaveLength(1);
+    expect(syncs.filter((each) => each === UNIT)).toHaveLength(1);
   });
 
   it('has space for its notes', async () => {
