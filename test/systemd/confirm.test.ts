@@ -304,7 +304,7 @@ describe('a revert', () => {
     await new Promise((resolve) => setTimeout(resolve, 300));
     const over = machine.revert(UNIT);
     await once(holder, 'exit');
-    expect(machine.text('var/confirm', UNIT, 'begun')).toBeUndefined();
+    expect(machine.text('etc', UNIT)).toBe(NEW);
     expect(await over).toBe(0);
   });
 
