@@ -174,8 +174,6 @@ export class Electorate {
   headOf(outcome: Outcome<Head>): Head | undefined {
     if (outcome.kind === 'chosen') return outcome.value;
     if (outcome.kind === 'empty') return undefined;
-    // The registry may have other voters now, after a recovery.
-    this.#opening = undefined;
     const lost = new Set(this.#holders.lostOf({ epoch: 0, voters: outcome.missing }));
     const names = (voters: readonly Voter[]): string => voters.map(({ machine }) => machine).join(', ');
     const silent = outcome.missing.filter((voter) => !lost.has(voter));
@@ -189,7 +187,7 @@ export class Electorate {
       {
         hint: outcome.proposed
           ? 'The change may be made or not; run the command again when a majority of the voters answers'
-          : 'A majority of the voters has to answer; units keep running meanwhile',
+          : 'A majority of the voters has to answer; units keep running meanwhile. If they are lost permanently: fleetctl recover',
       },
     );
   }
