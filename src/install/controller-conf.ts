@@ -68,7 +68,7 @@ export function isUntouched(text: string): boolean | undefined {
   return second === `${SUM}${sha256(body.join('\n'))}`;
 }
 
-function machineSection({ machine, settings: own, ssh, become }: ReachedMachine): readonly string[] {
+function machineSection({ machine, settings: own, ssh, become, voter }: ReachedMachine): readonly string[] {
   const written = parseAddress(machine.address);
   const isPlain = written?.host === ssh.host && (written.port ?? 22) === ssh.port;
   const metadata = Object.entries(machine.metadata ?? {}).map(([key, value]) => `${key}=${value}`);
@@ -78,6 +78,7 @@ function machineSection({ machine, settings: own, ssh, become }: ReachedMachine)
     ...settings({
       address: machine.address,
       metadata: metadata.length === 0 ? undefined : metadata.join(','),
+      voter: voter === undefined ? undefined : voter ? 'yes' : 'no',
       // The controller has no ssh_config.
       connect_to: isPlain ? undefined : endPoint(ssh.host, ssh.port),
       user: ssh.user,

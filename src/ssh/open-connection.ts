@@ -137,7 +137,9 @@ function logIn(attempt: Attempt, line: ByteStream, progress: Progress, deadline:
     gatherWrites(stream);
     client.connect(clientConfig(attempt, stream, verify));
     const certificates = offerCertificates(attempt);
-    const session = attempt.forSession ? new EarlySession(client) : undefined;
+    // Compression begins with the login, so a request before its success cannot be read.
+    const isEarly = attempt.forSession && !target.compression;
+    const session = isEarly ? new EarlySession(client) : undefined;
     const begin = (auth: UserAuth): void => void authentication.run(auth, deadline).catch(reject);
     new UserAuth(client, target.user, session, begin);
     // After ssh2, which pauses the stream until it reads itself.

@@ -7,7 +7,7 @@ const MACHINE = '[machine.a]\naddress = 10.0.0.1\n';
 const TOP_KEYS =
   'registry, agent_ttl, settle, cut_off, listen, listen_read_only, listen_names, listen_cert_file, listen_key_file, listen_client_ca_file, listen_insecure, etcd_ca_file, etcd_cert_file, etcd_key_file, etcd_user, etcd_password_file';
 const SSH_KEYS =
-  'user, identity_file, become, sudo, become_password_command, strict_host_key_checking, transport, connect_timeout, keepalive_timeout, port, voter';
+  'user, identity_file, become, sudo, become_password_command, strict_host_key_checking, transport, connect_timeout, keepalive_timeout, port';
 const SECTIONS = 'Sections are [ssh] and [machine.NAME]';
 const QUOTES = 'Put the value in double quotes; within them \\ is written \\\\ and " is written \\"';
 
@@ -110,7 +110,7 @@ describe('a key that is not known', () => {
       'a key of [ssh] in a machine',
       `${MACHINE}known_hosts_file = x`,
       'line 3: "known_hosts_file" in [machine.a] is not a known key: "x"',
-      `"known_hosts_file" belongs in [ssh]. Keys in [machine.a]: address, metadata, connect_to, ${SSH_KEYS}`,
+      `"known_hosts_file" belongs in [ssh]. Keys in [machine.a]: address, metadata, connect_to, ${SSH_KEYS}, voter`,
     ],
     [
       'a key of sections at the top',
@@ -122,7 +122,7 @@ describe('a key that is not known', () => {
       'a list as ini spells it',
       `${MACHINE}metadata[] = a=b`,
       'line 3: "metadata[]" in [machine.a] is not a known key: "a=b"',
-      `Did you mean "metadata"? Keys in [machine.a]: address, metadata, connect_to, ${SSH_KEYS}`,
+      `Did you mean "metadata"? Keys in [machine.a]: address, metadata, connect_to, ${SSH_KEYS}, voter`,
     ],
     [
       'a prototype key',

@@ -100,6 +100,7 @@ it('has every setting of a machine, or leaves it to the controller for a reason'
 address = a.example
 connect_to = 10.0.0.1
 metadata = a=1
+voter = no
 user = core
 become = doas
 become_password_command = true
