@@ -19,7 +19,7 @@ type Era = { readonly head: Head; readonly holdings: readonly Holding[]; readonl
 
 /**
  * The registry that most machines have. One machine can store any registry, so a number in it, such as its epoch, does not
- * decide. Of the eras of a registry the latest one counts, unless as many machines confirm an earlier one.
+ * decide. Of the eras of a registry the latest one counts: only a machine that was a voter knows the registry's random id.
  */
 export function agreementOf(holdings: readonly Holding[]): Agreement {
   const own = holdings.filter(({ state, head }) =>
@@ -29,15 +29,12 @@ export function agreementOf(holdings: readonly Holding[]): Agreement {
   const [most, next] = bySize;
   if (most === undefined) return { kind: 'none' };
   if (next !== undefined && next.length >= most.length) return disputed(bySize);
-  const [latest, ...earlier] = grouped(most, ({ head }) => eraOf(head.membership))
+  const [latest] = grouped(most, ({ head }) => eraOf(head.membership))
     .map(eraWith)
-    .toSorted((a, b) => eraOf(b.head.membership) - eraOf(a.head.membership));
+    .toSorted((x, y) => eraOf(y.head.membership) - eraOf(x.head.membership));
   if (latest === undefined) return { kind: 'none' };
-  const { head, isConfirmed } = latest;
-  const rivals = earlier.filter((era) => era.isConfirmed && era.holdings.length >= latest.holdings.length);
-  if (isConfirmed && rivals.length > 0)
-    return disputed([latest.holdings, ...rivals.map((rival) => rival.holdings)]);
-  return { kind: 'agreed', head, support: latest.holdings.length, isConfirmed };
+  const { head, holdings: support, isConfirmed } = latest;
+  return { kind: 'agreed', head, support: support.length, isConfirmed };
 }
 
 /** The voters that most of the holders name; of equal numbers the latest ones, and those whose change is complete. */

@@ -295,7 +295,7 @@ function disputedError(holders: readonly (readonly string[])[]): FleetError {
     'registry-no-majority',
     `Cannot tell which registry is that of the cluster: these machines have different ones: ${groups.join('; ')}`,
     {
-      hint: 'Move /var/lib/fleet/registry away on the machines with the wrong one. After a recovery, that is the one from before. To see what a machine has: a fleet.conf with that machine alone, and fleetctl registry',
+      hint: 'Move /var/lib/fleet/registry away on the machines with the wrong one. To see what a machine has: a fleet.conf with that machine alone, and fleetctl registry',
     },
   );
 }

@@ -180,7 +180,7 @@ onMachines('machines of another cluster', () => {
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toContain(
       `Error: Cannot start unit "agent.service" on machine "k2" (${SUBNET}.2): the machine belongs to another cluster: "${THEIRS}"\n` +
-        'hint: If that cluster is yours and its registry was lost: fleetctl help recover; if it is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove it from fleet.conf\n',
+        'hint: If that cluster is yours and its registry was lost: fleetctl help recover; if it is gone, run "rm /var/lib/fleet/cluster" on the machine; else remove the machine: fleetctl machines remove\n',
     );
     await stranger.fleetctl('stop', 'web');
     await stranger.fleetctl('unload', 'web');

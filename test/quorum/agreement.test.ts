@@ -52,9 +52,9 @@ describe('the registry that machines have', () => {
     ],
     ['that of a later era', [held('d', LATER), held('a', THREE)], { head: { membership: LATER } }],
     [
-      'disputed, if a majority of the voters before a recovery is back at once',
+      'that of a later era, also if a majority of the voters before is back',
       [held('d', LATER), held('a', THREE), held('b', THREE)],
-      { kind: 'disputed', holders: [['d'], ['a', 'b']] },
+      { head: { membership: LATER } },
     ],
     ['none, if a machine is no voter of what it has', [held('d', THREE)], { kind: 'none' }],
   ])('is %s', (_, holdings, expected) => {
