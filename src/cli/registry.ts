@@ -17,7 +17,7 @@ import type { QuorumStore, RegisterStatus } from '../quorum/store.ts';
 import type { Voters } from '../reconcile/ports.ts';
 import type { RegistryOptions } from '../registry/edit.ts';
 import { clusterMachines } from '../registry/inventory.ts';
-import { createRegistry, type Registry, withWholeViews } from '../registry/registry.ts';
+import { createRegistry, type Registry, withReader } from '../registry/registry.ts';
 import { openFileStore } from '../store/file.ts';
 import type { Store } from '../store/store.ts';
 import type { SystemdDriver } from '../systemd/driver.ts';
@@ -59,15 +59,7 @@ export async function openRegistry(
 /** The registry; the store asks its voters at the addresses that were read last. */
 function relocating(registry: Registry, store: MachinesStore, { machines }: Config): Registry {
   const proposed = machines.map(({ machine }) => machine);
-  return withWholeViews({
-    ...registry,
-    read: (use) =>
-      registry.read((view) => {
-        const result = use(view);
-        if (view.isWhole) store.relocate(clusterMachines(view, proposed));
-        return result;
-      }),
-  });
+  return withReader(registry, (view) => store.relocate(clusterMachines(view, proposed)));
 }
 
 function votersOf(store: MachinesStore, { machines }: Config, streams: Streams): Voters {

@@ -15,8 +15,6 @@ export type Agreement =
   /** The machines with each registry. */
   | { readonly kind: 'disputed'; readonly holders: readonly (readonly string[])[] };
 
-type Era = { readonly head: Head; readonly holdings: readonly Holding[]; readonly isConfirmed: boolean };
-
 /**
  * The registry that most machines have. One machine can store any registry, so a number in it, such as its epoch, does not
  * decide. Of the eras of a registry the latest one counts: only a machine that was a voter knows the registry's random id.
@@ -29,24 +27,21 @@ export function agreementOf(holdings: readonly Holding[]): Agreement {
   const [most, next] = bySize;
   if (most === undefined) return { kind: 'none' };
   if (next !== undefined && next.length >= most.length) return disputed(bySize);
-  const [latest] = grouped(most, ({ head }) => eraOf(head.membership))
-    .map(eraWith)
-    .toSorted((x, y) => eraOf(y.head.membership) - eraOf(x.head.membership));
-  if (latest === undefined) return { kind: 'none' };
-  const { head, holdings: support, isConfirmed } = latest;
-  return { kind: 'agreed', head, support: support.length, isConfirmed };
+  const eraIn = ({ head }: Holding): number => eraOf(head.membership);
+  const latest = Math.max(...most.map(eraIn));
+  return agreedBy(most.filter((holding) => eraIn(holding) === latest));
 }
 
 /** The voters that most of the holders name; of equal numbers the latest ones, and those whose change is complete. */
-function eraWith(holdings: readonly Holding[]): Era {
+function agreedBy(holdings: readonly Holding[]): Agreement {
   const epoch = (group: readonly Holding[]): number => group[0]?.head.membership.epoch ?? 0;
   const [best = holdings] = grouped(holdings, ({ head }) => head.membership.epoch).toSorted(
     (a, b) => b.length - a.length || epoch(b) - epoch(a),
   );
   const isComplete = ({ head }: Holding): boolean => head.membership.previous === undefined;
   const { head } = best.find(isComplete) ?? (best[0] as Holding);
-  const states = new Set(best.map(({ state }) => state));
-  return { head, holdings, isConfirmed: hasQuorum(head.membership, states) };
+  const isConfirmed = hasQuorum(head.membership, new Set(best.map(({ state }) => state)));
+  return { kind: 'agreed', head, support: holdings.length, isConfirmed };
 }
 
 function disputed(groups: readonly (readonly Holding[])[]): Agreement {

@@ -50,6 +50,19 @@ export function withWholeViews(access: PartialAccess): Registry {
   };
 }
 
+/** The registry; `onWhole` gets each view of all of it that is read, after its reader. */
+export function withReader(registry: Registry, onWhole: (view: RegistryView) => void): Registry {
+  return withWholeViews({
+    ...registry,
+    read: (use) =>
+      registry.read((view) => {
+        const result = use(view);
+        if (view.isWhole) onWhole(view);
+        return result;
+      }),
+  });
+}
+
 /** The limit of lost races; more of them indicate another problem. */
 const ATTEMPTS = 100;
 
