@@ -71,7 +71,19 @@ async function restoreMachines(): Promise<void> {
   if (!existsSync(CLUSTER_FOLDER)) await cluster('up', `${MACHINES.length}`);
   for (const verb of ['resume', 'heal', 'unfill']) await cluster(verb, ...MACHINES);
   await cluster('up', `${MACHINES.length}`);
+  await endSessions(...MACHINES);
   await wipe(...MACHINES);
+}
+
+/** Kills what earlier tests left: machines complete scripts that they have received, even if fleetctl was killed. */
+async function endSessions(...machines: readonly string[]): Promise<void> {
+  await insideAll(
+    machines,
+    `main=$(systemctl show -P MainPID sshd)
+    for pid in $(cat /sys/fs/cgroup/system.slice/sshd.service/cgroup.procs); do
+      [ "$pid" = "$main" ] || kill -KILL "$pid" 2>/dev/null || true
+    done`,
+  );
 }
 
 /** Starts machines after the third, and removes the files of earlier tests. */
@@ -88,7 +100,8 @@ export async function wipe(...machines: readonly string[]): Promise<void> {
     units=$(ls /var/lib/fleet/units 2>/dev/null || true)
     for unit in $units; do case "$unit" in *@.*) ;; *) systemctl stop -- "$unit" ;; esac; done
     [ -z "$units" ] || rm -f -- $units
-    rm -rf .fleet-* fleet.target* multi-user.target.wants/fleet.target /var/lib/fleet
+    systemctl stop fleet-lease.service 2>/dev/null || true
+    rm -rf .fleet-* fleet.target* multi-user.target.wants/fleet.target /var/lib/fleet /run/fleet /run/systemd/system/fleet-lease.service
     systemctl daemon-reload
     systemctl reset-failed`,
   );
