@@ -76,7 +76,7 @@ function shortest(results, name) {
 }
 
 /** The machines at the ends of proxies, with the same host keys. */
-function farCluster({ folder, identityFile, knownHostsFile, machines }, proxies) {
+export function farCluster({ folder, identityFile, knownHostsFile, machines }, proxies) {
   const known = readFileSync(knownHostsFile, 'utf8').split('\n');
   const far = machines.map(({ name, host, port }, index) => {
     const place = port === '22' ? host : `[${host}]:${port}`;
@@ -84,7 +84,7 @@ function farCluster({ folder, identityFile, knownHostsFile, machines }, proxies)
     const lines = keys.map((line) => line.replace(place, `[127.0.0.1]:${proxies[index].port}`));
     return { name, host: '127.0.0.1', port: proxies[index].port, lines };
   });
-  const file = join(folder, 'known_hosts.far');
+  const file = join(folder, `known_hosts.${far[0].port}`);
   writeFileSync(file, `${far.flatMap(({ lines }) => lines).join('\n')}\n`);
   return { folder, identityFile, knownHostsFile: file, machines: far };
 }

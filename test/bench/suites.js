@@ -2,6 +2,7 @@ import { failOver } from './failover.js';
 import { idle } from './idle.js';
 import { latency } from './latency.js';
 import { listThroughFleetd, listUnits } from './lists.js';
+import { registryPlaces } from './places.js';
 import { scheduling, tables } from './pure.js';
 import { largeRegistry } from './registry.js';
 import { startMany, startOne } from './starts.js';
@@ -40,6 +41,7 @@ export const SUITES = [
   ['many', 'start and destroy of 200 instances', 10, 9, 1, startMany],
   ['failover', 'the time until units of a lost machine run elsewhere', 10, 10, 1, failOverAt(5)],
   ['failover', '', 10, 3, 0, failOverAt(30)],
+  ['places', 'registries in a folder, on the machines and in etcd', 12, 9, 1, registryPlaces],
   ['list-units', '', 40, 9, 3, listUnits],
 ].map(([name, about, machines, rounds, quick, measure]) => ({
   name,
