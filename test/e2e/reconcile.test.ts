@@ -1,11 +1,11 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { cluster, inside, onMachines, SUBNET } from '../support/cluster.ts';
 import { createOperator, done, SLEEPER, service } from './operator.ts';
 
 const NOTHING = done('Nothing to do');
 
 onMachines('reconcile', () => {
-  const operator = createOperator({ top: { agent_ttl: '1s' } });
+  const operator = createOperator({ top: { agent_ttl: '3s' } });
 
   it('has nothing to do after a start', async () => {
     operator.write('a.service', SLEEPER);
@@ -41,9 +41,10 @@ onMachines('reconcile', () => {
     expect(first.stderr).toContain(
       `Cannot reconcile unit "a.service": machine "k1" (${SUBNET}.1) does not answer`,
     );
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    const moved = await operator.fleetctl('reconcile', '-o', 'json');
-    expect(moved.status).toBe(0);
+    const moved = await vi.waitUntil(async () => {
+      const next = await operator.fleetctl('reconcile', '-o', 'json');
+      return next.status === 0 && next;
+    }, 20_000);
     expect(JSON.parse(moved.stdout)).toMatchObject({
       moves: [{ unit: 'a.service', from: { name: 'k1' }, to: { name: 'k3' } }],
       changes: [{ unit: 'a.service', machine: 'k3', steps: ['write', 'record', 'start'] }],
