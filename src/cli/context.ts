@@ -79,16 +79,20 @@ export async function withConfig<T>(
   if (config.verbose) writeLines(streams.err, sshConfigNotes);
   const transport = transportFor(config, streams);
   const access = await clusterAccess(config, machines, streams);
-  const driver = createSshDriver(transport, { access, settleMs: config.settle, wait });
+  const voterPlaces = (): readonly Machine[] => places();
+  const driver = createSshDriver(transport, { access, settleMs: config.settle, wait, voterPlaces });
   const proposed = config.machines.map(({ machine }) => machine);
-  const { registry, voters } = await openRegistry(config, streams, driver);
+  const follower = followPass(streams, dryRun);
+  const { registry, voters, places } = await openRegistry(config, streams, {
+    driver,
+    onVoters: follower.onVoters,
+  });
   const opened = reportingDifferences(
     registry,
     proposed,
     options.onDifference ?? ((difference) => writeLines(streams.err, differenceLines(difference))),
   );
   const stored = dryRun ? previewRegistry(opened, registryOptions(streams)) : opened;
-  const follower = followPass(streams, dryRun);
   const unguarded: Ports = {
     registry: options.addsMachines ? addingMachines(stored, proposed) : stored,
     driver: dryRun ? previewDriver(driver) : driver,

@@ -15,7 +15,12 @@ const SLOW_MS = 3000;
 const AGAIN_MS = 30_000;
 
 /** Receives the events of a pass, and must be ended. */
-export type Follower = { readonly emit: Emit; end(): void };
+export type Follower = {
+  readonly emit: Emit;
+  /** The machines that a read or a change of the registry waits for; none if it waits no more. */
+  readonly onVoters: (machines: readonly string[]) => void;
+  end(): void;
+};
 
 /**
  * Shows long waits of a pass: as temporary lines on a terminal, else as one line for each that is slow. Sets the last
@@ -40,6 +45,7 @@ export function followPass(streams: Streams, dryRun: boolean): Follower {
       if (event.kind === 'voters')
         void import('../output/events.ts').then(({ votersText }) => err(`${votersText(event)}\n`));
     },
+    onVoters: (machines) => watch.noteVoters(machines, performance.now()),
     end() {
       clearInterval(timer);
       live?.clear();

@@ -4,32 +4,43 @@ import type { Config } from '../config/config.ts';
 import type { Machine } from '../machine/machine.ts';
 import { openQuorumStore, type QuorumStore } from '../quorum/store.ts';
 import type { VoterAnswer, VoterRequest } from '../quorum/voters.ts';
-import { clusterMachines } from '../registry/inventory.ts';
+import { machinesNamed } from '../registry/inventory.ts';
 import type { Change } from '../store/store.ts';
 import { DEFAULT_WAIT, renewSessions, type SystemdDriver } from '../systemd/driver.ts';
 import { registerQuery } from '../systemd/register.ts';
 import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { clusterAccess, transportFor } from './access.ts';
 import { cacheFolder } from './cache-folder.ts';
+import { followPass } from './follow-pass.ts';
 import { sshTargets } from './ssh-targets.ts';
 import { storedRegistry, WHOLE_REGISTRY } from './stored-registry.ts';
 import type { Streams } from './streams.ts';
 import { textCache } from './text-cache.ts';
+import { voterWaits } from './voter-waits.ts';
 
 /** `relocate` gives it the machines as the registry describes them, because an address of fleet.conf may be outdated. */
 export type MachinesStore = QuorumStore & { relocate(machines: readonly Machine[]): void };
 
+/** How machines are reached, and who is told for which of them the registry waits. */
+export type Reaching = {
+  readonly driver: SystemdDriver;
+  readonly onVoters: (machines: readonly string[]) => void;
+  /** Is called with the store's own close. */
+  readonly close?: () => Promise<void>;
+};
+
 /**
- * A store in a register on the machines of the configuration. `driver` reaches them and stays open; without it, a driver is
- * made and closed with the store.
+ * A store in a register on the machines of the configuration. Without `reaching`, a driver is made for it, and long waits are
+ * shown.
  */
 export async function openMachinesStore(
   register: string,
   config: Config,
   streams: Streams,
-  driver?: SystemdDriver,
+  reaching?: Reaching,
 ): Promise<MachinesStore> {
-  const reached = driver ?? (await driverFor(config, streams));
+  const { driver: reached, onVoters, close } = reaching ?? (await reachingAlone(config, streams));
+  const waiting = voterWaits(onVoters);
   let sessions = renewSessions(reached);
   // A wait occupies its session.
   let waits = renewSessions(reached);
@@ -58,13 +69,14 @@ export async function openMachinesStore(
     // Only the head is that of a cluster; a lock may begin anywhere.
     belongsTo: (changes, cluster) => register !== 'head' || namesCluster(changes, cluster),
     async ask(name, request) {
-      const machine = machines.get(name) ?? (await locate(name));
-      if (request.action.kind === 'wait') return waits.connect(machine).ask(registerQuery(request));
-      return inTurn(machine, request);
+      const find = async (): Promise<Machine> => machines.get(name) ?? locate(name);
+      if (request.action.kind === 'wait') return waits.connect(await find()).ask(registerQuery(request));
+      return waiting.asking(name, async () => inTurn(await find(), request));
     },
+    during: waiting.during,
     async close() {
       await Promise.all([...outdated, sessions, waits].map((each) => each.close()));
-      if (driver === undefined) await reached.close();
+      await close?.();
     },
   });
   const relocate = (known: readonly Machine[]): void => {
@@ -90,8 +102,7 @@ function locator(
   const search = async (name: string): Promise<Machine> => {
     const looks = machines.map(async (machine) => {
       const view = storedRegistry(await ask(machine));
-      const called = view?.removed.get(name)?.renamedTo ?? name;
-      const voter = view && clusterMachines(view, machines).find((each) => each.name === called);
+      const voter = view && machinesNamed([name], view, machines)[0];
       return voter ?? Promise.reject(new FleetError('machine-not-found', `No such machine: "${name}"`));
     });
     return Promise.any(looks).catch(() => {
@@ -116,11 +127,20 @@ function namesCluster(changes: readonly Change[], cluster: string): boolean {
   );
 }
 
-async function driverFor(config: Config, streams: Streams): Promise<SystemdDriver> {
+async function reachingAlone(config: Config, streams: Streams): Promise<Reaching> {
   const access = await clusterAccess(config, sshTargets(config, streams).machines, streams);
-  return createSshDriver(transportFor(config, streams), {
+  const driver = createSshDriver(transportFor(config, streams), {
     access,
     settleMs: config.settle,
     wait: DEFAULT_WAIT,
   });
+  const { onVoters, end } = followPass(streams, false);
+  return {
+    driver,
+    onVoters,
+    close() {
+      end();
+      return driver.close();
+    },
+  };
 }

@@ -12,17 +12,19 @@ import {
   type RegistryPlace,
 } from '../config/places.ts';
 import type { LeaderLock } from '../election/leadership.ts';
+import type { Machine } from '../machine/machine.ts';
 import type { RegistryStatus } from '../output/registry-status.ts';
 import type { QuorumStore, RegisterStatus } from '../quorum/store.ts';
 import type { Voters } from '../reconcile/ports.ts';
 import type { RegistryOptions } from '../registry/edit.ts';
-import { clusterMachines } from '../registry/inventory.ts';
+import { clusterMachines, machinesNamed } from '../registry/inventory.ts';
 import { createRegistry, type Registry, withReader } from '../registry/registry.ts';
+import { RegistryView } from '../registry/view.ts';
 import { openFileStore } from '../store/file.ts';
 import type { Store } from '../store/store.ts';
-import type { SystemdDriver } from '../systemd/driver.ts';
 import type { Call } from './command.ts';
-import type { MachinesStore } from './machines-store.ts';
+import { keepNames } from './known-names.ts';
+import type { MachinesStore, Reaching } from './machines-store.ts';
 import { ownConfig } from './own-config.ts';
 import type { Streams } from './streams.ts';
 import { VERSION } from './version.ts';
@@ -40,26 +42,53 @@ export async function withRegistry<T>(
   }
 }
 
-/** The registry and, if it is on the machines, its voters. `driver` reaches them; by default it is made from the configuration. */
+/** An open registry and, if it is on the machines, its voters. */
+export type OpenRegistry = {
+  readonly registry: Registry;
+  readonly voters: Voters | undefined;
+  /** The voters with their addresses when the registry was read last. */
+  readonly places: () => readonly Machine[];
+};
+
+/** The machines are reached as the configuration says, unless `reaching` is given. */
 export async function openRegistry(
   config: Config,
   streams: Streams,
-  driver?: SystemdDriver,
-): Promise<{ readonly registry: Registry; readonly voters: Voters | undefined }> {
-  const store = await openStore(config.registry, config, streams, driver);
-  const registry = createRegistry(store, registryOptions(streams));
-  if (!('relocate' in store)) return { registry, voters: undefined };
-  const onMachines = store as MachinesStore;
+  reaching?: Reaching,
+): Promise<OpenRegistry> {
+  const opened = await openStore(config.registry, config, streams, reaching);
+  const registry = createRegistry(opened, registryOptions(streams));
+  const store = 'relocate' in opened ? (opened as MachinesStore) : undefined;
+  const proposed = config.machines.map(({ machine }) => machine);
+  let last: RegistryView | undefined;
+  const located = withReader(registry, (view) => {
+    last = view;
+    // Voters are asked at the addresses that were read last.
+    store?.relocate(clusterMachines(view, proposed));
+  });
   return {
-    registry: relocating(registry, onMachines, config),
-    voters: votersOf(onMachines, config, streams),
+    registry: {
+      ...located,
+      close() {
+        if (isRemote(config)) keepNames(viewOf(store) ?? last, config, streams);
+        return located.close();
+      },
+    },
+    voters: store && votersOf(store, config, streams),
+    places: () => (last === undefined ? [] : machinesNamed(store?.last?.voters ?? [], last, proposed)),
   };
 }
 
-/** The registry; the store asks its voters at the addresses that were read last. */
-function relocating(registry: Registry, store: MachinesStore, { machines }: Config): Registry {
-  const proposed = machines.map(({ machine }) => machine);
-  return withReader(registry, (view) => store.relocate(clusterMachines(view, proposed)));
+/** Whether the registry is reached over SSH, for which completion must not wait. */
+export function isRemote({ registry: { kind } }: Config): boolean {
+  return kind === 'machines' || kind === 'ssh';
+}
+
+/** What the store has read or changed last, which is newer than the last view of all after a change of a part. */
+function viewOf(store: MachinesStore | undefined): RegistryView | undefined {
+  if (store?.last === undefined) return undefined;
+  const { revision, records } = store.last.snapshot;
+  return new RegistryView(revision, records);
 }
 
 function votersOf(store: MachinesStore, { machines }: Config, streams: Streams): Voters {
@@ -145,7 +174,7 @@ export async function withStores<T>(
 
 /** What is done with a registry at one kind of place. Its code is loaded only for such a place. */
 type StoreKind<P extends RegistryPlace> = {
-  open(place: P, config: Config, streams: Streams, driver?: SystemdDriver): Promise<Store>;
+  open(place: P, config: Config, streams: Streams, reaching?: Reaching): Promise<Store>;
   /** For `fleetd`: rejects if the place cannot be written, and makes the leader lock beside the registry. */
   readonly controller: ControllerPart<P> | undefined;
 };
@@ -160,9 +189,9 @@ type ControllerPart<P> = {
 
 const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } = {
   machines: {
-    async open(_, config, streams, driver) {
+    async open(_, config, streams, reaching) {
       const { openMachinesStore } = await import('./machines-store.ts');
-      return openMachinesStore('head', config, streams, driver);
+      return openMachinesStore('head', config, streams, reaching);
     },
     controller: {
       probe: async () => undefined,
@@ -222,9 +251,9 @@ function openStore(
   place: RegistryPlace,
   config: Config,
   streams: Streams,
-  driver?: SystemdDriver,
+  reaching?: Reaching,
 ): Promise<Store> {
-  return storeKind(place).open(place, config, streams, driver);
+  return storeKind(place).open(place, config, streams, reaching);
 }
 
 /** Rejects if the registry cannot be written or its leader lock cannot be taken; changes nothing. */

@@ -20,7 +20,7 @@ export async function copyRegistry(from: Store, to: Store): Promise<CopiedRegist
   const source = await from.list('');
   const view = new RegistryView(source.revision, source.records);
   if (view.clusterId === undefined)
-    throw notCopyable('it is empty', 'check the name of the registry to copy');
+    throw notCopyable('it is empty', 'Check where the registry is: fleetctl registry');
   const cluster: Document<'cluster'> = { id: view.clusterId, tokenBase: view.token };
   const values = source.records.map(({ key, value }): [string, string] => [
     key,
@@ -40,7 +40,7 @@ export async function copyRegistry(from: Store, to: Store): Promise<CopiedRegist
   await verify(to, values);
   if ((await from.list('')).revision !== source.revision) {
     await to.commit(values.map(([key]) => ({ kind: 'delete', key, ifRevision: result.revision })));
-    throw notCopyable('it was changed during the copy', 'try again when no other command uses it');
+    throw notCopyable('it was changed during the copy', 'Try again when no other command uses it');
   }
   return copied;
 }
@@ -51,7 +51,7 @@ async function verify(to: Store, values: readonly [string, string][]): Promise<v
   if (wrong === undefined) return;
   throw notCopyable(
     `the copy differs at "${wrong}"`,
-    'check whether another process writes to the destination',
+    'Check whether another process writes to the destination',
   );
 }
 
@@ -68,7 +68,7 @@ function differenceOf(
 function notEmpty(): FleetError {
   return notCopyable(
     'the destination is not empty',
-    'name an empty folder, or a prefix of etcd without keys',
+    'Name an empty folder, or a prefix of etcd without keys. Machines are empty if none has /var/lib/fleet/registry',
   );
 }
 

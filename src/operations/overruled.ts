@@ -119,7 +119,11 @@ function isSame(event: LoggedEvent, change: Change): boolean {
   return change.kind === 'destroy' || ('hash' in event && event.hash === change.hash);
 }
 
-const BY_TARGET = { launched: 'was started', loaded: 'was stopped', inactive: 'was unloaded' } as const;
+const BY_TARGET = {
+  launched: 'was started',
+  loaded: 'was stopped',
+  inactive: 'was unloaded or destroyed',
+} as const;
 
 function done(change: Change): string {
   if (change.kind === 'target') return BY_TARGET[change.target];

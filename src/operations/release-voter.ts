@@ -5,6 +5,7 @@ import { observe } from '../reconcile/observe.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { snapshotOf } from '../reconcile/snapshot.ts';
 import { candidatesOf, tendVoters } from '../reconcile/voters.ts';
+import { currentName } from '../registry/inventory.ts';
 import type { RegistryView } from '../registry/view.ts';
 
 /** A removed machine must not be a voter; a drained one may be, if the other voters are enough without it. */
@@ -80,11 +81,6 @@ function isEnough(
 
 function isAmong(names: readonly string[], { machine }: Departure, view: RegistryView): boolean {
   return names.some((name) => currentName(name, view) === machine);
-}
-
-/** A voter keeps the name with which it became one. */
-function currentName(name: string, { machines, removed }: RegistryView): string {
-  return machines.has(name) ? name : (removed.get(name)?.renamedTo ?? name);
 }
 
 function leavingOf({ machine, kind }: Departure): string | undefined {

@@ -17,7 +17,7 @@ export function leftBehindLines(
   units: readonly string[],
   wasStored: boolean,
 ): readonly string[] {
-  const forget = `(cd /var/lib/fleet && rm -rf cluster units removed reload tmp${wasStored ? ' registry' : ''})`;
+  const forget = `(cd /var/lib/fleet && rm -rf cluster units removed reload tmp${wasStored ? ' registry voters' : ''})`;
   if (units.length === 0)
     return [
       `hint: The state of fleet on machine "${name}" stays in /var/lib/fleet there; to remove it, run there: ${forget}`,

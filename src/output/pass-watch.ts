@@ -24,14 +24,26 @@ export class PassWatch {
   hasBegun: boolean = false;
   /** By machine, because each has one script at a time. */
   readonly #waits = new Map<string, Wait>();
+  /** Waits for voters of the registry, which may overlap with those of the pass. */
+  #voters: ReadonlyMap<string, Wait> = new Map();
   readonly #progress = new Map<string, UnitProgress>();
 
   get waits(): readonly Wait[] {
-    return [...this.#waits.values()];
+    return [...new Map([...this.#voters, ...this.#waits]).values()];
   }
 
   get progress(): readonly UnitProgress[] {
     return [...this.#progress.values()];
+  }
+
+  /** The machines that a read or a change of the registry waits for now. */
+  noteVoters(machines: readonly string[], nowMs: number): void {
+    this.#voters = new Map(
+      machines.map((machine) => [
+        machine,
+        this.#voters.get(machine) ?? { machine, changes: [], sinceMs: nowMs },
+      ]),
+    );
   }
 
   note(event: PassEvent, nowMs: number): void {

@@ -1,3 +1,4 @@
+import type { VoterStatus } from '../quorum/status.ts';
 import type { RegisterStatus } from '../quorum/store.ts';
 import { rowsJson } from './field.ts';
 import { VOTERS } from './listings.ts';
@@ -20,13 +21,19 @@ export function registryJson({ place, revision, voters, withoutMajority }: Regis
   };
 }
 
-/** Why voters are unreachable, and which machines have changes that a recovery did not find. */
-export function voterWarnings({ voters }: RegistryStatus): readonly string[] {
-  return voters.flatMap(({ error, state, machine, revision }) => {
-    if (state === 'former')
-      return [
-        `Warning: Machine "${machine}" has the registry from before the recovery, at revision ${revision}: changes that only it has are not in this one`,
-      ];
-    return error === undefined ? [] : [`Warning: ${error.message}`];
-  });
+/** Why voters are unreachable or do not count, and which machines have changes that a recovery did not find. */
+export function voterWarnings({ voters, withoutMajority }: RegistryStatus): readonly string[] {
+  const lost = voters.some(({ state }) => state === 'lost') && withoutMajority === undefined;
+  const advice = lost
+    ? ['hint: Voters that have lost their copy get a new one with the next pass: fleetctl reconcile']
+    : [];
+  return [...voters.flatMap(warningsAbout), ...advice];
+}
+
+function warningsAbout({ error, state, machine, revision }: VoterStatus): readonly string[] {
+  if (state === 'former')
+    return [
+      `Warning: Machine "${machine}" has the registry from before the recovery, at revision ${revision}: changes that only it has are not in this one`,
+    ];
+  return error === undefined ? [] : [`Warning: ${error.message}`];
 }

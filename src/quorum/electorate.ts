@@ -4,6 +4,7 @@ import { FleetError, isFleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
 import { type Agreement, agreementOf, type Holding } from './agreement.ts';
 import { type Candidate, chooseVoters } from './choose.ts';
+import { causesOf, disputedError } from './failures.ts';
 import type { Head } from './head.ts';
 import { randomProposer } from './ids.ts';
 import { eraOf, type Membership, type Voter, withVoters } from './membership.ts';
@@ -21,6 +22,8 @@ export type VoterChange = { readonly gone: readonly string[]; readonly come: rea
 
 /** The limit for a voter that gets a new state, in ms. */
 const REPLACEMENT_MS = 3000;
+/** After this time without a majority, in ms, the machines that are less likely to be voters are asked, too. */
+const OTHERS_MS = 1000;
 /** How long the rest of the voters is waited for, in ms, if the answers of a majority are not enough. */
 const PATIENCE_MS = 300;
 /** A proposer that was disturbed waits up to twice this time or that of its attempt, in ms, and up to twice as long each time. */
@@ -84,7 +87,6 @@ export class Electorate {
     const voters = firstVoters(this.#machines);
     const likely = voters.length === 1 ? names.slice(0, 2) : voters;
     const others = names.filter((name) => !likely.includes(name));
-    let unreachable: unknown;
     const invalid: string[] = [];
     const holdings = new Map<string, Holding>();
     const found = (): Agreement => agreementOf([...holdings.values()]);
@@ -93,21 +95,27 @@ export class Electorate {
       const agreement = found();
       return agreement.kind === 'agreed' && agreement.isConfirmed && agreement.support * 2 > voters.length;
     };
-    // Former voters may be among the first machines, so others are asked too, unless a majority agrees.
-    for (const group of [likely, others]) {
-      const asked = group.map(async (machine, index) => {
-        const { state, head, isInvalid, owner } = await this.#holders.find(machine, index === 0);
+    const enough = deferred<void>();
+    const failures: unknown[] = [];
+    const look = async (machine: string, index: number): Promise<void> => {
+      try {
+        const { state, head, isInvalid, owner } = await this.#holders.look(machine, index === 0);
         if (isInvalid) invalid.push(machine);
         if (owner !== undefined) this.#owners.set(machine, owner);
         if (state !== undefined && head !== undefined) holdings.set(state, { machine, state, head });
-      });
-      // A machine that hangs must not delay the others.
-      const error = await firstError(asked, isEnough);
-      unreachable ??= error;
-      // One that answers a little later may have a later era, which the majority of an earlier one does not know.
-      await Promise.race([Promise.allSettled(asked), sleep(PATIENCE_MS, undefined, { ref: false })]);
-      if (isEnough()) break;
-    }
+        if (isEnough()) enough.resolve();
+      } catch (error) {
+        failures.push(error);
+      }
+    };
+    // Former voters may be among the first machines, so others are asked too, unless a majority agrees. A machine that hangs
+    // must not delay them.
+    const asked = likely.map(look);
+    await Promise.race([enough.promise, Promise.all(asked), sleep(OTHERS_MS, undefined, { ref: false })]);
+    if (!isEnough()) asked.push(...others.map(look));
+    await Promise.race([enough.promise, Promise.all(asked)]);
+    // One that answers a little later may have a later era, which the majority of an earlier one does not know.
+    await Promise.race([Promise.all(asked), sleep(PATIENCE_MS, undefined, { ref: false })]);
     const agreement = found();
     if (agreement.kind === 'agreed') return this.#proposer(agreement.head.membership);
     if (agreement.kind === 'disputed') throw disputedError(agreement.holders);
@@ -119,11 +127,19 @@ export class Electorate {
           hint: 'Copies do not count, because they may be old. Move /var/lib/fleet/registry away on these machines, then run fleetctl recover',
         },
       );
-    if (unreachable === undefined) return undefined;
-    throw new FleetError('registry-no-majority', 'Cannot find the registry: no machine that answers has it', {
-      hint: 'A registry is created only while every machine answers, because a machine that does not answer may have one',
-      cause: unreachable,
-    });
+    if (failures.length === 0) return undefined;
+    const silent = names.filter((name) => this.#holders.failures.has(name));
+    const { clauses, hint } = causesOf(silent, this.#holders.failures, 'these do not answer');
+    throw new FleetError(
+      'registry-no-majority',
+      ['Cannot find the registry: no machine that answers has it', ...clauses].join('; '),
+      {
+        hint:
+          hint ??
+          'A registry is created only while every machine answers, because a machine that does not answer may have one',
+        cause: failures[0],
+      },
+    );
   }
 
   /**
@@ -174,20 +190,24 @@ export class Electorate {
   headOf(outcome: Outcome<Head>): Head | undefined {
     if (outcome.kind === 'chosen') return outcome.value;
     if (outcome.kind === 'empty') return undefined;
-    const lost = new Set(this.#holders.lostOf({ epoch: 0, voters: outcome.missing }));
-    const names = (voters: readonly Voter[]): string => voters.map(({ machine }) => machine).join(', ');
-    const silent = outcome.missing.filter((voter) => !lost.has(voter));
-    const causes = [
-      ...(silent.length > 0 ? [`these voters do not answer: ${names(silent)}`] : []),
-      ...(lost.size > 0 ? [`these have lost their copy, or have an old one: ${names([...lost])}`] : []),
-    ];
+    const lost = this.#holders.lostOf({ epoch: 0, voters: outcome.missing });
+    const silent = outcome.missing.filter((voter) => !lost.includes(voter));
+    const { clauses, hint } = causesOf(
+      silent.map(({ machine }) => machine),
+      this.#holders.failures,
+      'these voters do not answer',
+    );
+    const names = lost.map(({ machine }) => machine).join(', ');
+    const causes =
+      lost.length > 0 ? [...clauses, `these have lost their copy, or have an old one: ${names}`] : clauses;
     throw new FleetError(
       'registry-no-majority',
       `Cannot ${outcome.proposed ? 'confirm the change of' : 'read'} the registry: ${causes.join('; ')}`,
       {
         hint: outcome.proposed
           ? 'The change may be made or not; run the command again when a majority of the voters answers'
-          : 'A majority of the voters has to answer; units keep running meanwhile. If they are lost permanently: fleetctl recover',
+          : (hint ??
+            'A majority of the voters has to answer; units keep running meanwhile. If they are lost permanently: fleetctl recover'),
       },
     );
   }
@@ -287,35 +307,6 @@ export class Electorate {
 function firstVoters(machines: readonly QuorumMachine[]): readonly string[] {
   const candidates = machines.map((each) => ({ ...each, answers: true, condition: 'good' }) as const);
   return chooseVoters([], candidates);
-}
-
-function disputedError(holders: readonly (readonly string[])[]): FleetError {
-  const groups = holders.map((machines) => machines.join(' and '));
-  return new FleetError(
-    'registry-no-majority',
-    `Cannot tell which registry is that of the cluster: these machines have different ones: ${groups.join('; ')}`,
-    {
-      hint: 'Move /var/lib/fleet/registry away on the machines with the wrong one. To see what a machine has: a fleet.conf with that machine alone, and fleetctl registry',
-    },
-  );
-}
-
-/** Waits until all work is done, or enough; returns the first error. */
-async function firstError(work: readonly Promise<void>[], isEnough: () => boolean): Promise<unknown> {
-  let error: unknown;
-  const enough = deferred<void>();
-  const ended = work.map((each) =>
-    each.then(
-      () => {
-        if (isEnough()) enough.resolve();
-      },
-      (reason) => {
-        error ??= reason;
-      },
-    ),
-  );
-  await Promise.race([enough.promise, Promise.all(ended)]);
-  return error;
 }
 
 function sameVoters(a: readonly Voter[], b: readonly Voter[]): boolean {

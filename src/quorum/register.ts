@@ -93,13 +93,19 @@ export class Proposer<V extends Value> {
     return votersOf(this.#membership).filter(({ state }) => (this.#rounds.get(state) ?? 0) > most);
   }
 
-  /** The value at some moment between call and return. One round trip is enough if a quorum agrees. */
+  /**
+   * The value at some moment between call and return. One round trip is enough if a quorum agrees; without a quorum, voters that
+   * do not answer are not asked again.
+   */
   async read(): Promise<Outcome<V>> {
     const answers = await this.#gather(
       (voter) => this.#acceptors.read(voter),
       (found) => ({ of: this.#memberships(newest(found)), reached: isChosen(newest(found), found) }),
     );
     const found = newest(answers);
+    const [membership] = this.#memberships(found);
+    if (!hasQuorum(membership, new Set(answers.keys())))
+      return { kind: 'no-quorum', missing: missingOf(membership, answers), proposed: false };
     if (found === undefined || !isChosen(found, answers) || found.value.membership.previous !== undefined)
       return this.change((current) => current);
     this.#remember(found);
@@ -236,8 +242,7 @@ export class Proposer<V extends Value> {
 
   #failure(answers: Answers<V>, membership: Membership, proposed: boolean): Failed {
     if (hasQuorum(membership, new Set(answers.keys()))) return { kind: 'preempted', proposed };
-    const missing = votersOf(membership).filter(({ state }) => !answers.has(state));
-    return { kind: 'no-quorum', missing, proposed };
+    return { kind: 'no-quorum', missing: missingOf(membership, answers), proposed };
   }
 }
 
@@ -274,6 +279,10 @@ async function gather<V>(
       });
     await Promise.race([...outstanding.values(), ...(waiting === undefined ? [] : [waiting])]);
   }
+}
+
+function missingOf<V>(membership: Membership, answers: Answers<V>): readonly Voter[] {
+  return votersOf(membership).filter(({ state }) => !answers.has(state));
 }
 
 function isFailure<V>(result: Proposal<V> | undefined | Failed): result is Failed {

@@ -1,6 +1,7 @@
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { compareBallots } from './ballot.ts';
 import { type Candidate, chooseVoters } from './choose.ts';
+import type { Failures } from './failures.ts';
 import type { Head } from './head.ts';
 import { randomId, randomProposer } from './ids.ts';
 import { eraOf, hasQuorum, inNextEra, type Membership, votersOf } from './membership.ts';
@@ -18,14 +19,19 @@ export type Remains = {
   readonly found: ReadonlyMap<string, Found>;
 };
 
-/** What is left if no majority of the voters can be read; undefined if a majority can, or if no machine has a registry. */
+/**
+ * What is left if no majority of the voters can be read; undefined if a majority can, or if no machine has a registry. A machine
+ * that has just `failed` is not asked again.
+ */
 export async function findRemains(
   machines: readonly string[],
   holders: HeadVoters,
+  failed: Failures = new Map(),
 ): Promise<Remains | undefined> {
   const found = new Map<string, Found>();
+  const asked = machines.filter((machine) => !failed.has(machine));
   await Promise.all(
-    machines.map(async (machine, index) => {
+    asked.map(async (machine, index) => {
       const answer = await findInTime(machine, index === 0, holders).catch((error) => {
         if (!isFleetError(error)) throw error;
       });

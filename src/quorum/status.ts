@@ -1,5 +1,6 @@
 import { withTimeout } from '../base/async.ts';
 import { FleetError, isFleetError } from '../base/errors.ts';
+import type { Failures } from './failures.ts';
 import type { Head } from './head.ts';
 import { eraOf, type Voter } from './membership.ts';
 import type { Found, HeadVoters } from './voters.ts';
@@ -18,18 +19,22 @@ export type VoterStatus = {
 /** The limit for a voter that is asked about its state, in ms. */
 const STATUS_MS = 5000;
 
-/** The voters of `head` and what each has stored, and the machines that have a registry of an earlier era. */
+/**
+ * The voters of `head` and what each has stored, and the machines that have a registry of an earlier era. A machine that has
+ * just `failed` is not asked again.
+ */
 export async function statusOf(
   head: Head,
   machines: readonly string[],
   holders: HeadVoters,
+  failed: Failures,
 ): Promise<readonly VoterStatus[]> {
   const { voters } = head.membership;
   const others = eraOf(head.membership) === 0 ? [] : machines;
   const all = await Promise.all([
-    ...voters.map((voter) => statusOfVoter(voter, head, holders)),
+    ...voters.map((voter) => statusOfVoter(voter, head, holders, failed)),
     ...others
-      .filter((machine) => !voters.some((voter) => voter.machine === machine))
+      .filter((machine) => !failed.has(machine) && !voters.some((voter) => voter.machine === machine))
       .map((machine) => formerOn(machine, head, holders)),
   ]);
   return all.flatMap((each) => each ?? []);
@@ -39,7 +44,10 @@ async function statusOfVoter(
   { machine, state }: Voter,
   head: Head,
   holders: HeadVoters,
+  failed: Failures,
 ): Promise<VoterStatus> {
+  const failure = failed.get(machine);
+  if (failure !== undefined) return { machine, state: 'unreachable', error: failure };
   try {
     const found = await findInTime(machine, false, holders);
     if (found.state !== state) return { machine, state: 'lost' };

@@ -32,6 +32,8 @@ export type QuorumOptions = {
   readonly cache: TextCache;
   /** Whether a registry that begins with these changes is that of a cluster. */
   readonly belongsTo: (changes: readonly Change[], cluster: string) => boolean;
+  /** Runs every call that needs an answer of the machines. */
+  readonly during?: <T>(call: () => Promise<T>) => Promise<T>;
   /** Releases what `ask` uses. */
   readonly close?: () => Promise<void>;
 };
@@ -68,9 +70,10 @@ export class QuorumStore implements Store {
 
   /** Without a majority, the next call looks for the registry like a new process, because another one may have rebuilt it. */
   async #begin<T>(work: (electorate: Electorate) => Promise<T>): Promise<T> {
+    const { during = (call) => call() } = this.#options;
     const electorate = this.#electorate;
     try {
-      return await work(electorate);
+      return await during(() => work(electorate));
     } catch (error) {
       if (isFleetError(error, 'registry-no-majority') && this.#electorate === electorate) {
         this.#holders = new HeadVoters(this.#options);
@@ -202,6 +205,13 @@ export class QuorumStore implements Store {
     return turn;
   }
 
+  /** The contents that were read or changed last, and the machines that were voters then. */
+  get last(): { readonly snapshot: Snapshot; readonly voters: readonly string[] } | undefined {
+    if (this.#snapshot === undefined) return undefined;
+    const { head, snapshot } = this.#snapshot;
+    return { snapshot, voters: head.membership.voters.map(({ machine }) => machine) };
+  }
+
   /** The machines that are voters; none if there is no registry yet. */
   async names(): Promise<readonly string[]> {
     return ((await this.#readHead())?.membership.voters ?? []).map(({ machine }) => machine);
@@ -239,16 +249,17 @@ export class QuorumStore implements Store {
   /** Undefined if there is no registry yet. Rejects without a majority of the voters only if no machine has a head. */
   async status(): Promise<RegisterStatus | undefined> {
     const names = this.#options.machines.map(({ machine }) => machine);
+    const { failures } = this.#holders;
     const statusWith = async (head: Head): Promise<RegisterStatus> => ({
       revision: head.revision,
-      voters: await statusOf(head, names, this.#holders),
+      voters: await statusOf(head, names, this.#holders, failures),
     });
     try {
       const head = await this.#readHead();
       return head && (await statusWith(head));
     } catch (error) {
       if (!isFleetError(error, 'registry-no-majority')) throw error;
-      const remains = await findRemains(names, this.#holders);
+      const remains = await findRemains(names, this.#holders, failures);
       if (remains === undefined) throw error;
       return { ...(await statusWith(remains.head)), withoutMajority: error };
     }
@@ -285,8 +296,11 @@ export class QuorumStore implements Store {
   }
 
   async #load(head: Head, voters = head.membership.voters): Promise<Snapshot> {
-    if (this.#snapshot !== undefined && sameContents(this.#snapshot.head, head))
-      return this.#snapshot.snapshot;
+    const last = this.#snapshot;
+    if (last !== undefined && sameContents(last.head, head)) {
+      this.#snapshot = { head, snapshot: last.snapshot };
+      return last.snapshot;
+    }
     if (!(await this.#holders.fetch(voters, head.segments)))
       throw new FleetError(
         'registry-unavailable',

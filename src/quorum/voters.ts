@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred } from '../base/async.ts';
+import { type FleetError, isFleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import { type Ballot, compareBallots, MAX_ROUND, NO_BALLOT } from './ballot.ts';
 import { formatHead, type Head, parseHead, type SegmentName } from './head.ts';
@@ -93,8 +94,9 @@ export class HeadVoters implements Acceptors<Head> {
   /** The states of the machines that answered, the latest answer last; undefined for none that counts. */
   readonly #states = new Map<string, string | undefined>();
   #latest: Head | undefined;
-  /** Answers of {@link find}, for the read that follows it. */
-  readonly #fresh = new Map<string, Stored<Head>>();
+  /** Requests of {@link look}, for the read that follows it. */
+  readonly #fresh = new Map<string, Promise<HeadAnswer>>();
+  readonly #failures = new Map<string, FleetError>();
 
   constructor({
     ask,
@@ -111,17 +113,26 @@ export class HeadVoters implements Acceptors<Head> {
     return this.#latest;
   }
 
-  /** Answers of {@link find} count for no read any more. */
+  /** Why the last request to a machine failed, by its name. */
+  get failures(): ReadonlyMap<string, FleetError> {
+    return this.#failures;
+  }
+
+  /** Answers of {@link look} count for no read any more. */
   forget(): void {
     this.#fresh.clear();
   }
 
-  /** The head that a machine has; it counts for the next read too, unless {@link forget} is called before. */
+  /** {@link find}, whose answer or failure counts for the next read too, unless {@link forget} is called before. */
+  look(machine: string, withTexts: boolean): Promise<Found> {
+    const answer = this.#request(machine, { kind: 'read' }, withTexts);
+    this.#fresh.set(machine, answer);
+    return answer.then(foundIn);
+  }
+
+  /** The head that a machine has. */
   async find(machine: string, withTexts: boolean): Promise<Found> {
-    const { state, stored, isInvalid, owner } = await this.#request(machine, { kind: 'read' }, withTexts);
-    if (state !== undefined) this.#fresh.set(state, stored);
-    const { value: head, ballot } = stored.accepted ?? {};
-    return { state, head, ballot, isInvalid, owner };
+    return foundIn(await this.#request(machine, { kind: 'read' }, withTexts));
   }
 
   /**
@@ -144,6 +155,7 @@ export class HeadVoters implements Acceptors<Head> {
 
   /** The state of a machine, which is made if it has none, or has `unless`. */
   async create(machine: string, unless?: string): Promise<Voter> {
+    this.#fresh.delete(machine);
     const { state } = await this.#request(machine, {
       kind: 'create',
       ...(unless !== undefined && { unless }),
@@ -162,9 +174,9 @@ export class HeadVoters implements Acceptors<Head> {
   }
 
   async read(voter: Voter): Promise<Stored<Head> | undefined> {
-    const fresh = this.#fresh.get(voter.state);
-    this.#fresh.delete(voter.state);
-    return fresh ?? this.#try(voter, { kind: 'read' });
+    const fresh = this.#fresh.get(voter.machine);
+    this.#fresh.delete(voter.machine);
+    return this.#try(voter, { kind: 'read' }, fresh);
   }
 
   prepare(voter: Voter, ballot: Ballot): Promise<Stored<Head> | undefined> {
@@ -243,9 +255,13 @@ export class HeadVoters implements Acceptors<Head> {
     return this.#states.has(machine) && this.#states.get(machine) !== state;
   }
 
-  async #try(voter: Voter, action: VoterRequest['action']): Promise<Stored<Head> | undefined> {
+  async #try(
+    voter: Voter,
+    action: VoterRequest['action'],
+    asked = this.#request(voter.machine, action),
+  ): Promise<Stored<Head> | undefined> {
     try {
-      const { state, stored } = await this.#request(voter.machine, action);
+      const { state, stored } = await asked;
       return state === voter.state ? stored : undefined;
     } catch {
       return undefined;
@@ -253,11 +269,16 @@ export class HeadVoters implements Acceptors<Head> {
   }
 
   async #request(machine: string, action: VoterRequest['action'], withTexts = false): Promise<HeadAnswer> {
-    const answer = await this.#ask(machine, {
+    const asked = this.#ask(machine, {
       register: this.#register,
       action,
       ...(withTexts && { unlessKnown: this.#cache.known() }),
     });
+    const answer = await asked.catch((error) => {
+      if (isFleetError(error)) this.#failures.set(machine, error);
+      throw error;
+    });
+    this.#failures.delete(machine);
     for (const text of answer.texts) this.#cache.put(sha256(text), text);
     const { accepted, promised } = answer.stored;
     const value = accepted && this.#headOf(accepted.value);
@@ -289,4 +310,9 @@ export class HeadVoters implements Acceptors<Head> {
     const [oldest] = this.#heads.keys();
     if (this.#heads.size > MOST_HEADS && oldest !== undefined) this.#heads.delete(oldest);
   }
+}
+
+function foundIn({ state, stored, isInvalid, owner }: HeadAnswer): Found {
+  const { value: head, ballot } = stored.accepted ?? {};
+  return { state, head, ballot, isInvalid, owner };
 }

@@ -41,6 +41,21 @@ export function clusterMachines(
   return [...proposed.flatMap((machine) => effective(inventory, machine) ?? []), ...others];
 }
 
+/** The present name of a machine that may have been renamed; a voter keeps the name with which it became one. */
+export function currentName(name: string, { machines, removed }: Inventory): string {
+  return machines.has(name) ? name : (removed?.get(name)?.renamedTo ?? name);
+}
+
+/** The machines that have these names, or had them. */
+export function machinesNamed(
+  names: readonly string[],
+  inventory: Inventory,
+  proposed: readonly ProposedMachine[],
+): readonly Machine[] {
+  const machines = clusterMachines(inventory, proposed);
+  return names.flatMap((name) => machines.find((each) => each.name === currentName(name, inventory)) ?? []);
+}
+
 /** The machines before the registry is known. */
 export function asProposed(proposed: readonly ProposedMachine[]): readonly Machine[] {
   return clusterMachines({ machines: new Map() }, proposed);

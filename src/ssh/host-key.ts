@@ -86,10 +86,10 @@ function adviceForUnknown({ strictHostKeyChecking, userKnownHostsFiles }: SshTar
   const [file] = userKnownHostsFiles;
   const add =
     file === undefined
-      ? 'name a file with known_hosts_file in [ssh]'
+      ? 'name a file with known_hosts_file in [ssh] (--known-hosts-file)'
       : `add the key to "${file}" with ssh-keyscan`;
   return strictHostKeyChecking === 'yes'
     ? `If that is the right fingerprint, ${add}; strict_host_key_checking is "yes"`
     : 'If that is the right fingerprint, accept it on a terminal, set "strict_host_key_checking = accept-new" ' +
-        `in [ssh], or ${add}`;
+        `in [ssh] (--strict-host-key-checking=accept-new), or ${add}`;
 }

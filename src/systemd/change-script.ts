@@ -19,6 +19,10 @@ import { CONFIRM_FUNCTIONS } from './confirmation.ts';
 import { leaseWords } from './queries.ts';
 import { writeRecord } from './record.ts';
 import { complete, LOCK_WAIT_SECONDS } from './script.ts';
+import { type VoterPlace, voterWords } from './voter-places.ts';
+
+/** The cluster that a machine belongs to, and where the voters of its registry are, if it is on the machines. */
+export type Owner = { readonly clusterId: string; readonly voters?: readonly VoterPlace[] };
 
 /**
  * Makes the changes, in this order: lock · cluster · lost records · guards · new files and records beside their places, verified ·
@@ -31,7 +35,7 @@ import { complete, LOCK_WAIT_SECONDS } from './script.ts';
  */
 export function changeScript(
   changes: readonly UnitChange[],
-  clusterId: string,
+  { clusterId, voters = [] }: Owner,
   waits: Waits,
   by: string,
 ): string {
@@ -45,7 +49,7 @@ export function changeScript(
     ...deadline(waits.ms),
     'step prepare prepare || return',
     'step lock lock || return',
-    `step cluster cluster ${quote(clusterId)} || return`,
+    `step cluster cluster ${[clusterId, ...voterWords(voters)].map(quote).join(' ')} || return`,
     ...all.flatMap(adopt),
     ...guards,
     ...having('check').map((each) => stepCommand(each, 'check', `check ${each.unit}`)),

@@ -73,7 +73,8 @@ sweep() {
   flock -s -w "${wait:-$W}" 8 || { holder "$R/busy"; return 11; }
 }
 
-# cluster ID: the machine belongs to that cluster; one without a cluster is claimed
+# cluster ID [NAME ADDRESS]...: the machine belongs to that cluster; one without a cluster is claimed. It keeps where the voters
+# of the registry are
 cluster() {
   sweep || return
   [ ! -e "$L/reload" ] || changed=yes
@@ -81,8 +82,13 @@ cluster() {
     read -r owner <"$L/cluster"
     [ "$owner" = "$1" ] || { echo "$owner"; return 10; }
   else
-    printf '%s\n' "$1" >"$L/tmp/cluster" && mv -f "$L/tmp/cluster" "$L/cluster"
+    printf '%s\n' "$1" >"$L/tmp/cluster" && mv -f "$L/tmp/cluster" "$L/cluster" || return
   fi
+  shift
+  kept=
+  [ ! -f "$L/voters" ] || read -r kept <"$L/voters"
+  # Only "fleetctl join" needs it, so an error does not matter.
+  [ $# -eq 0 ] || [ "$kept" = "$*" ] || { printf '%s\n' "$*" >"$L/tmp/voters" && mv -f "$L/tmp/voters" "$L/voters"; } || :
 }
 
 # adopt UNIT TOKEN DIGEST RECORD: replaces a damaged record; a missing one only if the unit file has that digest. 10 as in

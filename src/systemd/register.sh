@@ -28,7 +28,7 @@ register_text() { printf 'fleet-register 1\n%s\n%s\n%s\n%s\n%s\n' "$@"; }
 # write_register: it is durable afterwards, and every reader finds the old one or the new one. A copy of the file, as a
 # backup makes it, has another inode number or time of birth.
 write_register() {
-  rm -f "$N.new" && (umask 077 && : >"$N.new") && file=$(stat -c '%i %W' "$N.new") || return 1
+  rm -rf "$N.new" && (umask 077 && : >"$N.new") && file=$(stat -c '%i %W' "$N.new") || return 1
   set -- "$state" "$file" "$promised" "$accepted" "$value"
   { register_text "$@" && register_text "$@" | sha256sum; } >"$N.new" && sync "$N.new" &&
     : >"$N.unsynced" && mv -f "$N.new" "$N" && sync "$B" && rm -f "$N.unsynced"
@@ -46,11 +46,13 @@ create_register() {
     set_aside && rm -f "$N" || return
     promised='0 0' accepted='0 0' value= ;;
   4) ;;
-  5) mv -f "$N" "$N.invalid" || return ;;
+  5) discard || return ;;
   *) return 1 ;;
   esac
   read -r id </proc/sys/kernel/random/uuid && state=$(printf %s "$id" | tr -d -) && write_register
 }
+# discard: keeps what does not count beside the register, in place of an earlier one; it may be a folder
+discard() { rm -rf "$N.invalid" && mv -f "$N" "$N.invalid"; }
 # set_aside: keeps a copy of the register and its contents, because a later state may not have them
 set_aside() {
   rm -rf "$N.replaced" "$C.replaced" && cp -a "$N" "$N.replaced" && cp -a "$C" "$C.replaced"
@@ -75,6 +77,7 @@ found() {
   [ "$state" = "$1" ] || return 0
   shift
   [ ! -e "$N" ] || set_aside || return
+  [ ! -d "$N" ] || discard || return
   state=$1
   store_value "$@"
 }

@@ -9,7 +9,7 @@ import type { Access } from '../ssh/become.ts';
 import { openRootShell } from '../ssh/root-shell.ts';
 import type { Transport } from '../ssh/transport.ts';
 import type { Waits } from './change-jobs.ts';
-import { changeScript } from './change-script.ts';
+import { changeScript, type Owner } from './change-script.ts';
 import { armOf, type Confirming, confirmed } from './confirm-changes.ts';
 import {
   DEFAULT_WAIT,
@@ -24,6 +24,7 @@ import { journalsQuery } from './queries.ts';
 import { readOutcomes } from './read-outcomes.ts';
 import { MACHINE_PATHS, type MachinePaths } from './script.ts';
 import { ScriptRunner } from './script-runner.ts';
+import type { VoterPlace } from './voter-places.ts';
 
 /** How many journal lines are shown for a failed unit, and for how many units of one machine. */
 const JOURNAL_LINES = 10;
@@ -43,6 +44,8 @@ export type SshDriverOptions = {
   readonly settleMs: number;
   /** {@link DEFAULT_WAIT} unless given. */
   readonly wait?: WaitPolicy;
+  /** The voters of a registry on the machines, which every change stores on its machine for `fleetctl join`. */
+  readonly voterPlaces?: () => readonly VoterPlace[];
   readonly paths?: MachinePaths;
 };
 
@@ -52,6 +55,7 @@ export function createSshDriver(transport: Transport, options: SshDriverOptions)
     access: accessTo,
     settleMs,
     wait: { blocks, timeoutMs } = DEFAULT_WAIT,
+    voterPlaces = () => [],
     paths = MACHINE_PATHS,
   } = options;
   const deadline = timeoutMs === undefined ? undefined : performance.now() + timeoutMs;
@@ -61,7 +65,7 @@ export function createSshDriver(transport: Transport, options: SshDriverOptions)
     settleMs,
   });
   return {
-    connect: (machine) => openSession(transport, accessTo(machine), waits, paths),
+    connect: (machine) => openSession(transport, accessTo(machine), { waits, voterPlaces, paths }),
     async journal(machine, request) {
       const access = accessTo(machine);
       const become = access.become === 'none' && request.sudo ? 'sudo' : access.become;
@@ -74,11 +78,14 @@ export function createSshDriver(transport: Transport, options: SshDriverOptions)
   };
 }
 
+type SessionOptions = Required<Pick<SshDriverOptions, 'voterPlaces' | 'paths'>> & {
+  readonly waits: () => Waits;
+};
+
 function openSession(
   transport: Transport,
   access: Access,
-  waits: () => Waits,
-  paths: MachinePaths,
+  { waits, voterPlaces, paths }: SessionOptions,
 ): MachineSession {
   const { name } = access.ssh;
   const runner = new ScriptRunner(transport, access, paths);
@@ -101,13 +108,21 @@ function openSession(
       const by = randomBytes(8).toString('hex');
       try {
         if (possible.length > 0)
-          for (const outcome of await ask(changeQuery(possible, clusterId, asked, by)))
+          for (const outcome of await ask(
+            changeQuery(possible, { clusterId, voters: voterPlaces() }, asked, by),
+          ))
             outcomes.set(outcome.unit, outcome);
       } catch (error) {
         if (!isFleetError(error)) throw error;
         lost = unreachableFailure(error);
       }
-      const confirming = { ask, again: inNewSession(transport, access, waits, paths), sentAt, by, ...asked };
+      const confirming = {
+        ask,
+        again: inNewSession(transport, access, { waits, voterPlaces, paths }),
+        sentAt,
+        by,
+        ...asked,
+      };
       return Promise.all(
         changes.map((change) => {
           const { unit, obstacle: failure = lost } = change;
@@ -146,14 +161,14 @@ function withWindow(waits: Waits, changes: readonly UnitChange[]): Waits {
 /** The query is not public, because unit files may contain secrets. */
 function changeQuery(
   changes: readonly UnitChange[],
-  clusterId: string,
+  owner: Owner,
   waits: Waits,
   by: string,
 ): Query<readonly UnitOutcome[]> {
   return {
     kind: 'change',
     request: changes,
-    script: changeScript(changes, clusterId, waits, by),
+    script: changeScript(changes, owner, waits, by),
     deadlineMs: waits.ms === undefined ? CHANGE_DEADLINE_MS : WAITLESS_DEADLINE_MS + waits.ms,
     read: (sections, { name, ask }) => withJournals(readOutcomes(name, changes, sections, waits.blocks), ask),
   };

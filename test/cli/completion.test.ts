@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,8 +7,12 @@ import { compareText } from '../../src/base/text.ts';
 import { COMMANDS } from '../../src/cli/commands/all.ts';
 import { SCRIPTS } from '../../src/cli/commands/other.ts';
 import { answerCompletion } from '../../src/cli/completion/answer.ts';
+import { keepNames } from '../../src/cli/known-names.ts';
 import type { Streams } from '../../src/cli/streams.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { type Edit, UNKNOWN_MACHINE } from '../../src/registry/edit.ts';
 import { createRegistry } from '../../src/registry/registry.ts';
+import type { RegistryView } from '../../src/registry/view.ts';
 import { openFileStore } from '../../src/store/file.ts';
 import { desiredUnit } from '../support/builders.ts';
 
@@ -143,6 +147,65 @@ describe('what is offered', () => {
     ['shells', ['completion', ''], ['bash', 'zsh', 'fish']],
   ])('is %s', async (_, words, expected) => {
     expect((await offered(...words)).toSorted(compareText)).toEqual([...expected].toSorted(compareText));
+  });
+});
+
+describe('names in a registry', () => {
+  const view = async (...edits: readonly Edit[]): Promise<RegistryView> => {
+    const registry = createRegistry(openFileStore(mkdtempSync(join(folder, 'view-'))), {
+      clock: { now: () => 0 },
+      author: 'me@here',
+    });
+    return registry.update(() => edits).finally(() => registry.close());
+  };
+  const machine = (name: string, address: string): Edit => ({
+    kind: 'put-machine',
+    name,
+    known: { ...UNKNOWN_MACHINE, address, metadata: {} },
+  });
+  const unit = (name: string): Edit => ({ kind: 'put-unit', unit: desiredUnit(name) });
+
+  it('on the machines are those that a command has read with this fleet.conf, without a connection', async () => {
+    const conf = 'registry = machines\n[machine.web-1]\naddress = 10.0.0.1\n';
+    for (const path of ['one.conf', 'two.conf']) writeFileSync(join(folder, path), conf);
+    const words = (...last: readonly string[]) => offered('--config', 'one.conf', ...last);
+    expect([await words('ssh', 'w'), await words('stop', '')]).toEqual([['web-1'], []]);
+    const config = await loadConfig({ flags: { config: 'one.conf' }, env: {}, cwd: folder, home: folder });
+    const streams = { env: {}, home: folder };
+    keepNames(await view(unit('app.service'), machine('web-2', '10.0.0.2')), config, streams);
+    expect(await words('ssh', 'w')).toEqual(['web-1', 'web-2']);
+    expect(await words('stop', '')).toEqual(['app.service']);
+    expect(await offered('--config', 'two.conf', 'stop', '')).toEqual([]);
+    keepNames(
+      await view(unit('app.service'), unit('db.service'), machine('web-3', '10.0.0.3')),
+      config,
+      streams,
+    );
+    expect(await words('ssh', 'web-')).toEqual(['web-1', 'web-3']);
+    const cache = join(folder, '.cache/fleet/names');
+    const [kept = ''] = readdirSync(cache);
+    chmodSync(join(cache, kept), 0o666);
+    expect(await words('stop', '')).toEqual([]);
+    writeFileSync(join(cache, kept), 'x 1\n{"units":');
+    chmodSync(join(cache, kept), 0o600);
+    expect([await words('ssh', 'w'), await words('stop', '')]).toEqual([['web-1'], []]);
+  });
+
+  it('in a folder include machines that fleet.conf lacks, and none that were removed', async () => {
+    const registry = createRegistry(openFileStore(join(folder, 'in-folder')), {
+      clock: { now: () => 0 },
+      author: 'me@here',
+    });
+    await registry.update(() => [
+      unit('app.service'),
+      machine('db-1', '10.0.0.2'),
+      machine('far-1', '10.0.0.9'),
+    ]);
+    await registry.update(() => [{ kind: 'delete-machine', name: 'db-1' }]);
+    await registry.close();
+    const sections = '[machine.web-1]\naddress = 10.0.0.1\n[machine.db-1]\naddress = 10.0.0.2\n';
+    writeFileSync(join(folder, 'folder.conf'), `registry = file:in-folder\n${sections}`);
+    expect(await offered('--config', 'folder.conf', 'drain', '')).toEqual(['web-1', 'far-1']);
   });
 });
 

@@ -115,6 +115,21 @@ describe('a pass that is followed', () => {
     expect(printed).toHaveLength(2);
   });
 
+  it('gets a line for each voter that the registry waits for, until a majority has answered', async () => {
+    const { printed, follower } = arrange();
+    follower.onVoters(['m2']);
+    await passTime(2000);
+    follower.onVoters(['m2', 'm3']);
+    await passTime(1500);
+    expect(printed).toEqual(['Waiting for m2 to answer\n']);
+    await passTime(2000);
+    expect(printed).toEqual(['Waiting for m2 to answer\n', 'Waiting for m3 to answer\n']);
+    follower.onVoters([]);
+    await passTime(100_000);
+    expect(printed).toHaveLength(2);
+    follower.end();
+  });
+
   it('is shown on a terminal after half a second, until it ends', async () => {
     const screen = new Screen();
     const { printed, follower } = arrange({ live: new LiveArea(screen) });

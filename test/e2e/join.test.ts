@@ -63,6 +63,7 @@ onMachines('a cluster with its registry on the machines', () => {
       2,
       expect.stringContaining('There is a configuration already: HERE/fleet.conf'),
     ]);
+    expect(await join(KNOWN_HOSTS_FILE, '--dry-run', `root@${addressOf('k1')}`)).toEqual(shown);
   });
 
   it('is used with a fleet.conf that has only one machine, while another voter is away', async () => {

@@ -1,7 +1,16 @@
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
-import { add, cluster, inside, onMachines } from '../support/cluster.ts';
+import { afterAll, beforeAll, expect, it, onTestFinished, vi } from 'vitest';
+import {
+  add,
+  addressOf,
+  cluster,
+  hostKeyOf,
+  IDENTITY_FILE,
+  inside,
+  KNOWN_HOSTS_FILE,
+  onMachines,
+} from '../support/cluster.ts';
 import { eventually, fleetdStarter } from './fleetd.ts';
-import { createOperator, SLEEPER } from './operator.ts';
+import { createOperator, Operator, type Outcome, SLEEPER } from './operator.ts';
 
 onMachines('the voters of a registry', () => {
   const machines = ['k1', 'k2', 'k3', 'k4'];
@@ -38,6 +47,38 @@ onMachines('the voters of a registry', () => {
     expect((await operator.fleetctl('uncordon', 'k1')).status).toBe(0);
     expect((await operator.fleetctl('reconcile')).status).toBe(0);
     expect(await voters()).toBe('k2 current, k3 current, k4 current');
+  });
+
+  it('are found by "join" over a machine that is none, which only tells where they are', async () => {
+    await operator.fleetctl('start', 'web@joined');
+    expect(await inside('k1', 'cat /var/lib/fleet/voters')).toMatch(/^k[234] \S+ k[234] \S+ k[234] \S+\n$/);
+    const bob = new Operator();
+    onTestFinished(() => bob.remove());
+    const words = (known: string): readonly string[] => [
+      ...['join', '--ssh-identity-file', IDENTITY_FILE, '--known-hosts-file', known, '--ssh-timeout=5s'],
+      `root@${addressOf('k1')}`,
+    ];
+    const join = (known: string): Promise<Outcome> => bob.fleetctl(...words(known));
+    const known = bob.write('known', `${addressOf('k1')} ${hostKeyOf('k1')}\n`);
+    const unknown = await join(known);
+    expect(unknown.status).toBe(1);
+    expect(
+      unknown.stderr.match(/cannot reach machine "k[234]" \S+: its host key is not known/g),
+    ).toHaveLength(3);
+    expect(unknown.stderr).toContain('--strict-host-key-checking=accept-new');
+    const joined = await join(KNOWN_HOSTS_FILE);
+    expect([joined.status, joined.stdout]).toEqual([
+      0,
+      expect.stringMatching(/^Joined cluster \S+: machines 4, units 3\nWrote HERE\/fleet.conf\n$/),
+    ]);
+    expect(await bob.fleetctl('list-unit-files')).toEqual(await operator.fleetctl('list-unit-files'));
+    // A machine that claims to be of a cluster whose registry is elsewhere.
+    await inside('k1', 'cd /var/lib/fleet; cp cluster kept; echo other >cluster');
+    const lying = await bob.fleetctl('--config', 'other.conf', ...words(KNOWN_HOSTS_FILE));
+    await inside('k1', 'cd /var/lib/fleet; mv kept cluster');
+    expect(lying.status).toBe(1);
+    expect(lying.stderr).toContain('has the registry of another cluster');
+    expect((await operator.fleetctl('destroy', 'web@joined')).status).toBe(0);
   });
 
   const start = fleetdStarter(operator);

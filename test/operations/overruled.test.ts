@@ -59,7 +59,7 @@ describe('a command that another one overrules', () => {
       'load by unload',
       (me, cwd) => load(me, { units: ['a'], cwd, replace: false }),
       (bob) => unload(bob, ['a']),
-      'Unit "a.service" was unloaded by bob@desk 2s ago; its target state is inactive',
+      'Unit "a.service" was unloaded or destroyed by bob@desk 2s ago; its target state is inactive',
     ],
     [
       'start by destroy',

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FleetError } from '../../src/base/errors.ts';
+import { type ErrorCode, FleetError } from '../../src/base/errors.ts';
 import { sha256 } from '../../src/base/hash.ts';
 import { afterBallot, type Ballot, compareBallots, NO_BALLOT } from '../../src/quorum/ballot.ts';
 import type { Stored } from '../../src/quorum/register.ts';
@@ -13,6 +13,8 @@ export class ModelVoters {
   readonly down = new Set<string>();
   /** These never answer. */
   readonly hung = new Set<string>();
+  /** These refuse every request with an error of this code. */
+  readonly refusing = new Map<string, ErrorCode>();
   /** What these have stored is a copy. */
   readonly copied = new Set<string>();
   readonly owners = new Map<string, string>();
@@ -27,6 +29,9 @@ export class ModelVoters {
     if (this.hung.has(machine)) await new Promise(() => undefined);
     if (request.action.kind === 'wait') await this.#change(machine, request.action.accepted);
     if (this.down.has(machine)) throw new FleetError('ssh-refused', `${machine} is down`);
+    const code = this.refusing.get(machine);
+    if (code !== undefined)
+      throw new FleetError(code, `Cannot reach ${machine}: ${code}`, { hint: `Repair ${code}` });
     const owner = this.owners.get(machine);
     const answer = { ...this.#answer(this.#disk(machine), request), ...(owner !== undefined && { owner }) };
     return this.copied.has(machine) ? { ...answer, state: undefined, invalid: true } : answer;

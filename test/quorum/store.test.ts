@@ -177,6 +177,50 @@ describe('a store on machines', () => {
     ]);
   });
 
+  it('asks no machine twice for a majority that is not there', async () => {
+    const voters = new ModelVoters();
+    const open = opener(voters);
+    await open().commit([put('a')]);
+    voters.down.add('web-1').add('web-3');
+    voters.requests = 0;
+    await expect(open().list('')).rejects.toThrow(/do not answer: web-1, web-3/);
+    expect(voters.requests).toBe(MACHINES.length);
+    voters.requests = 0;
+    await open().status();
+    // The two that answer tell what they have, and web-2 is asked for its contents and its state.
+    expect(voters.requests).toBeLessThanOrEqual(MACHINES.length + 3);
+  });
+
+  it('names the cause for each voter that is up, with the hint of the first', async () => {
+    const voters = new ModelVoters();
+    const open = opener(voters);
+    await open().commit([put('a')]);
+    voters.down.add('web-1');
+    voters.refusing.set('web-2', 'ssh-host-key').set('web-3', 'ssh-authentication');
+    const read = open().list('');
+    await expect(read).rejects.toMatchObject({
+      message:
+        'Cannot find the registry: no machine that answers has it; these do not answer: web-1; cannot reach web-2: ssh-host-key; cannot reach web-3: ssh-authentication',
+      hint: 'Repair ssh-host-key',
+    });
+    voters.refusing.delete('web-2');
+    await expect(open().list('')).rejects.toMatchObject({
+      message:
+        'Cannot read the registry: these voters do not answer: web-1; cannot reach web-3: ssh-authentication',
+      hint: 'Repair ssh-authentication',
+    });
+  });
+
+  it('finds its voters although all machines that are likelier ones hang', async () => {
+    const voters = new ModelVoters();
+    const names = ['web-1', 'web-2', 'web-3', 'web-4', 'web-5', 'web-6'];
+    const machines = names.map((machine) => ({ machine, mark: undefined }));
+    const late = machines.map((each) => ({ ...each, mark: each.machine > 'web-3' }));
+    await opener(voters, { machines: late })().commit([put('a')]);
+    for (const machine of names.slice(0, 3)) voters.hung.add(machine);
+    expect((await opener(voters, { machines })().list('')).records).toHaveLength(1);
+  });
+
   const candidates = (names: readonly string[], conditions: Record<string, Candidate['condition']> = {}) =>
     names.map((machine): Candidate => {
       const condition = conditions[machine] ?? 'good';

@@ -16,6 +16,7 @@ import { DEFAULT_WAIT, type MachineSession, type Query, type WaitPolicy } from '
 import { observeQuery } from '../../src/systemd/observation.ts';
 import type { MachinePaths } from '../../src/systemd/script.ts';
 import { createSshDriver } from '../../src/systemd/ssh-driver.ts';
+import type { VoterPlace } from '../../src/systemd/voter-places.ts';
 import { keepVariables, LocalShell, type LocalShellOptions, rewriteCommand } from './local-shell.ts';
 
 export const CLUSTER = '5f0c6c1e-0000-4000-8000-000000000001';
@@ -57,6 +58,7 @@ export type SessionOptions = Partial<Pick<LocalShellOptions, 'shell' | 'setup' |
   /** Kills the shells of these sessions instead of running their nth command. */
   readonly killAtConfirmation?: number;
   readonly wait?: WaitPolicy;
+  readonly voterPlaces?: () => readonly VoterPlace[];
 };
 
 /** A machine in a folder: the real script in a real shell, with a stub of systemd that keeps its state in files. */
@@ -79,7 +81,7 @@ export class LocalMachine {
 
   /** Connects through the real driver; `shell` is its transport. */
   connect(options: SessionOptions = {}): { session: MachineSession; shell: LocalShell } {
-    const { wait = DEFAULT_WAIT } = options;
+    const { wait = DEFAULT_WAIT, voterPlaces = () => [] } = options;
     const all = { ...this.#defaults, ...options };
     const shell = new LocalShell(this.#shellOptions(all), {
       ...this.#shellOptions({ ...all, killAt: options.killAtConfirmation }),
@@ -87,7 +89,7 @@ export class LocalMachine {
     });
     onTestFinished(() => shell.kill());
     const access = () => ({ ssh: TARGET, become: 'sudo' as const });
-    const driver = createSshDriver(shell, { access, settleMs: 0, wait, paths: this.paths });
+    const driver = createSshDriver(shell, { access, settleMs: 0, wait, voterPlaces, paths: this.paths });
     const session = driver.connect({ name: 'web-1', address: '127.0.0.1', metadata: {} });
     return { session, shell };
   }

@@ -12,7 +12,7 @@ const copyCommand: Command = {
   arguments: '<from> <to>',
   summary: 'Copy the registry to another store',
   description:
-    'A store is written as in the key "registry" of fleet.conf: machines, file:PATH, or etcd://HOST:PORT,HOST:PORT/PREFIX (etcds:// with TLS); the etcd_… keys of fleet.conf apply to both. The target must be empty, and the copy is read back and compared. Do not change the registry meanwhile. Units keep running. Afterwards, write the new store into every fleet.conf and move the old registry away.',
+    'A store is written as in the key "registry" of fleet.conf: machines, file:PATH, or etcd://HOST:PORT,HOST:PORT/PREFIX (etcds:// with TLS); the etcd_… keys of fleet.conf apply to both. The target must be empty (on machines: none has a registry), and the copy is read back and compared. Do not change the registry meanwhile. Units keep running. Afterwards, write the new store into every fleet.conf and move the old registry away.',
   options: [],
   examples: [
     ['fleetctl registry copy file:registry machines', 'keep it on the machines, for every operator'],
@@ -28,8 +28,12 @@ const copyCommand: Command = {
       const { clusterId, units, records } = await copyRegistry(source.store, target.store);
       const done = `Copied cluster ${clusterId} to ${target.text}: units ${units}, records ${records}`;
       writeLines(streams.out, [done]);
+      const old =
+        source.text === 'machines'
+          ? '/var/lib/fleet/registry and /var/lib/fleet/voters on the machines'
+          : 'the old registry';
       writeLines(streams.err, [
-        `hint: Write "registry = ${target.text}" into every fleet.conf of this cluster, and move the old registry away`,
+        `hint: Write "registry = ${target.text}" into every fleet.conf of this cluster, and move ${old} away`,
       ]);
       return EXIT.done;
     });

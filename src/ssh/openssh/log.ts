@@ -119,7 +119,7 @@ function hostKeyFailure(target: SshTarget, lines: readonly string[]): FleetError
   const hasChanged = lines.some((line) => line.includes('REMOTE HOST IDENTIFICATION HAS CHANGED'));
   if (!hasChanged)
     return cannotReach(target, 'ssh-host-key', `its host key is not known: ${key}`, {
-      hint: 'If that is the right fingerprint, accept it on a terminal, or set "strict_host_key_checking = accept-new" in [ssh]',
+      hint: 'If that is the right fingerprint, accept it on a terminal, or set "strict_host_key_checking = accept-new" in [ssh] (--strict-host-key-checking=accept-new)',
     });
   const where = offending === undefined ? '' : `, but ${offending} has another one`;
   return cannotReach(target, 'ssh-host-key', `its host key has changed: it shows ${key}${where}`, {

@@ -1,0 +1,57 @@
+import { join } from 'node:path';
+import { sha256 } from '../base/hash.ts';
+import type { Config } from '../config/config.ts';
+import { clusterMachines } from '../registry/inventory.ts';
+import type { RegistryView } from '../registry/view.ts';
+import { cacheFolder, makePrivateFolder, readPrivate, replaceFile } from './cache-folder.ts';
+import type { Streams } from './streams.ts';
+
+/** Names for completion, which must not wait for a connection. */
+export type KnownNames = {
+  readonly units: readonly string[];
+  readonly machines: readonly { readonly name: string; readonly address: string }[];
+};
+
+/** Keeps the names of a registry that is reached over SSH for the next completion with this fleet.conf. Without a cache, there is none. */
+export function keepNames(
+  view: RegistryView | undefined,
+  config: Config,
+  streams: Pick<Streams, 'env' | 'home'>,
+): void {
+  try {
+    const path = pathOf(config, streams);
+    if (view === undefined || path === undefined || !makePrivateFolder(join(path, '..'))) return;
+    const begin = `${view.clusterId} ${view.revision}\n`;
+    if (read(path)?.startsWith(begin)) return;
+    const proposed = config.machines.map(({ machine }) => machine);
+    const machines = clusterMachines(view, proposed).map(({ name, address }) => ({ name, address }));
+    const names: KnownNames = { units: view.unitNames, machines };
+    replaceFile(path, `${begin}${JSON.stringify(names)}\n`);
+  } catch {
+    // A full or read-only disk only costs candidates.
+  }
+}
+
+/** Undefined if no command has read the registry with this fleet.conf. */
+export function namesKept(config: Config, streams: Pick<Streams, 'env' | 'home'>): KnownNames | undefined {
+  try {
+    const path = pathOf(config, streams);
+    const text = path === undefined ? undefined : read(path);
+    return text === undefined ? undefined : JSON.parse(text.slice(text.indexOf('\n')));
+  } catch {
+    return undefined;
+  }
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readPrivate(path)?.toString('utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function pathOf({ file }: Config, { env, home }: Pick<Streams, 'env' | 'home'>): string | undefined {
+  const folder = cacheFolder('names', env, home);
+  return folder && join(folder, sha256(file));
+}

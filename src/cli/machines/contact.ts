@@ -1,0 +1,143 @@
+import { FleetError, isFleetError } from '../../base/errors.ts';
+import type { MachineConfig, SshConfig } from '../../config/config.ts';
+import { unlistedMachine } from '../../config/read.ts';
+import type { MachineId } from '../../machine/machine.ts';
+import { causesOf } from '../../quorum/failures.ts';
+import { clusterMachines } from '../../registry/inventory.ts';
+import type { RegistryView } from '../../registry/view.ts';
+import type { MachineSession } from '../../systemd/driver.ts';
+import { observeQuery } from '../../systemd/observation.ts';
+import { registerQuery } from '../../systemd/register.ts';
+import { createSshDriver } from '../../systemd/ssh-driver.ts';
+import { type VoterPlace, voterPlacesQuery } from '../../systemd/voter-places.ts';
+import { accessTo, transportFor } from '../access.ts';
+import { sshTarget } from '../ssh-targets.ts';
+import { storedRegistry, WHOLE_REGISTRY } from '../stored-registry.ts';
+import type { Streams } from '../streams.ts';
+
+/** The machine that the user named, its id, and the registry of its cluster. */
+export type Contact = {
+  readonly view: RegistryView;
+  readonly id: MachineId;
+  readonly machine: MachineConfig;
+};
+
+/** The registry that the machine has, or one of the voters that it names. Throws FleetError `registry-unavailable` without one. */
+export async function firstContact(
+  machine: MachineConfig,
+  ssh: SshConfig,
+  text: string,
+  streams: Streams,
+): Promise<Contact> {
+  const { id, owner, own, voters } = await askMachine(machine, ssh, streams, async (session) => {
+    const answer = await session.ask(registerQuery(WHOLE_REGISTRY));
+    const view = storedRegistry(answer);
+    const places = view === undefined ? await session.ask(voterPlacesQuery()) : [];
+    const { id } = await session.ask(observeQuery({ names: [], digests: false }));
+    return { id, owner: answer.owner, own: view, voters: places };
+  });
+  if (own === undefined && (owner === undefined || voters.length === 0)) throw noRegistry(text, owner);
+  const isOfCluster = (view: RegistryView): boolean =>
+    view.clusterId === owner && [...view.machines.values()].some((known) => known.id === id);
+  const view = own ?? (await registryOf(voters, { text, ssh, machine, streams, isOfCluster }));
+  if (clusterMachines(view, []).length === 0) throw noAddresses(text);
+  return { view, id, machine };
+}
+
+type NamedVoters = {
+  readonly text: string;
+  readonly ssh: SshConfig;
+  /** It named the voters, and the same user is used for them. */
+  readonly machine: MachineConfig;
+  readonly streams: Streams;
+  /** A machine can name anything, but the registry of its cluster has it, too. */
+  readonly isOfCluster: (view: RegistryView) => boolean;
+};
+
+/**
+ * The registry of the first voter that has it. Their host keys are verified like any other. Throws FleetError
+ * `registry-unavailable` with the cause for each voter.
+ */
+async function registryOf(voters: readonly VoterPlace[], named: NamedVoters): Promise<RegistryView> {
+  const { text, ssh, machine, streams, isOfCluster } = named;
+  const failures = new Map<string, FleetError>();
+  const user = machine.settings.user === undefined ? '' : `${machine.settings.user}@`;
+  for (const { name, address } of voters) {
+    const voter = unlistedMachine(`${user}${address}`, ssh, 'ADDRESS');
+    const target = { ...voter, machine: { ...voter.machine, name } };
+    try {
+      const answer = await askMachine(target, ssh, streams, (session) =>
+        session.ask(registerQuery(WHOLE_REGISTRY)),
+      );
+      const view = storedRegistry(answer);
+      if (view !== undefined && isOfCluster(view)) return view;
+      const what = view === undefined ? 'has no registry' : 'has the registry of another cluster';
+      throw new FleetError('registry-unavailable', `Machine "${name}" (${address}) ${what}`);
+    } catch (error) {
+      if (!isFleetError(error)) throw error;
+      failures.set(name, error);
+    }
+  }
+  const names = voters.map(({ name }) => name);
+  const { clauses, hint } = causesOf(names, failures, 'these voters do not answer');
+  throw new FleetError(
+    'registry-unavailable',
+    `Cannot join the cluster of "${text}": the machine is no voter of its registry; ${clauses.join('; ')}`,
+    {
+      hint:
+        hint ??
+        `It names these voters, which may have changed: ${placesText(voters)}. Name another machine of the cluster`,
+    },
+  );
+}
+
+function placesText(voters: readonly VoterPlace[]): string {
+  return voters.map(({ name, address }) => `${name} (${address})`).join(', ');
+}
+
+/** Runs `work` in a session with a machine, over a connection of its own. */
+async function askMachine<T>(
+  machine: MachineConfig,
+  ssh: SshConfig,
+  streams: Streams,
+  work: (session: MachineSession) => Promise<T>,
+): Promise<T> {
+  const target = sshTarget(machine, ssh, streams);
+  const [access] = (await accessTo({ ...ssh, machines: [target] }, streams)).values();
+  if (access === undefined) throw new TypeError('a target has an access');
+  const transport = transportFor(ssh, streams);
+  const driver = createSshDriver(transport, { access: () => access, settleMs: 0 });
+  try {
+    // Before any time is measured: a person may be asked about a host key.
+    await transport.login(target.ssh);
+    const session = driver.connect({ ...machine.machine, metadata: {} });
+    const result = await work(session);
+    session.close();
+    return result;
+  } finally {
+    await driver.close();
+  }
+}
+
+function noRegistry(text: string, owner: string | undefined): FleetError {
+  const [what, hint] =
+    owner === undefined
+      ? ['has no registry', 'Only a cluster with "registry = machines" can be joined; check the address']
+      : [
+          `belongs to cluster ${owner}, but neither has its registry nor knows its voters`,
+          'Name another machine of the cluster; on a computer of that cluster, "fleetctl registry" lists the voters. A registry in a folder or in etcd cannot be joined: copy its fleet.conf',
+        ];
+  return new FleetError('registry-unavailable', `Cannot join the cluster of "${text}": the machine ${what}`, {
+    hint,
+  });
+}
+
+function noAddresses(text: string): FleetError {
+  return new FleetError(
+    'registry-unavailable',
+    `Cannot join the cluster of "${text}": its registry has no addresses`,
+    {
+      hint: 'Store them on a computer of that cluster first: fleetctl machines apply',
+    },
+  );
+}

@@ -1,0 +1,35 @@
+/** The machines that reads and changes of a registry wait for. */
+export type VoterWaits = {
+  /** Runs a read or a change of the registry. */
+  during<T>(call: () => Promise<T>): Promise<T>;
+  /** Runs a request of it to a machine. */
+  asking<T>(machine: string, request: () => Promise<T>): Promise<T>;
+};
+
+/** Tells which machines are waited for after each change of that: none when a majority has answered, even if one hangs. */
+export function voterWaits(tell: (machines: readonly string[]) => void): VoterWaits {
+  const asked: string[] = [];
+  let calls = 0;
+  const update = (): void => tell(calls === 0 ? [] : [...new Set(asked)]);
+  return {
+    async during(call) {
+      calls++;
+      try {
+        return await call();
+      } finally {
+        calls--;
+        update();
+      }
+    },
+    async asking(machine, request) {
+      asked.push(machine);
+      update();
+      try {
+        return await request();
+      } finally {
+        asked.splice(asked.indexOf(machine), 1);
+        update();
+      }
+    },
+  };
+}
