@@ -21,7 +21,7 @@ import { voterWaits } from './voter-waits.ts';
 /** `relocate` gives it the machines as the registry describes them, because an address of fleet.conf may be outdated. */
 export type MachinesStore = QuorumStore & { relocate(machines: readonly Machine[]): void };
 
-/** How machines are reached, and who is told for which of them the registry waits. */
+/** How machines are reached, and what gets the names of those that the registry waits for. */
 export type Reaching = {
   readonly driver: SystemdDriver;
   readonly onVoters: (machines: readonly string[]) => void;

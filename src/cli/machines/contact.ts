@@ -95,7 +95,7 @@ function placesText(voters: readonly VoterPlace[]): string {
   return voters.map(({ name, address }) => `${name} (${address})`).join(', ');
 }
 
-/** Runs `work` in a session with a machine, over a connection of its own. */
+/** Runs `work` in a session with a machine, over a separate connection. */
 async function askMachine<T>(
   machine: MachineConfig,
   ssh: SshConfig,
