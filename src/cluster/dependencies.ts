@@ -55,15 +55,17 @@ function tiesTo(
   role: 'follower' | 'upholder' | 'excluded' | 'needed',
   units: readonly DependentUnit[],
 ): Ties {
+  const declarers = units.filter(({ dependencies }) => dependencies.some(({ kind }) => EFFECTS[kind][role]));
+  if (declarers.length === 0) return new Map();
   const known = new Set(units.map(({ name }) => name));
-  const ties = new Map<string, Tie[]>();
+  const ties = new Map<string, Map<string, Tie>>();
   const add = (from: string, unit: string, declaredBy: string, dependency: Dependency): void => {
     if (from === unit) return;
-    const found = ties.get(from) ?? [];
-    if (!found.some((tie) => tie.unit === unit)) found.push({ unit, declaredBy, dependency });
+    const found = ties.get(from) ?? new Map<string, Tie>();
+    if (!found.has(unit)) found.set(unit, { unit, declaredBy, dependency });
     ties.set(from, found);
   };
-  for (const { name, dependencies } of units) {
+  for (const { name, dependencies } of declarers) {
     for (const dependency of dependencies) {
       const other = dependency.unit;
       if (!known.has(other)) continue;
@@ -72,7 +74,7 @@ function tiesTo(
       if (end === 'named' || end === 'both') add(name, other, name, dependency);
     }
   }
-  return ties;
+  return new Map([...ties].map(([from, found]) => [from, [...found.values()]]));
 }
 
 /** Alias (`Alias=`) → the units that have it: several may, on different machines. */

@@ -14,7 +14,7 @@ import {
   unknownState,
 } from '../cluster/unit-state.ts';
 import { schedule } from '../schedule/schedule.ts';
-import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+import { isTemplateName } from '../unit/unit-name.ts';
 import {
   heldUnits,
   type Listing,
@@ -53,10 +53,11 @@ const ABSENT = { load: 'not-found', active: 'inactive', sub: 'dead', hash: '' };
 export async function listUnits(from: SnapshotSource): Promise<Listing<UnitRow>> {
   // Digests include the clock, which converts times since boot of timers to times of day.
   const snapshot = await observeCluster(from, { digests: true, withoutRegistry: true });
+  const triggers = triggersByUnit(snapshot);
   const rows = [
     ...leftBehind(snapshot),
     ...snapshot.machines.flatMap((machine) => [
-      ...(otherCluster(machine, snapshot) === undefined ? presentOn(machine, snapshot) : []),
+      ...(otherCluster(machine, snapshot) === undefined ? presentOn(machine, triggers) : []),
       ...missingOn(machine, expectedOn(machine, snapshot)),
     ]),
   ];
@@ -90,12 +91,26 @@ function unitsOf({ observation }: MachineView): readonly ObservedUnit[] {
   return observation?.units.filter(isOurs) ?? [];
 }
 
-function presentOn(machine: MachineView, snapshot: ClusterSnapshot): readonly UnitRow[] {
+/** Unit → the units that start it. */
+type Triggers = ReadonlyMap<string, readonly DesiredUnit[]>;
+
+function triggersByUnit({ units }: ClusterSnapshot): Triggers {
+  const found = new Map<string, DesiredUnit[]>();
+  for (const unit of units) {
+    if (unit.triggers === undefined) continue;
+    const others = found.get(unit.triggers);
+    if (others === undefined) found.set(unit.triggers, [unit]);
+    else others.push(unit);
+  }
+  return found;
+}
+
+function presentOn(machine: MachineView, triggers: Triggers): readonly UnitRow[] {
   // A template has a file and no state.
-  const runnable = unitsOf(machine).filter(({ name }) => !isTemplate(parseUnitName(name)));
+  const runnable = unitsOf(machine).filter(({ name }) => !isTemplateName(name));
   return runnable.map(({ name, lost, record, ...unit }) => {
     const state = lost === undefined ? unit.state : unknownState('');
-    const runs = runsOf(name, state, machine, snapshot);
+    const runs = runsOf(name, state, machine, triggers);
     return { ...state, ...runs, unit: name, machine: machineRef(machine), hash: record?.hash ?? '' };
   });
 }
@@ -130,9 +145,10 @@ export function expectedOn(machine: MachineView, snapshot: ClusterSnapshot): rea
 }
 
 /** The last run of a unit, and the next one: the earliest time at which it elapses, or a timer that starts it. */
-function runsOf(name: string, state: SystemdState, machine: MachineView, { units }: ClusterSnapshot): Runs {
-  const timers = units.filter(({ triggers }) => triggers === name);
-  const elapses = timers.flatMap((timer) => observedOn(machine, timer.name)?.state.nextElapse ?? []);
+function runsOf(name: string, state: SystemdState, machine: MachineView, triggers: Triggers): Runs {
+  const elapses = (triggers.get(name) ?? []).flatMap(
+    (timer) => observedOn(machine, timer.name)?.state.nextElapse ?? [],
+  );
   const next = [...(state.nextElapse === undefined ? [] : [state.nextElapse]), ...elapses];
   const hasRun = state.invocation !== '' || state.activeExit !== undefined;
   return {

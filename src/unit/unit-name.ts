@@ -83,6 +83,11 @@ export function isTemplate(name: UnitName): boolean {
   return name.instance === '';
 }
 
+/** {@link isTemplate} for a name that was checked before, with its suffix. */
+export function isTemplateName(name: string): boolean {
+  return name.indexOf('@') + 1 === name.lastIndexOf('.');
+}
+
 /** The template of an instance, hello@1.service → hello@.service; undefined for any other unit. */
 export function templateOf(name: UnitName): UnitName | undefined {
   if (name.instance === undefined || isTemplate(name)) return undefined;

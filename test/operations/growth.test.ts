@@ -2,11 +2,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, vi } from 'vitest';
+import { stopTies } from '../../src/cluster/dependencies.ts';
+import type { ClusterSnapshot } from '../../src/cluster/snapshot.ts';
+import { listUnits } from '../../src/operations/list-units.ts';
 import { submit } from '../../src/operations/submit.ts';
 import { cat } from '../../src/operations/unit-texts.ts';
 import { createRegistry, type Registry } from '../../src/registry/registry.ts';
 import { openFileStore } from '../../src/store/file.ts';
-import { desiredUnit, NOW } from '../support/builders.ts';
+import { cluster, desiredUnit, NOW, observedUnit } from '../support/builders.ts';
 import { growthOf } from '../support/operations.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'fleet-growth-'));
@@ -81,4 +84,24 @@ describe('the work grows in proportion to the number of units', () => {
     expect(growth).toBeGreaterThan(3.5);
     expect(growth).toBeLessThan(4.5);
   });
+
+  it.each<[string, (snapshot: ClusterSnapshot) => unknown]>([
+    ['of the ties of units that require the same one', ({ units }) => stopTies(units)],
+    ['of the rows of running units', (snapshot) => listUnits({ snapshot: async () => snapshot })],
+  ])('%s', async (_, work) => {
+    const snapshots = new Map([1, 50, 200].map((size) => [size, runningUnits(size)]));
+    const growth = await growthOf(50, (size) => work(snapshots.get(size) ?? cluster().snapshot()));
+    expect(growth).toBeGreaterThan(3);
+    expect(growth).toBeLessThan(4.5);
+  });
 });
+
+/** Units that run on one machine, and require the same unit. */
+function runningUnits(count: number): ClusterSnapshot {
+  const text = '[Unit]\nRequires=u0.service\n[Service]\nExecStart=/bin/true\n';
+  const units = Array.from({ length: count }, (_, index) =>
+    desiredUnit(`u${index}.service`, '', { text, machine: 'm1' }),
+  );
+  const observed = units.map((unit) => observedUnit(unit));
+  return { ...cluster().machine('m1', {}, { units: observed }).snapshot(), units };
+}

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { isFleetError } from '../../src/base/errors.ts';
 import {
   isTemplate,
+  isTemplateName,
   parseUnitName,
   templateOf,
   UNIT_TYPES,
@@ -104,7 +105,7 @@ describe('templates', () => {
     ['hello.service', false, undefined],
   ])('%s: template %j, made from %s', (text, template, from) => {
     const name = parseUnitName(text);
-    expect(isTemplate(name)).toBe(template);
+    expect([isTemplate(name), isTemplateName(name.text)]).toEqual([template, template]);
     expect(templateOf(name)).toEqual(from === undefined ? undefined : parseUnitName(from));
   });
 });
