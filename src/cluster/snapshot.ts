@@ -1,9 +1,9 @@
 import type { Machine, MachineId } from '../machine/machine.ts';
 import type { Dependency } from '../unit/dependencies.ts';
 import type { Placement } from '../unit/placement.ts';
-import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+import { isTemplateName } from '../unit/unit-name.ts';
 import type { Confirmation, RevertCause } from './confirmation.ts';
-import type { ObservedUnit, SystemdState, TargetState } from './unit-state.ts';
+import { isForeign, type ObservedUnit, type SystemdState, type TargetState } from './unit-state.ts';
 
 /**
  * The registry revision of a decision; a rebuilt registry continues the numbers of the lost one. A machine records the
@@ -196,9 +196,7 @@ export function everyUnit(
 ): ReadonlySet<string> {
   const found = machines.flatMap(({ observation }) => observation?.units ?? []);
   const ours = found.filter(({ record }) => record !== undefined).map(({ name }) => name);
-  const wanted = [...submitted].filter(
-    ({ name, target }) => target !== 'inactive' || !isTemplate(parseUnitName(name)),
-  );
+  const wanted = [...submitted].filter(({ name, target }) => target !== 'inactive' || !isTemplateName(name));
   return new Set([...wanted.map(({ name }) => name), ...ours]);
 }
 
@@ -239,16 +237,33 @@ export function machineNameOf(
 }
 
 /** The unit `name` on `machine`; undefined if the machine did not answer or does not know it. */
-export function observedOn(machine: MachineView, name: string): ObservedUnit | undefined {
-  const units = machine.observation?.units;
-  if (units === undefined) return undefined;
-  const index = observedByName.get(units) ?? new Map(units.toReversed().map((unit) => [unit.name, unit]));
-  observedByName.set(units, index);
-  return index.get(name);
+export function observedOn({ observation }: MachineView, name: string): ObservedUnit | undefined {
+  return observation && indexOf(observation.units).byName.get(name);
 }
 
+/** The names of the units on `machine` that fleet did not write. */
+export function foreignOn({ observation }: MachineView): readonly string[] {
+  return observation === undefined ? [] : indexOf(observation.units).foreign;
+}
+
+type ObservedIndex = {
+  /** The first unit of each name. */
+  readonly byName: ReadonlyMap<string, ObservedUnit>;
+  readonly foreign: readonly string[];
+};
+
 /** An index is built once for each observation, because observations are immutable. */
-const observedByName = new WeakMap<readonly ObservedUnit[], ReadonlyMap<string, ObservedUnit>>();
+function indexOf(units: readonly ObservedUnit[]): ObservedIndex {
+  const known = indexes.get(units);
+  if (known !== undefined) return known;
+  const byName = new Map<string, ObservedUnit>();
+  for (const unit of units) if (!byName.has(unit.name)) byName.set(unit.name, unit);
+  const index = { byName, foreign: units.filter(isForeign).map(({ name }) => name) };
+  indexes.set(units, index);
+  return index;
+}
+
+const indexes = new WeakMap<readonly ObservedUnit[], ObservedIndex>();
 
 /**
  * The highest token that fleet accepts from a machine, a document or a recovery: half of the safe integers. The other half

@@ -26,14 +26,22 @@ export class GlobIndex {
 /** The units on a machine, and the globs of their Conflicts=: finds conflicts without a scan of all units. */
 export class ConflictIndex {
   /** Sorted by name. */
-  readonly units: DesiredUnit[] = [];
-  readonly #globs = new GlobIndex();
+  readonly units: DesiredUnit[];
+  readonly #globs: GlobIndex;
   /** The units that have a glob, sorted by name. */
-  readonly #declarers = new Map<string, DesiredUnit[]>();
+  readonly #declarers: Map<string, DesiredUnit[]>;
+
+  /** A copy of `other`, or an empty index. */
+  constructor(other?: ConflictIndex) {
+    const declarers = other === undefined ? [] : [...other.#declarers];
+    this.units = other === undefined ? [] : [...other.units];
+    this.#declarers = new Map(declarers.map(([glob, units]) => [glob, [...units]]));
+    this.#globs = new GlobIndex(this.#declarers.keys());
+  }
 
   add(unit: DesiredUnit): void {
     insert(this.units, unit);
-    for (const glob of new Set(unit.placement.conflicts)) {
+    for (const glob of unit.placement.conflicts) {
       const declarers = this.#declarers.get(glob) ?? [];
       this.#declarers.set(glob, declarers);
       insert(declarers, unit);
@@ -44,6 +52,11 @@ export class ConflictIndex {
   remove(unit: DesiredUnit): void {
     removeFrom(this.units, unit);
     for (const glob of unit.placement.conflicts) removeFrom(this.#declarers.get(glob) ?? [], unit);
+  }
+
+  /** Whether no unit here has had a glob. */
+  get isWithoutGlobs(): boolean {
+    return this.#declarers.size === 0;
   }
 
   /** Units that conflict with `unit`, by their globs or by its globs; for each glob the first one that `applies`. */
@@ -79,7 +92,10 @@ function positionOf(units: readonly DesiredUnit[], name: string): number {
 }
 
 function insert(units: DesiredUnit[], unit: DesiredUnit): void {
-  units.splice(positionOf(units, unit.name), 0, unit);
+  const last = units.at(-1);
+  // Units usually come sorted.
+  if (last === undefined || compareText(last.name, unit.name) < 0) units.push(unit);
+  else units.splice(positionOf(units, unit.name), 0, unit);
 }
 
 function removeFrom(units: DesiredUnit[], unit: DesiredUnit): void {

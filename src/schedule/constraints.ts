@@ -10,7 +10,7 @@ import {
 import { isForeign, isRunning } from '../cluster/unit-state.ts';
 import { mayBeDown } from '../cluster/unreachable.ts';
 import type { MachineId, Metadata } from '../machine/machine.ts';
-import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+import { isTemplateName } from '../unit/unit-name.ts';
 import type { Workload } from './workload.ts';
 
 /** A unit to schedule, and everything that the decision depends on. */
@@ -75,7 +75,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
     rule: 'Replaces',
     isJoint: false,
     check: ({ unit, machine: { id }, workload }) => {
-      const replacer = workload
+      const replacer = workload.units
         .replacersOf(unit.name)
         .find((other) => id !== undefined && workload.machineOf(other.name) === id);
       return replacer === undefined ? undefined : { code: 'replaced', unit: replacer.name };
@@ -148,11 +148,21 @@ export const CONSTRAINTS: readonly Constraint[] = [
 ];
 
 /** All violations of the candidate, in the order of the rules; the first one is shown. */
-export function* violations(candidate: Candidate): Generator<Reason, undefined> {
+export function violations(candidate: Candidate): readonly Reason[] {
+  const reasons: Reason[] = [];
   for (const { check } of CONSTRAINTS) {
     const reason = check(candidate);
-    if (reason !== undefined) yield reason;
+    if (reason !== undefined) reasons.push(reason);
   }
+  return reasons;
+}
+
+export function firstViolation(candidate: Candidate): Reason | undefined {
+  for (const { check } of CONSTRAINTS) {
+    const reason = check(candidate);
+    if (reason !== undefined) return reason;
+  }
+  return undefined;
 }
 
 /**
@@ -161,18 +171,18 @@ export function* violations(candidate: Candidate): Generator<Reason, undefined> 
  */
 function triggerViolation(candidate: Candidate): Reason | undefined {
   const { unit, machine, workload } = candidate;
-  const started = unit.triggers === undefined ? undefined : workload.unit(unit.triggers);
-  if (started === undefined || workload.follows(started.name, unit.name)) return undefined;
+  const started = unit.triggers === undefined ? undefined : workload.units.unit(unit.triggers);
+  if (started === undefined || workload.units.follows(started.name, unit.name)) return undefined;
   const elsewhere = (there: MachineId): Reason | undefined =>
     there === machine.id
       ? undefined
       : { code: 'triggers-elsewhere', unit: started.name, machine: workload.nameOf(there) };
-  if (!workload.goesWithTriggers(started)) {
+  if (!workload.units.goesWithTriggers(started)) {
     const there = workload.machineOf(started.name);
     return there === undefined ? undefined : elsewhere(there);
   }
-  const triggers = workload.triggersOf(started.name);
-  if (!isTemplate(parseUnitName(started.name)) && !workload.isGlobal(started)) {
+  const triggers = workload.units.triggersOf(started.name);
+  if (!isTemplateName(started.name) && !workload.units.isGlobal(started)) {
     const peer = triggers.find(({ name }) => name !== unit.name && workload.machineOf(name) !== undefined);
     const there = peer === undefined ? undefined : workload.machineOf(peer.name);
     const violation = there === undefined ? undefined : elsewhere(there);
@@ -188,9 +198,9 @@ function triggerViolation(candidate: Candidate): Reason | undefined {
 /** A template is placed only with its triggers. If it has none left, it stays on its machine. */
 function triggeredViolation(candidate: Candidate): Reason | undefined {
   const { unit, machine, workload } = candidate;
-  const isPattern = isTemplate(parseUnitName(unit.name));
-  if (!isPattern && !workload.goesWithTriggers(unit)) return undefined;
-  const triggers = workload.triggersOf(unit.name);
+  const isPattern = isTemplateName(unit.name);
+  if (!isPattern && !workload.units.goesWithTriggers(unit)) return undefined;
+  const triggers = workload.units.triggersOf(unit.name);
   if (triggers.length === 0) {
     return observedOn(machine, unit.name)?.record === undefined ? { code: 'not-triggered' } : undefined;
   }
@@ -199,7 +209,7 @@ function triggeredViolation(candidate: Candidate): Reason | undefined {
   );
   const isHere = placed.some((trigger) =>
     trigger.placement.global
-      ? violations({ ...candidate, unit: trigger }).next().value === undefined
+      ? firstViolation({ ...candidate, unit: trigger }) === undefined
       : workload.machineOf(trigger.name) === machine.id,
   );
   if (isHere || (placed.length === 0 && !isPattern)) return undefined;
@@ -220,7 +230,7 @@ function unitConflict({ unit, machine, workload }: Candidate): Reason | undefine
     return there?.record !== undefined && isRunning(there.state);
   };
   const isHere = workload.machineOf(unit.name) === machine.id;
-  const tie = workload.conflicts.get(unit.name)?.find(({ unit: other }) => {
+  const tie = workload.units.conflicts.get(unit.name)?.find(({ unit: other }) => {
     if (workload.machineOf(other) !== machine.id) return false;
     if (!isHere) return true;
     return runs(unit.name) === runs(other) ? other < unit.name : runs(other);
@@ -235,7 +245,7 @@ function standardConflict({ unit, machine, workload }: Candidate): Reason | unde
 
 function globalConflict(candidate: Candidate): Reason | undefined {
   const { unit, machine, workload } = candidate;
-  for (const global of workload.globals) {
+  for (const global of workload.units.globals) {
     const reason = conflict(unit, global, workload);
     if (reason === undefined || !comesFirst(global, candidate)) continue;
     if (metadataViolation(global, machine.machine.metadata) === undefined) return reason;
@@ -245,13 +255,13 @@ function globalConflict(candidate: Candidate): Reason | undefined {
 
 /** As in CoreOS fleet, a unit never conflicts with itself, even if its glob matches its name; nor with its trigger. */
 function conflict(unit: DesiredUnit, other: DesiredUnit, workload: Workload): Reason | undefined {
-  if (other.name === unit.name || workload.areCompanions(unit, other)) return undefined;
-  const global = workload.isGlobal(other);
-  const mine = unit.placement.conflicts.find((pattern) => workload.matches(pattern, other.name));
+  if (other.name === unit.name || workload.units.areCompanions(unit, other)) return undefined;
+  const global = workload.units.isGlobal(other);
+  const mine = unit.placement.conflicts.find((pattern) => workload.units.matches(pattern, other.name));
   if (mine !== undefined) {
     return { code: 'conflict', unit: other.name, pattern: mine, declaredBy: 'this', global };
   }
-  const theirs = other.placement.conflicts.find((pattern) => workload.matches(pattern, unit.name));
+  const theirs = other.placement.conflicts.find((pattern) => workload.units.matches(pattern, unit.name));
   return theirs === undefined
     ? undefined
     : { code: 'conflict', unit: other.name, pattern: theirs, declaredBy: 'other', global };
@@ -259,7 +269,7 @@ function conflict(unit: DesiredUnit, other: DesiredUnit, workload: Workload): Re
 
 /** Of two global units in conflict, the one on the machine stays; otherwise the first one by name gets the machine. */
 function comesFirst(global: DesiredUnit, { unit, machine, workload }: Candidate): boolean {
-  if (!workload.isGlobal(unit)) return true;
+  if (!workload.units.isGlobal(unit)) return true;
   const isThere = ({ name }: DesiredUnit): boolean => observedOn(machine, name)?.record !== undefined;
   return isThere(global) === isThere(unit) ? global.name < unit.name : isThere(global);
 }

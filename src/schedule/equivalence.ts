@@ -1,9 +1,7 @@
 import { compareText } from '../base/text.ts';
 import type { Rejection } from '../cluster/reason.ts';
-import type { ClusterSnapshot, DesiredUnit, MachineView } from '../cluster/snapshot.ts';
-import { isForeign } from '../cluster/unit-state.ts';
+import { type ClusterSnapshot, type DesiredUnit, foreignOn, type MachineView } from '../cluster/snapshot.ts';
 import type { Placement } from '../unit/placement.ts';
-import { GlobIndex } from './conflict-index.ts';
 import type { Workload } from './workload.ts';
 
 /** The feasible machines of a unit, and the others with their first violations. */
@@ -57,7 +55,7 @@ export class EquivalenceClasses {
   readonly #workload: Workload;
   readonly #classes = new Map<string, Class>();
   readonly #snapshot: ClusterSnapshot;
-  #special: { readonly foreign: ReadonlySet<string>; readonly globs: GlobIndex } | undefined;
+  #foreign: ReadonlySet<string> | undefined;
 
   constructor(snapshot: ClusterSnapshot, workload: Workload) {
     this.#snapshot = snapshot;
@@ -69,27 +67,20 @@ export class EquivalenceClasses {
     return (
       triggers === undefined &&
       UNSET.every((field) => isUnset(placement[field])) &&
-      this.#workload.triggersOf(name).length === 0 &&
-      this.#workload.replacersOf(name).length === 0 &&
-      !this.#workload.conflicts.has(name) &&
+      this.#workload.units.triggersOf(name).length === 0 &&
+      this.#workload.units.replacersOf(name).length === 0 &&
+      !this.#workload.units.conflicts.has(name) &&
       !this.#isSpecial(name)
     );
   }
 
   /** Whether a machine has a foreign unit of that name, or a glob of Conflicts= matches it: rules that depend on the name. */
   #isSpecial(name: string): boolean {
-    const { machines, units } = this.#snapshot;
-    this.#special ??= {
-      foreign: new Set(
-        machines
-          .flatMap(({ observation }) => observation?.units.filter(isForeign) ?? [])
-          .map((unit) => unit.name),
-      ),
-      globs: new GlobIndex(units.flatMap(({ placement }) => placement.conflicts)),
-    };
-    const { foreign, globs } = this.#special;
+    const { units } = this.#workload;
+    this.#foreign ??= new Set(this.#snapshot.machines.flatMap(foreignOn));
     return (
-      foreign.has(name) || [...globs.candidatesFor(name)].some((glob) => this.#workload.matches(glob, name))
+      this.#foreign.has(name) ||
+      [...units.globs.candidatesFor(name)].some((glob) => units.matches(glob, name))
     );
   }
 

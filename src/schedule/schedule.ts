@@ -10,10 +10,11 @@ import {
 } from '../cluster/snapshot.ts';
 import { hasAnswered } from '../cluster/unreachable.ts';
 import type { MachineId } from '../machine/machine.ts';
-import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
-import { type Candidate, type Context, violations } from './constraints.ts';
+import { isTemplateName } from '../unit/unit-name.ts';
+import { type Candidate, type Context, firstViolation, violations } from './constraints.ts';
 import type { Decision } from './decision.ts';
 import { type Choice, EquivalenceClasses, type Feasibility } from './equivalence.ts';
+import type { UnitIndex } from './unit-index.ts';
 import { Workload } from './workload.ts';
 
 /**
@@ -23,14 +24,12 @@ import { Workload } from './workload.ts';
 export function schedule(snapshot: ClusterSnapshot, scope?: ReadonlySet<string>): readonly Decision[] {
   const workload = new Workload(snapshot);
   const classes = new EquivalenceClasses(snapshot, workload);
-  const units = snapshot.units
-    .filter((unit) => scope === undefined || scope.has(unit.name))
-    .toSorted((a, b) => compareText(a.name, b.name));
+  const units = unitsIn(scope, workload.units);
   const decisions = new Map<string, Decision>();
   // Assigned units come first: those that move make room for new ones.
-  const isNew = ({ machine }: DesiredUnit): number => (machine === undefined ? 1 : 0);
-  const ordered = units.toSorted((a, b) => isNew(a) - isNew(b));
-  for (const unit of peersFirst(ordered, workload)) {
+  const assigned = units.filter(({ machine }) => machine !== undefined);
+  const ordered = [...assigned, ...units.filter(({ machine }) => machine === undefined)];
+  for (const unit of peersFirst(ordered, scope, workload.units)) {
     const decision = decide({ unit, workload, snapshot }, classes);
     if (decision.kind === 'place' || decision.kind === 'move') workload.assign(unit.name, decision.machine);
     decisions.set(unit.name, decision);
@@ -38,18 +37,27 @@ export function schedule(snapshot: ClusterSnapshot, scope?: ReadonlySet<string>)
   return units.flatMap((unit) => decisions.get(unit.name) ?? []);
 }
 
+/** The units in `scope`, or all, sorted by name. */
+function unitsIn(scope: ReadonlySet<string> | undefined, { sorted, all }: UnitIndex): readonly DesiredUnit[] {
+  if (scope === undefined) return sorted;
+  return [...scope].flatMap((name) => all.get(name) ?? []).sort((a, b) => compareText(a.name, b.name));
+}
+
 function decide(context: Context, classes: EquivalenceClasses): Decision {
   const { unit, workload } = context;
   if (unit.target === 'inactive') return { kind: 'release', unit: unit.name, from: unit.machine };
   // A template is on every machine of its sockets.
-  const isCopied = workload.isGlobal(unit) || isTemplate(parseUnitName(unit.name));
+  const isCopied = workload.units.isGlobal(unit) || isTemplateName(unit.name);
   if (isCopied) return decideGlobal(context);
   return unit.machine === undefined ? place(context, classes) : keepOrMove(context, unit.machine);
 }
 
 function decideGlobal(context: Context): Decision {
   const { feasible, rejected } = feasibleMachines(context);
-  const kept = context.snapshot.machines.filter((machine) => keepsOlder({ ...context, machine }));
+  const isHeld = context.unit.held !== undefined;
+  const kept = isHeld
+    ? context.snapshot.machines.filter((machine) => keepsOlder({ ...context, machine }))
+    : [];
   const machines = new Set([...feasible, ...kept].flatMap((machine) => machine.id ?? []));
   const names = new Set(kept.map(({ machine }) => machine.name));
   return {
@@ -64,11 +72,11 @@ function decideGlobal(context: Context): Decision {
 function keepsOlder(candidate: Candidate): boolean {
   const { unit, machine, snapshot } = candidate;
   const digest = observedOn(machine, unit.name)?.record?.digest;
-  if (unit.held === undefined || digest === undefined || digest === unit.digest) return false;
+  if (digest === undefined || digest === unit.digest) return false;
   const older = snapshot.keptTexts?.find(
     (kept) => kept.unit.name === unit.name && kept.unit.digest === digest,
   );
-  return older !== undefined && violations({ ...candidate, unit: older.unit }).next().done === true;
+  return older !== undefined && firstViolation({ ...candidate, unit: older.unit }) === undefined;
 }
 
 function place(context: Context, classes: EquivalenceClasses): Decision {
@@ -113,7 +121,7 @@ function steadyOf(snapshot: ClusterSnapshot): ClusterSnapshot {
 function reasonToLeave(context: Context, from: MachineId): Reason | undefined {
   const machine = context.workload.view(from);
   if (machine === undefined) return { code: 'machine-removed', machine: from };
-  const reasons = [...violations({ ...context, machine })].filter(mustLeave);
+  const reasons = violations({ ...context, machine }).filter(mustLeave);
   return reasons.find(({ code }) => code === 'machine-silent') ?? reasons[0];
 }
 
@@ -164,35 +172,37 @@ function feasibleMachines(context: Context): Feasibility {
   const feasible: MachineView[] = [];
   const rejected: Rejection[] = [];
   for (const machine of context.snapshot.machines) {
-    const reason = violations({ ...context, machine }).next().value;
+    const reason = firstViolation({ ...context, machine });
     if (reason === undefined) feasible.push(machine);
     else rejected.push({ machine: machine.machine.name, reason });
   }
   return { feasible, rejected: rejected.toSorted((a, b) => compareText(a.machine, b.machine)) };
 }
 
-/** The units, each after the units whose machine it must share; the members of a cycle keep their order. */
-function peersFirst(units: readonly DesiredUnit[], workload: Workload): readonly DesiredUnit[] {
-  const byName = new Map(units.map((unit) => [unit.name, unit]));
-  const ordered = new Set<DesiredUnit>();
-  const visiting = new Set<DesiredUnit>();
-  const visit = (unit: DesiredUnit): void => {
-    if (ordered.has(unit) || visiting.has(unit)) return;
-    visiting.add(unit);
-    for (const peer of unit.placement.machineOf) {
-      const found = byName.get(peer);
-      if (found !== undefined) visit(found);
-    }
-    for (const replacer of workload.replacersOf(unit.name)) if (byName.has(replacer.name)) visit(replacer);
+/** The units in `scope`, each after the units whose machine it must share; the members of a cycle keep their order. */
+function peersFirst(
+  units: readonly DesiredUnit[],
+  scope: ReadonlySet<string> | undefined,
+  index: UnitIndex,
+): readonly DesiredUnit[] {
+  const inScope = (name: string): DesiredUnit | undefined =>
+    scope === undefined || scope.has(name) ? index.all.get(name) : undefined;
+  const ordered: DesiredUnit[] = [];
+  const visited = new Set<string>();
+  const visit = (unit: DesiredUnit | undefined): void => {
+    if (unit === undefined || visited.has(unit.name)) return;
+    visited.add(unit.name);
+    for (const peer of unit.placement.machineOf) visit(inScope(peer));
+    for (const replacer of index.replacersOf(unit.name)) visit(inScope(replacer.name));
     // After the unit that it starts, unless that one is placed with its triggers or names this one in MachineOf=.
-    const started = byName.get(unit.triggers ?? '');
-    const isLeader = started !== undefined && !workload.goesWithTriggers(started);
+    const started = unit.triggers === undefined ? undefined : inScope(unit.triggers);
+    const isLeader = started !== undefined && !index.goesWithTriggers(started);
     if (isLeader && !started.placement.machineOf.includes(unit.name)) visit(started);
-    if (workload.goesWithTriggers(unit)) {
-      for (const trigger of workload.triggersOf(unit.name)) if (byName.has(trigger.name)) visit(trigger);
+    if (index.goesWithTriggers(unit)) {
+      for (const trigger of index.triggersOf(unit.name)) visit(inScope(trigger.name));
     }
-    ordered.add(unit);
+    ordered.push(unit);
   };
   for (const unit of units) visit(unit);
-  return [...ordered];
+  return ordered;
 }

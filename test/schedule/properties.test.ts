@@ -151,6 +151,13 @@ describe('over random clusters', () => {
     });
   });
 
+  it('a decision has no effect on later ones about the same units', () => {
+    always((snapshot, decisions) => {
+      for (const { name } of snapshot.units) schedule(snapshot, new Set([name]));
+      expect(schedule(snapshot)).toEqual(decisions);
+    });
+  });
+
   it('a scope limits what is decided, and leaves it in order', () => {
     always((snapshot, _, seed) => {
       const random = seeded(seed);
