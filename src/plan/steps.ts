@@ -8,7 +8,7 @@ import {
   type ObservedUnit,
   type UnitRecord,
 } from '../cluster/unit-state.ts';
-import { isTemplate, parseUnitName } from '../unit/unit-name.ts';
+import { isTemplateName } from '../unit/unit-name.ts';
 import type { Situation, UnitOnMachine } from './classify.ts';
 import { fenceText, linksOf } from './links-and-drop-in.ts';
 import type { Obstacle, Step } from './step.ts';
@@ -36,8 +36,7 @@ export function stepsFor(
   const { wanted, observed } = pair;
   const steps = stepsToTarget(situation, pair, machine);
   // Instances of a template have no state here.
-  const mayRun =
-    observed !== undefined && (isRunning(observed.state) || isTemplate(parseUnitName(observed.name)));
+  const mayRun = observed !== undefined && (isRunning(observed.state) || isTemplateName(observed.name));
   const isSettled = situation === 'in-place' || situation === 'to-record';
   if (wanted?.target === 'loaded' && !REFUSED.has(situation)) {
     if (action === 'run') return [...steps, startStep(wanted, machine)];
@@ -113,37 +112,28 @@ export function fenceObstacle(
 }
 
 function stepsToTarget(situation: Situation, pair: UnitOnMachine, machine: MachineView): readonly Step[] {
-  const { wanted, observed } = pair;
   const stop: Step = { kind: 'stop' };
-  const start = startStep(wanted, machine);
-  const write: Step = {
-    kind: 'write',
-    text: wanted?.text ?? '',
-    ...alteredBy(observed),
-    under: leaseFor(wanted, machine),
-  };
-  const record: readonly Step[] =
-    wanted === undefined
-      ? []
-      : [{ kind: 'record', record: recordOf(wanted), links: linksOf(wanted), ...fenceOf(wanted) }];
+  const start = (): Step => startStep(pair.wanted, machine);
+  const write = (): Step => writeStep(pair, machine);
+  const record = (): readonly Step[] => recordSteps(pair);
   switch (situation) {
     case 'surplus':
       // An inactive unit is stopped too: a timer or a restart may start it between the observation and the removal.
       return [stop, { kind: 'remove' }];
     case 'to-load':
-      return [write, ...record];
+      return [write(), ...record()];
     case 'to-launch':
-      return [write, ...record, start];
+      return [write(), ...record(), start()];
     case 'to-restart':
-      return [stop, write, ...record, start];
+      return [stop, write(), ...record(), start()];
     case 'to-rewrite':
-      return [stop, write, ...record];
+      return [stop, write(), ...record()];
     case 'to-stop':
-      return [stop, ...record];
+      return [stop, ...record()];
     case 'to-start':
-      return [...record, start];
+      return [...record(), start()];
     case 'to-record':
-      return record;
+      return record();
     case 'absent':
     case 'lingering':
     case 'foreign':
@@ -153,6 +143,16 @@ function stepsToTarget(situation: Situation, pair: UnitOnMachine, machine: Machi
     case 'in-place':
       return [];
   }
+}
+
+function writeStep({ wanted, observed }: UnitOnMachine, machine: MachineView): Step {
+  const under = leaseFor(wanted, machine);
+  return { kind: 'write', text: wanted?.text ?? '', ...alteredBy(observed), under };
+}
+
+function recordSteps({ wanted }: UnitOnMachine): readonly Step[] {
+  if (wanted === undefined) return [];
+  return [{ kind: 'record', record: recordOf(wanted), links: linksOf(wanted), ...fenceOf(wanted) }];
 }
 
 /** How the file on the machine differs from its record. */
