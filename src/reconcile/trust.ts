@@ -6,7 +6,7 @@ import { unitNameProblem } from '../unit/unit-name.ts';
 
 /** The registry's data about machines. */
 export type KnownMachines = Pick<RegistryView, 'machines'> &
-  Partial<Pick<RegistryView, 'clusterId' | 'units' | 'removed'>>;
+  Partial<Pick<RegistryView, 'clusterId' | 'hasUnitsOn' | 'removed'>>;
 
 /** The reason why a machine that answers is not used. */
 type Objection = { readonly message: string; readonly hint: string };
@@ -83,13 +83,10 @@ function excluded(name: string): Objection {
 }
 
 /** The objection to a machine with units of this cluster that claims another cluster: they may still run there. */
-function claimed(
-  name: string,
-  { id, cluster }: Observation,
-  { clusterId, units = new Map() }: KnownMachines,
-): Objection | undefined {
+function claimed(name: string, { id, cluster }: Observation, registry: KnownMachines): Objection | undefined {
+  const { clusterId } = registry;
   if (clusterId === undefined || cluster === undefined || cluster === clusterId) return undefined;
-  if (![...units.values()].some(({ machine }) => machine === id)) return undefined;
+  if (registry.hasUnitsOn?.(id) !== true) return undefined;
   return {
     message: `Machine "${name}" has units of this cluster, but claims to belong to another one: ${quoted(cluster)}`,
     hint: `Find out which process wrote /var/lib/fleet/cluster there. This cluster is ${clusterId}; to remove the machine: fleetctl machines remove ${name}`,

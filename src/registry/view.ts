@@ -10,6 +10,7 @@ import {
 } from '../cluster/dependencies.ts';
 import type { LogEntry } from '../cluster/logged-event.ts';
 import type { DesiredUnit, Held, KeptText, Token } from '../cluster/snapshot.ts';
+import type { MachineId } from '../machine/machine.ts';
 import { withChanges } from '../store/snapshot.ts';
 import type { Change, StoreRecord } from '../store/store.ts';
 import { type Dependency, readDependencies } from '../unit/dependencies.ts';
@@ -129,6 +130,15 @@ export class RegistryView {
   /** The names of all units, sorted, without reading their documents. */
   get unitNames(): readonly string[] {
     return this.#keys('units/');
+  }
+
+  /** Whether a unit is assigned to the machine with that id. Only documents with the id are parsed. */
+  hasUnitsOn(id: MachineId): boolean {
+    return this.#part
+      .below('units/')
+      .some(
+        ({ key, value }) => value.includes(id) && this.units.get(key.slice('units/'.length))?.machine === id,
+      );
   }
 
   /** The token of a decision that is based on this view. */
