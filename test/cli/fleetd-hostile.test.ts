@@ -8,11 +8,10 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { idOf } from '../support/builders.ts';
 import { buildProgram } from '../support/bundle.ts';
 import { type Attack, FLOODS, fuzzed, honest } from '../support/hostile-machine.ts';
-import { pick, seeded } from '../support/random.ts';
+import { pick, runs, seeded } from '../support/random.ts';
 import { newKey, type Sshd, startSshd } from '../support/sshd.ts';
 
-/** With FLEET_FUZZ set, as many as a release is tried with. */
-const ANSWERS = process.env.FLEET_FUZZ === undefined ? 60 : 500;
+const ANSWERS = runs(60);
 /** How long the looks at another machine may be delayed, in ms. */
 const MOST_DELAY_MS = 5_000;
 const TTL_MS = 6_000;

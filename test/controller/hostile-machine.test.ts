@@ -5,15 +5,14 @@ import { createRig } from '../ssh/support.ts';
 import { desiredUnit, idOf } from '../support/builders.ts';
 import { type Attack, FLOODS, fuzzed, honest, LIES, lying } from '../support/hostile-machine.ts';
 import { usedMemory } from '../support/process.ts';
-import { pick, seeded } from '../support/random.ts';
+import { pick, runs, seeded } from '../support/random.ts';
 import { House } from './support.ts';
 
 const MIB = 1024 * 1024;
 /** How long work on other machines may be delayed, in ms. */
 const MOST_DELAY_MS = 5_000;
 const TTL_MS = 5_000;
-/** With FLEET_FUZZ set, as many as a release is tried with. */
-const ANSWERS = process.env.FLEET_FUZZ === undefined ? 100 : 500;
+const ANSWERS = runs(100);
 const soon = { timeout: 60_000, interval: 10 };
 
 /** A controller over three machines in memory, and m9 at the other end of SSH, which does what `scene.attack` says. */

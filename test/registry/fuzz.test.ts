@@ -25,7 +25,7 @@ import { previewDriver } from '../../src/systemd/driver.ts';
 import { unitNameProblem } from '../../src/unit/unit-name.ts';
 import { GLOBAL, makeScene, type Scene, SLEEP } from '../operations/scene.ts';
 import { HAS_ETCD, TestEtcd } from '../support/etcd.ts';
-import { pick, seeded } from '../support/random.ts';
+import { pick, runs, seeded } from '../support/random.ts';
 
 const VALUES: readonly unknown[] = [
   null,
@@ -80,8 +80,8 @@ async function busyScene(store: Store): Promise<Scene> {
 }
 
 describe.each([
-  ['a folder', 400, openFolder],
-  ...(HAS_ETCD ? ([['etcd', 150, openEtcd]] as const) : []),
+  ['a folder', runs(100), openFolder],
+  ...(HAS_ETCD ? ([['etcd', runs(40), openEtcd]] as const) : []),
 ] as const)('a registry in %s in which anything may stand', (_, rounds, open) => {
   it('is read, or refused with the key of what is wrong', async () => {
     const store = await open();
@@ -141,7 +141,7 @@ describe.runIf(HAS_ETCD)('the keys of a registry in etcd', () => {
     const base64 = (text: string): string => Buffer.from(text).toString('base64');
     const keys = ['revision', 'records/turn'].map((key) => base64(`${options.prefix}/${key}`));
     const random = seeded(7);
-    for (let round = 0; round < 150; round++) {
+    for (let round = 0; round < runs(50); round++) {
       const key = pick(random, keys);
       const { kvs } = (await etcd.post('kv/range', { key })) as { kvs: { value: string }[] };
       const value = kvs[0]?.value ?? '';

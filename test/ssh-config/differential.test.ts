@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createLimit } from '../../src/base/async.ts';
-import { seeded } from '../support/random.ts';
+import { runs, seeded } from '../support/random.ts';
 import { CORPUS } from './corpus.ts';
 import { type Case, randomCase } from './random-case.ts';
 import { type Answer, askFleet, askSsh, hasSsh, learnDefaults } from './ssh-g.ts';
 
-const GENERATED = 200;
+const GENERATED = runs(60);
 const isThere = hasSsh();
 if (!isThere) process.stderr.write('skipped: there is no ssh to compare ssh_config with\n');
 

@@ -20,3 +20,16 @@ export function pick<T>(random: () => number, choices: readonly T[]): T {
 export function pickText(random: () => number, choices: readonly string[], most: number): string {
   return Array.from({ length: Math.floor(random() * (most + 1)) }, () => pick(random, choices)).join('');
 }
+
+/** FLEET_RUNS=5 makes five times as many random runs, which a release is tried with: `npm run soak -- --random`. */
+const TIMES = Number(process.env.FLEET_RUNS ?? 1);
+
+/** The number of random runs of a test that makes `count` by default: as many as find the faults that it is there for. */
+export function runs(count: number): number {
+  return Math.ceil(count * TIMES);
+}
+
+/** The seeds of the random runs of a test: 1, 2, … */
+export function seeds(count: number): readonly number[] {
+  return Array.from({ length: runs(count) }, (_, index) => index + 1);
+}

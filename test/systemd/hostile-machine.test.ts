@@ -27,11 +27,11 @@ import {
   sectionsFor,
 } from '../support/hostile-machine.ts';
 import { usedMemory } from '../support/process.ts';
-import { seeded } from '../support/random.ts';
+import { runs, seeded } from '../support/random.ts';
 
 const MIB = 1024 * 1024;
 /** A release is tried with 100,000. */
-const ROUNDS = Number(process.env.FLEET_FUZZ ?? 2_000);
+const ROUNDS = runs(500);
 const MACHINE = { name: 'm9', address: '127.0.0.1', metadata: {} };
 const LOOK = { names: [], digests: true, vitals: true };
 

@@ -8,10 +8,10 @@ import { isSamePlan, planSet, type SetPlan } from '../../../src/operations/sets/
 import { type WantedSet, wantedSet } from '../../../src/operations/sets/wanted.ts';
 import { parseUnitName } from '../../../src/unit/unit-name.ts';
 import { systemdState } from '../../support/builders.ts';
-import { pick, seeded } from '../../support/random.ts';
+import { pick, seeded, seeds } from '../../support/random.ts';
 import { makeScene, type Scene } from '../scene.ts';
 
-const SEEDS = Array.from({ length: 40 }, (_, seed) => seed);
+const SEEDS = seeds(12);
 
 /** The names of two folders; each belongs to one of them. */
 const POOLS = {
