@@ -5,7 +5,8 @@ import { createCluster, TTL_MS } from './cluster.ts';
 import { FAULTS_MS, FaultInjector, run } from './faults.ts';
 import { STOP_MS } from './machine.ts';
 
-const SEEDS = seeds(100);
+/** Among them are seeds that find a lease of a machine without the tenth for its clock: 316, 377, 415. */
+const SEEDS = seeds(120).map((seed) => seed + 300);
 /** From the last answer of a machine until no process of the unit can run there, by the fastest clock. */
 const HELD_MS = (TTL_MS + STOP_MS + 1000) * (1 + CLOCK_DRIFT);
 
