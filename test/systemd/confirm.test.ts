@@ -87,32 +87,6 @@ describe.each(SHELLS)('a change to confirm, with %s', (shell) => {
     expect((await machine.observe([UNIT])).confirmations).toBeUndefined();
   });
 
-  it('is armed before anything is changed, for exactly its window', async () => {
-    const machine = await withOld({ shell });
-    await leave(machine, restart());
-    const calls = machine.calls();
-    const timer = calls.findIndex((call) => call.startsWith('systemd-run'));
-    expect(calls[timer]).toMatch(
-      /--unit=fleet-confirm@web@1\.service\.service --on-active=30000ms --on-startup=\d+ms .*AccuracySec=100ms/,
-    );
-    // The stub of systemd was started 1 s after the kernel.
-    const startupMs = Number(/--on-startup=(\d+)ms/.exec(calls[timer] ?? '')?.[1]);
-    const deadline = Number(/^deadline=(\d+)$/m.exec(machine.text('var/confirm', UNIT, 'armed') ?? '')?.[1]);
-    expect(Math.abs(startupMs + 1000 - deadline * 10)).toBeLessThan(5000);
-    expect(timer).toBeLessThan(calls.findIndex((call) => call.startsWith('stop --no-block')));
-    expect(machine.text('etc/sysinit.target.wants', `fleet-confirm@${UNIT}.service`)).toContain(
-      '/confirm/%i/revert\n',
-    );
-    const [found] = (await machine.observe()).confirmations ?? [];
-    expect(found).toMatchObject({
-      unit: UNIT,
-      state: 'armed',
-      token: 2,
-      hash: sha1(NEW),
-      windowMs: WINDOW_MS,
-    });
-  });
-
   it('is reverted without a confirmation, with file, record, links and run', async () => {
     const machine = await withOld({ shell });
     const before = stateOf(machine);
@@ -125,17 +99,6 @@ describe.each(SHELLS)('a change to confirm, with %s', (shell) => {
     expect(machine.files('var/confirm')).toEqual([`${UNIT}/reverted`]);
     const [found] = (await machine.observe()).confirmations ?? [];
     expect(found).toMatchObject({ state: 'reverted', token: 2, why: 'reboot' });
-  });
-
-  it('stops with its own text when it is reverted', async () => {
-    const machine = await withOld({ shell });
-    await leave(machine, restart());
-    await machine.revert(UNIT);
-    expect(eventsOf(machine).slice(-3)).toEqual([
-      `stop ${UNIT} as new beside new`,
-      `stopped ${UNIT}`,
-      `start ${UNIT} as old`,
-    ]);
   });
 
   it('is stopped and removed after a first start, and its decision cannot be repeated by an older one', async () => {
@@ -160,16 +123,6 @@ describe.each(SHELLS)('a change to confirm, with %s', (shell) => {
     });
     expect([machine.text('etc', UNIT), eventsOf(machine).at(-1)]).toEqual([OLD, `start ${UNIT} as old`]);
     expect((await machine.observe()).confirmations).toMatchObject([{ state: 'reverted', why: 'failed' }]);
-  });
-
-  it('of another process that carries out the same decision is neither reverted nor judged', async () => {
-    const machine = await withOld({ shell });
-    await leave(machine, restart());
-    const state = stateOf(machine);
-    const [outcome] = await machine.change([restart()], { onNewLogin: gone });
-    expect(outcome?.failure).toMatchObject({ code: 'awaits-confirmation' });
-    expect(stateOf(machine)).toEqual(state);
-    expect((await machine.observe()).confirmations).toMatchObject([{ state: 'armed' }]);
   });
 
   it('is not confirmed after its deadline, although its revert has not begun yet', async () => {
@@ -218,9 +171,58 @@ describe.each(SHELLS)('a change to confirm, with %s', (shell) => {
     expect(stateOf(machine)).toEqual(before);
     expect(machine.files('var/confirm')).toEqual([]);
   });
+});
+
+describe('a change to confirm', () => {
+  it('is armed before anything is changed, for exactly its window', async () => {
+    const machine = await withOld();
+    await leave(machine, restart());
+    const calls = machine.calls();
+    const timer = calls.findIndex((call) => call.startsWith('systemd-run'));
+    expect(calls[timer]).toMatch(
+      /--unit=fleet-confirm@web@1\.service\.service --on-active=30000ms --on-startup=\d+ms .*AccuracySec=100ms/,
+    );
+    // The stub of systemd was started 1 s after the kernel.
+    const startupMs = Number(/--on-startup=(\d+)ms/.exec(calls[timer] ?? '')?.[1]);
+    const deadline = Number(/^deadline=(\d+)$/m.exec(machine.text('var/confirm', UNIT, 'armed') ?? '')?.[1]);
+    expect(Math.abs(startupMs + 1000 - deadline * 10)).toBeLessThan(5000);
+    expect(timer).toBeLessThan(calls.findIndex((call) => call.startsWith('stop --no-block')));
+    expect(machine.text('etc/sysinit.target.wants', `fleet-confirm@${UNIT}.service`)).toContain(
+      '/confirm/%i/revert\n',
+    );
+    const [found] = (await machine.observe()).confirmations ?? [];
+    expect(found).toMatchObject({
+      unit: UNIT,
+      state: 'armed',
+      token: 2,
+      hash: sha1(NEW),
+      windowMs: WINDOW_MS,
+    });
+  });
+
+  it('stops with its own text when it is reverted', async () => {
+    const machine = await withOld();
+    await leave(machine, restart());
+    await machine.revert(UNIT);
+    expect(eventsOf(machine).slice(-3)).toEqual([
+      `stop ${UNIT} as new beside new`,
+      `stopped ${UNIT}`,
+      `start ${UNIT} as old`,
+    ]);
+  });
+
+  it('of another process that carries out the same decision is neither reverted nor judged', async () => {
+    const machine = await withOld();
+    await leave(machine, restart());
+    const state = stateOf(machine);
+    const [outcome] = await machine.change([restart()], { onNewLogin: gone });
+    expect(outcome?.failure).toMatchObject({ code: 'awaits-confirmation' });
+    expect(stateOf(machine)).toEqual(state);
+    expect((await machine.observe()).confirmations).toMatchObject([{ state: 'armed' }]);
+  });
 
   it('excludes any other change until it is confirmed or reverted', async () => {
-    const machine = await withOld({ shell });
+    const machine = await withOld();
     await leave(machine, restart());
     const state = stateOf(machine);
     for (const other of [
@@ -240,7 +242,7 @@ describe.each(SHELLS)('a change to confirm, with %s', (shell) => {
   });
 
   it('is not confirmed after its revert has begun, nor by another decision', async () => {
-    const machine = await withOld({ shell });
+    const machine = await withOld();
     const begin = (): void => machine.write(`var/confirm/${UNIT}/begun`, 'timeout\n');
     let logins = 0;
     const revertLater = async (): Promise<void> => {
@@ -256,7 +258,7 @@ describe.each(SHELLS)('a change to confirm, with %s', (shell) => {
   });
 
   it('is confirmed although its own session was lost, if the unit is up', async () => {
-    const machine = await withOld({ shell });
+    const machine = await withOld();
     const { session } = machine.connect({ rewrite: (script) => script.replace(/^leave$/m, 'kill -KILL $$') });
     const [outcome] = await session.change([restart()], '5f0c6c1e-0000-4000-8000-000000000001');
     session.close();
@@ -265,7 +267,7 @@ describe.each(SHELLS)('a change to confirm, with %s', (shell) => {
   });
 
   it('is confirmed when the machine can be reached again', async () => {
-    const machine = await withOld({ shell });
+    const machine = await withOld();
     let logins = 0;
     const later = (): void => {
       if (logins++ < 2) throw new FleetError('ssh-refused', 'Cannot reach machine "web-1"');
