@@ -35,7 +35,7 @@ const fast = {
   hookTimeout: 300_000,
   expect: { poll },
   // Many of these tests wait for processes.
-  maxWorkers: availableParallelism() + 1,
+  maxWorkers: availableParallelism() + 2,
 };
 
 export default defineConfig({

@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { beforeAll, describe, inject } from 'vitest';
 import { claimSlot, clusterIn, folderOf } from './slot.ts';
 
@@ -46,14 +49,33 @@ export function hostKeyOf(machine: string): string {
   return line?.slice(start.length) ?? '';
 }
 
+/** Whether machines may be stopped, hung, cut off or full. */
+let isDisturbed = true;
+
 /** Runs a verb of the cluster script, for example `cluster('kill', 'k2')`. Rejects with its output. */
 export async function cluster(...words: readonly string[]): Promise<string> {
+  isDisturbed = true;
   return clusterIn(SLOT, ...words);
 }
 
+const run = promisify(execFile);
+/** Like `cluster exec`, which takes ten times as long. */
+const ENTER = `if grep -q '^frozen 1' "$1/cgroup.events"; then exit 1; fi
+  mkdir -p "$1/payload/exec"
+  read -r leader <"$1/payload/init.scope/cgroup.procs"
+  echo $$ >"$1/payload/exec/cgroup.procs"
+  exec nsenter --target "$leader" --mount --uts --ipc --pid --cgroup --root --wd -- /bin/sh -euc "$2"`;
+const ENVIRONMENT = {
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin',
+  HOME: '/root',
+  LANG: 'C.UTF-8',
+  TERM: 'dumb',
+};
+
 /** Runs a shell script inside a machine, not over the network, and returns its output. */
-export function inside(machine: string, script: string): Promise<string> {
-  return cluster('exec', machine, '/bin/sh', '-euc', script);
+export async function inside(machine: string, script: string): Promise<string> {
+  const words = ['-euc', ENTER, 'sh', cgroupOf(machine), script];
+  return (await run('/bin/sh', words, { env: ENVIRONMENT })).stdout;
 }
 
 export function insideAll(machines: readonly string[], script: string): Promise<readonly string[]> {
@@ -62,17 +84,32 @@ export function insideAll(machines: readonly string[], script: string): Promise<
 
 /** Waits until a shell command succeeds inside a machine; rejects after ten seconds. */
 export async function until(machine: string, command: string): Promise<void> {
-  await inside(machine, `for try in $(seq 200); do if ${command}; then exit 0; fi; sleep 0.05; done; exit 1`);
+  await inside(machine, `for try in $(seq 100); do if ${command}; then exit 0; fi; sleep 0.1; done; exit 1`);
 }
 
 export const MACHINES: readonly string[] = ['k1', 'k2', 'k3'];
 
 async function restoreMachines(): Promise<void> {
-  if (!existsSync(CLUSTER_FOLDER)) await cluster('up', `${MACHINES.length}`);
-  for (const verb of ['resume', 'heal', 'unfill']) await cluster(verb, ...MACHINES);
-  await cluster('up', `${MACHINES.length}`);
+  if (isDisturbed || !(await Promise.all(MACHINES.map(answers))).every(Boolean)) {
+    if (!existsSync(CLUSTER_FOLDER)) await cluster('up', `${MACHINES.length}`);
+    for (const verb of ['resume', 'heal', 'unfill']) await cluster(verb, ...MACHINES);
+    await cluster('up', `${MACHINES.length}`);
+    isDisturbed = false;
+  }
   await endSessions(...MACHINES);
   await wipe(...MACHINES);
+}
+
+/** Whether the SSH server of a machine answers within a second. */
+function answers(machine: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: addressOf(machine), port: 22, timeout: 1000 });
+    const end = (isUp: boolean) => (): void => {
+      socket.destroy();
+      resolve(isUp);
+    };
+    socket.on('data', end(true)).on('error', end(false)).on('close', end(false)).on('timeout', end(false));
+  });
 }
 
 /** Kills what earlier tests left: machines complete scripts that they have received, even if fleetctl was killed. */

@@ -8,7 +8,7 @@ const run = promisify(execFile);
 const SCRIPT = new URL('../../examples/cluster/cluster', import.meta.url).pathname;
 
 /** The number of test files on real machines that run in parallel, each with its own cluster. They mostly wait. */
-export const SLOTS = 4;
+export const SLOTS = 6;
 
 /**
  * Claims the first free slot of this box with an abstract socket, which the kernel closes with the process (unix(7)).

@@ -1,15 +1,22 @@
 import { basename } from 'node:path';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Files that take a minute or more, mostly to wait. The last one to begin would be waited for alone. */
+/** Files that take a minute or more, the slowest first. The last one to begin would be waited for alone. */
 const SLOW = [
   'operators',
-  'soak',
+  'fleetd-passes',
   'packaging',
-  'controller-install',
-  'dependencies',
   'unreachable',
-  'fleetd-failover',
+  'fleetd-election',
+  'dependencies',
+  'controller-install',
+  'registry-voters',
+  'soak',
+  'confirm',
+  'registry-machines',
+  'recovery',
+  'changes',
+  'history',
 ];
 
 /** Begins with the slowest files; vitest knows them only from an earlier run on the same computer. */

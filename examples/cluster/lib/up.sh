@@ -65,7 +65,7 @@ names_to_start() {
 boot_machines() {
   local name pid pids=() most
   [ $# -gt 0 ] || return 0
-  raise_inotify "$(($(machine_names | wc -l) + $#))"
+  raise_inotify "$(($(running_on_box | wc -l) + $#))"
   most=$(($(nproc) * 2))
   for name in "$@"; do
     [ "${#pids[@]}" -lt "$most" ] || { wait "${pids[0]}" || fail "$name was not started"; pids=("${pids[@]:1}"); }
@@ -84,6 +84,9 @@ ensure_up() {
     wait_for_machine "$1"
   fi
 }
+
+# The cgroups of the running machines of all clusters, because the limit is one of the box.
+running_on_box() { find "$CGROUPS" -maxdepth 3 -path '*/fleet-cluster-*/*/payload'; }
 
 # systemd uses about ten inotify instances, and the usual limit for root is 128.
 raise_inotify() {
