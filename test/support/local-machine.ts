@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -23,23 +23,8 @@ export const CLUSTER = '5f0c6c1e-0000-4000-8000-000000000001';
 export const MACHINE_ID = '148a18ff6e954cd892dac9de9bb90d5a';
 
 const STUBS = join(import.meta.dirname, 'stubs');
-/** The external commands that scripts call. */
-const COMMANDS = [
-  'cat',
-  'cp',
-  'flock',
-  'ln',
-  'mkdir',
-  'mv',
-  'readlink',
-  'rm',
-  'rmdir',
-  'sha256sum',
-  'sleep',
-  'sync',
-  'systemctl',
-  'systemd-run',
-];
+/** The external commands that scripts call and that change something, as wrappers that can kill the script. */
+const KILLING = join(STUBS, 'killing');
 
 const TARGET: SshTarget = {
   ...TARGET_DEFAULTS,
@@ -113,8 +98,7 @@ export class LocalMachine {
 
   /** Returns a copy of this machine in its current state. */
   async copy(): Promise<LocalMachine> {
-    const other = await createLocalMachine(this.#defaults);
-    await rm(other.folder, { recursive: true });
+    const other = await placeOf(this.#defaults);
     await cp(this.folder, other.folder, { recursive: true, verbatimSymlinks: true });
     if (existsSync(other.path('var'))) other.#rebase(this.folder);
     return other;
@@ -234,7 +218,7 @@ export class LocalMachine {
   #shellOptions({ shell = '/bin/sh', setup = '', rewrite, killAt }: SessionOptions): LocalShellOptions {
     const path = `${STUBS}:${process.env.PATH ?? ''}`;
     const killing = killAt !== undefined && {
-      PATH: `${this.path('killing')}:${path}`,
+      PATH: `${KILLING}:${path}`,
       REAL_PATH: path,
       KILL_AT: String(killAt),
     };
@@ -252,13 +236,11 @@ export class LocalMachine {
   }
 }
 
+type MachineOptions = SessionOptions & { readonly name?: string };
+
 /** Creates a new machine, which is removed after the test. `name` is the name of its folder. */
-export async function createLocalMachine(
-  defaults: SessionOptions & { readonly name?: string } = {},
-): Promise<LocalMachine> {
-  const outer = await mkdtemp(join(tmpdir(), 'fleet-machine-'));
-  onTestFinished(() => rm(outer, { recursive: true, force: true }));
-  const machine = new LocalMachine(join(outer, defaults.name ?? 'm'), defaults);
+export async function createLocalMachine(defaults: MachineOptions = {}): Promise<LocalMachine> {
+  const machine = await placeOf(defaults);
   const folders = [
     'etc',
     'foreign-run',
@@ -267,10 +249,15 @@ export async function createLocalMachine(
     'stub/active',
     'stub/journal',
     'stub/runs',
-    'killing',
   ];
   for (const folder of folders) await mkdir(machine.path(folder), { recursive: true });
-  for (const command of COMMANDS) await symlink(join(STUBS, 'killing'), machine.path('killing', command));
   await writeFile(machine.path('stub/machine-id'), `${MACHINE_ID}\n`);
   return machine;
+}
+
+/** A machine whose folder does not exist yet. */
+async function placeOf(defaults: MachineOptions): Promise<LocalMachine> {
+  const outer = await mkdtemp(join(tmpdir(), 'fleet-machine-'));
+  onTestFinished(() => rm(outer, { recursive: true, force: true }));
+  return new LocalMachine(join(outer, defaults.name ?? 'm'), defaults);
 }
