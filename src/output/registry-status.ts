@@ -25,7 +25,7 @@ export function registryJson({ place, revision, voters, withoutMajority }: Regis
 export function voterWarnings({ voters, withoutMajority }: RegistryStatus): readonly string[] {
   const lost = voters.some(({ state }) => state === 'lost') && withoutMajority === undefined;
   const advice = lost
-    ? ['hint: Voters that have lost their copy get a new one with the next pass: fleetctl reconcile']
+    ? ['hint: Voters without their copy get one with the next pass: fleetctl reconcile']
     : [];
   return [...voters.flatMap(warningsAbout), ...advice];
 }

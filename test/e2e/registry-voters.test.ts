@@ -134,6 +134,21 @@ onMachines('the voters of a registry', () => {
     expect((await operator.fleetctl('reconcile')).status).toBe(0);
     expect((await voters()).match(/current/g)).toHaveLength(3);
   });
+
+  it('leave a machine that is removed as lost, without another command', async () => {
+    const [lost = ''] = (await voters()).split(' ');
+    await cluster('kill', lost);
+    try {
+      const { status, stderr } = await operator.fleetctl('machines', 'remove', lost, '--lost');
+      expect([status, stderr]).toEqual([
+        0,
+        expect.stringMatching(`^k\\d is now a voter of the registry instead of ${lost}\n`),
+      ]);
+      expect(await voters()).toMatch(/^k\d current, k\d current, k\d current$/);
+    } finally {
+      await cluster('start', lost);
+    }
+  });
 });
 
 onMachines('a registry on one of two machines', () => {

@@ -41,8 +41,10 @@ export async function remove(call: Call, name: string): Promise<ExitStatus> {
       const stays = isLost || !isReached ? undefined : leaveMachine(view, name);
       if (!isLost) await releaseVoter(ports, departure);
       const units = await forgetMachine(ports.registry, name);
-      // Another process may have made it a voter again before.
-      if (!isLost) await releaseVoter(ports, departure);
+      // Another process may have made it a voter again before. A lost one is replaced if that is possible now.
+      await releaseVoter(ports, departure).catch((error) => {
+        if (!isLost || !isFleetError(error, 'registry-unavailable')) throw error;
+      });
       if (isListed) await edit.write();
       return { left: drains ? stays && [] : stays, moving: units, isStored: ports.voters !== undefined };
     },
