@@ -219,7 +219,7 @@ describe('a store on machines', () => {
     await opener(voters, { machines: late })().commit([put('a')]);
     for (const machine of names.slice(0, 3)) voters.hung.add(machine);
     expect((await opener(voters, { machines })().list('')).records).toHaveLength(1);
-  });
+  }, 30_000);
 
   const candidates = (names: readonly string[], conditions: Record<string, Candidate['condition']> = {}) =>
     names.map((machine): Candidate => {
