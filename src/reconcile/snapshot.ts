@@ -24,7 +24,7 @@ export function snapshotOf(
   drained?: string,
 ): ClusterSnapshot {
   const now = ports.clock.now();
-  const units = withHolds([...registry.units.values()], machines);
+  const units = withHolds(registry.allUnits, machines);
   return {
     now,
     agentTtlMs: ports.agentTtlMs,

@@ -22,13 +22,14 @@ export class Part {
   }
 
   need(...wanted: readonly string[]): void {
+    if (this.prefixes.has('')) return;
     const missing = wanted.filter((each) => !this.#has(each));
     if (missing.length > 0) throw new Unread(missing);
   }
 
   #has(wanted: string): boolean {
     const folder = wanted.slice(0, wanted.indexOf('/') + 1);
-    return ['', folder, wanted].some((prefix) => this.prefixes.has(prefix));
+    return [folder, wanted].some((prefix) => this.prefixes.has(prefix));
   }
 
   find(key: string): StoreRecord | undefined {

@@ -74,7 +74,7 @@ type Decision<T> =
 export function createRegistry(store: Store, options: RegistryOptions): Registry {
   let last: RegistryView | undefined;
   const read = <T>(use: (view: RegistryView) => T): Promise<T> =>
-    readParts(store, (view) => {
+    readParts(store, last, (view) => {
       const result = use(view);
       last = view;
       return result;
@@ -138,7 +138,12 @@ function guessed<T>(
 /** How many times a part is read before everything is: each takes a round trip. */
 const PARTS = 6;
 
-async function readParts<T>(store: Store, use: (view: RegistryView) => T): Promise<T> {
+/** Reads as {@link PartialAccess.read} does. `last`, the last view, is used again if nothing has changed. */
+async function readParts<T>(
+  store: Store,
+  last: RegistryView | undefined,
+  use: (view: RegistryView) => T,
+): Promise<T> {
   let prefixes: readonly string[] = [];
   let view = new RegistryView(0, [], prefixes);
   for (let parts = 1; ; parts++) {
@@ -149,7 +154,7 @@ async function readParts<T>(store: Store, use: (view: RegistryView) => T): Promi
       prefixes = store.sendsParts && parts < PARTS ? [...prefixes, ...error.prefixes] : [''];
     }
     const { revision, records } = await store.list('cluster', ...prefixes);
-    view = new RegistryView(revision, records, ['cluster', ...prefixes]);
+    view = last?.isOf(records) ? last : new RegistryView(revision, records, ['cluster', ...prefixes]);
   }
 }
 

@@ -15,7 +15,7 @@ import { withChanges } from '../store/snapshot.ts';
 import type { Change, StoreRecord } from '../store/store.ts';
 import { type Dependency, readDependencies } from '../unit/dependencies.ts';
 import { parseUnitFile } from '../unit/unit-file.ts';
-import { isTemplate, parseUnitName, storedNameProblem } from '../unit/unit-name.ts';
+import { isTemplateName, parseUnitName, storedNameProblem } from '../unit/unit-name.ts';
 import { corrupt, type Document, type DocumentKind, readDocument, sortEventKeys } from './documents.ts';
 import { type KnownMachine, type RemovedMachine, type StoredUnit, UNKNOWN_MACHINE } from './edit.ts';
 import { Part } from './part.ts';
@@ -49,7 +49,10 @@ export class RegistryView {
   readonly unconfirmed: ReadonlyMap<string, StoredUnit>;
   readonly #part: Part;
   readonly #known: LazyMap<KnownUnit>;
+  /** By digest: the instances of a template share one. */
+  readonly #texts = new Map<string, string>();
   #base: number | undefined;
+  #all: readonly DesiredUnit[] | undefined;
   #aliases: Aliases | undefined;
   #asWritten: RegistryView | undefined;
   #events: readonly (LogEntry & { readonly key: string })[] | undefined;
@@ -89,6 +92,11 @@ export class RegistryView {
     return this.#part.snapshot.revision;
   }
 
+  /** Whether the view was made of these records, which a store returns again as long as nothing has changed. */
+  isOf(records: readonly StoreRecord[]): boolean {
+    return this.#part.snapshot.records === records;
+  }
+
   get isWhole(): boolean {
     return this.#part.prefixes.has('');
   }
@@ -125,6 +133,12 @@ export class RegistryView {
     const { length } = this.#part.below('');
     if (length > 0) throw corrupt('cluster', `it is missing, but ${length} other documents exist`);
     return undefined;
+  }
+
+  /** The readable units. It is always the same list, so that an index over it can be kept. */
+  get allUnits(): readonly DesiredUnit[] {
+    this.#all ??= [...this.units.values()];
+    return this.#all;
   }
 
   /** The names of all units, sorted, without reading their documents. */
@@ -225,9 +239,12 @@ export class RegistryView {
    * The text with that SHA-256, of a unit or a history entry. Throws `registry-corrupt` if it is missing or differs.
    */
   text(digest: string): string {
+    const known = this.#texts.get(digest);
+    if (known !== undefined) return known;
     const key = `contents/${digest}`;
     const { text } = this.#must('contents/', key);
     if (sha256(text) !== digest) throw corrupt(key, 'its text has another SHA-256');
+    this.#texts.set(digest, text);
     return text;
   }
 
@@ -273,12 +290,13 @@ export class RegistryView {
     const key = `units/${name}`;
     this.need('cluster', key);
     const base = this.#tokenBase;
-    if (this.revisionOf(key) === 0) return undefined;
+    const record = this.#part.find(key);
+    if (record === undefined) return undefined;
     try {
-      const document = this.#must('units/', key);
+      const document = readDocument('units/', key, record.value);
       const unconfirmed = this.#unconfirmed(name, document);
       return unconfirmed === undefined
-        ? { kind: 'unit', unit: this.#unit(name, document, base) }
+        ? { kind: 'unit', unit: this.#unit(name, document, record.revision + base) }
         : { kind: 'unconfirmed', unit: unconfirmed, error: notConfirmed(unconfirmed) };
     } catch (error) {
       if (isFleetError(error)) return { kind: 'unreadable', error };
@@ -329,16 +347,14 @@ export class RegistryView {
     return { name, ...unit, text: this.text(unit.digest), machine, fromTemplate, held, unconfirmed };
   }
 
-  #unit(name: string, document: Document<'units/'>, tokenBase: number): DesiredUnit {
-    const key = `units/${name}`;
+  #unit(name: string, document: Document<'units/'>, token: Token): DesiredUnit {
     const problem = storedNameProblem(name);
-    if (problem !== undefined) throw corrupt(key, `that is not a unit name: ${problem}`);
+    if (problem !== undefined) throw corrupt(`units/${name}`, `that is not a unit name: ${problem}`);
     const { digest, hash, target, fromTemplate, set, fleet, ...stored } = document;
     const held = heldOf(document);
     // A template has no assignment; earlier versions of recover stored one.
-    const machine = isTemplate(parseUnitName(name)) ? undefined : stored.machine;
+    const machine = isTemplateName(name) ? undefined : stored.machine;
     const text = this.text(digest);
-    const token = this.revisionOf(key) + tokenBase;
     const read = readText(name, text, fleet);
     return {
       name,

@@ -56,8 +56,8 @@ class LineRecord implements StoreRecord {
   }
 
   get value(): string {
-    const { path, line, text } = this.source;
-    return parseRecord(path, line, text).value;
+    const { path, line, text, valueAt } = this.source;
+    return String(parseJson(path, line, text.slice(valueAt, -1)));
   }
 
   toJSON(): StoreRecord {
@@ -66,7 +66,13 @@ class LineRecord implements StoreRecord {
   }
 }
 
-type LineSource = { readonly path: string; readonly line: number; readonly text: string };
+/** `valueAt` is the index of the value in the text. */
+type LineSource = {
+  readonly path: string;
+  readonly line: number;
+  readonly text: string;
+  readonly valueAt: number;
+};
 
 /** The line of a record; a line that was read is used as it is. */
 function lineOf(record: StoreRecord): string {
@@ -135,18 +141,21 @@ function lineRecord(path: string, line: number, text: string): LineRecord | unde
   const key = text.slice(KEY_START.length, keyEnd);
   const revision = Number(text.slice(keyEnd + KEY_END.length, revisionEnd));
   if (key.includes('\\') || key.includes('"') || !isRevision(revision)) return undefined;
-  return new LineRecord(key, revision, { path, line, text });
+  return new LineRecord(key, revision, { path, line, text, valueAt: revisionEnd + VALUE_START.length - 1 });
 }
 
 function parseObject(path: string, line: number, text: string): Record<string, unknown> {
-  let parsed: unknown;
+  const parsed = parseJson(path, line, text);
+  if (typeof parsed !== 'object' || parsed === null) throw corrupt(path, line, 'not a JSON object');
+  return { ...parsed };
+}
+
+function parseJson(path: string, line: number, text: string): unknown {
   try {
-    parsed = JSON.parse(text);
+    return JSON.parse(text);
   } catch (cause) {
     throw corrupt(path, line, 'not JSON', cause);
   }
-  if (typeof parsed !== 'object' || parsed === null) throw corrupt(path, line, 'not a JSON object');
-  return { ...parsed };
 }
 
 function corrupt(path: string, line: number, what: string, cause?: unknown): FleetError {

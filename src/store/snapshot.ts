@@ -23,9 +23,10 @@ export function findRecord(snapshot: Snapshot, key: string): StoreRecord | undef
   return record?.key === key ? record : undefined;
 }
 
-/** The snapshot with only the records whose key starts with one of `prefixes`. */
+/** The snapshot with only the records whose key starts with one of `prefixes`; itself for all of them. */
 export function partOf(snapshot: Snapshot, prefixes: readonly string[]): Snapshot {
   const distinct = withoutCovered(prefixes);
+  if (distinct[0] === '') return snapshot;
   return { ...snapshot, records: distinct.flatMap((prefix) => recordsBelow(snapshot, prefix)) };
 }
 

@@ -66,13 +66,21 @@ export type Placement = {
  */
 export function parsePlacement(file: UnitFile, name: UnitName): Placement {
   const section = readFleetSection(file, name, FLEET_OPTIONS);
+  if (section.size === 0) return UNPLACED;
+  const placement = placementOf(section, file);
+  checkTogether(placement, section);
+  return placement;
+}
+
+/** The placement of a unit without options. */
+const UNPLACED = placementOf(new Map(), { text: '', options: [] });
+
+function placementOf(section: FleetSection, file: UnitFile): Placement {
   const fields = FLEET_OPTIONS.map((option) => {
     const { field, read } = OPTIONS[option];
     return [field, read(section.get(option) ?? [], file)];
   });
-  const placement: Placement = Object.fromEntries(fields);
-  checkTogether(placement, section);
-  return placement;
+  return Object.fromEntries(fields);
 }
 
 const MACHINE_ID = /^([\da-f]{8}|[\da-f]{32}|[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12})$/i;

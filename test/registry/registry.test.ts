@@ -186,6 +186,31 @@ describe('a registry', () => {
     expect(view.units.get('a.service')).toMatchObject({ machine: undefined });
   });
 
+  it('in a folder gives the same view until something changes', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'fleet-registry-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const [registry, other] = [openFileStore(folder), openFileStore(folder)].map((store) =>
+      registryOver(store),
+    );
+    await other?.update(() => [put(unit('a.service'))]);
+    const view = await registry?.load();
+    expect(await registry?.load()).toBe(view);
+    expect(view?.allUnits).toBe(view?.allUnits);
+    await other?.update(() => [put(unit('a.service', 'second'))]);
+    const next = await registry?.load();
+    expect([next?.revision, next?.history('a.service').length]).toEqual([2, 2]);
+    await Promise.all([registry?.close(), other?.close()]);
+  });
+
+  it('knows which machines have units, without those that only a text or a history names', async () => {
+    const registry = registryOver(createMemoryStore());
+    const view = await registry.update(() => [
+      put(unit('a.service', 'first', { machine: idOf('m1') })),
+      put(unit('b.service', idOf('m2'))),
+    ]);
+    expect(['m1', 'm2'].map((name) => view.hasUnitsOn(idOf(name)))).toEqual([true, false]);
+  });
+
   it('tells of a change since a view, also of one that was made before it was asked', async () => {
     const store = createMemoryStore();
     const [mine, yours] = [registryOver(store), registryOver(store)];
