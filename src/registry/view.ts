@@ -148,11 +148,8 @@ export class RegistryView {
 
   /** Whether a unit is assigned to the machine with that id. Only documents with the id are parsed. */
   hasUnitsOn(id: MachineId): boolean {
-    return this.#part
-      .below('units/')
-      .some(
-        ({ key, value }) => value.includes(id) && this.units.get(key.slice('units/'.length))?.machine === id,
-      );
+    const named = this.#part.below('units/').filter(({ value }) => value.includes(id));
+    return named.some(({ key }) => this.units.get(key.slice('units/'.length))?.machine === id);
   }
 
   /** The token of a decision that is based on this view. */

@@ -96,9 +96,11 @@ export function templateOf(name: UnitName): UnitName | undefined {
 
 function withSuffix(text: string): string {
   const suffix = text.slice(text.lastIndexOf('.') + 1);
-  const known = text.includes('.') && ([...UNIT_TYPES, 'device', 'scope'] as string[]).includes(suffix);
-  return known ? text : `${text}.service`;
+  return text.includes('.') && SUFFIXES.has(suffix) ? text : `${text}.service`;
 }
+
+/** Those of systemd, also of units without unit files. */
+const SUFFIXES: ReadonlySet<string> = new Set([...UNIT_TYPES, 'device', 'scope']);
 
 function hintFor(text: string): string {
   if (isReserved(withSuffix(text))) return 'Rename the unit';
