@@ -1,14 +1,16 @@
 import { FleetError } from '../base/errors.ts';
 import { type DesiredUnit, type MachineView, observedOn } from '../cluster/snapshot.ts';
 import { isForeign, isRunning } from '../cluster/unit-state.ts';
+import type { Machine } from '../machine/machine.ts';
 import { selectMachine } from '../machine/selector.ts';
 import { observe } from '../reconcile/observe.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
 import type { RegistryView } from '../registry/view.ts';
+import { quote } from '../ssh/shell.ts';
 import { unitFileQuery } from '../systemd/queries.ts';
-import type { UnitName } from '../unit/unit-name.ts';
-import { unitNameOf } from './local-file.ts';
+import { templateOf, type UnitName } from '../unit/unit-name.ts';
+import { type LocalUnit, unitNameOf } from './local-file.ts';
 import { overrule, requestedBy } from './overruled.ts';
 import { refuseTemplate } from './set-target-state.ts';
 import { draftOf } from './submit.ts';
@@ -19,9 +21,9 @@ export type AdoptRequest = { readonly unit: string; readonly machine: string };
 
 /**
  * Takes over a unit that runs on a machine without fleet: stores its file as it is there, and the machine as its assignment.
- * A pass then writes the record of a unit whose file has the text of the registry, and does not restart it. A running unit
- * becomes launched, any other one loaded. Throws FleetError `unit-not-found`, `machine-not-found`, and `contradiction` for
- * a unit that fleet has or cannot take over.
+ * A pass then writes the record of a unit whose file has the text of the registry, and does not restart it. An instance that
+ * runs from its template gets a copy of that file. A running unit becomes launched, any other one loaded. Throws FleetError
+ * `unit-not-found`, `machine-not-found`, and `contradiction` for a unit that fleet has or cannot take over.
  */
 export async function adopt(ports: Ports, { unit: argument, machine }: AdoptRequest): Promise<RequestResult> {
   refuseTemplate(argument, 'adopt');
@@ -32,15 +34,9 @@ export async function adopt(ports: Ports, { unit: argument, machine }: AdoptRequ
   let stored: readonly DesiredUnit[] = [];
   const observed = observedOn(view, name.text);
   const target = observed !== undefined && isRunning(observed.state) ? 'launched' : 'loaded';
-  const local = {
-    name,
-    own: { path: file.path, content: file.text },
-    template: undefined,
-    beside: new Set<string>(),
-  };
   await ports.registry.update((current) => {
     refuseKnown(name, current);
-    const draft = draftOf(current, [local], false, () => target);
+    const draft = draftOf(current, [localUnit(name, file, current)], false, () => target);
     for (const { error } of draft.problems) throw error;
     stored = draft.changes(current).map((unit) => ({ ...unit, machine: view.id }));
     if (stored.some(({ placement }) => placement.global))
@@ -56,12 +52,29 @@ export async function adopt(ports: Ports, { unit: argument, machine }: AdoptRequ
   );
 }
 
-type Found = {
-  readonly view: MachineView;
-  readonly file: { readonly path: string; readonly text: string };
-};
+/** `isOfTemplate`: the file is that of the instance's template. */
+type UnitFile = { readonly path: string; readonly text: string; readonly isOfTemplate: boolean };
 
-/** The file of the unit on the machine, which must be a file of the administrator. */
+type Found = { readonly view: MachineView; readonly file: UnitFile };
+
+/** The unit with its file; an instance follows its template, unless the registry has another text of that. */
+function localUnit(
+  name: UnitName,
+  { path, text, isOfTemplate }: UnitFile,
+  { units }: RegistryView,
+): LocalUnit {
+  const file = { path, content: text };
+  const stored = units.get(templateOf(name)?.text ?? '');
+  const follows = isOfTemplate && (stored === undefined || stored.text === text);
+  return {
+    name,
+    own: follows ? undefined : file,
+    template: follows ? file : undefined,
+    beside: new Set(),
+  };
+}
+
+/** The file that the unit on the machine runs from, which must be one of the administrator, or of its template. */
 async function readUnitFile(
   ports: Ports,
   registry: RegistryView,
@@ -81,18 +94,28 @@ async function readUnitFile(
       });
     if (!isForeign(observed))
       throw cannot(name, `fleet has installed it on ${where}`, 'Run "fleetctl recover", or destroy it');
-    const file = await sessions.get(view.machine.name)?.ask(unitFileQuery(name.text));
+    const session = sessions.get(view.machine.name);
+    const template = templateOf(name);
+    const own = await session?.ask(unitFileQuery(name.text));
+    const file = own ?? (template && (await session?.ask(unitFileQuery(template.text))));
     const path = observed.state.fragment;
     if (file === undefined || file.path !== path)
       throw cannot(
         name,
         `its file on ${where} is ${path === '' ? 'missing' : `"${path}"`}, not a regular file of the administrator`,
-        `Copy it: fleetctl ssh ${view.machine.name} cp ${path} /etc/systemd/system/`,
+        path === '' ? undefined : copyHint(path, name, view.machine),
       );
-    return { view, file };
+    return { view, file: { ...file, isOfTemplate: own === undefined } };
   } finally {
     for (const session of sessions.values()) session.close();
   }
+}
+
+/** systemd reads the copy after a reload only. */
+function copyHint(path: string, { text }: UnitName, { name }: Machine): string {
+  const to = `/etc/systemd/system/${text}`;
+  const line = `cp --remove-destination ${quote(path)} ${quote(to)} && systemctl daemon-reload`;
+  return `Copy it: fleetctl ssh ${name} ${quote(line)}`;
 }
 
 function refuseKnown(name: UnitName, { units, unreadable }: RegistryView): void {

@@ -83,8 +83,10 @@ function deadline(ms: number | undefined): readonly string[] {
 function adopt(each: Numbered): readonly string[] {
   const step = each.change.steps.find(({ kind }) => kind === 'adopt');
   if (step?.kind !== 'adopt') return [];
-  const words = [quote(step.record.digest), encodeForPrintf(writeRecord(step.record))];
-  return [stepCommand(each, 'adopt', `adopt ${each.unit} ${each.change.token} ${words.join(' ')}`)];
+  const template = templateOf(parseUnitName(each.change.unit))?.text ?? '';
+  const words = [step.record.digest, template].map(quote);
+  const record = encodeForPrintf(writeRecord(step.record));
+  return [stepCommand(each, 'adopt', `adopt ${each.unit} ${each.change.token} ${words.join(' ')} ${record}`)];
 }
 
 function guard(each: Numbered): string {

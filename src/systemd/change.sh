@@ -91,8 +91,8 @@ cluster() {
   [ $# -eq 0 ] || [ "$kept" = "$*" ] || { printf '%s\n' "$*" >"$L/tmp/voters" && mv -f "$L/tmp/voters" "$L/voters"; } || :
 }
 
-# adopt UNIT TOKEN DIGEST RECORD: replaces a damaged record; a missing one only if the unit file has that digest. 10 as in
-# "seen"
+# adopt UNIT TOKEN DIGEST TEMPLATE RECORD: replaces a damaged record; a missing one only if the unit file has that digest. An
+# instance that runs from its template gets a copy of it. 10 as in "seen"
 adopt() {
   seen "$1" "$2" || return
   case "$(cat "$L/units/$1" 2>/dev/null)" in
@@ -101,8 +101,15 @@ adopt() {
 "*target=loaded* | "unit=$1
 "*target=inactive*) return ;;
   esac
+  [ -f "$L/units/$1" ] || copy_template "$1" "$4" "$3" || return
   [ -f "$L/units/$1" ] || has "$1" "$3" || { echo 'its record is missing, and its file has changed meanwhile'; return 1; }
-  save "$L/tmp/$$-adopt" "$4" && mv -f "$L/tmp/$$-adopt" "$L/units/$1"
+  save "$L/tmp/$$-adopt" "$5" && mv -f "$L/tmp/$$-adopt" "$L/units/$1"
+}
+
+# copy_template UNIT TEMPLATE DIGEST: unless the unit has a file of its own, or the template another digest
+copy_template() {
+  [ "$2" ] && { [ ! -f "./$1" ] || [ -L "./$1" ]; } && has "$2" "$3" || return 0
+  touched && cp -p -- "./$2" ".fleet-$$-adopt" && within 60 sync -- ".fleet-$$-adopt" && mv -fT ".fleet-$$-adopt" "./$1"
 }
 
 # seen UNIT TOKEN: 10 if the machine has seen a newer token

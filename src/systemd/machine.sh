@@ -137,12 +137,16 @@ has_traces() {
   done
   return 1
 }
-# digests UNIT...: of unit files, and of the drop-ins of fenced units
+# digests UNIT...: of unit files, or of the template of an instance without one, and of the drop-ins of fenced units
 digests() {
   cd "$D" || return
   set -- "$@" *.d/zz-fleet-fenced.conf
   # The name may be that of a folder or a named pipe.
-  for file; do shift; [ ! -f "$file" ] || set -- "$@" "$file"; done
+  for file; do
+    shift
+    case "$file" in */*) ;; *@*) [ -f "$file" ] || file=${file%%@*}@.${file##*.} ;; esac
+    [ ! -f "$file" ] || set -- "$@" "$file"
+  done
   each sha256sum "$@"
 }
 # Starts the launched units at boot. By default, a target is ordered after its units. This one is not, because it starts with

@@ -1,7 +1,7 @@
 import { FleetError } from '../base/errors.ts';
 import { quoted } from '../base/visible.ts';
 import type { Lease, MachineVitals, Observation } from '../cluster/snapshot.ts';
-import { type ObservedUnit, unknownState } from '../cluster/unit-state.ts';
+import { type ObservedUnit, type SystemdState, unknownState } from '../cluster/unit-state.ts';
 import { keepTo, LIMITS, readNumber, readWord } from '../machine/limits.ts';
 import { unitNameProblem } from '../unit/unit-name.ts';
 import { findSection as find, type Section } from './frame.ts';
@@ -138,7 +138,7 @@ export function readUnits(
         name,
         state,
         record: records.get(name),
-        digest: digests.get(name),
+        digest: digests.get(name) ?? (isOurs ? undefined : digests.get(templateIn(state))),
         ...(links !== undefined && { links: links.get(name) ?? [] }),
         ...(fence !== undefined && { fence }),
         ...(recorded.has(name) && !records.has(name) && { lost: 'damaged' as const }),
@@ -146,6 +146,12 @@ export function readUnits(
     }
   }
   return [...units.values()];
+}
+
+/** The template that a unit runs from; empty for none. */
+function templateIn({ fragment }: SystemdState): string {
+  const file = fragment.slice(fragment.lastIndexOf('/') + 1);
+  return file.includes('@.') ? file : '';
 }
 
 /** Lines such as `fleet.target.wants/web.service` by the unit they end in; undefined if they were not requested. */

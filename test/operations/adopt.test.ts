@@ -41,6 +41,51 @@ it('loads a unit that does not run, and does not start it', async () => {
   expect(scene.there().m2).toEqual(['old.service dead']);
 });
 
+/** A scene with an instance on m2 that runs from the template of an administrator. */
+async function sceneWithInstance(folder = '/etc/systemd/system'): Promise<Scene> {
+  const scene = await makeScene();
+  const { units } = scene.machines.of('m2');
+  const fragment = `${folder}/old@.service`;
+  units.set('old@.service', { text: SLEEP, record: undefined, state: systemdState('dead', { fragment }) });
+  units.set('old@1.service', {
+    text: undefined,
+    record: undefined,
+    state: systemdState('running', { fragment, invocation: 'before' }),
+  });
+  return scene;
+}
+
+const INSTANCE = { unit: 'old@1', machine: 'm2' };
+
+it('takes over an instance with the text of its template, without touching its run', async () => {
+  const scene = await sceneWithInstance();
+  expect(outcome(await adopt(scene.ports, INSTANCE))).toEqual(['old@1.service: launched m2']);
+  const { units, log } = scene.machines.of('m2');
+  expect(log).toEqual(['adopt old@1.service', 'record old@1.service']);
+  expect(units.get('old@1.service')).toMatchObject({ text: SLEEP, state: { invocation: 'before' } });
+  expect(units.get('old@.service')?.record).toBeUndefined();
+  const stored = (await scene.ports.registry.load()).units;
+  expect(stored.get('old@1.service')).toMatchObject({ text: SLEEP, fromTemplate: true });
+  expect(stored.has('old@.service')).toBe(false);
+});
+
+it('gives an instance a text of its own if the registry has another one of its template', async () => {
+  const scene = await sceneWithInstance();
+  await scene.write('old@.service', `${SLEEP}Nice=1\n`);
+  await scene.submit(['old@.service']);
+  await adopt(scene.ports, INSTANCE);
+  const stored = (await scene.ports.registry.load()).units.get('old@1.service');
+  expect(stored).toMatchObject({ text: SLEEP, fromTemplate: false });
+  expect(scene.machines.of('m2').log).not.toContain('start old@1.service');
+});
+
+it('names the command that makes a copy of the file of a package', async () => {
+  const scene = await sceneWithInstance('/usr/lib/systemd/system');
+  await expect(adopt(scene.ports, INSTANCE)).rejects.toMatchObject({
+    hint: "Copy it: fleetctl ssh m2 'cp --remove-destination /usr/lib/systemd/system/old@.service /etc/systemd/system/old@1.service && systemctl daemon-reload'",
+  });
+});
+
 it.each<[string, Parameters<typeof sceneWith>, typeof request]>([
   ['does not have it', ['running'], { unit: 'gone', machine: 'm2' }],
   ['does not have it', ['running'], { unit: 'old', machine: 'm1' }],

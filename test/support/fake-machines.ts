@@ -16,6 +16,7 @@ import type {
   VerifyRequest,
   verifyQuery,
 } from '../../src/systemd/queries.ts';
+import { parseUnitName, templateOf } from '../../src/unit/unit-name.ts';
 import { idOf, NOW, systemdState } from './builders.ts';
 import { FakeJournal } from './fake-journal.ts';
 import { answering } from './fake-session.ts';
@@ -101,12 +102,18 @@ export class FakeMachine {
       lease: this.lease,
       units: [...new Set([...recorded, ...names])].map((name) => {
         const unit = this.units.get(name);
-        const digest = digests && unit?.text !== undefined ? sha256(unit.text) : undefined;
+        const text = unit?.text ?? this.#templateText(name);
+        const digest = digests && unit !== undefined && text !== undefined ? sha256(text) : undefined;
         const state = unit?.state ?? systemdState('unknown');
         const fence = unit?.fence === undefined ? {} : { fence: sha256(unit.fence) };
         return { name, state, record: unit?.record, digest, ...fence };
       }),
     };
+  }
+
+  /** The text of the template of an instance. */
+  #templateText(name: string): string | undefined {
+    return this.units.get(templateOf(parseUnitName(name))?.text ?? '')?.text;
   }
 
   extend(lease: Lease): boolean {
@@ -152,8 +159,9 @@ export class FakeMachine {
     const here = this.units.get(unit);
     const seen = here?.record?.token ?? this.removed.get(unit) ?? 0;
     if (seen > token) return { code: 'stale', token, seen };
+    const text = here?.text ?? this.#templateText(unit);
     const isAdopted = steps.some(
-      (step) => step.kind === 'adopt' && here?.text !== undefined && step.record.digest === sha256(here.text),
+      (step) => step.kind === 'adopt' && text !== undefined && step.record.digest === sha256(text),
     );
     if (here === undefined || here.record !== undefined || isAdopted) return undefined;
     return { code: 'foreign', path: here.state.fragment };
@@ -179,6 +187,7 @@ export class FakeMachine {
         break;
       case 'adopt':
         if (here.record !== undefined) throw new Error(`${unit} has a record`);
+        here.text ??= this.#templateText(unit);
         here.record = step.record;
         break;
       case 'record':

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { lstatSync, rmSync } from 'node:fs';
 import { mkdir, readlink, symlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -159,6 +159,27 @@ describe.each(SHELLS)('a lost record, with %s', (shell) => {
     await machine.change([changes.remove(WEB, 7)]);
     expect(machine.files('var')).toEqual(['cluster', `removed/${WEB}`, 'units/z.service']);
   });
+
+  it.each([false, true])(
+    'of an instance is made with a copy of its template; its file is a link: %s',
+    async (isLink) => {
+      const machine = await createLocalMachine({ shell });
+      const unit = 'web@1.service';
+      machine.write('etc/web@.service', FIRST);
+      if (isLink) await symlink('web@.service', machine.path('etc', unit));
+      expect((await machine.observe([unit])).units).toMatchObject([
+        { name: unit, record: undefined, digest: sha256(FIRST) },
+      ]);
+      const [other] = await machine.change([adopting(changes.note(unit, SECOND, 6), SECOND)]);
+      expect(other?.failure).toMatchObject({ code: 'step', step: 'install' });
+      const [outcome] = await machine.change([adopting(changes.note(unit, FIRST, 6), FIRST)]);
+      expect(outcome?.failure).toBeUndefined();
+      expect(lstatSync(machine.path('etc', unit)).isFile()).toBe(true);
+      expect(machine.text('etc', unit)).toBe(FIRST);
+      expect((await machine.observe()).units).toMatchObject([{ name: unit, record: { token: 6 } }]);
+      expect(machine.files('etc')).toContain('web@.service');
+    },
+  );
 
   it('is adopted neither with another file, nor against a newer decision', async () => {
     const machine = await createLocalMachine({ shell });
