@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { CommandError, run } from './run.js';
 
 /** The key exchange of fleetctl, which is quicker than the first choice of OpenSSH. */
@@ -46,6 +48,48 @@ export class Baselines {
     return ['sh', '-c', steps.map((words) => words.join(' ')).join(' && ')];
   }
 
+  /**
+   * ansible-playbook --check of a playbook that copies files to `target` on each machine, with pipelining. The playbook, the
+   * inventory and the output are written to `folder`.
+   *
+   * @param {string} folder absolute
+   * @param {readonly (readonly string[])[]} files for each machine
+   */
+  ansible(folder, files, target) {
+    const write = (name, text) => {
+      writeFileSync(join(folder, name), text);
+      return join(folder, name);
+    };
+    const hosts = this.#cluster.machines.map(({ name, host, port }, index) => [
+      name,
+      { ansible_host: host, ansible_port: port, files: files[index] },
+    ]);
+    const vars = {
+      ansible_user: 'root',
+      ansible_python_interpreter: '/usr/bin/python3',
+      // A master that stays would keep the last round waiting.
+      ansible_ssh_args: [...this.#options, '-o', 'ControlMaster=auto', '-o', 'ControlPersist=5s'].join(' '),
+    };
+    const inventory = write(
+      'hosts.json',
+      JSON.stringify({ all: { hosts: Object.fromEntries(hosts), vars } }),
+    );
+    const copy = { src: '{{ item }}', dest: target, mode: '0644' };
+    const task = { copy, loop: '{{ files }}', no_log: true };
+    const play = [{ hosts: 'all', gather_facts: false, tasks: [task] }];
+    const playbook = write('playbook.json', JSON.stringify(play));
+    const settings = ['ANSIBLE_PIPELINING=true', 'ANSIBLE_HOST_KEY_CHECKING=true', `HOME=${folder}`];
+    const words = ['env', ...settings, 'ansible-playbook', '--check', '-i', inventory, playbook];
+    // The master inherits the output.
+    return [
+      'sh',
+      '-c',
+      `"$@" >${folder}/output 2>&1; status=$?; cat ${folder}/output; exit $status`,
+      'sh',
+      ...words,
+    ];
+  }
+
   /** A connection of ssh that later commands share (ControlMaster). */
   get master() {
     const withOptions = (options, words) =>
@@ -75,25 +119,18 @@ export class Baselines {
 }
 
 /**
- * Installs clush from Debian's package clustershell, if it is missing. Returns the reason if that fails.
+ * Installs a program from a package of Debian, if it is missing. Returns the reason if that fails.
  *
  * @param {(line: string) => void} say
  */
-export async function installClush(say) {
-  if (await succeeds('clush', '--version')) return undefined;
-  say('installing with apt-get: clustershell');
-  const install = [
-    'apt-get',
-    '-q',
-    'install',
-    '--yes',
-    '--no-install-recommends',
-    '--no-remove',
-    'clustershell',
-  ];
+export async function installProgram(program, source, say) {
+  if (await succeeds(program, '--version')) return undefined;
+  say(`installing with apt-get: ${source}`);
+  const options = ['--yes', '--no-install-recommends', '--no-remove'];
+  const install = ['apt-get', '-q', 'install', ...options, source];
   if (await succeeds(...install)) return undefined;
   if ((await succeeds('apt-get', '-q', 'update')) && (await succeeds(...install))) return undefined;
-  return 'clush is left out: apt-get could not install clustershell';
+  return `${program} is left out: apt-get could not install ${source}`;
 }
 
 async function succeeds(...words) {

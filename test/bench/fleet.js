@@ -1,5 +1,5 @@
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CannotRun, run } from './run.js';
 
 export const ROOT = new URL('../..', import.meta.url).pathname;
@@ -73,10 +73,10 @@ export class Fleet {
     return [join(this.#folder, 'bin/fleetd'), '--config', conf];
   }
 
-  /** Writes a unit file and returns its path. */
+  /** Writes a unit file, whose name may have folders, and returns its path. */
   writeUnit(name, text) {
     const path = join(this.#folder, 'units', name);
-    mkdirSync(join(this.#folder, 'units'), { recursive: true });
+    mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, text);
     return path;
   }

@@ -1,4 +1,4 @@
-import { installClush } from './baselines.js';
+import { installProgram } from './baselines.js';
 import { compare, median } from './compare.js';
 import { SLEEPER, UNITS } from './fleet.js';
 import { Fleetd } from './fleetd.js';
@@ -18,7 +18,7 @@ export async function listUnits({ fleet, baselines, machines, say }, rounds) {
     command: () => fleet.command('list-units', '--endpoint', 'none'),
     isRight: (stdout) => stdout.match(/ {2}active {2}running$/gm)?.length === rows,
   };
-  const obstacle = await installClush(say);
+  const obstacle = await installProgram('clush', 'clustershell', say);
   const others = [
     { name: 'ssh, curve25519-sha256', command: () => baselines.sshEverywhere(true, ...show), isRight },
     { name: 'ssh', command: () => baselines.sshEverywhere(false, ...show), isRight },

@@ -1,4 +1,5 @@
 import { failOver } from './failover.js';
+import { planFolder } from './folders.js';
 import { idle } from './idle.js';
 import { latency } from './latency.js';
 import { listThroughFleetd, listUnits } from './lists.js';
@@ -38,6 +39,7 @@ export const SUITES = [
   ['list-units', 'lists from machines', 3, 11, 3, listUnits],
   ['fleetd', 'lists through fleetd, with 500 units', 3, 11, 3, listThroughFleetd],
   ['idle', 'fleetd and machines that have nothing to do', 3, 3, 1, idle],
+  ['plan', 'plans of a folder with 500 unit files', 3, 9, 1, planFolder],
   ['many', 'start and destroy of 200 instances', 10, 9, 1, startMany],
   ['failover', 'the time until units of a lost machine run elsewhere', 10, 10, 1, failOverAt(5)],
   ['failover', '', 10, 3, 0, failOverAt(30)],
