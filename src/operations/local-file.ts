@@ -75,17 +75,20 @@ async function readLocalFile(path: string): Promise<LocalFile | undefined> {
   return content === undefined ? undefined : { path, content };
 }
 
-/** The text of a unit file, or the error of reading it; undefined if there is none. */
-export function readUnitText(path: string): string | FleetError | undefined {
+/** The text of a unit file; undefined if there is none; or the error of reading it, with the path `shown` and `hint`. */
+export function readUnitText(path: string, shown = path, hint = NAME_ONE): string | FleetError | undefined {
   try {
-    return decode(readTrusted(path), path);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readTrusted(path));
   } catch (error) {
-    if (error instanceof UnusableFile) return unreadable(path, error.why, error, error.hint);
+    if (error instanceof UnusableFile) return unreadable(shown, error.why, error, error.hint ?? hint);
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    return unreadable(path, causeText(error), error);
+    const why = code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'it is not UTF-8 text' : causeText(error);
+    return unreadable(shown, why, error, hint);
   }
 }
+
+const NAME_ONE = 'Name a unit file, such as hello.service';
 
 /**
  * The error for a path that exists but cannot be the unit: a folder `web` without a file web.service, or a file of another
@@ -99,20 +102,7 @@ async function refuseNamed(argument: string, cwd: string): Promise<LocalFile | u
   return { path, content: foreignType(basename(path)) };
 }
 
-function decode(bytes: Buffer, path: string): string | FleetError {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch (cause) {
-    return unreadable(path, 'it is not UTF-8 text', cause);
-  }
-}
-
-function unreadable(
-  path: string,
-  why: string,
-  cause: unknown,
-  hint = 'Name a unit file, such as hello.service',
-): FleetError {
+function unreadable(path: string, why: string, cause: unknown, hint = NAME_ONE): FleetError {
   return new FleetError('unit-file', `Cannot read unit file "${path}": ${why}`, {
     cause,
     hint,

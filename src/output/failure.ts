@@ -14,13 +14,17 @@ export type FailureText = {
   readonly hint: string | undefined;
 };
 
+/** The commands that store texts and have the options of rollouts. */
+export type Continuing = 'start' | 'apply';
+
 type Confirmation = Extract<Failure, { code: 'awaits-confirmation' | 'reverted' | 'unconfirmed' }>;
 type AfterBegin =
   | Confirmation
   | Extract<Failure, { code: 'step' | 'not-down' | 'queued' | 'unverified' | 'not-up' | 'unhealthy' }>;
 type NotDown = Extract<Failure, { code: 'not-down' }>;
 
-export function failureText(failure: Failure): FailureText {
+/** The text of a failure; its hint names the options of the command that continues. */
+export function failureText(failure: Failure, command: Continuing = 'start'): FailureText {
   switch (failure.code) {
     case 'foreign':
       return plain(foreignUnit(failure.path), 'Rename your unit, or remove that one from the machine');
@@ -52,7 +56,7 @@ export function failureText(failure: Failure): FailureText {
     case 'waits':
     case 'held':
     case 'gated':
-      return waiting(failure);
+      return waiting(failure, command);
     case 'other-cluster':
       return plain(
         `the machine belongs to another cluster: ${quoted(failure.cluster)}`,
@@ -70,25 +74,28 @@ export function failureText(failure: Failure): FailureText {
     case 'unreachable':
       return { summary: lowerFirst(failure.message), lines: [], hint: failure.hint };
     default:
-      return changeText(failure);
+      return changeText(failure, command);
   }
 }
 
 /** The text about a copy that is not changed because of another one. */
-function waiting(failure: Extract<Failure, { code: 'waits' | 'held' | 'gated' }>): FailureText {
+function waiting(
+  failure: Extract<Failure, { code: 'waits' | 'held' | 'gated' }>,
+  command: Continuing,
+): FailureText {
   if (failure.code === 'waits')
     return plain(`"${failure.unit}" has to leave the machine first, and did not`, 'Run the command again');
   if (failure.code === 'held')
     return plain(
       `held: ${heldText(failure)}`,
-      'Give it another text: fleetctl start --replace, or rollback; or try this one again: fleetctl start --retry',
+      `${command === 'apply' ? 'Correct its file' : 'Give it another text: fleetctl start --replace, or rollback'}; or try this one again: fleetctl ${command} --retry`,
     );
-  return gated(failure);
+  return gated(failure, command);
 }
 
 /** The reason why a copy keeps its old text: machines that do not answer, or else copies that are not up. */
-function gated({ limit, down }: Extract<Failure, { code: 'gated' }>): FailureText {
-  const next = `start --max-parallel ${Math.max(limit, down.length) + 1}`;
+function gated({ limit, down }: Extract<Failure, { code: 'gated' }>, command: Continuing): FailureText {
+  const next = `${command} --max-parallel ${Math.max(limit, down.length) + 1}`;
   const machines = [...new Set(down.flatMap(({ machine, isSilent }) => (isSilent ? [machine] : [])))];
   const others = down.filter(({ isSilent }) => !isSilent);
   const names = others.map(({ unit, machine }) => (machine === '' ? unit : `${unit} on ${machine}`));
@@ -120,7 +127,7 @@ function decidedElsewhere({
   );
 }
 
-function confirmationText(failure: Confirmation): FailureText {
+function confirmationText(failure: Confirmation, command: Continuing): FailureText {
   switch (failure.code) {
     case 'awaits-confirmation':
       return plain(
@@ -132,10 +139,10 @@ function confirmationText(failure: Confirmation): FailureText {
     case 'reverted':
       return plain(
         `the machine has reverted text ${failure.hash.slice(0, 7)}: ${revertCause(failure.why, failure.windowMs)}`,
-        'The text before is in effect there. Submit a corrected text ("start --replace"), or return to the last good one: fleetctl rollback',
+        `The text before is in effect there. ${command === 'apply' ? 'Correct its file' : 'Submit a corrected text ("start --replace")'}, or return to the last good one: fleetctl rollback`,
       );
     case 'unconfirmed': {
-      const { summary, lines, hint } = failureText(failure.cause);
+      const { summary, lines, hint } = failureText(failure.cause, command);
       const end = failure.isReverted
         ? 'the machine has reverted the change'
         : `the machine reverts the change by itself, ${formatDuration(failure.windowMs)} after its begin`;
@@ -157,12 +164,12 @@ function locked({ holder }: Extract<Failure, { code: 'locked' }>): FailureText {
 }
 
 /** The text of a failure after the change of a unit had begun, or of its confirmation. */
-function changeText(failure: AfterBegin): FailureText {
+function changeText(failure: AfterBegin, command: Continuing): FailureText {
   switch (failure.code) {
     case 'awaits-confirmation':
     case 'reverted':
     case 'unconfirmed':
-      return confirmationText(failure);
+      return confirmationText(failure, command);
     case 'step': {
       const early = failure.step === 'prepare' || failure.step === 'lock';
       const isFull = failure.detail.includes('No space left on device');

@@ -2,7 +2,7 @@ import type { RestartResult } from '../operations/restart.ts';
 import type { Rollback } from '../operations/rollback.ts';
 import { isUnschedulable, type RequestResult, type UnitResult } from '../operations/unit-result.ts';
 import type { MachinePlan } from '../plan/step.ts';
-import { failureText } from './failure.ts';
+import { type Continuing, failureText } from './failure.ts';
 import { machineJson, problemsJson, unreachableJson } from './json.ts';
 import { resultOf } from './listings.ts';
 import { reasonText } from './reason.ts';
@@ -10,11 +10,12 @@ import { reasonText } from './reason.ts';
 /**
  * The result of a command on units, or with `dryRun` its preview:
  * `{ "dryRun": …, "results": […], "changes": […], "created": […], "alone": […], "kept": […], "differing": […], "templates": […], "restored": […], "problems": […], "unreachable": […] }`.
+ * The hints of failures name the options of `command`.
  */
-export function requestJson(request: RequestResult, dryRun: boolean): object {
+export function requestJson(request: RequestResult, dryRun: boolean, command: Continuing = 'start'): object {
   return {
     dryRun,
-    results: request.results.map(resultJson),
+    results: request.results.map((result) => resultJson(result, command)),
     changes: changesJson(request.plans),
     created: [...(request.created ?? [])],
     alone: [...(request.alone ?? [])],
@@ -53,7 +54,7 @@ export function changesJson(plans: readonly MachinePlan[]): readonly object[] {
   );
 }
 
-function resultJson(result: UnitResult): object {
+function resultJson(result: UnitResult, command: Continuing): object {
   const { unit, target, global, machines, triggers, ran, outdated, failures, rejected, violation } = result;
   return {
     unit,
@@ -65,7 +66,7 @@ function resultJson(result: UnitResult): object {
     ran: ran.map(({ machine, isOver }) => ({ machine: machineJson(machine), isOver })),
     outdated: outdated.map(machineJson),
     failures: failures.map(({ machine, failure }) => {
-      const { summary, lines, hint } = failureText(failure);
+      const { summary, lines, hint } = failureText(failure, command);
       return { machine: machineJson(machine), reason: summary, lines, hint: hint ?? null };
     }),
     rejected: rejected.map(({ machine, reason }) => ({ machine, reason: reasonText(reason) })),

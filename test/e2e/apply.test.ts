@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { compareText } from '../../src/base/text.ts';
@@ -42,7 +42,7 @@ onMachines('a folder', () => {
     const planned = await plan();
     expect({ ...planned, stdout: planned.stdout.split('\n').at(-2) }).toEqual({
       status: 6,
-      stdout: expect.stringMatching(/^Plan: [0-9a-f]{16}-\d+ \(11 new, 0 unchanged\)$/),
+      stdout: expect.stringMatching(/^Plan: [0-9a-f]{24}-\d+ \(11 new, 0 unchanged\)$/),
       stderr: '',
     });
     expect((await apply()).stderr).toContain('hint: Add --yes');
@@ -113,15 +113,62 @@ onMachines('a folder', () => {
     expect(await operator.fleetctl('adopt', 'legacy', '--machine', 'k2')).toEqual(
       done(`Unit legacy.service launched on 00000000.../${SUBNET}.2`),
     );
+    await inside(
+      'k2',
+      'cd /etc/systemd/system && cp legacy.service legacy@.service && systemctl daemon-reload && systemctl start legacy@1 legacy@2',
+    );
+    const instances = (): Promise<string> =>
+      inside('k2', 'systemctl show --value -p InvocationID -p MainPID legacy@1 legacy@2');
+    const running = await instances();
+    expect((await operator.fleetctl('adopt', 'legacy@1', '--machine', 'k2')).status).toBe(0);
+    expect(await instances()).toBe(running);
+    expect(await inside('k2', 'systemctl show --value -p FragmentPath legacy@1 legacy@2')).toBe(
+      '/etc/systemd/system/legacy@1.service\n\n/etc/systemd/system/legacy@.service\n',
+    );
+    await inside('k2', 'cd /etc/systemd/system && systemctl stop legacy@2 && rm legacy@.service');
     operator.write('units/legacy.service', legacy);
     await operator.fleetctl('start', 'd', 'e');
     expect(await apply('--yes')).toEqual({
       status: 0,
       stdout: expect.stringMatching(
-        /^Join set "units": legacy.service\nPlan: [0-9a-f]{16}-\d+ \(12 unchanged\)\n$/,
+        /^Join set "units": legacy.service\nPlan: [0-9a-f]{24}-\d+ \(12 unchanged\)\n$/,
       ),
       stderr: '',
     });
     expect(await run()).toBe(before);
+  });
+});
+
+onMachines('a folder in CI', () => {
+  const operator = createOperator({ top: { registry: 'machines' } });
+  /** A command of a job, whose home folder is new. */
+  const run = (...words: readonly string[]): Promise<Outcome> => {
+    const home = mkdtempSync(join(operator.folder, 'home-'));
+    return operator.launch(words, { env: { HOME: home, XDG_CACHE_HOME: '' } }).ended;
+  };
+
+  it('is applied by the id in the comment, also when the job runs again, and not after a change', async () => {
+    operator.write('units/a.service', SLEEPER);
+    operator.write('units/b.service', SLEEPER);
+    const comment = await run('plan', 'units', '--prune', '-o', 'markdown');
+    expect([comment.status, comment.stderr]).toEqual([6, '']);
+    const id = /Plan <code>([^<]*)/.exec(comment.stdout)?.[1] ?? '';
+    expect(JSON.parse((await run('plan', 'units', '--prune', '-o', 'json')).stdout)).toMatchObject({
+      plan: id,
+    });
+    const apply = ['apply', 'units', '--prune', '--plan', id];
+    expect(await run(...apply, '--dry-run')).toMatchObject({ status: 6, stderr: '' });
+    expect(await run(...apply)).toMatchObject({ status: 0, stderr: '' });
+    expect((await run(...apply)).stdout).toBe('No changes: set "units" is as wanted (2 unchanged)\n');
+    await operator.fleetctl('stop', 'b');
+    for (const words of [apply, [...apply, '--dry-run']]) {
+      const { status, stderr } = await run(...words);
+      expect([status, stderr]).toEqual([
+        1,
+        expect.stringMatching(
+          /^Error: Cannot apply plan \S+: it has changed since it was made\n {2}b\.service .* ago by root@/,
+        ),
+      ]);
+    }
   });
 });

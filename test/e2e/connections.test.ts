@@ -13,6 +13,7 @@ onMachines('the number of SSH connections and sessions', () => {
     operator.write('web@.service', SLEEPER);
     operator.write('agent.service', service('ExecStart=/bin/sleep 100000', 'Global=true'));
     operator.write('dies.service', service('ExecStart=/bin/false'));
+    operator.write('units/app@.service', service('ExecStart=/bin/sleep 100000', 'Instances=4'));
   });
   afterAll(() => insideAll(MACHINES, "sed -i '/^LogLevel/d' /etc/ssh/sshd_config; systemctl reload sshd"));
 
@@ -27,6 +28,8 @@ onMachines('the number of SSH connections and sessions', () => {
     ['stop web@1 agent'],
     ['unload web@1 agent'],
     ['destroy web@1 web@2 web@3 web@4 agent dies'],
+    ['apply units --yes'],
+    ['plan units'],
   ])('is one on each machine for: %s', async (command) => {
     const before = await logins();
     await operator.fleetctl(...command.split(' '));

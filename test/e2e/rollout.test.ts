@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { inside, insideAll, MACHINES, onMachines, SUBNET, until } from '../support/cluster.ts';
 import { fleetdStarter } from './fleetd.ts';
-import { createOperator, service } from './operator.ts';
+import { createOperator, type Launched, service } from './operator.ts';
 
 onMachines('a new text of a global unit', () => {
   const operator = createOperator({ top: { settle: '300ms', agent_ttl: '3s' } });
@@ -79,5 +79,98 @@ onMachines('a new text of a global unit', () => {
     expect(await texts()).toEqual(['100004', '100004', '100004']);
     expect((await invocations()).slice(1)).toEqual(before.slice(1));
     await inside('k1', 'systemctl is-active agent');
+  });
+});
+
+/** For a busy box, because a refused command is no part of these tests. */
+const PATIENT = { connect_timeout: '20s' };
+
+/** Lines `up 1 old 123.45` and `down 1 old 123.46`, by instance, text and uptime, which all machines share. */
+type Run = { readonly kind: string; readonly instance: string; readonly text: string; readonly at: number };
+
+onMachines('a new text of six instances', () => {
+  const operator = createOperator({ top: { settle: '200ms', agent_ttl: '3s' }, ssh: PATIENT });
+  const other = createOperator({
+    top: { settle: '200ms', agent_ttl: '3s', registry: `file:${operator.folder}/registry` },
+    ssh: PATIENT,
+  });
+  const startFleetd = fleetdStarter(operator);
+  const write = (text: string, end = 'exec sleep 100000'): string => {
+    const note = (kind: string): string =>
+      `read now rest </proc/uptime; echo ${kind} %i ${text} $$now >>/var/tmp/runs`;
+    const lines = [
+      `ExecStart=/bin/sh -c '${note('up')}; ${end}'`,
+      `ExecStopPost=/bin/sh -c '${note('down')}'`,
+    ];
+    return operator.write('units/web@.service', service(lines.join('\n'), 'Instances=6'));
+  };
+  const apply = (): Launched => operator.launch(['apply', 'units', '--yes']);
+  const runs = async (): Promise<readonly Run[]> => {
+    const lines = (await insideAll(MACHINES, 'cat /var/tmp/runs')).join('').trim().split('\n');
+    return lines
+      .map((line) => line.split(' '))
+      .map(([kind = '', instance = '', text = '', at]) => ({ kind, instance, text, at: Number(at) }))
+      .toSorted((a, b) => a.at - b.at);
+  };
+  /** The instances that were started with a text. */
+  const startedWith = async (text: string): Promise<ReadonlySet<string>> =>
+    new Set(
+      (await runs()).filter((run) => run.kind === 'up' && run.text === text).map(({ instance }) => instance),
+    );
+  /** Kills the command when the first instances have the text, and resolves with their number. */
+  const interrupt = async (
+    { process, ended }: Launched,
+    text: string,
+    signal: NodeJS.Signals,
+  ): Promise<number> => {
+    await expect.poll(async () => (await startedWith(text)).size).toBeGreaterThan(0);
+    process.kill(signal);
+    await ended;
+    return (await startedWith(text)).size;
+  };
+  /** The most instances that were down at the same time after all were up. */
+  const mostDown = async (): Promise<number> => {
+    const up = new Set<string>();
+    const down = new Set<string>();
+    let most = 0;
+    for (const { kind, instance } of await runs()) {
+      if (kind === 'up') up.add(instance);
+      if (up.size < 6) continue;
+      if (kind === 'up') down.delete(instance);
+      else down.add(instance);
+      most = Math.max(most, down.size);
+    }
+    return most;
+  };
+
+  it('is completed by fleetd after kill -9, and by another operator after Ctrl-C, one by one', async () => {
+    await insideAll(MACHINES, 'rm -f /var/tmp/runs; touch /var/tmp/runs');
+    write('first');
+    expect((await apply().ended).status).toBe(0);
+    write('second');
+    expect(await interrupt(apply(), 'second', 'SIGKILL')).toBeLessThan(6);
+    const fleetd = startFleetd();
+    await expect.poll(async () => (await startedWith('second')).size).toBe(6);
+    await fleetd.end();
+    write('third');
+    expect(await interrupt(apply(), 'third', 'SIGINT')).toBeLessThan(6);
+    expect((await other.fleetctl('reconcile')).status).toBe(0);
+    expect((await startedWith('third')).size).toBe(6);
+    expect(await mostDown()).toBe(1);
+  });
+
+  it('that fails runs on one of them, whoever continues after kill -9', async () => {
+    write('bad', 'exit 9');
+    expect(await interrupt(apply(), 'bad', 'SIGKILL')).toBe(1);
+    expect((await other.fleetctl('reconcile')).stderr).toContain('held: text');
+    const fleetd = startFleetd();
+    await fleetd.logged('failed', { reason: 'held' });
+    await fleetd.end();
+    expect((await apply().ended).status).toBe(1);
+    expect((await startedWith('bad')).size).toBe(1);
+    write('fourth');
+    expect((await apply().ended).status).toBe(0);
+    expect((await startedWith('fourth')).size).toBe(6);
+    expect(await mostDown()).toBe(1);
   });
 });

@@ -402,6 +402,29 @@ describe('a failure in words', () => {
   });
 });
 
+it('the hints of apply name its own options', () => {
+  const held = heldOn(systemdState('failed'));
+  const down = [{ unit: 'g.service', machine: 'm2', isSilent: true }];
+  const reverted = { code: 'reverted', hash: '5d7d29e', windowMs: 30_000, why: 'timeout' } as const;
+  const failures: readonly Failure[] = [
+    { code: 'held', hash: '5d7d29e', held },
+    { code: 'gated', limit: 1, down },
+    reverted,
+    {
+      code: 'unconfirmed',
+      windowMs: 30_000,
+      isReverted: true,
+      cause: { code: 'held', hash: '5d7d29e', held },
+    },
+  ];
+  expect(failures.map((failure) => failureText(failure, 'apply').hint)).toEqual([
+    'Correct its file; or try this one again: fleetctl apply --retry',
+    'fleetd or "fleetctl reconcile" continues when that has changed; to continue now: fleetctl apply --max-parallel 2',
+    'The text before is in effect there. Correct its file, or return to the last good one: fleetctl rollback',
+    'Correct its file; or try this one again: fleetctl apply --retry',
+  ]);
+});
+
 describe('a step that failed', () => {
   const ROOT = 'The user needs root rights there, and /etc, /var/lib and /run must be writable';
   const sentences: { readonly [step in MachineStep]: readonly [string, string?] } = {

@@ -24,6 +24,7 @@ const UNIT: PlannedUnit = {
   fits: 3,
   beside: undefined,
   global: false,
+  oneshot: false,
   steps: [],
   confirmMs: undefined,
   basis: [],
@@ -64,6 +65,15 @@ describe('a change', () => {
     ],
     ['moves from m2 to m1', { kind: 'moved', from: 'm2' }],
     ['restarts on m1: its file there differs', { kind: 'restarted', steps: RESTART }],
+    [
+      'loaded → launched, runs now on m1',
+      {
+        kind: 'changed',
+        oneshot: true,
+        target: { before: 'loaded', after: 'launched' },
+        steps: [steps('m1', 'record', 'start')],
+      },
+    ],
     ['starts on m1: it is not running', { kind: 'started', steps: [steps('m1', 'record', 'start')] }],
     [
       'is repaired on m1: its file, links or record differ',
@@ -188,6 +198,23 @@ describe('a plan', () => {
     );
   });
 
+  it('shows the same difference of a template and its instances once', () => {
+    const text = { before: 'a\n', after: 'b\n' };
+    const change = { ...UNIT, kind: 'changed' as const, text, steps: RESTART, path: 'units/web@.service' };
+    const changes = [
+      ...['web@.service', 'web@1.service'].map((unit) => ({ ...change, unit })),
+      { ...change, unit: 'x.service', path: 'units/x.service' },
+    ];
+    const lines = plain(planLines({ ...PLAN, changes }, { full: false, diff: differenceLines }));
+    expect(lines.filter((line) => line.includes('+++'))).toEqual([
+      '    +++ units/web@.service',
+      '    +++ units/x.service',
+    ]);
+    expect(planMarkdown({ ...PLAN, changes }, differenceLines)).toContain(
+      '<summary><code>web@.service</code>, <code>web@1.service</code></summary>',
+    );
+  });
+
   it('that only joins units has its id', () => {
     const joins = { ...PLAN, changes: [] };
     expect(planLines(joins, { full: false, diff: differenceLines }).at(-1)).toBe(
@@ -214,11 +241,18 @@ describe('a plan', () => {
 
   it('that is stale names the changes since then, with their authors', () => {
     const event = { kind: 'text', unit: 'db.service', hash: '5d7d29e000' } as const;
-    expect(staleLines('id', [{ at: NOW - 180_000, by: 'user@host', event }], NOW)).toEqual([
+    const events = [{ at: NOW - 180_000, by: 'user@host', event }];
+    expect(staleLines('id', { events, isOtherRequest: false }, NOW)).toEqual([
       'Error: Cannot apply plan id: it has changed since it was made',
       '  db.service has a new text, 5d7d29e: 3m ago by user@host',
       'hint: Check the new plan, and apply that one',
     ]);
-    expect(staleLines('id', [], NOW)[1]).toContain('the state of the machines');
+    expect(staleLines('id', { events: [], isOtherRequest: false }, NOW)[1]).toContain(
+      'state of the machines',
+    );
+    expect(staleLines('id', { events: [], isOtherRequest: true }, NOW).slice(1)).toEqual([
+      '  The files or the options are not those of the plan',
+      'hint: Give the options of the plan too, such as --prune; or check the new plan, and apply that one',
+    ]);
   });
 });

@@ -78,7 +78,7 @@ export const applyCommand: Command = {
   examples: [
     ['fleetctl apply units', 'show the plan, ask, and execute it'],
     ['fleetctl apply units --prune --yes', 'also end units that the folder no longer has'],
-    ['fleetctl apply units --plan 3f9a2c41d05e77aa-1042', 'execute that plan or nothing'],
+    ['fleetctl apply units --plan 3f9a2c41d05e77aa9be01c44-1042', 'execute that plan or nothing'],
   ],
   async run(call) {
     return call.options.dryRun === true ? runPlan(call) : runApply(call);
@@ -87,20 +87,24 @@ export const applyCommand: Command = {
 
 async function runPlan(call: Call): Promise<ExitStatus> {
   refuseController(call.flags, call.streams);
-  const [{ withPorts }, { planSet }, wanted, options] = await Promise.all([
+  const id = await planIdOf(call.options);
+  const [{ withPorts }, { planSet }, { staleness }, wanted, options] = await Promise.all([
     import('../context.ts'),
     import('../../operations/sets/plan.ts'),
+    import('../../operations/sets/apply.ts'),
     wantedBy(call),
     setOptions(call),
   ]);
   const plan = await withPorts(call, (ports) => planSet(ports, wanted, options), { dryRun: true });
+  const stale = id === undefined ? undefined : staleness(id, plan, wanted);
+  if (stale !== undefined && plan.problems.length === 0) return report(call, stale);
   await showPlan(call, plan);
   return planStatus(plan);
 }
 
 async function runApply(call: Call): Promise<ExitStatus> {
   const { options, streams } = call;
-  const id = planIdOf(options);
+  const id = await planIdOf(options);
   const { ask } = streams;
   const mayStart = options.yes === true || id !== undefined;
   if (!mayStart && (ask === undefined || options.output === 'json'))
@@ -129,10 +133,12 @@ async function runApply(call: Call): Promise<ExitStatus> {
   return report(call, await withPorts(call, work, { controller: true, wait }));
 }
 
-function planIdOf({ plan }: Call['options']): string | undefined {
+async function planIdOf({ plan }: Call['options']): Promise<string | undefined> {
   const id = textOption(plan);
-  if (plan === undefined || /^[0-9a-f]{16}-\d{1,16}$/.test(id ?? '')) return id;
-  throw new FleetError('usage', `Cannot apply plan ${inQuotes(String(plan))}: it is not the id of a plan`, {
+  if (id === undefined) return undefined;
+  const { revisionOf } = await import('../../operations/sets/plan.ts');
+  if (revisionOf(id) !== undefined) return id;
+  throw new FleetError('usage', `Cannot apply plan ${inQuotes(id)}: it is not the id of a plan`, {
     hint: 'Ids are in the last line of "fleetctl plan", and in "plan" of its JSON',
   });
 }
@@ -208,7 +214,7 @@ async function report(call: Call, applied: Applied): Promise<ExitStatus> {
       return EXIT.failed;
     case 'stale': {
       const { staleLines } = await import('../../output/sets/plan.ts');
-      writeLines(streams.err, staleLines(String(call.options.plan), applied.events, Date.now()));
+      writeLines(streams.err, staleLines(String(call.options.plan), applied, Date.now()));
       await showPlan(call, plan);
       return EXIT.failed;
     }
@@ -230,7 +236,7 @@ async function reportApplied(
   if (plan.changes.length === 0 && call.options.output !== 'json') await showPlan(call, plan);
   const { out, err } = appliedReport(plan, result);
   if (call.options.output === 'json')
-    call.streams.out(jsonText({ ...planJson(plan), applied: requestJson(result, false) }));
+    call.streams.out(jsonText({ ...planJson(plan), applied: requestJson(result, false, 'apply') }));
   else printInfo(call.streams, out);
   writeLines(call.streams.err, err);
   return requestStatus(result);

@@ -10,7 +10,7 @@ import { releaseEdits } from '../release.ts';
 import { type RequestResult, requestResult } from '../unit-result.ts';
 import { editsOf, type SetEdits, type SetOptions } from './edits.ts';
 import { type KeptObservations, keepObservations } from './kept-observations.ts';
-import { isSamePlan, planSet, revisionOf, type SetPlan } from './plan.ts';
+import { isSamePlan, isSameRequest, planSet, revisionOf, type SetPlan } from './plan.ts';
 import type { WantedSet } from './wanted.ts';
 
 export type ApplyRequest = SetOptions & {
@@ -26,11 +26,20 @@ export type ApplyRequest = SetOptions & {
 /** A change of a unit after a plan was made. */
 export type LaterEvent = { readonly at: number; readonly by: string; readonly event: LoggedEvent };
 
-/** The result of `apply`. `refused`: the folder cannot be applied. `stale`: the plan is not that of the given id any more. */
+/** The result of `apply`. `refused`: the folder cannot be applied. */
 export type Applied =
   | { readonly kind: 'unchanged' | 'refused' | 'declined'; readonly plan: SetPlan }
-  | { readonly kind: 'stale'; readonly plan: SetPlan; readonly events: readonly LaterEvent[] }
+  | Stale
   | { readonly kind: 'applied'; readonly plan: SetPlan; readonly result: RequestResult };
+
+/** The plan is not that of the given id any more. */
+export type Stale = {
+  readonly kind: 'stale';
+  readonly plan: SetPlan;
+  readonly events: readonly LaterEvent[];
+  /** The files or the options are not those of the plan with that id. */
+  readonly isOtherRequest: boolean;
+};
 
 /** The limit of plans that were made again because another process was faster. */
 const ATTEMPTS = 10;
@@ -74,9 +83,9 @@ async function attempt(
     const plan = await planSet(here, wanted, request);
     const { id } = request;
     if (plan.problems.length > 0) return { kind: 'refused', plan };
-    if (id !== undefined && !isSamePlan(id, plan))
-      return { kind: 'stale', plan, events: laterEvents(id, plan, wanted) };
-    if (plan.changes.length === 0 && plan.edits.units.length === 0) return { kind: 'unchanged', plan };
+    const stale = id === undefined ? undefined : staleness(id, plan, wanted);
+    if (stale !== undefined) return stale;
+    if (isEmpty(plan)) return { kind: 'unchanged', plan };
     const isApproved = approved !== undefined && isSamePlan(approved, plan);
     if (plan.changes.length > 0 && !isApproved) {
       if (request.asks) return { kind: 'open', plan };
@@ -87,6 +96,17 @@ async function attempt(
   } finally {
     await driver.close();
   }
+}
+
+/** Undefined if the plan has that id, or if the one with that id has been executed: nothing of it is left to do. */
+export function staleness(id: string, plan: SetPlan, wanted: WantedSet): Stale | undefined {
+  const isOtherRequest = !isSameRequest(id, plan);
+  if (isSamePlan(id, plan) || (isEmpty(plan) && !isOtherRequest)) return undefined;
+  return { kind: 'stale', plan, events: laterEvents(id, plan, wanted), isOtherRequest };
+}
+
+function isEmpty({ changes, edits }: SetPlan): boolean {
+  return changes.length === 0 && edits.units.length === 0;
 }
 
 /** Undefined, without any change, if the registry has changed since the plan was made. */

@@ -2,10 +2,13 @@ import { compareText } from '../../base/text.ts';
 import type { Reason, Rejection } from '../../cluster/reason.ts';
 import { type ClusterSnapshot, type DesiredUnit, machineNameOf, observedOn } from '../../cluster/snapshot.ts';
 import type { TargetState } from '../../cluster/unit-state.ts';
+import { classify } from '../../plan/classify.ts';
 import type { Step } from '../../plan/step.ts';
 import type { ReconcileReport } from '../../reconcile/pass.ts';
 import type { RegistryView } from '../../registry/view.ts';
 import { type Decision, machinesOf } from '../../schedule/decision.ts';
+import { optionValues, parseUnitFile } from '../../unit/unit-file.ts';
+import { parseUnitName, templateOf } from '../../unit/unit-name.ts';
 import type { SetEdits } from './edits.ts';
 import type { WantedSet } from './wanted.ts';
 
@@ -23,7 +26,7 @@ export type ChangeKind = (typeof CHANGE_KINDS)[number];
 export type PlannedUnit = {
   readonly unit: string;
   readonly kind: ChangeKind;
-  /** The path of its file; undefined for a unit that the folder lacks. */
+  /** The path of its file, or of that of its template; undefined for a unit that gets no text of the folder. */
   readonly path: string | undefined;
   /** The text of the registry, and the new one; undefined if it does not change. */
   readonly text: { readonly before: string | undefined; readonly after: string } | undefined;
@@ -41,6 +44,8 @@ export type PlannedUnit = {
   /** The unit whose machine it shares, by a rule, or takes over. */
   readonly beside: string | undefined;
   readonly global: boolean;
+  /** A start runs it to its end (`Type=oneshot`). */
+  readonly oneshot: boolean;
   /** The steps on machines, in the order of execution. */
   readonly steps: readonly UnitSteps[];
   /** The time within which the machines have to confirm it, in ms; undefined if they need not (`Confirm=`). */
@@ -96,16 +101,15 @@ function changeOf(
   const target = { before: known?.target, after: after?.target ?? 'inactive' };
   const isPruned = edits.pruned.includes(unit);
   const kind = isPruned ? 'removed' : kindOf(text, target, decision, steps);
-  // A unit that only joins the set gets a new record, and nothing else.
-  if (kind === undefined || (kind === 'repaired' && edits.joined.includes(unit) && isRecord(steps)))
-    return undefined;
+  // Joining the set, or a hold, makes the records on machines older.
+  if (kind === undefined || (kind === 'repaired' && isOlder(after, steps, snapshot))) return undefined;
   const machines = decision === undefined ? [] : machinesOf(decision);
   const name = (id: string): string => machineNameOf(id, snapshot) ?? id;
   const from = decision !== undefined && 'from' in decision ? decision.from : undefined;
   return {
     unit,
     kind,
-    path: wanted.units.get(unit)?.path,
+    path: pathOf(unit, wanted) ?? (text && pathOf(templateOf(parseUnitName(unit))?.text ?? '', wanted)),
     text,
     target,
     machines: machines.map(name).toSorted(compareText),
@@ -116,6 +120,8 @@ function changeOf(
     fits: snapshot.machines.length - rejectedOf(decision).length,
     beside: rejectedOf(decision).flatMap(peerIn)[0] ?? after?.placement.replaces[0],
     global: after?.placement.global ?? false,
+    oneshot:
+      after !== undefined && optionValues(parseUnitFile(after.text), 'Service', 'Type').at(-1) === 'oneshot',
     steps,
     confirmMs: steps.some((each) => each.steps.includes('arm')) ? after?.placement.confirmMs : undefined,
     basis: [
@@ -131,6 +137,10 @@ function changeOf(
       steps.map((each) => [each, observedState(unit, each.machine, snapshot)]),
     ],
   };
+}
+
+function pathOf(unit: string, { units }: WantedSet): string | undefined {
+  return units.get(unit)?.path;
 }
 
 function rejectedOf(decision: Decision | undefined): readonly Rejection[] {
@@ -168,8 +178,20 @@ function kindOf(
   return steps.some((each) => each.steps.length > 0) ? 'repaired' : undefined;
 }
 
-function isRecord(steps: readonly UnitSteps[]): boolean {
-  return steps.every((each) => each.steps.every((kind) => kind === 'record'));
+/** Whether only the tokens of its records differ. */
+function isOlder(
+  unit: DesiredUnit | undefined,
+  steps: readonly UnitSteps[],
+  { machines }: ClusterSnapshot,
+): boolean {
+  return steps.every(({ machine, steps: kinds }) => {
+    if (kinds.length === 0) return true;
+    const view = machines.find((each) => each.machine.name === machine);
+    const observed = view === undefined || unit === undefined ? undefined : observedOn(view, unit.name);
+    if (unit === undefined || observed?.record === undefined || kinds.includes('adopt')) return false;
+    const { token } = observed.record;
+    return classify({ wanted: { ...unit, token }, token, observed }) === 'in-place';
+  });
 }
 
 /** Unit → its steps on each machine. */

@@ -161,9 +161,14 @@ function aimOf({ units }: WantedSet): Aim {
   };
 }
 
-/** The units of the set that the folder does not have. */
-function missingUnits({ name: set, units }: WantedSet, view: RegistryView): readonly DesiredUnit[] {
-  return [...view.units.values()].filter((unit) => unit.set === set && !units.has(unit.name));
+/** The units of the set that the folder does not have, not even as a file that cannot be used. */
+function missingUnits({ name: set, units, problems }: WantedSet, view: RegistryView): readonly DesiredUnit[] {
+  const unusable = new Set(problems.map(({ unit }) => unit));
+  const isUnusable = (name: string): boolean =>
+    unusable.has(name) || unusable.has(templateOf(parseUnitName(name))?.text ?? '');
+  return [...view.units.values()].filter(
+    ({ name, set: own }) => own === set && !units.has(name) && !isUnusable(name),
+  );
 }
 
 function strangers(

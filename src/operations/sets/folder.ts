@@ -1,5 +1,5 @@
 import { lstat, readdir, realpath, stat } from 'node:fs/promises';
-import { basename, join, relative, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { causeText, FleetError, inQuotes } from '../../base/errors.ts';
 import { compareText } from '../../base/text.ts';
 import { isUnitSuffix, parseUnitName, type UnitName, unitNameProblem } from '../../unit/unit-name.ts';
@@ -9,7 +9,7 @@ import type { UnitProblem } from '../unit-result.ts';
 /** A unit file of a folder. */
 export type FolderFile = {
   readonly name: UnitName;
-  /** Its path is relative to the working folder. */
+  /** Its path begins as the user gave it. */
   readonly file: LocalFile;
   /** Its real path, absolute, and whether the file is a link. */
   readonly real: string;
@@ -21,7 +21,7 @@ export type UnitFolder = {
   /** The name of the folder; undefined for several paths, and for a file. */
   readonly name: string | undefined;
   readonly files: readonly FolderFile[];
-  /** Files that are not unit files, and folders without any; relative to the working folder. */
+  /** The paths of files that are not unit files, and of folders without any. */
   readonly skipped: readonly string[];
   readonly problems: readonly UnitProblem[];
 };
@@ -31,19 +31,14 @@ const SILENT = /^(?:\.|(?:README|LICEN[CS]E|COPYING|CHANGELOG|Makefile|justfile|
 
 /**
  * Reads all unit files below `paths` (the working folder by default), sorted by path. Links to files are followed, links
- * to folders are not. Throws FleetError `usage` for a path that cannot be read.
+ * to folders are not. Throws FleetError `usage` for a path that does not exist.
  */
 export async function readUnitFolder(paths: readonly string[], cwd: string): Promise<UnitFolder> {
   const roots = paths.length === 0 ? ['.'] : paths;
-  const parts = await Promise.all(
-    roots.map(async (path) => ({ path, ...(await readPath(resolve(cwd, path), cwd)) })),
-  );
-  const [only] = parts;
+  const parts = await Promise.all(roots.map((path) => readPath(path, cwd)));
+  const isFolder = parts.length === 1 && parts.every((part) => part.isFolder);
   return {
-    name:
-      only !== undefined && parts.length === 1 && only.isFolder
-        ? basename(resolve(cwd, only.path))
-        : undefined,
+    name: isFolder ? basename(resolve(cwd, ...roots)) : undefined,
     files: parts.flatMap(({ files }) => files),
     skipped: parts.flatMap(({ skipped }) => skipped),
     problems: parts.flatMap(({ problems }) => problems),
@@ -54,9 +49,10 @@ type Part = Omit<UnitFolder, 'name'>;
 
 const NOTHING: Part = { files: [], skipped: [], problems: [] };
 
+/** `path` is as the user gave it, like all paths below. */
 async function readPath(path: string, cwd: string): Promise<Part & { readonly isFolder: boolean }> {
-  const stats = await stat(path).catch((cause) => {
-    throw new FleetError('usage', `Cannot read ${inQuotes(relative(cwd, path))}: ${causeText(cause)}`, {
+  const stats = await stat(resolve(cwd, path)).catch((cause) => {
+    throw new FleetError('usage', `Cannot read ${inQuotes(path)}: ${causeText(cause)}`, {
       hint: 'Name a folder with unit files, or a unit file',
       cause,
     });
@@ -65,19 +61,23 @@ async function readPath(path: string, cwd: string): Promise<Part & { readonly is
   return { ...(await readUnit(path, cwd)), isFolder: false };
 }
 
+/** A folder that cannot be read is a problem, because its units would count as removed. */
 async function readFolder(folder: string, cwd: string): Promise<Part> {
-  const entries = await readdir(folder, { withFileTypes: true });
+  const entries = await readdir(resolve(cwd, folder), { withFileTypes: true }).catch((cause) => {
+    return new FleetError('unit-file', `Cannot read folder ${inQuotes(folder)}: ${causeText(cause)}`, {
+      cause,
+    });
+  });
+  if (entries instanceof FleetError) return { ...NOTHING, problems: [{ unit: folder, error: entries }] };
   const parts = await Promise.all(
     entries
       .filter(({ name }) => !SILENT.test(name))
       .toSorted((a, b) => compareText(a.name, b.name))
       .map(async (entry): Promise<Part> => {
         const path = join(folder, entry.name);
-        if (entry.isDirectory()) {
-          const part = await readFolder(path, cwd);
-          return part.files.length + part.problems.length > 0 ? part : skip(`${path}/`, cwd);
-        }
-        return readUnit(path, cwd);
+        if (!entry.isDirectory()) return readUnit(path, cwd);
+        const part = await readFolder(path, cwd);
+        return part.files.length + part.problems.length > 0 ? part : skip(`${path}/`);
       }),
   );
   return {
@@ -87,32 +87,31 @@ async function readFolder(folder: string, cwd: string): Promise<Part> {
   };
 }
 
-async function readUnit(path: string, cwd: string): Promise<Part> {
-  const name = basename(path);
-  if (!isUnitSuffix(name)) return skip(path, cwd);
-  const shown = relative(cwd, path);
+async function readUnit(shown: string, cwd: string): Promise<Part> {
+  const name = basename(shown);
+  const path = resolve(cwd, shown);
+  if (!isUnitSuffix(name)) return skip(shown);
   if (unitNameProblem(name) !== undefined) {
     const message = `Cannot use file ${inQuotes(shown)}: ${unitNameProblem(name)}`;
     return { ...NOTHING, problems: [{ unit: name, error: new FleetError('unit-name', message) }] };
   }
   const stats = await stat(path).catch(() => undefined);
-  if (stats?.isDirectory() === true) return skip(path, cwd);
-  const [real, { isLink }] = await Promise.all([
+  if (stats?.isDirectory() === true) return skip(shown);
+  const [real, link] = await Promise.all([
     realpath(path).catch(() => path),
-    lstat(path).then((link) => ({ isLink: link.isSymbolicLink() })),
+    lstat(path).catch(() => undefined),
   ]);
-  const file = { path: shown, content: readUnitText(path) ?? brokenLink(shown) };
-  return { ...NOTHING, files: [{ name: parseUnitName(name), file, real, isLink }] };
+  const isLink = link?.isSymbolicLink() === true;
+  const content =
+    readUnitText(path, shown, 'Correct the file, or remove it from the folder') ?? missing(shown, isLink);
+  return { ...NOTHING, files: [{ name: parseUnitName(name), file: { path: shown, content }, real, isLink }] };
 }
 
-function brokenLink(path: string): FleetError {
-  return new FleetError(
-    'unit-file',
-    `Cannot read unit file ${inQuotes(path)}: it is a link to a missing file`,
-  );
+function missing(path: string, isLink: boolean): FleetError {
+  const why = isLink ? 'it is a link to a missing file' : 'it was removed meanwhile';
+  return new FleetError('unit-file', `Cannot read unit file ${inQuotes(path)}: ${why}`);
 }
 
-function skip(path: string, cwd: string): Part {
-  const shown = relative(cwd, path);
-  return { ...NOTHING, skipped: [path.endsWith('/') ? `${shown}/` : shown] };
+function skip(path: string): Part {
+  return { ...NOTHING, skipped: [path] };
 }

@@ -40,7 +40,7 @@ export async function planSet(ports: Ports, wanted: WantedSet, options: SetOptio
   const edits = editsOf(wanted, before, options);
   const plan = (changes: readonly PlannedUnit[], report?: ReconcileReport): SetPlan => ({
     set: wanted.name,
-    id: planId(wanted.name, changes, before),
+    id: planId(wanted, options, { changes, edits, before }),
     changes,
     unchanged: [...wanted.units.keys()].filter((name) => !changes.some(({ unit }) => unit === name)).length,
     edits,
@@ -65,31 +65,38 @@ export async function planSet(ports: Ports, wanted: WantedSet, options: SetOptio
 }
 
 /**
- * The id of a plan: a hash of everything that its changes depend on, and the revision of the registry, from which a later
- * `apply` tells what has changed since. The hash covers the new texts and target states, the revision of each affected unit
- * in the registry, its machines, and its steps, file and current run on each of them. It does not depend on other units,
- * nor on any order.
+ * The id of a plan: a hash of everything that its changes depend on, a hash of the request, and the revision of the
+ * registry. A later `apply` compares the first, and tells from the others what has changed since. The first hash covers the
+ * new texts and target states, the units that join, the revision of each affected unit in the registry, its machines, and
+ * its steps, file and current run on each of them. It does not depend on other units, nor on any order. The second one
+ * covers all files and options.
  */
 function planId(
-  set: string,
-  changes: readonly PlannedUnit[],
-  { token }: Pick<RegistryView, 'token'>,
+  { name, units }: WantedSet,
+  { adopt, prune, pruneLimit, retry = false, limits = {} }: SetOptions,
+  { changes, edits, before }: Pick<SetPlan, 'changes' | 'edits' | 'before'>,
 ): string {
   const parts = changes.map(({ basis }) => JSON.stringify(basis)).toSorted(compareText);
-  return `${sha256(JSON.stringify([set, ...parts])).slice(0, 16)}-${token}`;
+  const files = [...units].map(([unit, { local }]) => [unit, (local.own ?? local.template)?.content]);
+  const options = [adopt, prune, pruneLimit ?? null, retry, limits];
+  const hash = (value: unknown, length: number): string => sha256(JSON.stringify(value)).slice(0, length);
+  return `${hash([name, edits.joined.toSorted(compareText), ...parts], 16)}${hash([name, files, options], 8)}-${before.token}`;
 }
 
-/** Whether `id` is that of the plan. The revision at its end does not count. */
+const ID = /^([0-9a-f]{16})([0-9a-f]{8})-(\d{1,16})$/;
+
+/** Whether `id` is that of the plan. All that it does not depend on does not count. */
 export function isSamePlan(id: string, plan: Pick<SetPlan, 'id'>): boolean {
-  return hashOf(id) === hashOf(plan.id);
+  return ID.exec(id)?.[1] === ID.exec(plan.id)?.[1];
 }
 
-function hashOf(id: string): string {
-  return id.split('-')[0] ?? '';
+/** Whether `id` is that of a plan of the same files with the same options. */
+export function isSameRequest(id: string, plan: Pick<SetPlan, 'id'>): boolean {
+  return ID.exec(id)?.[2] === ID.exec(plan.id)?.[2];
 }
 
 /** The revision of the registry that a plan was made from; undefined for another text. */
 export function revisionOf(id: string): number | undefined {
-  const [, revision] = /^[0-9a-f]{16}-(\d{1,16})$/.exec(id) ?? [];
+  const [, , , revision] = ID.exec(id) ?? [];
   return revision === undefined ? undefined : Number(revision);
 }

@@ -34,7 +34,7 @@ function plainText(change: PlannedUnit): string {
   if (kind === 'new') return placeText(change);
   if (kind === 'moved') return `moves from ${change.from} to ${change.machines.join(', ')}`;
   if (kind === 'changed') return parts(change).join(', ');
-  return `${effects(change).join(', ') || `is repaired on ${machinesWith(change, () => true)}`}${WHY[kind]}`;
+  return `${effects(change).join(', ') || `is repaired on ${machinesWith(change, (steps) => steps.length > 0)}`}${WHY[kind]}`;
 }
 
 /** Why a unit without a new text changes. */
@@ -56,6 +56,21 @@ export function reasonLines(
     ...moves,
     ...(isShown ? rejected.map(({ machine, reason }) => `not ${machine}: ${reasonText(reason)}`) : []),
   ];
+}
+
+/** The changes with a new text, where the same change of the text, as in a template and its instances, is one group. */
+export function sameTexts(
+  changes: readonly PlannedUnit[],
+): readonly (readonly [PlannedUnit, ...PlannedUnit[]])[] {
+  const groups = new Map<string, [PlannedUnit, ...PlannedUnit[]]>();
+  for (const change of changes) {
+    if (change.text === undefined) continue;
+    const key = JSON.stringify([change.path, change.text.before, change.text.after]);
+    const known = groups.get(key);
+    if (known === undefined) groups.set(key, [change]);
+    else known.push(change);
+  }
+  return [...groups.values()];
 }
 
 /** `1 new, 2 changed, 7 unchanged` */
@@ -102,7 +117,7 @@ function effects(change: PlannedUnit): readonly string[] {
     has(steps, 'restart') || (has(steps, 'stop') && has(steps, 'start'));
   const rules: readonly (readonly [string, (steps: Kinds) => boolean])[] = [
     ['restarts on', restarts],
-    ['starts on', (steps) => has(steps, 'start') && !restarts(steps)],
+    [change.oneshot ? 'runs now on' : 'starts on', (steps) => has(steps, 'start') && !restarts(steps)],
     ['stops on', (steps) => has(steps, 'stop') && !restarts(steps)],
     ['is written to', (steps) => has(steps, 'write') && !has(steps, 'start') && !has(steps, 'stop')],
   ];

@@ -3,7 +3,7 @@ import type { SetPlan } from '../../operations/sets/plan.ts';
 import type { DifferingFile } from '../../operations/unit-result.ts';
 import { unreachableLines } from '../report.ts';
 import { requestFailures } from '../request-failures.ts';
-import { changeText, countsText, reasonLines, SIGNS } from './change.ts';
+import { changeText, countsText, reasonLines, SIGNS, sameTexts } from './change.ts';
 
 /** The limit of a comment on GitHub is 65536 characters; the rest of the page needs a part of them. */
 const MOST_DIFFS = 50_000;
@@ -55,12 +55,14 @@ function differences(
   diff: (file: DifferingFile) => readonly string[],
 ): readonly string[] {
   let length = 0;
-  return changes.flatMap(({ unit, path = unit, text }) => {
+  return sameTexts(changes).flatMap((same) => {
+    const [{ unit, path = unit, text }] = same;
     if (text === undefined) return [];
+    const units = same.map((each) => code(each.unit)).join(', ');
     const lines = diff({ unit, path, registryText: text.before ?? '', fileText: text.after }).join('\n');
     length += lines.length;
     const shown = length > MOST_DIFFS ? 'The difference is too long for this comment.' : lines;
-    return [`<details><summary>${code(unit)}</summary>\n\n${fenced(shown)}\n\n</details>`];
+    return [`<details><summary>${units}</summary>\n\n${fenced(shown)}\n\n</details>`];
   });
 }
 

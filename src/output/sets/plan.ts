@@ -1,11 +1,11 @@
-import type { LaterEvent } from '../../operations/sets/apply.ts';
+import type { Stale } from '../../operations/sets/apply.ts';
 import type { PlannedUnit } from '../../operations/sets/changes.ts';
 import type { SetPlan } from '../../operations/sets/plan.ts';
 import type { DifferingFile } from '../../operations/unit-result.ts';
 import { eventText } from '../events.ts';
 import { formatAge } from '../format.ts';
 import { requestFailures } from '../request-failures.ts';
-import { changeText, countsText, reasonLines, SIGNS } from './change.ts';
+import { changeText, countsText, reasonLines, SIGNS, sameTexts } from './change.ts';
 
 /** A line with coloured parts, by parameters of SGR. */
 type Line = string | readonly (string | { readonly text: string; readonly colour: number })[];
@@ -30,8 +30,12 @@ export function planLines(plan: SetPlan, view: PlanView): readonly Line[] {
       `No changes${isAsWanted(plan) ? `: set "${set}" is as wanted` : ' now'} (${countsText(plan)})`,
     ];
   const widest = Math.min(30, Math.max(0, ...changes.map(({ unit }) => unit.length)));
+  const firsts = new Set(sameTexts(changes).map(([first]) => first));
   return [
-    ...changes.flatMap((change) => changeLines(change, widest, view)),
+    ...changes.flatMap((change) => [
+      ...changeLines(change, widest, view),
+      ...(firsts.has(change) ? diffLines(change, view) : []),
+    ]),
     ...notes,
     `Plan: ${id} (${countsText(plan)})`,
   ];
@@ -45,11 +49,7 @@ function isAsWanted({ expected }: Pick<SetPlan, 'expected'>): boolean {
 function changeLines(change: PlannedUnit, widest: number, view: PlanView): readonly Line[] {
   const [sign, colour] = SIGNS[change.kind];
   const head = { text: `${sign} ${change.unit.padEnd(widest)}`, colour };
-  return [
-    [head, `  ${changeText(change)}`],
-    ...reasonLines(change, view.full).map((line) => `    ${line}`),
-    ...diffLines(change, view),
-  ];
+  return [[head, `  ${changeText(change)}`], ...reasonLines(change, view.full).map((line) => `    ${line}`)];
 }
 
 function diffLines({ unit, path = unit, text }: PlannedUnit, { full, diff }: PlanView): readonly Line[] {
@@ -88,15 +88,23 @@ function list(names: readonly string[], full: boolean): string {
 }
 
 /** Why a plan is not executed: the changes since it was made, one line each. `now` is epoch ms. */
-export function staleLines(id: string, events: readonly LaterEvent[], now: number): readonly string[] {
+export function staleLines(
+  id: string,
+  { events, isOtherRequest }: Pick<Stale, 'events' | 'isOtherRequest'>,
+  now: number,
+): readonly string[] {
   const changes = events.map(
     ({ event, by, at }) => `  ${eventText(event)}: ${formatAge(Math.max(1000, now - at))} ago by ${by}`,
   );
   return [
     `Error: Cannot apply plan ${id}: it has changed since it was made`,
-    ...(changes.length > 0
-      ? changes
-      : ['  The files or the state of the machines differ; the registry has the same units']),
-    'hint: Check the new plan, and apply that one',
+    ...changes,
+    ...(isOtherRequest ? ['  The files or the options are not those of the plan'] : []),
+    ...(changes.length === 0 && !isOtherRequest
+      ? ['  The state of the machines differs; the registry has the same units']
+      : []),
+    isOtherRequest
+      ? 'hint: Give the options of the plan too, such as --prune; or check the new plan, and apply that one'
+      : 'hint: Check the new plan, and apply that one',
   ];
 }

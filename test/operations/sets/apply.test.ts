@@ -1,6 +1,7 @@
-import { rm, symlink } from 'node:fs/promises';
+import fs, { rm, symlink } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { stop } from '../../../src/operations/set-target-state.ts';
 import { type Applied, type ApplyRequest, applySet } from '../../../src/operations/sets/apply.ts';
 import type { SetOptions } from '../../../src/operations/sets/edits.ts';
@@ -127,6 +128,17 @@ describe('apply', () => {
     );
   });
 
+  it('names the file of the template for an instance that the folder does not name', async () => {
+    const scene = await makeScene();
+    await scene.write('units/web@.service', text('1', 'Instances=1'));
+    await apply(scene);
+    await scene.start('web@2.service');
+    await scene.write('units/web@.service', text('2', 'Instances=1'));
+    expect((await plan(scene)).changes.map(({ unit, path }) => [unit, path])).toEqual(
+      ['web@.service', 'web@1.service', 'web@2.service'].map((name) => [name, 'units/web@.service']),
+    );
+  });
+
   it('takes a link to a template as an instance that follows it, and another file as a separate text', async () => {
     const scene = await makeScene();
     await scene.write('units/web@.service', text('1'));
@@ -223,6 +235,64 @@ describe('apply', () => {
     ]);
     expect((await apply(scene)).kind).toBe('refused');
     expect(await scene.wanted()).toEqual({});
+  });
+
+  it('does not take a unit whose file cannot be used for a removed one', async () => {
+    const scene = await makeScene();
+    for (const name of ['a.service', 'web@.service'])
+      await scene.write(`units/${name}`, text('1', name === 'a.service' ? '' : 'Instances=2'));
+    await apply(scene);
+    for (const name of ['a.service', 'web@.service']) await scene.write(`units/${name}`, 'nonsense');
+    for (const prune of [false, true]) {
+      const { edits, problems } = await plan(scene, { prune });
+      expect([edits.left, edits.pruned, problems.map(({ unit }) => unit)]).toEqual([
+        [],
+        [],
+        ['a.service', 'web@.service'],
+      ]);
+    }
+  });
+
+  it('shows paths as they were given', async () => {
+    const scene = await makeScene();
+    await scene.write('units/latin.service', Buffer.from('[Service]\nExecStart=/bin/\xe9\n', 'latin1'));
+    await scene.write('units/sub/b.service', text('1'));
+    const found = await readUnitFolder([join(scene.cwd, 'units')], '/');
+    expect(found.files.map(({ file }) => file.path)).toEqual(
+      ['units/latin.service', 'units/sub/b.service'].map((path) => join(scene.cwd, path)),
+    );
+    const { files } = await readUnitFolder(['./units'], scene.cwd);
+    expect(files.map(({ file: { path, content } }) => [path, content])).toEqual([
+      [
+        'units/latin.service',
+        expect.objectContaining({
+          message: 'Cannot read unit file "units/latin.service": it is not UTF-8 text',
+          hint: 'Correct the file, or remove it from the folder',
+        }),
+      ],
+      ['units/sub/b.service', text('1')],
+    ]);
+    await expect(readUnitFolder(['nowhere'], scene.cwd)).rejects.toMatchObject({ code: 'usage' });
+  });
+
+  it('refuses a folder of which a part disappears during the scan', async () => {
+    const scene = await makeScene();
+    await scene.write('units/sub/b.service', text('1'));
+    const { readdir } = fs;
+    const spy = vi.spyOn(fs, 'readdir').mockImplementation(async (...words) => {
+      const entries = await readdir(...words);
+      await rm(join(scene.cwd, 'units/sub'), { recursive: true, force: true });
+      return entries;
+    });
+    syncBuiltinESMExports();
+    onTestFinished(() => {
+      spy.mockRestore();
+      syncBuiltinESMExports();
+    });
+    const { problems } = await plan(scene);
+    expect(problems.map(({ error }) => error.message)).toEqual([
+      'Cannot read folder "units/sub": no such file or directory',
+    ]);
   });
 
   it('needs a name for the set of several paths', async () => {
@@ -345,6 +415,47 @@ describe('a plan id', () => {
     const unit = scene.machines.of('m1').units.get('a.service');
     if (unit !== undefined) unit.state = { ...unit.state, invocation: 'another' };
     expect(await apply(scene, { id })).toMatchObject({ kind: 'stale', events: [] });
+  });
+});
+
+it('does not show records that are only older, as after a hold', async () => {
+  const scene = await makeScene({ m1: {}, m2: {} });
+  const global = (word: string): string => text(word, 'Global=true');
+  await scene.write('units/a.service', global('1'));
+  await apply(scene);
+  const unit = scene.machines.of('m1').units.get('a.service');
+  const record = unit?.record;
+  if (unit === undefined || record === undefined) throw new Error('it is not there');
+  unit.record = { ...record, token: record.token - 1 };
+  expect(kinds(await plan(scene))).toEqual([]);
+  unit.record = { ...record, target: 'loaded' };
+  expect(kinds(await plan(scene))).toEqual(['repaired a.service']);
+});
+
+describe('an id of another plan', () => {
+  it('is accepted when its plan has been executed, and refused for other files and options', async () => {
+    const scene = await makeScene();
+    await scene.write('units/a.service', text('1'));
+    const { id } = await plan(scene);
+    await apply(scene, { id });
+    expect(await apply(scene, { id })).toMatchObject({ kind: 'unchanged' });
+    expect(await apply(scene, { id, prune: true })).toMatchObject({ kind: 'stale', isOtherRequest: true });
+    await stop(scene.ports, ['a.service']);
+    expect(await apply(scene, { id })).toMatchObject({ kind: 'stale', isOtherRequest: false });
+    await scene.write('units/a.service', text('2'));
+    expect(await apply(scene, { id })).toMatchObject({ kind: 'stale', isOtherRequest: true });
+  });
+
+  it('covers the units that join the set', async () => {
+    const scene = await makeScene();
+    await scene.write('units/a.service', text('1'));
+    await apply(scene);
+    const { id } = await plan(scene);
+    await scene.write('units/b.service', text('1'));
+    await scene.start('units/b.service');
+    const joining = await plan(scene);
+    expect([joining.changes, joining.edits.joined]).toEqual([[], ['b.service']]);
+    expect((await apply(scene, { id })).kind).toBe('stale');
   });
 });
 
