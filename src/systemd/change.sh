@@ -106,7 +106,7 @@ adopt() {
   save "$L/tmp/$$-adopt" "$5" && mv -f "$L/tmp/$$-adopt" "$L/units/$1"
 }
 
-# copy_template UNIT TEMPLATE DIGEST: unless the unit has a file of its own, or the template another digest
+# copy_template UNIT TEMPLATE DIGEST: unless the unit has a regular file, or the template another digest
 copy_template() {
   [ "$2" ] && { [ ! -f "./$1" ] || [ -L "./$1" ]; } && has "$2" "$3" || return 0
   touched && cp -p -- "./$2" ".fleet-$$-adopt" && within 60 sync -- ".fleet-$$-adopt" && mv -fT ".fleet-$$-adopt" "./$1"

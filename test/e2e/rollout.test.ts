@@ -159,7 +159,7 @@ onMachines('a new text of six instances', () => {
     expect(await mostDown()).toBe(1);
   });
 
-  it('that fails runs on one of them, whoever continues after kill -9', async () => {
+  it('that fails runs on one of them, for every operator that continues after kill -9', async () => {
     write('bad', 'exit 9');
     expect(await interrupt(apply(), 'bad', 'SIGKILL')).toBe(1);
     expect((await other.fleetctl('reconcile')).stderr).toContain('held: text');

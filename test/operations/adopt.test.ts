@@ -69,7 +69,7 @@ it('takes over an instance with the text of its template, without touching its r
   expect(stored.has('old@.service')).toBe(false);
 });
 
-it('gives an instance a text of its own if the registry has another one of its template', async () => {
+it('gives an instance a separate text if the registry has another one of its template', async () => {
   const scene = await sceneWithInstance();
   await scene.write('old@.service', `${SLEEP}Nice=1\n`);
   await scene.submit(['old@.service']);

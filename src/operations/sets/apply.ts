@@ -98,7 +98,7 @@ async function attempt(
   }
 }
 
-/** Undefined if the plan has that id, or if the one with that id has been executed: nothing of it is left to do. */
+/** Undefined if the plan has that id, or if the one with that id has been executed: no part of it is left to do. */
 export function staleness(id: string, plan: SetPlan, wanted: WantedSet): Stale | undefined {
   const isOtherRequest = !isSameRequest(id, plan);
   if (isSamePlan(id, plan) || (isEmpty(plan) && !isOtherRequest)) return undefined;
