@@ -69,7 +69,7 @@ onMachines('a fleetd that runs the passes of fleetctl', () => {
     await leader();
     expect(await all()).toEqual(alone);
     expect(alone.map(({ status }) => status)).toEqual([0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]);
-  });
+  }, 300_000);
 
   it('runs them over its own sessions, and records the user of the command', async () => {
     const fleetd = await leader();

@@ -34,32 +34,44 @@ function broken(machine: LocalMachine, command: string, script: string): string 
   return `PATH=${folder}:$PATH`;
 }
 
-describe.each(SHELLS)('with %s', (shell) => {
-  it.each([
-    ['first', ['a.service']],
-    ['in the middle', ['b.service']],
-    ['last', ['d.service']],
-    ['first, and next to each other', ['a.service', 'b.service']],
-    ['everything', NAMES],
-  ])('a unit that cannot be shown is unknown, and no other one: %s', async (_, unshowable) => {
-    const machine = await machineWith(shell, unshowable);
-    const observation = await machine.observe();
-    expect(states(observation)).toEqual(running(unshowable));
-    const unknown = observation.units.filter(({ name }) => unshowable.includes(name));
-    for (const { record, digest, links, state } of unknown) {
-      expect(record?.target).toBe('launched');
-      expect([digest, links]).toEqual([record?.digest, [expect.stringContaining('fleet.target.wants/')]]);
-      expect(state.loadError).toBe(
-        'Failed to get properties: Invalid argument (systemctl is-active: active)',
-      );
-    }
-  });
+const UNSHOWABLE: readonly (readonly [string, readonly string[]])[] = [
+  ['in the middle', ['b.service']],
+  ['first', ['a.service']],
+  ['last', ['d.service']],
+  ['first, and next to each other', ['a.service', 'b.service']],
+  ['everything', NAMES],
+];
+const AWAY = [5, 1, 2, 9];
 
-  it.each([1, 2, 5, 9])('an answer is complete after a systemd that was away for %d calls', async (calls) => {
-    const machine = await machineWith(shell);
-    machine.tell('away', String(calls));
-    expect(states(await machine.observe())).toEqual(running());
-  });
+describe.each(SHELLS)('with %s', (shell) => {
+  /** In the other shells, one case executes the same commands. */
+  const some = shell === '/bin/sh' ? Number.POSITIVE_INFINITY : 1;
+
+  it.each(UNSHOWABLE.slice(0, some))(
+    'a unit that cannot be shown is unknown, and no other one: %s',
+    async (_, unshowable) => {
+      const machine = await machineWith(shell, unshowable);
+      const observation = await machine.observe();
+      expect(states(observation)).toEqual(running(unshowable));
+      const unknown = observation.units.filter(({ name }) => unshowable.includes(name));
+      for (const { record, digest, links, state } of unknown) {
+        expect(record?.target).toBe('launched');
+        expect([digest, links]).toEqual([record?.digest, [expect.stringContaining('fleet.target.wants/')]]);
+        expect(state.loadError).toBe(
+          'Failed to get properties: Invalid argument (systemctl is-active: active)',
+        );
+      }
+    },
+  );
+
+  it.each(AWAY.slice(0, some))(
+    'an answer is complete after a systemd that was away for %d calls',
+    async (calls) => {
+      const machine = await machineWith(shell);
+      machine.tell('away', String(calls));
+      expect(states(await machine.observe())).toEqual(running());
+    },
+  );
 
   it('a look that compares with what was shown is so, too', async () => {
     const machine = await machineWith(shell, ['b.service']);
