@@ -63,7 +63,12 @@ export class Cluster {
 
   /** The total CPU time of all machines so far, in ms, also of those that were switched off. */
   get cpu() {
-    const path = join(this.#cgroup, 'cpu.stat');
+    return this.cpuOf('.');
+  }
+
+  /** The same of one machine. */
+  cpuOf(name) {
+    const path = join(this.#cgroup, name, 'cpu.stat');
     return existsSync(path) ? Number(/^usage_usec (\d+)/.exec(readFileSync(path, 'utf8'))?.[1]) / 1000 : 0;
   }
 

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { CannotRun, run } from './run.js';
 
@@ -65,6 +65,18 @@ export class Fleet {
   /** The same with settings. @param {Settings} settings */
   commandWith(settings, ...words) {
     return [this.program, '--config', this.conf(settings), ...words];
+  }
+
+  /** Moves the registry from its folder to the machines, or back. @param {'machines' | 'file'} to */
+  async moveRegistry(to, cluster) {
+    const folder = join(this.#folder, 'registry');
+    const places = [`file:${folder}`, 'machines'];
+    if (to === 'file') rmSync(folder, { recursive: true });
+    const words = to === 'file' ? places.toReversed() : places;
+    await run(this.commandWith({ registry: 'machines' }, 'registry', 'copy', ...words));
+    if (to === 'machines') return;
+    for (const { name } of cluster.machines)
+      await cluster.runVerb('exec', name, 'rm', '-rf', '/var/lib/fleet/registry');
   }
 
   /** The command line of fleetd, which listens on `socket`. @param {Settings} settings */

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { createInterface } from 'node:readline';
 import { TICK } from './compare.js';
 import { ENVIRONMENT, pause } from './run.js';
 
@@ -14,6 +15,11 @@ export class Fleetd {
   /** @param {import('node:child_process').ChildProcess} process */
   constructor(process) {
     this.#process = process;
+    /** The lines of its log, and when they came. @type {{ at: number, text: string }[]} */
+    this.log = [];
+    createInterface({ input: process.stderr }).on('line', (text) =>
+      this.log.push({ at: performance.now(), text }),
+    );
     this.#ended = new Promise((resolve) => process.once('exit', resolve));
   }
 
@@ -25,7 +31,8 @@ export class Fleetd {
    */
   static async start(fleet, settings) {
     const [program, ...rest] = fleet.controllerWith(settings);
-    const fleetd = new Fleetd(spawn(program, rest, { env: ENVIRONMENT, stdio: 'ignore', detached: true }));
+    const stdio = ['ignore', 'ignore', 'pipe'];
+    const fleetd = new Fleetd(spawn(program, rest, { env: ENVIRONMENT, stdio, detached: true }));
     const end = performance.now() + DEADLINE_MS;
     try {
       while ((await health(fleet.socket)) !== 200) {

@@ -8,6 +8,7 @@ import { scheduling, tables } from './pure.js';
 import { largeRegistry } from './registry.js';
 import { startMany, startOne } from './starts.js';
 import { startUp } from './startup.js';
+import { voters } from './voters.js';
 
 /**
  * @typedef {object} Suite
@@ -40,6 +41,7 @@ export const SUITES = [
   ['fleetd', 'lists through fleetd, with 500 units', 3, 11, 3, listThroughFleetd],
   ['idle', 'fleetd and machines that have nothing to do', 3, 3, 1, idle],
   ['plan', 'plans of a folder with 500 unit files', 3, 9, 1, planFolder],
+  ['voters', 'fleetd with its registry on three machines', 3, 3, 1, voters],
   ['many', 'start and destroy of 200 instances', 10, 9, 1, startMany],
   ['failover', 'the time until units of a lost machine run elsewhere', 10, 10, 1, failOverAt(5)],
   ['failover', '', 10, 3, 0, failOverAt(30)],
