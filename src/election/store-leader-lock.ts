@@ -8,7 +8,7 @@ import type { Store, StoreRecord } from '../store/store.ts';
 import { attempt } from '../store/system-error.ts';
 import type { LeaderLock } from './leadership.ts';
 
-/** The interval of checks whether the leader has ended, in ms. */
+/** The interval of checks whether the leader has ended, in ms. They do not read the store. */
 const CHECK_MS = 500;
 const KEY = 'leader';
 
@@ -38,7 +38,8 @@ export function storeLeaderLock(store: Store, ttlMs: number): LeaderLock {
   const value = JSON.stringify({ ...thisProcess(), ttlMs, lock: randomUUID() });
   const stale = staleness();
   let ours = 0;
-  let seen = 0;
+  let seen: Look = { revision: 0, record: undefined };
+  const isFree = (): boolean => seen.record === undefined || hasEnded(seen.record) || stale(seen.record);
   const put = async (ifRevision: number): Promise<boolean> => {
     const result = await store.commit([{ kind: 'put', key: KEY, value, ifRevision }]);
     if (result.kind === 'conflict') return false;
@@ -48,10 +49,8 @@ export function storeLeaderLock(store: Store, ttlMs: number): LeaderLock {
   return {
     ttlMs,
     async take() {
-      const { revision, record } = await look(store);
-      seen = revision;
-      const free = record === undefined || hasEnded(record) || stale(record);
-      return free && (await put(record?.revision ?? 0));
+      seen = await look(store);
+      return isFree() && (await put(seen.record?.revision ?? 0));
     },
     async probe() {
       await look(store);
@@ -61,7 +60,10 @@ export function storeLeaderLock(store: Store, ttlMs: number): LeaderLock {
       await store.commit([{ kind: 'delete', key: KEY, ifRevision: ours }]);
     },
     async waitUntilFree(signal) {
-      await untilAny([signal, AbortSignal.timeout(CHECK_MS)], (ended) => store.waitForChange(seen, ended));
+      const free = new AbortController();
+      const check = setInterval(() => isFree() && free.abort(), CHECK_MS);
+      await untilAny([signal, free.signal], (ended) => store.waitForChange(seen.revision, ended));
+      clearInterval(check);
     },
     close: () => store.close(),
   };
@@ -77,7 +79,9 @@ export async function resetLeaderLock(store: Store, ttlMs: number): Promise<void
   await store.commit([{ kind: 'put', key: KEY, value, ifRevision: record?.revision ?? 0 }]);
 }
 
-async function look(store: Store): Promise<{ revision: number; record: StoreRecord | undefined }> {
+type Look = { readonly revision: number; readonly record: StoreRecord | undefined };
+
+async function look(store: Store): Promise<Look> {
   const { revision, records } = await store.list('');
   return { revision, record: records.find(({ key }) => key === KEY) };
 }
