@@ -78,7 +78,7 @@ export function readAnswer(line: string): PassAnswer | undefined {
 }
 
 /** The report without what its readers do not use: the texts and observations of units that it is not about. */
-function shortened({ plans: _, ...report }: ReconcileReport): object {
+function shortened({ plans: _, settled: __, ...report }: ReconcileReport): object {
   const { snapshot, decisions, outcomes, waves } = report;
   const named = new Set([
     ...[...decisions, ...outcomes].map(({ unit }) => unit),

@@ -39,8 +39,8 @@ type PortsOptions = {
   readonly guard?: boolean;
   /** The units that the command names. */
   readonly units?: readonly string[];
-  /** Whether a change of the registry also adds the machines of fleet.conf that it does not have. */
-  readonly addsMachines?: boolean;
+  /** Whether the registry will be changed, which also adds the machines of fleet.conf that it does not have. */
+  readonly changes?: boolean;
   /** Receives each difference between fleet.conf and the registry; by default, it is printed. */
   readonly onDifference?: (difference: InventoryDifference) => void;
   /** The fleetd that runs the pass; true for the one of this computer, if there is one. */
@@ -86,6 +86,7 @@ export async function withConfig<T>(
   const { registry, voters, places } = await openRegistry(config, streams, {
     driver,
     onVoters: follower.onVoters,
+    reserves: options.changes === true && !dryRun,
   });
   const opened = reportingDifferences(
     registry,
@@ -94,7 +95,7 @@ export async function withConfig<T>(
   );
   const stored = dryRun ? previewRegistry(opened, registryOptions(streams)) : opened;
   const unguarded: Ports = {
-    registry: options.addsMachines ? addingMachines(stored, proposed) : stored,
+    registry: options.changes ? addingMachines(stored, proposed) : stored,
     driver: dryRun ? previewDriver(driver) : driver,
     clock: systemClock,
     observer: observerOf(config),

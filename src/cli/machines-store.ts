@@ -18,8 +18,11 @@ import type { Streams } from './streams.ts';
 import { textCache } from './text-cache.ts';
 import { voterWaits } from './voter-waits.ts';
 
-/** `relocate` gives it the machines as the registry describes them, because an address of fleet.conf may be outdated. */
-export type MachinesStore = QuorumStore & { relocate(machines: readonly Machine[]): void };
+export type MachinesStore = {
+  readonly store: QuorumStore;
+  /** Gives it the machines as the registry describes them, because an address of fleet.conf may be outdated. */
+  readonly relocate: (machines: readonly Machine[]) => void;
+};
 
 /** How machines are reached, and what gets the names of those that the registry waits for. */
 export type Reaching = {
@@ -27,6 +30,8 @@ export type Reaching = {
   readonly onVoters: (machines: readonly string[]) => void;
   /** Is called with the store's own close. */
   readonly close?: () => Promise<void>;
+  /** Whether the process is about to change the store. */
+  readonly reserves?: boolean;
 };
 
 /**
@@ -66,10 +71,15 @@ export async function openMachinesStore(
     machines: config.machines.map(({ machine: { name }, voter }) => ({ machine: name, mark: voter })),
     // A lock is renewed every few seconds, so its texts are not worth a file.
     cache: textCache(register === 'head' ? cacheFolder('registry', streams.env, streams.home) : undefined),
+    reserves: reaching?.reserves ?? false,
     // Only the head is that of a cluster; a lock may begin anywhere.
     belongsTo: (changes, cluster) => register !== 'head' || namesCluster(changes, cluster),
     async ask(name, request) {
-      const find = async (): Promise<Machine> => machines.get(name) ?? locate(name);
+      const find = async (): Promise<Machine> => {
+        const machine = machines.get(name) ?? (await locate(name));
+        machines.set(name, machine);
+        return machine;
+      };
       if (request.action.kind === 'wait') return waits.connect(await find()).ask(registerQuery(request));
       return waiting.asking(name, async () => inTurn(await find(), request));
     },
@@ -84,13 +94,13 @@ export async function openMachinesStore(
       const before = machines.get(name);
       return before !== undefined && !isSameAddress(before.address, address);
     });
+    for (const machine of known) machines.set(machine.name, machine);
     if (moved.length === 0) return;
-    for (const machine of moved) machines.set(machine.name, machine);
     outdated.push(sessions, waits);
     sessions = renewSessions(reached);
     waits = renewSessions(reached);
   };
-  return Object.assign(store, { relocate });
+  return { store, relocate };
 }
 
 /** Finds voters that fleet.conf does not have, or has by an old name, in what its machines have stored. */

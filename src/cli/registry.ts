@@ -56,27 +56,36 @@ export async function openRegistry(
   streams: Streams,
   reaching?: Reaching,
 ): Promise<OpenRegistry> {
-  const opened = await openStore(config.registry, config, streams, reaching);
-  const registry = createRegistry(opened, registryOptions(streams));
-  const store = 'relocate' in opened ? (opened as MachinesStore) : undefined;
+  const { store, onMachines } = await openStore(config.registry, config, streams, reaching);
+  const registry = createRegistry(store, registryOptions(streams));
+  const voting = onMachines?.store;
   const proposed = config.machines.map(({ machine }) => machine);
   let last: RegistryView | undefined;
-  const located = withReader(registry, (view) => {
+  const located = withReader(relocating(registry, onMachines ?? {}, config), (view) => {
     last = view;
-    // Voters are asked at the addresses that were read last.
-    store?.relocate(clusterMachines(view, proposed));
   });
   return {
     registry: {
       ...located,
       close() {
-        if (isRemote(config)) keepNames(viewOf(store) ?? last, config, streams);
+        if (isRemote(config)) keepNames(viewOf(voting) ?? last, config, streams);
         return located.close();
       },
     },
-    voters: store && votersOf(store, config, streams),
-    places: () => (last === undefined ? [] : machinesNamed(store?.last?.voters ?? [], last, proposed)),
+    voters: voting && votersOf(voting, config, streams),
+    places: () => (last === undefined ? [] : machinesNamed(voting?.last?.voters ?? [], last, proposed)),
   };
+}
+
+/** The registry; the voters of a store on the machines are asked at the addresses that were read last. */
+export function relocating(
+  registry: Registry,
+  { relocate }: Partial<Pick<MachinesStore, 'relocate'>>,
+  { machines }: Config,
+): Registry {
+  if (relocate === undefined) return registry;
+  const proposed = machines.map(({ machine }) => machine);
+  return withReader(registry, (view) => relocate(clusterMachines(view, proposed)));
 }
 
 /** Whether the registry is reached over SSH, for which completion must not wait. */
@@ -85,13 +94,13 @@ export function isRemote({ registry: { kind } }: Config): boolean {
 }
 
 /** What the store has read or changed last, which is newer than the last view of all after a change of a part. */
-function viewOf(store: MachinesStore | undefined): RegistryView | undefined {
+function viewOf(store: QuorumStore | undefined): RegistryView | undefined {
   if (store?.last === undefined) return undefined;
   const { revision, records } = store.last.snapshot;
   return new RegistryView(revision, records);
 }
 
-function votersOf(store: MachinesStore, { machines }: Config, streams: Streams): Voters {
+function votersOf(store: QuorumStore, { machines }: Config, streams: Streams): Voters {
   const marks = machines.flatMap(({ machine: { name }, voter }) =>
     voter === undefined ? [] : [[name, voter] as const],
   );
@@ -135,9 +144,9 @@ export async function describeRegistry({
 }: Pick<Call, 'flags' | 'streams'>): Promise<RegistryStatus> {
   const config = await ownConfig(flags, streams);
   const place = config.registry;
-  const store = await openStore(place, config, streams);
+  const { store, onMachines } = await openStore(place, config, streams);
   const read = async (): Promise<RegisterStatus> => {
-    if ('status' in store) return (await (store as QuorumStore).status()) ?? { revision: 0, voters: [] };
+    if (onMachines !== undefined) return (await onMachines.store.status()) ?? { revision: 0, voters: [] };
     return { revision: (await store.list('cluster')).revision, voters: [] };
   };
   return { place: formatRegistryPlace(place), ...(await read().finally(() => store.close())) };
@@ -160,7 +169,7 @@ export async function withStores<T>(
       throw new FleetError('usage', `Not the address of a registry: "${text}"`, { hint: EXPECTED_REGISTRY });
     }
     checkEtcdSettings(place, config);
-    const store = await openStore(place, config, streams);
+    const { store } = await openStore(place, config, streams);
     return { store, text: place.kind === 'file' ? `file:${place.directory}` : text };
   };
   const source = await open(from);
@@ -172,15 +181,18 @@ export async function withStores<T>(
   }
 }
 
+/** `onMachines` is what only a store on the machines has. */
+type OpenedStore = { readonly store: Store; readonly onMachines?: MachinesStore };
+
 /** What is done with a registry at one kind of place. Its code is loaded only for such a place. */
 type StoreKind<P extends RegistryPlace> = {
-  open(place: P, config: Config, streams: Streams, reaching?: Reaching): Promise<Store>;
+  open(place: P, config: Config, streams: Streams, reaching?: Reaching): Promise<OpenedStore>;
   /** For `fleetd`: rejects if the place cannot be written, and makes the leader lock beside the registry. */
   readonly controller: ControllerPart<P> | undefined;
 };
 
 /** A leader lock; on the machines, it has its own voters. */
-type OpenLock = LeaderLock & Partial<Pick<Voters, 'tend'>>;
+type OpenLock = LeaderLock & Partial<Pick<Voters, 'tend'> & Pick<MachinesStore, 'relocate'>>;
 
 type ControllerPart<P> = {
   probe(place: P, config: Config, streams: Streams): Promise<void>;
@@ -191,22 +203,23 @@ const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } 
   machines: {
     async open(_, config, streams, reaching) {
       const { openMachinesStore } = await import('./machines-store.ts');
-      return openMachinesStore('head', config, streams, reaching);
+      const onMachines = await openMachinesStore('head', config, streams, reaching);
+      return { store: onMachines.store, onMachines };
     },
     controller: {
       probe: async () => undefined,
       async lock(_, config, streams, ttlMs) {
         const { openMachinesStore } = await import('./machines-store.ts');
         const { storeLeaderLock } = await import('../election/store-leader-lock.ts');
-        const store = await openMachinesStore('leader', config, streams);
-        return { ...storeLeaderLock(store, ttlMs), tend: (candidates) => store.tend(candidates) };
+        const { store, relocate } = await openMachinesStore('leader', config, streams);
+        return { ...storeLeaderLock(store, ttlMs), relocate, tend: (candidates) => store.tend(candidates) };
       },
     },
   },
   file: {
     async open({ directory }) {
       for (const path of [directory, join(directory, 'records')]) checkTrusted(path);
-      return openFileStore(directory);
+      return { store: openFileStore(directory) };
     },
     controller: {
       probe: async ({ directory }) => (await import('../store/folder.ts')).probeFolder(directory),
@@ -222,7 +235,7 @@ const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } 
         import('./install/remote-store.ts'),
         import('./access.ts'),
       ]);
-      return openRemoteStore(place, config, streams, transportFor(config, streams));
+      return { store: await openRemoteStore(place, config, streams, transportFor(config, streams)) };
     },
     // A fleetd must not depend on another computer that has one.
     controller: undefined,
@@ -230,7 +243,7 @@ const STORE_KINDS: { readonly [P in RegistryPlace as P['kind']]: StoreKind<P> } 
   etcd: {
     async open(place, config) {
       const { openEtcdStore } = await import('../store/etcd/store.ts');
-      return openEtcdStore({ ...config, ...place });
+      return { store: openEtcdStore({ ...config, ...place }) };
     },
     controller: {
       probe: async (place, config) =>
@@ -252,7 +265,7 @@ function openStore(
   config: Config,
   streams: Streams,
   reaching?: Reaching,
-): Promise<Store> {
+): Promise<OpenedStore> {
   return storeKind(place).open(place, config, streams, reaching);
 }
 
@@ -276,7 +289,7 @@ export async function openLeaderLock(config: Config, streams: Streams, ttlMs: nu
 export async function rebuildLeaderLock(config: Config, streams: Streams, ttlMs: number): Promise<void> {
   const { openMachinesStore } = await import('./machines-store.ts');
   const { resetLeaderLock } = await import('../election/store-leader-lock.ts');
-  const store = await openMachinesStore('leader', config, streams);
+  const { store } = await openMachinesStore('leader', config, streams);
   try {
     const remains = await store.remains();
     if (remains !== undefined) await resetLeaderLock(remains.store, ttlMs);

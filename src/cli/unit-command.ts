@@ -32,7 +32,7 @@ export async function runChange<Result>(
   const dryRun = call.options.dryRun === true;
   const wait = waitPolicyOf(call.options);
   const units = controller ? namedUnits(call.arguments) : [];
-  const options = { dryRun, controller, wait, units, addsMachines: true };
+  const options = { dryRun, controller, wait, units, changes: true };
   const result = await withPorts(call, operation, options);
   const { report, json, status } = toAnswer(result, dryRun);
   await printAnswer(call, report, json, !dryRun);

@@ -34,7 +34,7 @@ export async function adopt(ports: Ports, { unit: argument, machine }: AdoptRequ
   let stored: readonly DesiredUnit[] = [];
   const observed = observedOn(view, name.text);
   const target = observed !== undefined && isRunning(observed.state) ? 'launched' : 'loaded';
-  await ports.registry.update((current) => {
+  const known = await ports.registry.update((current) => {
     refuseKnown(name, current);
     const draft = draftOf(current, [localUnit(name, file, current)], false, () => target);
     for (const { error } of draft.problems) throw error;
@@ -43,12 +43,13 @@ export async function adopt(ports: Ports, { unit: argument, machine }: AdoptRequ
       throw cannot(name, 'it is global', 'Start it instead');
     return stored.map((unit) => ({ kind: 'put-unit', unit }));
   });
-  const result = requestResult(await reconcile(ports, new Set([name.text])), []);
+  const report = await reconcile(ports, new Set([name.text]), { known });
   const submission = { stored, created: new Set([name.text]), replaced: new Set<string>() };
   return overrule(
     ports,
     requestedBy(submission, (each) => [each]),
-    result,
+    requestResult(report, []),
+    report.settled,
   );
 }
 

@@ -13,7 +13,7 @@ export async function destroy(ports: Ports, arguments_: readonly string[]): Prom
   let problems: readonly UnitProblem[] = [];
   let kept: readonly string[] = [];
   let scope: ReadonlySet<string> = new Set();
-  await ports.registry.update((view) => {
+  const known = await ports.registry.update((view) => {
     const selected = selectUnits(arguments_, view);
     const contradictions = contradictionsOf(selected.units, 'destroy', view);
     const refused = new Set(contradictions.map(({ unit }) => unit));
@@ -26,7 +26,7 @@ export async function destroy(ports: Ports, arguments_: readonly string[]): Prom
       .map((unit) => ({ kind: 'put-unit', unit: { ...unit, target: 'inactive' } }) as const);
   });
   if (scope.size === 0) return requestResult(undefined, problems);
-  const taken = requestResult(await reconcile(ports, scope), problems);
+  const taken = requestResult(await reconcile(ports, scope, { known }), problems);
   const requested = [...scope].map((unit): Requested => ({ unit, targets: ['inactive'], text: undefined }));
   let request = taken;
   await ports.registry.update((current) => {

@@ -30,14 +30,17 @@ export function requestedBy(
 
 /**
  * The result of a request after its pass. A unit that another command has changed in the registry in the meantime becomes a
- * problem. A registry that cannot be read any more is an additional problem.
+ * problem. The registry after the pass is read unless `settled` is given; if it cannot be read any more, that is an additional
+ * problem.
  */
 export async function overrule<Result extends RequestResult>(
   { registry, clock }: Pick<Ports, 'registry' | 'clock'>,
   requested: readonly Requested[],
   result: Result,
+  settled: RegistryView | undefined,
 ): Promise<Result> {
   if (requested.length === 0) return result;
+  if (settled !== undefined) return withOverruled(requested, result, settled, clock.now());
   try {
     return await registry.read((view) => withOverruled(requested, result, view, clock.now()));
   } catch (error) {

@@ -36,15 +36,16 @@ export async function restart(
   for (const argument of arguments_) {
     if (!isGlob(basename(argument))) refuseTemplate(argument, 'restart');
   }
-  const selected = selectUnits(arguments_, await ports.registry.load());
+  const known = await ports.registry.load();
+  const selected = selectUnits(arguments_, known);
   const problems = [...selected.problems, ...selected.units.flatMap(notLaunched)];
   const names = selected.units.filter(({ target }) => target === 'launched').map(({ name }) => name);
   if (names.length === 0)
     return { ...requestResult(undefined, problems), waves: [], restarted: [], left: [] };
   const actions = new Map(names.map((name) => [name, 'restart'] as const));
-  const report = await reconcile(ports, new Set(names), { actions, maxParallel });
+  const report = await reconcile(ports, new Set(names), { actions, maxParallel, known });
   const requested = names.map((unit): Requested => ({ unit, targets: ['launched'], text: undefined }));
-  const result = await overrule(ports, requested, requestResult(report, problems));
+  const result = await overrule(ports, requested, requestResult(report, problems), report.settled);
   const overruled = new Set(result.problems.map(({ unit }) => unit));
   const { restarted, left } = progressOf(report);
   const holds = ({ unit }: UnitOnMachine): boolean => !overruled.has(unit);

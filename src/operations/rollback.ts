@@ -37,7 +37,7 @@ export async function rollback(
   let problems: UnitProblem[] = [];
   let templates: readonly TemplateResult[] = [];
   let changed: readonly DesiredUnit[] = [];
-  await ports.registry.update((view) => {
+  const known = await ports.registry.update((view) => {
     problems = [];
     const entry = to === undefined ? previousText(unit, view) : namedText(unit, to, view);
     chosen = entry;
@@ -50,8 +50,9 @@ export async function rollback(
   });
   if (chosen === undefined) throw new TypeError('update decided nothing');
   const names = new Set(changed.map(({ name }) => name));
+  const report = await reconcile(ports, names, { limits, known });
   const result = {
-    ...requestResult(await reconcile(ports, names, { limits }), problems),
+    ...requestResult(report, problems),
     templates,
     unit,
     entry: chosen,
@@ -60,6 +61,7 @@ export async function rollback(
     ports,
     requestedBy({ stored: changed, created: new Set(), replaced: names }, () => []),
     result,
+    report.settled,
   );
 }
 

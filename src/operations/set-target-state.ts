@@ -2,9 +2,8 @@ import { basename } from 'node:path';
 import { FleetError } from '../base/errors.ts';
 import { isGlob } from '../base/glob.ts';
 import type { DesiredUnit } from '../cluster/snapshot.ts';
-import type { RolloutLimits } from '../plan/rollout.ts';
 import type { Action } from '../plan/steps.ts';
-import type { ReconcileReport } from '../reconcile/pass.ts';
+import type { PassOptions, ReconcileReport } from '../reconcile/pass.ts';
 import type { Ports } from '../reconcile/ports.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
 import type { Edit } from '../registry/edit.ts';
@@ -33,12 +32,13 @@ export async function submitUnits(
   const needed = units.filter(({ name, target }) => created.has(name) && target !== 'inactive');
   const ended = endOfRuns(request, units);
   const names = new Set([...replaced, ...companions, ...needed.map(({ name }) => name), ...ended.keys()]);
-  const report = await pass(ports, names, ended, request.limits);
+  const report = await pass(ports, names, { actions: ended, limits: request.limits });
   const result = requestResult(report, [...accepted.problems, ...problems], differing);
   return overrule(
     ports,
     requestedBy(submission, () => []),
     { ...result, created, templates, apart: unitsApart(names, report?.snapshot.units ?? []) },
+    report?.settled,
   );
 }
 
@@ -86,18 +86,22 @@ async function raise(
   const { units, replaced, companions, differing } = submission;
   const problems = [...submission.problems, ...accepted.problems];
   const names = new Set([...units.map(({ name }) => name), ...replaced, ...companions]);
-  if (request.retry === true) await ports.registry.update((view) => releaseEdits(names, view));
+  const known =
+    request.retry === true
+      ? await ports.registry.update((view) => releaseEdits(names, view))
+      : submission.registry;
   await awaitLease(ports, units, request.leaseWaitMs ?? 0);
   const started = verb === 'start' ? units.map((unit) => [unit.name, actionOf(unit, units)] as const) : [];
   const actions = new Map([...started, ...endOfRuns(request, units)]);
-  const report = await pass(ports, names, actions, request.limits);
+  const report = await pass(ports, names, { actions, limits: request.limits, known });
   const requested = requestedBy(submission, (target) => [target, 'launched']);
-  return overrule(ports, requested, {
+  const result = {
     ...requestResult(report, problems, differing),
     templates: submission.templates,
     alone: startedAlone(names, report?.snapshot.units ?? []),
     apart: unitsApart(names, report?.snapshot.units ?? []),
-  });
+  };
+  return overrule(ports, requested, result, report?.settled);
 }
 
 /** A loaded unit is run once, unless it is named together with its trigger. */
@@ -139,7 +143,7 @@ async function lower(
   const target = verb === 'stop' ? 'loaded' : 'inactive';
   let problems: UnitProblem[] = [];
   let names = new Set<string>();
-  await ports.registry.update((view) => {
+  const known = await ports.registry.update((view) => {
     const selected = selectUnits(arguments_, view);
     const contradictions = contradictionsOf(selected.units, verb, view);
     const refused = new Set(contradictions.map(({ unit }) => unit));
@@ -154,12 +158,13 @@ async function lower(
   });
   const actions = new Map([...names].map((name) => [name, 'stop'] as const));
   const requested = [...names].map((unit): Requested => ({ unit, targets: [target], text: undefined }));
-  const result = requestResult(await pass(ports, names, actions), problems);
+  const report = await pass(ports, names, { actions, known });
+  const result = requestResult(report, problems);
   // A unit without a machine does not run, so the request holds even if no machine fits.
   const results = result.results.map((each) =>
     isUnschedulable(each) ? { ...each, idle: true as const } : each,
   );
-  return overrule(ports, requested, { ...result, results });
+  return overrule(ports, requested, { ...result, results }, report?.settled);
 }
 
 function notLoaded({ name }: DesiredUnit): UnitProblem {
@@ -172,10 +177,9 @@ function notLoaded({ name }: DesiredUnit): UnitProblem {
 async function pass(
   ports: Ports,
   names: ReadonlySet<string>,
-  actions: ReadonlyMap<string, Action | undefined>,
-  limits?: RolloutLimits,
+  options: PassOptions,
 ): Promise<ReconcileReport | undefined> {
-  return names.size === 0 ? undefined : reconcile(ports, names, { actions, limits });
+  return names.size === 0 ? undefined : reconcile(ports, names, options);
 }
 
 /** Throws FleetError `usage` for a template: only its instances run. */

@@ -56,6 +56,8 @@ export type Submission = {
   readonly templates: readonly TemplateResult[];
   /** All units that were named or whose text was replaced, as stored. */
   readonly stored: readonly DesiredUnit[];
+  /** The registry afterwards, as far as it was read. */
+  readonly registry: RegistryView;
 };
 
 /**
@@ -90,12 +92,16 @@ export async function submitFiles(
   };
   const named = (names: Iterable<string>, { asWritten }: RegistryView): readonly DesiredUnit[] =>
     [...names].flatMap((name) => asWritten.units.get(name) ?? []);
-  const [units, stored] = await registry.change(decide, (after) => [
-    named(draft.names, after),
-    named(new Set([...draft.names, ...draft.replaced]), after),
-  ]);
+  const [units, stored, view] = await registry.change(
+    decide,
+    (after) =>
+      [named(draft.names, after), named(new Set([...draft.names, ...draft.replaced]), after), after] as const,
+  );
   const { created, replaced, problems, differing, templates, companions: raised } = draft;
-  return { units, stored, created, replaced, companions: raised, problems, differing, templates };
+  return {
+    ...{ units, stored, created, replaced, companions: raised },
+    ...{ problems, differing, templates, registry: view },
+  };
 }
 
 /** The changes of {@link submitFiles}, for one view of the registry. */

@@ -87,6 +87,7 @@ export class Electorate {
     const voters = firstVoters(this.#machines);
     const likely = voters.length === 1 ? names.slice(0, 2) : voters;
     const others = names.filter((name) => !likely.includes(name));
+    const proposer = randomProposer();
     const invalid: string[] = [];
     const holdings = new Map<string, Holding>();
     const found = (): Agreement => agreementOf([...holdings.values()]);
@@ -99,7 +100,7 @@ export class Electorate {
     const failures: unknown[] = [];
     const look = async (machine: string, index: number): Promise<void> => {
       try {
-        const { state, head, isInvalid, owner } = await this.#holders.look(machine, index === 0);
+        const { state, head, isInvalid, owner } = await this.#holders.look(machine, index === 0, proposer);
         if (isInvalid) invalid.push(machine);
         if (owner !== undefined) this.#owners.set(machine, owner);
         if (state !== undefined && head !== undefined) holdings.set(state, { machine, state, head });
@@ -117,7 +118,7 @@ export class Electorate {
     // One that answers a little later may have a later era, which the majority of an earlier one does not know.
     await Promise.race([Promise.all(asked), sleep(PATIENCE_MS, undefined, { ref: false })]);
     const agreement = found();
-    if (agreement.kind === 'agreed') return this.#proposer(agreement.head.membership);
+    if (agreement.kind === 'agreed') return this.#proposer(proposer, agreement.head.membership);
     if (agreement.kind === 'disputed') throw disputedError(agreement.holders);
     if (invalid.length > 0)
       throw new FleetError(
@@ -161,14 +162,14 @@ export class Electorate {
       firstVoters(this.#machines).map((machine) => this.#holders.create(machine)),
     );
     this.#first = { epoch: 1, voters };
-    const proposer = this.#proposer(this.#first);
+    const proposer = this.#proposer(randomProposer(), this.#first);
     this.#opening = Promise.resolve(proposer);
     return proposer;
   }
 
-  #proposer(membership: Membership): Proposer<Head> {
+  #proposer(proposer: number, membership: Membership): Proposer<Head> {
     return new Proposer(this.#holders, {
-      proposer: randomProposer(),
+      proposer,
       membership,
       patience: () => sleep(PATIENCE_MS),
       async pause(attempt, ms) {

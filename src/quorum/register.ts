@@ -72,7 +72,7 @@ export class Proposer<V extends Value> {
   #chosen: Proposal<V> | undefined;
   /** The rounds that voters have promised, by state, also in answers that came too late to count. */
   readonly #rounds = new Map<string, number>();
-  /** A ballot that a quorum promised when it accepted `after`, so that the next change needs no round trip for promises. */
+  /** A ballot that a quorum promised when it had accepted `after`, so that the next change needs no round trip for promises. */
   #promised: { readonly ballot: Ballot; readonly after: Proposal<V> } | undefined;
 
   constructor(acceptors: Acceptors<V>, options: ProposerOptions) {
@@ -109,6 +109,7 @@ export class Proposer<V extends Value> {
     if (found === undefined || !isChosen(found, answers) || found.value.membership.previous !== undefined)
       return this.change((current) => current);
     this.#remember(found);
+    this.#useReserved(found, answers);
     return { kind: 'chosen', value: found.value };
   }
 
@@ -127,6 +128,21 @@ export class Proposer<V extends Value> {
       proposed ||= result.proposed;
       if (result.kind === 'no-quorum') return { ...result, proposed };
       await this.#options.pause(attempt, performance.now() - began);
+    }
+  }
+
+  /**
+   * A voter may have promised a ballot of this proposer that the proposer did not ask for by number. If a quorum has promised the same
+   * one, and it was not used yet, the answers are those to a `prepare`.
+   */
+  #useReserved(after: Proposal<V>, answers: Answers<V>): void {
+    const isUnused = ({ round, proposer }: Ballot): boolean =>
+      proposer === this.#options.proposer && round > this.#round;
+    for (const { promised: ballot } of answers.values()) {
+      const promised = keep(answers, (stored) => isSame(stored.promised, ballot));
+      if (!isUnused(ballot) || !hasQuorum(after.value.membership, new Set(promised.keys()))) continue;
+      this.#promised = { ballot, after };
+      this.#round = ballot.round;
     }
   }
 

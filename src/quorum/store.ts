@@ -30,6 +30,8 @@ export type QuorumOptions = {
   readonly machines: readonly QuorumMachine[];
   readonly ask: AskVoter;
   readonly cache: TextCache;
+  /** Whether this process is about to change the registry, so that the first look at the voters also prepares the change. */
+  readonly reserves?: boolean;
   /** Whether a registry that begins with these changes is that of a cluster. */
   readonly belongsTo: (changes: readonly Change[], cluster: string) => boolean;
   /** Runs every call that needs an answer of the machines. */
@@ -108,7 +110,7 @@ export class QuorumStore implements Store {
         return false;
       }
     };
-    return this.#waits.until(hasChanged, signal, (ring) => {
+    return this.#waits.until(hasChanged, signal, () => {
       let isOver = false;
       const watch = async (): Promise<void> => {
         while (!isOver) {
@@ -117,7 +119,6 @@ export class QuorumStore implements Store {
             this.#change = undefined;
           });
           await Promise.race([this.#change, this.#closed.promise]);
-          ring();
         }
       };
       void watch();
@@ -130,9 +131,9 @@ export class QuorumStore implements Store {
   /** Resolves soon after a voter has accepted a proposal, and now and then without one. Never rejects. */
   async #nextChange(): Promise<void> {
     const voters = (await this.#electorate.open().catch(() => undefined))?.membership.voters ?? [];
-    const waits = voters.map((voter) =>
-      this.#holders.waitForChange(voter, () => this.#waits.ringAll()).catch(() => sleep(RETRY_MS)),
-    );
+    const waits = voters.map((voter) => this.#holders.waitForChange(voter).catch(() => sleep(RETRY_MS)));
+    // What was accepted before these waits is found by a read that begins now.
+    this.#waits.ringAll();
     await (waits.length === 0 ? sleep(RETRY_MS) : Promise.race(waits));
   }
 

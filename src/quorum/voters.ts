@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred } from '../base/async.ts';
-import { type FleetError, isFleetError } from '../base/errors.ts';
+import { FleetError, isFleetError } from '../base/errors.ts';
 import { sha256 } from '../base/hash.ts';
 import { type Ballot, compareBallots, MAX_ROUND, NO_BALLOT } from './ballot.ts';
 import { formatHead, type Head, parseHead, type SegmentName } from './head.ts';
@@ -24,6 +24,8 @@ export type VoterRequest = {
   readonly register: string;
   readonly action:
     | { readonly kind: 'read' }
+    /** Promises the next round to the proposer, unless that cannot be stored: a proposer that knows nothing yet cannot name a ballot. */
+    | { readonly kind: 'reserve'; readonly proposer: number }
     /** Gives the machine a state unless it has one that is whole, and is not `unless`. The old file is kept beside it. */
     | { readonly kind: 'create'; readonly unless?: string }
     /** Stores a value under a new state, in place of the register with the state `unless`; empty for none. */
@@ -86,9 +88,12 @@ export class HeadVoters implements Acceptors<Head> {
   readonly #ask: AskVoter;
   readonly #cache: TextCache;
   readonly #register: string;
+  readonly #reserves: boolean;
   /** The contents that each state is known to have. */
   readonly #holdings = new Map<string, readonly string[]>();
   readonly #added = new Set<string>();
+  /** The ballot of the proposal that each state had accepted in its last answer. */
+  readonly #accepted = new Map<string, Ballot>();
   readonly #waits = new Map<string, Promise<void>>();
   readonly #heads = new Map<string, Head>();
   /** The states of the machines that answered, the latest answer last; undefined for none that counts. */
@@ -98,14 +103,22 @@ export class HeadVoters implements Acceptors<Head> {
   readonly #fresh = new Map<string, Promise<HeadAnswer>>();
   readonly #failures = new Map<string, FleetError>();
 
+  /** With `reserves`, a machine promises a ballot when it is first asked, so that the first change needs one round trip. */
   constructor({
     ask,
     cache,
     register,
-  }: { readonly ask: AskVoter; readonly cache: TextCache; readonly register: string }) {
+    reserves = false,
+  }: {
+    readonly ask: AskVoter;
+    readonly cache: TextCache;
+    readonly register: string;
+    readonly reserves?: boolean;
+  }) {
     this.#ask = ask;
     this.#cache = cache;
     this.#register = register;
+    this.#reserves = reserves;
   }
 
   /** The head with the latest epoch that a machine has answered with. */
@@ -123,9 +136,13 @@ export class HeadVoters implements Acceptors<Head> {
     this.#fresh.clear();
   }
 
-  /** {@link find}, whose answer or failure counts for the next read too, unless {@link forget} is called before. */
-  look(machine: string, withTexts: boolean): Promise<Found> {
-    const answer = this.#request(machine, { kind: 'read' }, withTexts);
+  /**
+   * {@link find}, whose answer or failure counts for the next read too, unless {@link forget} is called before. The machine may promise
+   * its next round to `proposer`.
+   */
+  look(machine: string, withTexts: boolean, proposer: number): Promise<Found> {
+    const action = this.#reserves ? ({ kind: 'reserve', proposer } as const) : ({ kind: 'read' } as const);
+    const answer = this.#request(machine, action, withTexts);
     this.#fresh.set(machine, answer);
     return answer.then(foundIn);
   }
@@ -136,21 +153,22 @@ export class HeadVoters implements Acceptors<Head> {
   }
 
   /**
-   * Resolves when the voter has accepted another proposal than it had when `began` was called, at the latest after
-   * {@link WAIT_SECONDS}. A wait that is under way is shared, because a voter has one wait at a time.
+   * Resolves when the voter has accepted another proposal than in its last answer, at the latest after {@link WAIT_SECONDS}.
+   * Rejects if it does not answer or has lost its state. A wait that is under way is shared, because a voter has one wait at a time.
    */
-  waitForChange(voter: Voter, began: () => void): Promise<void> {
+  waitForChange(voter: Voter): Promise<void> {
     const known = this.#waits.get(voter.state);
     if (known !== undefined) return known;
-    const wait = this.#wait(voter, began).finally(() => this.#waits.delete(voter.state));
+    const wait = this.#wait(voter).finally(() => this.#waits.delete(voter.state));
     this.#waits.set(voter.state, wait);
     return wait;
   }
 
-  async #wait(voter: Voter, began: () => void): Promise<void> {
-    const { stored } = await this.#request(voter.machine, { kind: 'read' });
-    began();
-    await this.#request(voter.machine, { kind: 'wait', accepted: stored.accepted?.ballot ?? NO_BALLOT });
+  async #wait({ machine, state }: Voter): Promise<void> {
+    const accepted = this.#accepted.get(state) ?? NO_BALLOT;
+    const found = await this.#request(machine, { kind: 'wait', accepted });
+    if (found.state !== state)
+      throw new FleetError('registry-unavailable', `Voter "${machine}" has lost its state`);
   }
 
   /** The state of a machine, which is made if it has none, or has `unless`. */
@@ -291,6 +309,7 @@ export class HeadVoters implements Acceptors<Head> {
     if (state === undefined)
       return { state, stored: { promised }, owner, isInvalid: answer.invalid ?? !hasRoom };
     this.#holdings.set(state, answer.contents);
+    this.#accepted.set(state, accepted?.ballot ?? NO_BALLOT);
     if (value !== undefined && value.membership.epoch > (this.#latest?.membership.epoch ?? 0))
       this.#latest = value;
     const stored = { promised, ...(accepted && value && { accepted: { ballot: accepted.ballot, value } }) };

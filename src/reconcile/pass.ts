@@ -1,6 +1,7 @@
 import type { RolloutLimits } from '../plan/rollout.ts';
 import type { MachinePlan } from '../plan/step.ts';
 import type { Action } from '../plan/steps.ts';
+import type { RegistryView } from '../registry/view.ts';
 import type { Waits } from '../systemd/change-jobs.ts';
 import type { Pass } from './verdicts.ts';
 
@@ -14,6 +15,8 @@ export type PassOptions = {
   readonly limits?: RolloutLimits | undefined;
   /** Name of a machine that its standard units leave. */
   readonly drain?: string;
+  /** The registry after the change of the command, which is read otherwise. */
+  readonly known?: RegistryView | undefined;
   /** Ends the pass: it waits for the changes that were sent, and sends no others. */
   readonly signal?: AbortSignal | undefined;
 };
@@ -22,6 +25,8 @@ export type PassOptions = {
 export type ReconcileReport = Pass & {
   /** The plans in the order of execution. */
   readonly waves: readonly (readonly MachinePlan[])[];
+  /** The registry with the results of the pass; undefined if there were none to store, or another process ran the pass. */
+  readonly settled?: RegistryView | undefined;
   /**
    * The units whose new text failed, and whose target is the old one again, with its hash; undefined for none. `isBack` if no
    * machine has failed to return to it.

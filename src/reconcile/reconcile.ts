@@ -59,12 +59,12 @@ async function withRestored(
 async function runPass(
   ports: Ports,
   only: ReadonlySet<string> | 'everything',
-  { actions = new Map(), maxParallel, limits, drain, signal }: PassOptions,
+  { actions = new Map(), maxParallel, limits, drain, known: given, signal }: PassOptions,
 ): Promise<ReconcileReport> {
   const { emit, clock } = ports;
   const begun = clock.now();
   emit({ kind: 'pass-begun', scope: only });
-  const registry = await ports.registry.load();
+  const registry = given ?? (await ports.registry.load());
   const named = only === 'everything' ? new Set(registry.units.keys()) : withPartners(only, registry.units);
   const names = [...named].filter((name) => !isTemplate(parseUnitName(name)));
   const request = { names, digests: true };
@@ -102,10 +102,10 @@ async function runPass(
     const waves = order.filter(({ isCheck }) => !isCheck).map((each) => each.plans);
     const pass = { snapshot, decisions: reported, plans: waves.flat(), outcomes };
     const logged = logOutcomes(outcomes, known, (unit) => actions.get(unit) === 'restart');
-    const restored = await settle(ports.registry, pass, known, logged, { rollouts, limits });
+    const { restored, settled } = await settle(ports.registry, pass, known, logged, { rollouts, limits });
     const failures = outcomes.filter(({ failure }) => failure !== undefined).length;
     emit({ kind: 'pass-done', failures, ms: clock.now() - begun });
-    if (restored.length === 0) return { ...pass, waves };
+    if (restored.length === 0) return { ...pass, waves, settled };
     return {
       ...pass,
       waves,

@@ -13,7 +13,7 @@ type Move = Extract<Decision, { kind: 'move' }>;
 /**
  * Stores the results of a pass: removed units lose their assignment, and so do units that their new machine refused because
  * it has a foreign unit of that name; failed moves are reverted, new verdicts on texts and the edits `logged` are added, and failed texts are held.
- * Resolves with the units that have their old text again.
+ * Resolves with the units that have their old text again, and the registry afterwards if something was stored.
  * `known` is the view of the pass's decision.
  */
 export async function settle(
@@ -22,7 +22,7 @@ export async function settle(
   known: RegistryView,
   logged: readonly Edit[],
   rollouts: RolloutsOfPass,
-): Promise<readonly DesiredUnit[]> {
+): Promise<{ readonly restored: readonly DesiredUnit[]; readonly settled?: RegistryView }> {
   const { snapshot, decisions, plans, outcomes } = pass;
   const failed = new Set(outcomes.filter(({ failure }) => failure !== undefined).map(({ unit }) => unit));
   const foreign = new Set(
@@ -36,9 +36,9 @@ export async function settle(
     ...verdicts(pass, view),
     ...holdEdits(failedTexts(pass, rollouts, view), view),
   ];
-  if (gone.length + returning.length + judged(known).length + logged.length === 0) return [];
+  if (gone.length + returning.length + judged(known).length + logged.length === 0) return { restored: [] };
   let restored: readonly DesiredUnit[] = [];
-  await registry.update((view) => {
+  const settled = await registry.update((view) => {
     restored = restoredUnits(failedTexts(pass, rollouts, view), view);
     return [
       ...logged,
@@ -47,7 +47,7 @@ export async function settle(
       ...judged(view),
     ];
   });
-  return restored;
+  return { restored, settled };
 }
 
 /**

@@ -4,7 +4,7 @@
 # lock_register NAME: until the script ends. Sets $N to its file and $C to the folder of its contents
 lock_register() {
   B=$L/registry N=$L/registry/$1.register C=$L/registry/$1.contents
-  (umask 077 && mkdir -p "$C") || return
+  [ -d "$C" ] || (umask 077 && mkdir -p "$C") || return
   [ -O "$B" ] || { echo "$B belongs to another user" >&2; return 1; }
   [ -e "$B/lock" ] || (umask 077 && : >>"$B/lock") || return
   exec 7>>"$B/lock" && flock -w 5 7 || { echo "another process holds $B/lock" >&2; return 1; }
@@ -14,13 +14,13 @@ read_register() {
   state= promised='0 0' accepted='0 0' value=
   [ -e "$N" ] || return 4
   # Only a small regular file was written by fleet; to read another one may take forever.
-  [ -f "$N" ] && size=$(stat -c %s "$N") && [ "$size" -le 262144 ] || return 5
+  [ -f "$N" ] && about=$(stat -c '%s %i %W' "$N") && [ "${about%% *}" -le 262144 ] || return 5
   # The last write may have been interrupted before it was durable.
   [ ! -e "$N.unsynced" ] || { sync "$B" && rm -f "$N.unsynced"; } || return 1
   {
     read -r format && read -r stored && read -r file && read -r promise && read -r proposal &&
       IFS= read -r text && read -r sum
-  } <"$N" && [ "$format" = 'fleet-register 1' ] && [ "$file" = "$(stat -c '%i %W' "$N")" ] &&
+  } <"$N" && [ "$format" = 'fleet-register 1' ] && [ "$file" = "${about#* }" ] &&
     [ "$sum" = "$(register_text "$stored" "$file" "$promise" "$proposal" "$text" | sha256sum)" ] || return 5
   state=$stored promised=$promise accepted=$proposal value=$text
 }
@@ -28,10 +28,10 @@ register_text() { printf 'fleet-register 1\n%s\n%s\n%s\n%s\n%s\n' "$@"; }
 # write_register: it is durable afterwards, and every reader finds the old one or the new one. A copy of the file, as a
 # backup makes it, has another inode number or time of birth.
 write_register() {
-  rm -rf "$N.new" && (umask 077 && : >"$N.new") && file=$(stat -c '%i %W' "$N.new") || return 1
+  { [ ! -e "$N.new" ] || rm -rf "$N.new"; } && (umask 077 && : >"$N.new") && file=$(stat -c '%i %W' "$N.new") || return 1
   set -- "$state" "$file" "$promised" "$accepted" "$value"
   { register_text "$@" && register_text "$@" | sha256sum; } >"$N.new" && sync "$N.new" &&
-    : >"$N.unsynced" && mv -f "$N.new" "$N" && sync "$B" && rm -f "$N.unsynced"
+    true >"$N.unsynced" && mv -f "$N.new" "$N" && sync "$B" && rm -f "$N.unsynced"
 }
 # higher BALLOT BALLOT: the first one is higher
 higher() {
@@ -62,6 +62,12 @@ prepare() {
   read_register || { [ $? -ne 1 ]; return; }
   [ "$state" = "$1" ] && higher "$2" "$promised" || return 0
   promised=$2
+  write_register
+}
+# reserve PROPOSER: promises the next round to a proposer that has not read the register yet
+reserve() {
+  read_register || { [ $? -ne 1 ]; return; }
+  promised="$((${promised% *} + 1)) $1"
   write_register
 }
 # accept STATE BALLOT VALUE HASH...: the value, if its contents are there. It promises the next ballot of the same proposer, too.

@@ -22,7 +22,7 @@ export function registerQuery(request: VoterRequest): Query<VoterAnswer, 'regist
     request,
     most: 'text',
     deadlineMs: deadlineOf(request),
-    isPublic: action.kind === 'read',
+    isPublic: action.kind === 'read' || action.kind === 'reserve',
     script:
       withoutComments(registerShell) +
       complete('register', [
@@ -46,6 +46,8 @@ function deadlineOf({ action, unlessKnown }: VoterRequest): number {
 
 function actionLines({ register, action }: VoterRequest): readonly string[] {
   if (action.kind === 'read') return [];
+  // A register that cannot be written can still be read.
+  if (action.kind === 'reserve') return [`step change reserve ${action.proposer}`];
   if (action.kind === 'wait') {
     const { round, proposer } = action.accepted;
     return [

@@ -153,10 +153,10 @@ describe('a command that another one overrules', () => {
   it('keeps what its pass found out when the registry cannot be read any more', async () => {
     const { scene, me } = await people();
     await start(me, { units: ['a'], cwd: scene.cwd, replace: false });
-    // The pass loads the registry, and only the comparison after it reads a part.
+    // The pass loads the registry, and only the comparison after it reads a part, because the pass has no results to store.
     const read = () => Promise.reject(new FleetError('registry-unavailable', 'etcd does not answer'));
-    const request = await unload({ ...me, registry: { ...me.registry, read } }, ['a']);
-    expect(outcome(request)).toEqual(['a.service: inactive', 'a.service: registry-unavailable']);
+    const request = await stop({ ...me, registry: { ...me.registry, read } }, ['a']);
+    expect(outcome(request)).toEqual(['a.service: loaded m1', 'a.service: registry-unavailable']);
   });
 
   it('destroys nothing that was started again', async () => {

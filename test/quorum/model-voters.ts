@@ -61,6 +61,10 @@ export class ModelVoters {
       }
       disk.state ??= `${++this.#states}`.padStart(32, '0');
     }
+    if (action.kind === 'reserve' && disk.state !== undefined) {
+      const { round } = disk.stored.promised;
+      disk.stored = { ...disk.stored, promised: { round: round + 1, proposer: action.proposer } };
+    }
     if (
       action.kind === 'prepare' &&
       action.state === disk.state &&

@@ -198,6 +198,9 @@ export class Simulation {
   }
 
   #proposer(membership: Membership, alive: () => boolean): Proposer<Link> {
+    const proposer = ++this.#proposers;
+    // A proposer that will change the register reserves a ballot with its first reads.
+    let reserved = this.#random() < 0.3 ? 3 : 0;
     const later = <T>(work: () => T): Promise<T> =>
       new Promise((resolve) => {
         this.#events.push(() => {
@@ -217,12 +220,15 @@ export class Simulation {
         this.#send(voter, change, answer);
       });
     const acceptors: Acceptors<Link> = {
-      read: (voter) => ask(voter, (stored) => stored),
+      read: (voter) => {
+        const reserves = reserved-- > 0;
+        return ask(voter, (stored) => (reserves ? this.#reserve(stored, proposer) : stored));
+      },
       prepare: (voter, ballot) => ask(voter, (stored) => this.#promise(stored, ballot)),
       accept: (voter, ballot, value) => ask(voter, (stored) => this.#accept(stored, ballot, value)),
     };
     return new Proposer(acceptors, {
-      proposer: ++this.#proposers,
+      proposer,
       membership,
       pause: () => later(() => undefined),
       patience: () => later(() => undefined),
@@ -325,6 +331,10 @@ export class Simulation {
       }
       end(isKilled ? undefined : after);
     });
+  }
+
+  #reserve(stored: Stored<Link>, proposer: number): Stored<Link> {
+    return { ...stored, promised: { round: stored.promised.round + 1, proposer } };
   }
 
   #promise(stored: Stored<Link>, ballot: Ballot): Stored<Link> {

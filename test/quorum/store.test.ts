@@ -71,6 +71,27 @@ describe('a store on machines', () => {
     await second.close();
   });
 
+  it('needs one request to each voter for the first change, if that is prepared by the first look', async () => {
+    const voters = new ModelVoters();
+    await opener(voters)().commit([put('a')]);
+    const requestsOf = async (reserves: boolean): Promise<number> => {
+      const store = opener(voters, { reserves })();
+      const { revision } = await store.list('');
+      voters.requests = 0;
+      expect(await store.commit([put(`b${revision}`)], revision)).toMatchObject({ kind: 'committed' });
+      return voters.requests;
+    };
+    expect([await requestsOf(true), await requestsOf(false)]).toEqual([3, 6]);
+    // A promise to one process ends that to another.
+    const [first, second] = [opener(voters, { reserves: true })(), opener(voters, { reserves: true })()];
+    for (const store of [first, second]) await store.list('');
+    voters.requests = 0;
+    await second.commit([put('c')]);
+    expect(voters.requests).toBe(3);
+    await first.commit([put('d')]);
+    expect((await second.list('')).records.map(({ key }) => key)).toEqual(['a', 'b1', 'b2', 'c', 'd']);
+  });
+
   it.each([['web-1'], ['web-2'], ['web-3']])('reads and commits while %s is down', async (machine) => {
     const voters = new ModelVoters();
     const open = opener(voters);

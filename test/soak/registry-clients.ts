@@ -22,7 +22,7 @@ export async function openCounter(operator: Operator): Promise<QuorumStore> {
     home: operator.folder,
   };
   const config = await loadConfig({ flags: {}, env: streams.env, cwd: streams.cwd, home: streams.home });
-  return openMachinesStore('counter', config, streams);
+  return (await openMachinesStore('counter', config, streams)).store;
 }
 
 const KEY = 'counter';

@@ -1,7 +1,15 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFileSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/base/hash.ts';
 import type { VoterAnswer, VoterRequest } from '../../src/quorum/voters.ts';
@@ -35,7 +43,7 @@ describe('a register on a machine', () => {
     const state = '1'.padStart(32, '0');
     for (let i = 0; i < 60; i++) {
       const ballot = {
-        round: Math.floor(random() * 4) + Math.floor(i / 10),
+        round: Math.floor(random() * 6) + Math.floor(i / 5),
         proposer: Math.floor(random() * 3) + 1,
       };
       const named = random() < 0.9 ? state : 'f'.repeat(32);
@@ -48,6 +56,7 @@ describe('a register on a machine', () => {
         pick<Action>(random, [
           { kind: 'read' },
           { kind: 'create' },
+          { kind: 'reserve', proposer: ballot.proposer },
           { kind: 'prepare', state: named, ballot },
           { kind: 'accept', state: named, ballot, value, contents },
           { kind: 'accept', state: named, ballot, value, contents },
@@ -145,6 +154,21 @@ describe('a register on a machine', () => {
     expect(fresh.state).not.toBe(state);
     expect(fresh.stored).toEqual({ promised: { round: 0, proposer: 0 } });
     expect(readFileSync(`${file}.replaced`)).toEqual(before);
+  });
+
+  it('is read with a promise, also if that cannot be written', async () => {
+    const machine = await createLocalMachine();
+    const ask = (action: Action): Promise<VoterAnswer> =>
+      machine.connect().session.ask(registerQuery({ register: 'head', action }));
+    const { state = '' } = await ask({ kind: 'create' });
+    await ask({ kind: 'accept', state, ballot: BALLOT, value: '{}', contents: [] });
+    expect((await ask({ kind: 'reserve', proposer: 9 })).stored.promised).toEqual({ round: 7, proposer: 9 });
+    symlinkSync('/nowhere/file', machine.path('var/registry/head.register.unsynced'));
+    expect((await ask({ kind: 'reserve', proposer: 3 })).stored).toEqual({
+      promised: { round: 7, proposer: 9 },
+      accepted: { ballot: BALLOT, value: '{}' },
+    });
+    await expect(ask({ kind: 'prepare', state, ballot: { round: 8, proposer: 3 } })).rejects.toThrow();
   });
 
   it('has the old or the new state, wherever its script is killed', async () => {

@@ -131,7 +131,7 @@ const acceptCommand: Command = {
       import('../../operations/machine-membership.ts'),
       import('../../output/machines.ts'),
     ]);
-    const options = { guard: false, addsMachines: true };
+    const options = { guard: false, changes: true };
     const accepted = await withPorts({ flags, streams }, (ports) => acceptMachine(ports, name), options);
     printInfo(streams, [acceptedLine(name, accepted)]);
     return EXIT.done;
@@ -152,7 +152,7 @@ const distrustCommand: Command = {
       import('../../operations/machine-membership.ts'),
       import('../../output/machines.ts'),
     ]);
-    const options = { guard: false, addsMachines: true };
+    const options = { guard: false, changes: true };
     const units = await withPorts({ flags, streams }, (ports) => distrustMachine(ports, name), options);
     const { out, err } = distrustedLines(name, units);
     printInfo(streams, out);

@@ -17,7 +17,7 @@ import type { Ports, Voters } from '../../reconcile/ports.ts';
 import type { InventoryDifference } from '../../registry/inventory.ts';
 import { withConfig } from '../context.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
-import { openLeaderLock } from '../registry.ts';
+import { openLeaderLock, relocating } from '../registry.ts';
 import { handleSignals } from '../signals.ts';
 import { sshTargets } from '../ssh-targets.ts';
 import { type Streams, writeLines } from '../streams.ts';
@@ -49,7 +49,7 @@ export async function serve(flags: Flags, streams: Streams): Promise<ExitStatus>
       const given = { streams, signal: round, emit, supervisor, inherited, onBug };
       // The controller compares with what it sees, and waits for no other process.
       const onDifference = (difference: InventoryDifference): void => log(differenceEntry(difference));
-      const options = { guard: false, addsMachines: true, onDifference };
+      const options = { guard: false, changes: true, onDifference };
       await withConfig(config, streams, (ports) => keep(ports, config, given), options);
       if (!signals.ended.aborted) supervisor.reloading();
     }
@@ -80,6 +80,7 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
   const clock = steadyClock();
   const leads = (): boolean => election.isWon;
   const lock = await openLeaderLock(config, streams, leaderTtlOf(config));
+  const registry = relocating(ports.registry, lock, config);
   const election = new Election({
     lock,
     onChange: () => controller.wake(),
@@ -91,6 +92,7 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
   const controller = new Controller({
     ports: {
       ...ports,
+      registry,
       voters: ports.voters && withLock(ports.voters, lock),
       driver: countedDriver(ports.driver, (failure) => metrics.countSession(failure)),
       clock,
@@ -100,7 +102,7 @@ async function keep(ports: Ports, config: Config, round: Round): Promise<void> {
     emit,
   });
   const api = await serveApi({
-    ...{ ...round, registry: ports.registry, watcher: controller, origin: originOf(config), clock, leads },
+    ...{ ...round, registry, watcher: controller, origin: originOf(config), clock, leads },
     ...{ settings: config, metrics, events, electionError: () => election.failure },
   });
   const endWatch = supervisor.watch(() => controller.isAwake);

@@ -39,7 +39,7 @@ export async function add(
   const store = (ports: Ports): Promise<void> => addMachine(ports, machine);
   if (!(await isUsable(call, name, { prepared, store, done: 'added to' }))) return EXIT.failed;
   const config = prepared.isNew ? prepared.config : await ownConfig(flags, streams);
-  await withConfig(config, streams, store, { addsMachines: true });
+  await withConfig(config, streams, store, { changes: true });
   await prepared.write();
   if (prepared.isNew) streams.err(`There was no fleet.conf: created ${prepared.path}\n`);
   printInfo(streams, [`Machine ${name} added to ${prepared.path}`]);
@@ -76,7 +76,7 @@ export async function set(call: Call, name: string, words: readonly string[]): P
       printInfo(streams, [`Machine ${name} changed in ${prepared?.path ?? 'the registry'}`]);
       return EXIT.done;
     },
-    { addsMachines: true },
+    { changes: true },
   );
 }
 
@@ -87,7 +87,7 @@ export async function rename(call: Call, name: string, to: string): Promise<Exit
   const isListed = (each: string): boolean => config.machines.some(({ machine }) => machine.name === each);
   const prepared =
     isListed(name) && !isListed(to) ? await prepareFor(call, { kind: 'rename', name, to }) : undefined;
-  await withConfig(config, streams, (ports) => renameMachine(ports, name, to), { addsMachines: true });
+  await withConfig(config, streams, (ports) => renameMachine(ports, name, to), { changes: true });
   await prepared?.write();
   const where = prepared === undefined ? 'the registry' : prepared.path;
   printInfo(streams, [`Machine ${name} renamed to ${to} in ${where}`]);

@@ -48,7 +48,7 @@ export async function remove(call: Call, name: string): Promise<ExitStatus> {
       if (isListed) await edit.write();
       return { left: drains ? stays && [] : stays, moving: units, isStored: ports.voters !== undefined };
     },
-    { addsMachines: true, onDifference: () => undefined },
+    { changes: true, onDifference: () => undefined },
   );
   printInfo(streams, [`Machine ${name} removed from ${isListed ? edit.path : 'the registry'}`]);
   writeLines(streams.err, [...movingLines(moving), ...(left ? leftBehindLines(name, left, isStored) : [])]);
@@ -63,7 +63,7 @@ async function drainFirst(call: Call, departure: Departure): Promise<ExitStatus>
     await refuseNeededVoter(ports, departure);
     return drain(ports, request);
   };
-  const result = await withPorts(call, drainUnlessNeeded, { addsMachines: true });
+  const result = await withPorts(call, drainUnlessNeeded, { changes: true });
   const { out, err } = drainReport(result);
   printInfo(streams, out);
   writeLines(streams.err, err);
