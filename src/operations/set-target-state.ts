@@ -120,9 +120,11 @@ function endOfRuns({ now }: SubmitRequest, units: readonly DesiredUnit[]): Reado
 
 /** Whether a template is named together with its socket. */
 function isServed(argument: string, others: readonly string[]): boolean {
-  const { type, prefix } = unitNameOf(argument);
+  const served = unitNameOf(argument);
+  const { type, prefix } = served;
   return (
     type === 'service' &&
+    isTemplate(served) &&
     others.some((other) => {
       const name = isGlob(basename(other)) ? undefined : unitNameOf(other);
       return name?.type === 'socket' && name.prefix === prefix;

@@ -38,3 +38,11 @@ export function readText(
     { hint: 'Update fleet here', cause: read },
   );
 }
+
+/** The error for a unit that was recovered only from that machine. */
+export function notConfirmed(name: string, machine: string | undefined): FleetError {
+  const message = `Unit "${name}" is not confirmed: it was recovered only from machine "${machine}"`;
+  return new FleetError('not-recoverable', message, {
+    hint: `To see it: fleetctl cat ${name}; to accept it: fleetctl recover --accept ${name}; to reject it: fleetctl recover --reject ${name}`,
+  });
+}

@@ -272,10 +272,9 @@ function heldUnit(edit: Edit, view: RegistryView): StoredUnit | undefined {
 }
 
 function historyIn(view: RegistryView, name: string): Document<'history/'> {
-  const verdicts = view.verdicts(name);
-  const destroyed = view.destroyed(name);
+  const { entries = [], verdicts = {}, destroyed } = view.historyDocument(name) ?? {};
   return {
-    entries: [...view.history(name)],
+    entries,
     ...(Object.keys(verdicts).length > 0 && { verdicts }),
     ...(destroyed !== undefined && { destroyed }),
   };

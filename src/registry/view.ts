@@ -19,7 +19,7 @@ import { isTemplateName, parseUnitName, storedNameProblem } from '../unit/unit-n
 import { corrupt, type Document, type DocumentKind, readDocument, sortEventKeys } from './documents.ts';
 import { type KnownMachine, type RemovedMachine, type StoredUnit, UNKNOWN_MACHINE } from './edit.ts';
 import { Part } from './part.ts';
-import { readable, readText } from './read-text.ts';
+import { notConfirmed, readable, readText } from './read-text.ts';
 
 /** One text of a unit name. `at` is epoch ms, `by` the author, as `user@host`. */
 export type HistoryEntry = Document<'history/'>['entries'][number];
@@ -200,19 +200,23 @@ export class RegistryView {
     return this.#keys('machines/').map((name) => [name, this.#must('machines/', `machines/${name}`)]);
   }
 
+  historyDocument(name: string): Document<'history/'> | undefined {
+    return this.#read('history/', `history/${name}`);
+  }
+
   /** The texts of a unit name, oldest first. */
   history(name: string): readonly HistoryEntry[] {
-    return this.#read('history/', `history/${name}`)?.entries ?? [];
+    return this.historyDocument(name)?.entries ?? [];
   }
 
   /** The time and author of the command that destroyed the unit; undefined if it was not destroyed, or was submitted again. */
   destroyed(name: string): Document<'history/'>['destroyed'] {
-    return this.#read('history/', `history/${name}`)?.destroyed;
+    return this.historyDocument(name)?.destroyed;
   }
 
   /** Digest → verdict, for the texts of a unit name that were started. */
   verdicts(name: string): Readonly<Record<string, Verdict>> {
-    return this.#read('history/', `history/${name}`)?.verdicts ?? {};
+    return this.historyDocument(name)?.verdicts ?? {};
   }
 
   /** The keys of {@link events}, oldest first. */
@@ -294,7 +298,11 @@ export class RegistryView {
       const unconfirmed = this.#unconfirmed(name, document);
       return unconfirmed === undefined
         ? { kind: 'unit', unit: this.#unit(name, document, record.revision + base) }
-        : { kind: 'unconfirmed', unit: unconfirmed, error: notConfirmed(unconfirmed) };
+        : {
+            kind: 'unconfirmed',
+            unit: unconfirmed,
+            error: notConfirmed(name, unconfirmed.unconfirmed?.machine),
+          };
     } catch (error) {
       if (isFleetError(error)) return { kind: 'unreadable', error };
       throw error;
@@ -388,11 +396,4 @@ function heldOf({ held }: Pick<Document<'units/'>, 'held'>): Held | undefined {
 /** The digests in a document, without parsing it. */
 function digestsIn({ value }: StoreRecord): readonly string[] {
   return value.match(/[0-9a-f]{64}/g) ?? [];
-}
-
-function notConfirmed({ name, unconfirmed }: StoredUnit): FleetError {
-  const message = `Unit "${name}" is not confirmed: it was recovered only from machine "${unconfirmed?.machine}"`;
-  return new FleetError('not-recoverable', message, {
-    hint: `To see it: fleetctl cat ${name}; to accept it: fleetctl recover --accept ${name}; to reject it: fleetctl recover --reject ${name}`,
-  });
 }
