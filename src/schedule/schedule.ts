@@ -121,7 +121,8 @@ function steadyOf(snapshot: ClusterSnapshot): ClusterSnapshot {
 function reasonToLeave(context: Context, from: MachineId): Reason | undefined {
   const machine = context.workload.view(from);
   if (machine === undefined) return { code: 'machine-removed', machine: from };
-  const reasons = violations({ ...context, machine }).filter(mustLeave);
+  const { unit, workload, snapshot } = context;
+  const reasons = violations({ unit, workload, snapshot, machine }).filter(mustLeave);
   return reasons.find(({ code }) => code === 'machine-silent') ?? reasons[0];
 }
 
@@ -168,11 +169,11 @@ function choose(context: Context): Choice {
   return { best: context.workload.best(context.unit, feasible), rejected };
 }
 
-function feasibleMachines(context: Context): Feasibility {
+function feasibleMachines({ unit, workload, snapshot }: Context): Feasibility {
   const feasible: MachineView[] = [];
   const rejected: Rejection[] = [];
-  for (const machine of context.snapshot.machines) {
-    const reason = firstViolation({ ...context, machine });
+  for (const machine of snapshot.machines) {
+    const reason = firstViolation({ unit, workload, snapshot, machine });
     if (reason === undefined) feasible.push(machine);
     else rejected.push({ machine: machine.machine.name, reason });
   }
