@@ -48,7 +48,7 @@ export function readTrusted(path: string, most: number = LARGEST_FILE): Buffer {
     if (kind !== undefined) throw new UnusableFile(path, `it is a ${kind}`);
     checkLink(path);
     checkAccess(path, stats);
-    return readUpTo(file, path, most);
+    return readUpTo(file, path, stats.size, most);
   } finally {
     closeSync(file);
   }
@@ -100,10 +100,12 @@ function openFile(path: string, flags: number): number {
   }
 }
 
-function readUpTo(file: number, path: string, most: number): Buffer {
+/** `size` is that of the file, or 0 for a pipe: buffers of another size cost more than the reading of a small file. */
+function readUpTo(file: number, path: string, size: number, most: number): Buffer {
   const chunks: Buffer[] = [];
+  const step = size === 0 ? 64 * 1024 : Math.min(size + 1, 64 * 1024);
   for (let left = most + 1; left > 0; ) {
-    const chunk = Buffer.allocUnsafe(Math.min(left, 64 * 1024));
+    const chunk = Buffer.allocUnsafe(Math.min(left, step));
     const length = readSync(file, chunk);
     if (length === 0) return Buffer.concat(chunks);
     chunks.push(chunk.subarray(0, length));

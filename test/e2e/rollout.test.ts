@@ -82,8 +82,9 @@ onMachines('a new text of a global unit', () => {
   });
 });
 
-/** For a busy box, because a refused command is no part of these tests. */
+/** For a busy box. */
 const PATIENT = { connect_timeout: '20s' };
+const SOON = { timeout: 90_000, interval: 100 };
 
 /** Lines `up 1 old 123.45` and `down 1 old 123.46`, by instance, text and uptime, which all machines share. */
 type Run = { readonly kind: string; readonly instance: string; readonly text: string; readonly at: number };
@@ -123,7 +124,7 @@ onMachines('a new text of six instances', () => {
     text: string,
     signal: NodeJS.Signals,
   ): Promise<number> => {
-    await expect.poll(async () => (await startedWith(text)).size).toBeGreaterThan(0);
+    await expect.poll(async () => (await startedWith(text)).size, SOON).toBeGreaterThan(0);
     process.kill(signal);
     await ended;
     return (await startedWith(text)).size;
@@ -150,21 +151,21 @@ onMachines('a new text of six instances', () => {
     write('second');
     expect(await interrupt(apply(), 'second', 'SIGKILL')).toBeLessThan(6);
     const fleetd = startFleetd();
-    await expect.poll(async () => (await startedWith('second')).size).toBe(6);
+    await expect.poll(async () => (await startedWith('second')).size, SOON).toBe(6);
     await fleetd.end();
     write('third');
     expect(await interrupt(apply(), 'third', 'SIGINT')).toBeLessThan(6);
     expect((await other.fleetctl('reconcile')).status).toBe(0);
     expect((await startedWith('third')).size).toBe(6);
     expect(await mostDown()).toBe(1);
-  });
+  }, 300_000);
 
-  it('that fails runs on one of them, for every operator that continues after kill -9', async () => {
+  it('that fails runs on one of them, also if others continue after kill -9', async () => {
     write('bad', 'exit 9');
     expect(await interrupt(apply(), 'bad', 'SIGKILL')).toBe(1);
     expect((await other.fleetctl('reconcile')).stderr).toContain('held: text');
     const fleetd = startFleetd();
-    await fleetd.logged('failed', { reason: 'held' });
+    await fleetd.logged('failed', { reason: 'held' }, SOON.timeout);
     await fleetd.end();
     expect((await apply().ended).status).toBe(1);
     expect((await startedWith('bad')).size).toBe(1);
@@ -172,5 +173,5 @@ onMachines('a new text of six instances', () => {
     expect((await apply().ended).status).toBe(0);
     expect((await startedWith('fourth')).size).toBe(6);
     expect(await mostDown()).toBe(1);
-  });
+  }, 300_000);
 });

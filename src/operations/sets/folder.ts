@@ -69,12 +69,14 @@ async function readFolder(folder: string, cwd: string): Promise<Part> {
     });
   });
   if (entries instanceof FleetError) return { ...NOTHING, problems: [{ unit: folder, error: entries }] };
+  const real = await realpath(resolve(cwd, folder)).catch(() => resolve(cwd, folder));
   const parts = await Promise.all(
     entries
       .filter(({ name }) => !SILENT.test(name))
       .toSorted((a, b) => compareText(a.name, b.name))
       .map(async (entry): Promise<Part> => {
         const path = join(folder, entry.name);
+        if (entry.isFile()) return readUnit(path, cwd, join(real, entry.name));
         if (!entry.isDirectory()) return readUnit(path, cwd);
         const part = await readFolder(path, cwd);
         return part.files.length + part.problems.length > 0 ? part : skip(`${path}/`);
@@ -87,7 +89,8 @@ async function readFolder(folder: string, cwd: string): Promise<Part> {
   };
 }
 
-async function readUnit(shown: string, cwd: string): Promise<Part> {
+/** `regular` is the real path of a file that is known to be a regular one. */
+async function readUnit(shown: string, cwd: string, regular?: string): Promise<Part> {
   const name = basename(shown);
   const path = resolve(cwd, shown);
   if (!isUnitSuffix(name)) return skip(shown);
@@ -95,13 +98,11 @@ async function readUnit(shown: string, cwd: string): Promise<Part> {
     const message = `Cannot use file ${inQuotes(shown)}: ${unitNameProblem(name)}`;
     return { ...NOTHING, problems: [{ unit: name, error: new FleetError('unit-name', message) }] };
   }
-  const stats = await stat(path).catch(() => undefined);
+  const stats = regular === undefined ? await stat(path).catch(() => undefined) : undefined;
   if (stats?.isDirectory() === true) return skip(shown);
-  const [real, link] = await Promise.all([
-    realpath(path).catch(() => path),
-    lstat(path).catch(() => undefined),
-  ]);
-  const isLink = link?.isSymbolicLink() === true;
+  const real = regular ?? (await realpath(path).catch(() => path));
+  const isLink =
+    regular === undefined && (await lstat(path).catch(() => undefined))?.isSymbolicLink() === true;
   const content =
     readUnitText(path, shown, 'Correct the file, or remove it from the folder') ?? missing(shown, isLink);
   return { ...NOTHING, files: [{ name: parseUnitName(name), file: { path: shown, content }, real, isLink }] };
