@@ -8,7 +8,8 @@ import type { Machine } from '../machine/machine.ts';
 import { differenceLines } from '../output/inventory.ts';
 import { guarded } from '../reconcile/guard.ts';
 import type { Observer, Ports } from '../reconcile/ports.ts';
-import { addingMachines, type InventoryDifference } from '../registry/inventory.ts';
+import { addingMachines } from '../registry/adding-machines.ts';
+import type { InventoryDifference } from '../registry/inventory.ts';
 import { previewRegistry } from '../registry/registry.ts';
 import type { SshTarget } from '../ssh/target.ts';
 import type { SessionTransport } from '../ssh/transport.ts';
@@ -18,6 +19,7 @@ import { createSshDriver } from '../systemd/ssh-driver.ts';
 import { clusterAccess, transportFor } from './access.ts';
 import type { Call } from './command.ts';
 import { followPass } from './follow-pass.ts';
+import { foundEndpoint } from './found-controller.ts';
 import { reportingDifferences } from './inventory-differences.ts';
 import { isNamed, namedController, ownConfig } from './own-config.ts';
 import { openRegistry, registryOptions } from './registry.ts';
@@ -132,7 +134,7 @@ async function controllerFor(
   ports: Ports,
   wait: WaitPolicy,
 ) {
-  const { foundEndpoint, linkToController } = await import('./controller-pass.ts');
+  const { linkToController } = await import('./controller-pass.ts');
   const endpoint = controller === true ? foundEndpoint(config) : controller;
   if (endpoint === undefined) return undefined;
   const { author } = registryOptions(streams);

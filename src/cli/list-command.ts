@@ -1,6 +1,6 @@
 import { FleetError } from '../base/errors.ts';
 import type { Listing } from '../operations/listing.ts';
-import type { SnapshotSource } from '../operations/observe-cluster.ts';
+import type { SnapshotSource } from '../operations/snapshot-source.ts';
 import { type ListingView, listingJson } from '../output/field.ts';
 import type { Call, CommandOption } from './command.ts';
 import { EXIT } from './exit-status.ts';

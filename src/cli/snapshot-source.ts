@@ -3,15 +3,13 @@ import type { SnapshotDocument } from '../api/snapshot.ts';
 import { isFleetError } from '../base/errors.ts';
 import type { ClusterSnapshot } from '../cluster/snapshot.ts';
 import type { Config } from '../config/config.ts';
-import { loadConfig } from '../config/load.ts';
-import type { SnapshotSource } from '../operations/observe-cluster.ts';
+import type { SnapshotSource } from '../operations/snapshot-source.ts';
 import { formatAge } from '../output/format.ts';
 import { differenceLines } from '../output/inventory.ts';
 import { UNKNOWN_MACHINE } from '../registry/edit.ts';
 import { type Inventory, inventoryDifferences } from '../registry/inventory.ts';
 import type { Call } from './command.ts';
-import { withConfig } from './context.ts';
-import { foundEndpoint, isControllerOf } from './controller-pass.ts';
+import { foundEndpoint, isControllerOf } from './found-controller.ts';
 import { withEndpoint } from './named-endpoint.ts';
 import { isNamed, namedController } from './own-config.ts';
 import { type Streams, writeLines } from './streams.ts';
@@ -34,9 +32,12 @@ export async function withSnapshotSource<T>(
   const named = namedController(flags, streams);
   if (isNamed(named))
     return withEndpoint(named, { flags, streams }, (endpoint) => work(snapshotsOf(endpoint, streams)));
+  const { loadConfig } = await import('../config/load.ts');
   const config = await loadConfig({ flags, ...streams });
   const found = named.endpoint === 'none' ? undefined : await controllerOf(config, streams);
-  return found === undefined ? withConfig(config, streams, work) : work(found);
+  if (found !== undefined) return work(found);
+  const { withConfig } = await import('./context.ts');
+  return withConfig(config, streams, work);
 }
 
 /** The fleetd on the socket of `config`, if it has the same registry and machines. */

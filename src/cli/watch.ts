@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { FleetError, isFleetError } from '../base/errors.ts';
 import { formatDuration, parseDuration } from '../base/time.ts';
 import type { Listing } from '../operations/listing.ts';
-import type { SnapshotSource } from '../operations/observe-cluster.ts';
+import type { SnapshotSource } from '../operations/snapshot-source.ts';
 import { type ListingView, listingJson, listingSignature } from '../output/field.ts';
 import { jsonLine } from '../output/json.ts';
 import { screenView, streamView, type Viewer } from '../output/watch.ts';

@@ -9,7 +9,7 @@ import {
 } from '../cluster/snapshot.ts';
 import type { Metadata } from '../machine/machine.ts';
 import { type Listing, type MachineRef, machineRef, unreachableMachines } from './listing.ts';
-import { observeCluster, type SnapshotSource } from './observe-cluster.ts';
+import { type SnapshotSource, snapshotFrom } from './snapshot-source.ts';
 
 /** One machine of the inventory. */
 export type MachineRow = MachineRef & {
@@ -30,7 +30,7 @@ export type MachineRow = MachineRef & {
 
 /** All machines; those that never answered, and have no known id, are last. */
 export async function listMachines(from: SnapshotSource): Promise<Listing<MachineRow>> {
-  const snapshot = await observeCluster(from, { vitals: true, withoutRegistry: true });
+  const snapshot = await snapshotFrom(from, { vitals: true, withoutRegistry: true });
   // A machine that this fleet.conf lacks is only a warning.
   const listed = snapshot.machines.filter(({ unreachable }) => unreachable?.code !== UNLISTED);
   const rows = listed.map(

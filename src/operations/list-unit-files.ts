@@ -23,7 +23,7 @@ import {
   unknownUnits,
   unreachableMachines,
 } from './listing.ts';
-import { observeCluster, type SnapshotSource } from './observe-cluster.ts';
+import { type SnapshotSource, snapshotFrom } from './snapshot-source.ts';
 
 /** One unit of the registry. */
 export type UnitFileRow = {
@@ -49,7 +49,7 @@ export type UnitFileRow = {
 };
 
 export async function listUnitFiles(from: SnapshotSource): Promise<Listing<UnitFileRow>> {
-  const snapshot = await observeCluster(from, { digests: true });
+  const snapshot = await snapshotFrom(from, { digests: true });
   const copied = snapshot.units.filter(
     ({ placement, target, machine }) => placement.global || (target === 'loaded' && machine === undefined),
   );

@@ -24,7 +24,7 @@ import {
   unknownUnits,
   unreachableMachines,
 } from './listing.ts';
-import { observeCluster, type SnapshotSource } from './observe-cluster.ts';
+import { type SnapshotSource, snapshotFrom } from './snapshot-source.ts';
 
 /**
  * One unit on one machine, with the states of systemd; `unknown` / `unreachable` if the machine is unreachable, `unknown` /
@@ -52,7 +52,7 @@ const ABSENT = { load: 'not-found', active: 'inactive', sub: 'dead', hash: '' };
 /** All units of fleet on machines, and all units that should be on one. */
 export async function listUnits(from: SnapshotSource): Promise<Listing<UnitRow>> {
   // Digests include the clock, which converts times since boot of timers to times of day.
-  const snapshot = await observeCluster(from, { digests: true, withoutRegistry: true });
+  const snapshot = await snapshotFrom(from, { digests: true, withoutRegistry: true });
   const triggers = triggersByUnit(snapshot);
   const rows = [
     ...leftBehind(snapshot),

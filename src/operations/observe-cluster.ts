@@ -9,10 +9,7 @@ import { asProposed } from '../registry/inventory.ts';
 import { RegistryView } from '../registry/view.ts';
 import type { ObserveRequest } from '../systemd/observation.ts';
 
-/** The source of a listing: the machines, or a controller that observes them. */
-export type SnapshotSource = Ports | { readonly snapshot: () => Promise<ClusterSnapshot> };
-
-type ObserveOptions = Partial<Pick<ObserveRequest, 'names' | 'vitals' | 'digests'>> & {
+export type ObserveOptions = Partial<Pick<ObserveRequest, 'names' | 'vitals' | 'digests'>> & {
   readonly withoutRegistry?: boolean;
 };
 
@@ -21,17 +18,13 @@ type ObserveOptions = Partial<Pick<ObserveRequest, 'names' | 'vitals' | 'digests
  * write them. `vitals` adds load and memory; `digests` adds changed files and the clocks. With `withoutRegistry`, a registry
  * without a majority of its voters leads to the units of the machines alone.
  */
-export async function observeCluster(
-  from: SnapshotSource,
-  options: ObserveOptions = {},
-): Promise<ClusterSnapshot> {
-  if ('snapshot' in from) return from.snapshot();
+export async function observeCluster(ports: Ports, options: ObserveOptions = {}): Promise<ClusterSnapshot> {
   const { names = [], vitals = false, digests = false, withoutRegistry = false } = options;
   const request = { names, digests, vitals };
-  if (from.early === undefined) return observeNow(from, request, withoutRegistry);
-  const driver = observedEarly(from.driver, asProposed(from.machines), request);
+  if (ports.early === undefined) return observeNow(ports, request, withoutRegistry);
+  const driver = observedEarly(ports.driver, asProposed(ports.machines), request);
   try {
-    return await observeNow({ ...from, driver }, request, withoutRegistry);
+    return await observeNow({ ...ports, driver }, request, withoutRegistry);
   } finally {
     await driver.close();
   }

@@ -1,8 +1,6 @@
 import { isSameAddress } from '../config/address.ts';
 import { formatMetadata, type Machine, type Metadata, type ProposedMachine } from '../machine/machine.ts';
-import { type Edit, type KnownMachine, type RemovedMachine, UNKNOWN_MACHINE } from './edit.ts';
-import { type Registry, withWholeViews } from './registry.ts';
-import type { RegistryView } from './view.ts';
+import type { KnownMachine, RemovedMachine } from './edit.ts';
 
 /** The machines in a registry, and those that commands have removed from it, by name. */
 export type Inventory = {
@@ -61,8 +59,8 @@ export function asProposed(proposed: readonly ProposedMachine[]): readonly Machi
   return clusterMachines({ machines: new Map() }, proposed);
 }
 
-/** Undefined for a machine that is not used. */
-function effective(inventory: Inventory, proposed: ProposedMachine): Machine | undefined {
+/** The machine that is used for a proposed one; undefined if none is. */
+export function effective(inventory: Inventory, proposed: ProposedMachine): Machine | undefined {
   const known = inventory.machines.get(proposed.name);
   if (known?.address !== undefined) {
     const { address, metadata = {} } = known;
@@ -108,53 +106,4 @@ export function inventoryDifferences(
       },
     ];
   });
-}
-
-/** The registry, where each change also adds the machines that only `proposed` has. */
-export function addingMachines(registry: Registry, proposed: readonly ProposedMachine[]): Registry {
-  return withWholeViews({
-    read: (use) => registry.read(use),
-    change: (decide, use, author) => {
-      const completed = (view: RegistryView): readonly Edit[] => {
-        const edits = decide(view);
-        return edits.length === 0 ? edits : withMachines(edits, view, proposed);
-      };
-      return registry.change(completed, use, author);
-    },
-    waitForChange: (view, signal) => registry.waitForChange(view, signal),
-    close: () => registry.close(),
-  });
-}
-
-/** The edits, which also store the machines that only `proposed` has. */
-function withMachines(
-  edits: readonly Edit[],
-  inventory: Inventory,
-  proposed: readonly ProposedMachine[],
-): readonly Edit[] {
-  const news = new Map(
-    proposed.flatMap((machine) => {
-      const isKnown = inventory.machines.get(machine.name)?.address !== undefined;
-      const added = isKnown ? undefined : effective(inventory, machine);
-      return added === undefined ? [] : [[added.name, added]];
-    }),
-  );
-  for (const edit of edits) if (edit.kind === 'delete-machine') news.delete(edit.name);
-  const completed = edits.map((edit): Edit => {
-    const added = edit.kind === 'put-machine' ? news.get(edit.name) : undefined;
-    if (edit.kind !== 'put-machine' || added === undefined) return edit;
-    return { ...edit, known: withPlace(edit.known, added) };
-  });
-  const stored = new Set(edits.flatMap((edit) => (edit.kind === 'put-machine' ? edit.name : [])));
-  const rest = [...news.values()].flatMap((added): readonly Edit[] => {
-    if (stored.has(added.name)) return [];
-    const known = inventory.machines.get(added.name) ?? UNKNOWN_MACHINE;
-    return [{ kind: 'put-machine', name: added.name, known: withPlace(known, added) }];
-  });
-  return [...rest, ...completed];
-}
-
-/** An address that the edit has itself takes precedence. */
-function withPlace(known: KnownMachine, { address, metadata }: Machine): KnownMachine {
-  return known.address === undefined ? { ...known, address, metadata } : known;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { clusterAccess } from '../../src/cli/access.ts';
-import { isControllerOf } from '../../src/cli/controller-pass.ts';
+import { isControllerOf } from '../../src/cli/found-controller.ts';
 import { readWords } from '../../src/cli/machines/words.ts';
 import type { Streams } from '../../src/cli/streams.ts';
 import { type Config, originOf } from '../../src/config/config.ts';

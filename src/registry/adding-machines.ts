@@ -1,0 +1,54 @@
+import type { Machine, ProposedMachine } from '../machine/machine.ts';
+import { type Edit, type KnownMachine, UNKNOWN_MACHINE } from './edit.ts';
+import { effective, type Inventory } from './inventory.ts';
+import { type Registry, withWholeViews } from './registry.ts';
+import type { RegistryView } from './view.ts';
+
+/** The registry, where each change also adds the machines that only `proposed` has. */
+export function addingMachines(registry: Registry, proposed: readonly ProposedMachine[]): Registry {
+  return withWholeViews({
+    read: (use) => registry.read(use),
+    change: (decide, use, author) => {
+      const completed = (view: RegistryView): readonly Edit[] => {
+        const edits = decide(view);
+        return edits.length === 0 ? edits : withMachines(edits, view, proposed);
+      };
+      return registry.change(completed, use, author);
+    },
+    waitForChange: (view, signal) => registry.waitForChange(view, signal),
+    close: () => registry.close(),
+  });
+}
+
+/** The edits, which also store the machines that only `proposed` has. */
+function withMachines(
+  edits: readonly Edit[],
+  inventory: Inventory,
+  proposed: readonly ProposedMachine[],
+): readonly Edit[] {
+  const news = new Map(
+    proposed.flatMap((machine) => {
+      const isKnown = inventory.machines.get(machine.name)?.address !== undefined;
+      const added = isKnown ? undefined : effective(inventory, machine);
+      return added === undefined ? [] : [[added.name, added]];
+    }),
+  );
+  for (const edit of edits) if (edit.kind === 'delete-machine') news.delete(edit.name);
+  const completed = edits.map((edit): Edit => {
+    const added = edit.kind === 'put-machine' ? news.get(edit.name) : undefined;
+    if (edit.kind !== 'put-machine' || added === undefined) return edit;
+    return { ...edit, known: withPlace(edit.known, added) };
+  });
+  const stored = new Set(edits.flatMap((edit) => (edit.kind === 'put-machine' ? edit.name : [])));
+  const rest = [...news.values()].flatMap((added): readonly Edit[] => {
+    if (stored.has(added.name)) return [];
+    const known = inventory.machines.get(added.name) ?? UNKNOWN_MACHINE;
+    return [{ kind: 'put-machine', name: added.name, known: withPlace(known, added) }];
+  });
+  return [...rest, ...completed];
+}
+
+/** An address that the edit has itself takes precedence. */
+function withPlace(known: KnownMachine, { address, metadata }: Machine): KnownMachine {
+  return known.address === undefined ? { ...known, address, metadata } : known;
+}
