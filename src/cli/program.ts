@@ -47,6 +47,9 @@ function createProgram(invocation: Invocation): Commander {
       writeErr: streams.err,
       getOutHelpWidth: () => width,
       getErrHelpWidth: () => width,
+      // By default, commander asks Node's streams, which it would take milliseconds to load.
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
       outputError: (text, write) => write(tidy(text)),
     })
     // Global options are known before a verb and, as options of every verb, after it: see addCommand.

@@ -6,7 +6,7 @@ import type { Machine } from '../machine/machine.ts';
 import { hangUp, type RemoteExit, type RemoteSession, type TerminalSize } from '../ssh/transport.ts';
 import type { SshAccess } from './context.ts';
 import { takeOver } from './signals.ts';
-import { cannotWrite, type Streams } from './streams.ts';
+import { cannotWrite, errorStream, outputStream, type Streams } from './streams.ts';
 
 /** The three streams of this process. */
 export type Stdio = {
@@ -165,7 +165,8 @@ export async function logIn(
     forwardAgent: forwardAgent || (target.forwardAgent && target.identityAgent !== undefined),
     environment: target.environment,
   });
-  const end = await runSession(session, process, { terminal: terminal !== undefined });
+  const stdio = { stdin: process.stdin, stdout: outputStream(), stderr: errorStream() };
+  const end = await runSession(session, stdio, { terminal: terminal !== undefined });
   if (end.kind === 'exit') return sessionStatus(end);
   session.close();
   // With a terminal the machine itself hangs up.

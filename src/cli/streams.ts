@@ -44,9 +44,32 @@ export function writeLines(write: (text: Text) => void, lines: readonly Text[]):
   if (lines.length > 0) write(textOfLines(lines));
 }
 
-/** Writes to standard error of this process before there are streams, or after them. */
+/** Writes to standard error of this process. */
 export function standardError(text: Text): void {
-  process.stderr.write(render(text));
+  errorStream().write(render(text));
+}
+
+/** Node's stream of standard error. A command must not stop halfway because nothing reads its messages. */
+export function errorStream(): NodeJS.WriteStream {
+  const { stderr } = process;
+  return stderr.listenerCount('error') === 0 ? stderr.on('error', () => undefined) : stderr;
+}
+
+/**
+ * Node's stream of standard output, which ends the process after an error: silently if its reader has ended (`| head -1`). It takes
+ * milliseconds to load, so {@link Streams} use it for terminals, and for a pipe that does not block and is full.
+ */
+export function outputStream(): NodeJS.WriteStream {
+  const { stdout } = process;
+  if (stdout.listenerCount('error') > 0) return stdout;
+  writeWhole(stdout);
+  return stdout.on('error', endUnwritten);
+}
+
+function endUnwritten(error: NodeJS.ErrnoException): void {
+  if (isUnread(error)) process.exit();
+  standardError(`Error: ${cannotWrite(error).message}\n`);
+  process.exit(EXIT.failed);
 }
 
 function isUnread(error: NodeJS.ErrnoException): boolean {
@@ -60,29 +83,20 @@ export function commandStreams(): Streams {
 }
 
 /**
- * The streams of this process. It ends silently if the reader of its output ends (`| head -1`), and with an error if the
- * disk is full. Throws FleetError `usage` for a process without a working folder or a home.
+ * The streams of this process. It ends silently if the reader of its output ends, and with an error if the disk is full. Throws FleetError `usage` for a process without a working folder or a home.
  */
 export function processStreams(): Streams {
-  writeWhole(process.stdout);
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (isUnread(error)) process.exit();
-    standardError(`Error: ${cannotWrite(error).message}\n`);
-    process.exit(EXIT.failed);
-  });
-  // A command must not stop halfway because nothing reads its messages.
-  process.stderr.on('error', () => undefined);
-  const canMove = process.stderr.isTTY === true && process.env.TERM !== 'dumb';
-  const live = canMove ? new LiveArea(process.stderr) : undefined;
+  const stdout = isDevice(1) ? outputStream() : undefined;
+  const stderr = isDevice(2) ? errorStream() : undefined;
+  const write = outputWriter(stdout);
+  const live = stderr?.isTTY === true && process.env.TERM !== 'dumb' ? new LiveArea(stderr) : undefined;
   const hold = <T>(work: () => Promise<T>): Promise<T> => (live === undefined ? work() : live.hold(work));
   // Node needs a millisecond to open a standard input that is not a terminal.
-  const isPerson = process.stderr.isTTY === true && process.stdin.isTTY === true;
+  const isPerson = stderr?.isTTY === true && process.stdin.isTTY === true;
   return {
     out: (text, otherwise = '') => {
       live?.clear();
-      process.stdout.write(render(text), (error) => {
-        if (error && !isUnread(error)) standardError(otherwise);
-      });
+      write(render(text), otherwise);
     },
     err: (text) => {
       live?.clear();
@@ -90,16 +104,16 @@ export function processStreams(): Streams {
     },
     exact: (text) => {
       live?.clear();
-      process.stdout.write(process.stdout.isTTY === true ? visible(text) : text);
+      write(stdout?.isTTY === true ? visible(text) : text);
     },
     ask: isPerson ? (question) => hold(() => askOnTerminal(question, process.stderr, 'no')) : undefined,
     askSecret: isPerson ? (question) => hold(() => askSecretly(question)) : undefined,
     live,
     screen:
-      process.stdout.isTTY === true && process.env.TERM !== 'dumb'
+      stdout?.isTTY === true && process.env.TERM !== 'dumb'
         ? {
-            size: () => ({ columns: process.stdout.columns, rows: process.stdout.rows }),
-            draw: (lines) => void process.stdout.write(drawScreen(lines)),
+            size: () => ({ columns: stdout.columns, rows: stdout.rows }),
+            draw: (lines) => void stdout.write(drawScreen(lines)),
           }
         : undefined,
     env: process.env,
@@ -185,6 +199,37 @@ async function askSecretly(question: string): Promise<string> {
 /** The output of a command could not be written. */
 export function cannotWrite(error: Error): FleetError {
   return new FleetError('output', `Cannot write the output: ${causeText(error)}`);
+}
+
+/** A terminal is a device. */
+function isDevice(fd: number): boolean {
+  return fstatSync(fd).isCharacterDevice();
+}
+
+/** Writes to `stream`, or to the file descriptor. If that fails, `otherwise` goes to standard error, and the process ends. */
+function outputWriter(stream: NodeJS.WriteStream | undefined): (text: string, otherwise?: Text) => void {
+  let open = stream;
+  return (text, otherwise = '') => {
+    const failed = (error: NodeJS.ErrnoException): void => {
+      if (!isUnread(error)) standardError(otherwise);
+    };
+    let rest: Uint8Array = Buffer.from(text);
+    try {
+      while (open === undefined && rest.length > 0) rest = rest.subarray(writeSync(1, rest));
+    } catch (reason) {
+      const error = reason as NodeJS.ErrnoException;
+      if (error.code === 'EAGAIN') open = outputStream();
+      else {
+        // As with a stream: what the caller prints at once comes first.
+        process.nextTick(() => {
+          failed(error);
+          process.nextTick(endUnwritten, error);
+        });
+        return;
+      }
+    }
+    open?.write(rest, (error) => error && failed(error));
+  };
 }
 
 /**

@@ -56,6 +56,18 @@ describe('output', () => {
     expect(run('| head -c 1 >&2').stderr).toBe('a warning\nx');
   });
 
+  it('goes to a pipe that does not block, whole, although its reader is slow', () => {
+    // Processes share this property of a pipe, and the shell starts a program without a change of it.
+    const opener = `new (require('net').Socket)({ fd: 1, readable: false }); require('fs').writeFileSync(process.argv[1], '');
+      setInterval(() => undefined, 1000)`;
+    const script = `rm -f "$2"; { "$3" -e "$4" "$2" & until [ -e "$2" ]; do sleep 0.05; done; "$3" "$1"; echo $? >&2
+      kill -KILL $!; } | { sleep 1; wc -c >&2; }`;
+    const { stderr } = spawnSync('sh', ['-c', script, 'sh', program, file, process.execPath, opener], {
+      encoding: 'utf8',
+    });
+    expect(stderr.match(/\w.*/g)).toEqual(['a warning', '0', '100000']);
+  });
+
   it('that are warnings may be lost: data is not', () => {
     expect(run('2>/dev/full >"$2"')).toEqual({ status: 0, stderr: '' });
     expect(statSync(file).size).toBe(100_000);
