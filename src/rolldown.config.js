@@ -13,8 +13,17 @@ const groups = [
   { name: 'commands', test: /src\/cli\/(commands|completion)\// },
   { name: 'program', test: /node_modules\/commander\/|src\/cli\/(program|show-help)/ },
   {
+    name: 'model',
+    test: /src\/(base|cluster|machine|unit|registry\/(edit|inventory)|config\/(address|config))/,
+  },
+  {
     name: 'registry',
     test: /src\/(cli\/(registry|own-config)|operations\/unit-texts|config|registry|store(?!\/etcd))|node_modules\/(zod|ini)\//,
+  },
+  // Lists from fleetd need nothing of what asks machines.
+  {
+    name: 'lists',
+    test: /src\/(schedule|api\/(client|snapshot)|cli\/(snapshot-source|named-endpoint|found-controller)|operations\/(list-(units|machines|unit-files)|snapshot-source)|output\/(table|report|inventory))\b/,
   },
   {
     name: 'fleet',
@@ -31,6 +40,75 @@ const groups = [
   { name: 'apply', test: /src\/((operations|output)\/sets\/|operations\/adopt)/ },
   { name: 'difference', test: /src\/output\/difference/ },
 ].map((group, index, all) => ({ ...group, priority: all.length - index }));
+
+/** The packages whose programs fleet never starts: those of commander's subcommands, and of ssh2's agents for Windows. */
+const withoutPrograms = {
+  name: 'without-programs',
+  resolveId(name, importer = '') {
+    const [, folder] = /\/node_modules\/(commander|ssh2)\//.exec(importer) ?? [];
+    return folder !== undefined && /^(node:)?child_process$/.test(name) ? `\0no-programs-${folder}` : null;
+  },
+  load: (id) => (id.startsWith('\0no-programs') ? 'module.exports = {};' : null),
+};
+
+/**
+ * ssh2 compiles WebAssembly at its start, for chacha20-poly1305 without native parts: 2 MB of memory and milliseconds. Here it is
+ * compiled when a connection first uses that cipher, which hosts with AES-GCM never agree on.
+ */
+const lazyPoly1305 = {
+  name: 'lazy-poly1305',
+  transform(code, id) {
+    if (id.endsWith('/ssh2/lib/protocol/crypto/poly1305.js'))
+      return replaced(code, [/if\(b\.instantiateWasm\)/, `${COMPILE_AT_ONCE}$&`]);
+    if (!id.endsWith('/ssh2/lib/protocol/crypto.js')) return null;
+    const [init, name] = [
+      /init: \(\(\) => \{[\s\S]*?\}\)\(\),/,
+      /class ChaChaPoly(?:C|Dec)ipherNative \{\s+constructor\(config\) \{/g,
+    ];
+    return `${replaced(code, [init, 'init: Promise.resolve(),'], [name, '$&\nloadPoly1305();'])}\n${LOAD_POLY1305}`;
+  },
+};
+const COMPILE_AT_ONCE = `b.instantiateWasm = (imports, done) => {
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(pa()), imports);
+  done(instance);
+  return instance.exports;
+};`;
+const LOAD_POLY1305 = `function loadPoly1305() {
+  if (POLY1305_WASM_MODULE !== undefined) return;
+  POLY1305_WASM_MODULE = {};
+  require('./crypto/poly1305.js')(POLY1305_WASM_MODULE);
+  POLY1305_RESULT_MALLOC = POLY1305_WASM_MODULE._malloc(16);
+  const types = ['number', 'array', 'number', 'array', 'number', 'array'];
+  poly1305_auth = POLY1305_WASM_MODULE.cwrap('poly1305_auth', null, types);
+}`;
+
+function replaced(code, ...changes) {
+  return changes.reduce((text, [from, to]) => {
+    if (text.search(from) < 0) throw new Error(`this version of ssh2 has no ${from}`);
+    return text.replace(from, to);
+  }, code);
+}
+
+/** Loads a module of Node when it is first used, because most take a millisecond or more and a command uses few. */
+const lazyBuiltins = {
+  name: 'lazy-builtins',
+  generateBundle(_, bundle) {
+    for (const chunk of Object.values(bundle)) {
+      const imports = chunk.code.matchAll(/^let (node_\w+) = require\("(node:[\w/]+)"\);$/gm);
+      for (const [line, name, module] of imports) {
+        // A default import is read at once.
+        if (chunk.code.includes(`\n${name} = `)) continue;
+        chunk.code = chunk.code
+          .replaceAll(new RegExp(String.raw`\bnew ${name}\.(\w+)`, 'g'), `new (${name}().$1)`)
+          .replaceAll(new RegExp(String.raw`\b${name}\.`, 'g'), `${name}().`)
+          .replace(
+            line,
+            `let loaded_${name};\nconst ${name} = () => (loaded_${name} ??= require("${module}"));`,
+          );
+      }
+    }
+  },
+};
 
 /** Fails if a group has no module, for example after its folder was renamed. */
 const groupCheck = {
@@ -87,7 +165,7 @@ const licences = {
 };
 
 export default {
-  plugins: [ascii, groupCheck, manPages, licences],
+  plugins: [withoutPrograms, lazyPoly1305, lazyBuiltins, ascii, groupCheck, manPages, licences],
   // Which chunk a module is in is said above; loading one that is there already costs nothing.
   checks: { ineffectiveDynamicImport: false },
   input: {

@@ -5,11 +5,25 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRegistry } from '../../src/registry/registry.ts';
 import { openFileStore } from '../../src/store/file.ts';
+import { hasSshd, startOpenSsh } from '../ssh/openssh.ts';
 import { desiredUnit } from '../support/builders.ts';
 import { buildProgram } from '../support/bundle.ts';
 
 /** Modules of Node that take a millisecond or more. */
-const SLOW_MODULES = ['child_process', 'crypto', 'http', 'https', 'tls', 'readline', 'readline/promises'];
+const SLOW_MODULES = [
+  ...[
+    'child_process',
+    'crypto',
+    'fs/promises',
+    'http',
+    'https',
+    'net',
+    'readline',
+    'readline/promises',
+    'stream',
+  ],
+  ...['tls', 'zlib'],
+];
 
 /** Runs before fleetctl in its process. Records what it loads, and the objects that take milliseconds to make. */
 const PROBE = `
@@ -20,6 +34,8 @@ const counted = (name, isSlow) => {
   const made = (target, given) => { if (isSlow(...given)) slow.push(name); return Reflect.construct(target, given); };
   return (value) => new Proxy(value, { construct: made });
 };
+WebAssembly.Module = counted('WebAssembly.Module', () => true)(WebAssembly.Module);
+WebAssembly.instantiate = () => slow.push('WebAssembly.instantiate');
 globalThis.RegExp = counted('emoji', (source) => String(source).includes('RGI_Emoji'))(RegExp);
 Intl.Segmenter = counted('Intl.Segmenter', () => true)(Intl.Segmenter);
 const { readFileSync } = fs;
@@ -51,9 +67,9 @@ beforeAll(async () => {
 type Found = Readonly<Record<'parts' | 'modules' | 'slow', readonly string[]>>;
 
 /** What a command loads. */
-function probe(argv: readonly string[]): Found {
+function probe(argv: readonly string[]): Found & { readonly stdout: string } {
   const found = join(folder, 'found.json');
-  const { stderr } = spawnSync(process.execPath, [join(folder, 'bin/fleetctl'), ...argv], {
+  const { stdout, stderr } = spawnSync(process.execPath, [join(folder, 'bin/fleetctl'), ...argv], {
     cwd: folder,
     encoding: 'utf8',
     env: {
@@ -63,34 +79,69 @@ function probe(argv: readonly string[]): Found {
       NODE_OPTIONS: `--require ${join(folder, 'probe.cjs')}`,
     },
   });
-  expect(stderr).not.toContain('Error');
-  return JSON.parse(readFileSync(found, 'utf8')) as Found;
+  if (!argv.includes(NO_FLEETD)) expect(stderr).not.toContain('Error');
+  return { ...(JSON.parse(readFileSync(found, 'utf8')) as Found), stdout };
 }
 
+/** The modules for the checksums of compiled forms, and those for addresses. */
+const CACHE = ['stream', 'zlib'];
+const NET = ['net'];
+/** The endpoint of a fleetd that is not there. */
+const NO_FLEETD = 'unix:///nowhere';
 /** The parts that every command loads. */
 const START = ['start', 'rolldown-runtime'];
 
 describe('a command loads only what it uses:', () => {
   it.each<[argv: readonly string[], parts: readonly string[], modules: readonly string[]]>([
     [['--version'], [], []],
-    [['help'], ['program', 'commands', 'manual'], ['child_process']],
-    [['help', 'start'], ['program', 'commands'], ['child_process']],
-    [['__complete', '--', 'li'], ['commands'], []],
-    [['__complete', '--', 'list-units', '--fields='], ['commands'], []],
-    [['__complete', '--', 'ssh', '--machine='], ['commands', 'registry'], ['crypto']],
-    [['__complete', '--', 'cat', ''], ['commands', 'registry'], ['crypto']],
+    [['help'], ['program', 'commands', 'manual'], CACHE],
+    [['help', 'start'], ['program', 'commands'], CACHE],
+    [['__complete', '--', 'li'], ['commands'], CACHE],
+    [['__complete', '--', 'list-units', '--fields='], ['commands'], CACHE],
+    [
+      ['__complete', '--', 'ssh', '--machine='],
+      ['commands', 'registry', 'model'],
+      [...NET, ...CACHE],
+    ],
+    [
+      ['__complete', '--', 'cat', ''],
+      ['commands', 'registry', 'model'],
+      ['crypto', ...NET, ...CACHE],
+    ],
     [
       ['cat', 'db'],
-      ['program', 'commands', 'registry'],
-      ['child_process', 'crypto'],
+      ['program', 'commands', 'registry', 'model'],
+      ['crypto', ...NET, ...CACHE],
     ],
   ])('%s', (argv, parts, modules) => {
-    expect(probe(argv)).toEqual({ parts: [...START, ...parts], modules, slow: [] });
+    expect(probe(argv)).toMatchObject({ parts: [...START, ...parts], modules, slow: [] });
   });
 
-  it('no emoji, no Segmenter and no HTTP for a list', () => {
+  it('neither ssh2 nor zod for a list from fleetd', () => {
+    const { parts, modules } = probe(['list-units', '--endpoint', NO_FLEETD]);
+    expect(parts).toEqual([...START, 'program', 'commands', 'lists', 'model']);
+    expect(modules).toEqual(['http', ...NET, ...CACHE]);
+  });
+
+  it('no emoji, no Segmenter, no WebAssembly and no HTTP for a list', () => {
     const { slow, modules } = probe(['list-units']);
-    expect({ slow, modules }).toEqual({ slow: [], modules: ['child_process', 'crypto'] });
+    expect({ slow, modules }).toEqual({ slow: [], modules: ['crypto', ...NET, ...CACHE] });
+  });
+});
+
+describe.skipIf(!hasSshd)('a cipher without native code', () => {
+  it.each([
+    ['chacha20-poly1305@openssh.com', ['WebAssembly.Module']],
+    ['aes128-gcm@openssh.com', []],
+  ])('is compiled when it is used: %s', async (cipher, compiled) => {
+    const { host, port, user, identityFile, folder: keys } = await startOpenSsh([`Ciphers ${cipher}`]);
+    const hostKey = readFileSync(join(keys, 'host_ed25519.pub'), 'utf8');
+    writeFileSync(join(folder, 'known_hosts'), `[${host}]:${port} ${hostKey}`, { mode: 0o600 });
+    const ssh = `user = ${user}\nidentity_file = ${identityFile}\nknown_hosts_file = known_hosts\n`;
+    const conf = join(folder, 'cipher.conf');
+    writeFileSync(conf, `[ssh]\n${ssh}[machine.m1]\naddress = ${host}:${port}\n`, { mode: 0o600 });
+    const { slow, stdout } = probe(['--config', conf, 'ssh', '--machine', 'm1', 'echo', 'hello']);
+    expect({ slow, stdout }).toEqual({ slow: compiled, stdout: 'hello\n' });
   });
 });
 
