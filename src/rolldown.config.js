@@ -20,7 +20,7 @@ const groups = [
     name: 'registry',
     test: /src\/(cli\/(registry|own-config)|operations\/unit-texts|config|registry|store(?!\/etcd))|node_modules\/(zod|ini)\//,
   },
-  // Lists from fleetd need nothing of what asks machines.
+  // Lists from fleetd do not load what asks machines.
   {
     name: 'lists',
     test: /src\/(schedule|api\/(client|snapshot)|cli\/(snapshot-source|named-endpoint|found-controller)|operations\/(list-(units|machines|unit-files)|snapshot-source)|output\/(table|report|inventory))\b/,
