@@ -10,10 +10,10 @@ const QUIET_MS = 3_000;
 const DEADLINE_MS = 30_000;
 const SETTINGS = { registry: 'machines', agent_ttl: '30s' };
 const PROBE = 'probe.service';
-/** In turns, changes that fleetd has to react to, and the beginning of what it logs. */
-const CHANGES = [
-  ['metadata-=probe', `no machine fits unit ${PROBE}`],
-  ['metadata+=probe=on', `unit ${PROBE} goes to`],
+/** In turns, the machine that a unit has to leave, and the other one. */
+const WAYS = [
+  ['b1', 'b2'],
+  ['b2', 'b1'],
 ];
 
 /**
@@ -29,7 +29,7 @@ export async function voters({ fleet, cluster, machines }, rounds) {
   const [busiest, all, reaction] = results;
   await fleet.moveRegistry('machines', cluster);
   try {
-    await setMachine(fleet, 'metadata+=probe=on');
+    await setMachine(fleet, 'b1', 'metadata+=probe=on');
     await run(fleet.commandWith(SETTINGS, 'start', fleet.writeUnit(PROBE, TEXT)));
     for (let round = 0; round < rounds; round++) {
       const without = await idleCosts(cluster);
@@ -40,8 +40,7 @@ export async function voters({ fleet, cluster, machines }, rounds) {
         const added = costs.map((cost, index) => cost - without[index]);
         busiest.times.push(Math.max(...added));
         all.times.push(added.reduce((sum, cost) => sum + cost, 0));
-        for (const change of [...CHANGES, ...CHANGES])
-          reaction.times.push(await react(fleet, fleetd, change));
+        for (const way of [...WAYS, ...WAYS]) reaction.times.push(await react(fleet, fleetd, way));
       } finally {
         await fleetd.stop();
       }
@@ -70,14 +69,17 @@ async function idleCosts(cluster) {
   return cpu().map((now, index) => ((now - before[index]) / IDLE_MS) * 100);
 }
 
-async function setMachine(fleet, change) {
-  await run(fleet.commandWith(SETTINGS, 'machines', 'set', 'b1', change));
+async function setMachine(fleet, machine, change) {
+  await run(fleet.commandWith(SETTINGS, 'machines', 'set', machine, change));
 }
 
-/** From the end of the command to the line, in ms. */
-async function react(fleet, { log }, [change, line]) {
+/** From the end of the command after which the unit has to move to the log line, in ms. */
+async function react(fleet, { log }, [from, to]) {
+  const line = `unit ${PROBE} moves from "${from}"`;
+  await setMachine(fleet, to, 'metadata+=probe=on');
+  await pause(QUIET_MS);
   const seen = log.length;
-  await setMachine(fleet, change);
+  await setMachine(fleet, from, 'metadata-=probe');
   const ended = performance.now();
   for (;;) {
     const found = log.slice(seen).find(({ text }) => text.includes(line));
