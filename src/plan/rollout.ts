@@ -79,15 +79,11 @@ function groupOf(unit: DesiredUnit): string | undefined {
   return template === undefined ? unit.name : `${template.text} ${unit.digest}`;
 }
 
-/** Whether the text of the unit may be on several machines. */
-export function hasCopies({ name, placement, fromTemplate }: DesiredUnit): boolean {
-  return placement.global || (fromTemplate !== false && templateOf(parseUnitName(name)) !== undefined);
-}
-
-/** The units that get their text together with `unit`. */
+/** The unit, and the launched instances that get their text together with it. */
 export function groupWith(unit: DesiredUnit, units: Iterable<DesiredUnit>): readonly DesiredUnit[] {
   const key = groupOf(unit);
-  return key === undefined ? [] : [...units].filter((other) => groupOf(other) === key);
+  if (key === undefined || key === unit.name) return [unit];
+  return [...units].filter((other) => groupOf(other) === key);
 }
 
 function rolloutOf(
@@ -176,23 +172,35 @@ function isStart(change: UnitChange): boolean {
 }
 
 /**
- * The plans with the gates of rollouts. A copy that is up keeps its old text while as many others as may be down are down. A
- * copy that already has the new text is watched before others get it, because the process that updated it may have ended
- * before it was verified.
+ * The plans with the gates of rollouts. A copy that is up keeps its old text while as many others as may be down are down; if
+ * this leaves no copy to update, so does one that the unit has no more. A copy that already has the new text is watched
+ * before others get it, because the process that updated it may have ended before it was verified.
  */
 export function withGates(plans: readonly MachinePlan[], context: RolloutContext): readonly MachinePlan[] {
   const rollouts = rolloutsOf(plans, context);
   if (rollouts.length === 0) return plans;
   const units = new Map(context.snapshot.units.map((unit) => [unit.name, unit]));
+  const isGated = ({ limit, down, up }: Rollout, change: UnitChange, machine: string): boolean => {
+    const unit = units.get(change.unit);
+    if (unit === undefined || !hasStep(change, 'stop') || !isStart(change)) return false;
+    return down.length >= limit && up.has(copyKey(unit, machine));
+  };
+  const going = new Set(
+    plans.flatMap(({ machine, changes }) =>
+      changes.filter(isStart).flatMap((change) => {
+        const rollout = rollouts.find((each) => each.units.has(change.unit));
+        return rollout === undefined || isGated(rollout, change, machine) ? [] : [rollout];
+      }),
+    ),
+  );
   const gated = plans.map(
     ({ machine, changes }): MachinePlan => ({
       machine,
       changes: changes.map((change) => {
         const rollout = rollouts.find((each) => each.units.has(change.unit));
-        const unit = units.get(change.unit);
-        if (rollout === undefined || unit === undefined || !hasStep(change, 'stop') || !isStart(change))
-          return change;
-        if (rollout.down.length < rollout.limit || !rollout.up.has(copyKey(unit, machine))) return change;
+        if (rollout === undefined) return change;
+        const isSurplus = change.obstacle === undefined && hasStep(change, 'remove');
+        if (!isGated(rollout, change, machine) && !(isSurplus && !going.has(rollout))) return change;
         const { limit, down } = rollout;
         return { ...change, steps: [], obstacle: { code: 'gated', limit, down } };
       }),

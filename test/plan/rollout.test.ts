@@ -42,8 +42,13 @@ function snapshotWith(
 }
 
 /** The waves of the only unit: `m1 stop+write+record+start`, or the code of an obstacle. */
-function waves(snapshot: ClusterSnapshot, unseen: readonly string[] = []): readonly string[] {
-  const placements = new Map([['g.service', snapshot.machines.flatMap(({ id }) => id ?? [])]]);
+function waves(
+  snapshot: ClusterSnapshot,
+  unseen: readonly string[] = [],
+  excluded: readonly string[] = [],
+): readonly string[] {
+  const machines = snapshot.machines.filter(({ machine }) => !excluded.includes(machine.name));
+  const placements = new Map([['g.service', machines.flatMap(({ id }) => id ?? [])]]);
   const context = { unseen: new Map([['g.service', unseen]]) };
   const plans = plan(snapshot, placements, { rollouts: context });
   const rollouts = rolloutsOf(plans, { snapshot, placements, ...context });
@@ -114,6 +119,13 @@ describe('a new text', () => {
     expect(waves(snapshotWith([UP, UP]), ['m9'])).toEqual(['m1 gated, m2 gated']);
     expect(waves(snapshotWith([UP, UP], 'MaxParallel=2'), ['m9'])).toEqual(['m1 start', 'm2 start']);
     expect(waves(snapshotWith([UP, DOWN]), ['m9'])).toEqual(['m2 start, m1 gated']);
+  });
+
+  it('leaves copies on machines that it excludes until the others are updated', () => {
+    expect(waves(snapshotWith([UP, UP]), [], ['m2'])).toEqual(['m1 start', 'm2 remove']);
+    expect(waves(snapshotWith([DOWN, UP, UP]), ['m9'], ['m3'])).toEqual(['m1 start, m2 gated', 'm3 remove']);
+    expect(waves(snapshotWith([UP, UP]), ['m9'], ['m2'])).toEqual(['m1 gated, m2 gated']);
+    expect(waves(snapshotWith([DONE, UP]), ['m9'], ['m2'])).toEqual(['m2 remove']);
   });
 
   it('names the machines that do not answer', () => {
