@@ -66,6 +66,9 @@ const tokenOf = (machine: LocalMachine): string | undefined =>
 const eventsOf = (machine: LocalMachine): readonly string[] =>
   machine.events().filter((event) => !event.includes('fleet-confirm@'));
 
+const syncsOf = (machine: LocalMachine): readonly string[] =>
+  (machine.text('stub/syncs') ?? '').split('\n').filter((line) => line !== '');
+
 const codeOf = ([outcome]: readonly UnitOutcome[]): string | undefined => outcome?.failure?.code;
 
 describe.each(SHELLS)('a change to confirm, with %s', (shell) => {
@@ -310,12 +313,29 @@ describe('a revert', () => {
     expect(await over).toBe(0);
   });
 
-  it('is disarmed on the disk before anything else of it is removed', async () => {
+  it('is complete on the disk before the change begins, and disarmed there before anything else of it is removed', async () => {
     const machine = await withOld();
     await machine.change([restart()]);
-    const syncs = (machine.text('stub/syncs') ?? '').split('\n');
-    expect(syncs.filter((each) => each === `${UNIT} armed`)).toHaveLength(1);
-    expect(syncs.filter((each) => each === UNIT)).toHaveLength(1);
+    const [first, ...later] = syncsOf(machine).filter((each) =>
+      /^(?!\.fleet-).*(links|armed|^web)/.test(each),
+    );
+    const [files = '', state] = first?.split(' | ') ?? [];
+    expect(state).toBe('old');
+    expect(files.split(' ').toSorted()).toEqual(
+      [
+        ...['.', '.armed', 'confirm', 'file', 'links', 'launched', 'record', 'revert', 'room'],
+        ...[`fleet-confirm@${UNIT}.service`, 'sysinit.target.wants', UNIT],
+      ].toSorted(),
+    );
+    expect(later).toEqual([`${UNIT} | armed | old`, UNIT]);
+  });
+
+  it('is disarmed when the old text is on the disk, and not before', async () => {
+    const machine = await withOld();
+    await leave(machine, restart());
+    const before = syncsOf(machine).length;
+    await machine.revert(UNIT);
+    expect(syncsOf(machine).slice(before)).toEqual([`${UNIT} | armed`, 'all | armed | old', `${UNIT} | old`]);
   });
 
   it('has space for its notes', async () => {
